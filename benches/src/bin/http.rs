@@ -1,0 +1,287 @@
+//! Requests over HTTP: MantisDB beside a raw loop, hyper's constant, nginx and Redis behind webdis.
+//!
+//! usage: http --mantisdb target/release/mantisdb --floor target/release/floor [--keys 1000000] [--rounds 5] [--seconds 2]
+//!
+//! Prints Markdown. 64-byte values under uniformly random keys, 64 keep-alive connections, servers on core 0, load on core 1.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use mantis_benches::load::Load;
+use mantis_benches::process::Servers;
+use mantis_benches::rounds::{Samples, interleave};
+use mantis_benches::table::Table;
+
+#[derive(Parser)]
+struct Options {
+    /// The server's binary
+    #[arg(long, default_value = "target/release/mantisdb")]
+    mantisdb: String,
+    /// The floors' binary
+    #[arg(long, default_value = "target/release/floor")]
+    floor: String,
+    /// A component to call as a procedure: `counter` of the examples
+    #[arg(long, default_value = "guest/target/components/counter.wasm")]
+    counter: String,
+    /// Keys in the store
+    #[arg(long, default_value_t = 1_000_000)]
+    keys: u64,
+    /// Rounds that count
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Length of a round
+    #[arg(long, default_value_t = 2)]
+    seconds: u64,
+    /// Connections
+    #[arg(long, default_value_t = 64)]
+    connections: usize,
+}
+
+struct Contestant {
+    name: &'static str,
+    servers: Arc<Servers>,
+    load: Load,
+}
+
+fn main() -> Result<()> {
+    let options = Options::parse();
+    let contestants = contestants(&options)?;
+    let mut rates = vec![Samples::default(); contestants.len()];
+    let cpu_us = interleave(contestants.len(), options.rounds, |index| {
+        let contestant = &contestants[index];
+        let before_ns = contestant.servers.cpu_ns()?;
+        let outcome = contestant.load.run(Duration::from_secs(options.seconds)).with_context(|| contestant.name)?;
+        let cpu_ns = contestant.servers.cpu_ns()? - before_ns;
+        #[allow(clippy::cast_precision_loss, reason = "counts and times far below 2^53")]
+        {
+            rates[index].0.push(outcome.requests as f64 / outcome.elapsed.as_secs_f64());
+            Ok::<_, anyhow::Error>(cpu_ns as f64 / 1_000.0 / outcome.requests as f64)
+        }
+    })?;
+    let frame = contestants.iter().position(|contestant| contestant.name.starts_with("hyper")).context("no frame")?;
+    let title = format!("HTTP, {} connections, 64-byte values, {} keys", options.connections, options.keys);
+    let mut table = Table::new(&title, &["server", "CPU us per request", "x hyper's constant", "requests/s"]);
+    for (index, contestant) in contestants.iter().enumerate() {
+        rates[index].0.remove(0);
+        table.row([
+            contestant.name.to_owned(),
+            cpu_us[index].show(2),
+            cpu_us[index].relative_to(&cpu_us[frame]).show(2),
+            rates[index].show(0),
+        ]);
+    }
+    println!("{table}");
+    Ok(())
+}
+
+fn contestants(options: &Options) -> Result<Vec<Contestant>> {
+    let mut all = Vec::new();
+    let constant = |port| Load {
+        port,
+        connections: options.connections,
+        request: Arc::new(|_, buffer| buffer.extend_from_slice(b"GET /constant HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")),
+        check: Arc::new(|_, status, body| status == 200 && body.len() == 64),
+    };
+    for (name, kind, port) in [("raw tokio loop", "raw", 18_081), ("hyper, constant", "hyper", 18_082)] {
+        let mut servers = Servers::new();
+        servers.start(&options.floor, &[kind, &port.to_string()], port)?;
+        all.push(Contestant { name, servers: Arc::new(servers), load: constant(port) });
+    }
+    if available("nginx", "nginx-light") {
+        all.push(Contestant { name: "nginx, return 200", servers: nginx(18_083)?, load: constant(18_083) });
+    }
+    if available("redis-server", "redis-server") && available("webdis", "webdis") {
+        let servers = webdis(18_085, 18_084, options.keys)?;
+        let get = get_load(18_085, options, "/GET/", ".txt");
+        let put = put_load(18_085, options, "/SET/", &[200]);
+        all.push(Contestant { name: "Redis + webdis, GET", servers: Arc::clone(&servers), load: get });
+        all.push(Contestant { name: "Redis + webdis, PUT", servers, load: put });
+    }
+    mantisdb(options, &mut all)?;
+    Ok(all)
+}
+
+fn mantisdb(options: &Options, all: &mut Vec<Contestant>) -> Result<()> {
+    let port = 18_086;
+    let mut servers = Servers::new();
+    servers.start(&options.mantisdb, &["serve", "--memory", "--listen", &format!("127.0.0.1:{port}")], port)?;
+    let mut client = Client::connect(port)?;
+    for first in (0..options.keys).step_by(10_000) {
+        let operations: Vec<_> = (first..(first + 10_000).min(options.keys))
+            .map(|n| serde_json::json!({"op": "set", "key": key(n), "value": value(n)}))
+            .collect();
+        let body = serde_json::json!({ "operations": operations }).to_string();
+        client.send("POST", "/api/v1/kv", "application/json", body.as_bytes())?;
+    }
+    let component = fs::read(&options.counter).with_context(|| options.counter.clone())?;
+    let path = "/api/v1/plugins/counter?buckets=default:write&reuse=true";
+    client.send("PUT", path, "application/wasm", &component)?;
+    let servers = Arc::new(servers);
+    let loads = [
+        ("MantisDB, GET", get_load(port, options, "/api/v1/kv/", "")),
+        ("MantisDB, PUT", put_load(port, options, "/api/v1/kv/", &[201, 204])),
+        ("MantisDB, warm procedure", procedure_load(port, options)),
+    ];
+    all.extend(loads.map(|(name, load)| Contestant { name, servers: Arc::clone(&servers), load }));
+    Ok(())
+}
+
+fn key(n: u64) -> String {
+    format!("key:{n:020}")
+}
+
+/// 64 bytes that tell which key they belong to.
+fn value(n: u64) -> String {
+    format!("{n:064}")
+}
+
+fn get_load(port: u16, options: &Options, before: &'static str, after: &'static str) -> Load {
+    let keys = options.keys;
+    Load {
+        port,
+        connections: options.connections,
+        request: Arc::new(move |n, buffer| {
+            let _ = write!(buffer, "GET {before}{}{after} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", key(n % keys));
+        }),
+        check: Arc::new(move |n, status, body| status == 200 && body == value(n % keys).as_bytes()),
+    }
+}
+
+fn put_load(port: u16, options: &Options, before: &'static str, expected: &'static [u16]) -> Load {
+    let keys = options.keys;
+    Load {
+        port,
+        connections: options.connections,
+        request: Arc::new(move |n, buffer| {
+            let n = n % keys;
+            let _ = write!(
+                buffer,
+                "PUT {before}{} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/plain\r\nContent-Length: 64\r\n\r\n{}",
+                key(n),
+                value(n)
+            );
+        }),
+        check: Arc::new(move |_, status, _| expected.contains(&status)),
+    }
+}
+
+/// Reads a counter: one read of the store inside the guest, nothing to conflict over.
+fn procedure_load(port: u16, options: &Options) -> Load {
+    Load {
+        port,
+        connections: options.connections,
+        request: Arc::new(|_, buffer| {
+            buffer.extend_from_slice(
+                b"POST /api/v1/plugins/counter/call/value HTTP/1.1\r\nHost: 127.0.0.1\r\n\
+                  Content-Type: application/json\r\nContent-Length: 10\r\n\r\n[\"visits\"]",
+            );
+        }),
+        check: Arc::new(|_, status, _| status == 200),
+    }
+}
+
+fn nginx(port: u16) -> Result<Arc<Servers>> {
+    let folder = tempfile::Builder::new().prefix("mantisdb-bench").tempdir()?.keep();
+    let body = "x".repeat(64);
+    let config = format!(
+        "daemon off; worker_processes 1; pid {0}/pid; error_log /dev/null;\n\
+         events {{ worker_connections 1024; }}\n\
+         http {{ access_log off; keepalive_requests 1000000000;\n\
+         server {{ listen 127.0.0.1:{port}; location / {{ return 200 \"{body}\"; }} }} }}\n",
+        folder.display()
+    );
+    let path = folder.join("nginx.conf");
+    fs::write(&path, config)?;
+    let mut servers = Servers::new();
+    servers.start("nginx", &["-c", &path.display().to_string()], port)?;
+    Ok(Arc::new(servers))
+}
+
+fn webdis(port: u16, redis_port: u16, keys: u64) -> Result<Arc<Servers>> {
+    let folder = tempfile::Builder::new().prefix("mantisdb-bench").tempdir()?.keep();
+    let mut servers = Servers::new();
+    let redis = ["--port", &redis_port.to_string(), "--save", "", "--appendonly", "no", "--bind", "127.0.0.1"];
+    servers.start("redis-server", &redis, redis_port)?;
+    fill_redis(redis_port, keys)?;
+    let config = serde_json::json!({
+        "redis_host": "127.0.0.1", "redis_port": redis_port, "http_host": "127.0.0.1", "http_port": port,
+        "threads": 2, "pool_size": 4, "daemonize": false, "verbosity": 0, "logfile": "/dev/null",
+    });
+    let path = folder.join("webdis.json");
+    fs::write(&path, config.to_string())?;
+    servers.start("webdis", &[&path.display().to_string()], port)?;
+    Ok(Arc::new(servers))
+}
+
+fn fill_redis(port: u16, keys: u64) -> Result<()> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    let mut commands = Vec::new();
+    for first in (0..keys).step_by(1_000) {
+        commands.clear();
+        let last = (first + 1_000).min(keys);
+        for n in first..last {
+            let (key, value) = (key(n), value(n));
+            write!(commands, "*3\r\n$3\r\nSET\r\n${}\r\n{key}\r\n${}\r\n{value}\r\n", key.len(), value.len())?;
+        }
+        stream.write_all(&commands)?;
+        let mut answers = vec![0; 5 * usize::try_from(last - first)?];
+        stream.read_exact(&mut answers)?;
+        ensure!(answers.chunks(5).all(|answer| answer == b"+OK\r\n"), "Redis refused a SET");
+    }
+    Ok(())
+}
+
+/// A blocking client for setting up.
+struct Client(TcpStream);
+
+impl Client {
+    fn connect(port: u16) -> Result<Self> {
+        Ok(Self(TcpStream::connect(("127.0.0.1", port))?))
+    }
+
+    fn send(&mut self, method: &str, path: &str, media_type: &str, body: &[u8]) -> Result<()> {
+        let length = body.len();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {media_type}\r\nContent-Length: {length}\r\n\r\n"
+        );
+        self.0.write_all(head.as_bytes())?;
+        self.0.write_all(body)?;
+        let mut answer = Vec::new();
+        let mut chunk = vec![0; 65_536];
+        loop {
+            let read = self.0.read(&mut chunk)?;
+            ensure!(read > 0, "the server closed the connection");
+            answer.extend_from_slice(&chunk[..read]);
+            let Some(end) = answer.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
+            let head = String::from_utf8_lossy(&answer[..end]).to_ascii_lowercase();
+            let length = head
+                .lines()
+                .find_map(|line| line.strip_prefix("content-length:"))
+                .map_or(Ok(0), |length| length.trim().parse::<usize>())?;
+            if answer.len() < end + 4 + length {
+                continue;
+            }
+            let status = head.get(9..10).unwrap_or_default();
+            ensure!(status == "2", "{method} {path}: {}", String::from_utf8_lossy(&answer));
+            return Ok(());
+        }
+    }
+}
+
+/// Whether a peer is installed; says how to install it when it is not.
+fn available(program: &str, package: &str) -> bool {
+    let on_path = |folder: &str| Path::new(folder).join(program).exists();
+    let found = std::env::var("PATH").unwrap_or_default().split(':').any(on_path) || on_path("/usr/sbin");
+    let runs = found && Command::new(program).arg("-v").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
+    if !runs {
+        eprintln!("{program} is missing and left out; on Debian: apt-get install {package}");
+    }
+    runs
+}

@@ -1,0 +1,88 @@
+//! A named set of keys.
+
+use crate::bindings::mantis::db::{kv, types};
+use crate::{Batch, Entry, Expect, Outcome, Result, Scan, SetOptions, Span};
+
+/// A named set of keys. Keys are 1 to 4,096 bytes, ordered as unsigned bytes; values are bytes.
+#[derive(Debug)]
+pub struct Bucket(kv::Bucket);
+
+impl Bucket {
+    /// Opens the bucket `name`. A bucket comes into being with its first write.
+    ///
+    /// # Errors
+    /// `bucket-not-found` when the plugin's grants do not name it, `bucket-name-invalid`, `handles-too-many`.
+    pub fn open(name: &str) -> Result<Self> {
+        kv::Bucket::open(name).map(Self)
+    }
+
+    pub(crate) fn from_handle(handle: kv::Bucket) -> Self {
+        Self(handle)
+    }
+
+    /// The value of `key`; none when it is missing or has expired.
+    pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>> {
+        self.0.get(key.as_ref())
+    }
+
+    /// The value of `key` and what is known of it.
+    pub fn get_entry(&self, key: impl AsRef<[u8]>) -> Result<Option<Entry>> {
+        self.0.get_entry(key.as_ref())
+    }
+
+    /// The values of at most 1,000 keys at one moment, in the keys' order.
+    pub fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
+        self.0.get_many(keys)
+    }
+
+    /// Gives `key` a value, whatever it was.
+    pub fn set(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<()> {
+        self.0.set(key.as_ref(), value.as_ref()).map(drop)
+    }
+
+    /// Gives `key` a value if it is as expected, with a media type or a time to live.
+    pub fn set_with(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>, options: &SetOptions) -> Result<Outcome> {
+        self.0.set_with(key.as_ref(), value.as_ref(), options)
+    }
+
+    /// Deletes `key`. True when there was something to delete.
+    pub fn delete(&self, key: impl AsRef<[u8]>) -> Result<bool> {
+        self.0.delete(key.as_ref())
+    }
+
+    /// Deletes `key` if it is as expected.
+    pub fn delete_if(&self, key: impl AsRef<[u8]>, expect: Expect) -> Result<Outcome> {
+        self.0.delete_if(key.as_ref(), expect)
+    }
+
+    /// Adds to a decimal number kept as text, and returns the sum. A missing key counts as 0.
+    ///
+    /// # Errors
+    /// `not-an-integer`, `integer-overflow`.
+    pub fn increment(&self, key: impl AsRef<[u8]>, by: i64) -> Result<i64> {
+        self.0.increment(key.as_ref(), by)
+    }
+
+    /// Entries in key order: all of them, unless the scan is narrowed.
+    #[must_use]
+    pub fn scan(&self) -> Scan<'_> {
+        Scan::new(&self.0)
+    }
+
+    /// How many keys a span has. Costs a walk over them.
+    pub fn count(&self, span: &Span) -> Result<u64> {
+        self.0.count(span)
+    }
+
+    /// Many operations, all or nothing.
+    pub fn batch(&self) -> Batch<'_> {
+        Batch::new(&self.0)
+    }
+}
+
+impl Default for SetOptions {
+    /// `application/octet-stream`, without expiry or condition.
+    fn default() -> Self {
+        types::SetOptions { media_type: None, ttl_ms: None, expect: Expect::Anything }
+    }
+}

@@ -1,0 +1,153 @@
+//! The database: one engine, and what all sessions share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use mantis_store::{Clock, Options as StoreOptions, Random, Store};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use crate::cursor::CursorSnapshots;
+use crate::keyspace::BUCKET_PREFIX_BYTES;
+use crate::{Code, Error, Grants, Limits, Result, Session};
+
+/// Keys that housekeeping removes in one commit, so that it holds up writers for about a millisecond.
+const EXPIRED_KEYS_PER_COMMIT: usize = 1_000;
+/// Commits that one call of housekeeping makes, so that its caller gets its thread back within about a tenth of a second.
+const EXPIRED_COMMITS_PER_CALL: usize = 100;
+
+/// One database in this process. Cloning gives another handle to the same one.
+#[derive(Clone)]
+pub struct Database(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) store: Store,
+    pub(crate) limits: Limits,
+    /// Tells this life of the store from others, in cursors of the change feed.
+    pub(crate) epoch: u64,
+    pub(crate) random: Arc<dyn Random>,
+    pub(crate) cursor_snapshots: Mutex<CursorSnapshots>,
+    closed: AtomicBool,
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Database").field("version", &self.0.store.version()).finish_non_exhaustive()
+    }
+}
+
+impl Database {
+    /// An empty database in memory. Its contents end with the process.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use mantis_db::{Database, Limits, ManualClock, SeededRandom};
+    /// let database = Database::in_memory(Limits::default(), Arc::new(ManualClock::new(0)), Arc::new(SeededRandom::new(7)));
+    /// assert_eq!(database.version(), 0);
+    /// ```
+    #[must_use]
+    pub fn in_memory(limits: Limits, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
+        let mut options = StoreOptions::new(clock, Arc::clone(&random));
+        options.feed_bytes_max = limits.feed_bytes_max;
+        options.snapshot_age_ms_max = limits.transaction_age_ms_max;
+        options.space_prefix_bytes = BUCKET_PREFIX_BYTES;
+        let store = Store::new(options);
+        Self(Arc::new(Inner {
+            store,
+            epoch: random.next_u64(),
+            random,
+            cursor_snapshots: Mutex::new(CursorSnapshots::new(limits.cursor_snapshots_max, limits.cursor_age_ms_max)),
+            limits,
+            closed: AtomicBool::new(false),
+        }))
+    }
+
+    /// A session that may do everything.
+    #[must_use]
+    pub fn session(&self) -> Session {
+        Session::new(self.clone(), Arc::new(Grants::all()))
+    }
+
+    /// A session that may do what `grants` say.
+    #[must_use]
+    pub fn session_with(&self, grants: Arc<Grants>) -> Session {
+        Session::new(self.clone(), grants)
+    }
+
+    /// The bounds in force.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
+    /// The newest commit.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.0.store.version()
+    }
+
+    /// The store's clock, in milliseconds since the epoch.
+    #[must_use]
+    pub fn now_ms(&self) -> u64 {
+        self.0.store.now_ms()
+    }
+
+    /// Fills `buffer` with bytes that a client cannot guess.
+    pub fn random(&self, buffer: &mut [u8]) {
+        self.0.random.fill(buffer);
+    }
+
+    /// Tells of every commit by its version; commits may be skipped over, the newest is always seen.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<u64> {
+        self.0.store.watch()
+    }
+
+    /// Housekeeping: removes what has expired, frees what nobody can read any more. Call it a few times a second.
+    pub fn maintain(&self) {
+        let dropped = self.0.cursor_snapshots.lock().take_idle(self.now_ms());
+        drop(dropped);
+        for _ in 0..EXPIRED_COMMITS_PER_CALL {
+            if self.0.store.maintain(EXPIRED_KEYS_PER_COMMIT) < EXPIRED_KEYS_PER_COMMIT {
+                break;
+            }
+        }
+    }
+
+    /// The engine's figures.
+    #[must_use]
+    pub fn stats(&self) -> mantis_store::Stats {
+        self.0.store.stats()
+    }
+
+    /// Refuses writes from now on, with the code `read-only`; reads go on.
+    pub fn close_for_writes(&self) {
+        self.0.closed.store(true, Ordering::Release);
+    }
+
+    /// Why writes would be refused now, if they would.
+    ///
+    /// # Errors
+    /// `read-only` after [`close_for_writes`](Self::close_for_writes), `store-full` at the limit of bytes.
+    pub fn check_writable(&self) -> Result<()> {
+        self.check_room(1)
+    }
+
+    /// Whether `bytes` more may be written. What they replace counts until it is gone.
+    pub(crate) fn check_room(&self, bytes: usize) -> Result<()> {
+        self.check_open()?;
+        let (held, max) = (self.0.store.bytes(), self.0.limits.store_bytes_max);
+        if held.saturating_add(bytes as u64) > max {
+            return Err(Error::new(Code::StoreFull, format!("the store holds {held} bytes; the limit is {max}")));
+        }
+        Ok(())
+    }
+
+    /// Like [`check_writable`](Self::check_writable) for writes that take no room.
+    pub(crate) fn check_open(&self) -> Result<()> {
+        if self.0.closed.load(Ordering::Acquire) {
+            return Err(Error::new(Code::ReadOnly, "the database is shutting down and takes no writes"));
+        }
+        Ok(())
+    }
+}

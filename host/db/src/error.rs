@@ -1,0 +1,199 @@
+//! The one error of every operation, and the table of what can go wrong.
+
+use std::fmt;
+
+/// The families of errors: what a caller does about them. The same as in `wit/types.wit`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// It does not exist, or the grants do not show it.
+    NotFound,
+    /// The grants allow reading it but not this.
+    AccessDenied,
+    /// The argument can never be right.
+    Invalid,
+    /// A limit on size, count or time.
+    Limit,
+    /// What is stored refuses it.
+    Constraint,
+    /// Another commit came first: run it again.
+    Conflict,
+    /// The store takes no writes now.
+    ReadOnly,
+    /// The history that was asked for is gone.
+    Compacted,
+    /// Anything else.
+    Other,
+}
+
+impl Kind {
+    /// The kind's kebab-case name, as in `wit/types.wit`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotFound => "not-found",
+            Self::AccessDenied => "access-denied",
+            Self::Invalid => "invalid",
+            Self::Limit => "limit",
+            Self::Constraint => "constraint",
+            Self::Conflict => "conflict",
+            Self::ReadOnly => "read-only",
+            Self::Compacted => "compacted",
+            Self::Other => "other",
+        }
+    }
+}
+
+macro_rules! codes {
+    ($($variant:ident $code:literal $kind:ident, $meaning:literal, $remedy:literal;)*) => {
+        /// A stable name for one thing that can go wrong.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Code {
+            $(#[doc = $meaning] $variant,)*
+        }
+
+        impl Code {
+            /// Every code, in the order of the reference.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The kebab-case name that clients see.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $code,)* }
+            }
+
+            /// The family.
+            #[must_use]
+            pub const fn kind(self) -> Kind {
+                match self { $(Self::$variant => Kind::$kind,)* }
+            }
+
+            /// What it means, in a sentence.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $meaning,)* }
+            }
+
+            /// What to do about it, in a sentence.
+            #[must_use]
+            pub const fn remedy(self) -> &'static str {
+                match self { $(Self::$variant => $remedy,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    BucketNotFound "bucket-not-found" NotFound,
+        "There is no bucket of this name, or none that the grants show.", "Write a key to it first, or ask for a grant.";
+    AccessDenied "access-denied" AccessDenied,
+        "The grants allow reading this bucket but not writing to it.", "Ask for a grant that includes writing.";
+    KeyEmpty "key-empty" Invalid,
+        "A key has at least one byte.", "Give the key a name.";
+    KeyTooLong "key-too-long" Limit,
+        "The key has more bytes than a key may have.", "Use a shorter key; 4,096 bytes is the default limit.";
+    ValueTooLarge "value-too-large" Limit,
+        "The value has more bytes than a value may have.", "Store it in parts; 16 MiB is the default limit.";
+    BucketNameInvalid "bucket-name-invalid" Invalid,
+        "A bucket's name has 1 to 63 characters of a-z, 0-9, '-', '_' and '.', and begins with a letter or digit.",
+        "Rename the bucket.";
+    BucketsTooMany "buckets-too-many" Limit,
+        "There are as many buckets as there may be.", "Drop one, or use key prefixes: they cost nothing.";
+    BucketReserved "bucket-reserved" Invalid,
+        "The bucket `default` always exists and cannot be dropped.", "Delete its keys instead.";
+    MediaTypeInvalid "media-type-invalid" Invalid,
+        "A media type has 1 to 255 characters of visible ASCII and spaces.", "Leave it out, or shorten it.";
+    TtlInvalid "ttl-invalid" Invalid,
+        "A time to live is at least 1 ms and at most 100 years.", "Leave it out to keep the value until it is deleted.";
+    LimitOutOfRange "limit-out-of-range" Invalid,
+        "A page has at least 1 and at most 1,000 entries.", "Ask for less and follow the cursor.";
+    CursorInvalid "cursor-invalid" Invalid,
+        "The cursor was not made by this scan or feed.", "Begin again without a cursor.";
+    KeysTooMany "keys-too-many" Limit,
+        "More keys were asked for at once than one call answers.", "Ask in parts of at most 1,000.";
+    AnswerTooLarge "answer-too-large" Limit,
+        "The values asked for at once come to more bytes than one answer may have.", "Ask in smaller parts.";
+    OperationsTooMany "operations-too-many" Limit,
+        "A batch has at most 10,000 operations.", "Send several batches.";
+    TransactionTooLarge "transaction-too-large" Limit,
+        "The transaction reads or writes more than one may.", "Do the work in several transactions.";
+    TransactionOpen "transaction-open" Invalid,
+        "The session has a transaction open already.", "Commit it or roll it back first.";
+    TransactionNotOpen "transaction-not-open" Invalid,
+        "The session has no transaction open, or it has ended.", "Begin one.";
+    TransactionTooOld "transaction-too-old" Conflict,
+        "The transaction was open for longer than a snapshot is kept.", "Begin again, and commit sooner.";
+    Conflict "conflict" Conflict,
+        "Another commit changed what this transaction had read.", "Run the transaction again.";
+    NotAnInteger "not-an-integer" Constraint,
+        "The value is not a decimal integer of 64 bits.", "Set the key to a number, or delete it.";
+    IntegerOverflow "integer-overflow" Constraint,
+        "The sum does not fit into 64 bits.", "Set the key to a smaller number.";
+    Compacted "compacted" Compacted,
+        "The change feed no longer holds what follows the cursor.", "Read the state anew, then follow from there.";
+    StoreFull "store-full" Limit,
+        "The store holds as many bytes as it may.", "Delete something, or raise the limit.";
+    ReadOnly "read-only" ReadOnly,
+        "The store takes no writes now.", "Try again later; `GET /health` says why.";
+}
+
+/// What went wrong: a stable [`Code`] for programs and a message for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error {
+    code: Code,
+    message: String,
+}
+
+/// What every operation returns.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// An error with a message of its own.
+    #[must_use]
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// The family.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.code.kind()
+    }
+
+    /// What happened, for people. The wording may change.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code.as_str(), self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<Code> for Error {
+    fn from(code: Code) -> Self {
+        Self::new(code, code.meaning())
+    }
+}
+
+impl From<mantis_store::Error> for Error {
+    fn from(error: mantis_store::Error) -> Self {
+        match error {
+            mantis_store::Error::Conflict => Code::Conflict.into(),
+            // The engine's only other reason; it names its cases so that a new one is noticed here.
+            _ => Code::TransactionTooOld.into(),
+        }
+    }
+}

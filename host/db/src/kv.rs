@@ -1,0 +1,438 @@
+//! The operations on the keys of one bucket.
+//!
+//! Outside a transaction each is atomic by itself; inside one it belongs to it and sees what it wrote.
+
+use std::ops::ControlFlow;
+
+use bytes::Bytes;
+use mantis_store::{Direction, Expect, Isolation, Transaction, Update};
+
+use crate::batch::{self, Applied, Effect, Op};
+use crate::keyspace::{self, Bucket, BucketId, Span};
+use crate::scan::{self, Collected, KeyPage, Page, Scan, ScanOptions};
+use crate::view::View;
+use crate::{Access, Code, Entry, Error, Limits, MediaType, Result, Session, value};
+
+/// Keys that deleting a span outside a transaction removes in one commit.
+const DELETE_KEYS_PER_COMMIT: usize = 1_000;
+
+/// How a value is written.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SetOptions {
+    /// What the value is.
+    pub media_type: MediaType,
+    /// How long it is served, in milliseconds: 1 to 100 years' worth.
+    pub ttl_ms: Option<u64>,
+    /// What must hold of the key for the write to happen.
+    pub expect: Expect,
+}
+
+/// A write that happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// The commit; 0 inside a transaction, which gets its number when it commits.
+    pub version: u64,
+    /// Whether the key had a value before.
+    pub replaced: bool,
+    /// Whether the write survives the end of the process.
+    pub durable: bool,
+}
+
+/// What a conditional write came to. A lost race is an answer, not an error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It happened.
+    Written(Written),
+    /// The key was not as expected. Holds what it is.
+    Refused(Option<Entry>),
+}
+
+/// One bucket, through one session.
+#[derive(Debug)]
+pub struct Kv<'s> {
+    session: &'s mut Session,
+    bucket: &'s str,
+}
+
+#[allow(clippy::unused_async, reason = "the embedded engine never waits, but an engine behind a network will")]
+impl<'s> Kv<'s> {
+    pub(crate) fn new(session: &'s mut Session, bucket: &'s str) -> Self {
+        Self { session, bucket }
+    }
+
+    /// The entry of `key`; none when it is missing or has expired.
+    ///
+    /// # Errors
+    /// `key-empty`, `key-too-long`; in a transaction `transaction-too-old`, `transaction-too-large`.
+    pub async fn get(&mut self, key: &[u8]) -> Result<Option<Entry>> {
+        self.limits().check_key(key)?;
+        self.check_reads()?;
+        let Some(bucket) = self.existing()? else { return Ok(None) };
+        let place = bucket.id.key(key);
+        let stored = match &mut self.session.transaction {
+            None => self.session.database.0.store.get(&place),
+            Some(transaction) => transaction.get(&place)?,
+        };
+        self.check_reads()?;
+        stored.map(value::entry).transpose()
+    }
+
+    /// The entries of several keys at one moment, in the keys' order.
+    ///
+    /// # Errors
+    /// `keys-too-many`, `answer-too-large`, and those of [`get`](Self::get).
+    pub async fn get_many<K: AsRef<[u8]>>(&mut self, keys: &[K]) -> Result<Vec<Option<Entry>>> {
+        let limits = self.limits();
+        if keys.len() > limits.get_many_keys_max {
+            let (count, max) = (keys.len(), limits.get_many_keys_max);
+            return Err(Error::new(Code::KeysTooMany, format!("{count} keys were asked for; the limit is {max}")));
+        }
+        keys.iter().try_for_each(|key| limits.check_key(key.as_ref()))?;
+        self.check_reads()?;
+        let Some(bucket) = self.existing()? else { return Ok(vec![None; keys.len()]) };
+        let limits = self.limits().clone();
+        let mut bytes = 0;
+        let mut read = |view: &mut dyn FnMut(&[u8]) -> Result<Option<mantis_store::Entry>>| {
+            let one = |key: &K| {
+                let entry = view(&bucket.id.key(key.as_ref()))?.map(value::entry).transpose()?;
+                limits.check_answer(&mut bytes, entry.as_ref())?;
+                Ok(entry)
+            };
+            keys.iter().map(one).collect()
+        };
+        let entries = match &mut self.session.transaction {
+            None => {
+                let snapshot = self.session.database.0.store.snapshot();
+                read(&mut |place| View::get(&mut &snapshot, place))
+            }
+            Some(transaction) => read(&mut |place| View::get(&mut **transaction, place)),
+        };
+        self.check_reads()?;
+        entries
+    }
+
+    /// Gives `key` a value, whatever it was.
+    ///
+    /// # Errors
+    /// `key-empty`, `key-too-long`, `value-too-large`, `buckets-too-many`, `store-full`, `read-only`; in a transaction
+    /// `transaction-too-large`, `transaction-too-old`.
+    pub async fn set(&mut self, key: &[u8], value: &[u8]) -> Result<Written> {
+        match self.set_with(key, value, &SetOptions::default()).await? {
+            Outcome::Written(written) => Ok(written),
+            Outcome::Refused(_) => Err(Error::new(Code::Conflict, "a write without a condition was refused")),
+        }
+    }
+
+    /// Gives `key` a value if it is as expected.
+    ///
+    /// # Errors
+    /// Those of [`set`](Self::set), and `ttl-invalid`.
+    pub async fn set_with(&mut self, key: &[u8], value: &[u8], options: &SetOptions) -> Result<Outcome> {
+        self.limits().check_key(key)?;
+        self.limits().check_value(value)?;
+        let expires_at_ms = Limits::deadline_ms(options.ttl_ms, self.session.database.now_ms())?;
+        let update = Update::Put { value: value::encode(&options.media_type, value), expires_at_ms };
+        self.write(key, update, options.expect)
+    }
+
+    /// Deletes `key`. True when there was something to delete.
+    ///
+    /// # Errors
+    /// `key-empty`, `key-too-long`, `read-only`; in a transaction `transaction-too-large`, `transaction-too-old`.
+    pub async fn delete(&mut self, key: &[u8]) -> Result<bool> {
+        match self.delete_if(key, Expect::Anything).await? {
+            Outcome::Written(written) => Ok(written.replaced),
+            Outcome::Refused(_) => Ok(false),
+        }
+    }
+
+    /// Deletes `key` if it is as expected. Deleting what does not exist changes nothing; its version is the newest commit's.
+    ///
+    /// # Errors
+    /// Those of [`delete`](Self::delete).
+    pub async fn delete_if(&mut self, key: &[u8], expect: Expect) -> Result<Outcome> {
+        self.limits().check_key(key)?;
+        self.write(key, Update::Delete, expect)
+    }
+
+    /// Adds `by` to a decimal number kept as text, and returns the sum. A missing key counts as 0. Keeps the expiry.
+    ///
+    /// # Errors
+    /// `not-an-integer`, `integer-overflow`, and those of [`set`](Self::set).
+    pub async fn increment(&mut self, key: &[u8], by: i64) -> Result<i64> {
+        Ok(self.increment_entry(key, by).await?.0)
+    }
+
+    /// Like [`increment`](Self::increment), and also says what was written.
+    ///
+    /// # Errors
+    /// Those of [`increment`](Self::increment).
+    pub async fn increment_entry(&mut self, key: &[u8], by: i64) -> Result<(i64, Written)> {
+        self.limits().check_key(key)?;
+        let key = key.to_vec();
+        let limits = self.limits().clone();
+        let ((number, replaced), version) = self
+            .through(Effect::Grows, |transaction, bucket| batch::increment(transaction, bucket, &key, by, &limits))?;
+        Ok((number, Written { version, replaced, durable: false }))
+    }
+
+    /// A page of entries.
+    ///
+    /// # Errors
+    /// `limit-out-of-range`, `cursor-invalid`; in a transaction `transaction-too-old`, `transaction-too-large`.
+    pub async fn scan(&mut self, options: &ScanOptions) -> Result<Page> {
+        let Some((entries, cursor)) = self.page(options, |scan, view| match view {
+            Either::Snapshot(snapshot) => scan::collect_entries(scan, &mut &*snapshot),
+            Either::Transaction(transaction) => scan::collect_entries(scan, transaction),
+        })?
+        else {
+            return Ok(Page::default());
+        };
+        Ok(Page { entries, cursor })
+    }
+
+    /// A page of keys.
+    ///
+    /// # Errors
+    /// Those of [`scan`](Self::scan).
+    pub async fn scan_keys(&mut self, options: &ScanOptions) -> Result<KeyPage> {
+        let Some((keys, cursor)) = self.page(options, |scan, view| match view {
+            Either::Snapshot(snapshot) => scan::collect_keys(scan, &mut &*snapshot),
+            Either::Transaction(transaction) => scan::collect_keys(scan, transaction),
+        })?
+        else {
+            return Ok(KeyPage::default());
+        };
+        Ok(KeyPage { keys, cursor })
+    }
+
+    /// How many keys the span has. Costs a walk over them: about 100 ns a key.
+    ///
+    /// # Errors
+    /// In a transaction `transaction-too-old`, `transaction-too-large`.
+    pub async fn count(&mut self, span: &Span) -> Result<u64> {
+        self.check_reads()?;
+        let Some(bucket) = self.existing()? else { return Ok(0) };
+        let range = bucket.id.range(span);
+        let mut count = 0;
+        let mut see = |_: &[u8], _| {
+            count += 1;
+            ControlFlow::Continue(())
+        };
+        match &mut self.session.transaction {
+            None => View::visit(&mut &self.session.database.0.store.snapshot(), &range, Direction::Forward, &mut see)?,
+            Some(transaction) => View::visit(&mut **transaction, &range, Direction::Forward, &mut see)?,
+        }
+        self.check_reads()?;
+        Ok(count)
+    }
+
+    /// Deletes the keys of a span, and returns how many. Inside a transaction all at once; outside in commits of 1,000 keys, so
+    /// that other writers are not held up: keys written meanwhile may or may not be among them.
+    ///
+    /// # Errors
+    /// `access-denied`, `read-only`; in a transaction `transaction-too-large`, `transaction-too-old`.
+    pub async fn delete_span(&mut self, span: &Span) -> Result<u64> {
+        let limits = self.limits().clone();
+        if self.session.in_transaction() {
+            return Ok(self
+                .through(Effect::Frees, |transaction, bucket| {
+                    batch::delete_whole_span(transaction, bucket, span, &limits)
+                })?
+                .0);
+        }
+        let mut deleted = 0;
+        loop {
+            let (gone, _) = self.through(Effect::Frees, |transaction, bucket| {
+                batch::delete_span(transaction, bucket, span, DELETE_KEYS_PER_COMMIT)
+            })?;
+            deleted += gone;
+            if gone < DELETE_KEYS_PER_COMMIT as u64 {
+                return Ok(deleted);
+            }
+        }
+    }
+
+    /// Does many operations in one commit: all of them, or none when an expectation fails.
+    ///
+    /// # Errors
+    /// `operations-too-many`, `answer-too-large`, and those of the single operations, naming the operation by its place from 0.
+    pub async fn apply(&mut self, operations: &[Op]) -> Result<Applied> {
+        let limits = self.limits().clone();
+        batch::check(&limits, operations)?;
+        let effect = operations.iter().map(Op::effect).max().unwrap_or(Effect::Reads);
+        let result = self.through(effect, |transaction, bucket| batch::apply(transaction, bucket, operations, &limits));
+        match result {
+            Ok((mut applied, version)) => {
+                if let Applied::Committed { version: committed, .. } = &mut applied {
+                    *committed = version;
+                }
+                Ok(applied)
+            }
+            Err(batch::Stop::Refused(refusals)) => Ok(Applied::Refused(refusals)),
+            Err(batch::Stop::Failed(error)) => Err(error),
+        }
+    }
+
+    fn limits(&self) -> &Limits {
+        &self.session.database.0.limits
+    }
+
+    /// The bucket, if it exists.
+    fn existing(&mut self) -> Result<Option<Bucket>> {
+        if self.bucket == keyspace::DEFAULT_BUCKET {
+            return Ok(Some(Bucket::DEFAULT));
+        }
+        let place = keyspace::name_place(self.bucket);
+        let stored = match &mut self.session.transaction {
+            None => self.session.database.0.store.get(&place),
+            Some(transaction) => transaction.get(&place)?,
+        };
+        stored.map(|stored| bucket_from(&stored)).transpose()
+    }
+
+    /// Writes one key: by the engine's short path where the bucket exists and no transaction is open.
+    fn write(&mut self, key: &[u8], update: Update, expect: Expect) -> Result<Outcome> {
+        let effect = if update == Update::Delete { Effect::Frees } else { Effect::Grows };
+        self.check_allowed(effect)?;
+        if let Update::Put { value, .. } = &update {
+            self.session.database.check_room(key.len() + value.len())?;
+        }
+        if !self.session.in_transaction()
+            && let Some(bucket) = self.existing()?
+        {
+            let place = bucket.id.key(key);
+            let name = keyspace::name_place(self.bucket);
+            let unchanged = bucket.made.map(|made| (&name[..], made));
+            match self.session.database.0.store.write(&place, update.clone(), expect, unchanged) {
+                Ok(outcome) => return finish_write(outcome),
+                // The bucket was dropped, or dropped and made again, since it was looked up: below it is looked up anew.
+                Err(mantis_store::Error::Conflict) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let limits = self.limits().clone();
+        let result =
+            self.through(effect, |transaction, bucket| batch::write(transaction, bucket, key, update, expect, &limits));
+        match result {
+            Ok((replaced, version)) => Ok(Outcome::Written(Written { version, replaced, durable: false })),
+            Err(batch::WriteStop::Refused(current)) => Ok(Outcome::Refused(current)),
+            Err(batch::WriteStop::Failed(error)) => Err(error),
+        }
+    }
+
+    /// Runs `work` in the open transaction, or alone in a commit of its own, whose version it returns. Where the bucket does not
+    /// exist, work that grows it makes it, and other work finds it empty.
+    fn through<T, E: From<Error>>(
+        &mut self,
+        effect: Effect,
+        work: impl FnOnce(&mut Transaction, BucketId) -> std::result::Result<T, E>,
+    ) -> std::result::Result<(T, u64), E> {
+        self.check_allowed(effect)?;
+        let database = self.session.database.clone();
+        let (bucket, limits) = (self.bucket, &database.0.limits);
+        let run = |transaction: &mut Transaction| match crate::buckets::find(transaction, bucket)? {
+            Some(found) => work(transaction, found.id),
+            None if effect < Effect::Grows => work(transaction, BucketId::NONE),
+            None => {
+                let before = transaction.savepoint();
+                let made = crate::buckets::make(transaction, bucket, limits)?;
+                // A bucket comes into being with its first write, and not by one that failed.
+                work(transaction, made.id).inspect_err(|_| transaction.rollback_to(before))
+            }
+        };
+        match &mut self.session.transaction {
+            Some(transaction) => {
+                batch::check_reads(transaction, limits)?;
+                Ok((run(transaction)?, 0))
+            }
+            None if effect == Effect::Reads => {
+                let mut transaction = database.0.store.begin_with(Isolation::Snapshot);
+                Ok((run(&mut transaction)?, transaction.version()))
+            }
+            None => database.0.store.exclusively(|transaction| {
+                let value = run(transaction)?;
+                if transaction.puts() {
+                    database.check_room(transaction.written_bytes())?;
+                }
+                Ok(value)
+            }),
+        }
+    }
+
+    fn check_allowed(&self, effect: Effect) -> Result<()> {
+        if effect > Effect::Reads {
+            self.session.grants.check(self.bucket, Access::Write)?;
+            self.session.database.check_open()?;
+        }
+        Ok(())
+    }
+
+    /// Runs a scan's page in the snapshot of its cursor, a new one, or the transaction.
+    fn page<T>(
+        &mut self,
+        options: &ScanOptions,
+        collect: impl Fn(&Scan<'_>, Either<'_>) -> Result<Collected<T>>,
+    ) -> Result<Option<Collected<T>>> {
+        self.limits().check_page(options.limit)?;
+        self.check_reads()?;
+        let Some(bucket) = self.existing()? else { return Ok(None) };
+        let database = self.session.database.clone();
+        let database = &*database.0;
+        let scan = Scan::new(&database.limits, bucket.id, options)?;
+        if let Some(transaction) = &mut self.session.transaction {
+            let (items, last) = collect(&scan, Either::Transaction(transaction))?;
+            let cursor = last.map(|key| scan.cursor_at(key, transaction.version()));
+            self.check_reads()?;
+            return Ok(Some((items, cursor)));
+        }
+        let mut snapshot = scan::snapshot_of(database, scan.cursor.as_ref());
+        let page = match collect(&scan, Either::Snapshot(&snapshot)) {
+            // Kept for too long: the scan goes on in the newest state.
+            Err(error) if error.code() == Code::TransactionTooOld => {
+                database.cursor_snapshots.lock().forget(snapshot.version());
+                snapshot = std::sync::Arc::new(database.store.snapshot());
+                collect(&scan, Either::Snapshot(&snapshot))
+            }
+            page => page,
+        };
+        let (items, last) = page?;
+        let cursor = last.map(|key| {
+            let gone = database.cursor_snapshots.lock().keep(&snapshot, database.store.now_ms());
+            drop(gone);
+            scan.cursor_at(key, snapshot.version())
+        });
+        Ok(Some((items, cursor)))
+    }
+
+    fn check_reads(&self) -> Result<()> {
+        match &self.session.transaction {
+            Some(transaction) => batch::check_reads(transaction, self.limits()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What a scan runs in.
+enum Either<'a> {
+    Snapshot(&'a mantis_store::Snapshot),
+    Transaction(&'a mut Transaction),
+}
+
+fn finish_write(outcome: std::result::Result<mantis_store::Written, mantis_store::Refused>) -> Result<Outcome> {
+    Ok(match outcome {
+        Ok(written) => {
+            Outcome::Written(Written { version: written.version, replaced: written.previous.is_some(), durable: false })
+        }
+        Err(mantis_store::Refused(current)) => Outcome::Refused(current.map(value::entry).transpose()?),
+    })
+}
+
+pub(crate) fn bucket_from(stored: &mantis_store::Entry) -> Result<Bucket> {
+    Ok(Bucket { id: BucketId::from_stored(&stored.value)?, made: Some(stored.version) })
+}
+
+/// Text of a number, as increments store it.
+pub(crate) fn number_text(number: i64) -> Bytes {
+    value::encode(&MediaType::TEXT, number.to_string().as_bytes())
+}

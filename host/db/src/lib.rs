@@ -1,0 +1,53 @@
+//! The database that users see: sessions, buckets, keys and values, transactions, changes, limits and errors.
+//!
+//! Every surface (HTTP, plugins, pages, embedding programs) translates to the operations here and back, and does nothing else, so
+//! that the same words mean the same everywhere. `wit/` in the repository is this API's twin for plugins.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `database` | [`Database`]: the engine and what sessions share |
+//! | `session` | [`Session`]: identity, grants, an optional transaction |
+//! | `kv` | [`Kv`]: the operations on one bucket |
+//! | `batch` | many operations in one commit |
+//! | `scan`, `cursor` | pages, and what carries a scan from one to the next |
+//! | `buckets` | making, listing and dropping buckets |
+//! | `changes` | the change feed |
+//! | `grants`, `limits`, `error` | what is allowed, how much, and what is said when it is not |
+//! | `value`, `keyspace` | the stored forms |
+//!
+//! It knows nothing of HTTP, of JSON, of threads and of runtimes, and takes the time and randomness from its owner, so that it also
+//! runs in a browser page.
+#![deny(missing_docs)]
+
+mod batch;
+mod buckets;
+mod changes;
+mod cursor;
+mod database;
+mod error;
+mod grants;
+mod keyspace;
+mod kv;
+pub mod limits;
+mod scan;
+mod session;
+#[cfg(feature = "pool")]
+mod sessions;
+mod value;
+mod view;
+
+pub use batch::{Applied, Op, OpResult, Refusal};
+pub use buckets::BucketInfo;
+pub use changes::{Change, ChangeFilter, ChangeKind, Changes, Since};
+pub use database::Database;
+pub use error::{Code, Error, Kind, Result};
+pub use grants::{Access, Grants};
+pub use keyspace::{DEFAULT_BUCKET, Span};
+pub use kv::{Kv, Outcome, SetOptions, Written};
+pub use limits::Limits;
+pub use mantis_store::{Clock, Direction, Expect, Isolation, ManualClock, Random, SeededRandom, Stats};
+pub use scan::{KeyPage, Page, ScanOptions};
+pub use session::{Committed, Session};
+#[cfg(feature = "pool")]
+pub use sessions::SessionManager;
+pub use value::{Entry, MediaType};

@@ -1,0 +1,124 @@
+//! Sessions: what a client holds while it works.
+
+use std::sync::Arc;
+
+use mantis_store::Isolation;
+
+use crate::kv::Kv;
+use crate::{Access, Code, Database, Error, Grants, Result, keyspace};
+
+/// What a commit answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Committed {
+    /// The commit's number.
+    pub version: u64,
+    /// Whether it survives the end of the process. In memory nothing does.
+    pub durable: bool,
+}
+
+/// A client's identity and state: grants, an optional open transaction, counters.
+///
+/// Every operation goes through a session; a pool hands them out. All methods are async because an engine may have to wait; the
+/// embedded one never does: its futures are ready when first polled.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use mantis_db::{Database, Limits, ManualClock, SeededRandom};
+/// # let database = Database::in_memory(Limits::default(), Arc::new(ManualClock::new(0)), Arc::new(SeededRandom::new(7)));
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let mut session = database.session();
+/// session.begin(Default::default()).await?;
+/// session.kv("default")?.set(b"greeting", b"hello").await?;
+/// session.commit().await?;
+/// let entry = session.kv("default")?.get(b"greeting").await?.unwrap();
+/// assert_eq!(&entry.value[..], b"hello");
+/// # Ok::<(), mantis_db::Error>(()) }).unwrap();
+/// ```
+#[derive(Debug)]
+pub struct Session {
+    pub(crate) database: Database,
+    pub(crate) grants: Arc<Grants>,
+    pub(crate) transaction: Option<Box<mantis_store::Transaction>>,
+    operations: u64,
+}
+
+impl Session {
+    pub(crate) fn new(database: Database, grants: Arc<Grants>) -> Self {
+        Self { database, grants, transaction: None, operations: 0 }
+    }
+
+    /// The database that the session works on.
+    #[must_use]
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// What the session may touch.
+    #[must_use]
+    pub fn grants(&self) -> &Arc<Grants> {
+        &self.grants
+    }
+
+    /// Changes what the session may touch.
+    pub fn set_grants(&mut self, grants: Arc<Grants>) {
+        self.grants = grants;
+    }
+
+    /// Operations done so far.
+    #[must_use]
+    pub fn operations(&self) -> u64 {
+        self.operations
+    }
+
+    /// The key-value operations of one bucket. They belong to the session's transaction, if one is open.
+    ///
+    /// # Errors
+    /// `bucket-name-invalid`; `bucket-not-found` when the grants do not name it.
+    pub fn kv<'s>(&'s mut self, bucket: &'s str) -> Result<Kv<'s>> {
+        if bucket != keyspace::DEFAULT_BUCKET {
+            keyspace::check_bucket_name(bucket)?;
+        }
+        self.grants.check(bucket, Access::Read)?;
+        self.operations += 1;
+        Ok(Kv::new(self, bucket))
+    }
+
+    /// Opens a transaction.
+    ///
+    /// # Errors
+    /// `transaction-open` when there is one already.
+    #[allow(clippy::unused_async, reason = "an engine behind a network has to ask")]
+    pub async fn begin(&mut self, isolation: Isolation) -> Result<()> {
+        if self.transaction.is_some() {
+            return Err(Code::TransactionOpen.into());
+        }
+        self.transaction = Some(Box::new(self.database.0.store.begin_with(isolation)));
+        Ok(())
+    }
+
+    /// Whether a transaction is open.
+    #[must_use]
+    pub fn in_transaction(&self) -> bool {
+        self.transaction.is_some()
+    }
+
+    /// Commits the open transaction. It has ended then, whatever the outcome.
+    ///
+    /// # Errors
+    /// `transaction-not-open`, `conflict` (run it again), `transaction-too-old`, `read-only`, `store-full`.
+    #[allow(clippy::unused_async, reason = "a durable engine has to wait here")]
+    pub async fn commit(&mut self) -> Result<Committed> {
+        let transaction = self.transaction.take().ok_or_else(|| Error::from(Code::TransactionNotOpen))?;
+        if transaction.puts() {
+            self.database.check_room(transaction.written_bytes())?;
+        } else if transaction.write_count() > 0 {
+            self.database.check_open()?;
+        }
+        Ok(Committed { version: transaction.commit()?, durable: false })
+    }
+
+    /// Forgets the open transaction and what it wrote, if there is one.
+    pub fn rollback(&mut self) {
+        self.transaction = None;
+    }
+}

@@ -1,0 +1,134 @@
+//! A value is bytes plus a media type. Stored, the media type stands before the bytes.
+//!
+//! Layout: one byte that names a common media type, or [`CUSTOM`], a length byte and the media type itself; then the value.
+
+use std::fmt;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::limits::MEDIA_TYPE_BYTES_MAX;
+use crate::{Code, Error, Result};
+
+const CUSTOM: u8 = 0xff;
+
+/// Media types that take one byte. Their places are part of the stored form: only append.
+const COMMON: &[&str] = &[
+    "application/octet-stream",
+    "text/plain; charset=utf-8",
+    "application/json",
+    "text/plain",
+    "text/html",
+    "text/csv",
+    "application/x-www-form-urlencoded",
+    "image/png",
+    "image/jpeg",
+    "image/svg+xml",
+    "text/html; charset=utf-8",
+];
+
+/// What kind of bytes a value is, in the words of RFC 9110 (`type/subtype; parameter`). Kept as given, not interpreted.
+#[derive(Clone, PartialEq, Eq)]
+pub struct MediaType(Repr);
+
+#[derive(Clone, PartialEq, Eq)]
+enum Repr {
+    Common(u8),
+    /// Visible ASCII, checked when it was made.
+    Custom(Bytes),
+}
+
+impl MediaType {
+    /// `application/octet-stream`: bytes that nobody described.
+    pub const BYTES: Self = Self(Repr::Common(0));
+    /// `text/plain; charset=utf-8`.
+    pub const TEXT: Self = Self(Repr::Common(1));
+    /// `application/json`.
+    pub const JSON: Self = Self(Repr::Common(2));
+
+    /// Takes a media type as it stands in a Content-Type header.
+    ///
+    /// # Errors
+    /// `media-type-invalid` unless it has 1 to 255 bytes of visible ASCII and spaces.
+    pub fn new(text: &str) -> Result<Self> {
+        if let Some(place) = COMMON.iter().position(|&common| common == text) {
+            return Ok(Self(Repr::Common(u8::try_from(place).unwrap_or(0))));
+        }
+        let well_formed = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        if text.is_empty() || text.len() > MEDIA_TYPE_BYTES_MAX || !well_formed {
+            return Err(Code::MediaTypeInvalid.into());
+        }
+        Ok(Self(Repr::Custom(Bytes::copy_from_slice(text.as_bytes()))))
+    }
+
+    /// The media type as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match &self.0 {
+            Repr::Common(place) => COMMON.get(usize::from(*place)).unwrap_or(&COMMON[0]),
+            Repr::Custom(bytes) => std::str::from_utf8(bytes).unwrap_or(COMMON[0]),
+        }
+    }
+}
+
+impl Default for MediaType {
+    fn default() -> Self {
+        Self::BYTES
+    }
+}
+
+impl fmt::Debug for MediaType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_str().fmt(f)
+    }
+}
+
+/// A key's value and what is known of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The bytes. Cloning shares them.
+    pub value: Bytes,
+    /// What they are.
+    pub media_type: MediaType,
+    /// The commit that wrote them; 0 for a write of the transaction that reads it.
+    pub version: u64,
+    /// When that was, in milliseconds since the epoch.
+    pub modified_ms: u64,
+    /// When they stop being served, in milliseconds since the epoch.
+    pub expires_at_ms: Option<u64>,
+}
+
+/// The stored form of a value.
+pub(crate) fn encode(media_type: &MediaType, value: &[u8]) -> Bytes {
+    let mut stored = BytesMut::with_capacity(2 + value.len() + media_type.as_str().len());
+    match &media_type.0 {
+        Repr::Common(place) => stored.put_u8(*place),
+        Repr::Custom(text) => {
+            stored.put_u8(CUSTOM);
+            stored.put_u8(u8::try_from(text.len()).unwrap_or(u8::MAX));
+            stored.put_slice(text);
+        }
+    }
+    stored.put_slice(value);
+    stored.freeze()
+}
+
+/// Splits a stored value; both parts share its memory.
+pub(crate) fn decode(stored: &Bytes) -> Result<(MediaType, Bytes)> {
+    let damaged = || Error::new(Code::ReadOnly, "a stored value has no media type: it is damaged");
+    match stored.first().copied().ok_or_else(damaged)? {
+        CUSTOM => {
+            let length = usize::from(stored.get(1).copied().ok_or_else(damaged)?);
+            if stored.len() < 2 + length {
+                return Err(damaged());
+            }
+            Ok((MediaType(Repr::Custom(stored.slice(2..2 + length))), stored.slice(2 + length..)))
+        }
+        place => Ok((MediaType(Repr::Common(place)), stored.slice(1..))),
+    }
+}
+
+pub(crate) fn entry(stored: mantis_store::Entry) -> Result<Entry> {
+    let mantis_store::Entry { value, version, modified_ms, expires_at_ms } = stored;
+    let (media_type, value) = decode(&value)?;
+    Ok(Entry { value, media_type, version, modified_ms, expires_at_ms })
+}

@@ -1,0 +1,20 @@
+//! Tests of the database, a module for each promise. What all surfaces show alike is tested by the scenarios of `mantis-tests`;
+//! here is what only this crate shows.
+//!
+//! Every operation is polled once (`support::now`): that it is ready then is tested throughout.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod allocations;
+mod buckets;
+mod changes;
+mod cursors;
+mod drop_races;
+mod expiry;
+mod grants;
+mod isolation;
+mod limits;
+mod model;
+mod pooled;
+mod sessions;
+mod support;
+mod values;

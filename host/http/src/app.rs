@@ -1,0 +1,279 @@
+//! The path of a request: let in, checked, routed, answered, and the answer finished.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use http::header::{ALLOW, CONTENT_LENGTH};
+use http::request::Parts;
+use http::{HeaderValue, Method, Response, StatusCode};
+use hyper::body::Incoming;
+use mantis_db::{ChangeFilter, Database, SessionManager, Since};
+use mantis_plugin::PluginHost;
+use mantis_pool::Pool;
+use tokio::sync::watch;
+
+use crate::config::AppConfig;
+use crate::cors::Cors;
+use crate::deadline::within;
+use crate::errors::Code;
+use crate::metrics::HttpMetrics;
+use crate::openapi::Subject;
+use crate::operation::Patience;
+use crate::path::URI_BYTES_MAX;
+use crate::problem::{Problem, Result};
+use crate::query::Query;
+use crate::registry::Registry;
+use crate::request::{Request, RequestBody};
+use crate::request_id::{RequestIds, X_REQUEST_ID};
+use crate::router::{Matched, Router};
+use crate::{Body, compress, hosts, openapi, respond};
+
+/// Transactions may hold this share of the pool's sessions; the rest is for requests without one.
+const TRANSACTION_SESSIONS: (usize, usize) = (3, 4);
+
+/// The HTTP surface of a database. Cloning gives another handle to the same one.
+#[derive(Clone)]
+pub struct App(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) database: Database,
+    pub(crate) sessions: Pool<SessionManager>,
+    pub(crate) plugins: PluginHost,
+    pub(crate) config: AppConfig,
+    pub(crate) transactions: Arc<Registry>,
+    pub(crate) metrics: HttpMetrics,
+    pub(crate) shutdown: watch::Sender<bool>,
+    /// What the cursors of the change feed begin with.
+    feed: Option<String>,
+    router: Router,
+    ids: RequestIds,
+    cors: Cors,
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App").field("config", &self.0.config).finish_non_exhaustive()
+    }
+}
+
+impl App {
+    /// The HTTP surface of `database`, whose requests work with `sessions` and reach `plugins`.
+    ///
+    /// At most three quarters of the pool's sessions are lent to transactions that span several requests, even if the
+    /// configuration allows more of them.
+    #[must_use]
+    pub fn new(database: Database, sessions: Pool<SessionManager>, plugins: PluginHost, config: AppConfig) -> Self {
+        let mut random = [0; 4];
+        database.random(&mut random);
+        let (share, of) = TRANSACTION_SESSIONS;
+        let transactions_max = config.transactions_max.min((sessions.config().max * share / of).max(1));
+        Self(Arc::new(Inner {
+            transactions: Arc::new(Registry::new(transactions_max, config.transaction_idle_ms)),
+            metrics: HttpMetrics::new(),
+            shutdown: watch::Sender::new(false),
+            feed: feed_of(&database),
+            router: Router::new(),
+            ids: RequestIds::new(random),
+            cors: Cors::new(&config.cors_origins),
+            database,
+            sessions,
+            plugins,
+            config,
+        }))
+    }
+
+    /// Answers a request. What goes wrong is an answer too.
+    pub async fn handle(&self, request: hyper::Request<Incoming>) -> Response<Body> {
+        let (head, body) = request.into_parts();
+        self.answer(head, RequestBody::Incoming(body)).await
+    }
+
+    /// Answers a request whose body comes from elsewhere than a connection: for embedding and for tests.
+    pub async fn handle_with_body<B>(&self, request: http::Request<B>) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Sync + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let (head, body) = request.into_parts();
+        self.answer(head, RequestBody::other(body)).await
+    }
+
+    /// Housekeeping: rolls back transactions that nobody uses. Call it about ten times a second.
+    #[allow(clippy::unused_async, reason = "housekeeping of an engine behind a network has to wait")]
+    pub async fn maintain(&self) {
+        self.0.transactions.roll_back_idle();
+    }
+
+    /// Says that the server is about to stop: `/health` and `/ready` tell so, and streams end.
+    pub fn shutting_down(&self) {
+        self.0.shutdown.send_replace(true);
+    }
+
+    /// Whether [`shutting_down`](Self::shutting_down) was called.
+    #[must_use]
+    pub fn is_shutting_down(&self) -> bool {
+        *self.0.shutdown.borrow()
+    }
+
+    /// What happened so far.
+    #[must_use]
+    pub fn metrics(&self) -> &HttpMetrics {
+        &self.0.metrics
+    }
+
+    /// The OpenAPI 3.1 document of this API, with the functions of the plugins that are installed now.
+    #[must_use]
+    pub fn openapi(&self) -> serde_json::Value {
+        let plugins = self.0.plugins.list();
+        let feed = self.0.feed.as_deref();
+        openapi::document(&Subject {
+            version: &self.0.config.version,
+            limits: self.0.database.limits(),
+            feed,
+            plugins: &plugins,
+        })
+    }
+
+    async fn answer(&self, head: Parts, body: RequestBody) -> Response<Body> {
+        let id = self.0.ids.of(&head.headers);
+        let in_flight = self.0.metrics.enter(self.0.config.concurrent_requests_max);
+        let admitted = if in_flight.is_some() { self.admit(&head) } else { Err(Code::Overloaded.into()) };
+        let (matched, query) = match admitted {
+            Ok(Admitted::Routed(matched, query)) => (matched, query),
+            Ok(Admitted::Answered(response)) => return self.finish(&head, None, Ok(response), &id),
+            Err(problem) => {
+                body.discard_later();
+                return self.finish(&head, None, Err(problem), &id);
+            }
+        };
+        let index = Some(matched.index);
+        let mut request = Request { head, matched, query, body };
+        let outcome = match self.run_now(&request) {
+            Some(outcome) => outcome,
+            // Boxed, so that a connection does not keep room for the largest handler.
+            None => Box::pin(self.run(&mut request)).await,
+        };
+        let response = self.finish(&request.head, index, outcome, &id);
+        request.body.discard_later();
+        response
+    }
+
+    /// What can be said of a request by its head.
+    fn admit(&self, head: &Parts) -> Result<Admitted> {
+        hosts::check(&self.0.config.allowed_hosts, head)?;
+        let (path, query) = (head.uri.path(), head.uri.query());
+        if path.len() + query.map_or(0, str::len) > URI_BYTES_MAX {
+            return Err(Code::UriTooLong.into());
+        }
+        if head.method == Method::OPTIONS {
+            return self.options(head).map(Admitted::Answered);
+        }
+        hosts::check_origin(head, |origin| self.0.cors.allows(origin))?;
+        let matched = self.0.router.find(&head.method, path)?;
+        let query = Query::parse(query, matched.operation.query)?;
+        Ok(Admitted::Routed(matched, query))
+    }
+
+    /// `OPTIONS` names the methods, and answers browsers that ask what a page may send.
+    fn options(&self, head: &Parts) -> Result<Response<Body>> {
+        let allow = match head.uri.path() {
+            "*" => HeaderValue::from_static("GET, HEAD, PUT, POST, DELETE, OPTIONS"),
+            path => self.0.router.allow(path)?,
+        };
+        let mut response = respond::empty(StatusCode::NO_CONTENT);
+        if Cors::is_preflight(head) {
+            self.0.cors.answer_preflight(head, &allow, &mut response);
+        }
+        response.headers_mut().insert(ALLOW, allow);
+        Ok(response)
+    }
+
+    /// Answers without a future, where nothing has to be waited for.
+    fn run_now(&self, request: &Request) -> Option<Result<Response<Body>>> {
+        let now = request.matched.operation.now?;
+        std::panic::catch_unwind(AssertUnwindSafe(|| now(self, request)))
+            .unwrap_or_else(|panic| Some(Err(self.panicked(&*panic))))
+    }
+
+    async fn run(&self, request: &mut Request) -> Result<Response<Body>> {
+        let operation = request.matched.operation;
+        let work = AssertUnwindSafe((operation.handler)(self, request)).catch_unwind();
+        let outcome = match operation.patience {
+            Patience::Own => Some(work.await),
+            Patience::Configured => within(Duration::from_millis(self.0.config.request_timeout_ms), work).await,
+        };
+        match outcome {
+            None => Err(Code::RequestTimeout.into()),
+            Some(Ok(answer)) => answer,
+            Some(Err(panic)) => Err(self.panicked(&*panic)),
+        }
+    }
+
+    fn panicked(&self, panic: &(dyn std::any::Any + Send)) -> Problem {
+        self.0.metrics.count_panic();
+        let message = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        tracing::error!(panic = message.unwrap_or("(no message)"), "a request's handler panicked");
+        Code::Internal.into()
+    }
+
+    /// Gives an answer what every answer has, and counts it.
+    fn finish(
+        &self,
+        head: &Parts,
+        operation: Option<usize>,
+        outcome: Result<Response<Body>>,
+        id: &HeaderValue,
+    ) -> Response<Body> {
+        let mut response = outcome.unwrap_or_else(|problem| {
+            let id = id.to_str().unwrap_or_default();
+            log(head, &problem, id);
+            problem.into_response(id)
+        });
+        if self.0.config.compression {
+            response = compress::compress(&head.headers, response);
+        }
+        self.0.cors.mark(&head.headers, response.headers_mut());
+        response.headers_mut().insert(X_REQUEST_ID, id.clone());
+        if head.method == Method::HEAD {
+            response = without_body(response);
+        }
+        self.0.metrics.count_answer(operation, response.status());
+        response
+    }
+}
+
+/// What the cursors of the change feed begin with in this life of the store.
+fn feed_of(database: &Database) -> Option<String> {
+    let mut session = database.session();
+    let page = session.changes(&ChangeFilter::default(), &Since::Now, 1).now_or_never()?.ok()?;
+    page.cursor.split('-').next().map(str::to_owned)
+}
+
+/// What the head of a request leads to.
+enum Admitted {
+    Routed(Matched, Query),
+    Answered(Response<Body>),
+}
+
+/// An answer to `HEAD`: it says how long the body would be, where that is known.
+fn without_body(response: Response<Body>) -> Response<Body> {
+    let (mut head, body) = response.into_parts();
+    let bodyless = matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    if let Some(length) = body.length().filter(|_| !bodyless) {
+        head.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    Response::from_parts(head, Body::empty())
+}
+
+/// The log hears of what the server did wrong; what clients do wrong is theirs to know.
+fn log(head: &Parts, problem: &Problem, request_id: &str) {
+    let (method, path, code) = (&head.method, head.uri.path(), problem.code().as_str());
+    if problem.code() == Code::Internal.into() {
+        tracing::error!(%method, path, code, request_id, detail = problem.message(), "a request failed");
+    } else {
+        tracing::debug!(%method, path, code, request_id, detail = problem.message(), "a request was refused");
+    }
+}

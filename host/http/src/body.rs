@@ -1,0 +1,98 @@
+//! The bodies of answers.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::Stream;
+use http_body::{Frame, SizeHint};
+
+/// Why a streamed answer ends early: the connection is closed, so that the client notices.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer could not be completed: {0}")]
+pub struct BodyError(pub(crate) String);
+
+type BoxStream = Pin<Box<dyn Stream<Item = Result<Bytes, BodyError>> + Send>>;
+
+/// The body of an answer: nothing, bytes, or a stream that is made while it is sent.
+pub struct Body(Repr);
+
+enum Repr {
+    Empty,
+    Full(Bytes),
+    /// `live` streams show what happens as it happens; nothing may hold their bytes back.
+    Stream {
+        stream: BoxStream,
+        live: bool,
+    },
+}
+
+impl Body {
+    pub(crate) fn empty() -> Self {
+        Self(Repr::Empty)
+    }
+
+    pub(crate) fn full(bytes: Bytes) -> Self {
+        if bytes.is_empty() { Self::empty() } else { Self(Repr::Full(bytes)) }
+    }
+
+    pub(crate) fn stream(stream: impl Stream<Item = Result<Bytes, BodyError>> + Send + 'static) -> Self {
+        Self(Repr::Stream { stream: Box::pin(stream), live: false })
+    }
+
+    pub(crate) fn live(stream: impl Stream<Item = Result<Bytes, BodyError>> + Send + 'static) -> Self {
+        Self(Repr::Stream { stream: Box::pin(stream), live: true })
+    }
+
+    pub(crate) fn is_live(&self) -> bool {
+        matches!(self.0, Repr::Stream { live: true, .. })
+    }
+
+    /// The length in bytes, if it is known.
+    pub(crate) fn length(&self) -> Option<usize> {
+        match &self.0 {
+            Repr::Empty => Some(0),
+            Repr::Full(bytes) => Some(bytes.len()),
+            Repr::Stream { .. } => None,
+        }
+    }
+}
+
+impl std::fmt::Debug for Body {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Body").field("length", &self.length()).finish_non_exhaustive()
+    }
+}
+
+impl Stream for Body {
+    type Item = Result<Bytes, BodyError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        match &mut self.0 {
+            Repr::Empty => Poll::Ready(None),
+            Repr::Full(bytes) => {
+                let bytes = std::mem::take(bytes);
+                self.0 = Repr::Empty;
+                Poll::Ready(Some(Ok(bytes)))
+            }
+            Repr::Stream { stream, .. } => stream.as_mut().poll_next(context),
+        }
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        self.poll_next(context).map(|item| item.map(|bytes| bytes.map(Frame::data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self.0, Repr::Empty)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.length().map_or_else(SizeHint::default, |length| SizeHint::with_exact(length as u64))
+    }
+}

@@ -1,0 +1,276 @@
+//! JSON on the wire: keys and values are bytes, and bytes that are not text are written `{"base64": "..."}`.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::de::{DeserializeOwned, Error as _, MapAccess, SeqAccess, Unexpected, Visitor};
+use serde::ser::{SerializeMap as _, SerializeSeq as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::errors::Code;
+use crate::problem::{Problem, Result};
+
+/// Reads a JSON body. What is no JSON is malformed; JSON of another form is invalid.
+pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+    serde_json::from_slice(body).map_err(|error| {
+        let code = if error.is_data() { Code::BodyInvalid } else { Code::BodyMalformed };
+        Problem::new(code).detail(error.to_string())
+    })
+}
+
+/// For members that may be left out but not be null.
+pub(crate) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> std::result::Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+/// Bytes of a request: text, `{"base64": "..."}`, or a list of numbers from 0 to 255.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BytesIn {
+    pub(crate) bytes: Vec<u8>,
+    /// Whether they were given as text.
+    pub(crate) text: bool,
+}
+
+/// A key of a request: text or `{"base64": "..."}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct KeyIn(pub(crate) Vec<u8>);
+
+/// Reads bytes; keys are not given as lists.
+pub(crate) struct BytesVisitor {
+    lists: bool,
+}
+
+impl BytesVisitor {
+    pub(crate) const VALUE: Self = Self { lists: true };
+    const KEY: Self = Self { lists: false };
+}
+
+impl<'de> Visitor<'de> for BytesVisitor {
+    type Value = BytesIn;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("text or {\"base64\": \"...\"}")?;
+        if self.lists { f.write_str(" or a list of numbers from 0 to 255") } else { Ok(()) }
+    }
+
+    fn visit_str<E>(self, text: &str) -> std::result::Result<BytesIn, E> {
+        Ok(BytesIn { bytes: text.as_bytes().to_vec(), text: true })
+    }
+
+    fn visit_string<E>(self, text: String) -> std::result::Result<BytesIn, E> {
+        Ok(BytesIn { bytes: text.into_bytes(), text: true })
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> std::result::Result<BytesIn, A::Error> {
+        if !self.lists {
+            return Err(A::Error::invalid_type(Unexpected::Seq, &self));
+        }
+        let mut bytes = Vec::new();
+        while let Some(Whole(number)) = list.next_element()? {
+            let byte = u8::try_from(number)
+                .map_err(|_| A::Error::invalid_value(Unexpected::Signed(number), &"a number from 0 to 255"))?;
+            bytes.push(byte);
+        }
+        Ok(BytesIn { bytes, text: false })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<BytesIn, A::Error> {
+        let invalid = || A::Error::custom("expected {\"base64\": \"...\"} with nothing else in it");
+        let (name, encoded): (Cow<'de, str>, Cow<'de, str>) = map.next_entry()?.ok_or_else(invalid)?;
+        if name != "base64" || map.next_key::<Cow<'de, str>>()?.is_some() {
+            return Err(invalid());
+        }
+        let bytes =
+            STANDARD.decode(encoded.as_bytes()).map_err(|error| A::Error::custom(format!("base64: {error}")))?;
+        Ok(BytesIn { bytes, text: false })
+    }
+}
+
+impl<'de> Deserialize<'de> for BytesIn {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        deserializer.deserialize_any(BytesVisitor::VALUE)
+    }
+}
+
+impl<'de> Deserialize<'de> for KeyIn {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        deserializer.deserialize_any(BytesVisitor::KEY).map(|read| Self(read.bytes))
+    }
+}
+
+/// A whole number, also where JSON writes it as `1.0` or `1e3`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Whole(pub(crate) i64);
+
+impl Whole {
+    const EXPECTED: &'static str = "a whole number of 64 bits";
+
+    pub(crate) fn from_u64<E: serde::de::Error>(number: u64) -> std::result::Result<Self, E> {
+        i64::try_from(number).map(Self).map_err(|_| E::invalid_value(Unexpected::Unsigned(number), &Self::EXPECTED))
+    }
+
+    pub(crate) fn from_f64<E: serde::de::Error>(number: f64) -> std::result::Result<Self, E> {
+        const LIMIT: f64 = 9_223_372_036_854_775_808.0;
+        if number.fract() != 0.0 || !(-LIMIT..LIMIT).contains(&number) {
+            return Err(E::invalid_value(Unexpected::Float(number), &Self::EXPECTED));
+        }
+        #[allow(clippy::cast_possible_truncation, reason = "it is whole and in range")]
+        Ok(Self(number as i64))
+    }
+}
+
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct WholeVisitor;
+
+        impl Visitor<'_> for WholeVisitor {
+            type Value = Whole;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(Whole::EXPECTED)
+            }
+
+            fn visit_i64<E>(self, number: i64) -> std::result::Result<Whole, E> {
+                Ok(Whole(number))
+            }
+
+            fn visit_u64<E: serde::de::Error>(self, number: u64) -> std::result::Result<Whole, E> {
+                Whole::from_u64(number)
+            }
+
+            fn visit_f64<E: serde::de::Error>(self, number: f64) -> std::result::Result<Whole, E> {
+                Whole::from_f64(number)
+            }
+        }
+        deserializer.deserialize_any(WholeVisitor)
+    }
+}
+
+/// How bytes of an answer are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Encoding {
+    /// As text where they are UTF-8, else as `{"base64": "..."}`.
+    #[default]
+    Text,
+    /// As `{"base64": "..."}`.
+    Base64,
+}
+
+/// Bytes of an answer.
+#[derive(Debug)]
+pub(crate) struct BytesOut<'a>(pub(crate) &'a [u8], pub(crate) Encoding);
+
+impl Serialize for BytesOut<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        match std::str::from_utf8(self.0) {
+            Ok(text) if self.1 == Encoding::Text => serializer.serialize_str(text),
+            _ => {
+                let mut map = serializer.serialize_map(Some(1))?;
+                map.serialize_entry("base64", &STANDARD.encode(self.0))?;
+                map.end()
+            }
+        }
+    }
+}
+
+/// Bytes of an answer as a list of numbers.
+#[derive(Debug)]
+pub(crate) struct NumbersOut<'a>(pub(crate) &'a [u8]);
+
+impl Serialize for NumbersOut<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(Some(self.0.len()))?;
+        for byte in self.0 {
+            list.serialize_element(byte)?;
+        }
+        list.end()
+    }
+}
+
+/// Bytes of an answer as base64 text.
+pub(crate) fn base64_text(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
+}
+
+/// A number that could exceed what every JSON reader can hold, as text.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NumberText(pub(crate) u64);
+
+impl Serialize for NumberText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(itoa::Buffer::new().format(self.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(json: &str, expected: std::result::Result<(&[u8], bool), &str>) {
+        let outcome = parse::<BytesIn>(json.as_bytes());
+        let outcome =
+            outcome.as_ref().map(|read| (&read.bytes[..], read.text)).map_err(|problem| problem.code().as_str());
+        assert_eq!(outcome, expected, "{json}");
+    }
+
+    #[test]
+    fn bytes_come_as_text_base64_or_numbers() {
+        check("\"hi\"", Ok((b"hi", true)));
+        check("\"\"", Ok((b"", true)));
+        check("\"\\u0000\\n\"", Ok((b"\0\n", true)));
+        check("[72,105]", Ok((b"Hi", false)));
+        check("[72.0]", Ok((b"H", false)));
+        check("[]", Ok((b"", false)));
+        check("{\"base64\":\"/w==\"}", Ok((&[255], false)));
+        for invalid in [
+            "[256]",
+            "[-1]",
+            "[1.5]",
+            "[\"a\"]",
+            "5",
+            "null",
+            "true",
+            "{}",
+            "{\"base64\":\"?\"}",
+            "{\"base64\":5}",
+            "{\"base64\":\"\",\"a\":1}",
+            "{\"base32\":\"\"}",
+        ] {
+            check(invalid, Err("body-invalid"));
+        }
+        for malformed in ["", "{", "[1,", "\"\\ud800\"", "nul"] {
+            check(malformed, Err("body-malformed"));
+        }
+    }
+
+    #[test]
+    fn keys_come_as_text_or_base64_only() {
+        assert_eq!(parse::<KeyIn>(b"\"a\"").unwrap(), KeyIn(b"a".to_vec()));
+        assert_eq!(parse::<KeyIn>(b"{\"base64\":\"YQ==\"}").unwrap(), KeyIn(b"a".to_vec()));
+        assert_eq!(parse::<KeyIn>(b"[97]").unwrap_err().code().as_str(), "body-invalid");
+    }
+
+    #[test]
+    fn whole_numbers_have_several_spellings() {
+        for (json, number) in [("5", 5), ("5.0", 5), ("-1e2", -100), ("9223372036854775807", i64::MAX)] {
+            assert_eq!(parse::<Whole>(json.as_bytes()).unwrap(), Whole(number), "{json}");
+        }
+        for json in ["5.5", "9223372036854775808", "1e19", "\"5\"", "null"] {
+            assert!(parse::<Whole>(json.as_bytes()).is_err(), "{json}");
+        }
+    }
+
+    #[test]
+    fn bytes_are_written_as_text_where_they_can_be() {
+        let write = |bytes: &[u8], encoding| serde_json::to_string(&BytesOut(bytes, encoding)).unwrap();
+        assert_eq!(write(b"a\"b", Encoding::Text), "\"a\\\"b\"");
+        assert_eq!(write(&[255], Encoding::Text), "{\"base64\":\"/w==\"}");
+        assert_eq!(write(b"a", Encoding::Base64), "{\"base64\":\"YQ==\"}");
+        assert_eq!(serde_json::to_string(&NumbersOut(b"Hi")).unwrap(), "[72,105]");
+    }
+}

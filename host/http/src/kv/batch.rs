@@ -1,0 +1,294 @@
+//! `POST /kv`: many operations in one request, each by itself or all or nothing.
+
+use bytes::Bytes;
+use http::{Method, Response, StatusCode};
+use mantis_db::{Applied, Code as DbCode, Entry, Kv, Op, OpResult, Outcome, Refusal};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::blocking::blocking;
+use crate::errors::{AnyCode, Code};
+use crate::json::{self, BytesOut, Encoding, NumberText};
+use crate::kv::form::BatchForm;
+use crate::kv::get::{DetailsOut, version_text};
+use crate::kv::{DETAILS, ENCODING, json_content, list};
+use crate::operation::{Answer, Operation, Patience, RequestContent, Tag};
+use crate::problem::{Problem, Result};
+use crate::request::Request;
+use crate::sessions::{Held, TRANSACTION};
+use crate::{App, Body, accept, respond};
+
+/// Larger batches are read and run on a thread for long work.
+const BODY_BYTES_NOW_MAX: usize = 64 * 1024;
+
+pub(crate) static BATCH: Operation = Operation {
+    method: Method::POST,
+    id: "applyBatch",
+    tag: Tag::KeyValue,
+    summary: "Do many operations",
+    description: "In order. With `atomic` all of them in one commit, or none: if a key is not as an operation expects, the answer is \
+                  409 and names those operations. Without it each stands by itself, and its result says what became of it.",
+    query: &[&DETAILS, &ENCODING],
+    headers: &[&TRANSACTION],
+    body: Some(RequestContent {
+        required: true,
+        content: &[json_content("Batch")],
+        description: "At most 10,000 operations.",
+    }),
+    answers: &[Answer {
+        status: 200,
+        description: "What became of each operation, in order.",
+        content: &[json_content("BatchResults")],
+        headers: &[],
+    }],
+    problems: &[
+        AnyCode::Http(Code::BodyMalformed),
+        AnyCode::Http(Code::BodyInvalid),
+        AnyCode::Http(Code::CheckFailed),
+        AnyCode::Http(Code::NotAcceptable),
+        AnyCode::Http(Code::PathMalformed),
+        AnyCode::Db(DbCode::BucketNameInvalid),
+        AnyCode::Db(DbCode::OperationsTooMany),
+        AnyCode::Db(DbCode::TransactionTooLarge),
+        AnyCode::Db(DbCode::NotAnInteger),
+        AnyCode::Db(DbCode::IntegerOverflow),
+        AnyCode::Db(DbCode::BucketsTooMany),
+        AnyCode::Db(DbCode::StoreFull),
+        AnyCode::Db(DbCode::ReadOnly),
+    ],
+    now: None,
+    handler: |app, request| Box::pin(batch(app, request)),
+    patience: Patience::Configured,
+};
+
+#[derive(Serialize)]
+struct ResultsOut<'a> {
+    results: Vec<ResultOut<'a>>,
+}
+
+#[derive(Serialize)]
+struct ResultOut<'a> {
+    key: BytesOut<'a>,
+    success: bool,
+    value: Option<ValueOut<'a>>,
+    version: Option<NumberText>,
+    error: Option<ErrorOut<'a>>,
+    #[serde(flatten)]
+    details: Option<ReadOut<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deleted: Option<u64>,
+}
+
+/// What is shown of an entry that was read, on request.
+#[derive(Serialize)]
+struct ReadOut<'a> {
+    expires_at: Option<String>,
+    #[serde(flatten)]
+    details: DetailsOut<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum ValueOut<'a> {
+    Bytes(BytesOut<'a>),
+    Number(i64),
+}
+
+#[derive(Serialize)]
+struct ErrorOut<'a> {
+    code: &'a str,
+    message: &'a str,
+}
+
+/// What became of an operation.
+enum Fate {
+    Read(Option<Entry>),
+    Written(u64),
+    /// How many keys, and the commit; none when there were several.
+    Deleted(u64, u64),
+    Number(i64, u64),
+    /// The key was not as expected; this is its version.
+    Refused(Option<u64>),
+    Failed(mantis_db::Error),
+}
+
+async fn batch(app: &App, request: &mut Request) -> Result<Response<Body>> {
+    accept::choose(request.headers(), &[respond::JSON])?;
+    request.expect_media(&[respond::JSON])?;
+    let config = &app.0.config;
+    let body = request.read_body(config.body_bytes_max, config.body_timeout_ms).await?;
+    let large = body.len() > BODY_BYTES_NOW_MAX;
+    let work = Work {
+        body,
+        operations_max: app.0.database.limits().batch_operations_max,
+        key_bytes_max: app.0.database.limits().key_bytes_max,
+        session: app.session_for(request).await?,
+        bucket: request.bucket()?.into_owned(),
+        encoding: list::encoding(&request.query),
+        details: request.query.flag(&DETAILS),
+    };
+    if large {
+        return blocking(|| async { work.read()?.run().await }).await;
+    }
+    let batch = work.read()?;
+    // How long deleting a span takes depends on what is stored.
+    let spans = batch.operations.iter().any(|operation| matches!(operation, Op::DeleteSpan(_)));
+    if spans { blocking(|| batch.run()).await } else { batch.run().await }
+}
+
+/// All that a batch needs, so that it can move to another thread.
+struct Work {
+    body: Bytes,
+    operations_max: usize,
+    key_bytes_max: usize,
+    session: Held,
+    bucket: String,
+    encoding: Encoding,
+    details: bool,
+}
+
+/// A batch that has been read.
+struct Batch {
+    operations: Vec<Op>,
+    atomic: bool,
+    work: Work,
+}
+
+impl Work {
+    fn read(self) -> Result<Batch> {
+        let BatchForm { operations: forms, atomic } = json::parse(&self.body)?;
+        if forms.len() > self.operations_max {
+            let detail = format!("the batch has {} operations; the limit is {}", forms.len(), self.operations_max);
+            return Err(Problem::new(DbCode::OperationsTooMany).detail(detail));
+        }
+        let operations = forms.into_iter().enumerate().map(|(index, form)| form.into_op(index, self.key_bytes_max));
+        Ok(Batch { operations: operations.collect::<Result<_>>()?, atomic, work: self })
+    }
+}
+
+impl Batch {
+    async fn run(self) -> Result<Response<Body>> {
+        let Self { operations, atomic, work: Work { mut session, bucket, encoding, details, .. } } = self;
+        let mut kv = session.kv(&bucket)?;
+        let fates = if atomic {
+            all_or_nothing(&mut kv, &operations, encoding).await?
+        } else {
+            let mut fates = Vec::with_capacity(operations.len());
+            for operation in &operations {
+                fates.push(do_one(&mut kv, operation).await.unwrap_or_else(Fate::Failed));
+            }
+            fates
+        };
+        let results = operations.iter().zip(&fates);
+        let results = results.map(|(operation, fate)| fate.show(key_of(operation), encoding, details)).collect();
+        Ok(respond::json(StatusCode::OK, &ResultsOut { results }))
+    }
+}
+
+async fn all_or_nothing(kv: &mut Kv<'_>, operations: &[Op], encoding: Encoding) -> Result<Vec<Fate>> {
+    match kv.apply(operations).await.map_err(|error| Problem::from(error).in_body())? {
+        Applied::Refused(refusals) => Err(check_failed(&refusals, operations, encoding)),
+        Applied::Committed { version, results } => Ok(results
+            .into_iter()
+            .map(|result| match result {
+                OpResult::Entry(entry) => Fate::Read(entry),
+                OpResult::Number(number) => Fate::Number(number, version),
+                OpResult::Deleted(keys) => Fate::Deleted(keys, version),
+                _ => Fate::Written(version),
+            })
+            .collect()),
+    }
+}
+
+async fn do_one(kv: &mut Kv<'_>, operation: &Op) -> mantis_db::Result<Fate> {
+    let outcome = match operation {
+        Op::Get(key) => return Ok(Fate::Read(kv.get(key).await?)),
+        Op::Increment(key, by) => {
+            let (number, written) = kv.increment_entry(key, *by).await?;
+            return Ok(Fate::Number(number, written.version));
+        }
+        Op::Check(key, expect) => {
+            let version = kv.get(key).await?.map(|entry| entry.version);
+            return Ok(if expect.holds(version) {
+                Fate::Written(version.unwrap_or(0))
+            } else {
+                Fate::Refused(version)
+            });
+        }
+        Op::Set(key, value, options) => kv.set_with(key, value, options).await?,
+        Op::Delete(key, expect) => match kv.delete_if(key, *expect).await? {
+            Outcome::Written(written) => return Ok(Fate::Deleted(written.replaced.into(), written.version)),
+            refused @ Outcome::Refused(_) => refused,
+        },
+        Op::DeleteSpan(span) => return Ok(Fate::Deleted(kv.delete_span(span).await?, 0)),
+        // No form leads to another operation.
+        _ => Outcome::Refused(None),
+    };
+    Ok(match outcome {
+        Outcome::Written(written) => Fate::Written(written.version),
+        Outcome::Refused(current) => Fate::Refused(current.map(|entry| entry.version)),
+    })
+}
+
+fn check_failed(refusals: &[Refusal], operations: &[Op], encoding: Encoding) -> Problem {
+    let named: Vec<_> = refusals
+        .iter()
+        .map(|refusal| {
+            let key = operations.get(refusal.index).map(key_of).unwrap_or_default();
+            let version = refusal.current.as_ref().and_then(|entry| version_text(entry.version));
+            json!({"index": refusal.index, "key": BytesOut(key, encoding), "version": version})
+        })
+        .collect();
+    Problem::new(Code::CheckFailed).member("operations", named.into())
+}
+
+fn key_of(operation: &Op) -> &[u8] {
+    match operation {
+        Op::Get(key) | Op::Set(key, ..) | Op::Delete(key, _) | Op::Increment(key, _) | Op::Check(key, _) => key,
+        _ => &[],
+    }
+}
+
+impl Fate {
+    fn show<'a>(&'a self, key: &'a [u8], encoding: Encoding, details: bool) -> ResultOut<'a> {
+        let mut out = ResultOut {
+            key: BytesOut(key, encoding),
+            success: true,
+            value: None,
+            version: None,
+            error: None,
+            details: None,
+            deleted: None,
+        };
+        match self {
+            Self::Read(entry) => {
+                out.details = entry.as_ref().filter(|_| details).map(|entry| ReadOut {
+                    expires_at: entry.expires_at_ms.map(respond::rfc3339),
+                    details: DetailsOut::of(entry),
+                });
+                out.value = entry.as_ref().map(|entry| ValueOut::Bytes(BytesOut(&entry.value, encoding)));
+                out.version = entry.as_ref().and_then(|entry| version_text(entry.version));
+            }
+            Self::Written(version) => out.version = version_text(*version),
+            Self::Deleted(keys, version) => {
+                out.version = version_text(*version);
+                out.deleted = details.then_some(*keys);
+            }
+            Self::Number(number, version) => {
+                out.value = Some(ValueOut::Number(*number));
+                out.version = version_text(*version);
+            }
+            Self::Refused(version) => {
+                let code = Code::PreconditionFailed;
+                out.success = false;
+                out.version = version.and_then(version_text);
+                out.error = Some(ErrorOut { code: code.as_str(), message: "the key is not as the operation expects" });
+            }
+            Self::Failed(error) => {
+                out.success = false;
+                out.error = Some(ErrorOut { code: error.code().as_str(), message: error.message() });
+            }
+        }
+        out
+    }
+}

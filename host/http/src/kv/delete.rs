@@ -1,0 +1,57 @@
+//! `DELETE /kv/{key}`.
+
+use http::{Method, Response, StatusCode};
+use mantis_db::Outcome;
+
+use crate::conditions::Conditions;
+use crate::errors::{AnyCode, Code};
+use crate::kv::{self, no_content};
+use crate::operation::{Operation, Patience, Tag};
+use crate::problem::Result;
+use crate::request::Request;
+use crate::sessions::TRANSACTION;
+use crate::{App, Body, respond};
+
+pub(crate) static DELETE: Operation = Operation {
+    method: Method::DELETE,
+    id: "deleteKey",
+    tag: Tag::KeyValue,
+    summary: "Delete a key",
+    description: "",
+    query: &[],
+    headers: &[&TRANSACTION, &kv::IF_MATCH, &kv::IF_NONE_MATCH, &kv::IF_UNMODIFIED_SINCE],
+    body: None,
+    answers: &[no_content(204, "The key is gone.", &[])],
+    problems: &[
+        kv::KEY_PROBLEMS[0],
+        kv::KEY_PROBLEMS[1],
+        kv::KEY_PROBLEMS[2],
+        kv::KEY_PROBLEMS[3],
+        kv::KEY_MISSING,
+        AnyCode::Http(Code::PreconditionFailed),
+        AnyCode::Db(mantis_db::Code::ReadOnly),
+    ],
+    now: None,
+    handler: |app, request| Box::pin(delete(app, request)),
+    patience: Patience::Configured,
+};
+
+async fn delete(app: &App, request: &mut Request) -> Result<Response<Body>> {
+    let conditions = Conditions::of(request.headers())?;
+    let mut session = app.session_for(request).await?;
+    let (key, bucket) = (request.key()?, request.bucket()?);
+    let mut kv = session.kv(&bucket)?;
+    // A condition says what to do with what exists; what does not is missing first of all.
+    if !conditions.is_empty() && kv.get(&key).await?.is_none() {
+        return Err(Code::KeyNotFound.into());
+    }
+    let mut guard = conditions.guard();
+    let written = loop {
+        let expect = guard.expect(&mut kv, &key).await?;
+        match kv.delete_if(&key, expect).await? {
+            Outcome::Written(written) => break written,
+            Outcome::Refused(current) => guard.refused(current.as_ref())?,
+        }
+    };
+    if written.replaced { Ok(respond::empty(StatusCode::NO_CONTENT)) } else { Err(Code::KeyNotFound.into()) }
+}

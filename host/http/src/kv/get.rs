@@ -1,0 +1,312 @@
+//! `GET /kv/{key}`: the value as it is, or its JSON form.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, LAST_MODIFIED, VARY,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use mantis_db::{Entry, MediaType};
+use serde::Serialize;
+
+use crate::accept;
+use crate::conditions::{Conditions, Verdict, etag, failed};
+use crate::errors::{AnyCode, Code};
+use crate::json::{BytesOut, Encoding, NumberText, NumbersOut, base64_text};
+use crate::kv::{self, ENCODING, RAW, json_content, no_content};
+use crate::operation::{Answer, AnswerHeader, Content, Operation, Patience, RequestHeader, Shape, Tag};
+use crate::problem::Result;
+use crate::query::{Kind, Parameter, Role};
+use crate::request::Request;
+use crate::sessions::TRANSACTION;
+use crate::{App, Body, range, respond};
+
+/// From this length on an answer says that parts of it can be asked for.
+const PARTS_BYTES_MIN: usize = 1024;
+/// Values above this become JSON on a thread for such work.
+const JSON_BYTES_NOW_MAX: usize = 32 * 1024;
+
+pub(crate) static GET: Operation = Operation {
+    method: Method::GET,
+    id: "getKey",
+    tag: Tag::KeyValue,
+    summary: "Read a value",
+    description: "The value's bytes under their own media type. With `Accept: application/json`, or with `encoding`, the JSON form; \
+                  a wider range such as `*/*` beside it in `Accept`, with no lower weight, asks for the bytes. `raw=true` asks for \
+                  the bytes in any case.",
+    query: &[&ENCODING_OF_VALUE, &RAW_GET],
+    headers: &[
+        &TRANSACTION,
+        &kv::IF_MATCH,
+        &kv::IF_NONE_MATCH,
+        &kv::IF_MODIFIED_SINCE,
+        &kv::IF_UNMODIFIED_SINCE,
+        &RANGE,
+        &IF_RANGE,
+    ],
+    body: None,
+    answers: &[
+        Answer {
+            status: 200,
+            description: "The value.",
+            content: &[Content { media: "*/*", shape: Shape::Bytes }, json_content("Entry")],
+            headers: &[&kv::ETAG, &kv::LAST_MODIFIED, &kv::EXPIRES],
+        },
+        Answer {
+            status: 206,
+            description: "The part of the value that `Range` names.",
+            content: &[Content { media: "*/*", shape: Shape::Bytes }],
+            headers: &[&kv::ETAG, &kv::LAST_MODIFIED, &kv::EXPIRES, &CONTENT_RANGE_HEADER],
+        },
+        no_content(304, "The value is the one that the client has.", &[&kv::ETAG]),
+    ],
+    problems: &[
+        kv::KEY_PROBLEMS[0],
+        kv::KEY_PROBLEMS[1],
+        kv::KEY_PROBLEMS[2],
+        kv::KEY_PROBLEMS[3],
+        kv::KEY_MISSING,
+        AnyCode::Http(Code::NotAcceptable),
+        AnyCode::Http(Code::PreconditionFailed),
+        AnyCode::Http(Code::RangeUnsatisfiable),
+    ],
+    now: Some(get_now),
+    handler: |app, request| Box::pin(get(app, request)),
+    patience: Patience::Configured,
+};
+
+static ENCODING_OF_VALUE: Parameter = Parameter {
+    name: ENCODING.name,
+    kind: Kind::Choice(&["utf8", "base64"]),
+    description: "Asks for the JSON form with `value` as a string: the text itself (where it is UTF-8), or its base64.",
+    role: Role::Optional,
+};
+static RAW_GET: Parameter = Parameter {
+    name: RAW.name,
+    kind: Kind::Flag,
+    description: "With `true` the value's bytes, whatever `Accept` and `encoding` say.",
+    role: Role::Optional,
+};
+static RANGE: RequestHeader = RequestHeader {
+    name: "range",
+    pattern: None,
+    description: "One range of bytes, as in `bytes=0-99`. Several ranges, and what cannot be read, are answered with the whole value.",
+    role: Role::Aside,
+};
+static IF_RANGE: RequestHeader = RequestHeader {
+    name: "if-range",
+    pattern: None,
+    description: "An entity tag: the range counts only if the value still has it.",
+    role: Role::Aside,
+};
+static CONTENT_RANGE_HEADER: AnswerHeader = AnswerHeader {
+    name: "content-range",
+    required: true,
+    pattern: Some("^bytes [0-9]+-[0-9]+/[0-9]+$"),
+    description: "Which part it is.",
+};
+
+/// The JSON form of an entry.
+#[derive(Serialize)]
+pub(crate) struct EntryOut<'a, V> {
+    pub(crate) key: BytesOut<'a>,
+    pub(crate) value: V,
+    pub(crate) version: Option<NumberText>,
+    pub(crate) expires_at: Option<String>,
+    #[serde(flatten)]
+    pub(crate) details: Option<DetailsOut<'a>>,
+}
+
+/// What is shown of an entry on request.
+#[derive(Serialize)]
+pub(crate) struct DetailsOut<'a> {
+    pub(crate) media_type: &'a str,
+    pub(crate) modified_at: String,
+}
+
+impl<'a> DetailsOut<'a> {
+    pub(crate) fn of(entry: &'a Entry) -> Self {
+        Self { media_type: entry.media_type.as_str(), modified_at: respond::rfc3339(entry.modified_ms) }
+    }
+}
+
+/// How a value is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Bytes,
+    Numbers,
+    Text,
+    Base64,
+}
+
+fn get_now(app: &App, request: &Request) -> Option<Result<Response<Body>>> {
+    let mut session = app.session_now(request)?;
+    let (key, bucket) = match (request.key(), request.bucket()) {
+        (Ok(key), Ok(bucket)) => (key, bucket),
+        (Err(problem), _) | (_, Err(problem)) => return Some(Err(problem)),
+    };
+    let found = session.kv(&bucket).map(|mut kv| kv.get(&key).now_or_never());
+    let entry = match found {
+        Ok(Some(Ok(entry))) => entry,
+        Ok(Some(Err(error))) | Err(error) => return Some(Err(error.into())),
+        // An engine that has to wait is waited for elsewhere.
+        Ok(None) => return None,
+    };
+    drop(session);
+    let Some(entry) = entry else { return Some(Err(Code::KeyNotFound.into())) };
+    match form(request, &entry) {
+        Ok(Form::Bytes) => Some(bytes(request, entry)),
+        Ok(form) if entry.value.len() <= JSON_BYTES_NOW_MAX => Some(json(request, form, &key, &entry)),
+        Ok(_) => None,
+        Err(problem) => Some(Err(problem)),
+    }
+}
+
+async fn get(app: &App, request: &mut Request) -> Result<Response<Body>> {
+    let mut session = app.session_for(request).await?;
+    let (key, bucket) = (request.key()?, request.bucket()?);
+    let entry = session.kv(&bucket)?.get(&key).await?.ok_or(Code::KeyNotFound)?;
+    drop(session);
+    match form(request, &entry)? {
+        Form::Bytes => bytes(request, entry),
+        form => json(request, form, &key, &entry),
+    }
+}
+
+/// The form that the request asks for.
+///
+/// `application/json` in `Accept` means the JSON form. Any other range that fits the value's own media type means its bytes, and
+/// wins when both are liked equally: many clients send `application/json, */*` with everything.
+fn form(request: &Request, entry: &Entry) -> Result<Form> {
+    let headers = request.headers();
+    let encoding = request.query.text(&ENCODING);
+    if request.query.flag(&RAW) {
+        return Ok(Form::Bytes);
+    }
+    if let Some(encoding) = encoding {
+        accept::choose(headers, &[respond::JSON])?;
+        return Ok(if encoding == "base64" { Form::Base64 } else { Form::Text });
+    }
+    if !headers.contains_key(http::header::ACCEPT) {
+        return Ok(Form::Bytes);
+    }
+    let is_json = |range: &str| range.eq_ignore_ascii_case(respond::JSON);
+    let json = accept::weight_by(headers, respond::JSON, is_json);
+    let own = entry.media_type.as_str().split(';').next().unwrap_or_default().trim();
+    let own = accept::weight_by(headers, own, |range| !is_json(range));
+    match (own, json) {
+        (0, 0) => Err(accept::not_acceptable(&[entry.media_type.as_str(), respond::JSON])),
+        (own, json) if own >= json => Ok(Form::Bytes),
+        _ => Ok(Form::Numbers),
+    }
+}
+
+/// The headers that tell of an entry, whatever its form.
+fn describe(entry: &Entry, headers: &mut HeaderMap) {
+    headers.insert(LAST_MODIFIED, http_date(entry.modified_ms));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(VARY, HeaderValue::from_static("accept"));
+    if let Some(tag) = etag(entry.version) {
+        headers.insert(ETAG, tag);
+    }
+    if let Some(expires) = kv::expires(entry) {
+        headers.insert(kv::MANTISDB_EXPIRES, expires);
+    }
+}
+
+/// `None` when the answer is to be given in full.
+fn judge(request: &Request, entry: &Entry) -> Result<Option<Response<Body>>> {
+    match Conditions::of(request.headers())?.for_read(entry.version, entry.modified_ms) {
+        Verdict::Answer => Ok(None),
+        Verdict::Failed => Err(failed(Some(entry))),
+        Verdict::NotModified => {
+            let mut response = respond::empty(StatusCode::NOT_MODIFIED);
+            describe(entry, response.headers_mut());
+            Ok(Some(response))
+        }
+    }
+}
+
+fn bytes(request: &Request, entry: Entry) -> Result<Response<Body>> {
+    if let Some(response) = judge(request, &entry)? {
+        return Ok(response);
+    }
+    let mut headers = HeaderMap::with_capacity(12);
+    headers.insert(CONTENT_TYPE, content_type(&entry.media_type));
+    describe(&entry, &mut headers);
+    // A stored page must not act as the console's origin.
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
+    let length = entry.value.len();
+    if length >= PARTS_BYTES_MIN {
+        headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    }
+    let mut status = StatusCode::OK;
+    let mut value = entry.value;
+    if request.head.method == Method::GET
+        && let Some(part) = range::wanted(request.headers(), length, headers.get(ETAG))?
+    {
+        status = StatusCode::PARTIAL_CONTENT;
+        headers.insert(CONTENT_RANGE, range::content_range(&part, length));
+        value = value.slice(part);
+    }
+    let mut response = Response::new(Body::full(value));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    Ok(response)
+}
+
+fn json(request: &Request, form: Form, key: &[u8], entry: &Entry) -> Result<Response<Body>> {
+    if let Some(response) = judge(request, entry)? {
+        return Ok(response);
+    }
+    let json = match form {
+        Form::Text => entry_json(key, BytesOut(&entry.value, Encoding::Text), entry),
+        Form::Base64 => entry_json(key, base64_text(&entry.value), entry),
+        Form::Bytes | Form::Numbers => entry_json(key, NumbersOut(&entry.value), entry),
+    };
+    let mut response = respond::bytes(StatusCode::OK, respond::JSON, json);
+    describe(entry, response.headers_mut());
+    Ok(response)
+}
+
+/// The JSON form of an entry whose value is written as `value`.
+fn entry_json(key: &[u8], value: impl Serialize, entry: &Entry) -> Bytes {
+    let out = EntryOut {
+        key: BytesOut(key, Encoding::Text),
+        value,
+        version: version_text(entry.version),
+        expires_at: entry.expires_at_ms.map(respond::rfc3339),
+        details: None,
+    };
+    Bytes::from(serde_json::to_vec(&out).unwrap_or_default())
+}
+
+/// The JSON form with the value as numbers.
+pub(crate) fn entry_with_numbers(key: &[u8], entry: &Entry) -> Bytes {
+    entry_json(key, NumbersOut(&entry.value), entry)
+}
+
+/// A version for JSON; what is not committed has none.
+pub(crate) fn version_text(version: u64) -> Option<NumberText> {
+    (version != 0).then_some(NumberText(version))
+}
+
+fn content_type(media_type: &MediaType) -> HeaderValue {
+    match media_type.as_str() {
+        "application/octet-stream" => HeaderValue::from_static("application/octet-stream"),
+        "text/plain; charset=utf-8" => HeaderValue::from_static("text/plain; charset=utf-8"),
+        "application/json" => HeaderValue::from_static("application/json"),
+        other => HeaderValue::from_str(other).unwrap_or(HeaderValue::from_static("application/octet-stream")),
+    }
+}
+
+fn http_date(ms: u64) -> HeaderValue {
+    // The last second that an HTTP date can name.
+    const LAST_S: u64 = 253_402_300_799;
+    let time = UNIX_EPOCH + Duration::from_secs((ms / 1000).min(LAST_S));
+    HeaderValue::from_str(&httpdate::fmt_http_date(time)).unwrap_or(HeaderValue::from_static(""))
+}

@@ -1,0 +1,115 @@
+//! `POST /kv/{key}/increment`.
+
+use http::header::ETAG;
+use http::{Method, Response, StatusCode};
+use mantis_db::{Applied, Op, OpResult};
+use serde::Deserialize;
+
+use crate::conditions::{Conditions, etag};
+use crate::errors::{AnyCode, Code};
+use crate::json::{self, Whole};
+use crate::kv::{self, json_content};
+use crate::operation::{Answer, Operation, Patience, RequestContent, Tag};
+use crate::problem::Result;
+use crate::request::Request;
+use crate::sessions::TRANSACTION;
+use crate::{App, Body, accept, respond};
+
+pub(crate) static INCREMENT: Operation = Operation {
+    method: Method::POST,
+    id: "incrementKey",
+    tag: Tag::KeyValue,
+    summary: "Add to a number",
+    description: "The value is a decimal integer of 64 bits, kept as text; a missing key counts as 0. The answer is the sum. The \
+                  expiry stays as it was.",
+    query: &[],
+    headers: &[&TRANSACTION, &kv::IF_MATCH, &kv::IF_NONE_MATCH, &kv::IF_UNMODIFIED_SINCE],
+    body: Some(RequestContent {
+        required: false,
+        content: &[json_content("Increment")],
+        description: "What to add; 1 without a body.",
+    }),
+    answers: &[Answer {
+        status: 200,
+        description: "The new number.",
+        content: &[json_content("Number")],
+        headers: &[&kv::ETAG],
+    }],
+    problems: &[
+        kv::KEY_PROBLEMS[0],
+        kv::KEY_PROBLEMS[1],
+        kv::KEY_PROBLEMS[2],
+        kv::KEY_PROBLEMS[3],
+        AnyCode::Db(mantis_db::Code::NotAnInteger),
+        AnyCode::Db(mantis_db::Code::IntegerOverflow),
+        AnyCode::Db(mantis_db::Code::BucketsTooMany),
+        AnyCode::Db(mantis_db::Code::StoreFull),
+        AnyCode::Db(mantis_db::Code::ReadOnly),
+        AnyCode::Http(Code::BodyMalformed),
+        AnyCode::Http(Code::BodyInvalid),
+        AnyCode::Http(Code::NotAcceptable),
+        AnyCode::Http(Code::PreconditionFailed),
+    ],
+    now: None,
+    handler: |app, request| Box::pin(increment(app, request)),
+    patience: Patience::Configured,
+};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Increment {
+    #[serde(default = "one")]
+    by: Whole,
+}
+
+fn one() -> Whole {
+    Whole(1)
+}
+
+async fn increment(app: &App, request: &mut Request) -> Result<Response<Body>> {
+    accept::choose(request.headers(), &[respond::JSON])?;
+    let conditions = Conditions::of(request.headers())?;
+    let by = read(app, request).await?;
+    let mut session = app.session_for(request).await?;
+    let (key, bucket) = (request.key()?, request.bucket()?);
+    let mut kv = session.kv(&bucket)?;
+    let (number, version) = if conditions.is_empty() {
+        let (number, written) = kv.increment_entry(&key, by).await?;
+        (number, written.version)
+    } else {
+        let mut guard = conditions.guard();
+        loop {
+            let expect = guard.expect(&mut kv, &key).await?;
+            let operations = [Op::Check(key.to_vec(), expect), Op::Increment(key.to_vec(), by)];
+            match kv.apply(&operations).await? {
+                Applied::Committed { version, results } => match results.last() {
+                    Some(OpResult::Number(number)) => break (*number, version),
+                    _ => return Err(Code::Internal.into()),
+                },
+                Applied::Refused(refusals) => {
+                    guard.refused(refusals.first().and_then(|refusal| refusal.current.as_ref()))?;
+                }
+            }
+        }
+    };
+    let mut response = respond::json(StatusCode::OK, &number);
+    if let Some(tag) = etag(version) {
+        response.headers_mut().insert(ETAG, tag);
+    }
+    Ok(response)
+}
+
+async fn read(app: &App, request: &mut Request) -> Result<i64> {
+    let given = request.media_type().is_some();
+    if given {
+        request.expect_media(&[respond::JSON])?;
+    }
+    let config = &app.0.config;
+    let body = request.read_body(config.body_bytes_max, config.body_timeout_ms).await?;
+    if body.is_empty() && !given {
+        return Ok(1);
+    }
+    // Bytes of an unnamed type are not guessed at.
+    request.expect_media(&[respond::JSON])?;
+    Ok(json::parse::<Increment>(&body)?.by.0)
+}

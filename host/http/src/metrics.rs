@@ -1,0 +1,145 @@
+//! What the HTTP surface has done so far.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use http::StatusCode;
+
+use crate::router::Router;
+
+/// Answers are counted by the first digit of their status, 1 to 5.
+pub(crate) const CLASSES: usize = 5;
+
+/// Counters of the HTTP surface. The server's listener tells it of connections; everything else it sees itself.
+#[derive(Debug)]
+pub struct HttpMetrics {
+    /// Answers per operation, the last place being for requests that reached none.
+    answers: Box<[[AtomicU64; CLASSES]]>,
+    in_flight: AtomicUsize,
+    streams_open: AtomicUsize,
+    overloads: AtomicU64,
+    panics: AtomicU64,
+    connections_opened: AtomicU64,
+    connections_closed: AtomicU64,
+}
+
+impl HttpMetrics {
+    pub(crate) fn new() -> Self {
+        Self {
+            answers: (0..=Router::operations()).map(|_| Default::default()).collect(),
+            in_flight: AtomicUsize::new(0),
+            streams_open: AtomicUsize::new(0),
+            overloads: AtomicU64::new(0),
+            panics: AtomicU64::new(0),
+            connections_opened: AtomicU64::new(0),
+            connections_closed: AtomicU64::new(0),
+        }
+    }
+
+    /// A connection was accepted.
+    pub fn connection_opened(&self) {
+        self.connections_opened.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A connection has ended.
+    pub fn connection_closed(&self) {
+        self.connections_closed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Connections accepted since the start.
+    #[must_use]
+    pub fn connections_opened_total(&self) -> u64 {
+        self.connections_opened.load(Ordering::Relaxed)
+    }
+
+    /// Connections that have ended since the start.
+    #[must_use]
+    pub fn connections_closed_total(&self) -> u64 {
+        // Read before the other by whoever subtracts, so that the difference is never negative.
+        self.connections_closed.load(Ordering::Relaxed)
+    }
+
+    /// Requests under way.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Listings and change streams that are being sent.
+    #[must_use]
+    pub fn streams_open(&self) -> usize {
+        self.streams_open.load(Ordering::Relaxed)
+    }
+
+    /// Requests refused because too many were under way.
+    #[must_use]
+    pub fn overloads_total(&self) -> u64 {
+        self.overloads.load(Ordering::Relaxed)
+    }
+
+    /// Requests whose handler panicked.
+    #[must_use]
+    pub fn panics_total(&self) -> u64 {
+        self.panics.load(Ordering::Relaxed)
+    }
+
+    /// Answers by the first digit of their status, 1 to 5.
+    #[must_use]
+    pub fn answers_total(&self) -> [u64; CLASSES] {
+        let mut sums = [0; CLASSES];
+        for answers in &self.answers {
+            for (sum, count) in sums.iter_mut().zip(answers) {
+                *sum += count.load(Ordering::Relaxed);
+            }
+        }
+        sums
+    }
+
+    /// Answers of one operation by the first digit of their status; of requests that reached none for `None`.
+    pub(crate) fn answers_of(&self, operation: Option<usize>) -> [u64; CLASSES] {
+        let place = operation.unwrap_or(self.answers.len() - 1);
+        std::array::from_fn(|class| self.answers[place][class].load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn count_answer(&self, operation: Option<usize>, status: StatusCode) {
+        let place = operation.unwrap_or(self.answers.len() - 1);
+        let class = usize::from(status.as_u16() / 100).clamp(1, CLASSES) - 1;
+        self.answers[place][class].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_panic(&self) {
+        self.panics.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Lets a request in, unless `max` are under way.
+    pub(crate) fn enter(&self, max: usize) -> Option<InFlight<'_>> {
+        let before = self.in_flight.fetch_add(1, Ordering::Relaxed);
+        let guard = InFlight(self);
+        if before < max {
+            return Some(guard);
+        }
+        self.overloads.fetch_add(1, Ordering::Relaxed);
+        None
+    }
+
+    pub(crate) fn enter_stream(&self, max: usize) -> bool {
+        let entered = self.streams_open.fetch_add(1, Ordering::Relaxed) < max;
+        if !entered {
+            self.leave_stream();
+        }
+        entered
+    }
+
+    pub(crate) fn leave_stream(&self) {
+        self.streams_open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A request under way.
+#[derive(Debug)]
+pub(crate) struct InFlight<'m>(&'m HttpMetrics);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}

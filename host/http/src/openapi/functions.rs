@@ -1,0 +1,142 @@
+//! The functions of installed plugins, typed.
+
+use mantis_plugin::{Case, Field, FunctionInfo, PluginInfo, ValueType};
+use serde_json::{Map, Value, json};
+
+use crate::openapi::operations;
+use crate::operation::Tag;
+use crate::respond::PROBLEM_JSON;
+
+/// Adds a path for each function of each plugin.
+pub(super) fn add(paths: &mut Map<String, Value>, plugins: &[PluginInfo]) {
+    for plugin in plugins {
+        for function in plugin.functions.iter() {
+            let path = format!("/api/v1/plugins/{}/call/{}", plugin.name, function.name);
+            paths.insert(path, json!({"post": call(&plugin.name, function)}));
+        }
+    }
+}
+
+fn call(plugin: &str, function: &FunctionInfo) -> Value {
+    let result = function.result.as_ref().map_or_else(|| json!({"type": "null"}), schema);
+    let failed = match &function.error {
+        Some(Some(error)) => json!({"allOf": [problem(), {"properties": {"error": schema(error)}}]}),
+        _ => problem(),
+    };
+    let mut responses = json!({
+        "200": {
+            "description": "What the function returned.",
+            "headers": operations::request_id_header(),
+            "content": {"application/json": {"schema": result}},
+        },
+        "422": {
+            "description": "The arguments do not fit, or the function returned an error of its own.",
+            "headers": operations::request_id_header(),
+            "content": {PROBLEM_JSON: {"schema": failed}},
+        },
+    });
+    for (status, description) in operations::call_problems() {
+        let key = status.to_string();
+        if responses.get(&key).is_none() {
+            responses[key] = description;
+        }
+    }
+    json!({
+        "operationId": format!("call.{plugin}.{}", function.name),
+        "tags": [Tag::Plugins.as_str()],
+        "summary": format!("Call `{}` of the plugin `{plugin}`", function.name),
+        "parameters": [],
+        "requestBody": {
+            "required": !function.params.is_empty(),
+            "content": {"application/json": {"schema": arguments(&function.params)}},
+        },
+        "responses": responses,
+    })
+}
+
+fn problem() -> Value {
+    json!({"$ref": "#/components/schemas/Problem"})
+}
+
+/// The arguments by name, or in order.
+fn arguments(params: &[Field]) -> Value {
+    json!({"oneOf": [record(params), tuple(params.iter().map(|field| &field.value_type))]})
+}
+
+fn record(fields: &[Field]) -> Value {
+    let properties: Map<_, _> = fields.iter().map(|field| (field.name.clone(), schema(&field.value_type))).collect();
+    let required: Vec<_> = fields
+        .iter()
+        .filter(|field| !matches!(field.value_type, ValueType::Option(_)))
+        .map(|field| field.name.as_str())
+        .collect();
+    json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
+}
+
+fn tuple<'a>(types: impl ExactSizeIterator<Item = &'a ValueType>) -> Value {
+    let count = types.len();
+    let items: Vec<_> = types.map(schema).collect();
+    let mut value = json!({"type": "array", "minItems": count, "maxItems": count});
+    if count > 0 {
+        value["prefixItems"] = items.into();
+    }
+    value
+}
+
+/// A type of WIT as a JSON schema.
+fn schema(value_type: &ValueType) -> Value {
+    match value_type {
+        ValueType::Bool => json!({"type": "boolean"}),
+        ValueType::S8 => integer(i8::MIN, i8::MAX),
+        ValueType::U8 => integer(u8::MIN, u8::MAX),
+        ValueType::S16 => integer(i16::MIN, i16::MAX),
+        ValueType::U16 => integer(u16::MIN, u16::MAX),
+        ValueType::S32 => integer(i32::MIN, i32::MAX),
+        ValueType::U32 => integer(u32::MIN, u32::MAX),
+        ValueType::S64 => wide(&integer(i64::MIN, i64::MAX), "^-?[0-9]{1,18}$"),
+        ValueType::U64 => wide(&integer(u64::MIN, u64::MAX), "^[0-9]{1,19}$"),
+        ValueType::F32 | ValueType::F64 => {
+            json!({"anyOf": [{"type": "number"}, {"enum": ["NaN", "Infinity", "-Infinity"]}]})
+        }
+        ValueType::Char => json!({"type": "string", "minLength": 1, "maxLength": 1}),
+        ValueType::String => json!({"type": "string"}),
+        ValueType::Bytes => json!({"$ref": "#/components/schemas/BytesIn"}),
+        ValueType::List(inner) => json!({"type": "array", "items": schema(inner)}),
+        ValueType::Record(fields) => record(fields),
+        ValueType::Tuple(types) => tuple(types.iter()),
+        ValueType::Variant(cases) => json!({"oneOf": cases.iter().map(case).collect::<Vec<_>>()}),
+        ValueType::Enum(names) => json!({"type": "string", "enum": names}),
+        ValueType::Option(inner) if matches!(**inner, ValueType::Option(_)) => {
+            json!({"anyOf": [{"type": "null"}, wrapped("some", Some(inner))]})
+        }
+        ValueType::Option(inner) => json!({"anyOf": [{"type": "null"}, schema(inner)]}),
+        ValueType::Result { ok, err } => {
+            json!({"oneOf": [wrapped("ok", ok.as_deref()), wrapped("err", err.as_deref())]})
+        }
+        ValueType::Flags(names) => {
+            json!({"type": "array", "uniqueItems": true, "items": {"type": "string", "enum": names}})
+        }
+    }
+}
+
+fn integer<T: Into<serde_json::Number>>(min: T, max: T) -> Value {
+    json!({"type": "integer", "minimum": min.into(), "maximum": max.into()})
+}
+
+/// Numbers that not every JSON reader holds exactly may be text.
+fn wide(number: &Value, pattern: &str) -> Value {
+    json!({"anyOf": [number, {"type": "string", "pattern": pattern}]})
+}
+
+fn case(case: &Case) -> Value {
+    match &case.payload {
+        None => json!({"const": case.name}),
+        Some(payload) => wrapped(&case.name, Some(payload)),
+    }
+}
+
+/// `{name: payload}`.
+fn wrapped(name: &str, payload: Option<&ValueType>) -> Value {
+    let inner = payload.map_or_else(|| json!({"type": "null"}), schema);
+    json!({"type": "object", "properties": {name: inner}, "required": [name], "additionalProperties": false})
+}

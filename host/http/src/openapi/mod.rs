@@ -1,0 +1,93 @@
+//! The OpenAPI 3.1 document and its page, written from the table of routes.
+
+use mantis_db::Limits;
+use mantis_plugin::PluginInfo;
+use serde_json::{Map, Value, json};
+
+use crate::operation::{Operation, Tag};
+use crate::routes::{ROUTES, Route};
+
+mod functions;
+mod operations;
+mod page;
+mod schemas;
+
+pub(crate) use page::page;
+
+/// What the document of a running server says of it.
+pub(crate) struct Subject<'a> {
+    pub(crate) version: &'a str,
+    pub(crate) limits: &'a Limits,
+    /// What the cursors of the change feed begin with, if it is known.
+    pub(crate) feed: Option<&'a str>,
+    pub(crate) plugins: &'a [PluginInfo],
+}
+
+const DESCRIPTION: &str = "Keys, values, transactions, changes and plugins of a MantisDB server.\n\n\
+    A key in a path is percent-decoded once and is bytes: it may hold slashes, and nothing is normalised. `HEAD` works wherever `GET` \
+    does, and `OPTIONS` names a path's methods. Errors are `application/problem+json` with a stable `code`. Parameters and headers \
+    that make a request another one than its schemas describe (conditions, ranges, raw bodies) stand under `x-mantisdb-asides`.";
+
+/// The document.
+pub(crate) fn document(subject: &Subject<'_>) -> Value {
+    let mut paths = Map::new();
+    for route in ROUTES {
+        paths.insert(route.path.to_owned(), path_item(route, subject));
+    }
+    functions::add(&mut paths, subject.plugins);
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "MantisDB",
+            "version": subject.version,
+            "description": DESCRIPTION,
+            "license": {"name": "Apache-2.0 OR MIT", "identifier": "Apache-2.0 OR MIT"},
+        },
+        "servers": [{"url": "/"}],
+        "tags": tags(),
+        "paths": paths,
+        "components": {
+            "schemas": schemas::all(),
+            "headers": operations::common_headers(),
+        },
+    })
+}
+
+fn path_item(route: &Route, subject: &Subject<'_>) -> Value {
+    let mut item = Map::new();
+    for operation in route.operations {
+        let id = format!("{}{}", operation.id, route.id_suffix);
+        item.insert(method(operation), operations::operation(route.path, operation, &id, "", subject));
+    }
+    // Beside its own method, a path with an ending is the path of a key that ends so.
+    if let Some((base, ending)) = base_of(route) {
+        let note = format!("The key is `{{key}}{ending}`.");
+        for operation in base.operations {
+            let id = format!("{}{}AtIncrement", operation.id, base.id_suffix);
+            item.insert(method(operation), operations::operation(route.path, operation, &id, &note, subject));
+        }
+    }
+    Value::Object(item)
+}
+
+fn base_of(route: &Route) -> Option<(&'static Route, &'static str)> {
+    let (before, ending) = route.path.split_once("{key}").filter(|(_, ending)| !ending.is_empty())?;
+    let base = ROUTES.iter().find(|other| other.path.strip_suffix("{key}") == Some(before))?;
+    Some((base, ending))
+}
+
+fn method(operation: &Operation) -> String {
+    operation.method.as_str().to_ascii_lowercase()
+}
+
+fn tags() -> Value {
+    let tags = [
+        (Tag::Service, "Health, figures and documents."),
+        (Tag::KeyValue, "Keys and values. `/api/v1/kv` is the bucket `default`."),
+        (Tag::Buckets, "Named key spaces."),
+        (Tag::Transactions, "Transactions that span several requests."),
+        (Tag::Changes, "What was committed, in order."),
+        (Tag::Plugins, "WebAssembly components that run next to the data."),
+    ];
+    tags.iter().map(|(tag, description)| json!({"name": tag.as_str(), "description": description})).collect()
+}

@@ -1,0 +1,272 @@
+//! One operation of the document.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::changes::SINCE_PATTERN;
+use crate::errors::{AnyCode, Code};
+use crate::openapi::Subject;
+use crate::operation::{Answer, AnswerHeader, Content, Operation, RequestHeader, Shape};
+use crate::query::{Kind, Parameter, Role};
+use crate::respond::PROBLEM_JSON;
+
+/// What can go wrong with any request.
+const COMMON: &[Code] = &[
+    Code::HostMissing,
+    Code::ParameterUnknown,
+    Code::ParameterRepeated,
+    Code::ParameterInvalid,
+    Code::UriTooLong,
+    Code::HostNotAllowed,
+    Code::Internal,
+    Code::Overloaded,
+    Code::RequestTimeout,
+    Code::ShuttingDown,
+];
+/// What can go wrong with a body.
+const OF_BODIES: &[Code] = &[
+    Code::BodyTimeout,
+    Code::BodyInterrupted,
+    Code::BodyTooLarge,
+    Code::MediaTypeUnsupported,
+    Code::ContentEncodingUnsupported,
+];
+/// What can go wrong where a transaction can be named.
+const OF_TRANSACTIONS: &[AnyCode] = &[
+    AnyCode::Http(Code::TransactionBusy),
+    AnyCode::Http(Code::HeaderInvalid),
+    AnyCode::Db(mantis_db::Code::TransactionNotOpen),
+    AnyCode::Db(mantis_db::Code::TransactionTooOld),
+    AnyCode::Db(mantis_db::Code::TransactionTooLarge),
+];
+
+pub(super) fn operation(path: &str, operation: &Operation, id: &str, note: &str, subject: &Subject<'_>) -> Value {
+    let mut parameters: Vec<_> = path_parameters(path).collect();
+    let mut asides = Vec::new();
+    for parameter in operation.query {
+        let shown = query_parameter(parameter, subject);
+        if parameter.role == Role::Aside { asides.push(shown) } else { parameters.push(shown) }
+    }
+    for header in operation.headers {
+        let shown = header_parameter(header);
+        if header.role == Role::Aside { asides.push(shown) } else { parameters.push(shown) }
+    }
+    let description = [note, operation.description].join(" ").trim().to_owned();
+    let mut value = json!({
+        "operationId": id,
+        "tags": [operation.tag.as_str()],
+        "summary": operation.summary,
+        "parameters": parameters,
+        "responses": responses(path, operation),
+    });
+    if !description.is_empty() {
+        value["description"] = description.into();
+    }
+    if let Some(body) = &operation.body {
+        value["requestBody"] =
+            json!({"required": body.required, "description": body.description, "content": content(body.content)});
+    }
+    if !asides.is_empty() {
+        value["x-mantisdb-asides"] = asides.into();
+    }
+    value
+}
+
+/// The header that every answer has.
+pub(super) fn request_id_header() -> Value {
+    json!({"x-request-id": {"$ref": "#/components/headers/RequestId"}})
+}
+
+/// What can go wrong with a call of a plugin's function, by status.
+pub(super) fn call_problems() -> Vec<(u16, Value)> {
+    let mut by_status: BTreeMap<u16, Vec<&'static str>> = BTreeMap::new();
+    for code in problems(&crate::plugins::CALL) {
+        by_status.entry(code.status().as_u16()).or_default().push(code.as_str());
+    }
+    by_status.into_iter().map(|(status, codes)| (status, problem_value(status, &codes))).collect()
+}
+
+/// The headers that many answers have.
+pub(super) fn common_headers() -> Value {
+    json!({
+        "RequestId": {
+            "description": "The request's name, in the log too. That of the client's `x-request-id`, or a new one.",
+            "required": true,
+            "schema": {"type": "string"},
+        },
+        "RetryAfter": {
+            "description": "Seconds to wait before trying again.",
+            "schema": {"type": "integer", "minimum": 0},
+        },
+    })
+}
+
+fn path_parameters(path: &str) -> impl Iterator<Item = Value> {
+    path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}')).map(|name| {
+        let (schema, description) = match name {
+            "key" => (
+                json!({"type": "string", "minLength": 1}),
+                "The key: 1 to 4,096 bytes, percent-encoded. Slashes may stand as they are.",
+            ),
+            "bucket" => (json!({"type": "string", "pattern": "^[a-z0-9][a-z0-9._-]{0,62}$"}), "The bucket's name."),
+            "id" => (json!({"type": "string", "pattern": "^[0-9a-f]{32}$"}), "The transaction's id."),
+            "name" => (json!({"type": "string", "pattern": "^[a-z][a-z0-9-]{0,62}$"}), "The plugin's name."),
+            _ => (
+                json!({"type": "string", "minLength": 1}),
+                "The function's name; `interface.function` for one of an exported interface.",
+            ),
+        };
+        json!({"name": name, "in": "path", "required": true, "description": description, "schema": schema})
+    })
+}
+
+fn query_parameter(parameter: &Parameter, subject: &Subject<'_>) -> Value {
+    let schema = match &parameter.kind {
+        Kind::Flag => json!({"type": "boolean", "default": false}),
+        Kind::Choice(words) => json!({"type": "string", "enum": words}),
+        Kind::Integer { min, max, default, .. } => {
+            let mut schema = json!({"type": "integer", "minimum": min, "maximum": max});
+            if parameter.name == "limit" {
+                schema["maximum"] = subject.limits.page_entries_max.into();
+            }
+            if let Some(default) = default {
+                schema["default"] = (*default).into();
+            }
+            schema
+        }
+        Kind::Bytes { bytes_min: 0, .. } => json!({"type": "string"}),
+        Kind::Bytes { bytes_min, .. } => json!({"type": "string", "minLength": bytes_min}),
+        Kind::Text { pattern, bytes_max } => {
+            let mut schema = json!({"type": "string", "minLength": 1, "maxLength": bytes_max});
+            if let Some(pattern) = pattern {
+                schema["pattern"] = pattern_of(pattern, subject).into();
+            }
+            schema
+        }
+    };
+    let required = parameter.role == Role::Required;
+    json!({"name": parameter.name, "in": "query", "required": required, "description": parameter.description, "schema": schema})
+}
+
+/// A pattern, with what a running server knows better put in.
+fn pattern_of(pattern: &str, subject: &Subject<'_>) -> String {
+    match subject.feed {
+        Some(feed) if pattern == SINCE_PATTERN => pattern.replace("[0-9a-f]{16}", feed),
+        _ => pattern.to_owned(),
+    }
+}
+
+fn header_parameter(header: &RequestHeader) -> Value {
+    let mut schema = json!({"type": "string"});
+    if let Some(pattern) = header.pattern {
+        schema["pattern"] = pattern.into();
+    }
+    json!({"name": header.name, "in": "header", "required": false, "description": header.description, "schema": schema})
+}
+
+fn content(content: &[Content]) -> Value {
+    let mut media = Map::new();
+    for Content { media: name, shape } in content {
+        let value = match shape {
+            Shape::Schema(name) => json!({"schema": {"$ref": format!("#/components/schemas/{name}")}}),
+            Shape::Json => json!({"schema": {}}),
+            Shape::Text => json!({"schema": {"type": "string"}}),
+            // In OpenAPI 3.1 bytes have no schema.
+            Shape::Bytes => json!({}),
+        };
+        media.insert((*name).to_owned(), value);
+    }
+    Value::Object(media)
+}
+
+fn responses(path: &str, operation: &Operation) -> Value {
+    let mut by_status: BTreeMap<u16, Vec<&'static str>> = BTreeMap::new();
+    for code in problems(operation) {
+        let status = code.status().as_u16();
+        let in_path = |name: &str| path.contains(name);
+        match code {
+            // A transaction that never was is missing where its id stands in the path.
+            AnyCode::Db(mantis_db::Code::TransactionNotOpen) if in_path("{id}") => {
+                by_status.entry(404).or_default().push(code.as_str());
+            }
+            AnyCode::Db(mantis_db::Code::CursorInvalid) if in_path("/kv") => {
+                by_status.entry(409).or_default().push(code.as_str());
+            }
+            _ => {}
+        }
+        let codes = by_status.entry(status).or_default();
+        if !codes.contains(&code.as_str()) {
+            codes.push(code.as_str());
+        }
+    }
+    let mut responses = Map::new();
+    for answer in operation.answers {
+        responses.insert(answer.status.to_string(), answer_value(answer, by_status.remove(&answer.status)));
+    }
+    for (status, codes) in by_status {
+        responses.insert(status.to_string(), problem_value(status, &codes));
+    }
+    Value::Object(responses)
+}
+
+fn problems(operation: &Operation) -> Vec<AnyCode> {
+    let mut codes: Vec<AnyCode> = COMMON.iter().map(|&code| code.into()).collect();
+    codes.extend(operation.problems);
+    if operation.body.is_some() {
+        codes.extend(OF_BODIES.iter().map(|&code| AnyCode::from(code)));
+    }
+    if operation.method == http::Method::POST {
+        codes.push(Code::OriginNotAllowed.into());
+    }
+    if operation.headers.iter().any(|header| header.name == crate::sessions::TRANSACTION.name) {
+        codes.extend(OF_TRANSACTIONS);
+    }
+    codes
+}
+
+fn answer_value(answer: &Answer, codes: Option<Vec<&'static str>>) -> Value {
+    let mut headers = Map::new();
+    headers.insert("x-request-id".to_owned(), json!({"$ref": "#/components/headers/RequestId"}));
+    for header in answer.headers {
+        headers.insert(header.name.to_owned(), header_value(header));
+    }
+    let mut value = json!({"description": answer.description, "headers": headers});
+    let mut shown = content(answer.content);
+    if let Some(codes) = codes {
+        value["description"] = format!("{} Or {}.", answer.description, list(&codes)).into();
+        shown[PROBLEM_JSON] = problem_schema();
+    }
+    if shown.as_object().is_some_and(|shown| !shown.is_empty()) {
+        value["content"] = shown;
+    }
+    value
+}
+
+fn problem_value(status: u16, codes: &[&'static str]) -> Value {
+    let mut headers = request_id_header();
+    if matches!(status, 429 | 503) {
+        headers["retry-after"] = json!({"$ref": "#/components/headers/RetryAfter"});
+    }
+    json!({
+        "description": format!("One of: {}.", list(codes)),
+        "headers": headers,
+        "content": {PROBLEM_JSON: problem_schema()},
+    })
+}
+
+fn problem_schema() -> Value {
+    json!({"schema": {"$ref": "#/components/schemas/Problem"}})
+}
+
+fn list(codes: &[&'static str]) -> String {
+    codes.iter().map(|code| format!("`{code}`")).collect::<Vec<_>>().join(", ")
+}
+
+fn header_value(header: &AnswerHeader) -> Value {
+    let mut schema = json!({"type": "string"});
+    if let Some(pattern) = header.pattern {
+        schema["pattern"] = pattern.into();
+    }
+    json!({"description": header.description, "required": header.required, "schema": schema})
+}

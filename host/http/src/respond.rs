@@ -1,0 +1,50 @@
+//! Answers of common shapes.
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Response, StatusCode};
+use serde::Serialize;
+
+use crate::Body;
+
+pub(crate) const JSON: &str = "application/json";
+pub(crate) const NDJSON: &str = "application/x-ndjson";
+pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
+pub(crate) const HTML: &str = "text/html; charset=utf-8";
+
+/// JSON of a type that always serialises: strings, numbers, lists and structs of them.
+pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
+    bytes(status, JSON, Bytes::from(serde_json::to_vec(value).unwrap_or_default()))
+}
+
+/// Bytes of a media type.
+pub(crate) fn bytes(status: StatusCode, media: &'static str, bytes: Bytes) -> Response<Body> {
+    let mut response = Response::new(Body::full(bytes));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media));
+    response
+}
+
+/// An answer without a body.
+pub(crate) fn empty(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+/// Milliseconds since the epoch as RFC 3339, as in `2026-01-31T23:59:59.999Z`.
+pub(crate) fn rfc3339(ms: u64) -> String {
+    let timestamp = i64::try_from(ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    format!("{:.3}", timestamp.unwrap_or(jiff::Timestamp::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_milliseconds() {
+        assert_eq!(rfc3339(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(rfc3339(1_769_903_999_999), "2026-01-31T23:59:59.999Z");
+    }
+}

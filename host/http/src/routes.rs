@@ -1,0 +1,48 @@
+//! The table of routes: every path and what lies there. Matching, `Allow`, `OPTIONS` and the OpenAPI document come from here.
+
+use crate::operation::Operation;
+use crate::{buckets, changes, kv, plugins, service, transactions};
+
+/// A path and its operations.
+#[derive(Debug)]
+pub(crate) struct Route {
+    /// The path as in the OpenAPI document. `{key}` takes the rest of the path, slashes included.
+    pub(crate) path: &'static str,
+    pub(crate) operations: &'static [&'static Operation],
+    /// What tells the operations' ids from those of another path that shares them.
+    pub(crate) id_suffix: &'static str,
+}
+
+pub(crate) static ROUTES: &[Route] = &[
+    route("/health", &[&service::health::HEALTH]),
+    route("/live", &[&service::health::LIVE]),
+    route("/ready", &[&service::health::READY]),
+    route("/stats", &[&service::stats::STATS]),
+    route("/metrics", &[&service::metrics::METRICS]),
+    route("/openapi.json", &[&service::docs::OPENAPI]),
+    route("/docs", &[&service::docs::DOCS]),
+    route("/", &[&service::home::HOME]),
+    route("/api/v1/kv", &[&kv::list::LIST, &kv::batch::BATCH, &kv::clear::CLEAR]),
+    route("/api/v1/kv/{key}", &[&kv::get::GET, &kv::put::PUT, &kv::delete::DELETE]),
+    route("/api/v1/kv/{key}/increment", &[&kv::increment::INCREMENT]),
+    route("/api/v1/buckets", &[&buckets::LIST]),
+    route("/api/v1/buckets/{bucket}", &[&buckets::DROP]),
+    in_bucket("/api/v1/buckets/{bucket}/kv", &[&kv::list::LIST, &kv::batch::BATCH, &kv::clear::CLEAR]),
+    in_bucket("/api/v1/buckets/{bucket}/kv/{key}", &[&kv::get::GET, &kv::put::PUT, &kv::delete::DELETE]),
+    in_bucket("/api/v1/buckets/{bucket}/kv/{key}/increment", &[&kv::increment::INCREMENT]),
+    route("/api/v1/transactions", &[&transactions::BEGIN]),
+    route("/api/v1/transactions/{id}", &[&transactions::ROLL_BACK]),
+    route("/api/v1/transactions/{id}/commit", &[&transactions::COMMIT]),
+    route("/api/v1/changes", &[&changes::FOLLOW]),
+    route("/api/v1/plugins", &[&plugins::LIST]),
+    route("/api/v1/plugins/{name}", &[&plugins::SHOW, &plugins::INSTALL, &plugins::REMOVE]),
+    route("/api/v1/plugins/{name}/call/{function}", &[&plugins::CALL]),
+];
+
+const fn route(path: &'static str, operations: &'static [&'static Operation]) -> Route {
+    Route { path, operations, id_suffix: "" }
+}
+
+const fn in_bucket(path: &'static str, operations: &'static [&'static Operation]) -> Route {
+    Route { path, operations, id_suffix: "InBucket" }
+}

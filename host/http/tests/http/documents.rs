@@ -1,0 +1,75 @@
+//! What is written down is what is so. `UPDATE=1 cargo test -p mantis-http` writes it anew.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::harness::Server;
+
+/// Compares a file of the repository with what it should hold, or writes it.
+#[track_caller]
+fn check(path: &str, expected: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path);
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, expected).unwrap();
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(found == expected, "{} is out of date: run `UPDATE=1 cargo test -p mantis-http`", path.display());
+}
+
+#[test]
+fn the_error_reference_is_up_to_date() {
+    check("docs/reference/errors.md", &mantis_http::errors::reference_markdown());
+}
+
+#[tokio::test]
+async fn the_openapi_document_is_up_to_date() {
+    let mut document = Server::new().app.openapi();
+    let since = document["paths"]["/api/v1/changes"]["get"]["parameters"].as_array_mut().unwrap();
+    let since = since.iter_mut().find(|parameter| parameter["name"] == "since").unwrap();
+    let pattern = since["schema"]["pattern"].as_str().unwrap();
+    let (head, tail) = (pattern.find("0|").unwrap() + 2, pattern.find("-[0-9]").unwrap());
+    // The number of this life of the store.
+    since["schema"]["pattern"] = format!("{}[0-9a-f]{{16}}{}", &pattern[..head], &pattern[tail..]).into();
+    check("docs/reference/openapi.json", &format!("{}\n", serde_json::to_string_pretty(&document).unwrap()));
+}
+
+#[tokio::test]
+async fn the_document_is_whole() {
+    let document = Server::new().app.openapi();
+    let mut ids = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let id = operation["operationId"].as_str().unwrap();
+            assert!(ids.insert(id.to_owned()), "{id} stands twice");
+            for status in ["400", "421", "500", "503"] {
+                assert!(!operation["responses"][status].is_null(), "{method} {path} does not tell of {status}");
+            }
+            let template: BTreeSet<_> =
+                path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).collect();
+            let named = operation["parameters"].as_array().unwrap().iter().filter(|p| p["in"] == "path");
+            assert_eq!(template, named.map(|p| p["name"].as_str().unwrap()).collect(), "{method} {path}");
+        }
+    }
+    let text = document.to_string();
+    for reference in text.match_indices("\"$ref\":\"#").map(|(place, found)| &text[place + found.len()..]) {
+        let pointer = &reference[..reference.find('"').unwrap()];
+        assert_ne!(document.pointer(pointer), None, "{pointer} leads nowhere");
+    }
+}
+
+#[tokio::test]
+async fn codes_of_the_two_tables_differ() {
+    let of_database = mantis_db::Code::ALL.iter().map(|code| code.as_str());
+    let of_http = mantis_http::errors::Code::ALL.iter().map(|code| code.as_str());
+    let all: Vec<_> = of_database.chain(of_http).collect();
+    assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len());
+    for code in mantis_http::errors::Code::ALL {
+        assert!((400..600).contains(&code.status()), "{}", code.as_str());
+        assert!(code.as_str().bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'));
+    }
+    let document = Server::new().send("GET /openapi.json", &[], "").await.json();
+    assert_eq!(document["openapi"], Value::from("3.1.0"));
+}

@@ -1,0 +1,206 @@
+//! A server in memory whose clock the test moves, and requests in one line.
+//!
+//! Every answer is compared with the OpenAPI document: its status must be one that the operation lists, in a media type that it
+//! lists for that status.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use mantis_db::{Database, Limits, ManualClock, SeededRandom, SessionManager};
+use mantis_http::{App, AppConfig, Body};
+use mantis_plugin::{HostConfig, PluginHost};
+use mantis_pool::{Config, Pool};
+use serde_json::Value;
+
+/// 2026-01-31T12:00:00Z.
+pub(crate) const START_MS: u64 = 1_769_860_800_000;
+
+pub(crate) struct Server {
+    pub(crate) app: App,
+    pub(crate) database: Database,
+    pub(crate) clock: Arc<ManualClock>,
+    document: Value,
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Server {
+    pub(crate) fn new() -> Self {
+        Self::with(Limits::default(), AppConfig::default(), Config::default())
+    }
+
+    pub(crate) fn with_config(config: AppConfig) -> Self {
+        Self::with(Limits::default(), config, Config::default())
+    }
+
+    pub(crate) fn with(limits: Limits, config: AppConfig, pool: Config) -> Self {
+        let clock = Arc::new(ManualClock::new(START_MS));
+        let database = Database::in_memory(limits, clock.clone(), Arc::new(SeededRandom::new(7)));
+        let sessions = Pool::new(SessionManager::new(database.clone()), pool).unwrap();
+        let host = HostConfig { instances_max: 4, guest_threads: 1, ..HostConfig::default() };
+        let plugins = PluginHost::new(database.clone(), sessions.clone(), host).unwrap();
+        let app = App::new(database.clone(), sessions, plugins, config);
+        let document = app.openapi();
+        Self { app, database, clock, document }
+    }
+
+    /// Sends a request such as `GET /api/v1/kv/a`, with headers as `name: value`, and reads the answer.
+    #[track_caller]
+    pub(crate) fn send<B: Into<Bytes>>(
+        &self,
+        line: &str,
+        headers: &[&str],
+        body: B,
+    ) -> impl Future<Output = Answer> + use<'_, B> {
+        let request = request(line, headers, Full::new(body.into()));
+        self.send_request(request)
+    }
+
+    #[track_caller]
+    pub(crate) fn send_request<B>(&self, request: Request<B>) -> impl Future<Output = Answer> + use<'_, B>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Sync + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let caller = std::panic::Location::caller();
+        async move {
+            let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
+            let response = self.app.handle_with_body(request).await;
+            let answer = read(response).await;
+            if let Err(complaint) = self.check_documented(&method, &path, &answer) {
+                panic!("{caller}: {method} {path}: {complaint}");
+            }
+            answer
+        }
+    }
+
+    /// Sends a request and leaves the body to be read as it comes.
+    pub(crate) async fn open(&self, line: &str, headers: &[&str]) -> Response<Body> {
+        self.app.handle_with_body(request(line, headers, Full::new(Bytes::new()))).await
+    }
+
+    fn check_documented(&self, method: &str, path: &str, answer: &Answer) -> Result<(), String> {
+        assert!(answer.headers.contains_key("x-request-id"), "every answer has a name");
+        let status = answer.status.as_u16();
+        if matches!(method, "OPTIONS") || matches!(status, 405) {
+            assert!(answer.headers.contains_key("allow") || status == 404 || status == 421 || status == 400);
+            return Ok(());
+        }
+        let method = if method == "HEAD" { "get" } else { &method.to_ascii_lowercase() };
+        let Some(operation) = operation(&self.document, method, path) else {
+            return if status == 404 {
+                Ok(())
+            } else {
+                Err(format!("{status} at a path that the document does not have"))
+            };
+        };
+        let response = &operation["responses"][status.to_string()];
+        if response.is_null() {
+            return Err(format!("{status} is not among {:?}", operation["responses"].as_object().unwrap().keys()));
+        }
+        if answer.body.is_empty() {
+            return Ok(());
+        }
+        let media = answer.header("content-type").unwrap_or_default().to_owned();
+        // A client that prefers to see what it wrote is shown it with 201 as well.
+        if status == 201 && answer.header("preference-applied").is_some() {
+            return Ok(());
+        }
+        let documented = response["content"].as_object().ok_or("it has a body, and the document says none")?;
+        let essence = media.split(';').next().unwrap_or_default();
+        let fits = |name: &String| name == "*/*" || *name == media || name == essence;
+        if documented.keys().any(fits) {
+            Ok(())
+        } else {
+            Err(format!("`{media}` is not among {:?}", documented.keys()))
+        }
+    }
+}
+
+/// The operation at a path: a literal segment before a parameter, and `{key}` takes the rest.
+fn operation<'d>(document: &'d Value, method: &str, path: &str) -> Option<&'d Value> {
+    let paths = document["paths"].as_object().unwrap();
+    let fits = |template: &str| {
+        if let Some(prefix) = template.strip_suffix("{key}") {
+            return matches_prefix(prefix, path);
+        }
+        if let Some((prefix, ending)) = template.split_once("{key}") {
+            return path.ends_with(ending) && matches_prefix(prefix, path);
+        }
+        let (template, path): (Vec<_>, Vec<_>) = (template.split('/').collect(), path.split('/').collect());
+        template.len() == path.len() && template.iter().zip(&path).all(|(a, b)| a == b || a.starts_with('{'))
+    };
+    let specificity = |template: &str| (template.contains("{key}/"), !template.contains('{'), template.len());
+    let best = paths.keys().filter(|template| fits(template)).max_by_key(|template| specificity(template))?;
+    paths[best].get(method)
+}
+
+fn matches_prefix(prefix: &str, path: &str) -> bool {
+    let segments = prefix.matches('/').count();
+    let Some((end, _)) = path.match_indices('/').nth(segments - 1) else { return false };
+    prefix.split('/').zip(path[..=end].split('/')).all(|(a, b)| a == b || a.starts_with('{'))
+}
+
+pub(crate) fn request<B>(line: &str, headers: &[&str], body: B) -> Request<B> {
+    let (method, uri) = line.split_once(' ').expect("METHOD /path");
+    let mut builder = Request::builder().method(method).uri(uri);
+    if !headers.iter().any(|header| header.starts_with("host:")) {
+        builder = builder.header("host", "localhost:8080");
+    }
+    for header in headers {
+        let (name, value) = header.split_once(':').expect("name: value");
+        builder = builder.header(name, value.trim());
+    }
+    builder.body(body).unwrap()
+}
+
+/// Lets a future go as far as it comes.
+pub(crate) async fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+    std::future::poll_fn(|context| Poll::Ready(Pin::new(&mut *future).poll(context))).await
+}
+
+pub(crate) async fn read(response: Response<Body>) -> Answer {
+    let (head, body) = response.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    Answer { status: head.status, headers: head.headers, body }
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {:?}", self.body))
+    }
+
+    /// The status, and the code if it is a problem: `404 key-not-found`.
+    pub(crate) fn outcome(&self) -> String {
+        let status = self.status.as_u16();
+        if self.header("content-type") != Some("application/problem+json") {
+            return status.to_string();
+        }
+        let problem = self.json();
+        for member in ["type", "title", "detail", "request_id"] {
+            assert!(problem[member].is_string(), "{member} is missing: {problem}");
+        }
+        assert_eq!(problem["status"], status, "{problem}");
+        assert_eq!(problem["request_id"], self.header("x-request-id").unwrap());
+        format!("{status} {}", problem["code"].as_str().unwrap())
+    }
+}

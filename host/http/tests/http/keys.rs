@@ -1,0 +1,257 @@
+//! One key: writing, reading, deleting, counting.
+
+use serde_json::json;
+
+use crate::harness::{START_MS, Server};
+
+/// Sends a request and compares its outcome.
+#[track_caller]
+fn check<'s>(
+    server: &'s Server,
+    line: &str,
+    headers: &[&str],
+    body: &'static [u8],
+    outcome: &str,
+) -> impl Future<Output = ()> + use<'s> {
+    let sending = server.send(line, headers, body);
+    let caller = std::panic::Location::caller();
+    let line = line.to_owned();
+    let outcome = outcome.to_owned();
+    async move {
+        let answer = sending.await;
+        assert_eq!(answer.outcome(), outcome, "{caller}: {line}: {:?}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn a_value_comes_back_byte_for_byte() {
+    let server = Server::new();
+    check(&server, "PUT /api/v1/kv/a", &["content-type: image/png"], &[0, 159, 255], "201").await;
+    let answer = server.send("GET /api/v1/kv/a", &[], "").await;
+    assert_eq!(answer.outcome(), "200");
+    assert_eq!(&answer.body[..], &[0, 159, 255]);
+    for (name, value) in [
+        ("content-type", "image/png"),
+        ("etag", "\"v1\""),
+        ("last-modified", "Sat, 31 Jan 2026 12:00:00 GMT"),
+        ("x-content-type-options", "nosniff"),
+        ("content-security-policy", "sandbox"),
+        ("cache-control", "no-cache"),
+    ] {
+        assert_eq!(answer.header(name), Some(value), "{name}");
+    }
+    check(&server, "PUT /api/v1/kv/a", &[], b"", "204").await;
+    let answer = server.send("GET /api/v1/kv/a", &[], "").await;
+    assert_eq!((answer.outcome(), answer.body.len()), ("200".to_owned(), 0), "an empty value is a value");
+    assert_eq!(answer.header("content-type"), Some("application/octet-stream"));
+    check(&server, "DELETE /api/v1/kv/a", &[], b"", "204").await;
+    check(&server, "DELETE /api/v1/kv/a", &[], b"", "404 key-not-found").await;
+    check(&server, "GET /api/v1/kv/a", &[], b"", "404 key-not-found").await;
+}
+
+#[tokio::test]
+async fn the_structured_form_says_a_value_in_json() {
+    const JSON: &str = "content-type: application/json; charset=utf-8";
+    let server = Server::new();
+    for (body, value, media) in [
+        (r#"{"value":[72,101,108,108,111]}"#, &b"Hello"[..], "application/octet-stream"),
+        (r#"{"value":"gr\u00fcn"}"#, "gr\u{fc}n".as_bytes(), "text/plain; charset=utf-8"),
+        (r#"{"value":{"base64":"/wA="}}"#, &[255, 0], "application/octet-stream"),
+        (r#"{"value":[]}"#, b"", "application/octet-stream"),
+    ] {
+        server.send("PUT /api/v1/kv/test", &[JSON], body).await;
+        let answer = server.send("GET /api/v1/kv/test", &[], "").await;
+        assert_eq!(&answer.body[..], value, "{body}");
+        assert_eq!(answer.header("content-type"), Some(media), "{body}");
+    }
+    for (body, outcome) in [
+        (&b"{\"name\":\"Ann\"}"[..], "422 body-invalid"),
+        (b"[1,2]", "422 body-invalid"),
+        (b"{\"value\":1}", "422 body-invalid"),
+        (b"{\"value\":\"a\",\"more\":1}", "422 body-invalid"),
+        (b"{\"value\":\"a\",\"ttl\":0}", "422 ttl-invalid"),
+        (b"{\"value\":\"a\",\"ttl\":-1}", "422 ttl-invalid"),
+        (b"{\"value\":\"a\",\"ttl\":1.5}", "422 body-invalid"),
+        (b"{\"value\":", "400 body-malformed"),
+        (b"", "400 body-malformed"),
+    ] {
+        check(&server, "PUT /api/v1/kv/test", &[JSON], body, outcome).await;
+    }
+    let refusal = server.send("PUT /api/v1/kv/test", &[JSON], r#"{"name":"Ann"}"#).await;
+    assert!(refusal.json()["hint"].as_str().unwrap().contains("?raw=true"));
+    check(&server, "PUT /api/v1/kv/test?raw=true", &[JSON], b"{\"name\":\"Ann\"}", "204").await;
+    let answer = server.send("GET /api/v1/kv/test", &[], "").await;
+    assert_eq!(answer.text(), "{\"name\":\"Ann\"}");
+    assert_eq!(answer.header("content-type"), Some("application/json; charset=utf-8"));
+}
+
+#[tokio::test]
+async fn the_json_form_is_served_to_those_who_ask_for_it() {
+    let server = Server::new();
+    server.send("PUT /api/v1/kv/test", &["content-type: text/plain"], "Hello").await;
+    let numbers = json!({"key": "test", "value": [72, 101, 108, 108, 111], "version": "1", "expires_at": null});
+    let text = json!({"key": "test", "value": "Hello", "version": "1", "expires_at": null});
+    let base64 = json!({"key": "test", "value": "SGVsbG8=", "version": "1", "expires_at": null});
+    for (line, accept, expected) in [
+        ("GET /api/v1/kv/test", "application/json", Some(&numbers)),
+        ("GET /api/v1/kv/test", "application/json, */*;q=0.5", Some(&numbers)),
+        ("GET /api/v1/kv/test", "application/json, text/plain, */*", None),
+        ("GET /api/v1/kv/test", "*/*", None),
+        ("GET /api/v1/kv/test", "text/plain", None),
+        ("GET /api/v1/kv/test?raw=true", "application/json", None),
+        ("GET /api/v1/kv/test?encoding=utf8", "*/*", Some(&text)),
+        ("GET /api/v1/kv/test?encoding=base64", "application/json", Some(&base64)),
+    ] {
+        let answer = server.send(line, &[&format!("accept: {accept}")], "").await;
+        match expected {
+            Some(expected) => assert_eq!(&answer.json(), expected, "{line} {accept}"),
+            None => assert_eq!(answer.text(), "Hello", "{line} {accept}"),
+        }
+    }
+    check(&server, "GET /api/v1/kv/test", &["accept: image/png"], b"", "406 not-acceptable").await;
+    check(&server, "GET /api/v1/kv/test?encoding=utf8", &["accept: text/plain"], b"", "406 not-acceptable").await;
+    check(&server, "GET /api/v1/kv/test?encoding=hex", &[], b"", "400 parameter-invalid").await;
+    server.send("PUT /api/v1/kv/%ff", &[], &[255][..]).await;
+    let answer = server.send("GET /api/v1/kv/%ff?encoding=utf8", &[], "").await;
+    assert_eq!(answer.json()["value"], json!({"base64": "/w=="}), "what is not text is base64 in any case");
+    assert_eq!(answer.json()["key"], json!({"base64": "/w=="}));
+}
+
+#[tokio::test]
+async fn a_key_is_decoded_once_and_nothing_is_normalised() {
+    let server = Server::new();
+    let keys: [(&str, &[u8]); 12] = [
+        ("a/b", b"a/b"),
+        ("a%2Fb", b"a/b"),
+        ("a%252Fb", b"a%2Fb"),
+        (".", b"."),
+        ("..", b".."),
+        ("a/../b", b"a/../b"),
+        ("/", b"/"),
+        ("//", b"//"),
+        ("%00", b"\0"),
+        ("1+1", b"1+1"),
+        ("%20", b" "),
+        ("increment", b"increment"),
+    ];
+    for (raw, key) in keys {
+        server.send(&format!("PUT /api/v1/kv/{raw}"), &["content-type: text/plain"], key).await;
+    }
+    for (raw, key) in keys {
+        let answer = server.send(&format!("GET /api/v1/kv/{raw}"), &[], "").await;
+        assert_eq!(&answer.body[..], key, "{raw}");
+    }
+    let listed = server.send("GET /api/v1/kv", &[], "").await.json();
+    assert_eq!(listed["keys"].as_array().unwrap().len(), keys.len() - 1, "two spellings are one key: {listed}");
+    for (line, outcome) in [
+        ("GET /api/v1/kv/", "400 key-empty"),
+        ("PUT /api/v1/kv/", "400 key-empty"),
+        ("DELETE /api/v1/kv/", "400 key-empty"),
+        ("GET /api/v1/kv/100%", "400 path-malformed"),
+        ("GET /api/v1/kv/%zz", "400 path-malformed"),
+        ("GET /api/v1/buckets/UPPER/kv/a", "400 bucket-name-invalid"),
+        ("GET /api/v1/buckets/%ff/kv/a", "400 bucket-name-invalid"),
+    ] {
+        check(&server, line, &[], b"", outcome).await;
+    }
+    let longest = "k".repeat(4_096);
+    check(&server, &format!("PUT /api/v1/kv/{longest}"), &[], b"", "201").await;
+    check(&server, &format!("PUT /api/v1/kv/{longest}k"), &[], b"", "414 key-too-long").await;
+    let escaped = "%FF".repeat(4_096);
+    check(&server, &format!("PUT /api/v1/kv/{escaped}"), &[], b"", "201").await;
+    check(&server, &format!("PUT /api/v1/kv/{}", "k".repeat(17_000)), &[], b"", "414 uri-too-long").await;
+}
+
+#[tokio::test]
+async fn a_value_expires() {
+    let server = Server::new();
+    for (line, body, expires) in [
+        ("PUT /api/v1/kv/a?ttl=60", "x", Some("2026-01-31T12:01:00.000Z")),
+        ("PUT /api/v1/kv/a?ttl_ms=1500", "x", Some("2026-01-31T12:00:01.500Z")),
+        ("PUT /api/v1/kv/a?ttl=60&ttl_ms=1500", "x", Some("2026-01-31T12:00:01.500Z")),
+        ("PUT /api/v1/kv/a", "x", None),
+    ] {
+        server.send(line, &["content-type: text/plain"], body).await;
+        let answer = server.send("GET /api/v1/kv/a", &[], "").await;
+        assert_eq!(answer.header("mantisdb-expires"), expires, "{line}");
+        let form = server.send("GET /api/v1/kv/a?encoding=utf8", &[], "").await.json();
+        assert_eq!(form["expires_at"].as_str(), expires, "{line}");
+    }
+    server.send("PUT /api/v1/kv/b", &["content-type: application/json"], r#"{"value":"x","ttl":1}"#).await;
+    server.clock.set_ms(START_MS + 999);
+    check(&server, "GET /api/v1/kv/b", &[], b"", "200").await;
+    server.clock.set_ms(START_MS + 1_000);
+    check(&server, "GET /api/v1/kv/b", &[], b"", "404 key-not-found").await;
+    for line in ["PUT /api/v1/kv/a?ttl=0", "PUT /api/v1/kv/a?ttl_ms=0", "PUT /api/v1/kv/a?ttl=99999999999999999999"] {
+        check(&server, line, &[], b"", "400 ttl-invalid").await;
+    }
+    check(&server, "PUT /api/v1/kv/a?ttl=soon", &[], b"", "400 parameter-invalid").await;
+}
+
+#[tokio::test]
+async fn a_number_is_counted() {
+    const JSON: &[&str] = &["content-type: application/json"];
+    let server = Server::new();
+    for (body, sum) in
+        [("", "1"), (r#"{"by":41}"#, "42"), (r#"{"by":-2}"#, "40"), ("{}", "41"), (r#"{"by":1.0}"#, "42")]
+    {
+        let headers = if body.is_empty() { &[] } else { JSON };
+        let answer = server.send("POST /api/v1/kv/n/increment", headers, body).await;
+        assert_eq!((answer.outcome().as_str(), answer.text()), ("200", sum), "{body}");
+        assert!(answer.header("etag").is_some());
+    }
+    assert_eq!(server.send("GET /api/v1/kv/n", &[], "").await.text(), "42");
+    server.send("PUT /api/v1/kv/text", &[], "abc").await;
+    check(&server, "POST /api/v1/kv/text/increment", &[], b"", "422 not-an-integer").await;
+    check(&server, "POST /api/v1/kv/n/increment", JSON, b"{\"by\":9223372036854775807}", "409 integer-overflow").await;
+    check(&server, "POST /api/v1/kv/n/increment", JSON, b"{\"by\":\"1\"}", "422 body-invalid").await;
+    check(&server, "POST /api/v1/kv/n/increment", JSON, b"{\"add\":1}", "422 body-invalid").await;
+    check(&server, "POST /api/v1/kv/n/increment", JSON, b"", "400 body-malformed").await;
+    check(&server, "POST /api/v1/kv/n/increment", &["content-type: text/plain"], b"5", "415 media-type-unsupported")
+        .await;
+    check(&server, "POST /api/v1/kv/n/increment", &[], b"5", "415 media-type-unsupported").await;
+    check(&server, "POST /api/v1/kv//increment", &[], b"", "400 key-empty").await;
+    check(&server, "POST /api/v1/kv/n", &[], b"", "405 method-not-allowed").await;
+    check(&server, "GET /api/v1/kv/n/increment", &[], b"", "404 key-not-found").await;
+    check(&server, "PUT /api/v1/kv/n/increment", &[], b"a key like any other", "201").await;
+    check(&server, "POST /api/v1/buckets/b/kv/n/increment", &[], b"", "200").await;
+}
+
+#[tokio::test]
+async fn what_was_written_is_shown_to_those_who_prefer_it() {
+    let server = Server::new();
+    let headers = ["content-type: text/plain", "prefer: return=representation, handling=lenient"];
+    let answer = server.send("PUT /api/v1/kv/a?ttl=60", &headers, "Hi").await;
+    assert_eq!(answer.outcome(), "201");
+    assert_eq!(answer.header("preference-applied"), Some("return=representation"));
+    let expected = json!({"key": "a", "value": [72, 105], "version": "1", "expires_at": "2026-01-31T12:01:00.000Z"});
+    assert_eq!(answer.json(), expected);
+    assert_eq!(server.send("PUT /api/v1/kv/a", &headers, "Hi").await.outcome(), "200");
+    let headers = ["prefer: return=representation", "accept: text/plain"];
+    assert_eq!(server.send("PUT /api/v1/kv/a", &headers, "Hi").await.outcome(), "406 not-acceptable");
+}
+
+#[tokio::test]
+async fn head_says_what_get_would() {
+    let server = Server::new();
+    server.send("PUT /api/v1/kv/a", &["content-type: text/plain"], "Hello").await;
+    for (line, status) in [
+        ("/api/v1/kv/a", 200),
+        ("/api/v1/kv/missing", 404),
+        ("/api/v1/kv", 200),
+        ("/health", 200),
+        ("/stats", 200),
+        ("/metrics", 200),
+        ("/openapi.json", 200),
+        ("/docs", 200),
+        ("/", 200),
+        ("/api/v1/buckets", 200),
+        ("/api/v1/changes", 200),
+        ("/api/v1/plugins", 200),
+    ] {
+        let answer = server.send(&format!("HEAD {line}"), &[], "").await;
+        assert_eq!((answer.status.as_u16(), answer.body.len()), (status, 0), "{line}");
+    }
+    let answer = server.send("HEAD /api/v1/kv/a", &[], "").await;
+    assert_eq!((answer.header("content-length"), answer.header("etag")), (Some("5"), Some("\"v1\"")));
+}

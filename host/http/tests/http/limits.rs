@@ -1,0 +1,104 @@
+//! Bounds, and what is said at them.
+
+use std::convert::Infallible;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream;
+use http_body::Frame;
+use http_body_util::StreamBody;
+use mantis_db::Limits;
+use mantis_http::AppConfig;
+use mantis_pool::Config;
+
+use crate::harness::{Server, poll, request};
+
+#[tokio::test]
+async fn a_body_is_bounded_announced_or_not() {
+    let server = Server::with_config(AppConfig { body_bytes_max: 1_000, ..AppConfig::default() });
+    for (bytes, outcome) in [(1_000, "201"), (1_001, "413 body-too-large")] {
+        let line = format!("PUT /api/v1/kv/{bytes}");
+        assert_eq!(server.send(&line, &[], vec![0; bytes]).await.outcome(), outcome, "announced");
+        let pieces = (0..bytes).map(|_| Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"x"))));
+        let line = format!("PUT /api/v1/kv/streamed-{bytes}");
+        let streamed = request(&line, &[], StreamBody::new(stream::iter(pieces.collect::<Vec<_>>())));
+        assert_eq!(server.send_request(streamed).await.outcome(), outcome, "streamed");
+    }
+    assert_eq!(server.send("GET /api/v1/kv/streamed-1000", &[], "").await.body.len(), 1_000);
+    let mut limits = Limits::default();
+    limits.value_bytes_max = 10;
+    let server = Server::with(limits, AppConfig::default(), Config::default());
+    assert_eq!(server.send("PUT /api/v1/kv/a", &[], vec![0; 11]).await.outcome(), "413 value-too-large");
+    let encoded = server.send("PUT /api/v1/kv/a", &["content-encoding: gzip"], "").await;
+    assert_eq!(encoded.outcome(), "415 content-encoding-unsupported");
+    let long = format!("content-type: text/plain; x={}", "y".repeat(300));
+    assert_eq!(server.send("PUT /api/v1/kv/a", &[&long], "").await.outcome(), "415 media-type-invalid");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_body_is_not_waited_for() {
+    let server = Server::new();
+    let pieces = stream::unfold((), |()| async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        Some((Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"x"))), ()))
+    });
+    let before = tokio::time::Instant::now();
+    let slow = request("PUT /api/v1/kv/a", &[], StreamBody::new(SyncStream(Box::pin(pieces))));
+    assert_eq!(server.send_request(slow).await.outcome(), "408 body-timeout");
+    assert_eq!(before.elapsed(), Duration::from_secs(30));
+}
+
+/// A stream that only its owner touches.
+struct SyncStream<S>(std::pin::Pin<Box<S>>);
+
+impl<S: futures_util::Stream> futures_util::Stream for SyncStream<S> {
+    type Item = S::Item;
+
+    fn poll_next(mut self: std::pin::Pin<&mut Self>, context: &mut std::task::Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.as_mut().poll_next(context)
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_no_value() {
+    let server = Server::new();
+    let pieces = [Ok(Frame::data(Bytes::from_static(b"x"))), Err("connection reset")];
+    let broken = request("PUT /api/v1/kv/a", &[], StreamBody::new(stream::iter(pieces)));
+    assert_eq!(server.send_request(broken).await.outcome(), "400 body-interrupted");
+    assert_eq!(server.send("GET /api/v1/kv/a", &[], "").await.outcome(), "404 key-not-found");
+}
+
+#[tokio::test]
+async fn too_many_requests_at_once_are_refused_at_once() {
+    let server = Server::with_config(AppConfig { concurrent_requests_max: 1, ..AppConfig::default() });
+    let never = StreamBody::new(stream::pending::<Result<Frame<Bytes>, Infallible>>());
+    let mut first = Box::pin(server.app.handle_with_body(request("PUT /api/v1/kv/a", &[], never)));
+    assert!(matches!(poll(&mut first).await, Poll::Pending));
+    let refused = server.send("GET /health", &[], "").await;
+    assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (503, Some("1")));
+    drop(first);
+    assert_eq!(server.send("GET /health", &[], "").await.outcome(), "200");
+    assert_eq!(server.app.metrics().overloads_total(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_busy_pool_is_waited_for_and_then_given_up() {
+    let pool = Config { min_idle: 0, max: 1, ..Config::default() };
+    let server = Server::with(Limits::default(), AppConfig::default(), pool);
+    server.send("POST /api/v1/transactions", &[], "").await;
+    let refused = server.send("GET /api/v1/kv/a", &[], "").await;
+    assert_eq!(refused.outcome(), "503 overloaded");
+    assert!(refused.json()["detail"].as_str().unwrap().contains("wait"), "the step is named");
+}
+
+#[tokio::test]
+async fn a_store_that_is_full_says_so() {
+    let mut limits = Limits::default();
+    limits.store_bytes_max = 100;
+    let server = Server::with(limits, AppConfig::default(), Config::default());
+    server.send("PUT /api/v1/kv/a", &[], vec![0; 60]).await;
+    assert_eq!(server.send("PUT /api/v1/kv/b", &[], vec![0; 60]).await.outcome(), "507 store-full");
+    assert_eq!(server.send("DELETE /api/v1/kv/a", &[], "").await.outcome(), "204", "what makes room is taken");
+    assert_eq!(server.send("PUT /api/v1/kv/b", &[], "x").await.outcome(), "201");
+}

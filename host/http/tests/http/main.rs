@@ -1,0 +1,15 @@
+//! The HTTP surface from outside: requests go in by [`mantis_http::App::handle_with_body`], without sockets.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod batch;
+mod browsers;
+mod changes;
+mod conditions;
+mod documents;
+mod harness;
+mod keys;
+mod limits;
+mod listing;
+mod plugins;
+mod service;
+mod transactions;

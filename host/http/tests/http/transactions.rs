@@ -1,0 +1,145 @@
+//! Transactions that span several requests.
+
+use std::time::Duration;
+
+use mantis_db::Limits;
+use mantis_http::AppConfig;
+use mantis_pool::Config;
+use serde_json::json;
+
+use crate::harness::Server;
+
+async fn begin(server: &Server) -> String {
+    let answer = server.send("POST /api/v1/transactions", &[], "").await;
+    assert_eq!(answer.outcome(), "201");
+    let id = answer.json()["id"].as_str().unwrap().to_owned();
+    assert_eq!(id.len(), 32);
+    assert_eq!(answer.json()["expires_at"], "2026-01-31T12:00:30.000Z");
+    assert_eq!(answer.header("location"), Some(&*format!("/api/v1/transactions/{id}")));
+    id
+}
+
+async fn send_in(server: &Server, id: &str, line: &str, body: &'static str) -> String {
+    let headers = [&*format!("mantisdb-transaction: {id}"), "content-type: text/plain"];
+    let answer = server.send(line, &headers, body).await;
+    if answer.status == 200 { answer.text().to_owned() } else { answer.outcome() }
+}
+
+#[tokio::test]
+async fn requests_belong_to_a_transaction_and_others_see_nothing_of_it() {
+    let server = Server::new();
+    let id = begin(&server).await;
+    assert_eq!(send_in(&server, &id, "PUT /api/v1/kv/a", "1").await, "201");
+    assert_eq!(send_in(&server, &id, "PUT /api/v1/buckets/b/kv/a", "2").await, "201");
+    assert_eq!(send_in(&server, &id, "GET /api/v1/kv/a", "").await, "1");
+    assert_eq!(send_in(&server, &id, "GET /api/v1/kv", "").await, r#"{"keys":["a"],"cursor":null}"#);
+    assert_eq!(send_in(&server, &id, "POST /api/v1/kv/a/increment", "").await, "415 media-type-unsupported");
+    assert_eq!(server.send("GET /api/v1/kv/a", &[], "").await.outcome(), "404 key-not-found");
+    let own = server.send("GET /api/v1/kv/a", &[&format!("mantisdb-transaction: {id}")], "").await;
+    assert_eq!(own.header("etag"), None, "what is not committed has no version");
+    let lines = [&*format!("mantisdb-transaction: {id}"), "accept: application/x-ndjson"];
+    assert_eq!(server.send("GET /api/v1/kv", &lines, "").await.text(), "{\"key\":\"a\"}\n");
+
+    let answer = server.send(&format!("POST /api/v1/transactions/{id}/commit"), &[], "").await;
+    assert_eq!(answer.json(), json!({"version": "1", "durable": false}));
+    assert_eq!(server.send("GET /api/v1/buckets/b/kv/a", &[], "").await.text(), "2");
+    assert_eq!(send_in(&server, &id, "GET /api/v1/kv/a", "").await, "409 transaction-not-open");
+    let again = server.send(&format!("POST /api/v1/transactions/{id}/commit"), &[], "").await;
+    assert_eq!(again.outcome(), "409 transaction-not-open");
+    assert!(again.json()["detail"].as_str().unwrap().contains("a commit was tried already"));
+}
+
+#[tokio::test]
+async fn a_lost_race_is_a_conflict() {
+    let server = Server::new();
+    server.send("PUT /api/v1/kv/a", &[], "0").await;
+    let id = begin(&server).await;
+    send_in(&server, &id, "GET /api/v1/kv/a", "").await;
+    send_in(&server, &id, "PUT /api/v1/kv/b", "1").await;
+    server.send("PUT /api/v1/kv/a", &[], "1").await;
+    let answer = server.send(&format!("POST /api/v1/transactions/{id}/commit"), &[], "").await;
+    assert_eq!(answer.outcome(), "409 conflict");
+    assert_eq!(server.send("GET /api/v1/kv/b", &[], "").await.outcome(), "404 key-not-found");
+}
+
+#[tokio::test]
+async fn a_transaction_is_rolled_back() {
+    let server = Server::new();
+    let id = begin(&server).await;
+    send_in(&server, &id, "PUT /api/v1/kv/a", "1").await;
+    assert_eq!(server.send(&format!("DELETE /api/v1/transactions/{id}"), &[], "").await.outcome(), "204");
+    assert_eq!(server.send("GET /api/v1/kv/a", &[], "").await.outcome(), "404 key-not-found");
+    assert_eq!(
+        server.send(&format!("DELETE /api/v1/transactions/{id}"), &[], "").await.outcome(),
+        "404 transaction-not-open"
+    );
+    for id in ["0", "x", &"0".repeat(32), &"F".repeat(32), &"a".repeat(33)] {
+        assert_eq!(send_in(&server, id, "GET /api/v1/kv/a", "").await, "409 transaction-not-open", "{id}");
+        assert_eq!(
+            server.send(&format!("DELETE /api/v1/transactions/{id}"), &[], "").await.outcome(),
+            "404 transaction-not-open"
+        );
+    }
+    let twice = [&*format!("mantisdb-transaction: {id}"), "mantisdb-transaction: 1"];
+    assert_eq!(server.send("GET /api/v1/kv/a", &twice, "").await.outcome(), "400 header-invalid");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_transaction_is_rolled_back() {
+    let server = Server::new();
+    let (idle, used) = (begin(&server).await, begin(&server).await);
+    for _ in 0..4 {
+        tokio::time::advance(Duration::from_secs(10)).await;
+        server.app.maintain().await;
+        assert_eq!(send_in(&server, &used, "GET /api/v1/kv/a", "").await, "404 key-not-found");
+    }
+    assert_eq!(send_in(&server, &idle, "GET /api/v1/kv/a", "").await, "409 transaction-not-open");
+    let late = server.send(&format!("POST /api/v1/transactions/{idle}/commit"), &[], "").await;
+    assert_eq!(late.outcome(), "409 transaction-not-open");
+    assert!(late.json()["detail"].as_str().unwrap().contains("rolled back"));
+}
+
+#[tokio::test]
+async fn transactions_are_bounded_and_leave_sessions_for_others() {
+    let pool = Config { min_idle: 0, max: 8, ..Config::default() };
+    let server = Server::with(Limits::default(), AppConfig::default(), pool);
+    let mut open = Vec::new();
+    for _ in 0..6 {
+        open.push(begin(&server).await);
+    }
+    let refused = server.send("POST /api/v1/transactions", &[], "").await;
+    assert_eq!((refused.outcome().as_str(), refused.header("retry-after")), ("429 transactions-too-many", Some("1")));
+    assert_eq!(server.send("PUT /api/v1/kv/a", &[], "").await.outcome(), "201");
+    server.send(&format!("DELETE /api/v1/transactions/{}", open[0]), &[], "").await;
+    begin(&server).await;
+}
+
+#[tokio::test]
+async fn one_request_at_a_time_uses_a_transaction() {
+    let server = Server::new();
+    let id = begin(&server).await;
+    send_in(&server, &id, "PUT /api/v1/kv/a", "1").await;
+    let headers = [&*format!("mantisdb-transaction: {id}"), "accept: application/x-ndjson"];
+    let stream = server.open("GET /api/v1/kv", &headers).await;
+    assert_eq!(send_in(&server, &id, "GET /api/v1/kv/a", "").await, "409 transaction-busy");
+    assert_eq!(
+        server.send(&format!("POST /api/v1/transactions/{id}/commit"), &[], "").await.outcome(),
+        "409 transaction-busy"
+    );
+    drop(stream);
+    assert_eq!(send_in(&server, &id, "GET /api/v1/kv/a", "").await, "1");
+}
+
+#[tokio::test]
+async fn a_snapshot_may_be_asked_for() {
+    let server = Server::new();
+    server.send("PUT /api/v1/kv/a", &[], "0").await;
+    let begun = server.send("POST /api/v1/transactions?isolation=snapshot", &[], "").await.json();
+    let id = begun["id"].as_str().unwrap();
+    send_in(&server, id, "GET /api/v1/kv/a", "").await;
+    send_in(&server, id, "PUT /api/v1/kv/b", "1").await;
+    server.send("PUT /api/v1/kv/a", &[], "1").await;
+    assert_eq!(server.send(&format!("POST /api/v1/transactions/{id}/commit"), &[], "").await.outcome(), "200");
+    let refused = server.send("POST /api/v1/transactions?isolation=none", &[], "").await;
+    assert_eq!(refused.outcome(), "400 parameter-invalid");
+}

@@ -1,0 +1,19 @@
+//! The interfaces of `wit/` as Rust traits, which [`Context`](crate::context::Context) implements.
+
+wasmtime::component::bindgen!({
+    path: "../../wit",
+    interfaces: "
+        import mantis:db/types@0.1.0;
+        import mantis:db/kv@0.1.0;
+        import mantis:db/transactions@0.1.0;
+        import mantis:db/system@0.1.0;
+    ",
+    imports: { default: trappable },
+    trappable_error_type: { "mantis:db/types.error" => crate::guest_error::Failed },
+    with: {
+        "mantis:db/kv.bucket": crate::resources::OpenBucket,
+        "mantis:db/transactions.transaction": crate::resources::OpenTransaction,
+    },
+});
+
+pub(crate) use mantis::db::{kv, system, transactions, types};

@@ -1,0 +1,150 @@
+//! Compiling components: on threads of their own, few at once, and never the same bytes twice in a row.
+//!
+//! The compiler cannot be interrupted. When an install gives up waiting, its thread goes on until the component is compiled, and
+//! counts against the bound of compiles until then. What a compile costs is bounded by the component's size, by one core (the
+//! compiler runs single-threaded), and by the limits of the WebAssembly validator (7.6 MB a function, 1,000,000 functions).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
+use tokio::sync::oneshot;
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+use crate::{Error, HostConfig};
+
+/// Bytes of stack of a compiling thread: the compiler recurses over what it is given.
+const STACK_BYTES: usize = 16 << 20;
+
+pub(crate) type Hash = [u8; 32];
+
+pub(crate) struct Compiler {
+    engine: Engine,
+    active: Arc<AtomicUsize>,
+    active_max: usize,
+    component_bytes_max: usize,
+    timeout_ms: u64,
+    compiled: Mutex<Compiled>,
+}
+
+/// Compiled code by the hash of its source, the latest used last.
+struct Compiled {
+    components: VecDeque<(Hash, usize, Component)>,
+    bytes: usize,
+    bytes_max: usize,
+}
+
+/// A place among the compiles under way.
+struct Active(Arc<AtomicUsize>);
+
+impl Compiler {
+    pub(crate) fn new(engine: Engine, config: &HostConfig) -> Self {
+        let compiled = Compiled { components: VecDeque::new(), bytes: 0, bytes_max: config.compiled_bytes_max };
+        Self {
+            engine,
+            active: Arc::default(),
+            active_max: config.compiles_max.max(1),
+            component_bytes_max: config.component_bytes_max,
+            timeout_ms: config.compile_timeout_ms,
+            compiled: Mutex::new(compiled),
+        }
+    }
+
+    pub(crate) async fn compile(&self, source: Bytes) -> Result<(Component, Hash), Error> {
+        let (bytes, max) = (source.len(), self.component_bytes_max);
+        if bytes > max {
+            return Err(Error::ComponentTooLarge { bytes, max });
+        }
+        check_header(&source)?;
+        let hash: Hash = Sha256::digest(&source).into();
+        if let Some(component) = self.compiled.lock().find(&hash) {
+            return Ok((component, hash));
+        }
+        let component = self.compile_on_thread(source).await?;
+        self.compiled.lock().keep(hash, bytes, component.clone());
+        Ok((component, hash))
+    }
+
+    async fn compile_on_thread(&self, source: Bytes) -> Result<Component, Error> {
+        let active = self.begin()?;
+        let (reply, answer) = oneshot::channel();
+        let engine = self.engine.clone();
+        let thread = std::thread::Builder::new().name("mantis-compile".into()).stack_size(STACK_BYTES);
+        let spawned = thread.spawn(move || {
+            let compiled = Component::from_binary(&engine, &source);
+            drop(active);
+            let _ = reply.send(compiled);
+        });
+        spawned.map_err(|error| Error::Engine(format!("cannot start a thread to compile on: {error}")))?;
+        match tokio::time::timeout(Duration::from_millis(self.timeout_ms), answer).await {
+            Ok(Ok(Ok(component))) => Ok(component),
+            Ok(Ok(Err(error))) => Err(refusal(&error)),
+            Ok(Err(_)) => Err(Error::ComponentInvalid("the compiler failed on it".into())),
+            Err(_) => Err(Error::CompileTimeout { timeout_ms: self.timeout_ms }),
+        }
+    }
+
+    fn begin(&self) -> Result<Active, Error> {
+        let max = self.active_max;
+        let begun =
+            self.active.try_update(Ordering::Relaxed, Ordering::Relaxed, |active| (active < max).then_some(active + 1));
+        begun.map(|_| Active(Arc::clone(&self.active))).map_err(|_| Error::CompilerBusy { max })
+    }
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Compiled {
+    fn find(&mut self, hash: &Hash) -> Option<Component> {
+        let place = self.components.iter().position(|(known, ..)| known == hash)?;
+        let found = self.components.remove(place)?;
+        let component = found.2.clone();
+        self.components.push_back(found);
+        Some(component)
+    }
+
+    fn keep(&mut self, hash: Hash, bytes: usize, component: Component) {
+        if bytes > self.bytes_max || self.components.iter().any(|(known, ..)| *known == hash) {
+            return;
+        }
+        self.bytes += bytes;
+        self.components.push_back((hash, bytes, component));
+        while self.bytes > self.bytes_max {
+            let Some((_, bytes, _)) = self.components.pop_front() else { break };
+            self.bytes -= bytes;
+        }
+    }
+}
+
+/// What the engine says to a component that it does not take.
+fn refusal(error: &wasmtime::Error) -> Error {
+    let text = format!("{error:#}");
+    // The engine refuses at once what would never fit into an instance; its error for this has no type.
+    if text.contains("pooling allocator") {
+        return Error::RequirementsTooLarge(error.root_cause().to_string());
+    }
+    Error::ComponentInvalid(text)
+}
+
+/// Says what else the bytes are, where that is easily seen.
+fn check_header(source: &[u8]) -> Result<(), Error> {
+    const MAGIC: &[u8] = b"\0asm";
+    const MODULE: &[u8] = &[1, 0, 0, 0];
+    let invalid = |reason: &str| Err(Error::ComponentInvalid(reason.into()));
+    match source.split_at_checked(8) {
+        Some((header, _)) if header.starts_with(MAGIC) && header.ends_with(MODULE) => {
+            invalid("this is a core module; make a component of it with `wasm-tools component new`")
+        }
+        Some((header, _)) if header.starts_with(MAGIC) => Ok(()),
+        _ => invalid("these bytes are not WebAssembly"),
+    }
+}

@@ -1,0 +1,68 @@
+//! The host's bounds, each with its unit in its name.
+
+/// Bounds on plugins and on what they do. [`PluginLimits`](crate::PluginLimits) may lower some of them for one plugin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostConfig {
+    /// How long a call may take in all, waiting included, in milliseconds. Default 1,000.
+    pub call_deadline_ms: u64,
+    /// How long a function that has proved quick may run on the caller's thread, in milliseconds. Default 2.
+    pub inline_slice_ms: u64,
+    /// Bytes of linear memory of one instance. Default 64 MiB.
+    pub memory_bytes_max: usize,
+    /// Bytes of a component. Default 32 MiB.
+    pub component_bytes_max: usize,
+    /// How long an install waits for the compiler, in milliseconds. Default 60,000.
+    pub compile_timeout_ms: u64,
+    /// Components that are compiled at once, each on a thread of its own. Default 2.
+    pub compiles_max: usize,
+    /// Bytes of components whose compiled code is kept for the next install of the same bytes. Default 64 MiB.
+    pub compiled_bytes_max: usize,
+    /// Plugins installed at once. Default 100.
+    pub plugins_max: usize,
+    /// Instances alive at once, warm ones included. Default 256.
+    pub instances_max: u32,
+    /// Idle instances that a plugin with `reuse` keeps. Default 8.
+    pub warm_instances_max: usize,
+    /// Resource handles that an instance may hold at once. Default 64.
+    pub handles_max: usize,
+    /// Bytes that a call may take in and give out through host functions. Default 256 MiB.
+    pub transfer_bytes_max: u64,
+    /// Bytes of the host's memory that the arguments of a call may take, or what a plugin hands over at once: its result, or the
+    /// arguments of a host function. A string counts as its bytes, each element of a list (but of the arguments of host functions)
+    /// as 32. Default 64 MiB.
+    pub value_bytes_max: usize,
+    /// Log lines of a call that are kept. Default 100.
+    pub log_lines_max: u32,
+    /// Threads for calls that do not run on the caller's. One plugin gets all but one of them. Default: one more than the
+    /// machine has cores, at least 3.
+    pub guest_threads: usize,
+    /// Calls that wait for a guest thread; one more gets [`CallError::Busy`](crate::CallError::Busy). One plugin gets
+    /// three quarters of the places. Default 256.
+    pub queue_max: usize,
+    /// How often a call that lost against another commit is run again. Default 8.
+    pub conflict_retries_max: u32,
+}
+
+impl Default for HostConfig {
+    fn default() -> Self {
+        Self {
+            call_deadline_ms: 1_000,
+            inline_slice_ms: 2,
+            memory_bytes_max: 64 << 20,
+            component_bytes_max: 32 << 20,
+            compile_timeout_ms: 60_000,
+            compiles_max: 2,
+            compiled_bytes_max: 64 << 20,
+            plugins_max: 100,
+            instances_max: 256,
+            warm_instances_max: 8,
+            handles_max: 64,
+            transfer_bytes_max: 256 << 20,
+            value_bytes_max: 64 << 20,
+            log_lines_max: 100,
+            guest_threads: std::thread::available_parallelism().map_or(2, usize::from).max(2) + 1,
+            queue_max: 256,
+            conflict_retries_max: 8,
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! How WebAssembly is compiled and run: one synchronous engine for all procedures.
+
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+use crate::{Error, HostConfig};
+
+/// Bytes of stack that a guest may use. Host functions run on the same stack below it, so a thread that runs guests needs more.
+pub(crate) const GUEST_STACK_BYTES_MAX: usize = 512 << 10;
+/// Bytes of stack of a thread that runs guests.
+pub(crate) const THREAD_STACK_BYTES: usize = 4 << 20;
+/// Core instances of a component. Components made from one module have three; interpreters, which are linked from libraries, more.
+const CORE_INSTANCES_MAX: u32 = 32;
+/// Core instances of all components, for each that may be alive.
+const CORE_INSTANCES_EACH: u32 = 4;
+pub(crate) const MEMORIES_MAX: u32 = 2;
+pub(crate) const TABLES_MAX: u32 = 8;
+/// Tables of all components, for each that may be alive.
+const TABLES_EACH: u32 = 3;
+pub(crate) const TABLE_ELEMENTS_MAX: usize = 20_000;
+/// Memory up to this size is zeroed in place when an instance ends; more is given back to the system, which costs a call.
+const KEEP_RESIDENT_BYTES: usize = 256 << 10;
+
+pub(crate) fn new(config: &HostConfig) -> Result<Engine, Error> {
+    let mut engine = Config::new();
+    engine
+        .wasm_component_model(true)
+        // Procedures never suspend; this makes calls three times as fast.
+        .concurrency_support(false)
+        .epoch_interruption(true)
+        .max_wasm_stack(GUEST_STACK_BYTES_MAX)
+        // A hostile component takes one core at most while it compiles.
+        .parallel_compilation(false)
+        // The same inputs give the same bits on every machine.
+        .cranelift_nan_canonicalization(true)
+        .relaxed_simd_deterministic(true)
+        .wasm_memory64(false)
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(config)));
+    Engine::new(&engine).map_err(|error| Error::Engine(format!("{error:#}")))
+}
+
+fn pool(config: &HostConfig) -> PoolingAllocationConfig {
+    let instances = config.instances_max;
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(instances)
+        .total_core_instances(instances.saturating_mul(CORE_INSTANCES_EACH).max(CORE_INSTANCES_MAX))
+        .total_memories(instances.max(MEMORIES_MAX))
+        .total_tables(instances.saturating_mul(TABLES_EACH).max(TABLES_MAX))
+        .max_core_instances_per_component(CORE_INSTANCES_MAX)
+        .max_memories_per_component(MEMORIES_MAX)
+        .max_tables_per_component(TABLES_MAX)
+        .table_elements(TABLE_ELEMENTS_MAX)
+        .max_memory_size(config.memory_bytes_max)
+        .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
+        .table_keep_resident(TABLE_ELEMENTS_MAX * size_of::<usize>());
+    pool
+}

@@ -1,0 +1,70 @@
+//! Whether a function has proved quick enough to run on the caller's thread.
+//!
+//! Time is wall-clock time, and a busy machine makes quick things look slow: one that has proved itself keeps its place through a
+//! few slow runs, but loses it at once when it overruns its slice.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+/// Quick runs after which a function runs on the caller's thread.
+pub(crate) const QUICK_RUNS: u32 = 16;
+/// Quick runs that are remembered.
+const QUICK_RUNS_MAX: u32 = 32;
+/// Quick runs that a slow one undoes.
+const SLOW_COSTS: u32 = 4;
+/// What counts as quick.
+const QUICK: Duration = Duration::from_micros(200);
+
+#[derive(Debug, Default)]
+pub(crate) struct History(AtomicU32);
+
+impl History {
+    pub(crate) fn is_quick(&self) -> bool {
+        self.0.load(Ordering::Relaxed) >= QUICK_RUNS
+    }
+
+    /// Notes a run that came to its end.
+    pub(crate) fn note(&self, took: Duration) {
+        // Threads may overwrite each other's notes; nothing hangs on the exact number.
+        let quick_runs = self.0.load(Ordering::Relaxed);
+        if took > QUICK {
+            self.0.store(quick_runs.saturating_sub(SLOW_COSTS), Ordering::Relaxed);
+        } else if quick_runs < QUICK_RUNS_MAX {
+            self.0.store(quick_runs + 1, Ordering::Relaxed);
+        }
+    }
+
+    /// Notes that a slice was too short.
+    pub(crate) fn note_overrun(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SLOW: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn a_function_proves_itself_and_may_lose_its_place() {
+        let history = History::default();
+        for _ in 0..QUICK_RUNS {
+            assert!(!history.is_quick());
+            history.note(QUICK);
+        }
+        assert!(history.is_quick());
+        history.note(SLOW);
+        assert!(!history.is_quick(), "it has only just proved itself");
+        for _ in 0..QUICK_RUNS_MAX {
+            history.note(QUICK);
+        }
+        for _ in 0..4 {
+            assert!(history.is_quick(), "it is known by now");
+            history.note(SLOW);
+        }
+        assert!(history.is_quick());
+        history.note_overrun();
+        assert!(!history.is_quick());
+    }
+}

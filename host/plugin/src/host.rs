@@ -1,0 +1,207 @@
+//! The host: which plugins there are, and what they share.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use mantis_db::{Database, SessionManager};
+use mantis_pool::Pool;
+use parking_lot::RwLock;
+use serde_json::Value;
+
+use crate::compile::Compiler;
+use crate::instance::WarmPlaces;
+use crate::limits::Limits;
+use crate::plugin::{Plugin, Shared, Source, linker};
+use crate::stats::Retired;
+use crate::threads::Threads;
+use crate::ticker::Ticker;
+use crate::{CallError, Error, HostConfig, PluginInfo, PluginOptions, PluginStats, Statistics, engine};
+
+/// Characters of a plugin's name.
+const NAME_BYTES_MAX: usize = 63;
+
+/// Compiles, keeps and calls plugins. Cloning gives another handle to the same host; the last one dropped ends its threads.
+///
+/// ```
+/// use std::sync::Arc;
+/// use mantis_db::{Database, Limits, ManualClock, SeededRandom, SessionManager};
+/// use mantis_plugin::{HostConfig, PluginHost};
+/// use mantis_pool::Pool;
+///
+/// let database = Database::in_memory(Limits::default(), Arc::new(ManualClock::new(0)), Arc::new(SeededRandom::new(7)));
+/// let sessions = Pool::new(SessionManager::new(database.clone()), Default::default())?;
+/// let config = HostConfig { instances_max: 16, ..HostConfig::default() };
+/// let host = PluginHost::new(database, sessions, config)?;
+/// assert!(host.list().is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct PluginHost(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) config: HostConfig,
+    pub(crate) sessions: Pool<SessionManager>,
+    pub(crate) threads: Threads,
+    pub(crate) ticker: Arc<Ticker>,
+    pub(crate) calls_active: AtomicUsize,
+    plugins: RwLock<HashMap<String, Arc<Plugin>>>,
+    /// Plugins installed so far, which gives each its number.
+    installed: AtomicU64,
+    retired: Retired,
+    compiler: Compiler,
+    shared: Shared,
+}
+
+impl std::fmt::Debug for PluginHost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PluginHost").field("plugins", &self.0.plugins.read().len()).finish_non_exhaustive()
+    }
+}
+
+impl PluginHost {
+    /// Starts the engine and its threads.
+    ///
+    /// # Errors
+    /// [`Error::Engine`], as when the machine has not enough address space: an instance reserves 4 GiB of it.
+    pub fn new(database: Database, sessions: Pool<SessionManager>, config: HostConfig) -> Result<Self, Error> {
+        let engine = engine::new(&config)?;
+        let ticker = Arc::new(Ticker::start(engine.clone())?);
+        let shared = Shared {
+            linker: linker(&engine)?,
+            database,
+            ticks: ticker.ticks(),
+            // The rest stays free for calls that need a fresh instance.
+            warm_places: Arc::new(WarmPlaces::new(config.instances_max as usize / 2)),
+            warm_instances_max: config.warm_instances_max,
+            fuel: config.value_bytes_max,
+            engine,
+        };
+        Ok(Self(Arc::new(Inner {
+            threads: Threads::start(config.guest_threads, config.queue_max)?,
+            compiler: Compiler::new(shared.engine.clone(), &config),
+            plugins: RwLock::default(),
+            calls_active: AtomicUsize::new(0),
+            installed: AtomicU64::new(0),
+            retired: Retired::default(),
+            sessions,
+            config,
+            ticker,
+            shared,
+        })))
+    }
+
+    /// Compiles a component and makes its functions callable under `name`, in place of a plugin of that name: calls under way
+    /// end with the old one, new ones meet the new one. Needs a tokio runtime with timers.
+    ///
+    /// # Errors
+    /// All of [`Error`] but `File`. A plugin that was there stays as it was.
+    pub async fn install(&self, name: &str, component: Bytes, options: PluginOptions) -> Result<PluginInfo, Error> {
+        check_name(name)?;
+        let limits = Limits::new(&self.0.config, &options.limits)?;
+        self.check_room(name)?;
+        let component_bytes = component.len();
+        let (component, hash) = self.0.compiler.compile(component).await?;
+        let number = self.0.installed.fetch_add(1, Ordering::Relaxed);
+        let source = Source { number, name: name.into(), component, hash, component_bytes, options, limits };
+        let plugin = Arc::new(Plugin::new(source, &self.0.shared)?);
+        let info = plugin.info();
+        let replaced = {
+            let mut plugins = self.0.plugins.write();
+            let max = self.0.config.plugins_max;
+            // Others may have come while this one compiled.
+            if plugins.len() >= max && !plugins.contains_key(name) {
+                return Err(Error::PluginsTooMany { max });
+            }
+            plugins.insert(name.into(), plugin)
+        };
+        if let Some(replaced) = replaced {
+            self.0.retired.add(Arc::clone(&replaced.counters));
+        }
+        Ok(info)
+    }
+
+    /// Removes a plugin; calls under way end as they would. False when there was none.
+    #[must_use = "false says that there was no such plugin"]
+    pub fn remove(&self, name: &str) -> bool {
+        let removed = self.0.plugins.write().remove(name);
+        if let Some(removed) = &removed {
+            self.0.retired.add(Arc::clone(&removed.counters));
+        }
+        removed.is_some()
+    }
+
+    /// All plugins, by name.
+    #[must_use]
+    pub fn list(&self) -> Vec<PluginInfo> {
+        let plugins: BTreeMap<_, _> =
+            self.0.plugins.read().iter().map(|(name, plugin)| (name.clone(), Arc::clone(plugin))).collect();
+        plugins.values().map(|plugin| plugin.info()).collect()
+    }
+
+    /// What is known of a plugin.
+    #[must_use]
+    pub fn info(&self, name: &str) -> Option<PluginInfo> {
+        self.plugin(name).map(|plugin| plugin.info())
+    }
+
+    /// Calls a function with JSON arguments: an array in the parameters' order, or an object by their names. Needs a tokio
+    /// runtime with timers.
+    ///
+    /// The call is one transaction, which commits when the function returns. A call that lost against another commit is run
+    /// again, so a function may run several times before it counts once.
+    ///
+    /// Dropping the future gives the call up: a function under way is stopped, and its writes are undone.
+    pub async fn call(&self, plugin: &str, function: &str, arguments: Value) -> Result<Value, CallError> {
+        let found = self.plugin(plugin).ok_or_else(|| CallError::PluginNotFound(plugin.into()))?;
+        self.call_plugin(&found, function, arguments).await
+    }
+
+    /// The host's figures.
+    #[must_use]
+    pub fn stats(&self) -> PluginStats {
+        let plugins: Vec<_> = self.0.plugins.read().values().map(Arc::clone).collect();
+        let mut total: Statistics = self.0.retired.read();
+        for plugin in &plugins {
+            total.add(&plugin.info().statistics);
+        }
+        PluginStats {
+            plugins: plugins.len() as u64,
+            calls_active: self.0.calls_active.load(Ordering::Relaxed) as u64,
+            calls_queued: self.0.threads.queued() as u64,
+            total,
+        }
+    }
+
+    /// Closes warm instances that have been idle for five minutes. Call it now and then.
+    pub async fn maintain(&self) {
+        let pools: Vec<_> = self.0.plugins.read().values().filter_map(|plugin| plugin.warm.clone()).collect();
+        for pool in pools {
+            pool.maintain().await;
+        }
+    }
+
+    pub(crate) fn component_bytes_max(&self) -> usize {
+        self.0.config.component_bytes_max
+    }
+
+    fn plugin(&self, name: &str) -> Option<Arc<Plugin>> {
+        self.0.plugins.read().get(name).map(Arc::clone)
+    }
+
+    fn check_room(&self, name: &str) -> Result<(), Error> {
+        let plugins = self.0.plugins.read();
+        let max = self.0.config.plugins_max;
+        if plugins.len() >= max && !plugins.contains_key(name) { Err(Error::PluginsTooMany { max }) } else { Ok(()) }
+    }
+}
+
+fn check_name(name: &str) -> Result<(), Error> {
+    let first_fits = name.starts_with(|first: char| first.is_ascii_lowercase());
+    let rest_fits = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    if first_fits && rest_fits && name.len() <= NAME_BYTES_MAX {
+        return Ok(());
+    }
+    Err(Error::NameInvalid(name.chars().take(NAME_BYTES_MAX).collect()))
+}

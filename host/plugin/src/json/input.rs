@@ -1,0 +1,320 @@
+//! From JSON to a component's values.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Number, Value};
+use wasmtime::component::Val;
+
+use super::{EXACT_MAX, nullable};
+use crate::{Case, Field, ValueType};
+
+/// What does not fit, and where. The place is put together from the inside out.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct BadInput {
+    pub(crate) place: String,
+    pub(crate) reason: String,
+}
+
+type Result<T> = std::result::Result<T, BadInput>;
+
+fn bad<T>(reason: impl Into<String>) -> Result<T> {
+    Err(BadInput { place: String::new(), reason: reason.into() })
+}
+
+fn expected<T>(what: &str, got: &Value) -> Result<T> {
+    let got = match got {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    };
+    bad(format!("expected {what}, got {got}"))
+}
+
+impl BadInput {
+    fn within(mut self, step: &str) -> Self {
+        let dot = if self.place.is_empty() || self.place.starts_with('[') { "" } else { "." };
+        self.place = format!("{step}{dot}{}", self.place);
+        self
+    }
+}
+
+/// The arguments of a function, from an array in the parameters' order or an object by their names. Their values may take
+/// `bytes_max` bytes of the host's memory.
+pub(crate) fn arguments(params: &[Field], arguments: Value, bytes_max: usize) -> Result<Vec<Val>> {
+    let mut reader = Reader { bytes_left: bytes_max, bytes_max };
+    let outcome = match arguments {
+        Value::Object(members) => {
+            reader.fields(params, members).map(|fields| fields.into_iter().map(|(_, value)| value).collect())
+        }
+        Value::Array(items) => reader.positional(params, items),
+        Value::Null => reader.positional(params, Vec::new()),
+        other => expected("an array of arguments, or an object by the parameters' names", &other),
+    };
+    outcome.map_err(|error| if error.place.is_empty() { error.within("arguments") } else { error })
+}
+
+struct Reader {
+    bytes_left: usize,
+    bytes_max: usize,
+}
+
+impl Reader {
+    fn spend(&mut self, bytes: usize) -> Result<()> {
+        let Some(left) = self.bytes_left.checked_sub(bytes) else {
+            return bad(format!("the arguments take more than {} bytes of memory", self.bytes_max));
+        };
+        self.bytes_left = left;
+        Ok(())
+    }
+
+    fn positional(&mut self, params: &[Field], items: Vec<Value>) -> Result<Vec<Val>> {
+        if items.len() > params.len() {
+            return bad(format!("expected {} arguments, got {}", params.len(), items.len()));
+        }
+        let mut items = items.into_iter();
+        params.iter().map(|param| self.member(param, items.next())).collect()
+    }
+
+    /// An absent optional member is none; any other must be there.
+    fn member(&mut self, field: &Field, value: Option<Value>) -> Result<Val> {
+        let read = match value {
+            Some(value) => self.read(&field.value_type, value),
+            None if nullable(&field.value_type) => Ok(Val::Option(None)),
+            None => bad("it is missing"),
+        };
+        read.map_err(|error| error.within(&field.name))
+    }
+
+    fn fields(&mut self, fields: &[Field], mut members: Map<String, Value>) -> Result<Vec<(String, Val)>> {
+        let values =
+            fields.iter().map(|field| Ok((field.name.clone(), self.member(field, members.remove(&field.name))?)));
+        let values = values.collect::<Result<Vec<_>>>()?;
+        match members.keys().next() {
+            None => Ok(values),
+            Some(unknown) => {
+                let names: Vec<_> = fields.iter().map(|field| field.name.as_str()).collect();
+                let unknown: String = unknown.chars().take(80).collect();
+                bad(format!("{unknown:?} is not known here; there is {}", listed(&names)))
+            }
+        }
+    }
+
+    fn read(&mut self, value_type: &ValueType, value: Value) -> Result<Val> {
+        self.spend(size_of::<Val>())?;
+        match value_type {
+            ValueType::Bool => match value {
+                Value::Bool(flag) => Ok(Val::Bool(flag)),
+                other => expected("a boolean", &other),
+            },
+            ValueType::S8 => integer(&value).map(Val::S8),
+            ValueType::U8 => integer(&value).map(Val::U8),
+            ValueType::S16 => integer(&value).map(Val::S16),
+            ValueType::U16 => integer(&value).map(Val::U16),
+            ValueType::S32 => integer(&value).map(Val::S32),
+            ValueType::U32 => integer(&value).map(Val::U32),
+            ValueType::S64 => integer(&value).map(Val::S64),
+            ValueType::U64 => integer(&value).map(Val::U64),
+            #[allow(clippy::cast_possible_truncation, reason = "rounding to the nearest is what a float is")]
+            ValueType::F32 => float(&value).map(|number| Val::Float32(number as f32)),
+            ValueType::F64 => float(&value).map(Val::Float64),
+            ValueType::Char => character(&value).map(Val::Char),
+            ValueType::String => match value {
+                Value::String(text) => self.spend(text.len()).map(|()| Val::String(text)),
+                other => expected("a string", &other),
+            },
+            ValueType::Bytes => self.bytes(value),
+            ValueType::List(element) => match value {
+                Value::Array(items) => self.items(items.into_iter().map(|item| (&**element, item))).map(Val::List),
+                other => expected("an array", &other),
+            },
+            ValueType::Tuple(elements) => match value {
+                Value::Array(items) if items.len() == elements.len() => {
+                    self.items(elements.iter().zip(items)).map(Val::Tuple)
+                }
+                other => expected(&format!("an array of {}", elements.len()), &other),
+            },
+            ValueType::Record(fields) => match value {
+                Value::Object(members) => self.fields(fields, members).map(Val::Record),
+                other => expected("an object", &other),
+            },
+            ValueType::Variant(cases) => self.variant(cases, value),
+            ValueType::Enum(names) => match value {
+                Value::String(name) => known(name, names).map(Val::Enum),
+                other => expected(&format!("one of {}", listed(names)), &other),
+            },
+            ValueType::Flags(names) => flags(names, value),
+            ValueType::Option(inner) => self.option(inner, value),
+            ValueType::Result { ok, err } => self.result(ok.as_deref(), err.as_deref(), value),
+        }
+    }
+
+    fn items<'t>(&mut self, items: impl Iterator<Item = (&'t ValueType, Value)>) -> Result<Vec<Val>> {
+        let read = |(index, (element, item)): (usize, (&ValueType, Value))| {
+            self.read(element, item).map_err(|error| error.within(&format!("[{index}]")))
+        };
+        items.enumerate().map(read).collect()
+    }
+
+    fn bytes(&mut self, value: Value) -> Result<Val> {
+        let bytes = match value {
+            Value::String(text) => text.into_bytes(),
+            Value::Array(items) => {
+                return self.items(items.into_iter().map(|item| (&ValueType::U8, item))).map(Val::List);
+            }
+            Value::Object(mut members) if members.len() == 1 => match members.remove("base64") {
+                Some(Value::String(text)) => match STANDARD.decode(text) {
+                    Ok(bytes) => bytes,
+                    Err(error) => return bad(format!("not base64: {error}")),
+                },
+                _ => return bad("expected {\"base64\": \"..\"}"),
+            },
+            other => return expected("a string, {\"base64\": \"..\"} or an array of bytes", &other),
+        };
+        self.spend(bytes.len().saturating_mul(size_of::<Val>()))?;
+        Ok(Val::List(bytes.into_iter().map(Val::U8).collect()))
+    }
+
+    fn variant(&mut self, cases: &[Case], value: Value) -> Result<Val> {
+        let names = || cases.iter().map(|case| case.name.as_str()).collect::<Vec<_>>();
+        let (name, payload) = match value {
+            Value::String(name) => (name, None),
+            Value::Object(members) if members.len() == 1 => match members.into_iter().next() {
+                Some((name, payload)) => (name, Some(payload)),
+                None => return bad("expected one member"),
+            },
+            other => return expected(&format!("one of {} as {{\"case\": ..}} or \"case\"", listed(&names())), &other),
+        };
+        let name = known(name, &names())?;
+        let payload_type = cases.iter().find(|case| case.name == name).and_then(|case| case.payload.as_ref());
+        let payload = self.payload(&name, payload_type, payload)?;
+        Ok(Val::Variant(name, payload))
+    }
+
+    /// What a case carries: a value where it has a type, nothing or null where it has none.
+    fn payload(
+        &mut self,
+        name: &str,
+        value_type: Option<&ValueType>,
+        value: Option<Value>,
+    ) -> Result<Option<Box<Val>>> {
+        match (value_type, value) {
+            (None, None | Some(Value::Null)) => Ok(None),
+            (None, Some(_)) => bad(format!("{name:?} carries nothing")),
+            (Some(ValueType::Option(_)), None) => Ok(Some(Box::new(Val::Option(None)))),
+            (Some(_), None) => bad(format!("{name:?} carries a value: {{\"{name}\": ..}}")),
+            (Some(value_type), Some(value)) => {
+                let value = self.read(value_type, value).map_err(|error| error.within(name))?;
+                Ok(Some(Box::new(value)))
+            }
+        }
+    }
+
+    fn option(&mut self, inner: &ValueType, value: Value) -> Result<Val> {
+        let value = match value {
+            Value::Null => return Ok(Val::Option(None)),
+            Value::Object(mut members) if nullable(inner) && members.len() == 1 => match members.remove("some") {
+                Some(value) => value,
+                None => return bad("expected {\"some\": ..} or null"),
+            },
+            other if nullable(inner) => return expected("{\"some\": ..} or null", &other),
+            value => value,
+        };
+        Ok(Val::Option(Some(Box::new(self.read(inner, value)?))))
+    }
+
+    fn result(&mut self, ok: Option<&ValueType>, err: Option<&ValueType>, value: Value) -> Result<Val> {
+        const FORM: &str = "{\"ok\": ..} or {\"err\": ..}";
+        let Value::Object(members) = value else { return expected(FORM, &value) };
+        let mut members = members.into_iter();
+        match (members.next(), members.next()) {
+            (Some((name, value)), None) if name == "ok" => Ok(Val::Result(Ok(self.payload("ok", ok, Some(value))?))),
+            (Some((name, value)), None) if name == "err" => {
+                Ok(Val::Result(Err(self.payload("err", err, Some(value))?)))
+            }
+            _ => bad(format!("expected {FORM}")),
+        }
+    }
+}
+
+fn flags(names: &[String], value: Value) -> Result<Val> {
+    let Value::Array(items) = value else { return expected("an array of strings", &value) };
+    if items.len() > names.len() {
+        return bad(format!("at most {} flags can be set", names.len()));
+    }
+    let read = |item| match item {
+        Value::String(name) => known(name, names),
+        other => expected(&format!("one of {}", listed(names)), &other),
+    };
+    items.into_iter().map(read).collect::<Result<_>>().map(Val::Flags)
+}
+
+fn known(name: String, names: &[impl AsRef<str>]) -> Result<String> {
+    if names.iter().any(|known| known.as_ref() == name) {
+        return Ok(name);
+    }
+    let name: String = name.chars().take(80).collect();
+    bad(format!("{name:?} is not known here; there is {}", listed(names)))
+}
+
+/// Names for people to choose from, the first few.
+fn listed(names: &[impl AsRef<str>]) -> String {
+    const SHOWN: usize = 16;
+    if names.is_empty() {
+        return "nothing".into();
+    }
+    let shown: Vec<_> = names.iter().take(SHOWN).map(AsRef::as_ref).collect();
+    let more = if names.len() > SHOWN { ", ..." } else { "" };
+    format!("{}{more}", shown.join(", "))
+}
+
+fn integer<T: TryFrom<i128>>(value: &Value) -> Result<T> {
+    let number = match value {
+        Value::Number(number) => whole(number),
+        // Written so where a number might lose digits on its way.
+        Value::String(text) => text.parse().ok(),
+        other => return expected("an integer", other),
+    };
+    let fitting = number.and_then(|number| T::try_from(number).ok());
+    fitting.map_or_else(|| bad(format!("expected an integer of {} bits in its range", size_of::<T>() * 8)), Ok)
+}
+
+fn whole(number: &Number) -> Option<i128> {
+    if let Some(number) = number.as_i64() {
+        return Some(number.into());
+    }
+    if let Some(number) = number.as_u64() {
+        return Some(number.into());
+    }
+    // 1e3 and 2.0 are integers as well.
+    let float = number.as_f64()?;
+    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "exact in this range")]
+    let exact = float.fract() == 0.0 && float.abs() <= EXACT_MAX as f64;
+    #[allow(clippy::cast_possible_truncation, reason = "a whole number in range")]
+    exact.then_some(float as i128)
+}
+
+fn float(value: &Value) -> Result<f64> {
+    let number = match value {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => match text.as_str() {
+            "NaN" => Some(f64::NAN),
+            "Infinity" => Some(f64::INFINITY),
+            "-Infinity" => Some(f64::NEG_INFINITY),
+            _ => None,
+        },
+        _ => None,
+    };
+    number.map_or_else(|| expected("a number, \"NaN\", \"Infinity\" or \"-Infinity\"", value), Ok)
+}
+
+fn character(value: &Value) -> Result<char> {
+    let Value::String(text) = value else { return expected("a string of one character", value) };
+    let mut characters = text.chars();
+    match (characters.next(), characters.next()) {
+        (Some(character), None) => Ok(character),
+        _ => bad("expected a string of one character"),
+    }
+}

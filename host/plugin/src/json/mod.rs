@@ -1,0 +1,30 @@
+//! Between JSON and the values of components, by their types.
+//!
+//! | WIT | JSON |
+//! |---|---|
+//! | bool, integers, floats | the same; integers beyond 2^53 as decimal strings, NaN and infinities as `"NaN"`, `"Infinity"`, `"-Infinity"` |
+//! | char, string | a string |
+//! | `list<u8>` | a string when UTF-8, else `{"base64": ".."}`; arrays of numbers are understood too |
+//! | list, tuple | an array |
+//! | record | an object |
+//! | option | the value or null; where the value itself may be null, `{"some": ..}` or null |
+//! | result | `{"ok": ..}` or `{"err": ..}` |
+//! | variant | `{"case": ..}`, or `"case"` without payload |
+//! | enum | a string |
+//! | flags | an array of strings |
+
+mod input;
+mod output;
+
+pub(crate) use input::arguments;
+pub(crate) use output::to_json;
+
+use crate::ValueType;
+
+/// Integers of this size and below are exact in every JSON implementation.
+const EXACT_MAX: u64 = 1 << 53;
+
+/// Whether a value of the type may be null in JSON.
+fn nullable(value_type: &ValueType) -> bool {
+    matches!(value_type, ValueType::Option(_))
+}

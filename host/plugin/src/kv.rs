@@ -1,0 +1,154 @@
+//! `mantis:db/kv` for guests: each call is one operation of the session.
+
+use bytes::Bytes;
+use mantis_db::{Entry, Written};
+use wasmtime::component::Resource;
+
+use crate::bindings::{kv, types};
+use crate::context::Context;
+use crate::convert;
+use crate::guest_error::{Failed, Stop};
+use crate::resources::OpenBucket;
+
+type Result<T> = std::result::Result<T, Failed>;
+type Bucket = Resource<OpenBucket>;
+
+impl kv::Host for Context {}
+
+impl types::Host for Context {
+    fn convert_error(&mut self, failed: Failed) -> wasmtime::Result<types::Error> {
+        match failed {
+            Failed::Error(error) => Ok(error),
+            Failed::Stop(stop) => Err(stop.into()),
+        }
+    }
+}
+
+impl Context {
+    /// Opens a bucket for reading at least; what the grants do not name is not found.
+    pub(crate) fn open_bucket(&mut self, bucket: OpenBucket) -> Result<Bucket> {
+        self.check_time()?;
+        if self.buckets.is_full() {
+            let max = self.limits.handles_max;
+            let message = format!("{max} handles are open, which is the limit; drop one first");
+            return Err(Failed::with_code("handles-too-many", types::Error::Limit, message));
+        }
+        let session = self.session()?;
+        // Checks the name, and that the grants show the bucket.
+        session.kv(&bucket.name)?;
+        self.buckets.insert(bucket).ok_or(Failed::Stop(Stop::Misuse("no room for a handle")))
+    }
+
+    /// Counts what an answer carries.
+    fn answer<T>(&mut self, value: T, bytes: usize) -> Result<T> {
+        self.transfer(bytes)?;
+        Ok(value)
+    }
+}
+
+impl kv::HostBucket for Context {
+    fn open(&mut self, name: String) -> Result<Bucket> {
+        self.open_bucket(OpenBucket { name: name.into(), transaction: None })
+    }
+
+    fn get(&mut self, bucket: Bucket, key: Vec<u8>) -> Result<Option<Vec<u8>>> {
+        let entry = self.on_bucket(&bucket, key.len(), async |kv| kv.get(&key).await)?;
+        let Some(entry) = entry else { return Ok(None) };
+        self.transfer(entry.value.len())?;
+        Ok(Some(entry.value.to_vec()))
+    }
+
+    fn get_entry(&mut self, bucket: Bucket, key: Vec<u8>) -> Result<Option<types::Entry>> {
+        let entry = self.on_bucket(&bucket, key.len(), async |kv| kv.get(&key).await)?;
+        self.transfer(entry.as_ref().map_or(0, |entry| entry.value.len()))?;
+        Ok(entry.map(|entry| convert::entry(key, &entry)))
+    }
+
+    fn get_many(&mut self, bucket: Bucket, keys: Vec<Vec<u8>>) -> Result<Vec<Option<Vec<u8>>>> {
+        let bytes = keys.iter().map(Vec::len).sum();
+        let entries = self.on_bucket(&bucket, bytes, async |kv| kv.get_many(&keys).await)?;
+        self.transfer(entries.iter().flatten().map(|entry| entry.value.len()).sum())?;
+        Ok(entries.into_iter().map(|entry| entry.map(|entry| entry.value.to_vec())).collect())
+    }
+
+    fn set(&mut self, bucket: Bucket, key: Vec<u8>, value: Vec<u8>) -> Result<types::Version> {
+        let bytes = key.len() + value.len();
+        self.on_bucket(&bucket, bytes, async |kv| kv.set(&key, &value).await).map(|written: Written| written.version)
+    }
+
+    fn set_with(
+        &mut self,
+        bucket: Bucket,
+        key: Vec<u8>,
+        value: Vec<u8>,
+        options: types::SetOptions,
+    ) -> Result<types::Outcome> {
+        let bytes = key.len() + value.len();
+        let options = convert::set_options(&options).map_err(|error| self.told(error.into()))?;
+        let outcome = self.on_bucket(&bucket, bytes, async |kv| kv.set_with(&key, &value, &options).await)?;
+        let (outcome, bytes) = convert::outcome(&key, outcome);
+        self.answer(outcome, bytes)
+    }
+
+    fn delete(&mut self, bucket: Bucket, key: Vec<u8>) -> Result<bool> {
+        self.on_bucket(&bucket, key.len(), async |kv| kv.delete(&key).await)
+    }
+
+    fn delete_if(&mut self, bucket: Bucket, key: Vec<u8>, expect: types::Expect) -> Result<types::Outcome> {
+        let expect = convert::expect(&expect);
+        let outcome = self.on_bucket(&bucket, key.len(), async |kv| kv.delete_if(&key, expect).await)?;
+        let (outcome, bytes) = convert::outcome(&key, outcome);
+        self.answer(outcome, bytes)
+    }
+
+    fn increment(&mut self, bucket: Bucket, key: Vec<u8>, by: i64) -> Result<i64> {
+        self.on_bucket(&bucket, key.len(), async |kv| kv.increment(&key, by).await)
+    }
+
+    fn scan(&mut self, bucket: Bucket, options: types::ScanOptions) -> Result<types::Page> {
+        let options = convert::scan_options(options);
+        let page = self.on_bucket(&bucket, 0, async |kv| kv.scan(&options).await)?;
+        self.transfer(page_bytes(&page.entries))?;
+        let entries = page.entries.into_iter().map(|(key, entry)| convert::entry(key, &entry)).collect();
+        Ok(types::Page { entries, cursor: page.cursor })
+    }
+
+    fn scan_keys(&mut self, bucket: Bucket, options: types::ScanOptions) -> Result<types::KeyPage> {
+        let options = convert::scan_options(options);
+        let page = self.on_bucket(&bucket, 0, async |kv| kv.scan_keys(&options).await)?;
+        self.transfer(page.keys.iter().map(Vec::len).sum())?;
+        Ok(types::KeyPage { keys: page.keys, cursor: page.cursor })
+    }
+
+    fn scan_packed(&mut self, bucket: Bucket, options: types::ScanOptions) -> Result<types::PackedPage> {
+        let options = convert::scan_options(options);
+        let page = self.on_bucket(&bucket, 0, async |kv| kv.scan(&options).await)?;
+        self.transfer(page_bytes(&page.entries))?;
+        let count = u32::try_from(page.entries.len()).unwrap_or(u32::MAX);
+        Ok(types::PackedPage { data: convert::pack(&page.entries), count, cursor: page.cursor })
+    }
+
+    fn count(&mut self, bucket: Bucket, span: types::Span) -> Result<u64> {
+        let span = convert::span(span);
+        self.on_bucket(&bucket, 0, async |kv| kv.count(&span).await)
+    }
+
+    fn apply(&mut self, bucket: Bucket, operations: Vec<types::Op>) -> Result<types::Applied> {
+        let keys = convert::keys_of(&operations);
+        let bytes = operations.iter().map(convert::op_bytes).sum();
+        let operations: mantis_db::Result<Vec<_>> = operations.into_iter().map(convert::op).collect();
+        let operations = operations.map_err(|error| self.told(error.into()))?;
+        let applied = self.on_bucket(&bucket, bytes, async |kv| kv.apply(&operations).await)?;
+        let (applied, bytes) = convert::applied(&keys, applied);
+        self.answer(applied, bytes)
+    }
+
+    fn drop(&mut self, bucket: Bucket) -> wasmtime::Result<()> {
+        self.buckets.remove(&bucket);
+        Ok(())
+    }
+}
+
+fn page_bytes(entries: &[(Vec<u8>, Entry)]) -> usize {
+    entries.iter().map(|(key, entry)| key.len() + Bytes::len(&entry.value)).sum()
+}

@@ -1,0 +1,24 @@
+//! What guests hold handles to.
+#![allow(unreachable_pub, reason = "the generated bindings re-export these within the crate, and ask for `pub`")]
+
+use mantis_db::Session;
+
+/// A bucket.
+pub struct OpenBucket {
+    pub(crate) name: Box<str>,
+    /// The transaction that it belongs to; `None` for the call's own session.
+    pub(crate) transaction: Option<TransactionPlace>,
+}
+
+/// Where a transaction lies, and its number: a place is used again, a number never.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TransactionPlace {
+    pub(crate) rep: u32,
+    pub(crate) number: u64,
+}
+
+/// A transaction that a guest opened by hand.
+pub struct OpenTransaction {
+    pub(crate) session: Session,
+    pub(crate) number: u64,
+}

@@ -1,0 +1,159 @@
+//! What happened so far, per plugin and in all.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use serde::Serialize;
+
+macro_rules! statistics {
+    ($($(#[doc = $doc:literal])* $name:ident,)*) => {
+        /// Counters since the plugin was installed, or since the host began.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+        #[non_exhaustive]
+        pub struct Statistics {
+            $($(#[doc = $doc])* pub $name: u64,)*
+            /// Time of the longest call, in microseconds.
+            pub duration_us_max: u64,
+            /// Idle instances kept for the next calls.
+            pub instances_warm: u64,
+        }
+
+        #[derive(Debug, Default)]
+        pub(crate) struct Counters {
+            $(pub(crate) $name: Counter,)*
+            duration_us_max: AtomicU64,
+        }
+
+        impl Counters {
+            pub(crate) fn read(&self) -> Statistics {
+                Statistics {
+                    $($name: self.$name.get(),)*
+                    duration_us_max: self.duration_us_max.load(Ordering::Relaxed),
+                    instances_warm: 0,
+                }
+            }
+        }
+
+        impl Statistics {
+            /// Adds another's figures; maxima stay maxima.
+            pub(crate) fn add(&mut self, other: &Self) {
+                $(self.$name += other.$name;)*
+                self.duration_us_max = self.duration_us_max.max(other.duration_us_max);
+                self.instances_warm += other.instances_warm;
+            }
+        }
+    };
+}
+
+statistics! {
+    /// Calls that came to an end, in whatever way.
+    calls,
+    /// Calls whose function returned an error of its own.
+    errors,
+    /// Calls that trapped.
+    traps,
+    /// Calls that reached their deadline.
+    deadlines,
+    /// Calls that reached another limit.
+    limits,
+    /// Calls refused because there was no room.
+    busy,
+    /// Calls that lost against other commits each time they were run.
+    conflicts,
+    /// Calls whose caller went away before the end.
+    abandoned,
+    /// Runs that were repeated because another commit came first.
+    conflicts_retried,
+    /// Runs on the caller's thread.
+    inline_runs,
+    /// Runs on a guest thread.
+    thread_runs,
+    /// Runs on the caller's thread that took too long and were run again on a guest thread.
+    inline_interrupted,
+    /// Log lines that were beyond the limits.
+    log_lines_dropped,
+    /// Time of all calls, waiting included, in microseconds.
+    duration_us_sum,
+}
+
+/// The host's figures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[non_exhaustive]
+pub struct PluginStats {
+    /// Plugins installed now.
+    pub plugins: u64,
+    /// Calls under way now.
+    pub calls_active: u64,
+    /// Calls that wait for a guest thread now.
+    pub calls_queued: u64,
+    /// All plugins together, removed ones included.
+    #[serde(flatten)]
+    pub total: Statistics,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self, count: u64) {
+        self.0.fetch_add(count, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Counters {
+    pub(crate) fn note_call(&self, took: Duration) {
+        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.calls.add(1);
+        self.duration_us_sum.add(took_us);
+        if took_us > self.duration_us_max.load(Ordering::Relaxed) {
+            self.duration_us_max.fetch_max(took_us, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The figures of plugins that are gone, and of those that still end their last calls.
+#[derive(Debug, Default)]
+pub(crate) struct Retired(Mutex<RetiredFigures>);
+
+#[derive(Debug, Default)]
+struct RetiredFigures {
+    gone: Statistics,
+    leaving: Vec<Arc<Counters>>,
+}
+
+impl Retired {
+    /// Takes over the figures of a plugin that was removed.
+    pub(crate) fn add(&self, counters: Arc<Counters>) {
+        let mut figures = self.0.lock();
+        figures.leaving.push(counters);
+        figures.settle();
+    }
+
+    pub(crate) fn read(&self) -> Statistics {
+        let mut figures = self.0.lock();
+        figures.settle();
+        let mut total = figures.gone;
+        figures.leaving.iter().for_each(|counters| total.add(&counters.read()));
+        total
+    }
+}
+
+impl RetiredFigures {
+    /// Counters that nobody else holds change no more.
+    fn settle(&mut self) {
+        let gone = &mut self.gone;
+        self.leaving.retain(|counters| {
+            let held = Arc::strong_count(counters) > 1;
+            if !held {
+                gone.add(&counters.read());
+            }
+            held
+        });
+    }
+}

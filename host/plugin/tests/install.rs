@@ -1,0 +1,253 @@
+//! What is installed, what is refused, and what happens to calls meanwhile.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use mantis_plugin::{CallError, Error, HostConfig, PluginLimits, PluginOptions};
+use serde_json::json;
+
+use crate::support::{Fixture, component, component_path, config, writing};
+
+/// A component that exports `answer`, and `more` of what else it has.
+fn answering(more: &str) -> Vec<u8> {
+    let text = format!(
+        r#"(component
+            {more}
+            (core module $m (func (export "answer") (result i32) i32.const 42))
+            (core instance $i (instantiate $m))
+            (func (export "answer") (result u32) (canon lift (core func $i "answer"))))"#
+    );
+    wat::parse_str(text).unwrap()
+}
+
+async fn refusal(fixture: &Fixture, component: Vec<u8>) -> Error {
+    fixture.host.install("refused", component.into(), PluginOptions::default()).await.unwrap_err()
+}
+
+#[tokio::test]
+async fn what_cannot_run_is_refused_by_name() {
+    let fixture = Fixture::new();
+    let core_module = wat::parse_str("(module)").unwrap();
+    let recursive_type = {
+        // Each level names the one below twice: a small file that describes 2^14 parts.
+        let mut types = String::from("(type $t0 (tuple u8 u8))");
+        for level in 1..14 {
+            write!(types, "(type $t{level} (tuple $t{0} $t{0}))", level - 1).unwrap();
+        }
+        format!(
+            r#"(component {types}
+                (core module $m (memory (export "m") 1)
+                    (func (export "realloc") (param i32 i32 i32 i32) (result i32) i32.const 0)
+                    (func (export "f") (param i32)))
+                (core instance $i (instantiate $m))
+                (func (export "f") (param "x" $t13)
+                    (canon lift (core func $i "f") (memory (core memory $i "m")) (realloc (core func $i "realloc")))))"#
+        )
+    };
+    let cases: &[(Vec<u8>, &str)] = &[
+        (b"not WebAssembly".to_vec(), "not a component: these bytes are not WebAssembly"),
+        (Vec::new(), "not a component: these bytes are not WebAssembly"),
+        (core_module, "not a component: this is a core module; make a component of it with `wasm-tools component new`"),
+        (component("counter")[..1_000].to_vec(), "not a component: "),
+        (wat::parse_str("(component)").unwrap(), "the component exports no function that can be called"),
+        (
+            answering(r#"(import "wasi:cli/environment@0.2.0" (instance (export "f" (func))))"#),
+            "the component imports `wasi:cli/environment@0.2.0`, which this host does not offer; it offers mantis:db/kv@0.1.0, ",
+        ),
+        (
+            answering(r#"(import "mantis:db/kv@0.1.0" (instance (export "explode" (func))))"#),
+            "the component does not fit the host's interfaces: ",
+        ),
+        (
+            answering(r#"(import "mantis:db/kv@9.0.0" (instance (export "explode" (func))))"#),
+            "the component does not fit the host's interfaces: ",
+        ),
+        (
+            answering("(core module $big (memory 1025)) (core instance (instantiate $big))"),
+            "the component needs more than its limits allow: memory has a minimum byte size of 67174400 which exceeds",
+        ),
+        (
+            answering("(core module $big (table 20001 funcref)) (core instance (instantiate $big))"),
+            "the component needs more than its limits allow: ",
+        ),
+        (
+            wat::parse_str(recursive_type).unwrap(),
+            "the component exports no function that can be called (f: its types have more",
+        ),
+    ];
+    for (component, expected) in cases {
+        let error = refusal(&fixture, component.clone()).await.to_string();
+        assert!(error.starts_with(expected), "expected {expected:?}, got {error:?}");
+    }
+    assert!(fixture.host.list().is_empty());
+}
+
+#[tokio::test]
+async fn names_limits_and_numbers_are_checked() {
+    let fixture = Fixture::with(HostConfig { plugins_max: 1, component_bytes_max: 10_000, ..config() });
+    let small = answering("");
+    let install = async |name: &str, limits: PluginLimits| {
+        let options = writing(&[]).limits(limits);
+        fixture.host.install(name, small.clone().into(), options).await
+    };
+    let none = PluginLimits::default();
+    for name in ["", "1st", "Upper", "with_underscore", "with/slash", "../up", &"x".repeat(64)] {
+        assert!(matches!(install(name, none).await, Err(Error::NameInvalid(_))), "{name:?}");
+    }
+    let limits = [
+        (PluginLimits { call_deadline_ms: Some(0), ..none }, "call_deadline_ms is 0; it must be 1 to 60000"),
+        (
+            PluginLimits { memory_bytes_max: Some(1 << 40), ..none },
+            "memory_bytes_max is 1099511627776; it must be 1 to 67108864",
+        ),
+        (PluginLimits { handles_max: Some(65), ..none }, "handles_max is 65; it must be 1 to 64"),
+        (PluginLimits { log_lines_max: Some(101), ..none }, "log_lines_max is 101; it must be 1 to 100"),
+    ];
+    for (limits, expected) in limits {
+        assert_eq!(install("a", limits).await.unwrap_err().to_string(), expected);
+    }
+    let limits = PluginLimits { memory_bytes_max: Some(1 << 20), ..none };
+    let large = answering("(core module $large (memory 17)) (core instance (instantiate $large))");
+    let error = fixture.host.install("large", large.into(), writing(&[]).limits(limits)).await.unwrap_err().to_string();
+    let expected = "it begins with 1114112 bytes of memory; memory_bytes_max is 1048576";
+    assert!(error.ends_with(expected), "{error}");
+    let too_large = refusal(&fixture, vec![0; 10_001]).await.to_string();
+    assert_eq!(too_large, "the component has 10001 bytes; the limit is 10000");
+    install("a", none).await.unwrap();
+    assert!(matches!(install("b", none).await, Err(Error::PluginsTooMany { max: 1 })));
+    install("a", none).await.expect("in place of itself");
+}
+
+#[tokio::test]
+async fn info_tells_what_is_there() {
+    let fixture = Fixture::new();
+    let info = fixture.install("counter", writing(&["counters"])).await;
+    assert_eq!(info.component_bytes, component("counter").len());
+    assert_eq!(info.sha256.len(), 64);
+    let expected = ["mantis:db/types@0.1.0", "mantis:db/kv@0.1.0"];
+    assert!(expected.iter().all(|import| info.imports.iter().any(|other| other == import)), "{:?}", info.imports);
+    assert_eq!(info.limits.handles_max, Some(64));
+    assert!(!info.own_transactions && !info.reuse);
+    let names: Vec<_> = info.functions.iter().map(|function| function.name.as_str()).collect();
+    assert_eq!(names, ["increment", "value", "reset"]);
+    assert_eq!(fixture.host.list().len(), 1);
+    assert!(fixture.host.remove("counter"));
+    assert!(!fixture.host.remove("counter"));
+    assert!(fixture.host.info("counter").is_none());
+}
+
+/// Calls end with the plugin that they met; new ones meet the new one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn plugins_come_and_go_while_calls_run() {
+    let fixture = Fixture::new();
+    fixture.install_as("changing", "types", writing(&[])).await;
+    let host = fixture.host.clone();
+    let caller = tokio::spawn(async move {
+        let (mut answered, mut missing) = (0_u32, 0_u32);
+        loop {
+            match host.call("changing", "answer", json!([])).await {
+                Ok(value) => {
+                    assert_eq!(value, json!(42));
+                    answered += 1;
+                }
+                Err(CallError::PluginNotFound(_) | CallError::FunctionNotFound(_)) => missing += 1,
+                Err(error) => panic!("{error}"),
+            }
+            if answered > 50 && missing > 50 {
+                return;
+            }
+        }
+    });
+    let small = answering("");
+    while !caller.is_finished() {
+        fixture.host.install("changing", small.clone().into(), writing(&[]).reuse(true)).await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        assert!(fixture.host.remove("changing"));
+        tokio::task::yield_now().await;
+        fixture.install_as("changing", "types", writing(&[])).await;
+    }
+    caller.await.unwrap();
+}
+
+/// A guest that runs while its plugin is removed ends as it would.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_removed_plugin_ends_its_calls() {
+    let fixture = Fixture::new();
+    let limits = PluginLimits { call_deadline_ms: Some(200), ..PluginLimits::default() };
+    fixture.install("spin", writing(&[]).limits(limits)).await;
+    let host = fixture.host.clone();
+    let call = tokio::spawn(async move { host.call("spin", "forever", json!([])).await });
+    while fixture.host.stats().total.thread_runs < 1 {
+        tokio::task::yield_now().await;
+    }
+    assert!(fixture.host.remove("spin"));
+    assert!(matches!(call.await.unwrap(), Err(CallError::Deadline { deadline_ms: 200 })));
+    assert_eq!(fixture.host.stats().total.deadlines, 1, "counted although the plugin is gone");
+}
+
+/// A start function runs under the deadline of the call that first needs the instance.
+#[tokio::test]
+async fn a_start_function_that_spins_is_stopped() {
+    let fixture = Fixture::new();
+    let spinning = answering(
+        "(core module $spin (func $start (loop $forever br $forever)) (start $start)) (core instance (instantiate $spin))",
+    );
+    let limits = PluginLimits { call_deadline_ms: Some(100), ..PluginLimits::default() };
+    for reuse in [false, true] {
+        let options = writing(&[]).limits(limits).reuse(reuse);
+        fixture.host.install("spinning", spinning.clone().into(), options).await.unwrap();
+        let error = fixture.call("spinning/answer", json!([])).await.unwrap_err();
+        assert!(matches!(error, CallError::Deadline { deadline_ms: 100 }), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn plugins_load_from_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let copy = |guest: &str, name: &str| std::fs::copy(component_path(guest), folder.path().join(name)).unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    copy("counter", "counter.wasm");
+    write(
+        "counter.toml",
+        "reuse = true\n[grants]\ncounters = \"write\"\nplayers = \"read\"\n[limits]\ncall_deadline_ms = 500\n",
+    );
+    copy("leaderboard", "board.wasm");
+    write("board.json", r#"{"grants":{"*":"write"}}"#);
+    copy("counter", "bare.wasm");
+    copy("counter", "both.wasm");
+    write("both.json", "{}");
+    write("both.toml", "");
+    copy("counter", "typo.wasm");
+    write("typo.toml", "[grants]\ncounters = \"wirte\"\n");
+    copy("counter", "unknown.wasm");
+    write("unknown.json", r#"{"grant":{}}"#);
+    copy("counter", "all-read.wasm");
+    write("all-read.toml", "[grants]\n\"*\" = \"read\"\n");
+    write("broken.wasm", "no");
+    write("notes.txt", "no plugin");
+
+    let fixture = Fixture::new();
+    let outcomes = fixture.host.load_dir(folder.path()).await.unwrap();
+    let of = |name: &str| {
+        let outcome = outcomes.iter().find(|(path, _)| path == &folder.path().join(name));
+        &outcome.unwrap_or_else(|| panic!("{name} was not looked at")).1
+    };
+    let refused = |name: &str, file: &str, reason: &str| {
+        let error = of(name).as_ref().unwrap_err().to_string();
+        let path = folder.path().join(file).display().to_string();
+        assert!(error.starts_with(&path) && error.contains(reason), "{error}");
+    };
+    refused("both.wasm", "both.json", "there is a .toml as well");
+    refused("typo.wasm", "typo.toml", "unknown variant `wirte`, expected `read` or `write`");
+    refused("unknown.wasm", "unknown.json", "unknown field `grant`");
+    refused("all-read.wasm", "all-read.wasm", "`*` can only be granted for writing");
+    refused("broken.wasm", "broken.wasm", "these bytes are not WebAssembly");
+    let counter = of("counter.wasm").as_ref().unwrap();
+    assert!(counter.reuse);
+    assert_eq!(counter.limits.call_deadline_ms, Some(500));
+    assert_eq!(counter.grants.buckets().len(), 2);
+    assert!(of("board.wasm").as_ref().unwrap().grants.is_all());
+    assert!(of("bare.wasm").as_ref().unwrap().grants.buckets().is_empty());
+    assert_eq!(outcomes.len(), 8);
+    assert!(matches!(fixture.host.load_dir(Path::new("/nowhere")).await, Err(Error::File { .. })));
+}

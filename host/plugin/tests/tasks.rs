@@ -1,0 +1,72 @@
+//! Plugins that run their own transactions.
+
+use mantis_plugin::CallError;
+use serde_json::{Value, json};
+
+use crate::logs;
+use crate::support::{Fixture, writing};
+
+#[track_caller]
+fn check_code(outcome: Result<Value, CallError>, code: &str) {
+    match outcome {
+        Err(CallError::Plugin(error)) => assert!(error.to_string().contains(&format!("\"{code}\"")), "{error}"),
+        outcome => panic!("{outcome:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_commits_or_leaves_nothing() {
+    let fixture = Fixture::with_guest("tasks", &["tasks"]).await;
+    assert!(fixture.host.info("tasks").unwrap().own_transactions);
+    fixture.set("tasks", "ada", "10").await;
+    assert_eq!(fixture.call("tasks/move-amount", json!(["ada", "bob", 4])).await.unwrap(), json!(6));
+    check_code(fixture.call("tasks/move-amount", json!(["ada", "bob", 7])).await, "too-little");
+    assert_eq!(fixture.text("tasks", "ada").await.as_deref(), Some("6"));
+    assert_eq!(fixture.text("tasks", "bob").await.as_deref(), Some("4"));
+    fixture.call("tasks/write-and-drop", json!(["key"])).await.unwrap();
+    assert_eq!(fixture.text("tasks", "key").await, None);
+}
+
+/// The call is not wrapped: what was written on its own stays.
+#[tokio::test]
+async fn an_error_undoes_nothing() {
+    let fixture = Fixture::with_guest("tasks", &["tasks"]).await;
+    fixture.call("tasks/write-and-fail", json!(["key"])).await.unwrap_err();
+    assert_eq!(fixture.text("tasks", "key").await.as_deref(), Some("stays"));
+}
+
+#[tokio::test]
+async fn a_bucket_ends_with_its_transaction() {
+    let fixture = Fixture::with_guest("tasks", &["tasks"]).await;
+    check_code(fixture.call("tasks/use-after-commit", json!([])).await, "transaction-not-open");
+}
+
+#[tokio::test]
+async fn open_transactions_are_bounded_and_end_with_the_call() {
+    let fixture = Fixture::new();
+    fixture.install("tasks", writing(&["tasks"]).reuse(true)).await;
+    assert_eq!(fixture.call("tasks/leave-open", json!([4])).await.unwrap(), json!(4));
+    check_code(fixture.call("tasks/leave-open", json!([1])).await, "transactions-too-many");
+}
+
+/// The plugin is told of a conflict; the host does not run it again.
+#[tokio::test]
+async fn a_conflict_is_the_plugins_to_handle() {
+    let fixture = Fixture::new();
+    fixture.install_as("tasks-lose", "tasks", writing(&["tasks"])).await;
+    let database = fixture.database.clone();
+    logs::on_line("tasks-lose", move |_| logs::increment_at_once(&database, "tasks", "key"));
+    check_code(fixture.call("tasks-lose/read-then-write", json!(["key"])).await, "conflict");
+    assert_eq!(fixture.text("tasks", "key").await.as_deref(), Some("1"));
+    assert_eq!(fixture.host.stats().total.conflicts_retried, 0);
+}
+
+#[tokio::test]
+async fn they_never_run_on_the_callers_thread() {
+    let fixture = Fixture::with_guest("tasks", &["tasks"]).await;
+    for _ in 0..100 {
+        fixture.call("tasks/answer", json!([])).await.unwrap();
+    }
+    let total = fixture.host.stats().total;
+    assert_eq!((total.inline_runs, total.thread_runs), (0, 100));
+}

@@ -1,0 +1,247 @@
+//! Every setting of a pool, its default, and the check that names what is wrong.
+
+use std::time::Duration;
+
+use crate::Step;
+
+/// The highest [`Config::max_ceiling`] (a slot's index has 20 bits, one value is taken).
+pub const MAX_CEILING: usize = (1 << 20) - 1;
+
+const LIFETIME_JITTER_PERCENT_MAX: u8 = 50;
+
+/// Settings of a [`Pool`](crate::Pool). Sizes may change later with [`Pool::resize`](crate::Pool::resize).
+///
+/// A duration of `None` switches the limit off; a duration of zero is refused.
+///
+/// ```
+/// use std::time::Duration;
+/// use mantis_pool::Config;
+///
+/// let config = Config { max: 50, idle_timeout: Some(Duration::from_secs(60)), ..Config::default() };
+/// assert!(config.validate().is_ok());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Idle objects that maintenance keeps ready, and below which idle timeouts do not go. Default 10.
+    pub min_idle: usize,
+    /// Objects at most, lent out, idle and in the making together. Default 1000.
+    pub max: usize,
+    /// The highest `max` that a resize may set; slots for it (about 70 bytes each) are set aside at once.
+    /// Default `None`: `max` itself.
+    pub max_ceiling: Option<usize>,
+    /// Callers that may wait at once; one more gets [`Error::QueueFull`](crate::Error::QueueFull). Default 10000.
+    pub max_waiters: usize,
+    /// Which idle object is handed out next. Default [`IdleOrder::Lifo`].
+    pub idle_order: IdleOrder,
+
+    /// How long a caller waits in the queue. Default 10 s.
+    pub wait_timeout: Option<Duration>,
+    /// How long [`Manager::create`](crate::Manager::create) may take. Default 10 s.
+    pub create_timeout: Option<Duration>,
+    /// How long [`Manager::recycle`](crate::Manager::recycle) may take. Default 5 s.
+    pub recycle_timeout: Option<Duration>,
+    /// How long [`Manager::validate`](crate::Manager::validate) may take. Default 5 s.
+    pub validate_timeout: Option<Duration>,
+
+    /// An object idle for this long is closed, as long as more than `min_idle` are idle. Counted from the first
+    /// maintenance that finds it idle, so it is late by up to one `maintenance_interval`. Default 5 min.
+    pub idle_timeout: Option<Duration>,
+    /// An object older than this is closed instead of handed out. Default 1 h.
+    pub max_lifetime: Option<Duration>,
+    /// Each object's lifetime is shortened by a random share of up to this many percent, so that objects made
+    /// together do not end together. 0 to 50; default 10.
+    pub lifetime_jitter_percent: u8,
+    /// An object that was last handed out or checked longer ago than this is validated before it is handed out.
+    /// Default 30 s.
+    pub validate_after_idle: Option<Duration>,
+    /// Maintenance validates idle objects that were last handed out or checked longer ago than this. Default 30 s.
+    pub health_check_interval: Option<Duration>,
+    /// The time between two passes of [`Pool::run_maintenance`](crate::Pool::run_maintenance). Default 30 s.
+    pub maintenance_interval: Duration,
+
+    /// The pause after a first failed creation; it doubles with each further failure. Default 100 ms.
+    pub create_backoff_initial: Duration,
+    /// The longest pause between two attempts to create. Default 5 s.
+    pub create_backoff_max: Duration,
+
+    /// Objects held for longer than this are listed by [`Pool::leaks`](crate::Pool::leaks). Default `None`: holders
+    /// are not recorded.
+    pub leak_threshold: Option<Duration>,
+}
+
+/// Which idle object is handed out next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum IdleOrder {
+    /// The one released last: warm caches, and the surplus ages until it is closed.
+    #[default]
+    Lifo,
+    /// The one released first: even use. Every call takes the pool's mutex in this order.
+    Fifo,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            min_idle: 10,
+            max: 1000,
+            max_ceiling: None,
+            max_waiters: 10_000,
+            idle_order: IdleOrder::Lifo,
+            wait_timeout: Some(Duration::from_secs(10)),
+            create_timeout: Some(Duration::from_secs(10)),
+            recycle_timeout: Some(Duration::from_secs(5)),
+            validate_timeout: Some(Duration::from_secs(5)),
+            idle_timeout: Some(Duration::from_mins(5)),
+            max_lifetime: Some(Duration::from_hours(1)),
+            lifetime_jitter_percent: 10,
+            validate_after_idle: Some(Duration::from_secs(30)),
+            health_check_interval: Some(Duration::from_secs(30)),
+            maintenance_interval: Duration::from_secs(30),
+            create_backoff_initial: Duration::from_millis(100),
+            create_backoff_max: Duration::from_secs(5),
+            leak_threshold: None,
+        }
+    }
+}
+
+impl Config {
+    /// Checks every setting; [`Pool::new`](crate::Pool::new) does so itself.
+    ///
+    /// # Errors
+    ///
+    /// The first setting that cannot be applied, by name, with what to change.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        if self.ceiling() > MAX_CEILING {
+            return Err(ConfigError::CeilingTooHigh { ceiling: self.ceiling() });
+        }
+        check_sizes(self.min_idle, self.max, self.ceiling())?;
+        self.check_durations()?;
+        if self.lifetime_jitter_percent > LIFETIME_JITTER_PERCENT_MAX {
+            return Err(ConfigError::JitterTooHigh { percent: self.lifetime_jitter_percent });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn step_timeout(&self, step: Step) -> Option<Duration> {
+        match step {
+            Step::Wait => self.wait_timeout,
+            Step::Create => self.create_timeout,
+            Step::Recycle => self.recycle_timeout,
+            Step::Validate => self.validate_timeout,
+        }
+    }
+
+    /// The number of slots to set aside.
+    pub(crate) fn ceiling(&self) -> usize {
+        self.max_ceiling.unwrap_or(self.max)
+    }
+
+    fn check_durations(&self) -> Result<(), ConfigError> {
+        let durations = [
+            ("wait_timeout", self.wait_timeout),
+            ("create_timeout", self.create_timeout),
+            ("recycle_timeout", self.recycle_timeout),
+            ("validate_timeout", self.validate_timeout),
+            ("idle_timeout", self.idle_timeout),
+            ("max_lifetime", self.max_lifetime),
+            ("validate_after_idle", self.validate_after_idle),
+            ("health_check_interval", self.health_check_interval),
+            ("maintenance_interval", Some(self.maintenance_interval)),
+            ("create_backoff_initial", Some(self.create_backoff_initial)),
+            ("create_backoff_max", Some(self.create_backoff_max)),
+            ("leak_threshold", self.leak_threshold),
+        ];
+        if let Some((setting, _)) = durations.into_iter().find(|(_, duration)| *duration == Some(Duration::ZERO)) {
+            return Err(ConfigError::ZeroDuration { setting });
+        }
+        if self.create_backoff_initial > self.create_backoff_max {
+            return Err(ConfigError::BackoffOrder {
+                initial: self.create_backoff_initial,
+                max: self.create_backoff_max,
+            });
+        }
+        match self.health_check_interval {
+            Some(interval) if interval < self.maintenance_interval => {
+                Err(ConfigError::HealthCheckTooOften { interval, maintenance_interval: self.maintenance_interval })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The rules on sizes, shared with [`Pool::resize`](crate::Pool::resize).
+pub(crate) fn check_sizes(min_idle: usize, max: usize, ceiling: usize) -> Result<(), ConfigError> {
+    if max == 0 {
+        return Err(ConfigError::MaxIsZero);
+    }
+    if min_idle > max {
+        return Err(ConfigError::MinAboveMax { min_idle, max });
+    }
+    if max > ceiling {
+        return Err(ConfigError::MaxAboveCeiling { max, ceiling });
+    }
+    Ok(())
+}
+
+/// A setting that cannot be applied.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// `max` is 0: nothing could ever be acquired.
+    #[error("`max` is 0; a pool needs room for at least 1 object")]
+    MaxIsZero,
+    /// `min_idle` is above `max`.
+    #[error("`min_idle` ({min_idle}) is above `max` ({max}); lower the one or raise the other")]
+    MinAboveMax {
+        /// The setting.
+        min_idle: usize,
+        /// The setting.
+        max: usize,
+    },
+    /// `max` is above the ceiling that the pool was built with.
+    #[error("`max` ({max}) is above `max_ceiling` ({ceiling}); build the pool with a higher `max_ceiling`")]
+    MaxAboveCeiling {
+        /// The setting.
+        max: usize,
+        /// The setting, or the `max` that the pool was built with.
+        ceiling: usize,
+    },
+    /// The ceiling is above [`MAX_CEILING`].
+    #[error("`max_ceiling` ({ceiling}) is above {MAX_CEILING}; use several pools")]
+    CeilingTooHigh {
+        /// The setting.
+        ceiling: usize,
+    },
+    /// A duration is zero.
+    #[error("`{setting}` is zero; give it a length (or `None`, where the setting has that, to switch it off)")]
+    ZeroDuration {
+        /// The setting's name.
+        setting: &'static str,
+    },
+    /// The first pause after a failed creation is longer than the longest.
+    #[error("`create_backoff_initial` ({initial:?}) is above `create_backoff_max` ({max:?}); swap them")]
+    BackoffOrder {
+        /// The setting.
+        initial: Duration,
+        /// The setting.
+        max: Duration,
+    },
+    /// `lifetime_jitter_percent` is out of range.
+    #[error("`lifetime_jitter_percent` ({percent}) is above {LIFETIME_JITTER_PERCENT_MAX}")]
+    JitterTooHigh {
+        /// The setting.
+        percent: u8,
+    },
+    /// Health checks are due more often than maintenance runs.
+    #[error(
+        "`health_check_interval` ({interval:?}) is below `maintenance_interval` ({maintenance_interval:?}), which \
+         carries it out; lower the latter too"
+    )]
+    HealthCheckTooOften {
+        /// The setting.
+        interval: Duration,
+        /// The setting.
+        maintenance_interval: Duration,
+    },
+}

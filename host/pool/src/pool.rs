@@ -1,0 +1,422 @@
+//! What callers see of a pool: its handle, its builder, and a handle that does not keep it.
+
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    panic::Location,
+    pin::pin,
+    sync::{Arc, Weak},
+    task::{Context, Poll, Waker},
+};
+
+use tokio::task::JoinHandle;
+
+use crate::{
+    CloseReason, Config, ConfigError, Error, HookResult, Leak, MaintenanceReport, Manager, Metrics, Object, Stats,
+    acquire::acquire, config, hooks::Hooks, maintenance, shared::Shared, step::Patience,
+};
+
+/// A pool of objects; see the [crate's documentation](crate).
+///
+/// A clone is another handle of the same pool. When the last handle is dropped, the pool closes: idle objects at
+/// once, those on loan when they are released.
+pub struct Pool<M: Manager> {
+    handle: Arc<Handle<M>>,
+}
+
+/// Counts the handles, apart from the guards, which also keep the shared state.
+struct Handle<M: Manager> {
+    shared: Arc<Shared<M>>,
+}
+
+/// Where a pool is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum PoolState {
+    /// Handing out.
+    Open,
+    /// Holding everything back until [`Pool::resume`].
+    Paused,
+    /// Serving those who waited already, refusing newcomers, closing what comes back.
+    Draining,
+    /// Refusing everyone, closing what comes back.
+    Closed,
+}
+
+/// Building.
+impl<M: Manager> Pool<M> {
+    /// A pool without hooks. Creates no object yet.
+    ///
+    /// # Errors
+    ///
+    /// The first setting of `config` that cannot be applied.
+    pub fn new(manager: M, config: Config) -> Result<Self, ConfigError> {
+        Self::builder(manager).config(config).build()
+    }
+
+    /// Begins a pool with hooks.
+    pub fn builder(manager: M) -> Builder<M> {
+        Builder { manager, config: Config::default(), hooks: Hooks::default() }
+    }
+}
+
+/// Acquiring.
+impl<M: Manager> Pool<M> {
+    /// Takes an idle object, creates one, or waits for one, first come, first served.
+    ///
+    /// The future may be dropped at any time; what it held goes to the next in line. It allocates nothing, arms no
+    /// timer and is ready at its first poll if an object is idle and the manager needs no wait to reset it.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Timeout`] with the step that was too slow;
+    /// - [`Error::Create`] or [`Error::Hook`] if creating failed for this caller, or for all who waited while there
+    ///   was no object that could have been released to them;
+    /// - [`Error::Closed`], [`Error::QueueFull`], [`Error::NoRuntime`].
+    ///
+    /// An idle object that turns out to be expired or unfit is no error: it is closed and the next one is tried.
+    ///
+    /// # Panics
+    ///
+    /// If a step suspends in a tokio runtime that was built without timers.
+    ///
+    /// ```
+    /// # use mantis_pool::{Pool, Config};
+    /// # struct Numbers;
+    /// # impl mantis_pool::Manager for Numbers {
+    /// #     type Object = u64;
+    /// #     type Error = std::convert::Infallible;
+    /// #     async fn create(&self) -> Result<u64, Self::Error> { Ok(0) }
+    /// # }
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// let pool = Pool::new(Numbers, Config::default())?;
+    /// let mut number = pool.acquire().await?;
+    /// *number += 1;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    #[track_caller]
+    pub fn acquire(&self) -> impl Future<Output = Result<Object<M>, Error<M::Error>>> + Send {
+        let place = Location::caller();
+        async move {
+            match acquire(self.shared(), place, Patience::Wait).await {
+                Ok(Some(object)) => Ok(object),
+                Err(failure) => Err(*failure),
+                Ok(None) => unreachable!("a caller who waits gets an object or an error"),
+            }
+        }
+    }
+
+    /// Takes an idle object, or creates one if the manager can at once; `None` if that would mean to wait.
+    ///
+    /// Needs no runtime. The manager's futures are polled once. One that suspends is dropped, and with it the
+    /// object it worked on; the pool then answers `None` instead of starting the step, until an
+    /// [`acquire`](Self::acquire) has seen it ready at once again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Create`], [`Error::Hook`] or [`Error::Closed`].
+    #[track_caller]
+    pub fn try_acquire(&self) -> Result<Option<Object<M>>, Error<M::Error>> {
+        let attempt = pin!(acquire(self.shared(), Location::caller(), Patience::Never));
+        match attempt.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(outcome) => outcome.map_err(|failure| *failure),
+            Poll::Pending => unreachable!("without patience nothing is awaited"),
+        }
+    }
+}
+
+/// Steering.
+impl<M: Manager> Pool<M> {
+    /// Changes the sizes. Room gained is used at once by those who wait. Above a lowered `max`, idle objects are
+    /// closed at once and others when they are released; below a raised `min_idle`, the next maintenance creates.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`], and nothing is changed, if `max` is 0, below `min_idle`, or above
+    /// [`Config::max_ceiling`].
+    pub fn resize(&self, min_idle: usize, max: usize) -> Result<(), ConfigError> {
+        config::check_sizes(min_idle, max, self.config().ceiling())?;
+        self.shared().with_core(|locked| {
+            locked.core.min_idle = min_idle;
+            locked.core.max = max;
+        });
+        Ok(())
+    }
+
+    /// Holds everything back: callers queue up (`wait_timeout` goes on counting), nothing is created or checked,
+    /// released objects become idle. No effect on a pool that is draining or closed.
+    pub fn pause(&self) {
+        self.change_state(PoolState::Open, PoolState::Paused);
+    }
+
+    /// Undoes [`pause`](Self::pause); waiters are served in order.
+    pub fn resume(&self) {
+        self.change_state(PoolState::Paused, PoolState::Open);
+    }
+
+    fn change_state(&self, from: PoolState, to: PoolState) {
+        self.shared().with_core(|locked| {
+            if locked.core.state == from {
+                locked.core.state = to;
+            }
+        });
+    }
+
+    /// Ends the pool gracefully: newcomers are refused from now on, those who wait already are served, released
+    /// objects are closed. Ready when no object is left; the pool is then closed. Draining also ends a pause, and
+    /// goes on if the future is dropped.
+    ///
+    /// To be sure of an end, give it a deadline:
+    ///
+    /// ```
+    /// # use mantis_pool::{Pool, Config};
+    /// # struct Numbers;
+    /// # impl mantis_pool::Manager for Numbers {
+    /// #     type Object = u64;
+    /// #     type Error = std::convert::Infallible;
+    /// #     async fn create(&self) -> Result<u64, Self::Error> { Ok(0) }
+    /// # }
+    /// # use std::time::Duration;
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// # let pool = Pool::new(Numbers, Config::default()).unwrap();
+    /// if tokio::time::timeout(Duration::from_secs(30), pool.drain()).await.is_err() {
+    ///     pool.close(); // waiters are refused; objects still on loan close when they are released
+    /// }
+    /// # });
+    /// ```
+    pub async fn drain(&self) {
+        let shared = self.shared();
+        shared.with_core(|locked| {
+            locked.core.state = locked.core.state.max(PoolState::Draining);
+            locked.core.outbox.ending = true;
+        });
+        loop {
+            let mut changed = pin!(shared.ending.notified());
+            changed.as_mut().enable();
+            if shared.with_core(|locked| locked.core.state == PoolState::Closed && locked.occupied() == 0) {
+                return;
+            }
+            poll_fn(|cx| changed.as_mut().poll(cx)).await;
+        }
+    }
+
+    /// Ends the pool now: waiters wake with [`Error::Closed`], idle objects are closed before this returns, those
+    /// on loan when they are released. [`drain`](Self::drain) after this waits for the latter.
+    pub fn close(&self) {
+        self.shared().close();
+    }
+}
+
+/// Looking.
+impl<M: Manager> Pool<M> {
+    /// Where the pool is in its life.
+    #[must_use]
+    pub fn state(&self) -> PoolState {
+        self.shared().state()
+    }
+
+    /// The pool's figures now.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.shared().with_core(|locked| locked.stats())
+    }
+
+    /// Objects held for longer than [`Config::leak_threshold`], longest first, with where they were acquired.
+    /// Empty if that is `None`.
+    #[must_use]
+    pub fn leaks(&self) -> Vec<Leak> {
+        self.shared().leaks()
+    }
+
+    /// What the pool was built with; [`stats`](Self::stats) has the sizes after a resize.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.shared().config
+    }
+
+    /// The manager.
+    #[must_use]
+    pub fn manager(&self) -> &M {
+        &self.shared().manager
+    }
+
+    /// A handle that does not keep the pool open.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakPool<M> {
+        WeakPool { handle: Arc::downgrade(&self.handle) }
+    }
+
+    fn shared(&self) -> &Arc<Shared<M>> {
+        &self.handle.shared
+    }
+}
+
+/// Maintenance.
+impl<M: Manager> Pool<M> {
+    /// One pass: closes idle objects that are too old or idle for too long, checks the health of the others where
+    /// due, and creates up to `min_idle`. Called once before the first use, it warms the pool up.
+    ///
+    /// May be dropped at any time.
+    pub fn maintain(&self) -> impl Future<Output = MaintenanceReport<M::Error>> + Send {
+        maintenance::pass(self.shared())
+    }
+
+    /// Maintenance for the pool's life: a pass now and then one every [`Config::maintenance_interval`]. Does not
+    /// keep the pool open; ready when it is drained, closed or gone. A panic of the manager ends the pass, not
+    /// this. Its future has to be polled in a tokio runtime with timers.
+    ///
+    /// While it runs, it keeps the time for hand-outs, to within half a second if no setting is below ten seconds:
+    /// acquiring is then faster than when each call has to look at the system's clock.
+    pub fn run_maintenance(&self) -> impl Future<Output = ()> + Send + use<M> {
+        maintenance::run(self.downgrade())
+    }
+
+    /// Spawns [`run_maintenance`](Self::run_maintenance).
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime; the task itself panics in one that was built without timers.
+    #[allow(clippy::must_use_candidate, reason = "the task runs on without its handle")]
+    pub fn spawn_maintenance(&self) -> JoinHandle<()> {
+        tokio::spawn(self.run_maintenance())
+    }
+}
+
+impl<M: Manager> Clone for Pool<M> {
+    fn clone(&self) -> Self {
+        Self { handle: Arc::clone(&self.handle) }
+    }
+}
+
+impl<M: Manager> fmt::Debug for Pool<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("state", &self.state()).field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}
+
+impl<M: Manager> Drop for Handle<M> {
+    fn drop(&mut self) {
+        self.shared.close();
+    }
+}
+
+/// A handle that does not keep the pool open.
+pub struct WeakPool<M: Manager> {
+    handle: Weak<Handle<M>>,
+}
+
+impl<M: Manager> WeakPool<M> {
+    /// The pool, unless its last handle is gone.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Pool<M>> {
+        self.handle.upgrade().map(|handle| Pool { handle })
+    }
+
+    /// The state alone: keeps nothing open.
+    pub(crate) fn shared(&self) -> Option<Arc<Shared<M>>> {
+        self.handle.upgrade().map(|handle| Arc::clone(&handle.shared))
+    }
+}
+
+impl<M: Manager> Clone for WeakPool<M> {
+    fn clone(&self) -> Self {
+        Self { handle: Weak::clone(&self.handle) }
+    }
+}
+
+impl<M: Manager> fmt::Debug for WeakPool<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WeakPool").finish_non_exhaustive()
+    }
+}
+
+/// Builds a [`Pool`] with hooks.
+///
+/// Hooks of one kind run in the order in which they were added, until one refuses. They are called on the paths of
+/// acquisition and release, so they should be quick; they may use the pool.
+///
+/// ```
+/// # use mantis_pool::{Pool, Config};
+/// # struct Numbers;
+/// # impl mantis_pool::Manager for Numbers {
+/// #     type Object = u64;
+/// #     type Error = std::convert::Infallible;
+/// #     async fn create(&self) -> Result<u64, Self::Error> { Ok(0) }
+/// # }
+/// let pool = Pool::builder(Numbers)
+///     .config(Config { min_idle: 1, max: 4, ..Config::default() })
+///     .pre_recycle(|_number, metrics| match metrics.recycled_count() {
+///         0..1000 => Ok(()),
+///         _ => Err("worn out".into()), // closed, and the caller gets another
+///     })
+///     .pre_close(|number, _metrics, reason| println!("{number} goes: {reason:?}"))
+///     .build()?;
+/// # drop(pool);
+/// # Ok::<_, mantis_pool::ConfigError>(())
+/// ```
+#[must_use]
+pub struct Builder<M: Manager> {
+    manager: M,
+    config: Config,
+    hooks: Hooks<M::Object>,
+}
+
+impl<M: Manager> Builder<M> {
+    /// Replaces the settings; they are [`Config::default`] otherwise.
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Runs on a new object. A refusal counts as a failed creation.
+    pub fn post_create(
+        mut self,
+        hook: impl Fn(&mut M::Object, &Metrics) -> HookResult + Send + Sync + 'static,
+    ) -> Self {
+        self.hooks.post_create.push(Box::new(hook));
+        self
+    }
+
+    /// Runs on an idle object before [`Manager::recycle`]. A refusal closes it.
+    pub fn pre_recycle(
+        mut self,
+        hook: impl Fn(&mut M::Object, &Metrics) -> HookResult + Send + Sync + 'static,
+    ) -> Self {
+        self.hooks.pre_recycle.push(Box::new(hook));
+        self
+    }
+
+    /// Runs on an idle object after [`Manager::recycle`], before it is handed out. A refusal closes it.
+    pub fn post_recycle(
+        mut self,
+        hook: impl Fn(&mut M::Object, &Metrics) -> HookResult + Send + Sync + 'static,
+    ) -> Self {
+        self.hooks.post_recycle.push(Box::new(hook));
+        self
+    }
+
+    /// Runs on an object about to be closed, with the reason; on whatever thread that happens, perhaps outside a
+    /// runtime. A panic in it is contained. Not run on objects that are detached.
+    pub fn pre_close(mut self, hook: impl Fn(&mut M::Object, &Metrics, CloseReason) + Send + Sync + 'static) -> Self {
+        self.hooks.pre_close.push(Box::new(hook));
+        self
+    }
+
+    /// The pool. Creates no object yet.
+    ///
+    /// # Errors
+    ///
+    /// The first setting that cannot be applied.
+    pub fn build(self) -> Result<Pool<M>, ConfigError> {
+        self.config.validate()?;
+        let shared = Arc::new(Shared::new(self.manager, self.config, self.hooks));
+        Ok(Pool { handle: Arc::new(Handle { shared }) })
+    }
+}
+
+impl<M: Manager> fmt::Debug for Builder<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("config", &self.config).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,98 @@
+//! Hooks see each turn in an object's life, in order, and may refuse.
+
+use std::{error::Error as _, sync::Arc};
+
+use mantis_pool::{CloseReason, Error, HookResult, Metrics, Object, Pool};
+use parking_lot::Mutex;
+
+use crate::lab::{Item, Lab, assert_whole, ms, plain, take};
+
+type Log = Arc<Mutex<Vec<String>>>;
+
+fn note(log: &Log, what: &'static str) -> impl Fn(&mut Item, &Metrics) -> HookResult + Send + Sync + use<> {
+    let log = Arc::clone(log);
+    move |item, metrics| {
+        log.lock().push(format!("{what} {} {}", item.number, metrics.recycled_count()));
+        Ok(())
+    }
+}
+
+#[test]
+fn run_in_order() {
+    let (lab, log) = (Lab::default(), Log::default());
+    let closing = Arc::clone(&log);
+    let pool = Pool::builder(lab.clone())
+        .config(plain(1))
+        .post_create(note(&log, "created"))
+        .post_create(note(&log, "created, second"))
+        .pre_recycle(note(&log, "before recycle"))
+        .post_recycle(note(&log, "after recycle"))
+        .pre_close(move |item, _, reason| closing.lock().push(format!("closing {} {reason:?}", item.number)))
+        .build()
+        .unwrap();
+    drop(take(&pool, 1));
+    drop(take(&pool, 1));
+    take(&pool, 1).into_iter().for_each(Object::close);
+    drop(Object::detach(pool.try_acquire().unwrap().unwrap()));
+    assert_eq!(
+        *log.lock(),
+        [
+            "created 0 0",
+            "created, second 0 0",
+            "before recycle 0 0",
+            "after recycle 0 0",
+            "before recycle 0 1",
+            "after recycle 0 1",
+            "closing 0 Discarded",
+            "created 1 0",
+            "created, second 1 0",
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_creation_is_a_failed_creation() {
+    let lab = Lab::default();
+    let pool = Pool::builder(lab.clone())
+        .config(plain(1))
+        .post_create(|item, _| if item.number == 0 { Err("not this one".into()) } else { Ok(()) })
+        .build()
+        .unwrap();
+    let error = pool.acquire().await.unwrap_err();
+    assert!(matches!(error, Error::Hook(_)), "{error:?}");
+    assert_eq!(error.source().unwrap().to_string(), "not this one");
+    let stats = pool.stats();
+    assert_eq!((stats.create_failures, stats.created, lab.alive()), (1, 0, 0));
+    tokio::time::advance(ms(100)).await;
+    assert_whole(&lab, &pool);
+}
+
+#[test]
+fn a_refused_idle_object_is_closed_and_replaced() {
+    for refuse_before in [true, false] {
+        let lab = Lab::default();
+        let refuse = move |item: &mut Item, _: &Metrics| if item.number == 0 { Err("worn out".into()) } else { Ok(()) };
+        let builder = Pool::builder(lab.clone()).config(plain(1));
+        let builder = if refuse_before { builder.pre_recycle(refuse) } else { builder.post_recycle(refuse) };
+        let pool = builder.build().unwrap();
+        drop(take(&pool, 1));
+        assert_eq!(take(&pool, 1)[0].number, 1);
+        assert_eq!(pool.stats().closed_for(CloseReason::RecycleFailed), 1);
+        assert_whole(&lab, &pool);
+    }
+}
+
+#[test]
+fn closing_hooks_see_every_reason() {
+    let (lab, log) = (Lab::default(), Log::default());
+    let closing = Arc::clone(&log);
+    let pool = Pool::builder(lab)
+        .config(plain(3))
+        .pre_close(move |_, _, reason| closing.lock().push(format!("{reason:?}")))
+        .build()
+        .unwrap();
+    drop(take(&pool, 3));
+    pool.resize(0, 2).unwrap();
+    drop(pool);
+    assert_eq!(*log.lock(), ["Shrunk", "Shutdown", "Shutdown"]);
+}

@@ -1,0 +1,398 @@
+//! The command line's shape: what clap reads and documents.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::settings::SettingsInput;
+
+/// A database that runs your code next to your data.
+///
+/// Without a command it serves. All other commands but `config` talk to a server over HTTP.
+#[derive(Debug, Parser)]
+#[command(
+    name = "mantisdb",
+    version,
+    args_conflicts_with_subcommands = true,
+    after_help = EXIT_CODES,
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// What `serve` takes.
+    #[command(flatten)]
+    pub serve: ServeArgs,
+}
+
+const EXIT_CODES: &str = "Exit codes:
+  0  done
+  1  there is no such key, or a condition did not hold
+  2  the command line or the configuration is wrong
+  3  the server refused, failed, or could not be reached
+  4  a local file or stream failed, or its contents are not what they should be";
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve a database
+    Serve(Box<ServeArgs>),
+    /// Show the configuration that `serve` would use, as TOML
+    Config(Box<ConfigArgs>),
+    /// Write a key's value to standard output
+    Get(GetArgs),
+    /// Give a key a value
+    Put(PutArgs),
+    /// Delete a key
+    Delete(DeleteArgs),
+    /// List keys, or keys and values, in order
+    Scan(ScanArgs),
+    /// Read records from a file or standard input
+    Import(ImportArgs),
+    /// Write a bucket to standard output or a file
+    Export(ExportArgs),
+    /// List and drop buckets
+    Bucket(BucketArgs),
+    /// Install, list, remove and call plugins
+    Plugin(PluginArgs),
+    /// Show the server's figures
+    Stats(StatsArgs),
+    /// Follow changes as they happen
+    Watch(WatchArgs),
+}
+
+/// Options of `serve`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ServeArgs {
+    /// Keep the data in memory: it ends with the process. This is what happens now without any option, too
+    #[arg(long)]
+    pub memory: bool,
+    /// Listen beyond this machine although there is no authentication
+    #[arg(long, env = "MANTISDB_INSECURE_NO_AUTH", hide_env = true)]
+    pub insecure_no_auth: bool,
+    /// Where settings come from.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+/// Where settings come from.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ConfigArgs {
+    /// Configuration file (TOML); flags and environment variables outrank it
+    #[arg(long, value_name = "FILE", env = "MANTISDB_CONFIG", hide_env = true)]
+    pub config: Option<PathBuf>,
+    /// The settings.
+    #[command(flatten)]
+    pub settings: SettingsInput,
+}
+
+/// Which server, and how to show its answers.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Server and output")]
+pub struct ServerArgs {
+    /// The server
+    #[arg(long, value_name = "URL", env = "MANTISDB_URL", default_value = "http://127.0.0.1:8080")]
+    pub url: String,
+    /// Seconds to wait for an answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    pub timeout: u64,
+    /// Write JSON instead of plain text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which bucket.
+#[derive(Debug, Clone, Args)]
+pub struct BucketName {
+    /// The bucket
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    pub bucket: String,
+}
+
+/// How keys are written on the command line.
+#[derive(Debug, Clone, Args)]
+pub struct KeyForm {
+    /// Read \n, \t, \\ and \xNN in keys as the bytes they stand for, as `scan` writes them
+    #[arg(long, short = 'e')]
+    pub escapes: bool,
+}
+
+/// Options of `get`.
+#[derive(Debug, Args)]
+#[allow(missing_docs, reason = "the help texts are on the arguments")]
+pub struct GetArgs {
+    /// The key
+    pub key: OsString,
+    #[command(flatten)]
+    pub form: KeyForm,
+    #[command(flatten)]
+    pub bucket: BucketName,
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+/// Options of `put`.
+#[derive(Debug, Args)]
+#[allow(missing_docs, reason = "the help texts are on the arguments")]
+pub struct PutArgs {
+    /// The key
+    pub key: OsString,
+    /// The value; @FILE for a file's contents, - or nothing for standard input
+    pub value: Option<OsString>,
+    /// Take VALUE as it is, even if it is - or begins with @
+    #[arg(long)]
+    pub literal: bool,
+    /// Seconds until the value expires
+    #[arg(long, value_name = "SECONDS")]
+    pub ttl: Option<f64>,
+    /// The value's media type
+    #[arg(long, value_name = "TYPE", default_value = "application/octet-stream")]
+    pub content_type: String,
+    /// Only if the key has no value
+    #[arg(long, conflicts_with = "if_version")]
+    pub if_absent: bool,
+    /// Only if the key's value has this version
+    #[arg(long, value_name = "VERSION")]
+    pub if_version: Option<u64>,
+    #[command(flatten)]
+    pub form: KeyForm,
+    #[command(flatten)]
+    pub bucket: BucketName,
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+/// Options of `delete`.
+#[derive(Debug, Args)]
+#[allow(missing_docs, reason = "the help texts are on the arguments")]
+pub struct DeleteArgs {
+    /// The key
+    #[arg(required_unless_present = "prefix")]
+    pub key: Option<OsString>,
+    /// Delete all keys that begin with this instead
+    #[arg(long, value_name = "PREFIX", conflicts_with_all = ["key", "if_version"])]
+    pub prefix: Option<OsString>,
+    /// Only if the key's value has this version
+    #[arg(long, value_name = "VERSION")]
+    pub if_version: Option<u64>,
+    #[command(flatten)]
+    pub form: KeyForm,
+    #[command(flatten)]
+    pub bucket: BucketName,
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+/// Options of `scan`.
+#[derive(Debug, Args)]
+#[allow(missing_docs, reason = "the help texts are on the arguments")]
+pub struct ScanArgs {
+    /// Only keys that begin with this
+    #[arg(long, value_name = "PREFIX", conflicts_with_all = ["start", "end"])]
+    pub prefix: Option<OsString>,
+    /// The first key
+    #[arg(long, value_name = "KEY")]
+    pub start: Option<OsString>,
+    /// The first key that is not listed
+    #[arg(long, value_name = "KEY")]
+    pub end: Option<OsString>,
+    /// From the last key to the first
+    #[arg(long)]
+    pub reverse: bool,
+    /// List at most this many; without it all
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+    /// List values too
+    #[arg(long)]
+    pub values: bool,
+    #[command(flatten)]
+    pub form: KeyForm,
+    #[command(flatten)]
+    pub bucket: BucketName,
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+/// The forms of a file of records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// A record a line: the line is key and value
+    Lines,
+    /// Records of columns; the key is one of them
+    Csv,
+    /// A JSON object a line
+    Ndjson,
+}
+
+/// Options of `import`.
+#[derive(Debug, Args)]
+#[allow(missing_docs, reason = "the help texts are on the arguments")]
+pub struct ImportArgs {
+    /// The file; - or nothing for standard input
+    pub file: Option<PathBuf>,
+    /// What the file is [default: by its name (.csv, .tsv, .ndjson, .jsonl), or csv with --key, or lines]
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
+    /// The column (csv: its name, or its number from 1) or member (ndjson) that is the key; the value is the whole record
+    #[arg(long, value_name = "COLUMN")]
+    pub key: Option<String>,
+    /// csv: take this column as the value instead of the whole record
+    #[arg(long, value_name = "COLUMN", requires = "key")]
+    pub value: Option<String>,
+    /// csv: the character between columns, or \t
+    #[arg(long, value_name = "CHARACTER")]
+    pub delimiter: Option<String>,
+    /// csv: the first record is data, not the columns' names
+    #[arg(long)]
+    pub no_header: bool,
+    /// Put this before each key
+    #[arg(long, value_name = "PREFIX")]
+    pub key_prefix: Option<OsString>,
+    /// Seconds until the records expire
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub ttl: Option<u64>,
+    /// Leave out records whose key came before, instead of reporting them
+    #[arg(long)]
+    pub skip_duplicates: bool,
+    /// Do not record the file's order: `export` will write by key
+    #[arg(long)]
+    pub no_order: bool,
+    #[command(flatten)]
+    pub bucket: BucketName,
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+/// Options of `export`.
+#[derive(Debug, Args)]
+#[allow(missing_docs, reason = "the help texts are on the arguments")]
+pub struct ExportArgs {
+    /// Write to this file instead of standard output
+    #[arg(long, short = 'o', value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// What to write [default: the imported file again if its order is recorded, else ndjson]
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
+    /// By key, even if the order of an import is recorded
+    #[arg(long)]
+    pub by_key: bool,
+    /// Only keys that begin with this, by key
+    #[arg(long, value_name = "PREFIX")]
+    pub prefix: Option<OsString>,
+    #[command(flatten)]
+    pub form: KeyForm,
+    #[command(flatten)]
+    pub bucket: BucketName,
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+/// Options of `bucket`.
+#[derive(Debug, Args)]
+#[allow(missing_docs, reason = "the help texts are on the arguments")]
+pub struct BucketArgs {
+    #[command(subcommand)]
+    pub command: BucketCommand,
+}
+
+/// What can be done with buckets.
+#[derive(Debug, Subcommand)]
+#[allow(missing_docs, reason = "the help texts are on the arguments")]
+pub enum BucketCommand {
+    /// List the buckets with their sizes
+    List {
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Drop a bucket with all its keys, and the order of its import
+    Drop {
+        /// The bucket
+        name: String,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+}
+
+/// Options of `plugin`.
+#[derive(Debug, Args)]
+#[allow(missing_docs, reason = "the help texts are on the arguments")]
+pub struct PluginArgs {
+    #[command(subcommand)]
+    pub command: PluginCommand,
+}
+
+/// What can be done with plugins.
+#[derive(Debug, Subcommand)]
+#[allow(missing_docs, reason = "the help texts are on the arguments")]
+pub enum PluginCommand {
+    /// List the plugins with their functions
+    List {
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Install a component, in place of a plugin of that name
+    Put {
+        /// The plugin's name
+        name: String,
+        /// The component; - for standard input
+        component: PathBuf,
+        /// Let it read, or read and write, a bucket, as in scores:write; *:write for all; repeatable
+        #[arg(long, value_name = "BUCKET:ACCESS", value_delimiter = ',')]
+        grant: Vec<String>,
+        /// Let instances serve several calls
+        #[arg(long)]
+        reuse: bool,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Remove a plugin
+    Remove {
+        /// The plugin's name
+        name: String,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Call a plugin's function
+    Call {
+        /// The plugin's name
+        name: String,
+        /// The function, as in `checkout` or `orders.submit`
+        function: String,
+        /// Its arguments, each as JSON; what is no JSON is taken as text
+        arguments: Vec<String>,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+}
+
+/// Options of `stats`.
+#[derive(Debug, Args)]
+#[allow(missing_docs, reason = "the help texts are on the arguments")]
+pub struct StatsArgs {
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+/// Options of `watch`.
+#[derive(Debug, Args)]
+#[allow(missing_docs, reason = "the help texts are on the arguments")]
+pub struct WatchArgs {
+    /// Only changes of this bucket
+    #[arg(long, value_name = "NAME")]
+    pub bucket: Option<String>,
+    /// Only keys that begin with this
+    #[arg(long, value_name = "PREFIX")]
+    pub prefix: Option<OsString>,
+    /// Begin behind this cursor, or with the earliest change that is kept
+    #[arg(long, value_name = "CURSOR|earliest")]
+    pub since: Option<String>,
+    /// End after this many changes
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+    #[command(flatten)]
+    pub form: KeyForm,
+    #[command(flatten)]
+    pub server: ServerArgs,
+}

@@ -1,0 +1,17 @@
+//! A small client for the server's HTTP API: one connection that is kept, one request at a time.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `url` | where the server is, and how keys become paths |
+//! | `connection` | [`Client`]: requests and answers |
+//! | `error` | [`ClientError`]: what the server said, or why it said nothing |
+//! | `text` | bytes in JSON and on terminals |
+
+mod connection;
+mod error;
+pub mod text;
+mod url;
+
+pub use connection::{Answer, Client, Lines};
+pub use error::ClientError;
+pub use url::{BaseUrl, Path, UrlError};

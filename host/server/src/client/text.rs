@@ -1,0 +1,161 @@
+//! Bytes in JSON and on terminals.
+
+use std::fmt::{self, Write as _};
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Bytes as the API's JSON writes them: a string where they are UTF-8, else `{"base64":"..."}`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Hash)]
+pub struct JsonBytes(pub Vec<u8>);
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Base64 {
+    base64: String,
+}
+
+impl Serialize for JsonBytes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match std::str::from_utf8(&self.0) {
+            Ok(text) => serializer.serialize_str(text),
+            Err(_) => Base64 { base64: BASE64_STANDARD.encode(&self.0) }.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for JsonBytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(BytesVisitor)
+    }
+}
+
+// By hand: an untagged enum would copy every value twice.
+struct BytesVisitor;
+
+impl<'de> Visitor<'de> for BytesVisitor {
+    type Value = JsonBytes;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string, {\"base64\":\"...\"}, or an array of bytes")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<JsonBytes, E> {
+        Ok(JsonBytes(text.as_bytes().to_vec()))
+    }
+
+    fn visit_string<E: de::Error>(self, text: String) -> Result<JsonBytes, E> {
+        Ok(JsonBytes(text.into_bytes()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<JsonBytes, A::Error> {
+        let mut bytes = Vec::new();
+        while let Some(byte) = sequence.next_element()? {
+            bytes.push(byte);
+        }
+        Ok(JsonBytes(bytes))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<JsonBytes, A::Error> {
+        let Base64 { base64 } = Base64::deserialize(MapAccessDeserializer::new(map))?;
+        BASE64_STANDARD.decode(base64).map(JsonBytes).map_err(de::Error::custom)
+    }
+}
+
+/// Bytes as one line of printable text, the inverse of [`unescape`]: `\n`, `\r`, `\t`, `\\`, and `\xNN` for other control
+/// characters and for bytes that are not UTF-8.
+#[must_use]
+pub fn escape(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            match character {
+                '\\' => text.push_str("\\\\"),
+                '\n' => text.push_str("\\n"),
+                '\r' => text.push_str("\\r"),
+                '\t' => text.push_str("\\t"),
+                // Control characters of two bytes too: a terminal may obey them.
+                control if control.is_control() => {
+                    let mut buffer = [0; 4];
+                    push_hex(&mut text, control.encode_utf8(&mut buffer).as_bytes());
+                }
+                plain => text.push(plain),
+            }
+        }
+        push_hex(&mut text, chunk.invalid());
+    }
+    text
+}
+
+fn push_hex(text: &mut String, bytes: &[u8]) {
+    for byte in bytes {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "\\x{byte:02x}");
+    }
+}
+
+/// The bytes that escaped text stands for; none when a backslash is followed by something unknown.
+#[must_use]
+pub fn unescape(text: &[u8]) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.iter();
+    while let Some(&byte) = rest.next() {
+        if byte != b'\\' {
+            bytes.push(byte);
+            continue;
+        }
+        bytes.push(match rest.next()? {
+            b'\\' => b'\\',
+            b'n' => b'\n',
+            b'r' => b'\r',
+            b't' => b'\t',
+            b'x' => {
+                let digits = [*rest.next()?, *rest.next()?];
+                let digits = std::str::from_utf8(&digits).ok().filter(|_| digits.iter().all(u8::is_ascii_hexdigit))?;
+                u8::from_str_radix(digits, 16).ok()?
+            }
+            _ => return None,
+        });
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(bytes: &[u8], escaped: &str, json: &str) {
+        assert_eq!(escape(bytes), escaped);
+        assert_eq!(unescape(escaped.as_bytes()).unwrap(), bytes);
+        let value = JsonBytes(bytes.to_vec());
+        assert_eq!(serde_json::to_string(&value).unwrap(), json);
+        assert_eq!(serde_json::from_str::<JsonBytes>(json).unwrap(), value);
+    }
+
+    #[test]
+    fn both_forms_give_the_bytes_back() {
+        check(b"plain", "plain", r#""plain""#);
+        check("Käse\n\t\\".as_bytes(), "Käse\\n\\t\\\\", r#""Käse\n\t\\""#);
+        check(b"\0\xff", "\\x00\\xff", r#"{"base64":"AP8="}"#);
+        check("\u{9b}31m".as_bytes(), "\\xc2\\x9b31m", "\"\u{9b}31m\"");
+        check(b"", "", r#""""#);
+    }
+
+    #[test]
+    fn an_array_of_bytes_is_read_too() {
+        assert_eq!(serde_json::from_str::<JsonBytes>("[72,105]").unwrap().0, b"Hi");
+        assert!(serde_json::from_str::<JsonBytes>("[256]").is_err());
+        assert!(serde_json::from_str::<JsonBytes>(r#"{"base64":"?"}"#).is_err());
+    }
+
+    #[test]
+    fn unknown_escapes_are_refused() {
+        for text in ["\\", "\\q", "\\x4", "\\xzz", "\\x+1"] {
+            assert_eq!(unescape(text.as_bytes()), None, "{text}");
+        }
+    }
+}

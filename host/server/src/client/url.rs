@@ -1,0 +1,160 @@
+//! Where the server is, and how buckets and keys become paths.
+
+use std::fmt::Write;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+
+/// All but RFC 3986's unreserved characters.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'~').remove(b'.');
+
+/// A server's address, as in `http://127.0.0.1:8080`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BaseUrl {
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) authority: String,
+    pub(super) path: String,
+}
+
+/// Why an address cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{url:?} is no address of a server: {reason}")]
+pub struct UrlError {
+    url: String,
+    reason: &'static str,
+}
+
+impl BaseUrl {
+    /// Reads `http://HOST[:PORT][/PATH]`.
+    ///
+    /// # Errors
+    /// Anything else; `https` too, since this client has no TLS.
+    pub fn parse(url: &str) -> Result<Self, UrlError> {
+        let fail = |reason| UrlError { url: url.to_owned(), reason };
+        let uri: hyper::Uri = url.parse().map_err(|_| fail("it should look like http://127.0.0.1:8080"))?;
+        match uri.scheme_str() {
+            Some("http") => {}
+            Some("https") => return Err(fail("this client has no TLS; use http, through a tunnel if need be")),
+            _ => return Err(fail("it should begin with http://")),
+        }
+        if uri.query().is_some() {
+            return Err(fail("it has a query"));
+        }
+        let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(|| fail("it has no host"))?;
+        let authority = uri.authority().map(ToString::to_string).unwrap_or_default();
+        if authority.contains('@') {
+            return Err(fail("it has a user name"));
+        }
+        Ok(Self {
+            host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
+            port: uri.port_u16().unwrap_or(80),
+            authority,
+            path: uri.path().trim_end_matches('/').to_owned(),
+        })
+    }
+}
+
+impl std::fmt::Display for BaseUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "http://{}{}", self.authority, self.path)
+    }
+}
+
+/// A path with a query, put together piece by piece.
+#[derive(Debug, Clone)]
+pub struct Path(String);
+
+impl Path {
+    /// A path of the API.
+    #[must_use]
+    pub fn new(path: &str) -> Self {
+        Self(path.to_owned())
+    }
+
+    /// The keys of a bucket.
+    #[must_use]
+    pub fn keys(bucket: &str) -> Self {
+        if bucket == mantis_db::DEFAULT_BUCKET {
+            return Self::new("/api/v1/kv");
+        }
+        Self::new("/api/v1/buckets").part(bucket.as_bytes()).then("/kv")
+    }
+
+    /// One key of a bucket.
+    #[must_use]
+    pub fn key(bucket: &str, key: &[u8]) -> Self {
+        Self::keys(bucket).part(key)
+    }
+
+    /// Adds `/` and a part, whatever its bytes.
+    #[must_use]
+    pub fn part(mut self, part: &[u8]) -> Self {
+        self.0.push('/');
+        // A part that is nothing but dots would be taken for a step up by proxies and some clients.
+        if part == b"." || part == b".." {
+            self.0.push_str(&"%2E".repeat(part.len()));
+        } else {
+            self.0.extend(percent_encode(part, ENCODED));
+        }
+        self
+    }
+
+    /// Adds text as it is.
+    #[must_use]
+    pub fn then(mut self, text: &str) -> Self {
+        self.0.push_str(text);
+        self
+    }
+
+    /// Adds a parameter of the query, if there is a value for it.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: Option<&[u8]>) -> Self {
+        if let Some(value) = value {
+            let separator = if self.0.contains('?') { '&' } else { '?' };
+            // Writing to a string cannot fail.
+            let _ = write!(self.0, "{separator}{name}={}", percent_encode(value, ENCODED));
+        }
+        self
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(url: &str, expected: Result<(&str, u16, &str), &str>) {
+        let parsed = BaseUrl::parse(url);
+        match (&parsed, expected) {
+            (Ok(base), Ok(expected)) => assert_eq!((&*base.host, base.port, &*base.path), expected, "{url}"),
+            (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{url}: {error}"),
+            _ => panic!("{url}: {parsed:?}"),
+        }
+    }
+
+    #[test]
+    fn addresses() {
+        check("http://127.0.0.1:8080", Ok(("127.0.0.1", 8080, "")));
+        check("http://db.example/mantis/", Ok(("db.example", 80, "/mantis")));
+        check("http://[::1]:9", Ok(("::1", 9, "")));
+        check("https://db.example", Err("TLS"));
+        check("db.example:80", Err("http://"));
+        check("http://", Err("http://127"));
+        check("http://me@db.example", Err("user name"));
+        check("http://db.example?x=1", Err("query"));
+    }
+
+    #[test]
+    fn any_byte_can_stand_in_a_key() {
+        assert_eq!(Path::key("default", b"a/b c\0\xff").as_str(), "/api/v1/kv/a%2Fb%20c%00%FF");
+        assert_eq!(Path::key("words", b"..").as_str(), "/api/v1/buckets/words/kv/%2E%2E");
+        let path = Path::keys("default").with("prefix", Some(b"a&b")).with("start", None).with("limit", Some(b"5"));
+        assert_eq!(path.as_str(), "/api/v1/kv?prefix=a%26b&limit=5");
+    }
+}

@@ -1,0 +1,42 @@
+//! `mantisdb bucket`: lists and drops buckets.
+
+use bytes::Bytes;
+use hyper::Method;
+use serde_json::Value;
+
+use super::context::{self, Output};
+use crate::cli::{BucketArgs, BucketCommand};
+use crate::client::Path;
+use crate::failure::Outcome;
+use crate::transfer::order;
+
+pub(super) async fn run(args: BucketArgs) -> Outcome {
+    match args.command {
+        BucketCommand::List { server } => {
+            let answer: Value = context::client(&server)?.get_json(&Path::new("/api/v1/buckets")).await?;
+            let mut output = Output::new();
+            if server.json {
+                output.json(&answer)?;
+                return output.flush();
+            }
+            for bucket in answer["buckets"].as_array().map(Vec::as_slice).unwrap_or_default() {
+                let name = bucket["name"].as_str().unwrap_or_default();
+                output.line(format_args!("{name}\t{} keys\t{} bytes", bucket["keys"], bucket["bytes"]))?;
+            }
+            output.flush()
+        }
+        BucketCommand::Drop { name, server } => {
+            let mut client = context::client(&server)?;
+            let path = Path::new("/api/v1/buckets").part(name.as_bytes());
+            let answer = client.request(Method::DELETE, &path, &[], Bytes::new()).await?;
+            order::forget(&mut client, &name).await?;
+            if server.json {
+                let mut output = Output::new();
+                output.bytes(if answer.body.is_empty() { b"{}" } else { &answer.body })?;
+                output.bytes(b"\n")?;
+                output.flush()?;
+            }
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What several commands need: a client, keys from arguments, output.
+
+use std::ffi::OsStr;
+use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path as FilePath;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::cli::{KeyForm, ServerArgs};
+use crate::client::{BaseUrl, Client, text};
+use crate::failure::{Exit, Failure, Outcome};
+
+/// A value or component read from a file or standard input, in bytes: no server takes more.
+const INPUT_BYTES_MAX: u64 = 1 << 30;
+
+/// A client of the server that the arguments name.
+pub(super) fn client(server: &ServerArgs) -> Outcome<Client> {
+    let base = BaseUrl::parse(&server.url).map_err(Failure::usage)?;
+    Ok(Client::new(base, Duration::from_secs(server.timeout)))
+}
+
+/// The bytes of a key, or of a part of one, on the command line.
+pub(super) fn key(text: &OsStr, form: &KeyForm) -> Outcome<Vec<u8>> {
+    if !form.escapes {
+        return Ok(text.as_bytes().to_vec());
+    }
+    text::unescape(text.as_bytes()).ok_or_else(|| {
+        Failure::usage(format!("{} has an unknown escape", text.display()))
+            .hint("with --escapes, a backslash begins \\n, \\r, \\t, \\\\ or \\xNN")
+    })
+}
+
+/// The bytes of a key. It cannot be empty: its path would be another resource's.
+pub(super) fn whole_key(text: &OsStr, form: &KeyForm) -> Outcome<Vec<u8>> {
+    let key = key(text, form)?;
+    if key.is_empty() { Err(Failure::usage("the key is empty; a key has at least one byte")) } else { Ok(key) }
+}
+
+/// Milliseconds of a time to live in seconds.
+pub(crate) fn ttl_ms(seconds: Option<f64>) -> Outcome<Option<u64>> {
+    let Some(seconds) = seconds else { return Ok(None) };
+    let ms = (seconds * 1_000.0).round();
+    if (1.0..=3.2e12).contains(&ms) {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the bounds were just checked")]
+        return Ok(Some(ms as u64));
+    }
+    Err(Failure::usage(format!("a time to live of {seconds} s is not between 1 ms and 100 years")))
+}
+
+/// Everything in a file, or in standard input for `-`.
+pub(super) fn read_input(path: &FilePath) -> Outcome<Bytes> {
+    let mut bytes = Vec::new();
+    let read = if path == FilePath::new("-") {
+        io::Read::read_to_end(&mut io::Read::take(io::stdin().lock(), INPUT_BYTES_MAX + 1), &mut bytes)
+    } else {
+        std::fs::File::open(path)
+            .and_then(|file| io::Read::read_to_end(&mut io::Read::take(file, INPUT_BYTES_MAX + 1), &mut bytes))
+    };
+    read.map_err(|error| Failure::file("read", path, &error))?;
+    if bytes.len() as u64 > INPUT_BYTES_MAX {
+        return Err(Failure::new(Exit::Local, format!("{} has more than {INPUT_BYTES_MAX} bytes", path.display())));
+    }
+    Ok(bytes.into())
+}
+
+/// Standard output, buffered.
+pub(super) struct Output(BufWriter<StdoutLock<'static>>);
+
+impl Output {
+    pub(super) fn new() -> Self {
+        Self(BufWriter::with_capacity(64 << 10, io::stdout().lock()))
+    }
+
+    /// Writes bytes as they are.
+    pub(super) fn bytes(&mut self, bytes: &[u8]) -> Outcome {
+        self.0.write_all(bytes).map_err(|error| Failure::stream(&error))
+    }
+
+    /// Writes a line.
+    pub(super) fn line(&mut self, text: impl std::fmt::Display) -> Outcome {
+        writeln!(self.0, "{text}").map_err(|error| Failure::stream(&error))
+    }
+
+    /// Writes JSON as a line.
+    pub(super) fn json(&mut self, value: &impl Serialize) -> Outcome {
+        serde_json::to_writer(&mut self.0, value).map_err(|error| Failure::stream(&error.into()))?;
+        self.bytes(b"\n")
+    }
+
+    /// Writes out what is buffered.
+    pub(super) fn flush(&mut self) -> Outcome {
+        self.0.flush().map_err(|error| Failure::stream(&error))
+    }
+
+    pub(super) fn is_terminal() -> bool {
+        io::stdout().is_terminal()
+    }
+}

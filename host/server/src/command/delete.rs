@@ -1,0 +1,47 @@
+//! `mantisdb delete`: a key, or all keys with a prefix.
+
+use bytes::Bytes;
+use hyper::Method;
+use hyper::header::IF_MATCH;
+use serde::{Deserialize, Serialize};
+
+use super::context::{self, Output};
+use crate::cli::DeleteArgs;
+use crate::client::Path;
+use crate::failure::{Failure, Outcome};
+
+#[derive(Deserialize, Serialize)]
+struct Deleted {
+    deleted: u64,
+}
+
+pub(super) async fn run(args: DeleteArgs) -> Outcome {
+    let mut client = context::client(&args.server)?;
+    let deleted = match (&args.key, &args.prefix) {
+        (Some(key), _) => {
+            let key = context::whole_key(key, &args.form)?;
+            let version = args.if_version.map(|version| format!("\"v{version}\""));
+            let headers: Vec<_> = version.as_deref().map(|version| (IF_MATCH, version)).into_iter().collect();
+            let path = Path::key(&args.bucket.bucket, &key);
+            client.request(Method::DELETE, &path, &headers, Bytes::new()).await?;
+            Deleted { deleted: 1 }
+        }
+        (None, Some(prefix)) => {
+            let prefix = context::key(prefix, &args.form)?;
+            if prefix.is_empty() {
+                return Err(Failure::usage("the prefix is empty, which would delete every key")
+                    .hint("to delete everything, `mantisdb bucket drop NAME`"));
+            }
+            let path = Path::keys(&args.bucket.bucket).with("prefix", Some(&prefix));
+            client.request(Method::DELETE, &path, &[], Bytes::new()).await?.json()?
+        }
+        (None, None) => return Err(Failure::usage("neither a key nor --prefix is given")),
+    };
+    let mut output = Output::new();
+    if args.server.json {
+        output.json(&deleted)?;
+    } else if args.prefix.is_some() {
+        output.line(format_args!("{} deleted", deleted.deleted))?;
+    }
+    output.flush()
+}

@@ -1,0 +1,103 @@
+//! `mantisdb import`: records from a file or standard input.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::context::{self, Output};
+use crate::cli::{Format, ImportArgs};
+use crate::failure::{Exit, Failure, Outcome};
+use crate::transfer::import::{self, Import, Report};
+
+pub(super) async fn run(args: ImportArgs) -> Outcome {
+    let mut client = context::client(&args.server)?;
+    let json = args.server.json;
+    let report = import::run(&mut client, plan(args)?).await?;
+    for problem in &report.problems {
+        eprintln!("line {}: {}", problem.line, problem.message);
+    }
+    let more = report.problem_count - report.problems.len() as u64;
+    if more > 0 {
+        eprintln!("and {more} more");
+    }
+    show(&report, json)?;
+    if report.problem_count == 0 {
+        return Ok(());
+    }
+    let exit = if report.refused { Exit::Server } else { Exit::Local };
+    Err(Failure::new(exit, format!("{} records were not imported", report.problem_count)))
+}
+
+fn show(report: &Report, json: bool) -> Outcome {
+    let seconds = report.elapsed.as_secs_f64();
+    if json {
+        let mut output = Output::new();
+        output.json(&json!({
+            "records": report.records, "duplicates": report.duplicates, "failed": report.problem_count,
+            "seconds": (seconds * 1_000.0).round() / 1_000.0, "order_kept": report.order_kept,
+        }))?;
+        return output.flush();
+    }
+    let duplicates =
+        if report.duplicates > 0 { format!(", {} duplicates left out", report.duplicates) } else { String::new() };
+    eprintln!("{} records imported in {seconds:.1} s{duplicates}", report.records);
+    Ok(())
+}
+
+fn plan(args: ImportArgs) -> Outcome<Import> {
+    let file = args.file.unwrap_or_else(|| PathBuf::from("-"));
+    let format = args.format.unwrap_or_else(|| guess(&file, args.key.is_some() || args.delimiter.is_some()));
+    let wrong = |what: &str| {
+        Err(Failure::usage(format!("{what} goes with csv, and the file is taken for {format:?}"))
+            .hint("say --format csv"))
+    };
+    if format != Format::Csv && (args.value.is_some() || args.delimiter.is_some() || args.no_header) {
+        return wrong("--value, --delimiter or --no-header");
+    }
+    if format == Format::Lines && args.key.is_some() {
+        return Err(Failure::usage("--key goes with csv and ndjson; a line is its own key"));
+    }
+    if format == Format::Csv && args.key.is_none() {
+        return Err(Failure::usage("the column that is the key is not named")
+            .hint("say --key COLUMN: its name, or its number from 1"));
+    }
+    // Where a value is not the record's text, the file cannot be put together again.
+    let values_are_records = match format {
+        Format::Lines => true,
+        Format::Csv => args.value.is_none(),
+        Format::Ndjson => args.key.is_some(),
+    };
+    let is_tsv = file.extension().is_some_and(|extension| extension == "tsv");
+    Ok(Import {
+        bucket: args.bucket.bucket,
+        format,
+        key: args.key,
+        value: args.value,
+        delimiter: delimiter(args.delimiter.as_deref().unwrap_or(if is_tsv { "\t" } else { "," }))?,
+        has_header: !args.no_header,
+        key_prefix: args.key_prefix.map(|prefix| prefix.as_bytes().to_vec()).unwrap_or_default(),
+        ttl_s: args.ttl,
+        skip_duplicates: args.skip_duplicates,
+        keep_order: values_are_records && !args.no_order,
+        file,
+    })
+}
+
+fn guess(file: &Path, has_columns: bool) -> Format {
+    match file.extension().and_then(|extension| extension.to_str()) {
+        Some("ndjson" | "jsonl") => Format::Ndjson,
+        Some("csv" | "tsv") => Format::Csv,
+        _ if has_columns => Format::Csv,
+        _ => Format::Lines,
+    }
+}
+
+fn delimiter(text: &str) -> Outcome<u8> {
+    match text.as_bytes() {
+        b"\\t" => Ok(b'\t'),
+        [byte] if !matches!(byte, b'"' | b'\n' | b'\r') => Ok(*byte),
+        _ => Err(Failure::usage(format!("{text:?} cannot stand between columns"))
+            .hint("--delimiter takes one character of ASCII, or \\t")),
+    }
+}

@@ -1,0 +1,83 @@
+//! `mantisdb plugin`: installs, lists, removes and calls plugins.
+
+use bytes::Bytes;
+use hyper::Method;
+use hyper::header::CONTENT_TYPE;
+use serde_json::Value;
+
+use super::context::{self, Output};
+use crate::cli::{PluginArgs, PluginCommand};
+use crate::client::Path;
+use crate::failure::Outcome;
+
+pub(super) async fn run(args: PluginArgs) -> Outcome {
+    match args.command {
+        PluginCommand::List { server } => {
+            let plugins: Value = context::client(&server)?.get_json(&plugins()).await?;
+            let mut output = Output::new();
+            if server.json {
+                output.json(&plugins)?;
+            } else {
+                for plugin in plugins["plugins"].as_array().map(Vec::as_slice).unwrap_or_default() {
+                    show(&mut output, plugin)?;
+                }
+            }
+            output.flush()
+        }
+        PluginCommand::Put { name, component, grant, reuse, server } => {
+            let grants = grant.join(",");
+            let path = plugin(&name)
+                .with("buckets", Some(grants.as_bytes()).filter(|grants| !grants.is_empty()))
+                .with("reuse", reuse.then_some(b"true"));
+            let bytes = context::read_input(&component)?;
+            let headers = [(CONTENT_TYPE, "application/wasm")];
+            let answer = context::client(&server)?.request(Method::PUT, &path, &headers, bytes).await?;
+            let mut output = Output::new();
+            let plugin: Value = answer.json()?;
+            if server.json {
+                output.json(&plugin)?;
+            } else {
+                show(&mut output, &plugin)?;
+            }
+            output.flush()
+        }
+        PluginCommand::Remove { name, server } => {
+            context::client(&server)?.request(Method::DELETE, &plugin(&name), &[], Bytes::new()).await?;
+            Ok(())
+        }
+        PluginCommand::Call { name, function, arguments, server } => {
+            let path = plugin(&name).then("/call").part(function.as_bytes());
+            let arguments: Value = arguments.into_iter().map(argument).collect();
+            let body = arguments.to_string().into();
+            let result: Value = context::client(&server)?.post_json(&path, body).await?;
+            let mut output = Output::new();
+            match &result {
+                Value::String(text) if !server.json => output.line(text)?,
+                result => output.json(result)?,
+            }
+            output.flush()
+        }
+    }
+}
+
+fn plugins() -> Path {
+    Path::new("/api/v1/plugins")
+}
+
+fn plugin(name: &str) -> Path {
+    plugins().part(name.as_bytes())
+}
+
+/// JSON, or else text: `42` is a number and `hello` is text without anybody having to quote it twice.
+fn argument(text: String) -> Value {
+    serde_json::from_str(&text).unwrap_or(Value::String(text))
+}
+
+/// The plugin's name and its functions.
+fn show(output: &mut Output, plugin: &Value) -> Outcome {
+    output.line(plugin["name"].as_str().unwrap_or_default())?;
+    for function in plugin["functions"].as_array().map(Vec::as_slice).unwrap_or_default() {
+        output.line(format_args!("  {}", function["name"].as_str().unwrap_or_default()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,51 @@
+//! `mantisdb scan`: keys, or keys and values, in order.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::context::{self, Output};
+use crate::cli::ScanArgs;
+use crate::client::text::{JsonBytes, escape};
+use crate::client::{ClientError, Path};
+use crate::failure::Outcome;
+
+/// A line of a listing.
+#[derive(Deserialize)]
+struct Line {
+    key: JsonBytes,
+    /// Only with `values`.
+    value: Option<JsonBytes>,
+}
+
+pub(super) async fn run(args: ScanArgs) -> Outcome {
+    let bytes =
+        |text: &Option<std::ffi::OsString>| text.as_deref().map(|text| context::key(text, &args.form)).transpose();
+    let path = Path::keys(&args.bucket.bucket)
+        .with("prefix", bytes(&args.prefix)?.as_deref())
+        .with("start", bytes(&args.start)?.as_deref())
+        .with("end", bytes(&args.end)?.as_deref())
+        .with("reverse", args.reverse.then_some(b"true"))
+        .with("values", args.values.then_some(b"true"));
+    let silence_max = Duration::from_secs(args.server.timeout);
+    let mut lines = context::client(&args.server)?.lines(&path, silence_max).await?;
+    let mut output = Output::new();
+    let mut left = args.limit.unwrap_or(u64::MAX);
+    while left > 0
+        && let Some(line) = lines.next().await?
+    {
+        left -= 1;
+        if args.server.json {
+            output.bytes(&line)?;
+            output.bytes(b"\n")?;
+            continue;
+        }
+        let Line { key, value } =
+            serde_json::from_slice(&line).map_err(|error| ClientError::Unexpected { reason: error.to_string() })?;
+        match value {
+            Some(value) => output.line(format_args!("{}\t{}", escape(&key.0), escape(&value.0)))?,
+            None => output.line(escape(&key.0))?,
+        }
+    }
+    output.flush()
+}

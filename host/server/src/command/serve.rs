@@ -1,0 +1,114 @@
+//! `mantisdb serve`: the server.
+
+use std::io::Write;
+use std::time::Duration;
+
+use mantis_db::Database;
+use mantis_http::App;
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::MissedTickBehavior;
+
+use super::config;
+use crate::cli::ServeArgs;
+use crate::failure::{Exit, Failure, Outcome};
+use crate::listen::{self, ConnectionLimits};
+use crate::settings::{ListenRefused, LogFormat, Settings, host_guard};
+use crate::{log, plugins_dir, start};
+
+/// The time between two rounds of housekeeping, in milliseconds.
+const MAINTENANCE_MS: u64 = 100;
+/// What a process that a signal ended at once exits with, less the signal's number.
+const SIGNAL_EXIT: i32 = 128;
+
+pub(super) async fn run(args: ServeArgs) -> Outcome {
+    let settings = config::settings(args.config)?;
+    let guard = host_guard(settings.server.listen, &settings.server.allowed_hosts, args.insecure_no_auth)
+        .map_err(|refused| Failure::usage(refused).hint(ListenRefused::HINT))?;
+    log::init(&settings.log);
+    let limits = start::connection_limits(&settings);
+    let parts = start::build(&settings, guard).map_err(|error| Failure::usage(format!("{error:#}")))?;
+    let address = settings.server.listen;
+    let listener = start::bind(address).map_err(|error| cannot_listen(&settings, &error))?;
+    let address = listener.local_addr().unwrap_or(address);
+    plugins_dir::install_all(&parts.plugins, &settings.plugins.dir).await?;
+
+    tokio::spawn(maintain_forever(parts.database.clone(), parts.app.clone()));
+    drop(parts.sessions.spawn_maintenance());
+    let shutdown = first_signal().map_err(|error| Failure::new(Exit::Local, error))?;
+    announce(&settings, &limits, address)?;
+    let drained = listen::serve(listener, parts.app.clone(), limits, shutdown).await;
+    parts.database.close_for_writes();
+    if drained.cut_off > 0 {
+        tracing::warn!(connections = drained.cut_off, "cut off at the deadline");
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn cannot_listen(settings: &Settings, error: &std::io::Error) -> Failure {
+    let address = settings.server.listen;
+    let failure = Failure::new(Exit::Local, format!("cannot listen on {address}: {error}"));
+    match error.kind() {
+        std::io::ErrorKind::AddrInUse => failure.hint("another process listens there; choose a port with --listen"),
+        std::io::ErrorKind::PermissionDenied => failure.hint("ports below 1024 need a privilege"),
+        _ => failure,
+    }
+}
+
+/// Says on standard output where the server listens and what it keeps to. Scripts read the address from it.
+fn announce(settings: &Settings, limits: &ConnectionLimits, address: std::net::SocketAddr) -> Outcome {
+    let version = env!("CARGO_PKG_VERSION");
+    let url = format!("http://{address}");
+    let (requests, sessions) = (settings.limits.requests_max, settings.pool.max);
+    let (connections, body_bytes) = (limits.connections_max, settings.limits.body_bytes_max);
+    let text = match settings.log.format {
+        LogFormat::Json => json!({
+            "message": "listening", "version": version, "url": url, "storage": "memory", "connections_max": connections,
+            "requests_max": requests, "sessions_max": sessions, "body_bytes_max": body_bytes,
+        })
+        .to_string(),
+        LogFormat::Plain => format!(
+            "MantisDB {version} listens on {url}\n\
+             data: in memory; it ends with this process\n\
+             limits: {connections} connections, {requests} requests at once, {sessions} sessions, bodies of {body_bytes} bytes"
+        ),
+    };
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "{text}").and_then(|()| stdout.flush()).map_err(|error| Failure::stream(&error))
+}
+
+/// Ready at the first SIGTERM or SIGINT. A second one ends the process at once.
+fn first_signal() -> std::io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut next = async move || {
+        tokio::select! {
+            _ = terminate.recv() => SignalKind::terminate(),
+            _ = interrupt.recv() => SignalKind::interrupt(),
+        }
+    };
+    Ok(async move {
+        next().await;
+        tracing::info!("finishing what is under way; a second signal ends this at once");
+        tokio::spawn(async move {
+            let signal = next().await;
+            std::process::exit(SIGNAL_EXIT + signal.as_raw_value());
+        });
+    })
+}
+
+/// Removes what has expired and rolls back what was left open, a few times a second.
+async fn maintain_forever(database: Database, app: App) {
+    let mut ticks = tokio::time::interval(Duration::from_millis(MAINTENANCE_MS));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let database = database.clone();
+        // On a thread where it may take its time: after many keys expired at once it does.
+        if let Err(error) = tokio::task::spawn_blocking(move || database.maintain()).await {
+            tracing::error!(%error, "housekeeping failed");
+        }
+        app.maintain().await;
+    }
+}

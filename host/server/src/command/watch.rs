@@ -1,0 +1,61 @@
+//! `mantisdb watch`: changes as they happen.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::context::{self, Output};
+use crate::cli::WatchArgs;
+use crate::client::text::{JsonBytes, escape};
+use crate::client::{ClientError, Path};
+use crate::failure::{Exit, Failure, Outcome};
+
+/// The server sends something every 15 s even when nothing happens; a silence of three times that is a broken connection.
+const SILENCE_MAX: Duration = Duration::from_secs(45);
+
+pub(super) async fn run(args: WatchArgs) -> Outcome {
+    let prefix = args.prefix.as_deref().map(|prefix| context::key(prefix, &args.form)).transpose()?;
+    let path = Path::new("/api/v1/changes")
+        .with("bucket", args.bucket.as_deref().map(str::as_bytes))
+        .with("prefix", prefix.as_deref())
+        .with("values", Some(b"true"))
+        .with("since", args.since.as_deref().map(str::as_bytes));
+    let mut lines = context::client(&args.server)?.lines(&path, SILENCE_MAX).await?;
+    let mut output = Output::new();
+    let mut left = args.limit.unwrap_or(u64::MAX);
+    while left > 0
+        && let Some(line) = lines.next().await?
+    {
+        let change: Value =
+            serde_json::from_slice(&line).map_err(|error| ClientError::Unexpected { reason: error.to_string() })?;
+        if let Some(error) = change.get("error") {
+            let text = |name: &str| error[name].as_str().unwrap_or_default();
+            let message = format!("the server ended the feed: {} ({})", text("message"), text("code"));
+            return Err(Failure::new(Exit::Server, message));
+        }
+        left -= 1;
+        if args.server.json {
+            output.json(&change)?;
+        } else {
+            output.line(show(&change))?;
+        }
+        output.flush()?;
+    }
+    if left == 0 {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::Server, "the server ended the feed")
+        .hint("`--since CURSOR` goes on behind the last change; --json shows it"))
+}
+
+/// What happened, bucket, key and value, separated by tabs.
+fn show(change: &Value) -> String {
+    let text = |name: &str| change[name].as_str().unwrap_or_default();
+    let bytes = |name: &str| {
+        let value = change.get(name).cloned().unwrap_or_default();
+        serde_json::from_value::<JsonBytes>(value).map(|bytes| escape(&bytes.0)).unwrap_or_default()
+    };
+    let kind = text("kind");
+    let line = format!("{kind}\t{}\t{}", text("bucket"), bytes("key"));
+    if kind == "put" { format!("{line}\t{}", bytes("value")) } else { line }
+}

@@ -1,0 +1,92 @@
+//! How a command fails: an exit code, what happened, and what to do about it.
+
+use std::fmt::Display;
+use std::path::Path;
+
+use crate::client::ClientError;
+
+/// What the process's end says to scripts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// There is no such key, or a condition did not hold.
+    NotFound = 1,
+    /// The command line or the configuration is wrong.
+    Usage = 2,
+    /// The server refused, failed, or could not be reached.
+    Server = 3,
+    /// A local file or stream failed, or its contents are not what they should be.
+    Local = 4,
+}
+
+/// Why a command failed.
+#[derive(Debug)]
+pub struct Failure {
+    /// The exit code.
+    pub exit: Exit,
+    /// What happened, without a final stop.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+/// What a command returns.
+pub type Outcome<T = ()> = Result<T, Failure>;
+
+impl Failure {
+    /// A failure without a hint.
+    pub fn new(exit: Exit, message: impl Display) -> Self {
+        Self { exit, message: message.to_string(), hint: None }
+    }
+
+    /// Adds what to do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Display) -> Self {
+        self.hint = Some(hint.to_string());
+        self
+    }
+
+    /// The command line is wrong.
+    pub fn usage(message: impl Display) -> Self {
+        Self::new(Exit::Usage, message)
+    }
+
+    /// A file could not be read or written.
+    #[must_use]
+    pub fn file(verb: &str, path: &Path, error: &std::io::Error) -> Self {
+        Self::new(Exit::Local, format!("cannot {verb} {}: {error}", path.display()))
+    }
+
+    /// Standard input or output failed.
+    ///
+    /// A reader that has gone, as in `mantisdb scan | head`, needs no message.
+    #[must_use]
+    pub fn stream(error: &std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            return Self::new(Exit::Local, "");
+        }
+        Self::new(Exit::Local, format!("standard input or output failed: {error}"))
+    }
+
+    /// Writes the failure to standard error, if there is anything to say.
+    pub fn report(&self) {
+        if self.message.is_empty() {
+            return;
+        }
+        eprintln!("error: {}", self.message);
+        if let Some(hint) = &self.hint {
+            eprintln!("hint: {hint}");
+        }
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        let exit = match error.status() {
+            Some(404 | 412) => Exit::NotFound,
+            _ => Exit::Server,
+        };
+        let hint = error.hint();
+        Self { exit, message: error.to_string(), hint }
+    }
+}

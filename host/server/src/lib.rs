@@ -1,0 +1,34 @@
+//! MantisDB's server and its command line.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `cli` | the command line's shape |
+//! | `command` | the commands, one a file |
+//! | `settings` | the server's settings: defaults, file, environment, flags |
+//! | `start` | from settings to a running application |
+//! | `listen` | connections: accepting, serving, ending them in time |
+//! | `platform` | the machine's clock and randomness |
+//! | `plugins_dir` | plugins from a directory |
+//! | `client` | a small HTTP client for the commands |
+//! | `transfer` | import and export |
+//! | `failure`, `log` | how a command fails, and what is logged |
+//!
+//! It decides nothing about data and knows no route: requests go to [`mantis_http::App`] as they come. The library exists so that
+//! tests and benches can serve an application in their own process.
+#![deny(missing_docs)]
+
+pub mod cli;
+pub mod client;
+pub mod command;
+pub mod failure;
+mod listen;
+mod log;
+mod platform;
+mod plugins_dir;
+pub mod settings;
+mod start;
+mod transfer;
+
+pub use listen::{ConnectionLimits, Drained, serve};
+pub use platform::{SystemClock, SystemRandom};
+pub use start::{Parts, bind, build, connection_limits};

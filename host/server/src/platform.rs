@@ -1,0 +1,30 @@
+//! What the engine needs of the machine: the time and randomness.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use mantis_db::{Clock, Random};
+
+/// The machine's wall clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[allow(clippy::disallowed_methods, reason = "this is the native clock that others are given")]
+    fn now_ms(&self) -> u64 {
+        // Before 1970 only on a machine whose clock was never set; its time is 0 then.
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// The system's source of unpredictable bytes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemRandom;
+
+impl Random for SystemRandom {
+    /// # Panics
+    /// When the system has no randomness to give: identifiers that can be guessed would be worse.
+    fn fill(&self, buffer: &mut [u8]) {
+        getrandom::fill(buffer).expect("the system's source of randomness works");
+    }
+}

@@ -1,0 +1,106 @@
+//! The configuration file: TOML, strict.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::table::{ConnectionInput, LimitInput, LogInput, PluginInput, PoolInput, ServerInput, SettingsInput};
+
+/// Bytes of a configuration file.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// Why a configuration file cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FileError {
+    /// It cannot be read.
+    #[error("cannot read the configuration {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// It is larger than any configuration.
+    #[error("the configuration {} has more than {FILE_BYTES_MAX} bytes", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It is not TOML, or names what is no setting. The message shows the line.
+    #[error("in the configuration {}: {source}", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with the line.
+        source: Box<toml::de::Error>,
+    },
+}
+
+// serde cannot combine `flatten` with `deny_unknown_fields`, so the settings outside any section are listed once more.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct File {
+    listen: Option<std::net::SocketAddr>,
+    allowed_hosts: Option<Vec<String>>,
+    cors_origins: Option<Vec<String>>,
+    log: LogInput,
+    connections: ConnectionInput,
+    limits: LimitInput,
+    pool: PoolInput,
+    plugins: PluginInput,
+}
+
+impl SettingsInput {
+    /// What a file gives.
+    ///
+    /// # Errors
+    /// The file cannot be read, is no TOML, or names something that is no setting.
+    pub fn from_file(path: &Path) -> Result<Self, FileError> {
+        let read = |source| FileError::Read { path: path.to_owned(), source };
+        if std::fs::metadata(path).map_err(read)?.len() > FILE_BYTES_MAX {
+            return Err(FileError::TooLarge { path: path.to_owned() });
+        }
+        let text = std::fs::read_to_string(path).map_err(read)?;
+        Self::from_toml(&text).map_err(|source| FileError::Parse { path: path.to_owned(), source: Box::new(source) })
+    }
+
+    fn from_toml(text: &str) -> Result<Self, toml::de::Error> {
+        let File { listen, allowed_hosts, cors_origins, log, connections, limits, pool, plugins } =
+            toml::from_str(text)?;
+        let server = ServerInput { listen, allowed_hosts, cors_origins };
+        Ok(Self { server, log, connections, limits, pool, plugins })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Settings;
+
+    #[test]
+    fn the_printed_settings_are_a_file_that_gives_them_back() {
+        let settings = Settings::default();
+        let printed = toml::to_string(&settings).unwrap();
+        assert_eq!(SettingsInput::from_toml(&printed).unwrap().resolve(), settings);
+    }
+
+    #[track_caller]
+    fn check(text: &str, parts: &[&str]) {
+        let message = SettingsInput::from_toml(text).unwrap_err().to_string();
+        for part in parts {
+            assert!(message.contains(part), "{message:?} names {part:?}");
+        }
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_line() {
+        check("listen = \"127.0.0.1:1\"\nlissten = 1\n", &["line 2", "lissten", "listen"]);
+        check("[limits]\n\nbody_bytes = 1\n", &["line 3", "body_bytes", "body_bytes_max"]);
+        check("[limits]\nbody_bytes_max = \"ten\"\n", &["line 2", "ten"]);
+        check("[pool]\nmax = -1\n", &["line 2"]);
+        check("listen = 8080\n", &["line 1"]);
+        check("[limits\n", &["line 1"]);
+        check("[tables]\nsafe_update = true\n", &["line 1", "tables"]);
+    }
+}

@@ -1,0 +1,192 @@
+//! Every setting of the server.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use super::Setting;
+use super::define::section;
+
+section! {
+    /// Where the server listens and to whom it answers.
+    ServerSettings, ServerInput, "Listener";
+    listen: SocketAddr = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)), "listen", "LISTEN",
+        "Address and port to listen on; port 0 takes a free one";
+    allowed_hosts: Vec<String> = Vec::new(), "allowed-host", "ALLOWED_HOSTS",
+        "Host names that requests may name besides the loopback names, without a port; repeatable";
+    cors_origins: Vec<String> = Vec::new(), "cors-origin", "CORS_ORIGINS",
+        "Origins whose pages may use the API, as in `https://example.com`, or `*`; repeatable";
+}
+
+section! {
+    /// What is logged, and how. Logs go to standard error.
+    LogSettings, LogInput, "Log";
+    format: LogFormat = LogFormat::Plain, "log", "LOG", "Plain lines or one JSON object a line";
+    level: LogLevel = LogLevel::Info, "log-level", "LOG_LEVEL", "The least serious level that is logged";
+}
+
+section! {
+    /// Bounds on connections.
+    ConnectionSettings, ConnectionInput, "Connections";
+    max: usize = 20_000, "connections-max", "CONNECTIONS_MAX",
+        "Connections open at once; one more is answered 503 and closed";
+    header_bytes_max: usize = 32 << 10, "header-bytes-max", "HEADER_BYTES_MAX",
+        "Bytes of a request's line and headers, at least 8192";
+    header_timeout_ms: u64 = 10_000, "header-timeout-ms", "HEADER_TIMEOUT_MS",
+        "Time for a request's line and headers to arrive";
+    idle_timeout_ms: u64 = 75_000, "idle-timeout-ms", "IDLE_TIMEOUT_MS",
+        "Time that a connection may wait for its next request";
+    send_timeout_ms: u64 = 60_000, "send-timeout-ms", "SEND_TIMEOUT_MS",
+        "Time that a client may leave an answer untaken";
+    drain_timeout_ms: u64 = 10_000, "drain-timeout-ms", "DRAIN_TIMEOUT_MS",
+        "Time that requests under way have to finish at shutdown";
+    http2_streams_max: u32 = 128, "http2-streams-max", "HTTP2_STREAMS_MAX",
+        "Requests under way at once on one HTTP/2 connection";
+}
+
+section! {
+    /// Bounds on requests and on what is stored.
+    LimitSettings, LimitInput, "Limits";
+    body_bytes_max: usize = 10 << 20, "body-bytes-max", "BODY_BYTES_MAX", "Bytes of a request's body";
+    body_timeout_ms: u64 = 30_000, "body-timeout-ms", "BODY_TIMEOUT_MS", "Time for a request's body to arrive";
+    request_timeout_ms: u64 = 60_000, "request-timeout-ms", "REQUEST_TIMEOUT_MS", "Time for a request in all";
+    requests_max: usize = 10_000, "requests-max", "REQUESTS_MAX",
+        "Requests under way at once; one more is answered 503";
+    transactions_max: usize = 1_000, "transactions-max", "TRANSACTIONS_MAX", "Transactions open at once";
+    transaction_idle_ms: u64 = 30_000, "transaction-idle-ms", "TRANSACTION_IDLE_MS",
+        "Time after which an unused transaction is rolled back";
+    streams_max: usize = 1_000, "streams-max", "STREAMS_MAX", "Streamed listings and change feeds open at once";
+    key_bytes_max: usize = 4_096, "key-bytes-max", "KEY_BYTES_MAX", "Bytes of a key, at most 4096";
+    value_bytes_max: usize = 16 << 20, "value-bytes-max", "VALUE_BYTES_MAX", "Bytes of a value";
+    store_bytes_max: u64 = 0, "store-bytes-max", "STORE_BYTES_MAX",
+        "Bytes of all keys and values; 0 sets no bound but the machine's memory";
+    feed_bytes_max: usize = 64 << 20, "feed-bytes-max", "FEED_BYTES_MAX", "Bytes of history that the change feed keeps";
+}
+
+section! {
+    /// The pool of sessions that requests share.
+    PoolSettings, PoolInput, "Session pool";
+    min_idle: usize = 10, "pool-min-idle", "POOL_MIN_IDLE", "Idle sessions kept ready";
+    max: usize = 1_000, "pool-max", "POOL_MAX", "Sessions at most";
+    wait_timeout_ms: u64 = 10_000, "pool-wait-timeout-ms", "POOL_WAIT_TIMEOUT_MS",
+        "Time that a request waits for a session";
+    idle_timeout_ms: u64 = 300_000, "pool-idle-timeout-ms", "POOL_IDLE_TIMEOUT_MS",
+        "Time after which an idle session beyond the minimum is closed";
+    lifetime_ms: u64 = 3_600_000, "pool-lifetime-ms", "POOL_LIFETIME_MS", "Age at which a session is replaced";
+}
+
+section! {
+    /// Plugins and their bounds.
+    PluginSettings, PluginInput, "Plugins";
+    dir: PathBuf = PathBuf::new(), "plugins", "PLUGINS",
+        "Directory whose NAME.wasm files are installed at the start, each with its NAME.toml";
+    call_deadline_ms: u64 = 1_000, "plugin-call-deadline-ms", "PLUGIN_CALL_DEADLINE_MS", "Time for a call in all";
+    memory_bytes_max: usize = 64 << 20, "plugin-memory-bytes-max", "PLUGIN_MEMORY_BYTES_MAX",
+        "Bytes of memory of one plugin instance";
+    component_bytes_max: usize = 32 << 20, "plugin-component-bytes-max", "PLUGIN_COMPONENT_BYTES_MAX",
+        "Bytes of a component";
+    max: usize = 100, "plugins-max", "PLUGINS_MAX", "Plugins installed at once";
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Lines for people.
+    Plain,
+    /// One JSON object a line, for machines.
+    Json,
+}
+
+/// How serious a message must be to be logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// Something failed that should not.
+    Error,
+    /// Something that somebody should look at.
+    Warn,
+    /// What an operator wants to know.
+    Info,
+    /// What helps to find a fault.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// Everything that can be set.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
+pub struct Settings {
+    /// Where the server listens.
+    #[serde(flatten)]
+    pub server: ServerSettings,
+    /// `[log]`
+    pub log: LogSettings,
+    /// `[connections]`
+    pub connections: ConnectionSettings,
+    /// `[limits]`
+    pub limits: LimitSettings,
+    /// `[pool]`
+    pub pool: PoolSettings,
+    /// `[plugins]`
+    pub plugins: PluginSettings,
+}
+
+/// What one source gives of [`Settings`].
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct SettingsInput {
+    #[command(flatten)]
+    pub(super) server: ServerInput,
+    #[command(flatten)]
+    pub(super) log: LogInput,
+    #[command(flatten)]
+    pub(super) connections: ConnectionInput,
+    #[command(flatten)]
+    pub(super) limits: LimitInput,
+    #[command(flatten)]
+    pub(super) pool: PoolInput,
+    #[command(flatten)]
+    pub(super) plugins: PluginInput,
+}
+
+impl SettingsInput {
+    /// This, and where it says nothing, `below`.
+    #[must_use]
+    pub fn or(self, below: Self) -> Self {
+        Self {
+            server: self.server.or(below.server),
+            log: self.log.or(below.log),
+            connections: self.connections.or(below.connections),
+            limits: self.limits.or(below.limits),
+            pool: self.pool.or(below.pool),
+            plugins: self.plugins.or(below.plugins),
+        }
+    }
+
+    /// This, and where it says nothing, the defaults.
+    #[must_use]
+    pub fn resolve(self) -> Settings {
+        Settings {
+            server: self.server.resolve(),
+            log: self.log.resolve(),
+            connections: self.connections.resolve(),
+            limits: self.limits.resolve(),
+            pool: self.pool.resolve(),
+            plugins: self.plugins.resolve(),
+        }
+    }
+}
+
+impl Settings {
+    /// Every setting, in the order of the file.
+    pub(super) fn all() -> Vec<Setting> {
+        [
+            ServerSettings::settings(""),
+            LogSettings::settings("log."),
+            ConnectionSettings::settings("connections."),
+            LimitSettings::settings("limits."),
+            PoolSettings::settings("pool."),
+            PluginSettings::settings("plugins."),
+        ]
+        .concat()
+    }
+}

@@ -1,0 +1,142 @@
+//! Starting the server: settings to parts, parts to an application, the application to a listener.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use mantis_db::{Database, Limits, SessionManager};
+use mantis_http::{App, AppConfig, HostGuard};
+use mantis_plugin::{HostConfig, PluginHost};
+use mantis_pool::Pool;
+use tokio::net::{TcpListener, TcpSocket};
+
+use crate::listen::ConnectionLimits;
+use crate::settings::Settings;
+use crate::{SystemClock, SystemRandom};
+
+/// Connections that the system keeps for the accept loop.
+const BACKLOG: u32 = 4_096;
+/// File descriptors that are not left to connections.
+const DESCRIPTORS_KEPT: u64 = 64;
+
+/// The parts of a running server.
+#[derive(Clone)]
+pub struct Parts {
+    /// The data.
+    pub database: Database,
+    /// The sessions that requests share.
+    pub sessions: Pool<SessionManager>,
+    /// The plugins.
+    pub plugins: PluginHost,
+    /// What answers requests.
+    pub app: App,
+}
+
+/// Builds an empty database in memory and what serves it. Call it within a tokio runtime.
+///
+/// # Errors
+/// Settings that contradict each other, by name.
+pub fn build(settings: &Settings, allowed_hosts: HostGuard) -> anyhow::Result<Parts> {
+    let database = Database::in_memory(database_limits(settings), Arc::new(SystemClock), Arc::new(SystemRandom));
+    let sessions = Pool::new(SessionManager::new(database.clone()), pool_config(settings)).context("[pool]")?;
+    let plugins = PluginHost::new(database.clone(), sessions.clone(), plugin_config(settings)).context("[plugins]")?;
+    let app = App::new(database.clone(), sessions.clone(), plugins.clone(), app_config(settings, allowed_hosts));
+    Ok(Parts { database, sessions, plugins, app })
+}
+
+/// A listener with a queue that takes a crowd.
+///
+/// # Errors
+/// The address is in use or not this machine's.
+pub fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // So that a restart need not wait for old connections to be forgotten.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// The bounds on connections, lowered to what the limit on file descriptors leaves room for. Raises that limit first.
+#[must_use]
+pub fn connection_limits(settings: &Settings) -> ConnectionLimits {
+    let given = &settings.connections;
+    let room = usize::try_from(raise_descriptor_limit().saturating_sub(DESCRIPTORS_KEPT)).unwrap_or(usize::MAX);
+    if room < given.max {
+        tracing::warn!(
+            "the limit on open files leaves room for {room} connections, not {}; raise it with `ulimit -n` or LimitNOFILE",
+            given.max
+        );
+    }
+    ConnectionLimits {
+        connections_max: given.max.min(room),
+        header_bytes_max: given.header_bytes_max,
+        header_timeout_ms: given.header_timeout_ms,
+        idle_timeout_ms: given.idle_timeout_ms,
+        send_timeout_ms: given.send_timeout_ms,
+        drain_timeout_ms: given.drain_timeout_ms,
+        streams_max: given.http2_streams_max,
+    }
+}
+
+/// Raises the limit on open files to what the system allows this process, and returns it.
+fn raise_descriptor_limit() -> u64 {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    let _ = setrlimit(Resource::Nofile, limit);
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+fn database_limits(settings: &Settings) -> Limits {
+    let given = &settings.limits;
+    let mut limits = Limits::default();
+    limits.key_bytes_max = given.key_bytes_max;
+    limits.value_bytes_max = given.value_bytes_max;
+    limits.feed_bytes_max = given.feed_bytes_max;
+    if given.store_bytes_max > 0 {
+        limits.store_bytes_max = given.store_bytes_max;
+    }
+    limits
+}
+
+fn pool_config(settings: &Settings) -> mantis_pool::Config {
+    let given = &settings.pool;
+    mantis_pool::Config {
+        min_idle: given.min_idle,
+        max: given.max,
+        wait_timeout: Some(Duration::from_millis(given.wait_timeout_ms)),
+        idle_timeout: Some(Duration::from_millis(given.idle_timeout_ms)),
+        max_lifetime: Some(Duration::from_millis(given.lifetime_ms)),
+        ..mantis_pool::Config::default()
+    }
+}
+
+fn plugin_config(settings: &Settings) -> HostConfig {
+    let given = &settings.plugins;
+    HostConfig {
+        call_deadline_ms: given.call_deadline_ms,
+        memory_bytes_max: given.memory_bytes_max,
+        component_bytes_max: given.component_bytes_max,
+        plugins_max: given.max,
+        ..HostConfig::default()
+    }
+}
+
+fn app_config(settings: &Settings, allowed_hosts: HostGuard) -> AppConfig {
+    let given = &settings.limits;
+    AppConfig {
+        body_bytes_max: given.body_bytes_max,
+        component_bytes_max: settings.plugins.component_bytes_max,
+        body_timeout_ms: given.body_timeout_ms,
+        request_timeout_ms: given.request_timeout_ms,
+        concurrent_requests_max: given.requests_max,
+        cors_origins: settings.server.cors_origins.clone(),
+        allowed_hosts,
+        transactions_max: given.transactions_max,
+        transaction_idle_ms: given.transaction_idle_ms,
+        streams_max: given.streams_max,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..AppConfig::default()
+    }
+}

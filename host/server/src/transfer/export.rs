@@ -1,0 +1,267 @@
+//! The export: a bucket as the file that it was imported from, or by key in one of the formats.
+
+use std::collections::VecDeque;
+use std::io::Write;
+use std::time::Duration;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde::{Deserialize, Serialize};
+
+use super::order::{self, Entry, Head, Seen};
+use super::progress;
+use super::record::LineEnd;
+use crate::cli::Format;
+use crate::client::text::JsonBytes;
+use crate::client::{Client, ClientError, Path};
+use crate::failure::{Failure, Outcome};
+
+/// Parts of the file that are fetched ahead.
+const CHUNKS_AHEAD: usize = 3;
+/// Values that are asked for at once.
+const VALUES_AT_ONCE: usize = 1_000;
+/// The longest silence in a stream of keys before it counts as broken.
+const SILENCE_MAX: Duration = Duration::from_mins(1);
+
+/// What to export, and how.
+#[derive(Debug)]
+pub(crate) struct Export {
+    pub(crate) bucket: String,
+    /// None for the file that was imported, and NDJSON where there is none.
+    pub(crate) format: Option<Format>,
+    pub(crate) by_key: bool,
+    pub(crate) prefix: Option<Vec<u8>>,
+}
+
+/// What an export came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) struct Report {
+    pub(crate) records: u64,
+    pub(crate) bytes: u64,
+    /// Whether the file that was imported was written again.
+    pub(crate) as_imported: bool,
+}
+
+/// Writes a bucket to `output`.
+pub(crate) async fn run(client: &mut Client, export: &Export, output: &mut dyn Write) -> Outcome<Report> {
+    let bar = progress::bar(None);
+    let mut output = Counted { inner: bar.wrap_write(output), bytes: 0 };
+    let in_order = export.format.is_none() && !export.by_key && export.prefix.is_none();
+    let head = if in_order { order::head(client, &export.bucket).await? } else { None };
+    let records = match &head {
+        Some(head) => as_imported(client, &export.bucket, head, &mut output).await?,
+        None => by_key(client, export, &mut output).await?,
+    };
+    output.inner.flush().map_err(|error| Failure::stream(&error))?;
+    bar.finish_and_clear();
+    Ok(Report { records, bytes: output.bytes, as_imported: head.is_some() })
+}
+
+/// Writes what the order names, in its order, and then what it does not name, by key.
+async fn as_imported(client: &mut Client, bucket: &str, head: &Head, output: &mut Counted<impl Write>) -> Outcome<u64> {
+    let mut seen = Seen::default();
+    let mut writer = LineWriter::default();
+    let mut chunks =
+        stream::iter(0..head.chunks).map(|number| fetch_chunk(client.another(), bucket, number)).buffered(CHUNKS_AHEAD);
+    while let Some(pieces) = chunks.try_next().await? {
+        for (entry, value) in pieces {
+            match (entry, value) {
+                (Entry::Text(text), _) => writer.text(output, &text)?,
+                (Entry::Record { key, end }, Some(value)) => {
+                    writer.record(output, &value, end)?;
+                    seen.add(&key);
+                }
+                // Deleted since.
+                (Entry::Record { .. }, None) => {}
+            }
+        }
+    }
+    drop(chunks);
+    let mut keys = client.lines(&Path::keys(bucket), SILENCE_MAX).await?;
+    let mut added: VecDeque<JsonBytes> = VecDeque::new();
+    let mut another = client.another();
+    loop {
+        let line = keys.next().await?;
+        if let Some(line) = &line {
+            let key = listed_key(line)?;
+            if !seen.contains(&key.0) {
+                added.push_back(key);
+            }
+        }
+        if added.len() >= VALUES_AT_ONCE || (line.is_none() && !added.is_empty()) {
+            let asked = Vec::from(std::mem::take(&mut added));
+            for value in fetch_values(&mut another, bucket, &asked).await?.into_iter().flatten() {
+                writer.record(output, &value, LineEnd::Lf)?;
+            }
+        }
+        if line.is_none() {
+            return Ok(writer.records);
+        }
+    }
+}
+
+/// A part of the file with its values. A record that was deleted has none; text between records of which none is left is left out.
+async fn fetch_chunk(
+    mut client: Client,
+    bucket: &str,
+    number: u64,
+) -> Result<Vec<(Entry, Option<Vec<u8>>)>, ClientError> {
+    let damaged = |what: &str| ClientError::Unexpected {
+        reason: format!("part {number} of the order in bucket {} is {what}", order::bucket_of(bucket)),
+    };
+    let chunk = match client.get(&order::chunk_path(bucket, number)).await {
+        Ok(answer) => answer.body,
+        Err(error) if error.status() == Some(404) => return Err(damaged("missing")),
+        Err(error) => return Err(error),
+    };
+    let entries = order::decode(&chunk).ok_or_else(|| damaged("damaged"))?;
+    let keys: Vec<_> = entries
+        .iter()
+        .filter_map(|entry| match entry {
+            Entry::Record { key, .. } => Some(JsonBytes(key.clone())),
+            Entry::Text(_) => None,
+        })
+        .collect();
+    let mut values = Vec::with_capacity(keys.len());
+    for part in keys.chunks(VALUES_AT_ONCE) {
+        values.extend(fetch_values(&mut client, bucket, part).await?);
+    }
+    if !keys.is_empty() && values.iter().all(Option::is_none) {
+        return Ok(Vec::new());
+    }
+    let mut values = values.into_iter();
+    let pair = |entry: Entry| {
+        let value = if matches!(entry, Entry::Record { .. }) { values.next().flatten() } else { None };
+        (entry, value)
+    };
+    Ok(entries.into_iter().map(pair).collect())
+}
+
+#[derive(Serialize)]
+struct GetBatch<'a> {
+    operations: Vec<Get<'a>>,
+}
+
+#[derive(Serialize)]
+struct Get<'a> {
+    op: &'static str,
+    key: &'a JsonBytes,
+}
+
+#[derive(Deserialize)]
+struct GetAnswer {
+    results: Vec<Got>,
+}
+
+#[derive(Deserialize)]
+struct Got {
+    value: Option<JsonBytes>,
+}
+
+/// The values of keys; none for a key that does not exist.
+async fn fetch_values(
+    client: &mut Client,
+    bucket: &str,
+    keys: &[JsonBytes],
+) -> Result<Vec<Option<Vec<u8>>>, ClientError> {
+    let operations = keys.iter().map(|key| Get { op: "get", key }).collect();
+    let body = serde_json::to_vec(&GetBatch { operations }).unwrap_or_default();
+    let answer: GetAnswer = client.post_json(&Path::keys(bucket), body.into()).await?;
+    if answer.results.len() != keys.len() {
+        return Err(ClientError::Unexpected { reason: "the batch has another number of results".to_owned() });
+    }
+    Ok(answer.results.into_iter().map(|got| got.value.map(|value| value.0)).collect())
+}
+
+/// The key of a line of a listing.
+fn listed_key(line: &[u8]) -> Result<JsonBytes, ClientError> {
+    #[derive(Deserialize)]
+    struct Line {
+        key: JsonBytes,
+    }
+    serde_json::from_slice::<Line>(line)
+        .map(|line| line.key)
+        .map_err(|error| ClientError::Unexpected { reason: error.to_string() })
+}
+
+/// Writes all keys, or those with a prefix, in their own order.
+async fn by_key(client: &mut Client, export: &Export, output: &mut Counted<impl Write>) -> Outcome<u64> {
+    #[derive(Deserialize)]
+    struct Line {
+        key: JsonBytes,
+        value: JsonBytes,
+    }
+    let path = Path::keys(&export.bucket).with("values", Some(b"true")).with("prefix", export.prefix.as_deref());
+    let mut lines = client.lines(&path, SILENCE_MAX).await?;
+    let mut records = 0;
+    if export.format == Some(Format::Csv) {
+        output.write_all(b"key,value\n")?;
+    }
+    while let Some(line) = lines.next().await? {
+        records += 1;
+        match export.format {
+            None | Some(Format::Ndjson) => {
+                output.write_all(&line)?;
+                output.write_all(b"\n")?;
+            }
+            Some(format) => {
+                let Line { key, value } = serde_json::from_slice(&line)
+                    .map_err(|error| ClientError::Unexpected { reason: error.to_string() })?;
+                if format == Format::Lines {
+                    output.write_all(&value.0)?;
+                    output.write_all(b"\n")?;
+                } else {
+                    output.write_all(&csv_record(&key.0, &value.0)?)?;
+                }
+            }
+        }
+    }
+    Ok(records)
+}
+
+fn csv_record(key: &[u8], value: &[u8]) -> Outcome<Vec<u8>> {
+    let failed = |error: &dyn std::fmt::Display| Failure::new(crate::failure::Exit::Local, error);
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record([key, value]).map_err(|error| failed(&error))?;
+    writer.into_inner().map_err(|error| failed(&error))
+}
+
+/// Writes records and text so that what follows a line without an end begins a line of its own.
+#[derive(Debug, Default)]
+struct LineWriter {
+    records: u64,
+    unended: bool,
+}
+
+impl LineWriter {
+    fn record(&mut self, output: &mut Counted<impl Write>, value: &[u8], end: LineEnd) -> Outcome {
+        self.end_line(output)?;
+        output.write_all(value)?;
+        output.write_all(end.as_bytes())?;
+        self.unended = end == LineEnd::File;
+        self.records += 1;
+        Ok(())
+    }
+
+    fn text(&mut self, output: &mut Counted<impl Write>, text: &[u8]) -> Outcome {
+        self.end_line(output)?;
+        output.write_all(text)?;
+        self.unended = !text.ends_with(b"\n");
+        Ok(())
+    }
+
+    fn end_line(&mut self, output: &mut Counted<impl Write>) -> Outcome {
+        if std::mem::take(&mut self.unended) { output.write_all(b"\n") } else { Ok(()) }
+    }
+}
+
+struct Counted<W> {
+    inner: W,
+    bytes: u64,
+}
+
+impl<W: Write> Counted<W> {
+    fn write_all(&mut self, bytes: &[u8]) -> Outcome {
+        self.bytes += bytes.len() as u64;
+        self.inner.write_all(bytes).map_err(|error| Failure::stream(&error))
+    }
+}

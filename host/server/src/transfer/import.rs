@@ -1,0 +1,323 @@
+//! The import: one thread reads and packs, several requests are under way.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path as FilePath, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use hyper::Method;
+use hyper::header::CONTENT_TYPE;
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::sync::{Mutex, mpsc};
+use tokio::task::JoinSet;
+
+use super::batch::{Batch, Batcher, Problem, Taken};
+use super::csv::Column;
+use super::order::{self, Head};
+use super::progress;
+use super::record::{Piece, Record};
+use super::source::{LineReader, Source};
+use super::{csv, lines, ndjson};
+use crate::cli::Format;
+use crate::client::{Client, ClientError, Path};
+use crate::failure::{Failure, Outcome};
+
+/// Requests under way at once.
+const REQUESTS_AT_ONCE: usize = 4;
+/// Batches that are packed and wait.
+const BATCHES_WAITING_MAX: usize = 4;
+/// How often a request is sent again when the server has too much to do, and the first pause, in milliseconds, which doubles.
+const RETRIES_MAX: u32 = 6;
+const RETRY_PAUSE_MS: u64 = 100;
+/// Problems that are kept with their lines; the others are counted.
+const PROBLEMS_KEPT_MAX: usize = 20;
+
+/// Bytes of a key that no setting of a server goes beyond.
+const KEY_BYTES_MAX: usize = 4_096;
+
+/// What to import, and how.
+#[derive(Debug)]
+pub(crate) struct Import {
+    pub(crate) bucket: String,
+    /// `-` for standard input.
+    pub(crate) file: PathBuf,
+    pub(crate) format: Format,
+    pub(crate) key: Option<String>,
+    pub(crate) value: Option<String>,
+    pub(crate) delimiter: u8,
+    pub(crate) has_header: bool,
+    pub(crate) key_prefix: Vec<u8>,
+    pub(crate) ttl_s: Option<u64>,
+    pub(crate) skip_duplicates: bool,
+    pub(crate) keep_order: bool,
+}
+
+/// What an import came to.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    pub(crate) records: u64,
+    pub(crate) duplicates: u64,
+    /// The first problems, in the order in which they showed.
+    pub(crate) problems: Vec<Problem>,
+    pub(crate) problem_count: u64,
+    /// Whether the server refused any record, rather than the file being faulty.
+    pub(crate) refused: bool,
+    pub(crate) elapsed: Duration,
+    /// Whether `export` will give the file back.
+    pub(crate) order_kept: bool,
+}
+
+impl Report {
+    fn add(&mut self, line: u64, message: impl Into<String>) {
+        self.problem_count += 1;
+        if self.problems.len() < PROBLEMS_KEPT_MAX {
+            self.problems.push(Problem { line, message: message.into() });
+        }
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.records += other.records;
+        self.duplicates += other.duplicates;
+        self.problem_count += other.problem_count;
+        self.refused |= other.refused;
+        let room = PROBLEMS_KEPT_MAX.saturating_sub(self.problems.len());
+        self.problems.extend(other.problems.into_iter().take(room));
+    }
+}
+
+/// Imports a file. Records that cannot be imported are in the report; the others are.
+pub(crate) async fn run(client: &mut Client, import: Import) -> Outcome<Report> {
+    #[allow(clippy::disallowed_methods, reason = "the command is native")]
+    let started = Instant::now();
+    let source = open(&import)?;
+    let bucket: Arc<str> = import.bucket.as_str().into();
+    // A file that does not keep its order would otherwise be written out in that of the file before it.
+    order::forget(client, &bucket).await?;
+    let format = import.format;
+    let keep_order = import.keep_order;
+    let (sender, receiver) = mpsc::channel(BATCHES_WAITING_MAX);
+    let reading = tokio::task::spawn_blocking(move || read(source, &import, &sender));
+    let receiver = Arc::new(Mutex::new(receiver));
+    let mut sending = JoinSet::new();
+    for _ in 0..REQUESTS_AT_ONCE {
+        sending.spawn(send_batches(client.another(), Arc::clone(&bucket), keep_order, Arc::clone(&receiver)));
+    }
+    let mut report = Report::default();
+    let mut chunks = 0;
+    drop(receiver);
+    while let Some(sent) = sending.join_next().await {
+        // The first failure ends the others, and with them the reading.
+        let (part, sent_chunks) = sent.map_err(|error| Failure::new(crate::failure::Exit::Local, error))??;
+        report.merge(part);
+        chunks += sent_chunks;
+    }
+    report.merge(reading.await.map_err(|error| Failure::new(crate::failure::Exit::Local, error))??);
+    if keep_order {
+        order::write_head(client, &bucket, &Head { format, chunks, records: report.records }).await?;
+        report.order_kept = true;
+    }
+    report.problems.sort_by_key(|problem| problem.line);
+    report.elapsed = started.elapsed();
+    Ok(report)
+}
+
+fn open(import: &Import) -> Outcome<Source> {
+    let failed = |error| Failure::file("read", &import.file, &error);
+    let (total, input): (_, Box<dyn io::Read + Send>) = if import.file == FilePath::new("-") {
+        (None, Box::new(io::stdin()))
+    } else {
+        let file = File::open(&import.file).map_err(failed)?;
+        let metadata = file.metadata().map_err(failed)?;
+        if metadata.is_dir() {
+            return Err(failed(io::ErrorKind::IsADirectory.into()));
+        }
+        (metadata.is_file().then_some(metadata.len()), Box::new(file))
+    };
+    let input: Box<dyn BufRead + Send> =
+        Box::new(BufReader::with_capacity(256 << 10, progress::bar(total).wrap_read(input)));
+    let lines = LineReader::new(input);
+    Ok(match import.format {
+        Format::Lines => Source::Lines(lines::Reader(lines)),
+        Format::Ndjson => {
+            Source::Ndjson(ndjson::Reader::new(lines, import.key.clone(), jiff::Timestamp::now().as_second()))
+        }
+        Format::Csv => {
+            let key = Column::new(import.key.as_deref().unwrap_or("1"));
+            let value = import.value.as_deref().map(Column::new);
+            let reader = csv::Reader::new(lines, import.delimiter, key, value, import.has_header);
+            Source::Csv(reader.map_err(|message| {
+                Failure::usage(message).hint("name a column by its number, or import a file with a header")
+            })?)
+        }
+    })
+}
+
+/// Reads the file to its end and hands out batches.
+fn read(mut source: Source, import: &Import, batches: &mpsc::Sender<Batch>) -> Outcome<Report> {
+    let mut report = Report::default();
+    let mut batcher = Batcher::default();
+    while let Some(found) = source.next().map_err(|error| Failure::file("read", &import.file, &error))? {
+        match found.piece.and_then(|piece| finish(piece, import)) {
+            Err(message) => report.add(found.line, message),
+            Ok(piece) => match batcher.add(found.line, piece) {
+                Taken::Yes => {}
+                Taken::Duplicate(_) if import.skip_duplicates => report.duplicates += 1,
+                Taken::Duplicate(before) => {
+                    report.add(found.line, format!("the key is that of line {before}, with another value; left out"));
+                }
+            },
+        }
+        if batcher.batch.is_full() && batches.blocking_send(batcher.take()).is_err() {
+            // Nobody takes batches any more: sending has failed, and says why itself.
+            return Ok(report);
+        }
+    }
+    if !batcher.batch.is_empty() {
+        let _ = batches.blocking_send(batcher.take());
+    }
+    Ok(report)
+}
+
+/// Adds to a record what the command line says of all of them.
+fn finish(piece: Piece, import: &Import) -> Result<Piece, String> {
+    let Piece::Record(mut record) = piece else { return Ok(piece) };
+    if !import.key_prefix.is_empty() {
+        record.key = [&import.key_prefix[..], &record.key].concat();
+    }
+    if record.key.len() > KEY_BYTES_MAX {
+        return Err(format!("the key has {} bytes; no server takes more than {KEY_BYTES_MAX}", record.key.len()));
+    }
+    record.ttl_s = import.ttl_s.or(record.ttl_s);
+    Ok(Piece::Record(record))
+}
+
+/// Sends batches until there are no more. Returns what became of them and how many there were.
+async fn send_batches(
+    mut client: Client,
+    bucket: Arc<str>,
+    keep_order: bool,
+    batches: Arc<Mutex<mpsc::Receiver<Batch>>>,
+) -> Result<(Report, u64), ClientError> {
+    let (mut report, mut count) = (Report::default(), 0);
+    loop {
+        let Some(mut batch) = batches.lock().await.recv().await else { return Ok((report, count)) };
+        count += 1;
+        report.records += batch.records;
+        send_operations(&mut client, &bucket, &batch, &mut report).await?;
+        for (line, record) in std::mem::take(&mut batch.alone) {
+            match send_alone(&mut client, &bucket, record).await {
+                Ok(()) => {}
+                Err(error) if is_about_one_record(&error) => refuse(&mut report, line, &error.to_string()),
+                Err(error) => return Err(error),
+            }
+        }
+        if keep_order {
+            let path = order::chunk_path(&bucket, batch.number);
+            patiently(&mut client, Method::PUT, &path, OCTETS, batch.chunk.into_bytes()).await?;
+        }
+    }
+}
+
+const OCTETS: &str = "application/octet-stream";
+
+fn refuse(report: &mut Report, line: u64, message: &str) {
+    report.refused = true;
+    report.records = report.records.saturating_sub(1);
+    report.add(line, message);
+}
+
+#[derive(Deserialize)]
+struct BatchAnswer {
+    results: Vec<OperationResult>,
+}
+
+#[derive(Deserialize)]
+struct OperationResult {
+    success: bool,
+    #[serde(default)]
+    error: Value,
+}
+
+/// Sends a batch's operations: all at once, and where the server refuses that, in halves.
+async fn send_operations(
+    client: &mut Client,
+    bucket: &str,
+    batch: &Batch,
+    report: &mut Report,
+) -> Result<(), ClientError> {
+    let path = Path::keys(bucket);
+    let mut stretches: Vec<_> = std::iter::once(0..batch.operation_count()).collect();
+    while let Some(operations) = stretches.pop() {
+        if operations.is_empty() {
+            continue;
+        }
+        let body = batch.request(operations.clone());
+        match patiently(client, Method::POST, &path, "application/json", body).await {
+            Ok(answer) => {
+                let BatchAnswer { results } = answer.json()?;
+                for (operation, result) in operations.zip(results) {
+                    if !result.success {
+                        refuse(report, batch.line(operation), &message(&result.error));
+                    }
+                }
+            }
+            // One record that the server minds, or too many at once: halves find it, and are smaller.
+            Err(error) if operations.len() > 1 && is_about_one_record(&error) => {
+                let middle = operations.start + operations.len() / 2;
+                stretches.push(middle..operations.end);
+                stretches.push(operations.start..middle);
+            }
+            Err(error) if is_about_one_record(&error) => {
+                refuse(report, batch.line(operations.start), &error.to_string());
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+async fn send_alone(client: &mut Client, bucket: &str, record: Record) -> Result<(), ClientError> {
+    let ttl = record.ttl_s.map(|seconds| seconds.to_string());
+    let path = Path::key(bucket, &record.key).with("raw", Some(b"true")).with("ttl", ttl.as_deref().map(str::as_bytes));
+    let content_type = record.content_type.as_deref().unwrap_or(OCTETS);
+    patiently(client, Method::PUT, &path, content_type, record.value.into()).await.map(drop)
+}
+
+/// Whether the server minds the record, and not everything.
+fn is_about_one_record(error: &ClientError) -> bool {
+    matches!(error.status(), Some(400 | 413 | 414 | 415 | 422))
+}
+
+fn message(error: &Value) -> String {
+    let member = |name| error.get(name).and_then(Value::as_str).filter(|text: &&str| !text.is_empty());
+    let text = error.as_str().or_else(|| member("detail")).or_else(|| member("title")).or_else(|| member("message"));
+    match (text, member("code")) {
+        (Some(text), Some(code)) => format!("{} ({code})", text.trim_end_matches('.')),
+        (Some(text), None) => text.to_owned(),
+        (None, Some(code)) => code.to_owned(),
+        (None, None) => "the server refused the record".to_owned(),
+    }
+}
+
+/// Sends a request, and again a little later while the server has too much to do.
+async fn patiently(
+    client: &mut Client,
+    method: Method,
+    path: &Path,
+    content_type: &str,
+    body: Bytes,
+) -> Result<crate::client::Answer, ClientError> {
+    let mut pause_ms = RETRY_PAUSE_MS;
+    for _ in 0..RETRIES_MAX {
+        match client.request(method.clone(), path, &[(CONTENT_TYPE, content_type)], body.clone()).await {
+            Err(error) if matches!(error.status(), Some(429 | 503)) => {}
+            result => return result,
+        }
+        tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+        pause_ms *= 2;
+    }
+    client.request(method, path, &[(CONTENT_TYPE, content_type)], body).await
+}

@@ -1,0 +1,24 @@
+//! Plain lines: each is key and value of a record.
+
+use std::io;
+
+use super::record::{Found, LineEnd, Piece, Record};
+use super::source::LineReader;
+
+pub(super) struct Reader(pub(super) LineReader);
+
+impl Reader {
+    pub(super) fn next(&mut self) -> io::Result<Option<Found>> {
+        let mut line = Vec::new();
+        if !self.0.read_onto(&mut line)? {
+            return Ok(None);
+        }
+        let (text, end) = LineEnd::split(&line);
+        let piece = if text.is_empty() {
+            Piece::Text(line)
+        } else {
+            Piece::Record(Record::new(text.to_vec(), text.to_vec(), end))
+        };
+        Ok(Some(Found { line: self.0.line, piece: Ok(piece) }))
+    }
+}

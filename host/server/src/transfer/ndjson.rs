@@ -1,0 +1,121 @@
+//! A JSON object a line: as `export` and the API write them, or any objects of which one member is the key.
+
+use std::io;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::record::{Found, LineEnd, Piece, Record};
+use super::source::LineReader;
+use crate::client::text::JsonBytes;
+
+pub(super) struct Reader {
+    lines: LineReader,
+    /// The member that is the key; the value is the line then.
+    key: Option<String>,
+    now_s: i64,
+}
+
+/// A line of the API. Members that only tell about a value are read over.
+#[derive(Deserialize)]
+struct Line {
+    key: JsonBytes,
+    value: Option<JsonBytes>,
+    content_type: Option<String>,
+    ttl: Option<u64>,
+    expires_at: Option<jiff::Timestamp>,
+}
+
+impl Reader {
+    pub(super) fn new(lines: LineReader, key: Option<String>, now_s: i64) -> Self {
+        Self { lines, key, now_s }
+    }
+
+    pub(super) fn next(&mut self) -> io::Result<Option<Found>> {
+        let mut raw = Vec::new();
+        if !self.lines.read_onto(&mut raw)? {
+            return Ok(None);
+        }
+        let (text, end) = LineEnd::split(&raw);
+        let piece = if text.trim_ascii().is_empty() {
+            Ok(Piece::Text(raw))
+        } else {
+            match &self.key {
+                Some(member) => by_member(text, member, end),
+                None => self.by_form(text, end),
+            }
+        };
+        Ok(Some(Found { line: self.lines.line, piece }))
+    }
+
+    fn by_form(&self, text: &[u8], end: LineEnd) -> Result<Piece, String> {
+        let line: Line = serde_json::from_slice(text).map_err(|error| {
+            format!("{error}; a line is {{\"key\": .., \"value\": ..}}, or any object with --key MEMBER")
+        })?;
+        let value = line.value.ok_or("the line has no \"value\"; was the file written without values?")?;
+        let mut record = Record::new(non_empty(line.key.0)?, value.0, end);
+        record.content_type = line.content_type;
+        // What expired while the file lay there has a second left: a record is never turned into one that stays.
+        let left = line.expires_at.map(|at| (at.as_second() + 1).saturating_sub(self.now_s).max(1).unsigned_abs());
+        record.ttl_s = line.ttl.or(left);
+        Ok(Piece::Record(record))
+    }
+}
+
+fn by_member(text: &[u8], member: &str, end: LineEnd) -> Result<Piece, String> {
+    let value: Value = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+    let key = match value.get(member) {
+        Some(Value::String(key)) => key.clone(),
+        Some(number @ (Value::Number(_) | Value::Bool(_))) => number.to_string(),
+        Some(_) => return Err(format!("the member {member:?} is neither text nor a number")),
+        None => return Err(format!("there is no member {member:?}")),
+    };
+    Ok(Piece::Record(Record::new(non_empty(key.into_bytes())?, text.to_vec(), end)))
+}
+
+fn non_empty(key: Vec<u8>) -> Result<Vec<u8>, String> {
+    if key.is_empty() { Err("the key is empty; a key has at least one byte".to_owned()) } else { Ok(key) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(line: &str, key: Option<&str>, expected: Result<(&str, &str, Option<u64>), &str>) {
+        let lines = LineReader::new(Box::new(Cursor::new(line.to_owned().into_bytes())));
+        let mut reader = Reader::new(lines, key.map(str::to_owned), 1_000);
+        let found = reader.next().unwrap().unwrap().piece;
+        match (&found, expected) {
+            (Ok(Piece::Record(record)), Ok((key, value, ttl_s))) => {
+                assert_eq!((&record.key[..], &record.value[..]), (key.as_bytes(), value.as_bytes()), "{line}");
+                assert_eq!(record.ttl_s, ttl_s, "{line}");
+            }
+            (Err(message), Err(part)) => assert!(message.contains(part), "{line}: {message}"),
+            _ => panic!("{line}: {found:?}"),
+        }
+    }
+
+    #[test]
+    fn lines_of_the_api() {
+        check(r#"{"key":"a","value":"b"}"#, None, Ok(("a", "b", None)));
+        check(r#"{"key":"a","value":[98],"version":"7","expires_at":null}"#, None, Ok(("a", "b", None)));
+        check(r#"{"key":{"base64":"YQ=="},"value":"","ttl":5}"#, None, Ok(("a", "", Some(5))));
+        check(r#"{"key":"a","value":"b","expires_at":"1970-01-01T00:17:00.5Z"}"#, None, Ok(("a", "b", Some(21))));
+        check(r#"{"key":"a","value":"b","expires_at":"1970-01-01T00:00:00Z"}"#, None, Ok(("a", "b", Some(1))));
+        check(r#"{"key":"a"}"#, None, Err("no \"value\""));
+        check(r#"{"key":"","value":"b"}"#, None, Err("empty"));
+        check("nonsense", None, Err("a line is"));
+    }
+
+    #[test]
+    fn objects_of_which_a_member_is_the_key() {
+        let line = r#"{"id": 17, "name": "Ada"}"#;
+        check(line, Some("name"), Ok(("Ada", line, None)));
+        check(line, Some("id"), Ok(("17", line, None)));
+        check(line, Some("email"), Err("no member"));
+        check(r#"{"id":null}"#, Some("id"), Err("neither text"));
+    }
+}

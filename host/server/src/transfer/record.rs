@@ -1,0 +1,64 @@
+//! What a file is made of.
+
+/// How a line ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LineEnd {
+    /// `\n`
+    Lf,
+    /// `\r\n`
+    CrLf,
+    /// It is the file's last, and the file ends there.
+    File,
+}
+
+impl LineEnd {
+    pub(crate) fn as_bytes(self) -> &'static [u8] {
+        match self {
+            Self::Lf => b"\n",
+            Self::CrLf => b"\r\n",
+            Self::File => b"",
+        }
+    }
+
+    /// Splits a line from its end.
+    pub(crate) fn split(line: &[u8]) -> (&[u8], Self) {
+        if let Some(text) = line.strip_suffix(b"\r\n") {
+            (text, Self::CrLf)
+        } else if let Some(text) = line.strip_suffix(b"\n") {
+            (text, Self::Lf)
+        } else {
+            (line, Self::File)
+        }
+    }
+}
+
+/// A key with its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Record {
+    pub(crate) key: Vec<u8>,
+    pub(crate) value: Vec<u8>,
+    pub(crate) content_type: Option<String>,
+    pub(crate) ttl_s: Option<u64>,
+    pub(crate) end: LineEnd,
+}
+
+impl Record {
+    pub(crate) fn new(key: Vec<u8>, value: Vec<u8>, end: LineEnd) -> Self {
+        Self { key, value, content_type: None, ttl_s: None, end }
+    }
+}
+
+/// A part of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Piece {
+    Record(Record),
+    /// Text that belongs to no record: a header, an empty line.
+    Text(Vec<u8>),
+}
+
+/// A part of a file, or why there is none, and the line on which it begins (from 1).
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) line: u64,
+    pub(crate) piece: Result<Piece, String>,
+}

@@ -1,0 +1,140 @@
+//! The client commands, against a running server.
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use crate::support::{Server, failure, program, run_with};
+
+#[test]
+fn put_get_delete() {
+    let server = Server::start(&[]);
+    server.ok(&["put", "greeting", "hello"]);
+    assert_eq!(server.ok(&["get", "greeting"]), "hello");
+    server.ok(&["put", "doc", r#"{"a": 1}"#, "--content-type", "application/json", "--ttl", "100"]);
+    assert_eq!(server.ok(&["get", "doc"]), r#"{"a": 1}"#);
+    let shown: serde_json::Value = serde_json::from_str(&server.ok(&["get", "doc", "--json"])).unwrap();
+    assert_eq!(shown["content_type"], "application/json");
+    assert_eq!(shown["value"], r#"{"a": 1}"#);
+    assert!(shown["expires"].is_string(), "{shown}");
+    server.ok(&["delete", "greeting"]);
+    let (code, message) = failure(&server.run(&["get", "greeting"]));
+    assert_eq!(code, 1, "{message}");
+    assert!(message.starts_with("error: ") && message.contains("key-not-found"), "{message}");
+    assert_eq!(failure(&server.run(&["delete", "greeting"])).0, 1);
+}
+
+#[test]
+fn conditions() {
+    let server = Server::start(&[]);
+    let written: serde_json::Value =
+        serde_json::from_str(&server.ok(&["put", "a", "1", "--if-absent", "--json"])).unwrap();
+    assert_eq!(written["created"], true);
+    let version = written["version"].as_str().unwrap().to_owned();
+    assert_eq!(failure(&server.run(&["put", "a", "2", "--if-absent"])).0, 1);
+    server.ok(&["put", "a", "2", "--if-version", &version]);
+    assert_eq!(failure(&server.run(&["put", "a", "3", "--if-version", &version])).0, 1);
+    assert_eq!(failure(&server.run(&["delete", "a", "--if-version", &version])).0, 1);
+    assert_eq!(server.ok(&["get", "a"]), "2");
+}
+
+#[test]
+fn values_come_from_arguments_files_and_standard_input() {
+    let server = Server::start(&[]);
+    let bytes: Vec<u8> = (0..=255).collect();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("value");
+    std::fs::write(&path, &bytes).unwrap();
+    server.ok(&["put", "file", &format!("@{}", path.display())]);
+    assert!(server.run_with(&["put", "stdin", "-"], &bytes).status.success());
+    assert!(server.run_with(&["put", "nothing"], b"").status.success());
+    server.ok(&["put", "at", "@home", "--literal"]);
+    assert_eq!(server.run(&["get", "file"]).stdout, bytes);
+    assert_eq!(server.run(&["get", "stdin"]).stdout, bytes);
+    assert_eq!(server.ok(&["get", "nothing"]), "");
+    assert_eq!(server.ok(&["get", "at"]), "@home");
+    assert_eq!(failure(&server.run(&["put", "missing", "@/no/such/file"])).0, 4);
+}
+
+#[test]
+fn keys_are_bytes() {
+    let server = Server::start(&[]);
+    for (place, key) in ["a/b", "..", ".", "%2F", "ä ö", "a?b#c", "\\x00"].into_iter().enumerate() {
+        server.ok(&["put", key, &place.to_string()]);
+        assert_eq!(server.ok(&["get", key]), place.to_string(), "{key}");
+    }
+    server.ok(&["put", "-e", r"bin\x00\xff\n", "binary"]);
+    assert_eq!(server.ok(&["get", "--escapes", r"bin\x00\xff\n"]), "binary");
+    let listed = server.ok(&["scan"]);
+    let expected = ["%2F", ".", "..", r"\\x00", "a/b", "a?b#c", r"bin\x00\xff\n", "ä ö"];
+    assert_eq!(listed.lines().collect::<Vec<_>>(), expected);
+    assert_eq!(failure(&server.run(&["get", ""])).0, 2);
+    assert_eq!(failure(&server.run(&["get", "-e", r"\q"])).0, 2);
+}
+
+#[test]
+fn scan_shows_a_stretch_in_either_direction() {
+    let server = Server::start(&[]);
+    for key in ["a", "b1", "b2", "b3", "c"] {
+        server.ok(&["put", "--bucket", "scanned", key, &format!("{key}\tvalue")]);
+    }
+    let scan = |arguments: &[&str]| server.ok(&[&["scan", "--bucket", "scanned"], arguments].concat());
+    assert_eq!(scan(&[]), "a\nb1\nb2\nb3\nc\n");
+    assert_eq!(scan(&["--prefix", "b", "--reverse"]), "b3\nb2\nb1\n");
+    assert_eq!(scan(&["--start", "b2", "--end", "c"]), "b2\nb3\n");
+    assert_eq!(scan(&["--limit", "2", "--values"]), "a\ta\\tvalue\nb1\tb1\\tvalue\n");
+    let line: serde_json::Value = serde_json::from_str(&scan(&["--prefix", "a", "--values", "--json"])).unwrap();
+    assert_eq!((&line["key"], &line["value"]), (&"a".into(), &"a\tvalue".into()));
+    assert_eq!(server.ok(&["delete", "--bucket", "scanned", "--prefix", "b"]), "3 deleted\n");
+    assert_eq!(scan(&[]), "a\nc\n");
+    assert!(server.ok(&["bucket", "list"]).lines().any(|line| line.starts_with("scanned\t2 keys")));
+    server.ok(&["bucket", "drop", "scanned"]);
+    assert_eq!(scan(&[]), "");
+}
+
+#[test]
+fn stats_are_shown() {
+    let server = Server::start(&[]);
+    server.ok(&["put", "a", "1"]);
+    let plain = server.ok(&["stats"]);
+    assert!(plain.lines().any(|line| line.starts_with("pool.total_connections\t")), "{plain}");
+    let json: serde_json::Value = serde_json::from_str(&server.ok(&["stats", "--json"])).unwrap();
+    assert!(json["pool"]["total_connections"].is_u64(), "{json}");
+}
+
+#[test]
+fn watch_follows_changes() {
+    let server = Server::start(&[]);
+    server.ok(&["put", "--bucket", "watched", "before", "1"]);
+    let mut command = program();
+    command.args(["watch", "--bucket", "watched", "--since", "earliest", "--limit", "3"]);
+    let mut watching = command.env("MANTISDB_URL", &server.url).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(watching.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert_eq!(lines.next().unwrap(), "put\twatched\tbefore\t1");
+    server.ok(&["put", "other", "2"]);
+    server.ok(&["put", "--bucket", "watched", "now", "3"]);
+    assert_eq!(lines.next().unwrap(), "put\twatched\tnow\t3");
+    server.ok(&["delete", "--bucket", "watched", "now"]);
+    assert_eq!(lines.next().unwrap(), "delete\twatched\tnow");
+    assert!(watching.wait().unwrap().success());
+}
+
+#[test]
+fn failures_have_a_code_and_a_hint() {
+    let mut command = program();
+    command.args(["get", "a", "--url", "http://127.0.0.1:9"]);
+    let (code, message) = failure(&run_with(command, b""));
+    assert_eq!(code, 3);
+    assert!(message.contains("cannot reach http://127.0.0.1:9") && message.contains("hint: start it"), "{message}");
+
+    let mut command = program();
+    command.args(["get", "a", "--url", "https://localhost"]);
+    let (code, message) = failure(&run_with(command, b""));
+    assert_eq!(code, 2);
+    assert!(message.contains("TLS"), "{message}");
+
+    let server = Server::start(&["--value-bytes-max", "10"]);
+    let (code, message) = failure(&server.run(&["put", "a", "more than ten bytes"]));
+    assert_eq!(code, 3);
+    assert!(message.contains("value-too-large") && message.contains("hint:"), "{message}");
+    assert_eq!(failure(&server.run(&["put", "--bucket", "NO", "a", "b"])).0, 3);
+}

@@ -1,0 +1,132 @@
+//! Many connections, idle connections, and both protocols on one port.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use crate::support::{Server, pause, read_all, read_answer};
+
+const GET: &[u8] = b"GET /live HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+#[test]
+fn beyond_the_limit_a_connection_is_refused_and_told_so() {
+    let server = Server::start(&["--connections-max", "3"]);
+    let mut held: Vec<_> = (0..3).map(|_| server.connect()).collect();
+    for stream in &mut held {
+        stream.write_all(GET).unwrap();
+        assert!(read_answer(stream).starts_with("HTTP/1.1 200"));
+    }
+    let mut refused = server.connect();
+    refused.write_all(GET).unwrap();
+    let answer = read_all(&mut refused);
+    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+    assert!(answer.contains("Retry-After: 1") && answer.contains("connections-too-many"), "{answer}");
+    drop(held.pop());
+    pause(200);
+    server.check_alive();
+}
+
+#[test]
+fn an_idle_connection_is_closed_in_time_and_not_before() {
+    let server = Server::start(&["--idle-timeout-ms", "3500"]);
+    let mut fresh = server.connect();
+    let mut used = server.connect();
+    used.write_all(GET).unwrap();
+    read_answer(&mut used);
+    // By then its buffers are gone; it must work all the same.
+    pause(2_600);
+    used.write_all(GET).unwrap();
+    assert!(read_answer(&mut used).starts_with("HTTP/1.1 200"));
+    assert_eq!(fresh.read(&mut [0]).unwrap(), 0, "closed without an answer");
+    assert_eq!(used.read(&mut [0]).unwrap(), 0, "closed without an answer");
+    server.check_alive();
+}
+
+/// A request that comes in pieces around the moment at which an idle connection gives up its buffers loses none of them.
+#[test]
+fn parking_loses_no_byte() {
+    let server = Server::start(&["--header-timeout-ms", "20000"]);
+    let clients: Vec<_> = (0..40)
+        .map(|place| {
+            let mut stream = server.connect();
+            std::thread::spawn(move || {
+                for round in 0..3 {
+                    stream.write_all(GET).unwrap();
+                    assert!(read_answer(&mut stream).starts_with("HTTP/1.1 200"), "client {place}, round {round}");
+                    pause(1_700 + place * 25);
+                    stream.write_all(&GET[..5]).unwrap();
+                    pause(place * 15);
+                    stream.write_all(&GET[5..]).unwrap();
+                    assert!(read_answer(&mut stream).starts_with("HTTP/1.1 200"), "client {place}, round {round}");
+                }
+            })
+        })
+        .collect();
+    for client in clients {
+        client.join().unwrap();
+    }
+}
+
+#[test]
+fn both_protocols_are_spoken_on_one_port() {
+    let server = Server::start(&[]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let stream = tokio::net::TcpStream::connect(server.address).await.unwrap();
+        let io = hyper_util::rt::TokioIo::new(stream);
+        let executor = hyper_util::rt::TokioExecutor::new();
+        let (mut sender, connection) = hyper::client::conn::http2::handshake(executor, io).await.unwrap();
+        tokio::spawn(connection);
+        let mut answers = Vec::new();
+        for _ in 0..20 {
+            let request = hyper::Request::get(format!("{}/live", server.url))
+                .body(http_body_util::Empty::<bytes::Bytes>::new())
+                .unwrap();
+            sender.ready().await.unwrap();
+            answers.push(sender.send_request(request));
+        }
+        for answer in answers {
+            assert_eq!(answer.await.unwrap().status(), 200);
+        }
+    });
+    server.check_alive();
+}
+
+/// Holds as many connections as the limit on files allows, up to 10,000, and prints what each costs the server.
+#[test]
+fn thousands_of_idle_connections() {
+    let wanted = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum.unwrap_or(20_000);
+    raise_descriptor_limit();
+    let count = usize::try_from(wanted.saturating_sub(200)).unwrap().min(10_000);
+    let server = Server::start(&["--idle-timeout-ms", "600000"]);
+    let before_kib = server.resident_kib();
+    let mut held: Vec<TcpStream> = Vec::with_capacity(count);
+    for _ in 0..count {
+        let mut stream = server.connect();
+        stream.write_all(GET).unwrap();
+        held.push(stream);
+    }
+    for stream in &mut held {
+        assert!(read_answer(stream).starts_with("HTTP/1.1 200"));
+    }
+    let busy_kib = server.resident_kib();
+    pause(3_000);
+    let parked_kib = server.resident_kib();
+    for stream in held.iter_mut().step_by(100) {
+        stream.write_all(GET).unwrap();
+        assert!(read_answer(stream).starts_with("HTTP/1.1 200"));
+    }
+    drop(held);
+    pause(500);
+    let after_kib = server.resident_kib();
+    server.check_alive();
+    println!(
+        "{count} connections: {before_kib} KiB before, {busy_kib} after a request on each, {parked_kib} parked, {after_kib} when closed"
+    );
+}
+
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).unwrap();
+}

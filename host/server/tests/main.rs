@@ -1,0 +1,12 @@
+//! Tests that start the real program: its command line, its listener, its end.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod commands;
+mod connections;
+mod hostile;
+mod reference;
+mod settings;
+mod shutdown;
+mod support;
+mod transfer;

@@ -1,0 +1,117 @@
+//! Where settings come from, and what refuses to start.
+
+use crate::support::{Server, failure, program, run_with};
+
+/// Runs `mantisdb config` with a file, an environment and flags; the line that sets `key`.
+#[track_caller]
+fn check(file: &str, environment: &[(&str, &str)], flags: &[&str], key: &str, expected: &str) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("mantis.toml");
+    std::fs::write(&path, file).unwrap();
+    let mut command = program();
+    command.args(["config", "--config"]).arg(&path).args(flags).envs(environment.iter().copied());
+    let output = run_with(command, b"");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let line = text.lines().find(|line| line.split(" = ").next() == Some(key));
+    assert_eq!(line, Some(&*format!("{key} = {expected}")), "{text}{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_flag_outranks_the_environment_which_outranks_the_file() {
+    let file = "[limits]\nbody_bytes_max = 1\n";
+    let environment = [("MANTISDB_BODY_BYTES_MAX", "2")];
+    check("", &[], &[], "body_bytes_max", "10485760");
+    check(file, &[], &[], "body_bytes_max", "1");
+    check(file, &environment, &[], "body_bytes_max", "2");
+    check(file, &environment, &["--body-bytes-max", "3"], "body_bytes_max", "3");
+    check("listen = \"127.0.0.1:1\"", &[], &["--listen", "[::1]:2"], "listen", "\"[::1]:2\"");
+}
+
+#[test]
+fn lists_come_from_everywhere() {
+    let both = "[\"https://a.example\", \"https://b.example\"]";
+    check("cors_origins = [\"https://a.example\", \"https://b.example\"]", &[], &[], "cors_origins", both);
+    check("", &[("MANTISDB_CORS_ORIGINS", "https://a.example,https://b.example")], &[], "cors_origins", both);
+    let flags = ["--cors-origin", "https://a.example", "--cors-origin", "https://b.example"];
+    check("", &[], &flags, "cors_origins", both);
+}
+
+#[track_caller]
+fn check_refused(file: &str, arguments: &[&str], parts: &[&str]) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("mantis.toml");
+    std::fs::write(&path, file).unwrap();
+    let mut command = program();
+    command.arg("serve").args(arguments).arg("--config").arg(&path);
+    let output = run_with(command, b"");
+    let (code, message) = failure(&output);
+    assert_eq!(code, 2, "{message}");
+    for part in parts {
+        assert!(message.contains(part), "{message:?} names {part:?}");
+    }
+}
+
+#[test]
+fn mistakes_in_the_configuration_are_named() {
+    check_refused(
+        "[limits]\nbody_bites_max = 1\n",
+        &[],
+        &["line 2", "body_bites_max", "body_bytes_max", "mantis.toml"],
+    );
+    check_refused("", &["--header-bytes-max", "100"], &["connections.header_bytes_max", "8192"]);
+    check_refused("", &["--pool-min-idle", "20", "--pool-max", "10"], &["min_idle"]);
+    check_refused("", &["--body-bytes-max", "lots"], &["--body-bytes-max"]);
+    check_refused("", &["--data", "x"], &["--data"]);
+}
+
+#[test]
+fn a_listener_that_others_can_reach_needs_a_word_of_consent() {
+    let mut command = program();
+    command.args(["serve", "--listen", "0.0.0.0:0"]);
+    let (code, message) = failure(&run_with(command, b""));
+    assert_eq!(code, 2);
+    assert!(
+        message.contains("0.0.0.0") && message.contains("hint:") && message.contains("--insecure-no-auth"),
+        "{message}"
+    );
+
+    let mut command = program();
+    command.args(["serve", "--listen", "0.0.0.0:0", "--insecure-no-auth"]);
+    let mut server = Server::spawn(command);
+    server.address.set_ip([127, 0, 0, 1].into());
+    let answer = server.exchange(b"GET /live HTTP/1.1\r\nHost: anything.example\r\nConnection: close\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[test]
+fn a_loopback_listener_answers_to_its_own_names_and_those_allowed() {
+    let server = Server::start(&["--allowed-host", "db.example"]);
+    let status = |host: &str| {
+        let request = format!("GET /live HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        server.exchange(request.as_bytes()).split(' ').nth(1).unwrap_or_default().to_owned()
+    };
+    assert_eq!(status("localhost:1"), "200");
+    assert_eq!(status("db.example"), "200");
+    assert_eq!(status("evil.example"), "421");
+}
+
+#[test]
+fn the_start_says_where_it_listens_and_what_it_keeps_to() {
+    let server = Server::start(&["--memory", "--connections-max", "123"]);
+    for part in ["MantisDB", &server.url, "in memory", "123 connections"] {
+        assert!(server.greeting.contains(part), "{} says {part:?}", server.greeting);
+    }
+    let server = Server::start(&["--log", "json"]);
+    let greeting: serde_json::Value = serde_json::from_str(&server.greeting).unwrap();
+    assert_eq!(greeting["url"], *server.url);
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let server = Server::start(&[]);
+    let mut command = program();
+    command.args(["serve", "--listen", &server.address.to_string()]);
+    let (code, message) = failure(&run_with(command, b""));
+    assert_eq!(code, 4);
+    assert!(message.contains("hint: another process"), "{message}");
+}

@@ -1,0 +1,174 @@
+//! Import and export.
+
+use std::path::Path;
+
+use crate::support::{Server, failure};
+
+/// Imports bytes, exports the bucket, and compares. Returns the server for further questions.
+#[track_caller]
+fn check_round_trip(file: &[u8], import: &[&str]) -> Server {
+    let server = Server::start(&[]);
+    let arguments = [&["import", "--bucket", "b"], import].concat();
+    let output = server.run_with(&arguments, file);
+    assert!(output.status.success(), "{output:?}");
+    let exported = server.run(&["export", "--bucket", "b"]).stdout;
+    assert_eq!(String::from_utf8_lossy(&exported), String::from_utf8_lossy(file));
+    assert_eq!(exported, file);
+    server
+}
+
+#[test]
+fn a_file_of_lines_comes_back_byte_for_byte() {
+    let server = check_round_trip(b"zebra\napple\n\n\xff\x00binary\nw\xc3\xb6rter\r\napple\nno end", &[]);
+    assert_eq!(server.ok(&["scan", "--bucket", "b", "--prefix", "a"]), "apple\n");
+    assert_eq!(server.ok(&["get", "--bucket", "b", "zebra"]), "zebra");
+    check_round_trip(b"", &[]);
+    check_round_trip(b"\n\n", &[]);
+    check_round_trip(b"one", &[]);
+}
+
+#[test]
+fn a_file_of_columns_comes_back_byte_for_byte() {
+    let csv = b"name,id\r\n\"Smith, J\",2\n\"two\nlines\",10\r\nplain,1\n";
+    let server = check_round_trip(csv, &["--format", "csv", "--key", "id"]);
+    assert_eq!(server.ok(&["scan", "--bucket", "b"]), "1\n10\n2\n");
+    assert_eq!(server.ok(&["get", "--bucket", "b", "10"]), "\"two\nlines\",10");
+    check_round_trip(b"10FFFF;x\n0041;LATIN\n", &["--key", "1", "--delimiter", ";", "--no-header"]);
+}
+
+#[test]
+fn json_objects_come_back_byte_for_byte() {
+    let lines = b"{\"id\": 2, \"b\": 1}\n{\"id\":\"10\"}\n";
+    let server = check_round_trip(lines, &["--format", "ndjson", "--key", "id"]);
+    assert_eq!(server.ok(&["get", "--bucket", "b", "2"]), "{\"id\": 2, \"b\": 1}");
+}
+
+#[test]
+fn changes_show_in_their_place() {
+    let server = check_round_trip(b"id,v\nb,1\na,2\nc,3\n", &["--format", "csv", "--key", "id"]);
+    server.ok(&["put", "--bucket", "b", "a", "a,changed"]);
+    server.ok(&["delete", "--bucket", "b", "b"]);
+    server.ok(&["put", "--bucket", "b", "new", "new,4"]);
+    assert_eq!(server.ok(&["export", "--bucket", "b"]), "id,v\na,changed\nc,3\nnew,4\n");
+    assert_eq!(server.ok(&["export", "--bucket", "b", "--format", "lines"]), "a,changed\nc,3\nnew,4\n");
+    // Another import writes its own order; what it does not name follows by key.
+    let output = server.run_with(&["import", "--bucket", "b", "--format", "lines"], b"z\n");
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(server.ok(&["export", "--bucket", "b"]), "z\na,changed\nc,3\nnew,4\n");
+    server.ok(&["bucket", "drop", "b"]);
+    assert_eq!(server.ok(&["export", "--bucket", "b"]), "");
+    assert!(!server.ok(&["bucket", "list"]).contains("b.order"));
+}
+
+#[test]
+fn an_export_by_key_is_an_import() {
+    let server = Server::start(&[]);
+    server.ok(&["put", "a", "1\n2"]);
+    server.ok(&["put", "-e", r"\xff", "x,\"y\""]);
+    server.ok(&["put", "soon", "gone", "--ttl", "1000"]);
+    for format in ["ndjson", "csv"] {
+        let exported = server.run(&["export", "--format", format]).stdout;
+        let import = ["import", "--bucket", format, "--format", format];
+        let columns: &[&str] = if format == "csv" { &["--key", "key", "--value", "value"] } else { &[] };
+        let output = server.run_with(&[&import, columns].concat(), &exported);
+        assert!(output.status.success(), "{output:?}");
+        let again = server.run(&["export", "--bucket", format, "--format", "csv"]).stdout;
+        assert_eq!(again, server.run(&["export", "--format", "csv"]).stdout);
+    }
+    let shown: serde_json::Value =
+        serde_json::from_str(&server.ok(&["get", "--bucket", "ndjson", "soon", "--json"])).unwrap();
+    assert!(shown["expires"].is_string(), "{shown}");
+}
+
+#[test]
+fn problems_are_named_with_their_lines() {
+    let server = Server::start(&["--key-bytes-max", "100"]);
+    let (long, longer) = ("x".repeat(101), "x".repeat(5_000));
+    let file = format!("k,v\na,1\n,2\na,3\nb\n{long},4\nc,5\n{longer},6\n");
+    let import = ["import", "--bucket", "p", "--format", "csv", "--key", "k", "--value", "v"];
+    let (code, message) = failure(&server.run_with(&import, file.as_bytes()));
+    assert_eq!(code, 3, "{message}");
+    for part in [
+        "line 3: the column \"k\" is empty",
+        "line 4: the key is that of line 2",
+        "line 5: ",
+        "line 6: ",
+        "key-too-long",
+    ] {
+        assert!(message.contains(part), "{message} names {part:?}");
+    }
+    assert!(message.contains("5 records were not imported"), "{message}");
+    assert_eq!(server.ok(&["scan", "--bucket", "p", "--values"]), "a\t1\nc\t5\n");
+
+    let skip = [&import[..], &["--skip-duplicates"]].concat();
+    assert_eq!(failure(&server.run_with(&skip, b"k,v\na,1\na,2\n")).0, 0);
+    let (code, message) = failure(&server.run_with(&["import", "--format", "ndjson"], b"{\"key\":\"a\"}\nnonsense\n"));
+    assert_eq!(code, 4);
+    assert!(message.contains("line 1: ") && message.contains("line 2: "), "{message}");
+}
+
+#[test]
+fn wrong_combinations_are_usage_errors() {
+    let server = Server::start(&[]);
+    for arguments in [
+        &["import", "--format", "csv"][..],
+        &["import", "--format", "lines", "--key", "1"],
+        &["import", "--format", "ndjson", "--delimiter", ";"],
+        &["import", "--key", "name", "--no-header"],
+        &["import", "--key", "1", "--delimiter", "::"],
+    ] {
+        let (code, message) = failure(&server.run_with(arguments, b"a\n"));
+        assert_eq!(code, 2, "{arguments:?}: {message}");
+    }
+    assert_eq!(failure(&server.run(&["import", "/no/such/file"])).0, 4);
+}
+
+#[test]
+fn a_batch_that_is_too_large_for_the_server_goes_in_parts() {
+    let server = Server::start(&["--body-bytes-max", "2000"]);
+    let file: Vec<_> = (0..500).map(|number| format!("line number {number}")).collect();
+    let file = file.join("\n");
+    let output = server.run_with(&["import", "--no-order"], file.as_bytes());
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(server.ok(&["scan"]).lines().count(), 500);
+}
+
+#[test]
+fn large_and_binary_values_are_imported() {
+    let server = Server::start(&[]);
+    let line = vec![b'v'; 2 << 20];
+    let file = [b"k,v\nbig,", &line[..], b"\nsmall,\xfe\xff\n"].concat();
+    let output = server.run_with(&["import", "--format", "csv", "--key", "k"], &file);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(server.run(&["export"]).stdout, file);
+}
+
+#[test]
+fn an_export_to_a_file_replaces_it_at_the_end() {
+    let server = Server::start(&[]);
+    server.ok(&["put", "a", "1"]);
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("out");
+    std::fs::write(&path, "before").unwrap();
+    let name = path.to_str().unwrap();
+    assert_ne!(server.run(&["export", "--bucket", "BAD", "-o", name]).status.code(), Some(0));
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "before");
+    server.ok(&["export", "--format", "csv", "--output", name]);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "key,value\na,1\n");
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+}
+
+/// Debian's packages wamerican and unicode-data; `scripts/setup.sh` installs them.
+#[test]
+fn real_files_come_back_byte_for_byte() {
+    for (path, arguments) in [
+        ("/usr/share/dict/american-english", &[][..]),
+        ("/usr/share/unicode/UnicodeData.txt", &["--format", "csv", "--delimiter", ";", "--no-header", "--key", "1"]),
+    ] {
+        assert!(Path::new(path).exists(), "{path} is missing; run scripts/setup.sh");
+        let server = Server::start(&[]);
+        server.ok(&[&["import", path], arguments].concat());
+        assert!(server.run(&["export"]).stdout == std::fs::read(path).unwrap(), "{path}");
+        assert!(!server.ok(&["scan", "--prefix", "00", "--limit", "3"]).is_empty() || arguments.is_empty());
+    }
+}

@@ -1,0 +1,218 @@
+//! The change feed: the latest commits, in version order, in a ring of bounded size.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::RwLock;
+
+use crate::Version;
+use crate::record::{Header, Node, NodeExt, Record};
+
+/// Commits that a reader takes along while new ones wait to be appended.
+const STRETCH_COMMITS_MAX: usize = 128;
+
+/// A place in the feed: behind the `index`-th change of the commit `version`, or behind all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FeedCursor {
+    /// The commit.
+    pub version: Version,
+    /// How many of its changes were delivered; `u32::MAX` when the commit is done.
+    pub index: u32,
+}
+
+impl FeedCursor {
+    /// Behind everything that the commit `version` changed.
+    #[must_use]
+    pub fn after(version: Version) -> Self {
+        Self { version, index: u32::MAX }
+    }
+}
+
+/// One key that a commit changed.
+#[derive(Debug, Clone)]
+pub struct Change {
+    record: Arc<Record>,
+    /// The new value; `None` when the key was deleted or has expired.
+    pub value: Option<Bytes>,
+    /// When the new value will expire, in milliseconds since the epoch.
+    pub expires_at_ms: Option<u64>,
+    /// The commit that made the change.
+    pub version: Version,
+    /// The commit that had written the value before, if there was one and it had not expired.
+    pub previous: Option<Version>,
+    /// When the commit was made, in milliseconds since the epoch.
+    pub time_ms: u64,
+    /// The place in the feed right behind this change.
+    pub cursor: FeedCursor,
+}
+
+impl Change {
+    /// The key that changed.
+    #[must_use]
+    pub fn key(&self) -> &[u8] {
+        &self.record.key
+    }
+}
+
+/// Some changes, and where to go on.
+#[derive(Debug, Clone)]
+pub struct ChangePage {
+    /// The changes that the caller's filter let through, in order.
+    pub changes: Vec<Change>,
+    /// The place behind the last change that was looked at.
+    pub cursor: FeedCursor,
+    /// Whether the feed had been read to its end.
+    pub at_end: bool,
+}
+
+/// The feed no longer holds what follows the cursor: something was missed. Read the state anew and follow from there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("changes up to version {dropped} are no longer kept")]
+pub struct Compacted {
+    /// The newest commit that is gone.
+    pub dropped: Version,
+}
+
+pub(crate) struct FeedChange {
+    pub(crate) record: Arc<Record>,
+    pub(crate) node: Node,
+    pub(crate) previous: Option<Version>,
+}
+
+struct FeedCommit {
+    version: Version,
+    time_ms: u64,
+    bytes: usize,
+    changes: Vec<FeedChange>,
+}
+
+impl FeedCommit {
+    /// The cursor behind the change at `index`.
+    fn cursor_behind(&self, index: usize) -> FeedCursor {
+        let delivered = u32::try_from(index + 1).ok().filter(|_| index + 1 < self.changes.len());
+        FeedCursor { version: self.version, index: delivered.unwrap_or(u32::MAX) }
+    }
+}
+
+impl FeedChange {
+    fn delivered(&self, commit: &FeedCommit, cursor: FeedCursor) -> Change {
+        Change {
+            record: Arc::clone(&self.record),
+            value: self.node.value(),
+            expires_at_ms: self.node.expires_at_ms(),
+            version: commit.version,
+            previous: self.previous,
+            time_ms: commit.time_ms,
+            cursor,
+        }
+    }
+}
+
+/// The ring. Commits stand in it without gaps, so that a version leads straight to its place.
+pub(crate) struct Feed {
+    ring: RwLock<Ring>,
+    bytes_max: usize,
+}
+
+#[derive(Default)]
+struct Ring {
+    /// Shared, so that a reader looks at them when it has let go of the ring.
+    commits: VecDeque<Arc<FeedCommit>>,
+    bytes: usize,
+    dropped: Version,
+}
+
+impl Feed {
+    pub(crate) fn new(bytes_max: usize) -> Self {
+        Self { ring: RwLock::default(), bytes_max }
+    }
+
+    /// Appends the commit `version`, which must be the one after the last.
+    pub(crate) fn push(&self, version: Version, time_ms: u64, changes: Vec<FeedChange>) {
+        const CHANGE_BYTES: usize = size_of::<FeedChange>() + size_of::<Record>() + size_of::<Header>();
+        let bytes = size_of::<FeedCommit>()
+            + changes
+                .iter()
+                .map(|change| CHANGE_BYTES + change.record.key.len() + change.node.slice.len())
+                .sum::<usize>();
+        let commit = Arc::new(FeedCommit { version, time_ms, bytes, changes });
+        let mut ring = self.ring.write();
+        ring.bytes += bytes;
+        ring.commits.push_back(commit);
+        let mut gone = Vec::new();
+        while ring.bytes > self.bytes_max
+            && let Some(oldest) = ring.commits.pop_front()
+        {
+            ring.bytes -= oldest.bytes;
+            ring.dropped = oldest.version;
+            gone.push(oldest);
+        }
+        drop(ring);
+        // What fell out of the ring is freed here, when readers no longer wait.
+        drop(gone);
+    }
+
+    /// The commits kept, and their bytes.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        let ring = self.ring.read();
+        (ring.commits.len(), ring.bytes)
+    }
+
+    /// The newest commit that is gone.
+    pub(crate) fn dropped(&self) -> Version {
+        self.ring.read().dropped
+    }
+
+    /// At most `changes_max` changes behind `since` and up to the commit `until` that `wanted` lets through, looking at no more
+    /// than `examined_max`.
+    pub(crate) fn read(
+        &self,
+        since: FeedCursor,
+        until: Version,
+        changes_max: usize,
+        examined_max: usize,
+        mut wanted: impl FnMut(&[u8]) -> bool,
+    ) -> Result<ChangePage, Compacted> {
+        let mut page = ChangePage { changes: Vec::new(), cursor: since, at_end: false };
+        let mut examined = 0;
+        loop {
+            let commits = match self.commits_behind(page.cursor, until) {
+                // What was read until now is in order; the next call tells of the gap.
+                Err(_) if examined > 0 => return Ok(page),
+                commits => commits?,
+            };
+            for commit in &commits {
+                let delivered = if commit.version == page.cursor.version { page.cursor.index as usize } else { 0 };
+                for (index, change) in commit.changes.iter().enumerate().skip(delivered) {
+                    if page.changes.len() == changes_max || examined == examined_max {
+                        return Ok(page);
+                    }
+                    examined += 1;
+                    page.cursor = commit.cursor_behind(index);
+                    if wanted(&change.record.key) {
+                        page.changes.push(change.delivered(commit, page.cursor));
+                    }
+                }
+            }
+            if commits.len() < STRETCH_COMMITS_MAX {
+                page.at_end = true;
+                return Ok(page);
+            }
+        }
+    }
+
+    /// The next few commits of which something lies behind `since`, up to the commit `until`.
+    fn commits_behind(&self, since: FeedCursor, until: Version) -> Result<Vec<Arc<FeedCommit>>, Compacted> {
+        let ring = self.ring.read();
+        // A cursor behind a whole commit that was the last to go has missed nothing; before the first commit is nothing to miss.
+        if ring.dropped > 0 && since < FeedCursor::after(ring.dropped) {
+            return Err(Compacted { dropped: ring.dropped });
+        }
+        let next = since.version + u64::from(since.index == u32::MAX);
+        let first = ring.commits.front().map_or(next, |commit| commit.version);
+        let start = usize::try_from(next.saturating_sub(first)).unwrap_or(usize::MAX).min(ring.commits.len());
+        let behind = ring.commits.range(start..).take_while(|commit| commit.version <= until);
+        Ok(behind.take(STRETCH_COMMITS_MAX).cloned().collect())
+    }
+}

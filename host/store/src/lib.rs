@@ -1,0 +1,91 @@
+//! The embedded engine: an ordered, multi-version key space in memory.
+//!
+//! Keys and values are bytes. A commit is atomic and has one [`Version`]; reads run at a version and never wait for a writer;
+//! [`Transaction`]s are optimistic and serialisable. Everything that the engine needs from outside comes through [`Clock`] and
+//! [`Random`], so that the same code runs in a server, in a browser page and under a test's clock.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `store` | [`Store`]: point reads, and the ways to write |
+//! | `writer` | the one writer: validation, commits, expiry and pruning |
+//! | `write`, `options`, `stats` | the words of writes, of setting up, and of figures |
+//! | `record` | a key and the chain of its versions |
+//! | `map` | the skiplist and the hash index over the records |
+//! | `range` | intervals of keys |
+//! | `snapshot` | reads pinned to a version, and which versions are pinned |
+//! | `transaction` | reads and buffered writes, validated at commit |
+//! | `feed` | the latest commits in order, for those who follow |
+//! | `platform` | clock and randomness |
+//!
+//! It knows nothing of buckets, tables, limits on sizes, HTTP or plugins, starts no thread and needs no runtime: whoever owns a
+//! [`Store`] calls [`Store::maintain`] from time to time.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use mantis_store::{ManualClock, Options, SeededRandom, Store};
+//!
+//! let store = Store::new(Options::new(Arc::new(ManualClock::new(0)), Arc::new(SeededRandom::new(1))));
+//! let mut transaction = store.begin();
+//! transaction.put(b"fruit/apple", "red", None);
+//! transaction.put(b"fruit/pear", "green", None);
+//! let version = transaction.commit()?;
+//! let apple = store.get(b"fruit/apple").unwrap();
+//! assert_eq!((&apple.value[..], apple.version), (&b"red"[..], version));
+//! # Ok::<(), mantis_store::Error>(())
+//! ```
+#![deny(missing_docs)]
+
+mod feed;
+mod map;
+mod options;
+mod platform;
+mod range;
+mod record;
+mod snapshot;
+mod stats;
+mod store;
+mod transaction;
+mod write;
+mod writer;
+
+use bytes::Bytes;
+
+pub use feed::{Change, ChangePage, Compacted, FeedCursor};
+pub use options::Options;
+pub use platform::{Clock, ManualClock, Random, SeededRandom};
+pub use range::{Direction, KeyRange};
+pub use snapshot::Snapshot;
+pub use stats::{Space, Stats};
+pub use store::Store;
+pub use transaction::{Isolation, Savepoint, Transaction};
+pub use write::{Expect, Refused, Update, Written};
+
+/// The number of a commit: 1 for the first, and every later commit's is one more.
+///
+/// 0 stands for a write that is not committed yet, where a transaction reads what it wrote itself.
+pub type Version = u64;
+
+/// A value and what is known of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The bytes. Cloning shares them.
+    pub value: Bytes,
+    /// The commit that wrote the value.
+    pub version: Version,
+    /// When that was, in milliseconds since the epoch.
+    pub modified_ms: u64,
+    /// When the value stops being served, in milliseconds since the epoch.
+    pub expires_at_ms: Option<u64>,
+}
+
+/// Why the engine did not do what was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Another commit changed what the transaction had read. Run it again.
+    #[error("another commit changed what this transaction read; run it again")]
+    Conflict,
+    /// The snapshot was held longer than [`Options::snapshot_age_ms_max`] and its versions may be gone. Take a new one.
+    #[error("the snapshot is too old; take a new one and go on from there")]
+    SnapshotTooOld,
+}

@@ -1,0 +1,241 @@
+//! The key map: a skiplist for order and a hash index for point reads, both over the same records.
+//!
+//! The released `crossbeam-skiplist` loses reads when a live key is overwritten or removed and inserted again, so a node is
+//! inserted once, when its key first appears, and removed once, when nobody can see the key any more; what changes is the version
+//! chain that the node points to. All changes come from one thread at a time: the one that holds the store's writer lock.
+
+use std::borrow::Borrow;
+use std::cmp::Ordering;
+use std::hash::{Hash, Hasher};
+use std::ops::{Bound, ControlFlow};
+use std::sync::Arc;
+
+use crossbeam_epoch as epoch;
+use crossbeam_skiplist::base::SkipList;
+use scc::HashIndex;
+
+use crate::record::Record;
+use crate::{Direction, KeyRange};
+
+/// Enough of a key, kept in the skiplist's node, to decide most comparisons without a visit to the record.
+type Prefix = u128;
+
+fn prefix(key: &[u8]) -> Prefix {
+    let mut bytes = [0; size_of::<Prefix>()];
+    let taken = key.len().min(bytes.len());
+    bytes[..taken].copy_from_slice(&key[..taken]);
+    Prefix::from_be_bytes(bytes)
+}
+
+/// Two ways to name a place in the order: a record that stands there, or a key to look for.
+trait Place {
+    fn prefix(&self) -> Prefix;
+    fn key(&self) -> &[u8];
+}
+
+impl Ord for dyn Place + '_ {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.prefix().cmp(&other.prefix()).then_with(|| self.key().cmp(other.key()))
+    }
+}
+impl PartialOrd for dyn Place + '_ {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl PartialEq for dyn Place + '_ {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+impl Eq for dyn Place + '_ {}
+
+/// A key to look for.
+struct Probe<'k> {
+    prefix: Prefix,
+    key: &'k [u8],
+}
+
+impl<'k> Probe<'k> {
+    fn new(key: &'k [u8]) -> Self {
+        Self { prefix: prefix(key), key }
+    }
+}
+
+impl Place for Probe<'_> {
+    fn prefix(&self) -> Prefix {
+        self.prefix
+    }
+    fn key(&self) -> &[u8] {
+        self.key
+    }
+}
+
+/// A record as an element of the skiplist.
+struct Ordered {
+    prefix: Prefix,
+    record: Arc<Record>,
+}
+
+impl Place for Ordered {
+    fn prefix(&self) -> Prefix {
+        self.prefix
+    }
+    fn key(&self) -> &[u8] {
+        &self.record.key
+    }
+}
+
+impl<'a> Borrow<dyn Place + 'a> for Ordered {
+    fn borrow(&self) -> &(dyn Place + 'a) {
+        self
+    }
+}
+
+impl Ord for Ordered {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.prefix.cmp(&other.prefix).then_with(|| self.record.key.cmp(&other.record.key))
+    }
+}
+impl PartialOrd for Ordered {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl PartialEq for Ordered {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+impl Eq for Ordered {}
+
+/// A record as an element of the hash index, where it equals its key.
+#[derive(Clone)]
+struct Indexed(Arc<Record>);
+
+impl Borrow<[u8]> for Indexed {
+    fn borrow(&self) -> &[u8] {
+        &self.0.key
+    }
+}
+impl Hash for Indexed {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.key[..].hash(state);
+    }
+}
+impl PartialEq for Indexed {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.key == other.0.key
+    }
+}
+impl Eq for Indexed {}
+
+/// All records, by order and by hash.
+pub(crate) struct KeyMap {
+    order: SkipList<Ordered, ()>,
+    points: HashIndex<Indexed, (), ahash::RandomState>,
+}
+
+impl KeyMap {
+    /// An empty map whose hashes `seeds` make unpredictable.
+    pub(crate) fn new(seeds: [u64; 4]) -> Self {
+        let hasher = ahash::RandomState::with_seeds(seeds[0], seeds[1], seeds[2], seeds[3]);
+        Self { order: SkipList::new(epoch::default_collector().clone()), points: HashIndex::with_hasher(hasher) }
+    }
+
+    /// Shows `see` the record of `key`, if there is one.
+    pub(crate) fn find<R>(&self, key: &[u8], see: impl FnOnce(&Arc<Record>) -> R) -> Option<R> {
+        self.points.peek_with(key, |indexed, ()| see(&indexed.0))
+    }
+
+    /// Adds the record of a key that the map does not hold. Only the writer calls this.
+    pub(crate) fn insert(&self, record: &Arc<Record>) {
+        let guard = &epoch::pin();
+        let ordered = Ordered { prefix: prefix(&record.key), record: Arc::clone(record) };
+        self.order.insert(ordered, (), guard).release(guard);
+        // The writer inserts a key's record only when there is none.
+        let _ = self.points.insert_sync(Indexed(Arc::clone(record)), ());
+    }
+
+    /// Takes out the record of a key that nobody can see any more. Only the writer calls this.
+    pub(crate) fn remove(&self, key: &[u8]) {
+        self.points.remove_sync(key);
+        let guard = &epoch::pin();
+        if let Some(entry) = self.order.remove(&Probe::new(key) as &dyn Place, guard) {
+            entry.release(guard);
+        }
+    }
+
+    /// Shows `see` the records of `range` in order until it answers `Break`.
+    ///
+    /// The walk holds one epoch guard, which delays the freeing of memory: callers stop after a bounded number of records.
+    pub(crate) fn walk<B>(
+        &self,
+        range: &KeyRange,
+        direction: Direction,
+        mut see: impl FnMut(&Arc<Record>) -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
+        let guard = &epoch::pin();
+        let mut entry = match direction {
+            Direction::Forward => {
+                self.order.lower_bound(probe(&range.start).as_ref().map(|place| place as &dyn Place), guard)
+            }
+            Direction::Reverse => {
+                self.order.upper_bound(probe(&range.end).as_ref().map(|place| place as &dyn Place), guard)
+            }
+        };
+        while let Some(here) = entry {
+            let record = &here.key().record;
+            if !range.reaches(&record.key, direction) {
+                break;
+            }
+            see(record)?;
+            entry = match direction {
+                Direction::Forward => here.next(),
+                Direction::Reverse => here.prev(),
+            };
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn probe(bound: &Bound<Box<[u8]>>) -> Bound<Probe<'_>> {
+    bound.as_ref().map(|key| Probe::new(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{NEVER_MS, Node, NodeExt};
+
+    fn walked(map: &KeyMap, direction: Direction) -> Vec<Box<[u8]>> {
+        let mut keys = Vec::new();
+        let flow: ControlFlow<()> = map.walk(&KeyRange::all(), direction, |record| {
+            keys.push(record.key.clone());
+            ControlFlow::Continue(())
+        });
+        assert!(flow.is_continue());
+        keys
+    }
+
+    /// No figure of the store would tell if one of the two indexes kept what was removed.
+    #[test]
+    fn what_was_removed_is_in_neither_index() {
+        let map = KeyMap::new([1, 2, 3, 4]);
+        let keys: Vec<Box<[u8]>> = (0..1_000_u32).map(|key| key.to_be_bytes().into()).collect();
+        for _ in 0..2 {
+            for key in &keys {
+                map.insert(&Arc::new(Record::new(key.clone(), Node::create(1, 0, NEVER_MS, None))));
+            }
+            assert!(
+                walked(&map, Direction::Forward) == keys && walked(&map, Direction::Reverse).iter().rev().eq(&keys)
+            );
+            for key in &keys {
+                map.remove(key);
+            }
+            assert!(
+                keys.iter().all(|key| map.find(key, |_| ()).is_none()) && walked(&map, Direction::Forward).is_empty()
+            );
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! What the engine needs from its surroundings: the time and random bytes.
+//!
+//! A native process, a browser page and a test each bring their own. Nothing else in this crate reads a clock.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The wall clock, in milliseconds since 1970-01-01T00:00:00Z.
+pub trait Clock: Send + Sync + 'static {
+    /// The time now. It may jump; the engine compares it with deadlines and stamps commits with it, nothing more.
+    fn now_ms(&self) -> u64;
+}
+
+/// A source of unpredictable bytes, for identifiers and hash seeds.
+pub trait Random: Send + Sync + 'static {
+    /// Fills `buffer` with bytes that a client cannot guess.
+    fn fill(&self, buffer: &mut [u8]);
+
+    /// Eight random bytes as a number.
+    fn next_u64(&self) -> u64 {
+        let mut bytes = [0; 8];
+        self.fill(&mut bytes);
+        u64::from_le_bytes(bytes)
+    }
+}
+
+/// A clock that stands still until it is told to move. For tests and for replaying history.
+///
+/// ```
+/// use mantis_store::{Clock, ManualClock};
+/// let clock = ManualClock::new(1_000);
+/// clock.advance_ms(500);
+/// assert_eq!(clock.now_ms(), 1_500);
+/// ```
+#[derive(Debug, Default)]
+pub struct ManualClock(AtomicU64);
+
+impl ManualClock {
+    /// A clock that shows `now_ms`.
+    #[must_use]
+    pub fn new(now_ms: u64) -> Self {
+        Self(AtomicU64::new(now_ms))
+    }
+
+    /// Moves the clock forward.
+    pub fn advance_ms(&self, by_ms: u64) {
+        self.0.fetch_add(by_ms, Ordering::SeqCst);
+    }
+
+    /// Sets the clock, backwards too: real clocks do that.
+    pub fn set_ms(&self, now_ms: u64) {
+        self.0.store(now_ms, Ordering::SeqCst);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now_ms(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// The same sequence for the same seed (`SplitMix64`, Steele, Lea and Flood 2014). For tests: it is easy to predict.
+#[derive(Debug)]
+pub struct SeededRandom(AtomicU64);
+
+impl SeededRandom {
+    /// A sequence that `seed` decides.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self(AtomicU64::new(seed))
+    }
+}
+
+impl Random for SeededRandom {
+    fn fill(&self, buffer: &mut [u8]) {
+        const GOLDEN_GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
+        for chunk in buffer.chunks_mut(8) {
+            let mut z = self.0.fetch_add(GOLDEN_GAMMA, Ordering::Relaxed).wrapping_add(GOLDEN_GAMMA);
+            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            z ^= z >> 31;
+            chunk.copy_from_slice(&z.to_le_bytes()[..chunk.len()]);
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Ranges of keys and the directions in which they are walked.
+
+use std::ops::Bound;
+
+/// Which way a scan goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Direction {
+    /// From the smallest key up.
+    #[default]
+    Forward,
+    /// From the largest key down.
+    Reverse,
+}
+
+/// An interval of keys, ordered as unsigned bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyRange {
+    /// Where the range begins.
+    pub start: Bound<Box<[u8]>>,
+    /// Where the range ends.
+    pub end: Bound<Box<[u8]>>,
+}
+
+impl KeyRange {
+    /// Every key.
+    #[must_use]
+    pub fn all() -> Self {
+        Self { start: Bound::Unbounded, end: Bound::Unbounded }
+    }
+
+    /// The keys that begin with `prefix`.
+    ///
+    /// ```
+    /// use mantis_store::KeyRange;
+    /// let users = KeyRange::prefix(b"user:");
+    /// assert!(users.contains(b"user:7"));
+    /// assert!(!users.contains(b"user;"));
+    /// assert!(KeyRange::prefix(b"\xff\xff").contains(b"\xff\xff\xff"));
+    /// ```
+    #[must_use]
+    pub fn prefix(prefix: &[u8]) -> Self {
+        let end = match successor_of_prefix(prefix) {
+            Some(end) => Bound::Excluded(end),
+            None => Bound::Unbounded,
+        };
+        Self { start: Bound::Included(prefix.into()), end }
+    }
+
+    /// Whether `key` lies in the range.
+    #[must_use]
+    pub fn contains(&self, key: &[u8]) -> bool {
+        self.reaches(key, Direction::Forward) && self.reaches(key, Direction::Reverse)
+    }
+
+    /// Whether a walk in `direction` that stands at `key` has not left the range yet.
+    pub(crate) fn reaches(&self, key: &[u8], direction: Direction) -> bool {
+        match direction {
+            Direction::Forward => match &self.end {
+                Bound::Included(end) => key <= &end[..],
+                Bound::Excluded(end) => key < &end[..],
+                Bound::Unbounded => true,
+            },
+            Direction::Reverse => match &self.start {
+                Bound::Included(start) => key >= &start[..],
+                Bound::Excluded(start) => key > &start[..],
+                Bound::Unbounded => true,
+            },
+        }
+    }
+
+    /// What is left of the range for a walk in `direction` that has done `key`.
+    #[must_use]
+    pub fn after(&self, key: &[u8], direction: Direction) -> Self {
+        let done = Bound::Excluded(key.into());
+        match direction {
+            Direction::Forward => Self { start: done, end: self.end.clone() },
+            Direction::Reverse => Self { start: self.start.clone(), end: done },
+        }
+    }
+
+    /// The part of the range that a walk in `direction` has done when it stands at `key`, that key included.
+    #[must_use]
+    pub fn until(&self, key: &[u8], direction: Direction) -> Self {
+        let here = Bound::Included(key.into());
+        match direction {
+            Direction::Forward => Self { start: self.start.clone(), end: here },
+            Direction::Reverse => Self { start: here, end: self.end.clone() },
+        }
+    }
+
+    /// Whether no key can lie in the range.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        match (&self.start, &self.end) {
+            (Bound::Unbounded, Bound::Excluded(end)) => end.is_empty(),
+            (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
+            (Bound::Included(start), Bound::Included(end)) => start > end,
+            (Bound::Included(start) | Bound::Excluded(start), Bound::Included(end) | Bound::Excluded(end)) => {
+                start >= end
+            }
+        }
+    }
+}
+
+/// The smallest key that is larger than every key with this prefix; none when the prefix is all `0xff`.
+fn successor_of_prefix(prefix: &[u8]) -> Option<Box<[u8]>> {
+    let last = prefix.iter().rposition(|&byte| byte != 0xff)?;
+    let mut successor = prefix[..=last].to_vec();
+    successor[last] += 1;
+    Some(successor.into())
+}

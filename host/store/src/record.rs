@@ -1,0 +1,175 @@
+//! A key and the chain of its versions, newest first.
+//!
+//! A version and its value lie in one allocation behind a thin pointer, which is what the head of a chain swaps: one cache miss from
+//! the key to the value, and 48 to 80 bytes a key less than with a value of its own (`docs/decisions.md`, 2).
+
+use arc_swap::ArcSwapAny;
+use bytes::Bytes;
+use triomphe::ThinArc;
+
+use crate::{Entry, Version};
+
+/// No deadline: the value stays until it is deleted.
+pub(crate) const NEVER_MS: u64 = u64::MAX;
+
+/// One version of a key: a [`Header`] and the value's bytes. Cloning shares it.
+pub(crate) type Node = ThinArc<Header, u8>;
+
+/// What is known of a version beside its value.
+#[derive(Debug)]
+pub(crate) struct Header {
+    pub(crate) version: Version,
+    time_ms: u64,
+    pub(crate) deadline_ms: u64,
+    pub(crate) is_deletion: bool,
+    older: ArcSwapAny<Option<Node>>,
+}
+
+/// A version's value, where someone holds it as [`Bytes`].
+struct Value(Node);
+
+impl AsRef<[u8]> for Value {
+    fn as_ref(&self) -> &[u8] {
+        &self.0.slice
+    }
+}
+
+/// What a [`Node`] answers.
+pub(crate) trait NodeExt {
+    /// A version that gives the key `value`, or deletes it where there is none.
+    fn create(version: Version, time_ms: u64, deadline_ms: u64, value: Option<&[u8]>) -> Self;
+
+    /// What is known of the version beside its value.
+    fn about(&self) -> &Header;
+
+    /// The value, sharing this version's memory; none for a deletion.
+    fn value(&self) -> Option<Bytes>;
+
+    /// The version as readers see it at `now_ms`: nothing when it is a deletion or has expired.
+    fn live(&self, now_ms: impl FnOnce() -> u64) -> Option<Entry>;
+
+    /// When the value stops being served, if it does.
+    fn expires_at_ms(&self) -> Option<u64>;
+
+    /// The number of the version, if readers see it at `now_ms`.
+    fn live_version(&self, now_ms: u64) -> Option<Version>;
+
+    /// Cuts the versions that this one superseded, and returns how many went. Only the writer calls this, when no reader is at an
+    /// older version than this one's.
+    fn cut_older(&self) -> usize;
+}
+
+impl NodeExt for Node {
+    fn create(version: Version, time_ms: u64, deadline_ms: u64, value: Option<&[u8]>) -> Self {
+        let is_deletion = value.is_none();
+        let header = Header { version, time_ms, deadline_ms, is_deletion, older: ArcSwapAny::new(None) };
+        Self::from_header_and_slice(header, value.unwrap_or_default())
+    }
+
+    fn about(&self) -> &Header {
+        &self.header.header
+    }
+
+    fn value(&self) -> Option<Bytes> {
+        if self.about().is_deletion {
+            None
+        } else if self.slice.is_empty() {
+            Some(Bytes::new())
+        } else {
+            Some(Bytes::from_owner(Value(self.clone())))
+        }
+    }
+
+    fn live(&self, now_ms: impl FnOnce() -> u64) -> Option<Entry> {
+        let about = self.about();
+        let expires_at_ms = self.expires_at_ms();
+        if expires_at_ms.is_some_and(|deadline_ms| deadline_ms <= now_ms()) {
+            return None;
+        }
+        Some(Entry { value: self.value()?, version: about.version, modified_ms: about.time_ms, expires_at_ms })
+    }
+
+    fn expires_at_ms(&self) -> Option<u64> {
+        Some(self.about().deadline_ms).filter(|&deadline_ms| deadline_ms != NEVER_MS)
+    }
+
+    fn live_version(&self, now_ms: u64) -> Option<Version> {
+        let about = self.about();
+        (!about.is_deletion && about.deadline_ms > now_ms).then_some(about.version)
+    }
+
+    fn cut_older(&self) -> usize {
+        let mut cut = 0;
+        let mut tail = self.about().older.swap(None);
+        while let Some(node) = tail {
+            cut += 1;
+            tail = node.about().older.swap(None);
+        }
+        cut
+    }
+}
+
+impl Drop for Header {
+    /// Drops a long chain in a loop; the derived drop would recurse once per version.
+    fn drop(&mut self) {
+        let mut next = self.older.swap(None);
+        while let Some(node) = next {
+            // A node that someone else still holds drops its own tail when they let go of it.
+            let is_last = ThinArc::strong_count(&node) == 1;
+            next = if is_last { node.about().older.swap(None) } else { None };
+        }
+    }
+}
+
+/// What a chain holds for a reader at some version.
+pub(crate) enum Found<R> {
+    /// The newest version at or before the reader's.
+    Node(R),
+    /// Every version in the chain is newer than the reader's.
+    OnlyNewer,
+}
+
+/// A key and its versions. The key never changes; the chain is replaced by one writer at a time and read by anyone.
+#[derive(Debug)]
+pub(crate) struct Record {
+    pub(crate) key: Box<[u8]>,
+    head: ArcSwapAny<Node>,
+}
+
+impl Record {
+    pub(crate) fn new(key: Box<[u8]>, first: Node) -> Self {
+        Self { key, head: ArcSwapAny::new(first) }
+    }
+
+    /// Shows `see` the version that a reader at `version` meets.
+    pub(crate) fn at<R>(&self, version: Version, see: impl FnOnce(&Node) -> R) -> Found<R> {
+        let head = self.head.load();
+        if head.about().version <= version {
+            return Found::Node(see(&head));
+        }
+        let mut next = head.about().older.load_full();
+        while let Some(node) = next {
+            if node.about().version <= version {
+                return Found::Node(see(&node));
+            }
+            next = node.about().older.load_full();
+        }
+        Found::OnlyNewer
+    }
+
+    /// The newest version, published or not. Only the writer asks.
+    pub(crate) fn newest<R>(&self, see: impl FnOnce(&Node) -> R) -> R {
+        see(&self.head.load())
+    }
+
+    /// Puts `node` on top of the chain. Only the writer calls this.
+    pub(crate) fn push(&self, node: Node) {
+        node.about().older.store(Some(self.head.load_full()));
+        self.head.store(node);
+    }
+
+    /// Whether every reader at `horizon` or later finds the key deleted.
+    pub(crate) fn is_dead(&self, horizon: Version) -> bool {
+        self.newest(|node| node.about().is_deletion && node.about().version <= horizon)
+    }
+}

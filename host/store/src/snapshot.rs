@@ -1,0 +1,194 @@
+//! Reads pinned to a version, and the registry that tells the pruner which versions are pinned.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+
+use parking_lot::Mutex;
+
+use crate::record::{Found, NodeExt};
+use crate::store::Inner;
+use crate::{Direction, Entry, Error, KeyRange, Version};
+
+/// Records that a walk visits under one epoch guard.
+const WALK_RECORDS_MAX: usize = 1_024;
+
+/// The versions that somebody reads at.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    /// By version, then by the order of arrival.
+    pins: Mutex<BTreeMap<(Version, u64), Arc<Pin>>>,
+    arrivals: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Pin {
+    since_ms: AtomicU64,
+    /// Set before the pruner may take what the pin protected.
+    revoked: AtomicBool,
+}
+
+impl Registry {
+    /// The oldest version that somebody may read at, `visible` included.
+    ///
+    /// Called by the writer. A snapshot that registers later reads at `visible` or newer, because it looks under the same lock.
+    pub(crate) fn horizon(&self, visible: &AtomicU64) -> Version {
+        let pins = self.pins.lock();
+        let visible = visible.load(Ordering::Acquire);
+        pins.first_key_value().map_or(visible, |(&(version, _), _)| version.min(visible))
+    }
+
+    /// Revokes the pins older than `age_ms_max`, so that a forgotten snapshot cannot keep every version alive.
+    pub(crate) fn revoke_older_than(&self, age_ms_max: u64, now_ms: u64) -> usize {
+        let mut pins = self.pins.lock();
+        let before = pins.len();
+        pins.retain(|_, pin| {
+            // A clock that was set back must not lengthen the age by as much.
+            let since_ms = pin.since_ms.fetch_min(now_ms, Ordering::Relaxed);
+            let keep = now_ms.saturating_sub(since_ms) <= age_ms_max;
+            if !keep {
+                pin.revoked.store(true, Ordering::SeqCst);
+            }
+            keep
+        });
+        before - pins.len()
+    }
+
+    /// How many pins there are, and since when the oldest of them.
+    pub(crate) fn census(&self) -> (usize, Option<u64>) {
+        let pins = self.pins.lock();
+        (pins.len(), pins.values().map(|pin| pin.since_ms.load(Ordering::Relaxed)).min())
+    }
+}
+
+/// The store as it was at one commit, for as long as this value lives (but no longer than the configured age).
+#[derive(Debug)]
+pub struct Snapshot {
+    store: Arc<Inner>,
+    version: Version,
+    arrival: u64,
+    pin: Arc<Pin>,
+}
+
+impl Snapshot {
+    pub(crate) fn take(store: &Arc<Inner>) -> Self {
+        let pin = Arc::new(Pin { since_ms: AtomicU64::new(store.clock.now_ms()), revoked: AtomicBool::new(false) });
+        let arrival = store.registry.arrivals.fetch_add(1, Ordering::Relaxed);
+        let mut pins = store.registry.pins.lock();
+        let version = store.visible.load(Ordering::Acquire);
+        pins.insert((version, arrival), Arc::clone(&pin));
+        drop(pins);
+        Self { store: Arc::clone(store), version, arrival, pin }
+    }
+
+    /// The commit that the snapshot shows.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The value of `key` at this version, unless it has expired since.
+    ///
+    /// # Errors
+    /// [`Error::SnapshotTooOld`].
+    pub fn get(&self, key: &[u8]) -> Result<Option<Entry>, Error> {
+        let entry = self.store.get_at(key, self.version);
+        self.still_pinned()?;
+        Ok(entry)
+    }
+
+    /// Shows `see` the keys and values of `range` in order until it answers `Break` or the range ends.
+    ///
+    /// # Errors
+    /// [`Error::SnapshotTooOld`], possibly after `see` was shown some entries: they were right, more are not to be had.
+    pub fn visit(
+        &self,
+        range: &KeyRange,
+        direction: Direction,
+        mut see: impl FnMut(&[u8], Entry) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        let mut outcome = Ok(());
+        self.store.visit_at(self.version, range, direction, |key, entry| {
+            outcome = self.still_pinned();
+            if outcome.is_err() { ControlFlow::Break(()) } else { see(key, entry) }
+        });
+        outcome?;
+        self.still_pinned()
+    }
+
+    /// Checked after the read: the pruner revokes a pin before it takes anything.
+    pub(crate) fn still_pinned(&self) -> Result<(), Error> {
+        // What the read missed was taken after the revocation: on weakly ordered processors too, the flag is looked at last.
+        fence(Ordering::Acquire);
+        if self.pin.revoked.load(Ordering::SeqCst) { Err(Error::SnapshotTooOld) } else { Ok(()) }
+    }
+}
+
+impl Drop for Snapshot {
+    fn drop(&mut self) {
+        self.store.registry.pins.lock().remove(&(self.version, self.arrival));
+    }
+}
+
+/// Reads at a version that the caller has made sure stays: by a pin, or by holding the writer lock.
+impl Inner {
+    pub(crate) fn get_at(&self, key: &[u8], version: Version) -> Option<Entry> {
+        let found = self.map.find(key, |record| record.at(version, |node| node.live(|| self.clock.now_ms())));
+        match found {
+            Some(Found::Node(entry)) => entry,
+            Some(Found::OnlyNewer) | None => None,
+        }
+    }
+
+    pub(crate) fn visit_at(
+        &self,
+        version: Version,
+        range: &KeyRange,
+        direction: Direction,
+        mut see: impl FnMut(&[u8], Entry) -> ControlFlow<()>,
+    ) {
+        self.walk(range, direction, |record| {
+            let found = record.at(version, |node| node.live(|| self.clock.now_ms()));
+            match found {
+                Found::Node(Some(entry)) => see(&record.key, entry),
+                Found::Node(None) | Found::OnlyNewer => ControlFlow::Continue(()),
+            }
+        });
+    }
+
+    /// Walks `range` in stretches, each under an epoch guard of its own, so that a long walk does not hold back the freeing of memory.
+    pub(crate) fn walk(
+        &self,
+        range: &KeyRange,
+        direction: Direction,
+        mut see: impl FnMut(&Arc<crate::record::Record>) -> ControlFlow<()>,
+    ) {
+        enum Stop {
+            Asked,
+            Stretch(Box<[u8]>),
+        }
+        if range.is_empty() {
+            return;
+        }
+        let mut rest = None;
+        loop {
+            let mut seen = 0;
+            let stop = self.map.walk(rest.as_ref().unwrap_or(range), direction, |record| {
+                if see(record).is_break() {
+                    return ControlFlow::Break(Stop::Asked);
+                }
+                seen += 1;
+                if seen < WALK_RECORDS_MAX {
+                    ControlFlow::Continue(())
+                } else {
+                    ControlFlow::Break(Stop::Stretch(record.key.clone()))
+                }
+            });
+            match stop {
+                ControlFlow::Break(Stop::Stretch(last)) => rest = Some(range.after(&last, direction)),
+                ControlFlow::Break(Stop::Asked) | ControlFlow::Continue(()) => return,
+            }
+        }
+    }
+}

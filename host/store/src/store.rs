@@ -1,0 +1,282 @@
+//! The store: point reads, and the ways to write.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use crate::feed::Feed;
+use crate::map::KeyMap;
+use crate::record::{Found, NodeExt};
+use crate::snapshot::Registry;
+use crate::transaction::{Isolation, ReadSet, Transaction, WriteSet};
+use crate::writer::Writer;
+use crate::{
+    ChangePage, Clock, Compacted, Entry, Error, Expect, FeedCursor, Options, Refused, Snapshot, Space, Stats, Update,
+    Version, Written,
+};
+
+/// An ordered, versioned key space in memory. Cloning gives another handle to the same one.
+#[derive(Clone)]
+pub struct Store(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) map: KeyMap,
+    /// The newest commit that readers may see. Stored after everything that belongs to the commit is in place.
+    pub(crate) visible: AtomicU64,
+    pub(crate) registry: Registry,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) feed: Feed,
+    pub(crate) commits: watch::Sender<Version>,
+    pub(crate) snapshot_age_ms_max: u64,
+    pub(crate) space_prefix_bytes: usize,
+    /// Bytes of all keys and values.
+    pub(crate) bytes: AtomicU64,
+    /// Held for one commit at a time; nothing inside waits for anything. Commits take about a microsecond.
+    pub(crate) writer: Mutex<Writer>,
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("visible", &self.visible).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Store {
+    /// An empty store.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        let seeds = std::array::from_fn(|_| options.random.next_u64());
+        Self(Arc::new(Inner {
+            map: KeyMap::new(seeds),
+            visible: AtomicU64::new(0),
+            registry: Registry::default(),
+            clock: options.clock,
+            feed: Feed::new(options.feed_bytes_max),
+            commits: watch::Sender::new(0),
+            snapshot_age_ms_max: options.snapshot_age_ms_max,
+            space_prefix_bytes: options.space_prefix_bytes,
+            bytes: AtomicU64::new(0),
+            writer: Mutex::default(),
+        }))
+    }
+
+    /// The newest value of `key`.
+    #[must_use]
+    pub fn get(&self, key: &[u8]) -> Option<Entry> {
+        let inner = &*self.0;
+        loop {
+            let visible = inner.visible.load(Ordering::Acquire);
+            match inner.map.find(key, |record| record.at(visible, |node| node.live(|| inner.clock.now_ms())))? {
+                Found::Node(entry) => return entry,
+                // Either the key's first value is not published yet, or what `visible` stood for was pruned meanwhile.
+                Found::OnlyNewer if inner.visible.load(Ordering::Acquire) == visible => return None,
+                Found::OnlyNewer => {}
+            }
+        }
+    }
+
+    /// The newest commit.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.0.visible.load(Ordering::Acquire)
+    }
+
+    /// Bytes of all keys and values, expired ones included until they are removed.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.0.bytes.load(Ordering::Relaxed)
+    }
+
+    /// The size of the space whose keys begin with `prefix`.
+    #[must_use]
+    pub fn space(&self, prefix: &[u8]) -> Space {
+        self.0.writer.lock().spaces.get(prefix).copied().unwrap_or_default()
+    }
+
+    /// The clock's time, in milliseconds since the epoch.
+    #[must_use]
+    pub fn now_ms(&self) -> u64 {
+        self.0.clock.now_ms()
+    }
+
+    /// Pins the store as it is now for reading.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot::take(&self.0)
+    }
+
+    /// Starts a serialisable transaction.
+    #[must_use]
+    pub fn begin(&self) -> Transaction {
+        self.begin_with(Isolation::Serializable)
+    }
+
+    /// Starts a transaction.
+    #[must_use]
+    pub fn begin_with(&self, isolation: Isolation) -> Transaction {
+        Transaction::new(self.clone(), isolation)
+    }
+
+    /// Writes one key in a commit of its own if it is as expected and every key of `unchanged` still has the version named with it.
+    ///
+    /// # Errors
+    /// [`Refused`] with what the key is, when it is not as expected. [`Error::Conflict`], inside, when a key of `unchanged` differs.
+    pub fn write(
+        &self,
+        key: &[u8],
+        update: Update,
+        expect: Expect,
+        unchanged: Option<(&[u8], Version)>,
+    ) -> Result<Result<Written, Refused>, Error> {
+        let inner = &*self.0;
+        let mut writer = inner.writer.lock();
+        if let Some((key, version)) = unchanged
+            && inner.newest_live_version(key) != Some(version)
+        {
+            writer.stats.conflicts += 1;
+            return Err(Error::Conflict);
+        }
+        let previous = inner.newest_live(key);
+        if !expect.holds(previous.as_ref().map(|entry| entry.version)) {
+            return Ok(Err(Refused(previous)));
+        }
+        let version = inner.apply(&mut writer, std::iter::once((key.into(), update)));
+        inner.after_commit(writer, version);
+        Ok(Ok(Written { version, previous }))
+    }
+
+    /// Runs `work` while no other commit can happen, and commits what it wrote when it succeeds.
+    ///
+    /// For short, bounded work that must not lose a race (a counter, a batch): it holds up all other writers.
+    ///
+    /// # Errors
+    /// Whatever `work` returns; then nothing is written.
+    pub fn exclusively<T, E>(&self, work: impl FnOnce(&mut Transaction) -> Result<T, E>) -> Result<(T, Version), E> {
+        let inner = &*self.0;
+        let mut writer = inner.writer.lock();
+        let mut transaction = Transaction::under_writer_lock(self.clone(), writer.last);
+        let value = work(&mut transaction)?;
+        let version = inner.apply(&mut writer, transaction.into_writes());
+        inner.after_commit(writer, version);
+        Ok((value, version))
+    }
+
+    /// At most `changes_max` changes behind `since` whose key `wanted` lets through.
+    ///
+    /// Looks at no more than 16,384 changes a call: a page may be empty before the end of the feed.
+    ///
+    /// # Errors
+    /// [`Compacted`] when what follows `since` is no longer kept, or `since` lies in the future.
+    pub fn changes(
+        &self,
+        since: FeedCursor,
+        changes_max: usize,
+        wanted: impl FnMut(&[u8]) -> bool,
+    ) -> Result<ChangePage, Compacted> {
+        const EXAMINED_MAX: usize = 16_384;
+        // The writer appends to the feed before it publishes: readers get neither a change nor a cursor that is ahead of the state.
+        let visible = self.version();
+        let dropped = self.0.feed.dropped();
+        if since.version > visible.max(dropped) {
+            return Err(Compacted { dropped });
+        }
+        self.0.feed.read(since, visible, changes_max, EXAMINED_MAX, wanted)
+    }
+
+    /// Where the oldest change that is still kept can be read from.
+    #[must_use]
+    pub fn feed_start(&self) -> FeedCursor {
+        FeedCursor::after(self.0.feed.dropped())
+    }
+
+    /// Tells of every commit, by its version. Commits may be skipped over; the newest is always seen.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Version> {
+        let receiver = self.0.commits.subscribe();
+        // Either the next commit sees the receiver, or this sees the commit; see `after_commit`.
+        fence(Ordering::SeqCst);
+        self.0.announce(self.version());
+        receiver
+    }
+
+    /// Housekeeping: removes up to `keys_max` expired keys in one commit, revokes snapshots that are too old, and prunes.
+    ///
+    /// The owner calls this a few times a second. Returns how many keys were removed: when it is `keys_max`, more may be due.
+    #[allow(clippy::must_use_candidate, reason = "most callers come again anyway")]
+    pub fn maintain(&self, keys_max: usize) -> usize {
+        let inner = &*self.0;
+        let revoked = inner.registry.revoke_older_than(inner.snapshot_age_ms_max, inner.clock.now_ms());
+        let mut writer = inner.writer.lock();
+        writer.stats.snapshots_revoked += revoked as u64;
+        let now_ms = inner.clock.now_ms();
+        let due: Vec<_> = writer
+            .deadlines
+            .iter()
+            .take_while(|deadline| deadline.at_ms <= now_ms)
+            .take(keys_max)
+            .map(|deadline| (deadline.record.key.clone(), Update::Delete))
+            .collect();
+        let removed = due.len();
+        writer.stats.expired += removed as u64;
+        let version = inner.apply(&mut writer, due);
+        inner.prune(&mut writer, keys_max);
+        inner.after_commit(writer, version);
+        removed
+    }
+
+    /// The figures of the moment.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let writer = self.0.writer.lock();
+        let mut stats = writer.stats.clone();
+        stats.version = writer.last;
+        stats.deadlines = writer.deadlines.len() as u64;
+        stats.prune_backlog = writer.garbage.len() as u64;
+        drop(writer);
+        let (snapshots, since_ms) = self.0.registry.census();
+        let (feed_commits, feed_bytes) = self.0.feed.size();
+        stats.snapshots = snapshots as u64;
+        stats.oldest_snapshot_age_ms = since_ms.map_or(0, |since_ms| self.0.clock.now_ms().saturating_sub(since_ms));
+        stats.feed_commits = feed_commits as u64;
+        stats.feed_bytes = feed_bytes as u64;
+        stats
+    }
+
+    /// Commits what a transaction wrote, if what it read still holds.
+    pub(crate) fn commit(
+        &self,
+        snapshot: &Snapshot,
+        isolation: Isolation,
+        reads: &ReadSet,
+        writes: WriteSet,
+    ) -> Result<Version, Error> {
+        let inner = &*self.0;
+        let mut writer = inner.writer.lock();
+        // Pruning needs the lock that is held now; a pin that was revoked before no longer keeps what validation looks for.
+        snapshot.still_pinned()?;
+        let holds = match isolation {
+            Isolation::Serializable => inner.still_holds(&writer, snapshot.version(), reads),
+            // The reads are those that were guarded.
+            Isolation::Snapshot => {
+                inner.untouched_since(snapshot.version(), &writes)
+                    && inner.still_holds(&writer, snapshot.version(), reads)
+            }
+        };
+        if !holds {
+            writer.stats.conflicts += 1;
+            return Err(Error::Conflict);
+        }
+        let version = inner.apply(&mut writer, writes);
+        inner.after_commit(writer, version);
+        Ok(version)
+    }
+}

@@ -1,0 +1,344 @@
+//! Transactions: reads at a snapshot, buffered writes, and validation when they commit.
+//!
+//! Optimistic concurrency control with backward validation (Kung and Robinson 1981): a transaction remembers which keys it read and
+//! which stretches of ranges it scanned, and commits only if both would read the same at the moment of its commit. Scanned
+//! stretches catch phantoms.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::{Bound, ControlFlow};
+
+use bytes::Bytes;
+
+use crate::record::NEVER_MS;
+use crate::store::Store;
+use crate::{Direction, Entry, Error, KeyRange, Snapshot, Update, Version};
+
+/// What a transaction is protected from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Isolation {
+    /// From everything: the outcome is as if transactions ran one after the other.
+    #[default]
+    Serializable,
+    /// It sees one snapshot, and of two that write the same key the first to commit wins. Its reads are not validated: write skew
+    /// can happen.
+    Snapshot,
+}
+
+pub(crate) type WriteSet = BTreeMap<Box<[u8]>, Update>;
+
+/// What a transaction read.
+#[derive(Debug, Default)]
+pub(crate) struct ReadSet {
+    /// Keys, and the version that was seen; `None` where there was no value.
+    pub(crate) keys: HashMap<Box<[u8]>, Option<Version>>,
+    pub(crate) ranges: Vec<RangeRead>,
+}
+
+#[derive(Debug)]
+pub(crate) struct RangeRead {
+    pub(crate) range: KeyRange,
+    pub(crate) at_ms: u64,
+}
+
+#[derive(Debug)]
+enum View {
+    Pinned(Snapshot),
+    /// The writer lock is held: nothing changes underneath.
+    Exclusive(Version),
+}
+
+/// A transaction's writes at some moment. Taking one costs as much as there was written.
+#[derive(Debug, Clone)]
+pub struct Savepoint {
+    writes: WriteSet,
+    written_bytes: usize,
+}
+
+/// A unit of reads and writes. Dropping it forgets what it wrote.
+#[derive(Debug)]
+pub struct Transaction {
+    store: Store,
+    view: View,
+    isolation: Isolation,
+    reads: ReadSet,
+    writes: WriteSet,
+    written_bytes: usize,
+}
+
+impl Transaction {
+    pub(crate) fn new(store: Store, isolation: Isolation) -> Self {
+        let view = View::Pinned(store.snapshot());
+        Self { store, view, isolation, reads: ReadSet::default(), writes: WriteSet::new(), written_bytes: 0 }
+    }
+
+    pub(crate) fn under_writer_lock(store: Store, version: Version) -> Self {
+        Self {
+            store,
+            view: View::Exclusive(version),
+            isolation: Isolation::Snapshot,
+            reads: ReadSet::default(),
+            writes: WriteSet::new(),
+            written_bytes: 0,
+        }
+    }
+
+    /// The commit that the transaction reads at.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        match &self.view {
+            View::Pinned(snapshot) => snapshot.version(),
+            View::Exclusive(version) => *version,
+        }
+    }
+
+    /// Keys and stretches that would be validated now.
+    #[must_use]
+    pub fn read_count(&self) -> usize {
+        self.reads.keys.len() + self.reads.ranges.len()
+    }
+
+    /// Keys that would be written now.
+    #[must_use]
+    pub fn write_count(&self) -> usize {
+        self.writes.len()
+    }
+
+    /// Bytes of the keys and values that would be written now.
+    #[must_use]
+    pub fn written_bytes(&self) -> usize {
+        self.written_bytes
+    }
+
+    /// What [`write_count`](Self::write_count) and [`written_bytes`](Self::written_bytes) would be after writing `value_bytes` to
+    /// `key`; a deletion writes none.
+    #[must_use]
+    pub fn size_with(&self, key: &[u8], value_bytes: usize) -> (usize, usize) {
+        match self.writes.get(key) {
+            None => (self.writes.len() + 1, self.written_bytes + key.len() + value_bytes),
+            Some(replaced) => (self.writes.len(), self.written_bytes + value_bytes - self::value_bytes(replaced)),
+        }
+    }
+
+    /// Whether anything but deletions would be written now.
+    #[must_use]
+    pub fn puts(&self) -> bool {
+        self.writes.values().any(|update| matches!(update, Update::Put { .. }))
+    }
+
+    /// The value of `key`: what the transaction wrote itself, at version 0, or what its snapshot holds.
+    ///
+    /// # Errors
+    /// [`Error::SnapshotTooOld`].
+    pub fn get(&mut self, key: &[u8]) -> Result<Option<Entry>, Error> {
+        if let Some(update) = self.writes.get(key) {
+            return Ok(pending(update, self.store.now_ms()));
+        }
+        let entry = match &self.view {
+            View::Pinned(snapshot) => snapshot.get(key)?,
+            View::Exclusive(version) => self.store.0.get_at(key, *version),
+        };
+        if self.isolation == Isolation::Serializable && !self.reads.keys.contains_key(key) {
+            self.reads.keys.insert(key.into(), entry.as_ref().map(|entry| entry.version));
+        }
+        Ok(entry)
+    }
+
+    /// Like [`get`](Self::get); the commit is a conflict when another one has changed the key by then, under every isolation.
+    ///
+    /// # Errors
+    /// [`Error::SnapshotTooOld`].
+    pub fn get_guarded(&mut self, key: &[u8]) -> Result<Option<Entry>, Error> {
+        let entry = self.get(key)?;
+        let guards_nothing = matches!(self.view, View::Exclusive(_)) || self.writes.contains_key(key);
+        if self.isolation == Isolation::Snapshot && !guards_nothing {
+            self.reads.keys.insert(key.into(), entry.as_ref().map(|entry| entry.version));
+        }
+        Ok(entry)
+    }
+
+    /// Shows `see` the keys and values of `range` in order, own writes included, until it answers `Break` or the range ends.
+    ///
+    /// # Errors
+    /// [`Error::SnapshotTooOld`].
+    pub fn visit(
+        &mut self,
+        range: &KeyRange,
+        direction: Direction,
+        mut see: impl FnMut(&[u8], Entry) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        if range.is_empty() {
+            return Ok(());
+        }
+        let now_ms = self.store.now_ms();
+        let mut stopped_at: Option<Box<[u8]>> = None;
+        let mut own = Overlay::new(&self.writes, range, direction);
+        let mut show = |key: &[u8], entry: Entry| {
+            let flow = see(key, entry);
+            if flow.is_break() {
+                stopped_at = Some(key.into());
+            }
+            flow
+        };
+        let mut broke = false;
+        let mut merge = |key: &[u8], entry: Entry| {
+            let flow = own.before(key, now_ms, &mut show);
+            let flow = match flow {
+                ControlFlow::Continue(()) => match own.replaces(key, now_ms, &mut show) {
+                    ControlFlow::Continue(true) => ControlFlow::Continue(()),
+                    ControlFlow::Continue(false) => show(key, entry),
+                    ControlFlow::Break(()) => ControlFlow::Break(()),
+                },
+                ControlFlow::Break(()) => ControlFlow::Break(()),
+            };
+            broke = flow.is_break();
+            flow
+        };
+        match &self.view {
+            View::Pinned(snapshot) => snapshot.visit(range, direction, &mut merge)?,
+            View::Exclusive(version) => self.store.0.visit_at(*version, range, direction, &mut merge),
+        }
+        if !broke {
+            let _ = own.rest(now_ms, &mut show);
+        }
+        if self.isolation == Isolation::Serializable {
+            let range = stopped_at.map_or_else(|| range.clone(), |key| range.until(&key, direction));
+            self.reads.ranges.push(RangeRead { range, at_ms: now_ms });
+        }
+        Ok(())
+    }
+
+    /// The clock's time, in milliseconds since the epoch.
+    #[must_use]
+    pub fn now_ms(&self) -> u64 {
+        self.store.now_ms()
+    }
+
+    /// What the transaction has written so far, to return to with [`rollback_to`](Self::rollback_to).
+    #[must_use]
+    pub fn savepoint(&self) -> Savepoint {
+        Savepoint { writes: self.writes.clone(), written_bytes: self.written_bytes }
+    }
+
+    /// Forgets what was written since the savepoint. What was read stays read.
+    pub fn rollback_to(&mut self, savepoint: Savepoint) {
+        self.writes = savepoint.writes;
+        self.written_bytes = savepoint.written_bytes;
+    }
+
+    /// Gives `key` a value when the transaction commits, until `expires_at_ms` if that is set.
+    pub fn put(&mut self, key: &[u8], value: impl Into<Bytes>, expires_at_ms: Option<u64>) {
+        let expires_at_ms = expires_at_ms.filter(|&at_ms| at_ms != NEVER_MS);
+        self.buffer(key, Update::Put { value: value.into(), expires_at_ms });
+    }
+
+    /// Deletes `key` when the transaction commits.
+    pub fn delete(&mut self, key: &[u8]) {
+        self.buffer(key, Update::Delete);
+    }
+
+    /// Makes the writes one commit, and returns its version.
+    ///
+    /// Without writes there is nothing to validate: everything was read at one moment, whose version is returned.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when another commit changed what was read, [`Error::SnapshotTooOld`].
+    pub fn commit(self) -> Result<Version, Error> {
+        match &self.view {
+            View::Pinned(snapshot) if !self.writes.is_empty() => {
+                self.store.commit(snapshot, self.isolation, &self.reads, self.writes)
+            }
+            View::Pinned(snapshot) => Ok(snapshot.version()),
+            View::Exclusive(version) => Ok(*version),
+        }
+    }
+
+    pub(crate) fn into_writes(self) -> WriteSet {
+        self.writes
+    }
+
+    fn buffer(&mut self, key: &[u8], update: Update) {
+        self.written_bytes += key.len() + value_bytes(&update);
+        if let Some(replaced) = self.writes.insert(key.into(), update) {
+            self.written_bytes -= key.len() + value_bytes(&replaced);
+        }
+    }
+}
+
+fn value_bytes(update: &Update) -> usize {
+    match update {
+        Update::Put { value, .. } => value.len(),
+        Update::Delete => 0,
+    }
+}
+
+/// A buffered write as its own transaction reads it.
+fn pending(update: &Update, now_ms: u64) -> Option<Entry> {
+    match update {
+        Update::Put { expires_at_ms: Some(at_ms), .. } if *at_ms <= now_ms => None,
+        Update::Put { value, expires_at_ms } => {
+            Some(Entry { value: value.clone(), version: 0, modified_ms: now_ms, expires_at_ms: *expires_at_ms })
+        }
+        Update::Delete => None,
+    }
+}
+
+/// The transaction's own writes in a range, merged into a walk over the snapshot.
+struct Overlay<'w, I: Iterator<Item = (&'w Box<[u8]>, &'w Update)>> {
+    writes: std::iter::Peekable<I>,
+    direction: Direction,
+}
+
+impl<'w> Overlay<'w, Box<dyn Iterator<Item = (&'w Box<[u8]>, &'w Update)> + 'w>> {
+    fn new(writes: &'w WriteSet, range: &KeyRange, direction: Direction) -> Self {
+        let bounds: (Bound<&[u8]>, Bound<&[u8]>) =
+            (range.start.as_ref().map(|key| &key[..]), range.end.as_ref().map(|key| &key[..]));
+        let within = writes.range::<[u8], _>(bounds);
+        let writes: Box<dyn Iterator<Item = _>> = match direction {
+            Direction::Forward => Box::new(within),
+            Direction::Reverse => Box::new(within.rev()),
+        };
+        Self { writes: writes.peekable(), direction }
+    }
+}
+
+type Show<'s> = dyn FnMut(&[u8], Entry) -> ControlFlow<()> + 's;
+
+impl<'w, I: Iterator<Item = (&'w Box<[u8]>, &'w Update)>> Overlay<'w, I> {
+    /// Shows the own writes that come before `key`.
+    fn before(&mut self, key: &[u8], now_ms: u64, show: &mut Show<'_>) -> ControlFlow<()> {
+        let direction = self.direction;
+        let earlier = |own: &[u8]| match direction {
+            Direction::Forward => own < key,
+            Direction::Reverse => own > key,
+        };
+        while let Some((own, update)) = self.writes.next_if(|(own, _)| earlier(own)) {
+            show_pending(own, update, now_ms, show)?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Whether an own write replaces what the snapshot holds for `key`; shows it in that case.
+    fn replaces(&mut self, key: &[u8], now_ms: u64, show: &mut Show<'_>) -> ControlFlow<(), bool> {
+        match self.writes.next_if(|(own, _)| own[..] == *key) {
+            Some((own, update)) => {
+                show_pending(own, update, now_ms, show)?;
+                ControlFlow::Continue(true)
+            }
+            None => ControlFlow::Continue(false),
+        }
+    }
+
+    fn rest(&mut self, now_ms: u64, show: &mut Show<'_>) -> ControlFlow<()> {
+        for (own, update) in self.writes.by_ref() {
+            show_pending(own, update, now_ms, show)?;
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn show_pending(key: &[u8], update: &Update, now_ms: u64, show: &mut Show<'_>) -> ControlFlow<()> {
+    match pending(update, now_ms) {
+        Some(entry) => show(key, entry),
+        None => ControlFlow::Continue(()),
+    }
+}

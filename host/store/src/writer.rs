@@ -1,0 +1,236 @@
+//! The one writer: validating, putting versions on chains, making them visible, and taking out what nobody can read any more.
+
+use std::cmp::Ordering as Order;
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
+
+use parking_lot::MutexGuard;
+
+use crate::feed::FeedChange;
+use crate::record::{NEVER_MS, Node, NodeExt, Record};
+use crate::store::Inner;
+use crate::transaction::{ReadSet, WriteSet};
+use crate::{Direction, Entry, Space, Stats, Update, Version};
+
+/// Superseded versions that one commit takes out beside its own, so that pruning keeps pace without a pause.
+const PRUNE_PER_COMMIT: usize = 8;
+
+/// Room in the queue of superseded versions that is not worth giving back.
+const GARBAGE_KEPT: usize = 1_024;
+
+/// What only the holder of the writer lock touches.
+#[derive(Default)]
+pub(crate) struct Writer {
+    pub(crate) last: Version,
+    /// Versions that superseded others, in the order of their commits. Each names its node, so that taking out what it superseded
+    /// costs the same however long the chain above has grown.
+    pub(crate) garbage: VecDeque<(Arc<Record>, Node)>,
+    pub(crate) deadlines: BTreeSet<Deadline>,
+    pub(crate) spaces: HashMap<Box<[u8]>, Space>,
+    pub(crate) stats: Stats,
+}
+
+pub(crate) struct Deadline {
+    pub(crate) at_ms: u64,
+    pub(crate) record: Arc<Record>,
+}
+
+impl Ord for Deadline {
+    fn cmp(&self, other: &Self) -> Order {
+        self.at_ms.cmp(&other.at_ms).then_with(|| self.record.key.cmp(&other.record.key))
+    }
+}
+impl PartialOrd for Deadline {
+    fn partial_cmp(&self, other: &Self) -> Option<Order> {
+        Some(self.cmp(other))
+    }
+}
+impl PartialEq for Deadline {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Order::Equal
+    }
+}
+impl Eq for Deadline {}
+
+impl Inner {
+    /// What a reader sees who comes after every commit so far. Only for the holder of the writer lock.
+    pub(crate) fn newest_live(&self, key: &[u8]) -> Option<Entry> {
+        self.map.find(key, |record| record.newest(|node| node.live(|| self.clock.now_ms()))).flatten()
+    }
+
+    /// Its version, without a hold on its value.
+    pub(crate) fn newest_live_version(&self, key: &[u8]) -> Option<Version> {
+        let now_ms = self.clock.now_ms();
+        self.map.find(key, |record| record.newest(|node| node.live_version(now_ms))).flatten()
+    }
+
+    /// Whether everything that was read at `version` would be read the same now.
+    pub(crate) fn still_holds(&self, writer: &Writer, version: Version, reads: &ReadSet) -> bool {
+        let now_ms = self.clock.now_ms();
+        let nothing_expired = writer.deadlines.first().is_none_or(|deadline| deadline.at_ms > now_ms);
+        if writer.last == version && nothing_expired {
+            return true;
+        }
+        let keys_hold = reads.keys.iter().all(|(key, seen)| self.newest_live_version(key) == *seen);
+        keys_hold
+            && reads.ranges.iter().all(|read| {
+                let mut holds = true;
+                self.walk(&read.range, Direction::Forward, |record| {
+                    holds = record.newest(|node| {
+                        let about = node.about();
+                        // The clock may have gone either way.
+                        let as_live_as_then = (about.deadline_ms > read.at_ms) == (about.deadline_ms > now_ms);
+                        about.version <= version && (as_live_as_then || about.is_deletion)
+                    });
+                    if holds { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+                });
+                holds
+            })
+    }
+
+    /// Whether no commit after `version` changed a key that `writes` changes.
+    pub(crate) fn untouched_since(&self, version: Version, writes: &WriteSet) -> bool {
+        writes.keys().all(|key| {
+            self.map.find(key, |record| record.newest(|node| node.about().version <= version)) != Some(false)
+        })
+    }
+
+    /// Puts `writes` on the chains as the next commit and makes it visible. Where they change nothing, there is no new commit.
+    pub(crate) fn apply(&self, writer: &mut Writer, writes: impl IntoIterator<Item = (Box<[u8]>, Update)>) -> Version {
+        let version = writer.last + 1;
+        let time_ms = self.clock.now_ms();
+        let writes = writes.into_iter();
+        let mut changes = Vec::with_capacity(writes.size_hint().0);
+        for (key, update) in writes {
+            changes.extend(self.apply_one(writer, version, time_ms, key, update));
+        }
+        if changes.is_empty() {
+            return writer.last;
+        }
+        let pruned = changes.len() + PRUNE_PER_COMMIT;
+        self.feed.push(version, time_ms, changes);
+        writer.last = version;
+        writer.stats.commits += 1;
+        self.visible.store(version, Ordering::Release);
+        self.prune(writer, pruned);
+        version
+    }
+
+    fn apply_one(
+        &self,
+        writer: &mut Writer,
+        version: Version,
+        time_ms: u64,
+        key: Box<[u8]>,
+        update: Update,
+    ) -> Option<FeedChange> {
+        let (value, expires_at_ms) = match update {
+            Update::Put { value, expires_at_ms } => (Some(value), expires_at_ms.filter(|&at_ms| at_ms != NEVER_MS)),
+            Update::Delete => (None, None),
+        };
+        let deadline_ms = expires_at_ms.unwrap_or(NEVER_MS);
+        let node = Node::create(version, time_ms, deadline_ms, value.as_deref());
+        let mut previous = None;
+        let record = if let Some(record) = self.map.find(&key, Arc::clone) {
+            let (had_value, old_deadline_ms, old_bytes, old_version) = record.newest(|old| {
+                let about = old.about();
+                (!about.is_deletion, about.deadline_ms, old.slice.len(), old.live_version(time_ms))
+            });
+            if !had_value && value.is_none() {
+                return None;
+            }
+            previous = old_version;
+            if had_value {
+                self.account(writer, &key, old_bytes, false);
+            }
+            if old_deadline_ms != NEVER_MS {
+                writer.deadlines.remove(&Deadline { at_ms: old_deadline_ms, record: Arc::clone(&record) });
+            }
+            record.push(node.clone());
+            writer.garbage.push_back((Arc::clone(&record), node.clone()));
+            record
+        } else {
+            value.as_ref()?;
+            let record = Arc::new(Record::new(key, node.clone()));
+            self.map.insert(&record);
+            record
+        };
+        writer.stats.versions += 1;
+        if let Some(value) = &value {
+            self.account(writer, &record.key, value.len(), true);
+        }
+        if deadline_ms != NEVER_MS {
+            writer.deadlines.insert(Deadline { at_ms: deadline_ms, record: Arc::clone(&record) });
+        }
+        Some(FeedChange { record, node, previous })
+    }
+
+    /// Adds a key with its value to the figures, or takes it out of them.
+    fn account(&self, writer: &mut Writer, key: &[u8], value_bytes: usize, added: bool) {
+        let change = |figure: &mut u64, by: usize| {
+            *figure = if added { *figure + by as u64 } else { *figure - by as u64 };
+        };
+        change(&mut writer.stats.keys, 1);
+        change(&mut writer.stats.key_bytes, key.len());
+        change(&mut writer.stats.value_bytes, value_bytes);
+        self.bytes.store(writer.stats.key_bytes + writer.stats.value_bytes, Ordering::Relaxed);
+        if self.space_prefix_bytes == 0 || key.len() < self.space_prefix_bytes {
+            return;
+        }
+        let prefix = &key[..self.space_prefix_bytes];
+        if !writer.spaces.contains_key(prefix) {
+            writer.spaces.insert(prefix.into(), Space::default());
+        }
+        let Some(space) = writer.spaces.get_mut(prefix) else { return };
+        change(&mut space.keys, 1);
+        change(&mut space.key_bytes, key.len());
+        change(&mut space.value_bytes, value_bytes);
+        if space.keys == 0 {
+            writer.spaces.remove(prefix);
+        }
+    }
+
+    /// Takes out up to `versions_max` superseded versions that no reader can meet.
+    pub(crate) fn prune(&self, writer: &mut Writer, versions_max: usize) {
+        let horizon = self.registry.horizon(&self.visible);
+        for _ in 0..versions_max {
+            let Some((record, node)) = writer.garbage.pop_front_if(|(_, node)| node.about().version <= horizon) else {
+                break;
+            };
+            let mut cut = node.cut_older();
+            // A key that was deleted, removed and written again has a new record: the old one must not take it along.
+            if record.is_dead(horizon)
+                && self.map.find(&record.key, |current| Arc::ptr_eq(current, &record)) == Some(true)
+            {
+                self.map.remove(&record.key);
+                cut += 1;
+            }
+            writer.stats.pruned += cut as u64;
+            writer.stats.versions -= cut as u64;
+        }
+        // A snapshot held for long leaves a queue of millions behind: its memory goes when they have gone.
+        if writer.garbage.capacity() > 4 * writer.garbage.len().max(GARBAGE_KEPT) {
+            writer.garbage.shrink_to(2 * writer.garbage.len().max(GARBAGE_KEPT));
+        }
+    }
+
+    /// Lets the next writer in and tells those who wait for commits.
+    pub(crate) fn after_commit(&self, writer: MutexGuard<'_, Writer>, version: Version) {
+        drop(writer);
+        // Pairs with the fence in `Store::watch`.
+        fence(Ordering::SeqCst);
+        if self.commits.receiver_count() > 0 {
+            self.announce(version);
+        }
+    }
+
+    pub(crate) fn announce(&self, version: Version) {
+        self.commits.send_if_modified(|newest| {
+            let newer = version > *newest;
+            *newest = version.max(*newest);
+            newer
+        });
+    }
+}

@@ -1,0 +1,158 @@
+//! What the store should do, in the plainest way: every version is a whole map.
+
+use std::collections::BTreeMap;
+
+use mantis_store::{Direction, Entry, KeyRange, Version};
+
+pub(crate) type Key = Vec<u8>;
+
+/// What becomes of a key: a value and its deadline, or nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Put {
+    pub(crate) value: Vec<u8>,
+    pub(crate) expires_at_ms: Option<u64>,
+}
+
+pub(crate) type Writes = BTreeMap<Key, Option<Put>>;
+pub(crate) type Listing = Vec<(Key, Entry)>;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Changed {
+    pub(crate) key: Key,
+    pub(crate) put: Option<Put>,
+    pub(crate) version: Version,
+    pub(crate) previous: Option<Version>,
+    pub(crate) time_ms: u64,
+}
+
+/// The states of the store after every commit, and the commits.
+pub(crate) struct Reference {
+    pub(crate) now_ms: u64,
+    states: Vec<BTreeMap<Key, Entry>>,
+    pub(crate) changes: Vec<Changed>,
+    pub(crate) conflicts: u64,
+    pub(crate) expired: u64,
+    pub(crate) revoked: u64,
+}
+
+/// What a transaction read from its snapshot.
+#[derive(Debug, Clone)]
+pub(crate) enum Read {
+    Key { key: Key, seen: Option<Version> },
+    Range { range: KeyRange, at_ms: u64, seen: Listing },
+}
+
+impl Reference {
+    pub(crate) fn new(now_ms: u64) -> Self {
+        Self { now_ms, states: vec![BTreeMap::new()], changes: vec![], conflicts: 0, expired: 0, revoked: 0 }
+    }
+
+    pub(crate) fn version(&self) -> Version {
+        self.states.len() as u64 - 1
+    }
+
+    /// Everything in the newest state, what has expired included.
+    pub(crate) fn held(&self) -> &BTreeMap<Key, Entry> {
+        &self.states[self.states.len() - 1]
+    }
+
+    pub(crate) fn get(&self, version: Version, key: &[u8]) -> Option<Entry> {
+        self.state(version).get(key).filter(|entry| is_live(entry, self.now_ms)).cloned()
+    }
+
+    /// A range at a version, with the writes of a transaction over it.
+    pub(crate) fn list(&self, version: Version, range: &KeyRange, direction: Direction, own: &Writes) -> Listing {
+        let mut merged = self.state(version).clone();
+        for (key, write) in own {
+            merged.remove(key);
+            if let Some(put) = write {
+                merged.insert(key.clone(), entry(put, 0, self.now_ms));
+            }
+        }
+        let live = merged.into_iter().filter(|(key, entry)| range.contains(key) && is_live(entry, self.now_ms));
+        match direction {
+            Direction::Forward => live.collect(),
+            Direction::Reverse => live.rev().collect(),
+        }
+    }
+
+    /// Makes `writes` a commit, unless they change nothing.
+    pub(crate) fn commit(&mut self, writes: impl IntoIterator<Item = (Key, Option<Put>)>) -> Version {
+        let version = self.version() + 1;
+        let mut state = self.held().clone();
+        let before = self.changes.len();
+        for (key, put) in writes {
+            let replaced = state.remove(&key);
+            if replaced.is_none() && put.is_none() {
+                continue;
+            }
+            if let Some(put) = &put {
+                state.insert(key.clone(), entry(put, version, self.now_ms));
+            }
+            let previous = replaced.filter(|old| is_live(old, self.now_ms)).map(|old| old.version);
+            self.changes.push(Changed { key, put, version, previous, time_ms: self.now_ms });
+        }
+        if self.changes.len() > before {
+            self.states.push(state);
+        }
+        self.version()
+    }
+
+    /// Removes the first `keys_max` keys whose time has come.
+    pub(crate) fn expire(&mut self, keys_max: usize) -> usize {
+        let mut due: Vec<_> = self
+            .held()
+            .iter()
+            .filter(|(_, entry)| !is_live(entry, self.now_ms))
+            .map(|(key, entry)| (entry.expires_at_ms, key.clone()))
+            .collect();
+        due.sort();
+        due.truncate(keys_max);
+        self.expired += due.len() as u64;
+        let removed = due.len();
+        self.commit(due.into_iter().map(|(_, key)| (key, None)));
+        removed
+    }
+
+    /// Whether a commit after `version` changed a key that `concerns`.
+    pub(crate) fn changed_since(&self, version: Version, mut concerns: impl FnMut(&[u8]) -> bool) -> bool {
+        self.changes.iter().any(|changed| changed.version > version && concerns(&changed.key))
+    }
+
+    /// Whether a transaction that began at `began` must be refused because of this read.
+    ///
+    /// Any commit inside a scanned range counts, even if a later one undid it.
+    pub(crate) fn is_outdated(&self, began: Version, read: &Read) -> bool {
+        match read {
+            Read::Key { key, seen } => self.get(self.version(), key).map(|entry| entry.version) != *seen,
+            Read::Range { range, at_ms, .. } => {
+                self.changed_since(began, |key| range.contains(key))
+                    || self.held().iter().any(|(key, entry)| {
+                        range.contains(key) && is_live(entry, *at_ms) != is_live(entry, self.now_ms)
+                    })
+            }
+        }
+    }
+
+    /// Whether the read would give the same if it were made now: what a serialisable commit promises.
+    pub(crate) fn would_repeat(&self, read: &Read) -> bool {
+        match read {
+            Read::Key { key, seen } => self.get(self.version(), key).map(|entry| entry.version) == *seen,
+            Read::Range { range, seen, .. } => {
+                self.list(self.version(), range, Direction::Forward, &Writes::new()) == *seen
+            }
+        }
+    }
+
+    fn state(&self, version: Version) -> &BTreeMap<Key, Entry> {
+        &self.states[usize::try_from(version).unwrap()]
+    }
+}
+
+pub(crate) fn is_live(entry: &Entry, now_ms: u64) -> bool {
+    entry.expires_at_ms.is_none_or(|at_ms| at_ms > now_ms)
+}
+
+fn entry(put: &Put, version: Version, modified_ms: u64) -> Entry {
+    Entry { value: put.value.clone().into(), version, modified_ms, expires_at_ms: put.expires_at_ms }
+}

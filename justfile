@@ -1,0 +1,53 @@
+# The one list of commands. `just` alone shows it; every recipe is also a plain command or script that works without just.
+
+_default:
+    @just --list --unsorted
+
+# Install what building and testing need, or say what is missing
+setup:
+    scripts/setup.sh
+
+# Build everything: guest components, page, server
+build: guest web
+    cargo build --release
+
+# Run the server (arguments are passed on)
+run *arguments:
+    cargo run --release -- {{arguments}}
+
+# Run every test
+test:
+    scripts/test.sh
+
+# Check formatting, lints, documentation and licences
+lint:
+    scripts/lint.sh
+
+# Format all Rust code
+fmt:
+    cargo fmt --all
+    cargo fmt --all --manifest-path guest/Cargo.toml
+
+# Build the guest components into guest/target/components
+guest:
+    cargo xtask guests
+
+# Build the page's store, its API and the demo into web/dist and web/demo/dist
+web: guest
+    cargo xtask web
+
+# Measure beside the peers and write benches/RESULTS.md
+bench *arguments:
+    scripts/bench.sh {{arguments}}
+
+# Build and open the API documentation
+docs:
+    cargo doc --workspace --no-deps --open
+
+# Check known advisories (needs the advisory database's host)
+audit:
+    cargo deny check advisories
+
+# What continuous integration runs
+ci:
+    .ci/run

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Formatting, lints, licences and documentation. Warnings are errors.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/lib.sh
+
+step "rustfmt"
+cargo fmt --all --check
+cargo fmt --all --check --manifest-path guest/Cargo.toml
+step "clippy"
+cargo clippy --workspace --all-targets -- -D warnings
+cargo clippy --manifest-path guest/Cargo.toml --workspace --target wasm32-unknown-unknown -- -D warnings
+step "clippy, as a page is built"
+cargo clippy -p mantis-web --target wasm32-unknown-unknown -- -D warnings
+step "documentation"
+RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+step "licences, sources, duplicates"
+cargo_deny --log-level error check bans licenses sources

@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Installs what building and testing need beyond rustup and a C compiler, or names what is missing and fails.
+#   wasm targets (rustup), Chromium and the word lists of the import tests (package manager, as root), npm packages (web/),
+#   schemathesis (Python, into target/python), cargo-deny (cargo, into target/tools).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/lib.sh
+
+require rustup "https://rustup.rs"
+require cc "a C compiler: apt-get install gcc libc6-dev"
+toolchain=$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
+step "Rust $toolchain with its wasm targets"
+if ! rustup run "$toolchain" rustc --version >/dev/null 2>&1; then
+    rustup toolchain install "$toolchain" --profile minimal --component rustfmt,clippy
+fi
+rustup component add --toolchain "$toolchain" rustfmt clippy
+rustup target add --toolchain "$toolchain" wasm32-unknown-unknown wasm32-wasip2
+
+step "Debian packages"
+packages=()
+have chromium || packages+=(chromium)
+[ -r /usr/share/dict/american-english ] || packages+=(wamerican)
+[ -r /usr/share/unicode/UnicodeData.txt ] || packages+=(unicode-data)
+have curl || packages+=(curl)
+have python3 || packages+=(python3)
+python3 -c 'import venv, ensurepip' 2>/dev/null || packages+=(python3-venv)
+have node || packages+=(nodejs)
+have npm || packages+=(npm)
+if [ "${#packages[@]}" -gt 0 ]; then
+    if [ "$(id -u)" -eq 0 ] && have apt-get; then
+        apt-get update -qq
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}"
+    else
+        fail "missing: ${packages[*]}" "install them with your package manager (on Debian: sudo apt-get install ${packages[*]})"
+    fi
+fi
+node_major=$(node --version | sed 's/^v\([0-9]*\).*/\1/')
+[ "$node_major" -ge 20 ] || fail "Node.js $node_major is too old" "install Node.js 20 or newer"
+
+step "npm packages"
+npm --prefix web ci --no-audit --no-fund --loglevel=error
+
+step "schemathesis"
+if ! target/python/bin/schemathesis --version >/dev/null 2>&1; then
+    python3 -m venv target/python
+    target/python/bin/pip install --quiet --requirement tests/requirements.txt
+fi
+
+step "cargo-deny"
+if ! cargo_deny --version >/dev/null 2>&1; then
+    cargo install --quiet --locked --root target/tools cargo-deny@0.20.2
+fi

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Runs every test: sets up what is missing, builds the guests and the page, then the Rust tests, the page in Chromium, and
+# schemathesis against a running server. This is the README's test command.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/lib.sh
+
+scripts/setup.sh
+step "guest components"
+cargo xtask guests
+step "page"
+cargo xtask web
+# One selection of packages, so that shared dependencies are built with one set of features, once. The server that the later steps
+# run is built with it. The page's crate is tested in a page, and the benches and xtask have no tests.
+step "Rust tests"
+cargo test --workspace --exclude mantis-web --exclude mantis-benches --exclude xtask --no-fail-fast
+step "browser tests"
+npm --prefix web test
+step "quick start and real input"
+scripts/quickstart.sh target/debug/mantisdb
+step "schemathesis"
+scripts/schemathesis.sh target/debug/mantisdb

@@ -1,0 +1,238 @@
+//! What an operation came to, in a form that every surface can tell.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use serde_json::{Map, Value, json};
+
+use crate::data::told;
+
+/// Lists longer than this are told by their length, their ends and a hash.
+const LISTED_MAX: usize = 16;
+
+/// The line of a step that was left out.
+pub(crate) const ABSENT: &str = "absent";
+
+type Bytes = Vec<u8>;
+
+/// The answer to a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Value(Option<Bytes>),
+    Entry(Option<Entry>),
+    Values(Vec<Option<Bytes>>),
+    Written {
+        version: u64,
+    },
+    /// Not as expected: the version of what is there.
+    Refused {
+        current: Option<u64>,
+    },
+    Deleted(bool),
+    Number(i64),
+    Page {
+        entries: Vec<Listed>,
+        more: bool,
+    },
+    KeyPage {
+        keys: Vec<Bytes>,
+        more: bool,
+    },
+    Count(u64),
+    DeletedKeys(u64),
+    Applied {
+        version: u64,
+        results: Vec<BatchResult>,
+    },
+    /// The operations that refused, each with the version of what is there.
+    BatchRefused(Vec<(usize, Option<u64>)>),
+    Begun,
+    Committed {
+        version: u64,
+    },
+    RolledBack,
+    Clock {
+        now_ms: u64,
+    },
+    Changes {
+        changes: Vec<Change>,
+        at_end: bool,
+    },
+    Buckets(Vec<(String, u64)>),
+    Closed,
+    /// A `mantis_db::Code`.
+    Error(String),
+    /// The surface lacks it, and nobody did it in its place.
+    Absent,
+    /// The line of a surface that tells its answers itself, but for long lists.
+    Line(Value),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) value: Bytes,
+    pub(crate) media_type: String,
+    pub(crate) version: u64,
+    pub(crate) modified_ms: u64,
+    pub(crate) expires_at_ms: Option<u64>,
+}
+
+/// An entry of a page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Listed {
+    pub(crate) key: Bytes,
+    pub(crate) value: Bytes,
+    pub(crate) version: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum BatchResult {
+    /// The value with its version.
+    Entry(Option<(Bytes, u64)>),
+    Done,
+    Deleted(u64),
+    Number(i64),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Change {
+    /// `put` or `delete`.
+    pub(crate) kind: String,
+    pub(crate) bucket: String,
+    pub(crate) key: Bytes,
+    pub(crate) value: Option<Bytes>,
+    pub(crate) version: u64,
+    pub(crate) previous_version: Option<u64>,
+}
+
+impl Answer {
+    /// The line of the transcript.
+    pub(crate) fn to_json(&self) -> Value {
+        match self {
+            Self::Value(value) => json!({ "value": optional(value.as_deref()) }),
+            Self::Entry(entry) => json!({ "entry": entry.as_ref().map(Entry::to_json) }),
+            Self::Values(values) => {
+                json!({ "values": listed(values.iter().map(|value| optional(value.as_deref())).collect()) })
+            }
+            Self::Written { version } => json!({ "written": version }),
+            Self::Refused { current } => json!({ "refused": current }),
+            Self::Deleted(existed) => json!({ "deleted": existed }),
+            Self::Number(number) => json!({ "number": number }),
+            Self::Page { entries, more } => {
+                json!({ "entries": listed(entries.iter().map(Listed::to_json).collect()), "more": more })
+            }
+            Self::KeyPage { keys, more } => {
+                json!({ "keys": listed(keys.iter().map(|key| told(key)).collect()), "more": more })
+            }
+            Self::Count(count) => json!({ "count": count }),
+            Self::DeletedKeys(count) => json!({ "deleted_keys": count }),
+            Self::Applied { version, results } => {
+                json!({ "applied": version, "results": listed(results.iter().map(BatchResult::to_json).collect()) })
+            }
+            Self::BatchRefused(refusals) => json!({ "refused": listed(
+                refusals.iter().map(|(index, current)| json!({ "index": index, "current": current })).collect()
+            ) }),
+            Self::Begun => "begun".into(),
+            Self::Committed { version } => json!({ "committed": version }),
+            Self::RolledBack => "rolled back".into(),
+            Self::Clock { now_ms } => json!({ "now_ms": now_ms }),
+            Self::Changes { changes, at_end } => {
+                json!({ "changes": listed(changes.iter().map(Change::to_json).collect()), "at_end": at_end })
+            }
+            Self::Buckets(buckets) => json!({ "buckets": buckets }),
+            Self::Closed => "closed".into(),
+            Self::Error(code) => json!({ "error": code }),
+            Self::Absent => ABSENT.into(),
+            Self::Line(line) => with_lists_told(line),
+        }
+    }
+}
+
+impl Entry {
+    /// What is usual is left out.
+    fn to_json(&self) -> Value {
+        let mut fields = Map::new();
+        fields.insert("value".into(), told(&self.value));
+        fields.insert("version".into(), self.version.into());
+        fields.insert("modified_ms".into(), self.modified_ms.into());
+        if self.media_type != "application/octet-stream" {
+            fields.insert("media_type".into(), self.media_type.as_str().into());
+        }
+        if let Some(expires_at_ms) = self.expires_at_ms {
+            fields.insert("expires_at_ms".into(), expires_at_ms.into());
+        }
+        fields.into()
+    }
+}
+
+impl Listed {
+    fn to_json(&self) -> Value {
+        json!([told(&self.key), told(&self.value), self.version])
+    }
+}
+
+impl BatchResult {
+    fn to_json(&self) -> Value {
+        match self {
+            Self::Entry(None) => json!({ "value": null }),
+            Self::Entry(Some((value, version))) => json!({ "value": told(value), "version": version }),
+            Self::Done => "done".into(),
+            Self::Deleted(count) => json!({ "deleted": count }),
+            Self::Number(number) => json!({ "number": number }),
+        }
+    }
+}
+
+impl Change {
+    fn to_json(&self) -> Value {
+        let mut fields = Map::new();
+        fields.insert(self.kind.clone(), told(&self.key));
+        if self.bucket != "default" {
+            fields.insert("bucket".into(), self.bucket.as_str().into());
+        }
+        if let Some(value) = &self.value {
+            fields.insert("value".into(), told(value));
+        }
+        fields.insert("version".into(), self.version.into());
+        if let Some(previous_version) = self.previous_version {
+            fields.insert("previous".into(), previous_version.into());
+        }
+        fields.into()
+    }
+}
+
+fn with_lists_told(line: &Value) -> Value {
+    let Value::Object(fields) = line else { return line.clone() };
+    let told = |value: &Value| match value {
+        Value::Array(items) => listed(items.clone()),
+        other => other.clone(),
+    };
+    fields.iter().map(|(name, value)| (name.clone(), told(value))).collect()
+}
+
+fn optional(value: Option<&[u8]>) -> Value {
+    value.map_or(Value::Null, told)
+}
+
+/// A list, or what tells it from others when it is long.
+fn listed(items: Vec<Value>) -> Value {
+    if items.len() <= LISTED_MAX {
+        return items.into();
+    }
+    let mut hasher = DefaultHasher::new();
+    for item in &items {
+        item.to_string().hash(&mut hasher);
+    }
+    json!({ "length": items.len(), "first": items.first(), "last": items.last(), "hash": hasher.finish() })
+}
+
+/// Takes the hashes out: an expectation that a person wrote names none.
+pub(crate) fn without_hashes(line: &Value) -> Value {
+    match line {
+        Value::Object(fields) => fields
+            .iter()
+            .filter(|(name, _)| *name != "hash")
+            .map(|(name, value)| (name.clone(), without_hashes(value)))
+            .collect(),
+        other => other.clone(),
+    }
+}

@@ -1,0 +1,1 @@
+//! That docs/concepts/data-model.md tells the limits as they are.

@@ -1,0 +1,23 @@
+//! The scenarios in `../scenarios` are run on every surface: the crate `mantis-db`, HTTP, a plugin, and a browser page. What each
+//! surface answers must be what the scenario says, and so all of them mean the same.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `scenario` | the form of the data: scenarios, steps, operations |
+//! | `data` | keys and values as the data writes them |
+//! | `answer` | what an operation came to, in a form that every surface can tell |
+//! | `absent` | what a surface does not have, and why |
+//! | `surface`, `surfaces` | how a scenario is run on each |
+//! | `run` | running, comparing, and writing `target/transcripts` |
+//! | `coverage`, `data_model` | that no error code and no limit is forgotten |
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod absent;
+mod answer;
+mod coverage;
+mod data;
+mod data_model;
+mod run;
+mod scenario;
+mod surface;
+mod surfaces;

@@ -1,0 +1,85 @@
+//! How a scenario is run on a surface.
+
+use std::sync::Arc;
+
+use mantis_db::{Access, Database, Grants, Limits, ManualClock, Random, SeededRandom};
+
+use crate::answer::Answer;
+use crate::scenario::{GrantedAccess, Scenario};
+
+/// When every scenario begins, in milliseconds since the epoch: 2025-06-15T15:06:40.123Z.
+pub(crate) const START_MS: u64 = 1_750_000_000_123;
+
+/// A way to the database.
+pub(crate) trait Surface {
+    /// As it stands in `absent` and in the transcript's file name.
+    const NAME: &'static str;
+
+    /// Runs the steps in a database of their own and returns their answers, in order.
+    async fn run(&self, scenario: &Scenario) -> Vec<Answer>;
+}
+
+/// An empty database for one scenario, and its clock.
+#[derive(Clone)]
+pub(crate) struct Stage {
+    pub(crate) database: Database,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) grants: Arc<Grants>,
+}
+
+impl Stage {
+    pub(crate) fn new(scenario: &Scenario) -> Self {
+        Self::with_random(scenario, Arc::new(SeededRandom::new(1)))
+    }
+
+    pub(crate) fn with_random(scenario: &Scenario, random: Arc<dyn Random>) -> Self {
+        let clock = Arc::new(ManualClock::new(START_MS));
+        let database = Database::in_memory(limits(scenario), clock.clone(), random);
+        Self { database, clock, grants: Arc::new(grants(scenario)) }
+    }
+
+    /// Lets time pass. Housekeeping follows at once, so that the commit that removes what has expired has the same number
+    /// everywhere.
+    pub(crate) fn advance_clock(&self, ms: u64) -> Answer {
+        self.clock.advance_ms(ms);
+        self.database.maintain();
+        Answer::Clock { now_ms: self.database.now_ms() }
+    }
+
+    pub(crate) fn close_for_writes(&self) -> Answer {
+        self.database.close_for_writes();
+        Answer::Closed
+    }
+}
+
+pub(crate) fn limits(scenario: &Scenario) -> Limits {
+    let mut limits = Limits::default();
+    for (name, &value) in &scenario.limits {
+        let size = usize::try_from(value).unwrap();
+        match name.as_str() {
+            "answer_bytes_max" => limits.answer_bytes_max = size,
+            "buckets_max" => limits.buckets_max = size,
+            "cursor_age_ms_max" => limits.cursor_age_ms_max = value,
+            "feed_bytes_max" => limits.feed_bytes_max = size,
+            "page_bytes_max" => limits.page_bytes_max = size,
+            "store_bytes_max" => limits.store_bytes_max = value,
+            "transaction_age_ms_max" => limits.transaction_age_ms_max = value,
+            "transaction_bytes_max" => limits.transaction_bytes_max = size,
+            "transaction_reads_max" => limits.transaction_reads_max = size,
+            "transaction_writes_max" => limits.transaction_writes_max = size,
+            other => panic!("{}: no scenario sets the limit {other}; add it here", scenario.name),
+        }
+    }
+    limits
+}
+
+pub(crate) fn grants(scenario: &Scenario) -> Grants {
+    let Some(granted) = &scenario.grants else { return Grants::all() };
+    granted.iter().fold(Grants::none(), |grants, (bucket, access)| {
+        let access = match access {
+            GrantedAccess::Read => Access::Read,
+            GrantedAccess::Write => Access::Write,
+        };
+        grants.bucket(bucket, access)
+    })
+}

@@ -1,0 +1,331 @@
+//! A plugin, called through `mantis-plugin`: the component `guest/fixtures/mirror` does the steps of a scenario in one call, so
+//! that its transactions stay open from step to step.
+//!
+//! Where a scenario lets time pass, or does what plugins cannot, the guest gives a sign: it asks for [`SIGN_BYTES`] random bytes.
+//! The database's source of randomness, which is ours, does the step then.
+
+use std::collections::HashMap;
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use base64::prelude::{BASE64_STANDARD, Engine};
+use futures_util::FutureExt;
+use mantis_db::{Random, SeededRandom, SessionManager};
+use mantis_plugin::{HostConfig, PluginHost, PluginOptions};
+use mantis_pool::Pool;
+use serde_json::{Value, json};
+
+use crate::absent;
+use crate::answer::{Answer, BatchResult, Entry, Listed};
+use crate::data::Data;
+use crate::scenario::{BatchOperation, Condition, CursorFrom, Operation, Scan, Scenario, Set, Span, Step};
+use crate::surface::{Stage, Surface};
+use crate::surfaces::db::Player;
+
+/// So many random bytes ask for the next step that the guest cannot do.
+const SIGN_BYTES: usize = 61;
+
+/// The component, read once.
+pub(crate) struct Guest {
+    component: bytes::Bytes,
+}
+
+impl Guest {
+    pub(crate) fn new() -> Self {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../guest/target/components/mirror.wasm");
+        let component = std::fs::read(&path)
+            .unwrap_or_else(|error| panic!("{}: {error}; run `cargo xtask guests` first", path.display()));
+        Self { component: component.into() }
+    }
+}
+
+impl Surface for Guest {
+    const NAME: &'static str = "guest";
+
+    async fn run(&self, scenario: &Scenario) -> Vec<Answer> {
+        let signs = Arc::new(Signs::default());
+        let stage = Stage::with_random(scenario, signs.clone());
+        let beside = Beside::new(&stage, scenario);
+        *signs.beside.lock().unwrap() = Some(beside);
+        let host = host(&stage);
+        let options = PluginOptions::new((*stage.grants).clone());
+        host.install("mirror", self.component.clone(), options).await.unwrap();
+        let answers = host.call("mirror", "run", json!([script(scenario)])).await;
+        let answers = answers.unwrap_or_else(|error| panic!("{}: {error}", scenario.name));
+        let mut done_beside = signs.beside.lock().unwrap().take().unwrap().answers;
+        let answers = answers.as_array().unwrap();
+        assert_eq!(answers.len(), scenario.steps.len(), "{}", scenario.name);
+        let answer = |(step, answer): (&Step, &Value)| match done_beside.remove(&std::ptr::from_ref(step).addr()) {
+            Some(done) => done,
+            None => told(&step.operation, answer),
+        };
+        scenario.steps.iter().zip(answers).map(answer).collect()
+    }
+}
+
+fn host(stage: &Stage) -> PluginHost {
+    let sessions = mantis_pool::Config { min_idle: 0, max: 4, ..mantis_pool::Config::default() };
+    let sessions = Pool::new(SessionManager::new(stage.database.clone()), sessions).unwrap();
+    let config = HostConfig {
+        call_deadline_ms: 120_000,
+        memory_bytes_max: 512 << 20,
+        value_bytes_max: 256 << 20,
+        transfer_bytes_max: 8 << 30,
+        instances_max: 4,
+        guest_threads: 2,
+        ..HostConfig::default()
+    };
+    PluginHost::new(stage.database.clone(), sessions, config).unwrap()
+}
+
+/// Randomness that takes some requests for a sign.
+struct Signs {
+    random: SeededRandom,
+    beside: Mutex<Option<Beside>>,
+}
+
+impl Default for Signs {
+    fn default() -> Self {
+        Self { random: SeededRandom::new(1), beside: Mutex::new(None) }
+    }
+}
+
+impl Random for Signs {
+    fn fill(&self, buffer: &mut [u8]) {
+        if buffer.len() == SIGN_BYTES
+            && let Some(beside) = &mut *self.beside.lock().unwrap()
+        {
+            beside.next();
+        }
+        self.random.fill(buffer);
+    }
+}
+
+/// The steps that are done beside the guest, in order, and what came of them by the step's address.
+struct Beside {
+    player: Player,
+    steps: VecDeque<(usize, Step)>,
+    answers: HashMap<usize, Answer>,
+}
+
+impl Beside {
+    fn new(stage: &Stage, scenario: &Scenario) -> Self {
+        let steps = scenario.steps.iter().filter(|step| is_beside(step));
+        let steps = steps.map(|step| (std::ptr::from_ref(step).addr(), step.clone())).collect();
+        Self { player: Player::new(stage.clone()), steps, answers: HashMap::new() }
+    }
+
+    fn next(&mut self) {
+        let (address, step) = self.steps.pop_front().expect("a sign for each step beside");
+        let answer = self.player.play(&step).now_or_never().expect("the embedded engine never waits");
+        self.answers.insert(address, answer);
+    }
+}
+
+fn is_beside(step: &Step) -> bool {
+    matches!(step.operation, Operation::AdvanceClock { .. } | Operation::CloseForWrites {})
+        || absent::lacking(Guest::NAME, step).is_some()
+}
+
+/// The scenario's steps as the component takes them.
+fn script(scenario: &Scenario) -> Value {
+    let named = |name: &String| scenario.steps.iter().rposition(|step| step.name.as_ref() == Some(name)).unwrap();
+    let by_name = |number: usize, name: &String| {
+        // The last step of this name before the one that asks.
+        scenario.steps[..number]
+            .iter()
+            .rposition(|step| step.name.as_ref() == Some(name))
+            .unwrap_or_else(|| named(name))
+    };
+    let step = |(number, step): (usize, &Step)| {
+        let operation = if is_beside(step) { json!("sign") } else { operation(step, &|name| by_name(number, name)) };
+        json!({ "operation": operation, "bucket": step.bucket, "transaction": step.transaction })
+    };
+    scenario.steps.iter().enumerate().map(step).collect()
+}
+
+fn operation(step: &Step, step_named: &dyn Fn(&String) -> usize) -> Value {
+    match &step.operation {
+        Operation::Get { key } => json!({ "get": data(key) }),
+        Operation::GetEntry { key } => json!({ "get-entry": data(key) }),
+        Operation::GetMany { keys } => json!({ "get-many": keys.0.iter().map(data).collect::<Vec<_>>() }),
+        Operation::Set { key, value } => json!({ "set": [data(key), data(value)] }),
+        Operation::SetWith(set) => json!({ "set-with": [data(&set.key), data(&set.value), set_options(set)] }),
+        Operation::Delete { key } => json!({ "delete": data(key) }),
+        Operation::DeleteIf { key, r#if } => json!({ "delete-if": [data(key), expect(*r#if)] }),
+        Operation::Increment { key, by } => json!({ "increment": [data(key), by.to_string()] }),
+        Operation::Scan(arguments) => json!({ "scan": scan(arguments, step_named) }),
+        Operation::ScanKeys(arguments) => json!({ "scan-keys": scan(arguments, step_named) }),
+        Operation::Count { span: counted } => json!({ "count": span(counted) }),
+        Operation::DeleteSpan { span: deleted } => json!({ "apply": [{ "delete-span": span(deleted) }] }),
+        Operation::Apply { ops } => json!({ "apply": ops.0.iter().map(batch_operation).collect::<Vec<_>>() }),
+        Operation::Begin {} => json!("begin"),
+        Operation::Commit {} => json!("commit"),
+        Operation::Rollback {} => json!("rollback"),
+        other => panic!("a plugin has no {other:?}"),
+    }
+}
+
+/// Long data that repeats one byte is not sent.
+fn data(data: &Data) -> Value {
+    match crate::data::told(&data.0) {
+        Value::Object(told) if told.contains_key("repeat") => json!({ "repeated": told["repeat"] }),
+        _ => json!({ "bytes": bytes(data) }),
+    }
+}
+
+fn bytes(data: &Data) -> Value {
+    json!({ "base64": BASE64_STANDARD.encode(&data.0) })
+}
+
+fn scan(scan: &Scan, step_named: &dyn Fn(&String) -> usize) -> Value {
+    let cursor = scan.cursor.as_ref().map(|from| match from {
+        CursorFrom::Step(name) => json!({ "step": step_named(name) }),
+        CursorFrom::MadeUp(made_up) => json!({ "bytes": bytes(made_up) }),
+    });
+    json!({ "span": span(&scan.span), "reverse": scan.reverse, "limit": scan.limit, "cursor": cursor })
+}
+
+fn span(span: &Span) -> Value {
+    match span {
+        Span::All => json!("all"),
+        Span::Prefix(prefix) => json!({ "prefix": bytes(prefix) }),
+        Span::Between { start, end } => json!({ "between": [start.as_ref().map(bytes), end.as_ref().map(bytes)] }),
+    }
+}
+
+fn expect(condition: Condition) -> Value {
+    match condition {
+        Condition::Anything => json!("anything"),
+        Condition::Absent => json!("absent"),
+        Condition::Present => json!("present"),
+        Condition::Version(version) => json!({ "version": version.to_string() }),
+    }
+}
+
+fn set_options(set: &Set) -> Value {
+    json!({ "media-type": set.media_type, "ttl-ms": set.ttl_ms, "expect": expect(set.r#if) })
+}
+
+fn batch_operation(operation: &BatchOperation) -> Value {
+    match operation {
+        BatchOperation::Get { key } => json!({ "get": data(key) }),
+        BatchOperation::Set(set) => json!({ "set": [data(&set.key), data(&set.value), set_options(set)] }),
+        BatchOperation::Delete { key, r#if } => json!({ "delete": [data(key), expect(*r#if)] }),
+        BatchOperation::DeleteSpan { span: deleted } => json!({ "delete-span": span(deleted) }),
+        BatchOperation::Increment { key, by } => json!({ "increment": [data(key), by.to_string()] }),
+        BatchOperation::Check { key, r#if } => json!({ "check": [data(key), expect(*r#if)] }),
+    }
+}
+
+/// The component's answer to an operation.
+fn told(operation: &Operation, answer: &Value) -> Answer {
+    let (case, payload) = case(answer);
+    match case {
+        "value" => Answer::Value((!payload.is_null()).then(|| told_data(payload))),
+        "entry" => Answer::Entry(told_entry(payload)),
+        "values" => Answer::Values(list(payload, told_bytes)),
+        "version" if matches!(operation, Operation::Commit {}) => Answer::Committed { version: number(payload) },
+        "version" => Answer::Written { version: number(payload) },
+        "outcome" => match self::case(payload) {
+            ("written", version) => Answer::Written { version: number(version) },
+            (_, current) => Answer::Refused { current: told_entry(current).map(|entry| entry.version) },
+        },
+        "deleted" => Answer::Deleted(payload.as_bool().unwrap()),
+        "number" => Answer::Number(signed(payload)),
+        "page" => {
+            Answer::Page { entries: list(&payload["entries"], told_listed), more: payload["more"].as_bool().unwrap() }
+        }
+        "keys" => Answer::KeyPage {
+            keys: list(&payload[0], |key| told_bytes(key).unwrap()),
+            more: payload[1].as_bool().unwrap(),
+        },
+        "count" => Answer::Count(number(payload)),
+        "applied" => told_applied(operation, payload),
+        "done" if matches!(operation, Operation::Begin {}) => Answer::Begun,
+        "done" => Answer::RolledBack,
+        "error" => Answer::Error(payload.as_str().unwrap().to_owned()),
+        other => panic!("the mirror answered {other}"),
+    }
+}
+
+fn told_applied(operation: &Operation, applied: &Value) -> Answer {
+    match case(applied) {
+        ("refused", refusals) => Answer::BatchRefused(list(refusals, |refusal| {
+            let index = usize::try_from(number(&refusal["index"])).unwrap();
+            (index, told_entry(&refusal["current"]).map(|entry| entry.version))
+        })),
+        (_, committed) => {
+            let (version, mut results) = (number(&committed[0]), list(&committed[1], told_result));
+            match (operation, &results[..]) {
+                (Operation::DeleteSpan { .. }, [BatchResult::Deleted(count)]) => Answer::DeletedKeys(*count),
+                _ => Answer::Applied { version, results: std::mem::take(&mut results) },
+            }
+        }
+    }
+}
+
+fn told_result(result: &Value) -> BatchResult {
+    match case(result) {
+        ("entry", entry) => BatchResult::Entry(told_entry(entry).map(|entry| (entry.value, entry.version))),
+        ("done", _) => BatchResult::Done,
+        ("deleted", count) => BatchResult::Deleted(number(count)),
+        ("number", sum) => BatchResult::Number(signed(sum)),
+        (other, _) => panic!("the mirror answered {other}"),
+    }
+}
+
+fn told_entry(entry: &Value) -> Option<Entry> {
+    (!entry.is_null()).then(|| Entry {
+        value: told_bytes(&entry["value"]).unwrap(),
+        media_type: entry["media-type"].as_str().unwrap().to_owned(),
+        version: number(&entry["version"]),
+        modified_ms: number(&entry["modified-at-ms"]),
+        expires_at_ms: Some(&entry["expires-at-ms"]).filter(|time| !time.is_null()).map(number),
+    })
+}
+
+fn told_listed(entry: &Value) -> Listed {
+    let told = told_entry(entry).unwrap();
+    Listed { key: told_bytes(&entry["key"]).unwrap(), value: told.value, version: told.version }
+}
+
+/// A variant is an object with one field, or a text when its case has nothing with it.
+fn case(variant: &Value) -> (&str, &Value) {
+    match variant {
+        Value::String(case) => (case, &Value::Null),
+        Value::Object(fields) => fields.iter().next().map(|(case, payload)| (case.as_str(), payload)).unwrap(),
+        other => panic!("{other} is no variant"),
+    }
+}
+
+fn told_bytes(bytes: &Value) -> Option<Vec<u8>> {
+    match bytes {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone().into_bytes()),
+        other => Some(BASE64_STANDARD.decode(other["base64"].as_str().unwrap()).unwrap()),
+    }
+}
+
+fn told_data(data: &Value) -> Vec<u8> {
+    match case(data) {
+        ("repeated", repeated) => {
+            repeated[0].as_str().unwrap().repeat(usize::try_from(number(&repeated[1])).unwrap()).into()
+        }
+        (_, bytes) => told_bytes(bytes).unwrap(),
+    }
+}
+
+fn list<T>(list: &Value, item: impl Fn(&Value) -> T) -> Vec<T> {
+    list.as_array().unwrap().iter().map(item).collect()
+}
+
+/// Large numbers come as text.
+fn number(number: &Value) -> u64 {
+    number.as_u64().or_else(|| number.as_str()?.parse().ok()).unwrap()
+}
+
+fn signed(number: &Value) -> i64 {
+    number.as_i64().or_else(|| number.as_str()?.parse().ok()).unwrap()
+}

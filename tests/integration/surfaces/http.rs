@@ -1,0 +1,552 @@
+//! HTTP: a server in this process on a port of its own, and a client that speaks to it over a connection.
+
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+
+use base64::prelude::{BASE64_STANDARD, Engine};
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE, ETAG, HOST, HeaderName, IF_MATCH, IF_NONE_MATCH, LAST_MODIFIED};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use mantis_db::SessionManager;
+use mantis_http::{App, AppConfig};
+use mantis_plugin::{HostConfig, PluginHost};
+use mantis_pool::Pool;
+use mantisdb::{ConnectionLimits, serve};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+use serde_json::{Map, Value, json};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::absent;
+use crate::answer::{Answer, BatchResult, Change, Entry, Listed};
+use crate::data::Data;
+use crate::scenario::{BatchOperation, Changes, Condition, CursorFrom, Operation, Scan, Scenario, Set, Span, Step};
+use crate::surface::{Stage, Surface};
+use crate::surfaces::db::Player;
+
+/// What stands in a path as it is; dots and slashes do too, so that nobody may take them for more than bytes.
+const IN_PATH: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
+const IN_QUERY: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+const TRANSACTION: HeaderName = HeaderName::from_static("mantisdb-transaction");
+const JSON: &str = "application/json";
+const NDJSON: &str = "application/x-ndjson";
+
+/// The largest value of the scenarios fits into a body, also when a batch writes it in base64.
+const BODY_BYTES_MAX: usize = 32 << 20;
+
+pub(crate) struct Http;
+
+impl Surface for Http {
+    const NAME: &'static str = "http";
+
+    async fn run(&self, scenario: &Scenario) -> Vec<Answer> {
+        let stage = Stage::new(scenario);
+        let server = Server::start(&stage).await;
+        let mut client = Client::connect(&server, stage).await;
+        let mut answers = Vec::new();
+        for step in &scenario.steps {
+            answers.push(client.play(step).await);
+        }
+        drop(client);
+        server.stop().await;
+        answers
+    }
+}
+
+/// A server that listens.
+pub(crate) struct Server {
+    port: u16,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    pub(crate) async fn start(stage: &Stage) -> Self {
+        let sessions = mantis_pool::Config { min_idle: 0, max: 16, ..mantis_pool::Config::default() };
+        let sessions = Pool::new(SessionManager::new(stage.database.clone()), sessions).unwrap();
+        let plugins = HostConfig { instances_max: 1, guest_threads: 1, ..HostConfig::default() };
+        let plugins = PluginHost::new(stage.database.clone(), sessions.clone(), plugins).unwrap();
+        let config = AppConfig { body_bytes_max: BODY_BYTES_MAX, ..AppConfig::default() };
+        let app = App::new(stage.database.clone(), sessions, plugins, config);
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(async move {
+            let _ = serve(listener, app, ConnectionLimits::default(), async { drop(stopped.await) }).await;
+        });
+        Self { port, stop, task }
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(crate) async fn stop(self) {
+        let _ = self.stop.send(());
+        self.task.await.unwrap();
+    }
+}
+
+/// One connection, and what a client of HTTP has to remember.
+struct Client {
+    connection: SendRequest<Full<Bytes>>,
+    host: String,
+    /// The ids of transactions by their names in the scenario, of those too that have ended.
+    transactions: HashMap<String, String>,
+    cursors: HashMap<String, String>,
+    /// Does what HTTP has not.
+    beside: Player,
+    stage: Stage,
+}
+
+type Answered = Response<Bytes>;
+
+impl Client {
+    async fn connect(server: &Server, stage: Stage) -> Self {
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, server.port)).await.unwrap();
+        let (connection, driver) = handshake(TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(driver);
+        let host = format!("127.0.0.1:{}", server.port);
+        let (transactions, cursors) = (HashMap::new(), HashMap::new());
+        Self { connection, host, transactions, cursors, beside: Player::new(stage.clone()), stage }
+    }
+
+    async fn play(&mut self, step: &Step) -> Answer {
+        if let Some(what) = absent::lacking(Http::NAME, step) {
+            assert!(step.transaction.is_none(), "{what} cannot be done beside a transaction");
+            let answer = self.beside.play(step).await;
+            // Cursors of the change feed are the same on all surfaces.
+            let cursor = step.name.as_ref().and_then(|name| Some((name.clone(), self.beside.cursor(name)?)));
+            self.cursors.extend(cursor.map(|(name, cursor)| (name, String::from_utf8(cursor).unwrap())));
+            return answer;
+        }
+        match &step.operation {
+            Operation::AdvanceClock { ms } => self.stage.advance_clock(*ms),
+            Operation::CloseForWrites {} => self.stage.close_for_writes(),
+            Operation::Begin {} => self.begin(step).await,
+            Operation::Commit {} | Operation::CommitAgain {} => self.commit(step).await,
+            Operation::Rollback {} => self.roll_back(step).await,
+            Operation::Buckets {} => {
+                let answer = self.send(step, Method::GET, "/api/v1/buckets", []).await;
+                read(&answer, |body| {
+                    Answer::Buckets(list(&body["buckets"], |bucket| {
+                        (bucket["name"].as_str().unwrap().to_owned(), bucket["keys"].as_u64().unwrap())
+                    }))
+                })
+            }
+            Operation::DropBucket {} => {
+                let path = format!("/api/v1/buckets/{}", percent_encode(step.bucket.as_bytes(), &IN_QUERY));
+                let answer = self.send(step, Method::DELETE, &path, []).await;
+                read(&answer, |body| Answer::DeletedKeys(body["deleted"].as_u64().unwrap()))
+            }
+            Operation::Changes(asked) => self.changes(step, asked).await,
+            operation => self.on_bucket(step, operation).await,
+        }
+    }
+
+    async fn on_bucket(&mut self, step: &Step, operation: &Operation) -> Answer {
+        match operation {
+            Operation::Get { key } => {
+                let path = format!("{}?encoding=base64", path(step, key));
+                let answer = self.send(step, Method::GET, &path, []).await;
+                found(&answer, Answer::Value, |answer| {
+                    BASE64_STANDARD.decode(json_of(answer)["value"].as_str().unwrap()).unwrap()
+                })
+            }
+            Operation::GetEntry { key } => {
+                let answer = self.send(step, Method::GET, &path(step, key), []).await;
+                found(&answer, Answer::Entry, entry)
+            }
+            Operation::GetMany { keys } => {
+                let operations: Vec<_> = keys.0.iter().map(|key| json!({ "op": "get", "key": bytes(key) })).collect();
+                self.batch(step, operations, |results| {
+                    Answer::Values(list(results, |result| {
+                        Some(&result["value"]).filter(|value| !value.is_null()).map(told_bytes)
+                    }))
+                })
+                .await
+            }
+            Operation::Set { key, value } => {
+                let answer = self.send_body(step, Method::PUT, &path(step, key), Vec::new(), value.0.clone()).await;
+                written(&answer)
+            }
+            Operation::SetWith(set) => self.set_with(step, set).await,
+            Operation::Delete { key } => {
+                let answer = self.send(step, Method::DELETE, &path(step, key), []).await;
+                found(&answer, |deleted| Answer::Deleted(deleted.is_some()), |_| ())
+            }
+            Operation::DeleteIf { key, r#if } => {
+                let answer = self.send(step, Method::DELETE, &path(step, key), condition(*r#if)).await;
+                deleted_if(&answer, *r#if)
+            }
+            Operation::Increment { key, by } => {
+                let path = format!("{}/increment", path(step, key));
+                let headers = vec![(CONTENT_TYPE, HeaderValue::from_static(JSON))];
+                let answer =
+                    self.send_body(step, Method::POST, &path, headers, json!({ "by": by }).to_string().into()).await;
+                read(&answer, |number| Answer::Number(number.as_i64().unwrap()))
+            }
+            Operation::Scan(scan) => self.scan(step, scan, true).await,
+            Operation::ScanKeys(scan) => self.scan(step, scan, false).await,
+            Operation::Count { span } => self.count(step, span).await,
+            Operation::DeleteSpan { span } => {
+                let selection = match span {
+                    Span::All => "all=true".to_owned(),
+                    span => query_of(span).join("&"),
+                };
+                let answer = self.send(step, Method::DELETE, &format!("{}?{selection}", collection(step)), []).await;
+                read(&answer, |body| Answer::DeletedKeys(body["deleted"].as_u64().unwrap()))
+            }
+            Operation::Apply { ops } => {
+                let operations: Vec<_> = ops.0.iter().map(batch_operation).collect();
+                self.batch(step, operations, |results| applied(&ops.0, results)).await
+            }
+            other => panic!("HTTP has no {other:?}"),
+        }
+    }
+
+    async fn begin(&mut self, step: &Step) -> Answer {
+        let outside = Step { transaction: None, ..step.clone() };
+        let answer = self.send(&outside, Method::POST, "/api/v1/transactions", []).await;
+        assert_eq!(answer.status(), StatusCode::CREATED);
+        let id = json_of(&answer)["id"].as_str().unwrap().to_owned();
+        self.transactions.insert(step.transaction.clone().unwrap(), id);
+        Answer::Begun
+    }
+
+    async fn commit(&mut self, step: &Step) -> Answer {
+        let (outside, path) = self.transaction(step);
+        let answer = self.send(&outside, Method::POST, &format!("{path}/commit"), []).await;
+        read(&answer, |body| Answer::Committed { version: number(&body["version"]) })
+    }
+
+    async fn roll_back(&mut self, step: &Step) -> Answer {
+        let (outside, path) = self.transaction(step);
+        let answer = self.send(&outside, Method::DELETE, &path, []).await;
+        assert_eq!(answer.status(), StatusCode::NO_CONTENT);
+        Answer::RolledBack
+    }
+
+    /// The path of a step's transaction, and the step without it: what ends a transaction is not done inside it.
+    fn transaction(&self, step: &Step) -> (Step, String) {
+        let id = &self.transactions[step.transaction.as_ref().unwrap()];
+        (Step { transaction: None, ..step.clone() }, format!("/api/v1/transactions/{id}"))
+    }
+
+    async fn set_with(&mut self, step: &Step, set: &Set) -> Answer {
+        let mut query = vec!["raw=true".to_owned()];
+        query.extend(set.ttl_ms.map(|ttl_ms| format!("ttl_ms={ttl_ms}")));
+        let mut headers = condition(set.r#if);
+        let media_type =
+            set.media_type.as_ref().map(|media_type| HeaderValue::from_bytes(media_type.as_bytes()).unwrap());
+        headers.extend(media_type.map(|media_type| (CONTENT_TYPE, media_type)));
+        let path = format!("{}?{}", path(step, &set.key), query.join("&"));
+        written(&self.send_body(step, Method::PUT, &path, headers, set.value.0.clone()).await)
+    }
+
+    async fn scan(&mut self, step: &Step, scan: &Scan, values: bool) -> Answer {
+        let mut query = query_of(&scan.span);
+        query.push(format!("limit={}&values={values}&reverse={}", scan.limit, scan.reverse));
+        if let Some(from) = &scan.cursor {
+            query.push(format!("cursor={}", self.cursor(from)));
+        }
+        let answer = self.send(step, Method::GET, &format!("{}?{}", collection(step), query.join("&")), []).await;
+        if answer.status() != StatusCode::OK {
+            return failed(&answer);
+        }
+        let body = json_of(&answer);
+        let more = self.keep(step, body["cursor"].as_str());
+        if values {
+            let listed = |entry: &Value| Listed {
+                key: told_bytes(&entry["key"]),
+                value: told_bytes(&entry["value"]),
+                version: version(&entry["version"]),
+            };
+            Answer::Page { entries: list(&body["entries"], listed), more }
+        } else {
+            Answer::KeyPage { keys: list(&body["keys"], told_bytes), more }
+        }
+    }
+
+    /// Counts the lines of a listing.
+    async fn count(&mut self, step: &Step, span: &Span) -> Answer {
+        let path = format!("{}?{}", collection(step), query_of(span).join("&"));
+        let answer = self.send(step, Method::GET, &path, [(ACCEPT, HeaderValue::from_static(NDJSON))]).await;
+        if answer.status() != StatusCode::OK {
+            return failed(&answer);
+        }
+        let lines = answer.body().split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
+        let lines: Vec<Value> = lines.map(|line| serde_json::from_slice(line).unwrap()).collect();
+        match lines.last().and_then(|line| line["error"]["code"].as_str()) {
+            Some(code) => Answer::Error(code.to_owned()),
+            None => Answer::Count(lines.len() as u64),
+        }
+    }
+
+    async fn changes(&mut self, step: &Step, asked: &Changes) -> Answer {
+        let mut query = vec!["wait=0&values=true".to_owned()];
+        let since = asked.since.as_ref().map_or_else(|| "earliest".to_owned(), |from| self.cursor(from));
+        query.push(format!("since={since}"));
+        query
+            .extend(asked.of.as_ref().map(|bucket| format!("bucket={}", percent_encode(bucket.as_bytes(), &IN_QUERY))));
+        query.extend(asked.prefix.as_ref().map(|prefix| format!("prefix={}", percent_encode(&prefix.0, &IN_QUERY))));
+        let answer = self.send(step, Method::GET, &format!("/api/v1/changes?{}", query.join("&")), []).await;
+        if answer.status() != StatusCode::OK {
+            return failed(&answer);
+        }
+        let body = json_of(&answer);
+        let cursor = body["cursor"].as_str().unwrap();
+        self.keep(step, Some(cursor));
+        if let Some(name) = &step.name {
+            self.beside.remember(name, cursor);
+        }
+        let change = |change: &Value| Change {
+            kind: change["kind"].as_str().unwrap().to_owned(),
+            bucket: change["bucket"].as_str().unwrap().to_owned(),
+            key: told_bytes(&change["key"]),
+            value: change.get("value").map(told_bytes),
+            version: number(&change["version"]),
+            previous_version: Some(&change["previous_version"]).filter(|version| !version.is_null()).map(number),
+        };
+        // A page of a hundred ends where the feed does: no scenario makes more changes.
+        Answer::Changes { changes: list(&body["changes"], change), at_end: true }
+    }
+
+    async fn batch(&mut self, step: &Step, operations: Vec<Value>, told: impl FnOnce(&Value) -> Answer) -> Answer {
+        let body = json!({ "operations": operations, "atomic": true }).to_string();
+        let headers = vec![(CONTENT_TYPE, HeaderValue::from_static(JSON))];
+        let path = format!("{}?encoding=base64", collection(step));
+        let answer = self.send_body(step, Method::POST, &path, headers, body.into()).await;
+        let body = json_of(&answer);
+        match body["code"].as_str() {
+            Some("check-failed") => Answer::BatchRefused(list(&body["operations"], |operation| {
+                let current = Some(&operation["version"]).filter(|version| !version.is_null()).map(number);
+                (usize::try_from(operation["index"].as_u64().unwrap()).unwrap(), current)
+            })),
+            Some(_) => failed(&answer),
+            None => told(&body["results"]),
+        }
+    }
+
+    fn cursor(&self, from: &CursorFrom) -> String {
+        match from {
+            CursorFrom::Step(name) => {
+                self.cursors.get(name).unwrap_or_else(|| panic!("no cursor of step {name}")).clone()
+            }
+            CursorFrom::MadeUp(bytes) => percent_encode(&bytes.0, &IN_QUERY).to_string(),
+        }
+    }
+
+    fn keep(&mut self, step: &Step, cursor: Option<&str>) -> bool {
+        self.cursors.extend(step.name.clone().zip(cursor.map(str::to_owned)));
+        cursor.is_some()
+    }
+
+    async fn send(
+        &mut self,
+        step: &Step,
+        method: Method,
+        path: &str,
+        headers: impl IntoIterator<Item = (HeaderName, HeaderValue)>,
+    ) -> Answered {
+        self.send_body(step, method, path, headers.into_iter().collect(), Vec::new()).await
+    }
+
+    async fn send_body(
+        &mut self,
+        step: &Step,
+        method: Method,
+        path: &str,
+        headers: Vec<(HeaderName, HeaderValue)>,
+        body: Vec<u8>,
+    ) -> Answered {
+        let mut request = Request::new(Full::new(Bytes::from(body)));
+        *request.method_mut() = method;
+        *request.uri_mut() = path.parse().unwrap();
+        request.headers_mut().extend(headers);
+        request.headers_mut().insert(HOST, HeaderValue::from_str(&self.host).unwrap());
+        if let Some(name) = &step.transaction {
+            request.headers_mut().insert(TRANSACTION, HeaderValue::from_str(&self.transactions[name]).unwrap());
+        }
+        self.connection.ready().await.unwrap();
+        let (head, body) = self.connection.send_request(request).await.unwrap().into_parts();
+        Response::from_parts(head, body.collect().await.unwrap().to_bytes())
+    }
+}
+
+fn collection(step: &Step) -> String {
+    match step.bucket.as_str() {
+        "default" => "/api/v1/kv".to_owned(),
+        bucket => format!("/api/v1/buckets/{}/kv", percent_encode(bucket.as_bytes(), &IN_QUERY)),
+    }
+}
+
+fn path(step: &Step, key: &Data) -> String {
+    format!("{}/{}", collection(step), percent_encode(&key.0, &IN_PATH))
+}
+
+fn query_of(span: &Span) -> Vec<String> {
+    let parameter = |name, bytes: &Data| format!("{name}={}", percent_encode(&bytes.0, &IN_QUERY));
+    match span {
+        Span::All => Vec::new(),
+        Span::Prefix(prefix) => vec![parameter("prefix", prefix)],
+        Span::Between { start, end } => {
+            let start = start.as_ref().map(|start| parameter("start", start));
+            start.into_iter().chain(end.as_ref().map(|end| parameter("end", end))).collect()
+        }
+    }
+}
+
+fn condition(condition: Condition) -> Vec<(HeaderName, HeaderValue)> {
+    match condition {
+        Condition::Anything => Vec::new(),
+        Condition::Absent => vec![(IF_NONE_MATCH, HeaderValue::from_static("*"))],
+        Condition::Present => vec![(IF_MATCH, HeaderValue::from_static("*"))],
+        Condition::Version(version) => vec![(IF_MATCH, HeaderValue::from_str(&format!("\"v{version}\"")).unwrap())],
+    }
+}
+
+fn batch_operation(operation: &BatchOperation) -> Value {
+    let (op, key, condition) = match operation {
+        BatchOperation::Get { key } => ("get", key, Condition::Anything),
+        BatchOperation::Set(set) => ("set", &set.key, set.r#if),
+        BatchOperation::Delete { key, r#if } => ("delete", key, *r#if),
+        BatchOperation::Increment { key, .. } => ("increment", key, Condition::Anything),
+        BatchOperation::Check { key, r#if } => ("check", key, *r#if),
+        BatchOperation::DeleteSpan { .. } => panic!("HTTP has no spans in batches"),
+    };
+    let mut fields = Map::new();
+    fields.insert("op".into(), op.into());
+    fields.insert("key".into(), bytes(key));
+    match operation {
+        BatchOperation::Set(set) => drop(fields.insert("value".into(), bytes(&set.value))),
+        BatchOperation::Increment { by, .. } => drop(fields.insert("by".into(), (*by).into())),
+        _ => {}
+    }
+    match condition {
+        Condition::Anything => None,
+        Condition::Absent => fields.insert("absent".into(), true.into()),
+        Condition::Present => fields.insert("absent".into(), false.into()),
+        Condition::Version(version) => fields.insert("if_version".into(), version.to_string().into()),
+    };
+    fields.into()
+}
+
+fn applied(operations: &[BatchOperation], results: &Value) -> Answer {
+    let mut committed = 0;
+    let result = |(operation, result): (&BatchOperation, &Value)| {
+        assert_eq!(result["success"], true, "an atomic batch fails as a whole");
+        match operation {
+            BatchOperation::Get { .. } => {
+                let value = Some(&result["value"]).filter(|value| !value.is_null());
+                return BatchResult::Entry(value.map(|value| (told_bytes(value), version(&result["version"]))));
+            }
+            BatchOperation::Increment { .. } => {
+                committed = version(&result["version"]);
+                return BatchResult::Number(result["value"].as_i64().unwrap());
+            }
+            _ => committed = version(&result["version"]),
+        }
+        BatchResult::Done
+    };
+    let results = operations.iter().zip(results.as_array().unwrap()).map(result).collect();
+    Answer::Applied { version: committed, results }
+}
+
+fn bytes(data: &Data) -> Value {
+    json!({ "base64": BASE64_STANDARD.encode(&data.0) })
+}
+
+fn told_bytes(bytes: &Value) -> Vec<u8> {
+    match bytes {
+        Value::String(text) => text.clone().into_bytes(),
+        other => BASE64_STANDARD.decode(other["base64"].as_str().unwrap()).unwrap(),
+    }
+}
+
+/// Versions are text.
+fn number(number: &Value) -> u64 {
+    number.as_str().unwrap().parse().unwrap()
+}
+
+/// What is not committed has no version.
+fn version(version: &Value) -> u64 {
+    if version.is_null() { 0 } else { number(version) }
+}
+
+fn list<T>(list: &Value, item: impl FnMut(&Value) -> T) -> Vec<T> {
+    list.as_array().unwrap().iter().map(item).collect()
+}
+
+fn json_of(answer: &Answered) -> Value {
+    serde_json::from_slice(answer.body()).unwrap_or_else(|error| panic!("{error} in {:?}", answer.body()))
+}
+
+fn code(answer: &Answered) -> String {
+    json_of(answer)["code"].as_str().unwrap().to_owned()
+}
+
+fn failed(answer: &Answered) -> Answer {
+    assert!(!answer.status().is_success());
+    Answer::Error(code(answer))
+}
+
+fn read(answer: &Answered, told: impl FnOnce(&Value) -> Answer) -> Answer {
+    if answer.status().is_success() { told(&json_of(answer)) } else { failed(answer) }
+}
+
+/// What a key that may be missing comes to.
+fn found<T>(answer: &Answered, told: impl FnOnce(Option<T>) -> Answer, read: impl FnOnce(&Answered) -> T) -> Answer {
+    match answer.status() {
+        status if status.is_success() => told(Some(read(answer))),
+        StatusCode::NOT_FOUND if code(answer) == "key-not-found" => told(None),
+        _ => failed(answer),
+    }
+}
+
+fn entry(answer: &Answered) -> Entry {
+    let header = |name: HeaderName| answer.headers().get(name).map(|value| value.to_str().unwrap());
+    let modified = httpdate::parse_http_date(header(LAST_MODIFIED).unwrap()).unwrap();
+    let modified_s = modified.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let expires = header(HeaderName::from_static("mantisdb-expires"));
+    let expires = expires.map(|text| text.parse::<jiff::Timestamp>().unwrap().as_millisecond());
+    Entry {
+        value: answer.body().to_vec(),
+        media_type: header(CONTENT_TYPE).unwrap().to_owned(),
+        version: tagged(answer).unwrap_or(0),
+        modified_ms: modified_s * 1000,
+        expires_at_ms: expires.map(|ms| u64::try_from(ms).unwrap()),
+    }
+}
+
+/// The version in an answer's `ETag`.
+fn tagged(answer: &Answered) -> Option<u64> {
+    let tag = answer.headers().get(ETAG)?.to_str().unwrap();
+    Some(tag.strip_prefix("\"v").and_then(|rest| rest.strip_suffix('"')).unwrap().parse().unwrap())
+}
+
+fn written(answer: &Answered) -> Answer {
+    match answer.status() {
+        StatusCode::CREATED | StatusCode::NO_CONTENT => Answer::Written { version: tagged(answer).unwrap_or(0) },
+        StatusCode::PRECONDITION_FAILED => Answer::Refused { current: tagged(answer) },
+        _ => failed(answer),
+    }
+}
+
+/// A key that is missing is 404 whatever the condition says; what the condition says of it tells which answer that is.
+fn deleted_if(answer: &Answered, condition: Condition) -> Answer {
+    match (answer.status(), condition) {
+        (StatusCode::NO_CONTENT, _) => Answer::Written { version: 0 },
+        (StatusCode::PRECONDITION_FAILED, _) => Answer::Refused { current: tagged(answer) },
+        (StatusCode::NOT_FOUND, Condition::Anything | Condition::Absent) if code(answer) == "key-not-found" => {
+            Answer::Written { version: 0 }
+        }
+        (StatusCode::NOT_FOUND, _) if code(answer) == "key-not-found" => Answer::Refused { current: None },
+        _ => failed(answer),
+    }
+}

@@ -1,0 +1,6 @@
+//! The surfaces.
+
+pub(crate) mod db;
+pub(crate) mod guest;
+pub(crate) mod http;
+pub(crate) mod web;

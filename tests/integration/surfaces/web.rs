@@ -1,0 +1,155 @@
+//! The interface for pages, in its two implementations: the build for pages in a browser (`page`), and the client for a server
+//! (`client`), in Node. `tests/page/run.mjs` does the steps of both.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::sync::Mutex;
+
+use crate::absent;
+use crate::answer::Answer;
+use crate::scenario::{Operation, Scenario, Step};
+use crate::surface::{START_MS, Stage, Surface};
+use crate::surfaces::db::Player;
+use crate::surfaces::http::Server;
+
+/// The largest number up to which every reader of JSON is exact.
+const EXACT_MAX: u64 = (1 << 53) - 1;
+
+/// A page with the data in it.
+pub(crate) struct Page(Runner);
+
+/// The client for pages, and a server in this process.
+pub(crate) struct Client(Runner);
+
+impl Page {
+    pub(crate) fn new() -> Self {
+        Self(Runner::start("page"))
+    }
+}
+
+impl Client {
+    pub(crate) fn new() -> Self {
+        Self(Runner::start("client"))
+    }
+}
+
+impl Surface for Page {
+    const NAME: &'static str = "page";
+
+    async fn run(&self, scenario: &Scenario) -> Vec<Answer> {
+        let store_bytes_max = scenario.limits.get("store_bytes_max");
+        self.0.open(&json!({ "now_ms": START_MS, "store_bytes_max": store_bytes_max })).await;
+        let mut answers = Vec::new();
+        for step in &scenario.steps {
+            answers.push(match absent::lacking(Self::NAME, step) {
+                Some(_) => Answer::Absent,
+                None => self.0.play(step).await,
+            });
+        }
+        answers
+    }
+}
+
+impl Surface for Client {
+    const NAME: &'static str = "client";
+
+    async fn run(&self, scenario: &Scenario) -> Vec<Answer> {
+        let stage = Stage::new(scenario);
+        let server = Server::start(&stage).await;
+        self.0.open(&json!({ "url": format!("http://127.0.0.1:{}", server.port()) })).await;
+        let mut beside = Player::new(stage.clone());
+        let mut answers = Vec::new();
+        for step in &scenario.steps {
+            answers.push(match &step.operation {
+                Operation::AdvanceClock { ms } => stage.advance_clock(*ms),
+                Operation::CloseForWrites {} => stage.close_for_writes(),
+                _ => match absent::lacking(Self::NAME, step) {
+                    Some(what) => {
+                        assert!(step.transaction.is_none(), "{what} cannot be done beside a transaction");
+                        beside.play(step).await
+                    }
+                    None => self.0.play(step).await,
+                },
+            });
+        }
+        server.stop().await;
+        answers
+    }
+}
+
+/// Node, which does a step for each line.
+struct Runner(Mutex<Process>);
+
+struct Process {
+    /// Ends with the runner.
+    _child: Child,
+    steps: ChildStdin,
+    answers: Lines<BufReader<ChildStdout>>,
+}
+
+impl Runner {
+    fn start(surface: &str) -> Self {
+        let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("page/run.mjs");
+        let mut child = Command::new("node")
+            .arg(script)
+            .arg(surface)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap_or_else(|error| panic!("node: {error}"));
+        let steps = child.stdin.take().unwrap();
+        let answers = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self(Mutex::new(Process { _child: child, steps, answers }))
+    }
+
+    async fn open(&self, options: &Value) {
+        assert_eq!(self.ask(json!({ "open": options })).await, "open");
+    }
+
+    async fn play(&self, step: &Step) -> Answer {
+        let step = written(serde_json::to_value(step).unwrap());
+        Answer::Line(read(self.ask(json!({ "step": step })).await))
+    }
+
+    async fn ask(&self, question: Value) -> Value {
+        let mut process = self.0.lock().await;
+        process.steps.write_all(format!("{question}\n").as_bytes()).await.unwrap();
+        let answer = process.answers.next_line().await.unwrap();
+        let answer = answer.expect("run.mjs ended; `cargo xtask web` builds what it needs, and its errors stand above");
+        serde_json::from_str(&answer).unwrap()
+    }
+}
+
+/// Numbers that JavaScript's JSON would round are written as text.
+fn written(value: Value) -> Value {
+    match value {
+        Value::Number(number) if is_past_exact(&number) => json!({ "integer": number.to_string() }),
+        other => within(other, written),
+    }
+}
+
+fn read(value: Value) -> Value {
+    match &value {
+        Value::Object(fields) if fields.contains_key("integer") => {
+            serde_json::from_str(fields["integer"].as_str().unwrap()).unwrap()
+        }
+        _ => within(value, read),
+    }
+}
+
+fn within(value: Value, change: fn(Value) -> Value) -> Value {
+    match value {
+        Value::Array(items) => items.into_iter().map(change).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(name, value)| (name, change(value))).collect(),
+        other => other,
+    }
+}
+
+fn is_past_exact(number: &serde_json::Number) -> bool {
+    number.as_i64().map_or_else(|| number.as_u64().unwrap_or(0), i64::unsigned_abs) > EXACT_MAX
+}

@@ -1,0 +1,258 @@
+// Does the steps of scenarios with `web/`'s interface, in a page as in Node: its two implementations take the same steps.
+
+/** Longer values that repeat one character are told as that. */
+const TOLD_BYTES_MAX = 64;
+/** A feed that brings nothing for so long has come to its end. In a page it brings what there is without waiting. */
+const QUIET_MS = 50;
+
+export class Player {
+  #database;
+  #transactions = new Map();
+  #cursors = new Map();
+
+  constructor(database) {
+    this.#database = database;
+  }
+
+  /** The line that the step adds to the transcript. */
+  async play(step) {
+    try {
+      return await this.#run(step, step.operation);
+    } catch (error) {
+      if (error?.name === 'MantisError') return { error: error.code };
+      throw error;
+    }
+  }
+
+  async #run(step, operation) {
+    switch (operation.op) {
+      case 'begin':
+        this.#transactions.set(step.in, await this.#database.transaction());
+        return 'begun';
+      case 'commit':
+      case 'commit-again':
+        return { committed: told(await this.#transactions.get(step.in).commit()) };
+      case 'rollback':
+        await this.#transactions.get(step.in).rollback();
+        return 'rolled back';
+      case 'buckets':
+        return { buckets: (await this.#database.buckets()).map(({ name, keys }) => [name, keys]) };
+      case 'drop-bucket':
+        return { deleted_keys: await this.#database.dropBucket(step.bucket) };
+      case 'changes':
+        return this.#changes(step, operation);
+      default: {
+        const within = step.in === null ? this.#database : this.#transactions.get(step.in);
+        return this.#onBucket(step, operation, within.kv(step.bucket));
+      }
+    }
+  }
+
+  async #onBucket(step, operation, kv) {
+    const key = operation.key === undefined ? undefined : bytes(operation.key);
+    switch (operation.op) {
+      case 'get':
+        return { value: toldBytes(await kv.get(key)) };
+      case 'get-entry':
+        return { entry: toldEntry(await kv.getEntry(key)) };
+      case 'get-many':
+        return { values: (await kv.getMany(operation.keys.map(bytes))).map(toldBytes) };
+      case 'set':
+        return { written: told(await kv.set(key, bytes(operation.value))) };
+      case 'set-with':
+        return toldOutcome(await kv.setWith(key, bytes(operation.value), setOptions(operation)));
+      case 'delete':
+        return { deleted: await kv.delete(key) };
+      case 'delete-if':
+        return toldOutcome(await kv.deleteIf(key, expect(operation.if)));
+      case 'increment':
+        return { number: told(await kv.increment(key, integer(operation.by))) };
+      case 'scan': {
+        const page = await kv.scan(this.#scanOptions(operation));
+        const entries = page.entries.map((entry) => [toldBytes(entry.key), toldBytes(entry.value), told(entry.version)]);
+        return { entries, more: this.#keep(step, page.cursor) };
+      }
+      case 'scan-keys': {
+        const page = await kv.scanKeys(this.#scanOptions(operation));
+        return { keys: page.keys.map(toldBytes), more: this.#keep(step, page.cursor) };
+      }
+      case 'count':
+        return { count: await kv.count(span(operation.span)) };
+      case 'delete-span':
+        return { deleted_keys: await kv.deleteSpan(span(operation.span)) };
+      case 'apply':
+        return toldApplied(await kv.apply(operation.ops.map(batchOperation)));
+      default:
+        throw new Error(`there is no ${operation.op}`);
+    }
+  }
+
+  async #changes(step, { since, of, prefix, limit }) {
+    const feed = this.#database.changes({
+      since: since === null ? 'earliest' : this.#cursor(since),
+      ...(of === null ? {} : { bucket: of }),
+      ...(prefix === null ? {} : { prefix: bytes(prefix) }),
+    });
+    const changes = [];
+    try {
+      while (changes.length < limit) {
+        const next = await within(QUIET_MS, feed.next());
+        if (next === undefined) break;
+        changes.push(next.value);
+      }
+    } finally {
+      await feed.return();
+    }
+    const behind = changes.at(-1)?.cursor ?? (since === null ? 'earliest' : this.#cursor(since));
+    this.#keep(step, behind);
+    return { changes: changes.map(toldChange), at_end: null };
+  }
+
+  #scanOptions({ span: scanned, reverse, limit, cursor }) {
+    return { ...span(scanned), reverse, limit, cursor: cursor === null ? null : this.#cursor(cursor) };
+  }
+
+  /** Made-up cursors are texts here, as real ones are. */
+  #cursor(from) {
+    if ('step' in from) return this.#cursors.get(from.step);
+    const madeUp = from['made-up'];
+    return typeof madeUp === 'string' ? madeUp : madeUp.base64;
+  }
+
+  #keep(step, cursor) {
+    if (step.as !== null && cursor !== null) this.#cursors.set(step.as, cursor);
+    return cursor !== null;
+  }
+}
+
+/** What `promise` comes to, or undefined when that takes longer. */
+async function within(ms, promise) {
+  let timer;
+  const quiet = new Promise((done) => (timer = setTimeout(done, ms, undefined)));
+  try {
+    return await Promise.race([promise, quiet]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+// From the data to arguments.
+
+/** Text stays text, so that the interface's own way with it is used. */
+function bytes(data) {
+  if (typeof data === 'string') return data;
+  if ('repeat' in data) return new TextEncoder().encode(data.repeat[0].repeat(data.repeat[1]));
+  return Uint8Array.from(atob(data.base64), (character) => character.charCodeAt(0));
+}
+
+/** Numbers that JSON's readers would round come as `{"integer":"..."}`. */
+function integer(number) {
+  return BigInt(typeof number === 'object' ? number.integer : number);
+}
+
+function expect(condition) {
+  return typeof condition === 'string' ? condition : { version: integer(condition.version) };
+}
+
+function setOptions({ media_type: mediaType, ttl_ms: ttlMs, if: condition }) {
+  return {
+    ...(mediaType === null ? {} : { mediaType }),
+    ...(ttlMs === null ? {} : { ttlMs }),
+    expect: expect(condition),
+  };
+}
+
+function span(span) {
+  if (span === 'all') return {};
+  if ('prefix' in span) return { prefix: bytes(span.prefix) };
+  const { start, end } = span.between;
+  return { ...(start === null ? {} : { start: bytes(start) }), ...(end === null ? {} : { end: bytes(end) }) };
+}
+
+function batchOperation(operation) {
+  const key = operation.key === undefined ? undefined : bytes(operation.key);
+  switch (operation.op) {
+    case 'get':
+      return { op: 'get', key };
+    case 'set':
+      return { op: 'set', key, value: bytes(operation.value), ...setOptions(operation) };
+    case 'increment':
+      return { op: 'increment', key, by: integer(operation.by) };
+    case 'delete-span':
+      return { op: 'delete-span', span: span(operation.span) };
+    default:
+      return { op: operation.op, key, expect: expect(operation.if) };
+  }
+}
+
+// From answers to the transcript.
+
+function told(number) {
+  const small = Number(number);
+  return Number.isSafeInteger(small) ? small : { integer: String(number) };
+}
+
+function toldBytes(bytes) {
+  if (bytes === null) return null;
+  if (bytes.length > TOLD_BYTES_MAX && bytes[0] < 0x80 && bytes.every((byte) => byte === bytes[0])) {
+    return { repeat: [String.fromCharCode(bytes[0]), bytes.length] };
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return { base64: btoa(String.fromCharCode(...bytes)) };
+  }
+}
+
+function toldEntry(entry) {
+  if (entry === null) return null;
+  const { value, version, modifiedAtMs, mediaType, expiresAtMs } = entry;
+  return {
+    value: toldBytes(value),
+    version: told(version),
+    modified_ms: modifiedAtMs,
+    ...(mediaType === 'application/octet-stream' ? {} : { media_type: mediaType }),
+    ...(expiresAtMs === null ? {} : { expires_at_ms: expiresAtMs }),
+  };
+}
+
+function current(entry) {
+  return entry === null ? null : told(entry.version);
+}
+
+function toldOutcome(outcome) {
+  return outcome.written ? { written: told(outcome.version) } : { refused: current(outcome.current) };
+}
+
+function toldApplied(applied) {
+  if (!applied.committed) {
+    return { refused: applied.refusals.map((refusal) => ({ index: refusal.index, current: current(refusal.current) })) };
+  }
+  return { applied: told(applied.version), results: applied.results.map(toldResult) };
+}
+
+function toldResult(result) {
+  switch (result.op) {
+    case 'get':
+      return result.entry === null
+        ? { value: null }
+        : { value: toldBytes(result.entry.value), version: told(result.entry.version) };
+    case 'delete':
+    case 'delete-span':
+      return { deleted: result.deleted };
+    case 'increment':
+      return { number: told(result.number) };
+    default:
+      return 'done';
+  }
+}
+
+function toldChange({ kind, bucket, key, value, version, previousVersion }) {
+  return {
+    [kind]: toldBytes(key),
+    ...(bucket === 'default' ? {} : { bucket }),
+    ...(value === null ? {} : { value: toldBytes(value) }),
+    version: told(version),
+    ...(previousVersion === null ? {} : { previous: told(previousVersion) }),
+  };
+}

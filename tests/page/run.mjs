@@ -1,0 +1,67 @@
+// Runs scenarios with `web/`'s interface. A line of JSON comes in, a line of JSON goes out:
+//   {"open":{"now_ms":..,"store_bytes_max":..|null,"url":..|null}}   a new database, in the page, or behind a URL in Node
+//   {"step":{..}}                                                    the step's line of the transcript
+// `node run.mjs page` starts a browser, `node run.mjs client` none.
+
+import { readFile } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
+
+const PLAYER = new URL('./play.mjs', import.meta.url);
+
+/** The database in a page of a browser. */
+async function inPage() {
+  const { startBrowser } = await import('../../web/tests/browser.mjs');
+  const browser = await startBrowser();
+  const page = await browser.page('/tests/pages/empty.html');
+  await page.evaluate(async (source) => {
+    const { Player } = await import(URL.createObjectURL(new Blob([source], { type: 'text/javascript' })));
+    const { open } = await import('/dist/mantisdb.js');
+    let nowMs, database, player;
+    window.scenario = {
+      async open(options) {
+        await database?.close();
+        nowMs = options.now_ms;
+        const storeBytesMax = options.store_bytes_max ?? undefined;
+        database = await open({ clock: () => nowMs, storeBytesMax });
+        player = new Player(database);
+      },
+      async step(step) {
+        if (step.operation.op !== 'advance-clock') return player.play(step);
+        nowMs += step.operation.ms;
+        database.maintain();
+        return { now_ms: database.nowMs() };
+      },
+    };
+  }, await readFile(PLAYER, 'utf8'));
+  return {
+    open: (options) => page.evaluate((options) => window.scenario.open(options), options),
+    step: (step) => page.evaluate((step) => window.scenario.step(step), step),
+    close: () => browser.close(),
+  };
+}
+
+/** The database behind a URL, reached with the client for pages. */
+async function overHttp() {
+  const [{ Player }, { connect }] = await Promise.all([import(PLAYER), import('../../web/dist/mantisdb.js')]);
+  let database, player;
+  return {
+    async open({ url }) {
+      await database?.close();
+      database = connect(url);
+      player = new Player(database);
+    },
+    step: (step) => player.play(step),
+    close: () => database?.close(),
+  };
+}
+
+const surface = await (process.argv[2] === 'client' ? overHttp() : inPage());
+try {
+  for await (const line of createInterface({ input: process.stdin })) {
+    const { open, step } = JSON.parse(line);
+    const answer = open === undefined ? await surface.step(step) : ((await surface.open(open)), 'open');
+    process.stdout.write(`${JSON.stringify(answer)}\n`);
+  }
+} finally {
+  await surface.close();
+}

@@ -1,0 +1,80 @@
+// Makes web/dist and web/demo/dist of what `cargo xtask web` put into web/dist/raw.
+
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import { build } from 'esbuild';
+import { makePlugins } from './plugins.mjs';
+
+const here = fileURLToPath(new URL('.', import.meta.url));
+const at = (...parts) => join(here, ...parts);
+
+/** Runs one of npm's tools. What it has to say is for the person who builds: no stack of ours around it. */
+function tool(name, ...options) {
+  try {
+    execFileSync(at('node_modules/.bin', name), options, { cwd: here, stdio: 'inherit' });
+  } catch {
+    console.error(`${name} ${options.join(' ')} failed`);
+    process.exit(1);
+  }
+}
+
+function bundle(entry, outfile) {
+  return build({
+    entryPoints: [entry],
+    outfile,
+    bundle: true,
+    format: 'esm',
+    target: 'es2022',
+    minify: true,
+    sourcemap: 'linked',
+    legalComments: 'none',
+    // Only reached outside a browser.
+    external: ['node:fs/promises'],
+    // wasm-bindgen names a module of ours twice in its list of imports.
+    logOverride: { 'duplicate-object-key': 'silent' },
+    logLevel: 'warning',
+  });
+}
+
+function types() {
+  tool('tsc', '--project', 'tsconfig.json');
+  rmSync(at('dist/types'), { recursive: true, force: true });
+  tool('tsc', '--project', 'tsconfig.types.json');
+}
+
+async function demo(plugins) {
+  const dist = at('demo/dist');
+  rmSync(dist, { recursive: true, force: true });
+  mkdirSync(dist, { recursive: true });
+  for (const file of ['index.html', 'style.css']) copyFileSync(at('demo', file), join(dist, file));
+  copyFileSync(at('dist/mantisdb.wasm'), join(dist, 'mantisdb.wasm'));
+  // The plugins' modules find their WebAssembly beside the script that they become part of.
+  for (const { folder, cores } of plugins) for (const core of cores) copyFileSync(join(folder, core), join(dist, core));
+  await bundle(at('demo/src/main.ts'), join(dist, 'demo.js'));
+}
+
+function report(paths) {
+  for (const path of paths) {
+    const compressed = gzipSync(readFileSync(path), { level: 9 }).length;
+    console.log(
+      `${String(statSync(path).size).padStart(8)} bytes, ${String(compressed).padStart(7)} gzip  web/${relative(here, path)}`,
+    );
+  }
+}
+
+for (const made of ['dist/plugins', 'tests/dist']) rmSync(at(made), { recursive: true, force: true });
+tool('wasm-opt', '-O3', '--all-features', '--strip-debug', 'dist/raw/mantis_web_bg.wasm', '-o', 'dist/mantisdb.wasm');
+const plugins = await makePlugins(at('dist/raw/plugins'), at('dist/plugins'), bundle);
+await makePlugins(at('dist/raw/fixtures'), at('tests/dist'), bundle);
+types();
+await bundle(at('ts/index.ts'), at('dist/mantisdb.js'));
+await demo(plugins);
+report([
+  at('dist/mantisdb.wasm'),
+  at('dist/mantisdb.js'),
+  ...plugins.flatMap(({ folder, cores }) => ['plugin.js', ...cores].map((file) => join(folder, file))),
+  at('demo/dist/demo.js'),
+]);

@@ -1,0 +1,44 @@
+//! Arguments from JavaScript, checked.
+
+use mantis_db::{Code, Direction, Error, Expect, MediaType, Result, ScanOptions, SetOptions, Span};
+
+/// The largest number up to which JavaScript tells whole numbers apart.
+const WHOLE_MAX: f64 = 9_007_199_254_740_991.0;
+
+/// A whole number that is not negative; none for anything else.
+pub(crate) fn whole(number: f64) -> Option<u64> {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked here")]
+    (number.fract() == 0.0 && (0.0..=WHOLE_MAX).contains(&number)).then_some(number as u64)
+}
+
+/// `anything`, `absent`, `present`, or `version` with a version.
+pub(crate) fn expect(name: &str, version: Option<u64>) -> Expect {
+    match (name, version) {
+        ("absent", _) => Expect::Absent,
+        ("present", _) => Expect::Present,
+        ("version", Some(version)) => Expect::Version(version),
+        _ => Expect::Anything,
+    }
+}
+
+pub(crate) fn set_options(media_type: Option<String>, ttl_ms: Option<f64>, expect: Expect) -> Result<SetOptions> {
+    let media_type = media_type.map_or(Ok(MediaType::default()), |text| MediaType::new(&text))?;
+    let ttl_ms = ttl_ms.map(|ttl_ms| whole(ttl_ms).ok_or_else(|| Error::from(Code::TtlInvalid))).transpose()?;
+    Ok(SetOptions { media_type, ttl_ms, expect })
+}
+
+/// A prefix, or else the two ends.
+pub(crate) fn span(prefix: Option<Vec<u8>>, start: Option<Vec<u8>>, end: Option<Vec<u8>>) -> Span {
+    match prefix {
+        Some(prefix) => Span::Prefix(prefix),
+        None if start.is_none() && end.is_none() => Span::All,
+        None => Span::Between { start, end },
+    }
+}
+
+pub(crate) fn scan_options(span: Span, reverse: bool, limit: f64, cursor: Option<Vec<u8>>) -> ScanOptions {
+    let direction = if reverse { Direction::Reverse } else { Direction::Forward };
+    // What is no number of entries becomes 0, which the database refuses by name.
+    let limit = whole(limit).and_then(|limit| usize::try_from(limit).ok()).unwrap_or(0);
+    ScanOptions { span, direction, limit, cursor }
+}

@@ -1,0 +1,68 @@
+// The objects that answers consist of. Each is made in one call from WebAssembly.
+// Bytes arrive as views of its memory, which the next call may reuse or move: they are copied here.
+
+export function failure(code, kind, message) {
+  return { code, kind, message };
+}
+
+export function entry(key, value, mediaType, version, modifiedAtMs, expiresAtMs) {
+  return {
+    key: key.slice(),
+    value: value.slice(),
+    mediaType,
+    version,
+    modifiedAtMs,
+    expiresAtMs: expiresAtMs ?? null,
+  };
+}
+
+export function written(version) {
+  return { written: true, version };
+}
+
+export function refused(current) {
+  return { written: false, current };
+}
+
+export function committed(version, results) {
+  return { committed: true, version, results };
+}
+
+export function rejected(refusals) {
+  return { committed: false, refusals };
+}
+
+export function refusal(index, current) {
+  return { index, current };
+}
+
+export function page(items, cursor) {
+  return { items, cursor: cursor?.slice() ?? null };
+}
+
+export function change(put, bucket, key, value, mediaType, expiresAtMs, version, previousVersion, timeMs, cursor) {
+  return {
+    kind: put ? 'put' : 'delete',
+    bucket,
+    key: key.slice(),
+    value: value?.slice() ?? null,
+    mediaType: mediaType ?? null,
+    expiresAtMs: expiresAtMs ?? null,
+    version,
+    previousVersion: previousVersion ?? null,
+    timeMs,
+    cursor,
+  };
+}
+
+export function changes(items, cursor, atEnd) {
+  return { items, cursor, atEnd };
+}
+
+export function bucket(name, keys, bytes) {
+  return { name, keys, bytes };
+}
+
+export function figures(names, numbers) {
+  return Object.fromEntries(names.split(' ').map((name, index) => [name, numbers[index]]));
+}

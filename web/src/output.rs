@@ -1,0 +1,153 @@
+//! Answers, as JavaScript objects: one call out for each, to a function of `output.js` that makes the object.
+
+use js_sys::{Array, Uint8Array};
+use mantis_db::{Applied, BucketInfo, Change, ChangeKind, Changes, Entry, Error, OpResult, Outcome, Refusal, Stats};
+use wasm_bindgen::prelude::*;
+
+#[wasm_bindgen(module = "/src/output.js")]
+extern "C" {
+    fn failure(code: &str, kind: &str, message: &str) -> JsValue;
+    #[wasm_bindgen(js_name = entry)]
+    fn make_entry(
+        key: &[u8],
+        value: &[u8],
+        media_type: &str,
+        version: u64,
+        modified_at_ms: f64,
+        expires_at_ms: Option<f64>,
+    ) -> JsValue;
+    fn written(version: u64) -> JsValue;
+    fn refused(current: JsValue) -> JsValue;
+    fn committed(version: u64, results: Array) -> JsValue;
+    fn rejected(refusals: Array) -> JsValue;
+    fn refusal(index: u32, current: JsValue) -> JsValue;
+    #[wasm_bindgen(js_name = page)]
+    fn make_page(items: Array, cursor: Option<&[u8]>) -> JsValue;
+    #[wasm_bindgen(js_name = change)]
+    fn make_change(
+        put: bool,
+        bucket: &str,
+        key: &[u8],
+        value: Option<&[u8]>,
+        media_type: Option<&str>,
+        expires_at_ms: Option<f64>,
+        version: u64,
+        previous_version: Option<u64>,
+        time_ms: f64,
+        cursor: &str,
+    ) -> JsValue;
+    #[wasm_bindgen(js_name = changes)]
+    fn make_changes(items: Array, cursor: &str, at_end: bool) -> JsValue;
+    #[wasm_bindgen(js_name = bucket)]
+    fn make_bucket(name: &str, keys: f64, bytes: f64) -> JsValue;
+    fn figures(names: &str, numbers: &[f64]) -> JsValue;
+}
+
+/// A count or a time: both stay far below 2^53, up to which JavaScript's numbers are exact.
+#[allow(clippy::cast_precision_loss, reason = "counts and times in ms are below 2^53")]
+pub(crate) fn number(number: u64) -> f64 {
+    number as f64
+}
+
+/// What is thrown: `{ code, kind, message }`.
+pub(crate) fn error(error: &Error) -> JsValue {
+    failure(error.code().as_str(), error.kind().as_str(), error.message())
+}
+
+pub(crate) fn bytes(value: &[u8]) -> JsValue {
+    Uint8Array::from(value).into()
+}
+
+pub(crate) fn entry(key: &[u8], entry: &Entry) -> JsValue {
+    make_entry(
+        key,
+        &entry.value,
+        entry.media_type.as_str(),
+        entry.version,
+        number(entry.modified_ms),
+        entry.expires_at_ms.map(number),
+    )
+}
+
+pub(crate) fn entry_or_null(key: &[u8], found: Option<&Entry>) -> JsValue {
+    found.map_or(JsValue::NULL, |found| entry(key, found))
+}
+
+pub(crate) fn outcome(key: &[u8], outcome: &Outcome) -> JsValue {
+    match outcome {
+        Outcome::Written(done) => written(done.version),
+        Outcome::Refused(current) => refused(entry_or_null(key, current.as_ref())),
+    }
+}
+
+/// What a batch came to. `key_of` names the key of the operation at a place.
+pub(crate) fn applied<'k>(applied: &Applied, key_of: impl Fn(usize) -> &'k [u8]) -> JsValue {
+    match applied {
+        Applied::Committed { version, results } => {
+            let results = results.iter().enumerate().map(|(index, result)| match result {
+                OpResult::Entry(found) => entry_or_null(key_of(index), found.as_ref()),
+                OpResult::Deleted(keys) => JsValue::from_f64(number(*keys)),
+                OpResult::Number(sum) => JsValue::from(*sum),
+                // Done, and what a later version may add: nothing to tell.
+                _ => JsValue::UNDEFINED,
+            });
+            committed(*version, results.collect())
+        }
+        Applied::Refused(refusals) => {
+            let one = |Refusal { index, current }: &Refusal| {
+                let place = u32::try_from(*index).unwrap_or(u32::MAX);
+                refusal(place, entry_or_null(key_of(*index), current.as_ref()))
+            };
+            rejected(refusals.iter().map(one).collect())
+        }
+    }
+}
+
+pub(crate) fn page(items: impl Iterator<Item = JsValue>, cursor: Option<&[u8]>) -> JsValue {
+    make_page(items.collect(), cursor)
+}
+
+pub(crate) fn changes(changes: &Changes) -> JsValue {
+    make_changes(changes.changes.iter().map(change).collect(), &changes.cursor, changes.at_end)
+}
+
+fn change(change: &Change) -> JsValue {
+    make_change(
+        change.kind == ChangeKind::Put,
+        &change.bucket,
+        &change.key,
+        change.value.as_ref().map(|(_, value)| &value[..]),
+        change.value.as_ref().map(|(media_type, _)| media_type.as_str()),
+        change.expires_at_ms.map(number),
+        change.version,
+        change.previous_version,
+        number(change.time_ms),
+        &change.cursor,
+    )
+}
+
+pub(crate) fn bucket(info: &BucketInfo) -> JsValue {
+    make_bucket(&info.name, number(info.keys), number(info.bytes))
+}
+
+pub(crate) fn stats(stats: &Stats) -> JsValue {
+    let rows = [
+        ("version", stats.version),
+        ("keys", stats.keys),
+        ("keyBytes", stats.key_bytes),
+        ("valueBytes", stats.value_bytes),
+        ("versions", stats.versions),
+        ("deadlines", stats.deadlines),
+        ("commits", stats.commits),
+        ("conflicts", stats.conflicts),
+        ("expired", stats.expired),
+        ("pruned", stats.pruned),
+        ("pruneBacklog", stats.prune_backlog),
+        ("snapshots", stats.snapshots),
+        ("oldestSnapshotAgeMs", stats.oldest_snapshot_age_ms),
+        ("snapshotsRevoked", stats.snapshots_revoked),
+        ("feedCommits", stats.feed_commits),
+        ("feedBytes", stats.feed_bytes),
+    ];
+    figures(&rows.map(|(name, _)| name).join(" "), &rows.map(|(_, figure)| number(figure)))
+}

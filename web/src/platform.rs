@@ -1,0 +1,61 @@
+//! The page's clock and randomness, for the engine.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use mantis_db::{Clock, Random};
+use wasm_bindgen::prelude::*;
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_namespace = Date, js_name = now)]
+    fn date_now() -> f64;
+
+    /// Fills at most 65,536 bytes.
+    #[wasm_bindgen(js_namespace = crypto, js_name = getRandomValues, catch)]
+    fn get_random_values(buffer: &js_sys::Uint8Array) -> Result<JsValue, JsValue>;
+}
+
+/// Bytes that `crypto.getRandomValues` fills at once.
+const RANDOM_BYTES_MAX: usize = 65_536;
+
+/// `Date.now`, or the function that the page gave instead.
+pub(crate) struct PageClock {
+    function: Option<js_sys::Function>,
+    last_ms: AtomicU64,
+}
+
+impl PageClock {
+    pub(crate) fn new(function: Option<js_sys::Function>) -> Self {
+        Self { function, last_ms: AtomicU64::new(0) }
+    }
+}
+
+impl Clock for PageClock {
+    /// A function that throws or answers nonsense leaves the clock where it was: the engine can't do without a time.
+    fn now_ms(&self) -> u64 {
+        let shown = match &self.function {
+            None => Some(date_now()),
+            Some(function) => function.call0(&JsValue::NULL).ok().and_then(|value| value.as_f64()),
+        };
+        if let Some(now_ms) = shown.and_then(crate::input::whole) {
+            self.last_ms.store(now_ms, Ordering::Relaxed);
+        }
+        self.last_ms.load(Ordering::Relaxed)
+    }
+}
+
+/// `crypto.getRandomValues`.
+pub(crate) struct PageRandom;
+
+impl Random for PageRandom {
+    fn fill(&self, buffer: &mut [u8]) {
+        for chunk in buffer.chunks_mut(RANDOM_BYTES_MAX) {
+            let bytes = js_sys::Uint8Array::new_with_length(u32::try_from(chunk.len()).unwrap_or(0));
+            if get_random_values(&bytes).is_err() {
+                // Going on with predictable bytes would be worse than stopping; every browser has this function.
+                wasm_bindgen::throw_str("crypto.getRandomValues failed");
+            }
+            bytes.copy_to(chunk);
+        }
+    }
+}

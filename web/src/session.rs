@@ -1,0 +1,209 @@
+//! `RawSession`: operations, transactions and changes. Every method throws `{ code, kind, message }`.
+
+use js_sys::Uint8Array;
+use mantis_db::{ChangeFilter, Isolation, Session, Since};
+use wasm_bindgen::prelude::*;
+
+use crate::batch::{RawBatch, key_of};
+use crate::{input, output, ready};
+
+/// What is thrown, or the answer.
+type Answer<T = JsValue> = Result<T, JsValue>;
+
+/// A session: identity, grants, an optional open transaction.
+#[wasm_bindgen]
+#[derive(Debug)]
+pub struct RawSession(Session);
+
+impl RawSession {
+    pub(crate) fn new(session: Session) -> Self {
+        Self(session)
+    }
+}
+
+/// What a key map operation came to, thrown in JavaScript's form when it failed.
+fn answer<T>(result: mantis_db::Result<T>) -> Answer<T> {
+    result.map_err(|error| output::error(&error))
+}
+
+#[wasm_bindgen]
+impl RawSession {
+    /// Checks a bucket's name and that the grants show it.
+    pub fn check(&mut self, bucket: &str) -> Answer<()> {
+        answer(self.0.kv(bucket).map(|_| ()))
+    }
+
+    /// The value, or undefined.
+    pub fn get(&mut self, bucket: &str, key: &[u8]) -> Answer<Option<Uint8Array>> {
+        let found = answer(self.0.kv(bucket).and_then(|mut kv| ready(kv.get(key))))?;
+        Ok(found.map(|entry| Uint8Array::from(&entry.value[..])))
+    }
+
+    /// The entry, or null.
+    #[wasm_bindgen(js_name = getEntry)]
+    pub fn get_entry(&mut self, bucket: &str, key: &[u8]) -> Answer {
+        let found = answer(self.0.kv(bucket).and_then(|mut kv| ready(kv.get(key))))?;
+        Ok(output::entry_or_null(key, found.as_ref()))
+    }
+
+    /// The values in the keys' order; null where there is none.
+    #[wasm_bindgen(js_name = getMany)]
+    #[allow(clippy::needless_pass_by_value, reason = "an array from JavaScript arrives as a vector")]
+    pub fn get_many(&mut self, bucket: &str, keys: Vec<Uint8Array>) -> Answer<Vec<JsValue>> {
+        let keys: Vec<Vec<u8>> = keys.iter().map(Uint8Array::to_vec).collect();
+        let found = answer(self.0.kv(bucket).and_then(|mut kv| ready(kv.get_many(&keys))))?;
+        Ok(found
+            .iter()
+            .map(|entry| entry.as_ref().map_or(JsValue::NULL, |entry| output::bytes(&entry.value)))
+            .collect())
+    }
+
+    /// Gives a key a value; the commit's version.
+    pub fn set(&mut self, bucket: &str, key: &[u8], value: &[u8]) -> Answer<u64> {
+        Ok(answer(self.0.kv(bucket).and_then(|mut kv| ready(kv.set(key, value))))?.version)
+    }
+
+    /// Gives a key a value if it is as expected.
+    #[wasm_bindgen(js_name = setWith)]
+    #[allow(clippy::too_many_arguments, reason = "flat arguments are what crosses into WebAssembly cheaply")]
+    pub fn set_with(
+        &mut self,
+        bucket: &str,
+        key: &[u8],
+        value: &[u8],
+        media_type: Option<String>,
+        ttl_ms: Option<f64>,
+        expect: &str,
+        version: Option<u64>,
+    ) -> Answer {
+        let options = answer(input::set_options(media_type, ttl_ms, input::expect(expect, version)))?;
+        let outcome = answer(self.0.kv(bucket).and_then(|mut kv| ready(kv.set_with(key, value, &options))))?;
+        Ok(output::outcome(key, &outcome))
+    }
+
+    /// Deletes a key; whether there was something to delete.
+    pub fn delete(&mut self, bucket: &str, key: &[u8]) -> Answer<bool> {
+        answer(self.0.kv(bucket).and_then(|mut kv| ready(kv.delete(key))))
+    }
+
+    /// Deletes a key if it is as expected.
+    #[wasm_bindgen(js_name = deleteIf)]
+    pub fn delete_if(&mut self, bucket: &str, key: &[u8], expect: &str, version: Option<u64>) -> Answer {
+        let expect = input::expect(expect, version);
+        let outcome = answer(self.0.kv(bucket).and_then(|mut kv| ready(kv.delete_if(key, expect))))?;
+        Ok(output::outcome(key, &outcome))
+    }
+
+    /// Adds to a number; the sum.
+    pub fn increment(&mut self, bucket: &str, key: &[u8], by: i64) -> Answer<i64> {
+        answer(self.0.kv(bucket).and_then(|mut kv| ready(kv.increment(key, by))))
+    }
+
+    /// A page of entries.
+    #[allow(clippy::too_many_arguments, reason = "flat arguments are what crosses into WebAssembly cheaply")]
+    pub fn scan(
+        &mut self,
+        bucket: &str,
+        prefix: Option<Vec<u8>>,
+        start: Option<Vec<u8>>,
+        end: Option<Vec<u8>>,
+        reverse: bool,
+        limit: f64,
+        cursor: Option<Vec<u8>>,
+    ) -> Answer {
+        let options = input::scan_options(input::span(prefix, start, end), reverse, limit, cursor);
+        let page = answer(self.0.kv(bucket).and_then(|mut kv| ready(kv.scan(&options))))?;
+        let entries = page.entries.iter().map(|(key, entry)| output::entry(key, entry));
+        Ok(output::page(entries, page.cursor.as_deref()))
+    }
+
+    /// A page of keys.
+    #[wasm_bindgen(js_name = scanKeys)]
+    #[allow(clippy::too_many_arguments, reason = "flat arguments are what crosses into WebAssembly cheaply")]
+    pub fn scan_keys(
+        &mut self,
+        bucket: &str,
+        prefix: Option<Vec<u8>>,
+        start: Option<Vec<u8>>,
+        end: Option<Vec<u8>>,
+        reverse: bool,
+        limit: f64,
+        cursor: Option<Vec<u8>>,
+    ) -> Answer {
+        let options = input::scan_options(input::span(prefix, start, end), reverse, limit, cursor);
+        let page = answer(self.0.kv(bucket).and_then(|mut kv| ready(kv.scan_keys(&options))))?;
+        Ok(output::page(page.keys.iter().map(|key| output::bytes(key)), page.cursor.as_deref()))
+    }
+
+    /// How many keys a span has.
+    pub fn count(
+        &mut self,
+        bucket: &str,
+        prefix: Option<Vec<u8>>,
+        start: Option<Vec<u8>>,
+        end: Option<Vec<u8>>,
+    ) -> Answer<f64> {
+        let span = input::span(prefix, start, end);
+        answer(self.0.kv(bucket).and_then(|mut kv| ready(kv.count(&span)))).map(output::number)
+    }
+
+    /// Deletes a span; how many keys went.
+    #[wasm_bindgen(js_name = deleteSpan)]
+    pub fn delete_span(
+        &mut self,
+        bucket: &str,
+        prefix: Option<Vec<u8>>,
+        start: Option<Vec<u8>>,
+        end: Option<Vec<u8>>,
+    ) -> Answer<f64> {
+        let span = input::span(prefix, start, end);
+        answer(self.0.kv(bucket).and_then(|mut kv| ready(kv.delete_span(&span)))).map(output::number)
+    }
+
+    /// Does many operations in one commit.
+    pub fn apply(&mut self, bucket: &str, batch: RawBatch) -> Answer {
+        let operations = batch.0;
+        let applied = answer(self.0.kv(bucket).and_then(|mut kv| ready(kv.apply(&operations))))?;
+        Ok(output::applied(&applied, |index| operations.get(index).map_or(&[], key_of)))
+    }
+
+    /// Opens a transaction: snapshot isolation on request, else serialisable.
+    pub fn begin(&mut self, snapshot_isolation: bool) -> Answer<()> {
+        let isolation = if snapshot_isolation { Isolation::Snapshot } else { Isolation::Serializable };
+        answer(ready(self.0.begin(isolation)))
+    }
+
+    /// Commits the open transaction; its version.
+    pub fn commit(&mut self) -> Answer<u64> {
+        answer(ready(self.0.commit())).map(|committed| committed.version)
+    }
+
+    /// Forgets the open transaction, if there is one.
+    pub fn rollback(&mut self) {
+        self.0.rollback();
+    }
+
+    /// Committed changes behind a cursor; from the next commit on when `since` is `now`, from the oldest that is kept when it is
+    /// `earliest`.
+    pub fn changes(&mut self, bucket: Option<String>, prefix: Vec<u8>, since: String, limit: f64) -> Answer {
+        let since = match &since[..] {
+            "now" => Since::Now,
+            "earliest" => Since::Earliest,
+            _ => Since::Cursor(since),
+        };
+        let limit = input::whole(limit).and_then(|limit| usize::try_from(limit).ok()).unwrap_or(0);
+        let changes = answer(ready(self.0.changes(&ChangeFilter { bucket, prefix }, &since, limit)))?;
+        Ok(output::changes(&changes))
+    }
+
+    /// The buckets with their sizes.
+    pub fn buckets(&mut self) -> Answer<Vec<JsValue>> {
+        Ok(answer(ready(self.0.buckets()))?.iter().map(output::bucket).collect())
+    }
+
+    /// Drops a bucket; how many keys it had.
+    #[wasm_bindgen(js_name = dropBucket)]
+    pub fn drop_bucket(&mut self, name: &str) -> Answer<f64> {
+        answer(ready(self.0.drop_bucket(name))).map(output::number)
+    }
+}

@@ -1,0 +1,165 @@
+// The change feed. Over the page's own store and over a server.
+
+import { checkBoth, withPage } from './harness.mjs';
+
+const held = withPage();
+const check = (name, work, expected, options) => checkBoth(held, name, work, expected, options);
+
+check(
+  'a change tells what happened',
+  async (db) => {
+    const feed = db.changes();
+    await feed.ready;
+    await db.kv('log').setWith('a', 'x', { mediaType: 'text/plain', ttlMs: 5_000 });
+    await db.kv('log').set('a', 'y');
+    await db.kv('log').delete('a');
+    const changes = [];
+    for (let n = 0; n < 3; n++) {
+      const { value } = await feed.next();
+      changes.push({ ...value, cursor: typeof value.cursor });
+    }
+    await feed.return();
+    return changes;
+  },
+  [
+    { kind: 'put', value: [120], mediaType: 'text/plain', expiresAtMs: 14_000, version: '1n', previousVersion: null },
+    {
+      kind: 'put',
+      value: [121],
+      mediaType: 'application/octet-stream',
+      expiresAtMs: null,
+      version: '2n',
+      previousVersion: '1n',
+    },
+    { kind: 'delete', value: null, mediaType: null, expiresAtMs: null, version: '3n', previousVersion: '2n' },
+  ].map((change) => ({ ...change, bucket: 'log', key: [97], timeMs: 9_000, cursor: 'string' })),
+  { clock: 9_000 },
+);
+
+check(
+  'a feed waits for what comes',
+  async (db) => {
+    setTimeout(() => db.kv().set('late', ''), 100);
+    for await (const change of db.changes()) return toText(change.key);
+  },
+  'late',
+);
+
+check(
+  'it shows one bucket, or keys that begin so',
+  async (db) => {
+    const feeds = [
+      db.changes({ bucket: 'b' }),
+      db.changes({ prefix: 'user/' }),
+      db.changes({ bucket: 'b', prefix: 'user/' }),
+    ];
+    await Promise.all(feeds.map((feed) => feed.ready));
+    await db.kv('a').set('user/1', '');
+    await db.kv('b').set('item/1', '');
+    await db.kv('b').set('user/2', '');
+    const first = await Promise.all(feeds.map((feed) => feed.next()));
+    return first.map(({ value }) => `${value.bucket} ${toText(value.key)}`);
+  },
+  ['b item/1', 'a user/1', 'b user/2'],
+);
+
+check(
+  'it goes on behind a cursor, or from the oldest that is kept',
+  async (db) => {
+    for (const key of ['a', 'b', 'c']) await db.kv().set(key, '');
+    const seen = [];
+    let cursor;
+    for await (const change of db.changes({ since: 'earliest' })) {
+      seen.push(toText(change.key));
+      cursor = change.cursor;
+      if (seen.length === 2) break;
+    }
+    const { value } = await db.changes({ since: cursor }).next();
+    return [seen, toText(value.key)];
+  },
+  [['a', 'b'], 'c'],
+);
+
+check(
+  'a commit of many keys comes whole and in order',
+  async (db) => {
+    const feed = db.changes();
+    await feed.ready;
+    await db
+      .kv()
+      .apply(Array.from({ length: 250 }, (_, n) => ({ op: 'set', key: `k${String(n).padStart(3, '0')}`, value: '' })));
+    const keys = [];
+    while (keys.length < 250) keys.push(toText((await feed.next()).value.key));
+    return [keys[0], keys.at(-1), keys.every((key, n) => n === 0 || keys[n - 1] < key)];
+  },
+  ['k000', 'k249', true],
+);
+
+check(
+  'what a transaction writes shows when it is committed',
+  async (db) => {
+    const feed = db.changes();
+    await feed.ready;
+    const transaction = await db.transaction();
+    await transaction.kv().set('a', '');
+    await db.kv().set('b', '');
+    await transaction.commit();
+    return [toText((await feed.next()).value.key), toText((await feed.next()).value.key)];
+  },
+  ['b', 'a'],
+);
+
+check(
+  'what expires shows as deleted',
+  async (db, clock) => {
+    await db.kv().setWith('a', 'x', { ttlMs: 10 });
+    const feed = db.changes();
+    clock.advance(10);
+    db.maintain();
+    const { value } = await feed.next();
+    return [value.kind, toText(value.key), value.value];
+  },
+  ['delete', 'a', null],
+  { clock: 1_000 },
+);
+
+check(
+  'a signal ends it, also while it waits',
+  async (db) => {
+    const controller = new AbortController();
+    setTimeout(() => controller.abort(), 20);
+    let shown = 0;
+    for await (const _ of db.changes({ signal: controller.signal })) shown += 1;
+    const aborted = await db.changes({ signal: controller.signal }).next();
+    return [shown, aborted.done];
+  },
+  [0, true],
+);
+
+check(
+  'leaving ends a next that waits',
+  async (db) => {
+    const feed = db.changes();
+    const waiting = feed.next();
+    await feed.return();
+    return [(await waiting).done, (await feed.next()).done];
+  },
+  [true, true],
+);
+
+check(
+  'history that is no longer kept is told, never passed over',
+  async (db) => {
+    const kv = db.kv();
+    await kv.set('first', '');
+    const { value } = await db.changes({ since: 'earliest' }).next();
+    for (let n = 0; n < 40; n++) await kv.set('large', new Uint8Array(512 * 1024));
+    return db
+      .changes({ since: value.cursor })
+      .next()
+      .catch((error) => error);
+  },
+  { code: 'compacted', kind: 'compacted' },
+  // A server keeps more than can be written here in a moment.
+  { overHttp: false },
+);

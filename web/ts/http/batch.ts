@@ -1,0 +1,88 @@
+/** Batches in the API's JSON. */
+
+import type { Entry, Expect, Operation, OperationResult } from '../api.js';
+import { toEnds, toExpectation, toInteger, toTtlMs } from '../arguments.js';
+import { invalid } from '../errors.js';
+import { fromJsonEntry, toJsonBytes, toJsonValue, type JsonBytes, type JsonEntry } from './json.js';
+
+/** What became of an operation. */
+export interface JsonResult extends Partial<JsonEntry> {
+  key: JsonBytes;
+  version: string | null;
+  deleted?: number;
+}
+
+/** Names the operations that refused, in the answer `check-failed`. */
+export interface JsonRefusal {
+  index: number;
+}
+
+/** A batch's body. Written by hand where a number may have more digits than JavaScript's numbers keep. */
+export function toBatch(operations: Operation[]): string {
+  return `{"atomic":true,"operations":[${operations.map(toOperation).join(',')}]}`;
+}
+
+function toOperation(operation: Operation): string {
+  if (operation.op === 'increment') {
+    const { key, by } = operation;
+    return `{"op":"increment","key":${JSON.stringify(toJsonBytes(key))},"by":${toInteger(by)}}`;
+  }
+  return JSON.stringify(toForm(operation));
+}
+
+function toForm(operation: Exclude<Operation, { op: 'increment' }>): object {
+  switch (operation.op) {
+    case 'get':
+      return { op: 'get', key: toJsonBytes(operation.key) };
+    case 'set':
+      return {
+        op: 'set',
+        key: toJsonBytes(operation.key),
+        value: toJsonValue(operation.value),
+        media_type: operation.mediaType,
+        ttl_ms: toTtlMs(operation),
+        ...toCondition(operation.expect),
+      };
+    case 'delete':
+    case 'check':
+      return { op: operation.op, key: toJsonBytes(operation.key), ...toCondition(operation.expect) };
+    case 'delete-span': {
+      const ends = Object.entries(toEnds(operation.span)).map(([name, bytes]) => [name, toJsonBytes(bytes)]);
+      return { op: 'delete-span', ...Object.fromEntries(ends) };
+    }
+    default:
+      throw invalid('argument-invalid', `there is no operation ${JSON.stringify((operation as Operation).op)}`);
+  }
+}
+
+function toCondition(expect: Expect | undefined): object {
+  const { name, version } = toExpectation(expect);
+  switch (name) {
+    case 'absent':
+      return { absent: true };
+    case 'present':
+      return { absent: false };
+    case 'version':
+      return { if_version: String(version) };
+    default:
+      return {};
+  }
+}
+
+export function fromResult(operation: Operation, result: JsonResult): OperationResult {
+  switch (operation.op) {
+    case 'get':
+      return { op: 'get', entry: fromFound(result) };
+    case 'delete':
+    case 'delete-span':
+      return { op: operation.op, deleted: result.deleted ?? 0 };
+    case 'increment':
+      return { op: 'increment', number: BigInt(result.value as unknown as string | number) };
+    default:
+      return { op: operation.op };
+  }
+}
+
+function fromFound(result: JsonResult): Entry | null {
+  return result.value == null ? null : fromJsonEntry(result as JsonEntry);
+}

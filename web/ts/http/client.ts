@@ -1,0 +1,134 @@
+import { MantisError } from '../errors.js';
+import { kindOf } from './codes.js';
+
+export interface ConnectOptions {
+  /** Headers for every request, such as `Authorization`. */
+  headers?: Record<string, string>;
+  /** Instead of the page's `fetch`. */
+  fetch?: typeof fetch;
+}
+
+/** One request of the API. */
+export interface ApiRequest {
+  method: 'GET' | 'PUT' | 'POST' | 'DELETE';
+  /** Below `base`, percent-encoded. */
+  path: string;
+  /** `/api/v1` when not given. */
+  base?: string;
+  query?: Record<string, string | Uint8Array | undefined>;
+  headers?: Record<string, string | undefined>;
+  body?: Uint8Array | string;
+  signal?: AbortSignal;
+}
+
+const API = '/api/v1';
+const JSON_TYPE = 'application/json';
+
+/** Speaks HTTP: addresses, headers, and what an answer's status means. */
+export class Client {
+  readonly url: string;
+  readonly #headers: Record<string, string>;
+  readonly #fetch: typeof fetch;
+
+  constructor(url: string, options: ConnectOptions) {
+    this.url = toBase(url);
+    this.#headers = options.headers ?? {};
+    this.#fetch = options.fetch ?? ((...request) => fetch(...request));
+  }
+
+  /** Sends a request. An answer that is an error is thrown. */
+  async send({ method, path, base = API, query = {}, headers = {}, body, signal }: ApiRequest): Promise<Response> {
+    const given = Object.entries(headers).filter((header): header is [string, string] => header[1] !== undefined);
+    let response: Response;
+    try {
+      response = await this.#fetch(`${this.url}${base}${path}${toQuery(query)}`, {
+        method,
+        headers: { ...this.#headers, ...Object.fromEntries(given) },
+        // The store's answers are the newest there are: none of them is to come out of a cache.
+        cache: 'no-store',
+        ...(body === undefined ? {} : { body: body as BodyInit }),
+        ...(signal === undefined ? {} : { signal }),
+      });
+    } catch (cause) {
+      if (signal?.aborted) throw cause;
+      throw new MantisError('unreachable', 'other', `cannot reach ${this.url}: ${String(cause)}`, { cause });
+    }
+    if (!response.ok) throw await toError(response);
+    return response;
+  }
+
+  /** Sends a request, with a body in JSON if there is one, and reads the answer's JSON. */
+  async json<T>(request: ApiRequest): Promise<T> {
+    const headers = {
+      accept: JSON_TYPE,
+      ...(request.body === undefined ? {} : { 'content-type': JSON_TYPE }),
+      ...request.headers,
+    };
+    const response = await this.send({ ...request, headers });
+    return parseJson(await response.text()) as T;
+  }
+
+  /** Reads a page of the service itself, which lies beside the API. */
+  service<T>(path: string): Promise<T> {
+    return this.json<T>({ method: 'GET', base: '', path });
+  }
+}
+
+/** Bytes in an address. Every byte but letters, digits, `-`, `_` and `~` is written out: dots would be taken for folders. */
+export function percentEncode(bytes: Uint8Array): string {
+  let text = '';
+  for (const byte of bytes) {
+    const character = String.fromCharCode(byte);
+    text += /[A-Za-z0-9_~-]/.test(character) ? character : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+  }
+  return text;
+}
+
+/** JSON in which a sum may have more digits than a number of JavaScript's keeps: such a one becomes text. */
+export function parseJson(text: string): unknown {
+  return JSON.parse(text.replace(/([,{]"value":)(-?\d{16,})(?=[,}])/g, '$1"$2"'));
+}
+
+function toBase(url: string): string {
+  let parsed: URL;
+  try {
+    parsed = new URL(url);
+  } catch (cause) {
+    throw new MantisError('argument-invalid', 'invalid', `${JSON.stringify(url)} is no address`, { cause });
+  }
+  if (parsed.protocol !== 'http:' && parsed.protocol !== 'https:') {
+    throw new MantisError('argument-invalid', 'invalid', 'the address of a server begins with http:// or https://');
+  }
+  return parsed.origin + parsed.pathname.replace(/\/+$/, '');
+}
+
+function toQuery(query: Record<string, string | Uint8Array | undefined>): string {
+  const parts = Object.entries(query).flatMap(([name, value]) => {
+    if (value === undefined) return [];
+    return `${name}=${typeof value === 'string' ? encodeURIComponent(value) : percentEncode(value)}`;
+  });
+  return parts.length === 0 ? '' : `?${parts.join('&')}`;
+}
+
+interface Problem {
+  code?: string;
+  title?: string;
+  detail?: string;
+  hint?: string;
+  error?: unknown;
+}
+
+async function toError(response: Response): Promise<MantisError> {
+  const { status } = response;
+  let problem: Problem;
+  try {
+    problem = JSON.parse(await response.text()) as Problem;
+  } catch {
+    problem = {};
+  }
+  const code = problem.code ?? `http-${status}`;
+  const message = problem.detail ?? problem.title ?? `the server answered ${status}`;
+  const hint = problem.hint === undefined ? {} : { hint: problem.hint };
+  const value = code === 'plugin-error' ? { value: problem.error } : {};
+  return new MantisError(code, kindOf(code, status), message, { ...hint, ...value, cause: problem });
+}

@@ -1,0 +1,83 @@
+import type {
+  BucketInfo,
+  ChangeFeed,
+  ChangesOptions,
+  Kv,
+  MantisDB,
+  Stats,
+  Transaction,
+  TransactionOptions,
+} from '../api.js';
+import { toBucketName } from '../arguments.js';
+import type { Plugin, PluginModule, PluginOptions } from '../plugins/api.js';
+import { camelCase } from '../plugins/names.js';
+import { transact } from '../retry.js';
+import { HttpChangeFeed } from './changes.js';
+import { Client, type ConnectOptions } from './client.js';
+import { HttpKv } from './kv.js';
+import { HttpPlugin } from './plugin.js';
+import { HttpTransaction } from './transaction.js';
+
+/** A database behind a URL. */
+class HttpDatabase implements MantisDB {
+  readonly #client: Client;
+  readonly #closed = new AbortController();
+
+  constructor(client: Client) {
+    this.#client = client;
+  }
+
+  get url(): string {
+    return this.#client.url;
+  }
+
+  kv(bucket = 'default'): Kv {
+    return new HttpKv(this.#client, bucket, () => undefined);
+  }
+
+  async transaction(options: TransactionOptions = {}): Promise<Transaction> {
+    const query = { isolation: options.isolation };
+    const { id } = await this.#client.json<{ id: string }>({ method: 'POST', path: '/transactions', query });
+    return new HttpTransaction(this.#client, id);
+  }
+
+  transact<T>(work: (transaction: Transaction) => Promise<T>, options?: TransactionOptions): Promise<T> {
+    return transact(this, work, options);
+  }
+
+  changes(options: ChangesOptions = {}): ChangeFeed {
+    return new HttpChangeFeed(this.#client, options, this.#closed.signal);
+  }
+
+  async buckets(): Promise<BucketInfo[]> {
+    return (await this.#client.json<{ buckets: BucketInfo[] }>({ method: 'GET', path: '/buckets' })).buckets;
+  }
+
+  async dropBucket(name: string): Promise<number> {
+    const path = `/buckets/${toBucketName(name)}`;
+    return (await this.#client.json<{ deleted: number }>({ method: 'DELETE', path })).deleted;
+  }
+
+  async stats(): Promise<Stats> {
+    const { store } = await this.#client.service<{ store: Record<string, unknown> }>('/stats');
+    const figures = Object.entries(store).flatMap(([name, figure]) => {
+      const number = Number(figure);
+      return Number.isNaN(number) ? [] : [[camelCase(name.replaceAll('_', '-')), number] as const];
+    });
+    return Object.fromEntries(figures);
+  }
+
+  /** What `options` say is for the page: on a server the host's own settings hold. */
+  plugin(plugin: string | PluginModule, _options?: PluginOptions): Plugin {
+    return new HttpPlugin(this.#client, typeof plugin === 'string' ? plugin : plugin.name);
+  }
+
+  async close(): Promise<void> {
+    this.#closed.abort();
+  }
+}
+
+/** A database behind a URL, such as `http://127.0.0.1:8080`. Asks nothing yet: the first call tells whether it is there. */
+export function connect(url: string, options: ConnectOptions = {}): MantisDB {
+  return new HttpDatabase(new Client(url, options));
+}

@@ -1,0 +1,51 @@
+/** How the API's JSON carries bytes, versions and times. */
+
+import type { BytesLike, Entry, Version } from '../api.js';
+import { fromBase64, toBase64, toBytes, toTextStrictly } from '../bytes.js';
+
+/** Text where the bytes are UTF-8. */
+export type JsonBytes = string | { base64: string };
+
+/** An entry of a listing, and what a batch reads. */
+export interface JsonEntry {
+  key: JsonBytes;
+  value: JsonBytes;
+  media_type: string;
+  /** Decimal; null for what a transaction wrote itself. */
+  version: string | null;
+  modified_at: string;
+  expires_at: string | null;
+}
+
+export function fromJsonBytes(json: JsonBytes): Uint8Array {
+  return typeof json === 'string' ? toBytes(json) : fromBase64(json.base64);
+}
+
+export function toJsonBytes(bytes: BytesLike): JsonBytes {
+  const encoded = toBytes(bytes);
+  return toTextStrictly(encoded) ?? { base64: toBase64(encoded) };
+}
+
+/** A value always as base64: as text it would be stored as text. */
+export function toJsonValue(bytes: BytesLike): JsonBytes {
+  return { base64: toBase64(toBytes(bytes)) };
+}
+
+export function fromJsonVersion(version: string | null): Version {
+  return BigInt(version ?? 0);
+}
+
+export function fromJsonTime(time: string): number {
+  return Date.parse(time);
+}
+
+export function fromJsonEntry(entry: JsonEntry): Entry {
+  return {
+    key: fromJsonBytes(entry.key),
+    value: fromJsonBytes(entry.value),
+    mediaType: entry.media_type,
+    version: fromJsonVersion(entry.version),
+    modifiedAtMs: fromJsonTime(entry.modified_at),
+    expiresAtMs: entry.expires_at === null ? null : fromJsonTime(entry.expires_at),
+  };
+}

@@ -1,0 +1,9 @@
+/** MantisDB in a page (`open`) and on a server (`connect`), behind one interface. */
+
+export type * from './api.js';
+export type * from './plugins/api.js';
+export { fromBase64, toBase64, toBytes, toText } from './bytes.js';
+export { MantisError } from './errors.js';
+export type { ConnectOptions } from './http/client.js';
+export { connect } from './http/connect.js';
+export { open, type OpenOptions, type PageMantisDB } from './page/open.js';

@@ -1,0 +1,163 @@
+import type {
+  BucketInfo,
+  ChangeFeed,
+  ChangesOptions,
+  Kv,
+  MantisDB,
+  Stats,
+  Transaction,
+  TransactionOptions,
+} from '../api.js';
+import { MantisError, invalid } from '../errors.js';
+import type { Plugin, PluginModule, PluginOptions } from '../plugins/api.js';
+import { PagePlugin } from '../plugins/page.js';
+import { transact } from '../retry.js';
+import type { Target } from './bucket.js';
+import { PageChangeFeed, type FeedSource } from './changes.js';
+import { PageKv } from './kv.js';
+import { call, type RawDatabase, type RawSession } from './raw.js';
+import { PageTransaction } from './transaction.js';
+
+/** How often housekeeping runs: what has expired leaves the memory and shows in the feed within this time. */
+const MAINTAIN_EVERY_MS = 250;
+
+/** A database in the page. `maintain` and `nowMs` are there for pages that bring their own clock. */
+export class PageDatabase implements MantisDB, Target, FeedSource {
+  readonly url = null;
+  readonly #database: RawDatabase;
+  readonly #session: RawSession;
+  readonly #plugins: Map<string, PluginModule>;
+  readonly #timer: ReturnType<typeof setInterval>;
+  readonly #closed = new AbortController();
+  #version = 0n;
+  #waiting = new Set<() => void>();
+
+  constructor(database: RawDatabase, plugins: PluginModule[]) {
+    this.#database = database;
+    this.#session = database.session();
+    this.#plugins = new Map(plugins.map((plugin) => [plugin.name, plugin]));
+    this.#timer = setInterval(() => this.maintain(), MAINTAIN_EVERY_MS);
+  }
+
+  kv(bucket = 'default'): Kv {
+    return new PageKv(this, bucket);
+  }
+
+  async transaction(options: TransactionOptions = {}): Promise<Transaction> {
+    return this.begin(options);
+  }
+
+  /** Opens a transaction; with `session`, one whose grants are not the database's. */
+  begin(options: TransactionOptions = {}, session?: RawSession): PageTransaction {
+    this.#checkOpen();
+    return new PageTransaction(session ?? this.newSession(), options.isolation === 'snapshot', () => this.wrote());
+  }
+
+  newSession(): RawSession {
+    this.#checkOpen();
+    return this.#database.session();
+  }
+
+  /** A session that sees the named buckets only. */
+  sessionWith(read: string[], write: string[]): RawSession {
+    this.#checkOpen();
+    return this.#database.sessionWith(read, write);
+  }
+
+  transact<T>(work: (transaction: Transaction) => Promise<T>, options?: TransactionOptions): Promise<T> {
+    return transact(this, work, options);
+  }
+
+  changes(options: ChangesOptions = {}): ChangeFeed {
+    return new PageChangeFeed(this, options);
+  }
+
+  async buckets(): Promise<BucketInfo[]> {
+    return call(() => this.session().buckets() as BucketInfo[]);
+  }
+
+  async dropBucket(name: string): Promise<number> {
+    const dropped = call(() => this.session().dropBucket(name));
+    this.wrote();
+    return dropped;
+  }
+
+  async stats(): Promise<Stats> {
+    this.#checkOpen();
+    return this.#database.stats() as Stats;
+  }
+
+  plugin(plugin: string | PluginModule, options: PluginOptions = {}): Plugin {
+    const module = typeof plugin === 'string' ? this.#plugins.get(plugin) : plugin;
+    if (module === undefined) return missingPlugin(String(plugin));
+    return new PagePlugin(this, module, options);
+  }
+
+  /** The time by the database's clock, in milliseconds since the epoch. */
+  nowMs(): number {
+    return this.#database.nowMs();
+  }
+
+  /** Housekeeping; a timer does it too. */
+  maintain(): void {
+    this.#checkOpen();
+    call(() => this.#database.maintain());
+    this.wrote();
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed.signal.aborted) return;
+    clearInterval(this.#timer);
+    this.#closed.abort();
+    // Transactions that are still open end by themselves; they keep their share of the memory until they are collected.
+    this.#database.closeForWrites();
+    this.#session.free();
+    this.#database.free();
+  }
+
+  get closed(): AbortSignal {
+    return this.#closed.signal;
+  }
+
+  session(): RawSession {
+    this.#checkOpen();
+    return this.#session;
+  }
+
+  wrote(): void {
+    if (this.#closed.signal.aborted) return;
+    const version = this.#database.version();
+    if (version === this.#version) return;
+    this.#version = version;
+    this.#wake();
+  }
+
+  nextCommit(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      if (signal.aborted) return resolve();
+      const done = () => {
+        this.#waiting.delete(done);
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      this.#waiting.add(done);
+      signal.addEventListener('abort', done);
+    });
+  }
+
+  #wake(): void {
+    for (const done of [...this.#waiting]) done();
+  }
+
+  #checkOpen(): void {
+    if (this.#closed.signal.aborted) throw invalid('closed', 'the database was closed');
+  }
+}
+
+/** Says so when it is called, as a server does. */
+function missingPlugin(name: string): Plugin {
+  const call = async () => {
+    throw new MantisError('plugin-not-found', 'not-found', `there is no plugin ${name}: give it to open()`);
+  };
+  return { name, call };
+}

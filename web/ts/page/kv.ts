@@ -1,0 +1,86 @@
+import type {
+  Applied,
+  BytesLike,
+  Entry,
+  Expect,
+  KeyPage,
+  Kv,
+  Operation,
+  Outcome,
+  Page,
+  ScanOptions,
+  SetOptions,
+  Span,
+  Version,
+} from '../api.js';
+import { entries } from '../entries.js';
+import { Bucket, type Target } from './bucket.js';
+
+/** The interface's promises over a store that never waits: `async` is there to turn what is thrown into a rejection. */
+export class PageKv implements Kv {
+  readonly #bucket: Bucket;
+
+  constructor(target: Target, name: string) {
+    this.#bucket = new Bucket(target, name);
+  }
+
+  get bucket(): string {
+    return this.#bucket.name;
+  }
+
+  async get(key: BytesLike): Promise<Uint8Array | null> {
+    return this.#bucket.get(key);
+  }
+
+  async getEntry(key: BytesLike): Promise<Entry | null> {
+    return this.#bucket.getEntry(key);
+  }
+
+  async getMany(keys: BytesLike[]): Promise<(Uint8Array | null)[]> {
+    return this.#bucket.getMany(keys);
+  }
+
+  async set(key: BytesLike, value: BytesLike): Promise<Version> {
+    return this.#bucket.set(key, value);
+  }
+
+  async setWith(key: BytesLike, value: BytesLike, options: SetOptions): Promise<Outcome> {
+    return this.#bucket.setWith(key, value, options);
+  }
+
+  async delete(key: BytesLike): Promise<boolean> {
+    return this.#bucket.delete(key);
+  }
+
+  async deleteIf(key: BytesLike, expect: Expect): Promise<Outcome> {
+    return this.#bucket.deleteIf(key, expect);
+  }
+
+  async increment(key: BytesLike, by?: bigint | number): Promise<bigint> {
+    return this.#bucket.increment(key, by);
+  }
+
+  async scan(options?: ScanOptions): Promise<Page> {
+    return this.#bucket.scan(options);
+  }
+
+  async scanKeys(options?: ScanOptions): Promise<KeyPage> {
+    return this.#bucket.scanKeys(options);
+  }
+
+  entries(options?: ScanOptions): AsyncIterableIterator<Entry> {
+    return entries(this, options);
+  }
+
+  async count(span?: Span): Promise<number> {
+    return this.#bucket.count(span);
+  }
+
+  async deleteSpan(span: Span): Promise<number> {
+    return this.#bucket.deleteSpan(span);
+  }
+
+  async apply(operations: Operation[]): Promise<Applied> {
+    return this.#bucket.apply(operations);
+  }
+}

@@ -1,0 +1,57 @@
+import type { Kv, Transaction, Version } from '../api.js';
+import { invalid } from '../errors.js';
+import type { Target } from './bucket.js';
+import { PageKv } from './kv.js';
+import { call, type RawSession } from './raw.js';
+
+/** A transaction: a session of its own, until it ends. */
+export class PageTransaction implements Transaction, Target {
+  #session: RawSession | null;
+  readonly #committed: () => void;
+
+  /** `committed` is called after a commit. */
+  constructor(session: RawSession, snapshotIsolation: boolean, committed: () => void) {
+    call(() => session.begin(snapshotIsolation));
+    this.#session = session;
+    this.#committed = committed;
+  }
+
+  session(): RawSession {
+    if (this.#session === null) {
+      throw invalid('transaction-not-open', 'The session has no transaction open, or it has ended.');
+    }
+    return this.#session;
+  }
+
+  /** Nobody sees a write before the commit. */
+  wrote(): void {}
+
+  kv(bucket = 'default'): Kv {
+    return new PageKv(this, bucket);
+  }
+
+  async commit(): Promise<Version> {
+    return this.commitNow();
+  }
+
+  commitNow(): Version {
+    const session = this.session();
+    this.#session = null;
+    try {
+      return call(() => session.commit());
+    } finally {
+      session.free();
+      this.#committed();
+    }
+  }
+
+  async rollback(): Promise<void> {
+    this.rollbackNow();
+  }
+
+  rollbackNow(): void {
+    this.#session?.rollback();
+    this.#session?.free();
+    this.#session = null;
+  }
+}

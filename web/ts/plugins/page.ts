@@ -1,0 +1,162 @@
+import { MantisError } from '../errors.js';
+import type { PageDatabase } from '../page/database.js';
+import type { RawSession } from '../page/raw.js';
+import type { PageTransaction } from '../page/transaction.js';
+import { pauseAfter } from '../retry.js';
+import type { FunctionInfo, Json, Plugin, PluginModule, PluginOptions } from './api.js';
+import { makeImports, type Call, type Imports } from './imports.js';
+import { fromGuest, toArguments } from './json.js';
+import { camelCase } from './names.js';
+
+/** How often a call is run, the first time included: as often as on a server. */
+const ATTEMPTS_MAX = 9;
+
+type Exports = Record<string, unknown>;
+
+/** An instance, and the call that it serves. */
+interface Instance {
+  exports: Exports;
+  imports: Imports;
+  call: Call | null;
+}
+
+/** Another commit came first: the call is to be run again. */
+const LOST = Symbol('lost');
+
+/** What a call came to: what it returned, or the error that it returned. */
+type Returned = { ok: unknown } | { err: unknown };
+
+/** A component that runs in the page, over the page's store. */
+export class PagePlugin implements Plugin {
+  readonly #database: PageDatabase;
+  readonly #module: PluginModule;
+  readonly #options: PluginOptions;
+  #kept: Instance | null = null;
+
+  constructor(database: PageDatabase, module: PluginModule, options: PluginOptions) {
+    this.#database = database;
+    this.#module = module;
+    this.#options = options;
+  }
+
+  get name(): string {
+    return this.#module.name;
+  }
+
+  async call(name: string, args: Json[] | { [parameter: string]: Json } = []): Promise<Json> {
+    const info = this.#module.functions.find((candidate) => candidate.name === name);
+    if (info === undefined) {
+      throw new MantisError(
+        'function-not-found',
+        'not-found',
+        `the plugin ${this.name} has no function ${JSON.stringify(name)}`,
+      );
+    }
+    const values = toArguments(info.params, args);
+    for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
+      // Before the transaction begins: from there to the commit nothing waits, so that a call can't be overtaken by the page.
+      const instance = await this.#instance();
+      const answer = this.#attempt(instance, info, values);
+      if (answer !== LOST) return answer;
+      await pauseAfter(attempt);
+    }
+    throw new MantisError('conflict', 'conflict', `the call lost against other commits ${ATTEMPTS_MAX} times`);
+  }
+
+  /** Runs the call once. `LOST` when another commit came first. */
+  #attempt(instance: Instance, info: FunctionInfo, values: unknown[]): Json | typeof LOST {
+    const database = this.#database;
+    const transaction = this.#module.ownTransactions ? null : database.begin({}, this.#session());
+    const session = transaction === null ? this.#session() : null;
+    const call: Call = {
+      target: transaction ?? { session: () => session as RawSession, wrote: () => database.wrote() },
+      nowMs: () => database.nowMs(),
+      begin: () => database.begin({}, this.#session()),
+      logLines: 0,
+      conflictSeen: false,
+    };
+    instance.call = call;
+    try {
+      const returned = run(instance.exports, info, values);
+      if ('err' in returned && transaction !== null && (call.conflictSeen || saysConflict(info, returned.err)))
+        return LOST;
+      if (this.#options.reuse) this.#kept = instance;
+      if ('err' in returned) throw pluginError(info, returned.err);
+      const answer = info.result === null ? null : fromGuest(info.result, returned.ok);
+      return transaction === null || commit(transaction) ? answer : LOST;
+    } finally {
+      instance.imports.endCall();
+      instance.call = null;
+      transaction?.rollbackNow();
+      session?.free();
+    }
+  }
+
+  /** One kept from an earlier call, or a new one. An instance that crashed is never used again. */
+  async #instance(): Promise<Instance> {
+    const kept = this.#kept;
+    this.#kept = null;
+    if (kept !== null) return kept;
+    const current = (): Call => {
+      if (instance.call === null) throw new Error('the plugin used an import outside a call');
+      return instance.call;
+    };
+    const log = this.#options.log ?? ((level, message) => console[level](`${this.name}: ${message}`));
+    const imports = makeImports(current, log);
+    const instance: Instance = { exports: {}, imports, call: null };
+    instance.exports = await this.#module.instantiate(imports.interfaces);
+    return instance;
+  }
+
+  #session(): RawSession {
+    const grants = this.#options.grants ?? {};
+    if (grants === 'all') return this.#database.newSession();
+    const granted = (access: string) => Object.keys(grants).filter((bucket) => grants[bucket] === access);
+    return this.#database.sessionWith(granted('read'), granted('write'));
+  }
+}
+
+/** Calls the exported function. A function that can fail throws its error as the `payload` of what it throws. */
+function run(exports: Exports, info: FunctionInfo, values: unknown[]): Returned {
+  const path = info.name.split('.').map(camelCase);
+  const exported = path.reduce<unknown>((value, part) => (value as Exports | undefined)?.[part], exports);
+  try {
+    return { ok: (exported as (...values: unknown[]) => unknown)(...values) };
+  } catch (thrown) {
+    if (info.error !== undefined && thrown instanceof Error && 'payload' in thrown) return { err: thrown.payload };
+    if (thrown instanceof MantisError) throw thrown;
+    throw new MantisError('plugin-trap', 'other', `the plugin crashed; what it wrote is undone: ${String(thrown)}`, {
+      cause: thrown,
+    });
+  }
+}
+
+/** Whether the function returned the error by which the store tells of a conflict: one of its type, or one that looks the same. */
+function saysConflict(info: FunctionInfo, payload: unknown): boolean {
+  const type = info.error?.payload;
+  if (typeof type !== 'object' || type === null || !('variant' in type)) return false;
+  const conflict = type.variant.find(({ name }) => name === 'conflict')?.payload;
+  if (typeof conflict !== 'object' || conflict === null || !('record' in conflict)) return false;
+  const isFailure = conflict.record.map(({ name }) => name).join() === 'code,message';
+  return isFailure && (payload as { tag: string }).tag === 'conflict';
+}
+
+/** Whether it is committed: false when another commit came first. */
+function commit(transaction: PageTransaction): boolean {
+  try {
+    transaction.commitNow();
+    return true;
+  } catch (error) {
+    if (error instanceof MantisError && error.kind === 'conflict') return false;
+    throw error;
+  }
+}
+
+function pluginError(info: FunctionInfo, payload: unknown): MantisError {
+  const type = info.error?.payload ?? null;
+  const value = type === null ? null : fromGuest(type, payload);
+  const shown = typeof value === 'string' ? value : JSON.stringify(value);
+  return new MantisError('plugin-error', 'other', `the plugin returned an error; what it wrote is undone: ${shown}`, {
+    value,
+  });
+}
