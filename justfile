@@ -19,6 +19,10 @@ run *arguments:
 test:
     scripts/test.sh
 
+# Run schemathesis with all its checks against a server (after `just test`, which builds it)
+schemathesis:
+    scripts/schemathesis.sh target/debug/mantisdb
+
 # Check formatting, lints, documentation and licences
 lint:
     scripts/lint.sh

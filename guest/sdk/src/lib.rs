@@ -28,6 +28,7 @@
 //! | [`order`] | numbers as keys that sort as the numbers do |
 //! | [`system`] | time and randomness |
 //! | `log` | the macros [`debug!`], [`info!`], [`warn!`] and [`error!`] |
+//! | `panic` | panics reach the log before they trap |
 //! | [`transaction`](mod@transaction) | transactions by hand, for worlds that import them |
 //! | [`bindings`] | what lies below: the generated bindings of `wit/` |
 #![warn(missing_docs)]
@@ -41,6 +42,7 @@ mod bucket;
 mod error;
 mod log;
 pub mod order;
+mod panic;
 mod scan;
 pub mod system;
 pub mod transaction;

@@ -145,7 +145,10 @@ impl App {
             Ok(Admitted::Routed(matched, query)) => (matched, query),
             Ok(Admitted::Answered(response)) => return self.finish(&head, None, Ok(response), &id),
             Err(problem) => {
-                body.discard_later();
+                // Under overload nothing more is read.
+                if in_flight.is_some() {
+                    body.discard_later();
+                }
                 return self.finish(&head, None, Err(problem), &id);
             }
         };

@@ -110,6 +110,10 @@ codes! {
         "The answer took longer than a request may.", "Try again; a write may have happened.";
     ShuttingDown "shutting-down" 503,
         "The server is shutting down.", "Try again after the time in `Retry-After`.";
+    ConnectionsTooMany "connections-too-many" 503,
+        "The server has as many connections as it may.", "Try again soon; keep connections, and use each for many requests.";
+    HeaderTimeout "header-timeout" 408,
+        "The head of the request did not arrive in time.", "Send a request's line and headers in one go.";
     Internal "internal" 500,
         "The server failed. What happened stands in its log, under the answer's `request_id`.", "Report it with that id.";
     PluginNameInvalid "plugin-name-invalid" 400,

@@ -19,6 +19,9 @@ pub(crate) static ROUTES: &[Route] = &[
     route("/ready", &[&service::health::READY]),
     route("/stats", &[&service::stats::STATS]),
     route("/metrics", &[&service::metrics::METRICS]),
+    // For clients that know one base address.
+    under_base("/api/v1/health", &[&service::health::HEALTH]),
+    under_base("/api/v1/stats", &[&service::stats::STATS]),
     route("/openapi.json", &[&service::docs::OPENAPI]),
     route("/docs", &[&service::docs::DOCS]),
     route("/", &[&service::home::HOME]),
@@ -45,4 +48,8 @@ const fn route(path: &'static str, operations: &'static [&'static Operation]) ->
 
 const fn in_bucket(path: &'static str, operations: &'static [&'static Operation]) -> Route {
     Route { path, operations, id_suffix: "InBucket" }
+}
+
+const fn under_base(path: &'static str, operations: &'static [&'static Operation]) -> Route {
+    Route { path, operations, id_suffix: "UnderBase" }
 }

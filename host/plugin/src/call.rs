@@ -112,6 +112,9 @@ impl Call<'_> {
     }
 
     async fn session(&self) -> Result<Session, CallError> {
+        if let Ok(Some(session)) = self.host.sessions.try_acquire() {
+            return Ok(session);
+        }
         let acquired = tokio::time::timeout_at(self.deadline.into(), self.host.sessions.acquire()).await;
         let acquired = acquired.map_err(|_| self.deadline_reached())?;
         acquired.map_err(|_| CallError::Busy("no session came free"))

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use crate::plugin::shortened;
 use crate::{Error, HostConfig};
 
 /// Bytes of stack of a compiling thread: the compiler recurses over what it is given.
@@ -130,9 +131,9 @@ fn refusal(error: &wasmtime::Error) -> Error {
     let text = format!("{error:#}");
     // The engine refuses at once what would never fit into an instance; its error for this has no type.
     if text.contains("pooling allocator") {
-        return Error::RequirementsTooLarge(error.root_cause().to_string());
+        return Error::RequirementsTooLarge(shortened(&error.root_cause().to_string()));
     }
-    Error::ComponentInvalid(text)
+    Error::ComponentInvalid(shortened(&text))
 }
 
 /// Says what else the bytes are, where that is easily seen.

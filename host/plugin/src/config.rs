@@ -29,7 +29,7 @@ pub struct HostConfig {
     pub transfer_bytes_max: u64,
     /// Bytes of the host's memory that the arguments of a call may take, or what a plugin hands over at once: its result, or the
     /// arguments of a host function. A string counts as its bytes, each element of a list (but of the arguments of host functions)
-    /// as 32. Default 64 MiB.
+    /// as 40. Default 64 MiB.
     pub value_bytes_max: usize,
     /// Log lines of a call that are kept. Default 100.
     pub log_lines_max: u32,

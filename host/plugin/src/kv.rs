@@ -1,7 +1,7 @@
 //! `mantis:db/kv` for guests: each call is one operation of the session.
 
 use bytes::Bytes;
-use mantis_db::{Entry, Written};
+use mantis_db::{Entry, ScanOptions, Written};
 use wasmtime::component::Resource;
 
 use crate::bindings::{kv, types};
@@ -12,6 +12,9 @@ use crate::resources::OpenBucket;
 
 type Result<T> = std::result::Result<T, Failed>;
 type Bucket = Resource<OpenBucket>;
+
+/// Keys that a count walks over between two looks at the clock.
+const COUNT_PAGE_KEYS: usize = 1_000;
 
 impl kv::Host for Context {}
 
@@ -128,9 +131,20 @@ impl kv::HostBucket for Context {
         Ok(types::PackedPage { data: convert::pack(&page.entries), count, cursor: page.cursor })
     }
 
+    /// In pages, because a walk over all keys of a large bucket must end when the call's time does.
     fn count(&mut self, bucket: Bucket, span: types::Span) -> Result<u64> {
         let span = convert::span(span);
-        self.on_bucket(&bucket, 0, async |kv| kv.count(&span).await)
+        let limit = COUNT_PAGE_KEYS.min(self.database.limits().page_entries_max);
+        let mut options = ScanOptions { span, limit, ..ScanOptions::default() };
+        let mut count = 0;
+        loop {
+            let page = self.on_bucket(&bucket, 0, async |kv| kv.scan_keys(&options).await)?;
+            count += page.keys.len() as u64;
+            options.cursor = page.cursor;
+            if options.cursor.is_none() {
+                return Ok(count);
+            }
+        }
     }
 
     fn apply(&mut self, bucket: Bucket, operations: Vec<types::Op>) -> Result<types::Applied> {

@@ -16,6 +16,7 @@ use crate::engine::{MEMORIES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX};
 use crate::history::History;
 use crate::instance::{Blueprint, WarmInstances, WarmPlaces};
 use crate::limits::Limits;
+use crate::signature::Reader;
 use crate::stats::Counters;
 use crate::ticker::Ticks;
 use crate::{Error, FunctionInfo, PluginInfo, PluginOptions, SkippedFunction};
@@ -84,7 +85,7 @@ impl Plugin {
         let imports = imports(&component, &shared.engine)?;
         check_requirements(&component, &limits)?;
         let pre = shared.linker.instantiate_pre(&component);
-        let pre = pre.map_err(|error| Error::ImportMismatch(format!("{error:#}")))?;
+        let pre = pre.map_err(|error| Error::ImportMismatch(shortened(&format!("{error:#}"))))?;
         let exports = exports(&component, &shared.engine)?;
         let own_transactions = imports.iter().any(|import| import.starts_with(TRANSACTIONS));
         let answers = exports.functions.iter().map(|info| info.result.is_some() || info.error.is_some()).collect();
@@ -166,7 +167,7 @@ fn imports(component: &Component, engine: &Engine) -> Result<Vec<String>, Error>
         None => Ok(imports),
         Some(import) => {
             let offered = offered.map(|interface| format!("{PACKAGE}{interface}@0.1.0")).join(", ");
-            Err(Error::ImportUnknown { import: import.clone(), offered })
+            Err(Error::ImportUnknown { import: shortened(import), offered })
         }
     }
 }
@@ -200,27 +201,30 @@ fn check_requirements(component: &Component, limits: &Limits) -> Result<(), Erro
     Ok(())
 }
 
-#[derive(Default)]
+/// Functions that a plugin may export.
+const FUNCTIONS_MAX: usize = 1_000;
+
 struct Exports {
+    reader: Reader,
     functions: Vec<FunctionInfo>,
     places: Vec<ComponentExportIndex>,
     skipped: Vec<SkippedFunction>,
 }
 
 fn exports(component: &Component, engine: &Engine) -> Result<Exports, Error> {
-    let mut exports = Exports::default();
+    let mut exports = Exports { reader: Reader::new(), functions: Vec::new(), places: Vec::new(), skipped: Vec::new() };
     let component_type = component.component_type();
     for (name, item) in component_type.exports(engine) {
         match item.ty {
             ComponentItem::ComponentFunc(function) => {
-                exports.add(name.into(), &function, component.get_export_index(None, name));
+                exports.add(name.into(), &function, component.get_export_index(None, name))?;
             }
             ComponentItem::ComponentInstance(interface) => {
                 let place = component.get_export_index(None, name);
                 for (function_name, item) in interface.exports(engine) {
                     let ComponentItem::ComponentFunc(function) = item.ty else { continue };
                     let function_place = component.get_export_index(place.as_ref(), function_name);
-                    exports.add(format!("{}.{function_name}", short_name(name)), &function, function_place);
+                    exports.add(format!("{}.{function_name}", short_name(name)), &function, function_place)?;
                 }
             }
             _ => {}
@@ -230,7 +234,7 @@ fn exports(component: &Component, engine: &Engine) -> Result<Exports, Error> {
         let reasons: Vec<_> =
             exports.skipped.iter().map(|skipped| format!("{}: {}", skipped.name, skipped.reason)).collect();
         let reasons = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join("; ")) };
-        return Err(Error::NothingToCall(reasons));
+        return Err(Error::NothingToCall(shortened(&reasons)));
     }
     Ok(exports)
 }
@@ -241,12 +245,15 @@ impl Exports {
         name: String,
         function: &wasmtime::component::types::ComponentFunc,
         place: Option<ComponentExportIndex>,
-    ) {
+    ) -> Result<(), Error> {
+        if self.functions.len() + self.skipped.len() >= FUNCTIONS_MAX {
+            return Err(Error::RequirementsTooLarge(format!("it exports more than {FUNCTIONS_MAX} functions")));
+        }
         let taken = self.functions.iter().any(|other| other.name == name);
         let read = if taken {
             Err("another interface has a function of this name".into())
         } else {
-            FunctionInfo::read(name.clone(), function)
+            FunctionInfo::read(name.clone(), function, &mut self.reader)
         };
         match (read, place) {
             (Ok(info), Some(place)) => {
@@ -256,7 +263,15 @@ impl Exports {
             (Ok(_), None) => self.skipped.push(SkippedFunction { name, reason: "it cannot be found".into() }),
             (Err(reason), _) => self.skipped.push(SkippedFunction { name, reason }),
         }
+        Ok(())
     }
+}
+
+/// Names in a component may be long; what is said about them need not be.
+pub(crate) fn shortened(text: &str) -> String {
+    const TEXT_BYTES_MAX: usize = 1_000;
+    let cut = text.floor_char_boundary(TEXT_BYTES_MAX);
+    if cut < text.len() { format!("{}…", &text[..cut]) } else { text.into() }
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

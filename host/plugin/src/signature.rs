@@ -3,9 +3,11 @@
 use serde::Serialize;
 use wasmtime::component::types::{ComponentFunc, Type};
 
-/// Parts of the types of one function. Types may refer to each other many times over, so that a small component can describe a
-/// type that fills the memory when written out.
-const TYPE_PARTS_MAX: usize = 4_096;
+/// Parts of the types of all functions of a plugin. Types may refer to each other many times over, so that a small component can
+/// describe a type that fills the memory when written out.
+const TYPE_PARTS_MAX: usize = 16_384;
+/// Bytes of names that count as one part.
+const NAME_BYTES_PER_PART: usize = 16;
 /// How deep types may nest: conversion recurses as deep.
 const TYPE_DEPTH_MAX: usize = 48;
 
@@ -76,14 +78,13 @@ pub enum ValueType {
 
 impl FunctionInfo {
     /// Reads a function's type. An error says why it cannot be called.
-    pub(crate) fn read(name: String, function: &ComponentFunc) -> Result<Self, String> {
+    pub(crate) fn read(name: String, function: &ComponentFunc, reader: &mut Reader) -> Result<Self, String> {
         if function.async_() {
             return Err("it is asynchronous".into());
         }
-        let mut reader = Reader { parts: 0 };
         let mut params = Vec::new();
         for (name, param) in function.params() {
-            params.push(Field { name: name.into(), value_type: reader.read(&param, 0)? });
+            params.push(Field { name: reader.name(name)?, value_type: reader.read(&param, 0)? });
         }
         let mut results = function.results();
         let returned = results.next().map(|result| reader.read(&result, 0)).transpose()?;
@@ -110,15 +111,30 @@ impl FunctionInfo {
 }
 
 /// Writes types out, as far as they are plain and not too large.
-struct Reader {
-    parts: usize,
+pub(crate) struct Reader {
+    parts_left: usize,
 }
 
 impl Reader {
+    pub(crate) fn new() -> Self {
+        Self { parts_left: TYPE_PARTS_MAX }
+    }
+
+    fn spend(&mut self, parts: usize) -> Result<(), String> {
+        let left = self.parts_left.checked_sub(parts);
+        self.parts_left = left.ok_or_else(|| format!("the plugin's types have more than {TYPE_PARTS_MAX} parts"))?;
+        Ok(())
+    }
+
+    fn name(&mut self, name: &str) -> Result<String, String> {
+        self.spend(1 + name.len() / NAME_BYTES_PER_PART)?;
+        Ok(name.into())
+    }
+
     fn read(&mut self, value_type: &Type, depth: usize) -> Result<ValueType, String> {
-        self.parts += 1;
-        if self.parts > TYPE_PARTS_MAX || depth > TYPE_DEPTH_MAX {
-            return Err(format!("its types have more than {TYPE_PARTS_MAX} parts or {TYPE_DEPTH_MAX} levels"));
+        self.spend(1)?;
+        if depth > TYPE_DEPTH_MAX {
+            return Err(format!("its types have more than {TYPE_DEPTH_MAX} levels"));
         }
         let depth = depth + 1;
         Ok(match value_type {
@@ -142,7 +158,7 @@ impl Reader {
             Type::Record(record) => {
                 let fields = record
                     .fields()
-                    .map(|field| Ok(Field { name: field.name.into(), value_type: self.read(&field.ty, depth)? }));
+                    .map(|field| Ok(Field { name: self.name(field.name)?, value_type: self.read(&field.ty, depth)? }));
                 ValueType::Record(fields.collect::<Result<_, String>>()?)
             }
             Type::Tuple(tuple) => {
@@ -151,7 +167,7 @@ impl Reader {
             Type::Variant(variant) => {
                 let cases = variant.cases().map(|case| {
                     let payload = case.ty.map(|payload| self.read(&payload, depth)).transpose()?;
-                    Ok(Case { name: case.name.into(), payload })
+                    Ok(Case { name: self.name(case.name)?, payload })
                 });
                 ValueType::Variant(cases.collect::<Result<_, String>>()?)
             }
@@ -167,11 +183,7 @@ impl Reader {
         })
     }
 
-    fn names<'a>(&mut self, names: impl ExactSizeIterator<Item = &'a str>) -> Result<Vec<String>, String> {
-        self.parts += names.len();
-        if self.parts > TYPE_PARTS_MAX {
-            return Err(format!("its types have more than {TYPE_PARTS_MAX} parts"));
-        }
-        Ok(names.map(String::from).collect())
+    fn names<'a>(&mut self, names: impl Iterator<Item = &'a str>) -> Result<Vec<String>, String> {
+        names.map(|name| self.name(name)).collect()
     }
 }

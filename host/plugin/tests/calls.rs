@@ -94,6 +94,18 @@ async fn time_and_randomness_are_the_databases() {
     assert_ne!(first, fixture.call("procedures/random", json!([16])).await.unwrap());
 }
 
+/// A count goes on over the pages that it walks in.
+#[tokio::test]
+async fn counting_goes_beyond_a_page() {
+    let fixture = Fixture::with_guest("procedures", &["kept"]).await;
+    for key in 0..2_500 {
+        fixture.set("kept", &format!("key-{key}"), "value").await;
+    }
+    for (prefix, count) in [("key-", 2_500), ("key-1", 1_111), ("other", 0)] {
+        assert_eq!(fixture.call("procedures/count", json!(["kept", prefix])).await.unwrap(), json!(count), "{prefix}");
+    }
+}
+
 #[tokio::test]
 async fn a_closed_database_is_named() {
     let fixture = Fixture::with_guest("procedures", &["kept"]).await;

@@ -29,9 +29,9 @@ async fn what_cannot_run_is_refused_by_name() {
     let fixture = Fixture::new();
     let core_module = wat::parse_str("(module)").unwrap();
     let recursive_type = {
-        // Each level names the one below twice: a small file that describes 2^14 parts.
+        // Each level names the one below twice: a small file that describes 2^16 parts.
         let mut types = String::from("(type $t0 (tuple u8 u8))");
-        for level in 1..14 {
+        for level in 1..16 {
             write!(types, "(type $t{level} (tuple $t{0} $t{0}))", level - 1).unwrap();
         }
         format!(
@@ -40,7 +40,7 @@ async fn what_cannot_run_is_refused_by_name() {
                     (func (export "realloc") (param i32 i32 i32 i32) (result i32) i32.const 0)
                     (func (export "f") (param i32)))
                 (core instance $i (instantiate $m))
-                (func (export "f") (param "x" $t13)
+                (func (export "f") (param "x" $t15)
                     (canon lift (core func $i "f") (memory (core memory $i "m")) (realloc (core func $i "realloc")))))"#
         )
     };
@@ -72,7 +72,7 @@ async fn what_cannot_run_is_refused_by_name() {
         ),
         (
             wat::parse_str(recursive_type).unwrap(),
-            "the component exports no function that can be called (f: its types have more",
+            "the component exports no function that can be called (f: the plugin's types have more than 16384 parts)",
         ),
     ];
     for (component, expected) in cases {

@@ -120,3 +120,16 @@ async fn a_line_cannot_pretend_to_be_two() {
     let lines = lines_of("flood-forged", "forged", json!([])).await;
     assert_eq!(lines, [(Level::WARN, "fine ERROR somebody else failed  [31m".into())]);
 }
+
+/// The reason of a trap is in the log.
+#[tokio::test]
+async fn a_panic_says_why() {
+    let recorder = recorder();
+    let fixture = Fixture::new();
+    fixture.install_as("panics", "trap", writing(&[])).await;
+    fixture.host.call("panics", "count", json!([true])).await.unwrap_err();
+    let lines = recorder.lines.lock().unwrap().remove("panics").unwrap();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert_eq!(lines[0].0, Level::ERROR);
+    assert!(lines[0].1.contains("on purpose") && lines[0].1.contains("lib.rs"), "{lines:?}");
+}

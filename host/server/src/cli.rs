@@ -361,6 +361,7 @@ pub enum PluginCommand {
         /// The function, as in `checkout` or `orders.submit`
         function: String,
         /// Its arguments, each as JSON; what is no JSON is taken as text
+        #[arg(allow_negative_numbers = true)]
         arguments: Vec<String>,
         #[command(flatten)]
         server: ServerArgs,

@@ -19,7 +19,7 @@ fn beyond_the_limit_a_connection_is_refused_and_told_so() {
     refused.write_all(GET).unwrap();
     let answer = read_all(&mut refused);
     assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
-    assert!(answer.contains("Retry-After: 1") && answer.contains("connections-too-many"), "{answer}");
+    assert!(answer.contains("retry-after: 1") && answer.contains("connections-too-many"), "{answer}");
     drop(held.pop());
     pause(200);
     server.check_alive();

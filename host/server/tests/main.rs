@@ -5,6 +5,7 @@
 mod commands;
 mod connections;
 mod hostile;
+mod plugins;
 mod reference;
 mod settings;
 mod shutdown;

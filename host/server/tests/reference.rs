@@ -1,4 +1,4 @@
-//! The reference pages say what the program takes. `UPDATE_REFERENCE=1 cargo test -p mantisdb reference` writes them anew.
+//! The reference pages say what the program takes. `UPDATE=1 cargo test -p mantisdb reference` writes them anew.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -13,11 +13,11 @@ fn page(name: &str) -> PathBuf {
 #[track_caller]
 fn check(name: &str, expected: &str) {
     let path = page(name);
-    if std::env::var_os("UPDATE_REFERENCE").is_some() {
+    if std::env::var_os("UPDATE").is_some() {
         std::fs::write(&path, expected).unwrap();
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(found == expected, "{} is out of date; set UPDATE_REFERENCE=1 and run this test", path.display());
+    assert!(found == expected, "{} is out of date: run `UPDATE=1 cargo test -p mantisdb reference`", path.display());
 }
 
 #[test]

@@ -97,7 +97,7 @@ fn problems_are_named_with_their_lines() {
     ] {
         assert!(message.contains(part), "{message} names {part:?}");
     }
-    assert!(message.contains("5 records were not imported"), "{message}");
+    assert!(message.contains("5 records not imported"), "{message}");
     assert_eq!(server.ok(&["scan", "--bucket", "p", "--values"]), "a\t1\nc\t5\n");
 
     let skip = [&import[..], &["--skip-duplicates"]].concat();

@@ -41,6 +41,9 @@ const OF_TRANSACTIONS: &[AnyCode] = &[
     AnyCode::Db(mantis_db::Code::TransactionTooLarge),
 ];
 
+/// Bounds on texts above this are not shown.
+const SHOWN_BYTES_MAX: usize = 1024;
+
 pub(super) fn operation(path: &str, operation: &Operation, id: &str, note: &str, subject: &Subject<'_>) -> Value {
     let mut parameters: Vec<_> = path_parameters(path).collect();
     let mut asides = Vec::new();
@@ -138,7 +141,11 @@ fn query_parameter(parameter: &Parameter, subject: &Subject<'_>) -> Value {
         Kind::Bytes { bytes_min: 0, .. } => json!({"type": "string"}),
         Kind::Bytes { bytes_min, .. } => json!({"type": "string", "minLength": bytes_min}),
         Kind::Text { pattern, bytes_max } => {
-            let mut schema = json!({"type": "string", "minLength": 1, "maxLength": bytes_max});
+            let mut schema = json!({"type": "string", "minLength": 1});
+            // A longer text runs into the bound on the whole URI first, which has a status of its own.
+            if *bytes_max <= SHOWN_BYTES_MAX {
+                schema["maxLength"] = (*bytes_max).into();
+            }
             if let Some(pattern) = pattern {
                 schema["pattern"] = pattern_of(pattern, subject).into();
             }

@@ -21,7 +21,8 @@ pub(super) async fn run(args: BucketArgs) -> Outcome {
             }
             for bucket in answer["buckets"].as_array().map(Vec::as_slice).unwrap_or_default() {
                 let name = bucket["name"].as_str().unwrap_or_default();
-                output.line(format_args!("{name}\t{} keys\t{} bytes", bucket["keys"], bucket["bytes"]))?;
+                let count = |member: &str, noun| context::count(bucket[member].as_u64().unwrap_or_default(), noun);
+                output.line(format_args!("{name}\t{}\t{}", count("keys", "key"), count("bytes", "byte")))?;
             }
             output.flush()
         }

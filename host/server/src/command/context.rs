@@ -16,6 +16,11 @@ use crate::failure::{Exit, Failure, Outcome};
 /// A value or component read from a file or standard input, in bytes: no server takes more.
 const INPUT_BYTES_MAX: u64 = 1 << 30;
 
+/// A number with its noun.
+pub(super) fn count(number: u64, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
 /// A client of the server that the arguments name.
 pub(super) fn client(server: &ServerArgs) -> Outcome<Client> {
     let base = BaseUrl::parse(&server.url).map_err(Failure::usage)?;

@@ -26,7 +26,8 @@ pub(super) async fn run(args: ExportArgs) -> Outcome {
     if args.server.json {
         eprintln!("{}", serde_json::json!(report));
     } else if args.output.is_some() {
-        eprintln!("{} records exported, {} bytes", report.records, report.bytes);
+        let (records, bytes) = (context::count(report.records, "record"), context::count(report.bytes, "byte"));
+        eprintln!("{records} exported, {bytes}");
     }
     Ok(())
 }

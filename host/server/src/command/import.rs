@@ -26,7 +26,7 @@ pub(super) async fn run(args: ImportArgs) -> Outcome {
         return Ok(());
     }
     let exit = if report.refused { Exit::Server } else { Exit::Local };
-    Err(Failure::new(exit, format!("{} records were not imported", report.problem_count)))
+    Err(Failure::new(exit, format!("{} not imported", context::count(report.problem_count, "record"))))
 }
 
 fn show(report: &Report, json: bool) -> Outcome {
@@ -39,21 +39,22 @@ fn show(report: &Report, json: bool) -> Outcome {
         }))?;
         return output.flush();
     }
-    let duplicates =
-        if report.duplicates > 0 { format!(", {} duplicates left out", report.duplicates) } else { String::new() };
-    eprintln!("{} records imported in {seconds:.1} s{duplicates}", report.records);
+    let records = context::count(report.records, "record");
+    match report.duplicates {
+        0 => eprintln!("{records} imported in {seconds:.1} s"),
+        count => eprintln!("{records} imported in {seconds:.1} s, {} left out", context::count(count, "duplicate")),
+    }
     Ok(())
 }
 
 fn plan(args: ImportArgs) -> Outcome<Import> {
     let file = args.file.unwrap_or_else(|| PathBuf::from("-"));
     let format = args.format.unwrap_or_else(|| guess(&file, args.key.is_some() || args.delimiter.is_some()));
-    let wrong = |what: &str| {
-        Err(Failure::usage(format!("{what} goes with csv, and the file is taken for {format:?}"))
-            .hint("say --format csv"))
-    };
     if format != Format::Csv && (args.value.is_some() || args.delimiter.is_some() || args.no_header) {
-        return wrong("--value, --delimiter or --no-header");
+        return Err(Failure::usage(
+            "--value, --delimiter and --no-header go with csv, and the file is taken for another format",
+        )
+        .hint("say --format csv"));
     }
     if format == Format::Lines && args.key.is_some() {
         return Err(Failure::usage("--key goes with csv and ndjson; a line is its own key"));

@@ -73,11 +73,14 @@ fn argument(text: String) -> Value {
     serde_json::from_str(&text).unwrap_or(Value::String(text))
 }
 
-/// The plugin's name and its functions.
+/// The plugin's name and its functions with their parameters.
 fn show(output: &mut Output, plugin: &Value) -> Outcome {
-    output.line(plugin["name"].as_str().unwrap_or_default())?;
-    for function in plugin["functions"].as_array().map(Vec::as_slice).unwrap_or_default() {
-        output.line(format_args!("  {}", function["name"].as_str().unwrap_or_default()))?;
+    let name_of = |item: &Value| item["name"].as_str().unwrap_or_default().to_owned();
+    let items = |list: &Value| list.as_array().cloned().unwrap_or_default();
+    output.line(name_of(plugin))?;
+    for function in items(&plugin["functions"]) {
+        let parameters: Vec<_> = items(&function["params"]).iter().map(name_of).collect();
+        output.line(format_args!("  {}({})", name_of(&function), parameters.join(", ")))?;
     }
     Ok(())
 }

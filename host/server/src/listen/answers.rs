@@ -3,6 +3,7 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use mantis_http::errors::Code;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -14,22 +15,22 @@ const LINGER_MS: u64 = 1_000;
 /// What a refused client may send in that time, in bytes.
 const LINGER_BYTES_MAX: usize = 64 << 10;
 
-static TOO_MANY: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    let json = r#"{"type":"/docs#error-connections-too-many","title":"The server has as many connections as it may.","status":503,"code":"connections-too-many","hint":"Try again soon; keep connections and use them for many requests."}"#;
-    answer("503 Service Unavailable", "Retry-After: 1\r\n", json)
-});
+static TOO_MANY: LazyLock<Vec<u8>> =
+    LazyLock::new(|| answer(Code::ConnectionsTooMany, "503 Service Unavailable", "retry-after: 1\r\n"));
+static TOO_SLOW: LazyLock<Vec<u8>> = LazyLock::new(|| answer(Code::HeaderTimeout, "408 Request Timeout", ""));
 
-static TOO_SLOW: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    let json = r#"{"type":"/docs#error-header-timeout","title":"The head of the request took too long to arrive.","status":408,"code":"header-timeout","hint":"Send a request's line and headers in one go."}"#;
-    answer("408 Request Timeout", "", json)
-});
-
-fn answer(status: &str, headers: &str, json: &str) -> Vec<u8> {
+fn answer(code: Code, status: &str, headers: &str) -> Vec<u8> {
+    let json = serde_json::json!({
+        "type": format!("/docs#error-{}", code.as_str()),
+        "title": code.meaning(),
+        "status": code.status(),
+        "code": code.as_str(),
+        "hint": code.remedy(),
+    });
+    let json = json.to_string();
     let length = json.len();
-    format!(
-        "HTTP/1.1 {status}\r\ncontent-type: application/problem+json\r\ncontent-length: {length}\r\n{headers}connection: close\r\n\r\n{json}"
-    )
-    .into_bytes()
+    let head = format!("HTTP/1.1 {status}\r\ncontent-type: application/problem+json\r\ncontent-length: {length}\r\n");
+    format!("{head}{headers}connection: close\r\n\r\n{json}").into_bytes()
 }
 
 /// Tells a client that its request came too slowly.

@@ -1,0 +1,62 @@
+//! Plugins through the command line. The guest is built by `cargo xtask guests`.
+
+use std::path::{Path, PathBuf};
+
+use crate::support::{Server, failure, program, run_with};
+
+fn counter() -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guest/target/components/counter.wasm");
+    assert!(path.exists(), "{} is missing; run `cargo xtask guests`", path.display());
+    path
+}
+
+#[test]
+fn put_list_call_remove() {
+    let server = Server::start(&["--plugin-call-deadline-ms", "10000"]);
+    let component = counter();
+    let put = ["plugin", "put", "counter", component.to_str().unwrap(), "--grant", "counters:write"];
+    assert!(server.ok(&put).contains("increment(name, by)"));
+    assert!(server.ok(&["plugin", "list"]).starts_with("counter\n"));
+    assert_eq!(server.ok(&["plugin", "call", "counter", "increment", "visits", "5"]), "5\n");
+    assert_eq!(server.ok(&["plugin", "call", "counter", "increment", "visits", "-2", "--json"]), "3\n");
+    assert_eq!(server.ok(&["get", "--bucket", "counters", "visits"]), "3");
+    let (code, message) = failure(&server.run(&["plugin", "call", "counter", "increment", "visits"]));
+    assert_eq!(code, 3);
+    assert!(message.contains("arguments-invalid"), "{message}");
+    assert_eq!(failure(&server.run(&["plugin", "call", "counter", "nonsense"])).0, 1);
+    server.ok(&["plugin", "remove", "counter"]);
+    assert_eq!(server.ok(&["plugin", "list"]), "");
+    assert_eq!(failure(&server.run(&["plugin", "remove", "counter"])).0, 1);
+    assert_eq!(failure(&server.run(&["plugin", "put", "x", "/no/such/file"])).0, 4);
+    assert_eq!(failure(&server.run_with(&["plugin", "put", "x", "-"], b"no component")).0, 3);
+}
+
+#[test]
+fn a_directory_of_plugins_is_installed_at_the_start() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::copy(counter(), directory.path().join("visits.wasm")).unwrap();
+    let manifest = directory.path().join("visits.toml");
+    std::fs::write(&manifest, "reuse = true\n[grants]\ncounters = \"write\"\n[limits]\ncall_deadline_ms = 900\n")
+        .unwrap();
+    let path = directory.path().to_str().unwrap();
+    let server = Server::start(&["--plugins", path]);
+    let list: serde_json::Value = serde_json::from_str(&server.ok(&["plugin", "list", "--json"])).unwrap();
+    let plugin = &list["plugins"][0];
+    assert_eq!((&plugin["name"], &plugin["reuse"]), (&"visits".into(), &true.into()), "{list}");
+    assert_eq!(plugin["limits"]["call_deadline_ms"], 900);
+    assert_eq!(plugin["grants"][0]["bucket"], "counters");
+
+    for (text, part) in
+        [("grants = 5", "line 1"), ("[grants]\na = \"own\"", "line 2"), ("[grants]\n\"*\" = \"read\"", "`*`")]
+    {
+        std::fs::write(&manifest, text).unwrap();
+        let mut command = program();
+        command.args(["serve", "--listen", "127.0.0.1:0", "--plugins", path]);
+        let (code, message) = failure(&run_with(command, b""));
+        assert_eq!(code, 2, "{message}");
+        assert!(message.contains("visits.toml") && message.contains(part), "{message}");
+    }
+    let mut command = program();
+    command.args(["serve", "--listen", "127.0.0.1:0", "--plugins", "/no/such/directory"]);
+    assert_eq!(failure(&run_with(command, b"")).0, 4);
+}
