@@ -28,10 +28,14 @@ out=$(mktemp)
         step "$name" >&2
         echo
         case $name in
-            http) taskset -c 1 target/release/http ;;
-            engine) taskset -c 1 target/release/engine ;;
+            http) taskset -c 1 target/release/http --seconds 1 ;;
+            engine) taskset -c 1 target/release/engine --keys 1000,1000000,10000000 ;;
             pool) target/release/pool ;;
-            plugin) taskset -c 1 target/release/examples/call_cost ;;
+            plugin)
+                printf '### Calls between host and guest\n\n```text\n'
+                taskset -c 1 target/release/examples/call_cost
+                printf '```\n'
+                ;;
             *) fail "there is no bench called $name" "http, engine, pool, plugin" ;;
         esac
     done

@@ -47,6 +47,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         report(&format!("guest get of 100 B in a transaction, bucket {bucket}"), guest);
         println!("{:<58} {:>10.2}", "  ratio", guest / native);
     }
+    // For a profiler: `call_cost reads` goes on with nothing but reads of a guest.
+    if std::env::args().nth(1).as_deref() == Some("reads") {
+        for _ in 0..20 {
+            guest_reads(&host, "default").await?;
+        }
+        return Ok(());
+    }
     for (what, plugin, function, arguments) in [
         ("whole call, warm: echo of a u32", "types", "echo-u32", json!([7])),
         ("whole call, warm: echo of a string of 20 B", "types", "echo-string", json!(["twenty bytes of text"])),
