@@ -19,9 +19,9 @@ run *arguments:
 test:
     scripts/test.sh
 
-# Run schemathesis with all its checks against a server (after `just test`, which builds it)
-schemathesis:
-    scripts/schemathesis.sh target/debug/mantisdb
+# Run schemathesis with all its checks against a server (after `just test`, which builds it): `just schemathesis 500 2`
+schemathesis examples='80' seed='1':
+    scripts/schemathesis.sh target/debug/mantisdb {{examples}} {{seed}}
 
 # Check formatting, lints, documentation and licences
 lint:

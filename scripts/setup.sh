@@ -16,14 +16,25 @@ fi
 rustup component add --toolchain "$toolchain" rustfmt clippy
 rustup target add --toolchain "$toolchain" wasm32-unknown-unknown wasm32-wasip2
 
+# The first Python that schemathesis runs on and that can make a virtual environment: Debian has the module in a package of its own.
+python_with_venv() {
+    local python
+    for python in python3 /usr/bin/python3; do
+        if "$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            echo "$python"
+            return
+        fi
+    done
+    return 1
+}
+
 step "Debian packages"
 packages=()
 have chromium || packages+=(chromium)
 [ -r /usr/share/dict/american-english ] || packages+=(wamerican)
 [ -r /usr/share/unicode/UnicodeData.txt ] || packages+=(unicode-data)
 have curl || packages+=(curl)
-have python3 || packages+=(python3)
-python3 -c 'import venv, ensurepip' 2>/dev/null || packages+=(python3-venv)
+python_with_venv >/dev/null || packages+=(python3 python3-venv)
 have node || packages+=(nodejs)
 have npm || packages+=(npm)
 if [ "${#packages[@]}" -gt 0 ]; then
@@ -41,9 +52,12 @@ step "npm packages"
 npm --prefix web ci --no-audit --no-fund --loglevel=error
 
 step "schemathesis"
-if ! target/python/bin/schemathesis --version >/dev/null 2>&1; then
-    python3 -m venv target/python
-    target/python/bin/pip install --quiet --requirement tests/requirements.txt
+pip=(target/python/bin/python -m pip --quiet --disable-pip-version-check)
+# Without an index this only looks whether they are there.
+if ! "${pip[@]}" install --no-index --requirement tests/requirements.txt 2>/dev/null; then
+    python=$(python_with_venv) || fail "no Python 3.11 or newer with the venv module" "install one (on Debian: sudo apt-get install python3-venv)"
+    "$python" -m venv --clear target/python
+    "${pip[@]}" install --requirement tests/requirements.txt
 fi
 
 step "cargo-deny"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs every test: sets up what is missing, builds the guests and the page, then the Rust tests, the page in Chromium, and
-# the quick start with real input. This is the README's test command.
+# Runs every test: sets up what is missing, builds the guests and the page, then the Rust tests, the HTTP API with
+# made-up requests (schemathesis), the page in Chromium, and the quick start with real input. This is the README's test command.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
@@ -14,6 +14,8 @@ cargo xtask web
 # run is built with it. The page's crate is tested in a page, and the benches and xtask have no tests.
 step "Rust tests"
 cargo test --workspace --exclude mantis-web --exclude mantis-benches --exclude xtask --no-fail-fast
+step "schemathesis: requests made up from /openapi.json, valid and not"
+scripts/schemathesis.sh target/debug/mantisdb
 step "browser tests"
 npm --prefix web test
 step "quick start and real input"

@@ -1,1 +1,66 @@
 //! That docs/concepts/data-model.md tells the limits as they are.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use mantis_db::{Code, Limits, limits};
+
+/// A row of a table of limits.
+struct Row {
+    name: String,
+    value: u64,
+    past_it: String,
+}
+
+fn rows() -> Vec<Row> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/concepts/data-model.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| `"));
+    let row = |line: &str| {
+        let cells: Vec<_> = line.split('|').map(|cell| cell.trim().trim_matches('`')).collect();
+        Row { name: cells[0].to_owned(), value: number(cells[1]), past_it: cells[3].to_owned() }
+    };
+    rows.map(row).collect()
+}
+
+fn number(text: &str) -> u64 {
+    let plain = |digits: &str| digits.replace(',', "").parse::<u64>().unwrap_or_else(|error| panic!("{text}: {error}"));
+    match text.split_once(' ') {
+        _ if text == "none" => u64::MAX,
+        Some((digits, "MiB")) => plain(digits) << 20,
+        Some((_, unit)) => panic!("{unit} is no unit of the tables"),
+        None => plain(text),
+    }
+}
+
+/// The limits in force by default, by name, as their debugging form lists them.
+fn in_force() -> BTreeMap<String, u64> {
+    let shown = format!("{:?}", Limits::default());
+    let fields = shown.strip_prefix("Limits { ").and_then(|rest| rest.strip_suffix(" }")).unwrap();
+    let field = |field: &str| {
+        let (name, value) = field.split_once(": ").unwrap();
+        (name.to_owned(), value.parse().unwrap())
+    };
+    let fixed = [
+        ("BUCKET_NAME_BYTES_MAX", limits::BUCKET_NAME_BYTES_MAX as u64),
+        ("MEDIA_TYPE_BYTES_MAX", limits::MEDIA_TYPE_BYTES_MAX as u64),
+        ("TTL_MS_MAX", limits::TTL_MS_MAX),
+    ];
+    fields.split(", ").map(field).chain(fixed.map(|(name, value)| (name.to_owned(), value))).collect()
+}
+
+#[test]
+fn the_document_tells_the_limits_as_they_are() {
+    let told: BTreeMap<_, _> = rows().into_iter().map(|row| (row.name, row.value)).collect();
+    assert_eq!(told, in_force());
+}
+
+#[test]
+fn the_document_names_codes_that_exist() {
+    for Row { name, past_it, .. } in rows() {
+        let code = past_it.split(['`', ';', ' ']).next().unwrap();
+        let is_code = Code::ALL.iter().any(|known| known.as_str() == code);
+        let goes_on = past_it.starts_with("the scan goes on") || past_it.starts_with("the page ends");
+        assert!(is_code || goes_on, "{name}: {past_it}");
+    }
+}

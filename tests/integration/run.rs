@@ -65,7 +65,6 @@ async fn a_page_says_what_the_crate_says() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a batch over HTTP does not tell the version of its commit yet where nothing was written"]
 async fn the_client_for_pages_says_what_the_crate_says() {
     check_same(&Client::new()).await;
 }

@@ -91,7 +91,10 @@ export interface Refusal {
   current: Entry | null;
 }
 
-/** What a batch came to: everything was done, or nothing was written and every failed expectation is named. */
+/**
+ * What a batch came to: everything was done, or nothing was written and every failed expectation is named. `version` is that of its
+ * commit, or of the newest one that it saw where it wrote nothing; 0n in a transaction, and before the first commit.
+ */
 export type Applied =
   { committed: true; version: Version; results: OperationResult[] } | { committed: false; refusals: Refusal[] };
 

@@ -78,7 +78,7 @@ impl Session {
     /// Belongs to no transaction: what is not committed is not shown.
     ///
     /// # Errors
-    /// `compacted` when what follows the cursor is no longer kept, `cursor-invalid`, `limit-out-of-range`, `bucket-name-invalid`,
+    /// `compacted` when what follows the cursor is no longer kept or the cursor is ahead of the newest commit, `cursor-invalid`, `limit-out-of-range`, `bucket-name-invalid`,
     /// `bucket-not-found` when the grants do not name it.
     #[allow(clippy::unused_async, reason = "an engine behind a network has to ask")]
     pub async fn changes(&mut self, filter: &ChangeFilter, since: &Since, limit: usize) -> Result<Changes> {
@@ -103,6 +103,10 @@ impl Session {
             })
             .map_err(|compacted| {
                 let version = compacted.dropped;
+                if since.version > version {
+                    // Behind commits that were lost, or invented: what comes next would not be what follows.
+                    return Error::new(Code::Compacted, "the cursor is ahead of the newest commit");
+                }
                 Error::new(Code::Compacted, format!("changes up to version {version} are no longer kept"))
             })?;
         let changes = page.changes.iter().filter_map(|change| names.describe(change)).collect::<Result<_>>()?;

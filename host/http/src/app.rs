@@ -134,6 +134,7 @@ impl App {
             limits: self.0.database.limits(),
             feed,
             plugins: &plugins,
+            limit_ranges: &self.0.plugins.limit_ranges(),
         })
     }
 

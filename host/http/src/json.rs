@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, Error as _, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::ser::{SerializeMap as _, SerializeSeq as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -18,6 +20,28 @@ pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
         let code = if error.is_data() { Code::BodyInvalid } else { Code::BodyMalformed };
         Problem::new(code).detail(error.to_string())
     })
+}
+
+/// A structure that is written as an object alone: serde would take a list of its members in their order as well.
+pub(crate) struct Object<T>(pub(crate) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct ObjectVisitor<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> std::result::Result<Object<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+            }
+        }
+        deserializer.deserialize_map(ObjectVisitor(PhantomData))
+    }
 }
 
 /// For members that may be left out but not be null.
@@ -114,8 +138,9 @@ impl Whole {
     }
 
     pub(crate) fn from_f64<E: serde::de::Error>(number: f64) -> std::result::Result<Self, E> {
-        const LIMIT: f64 = 9_223_372_036_854_775_808.0;
-        if number.fract() != 0.0 || !(-LIMIT..LIMIT).contains(&number) {
+        // Above this a float is not known to be the number that was written.
+        const EXACT_MAX: f64 = 9_007_199_254_740_991.0;
+        if number.fract() != 0.0 || number.abs() > EXACT_MAX {
             return Err(E::invalid_value(Unexpected::Float(number), &Self::EXPECTED));
         }
         #[allow(clippy::cast_possible_truncation, reason = "it is whole and in range")]
@@ -257,10 +282,20 @@ mod tests {
 
     #[test]
     fn whole_numbers_have_several_spellings() {
-        for (json, number) in [("5", 5), ("5.0", 5), ("-1e2", -100), ("9223372036854775807", i64::MAX)] {
+        for (json, number) in [
+            ("5", 5),
+            ("5.0", 5),
+            ("-1e2", -100),
+            ("2121112973836751.0", 2_121_112_973_836_751),
+            ("9223372036854775807", i64::MAX),
+            ("-9223372036854775808", i64::MIN),
+        ] {
             assert_eq!(parse::<Whole>(json.as_bytes()).unwrap(), Whole(number), "{json}");
         }
-        for json in ["5.5", "9223372036854775808", "1e19", "\"5\"", "null"] {
+        // What is too large for an integer is read as a float, which rounds to what is not.
+        for json in
+            ["5.5", "9223372036854775808", "-9223372036854775809", "9007199254740992.0", "1e19", "\"5\"", "null"]
+        {
             assert!(parse::<Whole>(json.as_bytes()).is_err(), "{json}");
         }
     }

@@ -36,10 +36,25 @@ pub(crate) enum Kind {
     Choice(&'static [&'static str]),
     /// A decimal number, with the code for one that is out of range.
     Integer { min: u64, max: u64, default: Option<u64>, out_of_range: AnyCode },
+    /// A decimal number for a limit of a plugin, by its name. Its range is the host's to check, and the document shows it.
+    PluginLimit,
     /// Percent-encoded bytes. Too few are for the handler to refuse, which knows why.
     Bytes { bytes_min: usize, bytes_max: usize },
     /// Text that must not be empty.
-    Text { pattern: Option<&'static str>, bytes_max: usize },
+    Text { pattern: Pattern, bytes_max: usize },
+}
+
+/// A regular expression for texts that are not refused. The document writes it out, with the bounds in force.
+#[derive(Debug)]
+pub(crate) enum Pattern {
+    /// The name of a bucket.
+    BucketName,
+    /// Buckets and what a plugin may do with them.
+    Grants,
+    /// A place in the change feed.
+    FeedPlace,
+    /// This one.
+    Fixed(&'static str),
 }
 
 /// The parameters of one request, checked.
@@ -82,7 +97,8 @@ impl Query {
     }
 
     pub(crate) fn integer(&self, parameter: &Parameter) -> Option<u64> {
-        self.text(parameter).and_then(|text| text.parse().ok())
+        // What was checked can only be too large.
+        self.text(parameter).map(|digits| digits.parse().unwrap_or(u64::MAX))
     }
 }
 
@@ -95,7 +111,7 @@ impl Parameter {
             Kind::Integer { min, max, out_of_range, .. } => {
                 let shown = String::from_utf8_lossy(value);
                 let expected = format!("`{}` must be a whole number from {min} to {max}, not `{shown}`", self.name);
-                match text.filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())) {
+                match text.filter(|text| is_decimal(text)) {
                     None => Err(Problem::new(Code::ParameterInvalid).detail(expected)),
                     // A number too large for 64 bits is out of range like any other.
                     Some(digits) if !digits.parse().is_ok_and(|number: u64| (*min..=*max).contains(&number)) => {
@@ -104,6 +120,8 @@ impl Parameter {
                     Some(_) => Ok(()),
                 }
             }
+            Kind::PluginLimit if text.is_some_and(is_decimal) => Ok(()),
+            Kind::PluginLimit => Err(self.invalid("must be a whole number")),
             Kind::Bytes { bytes_max, .. } if value.len() > *bytes_max => {
                 Err(self.invalid(&format!("has {} bytes; the limit is {bytes_max}", value.len())))
             }
@@ -126,6 +144,10 @@ impl Parameter {
     pub(crate) fn invalid(&self, what: &str) -> Problem {
         Problem::new(Code::ParameterInvalid).detail(format!("`{}` {what}", self.name))
     }
+}
+
+fn is_decimal(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn decode(raw: &str) -> Result<Vec<u8>> {

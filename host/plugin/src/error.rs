@@ -39,13 +39,15 @@ pub enum Error {
     /// The component asks for more than an instance may have.
     #[error("the component needs more than its limits allow: {0}")]
     RequirementsTooLarge(String),
-    /// A limit of the plugin is above the host's, or 0.
-    #[error("{limit} is {value}; it must be 1 to {max}")]
+    /// A limit of the plugin is above the host's, or below what anything needs.
+    #[error("{limit} is {value}; it must be {min} to {max}")]
     LimitInvalid {
         /// Its name.
         limit: &'static str,
         /// What was asked for.
         value: u64,
+        /// What anything needs.
+        min: u64,
         /// The host's limit.
         max: u64,
     },

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::compile::Compiler;
 use crate::instance::WarmPlaces;
-use crate::limits::Limits;
+use crate::limits::{self, LimitRange, Limits};
 use crate::plugin::{Plugin, Shared, Source, linker};
 use crate::stats::Retired;
 use crate::threads::Threads;
@@ -20,7 +20,7 @@ use crate::ticker::Ticker;
 use crate::{CallError, Error, HostConfig, PluginInfo, PluginOptions, PluginStats, Statistics, engine};
 
 /// Characters of a plugin's name.
-const NAME_BYTES_MAX: usize = 63;
+pub const NAME_BYTES_MAX: usize = 63;
 
 /// Compiles, keeps and calls plugins. Cloning gives another handle to the same host; the last one dropped ends its threads.
 ///
@@ -156,6 +156,12 @@ impl PluginHost {
     pub async fn call(&self, plugin: &str, function: &str, arguments: Value) -> Result<Value, CallError> {
         let found = self.plugin(plugin).ok_or_else(|| CallError::PluginNotFound(plugin.into()))?;
         self.call_plugin(&found, function, arguments).await
+    }
+
+    /// What a plugin may choose its own limits from, each under the name of its field in [`PluginLimits`](crate::PluginLimits).
+    #[must_use]
+    pub fn limit_ranges(&self) -> [LimitRange; 5] {
+        limits::ranges(&self.0.config)
     }
 
     /// The host's figures.

@@ -59,7 +59,8 @@ mod transactions;
 
 pub use config::HostConfig;
 pub use error::{CallError, Error, Limit};
-pub use host::PluginHost;
+pub use host::{NAME_BYTES_MAX, PluginHost};
+pub use limits::LimitRange;
 pub use load::{Manifest, ManifestAccess};
 pub use options::{PluginInfo, PluginLimits, PluginOptions, SkippedFunction};
 pub use signature::{Case, Field, FunctionInfo, ValueType};

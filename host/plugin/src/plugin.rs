@@ -15,14 +15,12 @@ use crate::context::Context;
 use crate::engine::{MEMORIES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX};
 use crate::history::History;
 use crate::instance::{Blueprint, WarmInstances, WarmPlaces};
-use crate::limits::Limits;
+use crate::limits::{Limits, PAGE_BYTES};
 use crate::signature::Reader;
 use crate::stats::Counters;
 use crate::ticker::Ticks;
 use crate::{Error, FunctionInfo, PluginInfo, PluginOptions, SkippedFunction};
 
-/// Memory is counted in these.
-const PAGE_BYTES: u64 = 64 << 10;
 const PACKAGE: &str = "mantis:db/";
 const TRANSACTIONS: &str = "mantis:db/transactions@";
 

@@ -98,7 +98,7 @@ async fn names_limits_and_numbers_are_checked() {
         (PluginLimits { call_deadline_ms: Some(0), ..none }, "call_deadline_ms is 0; it must be 1 to 60000"),
         (
             PluginLimits { memory_bytes_max: Some(1 << 40), ..none },
-            "memory_bytes_max is 1099511627776; it must be 1 to 67108864",
+            "memory_bytes_max is 1099511627776; it must be 65536 to 67108864",
         ),
         (PluginLimits { handles_max: Some(65), ..none }, "handles_max is 65; it must be 1 to 64"),
         (PluginLimits { log_lines_max: Some(101), ..none }, "log_lines_max is 101; it must be 1 to 100"),

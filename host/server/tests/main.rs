@@ -5,6 +5,8 @@
 mod commands;
 mod connections;
 mod hostile;
+mod keys;
+mod malformed;
 mod plugins;
 mod reference;
 mod settings;

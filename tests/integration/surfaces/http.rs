@@ -16,7 +16,7 @@ use mantis_plugin::{HostConfig, PluginHost};
 use mantis_pool::Pool;
 use mantisdb::{ConnectionLimits, serve};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -164,8 +164,8 @@ impl Client {
             }
             Operation::GetMany { keys } => {
                 let operations: Vec<_> = keys.0.iter().map(|key| json!({ "op": "get", "key": bytes(key) })).collect();
-                self.batch(step, operations, |results| {
-                    Answer::Values(list(results, |result| {
+                self.batch(step, operations, true, |body| {
+                    Answer::Values(list(&body["results"], |result| {
                         Some(&result["value"]).filter(|value| !value.is_null()).map(told_bytes)
                     }))
                 })
@@ -194,6 +194,14 @@ impl Client {
             Operation::Scan(scan) => self.scan(step, scan, true).await,
             Operation::ScanKeys(scan) => self.scan(step, scan, false).await,
             Operation::Count { span } => self.count(step, span).await,
+            Operation::DeleteSpan { span: Span::Between { start, end } } => {
+                let operation =
+                    json!({ "op": "delete-span", "start": start.as_ref().map(bytes), "end": end.as_ref().map(bytes) });
+                self.batch(step, vec![without_null(operation)], false, |body| {
+                    Answer::DeletedKeys(body["results"][0]["deleted"].as_u64().unwrap())
+                })
+                .await
+            }
             Operation::DeleteSpan { span } => {
                 let selection = match span {
                     Span::All => "all=true".to_owned(),
@@ -204,7 +212,7 @@ impl Client {
             }
             Operation::Apply { ops } => {
                 let operations: Vec<_> = ops.0.iter().map(batch_operation).collect();
-                self.batch(step, operations, |results| applied(&ops.0, results)).await
+                self.batch(step, operations, true, |body| applied(&ops.0, body)).await
             }
             other => panic!("HTTP has no {other:?}"),
         }
@@ -317,10 +325,16 @@ impl Client {
         Answer::Changes { changes: list(&body["changes"], change), at_end: true }
     }
 
-    async fn batch(&mut self, step: &Step, operations: Vec<Value>, told: impl FnOnce(&Value) -> Answer) -> Answer {
-        let body = json!({ "operations": operations, "atomic": true }).to_string();
+    async fn batch(
+        &mut self,
+        step: &Step,
+        operations: Vec<Value>,
+        atomic: bool,
+        told: impl FnOnce(&Value) -> Answer,
+    ) -> Answer {
+        let body = json!({ "operations": operations, "atomic": atomic }).to_string();
         let headers = vec![(CONTENT_TYPE, HeaderValue::from_static(JSON))];
-        let path = format!("{}?encoding=base64", collection(step));
+        let path = format!("{}?encoding=base64&details=true", collection(step));
         let answer = self.send_body(step, Method::POST, &path, headers, body.into()).await;
         let body = json_of(&answer);
         match body["code"].as_str() {
@@ -329,7 +343,7 @@ impl Client {
                 (usize::try_from(operation["index"].as_u64().unwrap()).unwrap(), current)
             })),
             Some(_) => failed(&answer),
-            None => told(&body["results"]),
+            None => told(&body),
         }
     }
 
@@ -412,49 +426,59 @@ fn condition(condition: Condition) -> Vec<(HeaderName, HeaderValue)> {
 }
 
 fn batch_operation(operation: &BatchOperation) -> Value {
-    let (op, key, condition) = match operation {
-        BatchOperation::Get { key } => ("get", key, Condition::Anything),
-        BatchOperation::Set(set) => ("set", &set.key, set.r#if),
-        BatchOperation::Delete { key, r#if } => ("delete", key, *r#if),
-        BatchOperation::Increment { key, .. } => ("increment", key, Condition::Anything),
-        BatchOperation::Check { key, r#if } => ("check", key, *r#if),
-        BatchOperation::DeleteSpan { .. } => panic!("HTTP has no spans in batches"),
+    let condition = |condition: Condition| match condition {
+        Condition::Anything => (None, None),
+        Condition::Absent => (Some(true), None),
+        Condition::Present => (Some(false), None),
+        Condition::Version(version) => (None, Some(version.to_string())),
     };
-    let mut fields = Map::new();
-    fields.insert("op".into(), op.into());
-    fields.insert("key".into(), bytes(key));
-    match operation {
-        BatchOperation::Set(set) => drop(fields.insert("value".into(), bytes(&set.value))),
-        BatchOperation::Increment { by, .. } => drop(fields.insert("by".into(), (*by).into())),
-        _ => {}
-    }
-    match condition {
-        Condition::Anything => None,
-        Condition::Absent => fields.insert("absent".into(), true.into()),
-        Condition::Present => fields.insert("absent".into(), false.into()),
-        Condition::Version(version) => fields.insert("if_version".into(), version.to_string().into()),
-    };
-    fields.into()
+    without_null(match operation {
+        BatchOperation::Get { key } => json!({ "op": "get", "key": bytes(key) }),
+        BatchOperation::Set(set) => {
+            let (absent, if_version) = condition(set.r#if);
+            json!({ "op": "set", "key": bytes(&set.key), "value": bytes(&set.value), "media_type": set.media_type,
+                    "ttl_ms": set.ttl_ms, "absent": absent, "if_version": if_version })
+        }
+        BatchOperation::Delete { key, r#if } => {
+            let (absent, if_version) = condition(*r#if);
+            json!({ "op": "delete", "key": bytes(key), "absent": absent, "if_version": if_version })
+        }
+        BatchOperation::Check { key, r#if } => {
+            let (absent, if_version) = condition(*r#if);
+            json!({ "op": "check", "key": bytes(key), "absent": absent, "if_version": if_version })
+        }
+        BatchOperation::Increment { key, by } => json!({ "op": "increment", "key": bytes(key), "by": by }),
+        BatchOperation::DeleteSpan { span } => match span {
+            Span::All => json!({ "op": "delete-span" }),
+            Span::Prefix(prefix) => json!({ "op": "delete-span", "prefix": bytes(prefix) }),
+            Span::Between { start, end } => {
+                json!({ "op": "delete-span", "start": start.as_ref().map(bytes), "end": end.as_ref().map(bytes) })
+            }
+        },
+    })
 }
 
-fn applied(operations: &[BatchOperation], results: &Value) -> Answer {
-    let mut committed = 0;
+/// A field that is not given is left out.
+fn without_null(fields: Value) -> Value {
+    let Value::Object(fields) = fields else { return fields };
+    fields.into_iter().filter(|(_, value)| !value.is_null()).collect()
+}
+
+fn applied(operations: &[BatchOperation], body: &Value) -> Answer {
+    let committed = version(&body["version"]);
     let result = |(operation, result): (&BatchOperation, &Value)| {
         assert_eq!(result["success"], true, "an atomic batch fails as a whole");
-        match operation {
-            BatchOperation::Get { .. } => {
-                let value = Some(&result["value"]).filter(|value| !value.is_null());
-                return BatchResult::Entry(value.map(|value| (told_bytes(value), version(&result["version"]))));
-            }
-            BatchOperation::Increment { .. } => {
-                committed = version(&result["version"]);
-                return BatchResult::Number(result["value"].as_i64().unwrap());
-            }
-            _ => committed = version(&result["version"]),
+        if let BatchOperation::Get { .. } = operation {
+            let value = Some(&result["value"]).filter(|value| !value.is_null());
+            return BatchResult::Entry(value.map(|value| (told_bytes(value), version(&result["version"]))));
         }
-        BatchResult::Done
+        assert_eq!(version(&result["version"]), committed, "one commit for all");
+        match operation {
+            BatchOperation::Increment { .. } => BatchResult::Number(result["value"].as_i64().unwrap()),
+            _ => result["deleted"].as_u64().map_or(BatchResult::Done, BatchResult::Deleted),
+        }
     };
-    let results = operations.iter().zip(results.as_array().unwrap()).map(result).collect();
+    let results = operations.iter().zip(body["results"].as_array().unwrap()).map(result).collect();
     Answer::Applied { version: committed, results }
 }
 

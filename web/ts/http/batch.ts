@@ -5,6 +5,13 @@ import { toEnds, toExpectation, toInteger, toTtlMs } from '../arguments.js';
 import { invalid } from '../errors.js';
 import { fromJsonEntry, toJsonBytes, toJsonValue, type JsonBytes, type JsonEntry } from './json.js';
 
+/** What became of an atomic batch. */
+export interface JsonResults {
+  results: JsonResult[];
+  /** Decimal; null in a transaction, and before the first commit. */
+  version: string | null;
+}
+
 /** What became of an operation. */
 export interface JsonResult extends Partial<JsonEntry> {
   key: JsonBytes;

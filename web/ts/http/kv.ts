@@ -18,7 +18,7 @@ import { toBucketName, toEnds, toExpectation, toInteger, toKeys, toScan, toTtlMs
 import { toBytes } from '../bytes.js';
 import { entries } from '../entries.js';
 import { MantisError, invalid } from '../errors.js';
-import { fromResult, toBatch, type JsonRefusal, type JsonResult } from './batch.js';
+import { fromResult, toBatch, type JsonRefusal, type JsonResult, type JsonResults } from './batch.js';
 import { percentEncode, type ApiRequest, type Client } from './client.js';
 import { fromJsonBytes, fromJsonEntry, fromJsonVersion, type JsonBytes, type JsonEntry } from './json.js';
 
@@ -162,13 +162,10 @@ export class HttpKv implements Kv {
       body: toBatch(operations),
     };
     try {
-      const { results } = await this.#json<{ results: JsonResult[] }>(request);
-      const versions = results
-        .filter((_, index) => isWrite(operations[index]))
-        .map(({ version }) => fromJsonVersion(version));
+      const { results, version } = await this.#json<JsonResults>(request);
       return {
         committed: true,
-        version: versions[0] ?? 0n,
+        version: fromJsonVersion(version),
         results: operations.map((operation, index) => fromResult(operation, results[index] as JsonResult)),
       };
     } catch (error) {
@@ -255,10 +252,6 @@ export class HttpKv implements Kv {
     const encoded = percentEncode(key);
     return /^(%2E){1,2}$/.test(encoded) ? null : `${this.#path()}/${encoded}`;
   }
-}
-
-function isWrite(operation: Operation | undefined): boolean {
-  return operation !== undefined && operation.op !== 'get' && operation.op !== 'check';
 }
 
 function isCode(error: unknown, code: string): boolean {

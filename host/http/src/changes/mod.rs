@@ -13,7 +13,7 @@ use crate::json::Encoding;
 use crate::kv::{ENCODING, PREFIX, json_content, list};
 use crate::operation::{Answer, Content, Operation, Patience, RequestHeader, Shape, Tag};
 use crate::problem::{Problem, Result};
-use crate::query::{Kind, Parameter, Role};
+use crate::query::{Kind, Parameter, Pattern, Role};
 use crate::request::Request;
 use crate::{App, Body, accept, respond};
 
@@ -33,8 +33,9 @@ pub(crate) static FOLLOW: Operation = Operation {
     description: "As Server-Sent Events: `id` is a cursor, `event` is `put` or `delete`, `data` is JSON. `Last-Event-ID` resumes where \
                   a connection broke off; after 15 seconds without a change a comment and a new `id` come. With `Accept: \
                   application/x-ndjson` the same as one JSON object a line (an empty line after 15 seconds). With `wait`, or `Accept: \
-                  application/json`, one page: what there is, or what comes within that time. When the history behind a cursor is no \
-                  longer kept the answer is 410; a stream that falls so far behind ends with an `error`.",
+                  application/json`, one page: what there is, or what comes within that time. When what follows a cursor is not to be \
+                  had (it is no longer kept, the store was emptied since, or the store is not yet where the cursor is) the answer is \
+                  410 `compacted`, because a cursor does not tell whether it was ever given out; a stream that falls so far behind ends with an `error`.",
     query: &[&BUCKET, &PREFIX, &SINCE, &WAIT, &VALUES, &ENCODING],
     headers: &[&LAST_EVENT_ID],
     body: None,
@@ -65,16 +66,13 @@ pub(crate) static FOLLOW: Operation = Operation {
 
 static BUCKET: Parameter = Parameter {
     name: "bucket",
-    kind: Kind::Text { pattern: Some("^[a-z0-9][a-z0-9._-]{0,62}$"), bytes_max: limits::BUCKET_NAME_BYTES_MAX },
+    kind: Kind::Text { pattern: Pattern::BucketName, bytes_max: limits::BUCKET_NAME_BYTES_MAX },
     description: "Only changes of this bucket.",
     role: Role::Optional,
 };
-/// What `since` takes. The document of a running server has its own life's number in place of the 16 digits.
-pub(crate) const SINCE_PATTERN: &str = "^(now|earliest|0|[0-9a-f]{16}-[0-9]{1,15}(-[0-9]{1,9})?)$";
-
 static SINCE: Parameter = Parameter {
     name: "since",
-    kind: Kind::Text { pattern: Some(SINCE_PATTERN), bytes_max: CURSOR_BYTES_MAX },
+    kind: Kind::Text { pattern: Pattern::FeedPlace, bytes_max: CURSOR_BYTES_MAX },
     description: "Where to begin: behind this cursor, with the oldest change that is kept (`earliest`, or `0`), or with the next \
                   commit (`now`, the default).",
     role: Role::Optional,

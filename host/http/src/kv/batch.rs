@@ -64,6 +64,15 @@ pub(crate) static BATCH: Operation = Operation {
 #[derive(Serialize)]
 struct ResultsOut<'a> {
     results: Vec<ResultOut<'a>>,
+    #[serde(flatten)]
+    commit: Option<CommitOut>,
+}
+
+/// Shown of an atomic batch. Without `atomic` each operation has a commit of its own.
+#[derive(Serialize)]
+struct CommitOut {
+    /// Of the commit, or of the newest one that was seen where nothing was written.
+    version: Option<NumberText>,
 }
 
 #[derive(Serialize)]
@@ -156,12 +165,13 @@ struct Batch {
 
 impl Work {
     fn read(self) -> Result<Batch> {
-        let BatchForm { operations: forms, atomic } = json::parse(&self.body)?;
+        let json::Object(BatchForm { operations: forms, atomic }) = json::parse(&self.body)?;
         if forms.len() > self.operations_max {
             let detail = format!("the batch has {} operations; the limit is {}", forms.len(), self.operations_max);
             return Err(Problem::new(DbCode::OperationsTooMany).detail(detail));
         }
-        let operations = forms.into_iter().enumerate().map(|(index, form)| form.into_op(index, self.key_bytes_max));
+        let operations =
+            forms.into_iter().enumerate().map(|(index, json::Object(form))| form.into_op(index, self.key_bytes_max));
         Ok(Batch { operations: operations.collect::<Result<_>>()?, atomic, work: self })
     }
 }
@@ -170,33 +180,35 @@ impl Batch {
     async fn run(self) -> Result<Response<Body>> {
         let Self { operations, atomic, work: Work { mut session, bucket, encoding, details, .. } } = self;
         let mut kv = session.kv(&bucket)?;
-        let fates = if atomic {
-            all_or_nothing(&mut kv, &operations, encoding).await?
+        let (fates, commit) = if atomic {
+            let (fates, version) = all_or_nothing(&mut kv, &operations, encoding).await?;
+            (fates, Some(CommitOut { version: version_text(version) }))
         } else {
             let mut fates = Vec::with_capacity(operations.len());
             for operation in &operations {
                 fates.push(do_one(&mut kv, operation).await.unwrap_or_else(Fate::Failed));
             }
-            fates
+            (fates, None)
         };
         let results = operations.iter().zip(&fates);
         let results = results.map(|(operation, fate)| fate.show(key_of(operation), encoding, details)).collect();
-        Ok(respond::json(StatusCode::OK, &ResultsOut { results }))
+        Ok(respond::json(StatusCode::OK, &ResultsOut { results, commit }))
     }
 }
 
-async fn all_or_nothing(kv: &mut Kv<'_>, operations: &[Op], encoding: Encoding) -> Result<Vec<Fate>> {
+/// What became of each, and the version that the batch was done at.
+async fn all_or_nothing(kv: &mut Kv<'_>, operations: &[Op], encoding: Encoding) -> Result<(Vec<Fate>, u64)> {
     match kv.apply(operations).await.map_err(|error| Problem::from(error).in_body())? {
         Applied::Refused(refusals) => Err(check_failed(&refusals, operations, encoding)),
-        Applied::Committed { version, results } => Ok(results
-            .into_iter()
-            .map(|result| match result {
+        Applied::Committed { version, results } => {
+            let fates = results.into_iter().map(|result| match result {
                 OpResult::Entry(entry) => Fate::Read(entry),
                 OpResult::Number(number) => Fate::Number(number, version),
                 OpResult::Deleted(keys) => Fate::Deleted(keys, version),
                 _ => Fate::Written(version),
-            })
-            .collect()),
+            });
+            Ok((fates.collect(), version))
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use mantis_db::limits::TTL_MS_MAX;
 use mantis_db::{Code as DbCode, Expect, MediaType, Op, SetOptions, Span};
-use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::de::{MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::errors::Code;
@@ -18,7 +18,7 @@ const EXACT_MAX: u64 = (1 << 53) - 1;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BatchForm {
-    pub(crate) operations: Vec<OperationForm>,
+    pub(crate) operations: Vec<json::Object<OperationForm>>,
     #[serde(default)]
     pub(crate) atomic: bool,
 }
@@ -51,19 +51,19 @@ pub(crate) struct OperationForm {
     absent: Option<bool>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verb {
     Get,
     Set,
     Delete,
-    #[serde(rename = "delete-span")]
     DeleteSpan,
     Increment,
     Check,
 }
 
 impl Verb {
+    const ALL: [Self; 6] = [Self::Get, Self::Set, Self::Delete, Self::DeleteSpan, Self::Increment, Self::Check];
+
     fn as_str(self) -> &'static str {
         match self {
             Self::Get => "get",
@@ -206,6 +206,26 @@ fn invalid(detail: impl Into<std::borrow::Cow<'static, str>>) -> Problem {
     Problem::new(Code::BodyInvalid).detail(detail)
 }
 
+impl<'de> Deserialize<'de> for Verb {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct VerbVisitor;
+
+        impl Visitor<'_> for VerbVisitor {
+            type Value = Verb;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "one of {}", Verb::ALL.map(Verb::as_str).join(", "))
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> std::result::Result<Verb, E> {
+                let verb = Verb::ALL.into_iter().find(|verb| verb.as_str() == text);
+                verb.ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
+            }
+        }
+        deserializer.deserialize_str(VerbVisitor)
+    }
+}
+
 impl<'de> Deserialize<'de> for ValueIn {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         struct ValueVisitor;
@@ -288,8 +308,8 @@ mod tests {
 
     #[track_caller]
     fn check(json: &str, expected: Option<&Op>) {
-        let form = json::parse::<OperationForm>(json.as_bytes());
-        let op = form.and_then(|form| form.into_op(0, 4_096)).ok();
+        let form = json::parse::<json::Object<OperationForm>>(json.as_bytes());
+        let op = form.and_then(|json::Object(form)| form.into_op(0, 4_096)).ok();
         assert_eq!(op.as_ref(), expected, "{json}");
     }
 
@@ -321,6 +341,8 @@ mod tests {
     #[test]
     fn what_an_operation_has_no_use_for_is_refused() {
         for json in [
+            r#"["get","k"]"#,
+            r#"{"op":{"get":null},"key":"k"}"#,
             r#"{"op":"get","key":"k","value":"v"}"#,
             r#"{"op":"get","key":"k","absent":true}"#,
             r#"{"op":"set","key":"k"}"#,

@@ -111,5 +111,6 @@ async fn read(app: &App, request: &mut Request) -> Result<i64> {
     }
     // Bytes of an unnamed type are not guessed at.
     request.expect_media(&[respond::JSON])?;
-    Ok(json::parse::<Increment>(&body)?.by.0)
+    let json::Object(Increment { by: Whole(by) }) = json::parse(&body)?;
+    Ok(by)
 }

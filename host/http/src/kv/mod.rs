@@ -5,7 +5,7 @@ use mantis_db::{Entry, limits};
 
 use crate::errors::{AnyCode, Code};
 use crate::operation::{Answer, AnswerHeader, Content, RequestHeader, Shape};
-use crate::query::{Kind, Parameter, Query, Role};
+use crate::query::{Kind, Parameter, Pattern, Query, Role};
 use crate::respond;
 
 pub(crate) mod batch;
@@ -84,7 +84,7 @@ pub(crate) static LIMIT: Parameter = Parameter {
 };
 pub(crate) static CURSOR: Parameter = Parameter {
     name: "cursor",
-    kind: Kind::Text { pattern: Some("^k1[.][A-Za-z0-9_-]+$"), bytes_max: CURSOR_BYTES_MAX },
+    kind: Kind::Text { pattern: Pattern::Fixed("^k1[.][A-Za-z0-9_-]+$"), bytes_max: CURSOR_BYTES_MAX },
     description: "The cursor of the page before: the answer goes on behind it.",
     role: Role::Optional,
 };

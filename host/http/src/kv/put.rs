@@ -151,7 +151,7 @@ async fn read(app: &App, request: &mut Request) -> Result<Writing> {
 }
 
 fn read_form(body: &[u8], ttl_ms: Option<u64>) -> Result<Writing> {
-    let form: ValueForm = json::parse(body).map_err(|problem| {
+    let json::Object(form): json::Object<ValueForm> = json::parse(body).map_err(|problem| {
         problem.hint("Send {\"value\": ..., \"ttl\": seconds}, or add `?raw=true` to store the JSON document as it is.")
     })?;
     let ttl_of_form = form.ttl.map(ttl_of_body).transpose()?;

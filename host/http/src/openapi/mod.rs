@@ -1,7 +1,7 @@
 //! The OpenAPI 3.1 document and its page, written from the table of routes.
 
 use mantis_db::Limits;
-use mantis_plugin::PluginInfo;
+use mantis_plugin::{LimitRange, PluginInfo};
 use serde_json::{Map, Value, json};
 
 use crate::operation::{Operation, Tag};
@@ -10,6 +10,7 @@ use crate::routes::{ROUTES, Route};
 mod functions;
 mod operations;
 mod page;
+mod patterns;
 mod schemas;
 
 pub(crate) use page::page;
@@ -21,6 +22,8 @@ pub(crate) struct Subject<'a> {
     /// What the cursors of the change feed begin with, if it is known.
     pub(crate) feed: Option<&'a str>,
     pub(crate) plugins: &'a [PluginInfo],
+    /// What plugins may choose their limits from.
+    pub(crate) limit_ranges: &'a [LimitRange],
 }
 
 const DESCRIPTION: &str = "Keys, values, transactions, changes and plugins of a MantisDB server.\n\n\

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::changes::SINCE_PATTERN;
 use crate::errors::{AnyCode, Code};
-use crate::openapi::Subject;
+use crate::openapi::{Subject, patterns};
 use crate::operation::{Answer, AnswerHeader, Content, Operation, RequestHeader, Shape};
 use crate::query::{Kind, Parameter, Role};
 use crate::respond::PROBLEM_JSON;
@@ -41,11 +40,12 @@ const OF_TRANSACTIONS: &[AnyCode] = &[
     AnyCode::Db(mantis_db::Code::TransactionTooLarge),
 ];
 
-/// Bounds on texts above this are not shown.
+/// Bounds on texts above this stand in the description, not in the schema: what is longer runs into the bound on the whole head
+/// first, which has a status of its own.
 const SHOWN_BYTES_MAX: usize = 1024;
 
 pub(super) fn operation(path: &str, operation: &Operation, id: &str, note: &str, subject: &Subject<'_>) -> Value {
-    let mut parameters: Vec<_> = path_parameters(path).collect();
+    let mut parameters: Vec<_> = path_parameters(path, operation).collect();
     let mut asides = Vec::new();
     for parameter in operation.query {
         let shown = query_parameter(parameter, subject);
@@ -105,16 +105,21 @@ pub(super) fn common_headers() -> Value {
     })
 }
 
-fn path_parameters(path: &str) -> impl Iterator<Item = Value> {
-    path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}')).map(|name| {
+fn path_parameters(path: &str, operation: &Operation) -> impl Iterator<Item = Value> {
+    let reserved = operation.problems.contains(&AnyCode::Db(mantis_db::Code::BucketReserved));
+    path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}')).map(move |name| {
         let (schema, description) = match name {
             "key" => (
                 json!({"type": "string", "minLength": 1}),
                 "The key: 1 to 4,096 bytes, percent-encoded. Slashes may stand as they are.",
             ),
-            "bucket" => (json!({"type": "string", "pattern": "^[a-z0-9][a-z0-9._-]{0,62}$"}), "The bucket's name."),
+            "bucket" if reserved => (
+                json!({"type": "string", "pattern": patterns::bucket_name(), "not": {"const": mantis_db::DEFAULT_BUCKET}}),
+                "The bucket's name.",
+            ),
+            "bucket" => (json!({"type": "string", "pattern": patterns::bucket_name()}), "The bucket's name."),
             "id" => (json!({"type": "string", "pattern": "^[0-9a-f]{32}$"}), "The transaction's id."),
-            "name" => (json!({"type": "string", "pattern": "^[a-z][a-z0-9-]{0,62}$"}), "The plugin's name."),
+            "name" => (json!({"type": "string", "pattern": patterns::plugin_name()}), "The plugin's name."),
             _ => (
                 json!({"type": "string", "minLength": 1}),
                 "The function's name; `interface.function` for one of an exported interface.",
@@ -138,30 +143,32 @@ fn query_parameter(parameter: &Parameter, subject: &Subject<'_>) -> Value {
             }
             schema
         }
+        Kind::PluginLimit => {
+            let range = subject.limit_ranges.iter().find(|range| range.limit == parameter.name);
+            range.map_or_else(
+                || json!({"type": "integer"}),
+                |range| json!({"type": "integer", "minimum": range.min, "maximum": range.max, "default": range.max}),
+            )
+        }
         Kind::Bytes { bytes_min: 0, .. } => json!({"type": "string"}),
         Kind::Bytes { bytes_min, .. } => json!({"type": "string", "minLength": bytes_min}),
         Kind::Text { pattern, bytes_max } => {
             let mut schema = json!({"type": "string", "minLength": 1});
-            // A longer text runs into the bound on the whole URI first, which has a status of its own.
             if *bytes_max <= SHOWN_BYTES_MAX {
                 schema["maxLength"] = (*bytes_max).into();
             }
-            if let Some(pattern) = pattern {
-                schema["pattern"] = pattern_of(pattern, subject).into();
-            }
+            schema["pattern"] = patterns::text(pattern, subject).into();
             schema
         }
     };
     let required = parameter.role == Role::Required;
-    json!({"name": parameter.name, "in": "query", "required": required, "description": parameter.description, "schema": schema})
-}
-
-/// A pattern, with what a running server knows better put in.
-fn pattern_of(pattern: &str, subject: &Subject<'_>) -> String {
-    match subject.feed {
-        Some(feed) if pattern == SINCE_PATTERN => pattern.replace("[0-9a-f]{16}", feed),
-        _ => pattern.to_owned(),
-    }
+    let description = match &parameter.kind {
+        Kind::Text { bytes_max, .. } if *bytes_max > SHOWN_BYTES_MAX => {
+            format!("{} At most {bytes_max} bytes.", parameter.description)
+        }
+        _ => parameter.description.to_owned(),
+    };
+    json!({"name": parameter.name, "in": "query", "required": required, "description": description, "schema": schema})
 }
 
 fn header_parameter(header: &RequestHeader) -> Value {

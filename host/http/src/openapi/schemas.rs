@@ -166,7 +166,18 @@ fn batch() -> Value {
             increment,
             operation("check", json!({}), &[], Some(true)),
         ]},
-        "BatchResults": object(&json!({"results": list(&reference("BatchResult"))}), &["results"]),
+        "BatchResults": object(
+            &json!({
+                "results": list(&reference("BatchResult")),
+                "version": {
+                    "description": "With `atomic`: the commit of the batch, or the newest one that it saw where it wrote nothing. Null \
+                                    in a transaction, and before the first commit.",
+                    "type": ["string", "null"],
+                    "pattern": "^[0-9]+$",
+                },
+            }),
+            &["results"],
+        ),
         "BatchResult": result,
         "Failure": object(&json!({"code": {"type": "string"}, "message": {"type": "string"}}), &["code", "message"]),
     })

@@ -13,7 +13,7 @@ use crate::kv::{json_content, no_content};
 use crate::operation::{Answer, Content, Operation, Patience, RequestContent, Shape, Tag};
 use crate::plugins::info::InfoOut;
 use crate::problem::{Problem, Result};
-use crate::query::{Kind, Parameter, Query, Role};
+use crate::query::{Kind, Parameter, Pattern, Query, Role};
 use crate::request::Request;
 use crate::{App, Body, accept, respond};
 
@@ -162,10 +162,7 @@ pub(crate) static CALL: Operation = Operation {
 
 static BUCKETS: Parameter = Parameter {
     name: "buckets",
-    kind: Kind::Text {
-        pattern: Some(r"^(\*:write|[a-z0-9][a-z0-9._-]{0,62}:(read|write)(,[a-z0-9][a-z0-9._-]{0,62}:(read|write))*)$"),
-        bytes_max: GRANTS_BYTES_MAX,
-    },
+    kind: Kind::Text { pattern: Pattern::Grants, bytes_max: GRANTS_BYTES_MAX },
     description: "The buckets that the plugin sees, and whether it may write to them: `scores:write,users:read`. `*:write` is everything.",
     role: Role::Optional,
 };
@@ -176,17 +173,10 @@ static REUSE: Parameter = Parameter {
     role: Role::Optional,
 };
 
-/// A limit of a plugin's own. The host refuses what is above its own limit, and says so.
+/// A limit of a plugin's own.
 const fn limit(name: &'static str, description: &'static str) -> Parameter {
-    let out_of_range = AnyCode::Http(Code::ParameterInvalid);
-    Parameter {
-        name,
-        kind: Kind::Integer { min: 1, max: LIMIT_MAX, default: None, out_of_range },
-        description,
-        role: Role::Optional,
-    }
+    Parameter { name, kind: Kind::PluginLimit, description, role: Role::Optional }
 }
-const LIMIT_MAX: u64 = u32::MAX as u64;
 
 static CALL_DEADLINE: Parameter =
     limit("call_deadline_ms", "How long a call may take, in milliseconds. At most the host's limit.");

@@ -44,6 +44,7 @@ async fn each_operation_stands_by_itself() {
         assert_eq!(results["results"][index], expected, "operation {index}");
     }
     assert_eq!(results["results"][9]["key"], json!({"base64": "/w=="}));
+    assert_eq!(results.get("version"), None, "each has a commit of its own");
     let answer = server.send("GET /api/v1/kv/a", &[], "").await;
     assert_eq!(
         (answer.text(), answer.header("mantisdb-expires")),
@@ -67,6 +68,9 @@ async fn an_atomic_batch_is_done_whole_or_not_at_all() {
     assert_eq!((answer.outcome().as_str(), &results["results"][2]["value"]), ("200", &json!("2")));
     assert_eq!(results["results"][0]["version"], "1", "one commit for all");
     assert_eq!(results["results"][1]["version"], "1");
+    assert_eq!(results["version"], "1");
+    let reads = json!({"operations": [{"op": "get", "key": "a"}], "atomic": true});
+    assert_eq!(apply(&server, &reads).await.json()["version"], "1", "of what it saw");
 
     let operations = json!([
         {"op": "set", "key": "c", "value": "1"},
@@ -103,6 +107,9 @@ async fn a_batch_has_its_form_and_its_bounds() {
         (json!({"operations": [], "atomic": "yes"}), "422 body-invalid"),
         (json!({"operation": []}), "422 body-invalid"),
         (json!([]), "422 body-invalid"),
+        (json!([[]]), "422 body-invalid"),
+        (json!({"operations": [["get", "a"]]}), "422 body-invalid"),
+        (json!({"operations": [{"op": {"get": null}, "key": "a"}]}), "422 body-invalid"),
     ] {
         let shown: String = body.to_string().chars().take(80).collect();
         assert_eq!(apply(&server, &body).await.outcome(), outcome, "{shown}");

@@ -112,6 +112,14 @@ async fn silence_is_broken_now_and_then() {
     serde_json::from_slice::<Value>(&body).unwrap();
 }
 
+/// What the cursors of this server begin with, as its document says.
+fn life(server: &Server) -> String {
+    let document = server.app.openapi();
+    let parameters = document["paths"]["/api/v1/changes"]["get"]["parameters"].as_array().unwrap();
+    let since = parameters.iter().find(|parameter| parameter["name"] == "since").unwrap();
+    since["schema"]["pattern"].as_str().unwrap()["^(now|earliest|0|".len()..][..16].to_owned()
+}
+
 #[tokio::test]
 async fn what_cannot_be_followed_is_refused() {
     let server = Server::new();
@@ -120,6 +128,10 @@ async fn what_cannot_be_followed_is_refused() {
     };
     assert_eq!(send("?since=garbage", &[]).await, "400 cursor-invalid");
     assert_eq!(send("?since=0000000000000000-1", &[]).await, "410 compacted");
+    assert_eq!(send(&format!("?since={}-0", life(&server)), &["accept: application/json"]).await, "200");
+    assert_eq!(send(&format!("?since={}-1", life(&server)), &[]).await, "410 compacted", "ahead of the newest commit");
+    assert_eq!(send(&format!("?since={}-0-1", life(&server)), &["accept: application/json"]).await, "200");
+    assert_eq!(send("", &["last-event-id: 0000000000000000-1"]).await, "410 compacted");
     assert_eq!(send("", &["last-event-id: garbage"]).await, "400 cursor-invalid");
     assert_eq!(send("?bucket=UPPER", &[]).await, "400 bucket-name-invalid");
     assert_eq!(send("?wait=31", &[]).await, "400 parameter-invalid");

@@ -67,6 +67,7 @@ async fn the_structured_form_says_a_value_in_json() {
     for (body, outcome) in [
         (&b"{\"name\":\"Ann\"}"[..], "422 body-invalid"),
         (b"[1,2]", "422 body-invalid"),
+        (b"[\"a\"]", "422 body-invalid"),
         (b"{\"value\":1}", "422 body-invalid"),
         (b"{\"value\":\"a\",\"more\":1}", "422 body-invalid"),
         (b"{\"value\":\"a\",\"ttl\":0}", "422 ttl-invalid"),
@@ -205,7 +206,10 @@ async fn a_number_is_counted() {
     check(&server, "POST /api/v1/kv/text/increment", &[], b"", "422 not-an-integer").await;
     check(&server, "POST /api/v1/kv/n/increment", JSON, b"{\"by\":9223372036854775807}", "409 integer-overflow").await;
     check(&server, "POST /api/v1/kv/n/increment", JSON, b"{\"by\":\"1\"}", "422 body-invalid").await;
+    check(&server, "POST /api/v1/kv/n/increment", JSON, b"{\"by\":-9223372036854775809}", "422 body-invalid").await;
     check(&server, "POST /api/v1/kv/n/increment", JSON, b"{\"add\":1}", "422 body-invalid").await;
+    check(&server, "POST /api/v1/kv/n/increment", JSON, b"[]", "422 body-invalid").await;
+    check(&server, "POST /api/v1/kv/n/increment", JSON, b"[1]", "422 body-invalid").await;
     check(&server, "POST /api/v1/kv/n/increment", JSON, b"", "400 body-malformed").await;
     check(&server, "POST /api/v1/kv/n/increment", &["content-type: text/plain"], b"5", "415 media-type-unsupported")
         .await;

@@ -198,4 +198,8 @@ async fn buckets_come_into_being_and_go() {
             "{bucket}"
         );
     }
+    let document = server.app.openapi();
+    let bucket = |path: &str, method: &str| document["paths"][path][method]["parameters"][0]["schema"]["not"].clone();
+    assert_eq!(bucket("/api/v1/buckets/{bucket}", "delete"), json!({"const": "default"}), "it cannot be dropped");
+    assert_eq!(bucket("/api/v1/buckets/{bucket}/kv", "delete"), json!(null), "and takes everything else");
 }

@@ -114,6 +114,43 @@ async fn functions_are_called_and_fail_in_their_own_ways() {
     assert_eq!(server.send("GET /api/v1/plugins/sums", &[], "").await.outcome(), "404 plugin-not-found");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn limits_are_taken_as_far_as_the_document_says() {
+    let server = Server::new();
+    let component = wat::parse_str(COMPONENT).unwrap();
+    let document = server.app.openapi();
+    let parameters = document["paths"]["/api/v1/plugins/{name}"]["put"]["parameters"].as_array().unwrap();
+    let limits: Vec<_> = parameters.iter().filter(|parameter| parameter["schema"]["type"] == "integer").collect();
+    assert_eq!(limits.len(), 5);
+    for limit in limits {
+        let (name, schema) = (limit["name"].as_str().unwrap(), &limit["schema"]);
+        let (min, max) = (schema["minimum"].as_u64().unwrap(), schema["maximum"].as_u64().unwrap());
+        for (value, outcome) in [
+            (min.to_string(), "20"),
+            (max.to_string(), "20"),
+            ((min - 1).to_string(), "400 parameter-invalid"),
+            ((max + 1).to_string(), "400 parameter-invalid"),
+            ("99999999999999999999999".to_owned(), "400 parameter-invalid"),
+            (String::new(), "400 parameter-invalid"),
+            ("-1".to_owned(), "400 parameter-invalid"),
+            ("1e3".to_owned(), "400 parameter-invalid"),
+        ] {
+            let line = format!("PUT /api/v1/plugins/sums?{name}={value}");
+            let answer = server.send(&line, WASM, component.clone()).await;
+            assert!(answer.outcome().starts_with(outcome), "{line}: {}", answer.text());
+            if answer.status.is_success() {
+                assert_eq!(answer.json()["limits"][name].to_string(), value);
+            }
+        }
+    }
+    let unlimited = server.send("PUT /api/v1/plugins/sums", WASM, component).await.json();
+    for parameter in parameters {
+        if let Some(default) = parameter["schema"].get("default").filter(|default| default.is_u64()) {
+            assert_eq!(&unlimited["limits"][parameter["name"].as_str().unwrap()], default);
+        }
+    }
+}
+
 /// The document shows a function's types.
 #[track_caller]
 fn check_typed(operation: &Value) {

@@ -81,6 +81,8 @@ async fn run_http1(mut stream: TcpStream, mut ahead: Bytes, member: Arc<Member>)
             None => return,
         }
         if ahead.is_empty() {
+            // Empty as it is, it may hold on to the buffer that it was read into.
+            ahead = Bytes::new();
             member.progress.enter(Stage::Waiting);
             if wait_for_bytes(&stream, &member).await.is_none() {
                 return;

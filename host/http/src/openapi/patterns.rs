@@ -1,0 +1,36 @@
+//! The patterns of texts, from the bounds that they are checked with.
+
+use mantis_db::limits::BUCKET_NAME_BYTES_MAX;
+use mantis_plugin::NAME_BYTES_MAX;
+
+use crate::openapi::Subject;
+use crate::query::Pattern;
+
+pub(super) fn bucket_name() -> String {
+    format!("^{}$", bucket())
+}
+
+pub(super) fn plugin_name() -> String {
+    format!("^[a-z][a-z0-9-]{{0,{}}}$", NAME_BYTES_MAX - 1)
+}
+
+/// The pattern of a query parameter's text.
+pub(super) fn text(pattern: &Pattern, subject: &Subject<'_>) -> String {
+    match pattern {
+        Pattern::BucketName => bucket_name(),
+        Pattern::Grants => {
+            let grant = format!("{}:(read|write)", bucket());
+            format!(r"^(\*:write|{grant}(,{grant})*)$")
+        }
+        Pattern::FeedPlace => {
+            // A running server knows the number of its store's life.
+            let life = subject.feed.unwrap_or("[0-9a-f]{16}");
+            format!("^(now|earliest|0|{life}-[0-9]{{1,15}}(-[0-9]{{1,9}})?)$")
+        }
+        Pattern::Fixed(pattern) => (*pattern).to_owned(),
+    }
+}
+
+fn bucket() -> String {
+    format!("[a-z0-9][a-z0-9._-]{{0,{}}}", BUCKET_NAME_BYTES_MAX - 1)
+}
