@@ -170,7 +170,9 @@ const UNSEEN: &[Unseen] = &[
         reason: "what is not committed has no version, and so no `ETag`",
         hide: |_, line| match line.get_mut("refused") {
             Some(Value::Array(refusals)) => {
-                refusals.iter_mut().for_each(|refusal| without_zero(&mut refusal["current"]))
+                for refusal in refusals {
+                    without_zero(&mut refusal["current"]);
+                }
             }
             Some(current) => without_zero(current),
             None => {}
