@@ -8,6 +8,7 @@
 //! | `start` | from settings to a running application |
 //! | `listen` | connections: accepting, serving, ending them in time |
 //! | `platform` | the machine's clock and randomness |
+//! | `memory` | giving memory back after a crowd |
 //! | `plugins_dir` | plugins from a directory |
 //! | `client` | a small HTTP client for the commands |
 //! | `transfer` | import and export |
@@ -23,6 +24,7 @@ pub mod command;
 pub mod failure;
 mod listen;
 mod log;
+mod memory;
 mod platform;
 mod plugins_dir;
 pub mod settings;

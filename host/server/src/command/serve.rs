@@ -14,7 +14,7 @@ use crate::cli::ServeArgs;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::listen::{self, ConnectionLimits};
 use crate::settings::{ListenRefused, LogFormat, Settings, host_guard};
-use crate::{log, plugins_dir, start};
+use crate::{log, memory, plugins_dir, start};
 
 /// The time between two rounds of housekeeping, in milliseconds.
 const MAINTENANCE_MS: u64 = 100;
@@ -98,8 +98,9 @@ fn first_signal() -> std::io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Removes what has expired and rolls back what was left open, a few times a second.
+/// Removes what has expired, rolls back what was left open, and gives back memory that a crowd has left, a few times a second.
 async fn maintain_forever(database: Database, app: App) {
+    let mut crowd = memory::Crowd::default();
     let mut ticks = tokio::time::interval(Duration::from_millis(MAINTENANCE_MS));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -110,5 +111,10 @@ async fn maintain_forever(database: Database, app: App) {
             tracing::error!(%error, "housekeeping failed");
         }
         app.maintain().await;
+        let metrics = app.metrics();
+        let closed = metrics.connections_closed_total();
+        if crowd.has_left(metrics.connections_opened_total().saturating_sub(closed)) {
+            drop(tokio::task::spawn_blocking(memory::give_back));
+        }
     }
 }
