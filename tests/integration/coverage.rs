@@ -7,6 +7,8 @@ use mantis_db::Code;
 
 use crate::scenario;
 
+/// What only a disk can say, and the scenarios run in memory: `host/store/tests/durability` has disks that say so.
+const NEED_A_DISK: [Code; 2] = [Code::DiskFull, Code::StorageFailed];
 /// Fewer would not do for what a store does.
 const STEPS_MIN: usize = 60;
 
@@ -27,6 +29,7 @@ fn every_code_of_the_database_is_met() {
     let scenarios = scenario::all();
     let steps = scenarios.iter().flat_map(|scenario| &scenario.steps);
     let met: BTreeSet<_> = steps.filter_map(|step| step.expect["error"].as_str().map(str::to_owned)).collect();
-    let known: BTreeSet<_> = Code::ALL.iter().map(|code| code.as_str().to_owned()).collect();
+    let can_be_met = |code: &&Code| !NEED_A_DISK.contains(code);
+    let known: BTreeSet<_> = Code::ALL.iter().filter(can_be_met).map(|code| code.as_str().to_owned()).collect();
     assert_eq!(met, known, "codes that steps expect, and codes that exist");
 }

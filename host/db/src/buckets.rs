@@ -59,7 +59,6 @@ impl Session {
     /// # Errors
     /// `bucket-not-found`, `bucket-reserved` for the default bucket, `access-denied`, `read-only`, `transaction-open`: dropping
     /// belongs to no transaction.
-    #[allow(clippy::unused_async, reason = "an engine behind a network has to ask")]
     pub async fn drop_bucket(&mut self, name: &str) -> Result<u64> {
         if self.in_transaction() {
             return Err(Code::TransactionOpen.into());
@@ -71,7 +70,7 @@ impl Session {
         self.grants.check(name, Access::Write)?;
         self.database.check_open()?;
         let store = &self.database.0.store;
-        let (id, _) = store.exclusively(|transaction| {
+        let outcome = store.exclusively(|transaction| {
             let place = keyspace::name_place(name);
             let stored = transaction.get(&place)?.ok_or_else(|| Error::from(Code::BucketNotFound))?;
             let id = bucket_from(&stored)?.id;
@@ -79,11 +78,13 @@ impl Session {
             transaction.delete(&place);
             transaction.put(&keyspace::number_place(id), name.as_bytes().to_vec(), Some(forgotten_ms));
             Ok::<_, Error>(id)
-        })?;
+        });
+        let (id, ..) = self.settle(outcome).await?;
         let mut dropped = 0;
         loop {
-            let (gone, _) = store
-                .exclusively(|transaction| batch::delete_span(transaction, id, &Span::All, DROP_KEYS_PER_COMMIT))?;
+            let outcome =
+                store.exclusively(|transaction| batch::delete_span(transaction, id, &Span::All, DROP_KEYS_PER_COMMIT));
+            let (gone, ..) = self.settle(outcome).await?;
             dropped += gone;
             if gone < DROP_KEYS_PER_COMMIT as u64 {
                 return Ok(dropped);

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use mantis_store::{Clock, Options as StoreOptions, Random, Store};
+use mantis_store::disk::Disk;
+use mantis_store::{Clock, Durability, OpenError, Options as StoreOptions, Random, Recovered, Store};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -15,6 +16,22 @@ use crate::{Code, Error, Grants, Limits, Result, Session};
 const EXPIRED_KEYS_PER_COMMIT: usize = 1_000;
 /// Commits that one call of housekeeping makes, so that its caller gets its thread back within about a tenth of a second.
 const EXPIRED_COMMITS_PER_CALL: usize = 100;
+
+/// How a database on a disk is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keeping {
+    /// When a commit is acknowledged.
+    pub durability: Durability,
+    /// Bytes of log after which a checkpoint is due; bounds the time that opening takes.
+    pub checkpoint_bytes: u64,
+}
+
+impl Default for Keeping {
+    /// [`Durability::Always`], and a checkpoint after 256 MiB of log.
+    fn default() -> Self {
+        Self { durability: Durability::Always, checkpoint_bytes: 256 << 20 }
+    }
+}
 
 /// One database in this process. Cloning gives another handle to the same one.
 #[derive(Clone)]
@@ -47,19 +64,45 @@ impl Database {
     /// ```
     #[must_use]
     pub fn in_memory(limits: Limits, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
-        let mut options = StoreOptions::new(clock, Arc::clone(&random));
-        options.feed_bytes_max = limits.feed_bytes_max;
-        options.snapshot_age_ms_max = limits.transaction_age_ms_max;
-        options.space_prefix_bytes = BUCKET_PREFIX_BYTES;
-        let store = Store::new(options);
+        let store = Store::new(options(&limits, clock, &random));
+        Self::over(store, limits, random)
+    }
+
+    /// The database on `disk`, which is made if there is none, and what was found there.
+    ///
+    /// Under [`Durability::Always`] nothing is committed until somebody writes the log: see [`store`](Self::store) and
+    /// [`mantis_store::DiskThreads`].
+    ///
+    /// # Errors
+    /// [`OpenError`]: the disk's contents cannot be trusted, or it does not work. Nothing was changed.
+    pub fn open(
+        limits: Limits,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        disk: Arc<dyn Disk>,
+        keeping: Keeping,
+    ) -> std::result::Result<(Self, Recovered), OpenError> {
+        let mut options = options(&limits, clock, &random);
+        options.checkpoint_bytes = keeping.checkpoint_bytes;
+        let (store, recovered) = Store::open(options, disk, keeping.durability)?;
+        Ok((Self::over(store, limits, random), recovered))
+    }
+
+    fn over(store: Store, limits: Limits, random: Arc<dyn Random>) -> Self {
         Self(Arc::new(Inner {
+            epoch: store.identity().unwrap_or_else(|| random.next_u64()),
             store,
-            epoch: random.next_u64(),
             random,
             cursor_snapshots: Mutex::new(CursorSnapshots::new(limits.cursor_snapshots_max, limits.cursor_age_ms_max)),
             limits,
             closed: AtomicBool::new(false),
         }))
+    }
+
+    /// The engine below, for what keeps it going: writing the log, checkpoints, figures.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.0.store
     }
 
     /// A session that may do everything.
@@ -143,11 +186,42 @@ impl Database {
         Ok(())
     }
 
+    /// Waits until the commit that `outcome` is of, or that its error may tell of, is as durable as promised: nobody is told of
+    /// what could still be taken back. Says whether it survives a power cut. Commits of no number belong to an open transaction.
+    pub(crate) async fn settle<T, E: From<Error>>(
+        &self,
+        outcome: std::result::Result<(T, u64), E>,
+    ) -> std::result::Result<(T, u64, bool), E> {
+        let store = &self.0.store;
+        let version = match &outcome {
+            Ok((_, version)) => *version,
+            Err(_) if store.durability().is_none() => 0,
+            Err(_) => store.newest(),
+        };
+        let settled = store.settled(version).await;
+        let (value, version) = outcome?;
+        settled.map_err(Error::from)?;
+        Ok((value, version, version > 0 && store.is_durable(version)))
+    }
+
     /// Like [`check_writable`](Self::check_writable) for writes that take no room.
     pub(crate) fn check_open(&self) -> Result<()> {
         if self.0.closed.load(Ordering::Acquire) {
             return Err(Error::new(Code::ReadOnly, "the database is shutting down and takes no writes"));
         }
+        if self.0.store.has_failed() {
+            let said = self.0.store.disk_failure().map_or_else(String::new, |(said, _)| said);
+            return Err(Error::new(Code::StorageFailed, said));
+        }
         Ok(())
     }
+}
+
+fn options(limits: &Limits, clock: Arc<dyn Clock>, random: &Arc<dyn Random>) -> StoreOptions {
+    let mut options = StoreOptions::new(clock, Arc::clone(random));
+    options.feed_bytes_max = limits.feed_bytes_max;
+    options.feed_age_ms_max = limits.feed_age_ms_max;
+    options.snapshot_age_ms_max = limits.transaction_age_ms_max;
+    options.space_prefix_bytes = BUCKET_PREFIX_BYTES;
+    options
 }

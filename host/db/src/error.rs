@@ -136,6 +136,11 @@ codes! {
         "The store holds as many bytes as it may.", "Delete something, or raise the limit.";
     ReadOnly "read-only" ReadOnly,
         "The store takes no writes now.", "Try again later; `GET /health` says why.";
+    DiskFull "disk-full" Limit,
+        "The disk is full; nothing was written.", "Make room on the disk: writes work again as soon as there is some.";
+    StorageFailed "storage-failed" ReadOnly,
+        "The disk has failed, and the store takes no writes any more.",
+        "Read what you need, mend the disk, and start the server again.";
 }
 
 /// What went wrong: a stable [`Code`] for programs and a message for people.
@@ -192,7 +197,9 @@ impl From<mantis_store::Error> for Error {
     fn from(error: mantis_store::Error) -> Self {
         match error {
             mantis_store::Error::Conflict => Code::Conflict.into(),
-            // The engine's only other reason; it names its cases so that a new one is noticed here.
+            mantis_store::Error::DiskFull => Code::DiskFull.into(),
+            mantis_store::Error::StorageFailed => Code::StorageFailed.into(),
+            // The engine's only other reason.
             _ => Code::TransactionTooOld.into(),
         }
     }

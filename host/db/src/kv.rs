@@ -34,7 +34,7 @@ pub struct Written {
     pub version: u64,
     /// Whether the key had a value before.
     pub replaced: bool,
-    /// Whether the write survives the end of the process.
+    /// Whether the write is certain to survive a power cut.
     pub durable: bool,
 }
 
@@ -132,7 +132,7 @@ impl<'s> Kv<'s> {
         self.limits().check_value(value)?;
         let expires_at_ms = Limits::deadline_ms(options.ttl_ms, self.session.database.now_ms())?;
         let update = Update::Put { value: value::encode(&options.media_type, value), expires_at_ms };
-        self.write(key, update, options.expect)
+        self.write(key, update, options.expect).await
     }
 
     /// Deletes `key`. True when there was something to delete.
@@ -152,7 +152,7 @@ impl<'s> Kv<'s> {
     /// Those of [`delete`](Self::delete).
     pub async fn delete_if(&mut self, key: &[u8], expect: Expect) -> Result<Outcome> {
         self.limits().check_key(key)?;
-        self.write(key, Update::Delete, expect)
+        self.write(key, Update::Delete, expect).await
     }
 
     /// Adds `by` to a decimal number kept as text, and returns the sum. A missing key counts as 0. Keeps the expiry.
@@ -171,9 +171,10 @@ impl<'s> Kv<'s> {
         self.limits().check_key(key)?;
         let key = key.to_vec();
         let limits = self.limits().clone();
-        let ((number, replaced), version) = self
-            .through(Effect::Grows, |transaction, bucket| batch::increment(transaction, bucket, &key, by, &limits))?;
-        Ok((number, Written { version, replaced, durable: false }))
+        let outcome =
+            self.through(Effect::Grows, |transaction, bucket| batch::increment(transaction, bucket, &key, by, &limits));
+        let ((number, replaced), version, durable) = self.session.settle(outcome).await?;
+        Ok((number, Written { version, replaced, durable }))
     }
 
     /// A page of entries.
@@ -243,9 +244,10 @@ impl<'s> Kv<'s> {
         }
         let mut deleted = 0;
         loop {
-            let (gone, _) = self.through(Effect::Frees, |transaction, bucket| {
+            let outcome = self.through(Effect::Frees, |transaction, bucket| {
                 batch::delete_span(transaction, bucket, span, DELETE_KEYS_PER_COMMIT)
-            })?;
+            });
+            let (gone, ..) = self.session.settle(outcome).await?;
             deleted += gone;
             if gone < DELETE_KEYS_PER_COMMIT as u64 {
                 return Ok(deleted);
@@ -262,8 +264,8 @@ impl<'s> Kv<'s> {
         batch::check(&limits, operations)?;
         let effect = operations.iter().map(Op::effect).max().unwrap_or(Effect::Reads);
         let result = self.through(effect, |transaction, bucket| batch::apply(transaction, bucket, operations, &limits));
-        match result {
-            Ok((mut applied, version)) => {
+        match self.session.settle(result).await {
+            Ok((mut applied, version, _)) => {
                 if let Applied::Committed { version: committed, .. } = &mut applied {
                     *committed = version;
                 }
@@ -272,6 +274,31 @@ impl<'s> Kv<'s> {
             Err(batch::Stop::Refused(refusals)) => Ok(Applied::Refused(refusals)),
             Err(batch::Stop::Failed(error)) => Err(error),
         }
+    }
+
+    /// As [`Session::defer_settling`].
+    pub fn defer_settling(&mut self, defers: bool) {
+        self.session.defer_settling(defers);
+    }
+
+    /// As [`Session::settled`].
+    ///
+    /// # Errors
+    /// `disk-full`, `storage-failed`: the commit did not happen.
+    pub async fn settled(&self, version: u64) -> Result<bool> {
+        self.session.settled(version).await
+    }
+
+    /// Waits for every commit so far.
+    ///
+    /// # Errors
+    /// `disk-full`, `storage-failed`: the newest did not happen.
+    pub async fn settled_newest(&self) -> Result<bool> {
+        let store = &self.session.database.0.store;
+        if store.durability().is_none() {
+            return Ok(false);
+        }
+        self.session.settled(store.newest()).await
     }
 
     fn limits(&self) -> &Limits {
@@ -292,7 +319,7 @@ impl<'s> Kv<'s> {
     }
 
     /// Writes one key: by the engine's short path where the bucket exists and no transaction is open.
-    fn write(&mut self, key: &[u8], update: Update, expect: Expect) -> Result<Outcome> {
+    async fn write(&mut self, key: &[u8], update: Update, expect: Expect) -> Result<Outcome> {
         let effect = if update == Update::Delete { Effect::Frees } else { Effect::Grows };
         self.check_allowed(effect)?;
         if let Update::Put { value, .. } = &update {
@@ -305,7 +332,7 @@ impl<'s> Kv<'s> {
             let name = keyspace::name_place(self.bucket);
             let unchanged = bucket.made.map(|made| (&name[..], made));
             match self.session.database.0.store.write(&place, update.clone(), expect, unchanged) {
-                Ok(outcome) => return finish_write(outcome),
+                Ok(outcome) => return self.finish_write(outcome).await,
                 // The bucket was dropped, or dropped and made again, since it was looked up: below it is looked up anew.
                 Err(mantis_store::Error::Conflict) => {}
                 Err(error) => return Err(error.into()),
@@ -314,11 +341,27 @@ impl<'s> Kv<'s> {
         let limits = self.limits().clone();
         let result =
             self.through(effect, |transaction, bucket| batch::write(transaction, bucket, key, update, expect, &limits));
-        match result {
-            Ok((replaced, version)) => Ok(Outcome::Written(Written { version, replaced, durable: false })),
+        match self.session.settle(result).await {
+            Ok((replaced, version, durable)) => Ok(Outcome::Written(Written { version, replaced, durable })),
             Err(batch::WriteStop::Refused(current)) => Ok(Outcome::Refused(current)),
             Err(batch::WriteStop::Failed(error)) => Err(error),
         }
+    }
+
+    /// Waits for a write of the engine's short path.
+    async fn finish_write(
+        &self,
+        outcome: std::result::Result<mantis_store::Written, mantis_store::Refused>,
+    ) -> Result<Outcome> {
+        let version = match &outcome {
+            Ok(written) => written.version,
+            Err(refused) => refused.seen,
+        };
+        let (outcome, version, durable) = self.session.settle::<_, Error>(Ok((outcome, version))).await?;
+        Ok(match outcome {
+            Ok(written) => Outcome::Written(Written { version, replaced: written.previous.is_some(), durable }),
+            Err(refused) => Outcome::Refused(refused.current.map(value::entry).transpose()?),
+        })
     }
 
     /// Runs `work` in the open transaction, or alone in a commit of its own, whose version it returns. Where the bucket does not
@@ -417,15 +460,6 @@ impl<'s> Kv<'s> {
 enum Either<'a> {
     Snapshot(&'a mantis_store::Snapshot),
     Transaction(&'a mut Transaction),
-}
-
-fn finish_write(outcome: std::result::Result<mantis_store::Written, mantis_store::Refused>) -> Result<Outcome> {
-    Ok(match outcome {
-        Ok(written) => {
-            Outcome::Written(Written { version: written.version, replaced: written.previous.is_some(), durable: false })
-        }
-        Err(mantis_store::Refused(current)) => Outcome::Refused(current.map(value::entry).transpose()?),
-    })
 }
 
 pub(crate) fn bucket_from(stored: &mantis_store::Entry) -> Result<Bucket> {

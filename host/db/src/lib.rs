@@ -39,13 +39,19 @@ mod view;
 pub use batch::{Applied, Op, OpResult, Refusal};
 pub use buckets::BucketInfo;
 pub use changes::{Change, ChangeFilter, ChangeKind, Changes, Since};
-pub use database::Database;
+pub use database::{Database, Keeping};
 pub use error::{Code, Error, Kind, Result};
 pub use grants::{Access, Grants};
 pub use keyspace::{DEFAULT_BUCKET, Span};
 pub use kv::{Kv, Outcome, SetOptions, Written};
 pub use limits::Limits;
-pub use mantis_store::{Clock, Direction, Expect, Isolation, ManualClock, Random, SeededRandom, Stats};
+#[cfg(not(target_family = "wasm"))]
+pub use mantis_store::DiskThreads;
+pub use mantis_store::disk;
+pub use mantis_store::{
+    Checkpoint, Clock, Direction, Durability, Expect, Isolation, ManualClock, OpenError, Random, Recovered,
+    SeededRandom, Stats,
+};
 pub use scan::{KeyPage, Page, ScanOptions};
 pub use session::{Committed, Session};
 #[cfg(feature = "pool")]

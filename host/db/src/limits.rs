@@ -38,6 +38,8 @@ pub struct Limits {
     pub transaction_age_ms_max: u64,
     /// Bytes of history that the change feed keeps. Default 64 MiB.
     pub feed_bytes_max: usize,
+    /// How long the change feed keeps history, in milliseconds. Default a day.
+    pub feed_age_ms_max: u64,
 }
 
 /// Bytes of a media type: its length is stored in one byte.
@@ -66,6 +68,7 @@ impl Default for Limits {
             cursor_age_ms_max: 30_000,
             transaction_age_ms_max: 60_000,
             feed_bytes_max: 64 << 20,
+            feed_age_ms_max: 24 * 60 * 60 * 1_000,
         }
     }
 }

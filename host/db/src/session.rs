@@ -12,7 +12,7 @@ use crate::{Access, Code, Database, Error, Grants, Result, keyspace};
 pub struct Committed {
     /// The commit's number.
     pub version: u64,
-    /// Whether it survives the end of the process. In memory nothing does.
+    /// Whether it is certain to survive a power cut. In memory nothing is.
     pub durable: bool,
 }
 
@@ -40,11 +40,13 @@ pub struct Session {
     pub(crate) grants: Arc<Grants>,
     pub(crate) transaction: Option<Box<mantis_store::Transaction>>,
     operations: u64,
+    /// Whether commits are waited for later.
+    pub(crate) defers: bool,
 }
 
 impl Session {
     pub(crate) fn new(database: Database, grants: Arc<Grants>) -> Self {
-        Self { database, grants, transaction: None, operations: 0 }
+        Self { database, grants, transaction: None, operations: 0, defers: false }
     }
 
     /// The database that the session works on.
@@ -105,8 +107,8 @@ impl Session {
     /// Commits the open transaction. It has ended then, whatever the outcome.
     ///
     /// # Errors
-    /// `transaction-not-open`, `conflict` (run it again), `transaction-too-old`, `read-only`, `store-full`.
-    #[allow(clippy::unused_async, reason = "a durable engine has to wait here")]
+    /// `transaction-not-open`, `conflict` (run it again), `transaction-too-old`, `read-only`, `store-full`,
+    /// `disk-full`, `storage-failed`.
     pub async fn commit(&mut self) -> Result<Committed> {
         let transaction = self.transaction.take().ok_or_else(|| Error::from(Code::TransactionNotOpen))?;
         if transaction.puts() {
@@ -114,11 +116,41 @@ impl Session {
         } else if transaction.write_count() > 0 {
             self.database.check_open()?;
         }
-        Ok(Committed { version: transaction.commit()?, durable: false })
+        let committed = transaction.commit().map(|version| ((), version)).map_err(Error::from);
+        let ((), version, durable) = self.settle(committed).await?;
+        Ok(Committed { version, durable })
     }
 
     /// Forgets the open transaction and what it wrote, if there is one.
     pub fn rollback(&mut self) {
         self.transaction = None;
+        self.defers = false;
+    }
+
+    /// With `true`, writes return before they are as durable as promised, and before others can see them: many of them then share one
+    /// wait. Nobody may be told what came of them before [`settled`](Self::settled) says so, and reads do not see them before.
+    pub fn defer_settling(&mut self, defers: bool) {
+        self.defers = defers;
+    }
+
+    /// Waits until the commit `version` is as durable as promised, and says whether it is certain to survive a power cut.
+    ///
+    /// # Errors
+    /// `disk-full`, `storage-failed`: the commit did not happen.
+    pub async fn settled(&self, version: u64) -> Result<bool> {
+        let store = &self.database.0.store;
+        store.settled(version).await?;
+        Ok(store.is_durable(version))
+    }
+
+    /// Waits for the commit of `outcome`, or whatever its error may tell of, unless that is put off.
+    pub(crate) async fn settle<T, E: From<Error>>(
+        &self,
+        outcome: std::result::Result<(T, u64), E>,
+    ) -> std::result::Result<(T, u64, bool), E> {
+        if self.defers {
+            return outcome.map(|(value, version)| (value, version, false));
+        }
+        self.database.settle(outcome).await
     }
 }

@@ -50,6 +50,8 @@ pub(crate) static DROP: Operation = Operation {
         AnyCode::Db(DbCode::BucketNameInvalid),
         AnyCode::Db(DbCode::BucketReserved),
         AnyCode::Db(DbCode::ReadOnly),
+        AnyCode::Db(DbCode::DiskFull),
+        AnyCode::Db(DbCode::StorageFailed),
         AnyCode::Http(Code::PathMalformed),
         AnyCode::Http(Code::NotAcceptable),
     ],

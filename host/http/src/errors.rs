@@ -199,7 +199,7 @@ pub fn status_of(code: mantis_db::Code) -> u16 {
         Code::ValueTooLarge => 413,
         Code::MediaTypeInvalid => 415,
         Code::BucketReserved => 422,
-        Code::StoreFull => 507,
+        Code::StoreFull | Code::DiskFull => 507,
         // The request is right; what is stored or open is not as it takes it to be.
         Code::TransactionOpen | Code::TransactionNotOpen | Code::IntegerOverflow => 409,
         _ => match code.kind() {

@@ -61,6 +61,8 @@ pub(crate) static COMMIT: Operation = Operation {
         AnyCode::Db(DbCode::TransactionTooOld),
         AnyCode::Db(DbCode::StoreFull),
         AnyCode::Db(DbCode::ReadOnly),
+        AnyCode::Db(DbCode::DiskFull),
+        AnyCode::Db(DbCode::StorageFailed),
     ],
     now: None,
     handler: |app, request| Box::pin(commit(app, request)),

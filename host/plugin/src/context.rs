@@ -171,11 +171,25 @@ impl Context {
 
 pub(crate) const UNKNOWN_HANDLE: Stop = Stop::Misuse("the guest used a handle that it does not hold");
 
-/// The outcome of an operation of the embedded engine, whose futures are ready when first polled.
+/// The outcome of an operation. All are ready when first polled, but commits that have to be on the disk first: the thread waits for
+/// those, for a few milliseconds, because a guest's stack cannot be put aside.
 pub(crate) fn ready<T>(operation: impl Future<Output = mantis_db::Result<T>>) -> Result<T, Failed> {
-    match pin!(operation).poll(&mut std::task::Context::from_waker(Waker::noop())) {
-        Poll::Ready(outcome) => Ok(outcome?),
-        Poll::Pending => Err(Failed::Stop(Stop::Misuse("this engine has to wait, which plugins cannot do yet"))),
+    let mut operation = pin!(operation);
+    let thread = Waker::from(Arc::new(Unpark(std::thread::current())));
+    loop {
+        match operation.as_mut().poll(&mut std::task::Context::from_waker(&thread)) {
+            Poll::Ready(outcome) => return Ok(outcome?),
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
+/// Wakes a thread that waits for a commit.
+struct Unpark(std::thread::Thread);
+
+impl std::task::Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
     }
 }
 

@@ -65,8 +65,8 @@ pub enum Command {
 /// Options of `serve`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ServeArgs {
-    /// Keep the data in memory: it ends with the process. This is what happens now without any option, too
-    #[arg(long)]
+    /// Keep the data in memory and nothing on disk: it ends with the process
+    #[arg(long, conflicts_with_all = ["data", "durability"])]
     pub memory: bool,
     /// Listen beyond this machine although there is no authentication
     #[arg(long, env = "MANTISDB_INSECURE_NO_AUTH", hide_env = true)]

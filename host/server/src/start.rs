@@ -5,16 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use mantis_db::{Database, Limits, SessionManager};
+use mantis_db::disk::DirectoryDisk;
+use mantis_db::{Database, DiskThreads, Keeping, Limits, OpenError, Recovered, SessionManager};
 use mantis_http::{App, AppConfig, HostGuard};
 use mantis_plugin::{HostConfig, PluginHost};
 use mantis_pool::Pool;
 use tokio::net::{TcpListener, TcpSocket};
 
+use crate::failure::{Exit, Failure};
 use crate::listen::ConnectionLimits;
 use crate::settings::Settings;
 use crate::{SystemClock, SystemRandom};
 
+/// What to do about a directory that cannot be used.
+const OTHER_PLACE: &str = "choose a directory with --data, or run with --memory";
 /// Connections that the system keeps for the accept loop.
 const BACKLOG: u32 = 4_096;
 /// File descriptors that are not left to connections.
@@ -33,12 +37,58 @@ pub struct Parts {
     pub app: App,
 }
 
-/// Builds an empty database in memory and what serves it. Call it within a tokio runtime.
+/// A database, and the threads that keep its disk up.
+pub(crate) struct Storage {
+    /// The data.
+    pub(crate) database: Database,
+    /// What was found on the disk; none in memory.
+    pub(crate) recovered: Option<Recovered>,
+    /// None in memory. Dropping it writes what is pending.
+    pub(crate) threads: Option<DiskThreads>,
+}
+
+/// Opens the database in the configured directory, or an empty one in memory.
+///
+/// # Errors
+/// The directory cannot be used, or what is in it cannot be trusted: then nothing was changed.
+pub(crate) fn open(settings: &Settings, in_memory: bool) -> Result<Storage, Failure> {
+    let (limits, clock, random) = (database_limits(settings), Arc::new(SystemClock), Arc::new(SystemRandom));
+    if in_memory {
+        return Ok(Storage { database: Database::in_memory(limits, clock, random), recovered: None, threads: None });
+    }
+    let (given, path) = (&settings.storage, settings.storage.data.display());
+    let disk = DirectoryDisk::new(&given.data)
+        .map_err(|error| Failure::new(Exit::Local, format!("cannot use {path}: {error}")).hint(OTHER_PLACE))?;
+    let keeping = Keeping { durability: given.durability.0, checkpoint_bytes: given.checkpoint_bytes };
+    let opened = Database::open(limits, clock, random, Arc::new(disk), keeping);
+    let (database, recovered) = opened.map_err(|error| {
+        let failure = Failure::new(Exit::Local, format!("cannot open {path}: {error}"));
+        match error {
+            OpenError::InUse => failure.hint("stop the other server, or choose a directory with --data"),
+            OpenError::Newer { .. } => failure.hint("run the version of mantisdb that wrote it, or a later one"),
+            OpenError::Damaged { .. } => {
+                failure.hint("nothing was changed; restore a copy, or keep this one for an analysis")
+            }
+            _ => failure.hint(OTHER_PLACE),
+        }
+    })?;
+    let threads = DiskThreads::start(database.store(), Box::new(tell_checkpoint))
+        .map_err(|error| Failure::new(Exit::Local, format!("cannot start threads: {error}")))?;
+    Ok(Storage { database, recovered: Some(recovered), threads: Some(threads) })
+}
+
+fn tell_checkpoint(outcome: std::io::Result<mantis_db::Checkpoint>) {
+    match outcome {
+        Ok(done) => tracing::info!(version = done.version, entries = done.entries, bytes = done.bytes, "checkpoint"),
+        Err(error) => tracing::error!(%error, "a checkpoint failed; it is tried again"),
+    }
+}
+
+/// Builds what serves a database. Call it within a tokio runtime.
 ///
 /// # Errors
 /// Settings that contradict each other, by name.
-pub fn build(settings: &Settings, allowed_hosts: HostGuard) -> anyhow::Result<Parts> {
-    let database = Database::in_memory(database_limits(settings), Arc::new(SystemClock), Arc::new(SystemRandom));
+pub fn build(database: Database, settings: &Settings, allowed_hosts: HostGuard) -> anyhow::Result<Parts> {
     let sessions = Pool::new(SessionManager::new(database.clone()), pool_config(settings)).context("[pool]")?;
     let plugins = PluginHost::new(database.clone(), sessions.clone(), plugin_config(settings)).context("[plugins]")?;
     let app = App::new(database.clone(), sessions.clone(), plugins.clone(), app_config(settings, allowed_hosts));
@@ -94,6 +144,7 @@ fn database_limits(settings: &Settings) -> Limits {
     limits.key_bytes_max = given.key_bytes_max;
     limits.value_bytes_max = given.value_bytes_max;
     limits.feed_bytes_max = given.feed_bytes_max;
+    limits.feed_age_ms_max = settings.storage.feed_age_ms_max;
     if given.store_bytes_max > 0 {
         limits.store_bytes_max = given.store_bytes_max;
     }

@@ -116,13 +116,15 @@ fn ten_thousand_keep_alive_connections_are_held_and_their_memory_returns() {
     assert_eq!(others_open(&server), HELD);
     let held_kib = server.resident_kib();
     drop(held);
-    let mut after_kib = server.resident_kib();
+    let (mut after_kib, mut are_gone) = (u64::MAX, false);
     for _ in 0..150 {
-        if others_open(&server) == 0 && after_kib < before_kib + LEFT_KIB_MAX {
+        // The connection that asked before may not be counted as closed yet: it counts as gone when it was once.
+        are_gone |= others_open(&server) == 0;
+        after_kib = server.resident_kib();
+        if are_gone && after_kib < before_kib + LEFT_KIB_MAX {
             break;
         }
         pause(100);
-        after_kib = server.resident_kib();
     }
     let each_bytes = (held_kib - before_kib) * 1024 / HELD as u64;
     println!(
@@ -130,7 +132,7 @@ fn ten_thousand_keep_alive_connections_are_held_and_their_memory_returns() {
     );
     assert!(each_bytes < CONNECTION_BYTES_MAX);
     assert!(after_kib < before_kib + LEFT_KIB_MAX, "{after_kib} KiB stay");
-    assert_eq!(others_open(&server), 0);
+    assert!(are_gone, "{} connections are still there", others_open(&server));
     server.check_alive();
 }
 

@@ -4,6 +4,7 @@
 
 mod commands;
 mod connections;
+mod durability;
 mod hostile;
 mod keys;
 mod malformed;

@@ -51,12 +51,12 @@ fn a_directory_of_plugins_is_installed_at_the_start() {
     {
         std::fs::write(&manifest, text).unwrap();
         let mut command = program();
-        command.args(["serve", "--listen", "127.0.0.1:0", "--plugins", path]);
+        command.args(["serve", "--memory", "--listen", "127.0.0.1:0", "--plugins", path]);
         let (code, message) = failure(&run_with(command, b""));
         assert_eq!(code, 2, "{message}");
         assert!(message.contains("visits.toml") && message.contains(part), "{message}");
     }
     let mut command = program();
-    command.args(["serve", "--listen", "127.0.0.1:0", "--plugins", "/no/such/directory"]);
+    command.args(["serve", "--memory", "--listen", "127.0.0.1:0", "--plugins", "/no/such/directory"]);
     assert_eq!(failure(&run_with(command, b"")).0, 4);
 }

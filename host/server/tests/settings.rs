@@ -42,7 +42,7 @@ fn check_refused(file: &str, arguments: &[&str], parts: &[&str]) {
     let path = directory.path().join("mantis.toml");
     std::fs::write(&path, file).unwrap();
     let mut command = program();
-    command.arg("serve").args(arguments).arg("--config").arg(&path);
+    command.arg("serve").args(arguments).arg("--config").arg(&path).current_dir(directory.path());
     let output = run_with(command, b"");
     let (code, message) = failure(&output);
     assert_eq!(code, 2, "{message}");
@@ -61,7 +61,9 @@ fn mistakes_in_the_configuration_are_named() {
     check_refused("", &["--header-bytes-max", "100"], &["connections.header_bytes_max", "8192"]);
     check_refused("", &["--pool-min-idle", "20", "--pool-max", "10"], &["min_idle"]);
     check_refused("", &["--body-bytes-max", "lots"], &["--body-bytes-max"]);
-    check_refused("", &["--data", "x"], &["--data"]);
+    check_refused("", &["--memory", "--data", "x"], &["--data", "--memory"]);
+    check_refused("", &["--durability", "sometimes"], &["sometimes", "interval:MS"]);
+    check_refused("[storage]\ndurability = \"interval:0\"\n", &[], &["line 2", "interval:MS"]);
 }
 
 #[test]
@@ -76,7 +78,7 @@ fn a_listener_that_others_can_reach_needs_a_word_of_consent() {
     );
 
     let mut command = program();
-    command.args(["serve", "--listen", "0.0.0.0:0", "--insecure-no-auth"]);
+    command.args(["serve", "--memory", "--listen", "0.0.0.0:0", "--insecure-no-auth"]);
     let mut server = Server::spawn(command);
     server.address.set_ip([127, 0, 0, 1].into());
     let answer = server.exchange(b"GET /live HTTP/1.1\r\nHost: anything.example\r\nConnection: close\r\n\r\n");
@@ -110,7 +112,7 @@ fn the_start_says_where_it_listens_and_what_it_keeps_to() {
 fn a_port_in_use_is_named() {
     let server = Server::start(&[]);
     let mut command = program();
-    command.args(["serve", "--listen", &server.address.to_string()]);
+    command.args(["serve", "--memory", "--listen", &server.address.to_string()]);
     let (code, message) = failure(&run_with(command, b""));
     assert_eq!(code, 4);
     assert!(message.contains("hint: another process"), "{message}");

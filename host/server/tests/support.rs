@@ -33,6 +33,10 @@ impl Server {
     pub(crate) fn start(arguments: &[&str]) -> Self {
         let mut command = program();
         command.args(["serve", "--listen", "127.0.0.1:0"]).args(arguments);
+        let keeps_data = arguments.iter().any(|argument| ["--memory", "--data", "--durability"].contains(argument));
+        if !keeps_data {
+            command.arg("--memory");
+        }
         Self::spawn(command)
     }
 

@@ -80,11 +80,11 @@ pub(crate) struct FeedChange {
     pub(crate) previous: Option<Version>,
 }
 
-struct FeedCommit {
+pub(crate) struct FeedCommit {
     version: Version,
     time_ms: u64,
     bytes: usize,
-    changes: Vec<FeedChange>,
+    pub(crate) changes: Vec<FeedChange>,
 }
 
 impl FeedCommit {
@@ -109,10 +109,21 @@ impl FeedChange {
     }
 }
 
-/// The ring. Commits stand in it without gaps, so that a version leads straight to its place.
+impl Ring {
+    /// Drops the oldest commit, unless it is behind `visible`.
+    fn drop_oldest(&mut self, visible: Version) -> Option<Arc<FeedCommit>> {
+        let oldest = self.commits.pop_front_if(|oldest| oldest.version <= visible)?;
+        self.bytes -= oldest.bytes;
+        self.dropped = oldest.version;
+        Some(oldest)
+    }
+}
+
+/// The ring.
 pub(crate) struct Feed {
     ring: RwLock<Ring>,
     bytes_max: usize,
+    age_ms_max: u64,
 }
 
 #[derive(Default)]
@@ -124,12 +135,13 @@ struct Ring {
 }
 
 impl Feed {
-    pub(crate) fn new(bytes_max: usize) -> Self {
-        Self { ring: RwLock::default(), bytes_max }
+    pub(crate) fn new(bytes_max: usize, age_ms_max: u64) -> Self {
+        Self { ring: RwLock::default(), bytes_max, age_ms_max }
     }
 
-    /// Appends the commit `version`, which must be the one after the last.
-    pub(crate) fn push(&self, version: Version, time_ms: u64, changes: Vec<FeedChange>) {
+    /// Appends the commit `version`, which must be newer than the last. Commits behind `visible` stay whatever their size: they may
+    /// have to be taken back.
+    pub(crate) fn push(&self, version: Version, time_ms: u64, changes: Vec<FeedChange>, visible: Version) {
         const CHANGE_BYTES: usize = size_of::<FeedChange>() + size_of::<Record>() + size_of::<Header>();
         let bytes = size_of::<FeedCommit>()
             + changes
@@ -142,15 +154,45 @@ impl Feed {
         ring.commits.push_back(commit);
         let mut gone = Vec::new();
         while ring.bytes > self.bytes_max
-            && let Some(oldest) = ring.commits.pop_front()
+            && let Some(oldest) = ring.drop_oldest(visible)
         {
-            ring.bytes -= oldest.bytes;
-            ring.dropped = oldest.version;
             gone.push(oldest);
         }
         drop(ring);
         // What fell out of the ring is freed here, when readers no longer wait.
         drop(gone);
+    }
+
+    /// Drops what is older than the feed keeps.
+    pub(crate) fn drop_aged(&self, now_ms: u64, visible: Version) {
+        let mut ring = self.ring.write();
+        let mut gone = Vec::new();
+        while ring.commits.front().is_some_and(|oldest| now_ms.saturating_sub(oldest.time_ms) > self.age_ms_max)
+            && let Some(oldest) = ring.drop_oldest(visible)
+        {
+            gone.push(oldest);
+        }
+        drop(ring);
+        drop(gone);
+    }
+
+    /// Says that nothing before or at `version` is kept. For a feed that is empty.
+    pub(crate) fn begin_behind(&self, version: Version) {
+        let mut ring = self.ring.write();
+        ring.commits.clear();
+        ring.bytes = 0;
+        ring.dropped = version;
+    }
+
+    /// Takes the commits behind `version` out again, newest first.
+    pub(crate) fn take_behind(&self, version: Version) -> Vec<Arc<FeedCommit>> {
+        let mut ring = self.ring.write();
+        let mut taken = Vec::new();
+        while let Some(newest) = ring.commits.pop_back_if(|newest| newest.version > version) {
+            ring.bytes -= newest.bytes;
+            taken.push(newest);
+        }
+        taken
     }
 
     /// The commits kept, and their bytes.
@@ -210,8 +252,7 @@ impl Feed {
             return Err(Compacted { dropped: ring.dropped });
         }
         let next = since.version + u64::from(since.index == u32::MAX);
-        let first = ring.commits.front().map_or(next, |commit| commit.version);
-        let start = usize::try_from(next.saturating_sub(first)).unwrap_or(usize::MAX).min(ring.commits.len());
+        let start = ring.commits.partition_point(|commit| commit.version < next);
         let behind = ring.commits.range(start..).take_while(|commit| commit.version <= until);
         Ok(behind.take(STRETCH_COMMITS_MAX).cloned().collect())
     }

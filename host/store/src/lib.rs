@@ -1,8 +1,8 @@
-//! The embedded engine: an ordered, multi-version key space in memory.
+//! The embedded engine: an ordered, multi-version key space in memory, durable on a disk.
 //!
 //! Keys and values are bytes. A commit is atomic and has one [`Version`]; reads run at a version and never wait for a writer;
-//! [`Transaction`]s are optimistic and serialisable. Everything that the engine needs from outside comes through [`Clock`] and
-//! [`Random`], so that the same code runs in a server, in a browser page and under a test's clock.
+//! [`Transaction`]s are optimistic and serialisable. Everything that the engine needs from outside comes through [`Clock`],
+//! [`Random`] and [`disk::Disk`], so that the same code runs in a server, in a browser page and under a test's clock.
 //!
 //! | module | holds |
 //! |---|---|
@@ -10,15 +10,20 @@
 //! | `writer` | the one writer: validation, commits, expiry and pruning |
 //! | `write`, `options`, `stats` | the words of writes, of setting up, and of figures |
 //! | `record` | a key and the chain of its versions |
-//! | `map` | the skiplist and the hash index over the records |
+//! | `map`, `points` | the skiplist and the hash index over the records |
 //! | `range` | intervals of keys |
 //! | `snapshot` | reads pinned to a version, and which versions are pinned |
 //! | `transaction` | reads and buffered writes, validated at commit |
 //! | `feed` | the latest commits in order, for those who follow |
 //! | `platform` | clock and randomness |
+//! | [`disk`] | files: a directory, memory, and disks that fail or lose power for tests |
+//! | `log` | the bytes of the log and its segments |
+//! | `durable` | from a commit in memory to a commit on the disk |
+//! | `checkpoint`, `open` | the whole store in a file; opening what is there |
+//! | `thread` | the threads that write the log and checkpoints (not in a page) |
 //!
-//! It knows nothing of buckets, tables, limits on sizes, HTTP or plugins, starts no thread and needs no runtime: whoever owns a
-//! [`Store`] calls [`Store::maintain`] from time to time.
+//! It knows nothing of buckets, tables, limits on sizes, HTTP or plugins, starts no thread unless asked for [`DiskThreads`], and needs no
+//! runtime: whoever owns a [`Store`] calls [`Store::maintain`] from time to time.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -35,28 +40,41 @@
 //! ```
 #![deny(missing_docs)]
 
+mod checkpoint;
+pub mod disk;
+mod durable;
 mod feed;
+mod log;
 mod map;
+mod open;
 mod options;
 mod platform;
+#[cfg(not(target_family = "wasm"))]
+mod points;
 mod range;
 mod record;
 mod snapshot;
 mod stats;
 mod store;
+#[cfg(not(target_family = "wasm"))]
+mod thread;
 mod transaction;
 mod write;
 mod writer;
 
 use bytes::Bytes;
 
+pub use checkpoint::Checkpoint;
 pub use feed::{Change, ChangePage, Compacted, FeedCursor};
-pub use options::Options;
+pub use open::{OpenError, Recovered};
+pub use options::{Durability, Options};
 pub use platform::{Clock, ManualClock, Random, SeededRandom};
 pub use range::{Direction, KeyRange};
 pub use snapshot::Snapshot;
-pub use stats::{Space, Stats};
+pub use stats::{DiskStats, Space, Stats};
 pub use store::Store;
+#[cfg(not(target_family = "wasm"))]
+pub use thread::{DiskThreads, OnCheckpoint};
 pub use transaction::{Isolation, Savepoint, Transaction};
 pub use write::{Expect, Refused, Update, Written};
 
@@ -88,4 +106,10 @@ pub enum Error {
     /// The snapshot was held longer than [`Options::snapshot_age_ms_max`] and its versions may be gone. Take a new one.
     #[error("the snapshot is too old; take a new one and go on from there")]
     SnapshotTooOld,
+    /// The disk is full: the commit did not happen, reads go on, and writes do when there is room again.
+    #[error("the disk is full; nothing was written")]
+    DiskFull,
+    /// The disk failed. Nothing can be written until the store is opened anew; reads go on.
+    #[error("the disk has failed; the store takes no more writes")]
+    StorageFailed,
 }

@@ -6,14 +6,14 @@
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;
-use std::hash::{Hash, Hasher};
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
 use crossbeam_epoch as epoch;
 use crossbeam_skiplist::base::SkipList;
-use scc::HashIndex;
 
+#[cfg(not(target_family = "wasm"))]
+use crate::points::Points;
 use crate::record::Record;
 use crate::{Direction, KeyRange};
 
@@ -109,43 +109,35 @@ impl PartialEq for Ordered {
 }
 impl Eq for Ordered {}
 
-/// A record as an element of the hash index, where it equals its key.
-#[derive(Clone)]
-struct Indexed(Arc<Record>);
-
-impl Borrow<[u8]> for Indexed {
-    fn borrow(&self) -> &[u8] {
-        &self.0.key
-    }
-}
-impl Hash for Indexed {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.key[..].hash(state);
-    }
-}
-impl PartialEq for Indexed {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.key == other.0.key
-    }
-}
-impl Eq for Indexed {}
-
 /// All records, by order and by hash.
 pub(crate) struct KeyMap {
     order: SkipList<Ordered, ()>,
-    points: HashIndex<Indexed, (), ahash::RandomState>,
+    #[cfg(not(target_family = "wasm"))]
+    points: Points,
 }
 
 impl KeyMap {
     /// An empty map whose hashes `seeds` make unpredictable.
+    #[cfg_attr(target_family = "wasm", allow(unused_variables, reason = "a page has no hashes"))]
     pub(crate) fn new(seeds: [u64; 4]) -> Self {
-        let hasher = ahash::RandomState::with_seeds(seeds[0], seeds[1], seeds[2], seeds[3]);
-        Self { order: SkipList::new(epoch::default_collector().clone()), points: HashIndex::with_hasher(hasher) }
+        Self {
+            order: SkipList::new(epoch::default_collector().clone()),
+            #[cfg(not(target_family = "wasm"))]
+            points: Points::new(seeds),
+        }
     }
 
     /// Shows `see` the record of `key`, if there is one.
+    #[cfg(not(target_family = "wasm"))]
     pub(crate) fn find<R>(&self, key: &[u8], see: impl FnOnce(&Arc<Record>) -> R) -> Option<R> {
-        self.points.peek_with(key, |indexed, ()| see(&indexed.0))
+        self.points.find(key, see)
+    }
+
+    /// Shows `see` the record of `key`, if there is one.
+    #[cfg(target_family = "wasm")]
+    pub(crate) fn find<R>(&self, key: &[u8], see: impl FnOnce(&Arc<Record>) -> R) -> Option<R> {
+        let guard = &epoch::pin();
+        self.order.get(&Probe::new(key) as &dyn Place, guard).map(|entry| see(&entry.key().record))
     }
 
     /// Adds the record of a key that the map does not hold. Only the writer calls this.
@@ -153,13 +145,14 @@ impl KeyMap {
         let guard = &epoch::pin();
         let ordered = Ordered { prefix: prefix(&record.key), record: Arc::clone(record) };
         self.order.insert(ordered, (), guard).release(guard);
-        // The writer inserts a key's record only when there is none.
-        let _ = self.points.insert_sync(Indexed(Arc::clone(record)), ());
+        #[cfg(not(target_family = "wasm"))]
+        self.points.insert(record);
     }
 
     /// Takes out the record of a key that nobody can see any more. Only the writer calls this.
     pub(crate) fn remove(&self, key: &[u8]) {
-        self.points.remove_sync(key);
+        #[cfg(not(target_family = "wasm"))]
+        self.points.remove(key);
         let guard = &epoch::pin();
         if let Some(entry) = self.order.remove(&Probe::new(key) as &dyn Place, guard) {
             entry.release(guard);

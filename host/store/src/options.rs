@@ -4,6 +4,21 @@ use std::sync::Arc;
 
 use crate::{Clock, Random};
 
+/// When a commit is acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// When it is certain to survive a power cut. Nothing is visible to others before.
+    Always,
+    /// When the operating system has it, so that it survives the end of the process; a power cut takes at most this many
+    /// milliseconds of commits.
+    Interval {
+        /// Milliseconds between syncs.
+        ms: u64,
+    },
+    /// When the operating system has it. How much a power cut takes is the operating system's choice.
+    Never,
+}
+
 /// How a store is set up.
 #[derive(Clone)]
 #[non_exhaustive]
@@ -14,6 +29,12 @@ pub struct Options {
     pub random: Arc<dyn Random>,
     /// Bytes of history that the change feed keeps.
     pub feed_bytes_max: usize,
+    /// How long the change feed keeps history, in milliseconds.
+    pub feed_age_ms_max: u64,
+    /// The size from which on a segment of the log is followed by the next, in bytes.
+    pub segment_bytes_max: u64,
+    /// Bytes of log after which a checkpoint is due. Once a checkpoint is larger than twice that, its half counts instead.
+    pub checkpoint_bytes: u64,
     /// How long a snapshot may be held, in milliseconds.
     pub snapshot_age_ms_max: u64,
     /// Keys that share this many first bytes form a space, whose size [`Store::space`](crate::Store::space) tells. 0: no spaces.
@@ -21,9 +42,18 @@ pub struct Options {
 }
 
 impl Options {
-    /// A feed of 64 MiB, and snapshots of at most a minute.
+    /// A feed of 64 MiB and a day, snapshots of at most a minute, segments of 64 MiB, checkpoints after 256 MiB of log.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
-        Self { clock, random, feed_bytes_max: 64 << 20, snapshot_age_ms_max: 60_000, space_prefix_bytes: 0 }
+        Self {
+            clock,
+            random,
+            feed_bytes_max: 64 << 20,
+            feed_age_ms_max: 24 * 60 * 60 * 1_000,
+            segment_bytes_max: 64 << 20,
+            checkpoint_bytes: 256 << 20,
+            snapshot_age_ms_max: 60_000,
+            space_prefix_bytes: 0,
+        }
     }
 }

@@ -19,7 +19,7 @@ pub(crate) type Node = ThinArc<Header, u8>;
 #[derive(Debug)]
 pub(crate) struct Header {
     pub(crate) version: Version,
-    time_ms: u64,
+    pub(crate) time_ms: u64,
     pub(crate) deadline_ms: u64,
     pub(crate) is_deletion: bool,
     older: ArcSwapAny<Option<Node>>,
@@ -53,6 +53,12 @@ pub(crate) trait NodeExt {
 
     /// The number of the version, if readers see it at `now_ms`.
     fn live_version(&self, now_ms: u64) -> Option<Version>;
+
+    /// Whether the version is newer than that of a reader at `version`.
+    fn is_newer(&self, version: Version) -> bool;
+
+    /// The version before this one, if it is still there.
+    fn older(&self) -> Option<Node>;
 
     /// Cuts the versions that this one superseded, and returns how many went. Only the writer calls this, when no reader is at an
     /// older version than this one's.
@@ -96,6 +102,14 @@ impl NodeExt for Node {
     fn live_version(&self, now_ms: u64) -> Option<Version> {
         let about = self.about();
         (!about.is_deletion && about.deadline_ms > now_ms).then_some(about.version)
+    }
+
+    fn is_newer(&self, version: Version) -> bool {
+        self.about().version > version
+    }
+
+    fn older(&self) -> Option<Node> {
+        self.about().older.load_full()
     }
 
     fn cut_older(&self) -> usize {
@@ -166,6 +180,12 @@ impl Record {
     pub(crate) fn push(&self, node: Node) {
         node.about().older.store(Some(self.head.load_full()));
         self.head.store(node);
+    }
+
+    /// Takes the newest version off the chain, which `older` is then the head of. Only the writer calls this, for a version that no
+    /// reader has met.
+    pub(crate) fn pop(&self, older: Node) {
+        self.head.store(older);
     }
 
     /// Whether every reader at `horizon` or later finds the key deleted.

@@ -25,6 +25,8 @@ pub(crate) struct Registry {
 #[derive(Debug)]
 struct Pin {
     since_ms: AtomicU64,
+    /// Whether it may be held for as long as it takes.
+    is_ageless: bool,
     /// Set before the pruner may take what the pin protected.
     revoked: AtomicBool,
 }
@@ -46,7 +48,7 @@ impl Registry {
         pins.retain(|_, pin| {
             // A clock that was set back must not lengthen the age by as much.
             let since_ms = pin.since_ms.fetch_min(now_ms, Ordering::Relaxed);
-            let keep = now_ms.saturating_sub(since_ms) <= age_ms_max;
+            let keep = pin.is_ageless || now_ms.saturating_sub(since_ms) <= age_ms_max;
             if !keep {
                 pin.revoked.store(true, Ordering::SeqCst);
             }
@@ -73,7 +75,17 @@ pub struct Snapshot {
 
 impl Snapshot {
     pub(crate) fn take(store: &Arc<Inner>) -> Self {
-        let pin = Arc::new(Pin { since_ms: AtomicU64::new(store.clock.now_ms()), revoked: AtomicBool::new(false) });
+        Self::pinned(store, false)
+    }
+
+    /// A snapshot that is never too old, for work of the engine's own.
+    pub(crate) fn take_ageless(store: &Arc<Inner>) -> Self {
+        Self::pinned(store, true)
+    }
+
+    fn pinned(store: &Arc<Inner>, is_ageless: bool) -> Self {
+        let since_ms = AtomicU64::new(store.clock.now_ms());
+        let pin = Arc::new(Pin { since_ms, is_ageless, revoked: AtomicBool::new(false) });
         let arrival = store.registry.arrivals.fetch_add(1, Ordering::Relaxed);
         let mut pins = store.registry.pins.lock();
         let version = store.visible.load(Ordering::Acquire);
@@ -148,7 +160,7 @@ impl Inner {
         direction: Direction,
         mut see: impl FnMut(&[u8], Entry) -> ControlFlow<()>,
     ) {
-        self.walk(range, direction, |record| {
+        self.walk(range, direction, &mut |record| {
             let found = record.at(version, |node| node.live(|| self.clock.now_ms()));
             match found {
                 Found::Node(Some(entry)) => see(&record.key, entry),
@@ -162,7 +174,7 @@ impl Inner {
         &self,
         range: &KeyRange,
         direction: Direction,
-        mut see: impl FnMut(&Arc<crate::record::Record>) -> ControlFlow<()>,
+        see: &mut dyn FnMut(&Arc<crate::record::Record>) -> ControlFlow<()>,
     ) {
         enum Stop {
             Asked,

@@ -1,6 +1,6 @@
 //! A store's figures.
 
-use crate::Version;
+use crate::{Checkpoint, Version};
 
 /// Figures of a store, read one after the other: beside writers they may be a few commits apart.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -38,6 +38,28 @@ pub struct Stats {
     pub feed_commits: u64,
     /// Their bytes.
     pub feed_bytes: u64,
+}
+
+/// Figures of a store's disk, since it was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DiskStats {
+    /// The newest commit that is certain to survive a power cut.
+    pub synced_version: Version,
+    /// Segments of the log.
+    pub log_segments: u64,
+    /// Their bytes.
+    pub log_bytes: u64,
+    /// Bytes written to the log.
+    pub log_bytes_written: u64,
+    /// Writes to the log: each holds the commits that came together.
+    pub log_groups: u64,
+    /// Syncs of the log.
+    pub log_syncs: u64,
+    /// Commits taken back because they could not be written.
+    pub commits_undone: u64,
+    /// The newest checkpoint, if there is one.
+    pub checkpoint: Option<Checkpoint>,
 }
 
 /// The size of a space: what the keys and values that share a prefix come to, expired ones included until they are removed.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering, fence};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use crate::durable::{Durable, LogEnd};
 use crate::feed::Feed;
 use crate::map::KeyMap;
 use crate::record::{Found, NodeExt};
@@ -14,8 +15,8 @@ use crate::snapshot::Registry;
 use crate::transaction::{Isolation, ReadSet, Transaction, WriteSet};
 use crate::writer::Writer;
 use crate::{
-    ChangePage, Clock, Compacted, Entry, Error, Expect, FeedCursor, Options, Refused, Snapshot, Space, Stats, Update,
-    Version, Written,
+    ChangePage, Clock, Compacted, DiskStats, Durability, Entry, Error, Expect, FeedCursor, Options, Random, Refused,
+    Snapshot, Space, Stats, Update, Version, Written,
 };
 
 /// An ordered, versioned key space in memory. Cloning gives another handle to the same one.
@@ -34,8 +35,32 @@ pub(crate) struct Inner {
     pub(crate) space_prefix_bytes: usize,
     /// Bytes of all keys and values.
     pub(crate) bytes: AtomicU64,
+    /// What makes commits durable; none for a store in memory, whose commits are visible at once.
+    pub(crate) durable: Option<Durable>,
+    pub(crate) random: Arc<dyn Random>,
     /// Held for one commit at a time; nothing inside waits for anything. Commits take about a microsecond.
     pub(crate) writer: Mutex<Writer>,
+}
+
+impl Inner {
+    /// An empty store that is not durable yet.
+    pub(crate) fn new(options: &Options) -> Self {
+        let seeds = std::array::from_fn(|_| options.random.next_u64());
+        Self {
+            map: KeyMap::new(seeds),
+            visible: AtomicU64::new(0),
+            registry: Registry::default(),
+            clock: Arc::clone(&options.clock),
+            feed: Feed::new(options.feed_bytes_max, options.feed_age_ms_max),
+            commits: watch::Sender::new(0),
+            snapshot_age_ms_max: options.snapshot_age_ms_max,
+            space_prefix_bytes: options.space_prefix_bytes,
+            bytes: AtomicU64::new(0),
+            durable: None,
+            random: Arc::clone(&options.random),
+            writer: Mutex::default(),
+        }
+    }
 }
 
 impl fmt::Debug for Inner {
@@ -51,22 +76,11 @@ impl fmt::Debug for Store {
 }
 
 impl Store {
-    /// An empty store.
+    /// An empty store in memory.
     #[must_use]
+    #[allow(clippy::needless_pass_by_value, reason = "a store's options are made for it")]
     pub fn new(options: Options) -> Self {
-        let seeds = std::array::from_fn(|_| options.random.next_u64());
-        Self(Arc::new(Inner {
-            map: KeyMap::new(seeds),
-            visible: AtomicU64::new(0),
-            registry: Registry::default(),
-            clock: options.clock,
-            feed: Feed::new(options.feed_bytes_max),
-            commits: watch::Sender::new(0),
-            snapshot_age_ms_max: options.snapshot_age_ms_max,
-            space_prefix_bytes: options.space_prefix_bytes,
-            bytes: AtomicU64::new(0),
-            writer: Mutex::default(),
-        }))
+        Self(Arc::new(Inner::new(&options)))
     }
 
     /// The newest value of `key`.
@@ -88,6 +102,58 @@ impl Store {
     #[must_use]
     pub fn version(&self) -> Version {
         self.0.visible.load(Ordering::Acquire)
+    }
+
+    /// The newest commit, visible or not. Takes the writer lock.
+    #[must_use]
+    pub fn newest(&self) -> Version {
+        self.0.writer.lock().last
+    }
+
+    /// Waits until the commit `version` is as durable as the store's policy promises, and visible. Ready at once in memory.
+    ///
+    /// # Errors
+    /// [`Error::DiskFull`], [`Error::StorageFailed`]: the commit did not happen.
+    pub async fn settled(&self, version: Version) -> Result<(), Error> {
+        self.0.settled(version).await
+    }
+
+    /// When commits are acknowledged; none in memory, where nothing is durable.
+    #[must_use]
+    pub fn durability(&self) -> Option<Durability> {
+        self.0.durable.as_ref().map(|durable| durable.durability)
+    }
+
+    /// Whether the commit `version` is certain to survive a power cut.
+    #[must_use]
+    pub fn is_durable(&self, version: Version) -> bool {
+        self.0.durable.as_ref().is_some_and(|durable| version <= durable.synced.load(Ordering::Acquire))
+    }
+
+    /// The store's identity, which stays the same from one opening to the next; none in memory.
+    #[must_use]
+    pub fn identity(&self) -> Option<u64> {
+        self.0.durable.as_ref().map(|durable| durable.store)
+    }
+
+    /// Writes and syncs every commit so far. Does nothing in memory.
+    pub fn flush(&self) {
+        if let Some(durable) = &self.0.durable {
+            self.0.write_and_sync(durable);
+        }
+    }
+
+    /// Whether the disk has failed for good.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.0.check_disk().is_err()
+    }
+
+    /// What the disk said when something failed last, and whether that was the end of writing.
+    #[must_use]
+    pub fn disk_failure(&self) -> Option<(String, bool)> {
+        let durable = self.0.durable.as_ref()?;
+        durable.said().map(|said| (said, durable.is_failed()))
     }
 
     /// Bytes of all keys and values, expired ones included until they are removed.
@@ -138,6 +204,7 @@ impl Store {
         unchanged: Option<(&[u8], Version)>,
     ) -> Result<Result<Written, Refused>, Error> {
         let inner = &*self.0;
+        inner.check_disk()?;
         let mut writer = inner.writer.lock();
         if let Some((key, version)) = unchanged
             && inner.newest_live_version(key) != Some(version)
@@ -147,7 +214,7 @@ impl Store {
         }
         let previous = inner.newest_live(key);
         if !expect.holds(previous.as_ref().map(|entry| entry.version)) {
-            return Ok(Err(Refused(previous)));
+            return Ok(Err(Refused { current: previous, seen: writer.last }));
         }
         let version = inner.apply(&mut writer, std::iter::once((key.into(), update)));
         inner.after_commit(writer, version);
@@ -156,7 +223,10 @@ impl Store {
 
     /// Runs `work` while no other commit can happen, and commits what it wrote when it succeeds.
     ///
-    /// For short, bounded work that must not lose a race (a counter, a batch): it holds up all other writers.
+    /// For short, bounded work that must not lose a race (a counter, a batch): it holds up all other writers. `work` sees what was
+    /// committed and is not visible yet: before its outcome is told to anybody, wait for the version that is returned or, after an
+    /// error, for [`newest`](Self::newest). It must not call [`write`](Self::write), [`stats`](Self::stats), [`space`](Self::space)
+    /// or [`maintain`](Self::maintain): they wait for the lock that it holds.
     ///
     /// # Errors
     /// Whatever `work` returns; then nothing is written.
@@ -218,6 +288,8 @@ impl Store {
         let mut writer = inner.writer.lock();
         writer.stats.snapshots_revoked += revoked as u64;
         let now_ms = inner.clock.now_ms();
+        inner.feed.drop_aged(now_ms, inner.visible.load(Ordering::Acquire));
+        let keys_max = if inner.check_disk().is_ok() { keys_max } else { 0 };
         let due: Vec<_> = writer
             .deadlines
             .iter()
@@ -251,6 +323,25 @@ impl Store {
         stats
     }
 
+    /// The disk's figures of the moment; none in memory.
+    #[must_use]
+    pub fn disk_stats(&self) -> Option<DiskStats> {
+        let durable = self.0.durable.as_ref()?;
+        let size = |end: &mut LogEnd| (end.writer.older.len() as u64 + 1, end.writer.bytes());
+        let (log_segments, log_bytes) = self.0.with_log(durable, size);
+        let figures = &durable.figures;
+        Some(DiskStats {
+            synced_version: durable.synced.load(Ordering::Acquire),
+            log_segments,
+            log_bytes,
+            log_bytes_written: figures.bytes.load(Ordering::Relaxed),
+            log_groups: figures.groups.load(Ordering::Relaxed),
+            log_syncs: figures.syncs.load(Ordering::Relaxed),
+            commits_undone: figures.commits_undone.load(Ordering::Relaxed),
+            checkpoint: durable.checkpoints.newest(),
+        })
+    }
+
     /// Commits what a transaction wrote, if what it read still holds.
     pub(crate) fn commit(
         &self,
@@ -260,6 +351,7 @@ impl Store {
         writes: WriteSet,
     ) -> Result<Version, Error> {
         let inner = &*self.0;
+        inner.check_disk()?;
         let mut writer = inner.writer.lock();
         // Pruning needs the lock that is held now; a pin that was revoked before no longer keeps what validation looks for.
         snapshot.still_pinned()?;

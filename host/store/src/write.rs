@@ -54,6 +54,11 @@ pub struct Written {
     pub previous: Option<Entry>,
 }
 
-/// A write that did not happen, because the key was not as expected. Holds what it is.
+/// A write that did not happen, because the key was not as expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused(pub Option<Entry>);
+pub struct Refused {
+    /// What the key is.
+    pub current: Option<Entry>,
+    /// The newest commit then. It may not be visible yet: what is told here may be told to others when it is.
+    pub seen: Version,
+}

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering as Order;
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
@@ -9,6 +10,7 @@ use std::sync::atomic::{Ordering, fence};
 use parking_lot::MutexGuard;
 
 use crate::feed::FeedChange;
+use crate::log::record;
 use crate::record::{NEVER_MS, Node, NodeExt, Record};
 use crate::store::Inner;
 use crate::transaction::{ReadSet, WriteSet};
@@ -23,12 +25,17 @@ const GARBAGE_KEPT: usize = 1_024;
 /// What only the holder of the writer lock touches.
 #[derive(Default)]
 pub(crate) struct Writer {
+    /// The newest commit, visible or not.
     pub(crate) last: Version,
+    /// The newest version that was given to a commit, even if that was taken back: a version is given once.
+    pub(crate) given: Version,
     /// Versions that superseded others, in the order of their commits. Each names its node, so that taking out what it superseded
     /// costs the same however long the chain above has grown.
     pub(crate) garbage: VecDeque<(Arc<Record>, Node)>,
     pub(crate) deadlines: BTreeSet<Deadline>,
     pub(crate) spaces: HashMap<Box<[u8]>, Space>,
+    /// Commits that wait to be written to the log, encoded.
+    pub(crate) pending: Vec<u8>,
     pub(crate) stats: Stats,
 }
 
@@ -77,7 +84,7 @@ impl Inner {
         keys_hold
             && reads.ranges.iter().all(|read| {
                 let mut holds = true;
-                self.walk(&read.range, Direction::Forward, |record| {
+                self.walk(&read.range, Direction::Forward, &mut |record| {
                     holds = record.newest(|node| {
                         let about = node.about();
                         // The clock may have gone either way.
@@ -99,9 +106,13 @@ impl Inner {
 
     /// Puts `writes` on the chains as the next commit and makes it visible. Where they change nothing, there is no new commit.
     pub(crate) fn apply(&self, writer: &mut Writer, writes: impl IntoIterator<Item = (Box<[u8]>, Update)>) -> Version {
-        let version = writer.last + 1;
+        self.apply_all(writer, &mut writes.into_iter())
+    }
+
+    /// One copy of the code for all that writes come from: it is large.
+    fn apply_all(&self, writer: &mut Writer, writes: &mut dyn Iterator<Item = (Box<[u8]>, Update)>) -> Version {
+        let version = writer.given + 1;
         let time_ms = self.clock.now_ms();
-        let writes = writes.into_iter();
         let mut changes = Vec::with_capacity(writes.size_hint().0);
         for (key, update) in writes {
             changes.extend(self.apply_one(writer, version, time_ms, key, update));
@@ -110,15 +121,26 @@ impl Inner {
             return writer.last;
         }
         let pruned = changes.len() + PRUNE_PER_COMMIT;
-        self.feed.push(version, time_ms, changes);
-        writer.last = version;
+        if let Some(durable) = &self.durable {
+            if let Err(bytes) = record::encode(&mut writer.pending, version, writer.last, time_ms, &changes) {
+                let error = io::Error::new(io::ErrorKind::FileTooLarge, format!("{bytes} bytes in one commit"));
+                durable.fail(&error, "encoding a commit");
+            }
+            durable.has_pending();
+        }
+        // In memory there is nothing that could have to be taken back.
+        let kept_behind = if self.durable.is_none() { version } else { self.visible.load(Ordering::Relaxed) };
+        self.feed.push(version, time_ms, changes, kept_behind);
+        (writer.last, writer.given) = (version, version);
         writer.stats.commits += 1;
-        self.visible.store(version, Ordering::Release);
+        if self.durable.is_none() {
+            self.visible.store(version, Ordering::Release);
+        }
         self.prune(writer, pruned);
         version
     }
 
-    fn apply_one(
+    pub(crate) fn apply_one(
         &self,
         writer: &mut Writer,
         version: Version,
@@ -134,20 +156,14 @@ impl Inner {
         let node = Node::create(version, time_ms, deadline_ms, value.as_deref());
         let mut previous = None;
         let record = if let Some(record) = self.map.find(&key, Arc::clone) {
-            let (had_value, old_deadline_ms, old_bytes, old_version) = record.newest(|old| {
-                let about = old.about();
-                (!about.is_deletion, about.deadline_ms, old.slice.len(), old.live_version(time_ms))
-            });
-            if !had_value && value.is_none() {
+            let is_deleted = record.newest(|newest| newest.about().is_deletion);
+            if is_deleted && value.is_none() {
                 return None;
             }
-            previous = old_version;
-            if had_value {
-                self.account(writer, &key, old_bytes, false);
-            }
-            if old_deadline_ms != NEVER_MS {
-                writer.deadlines.remove(&Deadline { at_ms: old_deadline_ms, record: Arc::clone(&record) });
-            }
+            previous = record.newest(|old| {
+                self.take_out(writer, &record, old);
+                old.live_version(time_ms)
+            });
             record.push(node.clone());
             writer.garbage.push_back((Arc::clone(&record), node.clone()));
             record
@@ -158,13 +174,47 @@ impl Inner {
             record
         };
         writer.stats.versions += 1;
-        if let Some(value) = &value {
-            self.account(writer, &record.key, value.len(), true);
-        }
-        if deadline_ms != NEVER_MS {
-            writer.deadlines.insert(Deadline { at_ms: deadline_ms, record: Arc::clone(&record) });
-        }
+        self.put_in(writer, &record, &node);
         Some(FeedChange { record, node, previous })
+    }
+
+    /// Takes back what [`apply_one`](Self::apply_one) did for a commit that no reader has met.
+    pub(crate) fn undo(&self, writer: &mut Writer, change: &FeedChange) {
+        let (record, node) = (&change.record, &change.node);
+        self.take_out(writer, record, node);
+        writer.stats.versions -= 1;
+        let Some(older) = node.older() else {
+            self.map.remove(&record.key);
+            return;
+        };
+        // A deletion supersedes something; where that is gone, its turn to be taken out has passed while it was not the newest.
+        if older.about().is_deletion && older.older().is_none() {
+            writer.garbage.push_front((Arc::clone(record), older.clone()));
+        }
+        self.put_in(writer, record, &older);
+        record.pop(older);
+    }
+
+    /// Counts a version that has become its key's newest, and minds its deadline.
+    pub(crate) fn put_in(&self, writer: &mut Writer, record: &Arc<Record>, node: &Node) {
+        let about = node.about();
+        if !about.is_deletion {
+            self.account(writer, &record.key, node.slice.len(), true);
+        }
+        if about.deadline_ms != NEVER_MS {
+            writer.deadlines.insert(Deadline { at_ms: about.deadline_ms, record: Arc::clone(record) });
+        }
+    }
+
+    /// The opposite of [`put_in`](Self::put_in).
+    fn take_out(&self, writer: &mut Writer, record: &Arc<Record>, node: &Node) {
+        let about = node.about();
+        if !about.is_deletion {
+            self.account(writer, &record.key, node.slice.len(), false);
+        }
+        if about.deadline_ms != NEVER_MS {
+            writer.deadlines.remove(&Deadline { at_ms: about.deadline_ms, record: Arc::clone(record) });
+        }
     }
 
     /// Adds a key with its value to the figures, or takes it out of them.
@@ -219,6 +269,14 @@ impl Inner {
     /// Lets the next writer in and tells those who wait for commits.
     pub(crate) fn after_commit(&self, writer: MutexGuard<'_, Writer>, version: Version) {
         drop(writer);
+        match &self.durable {
+            Some(durable) => self.hand_over(durable),
+            None => self.announce_commit(version),
+        }
+    }
+
+    /// Tells those who wait for commits that `version` is visible.
+    pub(crate) fn announce_commit(&self, version: Version) {
         // Pairs with the fence in `Store::watch`.
         fence(Ordering::SeqCst);
         if self.commits.receiver_count() > 0 {

@@ -108,7 +108,7 @@ fn many_keys_with_one_deadline_go_in_bounded_steps() {
 
 #[test]
 fn the_largest_deadline_is_none() {
-    let (store, clock) = store_with(|_| {});
+    let (store, clock) = store_with(|options| options.feed_age_ms_max = u64::MAX);
     put_until(&store, "a", "a", Some(u64::MAX));
     clock.set_ms(u64::MAX);
     assert_eq!(store.maintain(10), 0);

@@ -369,7 +369,8 @@ fn one_write_happens_only_to_what_was_expected() {
         assert_eq!(expect.holds(store.get(key.as_bytes()).map(|entry| entry.version)), happens, "{key} {expect:?}");
         if !happens {
             let outcome = store.write(key.as_bytes(), Update::Delete, expect, None).unwrap();
-            assert_eq!(outcome, Err(Refused(store.get(key.as_bytes()))), "{key} {expect:?}");
+            let (current, seen) = (store.get(key.as_bytes()), store.version());
+            assert_eq!(outcome, Err(Refused { current, seen }), "{key} {expect:?}");
         }
     }
     let update = || Update::Put { value: "2".into(), expires_at_ms: None };

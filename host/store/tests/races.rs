@@ -70,7 +70,7 @@ fn compare_and_swap(store: &Store) {
         let update = Update::Put { value: next.to_le_bytes().to_vec().into(), expires_at_ms: None };
         match store.write(b"count", update, expect, None).unwrap() {
             Ok(_) => return,
-            Err(refused) => current = refused.0,
+            Err(refused) => current = refused.current,
         }
     }
 }

@@ -25,6 +25,8 @@ const KINDS: Record<string, string> = {
   'integer-overflow': 'constraint',
   compacted: 'compacted',
   'store-full': 'limit',
+  'disk-full': 'limit',
+  'storage-failed': 'read-only',
   'read-only': 'read-only',
 };
 

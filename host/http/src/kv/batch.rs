@@ -55,6 +55,8 @@ pub(crate) static BATCH: Operation = Operation {
         AnyCode::Db(DbCode::BucketsTooMany),
         AnyCode::Db(DbCode::StoreFull),
         AnyCode::Db(DbCode::ReadOnly),
+        AnyCode::Db(DbCode::DiskFull),
+        AnyCode::Db(DbCode::StorageFailed),
     ],
     now: None,
     handler: |app, request| Box::pin(batch(app, request)),
@@ -184,15 +186,44 @@ impl Batch {
             let (fates, version) = all_or_nothing(&mut kv, &operations, encoding).await?;
             (fates, Some(CommitOut { version: version_text(version) }))
         } else {
-            let mut fates = Vec::with_capacity(operations.len());
-            for operation in &operations {
-                fates.push(do_one(&mut kv, operation).await.unwrap_or_else(Fate::Failed));
-            }
-            (fates, None)
+            (one_by_one(&mut kv, &operations).await, None)
         };
         let results = operations.iter().zip(&fates);
         let results = results.map(|(operation, fate)| fate.show(key_of(operation), encoding, details)).collect();
         Ok(respond::json(StatusCode::OK, &ResultsOut { results, commit }))
+    }
+}
+
+/// What became of each. Writes that follow each other share the wait until they are durable.
+async fn one_by_one(kv: &mut Kv<'_>, operations: &[Op]) -> Vec<Fate> {
+    let mut fates: Vec<Fate> = Vec::with_capacity(operations.len());
+    kv.defer_settling(true);
+    let mut settled = 0;
+    for operation in operations {
+        // A reader sees what stands before it.
+        if !matches!(operation, Op::Set(..) | Op::Delete(..) | Op::Increment(..)) {
+            settle(kv, &mut fates[settled..]).await;
+            settled = fates.len();
+        }
+        fates.push(do_one(kv, operation).await.unwrap_or_else(Fate::Failed));
+    }
+    settle(kv, &mut fates[settled..]).await;
+    // What was refused may have been so by commits of others that could still be taken back: their outcome is awaited, whatever it is.
+    if fates.iter().any(|fate| matches!(fate, Fate::Refused(_) | Fate::Failed(_))) {
+        let _ = kv.settled_newest().await;
+    }
+    kv.defer_settling(false);
+    fates
+}
+
+/// Waits for commits, and notes those that were taken back.
+async fn settle(kv: &Kv<'_>, fates: &mut [Fate]) {
+    for fate in fates {
+        if let Fate::Written(version) | Fate::Deleted(_, version) | Fate::Number(_, version) = *fate
+            && let Err(error) = kv.settled(version).await
+        {
+            *fate = Fate::Failed(error);
+        }
     }
 }
 

@@ -35,6 +35,8 @@ pub(crate) static CLEAR: Operation = Operation {
         AnyCode::Http(Code::NotAcceptable),
         AnyCode::Db(mantis_db::Code::BucketNameInvalid),
         AnyCode::Db(mantis_db::Code::ReadOnly),
+        AnyCode::Db(mantis_db::Code::DiskFull),
+        AnyCode::Db(mantis_db::Code::StorageFailed),
     ],
     now: None,
     handler: |app, request| Box::pin(clear(app, request)),

@@ -21,7 +21,7 @@ pub(crate) static DELETE: Operation = Operation {
     query: &[],
     headers: &[&TRANSACTION, &kv::IF_MATCH, &kv::IF_NONE_MATCH, &kv::IF_UNMODIFIED_SINCE],
     body: None,
-    answers: &[no_content(204, "The key is gone.", &[])],
+    answers: &[no_content(204, "The key is gone.", &[&kv::DURABLE])],
     problems: &[
         kv::KEY_PROBLEMS[0],
         kv::KEY_PROBLEMS[1],
@@ -30,6 +30,8 @@ pub(crate) static DELETE: Operation = Operation {
         kv::KEY_MISSING,
         AnyCode::Http(Code::PreconditionFailed),
         AnyCode::Db(mantis_db::Code::ReadOnly),
+        AnyCode::Db(mantis_db::Code::DiskFull),
+        AnyCode::Db(mantis_db::Code::StorageFailed),
     ],
     now: None,
     handler: |app, request| Box::pin(delete(app, request)),
@@ -53,5 +55,10 @@ async fn delete(app: &App, request: &mut Request) -> Result<Response<Body>> {
             Outcome::Refused(current) => guard.refused(current.as_ref())?,
         }
     };
-    if written.replaced { Ok(respond::empty(StatusCode::NO_CONTENT)) } else { Err(Code::KeyNotFound.into()) }
+    if !written.replaced {
+        return Err(Code::KeyNotFound.into());
+    }
+    let mut response = respond::empty(StatusCode::NO_CONTENT);
+    kv::tell_durable(&mut response, written.version, written.durable);
+    Ok(response)
 }

@@ -45,6 +45,8 @@ pub(crate) static INCREMENT: Operation = Operation {
         AnyCode::Db(mantis_db::Code::BucketsTooMany),
         AnyCode::Db(mantis_db::Code::StoreFull),
         AnyCode::Db(mantis_db::Code::ReadOnly),
+        AnyCode::Db(mantis_db::Code::DiskFull),
+        AnyCode::Db(mantis_db::Code::StorageFailed),
         AnyCode::Http(Code::BodyMalformed),
         AnyCode::Http(Code::BodyInvalid),
         AnyCode::Http(Code::NotAcceptable),

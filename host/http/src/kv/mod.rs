@@ -1,12 +1,12 @@
 //! Keys and values: one file per operation, and here what they share.
 
-use http::HeaderValue;
+use http::{HeaderValue, Response};
 use mantis_db::{Entry, limits};
 
 use crate::errors::{AnyCode, Code};
 use crate::operation::{Answer, AnswerHeader, Content, RequestHeader, Shape};
 use crate::query::{Kind, Parameter, Pattern, Query, Role};
-use crate::respond;
+use crate::{Body, respond};
 
 pub(crate) mod batch;
 pub(crate) mod clear;
@@ -22,6 +22,8 @@ pub(crate) use stream::write_line;
 
 /// When a value stops being served: RFC 3339, because `Expires` means something else and has only seconds.
 pub(crate) const MANTISDB_EXPIRES: &str = "mantisdb-expires";
+/// Whether a write is certain to survive a power cut.
+pub(crate) const MANTISDB_DURABLE: &str = "mantisdb-durable";
 
 pub(crate) const TTL_S_MAX: u64 = limits::TTL_MS_MAX / 1000;
 const TTL_OUT_OF_RANGE: AnyCode = AnyCode::Db(mantis_db::Code::TtlInvalid);
@@ -141,6 +143,12 @@ pub(crate) static ETAG: AnswerHeader = AnswerHeader {
     pattern: Some(r#"^"v[0-9]+(-gzip|-br|-zstd)?"$"#),
     description: "The version as an entity tag. Not sent for what a transaction has written and not committed.",
 };
+pub(crate) static DURABLE: AnswerHeader = AnswerHeader {
+    name: MANTISDB_DURABLE,
+    required: false,
+    pattern: Some("^(true|false)$"),
+    description: "Whether the write is certain to survive a power cut. Not sent for what a transaction has not committed.",
+};
 pub(crate) static LAST_MODIFIED: AnswerHeader =
     AnswerHeader { name: "last-modified", required: true, pattern: None, description: "When the value was written." };
 pub(crate) static EXPIRES: AnswerHeader = AnswerHeader {
@@ -151,6 +159,14 @@ pub(crate) static EXPIRES: AnswerHeader = AnswerHeader {
 };
 
 pub(crate) const KEY_MISSING: AnyCode = AnyCode::Http(Code::KeyNotFound);
+/// Says whether the commit `version` is certain to survive a power cut; what is not committed is not spoken of.
+pub(crate) fn tell_durable(response: &mut Response<Body>, version: u64, durable: bool) {
+    if version != 0 {
+        let told = HeaderValue::from_static(if durable { "true" } else { "false" });
+        response.headers_mut().insert(MANTISDB_DURABLE, told);
+    }
+}
+
 /// What can be wrong with a key and a bucket in a path.
 pub(crate) const KEY_PROBLEMS: [AnyCode; 4] = [
     AnyCode::Db(mantis_db::Code::KeyEmpty),

@@ -42,14 +42,14 @@ pub(crate) static PUT: Operation = Operation {
             status: 200,
             description: "The value was replaced, and the client asked to see it.",
             content: &[json_content("Entry")],
-            headers: &[&kv::ETAG, &PREFERENCE_APPLIED],
+            headers: &[&kv::ETAG, &kv::DURABLE, &PREFERENCE_APPLIED],
         },
         no_content(
             201,
             "The key is new. A client that asked to see it gets it as with 200.",
-            &[&kv::ETAG, &PREFERENCE_APPLIED],
+            &[&kv::ETAG, &kv::DURABLE, &PREFERENCE_APPLIED],
         ),
-        no_content(204, "The value was replaced.", &[&kv::ETAG]),
+        no_content(204, "The value was replaced.", &[&kv::ETAG, &kv::DURABLE]),
     ],
     problems: &[
         kv::KEY_PROBLEMS[0],
@@ -66,6 +66,8 @@ pub(crate) static PUT: Operation = Operation {
         AnyCode::Db(mantis_db::Code::BucketsTooMany),
         AnyCode::Db(mantis_db::Code::StoreFull),
         AnyCode::Db(mantis_db::Code::ReadOnly),
+        AnyCode::Db(mantis_db::Code::DiskFull),
+        AnyCode::Db(mantis_db::Code::StorageFailed),
     ],
     now: None,
     handler: |app, request| Box::pin(put(app, request)),
@@ -130,6 +132,7 @@ async fn put(app: &App, request: &mut Request) -> Result<Response<Body>> {
     if let Some(tag) = etag(written.version) {
         response.headers_mut().insert(ETAG, tag);
     }
+    kv::tell_durable(&mut response, written.version, written.durable);
     Ok(response)
 }
 

@@ -154,6 +154,8 @@ pub(crate) static CALL: Operation = Operation {
         AnyCode::Db(DbCode::TransactionTooLarge),
         AnyCode::Db(DbCode::StoreFull),
         AnyCode::Db(DbCode::ReadOnly),
+        AnyCode::Db(DbCode::DiskFull),
+        AnyCode::Db(DbCode::StorageFailed),
     ],
     now: None,
     handler: |app, request| Box::pin(call(app, request)),

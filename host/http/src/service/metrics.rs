@@ -85,6 +85,24 @@ fn write(out: &mut Exposition, app: &App, figures: &Figures) {
     out.gauge("store_prune_backlog", "Superseded versions that a snapshot keeps.", store.prune_backlog);
     out.gauge("store_snapshots", "Snapshots held.", store.snapshots);
     out.gauge("store_feed_commits", "Commits in the change feed.", store.feed_commits);
+    if let Some(disk) = &store.disk {
+        out.gauge("store_log_segments", "Segments of the log.", disk.log_segments);
+        out.gauge("store_log_bytes", "Bytes of the log.", disk.log_bytes);
+        out.gauge("store_synced_version", "The newest commit that survives a power cut.", disk.synced_version);
+        out.gauge(
+            "store_checkpoint_version",
+            "The commit of the newest checkpoint.",
+            disk.checkpoint_version.unwrap_or(0),
+        );
+        out.counter("store_log_written_bytes", "Bytes written to the log.", disk.log_bytes_written);
+        out.counter("store_log_groups", "Writes to the log.", disk.log_groups);
+        out.counter("store_log_syncs", "Syncs of the log.", disk.log_syncs);
+        out.counter(
+            "store_commits_undone",
+            "Commits taken back because they could not be written.",
+            disk.commits_undone,
+        );
+    }
     out.counter("store_commits", "Commits.", store.commits);
     out.counter("store_conflicts", "Transactions refused because another commit came first.", store.conflicts);
     out.counter("store_expired", "Keys removed because they had expired.", store.expired);

@@ -76,6 +76,25 @@ pub(crate) struct StoreFigures {
     pub(crate) snapshots: u64,
     pub(crate) oldest_snapshot_age_ms: u64,
     pub(crate) feed_commits: u64,
+    /// None in memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) disk: Option<DiskFigures>,
+}
+
+/// The engine's disk.
+#[derive(Debug, Serialize)]
+pub(crate) struct DiskFigures {
+    pub(crate) synced_version: u64,
+    pub(crate) log_segments: u64,
+    pub(crate) log_bytes: u64,
+    pub(crate) log_bytes_written: u64,
+    pub(crate) log_groups: u64,
+    pub(crate) log_syncs: u64,
+    pub(crate) commits_undone: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) checkpoint_version: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) checkpoint_bytes: Option<u64>,
 }
 
 /// The HTTP surface. `requests = answers of all classes + in flight`.
@@ -156,6 +175,17 @@ fn store(app: &App) -> StoreFigures {
         snapshots: stats.snapshots,
         oldest_snapshot_age_ms: stats.oldest_snapshot_age_ms,
         feed_commits: stats.feed_commits,
+        disk: app.0.database.store().disk_stats().map(|disk| DiskFigures {
+            synced_version: disk.synced_version,
+            log_segments: disk.log_segments,
+            log_bytes: disk.log_bytes,
+            log_bytes_written: disk.log_bytes_written,
+            log_groups: disk.log_groups,
+            log_syncs: disk.log_syncs,
+            commits_undone: disk.commits_undone,
+            checkpoint_version: disk.checkpoint.map(|checkpoint| checkpoint.version),
+            checkpoint_bytes: disk.checkpoint.map(|checkpoint| checkpoint.bytes),
+        }),
     }
 }
 

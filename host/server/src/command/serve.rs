@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::Duration;
 
-use mantis_db::Database;
+use mantis_db::{Database, Recovered};
 use mantis_http::App;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
@@ -14,7 +14,8 @@ use crate::cli::ServeArgs;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::listen::{self, ConnectionLimits};
 use crate::settings::{ListenRefused, LogFormat, Settings, host_guard};
-use crate::{log, memory, plugins_dir, start};
+use crate::start::{self, Storage};
+use crate::{log, memory, plugins_dir};
 
 /// The time between two rounds of housekeeping, in milliseconds.
 const MAINTENANCE_MS: u64 = 100;
@@ -27,7 +28,8 @@ pub(super) async fn run(args: ServeArgs) -> Outcome {
         .map_err(|refused| Failure::usage(refused).hint(ListenRefused::HINT))?;
     log::init(&settings.log);
     let limits = start::connection_limits(&settings);
-    let parts = start::build(&settings, guard).map_err(|error| Failure::usage(format!("{error:#}")))?;
+    let Storage { database, recovered, threads } = start::open(&settings, args.memory)?;
+    let parts = start::build(database, &settings, guard).map_err(|error| Failure::usage(format!("{error:#}")))?;
     let address = settings.server.listen;
     let listener = start::bind(address).map_err(|error| cannot_listen(&settings, &error))?;
     let address = listener.local_addr().unwrap_or(address);
@@ -36,9 +38,11 @@ pub(super) async fn run(args: ServeArgs) -> Outcome {
     tokio::spawn(maintain_forever(parts.database.clone(), parts.app.clone()));
     drop(parts.sessions.spawn_maintenance());
     let shutdown = first_signal().map_err(|error| Failure::new(Exit::Local, error))?;
-    announce(&settings, &limits, address)?;
+    announce(&settings, recovered.as_ref(), &limits, address)?;
     let drained = listen::serve(listener, parts.app.clone(), limits, shutdown).await;
     parts.database.close_for_writes();
+    // Writes and syncs what is still pending.
+    tokio::task::spawn_blocking(move || drop(threads)).await.map_err(|error| Failure::new(Exit::Local, error))?;
     if drained.cut_off > 0 {
         tracing::warn!(connections = drained.cut_off, "cut off at the deadline");
     }
@@ -57,20 +61,34 @@ fn cannot_listen(settings: &Settings, error: &std::io::Error) -> Failure {
 }
 
 /// Says on standard output where the server listens and what it keeps to. Scripts read the address from it.
-fn announce(settings: &Settings, limits: &ConnectionLimits, address: std::net::SocketAddr) -> Outcome {
+fn announce(
+    settings: &Settings,
+    recovered: Option<&Recovered>,
+    limits: &ConnectionLimits,
+    address: std::net::SocketAddr,
+) -> Outcome {
     let version = env!("CARGO_PKG_VERSION");
     let url = format!("http://{address}");
     let (requests, sessions) = (settings.limits.requests_max, settings.pool.max);
     let (connections, body_bytes) = (limits.connections_max, settings.limits.body_bytes_max);
+    let durability = recovered.map(|_| settings.storage.durability.to_string());
+    let data = match recovered {
+        None => "in memory; it ends with this process".to_owned(),
+        Some(recovered) => {
+            let (path, durability) = (settings.storage.data.display(), durability.as_deref().unwrap_or_default());
+            format!("{path}, durability {durability}; {recovered}")
+        }
+    };
     let text = match settings.log.format {
         LogFormat::Json => json!({
-            "message": "listening", "version": version, "url": url, "storage": "memory", "connections_max": connections,
+            "message": "listening", "version": version, "url": url,
+            "storage": durability.as_deref().unwrap_or("memory"), "data": data, "connections_max": connections,
             "requests_max": requests, "sessions_max": sessions, "body_bytes_max": body_bytes,
         })
         .to_string(),
         LogFormat::Plain => format!(
             "MantisDB {version} listens on {url}\n\
-             data: in memory; it ends with this process\n\
+             data: {data}\n\
              limits: {connections} connections, {requests} requests at once, {sessions} sessions, bodies of {body_bytes} bytes"
         ),
     };

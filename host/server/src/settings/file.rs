@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::table::{ConnectionInput, LimitInput, LogInput, PluginInput, PoolInput, ServerInput, SettingsInput};
+use super::table::{
+    ConnectionInput, LimitInput, LogInput, PluginInput, PoolInput, ServerInput, SettingsInput, StorageInput,
+};
 
 /// Bytes of a configuration file.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -44,6 +46,7 @@ struct File {
     listen: Option<std::net::SocketAddr>,
     allowed_hosts: Option<Vec<String>>,
     cors_origins: Option<Vec<String>>,
+    storage: StorageInput,
     log: LogInput,
     connections: ConnectionInput,
     limits: LimitInput,
@@ -66,10 +69,10 @@ impl SettingsInput {
     }
 
     fn from_toml(text: &str) -> Result<Self, toml::de::Error> {
-        let File { listen, allowed_hosts, cors_origins, log, connections, limits, pool, plugins } =
+        let File { listen, allowed_hosts, cors_origins, storage, log, connections, limits, pool, plugins } =
             toml::from_str(text)?;
         let server = ServerInput { listen, allowed_hosts, cors_origins };
-        Ok(Self { server, log, connections, limits, pool, plugins })
+        Ok(Self { server, storage, log, connections, limits, pool, plugins })
     }
 }
 

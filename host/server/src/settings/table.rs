@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::Setting;
 use super::define::section;
+use super::durability::DurabilitySetting;
 
 section! {
     /// Where the server listens and to whom it answers.
@@ -15,6 +16,19 @@ section! {
         "Host names that requests may name besides the loopback names, without a port; repeatable";
     cors_origins: Vec<String> = Vec::new(), "cors-origin", "CORS_ORIGINS",
         "Origins whose pages may use the API, as in `https://example.com`, or `*`; repeatable";
+}
+
+section! {
+    /// Where the data is, and when a write is acknowledged.
+    StorageSettings, StorageInput, "Storage";
+    data: PathBuf = PathBuf::from("mantis-data"), "data", "DATA",
+        "Directory of the data; made where there is none";
+    durability: DurabilitySetting = DurabilitySetting::ALWAYS, "durability", "DURABILITY",
+        "When a write is acknowledged: `always`, when it is on the disk; `interval:MS`, at once, with a sync every MS milliseconds; `never`, at once, with syncs left to the system";
+    checkpoint_bytes: u64 = 256 << 20, "checkpoint-bytes", "CHECKPOINT_BYTES",
+        "Bytes of log after which a checkpoint is written; bounds the time that a start takes";
+    feed_age_ms_max: u64 = 24 * 60 * 60 * 1_000, "feed-age-ms-max", "FEED_AGE_MS_MAX",
+        "Time that the change feed keeps history";
 }
 
 section! {
@@ -119,6 +133,8 @@ pub struct Settings {
     /// Where the server listens.
     #[serde(flatten)]
     pub server: ServerSettings,
+    /// `[storage]`
+    pub storage: StorageSettings,
     /// `[log]`
     pub log: LogSettings,
     /// `[connections]`
@@ -137,6 +153,8 @@ pub struct SettingsInput {
     #[command(flatten)]
     pub(super) server: ServerInput,
     #[command(flatten)]
+    pub(super) storage: StorageInput,
+    #[command(flatten)]
     pub(super) log: LogInput,
     #[command(flatten)]
     pub(super) connections: ConnectionInput,
@@ -154,6 +172,7 @@ impl SettingsInput {
     pub fn or(self, below: Self) -> Self {
         Self {
             server: self.server.or(below.server),
+            storage: self.storage.or(below.storage),
             log: self.log.or(below.log),
             connections: self.connections.or(below.connections),
             limits: self.limits.or(below.limits),
@@ -167,6 +186,7 @@ impl SettingsInput {
     pub fn resolve(self) -> Settings {
         Settings {
             server: self.server.resolve(),
+            storage: self.storage.resolve(),
             log: self.log.resolve(),
             connections: self.connections.resolve(),
             limits: self.limits.resolve(),
@@ -181,6 +201,7 @@ impl Settings {
     pub(super) fn all() -> Vec<Setting> {
         [
             ServerSettings::settings(""),
+            StorageSettings::settings("storage."),
             LogSettings::settings("log."),
             ConnectionSettings::settings("connections."),
             LimitSettings::settings("limits."),

@@ -192,7 +192,7 @@ impl Run {
         } else if expect.holds(current) {
             Ok(Ok(Written { version: self.reference.commit([(key.to_vec(), put)]), previous }))
         } else {
-            Ok(Err(Refused(previous)))
+            Ok(Err(Refused { current: previous, seen: self.reference.version() }))
         };
         assert_eq!(outcome, expected);
     }

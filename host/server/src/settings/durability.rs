@@ -1,0 +1,84 @@
+//! When a write is acknowledged, as text: `always`, `interval:MS` or `never`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use mantis_db::Durability;
+use serde::{Deserialize, Serialize};
+
+/// The longest interval between syncs, in milliseconds: a minute.
+const INTERVAL_MS_MAX: u64 = 60_000;
+
+/// When a write is acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct DurabilitySetting(pub Durability);
+
+impl DurabilitySetting {
+    /// When it is on the disk.
+    pub const ALWAYS: Self = Self(Durability::Always);
+}
+
+impl fmt::Display for DurabilitySetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Durability::Always => f.write_str("always"),
+            Durability::Interval { ms } => write!(f, "interval:{ms}"),
+            Durability::Never => f.write_str("never"),
+        }
+    }
+}
+
+impl From<DurabilitySetting> for String {
+    fn from(setting: DurabilitySetting) -> Self {
+        setting.to_string()
+    }
+}
+
+impl TryFrom<String> for DurabilitySetting {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl FromStr for DurabilitySetting {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let refused =
+            || format!("`{text}` is not `always`, `interval:MS` with 1 to {INTERVAL_MS_MAX} milliseconds, or `never`");
+        match text {
+            "always" => Ok(Self(Durability::Always)),
+            "never" => Ok(Self(Durability::Never)),
+            _ => {
+                let ms = text.strip_prefix("interval:").and_then(|ms| ms.parse().ok()).ok_or_else(refused)?;
+                if !(1..=INTERVAL_MS_MAX).contains(&ms) {
+                    return Err(refused());
+                }
+                Ok(Self(Durability::Interval { ms }))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        for text in ["always", "interval:1", "interval:1000", "interval:60000", "never"] {
+            assert_eq!(text.parse::<DurabilitySetting>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        for text in ["", "Always", "interval", "interval:", "interval:0", "interval:60001", "interval:-1", "sometimes"]
+        {
+            assert!(text.parse::<DurabilitySetting>().is_err(), "{text}");
+        }
+    }
+}

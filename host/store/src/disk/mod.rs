@@ -1,0 +1,98 @@
+//! Where the engine's files live: one directory, through a trait, so that a test can fail any operation and cut the power.
+//!
+//! | implementation | is |
+//! |---|---|
+//! | [`DirectoryDisk`] | a directory of the file system (not in a browser page) |
+//! | [`MemoryDisk`] | files in memory |
+//! | [`FailingDisk`] | another disk whose operations fail as planned |
+//! | [`PowerCutDisk`] | files in memory that remember every operation, and what a power cut could leave of them |
+//!
+//! Nothing here waits for anything but the disk, starts a thread or needs a runtime.
+
+#[cfg(not(target_family = "wasm"))]
+mod directory;
+mod failing;
+mod memory;
+mod power_cut;
+
+use std::any::Any;
+use std::io;
+
+#[cfg(not(target_family = "wasm"))]
+pub use directory::DirectoryDisk;
+pub use failing::{FailingDisk, Fault, Operation};
+pub use memory::MemoryDisk;
+pub use power_cut::{PowerCutDisk, Tearing, Wreck};
+
+/// The files of one directory. Names are plain: letters, digits, `-` and `.`.
+pub trait Disk: Send + Sync + 'static {
+    /// Keeps others out of the directory for as long as what is returned lives.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::WouldBlock`] when somebody else has it.
+    fn lock(&self) -> io::Result<Box<dyn Any + Send + Sync>>;
+
+    /// The names of the files, in no particular order.
+    fn list(&self) -> io::Result<Vec<String>>;
+
+    /// Makes a file that does not exist yet. Its name is durable after [`sync_directory`](Self::sync_directory).
+    fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>>;
+
+    /// Opens a file that exists.
+    fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>>;
+
+    /// Gives a file another name, in place of the file that had it. Durable after [`sync_directory`](Self::sync_directory).
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+
+    /// Removes a file. Durable after [`sync_directory`](Self::sync_directory).
+    fn remove(&self, name: &str) -> io::Result<()>;
+
+    /// Makes the names as they are now durable.
+    fn sync_directory(&self) -> io::Result<()>;
+}
+
+/// An open file.
+pub trait DiskFile: Send + Sync + 'static {
+    /// Its length in bytes.
+    fn size(&self) -> io::Result<u64>;
+
+    /// Reads bytes from `offset` on into `buffer`, and returns how many; 0 at the end of the file.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Writes some of `bytes` at `offset`, and returns how many. The file grows as needed.
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize>;
+
+    /// Cuts the file, or lengthens it with zeros.
+    fn set_size(&self, size: u64) -> io::Result<()>;
+
+    /// Makes contents and length durable.
+    fn sync(&self) -> io::Result<()>;
+}
+
+/// Fills as much of `buffer` as the file has from `offset` on, and returns how much that is.
+pub(crate) fn read_full(file: &dyn DiskFile, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut done = 0;
+    while done < buffer.len() {
+        match file.read_at(&mut buffer[done..], offset + done as u64) {
+            Ok(0) => break,
+            Ok(read) => done += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
+}
+
+/// Writes all of `bytes` at `offset`.
+pub(crate) fn write_all(file: &dyn DiskFile, bytes: &[u8], offset: u64) -> io::Result<()> {
+    let mut done = 0;
+    while done < bytes.len() {
+        match file.write_at(&bytes[done..], offset + done as u64) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => done += written,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}

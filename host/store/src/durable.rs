@@ -1,0 +1,385 @@
+//! From a commit in memory to a commit on the disk.
+//!
+//! A commit goes onto the chains and, encoded, into a buffer, both under the writer lock. Whoever holds the log then takes the
+//! buffer with all commits in it, writes it, syncs it if the policy says so, and only then makes the commits visible: one write and
+//! one sync serve all who wait (group commit; `DeWitt` et al. 1984). Under [`Durability::Always`] a thread does that; otherwise the
+//! committer does, unless somebody else is at it, who will then take this commit along.
+//!
+//! Where writing fails, the commits that were not visible yet are taken off the chains again, newest first.
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+#[cfg(not(target_family = "wasm"))]
+use std::time::Duration;
+use std::{io, mem};
+
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::Notify;
+
+use crate::checkpoint::{Checkpoint, Checkpoints};
+use crate::disk::Disk;
+use crate::log::writer::{AppendError, LogWriter};
+use crate::record::NodeExt;
+use crate::store::Inner;
+use crate::{Durability, Error, Options, Version};
+
+/// A buffer that one large commit has blown up is not kept beyond this.
+const BUFFER_KEPT_BYTES: usize = 1 << 20;
+
+/// Stretches of commits that did not happen, of which the outcome is remembered.
+const UNDONE_KEPT: usize = 1_024;
+
+/// What makes commits durable.
+pub(crate) struct Durable {
+    pub(crate) disk: Arc<dyn Disk>,
+    /// The store's identity.
+    pub(crate) store: u64,
+    pub(crate) durability: Durability,
+    pub(crate) segment_bytes_max: u64,
+    /// Held while records are written, and taken before the writer lock where both are needed. Whoever lets go of it looks whether
+    /// commits are pending: see [`with_log`](Inner::with_log).
+    log: Mutex<LogEnd>,
+    /// Whether the writer's buffer holds commits.
+    is_pending: AtomicBool,
+    /// The newest commit that is certain to survive a power cut.
+    pub(crate) synced: AtomicU64,
+    failures: Mutex<Failures>,
+    failure_count: AtomicU64,
+    /// Set once and for good: nothing more is written.
+    is_failed: AtomicBool,
+    settled: Notify,
+    sleep: Sleep,
+    pub(crate) figures: Figures,
+    pub(crate) checkpoints: Checkpoints,
+    /// Keeps other processes out.
+    _lock: Box<dyn std::any::Any + Send + Sync>,
+}
+
+/// The log, and the buffer that takes turns with the writer's.
+pub(crate) struct LogEnd {
+    pub(crate) writer: LogWriter,
+    records: Vec<u8>,
+}
+
+/// What was written and how often, since the store was opened.
+#[derive(Debug, Default)]
+pub(crate) struct Figures {
+    pub(crate) groups: AtomicU64,
+    pub(crate) bytes: AtomicU64,
+    pub(crate) syncs: AtomicU64,
+    pub(crate) commits_undone: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Failures {
+    /// Versions that were given to commits which did not happen.
+    undone: Vec<(RangeInclusive<Version>, Error)>,
+    /// What the disk said last.
+    said: Option<String>,
+}
+
+/// Where the log's thread waits for commits.
+#[derive(Default)]
+struct Sleep {
+    is_asleep: AtomicBool,
+    woken: Mutex<bool>,
+    wake: Condvar,
+}
+
+impl Durable {
+    pub(crate) fn new(
+        disk: Arc<dyn Disk>,
+        store: u64,
+        durability: Durability,
+        options: &Options,
+        writer: LogWriter,
+        checkpoint: Option<Checkpoint>,
+        lock: Box<dyn std::any::Any + Send + Sync>,
+    ) -> Self {
+        Self {
+            disk,
+            store,
+            durability,
+            segment_bytes_max: options.segment_bytes_max,
+            synced: AtomicU64::new(writer.current.last),
+            log: Mutex::new(LogEnd { writer, records: Vec::new() }),
+            is_pending: AtomicBool::new(false),
+            failures: Mutex::default(),
+            failure_count: AtomicU64::new(0),
+            is_failed: AtomicBool::new(false),
+            settled: Notify::new(),
+            sleep: Sleep::default(),
+            figures: Figures::default(),
+            checkpoints: Checkpoints::new(options.checkpoint_bytes, checkpoint),
+            _lock: lock,
+        }
+    }
+
+    /// Whether the disk has failed for good.
+    pub(crate) fn is_failed(&self) -> bool {
+        self.is_failed.load(Ordering::Acquire)
+    }
+
+    /// What the disk said when something failed last.
+    pub(crate) fn said(&self) -> Option<String> {
+        self.failures.lock().said.clone()
+    }
+
+    /// Says that the writer's buffer holds a commit. Called under the writer lock.
+    pub(crate) fn has_pending(&self) {
+        self.is_pending.store(true, Ordering::Release);
+    }
+
+    /// What became of the commit `version`; none while that is open.
+    fn outcome(&self, version: Version, visible: Version) -> Option<Result<(), Error>> {
+        if self.failure_count.load(Ordering::Acquire) > 0 {
+            let failures = self.failures.lock();
+            if let Some((_, error)) = failures.undone.iter().rev().find(|(undone, _)| undone.contains(&version)) {
+                return Some(Err(*error));
+            }
+        }
+        (version <= visible).then_some(Ok(()))
+    }
+
+    fn say(&self, error: &io::Error, doing: &str) {
+        self.failures.lock().said = Some(format!("{doing}: {error}"));
+    }
+
+    /// Nothing is written any more. A sync that failed may have dropped what it was to write (Rebello et al., "Can Applications
+    /// Recover from fsync Failures?", ATC 2020): trying again would be lying.
+    pub(crate) fn fail(&self, error: &io::Error, doing: &str) {
+        self.say(error, doing);
+        self.is_failed.store(true, Ordering::Release);
+    }
+
+    /// Remembers that these commits did not happen.
+    fn undo(&self, versions: RangeInclusive<Version>, error: Error) {
+        let mut failures = self.failures.lock();
+        match failures.undone.last_mut() {
+            // Nothing was committed in between: one stretch.
+            Some((last, said)) if *last.start() <= *versions.start() && *last.end() + 1 >= *versions.start() => {
+                *last = *last.start()..=*versions.end();
+                *said = error;
+            }
+            _ => failures.undone.push((versions, error)),
+        }
+        // Whoever waits is woken now and asks for the newest.
+        if failures.undone.len() > UNDONE_KEPT {
+            failures.undone.remove(0);
+        }
+        self.failure_count.fetch_add(1, Ordering::Release);
+    }
+
+    fn wake(&self) {
+        // Either the thread sees the commit, or this sees the thread asleep.
+        fence(Ordering::SeqCst);
+        if self.sleep.is_asleep.load(Ordering::Relaxed) {
+            *self.sleep.woken.lock() = true;
+            self.sleep.wake.notify_one();
+        }
+    }
+
+    /// Waits until there is something to write, at most for `time`.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn wait_for_commits(&self, time: Duration) {
+        self.sleep.is_asleep.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        if !self.is_pending.load(Ordering::Relaxed) {
+            let mut woken = self.sleep.woken.lock();
+            if !*woken {
+                self.sleep.wake.wait_for(&mut woken, time);
+            }
+            *woken = false;
+        }
+        self.sleep.is_asleep.store(false, Ordering::Relaxed);
+    }
+
+    /// Wakes whoever waits for commits.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn interrupt(&self) {
+        *self.sleep.woken.lock() = true;
+        self.sleep.wake.notify_one();
+    }
+}
+
+/// Whether there may be room again later.
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+impl Inner {
+    /// Whether commits can be made at all.
+    pub(crate) fn check_disk(&self) -> Result<(), Error> {
+        match &self.durable {
+            Some(durable) if durable.is_failed() => Err(Error::StorageFailed),
+            _ => Ok(()),
+        }
+    }
+
+    /// Hands what the writer has buffered to whoever writes it.
+    pub(crate) fn hand_over(&self, durable: &Durable) {
+        match durable.durability {
+            Durability::Always => durable.wake(),
+            Durability::Interval { .. } | Durability::Never => self.write_pending(durable),
+        }
+    }
+
+    /// Writes what is pending, unless somebody else is doing so and will take it along.
+    fn write_pending(&self, durable: &Durable) {
+        loop {
+            // Either the holder of the log sees the commit after letting go, or this gets the log.
+            fence(Ordering::SeqCst);
+            let Some(mut end) = durable.log.try_lock() else { return };
+            self.write_groups(durable, &mut end, false);
+            drop(end);
+            fence(Ordering::SeqCst);
+            if !durable.is_pending.load(Ordering::Relaxed) {
+                return;
+            }
+        }
+    }
+
+    /// Writes what is pending, and makes it durable. Waits for its turn.
+    pub(crate) fn write_and_sync(&self, durable: &Durable) {
+        let sync = durable.durability == Durability::Always;
+        self.with_log(durable, |end| self.write_groups(durable, end, sync));
+        self.sync_written(durable);
+    }
+
+    /// Waits for the log and does `work` with it, and then what committers have left to the holder of the log meanwhile.
+    pub(crate) fn with_log<T>(&self, durable: &Durable, work: impl FnOnce(&mut LogEnd) -> T) -> T {
+        let done = work(&mut durable.log.lock());
+        fence(Ordering::SeqCst);
+        if durable.is_pending.load(Ordering::Relaxed) {
+            self.hand_over(durable);
+        }
+        done
+    }
+
+    fn write_groups(&self, durable: &Durable, end: &mut LogEnd, sync: bool) {
+        while let Some(last) = self.take_pending(durable, end) {
+            self.write_group(durable, end, last, sync);
+            end.records.clear();
+            end.records.shrink_to(BUFFER_KEPT_BYTES);
+        }
+    }
+
+    /// Takes the writer's buffer, and says which commit is the newest in it.
+    fn take_pending(&self, durable: &Durable, end: &mut LogEnd) -> Option<Version> {
+        let mut writer = self.writer.lock();
+        durable.is_pending.store(false, Ordering::Release);
+        mem::swap(&mut writer.pending, &mut end.records);
+        // A commit that could not be encoded is pending without a record.
+        (writer.last > self.visible.load(Ordering::Acquire)).then_some(writer.last)
+    }
+
+    fn write_group(&self, durable: &Durable, end: &mut LogEnd, last: Version, sync: bool) {
+        if durable.is_failed() {
+            return self.undo_pending(durable, Error::StorageFailed);
+        }
+        let synced = durable.synced.load(Ordering::Acquire);
+        match end.writer.append(&mut end.records, last, synced) {
+            Ok(()) => {}
+            Err(AppendError::Cut(error)) if is_full(&error) => {
+                durable.say(&error, "writing the log");
+                return self.undo_pending(durable, Error::DiskFull);
+            }
+            Err(AppendError::Cut(error) | AppendError::Uncut(error)) => {
+                durable.fail(&error, "writing the log");
+                return self.undo_pending(durable, Error::StorageFailed);
+            }
+        }
+        durable.figures.groups.fetch_add(1, Ordering::Relaxed);
+        durable.figures.bytes.fetch_add(end.records.len() as u64, Ordering::Relaxed);
+        if sync {
+            durable.figures.syncs.fetch_add(1, Ordering::Relaxed);
+            if let Err(error) = end.writer.file().sync() {
+                durable.fail(&error, "syncing the log");
+                return self.undo_pending(durable, Error::StorageFailed);
+            }
+            durable.synced.fetch_max(last, Ordering::AcqRel);
+        }
+        self.visible.store(last, Ordering::Release);
+        tell_settled(durable);
+        self.announce_commit(last);
+        if end.writer.current.bytes >= durable.segment_bytes_max {
+            self.rotate(durable, end);
+        }
+    }
+
+    /// Begins the next segment. Where that fails the current one goes on, and the next group tries again.
+    fn rotate(&self, durable: &Durable, end: &mut LogEnd) {
+        // A segment that is not the last is complete for certain.
+        let last = end.writer.current.last;
+        if durable.synced.load(Ordering::Acquire) < last {
+            durable.figures.syncs.fetch_add(1, Ordering::Relaxed);
+            if let Err(error) = end.writer.file().sync() {
+                return durable.fail(&error, "syncing the log");
+            }
+            durable.synced.fetch_max(last, Ordering::AcqRel);
+        }
+        if let Err(error) = end.writer.rotate(self.random.next_u64(), self.clock.now_ms()) {
+            durable.say(&error, "beginning a segment of the log");
+        }
+    }
+
+    /// Makes durable what is written. Commits go on meanwhile.
+    pub(crate) fn sync_written(&self, durable: &Durable) {
+        let (file, last) = self.with_log(durable, |end| (end.writer.file(), end.writer.current.last));
+        if durable.is_failed() || durable.synced.load(Ordering::Acquire) >= last {
+            return;
+        }
+        durable.figures.syncs.fetch_add(1, Ordering::Relaxed);
+        match file.sync() {
+            // Of what was written to a segment before, rotation has taken care.
+            Ok(()) => drop(durable.synced.fetch_max(last, Ordering::AcqRel)),
+            Err(error) => durable.fail(&error, "syncing the log"),
+        }
+    }
+
+    /// Takes every commit back that is not visible yet.
+    fn undo_pending(&self, durable: &Durable, error: Error) {
+        let mut writer = self.writer.lock();
+        let visible = self.visible.load(Ordering::Acquire);
+        let commits = self.feed.take_behind(visible);
+        for commit in &commits {
+            for change in commit.changes.iter().rev() {
+                self.undo(&mut writer, change);
+            }
+        }
+        while writer.garbage.pop_back_if(|(_, node)| node.is_newer(visible)).is_some() {}
+        writer.pending.clear();
+        durable.is_pending.store(false, Ordering::Release);
+        durable.figures.commits_undone.fetch_add(commits.len() as u64, Ordering::Relaxed);
+        if writer.given > visible {
+            durable.undo(visible + 1..=writer.given, error);
+        }
+        writer.last = visible;
+        drop(writer);
+        tell_settled(durable);
+    }
+
+    /// What became of the commit `version`, as soon as that is known.
+    pub(crate) async fn settled(&self, version: Version) -> Result<(), Error> {
+        let Some(durable) = &self.durable else { return Ok(()) };
+        loop {
+            if let Some(outcome) = durable.outcome(version, self.visible.load(Ordering::Acquire)) {
+                return outcome;
+            }
+            let mut told = std::pin::pin!(durable.settled.notified());
+            told.as_mut().enable();
+            fence(Ordering::SeqCst);
+            if let Some(outcome) = durable.outcome(version, self.visible.load(Ordering::Acquire)) {
+                return outcome;
+            }
+            told.await;
+        }
+    }
+}
+
+fn tell_settled(durable: &Durable) {
+    // Either a waiter that has just registered is woken, or it sees the outcome.
+    fence(Ordering::SeqCst);
+    durable.settled.notify_waiters();
+}

@@ -1,0 +1,48 @@
+//! Names of the engine's files.
+
+use crate::Version;
+
+/// The file that makes a directory a store: its identity and format.
+pub(crate) const STORE: &str = "store.mantis";
+/// What a file is called while it is written. Left behind by a crash, it is removed.
+pub(crate) const UNFINISHED: &str = ".unfinished";
+
+const SEGMENT: (&str, &str) = ("log-", ".mantis");
+const CHECKPOINT: (&str, &str) = ("checkpoint-", ".mantis");
+
+/// The segment whose records follow the commit `after`.
+pub(crate) fn segment(after: Version) -> String {
+    numbered(SEGMENT, after)
+}
+
+/// The checkpoint that shows the commit `version`.
+pub(crate) fn checkpoint(version: Version) -> String {
+    numbered(CHECKPOINT, version)
+}
+
+/// Whether a file was being written when somebody stopped.
+pub(crate) fn is_unfinished(name: &str) -> bool {
+    let Some(name) = name.strip_suffix(UNFINISHED) else { return false };
+    name == STORE || checkpoint_of(name).is_some()
+}
+
+/// The commit that a segment's name tells.
+pub(crate) fn segment_of(name: &str) -> Option<Version> {
+    number(SEGMENT, name)
+}
+
+/// The commit that a checkpoint's name tells.
+pub(crate) fn checkpoint_of(name: &str) -> Option<Version> {
+    number(CHECKPOINT, name)
+}
+
+/// Twenty digits: names in the order of their letters are in the order of their commits.
+fn numbered((before, behind): (&str, &str), version: Version) -> String {
+    format!("{before}{version:020}{behind}")
+}
+
+fn number((before, behind): (&str, &str), name: &str) -> Option<Version> {
+    let digits = name.strip_prefix(before)?.strip_suffix(behind)?;
+    let is_number = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number { digits.parse().ok() } else { None }
+}

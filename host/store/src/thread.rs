@@ -1,0 +1,101 @@
+//! The threads of a store on a disk: one writes and syncs the log, one makes checkpoints.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crate::{Durability, Store};
+
+/// How long a thread sleeps that nobody wakes.
+const IDLE: Duration = Duration::from_secs(1);
+/// How often it is asked whether a checkpoint is due.
+const CHECKPOINT_LOOK: Duration = Duration::from_millis(200);
+
+/// Told of each checkpoint, and of each that failed.
+pub type OnCheckpoint = Box<dyn Fn(io::Result<crate::Checkpoint>) + Send>;
+
+/// The threads of a store on a disk. Dropping it writes and syncs what is pending, and waits for them to end.
+#[derive(Debug)]
+pub struct DiskThreads {
+    store: Store,
+    is_stopping: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl DiskThreads {
+    /// Starts the threads. A store in memory needs none and gets none.
+    ///
+    /// # Errors
+    /// A thread cannot be started.
+    pub fn start(store: &Store, on_checkpoint: OnCheckpoint) -> io::Result<Self> {
+        let is_stopping = Arc::new(AtomicBool::new(false));
+        let mut threads = Self { store: store.clone(), is_stopping: Arc::clone(&is_stopping), threads: Vec::new() };
+        if store.durability().is_none() {
+            return Ok(threads);
+        }
+        let (log, stop) = (store.clone(), Arc::clone(&is_stopping));
+        threads.spawn("mantis-log", move || {
+            while !stop.load(Ordering::Acquire) {
+                log.drive(IDLE);
+            }
+        })?;
+        let (checkpoints, stop) = (store.clone(), is_stopping);
+        threads.spawn("mantis-checkpoint", move || {
+            while !stop.load(Ordering::Acquire) {
+                if checkpoints.is_checkpoint_due()
+                    && let Some(outcome) = checkpoints.checkpoint().transpose()
+                {
+                    on_checkpoint(outcome);
+                }
+                thread::park_timeout(CHECKPOINT_LOOK);
+            }
+        })?;
+        Ok(threads)
+    }
+
+    fn spawn(&mut self, name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        self.threads.push(thread::Builder::new().name(name.into()).spawn(work)?);
+        Ok(())
+    }
+}
+
+impl Drop for DiskThreads {
+    fn drop(&mut self) {
+        self.is_stopping.store(true, Ordering::Release);
+        self.store.interrupt();
+        for thread in self.threads.drain(..) {
+            thread.thread().unpark();
+            // A thread that panicked has said so; what it left pending is written below.
+            let _ = thread.join();
+        }
+        self.store.flush();
+    }
+}
+
+impl Store {
+    /// Waits for something to do, for `idle` at most, and does it: writes and syncs commits under [`Durability::Always`], syncs
+    /// what was written under [`Durability::Interval`]. What the log's thread calls over and over.
+    pub fn drive(&self, idle: Duration) {
+        let Some(durable) = &self.0.durable else { return };
+        match durable.durability {
+            Durability::Always => {
+                durable.wait_for_commits(idle);
+                self.0.write_and_sync(durable);
+            }
+            Durability::Interval { ms } => {
+                durable.wait_for_commits(Duration::from_millis(ms.max(1)));
+                self.0.sync_written(durable);
+            }
+            Durability::Never => durable.wait_for_commits(idle),
+        }
+    }
+
+    /// Lets [`drive`](Self::drive) return at once.
+    pub fn interrupt(&self) {
+        if let Some(durable) = &self.0.durable {
+            durable.interrupt();
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! The power goes after any operation on the disk: what is left opens, and is exactly what some prefix of the commits came to.
+//! Whatever the store had said to be durable is in it.
+//!
+//! `MANTIS_TORTURE=n` takes n times as many workloads.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
+use std::time::Instant;
+
+use mantis_store::disk::{MemoryDisk, PowerCutDisk, Tearing, Wreck};
+use mantis_store::{Durability, ManualClock, Store, Version};
+
+use super::{Model, POLICIES, commit_writes, due_writes, open, options, outcome, some_writes, torture};
+use crate::support::{Numbers, START_MS};
+
+/// Random images of each wreck.
+const IMAGES: u64 = 10;
+const WORKLOADS_PER_POLICY: u64 = 11;
+const STEPS: u64 = 70;
+
+/// A store at work on a disk that remembers, and what must come of it.
+struct Workload {
+    disk: PowerCutDisk,
+    durability: Durability,
+    clock: Arc<ManualClock>,
+    /// None between two openings.
+    store: Option<Store>,
+    model: Model,
+    /// The operations done when the store said that a commit is durable, and that commit.
+    durable: Vec<(usize, Version)>,
+    numbers: Numbers,
+    seed: u64,
+}
+
+impl Workload {
+    /// Goes on with what `files` and `model` hold.
+    fn begin(disk: PowerCutDisk, model: Model, durability: Durability, seed: u64) -> Self {
+        let clock = Arc::new(ManualClock::new(START_MS));
+        let (numbers, durable) = (Numbers::new(seed), vec![(disk.operations(), model.newest().0)]);
+        let mut workload = Self { disk, durability, clock, store: None, model, durable, numbers, seed };
+        workload.reopen();
+        workload
+    }
+
+    fn store(&self) -> &Store {
+        self.store.as_ref().unwrap()
+    }
+
+    /// The end of the process, with the power on.
+    fn reopen(&mut self) {
+        if let Some(store) = self.store.take() {
+            // Nobody was promised what is pending.
+            self.model.cut_behind(store.version());
+        }
+        let options = options(&self.clock, self.seed + self.disk.operations() as u64);
+        let (store, recovered) = Store::open(options, Arc::new(self.disk.clone()), self.durability).unwrap();
+        assert_eq!(recovered.version, self.model.newest().0, "{:?}: {recovered}", self.durability);
+        self.store = Some(store);
+        self.note_durable();
+    }
+
+    fn note_durable(&mut self) {
+        let version = self.store().version();
+        if self.store().is_durable(version) {
+            self.durable.push((self.disk.operations(), version));
+        }
+    }
+
+    fn step(&mut self) {
+        match self.numbers.below(16) {
+            0..10 => self.commit(),
+            10..12 => self.expire(),
+            12 => self.store().flush(),
+            13..15 => drop(self.store().checkpoint().unwrap()),
+            _ => self.reopen(),
+        }
+        self.note_durable();
+    }
+
+    /// One commit, or several that are written together.
+    fn commit(&mut self) {
+        for _ in 0..=self.numbers.below(3) {
+            self.clock.advance_ms(self.numbers.below(5));
+            let now_ms = self.store().now_ms();
+            let writes = some_writes(&mut self.numbers, 3, now_ms);
+            let version = commit_writes(self.store(), &writes);
+            self.model.commit(version, now_ms, &writes);
+        }
+        self.settle();
+    }
+
+    fn expire(&mut self) {
+        let now_ms = self.store().now_ms();
+        let due = due_writes(self.model.newest().1, now_ms);
+        assert_eq!(self.store().maintain(usize::MAX), due.len());
+        self.model.commit(self.store().newest(), now_ms, &due);
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        let (version, _) = self.model.newest();
+        if self.durability == Durability::Always {
+            // Left pending now and then: the power may go before anything is written.
+            if self.numbers.below(8) == 0 {
+                return;
+            }
+            self.store().flush();
+            assert!(self.store().is_durable(version));
+        }
+        assert_eq!(outcome(self.store(), version), Poll::Ready(Ok(())));
+    }
+
+    /// The newest commit that was said to be durable when this many operations were done.
+    fn least(&self, operations: usize) -> Version {
+        let known = self.durable.iter().take_while(|(done, _)| *done <= operations);
+        known.map(|(_, version)| *version).max().unwrap()
+    }
+}
+
+/// An image, and what opening it must come to.
+struct Case<'w> {
+    workload: &'w Workload,
+    operations: usize,
+    what: &'static str,
+}
+
+impl Case<'_> {
+    /// Opens the image twice, and returns the version that it holds.
+    #[track_caller]
+    fn check(&self, image: &MemoryDisk) -> Version {
+        let before = image.files();
+        let (first, identity) = self.open(image, "opened");
+        let (again, identity_again) = self.open(image, "opened again");
+        if (first, identity) != (again, identity_again) {
+            self.fail(&format!("opened again it holds {again}, not {first}; it was {before:?}"));
+        }
+        let least = self.workload.least(self.operations);
+        if first < least {
+            self.fail(&format!("{least} was durable and it holds {first}; it was {before:?}"));
+        }
+        first
+    }
+
+    #[track_caller]
+    fn open(&self, image: &MemoryDisk, when: &str) -> (Version, Option<u64>) {
+        let (store, recovered) = match open(image, self.workload.durability) {
+            Ok(opened) => opened,
+            Err(error) => self.fail(&format!("{when}: {error}; the files are {:?}", image.files().keys())),
+        };
+        if let Err(error) = self.workload.model.check(&store) {
+            self.fail(&format!("{when}: {error}; {recovered}"));
+        }
+        (store.version(), store.identity())
+    }
+
+    #[track_caller]
+    fn fail(&self, what: &str) -> ! {
+        let Workload { durability, seed, .. } = self.workload;
+        panic!("{durability:?}, seed {seed}, after operation {}, {}: {what}", self.operations, self.what)
+    }
+}
+
+/// Counts what was opened, for all tests of this file together.
+static IMAGES_CHECKED: AtomicU64 = AtomicU64::new(0);
+
+/// Checks the least, the most and some random images of every boundary, and returns a few that were torn.
+#[track_caller]
+fn check_every_cut(workload: &Workload, images: u64) -> Vec<(MemoryDisk, Version)> {
+    let mut numbers = Numbers::new(workload.seed + 1);
+    let mut torn = Vec::new();
+    let (began, _) = workload.durable[0];
+    workload.disk.cuts(|operations, wreck| {
+        if operations < began {
+            return;
+        }
+        let case = |what| Case { workload, operations, what };
+        case("least").check(&wreck.least());
+        IMAGES_CHECKED.fetch_add(1, Ordering::Relaxed);
+        if wreck.is_certain() {
+            return;
+        }
+        case("most").check(&wreck.most());
+        IMAGES_CHECKED.fetch_add(1 + images, Ordering::Relaxed);
+        for image in 0..images {
+            let sectors = (Tearing::Sectors, "torn at sectors");
+            let (tearing, what) = if image % 2 == 0 { sectors } else { (Tearing::Bytes, "torn at bytes") };
+            let disk = random_image(wreck, tearing, &mut numbers);
+            let files = disk.files();
+            let version = case(what).check(&disk);
+            if numbers.below(images * 16) == 0 {
+                torn.push((MemoryDisk::with_files(files), version));
+            }
+        }
+    });
+    torn
+}
+
+fn random_image(wreck: &Wreck, tearing: Tearing, numbers: &mut Numbers) -> MemoryDisk {
+    wreck.disk(tearing, |ways| numbers.below(ways))
+}
+
+#[test]
+fn whenever_the_power_goes_a_prefix_is_left_with_all_that_was_durable() {
+    let began = Instant::now();
+    for durability in POLICIES {
+        for seed in 0..WORKLOADS_PER_POLICY * torture() {
+            let mut workload = Workload::begin(PowerCutDisk::new(), Model::new(), durability, seed);
+            (0..STEPS).for_each(|_| workload.step());
+            let torn = check_every_cut(&workload, IMAGES);
+            // The power goes again, during recovery or after it.
+            for (image, version) in torn.into_iter().take(4) {
+                let disk = PowerCutDisk::with_files(image.files());
+                let mut model = workload.model.clone();
+                model.cut_behind(version);
+                let mut second = Workload::begin(disk, model, durability, seed + 1_000_000);
+                (0..8).for_each(|_| second.step());
+                check_every_cut(&second, IMAGES / 2);
+            }
+        }
+    }
+    let images = IMAGES_CHECKED.load(Ordering::Relaxed);
+    println!("{images} images, each opened twice, in {:?}", began.elapsed());
+    assert!(images >= 100_000, "{images} images are too few");
+}

@@ -1,0 +1,250 @@
+//! Threads on real files: what one of them sees is durable, nobody waits for ever, and all of it is there afterwards.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+use std::{fs, io};
+
+use mantis_store::disk::{DirectoryDisk, Disk, DiskFile, MemoryDisk};
+use mantis_store::{DiskThreads, Durability, Error, FeedCursor, Store, Version};
+
+use super::{POLICIES, changes_behind, open, options, outcome, state_of};
+use crate::support::{Numbers, Working, number, put};
+
+const THREADS: u64 = 4;
+/// Longer than any disk takes, and far shorter than a test may hang.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Waits for a commit.
+#[track_caller]
+fn wait(store: &Store, version: Version) -> Result<(), Error> {
+    let (began, waker) = (Instant::now(), Waker::from(Arc::new(Unpark(thread::current()))));
+    let mut settled = pin!(store.settled(version));
+    loop {
+        if let Poll::Ready(outcome) = settled.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return outcome;
+        }
+        let left = PATIENCE.saturating_sub(began.elapsed());
+        assert!(!left.is_zero(), "commit {version} has not settled; the newest is {}", store.newest());
+        thread::park_timeout(left);
+    }
+}
+
+/// Reads in every way, and finds nothing that is not durable.
+fn read_until_done(store: &Store, working: &AtomicUsize) {
+    let (mut numbers, mut cursor) = (Numbers::new(5), FeedCursor::after(0));
+    while working.load(Ordering::SeqCst) > 0 {
+        let key = format!("{}-{}", numbers.below(THREADS), numbers.below(10));
+        if let Some(entry) = store.get(key.as_bytes()) {
+            assert!(store.is_durable(entry.version), "{key} at {}", entry.version);
+        }
+        let snapshot = store.snapshot();
+        assert!(store.is_durable(snapshot.version()), "a snapshot at {}", snapshot.version());
+        let page = store.changes(cursor, 100, |_| true).unwrap();
+        cursor = page.cursor;
+        for change in page.changes {
+            assert!(store.is_durable(change.version), "a change at {}", change.version);
+        }
+        let seen = *store.watch().borrow();
+        assert!(store.is_durable(seen), "word of {seen}");
+        thread::yield_now();
+    }
+}
+
+/// Commits from all threads, each waiting for its own, beside a reader and checkpoints.
+#[track_caller]
+fn check_threads(durability: Durability, rounds: u64) {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = DirectoryDisk::new(directory.path()).unwrap();
+    let mut options = options(&Arc::default(), 7);
+    (options.segment_bytes_max, options.checkpoint_bytes) = (4_000, 10_000);
+    let (store, _) = Store::open(options, Arc::new(disk.clone()), durability).unwrap();
+    let threads = DiskThreads::start(&store, Box::new(|made| _ = made.unwrap())).unwrap();
+    let working = AtomicUsize::new(THREADS as usize);
+    thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let (store, working) = (&store, &working);
+            scope.spawn(move || {
+                let _working = Working::one_of(working);
+                for round in 1..=rounds {
+                    let key = format!("{thread}-{}", round % 10);
+                    let value = round.to_le_bytes().to_vec();
+                    let version = super::commit_writes(store, &[(key.clone().into_bytes(), Some((value, None)))]);
+                    assert_eq!(wait(store, version), Ok(()));
+                    assert!(durability != Durability::Always || store.is_durable(version));
+                    assert!(number(&store.get(key.as_bytes()).unwrap()) == round, "it is visible when it is settled");
+                }
+            });
+        }
+        if durability == Durability::Always {
+            scope.spawn(|| read_until_done(&store, &working));
+        }
+        scope.spawn(|| {
+            while working.load(Ordering::SeqCst) > 0 {
+                store.checkpoint().unwrap();
+                thread::sleep(Duration::from_millis(1));
+            }
+        });
+    });
+    let (version, state, feed) = (store.version(), state_of(&store), changes_behind(&store, FeedCursor::after(0)));
+    assert_eq!((version, feed.len() as u64), (THREADS * rounds, THREADS * rounds));
+    drop(threads);
+    assert!(store.is_durable(version), "threads that end leave nothing behind");
+    drop(store);
+    let (store, recovered) = open(&disk, durability).unwrap();
+    assert_eq!((store.version(), state_of(&store)), (version, state), "{recovered}");
+    assert_eq!(changes_behind(&store, FeedCursor::after(0)), feed);
+    assert!(recovered.checkpoint.is_some() && recovered.cut.is_none(), "{recovered}");
+}
+
+#[test]
+fn what_is_visible_is_durable_and_nobody_waits_for_ever() {
+    check_threads(Durability::Always, 300);
+}
+
+#[test]
+fn a_commit_that_meets_a_sync_or_a_checkpoint_is_written_all_the_same() {
+    check_threads(Durability::Interval { ms: 1 }, 1_000);
+    check_threads(Durability::Never, 1_000);
+}
+
+#[test]
+fn the_end_of_the_threads_writes_what_is_pending() {
+    for durability in POLICIES {
+        let disk = MemoryDisk::new();
+        let (store, _) = open(&disk, durability).unwrap();
+        let threads = DiskThreads::start(&store, Box::new(|_| {})).unwrap();
+        let versions: Vec<_> = (0..100).map(|_| put(&store, "a", "1")).collect();
+        drop(threads);
+        assert!(versions.iter().all(|version| store.is_durable(*version)));
+        // Without them nobody writes, and a flush still does.
+        let version = put(&store, "a", "2");
+        store.flush();
+        assert_eq!((outcome(&store, version), store.is_durable(version)), (Poll::Ready(Ok(())), true));
+    }
+}
+
+#[test]
+fn an_idle_store_writes_at_once_when_a_commit_comes() {
+    let (store, _) = open(&MemoryDisk::new(), Durability::Always).unwrap();
+    let _threads = DiskThreads::start(&store, Box::new(|_| {})).unwrap();
+    let mut waits = Vec::new();
+    for round in 0..50 {
+        // Awake, about to sleep, and asleep.
+        thread::sleep(Duration::from_micros(round * 20));
+        let began = Instant::now();
+        assert_eq!(wait(&store, put(&store, "a", "1")), Ok(()));
+        waits.push(began.elapsed());
+    }
+    waits.sort();
+    // It sleeps for a second when nobody wakes it.
+    assert!(waits[40] < Duration::from_millis(500), "{waits:?}");
+}
+
+/// A disk on which somebody commits whenever a file is removed or synced, as a thread could.
+#[derive(Clone)]
+struct Meddled {
+    disk: MemoryDisk,
+    store: Arc<OnceLock<Store>>,
+    /// The commits made in between.
+    commits: Arc<Mutex<Vec<Version>>>,
+}
+
+impl Meddled {
+    fn meddle(&self) {
+        if let Some(store) = self.store.get()
+            && let Ok(mut commits) = self.commits.try_lock()
+        {
+            commits.push(put(store, "meddled", "1"));
+        }
+    }
+}
+
+impl Disk for Meddled {
+    fn lock(&self) -> io::Result<Box<dyn Any + Send + Sync>> {
+        self.disk.lock()
+    }
+    fn list(&self) -> io::Result<Vec<String>> {
+        self.disk.list()
+    }
+    fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        self.meddle();
+        self.disk.create(name)
+    }
+    fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        self.disk.open(name)
+    }
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.meddle();
+        self.disk.rename(from, to)
+    }
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.meddle();
+        self.disk.remove(name)
+    }
+    fn sync_directory(&self) -> io::Result<()> {
+        self.meddle();
+        self.disk.sync_directory()
+    }
+}
+
+#[test]
+fn whoever_holds_the_log_writes_what_comes_meanwhile() {
+    for durability in [Durability::Interval { ms: 10 }, Durability::Never] {
+        let disk = Meddled { disk: MemoryDisk::new(), store: Arc::default(), commits: Arc::default() };
+        let mut options = options(&Arc::default(), 7);
+        options.feed_bytes_max = 0;
+        let (store, _) = Store::open(options, Arc::new(disk.clone()), durability).unwrap();
+        disk.store.set(store.clone()).unwrap();
+        for round in 0..60 {
+            let version = put(&store, "a", &"x".repeat(50));
+            assert_eq!(outcome(&store, version), Poll::Ready(Ok(())));
+            if round % 10 == 9 {
+                store.checkpoint().unwrap();
+            }
+            for version in disk.commits.lock().unwrap().drain(..) {
+                assert_eq!(outcome(&store, version), Poll::Ready(Ok(())), "{durability:?}, round {round}");
+            }
+        }
+        let version = store.newest();
+        store.flush();
+        assert!(store.is_durable(version));
+        let (memory, state) = (disk.disk.files(), state_of(&store));
+        assert_eq!(state_of(&open(&MemoryDisk::with_files(memory), durability).unwrap().0), state);
+    }
+}
+
+#[test]
+fn the_files_are_the_engines_and_no_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = DirectoryDisk::new(directory.path()).unwrap();
+    let (store, _) = open(&disk, Durability::Always).unwrap();
+    put(&store, "a", "1");
+    store.flush();
+    store.checkpoint().unwrap();
+    let sizes: BTreeMap<_, _> = fs::read_dir(directory.path())
+        .unwrap()
+        .map(|file| file.unwrap())
+        .map(|file| (file.file_name().into_string().unwrap(), file.metadata().unwrap().len() > 0))
+        .collect();
+    let expected = [
+        ("checkpoint-00000000000000000001.mantis", true),
+        ("lock", false),
+        ("log-00000000000000000000.mantis", true),
+        ("store.mantis", true),
+    ];
+    assert_eq!(sizes.into_iter().collect::<Vec<_>>(), expected.map(|(name, has_bytes)| (name.to_owned(), has_bytes)));
+}
