@@ -54,7 +54,10 @@ pub struct Kv<'s> {
     bucket: &'s str,
 }
 
-#[allow(clippy::unused_async, reason = "the embedded engine never waits, but an engine behind a network will")]
+#[allow(
+    clippy::unused_async,
+    reason = "reads of the embedded engine never wait, but those of an engine behind a network will"
+)]
 impl<'s> Kv<'s> {
     pub(crate) fn new(session: &'s mut Session, bucket: &'s str) -> Self {
         Self { session, bucket }

@@ -19,7 +19,7 @@ pub struct Committed {
 /// A client's identity and state: grants, an optional open transaction, counters.
 ///
 /// Every operation goes through a session; a pool hands them out. All methods are async because an engine may have to wait; the
-/// embedded one never does: its futures are ready when first polled.
+/// embedded one waits for nothing but a commit that has to be on the disk first: all other futures are ready when first polled.
 ///
 /// ```
 /// # use std::sync::Arc;
