@@ -83,7 +83,7 @@ pub(crate) fn outcome(key: &[u8], outcome: &Outcome) -> JsValue {
 /// What a batch came to. `key_of` names the key of the operation at a place.
 pub(crate) fn applied<'k>(applied: &Applied, key_of: impl Fn(usize) -> &'k [u8]) -> JsValue {
     match applied {
-        Applied::Committed { version, results } => {
+        Applied::Committed { version, results, .. } => {
             let results = results.iter().enumerate().map(|(index, result)| match result {
                 OpResult::Entry(found) => entry_or_null(key_of(index), found.as_ref()),
                 OpResult::Deleted(keys) => JsValue::from_f64(number(*keys)),

@@ -157,7 +157,8 @@ impl RawSession {
         end: Option<Vec<u8>>,
     ) -> Answer<f64> {
         let span = input::span(prefix, start, end);
-        answer(self.0.kv(bucket).and_then(|mut kv| ready(kv.delete_span(&span)))).map(output::number)
+        answer(self.0.kv(bucket).and_then(|mut kv| ready(kv.delete_span(&span))))
+            .map(|deleted| output::number(deleted.keys))
     }
 
     /// Does many operations in one commit.
@@ -204,6 +205,6 @@ impl RawSession {
     /// Drops a bucket; how many keys it had.
     #[wasm_bindgen(js_name = dropBucket)]
     pub fn drop_bucket(&mut self, name: &str) -> Answer<f64> {
-        answer(ready(self.0.drop_bucket(name))).map(output::number)
+        answer(ready(self.0.drop_bucket(name))).map(|deleted| output::number(deleted.keys))
     }
 }

@@ -1,7 +1,7 @@
 //! A named set of keys.
 
 use crate::bindings::mantis::db::{kv, types};
-use crate::{Batch, Entry, Expect, Outcome, Result, Scan, SetOptions, Span};
+use crate::{Batch, Entry, Expect, Outcome, Result, Scan, SetOptions, Span, Written};
 
 /// A named set of keys. Keys are 1 to 4,096 bytes, ordered as unsigned bytes; values are bytes.
 #[derive(Debug)]
@@ -36,8 +36,8 @@ impl Bucket {
     }
 
     /// Gives `key` a value, whatever it was.
-    pub fn set(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<()> {
-        self.0.set(key.as_ref(), value.as_ref()).map(drop)
+    pub fn set(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<Written> {
+        self.0.set(key.as_ref(), value.as_ref())
     }
 
     /// Gives `key` a value if it is as expected, with a media type or a time to live.

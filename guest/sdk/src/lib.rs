@@ -49,7 +49,7 @@ pub mod transaction;
 
 pub use batch::Batch;
 pub use bindings::mantis::db::types::{
-    Applied, Entry, Error, Expect, Failure, OpResult, Outcome, Refusal, SetOptions, Span,
+    Applied, Entry, Error, Expect, Failure, OpResult, Outcome, Refusal, SetOptions, Span, Written,
 };
 pub use bucket::Bucket;
 pub use scan::Scan;

@@ -1,7 +1,7 @@
 //! Transactions by hand, for worlds that import `mantis:db/transactions`. Procedures are in one already.
 
 use crate::bindings::mantis::db::transactions;
-use crate::{Bucket, Error, Result};
+use crate::{Bucket, Error, Result, Written};
 
 /// An open transaction. Dropping it rolls back.
 #[derive(Debug)]
@@ -18,11 +18,11 @@ impl Transaction {
         self.0.bucket(name).map(Bucket::from_handle)
     }
 
-    /// Commits, and returns the commit's version.
+    /// Commits, and says which version that is and whether it is certain to survive a power cut.
     ///
     /// # Errors
     /// `conflict` when another commit changed what was read: begin again.
-    pub fn commit(self) -> Result<u64> {
+    pub fn commit(self) -> Result<Written> {
         transactions::Transaction::commit(self.0)
     }
 }

@@ -57,6 +57,8 @@ pub enum Applied {
     Committed {
         /// The commit; 0 inside a transaction.
         version: u64,
+        /// Whether it is certain to survive a power cut.
+        durable: bool,
         /// In the operations' order.
         results: Vec<OpResult>,
     },
@@ -167,7 +169,9 @@ pub(crate) fn apply(
     // An expectation that failed is the first thing to mend: what it should have prevented may be why another operation failed.
     let stop = match failure {
         Some(error) if batch.refusals.is_empty() || error.code() == Code::AnswerTooLarge => Stop::Failed(error),
-        None if batch.refusals.is_empty() => return Ok(Applied::Committed { version: 0, results: batch.results }),
+        None if batch.refusals.is_empty() => {
+            return Ok(Applied::Committed { version: 0, durable: false, results: batch.results });
+        }
         _ => Stop::Refused(batch.refusals),
     };
     transaction.rollback_to(before);

@@ -6,7 +6,7 @@ use mantis_store::{Direction, KeyRange, Transaction};
 
 use crate::keyspace::{self, Bucket, BucketId, DEFAULT_BUCKET, FIRST_BUCKET_ID, NEXT_BUCKET, Span};
 use crate::kv::bucket_from;
-use crate::{Access, Code, Error, Limits, Result, Session, batch};
+use crate::{Access, Code, Deleted, Error, Limits, Result, Session, batch};
 
 /// How long the name of a dropped bucket is kept for those who still read its changes, in milliseconds.
 const DROPPED_NAME_MS: u64 = 3_600_000;
@@ -59,7 +59,7 @@ impl Session {
     /// # Errors
     /// `bucket-not-found`, `bucket-reserved` for the default bucket, `access-denied`, `read-only`, `transaction-open`: dropping
     /// belongs to no transaction.
-    pub async fn drop_bucket(&mut self, name: &str) -> Result<u64> {
+    pub async fn drop_bucket(&mut self, name: &str) -> Result<Deleted> {
         if self.in_transaction() {
             return Err(Code::TransactionOpen.into());
         }
@@ -80,14 +80,14 @@ impl Session {
             Ok::<_, Error>(id)
         });
         let (id, ..) = self.settle(outcome).await?;
-        let mut dropped = 0;
+        let mut keys = 0;
         loop {
             let outcome =
                 store.exclusively(|transaction| batch::delete_span(transaction, id, &Span::All, DROP_KEYS_PER_COMMIT));
-            let (gone, ..) = self.settle(outcome).await?;
-            dropped += gone;
+            let (gone, version, durable) = self.settle(outcome).await?;
+            keys += gone;
             if gone < DROP_KEYS_PER_COMMIT as u64 {
-                return Ok(dropped);
+                return Ok(Deleted { keys, version, durable });
             }
         }
     }

@@ -38,6 +38,17 @@ pub struct Written {
     pub durable: bool,
 }
 
+/// Keys that were deleted together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deleted {
+    /// How many.
+    pub keys: u64,
+    /// The last commit, or the newest one seen where there was nothing to delete; 0 inside a transaction.
+    pub version: u64,
+    /// Whether it is certain to survive a power cut.
+    pub durable: bool,
+}
+
 /// What a conditional write came to. A lost race is an answer, not an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
@@ -231,29 +242,28 @@ impl<'s> Kv<'s> {
         Ok(count)
     }
 
-    /// Deletes the keys of a span, and returns how many. Inside a transaction all at once; outside in commits of 1,000 keys, so
+    /// Deletes the keys of a span. Inside a transaction all at once; outside in commits of 1,000 keys, so
     /// that other writers are not held up: keys written meanwhile may or may not be among them.
     ///
     /// # Errors
     /// `access-denied`, `read-only`; in a transaction `transaction-too-large`, `transaction-too-old`.
-    pub async fn delete_span(&mut self, span: &Span) -> Result<u64> {
+    pub async fn delete_span(&mut self, span: &Span) -> Result<Deleted> {
         let limits = self.limits().clone();
         if self.session.in_transaction() {
-            return Ok(self
-                .through(Effect::Frees, |transaction, bucket| {
-                    batch::delete_whole_span(transaction, bucket, span, &limits)
-                })?
-                .0);
+            let (keys, version) = self.through(Effect::Frees, |transaction, bucket| {
+                batch::delete_whole_span(transaction, bucket, span, &limits)
+            })?;
+            return Ok(Deleted { keys, version, durable: false });
         }
-        let mut deleted = 0;
+        let mut keys = 0;
         loop {
             let outcome = self.through(Effect::Frees, |transaction, bucket| {
                 batch::delete_span(transaction, bucket, span, DELETE_KEYS_PER_COMMIT)
             });
-            let (gone, ..) = self.session.settle(outcome).await?;
-            deleted += gone;
+            let (gone, version, durable) = self.session.settle(outcome).await?;
+            keys += gone;
             if gone < DELETE_KEYS_PER_COMMIT as u64 {
-                return Ok(deleted);
+                return Ok(Deleted { keys, version, durable });
             }
         }
     }
@@ -268,12 +278,10 @@ impl<'s> Kv<'s> {
         let effect = operations.iter().map(Op::effect).max().unwrap_or(Effect::Reads);
         let result = self.through(effect, |transaction, bucket| batch::apply(transaction, bucket, operations, &limits));
         match self.session.settle(result).await {
-            Ok((mut applied, version, _)) => {
-                if let Applied::Committed { version: committed, .. } = &mut applied {
-                    *committed = version;
-                }
-                Ok(applied)
+            Ok((Applied::Committed { results, .. }, version, durable)) => {
+                Ok(Applied::Committed { version, durable, results })
             }
+            Ok((refused, ..)) => Ok(refused),
             Err(batch::Stop::Refused(refusals)) => Ok(Applied::Refused(refusals)),
             Err(batch::Stop::Failed(error)) => Err(error),
         }
@@ -290,6 +298,12 @@ impl<'s> Kv<'s> {
     /// `disk-full`, `storage-failed`: the commit did not happen.
     pub async fn settled(&self, version: u64) -> Result<bool> {
         self.session.settled(version).await
+    }
+
+    /// Whether the commit `version` is certain to survive a power cut.
+    #[must_use]
+    pub fn is_durable(&self, version: u64) -> bool {
+        self.session.database.0.store.is_durable(version)
     }
 
     /// Waits for every commit so far.

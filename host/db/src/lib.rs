@@ -43,7 +43,7 @@ pub use database::{Database, Keeping};
 pub use error::{Code, Error, Kind, Result};
 pub use grants::{Access, Grants};
 pub use keyspace::{DEFAULT_BUCKET, Span};
-pub use kv::{Kv, Outcome, SetOptions, Written};
+pub use kv::{Deleted, Kv, Outcome, SetOptions, Written};
 pub use limits::Limits;
 #[cfg(not(target_family = "wasm"))]
 pub use mantis_store::DiskThreads;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::blocking::blocking;
 use crate::errors::{AnyCode, Code};
 use crate::kv::clear::Deleted;
-use crate::kv::json_content;
+use crate::kv::{self, json_content};
 use crate::operation::{Answer, Operation, Patience, Tag};
 use crate::problem::Result;
 use crate::request::Request;
@@ -43,7 +43,7 @@ pub(crate) static DROP: Operation = Operation {
         status: 200,
         description: "How many keys it had.",
         content: &[json_content("Deleted")],
-        headers: &[],
+        headers: &[&kv::DURABLE],
     }],
     problems: &[
         AnyCode::Db(DbCode::BucketNotFound),
@@ -88,5 +88,7 @@ async fn drop_bucket(app: &App, request: &mut Request) -> Result<Response<Body>>
     let mut session = app.session().await?;
     // A large bucket's keys take seconds to remove.
     let deleted = blocking(move || async move { Ok(session.drop_bucket(&name).await?) }).await?;
-    Ok(respond::json(StatusCode::OK, &Deleted { deleted }))
+    let mut response = respond::json(StatusCode::OK, &Deleted { deleted: deleted.keys });
+    kv::tell_durable(&mut response, deleted.version, deleted.durable);
+    Ok(response)
 }

@@ -175,6 +175,9 @@ pub(crate) const UNKNOWN_HANDLE: Stop = Stop::Misuse("the guest used a handle th
 /// those, for a few milliseconds, because a guest's stack cannot be put aside.
 pub(crate) fn ready<T>(operation: impl Future<Output = mantis_db::Result<T>>) -> Result<T, Failed> {
     let mut operation = pin!(operation);
+    if let Poll::Ready(outcome) = operation.as_mut().poll(&mut std::task::Context::from_waker(Waker::noop())) {
+        return Ok(outcome?);
+    }
     let thread = Waker::from(Arc::new(Unpark(std::thread::current())));
     loop {
         match operation.as_mut().poll(&mut std::task::Context::from_waker(&thread)) {

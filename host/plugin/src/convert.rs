@@ -1,7 +1,7 @@
 //! Between the words of `wit/` and those of the database: one shape becomes the other, nothing is decided here.
 
 use mantis_db::{
-    Applied, Direction, Entry, Expect, MediaType, Op, OpResult, Outcome, Result, ScanOptions, SetOptions, Span,
+    Applied, Direction, Entry, Expect, MediaType, Op, OpResult, Outcome, Result, ScanOptions, SetOptions, Span, Written,
 };
 
 use crate::bindings::types;
@@ -51,10 +51,14 @@ pub(crate) fn scan_options(options: types::ScanOptions) -> ScanOptions {
     }
 }
 
+pub(crate) fn written(written: Written) -> types::Written {
+    types::Written { version: written.version, durable: written.durable }
+}
+
 /// The outcome, and how many bytes it carries.
 pub(crate) fn outcome(key: &[u8], outcome: Outcome) -> (types::Outcome, usize) {
     match outcome {
-        Outcome::Written(written) => (types::Outcome::Written(written.version), 0),
+        Outcome::Written(written) => (types::Outcome::Written(self::written(written)), 0),
         Outcome::Refused(None) => (types::Outcome::Refused(None), 0),
         Outcome::Refused(Some(current)) => {
             (types::Outcome::Refused(Some(entry(key.to_vec(), &current))), current.value.len())
@@ -115,14 +119,14 @@ pub(crate) fn applied(keys: &[Vec<u8>], applied: Applied) -> (types::Applied, us
                 })
                 .collect(),
         ),
-        Applied::Committed { version, results } => {
+        Applied::Committed { version, durable, results } => {
             let results = results.into_iter().enumerate().map(|(index, result)| match result {
                 OpResult::Entry(found) => types::OpResult::Entry(shown(index, found)),
                 OpResult::Deleted(count) => types::OpResult::Deleted(count),
                 OpResult::Number(number) => types::OpResult::Number(number),
                 _ => types::OpResult::Done,
             });
-            types::Applied::Committed((version, results.collect()))
+            types::Applied::Committed((types::Written { version, durable }, results.collect()))
         }
     };
     (applied, bytes)

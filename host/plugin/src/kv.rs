@@ -1,7 +1,7 @@
 //! `mantis:db/kv` for guests: each call is one operation of the session.
 
 use bytes::Bytes;
-use mantis_db::{Entry, ScanOptions, Written};
+use mantis_db::{Entry, ScanOptions};
 use wasmtime::component::Resource;
 
 use crate::bindings::{kv, types};
@@ -74,9 +74,9 @@ impl kv::HostBucket for Context {
         Ok(entries.into_iter().map(|entry| entry.map(|entry| entry.value.to_vec())).collect())
     }
 
-    fn set(&mut self, bucket: Bucket, key: Vec<u8>, value: Vec<u8>) -> Result<types::Version> {
+    fn set(&mut self, bucket: Bucket, key: Vec<u8>, value: Vec<u8>) -> Result<types::Written> {
         let bytes = key.len() + value.len();
-        self.on_bucket(&bucket, bytes, async |kv| kv.set(&key, &value).await).map(|written: Written| written.version)
+        self.on_bucket(&bucket, bytes, async |kv| kv.set(&key, &value).await).map(convert::written)
     }
 
     fn set_with(

@@ -36,11 +36,11 @@ impl transactions::HostTransaction for Context {
         self.open_bucket(OpenBucket { name: name.into(), transaction: Some(place) })
     }
 
-    fn commit(&mut self, transaction: Transaction) -> Result<types::Version> {
+    fn commit(&mut self, transaction: Transaction) -> Result<types::Written> {
         self.check_time()?;
         let mut open = self.transactions.remove(&transaction).ok_or(UNKNOWN_HANDLE)?;
         let committed = ready(open.session.commit()).map_err(|failed| self.told(failed))?;
-        Ok(committed.version)
+        Ok(types::Written { version: committed.version, durable: committed.durable })
     }
 
     fn drop(&mut self, transaction: Transaction) -> wasmtime::Result<()> {

@@ -26,7 +26,10 @@ impl Fixture {
 
     pub(crate) fn with(config: HostConfig) -> Self {
         let clock = Arc::new(ManualClock::new(NOW_MS));
-        let database = Database::in_memory(Limits::default(), clock, Arc::new(SeededRandom::new(7)));
+        Self::over(Database::in_memory(Limits::default(), clock, Arc::new(SeededRandom::new(7))), config)
+    }
+
+    pub(crate) fn over(database: Database, config: HostConfig) -> Self {
         let pool = mantis_pool::Config { min_idle: 0, max: 64, ..mantis_pool::Config::default() };
         let sessions = Pool::new(SessionManager::new(database.clone()), pool).unwrap();
         let host = PluginHost::new(database.clone(), sessions.clone(), config).unwrap();

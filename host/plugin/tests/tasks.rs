@@ -1,10 +1,14 @@
 //! Plugins that run their own transactions.
 
+use std::sync::Arc;
+
+use mantis_db::disk::MemoryDisk;
+use mantis_db::{Database, DiskThreads, Durability, Keeping, Limits, ManualClock, SeededRandom};
 use mantis_plugin::CallError;
 use serde_json::{Value, json};
 
 use crate::logs;
-use crate::support::{Fixture, writing};
+use crate::support::{Fixture, NOW_MS, config, writing};
 
 #[track_caller]
 fn check_code(outcome: Result<Value, CallError>, code: &str) {
@@ -25,6 +29,21 @@ async fn a_transaction_commits_or_leaves_nothing() {
     assert_eq!(fixture.text("tasks", "bob").await.as_deref(), Some("4"));
     fixture.call("tasks/write-and-drop", json!(["key"])).await.unwrap();
     assert_eq!(fixture.text("tasks", "key").await, None);
+}
+
+#[tokio::test]
+async fn a_commit_says_whether_it_is_durable() {
+    for (durability, durable) in [(Durability::Always, true), (Durability::Never, false)] {
+        let (clock, random) = (Arc::new(ManualClock::new(NOW_MS)), Arc::new(SeededRandom::new(7)));
+        let keeping = Keeping { durability, ..Keeping::default() };
+        let opened = Database::open(Limits::default(), clock, random, Arc::new(MemoryDisk::default()), keeping);
+        let database = opened.unwrap().0;
+        let _threads = DiskThreads::start(database.store(), Box::new(|_| {})).unwrap();
+        let fixture = Fixture::over(database, config());
+        fixture.install("tasks", writing(&["tasks"])).await;
+        let written = fixture.call("tasks/read-then-write", json!(["key"])).await.unwrap();
+        assert_eq!(written, json!({ "version": 1, "durable": durable }));
+    }
 }
 
 /// The call is not wrapped: what was written on its own stays.

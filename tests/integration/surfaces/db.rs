@@ -82,7 +82,9 @@ impl Player {
                 let buckets = session.buckets().await?;
                 Ok(Answer::Buckets(buckets.into_iter().map(|bucket| (bucket.name, bucket.keys)).collect()))
             }
-            Operation::DropBucket {} => session.drop_bucket(&step.bucket).await.map(Answer::DeletedKeys),
+            Operation::DropBucket {} => {
+                session.drop_bucket(&step.bucket).await.map(|deleted| Answer::DeletedKeys(deleted.keys))
+            }
             Operation::Changes(asked) => changes(session, asked, step, cursors).await,
             operation => on_bucket(session, step, operation, cursors).await,
         }
@@ -124,7 +126,7 @@ async fn on_bucket(
             Answer::KeyPage { more: keep(cursors, step, page.cursor), keys: page.keys }
         }
         Operation::Count { span } => Answer::Count(kv.count(&told_span(span)).await?),
-        Operation::DeleteSpan { span } => Answer::DeletedKeys(kv.delete_span(&told_span(span)).await?),
+        Operation::DeleteSpan { span } => Answer::DeletedKeys(kv.delete_span(&told_span(span)).await?.keys),
         Operation::Apply { ops } => {
             let operations = ops.0.iter().map(batch_operation).collect::<Result<Vec<_>>>()?;
             told_applied(kv.apply(&operations).await?)
@@ -240,7 +242,7 @@ fn told_applied(applied: Applied) -> Answer {
         Applied::Refused(refusals) => Answer::BatchRefused(
             refusals.into_iter().map(|refusal| (refusal.index, refusal.current.map(|entry| entry.version))).collect(),
         ),
-        Applied::Committed { version, results } => {
+        Applied::Committed { version, results, .. } => {
             Answer::Applied { version, results: results.into_iter().map(told_result).collect() }
         }
     }

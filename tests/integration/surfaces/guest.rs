@@ -226,10 +226,12 @@ fn told(operation: &Operation, answer: &Value) -> Answer {
         "value" => Answer::Value((!payload.is_null()).then(|| told_data(payload))),
         "entry" => Answer::Entry(told_entry(payload)),
         "values" => Answer::Values(list(payload, told_bytes)),
-        "version" if matches!(operation, Operation::Commit {}) => Answer::Committed { version: number(payload) },
-        "version" => Answer::Written { version: number(payload) },
+        "written" if matches!(operation, Operation::Commit {}) => {
+            Answer::Committed { version: number(&payload["version"]) }
+        }
+        "written" => Answer::Written { version: number(&payload["version"]) },
         "outcome" => match self::case(payload) {
-            ("written", version) => Answer::Written { version: number(version) },
+            ("written", written) => Answer::Written { version: number(&written["version"]) },
             (_, current) => Answer::Refused { current: told_entry(current).map(|entry| entry.version) },
         },
         "deleted" => Answer::Deleted(payload.as_bool().unwrap()),
@@ -257,7 +259,7 @@ fn told_applied(operation: &Operation, applied: &Value) -> Answer {
             (index, told_entry(&refusal["current"]).map(|entry| entry.version))
         })),
         (_, committed) => {
-            let (version, mut results) = (number(&committed[0]), list(&committed[1], told_result));
+            let (version, mut results) = (number(&committed[0]["version"]), list(&committed[1], told_result));
             match (operation, &results[..]) {
                 (Operation::DeleteSpan { .. }, [BatchResult::Deleted(count)]) => Answer::DeletedKeys(*count),
                 _ => Answer::Applied { version, results: std::mem::take(&mut results) },

@@ -52,6 +52,10 @@ interface WitScanOptions {
   limit: number;
   cursor?: Uint8Array;
 }
+interface WitWritten {
+  version: bigint;
+  durable: boolean;
+}
 interface WitSetOptions {
   mediaType?: string;
   ttlMs?: bigint;
@@ -102,8 +106,8 @@ export function makeImports(current: () => Call, log: NonNullable<PluginOptions[
       return guarded(() => this.#bucket.getMany(keys).map((value) => value ?? undefined));
     }
 
-    set(key: Uint8Array, value: Uint8Array): bigint {
-      return guarded(() => this.#bucket.set(key, value));
+    set(key: Uint8Array, value: Uint8Array): WitWritten {
+      return guarded(() => toWitWritten(this.#bucket.set(key, value)));
     }
 
     setWith(key: Uint8Array, value: Uint8Array, options: WitSetOptions): unknown {
@@ -177,9 +181,9 @@ export function makeImports(current: () => Call, log: NonNullable<PluginOptions[
     }
 
     /** The plugin gives its handle away with it. */
-    static commit(transaction: Transaction): bigint {
+    static commit(transaction: Transaction): WitWritten {
       open.delete(transaction.#transaction);
-      return guarded(() => transaction.#transaction.commitNow());
+      return guarded(() => toWitWritten(transaction.#transaction.commitNow()));
     }
 
     [Symbol.dispose](): void {
@@ -303,9 +307,14 @@ function toWitCursor(cursor: string | null): Uint8Array | undefined {
   return cursor === null ? undefined : fromBase64Url(cursor);
 }
 
+/** A page's store is in memory: nothing in it survives the page. */
+function toWitWritten(version: bigint): WitWritten {
+  return { version, durable: false };
+}
+
 function toWitOutcome(outcome: ReturnType<Bucket['setWith']>): unknown {
   return outcome.written
-    ? { tag: 'written', val: outcome.version }
+    ? { tag: 'written', val: toWitWritten(outcome.version) }
     : { tag: 'refused', val: toWitEntry(outcome.current) };
 }
 
@@ -324,7 +333,9 @@ function toWitResult(result: OperationResult): unknown {
 }
 
 function toWitApplied(applied: Applied): unknown {
-  if (applied.committed) return { tag: 'committed', val: [applied.version, applied.results.map(toWitResult)] };
+  if (applied.committed) {
+    return { tag: 'committed', val: [toWitWritten(applied.version), applied.results.map(toWitResult)] };
+  }
   const refusals = applied.refusals.map(({ index, current }) => ({ index, current: toWitEntry(current) }));
   return { tag: 'refused', val: refusals };
 }

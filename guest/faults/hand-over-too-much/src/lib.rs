@@ -18,11 +18,11 @@ impl Guest for HandOverTooMuch {
     }
 
     fn key(bytes: u32) -> Result<()> {
-        bucket()?.set(vec![b'x'; bytes as usize], "")
+        bucket()?.set(vec![b'x'; bytes as usize], "").map(drop)
     }
 
     fn value(bytes: u32) -> Result<()> {
-        bucket()?.set("value", vec![b'x'; bytes as usize])
+        bucket()?.set("value", vec![b'x'; bytes as usize]).map(drop)
     }
 
     fn keys(count: u32) -> Result<()> {

@@ -66,7 +66,7 @@ impl Twin {
                 assert_eq!(existed, self.seen.remove(&key(number)).is_some());
             }
             Action::DeleteSpan(start, end) => {
-                let deleted = now(self.kv().delete_span(&between(start, end))).unwrap();
+                let deleted = now(self.kv().delete_span(&between(start, end))).unwrap().keys;
                 let before = self.seen.len();
                 self.seen.retain(|key, _| !within(start, end).contains(key));
                 assert_eq!(deleted, (before - self.seen.len()) as u64);

@@ -11,7 +11,7 @@ use crate::errors::{AnyCode, Code};
 use crate::json::{self, BytesOut, Encoding, NumberText};
 use crate::kv::form::BatchForm;
 use crate::kv::get::{DetailsOut, version_text};
-use crate::kv::{DETAILS, ENCODING, json_content, list};
+use crate::kv::{self, DETAILS, ENCODING, json_content, list};
 use crate::operation::{Answer, Operation, Patience, RequestContent, Tag};
 use crate::problem::{Problem, Result};
 use crate::request::Request;
@@ -39,7 +39,7 @@ pub(crate) static BATCH: Operation = Operation {
         status: 200,
         description: "What became of each operation, in order.",
         content: &[json_content("BatchResults")],
-        headers: &[],
+        headers: &[&kv::DURABLE],
     }],
     problems: &[
         AnyCode::Http(Code::BodyMalformed),
@@ -115,7 +115,7 @@ struct ErrorOut<'a> {
 enum Fate {
     Read(Option<Entry>),
     Written(u64),
-    /// How many keys, and the commit; none when there were several.
+    /// How many keys, and the last commit.
     Deleted(u64, u64),
     Number(i64, u64),
     /// The key was not as expected; this is its version.
@@ -188,9 +188,13 @@ impl Batch {
         } else {
             (one_by_one(&mut kv, &operations).await, None)
         };
+        let newest = operations.iter().zip(&fates).map(|(operation, fate)| fate.commit(operation)).max().unwrap_or(0);
+        let durable = kv.is_durable(newest);
         let results = operations.iter().zip(&fates);
         let results = results.map(|(operation, fate)| fate.show(key_of(operation), encoding, details)).collect();
-        Ok(respond::json(StatusCode::OK, &ResultsOut { results, commit }))
+        let mut response = respond::json(StatusCode::OK, &ResultsOut { results, commit });
+        kv::tell_durable(&mut response, newest, durable);
+        Ok(response)
     }
 }
 
@@ -231,7 +235,7 @@ async fn settle(kv: &Kv<'_>, fates: &mut [Fate]) {
 async fn all_or_nothing(kv: &mut Kv<'_>, operations: &[Op], encoding: Encoding) -> Result<(Vec<Fate>, u64)> {
     match kv.apply(operations).await.map_err(|error| Problem::from(error).in_body())? {
         Applied::Refused(refusals) => Err(check_failed(&refusals, operations, encoding)),
-        Applied::Committed { version, results } => {
+        Applied::Committed { version, results, .. } => {
             let fates = results.into_iter().map(|result| match result {
                 OpResult::Entry(entry) => Fate::Read(entry),
                 OpResult::Number(number) => Fate::Number(number, version),
@@ -263,7 +267,10 @@ async fn do_one(kv: &mut Kv<'_>, operation: &Op) -> mantis_db::Result<Fate> {
             Outcome::Written(written) => return Ok(Fate::Deleted(written.replaced.into(), written.version)),
             refused @ Outcome::Refused(_) => refused,
         },
-        Op::DeleteSpan(span) => return Ok(Fate::Deleted(kv.delete_span(span).await?, 0)),
+        Op::DeleteSpan(span) => {
+            let deleted = kv.delete_span(span).await?;
+            return Ok(Fate::Deleted(deleted.keys, deleted.version));
+        }
         // No form leads to another operation.
         _ => Outcome::Refused(None),
     };
@@ -293,6 +300,15 @@ fn key_of(operation: &Op) -> &[u8] {
 }
 
 impl Fate {
+    /// The commit that an operation has made; 0 for none.
+    fn commit(&self, operation: &Op) -> u64 {
+        match self {
+            Self::Written(_) if matches!(operation, Op::Check(..)) => 0,
+            Self::Written(version) | Self::Deleted(_, version) | Self::Number(_, version) => *version,
+            Self::Read(_) | Self::Refused(_) | Self::Failed(_) => 0,
+        }
+    }
+
     fn show<'a>(&'a self, key: &'a [u8], encoding: Encoding, details: bool) -> ResultOut<'a> {
         let mut out = ResultOut {
             key: BytesOut(key, encoding),

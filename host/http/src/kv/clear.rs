@@ -27,7 +27,7 @@ pub(crate) static CLEAR: Operation = Operation {
         status: 200,
         description: "How many keys are gone.",
         content: &[json_content("Deleted")],
-        headers: &[],
+        headers: &[&kv::DURABLE],
     }],
     problems: &[
         AnyCode::Http(Code::SelectionMissing),
@@ -61,7 +61,9 @@ async fn clear(app: &App, request: &mut Request) -> Result<Response<Body>> {
     let mut session = app.session_for(request).await?;
     let bucket = request.bucket()?;
     let deleted = delete_in_steps(&mut session.kv(&bucket)?, span).await?;
-    Ok(respond::json(StatusCode::OK, &Deleted { deleted }))
+    let mut response = respond::json(StatusCode::OK, &Deleted { deleted: deleted.keys });
+    kv::tell_durable(&mut response, deleted.version, deleted.durable);
+    Ok(response)
 }
 
 fn selection(query: &Query) -> Result<Span> {
@@ -75,8 +77,8 @@ fn selection(query: &Query) -> Result<Span> {
 }
 
 /// Deletes a page of keys at a time, so that other requests get their turn between two.
-async fn delete_in_steps(kv: &mut Kv<'_>, span: Span) -> Result<u64> {
-    let mut deleted = 0;
+async fn delete_in_steps(kv: &mut Kv<'_>, span: Span) -> Result<mantis_db::Deleted> {
+    let mut deleted = mantis_db::Deleted { keys: 0, version: 0, durable: false };
     let mut rest = ScanOptions { span, direction: Direction::Forward, limit: 1_000, cursor: None };
     let beyond = list::end_of(&rest.span);
     loop {
@@ -85,7 +87,8 @@ async fn delete_in_steps(kv: &mut Kv<'_>, span: Span) -> Result<u64> {
         let mut behind_last = last.clone();
         behind_last.push(0);
         let these = Span::Between { start: Some(first.clone()), end: Some(behind_last.clone()) };
-        deleted += kv.delete_span(&these).await?;
+        let these = kv.delete_span(&these).await?;
+        deleted = mantis_db::Deleted { keys: deleted.keys + these.keys, ..these };
         if page.cursor.is_none() {
             return Ok(deleted);
         }

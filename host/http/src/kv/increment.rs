@@ -33,7 +33,7 @@ pub(crate) static INCREMENT: Operation = Operation {
         status: 200,
         description: "The new number.",
         content: &[json_content("Number")],
-        headers: &[&kv::ETAG],
+        headers: &[&kv::ETAG, &kv::DURABLE],
     }],
     problems: &[
         kv::KEY_PROBLEMS[0],
@@ -75,17 +75,17 @@ async fn increment(app: &App, request: &mut Request) -> Result<Response<Body>> {
     let mut session = app.session_for(request).await?;
     let (key, bucket) = (request.key()?, request.bucket()?);
     let mut kv = session.kv(&bucket)?;
-    let (number, version) = if conditions.is_empty() {
+    let (number, version, durable) = if conditions.is_empty() {
         let (number, written) = kv.increment_entry(&key, by).await?;
-        (number, written.version)
+        (number, written.version, written.durable)
     } else {
         let mut guard = conditions.guard();
         loop {
             let expect = guard.expect(&mut kv, &key).await?;
             let operations = [Op::Check(key.to_vec(), expect), Op::Increment(key.to_vec(), by)];
             match kv.apply(&operations).await? {
-                Applied::Committed { version, results } => match results.last() {
-                    Some(OpResult::Number(number)) => break (*number, version),
+                Applied::Committed { version, durable, results } => match results.last() {
+                    Some(OpResult::Number(number)) => break (*number, version, durable),
                     _ => return Err(Code::Internal.into()),
                 },
                 Applied::Refused(refusals) => {
@@ -98,6 +98,7 @@ async fn increment(app: &App, request: &mut Request) -> Result<Response<Body>> {
     if let Some(tag) = etag(version) {
         response.headers_mut().insert(ETAG, tag);
     }
+    kv::tell_durable(&mut response, version, durable);
     Ok(response)
 }
 
