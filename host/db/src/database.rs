@@ -12,10 +12,13 @@ use crate::cursor::CursorSnapshots;
 use crate::keyspace::BUCKET_PREFIX_BYTES;
 use crate::{Code, Error, Grants, Limits, Result, Session};
 
-/// Keys that housekeeping removes in one commit, so that it holds up writers for about a millisecond.
-const EXPIRED_KEYS_PER_COMMIT: usize = 1_000;
+/// Keys that housekeeping removes in one commit, so that it holds up a writer for a few dozen microseconds.
+const EXPIRED_KEYS_PER_COMMIT: usize = 32;
 /// Commits that one call of housekeeping makes, so that its caller gets its thread back within about a tenth of a second.
-const EXPIRED_COMMITS_PER_CALL: usize = 100;
+const EXPIRED_COMMITS_PER_CALL: usize = 3_000;
+
+/// The size at which the log's segments are full, however small it is kept.
+const SEGMENT_BYTES_MIN: u64 = 4 << 10;
 
 /// How a database on a disk is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +87,9 @@ impl Database {
     ) -> std::result::Result<(Self, Recovered), OpenError> {
         let mut options = options(&limits, clock, &random);
         options.checkpoint_bytes = keeping.checkpoint_bytes;
+        // Segments are what the log is given back in.
+        options.segment_bytes_max =
+            options.segment_bytes_max.min((keeping.checkpoint_bytes / 4).max(SEGMENT_BYTES_MIN));
         let (store, recovered) = Store::open(options, disk, keeping.durability)?;
         Ok((Self::over(store, limits, random), recovered))
     }

@@ -20,6 +20,7 @@ use tokio::sync::Notify;
 use crate::checkpoint::{Checkpoint, Checkpoints};
 use crate::disk::Disk;
 use crate::log::writer::{AppendError, LogWriter};
+use crate::planted::planted;
 use crate::record::NodeExt;
 use crate::store::Inner;
 use crate::{Durability, Error, Options, Version};
@@ -44,6 +45,8 @@ pub(crate) struct Durable {
     is_pending: AtomicBool,
     /// The newest commit that is certain to survive a power cut.
     pub(crate) synced: AtomicU64,
+    /// The newest version that is used up, whatever becomes of its commit; see [`crate::identity`]. Written by the holder of the log.
+    pub(crate) reserved: AtomicU64,
     failures: Mutex<Failures>,
     failure_count: AtomicU64,
     /// Set once and for good: nothing more is written.
@@ -90,7 +93,7 @@ struct Sleep {
 impl Durable {
     pub(crate) fn new(
         disk: Arc<dyn Disk>,
-        store: u64,
+        (store, reserved): (u64, Version),
         durability: Durability,
         options: &Options,
         writer: LogWriter,
@@ -103,6 +106,7 @@ impl Durable {
             durability,
             segment_bytes_max: options.segment_bytes_max,
             synced: AtomicU64::new(writer.current.last),
+            reserved: AtomicU64::new(reserved),
             log: Mutex::new(LogEnd { writer, records: Vec::new() }),
             is_pending: AtomicBool::new(false),
             failures: Mutex::default(),
@@ -278,10 +282,15 @@ impl Inner {
         if durable.is_failed() {
             return self.undo_pending(durable, Error::StorageFailed);
         }
+        if planted("acknowledged-before-written") {
+            self.visible.store(last, Ordering::Release);
+            tell_settled(durable);
+        }
         let synced = durable.synced.load(Ordering::Acquire);
-        match end.writer.append(&mut end.records, last, synced) {
+        let written = self.reserve(durable, last).map_err(AppendError::Cut);
+        match written.and_then(|()| end.writer.append(&mut end.records, last, synced)) {
             Ok(()) => {}
-            Err(AppendError::Cut(error)) if is_full(&error) => {
+            Err(AppendError::Cut(error)) if is_full(&error) && !planted("full-disk-is-the-end") => {
                 durable.say(&error, "writing the log");
                 return self.undo_pending(durable, Error::DiskFull);
             }
@@ -292,9 +301,16 @@ impl Inner {
         }
         durable.figures.groups.fetch_add(1, Ordering::Relaxed);
         durable.figures.bytes.fetch_add(end.records.len() as u64, Ordering::Relaxed);
+        if planted("durable-without-sync") {
+            durable.synced.fetch_max(last, Ordering::AcqRel);
+        }
         if sync {
             durable.figures.syncs.fetch_add(1, Ordering::Relaxed);
-            if let Err(error) = end.writer.file().sync() {
+            let mut synced = if planted("no-sync") { Ok(()) } else { end.writer.file().sync() };
+            if planted("failed-sync-is-tried-again") {
+                synced = synced.or_else(|_| end.writer.file().sync());
+            }
+            if let Err(error) = synced {
                 durable.fail(&error, "syncing the log");
                 return self.undo_pending(durable, Error::StorageFailed);
             }
@@ -312,7 +328,7 @@ impl Inner {
     fn rotate(&self, durable: &Durable, end: &mut LogEnd) {
         // A segment that is not the last is complete for certain.
         let last = end.writer.current.last;
-        if durable.synced.load(Ordering::Acquire) < last {
+        if durable.synced.load(Ordering::Acquire) < last && !planted("segment-left-unsynced") {
             durable.figures.syncs.fetch_add(1, Ordering::Relaxed);
             if let Err(error) = end.writer.file().sync() {
                 return durable.fail(&error, "syncing the log");
@@ -345,6 +361,9 @@ impl Inner {
         let commits = self.feed.take_behind(visible);
         for commit in &commits {
             for change in commit.changes.iter().rev() {
+                if planted("refused-commit-stays") {
+                    break;
+                }
                 self.undo(&mut writer, change);
             }
         }
@@ -352,10 +371,13 @@ impl Inner {
         writer.pending.clear();
         durable.is_pending.store(false, Ordering::Release);
         durable.figures.commits_undone.fetch_add(commits.len() as u64, Ordering::Relaxed);
-        if writer.given > visible {
+        if writer.given > visible && !planted("refusal-forgotten") {
             durable.undo(visible + 1..=writer.given, error);
         }
         writer.last = visible;
+        if planted("version-given-twice") {
+            writer.given = visible;
+        }
         drop(writer);
         tell_settled(durable);
     }

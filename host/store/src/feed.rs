@@ -7,6 +7,7 @@ use bytes::Bytes;
 use parking_lot::RwLock;
 
 use crate::Version;
+use crate::planted::planted;
 use crate::record::{Header, Node, NodeExt, Record};
 
 /// Commits that a reader takes along while new ones wait to be appended.
@@ -90,7 +91,8 @@ pub(crate) struct FeedCommit {
 impl FeedCommit {
     /// The cursor behind the change at `index`.
     fn cursor_behind(&self, index: usize) -> FeedCursor {
-        let delivered = u32::try_from(index + 1).ok().filter(|_| index + 1 < self.changes.len());
+        let repeated = usize::from(planted("feed-repeats"));
+        let delivered = u32::try_from(index + 1 - repeated).ok().filter(|_| index + 1 < self.changes.len());
         FeedCursor { version: self.version, index: delivered.unwrap_or(u32::MAX) }
     }
 }
@@ -149,6 +151,9 @@ impl Feed {
                 .map(|change| CHANGE_BYTES + change.record.key.len() + change.node.slice.len())
                 .sum::<usize>();
         let commit = Arc::new(FeedCommit { version, time_ms, bytes, changes });
+        if planted("feed-gap") && version % 7 == 0 {
+            return;
+        }
         let mut ring = self.ring.write();
         ring.bytes += bytes;
         ring.commits.push_back(commit);
@@ -251,8 +256,15 @@ impl Feed {
         if ring.dropped > 0 && since < FeedCursor::after(ring.dropped) {
             return Err(Compacted { dropped: ring.dropped });
         }
-        let next = since.version + u64::from(since.index == u32::MAX);
-        let start = ring.commits.partition_point(|commit| commit.version < next);
+        let is_done = since.index == u32::MAX;
+        let mut start = ring.commits.partition_point(|commit| commit.version < since.version);
+        // What followed a commit that a power cut took is not what follows it here.
+        match ring.commits.get(start) {
+            Some(commit) if commit.version == since.version => start += usize::from(is_done),
+            _ if since.version == ring.dropped => {}
+            _ if planted("lost-commit-followed") => {}
+            _ => return Err(Compacted { dropped: since.version.max(ring.dropped) }),
+        }
         let behind = ring.commits.range(start..).take_while(|commit| commit.version <= until);
         Ok(behind.take(STRETCH_COMMITS_MAX).cloned().collect())
     }

@@ -15,10 +15,12 @@
 //! | `snapshot` | reads pinned to a version, and which versions are pinned |
 //! | `transaction` | reads and buffered writes, validated at commit |
 //! | `feed` | the latest commits in order, for those who follow |
+//! | `planted` | bugs to order, which the tests must catch |
 //! | `platform` | clock and randomness |
 //! | [`disk`] | files: a directory, memory, and disks that fail or lose power for tests |
 //! | `log` | the bytes of the log and its segments |
 //! | `durable` | from a commit in memory to a commit on the disk |
+//! | `identity` | whose store it is, and which versions are used up |
 //! | `checkpoint`, `open` | the whole store in a file; opening what is there |
 //! | `thread` | the threads that write the log and checkpoints (not in a page) |
 //!
@@ -44,10 +46,12 @@ mod checkpoint;
 pub mod disk;
 mod durable;
 mod feed;
+mod identity;
 mod log;
 mod map;
 mod open;
 mod options;
+mod planted;
 mod platform;
 #[cfg(not(target_family = "wasm"))]
 mod points;
@@ -78,7 +82,8 @@ pub use thread::{DiskThreads, OnCheckpoint};
 pub use transaction::{Isolation, Savepoint, Transaction};
 pub use write::{Expect, Refused, Update, Written};
 
-/// The number of a commit: 1 for the first, and every later commit's is one more.
+/// The number of a commit: 1 for the first, and every later commit's is larger, mostly by one. A number that a client may have seen is
+/// never given to another commit, even where a power cut took the first.
 ///
 /// 0 stands for a write that is not committed yet, where a transaction reads what it wrote itself.
 pub type Version = u64;

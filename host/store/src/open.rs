@@ -13,9 +13,10 @@ use std::{fmt, io};
 use bytes::Bytes;
 
 use crate::checkpoint::{self, Checkpoint, Unreadable};
-use crate::disk::{Disk, read_full, write_all};
+use crate::disk::{Disk, read_full};
 use crate::durable::Durable;
 use crate::feed::FeedChange;
+use crate::identity;
 use crate::log::header::{BadHeader, HEADER_BYTES, Header, Kind};
 use crate::log::names;
 use crate::log::record::LoggedChange;
@@ -137,12 +138,14 @@ impl Store {
         })?;
         let mut files = Files::list(&*disk)?;
         let mut recovered = Recovered::default();
-        let store = if let Some(store) = files.identity(&*disk)? {
-            store
+        let (store, reserved) = if let Some(header) = files.identity(&*disk)? {
+            (header.store, header.version)
         } else {
             recovered.is_new = true;
             files.tidy(&*disk)?;
-            create(&*disk, &options)?
+            let store = options.random.next_u64();
+            identity::write(&*disk, store, 0, options.clock.now_ms()).doing(|| "making a store".into())?;
+            (store, 0)
         };
         let mut inner = load_checkpoint(&options, &*disk, store, &files, &mut recovered)?;
         let base = recovered.checkpoint.map_or(0, |checkpoint| checkpoint.version);
@@ -154,10 +157,11 @@ impl Store {
         // A name that was found may not have been durable so far, and all that follows builds on it.
         disk.sync_directory().doing(|| "syncing the store's directory".into())?;
         let writer = log_end(&disk, store, &options, segments)?;
-        let last = inner.writer.get_mut().last;
-        recovered.version = last;
-        recovered.keys = inner.writer.get_mut().stats.keys;
-        let durable = Durable::new(disk, store, durability, &options, writer, recovered.checkpoint, lock);
+        let end = inner.writer.get_mut();
+        end.given = end.given.max(reserved);
+        recovered.version = end.last;
+        recovered.keys = end.stats.keys;
+        let durable = Durable::new(disk, (store, reserved), durability, &options, writer, recovered.checkpoint, lock);
         inner.durable = Some(durable);
         Ok((Self(Arc::new(inner)), recovered))
     }
@@ -189,8 +193,8 @@ impl Files {
         })
     }
 
-    /// The store's identity; none where there is no store.
-    fn identity(&self, disk: &dyn Disk) -> Result<Option<u64>, OpenError> {
+    /// What the store says of itself; none where there is no store.
+    fn identity(&self, disk: &dyn Disk) -> Result<Option<Header>, OpenError> {
         if !self.has_identity {
             // The identity is durable before any other file is made.
             return match (self.segments.first(), self.checkpoints.first()) {
@@ -203,7 +207,7 @@ impl Files {
         if bytes.len() != HEADER_BYTES {
             return Err(OpenError::damaged(names::STORE, HEADER_BYTES as u64, "something follows its end"));
         }
-        Ok(Some(header.store))
+        Ok(Some(header))
     }
 
     /// Removes what a crash left unfinished.
@@ -213,21 +217,6 @@ impl Files {
         }
         Ok(())
     }
-}
-
-fn create(disk: &dyn Disk, options: &Options) -> Result<u64, OpenError> {
-    let store = options.random.next_u64();
-    let header = Header { store, salt: 0, version: 0, time_ms: options.clock.now_ms() };
-    let unfinished = format!("{}{}", names::STORE, names::UNFINISHED);
-    let make = || {
-        let file = disk.create(&unfinished)?;
-        write_all(&*file, &header.encode(Kind::Store), 0)?;
-        file.sync()?;
-        disk.rename(&unfinished, names::STORE)?;
-        disk.sync_directory()
-    };
-    make().doing(|| "making a store".into())?;
-    Ok(store)
 }
 
 fn read_file(disk: &dyn Disk, name: &str) -> Result<Vec<u8>, OpenError> {

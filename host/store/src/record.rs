@@ -7,6 +7,7 @@ use arc_swap::ArcSwapAny;
 use bytes::Bytes;
 use triomphe::ThinArc;
 
+use crate::planted::planted;
 use crate::{Entry, Version};
 
 /// No deadline: the value stays until it is deleted.
@@ -89,7 +90,7 @@ impl NodeExt for Node {
     fn live(&self, now_ms: impl FnOnce() -> u64) -> Option<Entry> {
         let about = self.about();
         let expires_at_ms = self.expires_at_ms();
-        if expires_at_ms.is_some_and(|deadline_ms| deadline_ms <= now_ms()) {
+        if expires_at_ms.is_some_and(|deadline_ms| deadline_ms <= now_ms()) && !planted("expired-is-served") {
             return None;
         }
         Some(Entry { value: self.value()?, version: about.version, modified_ms: about.time_ms, expires_at_ms })

@@ -71,6 +71,8 @@ impl Drop for DiskThreads {
             let _ = thread.join();
         }
         self.store.flush();
+        // Where this fails, versions have a gap, which harms nobody.
+        let _ = self.store.close();
     }
 }
 

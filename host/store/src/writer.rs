@@ -11,6 +11,7 @@ use parking_lot::MutexGuard;
 
 use crate::feed::FeedChange;
 use crate::log::record;
+use crate::planted::planted;
 use crate::record::{NEVER_MS, Node, NodeExt, Record};
 use crate::store::Inner;
 use crate::transaction::{ReadSet, WriteSet};
@@ -80,21 +81,23 @@ impl Inner {
         if writer.last == version && nothing_expired {
             return true;
         }
-        let keys_hold = reads.keys.iter().all(|(key, seen)| self.newest_live_version(key) == *seen);
-        keys_hold
-            && reads.ranges.iter().all(|read| {
-                let mut holds = true;
-                self.walk(&read.range, Direction::Forward, &mut |record| {
-                    holds = record.newest(|node| {
-                        let about = node.about();
-                        // The clock may have gone either way.
-                        let as_live_as_then = (about.deadline_ms > read.at_ms) == (about.deadline_ms > now_ms);
-                        about.version <= version && (as_live_as_then || about.is_deletion)
+        let keys_hold =
+            planted("lost-update") || reads.keys.iter().all(|(key, seen)| self.newest_live_version(key) == *seen);
+        keys_hold && planted("phantom")
+            || keys_hold
+                && reads.ranges.iter().all(|read| {
+                    let mut holds = true;
+                    self.walk(&read.range, Direction::Forward, &mut |record| {
+                        holds = record.newest(|node| {
+                            let about = node.about();
+                            // The clock may have gone either way.
+                            let as_live_as_then = (about.deadline_ms > read.at_ms) == (about.deadline_ms > now_ms);
+                            about.version <= version && (as_live_as_then || about.is_deletion)
+                        });
+                        if holds { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
                     });
-                    if holds { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-                });
-                holds
-            })
+                    holds
+                })
     }
 
     /// Whether no commit after `version` changed a key that `writes` changes.
@@ -122,7 +125,14 @@ impl Inner {
         }
         let pruned = changes.len() + PRUNE_PER_COMMIT;
         if let Some(durable) = &self.durable {
-            if let Err(bytes) = record::encode(&mut writer.pending, version, writer.last, time_ms, &changes) {
+            let logged = match &changes[..] {
+                [all @ .., _] if planted("torn-batch") && !all.is_empty() => all,
+                all => all,
+            };
+            let is_expiry = planted("expiry-not-logged") && logged.iter().all(|change| change.node.about().is_deletion);
+            if is_expiry {
+                // Nothing is written.
+            } else if let Err(bytes) = record::encode(&mut writer.pending, version, writer.last, time_ms, logged) {
                 let error = io::Error::new(io::ErrorKind::FileTooLarge, format!("{bytes} bytes in one commit"));
                 durable.fail(&error, "encoding a commit");
             }
@@ -212,7 +222,7 @@ impl Inner {
         if !about.is_deletion {
             self.account(writer, &record.key, node.slice.len(), false);
         }
-        if about.deadline_ms != NEVER_MS {
+        if about.deadline_ms != NEVER_MS && !planted("deadline-left-behind") {
             writer.deadlines.remove(&Deadline { at_ms: about.deadline_ms, record: Arc::clone(record) });
         }
     }
@@ -244,7 +254,10 @@ impl Inner {
 
     /// Takes out up to `versions_max` superseded versions that no reader can meet.
     pub(crate) fn prune(&self, writer: &mut Writer, versions_max: usize) {
-        let horizon = self.registry.horizon(&self.visible);
+        let mut horizon = self.registry.horizon(&self.visible);
+        if planted("pruned-too-early") {
+            horizon = self.visible.load(Ordering::Acquire);
+        }
         for _ in 0..versions_max {
             let Some((record, node)) = writer.garbage.pop_front_if(|(_, node)| node.about().version <= horizon) else {
                 break;
@@ -269,6 +282,11 @@ impl Inner {
     /// Lets the next writer in and tells those who wait for commits.
     pub(crate) fn after_commit(&self, writer: MutexGuard<'_, Writer>, version: Version) {
         drop(writer);
+        self.tell_commit(version);
+    }
+
+    /// Tells those who wait for commits, or who write them down, of the newest.
+    pub(crate) fn tell_commit(&self, version: Version) {
         match &self.durable {
             Some(durable) => self.hand_over(durable),
             None => self.announce_commit(version),

@@ -7,7 +7,7 @@
 //! | 12..16 | the version of the format, 1 |
 //! | 16..24 | the store's identity, random |
 //! | 24..32 | the salt of the file's checksums, random |
-//! | 32..40 | the newest commit before the segment's first, or the commit that a checkpoint shows |
+//! | 32..40 | the newest commit before the segment's first, the commit that a checkpoint shows, or the newest version that a store has used up beyond its log |
 //! | 40..48 | when the file was made, in ms since the epoch |
 //! | 48..56 | 0 |
 //! | 56..64 | the checksum of what stands before |

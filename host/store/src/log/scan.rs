@@ -8,6 +8,7 @@
 use super::header::HEADER_BYTES;
 use super::record::{Record, RecordHeader};
 use crate::Version;
+use crate::planted::planted;
 
 /// The place where the records of a segment end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +50,9 @@ pub(crate) fn scan<'b, E>(
 /// What the bad bytes at `offset` are, behind the commit `last`.
 fn judge(bytes: &[u8], offset: usize, salt: u64, last: Version) -> End {
     let bad = offset as u64;
+    if planted("damage-taken-for-a-torn-end") {
+        return End::Torn { offset: bad };
+    }
     for place in offset + 1..bytes.len() {
         // A header alone is evidence enough, whatever became of its changes; and a search that read those would take for ever
         // where a value is full of what looks like long records.

@@ -7,6 +7,7 @@ use super::header::{HEADER_BYTES, Header, Kind};
 use super::{names, record};
 use crate::Version;
 use crate::disk::{Disk, DiskFile, write_all};
+use crate::planted::planted;
 
 /// A segment that is full or complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +73,9 @@ impl LogWriter {
         record::seal(records, self.current.bytes, self.salt, synced);
         if let Err(error) = write_all(&*self.file, records, self.current.bytes) {
             // A record that was refused must not come back with the next start.
+            if planted("refused-record-left-in-the-log") {
+                return Err(AppendError::Cut(error));
+            }
             let cut = self.file.set_size(self.current.bytes).and_then(|()| self.file.sync());
             return Err(if cut.is_ok() { AppendError::Cut(error) } else { AppendError::Uncut(error) });
         }
@@ -135,7 +139,7 @@ fn create(disk: &dyn Disk, header: &Header) -> io::Result<Arc<dyn DiskFile>> {
     let file = disk.create(&name)?;
     let written = write_all(&*file, &header.encode(Kind::Segment), 0)
         .and_then(|()| file.sync())
-        .and_then(|()| disk.sync_directory());
+        .and_then(|()| if planted("segment-name-left-unsynced") { Ok(()) } else { disk.sync_directory() });
     match written {
         Ok(()) => Ok(Arc::from(file)),
         Err(error) => {

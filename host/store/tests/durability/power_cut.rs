@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::time::Instant;
 
 use mantis_store::disk::{MemoryDisk, PowerCutDisk, Tearing, Wreck};
-use mantis_store::{Durability, ManualClock, Store, Version};
+use mantis_store::{Durability, FeedCursor, ManualClock, Store, Version};
 
 use super::{Model, POLICIES, commit_writes, due_writes, open, options, outcome, some_writes, torture};
 use crate::support::{Numbers, START_MS};
@@ -29,6 +29,8 @@ struct Workload {
     model: Model,
     /// The operations done when the store said that a commit is durable, and that commit.
     durable: Vec<(usize, Version)>,
+    /// The operations done when a commit was visible, and that commit.
+    visible: Vec<(usize, Version)>,
     numbers: Numbers,
     seed: u64,
 }
@@ -38,7 +40,8 @@ impl Workload {
     fn begin(disk: PowerCutDisk, model: Model, durability: Durability, seed: u64) -> Self {
         let clock = Arc::new(ManualClock::new(START_MS));
         let (numbers, durable) = (Numbers::new(seed), vec![(disk.operations(), model.newest().0)]);
-        let mut workload = Self { disk, durability, clock, store: None, model, durable, numbers, seed };
+        let visible = durable.clone();
+        let mut workload = Self { disk, durability, clock, store: None, model, durable, visible, numbers, seed };
         workload.reopen();
         workload
     }
@@ -62,6 +65,7 @@ impl Workload {
 
     fn note_durable(&mut self) {
         let version = self.store().version();
+        self.visible.push((self.disk.operations(), version));
         if self.store().is_durable(version) {
             self.durable.push((self.disk.operations(), version));
         }
@@ -113,9 +117,13 @@ impl Workload {
 
     /// The newest commit that was said to be durable when this many operations were done.
     fn least(&self, operations: usize) -> Version {
-        let known = self.durable.iter().take_while(|(done, _)| *done <= operations);
-        known.map(|(_, version)| *version).max().unwrap()
+        newest(&self.durable, operations)
     }
+}
+
+fn newest(noted: &[(usize, Version)], operations: usize) -> Version {
+    let known = noted.iter().take_while(|(done, _)| *done <= operations);
+    known.map(|(_, version)| *version).max().unwrap()
 }
 
 /// An image, and what opening it must come to.
@@ -139,6 +147,7 @@ impl Case<'_> {
         if first < least {
             self.fail(&format!("{least} was durable and it holds {first}; it was {before:?}"));
         }
+        self.check_versions(image);
         first
     }
 
@@ -152,6 +161,25 @@ impl Case<'_> {
             self.fail(&format!("{when}: {error}; {recovered}"));
         }
         (store.version(), store.identity())
+    }
+
+    /// No version that somebody may have seen is given to another commit, and who saw a commit that is gone is told so.
+    #[track_caller]
+    fn check_versions(&self, image: &MemoryDisk) {
+        let (store, _) = open(image, self.workload.durability).unwrap();
+        let seen = newest(&self.workload.visible, self.operations);
+        let held = store.version();
+        if held < seen && store.changes(FeedCursor::after(seen), 1, |_| true).is_ok() {
+            self.fail(&format!("it holds {held}, and the followers of {seen} are not told of a gap"));
+        }
+        let next = commit_writes(&store, &[(b"next".to_vec(), Some((b"1".to_vec(), None)))]);
+        store.flush();
+        if next <= seen {
+            self.fail(&format!("the next commit is {next}, and {seen} was seen"));
+        }
+        if held < seen && store.changes(FeedCursor::after(seen), 1, |_| true).is_ok() {
+            self.fail(&format!("after {next} the followers of {seen} are no longer told of a gap"));
+        }
     }
 
     #[track_caller]

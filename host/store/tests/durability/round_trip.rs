@@ -72,6 +72,7 @@ fn check_round_trip(durability: Durability, checkpoint_every: u64, feed_bytes_ma
     let spaces = [b"a", b"b", b"c"].map(|prefix| store.space(prefix));
     let cursor = store.changes(store.feed_start(), feed.len() / 2, |_| true).unwrap().cursor;
     let behind_cursor = changes_behind(&store, cursor);
+    store.close().unwrap();
     drop(store);
 
     let (store, recovered) = open(&disk, durability).unwrap();
@@ -104,6 +105,27 @@ fn everything_that_was_committed_comes_back() {
                 check_round_trip(durability, checkpoint_every, feed_bytes_max);
             }
         }
+    }
+}
+
+/// Where the process ends without a word, what it told of may be gone: its numbers are left out.
+#[test]
+fn versions_go_on_without_a_gap_only_after_a_proper_end() {
+    for durability in POLICIES {
+        let disk = MemoryDisk::new();
+        let Written { store, .. } = write(&disk, durability, 50, |_| {});
+        let version = store.version();
+        drop(store);
+        let store = open(&disk, durability).unwrap().0;
+        let writes = [(b"a".to_vec(), Some((b"1".to_vec(), None)))];
+        let next = commit_writes(&store, &writes);
+        assert_eq!(next == version + 1, durability == Durability::Always, "{durability:?}: {next}");
+        store.flush();
+        store.close().unwrap();
+        drop(store);
+        let store = open(&disk, durability).unwrap().0;
+        assert_eq!(store.version(), next);
+        assert_eq!(commit_writes(&store, &writes), next + 1);
     }
 }
 
