@@ -26,7 +26,7 @@ schemathesis examples='80' seed='1':
 # Kill, cut the power and damage files, twenty times as often as the tests do
 torture times='20':
     MANTIS_TORTURE={{times}} cargo test -p mantis-store --test main -- durability --nocapture
-    MANTIS_TORTURE={{times}} cargo test --workspace --exclude mantis-web --exclude mantis-benches --exclude xtask --test main -- durability::a_ledger --nocapture
+    MANTIS_TORTURE={{times}} cargo test --workspace --exclude mantis-web --exclude mantis-benches --exclude xtask --test main -- ledger --nocapture
 
 # Check formatting, lints, documentation and licences
 lint:

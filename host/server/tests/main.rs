@@ -7,6 +7,7 @@ mod connections;
 mod durability;
 mod hostile;
 mod keys;
+mod ledger;
 mod malformed;
 mod plugins;
 mod reference;
