@@ -1,6 +1,7 @@
 //! What the engine needs of the machine: the time and randomness.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::LazyLock;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use mantis_db::{Clock, Random};
 
@@ -14,6 +15,12 @@ impl Clock for SystemClock {
         // Before 1970 only on a machine whose clock was never set; its time is 0 then.
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "this is the native clock that others are given")]
+    fn monotonic_us(&self) -> u64 {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        u64::try_from(START.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 }
 

@@ -162,7 +162,13 @@ impl Store {
         if durable.is_failed() {
             return Err(io::Error::other("the disk has failed before"));
         }
-        let checkpoint = self.0.write_checkpoint(&*durable.disk, durable.store, &snapshot)?;
+        let begun = self.0.clock.monotonic_us();
+        let figures = &durable.figures;
+        let attempt = self.0.write_checkpoint(&*durable.disk, durable.store, &snapshot);
+        let outcomes = if attempt.is_ok() { &figures.checkpoints } else { &figures.checkpoint_failures };
+        outcomes.fetch_add(1, Ordering::Relaxed);
+        let checkpoint = attempt?;
+        figures.checkpoint_us.store(self.0.clock.monotonic_us().saturating_sub(begun), Ordering::Relaxed);
         drop(snapshot);
         durable.checkpoints.due_at_bytes.store(written + wait.max(checkpoint.bytes / 2), Ordering::Relaxed);
         kept.push(checkpoint);

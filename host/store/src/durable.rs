@@ -18,7 +18,7 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::Notify;
 
 use crate::checkpoint::{Checkpoint, Checkpoints};
-use crate::disk::Disk;
+use crate::disk::{Disk, DiskFile};
 use crate::log::writer::{AppendError, LogWriter};
 use crate::planted::planted;
 use crate::record::NodeExt;
@@ -71,6 +71,11 @@ pub(crate) struct Figures {
     pub(crate) groups: AtomicU64,
     pub(crate) bytes: AtomicU64,
     pub(crate) syncs: AtomicU64,
+    pub(crate) sync_us: AtomicU64,
+    pub(crate) sync_us_max: AtomicU64,
+    pub(crate) checkpoints: AtomicU64,
+    pub(crate) checkpoint_failures: AtomicU64,
+    pub(crate) checkpoint_us: AtomicU64,
     pub(crate) commits_undone: AtomicU64,
 }
 
@@ -305,8 +310,7 @@ impl Inner {
             durable.synced.fetch_max(last, Ordering::AcqRel);
         }
         if sync {
-            durable.figures.syncs.fetch_add(1, Ordering::Relaxed);
-            let mut synced = if planted("no-sync") { Ok(()) } else { end.writer.file().sync() };
+            let mut synced = if planted("no-sync") { Ok(()) } else { self.sync(durable, &*end.writer.file()) };
             if planted("failed-sync-is-tried-again") {
                 synced = synced.or_else(|_| end.writer.file().sync());
             }
@@ -329,8 +333,7 @@ impl Inner {
         // A segment that is not the last is complete for certain.
         let last = end.writer.current.last;
         if durable.synced.load(Ordering::Acquire) < last && !planted("segment-left-unsynced") {
-            durable.figures.syncs.fetch_add(1, Ordering::Relaxed);
-            if let Err(error) = end.writer.file().sync() {
+            if let Err(error) = self.sync(durable, &*end.writer.file()) {
                 return durable.fail(&error, "syncing the log");
             }
             durable.synced.fetch_max(last, Ordering::AcqRel);
@@ -346,12 +349,23 @@ impl Inner {
         if durable.is_failed() || durable.synced.load(Ordering::Acquire) >= last {
             return;
         }
-        durable.figures.syncs.fetch_add(1, Ordering::Relaxed);
-        match file.sync() {
+        match self.sync(durable, &*file) {
             // Of what was written to a segment before, rotation has taken care.
             Ok(()) => drop(durable.synced.fetch_max(last, Ordering::AcqRel)),
             Err(error) => durable.fail(&error, "syncing the log"),
         }
+    }
+
+    /// Syncs the log, and notes how long that took.
+    fn sync(&self, durable: &Durable, file: &dyn DiskFile) -> io::Result<()> {
+        let begun = self.clock.monotonic_us();
+        let synced = file.sync();
+        let took = self.clock.monotonic_us().saturating_sub(begun);
+        let figures = &durable.figures;
+        figures.syncs.fetch_add(1, Ordering::Relaxed);
+        figures.sync_us.fetch_add(took, Ordering::Relaxed);
+        figures.sync_us_max.fetch_max(took, Ordering::Relaxed);
+        synced
     }
 
     /// Takes every commit back that is not visible yet.

@@ -8,6 +8,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub trait Clock: Send + Sync + 'static {
     /// The time now. It may jump; the engine compares it with deadlines and stamps commits with it, nothing more.
     fn now_ms(&self) -> u64;
+
+    /// Microseconds since some moment, never going back: for figures of how long something took. As good as the wall clock, where an
+    /// implementation has nothing better.
+    fn monotonic_us(&self) -> u64 {
+        self.now_ms().saturating_mul(1_000)
+    }
 }
 
 /// A source of unpredictable bytes, for identifiers and hash seeds.

@@ -56,8 +56,18 @@ pub struct DiskStats {
     pub log_groups: u64,
     /// Syncs of the log.
     pub log_syncs: u64,
+    /// How long they took in all, in microseconds.
+    pub log_sync_us: u64,
+    /// How long the longest of them took, in microseconds.
+    pub log_sync_us_max: u64,
     /// Commits taken back because they could not be written.
     pub commits_undone: u64,
+    /// Checkpoints written.
+    pub checkpoints: u64,
+    /// Checkpoints that could not be written.
+    pub checkpoint_failures: u64,
+    /// How long the last one took, in microseconds.
+    pub checkpoint_us: u64,
     /// The newest checkpoint, if there is one.
     pub checkpoint: Option<Checkpoint>,
 }

@@ -340,6 +340,11 @@ impl Store {
             log_bytes_written: figures.bytes.load(Ordering::Relaxed),
             log_groups: figures.groups.load(Ordering::Relaxed),
             log_syncs: figures.syncs.load(Ordering::Relaxed),
+            log_sync_us: figures.sync_us.load(Ordering::Relaxed),
+            log_sync_us_max: figures.sync_us_max.load(Ordering::Relaxed),
+            checkpoints: figures.checkpoints.load(Ordering::Relaxed),
+            checkpoint_failures: figures.checkpoint_failures.load(Ordering::Relaxed),
+            checkpoint_us: figures.checkpoint_us.load(Ordering::Relaxed),
             commits_undone: figures.commits_undone.load(Ordering::Relaxed),
             checkpoint: durable.checkpoints.newest(),
         })

@@ -219,6 +219,7 @@ fn service() -> Value {
                 "store": {"$ref": "#/components/schemas/Figures"},
                 "http": {"$ref": "#/components/schemas/Figures"},
                 "plugins": {"$ref": "#/components/schemas/Figures"},
+                "process": {"$ref": "#/components/schemas/Figures"},
             },
         },
         "Figures": {

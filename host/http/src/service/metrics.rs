@@ -57,7 +57,7 @@ fn metrics(app: &App, request: &Request) -> Result<Response<Body>> {
 }
 
 fn write(out: &mut Exposition, app: &App, figures: &Figures) {
-    let Figures { pool, store, http, plugins } = figures;
+    let Figures { pool, store, http, plugins, process } = figures;
     write_answers(out, app);
     out.gauge("http_requests_in_flight", "Requests under way.", http.in_flight);
     out.counter("http_overloads", "Requests refused because too many were under way.", http.overloads);
@@ -84,7 +84,14 @@ fn write(out: &mut Exposition, app: &App, figures: &Figures) {
     out.gauge("store_versions", "Versions in memory.", store.versions);
     out.gauge("store_prune_backlog", "Superseded versions that a snapshot keeps.", store.prune_backlog);
     out.gauge("store_snapshots", "Snapshots held.", store.snapshots);
+    out.counter(
+        "store_snapshots_revoked",
+        "Snapshots taken away because they were held too long.",
+        store.snapshots_revoked,
+    );
     out.gauge("store_feed_commits", "Commits in the change feed.", store.feed_commits);
+    out.gauge("store_feed_bytes", "Bytes of the change feed.", store.feed_bytes);
+    out.gauge("store_deadlines", "Keys that will expire.", store.deadlines);
     if let Some(disk) = &store.disk {
         out.gauge("store_log_segments", "Segments of the log.", disk.log_segments);
         out.gauge("store_log_bytes", "Bytes of the log.", disk.log_bytes);
@@ -97,6 +104,11 @@ fn write(out: &mut Exposition, app: &App, figures: &Figures) {
         out.counter("store_log_written_bytes", "Bytes written to the log.", disk.log_bytes_written);
         out.counter("store_log_groups", "Writes to the log.", disk.log_groups);
         out.counter("store_log_syncs", "Syncs of the log.", disk.log_syncs);
+        out.counter("store_log_sync_seconds", "Time that syncs of the log took.", disk.sync_time_ms / 1e3);
+        out.gauge("store_log_sync_max_seconds", "Time of the longest sync of the log.", disk.max_sync_time_ms / 1e3);
+        out.counter("store_checkpoints", "Checkpoints written.", disk.checkpoints);
+        out.counter("store_checkpoint_failures", "Checkpoints that could not be written.", disk.checkpoint_failures);
+        out.gauge("store_checkpoint_seconds", "Time that the last checkpoint took.", disk.checkpoint_time_ms / 1e3);
         out.counter(
             "store_commits_undone",
             "Commits taken back because they could not be written.",
@@ -107,6 +119,9 @@ fn write(out: &mut Exposition, app: &App, figures: &Figures) {
     out.counter("store_conflicts", "Transactions refused because another commit came first.", store.conflicts);
     out.counter("store_expired", "Keys removed because they had expired.", store.expired);
 
+    if let Some(bytes) = process.resident_memory_bytes {
+        out.gauge("process_resident_memory_bytes", "Memory that the process occupies.", bytes);
+    }
     out.gauge("plugins", "Plugins installed.", plugins.plugins);
     out.gauge("plugin_calls_active", "Plugin calls under way.", plugins.calls_active);
     out.gauge("plugin_calls_queued", "Plugin calls that wait for a thread.", plugins.calls_queued);

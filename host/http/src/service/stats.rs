@@ -38,6 +38,7 @@ pub(crate) struct Figures {
     pub(crate) store: StoreFigures,
     pub(crate) http: HttpFigures,
     pub(crate) plugins: PluginStats,
+    pub(crate) process: ProcessFigures,
 }
 
 /// The session pool. `total = active + idle + creating` and `created = closed + active + idle`, always.
@@ -75,7 +76,10 @@ pub(crate) struct StoreFigures {
     pub(crate) prune_backlog: u64,
     pub(crate) snapshots: u64,
     pub(crate) oldest_snapshot_age_ms: u64,
+    pub(crate) snapshots_revoked: u64,
     pub(crate) feed_commits: u64,
+    pub(crate) feed_bytes: u64,
+    pub(crate) deadlines: u64,
     /// None in memory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) disk: Option<DiskFigures>,
@@ -90,6 +94,12 @@ pub(crate) struct DiskFigures {
     pub(crate) log_bytes_written: u64,
     pub(crate) log_groups: u64,
     pub(crate) log_syncs: u64,
+    pub(crate) sync_time_ms: f64,
+    pub(crate) avg_sync_time_ms: f64,
+    pub(crate) max_sync_time_ms: f64,
+    pub(crate) checkpoints: u64,
+    pub(crate) checkpoint_failures: u64,
+    pub(crate) checkpoint_time_ms: f64,
     pub(crate) commits_undone: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) checkpoint_version: Option<u64>,
@@ -135,7 +145,7 @@ fn stats(app: &App, request: &Request) -> Result<Response<Body>> {
 }
 
 pub(crate) fn figures(app: &App) -> Figures {
-    Figures { pool: pool(app), store: store(app), http: http(app), plugins: app.0.plugins.stats() }
+    Figures { pool: pool(app), store: store(app), http: http(app), plugins: app.0.plugins.stats(), process: process() }
 }
 
 fn pool(app: &App) -> PoolFigures {
@@ -174,7 +184,10 @@ fn store(app: &App) -> StoreFigures {
         prune_backlog: stats.prune_backlog,
         snapshots: stats.snapshots,
         oldest_snapshot_age_ms: stats.oldest_snapshot_age_ms,
+        snapshots_revoked: stats.snapshots_revoked,
         feed_commits: stats.feed_commits,
+        feed_bytes: stats.feed_bytes,
+        deadlines: stats.deadlines,
         disk: app.0.database.store().disk_stats().map(|disk| DiskFigures {
             synced_version: disk.synced_version,
             log_segments: disk.log_segments,
@@ -182,6 +195,12 @@ fn store(app: &App) -> StoreFigures {
             log_bytes_written: disk.log_bytes_written,
             log_groups: disk.log_groups,
             log_syncs: disk.log_syncs,
+            sync_time_ms: milliseconds(Duration::from_micros(disk.log_sync_us)),
+            avg_sync_time_ms: average_ms(Duration::from_micros(disk.log_sync_us), disk.log_syncs),
+            max_sync_time_ms: milliseconds(Duration::from_micros(disk.log_sync_us_max)),
+            checkpoints: disk.checkpoints,
+            checkpoint_failures: disk.checkpoint_failures,
+            checkpoint_time_ms: milliseconds(Duration::from_micros(disk.checkpoint_us)),
             commits_undone: disk.commits_undone,
             checkpoint_version: disk.checkpoint.map(|checkpoint| checkpoint.version),
             checkpoint_bytes: disk.checkpoint.map(|checkpoint| checkpoint.bytes),
@@ -209,6 +228,23 @@ fn http(app: &App) -> HttpFigures {
         overloads: metrics.overloads_total(),
         panics: metrics.panics_total(),
     }
+}
+
+/// What the process takes. Without `/proc` it is not known.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) struct ProcessFigures {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) resident_memory_bytes: Option<u64>,
+}
+
+fn process() -> ProcessFigures {
+    let resident_kib = || {
+        let status = std::fs::read_to_string("/proc/self/status").ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        line.split_whitespace().next()?.parse::<u64>().ok()
+    };
+    ProcessFigures { resident_memory_bytes: resident_kib().map(|kib| kib * 1_024) }
 }
 
 fn average_ms(total: Duration, count: u64) -> f64 {
