@@ -94,6 +94,11 @@ impl Snapshot {
         Self { store: Arc::clone(store), version, arrival, pin }
     }
 
+    /// What is pinned.
+    pub(crate) fn store(&self) -> &Arc<Inner> {
+        &self.store
+    }
+
     /// The commit that the snapshot shows.
     #[must_use]
     pub fn version(&self) -> Version {
