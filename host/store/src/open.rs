@@ -137,12 +137,11 @@ impl Store {
     #[allow(clippy::needless_pass_by_value, reason = "a store's options are made for it")]
     pub fn open(options: Options, disk: Arc<dyn Disk>, durability: Durability) -> Result<(Self, Recovered), OpenError> {
         let lock = lock(&*disk)?;
-        let Recovery { mut inner, store, segments, mut files, mut recovered } = recover(&options, &*disk)?;
+        let Recovery { mut inner, store, segments, mut files, recovered } = recover(&options, &*disk)?;
         files.tidy(&*disk)?;
         let store = match store {
             Some(store) => store,
             None => {
-                recovered.is_new = true;
                 let store = options.random.next_u64();
                 create(&*disk, store, options.clock.now_ms()).doing(|| "making a store".into())?;
                 store
@@ -181,6 +180,7 @@ pub(crate) fn recover(options: &Options, disk: &dyn Disk) -> Result<Recovery, Op
     let mut recovered = Recovered::default();
     let Some(store) = files.identity(disk)? else {
         let (inner, segments) = (Inner::new(options), Vec::new());
+        recovered.is_new = true;
         return Ok(Recovery { inner, store: None, segments, files, recovered });
     };
     let mut inner = newest_checkpoint(options, disk, store, &files, &mut recovered)?;

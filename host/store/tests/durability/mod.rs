@@ -7,6 +7,7 @@
 #![allow(clippy::disallowed_methods, reason = "threads and files are native, and a run tells how long it took")]
 
 mod backup;
+mod check;
 mod damage;
 mod faults;
 mod golden;
