@@ -14,7 +14,8 @@ const ENTRY_BYTES: u64 = 14;
 
 /// The bytes of a checkpoint file, piece by piece: the header, blocks of about 256 KiB, and a block that says that this was all.
 ///
-/// While it lives, the versions that it shows stay in memory. Between two pieces it holds nobody up.
+/// The versions that it shows stay in memory while it is taken on: between two pieces there may be as much time as a snapshot may be
+/// held ([`Options::snapshot_age_ms_max`](crate::Options)), however long it takes in all. It holds nobody up.
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -63,6 +64,20 @@ impl Backup {
         stats.key_bytes + stats.value_bytes + stats.keys * ENTRY_BYTES
     }
 
+    fn piece(&mut self) -> io::Result<Vec<u8>> {
+        self.fill();
+        // After the read, as always.
+        if self.snapshot.still_pinned().is_err() {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "the backup was not taken on for too long"));
+        }
+        self.snapshot.renew();
+        if self.blocks.is_empty() {
+            self.is_complete = true;
+            return self.blocks.end();
+        }
+        self.blocks.take()
+    }
+
     /// Puts entries into the block under way until it is full or there are no more.
     fn fill(&mut self) {
         let Some(rest) = self.rest.take() else { return };
@@ -88,7 +103,8 @@ impl Backup {
 impl Iterator for Backup {
     type Item = io::Result<Vec<u8>>;
 
-    /// The next piece. The error of a block that is longer than the format can say (4 GiB).
+    /// The next piece. [`TimedOut`](io::ErrorKind::TimedOut) when it was not taken on for too long, and
+    /// [`FileTooLarge`](io::ErrorKind::FileTooLarge) for an entry that is longer than the format can say (4 GiB): nothing comes then.
     fn next(&mut self) -> Option<Self::Item> {
         if let Some(header) = self.header.take() {
             return Some(Ok(header.encode(Kind::Checkpoint).to_vec()));
@@ -96,12 +112,9 @@ impl Iterator for Backup {
         if self.is_complete {
             return None;
         }
-        self.fill();
-        if !self.blocks.is_empty() {
-            return Some(self.blocks.take());
-        }
-        self.is_complete = true;
-        Some(self.blocks.end())
+        let piece = self.piece();
+        self.is_complete |= piece.is_err();
+        Some(piece)
     }
 }
 
@@ -116,7 +129,7 @@ impl Store {
     #[must_use]
     pub fn backup(&self) -> Backup {
         // A store in memory has no identity, and nobody asks a backup for it.
-        Backup::new(Snapshot::take_ageless(&self.0), self.identity().unwrap_or(0))
+        Backup::new(Snapshot::take(&self.0), self.identity().unwrap_or(0))
     }
 }
 

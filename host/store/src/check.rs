@@ -178,11 +178,12 @@ impl Check<'_> {
             FileKind::Identity => self.identity(&mut report),
             FileKind::Checkpoint => self.checkpoint(&mut report),
             FileKind::Segment => self.segment(&mut report),
-            FileKind::Unfinished => {
+            FileKind::Unfinished | FileKind::Other => {
                 report.bytes = self.disk.open(&report.name).and_then(|file| file.size()).unwrap_or_default();
-                report.remark(0, "being written when a process ended; the next start removes it");
             }
-            FileKind::Other => {}
+        }
+        if report.kind == FileKind::Unfinished {
+            report.remark(0, "being written when a process ended; the next start removes it");
         }
         report
     }

@@ -99,6 +99,11 @@ impl Snapshot {
         &self.store
     }
 
+    /// Begins the time anew for which it may be held.
+    pub(crate) fn renew(&self) {
+        self.pin.since_ms.store(self.store.clock.now_ms(), Ordering::Relaxed);
+    }
+
     /// The commit that the snapshot shows.
     #[must_use]
     pub fn version(&self) -> Version {

@@ -137,8 +137,8 @@ fn what_is_committed_between_two_pieces_is_not_in_it() {
             let put = (numbers.below(3) > 0).then(|| (padded(u64::MAX), None));
             commit_writes(&store, &[(key(numbers.below(4_000)), put)]);
         }
-        // An age that no other snapshot may have.
-        clock.advance_ms(120_000);
+        // More in all than a snapshot may be held.
+        clock.advance_ms(50_000);
         store.maintain(usize::MAX);
     }
     assert!(pieces > 8 && store.version() > version, "{pieces} pieces");
@@ -146,6 +146,21 @@ fn what_is_committed_between_two_pieces_is_not_in_it() {
     let (copy, _) = restored(&bytes, Durability::Always);
     assert_eq!(copy.version(), version);
     assert!(state_of(&copy) == expected);
+}
+
+#[test]
+fn a_backup_that_is_not_taken_on_is_given_up() {
+    let (store, clock) = store_with(|_| {});
+    for number in 0..1_000 {
+        commit_writes(&store, &[(padded(number), Some((padded(number), None)))]);
+    }
+    let mut backup = store.backup();
+    assert!(backup.next().unwrap().is_ok() && backup.next().unwrap().is_ok());
+    clock.advance_ms(60_001);
+    store.maintain(0);
+    assert_eq!((store.stats().snapshots, store.stats().snapshots_revoked), (0, 1));
+    assert_eq!(backup.next().unwrap().unwrap_err().kind(), ErrorKind::TimedOut);
+    assert!(backup.next().is_none());
 }
 
 #[test]
