@@ -218,8 +218,14 @@ fn apply_one(
         }
         Op::Set(key, bytes, options) => {
             let expires_at_ms = Limits::deadline_ms(options.ttl_ms, now_ms)?;
-            let update = Update::Put { value: value::encode(&options.media_type, bytes), expires_at_ms };
-            write(transaction, bucket, key, update, options.expect, limits)?;
+            let value = value::encode(&options.media_type, bytes);
+            if options.expect == Expect::Anything {
+                // What was there is nobody's concern: it is not read.
+                put(transaction, &bucket.key(key), value, expires_at_ms, limits)?;
+            } else {
+                let update = Update::Put { value, expires_at_ms };
+                write(transaction, bucket, key, update, options.expect, limits)?;
+            }
             OpResult::Done
         }
         Op::Delete(key, expect) => {

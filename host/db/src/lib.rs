@@ -49,8 +49,9 @@ pub use limits::Limits;
 pub use mantis_store::DiskThreads;
 pub use mantis_store::disk;
 pub use mantis_store::{
-    Checkpoint, Clock, Direction, Durability, Expect, Isolation, ManualClock, OpenError, Random, Recovered,
-    SeededRandom, Stats,
+    Backup, Checkpoint, Clock, Direction, Durability, Expect, FileKind, FileReport, Finding, Isolation, ManualClock,
+    OpenError, Options as StoreOptions, Random, Recovered, RepairError, Repaired, Report, RestoreError, SeededRandom,
+    Stats, Unreadable, check, repair, restore, verify,
 };
 pub use scan::{KeyPage, Page, ScanOptions};
 pub use session::{Committed, Session};

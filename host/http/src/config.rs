@@ -21,7 +21,7 @@ pub struct AppConfig {
     pub transactions_max: usize,
     /// How long a transaction may lie unused before it is rolled back, in milliseconds. Default 30,000.
     pub transaction_idle_ms: u64,
-    /// Listings and change streams open at once: `streams-too-many`. Default 1,000.
+    /// Listings, change streams and backups open at once: `streams-too-many`. Default 1,000.
     pub streams_max: usize,
     /// Whether answers are compressed for clients that ask for it. Default true.
     pub compression: bool,

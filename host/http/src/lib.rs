@@ -23,6 +23,7 @@
 
 mod accept;
 mod app;
+mod backup;
 mod blocking;
 mod body;
 mod buckets;

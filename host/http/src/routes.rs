@@ -1,7 +1,7 @@
 //! The table of routes: every path and what lies there. Matching, `Allow`, `OPTIONS` and the OpenAPI document come from here.
 
 use crate::operation::Operation;
-use crate::{buckets, changes, kv, plugins, service, transactions};
+use crate::{backup, buckets, changes, kv, plugins, service, transactions};
 
 /// A path and its operations.
 #[derive(Debug)]
@@ -37,6 +37,7 @@ pub(crate) static ROUTES: &[Route] = &[
     route("/api/v1/transactions/{id}", &[&transactions::ROLL_BACK]),
     route("/api/v1/transactions/{id}/commit", &[&transactions::COMMIT]),
     route("/api/v1/changes", &[&changes::FOLLOW]),
+    route("/api/v1/backup", &[&backup::DOWNLOAD]),
     route("/api/v1/plugins", &[&plugins::LIST]),
     route("/api/v1/plugins/{name}", &[&plugins::SHOW, &plugins::INSTALL, &plugins::REMOVE]),
     route("/api/v1/plugins/{name}/call/{function}", &[&plugins::CALL]),

@@ -9,7 +9,7 @@ use crate::settings::SettingsInput;
 
 /// A database that runs your code next to your data.
 ///
-/// Without a command it serves. All other commands but `config` talk to a server over HTTP.
+/// Without a command it serves. `config`, `restore` and `check` work on files; all others talk to a server over HTTP.
 #[derive(Debug, Parser)]
 #[command(
     name = "mantisdb",
@@ -52,6 +52,12 @@ pub enum Command {
     Import(ImportArgs),
     /// Write a bucket to standard output or a file
     Export(ExportArgs),
+    /// Copy a server's whole database into a file, while it is at work
+    Backup(BackupArgs),
+    /// Put a backup into a directory that holds no database
+    Restore(RestoreArgs),
+    /// Look at every file of a database that no server uses, and repair what can be repaired
+    Check(CheckArgs),
     /// List and drop buckets
     Bucket(BucketArgs),
     /// Install, list, remove and call plugins
@@ -287,6 +293,57 @@ pub struct ExportArgs {
     pub bucket: BucketName,
     #[command(flatten)]
     pub server: ServerArgs,
+}
+
+/// Options of `backup`.
+#[derive(Debug, Args)]
+#[allow(missing_docs, reason = "the help texts are on the arguments")]
+pub struct BackupArgs {
+    /// The file to write; - for standard output
+    pub file: PathBuf,
+    /// Replace the file if there is one
+    #[arg(long)]
+    pub force: bool,
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+/// Which directory.
+#[derive(Debug, Clone, Args)]
+pub struct DataDir {
+    /// Directory of the data
+    #[arg(long, value_name = "DIR", env = "MANTISDB_DATA", default_value = "mantis-data")]
+    pub data: PathBuf,
+    /// Write JSON instead of plain text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `restore`.
+#[derive(Debug, Args)]
+#[allow(missing_docs, reason = "the help texts are on the arguments")]
+pub struct RestoreArgs {
+    /// The backup
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub data: DataDir,
+}
+
+/// Options of `check`.
+#[derive(Debug, Args)]
+#[allow(missing_docs, reason = "the help texts are on the arguments")]
+pub struct CheckArgs {
+    #[command(flatten)]
+    pub data: DataDir,
+    /// If something is damaged, make a database of what can be kept: the longest stretch of commits from the first on
+    #[arg(long, requires = "where_to")]
+    pub repair: bool,
+    /// Repair into this directory, which must hold no database
+    #[arg(long, value_name = "NEWDIR", requires = "repair", group = "where_to")]
+    pub into: Option<PathBuf>,
+    /// Repair into a directory that takes the place of DIR; DIR is kept as DIR.damaged-TIME
+    #[arg(long, requires = "repair", group = "where_to")]
+    pub in_place: bool,
 }
 
 /// Options of `bucket`.

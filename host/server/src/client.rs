@@ -12,6 +12,6 @@ mod error;
 pub mod text;
 mod url;
 
-pub use connection::{Answer, Client, Lines};
+pub use connection::{Answer, Client, Lines, Pieces};
 pub use error::ClientError;
 pub use url::{BaseUrl, Path, UrlError};

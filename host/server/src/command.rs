@@ -1,6 +1,8 @@
 //! The commands, one a file.
 
+mod backup;
 mod bucket;
+mod check;
 mod config;
 mod context;
 mod delete;
@@ -9,6 +11,7 @@ mod get;
 mod import;
 mod plugin;
 mod put;
+mod restore;
 mod scan;
 mod serve;
 mod stats;
@@ -32,6 +35,9 @@ pub async fn run(cli: Cli) -> Outcome {
         Some(Command::Scan(args)) => scan::run(args).await,
         Some(Command::Import(args)) => import::run(args).await,
         Some(Command::Export(args)) => export::run(args).await,
+        Some(Command::Backup(args)) => backup::run(args).await,
+        Some(Command::Restore(args)) => restore::run(&args),
+        Some(Command::Check(args)) => check::run(&args),
         Some(Command::Bucket(args)) => bucket::run(args).await,
         Some(Command::Plugin(args)) => plugin::run(args).await,
         Some(Command::Stats(args)) => stats::run(args).await,

@@ -11,7 +11,7 @@
 //! | `memory` | giving memory back after a crowd |
 //! | `plugins_dir` | plugins from a directory |
 //! | `client` | a small HTTP client for the commands |
-//! | `transfer` | import and export |
+//! | `transfer` | import, export and download |
 //! | `failure`, `log` | how a command fails, and what is logged |
 //!
 //! It decides nothing about data and knows no route: requests go to [`mantis_http::App`] as they come. The library exists so that

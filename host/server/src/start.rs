@@ -66,9 +66,9 @@ pub(crate) fn open(settings: &Settings, in_memory: bool) -> Result<Storage, Fail
         match error {
             OpenError::InUse => failure.hint("stop the other server, or choose a directory with --data"),
             OpenError::Newer { .. } => failure.hint("run the version of mantisdb that wrote it, or a later one"),
-            OpenError::Damaged { .. } => {
-                failure.hint("nothing was changed; restore a copy, or keep this one for an analysis")
-            }
+            OpenError::Damaged { .. } => failure.hint(format!(
+                "nothing was changed; restore a backup, or keep what can be kept: mantisdb check --data {path} --repair --into NEW"
+            )),
             _ => failure.hint(OTHER_PLACE),
         }
     })?;

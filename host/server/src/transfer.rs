@@ -20,6 +20,6 @@ pub(crate) mod import;
 mod lines;
 mod ndjson;
 pub(crate) mod order;
-mod progress;
+pub(crate) mod progress;
 mod record;
 mod source;

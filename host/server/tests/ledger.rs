@@ -6,6 +6,12 @@
 //! there as a whole, versions are those that were answered and never go back, expiry, listing, point reads and sizes agree, and the
 //! change feed goes on from a cursor of before the kill.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::cast_possible_truncation,
+    reason = "a test of a native program, with small numbers"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -314,7 +320,7 @@ const MOMENTS: [Moment; 7] = [
 
 fn names(data: &Path) -> BTreeSet<String> {
     let Ok(files) = fs::read_dir(data) else { return BTreeSet::new() };
-    files.filter_map(|file| Some(file.ok()?.file_name().into_string().ok()?)).collect()
+    files.filter_map(|file| file.ok()?.file_name().into_string().ok()).collect()
 }
 
 /// Waits for the moment to kill the server, for a second at most: a file may not come.
@@ -386,7 +392,9 @@ impl Stage {
         await_moment(moment, &self.data, &mut self.numbers);
         server.child.kill().unwrap();
         server.child.wait().unwrap();
-        workers.into_iter().for_each(|worker| worker.join().unwrap());
+        for worker in workers {
+            worker.join().unwrap();
+        }
     }
 
     #[track_caller]
@@ -407,7 +415,7 @@ impl Stage {
             done.append(&mut told.done);
             if let Some(open) = told.open.take() {
                 OPEN.fetch_add(1, Ordering::Relaxed);
-                self.settle(&mut told, open, &found, listed_at_ms);
+                self.settle(&mut told, &open, &found, listed_at_ms);
             }
             let mut held = BTreeMap::new();
             for key in (0..KEYS).map(|key| format!("c{client}-{key:02}")).chain([format!("c{client}-counter")]) {
@@ -447,7 +455,7 @@ impl Stage {
     }
 
     /// What was not answered has happened as a whole, or not at all.
-    fn settle(&self, told: &mut Told, open: Vec<Effect>, found: &BTreeMap<String, (String, u64)>, listed_at_ms: u64) {
+    fn settle(&self, told: &mut Told, open: &[Effect], found: &BTreeMap<String, (String, u64)>, listed_at_ms: u64) {
         let is_there = |(key, held): &Effect| match (held, found.get(key)) {
             (Some(held), Some((value, _))) => *value == held.value,
             (Some(held), None) => held.expires_at_ms.is_some_and(|at_ms| at_ms <= listed_at_ms + DEADLINE_BLUR_MS),
@@ -460,7 +468,7 @@ impl Stage {
             if versions.len() > 1 {
                 self.fail(&format!("a commit is there in parts: {open:?} has the versions {versions:?}"));
             }
-            told.apply(&open, versions.first().copied());
+            told.apply(open, versions.first().copied());
         } else if there > 0 && !open.iter().any(|(_, held)| held.is_none()) {
             self.fail(&format!("a commit is there in parts: {there} of {open:?}"));
         }
@@ -561,7 +569,9 @@ fn a_ledger_of_intents_and_answers_holds_through_kills() {
     for (seed, durability) in ["always", "interval:20", "never"].into_iter().enumerate() {
         let directory = tempfile::tempdir().unwrap();
         let books: Vec<_> = (0..CLIENTS).map(|client| directory.path().join(format!("book-{client}"))).collect();
-        books.iter().for_each(|path| Book::begin(path, &BTreeMap::new()));
+        for path in &books {
+            Book::begin(path, &BTreeMap::new());
+        }
         let data = directory.path().join("data");
         let numbers = Numbers(seed as u64);
         let mut stage = Stage { durability, data, books, numbers, cycle: 0, seen: 0, cursor: "earliest".into() };

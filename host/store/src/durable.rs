@@ -195,16 +195,22 @@ impl Durable {
         self.sleep.is_asleep.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
         if !self.is_pending.load(Ordering::Relaxed) {
-            let mut woken = self.sleep.woken.lock();
-            if !*woken {
-                self.sleep.wake.wait_for(&mut woken, time);
-            }
-            *woken = false;
+            self.rest(time);
         }
         self.sleep.is_asleep.store(false, Ordering::Relaxed);
     }
 
-    /// Wakes whoever waits for commits.
+    /// Waits for `time`, or until it is interrupted, whatever is pending.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn rest(&self, time: Duration) {
+        let mut woken = self.sleep.woken.lock();
+        if !*woken {
+            self.sleep.wake.wait_for(&mut woken, time);
+        }
+        *woken = false;
+    }
+
+    /// Wakes whoever waits for commits, or rests.
     #[cfg(not(target_family = "wasm"))]
     pub(crate) fn interrupt(&self) {
         *self.sleep.woken.lock() = true;

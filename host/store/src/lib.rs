@@ -21,7 +21,9 @@
 //! | `log` | the bytes of the log and its segments |
 //! | `durable` | from a commit in memory to a commit on the disk |
 //! | `identity` | whose store it is, and which versions are used up |
-//! | `checkpoint`, `open` | the whole store in a file; opening what is there |
+//! | `checkpoint`, `blocks`, `open` | the whole store in a file, and its bytes; opening what is there |
+//! | `backup`, `restore` | the whole store handed out, and put back |
+//! | `check`, `repair` | looking at every file, and what can be kept of damaged ones |
 //! | `thread` | the threads that write the log and checkpoints (not in a page) |
 //!
 //! It knows nothing of buckets, tables, limits on sizes, HTTP or plugins, starts no thread unless asked for [`DiskThreads`], and needs no
@@ -42,6 +44,9 @@
 //! ```
 #![deny(missing_docs)]
 
+mod backup;
+mod blocks;
+mod check;
 mod checkpoint;
 pub mod disk;
 mod durable;
@@ -57,6 +62,8 @@ mod platform;
 mod points;
 mod range;
 mod record;
+mod repair;
+mod restore;
 mod snapshot;
 mod stats;
 mod store;
@@ -68,12 +75,17 @@ mod writer;
 
 use bytes::Bytes;
 
+pub use backup::{Backup, verify};
+pub use blocks::{Damage, Unreadable};
+pub use check::{FileKind, FileReport, Finding, Report, check};
 pub use checkpoint::Checkpoint;
 pub use feed::{Change, ChangePage, Compacted, FeedCursor};
 pub use open::{OpenError, Recovered};
 pub use options::{Durability, Options};
 pub use platform::{Clock, ManualClock, Random, SeededRandom};
 pub use range::{Direction, KeyRange};
+pub use repair::{RepairError, Repaired, repair};
+pub use restore::{RestoreError, restore};
 pub use snapshot::Snapshot;
 pub use stats::{DiskStats, Space, Stats};
 pub use store::Store;

@@ -218,7 +218,7 @@ mod tests {
         let keys: Vec<Box<[u8]>> = (0..1_000_u32).map(|key| key.to_be_bytes().into()).collect();
         for _ in 0..2 {
             for key in &keys {
-                map.insert(&Arc::new(Record::new(key.clone(), Node::create(1, 0, NEVER_MS, None))));
+                map.insert(&Arc::new(Record::new(key.clone(), Node::create(1, 0, NEVER_MS, None, None))));
             }
             assert!(
                 walked(&map, Direction::Forward) == keys && walked(&map, Direction::Reverse).iter().rev().eq(&keys)

@@ -6,14 +6,16 @@
 //! 4. A torn end of the last segment is cut off. Anything else that is not what was written ends the opening: nothing is changed
 //!    then, and the error names file and offset.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::{fmt, io};
 
 use bytes::Bytes;
 
-use crate::checkpoint::{self, Checkpoint, Unreadable};
-use crate::disk::{Disk, read_full};
+use crate::blocks::{self, Sequential, Unreadable};
+use crate::checkpoint::Checkpoint;
+use crate::disk::{Disk, DiskFile, read_full};
 use crate::durable::Durable;
 use crate::feed::FeedChange;
 use crate::identity;
@@ -27,7 +29,10 @@ use crate::store::Inner;
 use crate::writer::Writer;
 use crate::{Durability, Options, Store, Update, Version};
 
-const BAD_RECORD: &str = "a record that was durable is not what was written";
+pub(crate) const BAD_RECORD: &str = "a record that was durable is not what was written";
+pub(crate) const BAD_CHANGES: &str = "a record's changes are not what the format says";
+pub(crate) const BAD_HEADER: &str = "its header is not what was written";
+pub(crate) const MISPLACED: &str = "it belongs to another store, or was given another's name";
 
 /// What was found when a store was opened.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -106,13 +111,13 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    fn damaged(file: &str, offset: u64, what: impl Into<String>) -> Self {
+    pub(crate) fn damaged(file: &str, offset: u64, what: impl Into<String>) -> Self {
         Self::Damaged { file: file.into(), offset, what: what.into() }
     }
 }
 
 /// What the disk said, with what was asked.
-trait Doing<T> {
+pub(crate) trait Doing<T> {
     fn doing(self, what: impl FnOnce() -> String) -> Result<T, OpenError>;
 }
 
@@ -132,53 +137,78 @@ impl Store {
     /// [`OpenError`]: nothing was changed.
     #[allow(clippy::needless_pass_by_value, reason = "a store's options are made for it")]
     pub fn open(options: Options, disk: Arc<dyn Disk>, durability: Durability) -> Result<(Self, Recovered), OpenError> {
-        let lock = disk.lock().map_err(|error| match error.kind() {
-            io::ErrorKind::WouldBlock => OpenError::InUse,
-            _ => OpenError::Io { doing: "locking the store".into(), error },
-        })?;
-        let mut files = Files::list(&*disk)?;
-        let mut recovered = Recovered::default();
-        let (store, reserved) = if let Some(header) = files.identity(&*disk)? {
+        let lock = lock(&*disk)?;
+        let Recovery { mut inner, identity, segments, mut files, recovered } = recover(&options, &*disk)?;
+        files.tidy(&*disk)?;
+        let (store, reserved) = if let Some(header) = identity {
             (header.store, header.version)
         } else {
-            recovered.is_new = true;
-            files.tidy(&*disk)?;
             let store = options.random.next_u64();
             identity::write(&*disk, store, 0, options.clock.now_ms()).doing(|| "making a store".into())?;
             (store, 0)
         };
-        let mut inner = load_checkpoint(&options, &*disk, store, &files, &mut recovered)?;
-        let base = recovered.checkpoint.map_or(0, |checkpoint| checkpoint.version);
-        let segments = std::mem::take(&mut files.segments);
-        let unfinished = &mut files.unfinished;
-        let replay = Replay { inner: &inner, disk: &*disk, store, base, recovered: &mut recovered, unfinished };
-        let segments = replay.run(&segments)?;
-        files.tidy(&*disk)?;
         // A name that was found may not have been durable so far, and all that follows builds on it.
         disk.sync_directory().doing(|| "syncing the store's directory".into())?;
         let writer = log_end(&disk, store, &options, segments)?;
         let end = inner.writer.get_mut();
         end.given = end.given.max(reserved);
-        recovered.version = end.last;
-        recovered.keys = end.stats.keys;
         let durable = Durable::new(disk, (store, reserved), durability, &options, writer, recovered.checkpoint, lock);
         inner.durable = Some(durable);
         Ok((Self(Arc::new(inner)), recovered))
     }
 }
 
+pub(crate) fn lock(disk: &dyn Disk) -> Result<Box<dyn Any + Send + Sync>, OpenError> {
+    disk.lock().map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => OpenError::InUse,
+        _ => OpenError::Io { doing: "locking the store".into(), error },
+    })
+}
+
+/// What is on a disk, read and checked. So far nothing was changed.
+pub(crate) struct Recovery {
+    inner: Inner,
+    /// What the store says of itself; none where there is no store.
+    identity: Option<Header>,
+    segments: Vec<(Segment, u64)>,
+    /// Of which those are to be removed that a crash left unfinished.
+    files: Files,
+    pub(crate) recovered: Recovered,
+}
+
+/// Reads what is on `disk`.
+pub(crate) fn recover(options: &Options, disk: &dyn Disk) -> Result<Recovery, OpenError> {
+    let mut files = Files::list(disk)?;
+    let mut recovered = Recovered::default();
+    let Some(header) = files.identity(disk)? else {
+        let (inner, segments) = (Inner::new(options), Vec::new());
+        recovered.is_new = true;
+        return Ok(Recovery { inner, identity: None, segments, files, recovered });
+    };
+    let store = header.store;
+    let mut inner = newest_checkpoint(options, disk, store, &files, &mut recovered)?;
+    let base = recovered.checkpoint.map_or(0, |checkpoint| checkpoint.version);
+    let segments = std::mem::take(&mut files.segments);
+    let unfinished = &mut files.unfinished;
+    let replay = Replay { inner: &inner, disk, store, base, recovered: &mut recovered, unfinished };
+    let segments = replay.run(&segments)?;
+    let writer = inner.writer.get_mut();
+    (recovered.version, recovered.keys) = (writer.last, writer.stats.keys);
+    Ok(Recovery { inner, identity: Some(header), segments, files, recovered })
+}
+
 /// The engine's files in a directory.
-struct Files {
+pub(crate) struct Files {
     has_identity: bool,
     /// Oldest first.
-    segments: Vec<Version>,
+    pub(crate) segments: Vec<Version>,
     /// Oldest first.
-    checkpoints: Vec<Version>,
+    pub(crate) checkpoints: Vec<Version>,
     unfinished: Vec<String>,
 }
 
 impl Files {
-    fn list(disk: &dyn Disk) -> Result<Self, OpenError> {
+    pub(crate) fn list(disk: &dyn Disk) -> Result<Self, OpenError> {
         let all = disk.list().doing(|| "listing the store's files".into())?;
         let numbers = |number: fn(&str) -> Option<Version>| {
             let mut versions: Vec<_> = all.iter().filter_map(|name| number(name)).collect();
@@ -194,7 +224,7 @@ impl Files {
     }
 
     /// What the store says of itself; none where there is no store.
-    fn identity(&self, disk: &dyn Disk) -> Result<Option<Header>, OpenError> {
+    pub(crate) fn identity(&self, disk: &dyn Disk) -> Result<Option<Header>, OpenError> {
         if !self.has_identity {
             // The identity is durable before any other file is made.
             return match (self.segments.first(), self.checkpoints.first()) {
@@ -219,7 +249,7 @@ impl Files {
     }
 }
 
-fn read_file(disk: &dyn Disk, name: &str) -> Result<Vec<u8>, OpenError> {
+pub(crate) fn read_file(disk: &dyn Disk, name: &str) -> Result<Vec<u8>, OpenError> {
     let read = || {
         let file = disk.open(name)?;
         let size = usize::try_from(file.size()?).map_err(|_| io::ErrorKind::FileTooLarge)?;
@@ -233,13 +263,13 @@ fn read_file(disk: &dyn Disk, name: &str) -> Result<Vec<u8>, OpenError> {
 
 fn bad_header(file: &str, bad: BadHeader) -> OpenError {
     match bad {
-        BadHeader::Damaged => OpenError::damaged(file, 0, "its header is not what was written"),
+        BadHeader::Damaged => OpenError::damaged(file, 0, BAD_HEADER),
         BadHeader::Newer(format) => OpenError::Newer { file: file.into(), format },
     }
 }
 
 /// A store with the contents of the newest checkpoint that is whole.
-fn load_checkpoint(
+fn newest_checkpoint(
     options: &Options,
     disk: &dyn Disk,
     store: u64,
@@ -249,23 +279,11 @@ fn load_checkpoint(
     for &version in files.checkpoints.iter().rev() {
         let name = names::checkpoint(version);
         let file = disk.open(&name).doing(|| format!("reading {name}"))?;
-        let mut inner = Inner::new(options);
-        let mut writer = Writer { last: version, given: version, ..Writer::default() };
-        let read = checkpoint::read(&*file, |key, node| {
-            let record = Arc::new(Record::new(key.into(), node.clone()));
-            inner.map.insert(&record);
-            inner.put_in(&mut writer, &record, &node);
-            writer.stats.versions += 1;
-        });
-        match read {
-            Ok((header, _)) if header.store != store || header.version != version => {
-                let what = "it belongs to another store, or was given another's name";
-                recovered.passed_over.push((name, 0, what));
+        match load(options, &*file) {
+            Ok((_, header, _)) if header.store != store || header.version != version => {
+                recovered.passed_over.push((name, 0, MISPLACED));
             }
-            Ok((_, checkpoint)) => {
-                *inner.writer.get_mut() = writer;
-                inner.visible.store(version, Ordering::Release);
-                inner.feed.begin_behind(version);
+            Ok((inner, _, checkpoint)) => {
                 recovered.checkpoint = Some(checkpoint);
                 return Ok(inner);
             }
@@ -275,6 +293,24 @@ fn load_checkpoint(
         }
     }
     Ok(Inner::new(options))
+}
+
+/// A store with the contents of a checkpoint.
+pub(crate) fn load(options: &Options, file: &dyn DiskFile) -> Result<(Inner, Header, Checkpoint), Unreadable> {
+    let mut inner = Inner::new(options);
+    let mut writer = Writer::default();
+    let (header, checkpoint) = blocks::read(&mut Sequential::new(file), |entry| {
+        let node = entry.node();
+        let record = Arc::new(Record::new(entry.key.into(), node.clone()));
+        inner.map.insert(&record);
+        inner.put_in(&mut writer, &record, &node);
+        writer.stats.versions += 1;
+    })?;
+    (writer.last, writer.given) = (header.version, header.version);
+    *inner.writer.get_mut() = writer;
+    inner.visible.store(header.version, Ordering::Release);
+    inner.feed.begin_behind(header.version);
+    Ok((inner, header, checkpoint))
 }
 
 /// The segments of the log, being done again.
@@ -313,8 +349,7 @@ impl Replay<'_> {
                 decoded => Some(decoded.map_err(|bad| bad_header(&name, bad))?),
             };
             if header.is_some_and(|header| header.store != self.store || header.version != after) {
-                let what = "it belongs to another store, or was given another's name";
-                return Err(OpenError::damaged(&name, 0, what));
+                return Err(OpenError::damaged(&name, 0, MISPLACED));
             }
             let Some(header) = header.filter(|_| !is_abandoned) else {
                 if !is_abandoned {
@@ -388,9 +423,7 @@ impl Replay<'_> {
     fn segment(&mut self, name: &str, bytes: &[u8], header: &Header) -> Result<(Version, End), OpenError> {
         let mut newest = header.version;
         let end = scan(bytes, header.salt, header.version, |offset, record| {
-            let changes = record
-                .changes()
-                .ok_or_else(|| OpenError::damaged(name, offset, "a record's changes are not what the format says"))?;
+            let changes = record.changes().ok_or_else(|| OpenError::damaged(name, offset, BAD_CHANGES))?;
             let about = record.header;
             newest = about.version;
             if about.version <= self.base {
@@ -419,7 +452,7 @@ impl Replay<'_> {
 
 impl Inner {
     /// Does a commit of the log again.
-    fn redo(&self, version: Version, time_ms: u64, changes: &[LoggedChange<'_>]) {
+    pub(crate) fn redo(&self, version: Version, time_ms: u64, changes: &[LoggedChange<'_>]) {
         let mut writer = self.writer.lock();
         let mut redone = Vec::with_capacity(changes.len());
         for change in changes {
@@ -442,7 +475,7 @@ impl Inner {
     /// Puts a commit into the feed that the checkpoint has the outcome of.
     fn remember(&self, version: Version, time_ms: u64, changes: &[LoggedChange<'_>]) {
         let remembered = changes.iter().map(|change| {
-            let node = Node::create(version, time_ms, change.expires_at_ms.unwrap_or(NEVER_MS), change.value);
+            let node = Node::create(version, time_ms, change.expires_at_ms.unwrap_or(NEVER_MS), change.value, None);
             let record = Arc::new(Record::new(change.key.into(), node.clone()));
             FeedChange { record, node, previous: change.previous }
         });

@@ -5,6 +5,7 @@
 
 use arc_swap::ArcSwapAny;
 use bytes::Bytes;
+use parking_lot::Mutex;
 use triomphe::ThinArc;
 
 use crate::planted::planted;
@@ -23,7 +24,9 @@ pub(crate) struct Header {
     pub(crate) time_ms: u64,
     pub(crate) deadline_ms: u64,
     pub(crate) is_deletion: bool,
-    older: ArcSwapAny<Option<Node>>,
+    /// Behind a lock of one byte, not another swapped pointer: readers of old versions are few, and dropping a swapped pointer
+    /// looks at what every thread is reading.
+    older: Mutex<Option<Node>>,
 }
 
 /// A version's value, where someone holds it as [`Bytes`].
@@ -37,8 +40,8 @@ impl AsRef<[u8]> for Value {
 
 /// What a [`Node`] answers.
 pub(crate) trait NodeExt {
-    /// A version that gives the key `value`, or deletes it where there is none.
-    fn create(version: Version, time_ms: u64, deadline_ms: u64, value: Option<&[u8]>) -> Self;
+    /// A version that gives the key `value`, or deletes it where there is none, on top of the version `older`.
+    fn create(version: Version, time_ms: u64, deadline_ms: u64, value: Option<&[u8]>, older: Option<Node>) -> Self;
 
     /// What is known of the version beside its value.
     fn about(&self) -> &Header;
@@ -67,9 +70,9 @@ pub(crate) trait NodeExt {
 }
 
 impl NodeExt for Node {
-    fn create(version: Version, time_ms: u64, deadline_ms: u64, value: Option<&[u8]>) -> Self {
+    fn create(version: Version, time_ms: u64, deadline_ms: u64, value: Option<&[u8]>, older: Option<Node>) -> Self {
         let is_deletion = value.is_none();
-        let header = Header { version, time_ms, deadline_ms, is_deletion, older: ArcSwapAny::new(None) };
+        let header = Header { version, time_ms, deadline_ms, is_deletion, older: Mutex::new(older) };
         Self::from_header_and_slice(header, value.unwrap_or_default())
     }
 
@@ -110,28 +113,35 @@ impl NodeExt for Node {
     }
 
     fn older(&self) -> Option<Node> {
-        self.about().older.load_full()
+        self.about().older.lock().clone()
     }
 
     fn cut_older(&self) -> usize {
         let mut cut = 0;
-        let mut tail = self.about().older.swap(None);
+        let mut tail = self.about().take_older();
         while let Some(node) = tail {
             cut += 1;
-            tail = node.about().older.swap(None);
+            tail = node.about().take_older();
         }
         cut
+    }
+}
+
+impl Header {
+    /// Takes the older version away.
+    fn take_older(&self) -> Option<Node> {
+        self.older.lock().take()
     }
 }
 
 impl Drop for Header {
     /// Drops a long chain in a loop; the derived drop would recurse once per version.
     fn drop(&mut self) {
-        let mut next = self.older.swap(None);
+        let mut next = self.take_older();
         while let Some(node) = next {
             // A node that someone else still holds drops its own tail when they let go of it.
             let is_last = ThinArc::strong_count(&node) == 1;
-            next = if is_last { node.about().older.swap(None) } else { None };
+            next = if is_last { node.about().take_older() } else { None };
         }
     }
 }
@@ -162,12 +172,12 @@ impl Record {
         if head.about().version <= version {
             return Found::Node(see(&head));
         }
-        let mut next = head.about().older.load_full();
+        let mut next = head.older();
         while let Some(node) = next {
             if node.about().version <= version {
                 return Found::Node(see(&node));
             }
-            next = node.about().older.load_full();
+            next = node.older();
         }
         Found::OnlyNewer
     }
@@ -177,9 +187,8 @@ impl Record {
         see(&self.head.load())
     }
 
-    /// Puts `node` on top of the chain. Only the writer calls this.
+    /// Puts `node`, which was made on top of the newest version, on top of the chain. Only the writer calls this.
     pub(crate) fn push(&self, node: Node) {
-        node.about().older.store(Some(self.head.load_full()));
         self.head.store(node);
     }
 

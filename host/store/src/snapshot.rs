@@ -95,6 +95,16 @@ impl Snapshot {
         Self { store: Arc::clone(store), version, arrival, pin }
     }
 
+    /// What is pinned.
+    pub(crate) fn store(&self) -> &Arc<Inner> {
+        &self.store
+    }
+
+    /// Begins the time anew for which it may be held.
+    pub(crate) fn renew(&self) {
+        self.pin.since_ms.store(self.store.clock.now_ms(), Ordering::Relaxed);
+    }
+
     /// The commit that the snapshot shows.
     #[must_use]
     pub fn version(&self) -> Version {

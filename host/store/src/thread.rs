@@ -87,10 +87,10 @@ impl Store {
                 self.0.write_and_sync(durable);
             }
             Durability::Interval { ms } => {
-                durable.wait_for_commits(Duration::from_millis(ms.max(1)));
+                durable.rest(Duration::from_millis(ms.max(1)));
                 self.0.sync_written(durable);
             }
-            Durability::Never => durable.wait_for_commits(idle),
+            Durability::Never => durable.rest(idle),
         }
     }
 

@@ -14,7 +14,7 @@ use crate::log::record;
 use crate::planted::planted;
 use crate::record::{NEVER_MS, Node, NodeExt, Record};
 use crate::store::Inner;
-use crate::transaction::{ReadSet, WriteSet};
+use crate::transaction::{RangeRead, ReadSet, WriteSet};
 use crate::{Direction, Entry, Space, Stats, Update, Version};
 
 /// Superseded versions that one commit takes out beside its own, so that pruning keeps pace without a pause.
@@ -83,21 +83,20 @@ impl Inner {
         }
         let keys_hold =
             planted("lost-update") || reads.keys.iter().all(|(key, seen)| self.newest_live_version(key) == *seen);
-        keys_hold && planted("phantom")
-            || keys_hold
-                && reads.ranges.iter().all(|read| {
-                    let mut holds = true;
-                    self.walk(&read.range, Direction::Forward, &mut |record| {
-                        holds = record.newest(|node| {
-                            let about = node.about();
-                            // The clock may have gone either way.
-                            let as_live_as_then = (about.deadline_ms > read.at_ms) == (about.deadline_ms > now_ms);
-                            about.version <= version && (as_live_as_then || about.is_deletion)
-                        });
-                        if holds { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-                    });
-                    holds
-                })
+        let nothing_came = |read: &RangeRead| {
+            let mut holds = true;
+            self.walk(&read.range, Direction::Forward, &mut |record| {
+                holds = record.newest(|node| {
+                    let about = node.about();
+                    // The clock may have gone either way.
+                    let as_live_as_then = (about.deadline_ms > read.at_ms) == (about.deadline_ms > now_ms);
+                    about.version <= version && (as_live_as_then || about.is_deletion)
+                });
+                if holds { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            });
+            holds
+        };
+        keys_hold && (planted("phantom") || reads.ranges.iter().all(nothing_came))
     }
 
     /// Whether no commit after `version` changed a key that `writes` changes.
@@ -163,9 +162,9 @@ impl Inner {
             Update::Delete => (None, None),
         };
         let deadline_ms = expires_at_ms.unwrap_or(NEVER_MS);
-        let node = Node::create(version, time_ms, deadline_ms, value.as_deref());
+        let create = |older| Node::create(version, time_ms, deadline_ms, value.as_deref(), older);
         let mut previous = None;
-        let record = if let Some(record) = self.map.find(&key, Arc::clone) {
+        let (record, node) = if let Some(record) = self.map.find(&key, Arc::clone) {
             let is_deleted = record.newest(|newest| newest.about().is_deletion);
             if is_deleted && value.is_none() {
                 return None;
@@ -174,14 +173,16 @@ impl Inner {
                 self.take_out(writer, &record, old);
                 old.live_version(time_ms)
             });
+            let node = create(Some(record.newest(Node::clone)));
             record.push(node.clone());
             writer.garbage.push_back((Arc::clone(&record), node.clone()));
-            record
+            (record, node)
         } else {
             value.as_ref()?;
+            let node = create(None);
             let record = Arc::new(Record::new(key, node.clone()));
             self.map.insert(&record);
-            record
+            (record, node)
         };
         writer.stats.versions += 1;
         self.put_in(writer, &record, &node);
@@ -207,23 +208,21 @@ impl Inner {
 
     /// Counts a version that has become its key's newest, and minds its deadline.
     pub(crate) fn put_in(&self, writer: &mut Writer, record: &Arc<Record>, node: &Node) {
-        let about = node.about();
-        if !about.is_deletion {
+        if !node.about().is_deletion {
             self.account(writer, &record.key, node.slice.len(), true);
         }
-        if about.deadline_ms != NEVER_MS {
-            writer.deadlines.insert(Deadline { at_ms: about.deadline_ms, record: Arc::clone(record) });
+        if let Some(at_ms) = node.expires_at_ms() {
+            writer.deadlines.insert(Deadline { at_ms, record: Arc::clone(record) });
         }
     }
 
     /// The opposite of [`put_in`](Self::put_in).
     fn take_out(&self, writer: &mut Writer, record: &Arc<Record>, node: &Node) {
-        let about = node.about();
-        if !about.is_deletion {
+        if !node.about().is_deletion {
             self.account(writer, &record.key, node.slice.len(), false);
         }
-        if about.deadline_ms != NEVER_MS && !planted("deadline-left-behind") {
-            writer.deadlines.remove(&Deadline { at_ms: about.deadline_ms, record: Arc::clone(record) });
+        if let Some(at_ms) = node.expires_at_ms().filter(|_| !planted("deadline-left-behind")) {
+            writer.deadlines.remove(&Deadline { at_ms, record: Arc::clone(record) });
         }
     }
 

@@ -167,14 +167,9 @@ struct Batch {
 
 impl Work {
     fn read(self) -> Result<Batch> {
-        let json::Object(BatchForm { operations: forms, atomic }) = json::parse(&self.body)?;
-        if forms.len() > self.operations_max {
-            let detail = format!("the batch has {} operations; the limit is {}", forms.len(), self.operations_max);
-            return Err(Problem::new(DbCode::OperationsTooMany).detail(detail));
-        }
-        let operations =
-            forms.into_iter().enumerate().map(|(index, json::Object(form))| form.into_op(index, self.key_bytes_max));
-        Ok(Batch { operations: operations.collect::<Result<_>>()?, atomic, work: self })
+        let json::Object(BatchForm { operations, atomic }) = json::parse(&self.body)?;
+        let operations = operations.checked(self.operations_max, self.key_bytes_max)?;
+        Ok(Batch { operations, atomic, work: self })
     }
 }
 
@@ -292,7 +287,7 @@ fn check_failed(refusals: &[Refusal], operations: &[Op], encoding: Encoding) -> 
     Problem::new(Code::CheckFailed).member("operations", named.into())
 }
 
-fn key_of(operation: &Op) -> &[u8] {
+pub(super) fn key_of(operation: &Op) -> &[u8] {
     match operation {
         Op::Get(key) | Op::Set(key, ..) | Op::Delete(key, _) | Op::Increment(key, _) | Op::Check(key, _) => key,
         _ => &[],

@@ -18,9 +18,77 @@ const EXACT_MAX: u64 = (1 << 53) - 1;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BatchForm {
-    pub(crate) operations: Vec<json::Object<OperationForm>>,
+    pub(crate) operations: Operations,
     #[serde(default)]
     pub(crate) atomic: bool,
+}
+
+/// The operations of a batch. Each becomes what it stands for as soon as it is read: its form is large, and there may be thousands.
+pub(crate) struct Operations {
+    /// Up to the first that is none.
+    read: Vec<Op>,
+    /// What is wrong with that one.
+    failed: Option<Problem>,
+    /// All of them.
+    count: usize,
+}
+
+impl Operations {
+    /// The operations, if there are no more than `operations_max`, and all of them are some.
+    pub(crate) fn checked(self, operations_max: usize, key_bytes_max: usize) -> Result<Vec<Op>> {
+        let Self { read, failed, count } = self;
+        if count > operations_max {
+            let detail = format!("the batch has {count} operations; the limit is {operations_max}");
+            return Err(Problem::new(DbCode::OperationsTooMany).detail(detail));
+        }
+        for (index, operation) in read.iter().enumerate() {
+            let problem = match super::batch::key_of(operation).len() {
+                0 if !matches!(operation, Op::DeleteSpan(_)) => DbCode::KeyEmpty.into(),
+                bytes if bytes > key_bytes_max => {
+                    let detail = format!("the key has {bytes} bytes; the limit is {key_bytes_max}");
+                    Problem::new(DbCode::KeyTooLong).detail(detail)
+                }
+                _ => continue,
+            };
+            return Err(at(index, problem));
+        }
+        failed.map_or(Ok(read), Err)
+    }
+}
+
+/// What is wrong with the operation at this place of a batch.
+fn at(index: usize, problem: Problem) -> Problem {
+    let detail = format!("operation {index}: {}", problem.message());
+    problem.detail(detail).in_body()
+}
+
+impl<'de> Deserialize<'de> for Operations {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct OperationsVisitor;
+
+        impl<'de> Visitor<'de> for OperationsVisitor {
+            type Value = Operations;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of operations")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> std::result::Result<Operations, A::Error> {
+                let mut operations = Operations { read: Vec::new(), failed: None, count: 0 };
+                while let Some(json::Object(form)) = list.next_element::<json::Object<OperationForm>>()? {
+                    if operations.failed.is_none() {
+                        match form.into_op() {
+                            Ok(operation) => operations.read.push(operation),
+                            Err(problem) => operations.failed = Some(at(operations.count, problem)),
+                        }
+                    }
+                    operations.count += 1;
+                }
+                Ok(operations)
+            }
+        }
+        deserializer.deserialize_seq(OperationsVisitor)
+    }
 }
 
 #[derive(Deserialize)]
@@ -86,27 +154,12 @@ enum ValueIn {
 struct VersionIn(u64);
 
 impl OperationForm {
-    /// The operation at this place of a batch.
-    pub(crate) fn into_op(self, index: usize, key_bytes_max: usize) -> Result<Op> {
-        self.convert(key_bytes_max).map_err(|problem| {
-            let detail = format!("operation {index}: {}", problem.message());
-            problem.detail(detail).in_body()
-        })
-    }
-
-    fn convert(self, key_bytes_max: usize) -> Result<Op> {
+    /// The operation, whose key is not looked at.
+    fn into_op(self) -> Result<Op> {
         self.check_fields()?;
         let expect = self.expect()?;
         let Self { op, key, value, by, ttl, ttl_ms, media_type, .. } = self;
         let Some(KeyIn(key)) = key else { return span(self.prefix, self.start, self.end).map(Op::DeleteSpan) };
-        match key.len() {
-            0 => return Err(DbCode::KeyEmpty.into()),
-            bytes if bytes > key_bytes_max => {
-                let detail = format!("the key has {bytes} bytes; the limit is {key_bytes_max}");
-                return Err(Problem::new(DbCode::KeyTooLong).detail(detail));
-            }
-            _ => {}
-        }
         Ok(match op {
             Verb::DeleteSpan => return Err(invalid("`delete-span` takes no `key`")),
             Verb::Get => Op::Get(key),
@@ -308,9 +361,9 @@ mod tests {
 
     #[track_caller]
     fn check(json: &str, expected: Option<&Op>) {
-        let form = json::parse::<json::Object<OperationForm>>(json.as_bytes());
-        let op = form.and_then(|json::Object(form)| form.into_op(0, 4_096)).ok();
-        assert_eq!(op.as_ref(), expected, "{json}");
+        let operations = json::parse::<Operations>(format!("[{json}]").as_bytes());
+        let operations = operations.and_then(|operations| operations.checked(1, 4_096)).ok();
+        assert_eq!(operations.as_deref().and_then(<[Op]>::first), expected, "{json}");
     }
 
     #[test]

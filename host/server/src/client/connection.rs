@@ -43,16 +43,24 @@ pub struct Answer {
     pub body: Bytes,
 }
 
+/// An answer that arrives piece by piece.
+#[derive(Debug)]
+pub struct Pieces {
+    /// Its headers.
+    pub headers: HeaderMap,
+    url: String,
+    body: Incoming,
+    /// The longest silence before the answer counts as broken.
+    silence_max: Duration,
+}
+
 /// An answer that arrives line by line.
 #[derive(Debug)]
 pub struct Lines {
-    url: String,
-    body: Incoming,
+    pieces: Pieces,
     buffer: BytesMut,
     /// How much of the buffer is known to have no line's end.
     searched: usize,
-    /// The longest silence before the answer counts as broken.
-    silence_max: Duration,
 }
 
 impl Client {
@@ -122,18 +130,29 @@ impl Client {
     /// # Errors
     /// Those of [`request`](Self::request).
     pub async fn lines(&mut self, path: &Path, silence_max: Duration) -> Result<Lines, ClientError> {
+        let pieces = self.pieces(path, "application/x-ndjson", silence_max).await?;
+        Ok(Lines { pieces, buffer: BytesMut::new(), searched: 0 })
+    }
+
+    /// Reads a stream of bytes of a media type. The connection is the stream's.
+    ///
+    /// # Errors
+    /// Those of [`request`](Self::request).
+    pub async fn pieces(&mut self, path: &Path, accept: &str, silence_max: Duration) -> Result<Pieces, ClientError> {
         let limit = self.answer_timeout;
         let url = self.base.to_string();
-        let sending = self.send(Method::GET, path, &[(ACCEPT, "application/x-ndjson")], Bytes::new());
+        let headers = [(ACCEPT, accept)];
+        let sending = self.send(Method::GET, path, &headers, Bytes::new());
         let response = match timeout(limit, sending).await {
             Ok(response) => response?,
             Err(_) => return Err(ClientError::Late { url, seconds: limit.as_secs() }),
         };
         self.sender = None;
         if !response.status().is_success() {
-            return Err(check(read_whole(&url, response).await?).err().unwrap_or_else(|| unexpected("no lines")));
+            return Err(check(read_whole(&url, response).await?).err().unwrap_or_else(|| unexpected("no stream")));
         }
-        Ok(Lines { url, body: response.into_body(), buffer: BytesMut::new(), searched: 0, silence_max })
+        let (parts, body) = response.into_parts();
+        Ok(Pieces { headers: parts.headers, url, body, silence_max })
     }
 
     /// Sends a request on the kept connection, or on a new one. A kept connection that the server has closed meanwhile is
@@ -223,6 +242,31 @@ impl Answer {
     }
 }
 
+impl Pieces {
+    /// The next bytes; none when the answer is complete.
+    ///
+    /// # Errors
+    /// The connection broke or fell silent.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
+        loop {
+            match timeout(self.silence_max, self.body.frame()).await {
+                Err(_) => {
+                    return Err(ClientError::Late { url: self.url.clone(), seconds: self.silence_max.as_secs() });
+                }
+                Ok(Some(Ok(frame))) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Ok(Some(data));
+                    }
+                }
+                Ok(Some(Err(error))) => {
+                    return Err(ClientError::Broken { url: self.url.clone(), reason: with_sources(&error) });
+                }
+                Ok(None) => return Ok(None),
+            }
+        }
+    }
+}
+
 impl Lines {
     /// The next line without its end; none when the answer is complete. Empty lines are left out.
     ///
@@ -242,24 +286,12 @@ impl Lines {
             if self.buffer.len() > LINE_BYTES_MAX {
                 return Err(unexpected("a line of the answer is too long"));
             }
-            match timeout(self.silence_max, self.body.frame()).await {
-                Err(_) => {
-                    return Err(ClientError::Late { url: self.url.clone(), seconds: self.silence_max.as_secs() });
-                }
-                Ok(Some(Ok(frame))) => {
-                    if let Some(data) = frame.data_ref() {
-                        self.buffer.extend_from_slice(data);
-                    }
-                }
-                Ok(Some(Err(error))) => {
-                    return Err(ClientError::Broken { url: self.url.clone(), reason: with_sources(&error) });
-                }
-                Ok(None) => {
-                    self.searched = 0;
-                    let rest = self.buffer.split().freeze();
-                    return Ok(Some(rest).filter(|rest| !rest.is_empty()));
-                }
-            }
+            let Some(piece) = self.pieces.next().await? else {
+                self.searched = 0;
+                let rest = self.buffer.split().freeze();
+                return Ok(Some(rest).filter(|rest| !rest.is_empty()));
+            };
+            self.buffer.extend_from_slice(&piece);
         }
     }
 }

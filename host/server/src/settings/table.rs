@@ -68,7 +68,7 @@ section! {
     transactions_max: usize = 1_000, "transactions-max", "TRANSACTIONS_MAX", "Transactions open at once";
     transaction_idle_ms: u64 = 30_000, "transaction-idle-ms", "TRANSACTION_IDLE_MS",
         "Time after which an unused transaction is rolled back";
-    streams_max: usize = 1_000, "streams-max", "STREAMS_MAX", "Streamed listings and change feeds open at once";
+    streams_max: usize = 1_000, "streams-max", "STREAMS_MAX", "Streamed listings, change feeds and backups open at once";
     key_bytes_max: usize = 4_096, "key-bytes-max", "KEY_BYTES_MAX", "Bytes of a key, at most 4096";
     value_bytes_max: usize = 16 << 20, "value-bytes-max", "VALUE_BYTES_MAX", "Bytes of a value";
     store_bytes_max: u64 = 0, "store-bytes-max", "STORE_BYTES_MAX",

@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// A bar over `total` bytes on standard error, or a count of bytes where the total is not known. Hidden where nobody sees it.
-pub(super) fn bar(total: Option<u64>) -> ProgressBar {
+pub(crate) fn bar(total: Option<u64>) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }

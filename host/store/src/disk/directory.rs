@@ -14,6 +14,7 @@ const LOCK: &str = "lock";
 #[derive(Debug, Clone)]
 pub struct DirectoryDisk {
     path: PathBuf,
+    is_read_only: bool,
 }
 
 impl DirectoryDisk {
@@ -24,7 +25,18 @@ impl DirectoryDisk {
     pub fn new(path: impl Into<PathBuf>) -> io::Result<Self> {
         let path = path.into();
         fs::create_dir_all(&path)?;
-        Ok(Self { path })
+        Ok(Self { path, is_read_only: false })
+    }
+
+    /// The directory `path`, which must exist, for reading alone: whatever would change it fails, and locking it makes no file. Where
+    /// there is no file to lock, nobody has ever opened a store there, and nobody is kept out.
+    ///
+    /// # Errors
+    /// There is no such directory.
+    pub fn read_only(path: impl Into<PathBuf>) -> io::Result<Self> {
+        let path = path.into();
+        fs::read_dir(&path)?;
+        Ok(Self { path, is_read_only: true })
     }
 
     /// The directory's path.
@@ -36,11 +48,24 @@ impl DirectoryDisk {
     fn at(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
+
+    fn check_writable(&self) -> io::Result<()> {
+        if self.is_read_only { Err(io::ErrorKind::ReadOnlyFilesystem.into()) } else { Ok(()) }
+    }
 }
 
 impl Disk for DirectoryDisk {
     fn lock(&self) -> io::Result<Box<dyn Any + Send + Sync>> {
-        let file = OpenOptions::new().create(true).truncate(false).write(true).open(self.at(LOCK))?;
+        let mut options = OpenOptions::new();
+        if self.is_read_only {
+            options.read(true);
+        } else {
+            options.create(true).truncate(false).write(true);
+        }
+        let file = match options.open(self.at(LOCK)) {
+            Err(error) if self.is_read_only && error.kind() == io::ErrorKind::NotFound => return Ok(Box::new(())),
+            opened => opened?,
+        };
         match file.try_lock() {
             Ok(()) => Ok(Box::new(file)),
             Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
@@ -64,18 +89,21 @@ impl Disk for DirectoryDisk {
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        self.check_writable()?;
         Ok(Box::new(OpenOptions::new().read(true).write(true).create_new(true).open(self.at(name))?))
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        Ok(Box::new(OpenOptions::new().read(true).write(true).open(self.at(name))?))
+        Ok(Box::new(OpenOptions::new().read(true).write(!self.is_read_only).open(self.at(name))?))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.check_writable()?;
         fs::rename(self.at(from), self.at(to))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
+        self.check_writable()?;
         fs::remove_file(self.at(name))
     }
 

@@ -26,6 +26,11 @@ pub(crate) fn is_unfinished(name: &str) -> bool {
     name == STORE || checkpoint_of(name).is_some()
 }
 
+/// Whether a file is the engine's.
+pub(crate) fn is_ours(name: &str) -> bool {
+    name == STORE || segment_of(name).is_some() || checkpoint_of(name).is_some() || is_unfinished(name)
+}
+
 /// The commit that a segment's name tells.
 pub(crate) fn segment_of(name: &str) -> Option<Version> {
     number(SEGMENT, name)

@@ -47,6 +47,23 @@ pub(crate) fn scan<'b, E>(
     Ok(End::Whole)
 }
 
+/// Shows `see` every whole record of a segment with its place, those behind bad places too.
+pub(crate) fn salvage<'b>(bytes: &'b [u8], salt: u64, mut see: impl FnMut(u64, &Record<'b>)) {
+    let mut offset = HEADER_BYTES;
+    while offset < bytes.len() {
+        let (rest, place) = (&bytes[offset..], offset as u64);
+        // The header first: see `judge`.
+        let is_likely = RecordHeader::decode_whole(rest, place, salt).is_some();
+        match if is_likely { Record::decode(rest, place, salt) } else { None } {
+            Some(record) => {
+                see(place, &record);
+                offset += record.header.record_bytes();
+            }
+            None => offset += 1,
+        }
+    }
+}
+
 /// What the bad bytes at `offset` are, behind the commit `last`.
 fn judge(bytes: &[u8], offset: usize, salt: u64, last: Version) -> End {
     let bad = offset as u64;

@@ -134,7 +134,11 @@ pub(crate) enum AppendError {
     Uncut(io::Error),
 }
 
-fn create(disk: &dyn Disk, header: &Header) -> io::Result<Arc<dyn DiskFile>> {
+/// Makes an empty segment.
+///
+/// # Errors
+/// The file cannot be made durable; it is removed again as far as possible.
+pub(crate) fn create(disk: &dyn Disk, header: &Header) -> io::Result<Arc<dyn DiskFile>> {
     let name = names::segment(header.version);
     let file = disk.create(&name)?;
     let written = write_all(&*file, &header.encode(Kind::Segment), 0)

@@ -10,31 +10,32 @@ use std::time::Instant;
 use mantis_store::disk::MemoryDisk;
 use mantis_store::{Durability, OpenError, Recovered, Store, Version};
 
+use super::check::{assert_agrees, checked, repaired};
 use super::{Model, commit_writes, open, options, some_writes, torture};
 use crate::support::{Numbers, START_MS};
 
 type Files = BTreeMap<String, Vec<u8>>;
 
 /// The files of a store, what is in them, and the files as they were after each commit.
-struct Whole {
-    files: Files,
-    model: Model,
-    history: Vec<Files>,
+pub(super) struct Whole {
+    pub(super) files: Files,
+    pub(super) model: Model,
+    pub(super) history: Vec<Files>,
 }
 
 /// How a store is written that is then damaged.
 #[derive(Clone, Copy)]
-struct Shape {
-    log_bytes: usize,
-    segment_bytes_max: u64,
+pub(super) struct Shape {
+    pub(super) log_bytes: usize,
+    pub(super) segment_bytes_max: u64,
     /// After how many commits a checkpoint is made.
-    checkpoint_every: usize,
-    seed: u64,
+    pub(super) checkpoint_every: usize,
+    pub(super) seed: u64,
 }
 
 impl Whole {
     /// Commits one by one, each synced before the next.
-    fn write(shape: Shape) -> Self {
+    pub(super) fn write(shape: Shape) -> Self {
         let disk = MemoryDisk::new();
         let clock = Arc::new(mantis_store::ManualClock::new(START_MS));
         let mut options = options(&clock, shape.seed);
@@ -57,26 +58,26 @@ impl Whole {
         Self { files: disk.files(), model, history }
     }
 
-    fn names(&self, is_kind: fn(&str) -> bool) -> Vec<&str> {
+    pub(super) fn names(&self, is_kind: fn(&str) -> bool) -> Vec<&str> {
         self.files.keys().map(|name| &**name).filter(|name| is_kind(name)).collect()
     }
 
-    fn last_segment(&self) -> &str {
+    pub(super) fn last_segment(&self) -> &str {
         self.names(is_segment).last().copied().unwrap()
     }
 
-    fn newest_checkpoint(&self) -> Option<&str> {
+    pub(super) fn newest_checkpoint(&self) -> Option<&str> {
         self.names(is_checkpoint).last().copied()
     }
 
     /// Where the last group of the last segment begins: nothing behind it says that it was durable.
-    fn last_group(&self) -> usize {
+    pub(super) fn last_group(&self) -> usize {
         let name = self.last_segment();
         let lengths = self.history.iter().rev().filter_map(|files| files.get(name)).map(Vec::len);
         lengths.into_iter().find(|length| *length < self.files[name].len()).unwrap_or(64)
     }
 
-    fn with(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) -> MemoryDisk {
+    pub(super) fn with(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) -> MemoryDisk {
         let mut files = self.files.clone();
         change(files.entry(name.to_owned()).or_default());
         MemoryDisk::with_files(files)
@@ -86,7 +87,11 @@ impl Whole {
     #[track_caller]
     fn open(&self, disk: &MemoryDisk, case: &dyn Fn() -> String) -> Result<(Version, Recovered), OpenError> {
         let before = disk.files();
-        match open(disk, Durability::Always) {
+        let report = checked(disk);
+        let opened = open(disk, Durability::Always);
+        assert_agrees(&report, &opened);
+        self.repair(&before, opened.as_ref().ok().map(|(store, _)| store.version()), case);
+        match opened {
             Ok((store, recovered)) => {
                 self.model.check(&store).unwrap_or_else(|error| panic!("{}: {error}; {recovered}", case()));
                 Ok((store.version(), recovered))
@@ -95,6 +100,16 @@ impl Whole {
                 assert!(disk.files() == before, "{}: {error}, and something was changed", case());
                 Err(error)
             }
+        }
+    }
+
+    /// Repairs damaged files: a repair gets at least as far as opening does.
+    #[track_caller]
+    fn repair(&self, files: &Files, opened: Option<Version>, case: &dyn Fn() -> String) {
+        match repaired(&MemoryDisk::with_files(files.clone()), &self.model, &case()) {
+            Ok(told) => assert!(opened.is_none_or(|version| told.kept.version >= version), "{}: {told:?}", case()),
+            // Where nothing but the identity is left, opening begins anew.
+            Err(error) => assert!(opened.is_none_or(|version| version == 0), "{}: {error}", case()),
         }
     }
 
@@ -144,15 +159,15 @@ impl Whole {
     }
 }
 
-fn is_segment(name: &str) -> bool {
+pub(super) fn is_segment(name: &str) -> bool {
     name.starts_with("log-")
 }
 
-fn is_checkpoint(name: &str) -> bool {
+pub(super) fn is_checkpoint(name: &str) -> bool {
     name.starts_with("checkpoint-")
 }
 
-const NEVER: usize = usize::MAX;
+pub(super) const NEVER: usize = usize::MAX;
 
 #[test]
 fn no_bit_of_a_log_flips_unnoticed() {

@@ -19,7 +19,7 @@ fn directory(format: u32) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/format-{format}"))
 }
 
-fn files(format: u32) -> BTreeMap<String, Vec<u8>> {
+pub(super) fn files(format: u32) -> BTreeMap<String, Vec<u8>> {
     let files = fs::read_dir(directory(format)).unwrap().map(|file| file.unwrap().path());
     let named = |path: PathBuf| (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(&path).unwrap());
     files.map(named).collect()

@@ -6,6 +6,8 @@
 #![allow(clippy::cast_possible_truncation, reason = "the numbers of a test are small")]
 #![allow(clippy::disallowed_methods, reason = "threads and files are native, and a run tells how long it took")]
 
+mod backup;
+mod check;
 mod damage;
 mod faults;
 mod golden;

@@ -11,6 +11,7 @@ use std::time::Instant;
 use mantis_store::disk::{MemoryDisk, PowerCutDisk, Tearing, Wreck};
 use mantis_store::{Durability, FeedCursor, ManualClock, Store, Version};
 
+use super::check::checked;
 use super::{Model, POLICIES, commit_writes, due_writes, open, options, outcome, some_writes, torture};
 use crate::support::{Numbers, START_MS};
 
@@ -138,7 +139,11 @@ impl Case<'_> {
     #[track_caller]
     fn check(&self, image: &MemoryDisk) -> Version {
         let before = image.files();
+        let report = checked(image);
         let (first, identity) = self.open(image, "opened");
+        if !report.is_right() || report.opening.as_ref().is_ok_and(|foreseen| foreseen.version != first) {
+            self.fail(&format!("a check says {report:?}; it was {before:?}"));
+        }
         let (again, identity_again) = self.open(image, "opened again");
         if (first, identity) != (again, identity_again) {
             self.fail(&format!("opened again it holds {again}, not {first}; it was {before:?}"));

@@ -1,0 +1,150 @@
+//! `mantisdb backup`: a server's whole database into a file.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Write};
+use std::path::{Path as FilePath, PathBuf};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use indicatif::{DecimalBytes, HumanCount, ProgressBar};
+use mantis_db::{Checkpoint, Unreadable, verify};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use super::context::{self, Output};
+use crate::cli::BackupArgs;
+use crate::client::{Client, Path, Pieces};
+use crate::failure::{Exit, Failure, Outcome};
+use crate::transfer::progress;
+
+/// The longest silence in a stream before it counts as broken.
+const SILENCE_MAX: Duration = Duration::from_mins(1);
+/// Pieces that have arrived and wait to be written.
+const PIECES_WAITING_MAX: usize = 16;
+
+pub(super) async fn run(args: BackupArgs) -> Outcome {
+    let mut client = context::client(&args.server)?;
+    let json = args.server.json;
+    if args.file == FilePath::new("-") {
+        let output = Box::new(BufWriter::new(io::stdout()));
+        let (whole, mut output) = download(&mut client, output, FilePath::new("standard output")).await?;
+        output.flush().map_err(|error| Failure::stream(&error))?;
+        // Standard output is the data.
+        let said = if json { as_json(&whole).to_string() } else { text(&whole) };
+        eprintln!("{said}");
+        return Ok(());
+    }
+    let whole = to_file(&mut client, &args.file, args.force).await?;
+    show(&whole, json)
+}
+
+/// Says what a backup holds.
+pub(super) fn show(whole: &Checkpoint, json: bool) -> Outcome {
+    if !json {
+        eprintln!("{}", text(whole));
+        return Ok(());
+    }
+    let mut output = Output::new();
+    output.json(&as_json(whole))?;
+    output.flush()
+}
+
+pub(super) fn text(whole: &Checkpoint) -> String {
+    let keys = if whole.entries == 1 { "key" } else { "keys" };
+    format!("version {}: {} {keys}, {}", whole.version, HumanCount(whole.entries), DecimalBytes(whole.bytes))
+}
+
+pub(super) fn as_json(whole: &Checkpoint) -> Value {
+    json!({"version": whole.version.to_string(), "keys": whole.entries, "bytes": whole.bytes})
+}
+
+/// Writes beside the file and gives it its name when all of it is on the disk.
+async fn to_file(client: &mut Client, path: &FilePath, force: bool) -> Outcome<Checkpoint> {
+    let failed = |error: io::Error| Failure::file("write", path, &error);
+    let check_free = || match path.symlink_metadata() {
+        Ok(_) if !force => Err(Failure::new(Exit::Local, format!("{} exists", path.display()))
+            .hint("choose another name, or replace it with --force")),
+        _ => Ok(()),
+    };
+    check_free()?;
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".partial");
+    let partial = PathBuf::from(partial);
+    let output = Box::new(File::create(&partial).map_err(failed)?);
+    let written = match download(client, output, path).await {
+        Ok((whole, file)) => check_free().and_then(|()| {
+            file.sync_all().and_then(|()| std::fs::rename(&partial, path)).map_err(failed)?;
+            sync_parent(path).map_err(failed)?;
+            Ok(whole)
+        }),
+        Err(failure) => Err(failure),
+    };
+    written.inspect_err(|_| drop(std::fs::remove_file(&partial)))
+}
+
+/// Makes names beside `path` durable.
+pub(super) fn sync_parent(path: &FilePath) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(parent.unwrap_or(FilePath::new(".")))?.sync_all()
+}
+
+/// Writes the server's backup to `output`, and makes sure that it is whole.
+async fn download<W: Write + Send + 'static>(
+    client: &mut Client,
+    output: Box<W>,
+    path: &FilePath,
+) -> Outcome<(Checkpoint, Box<W>)> {
+    let media = "application/vnd.mantisdb.backup";
+    let mut pieces = client.pieces(&Path::new("/api/v1/backup"), media, SILENCE_MAX).await?;
+    let bar = progress::bar(bytes_estimate(&pieces));
+    let (sender, receiver) = mpsc::channel(PIECES_WAITING_MAX);
+    let mut arriving = Arriving { pieces: receiver, piece: Bytes::new(), output, bar: bar.clone() };
+    let checking = tokio::task::spawn_blocking(move || (verify(&mut arriving), arriving.output));
+    let arrived = loop {
+        match pieces.next().await {
+            Ok(Some(piece)) => {
+                // The other end has a reason to take no more, which it tells.
+                if sender.send(piece).await.is_err() {
+                    break Ok(());
+                }
+            }
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(error),
+        }
+    };
+    drop(sender);
+    let (checked, output) = checking.await.map_err(|error| Failure::new(Exit::Local, error))?;
+    bar.finish_and_clear();
+    match (checked, arrived) {
+        (Err(Unreadable::Io(error)), _) => Err(Failure::file("write", path, &error)),
+        (_, Err(error)) => Err(error.into()),
+        (Err(error), _) => Err(Failure::new(Exit::Server, format!("what the server sent is no whole backup: {error}"))),
+        (Ok(whole), Ok(())) => Ok((whole, output)),
+    }
+}
+
+fn bytes_estimate(pieces: &Pieces) -> Option<u64> {
+    pieces.headers.get("mantisdb-bytes-estimate")?.to_str().ok()?.parse().ok()
+}
+
+/// Pieces that are written as they are read.
+struct Arriving<W> {
+    pieces: mpsc::Receiver<Bytes>,
+    piece: Bytes,
+    output: Box<W>,
+    bar: ProgressBar,
+}
+
+impl<W: Write> Read for Arriving<W> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.piece.is_empty() {
+            let Some(piece) = self.pieces.blocking_recv() else { return Ok(0) };
+            self.output.write_all(&piece)?;
+            self.bar.inc(piece.len() as u64);
+            self.piece = piece;
+        }
+        let length = buffer.len().min(self.piece.len());
+        self.piece.copy_to_slice(&mut buffer[..length]);
+        Ok(length)
+    }
+}

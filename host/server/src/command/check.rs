@@ -1,0 +1,215 @@
+//! `mantisdb check`: what is in every file of a directory, and a repair of what is damaged.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use indicatif::{DecimalBytes, HumanCount};
+use mantis_db::disk::DirectoryDisk;
+use mantis_db::{
+    FileKind, FileReport, OpenError, Recovered, RepairError, Repaired, Report, RestoreError, check, repair,
+};
+use serde_json::{Value, json};
+
+use super::backup;
+use super::context::{self, Output};
+use super::restore::options;
+use crate::cli::CheckArgs;
+use crate::failure::{Exit, Failure, Outcome};
+
+pub(super) fn run(args: &CheckArgs) -> Outcome {
+    let data = &args.data.data;
+    let failed =
+        |error: &dyn std::fmt::Display| Failure::new(Exit::Local, format!("cannot check {}: {error}", data.display()));
+    let disk = DirectoryDisk::read_only(data)
+        .map_err(|error| failed(&error).hint("name the directory of the data with --data"))?;
+    let report = check(&disk, &options()).map_err(|error| match error {
+        OpenError::InUse => failed(&error).hint("stop the server first; of a server at work, take a backup"),
+        _ => failed(&error),
+    })?;
+    if report.opening.as_ref().is_ok_and(|recovered| recovered.is_new) {
+        return Err(failed(&"there is no database in it").hint("name the directory of the data with --data"));
+    }
+    let mut output = Output::new();
+    if !args.data.json {
+        show(&mut output, &report)?;
+        output.flush()?;
+    }
+    let repaired = if args.repair && !report.is_right() { Some(repair_into(args, &disk)?) } else { None };
+    if args.data.json {
+        output.json(&as_json(args, &report, repaired.as_ref()))?;
+    } else if let Some(done) = &repaired {
+        show_repaired(&mut output, done)?;
+    } else if args.repair {
+        output.line("there is nothing to repair; nothing was written")?;
+    }
+    output.flush()?;
+    if report.is_right() || repaired.is_some() {
+        return Ok(());
+    }
+    let shown = data.display();
+    Err(Failure::new(Exit::Local, format!("{shown} is damaged"))
+        .hint(format!("keep what can be kept: mantisdb check --data {shown} --repair --into NEW")))
+}
+
+/// A line for each file, lines for what there is to say of it, and the verdict.
+fn show(output: &mut Output, report: &Report) -> Outcome {
+    for file in &report.files {
+        output.line(format_args!("{}  {}{}", file.name, DecimalBytes(file.bytes), contents(file)))?;
+        for finding in &file.findings {
+            let mark = if finding.is_damage { "damaged" } else { "note" };
+            output.line(format_args!("  {mark}, offset {}: {}", finding.offset, finding.what))?;
+        }
+    }
+    match &report.opening {
+        Ok(recovered) => {
+            let state = if report.is_right() { "all right" } else { "damaged, but nothing that is needed now" };
+            output.line(format_args!("{state}: opens with {}", state_of(recovered)))
+        }
+        Err(error) => output.line(format_args!("damaged, does not open: {error}")),
+    }
+}
+
+fn state_of(recovered: &Recovered) -> String {
+    format!("{} at version {}", keys(recovered.keys), recovered.version)
+}
+
+fn keys(count: u64) -> String {
+    format!("{} {}", HumanCount(count), if count == 1 { "key" } else { "keys" })
+}
+
+fn contents(file: &FileReport) -> String {
+    match (file.kind, file.versions) {
+        (FileKind::Checkpoint, Some((version, _))) => format!("  {} at version {version}", keys(file.entries)),
+        (FileKind::Segment, Some((first, last))) => {
+            format!("  {}, {first} to {last}", context::count(file.entries, "commit"))
+        }
+        (FileKind::Segment, None) => "  no commits".to_owned(),
+        (FileKind::Identity, _) => "  identity".to_owned(),
+        (FileKind::Other, _) => "  not of the database".to_owned(),
+        (FileKind::Checkpoint | FileKind::Unfinished, _) => String::new(),
+    }
+}
+
+fn show_repaired(output: &mut Output, done: &Done) -> Outcome {
+    let Done { repaired, path, damaged } = done;
+    let from = match (repaired.base, repaired.commits) {
+        (0, commits) => format!("{} of the log", context::count(commits, "commit")),
+        (base, 0) => format!("the checkpoint at version {base}"),
+        (base, commits) => {
+            format!("the checkpoint at version {base} and {} of the log", context::count(commits, "commit"))
+        }
+    };
+    output.line(format_args!(
+        "kept: {} at version {}, from {from}",
+        keys(repaired.kept.entries),
+        repaired.kept.version
+    ))?;
+    if repaired.newest_seen > repaired.kept.version {
+        let (first, last) = (repaired.kept.version + 1, repaired.newest_seen);
+        output.line(format_args!("lost: versions {first} to {last}, as far as the files tell"))?;
+        if repaired.commits_left_out > 0 {
+            let commits = context::count(repaired.commits_left_out, "whole commit");
+            output.line(format_args!("      {commits} among them left out: they follow one that is lost"))?;
+        }
+    } else {
+        output.line("lost: nothing that any file tells of")?;
+    }
+    output.line(format_args!("repaired into {}", path.display()))?;
+    if let Some(damaged) = damaged {
+        output.line(format_args!("the damaged directory is {}", damaged.display()))?;
+    }
+    Ok(())
+}
+
+/// A repair, and where things are now.
+struct Done {
+    repaired: Repaired,
+    path: PathBuf,
+    /// Where the damaged directory is, if it was moved.
+    damaged: Option<PathBuf>,
+}
+
+fn repair_into(args: &CheckArgs, disk: &DirectoryDisk) -> Outcome<Done> {
+    let data = &args.data.data;
+    if let Some(into) = &args.into {
+        let repaired = repair_to(data, disk, into)?;
+        return Ok(Done { repaired, path: into.clone(), damaged: None });
+    }
+    // A link, or a path that ends with a dot, has another directory beside it than the one that is meant.
+    let data = &fs::canonicalize(data).map_err(|error| Failure::file("find", data, &error))?;
+    let time = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
+    let beside = |what: &str| {
+        let mut name = data.as_os_str().to_owned();
+        name.push(format!(".{what}-{time}"));
+        PathBuf::from(name)
+    };
+    let (new, damaged) = (beside("repaired"), beside("damaged"));
+    let repaired = repair_to(data, disk, &new)?;
+    fs::rename(data, &damaged).map_err(|error| {
+        Failure::file("rename", data, &error).hint(format!("it is as it was; what was kept is in {}", new.display()))
+    })?;
+    fs::rename(&new, data).and_then(|()| backup::sync_parent(data)).map_err(|error| {
+        let (new, damaged) = (new.display(), damaged.display());
+        Failure::file("rename", data, &error).hint(format!("it is now {damaged}; what was kept is in {new}"))
+    })?;
+    Ok(Done { repaired, path: data.clone(), damaged: Some(damaged) })
+}
+
+fn repair_to(data: &Path, disk: &DirectoryDisk, into: &Path) -> Outcome<Repaired> {
+    let is_new = !into.exists();
+    let new = DirectoryDisk::new(into).map_err(|error| Failure::file("use", into, &error))?;
+    repair(disk, &new, &options()).map_err(|error| {
+        if is_new {
+            // Fails where something was written, as it should.
+            let _ = fs::remove_dir(into);
+        }
+        let failure = Failure::new(Exit::Local, format!("cannot repair {}: {error}", data.display()));
+        match error {
+            RepairError::NothingWhole | RepairError::Mixed => failure.hint("restore a backup"),
+            RepairError::Write(RestoreError::NotEmpty { .. }) => {
+                failure.hint("choose a directory that does not exist or is empty with --into")
+            }
+            _ => failure,
+        }
+    })
+}
+
+fn as_json(args: &CheckArgs, report: &Report, done: Option<&Done>) -> Value {
+    let files: Vec<_> = report.files.iter().map(file_as_json).collect();
+    let opening = match &report.opening {
+        Ok(recovered) => json!({"version": recovered.version.to_string(), "keys": recovered.keys}),
+        Err(error) => json!({"error": error.to_string()}),
+    };
+    let mut value = json!({
+        "data": args.data.data.display().to_string(), "right": report.is_right(), "opening": opening, "files": files,
+    });
+    if let Some(Done { repaired, path, damaged }) = done {
+        value["repaired"] = json!({
+            "path": path.display().to_string(),
+            "damaged_path": damaged.as_ref().map(|path| path.display().to_string()),
+            "kept": backup::as_json(&repaired.kept),
+            "base_version": repaired.base.to_string(), "commits": repaired.commits,
+            "newest_version_seen": repaired.newest_seen.to_string(), "commits_left_out": repaired.commits_left_out,
+        });
+    }
+    value
+}
+
+fn file_as_json(file: &FileReport) -> Value {
+    let kind = match file.kind {
+        FileKind::Identity => "identity",
+        FileKind::Checkpoint => "checkpoint",
+        FileKind::Segment => "segment",
+        FileKind::Unfinished => "unfinished",
+        FileKind::Other => "other",
+    };
+    let findings = file.findings.iter();
+    let findings: Vec<_> = findings
+        .map(|finding| json!({"offset": finding.offset, "what": finding.what, "damage": finding.is_damage}))
+        .collect();
+    json!({
+        "name": file.name, "kind": kind, "bytes": file.bytes, "entries": file.entries, "findings": findings,
+        "first_version": file.versions.map(|(first, _)| first.to_string()),
+        "last_version": file.versions.map(|(_, last)| last.to_string()),
+    })
+}

@@ -1,0 +1,311 @@
+//! A check changes nothing, looks at everything, and says of the store what opening it would; a repair gives an exact prefix, as long
+//! as there is one.
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::ops::Range;
+use std::sync::Arc;
+
+use mantis_store::disk::{DirectoryDisk, Disk, FailingDisk, Fault, MemoryDisk};
+use mantis_store::{Durability, FileKind, OpenError, RepairError, Repaired, Report, RestoreError, check, repair};
+
+use super::damage::{NEVER, Shape, Whole, is_checkpoint, is_segment};
+use super::{Model, golden, open, options};
+use crate::support::put;
+
+/// Looks at a store. Nothing changes by that.
+#[track_caller]
+pub(super) fn checked(disk: &MemoryDisk) -> Report {
+    let before = disk.files();
+    let report = check(disk, &options(&Arc::default(), 5)).unwrap();
+    assert!(disk.files() == before, "a check changed something");
+    report
+}
+
+/// Whether a check said of a store what opening it said.
+#[track_caller]
+pub(super) fn assert_agrees<T>(report: &Report, opened: &Result<(T, mantis_store::Recovered), OpenError>) {
+    match (&report.opening, opened) {
+        (Ok(foreseen), Ok((_, recovered))) => assert_eq!(foreseen, &{ recovered.clone() }),
+        (Err(foreseen), Err(error)) => {
+            assert_eq!(foreseen.to_string(), error.to_string());
+            assert!(!report.is_right());
+        }
+        (foreseen, opened) => panic!("foreseen {foreseen:?}, and opening said {:?}", opened.as_ref().err()),
+    }
+}
+
+/// Repairs a store, which stays as it is. What comes of it is the state after some commit.
+#[track_caller]
+pub(super) fn repaired(disk: &MemoryDisk, model: &Model, case: &str) -> Result<Repaired, RepairError> {
+    let (before, into) = (disk.files(), MemoryDisk::new());
+    let outcome = repair(disk, &into, &options(&Arc::default(), 6));
+    assert!(disk.files() == before, "{case}: the repair changed the store itself");
+    match &outcome {
+        Ok(told) => {
+            let report = checked(&into);
+            assert!(report.is_right(), "{case}: {report:?}");
+            let (store, _) = open(&into, Durability::Always).unwrap();
+            model.check(&store).unwrap_or_else(|error| panic!("{case}: {error}; {told:?}"));
+            assert_eq!((store.version(), store.stats().keys), (told.kept.version, told.kept.entries), "{case}");
+            assert!(told.newest_seen >= told.kept.version && told.base <= told.kept.version, "{case}: {told:?}");
+        }
+        Err(_) => assert!(into.files().is_empty(), "{case}"),
+    }
+    outcome
+}
+
+/// The findings, a line each; damage with a `!`.
+fn told(report: &Report) -> String {
+    let lines = report.files.iter().flat_map(|file| {
+        let line = |finding: &mantis_store::Finding| {
+            let mark = if finding.is_damage { "!" } else { "" };
+            format!("{mark}{} {}: {}\n", file.name, finding.offset, finding.what)
+        };
+        file.findings.iter().map(line)
+    });
+    lines.collect()
+}
+
+#[test]
+fn a_store_as_it_should_be_is_right_and_every_file_is_described() {
+    let whole = Whole::write(Shape { log_bytes: 6_000, segment_bytes_max: 1_500, checkpoint_every: 20, seed: 21 });
+    let report = checked(&MemoryDisk::with_files(whole.files.clone()));
+    assert!(report.is_right() && told(&report).is_empty(), "{}", told(&report));
+    let names: Vec<_> = report.files.iter().map(|file| &*file.name).collect();
+    assert_eq!(names, whole.files.keys().collect::<Vec<_>>());
+    let mut commits = 0;
+    for file in &report.files {
+        assert_eq!(file.bytes, whole.files[&file.name].len() as u64);
+        match file.kind {
+            FileKind::Identity => assert_eq!((&*file.name, file.versions), ("store.mantis", None)),
+            FileKind::Checkpoint => {
+                let (version, _) = file.versions.unwrap();
+                assert_eq!(file.entries, whole.model.states[&version].len() as u64, "{}", file.name);
+            }
+            FileKind::Segment => commits += file.entries,
+            FileKind::Unfinished | FileKind::Other => panic!("{}", file.name),
+        }
+    }
+    let newest = whole.model.newest().0;
+    assert_eq!(commits, whole.model.states.len() as u64 - 1, "all of the log is kept for the feed");
+    assert_eq!(report.files.iter().filter_map(|file| file.versions).map(|(_, last)| last).max(), Some(newest));
+    assert_eq!(report.opening.unwrap().version, newest);
+}
+
+#[test]
+fn files_of_format_1_are_right() {
+    let report = checked(&MemoryDisk::with_files(golden::files(1)));
+    assert!(report.is_right() && told(&report).is_empty(), "{}", told(&report));
+    let described: Vec<_> = report.files.iter().map(|file| (file.kind, file.versions, file.entries)).collect();
+    let checkpoint = (FileKind::Checkpoint, Some((7, 7)), 5);
+    assert_eq!(described[0], checkpoint);
+    assert!(described[1..described.len() - 1].iter().all(|(kind, ..)| *kind == FileKind::Segment), "{described:?}");
+    assert_eq!(described.iter().filter_map(|(_, versions, _)| *versions).map(|(_, last)| last).max(), Some(10));
+}
+
+#[test]
+fn what_the_end_of_a_process_leaves_is_no_damage() {
+    let whole = Whole::write(Shape { log_bytes: 3_000, segment_bytes_max: 1_500, checkpoint_every: 20, seed: 22 });
+    let last = whole.last_segment().to_owned();
+    let torn = whole.with(&last, |bytes| bytes.truncate(bytes.len() - 3));
+    let mut files = torn.files();
+    let next = format!("log-{:020}.mantis", whole.model.newest().0 - 1);
+    files.insert(next.clone(), b"MANTISDB".to_vec());
+    files.insert("store.mantis.unfinished".into(), vec![1]);
+    files.insert("notes.txt".into(), vec![1]);
+    let report = checked(&MemoryDisk::with_files(files));
+    let told = told(&report);
+    assert!(report.is_right() && !told.contains('!'), "{told}");
+    for (name, what) in
+        [(&*last, "an unfinished write"), (&next, "never written to"), ("store.mantis.u", "being written")]
+    {
+        assert!(told.lines().any(|line| line.starts_with(name) && line.contains(what)), "{name}: {told}");
+    }
+    let other = report.files.iter().find(|file| file.name == "notes.txt").unwrap();
+    assert_eq!((other.kind, other.findings.len()), (FileKind::Other, 0));
+}
+
+#[test]
+fn an_empty_directory_is_checked_without_a_trace() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = DirectoryDisk::read_only(directory.path()).unwrap();
+    let report = check(&disk, &options(&Arc::default(), 1)).unwrap();
+    assert!(report.files.is_empty() && report.opening.unwrap().is_new);
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+    assert!(DirectoryDisk::read_only(directory.path().join("none")).is_err());
+}
+
+#[test]
+fn a_store_in_use_is_not_checked_and_a_disk_for_reading_changes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = DirectoryDisk::new(directory.path()).unwrap();
+    let (store, _) = open(&disk, Durability::Always).unwrap();
+    put(&store, "a1", "1");
+    store.flush();
+    let reading = DirectoryDisk::read_only(directory.path()).unwrap();
+    let options = options(&Arc::default(), 1);
+    assert!(matches!(check(&reading, &options), Err(OpenError::InUse)));
+    assert!(matches!(repair(&reading, &MemoryDisk::new(), &options), Err(RepairError::Read(OpenError::InUse))));
+    drop(store);
+    assert!(check(&reading, &options).unwrap().is_right());
+    let denied = Some(ErrorKind::ReadOnlyFilesystem);
+    assert_eq!(reading.create("x").map(drop).map_err(|error| error.kind()).err(), denied);
+    assert_eq!(reading.remove("store.mantis").map_err(|error| error.kind()).err(), denied);
+    assert_eq!(reading.rename("store.mantis", "x").map_err(|error| error.kind()).err(), denied);
+    assert!(reading.open("store.mantis").unwrap().set_size(0).is_err());
+}
+
+/// The commits of a store, and where each stands.
+fn places(whole: &Whole) -> Vec<(u64, String, Range<usize>)> {
+    let mut places = Vec::new();
+    let mut versions = whole.model.states.keys().copied().skip(1);
+    for pair in whole.history.windows(2) {
+        let grown = pair[1].iter().filter(|(name, _)| is_segment(name)).find_map(|(name, bytes)| {
+            let start = pair[0].get(name).map_or(64, Vec::len);
+            (bytes.len() > start).then(|| (name.clone(), start..bytes.len()))
+        });
+        if let Some((name, range)) = grown {
+            places.push((versions.next().unwrap(), name, range));
+        }
+    }
+    assert_eq!(versions.next(), None);
+    places
+}
+
+/// The furthest that one can get without the commits and the files of which a byte was changed.
+fn furthest(whole: &Whole, places: &[(u64, String, Range<usize>)], name: &str, offset: usize) -> Option<u64> {
+    let is_hit = |file: &str, range: &Range<usize>| file == name && (offset < 64 || range.contains(&offset));
+    let first_segment = whole.names(is_segment)[0];
+    let mut bases: Vec<u64> = whole.names(is_checkpoint).into_iter().filter(|file| *file != name).map(number).collect();
+    if number(first_segment) == 0 && !(first_segment == name && offset < 64) {
+        bases.push(0);
+    }
+    let reach = |base: u64| {
+        let behind = places.iter().filter(|(version, ..)| *version > base);
+        behind.take_while(|(_, file, range)| !is_hit(file, range)).last().map_or(base, |(version, ..)| *version)
+    };
+    bases.into_iter().map(reach).max()
+}
+
+fn number(name: &str) -> u64 {
+    name.split(['-', '.']).nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn whichever_byte_changes_a_check_finds_it_and_a_repair_keeps_all_that_can_be_kept() {
+    for checkpoint_every in [NEVER, 20] {
+        let whole = Whole::write(Shape { log_bytes: 5_000, segment_bytes_max: 1_000, checkpoint_every, seed: 23 });
+        let (places, newest) = (places(&whole), whole.model.newest().0);
+        let mut outcomes: BTreeMap<&str, usize> = BTreeMap::new();
+        for (name, bytes) in &whole.files {
+            for offset in 0..bytes.len() {
+                let case = format!("{name} damaged at {offset}");
+                let disk = whole.with(name, |bytes| bytes[offset] ^= 1 << (offset % 8));
+                let report = checked(&disk);
+                let file = report.files.iter().find(|file| file.name == *name).unwrap();
+                assert!(file.findings.iter().any(|finding| finding.offset <= offset as u64), "{case}: {report:?}");
+                let is_torn = report.is_right();
+                let may_be_torn = name == whole.last_segment() && offset >= whole.last_group() || bytes.len() == 64;
+                assert!(!is_torn || may_be_torn, "{case}: {}", told(&report));
+                assert_agrees(&report, &open(&MemoryDisk::with_files(disk.files()), Durability::Always));
+                let outcome = repaired(&disk, &whole.model, &case);
+                // The identity in a format of its own says that nothing is known of the others.
+                if name == "store.mantis" && (12..16).contains(&offset) {
+                    assert!(matches!(outcome, Err(RepairError::Read(OpenError::Newer { .. }))), "{case}: {outcome:?}");
+                    continue;
+                }
+                let expected = furthest(&whole, &places, name, offset);
+                match (&outcome, expected) {
+                    (Ok(told), Some(expected)) => {
+                        assert_eq!(told.kept.version, expected, "{case}: {told:?}");
+                        let left_out = if is_segment(name) && expected < newest && offset >= 64 {
+                            places.iter().filter(|(version, ..)| *version > expected).count() - 1
+                        } else {
+                            told.commits_left_out as usize
+                        };
+                        assert_eq!(told.commits_left_out as usize, left_out, "{case}: {told:?}");
+                        assert!(left_out == 0 || told.newest_seen == newest, "{case}: {told:?}");
+                    }
+                    (Err(RepairError::NothingWhole), None) => {}
+                    _ => panic!("{case}: {outcome:?}, and {expected:?} can be reached"),
+                }
+                let outcome = if outcome.is_err() {
+                    "refused"
+                } else if expected == Some(newest) {
+                    "all"
+                } else {
+                    "a part"
+                };
+                *outcomes.entry(outcome).or_default() += 1;
+            }
+        }
+        println!("a checkpoint every {checkpoint_every}: {outcomes:?}");
+    }
+}
+
+#[test]
+fn files_that_are_gone_are_named_and_the_rest_is_repaired() {
+    let shape = Shape { log_bytes: 5_000, segment_bytes_max: 1_000, checkpoint_every: 20, seed: 24 };
+    let whole = Whole::write(shape);
+    for name in whole.files.keys() {
+        let mut files = whole.files.clone();
+        files.remove(name);
+        let disk = MemoryDisk::with_files(files);
+        let report = checked(&disk);
+        let told_of = report.files.iter().any(|file| file.name == *name && !file.is_right());
+        assert_eq!(report.opening.is_err(), told_of || !report.is_right(), "{name}: {}", told(&report));
+        let outcome = repaired(&disk, &whole.model, name);
+        let kept = outcome.unwrap_or_else(|error| panic!("without {name}: {error}")).kept.version;
+        // Behind the newest checkpoint, what a segment had is nowhere else.
+        let least = if is_segment(name) { whole.newest_checkpoint().map_or(0, number) } else { whole.model.newest().0 };
+        assert!(kept >= least, "without {name}: {kept}");
+    }
+    // Without the log there is the newest checkpoint; without that, nothing to begin with.
+    let without = |is_gone: fn(&str) -> bool| {
+        let files = whole.files.iter().filter(|(name, _)| !is_gone(name));
+        MemoryDisk::with_files(files.map(|(name, bytes)| (name.clone(), bytes.clone())).collect())
+    };
+    let told = repaired(&without(is_segment), &whole.model, "without a log").unwrap();
+    assert_eq!(Some(told.kept.version), whole.newest_checkpoint().map(number));
+    let alone = repaired(&without(|name| name != "store.mantis"), &whole.model, "the identity alone");
+    assert!(matches!(alone, Err(RepairError::NothingWhole)), "{alone:?}");
+    let nothing = repaired(&MemoryDisk::new(), &whole.model, "nothing");
+    assert!(matches!(nothing, Err(RepairError::NothingWhole)), "{nothing:?}");
+}
+
+#[test]
+fn files_of_two_stores_are_not_mixed() {
+    let shape = Shape { log_bytes: 3_000, segment_bytes_max: 1_000, checkpoint_every: 20, seed: 25 };
+    let (whole, other) = (Whole::write(shape), Whole::write(Shape { seed: 26, ..shape }));
+    let first = whole.names(is_segment)[0].to_owned();
+    let mut files = whole.files.clone();
+    files.insert(first.clone(), other.files[&first].clone());
+    let disk = MemoryDisk::with_files(files.clone());
+    assert!(told(&checked(&disk)).contains(&format!("!{first} 0: it belongs to another store")));
+    repaired(&disk, &whole.model, "a segment of another store").unwrap();
+    files.get_mut("store.mantis").unwrap()[40] ^= 1;
+    let outcome = repaired(&MemoryDisk::with_files(files), &whole.model, "and no identity");
+    assert!(matches!(outcome, Err(RepairError::Mixed)), "{outcome:?}");
+}
+
+#[test]
+fn a_repair_into_a_store_is_refused_and_a_disk_that_fails_is_told_of() {
+    let whole = Whole::write(Shape { log_bytes: 2_000, segment_bytes_max: 1_000, checkpoint_every: 20, seed: 27 });
+    let disk = MemoryDisk::with_files(whole.files.clone());
+    let options = options(&Arc::default(), 1);
+    let into = MemoryDisk::with_files(whole.files.clone());
+    let refused = repair(&disk, &into, &options);
+    assert!(matches!(refused, Err(RepairError::Write(RestoreError::NotEmpty { .. }))), "{refused:?}");
+    assert!(into.files() == whole.files);
+    for reads in 0..60 {
+        let failing = FailingDisk::new(disk.clone());
+        failing.plan(Some(Fault { at: reads, only: None, times: u64::MAX, error: ErrorKind::Other }));
+        let into = MemoryDisk::new();
+        match repair(&failing, &into, &options) {
+            Ok(told) => assert!(failing.injected() == 0 && told.kept.version == whole.model.newest().0),
+            Err(RepairError::Read(OpenError::Io { .. })) => assert!(into.files().is_empty()),
+            Err(other) => panic!("{reads}: {other}"),
+        }
+    }
+}
