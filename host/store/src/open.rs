@@ -139,18 +139,14 @@ impl Store {
         let lock = lock(&*disk)?;
         let Recovery { mut inner, store, segments, mut files, recovered } = recover(&options, &*disk)?;
         files.tidy(&*disk)?;
-        let store = match store {
-            Some(store) => store,
-            None => {
-                let store = options.random.next_u64();
-                create(&*disk, store, options.clock.now_ms()).doing(|| "making a store".into())?;
-                store
-            }
-        };
+        let identity = store.unwrap_or_else(|| options.random.next_u64());
+        if store.is_none() {
+            create(&*disk, identity, options.clock.now_ms()).doing(|| "making a store".into())?;
+        }
         // A name that was found may not have been durable so far, and all that follows builds on it.
         disk.sync_directory().doing(|| "syncing the store's directory".into())?;
-        let writer = log_end(&disk, store, &options, segments)?;
-        let durable = Durable::new(disk, store, durability, &options, writer, recovered.checkpoint, lock);
+        let writer = log_end(&disk, identity, &options, segments)?;
+        let durable = Durable::new(disk, identity, durability, &options, writer, recovered.checkpoint, lock);
         inner.durable = Some(durable);
         Ok((Self(Arc::new(inner)), recovered))
     }

@@ -469,6 +469,50 @@ fn a_value_full_of_what_looks_like_records_does_not_hold_up_an_opening() {
 }
 
 #[test]
+fn whatever_happens_to_several_files_no_wrong_value_is_served_or_repaired() {
+    let began = Instant::now();
+    let mut outcomes = [0; 2];
+    for seed in 0..6_u64 {
+        let checkpoint_every = if seed % 3 == 0 { NEVER } else { 15 };
+        let whole =
+            Whole::write(Shape { log_bytes: 5_000, segment_bytes_max: 1_000, checkpoint_every, seed: 30 + seed });
+        let mut numbers = Numbers::new(seed);
+        for case in 0..1_000 * torture() {
+            let mut files = whole.files.clone();
+            for _ in 0..=numbers.below(4) {
+                let place = numbers.below(files.len() as u64) as usize;
+                let (name, mut bytes) =
+                    files.iter().nth(place).map(|(name, bytes)| (name.clone(), bytes.clone())).unwrap();
+                let offset = numbers.below(bytes.len() as u64 + 1) as usize;
+                match numbers.below(8) {
+                    0 => bytes.truncate(offset),
+                    1 => {
+                        let end = bytes.len().min(offset + numbers.below(600) as usize);
+                        bytes[offset..end].fill(0);
+                    }
+                    // As it was at some earlier time.
+                    2 => {
+                        let before = &whole.history[numbers.below(whole.history.len() as u64) as usize];
+                        bytes = before.get(&name).cloned().unwrap_or_default();
+                    }
+                    3 if files.len() > 1 => {
+                        files.remove(&name);
+                        continue;
+                    }
+                    _ if offset < bytes.len() => bytes[offset] ^= 1 << numbers.below(8),
+                    _ => {}
+                }
+                files.insert(name, bytes);
+            }
+            let opened = whole.open(&MemoryDisk::with_files(files), &|| format!("seed {seed}, case {case}"));
+            outcomes[usize::from(opened.is_ok())] += 1;
+        }
+    }
+    println!("{} refused and {} opened in {:?}", outcomes[0], outcomes[1], began.elapsed());
+    assert!(outcomes.into_iter().min() > Some(300), "{outcomes:?}");
+}
+
+#[test]
 fn behind_a_damaged_checkpoint_stands_the_one_before_and_its_log() {
     let whole = Whole::write(Shape { log_bytes: 8_000, segment_bytes_max: 1_000, checkpoint_every: 20, seed: 12 });
     let checkpoints = whole.names(is_checkpoint);
