@@ -21,6 +21,8 @@ pub(super) struct Whole {
     pub(super) files: Files,
     pub(super) model: Model,
     pub(super) history: Vec<Files>,
+    /// Whether what is opened is also checked and repaired.
+    is_looked_at: bool,
 }
 
 /// How a store is written that is then damaged.
@@ -55,7 +57,7 @@ impl Whole {
             }
             history.push(disk.files());
         }
-        Self { files: disk.files(), model, history }
+        Self { files: disk.files(), model, history, is_looked_at: true }
     }
 
     pub(super) fn names(&self, is_kind: fn(&str) -> bool) -> Vec<&str> {
@@ -87,10 +89,12 @@ impl Whole {
     #[track_caller]
     fn open(&self, disk: &MemoryDisk, case: &dyn Fn() -> String) -> Result<(Version, Recovered), OpenError> {
         let before = disk.files();
-        let report = checked(disk);
+        let report = self.is_looked_at.then(|| checked(disk));
         let opened = open(disk, Durability::Always);
-        assert_agrees(&report, &opened);
-        self.repair(&before, opened.as_ref().ok().map(|(store, _)| store.version()), case);
+        if let Some(report) = report {
+            assert_agrees(&report, &opened);
+            self.repair(&before, opened.as_ref().ok().map(|(store, _)| store.version()), case);
+        }
         match opened {
             Ok((store, recovered)) => {
                 self.model.check(&store).unwrap_or_else(|error| panic!("{}: {error}; {recovered}", case()));
@@ -173,7 +177,9 @@ pub(super) const NEVER: usize = usize::MAX;
 fn no_bit_of_a_log_flips_unnoticed() {
     let began = Instant::now();
     let log_bytes = (8 << 10) * usize::try_from(torture()).unwrap();
-    let whole = Whole::write(Shape { log_bytes, segment_bytes_max: 1 << 20, checkpoint_every: NEVER, seed: 1 });
+    let mut whole = Whole::write(Shape { log_bytes, segment_bytes_max: 1 << 20, checkpoint_every: NEVER, seed: 1 });
+    // A bit of each byte is enough for checks and repairs: see the next test.
+    whole.is_looked_at = false;
     let names = ["store.mantis", whole.last_segment()];
     let flips = whole.flip(&names, |_| (0..8).map(|bit| 1 << bit).collect());
     println!("{flips} bits flipped in {:?}", began.elapsed());
