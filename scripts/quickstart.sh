@@ -38,4 +38,7 @@ cmp "$words" "$work/words" && passed=$((passed + 1))
 cmp "$characters" "$work/characters" && passed=$((passed + 1))
 check 'listing by prefix' "$(grep -c '^zoo' "$words")" \
     "$(curl -fsS "$url/api/v1/buckets/words/kv?prefix=zoo&limit=1000" | grep -o '"zoo[^"]*"' | wc -l)"
+"$mantisdb" backup "$work/backup"
+"$mantisdb" restore "$work/backup" --data "$work/copy"
+check 'a backup restored is all right' 1 "$("$mantisdb" check --data "$work/copy" | grep -c '^all right')"
 echo "$passed passed, 0 failed"

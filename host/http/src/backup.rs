@@ -61,8 +61,7 @@ fn download(app: &App, request: &Request) -> Result<Response<Body>> {
     let ticket = StreamTicket::take(app)?;
     let backup = app.0.database.store().backup();
     let (version, estimate) = (backup.version(), backup.bytes_estimate());
-    let is_head = request.head.method == Method::HEAD;
-    let mut response = Response::new(if is_head { Body::empty() } else { body(backup, ticket) });
+    let mut response = Response::new(body(backup, ticket));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(BACKUP));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

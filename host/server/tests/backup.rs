@@ -98,6 +98,15 @@ fn a_backup_of_a_server_at_work_is_served_again_as_it_was() {
     let (code, said) = failure(&said);
     assert!(code == 0 && said.starts_with("version ") && said.contains(" keys, "), "{said}");
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2, "nothing partial is left");
+    let follow = |server: &Server, since: &str| {
+        let request = format!(
+            "GET /api/v1/changes?wait=0&since={since} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        );
+        server.exchange(request.as_bytes())
+    };
+    let now = follow(&server, "now");
+    let cursor = now.split("\"cursor\":\"").nth(1).unwrap().split('"').next().unwrap();
+    assert!(follow(&server, cursor).starts_with("HTTP/1.1 200"));
     drop(server);
 
     let restored = ok(&["restore", text(&file), "--data", text(&new)]);
@@ -116,6 +125,9 @@ fn a_backup_of_a_server_at_work_is_served_again_as_it_was() {
     assert!(soon["expires"].is_string(), "{soon}");
 
     // The copy has a life of its own.
+    let gone = follow(&server, cursor);
+    assert!(gone.starts_with("HTTP/1.1 410") && gone.contains("\"compacted\""), "{gone}");
+    assert!(follow(&server, "now").starts_with("HTTP/1.1 200"));
     server.ok(&["put", "more", "x"]);
     let said = server.ok(&["backup", text(&again), "--json"]);
     let said: Value = serde_json::from_str(&said).unwrap();

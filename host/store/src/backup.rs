@@ -10,7 +10,7 @@ use crate::record::NodeExt;
 use crate::{Direction, KeyRange, Snapshot, Store, Version};
 
 /// Bytes of an entry beside key and value, about: lengths, version, time, deadline.
-const ENTRY_BYTES: u64 = 14;
+const ENTRY_BYTES: u64 = 12;
 
 /// The bytes of a checkpoint file, piece by piece: the header, blocks of about 256 KiB, and a block that says that this was all.
 ///

@@ -123,12 +123,12 @@ struct Log {
 
 impl Log {
     fn read(disk: &dyn Disk, store: u64, files: &Files) -> Result<Self, OpenError> {
-        let named = files.segments.iter().chain(&files.checkpoints).max();
-        let newest_seen = named.copied().unwrap_or_default();
-        let mut log = Self { commits: BTreeMap::new(), begins_at_first: false, newest_seen };
+        // A name proves nothing: what counts is what stands under a checksum.
+        let mut log = Self { commits: BTreeMap::new(), begins_at_first: false, newest_seen: 0 };
         for &segment in &files.segments {
             let Some((bytes, header)) = read_segment(disk, store, segment)? else { continue };
             log.begins_at_first |= segment == 0;
+            log.newest_seen = log.newest_seen.max(segment);
             salvage(&bytes, header.salt, |offset, record| {
                 let about = record.header;
                 log.newest_seen = log.newest_seen.max(about.version);

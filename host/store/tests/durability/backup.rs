@@ -13,7 +13,7 @@ use mantis_store::{
 };
 use twox_hash::XxHash3_64;
 
-use super::{Model, POLICIES, State, commit_writes, open, options, some_writes, state_of};
+use super::{Model, POLICIES, State, commit_writes, golden, open, options, some_writes, state_of};
 use crate::support::{Numbers, START_MS, number, put, put_until, store_with};
 
 /// All bytes of a backup.
@@ -87,6 +87,16 @@ fn what_was_backed_up_is_what_is_restored() {
             model.check(&copy).unwrap();
         }
     }
+}
+
+#[test]
+fn a_checkpoint_of_format_1_is_a_backup() {
+    let (name, bytes) = golden::files(1).pop_first().unwrap();
+    assert!(name.starts_with("checkpoint-"), "{name}");
+    let (copy, _) = restored(&bytes, Durability::Always);
+    let (original, _) = open(&MemoryDisk::with_files(golden::files(1)), Durability::Always).unwrap();
+    let until = |state: State| state.into_iter().filter(|(_, entry)| entry.version <= 7).collect::<State>();
+    assert_eq!((copy.version(), state_of(&copy)), (7, until(state_of(&original))));
 }
 
 #[test]

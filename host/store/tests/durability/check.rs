@@ -290,6 +290,21 @@ fn files_of_two_stores_are_not_mixed() {
 }
 
 #[test]
+fn a_disk_that_fails_is_never_taken_for_a_store_that_is_right() {
+    let whole = Whole::write(Shape { log_bytes: 2_000, segment_bytes_max: 1_000, checkpoint_every: 20, seed: 28 });
+    let disk = FailingDisk::new(MemoryDisk::with_files(whole.files.clone()));
+    for at in 0.. {
+        disk.plan(Some(Fault { at, only: None, times: u64::MAX, error: ErrorKind::Other }));
+        match check(&disk, &options(&Arc::default(), 1)) {
+            Ok(report) if disk.injected() == 0 => return assert!(report.is_right() && at > 20),
+            Ok(report) => assert!(!report.is_right(), "{at}: {report:?}"),
+            Err(OpenError::Io { .. }) => {}
+            Err(other) => panic!("{at}: {other}"),
+        }
+    }
+}
+
+#[test]
 fn a_repair_into_a_store_is_refused_and_a_disk_that_fails_is_told_of() {
     let whole = Whole::write(Shape { log_bytes: 2_000, segment_bytes_max: 1_000, checkpoint_every: 20, seed: 27 });
     let disk = MemoryDisk::with_files(whole.files.clone());
