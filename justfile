@@ -23,10 +23,12 @@ test:
 schemathesis examples='80' seed='1':
     scripts/schemathesis.sh target/debug/mantisdb {{examples}} {{seed}}
 
-# Kill, cut the power and damage files, twenty times as often as the tests do
+# Kill, cut the power, damage files and check concurrent histories, twenty times as often as the tests do
 torture times='20':
     MANTIS_TORTURE={{times}} cargo test -p mantis-store --test main -- durability --nocapture
-    MANTIS_TORTURE={{times}} cargo test --workspace --exclude mantis-web --exclude mantis-benches --exclude xtask --test main -- durability::a_ledger --nocapture
+    MANTIS_TORTURE={{times}} cargo test --workspace --exclude mantis-web --exclude mantis-benches --exclude xtask --test main -- durability::a_ledger isolation::histories --nocapture
+    MANTIS_TORTURE={{times}} cargo test -p mantis-isolation -- --nocapture
+    MANTIS_TORTURE={{times}} cargo test --workspace --exclude mantis-web --exclude mantis-benches --exclude xtask --test integration -- isolation --nocapture
 
 # Check formatting, lints, documentation and licences
 lint:

@@ -6,6 +6,7 @@ mod commands;
 mod connections;
 mod durability;
 mod hostile;
+mod isolation;
 mod keys;
 mod malformed;
 mod plugins;
