@@ -30,6 +30,10 @@ torture times='20':
     MANTIS_TORTURE={{times}} cargo test -p mantis-isolation -- --nocapture
     MANTIS_TORTURE={{times}} cargo test --workspace --exclude mantis-web --exclude mantis-benches --exclude xtask --test integration -- isolation --nocapture
 
+# Run the server on a full disk and on a failing one (after `just test`, which builds it; needs root and strace)
+disk-faults:
+    scripts/disk-faults.sh target/debug/mantisdb
+
 # Check formatting, lints, documentation and licences
 lint:
     scripts/lint.sh
