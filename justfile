@@ -30,6 +30,10 @@ torture times='20':
     MANTIS_TORTURE={{times}} cargo test -p mantis-isolation -- --nocapture
     MANTIS_TORTURE={{times}} cargo test --workspace --exclude mantis-web --exclude mantis-benches --exclude xtask --test integration -- isolation --nocapture
 
+# Feed what reads files with bytes that no program wrote, for so many seconds each; what is worth keeping goes into the corpus
+fuzz seconds='60':
+    MANTIS_FUZZ_SECONDS={{seconds}} cargo test -p mantis-store --lib -- fuzz --nocapture
+
 # Run the server on a full disk and on a failing one (after `just test`, which builds it; needs root and strace)
 disk-faults:
     scripts/disk-faults.sh target/debug/mantisdb

@@ -99,12 +99,7 @@ struct Blocks<'d> {
 
 impl Blocks<'_> {
     fn put(&mut self, key: &[u8], node: &Node) -> io::Result<()> {
-        let about = node.about();
-        put_counted(&mut self.block, key);
-        put_number(&mut self.block, about.version);
-        put_number(&mut self.block, about.time_ms);
-        put_number(&mut self.block, node.expires_at_ms().map_or(0, |at_ms| at_ms + 1));
-        put_counted(&mut self.block, &node.slice);
+        put_entry(&mut self.block, key, node);
         self.count += 1;
         self.entries += 1;
         if self.block.len() >= BLOCK_BYTES { self.write() } else { Ok(()) }
@@ -298,6 +293,15 @@ fn read_block(file: &dyn DiskFile, bytes: &mut Vec<u8>, offset: u64, size: u64, 
         return Err(damaged("a block is not what was written"));
     }
     Ok(())
+}
+
+pub(crate) fn put_entry(block: &mut Vec<u8>, key: &[u8], node: &Node) {
+    let about = node.about();
+    put_counted(block, key);
+    put_number(block, about.version);
+    put_number(block, about.time_ms);
+    put_number(block, node.expires_at_ms().map_or(0, |at_ms| at_ms + 1));
+    put_counted(block, &node.slice);
 }
 
 fn entry<'b>(reader: &mut Reader<'b>) -> Option<(&'b [u8], Node)> {

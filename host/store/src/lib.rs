@@ -44,6 +44,8 @@ mod checkpoint;
 pub mod disk;
 mod durable;
 mod feed;
+#[cfg(test)]
+mod fuzz;
 mod log;
 mod map;
 mod open;
