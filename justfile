@@ -23,10 +23,20 @@ test:
 schemathesis examples='80' seed='1':
     scripts/schemathesis.sh target/debug/mantisdb {{examples}} {{seed}}
 
-# Kill, cut the power and damage files, twenty times as often as the tests do
+# Kill, cut the power, damage files and check concurrent histories, twenty times as often as the tests do
 torture times='20':
     MANTIS_TORTURE={{times}} cargo test -p mantis-store --test main -- durability --nocapture
-    MANTIS_TORTURE={{times}} cargo test --workspace --exclude mantis-web --exclude mantis-benches --exclude xtask --test main -- ledger --nocapture
+    MANTIS_TORTURE={{times}} cargo test --workspace --exclude mantis-web --exclude mantis-benches --exclude xtask --test main -- ledger isolation::histories --nocapture
+    MANTIS_TORTURE={{times}} cargo test -p mantis-isolation -- --nocapture
+    MANTIS_TORTURE={{times}} cargo test --workspace --exclude mantis-web --exclude mantis-benches --exclude xtask --test integration -- isolation --nocapture
+
+# Feed what reads files with bytes that no program wrote, for so many seconds each; what is worth keeping goes into the corpus
+fuzz seconds='60':
+    MANTIS_FUZZ_SECONDS={{seconds}} cargo test -p mantis-store --lib -- fuzz --nocapture
+
+# Run the server on a full disk and on a failing one (after `just test`, which builds it; needs root and strace)
+disk-faults:
+    scripts/disk-faults.sh target/debug/mantisdb
 
 # Check formatting, lints, documentation and licences
 lint:

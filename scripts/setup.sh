@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what building and testing need beyond rustup and a C compiler, or names what is missing and fails.
 #   wasm targets (rustup), Chromium and the word lists of the import tests (package manager, as root), npm packages (web/),
-#   schemathesis (Python, into target/python), cargo-deny (cargo, into target/tools).
+#   schemathesis (Python, into target/python), cargo-deny (cargo, into target/tools), and strace where that is possible.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
@@ -44,6 +44,11 @@ if [ "${#packages[@]}" -gt 0 ]; then
     else
         fail "missing: ${packages[*]}" "install them with your package manager (on Debian: sudo apt-get install ${packages[*]})"
     fi
+fi
+# The tests of failing disks do without it.
+if ! have strace; then
+    { [ "$(id -u)" -eq 0 ] && have apt-get && apt-get install -y -qq --no-install-recommends strace; } ||
+        echo "strace is missing, and scripts/disk-faults.sh will do less (on Debian: sudo apt-get install strace)"
 fi
 node_major=$(node --version | sed 's/^v\([0-9]*\).*/\1/')
 [ "$node_major" -ge 20 ] || fail "Node.js $node_major is too old" "install Node.js 20 or newer"

@@ -16,6 +16,8 @@ step "Rust tests"
 cargo test --workspace --exclude mantis-web --exclude mantis-benches --exclude xtask --no-fail-fast
 step "schemathesis: requests made up from /openapi.json, valid and not"
 scripts/schemathesis.sh target/debug/mantisdb
+step "a full disk and a failing one"
+scripts/disk-faults.sh target/debug/mantisdb
 step "browser tests"
 npm --prefix web test
 step "quick start and real input"

@@ -9,6 +9,7 @@
 //! | `absent` | what a surface does not have, and why |
 //! | `surface`, `surfaces` | how a scenario is run on each |
 //! | `run` | running, comparing, and writing `target/transcripts` |
+//! | `isolation` | concurrent histories through the crate, checked for isolation; nothing to do with scenarios |
 //! | `coverage`, `data_model` | that no error code and no limit is forgotten |
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -17,6 +18,7 @@ mod answer;
 mod coverage;
 mod data;
 mod data_model;
+mod isolation;
 mod run;
 mod scenario;
 mod surface;

@@ -7,6 +7,7 @@ mod commands;
 mod connections;
 mod durability;
 mod hostile;
+mod isolation;
 mod keys;
 mod ledger;
 mod malformed;

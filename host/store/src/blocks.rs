@@ -22,8 +22,9 @@ use crate::record::{NEVER_MS, Node, NodeExt};
 
 const BLOCK_BYTES: usize = 256 << 10;
 const BLOCK_HEADER_BYTES: usize = 16;
-/// Bytes of a block that are read at once: a length that is not what was written costs no more memory than there are bytes.
-const STEP_BYTES: usize = 1 << 20;
+/// Bytes of a block that are read first, and then as many again as there are: a length that is not what was written costs little more
+/// memory than there are bytes.
+const STEP_BYTES: usize = 64 << 10;
 
 /// Where and how a file is not what was written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -67,12 +68,7 @@ impl BlockWriter {
     }
 
     pub(crate) fn put(&mut self, key: &[u8], node: &Node) {
-        let about = node.about();
-        put_counted(&mut self.block, key);
-        put_number(&mut self.block, about.version);
-        put_number(&mut self.block, about.time_ms);
-        put_number(&mut self.block, node.expires_at_ms().map_or(0, |at_ms| at_ms + 1));
-        put_counted(&mut self.block, &node.slice);
+        put_entry(&mut self.block, key, node);
         self.count += 1;
         self.entries += 1;
     }
@@ -117,6 +113,15 @@ impl BlockWriter {
     pub(crate) fn bytes(&self) -> u64 {
         self.offset
     }
+}
+
+pub(crate) fn put_entry(block: &mut Vec<u8>, key: &[u8], node: &Node) {
+    let about = node.about();
+    put_counted(block, key);
+    put_number(block, about.version);
+    put_number(block, about.time_ms);
+    put_number(block, node.expires_at_ms().map_or(0, |at_ms| at_ms + 1));
+    put_counted(block, &node.slice);
 }
 
 /// An entry as a file holds it.
@@ -220,7 +225,7 @@ impl<'s> BlockReader<'s> {
         };
         while block.len() < end {
             let had = block.len();
-            block.resize(end.min(had + STEP_BYTES), 0);
+            block.resize(end.min(had + had.max(STEP_BYTES)), 0);
             if fill(self.source, &mut block[had..])? < block.len() - had {
                 return damaged.say("it ends too early, or a block is not what was written");
             }

@@ -51,6 +51,8 @@ mod checkpoint;
 pub mod disk;
 mod durable;
 mod feed;
+#[cfg(test)]
+mod fuzz;
 mod identity;
 mod log;
 mod map;

@@ -22,7 +22,7 @@ use super::codec::{Reader, checksum, put_counted, put_number};
 use crate::Version;
 use crate::feed::FeedChange;
 use crate::planted::planted;
-use crate::record::NodeExt;
+use crate::record::{NEVER_MS, NodeExt};
 
 /// Length of what stands before the changes.
 pub(crate) const RECORD_HEADER_BYTES: usize = 56;
@@ -189,6 +189,10 @@ fn decode_change<'b>(reader: &mut Reader<'b>) -> Option<LoggedChange<'b>> {
     };
     let value = if flags & HAS_VALUE == 0 { None } else { Some(reader.counted()?) };
     let expires_at_ms = when(HAS_DEADLINE, reader)?;
+    // What never expires is written without a deadline.
+    if expires_at_ms == Some(NEVER_MS) {
+        return None;
+    }
     let previous = when(HAS_PREVIOUS, reader)?;
     Some(LoggedChange { key, value, expires_at_ms, previous })
 }
