@@ -10,8 +10,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
 
-/// The core that servers run on; the load runs on the other.
+/// The core that servers run on.
 pub const SERVER_CORE: &str = "0";
+/// The core that the load runs on.
+pub const LOAD_CORE: &str = "1";
 
 /// Servers of one contestant, stopped when this is dropped, or when the bench ends in any other way.
 #[derive(Debug, Default)]
@@ -132,6 +134,18 @@ fn with_children(pid: u32) -> Vec<u32> {
         next += 1;
     }
     all
+}
+
+/// Lets the calling thread, and those that it starts from now on, run on this core alone.
+///
+/// # Errors
+/// `taskset` is missing, or there is no such core.
+pub fn pin_this_thread(core: &str) -> Result<()> {
+    let place = fs::read_link("/proc/thread-self")?;
+    let thread = place.file_name().context("the thread has no number")?;
+    let output = Command::new("taskset").args(["-p", "-c", core]).arg(thread).output().context("cannot run taskset")?;
+    ensure!(output.status.success(), "taskset: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
 }
 
 /// Waits. Benches run natively and may.

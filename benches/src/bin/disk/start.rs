@@ -1,0 +1,102 @@
+//! Opening a store: from checkpoints alone, and with as much log behind them as there can be; bytes of memory and of disk per key.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use mantis_benches::rounds::Samples;
+use mantis_benches::table::Table;
+use mantis_db::{Durability, Keeping};
+use rustix::fs::{Advice, fadvise};
+
+use crate::keep::{self, NO_CHECKPOINTS, ratio};
+use crate::{Arguments, schedule};
+
+/// Openings of each store: they take long, and differ little.
+const OPENINGS: usize = 3;
+
+pub(crate) fn measure(arguments: &Arguments) -> Result<()> {
+    let columns =
+        ["keys", "log behind the checkpoint", "start, s", "us per key", "memory, bytes per key", "disk, bytes per key"];
+    let mut table = Table::new("Start, files not in the system's cache", &columns);
+    for &keys in &arguments.start_keys {
+        let folder = keep::folder(&arguments.dir)?;
+        let dir = folder.path();
+        let (database, _) = keep::open(dir, Durability::Never, NO_CHECKPOINTS)?;
+        keep::fill(database.store(), keep::key, keys, |_| None)?;
+        // Behind the second checkpoint the log is not needed any more.
+        let first = database.store().checkpoint()?.context("there was something to write")?;
+        keep::set(database.store(), &keep::key(0), 0)?;
+        database.store().checkpoint()?;
+        drop(database);
+        row(&mut table, dir, keys, "none")?;
+
+        let (database, _) = keep::open(dir, Durability::Never, NO_CHECKPOINTS)?;
+        let due_bytes = Keeping::default().checkpoint_bytes.max(first.bytes / 2);
+        let written = || database.store().disk_stats().map_or(0, |stats| stats.log_bytes_written);
+        let mut sets = 0;
+        while sets % 1_000 > 0 || written() < due_bytes {
+            sets += 1;
+            keep::set(database.store(), &keep::key(keep::shuffle(sets, keys)), sets)?;
+        }
+        drop(database);
+        let behind = format!("{} MiB, {sets} sets of one key", due_bytes >> 20);
+        row(&mut table, dir, keys, &behind)?;
+    }
+    println!("{table}");
+    Ok(())
+}
+
+fn row(table: &mut Table, dir: &Path, keys: u64, behind: &str) -> Result<()> {
+    let (mut seconds, mut resident) = (Samples::default(), Samples::default());
+    for _ in 0..OPENINGS {
+        forget(dir)?;
+        let output = Command::new(std::env::current_exe()?).arg("--open").arg(dir).output()?;
+        let text = String::from_utf8(output.stdout)?;
+        let mut words = text.split_whitespace().map(str::parse::<f64>);
+        let mut next = || words.next().context("an opening said nothing")?.context("an opening said something else");
+        seconds.0.push(next()?);
+        resident.0.push(next()?);
+        #[allow(clippy::cast_precision_loss, reason = "far below 2^53")]
+        let all = keys as f64;
+        ensure!(next()? == all, "keys are missing");
+    }
+    #[allow(clippy::cast_precision_loss, reason = "far below 2^53")]
+    let each = Samples(resident.0.iter().map(|bytes| bytes / keys as f64).collect());
+    let disk = |prefix| Ok::<_, anyhow::Error>(ratio(keep::file_bytes(dir, prefix)?, keys));
+    let (all, checkpoints, log) = (disk("")?, disk("checkpoint-")?, disk("log-")?);
+    table.row([
+        keys.to_string(),
+        behind.to_owned(),
+        seconds.show(2),
+        each.show(0),
+        format!("{all:.0} (two checkpoints {checkpoints:.0}, log {log:.0})"),
+    ]);
+    Ok(())
+}
+
+/// Lets the system forget what it has in memory of the files in `dir`.
+fn forget(dir: &Path) -> Result<()> {
+    for file in fs::read_dir(dir)? {
+        let file = File::open(file?.path())?;
+        file.sync_all()?;
+        fadvise(&file, 0, None, Advice::DontNeed)?;
+    }
+    Ok(())
+}
+
+/// Opens a store, reads some of it, and prints seconds, bytes of memory and keys.
+pub(crate) fn open_and_tell(dir: &Path) -> Result<()> {
+    let before = keep::resident_bytes();
+    let start = schedule::now();
+    let (database, recovered) = keep::open(dir, Durability::Never, NO_CHECKPOINTS)?;
+    let seconds = start.elapsed().as_secs_f64();
+    let resident = keep::resident_bytes() - before;
+    for n in (0..recovered.keys).step_by(1_009) {
+        let entry = database.store().get(&keep::key(n)).with_context(|| format!("key {n} is missing"))?;
+        ensure!(entry.value.len() == keep::VALUE_BYTES, "key {n} has a wrong value");
+    }
+    println!("{seconds} {resident} {}", recovered.keys);
+    Ok(())
+}
