@@ -165,7 +165,7 @@ fn measure(kind: Kind, contestants: &[Contestant], options: &Options) -> Result<
         let ours = |contestant: &Contestant| contestant.peer == Peer::MantisDb && contestant.promise == promise;
         let ours = contestants.iter().position(ours).context("MantisDB is always among them")?;
         for (index, contestant) in contestants.iter().enumerate().filter(|(_, one)| one.promise == promise) {
-            let decimals = if kind == Kind::Single { 0 } else { 1 };
+            let decimals = usize::from(kind == Kind::Batch);
             table.row([
                 promise.name().to_owned(),
                 contestant.label(),

@@ -78,13 +78,14 @@ pub(crate) fn measure(arguments: &Arguments) -> Result<()> {
 fn round(database: &Database, keys: u64, rate: u64) -> Result<Round> {
     let store = database.store();
     let before = resident_bytes();
-    let expired = schedule::now() + FILL + QUIET;
+    let quiet = schedule::now() + FILL;
+    let expired = quiet + QUIET;
     let first_ms = store.now_ms() + u64::try_from((FILL + QUIET).as_millis())?;
     keep::fill(store, expiring_key, keys, |n| Some(first_ms + n % SPREAD_MS))?;
     store.flush();
     rustix::fs::sync();
     let with = resident_bytes();
-    pause((expired - QUIET).saturating_duration_since(schedule::now()));
+    pause(quiet.saturating_duration_since(schedule::now()));
     let (gone, is_over) = (OnceLock::new(), AtomicBool::new(false));
     let latencies = thread::scope(|scope| {
         // What the server does on a thread of its own.

@@ -42,6 +42,9 @@ struct Arguments {
     /// Sizes of the stores that are started
     #[arg(long, value_delimiter = ',', default_values_t = [1_000_000, 10_000_000])]
     start_keys: Vec<u64>,
+    /// Openings of each store: they take long, and differ little
+    #[arg(long, default_value_t = 3)]
+    openings: usize,
     /// Keys that are written to beside a checkpoint, and that expire
     #[arg(long, default_value_t = 1_000_000)]
     keys: u64,

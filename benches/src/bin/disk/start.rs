@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use mantis_benches::rounds::Samples;
 use mantis_benches::table::Table;
 use mantis_db::{Durability, Keeping};
@@ -13,14 +13,12 @@ use rustix::fs::{Advice, fadvise};
 use crate::keep::{self, NO_CHECKPOINTS, ratio};
 use crate::{Arguments, schedule};
 
-/// Openings of each store: they take long, and differ little.
-const OPENINGS: usize = 3;
-
 pub(crate) fn measure(arguments: &Arguments) -> Result<()> {
     let columns =
-        ["keys", "log behind the checkpoint", "start, s", "us per key", "memory, bytes per key", "disk, bytes per key"];
-    let mut table = Table::new("Start, files not in the system's cache", &columns);
+        ["log behind the checkpoint", "start, s", "us per key", "memory, bytes per key", "disk, bytes per key"];
     for &keys in &arguments.start_keys {
+        let title = format!("Start with {keys} keys, files not in the system's cache");
+        let mut table = Table::new(&title, &columns);
         let folder = keep::folder(&arguments.dir)?;
         let dir = folder.path();
         let (database, _) = keep::open(dir, Durability::Never, NO_CHECKPOINTS)?;
@@ -30,7 +28,7 @@ pub(crate) fn measure(arguments: &Arguments) -> Result<()> {
         keep::set(database.store(), &keep::key(0), 0)?;
         database.store().checkpoint()?;
         drop(database);
-        row(&mut table, dir, keys, "none")?;
+        row(&mut table, dir, keys, "none", arguments.openings)?;
 
         let (database, _) = keep::open(dir, Durability::Never, NO_CHECKPOINTS)?;
         let due_bytes = Keeping::default().checkpoint_bytes.max(first.bytes / 2);
@@ -42,32 +40,31 @@ pub(crate) fn measure(arguments: &Arguments) -> Result<()> {
         }
         drop(database);
         let behind = format!("{} MiB, {sets} sets of one key", due_bytes >> 20);
-        row(&mut table, dir, keys, &behind)?;
+        row(&mut table, dir, keys, &behind, arguments.openings)?;
+        println!("{table}");
     }
-    println!("{table}");
     Ok(())
 }
 
-fn row(table: &mut Table, dir: &Path, keys: u64, behind: &str) -> Result<()> {
+fn row(table: &mut Table, dir: &Path, keys: u64, behind: &str, openings: usize) -> Result<()> {
     let (mut seconds, mut resident) = (Samples::default(), Samples::default());
-    for _ in 0..OPENINGS {
+    for _ in 0..openings {
         forget(dir)?;
         let output = Command::new(std::env::current_exe()?).arg("--open").arg(dir).output()?;
         let text = String::from_utf8(output.stdout)?;
-        let mut words = text.split_whitespace().map(str::parse::<f64>);
-        let mut next = || words.next().context("an opening said nothing")?.context("an opening said something else");
-        seconds.0.push(next()?);
-        resident.0.push(next()?);
-        #[allow(clippy::cast_precision_loss, reason = "far below 2^53")]
-        let all = keys as f64;
-        ensure!(next()? == all, "keys are missing");
+        let words: Vec<_> = text.split_whitespace().collect();
+        let [took, memory, opened] = words[..] else {
+            bail!("an opening failed: {}", String::from_utf8_lossy(&output.stderr))
+        };
+        ensure!(opened == keys.to_string(), "{opened} keys are there");
+        seconds.0.push(took.parse()?);
+        resident.0.push(memory.parse()?);
     }
     #[allow(clippy::cast_precision_loss, reason = "far below 2^53")]
     let each = Samples(resident.0.iter().map(|bytes| bytes / keys as f64).collect());
     let disk = |prefix| Ok::<_, anyhow::Error>(ratio(keep::file_bytes(dir, prefix)?, keys));
     let (all, checkpoints, log) = (disk("")?, disk("checkpoint-")?, disk("log-")?);
     table.row([
-        keys.to_string(),
         behind.to_owned(),
         seconds.show(2),
         each.show(0),
