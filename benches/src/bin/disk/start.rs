@@ -14,8 +14,7 @@ use crate::keep::{self, NO_CHECKPOINTS, ratio};
 use crate::{Arguments, schedule};
 
 pub(crate) fn measure(arguments: &Arguments) -> Result<()> {
-    let columns =
-        ["log behind the checkpoint", "start, s", "us per key", "memory, bytes per key", "disk, bytes per key"];
+    let columns = ["log behind the checkpoint", "start, s", "memory, bytes per key", "disk, bytes per key"];
     for &keys in &arguments.start_keys {
         let title = format!("Start with {keys} keys, files not in the system's cache");
         let mut table = Table::new(&title, &columns);
