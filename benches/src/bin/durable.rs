@@ -127,12 +127,12 @@ fn main() -> Result<()> {
     println!("### Writes at equal promises, {} connections, {} keys\n", options.connections, options.keys);
     println!("Files on {}; one fdatasync of 4 KiB appended takes {} us.\n", file_system(dir.path()), sync.show(0));
     for kind in [Kind::Single, Kind::Batch] {
-        println!("{}", measure(kind, &contestants, &options)?);
+        measure(kind, &contestants, &options)?;
     }
     Ok(())
 }
 
-fn measure(kind: Kind, contestants: &[Contestant], options: &Options) -> Result<Table> {
+fn measure(kind: Kind, contestants: &[Contestant], options: &Options) -> Result<()> {
     let mut rates = vec![Samples::default(); contestants.len()];
     let mut run = 0;
     let cpu_us = interleave(contestants.len(), options.rounds, |index| {
@@ -161,9 +161,12 @@ fn measure(kind: Kind, contestants: &[Contestant], options: &Options) -> Result<
     };
     let columns = ["acknowledged when", "server", "requests/s", "CPU us per request", "MantisDB is faster by"];
     let mut table = Table::new(&title, &columns);
-    for promise in Promise::ALL {
+    let ours = |promise: Promise| {
         let ours = |contestant: &Contestant| contestant.peer == Peer::MantisDb && contestant.promise == promise;
-        let ours = contestants.iter().position(ours).context("MantisDB is always among them")?;
+        contestants.iter().position(ours).context("MantisDB is always among them")
+    };
+    for promise in Promise::ALL {
+        let ours = ours(promise)?;
         for (index, contestant) in contestants.iter().enumerate().filter(|(_, one)| one.promise == promise) {
             let decimals = usize::from(kind == Kind::Batch);
             table.row([
@@ -175,7 +178,10 @@ fn measure(kind: Kind, contestants: &[Contestant], options: &Options) -> Result<
             ]);
         }
     }
-    Ok(table)
+    let (every_second, handed) = (ours(Promise::SyncedEverySecond)?, ours(Promise::Handed)?);
+    let ratio = rates[every_second].relative_to(&rates[handed]).show(2);
+    println!("{table}\nMantisDB's requests/s at interval:1000 as a multiple of those at never: {ratio}.\n");
+    Ok(())
 }
 
 /// Waits until no server has anything left to do, and nothing waits to be written to the disk.
