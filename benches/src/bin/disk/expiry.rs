@@ -51,7 +51,12 @@ pub(crate) fn measure(arguments: &Arguments) -> Result<()> {
         let (database, _) = keep::open(folder.path(), durability, NO_CHECKPOINTS)?;
         let threads = DiskThreads::start(database.store(), Box::new(|_| ()))?;
         keep::fill(database.store(), keep::key, OTHER_KEYS, |_| None)?;
-        let rounds = (0..=arguments.rounds).map(|_| round(&database, keys, rate)).collect::<Result<Vec<_>>>()?;
+        let one = |number| {
+            let round = round(&database, keys, rate)?;
+            eprintln!("{name}, round {number}: all gone after {:.1} s", (round.gone - round.expired).as_secs_f64());
+            Ok(round)
+        };
+        let rounds = (0..=arguments.rounds).map(one).collect::<Result<Vec<_>>>()?;
         drop(threads);
         // The first round does not count, but for memory, which later rounds find in use already.
         let counted = &rounds[1..];
