@@ -3,38 +3,48 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
+use tempfile::TempDir;
 
-/// The core that servers run on; the load runs on the other.
+/// The core that servers run on.
 pub const SERVER_CORE: &str = "0";
+/// The core that the load runs on.
+pub const LOAD_CORE: &str = "1";
 
-/// Servers of one contestant, stopped when this is dropped.
-#[derive(Debug)]
-pub struct Servers(Vec<Child>);
+/// Servers of one contestant, stopped when this is dropped, or when the bench ends in any other way.
+#[derive(Debug, Default)]
+pub struct Servers {
+    children: Vec<Child>,
+    /// Removed after the servers have been stopped.
+    folders: Vec<TempDir>,
+}
 
 impl Servers {
     /// Nothing started yet.
     #[must_use]
     pub fn new() -> Self {
-        Self(Vec::new())
+        Self::default()
     }
 
     /// Starts a server on the servers' core, and waits until it accepts connections on `port`.
     ///
     /// # Errors
-    /// When it does not start or does not listen within ten seconds.
+    /// When something listens there already, or it does not start or listen within ten seconds.
     pub fn start<S: AsRef<OsStr>>(&mut self, program: &str, arguments: &[S], port: u16) -> Result<()> {
-        let child = Command::new("taskset")
-            .args(["-c", SERVER_CORE, program])
+        ensure!(TcpStream::connect(("127.0.0.1", port)).is_err(), "something else listens on port {port}");
+        // A bench that is killed takes its servers along.
+        let child = Command::new("setpriv")
+            .args(["--pdeathsig", "TERM", "taskset", "-c", SERVER_CORE, program])
             .args(arguments)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .with_context(|| format!("cannot start {program}"))?;
-        self.0.push(child);
+        self.children.push(child);
         for _ in 0..100 {
             if TcpStream::connect(("127.0.0.1", port)).is_ok() {
                 return Ok(());
@@ -44,32 +54,46 @@ impl Servers {
         bail!("{program} does not listen on port {port}")
     }
 
+    /// Starts webdis in front of the Redis on `redis_port`, with its configuration in `folder`.
+    ///
+    /// # Errors
+    /// Those of [`start`](Self::start).
+    pub fn start_webdis(&mut self, folder: &Path, port: u16, redis_port: u16) -> Result<()> {
+        let config = serde_json::json!({
+            "redis_host": "127.0.0.1", "redis_port": redis_port, "http_host": "127.0.0.1", "http_port": port,
+            "threads": 2, "pool_size": 4, "daemonize": false, "verbosity": 0, "logfile": "/dev/null",
+        });
+        let path = folder.join("webdis.json");
+        fs::write(&path, config.to_string())?;
+        self.start("webdis", &[&path], port)
+    }
+
+    /// Keeps a folder until the servers have been stopped.
+    pub fn keep(&mut self, folder: TempDir) {
+        self.folders.push(folder);
+    }
+
     /// The CPU time that the servers and their children have used, in nanoseconds.
     ///
     /// # Errors
     /// When `/proc` cannot be read.
     pub fn cpu_ns(&self) -> Result<u64> {
         let mut total = 0;
-        for pid in self.0.iter().flat_map(|child| with_children(child.id())) {
+        for pid in self.children.iter().flat_map(|child| with_children(child.id())) {
             for task in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten() {
                 // A thread may end between the listing and the look.
                 let Ok(text) = fs::read_to_string(task?.path().join("schedstat")) else { continue };
                 total += text.split_whitespace().next().and_then(|running| running.parse::<u64>().ok()).unwrap_or(0);
             }
+            total += ended_children_ns(pid);
         }
         Ok(total)
     }
 }
 
-impl Default for Servers {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Drop for Servers {
     fn drop(&mut self) {
-        for child in &mut self.0 {
+        for child in &mut self.children {
             for pid in with_children(child.id()).into_iter().skip(1) {
                 let _ = Command::new("kill").arg(pid.to_string()).stderr(Stdio::null()).status();
             }
@@ -77,6 +101,26 @@ impl Drop for Servers {
             let _ = child.wait();
         }
     }
+}
+
+/// The CPU time of a process's children that have ended (Redis rewriting its log), in nanoseconds.
+fn ended_children_ns(pid: u32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // Behind the name, which may hold spaces, `cutime` and `cstime` are the 14th and 15th; in hundredths of a second.
+    let behind_name = stat.rsplit(')').next().unwrap_or_default();
+    behind_name.split_whitespace().skip(13).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum::<u64>()
+        * 10_000_000
+}
+
+/// Whether a peer is installed; says how to install it when it is not.
+#[must_use]
+pub fn available(program: &str, package: &str) -> bool {
+    let on_path = |folder: &str| Path::new(folder).join(program).is_file();
+    let found = std::env::var("PATH").unwrap_or_default().split(':').any(on_path) || on_path("/usr/sbin");
+    if !found {
+        eprintln!("{program} is missing and left out; on Debian: apt-get install {package}");
+    }
+    found
 }
 
 /// A process and everything that it started (nginx's workers).
@@ -90,6 +134,18 @@ fn with_children(pid: u32) -> Vec<u32> {
         next += 1;
     }
     all
+}
+
+/// Lets the calling thread, and those that it starts from now on, run on this core alone.
+///
+/// # Errors
+/// `taskset` is missing, or there is no such core.
+pub fn pin_this_thread(core: &str) -> Result<()> {
+    let place = fs::read_link("/proc/thread-self")?;
+    let thread = place.file_name().context("the thread has no number")?;
+    let output = Command::new("taskset").args(["-p", "-c", core]).arg(thread).output().context("cannot run taskset")?;
+    ensure!(output.status.success(), "taskset: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
 }
 
 /// Waits. Benches run natively and may.

@@ -7,15 +7,14 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use mantis_benches::load::{Load, digits, put_digits};
-use mantis_benches::process::Servers;
+use mantis_benches::load::{Load, Protocol, digits, put_digits};
+use mantis_benches::process::{Servers, available};
 use mantis_benches::rounds::{Samples, interleave};
 use mantis_benches::table::Table;
 
@@ -90,8 +89,10 @@ fn main() -> Result<()> {
 fn contestants(options: &Options) -> Result<Vec<Contestant>> {
     let mut all = Vec::new();
     let constant = |port| Load {
+        protocol: Protocol::Http,
         port,
         connections: options.connections,
+        clock_stride: 32,
         request: Arc::new(|_, buffer| buffer.extend_from_slice(b"GET /constant HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")),
         check: Arc::new(|_, status, body| status == 200 && body.len() == 64),
     };
@@ -153,8 +154,10 @@ fn get_load(port: u16, options: &Options, before: &'static str, after: &'static 
     let request = format!("GET {before}{}{after} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", key(0)).into_bytes();
     let key_end = 4 + before.len() + key(0).len();
     Load {
+        protocol: Protocol::Http,
         port,
         connections: options.connections,
+        clock_stride: 32,
         request: Arc::new(move |n, buffer| {
             buffer.extend_from_slice(&request);
             put_digits(&mut buffer[..key_end], n % keys);
@@ -169,8 +172,10 @@ fn put_load(port: u16, options: &Options, before: &'static str, expected: &'stat
     let request = format!("PUT {before}{} {head}{}", key(0), value(0)).into_bytes();
     let key_end = 4 + before.len() + key(0).len();
     Load {
+        protocol: Protocol::Http,
         port,
         connections: options.connections,
+        clock_stride: 32,
         request: Arc::new(move |n, buffer| {
             buffer.extend_from_slice(&request);
             put_digits(&mut buffer[..key_end], n % keys);
@@ -183,8 +188,10 @@ fn put_load(port: u16, options: &Options, before: &'static str, expected: &'stat
 /// Reads a counter: one read of the store inside the guest, nothing to conflict over.
 fn procedure_load(port: u16, options: &Options) -> Load {
     Load {
+        protocol: Protocol::Http,
         port,
         connections: options.connections,
+        clock_stride: 32,
         request: Arc::new(|_, buffer| {
             buffer.extend_from_slice(
                 b"POST /api/v1/plugins/counter/call/value HTTP/1.1\r\nHost: 127.0.0.1\r\n\
@@ -196,35 +203,31 @@ fn procedure_load(port: u16, options: &Options) -> Load {
 }
 
 fn nginx(port: u16) -> Result<Arc<Servers>> {
-    let folder = tempfile::Builder::new().prefix("mantisdb-bench").tempdir()?.keep();
+    let folder = tempfile::Builder::new().prefix("mantisdb-bench").tempdir()?;
     let body = "x".repeat(64);
     let config = format!(
         "daemon off; worker_processes 1; pid {0}/pid; error_log /dev/null;\n\
          events {{ worker_connections 1024; }}\n\
          http {{ access_log off; keepalive_requests 1000000000;\n\
          server {{ listen 127.0.0.1:{port}; location / {{ return 200 \"{body}\"; }} }} }}\n",
-        folder.display()
+        folder.path().display()
     );
-    let path = folder.join("nginx.conf");
+    let path = folder.path().join("nginx.conf");
     fs::write(&path, config)?;
     let mut servers = Servers::new();
     servers.start("nginx", &["-c", &path.display().to_string()], port)?;
+    servers.keep(folder);
     Ok(Arc::new(servers))
 }
 
 fn webdis(port: u16, redis_port: u16, keys: u64) -> Result<Arc<Servers>> {
-    let folder = tempfile::Builder::new().prefix("mantisdb-bench").tempdir()?.keep();
+    let folder = tempfile::Builder::new().prefix("mantisdb-bench").tempdir()?;
     let mut servers = Servers::new();
     let redis = ["--port", &redis_port.to_string(), "--save", "", "--appendonly", "no", "--bind", "127.0.0.1"];
     servers.start("redis-server", &redis, redis_port)?;
     fill_redis(redis_port, keys)?;
-    let config = serde_json::json!({
-        "redis_host": "127.0.0.1", "redis_port": redis_port, "http_host": "127.0.0.1", "http_port": port,
-        "threads": 2, "pool_size": 4, "daemonize": false, "verbosity": 0, "logfile": "/dev/null",
-    });
-    let path = folder.join("webdis.json");
-    fs::write(&path, config.to_string())?;
-    servers.start("webdis", &[&path.display().to_string()], port)?;
+    servers.start_webdis(folder.path(), port, redis_port)?;
+    servers.keep(folder);
     Ok(Arc::new(servers))
 }
 
@@ -281,14 +284,4 @@ impl Client {
             return Ok(());
         }
     }
-}
-
-/// Whether a peer is installed; says how to install it when it is not.
-fn available(program: &str, package: &str) -> bool {
-    let on_path = |folder: &str| Path::new(folder).join(program).is_file();
-    let found = std::env::var("PATH").unwrap_or_default().split(':').any(on_path) || on_path("/usr/sbin");
-    if !found {
-        eprintln!("{program} is missing and left out; on Debian: apt-get install {package}");
-    }
-    found
 }
