@@ -30,6 +30,10 @@ torture times='20':
     MANTIS_TORTURE={{times}} cargo test -p mantis-isolation -- --nocapture
     MANTIS_TORTURE={{times}} cargo test --workspace --exclude mantis-web --exclude mantis-benches --exclude xtask --test integration -- isolation --nocapture
 
+# Give the engine one bug after the other, and show that the tests catch each: `just planted`, or `just planted no-sync`
+planted *names:
+    scripts/planted.sh {{names}}
+
 # Feed what reads files with bytes that no program wrote, for so many seconds each; what is worth keeping goes into the corpus
 fuzz seconds='60':
     MANTIS_FUZZ_SECONDS={{seconds}} cargo test -p mantis-store --lib -- fuzz --nocapture

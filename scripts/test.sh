@@ -14,6 +14,8 @@ cargo xtask web
 # run is built with it. The page's crate is tested in a page, and the benches and xtask have no tests.
 step "Rust tests"
 cargo test --workspace --exclude mantis-web --exclude mantis-benches --exclude xtask --no-fail-fast
+step "the tests, tested with planted bugs"
+scripts/planted.sh
 step "schemathesis: requests made up from /openapi.json, valid and not"
 scripts/schemathesis.sh target/debug/mantisdb
 step "a full disk and a failing one"

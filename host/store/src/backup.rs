@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use crate::blocks::{self, BlockWriter, Unreadable};
 use crate::checkpoint::Checkpoint;
 use crate::log::header::{Header, Kind};
+use crate::planted::planted;
 use crate::record::NodeExt;
 use crate::{Direction, KeyRange, Snapshot, Store, Version};
 
@@ -81,7 +82,8 @@ impl Backup {
     /// Puts entries into the block under way until it is full or there are no more.
     fn fill(&mut self) {
         let Some(rest) = self.rest.take() else { return };
-        let (version, blocks) = (self.snapshot.version(), &mut self.blocks);
+        let version = if planted("backup-of-no-moment") { Version::MAX } else { self.snapshot.version() };
+        let blocks = &mut self.blocks;
         let mut last = None;
         self.snapshot.store().walk(&rest, Direction::Forward, &mut |record| {
             record.at(version, |node| {

@@ -18,6 +18,7 @@ use crate::checkpoint::Checkpoint;
 use crate::disk::DiskFile;
 use crate::log::codec::{Reader, checksum, put_counted, put_number};
 use crate::log::header::{BadHeader, HEADER_BYTES, Header, Kind};
+use crate::planted::planted;
 use crate::record::{NEVER_MS, Node, NodeExt};
 
 const BLOCK_BYTES: usize = 256 << 10;
@@ -120,7 +121,10 @@ pub(crate) fn put_entry(block: &mut Vec<u8>, key: &[u8], node: &Node) {
     put_counted(block, key);
     put_number(block, about.version);
     put_number(block, about.time_ms);
-    put_number(block, node.expires_at_ms().map_or(0, |at_ms| at_ms + 1));
+    put_number(
+        block,
+        node.expires_at_ms().filter(|_| !planted("checkpoint-without-deadlines")).map_or(0, |at_ms| at_ms + 1),
+    );
     put_counted(block, &node.slice);
 }
 

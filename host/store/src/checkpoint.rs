@@ -10,6 +10,7 @@ use crate::disk::{Disk, DiskFile, write_all};
 use crate::durable::Durable;
 use crate::log::names;
 use crate::log::writer::Segment;
+use crate::planted::planted;
 use crate::store::Inner;
 use crate::{Snapshot, Store, Version};
 
@@ -108,6 +109,7 @@ impl Inner {
         durable.disk.sync_directory()?;
         // A single checkpoint has nothing to fall back on but the whole log.
         let Some(oldest) = kept.first().filter(|_| kept.len() == KEPT) else { return Ok(()) };
+        let oldest = if planted("segments-removed-too-early") { kept.last().unwrap_or(oldest) } else { oldest };
         let dropped = self.feed.dropped();
         let is_needed = |segment: &Segment| segment.last > oldest.version || segment.last > dropped;
         self.with_log(durable, |end| end.writer.remove_unneeded(is_needed)).map(drop)
@@ -146,7 +148,9 @@ fn write_unfinished<T, E: From<io::Error>>(
     }
     let file = disk.create(name)?;
     let written = contents(&*file)?;
-    file.sync()?;
+    if !planted("checkpoint-unsynced") {
+        file.sync()?;
+    }
     Ok(written)
 }
 
