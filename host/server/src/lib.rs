@@ -24,7 +24,7 @@ pub mod command;
 pub mod failure;
 mod listen;
 mod log;
-mod memory;
+pub mod memory;
 mod platform;
 mod plugins_dir;
 pub mod settings;

@@ -6,9 +6,22 @@ use clap::Parser;
 use mantisdb::cli::Cli;
 use mantisdb::failure::{Exit, Failure};
 
+/// Batches, plugins and listings allocate much and briefly (docs/decisions.md, 19).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Threads for long work, such as large batches and housekeeping. A write looks at what every thread that has ever been there is
+/// reading, so there are no more than keep some cores and a disk at work.
+const LONG_WORK_THREADS_MAX: usize = 16;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(LONG_WORK_THREADS_MAX)
+        .on_thread_park(mantisdb::memory::give_back_after_crowd)
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return report(&Failure::new(Exit::Local, format!("cannot start threads: {error}"))),
     };

@@ -132,7 +132,7 @@ async fn maintain_forever(database: Database, app: App) {
         let metrics = app.metrics();
         let closed = metrics.connections_closed_total();
         if crowd.has_left(metrics.connections_opened_total().saturating_sub(closed)) {
-            drop(tokio::task::spawn_blocking(memory::give_back));
+            memory::give_back();
         }
     }
 }
