@@ -13,9 +13,9 @@ use crate::keyspace::BUCKET_PREFIX_BYTES;
 use crate::{Code, Error, Grants, Limits, Result, Session};
 
 /// Keys that housekeeping removes in one commit, so that it holds up a writer for a few dozen microseconds.
-const EXPIRED_KEYS_PER_COMMIT: usize = 32;
-/// Commits that one call of housekeeping makes, so that its caller gets its thread back within about a tenth of a second.
-const EXPIRED_COMMITS_PER_CALL: usize = 3_000;
+const EXPIRED_KEYS_PER_COMMIT: usize = 8;
+/// Commits that one call of housekeeping makes, so that its caller gets its thread back within some tenths of a second.
+const EXPIRED_COMMITS_PER_CALL: usize = 2_000;
 
 /// The size at which the log's segments are full, however small it is kept.
 const SEGMENT_BYTES_MIN: u64 = 4 << 10;
@@ -160,6 +160,8 @@ impl Database {
             if self.0.store.maintain(EXPIRED_KEYS_PER_COMMIT) < EXPIRED_KEYS_PER_COMMIT {
                 break;
             }
+            // Whatever else wants the processor gets it now rather than while writers wait for the lock.
+            std::thread::yield_now();
         }
     }
 

@@ -159,6 +159,16 @@ impl KeyMap {
         }
     }
 
+    /// Reads what a change of `key` will read.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn visit(&self, key: &[u8]) {
+        self.find(key, |record| record.newest(|_| ()));
+        let guard = &epoch::pin();
+        if let Some(entry) = self.order.get(&Probe::new(key) as &dyn Place, guard) {
+            debug_assert_eq!(*entry.key().record.key, *key);
+        }
+    }
+
     /// Shows `see` the records of `range` in order until it answers `Break`.
     ///
     /// The walk holds one epoch guard, which delays the freeing of memory: callers stop after a bounded number of records.

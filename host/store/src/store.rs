@@ -43,6 +43,10 @@ pub(crate) struct Inner {
     pub(crate) writer: Mutex<Writer>,
 }
 
+/// Keys that are brought near before a removal: as many as a cache holds with what leads to them.
+#[cfg(not(target_family = "wasm"))]
+const NEAR_KEYS_MAX: usize = 64;
+
 impl Inner {
     /// An empty store that is not durable yet.
     pub(crate) fn new(options: &Options) -> Self {
@@ -60,6 +64,20 @@ impl Inner {
             durable: None,
             random: Arc::clone(&options.random),
             writer: Mutex::default(),
+        }
+    }
+
+    /// Looks up the keys that are next to be removed, so that they are in the processor's caches when writers have to wait for that.
+    #[cfg(not(target_family = "wasm"))]
+    fn bring_near(&self, keys_max: usize) {
+        let count = keys_max.min(NEAR_KEYS_MAX);
+        let near: Vec<_> = {
+            let writer = self.writer.lock();
+            let due = writer.due(self.clock.now_ms()).take(count).map(|deadline| &deadline.record);
+            due.chain(writer.garbage.iter().take(count).map(|(record, _)| record)).map(Arc::clone).collect()
+        };
+        for record in near {
+            self.map.visit(&record.key);
         }
     }
 }
@@ -286,25 +304,24 @@ impl Store {
     pub fn maintain(&self, keys_max: usize) -> usize {
         let inner = &*self.0;
         let revoked = inner.registry.revoke_older_than(inner.snapshot_age_ms_max, inner.clock.now_ms());
+        #[cfg(not(target_family = "wasm"))]
+        inner.bring_near(keys_max);
         let mut writer = inner.writer.lock();
         writer.stats.snapshots_revoked += revoked as u64;
         let now_ms = inner.clock.now_ms();
         inner.feed.drop_aged(now_ms, inner.visible.load(Ordering::Acquire));
         let keys_max = if inner.check_disk().is_ok() { keys_max } else { 0 };
-        let due: Vec<_> = writer
-            .deadlines
-            .iter()
-            .take_while(|deadline| deadline.at_ms <= now_ms)
-            .take(keys_max)
-            .map(|deadline| (deadline.record.key.clone(), Update::Delete))
-            .collect();
+        let due: Vec<_> =
+            writer.due(now_ms).take(keys_max).map(|deadline| (deadline.record.key.clone(), Update::Delete)).collect();
         let removed = due.len();
         writer.stats.expired += removed as u64;
         let version = inner.apply(&mut writer, due);
-        inner.prune(&mut writer, keys_max);
-        // A writer that waits comes first: the next call follows at once where more is due.
+        // Writers that wait come first, here and behind the next step.
         MutexGuard::unlock_fair(writer);
         inner.tell_commit(version);
+        let mut writer = inner.writer.lock();
+        inner.prune(&mut writer, keys_max);
+        MutexGuard::unlock_fair(writer);
         removed
     }
 

@@ -40,14 +40,32 @@ pub(crate) struct Writer {
     pub(crate) stats: Stats,
 }
 
+/// When a key expires. Deadlines of one time are ordered by version, which rarely leaves keys to be compared: those lie elsewhere.
 pub(crate) struct Deadline {
     pub(crate) at_ms: u64,
+    version: Version,
     pub(crate) record: Arc<Record>,
+}
+
+impl Deadline {
+    /// When `node`, a version of `record`'s key, expires, if it does.
+    fn of(record: &Arc<Record>, node: &Node) -> Option<Self> {
+        let at_ms = node.expires_at_ms()?;
+        Some(Self { at_ms, version: node.about().version, record: Arc::clone(record) })
+    }
+}
+
+impl Writer {
+    /// What has expired at `now_ms` and is still there, soonest first.
+    pub(crate) fn due(&self, now_ms: u64) -> impl Iterator<Item = &Deadline> {
+        self.deadlines.iter().take_while(move |deadline| deadline.at_ms <= now_ms)
+    }
 }
 
 impl Ord for Deadline {
     fn cmp(&self, other: &Self) -> Order {
-        self.at_ms.cmp(&other.at_ms).then_with(|| self.record.key.cmp(&other.record.key))
+        let numbers = (self.at_ms, self.version).cmp(&(other.at_ms, other.version));
+        numbers.then_with(|| self.record.key.cmp(&other.record.key))
     }
 }
 impl PartialOrd for Deadline {
@@ -211,8 +229,8 @@ impl Inner {
         if !node.about().is_deletion {
             self.account(writer, &record.key, node.slice.len(), true);
         }
-        if let Some(at_ms) = node.expires_at_ms() {
-            writer.deadlines.insert(Deadline { at_ms, record: Arc::clone(record) });
+        if let Some(deadline) = Deadline::of(record, node) {
+            writer.deadlines.insert(deadline);
         }
     }
 
@@ -221,8 +239,8 @@ impl Inner {
         if !node.about().is_deletion {
             self.account(writer, &record.key, node.slice.len(), false);
         }
-        if let Some(at_ms) = node.expires_at_ms().filter(|_| !planted("deadline-left-behind")) {
-            writer.deadlines.remove(&Deadline { at_ms, record: Arc::clone(record) });
+        if let Some(deadline) = Deadline::of(record, node).filter(|_| !planted("deadline-left-behind")) {
+            writer.deadlines.remove(&deadline);
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! usage: disk [--dir /tmp] [--part start,amplification,checkpoint,expiry,growth] [--rounds 5]
 //!
-//! Prints Markdown. 24-byte keys, 64-byte values. The writer runs on core 1, the engine's own threads on core 0.
+//! Prints Markdown. 24-byte keys, 64-byte values. The writer runs on core 1, the engine's own threads on core 0. The allocator is the
+//! program's.
 //!
 //! | module | measures |
 //! |---|---|
@@ -28,6 +29,9 @@ use anyhow::Result;
 use clap::Parser;
 use mantis_benches::process::{SERVER_CORE, pin_this_thread};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Parser)]
 struct Arguments {
     /// Where the stores are made
@@ -43,7 +47,7 @@ struct Arguments {
     #[arg(long, value_delimiter = ',', default_values_t = [1_000_000, 10_000_000])]
     start_keys: Vec<u64>,
     /// Openings of each store: they take long, and differ little
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 2)]
     openings: usize,
     /// Keys that are written to beside a checkpoint, and that expire
     #[arg(long, default_value_t = 1_000_000)]
@@ -52,7 +56,7 @@ struct Arguments {
     #[arg(long, value_delimiter = ',', default_values_t = [1_000, 100_000, 10_000_000])]
     growth_keys: Vec<u64>,
     /// Sets a second on the fixed schedule
-    #[arg(long, default_value_t = 10_000)]
+    #[arg(long, default_value_t = 2_000)]
     rate: u64,
     /// Opens this store, says what that took, and ends: what `start` runs in a process of its own
     #[arg(long, hide = true)]

@@ -216,12 +216,13 @@ fn some_writes(numbers: &mut Numbers, keys_max: u64, now_ms: u64) -> Vec<Write> 
     writes.into_iter().collect()
 }
 
-/// The changes of a commit that removes what is due: by deadline, then by key.
+/// The changes of a commit that removes what is due: by deadline, version, and key.
 fn due_writes(state: &State, now_ms: u64) -> Vec<Write> {
     let mut due: Vec<_> = state
         .iter()
-        .filter_map(|(key, entry)| entry.expires_at_ms.filter(|&at_ms| at_ms <= now_ms).map(|at_ms| (at_ms, key)))
+        .filter_map(|(key, entry)| Some((entry.expires_at_ms?, entry.version, key)))
+        .filter(|&(at_ms, ..)| at_ms <= now_ms)
         .collect();
     due.sort();
-    due.into_iter().map(|(_, key)| (key.clone(), None)).collect()
+    due.into_iter().map(|(.., key)| (key.clone(), None)).collect()
 }

@@ -104,13 +104,13 @@ impl Reference {
             .held()
             .iter()
             .filter(|(_, entry)| !is_live(entry, self.now_ms))
-            .map(|(key, entry)| (entry.expires_at_ms, key.clone()))
+            .map(|(key, entry)| (entry.expires_at_ms, entry.version, key.clone()))
             .collect();
         due.sort();
         due.truncate(keys_max);
         self.expired += due.len() as u64;
         let removed = due.len();
-        self.commit(due.into_iter().map(|(_, key)| (key, None)));
+        self.commit(due.into_iter().map(|(_, _, key)| (key, None)));
         removed
     }
 
