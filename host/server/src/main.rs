@@ -10,7 +10,7 @@ use mantisdb::failure::{Exit, Failure};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Threads for long work, such as large batches and housekeeping. A write looks at what every thread that has ever been there is
+/// Threads for clients' long work, such as large batches. A write looks at what every thread that has ever been there is
 /// reading, so there are no more than keep some cores and a disk at work.
 const LONG_WORK_THREADS_MAX: usize = 16;
 

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
-use std::path::{Path as FilePath, PathBuf};
+use std::path::Path as FilePath;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
@@ -67,25 +67,29 @@ async fn to_file(client: &mut Client, path: &FilePath, force: bool) -> Outcome<C
         _ => Ok(()),
     };
     check_free()?;
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(".partial");
-    let partial = PathBuf::from(partial);
-    let output = Box::new(File::create(&partial).map_err(failed)?);
-    let written = match download(client, output, path).await {
-        Ok((whole, file)) => check_free().and_then(|()| {
-            file.sync_all().and_then(|()| std::fs::rename(&partial, path)).map_err(failed)?;
-            sync_parent(path).map_err(failed)?;
-            Ok(whole)
-        }),
-        Err(failure) => Err(failure),
-    };
-    written.inspect_err(|_| drop(std::fs::remove_file(&partial)))
+    // A name of its own: two backups into one file do not mix, and the second to end is told that there is one.
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".");
+    let partial =
+        tempfile::Builder::new().prefix(&name).suffix(".partial").tempfile_in(parent(path)).map_err(failed)?;
+    let (file, partial) = partial.into_parts();
+    let (whole, file) = download(client, Box::new(file), path).await?;
+    file.sync_all().map_err(failed)?;
+    check_free()?;
+    let named = if force { partial.persist(path) } else { partial.persist_noclobber(path) };
+    named.map_err(|error| failed(error.error))?;
+    sync_parent(path).map_err(failed)?;
+    Ok(whole)
+}
+
+/// The directory that `path` lies in.
+fn parent(path: &FilePath) -> &FilePath {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(FilePath::new("."))
 }
 
 /// Makes names beside `path` durable.
 pub(super) fn sync_parent(path: &FilePath) -> io::Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    File::open(parent.unwrap_or(FilePath::new(".")))?.sync_all()
+    File::open(parent(path))?.sync_all()
 }
 
 /// Writes the server's backup to `output`, and makes sure that it is whole.

@@ -1,12 +1,14 @@
 //! `mantisdb serve`: the server.
 
 use std::io::Write;
+use std::sync::mpsc;
 use std::time::Duration;
 
-use mantis_db::{Database, Recovered};
+use mantis_db::Recovered;
 use mantis_http::App;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
 
 use super::config;
@@ -28,21 +30,23 @@ pub(super) async fn run(args: ServeArgs) -> Outcome {
         .map_err(|refused| Failure::usage(refused).hint(ListenRefused::HINT))?;
     log::init(&settings.log);
     let limits = start::connection_limits(&settings);
-    let Storage { database, recovered, threads } = start::open(&settings, args.memory)?;
+    let Storage { database, recovered, mut threads } = start::open(&settings, args.memory)?;
     let parts = start::build(database, &settings, guard).map_err(|error| Failure::usage(format!("{error:#}")))?;
     let address = settings.server.listen;
     let listener = start::bind(address).map_err(|error| cannot_listen(&settings, &error))?;
     let address = listener.local_addr().unwrap_or(address);
     plugins_dir::install_all(&parts.plugins, &settings.plugins.dir).await?;
 
-    tokio::spawn(maintain_forever(parts.database.clone(), parts.app.clone()));
+    let database = parts.database.clone();
+    let upkeep = Worker::start("mantis-upkeep", move || database.maintain())?;
+    tokio::spawn(maintain_forever(upkeep, parts.app.clone()));
     drop(parts.sessions.spawn_maintenance());
     let shutdown = first_signal().map_err(|error| Failure::new(Exit::Local, error))?;
     announce(&settings, recovered.as_ref(), &limits, address)?;
     let drained = listen::serve(listener, parts.app.clone(), limits, shutdown).await;
     parts.database.close_for_writes();
     // Writes and syncs what is still pending.
-    tokio::task::spawn_blocking(move || drop(threads)).await.map_err(|error| Failure::new(Exit::Local, error))?;
+    Worker::start("mantis-close", move || drop(threads.take()))?.turn().await?;
     if drained.cut_off > 0 {
         tracing::warn!(connections = drained.cut_off, "cut off at the deadline");
     }
@@ -116,17 +120,42 @@ fn first_signal() -> std::io::Result<impl Future<Output = ()>> {
     })
 }
 
+/// A thread of its own for work that must not wait for a place among the few threads for clients' long work.
+struct Worker(mpsc::Sender<oneshot::Sender<()>>);
+
+impl Worker {
+    fn start(name: &str, mut work: impl FnMut() + Send + 'static) -> Outcome<Self> {
+        let (sender, turns) = mpsc::channel::<oneshot::Sender<()>>();
+        let run = move || {
+            for done in turns {
+                work();
+                let _ = done.send(());
+            }
+        };
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(run);
+        thread.map_err(|error| Failure::new(Exit::Local, format!("cannot start a thread: {error}")))?;
+        Ok(Self(sender))
+    }
+
+    /// Has the work done once.
+    async fn turn(&self) -> Outcome {
+        let (sender, done) = oneshot::channel();
+        // A thread that has ended drops it.
+        let _ = self.0.send(sender);
+        done.await.map_err(|_| Failure::new(Exit::Local, "a thread of the server has ended"))
+    }
+}
+
 /// Removes what has expired, rolls back what was left open, and gives back memory that a crowd has left, a few times a second.
-async fn maintain_forever(database: Database, app: App) {
+async fn maintain_forever(upkeep: Worker, app: App) {
     let mut crowd = memory::Crowd::default();
     let mut ticks = tokio::time::interval(Duration::from_millis(MAINTENANCE_MS));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let database = database.clone();
-        // On a thread where it may take its time: after many keys expired at once it does.
-        if let Err(error) = tokio::task::spawn_blocking(move || database.maintain()).await {
-            tracing::error!(%error, "housekeeping failed");
+        // After many keys expired at once it takes its time.
+        if let Err(failure) = upkeep.turn().await {
+            tracing::error!(error = %failure.message, "housekeeping failed");
         }
         app.maintain().await;
         let metrics = app.metrics();
