@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -57,6 +57,27 @@ fn import(server: &Server, bucket: &str, file: &[u8]) {
 /// `key\tvalue` a line.
 fn listed(server: &Server, bucket: &str) -> String {
     server.ok(&["scan", "--bucket", bucket, "--values"])
+}
+
+#[test]
+fn backups_into_one_file_at_once_do_not_mix() {
+    let directory = tempfile::tempdir().unwrap();
+    let (data, new) = (directory.path().join("data"), directory.path().join("new"));
+    let file = directory.path().join("db.backup");
+    let server = start(&data);
+    import(&server, "lines", &lines(20_000));
+    let begin = |force: bool| {
+        let mut command = program();
+        command.args(["backup", text(&file)]).args(force.then_some("--force")).env("MANTISDB_URL", &server.url);
+        (force, command.stderr(Stdio::piped()).spawn().unwrap())
+    };
+    let running = [false, false, true, true].map(begin);
+    let outcomes = running.map(|(force, process)| (force, failure(&process.wait_with_output().unwrap())));
+    for (force, (code, said)) in outcomes {
+        assert!(code == 0 || !force && said.contains("exists"), "{said}");
+    }
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2, "nothing partial is left");
+    ok(&["restore", text(&file), "--data", text(&new)]);
 }
 
 #[test]
@@ -131,7 +152,7 @@ fn a_backup_of_a_server_at_work_is_served_again_as_it_was() {
     server.ok(&["put", "more", "x"]);
     let said = server.ok(&["backup", text(&again), "--json"]);
     let said: Value = serde_json::from_str(&said).unwrap();
-    let next = (version.parse::<u64>().unwrap() + 1).to_string();
+    let next = (version.parse::<u64>().unwrap() + (1 << 32) + 1).to_string();
     assert_eq!((&said["version"], &said["bytes"]), (&next.into(), &fs::metadata(&again).unwrap().len().into()));
 }
 

@@ -19,6 +19,10 @@ use crate::{Durability, Store, Version};
 /// Versions that are reserved at a time: one small file is written for a million commits.
 const STRETCH: Version = 1 << 20;
 
+/// How far behind its newest commit a store goes on that was put together from a backup or from damaged files: what was committed later
+/// is not there, but its versions were told to clients.
+pub(crate) const LOST_MAX: Version = 1 << 32;
+
 /// Writes the file, durably, in place of the one before.
 pub(crate) fn write(disk: &dyn Disk, store: u64, reserved: Version, time_ms: u64) -> io::Result<()> {
     let header = Header { store, salt: 0, version: reserved, time_ms };
@@ -61,12 +65,17 @@ impl Store {
         let Some(durable) = &self.0.durable else { return Ok(()) };
         self.flush();
         self.0.with_log(durable, |end| {
-            let is_complete = durable.synced.load(Ordering::Acquire) >= end.writer.current.last;
-            if durable.is_failed() || !is_complete || durable.reserved.load(Ordering::Relaxed) == 0 {
+            let last = end.writer.current.last;
+            let is_complete = durable.synced.load(Ordering::Acquire) >= last;
+            let given = self.0.writer.lock().given;
+            // Until a commit is in the log whose number is higher, only this file tells which numbers an earlier life used up.
+            let reserved = if given > last && !planted("reserved-freed") { given } else { 0 };
+            let before = durable.reserved.load(Ordering::Relaxed);
+            if durable.is_failed() || !is_complete || before == 0 || before == reserved {
                 return Ok(());
             }
-            write(&*durable.disk, durable.store, 0, self.0.clock.now_ms())?;
-            durable.reserved.store(0, Ordering::Relaxed);
+            write(&*durable.disk, durable.store, reserved, self.0.clock.now_ms())?;
+            durable.reserved.store(reserved, Ordering::Relaxed);
             Ok(())
         })
     }

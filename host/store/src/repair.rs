@@ -53,7 +53,7 @@ pub enum RepairError {
 ///
 /// It begins with a whole checkpoint, or with the first commit, and ends before the first commit that is missing or not what was
 /// written, whatever gets further. What is kept is what the store held at that commit. Nothing changes on `disk`. The new store has an
-/// identity of its own, as after [`restore`](crate::restore). Takes as much memory as opening the store. Of `options` only the clock
+/// identity of its own and goes on 2^32 versions further, as after [`restore`](crate::restore). Takes as much memory as opening the store. Of `options` only the clock
 /// and the randomness matter.
 ///
 /// # Errors

@@ -36,7 +36,8 @@ pub enum RestoreError {
 ///
 /// The whole backup is read and checked before anything is written, and once more while it is copied. The store has an identity of its
 /// own: what it commits from now on is not what the store that the backup was taken of committed, so a cursor of that one's change
-/// feed is answered `compacted`. Of `options` only the clock and the randomness matter.
+/// feed is answered `compacted`, and its next commit is 2^32 versions further, so that no version that was told of a lost commit (as an
+/// entity tag) is given to another one. Of `options` only the clock and the randomness matter.
 ///
 /// # Errors
 /// [`RestoreError`]. An interrupted restore leaves nothing that opens as a store, or all of it.
@@ -82,6 +83,6 @@ pub(crate) fn write_store(
         let _ = disk.remove(&names::segment(version));
     }
     let written = written?;
-    identity::write(disk, store, 0, time_ms)?;
+    identity::write(disk, store, version.saturating_add(identity::LOST_MAX), time_ms)?;
     Ok(written)
 }

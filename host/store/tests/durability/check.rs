@@ -10,7 +10,7 @@ use mantis_store::disk::{DirectoryDisk, Disk, FailingDisk, Fault, MemoryDisk};
 use mantis_store::{Durability, FileKind, OpenError, RepairError, Repaired, Report, RestoreError, check, repair};
 
 use super::damage::{NEVER, Shape, Whole, is_checkpoint, is_segment};
-use super::{Model, golden, open, options};
+use super::{Model, commit_writes, golden, open, options};
 use crate::support::put;
 
 /// Looks at a store. Nothing changes by that.
@@ -49,6 +49,8 @@ pub(super) fn repaired(disk: &MemoryDisk, model: &Model, case: &str) -> Result<R
             model.check(&store).unwrap_or_else(|error| panic!("{case}: {error}; {told:?}"));
             assert_eq!((store.version(), store.stats().keys), (told.kept.version, told.kept.entries), "{case}");
             assert!(told.newest_seen >= told.kept.version && told.base <= told.kept.version, "{case}: {told:?}");
+            let next = commit_writes(&store, &[(b"next".to_vec(), Some((b"1".to_vec(), None)))]);
+            assert!(next > told.newest_seen && next > model.newest().0, "{case}: {next}; {told:?}");
         }
         Err(_) => assert!(into.files().is_empty(), "{case}"),
     }

@@ -171,6 +171,9 @@ impl Case<'_> {
     /// No version that somebody may have seen is given to another commit, and who saw a commit that is gone is told so.
     #[track_caller]
     fn check_versions(&self, image: &MemoryDisk) {
+        if self.operations.is_multiple_of(4) {
+            open(image, self.workload.durability).unwrap().0.close().unwrap();
+        }
         let (store, _) = open(image, self.workload.durability).unwrap();
         let seen = newest(&self.workload.visible, self.operations);
         let held = store.version();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::Poll;
 
-use mantis_store::disk::{DirectoryDisk, Disk, MemoryDisk};
+use mantis_store::disk::{DirectoryDisk, Disk, MemoryDisk, PowerCutDisk};
 use mantis_store::{Durability, FeedCursor, ManualClock, OpenError, Options, Store};
 
 use super::{
@@ -126,6 +126,27 @@ fn versions_go_on_without_a_gap_only_after_a_proper_end() {
         let store = open(&disk, durability).unwrap().0;
         assert_eq!(store.version(), next);
         assert_eq!(commit_writes(&store, &writes), next + 1);
+    }
+}
+
+/// A life without commits does not forget which numbers the life before it may have used.
+#[test]
+fn a_proper_end_without_a_commit_frees_no_version() {
+    let writes = [(b"a".to_vec(), Some((b"1".to_vec(), None)))];
+    for durability in [Durability::Interval { ms: 10 }, Durability::Never] {
+        let disk = PowerCutDisk::new();
+        let store = Store::open(options(&Arc::default(), 3), Arc::new(disk.clone()), durability).unwrap().0;
+        let told = (0..3).map(|_| commit_writes(&store, &writes)).max().unwrap();
+        // The power goes, and takes all of them.
+        let image = disk.cut_after(disk.operations()).least();
+        assert!(open(&image, durability).unwrap().0.version() < told);
+        for _ in 0..3 {
+            let store = open(&image, durability).unwrap().0;
+            store.close().unwrap();
+        }
+        let store = open(&image, durability).unwrap().0;
+        let next = commit_writes(&store, &writes);
+        assert!(next > told, "{durability:?}: {next}, and {told} was told");
     }
 }
 
