@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
-use mantis_store::{Direction, Expect, Transaction, Update};
+use mantis_store::{Direction, Expect, KeyRange, Transaction, Update};
 
 use crate::keyspace::{BUCKET_PREFIX_BYTES, BucketId};
 use crate::kv::{SetOptions, number_text};
@@ -157,10 +157,15 @@ pub(crate) fn apply(
 ) -> std::result::Result<Applied, Stop> {
     let now_ms = transaction.now_ms();
     let before = transaction.savepoint();
+    let walked_before = transaction.walked_count();
     let mut batch = Batch { refusals: Vec::new(), results: Vec::with_capacity(operations.len()), answer_bytes: 0 };
     let mut failure = None;
     for (index, operation) in operations.iter().enumerate() {
-        let outcome = apply_one(transaction, bucket, operation, now_ms, limits);
+        // Spans over the same keys walk them again and again, those that are gone too, while other writers wait.
+        let walked = usize::try_from(transaction.walked_count() - walked_before).unwrap_or(usize::MAX);
+        let outcome = check_figure("walk over", walked, limits.transaction_reads_max, "keys for its spans")
+            .map_err(WriteStop::from)
+            .and_then(|()| apply_one(transaction, bucket, operation, now_ms, limits));
         if let Err(error) = batch.note(index, outcome, limits) {
             failure = Some(at(index, &error));
             break;
@@ -317,18 +322,18 @@ fn parse_number(bytes: &[u8]) -> Result<i64> {
     text.and_then(|text| text.parse().ok()).ok_or_else(|| Code::NotAnInteger.into())
 }
 
-/// Deletes at most `keys_max` keys of a span, from its start; how many.
-pub(crate) fn delete_span(
+/// Deletes at most `keys_max` keys of a range, from its start: how many, and what is left of the range if there may be more.
+pub(crate) fn delete_some(
     transaction: &mut Transaction,
-    bucket: BucketId,
-    span: &Span,
+    range: &KeyRange,
     keys_max: usize,
-) -> Result<u64> {
-    let places = places(transaction, bucket, span, keys_max)?;
+) -> Result<(u64, Option<KeyRange>)> {
+    let places = places(transaction, range, keys_max)?;
     for place in &places {
         transaction.delete(place);
     }
-    Ok(places.len() as u64)
+    let last = places.last().filter(|_| places.len() >= keys_max);
+    Ok((places.len() as u64, last.map(|last| range.after(last, Direction::Forward))))
 }
 
 /// Deletes all keys of a span, or none when they are more than a transaction may write; how many.
@@ -339,7 +344,7 @@ pub(crate) fn delete_whole_span(
     limits: &Limits,
 ) -> Result<u64> {
     // One more than can be right, so that too many are noticed and never all collected.
-    let places = places(transaction, bucket, span, limits.transaction_writes_max.saturating_add(1))?;
+    let places = places(transaction, &bucket.range(span), limits.transaction_writes_max.saturating_add(1))?;
     check_reads(transaction, limits)?;
     let (writes_before, bytes_before) = (transaction.write_count(), transaction.written_bytes());
     let (mut writes, mut bytes) = (writes_before, bytes_before);
@@ -355,9 +360,9 @@ pub(crate) fn delete_whole_span(
     Ok(places.len() as u64)
 }
 
-fn places(transaction: &mut Transaction, bucket: BucketId, span: &Span, keys_max: usize) -> Result<Vec<Box<[u8]>>> {
+fn places(transaction: &mut Transaction, range: &KeyRange, keys_max: usize) -> Result<Vec<Box<[u8]>>> {
     let mut places: Vec<Box<[u8]>> = Vec::new();
-    transaction.visit(&bucket.range(span), Direction::Forward, |place, _| {
+    transaction.visit(range, Direction::Forward, |place, _| {
         debug_assert!(place.len() > BUCKET_PREFIX_BYTES, "a key is never empty");
         places.push(place.into());
         if places.len() < keys_max { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }

@@ -2,16 +2,18 @@
 
 use std::ops::ControlFlow;
 
-use mantis_store::{Direction, KeyRange, Transaction};
+use mantis_store::{Direction, KeyRange, Store, Transaction};
 
-use crate::keyspace::{self, Bucket, BucketId, DEFAULT_BUCKET, FIRST_BUCKET_ID, NEXT_BUCKET, Span};
+use crate::keyspace::{self, Bucket, BucketId, DEFAULT_BUCKET, FIRST_BUCKET_ID, NEXT_BUCKET};
 use crate::kv::bucket_from;
-use crate::{Access, Code, Deleted, Error, Limits, Result, Session, batch};
+use crate::{Access, Code, Database, Deleted, Error, Limits, Result, Session, batch};
 
 /// How long the name of a dropped bucket is kept for those who still read its changes, in milliseconds.
 const DROPPED_NAME_MS: u64 = 3_600_000;
 /// Keys of a dropped bucket that are removed in one commit.
 const DROP_KEYS_PER_COMMIT: usize = 1_000;
+/// Commits that one call of housekeeping makes for a bucket whose drop was interrupted.
+const DROP_COMMITS_PER_CALL: usize = 50;
 
 /// A bucket and its size.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +56,8 @@ impl Session {
             .collect())
     }
 
-    /// Drops a bucket with its keys, and returns how many they were. It is gone at once; its memory is freed in small commits.
+    /// Drops a bucket with its keys, and returns how many they were. It is gone at once; its memory is freed in small commits. Where these
+    /// are interrupted, by an error or by the end of the process, housekeeping goes on with them.
     ///
     /// # Errors
     /// `bucket-not-found`, `bucket-reserved` for the default bucket, `access-denied`, `read-only`, `transaction-open`: dropping
@@ -77,19 +80,77 @@ impl Session {
             let forgotten_ms = transaction.now_ms().saturating_add(DROPPED_NAME_MS);
             transaction.delete(&place);
             transaction.put(&keyspace::number_place(id), name.as_bytes().to_vec(), Some(forgotten_ms));
+            transaction.put(&keyspace::dropped_place(id), Vec::new(), None);
             Ok::<_, Error>(id)
         });
+        let mut dropping = Dropping { database: &self.database, id: outcome.as_ref().ok().map(|&(id, _)| id) };
         let (id, ..) = self.settle(outcome).await?;
-        let mut keys = 0;
+        let (mut keys, mut range) = (0, all_keys(id));
         loop {
-            let outcome =
-                store.exclusively(|transaction| batch::delete_span(transaction, id, &Span::All, DROP_KEYS_PER_COMMIT));
-            let (gone, version, durable) = self.settle(outcome).await?;
+            let outcome = remove_some(store, id, &range);
+            let ((gone, rest), version, durable) = self.settle(outcome).await?;
             keys += gone;
-            if gone < DROP_KEYS_PER_COMMIT as u64 {
+            let Some(rest) = rest else {
+                dropping.id = None;
                 return Ok(Deleted { keys, version, durable });
-            }
+            };
+            range = rest;
         }
+    }
+}
+
+/// A bucket that is being dropped. If that is given up, housekeeping goes on with it.
+struct Dropping<'d> {
+    database: &'d Database,
+    id: Option<BucketId>,
+}
+
+impl Drop for Dropping<'_> {
+    fn drop(&mut self) {
+        self.database.0.dropped_buckets.lock().extend(self.id);
+    }
+}
+
+fn all_keys(id: BucketId) -> KeyRange {
+    KeyRange::prefix(&id.prefix())
+}
+
+/// Removes some keys of a dropped bucket in one commit, and with the last of them the note that there are any.
+fn remove_some(store: &Store, id: BucketId, range: &KeyRange) -> Result<((u64, Option<KeyRange>), u64)> {
+    store.exclusively(|transaction| {
+        let (gone, rest) = batch::delete_some(transaction, range, DROP_KEYS_PER_COMMIT)?;
+        if rest.is_none() {
+            transaction.delete(&keyspace::dropped_place(id));
+        }
+        Ok((gone, rest))
+    })
+}
+
+/// The buckets that were dropped when an earlier life of the store ended, and still have keys.
+pub(crate) fn left_behind(store: &Store) -> Vec<BucketId> {
+    let mut left = Vec::new();
+    let seen = store.snapshot().visit(&KeyRange::prefix(&keyspace::DROPPED_BUCKETS), Direction::Forward, |place, _| {
+        left.extend(BucketId::from_stored(&place[keyspace::DROPPED_BUCKETS.len()..]).ok());
+        ControlFlow::Continue(())
+    });
+    debug_assert!(seen.is_ok(), "a snapshot is not too old at once");
+    left
+}
+
+/// Goes on with a drop that was interrupted, if there is one.
+pub(crate) fn remove_left_behind(database: &Database) {
+    let Some(id) = database.0.dropped_buckets.lock().last().copied() else { return };
+    let mut range = all_keys(id);
+    for _ in 0..DROP_COMMITS_PER_CALL {
+        if database.check_open().is_err() {
+            return;
+        }
+        match remove_some(&database.0.store, id, &range) {
+            Ok(((_, Some(rest)), _)) => range = rest,
+            Ok(((_, None), _)) => return database.0.dropped_buckets.lock().retain(|&other| other != id),
+            Err(_) => return,
+        }
+        std::thread::yield_now();
     }
 }
 

@@ -9,13 +9,16 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::cursor::CursorSnapshots;
-use crate::keyspace::BUCKET_PREFIX_BYTES;
-use crate::{Code, Error, Grants, Limits, Result, Session};
+use crate::keyspace::{BUCKET_PREFIX_BYTES, BucketId};
+use crate::{Code, Error, Grants, Limits, Result, Session, buckets};
 
 /// Keys that housekeeping removes in one commit, so that it holds up a writer for a few dozen microseconds.
 const EXPIRED_KEYS_PER_COMMIT: usize = 8;
 /// Commits that one call of housekeeping makes, so that its caller gets its thread back within some tenths of a second.
 const EXPIRED_COMMITS_PER_CALL: usize = 2_000;
+/// Versions that it frees under one hold of the writers' lock, and holds that one call makes.
+const PRUNED_PER_HOLD: usize = 32;
+const PRUNED_HOLDS_PER_CALL: usize = 2_000;
 
 /// The size at which the log's segments are full, however small it is kept.
 const SEGMENT_BYTES_MIN: u64 = 4 << 10;
@@ -47,6 +50,8 @@ pub(crate) struct Inner {
     pub(crate) epoch: u64,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) cursor_snapshots: Mutex<CursorSnapshots>,
+    /// Dropped buckets whose keys nobody is removing.
+    pub(crate) dropped_buckets: Mutex<Vec<BucketId>>,
     closed: AtomicBool,
 }
 
@@ -97,6 +102,7 @@ impl Database {
     fn over(store: Store, limits: Limits, random: Arc<dyn Random>) -> Self {
         Self(Arc::new(Inner {
             epoch: store.identity().unwrap_or_else(|| random.next_u64()),
+            dropped_buckets: Mutex::new(buckets::left_behind(&store)),
             store,
             random,
             cursor_snapshots: Mutex::new(CursorSnapshots::new(limits.cursor_snapshots_max, limits.cursor_age_ms_max)),
@@ -161,6 +167,14 @@ impl Database {
                 break;
             }
             // Whatever else wants the processor gets it now rather than while writers wait for the lock.
+            std::thread::yield_now();
+        }
+        buckets::remove_left_behind(self);
+        // What a snapshot kept for long is freed soon after it, and not only as fast as new commits come.
+        for _ in 0..PRUNED_HOLDS_PER_CALL {
+            if self.0.store.prune(PRUNED_PER_HOLD) < PRUNED_PER_HOLD {
+                break;
+            }
             std::thread::yield_now();
         }
     }

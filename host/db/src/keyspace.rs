@@ -5,6 +5,7 @@
 //! | `00` | `n` | the number that the next bucket gets (u32 BE) |
 //! | `00` | `b` name | the bucket's number (u32 BE) |
 //! | `00` | `r` number (u32 BE) | the bucket's name; kept for an hour after a drop, for the feed |
+//! | `00` | `d` number (u32 BE) | nothing; the bucket was dropped, and its keys are being removed |
 //! | `10` | number (u32 BE), key | the stored value |
 //!
 //! A number is never used twice, so that a dropped bucket's leftovers cannot appear in a new one.
@@ -28,6 +29,7 @@ const ENTRIES: u8 = 0x10;
 
 pub(crate) const NEXT_BUCKET: [u8; 2] = [CATALOGUE, b'n'];
 pub(crate) const BUCKET_NAMES: [u8; 2] = [CATALOGUE, b'b'];
+pub(crate) const DROPPED_BUCKETS: [u8; 2] = [CATALOGUE, b'd'];
 
 /// The bucket that always exists.
 pub const DEFAULT_BUCKET: &str = "default";
@@ -112,6 +114,12 @@ pub(crate) fn name_place(name: &str) -> StoreKey {
 
 pub(crate) fn number_place(id: BucketId) -> StoreKey {
     let mut place = StoreKey::from_slice(&[CATALOGUE, b'r']);
+    place.extend_from_slice(&id.0.to_be_bytes());
+    place
+}
+
+pub(crate) fn dropped_place(id: BucketId) -> StoreKey {
+    let mut place = StoreKey::from_slice(&DROPPED_BUCKETS);
     place.extend_from_slice(&id.0.to_be_bytes());
     place
 }

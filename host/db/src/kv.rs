@@ -5,7 +5,7 @@
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
-use mantis_store::{Direction, Expect, Isolation, Transaction, Update};
+use mantis_store::{Direction, Expect, Isolation, KeyRange, Transaction, Update};
 
 use crate::batch::{self, Applied, Effect, Op};
 use crate::keyspace::{self, Bucket, BucketId, Span};
@@ -256,15 +256,23 @@ impl<'s> Kv<'s> {
             return Ok(Deleted { keys, version, durable: false });
         }
         let mut keys = 0;
+        let mut left: Option<(BucketId, KeyRange)> = None;
         loop {
             let outcome = self.through(Effect::Frees, |transaction, bucket| {
-                batch::delete_span(transaction, bucket, span, DELETE_KEYS_PER_COMMIT)
+                // It goes on where it was: what it deleted may stay in the way for as long as somebody reads a snapshot.
+                let range = match left.take() {
+                    Some((id, rest)) if id == bucket => rest,
+                    _ => bucket.range(span),
+                };
+                let (gone, rest) = batch::delete_some(transaction, &range, DELETE_KEYS_PER_COMMIT)?;
+                Ok::<_, Error>((gone, rest.map(|rest| (bucket, rest))))
             });
-            let (gone, version, durable) = self.session.settle(outcome).await?;
+            let ((gone, rest), version, durable) = self.session.settle(outcome).await?;
             keys += gone;
-            if gone < DELETE_KEYS_PER_COMMIT as u64 {
+            if rest.is_none() {
                 return Ok(Deleted { keys, version, durable });
             }
+            left = rest;
         }
     }
 

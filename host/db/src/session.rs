@@ -117,6 +117,8 @@ impl Session {
             self.database.check_open()?;
         }
         let committed = transaction.commit().map(|version| ((), version)).map_err(Error::from);
+        // A commit is the end of the work: whatever was put off before, it is waited for.
+        self.defers = false;
         let ((), version, durable) = self.settle(committed).await?;
         Ok(Committed { version, durable })
     }
@@ -128,7 +130,8 @@ impl Session {
     }
 
     /// With `true`, writes return before they are as durable as promised, and before others can see them: many of them then share one
-    /// wait. Nobody may be told what came of them before [`settled`](Self::settled) says so, and reads do not see them before.
+    /// wait. Nobody may be told what came of them before [`settled`](Self::settled) says so, and reads do not see them before. Ends
+    /// with [`commit`](Self::commit) and [`rollback`](Self::rollback), which put nothing off.
     pub fn defer_settling(&mut self, defers: bool) {
         self.defers = defers;
     }

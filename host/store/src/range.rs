@@ -88,6 +88,24 @@ impl KeyRange {
         }
     }
 
+    /// Where the range starts, in the order of starts.
+    pub(crate) fn starts(&self) -> impl Ord + '_ {
+        match &self.start {
+            Bound::Unbounded => (None, false),
+            Bound::Included(key) => (Some(&key[..]), false),
+            Bound::Excluded(key) => (Some(&key[..]), true),
+        }
+    }
+
+    /// Where the range ends, in the order of ends.
+    pub(crate) fn ends(&self) -> impl Ord + '_ {
+        match &self.end {
+            Bound::Excluded(key) => (false, &key[..], false),
+            Bound::Included(key) => (false, &key[..], true),
+            Bound::Unbounded => (true, &[][..], false),
+        }
+    }
+
     /// Whether no key can lie in the range.
     #[must_use]
     pub fn is_empty(&self) -> bool {

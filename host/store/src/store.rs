@@ -310,19 +310,29 @@ impl Store {
         writer.stats.snapshots_revoked += revoked as u64;
         let now_ms = inner.clock.now_ms();
         inner.feed.drop_aged(now_ms, inner.visible.load(Ordering::Acquire));
-        let keys_max = if inner.check_disk().is_ok() { keys_max } else { 0 };
+        let removable = if inner.check_disk().is_ok() { keys_max } else { 0 };
         let due: Vec<_> =
-            writer.due(now_ms).take(keys_max).map(|deadline| (deadline.record.key.clone(), Update::Delete)).collect();
+            writer.due(now_ms).take(removable).map(|deadline| (deadline.record.key.clone(), Update::Delete)).collect();
         let removed = due.len();
         writer.stats.expired += removed as u64;
         let version = inner.apply(&mut writer, due);
         // Writers that wait come first, here and behind the next step.
         MutexGuard::unlock_fair(writer);
         inner.tell_commit(version);
-        let mut writer = inner.writer.lock();
-        inner.prune(&mut writer, keys_max);
-        MutexGuard::unlock_fair(writer);
+        self.prune(keys_max);
         removed
+    }
+
+    /// Frees up to `versions_max` versions that were superseded and that no reader can meet any more, and returns how many it looked
+    /// at: when it is `versions_max`, there may be more. Commits and [`maintain`](Self::maintain) free as many as they make; more are
+    /// left where a snapshot kept them for long.
+    #[allow(clippy::must_use_candidate, reason = "most callers come again anyway")]
+    pub fn prune(&self, versions_max: usize) -> usize {
+        let inner = &*self.0;
+        let mut writer = inner.writer.lock();
+        let pruned = inner.prune(&mut writer, versions_max);
+        MutexGuard::unlock_fair(writer);
+        pruned
     }
 
     /// The figures of the moment.

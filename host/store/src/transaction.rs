@@ -37,7 +37,29 @@ pub(crate) struct ReadSet {
 #[derive(Debug)]
 pub(crate) struct RangeRead {
     pub(crate) range: KeyRange,
-    pub(crate) at_ms: u64,
+    /// When it was read, by the clock: the earliest and the latest time.
+    pub(crate) earliest_ms: u64,
+    pub(crate) latest_ms: u64,
+}
+
+impl ReadSet {
+    /// Makes one of stretches that overlap. Validation walks what remains, under the writers' lock: no key twice, however often it was
+    /// read.
+    fn merge_ranges(&mut self) {
+        self.ranges.sort_unstable_by(|a, b| a.range.starts().cmp(&b.range.starts()));
+        self.ranges.dedup_by(|next, merged| {
+            let shared = KeyRange { start: next.range.start.clone(), end: merged.range.end.clone() };
+            if shared.is_empty() {
+                return false;
+            }
+            if next.range.ends() > merged.range.ends() {
+                std::mem::swap(&mut merged.range.end, &mut next.range.end);
+            }
+            merged.earliest_ms = merged.earliest_ms.min(next.earliest_ms);
+            merged.latest_ms = merged.latest_ms.max(next.latest_ms);
+            true
+        });
+    }
 }
 
 #[derive(Debug)]
@@ -63,12 +85,13 @@ pub struct Transaction {
     reads: ReadSet,
     writes: WriteSet,
     written_bytes: usize,
+    walked: u64,
 }
 
 impl Transaction {
     pub(crate) fn new(store: Store, isolation: Isolation) -> Self {
         let view = View::Pinned(store.snapshot());
-        Self { store, view, isolation, reads: ReadSet::default(), writes: WriteSet::new(), written_bytes: 0 }
+        Self { store, view, isolation, reads: ReadSet::default(), writes: WriteSet::new(), written_bytes: 0, walked: 0 }
     }
 
     pub(crate) fn under_writer_lock(store: Store, version: Version) -> Self {
@@ -79,6 +102,7 @@ impl Transaction {
             reads: ReadSet::default(),
             writes: WriteSet::new(),
             written_bytes: 0,
+            walked: 0,
         }
     }
 
@@ -95,6 +119,12 @@ impl Transaction {
     #[must_use]
     pub fn read_count(&self) -> usize {
         self.reads.keys.len() + self.reads.ranges.len()
+    }
+
+    /// Keys that [`visit`](Self::visit) has come by so far, also those that the transaction itself has deleted: a measure of its work.
+    #[must_use]
+    pub fn walked_count(&self) -> u64 {
+        self.walked
     }
 
     /// Keys that would be written now.
@@ -179,8 +209,9 @@ impl Transaction {
             }
             flow
         };
-        let mut broke = false;
+        let (mut broke, mut walked) = (false, 0);
         let mut merge = |key: &[u8], entry: Entry| {
+            walked += 1;
             let flow = own.before(key, now_ms, &mut show);
             let flow = match flow {
                 ControlFlow::Continue(()) => match own.replaces(key, now_ms, &mut show) {
@@ -200,9 +231,10 @@ impl Transaction {
         if !broke {
             let _ = own.rest(now_ms, &mut show);
         }
+        self.walked += walked;
         if self.isolation == Isolation::Serializable {
             let range = stopped_at.map_or_else(|| range.clone(), |key| range.until(&key, direction));
-            self.reads.ranges.push(RangeRead { range, at_ms: now_ms });
+            self.reads.ranges.push(RangeRead { range, earliest_ms: now_ms, latest_ms: now_ms });
         }
         Ok(())
     }
@@ -242,9 +274,10 @@ impl Transaction {
     ///
     /// # Errors
     /// [`Error::Conflict`] when another commit changed what was read, [`Error::SnapshotTooOld`].
-    pub fn commit(self) -> Result<Version, Error> {
+    pub fn commit(mut self) -> Result<Version, Error> {
         match &self.view {
             View::Pinned(snapshot) if !self.writes.is_empty() => {
+                self.reads.merge_ranges();
                 self.store.commit(snapshot, self.isolation, &self.reads, self.writes)
             }
             View::Pinned(snapshot) => Ok(snapshot.version()),

@@ -107,7 +107,10 @@ impl Inner {
                 holds = record.newest(|node| {
                     let about = node.about();
                     // The clock may have gone either way.
-                    let as_live_as_then = (about.deadline_ms > read.at_ms) == (about.deadline_ms > now_ms);
+                    let is_live = about.deadline_ms > now_ms;
+                    let as_live_as_then = [read.earliest_ms, read.latest_ms]
+                        .iter()
+                        .all(|&then_ms| (about.deadline_ms > then_ms) == is_live);
                     about.version <= version && (as_live_as_then || about.is_deletion)
                 });
                 if holds { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
@@ -269,16 +272,17 @@ impl Inner {
         }
     }
 
-    /// Takes out up to `versions_max` superseded versions that no reader can meet.
-    pub(crate) fn prune(&self, writer: &mut Writer, versions_max: usize) {
+    /// Takes out up to `versions_max` superseded versions that no reader can meet; how many.
+    pub(crate) fn prune(&self, writer: &mut Writer, versions_max: usize) -> usize {
         let mut horizon = self.registry.horizon(&self.visible);
         if planted("pruned-too-early") {
             horizon = self.visible.load(Ordering::Acquire);
         }
-        for _ in 0..versions_max {
-            let Some((record, node)) = writer.garbage.pop_front_if(|(_, node)| node.about().version <= horizon) else {
-                break;
-            };
+        let mut taken = 0;
+        while taken < versions_max
+            && let Some((record, node)) = writer.garbage.pop_front_if(|(_, node)| node.about().version <= horizon)
+        {
+            taken += 1;
             let mut cut = node.cut_older();
             // A key that was deleted, removed and written again has a new record: the old one must not take it along.
             if record.is_dead(horizon)
@@ -294,6 +298,7 @@ impl Inner {
         if writer.garbage.capacity() > 4 * writer.garbage.len().max(GARBAGE_KEPT) {
             writer.garbage.shrink_to(2 * writer.garbage.len().max(GARBAGE_KEPT));
         }
+        taken
     }
 
     /// Lets the next writer in and tells those who wait for commits.

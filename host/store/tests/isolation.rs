@@ -5,8 +5,8 @@ use std::ops::{Bound, ControlFlow};
 use mantis_store::{Direction, Error, Expect, Isolation, KeyRange, Refused, Store, Transaction, Update};
 
 use crate::support::{
-    START_MS, commit, delete, exclusively, listed, panics, put, put_until, store_of, store_with, transaction_lists,
-    value,
+    Numbers, START_MS, commit, delete, exclusively, listed, panics, put, put_until, store_of, store_with,
+    transaction_lists, value,
 };
 
 use Direction::{Forward, Reverse};
@@ -103,6 +103,52 @@ fn only_the_stretch_that_was_scanned_is_protected() {
     check(Isolation::Serializable, write("d"), stopped(Reverse), FIRST_ONLY);
     check(Isolation::Serializable, write("b"), stopped(Reverse), FIRST_ONLY);
     check(Isolation::Serializable, write("ab"), stopped(Reverse), BOTH);
+}
+
+/// Stretches are merged before they are validated: what they cover stays the same.
+#[test]
+fn whatever_was_scanned_is_protected_and_nothing_else() {
+    let mut numbers = Numbers::new(11);
+    for run in 0..2_000 {
+        let key = |number: u64| Box::from([b'a' + (number % 12) as u8]);
+        let mut bound = || match numbers.below(25) {
+            0 => Bound::Unbounded,
+            number if number % 2 == 0 => Bound::Included(key(number / 2)),
+            number => Bound::Excluded(key(number / 2)),
+        };
+        let ranges: Vec<_> = (0..run % 7).map(|_| KeyRange { start: bound(), end: bound() }).collect();
+        let changed: Box<[u8]> = key(numbers.below(12));
+        let store = store_of(&["c", "f", "i"]);
+        let mut transaction = store.begin();
+        for range in &ranges {
+            transaction
+                .visit(range, if run % 2 == 0 { Forward } else { Reverse }, |_, _| ControlFlow::Continue(()))
+                .unwrap();
+        }
+        transaction.put(b"z", "own", None);
+        commit(&store, |other| other.put(&changed, "changed", None));
+        let is_protected = ranges.iter().any(|range| !range.is_empty() && range.contains(&changed));
+        assert_eq!(transaction.commit().is_err(), is_protected, "{ranges:?} and {changed:?}");
+    }
+}
+
+/// A key that expires between two scans makes them disagree, even if the last one would read the same again.
+#[test]
+fn scans_that_overlap_are_protected_at_the_time_of_each() {
+    let (store, clock) = store_with(|_| {});
+    put_until(&store, "a", "1", Some(START_MS + 10));
+    put(&store, "b", "1");
+    for (first, second) in [(0, 10), (10, 10), (0, 0)] {
+        clock.set_ms(START_MS);
+        let mut transaction = store.begin();
+        for at_ms in [first, second] {
+            clock.set_ms(START_MS + at_ms);
+            scan(KeyRange::all(), Forward, usize::MAX)(&mut transaction);
+        }
+        transaction.put(b"z", "own", None);
+        let outcome = transaction.commit().map(|_| ());
+        assert_eq!(outcome.is_ok(), first == second, "{first} and {second}");
+    }
 }
 
 #[test]

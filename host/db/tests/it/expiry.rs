@@ -1,6 +1,6 @@
 //! Expiry before housekeeping has come by: what has expired is there no more, though it is still stored.
 
-use mantis_db::{Expect, Outcome, ScanOptions, SetOptions, Span};
+use mantis_db::{Expect, Isolation, Outcome, ScanOptions, SetOptions, Span};
 
 use crate::support::{Short, Stage, for_ms, now, only_if};
 
@@ -88,4 +88,20 @@ fn a_time_to_live_past_the_end_of_time_is_forever() {
     now(session.kv("default").unwrap().set_with(b"a", b"1", &options)).unwrap();
     stage.clock.set_ms(u64::MAX);
     assert_eq!(session.text("default", "a").as_deref(), Some("1"));
+}
+
+#[test]
+fn what_a_snapshot_kept_is_freed_soon_after_it() {
+    let stage = Stage::new();
+    let (mut reader, mut writer) = (stage.session(), stage.session());
+    now(reader.begin(Isolation::Snapshot)).unwrap();
+    for number in 0..5_000 {
+        writer.put("default", &format!("k{}", number % 10), "1");
+    }
+    stage.database.maintain();
+    assert!(stage.database.stats().prune_backlog > 4_900);
+    reader.rollback();
+    stage.database.maintain();
+    assert_eq!(stage.database.stats().prune_backlog, 0);
+    assert_eq!(stage.database.stats().versions, stage.database.stats().keys);
 }

@@ -61,6 +61,25 @@ fn a_span_larger_than_a_transaction_is_not_deleted_in_part() {
 }
 
 #[test]
+fn a_batch_does_not_walk_the_same_keys_again_and_again() {
+    let stage = Stage::with(|limits| limits.transaction_reads_max = 50);
+    let mut session = stage.session();
+    for number in 0..20 {
+        session.put("default", &format!("k{number:02}"), "1");
+    }
+    let version = stage.database.version();
+    let spans = |count| vec![Op::DeleteSpan(Span::All); count];
+    let mut kv = session.kv("default").unwrap();
+    assert_eq!(code(now(kv.apply(&spans(4)))), Code::TransactionTooLarge, "the keys that are gone are walked over too");
+    assert_eq!(now(kv.count(&Span::All)).unwrap(), 20);
+    assert_eq!(stage.database.version(), version, "nothing was written");
+    assert!(matches!(now(kv.apply(&spans(3))).unwrap(), Applied::Committed { .. }));
+    let each: Vec<_> =
+        (0..1_000).map(|number: u32| Op::DeleteSpan(Span::Prefix(number.to_be_bytes().to_vec()))).collect();
+    assert!(matches!(now(kv.apply(&each)).unwrap(), Applied::Committed { .. }), "spans of few keys are cheap");
+}
+
+#[test]
 fn answers_are_bounded_also_when_they_are_refusals() {
     let stage = Stage::with(|limits| limits.answer_bytes_max = 100);
     let mut session = stage.session();

@@ -14,6 +14,7 @@ mod grants;
 mod isolation;
 mod limits;
 mod model;
+mod on_disk;
 mod pooled;
 mod sessions;
 mod support;

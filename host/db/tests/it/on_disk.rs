@@ -1,0 +1,98 @@
+//! A database on a disk whose log nobody writes until a test does: what is waited for, and what an end in between leaves.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use mantis_db::{Database, Expect, Isolation, Keeping, Limits, ManualClock, Op, SeededRandom, SetOptions, Span};
+use mantis_store::disk::MemoryDisk;
+
+use crate::support::now;
+
+fn open(disk: &MemoryDisk) -> Database {
+    let (clock, random) = (Arc::new(ManualClock::new(1_000_000)), Arc::new(SeededRandom::new(3)));
+    Database::open(Limits::default(), clock, random, Arc::new(disk.clone()), Keeping::default()).unwrap().0
+}
+
+/// Polls the future, and writes the log whenever it waits, at most so many times. What it came to, if it did.
+fn drive<T>(database: &Database, future: impl Future<Output = T>, writes_max: usize) -> Option<T> {
+    let mut future = pin!(future);
+    for written in 0.. {
+        match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(value) => return Some(value),
+            Poll::Pending if written < writes_max => database.store().flush(),
+            Poll::Pending => break,
+        }
+    }
+    None
+}
+
+fn set(key: impl Into<Vec<u8>>) -> Op {
+    Op::Set(key.into(), b"1".to_vec(), SetOptions::default())
+}
+
+#[test]
+fn a_commit_is_waited_for_whatever_was_put_off_before() {
+    let database = open(&MemoryDisk::new());
+    let mut session = database.session();
+    now(session.begin(Isolation::Serializable)).unwrap();
+    // As by a request that was given up.
+    session.defer_settling(true);
+    now(session.kv("default").unwrap().set(b"a", b"1")).unwrap();
+    assert!(drive(&database, session.commit(), 0).is_none(), "answered before it was written");
+    database.store().flush();
+    assert!(now(session.kv("default").unwrap().get(b"a")).unwrap().is_some());
+    assert!(drive(&database, session.kv("default").unwrap().set(b"b", b"1"), 0).is_none());
+}
+
+#[test]
+fn a_drop_that_was_interrupted_is_finished() {
+    // Given up before its first commit was durable, and later; with the process, and in it.
+    for writes in 0..4 {
+        for ends in [true, false] {
+            let disk = MemoryDisk::new();
+            let database = open(&disk);
+            let mut session = database.session();
+            let sets: Vec<_> = (0..2_500_u32).map(|number| set(number.to_be_bytes())).collect();
+            drive(&database, session.kv("dropped").unwrap().apply(&sets), 1).unwrap().unwrap();
+            drive(&database, session.kv("kept").unwrap().apply(&[set("a")]), 1).unwrap().unwrap();
+            let done = drive(&database, session.drop_bucket("dropped"), writes);
+            assert!(done.is_none(), "{writes}: {done:?}");
+            drop(session);
+            let database = if ends {
+                drop(database);
+                open(&disk)
+            } else {
+                database
+            };
+            for _ in 0..10 {
+                database.maintain();
+                database.store().flush();
+            }
+            let mut session = database.session();
+            let buckets = now(session.buckets()).unwrap();
+            let is_there = buckets.iter().any(|bucket| bucket.name == "dropped");
+            // A drop of which nothing was durable did not happen.
+            assert_eq!(is_there, writes == 0 && ends, "{writes}");
+            let kept = 2 + if is_there { 2_500 + 2 } else { 1 } + 2;
+            assert_eq!(database.stats().keys, kept, "{writes}, {ends}: only names and numbers are left");
+            assert_eq!(now(session.kv("kept").unwrap().count(&Span::All)).unwrap(), 1);
+        }
+    }
+}
+
+#[test]
+fn a_drop_that_is_done_leaves_nothing_to_finish() {
+    let disk = MemoryDisk::new();
+    let database = open(&disk);
+    let mut session = database.session();
+    drive(&database, session.kv("b").unwrap().apply(&[set("a")]), 1).unwrap().unwrap();
+    assert_eq!(drive(&database, session.drop_bucket("b"), 5).unwrap().unwrap().keys, 1);
+    let version = database.version();
+    drop((session, database));
+    let database = open(&disk);
+    database.maintain();
+    assert_eq!(database.store().newest(), version);
+    let check = Op::Check(b"a".to_vec(), Expect::Absent);
+    assert!(drive(&database, database.session().kv("b").unwrap().apply(&[check]), 1).is_some());
+}
