@@ -7,6 +7,10 @@ use bytes::Bytes;
 use futures_util::Stream;
 use http_body::{Frame, SizeHint};
 
+/// What a connection is given at a time, in bytes. It copies what it sends: a slow reader of a large value costs some pieces, while the
+/// value itself stays shared.
+const PIECE_BYTES_MAX: usize = 64 << 10;
+
 /// Why a streamed answer ends early: the connection is closed, so that the client notices.
 #[derive(Debug, thiserror::Error)]
 #[error("the answer could not be completed: {0}")]
@@ -71,9 +75,11 @@ impl Stream for Body {
         match &mut self.0 {
             Repr::Empty => Poll::Ready(None),
             Repr::Full(bytes) => {
-                let bytes = std::mem::take(bytes);
-                self.0 = Repr::Empty;
-                Poll::Ready(Some(Ok(bytes)))
+                let piece = bytes.split_to(bytes.len().min(PIECE_BYTES_MAX));
+                if bytes.is_empty() {
+                    self.0 = Repr::Empty;
+                }
+                Poll::Ready(Some(Ok(piece)))
             }
             Repr::Stream { stream, .. } => stream.as_mut().poll_next(context),
         }
@@ -94,5 +100,32 @@ impl http_body::Body for Body {
 
     fn size_hint(&self) -> SizeHint {
         self.length().map_or_else(SizeHint::default, |length| SizeHint::with_exact(length as u64))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use http_body::Body as _;
+
+    use super::{Body, PIECE_BYTES_MAX};
+
+    #[test]
+    fn large_bytes_are_handed_out_in_pieces() {
+        for length in [0, 1, PIECE_BYTES_MAX, PIECE_BYTES_MAX + 1, 5 * PIECE_BYTES_MAX] {
+            let whole: Vec<u8> = (0..length).map(|number| (number % 251) as u8).collect();
+            let mut body = pin!(Body::full(whole.clone().into()));
+            assert_eq!(body.size_hint().exact(), Some(length as u64));
+            let mut got = Vec::new();
+            while let Poll::Ready(Some(frame)) = body.as_mut().poll_frame(&mut Context::from_waker(Waker::noop())) {
+                let piece = frame.ok().and_then(|frame| frame.into_data().ok()).expect("a piece of data");
+                assert!(!piece.is_empty() && piece.len() <= PIECE_BYTES_MAX);
+                got.extend_from_slice(&piece);
+                assert_eq!(body.is_end_stream(), got.len() == length, "the last piece is known to be it");
+            }
+            assert!(got == whole);
+        }
     }
 }
