@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .max_blocking_threads(LONG_WORK_THREADS_MAX)
-        .on_thread_park(mantisdb::memory::give_back_after_crowd)
+        .on_thread_park(mantisdb::memory::give_back_if_due)
         .build()
     {
         Ok(runtime) => runtime,

@@ -28,6 +28,10 @@ use crate::{Durability, Error, Options, Version};
 /// A buffer that one large commit has blown up is not kept beyond this.
 const BUFFER_KEPT_BYTES: usize = 1 << 20;
 
+/// Where commits do not wait for a sync, the log is synced whenever it has grown by this: at the end of a segment, where they do wait,
+/// little is left to be done.
+const SYNC_AHEAD_BYTES: u64 = 4 << 20;
+
 /// Stretches of commits that did not happen, of which the outcome is remembered.
 const UNDONE_KEPT: usize = 1_024;
 
@@ -63,6 +67,8 @@ pub(crate) struct Durable {
 pub(crate) struct LogEnd {
     pub(crate) writer: LogWriter,
     records: Vec<u8>,
+    /// How long the segment was when the log's thread was last asked to sync it.
+    sync_asked_at: u64,
 }
 
 /// What was written and how often, since the store was opened.
@@ -112,7 +118,7 @@ impl Durable {
             segment_bytes_max: options.segment_bytes_max,
             synced: AtomicU64::new(writer.current.last),
             reserved: AtomicU64::new(reserved),
-            log: Mutex::new(LogEnd { writer, records: Vec::new() }),
+            log: Mutex::new(LogEnd { writer, records: Vec::new(), sync_asked_at: 0 }),
             is_pending: AtomicBool::new(false),
             failures: Mutex::default(),
             failure_count: AtomicU64::new(0),
@@ -200,14 +206,14 @@ impl Durable {
         self.sleep.is_asleep.store(false, Ordering::Relaxed);
     }
 
-    /// Waits for `time`, or until it is interrupted, whatever is pending.
+    /// Waits for `time`, or until it is interrupted, whatever is pending. Whether it was interrupted.
     #[cfg(not(target_family = "wasm"))]
-    pub(crate) fn rest(&self, time: Duration) {
+    pub(crate) fn rest(&self, time: Duration) -> bool {
         let mut woken = self.sleep.woken.lock();
         if !*woken {
             self.sleep.wake.wait_for(&mut woken, time);
         }
-        *woken = false;
+        std::mem::take(&mut *woken)
     }
 
     /// Wakes whoever waits for commits, or rests.
@@ -329,6 +335,11 @@ impl Inner {
         self.visible.store(last, Ordering::Release);
         tell_settled(durable);
         self.announce_commit(last);
+        #[cfg(not(target_family = "wasm"))]
+        if !sync && end.writer.current.bytes >= end.sync_asked_at + SYNC_AHEAD_BYTES {
+            end.sync_asked_at = end.writer.current.bytes;
+            durable.interrupt();
+        }
         if end.writer.current.bytes >= durable.segment_bytes_max {
             self.rotate(durable, end);
         }
@@ -344,8 +355,9 @@ impl Inner {
             }
             durable.synced.fetch_max(last, Ordering::AcqRel);
         }
-        if let Err(error) = end.writer.rotate(self.random.next_u64(), self.clock.now_ms()) {
-            durable.say(&error, "beginning a segment of the log");
+        match end.writer.rotate(self.random.next_u64(), self.clock.now_ms()) {
+            Ok(()) => end.sync_asked_at = 0,
+            Err(error) => durable.say(&error, "beginning a segment of the log"),
         }
     }
 

@@ -78,7 +78,8 @@ impl Drop for DiskThreads {
 
 impl Store {
     /// Waits for something to do, for `idle` at most, and does it: writes and syncs commits under [`Durability::Always`], syncs
-    /// what was written under [`Durability::Interval`]. What the log's thread calls over and over.
+    /// what was written under [`Durability::Interval`]. Under [`Durability::Never`] it syncs what has come together ahead of the end of
+    /// the segment, so that commits do not wait long there. What the log's thread calls over and over.
     pub fn drive(&self, idle: Duration) {
         let Some(durable) = &self.0.durable else { return };
         match durable.durability {
@@ -90,7 +91,11 @@ impl Store {
                 durable.rest(Duration::from_millis(ms.max(1)));
                 self.0.sync_written(durable);
             }
-            Durability::Never => durable.rest(idle),
+            Durability::Never => {
+                if durable.rest(idle) {
+                    self.0.sync_written(durable);
+                }
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use mantis_db::Recovered;
+use mantis_db::{Database, Recovered};
 use mantis_http::App;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
@@ -38,8 +38,12 @@ pub(super) async fn run(args: ServeArgs) -> Outcome {
     plugins_dir::install_all(&parts.plugins, &settings.plugins.dir).await?;
 
     let database = parts.database.clone();
-    let upkeep = Worker::start("mantis-upkeep", move || database.maintain())?;
-    tokio::spawn(maintain_forever(upkeep, parts.app.clone()));
+    let maintain = move || {
+        database.maintain();
+        memory::give_back_if_due();
+    };
+    let upkeep = Worker::start("mantis-upkeep", maintain)?;
+    tokio::spawn(maintain_forever(upkeep, parts.database.clone(), parts.app.clone()));
     drop(parts.sessions.spawn_maintenance());
     let shutdown = first_signal().map_err(|error| Failure::new(Exit::Local, error))?;
     announce(&settings, recovered.as_ref(), &limits, address)?;
@@ -146,9 +150,10 @@ impl Worker {
     }
 }
 
-/// Removes what has expired, rolls back what was left open, and gives back memory that a crowd has left, a few times a second.
-async fn maintain_forever(upkeep: Worker, app: App) {
-    let mut crowd = memory::Crowd::default();
+/// Removes what has expired, rolls back what was left open, and gives back memory when much of it is needed no more, a few times a second.
+async fn maintain_forever(upkeep: Worker, database: Database, app: App) {
+    let mut connections = memory::Tide::new(memory::CONNECTIONS);
+    let mut versions = memory::Tide::new(memory::VERSIONS);
     let mut ticks = tokio::time::interval(Duration::from_millis(MAINTENANCE_MS));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -160,7 +165,9 @@ async fn maintain_forever(upkeep: Worker, app: App) {
         app.maintain().await;
         let metrics = app.metrics();
         let closed = metrics.connections_closed_total();
-        if crowd.has_left(metrics.connections_opened_total().saturating_sub(closed)) {
+        let crowd_left = connections.has_fallen(metrics.connections_opened_total().saturating_sub(closed));
+        let versions_gone = versions.has_fallen(database.stats().versions);
+        if crowd_left || versions_gone {
             memory::give_back();
         }
     }

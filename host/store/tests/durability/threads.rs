@@ -43,6 +43,26 @@ fn wait(store: &Store, version: Version) -> Result<(), Error> {
     }
 }
 
+#[test]
+fn a_segment_is_synced_ahead_of_its_end_where_nobody_waits_for_it() {
+    for durability in [Durability::Interval { ms: 60_000 }, Durability::Never] {
+        let mut options = options(&Arc::default(), 1);
+        options.segment_bytes_max = 64 << 20;
+        let (store, _) = Store::open(options, Arc::new(MemoryDisk::new()), durability).unwrap();
+        let put_mib = |key: &str, mib: usize| put(&store, key, &"v".repeat(mib << 20));
+        let (first, second) = (put_mib("a", 3), put_mib("b", 2));
+        assert!(!store.is_durable(first), "{durability:?}");
+        // It was asked for, and so does not rest.
+        store.drive(PATIENCE);
+        assert!(store.is_durable(second), "{durability:?}");
+        let third = put_mib("c", 3);
+        if durability == Durability::Never {
+            store.drive(Duration::ZERO);
+        }
+        assert!(!store.is_durable(third), "{durability:?}: not yet worth while");
+    }
+}
+
 /// Reads in every way, and finds nothing that is not durable.
 fn read_until_done(store: &Store, working: &AtomicUsize) {
     let (mut numbers, mut cursor) = (Numbers::new(5), FeedCursor::after(0));
