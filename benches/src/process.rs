@@ -80,12 +80,15 @@ impl Servers {
     pub fn cpu_ns(&self) -> Result<u64> {
         let mut total = 0;
         for pid in self.children.iter().flat_map(|child| with_children(child.id())) {
+            let mut running = 0;
             for task in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten() {
                 // A thread may end between the listing and the look.
                 let Ok(text) = fs::read_to_string(task?.path().join("schedstat")) else { continue };
-                total += text.split_whitespace().next().and_then(|running| running.parse::<u64>().ok()).unwrap_or(0);
+                running += text.split_whitespace().next().and_then(|running| running.parse::<u64>().ok()).unwrap_or(0);
             }
-            total += ended_children_ns(pid);
+            let Whole { own_ns, ended_children_ns } = Whole::of(pid);
+            // What threads that have ended used is in the whole alone, which counts in hundredths of a second.
+            total += running.max(own_ns) + ended_children_ns;
         }
         Ok(total)
     }
@@ -103,13 +106,25 @@ impl Drop for Servers {
     }
 }
 
-/// The CPU time of a process's children that have ended (Redis rewriting its log), in nanoseconds.
-fn ended_children_ns(pid: u32) -> u64 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // Behind the name, which may hold spaces, `cutime` and `cstime` are the 14th and 15th; in hundredths of a second.
-    let behind_name = stat.rsplit(')').next().unwrap_or_default();
-    behind_name.split_whitespace().skip(13).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum::<u64>()
-        * 10_000_000
+/// The CPU time of a process as a whole, in nanoseconds.
+struct Whole {
+    /// Its own, of all threads that it ever had.
+    own_ns: u64,
+    /// That of children that have ended (Redis rewriting its log).
+    ended_children_ns: u64,
+}
+
+impl Whole {
+    fn of(pid: u32) -> Self {
+        const TICK_NS: u64 = 10_000_000;
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // Behind the name, which may hold spaces, `utime`, `stime`, `cutime` and `cstime` are the 12th to 15th.
+        let behind_name = stat.rsplit(')').next().unwrap_or_default();
+        let ticks = behind_name.split_whitespace().skip(11).take(4).map(|ticks| ticks.parse().unwrap_or(0));
+        let ticks: Vec<u64> = ticks.collect();
+        let ns = |range: std::ops::Range<usize>| ticks.get(range).unwrap_or_default().iter().sum::<u64>() * TICK_NS;
+        Self { own_ns: ns(0..2), ended_children_ns: ns(2..4) }
+    }
 }
 
 /// Whether a peer is installed; says how to install it when it is not.
