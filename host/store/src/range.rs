@@ -89,6 +89,7 @@ impl KeyRange {
     }
 
     /// Where the range starts, in the order of starts.
+    #[cfg(not(target_family = "wasm"))]
     pub(crate) fn starts(&self) -> impl Ord + '_ {
         match &self.start {
             Bound::Unbounded => (None, false),
@@ -98,6 +99,7 @@ impl KeyRange {
     }
 
     /// Where the range ends, in the order of ends.
+    #[cfg(not(target_family = "wasm"))]
     pub(crate) fn ends(&self) -> impl Ord + '_ {
         match &self.end {
             Bound::Excluded(key) => (false, &key[..], false),

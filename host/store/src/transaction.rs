@@ -42,6 +42,8 @@ pub(crate) struct RangeRead {
     pub(crate) latest_ms: u64,
 }
 
+/// A page has no other clients that a long validation could hold up, and would download 3 KB more for the sorting.
+#[cfg(not(target_family = "wasm"))]
 impl ReadSet {
     /// Makes one of stretches that overlap. Validation walks what remains, under the writers' lock: no key twice, however often it was
     /// read.
@@ -274,9 +276,11 @@ impl Transaction {
     ///
     /// # Errors
     /// [`Error::Conflict`] when another commit changed what was read, [`Error::SnapshotTooOld`].
+    #[cfg_attr(target_family = "wasm", expect(unused_mut, reason = "only merging changes it"))]
     pub fn commit(mut self) -> Result<Version, Error> {
         match &self.view {
             View::Pinned(snapshot) if !self.writes.is_empty() => {
+                #[cfg(not(target_family = "wasm"))]
                 self.reads.merge_ranges();
                 self.store.commit(snapshot, self.isolation, &self.reads, self.writes)
             }
