@@ -335,9 +335,9 @@ impl Inner {
         self.visible.store(last, Ordering::Release);
         tell_settled(durable);
         self.announce_commit(last);
-        #[cfg(not(target_family = "wasm"))]
         if !sync && end.writer.current.bytes >= end.sync_asked_at + SYNC_AHEAD_BYTES {
             end.sync_asked_at = end.writer.current.bytes;
+            #[cfg(not(target_family = "wasm"))]
             durable.interrupt();
         }
         if end.writer.current.bytes >= durable.segment_bytes_max {
