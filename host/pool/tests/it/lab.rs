@@ -100,6 +100,16 @@ impl Lab {
 pub(crate) struct Item {
     pub(crate) number: usize,
     lab: Lab,
+    has_left: bool,
+}
+
+impl Item {
+    /// Counts as alive no more: for an object that is about to be detached, after which the pool may make another at once.
+    pub(crate) fn leave(&mut self) {
+        if !std::mem::replace(&mut self.has_left, true) {
+            self.lab.alive.fetch_sub(1, SeqCst);
+        }
+    }
 }
 
 impl std::fmt::Debug for Item {
@@ -110,7 +120,7 @@ impl std::fmt::Debug for Item {
 
 impl Drop for Item {
     fn drop(&mut self) {
-        self.lab.alive.fetch_sub(1, SeqCst);
+        self.leave();
         assert!(*self.lab.on_drop.lock() != Behaviour::Panic, "dropping panics on purpose");
     }
 }
@@ -124,7 +134,7 @@ impl Manager for Lab {
         perform(&self.on_create).await?;
         let alive = self.alive.fetch_add(1, SeqCst) + 1;
         self.alive_peak.fetch_max(alive, SeqCst);
-        Ok(Item { number: self.created.fetch_add(1, SeqCst), lab: self.clone() })
+        Ok(Item { number: self.created.fetch_add(1, SeqCst), lab: self.clone(), has_left: false })
     }
 
     async fn recycle(&self, _item: &mut Item, _metrics: &Metrics) -> Result<(), Broken> {

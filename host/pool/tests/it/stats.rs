@@ -80,11 +80,14 @@ async fn stress(config: Config) {
                         0 => pool.try_acquire().unwrap(),
                         _ => Some(pool.acquire().await.unwrap()),
                     };
-                    let Some(object) = object else { continue };
+                    let Some(mut object) = object else { continue };
                     served.fetch_add(1, SeqCst);
                     match (task * 31 + round) % 40 {
                         0 => Object::close(object),
-                        1 => drop(Object::detach(object)),
+                        1 => {
+                            object.leave();
+                            drop(Object::detach(object));
+                        }
                         2 => {
                             tokio::task::yield_now().await;
                             drop(object);
