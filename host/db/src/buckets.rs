@@ -115,9 +115,13 @@ fn all_keys(id: BucketId) -> KeyRange {
     KeyRange::prefix(&id.prefix())
 }
 
-/// Removes some keys of a dropped bucket in one commit, and with the last of them the note that there are any.
+/// Removes some keys of a dropped bucket in one commit, and with the last of them the note that there are any. Without that note nothing:
+/// the commit that dropped the bucket may have been taken back.
 fn remove_some(store: &Store, id: BucketId, range: &KeyRange) -> Result<((u64, Option<KeyRange>), u64)> {
     store.exclusively(|transaction| {
+        if transaction.get(&keyspace::dropped_place(id))?.is_none() {
+            return Ok((0, None));
+        }
         let (gone, rest) = batch::delete_some(transaction, range, DROP_KEYS_PER_COMMIT)?;
         if rest.is_none() {
             transaction.delete(&keyspace::dropped_place(id));
@@ -147,10 +151,14 @@ pub(crate) fn remove_left_behind(database: &Database) {
         }
         match remove_some(&database.0.store, id, &range) {
             Ok(((_, Some(rest)), _)) => range = rest,
-            Ok(((_, None), _)) => return database.0.dropped_buckets.lock().retain(|&other| other != id),
+            Ok(((_, None), _)) => break,
             Err(_) => return,
         }
         std::thread::yield_now();
+    }
+    // While the note can be seen, the commits that remove it may still be taken back.
+    if database.0.store.get(&keyspace::dropped_place(id)).is_none() {
+        database.0.dropped_buckets.lock().retain(|&other| other != id);
     }
 }
 

@@ -1,15 +1,16 @@
 //! A database on a disk whose log nobody writes until a test does: what is waited for, and what an end in between leaves.
 
+use std::io::ErrorKind;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use mantis_db::{Database, Expect, Isolation, Keeping, Limits, ManualClock, Op, SeededRandom, SetOptions, Span};
-use mantis_store::disk::MemoryDisk;
+use mantis_db::{Code, Database, Expect, Isolation, Keeping, Limits, ManualClock, Op, SeededRandom, SetOptions, Span};
+use mantis_store::disk::{Disk, FailingDisk, Fault, MemoryDisk, Operation};
 
-use crate::support::now;
+use crate::support::{code, now};
 
-fn open(disk: &MemoryDisk) -> Database {
+fn open(disk: &(impl Disk + Clone + 'static)) -> Database {
     let (clock, random) = (Arc::new(ManualClock::new(1_000_000)), Arc::new(SeededRandom::new(3)));
     Database::open(Limits::default(), clock, random, Arc::new(disk.clone()), Keeping::default()).unwrap().0
 }
@@ -79,6 +80,41 @@ fn a_drop_that_was_interrupted_is_finished() {
             assert_eq!(now(session.kv("kept").unwrap().count(&Span::All)).unwrap(), 1);
         }
     }
+}
+
+#[test]
+fn a_drop_that_the_disk_refuses_did_not_happen() {
+    let disk = FailingDisk::new(MemoryDisk::new());
+    let database = open(&disk);
+    let mut session = database.session();
+    let sets: Vec<_> = (0..2_500_u32).map(|number| set(number.to_be_bytes())).collect();
+    drive(&database, session.kv("b").unwrap().apply(&sets), 1).unwrap().unwrap();
+    let keep_house = || {
+        for _ in 0..10 {
+            database.maintain();
+            database.store().flush();
+        }
+    };
+    let is_full = |is_full: bool| {
+        let fault = Fault { at: 0, only: Some(Operation::Write), times: u64::MAX, error: ErrorKind::StorageFull };
+        disk.plan(is_full.then_some(fault));
+    };
+    // Full from the start: the bucket stays, whatever housekeeping does.
+    is_full(true);
+    let refused = drive(&database, session.drop_bucket("b"), 1).unwrap();
+    assert_eq!(refused.unwrap_err().code(), Code::DiskFull);
+    is_full(false);
+    keep_house();
+    assert_eq!(now(session.kv("b").unwrap().count(&Span::All)).unwrap(), 2_500);
+
+    // Full in the middle: the bucket is gone, and its keys go when there is room.
+    assert!(drive(&database, session.drop_bucket("b"), 1).is_none());
+    is_full(true);
+    keep_house();
+    is_full(false);
+    keep_house();
+    assert_eq!(code(now(session.drop_bucket("b"))), Code::BucketNotFound);
+    assert_eq!(database.stats().keys, 2, "the next number, and the dropped bucket's name");
 }
 
 #[test]
