@@ -61,11 +61,18 @@ impl fmt::Display for Recovered {
         if self.is_new {
             return write!(f, "new store");
         }
-        write!(f, "{} keys at version {}", self.keys, self.version)?;
+        let plural = |count: u64| if count == 1 { "" } else { "s" };
+        write!(f, "{} key{} at version {}", self.keys, plural(self.keys), self.version)?;
         if let Some(checkpoint) = &self.checkpoint {
             write!(f, ", from the checkpoint at version {}", checkpoint.version)?;
         }
-        write!(f, ", {} commits from {} segments of the log", self.commits, self.segments)?;
+        let (commits, segments) = (self.commits, self.segments);
+        write!(
+            f,
+            ", {commits} commit{} from {segments} segment{} of the log",
+            plural(commits),
+            plural(segments as u64)
+        )?;
         for (file, offset, what) in &self.passed_over {
             write!(f, "; passed over {file}: {what} (offset {offset})")?;
         }

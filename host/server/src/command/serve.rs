@@ -1,6 +1,7 @@
 //! `mantisdb serve`: the server.
 
 use std::io::Write;
+use std::panic::AssertUnwindSafe;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -132,8 +133,10 @@ impl Worker {
         let (sender, turns) = mpsc::channel::<oneshot::Sender<()>>();
         let run = move || {
             for done in turns {
-                work();
-                let _ = done.send(());
+                // A panic has been told of by then, and is this turn's alone.
+                if std::panic::catch_unwind(AssertUnwindSafe(&mut work)).is_ok() {
+                    let _ = done.send(());
+                }
             }
         };
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(run);
@@ -141,12 +144,12 @@ impl Worker {
         Ok(Self(sender))
     }
 
-    /// Has the work done once.
+    /// Has the work done once. Fails when it panicked.
     async fn turn(&self) -> Outcome {
         let (sender, done) = oneshot::channel();
         // A thread that has ended drops it.
         let _ = self.0.send(sender);
-        done.await.map_err(|_| Failure::new(Exit::Local, "a thread of the server has ended"))
+        done.await.map_err(|_| Failure::new(Exit::Local, "a thread of the server panicked"))
     }
 }
 
