@@ -47,6 +47,9 @@ pub(crate) struct RangeRead {
 impl ReadSet {
     /// Makes one of stretches that overlap. Validation walks what remains, under the writers' lock: no key twice, however often it was
     /// read.
+    ///
+    /// The one counts as read at each of their times: a key that only the later of two scans covers, and that expired between them, is
+    /// a conflict too, though nothing that was read has changed. Trying again gets over it.
     fn merge_ranges(&mut self) {
         self.ranges.sort_unstable_by(|a, b| a.range.starts().cmp(&b.range.starts()));
         self.ranges.dedup_by(|next, merged| {

@@ -245,7 +245,7 @@ impl Run {
         let quiet = reference.version() == began
             && reference.held().values().all(|entry| reference::is_live(entry, reference.now_ms));
         let conflict = match isolation {
-            Isolation::Serializable => !quiet && reads.iter().any(|read| reference.is_outdated(began, read)),
+            Isolation::Serializable => !quiet && reference.are_outdated(began, &reads),
             Isolation::Snapshot => reference.changed_since(began, |key| writes.contains_key(key)),
         };
         if writes.is_empty() {

@@ -1,6 +1,6 @@
 //! What the store should do, in the plainest way: every version is a whole map.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mantis_store::{Direction, Entry, KeyRange, Version};
 
@@ -40,6 +40,21 @@ pub(crate) struct Reference {
 pub(crate) enum Read {
     Key { key: Key, seen: Option<Version> },
     Range { range: KeyRange, at_ms: u64, seen: Listing },
+}
+
+impl Read {
+    fn time(&self) -> BTreeSet<u64> {
+        match self {
+            Self::Key { .. } => BTreeSet::new(),
+            Self::Range { at_ms, .. } => BTreeSet::from([*at_ms]),
+        }
+    }
+
+    fn overlaps(&self, other: &Self) -> bool {
+        let (Self::Range { range: one, .. }, Self::Range { range: other, .. }) = (self, other) else { return false };
+        let between = |start: &KeyRange, end: &KeyRange| KeyRange { start: start.start.clone(), end: end.end.clone() };
+        !between(one, other).is_empty() && !between(other, one).is_empty()
+    }
 }
 
 impl Reference {
@@ -119,19 +134,28 @@ impl Reference {
         self.changes.iter().any(|changed| changed.version > version && concerns(&changed.key))
     }
 
-    /// Whether a transaction that began at `began` must be refused because of this read.
+    /// Whether a transaction that began at `began` and made these reads must be refused.
     ///
-    /// Any commit inside a scanned range counts, even if a later one undid it.
-    pub(crate) fn is_outdated(&self, began: Version, read: &Read) -> bool {
-        match read {
-            Read::Key { key, seen } => self.get(self.version(), key).map(|entry| entry.version) != *seen,
-            Read::Range { range, at_ms, .. } => {
-                self.changed_since(began, |key| range.contains(key))
-                    || self.held().iter().any(|(key, entry)| {
-                        range.contains(key) && is_live(entry, *at_ms) != is_live(entry, self.now_ms)
-                    })
+    /// Any commit inside a scanned range counts, even if a later one undid it. Ranges that overlap count as one that was read at each
+    /// of their times.
+    pub(crate) fn are_outdated(&self, began: Version, reads: &[Read]) -> bool {
+        let mut times: Vec<BTreeSet<u64>> = reads.iter().map(Read::time).collect();
+        for _ in reads {
+            for (one, read) in reads.iter().enumerate() {
+                for (other, _) in reads.iter().enumerate().filter(|(_, other)| read.overlaps(other)) {
+                    let theirs = times[other].clone();
+                    times[one].extend(theirs);
+                }
             }
         }
+        reads.iter().zip(times).any(|(read, times)| match read {
+            Read::Key { key, seen } => self.get(self.version(), key).map(|entry| entry.version) != *seen,
+            Read::Range { range, .. } => {
+                let expired = |entry| times.iter().any(|&at_ms| is_live(entry, at_ms) != is_live(entry, self.now_ms));
+                self.changed_since(began, |key| range.contains(key))
+                    || self.held().iter().any(|(key, entry)| range.contains(key) && expired(entry))
+            }
+        })
     }
 
     /// Whether the read would give the same if it were made now: what a serialisable commit promises.
