@@ -84,16 +84,16 @@ impl Backup {
         let Some(rest) = self.rest.take() else { return };
         let version = if planted("backup-of-no-moment") { Version::MAX } else { self.snapshot.version() };
         let blocks = &mut self.blocks;
-        let mut last = None;
+        let mut last: Option<Box<[u8]>> = None;
         self.snapshot.store().walk(&rest, Direction::Forward, &mut |record| {
             record.at(version, |node| {
                 // What has expired is still there until a commit removes it.
                 if !node.about().is_deletion {
-                    blocks.put(&record.key, node);
+                    blocks.put(record.key(), node);
                 }
             });
             if blocks.is_full() {
-                last = Some(record.key.clone());
+                last = Some(record.key().into());
                 return ControlFlow::Break(());
             }
             ControlFlow::Continue(())

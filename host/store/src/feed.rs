@@ -33,7 +33,7 @@ impl FeedCursor {
 /// One key that a commit changed.
 #[derive(Debug, Clone)]
 pub struct Change {
-    record: Arc<Record>,
+    record: Record,
     /// The new value; `None` when the key was deleted or has expired.
     pub value: Option<Bytes>,
     /// When the new value will expire, in milliseconds since the epoch.
@@ -52,7 +52,7 @@ impl Change {
     /// The key that changed.
     #[must_use]
     pub fn key(&self) -> &[u8] {
-        &self.record.key
+        self.record.key()
     }
 }
 
@@ -76,7 +76,7 @@ pub struct Compacted {
 }
 
 pub(crate) struct FeedChange {
-    pub(crate) record: Arc<Record>,
+    pub(crate) record: Record,
     pub(crate) node: Node,
     pub(crate) previous: Option<Version>,
 }
@@ -100,7 +100,7 @@ impl FeedCommit {
 impl FeedChange {
     fn delivered(&self, commit: &FeedCommit, cursor: FeedCursor) -> Change {
         Change {
-            record: Arc::clone(&self.record),
+            record: self.record.clone(),
             value: self.node.value(),
             expires_at_ms: self.node.expires_at_ms(),
             version: commit.version,
@@ -148,7 +148,7 @@ impl Feed {
         let bytes = size_of::<FeedCommit>()
             + changes
                 .iter()
-                .map(|change| CHANGE_BYTES + change.record.key.len() + change.node.slice.len())
+                .map(|change| CHANGE_BYTES + change.record.key().len() + change.node.slice.len())
                 .sum::<usize>();
         let commit = Arc::new(FeedCommit { version, time_ms, bytes, changes });
         if planted("feed-gap") && version.is_multiple_of(7) {
@@ -237,7 +237,7 @@ impl Feed {
                     }
                     examined += 1;
                     page.cursor = commit.cursor_behind(index);
-                    if wanted(&change.record.key) {
+                    if wanted(change.record.key()) {
                         page.changes.push(change.delivered(commit, page.cursor));
                     }
                 }

@@ -304,7 +304,7 @@ fn encoded(header: &RecordHeader, changes: &[LoggedChange<'_>], offset: u64, sal
     let change = |change: &LoggedChange<'_>| {
         let deadline_ms = change.expires_at_ms.unwrap_or(NEVER_MS);
         let node = Node::create(header.version, header.time_ms, deadline_ms, change.value, None);
-        FeedChange { record: Arc::new(Record::new(change.key.into(), node.clone())), node, previous: change.previous }
+        FeedChange { record: Record::new(change.key, node.clone()), node, previous: change.previous }
     };
     let changes: Vec<_> = changes.iter().map(change).collect();
     let mut bytes = Vec::new();

@@ -7,15 +7,18 @@
 use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::ops::{Bound, ControlFlow};
-use std::sync::Arc;
 
-use crossbeam_epoch as epoch;
-use crossbeam_skiplist::base::SkipList;
+use crossbeam_epoch::{self as epoch, Guard};
+use crossbeam_skiplist::base::{Entry, SkipList};
 
 #[cfg(not(target_family = "wasm"))]
 use crate::points::Points;
 use crate::record::Record;
 use crate::{Direction, KeyRange};
+
+/// How many records a walk reads at a time, at first and at most. A page's store is small.
+const AHEAD_AT_FIRST: usize = 4;
+const AHEAD_MAX: usize = if cfg!(target_family = "wasm") { 1 } else { 32 };
 
 /// Enough of a key, kept in the skiplist's node, to decide most comparisons without a visit to the record.
 type Prefix = u128;
@@ -74,7 +77,7 @@ impl Place for Probe<'_> {
 /// A record as an element of the skiplist.
 struct Ordered {
     prefix: Prefix,
-    record: Arc<Record>,
+    record: Record,
 }
 
 impl Place for Ordered {
@@ -82,7 +85,7 @@ impl Place for Ordered {
         self.prefix
     }
     fn key(&self) -> &[u8] {
-        &self.record.key
+        self.record.key()
     }
 }
 
@@ -94,7 +97,7 @@ impl<'a> Borrow<dyn Place + 'a> for Ordered {
 
 impl Ord for Ordered {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.prefix.cmp(&other.prefix).then_with(|| self.record.key.cmp(&other.record.key))
+        self.prefix.cmp(&other.prefix).then_with(|| self.record.key().cmp(other.record.key()))
     }
 }
 impl PartialOrd for Ordered {
@@ -129,21 +132,27 @@ impl KeyMap {
 
     /// Shows `see` the record of `key`, if there is one.
     #[cfg(not(target_family = "wasm"))]
-    pub(crate) fn find<R>(&self, key: &[u8], see: impl FnOnce(&Arc<Record>) -> R) -> Option<R> {
+    pub(crate) fn find<R>(&self, key: &[u8], see: impl FnOnce(&Record) -> R) -> Option<R> {
         self.points.find(key, see)
     }
 
     /// Shows `see` the record of `key`, if there is one.
     #[cfg(target_family = "wasm")]
-    pub(crate) fn find<R>(&self, key: &[u8], see: impl FnOnce(&Arc<Record>) -> R) -> Option<R> {
+    pub(crate) fn find<R>(&self, key: &[u8], see: impl FnOnce(&Record) -> R) -> Option<R> {
         let guard = &epoch::pin();
         self.order.get(&Probe::new(key) as &dyn Place, guard).map(|entry| see(&entry.key().record))
     }
 
+    /// Brings what a change of the keys will read into the processor's caches.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn bring_near<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) {
+        self.points.bring_near(keys);
+    }
+
     /// Adds the record of a key that the map does not hold. Only the writer calls this.
-    pub(crate) fn insert(&self, record: &Arc<Record>) {
+    pub(crate) fn insert(&self, record: &Record) {
         let guard = &epoch::pin();
-        let ordered = Ordered { prefix: prefix(&record.key), record: Arc::clone(record) };
+        let ordered = Ordered { prefix: prefix(record.key()), record: record.clone() };
         self.order.insert(ordered, (), guard).release(guard);
         #[cfg(not(target_family = "wasm"))]
         self.points.insert(record);
@@ -165,7 +174,7 @@ impl KeyMap {
         self.find(key, |record| record.newest(|_| ()));
         let guard = &epoch::pin();
         if let Some(entry) = self.order.get(&Probe::new(key) as &dyn Place, guard) {
-            debug_assert_eq!(*entry.key().record.key, *key);
+            debug_assert_eq!(*entry.key().record.key(), *key);
         }
     }
 
@@ -176,29 +185,72 @@ impl KeyMap {
         &self,
         range: &KeyRange,
         direction: Direction,
-        mut see: impl FnMut(&Arc<Record>) -> ControlFlow<B>,
+        mut see: impl FnMut(&Record) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
         let guard = &epoch::pin();
-        let mut entry = match direction {
-            Direction::Forward => {
-                self.order.lower_bound(probe(&range.start).as_ref().map(|place| place as &dyn Place), guard)
-            }
-            Direction::Reverse => {
-                self.order.upper_bound(probe(&range.end).as_ref().map(|place| place as &dyn Place), guard)
-            }
-        };
-        while let Some(here) = entry {
-            let record = &here.key().record;
-            if !range.reaches(&record.key, direction) {
+        for record in Walk::start(&self.order, range, direction, guard) {
+            if !range.reaches(record.key(), direction) {
                 break;
             }
             see(record)?;
-            entry = match direction {
-                Direction::Forward => here.next(),
-                Direction::Reverse => here.prev(),
-            };
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// Records in order, from one end of a range on.
+///
+/// They lie apart in memory, and reads that do not depend on each other wait for it at the same time: so some are read ahead, the more
+/// the longer the walk has become, as most walks end soon.
+struct Walk<'g> {
+    direction: Direction,
+    next: Option<Entry<'g, 'g, Ordered, ()>>,
+    ahead: [Option<&'g Record>; AHEAD_MAX],
+    /// How many of those are read at a time.
+    stretch: usize,
+    /// The place of the next one to show.
+    place: usize,
+}
+
+impl<'g> Walk<'g> {
+    fn start(order: &'g SkipList<Ordered, ()>, range: &KeyRange, direction: Direction, guard: &'g Guard) -> Self {
+        let next = match direction {
+            Direction::Forward => {
+                order.lower_bound(probe(&range.start).as_ref().map(|place| place as &dyn Place), guard)
+            }
+            Direction::Reverse => order.upper_bound(probe(&range.end).as_ref().map(|place| place as &dyn Place), guard),
+        };
+        Self { direction, next, ahead: [None; AHEAD_MAX], stretch: AHEAD_AT_FIRST / 2, place: AHEAD_MAX }
+    }
+
+    fn read_ahead(&mut self) {
+        self.stretch = (2 * self.stretch).min(AHEAD_MAX);
+        self.place = AHEAD_MAX - self.stretch;
+        let ahead = &mut self.ahead[self.place..];
+        for record in &mut *ahead {
+            *record = self.next.as_ref().map(|here| &here.key().record);
+            self.next = self.next.as_ref().and_then(|here| match self.direction {
+                Direction::Forward => here.next(),
+                Direction::Reverse => here.prev(),
+            });
+        }
+        #[cfg(not(target_family = "wasm"))]
+        for record in ahead {
+            std::hint::black_box(record.map(|record| record.key().first()));
+        }
+    }
+}
+
+impl<'g> Iterator for Walk<'g> {
+    type Item = &'g Record;
+
+    fn next(&mut self) -> Option<&'g Record> {
+        if self.place == AHEAD_MAX {
+            self.read_ahead();
+        }
+        let record = self.ahead[self.place];
+        self.place += 1;
+        record
     }
 }
 
@@ -214,7 +266,7 @@ mod tests {
     fn walked(map: &KeyMap, direction: Direction) -> Vec<Box<[u8]>> {
         let mut keys = Vec::new();
         let flow: ControlFlow<()> = map.walk(&KeyRange::all(), direction, |record| {
-            keys.push(record.key.clone());
+            keys.push(record.key().into());
             ControlFlow::Continue(())
         });
         assert!(flow.is_continue());
@@ -228,7 +280,7 @@ mod tests {
         let keys: Vec<Box<[u8]>> = (0..1_000_u32).map(|key| key.to_be_bytes().into()).collect();
         for _ in 0..2 {
             for key in &keys {
-                map.insert(&Arc::new(Record::new(key.clone(), Node::create(1, 0, NEVER_MS, None, None))));
+                map.insert(&Record::new(key, Node::create(1, 0, NEVER_MS, None, None)));
             }
             assert!(
                 walked(&map, Direction::Forward) == keys && walked(&map, Direction::Reverse).iter().rev().eq(&keys)

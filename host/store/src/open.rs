@@ -312,7 +312,7 @@ pub(crate) fn load(options: &Options, file: &dyn DiskFile) -> Result<(Inner, Hea
     let mut writer = Writer::default();
     let (header, checkpoint) = blocks::read(&mut Sequential::new(file), |entry| {
         let node = entry.node();
-        let record = Arc::new(Record::new(entry.key.into(), node.clone()));
+        let record = Record::new(entry.key, node.clone());
         inner.map.insert(&record);
         inner.put_in(&mut writer, &record, &node);
         writer.stats.versions += 1;
@@ -473,7 +473,7 @@ impl Inner {
                 }
                 None => Update::Delete,
             };
-            let applied = self.apply_one(&mut writer, version, time_ms, change.key.into(), update);
+            let applied = self.apply_one(&mut writer, version, time_ms, change.key, update);
             redone.extend(applied.map(|applied| FeedChange { previous: change.previous, ..applied }));
         }
         let pruned = redone.len();
@@ -487,7 +487,7 @@ impl Inner {
     fn remember(&self, version: Version, time_ms: u64, changes: &[LoggedChange<'_>]) {
         let remembered = changes.iter().map(|change| {
             let node = Node::create(version, time_ms, change.expires_at_ms.unwrap_or(NEVER_MS), change.value, None);
-            let record = Arc::new(Record::new(change.key.into(), node.clone()));
+            let record = Record::new(change.key, node.clone());
             FeedChange { record, node, previous: change.previous }
         });
         self.feed.push(version, time_ms, remembered.collect(), version);

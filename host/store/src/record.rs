@@ -155,20 +155,32 @@ pub(crate) enum Found<R> {
 }
 
 /// A key and its versions. The key never changes; the chain is replaced by one writer at a time and read by anyone.
-#[derive(Debug)]
-pub(crate) struct Record {
-    pub(crate) key: Box<[u8]>,
-    head: ArcSwapAny<Node>,
-}
+///
+/// The head of the chain and the key's bytes lie in one allocation, as a version and its value do. Cloning shares it.
+#[derive(Debug, Clone)]
+pub(crate) struct Record(ThinArc<ArcSwapAny<Node>, u8>);
 
 impl Record {
-    pub(crate) fn new(key: Box<[u8]>, first: Node) -> Self {
-        Self { key, head: ArcSwapAny::new(first) }
+    pub(crate) fn new(key: &[u8], first: Node) -> Self {
+        Self(ThinArc::from_header_and_slice(ArcSwapAny::new(first), key))
+    }
+
+    pub(crate) fn key(&self) -> &[u8] {
+        &self.0.slice
+    }
+
+    /// Whether the two are one record, not just of one key.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        std::ptr::eq(self.head(), other.head())
+    }
+
+    fn head(&self) -> &ArcSwapAny<Node> {
+        &self.0.header.header
     }
 
     /// Shows `see` the version that a reader at `version` meets.
     pub(crate) fn at<R>(&self, version: Version, see: impl FnOnce(&Node) -> R) -> Found<R> {
-        let head = self.head.load();
+        let head = self.head().load();
         if head.about().version <= version {
             return Found::Node(see(&head));
         }
@@ -184,18 +196,18 @@ impl Record {
 
     /// The newest version, published or not. Only the writer asks.
     pub(crate) fn newest<R>(&self, see: impl FnOnce(&Node) -> R) -> R {
-        see(&self.head.load())
+        see(&self.head().load())
     }
 
     /// Puts `node`, which was made on top of the newest version, on top of the chain. Only the writer calls this.
     pub(crate) fn push(&self, node: Node) {
-        self.head.store(node);
+        self.head().store(node);
     }
 
     /// Takes the newest version off the chain, which `older` is then the head of. Only the writer calls this, for a version that no
     /// reader has met.
     pub(crate) fn pop(&self, older: Node) {
-        self.head.store(older);
+        self.head().store(older);
     }
 
     /// Whether every reader at `horizon` or later finds the key deleted.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use parking_lot::Mutex;
 
 use crate::planted::planted;
-use crate::record::{Found, NodeExt};
+use crate::record::{Found, NodeExt, Record};
 use crate::store::Inner;
 use crate::{Direction, Entry, Error, KeyRange, Version};
 
@@ -175,19 +175,14 @@ impl Inner {
         self.walk(range, direction, &mut |record| {
             let found = record.at(version, |node| node.live(|| self.clock.now_ms()));
             match found {
-                Found::Node(Some(entry)) => see(&record.key, entry),
+                Found::Node(Some(entry)) => see(record.key(), entry),
                 Found::Node(None) | Found::OnlyNewer => ControlFlow::Continue(()),
             }
         });
     }
 
     /// Walks `range` in stretches, each under an epoch guard of its own, so that a long walk does not hold back the freeing of memory.
-    pub(crate) fn walk(
-        &self,
-        range: &KeyRange,
-        direction: Direction,
-        see: &mut dyn FnMut(&Arc<crate::record::Record>) -> ControlFlow<()>,
-    ) {
+    pub(crate) fn walk(&self, range: &KeyRange, direction: Direction, see: &mut dyn FnMut(&Record) -> ControlFlow<()>) {
         enum Stop {
             Asked,
             Stretch(Box<[u8]>),
@@ -206,7 +201,7 @@ impl Inner {
                 if seen < WALK_RECORDS_MAX {
                     ControlFlow::Continue(())
                 } else {
-                    ControlFlow::Break(Stop::Stretch(record.key.clone()))
+                    ControlFlow::Break(Stop::Stretch(record.key().into()))
                 }
             });
             match stop {

@@ -43,9 +43,13 @@ pub(crate) struct Inner {
     pub(crate) writer: Mutex<Writer>,
 }
 
-/// Keys that are brought near before a removal: as many as a cache holds with what leads to them.
+/// Keys that are brought near before a commit: as many as a cache of 1 MiB holds with what leads to them.
 #[cfg(not(target_family = "wasm"))]
-const NEAR_KEYS_MAX: usize = 64;
+const NEAR_WRITES_MAX: usize = 4_096;
+
+/// Keys that are brought near before they are removed by themselves, which walks the order too.
+#[cfg(not(target_family = "wasm"))]
+const NEAR_DUE_MAX: usize = 64;
 
 impl Inner {
     /// An empty store that is not durable yet.
@@ -67,17 +71,29 @@ impl Inner {
         }
     }
 
+    /// Looks up the keys of a commit together, so that the writer does not wait for memory at one after the other.
+    #[cfg_attr(
+        target_family = "wasm",
+        allow(unused_variables, clippy::unused_self, reason = "a page has no hash index")
+    )]
+    fn bring_near(&self, writes: &WriteSet) {
+        #[cfg(not(target_family = "wasm"))]
+        if writes.len() > 1 {
+            self.map.bring_near(writes.keys().take(NEAR_WRITES_MAX).map(|key| &key[..]));
+        }
+    }
+
     /// Looks up the keys that are next to be removed, so that they are in the processor's caches when writers have to wait for that.
     #[cfg(not(target_family = "wasm"))]
-    fn bring_near(&self, keys_max: usize) {
-        let count = keys_max.min(NEAR_KEYS_MAX);
+    fn bring_due_near(&self, keys_max: usize) {
+        let count = keys_max.min(NEAR_DUE_MAX);
         let near: Vec<_> = {
             let writer = self.writer.lock();
             let due = writer.due(self.clock.now_ms()).take(count).map(|deadline| &deadline.record);
-            due.chain(writer.garbage.iter().take(count).map(|(record, _)| record)).map(Arc::clone).collect()
+            due.chain(writer.garbage.iter().take(count).map(|(record, _)| record)).cloned().collect()
         };
         for record in near {
-            self.map.visit(&record.key);
+            self.map.visit(record.key());
         }
     }
 }
@@ -254,7 +270,9 @@ impl Store {
         let mut writer = inner.writer.lock();
         let mut transaction = Transaction::under_writer_lock(self.clone(), writer.last);
         let value = work(&mut transaction)?;
-        let version = inner.apply(&mut writer, transaction.into_writes());
+        let writes = transaction.into_writes();
+        inner.bring_near(&writes);
+        let version = inner.apply(&mut writer, writes);
         inner.after_commit(writer, version);
         Ok((value, version))
     }
@@ -305,14 +323,14 @@ impl Store {
         let inner = &*self.0;
         let revoked = inner.registry.revoke_older_than(inner.snapshot_age_ms_max, inner.clock.now_ms());
         #[cfg(not(target_family = "wasm"))]
-        inner.bring_near(keys_max);
+        inner.bring_due_near(keys_max);
         let mut writer = inner.writer.lock();
         writer.stats.snapshots_revoked += revoked as u64;
         let now_ms = inner.clock.now_ms();
         inner.feed.drop_aged(now_ms, inner.visible.load(Ordering::Acquire));
         let removable = if inner.check_disk().is_ok() { keys_max } else { 0 };
         let due: Vec<_> =
-            writer.due(now_ms).take(removable).map(|deadline| (deadline.record.key.clone(), Update::Delete)).collect();
+            writer.due(now_ms).take(removable).map(|deadline| (deadline.record.key().into(), Update::Delete)).collect();
         let removed = due.len();
         writer.stats.expired += removed as u64;
         let version = inner.apply(&mut writer, due);
@@ -387,6 +405,7 @@ impl Store {
     ) -> Result<Version, Error> {
         let inner = &*self.0;
         inner.check_disk()?;
+        inner.bring_near(&writes);
         let mut writer = inner.writer.lock();
         // Pruning needs the lock that is held now; a pin that was revoked before no longer keeps what validation looks for.
         snapshot.still_pinned()?;

@@ -4,7 +4,6 @@ use std::cmp::Ordering as Order;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 
 use parking_lot::MutexGuard;
@@ -32,7 +31,7 @@ pub(crate) struct Writer {
     pub(crate) given: Version,
     /// Versions that superseded others, in the order of their commits. Each names its node, so that taking out what it superseded
     /// costs the same however long the chain above has grown.
-    pub(crate) garbage: VecDeque<(Arc<Record>, Node)>,
+    pub(crate) garbage: VecDeque<(Record, Node)>,
     pub(crate) deadlines: BTreeSet<Deadline>,
     pub(crate) spaces: HashMap<Box<[u8]>, Space>,
     /// Commits that wait to be written to the log, encoded.
@@ -44,14 +43,14 @@ pub(crate) struct Writer {
 pub(crate) struct Deadline {
     pub(crate) at_ms: u64,
     version: Version,
-    pub(crate) record: Arc<Record>,
+    pub(crate) record: Record,
 }
 
 impl Deadline {
     /// When `node`, a version of `record`'s key, expires, if it does.
-    fn of(record: &Arc<Record>, node: &Node) -> Option<Self> {
+    fn of(record: &Record, node: &Node) -> Option<Self> {
         let at_ms = node.expires_at_ms()?;
-        Some(Self { at_ms, version: node.about().version, record: Arc::clone(record) })
+        Some(Self { at_ms, version: node.about().version, record: record.clone() })
     }
 }
 
@@ -65,7 +64,7 @@ impl Writer {
 impl Ord for Deadline {
     fn cmp(&self, other: &Self) -> Order {
         let numbers = (self.at_ms, self.version).cmp(&(other.at_ms, other.version));
-        numbers.then_with(|| self.record.key.cmp(&other.record.key))
+        numbers.then_with(|| self.record.key().cmp(other.record.key()))
     }
 }
 impl PartialOrd for Deadline {
@@ -138,7 +137,7 @@ impl Inner {
         let time_ms = self.clock.now_ms();
         let mut changes = Vec::with_capacity(writes.size_hint().0);
         for (key, update) in writes {
-            changes.extend(self.apply_one(writer, version, time_ms, key, update));
+            changes.extend(self.apply_one(writer, version, time_ms, &key, update));
         }
         if changes.is_empty() {
             return writer.last;
@@ -175,7 +174,7 @@ impl Inner {
         writer: &mut Writer,
         version: Version,
         time_ms: u64,
-        key: Box<[u8]>,
+        key: &[u8],
         update: Update,
     ) -> Option<FeedChange> {
         let (value, expires_at_ms) = match update {
@@ -185,7 +184,7 @@ impl Inner {
         let deadline_ms = expires_at_ms.unwrap_or(NEVER_MS);
         let create = |older| Node::create(version, time_ms, deadline_ms, value.as_deref(), older);
         let mut previous = None;
-        let (record, node) = if let Some(record) = self.map.find(&key, Arc::clone) {
+        let (record, node) = if let Some(record) = self.map.find(key, Record::clone) {
             let is_deleted = record.newest(|newest| newest.about().is_deletion);
             if is_deleted && value.is_none() {
                 return None;
@@ -196,12 +195,12 @@ impl Inner {
             });
             let node = create(Some(record.newest(Node::clone)));
             record.push(node.clone());
-            writer.garbage.push_back((Arc::clone(&record), node.clone()));
+            writer.garbage.push_back((record.clone(), node.clone()));
             (record, node)
         } else {
             value.as_ref()?;
             let node = create(None);
-            let record = Arc::new(Record::new(key, node.clone()));
+            let record = Record::new(key, node.clone());
             self.map.insert(&record);
             (record, node)
         };
@@ -216,21 +215,21 @@ impl Inner {
         self.take_out(writer, record, node);
         writer.stats.versions -= 1;
         let Some(older) = node.older() else {
-            self.map.remove(&record.key);
+            self.map.remove(record.key());
             return;
         };
         // A deletion supersedes something; where that is gone, its turn to be taken out has passed while it was not the newest.
         if older.about().is_deletion && older.older().is_none() {
-            writer.garbage.push_front((Arc::clone(record), older.clone()));
+            writer.garbage.push_front((record.clone(), older.clone()));
         }
         self.put_in(writer, record, &older);
         record.pop(older);
     }
 
     /// Counts a version that has become its key's newest, and minds its deadline.
-    pub(crate) fn put_in(&self, writer: &mut Writer, record: &Arc<Record>, node: &Node) {
+    pub(crate) fn put_in(&self, writer: &mut Writer, record: &Record, node: &Node) {
         if !node.about().is_deletion {
-            self.account(writer, &record.key, node.slice.len(), true);
+            self.account(writer, record.key(), node.slice.len(), true);
         }
         if let Some(deadline) = Deadline::of(record, node) {
             writer.deadlines.insert(deadline);
@@ -238,9 +237,9 @@ impl Inner {
     }
 
     /// The opposite of [`put_in`](Self::put_in).
-    fn take_out(&self, writer: &mut Writer, record: &Arc<Record>, node: &Node) {
+    fn take_out(&self, writer: &mut Writer, record: &Record, node: &Node) {
         if !node.about().is_deletion {
-            self.account(writer, &record.key, node.slice.len(), false);
+            self.account(writer, record.key(), node.slice.len(), false);
         }
         if let Some(deadline) = Deadline::of(record, node).filter(|_| !planted("deadline-left-behind")) {
             writer.deadlines.remove(&deadline);
@@ -260,10 +259,10 @@ impl Inner {
             return;
         }
         let prefix = &key[..self.space_prefix_bytes];
-        if !writer.spaces.contains_key(prefix) {
-            writer.spaces.insert(prefix.into(), Space::default());
-        }
-        let Some(space) = writer.spaces.get_mut(prefix) else { return };
+        let space = match writer.spaces.get_mut(prefix) {
+            Some(space) => space,
+            None => writer.spaces.entry(prefix.into()).or_default(),
+        };
         change(&mut space.keys, 1);
         change(&mut space.key_bytes, key.len());
         change(&mut space.value_bytes, value_bytes);
@@ -285,10 +284,9 @@ impl Inner {
             taken += 1;
             let mut cut = node.cut_older();
             // A key that was deleted, removed and written again has a new record: the old one must not take it along.
-            if record.is_dead(horizon)
-                && self.map.find(&record.key, |current| Arc::ptr_eq(current, &record)) == Some(true)
+            if record.is_dead(horizon) && self.map.find(record.key(), |current| current.is_same(&record)) == Some(true)
             {
-                self.map.remove(&record.key);
+                self.map.remove(record.key());
                 cut += 1;
             }
             writer.stats.pruned += cut as u64;

@@ -100,7 +100,7 @@ fn encode_change(buffer: &mut Vec<u8>, change: &FeedChange) {
             | flag(expires_at_ms.is_some(), HAS_DEADLINE)
             | flag(change.previous.is_some(), HAS_PREVIOUS),
     );
-    put_counted(buffer, &change.record.key);
+    put_counted(buffer, change.record.key());
     if !deletes {
         put_counted(buffer, &node.slice);
     }
