@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 use mantis_db::{Applied, Code as DbCode, Entry, Kv, Op, OpResult, Outcome, Refusal};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::json;
 
 use crate::blocking::blocking;
@@ -65,9 +65,25 @@ pub(crate) static BATCH: Operation = Operation {
 
 #[derive(Serialize)]
 struct ResultsOut<'a> {
-    results: Vec<ResultOut<'a>>,
+    results: EachResult<'a>,
     #[serde(flatten)]
     commit: Option<CommitOut>,
+}
+
+/// The results, each made when it is written: together they would be several times as large as the answer.
+struct EachResult<'a> {
+    operations: &'a [Op],
+    fates: &'a [Fate],
+    encoding: Encoding,
+    details: bool,
+}
+
+impl Serialize for EachResult<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let Self { operations, fates, encoding, details } = *self;
+        let all = operations.iter().zip(fates);
+        serializer.collect_seq(all.map(|(operation, fate)| fate.show(key_of(operation), encoding, details)))
+    }
 }
 
 /// Shown of an atomic batch. Without `atomic` each operation has a commit of its own.
@@ -185,8 +201,7 @@ impl Batch {
         };
         let newest = operations.iter().zip(&fates).map(|(operation, fate)| fate.commit(operation)).max().unwrap_or(0);
         let durable = kv.is_durable(newest);
-        let results = operations.iter().zip(&fates);
-        let results = results.map(|(operation, fate)| fate.show(key_of(operation), encoding, details)).collect();
+        let results = EachResult { operations: &operations, fates: &fates, encoding, details };
         let mut response = respond::json(StatusCode::OK, &ResultsOut { results, commit });
         kv::tell_durable(&mut response, newest, durable);
         Ok(response)
