@@ -1,5 +1,7 @@
 //! The `mantisdb` program.
 
+use std::num::NonZero;
+use std::ops::RangeInclusive;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -10,15 +12,17 @@ use mantisdb::failure::{Exit, Failure};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Threads for clients' long work, such as large batches. A write looks at what every thread that has ever been there is
-/// reading, so there are no more than keep some cores and a disk at work.
-const LONG_WORK_THREADS_MAX: usize = 16;
+/// Threads for clients' long work, such as large batches, for each core, and at least and at most. Work that waits for the disk takes
+/// none. More would take turns at the cores, and push what the others are at out of the caches; and a write looks at what every
+/// thread that has ever been there is reading.
+const LONG_WORK_THREADS_PER_CORE: usize = 2;
+const LONG_WORK_THREADS: RangeInclusive<usize> = 4..=16;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        .max_blocking_threads(LONG_WORK_THREADS_MAX)
+        .max_blocking_threads(long_work_threads())
         .on_thread_park(mantisdb::memory::give_back_if_due)
         .build()
     {
@@ -29,6 +33,11 @@ fn main() -> ExitCode {
     // A thread that still reads a terminal does not hold up the end.
     runtime.shutdown_background();
     outcome.map_or_else(|failure| report(&failure), |()| ExitCode::SUCCESS)
+}
+
+fn long_work_threads() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    (LONG_WORK_THREADS_PER_CORE * cores).clamp(*LONG_WORK_THREADS.start(), *LONG_WORK_THREADS.end())
 }
 
 fn report(failure: &Failure) -> ExitCode {
