@@ -1,6 +1,6 @@
 //! Writes over the wire at equal promises of durability: MantisDB beside Redis, Redis behind webdis, and etcd.
 //!
-//! usage: durable --mantisdb target/release/mantisdb [--dir /tmp] [--keys 1000000] [--rounds 5] [--seconds 1]
+//! usage: durable --mantisdb target/release/mantisdb [--dir /tmp] [--keys 1000000] [--rounds 5] [--seconds 3]
 //!
 //! Prints Markdown. 64-byte values under uniformly random keys, alone and 1,000 at a time, all or nothing; 64 connections, servers on
 //! core 0, load on core 1; everybody's files in one directory. After every turn some of what was written is read back.
@@ -46,8 +46,8 @@ struct Options {
     /// Rounds that count
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// Length of a turn
-    #[arg(long, default_value_t = 1)]
+    /// Length of a turn: some of what peers put off, such as rewriting a log, falls into it
+    #[arg(long, default_value_t = 3)]
     seconds: u64,
     /// Connections
     #[arg(long, default_value_t = 64)]
