@@ -182,8 +182,10 @@ struct Batch {
 }
 
 impl Work {
-    fn read(self) -> Result<Batch> {
-        let json::Object(BatchForm { operations, atomic }) = json::parse(&self.body)?;
+    fn read(mut self) -> Result<Batch> {
+        // Not kept while the batch waits for the disk.
+        let body = std::mem::take(&mut self.body);
+        let json::Object(BatchForm { operations, atomic }) = json::parse(&body)?;
         let operations = operations.checked(self.operations_max, self.key_bytes_max)?;
         Ok(Batch { operations, atomic, work: self })
     }
