@@ -33,21 +33,27 @@ pub(crate) struct Checkpoints {
     /// Oldest first; two of them.
     kept: Mutex<Vec<Checkpoint>>,
     log_bytes_max: u64,
-    /// Bytes of log written when the next attempt is due.
+    /// Bytes of log written since the store was opened when the next attempt is due.
     due_at_bytes: AtomicU64,
 }
 
 impl Checkpoints {
-    pub(crate) fn new(log_bytes_max: u64, newest: Option<Checkpoint>) -> Self {
-        let checkpoints = Self { kept: Mutex::default(), log_bytes_max, due_at_bytes: AtomicU64::new(log_bytes_max) };
-        checkpoints.kept.lock().extend(newest);
-        checkpoints
+    /// `log_bytes` stand in the log behind the newest: what the next start would read counts, whichever life of the store wrote it.
+    pub(crate) fn new(log_bytes_max: u64, newest: Option<Checkpoint>, log_bytes: u64) -> Self {
+        let log_bytes = if planted("log-of-former-lives-uncounted") { 0 } else { log_bytes };
+        let due_at_bytes = log_bytes_due(log_bytes_max, newest).saturating_sub(log_bytes);
+        Self { kept: Mutex::new(Vec::from_iter(newest)), log_bytes_max, due_at_bytes: AtomicU64::new(due_at_bytes) }
     }
 
     /// The newest.
     pub(crate) fn newest(&self) -> Option<Checkpoint> {
         self.kept.lock().last().copied()
     }
+}
+
+/// Bytes of log behind a checkpoint at which the next one is due.
+fn log_bytes_due(log_bytes_max: u64, newest: Option<Checkpoint>) -> u64 {
+    log_bytes_max.max(newest.map_or(0, |newest| newest.bytes / 2))
 }
 
 impl Store {
@@ -87,7 +93,7 @@ impl Store {
         outcomes.fetch_add(1, Ordering::Relaxed);
         let checkpoint = attempt?;
         figures.checkpoint_us.store(self.0.clock.monotonic_us().saturating_sub(begun), Ordering::Relaxed);
-        durable.checkpoints.due_at_bytes.store(written + wait.max(checkpoint.bytes / 2), Ordering::Relaxed);
+        durable.checkpoints.due_at_bytes.store(written + log_bytes_due(wait, Some(checkpoint)), Ordering::Relaxed);
         kept.push(checkpoint);
         if kept.len() > KEPT {
             kept.remove(0);

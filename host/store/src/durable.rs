@@ -17,13 +17,13 @@ use std::{io, mem};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::Notify;
 
-use crate::checkpoint::{Checkpoint, Checkpoints};
+use crate::checkpoint::Checkpoints;
 use crate::disk::{Disk, DiskFile};
 use crate::log::writer::{AppendError, LogWriter};
 use crate::planted::planted;
 use crate::record::NodeExt;
 use crate::store::Inner;
-use crate::{Durability, Error, Options, Version};
+use crate::{Durability, Error, Options, Recovered, Version};
 
 /// A buffer that one large commit has blown up is not kept beyond this.
 const BUFFER_KEPT_BYTES: usize = 1 << 20;
@@ -108,7 +108,7 @@ impl Durable {
         durability: Durability,
         options: &Options,
         writer: LogWriter,
-        checkpoint: Option<Checkpoint>,
+        recovered: &Recovered,
         lock: Box<dyn std::any::Any + Send + Sync>,
     ) -> Self {
         Self {
@@ -126,7 +126,7 @@ impl Durable {
             settled: Notify::new(),
             sleep: Sleep::default(),
             figures: Figures::default(),
-            checkpoints: Checkpoints::new(options.checkpoint_bytes, checkpoint),
+            checkpoints: Checkpoints::new(options.checkpoint_bytes, recovered.checkpoint, recovered.log_bytes),
             _lock: lock,
         }
     }

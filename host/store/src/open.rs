@@ -48,6 +48,8 @@ pub struct Recovered {
     pub segments: usize,
     /// Commits that were done again on top of the checkpoint.
     pub commits: u64,
+    /// The bytes of these commits in the log.
+    pub log_bytes: u64,
     /// What was cut off the end of the log: the file, the offset, and how many bytes. Nobody had been told that they are durable.
     pub cut: Option<(String, u64, u64)>,
     /// The newest commit.
@@ -160,7 +162,7 @@ impl Store {
         let writer = log_end(&disk, store, &options, segments)?;
         let end = inner.writer.get_mut();
         end.given = end.given.max(reserved);
-        let durable = Durable::new(disk, (store, reserved), durability, &options, writer, recovered.checkpoint, lock);
+        let durable = Durable::new(disk, (store, reserved), durability, &options, writer, &recovered, lock);
         inner.durable = Some(durable);
         Ok((Self(Arc::new(inner)), recovered))
     }
@@ -447,6 +449,7 @@ impl Replay<'_> {
             }
             self.inner.redo(about.version, about.time_ms, &changes);
             self.recovered.commits += 1;
+            self.recovered.log_bytes += about.record_bytes() as u64;
             Ok(())
         })?;
         Ok((newest, end))

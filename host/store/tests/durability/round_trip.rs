@@ -299,6 +299,39 @@ fn a_checkpoint_is_due_after_so_many_bytes_of_log() {
     assert!((30..60).contains(&commits), "{commits} commits of some 65 bytes");
 }
 
+/// A store that is opened again and again before so much was written that a checkpoint is due in one of its lives.
+#[test]
+fn the_log_is_bounded_across_lives_that_are_each_too_short_for_a_checkpoint() {
+    const CHECKPOINT_BYTES: u64 = 4_000;
+    for durability in POLICIES {
+        let (disk, clock) = (MemoryDisk::new(), Arc::default());
+        let (mut checkpoints, mut replayed_max) = (0, 0);
+        for _ in 0..20 {
+            let mut options = options(&clock, 1);
+            (options.checkpoint_bytes, options.feed_bytes_max) = (CHECKPOINT_BYTES, 0);
+            let (store, recovered) = Store::open(options, Arc::new(disk.clone()), durability).unwrap();
+            replayed_max = recovered.log_bytes.max(replayed_max);
+            while store.disk_stats().unwrap().log_bytes_written < CHECKPOINT_BYTES * 8 / 10 {
+                put(&store, "a1", "0123456789");
+                store.flush();
+                // As a thread does.
+                if store.is_checkpoint_due() {
+                    checkpoints += u64::from(store.checkpoint().unwrap().is_some());
+                    assert!(!store.is_checkpoint_due());
+                }
+            }
+        }
+        let segments = names(&disk, "log");
+        let log_bytes: u64 = segments.iter().map(|name| disk.files()[name].len() as u64).sum();
+        let case = format!("{durability:?}: {checkpoints} checkpoints, {replayed_max} bytes, {segments:?}");
+        assert!((12..=16).contains(&checkpoints), "{case}");
+        assert!(replayed_max < CHECKPOINT_BYTES + 2 * SEGMENT_BYTES_MAX, "{case}");
+        // Two checkpoints are kept, with the log behind the older one.
+        assert!(!segments[0].contains("00000000000000000000"), "{case}");
+        assert!(log_bytes < 3 * CHECKPOINT_BYTES, "{case}: {log_bytes} bytes");
+    }
+}
+
 #[test]
 fn nothing_is_visible_before_it_is_as_durable_as_promised() {
     let disk = MemoryDisk::new();
