@@ -1,12 +1,12 @@
 //! `mantisdb backup`: a server's whole database into a file.
 
-use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::Path as FilePath;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use indicatif::{DecimalBytes, HumanCount, ProgressBar};
+use mantis_db::disk::sync_parent;
 use mantis_db::{Checkpoint, Unreadable, verify};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -85,11 +85,6 @@ async fn to_file(client: &mut Client, path: &FilePath, force: bool) -> Outcome<C
 /// The directory that `path` lies in.
 fn parent(path: &FilePath) -> &FilePath {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(FilePath::new("."))
-}
-
-/// Makes names beside `path` durable.
-pub(super) fn sync_parent(path: &FilePath) -> io::Result<()> {
-    File::open(parent(path))?.sync_all()
 }
 
 /// Writes the server's backup to `output`, and makes sure that it is whole.

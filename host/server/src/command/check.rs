@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use indicatif::{DecimalBytes, HumanCount};
-use mantis_db::disk::DirectoryDisk;
+use mantis_db::disk::{DirectoryDisk, sync_parent};
 use mantis_db::{
     FileKind, FileReport, OpenError, Recovered, RepairError, Repaired, Report, RestoreError, check, repair,
 };
@@ -148,7 +148,7 @@ fn repair_into(args: &CheckArgs, disk: &DirectoryDisk) -> Outcome<Done> {
     fs::rename(data, &damaged).map_err(|error| {
         Failure::file("rename", data, &error).hint(format!("it is as it was; what was kept is in {}", new.display()))
     })?;
-    fs::rename(&new, data).and_then(|()| backup::sync_parent(data)).map_err(|error| {
+    fs::rename(&new, data).and_then(|()| sync_parent(data)).map_err(|error| {
         let (new, damaged) = (new.display(), damaged.display());
         Failure::file("rename", data, &error).hint(format!("it is now {damaged}; what was kept is in {new}"))
     })?;

@@ -18,13 +18,13 @@ pub struct DirectoryDisk {
 }
 
 impl DirectoryDisk {
-    /// The directory `path`, which is made if it does not exist.
+    /// The directory `path`. It is made if it does not exist, with those above it, and all of their names are durable then.
     ///
     /// # Errors
-    /// The directory cannot be made.
+    /// The directory cannot be made, or its name cannot be made durable. What was made is removed again as far as possible.
     pub fn new(path: impl Into<PathBuf>) -> io::Result<Self> {
         let path = path.into();
-        fs::create_dir_all(&path)?;
+        create_all(&path, sync_parent)?;
         Ok(Self { path, is_read_only: false })
     }
 
@@ -52,6 +52,36 @@ impl DirectoryDisk {
     fn check_writable(&self) -> io::Result<()> {
         if self.is_read_only { Err(io::ErrorKind::ReadOnlyFilesystem.into()) } else { Ok(()) }
     }
+}
+
+/// Makes the directory `path` and those above it that are missing, and has `sync` make the name of each durable.
+fn create_all(path: &Path, sync: impl Fn(&Path) -> io::Result<()>) -> io::Result<()> {
+    let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.is_dir();
+    let missing: Vec<_> = path.ancestors().take_while(is_missing).collect();
+    fs::create_dir_all(path)?;
+    let synced = missing.iter().rev().try_for_each(|made| sync(made));
+    if synced.is_err() {
+        // The next attempt would take what it found for durable.
+        for made in missing {
+            let _ = fs::remove_dir(made);
+        }
+    }
+    synced
+}
+
+/// Makes the name `path`, and all beside it, durable.
+///
+/// # Errors
+/// The directory that `path` lies in cannot be opened or synced.
+pub fn sync_parent(path: &Path) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    sync_names(parent.unwrap_or(Path::new(".")))
+}
+
+/// Makes the names in `directory` durable.
+fn sync_names(directory: &Path) -> io::Result<()> {
+    // Windows makes names durable by itself and cannot open a directory as a file.
+    if cfg!(unix) { File::open(directory)?.sync_all() } else { Ok(()) }
 }
 
 impl Disk for DirectoryDisk {
@@ -108,8 +138,7 @@ impl Disk for DirectoryDisk {
     }
 
     fn sync_directory(&self) -> io::Result<()> {
-        // Windows makes names durable by itself and cannot open a directory as a file.
-        if cfg!(unix) { File::open(&self.path)?.sync_all() } else { Ok(()) }
+        sync_names(&self.path)
     }
 }
 
@@ -144,5 +173,58 @@ impl DiskFile for File {
 
     fn sync(&self) -> io::Result<()> {
         self.sync_data()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    /// Makes `path` below a new directory where `a` exists, and compares the names that are made durable with those expected.
+    #[track_caller]
+    fn check_synced(path: &str, expected: &[&str]) {
+        let directory = tempfile::tempdir().unwrap();
+        let below = |name: &str| directory.path().join(name);
+        fs::create_dir(below("a")).unwrap();
+        let synced = RefCell::new(Vec::new());
+        let sync = |made: &Path| {
+            assert!(made.is_dir(), "{made:?} is synced before it is made");
+            synced.borrow_mut().push(made.to_owned());
+            sync_parent(made)
+        };
+        create_all(&below(path), sync).unwrap();
+        assert!(below(path).is_dir());
+        assert_eq!(synced.take(), expected.iter().map(|name| below(name)).collect::<Vec<_>>(), "{path}");
+        create_all(&below(path), |again| panic!("{again:?} was there")).unwrap();
+    }
+
+    #[test]
+    fn the_name_of_each_directory_that_is_made_is_made_durable() {
+        check_synced("a", &[]);
+        check_synced("a/", &[]);
+        check_synced("b", &["b"]);
+        check_synced("a/b", &["a/b"]);
+        check_synced("a/b/c/d/", &["a/b", "a/b/c", "a/b/c/d"]);
+    }
+
+    #[test]
+    fn a_relative_path_has_a_directory_above_it() {
+        // Nothing is made: tests share the process's directory.
+        for path in ["data", "./data", "/"] {
+            sync_parent(Path::new(path)).unwrap();
+        }
+        create_all(Path::new("."), |_| panic!("it is there")).unwrap();
+        assert!(sync_parent(Path::new("no-such-directory/data")).is_err());
+    }
+
+    #[test]
+    fn a_directory_whose_name_is_not_durable_is_not_left_behind() {
+        let directory = tempfile::tempdir().unwrap();
+        let sync = |made: &Path| if made.ends_with("b") { Err(io::ErrorKind::PermissionDenied.into()) } else { Ok(()) };
+        let failed = create_all(&directory.path().join("a/b"), sync);
+        assert_eq!(failed.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
     }
 }

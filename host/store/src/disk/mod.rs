@@ -19,7 +19,7 @@ use std::any::Any;
 use std::io;
 
 #[cfg(not(target_family = "wasm"))]
-pub use directory::DirectoryDisk;
+pub use directory::{DirectoryDisk, sync_parent};
 pub use failing::{FailingDisk, Fault, Operation};
 pub use memory::MemoryDisk;
 pub use power_cut::{PowerCutDisk, Tearing, Wreck};
