@@ -232,8 +232,8 @@ impl Database {
             return Err(Error::new(Code::ReadOnly, "the database is shutting down and takes no writes"));
         }
         if self.0.store.has_failed() {
-            let said = self.0.store.disk_failure().map_or_else(String::new, |(said, _)| said);
-            return Err(Error::new(Code::StorageFailed, said));
+            // What the disk said is for the log.
+            return Err(Code::StorageFailed.into());
         }
         Ok(())
     }

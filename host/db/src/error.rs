@@ -139,7 +139,7 @@ codes! {
     DiskFull "disk-full" Limit,
         "The disk is full; nothing was written.", "Make room on the disk: writes work again as soon as there is some.";
     StorageFailed "storage-failed" ReadOnly,
-        "The disk has failed, and the store takes no writes any more.",
+        "The disk refused a write; nothing more is written until the server is started again, and its log says why.",
         "Read what you need, mend the disk, and start the server again.";
 }
 

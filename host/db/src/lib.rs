@@ -45,14 +45,14 @@ pub use grants::{Access, Grants};
 pub use keyspace::{DEFAULT_BUCKET, Span};
 pub use kv::{Deleted, Kv, Outcome, SetOptions, Written};
 pub use limits::Limits;
-#[cfg(not(target_family = "wasm"))]
-pub use mantis_store::DiskThreads;
 pub use mantis_store::disk;
 pub use mantis_store::{
     Backup, Checkpoint, Clock, Direction, Durability, Expect, FileKind, FileReport, Finding, Isolation, ManualClock,
     OpenError, Options as StoreOptions, Random, Recovered, RepairError, Repaired, Report, RestoreError, SeededRandom,
     Stats, Unreadable, check, repair, restore, verify,
 };
+#[cfg(not(target_family = "wasm"))]
+pub use mantis_store::{DiskEvent, DiskThreads};
 pub use scan::{KeyPage, Page, ScanOptions};
 pub use session::{Committed, Session};
 #[cfg(feature = "pool")]

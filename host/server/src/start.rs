@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use mantis_db::disk::DirectoryDisk;
-use mantis_db::{Database, DiskThreads, Keeping, Limits, OpenError, Recovered, SessionManager};
+use mantis_db::{Database, DiskEvent, DiskThreads, Keeping, Limits, OpenError, Recovered, SessionManager};
 use mantis_http::{App, AppConfig, HostGuard};
 use mantis_plugin::{HostConfig, PluginHost};
 use mantis_pool::Pool;
@@ -72,15 +72,29 @@ pub(crate) fn open(settings: &Settings, in_memory: bool) -> Result<Storage, Fail
             _ => failure.hint(OTHER_PLACE),
         }
     })?;
-    let threads = DiskThreads::start(database.store(), Box::new(tell_checkpoint))
+    let threads = DiskThreads::start(database.store(), Box::new(tell))
         .map_err(|error| Failure::new(Exit::Local, format!("cannot start threads: {error}")))?;
     Ok(Storage { database, recovered: Some(recovered), threads: Some(threads) })
 }
 
-fn tell_checkpoint(outcome: std::io::Result<mantis_db::Checkpoint>) {
-    match outcome {
-        Ok(done) => tracing::info!(version = done.version, entries = done.entries, bytes = done.bytes, "checkpoint"),
-        Err(error) => tracing::error!(%error, "a checkpoint failed; it is tried again"),
+/// Puts into the log what became of the disk. What the disk said stands here and nowhere else: clients are told what to do.
+fn tell(event: DiskEvent) {
+    match event {
+        DiskEvent::Checkpoint(Ok(done)) => {
+            tracing::info!(version = done.version, entries = done.entries, bytes = done.bytes, "checkpoint");
+        }
+        DiskEvent::Checkpoint(Err(error)) => tracing::error!(%error, "a checkpoint failed; it is tried again"),
+        DiskEvent::Failed(error) => {
+            tracing::error!(error, "the disk failed; nothing more is written until the server is started again");
+        }
+        DiskEvent::Full(error) => tracing::error!(error, "the disk is full; writes are refused until there is room"),
+        DiskEvent::Resumed => tracing::info!("the disk has room again; writes are taken"),
+        DiskEvent::SegmentRefused(error) => {
+            tracing::error!(
+                error,
+                "the log's next segment cannot be begun; the current one goes on, and it is tried again"
+            );
+        }
     }
 }
 

@@ -7,7 +7,6 @@
 //!
 //! Where writing fails, the commits that were not visible yet are taken off the chains again, newest first.
 
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 #[cfg(not(target_family = "wasm"))]
@@ -19,6 +18,7 @@ use tokio::sync::Notify;
 
 use crate::checkpoint::Checkpoints;
 use crate::disk::{Disk, DiskFile};
+use crate::failures::Failures;
 use crate::log::writer::{AppendError, LogWriter};
 use crate::planted::planted;
 use crate::record::NodeExt;
@@ -31,9 +31,6 @@ const BUFFER_KEPT_BYTES: usize = 1 << 20;
 /// Where commits do not wait for a sync, the log is synced whenever it has grown by this: at the end of a segment, where they do wait,
 /// little is left to be done.
 const SYNC_AHEAD_BYTES: u64 = 4 << 20;
-
-/// Stretches of commits that did not happen, of which the outcome is remembered.
-const UNDONE_KEPT: usize = 1_024;
 
 /// What makes commits durable.
 pub(crate) struct Durable {
@@ -51,10 +48,7 @@ pub(crate) struct Durable {
     pub(crate) synced: AtomicU64,
     /// The newest version that is used up, whatever becomes of its commit; see [`crate::identity`]. Written by the holder of the log.
     pub(crate) reserved: AtomicU64,
-    failures: Mutex<Failures>,
-    failure_count: AtomicU64,
-    /// Set once and for good: nothing more is written.
-    is_failed: AtomicBool,
+    pub(crate) failures: Failures,
     settled: Notify,
     sleep: Sleep,
     pub(crate) figures: Figures,
@@ -85,14 +79,6 @@ pub(crate) struct Figures {
     pub(crate) commits_undone: AtomicU64,
 }
 
-#[derive(Debug, Default)]
-struct Failures {
-    /// Versions that were given to commits which did not happen.
-    undone: Vec<(RangeInclusive<Version>, Error)>,
-    /// What the disk said last.
-    said: Option<String>,
-}
-
 /// Where the log's thread waits for commits.
 #[derive(Default)]
 struct Sleep {
@@ -120,9 +106,7 @@ impl Durable {
             reserved: AtomicU64::new(reserved),
             log: Mutex::new(LogEnd { writer, records: Vec::new(), sync_asked_at: 0 }),
             is_pending: AtomicBool::new(false),
-            failures: Mutex::default(),
-            failure_count: AtomicU64::new(0),
-            is_failed: AtomicBool::new(false),
+            failures: Failures::default(),
             settled: Notify::new(),
             sleep: Sleep::default(),
             figures: Figures::default(),
@@ -133,12 +117,7 @@ impl Durable {
 
     /// Whether the disk has failed for good.
     pub(crate) fn is_failed(&self) -> bool {
-        self.is_failed.load(Ordering::Acquire)
-    }
-
-    /// What the disk said when something failed last.
-    pub(crate) fn said(&self) -> Option<String> {
-        self.failures.lock().said.clone()
+        self.failures.is_failed()
     }
 
     /// Says that the writer's buffer holds a commit. Called under the writer lock.
@@ -148,42 +127,24 @@ impl Durable {
 
     /// What became of the commit `version`; none while that is open.
     fn outcome(&self, version: Version, visible: Version) -> Option<Result<(), Error>> {
-        if self.failure_count.load(Ordering::Acquire) > 0 {
-            let failures = self.failures.lock();
-            if let Some((_, error)) = failures.undone.iter().rev().find(|(undone, _)| undone.contains(&version)) {
-                return Some(Err(*error));
-            }
+        match self.failures.refusal(version) {
+            Some(error) => Some(Err(error)),
+            None => (version <= visible).then_some(Ok(())),
         }
-        (version <= visible).then_some(Ok(()))
-    }
-
-    fn say(&self, error: &io::Error, doing: &str) {
-        self.failures.lock().said = Some(format!("{doing}: {error}"));
     }
 
     /// Nothing is written any more. A sync that failed may have dropped what it was to write (Rebello et al., "Can Applications
     /// Recover from fsync Failures?", ATC 2020): trying again would be lying.
     pub(crate) fn fail(&self, error: &io::Error, doing: &str) {
-        self.say(error, doing);
-        self.is_failed.store(true, Ordering::Release);
+        self.failures.fail(error, doing);
+        self.send_word();
     }
 
-    /// Remembers that these commits did not happen.
-    fn undo(&self, versions: RangeInclusive<Version>, error: Error) {
-        let mut failures = self.failures.lock();
-        match failures.undone.last_mut() {
-            // Nothing was committed in between: one stretch.
-            Some((last, said)) if *last.start() <= *versions.start() && *last.end() + 1 >= *versions.start() => {
-                *last = *last.start()..=*versions.end();
-                *said = error;
-            }
-            _ => failures.undone.push((versions, error)),
-        }
-        // Whoever waits is woken now and asks for the newest.
-        if failures.undone.len() > UNDONE_KEPT {
-            failures.undone.remove(0);
-        }
-        self.failure_count.fetch_add(1, Ordering::Release);
+    /// Has the log's thread tell what happened, however long it meant to rest.
+    #[cfg_attr(target_family = "wasm", allow(clippy::unused_self, reason = "a page has no such thread"))]
+    fn send_word(&self) {
+        #[cfg(not(target_family = "wasm"))]
+        self.interrupt();
     }
 
     fn wake(&self) {
@@ -308,13 +269,17 @@ impl Inner {
         match written.and_then(|()| end.writer.append(&mut end.records, last, synced)) {
             Ok(()) => {}
             Err(AppendError::Cut(error)) if is_full(&error) && !planted("full-disk-is-the-end") => {
-                durable.say(&error, "writing the log");
+                durable.failures.fill(&error, "writing the log");
+                durable.send_word();
                 return self.undo_pending(durable, Error::DiskFull);
             }
             Err(AppendError::Cut(error) | AppendError::Uncut(error)) => {
                 durable.fail(&error, "writing the log");
                 return self.undo_pending(durable, Error::StorageFailed);
             }
+        }
+        if durable.failures.has_room() {
+            durable.send_word();
         }
         durable.figures.groups.fetch_add(1, Ordering::Relaxed);
         durable.figures.bytes.fetch_add(end.records.len() as u64, Ordering::Relaxed);
@@ -356,8 +321,14 @@ impl Inner {
             durable.synced.fetch_max(last, Ordering::AcqRel);
         }
         match end.writer.rotate(self.random.next_u64(), self.clock.now_ms()) {
-            Ok(()) => end.sync_asked_at = 0,
-            Err(error) => durable.say(&error, "beginning a segment of the log"),
+            Ok(()) => {
+                end.sync_asked_at = 0;
+                durable.failures.segment_is_begun();
+            }
+            Err(error) => {
+                durable.failures.refuse_segment(&error, "beginning a segment of the log");
+                durable.send_word();
+            }
         }
     }
 
@@ -404,7 +375,7 @@ impl Inner {
         durable.is_pending.store(false, Ordering::Release);
         durable.figures.commits_undone.fetch_add(commits.len() as u64, Ordering::Relaxed);
         if writer.given > visible && !planted("refusal-forgotten") {
-            durable.undo(visible + 1..=writer.given, error);
+            durable.failures.undo(visible + 1..=writer.given, error);
         }
         writer.last = visible;
         if planted("version-given-twice") {

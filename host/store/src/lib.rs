@@ -20,6 +20,7 @@
 //! | [`disk`] | files: a directory, memory, and disks that fail or lose power for tests |
 //! | `log` | the bytes of the log and its segments |
 //! | `durable` | from a commit in memory to a commit on the disk |
+//! | `failures` | what the disk refused, and word of it |
 //! | `identity` | whose store it is, and which versions are used up |
 //! | `checkpoint`, `blocks`, `open` | the whole store in a file, and its bytes; opening what is there |
 //! | `backup`, `restore` | the whole store handed out, and put back |
@@ -50,6 +51,7 @@ mod check;
 mod checkpoint;
 pub mod disk;
 mod durable;
+mod failures;
 mod feed;
 #[cfg(test)]
 mod fuzz;
@@ -81,6 +83,7 @@ pub use backup::{Backup, verify};
 pub use blocks::{Damage, Unreadable};
 pub use check::{FileKind, FileReport, Finding, Report, check};
 pub use checkpoint::Checkpoint;
+pub use failures::DiskEvent;
 pub use feed::{Change, ChangePage, Compacted, FeedCursor};
 pub use open::{OpenError, Recovered};
 pub use options::{Durability, Options};
@@ -92,7 +95,7 @@ pub use snapshot::Snapshot;
 pub use stats::{DiskStats, Space, Stats};
 pub use store::Store;
 #[cfg(not(target_family = "wasm"))]
-pub use thread::{DiskThreads, OnCheckpoint};
+pub use thread::{DiskThreads, OnDiskEvent};
 pub use transaction::{Isolation, Savepoint, Transaction};
 pub use write::{Expect, Refused, Update, Written};
 

@@ -16,8 +16,8 @@ use crate::snapshot::Registry;
 use crate::transaction::{Isolation, ReadSet, Transaction, WriteSet};
 use crate::writer::Writer;
 use crate::{
-    ChangePage, Clock, Compacted, DiskStats, Durability, Entry, Error, Expect, FeedCursor, Options, Random, Refused,
-    Snapshot, Space, Stats, Update, Version, Written,
+    ChangePage, Clock, Compacted, DiskEvent, DiskStats, Durability, Entry, Error, Expect, FeedCursor, Options, Random,
+    Refused, Snapshot, Space, Stats, Update, Version, Written,
 };
 
 /// An ordered, versioned key space in memory. Cloning gives another handle to the same one.
@@ -188,7 +188,14 @@ impl Store {
     #[must_use]
     pub fn disk_failure(&self) -> Option<(String, bool)> {
         let durable = self.0.durable.as_ref()?;
-        durable.said().map(|said| (said, durable.is_failed()))
+        durable.failures.said().map(|said| (said, durable.is_failed()))
+    }
+
+    /// What became of the disk since this was asked last, oldest first, to be told to whoever keeps it up. Checkpoints are not among it:
+    /// whoever has one made is told of it. [`DiskThreads`](crate::DiskThreads) asks by itself.
+    #[must_use]
+    pub fn take_disk_events(&self) -> Vec<DiskEvent> {
+        self.0.durable.as_ref().map_or_else(Vec::new, |durable| durable.failures.take_events())
     }
 
     /// Bytes of all keys and values, expired ones included until they are removed.

@@ -1,25 +1,25 @@
 //! The threads of a store on a disk: one writes and syncs the log, one makes checkpoints.
 
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
+use std::{fmt, io};
 
-use crate::{Durability, Store};
+use crate::{DiskEvent, Durability, Store};
 
 /// How long a thread sleeps that nobody wakes.
 const IDLE: Duration = Duration::from_secs(1);
 /// How often it is asked whether a checkpoint is due.
 const CHECKPOINT_LOOK: Duration = Duration::from_millis(200);
 
-/// Told of each checkpoint, and of each that failed.
-pub type OnCheckpoint = Box<dyn Fn(io::Result<crate::Checkpoint>) + Send>;
+/// Told what becomes of the disk, within moments.
+pub type OnDiskEvent = Box<dyn Fn(DiskEvent) + Send + Sync>;
 
 /// The threads of a store on a disk. Dropping it writes and syncs what is pending, and waits for them to end.
-#[derive(Debug)]
 pub struct DiskThreads {
     store: Store,
+    on_event: Arc<OnDiskEvent>,
     is_stopping: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -29,16 +29,22 @@ impl DiskThreads {
     ///
     /// # Errors
     /// A thread cannot be started.
-    pub fn start(store: &Store, on_checkpoint: OnCheckpoint) -> io::Result<Self> {
-        let is_stopping = Arc::new(AtomicBool::new(false));
-        let mut threads = Self { store: store.clone(), is_stopping: Arc::clone(&is_stopping), threads: Vec::new() };
+    pub fn start(store: &Store, on_event: OnDiskEvent) -> io::Result<Self> {
+        let (is_stopping, on_event) = (Arc::new(AtomicBool::new(false)), Arc::new(on_event));
+        let mut threads = Self {
+            store: store.clone(),
+            on_event: Arc::clone(&on_event),
+            is_stopping: Arc::clone(&is_stopping),
+            threads: Vec::new(),
+        };
         if store.durability().is_none() {
             return Ok(threads);
         }
-        let (log, stop) = (store.clone(), Arc::clone(&is_stopping));
+        let (log, stop, tell) = (store.clone(), Arc::clone(&is_stopping), Arc::clone(&on_event));
         threads.spawn("mantis-log", move || {
             while !stop.load(Ordering::Acquire) {
                 log.drive(IDLE);
+                log.take_disk_events().into_iter().for_each(|event| tell(event));
             }
         })?;
         let (checkpoints, stop) = (store.clone(), is_stopping);
@@ -47,7 +53,7 @@ impl DiskThreads {
                 if checkpoints.is_checkpoint_due()
                     && let Some(outcome) = checkpoints.checkpoint().transpose()
                 {
-                    on_checkpoint(outcome);
+                    on_event(DiskEvent::Checkpoint(outcome));
                 }
                 thread::park_timeout(CHECKPOINT_LOOK);
             }
@@ -73,6 +79,13 @@ impl Drop for DiskThreads {
         self.store.flush();
         // Where this fails, versions have a gap, which harms nobody.
         let _ = self.store.close();
+        self.store.take_disk_events().into_iter().for_each(|event| (self.on_event)(event));
+    }
+}
+
+impl fmt::Debug for DiskThreads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DiskThreads").field("store", &self.store).finish_non_exhaustive()
     }
 }
 

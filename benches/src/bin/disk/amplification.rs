@@ -9,7 +9,7 @@ use std::thread;
 use anyhow::{Context, Result};
 use mantis_benches::process::{LOAD_CORE, pin_this_thread};
 use mantis_benches::table::Table;
-use mantis_db::{DiskThreads, Durability, Keeping};
+use mantis_db::{DiskEvent, DiskThreads, Durability, Keeping};
 use mantis_store::Store;
 
 use crate::keep::{self, KEY_BYTES, POLICIES, VALUE_BYTES, ratio};
@@ -46,8 +46,8 @@ pub(crate) fn measure(arguments: &Arguments) -> Result<()> {
         let (count, sum) = (Arc::clone(&ran), Arc::clone(&bytes));
         let threads = DiskThreads::start(
             store,
-            Box::new(move |outcome| {
-                if let Ok(checkpoint) = outcome {
+            Box::new(move |event| {
+                if let DiskEvent::Checkpoint(Ok(checkpoint)) = event {
                     sum.fetch_add(checkpoint.bytes, Ordering::Relaxed);
                     count.fetch_add(1, Ordering::Release);
                 }

@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::time::Instant;
 
 use mantis_store::disk::{FailingDisk, Fault, MemoryDisk, Operation, PowerCutDisk, Tearing};
-use mantis_store::{Durability, Error, Expect, ManualClock, OpenError, Store, Update, Version};
+use mantis_store::{DiskEvent, Durability, Error, Expect, ManualClock, OpenError, Store, Update, Version};
 
 use super::{Model, POLICIES, Write, commit_writes, due_writes, open, options, outcome, some_writes, torture};
 use crate::support::{Numbers, START_MS};
@@ -420,5 +420,42 @@ fn a_policy_that_syncs_later_keeps_what_is_visible_when_that_fails() {
         assert_eq!((store.is_durable(2), store.version()), (false, 2));
         assert_eq!(put_and_flush(&store), Poll::Ready(Err(Error::StorageFailed)));
         assert_eq!(&store.get(b"a").unwrap().value[..], b"2");
+    }
+}
+
+/// The events since the last call: what happened, and what the disk said is about.
+fn events(store: &Store) -> Vec<String> {
+    let event = |event| match event {
+        DiskEvent::Checkpoint(made) => panic!("nobody made {made:?}"),
+        DiskEvent::Failed(said) => format!("failed {}", said.split(':').next().unwrap()),
+        DiskEvent::Full(said) => format!("full {}", said.split(':').next().unwrap()),
+        DiskEvent::Resumed => "resumed".to_owned(),
+        DiskEvent::SegmentRefused(said) => format!("segment {}", said.split(':').next().unwrap()),
+    };
+    store.take_disk_events().into_iter().map(event).collect()
+}
+
+#[test]
+fn word_is_given_once_of_each_failure_and_once_when_it_is_over() {
+    for durability in POLICIES {
+        let (disk, store) = begun(durability);
+        assert!(events(&store).is_empty());
+        for _ in 0..2 {
+            let (only, error) = (Some(Operation::Write), ErrorKind::StorageFull);
+            disk.plan(Some(Fault { at: 0, only, times: 3, error }));
+            (0..3).for_each(|_| assert_eq!(put_and_flush(&store), Poll::Ready(Err(Error::DiskFull))));
+            assert_eq!(events(&store), ["full writing the log"]);
+            (0..3).for_each(|_| assert_eq!(put_and_flush(&store), Poll::Ready(Ok(()))));
+            assert_eq!(events(&store), ["resumed"]);
+        }
+        disk.plan(Some(Fault { at: 0, only: Some(Operation::Create), times: 2, error: ErrorKind::Other }));
+        while disk.injected() < 2 {
+            assert_eq!(put_and_flush(&store), Poll::Ready(Ok(())));
+        }
+        assert_eq!(events(&store), ["segment beginning a segment of the log"]);
+        disk.plan(Some(Fault { at: 0, only: Some(Operation::Sync), times: u64::MAX, error: ErrorKind::Other }));
+        (0..3).for_each(|_| _ = put_and_flush(&store));
+        assert_eq!(events(&store), ["failed syncing the log"]);
+        assert!(store.has_failed());
     }
 }

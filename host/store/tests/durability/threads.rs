@@ -4,14 +4,14 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 use std::{fs, io};
 
-use mantis_store::disk::{DirectoryDisk, Disk, DiskFile, MemoryDisk};
-use mantis_store::{DiskThreads, Durability, Error, FeedCursor, Store, Version};
+use mantis_store::disk::{DirectoryDisk, Disk, DiskFile, FailingDisk, Fault, MemoryDisk, Operation};
+use mantis_store::{DiskEvent, DiskThreads, Durability, Error, FeedCursor, Store, Version};
 
 use super::{POLICIES, changes_behind, open, options, outcome, state_of};
 use crate::support::{Numbers, Working, number, put};
@@ -92,7 +92,11 @@ fn check_threads(durability: Durability, rounds: u64) {
     let mut options = options(&Arc::default(), 7);
     (options.segment_bytes_max, options.checkpoint_bytes) = (4_000, 10_000);
     let (store, _) = Store::open(options, Arc::new(disk.clone()), durability).unwrap();
-    let threads = DiskThreads::start(&store, Box::new(|made| _ = made.unwrap())).unwrap();
+    let threads = DiskThreads::start(
+        &store,
+        Box::new(|event| assert!(matches!(event, DiskEvent::Checkpoint(Ok(_))), "{event:?}")),
+    )
+    .unwrap();
     let working = AtomicUsize::new(THREADS as usize);
     thread::scope(|scope| {
         for thread in 0..THREADS {
@@ -267,4 +271,27 @@ fn the_files_are_the_engines_and_no_others() {
         ("store.mantis", true),
     ];
     assert_eq!(sizes.into_iter().collect::<Vec<_>>(), expected.map(|(name, has_bytes)| (name.to_owned(), has_bytes)));
+}
+
+/// Nobody writes any more, and nobody asks: the owner is told all the same.
+#[test]
+fn a_sync_that_fails_in_the_background_is_told_of() {
+    let disk = FailingDisk::new(MemoryDisk::new());
+    let (store, _) = open(&disk, Durability::Interval { ms: 1 }).unwrap();
+    let (sender, told) = mpsc::channel();
+    let threads = DiskThreads::start(&store, Box::new(move |event| sender.send(event).unwrap())).unwrap();
+    // The first commit reserves versions, which a sync is part of.
+    put(&store, "a", "1");
+    disk.plan(Some(Fault { at: 0, only: Some(Operation::Sync), times: u64::MAX, error: io::ErrorKind::Other }));
+    put(&store, "a", "2");
+    let event = told.recv_timeout(PATIENCE).unwrap();
+    assert!(matches!(&event, DiskEvent::Failed(said) if said.starts_with("syncing the log: ")), "{event:?}");
+    assert_eq!(wait(&store, put_pending(&store)), Err(Error::StorageFailed));
+    drop(threads);
+    assert!(told.iter().next().is_none(), "once");
+}
+
+/// A commit that is refused when it is written.
+fn put_pending(store: &Store) -> Version {
+    super::commit_writes(store, &[(b"a".to_vec(), Some((b"2".to_vec(), None)))])
 }

@@ -1,0 +1,146 @@
+//! What the disk refused: whether commits can be made, what became of those that were taken back, and word of it for the owner's log.
+
+use std::io;
+use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::{Checkpoint, Error, Version};
+
+/// Stretches of commits that did not happen, of which the outcome is remembered.
+const UNDONE_KEPT: usize = 1_024;
+/// Events that wait for somebody to take them; older ones go, so that nobody who does not ask has to pay.
+const EVENTS_KEPT: usize = 64;
+
+/// What became of a store's disk, for the log of whoever owns the store. A client is told [`Error`] and not what the disk said.
+#[derive(Debug)]
+pub enum DiskEvent {
+    /// A checkpoint was written, or could not be: then it is tried again.
+    Checkpoint(io::Result<Checkpoint>),
+    /// The disk failed, and said this. Told once: nothing more is written until the store is opened anew.
+    Failed(String),
+    /// The disk is full, and said this. Told once until writes are taken again.
+    Full(String),
+    /// Writes are taken again after the disk was full.
+    Resumed,
+    /// The next segment of the log could not be begun, because of this. Told once until it is: the current one goes on, and it is
+    /// tried again.
+    SegmentRefused(String),
+}
+
+/// What the disk refused so far.
+#[derive(Default)]
+pub(crate) struct Failures {
+    /// Stretches taken back so far.
+    count: AtomicU64,
+    /// Set once and for good: nothing more is written.
+    is_failed: AtomicBool,
+    /// The last write was refused because the disk is full.
+    is_full: AtomicBool,
+    /// The last attempt to begin a segment failed.
+    is_segment_refused: AtomicBool,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    /// Versions that were given to commits which did not happen.
+    undone: Vec<(RangeInclusive<Version>, Error)>,
+    /// What the disk said last.
+    said: Option<String>,
+    events: Vec<DiskEvent>,
+}
+
+impl Failures {
+    /// Whether the disk has failed for good.
+    pub(crate) fn is_failed(&self) -> bool {
+        self.is_failed.load(Ordering::Acquire)
+    }
+
+    /// What the disk said when something failed last.
+    pub(crate) fn said(&self) -> Option<String> {
+        self.kept.lock().said.clone()
+    }
+
+    /// What happened since it was asked last, oldest first.
+    pub(crate) fn take_events(&self) -> Vec<DiskEvent> {
+        std::mem::take(&mut self.kept.lock().events)
+    }
+
+    /// Notes that nothing is written any more.
+    pub(crate) fn fail(&self, error: &io::Error, doing: &str) {
+        self.note(&self.is_failed, DiskEvent::Failed, error, doing);
+    }
+
+    /// Notes that a write was refused because the disk is full.
+    pub(crate) fn fill(&self, error: &io::Error, doing: &str) {
+        self.note(&self.is_full, DiskEvent::Full, error, doing);
+    }
+
+    /// Notes that a segment was not begun.
+    pub(crate) fn refuse_segment(&self, error: &io::Error, doing: &str) {
+        self.note(&self.is_segment_refused, DiskEvent::SegmentRefused, error, doing);
+    }
+
+    /// Remembers what the disk said, and that `state` holds; an event only where it did not before.
+    fn note(&self, state: &AtomicBool, event: fn(String) -> DiskEvent, error: &io::Error, doing: &str) {
+        let mut kept = self.kept.lock();
+        let said = format!("{doing}: {error}");
+        kept.said = Some(said.clone());
+        if !state.swap(true, Ordering::AcqRel) {
+            kept.add(event(said));
+        }
+    }
+
+    /// Notes that the disk took a write. Whether that is news.
+    pub(crate) fn has_room(&self) -> bool {
+        let is_news = self.is_full.load(Ordering::Acquire) && self.is_full.swap(false, Ordering::AcqRel);
+        if is_news {
+            self.kept.lock().add(DiskEvent::Resumed);
+        }
+        is_news
+    }
+
+    /// Notes that a segment was begun.
+    pub(crate) fn segment_is_begun(&self) {
+        self.is_segment_refused.store(false, Ordering::Release);
+    }
+
+    /// Remembers that these commits did not happen.
+    pub(crate) fn undo(&self, versions: RangeInclusive<Version>, error: Error) {
+        let undone = &mut self.kept.lock().undone;
+        match undone.last_mut() {
+            // Nothing was committed in between: one stretch.
+            Some((last, said)) if *last.start() <= *versions.start() && *last.end() + 1 >= *versions.start() => {
+                *last = *last.start()..=*versions.end();
+                *said = error;
+            }
+            _ => undone.push((versions, error)),
+        }
+        // Whoever waits is woken now and asks for the newest.
+        if undone.len() > UNDONE_KEPT {
+            undone.remove(0);
+        }
+        self.count.fetch_add(1, Ordering::Release);
+    }
+
+    /// Why the commit `version` did not happen, if it is known not to have.
+    pub(crate) fn refusal(&self, version: Version) -> Option<Error> {
+        if self.count.load(Ordering::Acquire) == 0 {
+            return None;
+        }
+        let kept = self.kept.lock();
+        let stretch = kept.undone.iter().rev().find(|(undone, _)| undone.contains(&version));
+        stretch.map(|(_, error)| *error)
+    }
+}
+
+impl Kept {
+    fn add(&mut self, event: DiskEvent) {
+        if self.events.len() >= EVENTS_KEPT {
+            self.events.remove(0);
+        }
+        self.events.push(event);
+    }
+}
