@@ -84,6 +84,25 @@ read_back() {
 
 health() { curl -sS "$url/health" | sed 's/.*"status":"\([a-z]*\)".*/\1/'; }
 
+# check_log NAME TEXT: the server's log says so, once
+check_log() {
+    local tries=0
+    until grep -q "$2" "$work/log" || [ $((tries += 1)) -gt 50 ]; do sleep 0.1; done
+    check "the log on $1" 1 "$(grep -c "$2" "$work/log" || true)"
+}
+
+# check_reason NAME CODE: the reason that /health gives begins with the code and is none of the operating system's
+check_reason() {
+    check "$1" "$2" "$(curl -sS "$url/health" | sed 's/.*"reason":"\([a-z-]*\): .*/\1/')"
+    ! curl -sS "$url/health" | grep -q 'os error' || fail "$1 tells what the operating system said"
+}
+
+wait_until_healthy() {
+    local tries=0
+    until [ "$(health)" = healthy ] || [ $((tries += 1)) -gt 100 ]; do sleep 0.1; done
+    check "health when there is room, $1" healthy "$(health)"
+}
+
 full_disk() {
     mkdir "$work/small"
     if ! mount -t tmpfs -o size=1m none "$work/small" 2>/dev/null; then
@@ -95,8 +114,13 @@ full_disk() {
     write 1
     check 'a write to a full disk' '507 disk-full' "$refusal"
     check 'another one' '507 disk-full' "$(put "key$((answered + 1))")"
+    check_reason 'the reason on a full disk' disk-full
+    check_log 'a full disk' 'the disk is full.*os error 28'
     read_back 'reads on a full disk'
     rm "$work/small/filler"
+    # Nobody writes, and it is found out.
+    wait_until_healthy 'before a write'
+    check_log 'room again' 'the disk has room again'
     local before=$answered
     write $((answered + 1))
     [ "$answered" -gt $((before + 50)) ] || fail "only $((answered - before)) writes with half of the disk free" "its log: $(cat "$work/log")"
@@ -109,22 +133,26 @@ full_disk() {
     echo "full disk: $before writes, $((answered - before)) more when there was room"
 }
 
-# failing_call INJECTION REFUSAL HEALTH: answers while calls fail as strace is told
+# failing_call INJECTION REFUSAL HEALTH: answers while calls fail as strace is told, and the health that follows in the end
 failing_call() {
     local data="$work/data-$passed"
     start "$data" strace -f -qq -o "$work/trace" -e trace=fdatasync,pwrite64 -e "inject=$1"
     write 1
     local before=$answered
     check "$1" "$2" "$refusal"
-    check "health after $1" "$3" "$(health)"
     read_back "reads after $1"
     if [ "$3" = healthy ]; then
+        check_log "$1" 'the disk is full.*os error 28'
         # There is room again, sooner or later.
         local tries=0
         until [ "$(put "key$((answered + 1))")" = 201 ] || [ $((tries += 1)) -gt 10 ]; do :; done
         answered=$((answered + 1))
         write_some "after $1"
+        check "health after $1" healthy "$(health)"
     else
+        check "health after $1" unhealthy "$(health)"
+        check_reason "the reason after $1" storage-failed
+        check_log "$1" 'the disk failed.*os error 5'
         check "a write after $1" "$2" "$(put again)"
     fi
     grep -q INJECTED "$work/trace" || fail "strace injected nothing" "$(tail -n 3 "$work/trace")"

@@ -193,9 +193,15 @@ impl Database {
     /// Why writes would be refused now, if they would.
     ///
     /// # Errors
-    /// `read-only` after [`close_for_writes`](Self::close_for_writes), `store-full` at the limit of bytes.
+    /// `read-only` after [`close_for_writes`](Self::close_for_writes), `store-full` at the limit of bytes, `storage-failed`; `disk-full`
+    /// from a write that was refused for that until one is taken, or there is found to be room.
     pub fn check_writable(&self) -> Result<()> {
-        self.check_room(1)
+        self.check_room(1)?;
+        // Those who write try all the same: that is how they learn that there is room again.
+        if self.0.store.is_disk_full() {
+            return Err(Error::new(Code::DiskFull, "The disk is full; writes are refused until there is room."));
+        }
+        Ok(())
     }
 
     /// Whether `bytes` more may be written. What they replace counts until it is gone.

@@ -140,6 +140,13 @@ impl Durable {
         self.send_word();
     }
 
+    /// Notes that the disk took a write.
+    pub(crate) fn has_room(&self) {
+        if self.failures.has_room() {
+            self.send_word();
+        }
+    }
+
     /// Has the log's thread tell what happened, however long it meant to rest.
     #[cfg_attr(target_family = "wasm", allow(clippy::unused_self, reason = "a page has no such thread"))]
     fn send_word(&self) {
@@ -269,7 +276,7 @@ impl Inner {
         match written.and_then(|()| end.writer.append(&mut end.records, last, synced)) {
             Ok(()) => {}
             Err(AppendError::Cut(error)) if is_full(&error) && !planted("full-disk-is-the-end") => {
-                durable.failures.fill(&error, "writing the log");
+                durable.failures.fill(end.records.len(), &error, "writing the log");
                 durable.send_word();
                 return self.undo_pending(durable, Error::DiskFull);
             }
@@ -278,9 +285,7 @@ impl Inner {
                 return self.undo_pending(durable, Error::StorageFailed);
             }
         }
-        if durable.failures.has_room() {
-            durable.send_word();
-        }
+        durable.has_room();
         durable.figures.groups.fetch_add(1, Ordering::Relaxed);
         durable.figures.bytes.fetch_add(end.records.len() as u64, Ordering::Relaxed);
         if planted("durable-without-sync") {

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::ops::RangeInclusive;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
@@ -38,6 +38,8 @@ pub(crate) struct Failures {
     is_failed: AtomicBool,
     /// The last write was refused because the disk is full.
     is_full: AtomicBool,
+    /// How much it was.
+    full_bytes: AtomicUsize,
     /// The last attempt to begin a segment failed.
     is_segment_refused: AtomicBool,
     kept: Mutex<Kept>,
@@ -73,8 +75,14 @@ impl Failures {
         self.note(&self.is_failed, DiskEvent::Failed, error, doing);
     }
 
-    /// Notes that a write was refused because the disk is full.
-    pub(crate) fn fill(&self, error: &io::Error, doing: &str) {
+    /// How many bytes were refused last because the disk is full, if nothing was taken since.
+    pub(crate) fn full_bytes(&self) -> Option<usize> {
+        self.is_full.load(Ordering::Acquire).then(|| self.full_bytes.load(Ordering::Relaxed))
+    }
+
+    /// Notes that a write of so many bytes was refused because the disk is full.
+    pub(crate) fn fill(&self, bytes: usize, error: &io::Error, doing: &str) {
+        self.full_bytes.store(bytes, Ordering::Relaxed);
         self.note(&self.is_full, DiskEvent::Full, error, doing);
     }
 

@@ -20,7 +20,7 @@
 //! | [`disk`] | files: a directory, memory, and disks that fail or lose power for tests |
 //! | `log` | the bytes of the log and its segments |
 //! | `durable` | from a commit in memory to a commit on the disk |
-//! | `failures` | what the disk refused, and word of it |
+//! | `failures`, `room` | what the disk refused, and word of it; whether a full one has room again |
 //! | `identity` | whose store it is, and which versions are used up |
 //! | `checkpoint`, `blocks`, `open` | the whole store in a file, and its bytes; opening what is there |
 //! | `backup`, `restore` | the whole store handed out, and put back |
@@ -68,6 +68,7 @@ mod range;
 mod record;
 mod repair;
 mod restore;
+mod room;
 mod snapshot;
 mod stats;
 mod store;

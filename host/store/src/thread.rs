@@ -13,6 +13,9 @@ const IDLE: Duration = Duration::from_secs(1);
 /// How often it is asked whether a checkpoint is due.
 const CHECKPOINT_LOOK: Duration = Duration::from_millis(200);
 
+/// After so many of those looks, on a full disk, it is asked whether there is room again.
+const LOOKS_PER_ROOM_LOOK: u32 = 5;
+
 /// Told what becomes of the disk, within moments.
 pub type OnDiskEvent = Box<dyn Fn(DiskEvent) + Send + Sync>;
 
@@ -49,11 +52,17 @@ impl DiskThreads {
         })?;
         let (checkpoints, stop) = (store.clone(), is_stopping);
         threads.spawn("mantis-checkpoint", move || {
+            let mut full_looks = 0;
             while !stop.load(Ordering::Acquire) {
                 if checkpoints.is_checkpoint_due()
                     && let Some(outcome) = checkpoints.checkpoint().transpose()
                 {
                     on_event(DiskEvent::Checkpoint(outcome));
+                }
+                full_looks = if checkpoints.is_disk_full() { full_looks + 1 } else { 0 };
+                if full_looks == LOOKS_PER_ROOM_LOOK {
+                    full_looks = 0;
+                    checkpoints.look_for_room();
                 }
                 thread::park_timeout(CHECKPOINT_LOOK);
             }

@@ -132,3 +132,28 @@ fn a_drop_that_is_done_leaves_nothing_to_finish() {
     let check = Op::Check(b"a".to_vec(), Expect::Absent);
     assert!(drive(&database, database.session().kv("b").unwrap().apply(&[check]), 1).is_some());
 }
+
+#[test]
+fn a_full_disk_is_a_reason_against_writes_until_one_is_taken_or_there_is_room() {
+    let disk = FailingDisk::new(MemoryDisk::new());
+    let database = open(&disk);
+    let mut session = database.session();
+    for finds_out in [true, false] {
+        disk.plan(Some(Fault { at: 0, only: Some(Operation::Write), times: 1, error: ErrorKind::StorageFull }));
+        let refused = drive(&database, session.kv("default").unwrap().set(b"a", b"1"), 1).unwrap();
+        assert_eq!(refused.unwrap_err().code(), Code::DiskFull);
+        assert_eq!(database.check_writable().unwrap_err().code(), Code::DiskFull);
+        if finds_out {
+            database.store().look_for_room();
+        } else {
+            drive(&database, session.kv("default").unwrap().set(b"a", b"1"), 1).unwrap().unwrap();
+        }
+        database.check_writable().unwrap();
+    }
+    disk.plan(Some(Fault { at: 0, only: Some(Operation::Sync), times: 1, error: ErrorKind::PermissionDenied }));
+    let refused = drive(&database, session.kv("default").unwrap().set(b"a", b"1"), 1).unwrap().unwrap_err();
+    let reason = database.check_writable().unwrap_err();
+    for error in [refused, reason] {
+        assert_eq!((error.code(), error.message()), (Code::StorageFailed, Code::StorageFailed.meaning()));
+    }
+}

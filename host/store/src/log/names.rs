@@ -7,6 +7,9 @@ pub(crate) const STORE: &str = "store.mantis";
 /// What a file is called while it is written. Left behind by a crash, it is removed.
 pub(crate) const UNFINISHED: &str = ".unfinished";
 
+/// What is written to find out whether there is room, and removed.
+pub(crate) const ROOM: &str = "room";
+
 const SEGMENT: (&str, &str) = ("log-", ".mantis");
 const CHECKPOINT: (&str, &str) = ("checkpoint-", ".mantis");
 
@@ -23,7 +26,7 @@ pub(crate) fn checkpoint(version: Version) -> String {
 /// Whether a file was being written when somebody stopped.
 pub(crate) fn is_unfinished(name: &str) -> bool {
     let Some(name) = name.strip_suffix(UNFINISHED) else { return false };
-    name == STORE || checkpoint_of(name).is_some()
+    name == STORE || name == ROOM || checkpoint_of(name).is_some()
 }
 
 /// Whether a file is the engine's.

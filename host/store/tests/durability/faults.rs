@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
-use mantis_store::disk::{FailingDisk, Fault, MemoryDisk, Operation, PowerCutDisk, Tearing};
+use mantis_store::disk::{Disk, FailingDisk, Fault, MemoryDisk, Operation, PowerCutDisk, Tearing};
 use mantis_store::{DiskEvent, Durability, Error, Expect, ManualClock, OpenError, Store, Update, Version};
 
 use super::{Model, POLICIES, Write, commit_writes, due_writes, open, options, outcome, some_writes, torture};
@@ -458,4 +458,47 @@ fn word_is_given_once_of_each_failure_and_once_when_it_is_over() {
         assert_eq!(events(&store), ["failed syncing the log"]);
         assert!(store.has_failed());
     }
+}
+
+fn is_left(disk: &impl Disk) -> bool {
+    disk.list().unwrap().iter().any(|name| name.starts_with("room"))
+}
+
+#[test]
+fn a_full_disk_is_found_to_have_room_when_nobody_writes() {
+    for durability in POLICIES {
+        for error in [ErrorKind::StorageFull, ErrorKind::WriteZero] {
+            let (disk, store) = begun(durability);
+            store.look_for_room();
+            assert!(!store.is_disk_full());
+            disk.plan(Some(Fault { at: 0, only: Some(Operation::Write), times: u64::MAX, error }));
+            assert_eq!(put_and_flush(&store), Poll::Ready(Err(Error::DiskFull)));
+            (0..3).for_each(|_| store.look_for_room());
+            assert!(store.is_disk_full() && !is_left(&disk));
+            assert_eq!(events(&store), ["full writing the log"]);
+            // There is room, but the attempt cannot be tidied up: the next one does that.
+            disk.plan(Some(Fault { at: 1, only: Some(Operation::Remove), times: 1, error: ErrorKind::Other }));
+            store.look_for_room();
+            assert!(store.is_disk_full() && is_left(&disk));
+            store.look_for_room();
+            assert!(!store.is_disk_full() && !is_left(&disk));
+            assert_eq!(events(&store), ["resumed"]);
+            assert_eq!(put_and_flush(&store), Poll::Ready(Ok(())));
+        }
+    }
+}
+
+#[test]
+fn what_an_attempt_to_find_room_left_goes_with_the_next_start() {
+    let (disk, store) = begun(Durability::Always);
+    let (only, error) = (Some(Operation::Write), ErrorKind::StorageFull);
+    disk.plan(Some(Fault { at: 0, only, times: 1, error }));
+    assert_eq!(put_and_flush(&store), Poll::Ready(Err(Error::DiskFull)));
+    disk.plan(Some(Fault { at: 1, only: Some(Operation::Remove), times: 1, error: ErrorKind::Other }));
+    store.look_for_room();
+    disk.plan(None);
+    drop(store);
+    assert!(is_left(&disk));
+    let (store, _) = open(&disk, Durability::Always).unwrap();
+    assert!(!is_left(&disk) && !store.is_disk_full());
 }

@@ -295,3 +295,19 @@ fn a_sync_that_fails_in_the_background_is_told_of() {
 fn put_pending(store: &Store) -> Version {
     super::commit_writes(store, &[(b"a".to_vec(), Some((b"2".to_vec(), None)))])
 }
+
+#[test]
+fn a_full_disk_is_told_of_and_so_is_room_again_without_a_write() {
+    let disk = FailingDisk::new(MemoryDisk::new());
+    let (store, _) = open(&disk, Durability::Always).unwrap();
+    let (sender, told) = mpsc::channel();
+    let _threads = DiskThreads::start(&store, Box::new(move |event| sender.send(event).unwrap())).unwrap();
+    let (only, error) = (Some(Operation::Write), io::ErrorKind::StorageFull);
+    disk.plan(Some(Fault { at: 0, only, times: u64::MAX, error }));
+    assert_eq!(wait(&store, put(&store, "a", "1")), Err(Error::DiskFull));
+    let event = told.recv_timeout(PATIENCE).unwrap();
+    assert!(matches!(event, DiskEvent::Full(_)) && store.is_disk_full(), "{event:?}");
+    disk.plan(None);
+    let event = told.recv_timeout(PATIENCE).unwrap();
+    assert!(matches!(event, DiskEvent::Resumed) && !store.is_disk_full(), "{event:?}");
+}
