@@ -140,7 +140,7 @@ codes! {
         "The disk is full; nothing was written.", "Make room on the disk: writes work again as soon as there is some.";
     StorageFailed "storage-failed" ReadOnly,
         "The disk refused a write; nothing more is written until the server is started again, and its log says why.",
-        "Read what you need, mend the disk, and start the server again.";
+        "Mend the disk, start the server again, and look whether this write is there: until then that is open.";
 }
 
 /// What went wrong: a stable [`Code`] for programs and a message for people.

@@ -303,7 +303,7 @@ impl<'s> Kv<'s> {
     /// As [`Session::settled`].
     ///
     /// # Errors
-    /// `disk-full`, `storage-failed`: the commit did not happen.
+    /// As [`Session::settled`].
     pub async fn settled(&self, version: u64) -> Result<bool> {
         self.session.settled(version).await
     }
@@ -317,7 +317,7 @@ impl<'s> Kv<'s> {
     /// Waits for every commit so far.
     ///
     /// # Errors
-    /// `disk-full`, `storage-failed`: the newest did not happen.
+    /// As [`Session::settled`], of the newest.
     pub async fn settled_newest(&self) -> Result<bool> {
         let store = &self.session.database.0.store;
         if store.durability().is_none() {

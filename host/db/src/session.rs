@@ -139,7 +139,7 @@ impl Session {
     /// Waits until the commit `version` is as durable as promised, and says whether it is certain to survive a power cut.
     ///
     /// # Errors
-    /// `disk-full`, `storage-failed`: the commit did not happen.
+    /// `disk-full`: the commit did not happen. `storage-failed`: nobody sees it now, and it may be there after the next start.
     pub async fn settled(&self, version: u64) -> Result<bool> {
         let store = &self.database.0.store;
         store.settled(version).await?;

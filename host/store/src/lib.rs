@@ -132,7 +132,8 @@ pub enum Error {
     /// The disk is full: the commit did not happen, reads go on, and writes do when there is room again.
     #[error("the disk is full; nothing was written")]
     DiskFull,
-    /// The disk failed. Nothing can be written until the store is opened anew; reads go on.
+    /// The disk failed. The commit is not visible, and whether it is there when the store is opened anew is open until then: what was
+    /// written of it may be on the disk. Nothing can be written before; reads go on.
     #[error("the disk has failed; the store takes no more writes")]
     StorageFailed,
 }

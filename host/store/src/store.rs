@@ -148,7 +148,8 @@ impl Store {
     /// Waits until the commit `version` is as durable as the store's policy promises, and visible. Ready at once in memory.
     ///
     /// # Errors
-    /// [`Error::DiskFull`], [`Error::StorageFailed`]: the commit did not happen.
+    /// [`Error::DiskFull`]: the commit did not happen. [`Error::StorageFailed`]: nobody sees it now, and what became of it is open
+    /// until the store is opened anew, when it may be there.
     pub async fn settled(&self, version: Version) -> Result<(), Error> {
         self.0.settled(version).await
     }
