@@ -7,6 +7,8 @@
 //!
 //! Where writing fails, the commits that were not visible yet are taken off the chains again, newest first.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 #[cfg(not(target_family = "wasm"))]
@@ -54,7 +56,7 @@ pub(crate) struct Durable {
     pub(crate) figures: Figures,
     pub(crate) checkpoints: Checkpoints,
     /// Keeps other processes out.
-    _lock: Box<dyn std::any::Any + Send + Sync>,
+    _lock: Box<dyn Any + Send + Sync>,
 }
 
 /// The log, and the buffer that takes turns with the writer's.
@@ -95,7 +97,7 @@ impl Durable {
         options: &Options,
         writer: LogWriter,
         recovered: &Recovered,
-        lock: Box<dyn std::any::Any + Send + Sync>,
+        lock: Box<dyn Any + Send + Sync>,
     ) -> Self {
         Self {
             disk,
@@ -192,6 +194,13 @@ impl Durable {
     }
 }
 
+/// What a panic said, as an error of the disk.
+pub(crate) fn panicked(panic: &(dyn Any + Send)) -> io::Error {
+    let said = panic.downcast_ref::<&str>().copied();
+    let said = said.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    io::Error::other(format!("a panic: {}", said.unwrap_or("it said nothing")))
+}
+
 /// Whether there may be room again later.
 fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
@@ -248,10 +257,20 @@ impl Inner {
 
     fn write_groups(&self, durable: &Durable, end: &mut LogEnd, sync: bool) {
         while let Some(last) = self.take_pending(durable, end) {
-            self.write_group(durable, end, last, sync);
+            let write = AssertUnwindSafe(|| self.write_group(durable, end, last, sync));
+            if let Err(panic) = catch_unwind(write) {
+                self.give_up(durable, &*panic);
+            }
             end.records.clear();
             end.records.shrink_to(BUFFER_KEPT_BYTES);
         }
+    }
+
+    /// Where the disk, or what works on it, panicked: what came of the work is not known. Nobody is left to wait for it, and nothing is
+    /// written behind it.
+    pub(crate) fn give_up(&self, durable: &Durable, panic: &(dyn Any + Send)) {
+        durable.fail(&panicked(panic), "writing the log");
+        self.undo_pending(durable, Error::StorageFailed);
     }
 
     /// Takes the writer's buffer, and says which commit is the newest in it.
@@ -353,7 +372,7 @@ impl Inner {
     /// Syncs the log, and notes how long that took.
     fn sync(&self, durable: &Durable, file: &dyn DiskFile) -> io::Result<()> {
         let begun = self.clock.monotonic_us();
-        let synced = file.sync();
+        let synced = catch_unwind(AssertUnwindSafe(|| file.sync())).unwrap_or_else(|panic| Err(panicked(&*panic)));
         let took = self.clock.monotonic_us().saturating_sub(begun);
         let figures = &durable.figures;
         figures.syncs.fetch_add(1, Ordering::Relaxed);

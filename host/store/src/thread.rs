@@ -1,11 +1,13 @@
 //! The threads of a store on a disk: one writes and syncs the log, one makes checkpoints.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use std::{fmt, io};
 
+use crate::durable::panicked;
 use crate::{DiskEvent, Durability, Store};
 
 /// How long a thread sleeps that nobody wakes.
@@ -46,7 +48,7 @@ impl DiskThreads {
         let (log, stop, tell) = (store.clone(), Arc::clone(&is_stopping), Arc::clone(&on_event));
         threads.spawn("mantis-log", move || {
             while !stop.load(Ordering::Acquire) {
-                log.drive(IDLE);
+                log.drive_or_give_up(IDLE);
                 log.take_disk_events().into_iter().for_each(|event| tell(event));
             }
         })?;
@@ -54,10 +56,11 @@ impl DiskThreads {
         threads.spawn("mantis-checkpoint", move || {
             let mut full_looks = 0;
             while !stop.load(Ordering::Acquire) {
-                if checkpoints.is_checkpoint_due()
-                    && let Some(outcome) = checkpoints.checkpoint().transpose()
-                {
-                    on_event(DiskEvent::Checkpoint(outcome));
+                if checkpoints.is_checkpoint_due() {
+                    // Without this thread the log would grow without a bound.
+                    let made = catch_unwind(AssertUnwindSafe(|| checkpoints.checkpoint()));
+                    let made = made.unwrap_or_else(|panic| Err(panicked(&*panic)));
+                    made.transpose().into_iter().for_each(|outcome| on_event(DiskEvent::Checkpoint(outcome)));
                 }
                 full_looks = if checkpoints.is_disk_full() { full_looks + 1 } else { 0 };
                 if full_looks == LOOKS_PER_ROOM_LOOK {
@@ -99,6 +102,15 @@ impl fmt::Debug for DiskThreads {
 }
 
 impl Store {
+    /// As [`drive`](Self::drive). Where that panics, the store fails.
+    fn drive_or_give_up(&self, idle: Duration) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.drive(idle)))
+            && let Some(durable) = &self.0.durable
+        {
+            self.0.give_up(durable, &*panic);
+        }
+    }
+
     /// Waits for something to do, for `idle` at most, and does it: writes and syncs commits under [`Durability::Always`], syncs
     /// what was written under [`Durability::Interval`]. Under [`Durability::Never`] it syncs what has come together ahead of the end of
     /// the segment, so that commits do not wait long there. What the log's thread calls over and over.

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
@@ -310,4 +310,113 @@ fn a_full_disk_is_told_of_and_so_is_room_again_without_a_write() {
     disk.plan(None);
     let event = told.recv_timeout(PATIENCE).unwrap();
     assert!(matches!(event, DiskEvent::Resumed) && !store.is_disk_full(), "{event:?}");
+}
+
+/// A disk that panics at one kind of operation, once it is told to.
+#[derive(Clone)]
+struct Panicking {
+    disk: MemoryDisk,
+    at: Operation,
+    is_armed: Arc<AtomicBool>,
+}
+
+struct PanickingFile(Box<dyn DiskFile>, Panicking);
+
+impl Panicking {
+    fn pass(&self, operation: Operation) {
+        assert!(operation != self.at || !self.is_armed.load(Ordering::SeqCst), "planned");
+    }
+}
+
+impl Disk for Panicking {
+    fn lock(&self) -> io::Result<Box<dyn Any + Send + Sync>> {
+        self.disk.lock()
+    }
+    fn list(&self) -> io::Result<Vec<String>> {
+        self.disk.list()
+    }
+    fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        self.pass(Operation::Create);
+        Ok(Box::new(PanickingFile(self.disk.create(name)?, self.clone())))
+    }
+    fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        Ok(Box::new(PanickingFile(self.disk.open(name)?, self.clone())))
+    }
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.disk.rename(from, to)
+    }
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.disk.remove(name)
+    }
+    fn sync_directory(&self) -> io::Result<()> {
+        self.disk.sync_directory()
+    }
+}
+
+impl DiskFile for PanickingFile {
+    fn size(&self) -> io::Result<u64> {
+        self.0.size()
+    }
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.0.read_at(buffer, offset)
+    }
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        self.1.pass(Operation::Write);
+        self.0.write_at(bytes, offset)
+    }
+    fn set_size(&self, size: u64) -> io::Result<()> {
+        self.0.set_size(size)
+    }
+    fn sync(&self) -> io::Result<()> {
+        self.1.pass(Operation::Sync);
+        self.0.sync()
+    }
+}
+
+/// Commits until the panic has come: whoever waits is told, the owner is told once, and nothing is written any more.
+#[track_caller]
+fn check_panic(durability: Durability, at: Operation) {
+    let case = format!("{durability:?}, {at:?}");
+    let disk = Panicking { disk: MemoryDisk::new(), at, is_armed: Arc::default() };
+    let mut options = options(&Arc::default(), 7);
+    options.checkpoint_bytes = u64::MAX;
+    let (store, _) = Store::open(options, Arc::new(disk.clone()), durability).unwrap();
+    let (sender, told) = mpsc::channel();
+    let threads = DiskThreads::start(&store, Box::new(move |event| sender.send(event).unwrap())).unwrap();
+    assert_eq!(wait(&store, put(&store, "a", "before")), Ok(()));
+    disk.is_armed.store(true, Ordering::SeqCst);
+    let began = Instant::now();
+    let failed = loop {
+        assert!(began.elapsed() < PATIENCE, "{case}: nothing failed");
+        let versions = [put_pending(&store), put_pending(&store)];
+        let outcomes = versions.map(|version| wait(&store, version));
+        if outcomes[1].is_err() {
+            break outcomes;
+        }
+    };
+    assert_eq!(failed[1], Err(Error::StorageFailed), "{case}");
+    assert!(store.has_failed(), "{case}");
+    let event = told.recv_timeout(PATIENCE).unwrap();
+    assert!(matches!(&event, DiskEvent::Failed(said) if said.ends_with("a panic: planned")), "{case}: {event:?}");
+    assert_eq!(
+        wait(&store, put_pending(&store)),
+        Err(Error::StorageFailed),
+        "{case}: those who come later do not wait"
+    );
+    let (version, shown) = (store.version(), state_of(&store));
+    drop(threads);
+    assert!(told.iter().next().is_none(), "{case}: once");
+    assert_eq!((store.version(), state_of(&store)), (version, shown), "{case}");
+    drop(store);
+    let (store, _) = open(&disk.disk, durability).unwrap();
+    assert!(store.version() >= version, "{case}: what was told of is there");
+}
+
+#[test]
+fn a_disk_that_panics_leaves_nobody_waiting() {
+    for durability in [Durability::Always, Durability::Interval { ms: 1 }, Durability::Never] {
+        for at in [Operation::Write, Operation::Sync, Operation::Create] {
+            check_panic(durability, at);
+        }
+    }
 }
