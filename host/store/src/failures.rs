@@ -1,11 +1,13 @@
 //! What the disk refused: whether commits can be made, what became of those that were taken back, and word of it for the owner's log.
 
+use std::collections::VecDeque;
 use std::io;
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
+use crate::planted::planted;
 use crate::{Checkpoint, Error, Version};
 
 /// Stretches of commits that did not happen, of which the outcome is remembered.
@@ -48,7 +50,9 @@ pub(crate) struct Failures {
 #[derive(Default)]
 struct Kept {
     /// Versions that were given to commits which did not happen.
-    undone: Vec<(RangeInclusive<Version>, Error)>,
+    undone: VecDeque<(RangeInclusive<Version>, Error)>,
+    /// From the first to the last version of the stretches that are not remembered any more.
+    forgotten: Option<RangeInclusive<Version>>,
     /// What the disk said last.
     said: Option<String>,
     events: Vec<DiskEvent>,
@@ -117,30 +121,37 @@ impl Failures {
 
     /// Remembers that these commits did not happen.
     pub(crate) fn undo(&self, versions: RangeInclusive<Version>, error: Error) {
-        let undone = &mut self.kept.lock().undone;
-        match undone.last_mut() {
+        let mut kept = self.kept.lock();
+        match kept.undone.back_mut() {
             // Nothing was committed in between: one stretch.
             Some((last, said)) if *last.start() <= *versions.start() && *last.end() + 1 >= *versions.start() => {
                 *last = *last.start()..=*versions.end();
                 *said = error;
             }
-            _ => undone.push((versions, error)),
+            _ => kept.undone.push_back((versions, error)),
         }
-        // Whoever waits is woken now and asks for the newest.
-        if undone.len() > UNDONE_KEPT {
-            undone.remove(0);
+        if kept.undone.len() > UNDONE_KEPT
+            && let Some((oldest, _)) = kept.undone.pop_front()
+        {
+            let first = kept.forgotten.as_ref().map_or(*oldest.start(), |forgotten| *forgotten.start());
+            kept.forgotten = Some(first..=*oldest.end());
         }
         self.count.fetch_add(1, Ordering::Release);
     }
 
-    /// Why the commit `version` did not happen, if it is known not to have.
+    /// Why the commit `version` did not happen, if it did not. Of one so old that this is not remembered, that it is not known: whoever
+    /// asks so late must not take a commit that was taken back for one that happened.
     pub(crate) fn refusal(&self, version: Version) -> Option<Error> {
         if self.count.load(Ordering::Acquire) == 0 {
             return None;
         }
         let kept = self.kept.lock();
         let stretch = kept.undone.iter().rev().find(|(undone, _)| undone.contains(&version));
-        stretch.map(|(_, error)| *error)
+        let is_forgotten = || kept.forgotten.as_ref().is_some_and(|forgotten| forgotten.contains(&version));
+        match stretch {
+            Some((_, error)) => Some(*error),
+            None => (is_forgotten() && !planted("old-refusal-taken-for-done")).then_some(Error::StorageFailed),
+        }
     }
 }
 

@@ -319,6 +319,29 @@ fn a_version_is_given_once_and_its_outcome_stays() {
 }
 
 #[test]
+fn a_refusal_that_is_long_past_is_not_taken_for_success() {
+    const REFUSALS: usize = 2_000;
+    let full = Full::new();
+    let first = put(&full.store, "a", "1");
+    full.store.flush();
+    let (mut refused, mut done) = (Vec::new(), first);
+    for _ in 0..REFUSALS {
+        full.refuse(|store| refused.push(put(store, "a", "2")));
+        done = put(&full.store, "a", "3");
+        full.store.flush();
+    }
+    for (place, version) in refused.iter().enumerate() {
+        let outcome = outcome(&full.store, *version);
+        assert!(matches!(outcome, Poll::Ready(Err(_))), "{place} of {REFUSALS}: {outcome:?}");
+        let is_recent = place + 1_000 > REFUSALS;
+        assert!(!is_recent || outcome == Poll::Ready(Err(Error::DiskFull)), "{place}: {outcome:?}");
+    }
+    for version in [0, first, done] {
+        assert_eq!(outcome(&full.store, version), Poll::Ready(Ok(())), "{version}");
+    }
+}
+
+#[test]
 fn a_transaction_is_validated_as_if_what_was_refused_had_never_been() {
     for isolation in [Isolation::Serializable, Isolation::Snapshot] {
         let full = Full::new();
