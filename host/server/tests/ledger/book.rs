@@ -1,0 +1,132 @@
+//! What a client notes: each line is on the disk before the client goes on.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
+use std::ops::RangeInclusive;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+/// A value, or none, that a write gives a key.
+pub(super) type Effect = (String, Option<Held>);
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Held {
+    pub(super) value: String,
+    /// When it expires, if it does: at one moment once that was told, before that some time within these.
+    pub(super) expires_ms: Option<RangeInclusive<u64>>,
+    /// As answered; none where the answer is not known or has no version.
+    pub(super) version: Option<u64>,
+}
+
+impl Held {
+    /// What stays until somebody changes it.
+    pub(super) fn lasting(value: String) -> Self {
+        Self { value, expires_ms: None, version: None }
+    }
+
+    /// Whether it may have expired by then.
+    pub(super) fn may_be_gone_at(&self, time_ms: u64) -> bool {
+        self.expires_ms.as_ref().is_some_and(|within| *within.start() <= time_ms)
+    }
+
+    /// Whether it may still be there then.
+    pub(super) fn may_be_there_at(&self, time_ms: u64) -> bool {
+        self.expires_ms.as_ref().is_none_or(|within| *within.end() > time_ms)
+    }
+}
+
+/// What an answer says of a commit.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Done {
+    /// 0 where the answer does not name it.
+    pub(super) version: u64,
+    /// When what it wrote expires.
+    pub(super) expires_ms: Option<RangeInclusive<u64>>,
+}
+
+/// A line of a client's file.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Line {
+    /// What was there when the file was begun.
+    Is(Effect),
+    /// What is about to be sent.
+    Intent(Vec<Effect>),
+    /// The newest intent was answered: done.
+    Done(Done),
+    /// The newest intent was answered: not done.
+    Refused,
+}
+
+/// A client's file.
+pub(super) struct Book(File);
+
+impl Book {
+    pub(super) fn open(path: &Path) -> Self {
+        Self(File::options().append(true).open(path).unwrap())
+    }
+
+    pub(super) fn note(&mut self, line: &Line) {
+        let mut text = serde_json::to_vec(line).unwrap();
+        text.push(b'\n');
+        self.0.write_all(&text).unwrap();
+        self.0.sync_data().unwrap();
+    }
+
+    /// Begins the file anew with what is there.
+    pub(super) fn begin(path: &Path, held: &BTreeMap<String, Held>) {
+        let mut text = Vec::new();
+        for (key, held) in held {
+            serde_json::to_writer(&mut text, &Line::Is((key.clone(), Some(held.clone())))).unwrap();
+            text.push(b'\n');
+        }
+        fs::write(path, text).unwrap();
+    }
+}
+
+/// What a client's file says.
+#[derive(Default)]
+pub(super) struct Told {
+    /// By key.
+    pub(super) held: BTreeMap<String, Held>,
+    /// What was sent last and not answered.
+    pub(super) open: Option<Vec<Effect>>,
+    /// Versions that were answered, with the keys written.
+    pub(super) done: Vec<(u64, Vec<String>)>,
+}
+
+impl Told {
+    pub(super) fn read(path: &Path) -> Self {
+        let mut told = Self::default();
+        for line in BufReader::new(File::open(path).unwrap()).lines() {
+            match serde_json::from_str(&line.unwrap()).unwrap() {
+                Line::Is(effect) => told.apply(&[effect], None),
+                Line::Intent(effects) => told.open = Some(effects),
+                Line::Done(done) => {
+                    let effects = told.open.take().unwrap();
+                    told.done.push((done.version, effects.iter().map(|(key, _)| key.clone()).collect()));
+                    told.apply(&effects, Some(&done));
+                }
+                Line::Refused => told.open = None,
+            }
+        }
+        told
+    }
+
+    pub(super) fn apply(&mut self, effects: &[Effect], done: Option<&Done>) {
+        for (key, held) in effects {
+            match held {
+                Some(held) => {
+                    let mut held = held.clone();
+                    if let Some(done) = done {
+                        held.version = Some(done.version).filter(|&version| version > 0).or(held.version);
+                        held.expires_ms = done.expires_ms.clone().or(held.expires_ms);
+                    }
+                    self.held.insert(key.clone(), held)
+                }
+                None => self.held.remove(key),
+            };
+        }
+    }
+}
