@@ -7,6 +7,7 @@ mod changes;
 mod commands;
 mod connections;
 mod durability;
+mod expiry;
 mod hostile;
 mod isolation;
 mod keys;
