@@ -190,11 +190,14 @@ impl Connection for Direct {
 #[derive(Clone, Copy)]
 enum Place {
     Memory,
-    MemoryDisk,
+    MemoryDisk(Durability),
     /// A disk that fails for good in the middle.
     FailingDisk,
-    Directory,
+    Directory(Durability),
 }
+
+/// Writes are answered before they are synced, which nobody can tell as long as the power stays.
+const INTERVAL: Durability = Durability::Interval { ms: 5 };
 
 /// What keeps a store going. The threads end first.
 struct Opened {
@@ -202,13 +205,13 @@ struct Opened {
     database: Database,
 }
 
-fn open(disk: Option<&Arc<dyn Disk>>) -> Opened {
+fn open(disk: Option<&Arc<dyn Disk>>, durability: Durability) -> Opened {
     let (clock, random) = (Arc::new(ManualClock::new(1)), Arc::new(SeededRandom::new(1)));
     let Some(disk) = disk else {
         return Opened { _threads: None, database: Database::in_memory(Limits::default(), clock, random) };
     };
     // Small, so that segments change and checkpoints are made meanwhile.
-    let keeping = Keeping { durability: Durability::Always, checkpoint_bytes: 4_000 };
+    let keeping = Keeping { durability, checkpoint_bytes: 4_000 };
     let (database, _) = Database::open(Limits::default(), clock, random, Arc::clone(disk), keeping).unwrap();
     let threads = DiskThreads::start(database.store(), Box::new(|_| ())).unwrap();
     Opened { _threads: Some(threads), database }
@@ -223,11 +226,15 @@ fn history(seed: u64, place: Place, steps: usize) -> Notes {
     let failing = FailingDisk::new(MemoryDisk::new());
     let disk: Option<Arc<dyn Disk>> = match place {
         Place::Memory => None,
-        Place::MemoryDisk | Place::FailingDisk => Some(Arc::new(failing.clone())),
-        Place::Directory => Some(Arc::new(DirectoryDisk::new(directory.path()).unwrap())),
+        Place::MemoryDisk(_) | Place::FailingDisk => Some(Arc::new(failing.clone())),
+        Place::Directory(_) => Some(Arc::new(DirectoryDisk::new(directory.path()).unwrap())),
+    };
+    let durability = match place {
+        Place::MemoryDisk(durability) | Place::Directory(durability) => durability,
+        Place::Memory | Place::FailingDisk => Durability::Always,
     };
     let shared = Shared::default();
-    let mut opened = open(disk.as_ref());
+    let mut opened = open(disk.as_ref(), durability);
     if matches!(place, Place::FailingDisk) {
         let only = *numbers.pick(&[DiskOperation::Sync, DiskOperation::Write]);
         let at = 5 + numbers.below(40) as u64;
@@ -245,7 +252,7 @@ fn history(seed: u64, place: Place, steps: usize) -> Notes {
     if disk.is_some() {
         drop(opened);
         failing.plan(None);
-        opened = open(disk.as_ref());
+        opened = open(disk.as_ref(), durability);
     }
     notes.join(Client::new(Direct::new(&opened.database, seed), &plan, &shared, seed).look_at_all());
     notes
@@ -261,14 +268,18 @@ fn histories_through_the_crate_have_no_anomaly() {
     let mut total = Total::default();
     for seed in 0..1_050 * torture() {
         let place = match seed % 50 {
-            0 => Place::Directory,
-            1..20 => Place::MemoryDisk,
+            0 => Place::Directory(Durability::Always),
+            1 => Place::Directory(INTERVAL),
+            2..15 => Place::MemoryDisk(Durability::Always),
+            15..20 => Place::MemoryDisk(INTERVAL),
             20..25 => Place::FailingDisk,
             _ => Place::Memory,
         };
         total.take(&history(seed, place, 45)).unwrap_or_else(|said| panic!("seed {seed}: {said}"));
     }
     println!("isolation: {total}");
+    // What docs/concepts/isolation.md promises.
+    assert!(total.histories() >= 1_000 && total.operations() >= 500_000, "too few: {total}");
 }
 
 /// Changes what one committed transaction was told, as a faulty store might; none where there is nothing to change.
@@ -318,7 +329,7 @@ fn a_corrupted_read_is_flagged_or_proven_possible() {
 
 /// Write skew as a history: two read both, and each writes one.
 fn skew(isolation: mantis_db::Isolation) -> mantis_db::Result<()> {
-    let opened = open(None);
+    let opened = open(None, Durability::Always);
     let mut sessions = [opened.database.session(), opened.database.session()];
     for session in &mut sessions {
         wait(session.begin(isolation))?;

@@ -219,13 +219,21 @@ impl Connection for Http<'_> {
     }
 }
 
-fn start(data: &Path) -> Server {
-    Server::start(&["--data", data.to_str().unwrap(), "--durability", "always", "--checkpoint-bytes", "20000"])
+fn start(data: &Path, durability: &str) -> Server {
+    Server::start(&["--data", data.to_str().unwrap(), "--durability", durability, "--checkpoint-bytes", "20000"])
+}
+
+/// A server, and where it keeps its data.
+struct Kept<'a> {
+    server: Server,
+    data: &'a Path,
+    durability: &'a str,
 }
 
 /// Runs clients with keys of their own; the server is killed and started again so many times meanwhile. Says how many of the kills met
 /// clients at work.
-fn history(server: &mut Server, data: &Path, seed: u64, kills: usize) -> (Notes, usize) {
+fn history(kept: &mut Kept<'_>, seed: u64, kills: usize) -> (Notes, usize) {
+    let server = &mut kept.server;
     let mut numbers = Numbers::new(seed);
     let plan = Plan { prefix: format!("h{seed}/"), lists: 3 + numbers.below(8), registers: 4, steps: 30 + 60 * kills };
     let clients = 4 + numbers.below(5) as u64;
@@ -241,7 +249,7 @@ fn history(server: &mut Server, data: &Path, seed: u64, kills: usize) -> (Notes,
             met += usize::from(running.iter().any(|client| !client.is_finished()));
             server.child.kill().unwrap();
             server.child.wait().unwrap();
-            *server = start(data);
+            *server = start(kept.data, kept.durability);
             *address.lock().unwrap() = server.address;
         }
         for client in running {
@@ -256,14 +264,19 @@ fn history(server: &mut Server, data: &Path, seed: u64, kills: usize) -> (Notes,
 #[test]
 fn histories_through_http_have_no_anomaly() {
     let times: u64 = std::env::var("MANTIS_TORTURE").map_or(1, |times| times.parse().unwrap());
-    let directory = tempfile::tempdir().unwrap();
-    let mut server = start(directory.path());
     let (mut total, mut kills) = (Total::default(), 0);
-    for seed in 0..60 * times {
-        let (notes, met) = history(&mut server, directory.path(), seed, if seed % 3 == 0 { 2 } else { 0 });
-        kills += met;
-        total.take(&notes).unwrap_or_else(|said| panic!("seed {seed}: {said}"));
+    // A kill takes nothing that was answered under either.
+    for (place, durability) in ["always", "interval:20"].into_iter().enumerate() {
+        let directory = tempfile::tempdir().unwrap();
+        let data = directory.path();
+        let mut kept = Kept { server: start(data, durability), data, durability };
+        for seed in (0..60 * times).map(|seed| 1_000_000 * place as u64 + seed) {
+            let (notes, met) = history(&mut kept, seed, if seed % 3 == 0 { 2 } else { 0 });
+            kills += met;
+            total.take(&notes).unwrap_or_else(|said| panic!("{durability}, seed {seed}: {said}"));
+        }
     }
     println!("isolation: {total}, through HTTP with {kills} kills");
-    assert!(kills > 0);
+    // What docs/concepts/isolation.md promises. Where clients are quick, a kill may come too late for them.
+    assert!(total.histories() >= 100 && total.operations() >= 80_000 && kills > 20, "too few: {total}, {kills} kills");
 }

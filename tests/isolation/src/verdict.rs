@@ -59,6 +59,12 @@ impl Total {
     pub fn histories(&self) -> usize {
         self.histories
     }
+
+    /// Operations in them so far.
+    #[must_use]
+    pub fn operations(&self) -> usize {
+        self.operations
+    }
 }
 
 impl fmt::Display for Total {
