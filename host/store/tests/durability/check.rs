@@ -9,7 +9,7 @@ use std::sync::Arc;
 use mantis_store::disk::{DirectoryDisk, Disk, FailingDisk, Fault, MemoryDisk};
 use mantis_store::{Durability, FileKind, OpenError, RepairError, Repaired, Report, RestoreError, check, repair};
 
-use super::damage::{NEVER, Shape, Whole, is_checkpoint, is_segment};
+use super::wreck::{NEVER, Shape, Whole, is_checkpoint, is_segment};
 use super::{Model, commit_writes, golden, open, options};
 use crate::support::put;
 

@@ -1,200 +1,69 @@
 //! Bits that flip, files that end early, and files that are not where they were: what was durable and is not what was written any
 //! more is refused by name and place, or replaced by what is whole; never is a wrong value served.
 //!
-//! `MANTIS_TORTURE=n` takes a log n times as large.
+//! With `MANTIS_TORTURE` every bit of a log of 64 KiB flips, every byte of a log of 1 MiB with its checkpoints changes, and every file of
+//! these ends at every length; without, the logs are smaller.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use mantis_store::disk::MemoryDisk;
-use mantis_store::{Durability, OpenError, Recovered, Store, Version};
+use mantis_store::{Durability, OpenError, Store};
 
-use super::check::{assert_agrees, checked, repaired};
-use super::{Model, commit_writes, open, options, some_writes, torture};
-use crate::support::{Numbers, START_MS};
+use super::wreck::{Files, NEVER, Shape, Whole, is_checkpoint, is_segment};
+use super::{commit_writes, open, options, torture};
+use crate::support::Numbers;
 
-type Files = BTreeMap<String, Vec<u8>>;
-
-/// The files of a store, what is in them, and the files as they were after each commit.
-pub(super) struct Whole {
-    pub(super) files: Files,
-    pub(super) model: Model,
-    pub(super) history: Vec<Files>,
-    /// Whether what is opened is also checked and repaired.
-    is_looked_at: bool,
-}
-
-/// How a store is written that is then damaged.
-#[derive(Clone, Copy)]
-pub(super) struct Shape {
-    pub(super) log_bytes: usize,
-    pub(super) segment_bytes_max: u64,
-    /// After how many commits a checkpoint is made.
-    pub(super) checkpoint_every: usize,
-    pub(super) seed: u64,
-}
-
-impl Whole {
-    /// Commits one by one, each synced before the next.
-    pub(super) fn write(shape: Shape) -> Self {
-        let disk = MemoryDisk::new();
-        let clock = Arc::new(mantis_store::ManualClock::new(START_MS));
-        let mut options = options(&clock, shape.seed);
-        options.segment_bytes_max = shape.segment_bytes_max;
-        let opened = Store::open(options, Arc::new(disk.clone()), Durability::Always);
-        let (store, mut model, mut numbers) = (opened.unwrap().0, Model::new(), Numbers::new(shape.seed));
-        let (mut history, mut commits) = (vec![disk.files()], 0);
-        let log_bytes = || disk.files().iter().filter(|(name, _)| is_segment(name)).map(|(_, bytes)| bytes.len()).sum();
-        while shape.log_bytes > log_bytes() {
-            clock.advance_ms(3);
-            let writes = some_writes(&mut numbers, 3, store.now_ms());
-            let version = commit_writes(&store, &writes);
-            commits += usize::from(model.commit(version, store.now_ms(), &writes));
-            store.flush();
-            if commits % shape.checkpoint_every == 0 {
-                store.checkpoint().unwrap();
-            }
-            history.push(disk.files());
-        }
-        Self { files: disk.files(), model, history, is_looked_at: true }
-    }
-
-    pub(super) fn names(&self, is_kind: fn(&str) -> bool) -> Vec<&str> {
-        self.files.keys().map(|name| &**name).filter(|name| is_kind(name)).collect()
-    }
-
-    pub(super) fn last_segment(&self) -> &str {
-        self.names(is_segment).last().copied().unwrap()
-    }
-
-    pub(super) fn newest_checkpoint(&self) -> Option<&str> {
-        self.names(is_checkpoint).last().copied()
-    }
-
-    /// Where the last group of the last segment begins: nothing behind it says that it was durable.
-    pub(super) fn last_group(&self) -> usize {
-        let name = self.last_segment();
-        let lengths = self.history.iter().rev().filter_map(|files| files.get(name)).map(Vec::len);
-        lengths.into_iter().find(|length| *length < self.files[name].len()).unwrap_or(64)
-    }
-
-    pub(super) fn with(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) -> MemoryDisk {
-        let mut files = self.files.clone();
-        change(files.entry(name.to_owned()).or_default());
-        MemoryDisk::with_files(files)
-    }
-
-    /// Opens damaged files: they are refused, or what comes of them is the state after some commit.
-    #[track_caller]
-    fn open(&self, disk: &MemoryDisk, case: &dyn Fn() -> String) -> Result<(Version, Recovered), OpenError> {
-        let before = disk.files();
-        let report = self.is_looked_at.then(|| checked(disk));
-        let opened = open(disk, Durability::Always);
-        if let Some(report) = report {
-            assert_agrees(&report, &opened);
-            self.repair(&before, opened.as_ref().ok().map(|(store, _)| store.version()), case);
-        }
-        match opened {
-            Ok((store, recovered)) => {
-                self.model.check(&store).unwrap_or_else(|error| panic!("{}: {error}; {recovered}", case()));
-                Ok((store.version(), recovered))
-            }
-            Err(error) => {
-                assert!(disk.files() == before, "{}: {error}, and something was changed", case());
-                Err(error)
-            }
-        }
-    }
-
-    /// Repairs damaged files: a repair gets at least as far as opening does.
-    #[track_caller]
-    fn repair(&self, files: &Files, opened: Option<Version>, case: &dyn Fn() -> String) {
-        match repaired(&MemoryDisk::with_files(files.clone()), &self.model, &case()) {
-            Ok(told) => assert!(opened.is_none_or(|version| told.kept.version >= version), "{}: {told:?}", case()),
-            // Where nothing but the identity is left, opening begins anew.
-            Err(error) => assert!(opened.is_none_or(|version| version == 0), "{}: {error}", case()),
-        }
-    }
-
-    /// Opens files of which `name` was damaged at `offset`.
-    #[track_caller]
-    fn check(&self, disk: &MemoryDisk, name: &str, offset: usize) {
-        let case = || format!("{name} damaged at {offset}");
-        let is_last_group = name == self.last_segment() && offset >= self.last_group();
-        let newest = self.model.newest().0;
-        match self.open(disk, &case) {
-            Err(OpenError::Newer { file, .. }) => {
-                assert!(file == name && (12..16).contains(&offset), "{}: {file}", case());
-            }
-            Err(OpenError::Damaged { file, offset: told, what }) => {
-                assert_eq!(file, name, "{}: {what} at {told}", case());
-                assert!(told <= offset as u64, "{}: {what} at {told}", case());
-            }
-            Err(other) => panic!("{}: {other}", case()),
-            Ok((version, recovered)) if Some(name) == self.newest_checkpoint() => {
-                let told = recovered.passed_over.iter().any(|(file, told, _)| file == name && *told <= offset as u64);
-                assert!(told && version == newest, "{}: {recovered}", case());
-            }
-            // Nobody looks at the one before.
-            Ok((version, recovered)) if is_checkpoint(name) => assert_eq!((version, recovered.cut), (newest, None)),
-            Ok((version, recovered)) => {
-                let cut = recovered.cut.clone().unwrap_or_else(|| panic!("{}: {recovered}", case()));
-                // A segment that was just begun has nothing to lose.
-                let is_begun = self.files[name].len() == 64 && version == newest;
-                assert!(cut.0 == name && (is_begun || is_last_group && version < newest), "{}: {recovered}", case());
-            }
-        }
-    }
-
-    /// Flips bits of every byte of these files, and returns how often.
-    #[track_caller]
-    fn flip(&self, names: &[&str], bits: impl Fn(usize) -> Vec<u8>) -> usize {
-        let mut flips = 0;
-        for name in names {
-            for offset in 0..self.files[*name].len() {
-                for bits in bits(offset) {
-                    self.check(&self.with(name, |bytes| bytes[offset] ^= bits), name, offset);
-                    flips += 1;
-                }
-            }
-        }
-        flips
-    }
-}
-
-pub(super) fn is_segment(name: &str) -> bool {
-    name.starts_with("log-")
-}
-
-pub(super) fn is_checkpoint(name: &str) -> bool {
-    name.starts_with("checkpoint-")
-}
-
-pub(super) const NEVER: usize = usize::MAX;
+/// What a large log has more in each value, so that it has few records.
+const LARGE_VALUE_BYTES: u64 = 1 << 10;
 
 #[test]
 fn no_bit_of_a_log_flips_unnoticed() {
     let began = Instant::now();
-    let log_bytes = (8 << 10) * usize::try_from(torture()).unwrap();
+    let log_bytes = if torture() > 1 { 64 << 10 } else { 8 << 10 };
     let mut whole = Whole::write(Shape { log_bytes, segment_bytes_max: 1 << 20, checkpoint_every: NEVER, seed: 1 });
     // A bit of each byte is enough for checks and repairs: see the next test.
     whole.is_looked_at = false;
     let names = ["store.mantis", whole.last_segment()];
     let flips = whole.flip(&names, |_| (0..8).map(|bit| 1 << bit).collect());
-    println!("{flips} bits flipped in {:?}", began.elapsed());
+    println!("damage: {flips} bits flipped in {log_bytes} bytes of log, in {:?}", began.elapsed());
 }
 
 #[test]
 fn no_byte_of_segments_and_checkpoints_changes_unnoticed() {
     let began = Instant::now();
-    let log_bytes = (12 << 10) * usize::try_from(torture()).unwrap();
-    let whole = Whole::write(Shape { log_bytes, segment_bytes_max: 2_000, checkpoint_every: 20, seed: 2 });
+    let whole = Whole::write(Shape { log_bytes: 12 << 10, segment_bytes_max: 2_000, checkpoint_every: 20, seed: 2 });
     let all: Vec<_> = whole.files.keys().map(|name| &**name).collect();
     assert!(all.len() > 7, "{all:?}");
     // One bit, and all of them.
     let changes = whole.flip(&all, |offset| vec![1 << (offset % 8), 0xff]);
-    println!("{changes} bytes changed in {:?}", began.elapsed());
+    println!("damage: {changes} bytes changed in {:?}", began.elapsed());
+}
+
+/// A log of 1 MiB with two checkpoints; without `MANTIS_TORTURE` a fiftieth of that.
+fn large() -> Whole {
+    let shape = if torture() > 1 {
+        Shape { log_bytes: 1 << 20, segment_bytes_max: 100 << 10, checkpoint_every: 150, seed: 40 }
+    } else {
+        Shape { log_bytes: 20 << 10, segment_bytes_max: 4 << 10, checkpoint_every: 4, seed: 40 }
+    };
+    let whole = Whole::write_values(shape, LARGE_VALUE_BYTES);
+    assert!(whole.names(is_segment).len() > 3 && whole.names(is_checkpoint).len() == 2, "{:?}", whole.files.keys());
+    whole
+}
+
+#[test]
+fn no_byte_of_a_large_log_changes_unnoticed() {
+    let (began, whole) = (Instant::now(), large());
+    let all: Vec<_> = whole.files.keys().map(|name| &**name).collect();
+    let changes = whole.flip(&all, |offset| vec![1 << (offset % 8)]);
+    println!("damage: {changes} bytes of a large log and its checkpoints changed in {:?}", began.elapsed());
+}
+
+#[test]
+fn no_file_of_a_large_log_ends_early_unnoticed() {
+    let (began, whole) = (Instant::now(), large());
+    println!("damage: {} lengths of a large log and its checkpoints in {:?}", whole.cut_everywhere(), began.elapsed());
 }
 
 #[test]
@@ -221,73 +90,15 @@ fn a_stretch_of_zeros_or_of_rubbish_is_noticed() {
     }
 }
 
-impl Whole {
-    /// A stretch may reach over a format's number and the end of a group.
-    #[track_caller]
-    fn check_stretch(&self, disk: &MemoryDisk, name: &str, first: usize) {
-        if first < 16 {
-            let refused = self.open(disk, &|| format!("{name} damaged from {first} on"));
-            match refused {
-                Err(OpenError::Newer { file, .. } | OpenError::Damaged { file, .. }) => assert_eq!(file, name),
-                Err(other) => panic!("{other}"),
-                Ok((version, _)) => assert!(is_checkpoint(name) && version == self.model.newest().0),
-            }
-        } else if name == self.last_segment() && first < self.last_group() {
-            // What said that the damaged part was durable may be damaged too.
-            let case = || format!("{name} damaged from {first} on");
-            match self.open(disk, &case) {
-                Err(OpenError::Damaged { file, .. }) => assert_eq!(file, name, "{}", case()),
-                Err(other) => panic!("{}: {other}", case()),
-                Ok((_, recovered)) => assert!(recovered.cut.is_some_and(|cut| cut.0 == *name), "{}", case()),
-            }
-        } else {
-            self.check(disk, name, first);
-        }
-    }
-
-    /// Opens files of which `name` was cut to `length`.
-    #[track_caller]
-    fn check_cut(&self, name: &str, length: usize) {
-        let disk = self.with(name, |bytes| bytes.truncate(length));
-        let (case, newest) = (|| format!("{name} cut to {length}"), self.model.newest().0);
-        // A cut between two records leaves a file that is whole.
-        let was_so = self.history.iter().any(|files| files.get(name).is_some_and(|bytes| bytes.len() == length));
-        match self.open(&disk, &case) {
-            Err(OpenError::Damaged { file, .. }) => assert_eq!(file, name, "{}", case()),
-            Err(other) => panic!("{}: {other}", case()),
-            Ok((version, recovered)) if is_checkpoint(name) => {
-                let is_newest = Some(name) == self.newest_checkpoint();
-                assert_eq!((version, recovered.passed_over.len()), (newest, usize::from(is_newest)), "{}", case());
-            }
-            Ok((version, recovered)) if name == self.last_segment() => {
-                let told = recovered.cut.as_ref().is_some_and(|cut| cut.0 == name);
-                assert!(told || was_so, "{}: {recovered}", case());
-                let is_shorter = length < self.files[name].len();
-                assert!(version <= newest && is_shorter, "{}", case());
-            }
-            // What an older segment lost, the checkpoint has; the feed begins behind it.
-            Ok((version, recovered)) => {
-                let base = recovered.checkpoint.map_or(0, |checkpoint| checkpoint.version);
-                assert!(is_segment(name) && was_so && version == newest && base > 0, "{}: {recovered}", case());
-            }
-        }
-    }
-}
-
 #[test]
 fn no_file_ends_early_unnoticed() {
     let began = Instant::now();
     let mut cuts = 0;
     for checkpoint_every in [NEVER, 20] {
         let whole = Whole::write(Shape { log_bytes: 6_000, segment_bytes_max: 1_500, checkpoint_every, seed: 4 });
-        for (name, bytes) in &whole.files {
-            for length in 0..bytes.len() {
-                whole.check_cut(name, length);
-                cuts += 1;
-            }
-        }
+        cuts += whole.cut_everywhere();
     }
-    println!("{cuts} lengths in {:?}", began.elapsed());
+    println!("damage: {cuts} lengths in {:?}", began.elapsed());
 }
 
 #[test]

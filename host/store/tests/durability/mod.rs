@@ -16,6 +16,7 @@ mod refusals;
 mod round_trip;
 mod threads;
 mod undo;
+mod wreck;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
