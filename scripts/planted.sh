@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Tests the tests: builds the engine with bugs to order (host/store/src/planted.rs), and shows that the suite catches each of them.
 #   scripts/planted.sh [NAME ...]    all of them when none is named
-# A line of host/store/tests/planted.txt names a bug and the tests that must fail of it.
+# A line of host/store/tests/planted.txt names a bug and the tests that must fail of it. A bug counts as caught when a test of them is
+# said to have failed: what does not compile, ends by a signal or does not end shows nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
@@ -21,13 +22,18 @@ planted=0 caught=0 missed=()
 while read -r name filters; do
     [ "$#" -eq 0 ] || [[ " $* " == *" $name "* ]] || continue
     planted=$((planted + 1))
+    status=0
     # shellcheck disable=SC2086
-    if MANTIS_PLANTED=$name run $filters >"$log" 2>&1; then
-        missed+=("$name")
-        echo "missed: $name"
-    else
+    MANTIS_PLANTED=$name run $filters >"$log" 2>&1 || status=$?
+    failed=$(grep -c -- '--- FAILED' "$log" || true)
+    # cargo's status for tests that failed.
+    if [ "$status" -eq 101 ] && [ "$failed" -gt 0 ] && grep -q '^test result: FAILED' "$log"; then
         caught=$((caught + 1))
-        echo "caught: $name, by $(grep -c -- '--- FAILED' "$log" || true) tests"
+        echo "caught: $name, by $failed tests"
+    else
+        missed+=("$name")
+        tail -n 20 "$log"
+        echo "missed: $name (exit status $status, $failed tests failed)"
     fi
 done < <(grep -vE '^(#|$)' $list)
 echo "planted bugs: $caught of $planted caught"
