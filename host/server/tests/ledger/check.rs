@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::book::{Book, Effect, Held, Told};
 use super::client::Connection;
-use super::feed::number;
+use super::feed::{Feed, number};
 use super::{CLIENTS, Stage, ms_of, now_ms};
 use crate::support::{PATIENCE, pause};
 
@@ -204,14 +204,29 @@ impl Stage<'_> {
         }
     }
 
-    /// Keys, bytes and deadlines are counted as many as there are. Between two looks at the feed only expired keys go.
+    /// Keys and deadlines are counted as many as there are. The removal of expired keys is counted when it is under way, and shown when it
+    /// is durable: then the figures agree a moment later.
     fn check_counts(&mut self, connection: &mut Connection) {
+        let mut wrong = String::new();
+        for _ in 0..PATIENCE.as_millis() / 20 {
+            match self.count(connection) {
+                Ok(()) => return,
+                Err(said) => wrong = said,
+            }
+            pause(20);
+        }
+        self.fail(&wrong);
+    }
+
+    /// Compares what is counted with the feed. Between two looks at that only expired keys go.
+    fn count(&mut self, connection: &mut Connection) -> Result<(), String> {
+        let figures = |feed: &Feed| (feed.held.len() as u64, feed.deadlines());
         self.read_feed(connection);
-        let before = (self.feed.held.len() as u64, self.feed.deadlines());
+        let before = figures(&self.feed);
         let buckets = connection.get("/buckets");
         let stats = connection.get("/stats");
         self.read_feed(connection);
-        let after = (self.feed.held.len() as u64, self.feed.deadlines());
+        let after = figures(&self.feed);
         let counted = |name: &str| {
             let all = buckets["buckets"].as_array().unwrap();
             let bucket = all.iter().find(|bucket| bucket["name"] == name).unwrap_or(&Value::Null);
@@ -219,14 +234,14 @@ impl Stage<'_> {
         };
         let (keys, deadlines) = (counted("default"), stats["store"]["deadlines"].as_u64().unwrap());
         if !(after.0..=before.0).contains(&keys) || !(after.1..=before.1).contains(&deadlines) {
-            self.fail(&format!("{keys} keys and {deadlines} deadlines are counted, not {before:?} to {after:?}"));
+            return Err(format!("{keys} keys and {deadlines} deadlines are counted, not {before:?} to {after:?}"));
         }
         // Besides there are the ballast, its name by number and number by name, and the next number.
-        let all = stats["store"]["keys"].as_u64().unwrap();
-        let besides = counted("ballast") + 3;
+        let (all, besides) = (stats["store"]["keys"].as_u64().unwrap(), counted("ballast") + 3);
         if !(after.0 + besides..=before.0 + besides).contains(&all) {
-            self.fail(&format!("{all} keys are counted in all, not {before:?} to {after:?} and {besides} besides"));
+            return Err(format!("{all} keys are counted in all, not {before:?} to {after:?} and {besides} besides"));
         }
+        Ok(())
     }
 
     /// When every short deadline has passed: what is left is what the books say, and the feed has shown each of the others go.
