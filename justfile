@@ -38,9 +38,9 @@ planted *names:
 fuzz seconds='60':
     MANTIS_FUZZ_SECONDS={{seconds}} cargo test -p mantis-store --lib -- fuzz --nocapture
 
-# Run the server on a full disk and on a failing one (after `just test`, which builds it; needs root and strace)
-disk-faults:
-    scripts/disk-faults.sh target/debug/mantisdb
+# Run the server on a full disk and on a failing one (after `just test`, which builds it; needs root and strace): `just disk-faults target/release/mantisdb`
+disk-faults binary='target/debug/mantisdb':
+    scripts/disk-faults.sh {{binary}}
 
 # Check formatting, lints, documentation and licences
 lint:
