@@ -23,12 +23,17 @@ test:
 schemathesis examples='80' seed='1':
     scripts/schemathesis.sh target/debug/mantisdb {{examples}} {{seed}}
 
-# Kill, cut the power, damage files and check concurrent histories, twenty times as often as the tests do
+# All that proves durability and isolation, in full: at least 2,000 kills, and the rest twenty times as often as the tests do. It takes hours
 torture times='20':
-    MANTIS_TORTURE={{times}} cargo test -p mantis-store --test main -- durability --nocapture
-    MANTIS_TORTURE={{times}} cargo test --workspace --exclude mantis-web --exclude mantis-benches --exclude xtask --test main -- ledger isolation::histories --nocapture
+    MANTIS_TORTURE=$((2 * {{times}})) cargo test --workspace --exclude mantis-web --exclude mantis-benches --exclude xtask --test main -- ledger --nocapture
+    MANTIS_TORTURE={{times}} cargo test --workspace --exclude mantis-web --exclude mantis-benches --exclude xtask --test main -- durability:: --nocapture
+    MANTIS_TORTURE={{times}} cargo test --workspace --exclude mantis-web --exclude mantis-benches --exclude xtask --test main -- isolation::histories --nocapture
     MANTIS_TORTURE={{times}} cargo test -p mantis-isolation -- --nocapture
     MANTIS_TORTURE={{times}} cargo test --workspace --exclude mantis-web --exclude mantis-benches --exclude xtask --test integration -- isolation --nocapture
+    {{just_executable()}} fuzz 600
+    {{just_executable()}} planted
+    cargo build --workspace --exclude mantis-web --exclude mantis-benches --exclude xtask
+    {{just_executable()}} disk-faults
 
 # Give the engine one bug after the other, and show that the tests catch each: `just planted`, or `just planted no-sync`
 planted *names:

@@ -48,6 +48,7 @@ fn large() -> Whole {
         Shape { log_bytes: 20 << 10, segment_bytes_max: 4 << 10, checkpoint_every: 4, seed: 40 }
     };
     let whole = Whole::write_values(shape, LARGE_VALUE_BYTES);
+    println!("damage: a large log in {} bytes of files", whole.files.values().map(Vec::len).sum::<usize>());
     assert!(whole.names(is_segment).len() > 3 && whole.names(is_checkpoint).len() == 2, "{:?}", whole.files.keys());
     whole
 }
