@@ -39,9 +39,9 @@ torture times='20':
 planted *names:
     scripts/planted.sh {{names}}
 
-# Feed what reads files with bytes that no program wrote, for so many seconds each; what is worth keeping goes into the corpus
-fuzz seconds='60':
-    MANTIS_FUZZ_SECONDS={{seconds}} cargo test -p mantis-store --lib -- fuzz --nocapture
+# Feed what reads bytes from outside with bytes that no program wrote, by code coverage: so many seconds each, all targets or those named
+fuzz seconds='60' *targets:
+    scripts/fuzz.sh {{seconds}} {{targets}}
 
 # Run the server on a full disk and on a failing one (after `just test`, which builds it; needs root and strace): `just disk-faults target/release/mantisdb`
 disk-faults binary='target/debug/mantisdb':

@@ -7,9 +7,11 @@ cd "$(dirname "$0")/.."
 step "rustfmt"
 cargo fmt --all --check
 cargo fmt --all --check --manifest-path guest/Cargo.toml
+cargo fmt --check --manifest-path fuzz/Cargo.toml
 step "clippy"
 cargo clippy --workspace --all-targets -- -D warnings
 cargo clippy --manifest-path guest/Cargo.toml --workspace --target wasm32-unknown-unknown -- -D warnings
+cargo clippy --manifest-path fuzz/Cargo.toml --no-default-features --all-targets -- -D warnings
 step "clippy, as a page is built"
 cargo clippy -p mantis-web --target wasm32-unknown-unknown -- -D warnings
 step "documentation"

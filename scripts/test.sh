@@ -16,6 +16,7 @@ step "Rust tests"
 cargo test --workspace --exclude mantis-web --exclude mantis-benches --exclude xtask --no-fail-fast
 step "the tests, tested with planted bugs"
 scripts/planted.sh
+scripts/fuzz.sh 20
 step "schemathesis: requests made up from /openapi.json, valid and not"
 scripts/schemathesis.sh target/debug/mantisdb
 step "a full disk and a failing one"

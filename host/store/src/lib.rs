@@ -16,6 +16,7 @@
 //! | `transaction` | reads and buffered writes, validated at commit |
 //! | `feed` | the latest commits in order, for those who follow |
 //! | `planted` | bugs to order, which the tests must catch |
+//! | `fuzz` | what must hold whatever the bytes of a file are (for tests and `fuzz/`) |
 //! | `platform` | clock and randomness |
 //! | [`disk`] | files: a directory, memory, and disks that fail or lose power for tests |
 //! | `log` | the bytes of the log and its segments |
@@ -53,8 +54,9 @@ pub mod disk;
 mod durable;
 mod failures;
 mod feed;
-#[cfg(test)]
-mod fuzz;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzz;
 mod identity;
 mod log;
 mod map;

@@ -1,0 +1,10 @@
+//! Checkpoints and backups, whatever their bytes are: see `mantis_store::fuzz`.
+#![no_main]
+
+use libfuzzer_sys::{fuzz_mutator, fuzz_target};
+use mantis_store::fuzz::Target;
+
+fuzz_target!(|input: &[u8]| mantis_fuzz::check(&Target::CHECKPOINT, input));
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    mantis_fuzz::mutate(&Target::CHECKPOINT, data, size, max_size, seed)
+});

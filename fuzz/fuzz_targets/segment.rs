@@ -1,0 +1,10 @@
+//! Segments of the log, whatever their bytes are: see `mantis_store::fuzz`.
+#![no_main]
+
+use libfuzzer_sys::{fuzz_mutator, fuzz_target};
+use mantis_store::fuzz::Target;
+
+fuzz_target!(|input: &[u8]| mantis_fuzz::check(&Target::SEGMENT, input));
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    mantis_fuzz::mutate(&Target::SEGMENT, data, size, max_size, seed)
+});
