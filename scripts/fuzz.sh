@@ -31,13 +31,14 @@ trap 'rm -f "$log"' EXIT
 for target in "${targets[@]}"; do
     program=fuzz/target/$host/release/$target
     [ -x "$program" ] || fail "there is no fuzz target called $target" "see fuzz/fuzz_targets"
-    seeds=host/store/tests/corpus/$target
-    [ -d "$seeds" ] || seeds=fuzz/seeds/$target
+    # What a store wrote is the best beginning.
+    seeds=("host/store/tests/corpus/$target" host/store/tests/golden)
+    [ -d "${seeds[0]}" ] || seeds=("fuzz/seeds/$target")
     step "fuzz $target, $seconds s"
     mkdir -p "fuzz/corpus/$target" "fuzz/artifacts/$target"
     # New inputs go into the first folder. An input may take 10 seconds, and all of it 1 GiB.
     if ! "$program" -max_total_time="$seconds" -max_len=16384 -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
-        -artifact_prefix="fuzz/artifacts/$target/" "fuzz/corpus/$target" "$seeds" >"$log" 2>&1; then
+        -artifact_prefix="fuzz/artifacts/$target/" "fuzz/corpus/$target" "${seeds[@]}" >"$log" 2>&1; then
         tail -n 40 "$log"
         fail "fuzz target $target found something" "run it again with: $program $(grep -o "fuzz/artifacts/$target/[^ ]*" "$log" | tail -n 1)"
     fi

@@ -292,12 +292,17 @@ fn bodies(bytes: &[u8]) -> Vec<u8> {
 
 fn reseal_checkpoint(bytes: &mut [u8], chance: &mut Chance) {
     let Some((salt, _)) = reseal_header(bytes) else { return };
-    let mut offset = HEADER_BYTES;
+    let (mut offset, mut entries) = (HEADER_BYTES, 0_u64);
     while let Some(room) = bytes.len().checked_sub(offset + 16) {
         let block = &mut bytes[offset..];
-        let said = Reader(&block[8..]).u32().unwrap() as usize;
+        let mut says = Reader(&block[8..]);
+        let (said, count) = (says.u32().unwrap() as usize, says.u32().unwrap());
         let length = if said > room || chance.percent(5) { room } else { said };
         block[8..12].copy_from_slice(&u32::try_from(length).unwrap().to_le_bytes());
+        entries += u64::from(count);
+        if count == 0 && length == 8 && chance.percent(90) {
+            put_u64(block, 16, entries);
+        }
         let sum = checksum(salt, offset as u64, &block[8..16 + length]);
         put_u64(block, 0, sum);
         offset += 16 + length;
