@@ -5,10 +5,14 @@
 //! | `rounds` | A B B A rounds, medians, spreads, ratios |
 //! | `process` | servers as pinned child processes, and the CPU time that they used |
 //! | `load` | a closed-loop HTTP/1.1 load generator that checks every answer |
+//! | `paced` | the same open-loop: requests at fixed times, and histograms of their latency |
+//! | `kv` | keys, values, requests and filling, the same for MantisDB, Redis and webdis |
 //! | `table` | Markdown tables |
 #![deny(missing_docs)]
 
+pub mod kv;
 pub mod load;
+pub mod paced;
 pub mod process;
 pub mod rounds;
 pub mod table;

@@ -105,16 +105,14 @@ impl Load {
     }
 
     async fn connection(self, connection: u64, deadline: Instant) -> Result<u64> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await.context("cannot connect")?;
-        stream.set_nodelay(true)?;
-        let mut numbers = Numbers::of(connection);
-        let (mut request, mut answer) = (Vec::with_capacity(512), Vec::with_capacity(4_096));
+        let clock_stride = self.clock_stride;
+        let mut connection = Connection::open(self, connection).await?;
         let mut requests = 0;
         loop {
-            self.exchange(&mut stream, numbers.next(), &mut request, &mut answer).await?;
+            connection.exchange().await?;
             requests += 1;
             #[allow(clippy::disallowed_methods, reason = "a native program that measures time")]
-            if requests % self.clock_stride == 0 && Instant::now() >= deadline {
+            if requests % clock_stride == 0 && Instant::now() >= deadline {
                 return Ok(requests);
             }
         }
@@ -139,6 +137,30 @@ impl Load {
             bail!("wrong answer: {status} {text:?}");
         }
         Ok(())
+    }
+}
+
+/// A connection with its numbers and buffers.
+pub(crate) struct Connection {
+    load: Load,
+    stream: TcpStream,
+    numbers: Numbers,
+    request: Vec<u8>,
+    answer: Vec<u8>,
+}
+
+impl Connection {
+    pub(crate) async fn open(load: Load, connection: u64) -> Result<Self> {
+        let stream = TcpStream::connect(("127.0.0.1", load.port)).await.context("cannot connect")?;
+        stream.set_nodelay(true)?;
+        let (request, answer) = (Vec::with_capacity(512), Vec::with_capacity(4_096));
+        Ok(Self { load, stream, numbers: Numbers::of(connection), request, answer })
+    }
+
+    /// Sends the next request, waits for the whole answer, and checks it.
+    pub(crate) async fn exchange(&mut self) -> Result<()> {
+        let n = self.numbers.next();
+        self.load.exchange(&mut self.stream, n, &mut self.request, &mut self.answer).await
     }
 }
 

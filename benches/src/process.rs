@@ -16,21 +16,29 @@ pub const SERVER_CORE: &str = "0";
 pub const LOAD_CORE: &str = "1";
 
 /// Servers of one contestant, stopped when this is dropped, or when the bench ends in any other way.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Servers {
+    /// The cores that they run on, as `taskset` wants them.
+    cores: String,
     children: Vec<Child>,
     /// Removed after the servers have been stopped.
     folders: Vec<TempDir>,
 }
 
 impl Servers {
-    /// Nothing started yet.
+    /// Nothing started yet; what is runs on [`SERVER_CORE`].
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self::on(SERVER_CORE)
     }
 
-    /// Starts a server on the servers' core, and waits until it accepts connections on `port`.
+    /// Nothing started yet; what is runs on these cores (`0-3`).
+    #[must_use]
+    pub fn on(cores: &str) -> Self {
+        Self { cores: cores.to_owned(), children: Vec::new(), folders: Vec::new() }
+    }
+
+    /// Starts a server on the servers' cores, and waits until it accepts connections on `port`.
     ///
     /// # Errors
     /// When something listens there already, or it does not start or listen within ten seconds.
@@ -38,7 +46,7 @@ impl Servers {
         ensure!(TcpStream::connect(("127.0.0.1", port)).is_err(), "something else listens on port {port}");
         // A bench that is killed takes its servers along.
         let child = Command::new("setpriv")
-            .args(["--pdeathsig", "TERM", "taskset", "-c", SERVER_CORE, program])
+            .args(["--pdeathsig", "TERM", "taskset", "-c", &self.cores, program])
             .args(arguments)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -91,6 +99,31 @@ impl Servers {
             total += running.max(own_ns) + ended_children_ns;
         }
         Ok(total)
+    }
+
+    /// The bytes of the servers and their children that are in memory.
+    ///
+    /// # Errors
+    /// When `/proc` cannot be read.
+    pub fn resident_bytes(&self) -> Result<u64> {
+        self.children.iter().flat_map(|child| with_children(child.id())).map(resident_bytes).sum()
+    }
+}
+
+/// The bytes of a process that are in memory.
+///
+/// # Errors
+/// There is no such process.
+pub fn resident_bytes(pid: u32) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let kib =
+        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    Ok(kib.context("a process without memory")? << 10)
+}
+
+impl Default for Servers {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -161,6 +194,16 @@ pub fn pin_this_thread(core: &str) -> Result<()> {
     let output = Command::new("taskset").args(["-p", "-c", core]).arg(thread).output().context("cannot run taskset")?;
     ensure!(output.status.success(), "taskset: {}", String::from_utf8_lossy(&output.stderr));
     Ok(())
+}
+
+/// All cores that this program may use, as `taskset` wants them.
+///
+/// # Errors
+/// When `/proc` cannot be read.
+pub fn all_cores() -> Result<String> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let cores = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+    Ok(cores.context("no list of cores")?.trim().to_owned())
 }
 
 /// Waits. Benches run natively and may.
