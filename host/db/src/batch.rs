@@ -154,6 +154,7 @@ pub(crate) fn apply(
     bucket: BucketId,
     operations: &[Op],
     limits: &Limits,
+    weigh: &dyn Fn(&Entry) -> usize,
 ) -> std::result::Result<Applied, Stop> {
     let now_ms = transaction.now_ms();
     let before = transaction.savepoint();
@@ -166,7 +167,7 @@ pub(crate) fn apply(
         let outcome = check_figure("walk over", walked, limits.transaction_reads_max, "keys for its spans")
             .map_err(WriteStop::from)
             .and_then(|()| apply_one(transaction, bucket, operation, now_ms, limits));
-        if let Err(error) = batch.note(index, outcome, limits) {
+        if let Err(error) = batch.note(index, outcome, limits, weigh) {
             failure = Some(at(index, &error));
             break;
         }
@@ -191,16 +192,23 @@ struct Batch {
 }
 
 impl Batch {
-    fn note(&mut self, index: usize, outcome: std::result::Result<OpResult, WriteStop>, limits: &Limits) -> Result<()> {
+    fn note(
+        &mut self,
+        index: usize,
+        outcome: std::result::Result<OpResult, WriteStop>,
+        limits: &Limits,
+        weigh: &dyn Fn(&Entry) -> usize,
+    ) -> Result<()> {
+        let weight = |entry: Option<&Entry>| entry.map_or(0, weigh);
         match outcome {
             Ok(result) => {
                 if let OpResult::Entry(entry) = &result {
-                    limits.check_answer(&mut self.answer_bytes, entry.as_ref())?;
+                    limits.check_answer(&mut self.answer_bytes, weight(entry.as_ref()))?;
                 }
                 self.results.push(result);
             }
             Err(WriteStop::Refused(current)) => {
-                limits.check_answer(&mut self.answer_bytes, current.as_ref())?;
+                limits.check_answer(&mut self.answer_bytes, weight(current.as_ref()))?;
                 self.refusals.push(Refusal { index, current });
             }
             Err(WriteStop::Failed(error)) => return Err(error),

@@ -109,7 +109,7 @@ impl<'s> Kv<'s> {
         let mut read = |view: &mut dyn FnMut(&[u8]) -> Result<Option<mantis_store::Entry>>| {
             let one = |key: &K| {
                 let entry = view(&bucket.id.key(key.as_ref()))?.map(value::entry).transpose()?;
-                limits.check_answer(&mut bytes, entry.as_ref())?;
+                limits.check_answer(&mut bytes, entry.as_ref().map_or(0, |entry| entry.value.len()))?;
                 Ok(entry)
             };
             keys.iter().map(one).collect()
@@ -281,10 +281,24 @@ impl<'s> Kv<'s> {
     /// # Errors
     /// `operations-too-many`, `answer-too-large`, and those of the single operations, naming the operation by its place from 0.
     pub async fn apply(&mut self, operations: &[Op]) -> Result<Applied> {
+        self.apply_weighed(operations, &|entry| entry.value.len()).await
+    }
+
+    /// Like [`apply`](Self::apply), where the answer is bounded by what `weigh` says of each entry: how many bytes it takes in the
+    /// form in which the caller hands it on.
+    ///
+    /// # Errors
+    /// Those of [`apply`](Self::apply).
+    pub async fn apply_weighed(
+        &mut self,
+        operations: &[Op],
+        weigh: &(dyn Fn(&Entry) -> usize + Sync),
+    ) -> Result<Applied> {
         let limits = self.limits().clone();
         batch::check(&limits, operations)?;
         let effect = operations.iter().map(Op::effect).max().unwrap_or(Effect::Reads);
-        let result = self.through(effect, |transaction, bucket| batch::apply(transaction, bucket, operations, &limits));
+        let result =
+            self.through(effect, |transaction, bucket| batch::apply(transaction, bucket, operations, &limits, weigh));
         match self.session.settle(result).await {
             Ok((Applied::Committed { results, .. }, version, durable)) => {
                 Ok(Applied::Committed { version, durable, results })

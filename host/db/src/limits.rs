@@ -1,6 +1,6 @@
 //! Every bound on what a client may ask for, in one place, with its unit in its name.
 
-use crate::{Code, Entry, Error, Result};
+use crate::{Code, Error, Result};
 
 /// The bounds that a [`Database`](crate::Database) enforces, on every surface alike.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,9 +101,9 @@ impl Limits {
         Ok(())
     }
 
-    /// Adds the value of an entry to the bytes of an answer.
-    pub(crate) fn check_answer(&self, bytes: &mut usize, entry: Option<&Entry>) -> Result<()> {
-        *bytes += entry.map_or(0, |entry| entry.value.len());
+    /// Adds what an entry takes to the bytes of an answer.
+    pub(crate) fn check_answer(&self, bytes: &mut usize, added: usize) -> Result<()> {
+        *bytes += added;
         if *bytes > self.answer_bytes_max {
             let max = self.answer_bytes_max;
             return Err(Error::new(Code::AnswerTooLarge, format!("the values come to more than {max} bytes")));

@@ -207,6 +207,30 @@ impl Serialize for BytesOut<'_> {
     }
 }
 
+impl BytesOut<'_> {
+    /// The most that so many bytes can take as JSON: each one as `\u0000`.
+    pub(crate) const fn length_max(bytes: usize) -> usize {
+        6 * bytes + "{\"base64\":\"\"}".len()
+    }
+
+    /// How many bytes this takes as JSON.
+    pub(crate) fn length(&self) -> usize {
+        match std::str::from_utf8(self.0) {
+            Ok(text) if self.1 == Encoding::Text => 2 + text.bytes().map(escaped_length).sum::<usize>(),
+            _ => "{\"base64\":\"\"}".len() + self.0.len().div_ceil(3) * 4,
+        }
+    }
+}
+
+/// How many bytes a byte of a text takes in a JSON string.
+fn escaped_length(byte: u8) -> usize {
+    match byte {
+        b'"' | b'\\' | 0x08 | b'\t' | b'\n' | 0x0c | b'\r' => 2,
+        0..0x20 => 6,
+        _ => 1,
+    }
+}
+
 /// Bytes of an answer as a list of numbers.
 #[derive(Debug)]
 pub(crate) struct NumbersOut<'a>(pub(crate) &'a [u8]);
@@ -312,5 +336,17 @@ mod tests {
         assert_eq!(write(&[255], Encoding::Text), "{\"base64\":\"/w==\"}");
         assert_eq!(write(b"a", Encoding::Base64), "{\"base64\":\"YQ==\"}");
         assert_eq!(serde_json::to_string(&NumbersOut(b"Hi")).unwrap(), "[72,105]");
+    }
+
+    #[test]
+    fn the_length_of_bytes_is_known_before_they_are_written() {
+        let every: Vec<u8> = (0..=255).collect();
+        for bytes in [&b""[..], b"a", b"ab", b"abc", &every[..128], &every, "gr\u{fc}n \u{1f98a} \u{2028}".as_bytes()] {
+            for encoding in [Encoding::Text, Encoding::Base64] {
+                let out = BytesOut(bytes, encoding);
+                assert_eq!(out.length(), serde_json::to_vec(&out).unwrap().len(), "{bytes:?} {encoding:?}");
+                assert!(out.length() <= BytesOut::length_max(bytes.len()));
+            }
+        }
     }
 }

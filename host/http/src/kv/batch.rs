@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
-use mantis_db::{Applied, Code as DbCode, Entry, Kv, Op, OpResult, Outcome, Refusal};
+use mantis_db::{Applied, Code as DbCode, Entry, Kv, Limits, Op, OpResult, Outcome, Refusal};
 use serde::{Serialize, Serializer};
 use serde_json::json;
 
@@ -49,6 +49,7 @@ pub(crate) static BATCH: Operation = Operation {
         AnyCode::Http(Code::PathMalformed),
         AnyCode::Db(DbCode::BucketNameInvalid),
         AnyCode::Db(DbCode::OperationsTooMany),
+        AnyCode::Db(DbCode::AnswerTooLarge),
         AnyCode::Db(DbCode::TransactionTooLarge),
         AnyCode::Db(DbCode::NotAnInteger),
         AnyCode::Db(DbCode::IntegerOverflow),
@@ -147,8 +148,7 @@ async fn batch(app: &App, request: &mut Request) -> Result<Response<Body>> {
     let large = body.len() > BODY_BYTES_NOW_MAX;
     let work = Work {
         body,
-        operations_max: app.0.database.limits().batch_operations_max,
-        key_bytes_max: app.0.database.limits().key_bytes_max,
+        limits: app.0.database.limits().clone(),
         session: app.session_for(request).await?,
         bucket: request.bucket()?.into_owned(),
         encoding: list::encoding(&request.query),
@@ -166,8 +166,7 @@ async fn batch(app: &App, request: &mut Request) -> Result<Response<Body>> {
 /// All that a batch needs, so that it can move to another thread.
 struct Work {
     body: Bytes,
-    operations_max: usize,
-    key_bytes_max: usize,
+    limits: Limits,
     session: Held,
     bucket: String,
     encoding: Encoding,
@@ -186,20 +185,20 @@ impl Work {
         // Not kept while the batch waits for the disk.
         let body = std::mem::take(&mut self.body);
         let json::Object(BatchForm { operations, atomic }) = json::parse(&body)?;
-        let operations = operations.checked(self.operations_max, self.key_bytes_max)?;
+        let operations = operations.checked(self.limits.batch_operations_max, self.limits.key_bytes_max)?;
         Ok(Batch { operations, atomic, work: self })
     }
 }
 
 impl Batch {
     async fn run(self) -> Result<Response<Body>> {
-        let Self { operations, atomic, work: Work { mut session, bucket, encoding, details, .. } } = self;
+        let Self { operations, atomic, work: Work { limits, mut session, bucket, encoding, details, .. } } = self;
         let mut kv = session.kv(&bucket)?;
         let (fates, commit) = if atomic {
             let (fates, version) = all_or_nothing(&mut kv, &operations, encoding).await?;
             (fates, Some(CommitOut { version: version_text(version) }))
         } else {
-            (one_by_one(&mut kv, &operations).await, None)
+            (one_by_one(&mut kv, &operations, Room::new(limits.answer_bytes_max, encoding)).await, None)
         };
         let newest = operations.iter().zip(&fates).map(|(operation, fate)| fate.commit(operation)).max().unwrap_or(0);
         let durable = kv.is_durable(newest);
@@ -210,8 +209,49 @@ impl Batch {
     }
 }
 
+/// What the values of an answer may take, written as JSON.
+struct Room {
+    bytes_max: usize,
+    /// What they take, or the most that they can take.
+    used: usize,
+    is_exact: bool,
+    encoding: Encoding,
+}
+
+impl Room {
+    fn new(bytes_max: usize, encoding: Encoding) -> Self {
+        Self { bytes_max, used: 0, is_exact: false, encoding }
+    }
+
+    /// Takes room for one more value. An error when there is not enough: the value is then not kept.
+    fn take(&mut self, entry: &Entry, before: &[Fate]) -> mantis_db::Result<()> {
+        let most = BytesOut::length_max(entry.value.len());
+        // What is far from the limit need not be counted.
+        if !self.is_exact && self.used + most <= self.bytes_max {
+            self.used += most;
+            return Ok(());
+        }
+        let exact = |entry: &Entry| BytesOut(&entry.value, self.encoding).length();
+        if !self.is_exact {
+            let entries =
+                before.iter().filter_map(|fate| if let Fate::Read(entry) = fate { entry.as_ref() } else { None });
+            self.used = entries.map(exact).sum();
+        }
+        let added = exact(entry);
+        self.is_exact = true;
+        if self.used + added > self.bytes_max {
+            return Err(mantis_db::Error::new(
+                DbCode::AnswerTooLarge,
+                format!("with this value the batch would answer more than {} bytes of values", self.bytes_max),
+            ));
+        }
+        self.used += added;
+        Ok(())
+    }
+}
+
 /// What became of each. Writes that follow each other share the wait until they are durable.
-async fn one_by_one(kv: &mut Kv<'_>, operations: &[Op]) -> Vec<Fate> {
+async fn one_by_one(kv: &mut Kv<'_>, operations: &[Op], mut room: Room) -> Vec<Fate> {
     let mut fates: Vec<Fate> = Vec::with_capacity(operations.len());
     kv.defer_settling(true);
     let mut settled = 0;
@@ -221,7 +261,13 @@ async fn one_by_one(kv: &mut Kv<'_>, operations: &[Op]) -> Vec<Fate> {
             settle(kv, &mut fates[settled..]).await;
             settled = fates.len();
         }
-        fates.push(do_one(kv, operation).await.unwrap_or_else(Fate::Failed));
+        let mut fate = do_one(kv, operation).await;
+        if let Ok(Fate::Read(Some(entry))) = &fate
+            && let Err(error) = room.take(entry, &fates)
+        {
+            fate = Err(error);
+        }
+        fates.push(fate.unwrap_or_else(Fate::Failed));
     }
     settle(kv, &mut fates[settled..]).await;
     // What was refused may have been so by commits of others that could still be taken back: their outcome is awaited, whatever it is.
@@ -245,7 +291,8 @@ async fn settle(kv: &Kv<'_>, fates: &mut [Fate]) {
 
 /// What became of each, and the version that the batch was done at.
 async fn all_or_nothing(kv: &mut Kv<'_>, operations: &[Op], encoding: Encoding) -> Result<(Vec<Fate>, u64)> {
-    match kv.apply(operations).await.map_err(|error| Problem::from(error).in_body())? {
+    let weigh = |entry: &Entry| BytesOut(&entry.value, encoding).length();
+    match kv.apply_weighed(operations, &weigh).await.map_err(|error| Problem::from(error).in_body())? {
         Applied::Refused(refusals) => Err(check_failed(&refusals, operations, encoding)),
         Applied::Committed { version, results, .. } => {
             let fates = results.into_iter().map(|result| match result {

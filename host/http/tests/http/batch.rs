@@ -1,5 +1,8 @@
 //! Many operations in one request.
 
+use mantis_db::Limits;
+use mantis_http::AppConfig;
+use mantis_pool::Config;
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Server};
@@ -133,4 +136,46 @@ async fn a_large_batch_runs_elsewhere_and_says_the_same() {
         assert!(answer.json()["results"].as_array().unwrap().iter().all(|result| result["success"] == true));
     }
     assert_eq!(server.database.stats().keys, 5_000);
+}
+
+#[tokio::test]
+async fn the_values_of_an_answer_are_bounded_as_they_are_written() {
+    let mut limits = Limits::default();
+    limits.answer_bytes_max = 1_000;
+    let server = Server::with(limits, AppConfig::default(), Config::default());
+    let values = [("text", "x".repeat(98)), ("escaped", "\u{1}".repeat(83)), ("huge", "x".repeat(2_000))];
+    for (key, value) in &values {
+        server.send(&format!("PUT /api/v1/kv/{key}"), &["content-type: text/plain"], value.clone()).await;
+    }
+    // With quotes a text is 100 bytes, the escaped one 500, and base64 of 98 bytes is 132 with what is around it.
+    for (key, count, encoding, fitting) in [
+        ("text", 10, "text", 10),
+        ("text", 11, "text", 10),
+        ("escaped", 2, "text", 2),
+        ("escaped", 3, "text", 2),
+        ("text", 8, "base64", 6),
+        ("huge", 1, "text", 0),
+    ] {
+        let mut operations = vec![json!({"op": "get", "key": key}); count];
+        operations.push(json!({"op": "set", "key": "w", "value": "1"}));
+        for atomic in [false, true] {
+            let line = format!("POST /api/v1/kv{}", if encoding == "base64" { "?encoding=base64" } else { "" });
+            let body = json!({"operations": operations, "atomic": atomic}).to_string();
+            server.send("DELETE /api/v1/kv/w", &[], "").await;
+            let answer = server.send(&line, &["content-type: application/json"], body).await;
+            let written = server.send("GET /api/v1/kv/w", &[], "").await.outcome();
+            if atomic && fitting < count {
+                assert_eq!(answer.outcome(), "422 answer-too-large", "{count} x {key} {encoding}");
+                assert_eq!(written, "404 key-not-found", "nothing is done");
+                continue;
+            }
+            assert_eq!((answer.outcome().as_str(), written.as_str()), ("200", "200"), "{count} x {key} {encoding}");
+            let results = answer.json()["results"].as_array().unwrap().clone();
+            for (index, result) in results[..count].iter().enumerate() {
+                let expected = if index < fitting { Value::Null } else { json!("answer-too-large") };
+                assert_eq!(result["error"]["code"], expected, "{count} x {key} {encoding}, {index}");
+                assert_eq!(result["value"].is_null(), index >= fitting);
+            }
+        }
+    }
 }
