@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::header::{ALLOW, CONTENT_LENGTH};
+use http::header::{ALLOW, CONTENT_LENGTH, DATE};
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
 use hyper::body::Incoming;
@@ -99,6 +99,18 @@ impl App {
     {
         let (head, body) = request.into_parts();
         self.answer(head, RequestBody::other(body)).await
+    }
+
+    /// The answer to something that came over a connection and is no request that could be handled. It is counted like others.
+    #[must_use]
+    pub fn refuse(&self, code: Code) -> Response<Bytes> {
+        let id = self.0.ids.make();
+        let mut response = Problem::new(code).into_bytes(id.to_str().unwrap_or_default());
+        let headers = response.headers_mut();
+        headers.insert(X_REQUEST_ID, id);
+        headers.insert(DATE, respond::http_date(self.0.database.now_ms()));
+        self.0.metrics.count_answer(None, response.status());
+        response
     }
 
     /// Housekeeping: rolls back transactions that nobody uses. Call it about ten times a second.

@@ -56,6 +56,10 @@ codes! {
         "The path has a `%` that two hexadecimal digits do not follow.", "Write a percent sign of a key as `%25`.";
     UriTooLong "uri-too-long" 414,
         "The path and query have more than 16,384 bytes.", "Use a shorter key, or `POST /api/v1/kv`, which takes keys in its body.";
+    HeaderTooLarge "header-too-large" 431,
+        "The headers of the request have more bytes than they may, or there are more than 100.", "Send fewer or shorter ones; 32 KiB is the default limit.";
+    RequestMalformed "request-malformed" 400,
+        "What came is not an HTTP request.", "Send a request's line and headers as RFC 9112 has them.";
     HostMissing "host-missing" 400,
         "An HTTP/1.1 request has exactly one `Host` header.", "Send it.";
     HostNotAllowed "host-not-allowed" 421,

@@ -109,6 +109,10 @@ impl Problem {
     }
 
     pub(crate) fn into_response(self, request_id: &str) -> Response<Body> {
+        self.into_bytes(request_id).map(Body::full)
+    }
+
+    pub(crate) fn into_bytes(self, request_id: &str) -> Response<Bytes> {
         let inner = *self.0;
         let code = inner.code.as_str();
         let form = Form {
@@ -124,7 +128,7 @@ impl Problem {
         // Strings, numbers and values always serialise.
         let json = Bytes::from(serde_json::to_vec(&form).unwrap_or_default());
         let length = json.len();
-        let mut response = Response::new(Body::full(json));
+        let mut response = Response::new(json);
         *response.status_mut() = inner.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));

@@ -37,7 +37,8 @@ impl RequestIds {
         }
     }
 
-    fn make(&self) -> HeaderValue {
+    /// A new name.
+    pub(crate) fn make(&self) -> HeaderValue {
         let mut number = self.next.fetch_add(1, Ordering::Relaxed);
         let mut text = [b'0'; 20];
         text[..8].copy_from_slice(&self.prefix);

@@ -1,5 +1,7 @@
 //! Answers of common shapes.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response, StatusCode};
@@ -36,6 +38,14 @@ pub(crate) fn empty(status: StatusCode) -> Response<Body> {
 pub(crate) fn rfc3339(ms: u64) -> String {
     let timestamp = i64::try_from(ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
     format!("{:.3}", timestamp.unwrap_or(jiff::Timestamp::MAX))
+}
+
+/// Milliseconds since the epoch as headers have it, as in `Sat, 31 Jan 2026 23:59:59 GMT`.
+pub(crate) fn http_date(ms: u64) -> HeaderValue {
+    // The last second that an HTTP date can name.
+    const LAST_S: u64 = 253_402_300_799;
+    let time = UNIX_EPOCH + Duration::from_secs((ms / 1000).min(LAST_S));
+    HeaderValue::from_str(&httpdate::fmt_http_date(time)).unwrap_or(HeaderValue::from_static(""))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 //! | `io` | the socket as hyper sees it, which notes what moves |
 //! | `progress` | what is known of a connection, and the verdict on it |
 //! | `registry` | all connections, the sweep over them, the drain |
-//! | `answers` | the two answers that no request reaches the application for |
+//! | `answers` | the answers to what does not reach the application |
 //!
 //! **Invariant:** a connection that waits for its next request holds no buffer: hyper's state (some 20 KB) exists from the first byte
 //! of a request until two seconds after its answer. **Invariant:** no timer is set per request; one sweep judges all connections.

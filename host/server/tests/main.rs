@@ -15,6 +15,7 @@ mod ledger;
 mod malformed;
 mod plugins;
 mod reference;
+mod refusals;
 mod settings;
 mod shutdown;
 mod support;

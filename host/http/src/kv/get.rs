@@ -1,7 +1,5 @@
 //! `GET /kv/{key}`: the value as it is, or its JSON form.
 
-use std::time::{Duration, UNIX_EPOCH};
-
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::header::{
@@ -206,7 +204,7 @@ fn form(request: &Request, entry: &Entry) -> Result<Form> {
 
 /// The headers that tell of an entry, whatever its form.
 fn describe(entry: &Entry, headers: &mut HeaderMap) {
-    headers.insert(LAST_MODIFIED, http_date(entry.modified_ms));
+    headers.insert(LAST_MODIFIED, respond::http_date(entry.modified_ms));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(VARY, HeaderValue::from_static("accept"));
     if let Some(tag) = etag(entry.version) {
@@ -302,11 +300,4 @@ fn content_type(media_type: &MediaType) -> HeaderValue {
         "application/json" => HeaderValue::from_static("application/json"),
         other => HeaderValue::from_str(other).unwrap_or(HeaderValue::from_static("application/octet-stream")),
     }
-}
-
-fn http_date(ms: u64) -> HeaderValue {
-    // The last second that an HTTP date can name.
-    const LAST_S: u64 = 253_402_300_799;
-    let time = UNIX_EPOCH + Duration::from_secs((ms / 1000).min(LAST_S));
-    HeaderValue::from_str(&httpdate::fmt_http_date(time)).unwrap_or(HeaderValue::from_static(""))
 }

@@ -27,7 +27,7 @@ pub(super) async fn accept_forever(listener: &TcpListener, registry: &Arc<Regist
                 let _ = stream.set_nodelay(true);
                 match registry.admit() {
                     Some(member) => drop(tokio::spawn(connection::run(stream, member))),
-                    None => answers::too_many(stream),
+                    None => answers::too_many(stream, registry.app()),
                 }
             }
             Err(error) if is_about_one_peer(&error) => {}

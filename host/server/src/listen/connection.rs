@@ -14,6 +14,7 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::{HttpService, service_fn};
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use mantis_http::errors::Code;
 use tokio::net::TcpStream;
 
 use super::answers;
@@ -77,8 +78,9 @@ async fn wait_for_bytes(stream: &TcpStream, member: &Member) -> Option<()> {
 async fn run_http1(mut stream: TcpStream, mut ahead: Bytes, member: Arc<Member>) {
     loop {
         match at_work(stream, ahead, &member).await {
-            Some((parked, left)) => (stream, ahead) = (parked, left),
-            None => return,
+            End::Parked(parked, left) => (stream, ahead) = (parked, left),
+            End::Refused(stream, code) => return Box::pin(answers::refuse(stream, member.app(), code)).await,
+            End::Over => return,
         }
         if ahead.is_empty() {
             // Empty as it is, it may hold on to the buffer that it was read into.
@@ -93,11 +95,7 @@ async fn run_http1(mut stream: TcpStream, mut ahead: Bytes, member: Arc<Member>)
 }
 
 /// Serves requests until there are none for a while. Boxed, so that a connection that waits does not hold room for this.
-fn at_work(
-    stream: TcpStream,
-    ahead: Bytes,
-    member: &Arc<Member>,
-) -> Pin<Box<impl Future<Output = Option<(TcpStream, Bytes)>> + use<>>> {
+fn at_work(stream: TcpStream, ahead: Bytes, member: &Arc<Member>) -> Pin<Box<impl Future<Output = End> + use<>>> {
     let mut builder = http1::Builder::new();
     // The header timeout is the sweep's: hyper's own would cost every request a timer, and would end idle connections too.
     builder.writev(false).header_read_timeout(None).max_header_size(member.limits().header_bytes_max);
@@ -107,8 +105,16 @@ fn at_work(
     Box::pin(AtWork { connection: Some(connection), member: Arc::clone(member) })
 }
 
-/// An HTTP/1 connection with its buffers. Ready with the socket, and bytes read ahead from it, when the connection is to be
-/// parked; with nothing when it has ended.
+/// What becomes of an HTTP/1 connection that gives up its buffers.
+enum End {
+    /// It waits, and these bytes were read ahead from its socket.
+    Parked(TcpStream, Bytes),
+    /// What came is no request, which its client is still to be told.
+    Refused(TcpStream, Code),
+    Over,
+}
+
+/// An HTTP/1 connection with its buffers.
 struct AtWork<S: HttpService<Incoming>> {
     connection: Option<http1::Connection<Io, S>>,
     member: Arc<Member>,
@@ -121,11 +127,11 @@ where
     S::ResBody: 'static,
     <S::ResBody as Body>::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    type Output = Option<(TcpStream, Bytes)>;
+    type Output = End;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        let Some(connection) = &mut this.connection else { return Poll::Ready(None) };
+        let Some(connection) = &mut this.connection else { return Poll::Ready(End::Over) };
         match this.member.take_order() {
             None => {}
             Some(Order::Finish) => Pin::new(&mut *connection).graceful_shutdown(),
@@ -134,25 +140,35 @@ where
                 // ends after its answer.
                 Pin::new(&mut *connection).graceful_shutdown();
                 let polled = this.member.progress.keep_open(|| Pin::new(&mut *connection).poll(cx));
-                if ready!(polled).is_err() {
-                    return Poll::Ready(None);
-                }
-                let parts = this.connection.take().map(http1::Connection::into_parts);
-                return Poll::Ready(parts.map(|parts| (parts.io.into_stream(), parts.read_buf)));
+                let has_failed = ready!(polled).is_err();
+                let Some(connection) = this.connection.take() else { return Poll::Ready(End::Over) };
+                let parts = connection.into_parts();
+                return Poll::Ready(if has_failed {
+                    ended(parts.io, &parts.read_buf, &this.member)
+                } else {
+                    End::Parked(parts.io.into_stream(), parts.read_buf)
+                });
             }
             Some(Order::HeadLate) => {
                 if let Some(connection) = this.connection.take() {
-                    answers::too_slow(&connection.into_parts().io.into_stream());
+                    answers::too_slow(&connection.into_parts().io.into_stream(), this.member.app());
                 }
-                return Poll::Ready(None);
+                return Poll::Ready(End::Over);
             }
-            Some(Order::Cut) => return Poll::Ready(None),
+            Some(Order::Cut) => return Poll::Ready(End::Over),
         }
         if let Err(error) = ready!(Pin::new(connection).poll(cx)) {
             tracing::debug!(%error, "a connection failed");
         }
-        Poll::Ready(None)
+        let parts = this.connection.take().map(http1::Connection::into_parts);
+        Poll::Ready(parts.map_or(End::Over, |parts| ended(parts.io, &parts.read_buf, &this.member)))
     }
+}
+
+/// What is left to be done when hyper is done with a connection.
+fn ended(io: Io, came: &[u8], member: &Member) -> End {
+    let Some(status) = io.refusal() else { return End::Over };
+    End::Refused(io.into_stream(), answers::refused(status, came, member.limits().header_bytes_max))
 }
 
 async fn run_http2(stream: TcpStream, ahead: Bytes, member: Arc<Member>) {

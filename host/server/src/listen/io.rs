@@ -10,18 +10,26 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
+use super::progress::Stage;
 use super::registry::Member;
 
 pub(super) struct Io {
     stream: TokioIo<TcpStream>,
     ahead: Bytes,
     member: Arc<Member>,
+    /// The status with which hyper has refused what is no request: its answer says nothing, so it is kept back for a better one.
+    refusal: Option<u16>,
 }
 
 impl Io {
     /// The socket, with bytes that were read from it already.
     pub(super) fn new(stream: TcpStream, ahead: Bytes, member: Arc<Member>) -> Self {
-        Self { stream: TokioIo::new(stream), ahead, member }
+        Self { stream: TokioIo::new(stream), ahead, member, refusal: None }
+    }
+
+    /// The status of an answer that hyper gave by itself, and that was not sent.
+    pub(super) fn refusal(&self) -> Option<u16> {
+        self.refusal
     }
 
     /// The socket; what was read ahead and not taken is lost.
@@ -54,7 +62,15 @@ impl Read for Io {
 
 impl Write for Io {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let progress = &self.member.progress;
+        if !progress.is_owing() && progress.stage() == Stage::Http1 {
+            self.refusal = Some(status_of(buf));
+            return Poll::Ready(Ok(buf.len()));
+        }
         let result = Pin::new(&mut self.stream).poll_write(cx, buf);
+        if matches!(result, Poll::Ready(Ok(count)) if count == buf.len()) {
+            self.member.progress.wrote_all();
+        }
         self.note(result)
     }
 
@@ -63,7 +79,7 @@ impl Write for Io {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.member.progress.keeps_open() {
+        if self.refusal.is_some() || self.member.progress.keeps_open() {
             return Poll::Ready(Ok(()));
         }
         Pin::new(&mut self.stream).poll_shutdown(cx)
@@ -81,4 +97,10 @@ impl Write for Io {
         let result = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
         self.note(result)
     }
+}
+
+/// The status of an answer, by its first line.
+fn status_of(answer: &[u8]) -> u16 {
+    let digits = answer.get("HTTP/1.1 ".len()..).and_then(|rest| rest.get(..3));
+    digits.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok()).unwrap_or(400)
 }

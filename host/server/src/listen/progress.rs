@@ -41,6 +41,8 @@ pub(super) struct Progress {
     stage: AtomicU8,
     order: AtomicU8,
     requests: AtomicU32,
+    /// Whether a request has come whose answer is not written whole.
+    is_owing: AtomicBool,
     /// When the first byte of a request came whose head is not complete; 0 for none.
     head_since_ms: AtomicU64,
     /// Since when the client takes nothing of what is to be sent; 0 when it does.
@@ -68,7 +70,7 @@ impl Progress {
         self.stage.store(stage as u8, Relaxed);
     }
 
-    fn stage(&self) -> Stage {
+    pub(super) fn stage(&self) -> Stage {
         match self.stage.load(Relaxed) {
             0 => Stage::Waiting,
             1 => Stage::Http1,
@@ -101,6 +103,19 @@ impl Progress {
     pub(super) fn request_began(&self) {
         self.head_since_ms.store(0, Relaxed);
         self.requests.fetch_add(1, Relaxed);
+        self.is_owing.store(true, Relaxed);
+    }
+
+    /// Whether what is written now belongs to a request's answer.
+    pub(super) fn is_owing(&self) -> bool {
+        self.is_owing.load(Relaxed)
+    }
+
+    /// All that was to be written is written: if no body is to come, that was the end of the answers.
+    pub(super) fn wrote_all(&self) {
+        if self.requests.load(Relaxed) == 0 {
+            self.is_owing.store(false, Relaxed);
+        }
     }
 
     /// A request's answer has been handed over for sending, or dropped.

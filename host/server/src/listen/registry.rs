@@ -51,6 +51,10 @@ impl Registry {
         }
     }
 
+    pub(super) fn app(&self) -> &App {
+        &self.app
+    }
+
     /// A place for one more connection; none when all are taken.
     pub(super) fn admit(self: &Arc<Self>) -> Option<Arc<Member>> {
         let mut open = self.open.lock();
