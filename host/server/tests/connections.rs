@@ -1,7 +1,7 @@
 //! Many connections, idle connections, and both protocols on one port.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 
 use crate::support::{Server, pause, read_all, read_answer};
 
@@ -89,6 +89,62 @@ fn both_protocols_are_spoken_on_one_port() {
         }
     });
     server.check_alive();
+}
+
+/// A client may say that it will send no more, and still wants its answers.
+#[test]
+fn a_client_that_has_said_all_gets_its_answers() {
+    let server = Server::start(&[]);
+    let put =
+        |key: usize| format!("PUT /api/v1/kv/{key} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello");
+    let get = |key: usize| format!("GET /api/v1/kv/{key} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let send = |requests: &str| {
+        let mut stream = server.connect();
+        stream.write_all(requests.as_bytes()).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        read_all(&mut stream)
+    };
+    for key in 0..100 {
+        let answer = send(&put(key));
+        assert!(answer.starts_with("HTTP/1.1 201 "), "put {key}: {answer:?}");
+        let answer = send(&get(key));
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("hello"), "get {key}: {answer:?}");
+    }
+    for _ in 0..20 {
+        let requests: String = (0..5).map(|key| put(key) + &get(key)).collect();
+        let answers = send(&requests);
+        assert_eq!(answers.matches("HTTP/1.1 204 ").count(), 5, "{answers:?}");
+        assert_eq!(answers.matches("HTTP/1.1 200 ").count(), 5, "{answers:?}");
+    }
+    server.check_alive();
+}
+
+/// Streams to a client that has gone end when they next have something to say.
+#[test]
+fn a_stream_to_a_client_that_has_gone_ends() {
+    let server = Server::start(&[]);
+    let streams_open = || {
+        let stats = server.exchange(b"GET /stats HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        let stats: serde_json::Value = serde_json::from_str(stats.split_once("\r\n\r\n").unwrap().1).unwrap();
+        stats["http"]["streams_open"].as_u64().unwrap()
+    };
+    for path in ["/api/v1/changes", "/api/v1/changes?wait=30"] {
+        let mut stream = server.connect();
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes()).unwrap();
+        pause(200);
+        assert_eq!(streams_open(), 1, "{path}");
+        drop(stream);
+        for round in 0..100 {
+            if streams_open() == 0 {
+                break;
+            }
+            assert!(round < 99, "{path} is still followed");
+            server.exchange(
+                b"PUT /api/v1/kv/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nConnection: close\r\n\r\n1",
+            );
+            pause(50);
+        }
+    }
 }
 
 const HELD: usize = 10_000;

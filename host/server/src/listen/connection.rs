@@ -98,7 +98,7 @@ async fn run_http1(mut stream: TcpStream, mut ahead: Bytes, member: Arc<Member>)
 fn at_work(stream: TcpStream, ahead: Bytes, member: &Arc<Member>) -> Pin<Box<impl Future<Output = End> + use<>>> {
     let mut builder = http1::Builder::new();
     // The header timeout is the sweep's: hyper's own would cost every request a timer, and would end idle connections too.
-    builder.writev(false).header_read_timeout(None).max_header_size(member.limits().header_bytes_max);
+    builder.writev(false).half_close(true).header_read_timeout(None).max_header_size(member.limits().header_bytes_max);
     let io = Io::new(stream, ahead, Arc::clone(member));
     let serving = Arc::clone(member);
     let connection = builder.serve_connection(io, service_fn(move |request| respond(Arc::clone(&serving), request)));
