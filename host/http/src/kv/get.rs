@@ -261,10 +261,11 @@ fn json(request: &Request, form: Form, key: &[u8], entry: &Entry) -> Result<Resp
     if let Some(response) = judge(request, entry)? {
         return Ok(response);
     }
+    let plain = BytesOut(key, Encoding::Text);
     let json = match form {
-        Form::Text => entry_json(key, BytesOut(&entry.value, Encoding::Text), entry),
-        Form::Base64 => entry_json(key, base64_text(&entry.value), entry),
-        Form::Bytes | Form::Numbers => entry_json(key, NumbersOut(&entry.value), entry),
+        Form::Text => entry_json(plain, BytesOut(&entry.value, Encoding::Text), entry),
+        Form::Base64 => entry_json(BytesOut(key, Encoding::Base64), base64_text(&entry.value), entry),
+        Form::Bytes | Form::Numbers => entry_json(plain, NumbersOut(&entry.value), entry),
     };
     let mut response = respond::bytes(StatusCode::OK, respond::JSON, json);
     describe(entry, response.headers_mut());
@@ -272,9 +273,9 @@ fn json(request: &Request, form: Form, key: &[u8], entry: &Entry) -> Result<Resp
 }
 
 /// The JSON form of an entry whose value is written as `value`.
-fn entry_json(key: &[u8], value: impl Serialize, entry: &Entry) -> Bytes {
+fn entry_json(key: BytesOut<'_>, value: impl Serialize, entry: &Entry) -> Bytes {
     let out = EntryOut {
-        key: BytesOut(key, Encoding::Text),
+        key,
         value,
         version: version_text(entry.version),
         expires_at: entry.expires_at_ms.map(respond::rfc3339),
@@ -285,7 +286,7 @@ fn entry_json(key: &[u8], value: impl Serialize, entry: &Entry) -> Bytes {
 
 /// The JSON form with the value as numbers.
 pub(crate) fn entry_with_numbers(key: &[u8], entry: &Entry) -> Bytes {
-    entry_json(key, NumbersOut(&entry.value), entry)
+    entry_json(BytesOut(key, Encoding::Text), NumbersOut(&entry.value), entry)
 }
 
 /// A version for JSON; what is not committed has none.

@@ -92,7 +92,7 @@ async fn the_json_form_is_served_to_those_who_ask_for_it() {
     server.send("PUT /api/v1/kv/test", &["content-type: text/plain"], "Hello").await;
     let numbers = json!({"key": "test", "value": [72, 101, 108, 108, 111], "version": "1", "expires_at": null});
     let text = json!({"key": "test", "value": "Hello", "version": "1", "expires_at": null});
-    let base64 = json!({"key": "test", "value": "SGVsbG8=", "version": "1", "expires_at": null});
+    let base64 = json!({"key": {"base64": "dGVzdA=="}, "value": "SGVsbG8=", "version": "1", "expires_at": null});
     for (line, accept, expected) in [
         ("GET /api/v1/kv/test", "application/json", Some(&numbers)),
         ("GET /api/v1/kv/test", "application/json, */*;q=0.5", Some(&numbers)),
