@@ -103,13 +103,12 @@ async fn increment(app: &App, request: &mut Request) -> Result<Response<Body>> {
 }
 
 async fn read(app: &App, request: &mut Request) -> Result<i64> {
-    let given = request.media_type().is_some();
-    if given {
+    if request.media_type().is_some() {
         request.expect_media(&[respond::JSON])?;
     }
     let config = &app.0.config;
     let body = request.read_body(config.body_bytes_max, config.body_timeout_ms).await?;
-    if body.is_empty() && !given {
+    if body.is_empty() {
         return Ok(1);
     }
     // Bytes of an unnamed type are not guessed at.

@@ -240,13 +240,12 @@ async fn call(app: &App, request: &mut Request) -> Result<Response<Body>> {
 }
 
 async fn read_arguments(app: &App, request: &mut Request) -> Result<Value> {
-    let given = request.media_type().is_some();
-    if given {
+    if request.media_type().is_some() {
         request.expect_media(&[respond::JSON])?;
     }
     let config = &app.0.config;
     let body = request.read_body(config.body_bytes_max, config.body_timeout_ms).await?;
-    if body.is_empty() && !given {
+    if body.is_empty() {
         return Ok(Value::Array(Vec::new()));
     }
     request.expect_media(&[respond::JSON])?;

@@ -57,6 +57,7 @@ async fn what_is_not_installed_is_not_found() {
         assert_eq!(server.send("POST /api/v1/plugins/a/call/f", JSON, body).await.outcome(), "404 plugin-not-found");
     }
     assert_eq!(server.send("POST /api/v1/plugins/a/call/f", &[], "").await.outcome(), "404 plugin-not-found");
+    assert_eq!(server.send("POST /api/v1/plugins/a/call/f", JSON, "").await.outcome(), "404 plugin-not-found");
     assert_eq!(server.send("POST /api/v1/plugins/a/call/f", JSON, "5").await.outcome(), "422 body-invalid");
     assert_eq!(server.send("POST /api/v1/plugins/a/call/f", JSON, "{").await.outcome(), "400 body-malformed");
     assert_eq!(server.send("GET /api/v1/plugins/a/call/f", &[], "").await.outcome(), "405 method-not-allowed");
