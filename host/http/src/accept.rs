@@ -50,10 +50,15 @@ fn fit(range: &str, media: &str) -> u8 {
     if same_type() == Some(true) { 2 } else { 0 }
 }
 
+/// Whether the client says what it accepts. An empty `Accept` says nothing.
+pub(crate) fn is_given(headers: &HeaderMap) -> bool {
+    headers.get_all(ACCEPT).iter().any(|value| !value.as_bytes().trim_ascii().is_empty())
+}
+
 /// The weight that `Accept` gives a media type (without parameters), by the range that fits it best among those that `counts`
 /// lets count. Full weight when there is no such header.
 pub(crate) fn weight_by(headers: &HeaderMap, media: &str, counts: impl Fn(&str) -> bool) -> Weight {
-    if !headers.contains_key(ACCEPT) {
+    if !is_given(headers) {
         return FULL;
     }
     let fitting = weighted(headers, ACCEPT).filter(|(range, _)| counts(range));
@@ -71,7 +76,7 @@ pub(crate) fn weight(headers: &HeaderMap, media: &str) -> Weight {
 
 /// The offered media type that the client likes best; of several the first.
 pub(crate) fn choose(headers: &HeaderMap, offered: &[&'static str]) -> Result<&'static str> {
-    if !headers.contains_key(ACCEPT) {
+    if !is_given(headers) {
         return offered.first().copied().ok_or_else(|| Code::NotAcceptable.into());
     }
     let mut best: Option<(Weight, &'static str)> = None;
@@ -114,6 +119,8 @@ mod tests {
         check("text/html", &[JSON, LINES], None);
         check("application/json;charset=utf-8;q=0.2, application/x-ndjson;q=0.1", &[JSON, LINES], Some(JSON));
         check("application/json;q=2", &[JSON], None);
+        check("", &[JSON, LINES], Some(JSON));
+        check(" ", &[JSON, LINES], Some(JSON));
     }
 
     #[test]

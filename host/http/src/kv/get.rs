@@ -188,7 +188,7 @@ fn form(request: &Request, entry: &Entry) -> Result<Form> {
         accept::choose(headers, &[respond::JSON])?;
         return Ok(if encoding == "base64" { Form::Base64 } else { Form::Text });
     }
-    if !headers.contains_key(http::header::ACCEPT) {
+    if !accept::is_given(headers) {
         return Ok(Form::Bytes);
     }
     let is_json = |range: &str| range.eq_ignore_ascii_case(respond::JSON);
@@ -196,6 +196,8 @@ fn form(request: &Request, entry: &Entry) -> Result<Form> {
     let own = entry.media_type.as_str().split(';').next().unwrap_or_default().trim();
     let own = accept::weight_by(headers, own, |range| !is_json(range));
     match (own, json) {
+        // As in `application/*`, which does not fit a text: then its JSON form is what fits.
+        (0, 0) if accept::weight(headers, respond::JSON) > 0 => Ok(Form::Numbers),
         (0, 0) => Err(accept::not_acceptable(&[entry.media_type.as_str(), respond::JSON])),
         (own, json) if own >= json => Ok(Form::Bytes),
         _ => Ok(Form::Numbers),

@@ -99,6 +99,9 @@ async fn the_json_form_is_served_to_those_who_ask_for_it() {
         ("GET /api/v1/kv/test", "application/json, text/plain, */*", None),
         ("GET /api/v1/kv/test", "*/*", None),
         ("GET /api/v1/kv/test", "text/plain", None),
+        ("GET /api/v1/kv/test", "application/*", Some(&numbers)),
+        ("GET /api/v1/kv/test", "application/*, text/*;q=0.1", None),
+        ("GET /api/v1/kv/test", "", None),
         ("GET /api/v1/kv/test?raw=true", "application/json", None),
         ("GET /api/v1/kv/test?encoding=utf8", "*/*", Some(&text)),
         ("GET /api/v1/kv/test?encoding=base64", "application/json", Some(&base64)),
@@ -110,6 +113,8 @@ async fn the_json_form_is_served_to_those_who_ask_for_it() {
         }
     }
     check(&server, "GET /api/v1/kv/test", &["accept: image/png"], b"", "406 not-acceptable").await;
+    let no_json = ["accept: application/*, application/json;q=0"];
+    check(&server, "GET /api/v1/kv/test", &no_json, b"", "406 not-acceptable").await;
     check(&server, "GET /api/v1/kv/test?encoding=utf8", &["accept: text/plain"], b"", "406 not-acceptable").await;
     check(&server, "GET /api/v1/kv/test?encoding=hex", &[], b"", "400 parameter-invalid").await;
     server.send("PUT /api/v1/kv/%ff", &[], &[255][..]).await;
