@@ -91,6 +91,15 @@ fn both_protocols_are_spoken_on_one_port() {
     server.check_alive();
 }
 
+#[test]
+fn the_head_of_a_stream_tells_no_length() {
+    let server = Server::start(&[]);
+    let head =
+        b"HEAD /api/v1/kv HTTP/1.1\r\nHost: localhost\r\nAccept: application/x-ndjson\r\nConnection: close\r\n\r\n";
+    let answer = server.exchange(head);
+    assert!(answer.starts_with("HTTP/1.1 200") && !answer.contains("content-length"), "{answer}");
+}
+
 /// A client may say that it will send no more, and still wants its answers.
 #[test]
 fn a_client_that_has_said_all_gets_its_answers() {

@@ -124,9 +124,7 @@ async fn changes(app: &App, request: &mut Request) -> Result<Response<Body>> {
     let mut follower = Follower::new(app, filter, since)?;
     // What is wrong with the request shows here, where it can still be said with a status.
     follower.read().await?;
-    let body = if request.head.method == Method::HEAD {
-        Body::empty()
-    } else if wait_s.is_some() || media == respond::JSON {
+    let body = if wait_s.is_some() || media == respond::JSON {
         follower.into_page(
             Duration::from_secs(wait_s.unwrap_or(0)),
             if media == respond::JSON { Form::Page } else { Form::Lines },

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use futures_util::stream;
 use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Method, Response};
+use http::{HeaderValue, Response};
 use mantis_db::Kv;
 use serde::Serialize;
 
@@ -49,8 +49,7 @@ pub(crate) async fn stream(app: &App, request: &Request, listing: Listing) -> Re
         Reader { app: app.clone(), bucket, listing, transaction, entries_left, at_end: false, _ticket: ticket };
     // What is wrong with the request shows here, where it can still be said with a status.
     let first = reader.page().await?;
-    let body = if request.head.method == Method::HEAD { Body::empty() } else { reader.into_body(first) };
-    let mut response = Response::new(body);
+    let mut response = Response::new(reader.into_body(first));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(respond::NDJSON));
     Ok(response)
 }

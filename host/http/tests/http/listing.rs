@@ -145,6 +145,29 @@ async fn a_stream_reads_only_what_the_client_takes_and_holds_no_session() {
 }
 
 #[tokio::test]
+async fn the_head_of_a_stream_tells_no_length() {
+    let server = filled(10).await;
+    let lines = "accept: application/x-ndjson";
+    for (path, accept) in [
+        ("/api/v1/kv", lines),
+        ("/api/v1/kv?prefix=none", lines),
+        ("/api/v1/changes", "accept: */*"),
+        ("/api/v1/changes", lines),
+        ("/api/v1/changes?wait=30", "accept: */*"),
+        ("/api/v1/backup", "accept: */*"),
+    ] {
+        let head = server.send(&format!("HEAD {path}"), &[accept], "").await;
+        assert_eq!((head.status.as_u16(), head.header("content-length")), (200, None), "{path} {accept}");
+        assert_eq!(server.app.metrics().streams_open(), 0);
+    }
+    for path in ["/api/v1/kv", "/api/v1/changes?since=earliest&wait=30"] {
+        let head = server.send(&format!("HEAD {path}"), &[], "").await;
+        let length = server.send(&format!("GET {path}"), &[], "").await.body.len().to_string();
+        assert_eq!(head.header("content-length"), Some(&*length), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn many_keys_are_deleted_in_steps() {
     let server = filled(3_210).await;
     server.send("PUT /api/v1/kv/other", &[], "x").await;
