@@ -10,7 +10,7 @@ use futures_util::TryStreamExt as _;
 use http::header::{
     ACCEPT_ENCODING, ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, VARY,
 };
-use http::{HeaderMap, HeaderValue, Response};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use tokio::io::AsyncRead;
 use tokio_util::io::{ReaderStream, StreamReader};
 
@@ -43,20 +43,28 @@ impl Coding {
     }
 }
 
+/// Marks a 304 in place of an answer that would be compressed for those who ask: it has the same `Vary` and tag.
+#[derive(Clone, Copy)]
+pub(crate) struct Spared;
+
 /// Compresses an answer if it is worth it and the client takes it.
 pub(crate) fn compress(request: &HeaderMap, response: Response<Body>) -> Response<Body> {
-    if !is_worth_it(&response) {
+    let is_spared = response.status() == StatusCode::NOT_MODIFIED && response.extensions().get::<Spared>().is_some();
+    if !is_spared && !is_worth_it(&response) {
         return response;
     }
     let (mut head, body) = response.into_parts();
     head.headers.append(VARY, HeaderValue::from_static("accept-encoding"));
     let Some(coding) = choose(request) else { return Response::from_parts(head, body) };
-    head.headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.as_str()));
-    head.headers.remove(CONTENT_LENGTH);
-    head.headers.remove(ACCEPT_RANGES);
     if let Some(tag) = head.headers.get(ETAG).and_then(|tag| tag_of(tag, coding)) {
         head.headers.insert(ETAG, tag);
     }
+    if is_spared {
+        return Response::from_parts(head, body);
+    }
+    head.headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.as_str()));
+    head.headers.remove(CONTENT_LENGTH);
+    head.headers.remove(ACCEPT_RANGES);
     Response::from_parts(head, encode(body, coding))
 }
 
@@ -67,6 +75,11 @@ fn is_worth_it(response: &Response<Body>) -> bool {
         && !headers.contains_key(CONTENT_ENCODING)
         && !headers.contains_key(CONTENT_RANGE)
         && headers.get(CONTENT_TYPE).and_then(|media| media.to_str().ok()).is_none_or(is_compressible)
+}
+
+/// Whether an answer of this length and media type would be compressed for those who ask.
+pub(crate) fn would_be(length: usize, media: &str) -> bool {
+    length >= BYTES_MIN && is_compressible(media)
 }
 
 /// Whether a media type is likely to shrink.

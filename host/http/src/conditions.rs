@@ -242,7 +242,9 @@ fn parse_tags(value: &[u8]) -> Option<Tags> {
 fn version_of(opaque: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(opaque).ok()?.strip_prefix('v')?;
     let digits = ["-gzip", "-br", "-zstd"].iter().find_map(|coding| text.strip_suffix(coding)).unwrap_or(text);
-    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
+    // Tags are compared byte for byte: there is one spelling of each version.
+    let is_canonical = !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_canonical.then(|| digits.parse().ok())?
 }
 
 #[cfg(test)]
@@ -266,6 +268,11 @@ mod tests {
         check("\"v6\",,W/\"v7\"", false, true);
         check("\"v8\"", false, false);
         check("\"7\"", false, false);
+        check("\"v07\"", false, false);
+        check("\"v007-gzip\"", false, false);
+        check("\"v+7\"", false, false);
+        check("\"V7\"", false, false);
+        check("\"v7-gzip-gzip\"", false, false);
         check("\"\"", false, false);
         check("\"a,b\", \"v7\"", true, true);
     }

@@ -341,7 +341,9 @@ mod tests {
     #[test]
     fn the_length_of_bytes_is_known_before_they_are_written() {
         let every: Vec<u8> = (0..=255).collect();
-        for bytes in [&b""[..], b"a", b"ab", b"abc", &every[..128], &every, "gr\u{fc}n \u{1f98a} \u{2028}".as_bytes()] {
+        for bytes in
+            [&b""[..], b"a", b"ab", b"abc", &every[..128], &every[..], "gr\u{fc}n \u{1f98a} \u{2028}".as_bytes()]
+        {
             for encoding in [Encoding::Text, Encoding::Base64] {
                 let out = BytesOut(bytes, encoding);
                 assert_eq!(out.length(), serde_json::to_vec(&out).unwrap().len(), "{bytes:?} {encoding:?}");

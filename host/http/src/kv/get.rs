@@ -10,7 +10,6 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use mantis_db::{Entry, MediaType};
 use serde::Serialize;
 
-use crate::accept;
 use crate::conditions::{Conditions, Verdict, etag, failed};
 use crate::errors::{AnyCode, Code};
 use crate::json::{BytesOut, Encoding, NumberText, NumbersOut, base64_text};
@@ -20,7 +19,7 @@ use crate::problem::Result;
 use crate::query::{Kind, Parameter, Role};
 use crate::request::Request;
 use crate::sessions::TRANSACTION;
-use crate::{App, Body, range, respond};
+use crate::{App, Body, accept, compress, range, respond};
 
 /// From this length on an answer says that parts of it can be asked for.
 const PARTS_BYTES_MIN: usize = 1024;
@@ -217,21 +216,29 @@ fn describe(entry: &Entry, headers: &mut HeaderMap) {
     }
 }
 
-/// `None` when the answer is to be given in full.
-fn judge(request: &Request, entry: &Entry) -> Result<Option<Response<Body>>> {
+/// `None` when the answer is to be given in full. `full` tells how long it would be, and in which media type.
+fn judge<'e>(
+    request: &Request,
+    entry: &'e Entry,
+    full: impl FnOnce() -> (usize, &'e str),
+) -> Result<Option<Response<Body>>> {
     match Conditions::of(request.headers())?.for_read(entry.version, entry.modified_ms) {
         Verdict::Answer => Ok(None),
         Verdict::Failed => Err(failed(Some(entry))),
         Verdict::NotModified => {
             let mut response = respond::empty(StatusCode::NOT_MODIFIED);
             describe(entry, response.headers_mut());
+            let (length, media) = full();
+            if compress::would_be(length, media) {
+                response.extensions_mut().insert(compress::Spared);
+            }
             Ok(Some(response))
         }
     }
 }
 
 fn bytes(request: &Request, entry: Entry) -> Result<Response<Body>> {
-    if let Some(response) = judge(request, &entry)? {
+    if let Some(response) = judge(request, &entry, || (entry.value.len(), entry.media_type.as_str()))? {
         return Ok(response);
     }
     let mut headers = HeaderMap::with_capacity(12);
@@ -260,15 +267,18 @@ fn bytes(request: &Request, entry: Entry) -> Result<Response<Body>> {
 }
 
 fn json(request: &Request, form: Form, key: &[u8], entry: &Entry) -> Result<Response<Body>> {
-    if let Some(response) = judge(request, entry)? {
+    let plain = || BytesOut(key, Encoding::Text);
+    let write = || match form {
+        Form::Text => entry_json(plain(), BytesOut(&entry.value, Encoding::Text), entry),
+        Form::Base64 => entry_json(BytesOut(key, Encoding::Base64), base64_text(&entry.value), entry),
+        Form::Bytes | Form::Numbers => entry_json(plain(), NumbersOut(&entry.value), entry),
+    };
+    // The JSON form is longer than the value; how long a small one becomes is only known when it is written.
+    let length = || if entry.value.len() < PARTS_BYTES_MIN { write().len() } else { entry.value.len() };
+    if let Some(response) = judge(request, entry, || (length(), respond::JSON))? {
         return Ok(response);
     }
-    let plain = BytesOut(key, Encoding::Text);
-    let json = match form {
-        Form::Text => entry_json(plain, BytesOut(&entry.value, Encoding::Text), entry),
-        Form::Base64 => entry_json(BytesOut(key, Encoding::Base64), base64_text(&entry.value), entry),
-        Form::Bytes | Form::Numbers => entry_json(plain, NumbersOut(&entry.value), entry),
-    };
+    let json = write();
     let mut response = respond::bytes(StatusCode::OK, respond::JSON, json);
     describe(entry, response.headers_mut());
     Ok(response)

@@ -113,6 +113,26 @@ async fn large_answers_are_compressed_for_those_who_ask() {
         let tag = format!("if-match: \"v1-{coding}\"");
         assert_eq!(server.send("GET /api/v1/kv/text", &[&tag], "").await.status, 200);
     }
+    for (key, accept, codings) in [
+        ("text", "*/*", "gzip"),
+        ("text", "*/*", "identity"),
+        ("text", "application/json", "br"),
+        ("small", "application/json", "gzip"),
+        ("small", "*/*", "gzip"),
+        ("image", "*/*", "gzip"),
+    ] {
+        let (line, accept) = (format!("GET /api/v1/kv/{key}"), format!("accept: {accept}"));
+        let codings = format!("accept-encoding: {codings}");
+        let full = server.send(&line, &[&accept, &codings], "").await;
+        let tag = format!("if-none-match: {}", full.header("etag").unwrap());
+        let spared = server.send(&line, &[&accept, &codings, &tag], "").await;
+        let told = |answer: &Answer| {
+            let vary: Vec<_> = answer.headers.get_all("vary").iter().cloned().collect();
+            (answer.header("etag").map(str::to_owned), vary)
+        };
+        assert_eq!((spared.status.as_u16(), told(&spared)), (304, told(&full)), "{line} {accept} {codings}");
+        assert_eq!((spared.header("content-encoding"), spared.body.len()), (None, 0));
+    }
     for (path, codings) in [
         ("/api/v1/kv/text", "identity"),
         ("/api/v1/kv/text", "gzip;q=0"),
