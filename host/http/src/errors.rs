@@ -88,7 +88,7 @@ codes! {
     MediaTypeUnsupported "media-type-unsupported" 415,
         "The request does not take a body of this media type.", "Send one of those that the detail names.";
     ContentEncodingUnsupported "content-encoding-unsupported" 415,
-        "Bodies are taken as they are, without a content encoding.", "Send the body uncompressed.";
+        "Bodies are taken as they are, without a content encoding, or a transfer encoding but `chunked`.", "Send the body uncompressed.";
     NotAcceptable "not-acceptable" 406,
         "None of the media types in `Accept` can be served.", "Accept one of those that the detail names.";
     KeyNotFound "key-not-found" 404,

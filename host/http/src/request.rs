@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 use http_body::{Body as _, Frame};
@@ -90,8 +90,28 @@ impl Request {
             ))
     }
 
+    /// Refuses a body whose transfer would have to be undone by more than taking its pieces together.
+    fn expect_plain_transfer(&self) -> Result<()> {
+        let mut codings = self.head.headers.get_all(TRANSFER_ENCODING).iter();
+        let is_plain = codings.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
+        if is_plain && codings.next().is_none() {
+            return Ok(());
+        }
+        Err(Problem::new(Code::ContentEncodingUnsupported)
+            .detail("the body's `Transfer-Encoding` is not `chunked` alone"))
+    }
+
+    /// Refuses a body that says twice what it is.
+    fn expect_one_media_type(&self) -> Result<()> {
+        if self.head.headers.get_all(CONTENT_TYPE).iter().nth(1).is_none() {
+            return Ok(());
+        }
+        Err(Problem::new(Code::HeaderInvalid).detail("`content-type` is given twice"))
+    }
+
     /// Reads the body: at most `bytes_max` bytes within `timeout_ms`.
     pub(crate) async fn read_body(&mut self, bytes_max: usize, timeout_ms: u64) -> Result<Bytes> {
+        self.expect_one_media_type()?;
         if self
             .head
             .headers
@@ -100,6 +120,7 @@ impl Request {
         {
             return Err(Code::ContentEncodingUnsupported.into());
         }
+        self.expect_plain_transfer()?;
         let outcome = within(Duration::from_millis(timeout_ms), self.body.collect(bytes_max)).await;
         let outcome = outcome.unwrap_or_else(|| {
             let detail = format!("the body did not arrive within {timeout_ms} ms");

@@ -1,7 +1,7 @@
 //! `PUT /kv/{key}`: the body becomes the value, or says it in JSON.
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, ETAG};
+use http::header::{CONTENT_RANGE, CONTENT_TYPE, ETAG};
 use http::{HeaderValue, Method, Response, StatusCode};
 use mantis_db::limits::TTL_MS_MAX;
 use mantis_db::{Entry, MediaType, Outcome, SetOptions, Written};
@@ -105,6 +105,10 @@ struct Writing {
 
 async fn put(app: &App, request: &mut Request) -> Result<Response<Body>> {
     let conditions = Conditions::of(request.headers())?;
+    if request.headers().contains_key(CONTENT_RANGE) {
+        // To take a part for the whole would lose the rest.
+        return Err(Problem::new(Code::HeaderInvalid).detail("a value is written whole, without `content-range`"));
+    }
     let show = prefers_representation(request);
     if show {
         accept::choose(request.headers(), &[respond::JSON])?;

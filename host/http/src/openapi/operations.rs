@@ -30,6 +30,7 @@ const OF_BODIES: &[Code] = &[
     Code::BodyTooLarge,
     Code::MediaTypeUnsupported,
     Code::ContentEncodingUnsupported,
+    Code::HeaderInvalid,
 ];
 /// What can go wrong where a transaction can be named.
 const OF_TRANSACTIONS: &[AnyCode] = &[

@@ -32,6 +32,15 @@ async fn a_body_is_bounded_announced_or_not() {
     assert_eq!(server.send("PUT /api/v1/kv/a", &[], vec![0; 11]).await.outcome(), "413 value-too-large");
     let encoded = server.send("PUT /api/v1/kv/a", &["content-encoding: gzip"], "").await;
     assert_eq!(encoded.outcome(), "415 content-encoding-unsupported");
+    for (headers, outcome) in [
+        (&["transfer-encoding: gzip, chunked"][..], "415 content-encoding-unsupported"),
+        (&["transfer-encoding: gzip", "transfer-encoding: chunked"], "415 content-encoding-unsupported"),
+        (&["transfer-encoding: Chunked"], "201"),
+        (&["content-range: bytes 0-3/10"], "400 header-invalid"),
+        (&["content-type: text/plain", "content-type: application/json"], "400 header-invalid"),
+    ] {
+        assert_eq!(server.send("PUT /api/v1/kv/b", headers, "x").await.outcome(), outcome, "{headers:?}");
+    }
     let long = format!("content-type: text/plain; x={}", "y".repeat(300));
     assert_eq!(server.send("PUT /api/v1/kv/a", &[&long], "").await.outcome(), "415 media-type-invalid");
 }
