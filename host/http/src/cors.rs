@@ -10,7 +10,8 @@ use http::{HeaderMap, HeaderValue, Method, Response};
 use crate::Body;
 
 /// Answer headers that a page may read beside those that every page may.
-const EXPOSED: &str = "etag, last-modified, content-range, accept-ranges, mantisdb-expires, preference-applied, retry-after, x-request-id, allow";
+const EXPOSED: &str = "etag, last-modified, location, content-range, accept-ranges, content-disposition, mantisdb-expires, \
+                       mantisdb-durable, mantisdb-version, mantisdb-bytes-estimate, preference-applied, retry-after, x-request-id, allow";
 /// Request headers that a page may send.
 const ALLOWED: &str = "accept, authorization, content-type, if-match, if-none-match, if-modified-since, if-unmodified-since, if-range, \
                        last-event-id, mantisdb-transaction, prefer, range, x-request-id";

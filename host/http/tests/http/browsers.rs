@@ -88,6 +88,21 @@ async fn pages_of_other_origins_are_kept_out_until_named() {
     assert_eq!((answer.header("access-control-allow-origin"), answer.header("vary")), (Some("*"), None));
 }
 
+#[tokio::test]
+async fn pages_may_read_every_header_that_an_answer_is_said_to_have() {
+    let server = Server::with_config(AppConfig { cors_origins: vec!["*".to_owned()], ..AppConfig::default() });
+    let answer = server.send("GET /health", &[APP], "").await;
+    let exposed: Vec<_> = answer.header("access-control-expose-headers").unwrap().split(", ").collect();
+    let document = server.app.openapi();
+    let operations =
+        document["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values());
+    let answers = operations.flat_map(|operation| operation["responses"].as_object().unwrap().values());
+    for header in answers.filter_map(|answer| answer["headers"].as_object()).flat_map(|headers| headers.keys()) {
+        assert!(exposed.contains(&&header[..]), "{header} is not among {exposed:?}");
+    }
+    assert!(exposed.contains(&"mantisdb-durable") && exposed.contains(&"location"));
+}
+
 async fn get_compressed(server: &Server, path: &str, codings: &str) -> Answer {
     server.send(&format!("GET {path}"), &[&format!("accept-encoding: {codings}")], "").await
 }
