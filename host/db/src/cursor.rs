@@ -1,8 +1,8 @@
 //! Scan cursors: opaque positions, and the snapshots that make the pages of one scan show one moment.
 //!
-//! A cursor holds a format byte, the direction, the bucket's number, the snapshot's version and the last key shown. While the snapshot
-//! is kept the scan goes on in it; after that the scan goes on by key in the newest state. Nothing in a cursor is trusted: a made-up one
-//! can at most begin a scan somewhere else in the bucket that the caller may read anyway.
+//! A cursor holds a format byte, the direction, the bucket's number, the snapshot's version, and the last key shown with its length.
+//! While the snapshot is kept the scan goes on in it; after that the scan goes on by key in the newest state. Nothing in a cursor is
+//! trusted: a made-up one can at most begin a scan somewhere else in the bucket that the caller may read anyway.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use mantis_store::{Direction, Snapshot, Version};
 use crate::keyspace::BucketId;
 use crate::{Code, Result};
 
-const FORMAT: u8 = 1;
-const HEAD_BYTES: usize = 1 + 1 + 4 + 8;
+const FORMAT: u8 = 2;
+const HEAD_BYTES: usize = 1 + 1 + 4 + 8 + 2;
 
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ScanCursor {
@@ -30,6 +30,8 @@ impl ScanCursor {
         bytes.push(u8::from(self.direction == Direction::Reverse));
         bytes.extend_from_slice(&self.bucket.0.to_be_bytes());
         bytes.extend_from_slice(&self.version.to_be_bytes());
+        // Tells a cursor that was cut from one of a shorter key. Keys have at most 4,096 bytes.
+        bytes.extend_from_slice(&u16::try_from(self.last_key.len()).unwrap_or(u16::MAX).to_be_bytes());
         bytes.extend_from_slice(&self.last_key);
         bytes
     }
@@ -51,6 +53,9 @@ impl ScanCursor {
             (FORMAT, 1) => Direction::Reverse,
             _ => return None,
         };
+        if usize::from(u16::from_be_bytes(head[14..16].try_into().ok()?)) != last_key.len() {
+            return None;
+        }
         Some(Self {
             direction,
             bucket: BucketId(u32::from_be_bytes(head[2..6].try_into().ok()?)),

@@ -458,7 +458,10 @@ impl<'s> Kv<'s> {
     ) -> Result<Option<Collected<T>>> {
         self.limits().check_page(options.limit)?;
         self.check_reads()?;
-        let Some(bucket) = self.existing()? else { return Ok(None) };
+        let Some(bucket) = self.existing()? else {
+            // A cursor belongs to its bucket, which this one is not.
+            return if options.cursor.is_some() { Err(Code::CursorInvalid.into()) } else { Ok(None) };
+        };
         let database = self.session.database.clone();
         let database = &*database.0;
         let scan = Scan::new(&database.limits, bucket.id, options)?;

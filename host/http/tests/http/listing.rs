@@ -107,6 +107,45 @@ async fn pages_follow_each_other_and_show_one_moment() {
 }
 
 #[tokio::test]
+async fn a_cursor_goes_on_only_where_it_was_made() {
+    let server = Server::new();
+    for path in ["kv", "buckets/b/kv"] {
+        for key in ["a", "key-1", "key-2", "key-3", "z"] {
+            server.send(&format!("PUT /api/v1/{path}/{key}"), &[], "x").await;
+        }
+    }
+    let first = server.send("GET /api/v1/buckets/b/kv?limit=2", &[], "").await.json();
+    let cursor = first["cursor"].as_str().unwrap().to_owned();
+    let get = async |bucket: &str, query: &str, cursor: &str| {
+        server.send(&format!("GET /api/v1/buckets/{bucket}/kv?{query}cursor={cursor}"), &[], "").await
+    };
+    for (query, expected) in [
+        ("", &["key-2", "key-3", "z"][..]),
+        ("limit=1&", &["key-2"]),
+        ("prefix=key-&", &["key-2", "key-3"]),
+        ("start=b&end=key-3&", &["key-2"]),
+    ] {
+        let answer = get("b", query, &cursor).await;
+        assert_eq!((answer.outcome().as_str(), &keys(&answer.json())[..]), ("200", expected), "{query}");
+    }
+    for query in ["reverse=true&", "prefix=z&", "start=key-2&", "end=key-1&", "prefix=none&"] {
+        assert_eq!(get("b", query, &cursor).await.outcome(), "409 cursor-invalid", "{query}");
+    }
+    for bucket in ["default", "none"] {
+        assert_eq!(get(bucket, "", &cursor).await.outcome(), "409 cursor-invalid", "{bucket}");
+    }
+    for end in "k1.".len() + 1..cursor.len() {
+        assert_eq!(get("b", "", &cursor[..end]).await.outcome(), "409 cursor-invalid", "cut at {end}");
+    }
+    assert_eq!(get("b", "", "k1.").await.outcome(), "400 cursor-invalid");
+    assert_eq!(get("b", "", "k1.a!").await.outcome(), "400 cursor-invalid");
+    server.send("DELETE /api/v1/buckets/b", &[], "").await;
+    assert_eq!(get("b", "", &cursor).await.outcome(), "409 cursor-invalid", "it is gone");
+    server.send("PUT /api/v1/buckets/b/kv/z", &[], "x").await;
+    assert_eq!(get("b", "", &cursor).await.outcome(), "409 cursor-invalid", "it is another one");
+}
+
+#[tokio::test]
 async fn a_stream_has_everything_in_order() {
     let server = filled(2_500).await;
     let accept = ["accept: application/x-ndjson"];
