@@ -12,7 +12,7 @@ pub struct Limits {
     pub value_bytes_max: usize,
     /// Entries of a page: `limit-out-of-range`. Default 1,000.
     pub page_entries_max: usize,
-    /// Bytes of keys and values after which a page ends early, with a cursor. Default 1 MiB.
+    /// Bytes of keys, and of values where they are shown, after which a page ends early, with a cursor. Default 1 MiB.
     pub page_bytes_max: usize,
     /// Keys of one get-many: `keys-too-many`. Default 1,000.
     pub get_many_keys_max: usize,

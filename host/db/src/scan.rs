@@ -71,11 +71,11 @@ impl<'a> Scan<'a> {
         Ok(scan)
     }
 
-    /// Shows the page to `see`, and returns the last key when there is more.
+    /// Shows the page to `see`, which says how many bytes it takes of each entry, and returns the last key when there is more.
     pub(crate) fn run(
         &self,
         view: &mut impl View,
-        mut see: impl FnMut(&[u8], mantis_store::Entry) -> Result<()>,
+        mut see: impl FnMut(&[u8], mantis_store::Entry) -> Result<usize>,
     ) -> Result<Option<Vec<u8>>> {
         let mut range = self.bucket.range(&self.options.span);
         if let Some(cursor) = &self.cursor {
@@ -84,7 +84,7 @@ impl<'a> Scan<'a> {
         let (mut shown, mut bytes) = (0, 0);
         let mut last: Option<Vec<u8>> = None;
         let mut more = false;
-        let mut outcome = Ok(());
+        let mut failure = None;
         view.visit(&range, self.options.direction, |place, stored| {
             // The entry after the page tells that there is more; it is not shown.
             if shown == self.options.limit || bytes >= self.limits.page_bytes_max {
@@ -93,14 +93,21 @@ impl<'a> Scan<'a> {
             }
             let key = &place[BUCKET_PREFIX_BYTES..];
             shown += 1;
-            bytes += key.len() + stored.value.len();
+            match see(key, stored) {
+                Ok(taken) => bytes += taken,
+                Err(error) => {
+                    failure = Some(error);
+                    return ControlFlow::Break(());
+                }
+            }
             if shown == self.options.limit || bytes >= self.limits.page_bytes_max {
                 last = Some(key.to_vec());
             }
-            outcome = see(key, stored);
-            if outcome.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            ControlFlow::Continue(())
         })?;
-        outcome?;
+        if let Some(error) = failure {
+            return Err(error);
+        }
         Ok(last.filter(|_| more))
     }
 
@@ -121,8 +128,9 @@ pub(crate) fn snapshot_of(database: &Inner, cursor: Option<&ScanCursor>) -> Arc<
 pub(crate) fn collect_entries(scan: &Scan<'_>, view: &mut impl View) -> Result<Collected<(Vec<u8>, Entry)>> {
     let mut entries = Vec::new();
     let last = scan.run(view, |key, stored| {
+        let bytes = key.len() + stored.value.len();
         entries.push((key.to_vec(), value::entry(stored)?));
-        Ok(())
+        Ok(bytes)
     })?;
     Ok((entries, last))
 }
@@ -131,7 +139,7 @@ pub(crate) fn collect_keys(scan: &Scan<'_>, view: &mut impl View) -> Result<Coll
     let mut keys = Vec::new();
     let last = scan.run(view, |key, _| {
         keys.push(key.to_vec());
-        Ok(())
+        Ok(key.len())
     })?;
     Ok((keys, last))
 }

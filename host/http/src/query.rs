@@ -36,6 +36,8 @@ pub(crate) enum Kind {
     Choice(&'static [&'static str]),
     /// A decimal number, with the code for one that is out of range.
     Integer { min: u64, max: u64, default: Option<u64>, out_of_range: AnyCode },
+    /// How many entries to answer with: at most `max` in a page, which the handler checks, and as many as one likes in a stream.
+    PageLimit { max: u64, default: u64 },
     /// A decimal number for a limit of a plugin, by its name. Its range is the host's to check, and the document shows it.
     PluginLimit,
     /// Percent-encoded bytes. Too few are for the handler to refuse, which knows why.
@@ -120,6 +122,7 @@ impl Parameter {
                     Some(_) => Ok(()),
                 }
             }
+            Kind::PageLimit { max, .. } => self.check_page_limit(value, text, *max),
             Kind::PluginLimit if text.is_some_and(is_decimal) => Ok(()),
             Kind::PluginLimit => Err(self.invalid("must be a whole number")),
             Kind::Bytes { bytes_max, .. } if value.len() > *bytes_max => {
@@ -131,6 +134,26 @@ impl Parameter {
                 _ => Err(self.invalid(&format!("must be text of 1 to {bytes_max} bytes"))),
             },
         }
+    }
+
+    fn check_page_limit(&self, value: &[u8], text: Option<&str>, max: u64) -> Result<()> {
+        match text.filter(|text| is_decimal(text)) {
+            None => {
+                let shown = String::from_utf8_lossy(value);
+                Err(self.invalid(&format!("must be a whole number from 1 to {max}, not `{shown}`")))
+            }
+            Some(digits) if digits.bytes().all(|digit| digit == b'0') => Err(self.beyond_page(0)),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// A problem with this parameter's value where a page is asked for.
+    pub(crate) fn beyond_page(&self, limit: u64) -> Problem {
+        let Kind::PageLimit { max, .. } = self.kind else { return self.invalid("is out of range") };
+        Problem::new(mantis_db::Code::LimitOutOfRange).detail(format!(
+            "`{}` must be a whole number from 1 to {max}, not `{limit}`; a stream has no such bound",
+            self.name
+        ))
     }
 
     fn check_choice(&self, text: Option<&str>, words: &[&str]) -> Result<()> {

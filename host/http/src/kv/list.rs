@@ -11,7 +11,9 @@ use serde::Serialize;
 use crate::errors::{AnyCode, Code};
 use crate::json::{BytesOut, Encoding};
 use crate::kv::get::{DetailsOut, EntryOut, version_text};
-use crate::kv::{CURSOR, DETAILS, ENCODING, END, LIMIT, PREFIX, REVERSE, START, VALUES, json_content, stream};
+use crate::kv::{
+    CURSOR, DETAILS, ENCODING, END, LIMIT, PAGE_ENTRIES_MAX, PREFIX, REVERSE, START, VALUES, json_content, stream,
+};
 use crate::operation::{Answer, Content, Operation, Patience, Shape, Tag};
 use crate::problem::{Problem, Result};
 use crate::query::Query;
@@ -84,6 +86,9 @@ async fn list(app: &App, request: &mut Request) -> Result<Response<Body>> {
     if media == respond::NDJSON {
         return stream::stream(app, request, listing).await;
     }
+    if let Some(limit) = request.query.integer(&LIMIT).filter(|limit| *limit > PAGE_ENTRIES_MAX) {
+        return Err(LIMIT.beyond_page(limit));
+    }
     let mut session = app.session_for(request).await?;
     let bucket = request.bucket()?;
     let mut kv = session.kv(&bucket)?;
@@ -104,7 +109,7 @@ pub(crate) fn refused(error: mantis_db::Error) -> Problem {
 
 impl Listing {
     fn of(query: &Query) -> Result<Self> {
-        let limit = query.integer(&LIMIT).and_then(|limit| usize::try_from(limit).ok());
+        let limit = query.integer(&LIMIT).map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
         let cursor = match query.bytes(&CURSOR) {
             None => None,
             Some(text) => Some(read_cursor(text)?),

@@ -30,6 +30,8 @@ const TTL_OUT_OF_RANGE: AnyCode = AnyCode::Db(mantis_db::Code::TtlInvalid);
 /// What a cursor of the longest key takes.
 const CURSOR_BYTES_MAX: usize = 8 * 1024;
 const KEY_BYTES_MAX: usize = 4_096;
+/// Entries of a page.
+const PAGE_ENTRIES_MAX: u64 = 1_000;
 
 pub(crate) static TTL: Parameter = Parameter {
     name: "ttl",
@@ -75,13 +77,8 @@ pub(crate) static REVERSE: Parameter = Parameter {
 };
 pub(crate) static LIMIT: Parameter = Parameter {
     name: "limit",
-    kind: Kind::Integer {
-        min: 1,
-        max: 1_000,
-        default: Some(100),
-        out_of_range: AnyCode::Db(mantis_db::Code::LimitOutOfRange),
-    },
-    description: "Entries of a page. A stream without it has no end but the last key.",
+    kind: Kind::PageLimit { max: PAGE_ENTRIES_MAX, default: 100 },
+    description: "Entries of a page. A stream takes larger ones too, and without it has no end but the last key.",
     role: Role::Optional,
 };
 pub(crate) static CURSOR: Parameter = Parameter {

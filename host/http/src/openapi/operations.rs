@@ -134,11 +134,12 @@ fn query_parameter(parameter: &Parameter, subject: &Subject<'_>) -> Value {
     let schema = match &parameter.kind {
         Kind::Flag => json!({"type": "boolean", "default": false}),
         Kind::Choice(words) => json!({"type": "string", "enum": words}),
+        Kind::PageLimit { default, .. } => {
+            let max = subject.limits.page_entries_max;
+            json!({"type": "integer", "minimum": 1, "maximum": max, "default": default})
+        }
         Kind::Integer { min, max, default, .. } => {
             let mut schema = json!({"type": "integer", "minimum": min, "maximum": max});
-            if parameter.name == "limit" {
-                schema["maximum"] = subject.limits.page_entries_max.into();
-            }
             if let Some(default) = default {
                 schema["default"] = (*default).into();
             }

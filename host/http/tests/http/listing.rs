@@ -107,6 +107,19 @@ async fn pages_follow_each_other_and_show_one_moment() {
 }
 
 #[tokio::test]
+async fn a_page_is_bounded_by_what_it_shows() {
+    let server = Server::new();
+    for key in ["a", "b", "c"] {
+        server.send(&format!("PUT /api/v1/kv/{key}"), &[], vec![b'x'; 1 << 20]).await;
+    }
+    let page = server.send("GET /api/v1/kv", &[], "").await.json();
+    assert_eq!((keys(&page), &page["cursor"]), (vec!["a", "b", "c"], &json!(null)), "the values are not sent");
+    let page = server.send("GET /api/v1/kv?values=true", &[], "").await.json();
+    assert_eq!(page["entries"].as_array().unwrap().len(), 1);
+    assert!(page["cursor"].is_string());
+}
+
+#[tokio::test]
 async fn a_cursor_goes_on_only_where_it_was_made() {
     let server = Server::new();
     for path in ["kv", "buckets/b/kv"] {
@@ -158,6 +171,14 @@ async fn a_stream_has_everything_in_order() {
     );
     let answer = server.send("GET /api/v1/kv?values=true&limit=3&reverse=true", &accept, "").await;
     assert_eq!(answer.text().lines().count(), 3, "a limit holds for a stream too");
+    for (limit, shown) in [("1500", 1_500), ("2500", 2_500), ("99999999999999999999", 2_500)] {
+        let lines = server.send(&format!("GET /api/v1/kv?limit={limit}"), &accept, "").await;
+        assert_eq!(lines.text().lines().count(), shown, "a stream has no cap");
+    }
+    for (limit, outcome) in [("0", "400 limit-out-of-range"), ("x", "400 parameter-invalid")] {
+        let refused = server.send(&format!("GET /api/v1/kv?limit={limit}"), &accept, "").await;
+        assert_eq!(refused.outcome(), outcome, "{limit}");
+    }
     let first: Value = serde_json::from_str(answer.text().lines().next().unwrap()).unwrap();
     assert_eq!((&first["key"], &first["value"]), (&json!("key-02499"), &json!("value")));
     assert_eq!(server.send("GET /api/v1/kv?prefix=none", &accept, "").await.text(), "");
