@@ -29,7 +29,7 @@ use crate::registry::Registry;
 use crate::request::{Request, RequestBody};
 use crate::request_id::{RequestIds, X_REQUEST_ID};
 use crate::router::{Matched, Router};
-use crate::{Body, compress, hosts, openapi, respond};
+use crate::{Body, compress, hosts, openapi, respond, sessions};
 
 /// Transactions may hold this share of the pool's sessions; the rest is for requests without one.
 const TRANSACTION_SESSIONS: (usize, usize) = (3, 4);
@@ -189,6 +189,7 @@ impl App {
         }
         hosts::check_origin(head, |origin| self.0.cors.allows(origin))?;
         let matched = self.0.router.find(&head.method, path)?;
+        sessions::check_taken(matched.operation, head)?;
         let query = Query::parse(query, matched.operation.query)?;
         Ok(Admitted::Routed(matched, query))
     }

@@ -102,6 +102,8 @@ codes! {
         "Read the keys that `operations` names again, and send the batch anew.";
     SelectionMissing "selection-missing" 400,
         "Deleting many keys needs to be told which.", "Give `prefix`, or `all=true` for every key.";
+    TransactionNotTaken "transaction-not-taken" 400,
+        "This request cannot belong to a transaction.", "Send it without `Mantisdb-Transaction`: it would not be undone with the rest.";
     TransactionBusy "transaction-busy" 409,
         "Another request is using this transaction.", "Send a transaction's requests one after another.";
     TransactionsTooMany "transactions-too-many" 429,

@@ -2,11 +2,12 @@
 
 use std::ops::{Deref, DerefMut};
 
+use http::request::Parts;
 use mantis_db::{Code as DbCode, Session};
 
 use crate::App;
 use crate::errors::Code;
-use crate::operation::RequestHeader;
+use crate::operation::{Operation, RequestHeader};
 use crate::problem::{Problem, Result};
 use crate::query::Role;
 use crate::registry::{Lent, PooledSession, TransactionId};
@@ -48,6 +49,16 @@ impl App {
             None => Ok(Held::Pooled(self.session().await?)),
         }
     }
+}
+
+/// Refuses a request that names a transaction to which it could not belong: it would be done although that is rolled back.
+pub(crate) fn check_taken(operation: &Operation, head: &Parts) -> Result<()> {
+    // Most requests may name one, which is known without looking for the header.
+    let takes_one = operation.headers.first().is_some_and(|header| std::ptr::eq(*header, &raw const TRANSACTION));
+    if takes_one || !head.headers.contains_key(TRANSACTION.name) {
+        return Ok(());
+    }
+    Err(Code::TransactionNotTaken.into())
 }
 
 /// The transaction that the request names.

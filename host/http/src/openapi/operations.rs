@@ -237,6 +237,8 @@ fn problems(operation: &Operation) -> Vec<AnyCode> {
     }
     if operation.headers.iter().any(|header| header.name == crate::sessions::TRANSACTION.name) {
         codes.extend(OF_TRANSACTIONS);
+    } else {
+        codes.push(Code::TransactionNotTaken.into());
     }
     codes
 }

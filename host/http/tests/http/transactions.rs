@@ -84,6 +84,29 @@ async fn a_transaction_is_rolled_back() {
     assert_eq!(server.send("GET /api/v1/kv/a", &twice, "").await.outcome(), "400 header-invalid");
 }
 
+#[tokio::test]
+async fn what_cannot_belong_to_a_transaction_is_refused() {
+    let server = Server::new();
+    let id = begin(&server).await;
+    for line in [
+        "GET /api/v1/buckets",
+        "DELETE /api/v1/buckets/b",
+        "GET /api/v1/changes",
+        "GET /stats",
+        "GET /health",
+        "GET /api/v1/backup",
+        "GET /api/v1/plugins",
+        "POST /api/v1/plugins/a/call/f",
+        "POST /api/v1/transactions",
+    ] {
+        assert_eq!(send_in(&server, &id, line, "").await, "400 transaction-not-taken", "{line}");
+    }
+    for end in ["POST /api/v1/transactions/{id}/commit", "DELETE /api/v1/transactions/{id}"] {
+        assert_eq!(send_in(&server, &id, &end.replace("{id}", &id), "").await, "400 transaction-not-taken", "{end}");
+    }
+    assert_eq!(server.send(&format!("DELETE /api/v1/transactions/{id}"), &[], "").await.outcome(), "204");
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_idle_transaction_is_rolled_back() {
     let server = Server::new();
