@@ -130,6 +130,12 @@ impl App {
         *self.0.shutdown.borrow()
     }
 
+    /// How many transactions may be open at once, with this pool.
+    #[must_use]
+    pub fn transactions_max(&self) -> usize {
+        self.0.transactions.count_max()
+    }
+
     /// What happened so far.
     #[must_use]
     pub fn metrics(&self) -> &HttpMetrics {

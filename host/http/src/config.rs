@@ -17,7 +17,7 @@ pub struct AppConfig {
     pub cors_origins: Vec<String>,
     /// The hosts that are answered to.
     pub allowed_hosts: HostGuard,
-    /// Transactions open at once: `transactions-too-many`. Default 1,000.
+    /// Transactions open at once, and at most three quarters of the pool's sessions: `transactions-too-many`. Default 1,000.
     pub transactions_max: usize,
     /// How long a transaction may lie unused before it is rolled back, in milliseconds. Default 30,000.
     pub transaction_idle_ms: u64,

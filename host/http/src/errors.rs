@@ -135,13 +135,13 @@ codes! {
     PluginsTooMany "plugins-too-many" 409,
         "There are as many plugins as there may be.", "Remove one.";
     PluginError "plugin-error" 422,
-        "The function returned an error of its own, which `error` holds; what it wrote is undone.", "Ask the plugin's author.";
+        "The function returned an error of its own, which `error` holds; what it has not committed itself is undone.", "Ask the plugin's author.";
     PluginDeadline "plugin-deadline" 504,
-        "The function did not return in time; what it wrote is undone.", "Give it less to do, or a longer deadline.";
+        "The function did not return in time; what it has not committed itself is undone.", "Give it less to do, or a longer deadline.";
     PluginTrap "plugin-trap" 502,
-        "The function crashed; what it wrote is undone.", "Report it to the plugin's author.";
+        "The function crashed; what it has not committed itself is undone.", "Report it to the plugin's author.";
     PluginLimit "plugin-limit" 502,
-        "The function needed more than its limits allow; what it wrote is undone.", "Give it less to do, or higher limits.";
+        "The function needed more than its limits allow; what it has not committed itself is undone.", "Give it less to do, or higher limits.";
     PluginBusy "plugin-busy" 503,
         "Too many plugin calls or installations are under way.", "Try again after the time in `Retry-After`.";
 }
@@ -239,7 +239,7 @@ pub fn reference_markdown() -> String {
     }
     page.push_str(
         "\nA key or value that breaks one of these rules inside a JSON body answers 422 instead of the status above. A transaction that\n\
-         never was answers 404 where its id stands in the path. A cursor that is one, but of another listing, answers 409.\n\n\
+         never was, or was rolled back, answers 404 where its id stands in the path. A cursor that is one, but of another listing, answers 409.\n\n\
          ## From HTTP\n\n\
          | code | HTTP status | meaning | remedy |\n|---|---|---|---|\n",
     );

@@ -85,6 +85,10 @@ impl Registry {
         self.idle_max
     }
 
+    pub(crate) fn count_max(&self) -> usize {
+        self.count_max
+    }
+
     pub(crate) fn count(&self) -> usize {
         self.open.lock().len()
     }

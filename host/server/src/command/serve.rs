@@ -47,7 +47,7 @@ pub(super) async fn run(args: ServeArgs) -> Outcome {
     tokio::spawn(maintain_forever(upkeep, parts.database.clone(), parts.app.clone()));
     drop(parts.sessions.spawn_maintenance());
     let shutdown = first_signal().map_err(|error| Failure::new(Exit::Local, error))?;
-    announce(&settings, recovered.as_ref(), &limits, address)?;
+    announce(&settings, recovered.as_ref(), &limits, &parts.app, address)?;
     let drained = listen::serve(listener, parts.app.clone(), limits, shutdown).await;
     parts.database.close_for_writes();
     // Writes and syncs what is still pending.
@@ -74,12 +74,14 @@ fn announce(
     settings: &Settings,
     recovered: Option<&Recovered>,
     limits: &ConnectionLimits,
+    app: &App,
     address: std::net::SocketAddr,
 ) -> Outcome {
     let version = env!("CARGO_PKG_VERSION");
     let url = format!("http://{address}");
     let (requests, sessions) = (settings.limits.requests_max, settings.pool.max);
     let (connections, body_bytes) = (limits.connections_max, settings.limits.body_bytes_max);
+    let transactions = app.transactions_max();
     let durability = recovered.map(|_| settings.storage.durability.to_string());
     let data = match recovered {
         None => "in memory; it ends with this process".to_owned(),
@@ -92,13 +94,13 @@ fn announce(
         LogFormat::Json => json!({
             "message": "listening", "version": version, "url": url,
             "storage": durability.as_deref().unwrap_or("memory"), "data": data, "connections_max": connections,
-            "requests_max": requests, "sessions_max": sessions, "body_bytes_max": body_bytes,
+            "requests_max": requests, "sessions_max": sessions, "transactions_max": transactions, "body_bytes_max": body_bytes,
         })
         .to_string(),
         LogFormat::Plain => format!(
             "MantisDB {version} listens on {url}\n\
              data: {data}\n\
-             limits: {connections} connections, {requests} requests at once, {sessions} sessions, bodies of {body_bytes} bytes"
+             limits: {connections} connections, {requests} requests at once, {sessions} sessions, {transactions} transactions open, bodies of {body_bytes} bytes"
         ),
     };
     let mut stdout = std::io::stdout().lock();

@@ -65,7 +65,8 @@ section! {
     request_timeout_ms: u64 = 60_000, "request-timeout-ms", "REQUEST_TIMEOUT_MS", "Time for a request in all";
     requests_max: usize = 10_000, "requests-max", "REQUESTS_MAX",
         "Requests under way at once; one more is answered 503";
-    transactions_max: usize = 1_000, "transactions-max", "TRANSACTIONS_MAX", "Transactions open at once";
+    transactions_max: usize = 1_000, "transactions-max", "TRANSACTIONS_MAX",
+        "Transactions open at once, and at most three quarters of the pool's sessions";
     transaction_idle_ms: u64 = 30_000, "transaction-idle-ms", "TRANSACTION_IDLE_MS",
         "Time after which an unused transaction is rolled back";
     streams_max: usize = 1_000, "streams-max", "STREAMS_MAX", "Streamed listings, change feeds and backups open at once";
