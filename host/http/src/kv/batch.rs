@@ -186,7 +186,7 @@ impl Work {
         let body = std::mem::take(&mut self.body);
         let json::Object(BatchForm { operations, atomic }) = json::parse(&body)?;
         let operations = operations.checked(self.limits.batch_operations_max, self.limits.key_bytes_max)?;
-        Ok(Batch { operations, atomic, work: self })
+        Ok(Batch { operations, atomic: atomic.unwrap_or(false), work: self })
     }
 }
 

@@ -20,7 +20,7 @@ const EXACT_MAX: u64 = (1 << 53) - 1;
 pub(crate) struct BatchForm {
     pub(crate) operations: Operations,
     #[serde(default)]
-    pub(crate) atomic: bool,
+    pub(crate) atomic: Option<bool>,
 }
 
 /// The operations of a batch. Each becomes what it stands for as soon as it is read: its form is large, and there may be thousands.
@@ -99,13 +99,13 @@ pub(crate) struct OperationForm {
     key: Option<KeyIn>,
     #[serde(default, deserialize_with = "json::given")]
     value: Option<ValueIn>,
-    #[serde(default, deserialize_with = "json::given")]
+    #[serde(default)]
     by: Option<Whole>,
-    #[serde(default, deserialize_with = "json::given")]
+    #[serde(default)]
     ttl: Option<Whole>,
-    #[serde(default, deserialize_with = "json::given")]
+    #[serde(default)]
     ttl_ms: Option<Whole>,
-    #[serde(default, deserialize_with = "json::given")]
+    #[serde(default)]
     media_type: Option<String>,
     #[serde(default, deserialize_with = "json::given")]
     prefix: Option<KeyIn>,
@@ -113,9 +113,9 @@ pub(crate) struct OperationForm {
     start: Option<KeyIn>,
     #[serde(default, deserialize_with = "json::given")]
     end: Option<KeyIn>,
-    #[serde(default, deserialize_with = "json::given")]
+    #[serde(default)]
     if_version: Option<VersionIn>,
-    #[serde(default, deserialize_with = "json::given")]
+    #[serde(default)]
     absent: Option<bool>,
 }
 
@@ -385,6 +385,9 @@ mod tests {
             SetOptions { media_type: MediaType::new("text/html").unwrap(), ttl_ms: Some(5), expect: Expect::Anything };
         let form = r#"{"op":"set","key":"k","value":"v","media_type":"text/html","ttl_ms":5}"#;
         check(form, Some(&Op::Set(key(), b"v".to_vec(), html)));
+        let nulls = r#"{"op":"set","key":"k","value":"v","ttl":null,"ttl_ms":null,"by":null,"if_version":null,"absent":null,"media_type":null}"#;
+        check(nulls, Some(&set(None, Expect::Anything)));
+        check(r#"{"op":"increment","key":"k","by":null}"#, Some(&Op::Increment(key(), 1)));
         check(r#"{"op":"delete-span"}"#, Some(&Op::DeleteSpan(Span::All)));
         check(r#"{"op":"delete-span","prefix":"k"}"#, Some(&Op::DeleteSpan(Span::Prefix(key()))));
         let from = Span::Between { start: Some(key()), end: None };
@@ -419,6 +422,8 @@ mod tests {
             r#"{"op":"get","key":"k","extra":1}"#,
             r#"{"op":"get","key":"k","value":null}"#,
             r#"{"op":"get","key":""}"#,
+            r#"{"op":"check","key":"k","if_version":null}"#,
+            r#"{"op":"delete-span","prefix":null}"#,
         ] {
             check(json, None);
         }

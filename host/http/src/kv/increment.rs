@@ -60,12 +60,8 @@ pub(crate) static INCREMENT: Operation = Operation {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Increment {
-    #[serde(default = "one")]
-    by: Whole,
-}
-
-fn one() -> Whole {
-    Whole(1)
+    #[serde(default)]
+    by: Option<Whole>,
 }
 
 async fn increment(app: &App, request: &mut Request) -> Result<Response<Body>> {
@@ -113,6 +109,6 @@ async fn read(app: &App, request: &mut Request) -> Result<i64> {
     }
     // Bytes of an unnamed type are not guessed at.
     request.expect_media(&[respond::JSON])?;
-    let json::Object(Increment { by: Whole(by) }) = json::parse(&body)?;
-    Ok(by)
+    let json::Object(Increment { by }) = json::parse(&body)?;
+    Ok(by.map_or(1, |Whole(by)| by))
 }

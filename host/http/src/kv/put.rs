@@ -92,7 +92,7 @@ static PREFERENCE_APPLIED: AnswerHeader = AnswerHeader {
 #[serde(deny_unknown_fields)]
 struct ValueForm {
     value: BytesIn,
-    #[serde(default, deserialize_with = "json::given")]
+    #[serde(default)]
     ttl: Option<Whole>,
 }
 

@@ -41,7 +41,7 @@ pub(super) fn all() -> Value {
         "Time": {"type": ["string", "null"], "format": "date-time"},
         "Number": {"type": "integer", "minimum": i64::MIN, "maximum": i64::MAX},
         "Deleted": object(&json!({"deleted": count()}), &["deleted"]),
-        "Increment": object(&json!({"by": reference("Number")}), &[]),
+        "Increment": object(&json!({"by": or_null(&reference("Number"))}), &[]),
     });
     for more in [keys_and_values(), batch(), transactions(), service(), plugins()] {
         if let (Value::Object(all), Value::Object(more)) = (&mut all, more) {
@@ -69,7 +69,7 @@ fn keys_and_values() -> Value {
     let cursor = json!({"type": ["string", "null"], "description": "For the next page; null on the last one."});
     json!({
         "Entry": entry(reference("BytesIn")),
-        "ValueForm": object(&json!({"value": reference("BytesIn"), "ttl": ttl()}), &["value"]),
+        "ValueForm": object(&json!({"value": reference("BytesIn"), "ttl": or_null(&ttl())}), &["value"]),
         "Page": {"oneOf": [
             object(&json!({"keys": list(&reference("BytesOut")), "cursor": cursor}), &["keys", "cursor"]),
             object(&json!({"entries": list(&listed), "cursor": cursor}), &["entries", "cursor"]),
@@ -97,7 +97,8 @@ fn keys_and_values() -> Value {
 
 fn batch() -> Value {
     let operation = |verb: &str, more: Value, required: &[&str], condition: Option<bool>| {
-        let mut members = json!({"op": {"const": verb}, "key": reference("KeyIn")});
+        let mut members = without_use();
+        merge(&mut members, json!({"op": {"const": verb}, "key": reference("KeyIn")}));
         merge(&mut members, more);
         let mut schema = object(&members, &[&["op", "key"], required].concat());
         if let Some(required) = condition {
@@ -107,36 +108,40 @@ fn batch() -> Value {
                     "if_version": {"description": "The version that the key must have.", "oneOf": [
                         {"type": "string", "pattern": "^[0-9]{1,19}$"},
                         {"type": "integer", "minimum": 0, "maximum": EXACT_MAX},
+                        {"type": "null"},
                     ]},
-                    "absent": {"type": "boolean", "description": "Whether the key must be missing, or must not."},
+                    "absent": {"type": ["boolean", "null"], "description": "Whether the key must be missing, or must not."},
                 }),
             );
-            let both = json!({"required": ["if_version", "absent"]});
-            schema["not"] = both;
+            schema["not"] = given(&["if_version", "absent"]);
             if required {
-                schema["anyOf"] = json!([{"required": ["if_version"]}, {"required": ["absent"]}]);
+                schema["anyOf"] = json!([given(&["if_version"]), given(&["absent"])]);
             }
         }
         schema
     };
     let mut increment =
-        operation("increment", json!({"by": reference("Number"), "value": reference("Number")}), &[], None);
-    increment["not"] = json!({"required": ["by", "value"]});
+        operation("increment", json!({"by": or_null(&reference("Number")), "value": reference("Number")}), &[], None);
+    increment["not"] = given(&["by", "value"]);
     let set = json!({
         "value": reference("BytesIn"),
-        "ttl": ttl(),
-        "ttl_ms": {"type": "integer", "minimum": 1, "maximum": TTL_MS_MAX, "description": "Milliseconds. Instead of `ttl`."},
-        "media_type": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
+        "ttl": or_null(&ttl()),
+        "ttl_ms": or_null(&json!({"type": "integer", "minimum": 1, "maximum": TTL_MS_MAX, "description": "Milliseconds. Instead of `ttl`."})),
+        "media_type": or_null(&json!({"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"})),
     });
     let mut set = operation("set", set, &["value"], Some(false));
-    set["not"] = json!({"anyOf": [set["not"].clone(), {"required": ["ttl", "ttl_ms"]}]});
+    set["not"] = json!({"anyOf": [set["not"].clone(), given(&["ttl", "ttl_ms"])]});
     let key = |description: &str| json!({"description": description, "allOf": [reference("KeyIn")]});
-    let span = json!({
-        "op": {"const": "delete-span"},
-        "prefix": key("Keys that begin so. Without any of the three: all keys."),
-        "start": key("From this key on, itself included."),
-        "end": key("Before this key."),
-    });
+    let mut span = without_use();
+    merge(
+        &mut span,
+        json!({
+            "op": {"const": "delete-span"},
+            "prefix": key("Keys that begin so. Without any of the three: all keys."),
+            "start": key("From this key on, itself included."),
+            "end": key("Before this key."),
+        }),
+    );
     let mut delete_span = object(&span, &["op"]);
     delete_span["not"] = json!({"required": ["prefix"], "anyOf": [{"required": ["start"]}, {"required": ["end"]}]});
     let result = json!({
@@ -154,7 +159,7 @@ fn batch() -> Value {
         "Batch": object(
             &json!({
                 "operations": {"type": "array", "maxItems": 10_000, "items": reference("Operation")},
-                "atomic": {"type": "boolean", "default": false},
+                "atomic": {"type": ["boolean", "null"], "default": false},
             }),
             &["operations"],
         ),
@@ -181,6 +186,18 @@ fn batch() -> Value {
         "BatchResult": result,
         "Failure": object(&json!({"code": {"type": "string"}, "message": {"type": "string"}}), &["code", "message"]),
     })
+}
+
+/// Members that an operation has no use for: null counts as not given.
+fn without_use() -> Value {
+    let names = ["by", "ttl", "ttl_ms", "media_type", "if_version", "absent"];
+    Value::Object(names.into_iter().map(|name| (name.to_owned(), json!({"type": "null"}))).collect())
+}
+
+/// That all these members are given.
+fn given(names: &[&str]) -> Value {
+    let given = names.iter().map(|&name| (name.to_owned(), json!({"not": {"type": "null"}}))).collect();
+    json!({"required": names, "properties": Value::Object(given)})
 }
 
 /// What `details=true` adds to an entry.
@@ -287,6 +304,10 @@ fn object(members: &Value, required: &[&str]) -> Value {
         schema["required"] = json!(required);
     }
     schema
+}
+
+fn or_null(schema: &Value) -> Value {
+    json!({"anyOf": [schema, {"type": "null"}]})
 }
 
 fn list(items: &Value) -> Value {

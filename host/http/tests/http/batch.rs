@@ -108,6 +108,9 @@ async fn a_batch_has_its_form_and_its_bounds() {
         (json!({"operations": [{"op": "set", "key": "a", "value": "x", "ttl": 0}]}), "422 ttl-invalid"),
         (json!({"operations": get}), "422 body-invalid"),
         (json!({"operations": [], "atomic": "yes"}), "422 body-invalid"),
+        (json!({"operations": [], "atomic": null}), "200"),
+        (json!({"operations": [{"op": "set", "key": "n", "value": "1", "ttl": null, "if_version": null}]}), "200"),
+        (json!({"operations": [{"op": "set", "key": "n", "value": null}]}), "422 body-invalid"),
         (json!({"operation": []}), "422 body-invalid"),
         (json!([]), "422 body-invalid"),
         (json!([[]]), "422 body-invalid"),
@@ -124,6 +127,10 @@ async fn a_batch_has_its_form_and_its_bounds() {
     assert_eq!(send(&[], "{}").await, "415 media-type-unsupported");
     let refusal = apply(&server, &json!({"operations": [get, {"op": "set", "key": "a"}]})).await.json();
     assert!(refusal["detail"].as_str().unwrap().starts_with("operation 1:"), "{refusal}");
+    let set = json!({"op": "set", "key": "first", "value": "1"});
+    let refused = apply(&server, &json!({"operations": [set, {"op": "get"}]})).await;
+    assert_eq!(refused.outcome(), "422 body-invalid", "also without `atomic`");
+    assert_eq!(server.send("GET /api/v1/kv/first", &[], "").await.outcome(), "404 key-not-found", "nothing is done");
 }
 
 #[tokio::test]

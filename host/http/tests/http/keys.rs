@@ -217,6 +217,7 @@ async fn a_number_is_counted() {
     check(&server, "POST /api/v1/kv/n/increment", JSON, b"[1]", "422 body-invalid").await;
     check(&server, "POST /api/v1/kv/n/increment", JSON, b"", "200").await;
     check(&server, "POST /api/v1/kv/n/increment", JSON, b" ", "400 body-malformed").await;
+    check(&server, "POST /api/v1/kv/n/increment", JSON, b"{\"by\":null}", "200").await;
     check(&server, "POST /api/v1/kv/n/increment", &["content-type: text/plain"], b"5", "415 media-type-unsupported")
         .await;
     check(&server, "POST /api/v1/kv/n/increment", &[], b"5", "415 media-type-unsupported").await;
