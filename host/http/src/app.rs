@@ -28,6 +28,7 @@ use crate::query::Query;
 use crate::registry::Registry;
 use crate::request::{Request, RequestBody};
 use crate::request_id::{RequestIds, X_REQUEST_ID};
+use crate::request_log::Begun;
 use crate::router::{Matched, Router};
 use crate::{Body, compress, hosts, openapi, respond, sessions};
 
@@ -157,18 +158,18 @@ impl App {
     }
 
     async fn answer(&self, head: Parts, body: RequestBody) -> Response<Body> {
-        let id = self.0.ids.of(&head.headers);
+        let begun = Begun::new(self.0.ids.of(&head.headers));
         let in_flight = self.0.metrics.enter(self.0.config.concurrent_requests_max);
         let admitted = if in_flight.is_some() { self.admit(&head) } else { Err(Code::Overloaded.into()) };
         let (matched, query) = match admitted {
             Ok(Admitted::Routed(matched, query)) => (matched, query),
-            Ok(Admitted::Answered(response)) => return self.finish(&head, None, Ok(response), &id),
+            Ok(Admitted::Answered(response)) => return self.finish(&head, None, Ok(response), &begun),
             Err(problem) => {
                 // Under overload nothing more is read.
                 if in_flight.is_some() {
                     body.discard_later();
                 }
-                return self.finish(&head, None, Err(problem), &id);
+                return self.finish(&head, None, Err(problem), &begun);
             }
         };
         let index = Some(matched.index);
@@ -178,7 +179,7 @@ impl App {
             // Boxed, so that a connection does not keep room for the largest handler.
             None => Box::pin(self.run(&mut request)).await,
         };
-        let response = self.finish(&request.head, index, outcome, &id);
+        let response = self.finish(&request.head, index, outcome, &begun);
         request.body.discard_later();
         response
     }
@@ -248,18 +249,16 @@ impl App {
         head: &Parts,
         operation: Option<usize>,
         outcome: Result<Response<Body>>,
-        id: &HeaderValue,
+        begun: &Begun,
     ) -> Response<Body> {
-        let mut response = outcome.unwrap_or_else(|problem| {
-            let id = id.to_str().unwrap_or_default();
-            log(head, &problem, id);
-            problem.into_response(id)
-        });
+        begun.log(head, operation, &outcome);
+        let mut response =
+            outcome.unwrap_or_else(|problem| problem.into_response(begun.id.to_str().unwrap_or_default()));
         if self.0.config.compression {
             response = compress::compress(&head.headers, response);
         }
         self.0.cors.mark(&head.headers, response.headers_mut());
-        response.headers_mut().insert(X_REQUEST_ID, id.clone());
+        response.headers_mut().insert(X_REQUEST_ID, begun.id.clone());
         if head.method == Method::HEAD {
             response = without_body(response);
         }
@@ -289,14 +288,4 @@ fn without_body(response: Response<Body>) -> Response<Body> {
         head.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
     Response::from_parts(head, Body::empty())
-}
-
-/// The log hears of what the server did wrong; what clients do wrong is theirs to know.
-fn log(head: &Parts, problem: &Problem, request_id: &str) {
-    let (method, path, code) = (&head.method, head.uri.path(), problem.code().as_str());
-    if problem.code() == Code::Internal.into() {
-        tracing::error!(%method, path, code, request_id, detail = problem.message(), "a request failed");
-    } else {
-        tracing::debug!(%method, path, code, request_id, detail = problem.message(), "a request was refused");
-    }
 }

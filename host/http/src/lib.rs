@@ -7,7 +7,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `app` | [`App`]: the path of a request |
-//! | `config`, `metrics` | what the owner decides, and what happened |
+//! | `config`, `metrics`, `request_log` | what the owner decides, and what happened |
 //! | `routes`, `operation`, `router` | the table, its words, and matching |
 //! | `request`, `query`, `path`, `json` | reading what was sent |
 //! | `respond`, `body`, `problem` | writing what is answered |
@@ -48,6 +48,7 @@ mod range;
 mod registry;
 mod request;
 mod request_id;
+mod request_log;
 mod respond;
 mod router;
 mod routes;

@@ -99,6 +99,11 @@ impl Problem {
         self
     }
 
+    /// The status that is answered.
+    pub(crate) fn answer_status(&self) -> StatusCode {
+        self.0.status
+    }
+
     pub(crate) fn code(&self) -> AnyCode {
         self.0.code
     }

@@ -43,6 +43,18 @@ pub(crate) static ROUTES: &[Route] = &[
     route("/api/v1/plugins/{name}/call/{function}", &[&plugins::CALL]),
 ];
 
+/// The ids of all operations in the order of the table, which is that of their places.
+pub(crate) fn operation_ids() -> impl Iterator<Item = String> {
+    ROUTES
+        .iter()
+        .flat_map(|route| route.operations.iter().map(move |operation| format!("{}{}", operation.id, route.id_suffix)))
+}
+
+/// The id of the operation at a place.
+pub(crate) fn operation_id(index: usize) -> Option<String> {
+    operation_ids().nth(index)
+}
+
 const fn route(path: &'static str, operations: &'static [&'static Operation]) -> Route {
     Route { path, operations, id_suffix: "" }
 }

@@ -16,9 +16,10 @@ pub(crate) fn init(settings: &LogSettings) {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    let builder = fmt().with_max_level(level).with_writer(std::io::stderr).with_target(false);
+    let builder = fmt().with_max_level(level).with_writer(std::io::stderr);
     let _ = match settings.format {
-        LogFormat::Plain => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
+        LogFormat::Plain => builder.with_target(false).with_ansi(std::io::stderr().is_terminal()).try_init(),
+        // A machine picks events by their target, as `mantisdb::request`.
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
 }

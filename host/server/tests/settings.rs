@@ -117,3 +117,25 @@ fn a_port_in_use_is_named() {
     assert_eq!(code, 4);
     assert!(message.contains("hint: another process"), "{message}");
 }
+
+/// What a client is told when a request fails leads to its place in the log.
+#[test]
+fn a_request_id_is_found_in_the_log() {
+    let mut server = Server::start(&["--log", "json", "--log-level", "debug"]);
+    let answer = server.exchange(b"GET /api/v1/kv/secret HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    let problem: serde_json::Value = serde_json::from_str(body).unwrap();
+    server.signal("-TERM");
+    assert_eq!(server.wait(), Some(0));
+    let log = server.log();
+    let events = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let found: Vec<_> = events.filter(|event| event["request_id"] == problem["request_id"]).collect();
+    let [event] = &found[..] else { panic!("one event has {}: {log}", problem["request_id"]) };
+    let expected =
+        [("target", "mantisdb::request"), ("method", "GET"), ("operation", "getKey"), ("code", "key-not-found")];
+    for (name, value) in expected {
+        assert_eq!(event[name], value, "{event}");
+    }
+    assert!(event["status"] == 404 && event["duration_us"].is_u64(), "{event}");
+    assert!(!log.contains("secret"), "keys stand in the log at trace only: {log}");
+}

@@ -10,9 +10,8 @@ use crate::errors::{AnyCode, Code};
 use crate::operation::{Answer, Content, Operation, Patience, Shape, Tag};
 use crate::problem::Result;
 use crate::request::Request;
-use crate::routes::ROUTES;
 use crate::service::stats::{Figures, figures};
-use crate::{App, Body, accept, respond};
+use crate::{App, Body, accept, respond, routes};
 
 const OPENMETRICS: &str = "application/openmetrics-text";
 const OPENMETRICS_FULL: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -135,13 +134,8 @@ fn write(out: &mut Exposition, app: &App, figures: &Figures) {
 /// Answers by operation and class of status; operations that were never asked for are left out.
 fn write_answers(out: &mut Exposition, app: &App) {
     out.head("http_answers", "Answers by operation and class of status.", true);
-    let mut index = 0;
-    for route in ROUTES {
-        for operation in route.operations {
-            let counts = app.metrics().answers_of(Some(index));
-            out.answers(&format!("{}{}", operation.id, route.id_suffix), counts);
-            index += 1;
-        }
+    for (index, operation) in routes::operation_ids().enumerate() {
+        out.answers(&operation, app.metrics().answers_of(Some(index)));
     }
     out.answers("none", app.metrics().answers_of(None));
 }

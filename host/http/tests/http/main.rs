@@ -11,6 +11,7 @@ mod harness;
 mod keys;
 mod limits;
 mod listing;
+mod log;
 mod plugins;
 mod service;
 mod transactions;

@@ -1,0 +1,135 @@
+//! What the log says of requests.
+
+use std::convert::Infallible;
+use std::io::Write;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame};
+use serde_json::{Value, json};
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::harness::{Answer, Server, request};
+
+/// The log of one thread, one JSON object a line.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    fn start(level: LevelFilter) -> (Self, tracing::subscriber::DefaultGuard) {
+        let log = Self::default();
+        let writer = log.clone();
+        let builder = tracing_subscriber::fmt().json().flatten_event(true).with_max_level(level);
+        let subscriber = builder.with_writer(move || writer.clone()).finish();
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    /// The events so far, without what differs from run to run.
+    fn take(&self) -> Vec<Value> {
+        let text = String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap();
+        let mut events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        for event in &mut events {
+            event.as_object_mut().unwrap().remove("timestamp");
+            if let Some(duration_us) = event.get_mut("duration_us") {
+                assert!(duration_us.is_u64());
+                *duration_us = json!("measured");
+            }
+        }
+        events
+    }
+}
+
+/// The one event that a request leaves at `debug`.
+#[track_caller]
+fn check(log: &Log, answer: &Answer, method: &str, rest: &Value) {
+    let mut expected = json!({
+        "level": "DEBUG", "target": "mantisdb::request", "message": "answered",
+        "method": method, "status": answer.status.as_u16(), "duration_us": "measured",
+        "request_id": answer.header("x-request-id").unwrap(),
+    });
+    for (name, value) in rest.as_object().unwrap() {
+        expected[name] = value.clone();
+    }
+    assert_eq!(log.take(), [expected]);
+}
+
+#[tokio::test]
+async fn a_request_is_one_event_without_what_the_client_wrote() {
+    let server = Server::new();
+    let (log, _guard) = Log::start(LevelFilter::DEBUG);
+    let answer = server.send("PUT /api/v1/kv/secret", &[], "value").await;
+    check(&log, &answer, "PUT", &json!({"operation": "putKey"}));
+    let answer = server.send("HEAD /api/v1/buckets/default/kv/secret", &["x-request-id: mine-7"], "").await;
+    assert_eq!(answer.header("x-request-id"), Some("mine-7"));
+    check(&log, &answer, "HEAD", &json!({"operation": "getKeyInBucket"}));
+    let answer = server.send("GET /api/v1/kv/another-secret", &[], "").await;
+    assert_eq!(answer.json()["request_id"], answer.header("x-request-id").unwrap());
+    check(&log, &answer, "GET", &json!({"operation": "getKey", "code": "key-not-found"}));
+    // What reached no operation is told as well.
+    let answer = server.send("GET /secret", &[], "").await;
+    check(&log, &answer, "GET", &json!({"code": "route-not-found"}));
+    let answer = server.send("OPTIONS /api/v1/kv", &[], "").await;
+    check(&log, &answer, "OPTIONS", &json!({}));
+    server.database.close_for_writes();
+    let answer = server.send("PUT /api/v1/kv/secret", &[], "value").await;
+    check(&log, &answer, "PUT", &json!({"operation": "putKey", "code": "read-only"}));
+}
+
+#[tokio::test]
+async fn paths_and_details_stand_in_the_log_at_trace() {
+    let server = Server::new();
+    let (log, _guard) = Log::start(LevelFilter::TRACE);
+    let answer = server.send("GET /api/v1/kv/a%0Ab", &[], "").await;
+    let detail = "The key does not exist, or has expired.";
+    let rest = json!({"operation": "getKey", "path": "/api/v1/kv/a%0Ab", "code": "key-not-found", "detail": detail});
+    check(&log, &answer, "GET", &rest);
+}
+
+#[tokio::test]
+async fn at_the_default_level_requests_leave_nothing() {
+    let server = Server::new();
+    let (log, _guard) = Log::start(LevelFilter::INFO);
+    server.send("PUT /api/v1/kv/a", &[], "1").await;
+    server.send("GET /api/v1/kv/none", &[], "").await;
+    assert_eq!(log.take(), [] as [Value; 0]);
+}
+
+/// A body whose arrival brings a handler down.
+struct Poison;
+
+impl Body for Poison {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        panic!("poison");
+    }
+}
+
+#[tokio::test]
+async fn what_the_server_did_wrong_is_logged_at_every_level() {
+    let server = Server::new();
+    let (log, _guard) = Log::start(LevelFilter::ERROR);
+    let answer = server.send_request(request("PUT /api/v1/kv/secret", &[], Poison)).await;
+    assert_eq!(answer.outcome(), "500 internal");
+    let meaning = &answer.json()["title"];
+    let panicked = json!({"level": "ERROR", "target": "mantis_http::app", "message": "a request's handler panicked", "panic": "poison"});
+    let failed = json!({
+        "level": "ERROR", "target": "mantisdb::request", "message": "a request failed", "method": "PUT", "operation": "putKey",
+        "status": 500, "code": "internal", "detail": meaning, "request_id": answer.header("x-request-id").unwrap(),
+    });
+    assert_eq!(log.take(), [panicked, failed]);
+    assert_eq!(server.app.metrics().panics_total(), 1);
+}
