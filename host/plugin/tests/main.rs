@@ -5,6 +5,7 @@ mod calls;
 mod examples;
 mod faults;
 mod grants;
+mod guests;
 mod install;
 mod json;
 mod logs;
