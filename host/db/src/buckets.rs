@@ -6,7 +6,7 @@ use mantis_store::{Direction, KeyRange, Store, Transaction};
 
 use crate::keyspace::{self, Bucket, BucketId, DEFAULT_BUCKET, FIRST_BUCKET_ID, NEXT_BUCKET};
 use crate::kv::bucket_from;
-use crate::{Access, Code, Database, Deleted, Error, Limits, Result, Session, batch};
+use crate::{Access, Code, Database, Deleted, Error, Limits, Result, Session, batch, database};
 
 /// How long the name of a dropped bucket is kept for those who still read its changes, in milliseconds.
 const DROPPED_NAME_MS: u64 = 3_600_000;
@@ -154,7 +154,7 @@ pub(crate) fn remove_left_behind(database: &Database) {
             Ok(((_, None), _)) => break,
             Err(_) => return,
         }
-        std::thread::yield_now();
+        database::give_way();
     }
     // While the note can be seen, the commits that remove it may still be taken back.
     if database.0.store.get(&keyspace::dropped_place(id)).is_none() {

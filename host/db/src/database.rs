@@ -166,8 +166,7 @@ impl Database {
             if self.0.store.maintain(EXPIRED_KEYS_PER_COMMIT) < EXPIRED_KEYS_PER_COMMIT {
                 break;
             }
-            // Whatever else wants the processor gets it now rather than while writers wait for the lock.
-            std::thread::yield_now();
+            give_way();
         }
         buckets::remove_left_behind(self);
         // What a snapshot kept for long is freed soon after it, and not only as fast as new commits come.
@@ -175,7 +174,7 @@ impl Database {
             if self.0.store.prune(PRUNED_PER_HOLD) < PRUNED_PER_HOLD {
                 break;
             }
-            std::thread::yield_now();
+            give_way();
         }
     }
 
@@ -243,6 +242,12 @@ impl Database {
         }
         Ok(())
     }
+}
+
+/// Gives whatever else wants the processor its turn now, rather than while writers wait for the lock.
+#[allow(clippy::disallowed_methods, reason = "in a page, which has one thread, it does nothing")]
+pub(crate) fn give_way() {
+    std::thread::yield_now();
 }
 
 fn options(limits: &Limits, clock: Arc<dyn Clock>, random: &Arc<dyn Random>) -> StoreOptions {

@@ -1,5 +1,7 @@
 //! The threads of a store on a disk: one writes and syncs the log, one makes checkpoints.
 
+#![allow(clippy::disallowed_methods, reason = "these are the threads of native programs, left out of a page")]
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,6 +1,7 @@
 //! What could go wrong with the engine, one module per hazard.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+#![allow(clippy::disallowed_methods, reason = "tests are native programs with threads, files and patience")]
 
 mod durability;
 mod expiry;

@@ -3,6 +3,7 @@
 //!
 //! Every operation is polled once (`support::now`): that it is ready then is tested throughout.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::disallowed_methods, reason = "tests are native programs with threads")]
 
 mod allocations;
 mod buckets;
