@@ -60,3 +60,23 @@ fn a_directory_of_plugins_is_installed_at_the_start() {
     command.args(["serve", "--memory", "--listen", "127.0.0.1:0", "--plugins", "/no/such/directory"]);
     assert_eq!(failure(&run_with(command, b"")).0, 4);
 }
+
+#[test]
+fn after_a_restart_those_of_the_directory_come_back() {
+    let (data, plugins) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    std::fs::copy(counter(), plugins.path().join("kept.wasm")).unwrap();
+    let arguments = ["--data", data.path().to_str().unwrap(), "--plugins", plugins.path().to_str().unwrap()];
+    let names = |server: &Server| -> Vec<String> {
+        let list: serde_json::Value = serde_json::from_str(&server.ok(&["plugin", "list", "--json"])).unwrap();
+        list["plugins"].as_array().unwrap().iter().map(|plugin| plugin["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let mut server = Server::start(&arguments);
+    server.ok(&["plugin", "put", "gone", counter().to_str().unwrap(), "--grant", "counters:write"]);
+    server.ok(&["plugin", "call", "gone", "increment", "visits", "5"]);
+    assert_eq!(names(&server), ["gone", "kept"]);
+    server.signal("-TERM");
+    assert_eq!(server.wait(), Some(0));
+    let server = Server::start(&arguments);
+    assert_eq!(names(&server), ["kept"]);
+    assert_eq!(server.ok(&["get", "--bucket", "counters", "visits"]), "5", "what it wrote is there");
+}
