@@ -17,4 +17,5 @@ cargo clippy -p mantis-web --target wasm32-unknown-unknown -- -D warnings
 step "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 step "licences, sources, duplicates"
+# Without advisories: their database has a host of its own, which cannot be assumed (`just audit` asks it).
 cargo_deny --log-level error check bans licenses sources
