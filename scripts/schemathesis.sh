@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs schemathesis with all its checks, for all operations, against /openapi.json of a running server.
+# Runs schemathesis with all its checks, for all operations, against /openapi.json of a running server: one in memory, and with fewer
+# examples one that keeps its data on the disk.
 #   scripts/schemathesis.sh PATH_TO_MANTISDB [EXAMPLES_PER_OPERATION [SEED]]
 # Needs the guest components (cargo xtask guests) and what scripts/setup.sh installs. Shows the whole report when something is found.
 set -euo pipefail
@@ -9,26 +10,53 @@ root=$PWD
 mantisdb=$(realpath "${1:?the path of the mantisdb binary}")
 examples=${2:-80}
 seed=${3:-1}
+# What depends on the disk is in few answers, and each write waits for it.
+disk_share=8
 [ -x target/python/bin/schemathesis ] || fail "schemathesis is missing" "scripts/setup.sh installs it"
 [ -r guest/target/components/counter.wasm ] || fail "the guest components are missing" "cargo xtask guests"
 work=$(mktemp -d)
-"$mantisdb" serve --memory --listen 127.0.0.1:0 >"$work/log" 2>&1 &
-server=$!
-trap 'kill "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; rm -rf "$work"' EXIT
-for _ in $(seq 100); do
-    url=$(grep -o 'http://127.0.0.1:[0-9]*' "$work/log" | head -n 1 || true)
-    [ -n "$url" ] && break
-    sleep 0.1
-done
-[ -n "$url" ] || fail "the server did not start" "its log: $(cat "$work/log")"
-
+server=
+trap 'stop; rm -rf "$work"' EXIT
 # What it learns of a run stays out of the tree: each run begins anew.
 cd "$work"
 export SCHEMATHESIS_HOOKS=schemathesis_hooks PYTHONPATH="$root/tests" PYTHONDONTWRITEBYTECODE=1
-if ! "$root/target/python/bin/schemathesis" --config-file "$root/tests/schemathesis.toml" run "$url/openapi.json" --no-color \
-    --checks all --max-examples "$examples" --seed "$seed" --continue-on-failure >"$work/report" 2>&1; then
-    cat "$work/report"
-    fail "schemathesis found something" "scripts/schemathesis.sh $mantisdb $examples $seed runs the same requests again"
-fi
-kill -0 "$server" || fail "the server is gone" "its log: $(tail -n 20 "$work/log")"
-printf 'seed %s: %s operations, %s\n' "$seed" "$(sed -n 's/^  Tested: //p' "$work/report")" "$(grep -o '[0-9]* generated.*' "$work/report")"
+
+# start ARGUMENT...: a server, whose address is in `url` then.
+start() {
+    "$mantisdb" serve --listen 127.0.0.1:0 "$@" >"$work/log" 2>&1 &
+    server=$!
+    for _ in $(seq 100); do
+        url=$(grep -o 'http://127.0.0.1:[0-9]*' "$work/log" | head -n 1 || true)
+        [ -n "$url" ] && break
+        sleep 0.1
+    done
+    [ -n "$url" ] || fail "the server did not start" "its log: $(cat "$work/log")"
+}
+
+stop() {
+    [ -z "$server" ] || kill "$server" 2>/dev/null || true
+    wait "$server" 2>/dev/null || true
+    server=
+}
+
+# pass NAME EXAMPLES: one run against the server that was started.
+pass() {
+    if ! "$root/target/python/bin/schemathesis" --config-file "$root/tests/schemathesis.toml" run "$url/openapi.json" --no-color \
+        --checks all --max-examples "$2" --seed "$seed" --continue-on-failure >"$work/report" 2>&1; then
+        cat "$work/report"
+        fail "schemathesis found something" "scripts/schemathesis.sh $mantisdb $examples $seed runs the same requests again"
+    fi
+    kill -0 "$server" || fail "the server is gone" "its log: $(tail -n 20 "$work/log")"
+    printf '%s, seed %s: %s operations, %s\n' "$1" "$seed" "$(sed -n 's/^  Tested: //p' "$work/report")" \
+        "$(grep -o '[0-9]* generated.*' "$work/report")"
+}
+
+start --memory
+pass 'in memory' "$examples"
+stop
+
+start --data "$work/data"
+[ "$(curl -fsS -o /dev/null -w '%header{mantisdb-durable}' -T "$root/README.md" "$url/api/v1/kv/readme")" = true ] \
+    || fail "a write is not said to be durable" "look at its headers"
+curl -fsS "$url/stats" | grep -q '"synced_version"' || fail "/stats has no figures of the disk" "look at it"
+pass 'on the disk' $(((examples + disk_share - 1) / disk_share))
