@@ -10,7 +10,8 @@ use std::task::Poll;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
-use mantis_db::{Database, Limits, ManualClock, SeededRandom, SessionManager};
+use mantis_db::disk::MemoryDisk;
+use mantis_db::{Database, DiskThreads, Keeping, Limits, ManualClock, SeededRandom, SessionManager};
 use mantis_http::{App, AppConfig, Body};
 use mantis_plugin::{HostConfig, PluginHost};
 use mantis_pool::{Config, Pool};
@@ -24,6 +25,8 @@ pub(crate) struct Server {
     pub(crate) database: Database,
     pub(crate) clock: Arc<ManualClock>,
     document: Value,
+    /// What writes the log, if the database has a disk.
+    _threads: Option<DiskThreads>,
 }
 
 /// An answer, read to its end.
@@ -46,12 +49,32 @@ impl Server {
     pub(crate) fn with(limits: Limits, config: AppConfig, pool: Config) -> Self {
         let clock = Arc::new(ManualClock::new(START_MS));
         let database = Database::in_memory(limits, clock.clone(), Arc::new(SeededRandom::new(7)));
+        Self::over(database, clock, None, config, pool)
+    }
+
+    /// A server whose database keeps to `always` on a disk that is itself in memory.
+    pub(crate) fn on_disk() -> Self {
+        let clock = Arc::new(ManualClock::new(START_MS));
+        let (random, disk) = (Arc::new(SeededRandom::new(7)), Arc::new(MemoryDisk::new()));
+        let opened = Database::open(Limits::default(), clock.clone(), random, disk, Keeping::default());
+        let database = opened.unwrap().0;
+        let threads = DiskThreads::start(database.store(), Box::new(|_| {})).unwrap();
+        Self::over(database, clock, Some(threads), AppConfig::default(), Config::default())
+    }
+
+    fn over(
+        database: Database,
+        clock: Arc<ManualClock>,
+        threads: Option<DiskThreads>,
+        config: AppConfig,
+        pool: Config,
+    ) -> Self {
         let sessions = Pool::new(SessionManager::new(database.clone()), pool).unwrap();
         let host = HostConfig { instances_max: 4, guest_threads: 1, ..HostConfig::default() };
         let plugins = PluginHost::new(database.clone(), sessions.clone(), host).unwrap();
         let app = App::new(database.clone(), sessions, plugins, config);
         let document = app.openapi();
-        Self { app, database, clock, document }
+        Self { app, database, clock, document, _threads: threads }
     }
 
     /// Sends a request such as `GET /api/v1/kv/a`, with headers as `name: value`, and reads the answer.

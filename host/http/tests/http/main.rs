@@ -7,6 +7,7 @@ mod browsers;
 mod changes;
 mod conditions;
 mod documents;
+mod figures;
 mod harness;
 mod keys;
 mod limits;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::harness::Server;
 
 /// A component that adds, refuses, crashes and never returns.
-const COMPONENT: &str = r#"
+pub(crate) const COMPONENT: &str = r#"
 (component
   (core module $code
     (memory (export "memory") 1)
@@ -25,8 +25,8 @@ const COMPONENT: &str = r#"
   (func (export "spin") (canon lift (core func $it "spin"))))
 "#;
 
-const WASM: &[&str] = &["content-type: application/wasm"];
-const JSON: &[&str] = &["content-type: application/json"];
+pub(crate) const WASM: &[&str] = &["content-type: application/wasm"];
+pub(crate) const JSON: &[&str] = &["content-type: application/json"];
 
 #[tokio::test]
 async fn what_cannot_be_installed_is_refused() {

@@ -1,4 +1,4 @@
-//! Health, figures and pages.
+//! Health and pages.
 
 use serde_json::json;
 
@@ -27,52 +27,6 @@ async fn a_server_that_shuts_down_says_so() {
     let answer = server.send("GET /ready", &[], "").await;
     assert_eq!((answer.status.as_u16(), &answer.json()["reason"]), (503, &json!("the server is shutting down")));
     assert_eq!(server.send("PUT /api/v1/kv/a", &[], "").await.outcome(), "201", "what comes is still served");
-}
-
-#[tokio::test]
-async fn the_sums_add_up() {
-    let server = Server::new();
-    server.send("PUT /api/v1/kv/a", &[], "12345").await;
-    server.send("GET /api/v1/kv/none", &[], "").await;
-    let begun = server.send("POST /api/v1/transactions", &[], "").await.json();
-    let stats = server.send("GET /stats", &[], "").await.json();
-    let (pool, http) = (&stats["pool"], &stats["http"]);
-    let number = |value: &serde_json::Value| value.as_u64().unwrap();
-    assert_eq!(
-        number(&pool["total_connections"]),
-        number(&pool["active_connections"]) + number(&pool["idle_connections"]) + number(&pool["creating_connections"])
-    );
-    assert_eq!(
-        number(&pool["connections_created"]),
-        number(&pool["connections_closed"]) + number(&pool["active_connections"]) + number(&pool["idle_connections"])
-    );
-    assert_eq!(number(&pool["active_connections"]), 1, "the transaction's session");
-    for name in ["wait_count", "avg_wait_time_ms", "health_check_failures"] {
-        assert_eq!(pool[name].as_f64(), Some(0.0), "{name}");
-    }
-    let answers: u64 = http["answers"].as_object().unwrap().values().map(number).sum();
-    assert_eq!(number(&http["requests"]), answers + number(&http["in_flight"]));
-    assert_eq!((number(&http["in_flight"]), number(&http["transactions_open"])), (1, 1));
-    assert_eq!((number(&stats["store"]["keys"]), number(&stats["plugins"]["plugins"])), (1, 0));
-    server.send(&format!("DELETE /api/v1/transactions/{}", begun["id"].as_str().unwrap()), &[], "").await;
-    assert_eq!(server.send("GET /stats", &[], "").await.json()["pool"]["active_connections"], 0);
-}
-
-#[tokio::test]
-async fn metrics_come_in_two_formats() {
-    let server = Server::new();
-    server.send("GET /api/v1/kv/none", &[], "").await;
-    let plain = server.send("GET /metrics", &[], "").await;
-    assert_eq!(plain.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
-    assert!(plain.text().contains("# TYPE mantisdb_http_answers_total counter\n"));
-    assert!(plain.text().contains("mantisdb_http_answers_total{operation=\"getKey\",class=\"4xx\"} 1\n"));
-    let open = server.send("GET /metrics", &["accept: application/openmetrics-text; version=1.0.0"], "").await;
-    assert_eq!(open.header("content-type"), Some("application/openmetrics-text; version=1.0.0; charset=utf-8"));
-    assert!(open.text().contains("# TYPE mantisdb_http_answers counter\n") && open.text().ends_with("# EOF\n"));
-    for line in plain.text().lines().filter(|line| !line.starts_with('#')) {
-        let (_, value) = line.rsplit_once(' ').unwrap();
-        assert!(value.parse::<f64>().is_ok(), "{line}");
-    }
 }
 
 #[tokio::test]

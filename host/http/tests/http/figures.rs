@@ -1,0 +1,313 @@
+//! The figures: `/stats` and `/metrics` say the same, and what they say adds up.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
+
+use mantis_db::Limits;
+use mantis_http::AppConfig;
+use mantis_pool::Config;
+use serde_json::Value;
+
+use crate::harness::{Server, poll};
+
+/// Each figure of `/stats`, and the metric that is its twin; one in milliseconds or microseconds has its twin in seconds.
+const TWINS: &[(&str, &str)] = &[
+    ("http.connections_closed", "http_connections_closed_total"),
+    ("http.connections_open", "http_connections_open"),
+    ("http.connections_opened", "http_connections_opened_total"),
+    ("http.in_flight", "http_requests_in_flight"),
+    ("http.overloads", "http_overloads_total"),
+    ("http.panics", "http_panics_total"),
+    ("http.streams_open", "http_streams_open"),
+    ("http.transactions_open", "http_transactions_open"),
+    ("plugins.abandoned", "plugin_abandoned_total"),
+    ("plugins.busy", "plugin_busy_total"),
+    ("plugins.calls", "plugin_calls_total"),
+    ("plugins.calls_active", "plugin_calls_active"),
+    ("plugins.calls_queued", "plugin_calls_queued"),
+    ("plugins.conflicts", "plugin_conflicts_total"),
+    ("plugins.conflicts_retried", "plugin_runs_repeated_total"),
+    ("plugins.deadlines", "plugin_deadlines_total"),
+    ("plugins.duration_us_max", "plugin_call_max_seconds"),
+    ("plugins.duration_us_sum", "plugin_call_seconds_total"),
+    ("plugins.errors", "plugin_errors_total"),
+    ("plugins.inline_interrupted", "plugin_runs_interrupted_total"),
+    ("plugins.inline_runs", "plugin_runs_inline_total"),
+    ("plugins.instances_warm", "plugin_instances_warm"),
+    ("plugins.limits", "plugin_limits_total"),
+    ("plugins.log_lines_dropped", "plugin_log_lines_dropped_total"),
+    ("plugins.plugins", "plugins"),
+    ("plugins.thread_runs", "plugin_runs_on_threads_total"),
+    ("plugins.traps", "plugin_traps_total"),
+    ("pool.acquire_count", "pool_acquisitions_total"),
+    ("pool.active_connections", "pool_sessions_active"),
+    ("pool.connections_closed", "pool_sessions_closed_total"),
+    ("pool.connections_created", "pool_sessions_created_total"),
+    ("pool.create_failures", "pool_create_failures_total"),
+    ("pool.creating_connections", "pool_sessions_creating"),
+    ("pool.health_check_failures", "pool_health_check_failures_total"),
+    ("pool.idle_connections", "pool_sessions_idle"),
+    ("pool.max_connections", "pool_sessions_max"),
+    ("pool.max_wait_time_ms", "pool_wait_max_seconds"),
+    ("pool.total_connections", "pool_sessions"),
+    ("pool.wait_count", "pool_waits_total"),
+    ("pool.wait_time_ms", "pool_wait_seconds_total"),
+    ("pool.wait_timeouts", "pool_wait_timeouts_total"),
+    ("pool.waiting_requests", "pool_waiters"),
+    ("process.resident_memory_bytes", "process_resident_memory_bytes"),
+    ("store.commits", "store_commits_total"),
+    ("store.conflicts", "store_conflicts_total"),
+    ("store.deadlines", "store_deadlines"),
+    ("store.disk.checkpoint_bytes", "store_checkpoint_bytes"),
+    ("store.disk.checkpoint_failures", "store_checkpoint_failures_total"),
+    ("store.disk.checkpoint_time_ms", "store_checkpoint_seconds"),
+    ("store.disk.checkpoint_version", "store_checkpoint_version"),
+    ("store.disk.checkpoints", "store_checkpoints_total"),
+    ("store.disk.commits_undone", "store_commits_undone_total"),
+    ("store.disk.log_bytes", "store_log_bytes"),
+    ("store.disk.log_bytes_written", "store_log_written_bytes_total"),
+    ("store.disk.log_groups", "store_log_groups_total"),
+    ("store.disk.log_segments", "store_log_segments"),
+    ("store.disk.log_syncs", "store_log_syncs_total"),
+    ("store.disk.max_sync_time_ms", "store_log_sync_max_seconds"),
+    ("store.disk.sync_time_ms", "store_log_sync_seconds_total"),
+    ("store.disk.synced_version", "store_synced_version"),
+    ("store.expired", "store_expired_total"),
+    ("store.feed_bytes", "store_feed_bytes"),
+    ("store.feed_commits", "store_feed_commits"),
+    ("store.key_bytes", "store_key_bytes"),
+    ("store.keys", "store_keys"),
+    ("store.oldest_snapshot_age_ms", "store_oldest_snapshot_age_seconds"),
+    ("store.prune_backlog", "store_prune_backlog"),
+    ("store.pruned", "store_versions_pruned_total"),
+    ("store.snapshots", "store_snapshots"),
+    ("store.snapshots_revoked", "store_snapshots_revoked_total"),
+    ("store.value_bytes", "store_value_bytes"),
+    ("store.version", "store_version"),
+    ("store.versions", "store_versions"),
+];
+
+/// Figures of `/stats` without a twin: Prometheus makes them from others.
+const WITHOUT_TWIN: &[&str] = &[
+    // From sums and counts.
+    "pool.avg_wait_time_ms",
+    "store.disk.avg_sync_time_ms",
+    // From `http_answers_total`, which tells operations apart, and `http_requests_in_flight`.
+    "http.requests",
+    "http.answers.1xx",
+    "http.answers.2xx",
+    "http.answers.3xx",
+    "http.answers.4xx",
+    "http.answers.5xx",
+];
+
+const OPENMETRICS: &[&str] = &["accept: application/openmetrics-text; version=1.0.0"];
+
+/// Figures by their names, as they were written.
+#[derive(Debug, Default)]
+struct Figures(BTreeMap<String, String>);
+
+impl Figures {
+    #[track_caller]
+    fn number(&self, name: &str) -> f64 {
+        self.0[name].parse().unwrap()
+    }
+
+    #[track_caller]
+    fn count(&self, name: &str) -> u64 {
+        self.0[name].parse().unwrap()
+    }
+
+    fn names(&self) -> BTreeSet<&str> {
+        self.0.keys().map(String::as_str).collect()
+    }
+
+    fn add(&mut self, path: &str, value: &Value) {
+        let Some(members) = value.as_object() else {
+            assert!(value.is_number() && self.0.insert(path.to_owned(), value.to_string()).is_none(), "{path}");
+            return;
+        };
+        for (name, value) in members {
+            let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            self.add(&path, value);
+        }
+    }
+}
+
+/// The figures of `/stats` by their paths.
+async fn stats(server: &Server) -> Figures {
+    let mut figures = Figures::default();
+    figures.add("", &server.send("GET /stats", &[], "").await.json());
+    figures
+}
+
+/// The samples of `/metrics` by their names, but for those with labels.
+async fn metrics(server: &Server) -> Figures {
+    let answer = server.send("GET /metrics", &[], "").await;
+    let samples = answer.text().lines().filter(|line| !line.starts_with('#') && !line.contains('{'));
+    let sample = |line: &str| {
+        let (name, value) = line.strip_prefix("mantisdb_").unwrap().split_once(' ').unwrap();
+        (name.to_owned(), value.to_owned())
+    };
+    Figures(samples.map(sample).collect())
+}
+
+/// A server on a disk with something to tell: commits, a checkpoint, an old snapshot, a call, a wait.
+async fn busy_server() -> Server {
+    let server = Server::on_disk();
+    for key in ["a", "b", "a"] {
+        server.send(&format!("PUT /api/v1/kv/{key}"), &[], "12345").await;
+    }
+    server.database.store().checkpoint().unwrap().unwrap();
+    server.send("GET /api/v1/kv/none", &[], "").await;
+    server.send("PUT /api/v1/plugins/a", crate::plugins::WASM, crate::plugins::COMPONENT).await;
+    server.send("POST /api/v1/plugins/a/call/add", crate::plugins::JSON, "[1, 2]").await;
+    server.send("POST /api/v1/transactions", &[], "").await;
+    server.clock.advance_ms(1_500);
+    server
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_figure_has_its_twin_in_the_metrics() {
+    let server = busy_server().await;
+    let (stats, metrics) = (stats(&server).await, metrics(&server).await);
+    let known: BTreeSet<_> = TWINS.iter().map(|(path, _)| *path).chain(WITHOUT_TWIN.iter().copied()).collect();
+    assert_eq!(stats.names(), known, "/stats on the left");
+    let twins: BTreeSet<_> = TWINS.iter().map(|(_, name)| *name).collect();
+    assert_eq!(metrics.names(), twins, "/metrics on the left");
+    for (path, name) in TWINS.iter().filter(|(path, _)| !path.starts_with("process.")) {
+        let in_seconds = if path.ends_with("_ms") {
+            1e3
+        } else if path.contains("_us_") {
+            1e6
+        } else {
+            1.0
+        };
+        let (figure, metric) = (stats.number(path), metrics.number(name) * in_seconds);
+        assert!((figure - metric).abs() < 1e-6, "{path} is {figure}, {name} comes to {metric}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_disk_and_the_memory_are_told_of_in_both() {
+    let server = busy_server().await;
+    let (stats, metrics) = (stats(&server).await, metrics(&server).await);
+    for (path, expected) in [
+        ("store.version", 3),
+        ("store.disk.synced_version", 3),
+        ("store.disk.checkpoint_version", 3),
+        ("store.disk.checkpoints", 1),
+        ("store.disk.checkpoint_failures", 0),
+        ("store.disk.commits_undone", 0),
+        ("store.oldest_snapshot_age_ms", 1_500),
+    ] {
+        assert_eq!(stats.count(path), expected, "{path}");
+    }
+    for path in ["checkpoint_bytes", "log_segments", "log_bytes", "log_bytes_written", "log_groups", "log_syncs"] {
+        assert!(stats.count(&format!("store.disk.{path}")) > 0, "{path}");
+    }
+    assert!(metrics.count("store_checkpoint_bytes") > 10, "two values of five bytes are in it");
+    let memory = Server::new().send("GET /stats", &[], "").await.json();
+    assert!(memory["store"].get("disk").is_none(), "in memory there is no disk to tell of");
+    // More than a page and less than a machine.
+    for bytes in [stats.count("process.resident_memory_bytes"), metrics.count("process_resident_memory_bytes")] {
+        assert!((1 << 20..1 << 40).contains(&bytes), "{bytes}");
+    }
+}
+
+#[tokio::test]
+async fn the_time_of_waits_is_told() {
+    let pool = Config { min_idle: 0, max: 1, ..Config::default() };
+    let server = Server::with(Limits::default(), AppConfig::default(), pool);
+    let begun = server.send("POST /api/v1/transactions", &[], "").await.json();
+    let mut waiting = pin!(server.send("PUT /api/v1/kv/a", &[], "1"));
+    assert!(poll(&mut waiting).await.is_pending(), "the transaction has the only session");
+    let held = stats(&server).await;
+    assert_eq!(["pool.waiting_requests", "pool.wait_count"].map(|path| held.count(path)), [1, 1]);
+    server.send(&format!("DELETE /api/v1/transactions/{}", begun["id"].as_str().unwrap()), &[], "").await;
+    assert_eq!(waiting.await.outcome(), "201");
+    let (stats, metrics) = (stats(&server).await, metrics(&server).await);
+    assert!(metrics.number("pool_wait_seconds_total") > 0.0 && metrics.count("pool_waits_total") == 1);
+    let one_wait =
+        ["pool.wait_time_ms", "pool.avg_wait_time_ms", "pool.max_wait_time_ms"].map(|path| stats.number(path));
+    assert!(
+        one_wait.iter().all(|time| (time - one_wait[0]).abs() < 1e-6),
+        "of one wait all are the same: {one_wait:?}"
+    );
+}
+
+#[tokio::test]
+async fn the_sums_add_up() {
+    let server = Server::new();
+    server.send("PUT /api/v1/kv/a", &[], "12345").await;
+    server.send("GET /api/v1/kv/none", &[], "").await;
+    let begun = server.send("POST /api/v1/transactions", &[], "").await.json();
+    let stats = server.send("GET /stats", &[], "").await.json();
+    let (pool, http) = (&stats["pool"], &stats["http"]);
+    let number = |value: &serde_json::Value| value.as_u64().unwrap();
+    assert_eq!(
+        number(&pool["total_connections"]),
+        number(&pool["active_connections"]) + number(&pool["idle_connections"]) + number(&pool["creating_connections"])
+    );
+    assert_eq!(
+        number(&pool["connections_created"]),
+        number(&pool["connections_closed"]) + number(&pool["active_connections"]) + number(&pool["idle_connections"])
+    );
+    assert_eq!(number(&pool["active_connections"]), 1, "the transaction's session");
+    for name in ["wait_count", "avg_wait_time_ms", "health_check_failures"] {
+        assert_eq!(pool[name].as_f64(), Some(0.0), "{name}");
+    }
+    let answers: u64 = http["answers"].as_object().unwrap().values().map(number).sum();
+    assert_eq!(number(&http["requests"]), answers + number(&http["in_flight"]));
+    assert_eq!((number(&http["in_flight"]), number(&http["transactions_open"])), (1, 1));
+    assert_eq!((number(&stats["store"]["keys"]), number(&stats["plugins"]["plugins"])), (1, 0));
+    server.send(&format!("DELETE /api/v1/transactions/{}", begun["id"].as_str().unwrap()), &[], "").await;
+    assert_eq!(server.send("GET /stats", &[], "").await.json()["pool"]["active_connections"], 0);
+}
+
+#[tokio::test]
+async fn metrics_come_in_two_formats() {
+    let server = Server::new();
+    server.send("GET /api/v1/kv/none", &[], "").await;
+    let plain = server.send("GET /metrics", &[], "").await;
+    assert_eq!(plain.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    assert!(plain.text().contains("# TYPE mantisdb_http_answers_total counter\n"));
+    assert!(plain.text().contains("mantisdb_http_answers_total{operation=\"getKey\",class=\"4xx\"} 1\n"));
+    let open = server.send("GET /metrics", &["accept: application/openmetrics-text; version=1.0.0"], "").await;
+    assert_eq!(open.header("content-type"), Some("application/openmetrics-text; version=1.0.0; charset=utf-8"));
+    assert!(open.text().contains("# TYPE mantisdb_http_answers counter\n") && open.text().ends_with("# EOF\n"));
+    for line in plain.text().lines().filter(|line| !line.starts_with('#')) {
+        let (_, value) = line.rsplit_once(' ').unwrap();
+        assert!(value.parse::<f64>().is_ok(), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn the_newer_format_names_types_and_units() {
+    let server = Server::on_disk();
+    let open = server.send("GET /metrics", OPENMETRICS, "").await;
+    let plain = server.send("GET /metrics", &[], "").await;
+    assert!(!plain.text().contains("# UNIT"), "the older format has none");
+    let mut family = ("", "", "");
+    for line in open.text().lines() {
+        let mut words = line.split(' ');
+        match [words.next(), words.next(), words.next()] {
+            [Some("#"), Some("HELP"), Some(name)] => family = (name, "", ""),
+            [Some("#"), Some("TYPE"), Some(name)] if name == family.0 => family.1 = words.next().unwrap(),
+            [Some("#"), Some("UNIT"), Some(name)] if name == family.0 => family.2 = words.next().unwrap(),
+            [Some("#"), Some("EOF"), None] => {}
+            [Some(sample), Some(_), None] => {
+                let name = sample.split('{').next().unwrap();
+                let expected = match family.1 {
+                    "counter" => format!("{}_total", family.0),
+                    "gauge" => family.0.to_owned(),
+                    other => panic!("{line}: `{other}` is no type"),
+                };
+                assert_eq!(name, expected, "{line}");
+                let unit = ["bytes", "seconds"].into_iter().find(|unit| family.0.ends_with(unit)).unwrap_or_default();
+                assert_eq!(family.2, unit, "{line}");
+            }
+            _ => panic!("{line}"),
+        }
+    }
+}
