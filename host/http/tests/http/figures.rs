@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
 
 use mantis_db::Limits;
 use mantis_http::AppConfig;
@@ -309,5 +311,48 @@ async fn the_newer_format_names_types_and_units() {
             }
             _ => panic!("{line}"),
         }
+    }
+}
+
+/// Writes, and holds a session in a transaction while others want one.
+async fn work(server: Arc<Server>, client: usize) {
+    for round in 0..100 {
+        let key = format!("/api/v1/kv/{client}-{round}");
+        assert_eq!(server.send(&format!("PUT {key}"), &[], "1").await.outcome(), "201");
+        let begun = server.send("POST /api/v1/transactions", &[], "").await;
+        if begun.outcome() == "201" {
+            tokio::task::yield_now().await;
+            let transaction = format!("/api/v1/transactions/{}", begun.json()["id"].as_str().unwrap());
+            assert_eq!(server.send(&format!("DELETE {transaction}"), &[], "").await.outcome(), "204");
+        }
+        assert_eq!(server.send(&format!("DELETE {key}"), &[], "").await.outcome(), "204");
+    }
+}
+
+/// Sessions come and go, are held and waited for, while the figures are read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_sums_add_up_under_load() {
+    for max in [1, 4] {
+        let pool = Config { min_idle: 0, max, max_lifetime: Some(Duration::from_millis(1)), ..Config::default() };
+        let server = Arc::new(Server::with(Limits::default(), AppConfig::default(), pool));
+        let clients: Vec<_> = (0..8).map(|client| tokio::spawn(work(Arc::clone(&server), client))).collect();
+        while clients.iter().any(|client| !client.is_finished()) {
+            let figures = stats(&server).await;
+            let sum = |names: &[&str]| names.iter().map(|name| figures.count(&format!("pool.{name}"))).sum::<u64>();
+            let present = sum(&["active_connections", "idle_connections"]);
+            assert_eq!(sum(&["total_connections"]), present + sum(&["creating_connections"]), "{figures:?}");
+            assert_eq!(sum(&["connections_created"]), present + sum(&["connections_closed"]), "{figures:?}");
+            assert!(sum(&["total_connections"]) <= max as u64, "{figures:?}");
+            let answers = (1..=5).map(|class| figures.count(&format!("http.answers.{class}xx"))).sum::<u64>();
+            assert_eq!(figures.count("http.requests"), answers + figures.count("http.in_flight"), "{figures:?}");
+        }
+        for client in clients {
+            client.await.unwrap();
+        }
+        let at_rest = stats(&server).await;
+        assert_eq!(at_rest.count("pool.active_connections"), 0);
+        // There was something to add up.
+        assert!(at_rest.count("pool.connections_closed") > 0, "{at_rest:?}");
+        assert!(max > 1 || at_rest.count("pool.wait_count") > 0, "{at_rest:?}");
     }
 }
