@@ -69,6 +69,7 @@ impl Server {
         config: AppConfig,
         pool: Config,
     ) -> Self {
+        crate::log::install();
         let sessions = Pool::new(SessionManager::new(database.clone()), pool).unwrap();
         let host = HostConfig { instances_max: 4, guest_threads: 1, ..HostConfig::default() };
         let plugins = PluginHost::new(database.clone(), sessions.clone(), host).unwrap();

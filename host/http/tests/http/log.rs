@@ -1,25 +1,31 @@
 //! What the log says of requests.
 
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::io::Write;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Once;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame};
 use serde_json::{Value, json};
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, dynamic_filter_fn};
+use tracing_subscriber::layer::SubscriberExt;
 
 use crate::harness::{Answer, Server, request};
 
-/// The log of one thread, one JSON object a line.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+thread_local! {
+    static LEVEL: Cell<LevelFilter> = const { Cell::new(LevelFilter::OFF) };
+    static WRITTEN: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The log of the thread that began it, one JSON object a line.
+struct Log;
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+        WRITTEN.with_borrow_mut(|written| written.write(bytes))
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
@@ -27,18 +33,28 @@ impl Write for Log {
     }
 }
 
+/// Makes the process's one subscriber, before anything is logged: were there one for each test, which of them sees an event could depend
+/// on what other threads do meanwhile.
+pub(crate) fn install() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let wanted = dynamic_filter_fn(|event, _| *event.level() <= LEVEL.get());
+        let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(|| Log);
+        tracing::subscriber::set_global_default(tracing_subscriber::registry().with(lines).with(wanted)).unwrap();
+    });
+}
+
 impl Log {
-    fn start(level: LevelFilter) -> (Self, tracing::subscriber::DefaultGuard) {
-        let log = Self::default();
-        let writer = log.clone();
-        let builder = tracing_subscriber::fmt().json().flatten_event(true).with_max_level(level);
-        let subscriber = builder.with_writer(move || writer.clone()).finish();
-        (log, tracing::subscriber::set_default(subscriber))
+    fn start(level: LevelFilter) -> Self {
+        install();
+        LEVEL.set(level);
+        Self
     }
 
     /// The events so far, without what differs from run to run.
+    #[allow(clippy::unused_self, reason = "only who began a log has one")]
     fn take(&self) -> Vec<Value> {
-        let text = String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap();
+        let text = String::from_utf8(WRITTEN.take()).unwrap();
         let mut events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         for event in &mut events {
             event.as_object_mut().unwrap().remove("timestamp");
@@ -68,7 +84,7 @@ fn check(log: &Log, answer: &Answer, method: &str, rest: &Value) {
 #[tokio::test]
 async fn a_request_is_one_event_without_what_the_client_wrote() {
     let server = Server::new();
-    let (log, _guard) = Log::start(LevelFilter::DEBUG);
+    let log = Log::start(LevelFilter::DEBUG);
     let answer = server.send("PUT /api/v1/kv/secret", &[], "value").await;
     check(&log, &answer, "PUT", &json!({"operation": "putKey"}));
     let answer = server.send("HEAD /api/v1/buckets/default/kv/secret", &["x-request-id: mine-7"], "").await;
@@ -90,7 +106,7 @@ async fn a_request_is_one_event_without_what_the_client_wrote() {
 #[tokio::test]
 async fn paths_and_details_stand_in_the_log_at_trace() {
     let server = Server::new();
-    let (log, _guard) = Log::start(LevelFilter::TRACE);
+    let log = Log::start(LevelFilter::TRACE);
     let answer = server.send("GET /api/v1/kv/a%0Ab", &[], "").await;
     let detail = "The key does not exist, or has expired.";
     let rest = json!({"operation": "getKey", "path": "/api/v1/kv/a%0Ab", "code": "key-not-found", "detail": detail});
@@ -100,7 +116,7 @@ async fn paths_and_details_stand_in_the_log_at_trace() {
 #[tokio::test]
 async fn at_the_default_level_requests_leave_nothing() {
     let server = Server::new();
-    let (log, _guard) = Log::start(LevelFilter::INFO);
+    let log = Log::start(LevelFilter::INFO);
     server.send("PUT /api/v1/kv/a", &[], "1").await;
     server.send("GET /api/v1/kv/none", &[], "").await;
     assert_eq!(log.take(), [] as [Value; 0]);
@@ -121,7 +137,7 @@ impl Body for Poison {
 #[tokio::test]
 async fn what_the_server_did_wrong_is_logged_at_every_level() {
     let server = Server::new();
-    let (log, _guard) = Log::start(LevelFilter::ERROR);
+    let log = Log::start(LevelFilter::ERROR);
     let answer = server.send_request(request("PUT /api/v1/kv/secret", &[], Poison)).await;
     assert_eq!(answer.outcome(), "500 internal");
     let meaning = &answer.json()["title"];
