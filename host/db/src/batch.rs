@@ -317,7 +317,7 @@ pub(crate) fn increment(
     let expires_at_ms = stored.as_ref().and_then(|stored| stored.expires_at_ms);
     let replaced = stored.is_some();
     let number = stored.map_or(Ok(0), |stored| {
-        let (_, bytes) = value::decode(&stored.value)?;
+        let (_, bytes) = value::decode(stored.value)?;
         parse_number(&bytes)
     })?;
     let sum = number

@@ -143,7 +143,7 @@ impl Names<'_> {
         let (id, key) = keyspace::split(change.key())?;
         let bucket = self.name(id)?.to_owned();
         let epoch = self.session.database.0.epoch;
-        Some(change.value.as_ref().map(value::decode).transpose().map(|value| Change {
+        Some(change.value.clone().map(value::decode).transpose().map(|value| Change {
             kind: if value.is_some() { ChangeKind::Put } else { ChangeKind::Delete },
             bucket,
             key: key.to_vec(),

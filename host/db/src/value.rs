@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use crate::limits::MEDIA_TYPE_BYTES_MAX;
 use crate::{Code, Error, Result};
@@ -113,7 +113,7 @@ pub(crate) fn encode(media_type: &MediaType, value: &[u8]) -> Bytes {
 }
 
 /// Splits a stored value; both parts share its memory.
-pub(crate) fn decode(stored: &Bytes) -> Result<(MediaType, Bytes)> {
+pub(crate) fn decode(mut stored: Bytes) -> Result<(MediaType, Bytes)> {
     let damaged = || Error::new(Code::ReadOnly, "a stored value has no media type: it is damaged");
     match stored.first().copied().ok_or_else(damaged)? {
         CUSTOM => {
@@ -121,14 +121,19 @@ pub(crate) fn decode(stored: &Bytes) -> Result<(MediaType, Bytes)> {
             if stored.len() < 2 + length {
                 return Err(damaged());
             }
-            Ok((MediaType(Repr::Custom(stored.slice(2..2 + length))), stored.slice(2 + length..)))
+            stored.advance(2);
+            Ok((MediaType(Repr::Custom(stored.split_to(length))), stored))
         }
-        place => Ok((MediaType(Repr::Common(place)), stored.slice(1..))),
+        place => {
+            // Cheaper than a slice, which would be shared once more and let go of again.
+            stored.advance(1);
+            Ok((MediaType(Repr::Common(place)), stored))
+        }
     }
 }
 
 pub(crate) fn entry(stored: mantis_store::Entry) -> Result<Entry> {
     let mantis_store::Entry { value, version, modified_ms, expires_at_ms } = stored;
-    let (media_type, value) = decode(&value)?;
+    let (media_type, value) = decode(value)?;
     Ok(Entry { value, media_type, version, modified_ms, expires_at_ms })
 }

@@ -163,13 +163,13 @@ impl App {
         let admitted = if in_flight.is_some() { self.admit(&head) } else { Err(Code::Overloaded.into()) };
         let (matched, query) = match admitted {
             Ok(Admitted::Routed(matched, query)) => (matched, query),
-            Ok(Admitted::Answered(response)) => return self.finish(&head, None, Ok(response), &begun),
+            Ok(Admitted::Answered(response)) => return self.finish(&head, None, Ok(response), begun),
             Err(problem) => {
                 // Under overload nothing more is read.
                 if in_flight.is_some() {
                     body.discard_later();
                 }
-                return self.finish(&head, None, Err(problem), &begun);
+                return self.finish(&head, None, Err(problem), begun);
             }
         };
         let index = Some(matched.index);
@@ -179,7 +179,7 @@ impl App {
             // Boxed, so that a connection does not keep room for the largest handler.
             None => Box::pin(self.run(&mut request)).await,
         };
-        let response = self.finish(&request.head, index, outcome, &begun);
+        let response = self.finish(&request.head, index, outcome, begun);
         request.body.discard_later();
         response
     }
@@ -249,7 +249,7 @@ impl App {
         head: &Parts,
         operation: Option<usize>,
         outcome: Result<Response<Body>>,
-        begun: &Begun,
+        begun: Begun,
     ) -> Response<Body> {
         begun.log(head, operation, &outcome);
         let mut response =
@@ -258,7 +258,7 @@ impl App {
             response = compress::compress(&head.headers, response);
         }
         self.0.cors.mark(&head.headers, response.headers_mut());
-        response.headers_mut().insert(X_REQUEST_ID, begun.id.clone());
+        response.headers_mut().insert(X_REQUEST_ID, begun.id);
         if head.method == Method::HEAD {
             response = without_body(response);
         }

@@ -1,10 +1,12 @@
 //! Answers of common shapes.
 
+use std::io::Write as _;
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response, StatusCode};
+use httpdate::HttpDate;
 use serde::Serialize;
 
 use crate::Body;
@@ -45,7 +47,11 @@ pub(crate) fn http_date(ms: u64) -> HeaderValue {
     // The last second that an HTTP date can name.
     const LAST_S: u64 = 253_402_300_799;
     let time = UNIX_EPOCH + Duration::from_secs((ms / 1000).min(LAST_S));
-    HeaderValue::from_str(&httpdate::fmt_http_date(time)).unwrap_or(HeaderValue::from_static(""))
+    // Every date has the same length: it is written on the stack, and copied once.
+    let mut text = [0; "Sat, 31 Jan 2026 23:59:59 GMT".len()];
+    let written = write!(&mut text[..], "{}", HttpDate::from(time));
+    debug_assert!(written.is_ok());
+    HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static(""))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 
+use http::HeaderMap;
 use http::request::Parts;
 use mantis_db::{Code as DbCode, Session};
 
@@ -31,7 +32,7 @@ pub(crate) enum Held {
 impl App {
     /// A session, if one is free at once and the request names no transaction.
     pub(crate) fn session_now(&self, request: &Request) -> Option<PooledSession> {
-        if request.headers().contains_key(TRANSACTION.name) {
+        if names_transaction(request.headers()) {
             return None;
         }
         self.0.sessions.try_acquire().ok().flatten()
@@ -55,10 +56,15 @@ impl App {
 pub(crate) fn check_taken(operation: &Operation, head: &Parts) -> Result<()> {
     // Most requests may name one, which is known without looking for the header.
     let takes_one = operation.headers.first().is_some_and(|header| std::ptr::eq(*header, &raw const TRANSACTION));
-    if takes_one || !head.headers.contains_key(TRANSACTION.name) {
+    if takes_one || !names_transaction(&head.headers) {
         return Ok(());
     }
     Err(Code::TransactionNotTaken.into())
+}
+
+/// Looks at each header: requests have few, and a search would hash the name first.
+fn names_transaction(headers: &HeaderMap) -> bool {
+    headers.keys().any(|name| name == TRANSACTION.name)
 }
 
 /// The transaction that the request names.

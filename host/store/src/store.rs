@@ -366,7 +366,8 @@ impl Store {
     pub fn stats(&self) -> Stats {
         let writer = self.0.writer.lock();
         let mut stats = writer.stats.clone();
-        stats.version = writer.last;
+        // A commit that is not visible yet may still be taken back.
+        stats.version = self.version();
         stats.deadlines = writer.deadlines.len() as u64;
         stats.prune_backlog = writer.garbage.len() as u64;
         drop(writer);
