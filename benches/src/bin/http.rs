@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use mantis_benches::load::{Load, Protocol, digits, put_digits};
+use mantis_benches::kv::{self, Dialect};
+use mantis_benches::load::{Load, Protocol};
 use mantis_benches::process::{Servers, available};
 use mantis_benches::rounds::{Samples, interleave};
 use mantis_benches::table::Table;
@@ -88,14 +89,7 @@ fn main() -> Result<()> {
 
 fn contestants(options: &Options) -> Result<Vec<Contestant>> {
     let mut all = Vec::new();
-    let constant = |port| Load {
-        protocol: Protocol::Http,
-        port,
-        connections: options.connections,
-        clock_stride: 32,
-        request: Arc::new(|_, buffer| buffer.extend_from_slice(b"GET /constant HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")),
-        check: Arc::new(|_, status, body| status == 200 && body.len() == 64),
-    };
+    let constant = |port| kv::constant(port, options.connections);
     for (name, kind, port) in [("raw tokio loop", "raw", 18_081), ("hyper, constant", "hyper", 18_082)] {
         let mut servers = Servers::new();
         servers.start(&options.floor, &[kind, &port.to_string()], port)?;
@@ -106,8 +100,8 @@ fn contestants(options: &Options) -> Result<Vec<Contestant>> {
     }
     if available("redis-server", "redis-server") && available("webdis", "webdis") {
         let servers = webdis(18_085, 18_084, options.keys)?;
-        let get = get_load(18_085, options, "/GET/", ".txt");
-        let put = put_load(18_085, options, "/SET/", &[200]);
+        let get = kv::get(Dialect::Webdis, 18_085, options.connections, options.keys);
+        let put = kv::put(Dialect::Webdis, 18_085, options.connections, options.keys);
         all.push(Contestant { name: "Redis + webdis, GET", servers: Arc::clone(&servers), load: get });
         all.push(Contestant { name: "Redis + webdis, PUT", servers, load: put });
     }
@@ -119,70 +113,18 @@ fn mantisdb(options: &Options, all: &mut Vec<Contestant>) -> Result<()> {
     let port = 18_086;
     let mut servers = Servers::new();
     servers.start(&options.mantisdb, &["serve", "--memory", "--listen", &format!("127.0.0.1:{port}")], port)?;
-    let mut client = Client::connect(port)?;
-    for first in (0..options.keys).step_by(10_000) {
-        let operations: Vec<_> = (first..(first + 10_000).min(options.keys))
-            .map(|n| serde_json::json!({"op": "set", "key": key(n), "value": value(n)}))
-            .collect();
-        let body = serde_json::json!({ "operations": operations }).to_string();
-        client.send("POST", "/api/v1/kv", "application/json", body.as_bytes())?;
-    }
+    kv::fill_mantisdb(port, 0, options.keys)?;
     let component = fs::read(&options.counter).with_context(|| options.counter.clone())?;
     let path = "/api/v1/plugins/counter?buckets=counters:write&reuse=true";
-    client.send("PUT", path, "application/wasm", &component)?;
+    Client::connect(port)?.send("PUT", path, "application/wasm", &component)?;
     let servers = Arc::new(servers);
     let loads = [
-        ("MantisDB, GET", get_load(port, options, "/api/v1/kv/", "")),
-        ("MantisDB, PUT", put_load(port, options, "/api/v1/kv/", &[201, 204])),
+        ("MantisDB, GET", kv::get(Dialect::MantisDb, port, options.connections, options.keys)),
+        ("MantisDB, PUT", kv::put(Dialect::MantisDb, port, options.connections, options.keys)),
         ("MantisDB, warm procedure", procedure_load(port, options)),
     ];
     all.extend(loads.map(|(name, load)| Contestant { name, servers: Arc::clone(&servers), load }));
     Ok(())
-}
-
-fn key(n: u64) -> String {
-    format!("key:{n:020}")
-}
-
-/// 64 bytes that tell which key they belong to.
-fn value(n: u64) -> String {
-    format!("{n:064}")
-}
-
-fn get_load(port: u16, options: &Options, before: &'static str, after: &'static str) -> Load {
-    let keys = options.keys;
-    let request = format!("GET {before}{}{after} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", key(0)).into_bytes();
-    let key_end = 4 + before.len() + key(0).len();
-    Load {
-        protocol: Protocol::Http,
-        port,
-        connections: options.connections,
-        clock_stride: 32,
-        request: Arc::new(move |n, buffer| {
-            buffer.extend_from_slice(&request);
-            put_digits(&mut buffer[..key_end], n % keys);
-        }),
-        check: Arc::new(move |n, status, body| status == 200 && body.len() == 64 && digits(body) == Some(n % keys)),
-    }
-}
-
-fn put_load(port: u16, options: &Options, before: &'static str, expected: &'static [u16]) -> Load {
-    let keys = options.keys;
-    let head = "HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/plain\r\nContent-Length: 64\r\n\r\n";
-    let request = format!("PUT {before}{} {head}{}", key(0), value(0)).into_bytes();
-    let key_end = 4 + before.len() + key(0).len();
-    Load {
-        protocol: Protocol::Http,
-        port,
-        connections: options.connections,
-        clock_stride: 32,
-        request: Arc::new(move |n, buffer| {
-            buffer.extend_from_slice(&request);
-            put_digits(&mut buffer[..key_end], n % keys);
-            put_digits(buffer, n % keys);
-        }),
-        check: Arc::new(move |_, status, _| expected.contains(&status)),
-    }
 }
 
 /// Reads a counter: one read of the store inside the guest, nothing to conflict over.
@@ -225,28 +167,10 @@ fn webdis(port: u16, redis_port: u16, keys: u64) -> Result<Arc<Servers>> {
     let mut servers = Servers::new();
     let redis = ["--port", &redis_port.to_string(), "--save", "", "--appendonly", "no", "--bind", "127.0.0.1"];
     servers.start("redis-server", &redis, redis_port)?;
-    fill_redis(redis_port, keys)?;
+    kv::fill_redis(redis_port, 0, keys)?;
     servers.start_webdis(folder.path(), port, redis_port)?;
     servers.keep(folder);
     Ok(Arc::new(servers))
-}
-
-fn fill_redis(port: u16, keys: u64) -> Result<()> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-    let mut commands = Vec::new();
-    for first in (0..keys).step_by(1_000) {
-        commands.clear();
-        let last = (first + 1_000).min(keys);
-        for n in first..last {
-            let (key, value) = (key(n), value(n));
-            write!(commands, "*3\r\n$3\r\nSET\r\n${}\r\n{key}\r\n${}\r\n{value}\r\n", key.len(), value.len())?;
-        }
-        stream.write_all(&commands)?;
-        let mut answers = vec![0; 5 * usize::try_from(last - first)?];
-        stream.read_exact(&mut answers)?;
-        ensure!(answers.chunks(5).all(|answer| answer == b"+OK\r\n"), "Redis refused a SET");
-    }
-    Ok(())
 }
 
 /// A blocking client for setting up.
