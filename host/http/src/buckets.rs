@@ -11,7 +11,7 @@ use crate::kv::{self, json_content};
 use crate::operation::{Answer, Operation, Patience, Tag};
 use crate::problem::Result;
 use crate::request::Request;
-use crate::sessions::transaction_of;
+use crate::sessions::{TRANSACTION, transaction_of};
 use crate::{App, Body, accept, respond};
 
 pub(crate) static LIST: Operation = Operation {
@@ -37,7 +37,8 @@ pub(crate) static DROP: Operation = Operation {
     summary: "Drop a bucket",
     description: "With all its keys. It is gone at once, before its memory is free.",
     query: &[],
-    headers: &[],
+    // Taken to be refused by name: a bucket is not dropped in a transaction.
+    headers: &[&TRANSACTION],
     body: None,
     answers: &[Answer {
         status: 200,
@@ -49,6 +50,7 @@ pub(crate) static DROP: Operation = Operation {
         AnyCode::Db(DbCode::BucketNotFound),
         AnyCode::Db(DbCode::BucketNameInvalid),
         AnyCode::Db(DbCode::BucketReserved),
+        AnyCode::Db(DbCode::TransactionOpen),
         AnyCode::Db(DbCode::ReadOnly),
         AnyCode::Db(DbCode::DiskFull),
         AnyCode::Db(DbCode::StorageFailed),

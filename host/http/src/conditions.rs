@@ -248,7 +248,7 @@ fn version_of(opaque: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(opaque).ok()?.strip_prefix('v')?;
     let digits = ["-gzip", "-br", "-zstd"].iter().find_map(|coding| text.strip_suffix(coding)).unwrap_or(text);
     // Tags are compared byte for byte: there is one spelling of each version.
-    let is_canonical = !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let is_canonical = (digits == "0" || !digits.starts_with('0')) && digits.bytes().all(|byte| byte.is_ascii_digit());
     is_canonical.then(|| digits.parse().ok())?
 }
 
