@@ -23,7 +23,7 @@ fn a_file_of_lines_comes_back_byte_for_byte() {
     assert_eq!(server.ok(&["scan", "--bucket", "b", "--prefix", "a"]), "apple\n");
     assert_eq!(server.ok(&["get", "--bucket", "b", "zebra"]), "zebra");
     check_round_trip(b"", &[]);
-    check_round_trip(b"\n\n", &[]);
+    check_round_trip(b"\n\none\n\n", &[]);
     check_round_trip(b"one", &[]);
 }
 
@@ -171,4 +171,68 @@ fn real_files_come_back_byte_for_byte() {
         assert!(server.run(&["export"]).stdout == std::fs::read(path).unwrap(), "{path}");
         assert!(!server.ok(&["scan", "--prefix", "00", "--limit", "3"]).is_empty() || arguments.is_empty());
     }
+}
+
+#[test]
+fn a_bucket_that_only_looks_like_an_order_is_left_alone() {
+    let server = Server::start(&[]);
+    let import =
+        |bucket: &str, more: &[&str]| server.run_with(&[&["import", "--bucket", bucket], more].concat(), b"z\n");
+    for key in ["mine", "00000000", "import"] {
+        server.ok(&["put", "--bucket", "a.order", key, "mine"]);
+        let (code, message) = failure(&import("a", &[]));
+        assert_eq!(code, 4, "{message}");
+        assert!(
+            message.contains("a.order") && message.contains("hint: ") && message.contains("--no-order"),
+            "{message}"
+        );
+        assert_eq!(server.ok(&["scan", "--bucket", "a"]), "", "nothing is imported");
+        assert_eq!(server.ok(&["scan", "--bucket", "a.order", "--values"]), format!("{key}\tmine\n"));
+        assert!(import("a", &["--no-order"]).status.success());
+        assert_eq!(server.ok(&["export", "--bucket", "a", "--format", "lines"]), "z\n");
+        server.ok(&["bucket", "drop", "a"]);
+        assert_eq!(server.ok(&["scan", "--bucket", "a.order", "--values"]), format!("{key}\tmine\n"));
+        server.ok(&["bucket", "drop", "a.order"]);
+    }
+
+    // An order into which somebody has put a key is theirs, too.
+    assert!(import("b", &[]).status.success());
+    server.ok(&["put", "--bucket", "b.order", "mine", "mine"]);
+    assert_eq!(failure(&import("b", &[])).0, 4);
+    server.ok(&["bucket", "drop", "b"]);
+    assert_eq!(server.ok(&["get", "--bucket", "b.order", "mine"]), "mine");
+}
+
+#[test]
+fn a_name_that_leaves_no_room_for_the_order_is_refused_before_anything_is_stored() {
+    let server = Server::start(&[]);
+    let long = "n".repeat(58);
+    let (code, message) = failure(&server.run_with(&["import", "--bucket", &long], b"a\n"));
+    assert_eq!(code, 2);
+    assert!(message.contains("too long") && message.contains("--no-order"), "{message}");
+    assert!(!server.ok(&["bucket", "list"]).contains(&long));
+    assert!(server.run_with(&["import", "--bucket", &long, "--no-order"], b"a\n").status.success());
+    assert_eq!(server.ok(&["scan", "--bucket", &long]), "a\n");
+    server.ok(&["bucket", "drop", &long]);
+}
+
+#[test]
+fn a_file_without_a_record_changes_nothing() {
+    let server = Server::start(&["--key-bytes-max", "100"]);
+    let before = server.ok(&["bucket", "list"]);
+    let csv = ["import", "--bucket", "b", "--format", "csv", "--key", "id"];
+    let too_long = format!("{}\n", "k".repeat(101));
+    for (arguments, file) in [
+        (&csv[..3], ""),
+        (&csv[..3], "\n\n"),
+        (&csv[..], "id,name\n"),
+        (&csv[..], "id,name\n,Ada\n"),
+        (&csv[..3], &too_long),
+    ] {
+        server.run_with(arguments, file.as_bytes());
+        assert_eq!(server.ok(&["bucket", "list"]), before, "{arguments:?} {file:?}");
+    }
+    assert!(server.run_with(&csv[..3], b"z\na\n").status.success());
+    assert!(server.run_with(&csv[..3], b"").status.success());
+    assert_eq!(server.ok(&["export", "--bucket", "b"]), "z\na\n", "the order is that of the file before");
 }

@@ -8,7 +8,7 @@ use super::context::{self, Output};
 use crate::cli::{BucketArgs, BucketCommand};
 use crate::client::Path;
 use crate::failure::Outcome;
-use crate::transfer::order;
+use crate::transfer::order::{self, Companion};
 
 pub(super) async fn run(args: BucketArgs) -> Outcome {
     match args.command {
@@ -30,7 +30,9 @@ pub(super) async fn run(args: BucketArgs) -> Outcome {
             let mut client = context::client(&server)?;
             let path = Path::new("/api/v1/buckets").part(name.as_bytes());
             let answer = client.request(Method::DELETE, &path, &[], Bytes::new()).await?;
-            order::forget(&mut client, &name).await?;
+            if order::companion(&mut client, &name).await? == Companion::Order {
+                order::forget(&mut client, &name).await?;
+            }
             if server.json {
                 let mut output = Output::new();
                 output.bytes(if answer.body.is_empty() { b"{}" } else { &answer.body })?;

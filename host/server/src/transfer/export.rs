@@ -82,7 +82,7 @@ async fn as_imported(client: &mut Client, bucket: &str, head: &Head, output: &mu
     loop {
         let line = keys.next().await?;
         if let Some(line) = &line {
-            let key = listed_key(line)?;
+            let key = order::listed_key(line)?;
             if !seen.contains(&key.0) {
                 added.push_back(key);
             }
@@ -170,17 +170,6 @@ async fn fetch_values(
         return Err(ClientError::Unexpected { reason: "the batch has another number of results".to_owned() });
     }
     Ok(answer.results.into_iter().map(|got| got.value.map(|value| value.0)).collect())
-}
-
-/// The key of a line of a listing.
-fn listed_key(line: &[u8]) -> Result<JsonBytes, ClientError> {
-    #[derive(Deserialize)]
-    struct Line {
-        key: JsonBytes,
-    }
-    serde_json::from_slice::<Line>(line)
-        .map(|line| line.key)
-        .map_err(|error| ClientError::Unexpected { reason: error.to_string() })
 }
 
 /// Writes all keys, or those with a prefix, in their own order.

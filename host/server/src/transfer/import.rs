@@ -16,14 +16,14 @@ use tokio::task::JoinSet;
 
 use super::batch::{Batch, Batcher, Problem, Taken};
 use super::csv::Column;
-use super::order::{self, Head};
+use super::order::{self, Companion, Head};
 use super::progress;
 use super::record::{Piece, Record};
 use super::source::{LineReader, Source};
 use super::{csv, lines, ndjson};
 use crate::cli::Format;
 use crate::client::{Client, ClientError, Path};
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Exit, Failure, Outcome};
 
 /// Requests under way at once.
 const REQUESTS_AT_ONCE: usize = 4;
@@ -93,35 +93,94 @@ pub(crate) async fn run(client: &mut Client, import: Import) -> Outcome<Report> 
     #[allow(clippy::disallowed_methods, reason = "the command is native")]
     let started = Instant::now();
     let source = open(&import)?;
+    let companion = companion(client, &import).await?;
     let bucket: Arc<str> = import.bucket.as_str().into();
-    // A file that does not keep its order would otherwise be written out in that of the file before it.
-    order::forget(client, &bucket).await?;
-    let format = import.format;
-    let keep_order = import.keep_order;
-    let (sender, receiver) = mpsc::channel(BATCHES_WAITING_MAX);
+    let (format, keep_order) = (import.format, import.keep_order);
+    let (sender, mut receiver) = mpsc::channel(BATCHES_WAITING_MAX);
     let reading = tokio::task::spawn_blocking(move || read(source, &import, &sender));
-    let receiver = Arc::new(Mutex::new(receiver));
-    let mut sending = JoinSet::new();
-    for _ in 0..REQUESTS_AT_ONCE {
-        sending.spawn(send_batches(client.another(), Arc::clone(&bucket), keep_order, Arc::clone(&receiver)));
-    }
     let mut report = Report::default();
-    let mut chunks = 0;
-    drop(receiver);
-    while let Some(sent) = sending.join_next().await {
-        // The first failure ends the others, and with them the reading.
-        let (part, sent_chunks) = sent.map_err(|error| Failure::new(crate::failure::Exit::Local, error))??;
-        report.merge(part);
-        chunks += sent_chunks;
+    // A file without a record changes nothing.
+    if let Some(first) = receiver.recv().await {
+        // A file that does not keep its order would otherwise be written out in that of the file before it.
+        if companion == Companion::Order {
+            order::forget(client, &bucket).await?;
+        }
+        if keep_order {
+            order::write_head(client, &bucket, &Head { format, is_complete: false, chunks: 0, records: 0 }).await?;
+        }
+        let batches = Batches { first: Some(first), rest: receiver };
+        let chunks = send(client, &bucket, keep_order, batches, &mut report).await?;
+        if keep_order && report.records == 0 {
+            order::forget(client, &bucket).await?;
+        } else if keep_order {
+            let head = Head { format, is_complete: true, chunks, records: report.records };
+            order::write_head(client, &bucket, &head).await?;
+            report.order_kept = true;
+        }
     }
-    report.merge(reading.await.map_err(|error| Failure::new(crate::failure::Exit::Local, error))??);
-    if keep_order {
-        order::write_head(client, &bucket, &Head { format, chunks, records: report.records }).await?;
-        report.order_kept = true;
-    }
+    report.merge(reading.await.map_err(|error| Failure::new(Exit::Local, error))??);
     report.problems.sort_by_key(|problem| problem.line);
     report.elapsed = started.elapsed();
     Ok(report)
+}
+
+/// What is there under the name of the order's bucket. It must not be somebody's own, if the order is to be kept.
+async fn companion(client: &mut Client, import: &Import) -> Outcome<Companion> {
+    let name = order::bucket_of(&import.bucket);
+    if import.keep_order && name.len() > mantis_db::limits::BUCKET_NAME_BYTES_MAX {
+        return Err(Failure::usage(format!("the order of the file cannot be kept: the name {name:?} is too long"))
+            .hint("import without it (--no-order), or into a bucket with a shorter name"));
+    }
+    let companion = order::companion(client, &import.bucket).await?;
+    if import.keep_order && companion == Companion::Foreign {
+        return Err(Failure::new(
+            Exit::Local,
+            format!(
+                "the order of the file would be kept in bucket {name:?}, which holds other keys; nothing was written"
+            ),
+        )
+        .hint("import without it (--no-order), or into a bucket of another name"));
+    }
+    Ok(companion)
+}
+
+/// Sends all batches, several at once. Returns how many there were.
+async fn send(
+    client: &Client,
+    bucket: &Arc<str>,
+    keep_order: bool,
+    batches: Batches,
+    report: &mut Report,
+) -> Outcome<u64> {
+    let batches = Arc::new(Mutex::new(batches));
+    let mut sending = JoinSet::new();
+    for _ in 0..REQUESTS_AT_ONCE {
+        sending.spawn(send_batches(client.another(), Arc::clone(bucket), keep_order, Arc::clone(&batches)));
+    }
+    drop(batches);
+    let mut chunks = 0;
+    while let Some(sent) = sending.join_next().await {
+        // The first failure ends the others, and with them the reading.
+        let (part, sent_chunks) = sent.map_err(|error| Failure::new(Exit::Local, error))??;
+        report.merge(part);
+        chunks += sent_chunks;
+    }
+    Ok(chunks)
+}
+
+/// Batches as they are packed.
+struct Batches {
+    first: Option<Batch>,
+    rest: mpsc::Receiver<Batch>,
+}
+
+impl Batches {
+    async fn next(&mut self) -> Option<Batch> {
+        match self.first.take() {
+            Some(batch) => Some(batch),
+            None => self.rest.recv().await,
+        }
+    }
 }
 
 fn open(import: &Import) -> Outcome<Source> {
@@ -175,7 +234,8 @@ fn read(mut source: Source, import: &Import, batches: &mpsc::Sender<Batch>) -> O
             return Ok(report);
         }
     }
-    if !batcher.batch.is_empty() {
+    // Where no batch has gone before, text alone is no reason to send one: it would be kept for a bucket that is not there.
+    if !batcher.batch.is_empty() && (batcher.batch.number > 0 || batcher.batch.records > 0) {
         let _ = batches.blocking_send(batcher.take());
     }
     Ok(report)
@@ -199,11 +259,11 @@ async fn send_batches(
     mut client: Client,
     bucket: Arc<str>,
     keep_order: bool,
-    batches: Arc<Mutex<mpsc::Receiver<Batch>>>,
+    batches: Arc<Mutex<Batches>>,
 ) -> Result<(Report, u64), ClientError> {
     let (mut report, mut count) = (Report::default(), 0);
     loop {
-        let Some(mut batch) = batches.lock().await.recv().await else { return Ok((report, count)) };
+        let Some(mut batch) = batches.lock().await.next().await else { return Ok((report, count)) };
         count += 1;
         report.records += batch.records;
         send_operations(&mut client, &bucket, &batch, &mut report).await?;

@@ -1,12 +1,14 @@
 //! Where a bucket keeps the order of the file that it was imported from.
 //!
-//! Bucket `NAME.order` holds the keys `00000000`, `00000001`, ... with a chunk of the file each, and `import` with what the file was.
+//! Bucket `NAME.order` holds the keys `00000000`, `00000001`, ... with a chunk of the file each, and `import` with what the file was, under
+//! a media type that says so. Anybody may have a bucket of such a name: one that holds anything else is never written to nor dropped.
 //! A chunk is a format byte (1) and entries: an unsigned LEB128 number whose two lowest bits say what follows and whose other bits
 //! say how long it is, then that many bytes. 0: a key whose record ended with `\n`; 1: with `\r\n`; 2: with the file; 3: text that
 //! belongs to no record. Values are not in it: they are read from the bucket, so that a changed value changes its line.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::Method;
@@ -15,15 +17,21 @@ use serde::{Deserialize, Serialize};
 
 use super::record::LineEnd;
 use crate::cli::Format;
-use crate::client::{Client, ClientError, Path};
+use crate::client::text::JsonBytes;
+use crate::client::{Answer, Client, ClientError, Path};
 
 const CHUNK_FORMAT: u8 = 1;
 const HEAD_KEY: &[u8] = b"import";
+const MEDIA_TYPE: &str = "application/vnd.mantisdb.order";
+/// The longest silence in a stream of keys before it counts as broken.
+const SILENCE_MAX: Duration = Duration::from_mins(1);
 
 /// What the imported file was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Head {
     pub(super) format: Format,
+    /// Whether the import came to its end: without that, the order is not all there.
+    pub(super) is_complete: bool,
     pub(super) chunks: u64,
     pub(super) records: u64,
 }
@@ -33,6 +41,17 @@ pub(crate) struct Head {
 pub(super) enum Entry {
     Record { key: Vec<u8>, end: LineEnd },
     Text(Vec<u8>),
+}
+
+/// What there is under the name under which the order of a bucket is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Companion {
+    /// Nothing, or an empty bucket.
+    Missing,
+    /// The order of an import, whole or not, and nothing else.
+    Order,
+    /// A bucket that no import made, or that somebody has put keys into.
+    Foreign,
 }
 
 /// The bucket that keeps the order of another.
@@ -122,31 +141,78 @@ fn number(bytes: &[u8]) -> Option<(u64, &[u8])> {
 
 /// Which file a bucket was imported from; none when that is not recorded.
 pub(super) async fn head(client: &mut Client, bucket: &str) -> Result<Option<Head>, ClientError> {
+    let Some(answer) = marked(client, bucket).await? else { return Ok(None) };
+    answer.json().map(|head: Head| Some(head).filter(|head| head.is_complete))
+}
+
+/// The head, if there is one that an import wrote.
+async fn marked(client: &mut Client, bucket: &str) -> Result<Option<Answer>, ClientError> {
     match client.get(&Path::key(&bucket_of(bucket), HEAD_KEY)).await {
-        Ok(answer) => answer.json().map(Some),
-        Err(error) if error.status() == Some(404) => Ok(None),
-        // A name to which `.order` cannot be added belongs to no bucket with an order.
-        Err(error) if error.code() == "bucket-name-invalid" => Ok(None),
+        Ok(answer) => {
+            let is_marked = answer.headers.get(CONTENT_TYPE).is_some_and(|value| value == MEDIA_TYPE);
+            Ok(Some(answer).filter(|_| is_marked))
+        }
+        Err(error) if cannot_exist(&error) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
+/// No such bucket or key; a name to which `.order` cannot be added belongs to no bucket with an order.
+fn cannot_exist(error: &ClientError) -> bool {
+    matches!(error.code(), "key-not-found" | "bucket-not-found" | "bucket-name-invalid")
+}
+
+/// What there is under the name under which the order of `bucket` is kept.
+pub(crate) async fn companion(client: &mut Client, bucket: &str) -> Result<Companion, ClientError> {
+    let mut keys = match client.lines(&Path::keys(&bucket_of(bucket)), SILENCE_MAX).await {
+        Ok(keys) => keys,
+        Err(error) if cannot_exist(&error) => return Ok(Companion::Missing),
+        Err(error) => return Err(error),
+    };
+    let mut is_empty = true;
+    while let Some(line) = keys.next().await? {
+        let key = listed_key(&line)?.0;
+        let is_chunk = key.len() >= 8 && key.iter().all(u8::is_ascii_digit);
+        if key != HEAD_KEY && !is_chunk {
+            return Ok(Companion::Foreign);
+        }
+        is_empty = false;
+    }
+    if is_empty {
+        return Ok(Companion::Missing);
+    }
+    let is_order = marked(client, bucket).await?.is_some();
+    Ok(if is_order { Companion::Order } else { Companion::Foreign })
+}
+
+/// The key of a line of a listing.
+pub(super) fn listed_key(line: &[u8]) -> Result<JsonBytes, ClientError> {
+    #[derive(Deserialize)]
+    struct Line {
+        key: JsonBytes,
+    }
+    serde_json::from_slice::<Line>(line)
+        .map(|line| line.key)
+        .map_err(|error| ClientError::Unexpected { reason: error.to_string() })
+}
+
+/// Marks the bucket as one that keeps an order, and says what the file was.
 pub(super) async fn write_head(client: &mut Client, bucket: &str, head: &Head) -> Result<(), ClientError> {
     let json = serde_json::to_vec(head).unwrap_or_default();
-    let path = Path::key(&bucket_of(bucket), HEAD_KEY).with("raw", Some(b"true"));
-    client.request(Method::PUT, &path, &[(CONTENT_TYPE, "application/json")], json.into()).await.map(drop)
+    let path = Path::key(&bucket_of(bucket), HEAD_KEY);
+    client.request(Method::PUT, &path, &[(CONTENT_TYPE, MEDIA_TYPE)], json.into()).await.map(drop)
 }
 
 pub(super) fn chunk_path(bucket: &str, number: u64) -> Path {
     Path::key(&bucket_of(bucket), format!("{number:08}").as_bytes())
 }
 
-/// Forgets the order of a bucket.
+/// Forgets the order of a bucket, which [`companion`] has found to be one.
 pub(crate) async fn forget(client: &mut Client, bucket: &str) -> Result<(), ClientError> {
     let path = Path::new("/api/v1/buckets").part(bucket_of(bucket).as_bytes());
     match client.request(Method::DELETE, &path, &[], Bytes::new()).await {
         Ok(_) => Ok(()),
-        Err(error) if error.status() == Some(404) || error.code() == "bucket-name-invalid" => Ok(()),
+        Err(error) if cannot_exist(&error) => Ok(()),
         Err(error) => Err(error),
     }
 }
