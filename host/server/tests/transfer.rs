@@ -236,3 +236,27 @@ fn a_file_without_a_record_changes_nothing() {
     assert!(server.run_with(&csv[..3], b"").status.success());
     assert_eq!(server.ok(&["export", "--bucket", "b"]), "z\na\n", "the order is that of the file before");
 }
+
+#[test]
+fn a_column_that_is_not_there_stops_the_import() {
+    let server = Server::start(&[]);
+    let before = server.ok(&["bucket", "list"]);
+    for columns in [&["--key", "nonsense"][..], &["--key", "id", "--value", "nonsense"]] {
+        let arguments = [&["import", "--bucket", "b", "--format", "csv"], columns].concat();
+        let (code, message) = failure(&server.run_with(&arguments, b"\nid,name\n1,Ada\n"));
+        assert_eq!(code, 2, "{message}");
+        assert!(message.contains("no column \"nonsense\"; the columns are id, name"), "{message}");
+        assert_eq!(server.ok(&["bucket", "list"]), before);
+    }
+}
+
+#[test]
+fn a_byte_order_mark_belongs_to_no_record() {
+    let csv = b"\xef\xbb\xbfid,name\r\n2,Ada\r\n1,Bob\r\n";
+    let server = check_round_trip(csv, &["--format", "csv", "--key", "id"]);
+    assert_eq!(server.ok(&["export", "--bucket", "b", "--format", "lines"]), "1,Bob\n2,Ada\n");
+    let server = check_round_trip(b"\xef\xbb\xbfzebra\napple\n", &[]);
+    assert_eq!(server.ok(&["scan", "--bucket", "b"]), "apple\nzebra\n");
+    let server = check_round_trip(b"\xef\xbb\xbf{\"id\":2}\n", &["--format", "ndjson", "--key", "id"]);
+    assert_eq!(server.ok(&["get", "--bucket", "b", "2"]), "{\"id\":2}");
+}

@@ -1,6 +1,7 @@
 //! Records of columns. A record's value is its text as it stands in the file, so that nothing of the file is lost.
 
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::io;
 
 use super::record::{Found, LineEnd, Piece, Record};
@@ -15,6 +16,17 @@ pub(super) struct Reader {
     key: Column,
     value: Option<Column>,
     header: Header,
+    /// What has been read to find the columns.
+    read_ahead: VecDeque<Found>,
+}
+
+/// Why columns are not found.
+#[derive(Debug)]
+pub(super) enum ColumnsError {
+    /// The file cannot be read.
+    Read(io::Error),
+    /// The header does not name them.
+    Unknown(String),
 }
 
 /// A column as it was named, and its place once that is known.
@@ -74,10 +86,29 @@ impl Reader {
             }
         }
         let header = if has_header { Header::Awaited } else { Header::Done };
-        Ok(Self { lines, delimiter, key, value, header })
+        Ok(Self { lines, delimiter, key, value, header, read_ahead: VecDeque::new() })
+    }
+
+    /// Reads on until the columns are known, so that nothing is done with a file that does not have them.
+    pub(super) fn find_columns(&mut self) -> Result<(), ColumnsError> {
+        while self.header == Header::Awaited {
+            let Some(found) = self.read().map_err(ColumnsError::Read)? else { break };
+            match found.piece {
+                Err(message) if self.header == Header::Done => return Err(ColumnsError::Unknown(message)),
+                piece => self.read_ahead.push_back(Found { line: found.line, piece }),
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn next(&mut self) -> io::Result<Option<Found>> {
+        match self.read_ahead.pop_front() {
+            Some(found) => Ok(Some(found)),
+            None => self.read(),
+        }
+    }
+
+    fn read(&mut self) -> io::Result<Option<Found>> {
         let mut raw = Vec::new();
         let mut quoting = Quoting::default();
         let first_line = self.lines.line + 1;

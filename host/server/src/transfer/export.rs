@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::order::{self, Entry, Head, Seen};
 use super::progress;
 use super::record::LineEnd;
+use super::source::BYTE_ORDER_MARK;
 use crate::cli::Format;
 use crate::client::text::JsonBytes;
 use crate::client::{Client, ClientError, Path};
@@ -234,7 +235,7 @@ impl LineWriter {
     fn text(&mut self, output: &mut Counted<impl Write>, text: &[u8]) -> Outcome {
         self.end_line(output)?;
         output.write_all(text)?;
-        self.unended = !text.ends_with(b"\n");
+        self.unended = !text.ends_with(b"\n") && text != BYTE_ORDER_MARK;
         Ok(())
     }
 

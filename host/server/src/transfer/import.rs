@@ -15,11 +15,11 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
 use super::batch::{Batch, Batcher, Problem, Taken};
-use super::csv::Column;
+use super::csv::{Column, ColumnsError};
 use super::order::{self, Companion, Head};
 use super::progress;
 use super::record::{Piece, Record};
-use super::source::{LineReader, Source};
+use super::source::{LineReader, Records, Source};
 use super::{csv, lines, ndjson};
 use crate::cli::Format;
 use crate::client::{Client, ClientError, Path};
@@ -184,7 +184,7 @@ impl Batches {
 }
 
 fn open(import: &Import) -> Outcome<Source> {
-    let failed = |error| Failure::file("read", &import.file, &error);
+    let failed = |error: io::Error| Failure::file("read", &import.file, &error);
     let (total, input): (_, Box<dyn io::Read + Send>) = if import.file == FilePath::new("-") {
         (None, Box::new(io::stdin()))
     } else {
@@ -197,21 +197,32 @@ fn open(import: &Import) -> Outcome<Source> {
     };
     let input: Box<dyn BufRead + Send> =
         Box::new(BufReader::with_capacity(256 << 10, progress::bar(total).wrap_read(input)));
-    let lines = LineReader::new(input);
-    Ok(match import.format {
-        Format::Lines => Source::Lines(lines::Reader(lines)),
+    let mut lines = LineReader::new(input);
+    let has_mark = lines.take_mark().map_err(failed)?;
+    let records = match import.format {
+        Format::Lines => Records::Lines(lines::Reader(lines)),
         Format::Ndjson => {
-            Source::Ndjson(ndjson::Reader::new(lines, import.key.clone(), jiff::Timestamp::now().as_second()))
+            Records::Ndjson(ndjson::Reader::new(lines, import.key.clone(), jiff::Timestamp::now().as_second()))
         }
-        Format::Csv => {
-            let key = Column::new(import.key.as_deref().unwrap_or("1"));
-            let value = import.value.as_deref().map(Column::new);
-            let reader = csv::Reader::new(lines, import.delimiter, key, value, import.has_header);
-            Source::Csv(reader.map_err(|message| {
-                Failure::usage(message).hint("name a column by its number, or import a file with a header")
-            })?)
-        }
-    })
+        Format::Csv => Records::Csv(columns(lines, import)?),
+    };
+    Ok(Source::new(has_mark, records))
+}
+
+/// Reads records of columns, once the columns are found.
+fn columns(lines: LineReader, import: &Import) -> Outcome<csv::Reader> {
+    let key = Column::new(import.key.as_deref().unwrap_or("1"));
+    let value = import.value.as_deref().map(Column::new);
+    let reader = csv::Reader::new(lines, import.delimiter, key, value, import.has_header);
+    let mut reader = reader.map_err(|message| {
+        Failure::usage(message).hint("name a column by its number, or import a file with a header")
+    })?;
+    reader.find_columns().map_err(|error| match error {
+        ColumnsError::Read(error) => Failure::file("read", &import.file, &error),
+        ColumnsError::Unknown(message) => Failure::usage(format!("{message}; nothing was written"))
+            .hint("is --delimiter right? A file without a header takes --no-header and a column's number"),
+    })?;
+    Ok(reader)
 }
 
 /// Reads the file to its end and hands out batches.

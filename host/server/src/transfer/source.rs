@@ -1,12 +1,14 @@
 //! A file's lines, and the reader of its format over them.
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, Cursor, Read};
 
-use super::record::Found;
+use super::record::{Found, Piece};
 use super::{csv, lines, ndjson};
 
 /// Bytes of a record: no server takes a longer value.
 pub(super) const RECORD_BYTES_MAX: usize = 64 << 20;
+/// What some programs begin a file of UTF-8 with. It belongs to no record.
+pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Lines with their ends, counted.
 pub(super) struct LineReader {
@@ -18,6 +20,22 @@ pub(super) struct LineReader {
 impl LineReader {
     pub(super) fn new(input: Box<dyn BufRead + Send>) -> Self {
         Self { input, line: 0 }
+    }
+
+    /// Takes the byte order mark that the file begins with, if it does.
+    pub(super) fn take_mark(&mut self) -> io::Result<bool> {
+        if self.input.fill_buf()?.first() != BYTE_ORDER_MARK.first() {
+            return Ok(false);
+        }
+        // A pipe may give the three bytes one by one.
+        let mut bytes = Vec::new();
+        self.input.by_ref().take(BYTE_ORDER_MARK.len() as u64).read_to_end(&mut bytes)?;
+        if bytes == BYTE_ORDER_MARK {
+            return Ok(true);
+        }
+        let rest = std::mem::replace(&mut self.input, Box::new(io::empty()));
+        self.input = Box::new(Cursor::new(bytes).chain(rest));
+        Ok(false)
     }
 
     /// Appends the next line with its end to `buffer`; false at the end of the file.
@@ -34,20 +52,58 @@ impl LineReader {
     }
 }
 
-/// Reads a file of one format.
-pub(super) enum Source {
+/// Reads a file: the mark that it begins with, and then its records.
+pub(super) struct Source {
+    has_mark: bool,
+    records: Records,
+}
+
+/// Reads the records of one format.
+pub(super) enum Records {
     Lines(lines::Reader),
     Csv(csv::Reader),
     Ndjson(ndjson::Reader),
 }
 
 impl Source {
+    /// Reads `records`, of a file that begins with a byte order mark or does not.
+    pub(super) fn new(has_mark: bool, records: Records) -> Self {
+        Self { has_mark, records }
+    }
+
     /// The next piece; none at the end of the file.
     pub(super) fn next(&mut self) -> io::Result<Option<Found>> {
-        match self {
-            Self::Lines(reader) => reader.next(),
-            Self::Csv(reader) => reader.next(),
-            Self::Ndjson(reader) => reader.next(),
+        if std::mem::take(&mut self.has_mark) {
+            return Ok(Some(Found { line: 1, piece: Ok(Piece::Text(BYTE_ORDER_MARK.to_vec())) }));
         }
+        match &mut self.records {
+            Records::Lines(reader) => reader.next(),
+            Records::Csv(reader) => reader.next(),
+            Records::Ndjson(reader) => reader.next(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(file: &[u8], has_mark: bool, first_line: &[u8]) {
+        let mut lines = LineReader::new(Box::new(io::BufReader::with_capacity(1, Cursor::new(file.to_vec()))));
+        assert_eq!(lines.take_mark().unwrap(), has_mark, "{file:?}");
+        let mut line = Vec::new();
+        lines.read_onto(&mut line).unwrap();
+        assert_eq!(line, first_line, "{file:?}");
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_first_line() {
+        check(b"\xef\xbb\xbfa\nb", true, b"a\n");
+        check(b"\xef\xbb\xbf", true, b"");
+        check(b"\xef\xbbx\n", false, b"\xef\xbbx\n");
+        check(b"\xef", false, b"\xef");
+        check(b"a\n", false, b"a\n");
+        check(b"", false, b"");
     }
 }
