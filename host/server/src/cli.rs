@@ -153,8 +153,8 @@ pub struct PutArgs {
     #[arg(long, value_name = "SECONDS")]
     pub ttl: Option<f64>,
     /// The value's media type
-    #[arg(long, value_name = "TYPE", default_value = "application/octet-stream")]
-    pub content_type: String,
+    #[arg(long, visible_alias = "content-type", value_name = "TYPE", default_value = "application/octet-stream")]
+    pub media_type: String,
     /// Only if the key has no value
     #[arg(long, conflicts_with = "if_version")]
     pub if_absent: bool,

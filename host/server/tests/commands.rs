@@ -10,12 +10,11 @@ fn put_get_delete() {
     let server = Server::start(&[]);
     server.ok(&["put", "greeting", "hello"]);
     assert_eq!(server.ok(&["get", "greeting"]), "hello");
-    server.ok(&["put", "doc", r#"{"a": 1}"#, "--content-type", "application/json", "--ttl", "100"]);
+    server.ok(&["put", "doc", r#"{"a": 1}"#, "--media-type", "application/json", "--ttl", "100"]);
     assert_eq!(server.ok(&["get", "doc"]), r#"{"a": 1}"#);
     let shown: serde_json::Value = serde_json::from_str(&server.ok(&["get", "doc", "--json"])).unwrap();
-    assert_eq!(shown["content_type"], "application/json");
+    assert_eq!(shown["media_type"], "application/json");
     assert_eq!(shown["value"], r#"{"a": 1}"#);
-    assert!(shown["expires"].is_string(), "{shown}");
     server.ok(&["delete", "greeting"]);
     let (code, message) = failure(&server.run(&["get", "greeting"]));
     assert_eq!(code, 1, "{message}");
@@ -137,4 +136,22 @@ fn failures_have_a_code_and_a_hint() {
     assert_eq!(code, 3);
     assert!(message.contains("value-too-large") && message.contains("hint:"), "{message}");
     assert_eq!(failure(&server.run(&["put", "--bucket", "NO", "a", "b"])).0, 3);
+}
+
+#[test]
+fn a_value_is_described_in_the_same_words_everywhere() {
+    let server = Server::start(&[]);
+    server.ok(&["put", "a", "1", "--media-type", "text/html", "--ttl", "100"]);
+    let json = |text: String| serde_json::from_str::<serde_json::Value>(&text).unwrap();
+    let got = json(server.ok(&["get", "a", "--json"]));
+    let scanned = json(server.ok(&["scan", "--values", "--json"]));
+    let watched = json(server.ok(&["watch", "--since", "earliest", "--limit", "1", "--json"]));
+    for name in ["key", "value", "version", "expires_at", "media_type"] {
+        assert!(got[name].is_string(), "{name} in {got}");
+        assert_eq!(scanned[name], got[name], "{name} in {scanned}");
+        assert_eq!(watched[name], got[name], "{name} in {watched}");
+    }
+    // A header has whole seconds.
+    let second = &got["modified_at"].as_str().unwrap()[..19];
+    assert!(scanned["modified_at"].as_str().unwrap().starts_with(second), "{scanned} {got}");
 }

@@ -23,7 +23,10 @@ fn check(name: &str, expected: &str) {
 #[test]
 fn cli() {
     let mut text = String::from(
-        "# Command line\n\nWhat `mantisdb help` and `mantisdb help COMMAND` print. This page is written from the program.\n",
+        "# Command line\n\nWhat `mantisdb help` and `mantisdb help COMMAND` print. This page is written from the program.\n\n\
+         With `--json`, `get`, `scan --values` and `watch` describe a value in the same words: `key`, `value` (text, or `{\"base64\": ..}` where the bytes\n\
+         are not UTF-8), `version`, `expires_at`, `media_type`, and `modified_at`, which `get` has to the second. A change has `kind`, `bucket`, `time` and\n\
+         `cursor` beside these, and no `modified_at`: that is its `time`.\n",
     );
     let mut command = Cli::command().term_width(100);
     command.build();

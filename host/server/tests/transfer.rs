@@ -77,7 +77,7 @@ fn an_export_by_key_is_an_import() {
     }
     let shown: serde_json::Value =
         serde_json::from_str(&server.ok(&["get", "--bucket", "ndjson", "soon", "--json"])).unwrap();
-    assert!(shown["expires"].is_string(), "{shown}");
+    assert!(shown["expires_at"].is_string(), "{shown}");
 }
 
 #[test]
@@ -259,4 +259,28 @@ fn a_byte_order_mark_belongs_to_no_record() {
     assert_eq!(server.ok(&["scan", "--bucket", "b"]), "apple\nzebra\n");
     let server = check_round_trip(b"\xef\xbb\xbf{\"id\":2}\n", &["--format", "ndjson", "--key", "id"]);
     assert_eq!(server.ok(&["get", "--bucket", "b", "2"]), "{\"id\":2}");
+}
+
+#[test]
+fn media_types_are_imported() {
+    let server = Server::start(&[]);
+    server.ok(&["put", "page", "<p>", "--media-type", "text/html", "--ttl", "1000"]);
+    let listed = server.ok(&["scan", "--values", "--json"]);
+    assert!(server.run_with(&["import", "--bucket", "b", "--format", "ndjson"], listed.as_bytes()).status.success());
+    let shown: serde_json::Value =
+        serde_json::from_str(&server.ok(&["get", "--bucket", "b", "page", "--json"])).unwrap();
+    assert_eq!((&shown["media_type"], &shown["value"]), (&"text/html".into(), &"<p>".into()), "{shown}");
+    assert!(shown["expires_at"].is_string(), "{shown}");
+}
+
+#[test]
+fn media_types_are_imported() {
+    let server = Server::start(&[]);
+    server.ok(&["put", "page", "<p>", "--media-type", "text/html", "--ttl", "1000"]);
+    let listed = server.ok(&["scan", "--values", "--json"]);
+    assert!(server.run_with(&["import", "--bucket", "b", "--format", "ndjson"], listed.as_bytes()).status.success());
+    let shown: serde_json::Value =
+        serde_json::from_str(&server.ok(&["get", "--bucket", "b", "page", "--json"])).unwrap();
+    assert_eq!((&shown["media_type"], &shown["value"]), (&"text/html".into(), &"<p>".into()), "{shown}");
+    assert!(shown["expires_at"].is_string(), "{shown}");
 }

@@ -23,7 +23,7 @@ pub(super) async fn run(args: PutArgs) -> Outcome {
         .with("raw", Some(b"true"))
         .with("ttl_ms", ttl_ms.as_deref().map(str::as_bytes));
     let version = args.if_version.map(|version| format!("\"v{version}\""));
-    let mut headers = vec![(CONTENT_TYPE, args.content_type.as_str())];
+    let mut headers = vec![(CONTENT_TYPE, args.media_type.as_str())];
     headers.extend(args.if_absent.then_some((IF_NONE_MATCH, "*")));
     headers.extend(version.as_deref().map(|version| (IF_MATCH, version)));
     let answer = context::client(&args.server)?.request(Method::PUT, &path, &headers, value).await?;

@@ -26,7 +26,8 @@ pub(super) async fn run(args: ScanArgs) -> Outcome {
         .with("start", bytes(&args.start)?.as_deref())
         .with("end", bytes(&args.end)?.as_deref())
         .with("reverse", args.reverse.then_some(b"true"))
-        .with("values", args.values.then_some(b"true"));
+        .with("values", args.values.then_some(b"true"))
+        .with("details", (args.values && args.server.json).then_some(b"true"));
     let silence_max = Duration::from_secs(args.server.timeout);
     let mut lines = context::client(&args.server)?.lines(&path, silence_max).await?;
     let mut output = Output::new();

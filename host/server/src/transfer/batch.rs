@@ -46,6 +46,8 @@ struct Set<'a> {
     key: &'a JsonBytes,
     value: &'a JsonBytes,
     #[serde(skip_serializing_if = "Option::is_none")]
+    media_type: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     ttl: Option<u64>,
 }
 
@@ -83,12 +85,13 @@ impl Batch {
     }
 
     fn push(&mut self, line: u64, record: Record) {
-        if record.content_type.is_some() || record.value.len() >= VALUE_BYTES_ALONE {
+        if record.value.len() >= VALUE_BYTES_ALONE {
             self.alone.push((line, record));
             return;
         }
         let (key, value) = (JsonBytes(record.key), JsonBytes(record.value));
-        let set = Set { op: "set", key: &key, value: &value, ttl: record.ttl_s };
+        let media_type = record.media_type.as_deref();
+        let set = Set { op: "set", key: &key, value: &value, media_type, ttl: record.ttl_s };
         // Strings and numbers always serialise, and memory does not refuse bytes.
         let _ = serde_json::to_writer(&mut self.operations, &set);
         self.operations.push(b',');

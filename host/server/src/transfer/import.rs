@@ -353,8 +353,8 @@ async fn send_operations(
 async fn send_alone(client: &mut Client, bucket: &str, record: Record) -> Result<(), ClientError> {
     let ttl = record.ttl_s.map(|seconds| seconds.to_string());
     let path = Path::key(bucket, &record.key).with("raw", Some(b"true")).with("ttl", ttl.as_deref().map(str::as_bytes));
-    let content_type = record.content_type.as_deref().unwrap_or(OCTETS);
-    patiently(client, Method::PUT, &path, content_type, record.value.into()).await.map(drop)
+    let media_type = record.media_type.as_deref().unwrap_or(OCTETS);
+    patiently(client, Method::PUT, &path, media_type, record.value.into()).await.map(drop)
 }
 
 /// Whether the server minds the record, and not everything.

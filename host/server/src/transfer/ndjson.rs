@@ -21,7 +21,8 @@ pub(super) struct Reader {
 struct Line {
     key: JsonBytes,
     value: Option<JsonBytes>,
-    content_type: Option<String>,
+    #[serde(alias = "content_type")]
+    media_type: Option<String>,
     ttl: Option<u64>,
     expires_at: Option<jiff::Timestamp>,
 }
@@ -54,7 +55,7 @@ impl Reader {
         })?;
         let value = line.value.ok_or("the line has no \"value\"; was the file written without values?")?;
         let mut record = Record::new(non_empty(line.key.0)?, value.0, end);
-        record.content_type = line.content_type;
+        record.media_type = line.media_type;
         // What expired while the file lay there has a second left: a record is never turned into one that stays.
         let left = line.expires_at.map(|at| (at.as_second() + 1).saturating_sub(self.now_s).max(1).unsigned_abs());
         record.ttl_s = line.ttl.or(left);

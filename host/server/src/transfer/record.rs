@@ -37,14 +37,14 @@ impl LineEnd {
 pub(crate) struct Record {
     pub(crate) key: Vec<u8>,
     pub(crate) value: Vec<u8>,
-    pub(crate) content_type: Option<String>,
+    pub(crate) media_type: Option<String>,
     pub(crate) ttl_s: Option<u64>,
     pub(crate) end: LineEnd,
 }
 
 impl Record {
     pub(crate) fn new(key: Vec<u8>, value: Vec<u8>, end: LineEnd) -> Self {
-        Self { key, value, content_type: None, ttl_s: None, end }
+        Self { key, value, media_type: None, ttl_s: None, end }
     }
 }
 
