@@ -28,7 +28,7 @@ pub struct Cli {
 
 const EXIT_CODES: &str = "Exit codes:
   0  done
-  1  there is no such key, or a condition did not hold
+  1  there is no such key, bucket, plugin or function, or a condition did not hold
   2  the command line or the configuration is wrong
   3  the server refused, failed, or could not be reached
   4  a local file or stream failed, or its contents are not what they should be";

@@ -13,5 +13,5 @@ pub mod text;
 mod url;
 
 pub use connection::{Answer, Client, Lines, Pieces};
-pub use error::ClientError;
+pub use error::{ClientError, Problem};
 pub use url::{BaseUrl, Path, UrlError};

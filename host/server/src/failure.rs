@@ -3,13 +3,15 @@
 use std::fmt::Display;
 use std::path::Path;
 
-use crate::client::ClientError;
+use serde_json::{Map, Value};
+
+use crate::client::{ClientError, Problem};
 
 /// What the process's end says to scripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// There is no such key, or a condition did not hold.
+    /// There is no such key, bucket, plugin or function, or a condition did not hold.
     NotFound = 1,
     /// The command line or the configuration is wrong.
     Usage = 2,
@@ -28,6 +30,8 @@ pub struct Failure {
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
+    /// The server's problem document, if it sent one.
+    pub document: Map<String, Value>,
 }
 
 /// What a command returns.
@@ -36,7 +40,7 @@ pub type Outcome<T = ()> = Result<T, Failure>;
 impl Failure {
     /// A failure without a hint.
     pub fn new(exit: Exit, message: impl Display) -> Self {
-        Self { exit, message: message.to_string(), hint: None }
+        Self { exit, message: message.to_string(), hint: None, document: Map::new() }
     }
 
     /// Adds what to do about it.
@@ -82,11 +86,8 @@ impl Failure {
 
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
-        let exit = match error.status() {
-            Some(404 | 412) => Exit::NotFound,
-            _ => Exit::Server,
-        };
-        let hint = error.hint();
-        Self { exit, message: error.to_string(), hint }
+        let exit = if error.is_unmet() { Exit::NotFound } else { Exit::Server };
+        let document = error.problem().map(Problem::document).unwrap_or_default();
+        Self { exit, message: error.to_string(), hint: error.hint(), document }
     }
 }

@@ -1,6 +1,7 @@
 //! The client commands, against a running server.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::process::Stdio;
 
 use crate::support::{Server, failure, program, run_with};
@@ -154,4 +155,51 @@ fn a_value_is_described_in_the_same_words_everywhere() {
     // A header has whole seconds.
     let second = &got["modified_at"].as_str().unwrap()[..19];
     assert!(scanned["modified_at"].as_str().unwrap().starts_with(second), "{scanned} {got}");
+}
+
+#[test]
+fn a_condition_that_does_not_hold_is_told_in_the_words_of_its_option() {
+    let server = Server::start(&[]);
+    server.ok(&["put", "a", "1"]);
+    for (arguments, part) in [
+        (&["put", "a", "2", "--if-absent"][..], "error: the key has a value already, of version 1\n"),
+        (&["put", "a", "2", "--if-version", "9"], "error: the key's value has version 1, not 9\n"),
+        (&["put", "b", "2", "--if-version", "9"], "error: the key has no value, and so none of version 9\n"),
+        (&["delete", "a", "--if-version", "9"], "error: the key's value has version 1, not 9\n"),
+    ] {
+        let (code, message) = failure(&server.run(arguments));
+        assert_eq!(code, 1, "{message}");
+        assert!(message.starts_with(part) && message.contains("hint: `mantisdb get"), "{arguments:?}: {message}");
+    }
+}
+
+/// Answers every request with `answer`, as some other program would.
+fn stranger(answer: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut head = BufReader::new(stream.try_clone().unwrap()).lines();
+            while head.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    url
+}
+
+#[test]
+fn another_program_is_not_taken_for_a_server_without_the_key() {
+    let server = Server::start(&[]);
+    for (url, part) in [
+        (stranger("HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\nNot Found"), "not as a MantisDB server does"),
+        (stranger("HTTP/1.1 301 Moved\r\nLocation: /\r\nContent-Length: 0\r\n\r\n"), "not as a MantisDB server does"),
+        (stranger("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n<p/>"), "hint: is there a MantisDB"),
+        (format!("{}/console", server.url), "not as a MantisDB server does"),
+    ] {
+        let (code, message) = failure(&server.run(&["get", "a", "--url", &url]));
+        assert_eq!(code, 3, "{message}");
+        assert!(message.contains(part), "{message}");
+        assert!(message.contains("hint: "), "{message}");
+    }
 }

@@ -5,7 +5,11 @@ use std::path::{Path, PathBuf};
 use crate::support::{Server, failure, program, run_with};
 
 fn counter() -> PathBuf {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guest/target/components/counter.wasm");
+    component("counter.wasm")
+}
+
+fn component(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guest/target/components").join(name);
     assert!(path.exists(), "{} is missing; run `cargo xtask guests`", path.display());
     path
 }
@@ -22,7 +26,7 @@ fn put_list_call_remove() {
     assert_eq!(server.ok(&["get", "--bucket", "counters", "visits"]), "3");
     let (code, message) = failure(&server.run(&["plugin", "call", "counter", "increment", "visits"]));
     assert_eq!(code, 3);
-    assert!(message.contains("arguments-invalid"), "{message}");
+    assert!(message.contains("arguments-invalid") && message.contains("mantisdb plugin list"), "{message}");
     assert_eq!(failure(&server.run(&["plugin", "call", "counter", "nonsense"])).0, 1);
     server.ok(&["plugin", "remove", "counter"]);
     assert_eq!(server.ok(&["plugin", "list"]), "");
@@ -79,4 +83,16 @@ fn after_a_restart_those_of_the_directory_come_back() {
     let server = Server::start(&arguments);
     assert_eq!(names(&server), ["kept"]);
     assert_eq!(server.ok(&["get", "--bucket", "counters", "visits"]), "5", "what it wrote is there");
+}
+
+#[test]
+fn a_plugins_own_error_is_shown() {
+    let server = Server::start(&["--plugin-call-deadline-ms", "10000"]);
+    let path = component("leaderboard.wasm");
+    server.ok(&["plugin", "put", "leaderboard", path.to_str().unwrap(), "--grant", "leaderboard:write"]);
+    assert_eq!(server.ok(&["plugin", "call", "leaderboard", "submit", "ada", "30"]), "1\n");
+    let call = ["plugin", "call", "leaderboard", "top", "1001"];
+    let (code, message) = failure(&server.run(&call));
+    assert_eq!(code, 3);
+    assert!(message.contains("\"at most 1000 standings are shown\" (plugin-error)"), "{message}");
 }

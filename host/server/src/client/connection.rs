@@ -79,7 +79,7 @@ impl Client {
     /// Sends a request and waits for its answer.
     ///
     /// # Errors
-    /// The server cannot be reached, answers too late, or with a status of 400 or above.
+    /// The server cannot be reached, answers too late, or with another status than 200 to 299.
     pub async fn request(
         &mut self,
         method: Method,
@@ -98,7 +98,7 @@ impl Client {
             // What is left of the answer must not be taken for that of the next request.
             self.sender = None;
         }
-        check(answered.map_err(|_| ClientError::Late { url, seconds: limit.as_secs() })??)
+        check(&self.base, answered.map_err(|_| ClientError::Late { url, seconds: limit.as_secs() })??)
     }
 
     /// Reads a resource.
@@ -149,7 +149,8 @@ impl Client {
         };
         self.sender = None;
         if !response.status().is_success() {
-            return Err(check(read_whole(&url, response).await?).err().unwrap_or_else(|| unexpected("no stream")));
+            let answer = read_whole(&url, response).await?;
+            return Err(check(&self.base, answer).err().unwrap_or_else(|| unexpected("no stream")));
         }
         let (parts, body) = response.into_parts();
         Ok(Pieces { headers: parts.headers, url, body, silence_max })
@@ -310,13 +311,19 @@ async fn read_whole(url: &str, response: Response<Incoming>) -> Result<Answer, C
     Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body: body.freeze() })
 }
 
-/// Lets answers below 400 through.
-fn check(answer: Answer) -> Result<Answer, ClientError> {
-    if answer.status < 400 {
+/// Lets answers through that say that something was done. What is no problem document with a code comes from another program.
+fn check(base: &BaseUrl, answer: Answer) -> Result<Answer, ClientError> {
+    if (200..300).contains(&answer.status) {
         return Ok(answer);
     }
-    let problem: Problem = serde_json::from_slice(&answer.body).unwrap_or_default();
-    Err(ClientError::Refused { status: answer.status, problem: Box::new(problem) })
+    let status = answer.status;
+    match serde_json::from_slice::<Problem>(&answer.body) {
+        Ok(problem) if !problem.code.is_empty() && problem.code != "route-not-found" => {
+            let problem = Box::new(Problem { version: answer.version(), ..problem });
+            Err(ClientError::Refused { status, problem })
+        }
+        _ => Err(ClientError::Stranger { url: base.to_string(), status }),
+    }
 }
 
 fn unexpected(reason: impl Into<String>) -> ClientError {

@@ -1,6 +1,7 @@
 //! Why a request did not succeed.
 
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 /// What the server said, or why it said nothing.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +39,14 @@ pub enum ClientError {
         /// What it said.
         problem: Box<Problem>,
     },
+    /// The answer is none of the API's.
+    #[error("{url} answered {status}, and not as a MantisDB server does")]
+    Stranger {
+        /// The server's address.
+        url: String,
+        /// The answer's status.
+        status: u16,
+    },
     /// The answer is not of the form that the API promises.
     #[error("the server's answer cannot be read: {reason}")]
     Unexpected {
@@ -58,17 +67,61 @@ pub struct Problem {
     pub detail: String,
     /// What to do about it.
     pub hint: String,
+    /// What the server's log calls this request.
+    pub request_id: String,
+    /// All of the document's other members, such as a plugin's own `error`.
+    #[serde(flatten)]
+    pub members: Map<String, Value>,
+    /// The version that the key has, where a condition did not hold.
+    #[serde(skip)]
+    pub version: Option<u64>,
+}
+
+impl Problem {
+    /// The document, as the server sent it.
+    #[must_use]
+    pub fn document(&self) -> Map<String, Value> {
+        let named = [
+            ("code", &self.code),
+            ("title", &self.title),
+            ("detail", &self.detail),
+            ("hint", &self.hint),
+            ("request_id", &self.request_id),
+        ];
+        let named = named.into_iter().filter(|(_, text)| !text.is_empty());
+        let mut document = self.members.clone();
+        document.extend(named.map(|(name, text)| (name.to_owned(), Value::from(text.as_str()))));
+        document
+    }
+
+    /// What to do, in the words of the command line where the server's are those of HTTP.
+    fn remedy(&self) -> Option<String> {
+        let remedy: &str = match &*self.code {
+            "plugin-not-found" => "`mantisdb plugin list` lists them",
+            "function-not-found" | "arguments-invalid" => {
+                "`mantisdb plugin list` lists each plugin's functions with their parameters"
+            }
+            "overloaded" | "plugin-busy" | "shutting-down" => "try again a little later",
+            "uri-too-long" => "use a shorter key",
+            "key-not-found" | "plugin-error" | "bucket-not-found" => return None,
+            "internal" => return Some(format!("report it with the id {}", self.request_id)),
+            _ => &self.hint,
+        };
+        Some(remedy.to_owned()).filter(|remedy| !remedy.is_empty())
+    }
 }
 
 fn refusal(status: u16, problem: &Problem) -> String {
     let what = if problem.detail.is_empty() { &problem.title } else { &problem.detail };
     let what = what.trim_end_matches('.');
-    match (what.is_empty(), problem.code.is_empty()) {
-        (true, true) => format!("the server answered {status}"),
-        (true, false) => format!("the server answered {status} ({})", problem.code),
-        (false, true) => what.to_owned(),
-        (false, false) => format!("{what} ({})", problem.code),
+    if let Some(error) = problem.members.get("error") {
+        // A plugin's own error says more than that there is one.
+        return format!("the function returned the error {error} ({})", problem.code);
     }
+    if what.is_empty() {
+        return format!("the server answered {status} ({})", problem.code);
+    }
+    format!("{what} ({})", problem.code)
 }
 
 impl ClientError {
@@ -76,7 +129,7 @@ impl ClientError {
     #[must_use]
     pub fn status(&self) -> Option<u16> {
         match self {
-            Self::Refused { status, .. } => Some(*status),
+            Self::Refused { status, .. } | Self::Stranger { status, .. } => Some(*status),
             _ => None,
         }
     }
@@ -90,6 +143,24 @@ impl ClientError {
         }
     }
 
+    /// Whether something that was named is not there, or is not as a condition says.
+    #[must_use]
+    pub fn is_unmet(&self) -> bool {
+        matches!(
+            self.code(),
+            "key-not-found" | "bucket-not-found" | "plugin-not-found" | "function-not-found" | "precondition-failed"
+        )
+    }
+
+    /// The server's problem document, if there was one.
+    #[must_use]
+    pub fn problem(&self) -> Option<&Problem> {
+        match self {
+            Self::Refused { problem, .. } => Some(problem),
+            _ => None,
+        }
+    }
+
     /// What to do about it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
@@ -99,8 +170,11 @@ impl ClientError {
             }
             Self::Late { .. } => Some("give it more time with --timeout SECONDS".to_owned()),
             Self::Unexpected { .. } => Some("is there a MantisDB of this version at the address?".to_owned()),
-            Self::Refused { problem, .. } if !problem.hint.is_empty() => Some(problem.hint.clone()),
-            Self::Broken { .. } | Self::Refused { .. } => None,
+            Self::Stranger { .. } => Some(
+                "name the server with --url or MANTISDB_URL: its address alone, as in http://127.0.0.1:8080".to_owned(),
+            ),
+            Self::Refused { problem, .. } => problem.remedy(),
+            Self::Broken { .. } => None,
         }
     }
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::cli::{KeyForm, ServerArgs};
-use crate::client::{BaseUrl, Client, text};
+use crate::client::{BaseUrl, Client, ClientError, text};
 use crate::failure::{Exit, Failure, Outcome};
 
 /// A value or component read from a file or standard input, in bytes: no server takes more.
@@ -42,6 +42,25 @@ pub(super) fn key(text: &OsStr, form: &KeyForm) -> Outcome<Vec<u8>> {
 pub(super) fn whole_key(text: &OsStr, form: &KeyForm) -> Outcome<Vec<u8>> {
     let key = key(text, form)?;
     if key.is_empty() { Err(Failure::usage("the key is empty; a key has at least one byte")) } else { Ok(key) }
+}
+
+/// A condition that did not hold, in the words of the options that it was given with.
+pub(super) fn unmet(error: ClientError, if_version: Option<u64>) -> Failure {
+    let is_condition = error.code() == "precondition-failed";
+    let version = error.problem().and_then(|problem| problem.version);
+    let mut failure = Failure::from(error);
+    if is_condition {
+        let what = match (if_version, version) {
+            (None, Some(version)) => format!("the key has a value already, of version {version}"),
+            (None, None) => "the key has a value already".to_owned(),
+            (Some(expected), Some(version)) => format!("the key's value has version {version}, not {expected}"),
+            (Some(expected), None) => format!("the key has no value, and so none of version {expected}"),
+        };
+        failure.document.insert("detail".to_owned(), what.clone().into());
+        failure.message = what;
+        failure.hint = Some("`mantisdb get KEY --json` shows the value with its version".to_owned());
+    }
+    failure
 }
 
 /// Milliseconds of a time to live in seconds.

@@ -23,7 +23,8 @@ pub(super) async fn run(args: DeleteArgs) -> Outcome {
             let version = args.if_version.map(|version| format!("\"v{version}\""));
             let headers: Vec<_> = version.as_deref().map(|version| (IF_MATCH, version)).into_iter().collect();
             let path = Path::key(&args.bucket.bucket, &key);
-            client.request(Method::DELETE, &path, &headers, Bytes::new()).await?;
+            let deleted = client.request(Method::DELETE, &path, &headers, Bytes::new()).await;
+            deleted.map_err(|error| context::unmet(error, args.if_version))?;
             Deleted { deleted: 1 }
         }
         (None, Some(prefix)) => {

@@ -26,7 +26,8 @@ pub(super) async fn run(args: PutArgs) -> Outcome {
     let mut headers = vec![(CONTENT_TYPE, args.media_type.as_str())];
     headers.extend(args.if_absent.then_some((IF_NONE_MATCH, "*")));
     headers.extend(version.as_deref().map(|version| (IF_MATCH, version)));
-    let answer = context::client(&args.server)?.request(Method::PUT, &path, &headers, value).await?;
+    let answer = context::client(&args.server)?.request(Method::PUT, &path, &headers, value).await;
+    let answer = answer.map_err(|error| context::unmet(error, args.if_version))?;
     if args.server.json {
         let version = answer.version().map(|version| version.to_string());
         let mut output = Output::new();
