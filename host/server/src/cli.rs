@@ -26,12 +26,44 @@ pub struct Cli {
     pub serve: ServeArgs,
 }
 
+impl Cli {
+    /// Whether answers and failures are to be written as JSON.
+    #[must_use]
+    pub fn as_json(&self) -> bool {
+        let Some(command) = &self.command else { return false };
+        match command {
+            Command::Serve(_) | Command::Config(_) => false,
+            Command::Get(GetArgs { server, .. })
+            | Command::Put(PutArgs { server, .. })
+            | Command::Delete(DeleteArgs { server, .. })
+            | Command::Scan(ScanArgs { server, .. })
+            | Command::Import(ImportArgs { server, .. })
+            | Command::Export(ExportArgs { server, .. })
+            | Command::Backup(BackupArgs { server, .. })
+            | Command::Stats(StatsArgs { server })
+            | Command::Watch(WatchArgs { server, .. }) => server.json,
+            Command::Restore(RestoreArgs { data, .. }) | Command::Check(CheckArgs { data, .. }) => data.json,
+            Command::Bucket(BucketArgs { command }) => match command {
+                BucketCommand::List { server } | BucketCommand::Drop { server, .. } => server.json,
+            },
+            Command::Plugin(PluginArgs { command }) => match command {
+                PluginCommand::List { server }
+                | PluginCommand::Put { server, .. }
+                | PluginCommand::Remove { server, .. }
+                | PluginCommand::Call { server, .. } => server.json,
+            },
+        }
+    }
+}
+
 const EXIT_CODES: &str = "Exit codes:
   0  done
   1  there is no such key, bucket, plugin or function, or a condition did not hold
   2  the command line or the configuration is wrong
   3  the server refused, failed, or could not be reached
-  4  a local file or stream failed, or its contents are not what they should be";
+  4  a local file or stream failed, or its contents are not what they should be
+
+With --json a failure is a JSON object on standard error: the server's problem document, or one with `detail` and `hint`, and `exit_code`.";
 
 /// What can be done.
 #[derive(Debug, Subcommand)]

@@ -72,15 +72,32 @@ impl Failure {
         Self::new(Exit::Local, format!("standard input or output failed: {error}"))
     }
 
-    /// Writes the failure to standard error, if there is anything to say.
-    pub fn report(&self) {
+    /// Writes the failure to standard error, if there is anything to say: in words, or as a JSON object.
+    pub fn report(self, as_json: bool) {
         if self.message.is_empty() {
+            return;
+        }
+        if as_json {
+            eprintln!("{}", Value::from(self.into_json()));
             return;
         }
         eprintln!("error: {}", self.message);
         if let Some(hint) = &self.hint {
             eprintln!("hint: {hint}");
         }
+    }
+
+    /// The server's problem document, or one of the same members: `detail` says what happened, `hint` what to do.
+    fn into_json(self) -> Map<String, Value> {
+        let mut document = self.document;
+        if document.is_empty() {
+            document.insert("detail".to_owned(), self.message.into());
+        }
+        if let Some(hint) = self.hint {
+            document.insert("hint".to_owned(), hint.into());
+        }
+        document.insert("exit_code".to_owned(), (self.exit as u8).into());
+        document
     }
 }
 

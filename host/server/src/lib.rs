@@ -2,7 +2,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `cli` | the command line's shape |
+//! | `cli`, `arguments` | the command line's shape, and what is said when it is wrong |
 //! | `command` | the commands, one a file |
 //! | `settings` | the server's settings: defaults, file, environment, flags |
 //! | `start` | from settings to a running application |
@@ -18,6 +18,7 @@
 //! tests and benches can serve an application in their own process.
 #![deny(missing_docs)]
 
+pub mod arguments;
 pub mod cli;
 pub mod client;
 pub mod command;

@@ -4,8 +4,7 @@ use std::num::NonZero;
 use std::ops::RangeInclusive;
 use std::process::ExitCode;
 
-use clap::Parser;
-use mantisdb::cli::Cli;
+use mantisdb::arguments;
 use mantisdb::failure::{Exit, Failure};
 
 /// Batches, plugins and listings allocate much and briefly (docs/decisions.md, 19).
@@ -19,7 +18,11 @@ const LONG_WORK_THREADS_PER_CORE: usize = 2;
 const LONG_WORK_THREADS: RangeInclusive<usize> = 4..=16;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match arguments::read() {
+        Ok(cli) => cli,
+        Err(end) => return end,
+    };
+    let as_json = cli.as_json();
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .max_blocking_threads(long_work_threads())
@@ -27,12 +30,12 @@ fn main() -> ExitCode {
         .build()
     {
         Ok(runtime) => runtime,
-        Err(error) => return report(&Failure::new(Exit::Local, format!("cannot start threads: {error}"))),
+        Err(error) => return report(Failure::new(Exit::Local, format!("cannot start threads: {error}")), as_json),
     };
     let outcome = runtime.block_on(mantisdb::command::run(cli));
     // A thread that still reads a terminal does not hold up the end.
     runtime.shutdown_background();
-    outcome.map_or_else(|failure| report(&failure), |()| ExitCode::SUCCESS)
+    outcome.map_or_else(|failure| report(failure, as_json), |()| ExitCode::SUCCESS)
 }
 
 fn long_work_threads() -> usize {
@@ -40,7 +43,8 @@ fn long_work_threads() -> usize {
     (LONG_WORK_THREADS_PER_CORE * cores).clamp(*LONG_WORK_THREADS.start(), *LONG_WORK_THREADS.end())
 }
 
-fn report(failure: &Failure) -> ExitCode {
-    failure.report();
-    ExitCode::from(failure.exit as u8)
+fn report(failure: Failure, as_json: bool) -> ExitCode {
+    let exit = failure.exit;
+    failure.report(as_json);
+    ExitCode::from(exit as u8)
 }

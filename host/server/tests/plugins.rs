@@ -95,4 +95,8 @@ fn a_plugins_own_error_is_shown() {
     let (code, message) = failure(&server.run(&call));
     assert_eq!(code, 3);
     assert!(message.contains("\"at most 1000 standings are shown\" (plugin-error)"), "{message}");
+    let (_, message) = failure(&server.run(&[&call[..], &["--json"]].concat()));
+    let problem: serde_json::Value = serde_json::from_str(&message).unwrap();
+    assert_eq!((&problem["code"], &problem["status"]), (&"plugin-error".into(), &422.into()), "{message}");
+    assert_eq!(problem["error"], "at most 1000 standings are shown", "{message}");
 }

@@ -14,12 +14,14 @@ pub(super) async fn run(args: ImportArgs) -> Outcome {
     let mut client = context::client(&args.server)?;
     let json = args.server.json;
     let report = import::run(&mut client, plan(args)?).await?;
-    for problem in &report.problems {
-        eprintln!("line {}: {}", problem.line, problem.message);
-    }
-    let more = report.problem_count - report.problems.len() as u64;
-    if more > 0 {
-        eprintln!("and {more} more");
+    if !json {
+        for problem in &report.problems {
+            eprintln!("line {}: {}", problem.line, problem.message);
+        }
+        let more = report.problem_count - report.problems.len() as u64;
+        if more > 0 {
+            eprintln!("and {more} more");
+        }
     }
     show(&report, json)?;
     if report.problem_count == 0 {
@@ -32,9 +34,13 @@ pub(super) async fn run(args: ImportArgs) -> Outcome {
 fn show(report: &Report, json: bool) -> Outcome {
     let seconds = report.elapsed.as_secs_f64();
     if json {
+        let problems = report.problems.iter();
+        let problems: Vec<_> =
+            problems.map(|problem| json!({"line": problem.line, "message": problem.message})).collect();
         let mut output = Output::new();
         output.json(&json!({
             "records": report.records, "duplicates": report.duplicates, "failed": report.problem_count,
+            "problems": problems,
             "seconds": (seconds * 1_000.0).round() / 1_000.0, "order_kept": report.order_kept,
         }))?;
         return output.flush();

@@ -1,0 +1,77 @@
+//! The command line as it was given: clap reads it, and here its errors are put so that they name what is wrong.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::error::{ContextKind, ContextValue};
+use clap::{Command, CommandFactory, Parser};
+
+use crate::cli::Cli;
+use crate::failure::{Exit, Failure};
+
+/// Reads the process's command line.
+///
+/// # Errors
+/// The exit code, when it is wrong or asks only for help; what there is to say has been said.
+pub fn read() -> Result<Cli, ExitCode> {
+    let given: Vec<_> = std::env::args_os().collect();
+    Cli::try_parse_from(&given).map_err(|error| end(error, &given))
+}
+
+fn end(mut error: clap::Error, given: &[OsString]) -> ExitCode {
+    if !error.use_stderr() {
+        // Nobody is left to read the help.
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    let commands = commands(given);
+    if let Some(variable) = variable_to_blame(&error, &commands, given) {
+        error.insert(ContextKind::InvalidArg, ContextValue::String(variable));
+    }
+    // clap's own names options that a variable gave as if they had to be given.
+    if let Some(command) = commands.last()
+        && error.get(ContextKind::Usage).is_some()
+    {
+        error.insert(ContextKind::Usage, ContextValue::StyledStr(command.clone().render_usage()));
+    }
+    if before_dashes(given).any(|argument| argument == "--json") {
+        let text = error.render().to_string();
+        let message = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+        let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
+        Failure::usage(message).hint("try --help").report(true);
+    } else {
+        let _ = error.print();
+    }
+    ExitCode::from(Exit::Usage as u8)
+}
+
+/// The arguments that can be options.
+fn before_dashes(given: &[OsString]) -> impl Iterator<Item = &OsString> {
+    given.iter().skip(1).take_while(|argument| *argument != "--")
+}
+
+/// The program, and the commands that were named, from the outermost.
+fn commands(given: &[OsString]) -> Vec<Command> {
+    let mut command = Cli::command();
+    command.build();
+    let mut commands = vec![command];
+    for argument in before_dashes(given) {
+        if let Some(inner) = commands.last().and_then(|command| command.find_subcommand(argument)).cloned() {
+            commands.push(inner);
+        }
+    }
+    commands
+}
+
+/// The environment variable that gave the value which is wrong, if it was one.
+fn variable_to_blame(error: &clap::Error, commands: &[Command], given: &[OsString]) -> Option<String> {
+    let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else { return None };
+    let option = argument.split(' ').next()?;
+    let flag = option.strip_prefix("--")?;
+    let is_given = before_dashes(given)
+        .filter_map(|argument| argument.to_str())
+        .any(|argument| argument.strip_prefix(option).is_some_and(|rest| rest.is_empty() || rest.starts_with('=')));
+    let mut arguments = commands.iter().flat_map(Command::get_arguments);
+    let variable = arguments.find(|argument| argument.get_long() == Some(flag))?.get_env()?;
+    (!is_given && std::env::var_os(variable).is_some()).then(|| variable.to_string_lossy().into_owned())
+}
