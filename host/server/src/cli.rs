@@ -455,6 +455,9 @@ pub enum PluginCommand {
         #[command(flatten)]
         server: ServerArgs,
     },
+        /// All arguments at once: a JSON array of them in order, or an object by their names
+        #[arg(long, value_name = "JSON", conflicts_with = "arguments")]
+        arguments_json: Option<String>,
 }
 
 /// Options of `stats`.

@@ -27,6 +27,16 @@ fn put_list_call_remove() {
     let (code, message) = failure(&server.run(&["plugin", "call", "counter", "increment", "visits"]));
     assert_eq!(code, 3);
     assert!(message.contains("arguments-invalid") && message.contains("mantisdb plugin list"), "{message}");
+    let call = ["plugin", "call", "counter", "increment"];
+    assert_eq!(server.ok(&[&call[..], &["--arguments-json", r#"["visits", 0]"#]].concat()), "3\n");
+    assert_eq!(server.ok(&[&call[..], &["--arguments-json", r#"{"name": "visits", "by": 0}"#]].concat()), "3\n");
+    let (code, message) = failure(&server.run(&[&call[..], &[r#"["visits", 0]"#]].concat()));
+    assert_eq!(code, 3);
+    assert!(
+        message.contains("hint: each argument stands by itself") && message.contains("--arguments-json"),
+        "{message}"
+    );
+    assert_eq!(failure(&server.run(&[&call[..], &["--arguments-json", "5"]].concat())).0, 2);
     assert_eq!(failure(&server.run(&["plugin", "call", "counter", "nonsense"])).0, 1);
     server.ok(&["plugin", "remove", "counter"]);
     assert_eq!(server.ok(&["plugin", "list"]), "");

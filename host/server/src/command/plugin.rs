@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::context::{self, Output};
 use crate::cli::{PluginArgs, PluginCommand};
-use crate::client::Path;
-use crate::failure::Outcome;
+use crate::client::{ClientError, Path};
+use crate::failure::{Failure, Outcome};
 
 pub(super) async fn run(args: PluginArgs) -> Outcome {
     match args.command {
@@ -45,11 +45,14 @@ pub(super) async fn run(args: PluginArgs) -> Outcome {
             context::client(&server)?.request(Method::DELETE, &plugin(&name), &[], Bytes::new()).await?;
             Ok(())
         }
-        PluginCommand::Call { name, function, arguments, server } => {
+        PluginCommand::Call { name, function, arguments, arguments_json, server } => {
             let path = plugin(&name).then("/call").part(function.as_bytes());
-            let arguments: Value = arguments.into_iter().map(argument).collect();
-            let body = arguments.to_string().into();
-            let result: Value = context::client(&server)?.post_json(&path, body).await?;
+            let arguments = match arguments_json {
+                Some(json) => all_arguments(&json)?,
+                None => arguments.into_iter().map(argument).collect(),
+            };
+            let called = context::client(&server)?.post_json(&path, arguments.to_string().into()).await;
+            let result: Value = called.map_err(|error| explain(error, &arguments))?;
             let mut output = Output::new();
             match &result {
                 Value::String(text) if !server.json => output.line(text)?,
@@ -71,6 +74,31 @@ fn plugin(name: &str) -> Path {
 /// JSON, or else text: `42` is a number and `hello` is text without anybody having to quote it twice.
 fn argument(text: String) -> Value {
     serde_json::from_str(&text).unwrap_or(Value::String(text))
+}
+
+/// What stands for all arguments at once.
+fn all_arguments(json: &str) -> Outcome<Value> {
+    let failed = |reason: &dyn std::fmt::Display| {
+        Failure::usage(format!("--arguments-json {json:?} is no JSON array or object: {reason}"))
+            .hint("give all arguments in order, as in '[\"ada\", 30]', or by name, as in '{\"player\": \"ada\"}'")
+    };
+    match serde_json::from_str(json) {
+        Ok(arguments @ (Value::Array(_) | Value::Object(_))) => Ok(arguments),
+        Ok(_) => Err(failed(&"it is one value")),
+        Err(error) => Err(failed(&error)),
+    }
+}
+
+/// One list may have been meant as all arguments; only the caller knows, because a function may take a list.
+fn explain(error: ClientError, arguments: &Value) -> Failure {
+    let is_refused = error.code() == "arguments-invalid";
+    let failure = Failure::from(error);
+    match arguments.as_array().map(Vec::as_slice) {
+        Some([Value::Array(_) | Value::Object(_)]) if is_refused => failure.hint(
+            "each argument stands by itself, as in `submit ada 30`; for all of them at once there is --arguments-json",
+        ),
+        _ => failure,
+    }
 }
 
 /// The plugin's name and its functions with their parameters.
