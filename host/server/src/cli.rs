@@ -182,7 +182,7 @@ pub struct PutArgs {
     #[arg(long)]
     pub literal: bool,
     /// Seconds until the value expires
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     pub ttl: Option<f64>,
     /// The value's media type
     #[arg(long, visible_alias = "content-type", value_name = "TYPE", default_value = "application/octet-stream")]
@@ -239,7 +239,7 @@ pub struct ScanArgs {
     #[arg(long)]
     pub reverse: bool,
     /// List at most this many; without it all
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1..))]
     pub limit: Option<u64>,
     /// List values too
     #[arg(long)]
@@ -289,7 +289,7 @@ pub struct ImportArgs {
     #[arg(long, value_name = "PREFIX")]
     pub key_prefix: Option<OsString>,
     /// Seconds until the records expire
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1..))]
     pub ttl: Option<u64>,
     /// Leave out records whose key came before, instead of reporting them
     #[arg(long)]
@@ -310,6 +310,9 @@ pub struct ExportArgs {
     /// Write to this file instead of standard output
     #[arg(long, short = 'o', value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Replace the file if there is one
+    #[arg(long, requires = "output")]
+    pub force: bool,
     /// What to write [default: the imported file again if its order is recorded, else ndjson]
     #[arg(long, value_enum)]
     pub format: Option<Format>,
@@ -449,15 +452,15 @@ pub enum PluginCommand {
         name: String,
         /// The function, as in `checkout` or `orders.submit`
         function: String,
-        /// Its arguments, each as JSON; what is no JSON is taken as text
-        #[arg(allow_negative_numbers = true)]
+        /// Its arguments in order, each as JSON; what is no JSON is taken as text
+        #[arg(value_name = "ARGUMENT", allow_negative_numbers = true)]
         arguments: Vec<String>,
-        #[command(flatten)]
-        server: ServerArgs,
-    },
         /// All arguments at once: a JSON array of them in order, or an object by their names
         #[arg(long, value_name = "JSON", conflicts_with = "arguments")]
         arguments_json: Option<String>,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
 }
 
 /// Options of `stats`.
@@ -482,7 +485,7 @@ pub struct WatchArgs {
     #[arg(long, value_name = "CURSOR|earliest")]
     pub since: Option<String>,
     /// End after this many changes
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1..))]
     pub limit: Option<u64>,
     #[command(flatten)]
     pub form: KeyForm,

@@ -243,3 +243,20 @@ fn what_a_variable_gives_is_blamed_on_the_variable() {
     check("MANTISDB_POOL_MAX", "7", &["serve", "--pool-max", "many"], "'--pool-max <N>'", "MANTISDB_POOL_MAX");
     check("MANTISDB_URL", "http://localhost:1", &["get"], "Usage: mantisdb get [OPTIONS] <KEY>", "--url");
 }
+
+#[test]
+fn numbers_out_of_range_are_refused_with_the_range() {
+    let server = Server::start(&[]);
+    for (arguments, part) in [
+        (&["scan", "--limit", "0"][..], "1.."),
+        (&["scan", "--limit", "-1"], "-1"),
+        (&["watch", "--limit", "0"], "1.."),
+        (&["put", "a", "b", "--ttl", "-1"], "between 1 ms and 100 years"),
+        (&["put", "a", "b", "--ttl", "NaN"], "between 1 ms and 100 years"),
+        (&["import", "--ttl", "-1"], "-1"),
+    ] {
+        let (code, message) = failure(&server.run(arguments));
+        assert_eq!(code, 2, "{arguments:?}: {message}");
+        assert!(message.contains(part) && !message.contains("'-- -1'"), "{arguments:?}: {message}");
+    }
+}

@@ -144,16 +144,20 @@ fn large_and_binary_values_are_imported() {
 }
 
 #[test]
-fn an_export_to_a_file_replaces_it_at_the_end() {
+fn an_export_to_a_file_replaces_it_at_the_end_and_only_when_told_to() {
     let server = Server::start(&[]);
     server.ok(&["put", "a", "1"]);
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("out");
     std::fs::write(&path, "before").unwrap();
     let name = path.to_str().unwrap();
-    assert_ne!(server.run(&["export", "--bucket", "BAD", "-o", name]).status.code(), Some(0));
+    assert_eq!(failure(&server.run(&["export", "--bucket", "BAD", "--force", "-o", name])).0, 3);
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "before");
-    server.ok(&["export", "--format", "csv", "--output", name]);
+    let (code, message) = failure(&server.run(&["export", "--output", name]));
+    assert_eq!(code, 4);
+    assert!(message.contains("exists") && message.contains("hint: ") && message.contains("--force"), "{message}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "before");
+    server.ok(&["export", "--format", "csv", "--output", name, "--force"]);
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "key,value\na,1\n");
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
 }
