@@ -173,6 +173,32 @@ fn a_condition_that_does_not_hold_is_told_in_the_words_of_its_option() {
     }
 }
 
+#[test]
+fn a_failure_is_json_when_json_is_asked_for() {
+    let server = Server::start(&[]);
+    let directory = tempfile::tempdir().unwrap();
+    let nothing = directory.path().to_str().unwrap();
+    for (arguments, code, name, value) in [
+        (&["get", "a", "--json"][..], 1, "code", "key-not-found"),
+        (&["put", "--bucket", "NO", "a", "b", "--json"], 3, "code", "bucket-name-invalid"),
+        (
+            &["get", "a", "--json", "--url", "ftp://x"],
+            2,
+            "detail",
+            "\"ftp://x\" is no address of a server: it should begin with http://",
+        ),
+        (&["get", "--json"], 2, "hint", "try --help"),
+        (&["check", "--json", "--data", nothing], 4, "hint", "name the directory of the data with --data"),
+    ] {
+        let (found, message) = failure(&server.run(arguments));
+        let document: serde_json::Value = serde_json::from_str(&message).unwrap();
+        assert_eq!((found, &document["exit_code"]), (code, &code.into()), "{arguments:?}: {message}");
+        assert_eq!(document[name], value, "{arguments:?}: {message}");
+    }
+    let (_, message) = failure(&server.run(&["put", "a", "--literal", "--", "--json"]));
+    assert_eq!(message, "", "what stands behind -- is no option");
+}
+
 /// Answers every request with `answer`, as some other program would.
 fn stranger(answer: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -205,46 +231,6 @@ fn another_program_is_not_taken_for_a_server_without_the_key() {
 }
 
 #[test]
-fn a_failure_is_json_when_json_is_asked_for() {
-    let server = Server::start(&[]);
-    let directory = tempfile::tempdir().unwrap();
-    let nothing = directory.path().to_str().unwrap();
-    for (arguments, code, name, value) in [
-        (&["get", "a", "--json"][..], 1, "code", "key-not-found"),
-        (&["put", "--bucket", "NO", "a", "b", "--json"], 3, "code", "bucket-name-invalid"),
-        (
-            &["get", "a", "--json", "--url", "ftp://x"],
-            2,
-            "detail",
-            "\"ftp://x\" is no address of a server: it should begin with http://",
-        ),
-        (&["get", "--json"], 2, "hint", "try --help"),
-        (&["check", "--json", "--data", nothing], 4, "hint", "name the directory of the data with --data"),
-    ] {
-        let (found, message) = failure(&server.run(arguments));
-        let document: serde_json::Value = serde_json::from_str(&message).unwrap();
-        assert_eq!((found, &document["exit_code"]), (code, &code.into()), "{arguments:?}: {message}");
-        assert_eq!(document[name], value, "{arguments:?}: {message}");
-    }
-    let (_, message) = failure(&server.run(&["put", "a", "--literal", "--", "--json"]));
-    assert_eq!(message, "", "what stands behind -- is no option");
-}
-
-#[test]
-fn what_a_variable_gives_is_blamed_on_the_variable() {
-    let check = |name: &str, value: &str, arguments: &[&str], present: &str, absent: &str| {
-        let mut command = program();
-        command.env(name, value).args(arguments);
-        let (code, message) = failure(&run_with(command, b""));
-        assert_eq!(code, 2, "{message}");
-        assert!(message.contains(present) && !message.contains(absent), "{message}");
-    };
-    check("MANTISDB_POOL_MAX", "many", &["serve", "--memory"], "'MANTISDB_POOL_MAX'", "--pool-max");
-    check("MANTISDB_POOL_MAX", "7", &["serve", "--pool-max", "many"], "'--pool-max <N>'", "MANTISDB_POOL_MAX");
-    check("MANTISDB_URL", "http://localhost:1", &["get"], "Usage: mantisdb get [OPTIONS] <KEY>", "--url");
-}
-
-#[test]
 fn numbers_out_of_range_are_refused_with_the_range() {
     let server = Server::start(&[]);
     for (arguments, part) in [
@@ -259,4 +245,18 @@ fn numbers_out_of_range_are_refused_with_the_range() {
         assert_eq!(code, 2, "{arguments:?}: {message}");
         assert!(message.contains(part) && !message.contains("'-- -1'"), "{arguments:?}: {message}");
     }
+}
+
+#[test]
+fn what_a_variable_gives_is_blamed_on_the_variable() {
+    let check = |name: &str, value: &str, arguments: &[&str], present: &str, absent: &str| {
+        let mut command = program();
+        command.env(name, value).args(arguments);
+        let (code, message) = failure(&run_with(command, b""));
+        assert_eq!(code, 2, "{message}");
+        assert!(message.contains(present) && !message.contains(absent), "{message}");
+    };
+    check("MANTISDB_POOL_MAX", "many", &["serve", "--memory"], "'MANTISDB_POOL_MAX'", "--pool-max");
+    check("MANTISDB_POOL_MAX", "7", &["serve", "--pool-max", "many"], "'--pool-max <N>'", "MANTISDB_POOL_MAX");
+    check("MANTISDB_URL", "http://localhost:1", &["get"], "Usage: mantisdb get [OPTIONS] <KEY>", "--url");
 }

@@ -19,4 +19,5 @@ mod refusals;
 mod settings;
 mod shutdown;
 mod support;
+mod terminal;
 mod transfer;

@@ -9,6 +9,7 @@ use super::context::{self, Output};
 use crate::cli::DeleteArgs;
 use crate::client::Path;
 use crate::failure::{Failure, Outcome};
+use crate::transfer::progress;
 
 #[derive(Deserialize, Serialize)]
 struct Deleted {
@@ -34,7 +35,11 @@ pub(super) async fn run(args: DeleteArgs) -> Outcome {
                     .hint("to delete everything, `mantisdb bucket drop NAME`"));
             }
             let path = Path::keys(&args.bucket.bucket).with("prefix", Some(&prefix));
-            client.request(Method::DELETE, &path, &[], Bytes::new()).await?.json()?
+            // One request does all of it, so that there is nothing to count while it lasts.
+            let waiting = progress::wait("deleting");
+            let deleted = client.request(Method::DELETE, &path, &[], Bytes::new()).await;
+            waiting.finish_and_clear();
+            deleted?.json()?
         }
         (None, None) => return Err(Failure::usage("neither a key nor --prefix is given")),
     };

@@ -19,7 +19,8 @@ pub(super) async fn run(args: ExportArgs) -> Outcome {
     let mut client = context::client(&args.server)?;
     let prefix = args.prefix.as_deref().map(|prefix| context::key(prefix, &args.form)).transpose()?;
     let path = args.output.as_deref().filter(|path| *path != Path::new("-"));
-    let export = Export { bucket: args.bucket.bucket, format: args.format, by_key: args.by_key, prefix };
+    let to_file = path.is_some();
+    let export = Export { bucket: args.bucket.bucket, format: args.format, by_key: args.by_key, prefix, to_file };
     let report = if let Some(path) = path {
         write_file(&mut client, &export, path, args.force).await?
     } else {
@@ -29,7 +30,7 @@ pub(super) async fn run(args: ExportArgs) -> Outcome {
     // Standard output may be the data.
     if args.server.json {
         eprintln!("{}", serde_json::json!(report));
-    } else if path.is_some() {
+    } else if to_file {
         let (records, bytes) = (context::count(report.records, "record"), context::count(report.bytes, "byte"));
         eprintln!("{records} exported, {bytes}");
     }

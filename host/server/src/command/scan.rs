@@ -9,6 +9,7 @@ use crate::cli::ScanArgs;
 use crate::client::text::{JsonBytes, escape};
 use crate::client::{ClientError, Path};
 use crate::failure::Outcome;
+use crate::transfer::progress;
 
 /// A line of a listing.
 #[derive(Deserialize)]
@@ -31,11 +32,13 @@ pub(super) async fn run(args: ScanArgs) -> Outcome {
     let silence_max = Duration::from_secs(args.server.timeout);
     let mut lines = context::client(&args.server)?.lines(&path, silence_max).await?;
     let mut output = Output::new();
+    let bar = progress::output_bar();
     let mut left = args.limit.unwrap_or(u64::MAX);
     while left > 0
         && let Some(line) = lines.next().await?
     {
         left -= 1;
+        bar.inc(line.len() as u64);
         if args.server.json {
             output.bytes(&line)?;
             output.bytes(b"\n")?;
@@ -48,5 +51,6 @@ pub(super) async fn run(args: ScanArgs) -> Outcome {
             None => output.line(escape(&key.0))?,
         }
     }
+    bar.finish_and_clear();
     output.flush()
 }

@@ -31,6 +31,8 @@ pub(crate) struct Export {
     pub(crate) format: Option<Format>,
     pub(crate) by_key: bool,
     pub(crate) prefix: Option<Vec<u8>>,
+    /// Whether the output is a file, rather than standard output.
+    pub(crate) to_file: bool,
 }
 
 /// What an export came to.
@@ -44,7 +46,7 @@ pub(crate) struct Report {
 
 /// Writes a bucket to `output`.
 pub(crate) async fn run(client: &mut Client, export: &Export, output: &mut dyn Write) -> Outcome<Report> {
-    let bar = progress::bar(None);
+    let bar = if export.to_file { progress::bar(None) } else { progress::output_bar() };
     let mut output = Counted { inner: bar.wrap_write(output), bytes: 0 };
     let in_order = export.format.is_none() && !export.by_key && export.prefix.is_none();
     let head = if in_order { order::head(client, &export.bucket).await? } else { None };

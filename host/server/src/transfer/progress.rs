@@ -1,8 +1,12 @@
 //! The bar on a terminal.
 
 use std::io::IsTerminal;
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+
+/// How often a sign of waiting moves.
+const TICK: Duration = Duration::from_millis(100);
 
 /// A bar over `total` bytes on standard error, or a count of bytes where the total is not known. Hidden where nobody sees it.
 pub(crate) fn bar(total: Option<u64>) -> ProgressBar {
@@ -13,8 +17,31 @@ pub(crate) fn bar(total: Option<u64>) -> ProgressBar {
         Some(total) => (ProgressBar::new(total), "{bar:40} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left"),
         None => (ProgressBar::new_spinner(), "{spinner} {bytes}, {bytes_per_sec}"),
     };
-    match ProgressStyle::with_template(template) {
+    let bar = match ProgressStyle::with_template(template) {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
+    };
+    // What ends at once is seen, too.
+    bar.tick();
+    bar
+}
+
+/// A count of bytes for what is written to standard output. Hidden where that is a terminal too: the data itself shows there.
+pub(crate) fn output_bar() -> ProgressBar {
+    if std::io::stdout().is_terminal() { ProgressBar::hidden() } else { bar(None) }
+}
+
+/// A sign that something is under way, and for how long. Hidden where nobody sees it.
+pub(crate) fn wait(what: &'static str) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
     }
+    let bar = ProgressBar::new_spinner().with_message(what);
+    let bar = match ProgressStyle::with_template("{spinner} {msg}, {elapsed}") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    };
+    bar.tick();
+    bar.enable_steady_tick(TICK);
+    bar
 }

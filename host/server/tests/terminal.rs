@@ -1,0 +1,51 @@
+//! What shows on a terminal, and only there. The terminal is a pseudo-terminal of Python's, which Debian has.
+
+use std::process::Command;
+
+use crate::support::{Server, failure, program};
+
+/// Runs a shell's command on a terminal of its own; everything that shows there. `$0` is the program.
+#[track_caller]
+fn on_a_terminal(server: &Server, command: &str) -> String {
+    const SPAWN: &str = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
+    let output = Command::new("python3")
+        .args(["-c", SPAWN, "sh", "-c", command])
+        .arg(program().get_program())
+        .env("MANTISDB_URL", &server.url)
+        .env("TERM", "xterm")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{command}: {output:?}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn work_shows_on_a_terminal_and_nowhere_else() {
+    let server = Server::start(&[]);
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(path("words"), "zebra\napple\n").unwrap();
+    for (command, sign) in [
+        (format!("\"$0\" import --bucket w {}", path("words")), " of 12 B"),
+        (format!("\"$0\" scan --bucket w > {}", path("scanned")), "B/s"),
+        (format!("\"$0\" export --bucket w > {}", path("exported")), "B/s"),
+        (format!("\"$0\" export --bucket w --output {}", path("written")), "B/s"),
+        ("\"$0\" delete --bucket w --prefix a".to_owned(), "deleting"),
+    ] {
+        let shown = on_a_terminal(&server, &command);
+        assert!(shown.contains(sign), "{command}: {shown:?}");
+    }
+    assert_eq!(std::fs::read_to_string(path("scanned")).unwrap(), "apple\nzebra\n");
+    assert_eq!(std::fs::read_to_string(path("exported")).unwrap(), "zebra\napple\n");
+    assert!(!on_a_terminal(&server, "\"$0\" scan --bucket w").contains("B/s"), "the keys show themselves");
+
+    for arguments in [
+        &["import", "--bucket", "w", &path("words"), "--json"][..],
+        &["scan", "--bucket", "w"],
+        &["export", "--bucket", "w"],
+        &["delete", "--bucket", "w", "--prefix", "a"],
+    ] {
+        let (code, message) = failure(&server.run(arguments));
+        assert_eq!((code, &*message), (0, ""), "{arguments:?}");
+    }
+}
