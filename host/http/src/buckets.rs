@@ -44,7 +44,7 @@ pub(crate) static DROP: Operation = Operation {
         status: 200,
         description: "How many keys it had.",
         content: &[json_content("Deleted")],
-        headers: &[&kv::DURABLE],
+        headers: &[&kv::VERSION, &kv::DURABLE],
     }],
     problems: &[
         AnyCode::Db(DbCode::BucketNotFound),
@@ -91,6 +91,6 @@ async fn drop_bucket(app: &App, request: &mut Request) -> Result<Response<Body>>
     // A large bucket's keys take seconds to remove.
     let deleted = blocking(move || async move { Ok(session.drop_bucket(&name).await?) }).await?;
     let mut response = respond::json(StatusCode::OK, &Deleted { deleted: deleted.keys });
-    kv::tell_durable(&mut response, deleted.version, deleted.durable);
+    kv::tell_written(&mut response, deleted.version, deleted.durable);
     Ok(response)
 }

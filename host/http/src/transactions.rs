@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::errors::{AnyCode, Code};
 use crate::json::NumberText;
-use crate::kv::{json_content, no_content};
+use crate::kv::{self, json_content, no_content};
 use crate::operation::{Answer, AnswerHeader, Operation, Patience, Tag};
 use crate::problem::{Problem, Result};
 use crate::query::{Kind, Parameter, Role};
@@ -50,7 +50,7 @@ pub(crate) static COMMIT: Operation = Operation {
         status: 200,
         description: "It is committed.",
         content: &[json_content("Committed")],
-        headers: &[],
+        headers: &[&kv::VERSION, &kv::DURABLE],
     }],
     problems: &[
         AnyCode::Http(Code::TransactionBusy),
@@ -138,7 +138,9 @@ async fn commit(app: &App, request: &mut Request) -> Result<Response<Body>> {
     let mut session = named(app, request)?.end_with_commit();
     let committed = session.commit().await?;
     let out = CommittedOut { version: NumberText(committed.version), durable: committed.durable };
-    Ok(respond::json(StatusCode::OK, &out))
+    let mut response = respond::json(StatusCode::OK, &out);
+    kv::tell_written(&mut response, committed.version, committed.durable);
+    Ok(response)
 }
 
 fn roll_back(app: &App, request: &Request) -> Result<Response<Body>> {

@@ -45,11 +45,11 @@ fn what_was_answered_survives_a_kill() {
         );
         let applied = server.exchange(request.as_bytes());
         assert!(applied.starts_with("HTTP/1.1 200") && applied.contains(durable), "{applied}");
-        for (method, path, body) in [
-            ("POST", "/api/v1/kv/visits/increment", ""),
-            ("DELETE", "/api/v1/kv?prefix=vis", ""),
-            ("PUT", "/api/v1/buckets/gone/kv/a", "1"),
-            ("DELETE", "/api/v1/buckets/gone", ""),
+        for (method, path, body, version) in [
+            ("POST", "/api/v1/kv/visits/increment", "", 3),
+            ("DELETE", "/api/v1/kv?prefix=vis", "", 4),
+            ("PUT", "/api/v1/buckets/gone/kv/a", "1", 5),
+            ("DELETE", "/api/v1/buckets/gone", "", 7),
         ] {
             let request = format!(
                 "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
@@ -57,6 +57,7 @@ fn what_was_answered_survives_a_kill() {
             );
             let done = server.exchange(request.as_bytes());
             assert!(done.starts_with("HTTP/1.1 20") && done.contains(durable), "{method} {path}: {done}");
+            assert!(done.contains(&format!("mantisdb-version: {version}\r\n")), "{method} {path}: {done}");
         }
         server.child.kill().unwrap();
         server.child.wait().unwrap();

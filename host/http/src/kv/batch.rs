@@ -39,7 +39,7 @@ pub(crate) static BATCH: Operation = Operation {
         status: 200,
         description: "What became of each operation, in order.",
         content: &[json_content("BatchResults")],
-        headers: &[&kv::DURABLE],
+        headers: &[&kv::VERSION, &kv::DURABLE],
     }],
     problems: &[
         AnyCode::Http(Code::BodyMalformed),
@@ -194,17 +194,19 @@ impl Batch {
     async fn run(self) -> Result<Response<Body>> {
         let Self { operations, atomic, work: Work { limits, mut session, bucket, encoding, details, .. } } = self;
         let mut kv = session.kv(&bucket)?;
-        let (fates, commit) = if atomic {
+        let (fates, version, commit) = if atomic {
             let (fates, version) = all_or_nothing(&mut kv, &operations, encoding).await?;
-            (fates, Some(CommitOut { version: version_text(version) }))
+            (fates, version, Some(CommitOut { version: version_text(version) }))
         } else {
-            (one_by_one(&mut kv, &operations, Room::new(limits.answer_bytes_max, encoding)).await, None)
+            let fates = one_by_one(&mut kv, &operations, Room::new(limits.answer_bytes_max, encoding)).await;
+            let commits = operations.iter().zip(&fates).map(|(operation, fate)| fate.commit(operation));
+            let newest = commits.max().unwrap_or(0);
+            (fates, newest, None)
         };
-        let newest = operations.iter().zip(&fates).map(|(operation, fate)| fate.commit(operation)).max().unwrap_or(0);
-        let durable = kv.is_durable(newest);
+        let durable = kv.is_durable(version);
         let results = EachResult { operations: &operations, fates: &fates, encoding, details };
         let mut response = respond::json(StatusCode::OK, &ResultsOut { results, commit });
-        kv::tell_durable(&mut response, newest, durable);
+        kv::tell_written(&mut response, version, durable);
         Ok(response)
     }
 }

@@ -27,7 +27,7 @@ pub(crate) static CLEAR: Operation = Operation {
         status: 200,
         description: "How many keys are gone.",
         content: &[json_content("Deleted")],
-        headers: &[&kv::DURABLE],
+        headers: &[&kv::VERSION, &kv::DURABLE],
     }],
     problems: &[
         AnyCode::Http(Code::SelectionMissing),
@@ -62,7 +62,7 @@ async fn clear(app: &App, request: &mut Request) -> Result<Response<Body>> {
     let bucket = request.bucket()?;
     let deleted = delete_in_steps(&mut session.kv(&bucket)?, span).await?;
     let mut response = respond::json(StatusCode::OK, &Deleted { deleted: deleted.keys });
-    kv::tell_durable(&mut response, deleted.version, deleted.durable);
+    kv::tell_written(&mut response, deleted.version, deleted.durable);
     Ok(response)
 }
 
@@ -83,7 +83,10 @@ async fn delete_in_steps(kv: &mut Kv<'_>, span: Span) -> Result<mantis_db::Delet
     let beyond = list::end_of(&rest.span);
     loop {
         let page = kv.scan_keys(&rest).await?;
-        let (Some(first), Some(last)) = (page.keys.first(), page.keys.last()) else { return Ok(deleted) };
+        let (Some(first), Some(last)) = (page.keys.first(), page.keys.last()) else {
+            // Where nothing was deleted, the answer is of the newest commit.
+            return if deleted.version == 0 { Ok(kv.delete_span(&rest.span).await?) } else { Ok(deleted) };
+        };
         let mut behind_last = last.clone();
         behind_last.push(0);
         let these = Span::Between { start: Some(first.clone()), end: Some(behind_last.clone()) };

@@ -1,13 +1,13 @@
 //! `DELETE /kv/{key}`.
 
 use http::{Method, Response, StatusCode};
-use mantis_db::Outcome;
+use mantis_db::{Expect, Outcome, Written};
 
 use crate::conditions::Conditions;
 use crate::errors::{AnyCode, Code};
 use crate::kv::{self, no_content};
 use crate::operation::{Operation, Patience, Tag};
-use crate::problem::Result;
+use crate::problem::{Problem, Result};
 use crate::request::Request;
 use crate::sessions::TRANSACTION;
 use crate::{App, Body, respond};
@@ -17,11 +17,11 @@ pub(crate) static DELETE: Operation = Operation {
     id: "deleteKey",
     tag: Tag::KeyValue,
     summary: "Delete a key",
-    description: "",
+    description: "Where there was none, the answer is 404, with `mantisdb-version` and `mantisdb-durable` of the newest commit.",
     query: &[],
     headers: &[&TRANSACTION, &kv::IF_MATCH, &kv::IF_NONE_MATCH, &kv::IF_UNMODIFIED_SINCE],
     body: None,
-    answers: &[no_content(204, "The key is gone.", &[&kv::DURABLE])],
+    answers: &[no_content(204, "The key is gone.", &[&kv::VERSION, &kv::DURABLE])],
     problems: &[
         kv::KEY_PROBLEMS[0],
         kv::KEY_PROBLEMS[1],
@@ -44,21 +44,26 @@ async fn delete(app: &App, request: &mut Request) -> Result<Response<Body>> {
     let (key, bucket) = (request.key()?, request.bucket()?);
     let mut kv = session.kv(&bucket)?;
     // A condition says what to do with what exists; what does not is missing first of all.
-    if !conditions.is_empty() && kv.get(&key).await?.is_none() {
-        return Err(Code::KeyNotFound.into());
-    }
+    let mut missing = !conditions.is_empty() && kv.get(&key).await?.is_none();
     let mut guard = conditions.guard();
     let written = loop {
-        let expect = guard.expect(&mut kv, &key).await?;
+        let expect = if missing { Expect::Absent } else { guard.expect(&mut kv, &key).await? };
         match kv.delete_if(&key, expect).await? {
             Outcome::Written(written) => break written,
+            Outcome::Refused(_) if missing => missing = false,
             Outcome::Refused(current) => guard.refused(current.as_ref())?,
         }
     };
     if !written.replaced {
-        return Err(Code::KeyNotFound.into());
+        return Err(not_found(written));
     }
     let mut response = respond::empty(StatusCode::NO_CONTENT);
-    kv::tell_durable(&mut response, written.version, written.durable);
+    kv::tell_written(&mut response, written.version, written.durable);
     Ok(response)
+}
+
+/// There was no such key at the commit that this names.
+fn not_found(written: Written) -> Problem {
+    let headers = kv::written_headers(written.version, written.durable);
+    headers.fold(Problem::new(Code::KeyNotFound), |problem, (name, value)| problem.header(name, value))
 }

@@ -33,7 +33,7 @@ pub(crate) static INCREMENT: Operation = Operation {
         status: 200,
         description: "The new number.",
         content: &[json_content("Number")],
-        headers: &[&kv::ETAG, &kv::DURABLE],
+        headers: &[&kv::ETAG, &kv::VERSION, &kv::DURABLE],
     }],
     problems: &[
         kv::KEY_PROBLEMS[0],
@@ -94,7 +94,7 @@ async fn increment(app: &App, request: &mut Request) -> Result<Response<Body>> {
     if let Some(tag) = etag(version) {
         response.headers_mut().insert(ETAG, tag);
     }
-    kv::tell_durable(&mut response, version, durable);
+    kv::tell_written(&mut response, version, durable);
     Ok(response)
 }
 

@@ -1,6 +1,6 @@
 //! Keys and values: one file per operation, and here what they share.
 
-use http::{HeaderValue, Response};
+use http::{HeaderName, HeaderValue, Response};
 use mantis_db::{Entry, limits};
 
 use crate::errors::{AnyCode, Code};
@@ -22,8 +22,10 @@ pub(crate) use stream::write_line;
 
 /// When a value stops being served: RFC 3339, because `Expires` means something else and has only seconds.
 pub(crate) const MANTISDB_EXPIRES: &str = "mantisdb-expires";
+/// The commit that an answer is about.
+const MANTISDB_VERSION: &str = "mantisdb-version";
 /// Whether a write is certain to survive a power cut.
-pub(crate) const MANTISDB_DURABLE: &str = "mantisdb-durable";
+const MANTISDB_DURABLE: &str = "mantisdb-durable";
 
 pub(crate) const TTL_S_MAX: u64 = limits::TTL_MS_MAX / 1000;
 const TTL_OUT_OF_RANGE: AnyCode = AnyCode::Db(mantis_db::Code::TtlInvalid);
@@ -140,11 +142,18 @@ pub(crate) static ETAG: AnswerHeader = AnswerHeader {
     pattern: Some(r#"^"v[0-9]+(-gzip|-br|-zstd)?"$"#),
     description: "The version as an entity tag. Not sent for what a transaction has written and not committed.",
 };
+pub(crate) static VERSION: AnswerHeader = AnswerHeader {
+    name: MANTISDB_VERSION,
+    required: false,
+    pattern: Some("^[0-9]+$"),
+    description: "The commit that did it, the last one of several; the newest that was seen where there was nothing to write. Not sent for \
+                  what a transaction has not committed, and before the first commit.",
+};
 pub(crate) static DURABLE: AnswerHeader = AnswerHeader {
     name: MANTISDB_DURABLE,
     required: false,
     pattern: Some("^(true|false)$"),
-    description: "Whether the write is certain to survive a power cut. Not sent for what a transaction has not committed.",
+    description: "Whether that commit is certain to survive a power cut. Sent with `mantisdb-version`.",
 };
 pub(crate) static LAST_MODIFIED: AnswerHeader =
     AnswerHeader { name: "last-modified", required: true, pattern: None, description: "When the value was written." };
@@ -156,12 +165,19 @@ pub(crate) static EXPIRES: AnswerHeader = AnswerHeader {
 };
 
 pub(crate) const KEY_MISSING: AnyCode = AnyCode::Http(Code::KeyNotFound);
-/// Says whether the commit `version` is certain to survive a power cut; what is not committed is not spoken of.
-pub(crate) fn tell_durable(response: &mut Response<Body>, version: u64, durable: bool) {
-    if version != 0 {
-        let told = HeaderValue::from_static(if durable { "true" } else { "false" });
-        response.headers_mut().insert(MANTISDB_DURABLE, told);
-    }
+
+/// Says which commit a write has come to, and whether that is certain to survive a power cut.
+pub(crate) fn tell_written(response: &mut Response<Body>, version: u64, durable: bool) {
+    response.headers_mut().extend(written_headers(version, durable));
+}
+
+/// What is not committed is not spoken of.
+pub(crate) fn written_headers(version: u64, durable: bool) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+    let told = [
+        (HeaderName::from_static(MANTISDB_VERSION), HeaderValue::from(version)),
+        (HeaderName::from_static(MANTISDB_DURABLE), HeaderValue::from_static(if durable { "true" } else { "false" })),
+    ];
+    told.into_iter().filter(move |_| version != 0)
 }
 
 /// What can be wrong with a key and a bucket in a path.

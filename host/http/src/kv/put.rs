@@ -42,14 +42,14 @@ pub(crate) static PUT: Operation = Operation {
             status: 200,
             description: "The value was replaced, and the client asked to see it.",
             content: &[json_content("Entry")],
-            headers: &[&kv::ETAG, &kv::DURABLE, &PREFERENCE_APPLIED],
+            headers: &[&kv::ETAG, &kv::VERSION, &kv::DURABLE, &PREFERENCE_APPLIED],
         },
         no_content(
             201,
             "The key is new. A client that asked to see it gets it as with 200.",
-            &[&kv::ETAG, &kv::DURABLE, &PREFERENCE_APPLIED],
+            &[&kv::ETAG, &kv::VERSION, &kv::DURABLE, &PREFERENCE_APPLIED],
         ),
-        no_content(204, "The value was replaced.", &[&kv::ETAG, &kv::DURABLE]),
+        no_content(204, "The value was replaced.", &[&kv::ETAG, &kv::VERSION, &kv::DURABLE]),
     ],
     problems: &[
         kv::KEY_PROBLEMS[0],
@@ -136,7 +136,7 @@ async fn put(app: &App, request: &mut Request) -> Result<Response<Body>> {
     if let Some(tag) = etag(written.version) {
         response.headers_mut().insert(ETAG, tag);
     }
-    kv::tell_durable(&mut response, written.version, written.durable);
+    kv::tell_written(&mut response, written.version, written.durable);
     Ok(response)
 }
 

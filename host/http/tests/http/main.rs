@@ -16,3 +16,4 @@ mod log;
 mod plugins;
 mod service;
 mod transactions;
+mod writes;
