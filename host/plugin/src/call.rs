@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use mantis_db::{Database, Isolation, Kind, SessionManager};
+use mantis_db::{Committed, Database, Isolation, Kind, SessionManager};
 use mantis_pool::Object;
 use serde_json::Value;
 use tokio::sync::oneshot;
@@ -23,6 +23,18 @@ const GRACE: Duration = Duration::from_millis(50);
 /// The longest first pause before a call that lost against another commit is run again. It doubles with each loss.
 const BACKOFF_US: u64 = 100;
 
+/// What a call came to that did not fail.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Called {
+    /// What the function returned, as JSON; null for nothing.
+    pub value: Value,
+    /// The call's commit; the newest one that was seen where it wrote nothing, 0 before there is any.
+    ///
+    /// A plugin that runs its own transactions learns of each of their commits itself. This is the newest of all commits when it
+    /// returned: all of its own are at or before it, and durable when this one is.
+    pub committed: Committed,
+}
+
 /// One call under way.
 struct Call<'h> {
     host: &'h Arc<Inner>,
@@ -36,7 +48,7 @@ struct Call<'h> {
 
 /// What one attempt came to.
 enum Attempt {
-    Done(Value),
+    Done(Called),
     /// Another commit came first.
     Lost,
 }
@@ -49,7 +61,7 @@ impl PluginHost {
         plugin: &Arc<Plugin>,
         function: &str,
         arguments: Value,
-    ) -> Result<Value, CallError> {
+    ) -> Result<Called, CallError> {
         let begun = clock::now();
         let _active = Active::new(&self.0.calls_active);
         let place = *plugin.by_name.get(function).ok_or_else(|| CallError::FunctionNotFound(function.into()))?;
@@ -76,11 +88,11 @@ impl PluginHost {
 
 impl Call<'_> {
     /// Runs the call until it counts.
-    async fn run(&self) -> Result<Value, CallError> {
+    async fn run(&self) -> Result<Called, CallError> {
         let attempts_max = self.host.config.conflict_retries_max.saturating_add(1);
         for attempt in 1..=attempts_max {
-            if let Attempt::Done(value) = self.attempt().await? {
-                return Ok(value);
+            if let Attempt::Done(called) = self.attempt().await? {
+                return Ok(called);
             }
             if attempt < attempts_max {
                 self.plugin.counters.conflicts_retried.add(1);
@@ -106,7 +118,9 @@ impl Call<'_> {
         match answer(info, returned) {
             Err(_) if lost && !self.plugin.own_transactions => Ok(Attempt::Lost),
             Err(error) => Err(CallError::Plugin(error)),
-            Ok(value) if self.plugin.own_transactions => Ok(Attempt::Done(value)),
+            Ok(value) if self.plugin.own_transactions => {
+                Ok(Attempt::Done(Called { value, committed: newest(&self.plugin.blueprint.database) }))
+            }
             Ok(value) => self.commit(session, value).await,
         }
     }
@@ -125,7 +139,7 @@ impl Call<'_> {
             return Err(CallError::Trap { reason: "the call lost its session".into() });
         };
         match session.commit().await {
-            Ok(_) => Ok(Attempt::Done(value)),
+            Ok(committed) => Ok(Attempt::Done(Called { value, committed })),
             Err(error) if error.kind() == Kind::Conflict => Ok(Attempt::Lost),
             Err(error) => Err(CallError::Db(error)),
         }
@@ -228,6 +242,12 @@ fn run(
     finished
 }
 
+/// The newest commit that can be seen.
+fn newest(database: &Database) -> Committed {
+    let version = database.version();
+    Committed { version, durable: version > 0 && database.store().is_durable(version) }
+}
+
 /// The JSON of what a function returned, its own error as `Err`.
 fn answer(info: &FunctionInfo, returned: Option<Val>) -> Result<Value, Value> {
     let plain = |value: Option<Box<Val>>, value_type: Option<&crate::ValueType>| match (value, value_type) {
@@ -299,7 +319,7 @@ struct Noted<'p> {
 }
 
 impl Noted<'_> {
-    fn end(&mut self, outcome: &Result<Value, CallError>) {
+    fn end(&mut self, outcome: &Result<Called, CallError>) {
         self.ended = true;
         let counters = &self.plugin.counters;
         match outcome {

@@ -17,7 +17,7 @@ use crate::plugin::{Plugin, Shared, Source, linker};
 use crate::stats::Retired;
 use crate::threads::Threads;
 use crate::ticker::Ticker;
-use crate::{CallError, Error, HostConfig, PluginInfo, PluginOptions, PluginStats, Statistics, engine};
+use crate::{CallError, Called, Error, HostConfig, PluginInfo, PluginOptions, PluginStats, Statistics, engine};
 
 /// Characters of a plugin's name.
 pub const NAME_BYTES_MAX: usize = 63;
@@ -153,7 +153,7 @@ impl PluginHost {
     /// again, so a function may run several times before it counts once.
     ///
     /// Dropping the future gives the call up: a function under way is stopped, and its writes are undone.
-    pub async fn call(&self, plugin: &str, function: &str, arguments: Value) -> Result<Value, CallError> {
+    pub async fn call(&self, plugin: &str, function: &str, arguments: Value) -> Result<Called, CallError> {
         let found = self.plugin(plugin).ok_or_else(|| CallError::PluginNotFound(plugin.into()))?;
         self.call_plugin(&found, function, arguments).await
     }

@@ -57,6 +57,7 @@ mod threads;
 mod ticker;
 mod transactions;
 
+pub use call::Called;
 pub use config::HostConfig;
 pub use error::{CallError, Error, Limit};
 pub use host::{NAME_BYTES_MAX, PluginHost};

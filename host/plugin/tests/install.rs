@@ -146,8 +146,8 @@ async fn plugins_come_and_go_while_calls_run() {
         let (mut answered, mut missing) = (0_u32, 0_u32);
         loop {
             match host.call("changing", "answer", json!([])).await {
-                Ok(value) => {
-                    assert_eq!(value, json!(42));
+                Ok(called) => {
+                    assert_eq!(called.value, json!(42));
                     answered += 1;
                 }
                 Err(CallError::PluginNotFound(_) | CallError::FunctionNotFound(_)) => missing += 1,

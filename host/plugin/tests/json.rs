@@ -8,7 +8,7 @@ use crate::support::{Fixture, writing};
 /// What a function of the fixture says to one argument; what is wrong with it as `place: reason` otherwise.
 async fn call(fixture: &Fixture, function: &str, arguments: &Value) -> Result<Value, String> {
     match fixture.host.call("types", function, arguments.clone()).await {
-        Ok(value) => Ok(value),
+        Ok(called) => Ok(called.value),
         Err(CallError::ArgumentsInvalid { place, reason }) => Err(format!("{place}: {reason}")),
         Err(error) => panic!("{function}{arguments}: {error}"),
     }
@@ -163,7 +163,7 @@ async fn a_returned_error_is_the_calls() {
     for (function, argument, expected) in cases {
         let got = match fixture.host.call("types", function, json!([argument])).await {
             Err(CallError::Plugin(error)) => Err(error),
-            outcome => Ok(outcome.unwrap()),
+            outcome => Ok(outcome.unwrap().value),
         };
         assert_eq!(&got, expected, "{function} {argument}");
     }

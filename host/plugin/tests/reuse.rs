@@ -11,7 +11,7 @@ async fn memory_is_fresh_unless_reuse_is_asked_for() {
     for (name, reuse, counts) in [("fresh", false, [1, 1, 1]), ("warm", true, [1, 2, 3])] {
         fixture.install_as(name, "procedures", writing(&["kept"]).reuse(reuse)).await;
         for count in counts {
-            let got = fixture.host.call(name, "calls-of-this-instance", json!([])).await.unwrap();
+            let got = fixture.host.call(name, "calls-of-this-instance", json!([])).await.unwrap().value;
             assert_eq!(got, json!(count), "{name}");
         }
         assert_eq!(fixture.host.info(name).unwrap().statistics.instances_warm, u64::from(reuse));
@@ -59,7 +59,7 @@ async fn warm_instances_are_bounded() {
             let host = fixture.host.clone();
             tokio::spawn(async move {
                 for _ in 0..20 {
-                    host.call("procedures", "calls-of-this-instance", json!([])).await.unwrap();
+                    host.call("procedures", "calls-of-this-instance", json!([])).await.unwrap().value;
                 }
             })
         })

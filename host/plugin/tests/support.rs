@@ -56,7 +56,7 @@ impl Fixture {
     /// Calls `plugin/function`.
     pub(crate) async fn call(&self, function: &str, arguments: Value) -> Result<Value, CallError> {
         let (plugin, function) = function.split_once('/').expect("plugin/function");
-        self.host.call(plugin, function, arguments).await
+        self.host.call(plugin, function, arguments).await.map(|called| called.value)
     }
 
     /// What a key of a bucket holds, as text.

@@ -32,7 +32,7 @@ async fn a_transaction_commits_or_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_commit_says_whether_it_is_durable() {
+async fn a_commit_says_whether_it_is_durable_and_so_does_the_call() {
     for (durability, durable) in [(Durability::Always, true), (Durability::Never, false)] {
         let (clock, random) = (Arc::new(ManualClock::new(NOW_MS)), Arc::new(SeededRandom::new(7)));
         let keeping = Keeping { durability, ..Keeping::default() };
@@ -41,8 +41,20 @@ async fn a_commit_says_whether_it_is_durable() {
         let _threads = DiskThreads::start(database.store(), Box::new(|_| {})).unwrap();
         let fixture = Fixture::over(database, config());
         fixture.install("tasks", writing(&["tasks"])).await;
-        let written = fixture.call("tasks/read-then-write", json!(["key"])).await.unwrap();
-        assert_eq!(written, json!({ "version": 1, "durable": durable }));
+        fixture.install("procedures", writing(&["tasks"])).await;
+        let call = async |plugin: &str, function: &str, arguments: Value| {
+            let called = fixture.host.call(plugin, function, arguments).await.unwrap();
+            (called.value, called.committed.version, called.committed.durable)
+        };
+        // Before the first commit there is none to name.
+        assert_eq!(call("tasks", "answer", json!([])).await, (json!(42), 0, false));
+        let written = json!({ "version": 1, "durable": durable });
+        assert_eq!(call("tasks", "read-then-write", json!(["key"])).await, (written, 1, durable));
+        // A procedure is a commit itself; where it wrote nothing it names the newest.
+        assert_eq!(call("procedures", "set", json!(["tasks", "a", "1"])).await, (Value::Null, 2, durable));
+        assert_eq!(call("procedures", "get", json!(["tasks", "a"])).await, (json!("1"), 2, durable));
+        assert_eq!(call("procedures", "read-modify-write", json!(["tasks", "a"])).await, (json!(2), 3, durable));
+        assert_eq!(call("tasks", "answer", json!([])).await, (json!(42), 3, durable));
     }
 }
 

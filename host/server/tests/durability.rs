@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::plugins;
 use crate::support::{Server, failure, program, run_with};
 
 const POLICIES: [&str; 3] = ["always", "interval:20", "never"];
@@ -17,6 +18,12 @@ fn send(server: &Server, method: &str, path: &str, body: &str) -> String {
     let head =
         format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: text/plain\r\n");
     server.exchange(format!("{head}Content-Length: {length}\r\n\r\n{body}").as_bytes())
+}
+
+fn send_json(server: &Server, path: &str, body: &str) -> String {
+    let head =
+        format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n");
+    server.exchange(format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).as_bytes())
 }
 
 /// The one file whose name begins so.
@@ -38,12 +45,7 @@ fn what_was_answered_survives_a_kill() {
         assert!(put.starts_with("HTTP/1.1 201") && put.contains(durable), "{put}");
         let batch =
             r#"{"operations":[{"op":"set","key":"a","value":"1"},{"op":"increment","key":"a","by":2}],"atomic":true}"#;
-        let request = format!(
-            "POST /api/v1/buckets/other/kv HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
-             Content-Length: {}\r\n\r\n{batch}",
-            batch.len()
-        );
-        let applied = server.exchange(request.as_bytes());
+        let applied = send_json(&server, "/api/v1/buckets/other/kv", batch);
         assert!(applied.starts_with("HTTP/1.1 200") && applied.contains(durable), "{applied}");
         for (method, path, body, version) in [
             ("POST", "/api/v1/kv/visits/increment", "", 3),
@@ -59,18 +61,23 @@ fn what_was_answered_survives_a_kill() {
             assert!(done.starts_with("HTTP/1.1 20") && done.contains(durable), "{method} {path}: {done}");
             assert!(done.contains(&format!("mantisdb-version: {version}\r\n")), "{method} {path}: {done}");
         }
+        let component = plugins::counter();
+        server.ok(&["plugin", "put", "counter", component.to_str().unwrap(), "--grant", "counters:write"]);
+        let called = send_json(&server, "/api/v1/plugins/counter/call/increment", r#"["visits",5]"#);
+        assert!(called.starts_with("HTTP/1.1 200") && called.contains(durable), "{called}");
+        assert!(called.contains("mantisdb-version: 8\r\n") && called.ends_with("\r\n\r\n5"), "{called}");
         server.child.kill().unwrap();
         server.child.wait().unwrap();
 
         let server = start(&data, durability);
         assert!(
-            server.greeting.contains("at version 7") && server.greeting.contains(durability),
+            server.greeting.contains("at version 8") && server.greeting.contains(durability),
             "{}",
             server.greeting
         );
         assert!(send(&server, "GET", "/api/v1/kv/greeting", "").ends_with("hello"));
         assert!(send(&server, "GET", "/api/v1/buckets/other/kv/a", "").ends_with('3'));
-        assert!(send(&server, "GET", "/stats", "").contains("\"synced_version\":7"));
+        assert!(send(&server, "GET", "/stats", "").contains("\"synced_version\":8"));
     }
 }
 

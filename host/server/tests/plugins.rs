@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::support::{Server, failure, program, run_with};
 
-fn counter() -> PathBuf {
+pub(crate) fn counter() -> PathBuf {
     component("counter.wasm")
 }
 

@@ -54,7 +54,7 @@ impl Surface for Guest {
         let answers = host.call("mirror", "run", json!([script(scenario)])).await;
         let answers = answers.unwrap_or_else(|error| panic!("{}: {error}", scenario.name));
         let mut done_beside = signs.beside.lock().unwrap().take().unwrap().answers;
-        let answers = answers.as_array().unwrap();
+        let answers = answers.value.as_array().unwrap();
         assert_eq!(answers.len(), scenario.steps.len(), "{}", scenario.name);
         let answer = |(step, answer): (&Step, &Value)| match done_beside.remove(&std::ptr::from_ref(step).addr()) {
             Some(done) => done,

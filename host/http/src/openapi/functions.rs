@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::openapi::operations;
 use crate::operation::Tag;
+use crate::plugins::CALL_HEADERS;
 use crate::respond::PROBLEM_JSON;
 
 /// Adds a path for each function of each plugin.
@@ -26,7 +27,7 @@ fn call(plugin: &str, function: &FunctionInfo) -> Value {
     let mut responses = json!({
         "200": {
             "description": "What the function returned.",
-            "headers": operations::request_id_header(),
+            "headers": operations::headers(CALL_HEADERS),
             "content": {"application/json": {"schema": result}},
         },
         "422": {

@@ -82,6 +82,15 @@ pub(super) fn request_id_header() -> Value {
     json!({"x-request-id": {"$ref": "#/components/headers/RequestId"}})
 }
 
+/// These headers, and the one that every answer has.
+pub(super) fn headers(headers: &[&AnswerHeader]) -> Value {
+    let mut values = request_id_header();
+    for header in headers {
+        values[header.name] = header_value(header);
+    }
+    values
+}
+
 /// What can go wrong with a call of a plugin's function, by status.
 pub(super) fn call_problems() -> Vec<(u16, Value)> {
     let mut by_status: BTreeMap<u16, Vec<&'static str>> = BTreeMap::new();
@@ -244,12 +253,7 @@ fn problems(operation: &Operation) -> Vec<AnyCode> {
 }
 
 fn answer_value(answer: &Answer, codes: Option<Vec<&'static str>>) -> Value {
-    let mut headers = Map::new();
-    headers.insert("x-request-id".to_owned(), json!({"$ref": "#/components/headers/RequestId"}));
-    for header in answer.headers {
-        headers.insert(header.name.to_owned(), header_value(header));
-    }
-    let mut value = json!({"description": answer.description, "headers": headers});
+    let mut value = json!({"description": answer.description, "headers": headers(answer.headers)});
     let mut shown = content(answer.content);
     if let Some(codes) = codes {
         value["description"] = format!("{} Or {}.", answer.description, list(&codes)).into();

@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use crate::errors::{AnyCode, Code};
 use crate::json;
-use crate::kv::{json_content, no_content};
-use crate::operation::{Answer, Content, Operation, Patience, RequestContent, Shape, Tag};
+use crate::kv::{self, json_content, no_content};
+use crate::operation::{Answer, AnswerHeader, Content, Operation, Patience, RequestContent, Shape, Tag};
 use crate::plugins::info::InfoOut;
 use crate::problem::{Problem, Result};
 use crate::query::{Kind, Parameter, Pattern, Query, Role};
@@ -123,7 +123,8 @@ pub(crate) static CALL: Operation = Operation {
     tag: Tag::Plugins,
     summary: "Call a function of a plugin",
     description: "The whole call is one transaction, which is committed when the function returns and forgotten when it fails. It is run \
-                  again when another commit comes first.",
+                  again when another commit comes first. A plugin that runs its own transactions commits them itself: its answer names the \
+                  newest commit, which comes after them or is the last of them.",
     query: &[],
     headers: &[],
     body: Some(RequestContent {
@@ -135,7 +136,7 @@ pub(crate) static CALL: Operation = Operation {
         status: 200,
         description: "What the function returned; null if that is nothing.",
         content: &[Content { media: respond::JSON, shape: Shape::Json }],
-        headers: &[],
+        headers: CALL_HEADERS,
     }],
     problems: &[
         AnyCode::Http(Code::PluginNotFound),
@@ -161,6 +162,9 @@ pub(crate) static CALL: Operation = Operation {
     handler: |app, request| Box::pin(call(app, request)),
     patience: Patience::Own,
 };
+
+/// Those of an answer that tells what a function returned.
+pub(crate) const CALL_HEADERS: &[&AnswerHeader] = &[&kv::VERSION, &kv::DURABLE];
 
 static BUCKETS: Parameter = Parameter {
     name: "buckets",
@@ -235,8 +239,10 @@ async fn call(app: &App, request: &mut Request) -> Result<Response<Body>> {
     accept::choose(request.headers(), &[respond::JSON])?;
     let arguments = read_arguments(app, request).await?;
     let (plugin, function) = (request.path_text("name")?, request.path_text("function")?);
-    let result = app.0.plugins.call(&plugin, &function, arguments).await.map_err(failure::of_call)?;
-    Ok(respond::json(StatusCode::OK, &result))
+    let called = app.0.plugins.call(&plugin, &function, arguments).await.map_err(failure::of_call)?;
+    let mut response = respond::json(StatusCode::OK, &called.value);
+    kv::tell_written(&mut response, called.committed.version, called.committed.durable);
+    Ok(response)
 }
 
 async fn read_arguments(app: &App, request: &mut Request) -> Result<Value> {

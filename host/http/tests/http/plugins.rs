@@ -83,6 +83,12 @@ async fn functions_are_called_and_fail_in_their_own_ways() {
     assert_eq!(info["grants"], json!([{"bucket": "scores", "access": "write"}, {"bucket": "users", "access": "read"}]));
     assert_eq!(info["limits"]["call_deadline_ms"], 200);
 
+    let add = server.send("POST /api/v1/plugins/sums/call/add", JSON, "[1,2]").await;
+    assert_eq!((add.header("mantisdb-version"), add.header("mantisdb-durable")), (None, None), "no commit, no name");
+    server.send("PUT /api/v1/kv/a", &[], "1").await;
+    let add = server.send("POST /api/v1/plugins/sums/call/add", JSON, "[1,2]").await;
+    assert_eq!((add.header("mantisdb-version"), add.header("mantisdb-durable")), (Some("1"), Some("false")));
+
     for (function, arguments, outcome, member, value) in [
         ("add", json!([1, 2]), "200", "", json!(3)),
         ("add", json!({"b": 2, "a": 1}), "200", "", json!(3)),
