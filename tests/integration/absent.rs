@@ -1,6 +1,6 @@
 //! What a surface does not have and does not show, and why. Nothing else excuses a difference between surfaces.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::scenario::{BatchOperation, Condition, CursorFrom, Operation, Scenario, Span, Step};
 
@@ -140,7 +140,7 @@ pub(crate) struct Unseen {
     what: &'static str,
     #[allow(dead_code, reason = "for readers")]
     reason: &'static str,
-    hide: fn(&Step, &mut Value),
+    hide: fn(&mut Value),
 }
 
 const UNSEEN: &[Unseen] = &[
@@ -148,19 +148,9 @@ const UNSEEN: &[Unseen] = &[
         surfaces: &["http"],
         what: "milliseconds of the time of a write",
         reason: "`Last-Modified` has seconds",
-        hide: |_, line| {
+        hide: |line| {
             if let Some(modified_ms) = line.pointer_mut("/entry/modified_ms") {
                 *modified_ms = (modified_ms.as_u64().unwrap() / 1_000 * 1_000).into();
-            }
-        },
-    },
-    Unseen {
-        surfaces: &["http"],
-        what: "the version of a deletion",
-        reason: "`ETag` is a header of what exists",
-        hide: |step, line| {
-            if matches!(step.operation, Operation::DeleteIf { .. }) && line.get("written").is_some() {
-                *line = json!({ "written": null });
             }
         },
     },
@@ -168,7 +158,7 @@ const UNSEEN: &[Unseen] = &[
         surfaces: HTTP,
         what: "that a refusing key was written by the same transaction",
         reason: "what is not committed has no version, and so no `ETag`",
-        hide: |_, line| match line.get_mut("refused") {
+        hide: |line| match line.get_mut("refused") {
             Some(Value::Array(refusals)) => {
                 for refusal in refusals {
                     without_zero(&mut refusal["current"]);
@@ -186,7 +176,7 @@ const UNSEEN: &[Unseen] = &[
     },
 ];
 
-fn hide_end(_: &Step, line: &mut Value) {
+fn hide_end(line: &mut Value) {
     if line.get("changes").is_some() {
         line["at_end"] = Value::Null;
     }
@@ -199,13 +189,10 @@ fn without_zero(version: &mut Value) {
 }
 
 /// A transcript's line as far as the surface can show it.
-pub(crate) fn seen(surface: &str, step: &Step, line: &Value) -> Value {
+pub(crate) fn seen(surface: &str, line: &Value) -> Value {
     let mut line = line.clone();
     if line.is_object() {
-        UNSEEN
-            .iter()
-            .filter(|unseen| unseen.surfaces.contains(&surface))
-            .for_each(|unseen| (unseen.hide)(step, &mut line));
+        UNSEEN.iter().filter(|unseen| unseen.surfaces.contains(&surface)).for_each(|unseen| (unseen.hide)(&mut line));
     }
     line
 }

@@ -20,15 +20,19 @@ pub(crate) enum Answer {
     Value(Option<Bytes>),
     Entry(Option<Entry>),
     Values(Vec<Option<Bytes>>),
-    Written {
-        version: u64,
-    },
+    Written(Commit),
     /// Not as expected: the version of what is there.
     Refused {
         current: Option<u64>,
     },
-    Deleted(bool),
-    Number(i64),
+    Deleted {
+        existed: bool,
+        commit: Commit,
+    },
+    Number {
+        number: i64,
+        commit: Commit,
+    },
     Page {
         entries: Vec<Listed>,
         more: bool,
@@ -38,17 +42,18 @@ pub(crate) enum Answer {
         more: bool,
     },
     Count(u64),
-    DeletedKeys(u64),
+    DeletedKeys {
+        count: u64,
+        commit: Commit,
+    },
     Applied {
-        version: u64,
+        commit: Commit,
         results: Vec<BatchResult>,
     },
     /// The operations that refused, each with the version of what is there.
     BatchRefused(Vec<(usize, Option<u64>)>),
     Begun,
-    Committed {
-        version: u64,
-    },
+    Committed(Commit),
     RolledBack,
     Clock {
         now_ms: u64,
@@ -65,6 +70,14 @@ pub(crate) enum Answer {
     Absent,
     /// The line of a surface that tells its answers itself, but for long lists.
     Line(Value),
+}
+
+/// What a write is told of its commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Commit {
+    /// 0 in a transaction that is open.
+    pub(crate) version: u64,
+    pub(crate) durable: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,10 +126,10 @@ impl Answer {
             Self::Values(values) => {
                 json!({ "values": listed(values.iter().map(|value| optional(value.as_deref())).collect()) })
             }
-            Self::Written { version } => json!({ "written": version }),
+            Self::Written(commit) => commit.told_as("written", json!({})),
             Self::Refused { current } => json!({ "refused": current }),
-            Self::Deleted(existed) => json!({ "deleted": existed }),
-            Self::Number(number) => json!({ "number": number }),
+            Self::Deleted { existed, commit } => commit.told_as("version", json!({ "deleted": existed })),
+            Self::Number { number, commit } => commit.told_as("version", json!({ "number": number })),
             Self::Page { entries, more } => {
                 json!({ "entries": listed(entries.iter().map(Listed::to_json).collect()), "more": more })
             }
@@ -124,15 +137,16 @@ impl Answer {
                 json!({ "keys": listed(keys.iter().map(|key| told(key)).collect()), "more": more })
             }
             Self::Count(count) => json!({ "count": count }),
-            Self::DeletedKeys(count) => json!({ "deleted_keys": count }),
-            Self::Applied { version, results } => {
-                json!({ "applied": version, "results": listed(results.iter().map(BatchResult::to_json).collect()) })
+            Self::DeletedKeys { count, commit } => commit.told_as("version", json!({ "deleted_keys": count })),
+            Self::Applied { commit, results } => {
+                let results = listed(results.iter().map(BatchResult::to_json).collect());
+                commit.told_as("applied", json!({ "results": results }))
             }
             Self::BatchRefused(refusals) => json!({ "refused": listed(
                 refusals.iter().map(|(index, current)| json!({ "index": index, "current": current })).collect()
             ) }),
             Self::Begun => "begun".into(),
-            Self::Committed { version } => json!({ "committed": version }),
+            Self::Committed(commit) => commit.told_as("committed", json!({})),
             Self::RolledBack => "rolled back".into(),
             Self::Clock { now_ms } => json!({ "now_ms": now_ms }),
             Self::Changes { changes, at_end } => {
@@ -145,6 +159,27 @@ impl Answer {
             Self::Line(line) => with_lists_told(line),
         }
     }
+}
+
+impl Commit {
+    /// The line with the commit in it. That it is not durable is usual, and left out.
+    fn told_as(self, name: &str, mut line: Value) -> Value {
+        line[name] = self.version.into();
+        if self.durable {
+            line["durable"] = true.into();
+        }
+        line
+    }
+}
+
+/// What must come on a disk where the scenario says what comes in memory: a commit that is answered is durable.
+pub(crate) fn durable(line: &Value) -> Value {
+    let mut line = line.clone();
+    let commits = ["written", "applied", "committed", "version"];
+    if commits.iter().any(|name| line.get(name).and_then(Value::as_u64).is_some_and(|version| version > 0)) {
+        line["durable"] = true.into();
+    }
+    line
 }
 
 impl Entry {

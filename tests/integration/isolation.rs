@@ -167,14 +167,15 @@ impl Connection for Direct {
 
     fn delete(&mut self, key: &str) -> Result<bool> {
         self.check_disk()?;
-        attempt(&mut self.numbers, self.session.kv(BUCKET).unwrap().delete(key.as_bytes()))
+        let deleted = attempt(&mut self.numbers, self.session.kv(BUCKET).unwrap().delete(key.as_bytes()))?;
+        Ok(deleted.replaced)
     }
 
     fn add(&mut self, key: &str, by: i64) -> Result<(i64, Option<u64>)> {
         self.check_disk()?;
         let mut kv = self.session.kv(BUCKET).unwrap();
-        let (sum, written) = attempt(&mut self.numbers, kv.increment_entry(key.as_bytes(), by))?;
-        Ok((sum, Some(written.version)))
+        let counted = attempt(&mut self.numbers, kv.increment(key.as_bytes(), by))?;
+        Ok((counted.number, Some(counted.written.version)))
     }
 
     fn pause(&mut self, numbers: &mut Numbers) {

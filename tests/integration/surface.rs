@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use mantis_db::{Access, Database, Grants, Limits, ManualClock, Random, SeededRandom};
+use mantis_db::disk::MemoryDisk;
+use mantis_db::{Access, Database, DiskThreads, Grants, Keeping, Limits, ManualClock, Random, SeededRandom};
 
 use crate::answer::Answer;
 use crate::scenario::{GrantedAccess, Scenario};
@@ -10,13 +11,21 @@ use crate::scenario::{GrantedAccess, Scenario};
 /// When every scenario begins, in milliseconds since the epoch: 2025-06-15T15:06:40.123Z.
 pub(crate) const START_MS: u64 = 1_750_000_000_123;
 
+/// Where a scenario's database is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    Memory,
+    /// On a disk, and every commit is synced before it is answered.
+    Disk,
+}
+
 /// A way to the database.
 pub(crate) trait Surface {
     /// As it stands in `absent` and in the transcript's file name.
     const NAME: &'static str;
 
     /// Runs the steps in a database of their own and returns their answers, in order.
-    async fn run(&self, scenario: &Scenario) -> Vec<Answer>;
+    async fn run(&self, scenario: &Scenario, place: Place) -> Vec<Answer>;
 }
 
 /// An empty database for one scenario, and its clock.
@@ -25,17 +34,26 @@ pub(crate) struct Stage {
     pub(crate) database: Database,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) grants: Arc<Grants>,
+    /// Write the log, where there is one.
+    _threads: Arc<DiskThreads>,
 }
 
 impl Stage {
-    pub(crate) fn new(scenario: &Scenario) -> Self {
-        Self::with_random(scenario, Arc::new(SeededRandom::new(1)))
+    pub(crate) fn new(scenario: &Scenario, place: Place) -> Self {
+        Self::with_random(scenario, place, Arc::new(SeededRandom::new(1)))
     }
 
-    pub(crate) fn with_random(scenario: &Scenario, random: Arc<dyn Random>) -> Self {
-        let clock = Arc::new(ManualClock::new(START_MS));
-        let database = Database::in_memory(limits(scenario), clock.clone(), random);
-        Self { database, clock, grants: Arc::new(grants(scenario)) }
+    pub(crate) fn with_random(scenario: &Scenario, place: Place, random: Arc<dyn Random>) -> Self {
+        let (clock, limits) = (Arc::new(ManualClock::new(START_MS)), limits(scenario));
+        let database = match place {
+            Place::Memory => Database::in_memory(limits, clock.clone(), random),
+            Place::Disk => {
+                let disk = Arc::new(MemoryDisk::new());
+                Database::open(limits, clock.clone(), random, disk, Keeping::default()).unwrap().0
+            }
+        };
+        let threads = DiskThreads::start(database.store(), Box::new(|_| ())).unwrap();
+        Self { database, clock, grants: Arc::new(grants(scenario)), _threads: Arc::new(threads) }
     }
 
     /// Lets time pass. Housekeeping follows at once, so that the commit that removes what has expired has the same number
@@ -43,6 +61,7 @@ impl Stage {
     pub(crate) fn advance_clock(&self, ms: u64) -> Answer {
         self.clock.advance_ms(ms);
         self.database.maintain();
+        self.database.store().flush();
         Answer::Clock { now_ms: self.database.now_ms() }
     }
 

@@ -31,14 +31,14 @@ export class Player {
         return 'begun';
       case 'commit':
       case 'commit-again':
-        return { committed: told(await this.#transactions.get(step.in).commit()) };
+        return toldCommit('committed', await this.#transactions.get(step.in).commit());
       case 'rollback':
         await this.#transactions.get(step.in).rollback();
         return 'rolled back';
       case 'buckets':
         return { buckets: (await this.#database.buckets()).map(({ name, keys }) => [name, keys]) };
       case 'drop-bucket':
-        return { deleted_keys: await this.#database.dropBucket(step.bucket) };
+        return toldKeys(await this.#database.dropBucket(step.bucket));
       case 'changes':
         return this.#changes(step, operation);
       default: {
@@ -58,15 +58,19 @@ export class Player {
       case 'get-many':
         return { values: (await kv.getMany(operation.keys.map(bytes))).map(toldBytes) };
       case 'set':
-        return { written: told(await kv.set(key, bytes(operation.value))) };
+        return toldCommit('written', await kv.set(key, bytes(operation.value)));
       case 'set-with':
         return toldOutcome(await kv.setWith(key, bytes(operation.value), setOptions(operation)));
-      case 'delete':
-        return { deleted: await kv.delete(key) };
+      case 'delete': {
+        const deleted = await kv.delete(key);
+        return { deleted: deleted.existed, ...toldCommit('version', deleted) };
+      }
       case 'delete-if':
         return toldOutcome(await kv.deleteIf(key, expect(operation.if)));
-      case 'increment':
-        return { number: told(await kv.increment(key, integer(operation.by))) };
+      case 'increment': {
+        const counted = await kv.increment(key, integer(operation.by));
+        return { number: told(counted.number), ...toldCommit('version', counted) };
+      }
       case 'scan': {
         const page = await kv.scan(this.#scanOptions(operation));
         const entries = page.entries.map((entry) => [toldBytes(entry.key), toldBytes(entry.value), told(entry.version)]);
@@ -79,7 +83,7 @@ export class Player {
       case 'count':
         return { count: await kv.count(span(operation.span)) };
       case 'delete-span':
-        return { deleted_keys: await kv.deleteSpan(span(operation.span)) };
+        return toldKeys(await kv.deleteSpan(span(operation.span)));
       case 'apply':
         return toldApplied(await kv.apply(operation.ops.map(batchOperation)));
       default:
@@ -192,6 +196,15 @@ function told(number) {
   return Number.isSafeInteger(small) ? small : { integer: String(number) };
 }
 
+/** What was written. That it is not durable is usual, and left out; that nothing is said of it is not. */
+function toldCommit(name, { version, durable }) {
+  return { [name]: told(version), ...(durable === false ? {} : { durable: durable ?? null }) };
+}
+
+function toldKeys(deleted) {
+  return { deleted_keys: deleted.keys, ...toldCommit('version', deleted) };
+}
+
 function toldBytes(bytes) {
   if (bytes === null) return null;
   if (bytes.length > TOLD_BYTES_MAX && bytes[0] < 0x80 && bytes.every((byte) => byte === bytes[0])) {
@@ -221,14 +234,14 @@ function current(entry) {
 }
 
 function toldOutcome(outcome) {
-  return outcome.written ? { written: told(outcome.version) } : { refused: current(outcome.current) };
+  return outcome.written ? toldCommit('written', outcome) : { refused: current(outcome.current) };
 }
 
 function toldApplied(applied) {
   if (!applied.committed) {
     return { refused: applied.refusals.map((refusal) => ({ index: refusal.index, current: current(refusal.current) })) };
   }
-  return { applied: told(applied.version), results: applied.results.map(toldResult) };
+  return { ...toldCommit('applied', applied), results: applied.results.map(toldResult) };
 }
 
 function toldResult(result) {

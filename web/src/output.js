@@ -16,16 +16,32 @@ export function entry(key, value, mediaType, version, modifiedAtMs, expiresAtMs)
   };
 }
 
-export function written(version) {
-  return { written: true, version };
+export function written(version, durable) {
+  return { version, durable };
+}
+
+export function accepted(version, durable) {
+  return { written: true, version, durable };
+}
+
+export function deleted(existed, version, durable) {
+  return { existed, version, durable };
+}
+
+export function deletedKeys(keys, version, durable) {
+  return { keys, version, durable };
+}
+
+export function counted(number, version, durable) {
+  return { number, version, durable };
 }
 
 export function refused(current) {
   return { written: false, current };
 }
 
-export function committed(version, results) {
-  return { committed: true, version, results };
+export function committed(version, durable, results) {
+  return { committed: true, version, durable, results };
 }
 
 export function rejected(refusals) {

@@ -1,7 +1,10 @@
 //! Answers, as JavaScript objects: one call out for each, to a function of `output.js` that makes the object.
 
 use js_sys::{Array, Uint8Array};
-use mantis_db::{Applied, BucketInfo, Change, ChangeKind, Changes, Entry, Error, OpResult, Outcome, Refusal, Stats};
+use mantis_db::{
+    Applied, BucketInfo, Change, ChangeKind, Changes, Committed, Counted, Deleted, Entry, Error, OpResult, Outcome,
+    Refusal, Stats, Written,
+};
 use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen(module = "/src/output.js")]
@@ -16,9 +19,17 @@ extern "C" {
         modified_at_ms: f64,
         expires_at_ms: Option<f64>,
     ) -> JsValue;
-    fn written(version: u64) -> JsValue;
+    #[wasm_bindgen(js_name = written)]
+    fn make_written(version: u64, durable: bool) -> JsValue;
+    fn accepted(version: u64, durable: bool) -> JsValue;
+    #[wasm_bindgen(js_name = deleted)]
+    fn make_deleted(existed: bool, version: u64, durable: bool) -> JsValue;
+    #[wasm_bindgen(js_name = deletedKeys)]
+    fn make_deleted_keys(keys: f64, version: u64, durable: bool) -> JsValue;
+    #[wasm_bindgen(js_name = counted)]
+    fn make_counted(number: i64, version: u64, durable: bool) -> JsValue;
     fn refused(current: JsValue) -> JsValue;
-    fn committed(version: u64, results: Array) -> JsValue;
+    fn committed(version: u64, durable: bool, results: Array) -> JsValue;
     fn rejected(refusals: Array) -> JsValue;
     fn refusal(index: u32, current: JsValue) -> JsValue;
     #[wasm_bindgen(js_name = page)]
@@ -73,9 +84,29 @@ pub(crate) fn entry_or_null(key: &[u8], found: Option<&Entry>) -> JsValue {
     found.map_or(JsValue::NULL, |found| entry(key, found))
 }
 
+pub(crate) fn written(written: Written) -> JsValue {
+    make_written(written.version, written.durable)
+}
+
+pub(crate) fn transaction(committed: Committed) -> JsValue {
+    make_written(committed.version, committed.durable)
+}
+
+pub(crate) fn deleted(written: Written) -> JsValue {
+    make_deleted(written.replaced, written.version, written.durable)
+}
+
+pub(crate) fn deleted_keys(deleted: Deleted) -> JsValue {
+    make_deleted_keys(number(deleted.keys), deleted.version, deleted.durable)
+}
+
+pub(crate) fn counted(counted: Counted) -> JsValue {
+    make_counted(counted.number, counted.written.version, counted.written.durable)
+}
+
 pub(crate) fn outcome(key: &[u8], outcome: &Outcome) -> JsValue {
     match outcome {
-        Outcome::Written(done) => written(done.version),
+        Outcome::Written(done) => accepted(done.version, done.durable),
         Outcome::Refused(current) => refused(entry_or_null(key, current.as_ref())),
     }
 }
@@ -83,7 +114,7 @@ pub(crate) fn outcome(key: &[u8], outcome: &Outcome) -> JsValue {
 /// What a batch came to. `key_of` names the key of the operation at a place.
 pub(crate) fn applied<'k>(applied: &Applied, key_of: impl Fn(usize) -> &'k [u8]) -> JsValue {
     match applied {
-        Applied::Committed { version, results, .. } => {
+        Applied::Committed { version, durable, results } => {
             let results = results.iter().enumerate().map(|(index, result)| match result {
                 OpResult::Entry(found) => entry_or_null(key_of(index), found.as_ref()),
                 OpResult::Deleted(keys) => JsValue::from_f64(number(*keys)),
@@ -91,7 +122,7 @@ pub(crate) fn applied<'k>(applied: &Applied, key_of: impl Fn(usize) -> &'k [u8])
                 // Done, and what a later version may add: nothing to tell.
                 _ => JsValue::UNDEFINED,
             });
-            committed(*version, results.collect())
+            committed(*version, *durable, results.collect())
         }
         Applied::Refused(refusals) => {
             let one = |Refusal { index, current }: &Refusal| {

@@ -58,9 +58,9 @@ impl RawSession {
             .collect())
     }
 
-    /// Gives a key a value; the commit's version.
-    pub fn set(&mut self, bucket: &str, key: &[u8], value: &[u8]) -> Answer<u64> {
-        Ok(answer(self.0.kv(bucket).and_then(|mut kv| ready(kv.set(key, value))))?.version)
+    /// Gives a key a value.
+    pub fn set(&mut self, bucket: &str, key: &[u8], value: &[u8]) -> Answer {
+        answer(self.0.kv(bucket).and_then(|mut kv| ready(kv.set(key, value)))).map(output::written)
     }
 
     /// Gives a key a value if it is as expected.
@@ -82,8 +82,8 @@ impl RawSession {
     }
 
     /// Deletes a key; whether there was something to delete.
-    pub fn delete(&mut self, bucket: &str, key: &[u8]) -> Answer<bool> {
-        answer(self.0.kv(bucket).and_then(|mut kv| ready(kv.delete(key))))
+    pub fn delete(&mut self, bucket: &str, key: &[u8]) -> Answer {
+        answer(self.0.kv(bucket).and_then(|mut kv| ready(kv.delete(key)))).map(output::deleted)
     }
 
     /// Deletes a key if it is as expected.
@@ -95,8 +95,8 @@ impl RawSession {
     }
 
     /// Adds to a number; the sum.
-    pub fn increment(&mut self, bucket: &str, key: &[u8], by: i64) -> Answer<i64> {
-        answer(self.0.kv(bucket).and_then(|mut kv| ready(kv.increment(key, by))))
+    pub fn increment(&mut self, bucket: &str, key: &[u8], by: i64) -> Answer {
+        answer(self.0.kv(bucket).and_then(|mut kv| ready(kv.increment(key, by)))).map(output::counted)
     }
 
     /// A page of entries.
@@ -155,10 +155,9 @@ impl RawSession {
         prefix: Option<Vec<u8>>,
         start: Option<Vec<u8>>,
         end: Option<Vec<u8>>,
-    ) -> Answer<f64> {
+    ) -> Answer {
         let span = input::span(prefix, start, end);
-        answer(self.0.kv(bucket).and_then(|mut kv| ready(kv.delete_span(&span))))
-            .map(|deleted| output::number(deleted.keys))
+        answer(self.0.kv(bucket).and_then(|mut kv| ready(kv.delete_span(&span)))).map(output::deleted_keys)
     }
 
     /// Does many operations in one commit.
@@ -174,9 +173,9 @@ impl RawSession {
         answer(ready(self.0.begin(isolation)))
     }
 
-    /// Commits the open transaction; its version.
-    pub fn commit(&mut self) -> Answer<u64> {
-        answer(ready(self.0.commit())).map(|committed| committed.version)
+    /// Commits the open transaction.
+    pub fn commit(&mut self) -> Answer {
+        answer(ready(self.0.commit())).map(output::transaction)
     }
 
     /// Forgets the open transaction, if there is one.
@@ -204,7 +203,7 @@ impl RawSession {
 
     /// Drops a bucket; how many keys it had.
     #[wasm_bindgen(js_name = dropBucket)]
-    pub fn drop_bucket(&mut self, name: &str) -> Answer<f64> {
-        answer(ready(self.0.drop_bucket(name))).map(|deleted| output::number(deleted.keys))
+    pub fn drop_bucket(&mut self, name: &str) -> Answer {
+        answer(ready(self.0.drop_bucket(name))).map(output::deleted_keys)
     }
 }

@@ -10,10 +10,10 @@ check(
   'a value is read as it was written',
   async (db) => {
     const kv = db.kv();
-    const version = await kv.set('greeting', 'hello');
-    return [version, toText(await kv.get('greeting')), await kv.get('nothing'), kv.bucket];
+    const written = await kv.set('greeting', 'hello');
+    return [written, toText(await kv.get('greeting')), await kv.get('nothing'), kv.bucket];
   },
-  ['1n', 'hello', null, 'default'],
+  [{ version: '1n', durable: false }, 'hello', null, 'default'],
 );
 
 check(
@@ -119,13 +119,18 @@ check(
 );
 
 check(
-  'deleting tells whether there was something',
+  'deleting tells whether there was something, and of which commit',
   async (db) => {
     const kv = db.kv();
     await kv.set('a', '1');
-    return [await kv.delete('a'), await kv.delete('a'), await kv.get('a')];
+    return [await kv.delete('a'), await kv.delete('a'), await kv.delete('.'), await kv.get('a')];
   },
-  [true, false, null],
+  [
+    { existed: true, version: '2n', durable: false },
+    { existed: false, version: '2n', durable: false },
+    { existed: false, version: '2n', durable: false },
+    null,
+  ],
 );
 
 check(
@@ -134,14 +139,21 @@ check(
     const kv = db.kv();
     return [
       await kv.increment('n'),
-      await kv.increment('n', 41),
-      await kv.increment('n', -50n),
-      await kv.increment('big', 2n ** 63n - 1n),
+      (await kv.increment('n', 41)).number,
+      (await kv.increment('n', -50n)).number,
+      (await kv.increment('big', 2n ** 63n - 1n)).number,
       toText(await kv.get('big')),
       (await kv.getEntry('n')).mediaType,
     ];
   },
-  ['1n', '42n', '-8n', '9223372036854775807n', '9223372036854775807', 'text/plain; charset=utf-8'],
+  [
+    { number: '1n', version: '1n', durable: false },
+    '42n',
+    '-8n',
+    '9223372036854775807n',
+    '9223372036854775807',
+    'text/plain; charset=utf-8',
+  ],
 );
 
 check(
@@ -222,9 +234,19 @@ check(
       await kv.count(),
       await kv.deleteSpan({}),
       await kv.count(),
+      await kv.deleteSpan({}),
+      await kv.deleteSpan({ start: 'a' }),
     ];
   },
-  [10, 2_490, 1, 1, 0],
+  [
+    { keys: 10, version: '3n', durable: false },
+    { keys: 2_490, version: '6n', durable: false },
+    1,
+    { keys: 1, version: '7n', durable: false },
+    0,
+    { keys: 0, version: '7n', durable: false },
+    { keys: 0, version: '7n', durable: false },
+  ],
 );
 
 check(
@@ -251,6 +273,7 @@ check(
     {
       committed: true,
       version: '2n',
+      durable: false,
       results: [
         { op: 'set' },
         ['x', 'text/html', '0n'],
@@ -356,7 +379,8 @@ check(
       ['two', 2],
     ],
     ['1', '2', null],
-    2,
+    // Of its two commits the first takes the bucket away, and the last the keys that it had.
+    { keys: 2, version: '5n', durable: false },
     null,
     2,
   ],

@@ -62,13 +62,16 @@ test('headers of the page go with every request', async () => {
       const allow = ['Origin: *', 'Headers: authorization', 'Methods: DELETE'].map(
         (line) => `Access-Control-Allow-${line}`,
       );
-      socket.end(['HTTP/1.1 204 No Content', ...allow, 'Connection: close', '', ''].join('\r\n'));
+      const told = ['Mantisdb-Version: 7', 'Mantisdb-Durable: true'];
+      const exposed = 'Access-Control-Expose-Headers: mantisdb-version, mantisdb-durable';
+      socket.end(['HTTP/1.1 204 No Content', ...allow, ...told, exposed, 'Connection: close', '', ''].join('\r\n'));
     });
   });
   await new Promise((done) => listener.listen(0, '127.0.0.1', done));
   const url = `http://127.0.0.1:${listener.address().port}`;
   try {
-    await check((db) => db.kv().delete('a'), true, { url, options: { headers: { authorization: 'Bearer x' } } });
+    const existed = { existed: true, version: '7n', durable: true };
+    await check((db) => db.kv().delete('a'), existed, { url, options: { headers: { authorization: 'Bearer x' } } });
   } finally {
     listener.close();
   }

@@ -293,6 +293,26 @@ check(
 );
 
 check(
+  'a call tells of its commit',
+  async (db) => {
+    const procedures = all(db, 'procedures');
+    return [
+      await procedures.invoke('set', ['tasks', 'a', '1']),
+      await procedures.invoke('get', ['tasks', 'a']),
+      await all(db, 'tasks').invoke('read-then-write', ['b']),
+      await procedures.invoke('read-modify-write', ['tasks', 'a']),
+    ];
+  },
+  [
+    { value: null, version: '1n', durable: false },
+    { value: '1', version: '1n', durable: false },
+    { value: { version: 2, durable: false }, version: '2n', durable: false },
+    { value: 2, version: '3n', durable: false },
+  ],
+  { install: ['procedures', 'tasks'] },
+);
+
+check(
   'a plugin may run its own transactions',
   async (db) => {
     const tasks = all(db, 'tasks');

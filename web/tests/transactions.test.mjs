@@ -13,10 +13,10 @@ check(
     await transaction.kv('other').set('b', '2');
     const own = toText(await transaction.kv().get('a'));
     const before = [await db.kv().get('a'), (await db.buckets()).length];
-    const version = await transaction.commit();
-    return [own, before, version, toText(await db.kv().get('a')), toText(await db.kv('other').get('b'))];
+    const written = await transaction.commit();
+    return [own, before, written, toText(await db.kv().get('a')), toText(await db.kv('other').get('b'))];
   },
-  ['1', [null, 1], '1n', '1', '2'],
+  ['1', [null, 1], { version: '1n', durable: false }, '1', '2'],
 );
 
 check(
@@ -80,7 +80,7 @@ check(
     await db.kv().set('a', '2');
     return transaction.commit();
   },
-  '3n',
+  { version: '3n', durable: false },
 );
 
 check(
@@ -88,8 +88,8 @@ check(
   async (db) => {
     const open = await Promise.all(Array.from({ length: 50 }, () => db.transaction()));
     await Promise.all(open.map((transaction, n) => transaction.kv().set(`k${n}`, String(n))));
-    const versions = await Promise.all(open.map((transaction) => transaction.commit()));
-    return [new Set(versions).size, await db.kv().count()];
+    const commits = await Promise.all(open.map((transaction) => transaction.commit()));
+    return [new Set(commits.map(({ version }) => version)).size, await db.kv().count()];
   },
   [50, 50],
 );
@@ -144,20 +144,26 @@ check(
   async (db) => {
     const transaction = await db.transaction();
     const kv = transaction.kv();
-    await kv.set('a', '1');
+    const written = [
+      await kv.set('a', '1'),
+      await kv.delete('b'),
+      await kv.increment('n'),
+      await kv.deleteSpan({ prefix: 'n' }),
+    ];
     const applied = await kv.apply([
       { op: 'set', key: 'b', value: '2' },
       { op: 'check', key: 'a', expect: 'absent' },
     ]);
     await transaction.commit();
     return [
+      written.map(({ version, durable }) => [version, durable]),
       applied.committed,
       applied.refusals[0].current.version,
       await db.kv().get('b'),
       toText(await db.kv().get('a')),
     ];
   },
-  [false, '0n', null, '1'],
+  [Array(4).fill(['0n', false]), false, '0n', null, '1'],
 );
 
 check(

@@ -41,8 +41,34 @@ export interface SetOptions {
   expect?: Expect;
 }
 
+/** What a write came to. */
+export interface Written {
+  /** The commit, the last one of several, or the newest where there was nothing to write. 0n in a transaction, before it commits. */
+  version: Version;
+  /** Whether that is certain to survive a power cut. In a page nothing is, nor in a transaction before it commits. */
+  durable: boolean;
+}
+
+/** A deletion without a condition. */
+export interface Deleted extends Written {
+  /** Whether there was something to delete. */
+  existed: boolean;
+}
+
+/** Keys that were deleted together. */
+export interface DeletedKeys extends Written {
+  /** How many. */
+  keys: number;
+}
+
+/** A number that was added to. */
+export interface Counted extends Written {
+  /** The sum. */
+  number: bigint;
+}
+
 /** What a conditional write came to. A lost race is an answer, not an error: `current` is what the key holds. */
-export type Outcome = { written: true; version: Version } | { written: false; current: Entry | null };
+export type Outcome = ({ written: true } & Written) | { written: false; current: Entry | null };
 
 /** All keys (`{}`), those that begin with a prefix, or those from `start` (included) to `end` (excluded). */
 export type Span = { prefix: BytesLike } | { prefix?: never; start?: BytesLike; end?: BytesLike };
@@ -96,7 +122,7 @@ export interface Refusal {
  * commit, or of the newest one that it saw where it wrote nothing; 0n in a transaction, and before the first commit.
  */
 export type Applied =
-  { committed: true; version: Version; results: OperationResult[] } | { committed: false; refusals: Refusal[] };
+  ({ committed: true; results: OperationResult[] } & Written) | { committed: false; refusals: Refusal[] };
 
 /** The keys and values of one bucket. Outside a transaction each call is atomic by itself. */
 export interface Kv {
@@ -107,13 +133,12 @@ export interface Kv {
   getEntry(key: BytesLike): Promise<Entry | null>;
   /** At most 1,000 keys, at one moment; the answers stand in the keys' order. */
   getMany(keys: BytesLike[]): Promise<(Uint8Array | null)[]>;
-  set(key: BytesLike, value: BytesLike): Promise<Version>;
+  set(key: BytesLike, value: BytesLike): Promise<Written>;
   setWith(key: BytesLike, value: BytesLike, options: SetOptions): Promise<Outcome>;
-  /** True when there was something to delete. */
-  delete(key: BytesLike): Promise<boolean>;
+  delete(key: BytesLike): Promise<Deleted>;
   deleteIf(key: BytesLike, expect: Expect): Promise<Outcome>;
   /** Adds to a decimal number kept as text; a missing key counts as 0. By 1 when not told. */
-  increment(key: BytesLike, by?: bigint | number): Promise<bigint>;
+  increment(key: BytesLike, by?: bigint | number): Promise<Counted>;
   /** A page of entries in key order. */
   scan(options?: ScanOptions): Promise<Page>;
   /** A page of keys in order. */
@@ -121,8 +146,8 @@ export interface Kv {
   /** All entries of a span, page after page; `limit` is the size of a page. */
   entries(options?: ScanOptions): AsyncIterableIterator<Entry>;
   count(span?: Span): Promise<number>;
-  /** How many keys went. Outside a transaction in commits of 1,000 keys. */
-  deleteSpan(span: Span): Promise<number>;
+  /** Outside a transaction in commits of 1,000 keys. */
+  deleteSpan(span: Span): Promise<DeletedKeys>;
   /** At most 10,000 operations in one commit, all or nothing. */
   apply(operations: Operation[]): Promise<Applied>;
 }
@@ -137,7 +162,7 @@ export interface Transaction {
   /** A bucket whose calls belong to this transaction. They fail with `transaction-not-open` once it has ended. */
   kv(bucket?: string): Kv;
   /** Rejects with `conflict` when another commit changed what was read: begin again. It has ended then, whatever the outcome. */
-  commit(): Promise<Version>;
+  commit(): Promise<Written>;
   /** Forgets what was written. Nothing happens when it has ended already. */
   rollback(): Promise<void>;
 }
@@ -203,8 +228,8 @@ export interface MantisDB {
   transact<T>(work: (transaction: Transaction) => Promise<T>, options?: TransactionOptions): Promise<T>;
   changes(options?: ChangesOptions): ChangeFeed;
   buckets(): Promise<BucketInfo[]>;
-  /** Drops a bucket; how many keys it had. */
-  dropBucket(name: string): Promise<number>;
+  /** Drops a bucket and the keys that it has. */
+  dropBucket(name: string): Promise<DeletedKeys>;
   stats(): Promise<Stats>;
   /** A plugin: in the page the module that the build made of it; on a server its name, or that module, which knows its name. */
   plugin(plugin: string | PluginModule, options?: PluginOptions): Plugin;

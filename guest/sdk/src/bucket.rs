@@ -1,7 +1,7 @@
 //! A named set of keys.
 
 use crate::bindings::mantis::db::{kv, types};
-use crate::{Batch, Entry, Expect, Outcome, Result, Scan, SetOptions, Span, Written};
+use crate::{Batch, Counted, Deleted, Entry, Expect, Outcome, Result, Scan, SetOptions, Span, Written};
 
 /// A named set of keys. Keys are 1 to 4,096 bytes, ordered as unsigned bytes; values are bytes.
 #[derive(Debug)]
@@ -45,8 +45,8 @@ impl Bucket {
         self.0.set_with(key.as_ref(), value.as_ref(), options)
     }
 
-    /// Deletes `key`. True when there was something to delete.
-    pub fn delete(&self, key: impl AsRef<[u8]>) -> Result<bool> {
+    /// Deletes `key`. The answer says whether it existed, and what was written.
+    pub fn delete(&self, key: impl AsRef<[u8]>) -> Result<Deleted> {
         self.0.delete(key.as_ref())
     }
 
@@ -55,11 +55,11 @@ impl Bucket {
         self.0.delete_if(key.as_ref(), expect)
     }
 
-    /// Adds to a decimal number kept as text, and returns the sum. A missing key counts as 0.
+    /// Adds to a decimal number kept as text. A missing key counts as 0. The answer holds the sum, and what was written.
     ///
     /// # Errors
     /// `not-an-integer`, `integer-overflow`.
-    pub fn increment(&self, key: impl AsRef<[u8]>, by: i64) -> Result<i64> {
+    pub fn increment(&self, key: impl AsRef<[u8]>, by: i64) -> Result<Counted> {
         self.0.increment(key.as_ref(), by)
     }
 

@@ -14,7 +14,7 @@
 //!
 //! impl Guest for Counter {
 //!     fn increment(name: String, by: i64) -> Result<i64, Error> {
-//!         Bucket::open("counters")?.increment(name, by)
+//!         Ok(Bucket::open("counters")?.increment(name, by)?.number)
 //!     }
 //! }
 //! ```
@@ -49,7 +49,7 @@ pub mod transaction;
 
 pub use batch::Batch;
 pub use bindings::mantis::db::types::{
-    Applied, Entry, Error, Expect, Failure, OpResult, Outcome, Refusal, SetOptions, Span, Written,
+    Applied, Counted, Deleted, Entry, Error, Expect, Failure, OpResult, Outcome, Refusal, SetOptions, Span, Written,
 };
 pub use bucket::Bucket;
 pub use scan::Scan;

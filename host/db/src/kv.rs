@@ -49,6 +49,15 @@ pub struct Deleted {
     pub durable: bool,
 }
 
+/// A number that was added to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    /// The sum.
+    pub number: i64,
+    /// The write.
+    pub written: Written,
+}
+
 /// What a conditional write came to. A lost race is an answer, not an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
@@ -131,10 +140,7 @@ impl<'s> Kv<'s> {
     /// `key-empty`, `key-too-long`, `value-too-large`, `buckets-too-many`, `store-full`, `read-only`; in a transaction
     /// `transaction-too-large`, `transaction-too-old`.
     pub async fn set(&mut self, key: &[u8], value: &[u8]) -> Result<Written> {
-        match self.set_with(key, value, &SetOptions::default()).await? {
-            Outcome::Written(written) => Ok(written),
-            Outcome::Refused(_) => Err(Error::new(Code::Conflict, "a write without a condition was refused")),
-        }
+        written(self.set_with(key, value, &SetOptions::default()).await?)
     }
 
     /// Gives `key` a value if it is as expected.
@@ -149,18 +155,16 @@ impl<'s> Kv<'s> {
         self.write(key, update, options.expect).await
     }
 
-    /// Deletes `key`. True when there was something to delete.
+    /// Deletes `key`. [`replaced`](Written::replaced) says whether there was something to delete; if there was not, nothing changes,
+    /// and the version is the newest commit's.
     ///
     /// # Errors
     /// `key-empty`, `key-too-long`, `read-only`; in a transaction `transaction-too-large`, `transaction-too-old`.
-    pub async fn delete(&mut self, key: &[u8]) -> Result<bool> {
-        match self.delete_if(key, Expect::Anything).await? {
-            Outcome::Written(written) => Ok(written.replaced),
-            Outcome::Refused(_) => Ok(false),
-        }
+    pub async fn delete(&mut self, key: &[u8]) -> Result<Written> {
+        written(self.delete_if(key, Expect::Anything).await?)
     }
 
-    /// Deletes `key` if it is as expected. Deleting what does not exist changes nothing; its version is the newest commit's.
+    /// Deletes `key` if it is as expected. Deleting what does not exist changes nothing, as with [`delete`](Self::delete).
     ///
     /// # Errors
     /// Those of [`delete`](Self::delete).
@@ -169,26 +173,18 @@ impl<'s> Kv<'s> {
         self.write(key, Update::Delete, expect).await
     }
 
-    /// Adds `by` to a decimal number kept as text, and returns the sum. A missing key counts as 0. Keeps the expiry.
+    /// Adds `by` to a decimal number kept as text. A missing key counts as 0. Keeps the expiry.
     ///
     /// # Errors
     /// `not-an-integer`, `integer-overflow`, and those of [`set`](Self::set).
-    pub async fn increment(&mut self, key: &[u8], by: i64) -> Result<i64> {
-        Ok(self.increment_entry(key, by).await?.0)
-    }
-
-    /// Like [`increment`](Self::increment), and also says what was written.
-    ///
-    /// # Errors
-    /// Those of [`increment`](Self::increment).
-    pub async fn increment_entry(&mut self, key: &[u8], by: i64) -> Result<(i64, Written)> {
+    pub async fn increment(&mut self, key: &[u8], by: i64) -> Result<Counted> {
         self.limits().check_key(key)?;
         let key = key.to_vec();
         let limits = self.limits().clone();
         let outcome =
             self.through(Effect::Grows, |transaction, bucket| batch::increment(transaction, bucket, &key, by, &limits));
         let ((number, replaced), version, durable) = self.session.settle(outcome).await?;
-        Ok((number, Written { version, replaced, durable }))
+        Ok(Counted { number, written: Written { version, replaced, durable } })
     }
 
     /// A page of entries.
@@ -495,6 +491,14 @@ impl<'s> Kv<'s> {
             Some(transaction) => batch::check_reads(transaction, self.limits()),
             None => Ok(()),
         }
+    }
+}
+
+/// The write that a call without a condition came to.
+fn written(outcome: Outcome) -> Result<Written> {
+    match outcome {
+        Outcome::Written(written) => Ok(written),
+        Outcome::Refused(_) => Err(Error::new(Code::Conflict, "a write without a condition was refused")),
     }
 }
 

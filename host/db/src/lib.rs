@@ -43,7 +43,7 @@ pub use database::{Database, Keeping};
 pub use error::{Code, Error, Kind, Result};
 pub use grants::{Access, Grants};
 pub use keyspace::{DEFAULT_BUCKET, Span};
-pub use kv::{Deleted, Kv, Outcome, SetOptions, Written};
+pub use kv::{Counted, Deleted, Kv, Outcome, SetOptions, Written};
 pub use limits::Limits;
 pub use mantis_store::disk;
 pub use mantis_store::{

@@ -1,7 +1,8 @@
 //! Between the words of `wit/` and those of the database: one shape becomes the other, nothing is decided here.
 
 use mantis_db::{
-    Applied, Direction, Entry, Expect, MediaType, Op, OpResult, Outcome, Result, ScanOptions, SetOptions, Span, Written,
+    Applied, Counted, Direction, Entry, Expect, MediaType, Op, OpResult, Outcome, Result, ScanOptions, SetOptions,
+    Span, Written,
 };
 
 use crate::bindings::types;
@@ -53,6 +54,14 @@ pub(crate) fn scan_options(options: types::ScanOptions) -> ScanOptions {
 
 pub(crate) fn written(written: Written) -> types::Written {
     types::Written { version: written.version, durable: written.durable }
+}
+
+pub(crate) fn deleted(written: Written) -> types::Deleted {
+    types::Deleted { existed: written.replaced, written: self::written(written) }
+}
+
+pub(crate) fn counted(counted: Counted) -> types::Counted {
+    types::Counted { number: counted.number, written: written(counted.written) }
 }
 
 /// The outcome, and how many bytes it carries.

@@ -93,8 +93,8 @@ impl kv::HostBucket for Context {
         self.answer(outcome, bytes)
     }
 
-    fn delete(&mut self, bucket: Bucket, key: Vec<u8>) -> Result<bool> {
-        self.on_bucket(&bucket, key.len(), async |kv| kv.delete(&key).await)
+    fn delete(&mut self, bucket: Bucket, key: Vec<u8>) -> Result<types::Deleted> {
+        self.on_bucket(&bucket, key.len(), async |kv| kv.delete(&key).await).map(convert::deleted)
     }
 
     fn delete_if(&mut self, bucket: Bucket, key: Vec<u8>, expect: types::Expect) -> Result<types::Outcome> {
@@ -104,8 +104,8 @@ impl kv::HostBucket for Context {
         self.answer(outcome, bytes)
     }
 
-    fn increment(&mut self, bucket: Bucket, key: Vec<u8>, by: i64) -> Result<i64> {
-        self.on_bucket(&bucket, key.len(), async |kv| kv.increment(&key, by).await)
+    fn increment(&mut self, bucket: Bucket, key: Vec<u8>, by: i64) -> Result<types::Counted> {
+        self.on_bucket(&bucket, key.len(), async |kv| kv.increment(&key, by).await).map(convert::counted)
     }
 
     fn scan(&mut self, bucket: Bucket, options: types::ScanOptions) -> Result<types::Page> {

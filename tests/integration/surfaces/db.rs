@@ -7,17 +7,17 @@ use mantis_db::{
     Session, SetOptions, Since, Span,
 };
 
-use crate::answer::{Answer, BatchResult, Change, Entry, Listed};
+use crate::answer::{Answer, BatchResult, Change, Commit, Entry, Listed};
 use crate::scenario::{self, BatchOperation, Condition, CursorFrom, Operation, Scenario, Step};
-use crate::surface::{Stage, Surface};
+use crate::surface::{Place, Stage, Surface};
 
 pub(crate) struct Db;
 
 impl Surface for Db {
     const NAME: &'static str = "db";
 
-    async fn run(&self, scenario: &Scenario) -> Vec<Answer> {
-        let mut player = Player::new(Stage::new(scenario));
+    async fn run(&self, scenario: &Scenario, place: Place) -> Vec<Answer> {
+        let mut player = Player::new(Stage::new(scenario, place));
         let mut answers = Vec::new();
         for step in &scenario.steps {
             answers.push(player.play(step).await);
@@ -72,7 +72,8 @@ impl Player {
         match operation {
             Operation::Begin {} => session.begin(mantis_db::Isolation::Serializable).await.map(|()| Answer::Begun),
             Operation::Commit {} | Operation::CommitAgain {} => {
-                session.commit().await.map(|committed| Answer::Committed { version: committed.version })
+                let mantis_db::Committed { version, durable } = session.commit().await?;
+                Ok(Answer::Committed(Commit { version, durable }))
             }
             Operation::Rollback {} => {
                 session.rollback();
@@ -82,9 +83,7 @@ impl Player {
                 let buckets = session.buckets().await?;
                 Ok(Answer::Buckets(buckets.into_iter().map(|bucket| (bucket.name, bucket.keys)).collect()))
             }
-            Operation::DropBucket {} => {
-                session.drop_bucket(&step.bucket).await.map(|deleted| Answer::DeletedKeys(deleted.keys))
-            }
+            Operation::DropBucket {} => session.drop_bucket(&step.bucket).await.map(told_deleted),
             Operation::Changes(asked) => changes(session, asked, step, cursors).await,
             operation => on_bucket(session, step, operation, cursors).await,
         }
@@ -106,11 +105,17 @@ async fn on_bucket(
             let entries = kv.get_many(&keys).await?;
             Answer::Values(entries.into_iter().map(|entry| entry.map(|entry| entry.value.to_vec())).collect())
         }
-        Operation::Set { key, value } => Answer::Written { version: kv.set(&key.0, &value.0).await?.version },
+        Operation::Set { key, value } => Answer::Written(commit(kv.set(&key.0, &value.0).await?)),
         Operation::SetWith(set) => told_outcome(kv.set_with(&set.key.0, &set.value.0, &set_options(set)?).await?),
-        Operation::Delete { key } => Answer::Deleted(kv.delete(&key.0).await?),
+        Operation::Delete { key } => {
+            let written = kv.delete(&key.0).await?;
+            Answer::Deleted { existed: written.replaced, commit: commit(written) }
+        }
         Operation::DeleteIf { key, r#if } => told_outcome(kv.delete_if(&key.0, expect(*r#if)).await?),
-        Operation::Increment { key, by } => Answer::Number(kv.increment(&key.0, *by).await?),
+        Operation::Increment { key, by } => {
+            let counted = kv.increment(&key.0, *by).await?;
+            Answer::Number { number: counted.number, commit: commit(counted.written) }
+        }
         Operation::Scan(scan) => {
             let page = kv.scan(&scan_options(scan, cursors)).await?;
             let more = keep(cursors, step, page.cursor);
@@ -126,7 +131,7 @@ async fn on_bucket(
             Answer::KeyPage { more: keep(cursors, step, page.cursor), keys: page.keys }
         }
         Operation::Count { span } => Answer::Count(kv.count(&told_span(span)).await?),
-        Operation::DeleteSpan { span } => Answer::DeletedKeys(kv.delete_span(&told_span(span)).await?.keys),
+        Operation::DeleteSpan { span } => told_deleted(kv.delete_span(&told_span(span)).await?),
         Operation::Apply { ops } => {
             let operations = ops.0.iter().map(batch_operation).collect::<Result<Vec<_>>>()?;
             told_applied(kv.apply(&operations).await?)
@@ -230,9 +235,18 @@ fn told_entry(entry: &mantis_db::Entry) -> Entry {
     }
 }
 
+fn commit(written: mantis_db::Written) -> Commit {
+    Commit { version: written.version, durable: written.durable }
+}
+
+fn told_deleted(deleted: mantis_db::Deleted) -> Answer {
+    let commit = Commit { version: deleted.version, durable: deleted.durable };
+    Answer::DeletedKeys { count: deleted.keys, commit }
+}
+
 fn told_outcome(outcome: Outcome) -> Answer {
     match outcome {
-        Outcome::Written(written) => Answer::Written { version: written.version },
+        Outcome::Written(written) => Answer::Written(commit(written)),
         Outcome::Refused(current) => Answer::Refused { current: current.map(|entry| entry.version) },
     }
 }
@@ -242,9 +256,10 @@ fn told_applied(applied: Applied) -> Answer {
         Applied::Refused(refusals) => Answer::BatchRefused(
             refusals.into_iter().map(|refusal| (refusal.index, refusal.current.map(|entry| entry.version))).collect(),
         ),
-        Applied::Committed { version, results, .. } => {
-            Answer::Applied { version, results: results.into_iter().map(told_result).collect() }
-        }
+        Applied::Committed { version, durable, results } => Answer::Applied {
+            commit: Commit { version, durable },
+            results: results.into_iter().map(told_result).collect(),
+        },
     }
 }
 

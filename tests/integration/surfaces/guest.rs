@@ -7,20 +7,21 @@
 use std::collections::HashMap;
 use std::collections::VecDeque;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 
 use base64::prelude::{BASE64_STANDARD, Engine};
-use futures_util::FutureExt;
-use mantis_db::{Random, SeededRandom, SessionManager};
+use mantis_db::{Database, Random, SeededRandom, SessionManager};
 use mantis_plugin::{HostConfig, PluginHost, PluginOptions};
 use mantis_pool::Pool;
 use serde_json::{Value, json};
 
 use crate::absent;
-use crate::answer::{Answer, BatchResult, Entry, Listed};
+use crate::answer::{Answer, BatchResult, Commit, Entry, Listed};
 use crate::data::Data;
 use crate::scenario::{BatchOperation, Condition, CursorFrom, Operation, Scan, Scenario, Set, Span, Step};
-use crate::surface::{Stage, Surface};
+use crate::surface::{Place, Stage, Surface};
 use crate::surfaces::db::Player;
 
 /// So many random bytes ask for the next step that the guest cannot do.
@@ -43,9 +44,9 @@ impl Guest {
 impl Surface for Guest {
     const NAME: &'static str = "guest";
 
-    async fn run(&self, scenario: &Scenario) -> Vec<Answer> {
+    async fn run(&self, scenario: &Scenario, place: Place) -> Vec<Answer> {
         let signs = Arc::new(Signs::default());
-        let stage = Stage::with_random(scenario, signs.clone());
+        let stage = Stage::with_random(scenario, place, signs.clone());
         let beside = Beside::new(&stage, scenario);
         *signs.beside.lock().unwrap() = Some(beside);
         let host = host(&stage);
@@ -104,6 +105,7 @@ impl Random for Signs {
 
 /// The steps that are done beside the guest, in order, and what came of them by the step's address.
 struct Beside {
+    database: Database,
     player: Player,
     steps: VecDeque<(usize, Step)>,
     answers: HashMap<usize, Answer>,
@@ -113,13 +115,24 @@ impl Beside {
     fn new(stage: &Stage, scenario: &Scenario) -> Self {
         let steps = scenario.steps.iter().filter(|step| is_beside(step));
         let steps = steps.map(|step| (std::ptr::from_ref(step).addr(), step.clone())).collect();
-        Self { player: Player::new(stage.clone()), steps, answers: HashMap::new() }
+        Self { database: stage.database.clone(), player: Player::new(stage.clone()), steps, answers: HashMap::new() }
     }
 
     fn next(&mut self) {
         let (address, step) = self.steps.pop_front().expect("a sign for each step beside");
-        let answer = self.player.play(&step).now_or_never().expect("the embedded engine never waits");
+        let answer = wait(self.player.play(&step), &self.database);
         self.answers.insert(address, answer);
+    }
+}
+
+/// What comes of a step, which waits for nothing but the log.
+fn wait<T>(step: impl Future<Output = T>, database: &Database) -> T {
+    let mut step = pin!(step);
+    loop {
+        match step.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(answer) => return answer,
+            Poll::Pending => database.store().flush(),
+        }
     }
 }
 
@@ -226,16 +239,16 @@ fn told(operation: &Operation, answer: &Value) -> Answer {
         "value" => Answer::Value((!payload.is_null()).then(|| told_data(payload))),
         "entry" => Answer::Entry(told_entry(payload)),
         "values" => Answer::Values(list(payload, told_bytes)),
-        "written" if matches!(operation, Operation::Commit {}) => {
-            Answer::Committed { version: number(&payload["version"]) }
-        }
-        "written" => Answer::Written { version: number(&payload["version"]) },
+        "written" if matches!(operation, Operation::Commit {}) => Answer::Committed(commit(payload)),
+        "written" => Answer::Written(commit(payload)),
         "outcome" => match self::case(payload) {
-            ("written", written) => Answer::Written { version: number(&written["version"]) },
+            ("written", written) => Answer::Written(commit(written)),
             (_, current) => Answer::Refused { current: told_entry(current).map(|entry| entry.version) },
         },
-        "deleted" => Answer::Deleted(payload.as_bool().unwrap()),
-        "number" => Answer::Number(signed(payload)),
+        "deleted" => {
+            Answer::Deleted { existed: payload["existed"].as_bool().unwrap(), commit: commit(&payload["written"]) }
+        }
+        "counted" => Answer::Number { number: signed(&payload["number"]), commit: commit(&payload["written"]) },
         "page" => {
             Answer::Page { entries: list(&payload["entries"], told_listed), more: payload["more"].as_bool().unwrap() }
         }
@@ -252,6 +265,10 @@ fn told(operation: &Operation, answer: &Value) -> Answer {
     }
 }
 
+fn commit(written: &Value) -> Commit {
+    Commit { version: number(&written["version"]), durable: written["durable"].as_bool().unwrap() }
+}
+
 fn told_applied(operation: &Operation, applied: &Value) -> Answer {
     match case(applied) {
         ("refused", refusals) => Answer::BatchRefused(list(refusals, |refusal| {
@@ -259,10 +276,12 @@ fn told_applied(operation: &Operation, applied: &Value) -> Answer {
             (index, told_entry(&refusal["current"]).map(|entry| entry.version))
         })),
         (_, committed) => {
-            let (version, mut results) = (number(&committed[0]["version"]), list(&committed[1], told_result));
+            let (commit, mut results) = (commit(&committed[0]), list(&committed[1], told_result));
             match (operation, &results[..]) {
-                (Operation::DeleteSpan { .. }, [BatchResult::Deleted(count)]) => Answer::DeletedKeys(*count),
-                _ => Answer::Applied { version, results: std::mem::take(&mut results) },
+                (Operation::DeleteSpan { .. }, [BatchResult::Deleted(count)]) => {
+                    Answer::DeletedKeys { count: *count, commit }
+                }
+                _ => Answer::Applied { commit, results: std::mem::take(&mut results) },
             }
         }
     }

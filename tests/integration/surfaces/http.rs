@@ -22,10 +22,10 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::absent;
-use crate::answer::{Answer, BatchResult, Change, Entry, Listed};
+use crate::answer::{Answer, BatchResult, Change, Commit, Entry, Listed};
 use crate::data::Data;
 use crate::scenario::{BatchOperation, Changes, Condition, CursorFrom, Operation, Scan, Scenario, Set, Span, Step};
-use crate::surface::{Stage, Surface};
+use crate::surface::{Place, Stage, Surface};
 use crate::surfaces::db::Player;
 
 /// What stands in a path as it is; dots and slashes do too, so that nobody may take them for more than bytes.
@@ -44,8 +44,8 @@ pub(crate) struct Http;
 impl Surface for Http {
     const NAME: &'static str = "http";
 
-    async fn run(&self, scenario: &Scenario) -> Vec<Answer> {
-        let stage = Stage::new(scenario);
+    async fn run(&self, scenario: &Scenario, place: Place) -> Vec<Answer> {
+        let stage = Stage::new(scenario, place);
         let server = Server::start(&stage).await;
         let mut client = Client::connect(&server, stage).await;
         let mut answers = Vec::new();
@@ -142,7 +142,7 @@ impl Client {
             Operation::DropBucket {} => {
                 let path = format!("/api/v1/buckets/{}", percent_encode(step.bucket.as_bytes(), &IN_QUERY));
                 let answer = self.send(step, Method::DELETE, &path, []).await;
-                read(&answer, |body| Answer::DeletedKeys(body["deleted"].as_u64().unwrap()))
+                deleted_keys(&answer)
             }
             Operation::Changes(asked) => self.changes(step, asked).await,
             operation => self.on_bucket(step, operation).await,
@@ -164,7 +164,7 @@ impl Client {
             }
             Operation::GetMany { keys } => {
                 let operations: Vec<_> = keys.0.iter().map(|key| json!({ "op": "get", "key": bytes(key) })).collect();
-                self.batch(step, operations, true, |body| {
+                self.batch(step, operations, true, |body, _| {
                     Answer::Values(list(&body["results"], |result| {
                         Some(&result["value"]).filter(|value| !value.is_null()).map(told_bytes)
                     }))
@@ -178,7 +178,11 @@ impl Client {
             Operation::SetWith(set) => self.set_with(step, set).await,
             Operation::Delete { key } => {
                 let answer = self.send(step, Method::DELETE, &path(step, key), []).await;
-                found(&answer, |deleted| Answer::Deleted(deleted.is_some()), |_| ())
+                found(
+                    &answer,
+                    |deleted| Answer::Deleted { existed: deleted.is_some(), commit: commit(&answer) },
+                    |_| (),
+                )
             }
             Operation::DeleteIf { key, r#if } => {
                 let answer = self.send(step, Method::DELETE, &path(step, key), condition(*r#if)).await;
@@ -189,7 +193,10 @@ impl Client {
                 let headers = vec![(CONTENT_TYPE, HeaderValue::from_static(JSON))];
                 let answer =
                     self.send_body(step, Method::POST, &path, headers, json!({ "by": by }).to_string().into()).await;
-                read(&answer, |number| Answer::Number(number.as_i64().unwrap()))
+                read(&answer, |number| Answer::Number {
+                    number: number.as_i64().unwrap(),
+                    commit: tagged_commit(&answer),
+                })
             }
             Operation::Scan(scan) => self.scan(step, scan, true).await,
             Operation::ScanKeys(scan) => self.scan(step, scan, false).await,
@@ -197,8 +204,9 @@ impl Client {
             Operation::DeleteSpan { span: Span::Between { start, end } } => {
                 let operation =
                     json!({ "op": "delete-span", "start": start.as_ref().map(bytes), "end": end.as_ref().map(bytes) });
-                self.batch(step, vec![without_null(operation)], false, |body| {
-                    Answer::DeletedKeys(body["results"][0]["deleted"].as_u64().unwrap())
+                self.batch(step, vec![without_null(operation)], false, |body, commit| Answer::DeletedKeys {
+                    count: body["results"][0]["deleted"].as_u64().unwrap(),
+                    commit,
                 })
                 .await
             }
@@ -208,11 +216,11 @@ impl Client {
                     span => query_of(span).join("&"),
                 };
                 let answer = self.send(step, Method::DELETE, &format!("{}?{selection}", collection(step)), []).await;
-                read(&answer, |body| Answer::DeletedKeys(body["deleted"].as_u64().unwrap()))
+                deleted_keys(&answer)
             }
             Operation::Apply { ops } => {
                 let operations: Vec<_> = ops.0.iter().map(batch_operation).collect();
-                self.batch(step, operations, true, |body| applied(&ops.0, body)).await
+                self.batch(step, operations, true, |body, commit| applied(&ops.0, body, commit)).await
             }
             other => panic!("HTTP has no {other:?}"),
         }
@@ -230,7 +238,12 @@ impl Client {
     async fn commit(&mut self, step: &Step) -> Answer {
         let (outside, path) = self.transaction(step);
         let answer = self.send(&outside, Method::POST, &format!("{path}/commit"), []).await;
-        read(&answer, |body| Answer::Committed { version: number(&body["version"]) })
+        read(&answer, |body| {
+            let commit = commit(&answer);
+            let told = json!({ "version": commit.version.to_string(), "durable": commit.durable });
+            assert_eq!(body, &told, "the body and the headers are of one commit");
+            Answer::Committed(commit)
+        })
     }
 
     async fn roll_back(&mut self, step: &Step) -> Answer {
@@ -330,7 +343,7 @@ impl Client {
         step: &Step,
         operations: Vec<Value>,
         atomic: bool,
-        told: impl FnOnce(&Value) -> Answer,
+        told: impl FnOnce(&Value, Commit) -> Answer,
     ) -> Answer {
         let body = json!({ "operations": operations, "atomic": atomic }).to_string();
         let headers = vec![(CONTENT_TYPE, HeaderValue::from_static(JSON))];
@@ -343,7 +356,7 @@ impl Client {
                 (usize::try_from(operation["index"].as_u64().unwrap()).unwrap(), current)
             })),
             Some(_) => failed(&answer),
-            None => told(&body),
+            None => told(&body, commit(&answer)),
         }
     }
 
@@ -464,8 +477,9 @@ fn without_null(fields: Value) -> Value {
     fields.into_iter().filter(|(_, value)| !value.is_null()).collect()
 }
 
-fn applied(operations: &[BatchOperation], body: &Value) -> Answer {
-    let committed = version(&body["version"]);
+fn applied(operations: &[BatchOperation], body: &Value, commit: Commit) -> Answer {
+    let committed = commit.version;
+    assert_eq!(version(&body["version"]), committed, "the body and the headers are of one commit");
     let result = |(operation, result): (&BatchOperation, &Value)| {
         assert_eq!(result["success"], true, "an atomic batch fails as a whole");
         if let BatchOperation::Get { .. } = operation {
@@ -479,7 +493,7 @@ fn applied(operations: &[BatchOperation], body: &Value) -> Answer {
         }
     };
     let results = operations.iter().zip(body["results"].as_array().unwrap()).map(result).collect();
-    Answer::Applied { version: committed, results }
+    Answer::Applied { commit, results }
 }
 
 fn bytes(data: &Data) -> Value {
@@ -554,9 +568,32 @@ fn tagged(answer: &Answered) -> Option<u64> {
     Some(tag.strip_prefix("\"v").and_then(|rest| rest.strip_suffix('"')).unwrap().parse().unwrap())
 }
 
+/// What an answer's headers say of a commit. Of a transaction that is open they say nothing.
+fn commit(answer: &Answered) -> Commit {
+    let header = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap());
+    match (header("mantisdb-version"), header("mantisdb-durable")) {
+        (None, None) => Commit { version: 0, durable: false },
+        (Some(version), Some(durable)) => {
+            Commit { version: version.parse().unwrap(), durable: durable.parse().unwrap() }
+        }
+        told => panic!("of version and durability one is missing: {told:?}"),
+    }
+}
+
+/// The same of what exists now, whose tag names the commit too.
+fn tagged_commit(answer: &Answered) -> Commit {
+    let commit = commit(answer);
+    assert_eq!(tagged(answer).unwrap_or(0), commit.version);
+    commit
+}
+
+fn deleted_keys(answer: &Answered) -> Answer {
+    read(answer, |body| Answer::DeletedKeys { count: body["deleted"].as_u64().unwrap(), commit: commit(answer) })
+}
+
 fn written(answer: &Answered) -> Answer {
     match answer.status() {
-        StatusCode::CREATED | StatusCode::NO_CONTENT => Answer::Written { version: tagged(answer).unwrap_or(0) },
+        StatusCode::CREATED | StatusCode::NO_CONTENT => Answer::Written(tagged_commit(answer)),
         StatusCode::PRECONDITION_FAILED => Answer::Refused { current: tagged(answer) },
         _ => failed(answer),
     }
@@ -565,10 +602,10 @@ fn written(answer: &Answered) -> Answer {
 /// A key that is missing is 404 whatever the condition says; what the condition says of it tells which answer that is.
 fn deleted_if(answer: &Answered, condition: Condition) -> Answer {
     match (answer.status(), condition) {
-        (StatusCode::NO_CONTENT, _) => Answer::Written { version: 0 },
+        (StatusCode::NO_CONTENT, _) => Answer::Written(commit(answer)),
         (StatusCode::PRECONDITION_FAILED, _) => Answer::Refused { current: tagged(answer) },
         (StatusCode::NOT_FOUND, Condition::Anything | Condition::Absent) if code(answer) == "key-not-found" => {
-            Answer::Written { version: 0 }
+            Answer::Written(commit(answer))
         }
         (StatusCode::NOT_FOUND, _) if code(answer) == "key-not-found" => Answer::Refused { current: None },
         _ => failed(answer),

@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 use crate::absent;
 use crate::answer::Answer;
 use crate::scenario::{Operation, Scenario, Step};
-use crate::surface::{START_MS, Stage, Surface};
+use crate::surface::{Place, START_MS, Stage, Surface};
 use crate::surfaces::db::Player;
 use crate::surfaces::http::Server;
 
@@ -40,7 +40,8 @@ impl Client {
 impl Surface for Page {
     const NAME: &'static str = "page";
 
-    async fn run(&self, scenario: &Scenario) -> Vec<Answer> {
+    async fn run(&self, scenario: &Scenario, place: Place) -> Vec<Answer> {
+        assert_eq!(place, Place::Memory, "a page has no disk");
         let store_bytes_max = scenario.limits.get("store_bytes_max");
         self.0.open(&json!({ "now_ms": START_MS, "store_bytes_max": store_bytes_max })).await;
         let mut answers = Vec::new();
@@ -57,8 +58,8 @@ impl Surface for Page {
 impl Surface for Client {
     const NAME: &'static str = "client";
 
-    async fn run(&self, scenario: &Scenario) -> Vec<Answer> {
-        let stage = Stage::new(scenario);
+    async fn run(&self, scenario: &Scenario, place: Place) -> Vec<Answer> {
+        let stage = Stage::new(scenario, place);
         let server = Server::start(&stage).await;
         self.0.open(&json!({ "url": format!("http://127.0.0.1:{}", server.port()) })).await;
         let mut beside = Player::new(stage.clone());

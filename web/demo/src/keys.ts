@@ -81,7 +81,7 @@ export class Keys {
     remove.setAttribute('aria-label', `Delete ${key}`);
     remove.addEventListener('click', () =>
       attempt(answer, async () =>
-        (await this.#kv.delete(entry.key)) ? `Deleted ${key}.` : `${key} was gone already.`,
+        (await this.#kv.delete(entry.key)).existed ? `Deleted ${key}.` : `${key} was gone already.`,
       ),
     );
     return make(

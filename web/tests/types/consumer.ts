@@ -1,11 +1,23 @@
 // Not run, only compiled: a page's code against the types that are shipped.
 
-import { MantisError, connect, open, toText, type Change, type Kv, type MantisDB } from '../../dist/types/index.js';
+import {
+  MantisError,
+  connect,
+  open,
+  toText,
+  type Change,
+  type Kv,
+  type MantisDB,
+  type Written,
+} from '../../dist/types/index.js';
 import leaderboard from '../../dist/plugins/leaderboard/plugin.js';
 
 async function use(db: MantisDB): Promise<void> {
   const kv: Kv = db.kv('users');
-  const version: bigint = await kv.set('ada', new Uint8Array([1]));
+  const { version, durable }: Written = await kv.set('ada', new Uint8Array([1]));
+  if (!durable) console.log(version + 1n);
+  const { existed } = await kv.delete('grace');
+  if (!existed) console.log((await kv.increment('n')).number + 1n, (await kv.deleteSpan({})).keys + 1);
   const value: Uint8Array | null = await kv.get('ada');
   if (value !== null) console.log(toText(value));
   const outcome = await kv.setWith('ada', 'x', { ttlMs: 1, expect: { version } });

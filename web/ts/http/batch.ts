@@ -8,8 +8,6 @@ import { fromJsonEntry, toJsonBytes, toJsonValue, type JsonBytes, type JsonEntry
 /** What became of an atomic batch. */
 export interface JsonResults {
   results: JsonResult[];
-  /** Decimal; null in a transaction, and before the first commit. */
-  version: string | null;
 }
 
 /** What became of an operation. */

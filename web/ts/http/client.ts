@@ -1,3 +1,4 @@
+import type { Written } from '../api.js';
 import { MantisError } from '../errors.js';
 import { kindOf } from './codes.js';
 
@@ -37,7 +38,15 @@ export class Client {
   }
 
   /** Sends a request. An answer that is an error is thrown. */
-  async send({ method, path, base = API, query = {}, headers = {}, body, signal }: ApiRequest): Promise<Response> {
+  async send(request: ApiRequest): Promise<Response> {
+    const { response, error } = await this.attempt(request);
+    if (error !== null) throw error;
+    return response;
+  }
+
+  /** Sends a request, for those who want to know more of an answer that is an error than its code. */
+  async attempt(request: ApiRequest): Promise<{ response: Response; error: MantisError | null }> {
+    const { method, path, base = API, query = {}, headers = {}, body, signal } = request;
     const given = Object.entries(headers).filter((header): header is [string, string] => header[1] !== undefined);
     let response: Response;
     try {
@@ -53,25 +62,37 @@ export class Client {
       if (signal?.aborted) throw cause;
       throw new MantisError('unreachable', 'other', `cannot reach ${this.url}: ${String(cause)}`, { cause });
     }
-    if (!response.ok) throw await toError(response);
-    return response;
+    return { response, error: response.ok ? null : await toError(response) };
   }
 
   /** Sends a request, with a body in JSON if there is one, and reads the answer's JSON. */
   async json<T>(request: ApiRequest): Promise<T> {
+    return (await this.written<T>(request)).body;
+  }
+
+  /** The same for a request that writes. */
+  async written<T>(request: ApiRequest): Promise<{ body: T; written: Written }> {
     const headers = {
       accept: JSON_TYPE,
       ...(request.body === undefined ? {} : { 'content-type': JSON_TYPE }),
       ...request.headers,
     };
     const response = await this.send({ ...request, headers });
-    return parseJson(await response.text()) as T;
+    return { body: parseJson(await response.text()) as T, written: toWritten(response) };
   }
 
   /** Reads a page of the service itself, which lies beside the API. */
   service<T>(path: string): Promise<T> {
     return this.json<T>({ method: 'GET', base: '', path });
   }
+}
+
+/** What an answer's headers say was written. Of a transaction they say nothing until it commits. */
+export function toWritten({ headers }: Response): Written {
+  return {
+    version: BigInt(headers.get('mantisdb-version') ?? 0),
+    durable: headers.get('mantisdb-durable') === 'true',
+  };
 }
 
 /** Bytes in an address. Every byte but letters, digits, `-`, `_` and `~` is written out: dots would be taken for folders. */

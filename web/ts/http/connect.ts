@@ -2,6 +2,7 @@ import type {
   BucketInfo,
   ChangeFeed,
   ChangesOptions,
+  DeletedKeys,
   Kv,
   MantisDB,
   Stats,
@@ -53,9 +54,10 @@ class HttpDatabase implements MantisDB {
     return (await this.#client.json<{ buckets: BucketInfo[] }>({ method: 'GET', path: '/buckets' })).buckets;
   }
 
-  async dropBucket(name: string): Promise<number> {
+  async dropBucket(name: string): Promise<DeletedKeys> {
     const path = `/buckets/${toBucketName(name)}`;
-    return (await this.#client.json<{ deleted: number }>({ method: 'DELETE', path })).deleted;
+    const { body, written } = await this.#client.written<{ deleted: number }>({ method: 'DELETE', path });
+    return { keys: body.deleted, ...written };
   }
 
   async stats(): Promise<Stats> {

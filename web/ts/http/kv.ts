@@ -1,6 +1,9 @@
 import type {
   Applied,
   BytesLike,
+  Counted,
+  Deleted,
+  DeletedKeys,
   Entry,
   Expect,
   KeyPage,
@@ -12,15 +15,15 @@ import type {
   ScanOptions,
   SetOptions,
   Span,
-  Version,
+  Written,
 } from '../api.js';
 import { toBucketName, toEnds, toExpectation, toInteger, toKeys, toScan, toTtlMs } from '../arguments.js';
 import { toBytes } from '../bytes.js';
 import { entries } from '../entries.js';
 import { MantisError, invalid } from '../errors.js';
 import { fromResult, toBatch, type JsonRefusal, type JsonResult, type JsonResults } from './batch.js';
-import { percentEncode, type ApiRequest, type Client } from './client.js';
-import { fromJsonBytes, fromJsonEntry, fromJsonVersion, type JsonBytes, type JsonEntry } from './json.js';
+import { percentEncode, toWritten, type ApiRequest, type Client } from './client.js';
+import { fromJsonBytes, fromJsonEntry, type JsonBytes, type JsonEntry } from './json.js';
 
 const MEDIA_TYPE = 'application/octet-stream';
 /** Keys of a page that only counts or deletes. */
@@ -65,9 +68,9 @@ export class HttpKv implements Kv {
     return applied.results.map((result) => (result.op === 'get' ? (result.entry?.value ?? null) : null));
   }
 
-  async set(key: BytesLike, value: BytesLike): Promise<Version> {
+  async set(key: BytesLike, value: BytesLike): Promise<Written> {
     const outcome = await this.setWith(key, value, {});
-    if (outcome.written) return outcome.version;
+    if (outcome.written) return { version: outcome.version, durable: outcome.durable };
     throw new MantisError('conflict', 'conflict', 'a write without a condition was refused');
   }
 
@@ -88,33 +91,35 @@ export class HttpKv implements Kv {
         headers: { ...condition, 'content-type': mediaType },
         body: toBytes(value),
       });
-      return { written: true, version: toVersion(response.headers.get('etag')) };
+      return { written: true, ...toWritten(response) };
     } catch (error) {
       if (isCode(error, 'precondition-failed')) return { written: false, current: await this.getEntry(key) };
       throw error;
     }
   }
 
-  async delete(key: BytesLike): Promise<boolean> {
+  async delete(key: BytesLike): Promise<Deleted> {
     const path = this.#pathOf(toBytes(key));
-    if (path === null) return (await this.#deleteInBatch(key, 'anything')).deleted > 0;
-    try {
-      await this.#send({ method: 'DELETE', path });
-      return true;
-    } catch (error) {
-      if (isCode(error, 'key-not-found')) return false;
-      throw error;
+    if (path === null) {
+      const { keys, ...written } = await this.#deleteInBatch({ op: 'delete', key });
+      return { existed: keys > 0, ...written };
     }
+    // A key that is missing is an error there, and its answer names a commit as well.
+    const { response, error } = await this.#client.attempt(this.#within({ method: 'DELETE', path }));
+    if (error !== null && error.code !== 'key-not-found') throw error;
+    return { existed: error === null, ...toWritten(response) };
   }
 
   async deleteIf(key: BytesLike, expect: Expect): Promise<Outcome> {
-    return (await this.#deleteInBatch(key, expect)).outcome;
+    return this.#writeInBatch({ op: 'delete', key, expect });
   }
 
-  async increment(key: BytesLike, by?: bigint | number): Promise<bigint> {
+  async increment(key: BytesLike, by?: bigint | number): Promise<Counted> {
     const applied = await this.apply([{ op: 'increment', key, by: toInteger(by) }]);
     const result = applied.committed ? applied.results[0] : undefined;
-    if (result?.op === 'increment') return result.number;
+    if (applied.committed && result?.op === 'increment') {
+      return { number: result.number, version: applied.version, durable: applied.durable };
+    }
     throw new MantisError('conflict', 'conflict', 'a write without a condition was refused');
   }
 
@@ -144,12 +149,13 @@ export class HttpKv implements Kv {
     return count;
   }
 
-  async deleteSpan(span: Span): Promise<number> {
+  async deleteSpan(span: Span): Promise<DeletedKeys> {
     const { prefix, start, end } = toEnds(span);
     if (start === undefined && end === undefined) {
       const query = prefix === undefined || prefix.length === 0 ? { all: 'true' } : { prefix };
-      const { deleted } = await this.#json<{ deleted: number }>({ method: 'DELETE', path: this.#path(), query });
-      return deleted;
+      const request: ApiRequest = { method: 'DELETE', path: this.#path(), query };
+      const { body, written } = await this.#client.written<{ deleted: number }>(this.#within(request));
+      return { keys: body.deleted, ...written };
     }
     return this.#deleteBetween(start, end);
   }
@@ -162,11 +168,11 @@ export class HttpKv implements Kv {
       body: toBatch(operations),
     };
     try {
-      const { results, version } = await this.#json<JsonResults>(request);
+      const { body, written } = await this.#client.written<JsonResults>(this.#within(request));
       return {
         committed: true,
-        version: fromJsonVersion(version),
-        results: operations.map((operation, index) => fromResult(operation, results[index] as JsonResult)),
+        ...written,
+        results: operations.map((operation, index) => fromResult(operation, body.results[index] as JsonResult)),
       };
     } catch (error) {
       if (!isCode(error, 'check-failed')) throw error;
@@ -188,33 +194,32 @@ export class HttpKv implements Kv {
 
   async #writeInBatch(operation: Operation): Promise<Outcome> {
     const applied = await this.apply([operation]);
-    if (applied.committed) return { written: true, version: applied.version };
+    if (applied.committed) return { written: true, version: applied.version, durable: applied.durable };
     return { written: false, current: applied.refusals[0]?.current ?? null };
   }
 
-  async #deleteInBatch(key: BytesLike, expect: Expect): Promise<{ outcome: Outcome; deleted: number }> {
-    const applied = await this.apply([{ op: 'delete', key, expect }]);
-    if (!applied.committed) {
-      return { outcome: { written: false, current: applied.refusals[0]?.current ?? null }, deleted: 0 };
-    }
+  /** Deletes without a condition. */
+  async #deleteInBatch(operation: Operation): Promise<DeletedKeys> {
+    const applied = await this.apply([operation]);
+    if (!applied.committed) throw new MantisError('conflict', 'conflict', 'a write without a condition was refused');
     const result = applied.results[0];
-    const deleted = result?.op === 'delete' ? result.deleted : 0;
-    return { outcome: { written: true, version: applied.version }, deleted };
+    const keys = result !== undefined && 'deleted' in result ? result.deleted : 0;
+    return { keys, version: applied.version, durable: applied.durable };
   }
 
   /** A page at a time, so that other writers are not held up; in a transaction it is all the same. */
-  async #deleteBetween(start: Uint8Array | undefined, end: Uint8Array | undefined): Promise<number> {
-    let deleted = 0;
+  async #deleteBetween(start: Uint8Array | undefined, end: Uint8Array | undefined): Promise<DeletedKeys> {
+    let deleted = null as DeletedKeys | null;
     let from = start;
     for (;;) {
       const rest = { ...(from === undefined ? {} : { start: from }), ...(end === undefined ? {} : { end }) };
       const { keys, cursor } = await this.scanKeys({ ...rest, limit: PAGE_KEYS });
       const last = keys.at(-1);
-      if (last === undefined) return deleted;
+      // Where there is nothing, that is done too: it names the newest commit.
+      if (last === undefined) return deleted ?? this.#deleteInBatch({ op: 'delete-span', span: rest });
       const behind = Uint8Array.of(...last, 0);
-      const applied = await this.apply([{ op: 'delete-span', span: { ...rest, end: behind } }]);
-      const result = applied.committed ? applied.results[0] : undefined;
-      deleted += result?.op === 'delete-span' ? result.deleted : 0;
+      const these: DeletedKeys = await this.#deleteInBatch({ op: 'delete-span', span: { ...rest, end: behind } });
+      deleted = { ...these, keys: these.keys + (deleted?.keys ?? 0) };
       if (cursor === null) return deleted;
       from = behind;
     }
@@ -234,12 +239,16 @@ export class HttpKv implements Kv {
   }
 
   async #send(request: ApiRequest): Promise<Response> {
-    const headers = { 'mantisdb-transaction': this.#transaction(), ...request.headers };
-    return this.#client.send({ ...request, headers });
+    return this.#client.send(this.#within(request));
   }
 
   async #json<T>(request: ApiRequest): Promise<T> {
-    return this.#client.json<T>({ ...request, headers: { 'mantisdb-transaction': this.#transaction() } });
+    return this.#client.json<T>(this.#within(request));
+  }
+
+  /** The request in its transaction, if there is one. */
+  #within(request: ApiRequest): ApiRequest {
+    return { ...request, headers: { 'mantisdb-transaction': this.#transaction(), ...request.headers } };
   }
 
   #path(): string {
@@ -271,9 +280,4 @@ function toHeaders(expect: Expect | undefined): Record<string, string | undefine
     default:
       return {};
   }
-}
-
-/** `"v7"`; what is not committed has none. */
-function toVersion(etag: string | null): Version {
-  return BigInt(/^"v([0-9]+)"$/.exec(etag ?? '')?.[1] ?? 0);
 }

@@ -1,4 +1,4 @@
-import type { Json, Plugin } from '../plugins/api.js';
+import type { Called, Json, Plugin } from '../plugins/api.js';
 import type { Client } from './client.js';
 
 /** A plugin that a server runs. */
@@ -11,8 +11,14 @@ export class HttpPlugin implements Plugin {
     this.name = name;
   }
 
-  async call(name: string, args: Json[] | { [parameter: string]: Json } = []): Promise<Json> {
+  async call(name: string, args?: Json[] | { [parameter: string]: Json }): Promise<Json> {
+    return (await this.invoke(name, args)).value;
+  }
+
+  async invoke(name: string, args: Json[] | { [parameter: string]: Json } = []): Promise<Called> {
     const path = `/plugins/${encodeURIComponent(this.name)}/call/${encodeURIComponent(name)}`;
-    return this.#client.json<Json>({ method: 'POST', path, body: JSON.stringify(args) });
+    const request = { method: 'POST', path, body: JSON.stringify(args) } as const;
+    const { body, written } = await this.#client.written<Json>(request);
+    return { value: body, ...written };
   }
 }

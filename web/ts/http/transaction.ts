@@ -1,4 +1,4 @@
-import type { Kv, Transaction, Version } from '../api.js';
+import type { Kv, Transaction, Written } from '../api.js';
 import { MantisError, invalid } from '../errors.js';
 import type { Client } from './client.js';
 import { HttpKv } from './kv.js';
@@ -17,14 +17,10 @@ export class HttpTransaction implements Transaction {
     return new HttpKv(this.#client, bucket, () => this.#open());
   }
 
-  async commit(): Promise<Version> {
+  async commit(): Promise<Written> {
     const id = this.#open();
     this.#id = null;
-    const { version } = await this.#client.json<{ version: string }>({
-      method: 'POST',
-      path: `/transactions/${id}/commit`,
-    });
-    return BigInt(version);
+    return (await this.#client.written({ method: 'POST', path: `/transactions/${id}/commit` })).written;
   }
 
   async rollback(): Promise<void> {

@@ -3,6 +3,9 @@
 import type {
   Applied,
   BytesLike,
+  Counted,
+  Deleted,
+  DeletedKeys,
   Entry,
   Expect,
   KeyPage,
@@ -14,7 +17,7 @@ import type {
   ScanOptions,
   SetOptions,
   Span,
-  Version,
+  Written,
 } from '../api.js';
 import { toBucketName, toEnds, toExpectation, toInteger, toKeys, toScan, toTtlMs } from '../arguments.js';
 import { fromBase64Url, toBase64Url, toBytes } from '../bytes.js';
@@ -60,8 +63,8 @@ export class Bucket {
     return this.#read((session) => session.getMany(this.name, toKeys(keys)));
   }
 
-  set(key: BytesLike, value: BytesLike): Version {
-    return this.#write((session) => session.set(this.name, toBytes(key), toBytes(value)));
+  set(key: BytesLike, value: BytesLike): Written {
+    return this.#write((session) => session.set(this.name, toBytes(key), toBytes(value)) as Written);
   }
 
   setWith(key: BytesLike, value: BytesLike, options: SetOptions): Outcome {
@@ -73,8 +76,8 @@ export class Bucket {
     );
   }
 
-  delete(key: BytesLike): boolean {
-    return this.#write((session) => session.delete(this.name, toBytes(key)));
+  delete(key: BytesLike): Deleted {
+    return this.#write((session) => session.delete(this.name, toBytes(key)) as Deleted);
   }
 
   deleteIf(key: BytesLike, expect: Expect): Outcome {
@@ -82,9 +85,9 @@ export class Bucket {
     return this.#write((session) => session.deleteIf(this.name, toBytes(key), name, version) as Outcome);
   }
 
-  increment(key: BytesLike, by?: bigint | number): bigint {
+  increment(key: BytesLike, by?: bigint | number): Counted {
     const addend = toInteger(by);
-    return this.#write((session) => session.increment(this.name, toBytes(key), addend));
+    return this.#write((session) => session.increment(this.name, toBytes(key), addend) as Counted);
   }
 
   scan(options: ScanOptions = {}): Page {
@@ -102,9 +105,9 @@ export class Bucket {
     return this.#read((session) => session.count(this.name, prefix, start, end));
   }
 
-  deleteSpan(span: Span): number {
+  deleteSpan(span: Span): DeletedKeys {
     const { prefix, start, end } = toEnds(span);
-    return this.#write((session) => session.deleteSpan(this.name, prefix, start, end));
+    return this.#write((session) => session.deleteSpan(this.name, prefix, start, end) as DeletedKeys);
   }
 
   apply(operations: Operation[]): Applied {
@@ -120,7 +123,7 @@ export class Bucket {
     });
     if (!applied.committed) return applied;
     const results = operations.map((operation, index) => result(operation, applied.results[index]));
-    return { committed: true, version: applied.version, results };
+    return { ...applied, results };
   }
 
   #page<T>(method: 'scan' | 'scanKeys', options: ScanOptions): { items: T[]; cursor: string | null } {
@@ -145,7 +148,7 @@ export class Bucket {
   }
 }
 
-type RawApplied = { committed: true; version: Version; results: unknown[] } | { committed: false; refusals: Refusal[] };
+type RawApplied = ({ committed: true; results: unknown[] } & Written) | { committed: false; refusals: Refusal[] };
 
 function cursorBytes(cursor: string): Uint8Array {
   try {

@@ -2,11 +2,13 @@ import type {
   BucketInfo,
   ChangeFeed,
   ChangesOptions,
+  DeletedKeys,
   Kv,
   MantisDB,
   Stats,
   Transaction,
   TransactionOptions,
+  Written,
 } from '../api.js';
 import { MantisError, invalid } from '../errors.js';
 import type { Plugin, PluginModule, PluginOptions } from '../plugins/api.js';
@@ -76,8 +78,8 @@ export class PageDatabase implements MantisDB, Target, FeedSource {
     return call(() => this.session().buckets() as BucketInfo[]);
   }
 
-  async dropBucket(name: string): Promise<number> {
-    const dropped = call(() => this.session().dropBucket(name));
+  async dropBucket(name: string): Promise<DeletedKeys> {
+    const dropped = call(() => this.session().dropBucket(name) as DeletedKeys);
     this.wrote();
     return dropped;
   }
@@ -96,6 +98,11 @@ export class PageDatabase implements MantisDB, Target, FeedSource {
   /** The time by the database's clock, in milliseconds since the epoch. */
   nowMs(): number {
     return this.#database.nowMs();
+  }
+
+  /** The newest commit. A page's store is in memory: nothing in it survives the page. */
+  newest(): Written {
+    return { version: this.#database.version(), durable: false };
   }
 
   /** Housekeeping; a timer does it too. */
@@ -159,5 +166,5 @@ function missingPlugin(name: string): Plugin {
   const call = async () => {
     throw new MantisError('plugin-not-found', 'not-found', `there is no plugin ${name}: give it to open()`);
   };
-  return { name, call };
+  return { name, call, invoke: call };
 }

@@ -1,6 +1,9 @@
 import type {
   Applied,
   BytesLike,
+  Counted,
+  Deleted,
+  DeletedKeys,
   Entry,
   Expect,
   KeyPage,
@@ -11,7 +14,7 @@ import type {
   ScanOptions,
   SetOptions,
   Span,
-  Version,
+  Written,
 } from '../api.js';
 import { entries } from '../entries.js';
 import { Bucket, type Target } from './bucket.js';
@@ -40,7 +43,7 @@ export class PageKv implements Kv {
     return this.#bucket.getMany(keys);
   }
 
-  async set(key: BytesLike, value: BytesLike): Promise<Version> {
+  async set(key: BytesLike, value: BytesLike): Promise<Written> {
     return this.#bucket.set(key, value);
   }
 
@@ -48,7 +51,7 @@ export class PageKv implements Kv {
     return this.#bucket.setWith(key, value, options);
   }
 
-  async delete(key: BytesLike): Promise<boolean> {
+  async delete(key: BytesLike): Promise<Deleted> {
     return this.#bucket.delete(key);
   }
 
@@ -56,7 +59,7 @@ export class PageKv implements Kv {
     return this.#bucket.deleteIf(key, expect);
   }
 
-  async increment(key: BytesLike, by?: bigint | number): Promise<bigint> {
+  async increment(key: BytesLike, by?: bigint | number): Promise<Counted> {
     return this.#bucket.increment(key, by);
   }
 
@@ -76,7 +79,7 @@ export class PageKv implements Kv {
     return this.#bucket.count(span);
   }
 
-  async deleteSpan(span: Span): Promise<number> {
+  async deleteSpan(span: Span): Promise<DeletedKeys> {
     return this.#bucket.deleteSpan(span);
   }
 

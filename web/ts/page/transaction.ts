@@ -1,4 +1,4 @@
-import type { Kv, Transaction, Version } from '../api.js';
+import type { Kv, Transaction, Written } from '../api.js';
 import { invalid } from '../errors.js';
 import type { Target } from './bucket.js';
 import { PageKv } from './kv.js';
@@ -30,15 +30,15 @@ export class PageTransaction implements Transaction, Target {
     return new PageKv(this, bucket);
   }
 
-  async commit(): Promise<Version> {
+  async commit(): Promise<Written> {
     return this.commitNow();
   }
 
-  commitNow(): Version {
+  commitNow(): Written {
     const session = this.session();
     this.#session = null;
     try {
-      return call(() => session.commit());
+      return call(() => session.commit() as Written);
     } finally {
       session.free();
       this.#committed();

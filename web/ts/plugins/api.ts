@@ -1,5 +1,7 @@
 /** Plugins as a page sees them, wherever they run. */
 
+import type { Written } from '../api.js';
+
 /** A plugin that can be called. */
 export interface Plugin {
   readonly name: string;
@@ -9,6 +11,17 @@ export interface Plugin {
    * returns an error (`plugin-error`, whose `value` is the plugin's own) or crashes (`plugin-trap`).
    */
   call(name: string, args?: Json[] | { [parameter: string]: Json }): Promise<Json>;
+  /** Calls it, and tells of the call's commit as well. */
+  invoke(name: string, args?: Json[] | { [parameter: string]: Json }): Promise<Called>;
+}
+
+/**
+ * What a call came to. Its version is that of its commit, or of the newest one that was seen where it wrote nothing. A plugin that runs
+ * its own transactions learns of each of their commits itself: here it is the newest when it returned, and none of its own is newer.
+ */
+export interface Called extends Written {
+  /** What the function answered. */
+  value: Json;
 }
 
 export type Json = null | boolean | number | string | Json[] | { [name: string]: Json };

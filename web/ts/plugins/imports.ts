@@ -1,6 +1,16 @@
 /** The host's side of `mantis:db`: what a plugin imports, over the page's store. */
 
-import type { Applied, Entry, Expect, Operation, OperationResult, ScanOptions, SetOptions, Span } from '../api.js';
+import type {
+  Applied,
+  Entry,
+  Expect,
+  Operation,
+  OperationResult,
+  ScanOptions,
+  SetOptions,
+  Span,
+  Written,
+} from '../api.js';
 import { fromBase64Url, toBase64Url, toBytes, toText } from '../bytes.js';
 import { MantisError } from '../errors.js';
 import { Bucket, type Target } from '../page/bucket.js';
@@ -37,7 +47,7 @@ export interface Imports {
 
 /** A transaction of a plugin. */
 export interface OpenTransaction extends Target {
-  commitNow(): bigint;
+  commitNow(): Written;
   rollbackNow(): void;
 }
 
@@ -51,10 +61,6 @@ interface WitScanOptions {
   reverse: boolean;
   limit: number;
   cursor?: Uint8Array;
-}
-interface WitWritten {
-  version: bigint;
-  durable: boolean;
 }
 interface WitSetOptions {
   mediaType?: string;
@@ -106,24 +112,30 @@ export function makeImports(current: () => Call, log: NonNullable<PluginOptions[
       return guarded(() => this.#bucket.getMany(keys).map((value) => value ?? undefined));
     }
 
-    set(key: Uint8Array, value: Uint8Array): WitWritten {
-      return guarded(() => toWitWritten(this.#bucket.set(key, value)));
+    set(key: Uint8Array, value: Uint8Array): Written {
+      return guarded(() => this.#bucket.set(key, value));
     }
 
     setWith(key: Uint8Array, value: Uint8Array, options: WitSetOptions): unknown {
       return guarded(() => toWitOutcome(this.#bucket.setWith(key, value, fromWitSetOptions(options))));
     }
 
-    delete(key: Uint8Array): boolean {
-      return guarded(() => this.#bucket.delete(key));
+    delete(key: Uint8Array): unknown {
+      return guarded(() => {
+        const { existed, ...written } = this.#bucket.delete(key);
+        return { existed, written };
+      });
     }
 
     deleteIf(key: Uint8Array, expect: WitExpect): unknown {
       return guarded(() => toWitOutcome(this.#bucket.deleteIf(key, fromWitExpect(expect))));
     }
 
-    increment(key: Uint8Array, by: bigint): bigint {
-      return guarded(() => this.#bucket.increment(key, by));
+    increment(key: Uint8Array, by: bigint): unknown {
+      return guarded(() => {
+        const { number, ...written } = this.#bucket.increment(key, by);
+        return { number, written };
+      });
     }
 
     scan(options: WitScanOptions): unknown {
@@ -181,9 +193,9 @@ export function makeImports(current: () => Call, log: NonNullable<PluginOptions[
     }
 
     /** The plugin gives its handle away with it. */
-    static commit(transaction: Transaction): WitWritten {
+    static commit(transaction: Transaction): Written {
       open.delete(transaction.#transaction);
-      return guarded(() => toWitWritten(transaction.#transaction.commitNow()));
+      return guarded(() => transaction.#transaction.commitNow());
     }
 
     [Symbol.dispose](): void {
@@ -307,14 +319,9 @@ function toWitCursor(cursor: string | null): Uint8Array | undefined {
   return cursor === null ? undefined : fromBase64Url(cursor);
 }
 
-/** A page's store is in memory: nothing in it survives the page. */
-function toWitWritten(version: bigint): WitWritten {
-  return { version, durable: false };
-}
-
 function toWitOutcome(outcome: ReturnType<Bucket['setWith']>): unknown {
   return outcome.written
-    ? { tag: 'written', val: toWitWritten(outcome.version) }
+    ? { tag: 'written', val: { version: outcome.version, durable: outcome.durable } }
     : { tag: 'refused', val: toWitEntry(outcome.current) };
 }
 
@@ -334,7 +341,8 @@ function toWitResult(result: OperationResult): unknown {
 
 function toWitApplied(applied: Applied): unknown {
   if (applied.committed) {
-    return { tag: 'committed', val: [toWitWritten(applied.version), applied.results.map(toWitResult)] };
+    const { version, durable, results } = applied;
+    return { tag: 'committed', val: [{ version, durable }, results.map(toWitResult)] };
   }
   const refusals = applied.refusals.map(({ index, current }) => ({ index, current: toWitEntry(current) }));
   return { tag: 'refused', val: refusals };

@@ -1,9 +1,10 @@
+import type { Written } from '../api.js';
 import { MantisError } from '../errors.js';
 import type { PageDatabase } from '../page/database.js';
 import type { RawSession } from '../page/raw.js';
 import type { PageTransaction } from '../page/transaction.js';
 import { pauseAfter } from '../retry.js';
-import type { FunctionInfo, Json, Plugin, PluginModule, PluginOptions } from './api.js';
+import type { Called, FunctionInfo, Json, Plugin, PluginModule, PluginOptions } from './api.js';
 import { makeImports, type Call, type Imports } from './imports.js';
 import { fromGuest, toArguments } from './json.js';
 import { camelCase } from './names.js';
@@ -43,7 +44,11 @@ export class PagePlugin implements Plugin {
     return this.#module.name;
   }
 
-  async call(name: string, args: Json[] | { [parameter: string]: Json } = []): Promise<Json> {
+  async call(name: string, args?: Json[] | { [parameter: string]: Json }): Promise<Json> {
+    return (await this.invoke(name, args)).value;
+  }
+
+  async invoke(name: string, args: Json[] | { [parameter: string]: Json } = []): Promise<Called> {
     const info = this.#module.functions.find((candidate) => candidate.name === name);
     if (info === undefined) {
       throw new MantisError(
@@ -64,7 +69,7 @@ export class PagePlugin implements Plugin {
   }
 
   /** Runs the call once. `LOST` when another commit came first. */
-  #attempt(instance: Instance, info: FunctionInfo, values: unknown[]): Json | typeof LOST {
+  #attempt(instance: Instance, info: FunctionInfo, values: unknown[]): Called | typeof LOST {
     const database = this.#database;
     const transaction = this.#module.ownTransactions ? null : database.begin({}, this.#session());
     const session = transaction === null ? this.#session() : null;
@@ -82,8 +87,9 @@ export class PagePlugin implements Plugin {
         return LOST;
       if (this.#options.reuse) this.#kept = instance;
       if ('err' in returned) throw pluginError(info, returned.err);
-      const answer = info.result === null ? null : fromGuest(info.result, returned.ok);
-      return transaction === null || commit(transaction) ? answer : LOST;
+      const value = info.result === null ? null : fromGuest(info.result, returned.ok);
+      const written = transaction === null ? database.newest() : commit(transaction);
+      return written === LOST ? LOST : { value, ...written };
     } finally {
       instance.imports.endCall();
       instance.call = null;
@@ -141,13 +147,12 @@ function saysConflict(info: FunctionInfo, payload: unknown): boolean {
   return isFailure && (payload as { tag: string }).tag === 'conflict';
 }
 
-/** Whether it is committed: false when another commit came first. */
-function commit(transaction: PageTransaction): boolean {
+/** Commits it. `LOST` when another commit came first. */
+function commit(transaction: PageTransaction): Written | typeof LOST {
   try {
-    transaction.commitNow();
-    return true;
+    return transaction.commitNow();
   } catch (error) {
-    if (error instanceof MantisError && error.kind === 'conflict') return false;
+    if (error instanceof MantisError && error.kind === 'conflict') return LOST;
     throw error;
   }
 }

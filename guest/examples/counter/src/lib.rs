@@ -12,7 +12,7 @@ export!(Counter);
 
 impl Guest for Counter {
     fn increment(name: String, by: i64) -> Result<i64> {
-        bucket()?.increment(name, by)
+        Ok(bucket()?.increment(name, by)?.number)
     }
 
     fn value(name: String) -> Result<i64> {

@@ -31,7 +31,7 @@ fn it_is_absent_for_writers() {
     let stage = expired();
     let mut session = stage.session();
     let mut kv = session.kv("default").unwrap();
-    assert!(!now(kv.delete(b"goes")).unwrap());
+    assert!(!now(kv.delete(b"goes")).unwrap().replaced);
     assert_eq!(now(kv.set_with(b"goes", b"1", &only_if(Expect::Present))).unwrap(), Outcome::Refused(None));
     let Outcome::Written(written) = now(kv.set_with(b"goes", b"1", &only_if(Expect::Absent))).unwrap() else {
         panic!("it has expired")
@@ -43,7 +43,7 @@ fn it_is_absent_for_writers() {
 fn adding_begins_anew_and_without_its_deadline() {
     let stage = expired();
     let mut session = stage.session();
-    assert_eq!(now(session.kv("default").unwrap().increment(b"goes", 1)).unwrap(), 1);
+    assert_eq!(now(session.kv("default").unwrap().increment(b"goes", 1)).unwrap().number, 1);
     assert_eq!(session.read("default", "goes").unwrap().expires_at_ms, None);
 }
 

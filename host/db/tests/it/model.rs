@@ -62,7 +62,7 @@ impl Twin {
                 self.seen.insert(key(number), vec![value]);
             }
             Action::Delete(number) => {
-                let existed = now(self.kv().delete(&key(number))).unwrap();
+                let existed = now(self.kv().delete(&key(number))).unwrap().replaced;
                 assert_eq!(existed, self.seen.remove(&key(number)).is_some());
             }
             Action::DeleteSpan(start, end) => {

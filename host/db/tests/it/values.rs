@@ -53,9 +53,9 @@ fn missing_empty_and_expired_are_three_things() {
 fn adding_says_what_it_wrote() {
     let mut session = Stage::new().session();
     let mut kv = session.kv("default").unwrap();
-    let (sum, first) = now(kv.increment_entry(b"n", 2)).unwrap();
+    let mantis_db::Counted { number: sum, written: first } = now(kv.increment(b"n", 2)).unwrap();
     assert_eq!((sum, first.version, first.replaced), (2, 1, false));
-    let (sum, second) = now(kv.increment_entry(b"n", -3)).unwrap();
+    let mantis_db::Counted { number: sum, written: second } = now(kv.increment(b"n", -3)).unwrap();
     assert_eq!((sum, second.version, second.replaced), (-1, 2, true));
 }
 
@@ -64,7 +64,7 @@ proptest! {
     fn numbers_add_up(first: i64, second: i64) {
         let mut session = Stage::new().session();
         session.put("default", "n", &first.to_string());
-        let sum = now(session.kv("default").unwrap().increment(b"n", second));
+        let sum = now(session.kv("default").unwrap().increment(b"n", second)).map(|counted| counted.number);
         let expected = first.checked_add(second).ok_or(Code::IntegerOverflow);
         prop_assert_eq!(sum.map_err(|error| error.code()), expected);
     }

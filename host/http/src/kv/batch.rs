@@ -312,8 +312,8 @@ async fn do_one(kv: &mut Kv<'_>, operation: &Op) -> mantis_db::Result<Fate> {
     let outcome = match operation {
         Op::Get(key) => return Ok(Fate::Read(kv.get(key).await?)),
         Op::Increment(key, by) => {
-            let (number, written) = kv.increment_entry(key, *by).await?;
-            return Ok(Fate::Number(number, written.version));
+            let counted = kv.increment(key, *by).await?;
+            return Ok(Fate::Number(counted.number, counted.written.version));
         }
         Op::Check(key, expect) => {
             let version = kv.get(key).await?.map(|entry| entry.version);

@@ -2,7 +2,7 @@
 
 use http::header::ETAG;
 use http::{Method, Response, StatusCode};
-use mantis_db::{Applied, Op, OpResult};
+use mantis_db::{Applied, Counted, Op, OpResult};
 use serde::Deserialize;
 
 use crate::conditions::{Conditions, etag};
@@ -72,7 +72,7 @@ async fn increment(app: &App, request: &mut Request) -> Result<Response<Body>> {
     let (key, bucket) = (request.key()?, request.bucket()?);
     let mut kv = session.kv(&bucket)?;
     let (number, version, durable) = if conditions.is_empty() {
-        let (number, written) = kv.increment_entry(&key, by).await?;
+        let Counted { number, written } = kv.increment(&key, by).await?;
         (number, written.version, written.durable)
     } else {
         let mut guard = conditions.guard();
