@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use mantis_store::disk::Disk;
-use mantis_store::{Clock, Durability, OpenError, Options as StoreOptions, Random, Recovered, Store};
+use mantis_store::{Clock, Durability, OnProgress, OpenError, Options as StoreOptions, Random, Recovered, Store};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -90,7 +90,23 @@ impl Database {
         disk: Arc<dyn Disk>,
         keeping: Keeping,
     ) -> std::result::Result<(Self, Recovered), OpenError> {
+        Self::open_watched(limits, clock, random, disk, keeping, None)
+    }
+
+    /// As [`open`](Self::open), and tells `on_progress` how many bytes of how many it has read.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_watched(
+        limits: Limits,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        disk: Arc<dyn Disk>,
+        keeping: Keeping,
+        on_progress: Option<OnProgress>,
+    ) -> std::result::Result<(Self, Recovered), OpenError> {
         let mut options = options(&limits, clock, &random);
+        options.on_progress = on_progress;
         options.checkpoint_bytes = keeping.checkpoint_bytes;
         // Segments are what the log is given back in.
         options.segment_bytes_max =

@@ -48,8 +48,8 @@ pub use limits::Limits;
 pub use mantis_store::disk;
 pub use mantis_store::{
     Backup, Checkpoint, Clock, Direction, Durability, Expect, FileKind, FileReport, Finding, Isolation, ManualClock,
-    OpenError, Options as StoreOptions, Random, Recovered, RepairError, Repaired, Report, RestoreError, SeededRandom,
-    Stats, Unreadable, check, repair, restore, verify,
+    OnProgress, OpenError, Options as StoreOptions, Random, Recovered, RepairError, Repaired, Report, RestoreError,
+    SeededRandom, Stats, Unreadable, check, repair, restore, verify,
 };
 #[cfg(not(target_family = "wasm"))]
 pub use mantis_store::{DiskEvent, DiskThreads};

@@ -15,6 +15,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use crate::failure::{Exit, Failure};
 use crate::listen::ConnectionLimits;
 use crate::settings::Settings;
+use crate::transfer::progress;
 use crate::{SystemClock, SystemRandom};
 
 /// What to do about a directory that cannot be used.
@@ -60,7 +61,8 @@ pub(crate) fn open(settings: &Settings, in_memory: bool) -> Result<Storage, Fail
     let disk = DirectoryDisk::new(&given.data)
         .map_err(|error| Failure::new(Exit::Local, format!("cannot use {path}: {error}")).hint(OTHER_PLACE))?;
     let keeping = Keeping { durability: given.durability.0, checkpoint_bytes: given.checkpoint_bytes };
-    let opened = Database::open(limits, clock, random, Arc::new(disk), keeping);
+    let open = |tell| Database::open_watched(limits, clock, random, Arc::new(disk), keeping, Some(tell));
+    let opened = progress::watch(open);
     let (database, recovered) = opened.map_err(|error| {
         let failure = Failure::new(Exit::Local, format!("cannot open {path}: {error}"));
         match error {

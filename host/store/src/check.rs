@@ -8,6 +8,7 @@ use crate::log::scan::{End, salvage, scan};
 use crate::open::{
     BAD_CHANGES, BAD_HEADER, BAD_RECORD, Doing, Files, MISPLACED, OpenError, Recovered, lock, read_file, recover,
 };
+use crate::progress::Progress;
 use crate::{Options, Version};
 
 const UNUSED: &str = "begun and never written to; the next start removes it";
@@ -139,12 +140,15 @@ pub fn check(disk: &dyn Disk, options: &Options) -> Result<Report, OpenError> {
     let _lock = lock(disk)?;
     // Who follows the store is of no interest here.
     let options = Options { feed_bytes_max: 0, ..options.clone() };
-    let opening = recover(&options, disk).map(|recovery| recovery.recovered);
-    let list = Files::list(disk)?;
+    let progress = Progress::new(&options);
     let mut names = disk.list().doing(|| "listing the store's files".into())?;
     names.sort_unstable();
+    progress.expect(disk, names.iter().cloned());
+    let opening = recover(&options, disk, &progress).map(|recovery| recovery.recovered);
+    let list = Files::list(disk)?;
     let store = list.identity(disk).ok().flatten().map(|header| header.store);
-    let mut check = Check { disk, store, opens: opening.is_ok(), segments: list.segments, log: None, base: 0 };
+    let mut check =
+        Check { disk, store, opens: opening.is_ok(), segments: list.segments, log: None, base: 0, progress };
     let mut files: Vec<_> = names.into_iter().map(|name| check.file(name)).collect();
     if let Err(error) = &opening {
         name_reason(&mut files, error);
@@ -169,10 +173,12 @@ struct Check<'d> {
     log: Option<LogPlace>,
     /// The newest whole checkpoint's commit. Checkpoints come before segments in the order of names.
     base: Version,
+    progress: Progress,
 }
 
 impl Check<'_> {
     fn file(&mut self, name: String) -> FileReport {
+        let begun = self.progress.done();
         let mut report = FileReport::new(name);
         match report.kind {
             FileKind::Identity => self.identity(&mut report),
@@ -185,6 +191,7 @@ impl Check<'_> {
         if report.kind == FileKind::Unfinished {
             report.remark(0, "being written when a process ended; the next start removes it");
         }
+        self.progress.reach(begun + report.bytes);
         report
     }
 
@@ -198,7 +205,7 @@ impl Check<'_> {
     fn checkpoint(&mut self, report: &mut FileReport) {
         let read = self.disk.open(&report.name).map_err(Unreadable::from).and_then(|file| {
             report.bytes = file.size()?;
-            blocks::read(&mut Sequential::new(&*file), |_| {})
+            blocks::read(&mut self.progress.count(Sequential::new(&*file)), |_| {})
         });
         match read {
             Ok((header, whole)) => {

@@ -26,6 +26,7 @@
 //! | `checkpoint`, `blocks`, `open` | the whole store in a file, and its bytes; opening what is there |
 //! | `backup`, `restore` | the whole store handed out, and put back |
 //! | `check`, `repair` | looking at every file, and what can be kept of damaged ones |
+//! | `progress` | how far reading has come |
 //! | `thread` | the threads that write the log and checkpoints (not in a page) |
 //!
 //! It knows nothing of buckets, tables, limits on sizes, HTTP or plugins, starts no thread unless asked for [`DiskThreads`], and needs no
@@ -66,6 +67,7 @@ mod planted;
 mod platform;
 #[cfg(not(target_family = "wasm"))]
 mod points;
+mod progress;
 mod range;
 mod record;
 mod repair;
@@ -89,7 +91,7 @@ pub use checkpoint::Checkpoint;
 pub use failures::DiskEvent;
 pub use feed::{Change, ChangePage, Compacted, FeedCursor};
 pub use open::{OpenError, Recovered};
-pub use options::{Durability, Options};
+pub use options::{Durability, OnProgress, Options};
 pub use platform::{Clock, ManualClock, Random, SeededRandom};
 pub use range::{Direction, KeyRange};
 pub use repair::{RepairError, Repaired, repair};

@@ -25,6 +25,7 @@ use crate::log::record::LoggedChange;
 use crate::log::scan::{End, scan};
 use crate::log::writer::{LogWriter, Segment};
 use crate::planted::planted;
+use crate::progress::Progress;
 use crate::record::{NEVER_MS, Node, NodeExt, Record};
 use crate::store::Inner;
 use crate::writer::Writer;
@@ -148,7 +149,8 @@ impl Store {
     #[allow(clippy::needless_pass_by_value, reason = "a store's options are made for it")]
     pub fn open(options: Options, disk: Arc<dyn Disk>, durability: Durability) -> Result<(Self, Recovered), OpenError> {
         let lock = lock(&*disk)?;
-        let Recovery { mut inner, identity, segments, mut files, recovered } = recover(&options, &*disk)?;
+        let Recovery { mut inner, identity, segments, mut files, recovered } =
+            recover(&options, &*disk, &Progress::new(&options))?;
         files.tidy(&*disk)?;
         let (store, reserved) = if let Some(header) = identity {
             (header.store, header.version)
@@ -190,7 +192,7 @@ pub(crate) struct Recovery {
 }
 
 /// Reads what is on `disk`.
-pub(crate) fn recover(options: &Options, disk: &dyn Disk) -> Result<Recovery, OpenError> {
+pub(crate) fn recover(options: &Options, disk: &dyn Disk, progress: &Progress) -> Result<Recovery, OpenError> {
     let mut files = Files::list(disk)?;
     let mut recovered = Recovered::default();
     let Some(header) = files.identity(disk)? else {
@@ -198,12 +200,13 @@ pub(crate) fn recover(options: &Options, disk: &dyn Disk) -> Result<Recovery, Op
         recovered.is_new = true;
         return Ok(Recovery { inner, identity: None, segments, files, recovered });
     };
+    progress.expect(disk, files.read_first());
     let store = header.store;
-    let mut inner = newest_checkpoint(options, disk, store, &files, &mut recovered)?;
+    let mut inner = newest_checkpoint(options, disk, store, &files, progress, &mut recovered)?;
     let base = recovered.checkpoint.map_or(0, |checkpoint| checkpoint.version);
     let segments = std::mem::take(&mut files.segments);
     let unfinished = &mut files.unfinished;
-    let replay = Replay { inner: &inner, disk, store, base, recovered: &mut recovered, unfinished };
+    let replay = Replay { inner: &inner, disk, store, base, progress, recovered: &mut recovered, unfinished };
     let segments = replay.run(&segments)?;
     let writer = inner.writer.get_mut();
     (recovered.version, recovered.keys) = (writer.last, writer.stats.keys);
@@ -253,6 +256,12 @@ impl Files {
         Ok(Some(header))
     }
 
+    /// What opening reads, as long as the newest checkpoint is whole.
+    fn read_first(&self) -> impl Iterator<Item = String> {
+        let newest = self.checkpoints.last().map(|&version| names::checkpoint(version));
+        newest.into_iter().chain(self.segments.iter().map(|&after| names::segment(after)))
+    }
+
     /// Removes what a crash left unfinished.
     fn tidy(&mut self, disk: &dyn Disk) -> Result<(), OpenError> {
         for name in self.unfinished.drain(..) {
@@ -287,12 +296,13 @@ fn newest_checkpoint(
     disk: &dyn Disk,
     store: u64,
     files: &Files,
+    progress: &Progress,
     recovered: &mut Recovered,
 ) -> Result<Inner, OpenError> {
     for &version in files.checkpoints.iter().rev() {
         let name = names::checkpoint(version);
         let file = disk.open(&name).doing(|| format!("reading {name}"))?;
-        match load(options, &*file) {
+        match load(options, &*file, progress) {
             Ok((_, header, _)) if header.store != store || header.version != version => {
                 recovered.passed_over.push((name, 0, MISPLACED));
             }
@@ -309,10 +319,14 @@ fn newest_checkpoint(
 }
 
 /// A store with the contents of a checkpoint.
-pub(crate) fn load(options: &Options, file: &dyn DiskFile) -> Result<(Inner, Header, Checkpoint), Unreadable> {
+pub(crate) fn load(
+    options: &Options,
+    file: &dyn DiskFile,
+    progress: &Progress,
+) -> Result<(Inner, Header, Checkpoint), Unreadable> {
     let mut inner = Inner::new(options);
     let mut writer = Writer::default();
-    let (header, checkpoint) = blocks::read(&mut Sequential::new(file), |entry| {
+    let (header, checkpoint) = blocks::read(&mut progress.count(Sequential::new(file)), |entry| {
         let node = entry.node();
         let record = Record::new(entry.key, node.clone());
         inner.map.insert(&record);
@@ -333,6 +347,7 @@ struct Replay<'r> {
     store: u64,
     /// The commit of the checkpoint.
     base: Version,
+    progress: &'r Progress,
     recovered: &'r mut Recovered,
     /// Files to remove when everything is right.
     unfinished: &'r mut Vec<String>,
@@ -374,6 +389,7 @@ impl Replay<'_> {
             };
             self.bridge(before.as_ref(), after)?;
             let (newest, end) = self.segment(&name, &bytes, &header)?;
+            self.progress.add(HEADER_BYTES as u64);
             let size = match end {
                 End::Whole => bytes.len() as u64,
                 End::Torn { offset } => {
@@ -439,6 +455,7 @@ impl Replay<'_> {
             let changes = record.changes().ok_or_else(|| OpenError::damaged(name, offset, BAD_CHANGES))?;
             let about = record.header;
             newest = about.version;
+            self.progress.add(about.record_bytes() as u64);
             if about.version <= self.base {
                 self.inner.remember(about.version, about.time_ms, &changes);
                 return Ok(());

@@ -19,6 +19,9 @@ pub enum Durability {
     Never,
 }
 
+/// Told how many bytes of how many have been read and dealt with, again and again.
+pub type OnProgress = Arc<dyn Fn(u64, u64) + Send + Sync>;
+
 /// How a store is set up.
 #[derive(Clone)]
 #[non_exhaustive]
@@ -39,6 +42,8 @@ pub struct Options {
     pub snapshot_age_ms_max: u64,
     /// Keys that share this many first bytes form a space, whose size [`Store::space`](crate::Store::space) tells. 0: no spaces.
     pub space_prefix_bytes: usize,
+    /// Told how far reading the files has come when a store is opened, [checked](crate::check) or [repaired](crate::repair).
+    pub on_progress: Option<OnProgress>,
 }
 
 impl Options {
@@ -54,6 +59,7 @@ impl Options {
             checkpoint_bytes: 256 << 20,
             snapshot_age_ms_max: 60_000,
             space_prefix_bytes: 0,
+            on_progress: None,
         }
     }
 }

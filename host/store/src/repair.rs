@@ -12,6 +12,7 @@ use crate::log::names;
 use crate::log::record::Record;
 use crate::log::scan::salvage;
 use crate::open::{Doing, Files, OpenError, load, lock, read_file};
+use crate::progress::Progress;
 use crate::restore::{RestoreError, write_store};
 use crate::store::Inner;
 use crate::{Options, Snapshot, Version};
@@ -62,11 +63,12 @@ pub fn repair(disk: &dyn Disk, into: &dyn Disk, options: &Options) -> Result<Rep
     let _lock = lock(disk)?;
     let files = Files::list(disk)?;
     let store = identity(disk, &files)?;
-    let log = Log::read(disk, store, &files)?;
+    let progress = Progress::new(options);
+    let log = Log::read(disk, store, &files, &progress)?;
     let options = Options { feed_bytes_max: 0, ..options.clone() };
-    let (base, inner) = log.best_base(disk, store, &files, &options)?;
+    let (base, inner) = log.best_base(disk, store, &files, &options, &progress)?;
     let chain = log.chain(base);
-    redo(disk, store, &inner, &chain)?;
+    redo(disk, store, &inner, &chain, &progress)?;
     let snapshot = Snapshot::take_ageless(&Arc::new(inner));
     let reached = snapshot.version();
     let kept =
@@ -122,9 +124,10 @@ struct Log {
 }
 
 impl Log {
-    fn read(disk: &dyn Disk, store: u64, files: &Files) -> Result<Self, OpenError> {
+    fn read(disk: &dyn Disk, store: u64, files: &Files, progress: &Progress) -> Result<Self, OpenError> {
         // A name proves nothing: what counts is what stands under a checksum.
         let mut log = Self { commits: BTreeMap::new(), begins_at_first: false, newest_seen: 0 };
+        progress.expect(disk, files.segments.iter().map(|&segment| names::segment(segment)));
         for &segment in &files.segments {
             let Some((bytes, header)) = read_segment(disk, store, segment)? else { continue };
             log.begins_at_first |= segment == 0;
@@ -136,6 +139,7 @@ impl Log {
                     log.commits.entry(about.after).or_insert(Commit { version: about.version, segment, offset });
                 }
             });
+            progress.add(bytes.len() as u64);
         }
         Ok(log)
     }
@@ -157,6 +161,7 @@ impl Log {
         store: u64,
         files: &Files,
         options: &Options,
+        progress: &Progress,
     ) -> Result<(Version, Inner), RepairError> {
         let mut bases = files.checkpoints.clone();
         // The furthest reach first, then the least to do.
@@ -167,7 +172,8 @@ impl Log {
                 return first();
             }
             let name = names::checkpoint(base);
-            let loaded = disk.open(&name).map_err(Unreadable::from).and_then(|file| load(options, &*file));
+            progress.expect(disk, [name.clone()]);
+            let loaded = disk.open(&name).map_err(Unreadable::from).and_then(|file| load(options, &*file, progress));
             match loaded {
                 Ok((inner, header, _)) if header.store == store && header.version == base => return Ok((base, inner)),
                 Ok(_) | Err(Unreadable::Damaged(_) | Unreadable::Newer(_)) => {}
@@ -189,8 +195,10 @@ fn read_segment(disk: &dyn Disk, store: u64, segment: Version) -> Result<Option<
 }
 
 /// Does the commits of `chain` again.
-fn redo(disk: &dyn Disk, store: u64, inner: &Inner, chain: &[Commit]) -> Result<(), OpenError> {
-    for commits in chain.chunk_by(|commit, next| commit.segment == next.segment) {
+fn redo(disk: &dyn Disk, store: u64, inner: &Inner, chain: &[Commit], progress: &Progress) -> Result<(), OpenError> {
+    let segments = || chain.chunk_by(|commit, next| commit.segment == next.segment);
+    progress.expect(disk, segments().map(|commits| names::segment(commits[0].segment)));
+    for commits in segments() {
         let segment = commits[0].segment;
         let name = names::segment(segment);
         let changed = || OpenError::damaged(&name, 0, "it changes while it is read");
@@ -202,6 +210,7 @@ fn redo(disk: &dyn Disk, store: u64, inner: &Inner, chain: &[Commit]) -> Result<
             let changes = record.changes().ok_or_else(changed)?;
             inner.redo(commit.version, record.header.time_ms, &changes);
         }
+        progress.add(bytes.len() as u64);
     }
     Ok(())
 }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use indicatif::{DecimalBytes, HumanCount};
 use mantis_db::disk::{DirectoryDisk, sync_parent};
 use mantis_db::{
-    FileKind, FileReport, OpenError, Recovered, RepairError, Repaired, Report, RestoreError, check, repair,
+    FileKind, FileReport, OnProgress, OpenError, Recovered, RepairError, Repaired, Report, RestoreError, StoreOptions,
+    check, repair,
 };
 use serde_json::{Value, json};
 
@@ -15,6 +16,7 @@ use super::context::{self, Output};
 use super::restore::options;
 use crate::cli::CheckArgs;
 use crate::failure::{Exit, Failure, Outcome};
+use crate::transfer::progress;
 
 pub(super) fn run(args: &CheckArgs) -> Outcome {
     let data = &args.data.data;
@@ -22,7 +24,7 @@ pub(super) fn run(args: &CheckArgs) -> Outcome {
         |error: &dyn std::fmt::Display| Failure::new(Exit::Local, format!("cannot check {}: {error}", data.display()));
     let disk = DirectoryDisk::read_only(data)
         .map_err(|error| failed(&error).hint("name the directory of the data with --data"))?;
-    let report = check(&disk, &options()).map_err(|error| match error {
+    let report = progress::watch(|tell| check(&disk, &watched(tell))).map_err(|error| match error {
         OpenError::InUse => failed(&error).hint("stop the server first; of a server at work, take a backup"),
         _ => failed(&error),
     })?;
@@ -49,6 +51,13 @@ pub(super) fn run(args: &CheckArgs) -> Outcome {
     let shown = data.display();
     Err(Failure::new(Exit::Local, format!("{shown} is damaged"))
         .hint(format!("keep what can be kept: mantisdb check --data {shown} --repair --into NEW")))
+}
+
+/// What the engine takes that works on files and tells how far it has come.
+fn watched(tell: OnProgress) -> StoreOptions {
+    let mut options = options();
+    options.on_progress = Some(tell);
+    options
 }
 
 /// A line for each file, lines for what there is to say of it, and the verdict.
@@ -158,7 +167,7 @@ fn repair_into(args: &CheckArgs, disk: &DirectoryDisk) -> Outcome<Done> {
 fn repair_to(data: &Path, disk: &DirectoryDisk, into: &Path) -> Outcome<Repaired> {
     let is_new = !into.exists();
     let new = DirectoryDisk::new(into).map_err(|error| Failure::file("use", into, &error))?;
-    repair(disk, &new, &options()).map_err(|error| {
+    progress::watch(|tell| repair(disk, &new, &watched(tell))).map_err(|error| {
         if is_new {
             // Fails where something was written, as it should.
             let _ = fs::remove_dir(into);

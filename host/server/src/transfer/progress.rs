@@ -1,9 +1,11 @@
 //! The bar on a terminal.
 
 use std::io::IsTerminal;
+use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use mantis_db::OnProgress;
 
 /// How often a sign of waiting moves.
 const TICK: Duration = Duration::from_millis(100);
@@ -44,4 +46,16 @@ pub(crate) fn wait(what: &'static str) -> ProgressBar {
     bar.tick();
     bar.enable_steady_tick(TICK);
     bar
+}
+
+/// Does what tells how many bytes of how many it has read, and shows that meanwhile.
+pub(crate) fn watch<T>(work: impl FnOnce(OnProgress) -> T) -> T {
+    let bar = bar(Some(0));
+    let shown = bar.clone();
+    let done = work(Arc::new(move |done, total| {
+        shown.set_length(total);
+        shown.set_position(done);
+    }));
+    bar.finish_and_clear();
+    done
 }

@@ -1,7 +1,7 @@
 //! What was committed comes back when the store is opened again, and the disk holds no more than it needs.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
 use mantis_store::disk::{DirectoryDisk, Disk, MemoryDisk, PowerCutDisk};
@@ -330,6 +330,47 @@ fn the_log_is_bounded_across_lives_that_are_each_too_short_for_a_checkpoint() {
         assert!(!segments[0].contains("00000000000000000000"), "{case}");
         assert!(log_bytes < 3 * CHECKPOINT_BYTES, "{case}: {log_bytes} bytes");
     }
+}
+
+/// Options that note what is told of progress.
+fn watched(told: &Arc<Mutex<Vec<(u64, u64)>>>) -> Options {
+    let (mut options, told) = (options(&Arc::default(), 3), Arc::clone(told));
+    options.segment_bytes_max = 1 << 20;
+    options.on_progress = Some(Arc::new(move |done, total| told.lock().unwrap().push((done, total))));
+    options
+}
+
+/// Whether progress was told step by step, from little to all.
+#[track_caller]
+fn check_progress(case: &str, told: &Mutex<Vec<(u64, u64)>>, total_min: u64) {
+    let told = std::mem::take(&mut *told.lock().unwrap());
+    let (done, total) = *told.last().unwrap();
+    assert!(told.is_sorted() && told.iter().all(|(done, total)| done <= total), "{case}: {told:?}");
+    assert!(told.len() > 8 && told[0].0 * 4 < total, "{case}: {told:?}");
+    assert!(total >= total_min && done == total, "{case}: {done} of {total}, at least {total_min}");
+}
+
+#[test]
+fn what_takes_long_tells_how_far_it_has_come() {
+    let (disk, told) = (MemoryDisk::new(), Arc::default());
+    let open = || Store::open(watched(&told), Arc::new(disk.clone()), Durability::Never).unwrap();
+    let (store, _) = open();
+    for round in 0..60 {
+        put(&store, &format!("a{round}"), &"v".repeat(100_000));
+        if round == 30 {
+            store.checkpoint().unwrap();
+        }
+    }
+    store.flush();
+    drop(store);
+    assert!(told.lock().unwrap().is_empty(), "there was nothing to read");
+    let bytes: u64 = disk.files().values().map(|bytes| bytes.len() as u64).sum();
+    drop(open());
+    check_progress("opening", &told, bytes - 100);
+    assert!(mantis_store::check(&disk, &watched(&told)).unwrap().is_right());
+    check_progress("checking", &told, 2 * bytes - 200);
+    mantis_store::repair(&disk, &MemoryDisk::new(), &watched(&told)).unwrap();
+    check_progress("repairing", &told, bytes - 100);
 }
 
 #[test]
