@@ -143,7 +143,7 @@ fn a_backup_of_a_server_at_work_is_served_again_as_it_was() {
     let values: Vec<_> = pairs.lines().map(|line| line.split('\t').nth(1).unwrap()).collect();
     assert!(values.len() == 2 && values[0] == values[1], "{pairs}");
     let soon: Value = serde_json::from_str(&server.ok(&["get", "soon", "--json"])).unwrap();
-    assert!(soon["expires"].is_string(), "{soon}");
+    assert!(soon["expires_at"].is_string(), "{soon}");
 
     // The copy has a life of its own.
     let gone = follow(&server, cursor);
