@@ -169,8 +169,12 @@ impl<'b> Record<'b> {
     /// The changes. `None` where they are not what the format says, which a right checksum rules out short of a mistake in the
     /// program that wrote them.
     pub(crate) fn changes(&self) -> Option<Vec<LoggedChange<'b>>> {
+        /// One of no value under the empty key: its flags and the key's length.
+        const CHANGE_BYTES_MIN: usize = 2;
         let mut reader = Reader(self.changes);
-        let mut changes = Vec::new();
+        let count = usize::try_from(self.header.count).unwrap_or(usize::MAX);
+        // Never more room than the bytes can fill, whatever the record says: growing by doubling would take half as much again.
+        let mut changes = Vec::with_capacity(count.min(self.changes.len() / CHANGE_BYTES_MIN));
         for _ in 0..self.header.count {
             changes.push(decode_change(&mut reader)?);
         }
