@@ -39,7 +39,7 @@ fn refused_count(server: &Server) -> u64 {
 fn what_is_no_request_is_told_why() {
     let server = Server::start(&[]);
     let line = "GET /live HTTP/1.1\r\nHost: localhost\r\n";
-    let many: String = (0..150).map(|number| format!("X-{number}: 1\r\n")).collect();
+    let many = "X: 1\r\n".repeat(150);
     let lengths =
         "PUT /api/v1/kv/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!";
     let get = |target: &str| format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
