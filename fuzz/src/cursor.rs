@@ -64,7 +64,7 @@ impl Known {
         let operations: Vec<_> = (0..24).map(set).collect();
         ready(session.kv(BUCKET).unwrap().apply(&operations)).unwrap();
         for number in 0..24 {
-            assert!(ready(session.kv(BUCKET).unwrap().delete(&[b'k', number])).unwrap());
+            assert!(ready(session.kv(BUCKET).unwrap().delete(&[b'k', number])).unwrap().replaced);
         }
         let new = (0..24).map(|number| (vec![b'k', number, 0], vec![number, 2])).collect();
         let all = ready(session.changes(&ChangeFilter::default(), &Since::Earliest, 1_000)).unwrap();
