@@ -12,7 +12,7 @@ use mantis_db::{
 };
 
 /// What a scan's cursor holds before the last key.
-const HEAD_BYTES: usize = 14;
+const HEAD_BYTES: usize = 16;
 const BUCKET: &str = "fruit";
 
 type Entries = Vec<(Vec<u8>, Vec<u8>)>;
