@@ -140,7 +140,7 @@ impl<'s> Kv<'s> {
     /// `key-empty`, `key-too-long`, `value-too-large`, `buckets-too-many`, `store-full`, `read-only`; in a transaction
     /// `transaction-too-large`, `transaction-too-old`.
     pub async fn set(&mut self, key: &[u8], value: &[u8]) -> Result<Written> {
-        written(self.set_with(key, value, &SetOptions::default()).await?)
+        written(&self.set_with(key, value, &SetOptions::default()).await?)
     }
 
     /// Gives `key` a value if it is as expected.
@@ -161,7 +161,7 @@ impl<'s> Kv<'s> {
     /// # Errors
     /// `key-empty`, `key-too-long`, `read-only`; in a transaction `transaction-too-large`, `transaction-too-old`.
     pub async fn delete(&mut self, key: &[u8]) -> Result<Written> {
-        written(self.delete_if(key, Expect::Anything).await?)
+        written(&self.delete_if(key, Expect::Anything).await?)
     }
 
     /// Deletes `key` if it is as expected. Deleting what does not exist changes nothing, as with [`delete`](Self::delete).
@@ -495,9 +495,9 @@ impl<'s> Kv<'s> {
 }
 
 /// The write that a call without a condition came to.
-fn written(outcome: Outcome) -> Result<Written> {
+fn written(outcome: &Outcome) -> Result<Written> {
     match outcome {
-        Outcome::Written(written) => Ok(written),
+        Outcome::Written(written) => Ok(*written),
         Outcome::Refused(_) => Err(Error::new(Code::Conflict, "a write without a condition was refused")),
     }
 }

@@ -59,7 +59,7 @@ async fn warm_instances_are_bounded() {
             let host = fixture.host.clone();
             tokio::spawn(async move {
                 for _ in 0..20 {
-                    host.call("procedures", "calls-of-this-instance", json!([])).await.unwrap().value;
+                    host.call("procedures", "calls-of-this-instance", json!([])).await.unwrap();
                 }
             })
         })
