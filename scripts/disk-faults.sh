@@ -9,6 +9,7 @@ cd "$(dirname "$0")/.."
 mantisdb=$(realpath "${1:?the path of the mantisdb binary}")
 work=$(mktemp -d)
 server='' tracer='' url='' passed=0
+# Kills: what was answered has to survive that.
 stop() {
     [ -z "$server" ] || kill -9 "$server" 2>/dev/null || true
     [ -z "$server" ] || wait "$server" 2>/dev/null || true
@@ -31,17 +32,7 @@ check() {
 start() {
     local data=$1 options=("${@:2}")
     [ $# -gt 1 ] || options=(--durability always)
-    # Emptied before the server is there to do it: the last one's address is in it.
-    : >"$work/log"
-    "$mantisdb" serve --data "$data" "${options[@]}" --listen 127.0.0.1:0 >>"$work/log" 2>&1 &
-    server=$!
-    url=''
-    for _ in $(seq 100); do
-        url=$(grep -o 'http://127.0.0.1:[0-9]*' "$work/log" | head -n 1 || true)
-        [ -n "$url" ] && break
-        sleep 0.1
-    done
-    [ -n "$url" ] || fail "the server did not start" "its log: $(cat "$work/log")"
+    serve "$mantisdb" "$work/log" --data "$data" "${options[@]}"
 }
 
 # put KEY: writes a value of 4 KB that begins with the key; the status and the error's code

@@ -9,26 +9,13 @@ mantisdb=$(realpath "${1:?the path of the mantisdb binary}")
 words=/usr/share/dict/american-english
 characters=/usr/share/unicode/UnicodeData.txt
 work=$(mktemp -d)
-server=
+server=''
 trap 'stop; rm -rf "$work"' EXIT
 
-# start ARGUMENT...: a server, whose address is in `url` then.
+# start OPTION...: a server, which the client commands talk to
 start() {
-    "$mantisdb" serve --listen 127.0.0.1:0 "$@" >"$work/log" 2>&1 &
-    server=$!
-    for _ in $(seq 100); do
-        url=$(grep -o 'http://127.0.0.1:[0-9]*' "$work/log" | head -n 1 || true)
-        [ -n "$url" ] && break
-        sleep 0.1
-    done
-    [ -n "$url" ] || fail "the server did not start" "its log: $(cat "$work/log")"
+    serve "$mantisdb" "$work/log" "$@"
     export MANTISDB_URL=$url
-}
-
-stop() {
-    [ -z "$server" ] || kill "$server" 2>/dev/null || true
-    wait "$server" 2>/dev/null || true
-    server=
 }
 
 passed=0

@@ -15,29 +15,11 @@ disk_share=8
 [ -x target/python/bin/schemathesis ] || fail "schemathesis is missing" "scripts/setup.sh installs it"
 [ -r guest/target/components/counter.wasm ] || fail "the guest components are missing" "cargo xtask guests"
 work=$(mktemp -d)
-server=
+server=''
 trap 'stop; rm -rf "$work"' EXIT
 # What it learns of a run stays out of the tree: each run begins anew.
 cd "$work"
 export SCHEMATHESIS_HOOKS=schemathesis_hooks PYTHONPATH="$root/tests" PYTHONDONTWRITEBYTECODE=1
-
-# start ARGUMENT...: a server, whose address is in `url` then.
-start() {
-    "$mantisdb" serve --listen 127.0.0.1:0 "$@" >"$work/log" 2>&1 &
-    server=$!
-    for _ in $(seq 100); do
-        url=$(grep -o 'http://127.0.0.1:[0-9]*' "$work/log" | head -n 1 || true)
-        [ -n "$url" ] && break
-        sleep 0.1
-    done
-    [ -n "$url" ] || fail "the server did not start" "its log: $(cat "$work/log")"
-}
-
-stop() {
-    [ -z "$server" ] || kill "$server" 2>/dev/null || true
-    wait "$server" 2>/dev/null || true
-    server=
-}
 
 # pass NAME EXAMPLES: one run against the server that was started.
 pass() {
@@ -51,11 +33,11 @@ pass() {
         "$(grep -o '[0-9]* generated.*' "$work/report")"
 }
 
-start --memory
+serve "$mantisdb" "$work/log" --memory
 pass 'in memory' "$examples"
 stop
 
-start --data "$work/data"
+serve "$mantisdb" "$work/log" --data "$work/data"
 [ "$(curl -fsS -o /dev/null -w '%header{mantisdb-durable}' -T "$root/README.md" "$url/api/v1/kv/readme")" = true ] \
     || fail "a write is not said to be durable" "look at its headers"
 curl -fsS "$url/stats" | grep -q '"synced_version"' || fail "/stats has no figures of the disk" "look at it"
