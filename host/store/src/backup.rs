@@ -61,7 +61,7 @@ impl Backup {
     /// About how many bytes there will be in all.
     #[must_use]
     pub fn bytes_estimate(&self) -> u64 {
-        let stats = self.snapshot.store().writer.lock().stats.clone();
+        let stats = self.snapshot.store().lock_writer().stats.clone();
         stats.key_bytes + stats.value_bytes + stats.keys * ENTRY_BYTES
     }
 

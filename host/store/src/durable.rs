@@ -275,7 +275,7 @@ impl Inner {
 
     /// Takes the writer's buffer, and says which commit is the newest in it.
     fn take_pending(&self, durable: &Durable, end: &mut LogEnd) -> Option<Version> {
-        let mut writer = self.writer.lock();
+        let mut writer = self.lock_writer();
         durable.is_pending.store(false, Ordering::Release);
         mem::swap(&mut writer.pending, &mut end.records);
         // A commit that could not be encoded is pending without a record.
@@ -383,7 +383,7 @@ impl Inner {
 
     /// Takes every commit back that is not visible yet.
     fn undo_pending(&self, durable: &Durable, error: Error) {
-        let mut writer = self.writer.lock();
+        let mut writer = self.lock_writer();
         let visible = self.visible.load(Ordering::Acquire);
         let commits = self.feed.take_behind(visible);
         for commit in &commits {

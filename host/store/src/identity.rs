@@ -67,7 +67,7 @@ impl Store {
         self.0.with_log(durable, |end| {
             let last = end.writer.current.last;
             let is_complete = durable.synced.load(Ordering::Acquire) >= last;
-            let given = self.0.writer.lock().given;
+            let given = self.0.lock_writer().given;
             // Until a commit is in the log whose number is higher, only this file tells which numbers an earlier life used up.
             let reserved = if given > last && !planted("reserved-freed") { given } else { 0 };
             let before = durable.reserved.load(Ordering::Relaxed);

@@ -484,7 +484,7 @@ impl Replay<'_> {
 impl Inner {
     /// Does a commit of the log again.
     pub(crate) fn redo(&self, version: Version, time_ms: u64, changes: &[LoggedChange<'_>]) {
-        let mut writer = self.writer.lock();
+        let mut writer = self.lock_writer();
         let mut redone = Vec::with_capacity(changes.len());
         for change in changes {
             let update = match change.value {

@@ -1,8 +1,8 @@
 //! The store: point reads, and the ways to write.
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::{fmt, hint};
 
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
@@ -71,6 +71,22 @@ impl Inner {
         }
     }
 
+    /// Waits for the right to write.
+    ///
+    /// Whoever has it lets go within microseconds, sooner than a thread can be put to sleep and woken: so this tries for some twenty
+    /// of them before it sleeps.
+    pub(crate) fn lock_writer(&self) -> MutexGuard<'_, Writer> {
+        const TRIES: usize = 100;
+        const PAUSES: usize = 8;
+        for _ in 0..TRIES {
+            if let Some(writer) = self.writer.try_lock() {
+                return writer;
+            }
+            (0..PAUSES).for_each(|_| hint::spin_loop());
+        }
+        self.writer.lock()
+    }
+
     /// Looks up the keys of a commit together, so that the writer does not wait for memory at one after the other.
     #[cfg_attr(
         target_family = "wasm",
@@ -88,7 +104,7 @@ impl Inner {
     fn bring_due_near(&self, keys_max: usize) {
         let count = keys_max.min(NEAR_DUE_MAX);
         let near: Vec<_> = {
-            let writer = self.writer.lock();
+            let writer = self.lock_writer();
             let due = writer.due(self.clock.now_ms()).take(count).map(|deadline| &deadline.record);
             due.chain(writer.garbage.iter().take(count).map(|(record, _)| record)).cloned().collect()
         };
@@ -142,7 +158,7 @@ impl Store {
     /// The newest commit, visible or not. Takes the writer lock.
     #[must_use]
     pub fn newest(&self) -> Version {
-        self.0.writer.lock().last
+        self.0.lock_writer().last
     }
 
     /// Waits until the commit `version` is as durable as the store's policy promises, and visible. Ready at once in memory.
@@ -208,7 +224,7 @@ impl Store {
     /// The size of the space whose keys begin with `prefix`.
     #[must_use]
     pub fn space(&self, prefix: &[u8]) -> Space {
-        self.0.writer.lock().spaces.get(prefix).copied().unwrap_or_default()
+        self.0.lock_writer().spaces.get(prefix).copied().unwrap_or_default()
     }
 
     /// The clock's time, in milliseconds since the epoch.
@@ -248,7 +264,7 @@ impl Store {
     ) -> Result<Result<Written, Refused>, Error> {
         let inner = &*self.0;
         inner.check_disk()?;
-        let mut writer = inner.writer.lock();
+        let mut writer = inner.lock_writer();
         if let Some((key, version)) = unchanged
             && inner.newest_live_version(key) != Some(version)
         {
@@ -275,7 +291,7 @@ impl Store {
     /// Whatever `work` returns; then nothing is written.
     pub fn exclusively<T, E>(&self, work: impl FnOnce(&mut Transaction) -> Result<T, E>) -> Result<(T, Version), E> {
         let inner = &*self.0;
-        let mut writer = inner.writer.lock();
+        let mut writer = inner.lock_writer();
         let mut transaction = Transaction::under_writer_lock(self.clone(), writer.last);
         let value = work(&mut transaction)?;
         let writes = transaction.into_writes();
@@ -332,7 +348,7 @@ impl Store {
         let revoked = inner.registry.revoke_older_than(inner.snapshot_age_ms_max, inner.clock.now_ms());
         #[cfg(not(target_family = "wasm"))]
         inner.bring_due_near(keys_max);
-        let mut writer = inner.writer.lock();
+        let mut writer = inner.lock_writer();
         writer.stats.snapshots_revoked += revoked as u64;
         let now_ms = inner.clock.now_ms();
         inner.feed.drop_aged(now_ms, inner.visible.load(Ordering::Acquire));
@@ -355,7 +371,7 @@ impl Store {
     #[allow(clippy::must_use_candidate, reason = "most callers come again anyway")]
     pub fn prune(&self, versions_max: usize) -> usize {
         let inner = &*self.0;
-        let mut writer = inner.writer.lock();
+        let mut writer = inner.lock_writer();
         let pruned = inner.prune(&mut writer, versions_max);
         MutexGuard::unlock_fair(writer);
         pruned
@@ -364,7 +380,7 @@ impl Store {
     /// The figures of the moment.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let writer = self.0.writer.lock();
+        let writer = self.0.lock_writer();
         let mut stats = writer.stats.clone();
         // A commit that is not visible yet may still be taken back.
         stats.version = self.version();
@@ -415,7 +431,7 @@ impl Store {
         let inner = &*self.0;
         inner.check_disk()?;
         inner.bring_near(&writes);
-        let mut writer = inner.writer.lock();
+        let mut writer = inner.lock_writer();
         // Pruning needs the lock that is held now; a pin that was revoked before no longer keeps what validation looks for.
         snapshot.still_pinned()?;
         let holds = match isolation {

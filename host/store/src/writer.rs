@@ -16,8 +16,8 @@ use crate::store::Inner;
 use crate::transaction::{RangeRead, ReadSet, WriteSet};
 use crate::{Direction, Entry, Space, Stats, Update, Version};
 
-/// Superseded versions that one commit takes out beside its own, so that pruning keeps pace without a pause.
-const PRUNE_PER_COMMIT: usize = 8;
+/// Superseded versions that one commit takes out beside its own: pruning catches up, and no commit does the work of many others.
+const PRUNE_PER_COMMIT: usize = 1;
 
 /// Room in the queue of superseded versions that is not worth giving back.
 const GARBAGE_KEPT: usize = 1_024;
