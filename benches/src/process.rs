@@ -5,6 +5,9 @@ use std::fs;
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -189,11 +192,55 @@ fn with_children(pid: u32) -> Vec<u32> {
 /// # Errors
 /// `taskset` is missing, or there is no such core.
 pub fn pin_this_thread(core: &str) -> Result<()> {
+    with_this_thread("taskset", &["-p", "-c", core])
+}
+
+/// Runs a program of util-linux with these arguments and the calling thread's number.
+fn with_this_thread(program: &str, arguments: &[&str]) -> Result<()> {
     let place = fs::read_link("/proc/thread-self")?;
     let thread = place.file_name().context("the thread has no number")?;
-    let output = Command::new("taskset").args(["-p", "-c", core]).arg(thread).output().context("cannot run taskset")?;
-    ensure!(output.status.success(), "taskset: {}", String::from_utf8_lossy(&output.stderr));
+    let output = Command::new(program).args(arguments).arg(thread).output();
+    let output = output.with_context(|| format!("cannot run {program}"))?;
+    ensure!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
     Ok(())
+}
+
+/// A thread that runs whenever its core has nothing else to do.
+///
+/// A machine whose cores are another's too may stop all of them for milliseconds when all are busy: two times are compared fairly when
+/// they are as busy in both.
+#[derive(Debug)]
+pub struct Busy {
+    is_over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<Result<()>>>,
+}
+
+impl Busy {
+    /// Keeps `core` busy until this is dropped.
+    #[must_use]
+    pub fn keep(core: &'static str) -> Self {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let over = Arc::clone(&is_over);
+        let thread = std::thread::spawn(move || {
+            pin_this_thread(core)?;
+            // Whoever else wants to run there does so at once.
+            with_this_thread("chrt", &["--idle", "--pid", "0"])?;
+            while !over.load(Ordering::Relaxed) {}
+            Ok(())
+        });
+        Self { is_over, thread: Some(thread) }
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        match self.thread.take().map(JoinHandle::join) {
+            Some(Ok(Err(error))) => eprintln!("a core was not kept busy: {error:#}"),
+            Some(Err(_)) => eprintln!("a core was not kept busy"),
+            _ => {}
+        }
+    }
 }
 
 /// All cores that this program may use, as `taskset` wants them.

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use mantis_benches::process::pause;
+use mantis_benches::process::{Busy, SERVER_CORE, pause};
 use mantis_benches::rounds::Samples;
 use mantis_benches::table::Table;
 use mantis_db::{Database, DiskThreads};
@@ -93,7 +93,7 @@ fn round(database: &Database, keys: u64, rate: u64) -> Result<Round> {
     rustix::fs::sync();
     let with = resident_bytes();
     pause(quiet.saturating_duration_since(schedule::now()));
-    let (gone, is_over) = (OnceLock::new(), AtomicBool::new(false));
+    let (gone, is_over, _busy) = (OnceLock::new(), AtomicBool::new(false), Busy::keep(SERVER_CORE));
     let latencies = thread::scope(|scope| {
         // What the server does on a thread of its own.
         scope.spawn(|| {
