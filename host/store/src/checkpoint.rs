@@ -17,6 +17,9 @@ use crate::{Snapshot, Store, Version};
 /// Checkpoints that are kept.
 const KEPT: usize = 2;
 
+/// A file is synced whenever so much was written: the disk gets it bit by bit, and not all of it in a burst at the end.
+const SYNC_EVERY_BYTES: u64 = 1 << 20;
+
 /// What a checkpoint came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Checkpoint {
@@ -71,6 +74,15 @@ impl Store {
     /// The disk's. All that the store needs is still there then, and an attempt is due again after an eighth of the log that is due
     /// otherwise; where only the removal failed, the checkpoint counts.
     pub fn checkpoint(&self) -> io::Result<Option<Checkpoint>> {
+        self.checkpoint_with_rests(&mut || ())
+    }
+
+    /// As [`checkpoint`](Self::checkpoint), with a call of `rest` behind every block of some 256 KiB, as long as the log has not grown
+    /// by half of what makes the next checkpoint due: then it hurries, so that the next start has no more than that to read.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn checkpoint_with_rests(&self, rest: &mut dyn FnMut()) -> io::Result<Option<Checkpoint>> {
         let Some(durable) = &self.0.durable else { return Ok(None) };
         let mut kept = durable.checkpoints.kept.lock();
         let snapshot = Snapshot::take_ageless(&self.0);
@@ -88,7 +100,12 @@ impl Store {
         let begun = self.0.clock.monotonic_us();
         let figures = &durable.figures;
         let backup = Backup::new(snapshot, durable.store);
-        let attempt = write(&*durable.disk, backup.version(), |file| write_backup(file, backup));
+        let mut rest_in_time = || {
+            if figures.bytes.load(Ordering::Relaxed) < written + wait / 2 {
+                rest();
+            }
+        };
+        let attempt = write(&*durable.disk, backup.version(), |file| write_backup(file, backup, &mut rest_in_time));
         let outcomes = if attempt.is_ok() { &figures.checkpoints } else { &figures.checkpoint_failures };
         outcomes.fetch_add(1, Ordering::Relaxed);
         let checkpoint = attempt?;
@@ -161,12 +178,17 @@ fn write_unfinished<T, E: From<io::Error>>(
 }
 
 /// Writes all of `backup`, which ends with this.
-pub(crate) fn write_backup(file: &dyn DiskFile, mut backup: Backup) -> io::Result<Checkpoint> {
-    let mut offset = 0;
+pub(crate) fn write_backup(file: &dyn DiskFile, mut backup: Backup, rest: &mut dyn FnMut()) -> io::Result<Checkpoint> {
+    let (mut offset, mut synced) = (0, 0);
     for piece in &mut backup {
         let piece = piece?;
         write_all(file, &piece, offset)?;
         offset += piece.len() as u64;
+        if offset - synced >= SYNC_EVERY_BYTES {
+            file.sync()?;
+            synced = offset;
+        }
+        rest();
     }
     Ok(backup.so_far())
 }

@@ -71,8 +71,9 @@ pub fn repair(disk: &dyn Disk, into: &dyn Disk, options: &Options) -> Result<Rep
     redo(disk, store, &inner, &chain, &progress)?;
     let snapshot = Snapshot::take_ageless(&Arc::new(inner));
     let reached = snapshot.version();
-    let kept =
-        write_store(into, &options, reached, |store, file| Ok(write_backup(file, Backup::new(snapshot, store))?))?;
+    let kept = write_store(into, &options, reached, |store, file| {
+        Ok(write_backup(file, Backup::new(snapshot, store), &mut || ())?)
+    })?;
     let commits_left_out = log.commits.values().filter(|commit| commit.version > reached).count() as u64;
     let newest_seen = log.newest_seen.max(reached);
     Ok(Repaired { base, commits: chain.len() as u64, kept, newest_seen, commits_left_out })

@@ -6,16 +6,19 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 use crate::durable::panicked;
-use crate::{DiskEvent, Durability, Store};
+use crate::{Checkpoint, DiskEvent, Durability, Store};
 
 /// How long a thread sleeps that nobody wakes.
 const IDLE: Duration = Duration::from_secs(1);
 /// How often it is asked whether a checkpoint is due.
 const CHECKPOINT_LOOK: Duration = Duration::from_millis(200);
+
+/// How long a checkpoint rests at a time, at most.
+const REST_MAX: Duration = Duration::from_millis(20);
 
 /// After so many of those looks, on a full disk, it is asked whether there is room again.
 const LOOKS_PER_ROOM_LOOK: u32 = 5;
@@ -60,7 +63,7 @@ impl DiskThreads {
             while !stop.load(Ordering::Acquire) {
                 if checkpoints.is_checkpoint_due() {
                     // Without this thread the log would grow without a bound.
-                    let made = catch_unwind(AssertUnwindSafe(|| checkpoints.checkpoint()));
+                    let made = catch_unwind(AssertUnwindSafe(|| checkpoints.checkpoint_at_leisure(&stop)));
                     let made = made.unwrap_or_else(|panic| Err(panicked(&*panic)));
                     made.transpose().into_iter().for_each(|outcome| on_event(DiskEvent::Checkpoint(outcome)));
                 }
@@ -133,6 +136,22 @@ impl Store {
                 }
             }
         }
+    }
+
+    /// As [`checkpoint`](Self::checkpoint), resting for as long as it works, until `is_hurried` or the log grows fast: what the thread
+    /// for checkpoints calls. One that never rests takes a core for itself, and what the system does with what it wrote then takes
+    /// another from writers.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn checkpoint_at_leisure(&self, is_hurried: &AtomicBool) -> io::Result<Option<Checkpoint>> {
+        let mut working_since = Instant::now();
+        self.checkpoint_with_rests(&mut || {
+            if !is_hurried.load(Ordering::Acquire) {
+                thread::sleep(working_since.elapsed().min(REST_MAX));
+            }
+            working_since = Instant::now();
+        })
     }
 
     /// Lets [`drive`](Self::drive) return at once.

@@ -1,10 +1,11 @@
 //! What was committed comes back when the store is opened again, and the disk holds no more than it needs.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
-use mantis_store::disk::{DirectoryDisk, Disk, MemoryDisk, PowerCutDisk};
+use mantis_store::disk::{DirectoryDisk, Disk, FailingDisk, Fault, MemoryDisk, Operation, PowerCutDisk};
 use mantis_store::{Durability, FeedCursor, ManualClock, OpenError, Options, Store};
 
 use super::{
@@ -297,6 +298,61 @@ fn a_checkpoint_is_due_after_so_many_bytes_of_log() {
         assert!(store.checkpoint().unwrap().is_some() && !store.is_checkpoint_due());
     }
     assert!((30..60).contains(&commits), "{commits} commits of some 65 bytes");
+}
+
+/// A store with so many MiB in it, whose next checkpoint is due 2 MiB of log later.
+fn filled(disk: &(impl Disk + Clone), mib: usize) -> Store {
+    let mut options = options(&Arc::default(), 1);
+    (options.segment_bytes_max, options.checkpoint_bytes) = (1 << 30, 2 << 20);
+    let (store, _) = Store::open(options, Arc::new(disk.clone()), Durability::Never).unwrap();
+    for key in 0..16 * mib {
+        put(&store, &format!("a{key}"), &"x".repeat(64 << 10));
+    }
+    store
+}
+
+#[test]
+fn a_checkpoint_rests_until_the_log_has_grown_much() {
+    let store = filled(&MemoryDisk::new(), 4);
+    let mut rests = 0;
+    store.checkpoint_with_rests(&mut || rests += 1).unwrap().unwrap();
+    assert!(rests >= 4 << 20 >> 18, "{rests} rests in 4 MiB of blocks of 256 KiB");
+    put(&store, "a", "1");
+    rests = 0;
+    let mut beside = || {
+        rests += 1;
+        put(&store, "b", &"x".repeat(512 << 10));
+    };
+    store.checkpoint_with_rests(&mut beside).unwrap().unwrap();
+    assert_eq!(rests, 2, "half of what makes the next one due came beside it");
+}
+
+#[test]
+fn a_checkpoint_is_synced_bit_by_bit_and_fails_with_each_of_the_syncs() {
+    let disk = FailingDisk::new(MemoryDisk::new());
+    let store = filled(&disk, 4);
+    store.flush();
+    let mut at = 0;
+    loop {
+        put(&store, "a", &at.to_string());
+        store.flush();
+        disk.plan(Some(Fault { at, only: Some(Operation::Sync), times: 1, error: io::ErrorKind::Other }));
+        let made = store.checkpoint();
+        disk.plan(None);
+        assert!(
+            !store.has_failed() && !disk.list().unwrap().iter().any(|name| name.ends_with(".unfinished")),
+            "sync {at}"
+        );
+        if made.is_ok() {
+            break;
+        }
+        at += 1;
+    }
+    // One for each MiB, and one for what is left.
+    assert_eq!(at, 5);
+    let version = store.version();
+    drop(store);
+    assert_eq!(open(&disk, Durability::Never).unwrap().0.version(), version);
 }
 
 /// A store that is opened again and again before so much was written that a checkpoint is due in one of its lives.
