@@ -12,13 +12,13 @@ use crate::cursor::CursorSnapshots;
 use crate::keyspace::{BUCKET_PREFIX_BYTES, BucketId};
 use crate::{Code, Error, Grants, Limits, Result, Session, buckets};
 
-/// Keys that housekeeping removes in one commit, so that it holds up a writer for a few dozen microseconds.
-const EXPIRED_KEYS_PER_COMMIT: usize = 8;
+/// Keys that housekeeping removes in one commit, so that it holds up a writer for some ten microseconds.
+const EXPIRED_KEYS_PER_COMMIT: usize = 4;
 /// Commits that one call of housekeeping makes, so that its caller gets its thread back within some tenths of a second.
-const EXPIRED_COMMITS_PER_CALL: usize = 2_000;
+const EXPIRED_COMMITS_PER_CALL: usize = 4_000;
 /// Versions that it frees under one hold of the writers' lock, and holds that one call makes.
-const PRUNED_PER_HOLD: usize = 32;
-const PRUNED_HOLDS_PER_CALL: usize = 2_000;
+const PRUNED_PER_HOLD: usize = 8;
+const PRUNED_HOLDS_PER_CALL: usize = 8_000;
 
 /// The size at which the log's segments are full, however small it is kept.
 const SEGMENT_BYTES_MIN: u64 = 4 << 10;

@@ -168,6 +168,12 @@ impl KeyMap {
         }
     }
 
+    /// Frees what this thread has removed from the order, as far as no reader can still be there. Left alone, some of that falls to
+    /// whoever reads or writes next.
+    pub(crate) fn free_removed() {
+        epoch::pin().flush();
+    }
+
     /// Reads what a change of `key` will read.
     #[cfg(not(target_family = "wasm"))]
     pub(crate) fn visit(&self, key: &[u8]) {

@@ -372,8 +372,9 @@ impl Store {
     pub fn prune(&self, versions_max: usize) -> usize {
         let inner = &*self.0;
         let mut writer = inner.lock_writer();
-        let pruned = inner.prune(&mut writer, versions_max);
+        let pruned = inner.prune(&mut writer, versions_max, true);
         MutexGuard::unlock_fair(writer);
+        KeyMap::free_removed();
         pruned
     }
 

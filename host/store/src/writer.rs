@@ -19,6 +19,9 @@ use crate::{Direction, Entry, Space, Stats, Update, Version};
 /// Superseded versions that one commit takes out beside its own: pruning catches up, and no commit does the work of many others.
 const PRUNE_PER_COMMIT: usize = 1;
 
+/// Superseded versions that may wait before a commit that deletes nothing takes out keys that others deleted.
+const BACKLOG_MAX: usize = 1_024;
+
 /// Room in the queue of superseded versions that is not worth giving back.
 const GARBAGE_KEPT: usize = 1_024;
 
@@ -135,7 +138,7 @@ impl Inner {
     fn apply_all(&self, writer: &mut Writer, writes: &mut dyn Iterator<Item = (Box<[u8]>, Update)>) -> Version {
         let version = writer.given + 1;
         let time_ms = self.clock.now_ms();
-        let mut changes = Vec::with_capacity(writes.size_hint().0);
+        let mut changes: Vec<FeedChange> = Vec::with_capacity(writes.size_hint().0);
         for (key, update) in writes {
             changes.extend(self.apply_one(writer, version, time_ms, &key, update));
         }
@@ -143,6 +146,9 @@ impl Inner {
             return writer.last;
         }
         let pruned = changes.len() + PRUNE_PER_COMMIT;
+        // Taking out a key costs ten times what taking out a version does: that is for whoever deletes.
+        let deletes = changes.iter().any(|change| change.node.about().is_deletion);
+        let keys_too = deletes || writer.garbage.len() > BACKLOG_MAX;
         if let Some(durable) = &self.durable {
             let logged = match &changes[..] {
                 [all @ .., _] if planted("torn-batch") && !all.is_empty() => all,
@@ -165,7 +171,7 @@ impl Inner {
         if self.durable.is_none() {
             self.visible.store(version, Ordering::Release);
         }
-        self.prune(writer, pruned);
+        self.prune(writer, pruned, keys_too);
         version
     }
 
@@ -271,15 +277,18 @@ impl Inner {
         }
     }
 
-    /// Takes out up to `versions_max` superseded versions that no reader can meet; how many.
-    pub(crate) fn prune(&self, writer: &mut Writer, versions_max: usize) -> usize {
+    /// Takes out up to `versions_max` superseded versions that no reader can meet, oldest first, and the keys that are gone with them;
+    /// not `keys_too`, those before the next deletion. How many.
+    pub(crate) fn prune(&self, writer: &mut Writer, versions_max: usize, keys_too: bool) -> usize {
         let mut horizon = self.registry.horizon(&self.visible);
         if planted("pruned-too-early") {
             horizon = self.visible.load(Ordering::Acquire);
         }
         let mut taken = 0;
         while taken < versions_max
-            && let Some((record, node)) = writer.garbage.pop_front_if(|(_, node)| node.about().version <= horizon)
+            && let Some((record, node)) = writer
+                .garbage
+                .pop_front_if(|(_, node)| node.about().version <= horizon && (keys_too || !node.about().is_deletion))
         {
             taken += 1;
             let mut cut = node.cut_older();
