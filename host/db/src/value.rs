@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 
 use crate::limits::MEDIA_TYPE_BYTES_MAX;
 use crate::{Code, Error, Result};
@@ -99,17 +99,12 @@ pub struct Entry {
 
 /// The stored form of a value.
 pub(crate) fn encode(media_type: &MediaType, value: &[u8]) -> Bytes {
-    let mut stored = BytesMut::with_capacity(2 + value.len() + media_type.as_str().len());
-    match &media_type.0 {
-        Repr::Common(place) => stored.put_u8(*place),
-        Repr::Custom(text) => {
-            stored.put_u8(CUSTOM);
-            stored.put_u8(u8::try_from(text.len()).unwrap_or(u8::MAX));
-            stored.put_slice(text);
-        }
-    }
-    stored.put_slice(value);
-    stored.freeze()
+    let (number, text): (&[u8], &[u8]) = match &media_type.0 {
+        Repr::Common(place) => (&[*place], &[]),
+        Repr::Custom(text) => (&[CUSTOM, u8::try_from(text.len()).unwrap_or(u8::MAX)], text),
+    };
+    // Exactly as long as it has to be: otherwise what shares it is one more allocation.
+    [number, text, value].concat().into()
 }
 
 /// Splits a stored value; both parts share its memory.

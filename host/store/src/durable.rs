@@ -23,7 +23,6 @@ use crate::disk::{Disk, DiskFile};
 use crate::failures::Failures;
 use crate::log::writer::{AppendError, LogWriter};
 use crate::planted::planted;
-use crate::record::NodeExt;
 use crate::store::Inner;
 use crate::{Durability, Error, Options, Recovered, Version};
 
@@ -394,7 +393,7 @@ impl Inner {
                 self.undo(&mut writer, change);
             }
         }
-        while writer.garbage.pop_back_if(|(_, node)| node.is_newer(visible)).is_some() {}
+        while writer.garbage.pop_back_if(|superseding| superseding.version > visible).is_some() {}
         writer.pending.clear();
         durable.is_pending.store(false, Ordering::Release);
         durable.figures.commits_undone.fetch_add(commits.len() as u64, Ordering::Relaxed);

@@ -8,7 +8,7 @@ use std::hint::black_box;
 
 use papaya::HashSet;
 
-use crate::record::Record;
+use crate::record::{NodeExt, Record};
 
 /// A record as an element of the hash index, where it equals its key.
 struct Indexed(Record);
@@ -48,11 +48,11 @@ impl Points {
         self.0.get(key, &self.0.guard()).map(|indexed| see(&indexed.0))
     }
 
-    /// Looks the keys up together: lookups that do not depend on each other wait for memory at the same time.
+    /// Looks the keys and their newest versions up together: lookups that do not depend on each other wait for memory at the same time.
     pub(crate) fn bring_near<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) {
         let guard = self.0.guard();
         for key in keys {
-            black_box(self.0.get(key, &guard));
+            black_box(self.0.get(key, &guard).map(|indexed| indexed.0.newest(|node| node.about().version)));
         }
     }
 

@@ -58,9 +58,6 @@ pub(crate) trait NodeExt {
     /// The number of the version, if readers see it at `now_ms`.
     fn live_version(&self, now_ms: u64) -> Option<Version>;
 
-    /// Whether the version is newer than that of a reader at `version`.
-    fn is_newer(&self, version: Version) -> bool;
-
     /// The version before this one, if it is still there.
     fn older(&self) -> Option<Node>;
 
@@ -106,10 +103,6 @@ impl NodeExt for Node {
     fn live_version(&self, now_ms: u64) -> Option<Version> {
         let about = self.about();
         (!about.is_deletion && about.deadline_ms > now_ms).then_some(about.version)
-    }
-
-    fn is_newer(&self, version: Version) -> bool {
-        self.about().version > version
     }
 
     fn older(&self) -> Option<Node> {

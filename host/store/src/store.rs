@@ -106,7 +106,9 @@ impl Inner {
         let near: Vec<_> = {
             let writer = self.lock_writer();
             let due = writer.due(self.clock.now_ms()).take(count).map(|deadline| &deadline.record);
-            due.chain(writer.garbage.iter().take(count).map(|(record, _)| record)).cloned().collect()
+            due.chain(writer.garbage.iter().take(count).filter_map(|superseding| superseding.deleted.as_ref()))
+                .cloned()
+                .collect()
         };
         for record in near {
             self.map.visit(record.key());

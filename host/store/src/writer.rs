@@ -32,14 +32,30 @@ pub(crate) struct Writer {
     pub(crate) last: Version,
     /// The newest version that was given to a commit, even if that was taken back: a version is given once.
     pub(crate) given: Version,
-    /// Versions that superseded others, in the order of their commits. Each names its node, so that taking out what it superseded
-    /// costs the same however long the chain above has grown.
-    pub(crate) garbage: VecDeque<(Record, Node)>,
+    /// Versions that superseded others, in the order of their commits.
+    pub(crate) garbage: VecDeque<Superseding>,
     pub(crate) deadlines: BTreeSet<Deadline>,
     pub(crate) spaces: HashMap<Box<[u8]>, Space>,
     /// Commits that wait to be written to the log, encoded.
     pub(crate) pending: Vec<u8>,
     pub(crate) stats: Stats,
+}
+
+/// A version that superseded others. It names its node, so that taking out what it superseded costs the same however long the chain
+/// above has grown; and only what is needed for that, as all of it has left the processor's caches by then.
+pub(crate) struct Superseding {
+    pub(crate) version: Version,
+    node: Node,
+    /// Of a deletion: the key may go with it.
+    pub(crate) deleted: Option<Record>,
+}
+
+impl Superseding {
+    fn new(record: &Record, node: &Node) -> Self {
+        let about = node.about();
+        let deleted = about.is_deletion.then(|| record.clone());
+        Self { version: about.version, node: node.clone(), deleted }
+    }
 }
 
 /// When a key expires. Deadlines of one time are ordered by version, which rarely leaves keys to be compared: those lie elsewhere.
@@ -201,7 +217,7 @@ impl Inner {
             });
             let node = create(Some(record.newest(Node::clone)));
             record.push(node.clone());
-            writer.garbage.push_back((record.clone(), node.clone()));
+            writer.garbage.push_back(Superseding::new(&record, &node));
             (record, node)
         } else {
             value.as_ref()?;
@@ -226,7 +242,7 @@ impl Inner {
         };
         // A deletion supersedes something; where that is gone, its turn to be taken out has passed while it was not the newest.
         if older.about().is_deletion && older.older().is_none() {
-            writer.garbage.push_front((record.clone(), older.clone()));
+            writer.garbage.push_front(Superseding::new(record, &older));
         }
         self.put_in(writer, record, &older);
         record.pop(older);
@@ -286,14 +302,16 @@ impl Inner {
         }
         let mut taken = 0;
         while taken < versions_max
-            && let Some((record, node)) = writer
-                .garbage
-                .pop_front_if(|(_, node)| node.about().version <= horizon && (keys_too || !node.about().is_deletion))
+            && let Some(Superseding { node, deleted, .. }) = writer.garbage.pop_front_if(|superseding| {
+                superseding.version <= horizon && (keys_too || superseding.deleted.is_none())
+            })
         {
             taken += 1;
             let mut cut = node.cut_older();
             // A key that was deleted, removed and written again has a new record: the old one must not take it along.
-            if record.is_dead(horizon) && self.map.find(record.key(), |current| current.is_same(&record)) == Some(true)
+            if let Some(record) = deleted
+                && record.is_dead(horizon)
+                && self.map.find(record.key(), |current| current.is_same(&record)) == Some(true)
             {
                 self.map.remove(record.key());
                 cut += 1;
