@@ -5,8 +5,8 @@ use std::fs;
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -212,34 +212,36 @@ fn with_this_thread(program: &str, arguments: &[&str]) -> Result<()> {
 #[derive(Debug)]
 pub struct Busy {
     is_over: Arc<AtomicBool>,
-    thread: Option<JoinHandle<Result<()>>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Busy {
     /// Keeps `core` busy until this is dropped.
-    #[must_use]
-    pub fn keep(core: &'static str) -> Self {
+    ///
+    /// # Errors
+    /// `taskset` or `chrt` is missing, or there is no such core.
+    pub fn keep(core: &'static str) -> Result<Self> {
         let is_over = Arc::new(AtomicBool::new(false));
         let over = Arc::clone(&is_over);
+        let (told, ready) = mpsc::sync_channel(1);
         let thread = std::thread::spawn(move || {
-            pin_this_thread(core)?;
             // Whoever else wants to run there does so at once.
-            with_this_thread("chrt", &["--idle", "--pid", "0"])?;
-            while !over.load(Ordering::Relaxed) {}
-            Ok(())
+            let placed = pin_this_thread(core).and_then(|()| with_this_thread("chrt", &["--idle", "--pid", "0"]));
+            let is_placed = placed.is_ok();
+            let _ = told.send(placed);
+            while is_placed && !over.load(Ordering::Relaxed) {}
         });
-        Self { is_over, thread: Some(thread) }
+        let busy = Self { is_over, thread: Some(thread) };
+        ready.recv().context("the thread that keeps a core busy ended")??;
+        Ok(busy)
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
         self.is_over.store(true, Ordering::Relaxed);
-        match self.thread.take().map(JoinHandle::join) {
-            Some(Ok(Err(error))) => eprintln!("a core was not kept busy: {error:#}"),
-            Some(Err(_)) => eprintln!("a core was not kept busy"),
-            _ => {}
-        }
+        // It ends now, whatever it met.
+        let _ = self.thread.take().map(JoinHandle::join);
     }
 }
 

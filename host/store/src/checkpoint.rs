@@ -33,6 +33,8 @@ pub struct Checkpoint {
 
 /// Which checkpoints there are, and when the next one is due.
 pub(crate) struct Checkpoints {
+    /// Held while one is made.
+    making: Mutex<()>,
     /// Oldest first; two of them.
     kept: Mutex<Vec<Checkpoint>>,
     log_bytes_max: u64,
@@ -45,7 +47,22 @@ impl Checkpoints {
     pub(crate) fn new(log_bytes_max: u64, newest: Option<Checkpoint>, log_bytes: u64) -> Self {
         let log_bytes = if planted("log-of-former-lives-uncounted") { 0 } else { log_bytes };
         let due_at_bytes = log_bytes_due(log_bytes_max, newest).saturating_sub(log_bytes);
-        Self { kept: Mutex::new(Vec::from_iter(newest)), log_bytes_max, due_at_bytes: AtomicU64::new(due_at_bytes) }
+        Self {
+            making: Mutex::default(),
+            kept: Mutex::new(Vec::from_iter(newest)),
+            log_bytes_max,
+            due_at_bytes: AtomicU64::new(due_at_bytes),
+        }
+    }
+
+    /// Adds one, and returns those that are kept.
+    fn add(&self, checkpoint: Checkpoint) -> Vec<Checkpoint> {
+        let mut kept = self.kept.lock();
+        kept.push(checkpoint);
+        if kept.len() > KEPT {
+            kept.remove(0);
+        }
+        kept.clone()
     }
 
     /// The newest.
@@ -78,15 +95,17 @@ impl Store {
     }
 
     /// As [`checkpoint`](Self::checkpoint), with a call of `rest` behind every block of some 256 KiB, as long as the log has not grown
-    /// by half of what makes the next checkpoint due: then it hurries, so that the next start has no more than that to read.
+    /// by half of what makes the next checkpoint due: then it hurries, so that the log behind it stays short. `rest` may ask for figures,
+    /// and not for another checkpoint.
     ///
     /// # Errors
     /// As there.
     pub fn checkpoint_with_rests(&self, rest: &mut dyn FnMut()) -> io::Result<Option<Checkpoint>> {
         let Some(durable) = &self.0.durable else { return Ok(None) };
-        let mut kept = durable.checkpoints.kept.lock();
+        let _making = durable.checkpoints.making.lock();
         let snapshot = Snapshot::take_ageless(&self.0);
-        if kept.last().map_or(0, |newest| newest.version) == snapshot.version() {
+        let newest = durable.checkpoints.newest();
+        if newest.map_or(0, |newest| newest.version) == snapshot.version() {
             return Ok(None);
         }
         let written = durable.figures.bytes.load(Ordering::Relaxed);
@@ -100,8 +119,9 @@ impl Store {
         let begun = self.0.clock.monotonic_us();
         let figures = &durable.figures;
         let backup = Backup::new(snapshot, durable.store);
+        let hurries_at = written + log_bytes_due(wait, newest) / 2;
         let mut rest_in_time = || {
-            if figures.bytes.load(Ordering::Relaxed) < written + wait / 2 {
+            if figures.bytes.load(Ordering::Relaxed) < hurries_at {
                 rest();
             }
         };
@@ -111,10 +131,7 @@ impl Store {
         let checkpoint = attempt?;
         figures.checkpoint_us.store(self.0.clock.monotonic_us().saturating_sub(begun), Ordering::Relaxed);
         durable.checkpoints.due_at_bytes.store(written + log_bytes_due(wait, Some(checkpoint)), Ordering::Relaxed);
-        kept.push(checkpoint);
-        if kept.len() > KEPT {
-            kept.remove(0);
-        }
+        let kept = durable.checkpoints.add(checkpoint);
         self.0.remove_unneeded(durable, &kept)?;
         Ok(Some(checkpoint))
     }

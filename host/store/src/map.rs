@@ -168,8 +168,8 @@ impl KeyMap {
         }
     }
 
-    /// Frees what this thread has removed from the order, as far as no reader can still be there. Left alone, some of that falls to
-    /// whoever reads or writes next.
+    /// Gives up what this thread has removed from the order, and frees some of what was given up before and no reader can meet. Left
+    /// alone, that falls to whoever reads or writes next.
     pub(crate) fn free_removed() {
         epoch::pin().flush();
     }
@@ -283,7 +283,7 @@ mod tests {
     #[test]
     fn what_was_removed_is_in_neither_index() {
         let map = KeyMap::new([1, 2, 3, 4]);
-        let keys: Vec<Box<[u8]>> = (0..1_000_u32).map(|key| key.to_be_bytes().into()).collect();
+        let keys: Vec<Box<[u8]>> = (0..20_000_u32).map(|key| key.to_be_bytes().into()).collect();
         for _ in 0..2 {
             for key in &keys {
                 map.insert(&Record::new(key, Node::create(1, 0, NEVER_MS, None, None)));

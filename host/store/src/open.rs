@@ -500,7 +500,7 @@ impl Inner {
         self.feed.push(version, time_ms, redone, version);
         (writer.last, writer.given) = (version, version);
         self.visible.store(version, Ordering::Release);
-        self.prune(&mut writer, pruned + 1, true);
+        self.prune(&mut writer, pruned + 1, pruned + 1);
     }
 
     /// Puts a commit into the feed that the checkpoint has the outcome of.

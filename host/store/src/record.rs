@@ -187,7 +187,7 @@ impl Record {
         Found::OnlyNewer
     }
 
-    /// The newest version, published or not. Only the writer asks.
+    /// The newest version, published or not: to be acted on by the writer alone.
     pub(crate) fn newest<R>(&self, see: impl FnOnce(&Node) -> R) -> R {
         see(&self.head().load())
     }

@@ -26,7 +26,7 @@ pub struct Stats {
     pub expired: u64,
     /// Superseded versions taken out.
     pub pruned: u64,
-    /// Superseded versions that wait for a snapshot to go.
+    /// Superseded versions and deleted keys that are still in memory: because a snapshot needs them, or housekeeping has not come by.
     pub prune_backlog: u64,
     /// Snapshots held.
     pub snapshots: u64,

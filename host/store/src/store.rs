@@ -73,8 +73,8 @@ impl Inner {
 
     /// Waits for the right to write.
     ///
-    /// Whoever has it lets go within microseconds, sooner than a thread can be put to sleep and woken: so this tries for some twenty
-    /// of them before it sleeps.
+    /// Whoever has it for a small commit lets go within microseconds, sooner than a thread can be put to sleep and woken: so this tries
+    /// for some twenty of them before it sleeps.
     pub(crate) fn lock_writer(&self) -> MutexGuard<'_, Writer> {
         const TRIES: usize = 100;
         const PAUSES: usize = 8;
@@ -106,9 +106,8 @@ impl Inner {
         let near: Vec<_> = {
             let writer = self.lock_writer();
             let due = writer.due(self.clock.now_ms()).take(count).map(|deadline| &deadline.record);
-            due.chain(writer.garbage.iter().take(count).filter_map(|superseding| superseding.deleted.as_ref()))
-                .cloned()
-                .collect()
+            let deleted = writer.garbage.iter().take(count).filter_map(|superseding| superseding.deleted.as_ref());
+            due.chain(deleted).chain(writer.dead.iter().take(count)).cloned().collect()
         };
         for record in near {
             self.map.visit(record.key());
@@ -360,21 +359,21 @@ impl Store {
         let removed = due.len();
         writer.stats.expired += removed as u64;
         let version = inner.apply(&mut writer, due);
-        // Writers that wait come first, here and behind the next step.
+        // Writers that have waited for long come first, here and behind the next step.
         MutexGuard::unlock_fair(writer);
         inner.tell_commit(version);
         self.prune(keys_max);
         removed
     }
 
-    /// Frees up to `versions_max` versions that were superseded and that no reader can meet any more, and returns how many it looked
-    /// at: when it is `versions_max`, there may be more. Commits and [`maintain`](Self::maintain) free as many as they make; more are
-    /// left where a snapshot kept them for long.
+    /// Frees up to `versions_max` versions that were superseded and that no reader can meet any more, and as many keys that were deleted.
+    /// Returns how many of either it looked at: when it is `versions_max`, there may be more. Commits free one version more than they
+    /// make, and [`maintain`](Self::maintain) as many as it makes; more are left where a snapshot kept them for long.
     #[allow(clippy::must_use_candidate, reason = "most callers come again anyway")]
     pub fn prune(&self, versions_max: usize) -> usize {
         let inner = &*self.0;
         let mut writer = inner.lock_writer();
-        let pruned = inner.prune(&mut writer, versions_max, true);
+        let pruned = inner.prune(&mut writer, versions_max, versions_max);
         MutexGuard::unlock_fair(writer);
         KeyMap::free_removed();
         pruned
@@ -388,7 +387,7 @@ impl Store {
         // A commit that is not visible yet may still be taken back.
         stats.version = self.version();
         stats.deadlines = writer.deadlines.len() as u64;
-        stats.prune_backlog = writer.garbage.len() as u64;
+        stats.prune_backlog = (writer.garbage.len() + writer.dead.len()) as u64;
         drop(writer);
         let (snapshots, since_ms) = self.0.registry.census();
         let (feed_commits, feed_bytes) = self.0.feed.size();

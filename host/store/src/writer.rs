@@ -19,11 +19,18 @@ use crate::{Direction, Entry, Space, Stats, Update, Version};
 /// Superseded versions that one commit takes out beside its own: pruning catches up, and no commit does the work of many others.
 const PRUNE_PER_COMMIT: usize = 1;
 
-/// Superseded versions that may wait before a commit that deletes nothing takes out keys that others deleted.
-const BACKLOG_MAX: usize = 1_024;
+/// Deleted keys that may wait before a commit that deletes nothing takes out those of others.
+const DEAD_MAX: usize = 1_024;
 
-/// Room in the queue of superseded versions that is not worth giving back.
+/// Room in a queue of what is to be pruned that is not worth giving back.
 const GARBAGE_KEPT: usize = 1_024;
+
+fn shrink<T>(queue: &mut VecDeque<T>) {
+    let length = queue.len().max(GARBAGE_KEPT);
+    if queue.capacity() > 4 * length {
+        queue.shrink_to(2 * length);
+    }
+}
 
 /// What only the holder of the writer lock touches.
 #[derive(Default)]
@@ -34,6 +41,8 @@ pub(crate) struct Writer {
     pub(crate) given: Version,
     /// Versions that superseded others, in the order of their commits.
     pub(crate) garbage: VecDeque<Superseding>,
+    /// Keys that were deleted and whose values are gone: out of both indexes they go, unless they were written again.
+    pub(crate) dead: VecDeque<Record>,
     pub(crate) deadlines: BTreeSet<Deadline>,
     pub(crate) spaces: HashMap<Box<[u8]>, Space>,
     /// Commits that wait to be written to the log, encoded.
@@ -164,7 +173,8 @@ impl Inner {
         let pruned = changes.len() + PRUNE_PER_COMMIT;
         // Taking out a key costs ten times what taking out a version does: that is for whoever deletes.
         let deletes = changes.iter().any(|change| change.node.about().is_deletion);
-        let keys_too = deletes || writer.garbage.len() > BACKLOG_MAX;
+        let too_many = writer.dead.len() > DEAD_MAX && !planted("dead-keys-left");
+        let keys = if deletes || too_many { pruned } else { 0 };
         if let Some(durable) = &self.durable {
             let logged = match &changes[..] {
                 [all @ .., _] if planted("torn-batch") && !all.is_empty() => all,
@@ -187,7 +197,7 @@ impl Inner {
         if self.durable.is_none() {
             self.visible.store(version, Ordering::Release);
         }
-        self.prune(writer, pruned, keys_too);
+        self.prune(writer, pruned, keys);
         version
     }
 
@@ -293,37 +303,39 @@ impl Inner {
         }
     }
 
-    /// Takes out up to `versions_max` superseded versions that no reader can meet, oldest first, and the keys that are gone with them;
-    /// not `keys_too`, those before the next deletion. How many.
-    pub(crate) fn prune(&self, writer: &mut Writer, versions_max: usize, keys_too: bool) -> usize {
+    /// Takes out up to `versions_max` superseded versions that no reader can meet, oldest first, and up to `keys_max` of the keys that were
+    /// deleted. How many of the two it looked at, whichever is more.
+    pub(crate) fn prune(&self, writer: &mut Writer, versions_max: usize, keys_max: usize) -> usize {
         let mut horizon = self.registry.horizon(&self.visible);
         if planted("pruned-too-early") {
             horizon = self.visible.load(Ordering::Acquire);
         }
-        let mut taken = 0;
-        while taken < versions_max
-            && let Some(Superseding { node, deleted, .. }) = writer.garbage.pop_front_if(|superseding| {
-                superseding.version <= horizon && (keys_too || superseding.deleted.is_none())
-            })
+        let (mut versions, mut keys, mut cut) = (0, 0, 0);
+        while versions < versions_max
+            && let Some(Superseding { node, deleted, .. }) =
+                writer.garbage.pop_front_if(|superseding| superseding.version <= horizon)
         {
-            taken += 1;
-            let mut cut = node.cut_older();
+            versions += 1;
+            cut += node.cut_older();
+            writer.dead.extend(deleted);
+        }
+        while keys < keys_max
+            && let Some(record) = writer.dead.pop_front()
+        {
+            keys += 1;
             // A key that was deleted, removed and written again has a new record: the old one must not take it along.
-            if let Some(record) = deleted
-                && record.is_dead(horizon)
-                && self.map.find(record.key(), |current| current.is_same(&record)) == Some(true)
+            if record.is_dead(horizon) && self.map.find(record.key(), |current| current.is_same(&record)) == Some(true)
             {
                 self.map.remove(record.key());
                 cut += 1;
             }
-            writer.stats.pruned += cut as u64;
-            writer.stats.versions -= cut as u64;
         }
-        // A snapshot held for long leaves a queue of millions behind: its memory goes when they have gone.
-        if writer.garbage.capacity() > 4 * writer.garbage.len().max(GARBAGE_KEPT) {
-            writer.garbage.shrink_to(2 * writer.garbage.len().max(GARBAGE_KEPT));
-        }
-        taken
+        writer.stats.pruned += cut as u64;
+        writer.stats.versions -= cut as u64;
+        // A snapshot held for long leaves queues of millions behind: their memory goes when they have gone.
+        shrink(&mut writer.garbage);
+        shrink(&mut writer.dead);
+        versions.max(keys)
     }
 
     /// Lets the next writer in and tells those who wait for commits.

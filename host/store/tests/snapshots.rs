@@ -276,6 +276,27 @@ fn pruning_costs_the_same_however_long_the_chain_above_has_grown() {
     check_nothing_is_left_over(&store);
 }
 
+/// Nobody does the housekeeping: values go with the commits that follow, and of the keys that were deleted a bounded number waits.
+#[test]
+fn commits_alone_keep_what_waits_to_be_freed_in_bounds() {
+    const KEYS: u64 = 3_000;
+    let store = store();
+    let each_key = |work: &dyn Fn(&str)| (0..KEYS).for_each(|key| work(&format!("{key:05}")));
+    each_key(&|key| _ = put(&store, key, "x"));
+    let held = store.snapshot();
+    each_key(&|key| _ = delete(&store, key));
+    drop(held);
+    assert_eq!(store.stats().versions, 2 * KEYS);
+    (0..2 * KEYS).for_each(|round| _ = put(&store, "hot", &round.to_string()));
+    let stats = store.stats();
+    assert!(stats.versions < 1_030 && stats.prune_backlog < 1_030 && stats.keys == 1, "{stats:?}");
+    // Keys that are written again are not taken along.
+    each_key(&|key| _ = put(&store, key, "y"));
+    check_nothing_is_left_over(&store);
+    assert_eq!(store.stats().keys, KEYS + 1);
+    each_key(&|key| assert_eq!(value(store.get(key.as_bytes())).as_deref(), Some("y")));
+}
+
 #[test]
 fn readers_beside_a_pruned_chain_let_go_of_it_without_recursion() {
     let store = store();

@@ -35,7 +35,7 @@ pub(crate) fn measure(arguments: &Arguments) -> Result<()> {
             rustix::fs::sync();
             pause(Duration::from_millis(500));
             let start = schedule::now();
-            let (is_over, _busy) = (AtomicBool::new(false), Busy::keep(SERVER_CORE));
+            let (is_over, _busy) = (AtomicBool::new(false), Busy::keep(SERVER_CORE)?);
             let latencies = thread::scope(|scope| {
                 if contestant == 1 {
                     scope.spawn(|| {

@@ -93,7 +93,7 @@ fn round(database: &Database, keys: u64, rate: u64) -> Result<Round> {
     rustix::fs::sync();
     let with = resident_bytes();
     pause(quiet.saturating_duration_since(schedule::now()));
-    let (gone, is_over, _busy) = (OnceLock::new(), AtomicBool::new(false), Busy::keep(SERVER_CORE));
+    let (gone, is_over, _busy) = (OnceLock::new(), AtomicBool::new(false), Busy::keep(SERVER_CORE)?);
     let latencies = thread::scope(|scope| {
         // What the server does on a thread of its own.
         scope.spawn(|| {

@@ -59,7 +59,7 @@ fn send(store: &Store, keys: u64, rate: u64, is_over: impl Fn() -> bool) -> Resu
 
 /// How late the schedule itself runs beside a busy core, with nothing to do: what any latency holds.
 pub(crate) fn alone(rate: u64, time: Duration) -> Result<Vec<Latency>> {
-    let _busy = Busy::keep(SERVER_CORE);
+    let _busy = Busy::keep(SERVER_CORE)?;
     let work = move || -> Result<Vec<Latency>> {
         pin_this_thread(LOAD_CORE)?;
         let gap = Duration::from_secs(1) / u32::try_from(rate)?;

@@ -109,7 +109,11 @@ fn write_store(out: &mut Exposition, store: &StoreFigures) {
     out.gauge("store_key_bytes", "Bytes of keys.", store.key_bytes);
     out.gauge("store_value_bytes", "Bytes of values.", store.value_bytes);
     out.gauge("store_versions", "Versions in memory.", store.versions);
-    out.gauge("store_prune_backlog", "Superseded versions that a snapshot keeps.", store.prune_backlog);
+    out.gauge(
+        "store_prune_backlog",
+        "Superseded versions and deleted keys that wait to be freed.",
+        store.prune_backlog,
+    );
     out.counter("store_versions_pruned", "Superseded versions that were freed.", store.pruned);
     out.gauge("store_snapshots", "Snapshots held.", store.snapshots);
     out.gauge(
