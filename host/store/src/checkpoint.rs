@@ -194,7 +194,7 @@ fn write_unfinished<T, E: From<io::Error>>(
     Ok(written)
 }
 
-/// Writes all of `backup`, which ends with this.
+/// Writes all of `backup`, which ends with this, and calls `rest` behind each piece.
 pub(crate) fn write_backup(file: &dyn DiskFile, mut backup: Backup, rest: &mut dyn FnMut()) -> io::Result<Checkpoint> {
     let (mut offset, mut synced) = (0, 0);
     for piece in &mut backup {
