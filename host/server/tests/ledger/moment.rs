@@ -32,8 +32,10 @@ pub(super) const MOMENTS: [Moment; 6] = [
     Moment::FileWith("checkpoint-"),
 ];
 
-/// How often a recovery is begun and killed before one may end.
-const RECOVERIES: u64 = 3;
+/// What a recovery is doing when it is killed, one after the other, before one may end.
+const RECOVERIES: [&str; 3] = [AT_CHECKPOINT, AT_LOG, AT_LOG];
+/// How often it is tried to meet one of them. On a busy machine it may be over before it is stopped.
+const TRIES: usize = 10;
 
 /// Where kills landed.
 #[derive(Debug, Default)]
@@ -90,74 +92,108 @@ pub(super) fn wait_for(moment: Moment, data: &Path, numbers: &mut Numbers) -> &'
     "at random"
 }
 
-/// Kills servers while they recover. How long a recovery takes is learnt: where a kill comes too late, the next one comes earlier.
+pub(super) const AT_CHECKPOINT: &str = "while a checkpoint was read";
+pub(super) const AT_LOG: &str = "while the log was done again";
+const AT_START: &str = "before a recovery";
+const TOO_LATE: &str = "just after a recovery";
+
+/// Kills servers while they recover. How long each part of a recovery takes is learnt: where a kill comes too late, the next one comes
+/// sooner after that part was seen to begin.
 #[derive(Debug)]
 pub(super) struct Interrupter {
-    span_us: u64,
+    spans_us: BTreeMap<&'static str, u64>,
 }
 
 impl Interrupter {
     pub(super) fn new() -> Self {
-        Self { span_us: 20_000 }
+        Self { spans_us: BTreeMap::from([(AT_CHECKPOINT, 10_000), (AT_LOG, 10_000)]) }
     }
 
-    /// Starts the server a few times, and kills it between its first hold on the directory and its first thread for the disk.
+    /// Starts the server a few times, and kills it in each part of its recovery, and sometimes before or behind it.
     pub(super) fn interrupt(&mut self, arguments: &[&str], numbers: &mut Numbers, kills: &mut Kills) {
-        for _ in 0..RECOVERIES {
-            let mut command = program();
-            command.args(["serve", "--listen", "127.0.0.1:0"]).args(arguments);
-            let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-            let process = Process(format!("/proc/{}", child.id()));
-            let begun = Instant::now();
-            while !process.has_open("/lock") && !process.is_served() {
-                assert!(begun.elapsed() < PATIENCE && child.try_wait().unwrap().is_none(), "it does not start");
-                thread::sleep(Duration::from_micros(50));
+        for part in RECOVERIES {
+            for _ in 0..TRIES {
+                let span_us = self.spans_us.get_mut(part).unwrap();
+                let place = interrupt_in(part, numbers.below(*span_us), arguments);
+                kills.count(place);
+                if place == part {
+                    *span_us = *span_us * 9 / 8;
+                    break;
+                }
+                *span_us = (*span_us / 2).max(1);
             }
-            thread::sleep(Duration::from_micros(numbers.below(self.span_us)));
-            let place = process.stop_and_look(&child);
-            child.kill().unwrap();
-            child.wait().unwrap();
-            kills.count(place);
-            self.span_us = if place == TOO_LATE { self.span_us * 2 / 3 } else { self.span_us * 9 / 8 }.max(500);
         }
     }
 }
 
-pub(super) const AT_CHECKPOINT: &str = "while a checkpoint was read";
-pub(super) const AT_LOG: &str = "while the log was done again";
-const TOO_LATE: &str = "just after a recovery";
+/// Kills a server some time after it has begun with a part of its recovery, and says where it was then.
+fn interrupt_in(part: &str, delay_us: u64, arguments: &[&str]) -> &'static str {
+    let mut command = program();
+    command.args(["serve", "--listen", "127.0.0.1:0"]).args(arguments);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut process = Process { directory: format!("/proc/{}", child.id()), has_read_checkpoint: false };
+    let begun = Instant::now();
+    loop {
+        let place = process.place();
+        if place == part || place == TOO_LATE {
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE && child.try_wait().unwrap().is_none(), "it does not start");
+        thread::sleep(Duration::from_micros(50));
+    }
+    thread::sleep(Duration::from_micros(delay_us));
+    process.stop(&child);
+    let place = process.place();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    place
+}
 
 /// What the system says of a process.
-struct Process(String);
+struct Process {
+    directory: String,
+    has_read_checkpoint: bool,
+}
 
 impl Process {
+    /// Where its recovery is.
+    fn place(&mut self) -> &'static str {
+        let is_locked = self.has_open("/lock");
+        if self.is_served() {
+            return TOO_LATE;
+        }
+        let is_reading_checkpoint = self.has_open("/checkpoint-");
+        self.has_read_checkpoint |= is_reading_checkpoint;
+        match () {
+            () if !is_locked => AT_START,
+            () if is_reading_checkpoint => AT_CHECKPOINT,
+            () if self.has_read_checkpoint => AT_LOG,
+            () => AT_START,
+        }
+    }
+
     fn has_open(&self, part: &str) -> bool {
-        let Ok(files) = fs::read_dir(format!("{}/fd", self.0)) else { return false };
+        let Ok(files) = fs::read_dir(format!("{}/fd", self.directory)) else { return false };
         let mut files = files.filter_map(|file| fs::read_link(file.ok()?.path()).ok());
         files.any(|path| path.to_string_lossy().contains(part))
     }
 
     /// The threads for the disk begin when everything was read.
     fn is_served(&self) -> bool {
-        let Ok(threads) = fs::read_dir(format!("{}/task", self.0)) else { return false };
+        let Ok(threads) = fs::read_dir(format!("{}/task", self.directory)) else { return false };
         let mut names = threads.filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("comm")).ok());
         names.any(|name| name.starts_with("mantis-log") || name.starts_with("mantis-checkpoi"))
     }
 
-    /// Stops it, so that it stays where it is, and says where that is.
-    fn stop_and_look(&self, child: &Child) -> &'static str {
+    /// Stops it, so that it stays where it is.
+    fn stop(&self, child: &Child) {
         kill_process(Pid::from_child(child), Signal::STOP).unwrap();
         let is_stopped = || {
-            let state = fs::read_to_string(format!("{}/stat", self.0)).unwrap();
+            let state = fs::read_to_string(format!("{}/stat", self.directory)).unwrap();
             state.rsplit_once(')').is_some_and(|(_, rest)| rest.starts_with(" T") || rest.starts_with(" Z"))
         };
         while !is_stopped() {
             thread::yield_now();
-        }
-        match () {
-            () if self.is_served() || !self.has_open("/lock") => TOO_LATE,
-            () if self.has_open("/checkpoint-") => AT_CHECKPOINT,
-            () => AT_LOG,
         }
     }
 }
