@@ -10,12 +10,12 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 #[cfg(not(target_family = "wasm"))]
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{io, mem};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::checkpoint::Checkpoints;
@@ -23,6 +23,9 @@ use crate::disk::{Disk, DiskFile};
 use crate::failures::Failures;
 use crate::log::writer::{AppendError, LogWriter};
 use crate::planted::planted;
+#[cfg(not(target_family = "wasm"))]
+use crate::siblings::Siblings;
+use crate::sleep::Sleep;
 use crate::store::Inner;
 use crate::{Durability, Error, Options, Recovered, Version};
 
@@ -43,8 +46,8 @@ pub(crate) struct Durable {
     /// Held while records are written, and taken before the writer lock where both are needed. Whoever lets go of it looks whether
     /// commits are pending: see [`with_log`](Inner::with_log).
     log: Mutex<LogEnd>,
-    /// Whether the writer's buffer holds commits.
-    is_pending: AtomicBool,
+    /// How many commits the writer's buffer holds. Written under the writer lock.
+    pending: AtomicU64,
     /// The newest commit that is certain to survive a power cut.
     pub(crate) synced: AtomicU64,
     /// The newest version that is used up, whatever becomes of its commit; see [`crate::identity`]. Written by the holder of the log.
@@ -52,6 +55,8 @@ pub(crate) struct Durable {
     pub(crate) failures: Failures,
     settled: Notify,
     sleep: Sleep,
+    #[cfg(not(target_family = "wasm"))]
+    siblings: Siblings,
     pub(crate) figures: Figures,
     pub(crate) checkpoints: Checkpoints,
     /// Keeps other processes out.
@@ -80,14 +85,6 @@ pub(crate) struct Figures {
     pub(crate) commits_undone: AtomicU64,
 }
 
-/// Where the log's thread waits for commits.
-#[derive(Default)]
-struct Sleep {
-    is_asleep: AtomicBool,
-    woken: Mutex<bool>,
-    wake: Condvar,
-}
-
 impl Durable {
     pub(crate) fn new(
         disk: Arc<dyn Disk>,
@@ -106,10 +103,12 @@ impl Durable {
             synced: AtomicU64::new(writer.current.last),
             reserved: AtomicU64::new(reserved),
             log: Mutex::new(LogEnd { writer, records: Vec::new(), sync_asked_at: 0 }),
-            is_pending: AtomicBool::new(false),
+            pending: AtomicU64::new(0),
             failures: Failures::default(),
             settled: Notify::new(),
-            sleep: Sleep::default(),
+            sleep: Sleep::new(),
+            #[cfg(not(target_family = "wasm"))]
+            siblings: Siblings::default(),
             figures: Figures::default(),
             checkpoints: Checkpoints::new(options.checkpoint_bytes, recovered.checkpoint, recovered.log_bytes),
             _lock: lock,
@@ -123,7 +122,11 @@ impl Durable {
 
     /// Says that the writer's buffer holds a commit. Called under the writer lock.
     pub(crate) fn has_pending(&self) {
-        self.is_pending.store(true, Ordering::Release);
+        self.pending.store(self.pending.load(Ordering::Relaxed) + 1, Ordering::Release);
+    }
+
+    fn is_pending(&self) -> bool {
+        self.pending.load(Ordering::Relaxed) > 0
     }
 
     /// What became of the commit `version`; none while that is open.
@@ -155,41 +158,32 @@ impl Durable {
         self.interrupt();
     }
 
-    fn wake(&self) {
-        // Either the thread sees the commit, or this sees the thread asleep.
-        fence(Ordering::SeqCst);
-        if self.sleep.is_asleep.load(Ordering::Relaxed) {
-            *self.sleep.woken.lock() = true;
-            self.sleep.wake.notify_one();
-        }
-    }
-
-    /// Waits until there is something to write, at most for `time`.
+    /// Waits until there is something to write, at most for `time`, and then, if that is worth it, for what is likely to come with it.
     #[cfg(not(target_family = "wasm"))]
+    #[allow(clippy::disallowed_methods, reason = "native programs only")]
     pub(crate) fn wait_for_commits(&self, time: Duration) {
-        self.sleep.is_asleep.store(true, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
-        if !self.is_pending.load(Ordering::Relaxed) {
-            self.rest(time);
+        self.sleep.until(&self.pending, 1, time);
+        let first = self.pending.load(Ordering::Relaxed);
+        let Some((expected, time)) = self.siblings.worth(first) else { return };
+        let until = Instant::now() + time;
+        let mut left = time;
+        while self.pending.load(Ordering::Relaxed) < expected && !left.is_zero() {
+            self.sleep.until(&self.pending, expected, left);
+            left = until.saturating_duration_since(Instant::now());
         }
-        self.sleep.is_asleep.store(false, Ordering::Relaxed);
+        self.siblings.waited(first, self.pending.load(Ordering::Relaxed));
     }
 
     /// Waits for `time`, or until it is interrupted, whatever is pending. Whether it was interrupted.
     #[cfg(not(target_family = "wasm"))]
     pub(crate) fn rest(&self, time: Duration) -> bool {
-        let mut woken = self.sleep.woken.lock();
-        if !*woken {
-            self.sleep.wake.wait_for(&mut woken, time);
-        }
-        std::mem::take(&mut *woken)
+        self.sleep.rest(time)
     }
 
     /// Wakes whoever waits for commits, or rests.
     #[cfg(not(target_family = "wasm"))]
     pub(crate) fn interrupt(&self) {
-        *self.sleep.woken.lock() = true;
-        self.sleep.wake.notify_one();
+        self.sleep.interrupt();
     }
 }
 
@@ -217,7 +211,7 @@ impl Inner {
     /// Hands what the writer has buffered to whoever writes it.
     pub(crate) fn hand_over(&self, durable: &Durable) {
         match durable.durability {
-            Durability::Always => durable.wake(),
+            Durability::Always => durable.sleep.wake(&durable.pending),
             Durability::Interval { .. } | Durability::Never => self.write_pending(durable),
         }
     }
@@ -231,7 +225,7 @@ impl Inner {
             self.write_groups(durable, &mut end, false);
             drop(end);
             fence(Ordering::SeqCst);
-            if !durable.is_pending.load(Ordering::Relaxed) {
+            if !durable.is_pending() {
                 return;
             }
         }
@@ -248,7 +242,7 @@ impl Inner {
     pub(crate) fn with_log<T>(&self, durable: &Durable, work: impl FnOnce(&mut LogEnd) -> T) -> T {
         let done = work(&mut durable.log.lock());
         fence(Ordering::SeqCst);
-        if durable.is_pending.load(Ordering::Relaxed) {
+        if durable.is_pending() {
             self.hand_over(durable);
         }
         done
@@ -262,6 +256,10 @@ impl Inner {
             }
             end.records.clear();
             end.records.shrink_to(BUFFER_KEPT_BYTES);
+            if sync {
+                // What has come meanwhile may be worth a wait for more: see `siblings`.
+                break;
+            }
         }
     }
 
@@ -275,7 +273,11 @@ impl Inner {
     /// Takes the writer's buffer, and says which commit is the newest in it.
     fn take_pending(&self, durable: &Durable, end: &mut LogEnd) -> Option<Version> {
         let mut writer = self.lock_writer();
-        durable.is_pending.store(false, Ordering::Release);
+        #[cfg(not(target_family = "wasm"))]
+        if durable.durability == Durability::Always {
+            durable.siblings.taken(durable.pending.load(Ordering::Relaxed));
+        }
+        durable.pending.store(0, Ordering::Release);
         mem::swap(&mut writer.pending, &mut end.records);
         // A commit that could not be encoded is pending without a record.
         (writer.last > self.visible.load(Ordering::Acquire)).then_some(writer.last)
@@ -319,6 +321,8 @@ impl Inner {
                 return self.undo_pending(durable, Error::StorageFailed);
             }
             durable.synced.fetch_max(last, Ordering::AcqRel);
+            #[cfg(not(target_family = "wasm"))]
+            durable.siblings.answered(durable.pending.load(Ordering::Relaxed));
         }
         self.visible.store(last, Ordering::Release);
         tell_settled(durable);
@@ -377,6 +381,8 @@ impl Inner {
         figures.syncs.fetch_add(1, Ordering::Relaxed);
         figures.sync_us.fetch_add(took, Ordering::Relaxed);
         figures.sync_us_max.fetch_max(took, Ordering::Relaxed);
+        #[cfg(not(target_family = "wasm"))]
+        durable.siblings.took(took);
         synced
     }
 
@@ -395,7 +401,7 @@ impl Inner {
         }
         while writer.garbage.pop_back_if(|superseding| superseding.version > visible).is_some() {}
         writer.pending.clear();
-        durable.is_pending.store(false, Ordering::Release);
+        durable.pending.store(0, Ordering::Release);
         durable.figures.commits_undone.fetch_add(commits.len() as u64, Ordering::Relaxed);
         if writer.given > visible && !planted("refusal-forgotten") {
             durable.failures.undo(visible + 1..=writer.given, error);

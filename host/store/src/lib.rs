@@ -73,6 +73,9 @@ mod record;
 mod repair;
 mod restore;
 mod room;
+#[cfg(not(target_family = "wasm"))]
+mod siblings;
+mod sleep;
 mod snapshot;
 mod stats;
 mod store;

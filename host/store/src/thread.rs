@@ -116,7 +116,8 @@ impl Store {
         }
     }
 
-    /// Waits for something to do, for `idle` at most, and does it: writes and syncs commits under [`Durability::Always`], syncs
+    /// Waits for something to do, for `idle` at most, and does it: writes and syncs commits under [`Durability::Always`] (and waits for
+    /// others for up to half the time that a sync takes, and 5 ms at most, where that has proved worth it), syncs
     /// what was written under [`Durability::Interval`]. Under [`Durability::Never`] it syncs what has come together ahead of the end of
     /// the segment, so that commits do not wait long there. What the log's thread calls over and over.
     pub fn drive(&self, idle: Duration) {

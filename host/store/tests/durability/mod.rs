@@ -11,6 +11,7 @@ mod check;
 mod damage;
 mod faults;
 mod golden;
+mod hooked;
 mod power_cut;
 mod refusals;
 mod round_trip;

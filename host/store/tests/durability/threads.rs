@@ -1,6 +1,5 @@
 //! Threads on real files: what one of them sees is durable, nobody waits for ever, and all of it is there afterwards.
 
-use std::any::Any;
 use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,9 +9,10 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 use std::{fs, io};
 
-use mantis_store::disk::{DirectoryDisk, Disk, DiskFile, FailingDisk, Fault, MemoryDisk, Operation};
-use mantis_store::{DiskEvent, DiskThreads, Durability, Error, FeedCursor, Store, Version};
+use mantis_store::disk::{DirectoryDisk, FailingDisk, Fault, MemoryDisk, Operation};
+use mantis_store::{DiskEvent, DiskThreads, Durability, Error, FeedCursor, ManualClock, Store, Version};
 
+use super::hooked::Hooked;
 use super::{POLICIES, changes_behind, open, options, outcome, state_of};
 use crate::support::{Numbers, Working, number, put};
 
@@ -161,6 +161,36 @@ fn the_end_of_the_threads_writes_what_is_pending() {
     }
 }
 
+/// Behind a slow sync two clients do not stay halves that wait for each other's sync.
+#[test]
+fn commits_that_are_likely_to_come_share_a_slow_sync() {
+    const COMMITS: u64 = 50;
+    let clock = Arc::new(ManualClock::new(1));
+    let (syncing, syncs) = mpsc::channel();
+    let ticking = Arc::clone(&clock);
+    let disk = Hooked::new(&MemoryDisk::new(), move |operation| {
+        if operation == Operation::Sync {
+            let _ = syncing.send(());
+            thread::sleep(Duration::from_millis(2));
+            ticking.advance_ms(1_000);
+        }
+    });
+    let mut options = options(&clock, 7);
+    options.segment_bytes_max = 1 << 20;
+    let (store, _) = Store::open(options, Arc::new(disk), Durability::Always).unwrap();
+    let _threads = DiskThreads::start(&store, Box::new(|_| {})).unwrap();
+    let commit = |key: &str| (0..COMMITS).for_each(|_| assert_eq!(wait(&store, put(&store, key, "1")), Ok(())));
+    while syncs.try_recv().is_ok() {}
+    thread::scope(|scope| {
+        scope.spawn(|| commit("a"));
+        // The other one comes too late for the first sync.
+        syncs.recv_timeout(PATIENCE).unwrap();
+        commit("b");
+    });
+    let groups = store.disk_stats().unwrap().log_groups;
+    assert!(groups < 2 * COMMITS * 2 / 3, "{groups} groups of {} commits", 2 * COMMITS);
+}
+
 #[test]
 fn an_idle_store_writes_at_once_when_a_commit_comes() {
     let (store, _) = open(&MemoryDisk::new(), Durability::Always).unwrap();
@@ -178,76 +208,39 @@ fn an_idle_store_writes_at_once_when_a_commit_comes() {
     assert!(waits[40] < Duration::from_millis(500), "{waits:?}");
 }
 
-/// A disk on which somebody commits whenever a file is removed or synced, as a thread could.
-#[derive(Clone)]
-struct Meddled {
-    disk: MemoryDisk,
-    store: Arc<OnceLock<Store>>,
-    /// The commits made in between.
-    commits: Arc<Mutex<Vec<Version>>>,
-}
-
-impl Meddled {
-    fn meddle(&self) {
-        if let Some(store) = self.store.get()
-            && let Ok(mut commits) = self.commits.try_lock()
-        {
-            commits.push(put(store, "meddled", "1"));
-        }
-    }
-}
-
-impl Disk for Meddled {
-    fn lock(&self) -> io::Result<Box<dyn Any + Send + Sync>> {
-        self.disk.lock()
-    }
-    fn list(&self) -> io::Result<Vec<String>> {
-        self.disk.list()
-    }
-    fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        self.meddle();
-        self.disk.create(name)
-    }
-    fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        self.disk.open(name)
-    }
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.meddle();
-        self.disk.rename(from, to)
-    }
-    fn remove(&self, name: &str) -> io::Result<()> {
-        self.meddle();
-        self.disk.remove(name)
-    }
-    fn sync_directory(&self) -> io::Result<()> {
-        self.meddle();
-        self.disk.sync_directory()
-    }
-}
-
 #[test]
 fn whoever_holds_the_log_writes_what_comes_meanwhile() {
     for durability in [Durability::Interval { ms: 10 }, Durability::Never] {
-        let disk = Meddled { disk: MemoryDisk::new(), store: Arc::default(), commits: Arc::default() };
+        // Somebody commits whenever a file is made, renamed, removed or made durable, as a thread could.
+        let (memory, meddler) = (MemoryDisk::new(), Arc::<(OnceLock<Store>, Mutex<Vec<Version>>)>::default());
+        let meddling = Arc::clone(&meddler);
+        let disk = Hooked::new(&memory, move |operation| {
+            let (store, commits) = &*meddling;
+            if let Operation::Create | Operation::Rename | Operation::Remove | Operation::SyncDirectory = operation
+                && let (Some(store), Ok(mut commits)) = (store.get(), commits.try_lock())
+            {
+                commits.push(put(store, "meddled", "1"));
+            }
+        });
         let mut options = options(&Arc::default(), 7);
         options.feed_bytes_max = 0;
-        let (store, _) = Store::open(options, Arc::new(disk.clone()), durability).unwrap();
-        disk.store.set(store.clone()).unwrap();
+        let (store, _) = Store::open(options, Arc::new(disk), durability).unwrap();
+        meddler.0.set(store.clone()).unwrap();
         for round in 0..60 {
             let version = put(&store, "a", &"x".repeat(50));
             assert_eq!(outcome(&store, version), Poll::Ready(Ok(())));
             if round % 10 == 9 {
                 store.checkpoint().unwrap();
             }
-            for version in disk.commits.lock().unwrap().drain(..) {
+            for version in meddler.1.lock().unwrap().drain(..) {
                 assert_eq!(outcome(&store, version), Poll::Ready(Ok(())), "{durability:?}, round {round}");
             }
         }
         let version = store.newest();
         store.flush();
         assert!(store.is_durable(version));
-        let (memory, state) = (disk.disk.files(), state_of(&store));
-        assert_eq!(state_of(&open(&MemoryDisk::with_files(memory), durability).unwrap().0), state);
+        let (files, state) = (memory.files(), state_of(&store));
+        assert_eq!(state_of(&open(&MemoryDisk::with_files(files), durability).unwrap().0), state);
     }
 }
 
@@ -312,79 +305,22 @@ fn a_full_disk_is_told_of_and_so_is_room_again_without_a_write() {
     assert!(matches!(event, DiskEvent::Resumed) && !store.is_disk_full(), "{event:?}");
 }
 
-/// A disk that panics at one kind of operation, once it is told to.
-#[derive(Clone)]
-struct Panicking {
-    disk: MemoryDisk,
-    at: Operation,
-    is_armed: Arc<AtomicBool>,
-}
-
-struct PanickingFile(Box<dyn DiskFile>, Panicking);
-
-impl Panicking {
-    fn pass(&self, operation: Operation) {
-        assert!(operation != self.at || !self.is_armed.load(Ordering::SeqCst), "planned");
-    }
-}
-
-impl Disk for Panicking {
-    fn lock(&self) -> io::Result<Box<dyn Any + Send + Sync>> {
-        self.disk.lock()
-    }
-    fn list(&self) -> io::Result<Vec<String>> {
-        self.disk.list()
-    }
-    fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        self.pass(Operation::Create);
-        Ok(Box::new(PanickingFile(self.disk.create(name)?, self.clone())))
-    }
-    fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        Ok(Box::new(PanickingFile(self.disk.open(name)?, self.clone())))
-    }
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.disk.rename(from, to)
-    }
-    fn remove(&self, name: &str) -> io::Result<()> {
-        self.disk.remove(name)
-    }
-    fn sync_directory(&self) -> io::Result<()> {
-        self.disk.sync_directory()
-    }
-}
-
-impl DiskFile for PanickingFile {
-    fn size(&self) -> io::Result<u64> {
-        self.0.size()
-    }
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.0.read_at(buffer, offset)
-    }
-    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
-        self.1.pass(Operation::Write);
-        self.0.write_at(bytes, offset)
-    }
-    fn set_size(&self, size: u64) -> io::Result<()> {
-        self.0.set_size(size)
-    }
-    fn sync(&self) -> io::Result<()> {
-        self.1.pass(Operation::Sync);
-        self.0.sync()
-    }
-}
-
 /// Commits until the panic has come: whoever waits is told, the owner is told once, and nothing is written any more.
 #[track_caller]
 fn check_panic(durability: Durability, at: Operation) {
     let case = format!("{durability:?}, {at:?}");
-    let disk = Panicking { disk: MemoryDisk::new(), at, is_armed: Arc::default() };
+    let (memory, is_armed) = (MemoryDisk::new(), Arc::<AtomicBool>::default());
+    let is_planned = Arc::clone(&is_armed);
+    let disk = Hooked::new(&memory, move |operation| {
+        assert!(operation != at || !is_planned.load(Ordering::SeqCst), "planned");
+    });
     let mut options = options(&Arc::default(), 7);
     options.checkpoint_bytes = u64::MAX;
-    let (store, _) = Store::open(options, Arc::new(disk.clone()), durability).unwrap();
+    let (store, _) = Store::open(options, Arc::new(disk), durability).unwrap();
     let (sender, told) = mpsc::channel();
     let threads = DiskThreads::start(&store, Box::new(move |event| sender.send(event).unwrap())).unwrap();
     assert_eq!(wait(&store, put(&store, "a", "before")), Ok(()));
-    disk.is_armed.store(true, Ordering::SeqCst);
+    is_armed.store(true, Ordering::SeqCst);
     let began = Instant::now();
     let failed = loop {
         assert!(began.elapsed() < PATIENCE, "{case}: nothing failed");
@@ -408,7 +344,7 @@ fn check_panic(durability: Durability, at: Operation) {
     assert!(told.iter().next().is_none(), "{case}: once");
     assert_eq!((store.version(), state_of(&store)), (version, shown), "{case}");
     drop(store);
-    let (store, _) = open(&disk.disk, durability).unwrap();
+    let (store, _) = open(&memory, durability).unwrap();
     assert!(store.version() >= version, "{case}: what was told of is there");
 }
 

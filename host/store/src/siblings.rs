@@ -1,0 +1,136 @@
+//! How long the log's thread waits, before it writes and syncs, for commits that are likely to come.
+//!
+//! Clients that wait for their commits fall into two halves behind a slow sync: one is synced while the other, which came too late for
+//! it, waits for its own. Each client then waits for two syncs, where one would do for all of them. So the thread waits until
+//! as many commits are pending as were answered and pending when the last sync was done, for they come from clients that are
+//! likely to send their next one. It does so for half as long as a sync takes at most, and seldom where that has been in vain.
+//! (`commit_delay` of PostgreSQL and `binlog_group_commit_sync_delay` of `MySQL` are the same with figures that somebody has to choose.)
+
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+/// Syncs that are quicker are over before many clients have come round.
+const SYNC_US_MIN: u64 = 100;
+/// However slow a sync is, nobody waits longer for others than this.
+const WAIT_US_MAX: u64 = 5_000;
+/// After waits in vain, up to so many groups go without one.
+const PASSES_MAX: u32 = 64;
+
+/// What the last groups of commits tell of the next one.
+#[derive(Debug, Default)]
+pub(crate) struct Siblings(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// Commits in the group that is being written.
+    group: u64,
+    /// Commits that the last group had, or that were pending when it was done.
+    expected: u64,
+    /// How long a sync takes, a moving average.
+    sync_us: u64,
+    /// Groups yet to go without a wait.
+    passes: u32,
+    /// How many groups go without one after the next wait in vain.
+    passes_next: u32,
+}
+
+impl Siblings {
+    /// Notes how long a sync took.
+    pub(crate) fn took(&self, us: u64) {
+        let mut state = self.0.lock();
+        state.sync_us = if state.sync_us == 0 { us } else { (state.sync_us * 7 + us) / 8 };
+    }
+
+    /// Notes how many commits are in the group that is written next.
+    pub(crate) fn taken(&self, commits: u64) {
+        self.0.lock().group = commits;
+    }
+
+    /// Notes that the group is durable, and its clients are about to be answered, while others are `pending`.
+    pub(crate) fn answered(&self, pending: u64) {
+        let mut state = self.0.lock();
+        state.expected = state.group + pending;
+    }
+
+    /// How many commits are worth waiting for while so many are `pending`, and for how long.
+    pub(crate) fn worth(&self, pending: u64) -> Option<(u64, Duration)> {
+        let mut state = self.0.lock();
+        if pending == 0 || pending >= state.expected || state.sync_us < SYNC_US_MIN {
+            return None;
+        }
+        if state.passes > 0 {
+            state.passes -= 1;
+            return None;
+        }
+        Some((state.expected, Duration::from_micros((state.sync_us / 2).min(WAIT_US_MAX))))
+    }
+
+    /// Notes what came of a wait: `before` commits were pending when it began, and `after` are now.
+    pub(crate) fn waited(&self, before: u64, after: u64) {
+        let mut state = self.0.lock();
+        if (after - before) * 2 >= state.expected.saturating_sub(before) {
+            state.passes_next = 0;
+        } else {
+            state.passes_next = (state.passes_next * 2).clamp(1, PASSES_MAX);
+            state.passes = state.passes_next;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(released: u64, pending: u64, sync_us: u64) -> Siblings {
+        let siblings = Siblings::default();
+        siblings.took(sync_us);
+        siblings.taken(released);
+        siblings.answered(pending);
+        siblings
+    }
+
+    #[test]
+    fn those_who_were_answered_are_expected_beside_those_who_wait() {
+        let siblings = after(32, 30, 1_000);
+        assert_eq!(siblings.worth(31), Some((62, Duration::from_micros(500))));
+        assert_eq!(siblings.worth(62), None, "all are there");
+        assert_eq!(siblings.worth(0), None, "nobody waits");
+    }
+
+    #[test]
+    fn one_client_alone_waits_for_nobody() {
+        assert_eq!(Siblings::default().worth(1), None, "nothing is known yet");
+        assert_eq!(after(1, 0, 1_000).worth(1), None);
+    }
+
+    #[test]
+    fn a_wait_is_short_beside_the_sync_and_has_a_bound() {
+        assert_eq!(after(2, 0, SYNC_US_MIN - 1).worth(1), None);
+        assert_eq!(after(2, 0, SYNC_US_MIN).worth(1), Some((2, Duration::from_micros(SYNC_US_MIN / 2))));
+        assert_eq!(after(2, 0, 60_000_000).worth(1), Some((2, Duration::from_micros(WAIT_US_MAX))));
+    }
+
+    #[test]
+    fn one_slow_sync_does_not_count_for_many() {
+        let siblings = after(2, 0, 800);
+        siblings.took(8_800);
+        assert_eq!(siblings.worth(1), Some((2, Duration::from_micros(900))));
+    }
+
+    #[test]
+    fn waits_in_vain_become_rare_and_one_that_was_worth_it_brings_them_back() {
+        let siblings = after(4, 0, 1_000);
+        // How many groups go without a wait before each of the waits.
+        let mut passes = Vec::new();
+        for _ in 0..9 {
+            passes.push((0..1_000).take_while(|_| siblings.worth(1).is_none()).count());
+            siblings.waited(1, 2);
+        }
+        assert_eq!(passes, [0, 1, 2, 4, 8, 16, 32, 64, 64]);
+        let next = (0..1_000).take_while(|_| siblings.worth(1).is_none()).count();
+        assert_eq!(next, 64);
+        siblings.waited(1, 3);
+        assert!(siblings.worth(1).is_some(), "most of them came");
+    }
+}
