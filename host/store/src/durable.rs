@@ -165,13 +165,19 @@ impl Durable {
         self.sleep.until(&self.pending, 1, time);
         let first = self.pending.load(Ordering::Relaxed);
         let Some((expected, time)) = self.siblings.worth(first) else { return };
-        let until = Instant::now() + time;
-        let mut left = time;
-        while self.pending.load(Ordering::Relaxed) < expected && !left.is_zero() {
-            self.sleep.until(&self.pending, expected, left);
-            left = until.saturating_duration_since(Instant::now());
+        let (mut now, until) = (Instant::now(), Instant::now() + time);
+        while self.pending.load(Ordering::Relaxed) < expected && now < until {
+            self.sleep.until(&self.pending, expected, until - now);
+            now = Instant::now();
         }
-        self.siblings.waited(first, self.pending.load(Ordering::Relaxed));
+        self.siblings.waited(first, self.pending.load(Ordering::Relaxed), now);
+    }
+
+    /// Notes that those in the group are about to be answered.
+    #[cfg(not(target_family = "wasm"))]
+    #[allow(clippy::disallowed_methods, reason = "native programs only")]
+    fn note_answers(&self) {
+        self.siblings.answered(self.pending.load(Ordering::Relaxed), Instant::now());
     }
 
     /// Waits for `time`, or until it is interrupted, whatever is pending. Whether it was interrupted.
@@ -322,7 +328,7 @@ impl Inner {
             }
             durable.synced.fetch_max(last, Ordering::AcqRel);
             #[cfg(not(target_family = "wasm"))]
-            durable.siblings.answered(durable.pending.load(Ordering::Relaxed));
+            durable.note_answers();
         }
         self.visible.store(last, Ordering::Release);
         tell_settled(durable);

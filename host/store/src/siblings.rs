@@ -3,10 +3,13 @@
 //! Clients that wait for their commits fall into two halves behind a slow sync: one is synced while the other, which came too late for
 //! it, waits for its own. Each client then waits for two syncs, where one would do for all of them. So the thread waits until
 //! as many commits are pending as were answered and pending when the last sync was done, for they come from clients that are
-//! likely to send their next one. It does so for half as long as a sync takes at most, and seldom where that has been in vain.
+//! likely to send their next one. It does so for half as long as a sync takes at most.
+//!
+//! That pays as long as all of them come round within the time of a sync. Where they take longer, the processor has enough to do for one
+//! half while the disk is busy with the other, and together they would make both wait by turns. Waits that did not pay become rare.
 //! (`commit_delay` of PostgreSQL and `binlog_group_commit_sync_delay` of `MySQL` are the same with figures that somebody has to choose.)
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -14,7 +17,7 @@ use parking_lot::Mutex;
 const SYNC_US_MIN: u64 = 100;
 /// However slow a sync is, nobody waits longer for others than this.
 const WAIT_US_MAX: u64 = 5_000;
-/// After waits in vain, up to so many groups go without one.
+/// After waits that did not pay, up to so many groups go without one.
 const PASSES_MAX: u32 = 64;
 
 /// What the last groups of commits tell of the next one.
@@ -27,11 +30,13 @@ struct State {
     group: u64,
     /// Commits that the last group had, or that were pending when it was done.
     expected: u64,
+    /// When that was.
+    answered_at: Option<Instant>,
     /// How long a sync takes, a moving average.
     sync_us: u64,
     /// Groups yet to go without a wait.
     passes: u32,
-    /// How many groups go without one after the next wait in vain.
+    /// How many groups go without one after the next wait that does not pay.
     passes_next: u32,
 }
 
@@ -48,9 +53,10 @@ impl Siblings {
     }
 
     /// Notes that the group is durable, and its clients are about to be answered, while others are `pending`.
-    pub(crate) fn answered(&self, pending: u64) {
+    pub(crate) fn answered(&self, pending: u64, now: Instant) {
         let mut state = self.0.lock();
         state.expected = state.group + pending;
+        state.answered_at = Some(now);
     }
 
     /// How many commits are worth waiting for while so many are `pending`, and for how long.
@@ -66,10 +72,12 @@ impl Siblings {
         Some((state.expected, Duration::from_micros((state.sync_us / 2).min(WAIT_US_MAX))))
     }
 
-    /// Notes what came of a wait: `before` commits were pending when it began, and `after` are now.
-    pub(crate) fn waited(&self, before: u64, after: u64) {
+    /// Notes what came of a wait: `before` commits were pending when it began, and `after` are `now`.
+    pub(crate) fn waited(&self, before: u64, after: u64, now: Instant) {
         let mut state = self.0.lock();
-        if (after - before) * 2 >= state.expected.saturating_sub(before) {
+        let most_came = (after - before) * 2 >= state.expected.saturating_sub(before);
+        let is_within_a_sync = state.answered_at.is_some_and(|at| now - at < Duration::from_micros(state.sync_us));
+        if most_came && is_within_a_sync {
             state.passes_next = 0;
         } else {
             state.passes_next = (state.passes_next * 2).clamp(1, PASSES_MAX);
@@ -79,20 +87,27 @@ impl Siblings {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "a native program, and any time will do")]
 mod tests {
     use super::*;
 
-    fn after(released: u64, pending: u64, sync_us: u64) -> Siblings {
-        let siblings = Siblings::default();
+    /// After a group was answered, and when that was.
+    fn after(released: u64, pending: u64, sync_us: u64) -> (Siblings, Instant) {
+        let (siblings, now) = (Siblings::default(), Instant::now());
         siblings.took(sync_us);
         siblings.taken(released);
-        siblings.answered(pending);
-        siblings
+        siblings.answered(pending, now);
+        (siblings, now)
+    }
+
+    /// How many groups go without a wait.
+    fn passes(siblings: &Siblings) -> usize {
+        (0..1_000).take_while(|_| siblings.worth(1).is_none()).count()
     }
 
     #[test]
     fn those_who_were_answered_are_expected_beside_those_who_wait() {
-        let siblings = after(32, 30, 1_000);
+        let (siblings, _) = after(32, 30, 1_000);
         assert_eq!(siblings.worth(31), Some((62, Duration::from_micros(500))));
         assert_eq!(siblings.worth(62), None, "all are there");
         assert_eq!(siblings.worth(0), None, "nobody waits");
@@ -101,36 +116,44 @@ mod tests {
     #[test]
     fn one_client_alone_waits_for_nobody() {
         assert_eq!(Siblings::default().worth(1), None, "nothing is known yet");
-        assert_eq!(after(1, 0, 1_000).worth(1), None);
+        assert_eq!(after(1, 0, 1_000).0.worth(1), None);
     }
 
     #[test]
     fn a_wait_is_short_beside_the_sync_and_has_a_bound() {
-        assert_eq!(after(2, 0, SYNC_US_MIN - 1).worth(1), None);
-        assert_eq!(after(2, 0, SYNC_US_MIN).worth(1), Some((2, Duration::from_micros(SYNC_US_MIN / 2))));
-        assert_eq!(after(2, 0, 60_000_000).worth(1), Some((2, Duration::from_micros(WAIT_US_MAX))));
+        let worth = |sync_us| after(2, 0, sync_us).0.worth(1);
+        assert_eq!(worth(SYNC_US_MIN - 1), None);
+        assert_eq!(worth(SYNC_US_MIN), Some((2, Duration::from_micros(SYNC_US_MIN / 2))));
+        assert_eq!(worth(60_000_000), Some((2, Duration::from_micros(WAIT_US_MAX))));
     }
 
     #[test]
     fn one_slow_sync_does_not_count_for_many() {
-        let siblings = after(2, 0, 800);
+        let (siblings, _) = after(2, 0, 800);
         siblings.took(8_800);
         assert_eq!(siblings.worth(1), Some((2, Duration::from_micros(900))));
     }
 
     #[test]
-    fn waits_in_vain_become_rare_and_one_that_was_worth_it_brings_them_back() {
-        let siblings = after(4, 0, 1_000);
-        // How many groups go without a wait before each of the waits.
-        let mut passes = Vec::new();
+    fn waits_in_vain_become_rare_and_one_that_paid_brings_them_back() {
+        let (siblings, now) = after(4, 0, 1_000);
+        let mut all = Vec::new();
         for _ in 0..9 {
-            passes.push((0..1_000).take_while(|_| siblings.worth(1).is_none()).count());
-            siblings.waited(1, 2);
+            all.push(passes(&siblings));
+            siblings.waited(1, 2, now);
         }
-        assert_eq!(passes, [0, 1, 2, 4, 8, 16, 32, 64, 64]);
-        let next = (0..1_000).take_while(|_| siblings.worth(1).is_none()).count();
-        assert_eq!(next, 64);
-        siblings.waited(1, 3);
-        assert!(siblings.worth(1).is_some(), "most of them came");
+        assert_eq!(all, [0, 1, 2, 4, 8, 16, 32, 64, 64]);
+        assert_eq!(passes(&siblings), 64);
+        siblings.waited(1, 3, now);
+        assert_eq!(passes(&siblings), 0, "most of them came");
+    }
+
+    #[test]
+    fn clients_that_take_longer_than_a_sync_are_not_waited_for() {
+        let (siblings, now) = after(4, 0, 1_000);
+        siblings.waited(1, 4, now + Duration::from_micros(999));
+        assert_eq!(passes(&siblings), 0);
+        siblings.waited(1, 4, now + Duration::from_millis(1));
+        assert_eq!(passes(&siblings), 1, "though all of them came");
     }
 }
