@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::error::{ContextKind, ContextValue};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, CommandFactory, Parser};
 
 use crate::cli::Cli;
@@ -27,6 +27,9 @@ fn end(mut error: clap::Error, given: &[OsString]) -> ExitCode {
     let commands = commands(given);
     if let Some(variable) = variable_to_blame(&error, &commands, given) {
         error.insert(ContextKind::InvalidArg, ContextValue::String(variable));
+    }
+    if let Some(tip) = tip_for_a_directory(&error, &commands) {
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
     }
     // clap's own names options that a variable gave as if they had to be given.
     if let Some(command) = commands.last()
@@ -61,6 +64,17 @@ fn commands(given: &[OsString]) -> Vec<Command> {
         }
     }
     commands
+}
+
+/// What to write where a directory was given by itself, to a command that wants it behind an option.
+fn tip_for_a_directory(error: &clap::Error, commands: &[Command]) -> Option<String> {
+    let (Some(ContextValue::String(given)), ErrorKind::UnknownArgument) =
+        (error.get(ContextKind::InvalidArg), error.kind())
+    else {
+        return None;
+    };
+    let takes_data = commands.last()?.get_arguments().any(|argument| argument.get_long() == Some("data"));
+    (takes_data && !given.starts_with('-')).then(|| format!("a store's directory is given as '--data {given}'"))
 }
 
 /// The environment variable that gave the value which is wrong, if it was one.

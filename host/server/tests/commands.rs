@@ -97,6 +97,8 @@ fn stats_are_shown() {
     server.ok(&["put", "a", "1"]);
     let plain = server.ok(&["stats"]);
     assert!(plain.lines().any(|line| line.starts_with("pool.total_connections\t")), "{plain}");
+    let parts: Vec<_> = plain.lines().map(|line| line.split('.').next().unwrap()).collect();
+    assert_eq!((parts.first(), parts.last()), (Some(&"store"), Some(&"http")), "{plain}");
     let json: serde_json::Value = serde_json::from_str(&server.ok(&["stats", "--json"])).unwrap();
     assert!(json["pool"]["total_connections"].is_u64(), "{json}");
 }
@@ -259,4 +261,13 @@ fn what_a_variable_gives_is_blamed_on_the_variable() {
     check("MANTISDB_POOL_MAX", "many", &["serve", "--memory"], "'MANTISDB_POOL_MAX'", "--pool-max");
     check("MANTISDB_POOL_MAX", "7", &["serve", "--pool-max", "many"], "'--pool-max <N>'", "MANTISDB_POOL_MAX");
     check("MANTISDB_URL", "http://localhost:1", &["get"], "Usage: mantisdb get [OPTIONS] <KEY>", "--url");
+}
+
+#[test]
+fn a_directory_by_itself_is_told_the_option_it_belongs_behind() {
+    for arguments in [&["check", "some/where"][..], &["serve", "some/where"]] {
+        let output = program().args(arguments).output().unwrap();
+        let (code, said) = failure(&output);
+        assert!(code == 2 && said.contains("--data some/where"), "{arguments:?}: {code} {said}");
+    }
 }

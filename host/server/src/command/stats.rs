@@ -13,9 +13,19 @@ pub(super) async fn run(args: StatsArgs) -> Outcome {
     if args.server.json {
         output.json(&stats)?;
     } else {
-        show(&mut output, "", &stats)?;
+        show_all(&mut output, &stats)?;
     }
     output.flush()
+}
+
+/// What people look for comes first, and the long list of requests by route last.
+fn show_all(output: &mut Output, stats: &Value) -> Outcome {
+    let Value::Object(parts) = stats else { return show(output, "", stats) };
+    let mut parts: Vec<_> = parts.iter().collect();
+    parts.sort_by_key(|(name, _)| {
+        ["store", "pool"].iter().position(|first| first == name).unwrap_or(2 + usize::from(*name == "http"))
+    });
+    parts.into_iter().try_for_each(|(name, part)| show(output, name, part))
 }
 
 /// A line for each figure, under its path in the JSON.
