@@ -28,7 +28,8 @@ fn end(mut error: clap::Error, given: &[OsString]) -> ExitCode {
     if let Some(variable) = variable_to_blame(&error, &commands, given) {
         error.insert(ContextKind::InvalidArg, ContextValue::String(variable));
     }
-    if let Some(tip) = tip_for_a_directory(&error, &commands) {
+    let tip = tip_for_a_directory(&error, &commands, given);
+    if let Some(tip) = &tip {
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
     }
     // clap's own names options that a variable gave as if they had to be given.
@@ -41,7 +42,7 @@ fn end(mut error: clap::Error, given: &[OsString]) -> ExitCode {
         let text = error.render().to_string();
         let message = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
         let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
-        Failure::usage(message).hint("try --help").report(true);
+        Failure::usage(message).hint(tip.as_deref().unwrap_or("try --help")).report(true);
     } else {
         let _ = error.print();
     }
@@ -67,14 +68,18 @@ fn commands(given: &[OsString]) -> Vec<Command> {
 }
 
 /// What to write where a directory was given by itself, to a command that wants it behind an option.
-fn tip_for_a_directory(error: &clap::Error, commands: &[Command]) -> Option<String> {
-    let (Some(ContextValue::String(given)), ErrorKind::UnknownArgument) =
+fn tip_for_a_directory(error: &clap::Error, commands: &[Command], given: &[OsString]) -> Option<String> {
+    let (Some(ContextValue::String(directory)), ErrorKind::UnknownArgument) =
         (error.get(ContextKind::InvalidArg), error.kind())
     else {
         return None;
     };
     let takes_data = commands.last()?.get_arguments().any(|argument| argument.get_long() == Some("data"));
-    (takes_data && !given.starts_with('-')).then(|| format!("a store's directory is given as '--data {given}'"))
+    let has_data = before_dashes(given)
+        .filter_map(|argument| argument.to_str())
+        .any(|argument| argument.strip_prefix("--data").is_some_and(|rest| rest.is_empty() || rest.starts_with('=')));
+    (takes_data && !has_data && !directory.starts_with('-'))
+        .then(|| format!("a store's directory is given as '--data {directory}'"))
 }
 
 /// The environment variable that gave the value which is wrong, if it was one.

@@ -265,9 +265,15 @@ fn what_a_variable_gives_is_blamed_on_the_variable() {
 
 #[test]
 fn a_directory_by_itself_is_told_the_option_it_belongs_behind() {
-    for arguments in [&["check", "some/where"][..], &["serve", "some/where"]] {
+    for (arguments, is_told) in [
+        (&["check", "some/where"][..], true),
+        (&["check", "some/where", "--json"], true),
+        (&["serve", "some/where"], true),
+        (&["check", "--data", "one", "some/where"], false),
+        (&["get", "a", "some/where"], false),
+    ] {
         let output = program().args(arguments).output().unwrap();
         let (code, said) = failure(&output);
-        assert!(code == 2 && said.contains("--data some/where"), "{arguments:?}: {code} {said}");
+        assert_eq!((code, said.contains("--data some/where")), (2, is_told), "{arguments:?}: {said}");
     }
 }

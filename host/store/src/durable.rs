@@ -158,19 +158,25 @@ impl Durable {
         self.interrupt();
     }
 
-    /// Waits until there is something to write, at most for `time`, and then, if that is worth it, for what is likely to come with it.
+    /// Waits until there is something to write, at most for `time`, and then, where that is worth it, for what is likely to come with it.
+    /// Without any time there is nobody to wait for.
     #[cfg(not(target_family = "wasm"))]
     #[allow(clippy::disallowed_methods, reason = "native programs only")]
     pub(crate) fn wait_for_commits(&self, time: Duration) {
-        self.sleep.until(&self.pending, 1, time);
-        let first = self.pending.load(Ordering::Relaxed);
-        let Some((expected, time)) = self.siblings.worth(first) else { return };
-        let (mut now, until) = (Instant::now(), Instant::now() + time);
-        while self.pending.load(Ordering::Relaxed) < expected && now < until {
-            self.sleep.until(&self.pending, expected, until - now);
-            now = Instant::now();
+        if time.is_zero() {
+            return;
         }
-        self.siblings.waited(first, self.pending.load(Ordering::Relaxed), now);
+        self.sleep.until(&self.pending, 1, time);
+        let (first, mut now) = (self.pending.load(Ordering::Relaxed), Instant::now());
+        let Some((expected, time)) = self.siblings.worth(first, now) else { return };
+        let until = now + time;
+        // Somebody else may write them meanwhile, and leave fewer.
+        let mut pending = first;
+        while (first..expected).contains(&pending) && now < until {
+            self.sleep.until(&self.pending, expected, until - now);
+            (pending, now) = (self.pending.load(Ordering::Relaxed), Instant::now());
+        }
+        self.siblings.waited(first, pending, now);
     }
 
     /// Notes that those in the group are about to be answered.

@@ -3,7 +3,7 @@
 //! Clients that wait for their commits fall into two halves behind a slow sync: one is synced while the other, which came too late for
 //! it, waits for its own. Each client then waits for two syncs, where one would do for all of them. So the thread waits until
 //! as many commits are pending as were answered and pending when the last sync was done, for they come from clients that are
-//! likely to send their next one. It does so for half as long as a sync takes at most.
+//! likely to send their next one. It does so for half as long as a sync takes at most, and until a sync's time has passed since the answers.
 //!
 //! That pays as long as all of them come round within the time of a sync. Where they take longer, the processor has enough to do for one
 //! half while the disk is busy with the other, and together they would make both wait by turns. Waits that did not pay become rare.
@@ -15,8 +15,10 @@ use parking_lot::Mutex;
 
 /// Syncs that are quicker are over before many clients have come round.
 const SYNC_US_MIN: u64 = 100;
-/// However slow a sync is, nobody waits longer for others than this.
+/// However slow syncs are, nobody waits longer for others than this.
 const WAIT_US_MAX: u64 = 5_000;
+/// One sync that is slower than so many usual ones counts as that many: disks stall now and then.
+const OUTLIER: u64 = 4;
 /// After waits that did not pay, up to so many groups go without one.
 const PASSES_MAX: u32 = 64;
 
@@ -32,8 +34,8 @@ struct State {
     expected: u64,
     /// When that was.
     answered_at: Option<Instant>,
-    /// How long a sync takes, a moving average.
-    sync_us: u64,
+    /// How long a sync takes, a moving average; none before the first.
+    sync_us: Option<u64>,
     /// Groups yet to go without a wait.
     passes: u32,
     /// How many groups go without one after the next wait that does not pay.
@@ -44,7 +46,8 @@ impl Siblings {
     /// Notes how long a sync took.
     pub(crate) fn took(&self, us: u64) {
         let mut state = self.0.lock();
-        state.sync_us = if state.sync_us == 0 { us } else { (state.sync_us * 7 + us) / 8 };
+        state.sync_us =
+            Some(state.sync_us.map_or(us, |usual| (usual * 7 + us.min(usual.max(SYNC_US_MIN) * OUTLIER)) / 8));
     }
 
     /// Notes how many commits are in the group that is written next.
@@ -60,23 +63,30 @@ impl Siblings {
     }
 
     /// How many commits are worth waiting for while so many are `pending`, and for how long.
-    pub(crate) fn worth(&self, pending: u64) -> Option<(u64, Duration)> {
+    pub(crate) fn worth(&self, pending: u64, now: Instant) -> Option<(u64, Duration)> {
         let mut state = self.0.lock();
-        if pending == 0 || pending >= state.expected || state.sync_us < SYNC_US_MIN {
+        let sync_us = state.sync_us.filter(|us| pending > 0 && pending < state.expected && *us >= SYNC_US_MIN)?;
+        // Who has not come by then was not about to.
+        let left = (state.answered_at? + Duration::from_micros(sync_us)).saturating_duration_since(now);
+        let time = left.min(Duration::from_micros((sync_us / 2).min(WAIT_US_MAX)));
+        if time.is_zero() {
             return None;
         }
         if state.passes > 0 {
             state.passes -= 1;
             return None;
         }
-        Some((state.expected, Duration::from_micros((state.sync_us / 2).min(WAIT_US_MAX))))
+        Some((state.expected, time))
     }
 
     /// Notes what came of a wait: `before` commits were pending when it began, and `after` are `now`.
     pub(crate) fn waited(&self, before: u64, after: u64, now: Instant) {
         let mut state = self.0.lock();
-        let most_came = (after - before) * 2 >= state.expected.saturating_sub(before);
-        let is_within_a_sync = state.answered_at.is_some_and(|at| now - at < Duration::from_micros(state.sync_us));
+        // Fewer are pending where somebody else has written them, and then the wait tells nothing.
+        let Some(came) = after.checked_sub(before) else { return };
+        let most_came = came * 2 >= state.expected.saturating_sub(before);
+        let sync = Duration::from_micros(state.sync_us.unwrap_or(0));
+        let is_within_a_sync = state.answered_at.is_some_and(|at| now.saturating_duration_since(at) < sync);
         if most_came && is_within_a_sync {
             state.passes_next = 0;
         } else {
@@ -101,59 +111,89 @@ mod tests {
     }
 
     /// How many groups go without a wait.
-    fn passes(siblings: &Siblings) -> usize {
-        (0..1_000).take_while(|_| siblings.worth(1).is_none()).count()
+    fn passes((siblings, answered): &(Siblings, Instant)) -> usize {
+        (0..1_000).take_while(|_| siblings.worth(1, *answered).is_none()).count()
+    }
+
+    fn us(us: u64) -> Duration {
+        Duration::from_micros(us)
     }
 
     #[test]
     fn those_who_were_answered_are_expected_beside_those_who_wait() {
-        let (siblings, _) = after(32, 30, 1_000);
-        assert_eq!(siblings.worth(31), Some((62, Duration::from_micros(500))));
-        assert_eq!(siblings.worth(62), None, "all are there");
-        assert_eq!(siblings.worth(0), None, "nobody waits");
+        let (siblings, now) = after(32, 30, 1_000);
+        assert_eq!(siblings.worth(31, now), Some((62, us(500))));
+        assert_eq!(siblings.worth(62, now), None, "all are there");
+        assert_eq!(siblings.worth(0, now), None, "nobody waits");
     }
 
     #[test]
     fn one_client_alone_waits_for_nobody() {
-        assert_eq!(Siblings::default().worth(1), None, "nothing is known yet");
-        assert_eq!(after(1, 0, 1_000).0.worth(1), None);
+        let (siblings, now) = after(1, 0, 1_000);
+        assert_eq!(siblings.worth(1, now), None);
+        assert_eq!(Siblings::default().worth(1, now), None, "nothing is known yet");
     }
 
     #[test]
     fn a_wait_is_short_beside_the_sync_and_has_a_bound() {
-        let worth = |sync_us| after(2, 0, sync_us).0.worth(1);
+        let worth = |sync_us| {
+            let (siblings, now) = after(2, 0, sync_us);
+            siblings.worth(1, now)
+        };
+        assert_eq!(worth(0), None);
         assert_eq!(worth(SYNC_US_MIN - 1), None);
-        assert_eq!(worth(SYNC_US_MIN), Some((2, Duration::from_micros(SYNC_US_MIN / 2))));
-        assert_eq!(worth(60_000_000), Some((2, Duration::from_micros(WAIT_US_MAX))));
+        assert_eq!(worth(SYNC_US_MIN), Some((2, us(SYNC_US_MIN / 2))));
+        assert_eq!(worth(60_000_000), Some((2, us(WAIT_US_MAX))));
+    }
+
+    #[test]
+    fn who_does_not_come_within_a_sync_is_not_waited_for() {
+        let (siblings, now) = after(2, 0, 1_000);
+        assert_eq!(siblings.worth(1, now + us(700)), Some((2, us(300))));
+        assert_eq!(siblings.worth(1, now + us(1_000)), None);
+        assert_eq!(siblings.worth(1, now + Duration::from_secs(10)), None);
     }
 
     #[test]
     fn one_slow_sync_does_not_count_for_many() {
-        let (siblings, _) = after(2, 0, 800);
-        siblings.took(8_800);
-        assert_eq!(siblings.worth(1), Some((2, Duration::from_micros(900))));
+        let (siblings, now) = after(2, 0, 800);
+        siblings.took(1_600);
+        assert_eq!(siblings.worth(1, now), Some((2, us(450))));
+        siblings.took(60_000_000);
+        assert_eq!(siblings.worth(1, now), Some((2, us((900 * 7 + 3_600) / 8 / 2))));
+        let (siblings, now) = after(2, 0, 0);
+        siblings.took(60_000_000);
+        assert_eq!(siblings.worth(1, now), None);
     }
 
     #[test]
     fn waits_in_vain_become_rare_and_one_that_paid_brings_them_back() {
-        let (siblings, now) = after(4, 0, 1_000);
+        let after = after(4, 0, 1_000);
+        let (siblings, now) = &after;
         let mut all = Vec::new();
         for _ in 0..9 {
-            all.push(passes(&siblings));
-            siblings.waited(1, 2, now);
+            all.push(passes(&after));
+            siblings.waited(1, 2, *now);
         }
         assert_eq!(all, [0, 1, 2, 4, 8, 16, 32, 64, 64]);
-        assert_eq!(passes(&siblings), 64);
-        siblings.waited(1, 3, now);
-        assert_eq!(passes(&siblings), 0, "most of them came");
+        assert_eq!(passes(&after), 64);
+        siblings.waited(1, 3, *now);
+        assert_eq!(passes(&after), 0, "most of them came");
     }
 
     #[test]
-    fn clients_that_take_longer_than_a_sync_are_not_waited_for() {
-        let (siblings, now) = after(4, 0, 1_000);
-        siblings.waited(1, 4, now + Duration::from_micros(999));
-        assert_eq!(passes(&siblings), 0);
-        siblings.waited(1, 4, now + Duration::from_millis(1));
-        assert_eq!(passes(&siblings), 1, "though all of them came");
+    fn a_wait_that_came_to_an_end_too_late_did_not_pay() {
+        let after = after(4, 0, 1_000);
+        after.0.waited(1, 4, after.1 + us(999));
+        assert_eq!(passes(&after), 0);
+        after.0.waited(1, 4, after.1 + Duration::from_millis(1));
+        assert_eq!(passes(&after), 1, "though all of them came");
+    }
+
+    #[test]
+    fn a_wait_that_somebody_else_ended_tells_nothing() {
+        let after = after(4, 0, 1_000);
+        after.0.waited(2, 0, after.1);
+        assert_eq!(passes(&after), 0);
     }
 }

@@ -116,10 +116,10 @@ impl Store {
         }
     }
 
-    /// Waits for something to do, for `idle` at most, and does it: writes and syncs commits under [`Durability::Always`] (and waits for
-    /// others for up to half the time that a sync takes, and 5 ms at most, where that has proved worth it), syncs
-    /// what was written under [`Durability::Interval`]. Under [`Durability::Never`] it syncs what has come together ahead of the end of
-    /// the segment, so that commits do not wait long there. What the log's thread calls over and over.
+    /// Waits for something to do, for `idle` at most, and does it. Under [`Durability::Always`] it writes and syncs commits; unless `idle`
+    /// is zero it first waits for more of them where that has proved worth it, for up to half the time that a sync takes and 5 ms at
+    /// most. Under [`Durability::Interval`] it syncs what was written. Under [`Durability::Never`] it syncs what has come together ahead
+    /// of the end of the segment, so that commits do not wait long there. What the log's thread calls over and over.
     pub fn drive(&self, idle: Duration) {
         let Some(durable) = &self.0.durable else { return };
         match durable.durability {
@@ -155,7 +155,7 @@ impl Store {
         })
     }
 
-    /// Lets [`drive`](Self::drive) return at once.
+    /// Lets [`drive`](Self::drive) stop waiting for something to do.
     pub fn interrupt(&self) {
         if let Some(durable) = &self.0.durable {
             durable.interrupt();

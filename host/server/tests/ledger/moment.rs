@@ -32,10 +32,12 @@ pub(super) const MOMENTS: [Moment; 6] = [
     Moment::FileWith("checkpoint-"),
 ];
 
-/// What a recovery is doing when it is killed, one after the other, before one may end.
-const RECOVERIES: [&str; 3] = [AT_CHECKPOINT, AT_LOG, AT_LOG];
+/// What a server is doing when it is killed, one start after the other, before it may recover.
+const RECOVERIES: [&str; 4] = [AT_START, AT_CHECKPOINT, AT_LOG, AT_LOG];
 /// How often it is tried to meet one of them. On a busy machine it may be over before it is stopped.
 const TRIES: usize = 10;
+/// Kills are spread over so much of a part at least.
+const SPAN_US_MIN: u64 = 200;
 
 /// Where kills landed.
 #[derive(Debug, Default)]
@@ -106,10 +108,10 @@ pub(super) struct Interrupter {
 
 impl Interrupter {
     pub(super) fn new() -> Self {
-        Self { spans_us: BTreeMap::from([(AT_CHECKPOINT, 10_000), (AT_LOG, 10_000)]) }
+        Self { spans_us: BTreeMap::from([(AT_START, 1_000), (AT_CHECKPOINT, 10_000), (AT_LOG, 10_000)]) }
     }
 
-    /// Starts the server a few times, and kills it in each part of its recovery, and sometimes before or behind it.
+    /// Starts the server a few times, and kills it before its recovery and in each part of it, and sometimes behind it.
     pub(super) fn interrupt(&mut self, arguments: &[&str], numbers: &mut Numbers, kills: &mut Kills) {
         for part in RECOVERIES {
             for _ in 0..TRIES {
@@ -120,7 +122,7 @@ impl Interrupter {
                     *span_us = *span_us * 9 / 8;
                     break;
                 }
-                *span_us = (*span_us / 2).max(1);
+                *span_us = (*span_us / 2).max(SPAN_US_MIN);
             }
         }
     }
@@ -165,7 +167,7 @@ impl Process {
         let is_reading_checkpoint = self.has_open("/checkpoint-");
         self.has_read_checkpoint |= is_reading_checkpoint;
         match () {
-            () if !is_locked => AT_START,
+            () if !is_locked => "before it had the directory",
             () if is_reading_checkpoint => AT_CHECKPOINT,
             () if self.has_read_checkpoint => AT_LOG,
             () => AT_START,

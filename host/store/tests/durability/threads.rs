@@ -164,7 +164,7 @@ fn the_end_of_the_threads_writes_what_is_pending() {
 /// Behind a slow sync two clients do not stay halves that wait for each other's sync.
 #[test]
 fn commits_that_are_likely_to_come_share_a_slow_sync() {
-    const COMMITS: u64 = 50;
+    const COMMITS: u64 = 150;
     let clock = Arc::new(ManualClock::new(1));
     let (syncing, syncs) = mpsc::channel();
     let ticking = Arc::clone(&clock);
