@@ -54,6 +54,13 @@ fn before_dashes(given: &[OsString]) -> impl Iterator<Item = &OsString> {
     given.iter().skip(1).take_while(|argument| *argument != "--")
 }
 
+/// Whether an option (`--data`) is on the command line.
+fn is_given(given: &[OsString], option: &str) -> bool {
+    before_dashes(given)
+        .filter_map(|argument| argument.to_str())
+        .any(|argument| argument.strip_prefix(option).is_some_and(|rest| rest.is_empty() || rest.starts_with('=')))
+}
+
 /// The program, and the commands that were named, from the outermost.
 fn commands(given: &[OsString]) -> Vec<Command> {
     let mut command = Cli::command();
@@ -75,10 +82,7 @@ fn tip_for_a_directory(error: &clap::Error, commands: &[Command], given: &[OsStr
         return None;
     };
     let takes_data = commands.last()?.get_arguments().any(|argument| argument.get_long() == Some("data"));
-    let has_data = before_dashes(given)
-        .filter_map(|argument| argument.to_str())
-        .any(|argument| argument.strip_prefix("--data").is_some_and(|rest| rest.is_empty() || rest.starts_with('=')));
-    (takes_data && !has_data && !directory.starts_with('-'))
+    (takes_data && !is_given(given, "--data") && !directory.starts_with('-'))
         .then(|| format!("a store's directory is given as '--data {directory}'"))
 }
 
@@ -87,10 +91,7 @@ fn variable_to_blame(error: &clap::Error, commands: &[Command], given: &[OsStrin
     let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else { return None };
     let option = argument.split(' ').next()?;
     let flag = option.strip_prefix("--")?;
-    let is_given = before_dashes(given)
-        .filter_map(|argument| argument.to_str())
-        .any(|argument| argument.strip_prefix(option).is_some_and(|rest| rest.is_empty() || rest.starts_with('=')));
     let mut arguments = commands.iter().flat_map(Command::get_arguments);
     let variable = arguments.find(|argument| argument.get_long() == Some(flag))?.get_env()?;
-    (!is_given && std::env::var_os(variable).is_some()).then(|| variable.to_string_lossy().into_owned())
+    (!is_given(given, option) && std::env::var_os(variable).is_some()).then(|| variable.to_string_lossy().into_owned())
 }

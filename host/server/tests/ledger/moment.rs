@@ -33,7 +33,7 @@ pub(super) const MOMENTS: [Moment; 6] = [
 ];
 
 /// What a server is doing when it is killed, one start after the other, before it may recover.
-const RECOVERIES: [&str; 4] = [AT_START, AT_CHECKPOINT, AT_LOG, AT_LOG];
+const PARTS: [&str; 4] = [AT_START, AT_CHECKPOINT, AT_LOG, AT_LOG];
 /// How often it is tried to meet one of them. On a busy machine it may be over before it is stopped.
 const TRIES: usize = 10;
 /// Kills are spread over so much of a part at least.
@@ -97,6 +97,7 @@ pub(super) fn wait_for(moment: Moment, data: &Path, numbers: &mut Numbers) -> &'
 pub(super) const AT_CHECKPOINT: &str = "while a checkpoint was read";
 pub(super) const AT_LOG: &str = "while the log was done again";
 const AT_START: &str = "before a recovery";
+const TOO_EARLY: &str = "before it had the directory";
 const TOO_LATE: &str = "just after a recovery";
 
 /// Kills servers while they recover. How long each part of a recovery takes is learnt: where a kill comes too late, the next one comes
@@ -113,7 +114,7 @@ impl Interrupter {
 
     /// Starts the server a few times, and kills it before its recovery and in each part of it, and sometimes behind it.
     pub(super) fn interrupt(&mut self, arguments: &[&str], numbers: &mut Numbers, kills: &mut Kills) {
-        for part in RECOVERIES {
+        for part in PARTS {
             for _ in 0..TRIES {
                 let span_us = self.spans_us.get_mut(part).unwrap();
                 let place = interrupt_in(part, numbers.below(*span_us), arguments);
@@ -167,7 +168,7 @@ impl Process {
         let is_reading_checkpoint = self.has_open("/checkpoint-");
         self.has_read_checkpoint |= is_reading_checkpoint;
         match () {
-            () if !is_locked => "before it had the directory",
+            () if !is_locked => TOO_EARLY,
             () if is_reading_checkpoint => AT_CHECKPOINT,
             () if self.has_read_checkpoint => AT_LOG,
             () => AT_START,
