@@ -176,6 +176,7 @@ pub(crate) fn apply(
     let stop = match failure {
         Some(error) if batch.refusals.is_empty() || error.code() == Code::AnswerTooLarge => Stop::Failed(error),
         None if batch.refusals.is_empty() => {
+            transaction.release(before);
             return Ok(Applied::Committed { version: 0, durable: false, results: batch.results });
         }
         _ => Stop::Refused(batch.refusals),

@@ -197,6 +197,9 @@ impl From<mantis_store::Error> for Error {
     fn from(error: mantis_store::Error) -> Self {
         match error {
             mantis_store::Error::Conflict => Code::Conflict.into(),
+            mantis_store::Error::VisitsTooMany => {
+                Self::new(Code::TransactionTooLarge, "the transaction's scans come by more keys than one may")
+            }
             mantis_store::Error::DiskFull => Code::DiskFull.into(),
             mantis_store::Error::StorageFailed => Code::StorageFailed.into(),
             // The engine's only other reason.

@@ -414,9 +414,24 @@ impl<'s> Kv<'s> {
             None if effect < Effect::Grows => work(transaction, BucketId::NONE),
             None => {
                 let before = transaction.savepoint();
-                let made = crate::buckets::make(transaction, bucket, limits)?;
+                let made = match crate::buckets::make(transaction, bucket, limits) {
+                    Ok(made) => made,
+                    Err(error) => {
+                        transaction.rollback_to(before);
+                        return Err(error.into());
+                    }
+                };
                 // A bucket comes into being with its first write, and not by one that failed.
-                work(transaction, made.id).inspect_err(|_| transaction.rollback_to(before))
+                match work(transaction, made.id) {
+                    Ok(value) => {
+                        transaction.release(before);
+                        Ok(value)
+                    }
+                    Err(error) => {
+                        transaction.rollback_to(before);
+                        Err(error)
+                    }
+                }
             }
         };
         match &mut self.session.transaction {

@@ -26,6 +26,9 @@ pub struct Limits {
     pub transaction_bytes_max: usize,
     /// Keys and scanned stretches that one transaction may read: `transaction-too-large`. Default 100,000.
     pub transaction_reads_max: usize,
+    /// Keys that the scans of one transaction may come by, those included that were deleted and are not removed yet:
+    /// `transaction-too-large`. Default 10,000,000.
+    pub transaction_visits_max: u64,
     /// Buckets: `buckets-too-many`. Default 10,000.
     pub buckets_max: usize,
     /// Bytes of all keys and values: `store-full`. Default: no bound but the machine's memory.
@@ -62,6 +65,7 @@ impl Default for Limits {
             transaction_writes_max: 100_000,
             transaction_bytes_max: 64 << 20,
             transaction_reads_max: 100_000,
+            transaction_visits_max: 10_000_000,
             buckets_max: 10_000,
             store_bytes_max: u64::MAX,
             cursor_snapshots_max: 256,

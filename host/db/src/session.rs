@@ -94,7 +94,9 @@ impl Session {
         if self.transaction.is_some() {
             return Err(Code::TransactionOpen.into());
         }
-        self.transaction = Some(Box::new(self.database.0.store.begin_with(isolation)));
+        let mut transaction = self.database.0.store.begin_with(isolation);
+        transaction.set_visits_max(self.database.0.limits.transaction_visits_max);
+        self.transaction = Some(Box::new(transaction));
         Ok(())
     }
 

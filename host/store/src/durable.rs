@@ -411,7 +411,7 @@ impl Inner {
                 self.undo(&mut writer, change);
             }
         }
-        while writer.garbage.pop_back_if(|superseding| superseding.version > visible).is_some() {}
+        writer.garbage.forget_behind(visible);
         writer.pending.clear();
         durable.pending.store(0, Ordering::Release);
         durable.figures.commits_undone.fetch_add(commits.len() as u64, Ordering::Relaxed);

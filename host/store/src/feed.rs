@@ -1,6 +1,6 @@
 //! The change feed: the latest commits, in version order, in a ring of bounded size.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,6 +12,9 @@ use crate::record::{Header, Node, NodeExt, Record};
 
 /// Commits that a reader takes along while new ones wait to be appended.
 const STRETCH_COMMITS_MAX: usize = 128;
+
+/// Bytes of commits that the ring keeps beyond its size for those who look at them.
+const HELD_BYTES_MAX: usize = 64 << 20;
 
 /// A place in the feed: behind the `index`-th change of the commit `version`, or behind all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,7 +85,7 @@ pub(crate) struct FeedChange {
 }
 
 pub(crate) struct FeedCommit {
-    version: Version,
+    pub(crate) version: Version,
     time_ms: u64,
     bytes: usize,
     pub(crate) changes: Vec<FeedChange>,
@@ -112,9 +115,11 @@ impl FeedChange {
 }
 
 impl Ring {
-    /// Drops the oldest commit, unless it is behind `visible`.
-    fn drop_oldest(&mut self, visible: Version) -> Option<Arc<FeedCommit>> {
-        let oldest = self.commits.pop_front_if(|oldest| oldest.version <= visible)?;
+    /// Drops the oldest commit, unless it is behind `visible` or somebody looks at what follows a commit before it.
+    fn drop_oldest(&mut self, visible: Version, held_bytes_max: usize) -> Option<Arc<FeedCommit>> {
+        let held = self.holds.first_key_value().filter(|_| self.bytes <= held_bytes_max);
+        let droppable = held.map_or(visible, |(&held, _)| visible.min(held));
+        let oldest = self.commits.pop_front_if(|oldest| oldest.version <= droppable)?;
         self.bytes -= oldest.bytes;
         self.dropped = oldest.version;
         Some(oldest)
@@ -134,6 +139,76 @@ struct Ring {
     commits: VecDeque<Arc<FeedCommit>>,
     bytes: usize,
     dropped: Version,
+    /// The versions behind which commits are held, and how many hold them.
+    holds: BTreeMap<Version, usize>,
+}
+
+/// Keeps the commits behind a version in the ring while somebody looks at them, as long as they come to no more than
+/// [`HELD_BYTES_MAX`] beyond what the ring keeps anyway.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) struct Hold<'f> {
+    feed: &'f Feed,
+    version: Version,
+}
+
+#[cfg(not(target_family = "wasm"))]
+impl Hold<'_> {
+    /// The commits behind the held version, oldest first, a stretch of them at a time; none where some of them are gone.
+    pub(crate) fn commits(&self) -> Option<Vec<Arc<FeedCommit>>> {
+        let ring = self.feed.ring.read();
+        if ring.dropped > self.version {
+            return None;
+        }
+        let start = ring.commits.partition_point(|commit| commit.version <= self.version);
+        Some(ring.commits.range(start..).take(STRETCH_COMMITS_MAX).cloned().collect())
+    }
+
+    /// How many commits there are behind the held version.
+    pub(crate) fn commits_behind(&self) -> usize {
+        let ring = self.feed.ring.read();
+        ring.commits.len() - ring.commits.partition_point(|commit| commit.version <= self.version)
+    }
+
+    /// How many changes the commits behind the held version have, or `changes_max` where they have more.
+    pub(crate) fn changes_behind(&self, changes_max: usize) -> usize {
+        let ring = self.feed.ring.read();
+        let newest_first = ring.commits.iter().rev().take_while(|commit| commit.version > self.version);
+        let mut changes = 0;
+        for commit in newest_first {
+            changes += commit.changes.len();
+            if changes >= changes_max {
+                return changes_max;
+            }
+        }
+        changes
+    }
+
+    /// Lets go of the commits up to `version`.
+    pub(crate) fn move_to(&mut self, version: Version) {
+        let mut ring = self.feed.ring.write();
+        ring.release(self.version);
+        *ring.holds.entry(version).or_default() += 1;
+        self.version = version;
+    }
+}
+
+#[cfg(not(target_family = "wasm"))]
+impl Drop for Hold<'_> {
+    fn drop(&mut self) {
+        self.feed.ring.write().release(self.version);
+    }
+}
+
+#[cfg(not(target_family = "wasm"))]
+impl Ring {
+    fn release(&mut self, version: Version) {
+        if let Some(count) = self.holds.get_mut(&version) {
+            *count -= 1;
+            if *count == 0 {
+                self.holds.remove(&version);
+            }
+        }
+    }
 }
 
 impl Feed {
@@ -159,7 +234,7 @@ impl Feed {
         ring.commits.push_back(commit);
         let mut gone = Vec::new();
         while ring.bytes > self.bytes_max
-            && let Some(oldest) = ring.drop_oldest(visible)
+            && let Some(oldest) = ring.drop_oldest(visible, self.held_bytes_max())
         {
             gone.push(oldest);
         }
@@ -173,12 +248,36 @@ impl Feed {
         let mut ring = self.ring.write();
         let mut gone = Vec::new();
         while ring.commits.front().is_some_and(|oldest| now_ms.saturating_sub(oldest.time_ms) > self.age_ms_max)
-            && let Some(oldest) = ring.drop_oldest(visible)
+            && let Some(oldest) = ring.drop_oldest(visible, self.held_bytes_max())
         {
             gone.push(oldest);
         }
         drop(ring);
         drop(gone);
+    }
+
+    fn held_bytes_max(&self) -> usize {
+        self.bytes_max.saturating_add(HELD_BYTES_MAX)
+    }
+
+    /// Holds the commits behind `version`; none where some of them are gone.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn hold(&self, version: Version) -> Option<Hold<'_>> {
+        let mut ring = self.ring.write();
+        if ring.dropped > version {
+            return None;
+        }
+        *ring.holds.entry(version).or_default() += 1;
+        Some(Hold { feed: self, version })
+    }
+
+    /// Holds the commits that follow the newest one.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn hold_newest(&self) -> Hold<'_> {
+        let mut ring = self.ring.write();
+        let version = ring.commits.back().map_or(ring.dropped, |newest| newest.version);
+        *ring.holds.entry(version).or_default() += 1;
+        Hold { feed: self, version }
     }
 
     /// Says that nothing before or at `version` is kept. For a feed that is empty.

@@ -7,13 +7,16 @@
 //! | module | holds |
 //! |---|---|
 //! | `store` | [`Store`]: point reads, and the ways to write |
-//! | `writer` | the one writer: validation, commits, expiry and pruning |
+//! | `writer`, `writer_lock` | the one writer: commits and expiry; who it is, and for how long |
+//! | `prepare` | places in the indexes for the new keys of a large commit, before it |
+//! | `prune` | taking out what no reader can meet |
 //! | `write`, `options`, `stats` | the words of writes, of setting up, and of figures |
 //! | `record` | a key and the chain of its versions |
 //! | `map`, `points` | the skiplist and the hash index over the records |
 //! | `range` | intervals of keys |
 //! | `snapshot` | reads pinned to a version, and which versions are pinned |
 //! | `transaction` | reads and buffered writes, validated at commit |
+//! | `validation` | whether what a transaction has read still holds when it commits |
 //! | `feed` | the latest commits in order, for those who follow |
 //! | `planted` | bugs to order, which the tests must catch |
 //! | `fuzz` | what must hold whatever the bytes of a file are (for tests and `fuzz/`) |
@@ -67,7 +70,10 @@ mod planted;
 mod platform;
 #[cfg(not(target_family = "wasm"))]
 mod points;
+#[cfg(not(target_family = "wasm"))]
+mod prepare;
 mod progress;
+mod prune;
 mod range;
 mod record;
 mod repair;
@@ -82,8 +88,10 @@ mod store;
 #[cfg(not(target_family = "wasm"))]
 mod thread;
 mod transaction;
+mod validation;
 mod write;
 mod writer;
+mod writer_lock;
 
 use bytes::Bytes;
 
@@ -101,6 +109,8 @@ pub use repair::{RepairError, Repaired, repair};
 pub use restore::{RestoreError, restore};
 pub use snapshot::Snapshot;
 pub use stats::{DiskStats, Space, Stats};
+#[cfg(not(target_family = "wasm"))]
+pub use stats::{HOLD_BUCKETS, Holds};
 pub use store::Store;
 #[cfg(not(target_family = "wasm"))]
 pub use thread::{DiskThreads, OnDiskEvent};
@@ -136,6 +146,9 @@ pub enum Error {
     /// The snapshot was held longer than [`Options::snapshot_age_ms_max`] and its versions may be gone. Take a new one.
     #[error("the snapshot is too old; take a new one and go on from there")]
     SnapshotTooOld,
+    /// The transaction's scans came by more keys than [`Transaction::set_visits_max`] allows.
+    #[error("the transaction has scanned more keys than it may")]
+    VisitsTooMany,
     /// The disk is full: the commit did not happen, reads go on, and writes do when there is room again.
     #[error("the disk is full; nothing was written")]
     DiskFull,

@@ -42,12 +42,15 @@ pub struct Options {
     pub snapshot_age_ms_max: u64,
     /// Keys that share this many first bytes form a space, whose size [`Store::space`](crate::Store::space) tells. 0: no spaces.
     pub space_prefix_bytes: usize,
+    /// Lookups that the validation of a transaction may take under the writers' lock. One that takes more is validated ahead of it.
+    pub validated_under_lock_max: u64,
     /// Told how far reading the files has come when a store is opened, [checked](crate::check) or [repaired](crate::repair).
     pub on_progress: Option<OnProgress>,
 }
 
 impl Options {
-    /// A feed of 64 MiB and a day, snapshots of at most a minute, segments of 64 MiB, checkpoints after 256 MiB of log.
+    /// A feed of 64 MiB and a day, snapshots of at most a minute, segments of 64 MiB, checkpoints after 256 MiB of log, validation
+    /// under the lock of transactions that take up to 64 lookups.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
         Self {
@@ -59,6 +62,7 @@ impl Options {
             checkpoint_bytes: 256 << 20,
             snapshot_age_ms_max: 60_000,
             space_prefix_bytes: 0,
+            validated_under_lock_max: 64,
             on_progress: None,
         }
     }

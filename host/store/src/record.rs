@@ -3,6 +3,8 @@
 //! A version and its value lie in one allocation behind a thin pointer, which is what the head of a chain swaps: one cache miss from
 //! the key to the value, and 48 to 80 bytes a key less than with a value of its own (`docs/decisions.md`, 2).
 
+use std::sync::atomic::AtomicU32;
+
 use arc_swap::ArcSwapAny;
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -24,6 +26,8 @@ pub(crate) struct Header {
     pub(crate) time_ms: u64,
     pub(crate) deadline_ms: u64,
     pub(crate) is_deletion: bool,
+    /// Where the version stands in the queue of [`Garbage`](crate::prune::Garbage), if it superseded another.
+    pub(crate) place: AtomicU32,
     /// Behind a lock of one byte, not another swapped pointer: readers of old versions are few, and dropping a swapped pointer
     /// looks at what every thread is reading.
     older: Mutex<Option<Node>>,
@@ -43,6 +47,10 @@ pub(crate) trait NodeExt {
     /// A version that gives the key `value`, or deletes it where there is none, on top of the version `older`.
     fn create(version: Version, time_ms: u64, deadline_ms: u64, value: Option<&[u8]>, older: Option<Node>) -> Self;
 
+    /// What a key has in place of a version before its first commit. Readers of any version find no value.
+    #[cfg(not(target_family = "wasm"))]
+    fn nothing() -> Self;
+
     /// What is known of the version beside its value.
     fn about(&self) -> &Header;
 
@@ -55,11 +63,18 @@ pub(crate) trait NodeExt {
     /// When the value stops being served, if it does.
     fn expires_at_ms(&self) -> Option<u64>;
 
+    /// Until when the value is served: never where the version is a deletion.
+    fn ends_ms(&self) -> u64;
+
     /// The number of the version, if readers see it at `now_ms`.
     fn live_version(&self, now_ms: u64) -> Option<Version>;
 
     /// The version before this one, if it is still there.
     fn older(&self) -> Option<Node>;
+
+    /// Links this version to `older` in place of the one that it superseded, whose own link stays for readers who stand there. Only the
+    /// writer calls this, when no reader is at the version that is left out.
+    fn set_older(&self, older: Option<Node>);
 
     /// Cuts the versions that this one superseded, and returns how many went. Only the writer calls this, when no reader is at an
     /// older version than this one's.
@@ -69,8 +84,14 @@ pub(crate) trait NodeExt {
 impl NodeExt for Node {
     fn create(version: Version, time_ms: u64, deadline_ms: u64, value: Option<&[u8]>, older: Option<Node>) -> Self {
         let is_deletion = value.is_none();
-        let header = Header { version, time_ms, deadline_ms, is_deletion, older: Mutex::new(older) };
+        let place = AtomicU32::new(0);
+        let header = Header { version, time_ms, deadline_ms, is_deletion, place, older: Mutex::new(older) };
         Self::from_header_and_slice(header, value.unwrap_or_default())
+    }
+
+    #[cfg(not(target_family = "wasm"))]
+    fn nothing() -> Self {
+        Self::create(0, 0, NEVER_MS, None, None)
     }
 
     fn about(&self) -> &Header {
@@ -100,13 +121,21 @@ impl NodeExt for Node {
         Some(self.about().deadline_ms).filter(|&deadline_ms| deadline_ms != NEVER_MS)
     }
 
+    fn ends_ms(&self) -> u64 {
+        if self.about().is_deletion { 0 } else { self.about().deadline_ms }
+    }
+
     fn live_version(&self, now_ms: u64) -> Option<Version> {
-        let about = self.about();
-        (!about.is_deletion && about.deadline_ms > now_ms).then_some(about.version)
+        (self.ends_ms() > now_ms).then_some(self.about().version)
     }
 
     fn older(&self) -> Option<Node> {
         self.about().older.lock().clone()
+    }
+
+    fn set_older(&self, older: Option<Node>) {
+        let left_out = std::mem::replace(&mut *self.about().older.lock(), older);
+        drop(left_out);
     }
 
     fn cut_older(&self) -> usize {
@@ -141,8 +170,11 @@ impl Drop for Header {
 
 /// What a chain holds for a reader at some version.
 pub(crate) enum Found<R> {
-    /// The newest version at or before the reader's.
+    /// The newest version, which is at or before the reader's.
     Node(R),
+    /// The newest version at or before the reader's, with newer ones before it in the chain. That is certain for readers whose version
+    /// is pinned; for others, if no newer version became visible while they read.
+    Older(R),
     /// Every version in the chain is newer than the reader's.
     OnlyNewer,
 }
@@ -180,7 +212,7 @@ impl Record {
         let mut next = head.older();
         while let Some(node) = next {
             if node.about().version <= version {
-                return Found::Node(see(&node));
+                return Found::Older(see(&node));
             }
             next = node.older();
         }
@@ -203,8 +235,18 @@ impl Record {
         self.head().store(older);
     }
 
-    /// Whether every reader at `horizon` or later finds the key deleted.
-    pub(crate) fn is_dead(&self, horizon: Version) -> bool {
-        self.newest(|node| node.about().is_deletion && node.about().version <= horizon)
+    /// Whether every reader finds the key without a value: it is deleted, and no reader is at a version before `horizon`, or there is
+    /// nothing left before the deletion, which has become `visible`.
+    pub(crate) fn is_dead(&self, horizon: Version, visible: Version) -> bool {
+        self.newest(|node| {
+            let about = node.about();
+            about.is_deletion && (about.version <= horizon || (about.version <= visible && node.older().is_none()))
+        })
+    }
+
+    /// Whether the key has not had a version yet.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn is_unused(&self) -> bool {
+        self.newest(|node| node.about().version == 0)
     }
 }

@@ -42,6 +42,12 @@ impl Registry {
         pins.first_key_value().map_or(visible, |(&(version, _), _)| version.min(visible))
     }
 
+    /// Whether somebody may read at `from`, or at a later version before `to`. Both have become visible: whoever registers later reads
+    /// at `to` or newer.
+    pub(crate) fn is_any_between(&self, from: Version, to: Version) -> bool {
+        self.pins.lock().range((from, 0)..(to, 0)).next().is_some()
+    }
+
     /// Revokes the pins older than `age_ms_max`, so that a forgotten snapshot cannot keep every version alive.
     pub(crate) fn revoke_older_than(&self, age_ms_max: u64, now_ms: u64) -> usize {
         let mut pins = self.pins.lock();
@@ -129,15 +135,28 @@ impl Snapshot {
         &self,
         range: &KeyRange,
         direction: Direction,
-        mut see: impl FnMut(&[u8], Entry) -> ControlFlow<()>,
+        see: impl FnMut(&[u8], Entry) -> ControlFlow<()>,
     ) -> Result<(), Error> {
+        self.visit_some(range, direction, u64::MAX, see).map(drop)
+    }
+
+    /// As [`visit`](Self::visit), and ends after `records_max` records, those without a value at this version included. Returns how
+    /// many there were; one more than `records_max` where the range goes on.
+    pub(crate) fn visit_some(
+        &self,
+        range: &KeyRange,
+        direction: Direction,
+        records_max: u64,
+        mut see: impl FnMut(&[u8], Entry) -> ControlFlow<()>,
+    ) -> Result<u64, Error> {
         let mut outcome = Ok(());
-        self.store.visit_at(self.version, range, direction, |key, entry| {
+        let visited = self.store.visit_at(self.version, range, direction, records_max, |key, entry| {
             outcome = self.still_pinned();
             if outcome.is_err() { ControlFlow::Break(()) } else { see(key, entry) }
         });
         outcome?;
-        self.still_pinned()
+        self.still_pinned()?;
+        Ok(visited)
     }
 
     /// Checked after the read: the pruner revokes a pin before it takes anything.
@@ -160,25 +179,33 @@ impl Inner {
         let version = if planted("read-beyond-snapshot") { Version::MAX } else { version };
         let found = self.map.find(key, |record| record.at(version, |node| node.live(|| self.clock.now_ms())));
         match found {
-            Some(Found::Node(entry)) => entry,
+            Some(Found::Node(entry) | Found::Older(entry)) => entry,
             Some(Found::OnlyNewer) | None => None,
         }
     }
 
+    /// Shows `see` at most `records_max` records, and returns how many there were: one more where the range goes on.
     pub(crate) fn visit_at(
         &self,
         version: Version,
         range: &KeyRange,
         direction: Direction,
+        records_max: u64,
         mut see: impl FnMut(&[u8], Entry) -> ControlFlow<()>,
-    ) {
+    ) -> u64 {
+        let mut visited = 0;
         self.walk(range, direction, &mut |record| {
+            visited += 1;
+            if visited > records_max {
+                return ControlFlow::Break(());
+            }
             let found = record.at(version, |node| node.live(|| self.clock.now_ms()));
             match found {
-                Found::Node(Some(entry)) => see(record.key(), entry),
-                Found::Node(None) | Found::OnlyNewer => ControlFlow::Continue(()),
+                Found::Node(Some(entry)) | Found::Older(Some(entry)) => see(record.key(), entry),
+                Found::Node(None) | Found::Older(None) | Found::OnlyNewer => ControlFlow::Continue(()),
             }
         });
+        visited
     }
 
     /// Walks `range` in stretches, each under an epoch guard of its own, so that a long walk does not hold back the freeing of memory.

@@ -38,6 +38,41 @@ pub struct Stats {
     pub feed_commits: u64,
     /// Their bytes.
     pub feed_bytes: u64,
+    /// How long writers have held the lock under which commits are made. Not measured in a page.
+    #[cfg(not(target_family = "wasm"))]
+    pub writer_holds: Holds,
+}
+
+/// Buckets of [`Holds`].
+#[cfg(not(target_family = "wasm"))]
+pub const HOLD_BUCKETS: usize = 24;
+
+/// How often a lock was held for how long, as a histogram.
+#[cfg(not(target_family = "wasm"))]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Holds {
+    /// Holds of less than 1 us, of less than 2 us, and so on by powers of two; each hold counts once. The last bucket has all that
+    /// took longer.
+    pub counts: [u64; HOLD_BUCKETS],
+    /// All holds together, in microseconds.
+    pub total_us: u64,
+    /// The longest, in microseconds.
+    pub max_us: u64,
+}
+
+#[cfg(not(target_family = "wasm"))]
+impl Holds {
+    /// The bucket of a hold of `us` microseconds.
+    #[must_use]
+    pub fn bucket(us: u64) -> usize {
+        ((u64::BITS - us.leading_zeros()) as usize).min(HOLD_BUCKETS - 1)
+    }
+
+    /// The end of a bucket in microseconds, which none of its holds has reached; none for the last.
+    #[must_use]
+    pub fn bucket_end_us(bucket: usize) -> Option<u64> {
+        (bucket + 1 < HOLD_BUCKETS).then(|| 1 << bucket)
+    }
 }
 
 /// Figures of a store's disk, since it was opened.

@@ -1,20 +1,24 @@
 //! The store: point reads, and the ways to write.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
-use std::{fmt, hint};
 
-use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
 use crate::durable::{Durable, LogEnd};
 use crate::feed::Feed;
 use crate::map::KeyMap;
 use crate::planted::planted;
+#[cfg(not(target_family = "wasm"))]
+use crate::prepare::Prepared;
 use crate::record::{Found, NodeExt};
 use crate::snapshot::Registry;
 use crate::transaction::{Isolation, ReadSet, Transaction, WriteSet};
-use crate::writer::Writer;
+#[cfg(not(target_family = "wasm"))]
+use crate::validation::Ahead;
+use crate::validation::{Checks, Lost};
+use crate::writer_lock::{WriterGuard, WriterLock};
 use crate::{
     ChangePage, Clock, Compacted, DiskEvent, DiskStats, Durability, Entry, Error, Expect, FeedCursor, Options, Random,
     Refused, Snapshot, Space, Stats, Update, Version, Written,
@@ -34,13 +38,14 @@ pub(crate) struct Inner {
     pub(crate) commits: watch::Sender<Version>,
     pub(crate) snapshot_age_ms_max: u64,
     pub(crate) space_prefix_bytes: usize,
+    #[cfg(not(target_family = "wasm"))]
+    validated_under_lock_max: u64,
     /// Bytes of all keys and values.
     pub(crate) bytes: AtomicU64,
     /// What makes commits durable; none for a store in memory, whose commits are visible at once.
     pub(crate) durable: Option<Durable>,
     pub(crate) random: Arc<dyn Random>,
-    /// Held for one commit at a time; nothing inside waits for anything. Commits take about a microsecond.
-    pub(crate) writer: Mutex<Writer>,
+    pub(crate) writer: WriterLock,
 }
 
 /// Keys that are brought near before a commit: as many as a cache of 1 MiB holds with what leads to them.
@@ -64,27 +69,46 @@ impl Inner {
             commits: watch::Sender::new(0),
             snapshot_age_ms_max: options.snapshot_age_ms_max,
             space_prefix_bytes: options.space_prefix_bytes,
+            #[cfg(not(target_family = "wasm"))]
+            validated_under_lock_max: options.validated_under_lock_max,
             bytes: AtomicU64::new(0),
             durable: None,
             random: Arc::clone(&options.random),
-            writer: Mutex::default(),
+            #[cfg(not(target_family = "wasm"))]
+            writer: WriterLock::new(Arc::clone(&options.clock)),
+            #[cfg(target_family = "wasm")]
+            writer: WriterLock::new(),
         }
     }
 
     /// Waits for the right to write.
-    ///
-    /// Whoever has it for a small commit lets go within microseconds, sooner than a thread can be put to sleep and woken: so this tries
-    /// for some twenty of them before it sleeps.
-    pub(crate) fn lock_writer(&self) -> MutexGuard<'_, Writer> {
-        const TRIES: usize = 100;
-        const PAUSES: usize = 8;
-        for _ in 0..TRIES {
-            if let Some(writer) = self.writer.try_lock() {
-                return writer;
-            }
-            (0..PAUSES).for_each(|_| hint::spin_loop());
-        }
+    pub(crate) fn lock_writer(&self) -> WriterGuard<'_> {
         self.writer.lock()
+    }
+
+    /// Takes the writers' lock for the commit of `writes`, while `checks` hold.
+    #[cfg(not(target_family = "wasm"))]
+    fn lock_validated(&self, checks: &Checks<'_>, writes: &WriteSet) -> Result<(WriterGuard<'_>, Prepared<'_>), Lost> {
+        let is_ahead = checks.lookups() > self.validated_under_lock_max;
+        let ahead = if is_ahead { Some(Ahead::new(checks, self)?) } else { None };
+        let prepared = self.prepare(writes);
+        self.bring_near(writes);
+        let writer = if let Some(ahead) = ahead {
+            ahead.lock()?
+        } else {
+            let writer = self.lock_writer();
+            self.validate(&writer, checks)?;
+            writer
+        };
+        Ok((writer, prepared))
+    }
+
+    /// Takes the writers' lock for the commit of `writes`, while `checks` hold.
+    #[cfg(target_family = "wasm")]
+    fn lock_validated(&self, checks: &Checks<'_>, _: &WriteSet) -> Result<(WriterGuard<'_>, ()), Lost> {
+        let writer = self.lock_writer();
+        self.validate(&writer, checks)?;
+        Ok((writer, ()))
     }
 
     /// Looks up the keys of a commit together, so that the writer does not wait for memory at one after the other.
@@ -106,7 +130,7 @@ impl Inner {
         let near: Vec<_> = {
             let writer = self.lock_writer();
             let due = writer.due(self.clock.now_ms()).take(count).map(|deadline| &deadline.record);
-            let deleted = writer.garbage.iter().take(count).filter_map(|superseding| superseding.deleted.as_ref());
+            let deleted = writer.garbage.next_deleted(count);
             due.chain(deleted).chain(writer.dead.iter().take(count)).cloned().collect()
         };
         for record in near {
@@ -143,9 +167,10 @@ impl Store {
             let visible = inner.visible.load(Ordering::Acquire);
             match inner.map.find(key, |record| record.at(visible, |node| node.live(|| inner.clock.now_ms())))? {
                 Found::Node(entry) => return entry,
-                // Either the key's first value is not published yet, or what `visible` stood for was pruned meanwhile.
+                // Either newer versions are not published yet, or what `visible` stood for was pruned meanwhile.
+                Found::Older(entry) if inner.visible.load(Ordering::Acquire) == visible => return entry,
                 Found::OnlyNewer if inner.visible.load(Ordering::Acquire) == visible => return None,
-                Found::OnlyNewer => {}
+                Found::Older(_) | Found::OnlyNewer => {}
             }
         }
     }
@@ -360,7 +385,7 @@ impl Store {
         writer.stats.expired += removed as u64;
         let version = inner.apply(&mut writer, due);
         // Writers that have waited for long come first, here and behind the next step.
-        MutexGuard::unlock_fair(writer);
+        writer.unlock_fair();
         inner.tell_commit(version);
         self.prune(keys_max);
         removed
@@ -374,7 +399,7 @@ impl Store {
         let inner = &*self.0;
         let mut writer = inner.lock_writer();
         let pruned = inner.prune(&mut writer, versions_max, versions_max);
-        MutexGuard::unlock_fair(writer);
+        writer.unlock_fair();
         KeyMap::free_removed();
         pruned
     }
@@ -395,6 +420,10 @@ impl Store {
         stats.oldest_snapshot_age_ms = since_ms.map_or(0, |since_ms| self.0.clock.now_ms().saturating_sub(since_ms));
         stats.feed_commits = feed_commits as u64;
         stats.feed_bytes = feed_bytes as u64;
+        #[cfg(not(target_family = "wasm"))]
+        {
+            stats.writer_holds = self.0.writer.holds();
+        }
         stats
     }
 
@@ -428,28 +457,47 @@ impl Store {
         snapshot: &Snapshot,
         isolation: Isolation,
         reads: &ReadSet,
-        writes: WriteSet,
-    ) -> Result<Version, Error> {
+        writes: &mut WriteSet,
+    ) -> Result<Version, CommitStop> {
         let inner = &*self.0;
         inner.check_disk()?;
-        inner.bring_near(&writes);
-        let mut writer = inner.lock_writer();
+        // Under snapshot isolation the reads are those that were guarded.
+        let unwritten = (isolation == Isolation::Snapshot).then_some(&*writes);
+        let checks = Checks { version: snapshot.version(), reads, unwritten };
+        let locked = inner.lock_validated(&checks, writes);
         // Pruning needs the lock that is held now; a pin that was revoked before no longer keeps what validation looks for.
         snapshot.still_pinned()?;
-        let holds = match isolation {
-            Isolation::Serializable => inner.still_holds(&writer, snapshot.version(), reads),
-            // The reads are those that were guarded.
-            Isolation::Snapshot => {
-                inner.untouched_since(snapshot.version(), &writes)
-                    && inner.still_holds(&writer, snapshot.version(), reads)
+        #[cfg_attr(target_family = "wasm", allow(unused_variables, reason = "nothing is prepared in a page"))]
+        let (mut writer, prepared) = match locked {
+            Ok(locked) => locked,
+            Err(lost) => {
+                inner.lock_writer().stats.conflicts += 1;
+                return Err(lost.into());
             }
         };
-        if !holds {
-            writer.stats.conflicts += 1;
-            return Err(Error::Conflict);
-        }
-        let version = inner.apply(&mut writer, writes);
+        let version = inner.apply(&mut writer, std::mem::take(writes));
+        #[cfg(not(target_family = "wasm"))]
+        prepared.used();
         inner.after_commit(writer, version);
         Ok(version)
+    }
+}
+
+/// Why a commit did not happen.
+#[allow(dead_code, reason = "whoever tries again waits for the commit that won")]
+pub(crate) enum CommitStop {
+    Failed(Error),
+    Lost(Lost),
+}
+
+impl From<Error> for CommitStop {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<Lost> for CommitStop {
+    fn from(lost: Lost) -> Self {
+        Self::Lost(lost)
     }
 }

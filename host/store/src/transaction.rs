@@ -10,7 +10,7 @@ use std::ops::{Bound, ControlFlow};
 use bytes::Bytes;
 
 use crate::record::NEVER_MS;
-use crate::store::Store;
+use crate::store::{CommitStop, Store};
 use crate::{Direction, Entry, Error, KeyRange, Snapshot, Update, Version};
 
 /// What a transaction is protected from.
@@ -27,30 +27,62 @@ pub enum Isolation {
 pub(crate) type WriteSet = BTreeMap<Box<[u8]>, Update>;
 
 /// What a transaction read.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct ReadSet {
     /// Keys, and the version that was seen; `None` where there was no value.
     pub(crate) keys: HashMap<Box<[u8]>, Option<Version>>,
     pub(crate) ranges: Vec<RangeRead>,
+    /// All that a deadline could have decided was read between these times.
+    pub(crate) times: ReadTimes,
+    /// Records that the scans of `ranges` came by: what scanning them again costs.
+    pub(crate) visited: u64,
 }
 
 #[derive(Debug)]
 pub(crate) struct RangeRead {
     pub(crate) range: KeyRange,
-    /// When it was read, by the clock: the earliest and the latest time.
+    pub(crate) times: ReadTimes,
+}
+
+/// When something was read, by the clock, which may be set back.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ReadTimes {
     pub(crate) earliest_ms: u64,
     pub(crate) latest_ms: u64,
+}
+
+impl ReadTimes {
+    fn at(now_ms: u64) -> Self {
+        Self { earliest_ms: now_ms, latest_ms: now_ms }
+    }
+
+    /// The times from the first to the last of both.
+    fn with(self, other: Self) -> Self {
+        Self { earliest_ms: self.earliest_ms.min(other.earliest_ms), latest_ms: self.latest_ms.max(other.latest_ms) }
+    }
+
+    /// Whether a value with this deadline is served at `now_ms` if, and only if, it was served at both times.
+    pub(crate) fn sees_alike(self, deadline_ms: u64, now_ms: u64) -> bool {
+        let is_live = deadline_ms > now_ms;
+        (deadline_ms > self.earliest_ms) == is_live && (deadline_ms > self.latest_ms) == is_live
+    }
+}
+
+impl ReadSet {
+    fn begun_at(now_ms: u64) -> Self {
+        Self { keys: HashMap::new(), ranges: Vec::new(), times: ReadTimes::at(now_ms), visited: 0 }
+    }
 }
 
 /// A page has no other clients that a long validation could hold up, and would download 3 KB more for the sorting.
 #[cfg(not(target_family = "wasm"))]
 impl ReadSet {
-    /// Makes one of stretches that overlap. Validation walks what remains, under the writers' lock: no key twice, however often it was
-    /// read.
+    /// Makes one of stretches that overlap: validation visits no key twice, however often it was read, and finds a key's stretch by
+    /// bisection.
     ///
     /// The one counts as read at each of their times: a key that only the later of two scans covers, and that expired between them, is
     /// a conflict too, though nothing that was read has changed. Trying again gets over it.
-    fn merge_ranges(&mut self) {
+    pub(crate) fn merge_ranges(&mut self) {
         self.ranges.sort_unstable_by(|a, b| a.range.starts().cmp(&b.range.starts()));
         self.ranges.dedup_by(|next, merged| {
             let shared = KeyRange { start: next.range.start.clone(), end: merged.range.end.clone() };
@@ -60,10 +92,16 @@ impl ReadSet {
             if next.range.ends() > merged.range.ends() {
                 std::mem::swap(&mut merged.range.end, &mut next.range.end);
             }
-            merged.earliest_ms = merged.earliest_ms.min(next.earliest_ms);
-            merged.latest_ms = merged.latest_ms.max(next.latest_ms);
+            merged.times = merged.times.with(next.times);
             true
         });
+    }
+
+    /// The scanned stretch that `key` lies in, once stretches are merged.
+    pub(crate) fn range_of(&self, key: &[u8]) -> Option<&RangeRead> {
+        let begun = self.ranges.partition_point(|read| read.range.reaches(key, Direction::Reverse));
+        let last = self.ranges[..begun].last()?;
+        last.range.reaches(key, Direction::Forward).then_some(last)
     }
 }
 
@@ -74,10 +112,19 @@ enum View {
     Exclusive(Version),
 }
 
-/// A transaction's writes at some moment. Taking one costs as much as there was written.
-#[derive(Debug, Clone)]
+/// A moment in a transaction, to return to. Costs nothing; each key's first write behind it keeps what it replaces until the
+/// savepoint is [released](Transaction::release) or [rolled back to](Transaction::rollback_to).
+#[derive(Debug)]
 pub struct Savepoint {
-    writes: WriteSet,
+    /// Its place among the transaction's savepoints.
+    depth: usize,
+}
+
+/// What the writes since a savepoint replaced.
+#[derive(Debug)]
+struct Undo {
+    replaced: HashMap<Box<[u8]>, Option<Update>>,
+    /// [`Transaction::written_bytes`] at the savepoint.
     written_bytes: usize,
 }
 
@@ -90,25 +137,48 @@ pub struct Transaction {
     reads: ReadSet,
     writes: WriteSet,
     written_bytes: usize,
+    /// One for each savepoint, oldest first.
+    undo: Vec<Undo>,
     walked: u64,
+    visits_max: u64,
 }
 
 impl Transaction {
     pub(crate) fn new(store: Store, isolation: Isolation) -> Self {
         let view = View::Pinned(store.snapshot());
-        Self { store, view, isolation, reads: ReadSet::default(), writes: WriteSet::new(), written_bytes: 0, walked: 0 }
+        Self::over(store, view, isolation)
     }
 
     pub(crate) fn under_writer_lock(store: Store, version: Version) -> Self {
+        Self::over(store, View::Exclusive(version), Isolation::Snapshot)
+    }
+
+    fn over(store: Store, view: View, isolation: Isolation) -> Self {
+        let now_ms = store.now_ms();
         Self {
             store,
-            view: View::Exclusive(version),
-            isolation: Isolation::Snapshot,
-            reads: ReadSet::default(),
+            view,
+            isolation,
+            reads: ReadSet::begun_at(now_ms),
             writes: WriteSet::new(),
             written_bytes: 0,
+            undo: Vec::new(),
             walked: 0,
+            visits_max: u64::MAX,
         }
+    }
+
+    /// Bounds the keys that all scans together may come by, those included that were deleted and are not removed yet. No bound at
+    /// first.
+    pub fn set_visits_max(&mut self, visits_max: u64) {
+        self.visits_max = visits_max;
+    }
+
+    /// Keys that scans have come by so far, those included that were deleted and are not removed yet: what validation may have to
+    /// come by again.
+    #[must_use]
+    pub fn visited_count(&self) -> u64 {
+        self.reads.visited
     }
 
     /// The commit that the transaction reads at.
@@ -173,9 +243,17 @@ impl Transaction {
             View::Exclusive(version) => self.store.0.get_at(key, *version),
         };
         if self.isolation == Isolation::Serializable && !self.reads.keys.contains_key(key) {
-            self.reads.keys.insert(key.into(), entry.as_ref().map(|entry| entry.version));
+            self.note_read(key, entry.as_ref());
         }
         Ok(entry)
+    }
+
+    fn note_read(&mut self, key: &[u8], entry: Option<&Entry>) {
+        self.reads.keys.insert(key.into(), entry.map(|entry| entry.version));
+        // A value without a deadline is the same at any time.
+        if entry.is_none_or(|entry| entry.expires_at_ms.is_some()) {
+            self.reads.times = self.reads.times.with(ReadTimes::at(self.store.now_ms()));
+        }
     }
 
     /// Like [`get`](Self::get); the commit is a conflict when another one has changed the key by then, under every isolation.
@@ -186,7 +264,7 @@ impl Transaction {
         let entry = self.get(key)?;
         let guards_nothing = matches!(self.view, View::Exclusive(_)) || self.writes.contains_key(key);
         if self.isolation == Isolation::Snapshot && !guards_nothing {
-            self.reads.keys.insert(key.into(), entry.as_ref().map(|entry| entry.version));
+            self.note_read(key, entry.as_ref());
         }
         Ok(entry)
     }
@@ -194,7 +272,7 @@ impl Transaction {
     /// Shows `see` the keys and values of `range` in order, own writes included, until it answers `Break` or the range ends.
     ///
     /// # Errors
-    /// [`Error::SnapshotTooOld`].
+    /// [`Error::SnapshotTooOld`], [`Error::VisitsTooMany`].
     pub fn visit(
         &mut self,
         range: &KeyRange,
@@ -229,9 +307,14 @@ impl Transaction {
             broke = flow.is_break();
             flow
         };
-        match &self.view {
-            View::Pinned(snapshot) => snapshot.visit(range, direction, &mut merge)?,
-            View::Exclusive(version) => self.store.0.visit_at(*version, range, direction, &mut merge),
+        let visits_left = self.visits_max.saturating_sub(self.reads.visited);
+        let visited = match &self.view {
+            View::Pinned(snapshot) => snapshot.visit_some(range, direction, visits_left, &mut merge)?,
+            View::Exclusive(version) => self.store.0.visit_at(*version, range, direction, visits_left, &mut merge),
+        };
+        self.reads.visited += visited;
+        if visited > visits_left {
+            return Err(Error::VisitsTooMany);
         }
         if !broke {
             let _ = own.rest(now_ms, &mut show);
@@ -239,7 +322,9 @@ impl Transaction {
         self.walked += walked;
         if self.isolation == Isolation::Serializable {
             let range = stopped_at.map_or_else(|| range.clone(), |key| range.until(&key, direction));
-            self.reads.ranges.push(RangeRead { range, earliest_ms: now_ms, latest_ms: now_ms });
+            let times = ReadTimes::at(now_ms);
+            self.reads.times = self.reads.times.with(times);
+            self.reads.ranges.push(RangeRead { range, times });
         }
         Ok(())
     }
@@ -252,14 +337,39 @@ impl Transaction {
 
     /// What the transaction has written so far, to return to with [`rollback_to`](Self::rollback_to).
     #[must_use]
-    pub fn savepoint(&self) -> Savepoint {
-        Savepoint { writes: self.writes.clone(), written_bytes: self.written_bytes }
+    pub fn savepoint(&mut self) -> Savepoint {
+        self.undo.push(Undo { replaced: HashMap::new(), written_bytes: self.written_bytes });
+        Savepoint { depth: self.undo.len() }
     }
 
-    /// Forgets what was written since the savepoint. What was read stays read.
+    /// Forgets what was written since the savepoint, and the savepoints behind it. What was read stays read. Costs as much as was
+    /// written since.
+    #[allow(clippy::needless_pass_by_value, reason = "a savepoint is used up")]
     pub fn rollback_to(&mut self, savepoint: Savepoint) {
-        self.writes = savepoint.writes;
-        self.written_bytes = savepoint.written_bytes;
+        while self.undo.len() >= savepoint.depth
+            && let Some(undo) = self.undo.pop()
+        {
+            for (key, replaced) in undo.replaced {
+                match replaced {
+                    Some(update) => drop(self.writes.insert(key, update)),
+                    None => drop(self.writes.remove(&key)),
+                }
+            }
+            self.written_bytes = undo.written_bytes;
+        }
+    }
+
+    /// Keeps what was written since the savepoint, which cannot be returned to any more. Costs as much as was written since.
+    #[allow(clippy::needless_pass_by_value, reason = "a savepoint is used up")]
+    pub fn release(&mut self, savepoint: Savepoint) {
+        while self.undo.len() >= savepoint.depth
+            && let Some(released) = self.undo.pop()
+        {
+            let Some(outer) = self.undo.last_mut() else { break };
+            for (key, replaced) in released.replaced {
+                outer.replaced.entry(key).or_insert(replaced);
+            }
+        }
     }
 
     /// Gives `key` a value when the transaction commits, until `expires_at_ms` if that is set.
@@ -279,13 +389,19 @@ impl Transaction {
     ///
     /// # Errors
     /// [`Error::Conflict`] when another commit changed what was read, [`Error::SnapshotTooOld`].
-    #[cfg_attr(target_family = "wasm", expect(unused_mut, reason = "only merging changes it"))]
     pub fn commit(mut self) -> Result<Version, Error> {
+        self.try_commit().map_err(|stop| match stop {
+            CommitStop::Failed(error) => error,
+            CommitStop::Lost(_) => Error::Conflict,
+        })
+    }
+
+    fn try_commit(&mut self) -> Result<Version, CommitStop> {
         match &self.view {
             View::Pinned(snapshot) if !self.writes.is_empty() => {
                 #[cfg(not(target_family = "wasm"))]
                 self.reads.merge_ranges();
-                self.store.commit(snapshot, self.isolation, &self.reads, self.writes)
+                self.store.commit(snapshot, self.isolation, &self.reads, &mut self.writes)
             }
             View::Pinned(snapshot) => Ok(snapshot.version()),
             View::Exclusive(version) => Ok(*version),
@@ -298,8 +414,14 @@ impl Transaction {
 
     fn buffer(&mut self, key: &[u8], update: Update) {
         self.written_bytes += key.len() + value_bytes(&update);
-        if let Some(replaced) = self.writes.insert(key.into(), update) {
-            self.written_bytes -= key.len() + value_bytes(&replaced);
+        let replaced = self.writes.insert(key.into(), update);
+        if let Some(replaced) = &replaced {
+            self.written_bytes -= key.len() + value_bytes(replaced);
+        }
+        if let Some(undo) = self.undo.last_mut()
+            && !undo.replaced.contains_key(key)
+        {
+            undo.replaced.insert(key.into(), replaced);
         }
     }
 }

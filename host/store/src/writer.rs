@@ -3,18 +3,19 @@
 use std::cmp::Ordering as Order;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
-use std::ops::ControlFlow;
+#[cfg(not(target_family = "wasm"))]
+use std::ops::Bound;
 use std::sync::atomic::{Ordering, fence};
-
-use parking_lot::MutexGuard;
 
 use crate::feed::FeedChange;
 use crate::log::record;
 use crate::planted::planted;
+use crate::prune::Garbage;
 use crate::record::{NEVER_MS, Node, NodeExt, Record};
 use crate::store::Inner;
-use crate::transaction::{RangeRead, ReadSet, WriteSet};
-use crate::{Direction, Entry, Space, Stats, Update, Version};
+use crate::validation::{Checks, Lost};
+use crate::writer_lock::WriterGuard;
+use crate::{Entry, Space, Stats, Update, Version};
 
 /// Superseded versions that one commit takes out beside its own: pruning catches up, and no commit does the work of many others.
 const PRUNE_PER_COMMIT: usize = 1;
@@ -22,15 +23,9 @@ const PRUNE_PER_COMMIT: usize = 1;
 /// Deleted keys that may wait before a commit that deletes nothing takes out those of others.
 const DEAD_MAX: usize = 1_024;
 
-/// Room in a queue of what is to be pruned that is not worth giving back.
-const GARBAGE_KEPT: usize = 1_024;
-
-fn shrink<T>(queue: &mut VecDeque<T>) {
-    let length = queue.len().max(GARBAGE_KEPT);
-    if queue.capacity() > 4 * length {
-        queue.shrink_to(2 * length);
-    }
-}
+/// Keys of a commit that are looked up together: lookups that do not depend on each other wait for memory at the same time.
+#[cfg(not(target_family = "wasm"))]
+const NEAR_WRITES: usize = 32;
 
 /// What only the holder of the writer lock touches.
 #[derive(Default)]
@@ -39,8 +34,7 @@ pub(crate) struct Writer {
     pub(crate) last: Version,
     /// The newest version that was given to a commit, even if that was taken back: a version is given once.
     pub(crate) given: Version,
-    /// Versions that superseded others, in the order of their commits.
-    pub(crate) garbage: VecDeque<Superseding>,
+    pub(crate) garbage: Garbage,
     /// Keys that were deleted and whose values are gone: out of both indexes they go, unless they were written again.
     pub(crate) dead: VecDeque<Record>,
     pub(crate) deadlines: BTreeSet<Deadline>,
@@ -50,24 +44,8 @@ pub(crate) struct Writer {
     pub(crate) stats: Stats,
 }
 
-/// A version that superseded others. It names its node, so that taking out what it superseded costs the same however long the chain
-/// above has grown; and only what is needed for that, as all of it has left the processor's caches by then.
-pub(crate) struct Superseding {
-    pub(crate) version: Version,
-    node: Node,
-    /// Of a deletion: the key may go with it.
-    pub(crate) deleted: Option<Record>,
-}
-
-impl Superseding {
-    fn new(record: &Record, node: &Node) -> Self {
-        let about = node.about();
-        let deleted = about.is_deletion.then(|| record.clone());
-        Self { version: about.version, node: node.clone(), deleted }
-    }
-}
-
 /// When a key expires. Deadlines of one time are ordered by version, which rarely leaves keys to be compared: those lie elsewhere.
+#[cfg_attr(not(target_family = "wasm"), derive(Clone))]
 pub(crate) struct Deadline {
     pub(crate) at_ms: u64,
     version: Version,
@@ -80,9 +58,23 @@ impl Deadline {
         let at_ms = node.expires_at_ms()?;
         Some(Self { at_ms, version: node.about().version, record: record.clone() })
     }
+
+    /// Behind every deadline of that time.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn last_at(at_ms: u64) -> Self {
+        let nobodys = Record::new(&[], Node::create(0, 0, NEVER_MS, None, None));
+        Self { at_ms, version: Version::MAX, record: nobodys }
+    }
 }
 
 impl Writer {
+    /// The deadlines behind `from` and up to the time `to_ms`, soonest first.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn deadlines_after(&self, from: &Deadline, to_ms: u64) -> impl Iterator<Item = &Deadline> {
+        let behind = self.deadlines.range((Bound::Excluded(from), Bound::Unbounded));
+        behind.take_while(move |deadline| deadline.at_ms <= to_ms)
+    }
+
     /// What has expired at `now_ms` and is still there, soonest first.
     pub(crate) fn due(&self, now_ms: u64) -> impl Iterator<Item = &Deadline> {
         self.deadlines.iter().take_while(move |deadline| deadline.at_ms <= now_ms)
@@ -119,39 +111,12 @@ impl Inner {
         self.map.find(key, |record| record.newest(|node| node.live_version(now_ms))).flatten()
     }
 
-    /// Whether everything that was read at `version` would be read the same now.
-    pub(crate) fn still_holds(&self, writer: &Writer, version: Version, reads: &ReadSet) -> bool {
+    /// Whether `checks` hold of every commit so far.
+    pub(crate) fn validate(&self, writer: &Writer, checks: &Checks<'_>) -> Result<(), Lost> {
         let now_ms = self.clock.now_ms();
-        let nothing_expired = writer.deadlines.first().is_none_or(|deadline| deadline.at_ms > now_ms);
-        if writer.last == version && nothing_expired {
-            return true;
-        }
-        let keys_hold =
-            planted("lost-update") || reads.keys.iter().all(|(key, seen)| self.newest_live_version(key) == *seen);
-        let nothing_came = |read: &RangeRead| {
-            let mut holds = true;
-            self.walk(&read.range, Direction::Forward, &mut |record| {
-                holds = record.newest(|node| {
-                    let about = node.about();
-                    // The clock may have gone either way.
-                    let is_live = about.deadline_ms > now_ms;
-                    let as_live_as_then = [read.earliest_ms, read.latest_ms]
-                        .iter()
-                        .all(|&then_ms| (about.deadline_ms > then_ms) == is_live);
-                    about.version <= version && (as_live_as_then || about.is_deletion)
-                });
-                if holds { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-            });
-            holds
-        };
-        keys_hold && (planted("phantom") || reads.ranges.iter().all(nothing_came))
-    }
-
-    /// Whether no commit after `version` changed a key that `writes` changes.
-    pub(crate) fn untouched_since(&self, version: Version, writes: &WriteSet) -> bool {
-        writes.keys().all(|key| {
-            self.map.find(key, |record| record.newest(|node| node.about().version <= version)) != Some(false)
-        })
+        let latest_ms = checks.reads.times.latest_ms.max(now_ms);
+        let nothing_expired = writer.deadlines.first().is_none_or(|deadline| deadline.at_ms > latest_ms);
+        if writer.last == checks.version && nothing_expired { Ok(()) } else { checks.look_up(self, now_ms) }
     }
 
     /// Puts `writes` on the chains as the next commit and makes it visible. Where they change nothing, there is no new commit.
@@ -164,6 +129,20 @@ impl Inner {
         let version = writer.given + 1;
         let time_ms = self.clock.now_ms();
         let mut changes: Vec<FeedChange> = Vec::with_capacity(writes.size_hint().0);
+        #[cfg(not(target_family = "wasm"))]
+        if writes.size_hint().0 > NEAR_WRITES {
+            let mut few = Vec::with_capacity(NEAR_WRITES);
+            loop {
+                few.extend((&mut *writes).take(NEAR_WRITES));
+                if few.is_empty() {
+                    break;
+                }
+                self.map.bring_near(few.iter().map(|(key, _): &(Box<[u8]>, Update)| &key[..]));
+                for (key, update) in few.drain(..) {
+                    changes.extend(self.apply_one(writer, version, time_ms, &key, update));
+                }
+            }
+        }
         for (key, update) in writes {
             changes.extend(self.apply_one(writer, version, time_ms, &key, update));
         }
@@ -216,7 +195,18 @@ impl Inner {
         let deadline_ms = expires_at_ms.unwrap_or(NEVER_MS);
         let create = |older| Node::create(version, time_ms, deadline_ms, value.as_deref(), older);
         let mut previous = None;
-        let (record, node) = if let Some(record) = self.map.find(key, Record::clone) {
+        let found = self.map.find(key, Record::clone);
+        // Its place may have been prepared.
+        #[cfg(not(target_family = "wasm"))]
+        let unused = found.as_ref().filter(|record| record.is_unused());
+        #[cfg(target_family = "wasm")]
+        let unused: Option<&Record> = None;
+        let (record, node) = if let Some(record) = unused {
+            value.as_ref()?;
+            let node = create(None);
+            record.push(node.clone());
+            (record.clone(), node)
+        } else if let Some(record) = found {
             let is_deleted = record.newest(|newest| newest.about().is_deletion);
             if is_deleted && value.is_none() {
                 return None;
@@ -227,7 +217,7 @@ impl Inner {
             });
             let node = create(Some(record.newest(Node::clone)));
             record.push(node.clone());
-            writer.garbage.push_back(Superseding::new(&record, &node));
+            writer.garbage.add(&record, &node);
             (record, node)
         } else {
             value.as_ref()?;
@@ -252,7 +242,7 @@ impl Inner {
         };
         // A deletion supersedes something; where that is gone, its turn to be taken out has passed while it was not the newest.
         if older.about().is_deletion && older.older().is_none() {
-            writer.garbage.push_front(Superseding::new(record, &older));
+            writer.garbage.add_first(record, &older);
         }
         self.put_in(writer, record, &older);
         record.pop(older);
@@ -303,43 +293,8 @@ impl Inner {
         }
     }
 
-    /// Takes out up to `versions_max` superseded versions that no reader can meet, oldest first, and up to `keys_max` of the keys that were
-    /// deleted. How many of the two it looked at, whichever is more.
-    pub(crate) fn prune(&self, writer: &mut Writer, versions_max: usize, keys_max: usize) -> usize {
-        let mut horizon = self.registry.horizon(&self.visible);
-        if planted("pruned-too-early") {
-            horizon = self.visible.load(Ordering::Acquire);
-        }
-        let (mut versions, mut keys, mut cut) = (0, 0, 0);
-        while versions < versions_max
-            && let Some(Superseding { node, deleted, .. }) =
-                writer.garbage.pop_front_if(|superseding| superseding.version <= horizon)
-        {
-            versions += 1;
-            cut += node.cut_older();
-            writer.dead.extend(deleted);
-        }
-        while keys < keys_max
-            && let Some(record) = writer.dead.pop_front()
-        {
-            keys += 1;
-            // A key that was deleted, removed and written again has a new record: the old one must not take it along.
-            if record.is_dead(horizon) && self.map.find(record.key(), |current| current.is_same(&record)) == Some(true)
-            {
-                self.map.remove(record.key());
-                cut += 1;
-            }
-        }
-        writer.stats.pruned += cut as u64;
-        writer.stats.versions -= cut as u64;
-        // A snapshot held for long leaves queues of millions behind: their memory goes when they have gone.
-        shrink(&mut writer.garbage);
-        shrink(&mut writer.dead);
-        versions.max(keys)
-    }
-
     /// Lets the next writer in and tells those who wait for commits.
-    pub(crate) fn after_commit(&self, writer: MutexGuard<'_, Writer>, version: Version) {
+    pub(crate) fn after_commit(&self, writer: WriterGuard<'_>, version: Version) {
         drop(writer);
         self.tell_commit(version);
     }

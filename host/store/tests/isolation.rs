@@ -188,20 +188,24 @@ fn a_deleted_key_is_a_conflict_even_when_it_was_pruned() {
     assert_eq!(transaction.commit(), Err(Error::Conflict));
 }
 
+/// What was read would be read the same.
 #[test]
-fn a_key_that_came_and_went_conflicts_with_nothing_but_scans() {
-    for (step, expected) in [
-        (&read("new") as &dyn Fn(&mut Transaction), Ok(())),
-        (&scan(KeyRange::all(), Forward, usize::MAX), Err(Error::Conflict)),
-    ] {
-        let store = store_of(&["a"]);
-        let mut transaction = store.begin();
-        step(&mut transaction);
-        write("b")(&mut transaction);
-        put(&store, "new", "");
-        delete(&store, "new");
-        store.maintain(100);
-        assert_eq!(transaction.commit().map(|_| ()), expected);
+fn a_key_that_came_and_went_conflicts_with_nothing() {
+    let steps = [&read("new") as &dyn Fn(&mut Transaction), &scan(KeyRange::all(), Forward, usize::MAX)];
+    for (step, maintained) in steps.into_iter().flat_map(|step| [(step, false), (step, true)]) {
+        for validated_under_lock_max in [0, 64] {
+            let store = store_with(|options| options.validated_under_lock_max = validated_under_lock_max).0;
+            put(&store, "a", "");
+            let mut transaction = store.begin();
+            step(&mut transaction);
+            write("b")(&mut transaction);
+            put(&store, "new", "");
+            delete(&store, "new");
+            if maintained {
+                store.maintain(100);
+            }
+            assert_eq!(transaction.commit().map(|_| ()), Ok(()));
+        }
     }
 }
 

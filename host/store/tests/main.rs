@@ -13,3 +13,4 @@ mod readers_beside_a_writer;
 mod skiplist_defects;
 mod snapshots;
 mod support;
+mod validation;

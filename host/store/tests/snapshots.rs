@@ -235,14 +235,16 @@ fn a_chain_of_a_million_versions_is_read_pruned_and_dropped() {
     for dropped_unpruned in [true, false] {
         let store = store();
         put(&store, "hot", "first");
-        let oldest = store.snapshot();
+        // Versions between snapshots are taken out: each of these has its own.
+        let mut snapshots = vec![store.snapshot()];
         for _ in 0..VERSIONS {
             put(&store, "hot", "");
+            snapshots.push(store.snapshot());
         }
-        assert_eq!(get(&oldest, "hot").as_deref(), Some("first"));
+        assert_eq!(get(&snapshots[0], "hot").as_deref(), Some("first"));
         assert_eq!(store.stats().versions, VERSIONS + 1);
         // A test thread's stack is 2 MiB: a drop that recursed would end the process here or below.
-        drop(oldest);
+        drop(snapshots);
         if !dropped_unpruned {
             while store.stats().prune_backlog > 0 {
                 store.maintain(100_000);
@@ -258,22 +260,62 @@ fn pruning_costs_the_same_however_long_the_chain_above_has_grown() {
     const VERSIONS: u64 = 100_000;
     let store = store();
     put(&store, "hot", "");
-    let first = store.snapshot();
-    (0..VERSIONS).for_each(|_| _ = put(&store, "hot", ""));
-    let second = store.snapshot();
-    (0..VERSIONS).for_each(|_| _ = put(&store, "hot", ""));
+    let put_and_pin = |_| {
+        let snapshot = store.snapshot();
+        put(&store, "hot", "");
+        snapshot
+    };
+    let first: Vec<_> = (0..VERSIONS).map(put_and_pin).collect();
+    let mut second: Vec<_> = (0..=VERSIONS).map(put_and_pin).collect();
     drop(first);
     #[allow(clippy::disallowed_methods, reason = "a test measures time")]
     let started = Instant::now();
-    while store.stats().prune_backlog > VERSIONS {
+    while store.stats().prune_backlog > VERSIONS + 1 {
         store.maintain(1_000);
     }
     assert_eq!(store.stats().pruned, VERSIONS);
     // It takes some 20 ms; walking the chain each time would take minutes.
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
-    assert_eq!(get(&second, "hot").as_deref(), Some(""));
+    assert_eq!(second.pop().and_then(|newest| get(&newest, "hot")).as_deref(), Some(""));
     drop(second);
     check_nothing_is_left_over(&store);
+}
+
+/// A snapshot meets one version of each key, however often they are written again: what it cannot meet goes, from memory too.
+#[test]
+fn a_held_snapshot_keeps_what_it_can_meet_and_no_more() {
+    const VERSIONS: u64 = 10_000;
+    let store = store();
+    put(&store, "hot", "first");
+    let oldest = store.snapshot();
+    (0..VERSIONS).for_each(|_| _ = put(&store, "hot", ""));
+    put(&store, "hot", "middle");
+    let middle = store.snapshot();
+    (0..VERSIONS).for_each(|_| _ = put(&store, "hot", ""));
+    let stats = store.stats();
+    // The newest versions are looked at with the next commits.
+    assert!(stats.versions <= 6 && stats.prune_backlog <= 20, "{stats:?}");
+    assert_eq!((get(&oldest, "hot").as_deref(), get(&middle, "hot").as_deref()), (Some("first"), Some("middle")));
+    drop(oldest);
+    assert_eq!(get(&middle, "hot").as_deref(), Some("middle"));
+    drop(middle);
+    check_nothing_is_left_over(&store);
+}
+
+/// What came and went since a snapshot leaves nothing: a queue beside a backup stays as quick as without it.
+#[test]
+fn keys_that_come_and_go_beside_a_snapshot_leave_nothing() {
+    let store = store();
+    put(&store, "stays", "");
+    let snapshot = store.snapshot();
+    for number in 0..10_000 {
+        put(&store, &format!("queue/{number}"), "");
+        delete(&store, &format!("queue/{number}"));
+    }
+    (0..10).for_each(|_| _ = store.maintain(100));
+    let stats = store.stats();
+    assert!(stats.versions <= 3 && stats.prune_backlog == 0, "{stats:?}");
+    assert_eq!(snapshot_lists(&snapshot, &KeyRange::all(), Direction::Forward), "stays=");
 }
 
 /// Nobody does the housekeeping: values go with the commits that follow, and of the keys that were deleted a bounded number waits.

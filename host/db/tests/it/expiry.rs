@@ -94,9 +94,13 @@ fn a_time_to_live_past_the_end_of_time_is_forever() {
 fn what_a_snapshot_kept_is_freed_soon_after_it() {
     let stage = Stage::new();
     let (mut reader, mut writer) = (stage.session(), stage.session());
-    now(reader.begin(Isolation::Snapshot)).unwrap();
-    for number in 0..5_000 {
-        writer.put("default", &format!("k{}", number % 10), "1");
+    for round in 0..2 {
+        for number in 0..5_000 {
+            writer.put("default", &format!("k{number}"), "1");
+        }
+        if round == 0 {
+            now(reader.begin(Isolation::Snapshot)).unwrap();
+        }
     }
     stage.database.maintain();
     assert!(stage.database.stats().prune_backlog > 4_900);

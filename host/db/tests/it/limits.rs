@@ -42,6 +42,31 @@ fn a_transaction_cannot_read_on_past_its_limit() {
     assert_eq!(stage.database.version(), 0, "nothing was written");
 }
 
+/// One scan over everything counts as one stretch, and is as much work as there are keys, deleted ones included.
+#[test]
+fn a_transaction_scans_no_more_keys_than_its_limit() {
+    let stage = Stage::with(|limits| limits.transaction_visits_max = 10);
+    let mut session = stage.session();
+    let keys: Vec<_> = (0..8).map(|number| format!("k{number}")).collect();
+    for key in &keys {
+        session.put("default", key, "1");
+    }
+    for deleted in [false, true] {
+        let pinned = stage.database.store().snapshot();
+        if deleted {
+            now(session.kv("default").unwrap().delete_span(&Span::All)).unwrap();
+        }
+        now(session.begin(Isolation::Serializable)).unwrap();
+        let mut kv = session.kv("default").unwrap();
+        assert_eq!(now(kv.count(&Span::All)).unwrap(), if deleted { 0 } else { 8 });
+        assert_eq!(code(now(kv.count(&Span::All))), Code::TransactionTooLarge);
+        assert_eq!(code(now(kv.delete_span(&Span::All))), Code::TransactionTooLarge);
+        session.rollback();
+        assert_eq!(now(session.kv("default").unwrap().count(&Span::All)).unwrap(), if deleted { 0 } else { 8 });
+        drop(pinned);
+    }
+}
+
 #[test]
 fn a_span_larger_than_a_transaction_is_not_deleted_in_part() {
     let stage = Stage::with(|limits| limits.transaction_writes_max = 5);

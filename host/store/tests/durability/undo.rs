@@ -67,6 +67,7 @@ impl Observed {
     fn of(store: &Store) -> Self {
         // Pruning is a commit behind, and a refused commit does its part of it.
         store.maintain(1_000);
+        (0..3).for_each(|_| _ = store.prune(1_000));
         let stats = store.stats();
         let values = state_of(store).into_iter().map(|(key, entry)| (key, (entry.value.to_vec(), entry.expires_at_ms)));
         let told = |told: Told| (told.key, told.value, told.previous.is_some());

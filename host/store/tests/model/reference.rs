@@ -129,15 +129,15 @@ impl Reference {
         removed
     }
 
-    /// Whether a commit after `version` changed a key that `concerns`.
-    pub(crate) fn changed_since(&self, version: Version, mut concerns: impl FnMut(&[u8]) -> bool) -> bool {
-        self.changes.iter().any(|changed| changed.version > version && concerns(&changed.key))
+    /// Whether `key` holds something else than at `version`, expired or not.
+    pub(crate) fn has_changed_since(&self, version: Version, key: &[u8]) -> bool {
+        let held = |state: &BTreeMap<Key, Entry>| state.get(key).map(|entry| entry.version);
+        held(self.state(version)) != held(self.held())
     }
 
     /// Whether a transaction that began at `began` and made these reads must be refused.
     ///
-    /// Any commit inside a scanned range counts, even if a later one undid it. Ranges that overlap count as one that was read at each
-    /// of their times.
+    /// Ranges that overlap count as one that was read at each of their times.
     pub(crate) fn are_outdated(&self, began: Version, reads: &[Read]) -> bool {
         let mut times: Vec<BTreeSet<u64>> = reads.iter().map(Read::time).collect();
         for _ in reads {
@@ -151,9 +151,14 @@ impl Reference {
         reads.iter().zip(times).any(|(read, times)| match read {
             Read::Key { key, seen } => self.get(self.version(), key).map(|entry| entry.version) != *seen,
             Read::Range { range, .. } => {
-                let expired = |entry| times.iter().any(|&at_ms| is_live(entry, at_ms) != is_live(entry, self.now_ms));
-                self.changed_since(began, |key| range.contains(key))
-                    || self.held().iter().any(|(key, entry)| range.contains(key) && expired(entry))
+                let (then, now) = (self.state(began), self.held());
+                let served = |entry: Option<&Entry>, at_ms| {
+                    entry.filter(|entry| is_live(entry, at_ms)).map(|entry| entry.version)
+                };
+                let differs = |key: &Key| {
+                    times.iter().any(|&at_ms| served(then.get(key), at_ms) != served(now.get(key), self.now_ms))
+                };
+                then.keys().chain(now.keys()).any(|key| range.contains(key) && differs(key))
             }
         })
     }
