@@ -217,8 +217,14 @@ impl Feed {
     }
 
     /// Appends the commit `version`, which must be newer than the last. Commits behind `visible` stay whatever their size: they may
-    /// have to be taken back.
-    pub(crate) fn push(&self, version: Version, time_ms: u64, changes: Vec<FeedChange>, visible: Version) {
+    /// have to be taken back. What falls out of the ring is returned, to be freed when nobody waits.
+    pub(crate) fn push(
+        &self,
+        version: Version,
+        time_ms: u64,
+        changes: Vec<FeedChange>,
+        visible: Version,
+    ) -> Vec<Arc<FeedCommit>> {
         const CHANGE_BYTES: usize = size_of::<FeedChange>() + size_of::<Record>() + size_of::<Header>();
         let bytes = size_of::<FeedCommit>()
             + changes
@@ -227,7 +233,7 @@ impl Feed {
                 .sum::<usize>();
         let commit = Arc::new(FeedCommit { version, time_ms, bytes, changes });
         if planted("feed-gap") && version.is_multiple_of(7) {
-            return;
+            return Vec::new();
         }
         let mut ring = self.ring.write();
         ring.bytes += bytes;
@@ -238,9 +244,7 @@ impl Feed {
         {
             gone.push(oldest);
         }
-        drop(ring);
-        // What fell out of the ring is freed here, when readers no longer wait.
-        drop(gone);
+        gone
     }
 
     /// Drops what is older than the feed keeps.

@@ -493,11 +493,11 @@ impl Inner {
                 }
                 None => Update::Delete,
             };
-            let applied = self.apply_one(&mut writer, version, time_ms, change.key, update);
+            let applied = self.apply_one(&mut writer, version, time_ms, change.key, &update);
             redone.extend(applied.map(|applied| FeedChange { previous: change.previous, ..applied }));
         }
         let pruned = redone.len();
-        self.feed.push(version, time_ms, redone, version);
+        drop(self.feed.push(version, time_ms, redone, version));
         (writer.last, writer.given) = (version, version);
         self.visible.store(version, Ordering::Release);
         self.prune(&mut writer, pruned + 1, pruned + 1);
@@ -510,7 +510,7 @@ impl Inner {
             let record = Record::new(change.key, node.clone());
             FeedChange { record, node, previous: change.previous }
         });
-        self.feed.push(version, time_ms, remembered.collect(), version);
+        drop(self.feed.push(version, time_ms, remembered.collect(), version));
     }
 }
 

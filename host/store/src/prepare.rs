@@ -1,13 +1,18 @@
 //! New keys of a large commit, put into the indexes before it.
 //!
 //! Finding the place of a new key in the order takes microseconds, and a commit of 100,000 of them would hold all other writers up for
-//! as long. So they get their places before, a few under each hold of the lock, without a version that anybody could read; the commit
-//! itself only puts versions on chains that are there.
+//! as long. So they get their places before, a few under each hold of the lock, without a version that anybody could read, and their
+//! versions are made; the commit itself only numbers the versions and puts them on the chains.
+
+use std::collections::VecDeque;
 
 use crate::Update;
-use crate::record::{Node, NodeExt, Record};
+use crate::Version;
+use crate::feed::FeedChange;
+use crate::record::{NEVER_MS, Node, NodeExt, Record};
 use crate::store::Inner;
 use crate::transaction::WriteSet;
+use crate::writer::Writer;
 
 /// Writes from which on a commit's new keys are prepared: below, the commit takes less time than waiting for the lock again.
 const WRITES_MIN: usize = 128;
@@ -18,18 +23,28 @@ const KEYS_PER_HOLD: usize = 16;
 /// Places that a commit is about to use. Those that it does not use are given back when this is dropped.
 pub(crate) struct Prepared<'s> {
     inner: &'s Inner,
-    places: Vec<Record>,
+    /// In the order of their keys.
+    places: VecDeque<Place>,
+}
+
+struct Place {
+    record: Record,
+    node: Node,
 }
 
 impl Inner {
     /// Gives the new keys among `writes` their places, if there are many writes.
     pub(crate) fn prepare(&self, writes: &WriteSet) -> Prepared<'_> {
-        let mut prepared = Prepared { inner: self, places: Vec::new() };
+        let mut prepared = Prepared { inner: self, places: VecDeque::new() };
         if writes.len() < WRITES_MIN {
             return prepared;
         }
-        let puts = writes.iter().filter(|(_, update)| matches!(update, Update::Put { .. }));
-        let mut new_keys = puts.map(|(key, _)| key).filter(|key| !self.has_record(key));
+        let mut new_keys = writes.iter().filter_map(|(key, update)| match update {
+            Update::Put { value, expires_at_ms } if !self.has_record(key) => {
+                Some((key, Node::create(0, 0, expires_at_ms.unwrap_or(NEVER_MS), Some(value), None)))
+            }
+            _ => None,
+        });
         let nothing = Node::nothing();
         loop {
             let few: Vec<_> = new_keys.by_ref().take(KEYS_PER_HOLD).collect();
@@ -37,11 +52,13 @@ impl Inner {
                 break;
             }
             let writer = self.lock_writer();
-            // What was found without the lock may be out of date.
-            for key in few.into_iter().filter(|key| !self.has_record(key)) {
-                let place = Record::new(key, nothing.clone());
-                self.map.insert(&place);
-                prepared.places.push(place);
+            for (key, node) in few {
+                // What was found without the lock may be out of date.
+                if !self.has_record(key) {
+                    let record = Record::new(key, nothing.clone());
+                    self.map.insert(&record);
+                    prepared.places.push_back(Place { record, node });
+                }
             }
             writer.unlock_fair();
         }
@@ -54,20 +71,34 @@ impl Inner {
 }
 
 impl Prepared<'_> {
-    /// The commit has used them.
-    pub(crate) fn used(mut self) {
-        self.places.clear();
+    /// Gives `key` the version that was made for it, if there is one and its place has not been used by another commit. To be called for
+    /// the keys of the commit in their order.
+    pub(crate) fn apply(
+        &mut self,
+        writer: &mut Writer,
+        version: Version,
+        time_ms: u64,
+        key: &[u8],
+    ) -> Option<FeedChange> {
+        let Place { record, mut node } = self.places.pop_front_if(|place| place.record.key() == key)?;
+        if !record.is_unused() || !node.set_commit(version, time_ms) {
+            return None;
+        }
+        record.push(node.clone());
+        writer.stats.versions += 1;
+        self.inner.put_in(writer, &record, &node);
+        Some(FeedChange { record, node, previous: None })
     }
 }
 
 impl Drop for Prepared<'_> {
     fn drop(&mut self) {
-        for places in self.places.chunks(KEYS_PER_HOLD) {
+        for places in self.places.make_contiguous().chunks(KEYS_PER_HOLD) {
             let writer = self.inner.lock_writer();
-            for place in places {
+            for Place { record, .. } in places {
                 // Another commit may have used it: then it is in use, or was removed as every key is.
-                if place.is_unused() {
-                    self.inner.map.remove(place.key());
+                if record.is_unused() {
+                    self.inner.map.remove(record.key());
                 }
             }
             writer.unlock_fair();

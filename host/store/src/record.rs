@@ -8,6 +8,8 @@ use std::sync::atomic::AtomicU32;
 use arc_swap::ArcSwapAny;
 use bytes::Bytes;
 use parking_lot::Mutex;
+#[cfg(not(target_family = "wasm"))]
+use triomphe::Arc;
 use triomphe::ThinArc;
 
 use crate::planted::planted;
@@ -51,6 +53,10 @@ pub(crate) trait NodeExt {
     #[cfg(not(target_family = "wasm"))]
     fn nothing() -> Self;
 
+    /// Gives a version that nobody shares yet its commit; false where somebody does.
+    #[cfg(not(target_family = "wasm"))]
+    fn set_commit(&mut self, version: Version, time_ms: u64) -> bool;
+
     /// What is known of the version beside its value.
     fn about(&self) -> &Header;
 
@@ -92,6 +98,18 @@ impl NodeExt for Node {
     #[cfg(not(target_family = "wasm"))]
     fn nothing() -> Self {
         Self::create(0, 0, NEVER_MS, None, None)
+    }
+
+    #[cfg(not(target_family = "wasm"))]
+    fn set_commit(&mut self, version: Version, time_ms: u64) -> bool {
+        self.with_arc_mut(|node| match Arc::get_mut(node) {
+            Some(node) => {
+                let header = node.header_mut();
+                (header.version, header.time_ms) = (version, time_ms);
+                true
+            }
+            None => false,
+        })
     }
 
     fn about(&self) -> &Header {

@@ -281,6 +281,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Refused`] with what the key is, when it is not as expected. [`Error::Conflict`], inside, when a key of `unchanged` differs.
+    #[allow(clippy::needless_pass_by_value, reason = "an engine behind a network would keep it")]
     pub fn write(
         &self,
         key: &[u8],
@@ -301,7 +302,7 @@ impl Store {
         if !expect.holds(previous.as_ref().map(|entry| entry.version)) {
             return Ok(Err(Refused { current: previous, seen: writer.last }));
         }
-        let version = inner.apply(&mut writer, std::iter::once((key.into(), update)));
+        let version = inner.apply(&mut writer, std::iter::once((key, &update)));
         inner.after_commit(writer, version);
         Ok(Ok(Written { version, previous }))
     }
@@ -322,7 +323,7 @@ impl Store {
         let value = work(&mut transaction)?;
         let writes = transaction.into_writes();
         inner.bring_near(&writes);
-        let version = inner.apply(&mut writer, writes);
+        let version = inner.apply(&mut writer, by_reference(&writes));
         inner.after_commit(writer, version);
         Ok((value, version))
     }
@@ -379,13 +380,14 @@ impl Store {
         let now_ms = inner.clock.now_ms();
         inner.feed.drop_aged(now_ms, inner.visible.load(Ordering::Acquire));
         let removable = if inner.check_disk().is_ok() { keys_max } else { 0 };
-        let due: Vec<_> =
-            writer.due(now_ms).take(removable).map(|deadline| (deadline.record.key().into(), Update::Delete)).collect();
+        let due: Vec<_> = writer.due(now_ms).take(removable).map(|deadline| deadline.record.clone()).collect();
         let removed = due.len();
         writer.stats.expired += removed as u64;
-        let version = inner.apply(&mut writer, due);
+        let version = inner.apply(&mut writer, due.iter().map(|record| (record.key(), &Update::Delete)));
+        let fallen = std::mem::take(&mut writer.fallen);
         // Writers that have waited for long come first, here and behind the next step.
         writer.unlock_fair();
+        drop(fallen);
         inner.tell_commit(version);
         self.prune(keys_max);
         removed
@@ -457,30 +459,38 @@ impl Store {
         snapshot: &Snapshot,
         isolation: Isolation,
         reads: &ReadSet,
-        writes: &mut WriteSet,
+        writes: &WriteSet,
     ) -> Result<Version, CommitStop> {
         let inner = &*self.0;
         inner.check_disk()?;
         // Under snapshot isolation the reads are those that were guarded.
-        let unwritten = (isolation == Isolation::Snapshot).then_some(&*writes);
+        let unwritten = (isolation == Isolation::Snapshot).then_some(writes);
         let checks = Checks { version: snapshot.version(), reads, unwritten };
         let locked = inner.lock_validated(&checks, writes);
         // Pruning needs the lock that is held now; a pin that was revoked before no longer keeps what validation looks for.
         snapshot.still_pinned()?;
-        #[cfg_attr(target_family = "wasm", allow(unused_variables, reason = "nothing is prepared in a page"))]
-        let (mut writer, prepared) = match locked {
+        #[cfg_attr(
+            target_family = "wasm",
+            allow(unused_variables, unused_mut, reason = "nothing is prepared in a page")
+        )]
+        let (mut writer, mut prepared) = match locked {
             Ok(locked) => locked,
             Err(lost) => {
                 inner.lock_writer().stats.conflicts += 1;
                 return Err(lost.into());
             }
         };
-        let version = inner.apply(&mut writer, std::mem::take(writes));
         #[cfg(not(target_family = "wasm"))]
-        prepared.used();
+        let version = inner.apply_prepared(&mut writer, writes, &mut prepared);
+        #[cfg(target_family = "wasm")]
+        let version = inner.apply(&mut writer, by_reference(writes));
         inner.after_commit(writer, version);
         Ok(version)
     }
+}
+
+fn by_reference(writes: &WriteSet) -> impl Iterator<Item = (&[u8], &Update)> {
+    writes.iter().map(|(key, update)| (&key[..], update))
 }
 
 /// Why a commit did not happen.

@@ -401,7 +401,7 @@ impl Transaction {
             View::Pinned(snapshot) if !self.writes.is_empty() => {
                 #[cfg(not(target_family = "wasm"))]
                 self.reads.merge_ranges();
-                self.store.commit(snapshot, self.isolation, &self.reads, &mut self.writes)
+                self.store.commit(snapshot, self.isolation, &self.reads, &self.writes)
             }
             View::Pinned(snapshot) => Ok(snapshot.version()),
             View::Exclusive(version) => Ok(*version),

@@ -5,14 +5,19 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
 #[cfg(not(target_family = "wasm"))]
 use std::ops::Bound;
+use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 
-use crate::feed::FeedChange;
+use crate::feed::{FeedChange, FeedCommit};
 use crate::log::record;
 use crate::planted::planted;
+#[cfg(not(target_family = "wasm"))]
+use crate::prepare::Prepared;
 use crate::prune::Garbage;
 use crate::record::{NEVER_MS, Node, NodeExt, Record};
 use crate::store::Inner;
+#[cfg(not(target_family = "wasm"))]
+use crate::transaction::WriteSet;
 use crate::validation::{Checks, Lost};
 use crate::writer_lock::WriterGuard;
 use crate::{Entry, Space, Stats, Update, Version};
@@ -22,10 +27,6 @@ const PRUNE_PER_COMMIT: usize = 1;
 
 /// Deleted keys that may wait before a commit that deletes nothing takes out those of others.
 const DEAD_MAX: usize = 1_024;
-
-/// Keys of a commit that are looked up together: lookups that do not depend on each other wait for memory at the same time.
-#[cfg(not(target_family = "wasm"))]
-const NEAR_WRITES: usize = 32;
 
 /// What only the holder of the writer lock touches.
 #[derive(Default)]
@@ -42,6 +43,8 @@ pub(crate) struct Writer {
     /// Commits that wait to be written to the log, encoded.
     pub(crate) pending: Vec<u8>,
     pub(crate) stats: Stats,
+    /// What has fallen out of the change feed, to be freed without the lock.
+    pub(crate) fallen: Vec<Arc<FeedCommit>>,
 }
 
 /// When a key expires. Deadlines of one time are ordered by version, which rarely leaves keys to be compared: those lie elsewhere.
@@ -99,6 +102,9 @@ impl PartialEq for Deadline {
 }
 impl Eq for Deadline {}
 
+/// Applies a write of a commit, by its version, time and key, if it was prepared.
+type ApplyPrepared<'p> = dyn FnMut(&mut Writer, Version, u64, &[u8]) -> Option<FeedChange> + 'p;
+
 impl Inner {
     /// What a reader sees who comes after every commit so far. Only for the holder of the writer lock.
     pub(crate) fn newest_live(&self, key: &[u8]) -> Option<Entry> {
@@ -120,31 +126,41 @@ impl Inner {
     }
 
     /// Puts `writes` on the chains as the next commit and makes it visible. Where they change nothing, there is no new commit.
-    pub(crate) fn apply(&self, writer: &mut Writer, writes: impl IntoIterator<Item = (Box<[u8]>, Update)>) -> Version {
-        self.apply_all(writer, &mut writes.into_iter())
+    pub(crate) fn apply<'w>(
+        &self,
+        writer: &mut Writer,
+        writes: impl IntoIterator<Item = (&'w [u8], &'w Update)>,
+    ) -> Version {
+        self.apply_all(writer, &mut writes.into_iter(), &mut |_, _, _, _| None)
+    }
+
+    /// As [`apply`](Self::apply), with what was prepared for it.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn apply_prepared(
+        &self,
+        writer: &mut Writer,
+        writes: &WriteSet,
+        prepared: &mut Prepared<'_>,
+    ) -> Version {
+        let mut writes = writes.iter().map(|(key, update)| (&key[..], update));
+        self.apply_all(writer, &mut writes, &mut |writer, version, time_ms, key| {
+            prepared.apply(writer, version, time_ms, key)
+        })
     }
 
     /// One copy of the code for all that writes come from: it is large.
-    fn apply_all(&self, writer: &mut Writer, writes: &mut dyn Iterator<Item = (Box<[u8]>, Update)>) -> Version {
+    fn apply_all(
+        &self,
+        writer: &mut Writer,
+        writes: &mut dyn Iterator<Item = (&[u8], &Update)>,
+        prepared: &mut ApplyPrepared<'_>,
+    ) -> Version {
         let version = writer.given + 1;
         let time_ms = self.clock.now_ms();
         let mut changes: Vec<FeedChange> = Vec::with_capacity(writes.size_hint().0);
-        #[cfg(not(target_family = "wasm"))]
-        if writes.size_hint().0 > NEAR_WRITES {
-            let mut few = Vec::with_capacity(NEAR_WRITES);
-            loop {
-                few.extend((&mut *writes).take(NEAR_WRITES));
-                if few.is_empty() {
-                    break;
-                }
-                self.map.bring_near(few.iter().map(|(key, _): &(Box<[u8]>, Update)| &key[..]));
-                for (key, update) in few.drain(..) {
-                    changes.extend(self.apply_one(writer, version, time_ms, &key, update));
-                }
-            }
-        }
         for (key, update) in writes {
-            changes.extend(self.apply_one(writer, version, time_ms, &key, update));
+            let change = prepared(writer, version, time_ms, key);
+            changes.extend(change.or_else(|| self.apply_one(writer, version, time_ms, key, update)));
         }
         if changes.is_empty() {
             return writer.last;
@@ -170,7 +186,8 @@ impl Inner {
         }
         // In memory there is nothing that could have to be taken back.
         let kept_behind = if self.durable.is_none() { version } else { self.visible.load(Ordering::Relaxed) };
-        self.feed.push(version, time_ms, changes, kept_behind);
+        let fallen = self.feed.push(version, time_ms, changes, kept_behind);
+        writer.fallen.extend(fallen);
         (writer.last, writer.given) = (version, version);
         writer.stats.commits += 1;
         if self.durable.is_none() {
@@ -186,14 +203,14 @@ impl Inner {
         version: Version,
         time_ms: u64,
         key: &[u8],
-        update: Update,
+        update: &Update,
     ) -> Option<FeedChange> {
         let (value, expires_at_ms) = match update {
             Update::Put { value, expires_at_ms } => (Some(value), expires_at_ms.filter(|&at_ms| at_ms != NEVER_MS)),
             Update::Delete => (None, None),
         };
         let deadline_ms = expires_at_ms.unwrap_or(NEVER_MS);
-        let create = |older| Node::create(version, time_ms, deadline_ms, value.as_deref(), older);
+        let create = |older| Node::create(version, time_ms, deadline_ms, value.map(|value| &value[..]), older);
         let mut previous = None;
         let found = self.map.find(key, Record::clone);
         // Its place may have been prepared.
@@ -294,8 +311,10 @@ impl Inner {
     }
 
     /// Lets the next writer in and tells those who wait for commits.
-    pub(crate) fn after_commit(&self, writer: WriterGuard<'_>, version: Version) {
+    pub(crate) fn after_commit(&self, mut writer: WriterGuard<'_>, version: Version) {
+        let fallen = std::mem::take(&mut writer.fallen);
         drop(writer);
+        drop(fallen);
         self.tell_commit(version);
     }
 

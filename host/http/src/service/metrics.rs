@@ -132,6 +132,16 @@ fn write_store(out: &mut Exposition, store: &StoreFigures) {
     out.counter("store_commits", "Commits.", store.commits);
     out.counter("store_conflicts", "Transactions refused because another commit came first.", store.conflicts);
     out.counter("store_expired", "Keys removed because they had expired.", store.expired);
+    out.counter(
+        "store_writer_hold_seconds",
+        "Time for which the writers' lock was held.",
+        store.writer_hold_time_ms / 1e3,
+    );
+    out.gauge(
+        "store_writer_hold_max_seconds",
+        "The longest time for which the writers' lock was held.",
+        store.max_writer_hold_time_ms / 1e3,
+    );
 }
 
 fn write_disk(out: &mut Exposition, disk: &DiskFigures) {

@@ -81,6 +81,9 @@ pub(crate) struct StoreFigures {
     pub(crate) feed_commits: u64,
     pub(crate) feed_bytes: u64,
     pub(crate) deadlines: u64,
+    /// How long commits have held up other writers, all together and the longest.
+    pub(crate) writer_hold_time_ms: f64,
+    pub(crate) max_writer_hold_time_ms: f64,
     /// None in memory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) disk: Option<DiskFigures>,
@@ -190,6 +193,8 @@ fn store(app: &App) -> StoreFigures {
         feed_commits: stats.feed_commits,
         feed_bytes: stats.feed_bytes,
         deadlines: stats.deadlines,
+        writer_hold_time_ms: milliseconds(Duration::from_micros(stats.writer_holds.total_us)),
+        max_writer_hold_time_ms: milliseconds(Duration::from_micros(stats.writer_holds.max_us)),
         disk: app.0.database.store().disk_stats().map(|disk| DiskFigures {
             synced_version: disk.synced_version,
             log_segments: disk.log_segments,

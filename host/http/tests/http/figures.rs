@@ -80,6 +80,7 @@ const TWINS: &[(&str, &str)] = &[
     ("store.key_bytes", "store_key_bytes"),
     ("store.keys", "store_keys"),
     ("store.oldest_snapshot_age_ms", "store_oldest_snapshot_age_seconds"),
+    ("store.max_writer_hold_time_ms", "store_writer_hold_max_seconds"),
     ("store.prune_backlog", "store_prune_backlog"),
     ("store.pruned", "store_versions_pruned_total"),
     ("store.snapshots", "store_snapshots"),
@@ -87,6 +88,7 @@ const TWINS: &[(&str, &str)] = &[
     ("store.value_bytes", "store_value_bytes"),
     ("store.version", "store_version"),
     ("store.versions", "store_versions"),
+    ("store.writer_hold_time_ms", "store_writer_hold_seconds_total"),
 ];
 
 /// Figures of `/stats` without a twin: Prometheus makes them from others.
