@@ -1,19 +1,21 @@
 //! Making, listing and dropping buckets.
 
+use std::mem;
 use std::ops::ControlFlow;
 
-use mantis_store::{Direction, KeyRange, Store, Transaction};
+use mantis_store::{Direction, KeyRange, Store, Transaction, Version};
 
 use crate::keyspace::{self, Bucket, BucketId, DEFAULT_BUCKET, FIRST_BUCKET_ID, NEXT_BUCKET};
 use crate::kv::bucket_from;
 use crate::{Access, Code, Database, Deleted, Error, Limits, Result, Session, batch, database};
 
-/// How long the name of a dropped bucket is kept for those who still read its changes, in milliseconds.
-const DROPPED_NAME_MS: u64 = 3_600_000;
 /// Keys of a dropped bucket that are removed in one commit.
 const DROP_KEYS_PER_COMMIT: usize = 1_000;
-/// Commits that one call of housekeeping makes for a bucket whose drop was interrupted.
+/// Commits that one call of housekeeping makes for buckets whose drop was interrupted.
 const DROP_COMMITS_PER_CALL: usize = 50;
+/// Names of dropped buckets that are removed in one commit, and commits that one call of housekeeping makes for them.
+const NAMES_PER_COMMIT: usize = 1_000;
+const NAME_COMMITS_PER_CALL: usize = 50;
 
 /// A bucket and its size.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,14 +74,11 @@ impl Session {
         keyspace::check_bucket_name(name)?;
         self.grants.check(name, Access::Write)?;
         self.database.check_open()?;
-        let store = &self.database.0.store;
-        let outcome = store.exclusively(|transaction| {
+        let outcome = self.database.0.store.exclusively(|transaction| {
             let place = keyspace::name_place(name);
             let stored = transaction.get(&place)?.ok_or_else(|| Error::from(Code::BucketNotFound))?;
             let id = bucket_from(&stored)?.id;
-            let forgotten_ms = transaction.now_ms().saturating_add(DROPPED_NAME_MS);
             transaction.delete(&place);
-            transaction.put(&keyspace::number_place(id), name.as_bytes().to_vec(), Some(forgotten_ms));
             transaction.put(&keyspace::dropped_place(id), Vec::new(), None);
             Ok::<_, Error>(id)
         });
@@ -87,14 +86,17 @@ impl Session {
         let (id, ..) = self.settle(outcome).await?;
         let (mut keys, mut range) = (0, all_keys(id));
         loop {
-            let outcome = remove_some(store, id, &range);
-            let ((gone, rest), version, durable) = self.settle(outcome).await?;
+            let outcome = remove_some(&self.database, id, &range);
+            let ((gone, left), version, durable) = self.settle(outcome).await?;
             keys += gone;
-            let Some(rest) = rest else {
-                dropping.id = None;
-                return Ok(Deleted { keys, version, durable });
-            };
-            range = rest;
+            match left {
+                Left::Some(rest) => range = rest,
+                Left::Expired => return Ok(Deleted { keys, version, durable }),
+                Left::Nothing => {
+                    dropping.id = None;
+                    return Ok(Deleted { keys, version, durable });
+                }
+            }
         }
     }
 }
@@ -115,50 +117,120 @@ fn all_keys(id: BucketId) -> KeyRange {
     KeyRange::prefix(&id.prefix())
 }
 
-/// Removes some keys of a dropped bucket in one commit, and with the last of them the note that there are any. Without that note nothing:
-/// the commit that dropped the bucket may have been taken back.
-fn remove_some(store: &Store, id: BucketId, range: &KeyRange) -> Result<((u64, Option<KeyRange>), u64)> {
-    store.exclusively(|transaction| {
-        if transaction.get(&keyspace::dropped_place(id))?.is_none() {
-            return Ok((0, None));
-        }
-        let (gone, rest) = batch::delete_some(transaction, range, DROP_KEYS_PER_COMMIT)?;
-        if rest.is_none() {
-            transaction.delete(&keyspace::dropped_place(id));
-        }
-        Ok((gone, rest))
-    })
+/// What is left of a dropped bucket.
+enum Left {
+    /// Keys in this range.
+    Some(KeyRange),
+    /// Keys that have expired: they go as those of other buckets do, and the feed shows that.
+    Expired,
+    Nothing,
 }
 
-/// The buckets that were dropped when an earlier life of the store ended, and still have keys.
-pub(crate) fn left_behind(store: &Store) -> Vec<BucketId> {
-    let mut left = Vec::new();
-    let seen = store.snapshot().visit(&KeyRange::prefix(&keyspace::DROPPED_BUCKETS), Direction::Forward, |place, _| {
-        left.extend(BucketId::from_stored(&place[keyspace::DROPPED_BUCKETS.len()..]).ok());
+/// Removes some keys of a dropped bucket in one commit, and with the last of them the note that there are any. Without that note nothing:
+/// the commit that dropped the bucket may have been taken back.
+fn remove_some(database: &Database, id: BucketId, range: &KeyRange) -> Result<((u64, Left), Version)> {
+    let store = &database.0.store;
+    // A dropped bucket only loses keys. When as many as it has now go in one commit, nothing later in the feed is of it.
+    let held = store.space(&id.prefix()).keys;
+    let mut is_buried = false;
+    let removed = store.exclusively(|transaction| {
+        if transaction.get(&keyspace::dropped_place(id))?.is_none() {
+            return Ok::<_, Error>((0, Left::Nothing));
+        }
+        let (gone, rest) = batch::delete_some(transaction, range, DROP_KEYS_PER_COMMIT)?;
+        let left = match rest {
+            Some(rest) => Left::Some(rest),
+            None if gone < held => Left::Expired,
+            None => {
+                bury(transaction, id)?;
+                is_buried = true;
+                Left::Nothing
+            }
+        };
+        Ok((gone, left))
+    })?;
+    if is_buried {
+        database.0.former_names.lock().push((removed.1, id));
+    }
+    Ok(removed)
+}
+
+/// Keeps the name of a bucket that is dropped and has no keys left, for those who still read its changes. The version of what is
+/// written here is no older than the last of these.
+fn bury(transaction: &mut Transaction, id: BucketId) -> Result<()> {
+    let place = keyspace::number_place(id);
+    if let Some(name) = transaction.get(&place)? {
+        transaction.put(&keyspace::former_place(id), name.value, None);
+    }
+    transaction.delete(&place);
+    transaction.delete(&keyspace::dropped_place(id));
+    Ok(())
+}
+
+/// The numbers of buckets in a table of the catalogue, each with the version of its entry.
+pub(crate) fn numbers(store: &Store, table: [u8; 2]) -> Vec<(Version, BucketId)> {
+    let mut numbers = Vec::new();
+    let seen = store.snapshot().visit(&KeyRange::prefix(&table), Direction::Forward, |place, stored| {
+        numbers.extend(BucketId::from_stored(&place[table.len()..]).ok().map(|id| (stored.version, id)));
         ControlFlow::Continue(())
     });
     debug_assert!(seen.is_ok(), "a snapshot is not too old at once");
-    left
+    numbers
 }
 
-/// Goes on with a drop that was interrupted, if there is one.
+/// Goes on with drops that were interrupted.
 pub(crate) fn remove_left_behind(database: &Database) {
-    let Some(id) = database.0.dropped_buckets.lock().last().copied() else { return };
+    let mut dropped = mem::take(&mut *database.0.dropped_buckets.lock());
+    let mut commits_left = DROP_COMMITS_PER_CALL;
+    dropped.retain(|&id| !is_removed(database, id, &mut commits_left));
+    database.0.dropped_buckets.lock().append(&mut dropped);
+}
+
+/// Removes keys of a dropped bucket in at most so many commits; whether nothing is left of it.
+fn is_removed(database: &Database, id: BucketId, commits_left: &mut usize) -> bool {
     let mut range = all_keys(id);
-    for _ in 0..DROP_COMMITS_PER_CALL {
-        if database.check_open().is_err() {
-            return;
+    loop {
+        if *commits_left == 0 || database.check_open().is_err() {
+            return false;
         }
-        match remove_some(&database.0.store, id, &range) {
-            Ok(((_, Some(rest)), _)) => range = rest,
-            Ok(((_, None), _)) => break,
-            Err(_) => return,
+        *commits_left -= 1;
+        match remove_some(database, id, &range) {
+            Ok(((_, Left::Some(rest)), _)) => range = rest,
+            Ok(((_, Left::Nothing), _)) => break,
+            Ok(((_, Left::Expired), _)) | Err(_) => return false,
         }
         database::give_way();
     }
     // While the note can be seen, the commits that remove it may still be taken back.
-    if database.0.store.get(&keyspace::dropped_place(id)).is_none() {
-        database.0.dropped_buckets.lock().retain(|&other| other != id);
+    database.0.store.get(&keyspace::dropped_place(id)).is_none()
+}
+
+/// Forgets the names of dropped buckets of which the feed holds no change any more: the ring bounds how many are kept.
+pub(crate) fn forget_names(database: &Database) {
+    let store = &database.0.store;
+    let dropped = store.feed_start().version;
+    let mut due = Vec::new();
+    database.0.former_names.lock().retain(|&(version, id)| {
+        if version > dropped || due.len() == NAMES_PER_COMMIT * NAME_COMMITS_PER_CALL {
+            return true;
+        }
+        // Until that can be seen, the removal may still be taken back.
+        let place = keyspace::former_place(id);
+        let is_kept = store.get(&place).is_some();
+        if is_kept {
+            due.push(place);
+        }
+        is_kept
+    });
+    for places in due.chunks(NAMES_PER_COMMIT) {
+        if database.check_open().is_err() {
+            return;
+        }
+        let _: Result<_> = store.exclusively(|transaction| {
+            places.iter().for_each(|place| transaction.delete(place));
+            Ok(())
+        });
+        database::give_way();
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use mantis_store::FeedCursor;
+use mantis_store::{ChangePage, FeedCursor, Version};
 
 use crate::keyspace::{self, BucketId, DEFAULT_BUCKET};
 use crate::{Access, Code, Error, MediaType, Result, Session, value};
@@ -47,7 +47,8 @@ pub struct Changes {
     pub changes: Vec<Change>,
     /// Where to go on.
     pub cursor: String,
-    /// Whether the feed had been read to its end. If not, ask again at once, even when this page is empty.
+    /// Whether the feed had been read to its end. If not, there is more: ask again at once, even when this page is empty, because the
+    /// filter may have passed over all that one call looks at.
     pub at_end: bool,
 }
 
@@ -88,27 +89,32 @@ impl Session {
             keyspace::check_bucket_name(bucket)?;
             self.grants.check(bucket, Access::Read)?;
         }
-        let since = match since {
+        let begin = match since {
             Since::Now => FeedCursor::after(database.store.version()),
             Since::Earliest => database.store.feed_start(),
             Since::Cursor(text) => parse_cursor(text, database.epoch)?,
         };
         let mut names = Names { session: self, known: HashMap::new() };
-        let page = database
-            .store
-            .changes(since, limit, |place| {
-                keyspace::split(place).is_some_and(|(id, key)| {
-                    key.starts_with(&filter.prefix) && names.shown(id, filter.bucket.as_deref())
-                })
-            })
-            .map_err(|compacted| {
-                let version = compacted.dropped;
-                if since.version > version {
-                    // Behind commits that were lost, or invented: what comes next would not be what follows.
-                    return Error::new(Code::Compacted, "the cursor is ahead of the newest commit");
-                }
-                Error::new(Code::Compacted, format!("changes up to version {version} are no longer kept"))
-            })?;
+        let read = database.store.changes(begin, limit, |place| {
+            keyspace::split(place)
+                .is_some_and(|(id, key)| key.starts_with(&filter.prefix) && names.shown(id, filter.bucket.as_deref()))
+        });
+        let read = read.map_err(|compacted| compacted.dropped).and_then(|page| names.check_known(page));
+        let page = match (read, since) {
+            (Ok(page), _) => page,
+            (Err(version), Since::Cursor(_)) if begin.version > version => {
+                // Behind commits that were lost, or invented: what comes next would not be what follows.
+                return Err(Error::new(Code::Compacted, "the cursor is ahead of the newest commit"));
+            }
+            (Err(version), Since::Cursor(_)) => {
+                return Err(Error::new(Code::Compacted, format!("changes up to version {version} are no longer kept")));
+            }
+            // What has gone since it was looked up where to begin was not promised to anybody.
+            (Err(_), _) => {
+                let cursor = cursor_text(database.epoch, database.store.feed_start());
+                return Ok(Changes { changes: Vec::new(), cursor, at_end: false });
+            }
+        };
         let changes = page.changes.iter().filter_map(|change| names.describe(change)).collect::<Result<_>>()?;
         Ok(Changes { changes, cursor: cursor_text(database.epoch, page.cursor), at_end: page.at_end })
     }
@@ -117,31 +123,67 @@ impl Session {
 /// The buckets' names by number, looked up once a page, and whether the session may see them.
 struct Names<'s> {
     session: &'s Session,
-    known: HashMap<BucketId, Option<String>>,
+    known: HashMap<BucketId, Name>,
+}
+
+enum Name {
+    Shown(String),
+    Hidden,
+    /// Nobody knows it any more: its bucket was dropped, and the feed had forgotten all changes of it.
+    Lost,
 }
 
 impl Names<'_> {
-    fn name(&mut self, id: BucketId) -> Option<&str> {
+    fn name(&mut self, id: BucketId) -> &Name {
         let session = self.session;
         let look_up = || {
             let name = if id == keyspace::Bucket::DEFAULT.id {
                 DEFAULT_BUCKET.to_owned()
             } else {
-                let stored = session.database.0.store.get(&keyspace::number_place(id))?;
-                String::from_utf8(stored.value.to_vec()).ok()?
+                let store = &session.database.0.store;
+                // In this order: a name goes from the one place to the other in one commit.
+                let stored = store.get(&keyspace::number_place(id)).or_else(|| store.get(&keyspace::former_place(id)));
+                match stored.and_then(|stored| String::from_utf8(stored.value.to_vec()).ok()) {
+                    Some(name) => name,
+                    None => return Name::Lost,
+                }
             };
-            session.grants.check(&name, Access::Read).is_ok().then_some(name)
+            if session.grants.check(&name, Access::Read).is_ok() { Name::Shown(name) } else { Name::Hidden }
         };
-        self.known.entry(id).or_insert_with(look_up).as_deref()
+        self.known.entry(id).or_insert_with(look_up)
     }
 
+    /// Whether to show a change of a bucket. Those whose name is lost are to be noticed.
     fn shown(&mut self, id: BucketId, wanted: Option<&str>) -> bool {
-        self.name(id).is_some_and(|name| wanted.is_none_or(|wanted| wanted == name))
+        match self.name(id) {
+            Name::Shown(name) => wanted.is_none_or(|wanted| wanted == name),
+            Name::Hidden => false,
+            Name::Lost => true,
+        }
+    }
+
+    /// The page, if the bucket of every change can be named. Otherwise the version up to which that is not so, which the feed no longer
+    /// holds then: nobody can tell whether what it holds was asked for.
+    ///
+    /// A name is kept as long as the feed holds changes of its bucket. But the feed may have gone on since they were read from it, and it
+    /// may hold more than in an earlier life of the store, out of the log: with more room, by another clock.
+    fn check_known(&mut self, page: ChangePage) -> std::result::Result<ChangePage, Version> {
+        let is_lost = |change: &&mantis_store::Change| {
+            keyspace::split(change.key()).is_some_and(|(id, _)| matches!(self.name(id), Name::Lost))
+        };
+        match page.changes.iter().rev().find(is_lost).map(|change| change.version) {
+            None => Ok(page),
+            Some(version) => {
+                self.session.database.0.store.forget_changes(version);
+                Err(version)
+            }
+        }
     }
 
     fn describe(&mut self, change: &mantis_store::Change) -> Option<Result<Change>> {
         let (id, key) = keyspace::split(change.key())?;
-        let bucket = self.name(id)?.to_owned();
+        let Name::Shown(bucket) = self.name(id) else { return None };
+        let bucket = bucket.clone();
         let epoch = self.session.database.0.epoch;
         Some(change.value.clone().map(value::decode).transpose().map(|value| Change {
             kind: if value.is_some() { ChangeKind::Put } else { ChangeKind::Delete },

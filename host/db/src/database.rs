@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::cursor::CursorSnapshots;
-use crate::keyspace::{BUCKET_PREFIX_BYTES, BucketId};
+use crate::keyspace::{BUCKET_PREFIX_BYTES, BucketId, DROPPED_BUCKETS, FORMER_NAMES};
 use crate::{Code, Error, Grants, Limits, Result, Session, buckets};
 
 /// Keys that housekeeping removes in one commit, so that it holds up a writer for some ten microseconds.
@@ -52,6 +52,8 @@ pub(crate) struct Inner {
     pub(crate) cursor_snapshots: Mutex<CursorSnapshots>,
     /// Dropped buckets whose keys nobody is removing.
     pub(crate) dropped_buckets: Mutex<Vec<BucketId>>,
+    /// Dropped buckets without keys whose names are kept for the feed, and the commit that each was done with.
+    pub(crate) former_names: Mutex<Vec<(u64, BucketId)>>,
     closed: AtomicBool,
 }
 
@@ -118,7 +120,10 @@ impl Database {
     fn over(store: Store, limits: Limits, random: Arc<dyn Random>) -> Self {
         Self(Arc::new(Inner {
             epoch: store.identity().unwrap_or_else(|| random.next_u64()),
-            dropped_buckets: Mutex::new(buckets::left_behind(&store)),
+            dropped_buckets: Mutex::new(
+                buckets::numbers(&store, DROPPED_BUCKETS).into_iter().map(|(_, id)| id).collect(),
+            ),
+            former_names: Mutex::new(buckets::numbers(&store, FORMER_NAMES)),
             store,
             random,
             cursor_snapshots: Mutex::new(CursorSnapshots::new(limits.cursor_snapshots_max, limits.cursor_age_ms_max)),
@@ -185,6 +190,7 @@ impl Database {
             give_way();
         }
         buckets::remove_left_behind(self);
+        buckets::forget_names(self);
         // What a snapshot kept for long is freed soon after it, and not only as fast as new commits come.
         for _ in 0..PRUNED_HOLDS_PER_CALL {
             if self.0.store.prune(PRUNED_PER_HOLD) < PRUNED_PER_HOLD {

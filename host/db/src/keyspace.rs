@@ -4,8 +4,9 @@
 //! |---|---|---|
 //! | `00` | `n` | the number that the next bucket gets (u32 BE) |
 //! | `00` | `b` name | the bucket's number (u32 BE) |
-//! | `00` | `r` number (u32 BE) | the bucket's name; kept for an hour after a drop, for the feed |
+//! | `00` | `r` number (u32 BE) | the bucket's name |
 //! | `00` | `d` number (u32 BE) | nothing; the bucket was dropped, and its keys are being removed |
+//! | `00` | `f` number (u32 BE) | the name of a bucket that was dropped and has no keys left; kept as long as the feed has changes of it |
 //! | `10` | number (u32 BE), key | the stored value |
 //!
 //! A number is never used twice, so that a dropped bucket's leftovers cannot appear in a new one.
@@ -30,6 +31,7 @@ const ENTRIES: u8 = 0x10;
 pub(crate) const NEXT_BUCKET: [u8; 2] = [CATALOGUE, b'n'];
 pub(crate) const BUCKET_NAMES: [u8; 2] = [CATALOGUE, b'b'];
 pub(crate) const DROPPED_BUCKETS: [u8; 2] = [CATALOGUE, b'd'];
+pub(crate) const FORMER_NAMES: [u8; 2] = [CATALOGUE, b'f'];
 
 /// The bucket that always exists.
 pub const DEFAULT_BUCKET: &str = "default";
@@ -113,13 +115,19 @@ pub(crate) fn name_place(name: &str) -> StoreKey {
 }
 
 pub(crate) fn number_place(id: BucketId) -> StoreKey {
-    let mut place = StoreKey::from_slice(&[CATALOGUE, b'r']);
-    place.extend_from_slice(&id.0.to_be_bytes());
-    place
+    numbered([CATALOGUE, b'r'], id)
 }
 
 pub(crate) fn dropped_place(id: BucketId) -> StoreKey {
-    let mut place = StoreKey::from_slice(&DROPPED_BUCKETS);
+    numbered(DROPPED_BUCKETS, id)
+}
+
+pub(crate) fn former_place(id: BucketId) -> StoreKey {
+    numbered(FORMER_NAMES, id)
+}
+
+fn numbered(table: [u8; 2], id: BucketId) -> StoreKey {
+    let mut place = StoreKey::from_slice(&table);
     place.extend_from_slice(&id.0.to_be_bytes());
     place
 }

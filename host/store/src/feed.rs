@@ -284,6 +284,17 @@ impl Feed {
         Hold { feed: self, version }
     }
 
+    /// Drops the commits up to `version`, which is visible, also where they are held: who looks at them begins again.
+    pub(crate) fn drop_through(&self, version: Version) {
+        let mut ring = self.ring.write();
+        let mut gone = Vec::new();
+        while let Some(oldest) = ring.drop_oldest(version, 0) {
+            gone.push(oldest);
+        }
+        drop(ring);
+        drop(gone);
+    }
+
     /// Says that nothing before or at `version` is kept. For a feed that is empty.
     pub(crate) fn begin_behind(&self, version: Version) {
         let mut ring = self.ring.write();
@@ -330,6 +341,7 @@ impl Feed {
             let commits = match self.commits_behind(page.cursor, until) {
                 // What was read until now is in order; the next call tells of the gap.
                 Err(_) if examined > 0 => return Ok(page),
+                Err(_) if planted("silent-feed") => return Ok(ChangePage { at_end: true, ..page }),
                 commits => commits?,
             };
             for commit in &commits {

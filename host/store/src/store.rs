@@ -356,6 +356,11 @@ impl Store {
         FeedCursor::after(self.0.feed.dropped())
     }
 
+    /// Drops the commits up to `version` from the feed, as if they were too old for it: for whoever cannot tell any more what they mean.
+    pub fn forget_changes(&self, version: Version) {
+        self.0.feed.drop_through(version.min(self.version()));
+    }
+
     /// Tells of every commit, by its version. Commits may be skipped over; the newest is always seen.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<Version> {

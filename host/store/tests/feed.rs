@@ -135,6 +135,25 @@ fn a_commit_larger_than_the_feed_is_told_as_gone() {
 }
 
 #[test]
+fn what_is_forgotten_is_told_as_gone() {
+    let store = commits_of_many_sizes();
+    let before = store.stats();
+    store.forget_changes(7);
+    assert_eq!(store.changes(FeedCursor::after(6), 10, |_| true).unwrap_err(), Compacted { dropped: 7 });
+    assert_eq!(store.feed_start(), FeedCursor::after(7));
+    assert_eq!(follow(&store, FeedCursor::after(7), 3, |_| true)[0].version, 8);
+    let after = store.stats();
+    assert_eq!(after.feed_commits, before.feed_commits - 7);
+    assert!(after.feed_bytes < before.feed_bytes);
+    store.forget_changes(3);
+    assert_eq!(store.feed_start(), FeedCursor::after(7), "what has gone does not come back");
+    store.forget_changes(u64::MAX);
+    assert_eq!(store.feed_start(), FeedCursor::after(store.version()), "and what is to come stays");
+    put(&store, "next", "");
+    assert_eq!(follow(&store, store.feed_start(), 3, |_| true).len(), 1);
+}
+
+#[test]
 fn an_empty_feed_is_at_its_end() {
     let store = store();
     for since in [store.feed_start(), FeedCursor::after(0), FeedCursor { version: 0, index: 0 }] {

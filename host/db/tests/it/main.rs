@@ -11,6 +11,7 @@ mod changes;
 mod cursors;
 mod drop_races;
 mod expiry;
+mod former_names;
 mod grants;
 mod isolation;
 mod limits;
