@@ -1,9 +1,12 @@
 //! Making, listing and dropping buckets.
 
+#[cfg(not(target_family = "wasm"))]
 use std::mem;
 use std::ops::ControlFlow;
 
-use mantis_store::{Direction, KeyRange, Store, Transaction, Version};
+#[cfg(not(target_family = "wasm"))]
+use mantis_store::Store;
+use mantis_store::{Direction, KeyRange, Transaction, Version};
 
 use crate::keyspace::{self, Bucket, BucketId, DEFAULT_BUCKET, FIRST_BUCKET_ID, NEXT_BUCKET};
 use crate::kv::bucket_from;
@@ -12,6 +15,7 @@ use crate::{Access, Code, Database, Deleted, Error, Limits, Result, Session, bat
 /// Keys of a dropped bucket that are removed in one commit.
 const DROP_KEYS_PER_COMMIT: usize = 1_000;
 /// Commits that one call of housekeeping makes for buckets whose drop was interrupted.
+#[cfg(not(target_family = "wasm"))]
 const DROP_COMMITS_PER_CALL: usize = 50;
 /// Names of dropped buckets that are removed in one commit, and commits that one call of housekeeping makes for them.
 const NAMES_PER_COMMIT: usize = 1_000;
@@ -74,26 +78,39 @@ impl Session {
         keyspace::check_bucket_name(name)?;
         self.grants.check(name, Access::Write)?;
         self.database.check_open()?;
-        let outcome = self.database.0.store.exclusively(|transaction| {
+        let mut id = BucketId::NONE;
+        let outcome = alone(&self.database, &mut |transaction| {
             let place = keyspace::name_place(name);
             let stored = transaction.get(&place)?.ok_or_else(|| Error::from(Code::BucketNotFound))?;
-            let id = bucket_from(&stored)?.id;
+            id = bucket_from(&stored)?.id;
             transaction.delete(&place);
             transaction.put(&keyspace::dropped_place(id), Vec::new(), None);
-            Ok::<_, Error>(id)
+            Ok(())
         });
-        let mut dropping = Dropping { database: &self.database, id: outcome.as_ref().ok().map(|&(id, _)| id) };
-        let (id, ..) = self.settle(outcome).await?;
+        #[cfg(not(target_family = "wasm"))]
+        let mut dropping = Dropping { database: &self.database, id: outcome.is_ok().then_some(id) };
+        self.settle(outcome).await?;
         let (mut keys, mut range) = (0, all_keys(id));
         loop {
-            let outcome = remove_some(&self.database, id, &range);
-            let ((gone, left), version, durable) = self.settle(outcome).await?;
+            let (mut gone, mut left) = (0, Left::Nothing);
+            let outcome = remove_some(&self.database, id, &range, &mut gone, &mut left);
+            let ((), version, durable) = self.settle(outcome).await?;
             keys += gone;
             match left {
                 Left::Some(rest) => range = rest,
+                // Housekeeping finishes the drop when these are gone. A page's drops are never interrupted: it has nothing else to finish.
+                #[cfg(not(target_family = "wasm"))]
                 Left::Expired => return Ok(Deleted { keys, version, durable }),
+                #[cfg(target_family = "wasm")]
+                Left::Expired => {
+                    self.database.0.store.maintain(DROP_KEYS_PER_COMMIT);
+                    range = all_keys(id);
+                }
                 Left::Nothing => {
-                    dropping.id = None;
+                    #[cfg(not(target_family = "wasm"))]
+                    {
+                        dropping.id = None;
+                    }
                     return Ok(Deleted { keys, version, durable });
                 }
             }
@@ -101,12 +118,19 @@ impl Session {
     }
 }
 
+/// Runs `work` while no other commit can happen. The code for that is large, and shared by all steps of a drop.
+fn alone(database: &Database, work: &mut dyn FnMut(&mut Transaction) -> Result<()>) -> Result<((), Version)> {
+    database.0.store.exclusively(work)
+}
+
 /// A bucket that is being dropped. If that is given up, housekeeping goes on with it.
+#[cfg(not(target_family = "wasm"))]
 struct Dropping<'d> {
     database: &'d Database,
     id: Option<BucketId>,
 }
 
+#[cfg(not(target_family = "wasm"))]
 impl Drop for Dropping<'_> {
     fn drop(&mut self) {
         self.database.0.dropped_buckets.lock().extend(self.id);
@@ -128,31 +152,37 @@ enum Left {
 
 /// Removes some keys of a dropped bucket in one commit, and with the last of them the note that there are any. Without that note nothing:
 /// the commit that dropped the bucket may have been taken back.
-fn remove_some(database: &Database, id: BucketId, range: &KeyRange) -> Result<((u64, Left), Version)> {
-    let store = &database.0.store;
+fn remove_some(
+    database: &Database,
+    id: BucketId,
+    range: &KeyRange,
+    gone: &mut u64,
+    left: &mut Left,
+) -> Result<((), Version)> {
     // A dropped bucket only loses keys. When as many as it has now go in one commit, nothing later in the feed is of it.
-    let held = store.space(&id.prefix()).keys;
+    let held = database.0.store.space(&id.prefix()).keys;
     let mut is_buried = false;
-    let removed = store.exclusively(|transaction| {
+    let outcome = alone(database, &mut |transaction| {
         if transaction.get(&keyspace::dropped_place(id))?.is_none() {
-            return Ok::<_, Error>((0, Left::Nothing));
+            return Ok(());
         }
-        let (gone, rest) = batch::delete_some(transaction, range, DROP_KEYS_PER_COMMIT)?;
-        let left = match rest {
+        let (count, rest) = batch::delete_some(transaction, range, DROP_KEYS_PER_COMMIT)?;
+        *gone = count;
+        *left = match rest {
             Some(rest) => Left::Some(rest),
-            None if gone < held => Left::Expired,
+            None if count < held => Left::Expired,
             None => {
                 bury(transaction, id)?;
                 is_buried = true;
                 Left::Nothing
             }
         };
-        Ok((gone, left))
+        Ok(())
     })?;
     if is_buried {
-        database.0.former_names.lock().push((removed.1, id));
+        database.0.former_names.lock().push((outcome.1, id));
     }
-    Ok(removed)
+    Ok(outcome)
 }
 
 /// Keeps the name of a bucket that is dropped and has no keys left, for those who still read its changes. The version of what is
@@ -167,7 +197,9 @@ fn bury(transaction: &mut Transaction, id: BucketId) -> Result<()> {
     Ok(())
 }
 
-/// The numbers of buckets in a table of the catalogue, each with the version of its entry.
+/// The numbers of buckets in a table of the catalogue, each with the version of its entry, as an earlier life of the store left them: a
+/// page's store had none.
+#[cfg(not(target_family = "wasm"))]
 pub(crate) fn numbers(store: &Store, table: [u8; 2]) -> Vec<(Version, BucketId)> {
     let mut numbers = Vec::new();
     let seen = store.snapshot().visit(&KeyRange::prefix(&table), Direction::Forward, |place, stored| {
@@ -179,6 +211,7 @@ pub(crate) fn numbers(store: &Store, table: [u8; 2]) -> Vec<(Version, BucketId)>
 }
 
 /// Goes on with drops that were interrupted.
+#[cfg(not(target_family = "wasm"))]
 pub(crate) fn remove_left_behind(database: &Database) {
     let mut dropped = mem::take(&mut *database.0.dropped_buckets.lock());
     let mut commits_left = DROP_COMMITS_PER_CALL;
@@ -187,6 +220,7 @@ pub(crate) fn remove_left_behind(database: &Database) {
 }
 
 /// Removes keys of a dropped bucket in at most so many commits; whether nothing is left of it.
+#[cfg(not(target_family = "wasm"))]
 fn is_removed(database: &Database, id: BucketId, commits_left: &mut usize) -> bool {
     let mut range = all_keys(id);
     loop {
@@ -194,10 +228,14 @@ fn is_removed(database: &Database, id: BucketId, commits_left: &mut usize) -> bo
             return false;
         }
         *commits_left -= 1;
-        match remove_some(database, id, &range) {
-            Ok(((_, Left::Some(rest)), _)) => range = rest,
-            Ok(((_, Left::Nothing), _)) => break,
-            Ok(((_, Left::Expired), _)) | Err(_) => return false,
+        let mut left = Left::Nothing;
+        if remove_some(database, id, &range, &mut 0, &mut left).is_err() {
+            return false;
+        }
+        match left {
+            Left::Some(rest) => range = rest,
+            Left::Expired => return false,
+            Left::Nothing => break,
         }
         database::give_way();
     }
@@ -215,19 +253,18 @@ pub(crate) fn forget_names(database: &Database) {
             return true;
         }
         // Until that can be seen, the removal may still be taken back.
-        let place = keyspace::former_place(id);
-        let is_kept = store.get(&place).is_some();
+        let is_kept = store.get(&keyspace::former_place(id)).is_some();
         if is_kept {
-            due.push(place);
+            due.push(id);
         }
         is_kept
     });
-    for places in due.chunks(NAMES_PER_COMMIT) {
-        if database.check_open().is_err() {
-            return;
-        }
-        let _: Result<_> = store.exclusively(|transaction| {
-            places.iter().for_each(|place| transaction.delete(place));
+    for ids in due.chunks(NAMES_PER_COMMIT) {
+        // What fails is tried again when housekeeping comes round.
+        let _ = alone(database, &mut |transaction| {
+            for &id in ids {
+                transaction.delete(&keyspace::former_place(id));
+            }
             Ok(())
         });
         database::give_way();

@@ -9,7 +9,9 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::cursor::CursorSnapshots;
-use crate::keyspace::{BUCKET_PREFIX_BYTES, BucketId, DROPPED_BUCKETS, FORMER_NAMES};
+use crate::keyspace::{BUCKET_PREFIX_BYTES, BucketId};
+#[cfg(not(target_family = "wasm"))]
+use crate::keyspace::{DROPPED_BUCKETS, FORMER_NAMES};
 use crate::{Code, Error, Grants, Limits, Result, Session, buckets};
 
 /// Keys that housekeeping removes in one commit, so that it holds up a writer for some ten microseconds.
@@ -51,6 +53,7 @@ pub(crate) struct Inner {
     pub(crate) random: Arc<dyn Random>,
     pub(crate) cursor_snapshots: Mutex<CursorSnapshots>,
     /// Dropped buckets whose keys nobody is removing.
+    #[cfg(not(target_family = "wasm"))]
     pub(crate) dropped_buckets: Mutex<Vec<BucketId>>,
     /// Dropped buckets without keys whose names are kept for the feed, and the commit that each was done with.
     pub(crate) former_names: Mutex<Vec<(u64, BucketId)>>,
@@ -120,10 +123,14 @@ impl Database {
     fn over(store: Store, limits: Limits, random: Arc<dyn Random>) -> Self {
         Self(Arc::new(Inner {
             epoch: store.identity().unwrap_or_else(|| random.next_u64()),
+            #[cfg(not(target_family = "wasm"))]
             dropped_buckets: Mutex::new(
                 buckets::numbers(&store, DROPPED_BUCKETS).into_iter().map(|(_, id)| id).collect(),
             ),
+            #[cfg(not(target_family = "wasm"))]
             former_names: Mutex::new(buckets::numbers(&store, FORMER_NAMES)),
+            #[cfg(target_family = "wasm")]
+            former_names: Mutex::default(),
             store,
             random,
             cursor_snapshots: Mutex::new(CursorSnapshots::new(limits.cursor_snapshots_max, limits.cursor_age_ms_max)),
@@ -189,6 +196,7 @@ impl Database {
             }
             give_way();
         }
+        #[cfg(not(target_family = "wasm"))]
         buckets::remove_left_behind(self);
         buckets::forget_names(self);
         // What a snapshot kept for long is freed soon after it, and not only as fast as new commits come.
