@@ -64,6 +64,40 @@ check(
 );
 
 check(
+  'it comes to what a filter shows, however much it passes over before',
+  async (db) => {
+    for (let round = 0; round < 2; round++) {
+      const elsewhere = Array.from({ length: 10_000 }, (_, n) => ({ op: 'set', key: `${round}/${n}`, value: '' }));
+      await db.kv('elsewhere').apply(elsewhere);
+    }
+    await db.kv('b').set('found', '');
+    const { value } = await db.changes({ bucket: 'b', since: 'earliest' }).next();
+    return toText(value.key);
+  },
+  'found',
+);
+
+check(
+  'what was in a bucket that is dropped is shown under its name',
+  async (db, clock) => {
+    await db.kv('b').set('a', '');
+    await db.kv('b').setWith('short', '', { ttlMs: 10 });
+    clock.advance(10);
+    await db.dropBucket('b');
+    clock.advance(2 * 3_600_000);
+    db.maintain();
+    await db.kv('b').set('again', '');
+    const seen = [];
+    for await (const change of db.changes({ bucket: 'b', since: 'earliest' })) {
+      seen.push(`${change.kind} ${toText(change.key)}`);
+      if (seen.at(-1) === 'put again') return seen.sort();
+    }
+  },
+  ['delete a', 'delete short', 'put a', 'put again', 'put short'],
+  { clock: 1_000 },
+);
+
+check(
   'it goes on behind a cursor, or from the oldest that is kept',
   async (db) => {
     for (const key of ['a', 'b', 'c']) await db.kv().set(key, '');

@@ -48,7 +48,9 @@ impl Body {
         Self(Repr::Stream { stream: Box::pin(stream), live: true })
     }
 
-    pub(crate) fn is_live(&self) -> bool {
+    /// Whether it shows what happens as it happens, and may have nothing to send for long. Between two pieces a line feed means nothing.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
         matches!(self.0, Repr::Stream { live: true, .. })
     }
 

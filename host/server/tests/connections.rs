@@ -132,19 +132,14 @@ fn a_client_that_has_said_all_gets_its_answers() {
 #[test]
 fn a_stream_to_a_client_that_has_gone_ends() {
     let server = Server::start(&[]);
-    let streams_open = || {
-        let stats = server.exchange(b"GET /stats HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-        let stats: serde_json::Value = serde_json::from_str(stats.split_once("\r\n\r\n").unwrap().1).unwrap();
-        stats["http"]["streams_open"].as_u64().unwrap()
-    };
     for path in ["/api/v1/changes", "/api/v1/changes?wait=30"] {
         let mut stream = server.connect();
         stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes()).unwrap();
         pause(200);
-        assert_eq!(streams_open(), 1, "{path}");
+        assert_eq!(streams_open(&server), 1, "{path}");
         drop(stream);
         for round in 0..100 {
-            if streams_open() == 0 {
+            if streams_open(&server) == 0 {
                 break;
             }
             assert!(round < 99, "{path} is still followed");
@@ -153,6 +148,95 @@ fn a_stream_to_a_client_that_has_gone_ends() {
             );
             pause(50);
         }
+    }
+}
+
+fn streams_open(server: &Server) -> u64 {
+    let stats = server.exchange(b"GET /stats HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    let stats: serde_json::Value = serde_json::from_str(stats.split_once("\r\n\r\n").unwrap().1).unwrap();
+    stats["http"]["streams_open"].as_u64().unwrap()
+}
+
+/// Fails after less than the 15 seconds after which a stream says that it lives.
+#[track_caller]
+fn wait_until_none_is_followed(server: &Server) {
+    for _ in 0..100 {
+        if streams_open(server) == 0 {
+            return;
+        }
+        pause(100);
+    }
+    panic!("{} are still followed", streams_open(server));
+}
+
+/// Streams that a filter keeps silent end soon after their clients have gone, whether anybody writes or not: there is room for others.
+#[test]
+fn a_filtered_stream_to_a_client_that_has_gone_makes_room() {
+    let server = Server::start(&["--streams-max", "10"]);
+    let open = |query: &str| {
+        let mut stream = server.connect();
+        let head = format!("GET /api/v1/changes{query} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).unwrap();
+        (stream, String::from_utf8_lossy(&status).into_owned())
+    };
+    let put = || {
+        server.exchange(
+            b"PUT /api/v1/kv/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nConnection: close\r\n\r\n1",
+        )
+    };
+    for query in ["?bucket=quiet", "?bucket=quiet&wait=30", "?prefix=quiet"] {
+        for writes in [true, false] {
+            let held: Vec<_> = (0..10).map(|_| open(query)).collect();
+            assert!(held.iter().all(|(_, status)| status == "HTTP/1.1 200"), "{held:?}");
+            assert_eq!(open(query).1, "HTTP/1.1 503", "{query}: there is no more room");
+            drop(held);
+            if writes {
+                for _ in 0..20 {
+                    put();
+                    pause(100);
+                }
+            }
+            wait_until_none_is_followed(&server);
+            let (eleventh, status) = open(query);
+            assert_eq!(status, "HTTP/1.1 200");
+            drop(eleventh);
+            wait_until_none_is_followed(&server);
+        }
+    }
+    server.check_alive();
+}
+
+/// A client that has said that it will send no more may still listen.
+#[test]
+fn a_client_that_has_said_all_keeps_its_stream() {
+    let server = Server::start(&[]);
+    let put = || {
+        server.exchange(
+            b"PUT /api/v1/kv/shown HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nConnection: close\r\n\r\n1",
+        )
+    };
+    for query in ["", "?wait=30"] {
+        let mut stream = server.connect();
+        let head = format!("GET /api/v1/changes{query} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        // Several looks at whether it is there.
+        pause(3_500);
+        assert_eq!(streams_open(&server), 1, "{query}");
+        put();
+        let mut came = Vec::new();
+        while !String::from_utf8_lossy(&came).contains("\"shown\"") {
+            let mut bytes = [0; 512];
+            let count = stream.read(&mut bytes).unwrap();
+            assert!(count > 0, "{query} ended: {}", String::from_utf8_lossy(&came));
+            came.extend_from_slice(&bytes[..count]);
+        }
+        drop(stream);
+        // It is found to have gone when it is next sent something, at the next pause at the latest.
+        put();
+        wait_until_none_is_followed(&server);
     }
 }
 

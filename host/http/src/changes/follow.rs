@@ -24,7 +24,7 @@ const PIECE_BYTES: usize = 64 * 1024;
 const PAGE_BYTES_MAX: usize = 1 << 20;
 /// A page that is waited for shows this often that it is.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
-/// A stream without changes says that it lives this often.
+/// A stream that has sent nothing for so long says that it lives, and where it is.
 const PAUSE: Duration = Duration::from_secs(15);
 
 /// A place in the change feed that moves on.
@@ -38,6 +38,8 @@ pub(super) struct Follower {
     /// Behind everything that was read.
     read_to: String,
     at_end: bool,
+    /// When something has to be sent, whatever there is to show: what the filter passes over is no sign of life.
+    pause_at: Instant,
     commits: watch::Receiver<u64>,
     shutdown: watch::Receiver<bool>,
     _ticket: StreamTicket,
@@ -45,8 +47,11 @@ pub(super) struct Follower {
 
 /// Why a wait ended.
 enum Woken {
+    /// There may be more to read.
     Commit,
+    /// It was to end by then.
     Pause,
+    /// The server ends.
     Over,
 }
 
@@ -60,6 +65,7 @@ impl Follower {
             unsent: VecDeque::new(),
             read_to: String::new(),
             at_end: false,
+            pause_at: Instant::now() + PAUSE,
             commits: app.0.database.watch(),
             shutdown: app.0.shutdown.subscribe(),
             _ticket: StreamTicket::take(app)?,
@@ -88,23 +94,24 @@ impl Follower {
         Ok(())
     }
 
-    /// What has been read, or else what is committed within `wait`. While it waits, white space is sent: it means nothing where
-    /// JSON begins, and keeps those on the way from taking the connection for dead.
+    /// What has been read, or else what is found or committed within `wait`: a filter may pass over more than is read at once. While it
+    /// waits, white space is sent: it means nothing where JSON begins, and keeps those on the way from taking the connection for dead.
     pub(super) fn into_page(mut self, wait: Duration, form: Form, view: View) -> Body {
         let deadline = Instant::now() + wait;
         // Most pages need no waiting, and are then one piece of a known length.
-        if self.unsent.is_empty() && !wait.is_zero() && self.at_end {
+        if self.unsent.is_empty() && !wait.is_zero() {
             return Body::live(stream::unfold(Some(self), move |follower| async move {
                 let mut follower = follower?;
-                let step = SIGN_OF_LIFE.min(deadline.saturating_duration_since(Instant::now()));
-                match follower.wait_for_changes(step).await {
+                let outcome = match follower.wait_for_changes(deadline.min(Instant::now() + SIGN_OF_LIFE)).await {
                     Ok(false) if Instant::now() < deadline && !follower.is_over() => {
                         return Some((Ok(Bytes::from_static(b"\n")), Some(follower)));
                     }
-                    Ok(_) => {}
-                    Err(problem) => return Some((Err(BodyError(problem.message().to_owned())), None)),
-                }
-                Some((Ok(follower.page(form, view)), None))
+                    // What is told is the newest, also where the client took nothing for long.
+                    Ok(false) => follower.read_on().await,
+                    outcome => outcome.map(drop),
+                };
+                let page = outcome.map(|()| follower.page(form, view));
+                Some((page.map_err(|problem| BodyError(problem.message().to_owned())), None))
             }));
         }
         Body::full(self.page(form, view))
@@ -125,25 +132,27 @@ impl Follower {
             self.cursor.clone_from(&self.read_to);
         }
         let mut page = Vec::new();
-        form.write_page(&mut page, &taken, &self.cursor, view);
+        let more = !self.at_end || !self.unsent.is_empty();
+        form.write_page(&mut page, &taken, &self.cursor, more, view);
         page.into()
     }
 
-    /// Reads on until there is a change, for at most this long; whether there is one.
-    async fn wait_for_changes(&mut self, wait: Duration) -> Result<bool> {
-        let deadline = Instant::now() + wait;
+    /// Reads on until there is a change, or until then; whether there is one.
+    async fn wait_for_changes(&mut self, until: Instant) -> Result<bool> {
         while self.unsent.is_empty() {
-            if self.at_end {
-                let left = deadline.saturating_duration_since(Instant::now());
-                if left.is_zero() || !matches!(self.wake(left).await, Woken::Commit) {
-                    return Ok(false);
-                }
-            } else {
-                tokio::task::yield_now().await;
+            match self.wake(until).await {
+                Woken::Commit => self.read_on().await?,
+                Woken::Pause | Woken::Over => return Ok(false),
             }
-            self.read().await?;
         }
         Ok(true)
+    }
+
+    /// Reads another page behind one that showed nothing. Each is a bounded piece of work, and others have their turn in between: beside
+    /// heavy writing that a filter passes over there is always something to read.
+    async fn read_on(&mut self) -> Result<()> {
+        tokio::task::yield_now().await;
+        self.read().await
     }
 
     fn is_over(&self) -> bool {
@@ -153,7 +162,7 @@ impl Follower {
     /// The changes from here on, until the client goes or the server stops.
     pub(super) fn into_body(self, form: Form, view: View) -> Body {
         let mut start = Vec::new();
-        form.write_start(&mut start, &self.cursor);
+        form.write_start(&mut start, &self.cursor, view);
         Body::live(stream::unfold((Some(self), start), move |(follower, start)| async move {
             let mut follower = follower?;
             if !start.is_empty() {
@@ -171,21 +180,20 @@ impl Follower {
     /// Writes what comes next, waiting for it if need be. False when nothing comes after it.
     async fn write_piece(&mut self, piece: &mut Vec<u8>, form: Form, view: View) -> bool {
         while self.unsent.is_empty() {
-            if self.at_end {
-                match self.wake(PAUSE).await {
-                    Woken::Commit => {}
-                    Woken::Over => return false,
-                    Woken::Pause => {
-                        form.write_pause(piece, &self.cursor);
-                        return true;
-                    }
-                }
-            } else {
-                tokio::task::yield_now().await;
-            }
-            if let Err(problem) = self.read().await {
+            let outcome = match self.wake(self.pause_at).await {
+                Woken::Over => return false,
+                Woken::Commit => self.read_on().await,
+                // The place that is told is the newest, also where the client took nothing for long.
+                Woken::Pause => self.read_on().await,
+            };
+            if let Err(problem) = outcome {
                 form.write_error(piece, &problem);
                 return false;
+            }
+            if self.unsent.is_empty() && Instant::now() >= self.pause_at {
+                form.write_pause(piece, &self.read_to, view);
+                self.pause_at = Instant::now() + PAUSE;
+                return true;
             }
         }
         while piece.len() < PIECE_BYTES
@@ -194,17 +202,26 @@ impl Follower {
             form.write_change(piece, &change, view);
             self.cursor = change.cursor;
         }
+        self.pause_at = Instant::now() + PAUSE;
         true
     }
 
-    async fn wake(&mut self, at_most: Duration) -> Woken {
+    /// Waits until there may be more to read, but not beyond `until`.
+    async fn wake(&mut self, until: Instant) -> Woken {
         if *self.shutdown.borrow() {
             return Woken::Over;
+        }
+        // Asked first: with commits coming all the time there is always more to read.
+        if Instant::now() >= until {
+            return Woken::Pause;
+        }
+        if !self.at_end {
+            return Woken::Commit;
         }
         tokio::select! {
             changed = self.commits.changed() => if changed.is_ok() { Woken::Commit } else { Woken::Over },
             _ = self.shutdown.changed() => Woken::Over,
-            () = tokio::time::sleep(at_most) => Woken::Pause,
+            () = tokio::time::sleep_until(until) => Woken::Pause,
         }
     }
 }

@@ -22,6 +22,15 @@ pub(super) enum Form {
 struct PageOut<'a> {
     changes: Vec<ChangeOut<'a>>,
     cursor: &'a str,
+    more: bool,
+}
+
+/// Where a reader of lines goes on.
+#[derive(Serialize)]
+struct ProgressLine<'a> {
+    cursor: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    more: Option<bool>,
 }
 
 /// A change as JSON.
@@ -77,30 +86,40 @@ fn name(kind: ChangeKind) -> &'static str {
 
 impl Form {
     /// What a stream begins with: an event without data changes nothing but the client's cursor.
-    pub(super) fn write_start(self, out: &mut Vec<u8>, cursor: &str) {
+    pub(super) fn write_start(self, out: &mut Vec<u8>, cursor: &str, view: View) {
         if self == Self::Events {
             out.extend_from_slice(b"retry: 1000\n");
-            // Before the oldest change there is no cursor yet.
-            if !cursor.is_empty() {
-                out.extend_from_slice(b"id: ");
-                out.extend_from_slice(cursor.as_bytes());
-                out.push(b'\n');
-            }
+        }
+        // Before the oldest change there is no cursor yet.
+        if !cursor.is_empty() {
+            self.write_cursor(out, cursor, None, view);
+        }
+        if self == Self::Events {
             out.push(b'\n');
         }
     }
 
+    /// Says where the reader is, where the form has a place for it and the reader expects it.
+    fn write_cursor(self, out: &mut Vec<u8>, cursor: &str, more: Option<bool>, view: View) {
+        if self == Self::Events {
+            for part in ["id: ", cursor, "\n"] {
+                out.extend_from_slice(part.as_bytes());
+            }
+        } else if view.progress {
+            write_line(out, &ProgressLine { cursor, more });
+        }
+    }
+
     /// All of an answer that ends.
-    pub(super) fn write_page(self, out: &mut Vec<u8>, changes: &[Change], cursor: &str, view: View) {
+    pub(super) fn write_page(self, out: &mut Vec<u8>, changes: &[Change], cursor: &str, more: bool, view: View) {
         if self == Self::Page {
-            write_line(
-                out,
-                &PageOut { changes: changes.iter().map(|change| change_out(change, view)).collect(), cursor },
-            );
+            let changes = changes.iter().map(|change| change_out(change, view)).collect();
+            write_line(out, &PageOut { changes, cursor, more });
         } else {
             for change in changes {
                 self.write_change(out, change, view);
             }
+            self.write_cursor(out, cursor, Some(more), view);
         }
     }
 
@@ -118,13 +137,14 @@ impl Form {
     }
 
     /// Says that the stream lives, and where it is: a filter may have passed over much without showing any of it.
-    pub(super) fn write_pause(self, out: &mut Vec<u8>, cursor: &str) {
+    pub(super) fn write_pause(self, out: &mut Vec<u8>, cursor: &str, view: View) {
         if self == Self::Events {
-            for part in [": nothing new\nid: ", cursor, "\n"] {
-                out.extend_from_slice(part.as_bytes());
-            }
+            out.extend_from_slice(b": nothing new\n");
         }
-        out.push(b'\n');
+        self.write_cursor(out, cursor, None, view);
+        if self == Self::Events || !view.progress {
+            out.push(b'\n');
+        }
     }
 
     /// The last thing on a stream that cannot go on.

@@ -31,12 +31,13 @@ pub(crate) static FOLLOW: Operation = Operation {
     tag: Tag::Changes,
     summary: "Follow what is committed",
     description: "As Server-Sent Events: `id` is a cursor, `event` is `put` or `delete`, `data` is JSON. `Last-Event-ID` resumes where \
-                  a connection broke off; after 15 seconds without a change a comment and a new `id` come. With `Accept: \
-                  application/x-ndjson` the same as one JSON object a line (an empty line after 15 seconds). With `wait`, or `Accept: \
-                  application/json`, one page: what there is, or what comes within that time. When what follows a cursor is not to be \
+                  a connection broke off; when nothing was shown for 15 seconds a comment and a new `id` come, also while there are commits \
+                  that a filter passes over. With `Accept: application/x-ndjson` the same as one JSON object a line (an empty line after 15 \
+                  seconds; with `progress=true` a line with the `cursor`). With `wait`, or `Accept: application/json`, one page: what \
+                  there is, or what comes within that time, where to go on (`cursor`), and whether there is `more` already. When what follows a cursor is not to be \
                   had (it is no longer kept, the store was emptied since, or the store is not yet where the cursor is) the answer is \
                   410 `compacted`, because a cursor does not tell whether it was ever given out; a stream that falls so far behind ends with an `error`.",
-    query: &[&BUCKET, &PREFIX, &SINCE, &WAIT, &VALUES, &ENCODING],
+    query: &[&BUCKET, &PREFIX, &SINCE, &WAIT, &VALUES, &PROGRESS, &ENCODING],
     headers: &[&LAST_EVENT_ID],
     body: None,
     answers: &[Answer {
@@ -80,14 +81,21 @@ static SINCE: Parameter = Parameter {
 static WAIT: Parameter = Parameter {
     name: "wait",
     kind: Kind::Integer { min: 0, max: WAIT_S_MAX, default: None, out_of_range: AnyCode::Http(Code::ParameterInvalid) },
-    description: "Asks for one page, and says how many seconds to wait for its first change. White space comes \
-                  before it now and then, so that nobody on the way takes the connection for dead.",
+    description: "Asks for one page, and says how many seconds to wait for its first change, reading on over what the filters pass over. \
+                  White space comes before it now and then, so that nobody on the way takes the connection for dead.",
     role: Role::Optional,
 };
 static VALUES: Parameter = Parameter {
     name: "values",
     kind: Kind::Flag,
     description: "With `true` changes show the new value and its media type.",
+    role: Role::Optional,
+};
+static PROGRESS: Parameter = Parameter {
+    name: "progress",
+    kind: Kind::Flag,
+    description: "With `true` lines tell where the reader is, too: `{\"cursor\": \"...\"}` at the start and after 15 seconds in which nothing \
+                  was shown; at the end of a page with `more`. Events do so in any case.",
     role: Role::Optional,
 };
 static LAST_EVENT_ID: RequestHeader = RequestHeader {
@@ -101,6 +109,8 @@ static LAST_EVENT_ID: RequestHeader = RequestHeader {
 #[derive(Debug, Clone, Copy)]
 struct View {
     values: bool,
+    /// Whether lines tell the cursor too.
+    progress: bool,
     encoding: Encoding,
 }
 
@@ -116,7 +126,7 @@ async fn changes(app: &App, request: &mut Request) -> Result<Response<Body>> {
         bucket: query.text(&BUCKET).map(str::to_owned),
         prefix: query.bytes(&PREFIX).unwrap_or_default().to_vec(),
     };
-    let view = View { values: query.flag(&VALUES), encoding: list::encoding(query) };
+    let view = View { values: query.flag(&VALUES), progress: query.flag(&PROGRESS), encoding: list::encoding(query) };
     let since = since(request.headers(), query.text(&SINCE))?;
     if app.is_shutting_down() {
         return Err(Code::ShuttingDown.into());

@@ -74,7 +74,10 @@ fn keys_and_values() -> Value {
             object(&json!({"keys": list(&reference("BytesOut")), "cursor": cursor}), &["keys", "cursor"]),
             object(&json!({"entries": list(&listed), "cursor": cursor}), &["entries", "cursor"]),
         ]},
-        "Changes": object(&json!({"changes": list(&reference("Change")), "cursor": {"type": "string"}}), &["changes", "cursor"]),
+        "Changes": object(
+            &json!({"changes": list(&reference("Change")), "cursor": {"type": "string"}, "more": {"type": "boolean"}}),
+            &["changes", "cursor", "more"],
+        ),
         "Change": object(
             &json!({
                 "kind": {"enum": ["put", "delete"]},

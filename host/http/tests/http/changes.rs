@@ -3,7 +3,7 @@
 use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::{Stream, StreamExt as _};
+use futures_util::{FutureExt as _, Stream, StreamExt as _};
 use http_body_util::BodyExt as _;
 use mantis_db::Limits;
 use mantis_http::AppConfig;
@@ -110,6 +110,190 @@ async fn silence_is_broken_now_and_then() {
     let body = read(page).await.body;
     assert!(body.starts_with(b"\n\n{"), "white space every five seconds: {body:?}");
     serde_json::from_slice::<Value>(&body).unwrap();
+}
+
+/// Writes to the default bucket, which a filter passes over.
+fn write_elsewhere(server: &Server, commits: u32) {
+    let mut session = server.database.session();
+    for number in 0..commits {
+        let mut kv = session.kv("default").unwrap();
+        let set = kv.set(b"elsewhere", number.to_string().as_bytes()).now_or_never();
+        set.unwrap().unwrap();
+    }
+}
+
+/// More commits than one call of the feed looks at.
+const MORE_THAN_A_PAGE: u32 = 20_000;
+
+#[tokio::test(start_paused = true)]
+async fn a_filter_that_passes_over_what_is_written_keeps_no_stream_silent() {
+    let server = Server::new();
+    for (form, query) in [("text/event-stream", "?bucket=quiet"), ("text/event-stream", "?prefix=quiet")] {
+        let mut events = follow(&server, &format!("GET /api/v1/changes{query}"), &[&format!("accept: {form}")]).await;
+        let mut last = field(&events.next().await.unwrap(), "id: ").to_owned();
+        for round in 1..=3 {
+            let before = tokio::time::Instant::now();
+            let pause = async {
+                loop {
+                    tokio::select! {
+                        biased;
+                        pause = events.next() => return pause.unwrap(),
+                        () = tokio::time::sleep(Duration::from_millis(100)) => write_elsewhere(&server, 1),
+                    }
+                }
+            };
+            let pause = tokio::time::timeout(Duration::from_secs(16), pause).await.expect("a sign of life");
+            assert!(before.elapsed() >= Duration::from_secs(15) && pause.starts_with(": "), "{pause:?}");
+            assert!(pause.ends_with("\n\n") && !pause.contains("data:"), "no event: {pause:?}");
+            let id = field(&pause, "id: ");
+            let version = |id: &str| id.rsplit('-').next().unwrap().parse::<u64>().unwrap();
+            assert!(version(id) >= version(&last) + 100, "{form}, {round}: from {last} to {id}");
+            id.clone_into(&mut last);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_is_counted_from_what_was_sent_last() {
+    let server = Server::new();
+    let mut events = follow(&server, "GET /api/v1/changes?bucket=b", &["accept: text/event-stream"]).await;
+    events.next().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    server.send("PUT /api/v1/buckets/b/kv/a", &[], "x").await;
+    write_elsewhere(&server, 5);
+    let before = tokio::time::Instant::now();
+    let shown = events.next().await.unwrap();
+    assert!(field(&shown, "id: ").ends_with("-1"), "{shown:?}");
+    let pause = events.next().await.unwrap();
+    assert_eq!(before.elapsed(), Duration::from_secs(15));
+    assert!(field(&pause, "id: ").ends_with("-6"), "behind what was passed over since the last change: {pause:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_follower_that_was_shown_nothing_for_long_can_go_on() {
+    let mut limits = Limits::default();
+    limits.feed_bytes_max = 64 * 1024;
+    let server = Server::with(limits, AppConfig::default(), Config::default());
+    let line = "GET /api/v1/changes?bucket=b";
+    let mut events = follow(&server, line, &["accept: text/event-stream"]).await;
+    let first = field(&events.next().await.unwrap(), "id: ").to_owned();
+    let mut last = String::new();
+    for _ in 0..4 * 60 {
+        write_elsewhere(&server, 10);
+        let pause = events.next().await.unwrap();
+        field(&pause, "id: ").clone_into(&mut last);
+    }
+    drop(events);
+    let resume = async |id: &str| {
+        let headers = ["accept: text/event-stream", &*format!("last-event-id: {id}")];
+        server.open(line, &headers).await.status().as_u16()
+    };
+    assert_eq!(resume(&first).await, 410, "so much is no longer kept");
+    write_elsewhere(&server, 10);
+    server.send("PUT /api/v1/buckets/b/kv/a", &[], "x").await;
+    assert_eq!(resume(&last).await, 200);
+    let headers = ["accept: text/event-stream", &*format!("last-event-id: {last}")];
+    let mut events = follow(&server, line, &headers).await;
+    assert!(field(&events.next().await.unwrap(), "id: ").starts_with(&last));
+    let put = events.next().await.unwrap();
+    assert_eq!(serde_json::from_str::<Value>(field(&put, "data: ")).unwrap()["key"], "a");
+}
+
+#[tokio::test(start_paused = true)]
+async fn lines_tell_the_cursor_to_whoever_asks() {
+    let server = Server::new();
+    let lines = ["accept: application/x-ndjson"];
+    let mut plain = follow(&server, "GET /api/v1/changes?bucket=b", &lines).await;
+    assert!(matches!(poll(&mut plain.next()).await, Poll::Pending), "nothing but changes");
+    let mut told = follow(&server, "GET /api/v1/changes?bucket=b&progress=true", &lines).await;
+    let cursor = |piece: &str| {
+        let line: Value = serde_json::from_str(piece).unwrap();
+        assert_eq!(line.as_object().unwrap().len(), 1, "{piece:?}");
+        line["cursor"].as_str().unwrap().to_owned()
+    };
+    assert!(cursor(&told.next().await.unwrap()).ends_with("-0"));
+    write_elsewhere(&server, 3);
+    let before = tokio::time::Instant::now();
+    assert_eq!(plain.next().await.unwrap(), "\n");
+    assert!(cursor(&told.next().await.unwrap()).ends_with("-3"));
+    assert_eq!(before.elapsed(), Duration::from_secs(15));
+
+    let page = server.send("GET /api/v1/changes?bucket=b&since=0&wait=0&progress=true", &lines, "").await;
+    let last: Value = serde_json::from_str(page.text()).unwrap();
+    assert!(last["cursor"].as_str().unwrap().ends_with("-3") && last["more"] == false, "{last}");
+    assert_eq!(server.send("GET /api/v1/changes?bucket=b&since=0&wait=0", &lines, "").await.text(), "");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_reads_on_while_it_may_wait_and_otherwise_says_that_there_is_more() {
+    let server = Server::new();
+    write_elsewhere(&server, MORE_THAN_A_PAGE);
+    server.send("PUT /api/v1/buckets/b/kv/found", &[], "x").await;
+    let before = tokio::time::Instant::now();
+    let page = server.send("GET /api/v1/changes?bucket=b&since=earliest&wait=30", &[], "").await.json();
+    assert_eq!((&page["changes"][0]["key"], &page["more"]), (&"found".into(), &false.into()), "{page}");
+    assert_eq!(before.elapsed(), Duration::ZERO, "it is there");
+    for (query, headers) in [("&wait=0", &[][..]), ("", &["accept: application/json"])] {
+        let line = |since: &str| format!("GET /api/v1/changes?bucket=b&since={since}{query}");
+        let first = server.send(&line("earliest"), headers, "").await.json();
+        assert_eq!((&first["changes"], &first["more"]), (&Value::Array(vec![]), &true.into()), "{first}");
+        let second = server.send(&line(first["cursor"].as_str().unwrap()), headers, "").await.json();
+        assert_eq!(second, page, "the rest");
+    }
+    // More than a hundred changes are more than a page.
+    for number in 0..101 {
+        server.send(&format!("PUT /api/v1/buckets/c/kv/{number}"), &[], "x").await;
+    }
+    let since = page["cursor"].as_str().unwrap();
+    let first = server.send(&format!("GET /api/v1/changes?since={since}&wait=0"), &[], "").await.json();
+    assert_eq!((first["changes"].as_array().unwrap().len(), &first["more"]), (100, &true.into()));
+    let since = first["cursor"].as_str().unwrap();
+    let rest = server.send(&format!("GET /api/v1/changes?since={since}&wait=0"), &[], "").await.json();
+    assert_eq!((rest["changes"].as_array().unwrap().len(), &rest["more"]), (1, &false.into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_waits_in_vain_ends_in_time_whatever_is_written_elsewhere() {
+    let server = Server::new();
+    write_elsewhere(&server, MORE_THAN_A_PAGE);
+    let before = tokio::time::Instant::now();
+    let page = server.open("GET /api/v1/changes?bucket=b&since=earliest&wait=30", &[]).await;
+    let mut read = Box::pin(read(page));
+    let answer = loop {
+        tokio::select! {
+            biased;
+            answer = &mut read => break answer,
+            () = tokio::time::sleep(Duration::from_millis(100)) => write_elsewhere(&server, 10),
+        }
+        assert!(before.elapsed() <= Duration::from_secs(31), "it waits for ever");
+    };
+    assert_eq!(before.elapsed(), Duration::from_secs(30));
+    assert!(answer.body.starts_with(b"\n\n\n\n\n{"), "white space every five seconds: {:?}", answer.body);
+    let page = answer.json();
+    assert_eq!((&page["changes"], &page["more"]), (&Value::Array(vec![]), &false.into()));
+    let version: u32 = page["cursor"].as_str().unwrap().rsplit('-').next().unwrap().parse().unwrap();
+    assert!(version >= MORE_THAN_A_PAGE + 2_900, "the cursor moves on: {page}");
+}
+
+/// A follower whose filter passes over much lets others have their turn, however much there is.
+#[tokio::test]
+async fn what_is_passed_over_is_read_in_bounded_pieces() {
+    const PAGES: u32 = 10;
+    let server = Server::new();
+    write_elsewhere(&server, 16_384 * PAGES);
+    server.send("PUT /api/v1/buckets/b/kv/found", &[], "x").await;
+    let mut events = follow(&server, "GET /api/v1/changes?bucket=b&since=earliest", &[]).await;
+    events.next().await.unwrap();
+    let mut turns = 0;
+    let put = loop {
+        tokio::select! {
+            biased;
+            put = events.next() => break put.unwrap(),
+            () = tokio::task::yield_now() => turns += 1,
+        }
+    };
+    assert_eq!(field(&put, "event: "), "put");
+    assert!(turns >= PAGES / 2, "others had {turns} turns");
 }
 
 /// What the cursors of this server begin with, as its document says.

@@ -19,33 +19,47 @@ pub(super) async fn run(args: WatchArgs) -> Outcome {
         .with("bucket", args.bucket.as_deref().map(str::as_bytes))
         .with("prefix", prefix.as_deref())
         .with("values", Some(b"true"))
+        .with("progress", Some(b"true"))
         .with("since", args.since.as_deref().map(str::as_bytes));
     let mut lines = context::client(&args.server)?.lines(&path, SILENCE_MAX).await?;
     let mut output = Output::new();
     let mut left = args.limit.unwrap_or(u64::MAX);
-    while left > 0
-        && let Some(line) = lines.next().await?
-    {
-        let change: Value =
+    // Where to go on, which moves also while the filters pass over all that is committed.
+    let mut cursor = None;
+    while left > 0 {
+        let Some(line) = lines.next().await.map_err(|error| resumable(error.into(), cursor.as_deref()))? else {
+            return Err(resumable(Failure::new(Exit::Server, "the server ended the feed"), cursor.as_deref()));
+        };
+        let line: Value =
             serde_json::from_slice(&line).map_err(|error| ClientError::Unexpected { reason: error.to_string() })?;
-        if let Some(error) = change.get("error") {
+        if let Some(error) = line.get("error") {
             let text = |name: &str| error[name].as_str().unwrap_or_default();
             let message = format!("the server ended the feed: {} ({})", text("message"), text("code"));
             return Err(Failure::new(Exit::Server, message));
         }
+        if let Some(place) = line["cursor"].as_str() {
+            cursor = Some(place.to_owned());
+        }
+        if line.get("kind").is_none() {
+            continue;
+        }
         left -= 1;
         if args.server.json {
-            output.json(&change)?;
+            output.json(&line)?;
         } else {
-            output.line(show(&change))?;
+            output.line(show(&line))?;
         }
         output.flush()?;
     }
-    if left == 0 {
-        return Ok(());
+    Ok(())
+}
+
+/// Adds where to go on to a failure, if anything was heard of that.
+fn resumable(failure: Failure, cursor: Option<&str>) -> Failure {
+    match cursor {
+        Some(cursor) => failure.hint(format!("`--since {cursor}` goes on from there")),
+        None => failure,
     }
-    Err(Failure::new(Exit::Server, "the server ended the feed")
-        .hint("`--since CURSOR` goes on behind the last change; --json shows it"))
 }
 
 /// What happened, bucket, key and value, separated by tabs.

@@ -67,7 +67,7 @@ async fn wait_for_bytes(stream: &TcpStream, member: &Member) -> Option<()> {
     poll_fn(|cx| {
         member.progress.remember(cx.waker());
         match member.take_order() {
-            None | Some(Order::Park) => stream.poll_read_ready(cx).map(Result::ok),
+            None | Some(Order::Park | Order::Look) => stream.poll_read_ready(cx).map(Result::ok),
             Some(Order::Finish | Order::HeadLate | Order::Cut) => Poll::Ready(None),
         }
     })
@@ -134,6 +134,8 @@ where
         let Some(connection) = &mut this.connection else { return Poll::Ready(End::Over) };
         match this.member.take_order() {
             None => {}
+            // The socket is looked at whenever a stream is polled.
+            Some(Order::Look) => this.member.progress.looked(this.member.now_ms()),
             Some(Order::Finish) => Pin::new(&mut *connection).graceful_shutdown(),
             Some(Order::Park) => {
                 // hyper's connections cannot say that they are idle; but one that is ends at once when asked to. One that is not
@@ -187,7 +189,7 @@ async fn run_http2(stream: TcpStream, ahead: Bytes, member: Arc<Member>) {
     let mut connection = std::pin::pin!(connection);
     let result = poll_fn(|cx| {
         match member.take_order() {
-            None | Some(Order::Park) => {}
+            None | Some(Order::Park | Order::Look) => {}
             Some(Order::Finish | Order::HeadLate) => connection.as_mut().graceful_shutdown(),
             Some(Order::Cut) => return Poll::Ready(Ok(())),
         }
@@ -208,7 +210,10 @@ fn respond(
     let under_way = UnderWay(member);
     async move {
         let response = under_way.0.app().handle(request).await;
-        Ok(response.map(|body| Counted { body, _under_way: under_way }))
+        if response.body().is_live() {
+            under_way.0.progress.stream_began();
+        }
+        Ok(response.map(|body| Counted { body, under_way }))
     }
 }
 
@@ -223,7 +228,7 @@ impl Drop for UnderWay {
 /// An answer's body that counts as a request under way.
 struct Counted {
     body: mantis_http::Body,
-    _under_way: UnderWay,
+    under_way: UnderWay,
 }
 
 impl Body for Counted {
@@ -234,6 +239,11 @@ impl Body for Counted {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        let progress = &self.under_way.0.progress;
+        if progress.is_streaming() && progress.takes_greeting() {
+            // Between two pieces it means nothing.
+            return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"\n")))));
+        }
         Pin::new(&mut self.body).poll_frame(cx)
     }
 

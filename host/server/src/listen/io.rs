@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
+use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
 
 use super::progress::Stage;
@@ -35,6 +36,24 @@ impl Io {
     /// The socket; what was read ahead and not taken is lost.
     pub(super) fn into_stream(self) -> TcpStream {
         self.stream.into_inner()
+    }
+
+    /// Looks whether the client of a stream is still there. An end of what it sends says little: it may have gone, or only have said all.
+    /// So it is sent something, which whoever has gone answers with a reset; and that is found here.
+    fn look_for_client(&self, cx: &mut Context<'_>) -> io::Result<()> {
+        let (stream, progress) = (self.stream.inner(), &self.member.progress);
+        if progress.is_greeted() {
+            return stream.take_error()?.map_or(Ok(()), Err);
+        }
+        // Where nothing came this is no call of the system, and has the task woken when something does.
+        let mut byte = [0];
+        if let Poll::Ready(count) = stream.poll_peek(cx, &mut ReadBuf::new(&mut byte))
+            && count? == 0
+            && progress.said_all()
+        {
+            cx.waker().wake_by_ref();
+        }
+        Ok(())
     }
 
     fn note<T>(&self, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -75,6 +94,9 @@ impl Write for Io {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.member.progress.is_streaming() {
+            self.look_for_client(cx)?;
+        }
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 

@@ -12,6 +12,9 @@ use super::ConnectionLimits;
 /// How long a connection keeps its buffers after an answer, in milliseconds: a client with another request at hand sends it by then.
 const PARK_AFTER_MS: u64 = 2_000;
 
+/// How long a stream may be quiet before its client is looked after, if that has said that it will send no more, in milliseconds.
+const LOOK_AFTER_MS: u64 = 1_000;
+
 /// What a connection is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -28,6 +31,8 @@ pub(super) enum Stage {
 pub(super) enum Order {
     /// Give up the buffers if there is really nothing to do.
     Park = 1,
+    /// See whether the client of a stream is still there.
+    Look,
     /// End as soon as the requests under way are answered.
     Finish,
     /// Answer that the request came too slowly, and end.
@@ -51,6 +56,12 @@ pub(super) struct Progress {
     quiet_since_ms: AtomicU64,
     /// Whether the socket outlives the end of hyper's connection.
     keeps_open: AtomicBool,
+    /// Whether what is answered is a stream that may have nothing to send for long. Only on HTTP/1: HTTP/2 asks its peers by itself.
+    is_streaming: AtomicBool,
+    /// Whether the client of that stream will send no more. It may have gone, or still listen.
+    has_said_all: AtomicBool,
+    /// Whether it was sent something since then: who has gone answers that with a reset.
+    is_greeted: AtomicBool,
     waker: OnceLock<Waker>,
 }
 
@@ -121,7 +132,40 @@ impl Progress {
     /// A request's answer has been handed over for sending, or dropped.
     pub(super) fn request_ended(&self, now_ms: u64) {
         self.quiet_since_ms.store(now_ms, Relaxed);
+        self.is_streaming.store(false, Relaxed);
         self.requests.fetch_sub(1, Relaxed);
+    }
+
+    /// The answer under way is a stream that may have nothing to send for long.
+    pub(super) fn stream_began(&self) {
+        if self.stage() == Stage::Http1 {
+            self.has_said_all.store(false, Relaxed);
+            self.is_greeted.store(false, Relaxed);
+            self.is_streaming.store(true, Relaxed);
+        }
+    }
+
+    pub(super) fn is_streaming(&self) -> bool {
+        self.is_streaming.load(Relaxed)
+    }
+
+    /// The client of a stream will send no more. Whether that is news.
+    pub(super) fn said_all(&self) -> bool {
+        !self.has_said_all.swap(true, Relaxed)
+    }
+
+    /// Whether to send the client of a stream something now, to learn whether it is still there.
+    pub(super) fn takes_greeting(&self) -> bool {
+        self.has_said_all.load(Relaxed) && !self.is_greeted.swap(true, Relaxed)
+    }
+
+    pub(super) fn is_greeted(&self) -> bool {
+        self.is_greeted.load(Relaxed)
+    }
+
+    /// The client of a stream has been looked after.
+    pub(super) fn looked(&self, now_ms: u64) {
+        self.quiet_since_ms.store(now_ms, Relaxed);
     }
 
     /// Whether there is nothing to do: no request, none beginning, nothing to send.
@@ -152,10 +196,11 @@ impl Progress {
         if longer_than(self.head_since_ms.load(Relaxed), limits.header_timeout_ms) {
             return Some(Order::HeadLate);
         }
-        if !self.is_idle() {
-            return None;
-        }
         let quiet_since_ms = self.quiet_since_ms.load(Relaxed);
+        if !self.is_idle() {
+            let is_in_doubt = self.is_streaming() && self.is_greeted();
+            return (is_in_doubt && longer_than(quiet_since_ms, LOOK_AFTER_MS)).then_some(Order::Look);
+        }
         match self.stage() {
             Stage::Http1 => longer_than(quiet_since_ms, PARK_AFTER_MS).then_some(Order::Park),
             Stage::Waiting | Stage::Http2 => {
@@ -179,7 +224,9 @@ impl Progress {
             return None;
         }
         let taken = self.order.swap(0, Relaxed);
-        [Order::Park, Order::Finish, Order::HeadLate, Order::Cut].into_iter().find(|order| *order as u8 == taken)
+        [Order::Park, Order::Look, Order::Finish, Order::HeadLate, Order::Cut]
+            .into_iter()
+            .find(|order| *order as u8 == taken)
     }
 }
 
@@ -247,6 +294,25 @@ mod tests {
         progress.received(1);
         progress.request_began();
         assert_eq!(progress.verdict(u64::MAX, &LIMITS), None);
+    }
+
+    #[test]
+    fn the_client_of_a_stream_is_looked_after_once_it_has_said_all() {
+        let progress = Progress::new(1);
+        progress.enter(Stage::Http1);
+        progress.received(1);
+        progress.request_began();
+        progress.stream_began();
+        assert!(!progress.takes_greeting());
+        assert!(progress.said_all() && !progress.said_all(), "it is news once");
+        assert_eq!(progress.verdict(u64::MAX, &LIMITS), None, "it was sent nothing since");
+        assert!(progress.takes_greeting() && !progress.takes_greeting());
+        progress.sent(5);
+        assert_eq!((progress.verdict(1_005, &LIMITS), progress.verdict(1_006, &LIMITS)), (None, Some(Order::Look)));
+        progress.looked(1_006);
+        assert_eq!(progress.verdict(1_007, &LIMITS), None);
+        progress.request_ended(1_007);
+        assert_eq!(progress.verdict(3_008, &LIMITS), Some(Order::Park));
     }
 
     #[test]
