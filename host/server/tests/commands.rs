@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::process::Stdio;
 
-use crate::support::{Server, failure, program, run_with};
+use crate::support::{Server, failure, pause, program, run_with};
 
 #[test]
 fn put_get_delete() {
@@ -118,6 +118,26 @@ fn watch_follows_changes() {
     server.ok(&["delete", "--bucket", "watched", "now"]);
     assert_eq!(lines.next().unwrap(), "delete\twatched\tnow");
     assert!(watching.wait().unwrap().success());
+}
+
+#[test]
+fn a_watch_that_breaks_off_names_where_to_go_on() {
+    let mut server = Server::start(&[]);
+    server.ok(&["put", "elsewhere", "1"]);
+    let mut command = program();
+    command.args(["watch", "--bucket", "quiet"]).env("MANTISDB_URL", &server.url);
+    let watching = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    while server.ok(&["stats"]).lines().all(|line| line != "http.streams_open\t1") {
+        pause(50);
+    }
+    pause(500);
+    server.child.kill().unwrap();
+    server.child.wait().unwrap();
+    let (code, message) = failure(&watching.wait_with_output().unwrap());
+    assert_eq!(code, 3);
+    // Nothing was shown, and all the same it is known where: behind the first commit.
+    let cursor = message.split_once("`--since ").and_then(|(_, rest)| rest.split_once('`')).unwrap_or_default().0;
+    assert!(cursor.ends_with("-1"), "{message}");
 }
 
 #[test]

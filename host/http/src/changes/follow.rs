@@ -182,9 +182,8 @@ impl Follower {
         while self.unsent.is_empty() {
             let outcome = match self.wake(self.pause_at).await {
                 Woken::Over => return false,
-                Woken::Commit => self.read_on().await,
-                // The place that is told is the newest, also where the client took nothing for long.
-                Woken::Pause => self.read_on().await,
+                // Before a pause too, so that the place that it tells is the newest, also where the client took nothing for long.
+                Woken::Commit | Woken::Pause => self.read_on().await,
             };
             if let Err(problem) = outcome {
                 form.write_error(piece, &problem);

@@ -122,6 +122,20 @@ fn write_elsewhere(server: &Server, commits: u32) {
     }
 }
 
+/// The next piece of a stream that must have one every 15 seconds, while ten commits a second are made elsewhere.
+async fn next_beside_writes(server: &Server, events: &mut (impl Stream<Item = String> + Unpin)) -> String {
+    let next = async {
+        loop {
+            tokio::select! {
+                biased;
+                piece = events.next() => return piece.unwrap(),
+                () = tokio::time::sleep(Duration::from_millis(100)) => write_elsewhere(server, 1),
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(16), next).await.expect("a sign of life")
+}
+
 /// More commits than one call of the feed looks at.
 const MORE_THAN_A_PAGE: u32 = 20_000;
 
@@ -133,16 +147,7 @@ async fn a_filter_that_passes_over_what_is_written_keeps_no_stream_silent() {
         let mut last = field(&events.next().await.unwrap(), "id: ").to_owned();
         for round in 1..=3 {
             let before = tokio::time::Instant::now();
-            let pause = async {
-                loop {
-                    tokio::select! {
-                        biased;
-                        pause = events.next() => return pause.unwrap(),
-                        () = tokio::time::sleep(Duration::from_millis(100)) => write_elsewhere(&server, 1),
-                    }
-                }
-            };
-            let pause = tokio::time::timeout(Duration::from_secs(16), pause).await.expect("a sign of life");
+            let pause = next_beside_writes(&server, &mut events).await;
             assert!(before.elapsed() >= Duration::from_secs(15) && pause.starts_with(": "), "{pause:?}");
             assert!(pause.ends_with("\n\n") && !pause.contains("data:"), "no event: {pause:?}");
             let id = field(&pause, "id: ");
@@ -179,8 +184,7 @@ async fn a_follower_that_was_shown_nothing_for_long_can_go_on() {
     let first = field(&events.next().await.unwrap(), "id: ").to_owned();
     let mut last = String::new();
     for _ in 0..4 * 60 {
-        write_elsewhere(&server, 10);
-        let pause = events.next().await.unwrap();
+        let pause = next_beside_writes(&server, &mut events).await;
         field(&pause, "id: ").clone_into(&mut last);
     }
     drop(events);
