@@ -314,6 +314,17 @@ impl Feed {
         taken
     }
 
+    /// The newest commit behind `version` that changed a key of which `concerns` says so; 0 where there is none.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn newest_behind(&self, version: Version, concerns: impl Fn(&[u8]) -> bool) -> Version {
+        let behind: Vec<_> = {
+            let ring = self.ring.read();
+            ring.commits.iter().rev().take_while(|commit| commit.version > version).cloned().collect()
+        };
+        let touches = |commit: &FeedCommit| commit.changes.iter().any(|change| concerns(change.record.key()));
+        behind.iter().find(|commit| touches(commit)).map_or(0, |commit| commit.version)
+    }
+
     /// The commits kept, and their bytes.
     pub(crate) fn size(&self) -> (usize, usize) {
         let ring = self.ring.read();

@@ -15,6 +15,7 @@
 //! | `map`, `points` | the skiplist and the hash index over the records |
 //! | `range` | intervals of keys |
 //! | `snapshot` | reads pinned to a version, and which versions are pinned |
+//! | `seen` | reads of what is not visible yet, and what they rest on |
 //! | `transaction` | reads and buffered writes, validated at commit |
 //! | `validation` | whether what a transaction has read still holds when it commits |
 //! | `feed` | the latest commits in order, for those who follow |
@@ -79,6 +80,7 @@ mod record;
 mod repair;
 mod restore;
 mod room;
+mod seen;
 #[cfg(not(target_family = "wasm"))]
 mod siblings;
 mod sleep;

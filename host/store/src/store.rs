@@ -111,6 +111,23 @@ impl Inner {
         Ok((writer, ()))
     }
 
+    /// The newest commit that is not visible yet and that changed what a transaction read, or, where its writes are validated, wrote.
+    /// None in a page, where every commit is visible at once.
+    #[cfg_attr(
+        target_family = "wasm",
+        allow(unused_variables, clippy::unused_self, reason = "nothing is waited for in a page")
+    )]
+    fn newest_rival(&self, isolation: Isolation, reads: &ReadSet, writes: &WriteSet) -> Version {
+        #[cfg(not(target_family = "wasm"))]
+        if self.durable.is_some() {
+            let validates_writes = isolation == Isolation::Snapshot;
+            return self.feed.newest_behind(self.visible.load(Ordering::Acquire), |key| {
+                reads.touches(key) || validates_writes && writes.contains_key(key)
+            });
+        }
+        0
+    }
+
     /// Looks up the keys of a commit together, so that the writer does not wait for memory at one after the other.
     #[cfg_attr(
         target_family = "wasm",
@@ -289,6 +306,22 @@ impl Store {
         expect: Expect,
         unchanged: Option<(&[u8], Version)>,
     ) -> Result<Result<Written, Refused>, Error> {
+        Ok(self.write_seen(key, update, expect, unchanged)?.0)
+    }
+
+    /// As [`write`](Self::write), and names beside what came of it the version that this rests on, which is what has to be waited for
+    /// before anybody is told: the commit; where there was nothing to do, the newest commit that can be seen, or the one behind it that
+    /// left nothing to do; where the key was not as expected, the commit that made it what it is, 0 for a key that never was.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub fn write_seen(
+        &self,
+        key: &[u8],
+        update: Update,
+        expect: Expect,
+        unchanged: Option<(&[u8], Version)>,
+    ) -> Result<(Result<Written, Refused>, Version), Error> {
         let inner = &*self.0;
         inner.check_disk()?;
         let mut writer = inner.lock_writer();
@@ -298,34 +331,64 @@ impl Store {
             writer.stats.conflicts += 1;
             return Err(Error::Conflict);
         }
-        let previous = if planted("stale-expectation") { self.get(key) } else { inner.newest_live(key) };
+        let mut seen = 0;
+        let newest = inner.get_newest(key, &mut seen);
+        let previous = if planted("stale-expectation") { self.get(key) } else { newest };
         if !expect.holds(previous.as_ref().map(|entry| entry.version)) {
-            return Ok(Err(Refused { current: previous, seen: writer.last }));
+            return Ok((Err(Refused { current: previous, seen: writer.last }), seen));
         }
+        let before = writer.last;
         let version = inner.apply(&mut writer, std::iter::once((key, &update)));
+        let seen = if version > before { version } else { seen.max(self.version()) };
         inner.after_commit(writer, version);
-        Ok(Ok(Written { version, previous }))
+        Ok((Ok(Written { version, previous }), seen))
     }
 
     /// Runs `work` while no other commit can happen, and commits what it wrote when it succeeds.
     ///
     /// For short, bounded work that must not lose a race (a counter, a batch): it holds up all other writers. `work` sees what was
     /// committed and is not visible yet: before its outcome is told to anybody, wait for the version that is returned or, after an
-    /// error, for [`newest`](Self::newest). It must not call [`write`](Self::write), [`stats`](Self::stats), [`space`](Self::space)
+    /// error, for [`newest`](Self::newest), or only for what it rests on ([`exclusively_seen`](Self::exclusively_seen)). It must not call [`write`](Self::write), [`stats`](Self::stats), [`space`](Self::space)
     /// or [`maintain`](Self::maintain): they wait for the lock that it holds.
     ///
     /// # Errors
     /// Whatever `work` returns; then nothing is written.
     pub fn exclusively<T, E>(&self, work: impl FnOnce(&mut Transaction) -> Result<T, E>) -> Result<(T, Version), E> {
+        let (outcome, newest, _) = self.run_exclusively(work);
+        outcome.map(|value| (value, newest))
+    }
+
+    /// As [`exclusively`](Self::exclusively), and names beside the outcome the version that it rests on, which is what has to be waited
+    /// for before anybody is told: the commit; where nothing was written, the newest commit that can be seen, or the newest one behind
+    /// it that `work` met; after an error the newest that it met, 0 for none.
+    pub fn exclusively_seen<T, E>(
+        &self,
+        work: impl FnOnce(&mut Transaction) -> Result<T, E>,
+    ) -> (Result<T, E>, Version) {
+        let (outcome, _, seen) = self.run_exclusively(work);
+        (outcome, seen)
+    }
+
+    /// Besides the outcome the newest commit, and the version that the outcome rests on.
+    fn run_exclusively<T, E>(
+        &self,
+        work: impl FnOnce(&mut Transaction) -> Result<T, E>,
+    ) -> (Result<T, E>, Version, Version) {
         let inner = &*self.0;
         let mut writer = inner.lock_writer();
-        let mut transaction = Transaction::under_writer_lock(self.clone(), writer.last);
-        let value = work(&mut transaction)?;
+        let before = writer.last;
+        let mut transaction = Transaction::under_writer_lock(self.clone(), before);
+        let outcome = work(&mut transaction);
+        let seen = transaction.seen();
+        if outcome.is_err() {
+            return (outcome, before, seen);
+        }
         let writes = transaction.into_writes();
         inner.bring_near(&writes);
         let version = inner.apply(&mut writer, by_reference(&writes));
+        let seen = if version > before { version } else { seen.max(self.version()) };
         inner.after_commit(writer, version);
-        Ok((value, version))
+        (outcome, version, seen)
     }
 
     /// At most `changes_max` changes behind `since` whose key `wanted` lets through.
@@ -458,14 +521,16 @@ impl Store {
         })
     }
 
-    /// Commits what a transaction wrote, if what it read still holds.
+    /// Commits what a transaction wrote, if what it read still holds; sets `seen` to what a conflict rests on, as
+    /// [`newest_rival`](Inner::newest_rival).
     pub(crate) fn commit(
         &self,
         snapshot: &Snapshot,
         isolation: Isolation,
         reads: &ReadSet,
         writes: &WriteSet,
-    ) -> Result<Version, CommitStop> {
+        seen: &mut Version,
+    ) -> Result<Version, Error> {
         let inner = &*self.0;
         inner.check_disk()?;
         // Under snapshot isolation the reads are those that were guarded.
@@ -480,9 +545,10 @@ impl Store {
         )]
         let (mut writer, mut prepared) = match locked {
             Ok(locked) => locked,
-            Err(lost) => {
+            Err(Lost) => {
                 inner.lock_writer().stats.conflicts += 1;
-                return Err(lost.into());
+                *seen = inner.newest_rival(isolation, reads, writes);
+                return Err(Error::Conflict);
             }
         };
         #[cfg(not(target_family = "wasm"))]
@@ -496,23 +562,4 @@ impl Store {
 
 fn by_reference(writes: &WriteSet) -> impl Iterator<Item = (&[u8], &Update)> {
     writes.iter().map(|(key, update)| (&key[..], update))
-}
-
-/// Why a commit did not happen.
-#[allow(dead_code, reason = "whoever tries again waits for the commit that won")]
-pub(crate) enum CommitStop {
-    Failed(Error),
-    Lost(Lost),
-}
-
-impl From<Error> for CommitStop {
-    fn from(error: Error) -> Self {
-        Self::Failed(error)
-    }
-}
-
-impl From<Lost> for CommitStop {
-    fn from(lost: Lost) -> Self {
-        Self::Lost(lost)
-    }
 }

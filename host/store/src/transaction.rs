@@ -10,7 +10,7 @@ use std::ops::{Bound, ControlFlow};
 use bytes::Bytes;
 
 use crate::record::NEVER_MS;
-use crate::store::{CommitStop, Store};
+use crate::store::Store;
 use crate::{Direction, Entry, Error, KeyRange, Snapshot, Update, Version};
 
 /// What a transaction is protected from.
@@ -103,6 +103,11 @@ impl ReadSet {
         let last = self.ranges[..begun].last()?;
         last.range.reaches(key, Direction::Forward).then_some(last)
     }
+
+    /// Whether `key` was read, by itself or in a stretch. Once the stretches are [merged](Self::merge_ranges).
+    pub(crate) fn touches(&self, key: &[u8]) -> bool {
+        self.keys.contains_key(key) || self.range_of(key).is_some()
+    }
 }
 
 #[derive(Debug)]
@@ -141,6 +146,8 @@ pub struct Transaction {
     undo: Vec<Undo>,
     walked: u64,
     visits_max: u64,
+    /// The newest version that was met under the writer lock: what an outcome rests on where nothing is written.
+    seen: Version,
 }
 
 impl Transaction {
@@ -165,6 +172,7 @@ impl Transaction {
             undo: Vec::new(),
             walked: 0,
             visits_max: u64::MAX,
+            seen: 0,
         }
     }
 
@@ -240,7 +248,7 @@ impl Transaction {
         }
         let entry = match &self.view {
             View::Pinned(snapshot) => snapshot.get(key)?,
-            View::Exclusive(version) => self.store.0.get_at(key, *version),
+            View::Exclusive(_) => self.store.0.get_newest(key, &mut self.seen),
         };
         if self.isolation == Isolation::Serializable && !self.reads.keys.contains_key(key) {
             self.note_read(key, entry.as_ref());
@@ -310,7 +318,10 @@ impl Transaction {
         let visits_left = self.visits_max.saturating_sub(self.reads.visited);
         let visited = match &self.view {
             View::Pinned(snapshot) => snapshot.visit_some(range, direction, visits_left, &mut merge)?,
-            View::Exclusive(version) => self.store.0.visit_at(*version, range, direction, visits_left, &mut merge),
+            View::Exclusive(_) => {
+                self.store.0.visit_newest(range, direction, &mut self.seen, &mut merge);
+                0
+            }
         };
         self.reads.visited += visited;
         if visited > visits_left {
@@ -389,23 +400,33 @@ impl Transaction {
     ///
     /// # Errors
     /// [`Error::Conflict`] when another commit changed what was read, [`Error::SnapshotTooOld`].
-    pub fn commit(mut self) -> Result<Version, Error> {
-        self.try_commit().map_err(|stop| match stop {
-            CommitStop::Failed(error) => error,
-            CommitStop::Lost(_) => Error::Conflict,
-        })
+    pub fn commit(self) -> Result<Version, Error> {
+        self.commit_seen().map_err(|(error, _)| error)
     }
 
-    fn try_commit(&mut self) -> Result<Version, CommitStop> {
+    /// As [`commit`](Self::commit), and names beside the error the newest commit that it rests on and that is not visible yet, 0 where
+    /// there is none: who begins anew when that has [settled](Store::settled) does not lose against it again.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit).
+    #[cfg_attr(target_family = "wasm", expect(unused_mut, reason = "only merging changes it"))]
+    pub fn commit_seen(mut self) -> Result<Version, (Error, Version)> {
         match &self.view {
             View::Pinned(snapshot) if !self.writes.is_empty() => {
                 #[cfg(not(target_family = "wasm"))]
                 self.reads.merge_ranges();
-                self.store.commit(snapshot, self.isolation, &self.reads, &self.writes)
+                let mut seen = 0;
+                let committed = self.store.commit(snapshot, self.isolation, &self.reads, &self.writes, &mut seen);
+                committed.map_err(|error| (error, seen))
             }
             View::Pinned(snapshot) => Ok(snapshot.version()),
             View::Exclusive(version) => Ok(*version),
         }
+    }
+
+    /// What was met under the writer lock.
+    pub(crate) fn seen(&self) -> Version {
+        self.seen
     }
 
     pub(crate) fn into_writes(self) -> WriteSet {

@@ -25,11 +25,7 @@ use crate::{Direction, Version};
 pub(crate) use ahead::Ahead;
 
 /// Another commit changed what was read, or wrote what would be written.
-#[allow(dead_code, reason = "whoever tries again waits for that commit")]
-pub(crate) struct Lost {
-    /// The commit that did it. 0 where a value expired and no commit was needed.
-    pub(crate) to: Version,
-}
+pub(crate) struct Lost;
 
 /// What has to hold for a transaction to commit.
 pub(crate) struct Checks<'t> {
@@ -81,7 +77,7 @@ impl Checks<'_> {
                 Found::OnlyNewer => true,
             };
             let is_as_held = newest <= self.version || (is_deleted && none_was_held());
-            if is_as_held { Ok(()) } else { Err(Lost { to: newest }) }
+            if is_as_held { Ok(()) } else { Err(Lost) }
         });
         looked_up.unwrap_or(Ok(()))
     }
@@ -99,16 +95,14 @@ impl Checks<'_> {
             };
             deadline_ms <= now_ms && none_was_read()
         };
-        if is_as_read { Ok(()) } else { Err(Lost { to: newest }) }
+        if is_as_read { Ok(()) } else { Err(Lost) }
     }
 }
 
 /// Whether `key` shows at `now_ms` the version that was seen.
 fn look_up_key(inner: &Inner, key: &[u8], seen: Option<Version>, now_ms: u64) -> Result<(), Lost> {
-    let looked_up =
-        inner.map.find(key, |record| record.newest(|node| (node.live_version(now_ms), node.about().version)));
-    let (live, newest) = looked_up.unwrap_or((None, 0));
-    if live == seen { Ok(()) } else { Err(Lost { to: newest }) }
+    let live = inner.map.find(key, |record| record.newest(|node| node.live_version(now_ms))).flatten();
+    if live == seen { Ok(()) } else { Err(Lost) }
 }
 
 /// Validation ahead of the writers' lock. A page has one thread, and no other writers to hold up.
@@ -151,14 +145,14 @@ mod ahead {
 
     /// Why a validation came to no end.
     enum Stop {
-        Lost(Lost),
+        Lost,
         /// The ring has dropped what follows the commits that were looked at.
         Gap,
     }
 
     impl From<Lost> for Stop {
-        fn from(lost: Lost) -> Self {
-            Self::Lost(lost)
+        fn from(Lost: Lost) -> Self {
+            Self::Lost
         }
     }
 
@@ -177,13 +171,13 @@ mod ahead {
                 } else {
                     match self.finish(&writer) {
                         Ok(()) => return Ok(writer),
-                        Err(Stop::Lost(lost)) => return Err(lost),
+                        Err(Stop::Lost) => return Err(Lost),
                         Err(Stop::Gap) => drop(writer),
                     }
                 }
                 match self.checks.round(self.inner, &mut self.progress) {
                     Ok(_) => {}
-                    Err(Stop::Lost(lost)) => return Err(lost),
+                    Err(Stop::Lost) => return Err(Lost),
                     Err(Stop::Gap) => self.progress = start(self.checks, self.inner)?,
                 }
             }
@@ -212,12 +206,12 @@ mod ahead {
         for _ in 0..STARTS_MAX {
             match checks.start(inner) {
                 Ok(progress) => return Ok(progress),
-                Err(Stop::Lost(lost)) => return Err(lost),
+                Err(Stop::Lost) => return Err(Lost),
                 Err(Stop::Gap) => {}
             }
         }
         // More is committed meanwhile than can be kept to look at: another attempt begins with less behind it.
-        Err(Lost { to: inner.visible.load(std::sync::atomic::Ordering::Acquire) })
+        Err(Lost)
     }
 
     /// Deadlines later than the first and up to the second of these times lie between `a` and `b`.

@@ -20,7 +20,7 @@ use crate::store::Inner;
 use crate::transaction::WriteSet;
 use crate::validation::{Checks, Lost};
 use crate::writer_lock::WriterGuard;
-use crate::{Entry, Space, Stats, Update, Version};
+use crate::{Space, Stats, Update, Version};
 
 /// Superseded versions that one commit takes out beside its own: pruning catches up, and no commit does the work of many others.
 const PRUNE_PER_COMMIT: usize = 1;
@@ -106,12 +106,7 @@ impl Eq for Deadline {}
 type ApplyPrepared<'p> = dyn FnMut(&mut Writer, Version, u64, &[u8]) -> Option<FeedChange> + 'p;
 
 impl Inner {
-    /// What a reader sees who comes after every commit so far. Only for the holder of the writer lock.
-    pub(crate) fn newest_live(&self, key: &[u8]) -> Option<Entry> {
-        self.map.find(key, |record| record.newest(|node| node.live(|| self.clock.now_ms()))).flatten()
-    }
-
-    /// Its version, without a hold on its value.
+    /// The version of what a reader sees who comes after every commit so far. Only for the holder of the writer lock.
     pub(crate) fn newest_live_version(&self, key: &[u8]) -> Option<Version> {
         let now_ms = self.clock.now_ms();
         self.map.find(key, |record| record.newest(|node| node.live_version(now_ms))).flatten()

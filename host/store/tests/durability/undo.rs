@@ -1,11 +1,14 @@
 //! A commit that the disk refused leaves nothing behind: the store goes on as one that was never asked for it.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::task::Poll;
 
 use mantis_store::disk::{FailingDisk, Fault, MemoryDisk, Operation};
-use mantis_store::{Durability, Error, Expect, FeedCursor, Isolation, ManualClock, Space, Store, Update, Version};
+use mantis_store::{
+    Direction, Durability, Error, Expect, FeedCursor, Isolation, KeyRange, ManualClock, Space, Store, Update, Version,
+};
 
 use super::{Told, feed_of, open, options, outcome, state_of};
 use crate::support::{START_MS, commit, delete, exclusively, increment, number, put, put_until, value};
@@ -411,4 +414,117 @@ fn a_feed_of_no_bytes_keeps_what_may_have_to_be_taken_back() {
     }
     store.flush();
     assert_eq!((value(store.get(b"a")).as_deref(), store.stats().keys, store.stats().versions), (Some("1"), 1, 1));
+}
+
+#[test]
+fn a_commit_that_was_refused_is_not_acknowledged_with_one_behind_it() {
+    for policy in [Durability::Always, Durability::Interval { ms: 1_000 }, Durability::Never] {
+        let disk = FailingDisk::new(MemoryDisk::new());
+        let clock = Arc::new(ManualClock::new(START_MS));
+        let store = Store::open(options(&clock, 5), Arc::new(disk.clone()), policy).unwrap().0;
+        put(&store, "first", "1");
+        store.flush();
+        // Of four commits, each written by itself, the second and the third find no room.
+        disk.plan(Some(Fault { at: 1, times: 2, ..full_once() }));
+        let versions: Vec<_> = ["a", "b", "c", "d"]
+            .map(|key| {
+                let version = put(&store, key, "1");
+                store.flush();
+                version
+            })
+            .into();
+        let expected = [Ok(()), Err(Error::DiskFull), Err(Error::DiskFull), Ok(())];
+        let outcomes: Vec<_> = versions.iter().map(|&version| outcome(&store, version)).collect();
+        assert_eq!(outcomes, expected.map(Poll::Ready), "{policy:?}: the last one stands, and not all before it");
+        assert_eq!((store.get(b"b"), store.get(b"d").map(|entry| entry.version)), (None, Some(versions[3])));
+    }
+}
+
+/// What work under the writers' lock and a single write say that they rest on, and the newest commit.
+#[test]
+fn an_outcome_names_the_newest_version_that_it_met() {
+    let full = Full::new();
+    let store = &full.store;
+    let [a, b, c] = ["a", "b", "c"].map(|key| put(store, key, "1"));
+    store.flush();
+    let visible = store.version();
+    let changed = put(store, "a", "2");
+    let gone = delete(store, "b");
+    let added = put(store, "d", "1");
+    let failing = |keys: &[&str]| {
+        let (outcome, seen) = store.exclusively_seen(|transaction| {
+            for key in keys {
+                transaction.get(key.as_bytes()).unwrap();
+            }
+            Err::<(), _>(())
+        });
+        assert_eq!(outcome, Err(()));
+        seen
+    };
+    assert_eq!([failing(&[]), failing(&["missing"]), failing(&["a"]), failing(&["b"])], [0, 0, changed, gone]);
+    assert_eq!([failing(&["c"]), failing(&["c", "a"]), failing(&["d", "a"])], [visible, changed, added]);
+    assert!(a < b && b < c && c == visible && visible < changed);
+    let walking = |range: KeyRange, keys_max: usize| {
+        let mut left = keys_max;
+        store.exclusively_seen(|transaction| {
+            transaction.visit(&range, Direction::Forward, |_, _| {
+                left -= 1;
+                if left > 0 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            })
+        })
+    };
+    assert_eq!(walking(KeyRange::all(), 10), (Ok(()), added));
+    assert_eq!(walking(KeyRange::all(), 1), (Ok(()), changed), "it came no further");
+    assert_eq!(walking(KeyRange::prefix(b"b"), 1), (Ok(()), gone), "that there is nothing rests on a deletion");
+    assert_eq!(walking(KeyRange::prefix(b"c"), 1), (Ok(()), visible));
+    assert_eq!(walking(KeyRange::prefix(b"x"), 1), (Ok(()), visible), "nothing is written: what can be seen");
+    let (_, written) = store.exclusively_seen(|transaction| {
+        transaction.put(b"e", "1", None);
+        Ok::<_, ()>(())
+    });
+    assert_eq!(written, store.newest());
+
+    let refused = |key: &str, expect| {
+        let (refused, seen) = store.write_seen(key.as_bytes(), Update::Delete, expect, None).unwrap();
+        assert_eq!(refused.unwrap_err().seen, store.newest());
+        seen
+    };
+    assert_eq!([refused("a", Expect::Absent), refused("b", Expect::Present)], [changed, gone]);
+    assert_eq!([refused("c", Expect::Absent), refused("missing", Expect::Present)], [visible, 0]);
+    let unneeded = |key: &str| store.write_seen(key.as_bytes(), Update::Delete, Expect::Anything, None).unwrap().1;
+    assert_eq!(["b", "missing"].map(unneeded), [gone, visible]);
+    assert_eq!(store.newest(), written, "nothing to do is no commit");
+}
+
+#[test]
+fn a_conflict_names_the_commit_that_it_was_lost_against_while_that_is_open() {
+    let full = Full::new();
+    let store = &full.store;
+    put(store, "a", "1");
+    store.flush();
+    for (isolation, reads) in
+        [(Isolation::Serializable, true), (Isolation::Serializable, false), (Isolation::Snapshot, false)]
+    {
+        let begin = || {
+            let mut transaction = store.begin_with(isolation);
+            if reads {
+                transaction.get(b"a").unwrap();
+            } else {
+                // Two stretches, of which the second holds the key.
+                for range in [KeyRange::prefix(b"0"), KeyRange::prefix(b"a")] {
+                    transaction.visit(&range, Direction::Forward, |_, _| ControlFlow::Continue(())).unwrap();
+                }
+            }
+            transaction.put(b"a", "3", None);
+            transaction
+        };
+        let (open, seen) = (begin(), begin());
+        let rival = put(store, "a", "2");
+        put(store, "b", "nobody reads it");
+        assert_eq!(open.commit_seen(), Err((Error::Conflict, rival)), "{isolation:?}, {reads}");
+        store.flush();
+        put(store, "b", "again");
+        assert_eq!(seen.commit_seen(), Err((Error::Conflict, 0)), "{isolation:?}, {reads}: that can be seen");
+        store.flush();
+    }
 }
