@@ -1,12 +1,14 @@
 //! How the cost of an operation grows with the number of keys.
 
 use std::ops::{Bound, ControlFlow};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use mantis_benches::rounds::interleave;
 use mantis_benches::table::Table;
-use mantis_db::{DiskThreads, Durability};
+use mantis_db::{DiskThreads, Durability, Session};
 use mantis_store::{Direction, KeyRange, Store};
 
 use crate::keep::{self, VALUE_BYTES};
@@ -15,6 +17,9 @@ use crate::{Arguments, schedule};
 /// Operations of a turn.
 const OPERATIONS: u64 = 200_000;
 const SCAN: usize = 100;
+/// Buckets that are there when others are made, and how many those are.
+const BUCKETS: [u64; 2] = [10, 9_900];
+const BUCKETS_MADE: u64 = 100;
 /// Checkpoints are for another part: none shall run beside this.
 const CHECKPOINT_BYTES: u64 = keep::NO_CHECKPOINTS;
 
@@ -53,7 +58,51 @@ pub(crate) fn measure(arguments: &Arguments) -> Result<()> {
         table.row([name.to_owned()].into_iter().chain(shown).chain(growth));
     }
     println!("{table}");
+    make_buckets(arguments)
+}
+
+/// What the first write to a bucket costs, which makes it, beside a few others and beside as many as there may be.
+fn make_buckets(arguments: &Arguments) -> Result<()> {
+    let mut stores = Vec::new();
+    for &buckets in &BUCKETS {
+        let folder = keep::folder(&arguments.dir)?;
+        let (database, _) = keep::open(folder.path(), Durability::Never, CHECKPOINT_BYTES)?;
+        let threads = DiskThreads::start(database.store(), Box::new(|_| ()))?;
+        let mut session = database.session();
+        for n in 0..buckets {
+            write_first(&mut session, &format!("kept-{n}"))?;
+        }
+        stores.push((session, threads, folder));
+    }
+    let samples = interleave(stores.len(), arguments.rounds, |index| {
+        let session = &mut stores[index].0;
+        let names: Vec<_> = (0..BUCKETS_MADE).map(|n| format!("made-{n}")).collect();
+        let start: Instant = schedule::now();
+        names.iter().try_for_each(|name| write_first(session, name))?;
+        #[allow(clippy::cast_precision_loss, reason = "far below 2^53")]
+        let took_ns = start.elapsed().as_nanos() as f64 / names.len() as f64;
+        for name in &names {
+            finish(session.drop_bucket(name))?;
+        }
+        Ok::<_, anyhow::Error>(took_ns)
+    })?;
+    let names = BUCKETS.map(|buckets| format!("beside {buckets}, ns"));
+    let mut table = Table::new("Making a bucket, durability never", &[&names[0], &names[1], "last / first"]);
+    table.row([samples[0].show(0), samples[1].show(0), samples[1].relative_to(&samples[0]).show(2)]);
+    println!("{table}");
     Ok(())
+}
+
+fn write_first(session: &mut Session, bucket: &str) -> Result<()> {
+    finish(session.kv(bucket)?.set(b"first", b"1")).map(drop)
+}
+
+/// Without a sync to wait for, an operation is ready at once.
+fn finish<T>(operation: impl Future<Output = mantis_db::Result<T>>) -> Result<T> {
+    match pin!(operation).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(done) => Ok(done?),
+        Poll::Pending => bail!("it waits for something"),
+    }
 }
 
 fn get(store: &Store, n: u64) -> Result<()> {

@@ -11,7 +11,7 @@
 //! | `amplification` | bytes written to the disk per byte of keys and values |
 //! | `checkpoint` | how long a set takes while a checkpoint is written |
 //! | `expiry` | how long a set takes while a million other keys expire |
-//! | `growth` | get, set and scan at 1k, 100k and 10M keys |
+//! | `growth` | get, set and scan at 1k, 100k and 10M keys; making a bucket beside 10 and 9,900 |
 //! | `keep` | opening and filling stores |
 //! | `schedule` | sets on a fixed schedule, and how late each was done |
 
