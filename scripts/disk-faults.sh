@@ -142,6 +142,7 @@ with_failing() {
     name="$1, under $2" data="$work/data-$passed" answered=0
     start "$data" --durability "$2" --checkpoint-bytes "$checkpoint_bytes"
     write_some "before $name"
+    [ -z "${prepare-}" ] || $prepare
     trace "${@:3}"
 }
 
@@ -192,9 +193,27 @@ refused() {
     restart_whole "$3 after $before writes"
 }
 
+# batch OPERATIONS: sends operations on the bucket `span`, each of which stands by itself; what the answer says of the first
+batch() {
+    printf '{"operations":[%s]}' "$1" | curl -sS -X POST "$url/api/v1/buckets/span/kv" -H 'Content-Type: application/json' --data-binary @- |
+        grep -oE '"success":[a-z]+|"code":"[^"]*"' | head -n 2 | paste -sd ' '
+}
+
+# fill_span: writes as many keys as one commit deletes
+fill_span() {
+    local operations
+    operations=$(seq 1000 | sed 's/.*/{"op":"set","key":"&","value":"1"}/' | paste -sd ,)
+    check "1,000 keys before $name" '"success":true "success":true' "$(batch "$operations")"
+}
+
+span_keys() { curl -sS "$url/api/v1/buckets" | grep -oE '"name":"span","keys":[0-9]+'; }
+
 # refused_for_good NAME DURABILITY REFUSAL INJECTION...: every write is refused and reads go on, until the calls work again
 refused_for_good() {
+    local prepare=fill_span
     with_failing "$1" "$2" "${@:4}"
+    check "deleting 1,000 keys with $name" "\"success\":false \"code\":\"${3#* }\"" "$(batch '{"op":"delete-span"}')"
+    check "the keys with $name" '"name":"span","keys":1000' "$(span_keys)"
     write $((answered + 1))
     local before=$answered number
     for number in 1 2 3; do check "write $number with $name" "$3" "$(put "key$((answered + 1))")"; done

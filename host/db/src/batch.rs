@@ -122,13 +122,18 @@ impl Op {
 
 /// Checks everything that can be said without the store.
 pub(crate) fn check(limits: &Limits, operations: &[Op]) -> Result<()> {
+    check_count(limits, operations)?;
+    for (index, operation) in operations.iter().enumerate() {
+        check_one(limits, operation).map_err(|error| at(index, &error))?;
+    }
+    Ok(())
+}
+
+pub(crate) fn check_count(limits: &Limits, operations: &[Op]) -> Result<()> {
     if operations.len() > limits.batch_operations_max {
         let (count, max) = (operations.len(), limits.batch_operations_max);
         let message = format!("the batch has {count} operations; the limit is {max}");
         return Err(Error::new(Code::OperationsTooMany, message));
-    }
-    for (index, operation) in operations.iter().enumerate() {
-        check_one(limits, operation).map_err(|error| at(index, &error))?;
     }
     Ok(())
 }

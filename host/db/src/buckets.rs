@@ -4,12 +4,13 @@
 use std::mem;
 use std::ops::ControlFlow;
 
+use mantis_store::{Direction, KeyRange, Transaction};
 #[cfg(not(target_family = "wasm"))]
-use mantis_store::Store;
-use mantis_store::{Direction, KeyRange, Transaction, Version};
+use mantis_store::{Isolation, Store, Version};
 
-use crate::keyspace::{self, Bucket, BucketId, DEFAULT_BUCKET, FIRST_BUCKET_ID, NEXT_BUCKET};
-use crate::kv::bucket_from;
+use crate::database::Unsettled;
+use crate::keyspace::{self, Bucket, BucketId, DEFAULT_BUCKET, FIRST_BUCKET_ID, NEXT_BUCKET, Numbering};
+use crate::kv::{Unsure, bucket_from};
 use crate::{Access, Code, Database, Deleted, Error, Limits, Result, Session, batch, database};
 
 /// Keys of a dropped bucket that are removed in one commit.
@@ -26,7 +27,8 @@ const NAME_COMMITS_PER_CALL: usize = 50;
 pub struct BucketInfo {
     /// Its name.
     pub name: String,
-    /// Its keys; those that have expired count until they are removed, within a second or so.
+    /// Its keys; those that have expired count until they are removed, within a second or so. So does what is being committed, and may
+    /// still be taken back.
     pub keys: u64,
     /// The bytes of its keys and values, as stored.
     pub bytes: u64,
@@ -63,7 +65,8 @@ impl Session {
     }
 
     /// Drops a bucket with its keys, and returns how many they were. It is gone at once; its memory is freed in small commits. Where these
-    /// are interrupted, by an error or by the end of the process, housekeeping goes on with them.
+    /// are interrupted, by an error or by the end of the process, housekeeping goes on with them: the answer is the same, and names the
+    /// commit that dropped the bucket.
     ///
     /// # Errors
     /// `bucket-not-found`, `bucket-reserved` for the default bucket, `access-denied`, `read-only`, `transaction-open`: dropping
@@ -85,16 +88,33 @@ impl Session {
             id = bucket_from(&stored)?.id;
             transaction.delete(&place);
             transaction.put(&keyspace::dropped_place(id), Vec::new(), None);
+            if let Some(stored) = transaction.get(&NEXT_BUCKET)?
+                && let Numbering { next, count: Some(count) } = Numbering::from_stored(&stored.value)?
+            {
+                transaction.put(&NEXT_BUCKET, Numbering { next, count: count.checked_sub(1) }.stored(), None);
+            }
             Ok(())
         });
         #[cfg(not(target_family = "wasm"))]
         let mut dropping = Dropping { database: &self.database, id: outcome.is_ok().then_some(id) };
-        self.settle(outcome).await?;
+        #[cfg_attr(target_family = "wasm", allow(unused_variables, reason = "a page's drops are never interrupted"))]
+        let dropped = self.database.settle(outcome).await?;
         let (mut keys, mut range) = (0, all_keys(id));
         loop {
             let (mut gone, mut left) = (0, Left::Nothing);
             let outcome = remove_some(&self.database, id, &range, &mut gone, &mut left);
-            let ((), version, durable) = self.settle(outcome).await?;
+            let ((), version, durable) = match self.database.settle(outcome).await {
+                Ok(removed) => removed,
+                // In memory only damage is an error.
+                #[cfg(target_family = "wasm")]
+                Err(error) => return Err(error),
+                // The bucket is gone all the same, and nobody but this writes there: what is left of it is what can be seen.
+                #[cfg(not(target_family = "wasm"))]
+                Err(_) => {
+                    keys += count(&mut self.database.0.store.begin_with(Isolation::Snapshot), &range)?;
+                    return Ok(Deleted { keys, version: dropped.1, durable: dropped.2 });
+                }
+            };
             keys += gone;
             match left {
                 Left::Some(rest) => range = rest,
@@ -119,8 +139,9 @@ impl Session {
 }
 
 /// Runs `work` while no other commit can happen. The code for that is large, and shared by all steps of a drop.
-fn alone(database: &Database, work: &mut dyn FnMut(&mut Transaction) -> Result<()>) -> Result<((), Version)> {
-    database.0.store.exclusively(work)
+fn alone(database: &Database, work: &mut dyn FnMut(&mut Transaction) -> Result<()>) -> Unsure<()> {
+    let (outcome, seen) = database.0.store.exclusively_seen(work);
+    outcome.map(|()| ((), seen)).map_err(|error| Unsettled { error, seen })
 }
 
 /// A bucket that is being dropped. If that is given up, housekeeping goes on with it.
@@ -152,13 +173,7 @@ enum Left {
 
 /// Removes some keys of a dropped bucket in one commit, and with the last of them the note that there are any. Without that note nothing:
 /// the commit that dropped the bucket may have been taken back.
-fn remove_some(
-    database: &Database,
-    id: BucketId,
-    range: &KeyRange,
-    gone: &mut u64,
-    left: &mut Left,
-) -> Result<((), Version)> {
+fn remove_some(database: &Database, id: BucketId, range: &KeyRange, gone: &mut u64, left: &mut Left) -> Unsure<()> {
     // A dropped bucket only loses keys. When as many as it has now go in one commit, nothing later in the feed is of it.
     let held = database.0.store.space(&id.prefix()).keys;
     let mut is_buried = false;
@@ -282,21 +297,93 @@ pub(crate) fn find(transaction: &mut Transaction, name: &str) -> Result<Option<B
 
 /// Makes a bucket that does not exist.
 pub(crate) fn make(transaction: &mut Transaction, name: &str, limits: &Limits) -> Result<Bucket> {
-    let id = match transaction.get_guarded(&NEXT_BUCKET)? {
-        Some(stored) => BucketId::from_stored(&stored.value)?,
-        None => BucketId(FIRST_BUCKET_ID),
+    let numbering = match transaction.get_guarded(&NEXT_BUCKET)? {
+        Some(stored) => Numbering::from_stored(&stored.value)?,
+        None => Numbering { next: BucketId(FIRST_BUCKET_ID), count: Some(0) },
     };
-    let mut count = 0;
-    transaction.visit(&KeyRange::prefix(&keyspace::BUCKET_NAMES), Direction::Forward, |_, _| {
-        count += 1;
-        ControlFlow::Continue(())
-    })?;
-    if count >= limits.buckets_max {
+    let id = numbering.next;
+    let count = match numbering.count {
+        Some(count) => u64::from(count),
+        // A catalogue of an older program.
+        None => count(transaction, &KeyRange::prefix(&keyspace::BUCKET_NAMES))?,
+    };
+    if count >= limits.buckets_max as u64 {
         return Err(Error::new(Code::BucketsTooMany, format!("there are {count} buckets; that is the limit")));
     }
-    let next = id.0.checked_add(1).ok_or(Code::BucketsTooMany)?;
-    transaction.put(&NEXT_BUCKET, next.to_be_bytes().to_vec(), None);
+    let next = BucketId(id.0.checked_add(1).ok_or(Code::BucketsTooMany)?);
+    let count = u32::try_from(count + 1).ok();
+    transaction.put(&NEXT_BUCKET, Numbering { next, count }.stored(), None);
     transaction.put(&keyspace::name_place(name), id.0.to_be_bytes().to_vec(), None);
     transaction.put(&keyspace::number_place(id), name.as_bytes().to_vec(), None);
     Ok(Bucket { id, made: None })
+}
+
+/// Counts the keys of a range one by one.
+fn count(transaction: &mut Transaction, range: &KeyRange) -> Result<u64> {
+    let mut count = 0;
+    transaction.visit(range, Direction::Forward, |_, _| {
+        count += 1;
+        ControlFlow::Continue(())
+    })?;
+    Ok(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use mantis_store::{Isolation, ManualClock, SeededRandom};
+
+    use super::*;
+
+    fn database() -> Database {
+        Database::in_memory(Limits::default(), Arc::new(ManualClock::new(0)), Arc::new(SeededRandom::new(1)))
+    }
+
+    /// Makes so many buckets, each in a commit of its own. How many keys that walked over.
+    fn make_some(database: &Database, beginning: &str, buckets: usize) -> u64 {
+        let mut walked = 0;
+        for number in 0..buckets {
+            let made = database.0.store.exclusively(|transaction| {
+                make(transaction, &format!("{beginning}{number}"), database.limits())?;
+                walked += transaction.walked_count();
+                Ok::<_, Error>(())
+            });
+            made.unwrap();
+        }
+        walked
+    }
+
+    fn counted(database: &Database) -> Option<u32> {
+        let stored = database.0.store.get(&NEXT_BUCKET).unwrap();
+        Numbering::from_stored(&stored.value).unwrap().count
+    }
+
+    #[test]
+    fn making_a_bucket_walks_over_none() {
+        let database = database();
+        assert_eq!(make_some(&database, "a", 10_000), 0);
+        assert_eq!(counted(&database), Some(10_000));
+        let mut transaction = database.0.store.begin_with(Isolation::Serializable);
+        let refused = make(&mut transaction, "one-more", database.limits()).unwrap_err();
+        assert_eq!((refused.code(), transaction.walked_count()), (Code::BucketsTooMany, 0));
+    }
+
+    #[test]
+    fn a_catalogue_without_a_count_is_counted_once() {
+        let database = database();
+        make_some(&database, "a", 3);
+        database
+            .0
+            .store
+            .exclusively(|transaction| {
+                let stored = transaction.get(&NEXT_BUCKET)?.unwrap();
+                transaction.put(&NEXT_BUCKET, stored.value.slice(..4), None);
+                Ok::<_, Error>(())
+            })
+            .unwrap();
+        assert_eq!(counted(&database), None);
+        assert_eq!([make_some(&database, "b", 1), make_some(&database, "c", 5)], [3, 0]);
+        assert_eq!(counted(&database), Some(9));
+    }
 }

@@ -243,21 +243,20 @@ impl Database {
         Ok(())
     }
 
-    /// Waits until the commit that `outcome` is of, or that its error may tell of, is as durable as promised: nobody is told of
-    /// what could still be taken back. Says whether it survives a power cut. Commits of no number belong to an open transaction.
+    /// Waits until what `outcome` rests on is as durable as promised: nobody is told of what could still be taken back. Where it was taken
+    /// back, the answer is why. Says whether the commit survives a power cut. Version 0 is settled: of an open transaction, and of
+    /// what rests on nothing.
     pub(crate) async fn settle<T, E: From<Error>>(
         &self,
-        outcome: std::result::Result<(T, u64), E>,
+        outcome: std::result::Result<(T, u64), Unsettled<E>>,
     ) -> std::result::Result<(T, u64, bool), E> {
         let store = &self.0.store;
         let version = match &outcome {
             Ok((_, version)) => *version,
-            Err(_) if store.durability().is_none() => 0,
-            Err(_) => store.newest(),
+            Err(unsettled) => unsettled.seen,
         };
-        let settled = store.settled(version).await;
-        let (value, version) = outcome?;
-        settled.map_err(Error::from)?;
+        store.settled(version).await.map_err(Error::from)?;
+        let (value, version) = outcome.map_err(|unsettled| unsettled.error)?;
         Ok((value, version, version > 0 && store.is_durable(version)))
     }
 
@@ -271,6 +270,20 @@ impl Database {
             return Err(Code::StorageFailed.into());
         }
         Ok(())
+    }
+}
+
+/// An error before it may be told, and the newest commit that it rests on: 0 for none. An error that was found before anything was read,
+/// or in what everybody can see, rests on none.
+#[derive(Debug)]
+pub(crate) struct Unsettled<E> {
+    pub(crate) error: E,
+    pub(crate) seen: u64,
+}
+
+impl<E: From<Error>> From<Error> for Unsettled<E> {
+    fn from(error: Error) -> Self {
+        Self { error: E::from(error), seen: 0 }
     }
 }
 

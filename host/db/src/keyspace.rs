@@ -2,7 +2,7 @@
 //!
 //! | first byte | then | value |
 //! |---|---|---|
-//! | `00` | `n` | the number that the next bucket gets (u32 BE) |
+//! | `00` | `n` | the number that the next bucket gets (u32 BE), and how many there are (u32 BE), which may be missing |
 //! | `00` | `b` name | the bucket's number (u32 BE) |
 //! | `00` | `r` number (u32 BE) | the bucket's name |
 //! | `00` | `d` number (u32 BE) | nothing; the bucket was dropped, and its keys are being removed |
@@ -41,6 +41,33 @@ pub(crate) const FIRST_BUCKET_ID: u32 = 16;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct BucketId(pub(crate) u32);
+
+/// What the catalogue says of all buckets.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Numbering {
+    /// The number that the next bucket gets.
+    pub(crate) next: BucketId,
+    /// How many there are beside the default bucket, if that is known.
+    pub(crate) count: Option<u32>,
+}
+
+impl Numbering {
+    pub(crate) fn from_stored(bytes: &[u8]) -> Result<Self> {
+        match bytes {
+            [next @ .., _, _, _, _] if next.len() == size_of::<u32>() => {
+                let count = BucketId::from_stored(&bytes[next.len()..])?.0;
+                Ok(Self { next: BucketId::from_stored(next)?, count: Some(count) })
+            }
+            next => Ok(Self { next: BucketId::from_stored(next)?, count: None }),
+        }
+    }
+
+    pub(crate) fn stored(self) -> Vec<u8> {
+        let mut bytes = self.next.0.to_be_bytes().to_vec();
+        bytes.extend(self.count.iter().flat_map(|count| count.to_be_bytes()));
+        bytes
+    }
+}
 
 /// A bucket that exists, and the commit that made it: `None` for the default bucket, which nobody made.
 #[derive(Debug, Clone, Copy)]

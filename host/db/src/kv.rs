@@ -5,13 +5,14 @@
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
-use mantis_store::{Direction, Expect, Isolation, KeyRange, Transaction, Update};
+use mantis_store::{Direction, Expect, Isolation, KeyRange, Savepoint, Transaction, Update};
 
 use crate::batch::{self, Applied, Effect, Op};
+use crate::database::Unsettled;
 use crate::keyspace::{self, Bucket, BucketId, Span};
 use crate::scan::{self, Collected, KeyPage, Page, Scan, ScanOptions};
 use crate::view::View;
-use crate::{Access, Code, Entry, Error, Limits, MediaType, Result, Session, value};
+use crate::{Access, Code, Database, Entry, Error, Limits, MediaType, Result, Session, value};
 
 /// Keys that deleting a span outside a transaction removes in one commit.
 const DELETE_KEYS_PER_COMMIT: usize = 1_000;
@@ -67,6 +68,12 @@ pub enum Outcome {
     Refused(Option<Entry>),
 }
 
+/// What an operation came to, and the newest commit that this rests on: nobody is told before that is settled.
+pub(crate) type Unsure<T> = std::result::Result<(T, u64), Unsettled<Error>>;
+
+/// What is left of a span that is being deleted, and in which bucket.
+pub(crate) type Left = (BucketId, KeyRange);
+
 /// One bucket, through one session.
 #[derive(Debug)]
 pub struct Kv<'s> {
@@ -88,6 +95,10 @@ impl<'s> Kv<'s> {
     /// # Errors
     /// `key-empty`, `key-too-long`; in a transaction `transaction-too-old`, `transaction-too-large`.
     pub async fn get(&mut self, key: &[u8]) -> Result<Option<Entry>> {
+        self.get_now(key)
+    }
+
+    pub(crate) fn get_now(&mut self, key: &[u8]) -> Result<Option<Entry>> {
         self.limits().check_key(key)?;
         self.check_reads()?;
         let Some(bucket) = self.existing()? else { return Ok(None) };
@@ -148,11 +159,16 @@ impl<'s> Kv<'s> {
     /// # Errors
     /// Those of [`set`](Self::set), and `ttl-invalid`.
     pub async fn set_with(&mut self, key: &[u8], value: &[u8], options: &SetOptions) -> Result<Outcome> {
+        let outcome = self.set_now(key, value, options);
+        self.settle(outcome).await
+    }
+
+    pub(crate) fn set_now(&mut self, key: &[u8], value: &[u8], options: &SetOptions) -> Unsure<Outcome> {
         self.limits().check_key(key)?;
         self.limits().check_value(value)?;
         let expires_at_ms = Limits::deadline_ms(options.ttl_ms, self.session.database.now_ms())?;
         let update = Update::Put { value: value::encode(&options.media_type, value), expires_at_ms };
-        self.write(key, update, options.expect).await
+        self.write(key, update, options.expect)
     }
 
     /// Deletes `key`. [`replaced`](Written::replaced) says whether there was something to delete; if there was not, nothing changes,
@@ -169,8 +185,13 @@ impl<'s> Kv<'s> {
     /// # Errors
     /// Those of [`delete`](Self::delete).
     pub async fn delete_if(&mut self, key: &[u8], expect: Expect) -> Result<Outcome> {
+        let outcome = self.delete_now(key, expect);
+        self.settle(outcome).await
+    }
+
+    pub(crate) fn delete_now(&mut self, key: &[u8], expect: Expect) -> Unsure<Outcome> {
         self.limits().check_key(key)?;
-        self.write(key, Update::Delete, expect).await
+        self.write(key, Update::Delete, expect)
     }
 
     /// Adds `by` to a decimal number kept as text. A missing key counts as 0. Keeps the expiry.
@@ -178,13 +199,16 @@ impl<'s> Kv<'s> {
     /// # Errors
     /// `not-an-integer`, `integer-overflow`, and those of [`set`](Self::set).
     pub async fn increment(&mut self, key: &[u8], by: i64) -> Result<Counted> {
-        self.limits().check_key(key)?;
-        let key = key.to_vec();
-        let limits = self.limits().clone();
-        let outcome =
-            self.through(Effect::Grows, |transaction, bucket| batch::increment(transaction, bucket, &key, by, &limits));
-        let ((number, replaced), version, durable) = self.session.settle(outcome).await?;
+        let outcome = self.increment_now(key, by);
+        let ((number, replaced), version, durable) = self.session.database.settle(outcome).await?;
         Ok(Counted { number, written: Written { version, replaced, durable } })
+    }
+
+    /// The sum, and whether the key had a value before.
+    pub(crate) fn increment_now(&mut self, key: &[u8], by: i64) -> Unsure<(i64, bool)> {
+        self.limits().check_key(key)?;
+        let limits = self.limits().clone();
+        self.through(Effect::Grows, |transaction, bucket| batch::increment(transaction, bucket, key, by, &limits))
     }
 
     /// A page of entries.
@@ -242,34 +266,41 @@ impl<'s> Kv<'s> {
     /// that other writers are not held up: keys written meanwhile may or may not be among them.
     ///
     /// # Errors
-    /// `access-denied`, `read-only`; in a transaction `transaction-too-large`, `transaction-too-old`.
+    /// `access-denied`, `read-only`, `disk-full`, `storage-failed`: outside a transaction [`Error::deleted`] says how many keys are gone
+    /// all the same; in a transaction `transaction-too-large`, `transaction-too-old`.
     pub async fn delete_span(&mut self, span: &Span) -> Result<Deleted> {
-        let limits = self.limits().clone();
-        if self.session.in_transaction() {
-            let (keys, version) = self.through(Effect::Frees, |transaction, bucket| {
-                batch::delete_whole_span(transaction, bucket, span, &limits)
-            })?;
-            return Ok(Deleted { keys, version, durable: false });
-        }
-        let mut keys = 0;
-        let mut left: Option<(BucketId, KeyRange)> = None;
+        let (mut keys, mut left) = (0, None);
         loop {
-            let outcome = self.through(Effect::Frees, |transaction, bucket| {
-                // It goes on where it was: what it deleted may stay in the way for as long as somebody reads a snapshot.
-                let range = match left.take() {
-                    Some((id, rest)) if id == bucket => rest,
-                    _ => bucket.range(span),
-                };
-                let (gone, rest) = batch::delete_some(transaction, &range, DELETE_KEYS_PER_COMMIT)?;
-                Ok::<_, Error>((gone, rest.map(|rest| (bucket, rest))))
-            });
-            let ((gone, rest), version, durable) = self.session.settle(outcome).await?;
+            let step = self.delete_step(span, left);
+            let settled = self.session.database.settle(step).await;
+            #[cfg(not(target_family = "wasm"))]
+            let settled = settled.map_err(|error| error.after_deleting(keys));
+            let ((gone, rest), version, durable) = settled?;
             keys += gone;
             if rest.is_none() {
                 return Ok(Deleted { keys, version, durable });
             }
             left = rest;
         }
+    }
+
+    /// Deletes the next keys of a span in one commit, or all of them in the open transaction: how many, and what may be left.
+    pub(crate) fn delete_step(&mut self, span: &Span, left: Option<Left>) -> Unsure<(u64, Option<Left>)> {
+        let limits = self.limits().clone();
+        if self.session.in_transaction() {
+            return self.through(Effect::Frees, |transaction, bucket| {
+                Ok::<_, Error>((batch::delete_whole_span(transaction, bucket, span, &limits)?, None))
+            });
+        }
+        self.through(Effect::Frees, |transaction, bucket| {
+            // It goes on where it was: what it deleted may stay in the way for as long as somebody reads a snapshot.
+            let range = match left {
+                Some((id, rest)) if id == bucket => rest,
+                _ => bucket.range(span),
+            };
+            let (gone, rest) = batch::delete_some(transaction, &range, DELETE_KEYS_PER_COMMIT)?;
+            Ok::<_, Error>((gone, rest.map(|rest| (bucket, rest))))
+        })
     }
 
     /// Does many operations in one commit: all of them, or none when an expectation fails.
@@ -295,7 +326,7 @@ impl<'s> Kv<'s> {
         let effect = operations.iter().map(Op::effect).max().unwrap_or(Effect::Reads);
         let result =
             self.through(effect, |transaction, bucket| batch::apply(transaction, bucket, operations, &limits, weigh));
-        match self.session.settle(result).await {
+        match self.session.database.settle(result).await {
             Ok((Applied::Committed { results, .. }, version, durable)) => {
                 Ok(Applied::Committed { version, durable, results })
             }
@@ -305,38 +336,12 @@ impl<'s> Kv<'s> {
         }
     }
 
-    /// As [`Session::defer_settling`].
-    pub fn defer_settling(&mut self, defers: bool) {
-        self.session.defer_settling(defers);
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn database(&self) -> &Database {
+        &self.session.database
     }
 
-    /// As [`Session::settled`].
-    ///
-    /// # Errors
-    /// As [`Session::settled`].
-    pub async fn settled(&self, version: u64) -> Result<bool> {
-        self.session.settled(version).await
-    }
-
-    /// Whether the commit `version` is certain to survive a power cut.
-    #[must_use]
-    pub fn is_durable(&self, version: u64) -> bool {
-        self.session.database.0.store.is_durable(version)
-    }
-
-    /// Waits for every commit so far.
-    ///
-    /// # Errors
-    /// As [`Session::settled`], of the newest.
-    pub async fn settled_newest(&self) -> Result<bool> {
-        let store = &self.session.database.0.store;
-        if store.durability().is_none() {
-            return Ok(false);
-        }
-        self.session.settled(store.newest()).await
-    }
-
-    fn limits(&self) -> &Limits {
+    pub(crate) fn limits(&self) -> &Limits {
         &self.session.database.0.limits
     }
 
@@ -354,102 +359,92 @@ impl<'s> Kv<'s> {
     }
 
     /// Writes one key: by the engine's short path where the bucket exists and no transaction is open.
-    async fn write(&mut self, key: &[u8], update: Update, expect: Expect) -> Result<Outcome> {
+    fn write(&mut self, key: &[u8], update: Update, expect: Expect) -> Unsure<Outcome> {
         let effect = if update == Update::Delete { Effect::Frees } else { Effect::Grows };
         self.check_allowed(effect)?;
         if let Update::Put { value, .. } = &update {
             self.session.database.check_room(key.len() + value.len())?;
         }
+        let write = |version, replaced| Outcome::Written(Written { version, replaced, durable: false });
         if !self.session.in_transaction()
             && let Some(bucket) = self.existing()?
         {
             let place = bucket.id.key(key);
             let name = keyspace::name_place(self.bucket);
             let unchanged = bucket.made.map(|made| (&name[..], made));
-            match self.session.database.0.store.write(&place, update.clone(), expect, unchanged) {
-                Ok(outcome) => return self.finish_write(outcome).await,
+            match self.session.database.0.store.write_seen(&place, update.clone(), expect, unchanged) {
+                Ok((Ok(written), seen)) => return Ok((write(seen, written.previous.is_some()), seen)),
+                Ok((Err(refused), seen)) => {
+                    return match refused.current.map(value::entry).transpose() {
+                        Ok(current) => Ok((Outcome::Refused(current), seen)),
+                        Err(error) => Err(Unsettled { error, seen }),
+                    };
+                }
                 // The bucket was dropped, or dropped and made again, since it was looked up: below it is looked up anew.
                 Err(mantis_store::Error::Conflict) => {}
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(Error::from(error).into()),
             }
         }
         let limits = self.limits().clone();
         let result =
             self.through(effect, |transaction, bucket| batch::write(transaction, bucket, key, update, expect, &limits));
-        match self.session.settle(result).await {
-            Ok((replaced, version, durable)) => Ok(Outcome::Written(Written { version, replaced, durable })),
-            Err(batch::WriteStop::Refused(current)) => Ok(Outcome::Refused(current)),
-            Err(batch::WriteStop::Failed(error)) => Err(error),
+        match result {
+            Ok((replaced, version)) => Ok((write(version, replaced), version)),
+            Err(Unsettled { error: batch::WriteStop::Refused(current), seen }) => Ok((Outcome::Refused(current), seen)),
+            Err(Unsettled { error: batch::WriteStop::Failed(error), seen }) => Err(Unsettled { error, seen }),
         }
     }
 
-    /// Waits for a write of the engine's short path.
-    async fn finish_write(
-        &self,
-        outcome: std::result::Result<mantis_store::Written, mantis_store::Refused>,
-    ) -> Result<Outcome> {
-        let version = match &outcome {
-            Ok(written) => written.version,
-            Err(refused) => refused.seen,
-        };
-        let (outcome, version, durable) = self.session.settle::<_, Error>(Ok((outcome, version))).await?;
-        Ok(match outcome {
-            Ok(written) => Outcome::Written(Written { version, replaced: written.previous.is_some(), durable }),
-            Err(refused) => Outcome::Refused(refused.current.map(value::entry).transpose()?),
-        })
+    /// Waits for a write.
+    async fn settle(&self, outcome: Unsure<Outcome>) -> Result<Outcome> {
+        let (mut outcome, _, is_durable) = self.session.database.settle(outcome).await?;
+        if let Outcome::Written(written) = &mut outcome {
+            written.durable = is_durable;
+        }
+        Ok(outcome)
     }
 
-    /// Runs `work` in the open transaction, or alone in a commit of its own, whose version it returns. Where the bucket does not
-    /// exist, work that grows it makes it, and other work finds it empty.
+    /// Runs `work` in the open transaction, or alone in a commit of its own, and returns the version that its outcome rests on. Where the
+    /// bucket does not exist, work that grows it makes it, and other work finds it empty.
     fn through<T, E: From<Error>>(
         &mut self,
         effect: Effect,
         work: impl FnOnce(&mut Transaction, BucketId) -> std::result::Result<T, E>,
-    ) -> std::result::Result<(T, u64), E> {
+    ) -> std::result::Result<(T, u64), Unsettled<E>> {
         self.check_allowed(effect)?;
         let database = self.session.database.clone();
         let (bucket, limits) = (self.bucket, &database.0.limits);
-        let run = |transaction: &mut Transaction| match crate::buckets::find(transaction, bucket)? {
-            Some(found) => work(transaction, found.id),
-            None if effect < Effect::Grows => work(transaction, BucketId::NONE),
-            None => {
-                let before = transaction.savepoint();
-                let made = match crate::buckets::make(transaction, bucket, limits) {
-                    Ok(made) => made,
-                    Err(error) => {
-                        transaction.rollback_to(before);
-                        return Err(error.into());
-                    }
-                };
-                // A bucket comes into being with its first write, and not by one that failed.
-                match work(transaction, made.id) {
-                    Ok(value) => {
-                        transaction.release(before);
-                        Ok(value)
-                    }
-                    Err(error) => {
-                        transaction.rollback_to(before);
-                        Err(error)
-                    }
-                }
+        let run = |transaction: &mut Transaction| {
+            let (id, before) = place(transaction, bucket, effect, limits)?;
+            let done = work(transaction, id);
+            // A bucket comes into being with its first write, and not by one that failed.
+            match (before, &done) {
+                (Some(before), Ok(_)) => transaction.release(before),
+                (Some(before), Err(_)) => transaction.rollback_to(before),
+                (None, _) => {}
             }
+            done
         };
-        match &mut self.session.transaction {
+        let (outcome, seen) = match &mut self.session.transaction {
             Some(transaction) => {
                 batch::check_reads(transaction, limits)?;
-                Ok((run(transaction)?, 0))
+                (run(transaction), 0)
             }
             None if effect == Effect::Reads => {
                 let mut transaction = database.0.store.begin_with(Isolation::Snapshot);
-                Ok((run(&mut transaction)?, transaction.version()))
+                (run(&mut transaction), transaction.version())
             }
-            None => database.0.store.exclusively(|transaction| {
+            None => database.0.store.exclusively_seen(|transaction| {
                 let value = run(transaction)?;
                 if transaction.puts() {
                     database.check_room(transaction.written_bytes())?;
                 }
                 Ok(value)
             }),
+        };
+        match outcome {
+            Ok(value) => Ok((value, seen)),
+            Err(error) => Err(Unsettled { error, seen }),
         }
     }
 
@@ -507,6 +502,29 @@ impl<'s> Kv<'s> {
             None => Ok(()),
         }
     }
+}
+
+/// Where work of this effect on a bucket takes place. Beside a bucket that was made for it stands what was written before.
+fn place(
+    transaction: &mut Transaction,
+    bucket: &str,
+    effect: Effect,
+    limits: &Limits,
+) -> Result<(BucketId, Option<Savepoint>)> {
+    Ok(match crate::buckets::find(transaction, bucket)? {
+        Some(found) => (found.id, None),
+        None if effect < Effect::Grows => (BucketId::NONE, None),
+        None => {
+            let before = transaction.savepoint();
+            match crate::buckets::make(transaction, bucket, limits) {
+                Ok(made) => (made.id, Some(before)),
+                Err(error) => {
+                    transaction.rollback_to(before);
+                    return Err(error);
+                }
+            }
+        }
+    })
 }
 
 /// The write that a call without a condition came to.

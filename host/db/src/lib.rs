@@ -8,7 +8,7 @@
 //! | `database` | [`Database`]: the engine and what sessions share |
 //! | `session` | [`Session`]: identity, grants, an optional transaction |
 //! | `kv` | [`Kv`]: the operations on one bucket |
-//! | `batch` | many operations in one commit |
+//! | `batch`, `each` | many operations in one commit; one after the other |
 //! | `scan`, `cursor` | pages, and what carries a scan from one to the next |
 //! | `buckets` | making, listing and dropping buckets |
 //! | `changes` | the change feed |
@@ -24,6 +24,8 @@ mod buckets;
 mod changes;
 mod cursor;
 mod database;
+#[cfg(not(target_family = "wasm"))]
+mod each;
 mod error;
 mod grants;
 mod keyspace;
@@ -40,6 +42,8 @@ pub use batch::{Applied, Op, OpResult, Refusal};
 pub use buckets::BucketInfo;
 pub use changes::{Change, ChangeFilter, ChangeKind, Changes, Since};
 pub use database::{Database, Keeping};
+#[cfg(not(target_family = "wasm"))]
+pub use each::{AppliedEach, Each};
 pub use error::{Code, Error, Kind, Result};
 pub use grants::{Access, Grants};
 pub use keyspace::{DEFAULT_BUCKET, Span};

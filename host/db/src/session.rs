@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use mantis_store::Isolation;
 
+use crate::database::Unsettled;
 use crate::kv::Kv;
 use crate::{Access, Code, Database, Error, Grants, Result, keyspace};
 
@@ -40,13 +41,11 @@ pub struct Session {
     pub(crate) grants: Arc<Grants>,
     pub(crate) transaction: Option<Box<mantis_store::Transaction>>,
     operations: u64,
-    /// Whether commits are waited for later.
-    pub(crate) defers: bool,
 }
 
 impl Session {
     pub(crate) fn new(database: Database, grants: Arc<Grants>) -> Self {
-        Self { database, grants, transaction: None, operations: 0, defers: false }
+        Self { database, grants, transaction: None, operations: 0 }
     }
 
     /// The database that the session works on.
@@ -118,44 +117,22 @@ impl Session {
         } else if transaction.write_count() > 0 {
             self.database.check_open()?;
         }
-        let committed = transaction.commit().map(|version| ((), version)).map_err(Error::from);
-        // A commit is the end of the work: whatever was put off before, it is waited for.
-        self.defers = false;
-        let ((), version, durable) = self.settle(committed).await?;
+        let version = match transaction.commit_seen() {
+            Ok(version) => version,
+            Err((error, rival)) => {
+                // Whatever becomes of the commit that this one lost against, running it again is what helps: when that is known.
+                if rival > 0 {
+                    let _ = self.database.0.store.settled(rival).await;
+                }
+                return Err(error.into());
+            }
+        };
+        let ((), version, durable) = self.database.settle(Ok::<_, Unsettled<Error>>(((), version))).await?;
         Ok(Committed { version, durable })
     }
 
     /// Forgets the open transaction and what it wrote, if there is one.
     pub fn rollback(&mut self) {
         self.transaction = None;
-        self.defers = false;
-    }
-
-    /// With `true`, writes return before they are as durable as promised, and before others can see them: many of them then share one
-    /// wait. Nobody may be told what came of them before [`settled`](Self::settled) says so, and reads do not see them before. Ends
-    /// with [`commit`](Self::commit) and [`rollback`](Self::rollback), which put nothing off.
-    pub fn defer_settling(&mut self, defers: bool) {
-        self.defers = defers;
-    }
-
-    /// Waits until the commit `version` is as durable as promised, and says whether it is certain to survive a power cut.
-    ///
-    /// # Errors
-    /// `disk-full`: the commit did not happen. `storage-failed`: nobody sees it now, and it may be there after the next start.
-    pub async fn settled(&self, version: u64) -> Result<bool> {
-        let store = &self.database.0.store;
-        store.settled(version).await?;
-        Ok(store.is_durable(version))
-    }
-
-    /// Waits for the commit of `outcome`, or whatever its error may tell of, unless that is put off.
-    pub(crate) async fn settle<T, E: From<Error>>(
-        &self,
-        outcome: std::result::Result<(T, u64), E>,
-    ) -> std::result::Result<(T, u64, bool), E> {
-        if self.defers {
-            return outcome.map(|(value, version)| (value, version, false));
-        }
-        self.database.settle(outcome).await
     }
 }

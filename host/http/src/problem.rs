@@ -146,6 +146,7 @@ impl Problem {
 impl From<mantis_db::Error> for Problem {
     fn from(error: mantis_db::Error) -> Self {
         let problem = Self::new(error.code());
+        let problem = if error.deleted() > 0 { problem.member("deleted", error.deleted().into()) } else { problem };
         if error.message() == error.code().meaning() { problem } else { problem.detail(error.message().to_owned()) }
     }
 }

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Waker};
 
-use mantis_plugin::CallError;
+use mantis_db::disk::MemoryDisk;
+use mantis_db::{Database, Keeping, Limits, ManualClock, SeededRandom};
+use mantis_plugin::{CallError, HostConfig};
 use serde_json::json;
 
 use crate::logs;
-use crate::support::{Fixture, NOW_MS, writing};
+use crate::support::{Fixture, NOW_MS, config, writing};
 
 #[tokio::test]
 async fn an_error_rolls_back() {
@@ -129,4 +132,36 @@ async fn calls_are_counted() {
     assert!(fixture.host.remove("trap"));
     let stats = fixture.host.stats();
     assert_eq!((stats.plugins, stats.total.calls, stats.total.traps), (0, 3, 1));
+}
+
+/// The log is written by nobody but the test: whoever waits for it waits for ever.
+#[tokio::test]
+async fn an_error_does_not_wait_for_the_commits_of_others() {
+    let clock = Arc::new(ManualClock::new(NOW_MS));
+    let (random, disk) = (Arc::new(SeededRandom::new(7)), Arc::new(MemoryDisk::new()));
+    let opened = Database::open(Limits::default(), clock, random, disk, Keeping::default());
+    let fixture = Fixture::over(opened.unwrap().0, HostConfig { call_deadline_ms: 5_000, ..config() });
+    fixture.install("counter", writing(&["counters"])).await;
+    let store = fixture.database.store().clone();
+    let begin = |key: &'static str| {
+        let mut session = fixture.database.session();
+        let mut set = Box::pin(async move { session.kv("counters")?.set(key.as_bytes(), b"text").await });
+        assert!(set.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        set
+    };
+    let text = begin("text");
+    store.flush();
+    text.await.unwrap();
+    let other = begin("other");
+    // Often enough to be run on the caller's thread too.
+    for _ in 0..20 {
+        let error = fixture.call("counter/increment", json!(["text", 1])).await.unwrap_err();
+        assert!(
+            matches!(&error, CallError::Plugin(error) if error.to_string().contains("not-an-integer")),
+            "{error:?}"
+        );
+    }
+    assert!(fixture.host.info("counter").unwrap().statistics.inline_runs > 0);
+    store.flush();
+    other.await.unwrap();
 }

@@ -374,21 +374,25 @@ impl Store {
         &self,
         work: impl FnOnce(&mut Transaction) -> Result<T, E>,
     ) -> (Result<T, E>, Version, Version) {
-        let inner = &*self.0;
-        let mut writer = inner.lock_writer();
-        let before = writer.last;
-        let mut transaction = Transaction::under_writer_lock(self.clone(), before);
+        let writer = self.0.lock_writer();
+        let mut transaction = Transaction::under_writer_lock(self.clone(), writer.last);
         let outcome = work(&mut transaction);
-        let seen = transaction.seen();
-        if outcome.is_err() {
-            return (outcome, before, seen);
+        let (newest, seen) = self.end_exclusive(writer, transaction, outcome.is_ok());
+        (outcome, newest, seen)
+    }
+
+    /// One copy of the code for all kinds of work.
+    fn end_exclusive(&self, mut writer: WriterGuard<'_>, transaction: Transaction, keep: bool) -> (Version, Version) {
+        let (inner, before, seen) = (&*self.0, writer.last, transaction.seen());
+        if !keep {
+            return (before, seen);
         }
         let writes = transaction.into_writes();
         inner.bring_near(&writes);
         let version = inner.apply(&mut writer, by_reference(&writes));
         let seen = if version > before { version } else { seen.max(self.version()) };
         inner.after_commit(writer, version);
-        (outcome, version, seen)
+        (version, seen)
     }
 
     /// At most `changes_max` changes behind `since` whose key `wanted` lets through.

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![allow(clippy::disallowed_methods, reason = "tests are native programs with threads")]
 
+mod acknowledged;
 mod allocations;
 mod buckets;
 mod changes;
@@ -21,3 +22,4 @@ mod pooled;
 mod sessions;
 mod support;
 mod values;
+mod waits;

@@ -5,18 +5,22 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use mantis_db::{Code, Database, Expect, Isolation, Keeping, Limits, ManualClock, Op, SeededRandom, SetOptions, Span};
+use mantis_db::{Code, Database, Expect, Keeping, Limits, ManualClock, Op, SeededRandom, SetOptions, Span};
 use mantis_store::disk::{Disk, FailingDisk, Fault, MemoryDisk, Operation};
 
 use crate::support::{code, now};
 
 fn open(disk: &(impl Disk + Clone + 'static)) -> Database {
+    open_with(disk, Limits::default(), Keeping::default())
+}
+
+pub(crate) fn open_with(disk: &(impl Disk + Clone + 'static), limits: Limits, keeping: Keeping) -> Database {
     let (clock, random) = (Arc::new(ManualClock::new(1_000_000)), Arc::new(SeededRandom::new(3)));
-    Database::open(Limits::default(), clock, random, Arc::new(disk.clone()), Keeping::default()).unwrap().0
+    Database::open(limits, clock, random, Arc::new(disk.clone()), keeping).unwrap().0
 }
 
 /// Polls the future, and writes the log whenever it waits, at most so many times. What it came to, if it did.
-fn drive<T>(database: &Database, future: impl Future<Output = T>, writes_max: usize) -> Option<T> {
+pub(crate) fn drive<T>(database: &Database, future: impl Future<Output = T>, writes_max: usize) -> Option<T> {
     let mut future = pin!(future);
     for written in 0.. {
         match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
@@ -28,22 +32,8 @@ fn drive<T>(database: &Database, future: impl Future<Output = T>, writes_max: us
     None
 }
 
-fn set(key: impl Into<Vec<u8>>) -> Op {
+pub(crate) fn set(key: impl Into<Vec<u8>>) -> Op {
     Op::Set(key.into(), b"1".to_vec(), SetOptions::default())
-}
-
-#[test]
-fn a_commit_is_waited_for_whatever_was_put_off_before() {
-    let database = open(&MemoryDisk::new());
-    let mut session = database.session();
-    now(session.begin(Isolation::Serializable)).unwrap();
-    // As by a request that was given up.
-    session.defer_settling(true);
-    now(session.kv("default").unwrap().set(b"a", b"1")).unwrap();
-    assert!(drive(&database, session.commit(), 0).is_none(), "answered before it was written");
-    database.store().flush();
-    assert!(now(session.kv("default").unwrap().get(b"a")).unwrap().is_some());
-    assert!(drive(&database, session.kv("default").unwrap().set(b"b", b"1"), 0).is_none());
 }
 
 #[test]

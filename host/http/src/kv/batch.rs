@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
-use mantis_db::{Applied, Code as DbCode, Entry, Kv, Limits, Op, OpResult, Outcome, Refusal};
+use mantis_db::{Applied, AppliedEach, Code as DbCode, Each, Entry, Kv, Limits, Op, OpResult, Refusal};
 use serde::{Serialize, Serializer};
 use serde_json::json;
 
@@ -74,16 +74,16 @@ struct ResultsOut<'a> {
 /// The results, each made when it is written: together they would be several times as large as the answer.
 struct EachResult<'a> {
     operations: &'a [Op],
-    fates: &'a [Fate],
+    results: &'a [Each],
     encoding: Encoding,
     details: bool,
 }
 
 impl Serialize for EachResult<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        let Self { operations, fates, encoding, details } = *self;
-        let all = operations.iter().zip(fates);
-        serializer.collect_seq(all.map(|(operation, fate)| fate.show(key_of(operation), encoding, details)))
+        let Self { operations, results, encoding, details } = *self;
+        let all = operations.iter().zip(results);
+        serializer.collect_seq(all.map(|(operation, each)| show(each, operation, encoding, details)))
     }
 }
 
@@ -126,18 +126,6 @@ enum ValueOut<'a> {
 struct ErrorOut<'a> {
     code: &'a str,
     message: &'a str,
-}
-
-/// What became of an operation.
-enum Fate {
-    Read(Option<Entry>),
-    Written(u64),
-    /// How many keys, and the last commit.
-    Deleted(u64, u64),
-    Number(i64, u64),
-    /// The key was not as expected; this is its version.
-    Refused(Option<u64>),
-    Failed(mantis_db::Error),
 }
 
 async fn batch(app: &App, request: &mut Request) -> Result<Response<Body>> {
@@ -194,17 +182,16 @@ impl Batch {
     async fn run(self) -> Result<Response<Body>> {
         let Self { operations, atomic, work: Work { limits, mut session, bucket, encoding, details, .. } } = self;
         let mut kv = session.kv(&bucket)?;
-        let (fates, version, commit) = if atomic {
-            let (fates, version) = all_or_nothing(&mut kv, &operations, encoding).await?;
-            (fates, version, Some(CommitOut { version: version_text(version) }))
+        let (results, version, durable, commit) = if atomic {
+            let (results, version, durable) = all_or_nothing(&mut kv, &operations, encoding).await?;
+            (results, version, durable, Some(CommitOut { version: version_text(version) }))
         } else {
-            let fates = one_by_one(&mut kv, &operations, Room::new(limits.answer_bytes_max, encoding)).await;
-            let commits = operations.iter().zip(&fates).map(|(operation, fate)| fate.commit(operation));
-            let newest = commits.max().unwrap_or(0);
-            (fates, newest, None)
+            let mut room = Room::new(limits.answer_bytes_max, encoding);
+            let AppliedEach { results, version, durable } =
+                kv.apply_each_kept(&operations, &mut |entry| room.take(entry)).await?;
+            (results, version, durable, None)
         };
-        let durable = kv.is_durable(version);
-        let results = EachResult { operations: &operations, fates: &fates, encoding, details };
+        let results = EachResult { operations: &operations, results: &results, encoding, details };
         let mut response = respond::json(StatusCode::OK, &ResultsOut { results, commit });
         kv::tell_written(&mut response, version, durable);
         Ok(response)
@@ -216,31 +203,32 @@ struct Room {
     bytes_max: usize,
     /// What they take, or the most that they can take.
     used: usize,
-    is_exact: bool,
+    /// The values that were counted at the most that they can take; none once they are counted exactly.
+    estimated: Option<Vec<Bytes>>,
     encoding: Encoding,
 }
 
 impl Room {
     fn new(bytes_max: usize, encoding: Encoding) -> Self {
-        Self { bytes_max, used: 0, is_exact: false, encoding }
+        Self { bytes_max, used: 0, estimated: Some(Vec::new()), encoding }
     }
 
     /// Takes room for one more value. An error when there is not enough: the value is then not kept.
-    fn take(&mut self, entry: &Entry, before: &[Fate]) -> mantis_db::Result<()> {
+    fn take(&mut self, entry: &Entry) -> mantis_db::Result<()> {
         let most = BytesOut::length_max(entry.value.len());
         // What is far from the limit need not be counted.
-        if !self.is_exact && self.used + most <= self.bytes_max {
+        if let Some(estimated) = &mut self.estimated
+            && self.used + most <= self.bytes_max
+        {
             self.used += most;
+            estimated.push(entry.value.clone());
             return Ok(());
         }
-        let exact = |entry: &Entry| BytesOut(&entry.value, self.encoding).length();
-        if !self.is_exact {
-            let entries =
-                before.iter().filter_map(|fate| if let Fate::Read(entry) = fate { entry.as_ref() } else { None });
-            self.used = entries.map(exact).sum();
+        let exact = |value: &[u8]| BytesOut(value, self.encoding).length();
+        if let Some(estimated) = self.estimated.take() {
+            self.used = estimated.iter().map(|value| exact(value)).sum();
         }
-        let added = exact(entry);
-        self.is_exact = true;
+        let added = exact(&entry.value);
         if self.used + added > self.bytes_max {
             return Err(mantis_db::Error::new(
                 DbCode::AnswerTooLarge,
@@ -252,93 +240,26 @@ impl Room {
     }
 }
 
-/// What became of each. Writes that follow each other share the wait until they are durable.
-async fn one_by_one(kv: &mut Kv<'_>, operations: &[Op], mut room: Room) -> Vec<Fate> {
-    let mut fates: Vec<Fate> = Vec::with_capacity(operations.len());
-    kv.defer_settling(true);
-    let mut settled = 0;
-    for operation in operations {
-        // A reader sees what stands before it.
-        if !matches!(operation, Op::Set(..) | Op::Delete(..) | Op::Increment(..)) {
-            settle(kv, &mut fates[settled..]).await;
-            settled = fates.len();
-        }
-        let mut fate = do_one(kv, operation).await;
-        if let Ok(Fate::Read(Some(entry))) = &fate
-            && let Err(error) = room.take(entry, &fates)
-        {
-            fate = Err(error);
-        }
-        fates.push(fate.unwrap_or_else(Fate::Failed));
-    }
-    settle(kv, &mut fates[settled..]).await;
-    // What was refused may have been so by commits of others that could still be taken back: their outcome is awaited, whatever it is.
-    if fates.iter().any(|fate| matches!(fate, Fate::Refused(_) | Fate::Failed(_))) {
-        let _ = kv.settled_newest().await;
-    }
-    kv.defer_settling(false);
-    fates
-}
-
-/// Waits for commits, and notes those that were taken back.
-async fn settle(kv: &Kv<'_>, fates: &mut [Fate]) {
-    for fate in fates {
-        if let Fate::Written(version) | Fate::Deleted(_, version) | Fate::Number(_, version) = *fate
-            && let Err(error) = kv.settled(version).await
-        {
-            *fate = Fate::Failed(error);
-        }
-    }
-}
-
-/// What became of each, and the version that the batch was done at.
-async fn all_or_nothing(kv: &mut Kv<'_>, operations: &[Op], encoding: Encoding) -> Result<(Vec<Fate>, u64)> {
+/// What became of each, the version that the batch was done at, and whether that is certain to survive a power cut.
+async fn all_or_nothing(kv: &mut Kv<'_>, operations: &[Op], encoding: Encoding) -> Result<(Vec<Each>, u64, bool)> {
     let weigh = |entry: &Entry| BytesOut(&entry.value, encoding).length();
     match kv.apply_weighed(operations, &weigh).await.map_err(|error| Problem::from(error).in_body())? {
         Applied::Refused(refusals) => Err(check_failed(&refusals, operations, encoding)),
-        Applied::Committed { version, results, .. } => {
-            let fates = results.into_iter().map(|result| match result {
-                OpResult::Entry(entry) => Fate::Read(entry),
-                OpResult::Number(number) => Fate::Number(number, version),
-                OpResult::Deleted(keys) => Fate::Deleted(keys, version),
-                _ => Fate::Written(version),
+        Applied::Committed { version, durable, results } => {
+            let each = results.into_iter().map(|result| match result {
+                // The version of what was read is shown with it.
+                OpResult::Entry(entry) => {
+                    Each::Done { version: version_of(entry.as_ref()), result: OpResult::Entry(entry) }
+                }
+                result => Each::Done { result, version },
             });
-            Ok((fates.collect(), version))
+            Ok((each.collect(), version, durable))
         }
     }
 }
 
-async fn do_one(kv: &mut Kv<'_>, operation: &Op) -> mantis_db::Result<Fate> {
-    let outcome = match operation {
-        Op::Get(key) => return Ok(Fate::Read(kv.get(key).await?)),
-        Op::Increment(key, by) => {
-            let counted = kv.increment(key, *by).await?;
-            return Ok(Fate::Number(counted.number, counted.written.version));
-        }
-        Op::Check(key, expect) => {
-            let version = kv.get(key).await?.map(|entry| entry.version);
-            return Ok(if expect.holds(version) {
-                Fate::Written(version.unwrap_or(0))
-            } else {
-                Fate::Refused(version)
-            });
-        }
-        Op::Set(key, value, options) => kv.set_with(key, value, options).await?,
-        Op::Delete(key, expect) => match kv.delete_if(key, *expect).await? {
-            Outcome::Written(written) => return Ok(Fate::Deleted(written.replaced.into(), written.version)),
-            refused @ Outcome::Refused(_) => refused,
-        },
-        Op::DeleteSpan(span) => {
-            let deleted = kv.delete_span(span).await?;
-            return Ok(Fate::Deleted(deleted.keys, deleted.version));
-        }
-        // No form leads to another operation.
-        _ => Outcome::Refused(None),
-    };
-    Ok(match outcome {
-        Outcome::Written(written) => Fate::Written(written.version),
-        Outcome::Refused(current) => Fate::Refused(current.map(|entry| entry.version)),
-    })
+fn version_of(entry: Option<&Entry>) -> u64 {
+    entry.map_or(0, |entry| entry.version)
 }
 
 fn check_failed(refusals: &[Refusal], operations: &[Op], encoding: Encoding) -> Problem {
@@ -360,55 +281,43 @@ pub(super) fn key_of(operation: &Op) -> &[u8] {
     }
 }
 
-impl Fate {
-    /// The commit that an operation has made; 0 for none.
-    fn commit(&self, operation: &Op) -> u64 {
-        match self {
-            Self::Written(_) if matches!(operation, Op::Check(..)) => 0,
-            Self::Written(version) | Self::Deleted(_, version) | Self::Number(_, version) => *version,
-            Self::Read(_) | Self::Refused(_) | Self::Failed(_) => 0,
-        }
-    }
-
-    fn show<'a>(&'a self, key: &'a [u8], encoding: Encoding, details: bool) -> ResultOut<'a> {
-        let mut out = ResultOut {
-            key: BytesOut(key, encoding),
-            success: true,
-            value: None,
-            version: None,
-            error: None,
-            details: None,
-            deleted: None,
-        };
-        match self {
-            Self::Read(entry) => {
-                out.details = entry.as_ref().filter(|_| details).map(|entry| ReadOut {
-                    expires_at: entry.expires_at_ms.map(respond::rfc3339),
-                    details: DetailsOut::of(entry),
-                });
-                out.value = entry.as_ref().map(|entry| ValueOut::Bytes(BytesOut(&entry.value, encoding)));
-                out.version = entry.as_ref().and_then(|entry| version_text(entry.version));
-            }
-            Self::Written(version) => out.version = version_text(*version),
-            Self::Deleted(keys, version) => {
-                out.version = version_text(*version);
-                out.deleted = details.then_some(*keys);
-            }
-            Self::Number(number, version) => {
-                out.value = Some(ValueOut::Number(*number));
-                out.version = version_text(*version);
-            }
-            Self::Refused(version) => {
-                let code = Code::PreconditionFailed;
-                out.success = false;
-                out.version = version.and_then(version_text);
-                out.error = Some(ErrorOut { code: code.as_str(), message: "the key is not as the operation expects" });
-            }
-            Self::Failed(error) => {
-                out.success = false;
-                out.error = Some(ErrorOut { code: error.code().as_str(), message: error.message() });
+fn show<'a>(each: &'a Each, operation: &'a Op, encoding: Encoding, details: bool) -> ResultOut<'a> {
+    let mut out = ResultOut {
+        key: BytesOut(key_of(operation), encoding),
+        success: true,
+        value: None,
+        version: None,
+        error: None,
+        details: None,
+        deleted: None,
+    };
+    match each {
+        Each::Done { result, version } => {
+            out.version = version_text(*version);
+            match result {
+                OpResult::Entry(entry) => {
+                    out.details = entry.as_ref().filter(|_| details).map(|entry| ReadOut {
+                        expires_at: entry.expires_at_ms.map(respond::rfc3339),
+                        details: DetailsOut::of(entry),
+                    });
+                    out.value = entry.as_ref().map(|entry| ValueOut::Bytes(BytesOut(&entry.value, encoding)));
+                }
+                OpResult::Number(number) => out.value = Some(ValueOut::Number(*number)),
+                OpResult::Deleted(keys) => out.deleted = details.then_some(*keys),
+                _ => {}
             }
         }
-        out
+        Each::Refused(version) => {
+            let code = Code::PreconditionFailed;
+            out.success = false;
+            out.version = version.and_then(version_text);
+            out.error = Some(ErrorOut { code: code.as_str(), message: "the key is not as the operation expects" });
+        }
+        Each::Failed(error) => {
+            out.success = false;
+            out.error = Some(ErrorOut { code: error.code().as_str(), message: error.message() });
+            out.deleted = Some(error.deleted()).filter(|&keys| keys > 0);
+        }
     }
+    out
 }

@@ -82,7 +82,7 @@ async fn delete_in_steps(kv: &mut Kv<'_>, span: Span) -> Result<mantis_db::Delet
     let mut rest = ScanOptions { span, direction: Direction::Forward, limit: 1_000, cursor: None };
     let beyond = list::end_of(&rest.span);
     loop {
-        let page = kv.scan_keys(&rest).await?;
+        let page = kv.scan_keys(&rest).await.map_err(|error| error.after_deleting(deleted.keys))?;
         let (Some(first), Some(last)) = (page.keys.first(), page.keys.last()) else {
             // Where nothing was deleted, the answer is of the newest commit.
             return if deleted.version == 0 { Ok(kv.delete_span(&rest.span).await?) } else { Ok(deleted) };
@@ -90,7 +90,7 @@ async fn delete_in_steps(kv: &mut Kv<'_>, span: Span) -> Result<mantis_db::Delet
         let mut behind_last = last.clone();
         behind_last.push(0);
         let these = Span::Between { start: Some(first.clone()), end: Some(behind_last.clone()) };
-        let these = kv.delete_span(&these).await?;
+        let these = kv.delete_span(&these).await.map_err(|error| error.after_deleting(deleted.keys))?;
         deleted = mantis_db::Deleted { keys: deleted.keys + these.keys, ..these };
         if page.cursor.is_none() {
             return Ok(deleted);

@@ -10,8 +10,8 @@ use std::task::Poll;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
-use mantis_db::disk::MemoryDisk;
-use mantis_db::{Database, DiskThreads, Keeping, Limits, ManualClock, SeededRandom, SessionManager};
+use mantis_db::disk::{Disk, MemoryDisk};
+use mantis_db::{Database, DiskThreads, Durability, Keeping, Limits, ManualClock, SeededRandom, SessionManager};
 use mantis_http::{App, AppConfig, Body};
 use mantis_plugin::{HostConfig, PluginHost};
 use mantis_pool::{Config, Pool};
@@ -54,12 +54,18 @@ impl Server {
 
     /// A server whose database keeps to `always` on a disk that is itself in memory.
     pub(crate) fn on_disk() -> Self {
+        Self::on(Arc::new(MemoryDisk::new()), Durability::Always, true)
+    }
+
+    /// A server on this disk. Without threads nobody writes the log but who calls `flush`, and who
+    /// commits under another policy than `always`.
+    pub(crate) fn on(disk: Arc<dyn Disk>, durability: Durability, with_threads: bool) -> Self {
         let clock = Arc::new(ManualClock::new(START_MS));
-        let (random, disk) = (Arc::new(SeededRandom::new(7)), Arc::new(MemoryDisk::new()));
-        let opened = Database::open(Limits::default(), clock.clone(), random, disk, Keeping::default());
+        let (random, keeping) = (Arc::new(SeededRandom::new(7)), Keeping { durability, ..Keeping::default() });
+        let opened = Database::open(Limits::default(), clock.clone(), random, disk, keeping);
         let database = opened.unwrap().0;
-        let threads = DiskThreads::start(database.store(), Box::new(|_| {})).unwrap();
-        Self::over(database, clock, Some(threads), AppConfig::default(), Config::default())
+        let threads = with_threads.then(|| DiskThreads::start(database.store(), Box::new(|_| {})).unwrap());
+        Self::over(database, clock, threads, AppConfig::default(), Config::default())
     }
 
     fn over(

@@ -1,6 +1,7 @@
 //! The HTTP surface from outside: requests go in by [`mantis_http::App::handle_with_body`], without sockets.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod acknowledged;
 mod backup;
 mod batch;
 mod browsers;

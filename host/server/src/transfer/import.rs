@@ -329,6 +329,12 @@ async fn send_operations(
         match patiently(client, Method::POST, &path, "application/json", body).await {
             Ok(answer) => {
                 let BatchAnswer { results } = answer.json()?;
+                // What is not told of was not imported, as far as anybody knows.
+                if results.len() != operations.len() {
+                    return Err(ClientError::Unexpected {
+                        reason: "the batch has another number of results".to_owned(),
+                    });
+                }
                 for (operation, result) in operations.zip(results) {
                     if !result.success {
                         refuse(report, batch.line(operation), &message(&result.error));

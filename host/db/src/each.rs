@@ -1,0 +1,226 @@
+//! Many operations one after the other, each in commits of its own, which share the wait until they are durable.
+
+use mantis_store::Store;
+use smallvec::SmallVec;
+
+use crate::batch::{self, Effect, Op, OpResult};
+use crate::kv::{Kv, Outcome, Unsure};
+use crate::{Entry, Error, Result, Span};
+
+/// Commits of one operation that may wait to be settled: the next one is made when they are.
+const STEPS_OPEN_MAX: usize = 64;
+
+/// What became of one operation among several that stand by themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Each {
+    /// It was done.
+    Done {
+        /// What it came to.
+        result: OpResult,
+        /// The commit, the last one of several, or the newest that was seen where there was nothing to write; of a get and a check the
+        /// version of what was read, 0 where there is nothing. 0 inside a transaction.
+        version: u64,
+    },
+    /// The key was not as expected; this is its version.
+    Refused(Option<u64>),
+    /// It failed. [`Error::deleted`] says what of a span was deleted all the same.
+    Failed(Error),
+}
+
+/// What became of operations that stand by themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppliedEach {
+    /// In the operations' order.
+    pub results: Vec<Each>,
+    /// The newest commit among those of the results; 0 where nothing was written, and inside a transaction.
+    pub version: u64,
+    /// Whether that one, and so all of them, is certain to survive a power cut.
+    pub durable: bool,
+}
+
+/// What an operation came to, and what that rests on.
+struct Made {
+    each: Each,
+    /// Versions that have to be settled before it may be told, and how many keys of a span went with each.
+    steps: Steps,
+    writes: bool,
+}
+
+type Steps = SmallVec<[(u64, u64); 1]>;
+
+impl Kv<'_> {
+    /// Does many operations one after the other. Each stands by itself: one that fails keeps no other from being done, and what those
+    /// before it wrote is there for it. Writes that follow each other share one wait until they are as durable as promised; every result
+    /// is told of its own commits, all of them.
+    ///
+    /// # Errors
+    /// `operations-too-many`. What befalls one operation is its result; a value that does not fit into an answer of
+    /// [`Limits::answer_bytes_max`](crate::Limits::answer_bytes_max) any more is `answer-too-large`.
+    pub async fn apply_each(&mut self, operations: &[Op]) -> Result<AppliedEach> {
+        let limits = self.limits().clone();
+        let mut bytes = 0;
+        let mut keep = |entry: &Entry| {
+            let mut with = bytes;
+            limits.check_answer(&mut with, entry.value.len())?;
+            bytes = with;
+            Ok(())
+        };
+        self.apply_each_kept(operations, &mut keep).await
+    }
+
+    /// Like [`apply_each`](Self::apply_each), where `keep` is asked of every entry that was read whether the answer has room for it: its
+    /// error takes the entry's place.
+    ///
+    /// # Errors
+    /// `operations-too-many`.
+    pub async fn apply_each_kept(
+        &mut self,
+        operations: &[Op],
+        keep: &mut (dyn FnMut(&Entry) -> Result<()> + Send),
+    ) -> Result<AppliedEach> {
+        batch::check_count(self.limits(), operations)?;
+        let store = self.database().0.store.clone();
+        let mut settling =
+            Settling { store, open: Vec::new(), results: Vec::with_capacity(operations.len()), newest: 0 };
+        for operation in operations {
+            // A reader sees what stands before it, and nothing that could still be taken back.
+            if operation.effect() == Effect::Reads {
+                settling.settle().await;
+            }
+            settling.open.push(self.make(operation, keep).await);
+        }
+        settling.settle().await;
+        let Settling { store, results, newest: version, .. } = settling;
+        Ok(AppliedEach { results, version, durable: version > 0 && store.is_durable(version) })
+    }
+
+    async fn make(&mut self, operation: &Op, keep: &mut (dyn FnMut(&Entry) -> Result<()> + Send)) -> Made {
+        let written = match operation {
+            Op::Get(key) => {
+                let entry = self.get_now(key).and_then(|entry| {
+                    entry.as_ref().map_or(Ok(()), keep)?;
+                    Ok(entry)
+                });
+                let version = |entry: &Option<Entry>| entry.as_ref().map_or(0, |entry| entry.version);
+                return Made::read(
+                    entry.map(|entry| Each::Done { version: version(&entry), result: OpResult::Entry(entry) }),
+                );
+            }
+            Op::Check(key, expect) => {
+                let version = self.get_now(key).map(|entry| entry.map(|entry| entry.version));
+                return Made::read(version.map(|version| match version {
+                    version if !expect.holds(version) => Each::Refused(version),
+                    version => Each::Done { result: OpResult::Done, version: version.unwrap_or(0) },
+                }));
+            }
+            Op::DeleteSpan(span) => return self.make_deletion(span).await,
+            Op::Increment(key, by) => {
+                let counted = self.increment_now(key, *by);
+                counted
+                    .map(|((number, _), version)| (Each::Done { result: OpResult::Number(number), version }, version))
+            }
+            Op::Set(key, value, options) => {
+                let written = self.set_now(key, value, options);
+                written.map(|(outcome, version)| (each(outcome, |_| OpResult::Done), version))
+            }
+            Op::Delete(key, expect) => {
+                let written = self.delete_now(key, *expect);
+                written
+                    .map(|(outcome, version)| (each(outcome, |replaced| OpResult::Deleted(replaced.into())), version))
+            }
+        };
+        Made::written(written)
+    }
+
+    /// Deletes a span in as many commits as that takes.
+    async fn make_deletion(&mut self, span: &Span) -> Made {
+        let (mut keys, mut newest, mut left) = (0, 0, None);
+        let mut made = Made { each: Each::Refused(None), steps: Steps::new(), writes: true };
+        loop {
+            match self.delete_step(span, left.take()) {
+                Ok(((gone, rest), version)) => {
+                    made.steps.push((version, gone));
+                    (keys, newest, left) = (keys + gone, version.max(newest), rest);
+                }
+                Err(unsettled) => {
+                    made.steps.push((unsettled.seen, 0));
+                    made.each = Each::Failed(unsettled.error);
+                    return made;
+                }
+            }
+            if left.is_none() {
+                made.each = Each::Done { result: OpResult::Deleted(keys), version: newest };
+                return made;
+            }
+            if made.steps.len() >= STEPS_OPEN_MAX {
+                let (gone, refused) = settle_steps(&self.database().0.store, &mut made.steps).await;
+                if let Some(error) = refused {
+                    made.each = Each::Failed(error.after_deleting(gone));
+                    return made;
+                }
+                made.steps.push((newest, gone));
+            }
+        }
+    }
+}
+
+impl Made {
+    /// Of what everybody can see, or the open transaction.
+    fn read(each: Result<Each>) -> Self {
+        Self { each: each.unwrap_or_else(Each::Failed), steps: Steps::new(), writes: false }
+    }
+
+    fn written(written: Unsure<Each>) -> Self {
+        let (each, version) = written.unwrap_or_else(|unsettled| (Each::Failed(unsettled.error), unsettled.seen));
+        Self { each, steps: Steps::from_elem((version, 0), 1), writes: true }
+    }
+}
+
+/// Operations in order: first those whose outcome is certain, then those that are waited for together.
+struct Settling {
+    store: Store,
+    results: Vec<Each>,
+    open: Vec<Made>,
+    newest: u64,
+}
+
+impl Settling {
+    /// Waits for every commit so far, and notes those that were taken back: one behind them may stand all the same, where there was room
+    /// again in between.
+    async fn settle(&mut self) {
+        for mut made in self.open.drain(..) {
+            let (gone, refused) = settle_steps(&self.store, &mut made.steps).await;
+            let mut each = match (refused, made.each) {
+                (Some(error), _) | (None, Each::Failed(error)) => Each::Failed(error.after_deleting(gone)),
+                (None, each) => each,
+            };
+            if let Each::Done { version, .. } = &mut each
+                && made.writes
+            {
+                // Where there was nothing to do, that was so at the commit before it too.
+                *version = self.newest.max(*version);
+                self.newest = *version;
+            }
+            self.results.push(each);
+        }
+    }
+}
+
+/// Waits for all of these commits. How many keys went with those that stand, and why the first of the others does not.
+async fn settle_steps(store: &Store, steps: &mut Steps) -> (u64, Option<Error>) {
+    let (mut gone, mut refused) = (0, None);
+    for (version, keys) in steps.drain(..) {
+        match store.settled(version).await {
+            Ok(()) => gone += keys,
+            Err(error) => refused = refused.or(Some(error)),
+        }
+    }
+    (gone, refused.map(Error::from))
+}
+
+fn each(outcome: Outcome, result: impl FnOnce(bool) -> OpResult) -> Each {
+    match outcome {
+        Outcome::Written(written) => Each::Done { result: result(written.replaced), version: written.version },
+        Outcome::Refused(current) => Each::Refused(current.map(|entry| entry.version)),
+    }
+}
