@@ -10,7 +10,7 @@ use futures_util::TryStreamExt as _;
 use http::header::{
     ACCEPT_ENCODING, ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, VARY,
 };
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Response};
 use tokio::io::AsyncRead;
 use tokio_util::io::{ReaderStream, StreamReader};
 
@@ -23,9 +23,12 @@ const BYTES_MIN: usize = 1024;
 /// What one step of compression reads and writes at most, so that a large answer takes its turns with others.
 const CHUNK_BYTES: usize = 16 * 1024;
 
+/// What `Vary` says of an answer that is compressed for those who ask.
+pub(crate) const VARIES_BY: &str = "accept-encoding";
+
 /// The ways to compress, the preferred first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Coding {
+pub(crate) enum Coding {
     Zstd,
     Brotli,
     Gzip,
@@ -43,24 +46,19 @@ impl Coding {
     }
 }
 
-/// Marks a 304 in place of an answer that would be compressed for those who ask: it has the same `Vary` and tag.
-#[derive(Clone, Copy)]
-pub(crate) struct Spared;
-
 /// Compresses an answer if it is worth it and the client takes it.
 pub(crate) fn compress(request: &HeaderMap, response: Response<Body>) -> Response<Body> {
-    let is_spared = response.status() == StatusCode::NOT_MODIFIED && response.extensions().get::<Spared>().is_some();
-    if !is_spared && !is_worth_it(&response) {
+    if !is_worth_it(&response) {
         return response;
     }
     let (mut head, body) = response.into_parts();
-    head.headers.append(VARY, HeaderValue::from_static("accept-encoding"));
+    head.headers.append(VARY, HeaderValue::from_static(VARIES_BY));
     let Some(coding) = choose(request) else { return Response::from_parts(head, body) };
-    if let Some(tag) = head.headers.get(ETAG).and_then(|tag| tag_of(tag, coding)) {
+    // The tag of a refusal is not that of its text.
+    if head.status.is_success()
+        && let Some(tag) = head.headers.get(ETAG).and_then(|tag| tag_of(tag, coding))
+    {
         head.headers.insert(ETAG, tag);
-    }
-    if is_spared {
-        return Response::from_parts(head, body);
     }
     head.headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.as_str()));
     head.headers.remove(CONTENT_LENGTH);
@@ -107,7 +105,7 @@ fn is_compressible(media: &str) -> bool {
 }
 
 /// The coding with the highest weight, among equals the preferred one; none when the client wants it plain.
-fn choose(request: &HeaderMap) -> Option<Coding> {
+pub(crate) fn choose(request: &HeaderMap) -> Option<Coding> {
     let weight = |name: &str| -> Option<Weight> {
         let exact = weighted(request, ACCEPT_ENCODING).find(|(coding, _)| coding.eq_ignore_ascii_case(name));
         let any = || weighted(request, ACCEPT_ENCODING).find(|(coding, _)| *coding == "*");
@@ -126,7 +124,7 @@ fn choose(request: &HeaderMap) -> Option<Coding> {
 }
 
 /// A strong tag names bytes, and these are other bytes than the plain ones: `"v7"` becomes `"v7-gzip"`.
-fn tag_of(tag: &HeaderValue, coding: Coding) -> Option<HeaderValue> {
+pub(crate) fn tag_of(tag: &HeaderValue, coding: Coding) -> Option<HeaderValue> {
     let plain = tag.to_str().ok()?.strip_suffix('"')?;
     HeaderValue::from_str(&format!("{plain}-{}\"", coding.as_str())).ok()
 }

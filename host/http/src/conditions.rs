@@ -28,11 +28,37 @@ enum Tags {
     These(Vec<Tag>),
 }
 
-/// An entity tag. Ours are `"v7"`, and `"v7-gzip"` for the compressed form; others name no version and match nothing.
+/// An entity tag of a condition. Those that are none of ours name no version, and match nothing.
 #[derive(Debug)]
 struct Tag {
     weak: bool,
+    /// With its quotes.
+    text: Box<[u8]>,
     version: Option<u64>,
+}
+
+/// A form in which a value is shown. A strong tag names bytes, so each form has tags of its own: `"v7"` for the stored bytes,
+/// `"v7-json"` for their JSON form, and behind either the coding where it is compressed, as in `"v7-gzip"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    Bytes,
+    Numbers,
+    Text,
+    Base64,
+}
+
+impl Form {
+    const JSON: [Self; 3] = [Self::Numbers, Self::Text, Self::Base64];
+
+    /// What its tags have behind the version.
+    const fn suffix(self) -> &'static str {
+        match self {
+            Self::Bytes => "",
+            Self::Numbers => "-json",
+            Self::Text => "-json-utf8",
+            Self::Base64 => "-json-base64",
+        }
+    }
 }
 
 /// What the conditions say of a read.
@@ -73,15 +99,21 @@ impl Conditions {
         self.expect() == Some(Expect::Anything)
     }
 
-    /// What is to be done with a read of something that exists.
-    pub(crate) fn for_read(&self, version: u64, modified_ms: u64) -> Verdict {
+    /// What is to be done with a read of something that exists. `If-Match` takes the tag of any form of the version; `If-None-Match`
+    /// only that of the form that would be sent, which `shown` says: whoever has another one does not have these bytes.
+    pub(crate) fn for_read(
+        &self,
+        version: u64,
+        modified_ms: u64,
+        shown: impl FnOnce() -> Option<HeaderValue>,
+    ) -> Verdict {
         let modified_s = modified_ms / 1000;
         if self.if_match.as_ref().is_some_and(|tags| !tags.match_strongly(version))
             || self.if_unmodified_since_s.is_some_and(|since_s| modified_s > since_s)
         {
             return Verdict::Failed;
         }
-        if self.if_none_match.as_ref().is_some_and(|tags| tags.match_weakly(version))
+        if self.if_none_match.as_ref().is_some_and(|tags| tags.match_form(shown().as_ref()))
             || self.if_modified_since_s.is_some_and(|since_s| modified_s <= since_s)
         {
             return Verdict::NotModified;
@@ -112,7 +144,7 @@ impl Conditions {
             Self { if_match: Some(Tags::Any), .. } => Some(Expect::Present),
             Self { if_none_match: Some(Tags::Any), .. } => Some(Expect::Absent),
             Self { if_match: Some(Tags::These(tags)), .. } => match &tags[..] {
-                [Tag { weak: false, version: Some(version) }] => Some(Expect::Version(*version)),
+                [Tag { weak: false, version: Some(version), .. }] => Some(Expect::Version(*version)),
                 _ => None,
             },
             Self { if_none_match: Some(Tags::These(_)), .. } => None,
@@ -165,6 +197,14 @@ impl Tags {
         }
     }
 
+    /// Compares the whole tag, weakly: what is not committed has none, and only `*` matches it.
+    fn match_form(&self, shown: Option<&HeaderValue>) -> bool {
+        match self {
+            Self::Any => true,
+            Self::These(tags) => shown.is_some_and(|shown| tags.iter().any(|tag| *tag.text == *shown.as_bytes())),
+        }
+    }
+
     fn match_weakly(&self, version: u64) -> bool {
         match self {
             Self::Any => true,
@@ -173,27 +213,28 @@ impl Tags {
     }
 }
 
-/// The answer to a condition that does not hold; `ETag` says what there is.
+/// The answer to a condition on a write that does not hold; `ETag` says which version there is.
 pub(crate) fn failed(current: Option<&Entry>) -> Problem {
     let problem = Problem::new(Code::PreconditionFailed);
-    match current.and_then(|entry| etag(entry.version)) {
+    match current.and_then(|entry| etag(entry.version, Form::Bytes)) {
         Some(tag) => problem.header(ETAG, tag),
         None => problem.detail("the key does not exist"),
     }
 }
 
-/// `"v7"`. A value that is not committed yet has no version, and so no tag.
-pub(crate) fn etag(version: u64) -> Option<HeaderValue> {
+/// The tag of a form of a version that is not compressed. A value that is not committed yet has no version, and so no tag.
+pub(crate) fn etag(version: u64, form: Form) -> Option<HeaderValue> {
     if version == 0 {
         return None;
     }
     let mut digits = itoa::Buffer::new();
-    let digits = digits.format(version).as_bytes();
-    let mut text = [0; 24];
-    text[..2].copy_from_slice(b"\"v");
-    text[2..2 + digits.len()].copy_from_slice(digits);
-    text[2 + digits.len()] = b'"';
-    HeaderValue::from_bytes(&text[..digits.len() + 3]).ok()
+    let mut text = [0; 40];
+    let mut end = 0;
+    for part in ["\"v", digits.format(version), form.suffix(), "\""] {
+        text[end..end + part.len()].copy_from_slice(part.as_bytes());
+        end += part.len();
+    }
+    HeaderValue::from_bytes(&text[..end]).ok()
 }
 
 fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>> {
@@ -239,14 +280,16 @@ fn parse_tags(value: &[u8]) -> Option<Tags> {
         {
             return None;
         }
-        tags.push(Tag { weak, version: version_of(opaque) });
+        tags.push(Tag { weak, text: quoted[..end + 2].into(), version: version_of(opaque) });
         rest = after;
     }
 }
 
+/// The version of a tag of any form, compressed or not.
 fn version_of(opaque: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(opaque).ok()?.strip_prefix('v')?;
-    let digits = ["-gzip", "-br", "-zstd"].iter().find_map(|coding| text.strip_suffix(coding)).unwrap_or(text);
+    let text = ["-gzip", "-br", "-zstd"].iter().find_map(|coding| text.strip_suffix(coding)).unwrap_or(text);
+    let digits = Form::JSON.iter().find_map(|form| text.strip_suffix(form.suffix())).unwrap_or(text);
     // Tags are compared byte for byte: there is one spelling of each version.
     let is_canonical = (digits == "0" || !digits.starts_with('0')) && digits.bytes().all(|byte| byte.is_ascii_digit());
     is_canonical.then(|| digits.parse().ok())?
@@ -278,6 +321,14 @@ mod tests {
         check("\"v+7\"", false, false);
         check("\"V7\"", false, false);
         check("\"v7-gzip-gzip\"", false, false);
+        check("\"v7-json\"", true, true);
+        check("\"v7-json-utf8\"", true, true);
+        check("W/\"v7-json-base64-zstd\"", false, true);
+        for unknown in
+            ["v7-json-json", "v7-utf8", "v7-gzip-json", "v7-json-", "v7-JSON", "v7-json-utf8-base64", "v-json"]
+        {
+            check(&format!("\"{unknown}\""), false, false);
+        }
         check("\"\"", false, false);
         check("\"a,b\", \"v7\"", true, true);
     }
@@ -290,9 +341,22 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_shows_the_version() {
-        assert_eq!(etag(7).unwrap(), "\"v7\"");
-        assert_eq!(etag(u64::MAX).unwrap(), "\"v18446744073709551615\"");
-        assert!(etag(0).is_none());
+    fn a_tag_shows_the_version_and_the_form() {
+        assert_eq!(etag(7, Form::Bytes).unwrap(), "\"v7\"");
+        assert_eq!(etag(7, Form::Numbers).unwrap(), "\"v7-json\"");
+        assert_eq!(etag(7, Form::Text).unwrap(), "\"v7-json-utf8\"");
+        assert_eq!(etag(u64::MAX, Form::Base64).unwrap(), "\"v18446744073709551615-json-base64\"");
+        assert!(etag(0, Form::Bytes).is_none());
+    }
+
+    #[test]
+    fn a_reader_is_spared_only_the_form_that_it_has() {
+        let has = |value: &str| {
+            let tags = parse_tags(value.as_bytes()).expect("well-formed");
+            tags.match_form(etag(7, Form::Numbers).as_ref())
+        };
+        assert!(has("\"v7-json\"") && has("\"v7\", W/\"v7-json\"") && has("*"));
+        assert!(!has("\"v7\"") && !has("\"v7-json-utf8\", \"v7-json-gzip\"") && !has("\"v6-json\""));
+        assert!(!parse_tags(b"\"v0\"").expect("well-formed").match_form(None));
     }
 }

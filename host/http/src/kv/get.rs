@@ -10,12 +10,12 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use mantis_db::{Entry, MediaType};
 use serde::Serialize;
 
-use crate::conditions::{Conditions, Verdict, etag, failed};
+use crate::conditions::{Conditions, Form, Verdict, etag};
 use crate::errors::{AnyCode, Code};
 use crate::json::{BytesOut, Encoding, NumberText, NumbersOut, base64_text};
 use crate::kv::{self, ENCODING, RAW, json_content, no_content};
 use crate::operation::{Answer, AnswerHeader, Content, Operation, Patience, RequestHeader, Shape, Tag};
-use crate::problem::Result;
+use crate::problem::{Problem, Result};
 use crate::query::{Kind, Parameter, Role};
 use crate::request::Request;
 use crate::sessions::TRANSACTION;
@@ -96,7 +96,8 @@ static RANGE: RequestHeader = RequestHeader {
 static IF_RANGE: RequestHeader = RequestHeader {
     name: "if-range",
     pattern: None,
-    description: "An entity tag: the range counts only if the value still has it.",
+    description: "An entity tag: the range counts only if the value's bytes still have it. A date is not precise enough, and counts as \
+                  another tag.",
     role: Role::Aside,
 };
 static CONTENT_RANGE_HEADER: AnswerHeader = AnswerHeader {
@@ -130,15 +131,6 @@ impl<'a> DetailsOut<'a> {
     }
 }
 
-/// How a value is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
-    Bytes,
-    Numbers,
-    Text,
-    Base64,
-}
-
 fn get_now(app: &App, request: &Request) -> Option<Result<Response<Body>>> {
     let mut session = app.session_now(request)?;
     let (key, bucket) = match (request.key(), request.bucket()) {
@@ -155,8 +147,8 @@ fn get_now(app: &App, request: &Request) -> Option<Result<Response<Body>>> {
     drop(session);
     let Some(entry) = entry else { return Some(Err(Code::KeyNotFound.into())) };
     match form(request, &entry) {
-        Ok(Form::Bytes) => Some(bytes(request, entry)),
-        Ok(form) if entry.value.len() <= JSON_BYTES_NOW_MAX => Some(json(request, form, &key, &entry)),
+        Ok(Form::Bytes) => Some(bytes(app, request, entry)),
+        Ok(form) if entry.value.len() <= JSON_BYTES_NOW_MAX => Some(json(app, request, form, &key, &entry)),
         Ok(_) => None,
         Err(problem) => Some(Err(problem)),
     }
@@ -168,8 +160,8 @@ async fn get(app: &App, request: &mut Request) -> Result<Response<Body>> {
     let entry = session.kv(&bucket)?.get(&key).await?.ok_or(Code::KeyNotFound)?;
     drop(session);
     match form(request, &entry)? {
-        Form::Bytes => bytes(request, entry),
-        form => json(request, form, &key, &entry),
+        Form::Bytes => bytes(app, request, entry),
+        form => json(app, request, form, &key, &entry),
     }
 }
 
@@ -203,12 +195,12 @@ fn form(request: &Request, entry: &Entry) -> Result<Form> {
     }
 }
 
-/// The headers that tell of an entry, whatever its form.
-fn describe(entry: &Entry, headers: &mut HeaderMap) {
+/// The headers that tell of an entry in a form of it.
+fn describe(entry: &Entry, form: Form, headers: &mut HeaderMap) {
     headers.insert(LAST_MODIFIED, respond::http_date(entry.modified_ms));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(VARY, HeaderValue::from_static("accept"));
-    if let Some(tag) = etag(entry.version) {
+    if let Some(tag) = etag(entry.version, form) {
         headers.insert(ETAG, tag);
     }
     if let Some(expires) = kv::expires(entry) {
@@ -216,46 +208,70 @@ fn describe(entry: &Entry, headers: &mut HeaderMap) {
     }
 }
 
-/// `None` when the answer is to be given in full. `full` tells how long it would be, and in which media type.
-fn judge<'e>(
+/// `None` when the answer is to be given. `can_shrink` says whether others would get it compressed who ask for that, and `is_whole`
+/// whether this client would: parts never are.
+fn judge(
     request: &Request,
-    entry: &'e Entry,
-    full: impl FnOnce() -> (usize, &'e str),
+    entry: &Entry,
+    form: Form,
+    can_shrink: impl Fn() -> bool,
+    is_whole: bool,
 ) -> Result<Option<Response<Body>>> {
-    match Conditions::of(request.headers())?.for_read(entry.version, entry.modified_ms) {
+    let tag = || {
+        let coding = if is_whole && can_shrink() { compress::choose(request.headers()) } else { None };
+        let plain = etag(entry.version, form)?;
+        coding.map_or(Some(plain.clone()), |coding| compress::tag_of(&plain, coding))
+    };
+    match Conditions::of(request.headers())?.for_read(entry.version, entry.modified_ms, tag) {
         Verdict::Answer => Ok(None),
-        Verdict::Failed => Err(failed(Some(entry))),
+        Verdict::Failed => {
+            let problem = Problem::new(Code::PreconditionFailed);
+            Err(match tag() {
+                Some(tag) => problem.header(ETAG, tag),
+                None => problem,
+            })
+        }
         Verdict::NotModified => {
             let mut response = respond::empty(StatusCode::NOT_MODIFIED);
-            describe(entry, response.headers_mut());
-            let (length, media) = full();
-            if compress::would_be(length, media) {
-                response.extensions_mut().insert(compress::Spared);
+            describe(entry, form, response.headers_mut());
+            if let Some(tag) = tag() {
+                response.headers_mut().insert(ETAG, tag);
+            }
+            if can_shrink() {
+                response.headers_mut().append(VARY, HeaderValue::from_static(compress::VARIES_BY));
             }
             Ok(Some(response))
         }
     }
 }
 
-fn bytes(request: &Request, entry: Entry) -> Result<Response<Body>> {
-    if let Some(response) = judge(request, &entry, || (entry.value.len(), entry.media_type.as_str()))? {
+fn bytes(app: &App, request: &Request, entry: Entry) -> Result<Response<Body>> {
+    let length = entry.value.len();
+    let part = if request.head.method == Method::GET {
+        range::wanted(request.headers(), length, || etag(entry.version, Form::Bytes))
+    } else {
+        Ok(None)
+    };
+    let can_shrink = || app.0.config.compression && compress::would_be(length, entry.media_type.as_str());
+    if let Some(response) = judge(request, &entry, Form::Bytes, can_shrink, matches!(part, Ok(None)))? {
         return Ok(response);
     }
     let mut headers = HeaderMap::with_capacity(12);
     headers.insert(CONTENT_TYPE, content_type(&entry.media_type));
-    describe(&entry, &mut headers);
+    describe(&entry, Form::Bytes, &mut headers);
     // A stored page must not act as the console's origin.
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
-    let length = entry.value.len();
     if length >= PARTS_BYTES_MIN {
         headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     }
+    let part = part?;
+    if part.is_some() && can_shrink() {
+        headers.append(VARY, HeaderValue::from_static(compress::VARIES_BY));
+    }
     let mut status = StatusCode::OK;
     let mut value = entry.value;
-    if request.head.method == Method::GET
-        && let Some(part) = range::wanted(request.headers(), length, headers.get(ETAG))?
-    {
+    if let Some(part) = part {
         status = StatusCode::PARTIAL_CONTENT;
         headers.insert(CONTENT_RANGE, range::content_range(&part, length));
         value = value.slice(part);
@@ -266,7 +282,7 @@ fn bytes(request: &Request, entry: Entry) -> Result<Response<Body>> {
     Ok(response)
 }
 
-fn json(request: &Request, form: Form, key: &[u8], entry: &Entry) -> Result<Response<Body>> {
+fn json(app: &App, request: &Request, form: Form, key: &[u8], entry: &Entry) -> Result<Response<Body>> {
     let plain = || BytesOut(key, Encoding::Text);
     let write = || match form {
         Form::Text => entry_json(plain(), BytesOut(&entry.value, Encoding::Text), entry),
@@ -275,12 +291,13 @@ fn json(request: &Request, form: Form, key: &[u8], entry: &Entry) -> Result<Resp
     };
     // The JSON form is longer than the value; how long a small one becomes is only known when it is written.
     let length = || if entry.value.len() < PARTS_BYTES_MIN { write().len() } else { entry.value.len() };
-    if let Some(response) = judge(request, entry, || (length(), respond::JSON))? {
+    let can_shrink = || app.0.config.compression && compress::would_be(length(), respond::JSON);
+    if let Some(response) = judge(request, entry, form, can_shrink, true)? {
         return Ok(response);
     }
     let json = write();
     let mut response = respond::bytes(StatusCode::OK, respond::JSON, json);
-    describe(entry, response.headers_mut());
+    describe(entry, form, response.headers_mut());
     Ok(response)
 }
 

@@ -5,7 +5,7 @@ use http::{Method, Response, StatusCode};
 use mantis_db::{Applied, Counted, Op, OpResult};
 use serde::Deserialize;
 
-use crate::conditions::{Conditions, etag};
+use crate::conditions::{Conditions, Form, etag};
 use crate::errors::{AnyCode, Code};
 use crate::json::{self, Whole};
 use crate::kv::{self, json_content};
@@ -91,7 +91,7 @@ async fn increment(app: &App, request: &mut Request) -> Result<Response<Body>> {
         }
     };
     let mut response = respond::json(StatusCode::OK, &number);
-    if let Some(tag) = etag(version) {
+    if let Some(tag) = etag(version, Form::Bytes) {
         response.headers_mut().insert(ETAG, tag);
     }
     kv::tell_written(&mut response, version, durable);

@@ -113,13 +113,15 @@ pub(crate) static ALL: Parameter =
 pub(crate) static IF_MATCH: RequestHeader = RequestHeader {
     name: "if-match",
     pattern: Some(TAGS_PATTERN),
-    description: "`*` or entity tags: only if the key exists, or has one of these versions. Compared strongly.",
+    description: "`*` or entity tags: only if the key exists, or has one of these versions. Compared strongly; the tag of any form of a \
+                  version stands for it.",
     role: Role::Aside,
 };
 pub(crate) static IF_NONE_MATCH: RequestHeader = RequestHeader {
     name: "if-none-match",
     pattern: Some(TAGS_PATTERN),
-    description: "`*` or entity tags: only if the key does not exist, or has none of these versions. Compared weakly.",
+    description: "`*` or entity tags: a write happens only if the key does not exist, or has none of these versions; a read is answered \
+                  only if the form that would be sent has none of these tags. Compared weakly.",
     role: Role::Aside,
 };
 pub(crate) static IF_MODIFIED_SINCE: RequestHeader = RequestHeader {
@@ -139,8 +141,10 @@ const TAGS_PATTERN: &str = r#"^(\*|(W/)?"[\x21\x23-\x7e]*"( *, *(W/)?"[\x21\x23-
 pub(crate) static ETAG: AnswerHeader = AnswerHeader {
     name: "etag",
     required: false,
-    pattern: Some(r#"^"v[0-9]+(-gzip|-br|-zstd)?"$"#),
-    description: "The version as an entity tag. Not sent for what a transaction has written and not committed.",
+    pattern: Some(r#"^"v[0-9]+(-json(-utf8|-base64)?)?(-gzip|-br|-zstd)?"$"#),
+    description: "The version and the form as an entity tag: `\"v7\"` names the stored bytes, `\"v7-json\"` their JSON form; behind either \
+                  stands the coding where it is compressed, as in `\"v7-gzip\"`. Where the answer shows no value, that of the stored \
+                  bytes. Not sent for what a transaction has written and not committed.",
 };
 pub(crate) static VERSION: AnswerHeader = AnswerHeader {
     name: MANTISDB_VERSION,

@@ -7,7 +7,7 @@ use mantis_db::limits::TTL_MS_MAX;
 use mantis_db::{Entry, MediaType, Outcome, SetOptions, Written};
 use serde::Deserialize;
 
-use crate::conditions::{Conditions, etag};
+use crate::conditions::{Conditions, Form, etag};
 use crate::errors::{AnyCode, Code};
 use crate::json::{self, BytesIn, Whole};
 use crate::kv::{self, RAW, TTL, TTL_MS, json_content, no_content};
@@ -126,14 +126,18 @@ async fn put(app: &App, request: &mut Request) -> Result<Response<Body>> {
             Outcome::Refused(current) => guard.refused(current.as_ref())?,
         }
     };
-    let mut response = if show {
+    // A tag names the bytes that stand beside it, and without a body those that are stored.
+    let (mut response, tag) = if show {
         let stored = kv.get(&key).await?.filter(|entry| entry.version == written.version);
+        // When it expires is not known to the millisecond where somebody else has written since: then the bytes have no tag.
+        let tag = stored.as_ref().and_then(|_| etag(written.version, Form::Numbers));
         let entry = stored.unwrap_or_else(|| overwritten(app, &written, &writing.value, &options));
-        represent(&key, &entry, written)
+        (represent(&key, &entry, written), tag)
     } else {
-        respond::empty(if written.replaced { StatusCode::NO_CONTENT } else { StatusCode::CREATED })
+        let status = if written.replaced { StatusCode::NO_CONTENT } else { StatusCode::CREATED };
+        (respond::empty(status), etag(written.version, Form::Bytes))
     };
-    if let Some(tag) = etag(written.version) {
+    if let Some(tag) = tag {
         response.headers_mut().insert(ETAG, tag);
     }
     kv::tell_written(&mut response, written.version, written.durable);

@@ -123,8 +123,13 @@ async fn large_answers_are_compressed_for_those_who_ask() {
         assert!(answer.body.len() < text.len() / 10, "{coding}: {}", answer.body.len());
         let vary: Vec<_> = answer.headers.get_all("vary").iter().collect();
         assert_eq!(vary, ["accept", "accept-encoding"]);
-        let tag = format!("if-none-match: \"v1-{coding}\"");
-        assert_eq!(server.send("GET /api/v1/kv/text", &[&tag], "").await.status, 304);
+        let (tag, accepted) = (format!("if-none-match: \"v1-{coding}\""), format!("accept-encoding: {codings}"));
+        assert_eq!(server.send("GET /api/v1/kv/text", &[&tag, &accepted], "").await.status, 304);
+        assert_eq!(
+            server.send("GET /api/v1/kv/text", &[&tag], "").await.status,
+            200,
+            "those bytes are not what it has"
+        );
         let tag = format!("if-match: \"v1-{coding}\"");
         assert_eq!(server.send("GET /api/v1/kv/text", &[&tag], "").await.status, 200);
     }

@@ -235,7 +235,7 @@ impl Answer {
         serde_json::from_slice(&self.body).map_err(|error| unexpected(error.to_string()))
     }
 
-    /// The version in the answer's `ETag`.
+    /// The version in the answer's `ETag`, whichever form of it that names.
     #[must_use]
     pub fn version(&self) -> Option<u64> {
         let tag = self.headers.get(ETAG)?.to_str().ok()?;
