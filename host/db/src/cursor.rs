@@ -76,7 +76,8 @@ pub(crate) struct CursorSnapshots {
 #[derive(Debug)]
 struct Kept {
     snapshot: Arc<Snapshot>,
-    used_ms: u64,
+    /// By the monotonic clock.
+    used_us: u64,
 }
 
 impl CursorSnapshots {
@@ -85,25 +86,25 @@ impl CursorSnapshots {
     }
 
     /// The snapshot at `version`, if it is still kept.
-    pub(crate) fn get(&mut self, version: Version, now_ms: u64) -> Option<Arc<Snapshot>> {
+    pub(crate) fn get(&mut self, version: Version, now_us: u64) -> Option<Arc<Snapshot>> {
         let kept = self.kept.get_mut(&version)?;
-        kept.used_ms = now_ms;
+        kept.used_us = now_us;
         Some(Arc::clone(&kept.snapshot))
     }
 
     /// Keeps a snapshot for the next page. When there is no room the one that was used longest ago goes, and is returned.
-    pub(crate) fn keep(&mut self, snapshot: &Arc<Snapshot>, now_ms: u64) -> Option<Arc<Snapshot>> {
+    pub(crate) fn keep(&mut self, snapshot: &Arc<Snapshot>, now_us: u64) -> Option<Arc<Snapshot>> {
         if self.count_max == 0 {
             return None;
         }
         let mut gone = None;
         if self.kept.len() >= self.count_max
             && !self.kept.contains_key(&snapshot.version())
-            && let Some(idlest) = self.kept.iter().min_by_key(|(_, kept)| kept.used_ms).map(|(&version, _)| version)
+            && let Some(idlest) = self.kept.iter().min_by_key(|(_, kept)| kept.used_us).map(|(&version, _)| version)
         {
             gone = self.kept.remove(&idlest).map(|kept| kept.snapshot);
         }
-        self.kept.insert(snapshot.version(), Kept { snapshot: Arc::clone(snapshot), used_ms: now_ms });
+        self.kept.insert(snapshot.version(), Kept { snapshot: Arc::clone(snapshot), used_us: now_us });
         gone
     }
 
@@ -113,11 +114,11 @@ impl CursorSnapshots {
     }
 
     /// Takes out those that nobody has used for the configured time.
-    pub(crate) fn take_idle(&mut self, now_ms: u64) -> Vec<Arc<Snapshot>> {
+    pub(crate) fn take_idle(&mut self, now_us: u64) -> Vec<Arc<Snapshot>> {
         let idle: Vec<_> = self
             .kept
             .iter()
-            .filter(|(_, kept)| now_ms.saturating_sub(kept.used_ms) > self.age_ms_max)
+            .filter(|(_, kept)| now_us.saturating_sub(kept.used_us) / 1_000 > self.age_ms_max)
             .map(|(&version, _)| version)
             .collect();
         idle.iter().filter_map(|version| self.kept.remove(version)).map(|kept| kept.snapshot).collect()

@@ -188,7 +188,7 @@ impl Database {
 
     /// Housekeeping: removes what has expired, frees what nobody can read any more. Call it a few times a second.
     pub fn maintain(&self) {
-        let dropped = self.0.cursor_snapshots.lock().take_idle(self.now_ms());
+        let dropped = self.0.cursor_snapshots.lock().take_idle(self.0.store.monotonic_us());
         drop(dropped);
         for _ in 0..EXPIRED_COMMITS_PER_CALL {
             if self.0.store.maintain(EXPIRED_KEYS_PER_COMMIT) < EXPIRED_KEYS_PER_COMMIT {

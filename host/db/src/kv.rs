@@ -489,7 +489,7 @@ impl<'s> Kv<'s> {
         };
         let (items, last) = page?;
         let cursor = last.map(|key| {
-            let gone = database.cursor_snapshots.lock().keep(&snapshot, database.store.now_ms());
+            let gone = database.cursor_snapshots.lock().keep(&snapshot, database.store.monotonic_us());
             drop(gone);
             scan.cursor_at(key, snapshot.version())
         });

@@ -121,7 +121,8 @@ pub(crate) type Collected<T> = (Vec<T>, Option<Vec<u8>>);
 
 /// The snapshot that a scan runs in: the one that its cursor keeps, or a new one.
 pub(crate) fn snapshot_of(database: &Inner, cursor: Option<&ScanCursor>) -> Arc<Snapshot> {
-    let kept = cursor.and_then(|cursor| database.cursor_snapshots.lock().get(cursor.version, database.store.now_ms()));
+    let kept =
+        cursor.and_then(|cursor| database.cursor_snapshots.lock().get(cursor.version, database.store.monotonic_us()));
     kept.unwrap_or_else(|| Arc::new(database.store.snapshot()))
 }
 

@@ -1,6 +1,7 @@
 //! The HTTP surface on a socket, without what a server adds: `cargo run -p mantis-http --example serve -- 127.0.0.1:8080`.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+use std::time::Instant;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -18,6 +19,12 @@ impl Clock for SystemClock {
     fn now_ms(&self) -> u64 {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "a native program may read the clock")]
+    fn monotonic_us(&self) -> u64 {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        u64::try_from(START.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 }
 

@@ -87,6 +87,7 @@ pub(crate) struct FeedChange {
 pub(crate) struct FeedCommit {
     pub(crate) version: Version,
     time_ms: u64,
+    made_us: u64,
     bytes: usize,
     pub(crate) changes: Vec<FeedChange>,
 }
@@ -216,12 +217,14 @@ impl Feed {
         Self { ring: RwLock::default(), bytes_max, age_ms_max }
     }
 
-    /// Appends the commit `version`, which must be newer than the last. Commits behind `visible` stay whatever their size: they may
+    /// Appends the commit `version`, which must be newer than the last. Its age counts from `made_us` of the monotonic clock, which may
+    /// lie before that clock's beginning: then it has wrapped. Commits behind `visible` stay whatever their size: they may
     /// have to be taken back. What falls out of the ring is returned, to be freed when nobody waits.
     pub(crate) fn push(
         &self,
         version: Version,
         time_ms: u64,
+        made_us: u64,
         changes: Vec<FeedChange>,
         visible: Version,
     ) -> Vec<Arc<FeedCommit>> {
@@ -231,7 +234,7 @@ impl Feed {
                 .iter()
                 .map(|change| CHANGE_BYTES + change.record.key().len() + change.node.slice.len())
                 .sum::<usize>();
-        let commit = Arc::new(FeedCommit { version, time_ms, bytes, changes });
+        let commit = Arc::new(FeedCommit { version, time_ms, made_us, bytes, changes });
         if planted("feed-gap") && version.is_multiple_of(7) {
             return Vec::new();
         }
@@ -247,11 +250,13 @@ impl Feed {
         gone
     }
 
-    /// Drops what is older than the feed keeps.
-    pub(crate) fn drop_aged(&self, now_ms: u64, visible: Version) {
+    /// Drops what is older than the feed keeps, at the moment `now_us` of the monotonic clock.
+    pub(crate) fn drop_aged(&self, now_us: u64, visible: Version) {
+        let age_ms =
+            |commit: &FeedCommit| now_us.wrapping_sub(commit.made_us).cast_signed().max(0).cast_unsigned() / 1_000;
         let mut ring = self.ring.write();
         let mut gone = Vec::new();
-        while ring.commits.front().is_some_and(|oldest| now_ms.saturating_sub(oldest.time_ms) > self.age_ms_max)
+        while ring.commits.front().is_some_and(|oldest| age_ms(oldest) > self.age_ms_max)
             && let Some(oldest) = ring.drop_oldest(visible, self.held_bytes_max())
         {
             gone.push(oldest);

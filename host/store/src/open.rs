@@ -497,10 +497,17 @@ impl Inner {
             redone.extend(applied.map(|applied| FeedChange { previous: change.previous, ..applied }));
         }
         let pruned = redone.len();
-        drop(self.feed.push(version, time_ms, redone, version));
+        drop(self.feed.push(version, time_ms, self.made_us(time_ms), redone, version));
         (writer.last, writer.given) = (version, version);
         self.visible.store(version, Ordering::Release);
         self.prune(&mut writer, pruned + 1, pruned + 1);
+    }
+
+    /// When by the monotonic clock a commit of the log was made. That clock knows nothing of earlier lives of the store: the age comes from
+    /// the wall clock, here and never again, and is nothing where that clock was set back since.
+    fn made_us(&self, time_ms: u64) -> u64 {
+        let age_ms = self.clock.now_ms().saturating_sub(time_ms);
+        self.clock.monotonic_us().wrapping_sub(age_ms.saturating_mul(1_000))
     }
 
     /// Puts a commit into the feed that the checkpoint has the outcome of.
@@ -510,7 +517,7 @@ impl Inner {
             let record = Record::new(change.key, node.clone());
             FeedChange { record, node, previous: change.previous }
         });
-        drop(self.feed.push(version, time_ms, remembered.collect(), version));
+        drop(self.feed.push(version, time_ms, self.made_us(time_ms), remembered.collect(), version));
     }
 }
 

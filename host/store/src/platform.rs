@@ -4,16 +4,15 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The wall clock, in milliseconds since 1970-01-01T00:00:00Z.
+/// Two clocks: the wall's, which tells what time it is and may be set, and a monotonic one, which tells how much time has passed.
 pub trait Clock: Send + Sync + 'static {
-    /// The time now. It may jump; the engine compares it with deadlines and stamps commits with it, nothing more.
+    /// Milliseconds since 1970-01-01T00:00:00Z. It may jump; the engine compares it with the deadlines of keys and stamps commits with
+    /// it, nothing more.
     fn now_ms(&self) -> u64;
 
-    /// Microseconds since some moment, never going back: for figures of how long something took. As good as the wall clock, where an
-    /// implementation has nothing better.
-    fn monotonic_us(&self) -> u64 {
-        self.now_ms().saturating_mul(1_000)
-    }
+    /// Microseconds since some moment, never going back and never set: for the ages of snapshots, transactions, backups and changes,
+    /// and for figures of how long something took. On a machine that sleeps it may stand still meanwhile.
+    fn monotonic_us(&self) -> u64;
 }
 
 /// A source of unpredictable bytes, for identifiers and hash seeds.
@@ -35,32 +34,41 @@ pub trait Random: Send + Sync + 'static {
 /// use mantis_store::{Clock, ManualClock};
 /// let clock = ManualClock::new(1_000);
 /// clock.advance_ms(500);
-/// assert_eq!(clock.now_ms(), 1_500);
+/// clock.set_ms(90_000);
+/// assert_eq!((clock.now_ms(), clock.monotonic_us()), (90_000, 500_000));
 /// ```
 #[derive(Debug, Default)]
-pub struct ManualClock(AtomicU64);
+pub struct ManualClock {
+    wall_ms: AtomicU64,
+    passed_us: AtomicU64,
+}
 
 impl ManualClock {
     /// A clock that shows `now_ms`.
     #[must_use]
     pub fn new(now_ms: u64) -> Self {
-        Self(AtomicU64::new(now_ms))
+        Self { wall_ms: AtomicU64::new(now_ms), passed_us: AtomicU64::new(0) }
     }
 
-    /// Moves the clock forward.
+    /// Lets time pass: both clocks move.
     pub fn advance_ms(&self, by_ms: u64) {
-        self.0.fetch_add(by_ms, Ordering::SeqCst);
+        self.wall_ms.fetch_add(by_ms, Ordering::SeqCst);
+        self.passed_us.fetch_add(by_ms.saturating_mul(1_000), Ordering::SeqCst);
     }
 
-    /// Sets the clock, backwards too: real clocks do that.
+    /// Sets the wall clock, forward or back, while no time passes: real clocks are set.
     pub fn set_ms(&self, now_ms: u64) {
-        self.0.store(now_ms, Ordering::SeqCst);
+        self.wall_ms.store(now_ms, Ordering::SeqCst);
     }
 }
 
 impl Clock for ManualClock {
     fn now_ms(&self) -> u64 {
-        self.0.load(Ordering::SeqCst)
+        self.wall_ms.load(Ordering::SeqCst)
+    }
+
+    fn monotonic_us(&self) -> u64 {
+        self.passed_us.load(Ordering::SeqCst)
     }
 }
 

@@ -25,7 +25,8 @@ pub(crate) struct Registry {
 
 #[derive(Debug)]
 struct Pin {
-    since_ms: AtomicU64,
+    /// By the monotonic clock: setting the wall clock ages nothing.
+    since_us: AtomicU64,
     /// Whether it may be held for as long as it takes.
     is_ageless: bool,
     /// Set before the pruner may take what the pin protected.
@@ -49,13 +50,12 @@ impl Registry {
     }
 
     /// Revokes the pins older than `age_ms_max`, so that a forgotten snapshot cannot keep every version alive.
-    pub(crate) fn revoke_older_than(&self, age_ms_max: u64, now_ms: u64) -> usize {
+    pub(crate) fn revoke_older_than(&self, age_ms_max: u64, now_us: u64) -> usize {
         let mut pins = self.pins.lock();
         let before = pins.len();
         pins.retain(|_, pin| {
-            // A clock that was set back must not lengthen the age by as much.
-            let since_ms = pin.since_ms.fetch_min(now_ms, Ordering::Relaxed);
-            let keep = pin.is_ageless || now_ms.saturating_sub(since_ms) <= age_ms_max;
+            let since_us = pin.since_us.load(Ordering::Relaxed);
+            let keep = pin.is_ageless || now_us.saturating_sub(since_us) / 1_000 <= age_ms_max;
             if !keep {
                 pin.revoked.store(true, Ordering::SeqCst);
             }
@@ -64,10 +64,10 @@ impl Registry {
         before - pins.len()
     }
 
-    /// How many pins there are, and since when the oldest of them.
+    /// How many pins there are, and since when by the monotonic clock the oldest of them.
     pub(crate) fn census(&self) -> (usize, Option<u64>) {
         let pins = self.pins.lock();
-        (pins.len(), pins.values().map(|pin| pin.since_ms.load(Ordering::Relaxed)).min())
+        (pins.len(), pins.values().map(|pin| pin.since_us.load(Ordering::Relaxed)).min())
     }
 }
 
@@ -91,8 +91,8 @@ impl Snapshot {
     }
 
     fn pinned(store: &Arc<Inner>, is_ageless: bool) -> Self {
-        let since_ms = AtomicU64::new(store.clock.now_ms());
-        let pin = Arc::new(Pin { since_ms, is_ageless, revoked: AtomicBool::new(false) });
+        let since_us = AtomicU64::new(store.clock.monotonic_us());
+        let pin = Arc::new(Pin { since_us, is_ageless, revoked: AtomicBool::new(false) });
         let arrival = store.registry.arrivals.fetch_add(1, Ordering::Relaxed);
         let mut pins = store.registry.pins.lock();
         let version = store.visible.load(Ordering::Acquire);
@@ -108,7 +108,7 @@ impl Snapshot {
 
     /// Begins the time anew for which it may be held.
     pub(crate) fn renew(&self) {
-        self.pin.since_ms.store(self.store.clock.now_ms(), Ordering::Relaxed);
+        self.pin.since_us.store(self.store.clock.monotonic_us(), Ordering::Relaxed);
     }
 
     /// The commit that the snapshot shows.

@@ -276,6 +276,12 @@ impl Store {
         self.0.clock.now_ms()
     }
 
+    /// The time by the clock that is never set, in microseconds since some moment.
+    #[must_use]
+    pub fn monotonic_us(&self) -> u64 {
+        self.0.clock.monotonic_us()
+    }
+
     /// Pins the store as it is now for reading.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
@@ -444,13 +450,13 @@ impl Store {
     #[allow(clippy::must_use_candidate, reason = "most callers come again anyway")]
     pub fn maintain(&self, keys_max: usize) -> usize {
         let inner = &*self.0;
-        let revoked = inner.registry.revoke_older_than(inner.snapshot_age_ms_max, inner.clock.now_ms());
+        let revoked = inner.registry.revoke_older_than(inner.snapshot_age_ms_max, inner.clock.monotonic_us());
         #[cfg(not(target_family = "wasm"))]
         inner.bring_due_near(keys_max);
         let mut writer = inner.lock_writer();
         writer.stats.snapshots_revoked += revoked as u64;
         let now_ms = inner.clock.now_ms();
-        inner.feed.drop_aged(now_ms, inner.visible.load(Ordering::Acquire));
+        inner.feed.drop_aged(inner.clock.monotonic_us(), inner.visible.load(Ordering::Acquire));
         let removable = if inner.check_disk().is_ok() { keys_max } else { 0 };
         let due: Vec<_> = writer.due(now_ms).take(removable).map(|deadline| deadline.record.clone()).collect();
         let removed = due.len();
@@ -488,10 +494,11 @@ impl Store {
         stats.deadlines = writer.deadlines.len() as u64;
         stats.prune_backlog = (writer.garbage.len() + writer.dead.len()) as u64;
         drop(writer);
-        let (snapshots, since_ms) = self.0.registry.census();
+        let (snapshots, since_us) = self.0.registry.census();
         let (feed_commits, feed_bytes) = self.0.feed.size();
         stats.snapshots = snapshots as u64;
-        stats.oldest_snapshot_age_ms = since_ms.map_or(0, |since_ms| self.0.clock.now_ms().saturating_sub(since_ms));
+        stats.oldest_snapshot_age_ms =
+            since_us.map_or(0, |since_us| self.0.clock.monotonic_us().saturating_sub(since_us) / 1_000);
         stats.feed_commits = feed_commits as u64;
         stats.feed_bytes = feed_bytes as u64;
         #[cfg(not(target_family = "wasm"))]

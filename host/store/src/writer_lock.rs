@@ -76,10 +76,15 @@ impl WriterLock {
     }
 
     #[cfg_attr(target_family = "wasm", allow(clippy::unused_self, reason = "a page measures no holds"))]
-    fn guard<'l>(&'l self, writer: MutexGuard<'l, Writer>) -> WriterGuard<'l> {
+    #[cfg_attr(target_family = "wasm", allow(unused_mut, reason = "a page measures no holds"))]
+    fn guard<'l>(&'l self, mut writer: MutexGuard<'l, Writer>) -> WriterGuard<'l> {
+        #[cfg(not(target_family = "wasm"))]
+        {
+            writer.locked_at_us = self.holds.clock.monotonic_us();
+        }
         WriterGuard {
             #[cfg(not(target_family = "wasm"))]
-            hold: HoldTime { since_us: self.holds.clock.monotonic_us(), counts: &self.holds },
+            hold: HoldTime { since_us: writer.locked_at_us, counts: &self.holds },
             writer,
         }
     }

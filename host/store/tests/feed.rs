@@ -6,7 +6,7 @@ use std::thread;
 
 use mantis_store::{Change, Compacted, FeedCursor, Store, Version};
 
-use crate::support::{Working, commit, delete, exclusively, put, store, store_with};
+use crate::support::{START_MS, Working, commit, delete, exclusively, put, store, store_with};
 
 fn key_and_version(change: &Change) -> (String, Version) {
     (String::from_utf8(change.key().to_vec()).unwrap(), change.version)
@@ -92,6 +92,22 @@ fn following_the_feed_gives_the_state() {
     }
     assert_eq!(mirror.len() as u64, store.stats().keys);
     assert!(mirror.iter().all(|(key, value)| store.get(key).unwrap().value == *value));
+}
+
+#[test]
+fn a_clock_that_steps_drops_nothing_of_the_feed() {
+    let (store, clock) = store_with(|options| options.feed_age_ms_max = 100);
+    for now_ms in [START_MS + 24 * 60 * 60 * 1_000, 0, u64::MAX / 2, START_MS] {
+        put(&store, "a", "1");
+        clock.set_ms(now_ms);
+        clock.advance_ms(25);
+        store.maintain(0);
+    }
+    assert_eq!(follow(&store, FeedCursor::after(0), 10, |_| true).len(), 4);
+    clock.set_ms(0);
+    clock.advance_ms(1);
+    store.maintain(0);
+    assert_eq!(store.stats().feed_commits, 3, "time has passed all the same");
 }
 
 #[test]

@@ -145,6 +145,28 @@ fn a_clock_set_back_does_not_lengthen_the_age() {
 }
 
 #[test]
+fn a_clock_that_steps_ages_no_snapshot() {
+    const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
+    let (store, clock) = store_with(|options| options.snapshot_age_ms_max = 100);
+    put(&store, "a", "old");
+    let (snapshot, mut transaction) = (store.snapshot(), store.begin());
+    put(&store, "a", "new");
+    for now_ms in [START_MS + DAY_MS, 0, u64::MAX / 2, START_MS] {
+        clock.set_ms(now_ms);
+        clock.advance_ms(25);
+        store.maintain(100);
+        assert_eq!(snapshot.get(b"a").map(|entry| entry.map(|entry| entry.value)), Ok(Some("old".into())));
+    }
+    assert_eq!((store.stats().oldest_snapshot_age_ms, store.stats().snapshots_revoked), (100, 0));
+    transaction.put(b"b", "1", None);
+    transaction.commit().unwrap();
+    clock.set_ms(0);
+    clock.advance_ms(1);
+    store.maintain(100);
+    assert_eq!(snapshot.get(b"a"), Err(Error::SnapshotTooOld), "time has passed all the same");
+}
+
+#[test]
 fn a_snapshot_revoked_in_the_middle_of_a_scan_says_so() {
     let (store, clock) = store_with(|options| options.snapshot_age_ms_max = 100);
     for key in ["a", "b", "c"] {

@@ -1,6 +1,6 @@
 //! Scan cursors: what they pin, for how long, and what a made-up one can do.
 
-use mantis_db::{Code, Direction, ScanOptions, Session, Span};
+use mantis_db::{Code, Direction, Isolation, ScanOptions, Session, Span};
 
 use crate::support::{Short, Stage, code, now};
 
@@ -30,6 +30,27 @@ fn pages_show_one_moment_while_the_cursor_is_used() {
         stage.database.maintain();
         assert_eq!(page(&mut session, cursor.clone()).0, ["c", "d"], "in use, it is kept");
     }
+}
+
+#[test]
+fn a_clock_that_steps_ends_neither_cursors_nor_transactions() {
+    let stage = Stage::new();
+    let mut session = filled(&stage);
+    let mut open = stage.session();
+    now(open.begin(Isolation::Serializable)).unwrap();
+    let (_, cursor) = page(&mut session, None);
+    session.put("default", "bb", "new");
+    for now_ms in [1_000_000 + 24 * 60 * 60 * 1_000, 0, 1_000_000] {
+        stage.clock.set_ms(now_ms);
+        stage.database.maintain();
+        assert_eq!(page(&mut session, cursor.clone()).0, ["c", "d"]);
+        assert_eq!(open.text("default", "bb"), None);
+    }
+    now(open.commit()).unwrap();
+    stage.clock.set_ms(0);
+    stage.clock.advance_ms(30_001);
+    stage.database.maintain();
+    assert_eq!(page(&mut session, cursor).0, ["bb", "c"], "time has passed all the same");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use mantis_http::AppConfig;
 use mantis_pool::Config;
 use serde_json::json;
 
-use crate::harness::Server;
+use crate::harness::{START_MS, Server};
 
 async fn begin(server: &Server) -> String {
     let answer = server.send("POST /api/v1/transactions", &[], "").await;
@@ -120,6 +120,29 @@ async fn an_idle_transaction_is_rolled_back() {
     let late = server.send(&format!("POST /api/v1/transactions/{idle}/commit"), &[], "").await;
     assert_eq!(late.outcome(), "409 transaction-not-open");
     assert!(late.json()["detail"].as_str().unwrap().contains("rolled back"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transaction_goes_on_when_the_clock_steps() {
+    const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
+    let server = Server::new();
+    server.send("PUT /api/v1/kv/a", &[], "1").await;
+    let id = begin(&server).await;
+    for now_ms in [START_MS + DAY_MS, 0, START_MS] {
+        server.clock.set_ms(now_ms);
+        server.database.maintain();
+        server.app.maintain().await;
+        assert_eq!(send_in(&server, &id, "GET /api/v1/kv/a", "").await, "1", "at {now_ms}");
+        assert_eq!(send_in(&server, &id, "PUT /api/v1/kv/b", "2").await, if now_ms > START_MS { "201" } else { "204" });
+    }
+    let commit = server.send(&format!("POST /api/v1/transactions/{id}/commit"), &[], "").await;
+    assert_eq!(commit.outcome(), "200");
+    let id = begin(&server).await;
+    server.clock.set_ms(0);
+    server.clock.advance_ms(60_001);
+    server.database.maintain();
+    let old = send_in(&server, &id, "GET /api/v1/kv/a", "").await;
+    assert_eq!(old, "409 transaction-too-old", "time has passed all the same");
 }
 
 #[tokio::test]

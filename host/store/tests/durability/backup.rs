@@ -163,6 +163,23 @@ fn what_is_committed_between_two_pieces_is_not_in_it() {
 }
 
 #[test]
+fn a_backup_goes_on_when_the_clock_steps() {
+    let (store, clock) = store_with(|_| {});
+    for number in 0..10_000 {
+        commit_writes(&store, &[(padded(number), Some((padded(number), None)))]);
+    }
+    let (backup, mut pieces) = (store.backup(), 0);
+    for piece in backup {
+        piece.unwrap();
+        pieces += 1;
+        clock.set_ms(if pieces % 2 == 0 { 0 } else { START_MS + 24 * 60 * 60 * 1_000 });
+        store.maintain(0);
+    }
+    assert!(pieces > 3, "{pieces} pieces");
+    assert_eq!(store.stats().snapshots_revoked, 0);
+}
+
+#[test]
 fn a_backup_that_is_not_taken_on_is_given_up() {
     let (store, clock) = store_with(|_| {});
     for number in 0..1_000 {

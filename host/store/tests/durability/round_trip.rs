@@ -266,6 +266,41 @@ fn what_the_feed_gave_up_with_age_goes_with_the_next_checkpoint() {
 }
 
 #[test]
+fn the_log_tells_how_old_the_feed_is_once() {
+    const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
+    let opened_at = |now_ms: u64| {
+        let disk = MemoryDisk::new();
+        let open_at = |clock: &Arc<ManualClock>| {
+            Store::open(options(clock, 7), Arc::new(disk.clone()), Durability::Never).unwrap().0
+        };
+        let store = open_at(&Arc::new(ManualClock::new(START_MS)));
+        put(&store, "a1", "1");
+        store.flush();
+        drop(store);
+        let clock = Arc::new(ManualClock::new(now_ms));
+        (open_at(&clock), clock)
+    };
+    let kept = |store: &Store| {
+        store.maintain(0);
+        store.stats().feed_commits
+    };
+    let (store, _) = opened_at(START_MS + DAY_MS + 1);
+    assert_eq!(kept(&store), 0, "older than a day when it was opened");
+    for (now_ms, left_ms) in [(START_MS + DAY_MS - 5, 5), (START_MS, DAY_MS), (0, DAY_MS)] {
+        let (store, clock) = opened_at(now_ms);
+        assert_eq!(kept(&store), 1);
+        for step_ms in [now_ms + 2 * DAY_MS, 0] {
+            clock.set_ms(step_ms);
+            assert_eq!(kept(&store), 1, "{now_ms}: a step of the clock ages nothing");
+        }
+        clock.advance_ms(left_ms);
+        assert_eq!(kept(&store), 1, "{now_ms}");
+        clock.advance_ms(1);
+        assert_eq!(kept(&store), 0, "{now_ms}");
+    }
+}
+
+#[test]
 fn without_a_commit_there_is_no_checkpoint() {
     let disk = MemoryDisk::new();
     let (store, _) = open(&disk, Durability::Always).unwrap();

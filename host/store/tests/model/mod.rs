@@ -65,18 +65,17 @@ struct Pinned {
 }
 
 struct Pin {
-    since_ms: Cell<u64>,
+    since_ms: u64,
     revoked: Cell<bool>,
 }
 
 impl Pin {
-    fn at(now_ms: u64) -> Self {
-        Self { since_ms: Cell::new(now_ms), revoked: Cell::new(false) }
+    fn at(passed_ms: u64) -> Self {
+        Self { since_ms: passed_ms, revoked: Cell::new(false) }
     }
 
-    fn revoke_if_old(&self, now_ms: u64) -> bool {
-        self.since_ms.set(self.since_ms.get().min(now_ms));
-        let revokes = !self.revoked.get() && now_ms - self.since_ms.get() > SNAPSHOT_AGE_MS_MAX;
+    fn revoke_if_old(&self, passed_ms: u64) -> bool {
+        let revokes = !self.revoked.get() && passed_ms - self.since_ms > SNAPSHOT_AGE_MS_MAX;
         self.revoked.set(self.revoked.get() || revokes);
         revokes
     }
@@ -138,7 +137,7 @@ impl Run {
             Operation::Pin { slot } => {
                 self.snapshots[slot] = Some(Pinned {
                     snapshot: self.store.snapshot(),
-                    pin: Pin::at(self.reference.now_ms),
+                    pin: Pin::at(self.reference.passed_ms),
                     version: self.reference.version(),
                 });
             }
@@ -154,7 +153,12 @@ impl Run {
             }),
             Operation::Maintain { keys_max } => self.maintain(keys_max),
             Operation::Follow { changes_max, only } => self.follow(changes_max, only.map(|key| KEYS[key])),
-            Operation::Clock { by_ms } => {
+            Operation::Pass { ms } => {
+                self.reference.now_ms += ms;
+                self.reference.passed_ms += ms;
+                self.clock.advance_ms(ms);
+            }
+            Operation::SetClock { by_ms } => {
                 self.reference.now_ms = self.reference.now_ms.saturating_add_signed(by_ms);
                 self.clock.set_ms(self.reference.now_ms);
             }
@@ -234,7 +238,7 @@ impl Run {
     fn begin(&mut self, slot: usize, isolation: Isolation) {
         self.transactions[slot] = Some(Open {
             transaction: self.store.begin_with(isolation),
-            pin: Pin::at(self.reference.now_ms),
+            pin: Pin::at(self.reference.passed_ms),
             isolation,
             began: self.reference.version(),
             writes: Writes::new(),
@@ -275,8 +279,8 @@ impl Run {
     }
 
     fn maintain(&mut self, keys_max: usize) {
-        let now_ms = self.reference.now_ms;
-        let revoked = self.pins().filter(|pin| pin.revoke_if_old(now_ms)).count();
+        let passed_ms = self.reference.passed_ms;
+        let revoked = self.pins().filter(|pin| pin.revoke_if_old(passed_ms)).count();
         self.reference.revoked += revoked as u64;
         assert_eq!(self.store.maintain(keys_max), self.reference.expire(keys_max));
     }
@@ -334,7 +338,7 @@ impl Run {
         assert_eq!(stats.deadlines, held.values().filter(|entry| entry.expires_at_ms.is_some()).count() as u64);
         assert_eq!(stats.versions + stats.pruned, reference.changes.len() as u64, "every change made a version");
         let pins: Vec<_> = self.pins().filter(|pin| !pin.revoked.get()).collect();
-        let age_ms = pins.iter().map(|pin| reference.now_ms.saturating_sub(pin.since_ms.get())).max();
+        let age_ms = pins.iter().map(|pin| reference.passed_ms - pin.since_ms).max();
         assert_eq!((stats.snapshots, stats.snapshots_revoked), (pins.len() as u64, reference.revoked));
         assert_eq!(stats.oldest_snapshot_age_ms, age_ms.unwrap_or(0));
         for first in KEYS.iter().filter_map(|key| key.first()) {

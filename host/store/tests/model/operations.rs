@@ -44,7 +44,8 @@ pub(crate) enum Operation {
     PinnedVisit { slot: usize, scan: Scan },
     Maintain { keys_max: usize },
     Follow { changes_max: usize, only: Option<usize> },
-    Clock { by_ms: i64 },
+    Pass { ms: u64 },
+    SetClock { by_ms: i64 },
 }
 
 /// A value, with a deadline so far from now (which may be past), or a deletion.
@@ -100,7 +101,8 @@ fn operation() -> impl Strategy<Value = Operation> {
         2 => (0_usize..5).prop_map(|keys_max| Operation::Maintain { keys_max }),
         2 => (1_usize..9, prop::option::weighted(0.2, key()))
             .prop_map(|(changes_max, only)| Operation::Follow { changes_max, only }),
-        3 => prop_oneof![8 => 0_i64..12, 1 => -20_i64..0, 1 => 50_i64..200].prop_map(|by_ms| Operation::Clock { by_ms }),
+        3 => prop_oneof![9 => 0_u64..12, 1 => 50_u64..200].prop_map(|ms| Operation::Pass { ms }),
+        1 => prop_oneof![1 => -20_i64..20, 1 => -2_000_i64..2_000].prop_map(|by_ms| Operation::SetClock { by_ms }),
     ]
 }
 

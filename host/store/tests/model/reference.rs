@@ -28,6 +28,8 @@ pub(crate) struct Changed {
 /// The states of the store after every commit, and the commits.
 pub(crate) struct Reference {
     pub(crate) now_ms: u64,
+    /// How long it has been, whatever the clock showed.
+    pub(crate) passed_ms: u64,
     states: Vec<BTreeMap<Key, Entry>>,
     pub(crate) changes: Vec<Changed>,
     pub(crate) conflicts: u64,
@@ -59,7 +61,15 @@ impl Read {
 
 impl Reference {
     pub(crate) fn new(now_ms: u64) -> Self {
-        Self { now_ms, states: vec![BTreeMap::new()], changes: vec![], conflicts: 0, expired: 0, revoked: 0 }
+        Self {
+            now_ms,
+            passed_ms: 0,
+            states: vec![BTreeMap::new()],
+            changes: vec![],
+            conflicts: 0,
+            expired: 0,
+            revoked: 0,
+        }
     }
 
     pub(crate) fn version(&self) -> Version {
