@@ -64,3 +64,19 @@ fn the_document_names_codes_that_exist() {
         assert!(is_code || goes_on, "{name}: {past_it}");
     }
 }
+
+/// Pages and guests are built without the crate, and have figures of their own.
+#[test]
+fn what_pages_and_guests_know_of_the_limits_is_so() {
+    let figure = |path: &str, name: &str| {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
+        let text = std::fs::read_to_string(path).unwrap();
+        let line = text.lines().find(|line| line.contains(&format!("const {name}"))).unwrap().to_owned();
+        let digits = line.split_once(" = ").unwrap().1.trim_end_matches(';').replace('_', "");
+        digits.parse::<usize>().unwrap_or_else(|error| panic!("{line}: {error}"))
+    };
+    let limits = Limits::default();
+    assert_eq!(figure("web/ts/arguments.ts", "KEYS_MAX"), limits.get_many_keys_max);
+    assert_eq!(figure("web/ts/http/kv.ts", "PAGE_KEYS"), limits.page_entries_max);
+    assert_eq!(figure("guest/sdk/src/scan.rs", "PAGE_ENTRIES"), limits.page_entries_max);
+}

@@ -209,7 +209,7 @@ struct Opened {
 fn open(disk: Option<&Arc<dyn Disk>>, durability: Durability) -> Opened {
     let (clock, random) = (Arc::new(ManualClock::new(1)), Arc::new(SeededRandom::new(1)));
     let Some(disk) = disk else {
-        return Opened { _threads: None, database: Database::in_memory(Limits::default(), clock, random) };
+        return Opened { _threads: None, database: Database::in_memory(Limits::default(), clock, random).unwrap() };
     };
     // Small, so that segments change and checkpoints are made meanwhile.
     let keeping = Keeping { durability, checkpoint_bytes: 4_000 };

@@ -46,7 +46,7 @@ impl Stage {
     pub(crate) fn with_random(scenario: &Scenario, place: Place, random: Arc<dyn Random>) -> Self {
         let (clock, limits) = (Arc::new(ManualClock::new(START_MS)), limits(scenario));
         let database = match place {
-            Place::Memory => Database::in_memory(limits, clock.clone(), random),
+            Place::Memory => Database::in_memory(limits, clock.clone(), random).unwrap(),
             Place::Disk => {
                 let disk = Arc::new(MemoryDisk::new());
                 Database::open(limits, clock.clone(), random, disk, Keeping::default()).unwrap().0

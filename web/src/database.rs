@@ -27,7 +27,10 @@ impl RawDatabase {
         let mut limits = Limits::default();
         limits.store_bytes_max = store_bytes_max.and_then(crate::input::whole).unwrap_or(STORE_BYTES_MAX);
         limits.feed_bytes_max = FEED_BYTES_MAX;
-        Self(Database::in_memory(limits, Arc::new(PageClock::new(clock)), Arc::new(PageRandom)))
+        match Database::in_memory(limits, Arc::new(PageClock::new(clock)), Arc::new(PageRandom)) {
+            Ok(database) => Self(database),
+            Err(invalid) => wasm_bindgen::throw_str(invalid.limit),
+        }
     }
 
     /// A session that may do everything.

@@ -337,7 +337,7 @@ mod tests {
     use super::*;
 
     fn database() -> Database {
-        Database::in_memory(Limits::default(), Arc::new(ManualClock::new(0)), Arc::new(SeededRandom::new(1)))
+        Database::in_memory(Limits::default(), Arc::new(ManualClock::new(0)), Arc::new(SeededRandom::new(1))).unwrap()
     }
 
     /// Makes so many buckets, each in a commit of its own. How many keys that walked over.

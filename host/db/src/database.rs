@@ -12,7 +12,7 @@ use crate::cursor::CursorSnapshots;
 use crate::keyspace::{BUCKET_PREFIX_BYTES, BucketId};
 #[cfg(not(target_family = "wasm"))]
 use crate::keyspace::{DROPPED_BUCKETS, FORMER_NAMES};
-use crate::{Code, Error, Grants, Limits, Result, Session, buckets};
+use crate::{Code, Error, Grants, LimitInvalid, Limits, Result, Session, buckets};
 
 /// Keys that housekeeping removes in one commit, so that it holds up a writer for some ten microseconds.
 const EXPIRED_KEYS_PER_COMMIT: usize = 4;
@@ -69,16 +69,27 @@ impl std::fmt::Debug for Database {
 impl Database {
     /// An empty database in memory. Its contents end with the process.
     ///
+    /// # Errors
+    /// [`LimitInvalid`]: it could not keep to a limit. Where it is compiled for a page nobody checks.
+    ///
     /// ```
     /// use std::sync::Arc;
     /// use mantis_db::{Database, Limits, ManualClock, SeededRandom};
-    /// let database = Database::in_memory(Limits::default(), Arc::new(ManualClock::new(0)), Arc::new(SeededRandom::new(7)));
+    /// let database = Database::in_memory(Limits::default(), Arc::new(ManualClock::new(0)), Arc::new(SeededRandom::new(7)))?;
     /// assert_eq!(database.version(), 0);
+    /// # Ok::<(), mantis_db::LimitInvalid>(())
     /// ```
-    #[must_use]
-    pub fn in_memory(limits: Limits, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
+    #[inline]
+    pub fn in_memory(
+        limits: Limits,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> std::result::Result<Self, LimitInvalid> {
+        // A page's limits are its program's own, and every byte of a page is downloaded.
+        #[cfg(not(target_family = "wasm"))]
+        limits.check()?;
         let store = Store::new(options(&limits, clock, &random));
-        Self::over(store, limits, random)
+        Ok(Self::over(store, limits, random))
     }
 
     /// The database on `disk`, which is made if there is none, and what was found there.
@@ -87,7 +98,7 @@ impl Database {
     /// [`mantis_store::DiskThreads`].
     ///
     /// # Errors
-    /// [`OpenError`]: the disk's contents cannot be trusted, or it does not work. Nothing was changed.
+    /// [`OpenError`]: it could not keep to a limit, the disk's contents cannot be trusted, or it does not work. Nothing was changed.
     pub fn open(
         limits: Limits,
         clock: Arc<dyn Clock>,
@@ -110,6 +121,7 @@ impl Database {
         keeping: Keeping,
         on_progress: Option<OnProgress>,
     ) -> std::result::Result<(Self, Recovered), OpenError> {
+        limits.check().map_err(|invalid| OpenError::Options(Box::new(invalid)))?;
         let mut options = options(&limits, clock, &random);
         options.on_progress = on_progress;
         options.checkpoint_bytes = keeping.checkpoint_bytes;

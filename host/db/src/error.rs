@@ -107,15 +107,15 @@ codes! {
     TtlInvalid "ttl-invalid" Invalid,
         "A time to live is at least 1 ms and at most 100 years.", "Leave it out to keep the value until it is deleted.";
     LimitOutOfRange "limit-out-of-range" Invalid,
-        "A page has at least 1 and at most 1,000 entries.", "Ask for less and follow the cursor.";
+        "A page has at least 1 entry, and no more than the limit.", "Ask for less and follow the cursor; 1,000 is the default limit.";
     CursorInvalid "cursor-invalid" Invalid,
         "The cursor was not made by this scan or feed.", "Begin again without a cursor.";
     KeysTooMany "keys-too-many" Limit,
-        "More keys were asked for at once than one call answers.", "Ask in parts of at most 1,000.";
+        "More keys were asked for at once than one call answers.", "Ask in parts; 1,000 is the default limit.";
     AnswerTooLarge "answer-too-large" Limit,
         "The values asked for at once come to more bytes than one answer may have.", "Ask in smaller parts.";
     OperationsTooMany "operations-too-many" Limit,
-        "A batch has at most 10,000 operations.", "Send several batches.";
+        "The batch has more operations than a batch may have.", "Send several batches; 10,000 is the default limit.";
     TransactionTooLarge "transaction-too-large" Limit,
         "The transaction reads or writes more than one may.", "Do the work in several transactions.";
     TransactionOpen "transaction-open" Invalid,

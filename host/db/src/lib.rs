@@ -48,7 +48,7 @@ pub use error::{Code, Error, Kind, Result};
 pub use grants::{Access, Grants};
 pub use keyspace::{DEFAULT_BUCKET, Span};
 pub use kv::{Counted, Deleted, Kv, Outcome, SetOptions, Written};
-pub use limits::Limits;
+pub use limits::{LimitInvalid, Limits};
 pub use mantis_store::disk;
 pub use mantis_store::{
     Backup, Checkpoint, Clock, Direction, Durability, Expect, FileKind, FileReport, Finding, Isolation, ManualClock,

@@ -1,12 +1,14 @@
 //! Every bound on what a client may ask for, in one place, with its unit in its name.
 
+use std::fmt;
+
 use crate::{Code, Error, Result};
 
 /// The bounds that a [`Database`](crate::Database) enforces, on every surface alike.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Bytes of a key: `key-too-long`. At most 4,096, the default.
+    /// Bytes of a key: `key-too-long`. At most [`KEY_BYTES_MAX`], the default.
     pub key_bytes_max: usize,
     /// Bytes of a value: `value-too-large`. Default 16 MiB.
     pub value_bytes_max: usize,
@@ -52,28 +54,95 @@ pub const BUCKET_NAME_BYTES_MAX: usize = 63;
 /// A time to live: 100 years of 365.25 days, in milliseconds.
 pub const TTL_MS_MAX: u64 = 3_155_760_000_000;
 
+/// Bytes of a key, whatever the bound: cursors, and paths in HTTP, have room for no longer one.
+pub const KEY_BYTES_MAX: usize = 4_096;
+/// Bytes of a value, whatever the bound: one value, with what stands around it, must fit into a record of the log.
+const VALUE_BYTES_MAX: u64 = 1 << 30;
+/// Bytes and keys of a transaction, whatever the bounds: a commit is one record of the log, of less than 4 GiB, in which a key has up to
+/// 32 bytes beside itself and its value.
+const TRANSACTION_BYTES_MAX: u64 = 2 << 30;
+const TRANSACTION_WRITES_MAX: u64 = 1 << 24;
+/// Most of what is counted: where plugins and pages name an entry, an operation or a bucket, its number has 32 bits.
+const COUNT_MAX: u64 = u32::MAX as u64;
+
+/// A bound that no database can keep to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LimitInvalid {
+    /// The field of [`Limits`].
+    pub limit: &'static str,
+    /// What it is.
+    pub value: u64,
+    /// The least that it may be.
+    pub min: u64,
+    /// The most that it may be.
+    pub max: u64,
+}
+
+impl fmt::Display for LimitInvalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { limit, value, min, max } = self;
+        match *max {
+            u64::MAX => write!(f, "{limit} is {value}; it must be at least {min}"),
+            max => write!(f, "{limit} is {value}; it must be {min} to {max}"),
+        }
+    }
+}
+
+impl std::error::Error for LimitInvalid {}
+
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            key_bytes_max: 4_096,
-            value_bytes_max: 16 << 20,
-            page_entries_max: 1_000,
-            page_bytes_max: 1 << 20,
-            get_many_keys_max: 1_000,
-            answer_bytes_max: 64 << 20,
-            batch_operations_max: 10_000,
-            transaction_writes_max: 100_000,
-            transaction_bytes_max: 64 << 20,
-            transaction_reads_max: 100_000,
-            transaction_visits_max: 10_000_000,
-            buckets_max: 10_000,
-            store_bytes_max: u64::MAX,
-            cursor_snapshots_max: 256,
-            cursor_age_ms_max: 30_000,
-            transaction_age_ms_max: 60_000,
-            feed_bytes_max: 64 << 20,
-            feed_age_ms_max: 24 * 60 * 60 * 1_000,
-        }
+        Self::DEFAULT
+    }
+}
+
+impl Limits {
+    /// The bounds where nobody says otherwise.
+    pub const DEFAULT: Self = Self {
+        key_bytes_max: KEY_BYTES_MAX,
+        value_bytes_max: 16 << 20,
+        page_entries_max: 1_000,
+        page_bytes_max: 1 << 20,
+        get_many_keys_max: 1_000,
+        answer_bytes_max: 64 << 20,
+        batch_operations_max: 10_000,
+        transaction_writes_max: 100_000,
+        transaction_bytes_max: 64 << 20,
+        transaction_reads_max: 100_000,
+        transaction_visits_max: 10_000_000,
+        buckets_max: 10_000,
+        store_bytes_max: u64::MAX,
+        cursor_snapshots_max: 256,
+        cursor_age_ms_max: 30_000,
+        transaction_age_ms_max: 60_000,
+        feed_bytes_max: 64 << 20,
+        feed_age_ms_max: 24 * 60 * 60 * 1_000,
+    };
+
+    /// Whether a database can keep to these bounds. Making one asks.
+    ///
+    /// # Errors
+    /// The first bound that it cannot keep to, with its range. A bound of nothing at all is among these where it would leave nothing
+    /// to do, or would end a page without saying where to go on.
+    pub fn check(&self) -> std::result::Result<(), LimitInvalid> {
+        let count = |limit, value: usize| (limit, value as u64, 1, COUNT_MAX);
+        let rows = [
+            ("key_bytes_max", self.key_bytes_max as u64, 1, KEY_BYTES_MAX as u64),
+            ("value_bytes_max", self.value_bytes_max as u64, 1, VALUE_BYTES_MAX),
+            count("page_entries_max", self.page_entries_max),
+            ("page_bytes_max", self.page_bytes_max as u64, 1, u64::MAX),
+            count("get_many_keys_max", self.get_many_keys_max),
+            ("answer_bytes_max", self.answer_bytes_max as u64, 1, u64::MAX),
+            count("batch_operations_max", self.batch_operations_max),
+            ("transaction_writes_max", self.transaction_writes_max as u64, 1, TRANSACTION_WRITES_MAX),
+            ("transaction_bytes_max", self.transaction_bytes_max as u64, 1, TRANSACTION_BYTES_MAX),
+            count("transaction_reads_max", self.transaction_reads_max),
+            ("transaction_visits_max", self.transaction_visits_max, 1, u64::MAX),
+            ("buckets_max", self.buckets_max as u64, 0, COUNT_MAX),
+            ("transaction_age_ms_max", self.transaction_age_ms_max, 1, u64::MAX),
+        ];
+        let invalid = rows.into_iter().find(|(_, value, min, max)| value < min || value > max);
+        invalid.map_or(Ok(()), |(limit, value, min, max)| Err(LimitInvalid { limit, value, min, max }))
     }
 }
 

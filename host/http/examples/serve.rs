@@ -32,7 +32,7 @@ impl Clock for SystemClock {
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
     let seed = SystemClock.now_ms();
-    let database = Database::in_memory(Limits::default(), Arc::new(SystemClock), Arc::new(SeededRandom::new(seed)));
+    let database = Database::in_memory(Limits::default(), Arc::new(SystemClock), Arc::new(SeededRandom::new(seed)))?;
     let sessions = Pool::new(SessionManager::new(database.clone()), Config::default())?;
     let plugins = PluginHost::new(database.clone(), sessions.clone(), HostConfig::default())?;
     let app = App::new(database.clone(), sessions, plugins, AppConfig::default());

@@ -197,7 +197,7 @@ impl App {
         hosts::check_origin(head, |origin| self.0.cors.allows(origin))?;
         let matched = self.0.router.find(&head.method, path)?;
         sessions::check_taken(matched.operation, head)?;
-        let query = Query::parse(query, matched.operation.query)?;
+        let query = Query::parse(query, matched.operation.query, self.0.database.limits())?;
         Ok(Admitted::Routed(matched, query))
     }
 

@@ -1,9 +1,15 @@
 //! What the owner of an [`App`](crate::App) decides.
 
+/// Bytes of a request's body by default: as many as the largest value takes that may be stored by default, in base64 too, with room
+/// for what stands around it.
+pub const BODY_BYTES_MAX: usize = 24 << 20;
+
+const _: () = assert!(BODY_BYTES_MAX >= mantis_db::Limits::DEFAULT.value_bytes_max / 3 * 4 + (1 << 20));
+
 /// The bounds and rules of the HTTP surface. Every duration and size has its unit in its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppConfig {
-    /// Bytes of a request's body: `body-too-large`. Default 10 MiB.
+    /// Bytes of a request's body: `body-too-large`. Default 24 MiB, [`BODY_BYTES_MAX`].
     pub body_bytes_max: usize,
     /// Bytes of a plugin's component, in place of `body_bytes_max`. Default 32 MiB, as that of the plugin host.
     pub component_bytes_max: usize,
@@ -45,7 +51,7 @@ pub enum HostGuard {
 impl Default for AppConfig {
     fn default() -> Self {
         Self {
-            body_bytes_max: 10 << 20,
+            body_bytes_max: BODY_BYTES_MAX,
             component_bytes_max: 32 << 20,
             body_timeout_ms: 30_000,
             request_timeout_ms: 60_000,

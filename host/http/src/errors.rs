@@ -80,7 +80,7 @@ codes! {
     BodyInvalid "body-invalid" 422,
         "The body is JSON, but not of the form that this request takes.", "The detail says what is expected.";
     BodyTooLarge "body-too-large" 413,
-        "The body has more bytes than a request may have.", "Send less at once; 10 MiB is the default limit.";
+        "The body has more bytes than a request may have.", "Send less at once; 24 MiB is the default limit.";
     BodyTimeout "body-timeout" 408,
         "The body did not arrive in time.", "Send it without pausing.";
     BodyInterrupted "body-interrupted" 400,

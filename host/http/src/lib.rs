@@ -59,5 +59,5 @@ mod transactions;
 
 pub use app::App;
 pub use body::{Body, BodyError};
-pub use config::{AppConfig, HostGuard};
+pub use config::{AppConfig, BODY_BYTES_MAX, HostGuard};
 pub use metrics::HttpMetrics;

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use mantis_db::Limits;
+
 use crate::errors::{AnyCode, Code};
 use crate::path;
 use crate::problem::{Problem, Result};
@@ -36,12 +38,14 @@ pub(crate) enum Kind {
     Choice(&'static [&'static str]),
     /// A decimal number, with the code for one that is out of range.
     Integer { min: u64, max: u64, default: Option<u64>, out_of_range: AnyCode },
-    /// How many entries to answer with: at most `max` in a page, which the handler checks, and as many as one likes in a stream.
-    PageLimit { max: u64, default: u64 },
+    /// How many entries to answer with: in a page at most as many as the database's limits say, which the handler checks, and as many as
+    /// one likes in a stream.
+    PageLimit,
     /// A decimal number for a limit of a plugin, by its name. Its range is the host's to check, and the document shows it.
     PluginLimit,
-    /// Percent-encoded bytes. Too few are for the handler to refuse, which knows why.
-    Bytes { bytes_min: usize, bytes_max: usize },
+    /// The percent-encoded bytes of a key or of its beginning, no longer than the database's limits let keys be. Too few are for the
+    /// handler to refuse, which knows why.
+    Key { bytes_min: usize },
     /// Text that must not be empty.
     Text { pattern: Pattern, bytes_max: usize },
 }
@@ -65,7 +69,7 @@ pub(crate) struct Query(Vec<(&'static str, Vec<u8>)>);
 
 impl Query {
     /// Reads the raw query of a request that takes the parameters `known`.
-    pub(crate) fn parse(raw: Option<&str>, known: &[&'static Parameter]) -> Result<Self> {
+    pub(crate) fn parse(raw: Option<&str>, known: &[&'static Parameter], limits: &Limits) -> Result<Self> {
         let mut query = Self::default();
         for pair in raw.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -79,7 +83,7 @@ impl Query {
                 );
             }
             let value = decode(value)?;
-            parameter.check(&value)?;
+            parameter.check(&value, limits)?;
             query.0.push((parameter.name, value));
         }
         Ok(query)
@@ -105,7 +109,7 @@ impl Query {
 }
 
 impl Parameter {
-    fn check(&self, value: &[u8]) -> Result<()> {
+    fn check(&self, value: &[u8], limits: &Limits) -> Result<()> {
         let text = std::str::from_utf8(value).ok();
         match &self.kind {
             Kind::Flag => self.check_choice(text, &["true", "false"]),
@@ -122,13 +126,13 @@ impl Parameter {
                     Some(_) => Ok(()),
                 }
             }
-            Kind::PageLimit { max, .. } => self.check_page_limit(value, text, *max),
+            Kind::PageLimit => self.check_page_limit(value, text, limits),
             Kind::PluginLimit if text.is_some_and(is_decimal) => Ok(()),
             Kind::PluginLimit => Err(self.invalid("must be a whole number")),
-            Kind::Bytes { bytes_max, .. } if value.len() > *bytes_max => {
-                Err(self.invalid(&format!("has {} bytes; the limit is {bytes_max}", value.len())))
+            Kind::Key { .. } if value.len() > limits.key_bytes_max => {
+                Err(self.invalid(&format!("has {} bytes; the limit is {}", value.len(), limits.key_bytes_max)))
             }
-            Kind::Bytes { .. } => Ok(()),
+            Kind::Key { .. } => Ok(()),
             Kind::Text { bytes_max, .. } => match text {
                 Some(text) if !text.is_empty() && text.len() <= *bytes_max => Ok(()),
                 _ => Err(self.invalid(&format!("must be text of 1 to {bytes_max} bytes"))),
@@ -136,20 +140,21 @@ impl Parameter {
         }
     }
 
-    fn check_page_limit(&self, value: &[u8], text: Option<&str>, max: u64) -> Result<()> {
+    fn check_page_limit(&self, value: &[u8], text: Option<&str>, limits: &Limits) -> Result<()> {
+        let max = limits.page_entries_max;
         match text.filter(|text| is_decimal(text)) {
             None => {
                 let shown = String::from_utf8_lossy(value);
                 Err(self.invalid(&format!("must be a whole number from 1 to {max}, not `{shown}`")))
             }
-            Some(digits) if digits.bytes().all(|digit| digit == b'0') => Err(self.beyond_page(0)),
+            Some(digits) if digits.bytes().all(|digit| digit == b'0') => Err(self.beyond_page(0, limits)),
             Some(_) => Ok(()),
         }
     }
 
     /// A problem with this parameter's value where a page is asked for.
-    pub(crate) fn beyond_page(&self, limit: u64) -> Problem {
-        let Kind::PageLimit { max, .. } = self.kind else { return self.invalid("is out of range") };
+    pub(crate) fn beyond_page(&self, limit: u64, limits: &Limits) -> Problem {
+        let max = limits.page_entries_max;
         Problem::new(mantis_db::Code::LimitOutOfRange).detail(format!(
             "`{}` must be a whole number from 1 to {max}, not `{limit}`; a stream has no such bound",
             self.name
@@ -204,16 +209,19 @@ mod tests {
         role: Role::Optional,
     };
     static RAW: Parameter = Parameter { name: "raw", kind: Kind::Flag, description: "", role: Role::Optional };
-    static PREFIX: Parameter = Parameter {
-        name: "prefix",
-        kind: Kind::Bytes { bytes_min: 0, bytes_max: 4 },
-        description: "",
-        role: Role::Optional,
-    };
+    static PREFIX: Parameter =
+        Parameter { name: "prefix", kind: Kind::Key { bytes_min: 0 }, description: "", role: Role::Optional };
+
+    /// Keys of four bytes.
+    fn four() -> Limits {
+        let mut limits = Limits::default();
+        limits.key_bytes_max = 4;
+        limits
+    }
 
     #[track_caller]
     fn check(raw: &str, expected: std::result::Result<usize, &str>) {
-        let outcome = Query::parse(Some(raw), &[&LIMIT, &RAW, &PREFIX]);
+        let outcome = Query::parse(Some(raw), &[&LIMIT, &RAW, &PREFIX], &four());
         let outcome = outcome.map(|query| query.0.len()).map_err(|problem| problem.code().as_str());
         assert_eq!(outcome, expected, "{raw:?}");
     }
@@ -244,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_refusal_names_the_cap_and_the_known_parameters() {
-        let refusal = |raw| Query::parse(Some(raw), &[&LIMIT, &RAW]).unwrap_err();
+        let refusal = |raw| Query::parse(Some(raw), &[&LIMIT, &RAW], &four()).unwrap_err();
         assert!(refusal("limit=0").message().contains("1 to 1000"));
         assert!(refusal("limit=x").message().contains("1 to 1000"));
         assert!(refusal("lmit=1").message().contains("`limit`, `raw`"));
@@ -252,7 +260,7 @@ mod tests {
 
     #[test]
     fn a_plus_sign_is_a_plus_sign() {
-        let query = Query::parse(Some("prefix=a+b"), &[&PREFIX]).unwrap();
+        let query = Query::parse(Some("prefix=a+b"), &[&PREFIX], &four()).unwrap();
         assert_eq!(query.bytes(&PREFIX), Some(&b"a+b"[..]));
     }
 }

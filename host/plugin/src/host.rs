@@ -30,7 +30,7 @@ pub const NAME_BYTES_MAX: usize = 63;
 /// use mantis_plugin::{HostConfig, PluginHost};
 /// use mantis_pool::Pool;
 ///
-/// let database = Database::in_memory(Limits::default(), Arc::new(ManualClock::new(0)), Arc::new(SeededRandom::new(7)));
+/// let database = Database::in_memory(Limits::default(), Arc::new(ManualClock::new(0)), Arc::new(SeededRandom::new(7)))?;
 /// let sessions = Pool::new(SessionManager::new(database.clone()), Default::default())?;
 /// let config = HostConfig { instances_max: 16, ..HostConfig::default() };
 /// let host = PluginHost::new(database, sessions, config)?;

@@ -22,6 +22,18 @@ async fn an_error_rolls_back() {
     assert_eq!(fixture.text("kept", "key").await.as_deref(), Some("value"));
 }
 
+/// What may be stored may be handed to a call, and back.
+#[tokio::test]
+async fn a_value_of_the_largest_size_goes_through_a_call() {
+    let fixture = Fixture::with_guest("procedures", &["kept"]).await;
+    let value = "v".repeat(Limits::DEFAULT.value_bytes_max);
+    fixture.call("procedures/set", json!(["kept", "key", value])).await.unwrap();
+    assert!(fixture.text("kept", "key").await.as_deref() == Some(&*value));
+    assert!(fixture.call("procedures/get", json!(["kept", "key"])).await.unwrap() == json!(value));
+    let error = fixture.call("procedures/set", json!(["kept", "key", value + "v"])).await.unwrap_err();
+    assert!(error.to_string().contains("value-too-large"), "{error}");
+}
+
 /// Others write the key just after the guest has read it.
 #[tokio::test]
 async fn a_lost_call_runs_again() {

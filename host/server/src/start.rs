@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use mantis_db::disk::DirectoryDisk;
-use mantis_db::{Database, DiskEvent, DiskThreads, Keeping, Limits, OpenError, Recovered, SessionManager};
+use mantis_db::{Database, DiskEvent, DiskThreads, Keeping, OpenError, Recovered, SessionManager};
 use mantis_http::{App, AppConfig, HostGuard};
 use mantis_plugin::{HostConfig, PluginHost};
 use mantis_pool::Pool;
@@ -53,9 +53,11 @@ pub(crate) struct Storage {
 /// # Errors
 /// The directory cannot be used, or what is in it cannot be trusted: then nothing was changed.
 pub(crate) fn open(settings: &Settings, in_memory: bool) -> Result<Storage, Failure> {
-    let (limits, clock, random) = (database_limits(settings), Arc::new(SystemClock), Arc::new(SystemRandom));
+    let (limits, clock, random) = (settings.database_limits(), Arc::new(SystemClock), Arc::new(SystemRandom));
     if in_memory {
-        return Ok(Storage { database: Database::in_memory(limits, clock, random), recovered: None, threads: None });
+        let database = Database::in_memory(limits, clock, random)
+            .map_err(|invalid| Failure::new(Exit::Local, format!("cannot make a database: {invalid}")))?;
+        return Ok(Storage { database, recovered: None, threads: None });
     }
     let (given, path) = (&settings.storage, settings.storage.data.display());
     let disk = DirectoryDisk::new(&given.data)
@@ -152,19 +154,6 @@ fn raise_descriptor_limit() -> u64 {
     limit.current = limit.maximum;
     let _ = setrlimit(Resource::Nofile, limit);
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
-}
-
-fn database_limits(settings: &Settings) -> Limits {
-    let given = &settings.limits;
-    let mut limits = Limits::default();
-    limits.key_bytes_max = given.key_bytes_max;
-    limits.value_bytes_max = given.value_bytes_max;
-    limits.feed_bytes_max = given.feed_bytes_max;
-    limits.feed_age_ms_max = settings.storage.feed_age_ms_max;
-    if given.store_bytes_max > 0 {
-        limits.store_bytes_max = given.store_bytes_max;
-    }
-    limits
 }
 
 fn pool_config(settings: &Settings) -> mantis_pool::Config {

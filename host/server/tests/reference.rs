@@ -67,6 +67,8 @@ fn config() {
          loopback address under a name of its own; another listener answers to any `Host`, or, with `allowed_hosts`, only to these.\n\n\
          The limit on connections is lowered to what the limit on open files leaves room for (`ulimit -Hn`, less 64); the program raises the\n\
          soft limit to the hard one itself, and its first lines of output say what holds.\n\n\
+         A value can be sent where a body has room for it: raw it takes its own length, in base64 a third more. A server whose\n\
+         `limits.body_bytes_max` is below its `limits.value_bytes_max` starts, and says so in a warning with the figure that would do.\n\n\
          ## The defaults as a file\n\n```toml\n{settings}```\n",
         mantisdb::settings::reference()
     );

@@ -20,7 +20,7 @@ fn check(file: &str, environment: &[(&str, &str)], flags: &[&str], key: &str, ex
 fn a_flag_outranks_the_environment_which_outranks_the_file() {
     let file = "[limits]\nbody_bytes_max = 1\n";
     let environment = [("MANTISDB_BODY_BYTES_MAX", "2")];
-    check("", &[], &[], "body_bytes_max", "10485760");
+    check("", &[], &[], "body_bytes_max", "25165824");
     check(file, &[], &[], "body_bytes_max", "1");
     check(file, &environment, &[], "body_bytes_max", "2");
     check(file, &environment, &["--body-bytes-max", "3"], "body_bytes_max", "3");
@@ -59,11 +59,33 @@ fn mistakes_in_the_configuration_are_named() {
         &["line 2", "body_bites_max", "body_bytes_max", "mantis.toml"],
     );
     check_refused("", &["--header-bytes-max", "100"], &["connections.header_bytes_max", "8192"]);
+    check_refused("", &["--key-bytes-max", "4097"], &["limits.key_bytes_max is 4097", "1 to 4096"]);
+    check_refused("", &["--key-bytes-max", "0"], &["limits.key_bytes_max is 0"]);
+    check_refused("[limits]\nvalue_bytes_max = 0\n", &[], &["limits.value_bytes_max is 0", "1 to 1073741824"]);
+    check_refused("", &["--value-bytes-max", "1073741825"], &["limits.value_bytes_max is 1073741825"]);
     check_refused("", &["--pool-min-idle", "20", "--pool-max", "10"], &["min_idle"]);
     check_refused("", &["--body-bytes-max", "lots"], &["--body-bytes-max"]);
     check_refused("", &["--memory", "--data", "x"], &["--data", "--memory"]);
     check_refused("", &["--durability", "sometimes"], &["sometimes", "interval:MS"]);
     check_refused("[storage]\ndurability = \"interval:0\"\n", &[], &["line 2", "interval:MS"]);
+}
+
+#[test]
+fn a_body_without_room_for_a_value_is_told_of() {
+    let log_of = |arguments: &[&str]| {
+        let mut server = Server::start(arguments);
+        server.signal("-TERM");
+        assert_eq!(server.wait(), Some(0));
+        server.log()
+    };
+    let told = log_of(&["--value-bytes-max", "33554432"]);
+    for part in ["WARN", "limits.body_bytes_max is 25165824", "33554432", "45787820 or more"] {
+        assert!(told.contains(part), "{told} names {part}");
+    }
+    assert!(log_of(&["--body-bytes-max", "100"]).contains("limits.body_bytes_max is 100"));
+    for fitting in [&[][..], &["--value-bytes-max", "100", "--body-bytes-max", "100"]] {
+        assert!(!log_of(fitting).contains("body_bytes_max"), "{fitting:?}");
+    }
 }
 
 #[test]

@@ -143,6 +143,45 @@ fn large_and_binary_values_are_imported() {
     assert_eq!(server.run(&["export"]).stdout, file);
 }
 
+/// A value of the default limit goes in and comes out by every command, also where each byte takes six in JSON.
+#[test]
+fn the_largest_values_go_both_ways() {
+    let server = Server::start(&["--request-timeout-ms", "300000", "--body-timeout-ms", "300000"]);
+    let size = 16 << 20;
+    for (name, byte) in [("text", b'v'), ("controls", 1), ("bytes", 0xff)] {
+        let value = vec![byte; size];
+        let put = server.run_with(&["put", "--bucket", name, "key"], &value);
+        assert!(put.status.success(), "{name}: {}", String::from_utf8_lossy(&put.stderr));
+        assert!(server.run(&["get", "--bucket", name, "key"]).stdout == value, "{name}");
+        let exported = server.run(&["export", "--bucket", name]);
+        assert!(exported.status.success(), "{name}: {}", String::from_utf8_lossy(&exported.stderr));
+        let again = format!("{name}-again");
+        let import = ["import", "--bucket", &*again, "--format", "ndjson", "--no-order"];
+        let output = server.run_with(&import, &exported.stdout);
+        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(server.run(&["get", "--bucket", &again, "key"]).stdout == value, "{name}");
+        server.ok(&["bucket", "drop", name]);
+    }
+    let (code, message) = failure(&server.run_with(&["put", "key"], &vec![b'v'; size + 1]));
+    assert_eq!(code, 3, "{message}");
+    assert!(message.contains("value-too-large"), "{message}");
+}
+
+/// An export asks for many values at once, and the answer to that is bounded.
+#[test]
+fn an_export_leaves_no_large_value_out() {
+    let server = Server::start(&[]);
+    assert!(server.run_with(&["import", "--format", "csv", "--key", "k"], b"k,v\na,1\nb,2\n").status.success());
+    let value = vec![b'v'; 10 << 20];
+    for key in ["b", "c", "d", "e", "f", "g", "h", "i"] {
+        assert!(server.run_with(&["put", key], &value).status.success());
+    }
+    let exported = server.run(&["export"]);
+    assert!(exported.status.success(), "{}", String::from_utf8_lossy(&exported.stderr));
+    let expected = 8 + 8 * (value.len() + 1);
+    assert_eq!(exported.stdout.len(), expected, "every value is there");
+}
+
 #[test]
 fn an_export_to_a_file_replaces_it_at_the_end_and_only_when_told_to() {
     let server = Server::start(&[]);

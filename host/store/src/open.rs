@@ -111,6 +111,9 @@ pub enum OpenError {
         /// What is wrong.
         what: String,
     },
+    /// What the store was to be opened with is not what one can work with.
+    #[error("{0}")]
+    Options(Box<dyn std::error::Error + Send + Sync>),
     /// The disk did not do what was asked.
     #[error("{doing}: {error}")]
     Io {

@@ -42,9 +42,6 @@ const TRANSACTION: HeaderName = HeaderName::from_static("mantisdb-transaction");
 const JSON: &str = "application/json";
 const NDJSON: &str = "application/x-ndjson";
 
-/// The largest value of the scenarios fits into a body, also when a batch writes it in base64.
-const BODY_BYTES_MAX: usize = 32 << 20;
-
 pub(crate) struct Http;
 
 impl Surface for Http {
@@ -77,8 +74,7 @@ impl Server {
         let sessions = Pool::new(SessionManager::new(stage.database.clone()), sessions).unwrap();
         let plugins = HostConfig { instances_max: 1, guest_threads: 1, ..HostConfig::default() };
         let plugins = PluginHost::new(stage.database.clone(), sessions.clone(), plugins).unwrap();
-        let config = AppConfig { body_bytes_max: BODY_BYTES_MAX, ..AppConfig::default() };
-        let app = App::new(stage.database.clone(), sessions, plugins, config);
+        let app = App::new(stage.database.clone(), sessions, plugins, AppConfig::default());
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (stop, stopped) = oneshot::channel();

@@ -1,6 +1,12 @@
 //! Limits: what is refused leaves nothing behind, and no session can make a transaction grow past them.
 
-use mantis_db::{Applied, Code, Expect, Isolation, Op, SetOptions, Span};
+use std::sync::Arc;
+
+use mantis_db::disk::MemoryDisk;
+use mantis_db::{
+    Applied, Code, Database, Expect, Isolation, Keeping, Limits, ManualClock, Op, ScanOptions, SeededRandom,
+    SetOptions, Span,
+};
 
 use crate::support::{Short, Stage, code, for_ms, now};
 
@@ -167,6 +173,90 @@ fn closing_refuses_writes_and_nothing_else() {
     now(session.begin(Isolation::Serializable)).unwrap();
     assert_eq!(session.text("default", "a").as_deref(), Some("1"));
     now(session.commit()).unwrap();
+}
+
+#[test]
+fn a_limit_that_cannot_be_kept_to_makes_no_database() {
+    type Change = fn(&mut Limits, u64);
+    #[allow(clippy::cast_possible_truncation, reason = "figures of this test, on machines of 64 bits")]
+    let rows: [(Change, &str, &[u64], &[u64]); 17] = [
+        (|limits, n| limits.key_bytes_max = n as usize, "key_bytes_max", &[1, 4_096], &[0, 4_097]),
+        (|limits, n| limits.value_bytes_max = n as usize, "value_bytes_max", &[1, 1 << 30], &[0, (1 << 30) + 1]),
+        (|limits, n| limits.page_entries_max = n as usize, "page_entries_max", &[1, 0xffff_ffff], &[0, 1 << 32]),
+        (|limits, n| limits.page_bytes_max = n as usize, "page_bytes_max", &[1, u64::MAX], &[0]),
+        (|limits, n| limits.get_many_keys_max = n as usize, "get_many_keys_max", &[1, 0xffff_ffff], &[0, 1 << 32]),
+        (|limits, n| limits.answer_bytes_max = n as usize, "answer_bytes_max", &[1, u64::MAX], &[0]),
+        (|limits, n| limits.batch_operations_max = n as usize, "batch_operations_max", &[1], &[0, 1 << 32]),
+        (
+            |limits, n| limits.transaction_writes_max = n as usize,
+            "transaction_writes_max",
+            &[1, 1 << 24],
+            &[0, (1 << 24) + 1],
+        ),
+        (
+            |limits, n| limits.transaction_bytes_max = n as usize,
+            "transaction_bytes_max",
+            &[1, 2 << 30],
+            &[0, (2 << 30) + 1],
+        ),
+        (|limits, n| limits.transaction_reads_max = n as usize, "transaction_reads_max", &[1], &[0, 1 << 32]),
+        (|limits, n| limits.buckets_max = n as usize, "buckets_max", &[0, 0xffff_ffff], &[1 << 32]),
+        (|limits, n| limits.transaction_age_ms_max = n, "transaction_age_ms_max", &[1, u64::MAX], &[0]),
+        (|limits, n| limits.store_bytes_max = n, "store_bytes_max", &[0, u64::MAX], &[]),
+        (|limits, n| limits.cursor_snapshots_max = n as usize, "cursor_snapshots_max", &[0, u64::MAX], &[]),
+        (|limits, n| limits.cursor_age_ms_max = n, "cursor_age_ms_max", &[0, u64::MAX], &[]),
+        (|limits, n| limits.feed_bytes_max = n as usize, "feed_bytes_max", &[0, u64::MAX], &[]),
+        (|limits, n| limits.feed_age_ms_max = n, "feed_age_ms_max", &[0, u64::MAX], &[]),
+    ];
+    let make = |change: Change, value| {
+        let mut limits = Limits::default();
+        change(&mut limits, value);
+        let clock_and_random = || (Arc::new(ManualClock::new(0)), Arc::new(SeededRandom::new(1)));
+        let (clock, random) = clock_and_random();
+        let in_memory = Database::in_memory(limits.clone(), clock, random).map_err(|invalid| invalid.to_string());
+        let ((clock, random), disk) = (clock_and_random(), MemoryDisk::new());
+        let opened = Database::open(limits, clock, random, Arc::new(disk.clone()), Keeping::default());
+        assert_eq!(
+            opened.map(drop).map_err(|error| error.to_string()),
+            in_memory.as_ref().map(drop).map_err(Clone::clone)
+        );
+        assert!(in_memory.is_ok() || disk.files().is_empty(), "nothing was changed");
+        in_memory
+    };
+    for (change, name, good, bad) in rows {
+        for &value in good {
+            let database = make(change, value).unwrap();
+            let mut session = database.session();
+            let page =
+                now(session.kv("default").unwrap().scan_keys(&ScanOptions { limit: 1, ..ScanOptions::default() }));
+            assert_eq!(page.unwrap().keys.len(), 0, "{name} = {value}");
+        }
+        for &value in bad {
+            let message = make(change, value).unwrap_err();
+            assert!(message.starts_with(&format!("{name} is {value}; it must be ")), "{message}");
+        }
+    }
+}
+
+/// Keys as long as they may be, in pages as small as they may be: nothing is lost on the way.
+#[test]
+fn the_smallest_pages_show_the_longest_keys() {
+    let stage = Stage::with(|limits| (limits.page_bytes_max, limits.page_entries_max) = (1, 1));
+    let mut session = stage.session();
+    let keys: Vec<_> = (0..5_u8).map(|number| [vec![0xff; 4_095], vec![number]].concat()).collect();
+    for key in &keys {
+        now(session.kv("default").unwrap().set(key, b"1")).unwrap();
+    }
+    let (mut shown, mut options) = (Vec::new(), ScanOptions { limit: 1, ..ScanOptions::default() });
+    loop {
+        let page = now(session.kv("default").unwrap().scan_keys(&options)).unwrap();
+        shown.extend(page.keys);
+        options.cursor = page.cursor;
+        if options.cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(shown, keys);
 }
 
 #[test]

@@ -33,7 +33,7 @@ pub(crate) static BATCH: Operation = Operation {
     body: Some(RequestContent {
         required: true,
         content: &[json_content("Batch")],
-        description: "At most 10,000 operations.",
+        description: "The operations, in order.",
     }),
     answers: &[Answer {
         status: 200,

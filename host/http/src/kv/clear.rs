@@ -13,6 +13,9 @@ use crate::request::Request;
 use crate::sessions::TRANSACTION;
 use crate::{App, Body, accept, respond};
 
+/// Keys that go in one commit.
+const KEYS_PER_STEP_MAX: usize = 1_000;
+
 pub(crate) static CLEAR: Operation = Operation {
     method: Method::DELETE,
     id: "deleteKeys",
@@ -45,7 +48,7 @@ pub(crate) static CLEAR: Operation = Operation {
 
 static PREFIX_TO_DELETE: Parameter = Parameter {
     name: PREFIX.name,
-    kind: Kind::Bytes { bytes_min: 1, bytes_max: kv::KEY_BYTES_MAX },
+    kind: Kind::Key { bytes_min: 1 },
     description: "The keys that begin with these bytes. `all=true` in its place deletes every key.",
     role: Role::Required,
 };
@@ -60,7 +63,7 @@ async fn clear(app: &App, request: &mut Request) -> Result<Response<Body>> {
     let span = selection(&request.query)?;
     let mut session = app.session_for(request).await?;
     let bucket = request.bucket()?;
-    let deleted = delete_in_steps(&mut session.kv(&bucket)?, span).await?;
+    let deleted = delete_in_steps(app, &mut session.kv(&bucket)?, span).await?;
     let mut response = respond::json(StatusCode::OK, &Deleted { deleted: deleted.keys });
     kv::tell_written(&mut response, deleted.version, deleted.durable);
     Ok(response)
@@ -77,9 +80,10 @@ fn selection(query: &Query) -> Result<Span> {
 }
 
 /// Deletes a page of keys at a time, so that other requests get their turn between two.
-async fn delete_in_steps(kv: &mut Kv<'_>, span: Span) -> Result<mantis_db::Deleted> {
+async fn delete_in_steps(app: &App, kv: &mut Kv<'_>, span: Span) -> Result<mantis_db::Deleted> {
     let mut deleted = mantis_db::Deleted { keys: 0, version: 0, durable: false };
-    let mut rest = ScanOptions { span, direction: Direction::Forward, limit: 1_000, cursor: None };
+    let limit = app.0.database.limits().page_entries_max.min(KEYS_PER_STEP_MAX);
+    let mut rest = ScanOptions { span, direction: Direction::Forward, limit, cursor: None };
     let beyond = list::end_of(&rest.span);
     loop {
         let page = kv.scan_keys(&rest).await.map_err(|error| error.after_deleting(deleted.keys))?;

@@ -5,14 +5,14 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{Method, Response, StatusCode};
-use mantis_db::{Code as DbCode, Direction, Entry, ScanOptions, Span};
+use mantis_db::{Code as DbCode, Direction, Entry, Limits, ScanOptions, Span};
 use serde::Serialize;
 
 use crate::errors::{AnyCode, Code};
 use crate::json::{BytesOut, Encoding};
 use crate::kv::get::{DetailsOut, EntryOut, version_text};
 use crate::kv::{
-    CURSOR, DETAILS, ENCODING, END, LIMIT, PAGE_ENTRIES_MAX, PREFIX, REVERSE, START, VALUES, json_content, stream,
+    CURSOR, DETAILS, ENCODING, END, LIMIT, PAGE_ENTRIES, PREFIX, REVERSE, START, VALUES, json_content, stream,
 };
 use crate::operation::{Answer, Content, Operation, Patience, Shape, Tag};
 use crate::problem::{Problem, Result};
@@ -21,8 +21,6 @@ use crate::request::Request;
 use crate::sessions::TRANSACTION;
 use crate::{App, Body, accept, respond};
 
-/// Entries of a page when the request does not say.
-const LIMIT_DEFAULT: usize = 100;
 /// What the text of a cursor begins with.
 const CURSOR_MARK: &str = "k1.";
 
@@ -82,12 +80,13 @@ struct EntriesOut<'a> {
 
 async fn list(app: &App, request: &mut Request) -> Result<Response<Body>> {
     let media = accept::choose(request.headers(), &[respond::JSON, respond::NDJSON])?;
-    let listing = Listing::of(&request.query)?;
+    let limits = app.0.database.limits();
+    let listing = Listing::of(&request.query, limits)?;
     if media == respond::NDJSON {
         return stream::stream(app, request, listing).await;
     }
-    if let Some(limit) = request.query.integer(&LIMIT).filter(|limit| *limit > PAGE_ENTRIES_MAX) {
-        return Err(LIMIT.beyond_page(limit));
+    if let Some(limit) = request.query.integer(&LIMIT).filter(|limit| *limit > limits.page_entries_max as u64) {
+        return Err(LIMIT.beyond_page(limit, limits));
     }
     let mut session = app.session_for(request).await?;
     let bucket = request.bucket()?;
@@ -108,7 +107,7 @@ pub(crate) fn refused(error: mantis_db::Error) -> Problem {
 }
 
 impl Listing {
-    fn of(query: &Query) -> Result<Self> {
+    fn of(query: &Query, limits: &Limits) -> Result<Self> {
         let limit = query.integer(&LIMIT).map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
         let cursor = match query.bytes(&CURSOR) {
             None => None,
@@ -116,7 +115,8 @@ impl Listing {
         };
         let span = span(query.bytes(&PREFIX), query.bytes(&START), query.bytes(&END));
         let direction = if query.flag(&REVERSE) { Direction::Reverse } else { Direction::Forward };
-        let scan = ScanOptions { span, direction, limit: limit.unwrap_or(LIMIT_DEFAULT), cursor };
+        let scan =
+            ScanOptions { span, direction, limit: limit.unwrap_or(PAGE_ENTRIES.min(limits.page_entries_max)), cursor };
         Ok(Self { scan, limit, values: query.flag(&VALUES), details: query.flag(&DETAILS), encoding: encoding(query) })
     }
 }

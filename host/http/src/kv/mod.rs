@@ -30,10 +30,9 @@ const MANTISDB_DURABLE: &str = "mantisdb-durable";
 pub(crate) const TTL_S_MAX: u64 = limits::TTL_MS_MAX / 1000;
 const TTL_OUT_OF_RANGE: AnyCode = AnyCode::Db(mantis_db::Code::TtlInvalid);
 /// What a cursor of the longest key takes.
-const CURSOR_BYTES_MAX: usize = 8 * 1024;
-const KEY_BYTES_MAX: usize = 4_096;
-/// Entries of a page.
-const PAGE_ENTRIES_MAX: u64 = 1_000;
+const CURSOR_BYTES_MAX: usize = 2 * limits::KEY_BYTES_MAX;
+/// Entries of a page when the request does not say, or as many as there may be.
+pub(crate) const PAGE_ENTRIES: usize = 100;
 
 pub(crate) static TTL: Parameter = Parameter {
     name: "ttl",
@@ -55,19 +54,19 @@ pub(crate) static RAW: Parameter = Parameter {
 };
 pub(crate) static PREFIX: Parameter = Parameter {
     name: "prefix",
-    kind: Kind::Bytes { bytes_min: 0, bytes_max: KEY_BYTES_MAX },
+    kind: Kind::Key { bytes_min: 0 },
     description: "Only keys that begin with these bytes. Percent-encoded; a plus sign is a plus sign.",
     role: Role::Optional,
 };
 pub(crate) static START: Parameter = Parameter {
     name: "start",
-    kind: Kind::Bytes { bytes_min: 0, bytes_max: KEY_BYTES_MAX },
+    kind: Kind::Key { bytes_min: 0 },
     description: "Only keys from this one on, itself included.",
     role: Role::Optional,
 };
 pub(crate) static END: Parameter = Parameter {
     name: "end",
-    kind: Kind::Bytes { bytes_min: 0, bytes_max: KEY_BYTES_MAX },
+    kind: Kind::Key { bytes_min: 0 },
     description: "Only keys before this one.",
     role: Role::Optional,
 };
@@ -79,7 +78,7 @@ pub(crate) static REVERSE: Parameter = Parameter {
 };
 pub(crate) static LIMIT: Parameter = Parameter {
     name: "limit",
-    kind: Kind::PageLimit { max: PAGE_ENTRIES_MAX, default: 100 },
+    kind: Kind::PageLimit,
     description: "Entries of a page. A stream takes larger ones too, and without it has no end but the last key.",
     role: Role::Optional,
 };

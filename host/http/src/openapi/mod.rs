@@ -50,7 +50,7 @@ pub(crate) fn document(subject: &Subject<'_>) -> Value {
         "tags": tags(),
         "paths": paths,
         "components": {
-            "schemas": schemas::all(),
+            "schemas": schemas::all(subject.limits),
             "headers": operations::common_headers(),
         },
     })

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::errors::{AnyCode, Code};
+use crate::kv::PAGE_ENTRIES;
 use crate::openapi::{Subject, patterns};
 use crate::operation::{Answer, AnswerHeader, Content, Operation, RequestHeader, Shape};
 use crate::query::{Kind, Parameter, Role};
@@ -46,7 +47,7 @@ const OF_TRANSACTIONS: &[AnyCode] = &[
 const SHOWN_BYTES_MAX: usize = 1024;
 
 pub(super) fn operation(path: &str, operation: &Operation, id: &str, note: &str, subject: &Subject<'_>) -> Value {
-    let mut parameters: Vec<_> = path_parameters(path, operation).collect();
+    let mut parameters: Vec<_> = path_parameters(path, operation, subject).collect();
     let mut asides = Vec::new();
     for parameter in operation.query {
         let shown = query_parameter(parameter, subject);
@@ -115,13 +116,15 @@ pub(super) fn common_headers() -> Value {
     })
 }
 
-fn path_parameters(path: &str, operation: &Operation) -> impl Iterator<Item = Value> {
+fn path_parameters(path: &str, operation: &Operation, subject: &Subject<'_>) -> impl Iterator<Item = Value> {
     let reserved = operation.problems.contains(&AnyCode::Db(mantis_db::Code::BucketReserved));
+    let bytes_max = subject.limits.key_bytes_max;
+    let key = format!("The key: 1 to {bytes_max} bytes, percent-encoded. Slashes may stand as they are.");
     path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}')).map(move |name| {
         let (schema, description) = match name {
             "key" => (
                 json!({"type": "string", "minLength": 1}),
-                "The key: 1 to 4,096 bytes, percent-encoded. Slashes may stand as they are.",
+                &*key,
             ),
             "bucket" if reserved => (
                 json!({"type": "string", "pattern": patterns::bucket_name(), "not": {"const": mantis_db::DEFAULT_BUCKET}}),
@@ -143,9 +146,9 @@ fn query_parameter(parameter: &Parameter, subject: &Subject<'_>) -> Value {
     let schema = match &parameter.kind {
         Kind::Flag => json!({"type": "boolean", "default": false}),
         Kind::Choice(words) => json!({"type": "string", "enum": words}),
-        Kind::PageLimit { default, .. } => {
+        Kind::PageLimit => {
             let max = subject.limits.page_entries_max;
-            json!({"type": "integer", "minimum": 1, "maximum": max, "default": default})
+            json!({"type": "integer", "minimum": 1, "maximum": max, "default": PAGE_ENTRIES.min(max)})
         }
         Kind::Integer { min, max, default, .. } => {
             let mut schema = json!({"type": "integer", "minimum": min, "maximum": max});
@@ -161,8 +164,8 @@ fn query_parameter(parameter: &Parameter, subject: &Subject<'_>) -> Value {
                 |range| json!({"type": "integer", "minimum": range.min, "maximum": range.max, "default": range.max}),
             )
         }
-        Kind::Bytes { bytes_min: 0, .. } => json!({"type": "string"}),
-        Kind::Bytes { bytes_min, .. } => json!({"type": "string", "minLength": bytes_min}),
+        Kind::Key { bytes_min: 0 } => json!({"type": "string"}),
+        Kind::Key { bytes_min } => json!({"type": "string", "minLength": bytes_min}),
         Kind::Text { pattern, bytes_max } => {
             let mut schema = json!({"type": "string", "minLength": 1});
             if *bytes_max <= SHOWN_BYTES_MAX {

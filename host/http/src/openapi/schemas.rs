@@ -1,6 +1,7 @@
 //! The JSON schemas of the document.
 
-use mantis_db::limits::TTL_MS_MAX;
+use mantis_db::Limits;
+use mantis_db::limits::{MEDIA_TYPE_BYTES_MAX, TTL_MS_MAX};
 use serde_json::{Value, json};
 
 use crate::kv::TTL_S_MAX;
@@ -10,7 +11,7 @@ const BASE64: &str = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2
 const EXACT_MAX: u64 = (1 << 53) - 1;
 
 /// All of them, by name.
-pub(super) fn all() -> Value {
+pub(super) fn all(limits: &Limits) -> Value {
     let mut all = json!({
         "Problem": problem(),
         "Base64": object(&json!({"base64": {"type": "string", "pattern": BASE64}}), &["base64"]),
@@ -27,7 +28,7 @@ pub(super) fn all() -> Value {
             ],
         },
         "KeyIn": {
-            "description": "A key: 1 to 4,096 bytes.",
+            "description": format!("A key: 1 to {} bytes.", limits.key_bytes_max),
             "oneOf": [
                 {"type": "string", "minLength": 1},
                 object(&json!({"base64": {"type": "string", "minLength": 4, "pattern": BASE64}}), &["base64"]),
@@ -43,7 +44,7 @@ pub(super) fn all() -> Value {
         "Deleted": object(&json!({"deleted": count()}), &["deleted"]),
         "Increment": object(&json!({"by": or_null(&reference("Number"))}), &[]),
     });
-    for more in [keys_and_values(), batch(), transactions(), service(), plugins()] {
+    for more in [keys_and_values(), batch(limits), transactions(), service(), plugins()] {
         if let (Value::Object(all), Value::Object(more)) = (&mut all, more) {
             all.extend(more);
         }
@@ -98,7 +99,7 @@ fn keys_and_values() -> Value {
     })
 }
 
-fn batch() -> Value {
+fn batch(limits: &Limits) -> Value {
     let operation = |verb: &str, more: Value, required: &[&str], condition: Option<bool>| {
         let mut members = without_use();
         merge(&mut members, json!({"op": {"const": verb}, "key": reference("KeyIn")}));
@@ -130,7 +131,7 @@ fn batch() -> Value {
         "value": reference("BytesIn"),
         "ttl": or_null(&ttl()),
         "ttl_ms": or_null(&json!({"type": "integer", "minimum": 1, "maximum": TTL_MS_MAX, "description": "Milliseconds. Instead of `ttl`."})),
-        "media_type": or_null(&json!({"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"})),
+        "media_type": or_null(&json!({"type": "string", "minLength": 1, "maxLength": MEDIA_TYPE_BYTES_MAX, "pattern": "^[ -~]+$"})),
     });
     let mut set = operation("set", set, &["value"], Some(false));
     set["not"] = json!({"anyOf": [set["not"].clone(), given(&["ttl", "ttl_ms"])]});
@@ -161,7 +162,7 @@ fn batch() -> Value {
     json!({
         "Batch": object(
             &json!({
-                "operations": {"type": "array", "maxItems": 10_000, "items": reference("Operation")},
+                "operations": {"type": "array", "maxItems": limits.batch_operations_max, "items": reference("Operation")},
                 "atomic": {"type": ["boolean", "null"], "default": false},
             }),
             &["operations"],

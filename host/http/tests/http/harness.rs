@@ -48,7 +48,7 @@ impl Server {
 
     pub(crate) fn with(limits: Limits, config: AppConfig, pool: Config) -> Self {
         let clock = Arc::new(ManualClock::new(START_MS));
-        let database = Database::in_memory(limits, clock.clone(), Arc::new(SeededRandom::new(7)));
+        let database = Database::in_memory(limits, clock.clone(), Arc::new(SeededRandom::new(7))).unwrap();
         Self::over(database, clock, None, config, pool)
     }
 

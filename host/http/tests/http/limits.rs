@@ -4,6 +4,8 @@ use std::convert::Infallible;
 use std::task::Poll;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use futures_util::stream;
 use http_body::Frame;
@@ -11,6 +13,7 @@ use http_body_util::StreamBody;
 use mantis_db::Limits;
 use mantis_http::AppConfig;
 use mantis_pool::Config;
+use serde_json::json;
 
 use crate::harness::{Server, poll, request};
 
@@ -43,6 +46,73 @@ async fn a_body_is_bounded_announced_or_not() {
     }
     let long = format!("content-type: text/plain; x={}", "y".repeat(300));
     assert_eq!(server.send("PUT /api/v1/kv/a", &[&long], "").await.outcome(), "415 media-type-invalid");
+}
+
+/// A value of the largest size, and one of a byte more, in every form that has room for it in a body of the default size.
+#[tokio::test]
+async fn a_value_that_may_be_stored_can_be_sent() {
+    let server = Server::new();
+    let size = Limits::DEFAULT.value_bytes_max;
+    let (json, raw) = ("content-type: application/json", "accept: application/octet-stream");
+    let base64 = |bytes: usize| BASE64_STANDARD.encode(vec![0xff; bytes]);
+    let document = |bytes: usize| format!(r#"{{"value":{{"base64":"{}"}}}}"#, base64(bytes));
+    let batch = |bytes: usize| {
+        let set = format!(r#"{{"op":"set","key":"batch","value":{{"base64":"{}"}}}}"#, base64(bytes));
+        format!(r#"{{"operations":[{set}],"atomic":true}}"#)
+    };
+    for (bytes, raw, in_json, in_batch) in
+        [(size, "201", "201", "200"), (size + 1, "413 value-too-large", "413 value-too-large", "422 value-too-large")]
+    {
+        assert_eq!(server.send("PUT /api/v1/kv/raw", &[], vec![0xff; bytes]).await.outcome(), raw);
+        assert_eq!(server.send("PUT /api/v1/kv/json", &[json], document(bytes)).await.outcome(), in_json);
+        assert_eq!(server.send("POST /api/v1/kv", &[json], batch(bytes)).await.outcome(), in_batch);
+    }
+    for key in ["raw", "json", "batch"] {
+        let read = server.send(&format!("GET /api/v1/kv/{key}"), &[raw], "").await;
+        assert!(read.status == 200 && read.body == vec![0xff; size], "{key}");
+        let read = server.send(&format!("GET /api/v1/kv/{key}?encoding=base64"), &[], "").await;
+        assert!(read.text().contains(&base64(size)), "{key}");
+    }
+    let get = r#"{"operations":[{"op":"get","key":"raw"}],"atomic":true}"#;
+    let read = server.send("POST /api/v1/kv", &[json], get).await;
+    assert!(read.status == 200 && read.text().contains(&base64(size)));
+    let text = format!(r#"{{"value":"{}"}}"#, "v".repeat(size));
+    assert_eq!(server.send("PUT /api/v1/kv/json", &[json], text).await.outcome(), "204");
+}
+
+#[tokio::test]
+async fn every_bound_is_that_of_the_database() {
+    let mut limits = Limits::default();
+    (limits.page_entries_max, limits.batch_operations_max, limits.key_bytes_max) = (50, 3, 9);
+    let server = Server::with(limits, AppConfig::default(), Config::default());
+    for number in 0..120 {
+        server.send(&format!("PUT /api/v1/kv/k{number:03}"), &[], "1").await;
+    }
+    let page = server.send("GET /api/v1/kv", &[], "").await.json();
+    assert_eq!(page["keys"].as_array().unwrap().len(), 50, "no more than there may be, when nobody says how many");
+    let refused = server.send("GET /api/v1/kv?limit=51", &[], "").await;
+    assert_eq!(refused.outcome(), "400 limit-out-of-range");
+    assert!(refused.json()["detail"].as_str().unwrap().contains("1 to 50"));
+    assert_eq!(server.send("GET /api/v1/kv?limit=50", &[], "").await.outcome(), "200");
+    let lines = server.send("GET /api/v1/kv", &["accept: application/x-ndjson"], "").await;
+    assert_eq!(lines.text().lines().count(), 120);
+    for (bytes, outcome) in [(9, "200"), (10, "400 parameter-invalid")] {
+        let line = format!("GET /api/v1/kv?prefix={}", "k".repeat(bytes));
+        assert_eq!(server.send(&line, &[], "").await.outcome(), outcome);
+    }
+    let batch = |count: usize| json!({"operations": vec![json!({"op": "get", "key": "k"}); count]}).to_string();
+    for (count, outcome) in [(3, "200"), (4, "422 operations-too-many")] {
+        let answer = server.send("POST /api/v1/kv", &["content-type: application/json"], batch(count)).await;
+        assert_eq!(answer.outcome(), outcome);
+    }
+    assert_eq!(server.send("DELETE /api/v1/kv?prefix=k", &[], "").await.json(), json!({"deleted": 120}));
+
+    let document = server.app.openapi();
+    let list = document["paths"]["/api/v1/kv"]["get"]["parameters"].as_array().unwrap();
+    let limit = &list.iter().find(|parameter| parameter["name"] == "limit").unwrap()["schema"];
+    assert_eq!((&limit["maximum"], &limit["default"]), (&50.into(), &50.into()));
+    assert_eq!(document["components"]["schemas"]["Batch"]["properties"]["operations"]["maxItems"], 3);
+    assert!(!document.to_string().contains("4,096"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -21,8 +21,8 @@ const AGENT: &str = concat!("mantisdb/", env!("CARGO_PKG_VERSION"));
 const CONNECT_TIMEOUT_MS: u64 = 5_000;
 /// Bytes of an answer that is kept whole: no value and no page of the server's is longer.
 const ANSWER_BYTES_MAX: usize = 256 << 20;
-/// Bytes of a line of a streamed answer.
-const LINE_BYTES_MAX: usize = 64 << 20;
+/// Bytes of a line of a streamed answer: as much as a record of an import.
+const LINE_BYTES_MAX: usize = 128 << 20;
 
 /// A client of one server. It connects with its first request, and again when the connection is gone.
 #[derive(Debug)]
@@ -239,7 +239,7 @@ impl Answer {
     #[must_use]
     pub fn version(&self) -> Option<u64> {
         let tag = self.headers.get(ETAG)?.to_str().ok()?;
-        tag.strip_prefix("\"v")?.strip_suffix('"')?.parse().ok()
+        tag.strip_prefix("\"v")?.strip_suffix('"')?.split('-').next()?.parse().ok()
     }
 }
 

@@ -30,6 +30,9 @@ pub(super) async fn run(args: ServeArgs) -> Outcome {
     let guard = host_guard(settings.server.listen, &settings.server.allowed_hosts, args.insecure_no_auth)
         .map_err(|refused| Failure::usage(refused).hint(ListenRefused::HINT))?;
     log::init(&settings.log);
+    if let Some(warning) = settings.warning() {
+        tracing::warn!("{warning}");
+    }
     let limits = start::connection_limits(&settings);
     let Storage { database, recovered, mut threads } = start::open(&settings, args.memory)?;
     let parts = start::build(database, &settings, guard).map_err(|error| Failure::usage(format!("{error:#}")))?;

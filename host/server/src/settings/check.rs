@@ -1,14 +1,21 @@
 //! What settings must be for the server to work.
 
-use super::table::Settings;
+use std::borrow::Cow;
+
+use mantis_db::{LimitInvalid, Limits};
+
+use super::table::{LimitSettings, Settings};
+
+/// What stands around a value in a request in JSON, with room to spare: its key, its media type.
+const ROOM_BYTES: usize = 1 << 20;
 
 /// A setting that cannot be applied.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{key} is {value}; it must be {allowed}")]
 pub struct SettingInvalid {
-    key: &'static str,
+    key: Cow<'static, str>,
     value: u64,
-    allowed: &'static str,
+    allowed: Cow<'static, str>,
 }
 
 impl Settings {
@@ -28,22 +35,48 @@ impl Settings {
             ("limits.body_timeout_ms", limits.body_timeout_ms),
             ("limits.request_timeout_ms", limits.request_timeout_ms),
             ("limits.requests_max", limits.requests_max as u64),
-            ("limits.value_bytes_max", limits.value_bytes_max as u64),
             ("plugins.call_deadline_ms", self.plugins.call_deadline_ms),
         ];
         if let Some(&(key, value)) = positive.iter().find(|(_, value)| *value == 0) {
-            return Err(SettingInvalid { key, value, allowed: "at least 1" });
+            return Err(SettingInvalid { key: key.into(), value, allowed: "at least 1".into() });
         }
         let header_bytes_max = connections.header_bytes_max;
         if !(8_192..=1 << 20).contains(&header_bytes_max) {
             let value = header_bytes_max as u64;
-            return Err(SettingInvalid { key: "connections.header_bytes_max", value, allowed: "8192 to 1048576" });
+            let key = "connections.header_bytes_max".into();
+            return Err(SettingInvalid { key, value, allowed: "8192 to 1048576".into() });
         }
-        let key_bytes_max = limits.key_bytes_max;
-        if !(1..=4_096).contains(&key_bytes_max) {
-            let value = key_bytes_max as u64;
-            return Err(SettingInvalid { key: "limits.key_bytes_max", value, allowed: "1 to 4096" });
+        self.database_limits().check().map_err(|LimitInvalid { limit, value, min, max }| SettingInvalid {
+            key: format!("limits.{limit}").into(),
+            value,
+            allowed: format!("{min} to {max}").into(),
+        })
+    }
+
+    /// What a server with these settings can work with, and somebody may yet not have meant.
+    #[must_use]
+    pub fn warning(&self) -> Option<String> {
+        let LimitSettings { body_bytes_max, value_bytes_max, .. } = self.limits;
+        let enough = value_bytes_max.div_ceil(3).saturating_mul(4).saturating_add(ROOM_BYTES);
+        (body_bytes_max < value_bytes_max).then(|| {
+            format!(
+                "limits.body_bytes_max is {body_bytes_max}: no client can send a value of limits.value_bytes_max, which is \
+                 {value_bytes_max}; set limits.body_bytes_max to {enough} or more, or limits.value_bytes_max to {body_bytes_max}"
+            )
+        })
+    }
+
+    /// The bounds of the database.
+    pub(crate) fn database_limits(&self) -> Limits {
+        let given = &self.limits;
+        let mut limits = Limits::default();
+        limits.key_bytes_max = given.key_bytes_max;
+        limits.value_bytes_max = given.value_bytes_max;
+        limits.feed_bytes_max = given.feed_bytes_max;
+        limits.feed_age_ms_max = self.storage.feed_age_ms_max;
+        if given.store_bytes_max > 0 {
+            limits.store_bytes_max = given.store_bytes_max;
         }
-        Ok(())
+        limits
     }
 }

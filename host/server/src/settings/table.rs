@@ -3,6 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use mantis_db::Limits;
+
 use super::Setting;
 use super::define::section;
 use super::durability::DurabilitySetting;
@@ -27,7 +29,7 @@ section! {
         "When a write is acknowledged: `always`, when it is on the disk; `interval:MS`, at once, with a sync every MS milliseconds; `never`, at once, with syncs left to the system";
     checkpoint_bytes: u64 = 256 << 20, "checkpoint-bytes", "CHECKPOINT_BYTES",
         "Bytes of log after which a checkpoint is written; bounds the time that a start takes";
-    feed_age_ms_max: u64 = 24 * 60 * 60 * 1_000, "feed-age-ms-max", "FEED_AGE_MS_MAX",
+    feed_age_ms_max: u64 = Limits::DEFAULT.feed_age_ms_max, "feed-age-ms-max", "FEED_AGE_MS_MAX",
         "Time that the change feed keeps history";
 }
 
@@ -60,7 +62,8 @@ section! {
 section! {
     /// Bounds on requests and on what is stored.
     LimitSettings, LimitInput, "Limits";
-    body_bytes_max: usize = 10 << 20, "body-bytes-max", "BODY_BYTES_MAX", "Bytes of a request's body";
+    body_bytes_max: usize = mantis_http::BODY_BYTES_MAX, "body-bytes-max", "BODY_BYTES_MAX",
+        "Bytes of a request's body; a value in base64 takes a third more than its own";
     body_timeout_ms: u64 = 30_000, "body-timeout-ms", "BODY_TIMEOUT_MS", "Time for a request's body to arrive";
     request_timeout_ms: u64 = 60_000, "request-timeout-ms", "REQUEST_TIMEOUT_MS", "Time for a request in all";
     requests_max: usize = 10_000, "requests-max", "REQUESTS_MAX",
@@ -70,11 +73,13 @@ section! {
     transaction_idle_ms: u64 = 30_000, "transaction-idle-ms", "TRANSACTION_IDLE_MS",
         "Time after which an unused transaction is rolled back";
     streams_max: usize = 1_000, "streams-max", "STREAMS_MAX", "Streamed listings, change feeds and backups open at once";
-    key_bytes_max: usize = 4_096, "key-bytes-max", "KEY_BYTES_MAX", "Bytes of a key, at most 4096";
-    value_bytes_max: usize = 16 << 20, "value-bytes-max", "VALUE_BYTES_MAX", "Bytes of a value";
+    key_bytes_max: usize = Limits::DEFAULT.key_bytes_max, "key-bytes-max", "KEY_BYTES_MAX", "Bytes of a key, at most 4096";
+    value_bytes_max: usize = Limits::DEFAULT.value_bytes_max, "value-bytes-max", "VALUE_BYTES_MAX",
+        "Bytes of a value; a body must have room for it";
     store_bytes_max: u64 = 0, "store-bytes-max", "STORE_BYTES_MAX",
         "Bytes of all keys and values; 0 sets no bound but the machine's memory";
-    feed_bytes_max: usize = 64 << 20, "feed-bytes-max", "FEED_BYTES_MAX", "Bytes of history that the change feed keeps";
+    feed_bytes_max: usize = Limits::DEFAULT.feed_bytes_max, "feed-bytes-max", "FEED_BYTES_MAX",
+        "Bytes of history that the change feed keeps";
 }
 
 section! {

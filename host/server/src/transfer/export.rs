@@ -158,7 +158,17 @@ struct GetAnswer {
 #[derive(Deserialize)]
 struct Got {
     value: Option<JsonBytes>,
+    error: Option<GetError>,
 }
+
+#[derive(Deserialize)]
+struct GetError {
+    code: String,
+    message: String,
+}
+
+/// Of a value that no longer fitted into the answer of a batch.
+const ANSWER_TOO_LARGE: &str = mantis_db::Code::AnswerTooLarge.as_str();
 
 /// The values of keys; none for a key that does not exist.
 async fn fetch_values(
@@ -172,7 +182,27 @@ async fn fetch_values(
     if answer.results.len() != keys.len() {
         return Err(ClientError::Unexpected { reason: "the batch has another number of results".to_owned() });
     }
-    Ok(answer.results.into_iter().map(|got| got.value.map(|value| value.0)).collect())
+    let mut values = Vec::with_capacity(keys.len());
+    for (key, Got { value, error }) in keys.iter().zip(answer.results) {
+        values.push(match error {
+            None => value.map(|value| value.0),
+            Some(error) if error.code == ANSWER_TOO_LARGE => fetch_alone(client, bucket, key).await?,
+            Some(GetError { code, message }) => {
+                return Err(ClientError::Unexpected { reason: format!("a value was not read: {message} ({code})") });
+            }
+        });
+    }
+    Ok(values)
+}
+
+/// The value of a key, whatever its size; none for a key that does not exist.
+async fn fetch_alone(client: &mut Client, bucket: &str, key: &JsonBytes) -> Result<Option<Vec<u8>>, ClientError> {
+    let path = Path::key(bucket, &key.0).with("raw", Some(b"true"));
+    match client.get(&path).await {
+        Ok(answer) => Ok(Some(answer.body.to_vec())),
+        Err(error) if error.status() == Some(404) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Writes all keys, or those with a prefix, in their own order.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use hyper::Method;
 use hyper::header::CONTENT_TYPE;
+use mantis_db::limits::KEY_BYTES_MAX;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::{Mutex, mpsc};
@@ -21,6 +22,7 @@ use super::progress;
 use super::record::{Piece, Record};
 use super::source::{LineReader, Records, Source};
 use super::{csv, lines, ndjson};
+
 use crate::cli::Format;
 use crate::client::{Client, ClientError, Path};
 use crate::failure::{Exit, Failure, Outcome};
@@ -34,9 +36,6 @@ const RETRIES_MAX: u32 = 6;
 const RETRY_PAUSE_MS: u64 = 100;
 /// Problems that are kept with their lines; the others are counted.
 const PROBLEMS_KEPT_MAX: usize = 20;
-
-/// Bytes of a key that no setting of a server goes beyond.
-const KEY_BYTES_MAX: usize = 4_096;
 
 /// What to import, and how.
 #[derive(Debug)]

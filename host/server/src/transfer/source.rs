@@ -2,13 +2,17 @@
 
 use std::io::{self, BufRead, Cursor, Read};
 
+use mantis_db::Limits;
+
 use super::record::{Found, Piece};
 use super::{csv, lines, ndjson};
 
-/// Bytes of a record: no server takes a longer value.
-pub(super) const RECORD_BYTES_MAX: usize = 64 << 20;
+/// Bytes of a record: a value of the default limit in JSON of six characters for each byte, and a key.
+pub(super) const RECORD_BYTES_MAX: usize = 128 << 20;
 /// What some programs begin a file of UTF-8 with. It belongs to no record.
 pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+const _: () = assert!(RECORD_BYTES_MAX > 6 * (Limits::DEFAULT.value_bytes_max + Limits::DEFAULT.key_bytes_max));
 
 /// Lines with their ends, counted.
 pub(super) struct LineReader {
