@@ -12,7 +12,7 @@ use crate::database::Unsettled;
 use crate::keyspace::{self, Bucket, BucketId, Span};
 use crate::scan::{self, Collected, KeyPage, Page, Scan, ScanOptions};
 use crate::view::View;
-use crate::{Access, Code, Database, Entry, Error, Limits, MediaType, Result, Session, value};
+use crate::{Access, Code, Entry, Error, Limits, MediaType, Result, Session, value};
 
 /// Keys that deleting a span outside a transaction removes in one commit.
 const DELETE_KEYS_PER_COMMIT: usize = 1_000;
@@ -337,7 +337,7 @@ impl<'s> Kv<'s> {
     }
 
     #[cfg(not(target_family = "wasm"))]
-    pub(crate) fn database(&self) -> &Database {
+    pub(crate) fn database(&self) -> &crate::Database {
         &self.session.database
     }
 
