@@ -94,8 +94,8 @@ impl Database {
 
     /// The database on `disk`, which is made if there is none, and what was found there.
     ///
-    /// Under [`Durability::Always`] nothing is committed until somebody writes the log: see [`store`](Self::store) and
-    /// [`mantis_store::DiskThreads`].
+    /// Under [`Durability::Always`] nothing is committed until [`mantis_store::DiskThreads`] are started for the [`store`](Self::store),
+    /// or after they have ended: writes are refused with `storage-failed`.
     ///
     /// # Errors
     /// [`OpenError`]: it could not keep to a limit, the disk's contents cannot be trusted, or it does not work. Nothing was changed.

@@ -229,6 +229,8 @@ impl From<mantis_store::Error> for Error {
             }
             mantis_store::Error::DiskFull => Code::DiskFull.into(),
             mantis_store::Error::StorageFailed => Code::StorageFailed.into(),
+            #[cfg(not(target_family = "wasm"))]
+            mantis_store::Error::NoLogThread => Self::new(Code::StorageFailed, error.to_string()),
             // The engine's only other reason.
             _ => Code::TransactionTooOld.into(),
         }

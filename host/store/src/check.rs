@@ -135,7 +135,7 @@ fn newer(format: u32) -> String {
 /// Takes as much memory as opening would. Of `options` only the clock and the randomness matter.
 ///
 /// # Errors
-/// [`OpenError::InUse`] and [`OpenError::Io`] where it could not be looked at. What is wrong with the store is in the report.
+/// [`OpenError::InUse`], [`OpenError::InUseHere`] and [`OpenError::Io`] where it could not be looked at. What is wrong with the store is in the report.
 pub fn check(disk: &dyn Disk, options: &Options) -> Result<Report, OpenError> {
     let _lock = lock(disk)?;
     // Who follows the store is of no interest here.
@@ -299,7 +299,7 @@ fn name_reason(files: &mut Vec<FileReport>, error: &OpenError) {
     let (name, offset, what) = match error {
         OpenError::Damaged { file, offset, what } => (file, *offset, what.clone()),
         OpenError::Newer { file, format } => (file, 0, newer(*format)),
-        OpenError::InUse | OpenError::Options(_) | OpenError::Io { .. } => return,
+        OpenError::InUse | OpenError::InUseHere | OpenError::Options(_) | OpenError::Io { .. } => return,
     };
     let place = files.iter().position(|file| file.name == *name).unwrap_or_else(|| {
         files.push(FileReport::new(name.clone()));

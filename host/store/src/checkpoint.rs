@@ -125,14 +125,17 @@ impl Store {
                 rest();
             }
         };
-        let attempt = write(&*durable.disk, backup.version(), |file| write_backup(file, backup, &mut rest_in_time));
+        let attempt = write(&*durable.disk, backup.version(), |file| write_backup(file, backup, &mut rest_in_time))
+            .inspect_err(|error| durable.fail_if_displaced(error, "writing a checkpoint"));
         let outcomes = if attempt.is_ok() { &figures.checkpoints } else { &figures.checkpoint_failures };
         outcomes.fetch_add(1, Ordering::Relaxed);
         let checkpoint = attempt?;
         figures.checkpoint_us.store(self.0.clock.monotonic_us().saturating_sub(begun), Ordering::Relaxed);
         durable.checkpoints.due_at_bytes.store(written + log_bytes_due(wait, Some(checkpoint)), Ordering::Relaxed);
         let kept = durable.checkpoints.add(checkpoint);
-        self.0.remove_unneeded(durable, &kept)?;
+        self.0
+            .remove_unneeded(durable, &kept)
+            .inspect_err(|error| durable.fail_if_displaced(error, "removing what a checkpoint replaces"))?;
         Ok(Some(checkpoint))
     }
 }
@@ -152,7 +155,11 @@ impl Inner {
         let oldest = if planted("segments-removed-too-early") { kept.last().unwrap_or(oldest) } else { oldest };
         let dropped = self.feed.dropped();
         let is_needed = |segment: &Segment| segment.last > oldest.version || segment.last > dropped;
-        self.with_log(durable, |end| end.writer.remove_unneeded(is_needed)).map(drop)
+        self.with_log(durable, |end| {
+            let removed = end.writer.remove_unneeded(is_needed);
+            durable.figures.note_log(&end.writer);
+            removed.map(drop)
+        })
     }
 }
 

@@ -12,6 +12,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 #[cfg(not(target_family = "wasm"))]
+use std::task::Poll;
+#[cfg(not(target_family = "wasm"))]
 use std::time::{Duration, Instant};
 use std::{io, mem};
 
@@ -19,7 +21,9 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::checkpoint::Checkpoints;
-use crate::disk::{Disk, DiskFile};
+use crate::disk::{Disk, DiskFile, is_displaced};
+#[cfg(not(target_family = "wasm"))]
+use crate::driver::Driver;
 use crate::failures::Failures;
 use crate::log::writer::{AppendError, LogWriter};
 use crate::planted::planted;
@@ -57,6 +61,8 @@ pub(crate) struct Durable {
     sleep: Sleep,
     #[cfg(not(target_family = "wasm"))]
     siblings: Siblings,
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) driver: Driver,
     pub(crate) figures: Figures,
     pub(crate) checkpoints: Checkpoints,
     /// Keeps other processes out.
@@ -83,6 +89,21 @@ pub(crate) struct Figures {
     pub(crate) checkpoint_failures: AtomicU64,
     pub(crate) checkpoint_us: AtomicU64,
     pub(crate) commits_undone: AtomicU64,
+    /// Of the log as it is, noted by its holder: who asks for figures must not wait for a sync.
+    pub(crate) log_segments: AtomicU64,
+    pub(crate) log_bytes: AtomicU64,
+}
+
+impl Figures {
+    /// Notes how long the log is. Called by its holder whenever that changes.
+    #[cfg_attr(target_family = "wasm", allow(unused_variables, clippy::unused_self, reason = "a page has no log"))]
+    pub(crate) fn note_log(&self, log: &LogWriter) {
+        #[cfg(not(target_family = "wasm"))]
+        {
+            self.log_segments.store(log.older.len() as u64 + 1, Ordering::Relaxed);
+            self.log_bytes.store(log.bytes(), Ordering::Relaxed);
+        }
+    }
 }
 
 impl Durable {
@@ -95,6 +116,8 @@ impl Durable {
         recovered: &Recovered,
         lock: Box<dyn Any + Send + Sync>,
     ) -> Self {
+        let figures = Figures::default();
+        figures.note_log(&writer);
         Self {
             disk,
             store,
@@ -109,7 +132,9 @@ impl Durable {
             sleep: Sleep::new(),
             #[cfg(not(target_family = "wasm"))]
             siblings: Siblings::default(),
-            figures: Figures::default(),
+            #[cfg(not(target_family = "wasm"))]
+            driver: Driver::default(),
+            figures,
             checkpoints: Checkpoints::new(options.checkpoint_bytes, recovered.checkpoint, recovered.log_bytes),
             _lock: lock,
         }
@@ -145,6 +170,29 @@ impl Durable {
     pub(crate) fn fail(&self, error: &io::Error, doing: &str) {
         self.failures.fail(error, doing);
         self.send_word();
+    }
+
+    /// Whether what is pending will be written and synced without anybody who waits for it.
+    #[cfg_attr(target_family = "wasm", allow(clippy::unused_self, reason = "a page has no such thread"))]
+    pub(crate) fn is_driven(&self) -> bool {
+        #[cfg(not(target_family = "wasm"))]
+        return self.driver.is_there();
+        #[cfg(target_family = "wasm")]
+        false
+    }
+
+    /// Wakes those who wait for commits, so that they look what became of them.
+    pub(crate) fn tell_settled(&self) {
+        // Either a waiter that has just registered is woken, or it sees the outcome.
+        fence(Ordering::SeqCst);
+        self.settled.notify_waiters();
+    }
+
+    /// As [`fail`](Self::fail), where an error says that nothing that is written would be found again.
+    pub(crate) fn fail_if_displaced(&self, error: &io::Error, doing: &str) {
+        if is_displaced(error) {
+            self.fail(error, doing);
+        }
     }
 
     /// Notes that the disk took a write.
@@ -285,6 +333,13 @@ impl Inner {
         self.undo_pending(durable, Error::StorageFailed);
     }
 
+    /// As [`give_up`](Self::give_up), behind whoever holds the log.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn wait_and_give_up(&self, durable: &Durable, panic: &(dyn Any + Send)) {
+        let _end = durable.log.lock();
+        self.give_up(durable, panic);
+    }
+
     /// Takes the writer's buffer, and says which commit is the newest in it.
     fn take_pending(&self, durable: &Durable, end: &mut LogEnd) -> Option<Version> {
         let mut writer = self.lock_writer();
@@ -304,7 +359,7 @@ impl Inner {
         }
         if planted("acknowledged-before-written") {
             self.visible.store(last, Ordering::Release);
-            tell_settled(durable);
+            durable.tell_settled();
         }
         let synced = durable.synced.load(Ordering::Acquire);
         let written = self.reserve(durable, last).map_err(AppendError::Cut);
@@ -321,6 +376,7 @@ impl Inner {
             }
         }
         durable.has_room();
+        durable.figures.note_log(&end.writer);
         durable.figures.groups.fetch_add(1, Ordering::Relaxed);
         durable.figures.bytes.fetch_add(end.records.len() as u64, Ordering::Relaxed);
         if planted("durable-without-sync") {
@@ -340,7 +396,7 @@ impl Inner {
             durable.note_answers();
         }
         self.visible.store(last, Ordering::Release);
-        tell_settled(durable);
+        durable.tell_settled();
         self.announce_commit(last);
         if !sync && end.writer.current.bytes >= end.sync_asked_at + SYNC_AHEAD_BYTES {
             end.sync_asked_at = end.writer.current.bytes;
@@ -365,8 +421,10 @@ impl Inner {
         match end.writer.rotate(self.random.next_u64(), self.clock.now_ms()) {
             Ok(()) => {
                 end.sync_asked_at = 0;
+                durable.figures.note_log(&end.writer);
                 durable.failures.segment_is_begun();
             }
+            Err(error) if is_displaced(&error) => durable.fail(&error, "beginning a segment of the log"),
             Err(error) => {
                 durable.failures.refuse_segment(&error, "beginning a segment of the log");
                 durable.send_word();
@@ -426,12 +484,14 @@ impl Inner {
             writer.given = visible;
         }
         drop(writer);
-        tell_settled(durable);
+        durable.tell_settled();
     }
 
     /// What became of the commit `version`, as soon as that is known.
     pub(crate) async fn settled(&self, version: Version) -> Result<(), Error> {
         let Some(durable) = &self.durable else { return Ok(()) };
+        #[cfg(not(target_family = "wasm"))]
+        let mut has_given_way = false;
         loop {
             if let Some(outcome) = durable.outcome(version, self.visible.load(Ordering::Acquire)) {
                 return outcome;
@@ -442,13 +502,47 @@ impl Inner {
             if let Some(outcome) = durable.outcome(version, self.visible.load(Ordering::Acquire)) {
                 return outcome;
             }
+            #[cfg(not(target_family = "wasm"))]
+            if durable.durability == Durability::Always && !durable.is_driven() {
+                if has_given_way {
+                    return self.refuse_undriven(durable, version);
+                }
+                // Whoever polls by hand has a turn to flush.
+                has_given_way = true;
+                give_way().await;
+                continue;
+            }
             told.await;
         }
     }
 }
 
-fn tell_settled(durable: &Durable) {
-    // Either a waiter that has just registered is woken, or it sees the outcome.
-    fence(Ordering::SeqCst);
-    durable.settled.notify_waiters();
+#[cfg(not(target_family = "wasm"))]
+impl Inner {
+    /// What becomes of the commit `version` where nobody writes the log: it does not happen, and neither does any other that is pending.
+    fn refuse_undriven(&self, durable: &Durable, version: Version) -> Result<(), Error> {
+        // A child of the process that opened the store cannot write, and may have been made while another thread held the lock.
+        if !durable.driver.is_left_behind() {
+            let _end = durable.log.lock();
+            // Whoever held the log may have written it.
+            if !durable.is_driven() && durable.outcome(version, self.visible.load(Ordering::Acquire)).is_none() {
+                self.undo_pending(durable, Error::NoLogThread);
+            }
+        }
+        durable.outcome(version, self.visible.load(Ordering::Acquire)).unwrap_or(Err(Error::NoLogThread))
+    }
+}
+
+/// Pending once, and polled again at once by whoever runs it.
+#[cfg(not(target_family = "wasm"))]
+async fn give_way() {
+    let mut has_given_way = false;
+    std::future::poll_fn(|context| {
+        if mem::replace(&mut has_given_way, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }

@@ -24,6 +24,7 @@
 //! | `platform` | clock and randomness |
 //! | [`disk`] | files: a directory, memory, and disks that fail or lose power for tests |
 //! | `log` | the bytes of the log and its segments |
+//! | `driver` | who writes the log, if anybody does |
 //! | `durable` | from a commit in memory to a commit on the disk |
 //! | `failures`, `room` | what the disk refused, and word of it; whether a full one has room again |
 //! | `identity` | whose store it is, and which versions are used up |
@@ -56,6 +57,8 @@ mod blocks;
 mod check;
 mod checkpoint;
 pub mod disk;
+#[cfg(not(target_family = "wasm"))]
+mod driver;
 mod durable;
 mod failures;
 mod feed;
@@ -158,4 +161,8 @@ pub enum Error {
     /// written of it may be on the disk. Nothing can be written before; reads go on.
     #[error("the disk has failed; the store takes no more writes")]
     StorageFailed,
+    /// Under [`Durability::Always`] nobody writes the log: [`DiskThreads`] were not started, or have ended. The commit did not happen.
+    #[cfg(not(target_family = "wasm"))]
+    #[error("no thread writes the store's log, so nothing was written; start DiskThreads first, and keep them")]
+    NoLogThread,
 }

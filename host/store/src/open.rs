@@ -93,6 +93,9 @@ pub enum OpenError {
     /// Another process has the directory.
     #[error("another process is using the store")]
     InUse,
+    /// This process has a store open in the directory.
+    #[error("this process has opened the store already, and not let go of it")]
+    InUseHere,
     /// A later program wrote it.
     #[error("{file} is in format {format}, which this program does not know (it knows {known})", known = crate::log::header::FORMAT)]
     Newer {
@@ -144,8 +147,8 @@ impl<T> Doing<T> for io::Result<T> {
 impl Store {
     /// Opens the store on `disk`, or makes one where there is none.
     ///
-    /// Nothing is written by itself then: under [`Durability::Always`] a thread (or whatever a page has) has to call
-    /// [`drive`](Self::drive); [`DiskThreads`](crate::DiskThreads) has one.
+    /// Nothing is written by itself then: under [`Durability::Always`] a thread has to call [`drive`](Self::drive), as one of
+    /// [`DiskThreads`](crate::DiskThreads) does, or the owner, who says so with `drive_by_hand`. Commits are refused where neither is there.
     ///
     /// # Errors
     /// [`OpenError`]: nothing was changed.
@@ -178,6 +181,8 @@ pub(crate) fn lock(disk: &dyn Disk) -> Result<Box<dyn Any + Send + Sync>, OpenEr
         return Ok(Box::new(()));
     }
     disk.lock().map_err(|error| match error.kind() {
+        #[cfg(unix)]
+        io::ErrorKind::WouldBlock if crate::disk::is_open_here(&error) => OpenError::InUseHere,
         io::ErrorKind::WouldBlock => OpenError::InUse,
         _ => OpenError::Io { doing: "locking the store".into(), error },
     })

@@ -20,6 +20,9 @@ pub enum RestoreError {
     /// Another process has the directory.
     #[error("another process is using the directory")]
     InUse,
+    /// This process has a store open in the directory.
+    #[error("this process has a store open in the directory")]
+    InUseHere,
     /// There is a store, or a part of one.
     #[error("there is a store or a part of one: {file}")]
     NotEmpty {
@@ -68,6 +71,8 @@ pub(crate) fn write_store(
     contents: impl FnOnce(u64, &dyn DiskFile) -> Result<Checkpoint, RestoreError>,
 ) -> Result<Checkpoint, RestoreError> {
     let _lock = disk.lock().map_err(|error| match error.kind() {
+        #[cfg(unix)]
+        io::ErrorKind::WouldBlock if crate::disk::is_open_here(&error) => RestoreError::InUseHere,
         io::ErrorKind::WouldBlock => RestoreError::InUse,
         _ => RestoreError::Write(error),
     })?;

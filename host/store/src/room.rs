@@ -23,10 +23,9 @@ impl Store {
         let Some(durable) = &self.0.durable else { return };
         let Some(bytes) = durable.failures.full_bytes().filter(|_| !durable.is_failed()) else { return };
         // With the log held, no write is refused for want of the room that this takes up.
-        self.0.with_log(durable, |_| {
-            if try_room(&*durable.disk, &*self.0.random, bytes.min(TRIED_BYTES_MAX)).is_ok() {
-                durable.has_room();
-            }
+        self.0.with_log(durable, |_| match try_room(&*durable.disk, &*self.0.random, bytes.min(TRIED_BYTES_MAX)) {
+            Ok(()) => durable.has_room(),
+            Err(error) => durable.fail_if_displaced(&error, "looking for room"),
         });
     }
 }

@@ -105,6 +105,9 @@ pub struct DiskStats {
     pub checkpoint_us: u64,
     /// The newest checkpoint, if there is one.
     pub checkpoint: Option<Checkpoint>,
+    /// Whether somebody writes and syncs the log by themselves: a thread, or the owner by hand. Where nobody does, nothing bounds what a
+    /// power cut takes under [`Durability::Interval`](crate::Durability), and [`Durability::Always`](crate::Durability) commits nothing.
+    pub is_driven: bool,
 }
 
 /// The size of a space: what the keys and values that share a prefix come to, expired ones included until they are removed.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use tokio::sync::watch;
 
-use crate::durable::{Durable, LogEnd};
+use crate::durable::Durable;
 use crate::feed::Feed;
 use crate::map::KeyMap;
 use crate::planted::planted;
@@ -207,7 +207,7 @@ impl Store {
     /// Waits until the commit `version` is as durable as the store's policy promises, and visible. Ready at once in memory.
     ///
     /// # Errors
-    /// [`Error::DiskFull`]: the commit did not happen. [`Error::StorageFailed`]: nobody sees it now, and what became of it is open
+    /// [`Error::DiskFull`] and, where nobody writes the log, `NoLogThread`: the commit did not happen. [`Error::StorageFailed`]: nobody sees it now, and what became of it is open
     /// until the store is opened anew, when it may be there.
     pub async fn settled(&self, version: Version) -> Result<(), Error> {
         self.0.settled(version).await
@@ -512,13 +512,12 @@ impl Store {
     #[must_use]
     pub fn disk_stats(&self) -> Option<DiskStats> {
         let durable = self.0.durable.as_ref()?;
-        let size = |end: &mut LogEnd| (end.writer.older.len() as u64 + 1, end.writer.bytes());
-        let (log_segments, log_bytes) = self.0.with_log(durable, size);
+        // None of them takes a lock that is held while the disk works.
         let figures = &durable.figures;
         Some(DiskStats {
             synced_version: durable.synced.load(Ordering::Acquire),
-            log_segments,
-            log_bytes,
+            log_segments: figures.log_segments.load(Ordering::Relaxed),
+            log_bytes: figures.log_bytes.load(Ordering::Relaxed),
             log_bytes_written: figures.bytes.load(Ordering::Relaxed),
             log_groups: figures.groups.load(Ordering::Relaxed),
             log_syncs: figures.syncs.load(Ordering::Relaxed),
@@ -529,6 +528,7 @@ impl Store {
             checkpoint_us: figures.checkpoint_us.load(Ordering::Relaxed),
             commits_undone: figures.commits_undone.load(Ordering::Relaxed),
             checkpoint: durable.checkpoints.newest(),
+            is_driven: durable.is_driven(),
         })
     }
 

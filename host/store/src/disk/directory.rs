@@ -3,56 +3,191 @@
 #![allow(clippy::disallowed_methods, reason = "this is the Disk of native programs, all that touches files here")]
 
 use std::any::Any;
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io;
+use std::collections::BTreeMap;
+use std::fs::{self, File, TryLockError};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::{io, str};
 
-use super::{Disk, DiskFile};
+use parking_lot::Mutex;
+use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, OFlags, flock, fsync, renameat, statat, unlinkat};
 
-/// The file whose lock tells other processes that the directory is in use.
+use super::place::{Identity, Place, Registered};
+use super::{Disk, DiskFile, Displaced};
+use crate::log::names;
+use crate::planted::planted;
+
+/// The file whose lock keeps out programs of earlier versions, which lock nothing else.
 const LOCK: &str = "lock";
 
-/// A directory of the file system.
+/// A directory of the file system. Cloning gives another handle to the same one.
+///
+/// The directory is opened once, and its files are opened relative to it: neither its name nor the process's current directory matter
+/// any more. Where its name comes to lead elsewhere, or a file is not the one that was put there, whatever would be written fails: it
+/// would not be found again. A child of the process that opened it writes nothing.
 #[derive(Debug, Clone)]
 pub struct DirectoryDisk {
-    path: PathBuf,
+    directory: Arc<Directory>,
+    /// What keeps others out for as long as this or a clone of it lives; none where each use locks by itself.
+    held: Option<Arc<Lock>>,
+}
+
+#[derive(Debug)]
+struct Directory {
+    place: Place,
     is_read_only: bool,
+    /// While it is locked, which file has which of the engine's names: nobody else makes, renames or removes any.
+    files: Mutex<Option<BTreeMap<String, Identity>>>,
 }
 
 impl DirectoryDisk {
     /// The directory `path`. It is made if it does not exist, with those above it, and all of their names are durable then.
     ///
     /// # Errors
-    /// The directory cannot be made, or its name cannot be made durable. What was made is removed again as far as possible.
+    /// The directory cannot be made or opened, or its name cannot be made durable. What was made is removed again as far as possible.
     pub fn new(path: impl Into<PathBuf>) -> io::Result<Self> {
         let path = path.into();
         create_all(&path, sync_parent)?;
-        Ok(Self { path, is_read_only: false })
+        Self::open(&path, false)
     }
 
-    /// The directory `path`, which must exist, for reading alone: whatever would change it fails, and locking it makes no file. Where
-    /// there is no file to lock, nobody has ever opened a store there, and nobody is kept out.
+    /// The directory `path`, which must exist, for reading alone: whatever would change it fails, and locking it makes no file.
     ///
     /// # Errors
     /// There is no such directory.
     pub fn read_only(path: impl Into<PathBuf>) -> io::Result<Self> {
-        let path = path.into();
-        fs::read_dir(&path)?;
-        Ok(Self { path, is_read_only: true })
+        Self::open(&path.into(), true)
     }
 
-    /// The directory's path.
+    fn open(path: &Path, is_read_only: bool) -> io::Result<Self> {
+        let directory = Directory { place: Place::open(path)?, is_read_only, files: Mutex::default() };
+        Ok(Self { directory: Arc::new(directory), held: None })
+    }
+
+    /// The same directory, locked once for all that is done with what is returned: nobody comes in between.
+    ///
+    /// # Errors
+    /// As those of [`lock`](Disk::lock).
+    pub fn locked(&self) -> io::Result<Self> {
+        Ok(Self { directory: Arc::clone(&self.directory), held: Some(Arc::new(Lock::take(&self.directory)?)) })
+    }
+
+    /// The directory's path, absolute from the time when it was opened.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        self.directory.place.name()
     }
 
-    fn at(&self, name: &str) -> PathBuf {
-        self.path.join(name)
+    /// Whether its path still leads to it.
+    ///
+    /// # Errors
+    /// It does not: the directory was moved, replaced or removed.
+    pub fn check_place(&self) -> io::Result<()> {
+        self.directory.place.check()
     }
 
+    fn file(&self, name: &str, file: OwnedFd) -> Box<dyn DiskFile> {
+        Box::new(DirectoryFile { file: file.into(), name: name.to_owned(), directory: Arc::clone(&self.directory) })
+    }
+}
+
+impl Directory {
+    /// Fails unless names may be made, changed and removed.
     fn check_writable(&self) -> io::Result<()> {
-        if self.is_read_only { Err(io::ErrorKind::ReadOnlyFilesystem.into()) } else { Ok(()) }
+        if self.is_read_only {
+            return Err(io::ErrorKind::ReadOnlyFilesystem.into());
+        }
+        self.place.check_process()?;
+        self.place.check()
+    }
+
+    /// The files that have the engine's names, and whatever else `wanted` lets through.
+    fn list(&self, wanted: impl Fn(&str) -> bool) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in Dir::read_from(self.place.handle())? {
+            let entry = entry?;
+            // What has a name that the engine would not give is not the engine's.
+            let Ok(name) = str::from_utf8(entry.file_name().to_bytes()) else { continue };
+            if name == LOCK || !wanted(name) {
+                continue;
+            }
+            let file_type = match entry.file_type() {
+                // Not every file system tells.
+                FileType::Unknown => {
+                    let stat = statat(self.place.handle(), entry.file_name(), AtFlags::SYMLINK_NOFOLLOW)?;
+                    FileType::from_raw_mode(stat.st_mode)
+                }
+                known => known,
+            };
+            if file_type.is_file() {
+                names.push(name.to_owned());
+            }
+        }
+        Ok(names)
+    }
+
+    /// Notes which files there are.
+    fn note_files(&self) -> io::Result<()> {
+        if planted("directory-by-name") {
+            return Ok(());
+        }
+        let mut files = BTreeMap::new();
+        for name in self.list(names::is_ours)? {
+            if let Some(identity) = self.place.identity_of(&name)? {
+                files.insert(name, identity);
+            }
+        }
+        *self.files.lock() = Some(files);
+        Ok(())
+    }
+
+    /// Fails where `name` leads to another file than the one that was put there.
+    fn check_file(&self, name: &str, expected: Identity) -> io::Result<()> {
+        let found = match self.place.identity_of(name)? {
+            Some(found) if found == expected => return Ok(()),
+            Some(_) => "replaced by another",
+            None => "moved or removed",
+        };
+        let path = self.place.name().join(name);
+        Err(Displaced::error(format!("the store's file {} was {found} by somebody else", path.display())))
+    }
+
+    /// Takes a file that is about to be removed, or to get another name, off the list of those that are known.
+    ///
+    /// # Errors
+    /// The name leads to another file than the known one, which is to be left alone.
+    fn release(&self, name: &str) -> io::Result<Option<Identity>> {
+        let mut files = self.files.lock();
+        let Some(files) = files.as_mut() else { return Ok(None) };
+        let Some(&known) = files.get(name) else {
+            return match self.place.identity_of(name)? {
+                Some(_) => Err(self.made_by_others(name)),
+                None => Err(io::ErrorKind::NotFound.into()),
+            };
+        };
+        self.check_file(name, known)?;
+        files.remove(name);
+        Ok(Some(known))
+    }
+
+    fn made_by_others(&self, name: &str) -> io::Error {
+        let path = self.place.name().join(name);
+        Displaced::error(format!("the file {} was put among the store's by somebody else", path.display()))
+    }
+
+    /// The error of a file that is there and was not made here, where that is known.
+    fn foreign(&self, name: &str) -> Option<io::Error> {
+        let is_foreign = self.files.lock().as_ref().is_some_and(|files| !files.contains_key(name));
+        is_foreign.then(|| self.made_by_others(name))
+    }
+
+    /// Puts a file on the list.
+    fn know(&self, name: &str, identity: Option<Identity>) {
+        if let (Some(files), Some(identity)) = (self.files.lock().as_mut(), identity) {
+            files.insert(name.to_owned(), identity);
+        }
     }
 }
 
@@ -82,65 +217,169 @@ pub fn sync_parent(path: &Path) -> io::Result<()> {
 
 /// Makes the names in `directory` durable.
 fn sync_names(directory: &Path) -> io::Result<()> {
-    // Windows makes names durable by itself and cannot open a directory as a file.
-    if cfg!(unix) { File::open(directory)?.sync_all() } else { Ok(()) }
+    File::open(directory)?.sync_all()
 }
 
 impl Disk for DirectoryDisk {
     fn lock(&self) -> io::Result<Box<dyn Any + Send + Sync>> {
-        let mut options = OpenOptions::new();
-        if self.is_read_only {
-            options.read(true);
-        } else {
-            options.create(true).truncate(false).write(true);
-        }
-        let file = match options.open(self.at(LOCK)) {
-            Err(error) if self.is_read_only && error.kind() == io::ErrorKind::NotFound => return Ok(Box::new(())),
-            opened => opened?,
-        };
-        match file.try_lock() {
-            Ok(()) => Ok(Box::new(file)),
-            Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
-            Err(TryLockError::Error(error)) => Err(error),
+        match &self.held {
+            Some(held) => Ok(Box::new(Arc::clone(held))),
+            None => Ok(Box::new(Lock::take(&self.directory)?)),
         }
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
-        for file in fs::read_dir(&self.path)? {
-            let file = file?;
-            // What has a name that the engine would not give is not the engine's.
-            if let Ok(name) = file.file_name().into_string()
-                && file.file_type()?.is_file()
-                && name != LOCK
-            {
-                names.push(name);
-            }
-        }
-        Ok(names)
+        self.directory.list(|_| true)
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        self.check_writable()?;
-        Ok(Box::new(OpenOptions::new().read(true).write(true).create_new(true).open(self.at(name))?))
+        self.directory.check_writable()?;
+        let made = self.directory.place.open_file(name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL);
+        let file = made.map_err(|error| self.directory.foreign(name).filter(|_| is_taken(&error)).unwrap_or(error))?;
+        self.directory.know(name, Some(Identity::of_open(&file)?));
+        Ok(self.file(name, file))
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        Ok(Box::new(OpenOptions::new().read(true).write(!self.is_read_only).open(self.at(name))?))
+        let flags = if self.directory.is_read_only { OFlags::RDONLY } else { OFlags::RDWR };
+        Ok(self.file(name, self.directory.place.open_file(name, flags)?))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.check_writable()?;
-        fs::rename(self.at(from), self.at(to))
+        let directory = &*self.directory;
+        directory.check_writable()?;
+        let replaced = match directory.release(to) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            released => released?,
+        };
+        let renamed = directory.release(from).inspect_err(|_| directory.know(to, replaced))?;
+        let ((old, old_path), (new, new_path)) = (directory.place.at(from), directory.place.at(to));
+        match renameat(old, &*old_path, new, &*new_path) {
+            Ok(()) => directory.know(to, renamed),
+            Err(error) => {
+                directory.know(to, replaced);
+                directory.know(from, renamed);
+                return Err(error.into());
+            }
+        }
+        Ok(())
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        self.check_writable()?;
-        fs::remove_file(self.at(name))
+        let directory = &*self.directory;
+        directory.check_writable()?;
+        let removed = directory.release(name)?;
+        let (at, path) = directory.place.at(name);
+        Ok(unlinkat(at, &*path, AtFlags::empty()).inspect_err(|_| directory.know(name, removed))?)
     }
 
     fn sync_directory(&self) -> io::Result<()> {
-        sync_names(&self.path)
+        self.directory.place.check_process()?;
+        fsync(self.directory.place.handle())?;
+        self.directory.place.check()
+    }
+}
+
+fn is_taken(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AlreadyExists
+}
+
+/// Locks the file that programs of earlier versions lock. None where there is none and none may be made: no such program uses the
+/// directory then.
+fn lock_file(directory: &Directory, is_all: bool) -> io::Result<Option<File>> {
+    let flags = if directory.is_read_only { OFlags::RDONLY } else { OFlags::RDWR | OFlags::CREATE };
+    let file = match directory.place.open_file(LOCK, flags) {
+        Err(error) if directory.is_read_only && error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => File::from(opened?),
+    };
+    match file.try_lock() {
+        Ok(()) if is_all => directory.check_file(LOCK, Identity::of_open(&file)?).map(|()| Some(file)),
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Keeps others out.
+#[derive(Debug)]
+struct Lock {
+    directory: Arc<Directory>,
+    file: Option<File>,
+    own: Option<OwnedFd>,
+    _registered: Registered,
+}
+
+impl Lock {
+    fn take(directory: &Arc<Directory>) -> io::Result<Self> {
+        directory.place.check_process()?;
+        directory.place.check()?;
+        let registered = directory.place.register()?;
+        let own = directory.place.lock()?;
+        let file = lock_file(directory, own.is_none())?;
+        directory.note_files()?;
+        if let (None, Some(file)) = (&own, &file) {
+            // All that keeps others out: it must stay where it is.
+            directory.know(LOCK, Some(Identity::of_open(file)?));
+        }
+        Ok(Self { directory: Arc::clone(directory), file, own, _registered: registered })
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        *self.directory.files.lock() = None;
+        // A child shares the locks: it must not let others in beside its parent. In the parent they end at once, and not with the last
+        // copy of a handle, which one that is about to run another program may still have.
+        if self.directory.place.check_process().is_ok() {
+            let _ = self.own.as_ref().map(|own| flock(own, FlockOperation::Unlock));
+            let _ = self.file.as_ref().map(File::unlock);
+        }
+    }
+}
+
+/// An open file of a directory.
+struct DirectoryFile {
+    file: File,
+    /// The name that it was opened by.
+    name: String,
+    directory: Arc<Directory>,
+}
+
+impl DiskFile for DirectoryFile {
+    fn size(&self) -> io::Result<u64> {
+        self.file.size()
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        DiskFile::read_at(&self.file, buffer, offset)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        self.directory.place.check_process()?;
+        DiskFile::write_at(&self.file, bytes, offset)
+    }
+
+    fn set_size(&self, size: u64) -> io::Result<()> {
+        self.directory.place.check_process()?;
+        self.file.set_len(size)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.directory.place.check_process()?;
+        self.file.sync_data()?;
+        self.check_place()
+    }
+
+    fn check_place(&self) -> io::Result<()> {
+        self.directory.place.check()?;
+        // What this process has removed or renamed itself is not on the list.
+        let known = |name: &str| self.directory.files.lock().as_ref().and_then(|files| files.get(name).copied());
+        for name in [&*self.name, LOCK] {
+            if let Some(known) = known(name) {
+                self.directory.check_file(name, known)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -149,24 +388,12 @@ impl DiskFile for File {
         Ok(self.metadata()?.len())
     }
 
-    #[cfg(unix)]
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        std::os::unix::fs::FileExt::read_at(self, buffer, offset)
+        FileExt::read_at(self, buffer, offset)
     }
 
-    #[cfg(windows)]
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        std::os::windows::fs::FileExt::seek_read(self, buffer, offset)
-    }
-
-    #[cfg(unix)]
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
-        std::os::unix::fs::FileExt::write_at(self, bytes, offset)
-    }
-
-    #[cfg(windows)]
-    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
-        std::os::windows::fs::FileExt::seek_write(self, bytes, offset)
+        FileExt::write_at(self, bytes, offset)
     }
 
     fn set_size(&self, size: u64) -> io::Result<()> {

@@ -181,4 +181,8 @@ impl DiskFile for FailingFile {
         check(&self.plan, Operation::Sync)?;
         self.file.sync()
     }
+
+    fn check_place(&self) -> io::Result<()> {
+        self.file.check_place()
+    }
 }

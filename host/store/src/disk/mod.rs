@@ -9,16 +9,18 @@
 //!
 //! Nothing here waits for anything but the disk, starts a thread or needs a runtime.
 
-#[cfg(not(target_family = "wasm"))]
+#[cfg(unix)]
 mod directory;
 mod failing;
 mod memory;
+#[cfg(unix)]
+mod place;
 mod power_cut;
 
 use std::any::Any;
 use std::io;
 
-#[cfg(not(target_family = "wasm"))]
+#[cfg(unix)]
 pub use directory::{DirectoryDisk, sync_parent};
 pub use failing::{FailingDisk, Fault, Operation};
 pub use memory::MemoryDisk;
@@ -67,6 +69,56 @@ pub trait DiskFile: Send + Sync + 'static {
 
     /// Makes contents and length durable.
     fn sync(&self) -> io::Result<()>;
+
+    /// Whether what is written here would be found again: the file, and the directory that it is in, still have their names. Part of
+    /// [`sync`](Self::sync) where names can change.
+    fn check_place(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Somebody else moved, replaced or removed a directory or a file: what is written there is not found again under its name.
+#[cfg(unix)]
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Displaced(String);
+
+#[cfg(unix)]
+impl Displaced {
+    fn error(what: String) -> io::Error {
+        io::Error::other(Self(what))
+    }
+}
+
+/// Whether an error says that nothing that is written from now on would be found again: trying again is of no use.
+#[cfg(unix)]
+pub(crate) fn is_displaced(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Displaced>)
+}
+
+/// Whether an error says that: no page has a directory.
+#[cfg(not(unix))]
+pub(crate) fn is_displaced(_: &io::Error) -> bool {
+    false
+}
+
+/// This process has a store open in the directory already.
+#[cfg(unix)]
+#[derive(Debug, thiserror::Error)]
+#[error("this process has opened the directory already")]
+struct OpenHere;
+
+#[cfg(unix)]
+impl OpenHere {
+    fn error() -> io::Error {
+        io::Error::new(io::ErrorKind::WouldBlock, Self)
+    }
+}
+
+/// Whether a lock was refused because this very process has it.
+#[cfg(unix)]
+pub(crate) fn is_open_here(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<OpenHere>)
 }
 
 /// Fills as much of `buffer` as the file has from `offset` on, and returns how much that is.

@@ -147,8 +147,9 @@ fn a_store_in_use_is_not_checked_and_a_disk_for_reading_changes_nothing() {
     store.flush();
     let reading = DirectoryDisk::read_only(directory.path()).unwrap();
     let options = options(&Arc::default(), 1);
-    assert!(matches!(check(&reading, &options), Err(OpenError::InUse)));
-    assert!(matches!(repair(&reading, &MemoryDisk::new(), &options), Err(RepairError::Read(OpenError::InUse))));
+    assert!(matches!(check(&reading, &options), Err(OpenError::InUseHere)));
+    let repaired = repair(&reading, &MemoryDisk::new(), &options);
+    assert!(matches!(repaired, Err(RepairError::Read(OpenError::InUseHere))), "{repaired:?}");
     drop(store);
     assert!(check(&reading, &options).unwrap().is_right());
     let denied = Some(ErrorKind::ReadOnlyFilesystem);

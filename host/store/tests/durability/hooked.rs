@@ -10,7 +10,7 @@ type Hook = dyn Fn(Operation) + Send + Sync;
 
 #[derive(Clone)]
 pub(super) struct Hooked {
-    disk: MemoryDisk,
+    disk: Arc<dyn Disk>,
     hook: Arc<Hook>,
 }
 
@@ -18,7 +18,11 @@ struct HookedFile(Box<dyn DiskFile>, Arc<Hook>);
 
 impl Hooked {
     pub(super) fn new(disk: &MemoryDisk, hook: impl Fn(Operation) + Send + Sync + 'static) -> Self {
-        Self { disk: disk.clone(), hook: Arc::new(hook) }
+        Self::over(disk.clone(), hook)
+    }
+
+    pub(super) fn over(disk: impl Disk, hook: impl Fn(Operation) + Send + Sync + 'static) -> Self {
+        Self { disk: Arc::new(disk), hook: Arc::new(hook) }
     }
 
     fn file(&self, file: Box<dyn DiskFile>) -> Box<dyn DiskFile> {

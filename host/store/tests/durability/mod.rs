@@ -9,9 +9,12 @@
 mod backup;
 mod check;
 mod damage;
+mod driver;
 mod faults;
+mod figures;
 mod golden;
 mod hooked;
+mod place;
 mod power_cut;
 mod refusals;
 mod round_trip;

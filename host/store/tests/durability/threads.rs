@@ -18,7 +18,7 @@ use crate::support::{Numbers, Working, number, put};
 
 const THREADS: u64 = 4;
 /// Longer than any disk takes, and far shorter than a test may hang.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 struct Unpark(Thread);
 
@@ -30,7 +30,7 @@ impl Wake for Unpark {
 
 /// Waits for a commit.
 #[track_caller]
-fn wait(store: &Store, version: Version) -> Result<(), Error> {
+pub(super) fn wait(store: &Store, version: Version) -> Result<(), Error> {
     let (began, waker) = (Instant::now(), Waker::from(Arc::new(Unpark(thread::current()))));
     let mut settled = pin!(store.settled(version));
     loop {

@@ -1,0 +1,106 @@
+//! Figures of the disk: they are those of its files, and whoever asks for them does not wait for the disk.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+
+use mantis_store::disk::{MemoryDisk, Operation};
+use mantis_store::{DiskThreads, Durability, Expect, FeedCursor, Store, Update};
+
+use super::hooked::Hooked;
+use super::threads::PATIENCE;
+use super::{POLICIES, options};
+use crate::support::put;
+
+/// Segments of the log and their bytes, as the files tell.
+fn log_of(disk: &MemoryDisk) -> (u64, u64) {
+    let files = disk.files();
+    let segments: Vec<_> = files.iter().filter(|(name, _)| name.starts_with("log-")).collect();
+    (segments.len() as u64, segments.iter().map(|(_, bytes)| bytes.len() as u64).sum())
+}
+
+#[test]
+fn the_figures_of_the_log_are_those_of_its_files() {
+    for durability in POLICIES {
+        let disk = MemoryDisk::new();
+        let mut most = 0;
+        for life in 0..3 {
+            let mut options = options(&Arc::default(), life);
+            options.feed_bytes_max = 0;
+            let (store, _) = Store::open(options, Arc::new(disk.clone()), durability).unwrap();
+            for round in 0..40 {
+                let figures = store.disk_stats().unwrap();
+                assert_eq!((figures.log_segments, figures.log_bytes), log_of(&disk), "{durability:?}, {life}, {round}");
+                most = most.max(figures.log_segments);
+                put(&store, "a", &"v".repeat(50));
+                store.flush();
+                if round % 13 == 12 {
+                    store.checkpoint().unwrap();
+                }
+            }
+        }
+        assert!(most > 5 && log_of(&disk).0 < most, "{durability:?}: segments come and go");
+    }
+}
+
+/// Asks for everything that is answered at once.
+fn ask(store: &Store) {
+    let _ = (store.disk_stats(), store.stats(), store.disk_failure(), store.take_disk_events());
+    let _ = (store.has_failed(), store.is_disk_full(), store.is_checkpoint_due(), store.is_durable(1));
+    let _ = (store.version(), store.newest(), store.bytes(), store.space(b"a"), store.identity(), store.durability());
+    let _ = (store.get(b"a"), store.snapshot().get(b"a"), store.changes(FeedCursor::after(0), 10, |_| true));
+    let _ = (store.watch(), store.feed_start(), store.backup().bytes_estimate());
+}
+
+/// Holds the disk in an operation of this kind, and asks meanwhile.
+#[track_caller]
+fn check_asked_while(held: Operation, durability: Durability) {
+    let case = format!("{held:?}, {durability:?}");
+    let ((reached, is_reached), (release, hold)) = (mpsc::channel(), mpsc::channel::<()>());
+    let (is_armed, hold) = (Arc::<AtomicBool>::default(), Mutex::new(hold));
+    let is_awaited = Arc::clone(&is_armed);
+    let disk = Hooked::new(&MemoryDisk::new(), move |operation| {
+        if operation == held && is_awaited.swap(false, Ordering::SeqCst) {
+            reached.send(()).unwrap();
+            // Until the other end is dropped.
+            let _ = hold.lock().unwrap().recv();
+        }
+    });
+    let mut options = options(&Arc::default(), 7);
+    options.feed_bytes_max = 0;
+    let (store, _) = Store::open(options, Arc::new(disk), durability).unwrap();
+    let threads = DiskThreads::start(&store, Box::new(|_| {})).unwrap();
+    is_armed.store(true, Ordering::SeqCst);
+    let writing = store.clone();
+    let writer = thread::spawn(move || {
+        for round in 0..60 {
+            let update = Update::Put { value: "v".repeat(50).into(), expires_at_ms: None };
+            writing.write(b"a", update, Expect::Anything, None).unwrap().unwrap();
+            if round % 10 == 9 {
+                writing.flush();
+                writing.checkpoint().unwrap();
+            }
+        }
+    });
+    is_reached.recv_timeout(PATIENCE).expect(&case);
+    let asked = store.clone();
+    let (sender, answered) = mpsc::channel();
+    thread::spawn(move || {
+        ask(&asked);
+        sender.send(()).unwrap();
+    });
+    let answer = answered.recv_timeout(PATIENCE);
+    drop(release);
+    assert!(answer.is_ok(), "{case}: whoever asks waits for the disk");
+    writer.join().unwrap();
+    drop(threads);
+}
+
+#[test]
+fn nobody_who_asks_waits_for_the_disk() {
+    for held in [Operation::Sync, Operation::Write, Operation::Create, Operation::Remove, Operation::SyncDirectory] {
+        for durability in POLICIES {
+            check_asked_while(held, durability);
+        }
+    }
+}
