@@ -1,11 +1,15 @@
 //! The figures: `/stats` and `/metrics` say the same, and what they say adds up.
 
+use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
+use std::{io, thread};
 
-use mantis_db::Limits;
+use mantis_db::disk::{Disk, DiskFile, MemoryDisk};
+use mantis_db::{Durability, Limits};
 use mantis_http::AppConfig;
 use mantis_pool::Config;
 use serde_json::Value;
@@ -217,6 +221,109 @@ async fn the_disk_and_the_memory_are_told_of_in_both() {
     for bytes in [stats.count("process.resident_memory_bytes"), metrics.count("process_resident_memory_bytes")] {
         assert!((1 << 20..1 << 40).contains(&bytes), "{bytes}");
     }
+}
+
+/// A disk whose syncs wait while they are held.
+#[derive(Clone, Default)]
+struct SlowDisk {
+    disk: MemoryDisk,
+    held: Arc<Held>,
+}
+
+#[derive(Default)]
+struct Held {
+    is_held: AtomicBool,
+    /// Whether a sync waits.
+    is_reached: AtomicBool,
+}
+
+struct SlowFile(Box<dyn DiskFile>, Arc<Held>);
+
+impl SlowDisk {
+    fn slow(&self, file: Box<dyn DiskFile>) -> Box<dyn DiskFile> {
+        Box::new(SlowFile(file, Arc::clone(&self.held)))
+    }
+}
+
+impl Disk for SlowDisk {
+    fn lock(&self) -> io::Result<Box<dyn Any + Send + Sync>> {
+        self.disk.lock()
+    }
+    fn list(&self) -> io::Result<Vec<String>> {
+        self.disk.list()
+    }
+    fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        Ok(self.slow(self.disk.create(name)?))
+    }
+    fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        Ok(self.slow(self.disk.open(name)?))
+    }
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.disk.rename(from, to)
+    }
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.disk.remove(name)
+    }
+    fn sync_directory(&self) -> io::Result<()> {
+        self.disk.sync_directory()
+    }
+}
+
+impl DiskFile for SlowFile {
+    fn size(&self) -> io::Result<u64> {
+        self.0.size()
+    }
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.0.read_at(buffer, offset)
+    }
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        self.0.write_at(bytes, offset)
+    }
+    fn set_size(&self, size: u64) -> io::Result<()> {
+        self.0.set_size(size)
+    }
+    fn sync(&self) -> io::Result<()> {
+        while self.1.is_held.load(Ordering::SeqCst) {
+            self.1.is_reached.store(true, Ordering::SeqCst);
+            thread::yield_now();
+        }
+        self.0.sync()
+    }
+}
+
+/// What is answered at once is answered on the thread that asks for it: a lock that is held while the disk works would stop it.
+#[tokio::test]
+async fn what_is_answered_at_once_does_not_wait_for_a_sync() {
+    const PATIENCE: Duration = Duration::from_secs(20);
+    let disk = SlowDisk::default();
+    let server = Server::on(Arc::new(disk.clone()), Durability::Always, true);
+    server.send("PUT /api/v1/kv/a", &[], "1").await;
+    disk.held.is_held.store(true, Ordering::SeqCst);
+    let mut put = pin!(server.send("PUT /api/v1/kv/b", &[], "2"));
+    assert!(poll(&mut put).await.is_pending(), "it waits for the sync");
+    while !disk.held.is_reached.load(Ordering::SeqCst) {
+        thread::yield_now();
+    }
+    let (answered, is_answered) = mpsc::channel::<()>();
+    let held = Arc::clone(&disk.held);
+    // Lets go in the end, so that whoever waits is found out and does not wait for ever.
+    let watch = thread::spawn(move || {
+        let is_right = is_answered.recv_timeout(PATIENCE).is_ok();
+        held.is_held.store(false, Ordering::SeqCst);
+        is_right
+    });
+    let json = &["accept: application/json"];
+    for line in ["/", "/health", "/ready", "/live", "/stats", "/metrics"] {
+        server.send(&format!("GET {line}"), &[], "").await;
+    }
+    for line in ["/api/v1/kv/a", "/api/v1/kv", "/api/v1/buckets", "/api/v1/changes"] {
+        assert!(server.send(&format!("GET {line}"), json, "").await.status.is_success(), "{line}");
+    }
+    let stats = server.send("GET /stats", &[], "").await.json();
+    assert_eq!(stats["store"]["disk"]["synced_version"], 1, "the sync is still under way");
+    answered.send(()).unwrap();
+    assert!(watch.join().unwrap(), "an answer waited for the sync");
+    assert_eq!(put.await.outcome(), "201");
 }
 
 #[tokio::test]
