@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use crate::plugins;
 use crate::support::{Server, failure, program, run_with};
 
-const POLICIES: [&str; 3] = ["always", "interval:20", "never"];
+pub(crate) const POLICIES: [&str; 3] = ["always", "interval:20", "never"];
 
-fn start(data: &Path, durability: &str) -> Server {
+pub(crate) fn start(data: &Path, durability: &str) -> Server {
     Server::start(&["--data", data.to_str().unwrap(), "--durability", durability])
 }
 
 /// Sends a request and returns the whole answer.
-fn send(server: &Server, method: &str, path: &str, body: &str) -> String {
+pub(crate) fn send(server: &Server, method: &str, path: &str, body: &str) -> String {
     let length = body.len();
     let head =
         format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: text/plain\r\n");

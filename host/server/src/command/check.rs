@@ -1,6 +1,7 @@
 //! `mantisdb check`: what is in every file of a directory, and a repair of what is damaged.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use indicatif::{DecimalBytes, HumanCount};
@@ -24,10 +25,14 @@ pub(super) fn run(args: &CheckArgs) -> Outcome {
         |error: &dyn std::fmt::Display| Failure::new(Exit::Local, format!("cannot check {}: {error}", data.display()));
     let disk = DirectoryDisk::read_only(data)
         .map_err(|error| failed(&error).hint("name the directory of the data with --data"))?;
-    let report = progress::watch(|tell| check(&disk, &watched(tell))).map_err(|error| match error {
-        OpenError::InUse => failed(&error).hint("stop the server first; of a server at work, take a backup"),
+    // Held until all is done: nobody writes between the check and the repair, or while directories change their names.
+    let disk = disk.locked().map_err(|error| match error.kind() {
+        ErrorKind::WouldBlock => {
+            failed(&OpenError::InUse).hint("stop the server first; of a server at work, take a backup")
+        }
         _ => failed(&error),
     })?;
+    let report = progress::watch(|tell| check(&disk, &watched(tell))).map_err(|error| failed(&error))?;
     if report.opening.as_ref().is_ok_and(|recovered| recovered.is_new) {
         return Err(failed(&"there is no database in it").hint("name the directory of the data with --data"));
     }
@@ -154,7 +159,8 @@ fn repair_into(args: &CheckArgs, disk: &DirectoryDisk) -> Outcome<Done> {
     };
     let (new, damaged) = (beside("repaired"), beside("damaged"));
     let repaired = repair_to(data, disk, &new)?;
-    fs::rename(data, &damaged).map_err(|error| {
+    // What is renamed is what was repaired.
+    disk.check_place().and_then(|()| fs::rename(data, &damaged)).map_err(|error| {
         Failure::file("rename", data, &error).hint(format!("it is as it was; what was kept is in {}", new.display()))
     })?;
     fs::rename(&new, data).and_then(|()| sync_parent(data)).map_err(|error| {
