@@ -471,3 +471,21 @@ fn a_child_writes_nothing_and_lets_nobody_in() {
         assert_eq!(value(store.get(b"parent")).as_deref(), Some("1"), "{durability:?}");
     }
 }
+
+#[test]
+fn what_is_locked_once_stays_locked_between_one_use_and_the_next() {
+    let data = Data::new();
+    drop(data.store(Durability::Always));
+    let locked = DirectoryDisk::read_only(data.data()).unwrap().locked().unwrap();
+    for _ in 0..2 {
+        assert!(check(&locked, &options(&Arc::default(), 1)).unwrap().is_right());
+        let opened = open(&data.disk(), Durability::Always).map(drop);
+        assert!(matches!(opened, Err(OpenError::InUseHere)), "{opened:?}");
+        assert!(data.disk().locked().is_err());
+    }
+    locked.check_place().unwrap();
+    data.move_away();
+    assert!(locked.check_place().is_err() && locked.path() == data.data());
+    drop(locked);
+    check_kept(&data.at("away"), Durability::Always);
+}
