@@ -17,7 +17,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::plugin::shortened;
-use crate::{Error, HostConfig};
+use crate::{Error, HostConfig, nesting};
 
 /// Bytes of stack of a compiling thread: the compiler recurses over what it is given.
 const STACK_BYTES: usize = 16 << 20;
@@ -77,14 +77,13 @@ impl Compiler {
         let engine = self.engine.clone();
         let thread = std::thread::Builder::new().name("mantis-compile".into()).stack_size(STACK_BYTES);
         let spawned = thread.spawn(move || {
-            let compiled = Component::from_binary(&engine, &source);
+            let compiled = compile(&engine, &source);
             drop(active);
             let _ = reply.send(compiled);
         });
         spawned.map_err(|error| Error::Engine(format!("cannot start a thread to compile on: {error}")))?;
         match tokio::time::timeout(Duration::from_millis(self.timeout_ms), answer).await {
-            Ok(Ok(Ok(component))) => Ok(component),
-            Ok(Ok(Err(error))) => Err(refusal(&error)),
+            Ok(Ok(compiled)) => compiled,
             Ok(Err(_)) => Err(Error::ComponentInvalid("the compiler failed on it".into())),
             Err(_) => Err(Error::CompileTimeout { timeout_ms: self.timeout_ms }),
         }
@@ -124,6 +123,11 @@ impl Compiled {
             self.bytes -= bytes;
         }
     }
+}
+
+fn compile(engine: &Engine, source: &[u8]) -> Result<Component, Error> {
+    nesting::check(source)?;
+    Component::from_binary(engine, source).map_err(|error| refusal(&error))
 }
 
 /// What the engine says to a component that it does not take.

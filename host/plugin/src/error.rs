@@ -22,6 +22,12 @@ pub enum Error {
     /// The bytes are no component.
     #[error("not a component: {0}")]
     ComponentInvalid(String),
+    /// The component nests too deep.
+    #[error("components, modules and types nest more than {max} deep in the component, which is the limit")]
+    ComponentNested {
+        /// The limit.
+        max: usize,
+    },
     /// The component imports what there is not.
     #[error("the component imports `{import}`, which this host does not offer; it offers {offered}")]
     ImportUnknown {

@@ -14,7 +14,7 @@
 //! | `kv`, `transactions`, `system`, `log` | the interfaces of `wit/` for guests |
 //! | `bindings`, `convert`, `guest_error`, `resources`, `handles` | what these are made with |
 //! | `json` | between JSON and components' values |
-//! | `engine`, `compile` | how WebAssembly is compiled and run |
+//! | `engine`, `compile`, `nesting` | how WebAssembly is compiled and run; what is too deep for the compiler |
 //! | `threads`, `history`, `ticker`, `clock` | where and how long guests run |
 //! | `stats`, `error` | what happened so far; why an install or a call failed |
 //!
@@ -47,6 +47,7 @@ mod kv;
 mod limits;
 mod load;
 mod log;
+mod nesting;
 mod options;
 mod plugin;
 mod resources;

@@ -9,6 +9,7 @@ mod guests;
 mod install;
 mod json;
 mod logs;
+mod nesting;
 mod reuse;
 mod support;
 mod tasks;

@@ -15,6 +15,7 @@ pub(super) fn of_install(error: &Error) -> Problem {
         Error::PluginsTooMany { .. } => Code::PluginsTooMany,
         Error::CompilerBusy { .. } => Code::PluginBusy,
         Error::ComponentInvalid(_)
+        | Error::ComponentNested { .. }
         | Error::ImportUnknown { .. }
         | Error::ImportMismatch(_)
         | Error::NothingToCall(_)
