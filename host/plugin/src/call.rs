@@ -201,8 +201,11 @@ impl Call<'_> {
                 return;
             }
             plugin.counters.thread_runs.add(1);
+            let finished = run(&ticker, &plugin, function, &arguments, session, until);
+            // Before the caller hears of it: who then removes the plugin has its instances gone at once.
+            drop(plugin);
             // Who went away in between lets go of the session with the reply.
-            let _ = reply.send(run(&ticker, &plugin, function, &arguments, session, until));
+            let _ = reply.send(finished);
         });
         if !submitted {
             return Err(CallError::Busy("the queue for guest threads is full"));

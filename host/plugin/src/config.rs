@@ -15,7 +15,8 @@ pub struct HostConfig {
     pub compile_timeout_ms: u64,
     /// Components that are compiled at once, each on a thread of its own. Default 2.
     pub compiles_max: usize,
-    /// Bytes of components whose compiled code is kept for the next install of the same bytes. Default 64 MiB.
+    /// Bytes of components, or of their compiled code where that is larger, that are kept for the next install of the same component.
+    /// Default 64 MiB.
     pub compiled_bytes_max: usize,
     /// Plugins installed at once. Default 100.
     pub plugins_max: usize,
@@ -23,6 +24,9 @@ pub struct HostConfig {
     pub instances_max: u32,
     /// Idle instances that a plugin with `reuse` keeps. Default 8.
     pub warm_instances_max: usize,
+    /// How long an instance is kept idle, in milliseconds, at least 1: the next [`maintain`](crate::PluginHost::maintain) after it
+    /// closes the instance. Default 300,000.
+    pub instance_idle_timeout_ms: u64,
     /// Resource handles that an instance may hold at once. Default 64.
     pub handles_max: usize,
     /// Bytes that a call may take in and give out through host functions. Default 256 MiB.
@@ -56,6 +60,7 @@ impl Default for HostConfig {
             plugins_max: 100,
             instances_max: 256,
             warm_instances_max: 8,
+            instance_idle_timeout_ms: 300_000,
             handles_max: 64,
             transfer_bytes_max: 256 << 20,
             value_bytes_max: 64 << 20,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use mantis_db::{Database, SessionManager};
@@ -75,6 +76,7 @@ impl PluginHost {
             // The rest stays free for calls that need a fresh instance.
             warm_places: Arc::new(WarmPlaces::new(config.instances_max as usize / 2)),
             warm_instances_max: config.warm_instances_max,
+            instance_idle_timeout: Duration::from_millis(config.instance_idle_timeout_ms.max(1)),
             fuel: config.value_bytes_max,
             engine,
         };
@@ -180,7 +182,9 @@ impl PluginHost {
         }
     }
 
-    /// Closes warm instances that have been idle for five minutes. Call it now and then.
+    /// Closes instances that have been idle for [`instance_idle_timeout_ms`](HostConfig::instance_idle_timeout_ms), counted from the
+    /// first call of this that finds one idle. Call it about ten times a second, or as often as that time asks for: nobody else closes
+    /// them, except those of a plugin that is removed or replaced.
     pub async fn maintain(&self) {
         let pools: Vec<_> = self.0.plugins.read().values().filter_map(|plugin| plugin.warm.clone()).collect();
         for pool in pools {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mantis_db::{Database, Grants};
 use mantis_pool::{Config as PoolConfig, Pool};
@@ -50,6 +51,7 @@ pub(crate) struct Shared {
     pub(crate) ticks: Ticks,
     pub(crate) warm_places: Arc<WarmPlaces>,
     pub(crate) warm_instances_max: usize,
+    pub(crate) instance_idle_timeout: Duration,
     pub(crate) fuel: usize,
 }
 
@@ -140,6 +142,7 @@ fn warm_pool(blueprint: &Arc<Blueprint>, shared: &Shared) -> Result<Pool<WarmIns
     let config = PoolConfig {
         min_idle: 0,
         max: shared.warm_instances_max.max(1),
+        idle_timeout: Some(shared.instance_idle_timeout),
         create_timeout: None,
         recycle_timeout: None,
         validate_after_idle: None,

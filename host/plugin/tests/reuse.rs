@@ -70,3 +70,36 @@ async fn warm_instances_are_bounded() {
     assert!(fixture.host.info("procedures").unwrap().statistics.instances_warm <= 1);
     fixture.host.maintain().await;
 }
+
+/// The instances of a plugin that is removed or replaced make room for others at once.
+#[tokio::test]
+async fn a_plugin_that_goes_takes_its_idle_instances_along() {
+    let fixture = Fixture::with(mantis_plugin::HostConfig { instances_max: 2, ..crate::support::config() });
+    let idle = |name: &str| fixture.host.info(name).unwrap().statistics.instances_warm;
+    for name in ["first", "second", "second", "second"] {
+        fixture.install_as(name, "procedures", writing(&["kept"]).reuse(true)).await;
+        assert_eq!(idle(name), 0, "a new {name} has none");
+        fixture.host.call(name, "calls-of-this-instance", json!([])).await.unwrap();
+        assert_eq!(idle(name), 1, "there is one place, and {name} has it");
+        if name == "first" {
+            assert!(fixture.host.remove(name));
+        }
+    }
+    assert_eq!(fixture.host.stats().total.instances_warm, 1);
+}
+
+/// Only what has been idle for as long as it may be is closed.
+#[tokio::test]
+async fn idle_instances_are_closed_in_time() {
+    let config = mantis_plugin::HostConfig { instance_idle_timeout_ms: 60_000, ..crate::support::config() };
+    let fixture = Fixture::with(config);
+    fixture.install("procedures", writing(&["kept"]).reuse(true)).await;
+    fixture.call("procedures/calls-of-this-instance", json!([])).await.unwrap();
+    let idle = async |seconds| {
+        tokio::time::advance(std::time::Duration::from_secs(seconds)).await;
+        fixture.host.maintain().await;
+        fixture.host.info("procedures").unwrap().statistics.instances_warm
+    };
+    tokio::time::pause();
+    assert_eq!([idle(0).await, idle(59).await, idle(1).await], [1, 1, 0]);
+}

@@ -173,6 +173,7 @@ fn plugin_config(settings: &Settings) -> HostConfig {
     HostConfig {
         call_deadline_ms: given.call_deadline_ms,
         memory_bytes_max: given.memory_bytes_max,
+        instance_idle_timeout_ms: given.instance_idle_timeout_ms,
         component_bytes_max: given.component_bytes_max,
         plugins_max: given.max,
         ..HostConfig::default()

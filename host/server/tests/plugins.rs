@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::support::{Server, failure, program, run_with};
+use crate::support::{PATIENCE, Server, failure, pause, program, run_with};
 
 pub(crate) fn counter() -> PathBuf {
     component("counter.wasm")
@@ -73,6 +73,54 @@ fn a_directory_of_plugins_is_installed_at_the_start() {
     let mut command = program();
     command.args(["serve", "--memory", "--listen", "127.0.0.1:0", "--plugins", "/no/such/directory"]);
     assert_eq!(failure(&run_with(command, b"")).0, 4);
+}
+
+/// A component whose types nest so deep that their reader would overflow its stack: 3 bytes a level.
+fn too_deep() -> Vec<u8> {
+    let mut types = vec![1];
+    types.extend([0x42, 1, 1].repeat(5_600));
+    types.extend([0x42, 0]);
+    let bytes = u16::try_from(types.len()).unwrap();
+    let length = [bytes.to_le_bytes()[0] | 0x80, (bytes >> 7).to_le_bytes()[0] | 0x80, (bytes >> 14).to_le_bytes()[0]];
+    [b"\0asm\x0d\0\x01\0\x07", &length[..], &types].concat()
+}
+
+#[test]
+fn what_nests_too_deep_is_refused_in_every_way_in() {
+    const REASON: &str = "components, modules and types nest more than 100 deep in the component, which is the limit";
+    let server = Server::start(&[]);
+    let (code, message) = failure(&server.run_with(&["plugin", "put", "deep", "-"], &too_deep()));
+    assert_eq!(code, 3, "{message}");
+    assert!(message.contains("plugin-invalid") && message.contains(REASON), "{message}");
+    server.check_alive();
+
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("deep.wasm"), too_deep()).unwrap();
+    let mut command = program();
+    command.args(["serve", "--memory", "--listen", "127.0.0.1:0", "--plugins", directory.path().to_str().unwrap()]);
+    let (code, message) = failure(&run_with(command, b""));
+    assert_eq!(code, 4, "{message}");
+    assert!(message.contains("deep.wasm") && message.contains(REASON), "{message}");
+}
+
+/// Their memory is given back, without anybody asking for it.
+#[test]
+fn idle_instances_are_closed() {
+    let server = Server::start(&["--plugin-call-deadline-ms", "10000", "--plugin-instance-idle-timeout-ms", "100"]);
+    let component = counter();
+    server.ok(&["plugin", "put", "counter", component.to_str().unwrap(), "--grant", "counters:write", "--reuse"]);
+    server.ok(&["plugin", "call", "counter", "increment", "visits", "5"]);
+    let idle = || {
+        let stats: serde_json::Value = serde_json::from_str(&server.ok(&["stats", "--json"])).unwrap();
+        stats["plugins"]["instances_warm"].as_u64().unwrap()
+    };
+    for _ in 0..PATIENCE.as_millis() / 10 {
+        if idle() == 0 {
+            return;
+        }
+        pause(10);
+    }
+    panic!("the instance is still there");
 }
 
 #[test]

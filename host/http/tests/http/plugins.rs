@@ -1,5 +1,7 @@
 //! Plugins over HTTP.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::harness::Server;
@@ -45,6 +47,45 @@ async fn what_cannot_be_installed_is_refused() {
         let answer = server.send(line, headers, body).await;
         assert_eq!(answer.outcome(), outcome, "{line} {body:?}: {}", answer.text());
     }
+}
+
+/// A component whose types nest so deep that their reader would overflow its stack: 3 bytes a level.
+#[tokio::test]
+async fn what_nests_too_deep_is_refused() {
+    let server = Server::new();
+    for kind in [0x41, 0x42] {
+        let mut types = vec![1];
+        types.extend([kind, 1, 1].repeat(5_600));
+        types.extend([kind, 0]);
+        let bytes = u16::try_from(types.len()).unwrap();
+        let length =
+            [bytes.to_le_bytes()[0] | 0x80, (bytes >> 7).to_le_bytes()[0] | 0x80, (bytes >> 14).to_le_bytes()[0]];
+        let component = [b"\0asm\x0d\0\x01\0\x07", &length[..], &types].concat();
+        let answer = server.send("PUT /api/v1/plugins/a", WASM, component).await;
+        assert_eq!(answer.outcome(), "422 plugin-invalid");
+        let detail = "components, modules and types nest more than 100 deep in the component, which is the limit";
+        assert_eq!(answer.json()["detail"], detail);
+    }
+    let answer = server.send("PUT /api/v1/plugins/a", WASM, wat::parse_str(COMPONENT).unwrap()).await;
+    assert_eq!(answer.outcome(), "201", "the next one is installed");
+}
+
+#[tokio::test]
+async fn idle_instances_are_closed() {
+    let server = Server::new();
+    let component = wat::parse_str(COMPONENT).unwrap();
+    assert_eq!(server.send("PUT /api/v1/plugins/sums?reuse=true", WASM, component).await.outcome(), "201");
+    assert_eq!(server.send("POST /api/v1/plugins/sums/call/add", JSON, "[1,2]").await.outcome(), "200");
+    let idle = async || server.send("GET /stats", &[], "").await.json()["plugins"]["instances_warm"].clone();
+    // A call runs on a thread of its own, which a clock that stands still would leave no time.
+    tokio::time::pause();
+    server.app.maintain().await;
+    tokio::time::advance(Duration::from_secs(299)).await;
+    server.app.maintain().await;
+    assert_eq!(idle().await, 1);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    server.app.maintain().await;
+    assert_eq!(idle().await, 0);
 }
 
 #[tokio::test]

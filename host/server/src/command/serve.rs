@@ -8,6 +8,7 @@ use std::time::Duration;
 use mantis_db::{Database, Recovered};
 use mantis_http::App;
 use serde_json::json;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
@@ -41,9 +42,10 @@ pub(super) async fn run(args: ServeArgs) -> Outcome {
     let address = listener.local_addr().unwrap_or(address);
     plugins_dir::install_all(&parts.plugins, &settings.plugins.dir).await?;
 
-    let database = parts.database.clone();
+    let (database, app, runtime) = (parts.database.clone(), parts.app.clone(), Handle::current());
     let maintain = move || {
         database.maintain();
+        runtime.block_on(app.maintain());
         memory::give_back_if_due();
     };
     let upkeep = Worker::start("mantis-upkeep", maintain)?;
@@ -158,7 +160,8 @@ impl Worker {
     }
 }
 
-/// Removes what has expired, rolls back what was left open, and gives back memory when much of it is needed no more, a few times a second.
+/// Removes what has expired, rolls back what was left open, closes idle instances of plugins, and gives back memory when much of it is
+/// needed no more, a few times a second.
 async fn maintain_forever(upkeep: Worker, database: Database, app: App) {
     let mut connections = memory::Tide::new(memory::CONNECTIONS);
     let mut versions = memory::Tide::new(memory::VERSIONS);
@@ -170,7 +173,6 @@ async fn maintain_forever(upkeep: Worker, database: Database, app: App) {
         if let Err(failure) = upkeep.turn().await {
             tracing::error!(error = %failure.message, "housekeeping failed");
         }
-        app.maintain().await;
         let metrics = app.metrics();
         let closed = metrics.connections_closed_total();
         let crowd_left = connections.has_fallen(metrics.connections_opened_total().saturating_sub(closed));

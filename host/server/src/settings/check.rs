@@ -36,6 +36,7 @@ impl Settings {
             ("limits.request_timeout_ms", limits.request_timeout_ms),
             ("limits.requests_max", limits.requests_max as u64),
             ("plugins.call_deadline_ms", self.plugins.call_deadline_ms),
+            ("plugins.instance_idle_timeout_ms", self.plugins.instance_idle_timeout_ms),
         ];
         if let Some(&(key, value)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(SettingInvalid { key: key.into(), value, allowed: "at least 1".into() });

@@ -102,6 +102,8 @@ section! {
     call_deadline_ms: u64 = 1_000, "plugin-call-deadline-ms", "PLUGIN_CALL_DEADLINE_MS", "Time for a call in all";
     memory_bytes_max: usize = 64 << 20, "plugin-memory-bytes-max", "PLUGIN_MEMORY_BYTES_MAX",
         "Bytes of memory of one plugin instance";
+    instance_idle_timeout_ms: u64 = 300_000, "plugin-instance-idle-timeout-ms", "PLUGIN_INSTANCE_IDLE_TIMEOUT_MS",
+        "Time after which an idle plugin instance is closed";
     component_bytes_max: usize = 32 << 20, "plugin-component-bytes-max", "PLUGIN_COMPONENT_BYTES_MAX",
         "Bytes of a component";
     max: usize = 100, "plugins-max", "PLUGINS_MAX", "Plugins installed at once";
