@@ -17,7 +17,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::plugin::shortened;
-use crate::{Error, HostConfig, nesting};
+use crate::{Error, HostConfig, linking, nesting};
 
 /// Bytes of stack of a compiling thread: the compiler recurses over what it is given.
 const STACK_BYTES: usize = 16 << 20;
@@ -67,6 +67,9 @@ impl Compiler {
             return Ok((component, hash));
         }
         let component = self.compile_on_thread(source).await?;
+        // The code of a small component takes more than its source: pages of its own, at least.
+        let code = component.image_range();
+        let bytes = bytes.max(code.end.addr() - code.start.addr());
         self.compiled.lock().keep(hash, bytes, component.clone());
         Ok((component, hash))
     }
@@ -127,6 +130,7 @@ impl Compiled {
 
 fn compile(engine: &Engine, source: &[u8]) -> Result<Component, Error> {
     nesting::check(source)?;
+    linking::check(source)?;
     Component::from_binary(engine, source).map_err(|error| refusal(&error))
 }
 
@@ -151,5 +155,28 @@ fn check_header(source: &[u8]) -> Result<(), Error> {
         }
         Some((header, _)) if header.starts_with(MAGIC) => Ok(()),
         _ => invalid("these bytes are not WebAssembly"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Many small components would take up far more memory than they have bytes.
+    #[tokio::test]
+    async fn what_is_kept_is_bounded_by_what_it_takes() {
+        const EACH_BYTES_MAX: usize = 64 << 10;
+        let config = HostConfig { instances_max: 1, compiled_bytes_max: 4 * EACH_BYTES_MAX, ..HostConfig::default() };
+        let compiler = Compiler::new(crate::engine::new(&config).unwrap(), &config);
+        for number in 0..100 {
+            let text = format!("(component (core module (func (export \"f\") (result i32) i32.const {number})))");
+            let source = wat::parse_str(text).unwrap();
+            assert!(source.len() < 100);
+            compiler.compile(source.into()).await.unwrap();
+        }
+        let compiled = compiler.compiled.lock();
+        let taken = |component: &Component| component.image_range().end.addr() - component.image_range().start.addr();
+        let taken: usize = compiled.components.iter().map(|(.., component)| taken(component)).sum();
+        assert!((1..=config.compiled_bytes_max).contains(&taken), "{taken} bytes in {}", compiled.components.len());
     }
 }

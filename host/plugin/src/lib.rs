@@ -14,7 +14,8 @@
 //! | `kv`, `transactions`, `system`, `log` | the interfaces of `wit/` for guests |
 //! | `bindings`, `convert`, `guest_error`, `resources`, `handles` | what these are made with |
 //! | `json` | between JSON and components' values |
-//! | `engine`, `compile`, `nesting` | how WebAssembly is compiled and run; what is too deep for the compiler |
+//! | `engine`, `compile` | how WebAssembly is compiled and run |
+//! | `nesting`, `linking` | what would be too much for the compiler |
 //! | `threads`, `history`, `ticker`, `clock` | where and how long guests run |
 //! | `stats`, `error` | what happened so far; why an install or a call failed |
 //!
@@ -45,6 +46,7 @@ mod instance;
 mod json;
 mod kv;
 mod limits;
+mod linking;
 mod load;
 mod log;
 mod nesting;

@@ -1,5 +1,7 @@
 //! Components that nest deeper than the compiler can follow are refused before it sees them, and the host lives on.
 
+use std::fmt::Write as _;
+
 use mantis_plugin::{Error, PluginOptions};
 
 use crate::support::Fixture;
@@ -169,10 +171,14 @@ async fn chains_of_types_are_answered() {
     }
 }
 
-/// Code may nest, too. The compiler takes this much of it on its own stack.
+/// Code may nest, too.
 #[tokio::test]
-async fn functions_that_nest_deep_are_compiled() {
-    const COUNT: usize = 20_000;
+async fn functions_nest_as_deep_as_the_compiler_can_take() {
+    const BLOCKS_MAX: usize = 5_000;
+    const OPERANDS: usize = 20_000;
+    const BLOCK: [u8; 2] = [0x02, 0x40];
+    const LOOP: [u8; 2] = [0x03, 0x40];
+    const CONDITION: [u8; 4] = [0x20, 0, 0x04, 0x40];
     const END: u8 = 0x0b;
     let module = |body: &[u8]| {
         let body = [&[0], body, &[END]].concat();
@@ -181,15 +187,33 @@ async fn functions_that_nest_deep_are_compiled() {
         let sections = [section(1, &[1, 0x60, 1, 0x7f, 1, 0x7f]), section(3, &[1, 0]), section(10, &code)];
         component(&[section(MODULES, &[MODULE, &sections.concat()].concat())])
     };
-    let nested = |begin: &[u8]| [begin.repeat(COUNT), vec![END; COUNT], vec![0x20, 0]].concat();
+    let nested = |begin: &[u8], count| [begin.repeat(count), vec![END; count], vec![0x20, 0]].concat();
     let fixture = Fixture::new();
     for (name, body) in [
-        ("blocks", nested(&[0x02, 0x40])),
-        ("conditions", nested(&[0x20, 0, 0x04, 0x40])),
-        ("operands", [[0x20, 0].repeat(COUNT + 1), vec![0x6c; COUNT]].concat()),
-        ("one sum", [vec![0x20, 0], [0x20, 0, 0x6c, 0x41, 3, 0x6a].repeat(COUNT)].concat()),
+        ("blocks", nested(&BLOCK, BLOCKS_MAX)),
+        ("conditions", nested(&CONDITION, BLOCKS_MAX)),
+        ("operands", [[0x20, 0].repeat(OPERANDS + 1), vec![0x6c; OPERANDS]].concat()),
+        ("one sum", [vec![0x20, 0], [0x20, 0, 0x6c, 0x41, 3, 0x6a].repeat(OPERANDS)].concat()),
     ] {
         let error = refusal(&fixture, module(&body)).await;
         assert!(matches!(error, Error::NothingToCall(_)), "{name}: {error}");
     }
+    for begin in [&BLOCK[..], &LOOP, &CONDITION] {
+        let error = refusal(&fixture, module(&nested(begin, BLOCKS_MAX + 1))).await.to_string();
+        assert!(error.ends_with("a function in it nests blocks more than 5000 deep"), "{error}");
+    }
+}
+
+/// Components that are made of each other come to more than they have bytes. This one would take 20 GB.
+#[tokio::test]
+async fn what_multiplies_when_it_is_linked_is_refused() {
+    let mut text = String::from("(component (component $c0 (core module $m) (core instance (instantiate $m)))");
+    for level in 0..8 {
+        let instances = "(instance (instantiate $x))".repeat(10);
+        write!(text, "(component $c{} (alias outer 1 {level} (component $x)) {instances})", level + 1).unwrap();
+    }
+    let component = wat::parse_str(text + "(instance (instantiate $c8)))").unwrap();
+    assert!(component.len() < 1_000);
+    let error = refusal(&Fixture::new(), component).await.to_string();
+    assert!(error.ends_with("the components in it are linked from more than 1000000 parts"), "{error}");
 }
