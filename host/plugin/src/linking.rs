@@ -436,6 +436,9 @@ enum Done<'c> {
 mod tests {
     use std::fmt::Write as _;
 
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     fn component(text: &str) -> Vec<u8> {
@@ -522,6 +525,19 @@ mod tests {
         ] {
             let error = check(&component).expect_err(name);
             assert!(matches!(error, Error::RequirementsTooLarge(_)), "{name}: {error}");
+        }
+    }
+
+    proptest! {
+        /// Whatever the bytes are, there is an answer.
+        #[test]
+        fn damaged_components_are_answered(changes in vec((any::<prop::sample::Index>(), any::<u8>()), 0..8)) {
+            let mut component = powers(3, 4);
+            for (place, byte) in changes {
+                let place = place.index(component.len() - 8);
+                component[8 + place] = byte;
+            }
+            let _ = check(&component);
         }
     }
 
