@@ -64,6 +64,9 @@ impl Server {
         let (random, keeping) = (Arc::new(SeededRandom::new(7)), Keeping { durability, ..Keeping::default() });
         let opened = Database::open(Limits::default(), clock.clone(), random, disk, keeping);
         let database = opened.unwrap().0;
+        if !with_threads {
+            database.store().drive_by_hand();
+        }
         let threads = with_threads.then(|| DiskThreads::start(database.store(), Box::new(|_| {})).unwrap());
         Self::over(database, clock, threads, AppConfig::default(), Config::default())
     }

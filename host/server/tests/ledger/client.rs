@@ -40,7 +40,10 @@ impl Answer {
     }
 
     pub(super) fn version(&self) -> u64 {
-        self.header("etag").map_or(0, |tag| tag.trim_matches(['"', 'v']).parse().unwrap())
+        // `"v7"` and `"v7-json"` are of version 7.
+        let number =
+            |tag: &str| tag.trim_matches('"').split('-').next().unwrap().trim_start_matches('v').parse().unwrap();
+        self.header("etag").map_or(0, number)
     }
 
     #[track_caller]
