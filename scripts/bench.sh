@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures MantisDB beside its floors and peers, prints the tables and writes them into benches/RESULTS.md.
-#   scripts/bench.sh [http|latency|footprint|engine|pool|plugin|durable|disk|compare ...]    all of them when none is named
+#   scripts/bench.sh [http|latency|footprint|engine|pool|plugin|contention|durable|disk|compare ...]    all of them when none is named
 # A part that is named replaces its section; all of them together write the file anew.
 # Files are made below BENCH_DIR (TMPDIR, /tmp): name a folder on the disk that is to be measured.
 # Peers come from the package manager; what is missing is named and left out.
@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 require taskset "apt-get install util-linux"
 require setpriv "apt-get install util-linux"
 which=("$@")
-[ "${#which[@]}" -gt 0 ] || which=(http latency footprint engine pool plugin durable disk compare)
+[ "${#which[@]}" -gt 0 ] || which=(http latency footprint engine pool plugin contention durable disk compare)
 results=benches/RESULTS.md
 scratch=$(mktemp -d "${BENCH_DIR:-${TMPDIR:-/tmp}}/mantisdb-bench.XXXXXX")
 export TMPDIR=$scratch
@@ -87,8 +87,8 @@ measure() {
 
 for name in "${which[@]}"; do
     case $name in
-        http | latency | footprint | engine | pool | plugin | durable | disk | compare) ;;
-        *) fail "there is no bench called $name" "http, latency, footprint, engine, pool, plugin, durable, disk, compare" ;;
+        http | latency | footprint | engine | pool | plugin | contention | durable | disk | compare) ;;
+        *) fail "there is no bench called $name" "http, latency, footprint, engine, pool, plugin, contention, durable, disk, compare" ;;
     esac
 done
 # A process group of its own, so that all of it can be ended at once.

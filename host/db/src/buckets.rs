@@ -103,17 +103,15 @@ impl Session {
         loop {
             let (mut gone, mut left) = (0, Left::Nothing);
             let outcome = remove_some(&self.database, id, &range, &mut gone, &mut left);
-            let ((), version, durable) = match self.database.settle(outcome).await {
-                Ok(removed) => removed,
-                // In memory only damage is an error.
-                #[cfg(target_family = "wasm")]
-                Err(error) => return Err(error),
+            let settled = self.database.settle(outcome).await;
+            // In memory only damage is an error.
+            #[cfg(target_family = "wasm")]
+            let ((), version, durable) = settled?;
+            #[cfg(not(target_family = "wasm"))]
+            let Ok(((), version, durable)) = settled else {
                 // The bucket is gone all the same, and nobody but this writes there: what is left of it is what can be seen.
-                #[cfg(not(target_family = "wasm"))]
-                Err(_) => {
-                    keys += count(&mut self.database.0.store.begin_with(Isolation::Snapshot), &range)?;
-                    return Ok(Deleted { keys, version: dropped.1, durable: dropped.2 });
-                }
+                keys += count(&mut self.database.0.store.begin_with(Isolation::Snapshot), &range)?;
+                return Ok(Deleted { keys, version: dropped.1, durable: dropped.2 });
             };
             keys += gone;
             match left {

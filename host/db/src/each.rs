@@ -82,6 +82,7 @@ impl Kv<'_> {
         let store = self.database().0.store.clone();
         let mut settling =
             Settling { store, open: Vec::new(), results: Vec::with_capacity(operations.len()), newest: 0 };
+        self.give_way_to(operations).await;
         for operation in operations {
             // A reader sees what stands before it, and nothing that could still be taken back.
             if operation.effect() == Effect::Reads {

@@ -5,6 +5,8 @@
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
+#[cfg(not(target_family = "wasm"))]
+use mantis_store::Footprint;
 use mantis_store::{Direction, Expect, Isolation, KeyRange, Savepoint, Transaction, Update};
 
 use crate::batch::{self, Applied, Effect, Op};
@@ -159,6 +161,8 @@ impl<'s> Kv<'s> {
     /// # Errors
     /// Those of [`set`](Self::set), and `ttl-invalid`.
     pub async fn set_with(&mut self, key: &[u8], value: &[u8], options: &SetOptions) -> Result<Outcome> {
+        #[cfg(not(target_family = "wasm"))]
+        self.give_way(&|bucket, footprint| footprint.names(&bucket.key(key))).await;
         let outcome = self.set_now(key, value, options);
         self.settle(outcome).await
     }
@@ -185,6 +189,8 @@ impl<'s> Kv<'s> {
     /// # Errors
     /// Those of [`delete`](Self::delete).
     pub async fn delete_if(&mut self, key: &[u8], expect: Expect) -> Result<Outcome> {
+        #[cfg(not(target_family = "wasm"))]
+        self.give_way(&|bucket, footprint| footprint.names(&bucket.key(key))).await;
         let outcome = self.delete_now(key, expect);
         self.settle(outcome).await
     }
@@ -199,6 +205,8 @@ impl<'s> Kv<'s> {
     /// # Errors
     /// `not-an-integer`, `integer-overflow`, and those of [`set`](Self::set).
     pub async fn increment(&mut self, key: &[u8], by: i64) -> Result<Counted> {
+        #[cfg(not(target_family = "wasm"))]
+        self.give_way(&|bucket, footprint| footprint.names(&bucket.key(key))).await;
         let outcome = self.increment_now(key, by);
         let ((number, replaced), version, durable) = self.session.database.settle(outcome).await?;
         Ok(Counted { number, written: Written { version, replaced, durable } })
@@ -269,6 +277,8 @@ impl<'s> Kv<'s> {
     /// `access-denied`, `read-only`, `disk-full`, `storage-failed`: outside a transaction [`Error::deleted`] says how many keys are gone
     /// all the same; in a transaction `transaction-too-large`, `transaction-too-old`.
     pub async fn delete_span(&mut self, span: &Span) -> Result<Deleted> {
+        #[cfg(not(target_family = "wasm"))]
+        self.give_way(&|bucket, footprint| footprint.names_some_of(&bucket.range(span))).await;
         let (mut keys, mut left) = (0, None);
         loop {
             let step = self.delete_step(span, left);
@@ -323,6 +333,8 @@ impl<'s> Kv<'s> {
     ) -> Result<Applied> {
         let limits = self.limits().clone();
         batch::check(&limits, operations)?;
+        #[cfg(not(target_family = "wasm"))]
+        self.give_way_to(operations).await;
         let effect = operations.iter().map(Op::effect).max().unwrap_or(Effect::Reads);
         let result =
             self.through(effect, |transaction, bucket| batch::apply(transaction, bucket, operations, &limits, weigh));
@@ -334,6 +346,31 @@ impl<'s> Kv<'s> {
             Err(batch::Stop::Refused(refusals)) => Ok(Applied::Refused(refusals)),
             Err(batch::Stop::Failed(error)) => Err(error),
         }
+    }
+
+    /// Waits until no transaction has its turn that this would disturb, for the time of a turn at most: it may still commit first.
+    #[cfg(not(target_family = "wasm"))]
+    async fn give_way(&mut self, disturbs: &(dyn Fn(BucketId, &Footprint) -> bool + Sync)) {
+        let store = self.session.database.0.store.clone();
+        if self.session.in_transaction() || !store.has_turns() {
+            return;
+        }
+        // In a bucket that does not exist there is nothing that a transaction could have read.
+        if let Ok(Some(bucket)) = self.existing() {
+            store.give_way(&|footprint| disturbs(bucket.id, footprint)).await;
+        }
+    }
+
+    /// As [`give_way`](Self::give_way), once for all operations.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) async fn give_way_to(&mut self, operations: &[Op]) {
+        let disturbs = |operation: &Op, bucket: BucketId, footprint: &Footprint| match operation {
+            Op::Get(_) | Op::Check(..) => false,
+            Op::Set(key, ..) | Op::Delete(key, _) | Op::Increment(key, _) => footprint.names(&bucket.key(key)),
+            Op::DeleteSpan(span) => footprint.names_some_of(&bucket.range(span)),
+        };
+        self.give_way(&|bucket, footprint| operations.iter().any(|operation| disturbs(operation, bucket, footprint)))
+            .await;
     }
 
     #[cfg(not(target_family = "wasm"))]

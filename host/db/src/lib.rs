@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `database` | [`Database`]: the engine and what sessions share |
 //! | `session` | [`Session`]: identity, grants, an optional transaction |
+//! | `transact` | transactions that are run again when they lose, in the end with a turn of their own |
 //! | `kv` | [`Kv`]: the operations on one bucket |
 //! | `batch`, `each` | many operations in one commit; one after the other |
 //! | `scan`, `cursor` | pages, and what carries a scan from one to the next |
@@ -35,6 +36,8 @@ mod scan;
 mod session;
 #[cfg(feature = "pool")]
 mod sessions;
+#[cfg(not(target_family = "wasm"))]
+mod transact;
 mod value;
 mod view;
 
@@ -61,4 +64,6 @@ pub use scan::{KeyPage, Page, ScanOptions};
 pub use session::{Committed, Session};
 #[cfg(feature = "pool")]
 pub use sessions::SessionManager;
+#[cfg(not(target_family = "wasm"))]
+pub use transact::Loss;
 pub use value::{Entry, MediaType};

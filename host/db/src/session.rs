@@ -2,10 +2,14 @@
 
 use std::sync::Arc;
 
+#[cfg(not(target_family = "wasm"))]
+use mantis_store::Footprint;
 use mantis_store::Isolation;
 
 use crate::database::Unsettled;
 use crate::kv::Kv;
+#[cfg(not(target_family = "wasm"))]
+use crate::transact::Losses;
 use crate::{Access, Code, Database, Error, Grants, Result, keyspace};
 
 /// What a commit answers.
@@ -42,11 +46,20 @@ pub struct Session {
     pub(crate) grants: Arc<Grants>,
     pub(crate) transaction: Option<Box<mantis_store::Transaction>>,
     operations: u64,
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) losses: Option<Box<Losses>>,
 }
 
 impl Session {
     pub(crate) fn new(database: Database, grants: Arc<Grants>) -> Self {
-        Self { database, grants, transaction: None, operations: 0 }
+        Self {
+            database,
+            grants,
+            transaction: None,
+            operations: 0,
+            #[cfg(not(target_family = "wasm"))]
+            losses: None,
+        }
     }
 
     /// The database that the session works on.
@@ -97,6 +110,10 @@ impl Session {
         let mut transaction = self.database.0.store.begin_with(isolation);
         transaction.set_visits_max(self.database.0.limits.transaction_visits_max);
         self.transaction = Some(Box::new(transaction));
+        #[cfg(not(target_family = "wasm"))]
+        {
+            self.losses = None;
+        }
         Ok(())
     }
 
@@ -118,16 +135,28 @@ impl Session {
         } else if transaction.write_count() > 0 {
             self.database.check_open()?;
         }
+        #[cfg(not(target_family = "wasm"))]
+        if self.database.0.store.has_turns() && !self.losses.as_ref().is_some_and(|losses| losses.turn.is_some()) {
+            let disturbs = |footprint: &Footprint| transaction.written_keys().any(|key| footprint.names(key));
+            self.database.0.store.give_way(&disturbs).await;
+        }
         let version = match transaction.commit_seen() {
             Ok(version) => version,
-            Err((error, rival)) => {
+            Err(uncommitted) => {
+                #[cfg(not(target_family = "wasm"))]
+                self.losses.get_or_insert_default().add(uncommitted.footprint);
                 // Whatever becomes of the commit that this one lost against, running it again is what helps: when that is known.
-                if rival > 0 {
-                    let _ = self.database.0.store.settled(rival).await;
+                if uncommitted.seen > 0 {
+                    let _ = self.database.0.store.settled_rival(uncommitted.seen).await;
                 }
-                return Err(error.into());
+                return Err(uncommitted.error.into());
             }
         };
+        #[cfg(not(target_family = "wasm"))]
+        {
+            // Others need not wait until it is durable.
+            self.losses = None;
+        }
         let ((), version, durable) = self.database.settle(Ok::<_, Unsettled<Error>>(((), version))).await?;
         Ok(Committed { version, durable })
     }
@@ -135,5 +164,9 @@ impl Session {
     /// Forgets the open transaction and what it wrote, if there is one.
     pub fn rollback(&mut self) {
         self.transaction = None;
+        #[cfg(not(target_family = "wasm"))]
+        {
+            self.losses = None;
+        }
     }
 }

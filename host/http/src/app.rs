@@ -29,6 +29,7 @@ use crate::registry::Registry;
 use crate::request::{Request, RequestBody};
 use crate::request_id::{RequestIds, X_REQUEST_ID};
 use crate::request_log::Begun;
+use crate::retries::Retries;
 use crate::router::{Matched, Router};
 use crate::{Body, compress, hosts, openapi, respond, sessions};
 
@@ -45,6 +46,7 @@ pub(crate) struct Inner {
     pub(crate) plugins: PluginHost,
     pub(crate) config: AppConfig,
     pub(crate) transactions: Arc<Registry>,
+    pub(crate) retries: Retries,
     pub(crate) metrics: HttpMetrics,
     pub(crate) shutdown: watch::Sender<bool>,
     /// What the cursors of the change feed begin with.
@@ -73,6 +75,7 @@ impl App {
         let transactions_max = config.transactions_max.min((sessions.config().max * share / of).max(1));
         Self(Arc::new(Inner {
             transactions: Arc::new(Registry::new(transactions_max, config.transaction_idle_ms)),
+            retries: Retries::default(),
             metrics: HttpMetrics::new(),
             shutdown: watch::Sender::new(false),
             feed: feed_of(&database),

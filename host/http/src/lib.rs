@@ -50,6 +50,7 @@ mod request;
 mod request_id;
 mod request_log;
 mod respond;
+mod retries;
 mod router;
 mod routes;
 mod service;

@@ -10,7 +10,7 @@ use crate::json::NumberText;
 use crate::kv::{self, json_content, no_content};
 use crate::operation::{Answer, AnswerHeader, Operation, Patience, Tag};
 use crate::problem::{Problem, Result};
-use crate::query::{Kind, Parameter, Role};
+use crate::query::{Kind, Parameter, Pattern, Role};
 use crate::registry::{Ending, Lent, TransactionId};
 use crate::request::Request;
 use crate::{App, Body, accept, respond};
@@ -21,8 +21,10 @@ pub(crate) static BEGIN: Operation = Operation {
     tag: Tag::Transactions,
     summary: "Begin a transaction",
     description: "Requests with the header `Mantisdb-Transaction: id` belong to it: they see what it sees and has written, and nobody \
-                  else does until it is committed. One that is not used for a while is rolled back.",
-    query: &[&ISOLATION],
+                  else does until it is committed. One that is not used for a while is rolled back. With `retry` it does the work of \
+                  one that has lost, and after three losses in a row this waits for its turn: for 100 ms from then on others that \
+                  would make it lose again wait.",
+    query: &[&ISOLATION, &RETRY],
     headers: &[],
     body: None,
     answers: &[Answer {
@@ -42,7 +44,8 @@ pub(crate) static COMMIT: Operation = Operation {
     id: "commitTransaction",
     tag: Tag::Transactions,
     summary: "Commit a transaction",
-    description: "It has ended then, whatever the answer. After 409 `conflict` begin again: another commit changed what it had read.",
+    description: "It has ended then, whatever the answer. After 409 `conflict` begin again, with the answer's `retry_token`: another \
+                  commit changed what it had read.",
     query: &[],
     headers: &[],
     body: None,
@@ -95,6 +98,12 @@ static ISOLATION: Parameter = Parameter {
     description: "`serializable`, the default, protects from everything. `snapshot` does not validate what was read.",
     role: Role::Optional,
 };
+static RETRY: Parameter = Parameter {
+    name: "retry",
+    kind: Kind::Text { pattern: Pattern::Fixed("^[0-9a-f]{32}$"), bytes_max: 32 },
+    description: "The `retry_token` of the conflict that ended the attempt before. One that is not known any more does no harm.",
+    role: Role::Optional,
+};
 static LOCATION_HEADER: AnswerHeader =
     AnswerHeader { name: "location", required: true, pattern: None, description: "The transaction's path." };
 
@@ -118,11 +127,16 @@ async fn begin(app: &App, request: &mut Request) -> Result<Response<Body>> {
         Some("snapshot") => Isolation::Snapshot,
         _ => Isolation::Serializable,
     };
+    let retry = match request.query.text(&RETRY) {
+        Some(text) => Some(TransactionId::parse(text).ok_or_else(|| RETRY.invalid("must be a retry token"))?),
+        None => None,
+    };
     let mut session = app.session().await?;
-    session.begin(isolation).await?;
-    let mut random = [0; 16];
-    app.0.database.random(&mut random);
-    let id = TransactionId::from_random(random);
+    match retry.and_then(|token| app.0.retries.take(token)) {
+        Some(loss) => session.begin_again(isolation, loss).await?,
+        None => session.begin(isolation).await?,
+    }
+    let id = random_id(app);
     registry.keep(id, session)?;
     let idle_ms = u64::try_from(registry.idle_max().as_millis()).unwrap_or(u64::MAX);
     let expires_at = respond::rfc3339(app.0.database.now_ms().saturating_add(idle_ms));
@@ -136,11 +150,31 @@ async fn begin(app: &App, request: &mut Request) -> Result<Response<Body>> {
 async fn commit(app: &App, request: &mut Request) -> Result<Response<Body>> {
     accept::choose(request.headers(), &[respond::JSON])?;
     let mut session = named(app, request)?.end_with_commit();
-    let committed = session.commit().await?;
+    let committed = match session.commit().await {
+        Ok(committed) => committed,
+        Err(error) => {
+            let problem = Problem::from(error);
+            return Err(match session.take_loss() {
+                Some(loss) => {
+                    let token = random_id(app);
+                    app.0.retries.keep(token, loss);
+                    problem.member("retry_token", token.text().into())
+                }
+                None => problem,
+            });
+        }
+    };
     let out = CommittedOut { version: NumberText(committed.version), durable: committed.durable };
     let mut response = respond::json(StatusCode::OK, &out);
     kv::tell_written(&mut response, committed.version, committed.durable);
     Ok(response)
+}
+
+/// 128 bits that a client cannot guess.
+fn random_id(app: &App) -> TransactionId {
+    let mut random = [0; 16];
+    app.0.database.random(&mut random);
+    TransactionId::from_random(random)
 }
 
 fn roll_back(app: &App, request: &Request) -> Result<Response<Body>> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use mantis_db::{Committed, Database, Isolation, Kind, SessionManager};
+use mantis_db::{Committed, Database, Isolation, Kind, Loss, SessionManager};
 use mantis_pool::Object;
 use serde_json::Value;
 use tokio::sync::oneshot;
@@ -49,8 +49,8 @@ struct Call<'h> {
 /// What one attempt came to.
 enum Attempt {
     Done(Called),
-    /// Another commit came first.
-    Lost,
+    /// Another commit came first. With what was lost, where the host noticed and not the guest.
+    Lost(Option<Loss>),
 }
 
 type Session = Object<SessionManager>;
@@ -90,22 +90,28 @@ impl Call<'_> {
     /// Runs the call until it counts.
     async fn run(&self) -> Result<Called, CallError> {
         let attempts_max = self.host.config.conflict_retries_max.saturating_add(1);
+        let mut loss = None;
         for attempt in 1..=attempts_max {
-            if let Attempt::Done(called) = self.attempt().await? {
-                return Ok(called);
+            match self.attempt(loss.take()).await? {
+                Attempt::Done(called) => return Ok(called),
+                Attempt::Lost(lost) => loss = lost,
             }
             if attempt < attempts_max {
                 self.plugin.counters.conflicts_retried.add(1);
-                let pause = backoff(&self.plugin.blueprint.database, attempt);
-                tokio::time::sleep(pause).await;
+                // Who has what to queue with gets a turn in the end; a pause is for who has not.
+                if loss.is_none() {
+                    let pause = backoff(&self.plugin.blueprint.database, attempt);
+                    tokio::time::sleep(pause).await;
+                }
             }
         }
         Err(CallError::Conflict { attempts: attempts_max })
     }
 
-    async fn attempt(&self) -> Result<Attempt, CallError> {
+    async fn attempt(&self, loss: Option<Loss>) -> Result<Attempt, CallError> {
         let mut session = self.session().await?;
         session.set_grants(Arc::clone(&self.plugin.grants));
+        let session = self.begin(session, loss).await?;
         let (finished, session) = self.run_where_it_fits(session).await?;
         self.plugin.counters.log_lines_dropped.add(finished.log_lines_dropped);
         let returned = match finished.outcome {
@@ -116,7 +122,7 @@ impl Call<'_> {
         let info = &self.plugin.functions[self.function];
         let lost = finished.conflict_seen || says_conflict(info, returned.as_ref());
         match answer(info, returned) {
-            Err(_) if lost && !self.plugin.own_transactions => Ok(Attempt::Lost),
+            Err(_) if lost && !self.plugin.own_transactions => Ok(Attempt::Lost(None)),
             Err(error) => Err(CallError::Plugin(error)),
             Ok(value) if self.plugin.own_transactions => {
                 Ok(Attempt::Done(Called { value, committed: newest(&self.plugin.blueprint.database) }))
@@ -140,7 +146,7 @@ impl Call<'_> {
         };
         match session.commit().await {
             Ok(committed) => Ok(Attempt::Done(Called { value, committed })),
-            Err(error) if error.kind() == Kind::Conflict => Ok(Attempt::Lost),
+            Err(error) if error.kind() == Kind::Conflict => Ok(Attempt::Lost(session.take_loss())),
             Err(error) => Err(CallError::Db(error)),
         }
     }
@@ -148,7 +154,6 @@ impl Call<'_> {
     /// Runs the function on this thread while it has proved quick, else, or when it was not quick after all, on a guest thread.
     async fn run_where_it_fits(&self, session: Session) -> Result<(Finished, Option<Session>), CallError> {
         let history = &self.plugin.histories[self.function];
-        let session = self.begin(session).await?;
         // What a plugin commits on its own cannot be undone, so it cannot be run again elsewhere.
         let run = if history.is_quick() && !self.plugin.own_transactions {
             match self.run_inline(session).await? {
@@ -163,10 +168,20 @@ impl Call<'_> {
         Ok((finished, session))
     }
 
-    async fn begin(&self, mut session: Session) -> Result<Session, CallError> {
-        if !self.plugin.own_transactions {
-            session.begin(Isolation::Serializable).await.map_err(CallError::Db)?;
+    /// Begins the call's transaction, in its turn if it has lost often.
+    async fn begin(&self, mut session: Session, loss: Option<Loss>) -> Result<Session, CallError> {
+        if self.plugin.own_transactions {
+            return Ok(session);
         }
+        let begun = match loss {
+            None => session.begin(Isolation::Serializable).await,
+            Some(loss) => {
+                let begun = session.begin_again(Isolation::Serializable, loss);
+                let begun = tokio::time::timeout_at(self.deadline.into(), begun).await;
+                begun.map_err(|_| self.deadline_reached())?
+            }
+        };
+        begun.map_err(CallError::Db)?;
         Ok(session)
     }
 
@@ -187,8 +202,8 @@ impl Call<'_> {
             Some(session) => session,
             None => self.session().await?,
         };
-        session.rollback();
-        self.begin(session).await.map(Err)
+        let loss = session.restart();
+        self.begin(session, loss).await.map(Err)
     }
 
     async fn run_on_thread(&self, session: Session) -> Result<Finished, CallError> {

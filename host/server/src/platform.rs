@@ -1,7 +1,8 @@
 //! What the engine needs of the machine: the time and randomness.
 
+use std::pin::Pin;
 use std::sync::LazyLock;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mantis_db::{Clock, Random};
 
@@ -10,6 +11,12 @@ use mantis_db::{Clock, Random};
 pub struct SystemClock;
 
 impl Clock for SystemClock {
+    fn sleep(&self, ms: u64) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
+        // A thread outside the runtime has nobody to wake it.
+        tokio::runtime::Handle::try_current().ok()?;
+        Some(Box::pin(tokio::time::sleep(Duration::from_millis(ms))))
+    }
+
     #[allow(clippy::disallowed_methods, reason = "this is the native clock that others are given")]
     fn now_ms(&self) -> u64 {
         // Before 1970 only on a machine whose clock was never set; its time is 0 then.

@@ -22,3 +22,4 @@ mod shutdown;
 mod support;
 mod terminal;
 mod transfer;
+mod turns;

@@ -58,6 +58,8 @@ pub(crate) struct Durable {
     pub(crate) reserved: AtomicU64,
     pub(crate) failures: Failures,
     settled: Notify,
+    /// As `settled`, for transactions that have lost: they are woken before those who have won, who would win again.
+    lost: Notify,
     sleep: Sleep,
     #[cfg(not(target_family = "wasm"))]
     siblings: Siblings,
@@ -129,6 +131,7 @@ impl Durable {
             pending: AtomicU64::new(0),
             failures: Failures::default(),
             settled: Notify::new(),
+            lost: Notify::new(),
             sleep: Sleep::new(),
             #[cfg(not(target_family = "wasm"))]
             siblings: Siblings::default(),
@@ -185,6 +188,7 @@ impl Durable {
     pub(crate) fn tell_settled(&self) {
         // Either a waiter that has just registered is woken, or it sees the outcome.
         fence(Ordering::SeqCst);
+        self.lost.notify_waiters();
         self.settled.notify_waiters();
     }
 
@@ -488,15 +492,16 @@ impl Inner {
     }
 
     /// What became of the commit `version`, as soon as that is known.
-    pub(crate) async fn settled(&self, version: Version) -> Result<(), Error> {
+    pub(crate) async fn settled(&self, version: Version, has_lost: bool) -> Result<(), Error> {
         let Some(durable) = &self.durable else { return Ok(()) };
+        let settled = if has_lost { &durable.lost } else { &durable.settled };
         #[cfg(not(target_family = "wasm"))]
         let mut has_given_way = false;
         loop {
             if let Some(outcome) = durable.outcome(version, self.visible.load(Ordering::Acquire)) {
                 return outcome;
             }
-            let mut told = std::pin::pin!(durable.settled.notified());
+            let mut told = std::pin::pin!(settled.notified());
             told.as_mut().enable();
             fence(Ordering::SeqCst);
             if let Some(outcome) = durable.outcome(version, self.visible.load(Ordering::Acquire)) {

@@ -18,6 +18,7 @@
 //! | `seen` | reads of what is not visible yet, and what they rest on |
 //! | `transaction` | reads and buffered writes, validated at commit |
 //! | `validation` | whether what a transaction has read still holds when it commits |
+//! | `turns` | a transaction that has lost often enough commits undisturbed |
 //! | `feed` | the latest commits in order, for those who follow |
 //! | `planted` | bugs to order, which the tests must catch |
 //! | `fuzz` | what must hold whatever the bytes of a file are (for tests and `fuzz/`) |
@@ -93,6 +94,8 @@ mod store;
 #[cfg(not(target_family = "wasm"))]
 mod thread;
 mod transaction;
+#[cfg(not(target_family = "wasm"))]
+mod turns;
 mod validation;
 mod write;
 mod writer;
@@ -119,7 +122,9 @@ pub use stats::{HOLD_BUCKETS, Holds};
 pub use store::Store;
 #[cfg(not(target_family = "wasm"))]
 pub use thread::{DiskThreads, OnDiskEvent};
-pub use transaction::{Isolation, Savepoint, Transaction};
+pub use transaction::{Isolation, Savepoint, Transaction, Uncommitted};
+#[cfg(not(target_family = "wasm"))]
+pub use turns::{Footprint, TURN_MS, Turn};
 pub use write::{Expect, Refused, Update, Written};
 
 /// The number of a commit: 1 for the first, and every later commit's is larger, mostly by one. A number that a client may have seen is

@@ -2,6 +2,8 @@
 //!
 //! A native process, a browser page and a test each bring their own. Nothing else in this crate reads a clock.
 
+#[cfg(not(target_family = "wasm"))]
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Two clocks: the wall's, which tells what time it is and may be set, and a monotonic one, which tells how much time has passed.
@@ -13,6 +15,14 @@ pub trait Clock: Send + Sync + 'static {
     /// Microseconds since some moment, never going back and never set: for the ages of snapshots, transactions, backups and changes,
     /// and for figures of how long something took. On a machine that sleeps it may stand still meanwhile.
     fn monotonic_us(&self) -> u64;
+
+    /// Ends after `ms` milliseconds, at the executor's pace. None where this clock cannot wake anybody, the default: transactions that lose
+    /// again and again do not get [turns](crate::Turn) then.
+    #[cfg(not(target_family = "wasm"))]
+    fn sleep(&self, ms: u64) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
+        let _ = ms;
+        None
+    }
 }
 
 /// A source of unpredictable bytes, for identifiers and hash seeds.

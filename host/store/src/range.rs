@@ -108,6 +108,13 @@ impl KeyRange {
         }
     }
 
+    /// Whether a key can lie in both ranges.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        let between = |start: &Self, end: &Self| Self { start: start.start.clone(), end: end.end.clone() };
+        ![self, other, &between(self, other), &between(other, self)].iter().any(|range| range.is_empty())
+    }
+
     /// Whether no key can lie in the range.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -16,6 +16,8 @@ use crate::record::{Found, NodeExt};
 use crate::snapshot::Registry;
 use crate::transaction::{Isolation, ReadSet, Transaction, WriteSet};
 #[cfg(not(target_family = "wasm"))]
+use crate::turns::{Footprint, Turn, Turns};
+#[cfg(not(target_family = "wasm"))]
 use crate::validation::Ahead;
 use crate::validation::{Checks, Lost};
 use crate::writer_lock::{WriterGuard, WriterLock};
@@ -46,6 +48,8 @@ pub(crate) struct Inner {
     pub(crate) durable: Option<Durable>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) writer: WriterLock,
+    #[cfg(not(target_family = "wasm"))]
+    turns: Arc<Turns>,
 }
 
 /// Keys that are brought near before a commit: as many as a cache of 1 MiB holds with what leads to them.
@@ -78,6 +82,8 @@ impl Inner {
             writer: WriterLock::new(Arc::clone(&options.clock)),
             #[cfg(target_family = "wasm")]
             writer: WriterLock::new(),
+            #[cfg(not(target_family = "wasm"))]
+            turns: Arc::new(Turns::new(Arc::clone(&options.clock))),
         }
     }
 
@@ -210,7 +216,15 @@ impl Store {
     /// [`Error::DiskFull`] and, where nobody writes the log, `NoLogThread`: the commit did not happen. [`Error::StorageFailed`]: nobody sees it now, and what became of it is open
     /// until the store is opened anew, when it may be there.
     pub async fn settled(&self, version: Version) -> Result<(), Error> {
-        self.0.settled(version).await
+        self.0.settled(version, false).await
+    }
+
+    /// As [`settled`](Self::settled), for a transaction that has lost against the commit `version`: woken before whoever made it.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn settled_rival(&self, version: Version) -> Result<(), Error> {
+        self.0.settled(version, true).await
     }
 
     /// When commits are acknowledged; none in memory, where nothing is durable.
@@ -304,7 +318,6 @@ impl Store {
     ///
     /// # Errors
     /// [`Refused`] with what the key is, when it is not as expected. [`Error::Conflict`], inside, when a key of `unchanged` differs.
-    #[allow(clippy::needless_pass_by_value, reason = "an engine behind a network would keep it")]
     pub fn write(
         &self,
         key: &[u8],
@@ -321,6 +334,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`write`](Self::write).
+    #[allow(clippy::needless_pass_by_value, reason = "an engine behind a network would keep it")]
     pub fn write_seen(
         &self,
         key: &[u8],
@@ -399,6 +413,28 @@ impl Store {
         let seen = if version > before { version } else { seen.max(self.version()) };
         inner.after_commit(writer, version);
         (version, seen)
+    }
+
+    /// Queues for a turn a transaction that has lost, by what its last attempt read and wrote. None where a clock cannot wake who waits, or
+    /// too many queue: then it goes on without one.
+    #[cfg(not(target_family = "wasm"))]
+    #[must_use]
+    pub fn queue(&self, footprint: Arc<Footprint>) -> Option<Turn> {
+        self.0.turns.queue(footprint)
+    }
+
+    /// Whether transactions queue for turns or have them: others then [give way](Self::give_way) before they commit.
+    #[cfg(not(target_family = "wasm"))]
+    #[must_use]
+    pub fn has_turns(&self) -> bool {
+        self.0.turns.are_there()
+    }
+
+    /// Waits until no turn is in the way of a commit, for [`TURN_MS`](crate::TURN_MS) at most. `disturbs` says whether the commit changes
+    /// what a footprint names. Who has a turn does not ask.
+    #[cfg(not(target_family = "wasm"))]
+    pub async fn give_way(&self, disturbs: &(dyn Fn(&Footprint) -> bool + Sync)) {
+        self.0.turns.give_way(disturbs).await;
     }
 
     /// At most `changes_max` changes behind `since` whose key `wanted` lets through.
@@ -554,13 +590,10 @@ impl Store {
             target_family = "wasm",
             allow(unused_variables, unused_mut, reason = "nothing is prepared in a page")
         )]
-        let (mut writer, mut prepared) = match locked {
-            Ok(locked) => locked,
-            Err(Lost) => {
-                inner.lock_writer().stats.conflicts += 1;
-                *seen = inner.newest_rival(isolation, reads, writes);
-                return Err(Error::Conflict);
-            }
+        let Ok((mut writer, mut prepared)) = locked else {
+            inner.lock_writer().stats.conflicts += 1;
+            *seen = inner.newest_rival(isolation, reads, writes);
+            return Err(Error::Conflict);
         };
         #[cfg(not(target_family = "wasm"))]
         let version = inner.apply_prepared(&mut writer, writes, &mut prepared);

@@ -6,11 +6,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::{Bound, ControlFlow};
+#[cfg(not(target_family = "wasm"))]
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::record::NEVER_MS;
 use crate::store::Store;
+#[cfg(not(target_family = "wasm"))]
+use crate::turns::Footprint;
 use crate::{Direction, Entry, Error, KeyRange, Snapshot, Update, Version};
 
 /// What a transaction is protected from.
@@ -104,6 +108,11 @@ impl ReadSet {
         last.range.reaches(key, Direction::Forward).then_some(last)
     }
 
+    /// Whether something in `range` was read.
+    pub(crate) fn meets(&self, range: &KeyRange) -> bool {
+        self.ranges.iter().any(|read| read.range.overlaps(range)) || self.keys.keys().any(|key| range.contains(key))
+    }
+
     /// Whether `key` was read, by itself or in a stretch. Once the stretches are [merged](Self::merge_ranges).
     pub(crate) fn touches(&self, key: &[u8]) -> bool {
         self.keys.contains_key(key) || self.range_of(key).is_some()
@@ -131,6 +140,19 @@ struct Undo {
     replaced: HashMap<Box<[u8]>, Option<Update>>,
     /// [`Transaction::written_bytes`] at the savepoint.
     written_bytes: usize,
+}
+
+/// A commit that did not happen.
+#[derive(Debug)]
+pub struct Uncommitted {
+    /// Why.
+    pub error: Error,
+    /// The newest commit that this rests on and that is not visible yet, 0 where there is none: who begins anew when that has
+    /// [settled](Store::settled) does not lose against it again.
+    pub seen: Version,
+    /// After a conflict what was read and would have been written, to [queue](Store::queue) with.
+    #[cfg(not(target_family = "wasm"))]
+    pub footprint: Option<Arc<Footprint>>,
 }
 
 /// A unit of reads and writes. Dropping it forgets what it wrote.
@@ -230,6 +252,11 @@ impl Transaction {
             None => (self.writes.len() + 1, self.written_bytes + key.len() + value_bytes),
             Some(replaced) => (self.writes.len(), self.written_bytes + value_bytes - self::value_bytes(replaced)),
         }
+    }
+
+    /// The keys that would be written now, in order.
+    pub fn written_keys(&self) -> impl Iterator<Item = &[u8]> {
+        self.writes.keys().map(|key| &key[..])
     }
 
     /// Whether anything but deletions would be written now.
@@ -401,23 +428,27 @@ impl Transaction {
     /// # Errors
     /// [`Error::Conflict`] when another commit changed what was read, [`Error::SnapshotTooOld`].
     pub fn commit(self) -> Result<Version, Error> {
-        self.commit_seen().map_err(|(error, _)| error)
+        self.commit_seen().map_err(|uncommitted| uncommitted.error)
     }
 
-    /// As [`commit`](Self::commit), and names beside the error the newest commit that it rests on and that is not visible yet, 0 where
-    /// there is none: who begins anew when that has [settled](Store::settled) does not lose against it again.
+    /// As [`commit`](Self::commit), and says beside the error what helps to begin anew.
     ///
     /// # Errors
     /// As [`commit`](Self::commit).
     #[cfg_attr(target_family = "wasm", expect(unused_mut, reason = "only merging changes it"))]
-    pub fn commit_seen(mut self) -> Result<Version, (Error, Version)> {
+    pub fn commit_seen(mut self) -> Result<Version, Uncommitted> {
         match &self.view {
             View::Pinned(snapshot) if !self.writes.is_empty() => {
                 #[cfg(not(target_family = "wasm"))]
                 self.reads.merge_ranges();
                 let mut seen = 0;
                 let committed = self.store.commit(snapshot, self.isolation, &self.reads, &self.writes, &mut seen);
-                committed.map_err(|error| (error, seen))
+                committed.map_err(|error| Uncommitted {
+                    error,
+                    seen,
+                    #[cfg(not(target_family = "wasm"))]
+                    footprint: (error == Error::Conflict).then(|| Arc::new(Footprint::new(self.reads, self.writes))),
+                })
             }
             View::Pinned(snapshot) => Ok(snapshot.version()),
             View::Exclusive(version) => Ok(*version),

@@ -21,5 +21,6 @@ mod on_disk;
 mod pooled;
 mod sessions;
 mod support;
+mod turns;
 mod values;
 mod waits;

@@ -63,6 +63,39 @@ async fn a_lost_race_is_a_conflict() {
 }
 
 #[tokio::test]
+async fn who_has_lost_comes_again_with_a_token() {
+    let server = Server::new();
+    let lose = async |id: &str| {
+        send_in(&server, id, "GET /api/v1/kv/a", "").await;
+        send_in(&server, id, "PUT /api/v1/kv/b", "1").await;
+        server.send("PUT /api/v1/kv/a", &[], "1").await;
+        let answer = server.send(&format!("POST /api/v1/transactions/{id}/commit"), &[], "").await;
+        assert_eq!(answer.outcome(), "409 conflict");
+        answer.json()["retry_token"].as_str().unwrap().to_owned()
+    };
+    let mut token = lose(&begin(&server).await).await;
+    for _ in 0..5 {
+        let answer = server.send(&format!("POST /api/v1/transactions?retry={token}"), &[], "").await;
+        assert_eq!(answer.outcome(), "201");
+        let lost = lose(answer.json()["id"].as_str().unwrap()).await;
+        assert_ne!(lost, token);
+        token = lost;
+    }
+    let begun = server.send(&format!("POST /api/v1/transactions?retry={token}&isolation=snapshot"), &[], "").await;
+    let id = begun.json()["id"].as_str().unwrap().to_owned();
+    assert_eq!(server.send(&format!("POST /api/v1/transactions/{id}/commit"), &[], "").await.outcome(), "200");
+    // A token that was used, or never given, does no harm; what is none is refused.
+    for unknown in [&token[..], &"0".repeat(32)] {
+        let answer = server.send(&format!("POST /api/v1/transactions?retry={unknown}"), &[], "").await;
+        assert_eq!(answer.outcome(), "201");
+    }
+    for bad in ["", "0", &"g".repeat(32), &"0".repeat(33)] {
+        let answer = server.send(&format!("POST /api/v1/transactions?retry={bad}"), &[], "").await;
+        assert_eq!(answer.outcome(), "400 parameter-invalid", "{bad}");
+    }
+}
+
+#[tokio::test]
 async fn a_transaction_is_rolled_back() {
     let server = Server::new();
     let id = begin(&server).await;

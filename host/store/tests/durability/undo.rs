@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::sync::Arc;
-use std::task::Poll;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
 
 use mantis_store::disk::{FailingDisk, Fault, MemoryDisk, Operation};
 use mantis_store::{
-    Direction, Durability, Error, Expect, FeedCursor, Isolation, KeyRange, ManualClock, Space, Store, Update, Version,
+    Direction, Durability, Error, Expect, FeedCursor, Isolation, KeyRange, ManualClock, Space, Store, Transaction,
+    Update, Version,
 };
 
 use super::{Told, feed_of, open, options, outcome, state_of};
@@ -500,6 +502,7 @@ fn an_outcome_names_the_newest_version_that_it_met() {
 fn a_conflict_names_the_commit_that_it_was_lost_against_while_that_is_open() {
     let full = Full::new();
     let store = &full.store;
+    let lost = |transaction: Transaction| transaction.commit_seen().map_err(|lost| (lost.error, lost.seen));
     put(store, "a", "1");
     store.flush();
     for (isolation, reads) in
@@ -521,10 +524,34 @@ fn a_conflict_names_the_commit_that_it_was_lost_against_while_that_is_open() {
         let (open, seen) = (begin(), begin());
         let rival = put(store, "a", "2");
         put(store, "b", "nobody reads it");
-        assert_eq!(open.commit_seen(), Err((Error::Conflict, rival)), "{isolation:?}, {reads}");
+        assert_eq!(lost(open), Err((Error::Conflict, rival)), "{isolation:?}, {reads}");
         store.flush();
         put(store, "b", "again");
-        assert_eq!(seen.commit_seen(), Err((Error::Conflict, 0)), "{isolation:?}, {reads}: that can be seen");
+        assert_eq!(lost(seen), Err((Error::Conflict, 0)), "{isolation:?}, {reads}: that can be seen");
         store.flush();
     }
+}
+
+/// Whoever lost against a commit begins again before its maker does, who would win again.
+#[test]
+fn who_has_lost_is_woken_before_who_has_won() {
+    struct Waking(&'static str, Arc<Mutex<Vec<&'static str>>>);
+    impl Wake for Waking {
+        fn wake(self: Arc<Self>) {
+            self.1.lock().unwrap().push(self.0);
+        }
+    }
+    let full = Full::new();
+    let store = &full.store;
+    store.drive_by_hand();
+    let version = put(store, "a", "1");
+    let woken = Arc::new(Mutex::new(Vec::new()));
+    let mut waiting: [Pin<Box<dyn Future<Output = _>>>; 3] =
+        [Box::pin(store.settled(version)), Box::pin(store.settled_rival(version)), Box::pin(store.settled(version))];
+    for (future, name) in waiting.iter_mut().zip(["winner", "loser", "another"]) {
+        let waker = Waker::from(Arc::new(Waking(name, Arc::clone(&woken))));
+        assert!(future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    }
+    store.flush();
+    assert_eq!(*woken.lock().unwrap(), ["loser", "winner", "another"]);
 }
