@@ -136,7 +136,7 @@ impl Session {
             self.database.check_open()?;
         }
         #[cfg(not(target_family = "wasm"))]
-        if self.database.0.store.has_turns() && !self.losses.as_ref().is_some_and(|losses| losses.turn.is_some()) {
+        if self.database.0.store.has_turns() && self.losses.as_ref().is_none_or(|losses| losses.turn.is_none()) {
             let disturbs = |footprint: &Footprint| transaction.written_keys().any(|key| footprint.names(key));
             self.database.0.store.give_way(&disturbs).await;
         }

@@ -120,6 +120,7 @@ impl LogWriter {
     }
 
     /// Bytes of all segments.
+    #[cfg(not(target_family = "wasm"))]
     pub(crate) fn bytes(&self) -> u64 {
         self.older.iter().map(|segment| segment.bytes).sum::<u64>() + self.current.bytes
     }
