@@ -80,7 +80,7 @@ impl Store {
     /// Whether so much log was written since the last checkpoint that another one is due.
     #[must_use]
     pub fn is_checkpoint_due(&self) -> bool {
-        let Some(durable) = &self.0.durable else { return false };
+        let Some(durable) = self.0.durable() else { return false };
         durable.figures.bytes.load(Ordering::Relaxed) >= durable.checkpoints.due_at_bytes.load(Ordering::Relaxed)
     }
 
@@ -101,7 +101,7 @@ impl Store {
     /// # Errors
     /// As there.
     pub fn checkpoint_with_rests(&self, rest: &mut dyn FnMut()) -> io::Result<Option<Checkpoint>> {
-        let Some(durable) = &self.0.durable else { return Ok(None) };
+        let Some(durable) = self.0.durable() else { return Ok(None) };
         let _making = durable.checkpoints.making.lock();
         let snapshot = Snapshot::take_ageless(&self.0);
         let newest = durable.checkpoints.newest();

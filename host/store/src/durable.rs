@@ -269,7 +269,7 @@ fn is_full(error: &io::Error) -> bool {
 impl Inner {
     /// Whether commits can be made at all.
     pub(crate) fn check_disk(&self) -> Result<(), Error> {
-        match &self.durable {
+        match self.durable() {
             Some(durable) if durable.is_failed() => Err(Error::StorageFailed),
             _ => Ok(()),
         }
@@ -493,7 +493,7 @@ impl Inner {
 
     /// What became of the commit `version`, as soon as that is known.
     pub(crate) async fn settled(&self, version: Version, has_lost: bool) -> Result<(), Error> {
-        let Some(durable) = &self.durable else { return Ok(()) };
+        let Some(durable) = self.durable() else { return Ok(()) };
         let settled = if has_lost { &durable.lost } else { &durable.settled };
         #[cfg(not(target_family = "wasm"))]
         let mut has_given_way = false;

@@ -62,7 +62,7 @@ impl Store {
     /// # Errors
     /// The disk's. Nothing is lost then but numbers: the next opening leaves a gap in the versions.
     pub fn close(&self) -> io::Result<()> {
-        let Some(durable) = &self.0.durable else { return Ok(()) };
+        let Some(durable) = self.0.durable() else { return Ok(()) };
         self.flush();
         self.0.with_log(durable, |end| {
             let last = end.writer.current.last;

@@ -151,9 +151,13 @@ impl Store {
     /// [`DiskThreads`](crate::DiskThreads) does, or the owner, who says so with `drive_by_hand`. Commits are refused where neither is there.
     ///
     /// # Errors
-    /// [`OpenError`]: nothing was changed.
+    /// [`OpenError`]: nothing was changed. In a page always, which keeps stores in memory.
     #[allow(clippy::needless_pass_by_value, reason = "a store's options are made for it")]
     pub fn open(options: Options, disk: Arc<dyn Disk>, durability: Durability) -> Result<(Self, Recovered), OpenError> {
+        if cfg!(target_family = "wasm") {
+            // A page's build has no code that would write: see `Inner::durable`.
+            return Err(io::Error::from(io::ErrorKind::Unsupported)).doing(|| "opening a store in a page".into());
+        }
         let lock = lock(&*disk)?;
         let Recovery { mut inner, identity, segments, mut files, recovered } =
             recover(&options, &*disk, &Progress::new(&options))?;

@@ -14,13 +14,13 @@ impl Store {
     /// [`look_for_room`](Self::look_for_room).
     #[must_use]
     pub fn is_disk_full(&self) -> bool {
-        self.0.durable.as_ref().is_some_and(|durable| durable.failures.full_bytes().is_some())
+        self.0.durable().is_some_and(|durable| durable.failures.full_bytes().is_some())
     }
 
     /// Where the disk was full, tries whether it would take as much again as it refused, up to 1 MiB, without writing any of it to the
     /// log. The owner calls this about once a second; [`DiskThreads`](crate::DiskThreads) does so by itself.
     pub fn look_for_room(&self) {
-        let Some(durable) = &self.0.durable else { return };
+        let Some(durable) = self.0.durable() else { return };
         let Some(bytes) = durable.failures.full_bytes().filter(|_| !durable.is_failed()) else { return };
         // With the log held, no write is refused for want of the room that this takes up.
         self.0.with_log(durable, |_| match try_room(&*durable.disk, &*self.0.random, bytes.min(TRIED_BYTES_MAX)) {

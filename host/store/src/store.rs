@@ -44,7 +44,7 @@ pub(crate) struct Inner {
     validated_under_lock_max: u64,
     /// Bytes of all keys and values.
     pub(crate) bytes: AtomicU64,
-    /// What makes commits durable; none for a store in memory, whose commits are visible at once.
+    /// For [`durable`](Self::durable).
     pub(crate) durable: Option<Durable>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) writer: WriterLock,
@@ -87,6 +87,16 @@ impl Inner {
         }
     }
 
+    /// What makes commits durable; none for a store in memory, whose commits are visible at once. In a page all are, and the compiler
+    /// leaves out what there would be to do (`docs/decisions.md`, 38).
+    #[cfg_attr(target_family = "wasm", allow(clippy::unused_self, reason = "a page has no disk yet"))]
+    pub(crate) fn durable(&self) -> Option<&Durable> {
+        #[cfg(not(target_family = "wasm"))]
+        return self.durable.as_ref();
+        #[cfg(target_family = "wasm")]
+        None
+    }
+
     /// Waits for the right to write.
     pub(crate) fn lock_writer(&self) -> WriterGuard<'_> {
         self.writer.lock()
@@ -125,7 +135,7 @@ impl Inner {
     )]
     fn newest_rival(&self, isolation: Isolation, reads: &ReadSet, writes: &WriteSet) -> Version {
         #[cfg(not(target_family = "wasm"))]
-        if self.durable.is_some() {
+        if self.durable().is_some() {
             let validates_writes = isolation == Isolation::Snapshot;
             return self.feed.newest_behind(self.visible.load(Ordering::Acquire), |key| {
                 reads.touches(key) || validates_writes && writes.contains_key(key)
@@ -230,24 +240,24 @@ impl Store {
     /// When commits are acknowledged; none in memory, where nothing is durable.
     #[must_use]
     pub fn durability(&self) -> Option<Durability> {
-        self.0.durable.as_ref().map(|durable| durable.durability)
+        self.0.durable().map(|durable| durable.durability)
     }
 
     /// Whether the commit `version` is certain to survive a power cut.
     #[must_use]
     pub fn is_durable(&self, version: Version) -> bool {
-        self.0.durable.as_ref().is_some_and(|durable| version <= durable.synced.load(Ordering::Acquire))
+        self.0.durable().is_some_and(|durable| version <= durable.synced.load(Ordering::Acquire))
     }
 
     /// The store's identity, which stays the same from one opening to the next; none in memory.
     #[must_use]
     pub fn identity(&self) -> Option<u64> {
-        self.0.durable.as_ref().map(|durable| durable.store)
+        self.0.durable().map(|durable| durable.store)
     }
 
     /// Writes and syncs every commit so far. Does nothing in memory.
     pub fn flush(&self) {
-        if let Some(durable) = &self.0.durable {
+        if let Some(durable) = self.0.durable() {
             self.0.write_and_sync(durable);
         }
     }
@@ -261,7 +271,7 @@ impl Store {
     /// What the disk said when something failed last, and whether that was the end of writing.
     #[must_use]
     pub fn disk_failure(&self) -> Option<(String, bool)> {
-        let durable = self.0.durable.as_ref()?;
+        let durable = self.0.durable()?;
         durable.failures.said().map(|said| (said, durable.is_failed()))
     }
 
@@ -269,7 +279,7 @@ impl Store {
     /// whoever has one made is told of it. [`DiskThreads`](crate::DiskThreads) asks by itself.
     #[must_use]
     pub fn take_disk_events(&self) -> Vec<DiskEvent> {
-        self.0.durable.as_ref().map_or_else(Vec::new, |durable| durable.failures.take_events())
+        self.0.durable().map_or_else(Vec::new, |durable| durable.failures.take_events())
     }
 
     /// Bytes of all keys and values, expired ones included until they are removed.
@@ -547,7 +557,7 @@ impl Store {
     /// The disk's figures of the moment; none in memory.
     #[must_use]
     pub fn disk_stats(&self) -> Option<DiskStats> {
-        let durable = self.0.durable.as_ref()?;
+        let durable = self.0.durable()?;
         // None of them takes a lock that is held while the disk works.
         let figures = &durable.figures;
         Some(DiskStats {

@@ -50,7 +50,7 @@ struct Driving(Store);
 
 impl Driving {
     fn begin(store: &Store) -> Self {
-        if let Some(durable) = &store.0.durable {
+        if let Some(durable) = store.0.durable() {
             durable.driver.begin();
         }
         Self(store.clone())
@@ -59,7 +59,7 @@ impl Driving {
 
 impl Drop for Driving {
     fn drop(&mut self) {
-        if let Some(durable) = &self.0.0.durable {
+        if let Some(durable) = self.0.0.durable() {
             durable.driver.end();
             durable.tell_settled();
         }
@@ -155,7 +155,7 @@ impl Store {
     /// Does some of a thread's work. Where that panics, the store fails, and the thread goes on.
     fn or_give_up(&self, work: impl FnOnce(&Self)) {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(self)))
-            && let Some(durable) = &self.0.durable
+            && let Some(durable) = self.0.durable()
         {
             self.0.wait_and_give_up(durable, &*panic);
         }
@@ -163,7 +163,7 @@ impl Store {
 
     /// Fails where the log is not found under its name any more, even if nobody writes: the next start would not find it.
     fn check_place(&self) {
-        let Some(durable) = self.0.durable.as_ref().filter(|durable| !durable.is_failed()) else { return };
+        let Some(durable) = self.0.durable().filter(|durable| !durable.is_failed()) else { return };
         let file = self.0.with_log(durable, |end| end.writer.file());
         if let Err(error) = file.check_place() {
             durable.fail_if_displaced(&error, "looking for the log");
@@ -174,7 +174,7 @@ impl Store {
     /// it is open. Under [`Durability::Always`] a commit then waits for that, however long it takes; where nobody has said so, and no
     /// [`DiskThreads`] are there, a commit that is waited for is refused with [`Error::NoLogThread`](crate::Error::NoLogThread).
     pub fn drive_by_hand(&self) {
-        if let Some(durable) = &self.0.durable {
+        if let Some(durable) = self.0.durable() {
             durable.driver.drive_by_hand();
         }
     }
@@ -184,7 +184,7 @@ impl Store {
     /// most. Under [`Durability::Interval`] it syncs what was written. Under [`Durability::Never`] it syncs what has come together ahead
     /// of the end of the segment, so that commits do not wait long there. What the log's thread calls over and over.
     pub fn drive(&self, idle: Duration) {
-        let Some(durable) = &self.0.durable else { return };
+        let Some(durable) = self.0.durable() else { return };
         match durable.durability {
             Durability::Always => {
                 durable.wait_for_commits(idle);
@@ -220,7 +220,7 @@ impl Store {
 
     /// Lets [`drive`](Self::drive) stop waiting for something to do.
     pub fn interrupt(&self) {
-        if let Some(durable) = &self.0.durable {
+        if let Some(durable) = self.0.durable() {
             durable.interrupt();
         }
     }

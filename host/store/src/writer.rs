@@ -168,7 +168,7 @@ impl Inner {
         let deletes = changes.iter().any(|change| change.node.about().is_deletion);
         let too_many = writer.dead.len() > DEAD_MAX && !planted("dead-keys-left");
         let keys = if deletes || too_many { pruned } else { 0 };
-        if let Some(durable) = &self.durable {
+        if let Some(durable) = self.durable() {
             let logged = match &changes[..] {
                 [all @ .., _] if planted("torn-batch") && !all.is_empty() => all,
                 all => all,
@@ -183,7 +183,7 @@ impl Inner {
             durable.has_pending();
         }
         // In memory there is nothing that could have to be taken back.
-        let kept_behind = if self.durable.is_none() { version } else { self.visible.load(Ordering::Relaxed) };
+        let kept_behind = if self.durable().is_none() { version } else { self.visible.load(Ordering::Relaxed) };
         #[cfg(not(target_family = "wasm"))]
         let made_us = writer.locked_at_us;
         #[cfg(target_family = "wasm")]
@@ -192,7 +192,7 @@ impl Inner {
         writer.fallen.extend(fallen);
         (writer.last, writer.given) = (version, version);
         writer.stats.commits += 1;
-        if self.durable.is_none() {
+        if self.durable().is_none() {
             self.visible.store(version, Ordering::Release);
         }
         self.prune(writer, pruned, keys);
@@ -322,7 +322,7 @@ impl Inner {
 
     /// Tells those who wait for commits, or who write them down, of the newest.
     pub(crate) fn tell_commit(&self, version: Version) {
-        match &self.durable {
+        match self.durable() {
             Some(durable) => self.hand_over(durable),
             None => self.announce_commit(version),
         }
