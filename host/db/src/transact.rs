@@ -14,7 +14,7 @@ const ATTEMPTS_MAX: u32 = 64;
 /// What a transaction that has lost takes along to its next attempt.
 #[derive(Debug)]
 pub struct Loss {
-    /// In a row.
+    /// In a row, since the last turn that passed.
     losses: u32,
     footprint: Arc<Footprint>,
     /// Its turn, where it still goes on.
@@ -22,7 +22,7 @@ pub struct Loss {
 }
 
 impl Loss {
-    /// How often in a row the transaction has lost.
+    /// How often in a row the transaction has lost, since it let a turn pass.
     #[must_use]
     pub fn losses(&self) -> u32 {
         self.losses
@@ -50,8 +50,10 @@ pub(crate) struct Losses {
 impl Losses {
     /// Notes that a commit was a conflict.
     pub(crate) fn add(&mut self, footprint: Option<Arc<Footprint>>) {
-        let losses = self.before + 1;
+        let had_turn = self.turn.is_some();
         let turn = self.turn.take().filter(Turn::goes_on);
+        // Who has let a turn pass has to lose as often again: turns in a row would hold others up for as long as somebody likes.
+        let losses = if had_turn && turn.is_none() { 1 } else { self.before + 1 };
         self.last = footprint.map(|footprint| Loss { losses, footprint, turn });
     }
 }

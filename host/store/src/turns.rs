@@ -145,7 +145,8 @@ impl Turns {
 
     /// Waits until `is_done`, which is asked again whenever the queue changes, for at most so many milliseconds. Whether it is.
     async fn wait(&self, ms: u64, is_done: impl Fn() -> bool) -> bool {
-        let Some(mut time_is_up) = self.clock.sleep(ms) else { return is_done() };
+        // Who cannot be woken waits for nobody.
+        let Some(mut time_is_up) = self.clock.sleep(ms) else { return true };
         loop {
             let mut changed = pin!(self.changed.notified());
             changed.as_mut().enable();
