@@ -158,7 +158,9 @@ async fn commit(app: &App, request: &mut Request) -> Result<Response<Body>> {
                 Some(loss) => {
                     let token = random_id(app);
                     app.0.retries.keep(token, loss);
-                    problem.member("retry_token", token.text().into())
+                    let hint =
+                        "Begin again with `POST /api/v1/transactions?retry=` and the `retry_token` of this answer.";
+                    problem.hint(hint).member("retry_token", token.text().into())
                 }
                 None => problem,
             });
