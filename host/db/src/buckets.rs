@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 
 use mantis_store::{Direction, KeyRange, Transaction};
 #[cfg(not(target_family = "wasm"))]
-use mantis_store::{Isolation, Store, Version};
+use mantis_store::{Footprint, Isolation, Store, Version};
 
 use crate::database::Unsettled;
 use crate::keyspace::{self, Bucket, BucketId, DEFAULT_BUCKET, FIRST_BUCKET_ID, NEXT_BUCKET, Numbering};
@@ -81,6 +81,8 @@ impl Session {
         keyspace::check_bucket_name(name)?;
         self.grants.check(name, Access::Write)?;
         self.database.check_open()?;
+        #[cfg(not(target_family = "wasm"))]
+        self.database.0.store.give_way(&disturbed(name)).await;
         let mut id = BucketId::NONE;
         let outcome = alone(&self.database, &mut |transaction| {
             let place = keyspace::name_place(name);
@@ -156,6 +158,13 @@ impl Drop for Dropping<'_> {
     }
 }
 
+/// Whether making or dropping the bucket of this name would change what a transaction has read or written of the catalogue.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) fn disturbed(name: &str) -> impl Fn(&Footprint) -> bool + Sync {
+    let place = keyspace::name_place(name);
+    move |footprint| footprint.names(&place) || footprint.names(&NEXT_BUCKET)
+}
+
 fn all_keys(id: BucketId) -> KeyRange {
     KeyRange::prefix(&id.prefix())
 }
@@ -184,6 +193,8 @@ fn remove_some(database: &Database, id: BucketId, range: &KeyRange, gone: &mut u
         *left = match rest {
             Some(rest) => Left::Some(rest),
             None if count < held => Left::Expired,
+            // Keys before the range, whose deletion was taken back.
+            None if has_keys(transaction, id)? => Left::Some(all_keys(id)),
             None => {
                 bury(transaction, id)?;
                 is_buried = true;
@@ -196,6 +207,15 @@ fn remove_some(database: &Database, id: BucketId, range: &KeyRange, gone: &mut u
         database.0.former_names.lock().push((outcome.1, id));
     }
     Ok(outcome)
+}
+
+fn has_keys(transaction: &mut Transaction, id: BucketId) -> Result<bool> {
+    let mut has_keys = false;
+    transaction.visit(&all_keys(id), Direction::Forward, |_, _| {
+        has_keys = true;
+        ControlFlow::Break(())
+    })?;
+    Ok(has_keys)
 }
 
 /// Keeps the name of a bucket that is dropped and has no keys left, for those who still read its changes. The version of what is
@@ -265,8 +285,9 @@ pub(crate) fn forget_names(database: &Database) {
         if version > dropped || due.len() == NAMES_PER_COMMIT * NAME_COMMITS_PER_CALL {
             return true;
         }
-        // Until that can be seen, the removal may still be taken back.
-        let is_kept = store.get(&keyspace::former_place(id)).is_some();
+        // Until that can be seen, the removal may still be taken back. An entry of another version is not what was noted: that commit was
+        // taken back, and the one that did it again has a note of its own.
+        let is_kept = store.get(&keyspace::former_place(id)).is_some_and(|stored| stored.version == version);
         if is_kept {
             due.push(id);
         }

@@ -32,7 +32,7 @@ pub enum Each {
 pub struct AppliedEach {
     /// In the operations' order.
     pub results: Vec<Each>,
-    /// The newest commit among those of the results; 0 where nothing was written, and inside a transaction.
+    /// The newest commit among those of the results, also of deletions that found nothing; 0 for reads alone, and inside a transaction.
     pub version: u64,
     /// Whether that one, and so all of them, is certain to survive a power cut.
     pub durable: bool,

@@ -5,9 +5,9 @@
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
-#[cfg(not(target_family = "wasm"))]
-use mantis_store::Footprint;
 use mantis_store::{Direction, Expect, Isolation, KeyRange, Savepoint, Transaction, Update};
+#[cfg(not(target_family = "wasm"))]
+use mantis_store::{Footprint, Places, Store};
 
 use crate::batch::{self, Applied, Effect, Op};
 use crate::database::Unsettled;
@@ -336,8 +336,14 @@ impl<'s> Kv<'s> {
         #[cfg(not(target_family = "wasm"))]
         self.give_way_to(operations).await;
         let effect = operations.iter().map(Op::effect).max().unwrap_or(Effect::Reads);
+        #[cfg(not(target_family = "wasm"))]
+        let store = self.session.database.0.store.clone();
+        #[cfg(not(target_family = "wasm"))]
+        let places = self.places(&store, operations)?;
         let result =
             self.through(effect, |transaction, bucket| batch::apply(transaction, bucket, operations, &limits, weigh));
+        #[cfg(not(target_family = "wasm"))]
+        drop(places);
         match self.session.database.settle(result).await {
             Ok((Applied::Committed { results, .. }, version, durable)) => {
                 Ok(Applied::Committed { version, durable, results })
@@ -355,10 +361,27 @@ impl<'s> Kv<'s> {
         if self.session.in_transaction() || !store.has_turns() {
             return;
         }
-        // In a bucket that does not exist there is nothing that a transaction could have read.
-        if let Ok(Some(bucket)) = self.existing() {
-            store.give_way(&|footprint| disturbs(bucket.id, footprint)).await;
+        match self.existing() {
+            Ok(Some(bucket)) => store.give_way(&|footprint| disturbs(bucket.id, footprint)).await,
+            // It is made with its first write.
+            Ok(None) => store.give_way(&crate::buckets::disturbed(self.bucket)).await,
+            Err(_) => {}
         }
+    }
+
+    /// Places for the new keys of a large batch, made before it takes the writers' lock.
+    #[cfg(not(target_family = "wasm"))]
+    fn places<'p>(&mut self, store: &'p Store, operations: &[Op]) -> Result<Option<Places<'p>>> {
+        if self.session.in_transaction() || self.check_allowed(Effect::Grows).is_err() {
+            return Ok(None);
+        }
+        let Some(bucket) = self.existing()? else { return Ok(None) };
+        let set = operations.iter().filter_map(|operation| match operation {
+            Op::Set(key, ..) => Some(bucket.id.key(key)),
+            _ => None,
+        });
+        let keys: Vec<_> = set.collect();
+        Ok(Some(store.make_places(keys.iter().map(|key| &key[..]))))
     }
 
     /// As [`give_way`](Self::give_way), once for all operations.

@@ -122,7 +122,10 @@ impl Call<'_> {
         let info = &self.plugin.functions[self.function];
         let lost = finished.conflict_seen || says_conflict(info, returned.as_ref());
         match answer(info, returned) {
-            Err(_) if lost && !self.plugin.own_transactions => Ok(Attempt::Lost(None)),
+            // What it had lost before counts on.
+            Err(_) if lost && !self.plugin.own_transactions => {
+                Ok(Attempt::Lost(session.and_then(|mut session| session.restart())))
+            }
             Err(error) => Err(CallError::Plugin(error)),
             Ok(value) if self.plugin.own_transactions => {
                 Ok(Attempt::Done(Called { value, committed: newest(&self.plugin.blueprint.database) }))

@@ -142,6 +142,8 @@ struct Ring {
     dropped: Version,
     /// The versions behind which commits are held, and how many hold them.
     holds: BTreeMap<Version, usize>,
+    /// How often commits were taken back.
+    undone: u64,
 }
 
 /// Keeps the commits behind a version in the ring while somebody looks at them, as long as they come to no more than
@@ -150,14 +152,17 @@ struct Ring {
 pub(crate) struct Hold<'f> {
     feed: &'f Feed,
     version: Version,
+    /// How often commits had been taken back when it began.
+    undone: u64,
 }
 
 #[cfg(not(target_family = "wasm"))]
 impl Hold<'_> {
-    /// The commits behind the held version, oldest first, a stretch of them at a time; none where some of them are gone.
+    /// The commits behind the held version, oldest first, a stretch of them at a time; none where some of them are gone, or a commit was
+    /// taken back since: what was looked up meanwhile may have been its doing.
     pub(crate) fn commits(&self) -> Option<Vec<Arc<FeedCommit>>> {
         let ring = self.feed.ring.read();
-        if ring.dropped > self.version {
+        if ring.dropped > self.version || ring.undone != self.undone {
             return None;
         }
         let start = ring.commits.partition_point(|commit| commit.version <= self.version);
@@ -277,7 +282,7 @@ impl Feed {
             return None;
         }
         *ring.holds.entry(version).or_default() += 1;
-        Some(Hold { feed: self, version })
+        Some(Hold { feed: self, version, undone: ring.undone })
     }
 
     /// Holds the commits that follow the newest one.
@@ -286,7 +291,7 @@ impl Feed {
         let mut ring = self.ring.write();
         let version = ring.commits.back().map_or(ring.dropped, |newest| newest.version);
         *ring.holds.entry(version).or_default() += 1;
-        Hold { feed: self, version }
+        Hold { feed: self, version, undone: ring.undone }
     }
 
     /// Drops the commits up to `version`, which is visible, also where they are held: who looks at them begins again.
@@ -316,6 +321,7 @@ impl Feed {
             ring.bytes -= newest.bytes;
             taken.push(newest);
         }
+        ring.undone += u64::from(!taken.is_empty());
         taken
     }
 

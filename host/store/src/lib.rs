@@ -112,6 +112,8 @@ pub use feed::{Change, ChangePage, Compacted, FeedCursor};
 pub use open::{OpenError, Recovered};
 pub use options::{Durability, OnProgress, Options};
 pub use platform::{Clock, ManualClock, Random, SeededRandom};
+#[cfg(not(target_family = "wasm"))]
+pub use prepare::Places;
 pub use range::{Direction, KeyRange};
 pub use repair::{RepairError, Repaired, repair};
 pub use restore::{RestoreError, restore};

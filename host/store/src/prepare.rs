@@ -10,7 +10,7 @@ use crate::Update;
 use crate::Version;
 use crate::feed::FeedChange;
 use crate::record::{NEVER_MS, Node, NodeExt, Record};
-use crate::store::Inner;
+use crate::store::{Inner, Store};
 use crate::transaction::WriteSet;
 use crate::writer::Writer;
 
@@ -29,7 +29,8 @@ pub(crate) struct Prepared<'s> {
 
 struct Place {
     record: Record,
-    node: Node,
+    /// What its first version will be, where that is known.
+    node: Option<Node>,
 }
 
 impl Inner {
@@ -41,27 +42,12 @@ impl Inner {
         }
         let mut new_keys = writes.iter().filter_map(|(key, update)| match update {
             Update::Put { value, expires_at_ms } if !self.has_record(key) => {
-                Some((key, Node::create(0, 0, expires_at_ms.unwrap_or(NEVER_MS), Some(value), None)))
+                let node = Node::create(0, 0, expires_at_ms.unwrap_or(NEVER_MS), Some(value), None);
+                Some((&key[..], Some(node)))
             }
             _ => None,
         });
-        let nothing = Node::nothing();
-        loop {
-            let few: Vec<_> = new_keys.by_ref().take(KEYS_PER_HOLD).collect();
-            if few.is_empty() {
-                break;
-            }
-            let writer = self.lock_writer();
-            for (key, node) in few {
-                // What was found without the lock may be out of date.
-                if !self.has_record(key) {
-                    let record = Record::new(key, nothing.clone());
-                    self.map.insert(&record);
-                    prepared.places.push_back(Place { record, node });
-                }
-            }
-            writer.unlock_fair();
-        }
+        prepared.make_places(&mut new_keys);
         prepared
     }
 
@@ -70,7 +56,45 @@ impl Inner {
     }
 }
 
+impl Store {
+    /// Gives new keys their places in the indexes, for a commit under the writers' lock that is to put many: so that it does not take as
+    /// long as that. Those that are not used go with what is returned. Does nothing for fewer than 128 keys.
+    #[must_use]
+    pub fn make_places<'k>(&self, keys: impl ExactSizeIterator<Item = &'k [u8]>) -> Places<'_> {
+        let mut prepared = Prepared { inner: &self.0, places: VecDeque::new() };
+        if keys.len() >= WRITES_MIN {
+            prepared.make_places(&mut keys.filter(|key| !self.0.has_record(key)).map(|key| (key, None)));
+        }
+        Places { _prepared: prepared }
+    }
+}
+
+/// Places of keys that may be put soon. They are given back when this is dropped, unless they were used.
+pub struct Places<'s> {
+    _prepared: Prepared<'s>,
+}
+
 impl Prepared<'_> {
+    fn make_places(&mut self, new_keys: &mut dyn Iterator<Item = (&[u8], Option<Node>)>) {
+        let nothing = Node::nothing();
+        loop {
+            let few: Vec<_> = new_keys.take(KEYS_PER_HOLD).collect();
+            if few.is_empty() {
+                break;
+            }
+            let writer = self.inner.lock_writer();
+            for (key, node) in few {
+                // What was found without the lock may be out of date.
+                if !self.inner.has_record(key) {
+                    let record = Record::new(key, nothing.clone());
+                    self.inner.map.insert(&record);
+                    self.places.push_back(Place { record, node });
+                }
+            }
+            writer.unlock_fair();
+        }
+    }
+
     /// Gives `key` the version that was made for it, if there is one and its place has not been used by another commit. To be called for
     /// the keys of the commit in their order.
     pub(crate) fn apply(
@@ -80,7 +104,8 @@ impl Prepared<'_> {
         time_ms: u64,
         key: &[u8],
     ) -> Option<FeedChange> {
-        let Place { record, mut node } = self.places.pop_front_if(|place| place.record.key() == key)?;
+        let Place { record, node } = self.places.pop_front_if(|place| place.record.key() == key)?;
+        let mut node = node?;
         if !record.is_unused() || !node.set_commit(version, time_ms) {
             return None;
         }

@@ -104,27 +104,31 @@ impl Inner {
 
     /// Takes the writers' lock for the commit of `writes`, while `checks` hold.
     #[cfg(not(target_family = "wasm"))]
-    fn lock_validated(&self, checks: &Checks<'_>, writes: &WriteSet) -> Result<(WriterGuard<'_>, Prepared<'_>), Lost> {
-        let is_ahead = checks.lookups() > self.validated_under_lock_max;
-        let ahead = if is_ahead { Some(Ahead::new(checks, self)?) } else { None };
+    fn lock_validated(&self, checks: &Checks<'_>, writes: &WriteSet) -> Result<(Prepared<'_>, WriterGuard<'_>), Lost> {
+        let few = self.validated_under_lock_max;
+        let mut ahead = if checks.lookups() > few { Some(Ahead::new(checks, self)?) } else { None };
         let prepared = self.prepare(writes);
         self.bring_near(writes);
-        let writer = if let Some(ahead) = ahead {
-            ahead.lock()?
-        } else {
+        if ahead.is_none() {
             let writer = self.lock_writer();
-            self.validate(&writer, checks)?;
-            writer
-        };
-        Ok((writer, prepared))
+            if self.validate(&writer, checks, few.saturating_mul(4))? {
+                return Ok((prepared, writer));
+            }
+            drop(writer);
+            ahead = Some(Ahead::new(checks, self)?);
+        }
+        match ahead {
+            Some(ahead) => Ok((prepared, ahead.lock()?)),
+            None => Err(Lost),
+        }
     }
 
     /// Takes the writers' lock for the commit of `writes`, while `checks` hold.
     #[cfg(target_family = "wasm")]
-    fn lock_validated(&self, checks: &Checks<'_>, _: &WriteSet) -> Result<(WriterGuard<'_>, ()), Lost> {
+    fn lock_validated(&self, checks: &Checks<'_>, _: &WriteSet) -> Result<((), WriterGuard<'_>), Lost> {
         let writer = self.lock_writer();
-        self.validate(&writer, checks)?;
-        Ok((writer, ()))
+        self.validate(&writer, checks, u64::MAX)?;
+        Ok(((), writer))
     }
 
     /// The newest commit that is not visible yet and that changed what a transaction read, or, where its writes are validated, wrote.
@@ -600,7 +604,8 @@ impl Store {
             target_family = "wasm",
             allow(unused_variables, unused_mut, reason = "nothing is prepared in a page")
         )]
-        let Ok((mut writer, mut prepared)) = locked else {
+        // The guard goes first, whatever happens: what was prepared and not used takes the lock again.
+        let Ok((mut prepared, mut writer)) = locked else {
             inner.lock_writer().stats.conflicts += 1;
             *seen = inner.newest_rival(isolation, reads, writes);
             return Err(Error::Conflict);

@@ -23,7 +23,7 @@ pub enum Isolation {
     /// From everything: the outcome is as if transactions ran one after the other.
     #[default]
     Serializable,
-    /// It sees one snapshot, and of two that write the same key the first to commit wins. Its reads are not validated: write skew
+    /// It sees one snapshot, and of two that write the same key the first to commit wins, unless the key holds again what it held. Its reads are not validated: write skew
     /// can happen.
     Snapshot,
 }

@@ -137,7 +137,12 @@ impl Turns {
         }
         let in_the_way = || {
             let now_us = self.clock.monotonic_us();
-            let tickets: Vec<_> = self.queue.lock().iter().filter(|ticket| ticket.has_turn(now_us)).cloned().collect();
+            let mut queue = self.queue.lock();
+            // Who holds on to a turn that has passed is in nobody's way.
+            queue.retain(|ticket| ticket.is_waiting() || ticket.has_turn(now_us));
+            self.count.store(queue.len(), Ordering::Release);
+            let tickets: Vec<_> = queue.iter().filter(|ticket| ticket.has_turn(now_us)).cloned().collect();
+            drop(queue);
             tickets.iter().any(|ticket| disturbs(&ticket.footprint))
         };
         self.wait(TURN_MS, || !in_the_way()).await;
@@ -168,7 +173,8 @@ impl Turns {
 }
 
 impl Turn {
-    /// Waits until those before it whose footprints meet its own have had their turns, and begins the own one.
+    /// Waits until those before it whose footprints meet its own have had their turns, and begins the own one; after as many times that
+    /// turns last as transactions can queue in any case.
     pub async fn begin(&self) {
         let is_first = || {
             let now_us = self.turns.clock.monotonic_us();
@@ -180,7 +186,11 @@ impl Turn {
             !before.iter().any(|ticket| ticket.footprint.meets(&self.ticket.footprint))
         };
         // A holder that stalls ends its turn by the time alone, which nobody tells of.
-        while !self.turns.wait(TURN_MS, is_first).await {}
+        for _ in 0..QUEUED_MAX {
+            if self.turns.wait(TURN_MS, is_first).await {
+                break;
+            }
+        }
         self.ticket.ends_at_us.store(self.turns.clock.monotonic_us() + TURN_MS * 1_000, Ordering::Release);
         self.turns.changed.notify_waiters();
     }

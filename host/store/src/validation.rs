@@ -6,7 +6,7 @@
 //! 1. Ahead, without the lock. Where the change feed's ring reaches back to the snapshot, each change since is looked up in what was
 //!    read; where it does not, or that would cost more, everything is read again. Commits made meanwhile stay in the ring
 //!    ([`Hold`]) and are looked at in rounds, until there are few.
-//! 2. Under the lock, the commits since the last round.
+//! 2. Under the lock, the commits since the last round: a few hundred changes, unless commits come faster than they can be looked at.
 //!
 //! A value also stops being read without any commit, when it expires: the index of deadlines names the keys.
 //!
@@ -41,12 +41,15 @@ impl Checks<'_> {
     #[cfg(not(target_family = "wasm"))]
     pub(crate) fn lookups(&self) -> u64 {
         let keys = self.reads.keys.len() + self.unwritten.map_or(0, WriteSet::len);
-        self.reads.visited + keys as u64
+        self.reads.visited + (keys + self.reads.ranges.len()) as u64
     }
 
     /// Looks everything up as it is at `now_ms`. Under the writers' lock the answer is final; without it, it is what holds of the
     /// commits before it began.
-    pub(crate) fn look_up(&self, inner: &Inner, now_ms: u64) -> Result<(), Lost> {
+    ///
+    /// False after `visits_max` records in scanned stretches: there may be more than were read, of places that somebody prepares.
+    pub(crate) fn look_up(&self, inner: &Inner, now_ms: u64, visits_max: u64) -> Result<bool, Lost> {
+        let mut visits = 0;
         if !planted("lost-update") {
             for (key, seen) in &self.reads.keys {
                 look_up_key(inner, key, *seen, now_ms)?;
@@ -56,16 +59,21 @@ impl Checks<'_> {
             self.look_up_write(inner, key)?;
         }
         if planted("phantom") {
-            return Ok(());
+            return Ok(true);
         }
-        self.reads.ranges.iter().try_for_each(|read| {
+        for read in &self.reads.ranges {
             let mut holds = Ok(());
             inner.walk(&read.range, Direction::Forward, &mut |record| {
+                visits += 1;
                 holds = self.look_at(record, read.times, now_ms);
-                if holds.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+                if holds.is_ok() && visits <= visits_max { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             });
-            holds
-        })
+            holds?;
+            if visits > visits_max {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Whether `key` holds what it held at the snapshot's version, expired or not.
@@ -164,6 +172,7 @@ mod ahead {
 
         /// Takes the writers' lock, with the validation done.
         pub(crate) fn lock(mut self) -> Result<WriterGuard<'i>, Lost> {
+            let mut starts = 0;
             for round in 0.. {
                 let writer = self.inner.lock_writer();
                 if round < ROUNDS_MAX && !self.few_are_left(&writer) {
@@ -178,7 +187,11 @@ mod ahead {
                 match self.checks.round(self.inner, &mut self.progress) {
                     Ok(_) => {}
                     Err(Stop::Lost) => return Err(Lost),
-                    Err(Stop::Gap) => self.progress = start(self.checks, self.inner)?,
+                    Err(Stop::Gap) if starts < STARTS_MAX => {
+                        starts += 1;
+                        self.progress = start(self.checks, self.inner)?;
+                    }
+                    Err(Stop::Gap) => return Err(Lost),
                 }
             }
             unreachable!("the loop has no end")
@@ -231,7 +244,7 @@ mod ahead {
             } else {
                 // What is committed from now on stays to be looked at.
                 let hold = inner.feed.hold_newest();
-                self.look_up(inner, now_ms)?;
+                self.look_up(inner, now_ms, u64::MAX)?;
                 Progress { hold, now_ms }
             };
             for _ in 0..ROUNDS_MAX {
@@ -326,5 +339,68 @@ mod ahead {
                 None => Ok(()),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::io::ErrorKind;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::disk::{FailingDisk, Fault, MemoryDisk, Operation};
+    use crate::transaction::RangeRead;
+    use crate::{Durability, Expect, KeyRange, ManualClock, Options, SeededRandom, Store, Update};
+
+    const TIMES: ReadTimes = ReadTimes { earliest_ms: 1, latest_ms: 1 };
+
+    fn reads(keys: &[&str], ranges: Vec<KeyRange>) -> ReadSet {
+        let keys = keys.iter().map(|key| (Box::from(key.as_bytes()), None)).collect::<HashMap<_, _>>();
+        let ranges = ranges.into_iter().map(|range| RangeRead { range, times: TIMES }).collect();
+        ReadSet { keys, ranges, times: TIMES, visited: 0 }
+    }
+
+    fn write(store: &Store, key: &str, update: Update) {
+        store.write(key.as_bytes(), update, Expect::Anything, None).unwrap().unwrap();
+    }
+
+    /// What was read before the lock may have been the doing of a commit that is taken back: then it counts for nothing.
+    #[test]
+    fn what_was_looked_at_is_looked_at_again_after_a_commit_was_taken_back() {
+        let written = WriteSet::from([(Box::from(*b"came"), Update::Delete)]);
+        let none = WriteSet::new();
+        for (reads, unwritten) in [
+            (reads(&["came"], Vec::new()), &none),
+            (reads(&[], vec![KeyRange::prefix(b"c")]), &none),
+            (reads(&[], Vec::new()), &written),
+        ] {
+            for is_taken_back in [false, true] {
+                let disk = FailingDisk::new(MemoryDisk::new());
+                let options = Options::new(Arc::new(ManualClock::new(1)), Arc::new(SeededRandom::new(1)));
+                let store = Store::open(options, Arc::new(disk.clone()), Durability::Always).unwrap().0;
+                let snapshot = store.snapshot();
+                write(&store, "came", Update::Put { value: "here".into(), expires_at_ms: None });
+                store.flush();
+                write(&store, "came", Update::Delete);
+                let checks = Checks { version: snapshot.version(), reads: &reads, unwritten: Some(unwritten) };
+                let ahead = Ahead::new(&checks, &store.0);
+                let ahead = ahead.unwrap_or_else(|_| panic!("what came and went conflicts with nothing"));
+                if is_taken_back {
+                    let full = Fault { at: 0, only: Some(Operation::Write), times: 1, error: ErrorKind::StorageFull };
+                    disk.plan(Some(full));
+                }
+                store.flush();
+                assert_eq!(ahead.lock().is_err(), is_taken_back);
+            }
+        }
+    }
+
+    /// A scan that met nothing is a lookup too: a hundred thousand of them are not done under the lock.
+    #[test]
+    fn scans_of_nothing_count() {
+        let ranges = (0..100_u8).map(|number| KeyRange::prefix(&[number])).collect();
+        let checks = Checks { version: 0, reads: &reads(&["a"], ranges), unwritten: None };
+        assert_eq!(checks.lookups(), 101);
     }
 }

@@ -115,12 +115,15 @@ impl Inner {
         self.map.find(key, |record| record.newest(|node| node.live_version(now_ms))).flatten()
     }
 
-    /// Whether `checks` hold of every commit so far.
-    pub(crate) fn validate(&self, writer: &Writer, checks: &Checks<'_>) -> Result<(), Lost> {
+    /// Whether `checks` hold of every commit so far. False where that took more than `visits_max` visits to records in scanned stretches.
+    pub(crate) fn validate(&self, writer: &Writer, checks: &Checks<'_>, visits_max: u64) -> Result<bool, Lost> {
         let now_ms = self.clock.now_ms();
         let latest_ms = checks.reads.times.latest_ms.max(now_ms);
         let nothing_expired = writer.deadlines.first().is_none_or(|deadline| deadline.at_ms > latest_ms);
-        if writer.last == checks.version && nothing_expired { Ok(()) } else { checks.look_up(self, now_ms) }
+        if writer.last == checks.version && nothing_expired {
+            return Ok(true);
+        }
+        checks.look_up(self, now_ms, visits_max)
     }
 
     /// Puts `writes` on the chains as the next commit and makes it visible. Where they change nothing, there is no new commit.

@@ -150,6 +150,15 @@ fn of_two_snapshots_that_write_many_keys_the_first_wins() {
     }
 }
 
+/// Ends the threads beside a test, also when it panics.
+struct Ends<'d>(&'d AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 /// Whoever reads all counters and writes their sum while others count: a sum that was never true must not be committed.
 #[test]
 fn a_sum_of_many_counters_is_never_wrong_beside_those_who_count() {
@@ -166,6 +175,7 @@ fn a_sum_of_many_counters_is_never_wrong_beside_those_who_count() {
         (0..COUNTERS).for_each(|number| counted(number, 0));
         let (done, sums) = (AtomicBool::new(false), AtomicU64::new(0));
         thread::scope(|scope| {
+            let _ends = Ends(&done);
             scope.spawn(|| {
                 let mut round = 0;
                 while !done.load(Ordering::SeqCst) {
@@ -205,7 +215,6 @@ fn a_sum_of_many_counters_is_never_wrong_beside_those_who_count() {
                     sums.fetch_add(1, Ordering::SeqCst);
                 }
             }
-            done.store(true, Ordering::SeqCst);
         });
         let sum = number(&store.get(b"sum").unwrap());
         assert!(sum > 0);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mantis_db::disk::MemoryDisk;
+use mantis_db::disk::{FailingDisk, Fault, MemoryDisk, Operation};
 use mantis_db::{
     Access, Change, ChangeFilter, ChangeKind, Code, Database, Durability, Grants, Keeping, Limits, ManualClock, Op,
     SeededRandom, Session, SetOptions, Since,
@@ -250,4 +250,31 @@ fn changes_that_come_back_without_their_name_are_told_as_gone() {
         );
     }
     check(&mut session, Some("b"), &Since::Earliest, &[]);
+}
+
+/// What was noted of a commit that was taken back is not taken for what the next one wrote.
+#[test]
+fn a_burial_that_was_taken_back_shortens_nothing() {
+    let clock = Arc::new(ManualClock::new(1_000_000));
+    let disk = FailingDisk::new(MemoryDisk::new());
+    let keeping = Keeping { durability: Durability::Never, ..Keeping::default() };
+    let (limits, random) = (Limits::default(), Arc::new(SeededRandom::new(3)));
+    let database = Database::open(limits, clock.clone(), random, Arc::new(disk.clone()), keeping).unwrap().0;
+    let mut session = database.session();
+    session.put("b", "a", "1");
+    // The bucket is dropped, and its keys are not.
+    let full = Fault { at: 1, only: Some(Operation::Write), times: 1, error: std::io::ErrorKind::StorageFull };
+    disk.plan(Some(full));
+    now(session.drop_bucket("b")).unwrap();
+    disk.plan(None);
+    session.put("default", "x", "1");
+    let since = cursor(&mut session);
+    clock.advance_ms(2 * HOUR_MS);
+    database.maintain();
+    for hours in [0, 23] {
+        clock.advance_ms(hours * HOUR_MS);
+        database.maintain();
+        database.maintain();
+        check(&mut session, Some("b"), &since, &["-b/a"]);
+    }
 }

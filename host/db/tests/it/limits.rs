@@ -1,5 +1,6 @@
 //! Limits: what is refused leaves nothing behind, and no session can make a transaction grow past them.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use mantis_db::disk::MemoryDisk;
@@ -268,4 +269,29 @@ fn messages_name_the_limit() {
     assert_eq!(error.to_string(), "key-too-long: the key has 5000 bytes; the limit is 4096");
     let error = now(kv.apply(&[set("a", b"1"), set("", b"1")])).unwrap_err();
     assert_eq!(error.message(), "operation 1: A key has at least one byte.");
+}
+
+/// New keys of a large batch get their places before it. A batch that is refused leaves none.
+#[test]
+fn a_large_batch_leaves_what_it_wrote_and_nothing_else() {
+    let stage = Stage::new();
+    let mut session = stage.session();
+    session.put("default", "k000", "old");
+    let mut batch: Vec<_> = (0..200).map(|number| set(&format!("k{number:03}"), b"new")).collect();
+    let records = || {
+        let mut transaction = stage.database.store().begin();
+        transaction
+            .visit(&mantis_store::KeyRange::all(), mantis_store::Direction::Forward, |_, _| ControlFlow::Continue(()))
+            .unwrap();
+        transaction.visited_count()
+    };
+    let before = records();
+    batch.push(Op::Check(b"absent".to_vec(), Expect::Present));
+    let mut kv = session.kv("default").unwrap();
+    assert!(matches!(now(kv.apply(&batch)).unwrap(), Applied::Refused(_)));
+    assert_eq!(records(), before);
+    batch.pop();
+    assert!(matches!(now(kv.apply(&batch)).unwrap(), Applied::Committed { .. }));
+    assert_eq!(records(), before + 199);
+    assert_eq!(session.text("default", "k199").as_deref(), Some("new"));
 }

@@ -4,11 +4,13 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::time::Instant;
 
 use mantis_db::{Clock, Code, Database, Isolation, Limits, SeededRandom, Session};
 
-/// A clock that wakes those who wait, in a runtime.
+/// A clock that wakes those who wait, in a runtime, whose time it keeps.
 struct RuntimeClock(Instant);
 
 impl Clock for RuntimeClock {
@@ -173,5 +175,39 @@ async fn batches_and_spans_give_way_and_reads_do_not() {
             session.commit().await.unwrap();
             disturbing.await.unwrap().unwrap();
         }
+    }
+}
+
+/// Buckets are numbered and counted in one place, which whoever makes one reads and writes.
+#[tokio::test]
+async fn making_and_dropping_buckets_gives_way_too() {
+    for drops in [false, true] {
+        let database = database();
+        database.session().kv("theirs").unwrap().set(b"x", b"1").await.unwrap();
+        let mut session = database.session();
+        let work = async |session: &mut Session| {
+            add_one(session, b"hot").await.unwrap();
+            session.kv("mine").unwrap().set(b"k", b"v").await.unwrap();
+        };
+        session.begin(Isolation::Serializable).await.unwrap();
+        for _ in 0..3 {
+            work(&mut session).await;
+            database.session().kv("default").unwrap().set(b"hot", b"0").await.unwrap();
+            assert_eq!(session.commit().await.unwrap_err().code(), Code::Conflict);
+            let loss = session.take_loss().unwrap();
+            session.begin_again(Isolation::Serializable, loss).await.unwrap();
+        }
+        work(&mut session).await;
+        let other = database.clone();
+        let disturbing = tokio::spawn(async move {
+            if drops {
+                other.session().drop_bucket("theirs").await.map(|_| ())
+            } else {
+                other.session().kv("another").unwrap().set(b"k", b"v").await.map(|_| ())
+            }
+        });
+        tokio::task::yield_now().await;
+        session.commit().await.unwrap();
+        disturbing.await.unwrap().unwrap();
     }
 }
