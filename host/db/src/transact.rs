@@ -59,9 +59,8 @@ impl Losses {
 }
 
 impl Session {
-    /// Opens a transaction that does the work of one that has lost. After three losses in a row it waits for its turn first: until others
-    /// that have lost over the same keys before have had theirs, 100 ms each at most. While it has the turn, for 100 ms, commits
-    /// of others that would disturb it wait.
+    /// Opens a transaction that does the work of one that has lost. After three losses in a row it waits for its turn first
+    /// ([`Database::wait_for_turn`]). While it has the turn, for 100 ms, commits of others that would disturb it wait.
     ///
     /// # Errors
     /// As [`begin`](Self::begin).
@@ -69,14 +68,8 @@ impl Session {
         if self.in_transaction() {
             return Err(Code::TransactionOpen.into());
         }
-        let Loss { losses, footprint, turn } = loss;
-        let mut turn = turn.filter(Turn::goes_on);
-        if turn.is_none() && losses >= LOSSES_BEFORE_TURN {
-            turn = self.database().store().queue(Arc::clone(&footprint));
-            if let Some(turn) = &turn {
-                turn.begin().await;
-            }
-        }
+        let database = self.database().clone();
+        let Loss { losses, footprint, turn } = database.wait_for_turn(loss).await;
         self.begin(isolation).await?;
         self.losses = Some(Box::new(Losses { before: losses, footprint: Some(footprint), turn, last: None }));
         Ok(())
@@ -132,6 +125,17 @@ impl Session {
 }
 
 impl Database {
+    /// Waits for the turn of a transaction that has lost three times in a row: until others that have lost over the same keys before have
+    /// had theirs, 100 ms each and two seconds in all at most. Its time begins then. For who has to come by a session
+    /// first: [`Session::begin_again`] waits no more.
+    pub async fn wait_for_turn(&self, mut loss: Loss) -> Loss {
+        loss.turn = loss.turn.filter(Turn::goes_on);
+        if loss.turn.is_none() && loss.losses >= LOSSES_BEFORE_TURN {
+            loss.turn = self.store().turn(Arc::clone(&loss.footprint)).await;
+        }
+        loss
+    }
+
     /// Runs `work` in a transaction of a session that may do everything: [`Session::transact`], serialisable.
     ///
     /// ```

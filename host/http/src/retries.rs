@@ -9,26 +9,34 @@ use crate::registry::TransactionId;
 
 /// Tokens that are kept at a time, and the bytes of what they stand for: beyond, the oldest are forgotten.
 const KEPT_MAX: usize = 256;
-const KEPT_BYTES_MAX: usize = 16 << 20;
+const KEPT_BYTES_MAX: usize = 4 << 20;
 
 /// The tokens, oldest first. To forget one costs its client the place that it would have had, and nothing else.
 #[derive(Debug, Default)]
-pub(crate) struct Retries(Mutex<VecDeque<(TransactionId, Loss)>>);
+pub(crate) struct Retries(Mutex<VecDeque<Kept>>);
+
+#[derive(Debug)]
+struct Kept {
+    token: TransactionId,
+    bytes: usize,
+    loss: Loss,
+}
 
 impl Retries {
     /// Keeps what a transaction lost, under a token that nobody can guess.
     pub(crate) fn keep(&self, token: TransactionId, loss: Loss) {
+        let new = Kept { token, bytes: loss.bytes(), loss };
         let mut kept = self.0.lock();
-        let mut bytes = loss.bytes() + kept.iter().map(|(_, loss)| loss.bytes()).sum::<usize>();
+        let mut bytes = new.bytes + kept.iter().map(|kept| kept.bytes).sum::<usize>();
         let mut forgotten = Vec::new();
         while (kept.len() >= KEPT_MAX || bytes > KEPT_BYTES_MAX)
             && let Some(oldest) = kept.pop_front()
         {
-            bytes -= oldest.1.bytes();
+            bytes -= oldest.bytes;
             forgotten.push(oldest);
         }
         if bytes <= KEPT_BYTES_MAX {
-            kept.push_back((token, loss));
+            kept.push_back(new);
         }
         drop(kept);
         drop(forgotten);
@@ -37,7 +45,7 @@ impl Retries {
     /// Takes what a token stands for, if that is still known.
     pub(crate) fn take(&self, token: TransactionId) -> Option<Loss> {
         let mut kept = self.0.lock();
-        let place = kept.iter().position(|(kept, _)| *kept == token)?;
-        kept.remove(place).map(|(_, loss)| loss)
+        let place = kept.iter().position(|kept| kept.token == token)?;
+        kept.remove(place).map(|kept| kept.loss)
     }
 }

@@ -131,8 +131,13 @@ async fn begin(app: &App, request: &mut Request) -> Result<Response<Body>> {
         Some(text) => Some(TransactionId::parse(text).ok_or_else(|| RETRY.invalid("must be a retry token"))?),
         None => None,
     };
+    let mut loss = retry.and_then(|token| app.0.retries.take(token));
+    if let Some(lost) = loss.take() {
+        // Who waits for a turn holds no session.
+        loss = Some(app.0.database.wait_for_turn(lost).await);
+    }
     let mut session = app.session().await?;
-    match retry.and_then(|token| app.0.retries.take(token)) {
+    match loss {
         Some(loss) => session.begin_again(isolation, loss).await?,
         None => session.begin(isolation).await?,
     }

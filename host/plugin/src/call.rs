@@ -108,7 +108,13 @@ impl Call<'_> {
         Err(CallError::Conflict { attempts: attempts_max })
     }
 
-    async fn attempt(&self, loss: Option<Loss>) -> Result<Attempt, CallError> {
+    async fn attempt(&self, mut loss: Option<Loss>) -> Result<Attempt, CallError> {
+        if let Some(lost) = loss.take() {
+            // Who waits for a turn holds no session.
+            let turn = self.plugin.blueprint.database.wait_for_turn(lost);
+            let turn = tokio::time::timeout_at(self.deadline.into(), turn).await;
+            loss = Some(turn.map_err(|_| self.deadline_reached())?);
+        }
         let mut session = self.session().await?;
         session.set_grants(Arc::clone(&self.plugin.grants));
         let session = self.begin(session, loss).await?;

@@ -429,12 +429,12 @@ impl Store {
         (version, seen)
     }
 
-    /// Queues for a turn a transaction that has lost, by what its last attempt read and wrote. None where a clock cannot wake who waits, or
-    /// too many queue: then it goes on without one.
+    /// Queues a transaction that has lost, by what its last attempt read and wrote, and waits for its turn: behind those that queued before
+    /// and meet it, for two seconds at most. None at once where the clock cannot wake who waits, or too many queue: then it goes on
+    /// without one.
     #[cfg(not(target_family = "wasm"))]
-    #[must_use]
-    pub fn queue(&self, footprint: Arc<Footprint>) -> Option<Turn> {
-        self.0.turns.queue(footprint)
+    pub async fn turn(&self, footprint: Arc<Footprint>) -> Option<Turn> {
+        self.0.turns.turn(footprint).await
     }
 
     /// Whether transactions queue for turns or have them: others then [give way](Self::give_way) before they commit.

@@ -150,7 +150,7 @@ pub struct Uncommitted {
     /// The newest commit that this rests on and that is not visible yet, 0 where there is none: who begins anew when that has
     /// [settled](Store::settled) does not lose against it again.
     pub seen: Version,
-    /// After a conflict what was read and would have been written, to [queue](Store::queue) with.
+    /// After a conflict what was read and would have been written, to [wait for a turn](Store::turn) with.
     #[cfg(not(target_family = "wasm"))]
     pub footprint: Option<Arc<Footprint>>,
 }

@@ -4,12 +4,16 @@
 //! the [`Footprint`] of its last attempt, behind the others whose footprints meet its own. When these are done it has the turn. A turn
 //! is no lock: it ends with the commit, or after [`TURN_MS`]; until then other commits that would change what the footprint names
 //! wait. What the transaction really reads and writes in its turn is validated as always.
+//!
+//! Whom a transaction has to wait for is found once, when it queues, and whom a commit disturbs once, when it comes: so a full
+//! queue costs whoever waits in it no more than a look at a few flags.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 
 use parking_lot::Mutex;
@@ -21,27 +25,46 @@ use crate::{Clock, KeyRange};
 /// How long a turn lasts, in milliseconds, and how long anybody waits for others' turns to commit.
 pub const TURN_MS: u64 = 100;
 
+/// How long a transaction waits for its turn, in milliseconds: then it has it, whoever else has one.
+const QUEUED_MS_MAX: u64 = 2_000;
+
 /// Transactions that queue at a time, and the bytes of their footprints. More go on without a turn.
 const QUEUED_MAX: usize = 256;
-const FOOTPRINT_BYTES_MAX: usize = 16 << 20;
+const FOOTPRINT_BYTES_MAX: usize = 4 << 20;
+
+/// When a turn has ended, by the clock of turns.
+const OVER: u64 = 1;
 
 /// What an attempt to commit read and would have written.
 #[derive(Debug)]
 pub struct Footprint {
     reads: ReadSet,
-    writes: BTreeSet<Box<[u8]>>,
+    /// In order.
+    writes: Vec<Box<[u8]>>,
+    /// Hashes of the keys that were read, and of those that would have been written, each in order.
+    read_hashes: Vec<u64>,
+    write_hashes: Vec<u64>,
 }
 
 impl Footprint {
     pub(crate) fn new(mut reads: ReadSet, writes: WriteSet) -> Self {
+        static HASHES: OnceLock<RandomState> = OnceLock::new();
+        let hashes = HASHES.get_or_init(RandomState::new);
         reads.merge_ranges();
-        Self { reads, writes: writes.into_keys().collect() }
+        let sorted = |keys: &mut dyn Iterator<Item = &Box<[u8]>>| {
+            let mut hashes: Vec<_> = keys.map(|key| hashes.hash_one(key)).collect();
+            hashes.sort_unstable();
+            hashes
+        };
+        let read_hashes = sorted(&mut reads.keys.keys());
+        let write_hashes = sorted(&mut writes.keys());
+        Self { reads, writes: writes.into_keys().collect(), read_hashes, write_hashes }
     }
 
     /// Whether a change of `key` would be a change of what it names.
     #[must_use]
     pub fn names(&self, key: &[u8]) -> bool {
-        self.reads.touches(key) || self.writes.contains(key)
+        self.reads.touches(key) || self.writes.binary_search_by(|write| (**write).cmp(key)).is_ok()
     }
 
     /// Whether a change somewhere in `range` could be.
@@ -50,19 +73,40 @@ impl Footprint {
         self.reads.meets(range) || self.writes.iter().any(|key| range.contains(key))
     }
 
-    /// Whether either would change what the other names.
+    /// Whether either would change what the other names. Two keys of one hash count as one.
     fn meets(&self, other: &Self) -> bool {
-        self.writes.iter().any(|key| other.names(key)) || other.writes.iter().any(|key| self.names(key))
+        share_one(&self.write_hashes, &other.write_hashes)
+            || share_one(&self.write_hashes, &other.read_hashes)
+            || share_one(&self.read_hashes, &other.write_hashes)
+            || self.scans_some_of(&other.writes)
+            || other.scans_some_of(&self.writes)
+    }
+
+    fn scans_some_of(&self, keys: &[Box<[u8]>]) -> bool {
+        !self.reads.ranges.is_empty() && keys.iter().any(|key| self.reads.range_of(key).is_some())
     }
 
     /// About how much memory it takes.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        const KEY_BYTES: usize = 48;
+        const KEY_BYTES: usize = 56;
         let keys = self.reads.keys.keys().chain(&self.writes);
         let ranges = self.reads.ranges.len() * 4 * KEY_BYTES;
         ranges + keys.map(|key| key.len() + KEY_BYTES).sum::<usize>()
     }
+}
+
+/// Whether two lists in order have an element in common.
+fn share_one(a: &[u64], b: &[u64]) -> bool {
+    let (mut a, mut b) = (a.iter().peekable(), b.iter().peekable());
+    while let (Some(one), Some(other)) = (a.peek(), b.peek()) {
+        match one.cmp(other) {
+            std::cmp::Ordering::Less => _ = a.next(),
+            std::cmp::Ordering::Greater => _ = b.next(),
+            std::cmp::Ordering::Equal => return true,
+        }
+    }
+    false
 }
 
 /// The transactions that queue for a turn or have it.
@@ -70,12 +114,13 @@ pub(crate) struct Turns {
     clock: Arc<dyn Clock>,
     count: AtomicUsize,
     queue: Mutex<VecDeque<Arc<Ticket>>>,
-    /// Told whenever a transaction leaves the queue or gets its turn.
+    /// Told whenever a transaction leaves the queue.
     changed: Notify,
 }
 
 struct Ticket {
     footprint: Arc<Footprint>,
+    bytes: usize,
     /// When its turn ends, by the monotonic clock; 0 while it waits.
     ends_at_us: AtomicU64,
 }
@@ -87,6 +132,10 @@ impl Ticket {
 
     fn is_waiting(&self) -> bool {
         self.ends_at_us.load(Ordering::Acquire) == 0
+    }
+
+    fn is_over(&self, now_us: u64) -> bool {
+        !self.is_waiting() && !self.has_turn(now_us)
     }
 }
 
@@ -112,102 +161,91 @@ impl Turns {
         self.count.load(Ordering::Acquire) > 0
     }
 
-    /// Queues a transaction that has lost. None where as many queue as may, or where the clock cannot wake who waits.
-    pub(crate) fn queue(self: &Arc<Self>, footprint: Arc<Footprint>) -> Option<Turn> {
-        drop(self.clock.sleep(0)?);
-        let ticket = Arc::new(Ticket { footprint, ends_at_us: AtomicU64::new(0) });
-        let now_us = self.clock.monotonic_us();
-        let mut queue = self.queue.lock();
-        // A turn that was lost may be held on to for long.
-        queue.retain(|ticket| ticket.is_waiting() || ticket.has_turn(now_us));
-        let bytes: usize = queue.iter().map(|ticket| ticket.footprint.bytes()).sum();
-        if queue.len() >= QUEUED_MAX || bytes + ticket.footprint.bytes() > FOOTPRINT_BYTES_MAX {
-            return None;
-        }
-        queue.push_back(Arc::clone(&ticket));
-        self.count.store(queue.len(), Ordering::Release);
-        Some(Turn { turns: Arc::clone(self), ticket })
+    /// The time by which turns end: never 0 or 1, which have meanings of their own.
+    fn now_us(&self) -> u64 {
+        self.clock.monotonic_us().saturating_add(OVER + 1)
     }
 
-    /// Waits until no turn is in the way of a commit, for the time of a turn at most. `disturbs` says whether the commit changes what
+    /// The queue without turns that have passed: whoever holds on to one is in nobody's way.
+    fn tickets(&self, now_us: u64) -> parking_lot::MutexGuard<'_, VecDeque<Arc<Ticket>>> {
+        let mut queue = self.queue.lock();
+        queue.retain(|ticket| !ticket.is_over(now_us));
+        self.count.store(queue.len(), Ordering::Release);
+        queue
+    }
+
+    /// Queues a transaction that has lost, and waits for its turn: until those that queued before and whose footprints meet its own have had
+    /// theirs, or two seconds have passed. None where as many queue as may, or where the clock cannot wake who waits.
+    pub(crate) async fn turn(self: &Arc<Self>, footprint: Arc<Footprint>) -> Option<Turn> {
+        drop(self.clock.sleep(0)?);
+        let bytes = footprint.bytes();
+        let ticket = Arc::new(Ticket { footprint, bytes, ends_at_us: AtomicU64::new(0) });
+        let before: Vec<_> = {
+            let mut queue = self.tickets(self.now_us());
+            let queued: usize = queue.iter().map(|ticket| ticket.bytes).sum();
+            if queue.len() >= QUEUED_MAX || queued + bytes > FOOTPRINT_BYTES_MAX {
+                return None;
+            }
+            let before = queue.iter().cloned().collect();
+            queue.push_back(Arc::clone(&ticket));
+            self.count.store(queue.len(), Ordering::Release);
+            before
+        };
+        let turn = Turn { turns: Arc::clone(self), ticket };
+        let met: Vec<_> = before.into_iter().filter(|before| before.footprint.meets(&turn.ticket.footprint)).collect();
+        self.wait_for(met, QUEUED_MS_MAX).await;
+        turn.ticket.ends_at_us.store(self.now_us() + TURN_MS * 1_000, Ordering::Release);
+        Some(turn)
+    }
+
+    /// Waits for the turns that are in the way of a commit, for the time of a turn at most. `disturbs` says whether the commit changes what
     /// a footprint names.
     pub(crate) async fn give_way(&self, disturbs: &(dyn Fn(&Footprint) -> bool + Sync)) {
         if !self.are_there() {
             return;
         }
-        let in_the_way = || {
-            let now_us = self.clock.monotonic_us();
-            let mut queue = self.queue.lock();
-            // Who holds on to a turn that has passed is in nobody's way.
-            queue.retain(|ticket| ticket.is_waiting() || ticket.has_turn(now_us));
-            self.count.store(queue.len(), Ordering::Release);
-            let tickets: Vec<_> = queue.iter().filter(|ticket| ticket.has_turn(now_us)).cloned().collect();
-            drop(queue);
-            tickets.iter().any(|ticket| disturbs(&ticket.footprint))
-        };
-        self.wait(TURN_MS, || !in_the_way()).await;
+        let now_us = self.now_us();
+        let mut turns: Vec<_> = self.tickets(now_us).iter().filter(|ticket| ticket.has_turn(now_us)).cloned().collect();
+        turns.retain(|ticket| disturbs(&ticket.footprint));
+        self.wait_for(turns, TURN_MS).await;
     }
 
-    /// Waits until `is_done`, which is asked again whenever the queue changes, for at most so many milliseconds. Whether it is.
-    async fn wait(&self, ms: u64, is_done: impl Fn() -> bool) -> bool {
-        // Who cannot be woken waits for nobody.
-        let Some(mut time_is_up) = self.clock.sleep(ms) else { return true };
+    /// Waits until all of these are over, for at most so many milliseconds.
+    async fn wait_for(&self, mut tickets: Vec<Arc<Ticket>>, ms: u64) {
+        let until_us = self.now_us() + ms * 1_000;
         loop {
             let mut changed = pin!(self.changed.notified());
             changed.as_mut().enable();
-            if is_done() {
-                return true;
+            let now_us = self.now_us();
+            tickets.retain(|ticket| !ticket.is_over(now_us));
+            if tickets.is_empty() || now_us >= until_us {
+                return;
             }
-            let is_up = std::future::poll_fn(|context| {
-                if time_is_up.as_mut().poll(context).is_ready() {
-                    Poll::Ready(true)
-                } else {
-                    changed.as_mut().poll(context).map(|()| false)
-                }
-            });
-            if is_up.await {
-                return is_done();
-            }
+            // Of a turn that ends by the time alone nobody tells.
+            let ends =
+                tickets.iter().map(|ticket| ticket.ends_at_us.load(Ordering::Acquire)).filter(|&ends| ends > now_us);
+            let next_us = ends.min().map_or(until_us, |ends| ends.min(until_us));
+            let Some(mut time) = self.clock.sleep((next_us - now_us).div_ceil(1_000)) else { return };
+            std::future::poll_fn(|context| {
+                if time.as_mut().poll(context).is_ready() { Poll::Ready(()) } else { changed.as_mut().poll(context) }
+            })
+            .await;
         }
     }
 }
 
 impl Turn {
-    /// Waits until those before it whose footprints meet its own have had their turns, and begins the own one; after as many times that
-    /// turns last as transactions can queue in any case.
-    pub async fn begin(&self) {
-        let is_first = || {
-            let now_us = self.turns.clock.monotonic_us();
-            let before: Vec<_> = {
-                let queue = self.turns.queue.lock();
-                let before = queue.iter().take_while(|ticket| !Arc::ptr_eq(ticket, &self.ticket));
-                before.filter(|ticket| ticket.is_waiting() || ticket.has_turn(now_us)).cloned().collect()
-            };
-            !before.iter().any(|ticket| ticket.footprint.meets(&self.ticket.footprint))
-        };
-        // A holder that stalls ends its turn by the time alone, which nobody tells of.
-        for _ in 0..QUEUED_MAX {
-            if self.turns.wait(TURN_MS, is_first).await {
-                break;
-            }
-        }
-        self.ticket.ends_at_us.store(self.turns.clock.monotonic_us() + TURN_MS * 1_000, Ordering::Release);
-        self.turns.changed.notify_waiters();
-    }
-
-    /// Whether it has begun and not ended.
+    /// Whether it has not ended.
     #[must_use]
     pub fn goes_on(&self) -> bool {
-        self.ticket.has_turn(self.turns.clock.monotonic_us())
+        self.ticket.has_turn(self.turns.now_us())
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        let mut queue = self.turns.queue.lock();
-        queue.retain(|ticket| !Arc::ptr_eq(ticket, &self.ticket));
-        self.turns.count.store(queue.len(), Ordering::Release);
-        drop(queue);
+        self.ticket.ends_at_us.store(OVER, Ordering::Release);
+        drop(self.turns.tickets(self.turns.now_us()));
         self.turns.changed.notify_waiters();
     }
 }

@@ -186,12 +186,11 @@ mod ahead {
                 }
                 match self.checks.round(self.inner, &mut self.progress) {
                     Ok(_) => {}
-                    Err(Stop::Lost) => return Err(Lost),
                     Err(Stop::Gap) if starts < STARTS_MAX => {
                         starts += 1;
                         self.progress = start(self.checks, self.inner)?;
                     }
-                    Err(Stop::Gap) => return Err(Lost),
+                    Err(Stop::Lost | Stop::Gap) => return Err(Lost),
                 }
             }
             unreachable!("the loop has no end")
