@@ -101,6 +101,19 @@ fn measure(keys: u64, rounds: usize) -> Table {
             took
         }),
     );
+    report(
+        "8,000 savepoints in one transaction, a put behind each",
+        Box::new(|| {
+            let mut transaction = store.begin();
+            timed(|| {
+                for n in 0..8_000 {
+                    let savepoint = transaction.savepoint();
+                    transaction.put(&key(n), value(), None);
+                    transaction.release(savepoint);
+                }
+            })
+        }),
+    );
     let snapshot = store.snapshot();
     (0..BEHIND).for_each(|_| put(&store, b"hot", value()));
     report("a snapshot's read of a key 100,000 versions back", Box::new(|| timed(|| drop(snapshot.get(b"hot")))));
