@@ -316,7 +316,7 @@ check(
 checkRefusals(held, 'what can never be right is refused by name', [
   ["db.kv().get('')", 'key-empty', 'invalid'],
   ["db.kv().set(new Uint8Array(4097), '')", 'key-too-long', 'limit'],
-  ["db.kv().set('a', new Uint8Array((16 << 20) + 1))", 'value-too-large', 'limit', 'body-too-large'],
+  ["db.kv().set('a', new Uint8Array((16 << 20) + 1))", 'value-too-large', 'limit'],
   ["db.kv('No').get('a')", 'bucket-name-invalid', 'invalid'],
   ["db.kv('..').get('a')", 'bucket-name-invalid', 'invalid'],
   ["db.kv().setWith('a', '', { ttlMs: 0 })", 'ttl-invalid', 'invalid'],
