@@ -82,7 +82,7 @@ impl Prepared<'_> {
             if few.is_empty() {
                 break;
             }
-            let writer = self.inner.lock_writer();
+            let writer = self.inner.lock_writer_for_long();
             for (key, node) in few {
                 // What was found without the lock may be out of date.
                 if !self.inner.has_record(key) {
@@ -119,7 +119,7 @@ impl Prepared<'_> {
 impl Drop for Prepared<'_> {
     fn drop(&mut self) {
         for places in self.places.make_contiguous().chunks(KEYS_PER_HOLD) {
-            let writer = self.inner.lock_writer();
+            let writer = self.inner.lock_writer_for_long();
             for Place { record, .. } in places {
                 // Another commit may have used it: then it is in use, or was removed as every key is.
                 if record.is_unused() {

@@ -102,6 +102,11 @@ impl Inner {
         self.writer.lock()
     }
 
+    /// Waits for the right to write, for work that may take long.
+    pub(crate) fn lock_writer_for_long(&self) -> WriterGuard<'_> {
+        self.writer.lock_for_long()
+    }
+
     /// Takes the writers' lock for the commit of `writes`, while `checks` hold.
     #[cfg(not(target_family = "wasm"))]
     fn lock_validated(&self, checks: &Checks<'_>, writes: &WriteSet) -> Result<(Prepared<'_>, WriterGuard<'_>), Lost> {
@@ -110,7 +115,7 @@ impl Inner {
         let prepared = self.prepare(writes);
         self.bring_near(writes);
         if ahead.is_none() {
-            let writer = self.lock_writer();
+            let writer = self.lock_writer_for_long();
             if self.validate(&writer, checks, few.saturating_mul(4))? {
                 return Ok((prepared, writer));
             }
@@ -126,7 +131,7 @@ impl Inner {
     /// Takes the writers' lock for the commit of `writes`, while `checks` hold.
     #[cfg(target_family = "wasm")]
     fn lock_validated(&self, checks: &Checks<'_>, _: &WriteSet) -> Result<((), WriterGuard<'_>), Lost> {
-        let writer = self.lock_writer();
+        let writer = self.lock_writer_for_long();
         self.validate(&writer, checks, u64::MAX)?;
         Ok(((), writer))
     }
@@ -408,7 +413,7 @@ impl Store {
         &self,
         work: impl FnOnce(&mut Transaction) -> Result<T, E>,
     ) -> (Result<T, E>, Version, Version) {
-        let writer = self.0.lock_writer();
+        let writer = self.0.lock_writer_for_long();
         let mut transaction = Transaction::under_writer_lock(self.clone(), writer.last);
         let outcome = work(&mut transaction);
         let (newest, seen) = self.end_exclusive(writer, transaction, outcome.is_ok());
@@ -503,7 +508,7 @@ impl Store {
         let revoked = inner.registry.revoke_older_than(inner.snapshot_age_ms_max, inner.clock.monotonic_us());
         #[cfg(not(target_family = "wasm"))]
         inner.bring_due_near(keys_max);
-        let mut writer = inner.lock_writer();
+        let mut writer = inner.lock_writer_for_long();
         writer.stats.snapshots_revoked += revoked as u64;
         let now_ms = inner.clock.now_ms();
         inner.feed.drop_aged(inner.clock.monotonic_us(), inner.visible.load(Ordering::Acquire));
@@ -527,7 +532,7 @@ impl Store {
     #[allow(clippy::must_use_candidate, reason = "most callers come again anyway")]
     pub fn prune(&self, versions_max: usize) -> usize {
         let inner = &*self.0;
-        let mut writer = inner.lock_writer();
+        let mut writer = inner.lock_writer_for_long();
         let pruned = inner.prune(&mut writer, versions_max, versions_max);
         writer.unlock_fair();
         KeyMap::free_removed();

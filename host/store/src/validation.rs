@@ -174,7 +174,7 @@ mod ahead {
         pub(crate) fn lock(mut self) -> Result<WriterGuard<'i>, Lost> {
             let mut starts = 0;
             for round in 0.. {
-                let writer = self.inner.lock_writer();
+                let writer = self.inner.lock_writer_for_long();
                 if round < ROUNDS_MAX && !self.few_are_left(&writer) {
                     writer.unlock_fair();
                 } else {

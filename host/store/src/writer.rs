@@ -43,9 +43,9 @@ pub(crate) struct Writer {
     /// Commits that wait to be written to the log, encoded.
     pub(crate) pending: Vec<u8>,
     pub(crate) stats: Stats,
-    /// When the lock was taken, by the monotonic clock.
+    /// Short holds of the lock, to measure some of them.
     #[cfg(not(target_family = "wasm"))]
-    pub(crate) locked_at_us: u64,
+    pub(crate) short_holds: u64,
     /// What has fallen out of the change feed, to be freed without the lock.
     pub(crate) fallen: Vec<Arc<FeedCommit>>,
 }
@@ -187,9 +187,6 @@ impl Inner {
         }
         // In memory there is nothing that could have to be taken back.
         let kept_behind = if self.durable().is_none() { version } else { self.visible.load(Ordering::Relaxed) };
-        #[cfg(not(target_family = "wasm"))]
-        let made_us = writer.locked_at_us;
-        #[cfg(target_family = "wasm")]
         let made_us = self.clock.monotonic_us();
         let fallen = self.feed.push(version, time_ms, made_us, changes, kept_behind);
         writer.fallen.extend(fallen);

@@ -35,15 +35,21 @@ struct HoldCounts {
 pub(crate) struct WriterGuard<'l> {
     // Dropped in this order: the hold counts for whoever has the lock.
     #[cfg(not(target_family = "wasm"))]
-    hold: HoldTime<'l>,
+    hold: Option<HoldTime<'l>>,
     writer: MutexGuard<'l, Writer>,
 }
+
+/// Short holds of which one is measured: to read the clock twice takes a tenth of the time of a small commit.
+#[cfg(not(target_family = "wasm"))]
+const SHORT_PER_MEASURED: u64 = 16;
 
 /// Measures one hold.
 #[cfg(not(target_family = "wasm"))]
 struct HoldTime<'l> {
     counts: &'l HoldCounts,
     since_us: u64,
+    /// How many holds it stands for.
+    weight: u64,
 }
 
 impl WriterLock {
@@ -59,34 +65,46 @@ impl WriterLock {
         Self { writer: Mutex::default() }
     }
 
-    /// Waits for the right to write.
-    ///
-    /// Whoever has it for a small commit lets go within microseconds, sooner than a thread can be put to sleep and woken: so this tries
-    /// for some twenty of them before it sleeps.
+    /// Waits for the right to write, for work that may take long: every hold is measured.
+    pub(crate) fn lock_for_long(&self) -> WriterGuard<'_> {
+        self.guard(self.wait(), true)
+    }
+
+    /// Waits for the right to write, for work of about a microsecond.
     pub(crate) fn lock(&self) -> WriterGuard<'_> {
+        self.guard(self.wait(), false)
+    }
+
+    /// Whoever has the lock for a small commit lets go within microseconds, sooner than a thread can be put to sleep and woken: so this tries
+    /// for some twenty of them before it sleeps.
+    fn wait(&self) -> MutexGuard<'_, Writer> {
         const TRIES: usize = 100;
         const PAUSES: usize = 8;
         for _ in 0..TRIES {
             if let Some(writer) = self.writer.try_lock() {
-                return self.guard(writer);
+                return writer;
             }
             (0..PAUSES).for_each(|_| hint::spin_loop());
         }
-        self.guard(self.writer.lock())
+        self.writer.lock()
     }
 
-    #[cfg_attr(target_family = "wasm", allow(clippy::unused_self, reason = "a page measures no holds"))]
-    #[cfg_attr(target_family = "wasm", allow(unused_mut, reason = "a page measures no holds"))]
-    fn guard<'l>(&'l self, mut writer: MutexGuard<'l, Writer>) -> WriterGuard<'l> {
-        #[cfg(not(target_family = "wasm"))]
-        {
-            writer.locked_at_us = self.holds.clock.monotonic_us();
-        }
-        WriterGuard {
-            #[cfg(not(target_family = "wasm"))]
-            hold: HoldTime { since_us: writer.locked_at_us, counts: &self.holds },
-            writer,
-        }
+    #[cfg(not(target_family = "wasm"))]
+    fn guard<'l>(&'l self, mut writer: MutexGuard<'l, Writer>, is_long: bool) -> WriterGuard<'l> {
+        let is_measured = is_long || {
+            writer.short_holds += 1;
+            writer.short_holds.is_multiple_of(SHORT_PER_MEASURED)
+        };
+        let weight = if is_long { 1 } else { SHORT_PER_MEASURED };
+        let hold =
+            is_measured.then(|| HoldTime { since_us: self.holds.clock.monotonic_us(), counts: &self.holds, weight });
+        WriterGuard { hold, writer }
+    }
+
+    #[cfg(target_family = "wasm")]
+    #[allow(clippy::unused_self, reason = "a page measures no holds")]
+    fn guard<'l>(&'l self, writer: MutexGuard<'l, Writer>, _: bool) -> WriterGuard<'l> {
+        WriterGuard { writer }
     }
 
     /// The writer, where nobody else can have it.
@@ -134,8 +152,8 @@ impl Drop for HoldTime<'_> {
         // Only the holder of the lock changes the figures: no need for an atomic addition.
         let add = |figure: &AtomicU64, by: u64| figure.store(figure.load(Ordering::Relaxed) + by, Ordering::Relaxed);
         let held_us = self.counts.clock.monotonic_us().saturating_sub(self.since_us);
-        add(&self.counts.counts[Holds::bucket(held_us)], 1);
-        add(&self.counts.total_us, held_us);
+        add(&self.counts.counts[Holds::bucket(held_us)], self.weight);
+        add(&self.counts.total_us, held_us * self.weight);
         if held_us > self.counts.max_us.load(Ordering::Relaxed) {
             self.counts.max_us.store(held_us, Ordering::Relaxed);
         }
