@@ -61,6 +61,13 @@ async fn lose(database: &Database, session: &mut Session, key: &[u8], times: u32
     }
 }
 
+/// Loses over `hot` as often as that takes, and begins again with a turn.
+async fn take_turn(database: &Database, session: &mut Session) {
+    lose(database, session, b"hot", 3).await;
+    let loss = session.take_loss().unwrap();
+    session.begin_again(Isolation::Serializable, loss).await.unwrap();
+}
+
 #[test]
 fn nobody_gives_up_however_many_meet_on_a_key() {
     const CLIENTS: u64 = 8;
@@ -89,7 +96,6 @@ fn nobody_gives_up_however_many_meet_on_a_key() {
     }
     let hot = database.store().version();
     assert_eq!(hot, CLIENTS * ROUNDS);
-    // Without turns the same clients take some tens of attempts for each that counts.
     let attempts = attempts.load(Ordering::Relaxed);
     assert!(attempts < 8 * CLIENTS * ROUNDS, "{attempts} attempts");
 }
@@ -98,9 +104,7 @@ fn nobody_gives_up_however_many_meet_on_a_key() {
 async fn who_has_the_turn_is_not_disturbed() {
     let database = database();
     let mut session = database.session();
-    lose(&database, &mut session, b"hot", 3).await;
-    let loss = session.take_loss().unwrap();
-    session.begin_again(Isolation::Serializable, loss).await.unwrap();
+    take_turn(&database, &mut session).await;
     add_one(&mut session, b"hot").await.unwrap();
     let other = database.clone();
     let disturbing =
@@ -109,7 +113,7 @@ async fn who_has_the_turn_is_not_disturbed() {
     // Elsewhere nobody waits.
     database.session().kv("default").unwrap().set(b"cold", b"1").await.unwrap();
     let committed = session.commit().await.unwrap();
-    assert!(disturbing.await.unwrap() > committed.version, "the other write came behind");
+    assert!(disturbing.await.unwrap() > committed.version, "the other write came after it");
     assert_eq!(number(&mut database.session(), b"hot").await.unwrap(), 100);
 }
 
@@ -117,9 +121,7 @@ async fn who_has_the_turn_is_not_disturbed() {
 async fn a_turn_that_stalls_is_lost() {
     let database = database();
     let mut session = database.session();
-    lose(&database, &mut session, b"hot", 3).await;
-    let loss = session.take_loss().unwrap();
-    session.begin_again(Isolation::Serializable, loss).await.unwrap();
+    take_turn(&database, &mut session).await;
     add_one(&mut session, b"hot").await.unwrap();
     let before = tokio::time::Instant::now();
     database.session().kv("default").unwrap().set(b"hot", b"7").await.unwrap();
@@ -132,15 +134,11 @@ async fn a_turn_that_stalls_is_lost() {
 async fn a_transaction_that_is_given_up_holds_nobody_up() {
     let database = database();
     let mut session = database.session();
-    lose(&database, &mut session, b"hot", 3).await;
-    let loss = session.take_loss().unwrap();
-    session.begin_again(Isolation::Serializable, loss).await.unwrap();
+    take_turn(&database, &mut session).await;
     assert!(database.store().has_turns());
     session.rollback();
     assert!(!database.store().has_turns());
-    lose(&database, &mut session, b"hot", 3).await;
-    let loss = session.take_loss().unwrap();
-    session.begin_again(Isolation::Serializable, loss).await.unwrap();
+    take_turn(&database, &mut session).await;
     drop(session);
     assert!(!database.store().has_turns());
 }
@@ -156,9 +154,7 @@ async fn batches_and_spans_give_way_and_reads_do_not() {
         for atomic in [true, false] {
             let database = database();
             let mut session = database.session();
-            lose(&database, &mut session, b"hot", 3).await;
-            let loss = session.take_loss().unwrap();
-            session.begin_again(Isolation::Serializable, loss).await.unwrap();
+            take_turn(&database, &mut session).await;
             add_one(&mut session, b"hot").await.unwrap();
             database.session().kv("default").unwrap().apply(&[Op::Get(b"hot".to_vec())]).await.unwrap();
             let (other, operations) = (database.clone(), vec![operation.clone()]);
