@@ -9,6 +9,7 @@ use parking_lot::RwLock;
 use crate::Version;
 use crate::planted::planted;
 use crate::record::{Header, Node, NodeExt, Record};
+use crate::writer::Fallen;
 
 /// Commits that a reader takes along while new ones wait to be appended.
 const STRETCH_COMMITS_MAX: usize = 128;
@@ -224,7 +225,7 @@ impl Feed {
 
     /// Appends the commit `version`, which must be newer than the last. Its age counts from `made_us` of the monotonic clock, which may
     /// lie before that clock's beginning: then it has wrapped. Commits behind `visible` stay whatever their size: they may
-    /// have to be taken back. What falls out of the ring is returned, to be freed when nobody waits.
+    /// have to be taken back. What falls out of the ring goes into `fallen`, to be freed when nobody waits.
     pub(crate) fn push(
         &self,
         version: Version,
@@ -232,7 +233,8 @@ impl Feed {
         made_us: u64,
         changes: Vec<FeedChange>,
         visible: Version,
-    ) -> Vec<Arc<FeedCommit>> {
+        fallen: &mut Fallen,
+    ) {
         const CHANGE_BYTES: usize = size_of::<FeedChange>() + size_of::<Record>() + size_of::<Header>();
         let bytes = size_of::<FeedCommit>()
             + changes
@@ -241,18 +243,16 @@ impl Feed {
                 .sum::<usize>();
         let commit = Arc::new(FeedCommit { version, time_ms, made_us, bytes, changes });
         if planted("feed-gap") && version.is_multiple_of(7) {
-            return Vec::new();
+            return;
         }
         let mut ring = self.ring.write();
         ring.bytes += bytes;
         ring.commits.push_back(commit);
-        let mut gone = Vec::new();
         while ring.bytes > self.bytes_max
             && let Some(oldest) = ring.drop_oldest(visible, self.held_bytes_max())
         {
-            gone.push(oldest);
+            fallen.push(oldest);
         }
-        gone
     }
 
     /// Drops what is older than the feed keeps, at the moment `now_us` of the monotonic clock.

@@ -28,7 +28,7 @@ use crate::planted::planted;
 use crate::progress::Progress;
 use crate::record::{NEVER_MS, Node, NodeExt, Record};
 use crate::store::Inner;
-use crate::writer::Writer;
+use crate::writer::{Fallen, Writer};
 use crate::{Durability, Options, Store, Update, Version};
 
 pub(crate) const BAD_RECORD: &str = "a record that was durable is not what was written";
@@ -509,7 +509,7 @@ impl Inner {
             redone.extend(applied.map(|applied| FeedChange { previous: change.previous, ..applied }));
         }
         let pruned = redone.len();
-        drop(self.feed.push(version, time_ms, self.made_us(time_ms), redone, version));
+        self.feed.push(version, time_ms, self.made_us(time_ms), redone, version, &mut Fallen::new());
         (writer.last, writer.given) = (version, version);
         self.visible.store(version, Ordering::Release);
         self.prune(&mut writer, pruned + 1, pruned + 1);
@@ -529,7 +529,7 @@ impl Inner {
             let record = Record::new(change.key, node.clone());
             FeedChange { record, node, previous: change.previous }
         });
-        drop(self.feed.push(version, time_ms, self.made_us(time_ms), remembered.collect(), version));
+        self.feed.push(version, time_ms, self.made_us(time_ms), remembered.collect(), version, &mut Fallen::new());
     }
 }
 

@@ -20,7 +20,8 @@ use crate::store::Inner;
 use crate::transaction::WriteSet;
 use crate::validation::{Checks, Lost};
 use crate::writer_lock::WriterGuard;
-use crate::{Space, Stats, Update, Version};
+use crate::{Clock, Space, Stats, Update, Version};
+use smallvec::SmallVec;
 
 /// Superseded versions that one commit takes out beside its own: pruning catches up, and no commit does the work of many others.
 const PRUNE_PER_COMMIT: usize = 1;
@@ -47,8 +48,25 @@ pub(crate) struct Writer {
     #[cfg(not(target_family = "wasm"))]
     pub(crate) short_holds: u64,
     /// What has fallen out of the change feed, to be freed without the lock.
-    pub(crate) fallen: Vec<Arc<FeedCommit>>,
+    pub(crate) fallen: Fallen,
+    /// When the newest commit was made, by both clocks.
+    made: Made,
 }
+
+/// Commits that have fallen out of the change feed. In a feed that is full, a small commit takes the place of one or two.
+pub(crate) type Fallen = SmallVec<[Arc<FeedCommit>; 2]>;
+
+/// A moment by both clocks.
+#[derive(Default)]
+struct Made {
+    time_ms: u64,
+    monotonic_us: u64,
+    /// How many commits have shared it.
+    commits: u32,
+}
+
+/// Commits that share one reading of the monotonic clock, so that a wall clock that stands still does not stop the other one.
+const SHARED_READING_MAX: u32 = 1_024;
 
 /// When a key expires. Deadlines of one time are ordered by version, which rarely leaves keys to be compared: those lie elsewhere.
 #[cfg_attr(not(target_family = "wasm"), derive(Clone))]
@@ -74,6 +92,17 @@ impl Deadline {
 }
 
 impl Writer {
+    /// The monotonic clock's time for a commit that is made at `time_ms`. Commits of one millisecond share a reading: each costs a tenth
+    /// of a small commit, and the feed's ages are milliseconds.
+    fn made_us(&mut self, time_ms: u64, clock: &dyn Clock) -> u64 {
+        let made = &mut self.made;
+        if made.time_ms != time_ms || made.commits >= SHARED_READING_MAX {
+            *made = Made { time_ms, monotonic_us: clock.monotonic_us(), commits: 0 };
+        }
+        made.commits += 1;
+        made.monotonic_us
+    }
+
     /// The deadlines behind `from` and up to the time `to_ms`, soonest first.
     #[cfg(not(target_family = "wasm"))]
     pub(crate) fn deadlines_after(&self, from: &Deadline, to_ms: u64) -> impl Iterator<Item = &Deadline> {
@@ -187,9 +216,8 @@ impl Inner {
         }
         // In memory there is nothing that could have to be taken back.
         let kept_behind = if self.durable().is_none() { version } else { self.visible.load(Ordering::Relaxed) };
-        let made_us = self.clock.monotonic_us();
-        let fallen = self.feed.push(version, time_ms, made_us, changes, kept_behind);
-        writer.fallen.extend(fallen);
+        let made_us = writer.made_us(time_ms, &*self.clock);
+        self.feed.push(version, time_ms, made_us, changes, kept_behind, &mut writer.fallen);
         (writer.last, writer.given) = (version, version);
         writer.stats.commits += 1;
         if self.durable().is_none() {
