@@ -226,8 +226,8 @@ impl Check<'_> {
         let after = names::segment_of(&report.name).unwrap_or_default();
         let is_last = self.segments.last() == Some(&after);
         if bytes.len() <= HEADER_BYTES && Header::decode(Kind::Segment, &bytes) == Err(BadHeader::Damaged) {
-            // No record is written before the header is durable. The first segment of a log is older than all others.
-            let may_be_torn = is_last && (self.log.is_some() || after == 0);
+            // No record is written before the header is durable, and the first segment's is durable before the store is one.
+            let may_be_torn = is_last && self.log.is_some();
             return if self.opens || may_be_torn { report.remark(0, UNUSED) } else { report.damage(0, BAD_HEADER) };
         }
         let Some(header) = report.check_header(Kind::Segment, &bytes, self.store) else { return };

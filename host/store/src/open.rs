@@ -34,6 +34,7 @@ use crate::{Durability, Options, Store, Update, Version};
 pub(crate) const BAD_RECORD: &str = "a record that was durable is not what was written";
 pub(crate) const BAD_CHANGES: &str = "a record's changes are not what the format says";
 pub(crate) const BAD_HEADER: &str = "its header is not what was written";
+const NO_LOG: &str = "the store has neither a segment of the log nor a checkpoint, and it was made with a segment";
 pub(crate) const MISPLACED: &str = "it belongs to another store, or was given another's name";
 
 /// What was found when a store was opened.
@@ -162,16 +163,16 @@ impl Store {
         let Recovery { mut inner, identity, segments, mut files, recovered } =
             recover(&options, &*disk, &Progress::new(&options))?;
         files.tidy(&*disk)?;
-        let (store, reserved) = if let Some(header) = identity {
-            (header.store, header.version)
-        } else {
-            let store = options.random.next_u64();
-            identity::write(&*disk, store, 0, options.clock.now_ms()).doing(|| "making a store".into())?;
-            (store, 0)
-        };
+        let (store, reserved) =
+            identity.map_or_else(|| (options.random.next_u64(), 0), |header| (header.store, header.version));
         // A name that was found may not have been durable so far, and all that follows builds on it.
         disk.sync_directory().doing(|| "syncing the store's directory".into())?;
         let writer = log_end(&disk, store, &options, segments)?;
+        if identity.is_none() {
+            // After the log's first segment, so that a store without one has lost it. Where this fails the segment stays, for the name
+            // may have been given all the same; the next opening replaces it.
+            identity::write(&*disk, store, 0, options.clock.now_ms()).doing(|| "making a store".into())?;
+        }
         let end = inner.writer.get_mut();
         end.given = end.given.max(reserved);
         let durable = Durable::new(disk, (store, reserved), durability, &options, writer, &recovered, lock);
@@ -209,9 +210,14 @@ pub(crate) fn recover(options: &Options, disk: &dyn Disk, progress: &Progress) -
     let mut recovered = Recovered::default();
     let Some(header) = files.identity(disk)? else {
         let (inner, segments) = (Inner::new(options), Vec::new());
+        let abandoned = std::mem::take(&mut files.segments);
+        files.unfinished.extend(abandoned.into_iter().map(names::segment));
         recovered.is_new = true;
         return Ok(Recovery { inner, identity: None, segments, files, recovered });
     };
+    if files.segments.is_empty() && files.checkpoints.is_empty() && !planted("lost-log-taken-for-a-new-store") {
+        return Err(OpenError::damaged(&names::segment(0), 0, NO_LOG));
+    }
     progress.expect(disk, files.read_first());
     let store = header.store;
     let mut inner = newest_checkpoint(options, disk, store, &files, progress, &mut recovered)?;
@@ -254,9 +260,9 @@ impl Files {
     /// What the store says of itself; none where there is no store.
     pub(crate) fn identity(&self, disk: &dyn Disk) -> Result<Option<Header>, OpenError> {
         if !self.has_identity {
-            // The identity is durable before any other file is made.
-            return match (self.segments.first(), self.checkpoints.first()) {
-                (None, None) => Ok(None),
+            return match (&self.segments[..], &self.checkpoints[..]) {
+                ([], []) => Ok(None),
+                ([0], []) if is_without_records(disk, &names::segment(0))? => Ok(None),
                 _ => Err(OpenError::damaged(names::STORE, 0, "the file is missing, and others of a store are there")),
             };
         }
@@ -281,6 +287,12 @@ impl Files {
         }
         Ok(())
     }
+}
+
+/// Whether a segment has at most a header: what is left of a store that was being made.
+fn is_without_records(disk: &dyn Disk, name: &str) -> Result<bool, OpenError> {
+    let bytes = disk.open(name).and_then(|file| file.size()).doing(|| format!("reading {name}"))?;
+    Ok(bytes <= HEADER_BYTES as u64)
 }
 
 pub(crate) fn read_file(disk: &dyn Disk, name: &str) -> Result<Vec<u8>, OpenError> {
@@ -382,8 +394,8 @@ impl Replay<'_> {
                 Some((torn, offset, _)) if !is_abandoned => return Err(OpenError::damaged(torn, *offset, BAD_RECORD)),
                 _ => {}
             }
-            // No record is written before the header is durable. The first segment of a log is older than all others.
-            let may_be_torn = is_empty && is_last && (place > 0 || after == 0);
+            // No record is written before the header is durable, and the first segment's is durable before the store is one.
+            let may_be_torn = is_empty && is_last && place > 0;
             let header = match Header::decode(Kind::Segment, &bytes) {
                 Err(BadHeader::Damaged) if is_abandoned || may_be_torn => None,
                 decoded => Some(decoded.map_err(|bad| bad_header(&name, bad))?),

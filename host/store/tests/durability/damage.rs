@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use mantis_store::disk::MemoryDisk;
-use mantis_store::{Durability, OpenError, Store};
+use mantis_store::{Durability, OpenError, Store, check};
 
 use super::wreck::{Files, NEVER, Shape, Whole, is_checkpoint, is_segment};
 use super::{commit_writes, open, options, torture};
@@ -16,6 +16,8 @@ use crate::support::Numbers;
 
 /// What a large log has more in each value, so that it has few records.
 const LARGE_VALUE_BYTES: u64 = 1 << 10;
+
+const FIRST_SEGMENT: &str = "log-00000000000000000000.mantis";
 
 #[test]
 fn no_bit_of_a_log_flips_unnoticed() {
@@ -255,11 +257,35 @@ fn a_missing_file_is_noticed_where_something_follows_it() {
                 Ok((version, _)) => assert!(name == whole.last_segment() || version == newest, "without {name}"),
             }
         }
-        // Of the log nothing at all.
+        // Of the log nothing at all, or nothing but one empty file where its first segment was.
         let files = whole.files.iter().filter(|(name, _)| !is_segment(name));
-        let files = files.map(|(name, bytes)| (name.clone(), bytes.clone())).collect();
-        let opened = whole.open(&MemoryDisk::with_files(files), &|| "without a log".into());
-        assert_eq!(opened.is_err(), checkpoint_every != NEVER);
+        let mut files: Files = files.map(|(name, bytes)| (name.clone(), bytes.clone())).collect();
+        let opened = whole.open(&MemoryDisk::with_files(files.clone()), &|| "without a log".into());
+        assert!(matches!(opened, Err(OpenError::Damaged { .. })), "{opened:?}");
+        files.insert(FIRST_SEGMENT.into(), Vec::new());
+        let opened = whole.open(&MemoryDisk::with_files(files), &|| "with an empty log".into());
+        assert!(matches!(opened, Err(OpenError::Damaged { .. })), "{opened:?}");
+    }
+}
+
+#[test]
+fn a_store_that_was_not_made_to_the_end_is_made_anew() {
+    let made = MemoryDisk::new();
+    drop(open(&made, Durability::Always).unwrap());
+    let header = made.files().remove(FIRST_SEGMENT).unwrap();
+    for length in [0, header.len() / 2, header.len()] {
+        let left = Files::from([(FIRST_SEGMENT.to_owned(), header[..length].to_vec())]);
+        let disk = MemoryDisk::with_files(left.clone());
+        let report = check(&disk, &options(&Arc::default(), 32)).unwrap();
+        assert!(report.is_right() && report.opening.is_ok_and(|recovered| recovered.is_new), "{length}");
+        assert_eq!(disk.files(), left, "a check changes nothing");
+        let (store, recovered) = open(&disk, Durability::Always).unwrap();
+        assert!(recovered.is_new && recovered.cut.is_none(), "{length}: {recovered:?}");
+        commit_writes(&store, &[(b"key".to_vec(), Some((b"value".to_vec(), None)))]);
+        store.flush();
+        drop(store);
+        let (_, recovered) = open(&disk, Durability::Always).unwrap();
+        assert_eq!((recovered.is_new, recovered.keys), (false, 1), "{length}");
     }
 }
 
