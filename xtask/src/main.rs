@@ -1,8 +1,9 @@
-//! What the repository builds beside its crates: `cargo xtask guests`, `cargo xtask web`.
+//! What the repository builds beside its crates, and what it checks of itself.
 //!
 //! One file per subcommand.
 
 mod guests;
+mod rooms;
 mod signature;
 mod web;
 
@@ -14,6 +15,7 @@ usage: cargo xtask COMMAND
   guests   build guest/ into components: guest/target/components/NAME.wasm
   component MODULE COMPONENT
            make a component of a module that was built elsewhere
+  rooms    check that imports go one way: between crates, folders and files
   web      build web/ for pages: web/dist and web/demo/dist. Needs the guests and npm";
 
 fn main() -> ExitCode {
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
             (Some(module), Some(component)) => guests::component(module.as_ref(), component.as_ref()),
             _ => return usage(),
         },
+        Some("rooms") => rooms::run(),
         Some("web") => web::run(),
         _ => return usage(),
     };

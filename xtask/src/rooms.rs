@@ -1,0 +1,112 @@
+//! `cargo xtask rooms`: whether what imports what still goes one way, between crates, folders and files.
+//!
+//! Rules, for each crate below `host/` and for `web/`:
+//! 1. A crate depends on the crates below it and on no others ([`BELOW`]).
+//! 2. The files of a crate import each other without a circle, and so do the files and folders within each folder.
+//!
+//! An import is a path that begins with `crate`, `super`, `self` or a module's name, in a `use` declaration, in code or in a
+//! macro's arguments; it is followed through re-exports to the file that defines what it names. A declaration (`mod x;`) and a re-export
+//! (`pub use`) are no imports. Code under `#[cfg(test)]` is passed over.
+
+mod graph;
+mod parse;
+mod resolve;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+use graph::Graph;
+use resolve::Crate;
+
+/// The crates that may be held against the rules, and which of the others each may depend on. The lowest first.
+const BELOW: &[(&str, &[&str])] = &[
+    ("host/store", &[]),
+    ("host/pool", &[]),
+    ("host/db", &["host/store", "host/pool"]),
+    ("host/plugin", &["host/db", "host/pool"]),
+    ("host/http", &["host/plugin", "host/db", "host/pool"]),
+    ("host/server", &["host/http", "host/plugin", "host/db", "host/pool", "host/store"]),
+    ("web", &["host/db"]),
+];
+
+/// Checks every crate, and prints each import that is against the rules.
+pub(crate) fn run() -> Result<()> {
+    let mut faults = Vec::new();
+    for (folder, below) in BELOW {
+        check_dependencies(folder, below, &mut faults)?;
+        let found = Crate::read(&Path::new(folder).join("src"))?;
+        check_circles(folder, &found, &mut faults);
+    }
+    if faults.is_empty() {
+        println!("rooms: imports go one way in {} crates", BELOW.len());
+        return Ok(());
+    }
+    for fault in &faults {
+        eprintln!("{fault}");
+    }
+    bail!("{} faults: what several rooms need goes into a room of its own below them (docs/style.md)", faults.len())
+}
+
+fn check_dependencies(folder: &str, below: &[&str], faults: &mut Vec<String>) -> Result<()> {
+    let manifest = Path::new(folder).join("Cargo.toml");
+    let text = std::fs::read_to_string(&manifest).with_context(|| manifest.display().to_string())?;
+    // Tests may use anything.
+    let text = text.split("[dev-dependencies]").next().unwrap_or_default();
+    for (other, _) in BELOW {
+        let name = if *other == "host/server" { "mantisdb".to_owned() } else { other.replace("host/", "mantis-") };
+        let depends = text.lines().any(|line| line.split(['.', ' ', '=']).next() == Some(&name));
+        if depends && !below.contains(other) {
+            faults.push(format!("{folder}/Cargo.toml depends on {name}, which is not below it"));
+        }
+    }
+    Ok(())
+}
+
+fn check_circles(folder: &str, found: &Crate, faults: &mut Vec<String>) {
+    let mut reported = BTreeSet::new();
+    // Files first: a circle of files within a room is no circle of rooms.
+    let files = Graph::of(found.imports.iter().map(|import| (import.from.clone(), import.to.clone())));
+    report_circles(folder, "files", &files, found, str::to_owned, &mut reported, faults);
+    for room in found.folders() {
+        let inside = |file: &str| {
+            let rest = if room.is_empty() { Some(file) } else { file.strip_prefix(&format!("{room}/")) };
+            rest.map(|rest| rest.split('/').next().unwrap_or(rest).to_owned())
+        };
+        let edges = found.imports.iter().filter_map(|import| Some((inside(&import.from)?, inside(&import.to)?)));
+        let place = if room.is_empty() { "rooms".to_owned() } else { format!("rooms of {room}/") };
+        let name = |file: &str| inside(file).unwrap_or_default();
+        report_circles(folder, &place, &Graph::of(edges), found, name, &mut reported, faults);
+    }
+}
+
+/// Names each import of a circle once.
+fn report_circles(
+    folder: &str,
+    what: &str,
+    graph: &Graph,
+    found: &Crate,
+    node: impl Fn(&str) -> String,
+    reported: &mut BTreeSet<(String, String)>,
+    faults: &mut Vec<String>,
+) {
+    for circle in graph.circles() {
+        let mut names: BTreeMap<(&str, &str), BTreeSet<&str>> = BTreeMap::new();
+        for import in &found.imports {
+            let (from, to) = (node(&import.from), node(&import.to));
+            if from != to && circle.contains(&from) && circle.contains(&to) {
+                names.entry((&import.from, &import.to)).or_default().insert(&import.name);
+            }
+        }
+        let fresh: Vec<_> = names
+            .into_iter()
+            .filter(|((from, to), _)| reported.insert(((*from).to_owned(), (*to).to_owned())))
+            .map(|((from, to), names)| format!("  {from} uses {to}: {}", Vec::from_iter(names).join(", ")))
+            .collect();
+        if !fresh.is_empty() {
+            let members = circle.iter().cloned().collect::<Vec<_>>().join(", ");
+            faults.push(format!("{folder}/src: a circle of {what}: {members}\n{}", fresh.join("\n")));
+        }
+    }
+}
