@@ -357,10 +357,10 @@ impl<'s> Kv<'s> {
     /// Waits until no transaction has its turn that this would disturb, for the time of a turn at most: it may still commit first.
     #[cfg(not(target_family = "wasm"))]
     async fn give_way(&mut self, disturbs: &(dyn Fn(BucketId, &Footprint) -> bool + Sync)) {
-        let store = self.session.database.0.store.clone();
-        if self.session.in_transaction() || !store.has_turns() {
+        if self.session.in_transaction() || !self.session.database.0.store.has_turns() {
             return;
         }
+        let store = self.session.database.0.store.clone();
         match self.existing() {
             Ok(Some(bucket)) => store.give_way(&|footprint| disturbs(bucket.id, footprint)).await,
             // It is made with its first write.

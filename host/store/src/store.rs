@@ -52,6 +52,10 @@ pub(crate) struct Inner {
     turns: Arc<Turns>,
 }
 
+/// Lookups and writes of a commit that takes about as long as one write.
+#[cfg(not(target_family = "wasm"))]
+const SHORT_COMMIT_MAX: u64 = 8;
+
 /// Keys that are brought near before a commit: as many as a cache of 1 MiB holds with what leads to them.
 #[cfg(not(target_family = "wasm"))]
 const NEAR_WRITES_MAX: usize = 4_096;
@@ -115,7 +119,8 @@ impl Inner {
         let prepared = self.prepare(writes);
         self.bring_near(writes);
         if ahead.is_none() {
-            let writer = self.lock_writer_for_long();
+            let is_short = checks.lookups() + writes.len() as u64 <= SHORT_COMMIT_MAX;
+            let writer = if is_short { self.lock_writer() } else { self.lock_writer_for_long() };
             if self.validate(&writer, checks, few.saturating_mul(4))? {
                 return Ok((prepared, writer));
             }
@@ -591,7 +596,7 @@ impl Store {
     /// [`newest_rival`](Inner::newest_rival).
     pub(crate) fn commit(
         &self,
-        snapshot: &Snapshot,
+        snapshot: Snapshot,
         isolation: Isolation,
         reads: &ReadSet,
         writes: &WriteSet,
@@ -605,6 +610,8 @@ impl Store {
         let locked = inner.lock_validated(&checks, writes);
         // Pruning needs the lock that is held now; a pin that was revoked before no longer keeps what validation looks for.
         snapshot.still_pinned()?;
+        // What the commit supersedes is then kept for others only.
+        drop(snapshot);
         #[cfg_attr(
             target_family = "wasm",
             allow(unused_variables, unused_mut, reason = "nothing is prepared in a page")

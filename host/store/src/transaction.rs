@@ -56,6 +56,9 @@ pub(crate) struct ReadTimes {
 }
 
 impl ReadTimes {
+    /// Of nothing that was read.
+    const NONE: Self = Self { earliest_ms: u64::MAX, latest_ms: 0 };
+
     fn at(now_ms: u64) -> Self {
         Self { earliest_ms: now_ms, latest_ms: now_ms }
     }
@@ -73,8 +76,8 @@ impl ReadTimes {
 }
 
 impl ReadSet {
-    fn begun_at(now_ms: u64) -> Self {
-        Self { keys: HashMap::new(), ranges: Vec::new(), times: ReadTimes::at(now_ms), visited: 0 }
+    fn new() -> Self {
+        Self { keys: HashMap::new(), ranges: Vec::new(), times: ReadTimes::NONE, visited: 0 }
     }
 }
 
@@ -183,12 +186,11 @@ impl Transaction {
     }
 
     fn over(store: Store, view: View, isolation: Isolation) -> Self {
-        let now_ms = store.now_ms();
         Self {
             store,
             view,
             isolation,
-            reads: ReadSet::begun_at(now_ms),
+            reads: ReadSet::new(),
             writes: WriteSet::new(),
             written_bytes: 0,
             undo: Vec::new(),
@@ -435,23 +437,24 @@ impl Transaction {
     ///
     /// # Errors
     /// As [`commit`](Self::commit).
-    #[cfg_attr(target_family = "wasm", expect(unused_mut, reason = "only merging changes it"))]
-    pub fn commit_seen(mut self) -> Result<Version, Uncommitted> {
-        match &self.view {
-            View::Pinned(snapshot) if !self.writes.is_empty() => {
+    #[cfg_attr(target_family = "wasm", expect(unused_mut, reason = "only merging changes the reads"))]
+    pub fn commit_seen(self) -> Result<Version, Uncommitted> {
+        let Self { store, view, isolation, mut reads, writes, .. } = self;
+        match view {
+            View::Pinned(snapshot) if !writes.is_empty() => {
                 #[cfg(not(target_family = "wasm"))]
-                self.reads.merge_ranges();
+                reads.merge_ranges();
                 let mut seen = 0;
-                let committed = self.store.commit(snapshot, self.isolation, &self.reads, &self.writes, &mut seen);
+                let committed = store.commit(snapshot, isolation, &reads, &writes, &mut seen);
                 committed.map_err(|error| Uncommitted {
                     error,
                     seen,
                     #[cfg(not(target_family = "wasm"))]
-                    footprint: (error == Error::Conflict).then(|| Arc::new(Footprint::new(self.reads, self.writes))),
+                    footprint: (error == Error::Conflict).then(|| Arc::new(Footprint::new(reads, writes))),
                 })
             }
             View::Pinned(snapshot) => Ok(snapshot.version()),
-            View::Exclusive(version) => Ok(*version),
+            View::Exclusive(version) => Ok(version),
         }
     }
 
