@@ -8,6 +8,8 @@ step "rustfmt"
 cargo fmt --all --check
 cargo fmt --all --check --manifest-path guest/Cargo.toml
 cargo fmt --check --manifest-path fuzz/Cargo.toml
+step "imports: between crates, folders and files"
+cargo xtask rooms
 step "clippy"
 cargo clippy --workspace --all-targets -- -D warnings
 cargo clippy --manifest-path guest/Cargo.toml --workspace --target wasm32-unknown-unknown -- -D warnings

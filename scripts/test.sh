@@ -6,12 +6,14 @@ cd "$(dirname "$0")/.."
 . scripts/lib.sh
 
 scripts/setup.sh
+step "what builds and checks the repository"
+cargo test -p xtask
 step "guest components"
 cargo xtask guests
 step "page"
 cargo xtask web
 # One selection of packages, so that shared dependencies are built with one set of features, once. The server that the later steps
-# run is built with it. The page's crate is tested in a page, and the benches and xtask have no tests.
+# run is built with it. The page's crate is tested in a page, xtask above, and the benches have no tests.
 step "Rust tests"
 cargo test --workspace --exclude mantis-web --exclude mantis-benches --exclude xtask --no-fail-fast
 step "the tests, tested with planted bugs"

@@ -36,8 +36,7 @@ pub(crate) fn run() -> Result<()> {
     let mut faults = Vec::new();
     for (folder, below) in BELOW {
         check_dependencies(folder, below, &mut faults)?;
-        let found = Crate::read(&Path::new(folder).join("src"))?;
-        check_circles(folder, &found, &mut faults);
+        check_circles(&format!("{folder}/src"), &Crate::read(&Path::new(folder).join("src"))?, &mut faults);
     }
     if faults.is_empty() {
         println!("rooms: imports go one way in {} crates", BELOW.len());
@@ -106,7 +105,77 @@ fn report_circles(
             .collect();
         if !fresh.is_empty() {
             let members = circle.iter().cloned().collect::<Vec<_>>().join(", ");
-            faults.push(format!("{folder}/src: a circle of {what}: {members}\n{}", fresh.join("\n")));
+            faults.push(format!("{folder}: a circle of {what}: {members}\n{}", fresh.join("\n")));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is found of a crate with these files.
+    #[track_caller]
+    fn faults_of(files: &[(&str, &str)]) -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let mut faults = Vec::new();
+        check_circles("src", &Crate::read(folder.path()).unwrap(), &mut faults);
+        faults
+    }
+
+    #[test]
+    fn what_goes_one_way_is_right() {
+        let lib = "mod a; mod b; pub use a::A; pub(crate) mod c { pub use crate::b::*; }";
+        let a = "use crate::c::B; pub struct A(B); #[cfg(test)] mod tests { use crate::A; }";
+        assert_eq!(faults_of(&[("lib.rs", lib), ("a.rs", a), ("b.rs", "pub struct B;")]), [""; 0]);
+    }
+
+    #[test]
+    fn a_circle_of_files_is_named_with_what_makes_it() {
+        let cases = [
+            // A use declaration, through the crate's root.
+            "use crate::A; pub struct B(A);",
+            // A path in code, from beside.
+            "pub struct B(super::a::A);",
+            // Under another name.
+            "use crate::a::A as Other; pub struct B(Other);",
+            // In a macro's arguments.
+            "pub struct B; pub fn f() { assert!(size_of::<crate::a::A>() > 0); }",
+        ];
+        for b in cases {
+            let a = "use crate::b::B; pub struct A(Box<B>);";
+            let faults = faults_of(&[("lib.rs", "mod a; mod b; pub use a::A;"), ("a.rs", a), ("b.rs", b)]);
+            let expected = "src: a circle of files: a.rs, b.rs\n  a.rs uses b.rs: B\n  b.rs uses a.rs: A";
+            assert_eq!(faults, [expected], "{b}");
+        }
+    }
+
+    #[test]
+    fn a_circle_of_folders_is_one_where_files_go_one_way() {
+        let files = [
+            ("lib.rs", "mod low; mod high;"),
+            ("low/mod.rs", "mod one; mod two; pub use one::One; pub use two::Two;"),
+            ("low/one.rs", "use crate::high::Top; pub struct One(Top);"),
+            ("low/two.rs", "pub struct Two;"),
+            ("high.rs", "use crate::low::Two; pub struct Top(Two);"),
+        ];
+        let expected =
+            "src: a circle of rooms: high.rs, low\n  high.rs uses low/two.rs: Two\n  low/one.rs uses high.rs: Top";
+        assert_eq!(faults_of(&files), [expected]);
+    }
+
+    #[test]
+    fn a_door_that_its_room_asks_is_a_circle() {
+        let files = [
+            ("lib.rs", "mod room;"),
+            ("room/mod.rs", "mod part; use part::Part; pub const LIMIT: usize = 1; pub fn f(_: Part) {}"),
+            ("room/part.rs", "pub struct Part([u8; super::LIMIT]);"),
+        ];
+        assert_eq!(faults_of(&files).len(), 1);
     }
 }
