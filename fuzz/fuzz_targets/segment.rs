@@ -1,8 +1,8 @@
-//! Segments of the log, whatever their bytes are: see `mantis_store::fuzz`.
+//! Segments of the log, whatever their bytes are: see `mantis_store::testing::fuzz`.
 #![no_main]
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
-use mantis_store::fuzz::Target;
+use mantis_store::testing::fuzz::Target;
 
 fuzz_target!(|input: &[u8]| mantis_fuzz::check(&Target::SEGMENT, input));
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {

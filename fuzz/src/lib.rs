@@ -1,10 +1,10 @@
-//! What the fuzz targets share: an input is checked, and changed, as `mantis_store::fuzz` says.
+//! What the fuzz targets share: an input is checked, and changed, as `mantis_store::testing::fuzz` says.
 #![deny(missing_docs)]
 
 pub mod cursor;
 
 use libfuzzer_sys::fuzzer_mutate;
-use mantis_store::fuzz::{Chance, Target};
+use mantis_store::testing::fuzz::{Chance, Target};
 
 /// Checks one input of a target.
 ///

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
-use mantis_db::disk::{DirectoryDisk, Disk, FailingDisk, Fault, MemoryDisk, Operation as DiskOperation};
+use mantis_db::disk::{DirectoryDisk, Disk, MemoryDisk};
 use mantis_db::{
     Applied, Code, Database, DiskThreads, Durability, Entry, Error, Expect as DbExpect, Keeping, Limits, ManualClock,
     Op, Outcome, ScanOptions, SeededRandom, Session, SetOptions, Span,
@@ -22,6 +22,7 @@ use mantis_isolation::replay::replay;
 use mantis_isolation::serial;
 use mantis_isolation::verdict::Total;
 use mantis_isolation::workload::{Client, Connection, Expect, Failure, Found, Notes, Plan, Put, Result, Shared};
+use mantis_store::testing::{FailingDisk, Fault, Operation as DiskOperation};
 
 const BUCKET: &str = "default";
 

@@ -53,81 +53,47 @@
 //! ```
 #![deny(missing_docs)]
 
-mod backup;
-mod blocks;
-mod check;
-mod checkpoint;
 pub mod disk;
-#[cfg(not(target_family = "wasm"))]
-mod driver;
-mod durable;
-mod failures;
-mod feed;
-#[cfg(any(test, feature = "fuzzing"))]
-#[doc(hidden)]
-pub mod fuzz;
-mod identity;
-mod log;
-mod map;
-mod open;
-mod options;
-mod planted;
-mod platform;
-#[cfg(not(target_family = "wasm"))]
-mod points;
-#[cfg(not(target_family = "wasm"))]
-mod prepare;
-mod progress;
-mod prune;
-mod range;
-mod record;
-mod repair;
-mod restore;
-mod room;
-mod seen;
-#[cfg(not(target_family = "wasm"))]
-mod siblings;
-mod sleep;
-mod snapshot;
-mod stats;
+mod durability;
+mod engine;
+mod format;
+mod mutants;
+mod recovery;
 mod store;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 #[cfg(not(target_family = "wasm"))]
-mod thread;
+mod threads;
 mod transaction;
-#[cfg(not(target_family = "wasm"))]
-mod turns;
-mod validation;
-mod write;
-mod writer;
-mod writer_lock;
+mod types;
 
 use bytes::Bytes;
 
-pub use backup::{Backup, verify};
-pub use blocks::{Damage, Unreadable};
-pub use check::{FileKind, FileReport, Finding, Report, check};
-pub use checkpoint::Checkpoint;
-pub use failures::DiskEvent;
-pub use feed::{Change, ChangePage, Compacted, FeedCursor};
-pub use open::{OpenError, Recovered};
-pub use options::{Durability, OnProgress, Options};
-pub use platform::{Clock, ManualClock, Random, SeededRandom};
+pub use durability::disk_errors::DiskEvent;
+pub use engine::feed::{Change, ChangePage, Compacted, FeedCursor};
+pub use engine::snapshot::Snapshot;
 #[cfg(not(target_family = "wasm"))]
-pub use prepare::Places;
-pub use range::{Direction, KeyRange};
-pub use repair::{RepairError, Repaired, repair};
-pub use restore::{RestoreError, restore};
-pub use snapshot::Snapshot;
-pub use stats::{DiskStats, Space, Stats};
-#[cfg(not(target_family = "wasm"))]
-pub use stats::{HOLD_BUCKETS, Holds};
+pub use engine::turns::{Footprint, TURN_MS, Turn};
+pub use format::blocks::{Damage, Unreadable};
+pub use recovery::backup::{Backup, verify};
+pub use recovery::check::{FileKind, FileReport, Finding, Report, check};
+pub use recovery::checkpoint::Checkpoint;
+pub use recovery::open::{OpenError, Recovered};
+pub use recovery::repair::{RepairError, Repaired, repair};
+pub use recovery::restore::{RestoreError, restore};
 pub use store::Store;
 #[cfg(not(target_family = "wasm"))]
-pub use thread::{DiskThreads, OnDiskEvent};
-pub use transaction::{Isolation, Savepoint, Transaction, Uncommitted};
+pub use threads::{DiskThreads, OnDiskEvent};
 #[cfg(not(target_family = "wasm"))]
-pub use turns::{Footprint, TURN_MS, Turn};
-pub use write::{Expect, Refused, Update, Written};
+pub use transaction::prepare::Places;
+pub use transaction::{Isolation, Savepoint, Transaction, Uncommitted};
+pub use types::options::{Durability, OnProgress, Options};
+pub use types::platform::{Clock, ManualClock, Random, SeededRandom};
+pub use types::range::{Direction, KeyRange};
+pub use types::stats::{DiskStats, Space, Stats};
+#[cfg(not(target_family = "wasm"))]
+pub use types::stats::{HOLD_BUCKETS, Holds};
+pub use types::write::{Expect, Refused, Update, Written};
 
 /// The number of a commit: 1 for the first, and every later commit's is larger, mostly by one. A number that a client may have seen is
 /// never given to another commit, even where a power cut took the first.

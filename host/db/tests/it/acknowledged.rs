@@ -2,10 +2,11 @@
 
 use std::io::ErrorKind;
 
-use mantis_db::disk::{FailingDisk, Fault, MemoryDisk, Operation};
+use mantis_db::disk::MemoryDisk;
 use mantis_db::{
     AppliedEach, Code, Database, Durability, Each, Expect, Isolation, Keeping, Limits, Op, OpResult, SetOptions, Span,
 };
+use mantis_store::testing::{FailingDisk, Fault, Operation};
 
 use crate::on_disk::{drive, open_with, set};
 use crate::support::{code, now, only_if};

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use mantis_db::disk::{FailingDisk, Fault, MemoryDisk, Operation};
+use mantis_db::disk::MemoryDisk;
 use mantis_db::{
     Access, Change, ChangeFilter, ChangeKind, Code, Database, Durability, Grants, Keeping, Limits, ManualClock, Op,
     SeededRandom, Session, SetOptions, Since,
 };
+use mantis_store::testing::{FailingDisk, Fault, Operation};
 
 use crate::support::{Short, Stage, code, for_ms, now};
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use mantis_db::{Code, Database, Expect, Keeping, Limits, ManualClock, Op, SeededRandom, SetOptions, Span};
-use mantis_store::disk::{Disk, FailingDisk, Fault, MemoryDisk, Operation};
+use mantis_store::disk::{Disk, MemoryDisk};
+use mantis_store::testing::{FailingDisk, Fault, Operation};
 
 use crate::support::{code, now};
 

@@ -4,10 +4,11 @@ use std::io::ErrorKind;
 use std::pin::Pin;
 use std::task::{Context, Waker};
 
-use mantis_db::disk::{FailingDisk, Fault, MemoryDisk, Operation};
+use mantis_db::disk::MemoryDisk;
 use mantis_db::{
     AppliedEach, Code, Database, Durability, Each, Expect, Isolation, Keeping, Limits, Op, OpResult, Session, Span,
 };
+use mantis_store::testing::{FailingDisk, Fault, Operation};
 
 use crate::on_disk::{drive, open_with, set};
 use crate::support::{Short, code, now, only_if};

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 
 use mantis_db::Durability;
-use mantis_db::disk::{FailingDisk, Fault, MemoryDisk, Operation};
+use mantis_db::disk::MemoryDisk;
+use mantis_store::testing::{FailingDisk, Fault, Operation};
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Server};

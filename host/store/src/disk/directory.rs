@@ -16,8 +16,8 @@ use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, OFlags, flock, fsync, r
 
 use super::place::{Identity, Place, Registered};
 use super::{Disk, DiskFile, Displaced};
-use crate::log::names;
-use crate::planted::planted;
+use crate::format::names;
+use crate::mutants::planted;
 
 /// The file whose lock keeps out programs of earlier versions, which lock nothing else.
 const LOCK: &str = "lock";

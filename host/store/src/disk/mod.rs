@@ -4,27 +4,21 @@
 //! |---|---|
 //! | [`DirectoryDisk`] | a directory of the file system (not in a browser page) |
 //! | [`MemoryDisk`] | files in memory |
-//! | [`FailingDisk`] | another disk whose operations fail as planned |
-//! | [`PowerCutDisk`] | files in memory that remember every operation, and what a power cut could leave of them |
 //!
 //! Nothing here waits for anything but the disk, starts a thread or needs a runtime.
 
 #[cfg(unix)]
 mod directory;
-mod failing;
-mod memory;
+pub(crate) mod memory;
 #[cfg(unix)]
 mod place;
-mod power_cut;
 
 use std::any::Any;
 use std::io;
 
 #[cfg(unix)]
 pub use directory::{DirectoryDisk, sync_parent};
-pub use failing::{FailingDisk, Fault, Operation};
 pub use memory::MemoryDisk;
-pub use power_cut::{PowerCutDisk, Tearing, Wreck};
 
 /// The files of one directory. Names are plain: letters, digits, `-` and `.`.
 pub trait Disk: Send + Sync + 'static {

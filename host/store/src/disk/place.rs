@@ -14,7 +14,7 @@ use rustix::fs::{AtFlags, CWD, Dev, FlockOperation, Mode, OFlags, Stat, flock, f
 use rustix::io::Errno;
 
 use super::{Displaced, OpenHere};
-use crate::planted::planted;
+use crate::mutants::planted;
 
 /// What the system knows a file or a directory by, whatever its name. No other has it while a handle is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use mantis_store::disk::{DirectoryDisk, Disk, DiskFile, FailingDisk, Fault, MemoryDisk, PowerCutDisk, Tearing};
+use mantis_store::disk::{DirectoryDisk, Disk, DiskFile, MemoryDisk};
+use mantis_store::testing::{FailingDisk, Fault, PowerCutDisk, Tearing};
 use mantis_store::{
     Backup, Checkpoint, Direction, Durability, KeyRange, ManualClock, OpenError, RestoreError, Store, Unreadable,
     restore, verify,

@@ -6,7 +6,8 @@ use std::io::ErrorKind;
 use std::ops::Range;
 use std::sync::Arc;
 
-use mantis_store::disk::{DirectoryDisk, Disk, FailingDisk, Fault, MemoryDisk};
+use mantis_store::disk::{DirectoryDisk, Disk, MemoryDisk};
+use mantis_store::testing::{FailingDisk, Fault};
 use mantis_store::{Durability, FileKind, OpenError, RepairError, Repaired, Report, RestoreError, check, repair};
 
 use super::wreck::{NEVER, Shape, Whole, is_checkpoint, is_segment};

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::task::Poll;
 use std::{io, thread};
 
-use mantis_store::disk::{FailingDisk, Fault, MemoryDisk, Operation};
+use mantis_store::disk::MemoryDisk;
+use mantis_store::testing::{FailingDisk, Fault, Operation};
 use mantis_store::{DiskEvent, DiskThreads, Durability, Error, Store, Update};
 
 use super::hooked::Hooked;

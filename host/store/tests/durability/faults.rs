@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
-use mantis_store::disk::{Disk, FailingDisk, Fault, MemoryDisk, Operation, PowerCutDisk, Tearing};
+use mantis_store::disk::{Disk, MemoryDisk};
+use mantis_store::testing::{FailingDisk, Fault, Operation, PowerCutDisk, Tearing};
 use mantis_store::{DiskEvent, Durability, Error, Expect, ManualClock, OpenError, Store, Update, Version};
 
 use super::{Model, POLICIES, Write, commit_writes, due_writes, open, options, outcome, some_writes, torture};

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
-use mantis_store::disk::{MemoryDisk, Operation};
+use mantis_store::disk::MemoryDisk;
+use mantis_store::testing::Operation;
 use mantis_store::{DiskThreads, Durability, Expect, FeedCursor, Store, Update};
 
 use super::hooked::Hooked;

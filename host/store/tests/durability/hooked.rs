@@ -4,7 +4,8 @@ use std::any::Any;
 use std::io;
 use std::sync::Arc;
 
-use mantis_store::disk::{Disk, DiskFile, MemoryDisk, Operation};
+use mantis_store::disk::{Disk, DiskFile, MemoryDisk};
+use mantis_store::testing::Operation;
 
 type Hook = dyn Fn(Operation) + Send + Sync;
 

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Instant;
 
-use mantis_store::disk::{MemoryDisk, PowerCutDisk, Tearing, Wreck};
+use mantis_store::disk::MemoryDisk;
+use mantis_store::testing::{PowerCutDisk, Tearing, Wreck};
 use mantis_store::{Durability, FeedCursor, ManualClock, Store, Version};
 
 use super::check::checked;

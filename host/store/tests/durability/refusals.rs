@@ -6,7 +6,8 @@
 use std::sync::Arc;
 use std::task::Poll;
 
-use mantis_store::disk::{FailingDisk, Fault, MemoryDisk, Operation};
+use mantis_store::disk::MemoryDisk;
+use mantis_store::testing::{FailingDisk, Fault, Operation};
 use mantis_store::{Clock, Direction, Durability, Error, KeyRange, ManualClock, Snapshot, Store, Version};
 
 use super::{Model, commit_writes, due_writes, options, outcome, some_writes, torture};

@@ -5,7 +5,8 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
-use mantis_store::disk::{DirectoryDisk, Disk, FailingDisk, Fault, MemoryDisk, Operation, PowerCutDisk};
+use mantis_store::disk::{DirectoryDisk, Disk, MemoryDisk};
+use mantis_store::testing::{FailingDisk, Fault, Operation, PowerCutDisk};
 use mantis_store::{Durability, FeedCursor, ManualClock, OpenError, Options, Store};
 
 use super::{

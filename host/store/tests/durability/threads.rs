@@ -9,7 +9,8 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 use std::{fs, io};
 
-use mantis_store::disk::{DirectoryDisk, FailingDisk, Fault, MemoryDisk, Operation};
+use mantis_store::disk::{DirectoryDisk, MemoryDisk};
+use mantis_store::testing::{FailingDisk, Fault, Operation};
 use mantis_store::{DiskEvent, DiskThreads, Durability, Error, FeedCursor, ManualClock, Store, Version};
 
 use super::hooked::Hooked;

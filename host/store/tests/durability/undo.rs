@@ -6,7 +6,8 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 
-use mantis_store::disk::{FailingDisk, Fault, MemoryDisk, Operation};
+use mantis_store::disk::MemoryDisk;
+use mantis_store::testing::{FailingDisk, Fault, Operation};
 use mantis_store::{
     Direction, Durability, Error, Expect, FeedCursor, Isolation, KeyRange, ManualClock, Space, Store, Transaction,
     Update, Version,

@@ -1,0 +1,165 @@
+//! What the disk refused: whether commits can be made, what became of those that were taken back, and word of it for the owner's log.
+
+use std::collections::VecDeque;
+use std::io;
+use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::mutants::planted;
+use crate::{Checkpoint, Error, Version};
+
+/// Stretches of commits that did not happen, of which the outcome is remembered.
+const UNDONE_KEPT: usize = 1_024;
+/// Events that wait for somebody to take them; older ones go, so that nobody who does not ask has to pay.
+const EVENTS_KEPT: usize = 64;
+
+/// What became of a store's disk, for the log of whoever owns the store. A client is told [`Error`] and not what the disk said.
+#[derive(Debug)]
+pub enum DiskEvent {
+    /// A checkpoint was written, or could not be: then it is tried again.
+    Checkpoint(io::Result<Checkpoint>),
+    /// The disk failed, and said this. Told once: nothing more is written until the store is opened anew.
+    Failed(String),
+    /// The disk is full, and said this. Told once until writes are taken again.
+    Full(String),
+    /// Writes are taken again after the disk was full.
+    Resumed,
+    /// The next segment of the log could not be begun, because of this. Told once until it is: the current one goes on, and it is
+    /// tried again.
+    SegmentRefused(String),
+}
+
+/// What the disk refused so far.
+#[derive(Default)]
+pub(crate) struct Failures {
+    /// Stretches taken back so far.
+    count: AtomicU64,
+    /// Set once and for good: nothing more is written.
+    is_failed: AtomicBool,
+    /// The last write was refused because the disk is full.
+    is_full: AtomicBool,
+    /// How much it was.
+    full_bytes: AtomicUsize,
+    /// The last attempt to begin a segment failed.
+    is_segment_refused: AtomicBool,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    /// Versions that were given to commits which did not happen.
+    undone: VecDeque<(RangeInclusive<Version>, Error)>,
+    /// From the first to the last version of the stretches that are not remembered any more.
+    forgotten: Option<RangeInclusive<Version>>,
+    /// What the disk said last.
+    said: Option<String>,
+    events: Vec<DiskEvent>,
+}
+
+impl Failures {
+    /// Whether the disk has failed for good.
+    pub(crate) fn is_failed(&self) -> bool {
+        self.is_failed.load(Ordering::Acquire)
+    }
+
+    /// What the disk said when something failed last.
+    pub(crate) fn said(&self) -> Option<String> {
+        self.kept.lock().said.clone()
+    }
+
+    /// What happened since it was asked last, oldest first.
+    pub(crate) fn take_events(&self) -> Vec<DiskEvent> {
+        std::mem::take(&mut self.kept.lock().events)
+    }
+
+    /// Notes that nothing is written any more.
+    pub(crate) fn fail(&self, error: &io::Error, doing: &str) {
+        self.note(&self.is_failed, DiskEvent::Failed, error, doing);
+    }
+
+    /// How many bytes were refused last because the disk is full, if nothing was taken since.
+    pub(crate) fn full_bytes(&self) -> Option<usize> {
+        self.is_full.load(Ordering::Acquire).then(|| self.full_bytes.load(Ordering::Relaxed))
+    }
+
+    /// Notes that a write of so many bytes was refused because the disk is full.
+    pub(crate) fn fill(&self, bytes: usize, error: &io::Error, doing: &str) {
+        self.full_bytes.store(bytes, Ordering::Relaxed);
+        self.note(&self.is_full, DiskEvent::Full, error, doing);
+    }
+
+    /// Notes that a segment was not begun.
+    pub(crate) fn refuse_segment(&self, error: &io::Error, doing: &str) {
+        self.note(&self.is_segment_refused, DiskEvent::SegmentRefused, error, doing);
+    }
+
+    /// Remembers what the disk said, and that `state` holds; an event only where it did not before.
+    fn note(&self, state: &AtomicBool, event: fn(String) -> DiskEvent, error: &io::Error, doing: &str) {
+        let mut kept = self.kept.lock();
+        let said = format!("{doing}: {error}");
+        kept.said = Some(said.clone());
+        if !state.swap(true, Ordering::AcqRel) {
+            kept.add(event(said));
+        }
+    }
+
+    /// Notes that the disk took a write. Whether that is news.
+    pub(crate) fn has_room(&self) -> bool {
+        let is_news = self.is_full.load(Ordering::Acquire) && self.is_full.swap(false, Ordering::AcqRel);
+        if is_news {
+            self.kept.lock().add(DiskEvent::Resumed);
+        }
+        is_news
+    }
+
+    /// Notes that a segment was begun.
+    pub(crate) fn segment_is_begun(&self) {
+        self.is_segment_refused.store(false, Ordering::Release);
+    }
+
+    /// Remembers that these commits did not happen.
+    pub(crate) fn undo(&self, versions: RangeInclusive<Version>, error: Error) {
+        let mut kept = self.kept.lock();
+        match kept.undone.back_mut() {
+            // Nothing was committed in between: one stretch.
+            Some((last, said)) if *last.start() <= *versions.start() && *last.end() + 1 >= *versions.start() => {
+                *last = *last.start()..=*versions.end();
+                *said = error;
+            }
+            _ => kept.undone.push_back((versions, error)),
+        }
+        if kept.undone.len() > UNDONE_KEPT
+            && let Some((oldest, _)) = kept.undone.pop_front()
+        {
+            let first = kept.forgotten.as_ref().map_or(*oldest.start(), |forgotten| *forgotten.start());
+            kept.forgotten = Some(first..=*oldest.end());
+        }
+        self.count.fetch_add(1, Ordering::Release);
+    }
+
+    /// Why the commit `version` did not happen, if it did not. Of one so old that this is not remembered, that it is not known: whoever
+    /// asks so late must not take a commit that was taken back for one that happened.
+    pub(crate) fn refusal(&self, version: Version) -> Option<Error> {
+        if self.count.load(Ordering::Acquire) == 0 {
+            return None;
+        }
+        let kept = self.kept.lock();
+        let stretch = kept.undone.iter().rev().find(|(undone, _)| undone.contains(&version));
+        let is_forgotten = || kept.forgotten.as_ref().is_some_and(|forgotten| forgotten.contains(&version));
+        match stretch {
+            Some((_, error)) => Some(*error),
+            None => (is_forgotten() && !planted("old-refusal-taken-for-done")).then_some(Error::StorageFailed),
+        }
+    }
+}
+
+impl Kept {
+    fn add(&mut self, event: DiskEvent) {
+        if self.events.len() >= EVENTS_KEPT {
+            self.events.remove(0);
+        }
+        self.events.push(event);
+    }
+}

@@ -1,0 +1,408 @@
+//! The change feed: the latest commits, in version order, in a ring of bounded size.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::RwLock;
+
+use crate::Version;
+use crate::engine::record::{Header, Node, NodeExt, Record};
+use crate::engine::writer::Fallen;
+use crate::mutants::planted;
+
+/// Commits that a reader takes along while new ones wait to be appended.
+const STRETCH_COMMITS_MAX: usize = 128;
+
+/// Bytes of commits that the ring keeps beyond its size for those who look at them.
+const HELD_BYTES_MAX: usize = 64 << 20;
+
+/// A place in the feed: behind the `index`-th change of the commit `version`, or behind all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FeedCursor {
+    /// The commit.
+    pub version: Version,
+    /// How many of its changes were delivered; `u32::MAX` when the commit is done.
+    pub index: u32,
+}
+
+impl FeedCursor {
+    /// Behind everything that the commit `version` changed.
+    #[must_use]
+    pub fn after(version: Version) -> Self {
+        Self { version, index: u32::MAX }
+    }
+}
+
+/// One key that a commit changed.
+#[derive(Debug, Clone)]
+pub struct Change {
+    record: Record,
+    /// The new value; `None` when the key was deleted or has expired.
+    pub value: Option<Bytes>,
+    /// When the new value will expire, in milliseconds since the epoch.
+    pub expires_at_ms: Option<u64>,
+    /// The commit that made the change.
+    pub version: Version,
+    /// The commit that had written the value before, if there was one and it had not expired.
+    pub previous: Option<Version>,
+    /// When the commit was made, in milliseconds since the epoch.
+    pub time_ms: u64,
+    /// The place in the feed right behind this change.
+    pub cursor: FeedCursor,
+}
+
+impl Change {
+    /// The key that changed.
+    #[must_use]
+    pub fn key(&self) -> &[u8] {
+        self.record.key()
+    }
+}
+
+/// Some changes, and where to go on.
+#[derive(Debug, Clone)]
+pub struct ChangePage {
+    /// The changes that the caller's filter let through, in order.
+    pub changes: Vec<Change>,
+    /// The place behind the last change that was looked at.
+    pub cursor: FeedCursor,
+    /// Whether the feed had been read to its end.
+    pub at_end: bool,
+}
+
+/// The feed no longer holds what follows the cursor: something was missed. Read the state anew and follow from there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("changes up to version {dropped} are no longer kept")]
+pub struct Compacted {
+    /// The newest commit that is gone.
+    pub dropped: Version,
+}
+
+pub(crate) struct FeedChange {
+    pub(crate) record: Record,
+    pub(crate) node: Node,
+    pub(crate) previous: Option<Version>,
+}
+
+pub(crate) struct FeedCommit {
+    pub(crate) version: Version,
+    time_ms: u64,
+    made_us: u64,
+    bytes: usize,
+    pub(crate) changes: Vec<FeedChange>,
+}
+
+impl FeedCommit {
+    /// The cursor behind the change at `index`.
+    fn cursor_behind(&self, index: usize) -> FeedCursor {
+        let repeated = usize::from(planted("feed-repeats"));
+        let delivered = u32::try_from(index + 1 - repeated).ok().filter(|_| index + 1 < self.changes.len());
+        FeedCursor { version: self.version, index: delivered.unwrap_or(u32::MAX) }
+    }
+}
+
+impl FeedChange {
+    fn delivered(&self, commit: &FeedCommit, cursor: FeedCursor) -> Change {
+        Change {
+            record: self.record.clone(),
+            value: self.node.value(),
+            expires_at_ms: self.node.expires_at_ms(),
+            version: commit.version,
+            previous: self.previous,
+            time_ms: commit.time_ms,
+            cursor,
+        }
+    }
+}
+
+impl Ring {
+    /// Drops the oldest commit, unless it is behind `visible` or somebody looks at what follows a commit before it.
+    fn drop_oldest(&mut self, visible: Version, held_bytes_max: usize) -> Option<Arc<FeedCommit>> {
+        let held = self.holds.first_key_value().filter(|_| self.bytes <= held_bytes_max);
+        let droppable = held.map_or(visible, |(&held, _)| visible.min(held));
+        let oldest = self.commits.pop_front_if(|oldest| oldest.version <= droppable)?;
+        self.bytes -= oldest.bytes;
+        self.dropped = oldest.version;
+        Some(oldest)
+    }
+}
+
+/// The ring.
+pub(crate) struct Feed {
+    ring: RwLock<Ring>,
+    bytes_max: usize,
+    age_ms_max: u64,
+}
+
+#[derive(Default)]
+struct Ring {
+    /// Shared, so that a reader looks at them when it has let go of the ring.
+    commits: VecDeque<Arc<FeedCommit>>,
+    bytes: usize,
+    dropped: Version,
+    /// The versions behind which commits are held, and how many hold them.
+    holds: BTreeMap<Version, usize>,
+    /// How often commits were taken back.
+    undone: u64,
+}
+
+/// Keeps the commits behind a version in the ring while somebody looks at them, as long as they come to no more than
+/// [`HELD_BYTES_MAX`] beyond what the ring keeps anyway.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) struct Hold<'f> {
+    feed: &'f Feed,
+    version: Version,
+    /// How often commits had been taken back when it began.
+    undone: u64,
+}
+
+#[cfg(not(target_family = "wasm"))]
+impl Hold<'_> {
+    /// The commits behind the held version, oldest first, a stretch of them at a time; none where some of them are gone, or a commit was
+    /// taken back since: what was looked up meanwhile may have been its doing.
+    pub(crate) fn commits(&self) -> Option<Vec<Arc<FeedCommit>>> {
+        let ring = self.feed.ring.read();
+        if ring.dropped > self.version || ring.undone != self.undone {
+            return None;
+        }
+        let start = ring.commits.partition_point(|commit| commit.version <= self.version);
+        Some(ring.commits.range(start..).take(STRETCH_COMMITS_MAX).cloned().collect())
+    }
+
+    /// How many commits there are behind the held version.
+    pub(crate) fn commits_behind(&self) -> usize {
+        let ring = self.feed.ring.read();
+        ring.commits.len() - ring.commits.partition_point(|commit| commit.version <= self.version)
+    }
+
+    /// How many changes the commits behind the held version have, or `changes_max` where they have more.
+    pub(crate) fn changes_behind(&self, changes_max: usize) -> usize {
+        let ring = self.feed.ring.read();
+        let newest_first = ring.commits.iter().rev().take_while(|commit| commit.version > self.version);
+        let mut changes = 0;
+        for commit in newest_first {
+            changes += commit.changes.len();
+            if changes >= changes_max {
+                return changes_max;
+            }
+        }
+        changes
+    }
+
+    /// Lets go of the commits up to `version`.
+    pub(crate) fn move_to(&mut self, version: Version) {
+        let mut ring = self.feed.ring.write();
+        ring.release(self.version);
+        *ring.holds.entry(version).or_default() += 1;
+        self.version = version;
+    }
+}
+
+#[cfg(not(target_family = "wasm"))]
+impl Drop for Hold<'_> {
+    fn drop(&mut self) {
+        self.feed.ring.write().release(self.version);
+    }
+}
+
+#[cfg(not(target_family = "wasm"))]
+impl Ring {
+    fn release(&mut self, version: Version) {
+        if let Some(count) = self.holds.get_mut(&version) {
+            *count -= 1;
+            if *count == 0 {
+                self.holds.remove(&version);
+            }
+        }
+    }
+}
+
+impl Feed {
+    pub(crate) fn new(bytes_max: usize, age_ms_max: u64) -> Self {
+        Self { ring: RwLock::default(), bytes_max, age_ms_max }
+    }
+
+    /// Appends the commit `version`, which must be newer than the last. Its age counts from `made_us` of the monotonic clock, which may
+    /// lie before that clock's beginning: then it has wrapped. Commits behind `visible` stay whatever their size: they may
+    /// have to be taken back. What falls out of the ring goes into `fallen`, to be freed when nobody waits.
+    pub(crate) fn push(
+        &self,
+        version: Version,
+        time_ms: u64,
+        made_us: u64,
+        changes: Vec<FeedChange>,
+        visible: Version,
+        fallen: &mut Fallen,
+    ) {
+        const CHANGE_BYTES: usize = size_of::<FeedChange>() + size_of::<Record>() + size_of::<Header>();
+        let bytes = size_of::<FeedCommit>()
+            + changes
+                .iter()
+                .map(|change| CHANGE_BYTES + change.record.key().len() + change.node.slice.len())
+                .sum::<usize>();
+        let commit = Arc::new(FeedCommit { version, time_ms, made_us, bytes, changes });
+        if planted("feed-gap") && version.is_multiple_of(7) {
+            return;
+        }
+        let mut ring = self.ring.write();
+        ring.bytes += bytes;
+        ring.commits.push_back(commit);
+        while ring.bytes > self.bytes_max
+            && let Some(oldest) = ring.drop_oldest(visible, self.held_bytes_max())
+        {
+            fallen.push(oldest);
+        }
+    }
+
+    /// Drops what is older than the feed keeps, at the moment `now_us` of the monotonic clock.
+    pub(crate) fn drop_aged(&self, now_us: u64, visible: Version) {
+        let age_ms =
+            |commit: &FeedCommit| now_us.wrapping_sub(commit.made_us).cast_signed().max(0).cast_unsigned() / 1_000;
+        let mut ring = self.ring.write();
+        let mut gone = Vec::new();
+        while ring.commits.front().is_some_and(|oldest| age_ms(oldest) > self.age_ms_max)
+            && let Some(oldest) = ring.drop_oldest(visible, self.held_bytes_max())
+        {
+            gone.push(oldest);
+        }
+        drop(ring);
+        drop(gone);
+    }
+
+    fn held_bytes_max(&self) -> usize {
+        self.bytes_max.saturating_add(HELD_BYTES_MAX)
+    }
+
+    /// Holds the commits behind `version`; none where some of them are gone.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn hold(&self, version: Version) -> Option<Hold<'_>> {
+        let mut ring = self.ring.write();
+        if ring.dropped > version {
+            return None;
+        }
+        *ring.holds.entry(version).or_default() += 1;
+        Some(Hold { feed: self, version, undone: ring.undone })
+    }
+
+    /// Holds the commits that follow the newest one.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn hold_newest(&self) -> Hold<'_> {
+        let mut ring = self.ring.write();
+        let version = ring.commits.back().map_or(ring.dropped, |newest| newest.version);
+        *ring.holds.entry(version).or_default() += 1;
+        Hold { feed: self, version, undone: ring.undone }
+    }
+
+    /// Drops the commits up to `version`, which is visible, also where they are held: who looks at them begins again.
+    pub(crate) fn drop_through(&self, version: Version) {
+        let mut ring = self.ring.write();
+        let mut gone = Vec::new();
+        while let Some(oldest) = ring.drop_oldest(version, 0) {
+            gone.push(oldest);
+        }
+        drop(ring);
+        drop(gone);
+    }
+
+    /// Says that nothing before or at `version` is kept. For a feed that is empty.
+    pub(crate) fn begin_behind(&self, version: Version) {
+        let mut ring = self.ring.write();
+        ring.commits.clear();
+        ring.bytes = 0;
+        ring.dropped = version;
+    }
+
+    /// Takes the commits behind `version` out again, newest first.
+    pub(crate) fn take_behind(&self, version: Version) -> Vec<Arc<FeedCommit>> {
+        let mut ring = self.ring.write();
+        let mut taken = Vec::new();
+        while let Some(newest) = ring.commits.pop_back_if(|newest| newest.version > version) {
+            ring.bytes -= newest.bytes;
+            taken.push(newest);
+        }
+        ring.undone += u64::from(!taken.is_empty());
+        taken
+    }
+
+    /// The newest commit behind `version` that changed a key of which `concerns` says so; 0 where there is none.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn newest_behind(&self, version: Version, concerns: impl Fn(&[u8]) -> bool) -> Version {
+        let behind: Vec<_> = {
+            let ring = self.ring.read();
+            ring.commits.iter().rev().take_while(|commit| commit.version > version).cloned().collect()
+        };
+        let touches = |commit: &FeedCommit| commit.changes.iter().any(|change| concerns(change.record.key()));
+        behind.iter().find(|commit| touches(commit)).map_or(0, |commit| commit.version)
+    }
+
+    /// The commits kept, and their bytes.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        let ring = self.ring.read();
+        (ring.commits.len(), ring.bytes)
+    }
+
+    /// The newest commit that is gone.
+    pub(crate) fn dropped(&self) -> Version {
+        self.ring.read().dropped
+    }
+
+    /// At most `changes_max` changes behind `since` and up to the commit `until` that `wanted` lets through, looking at no more
+    /// than `examined_max`.
+    pub(crate) fn read(
+        &self,
+        since: FeedCursor,
+        until: Version,
+        changes_max: usize,
+        examined_max: usize,
+        mut wanted: impl FnMut(&[u8]) -> bool,
+    ) -> Result<ChangePage, Compacted> {
+        let mut page = ChangePage { changes: Vec::new(), cursor: since, at_end: false };
+        let mut examined = 0;
+        loop {
+            let commits = match self.commits_behind(page.cursor, until) {
+                // What was read until now is in order; the next call tells of the gap.
+                Err(_) if examined > 0 => return Ok(page),
+                Err(_) if planted("silent-feed") => return Ok(ChangePage { at_end: true, ..page }),
+                commits => commits?,
+            };
+            for commit in &commits {
+                let delivered = if commit.version == page.cursor.version { page.cursor.index as usize } else { 0 };
+                for (index, change) in commit.changes.iter().enumerate().skip(delivered) {
+                    if page.changes.len() == changes_max || examined == examined_max {
+                        return Ok(page);
+                    }
+                    examined += 1;
+                    page.cursor = commit.cursor_behind(index);
+                    if wanted(change.record.key()) {
+                        page.changes.push(change.delivered(commit, page.cursor));
+                    }
+                }
+            }
+            if commits.len() < STRETCH_COMMITS_MAX {
+                page.at_end = true;
+                return Ok(page);
+            }
+        }
+    }
+
+    /// The next few commits of which something lies behind `since`, up to the commit `until`.
+    fn commits_behind(&self, since: FeedCursor, until: Version) -> Result<Vec<Arc<FeedCommit>>, Compacted> {
+        let ring = self.ring.read();
+        // A cursor behind a whole commit that was the last to go has missed nothing; before the first commit is nothing to miss.
+        if ring.dropped > 0 && since < FeedCursor::after(ring.dropped) {
+            return Err(Compacted { dropped: ring.dropped });
+        }
+        let is_done = since.index == u32::MAX;
+        let mut start = ring.commits.partition_point(|commit| commit.version < since.version);
+        // What followed a commit that a power cut took is not what follows it here.
+        match ring.commits.get(start) {
+            Some(commit) if commit.version == since.version => start += usize::from(is_done),
+            _ if since.version == ring.dropped => {}
+            _ if planted("lost-commit-followed") => {}
+            _ => return Err(Compacted { dropped: since.version.max(ring.dropped) }),
+        }
+        let behind = ring.commits.range(start..).take_while(|commit| commit.version <= until);
+        Ok(behind.take(STRETCH_COMMITS_MAX).cloned().collect())
+    }
+}

@@ -1,0 +1,69 @@
+//! The hash index: from a key straight to its record.
+//!
+//! A page does without it: its stores are small, and the index is a tenth of what a page has to load.
+
+use std::borrow::Borrow;
+use std::hash::{Hash, Hasher};
+use std::hint::black_box;
+
+use papaya::HashSet;
+
+use crate::engine::record::{NodeExt, Record};
+
+/// A record as an element of the hash index, where it equals its key.
+struct Indexed(Record);
+
+impl Borrow<[u8]> for Indexed {
+    fn borrow(&self) -> &[u8] {
+        self.0.key()
+    }
+}
+impl Hash for Indexed {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.key().hash(state);
+    }
+}
+impl PartialEq for Indexed {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.key() == other.0.key()
+    }
+}
+impl Eq for Indexed {}
+
+/// All records by the hash of their keys.
+///
+/// A set that moves its entries a few at a time when it grows, and frees what was removed a few dozen at a time: one that keeps it until
+/// it grows or shrinks frees it in one go, and all writers wait (`docs/decisions.md`, 26). Its table, 9 bytes for a place, shrinks only
+/// when keys are inserted again.
+pub(crate) struct Points(HashSet<Indexed, ahash::RandomState>);
+
+impl Points {
+    /// An empty index whose hashes `seeds` make unpredictable.
+    pub(crate) fn new(seeds: [u64; 4]) -> Self {
+        let hasher = ahash::RandomState::with_seeds(seeds[0], seeds[1], seeds[2], seeds[3]);
+        Self(HashSet::with_hasher(hasher))
+    }
+
+    /// Shows `see` the record of `key`, if there is one.
+    pub(crate) fn find<R>(&self, key: &[u8], see: impl FnOnce(&Record) -> R) -> Option<R> {
+        self.0.get(key, &self.0.guard()).map(|indexed| see(&indexed.0))
+    }
+
+    /// Looks the keys and their newest versions up together: lookups that do not depend on each other wait for memory at the same time.
+    pub(crate) fn bring_near<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) {
+        let guard = self.0.guard();
+        for key in keys {
+            black_box(self.0.get(key, &guard).map(|indexed| indexed.0.newest(|node| node.about().version)));
+        }
+    }
+
+    /// Adds the record of a key that the index does not hold.
+    pub(crate) fn insert(&self, record: &Record) {
+        self.0.insert(Indexed(record.clone()), &self.0.guard());
+    }
+
+    /// Takes out the record of a key.
+    pub(crate) fn remove(&self, key: &[u8]) {
+        self.0.remove(key, &self.0.guard());
+    }
+}

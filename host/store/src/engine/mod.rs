@@ -1,0 +1,12 @@
+pub(crate) mod feed;
+#[cfg(not(target_family = "wasm"))]
+pub(crate) mod hash_index;
+pub(crate) mod map;
+pub(crate) mod prune;
+pub(crate) mod reads;
+pub(crate) mod record;
+pub(crate) mod snapshot;
+#[cfg(not(target_family = "wasm"))]
+pub(crate) mod turns;
+pub(crate) mod writer;
+pub(crate) mod writer_lock;

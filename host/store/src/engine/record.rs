@@ -1,0 +1,270 @@
+//! A key and the chain of its versions, newest first.
+//!
+//! A version and its value lie in one allocation behind a thin pointer, which is what the head of a chain swaps: one cache miss from
+//! the key to the value, and 48 to 80 bytes a key less than with a value of its own (`docs/decisions.md`, 2).
+
+use std::sync::atomic::AtomicU32;
+
+use arc_swap::ArcSwapAny;
+use bytes::Bytes;
+use parking_lot::Mutex;
+#[cfg(not(target_family = "wasm"))]
+use triomphe::Arc;
+use triomphe::ThinArc;
+
+use crate::mutants::planted;
+use crate::{Entry, Version};
+
+/// No deadline: the value stays until it is deleted.
+pub(crate) const NEVER_MS: u64 = u64::MAX;
+
+/// One version of a key: a [`Header`] and the value's bytes. Cloning shares it.
+pub(crate) type Node = ThinArc<Header, u8>;
+
+/// What is known of a version beside its value.
+#[derive(Debug)]
+pub(crate) struct Header {
+    pub(crate) version: Version,
+    pub(crate) time_ms: u64,
+    pub(crate) deadline_ms: u64,
+    pub(crate) is_deletion: bool,
+    /// Where the version stands in the queue of [`Garbage`](crate::engine::prune::Garbage), if it superseded another.
+    pub(crate) place: AtomicU32,
+    /// Behind a lock of one byte, not another swapped pointer: readers of old versions are few, and dropping a swapped pointer
+    /// looks at what every thread is reading.
+    older: Mutex<Option<Node>>,
+}
+
+/// A version's value, where someone holds it as [`Bytes`].
+struct Value(Node);
+
+impl AsRef<[u8]> for Value {
+    fn as_ref(&self) -> &[u8] {
+        &self.0.slice
+    }
+}
+
+/// What a [`Node`] answers.
+pub(crate) trait NodeExt {
+    /// A version that gives the key `value`, or deletes it where there is none, on top of the version `older`.
+    fn create(version: Version, time_ms: u64, deadline_ms: u64, value: Option<&[u8]>, older: Option<Node>) -> Self;
+
+    /// What a key has in place of a version before its first commit. Readers of any version find no value.
+    #[cfg(not(target_family = "wasm"))]
+    fn nothing() -> Self;
+
+    /// Gives a version that nobody shares yet its commit; false where somebody does.
+    #[cfg(not(target_family = "wasm"))]
+    fn set_commit(&mut self, version: Version, time_ms: u64) -> bool;
+
+    /// What is known of the version beside its value.
+    fn about(&self) -> &Header;
+
+    /// The value, sharing this version's memory; none for a deletion.
+    fn value(&self) -> Option<Bytes>;
+
+    /// The version as readers see it at `now_ms`: nothing when it is a deletion or has expired.
+    fn live(&self, now_ms: impl FnOnce() -> u64) -> Option<Entry>;
+
+    /// When the value stops being served, if it does.
+    fn expires_at_ms(&self) -> Option<u64>;
+
+    /// Until when the value is served: never where the version is a deletion.
+    fn ends_ms(&self) -> u64;
+
+    /// The number of the version, if readers see it at `now_ms`.
+    fn live_version(&self, now_ms: u64) -> Option<Version>;
+
+    /// The version before this one, if it is still there.
+    fn older(&self) -> Option<Node>;
+
+    /// Links this version to `older` in place of the one that it superseded, whose own link stays for readers who stand there. Only the
+    /// writer calls this, when no reader is at the version that is left out.
+    fn set_older(&self, older: Option<Node>);
+
+    /// Cuts the versions that this one superseded, and returns how many went. Only the writer calls this, when no reader is at an
+    /// older version than this one's.
+    fn cut_older(&self) -> usize;
+}
+
+impl NodeExt for Node {
+    fn create(version: Version, time_ms: u64, deadline_ms: u64, value: Option<&[u8]>, older: Option<Node>) -> Self {
+        let is_deletion = value.is_none();
+        let place = AtomicU32::new(0);
+        let header = Header { version, time_ms, deadline_ms, is_deletion, place, older: Mutex::new(older) };
+        Self::from_header_and_slice(header, value.unwrap_or_default())
+    }
+
+    #[cfg(not(target_family = "wasm"))]
+    fn nothing() -> Self {
+        Self::create(0, 0, NEVER_MS, None, None)
+    }
+
+    #[cfg(not(target_family = "wasm"))]
+    fn set_commit(&mut self, version: Version, time_ms: u64) -> bool {
+        self.with_arc_mut(|node| match Arc::get_mut(node) {
+            Some(node) => {
+                let header = node.header_mut();
+                (header.version, header.time_ms) = (version, time_ms);
+                true
+            }
+            None => false,
+        })
+    }
+
+    fn about(&self) -> &Header {
+        &self.header.header
+    }
+
+    fn value(&self) -> Option<Bytes> {
+        if self.about().is_deletion {
+            None
+        } else if self.slice.is_empty() {
+            Some(Bytes::new())
+        } else {
+            Some(Bytes::from_owner(Value(self.clone())))
+        }
+    }
+
+    fn live(&self, now_ms: impl FnOnce() -> u64) -> Option<Entry> {
+        let about = self.about();
+        let expires_at_ms = self.expires_at_ms();
+        if expires_at_ms.is_some_and(|deadline_ms| deadline_ms <= now_ms()) && !planted("expired-is-served") {
+            return None;
+        }
+        Some(Entry { value: self.value()?, version: about.version, modified_ms: about.time_ms, expires_at_ms })
+    }
+
+    fn expires_at_ms(&self) -> Option<u64> {
+        Some(self.about().deadline_ms).filter(|&deadline_ms| deadline_ms != NEVER_MS)
+    }
+
+    fn ends_ms(&self) -> u64 {
+        if self.about().is_deletion { 0 } else { self.about().deadline_ms }
+    }
+
+    fn live_version(&self, now_ms: u64) -> Option<Version> {
+        (self.ends_ms() > now_ms).then_some(self.about().version)
+    }
+
+    fn older(&self) -> Option<Node> {
+        self.about().older.lock().clone()
+    }
+
+    fn set_older(&self, older: Option<Node>) {
+        let left_out = std::mem::replace(&mut *self.about().older.lock(), older);
+        drop(left_out);
+    }
+
+    fn cut_older(&self) -> usize {
+        let mut cut = 0;
+        let mut tail = self.about().take_older();
+        while let Some(node) = tail {
+            cut += 1;
+            tail = node.about().take_older();
+        }
+        cut
+    }
+}
+
+impl Header {
+    /// Takes the older version away.
+    fn take_older(&self) -> Option<Node> {
+        self.older.lock().take()
+    }
+}
+
+impl Drop for Header {
+    /// Drops a long chain in a loop; the derived drop would recurse once per version.
+    fn drop(&mut self) {
+        let mut next = self.take_older();
+        while let Some(node) = next {
+            // A node that someone else still holds drops its own tail when they let go of it.
+            let is_last = ThinArc::strong_count(&node) == 1;
+            next = if is_last { node.about().take_older() } else { None };
+        }
+    }
+}
+
+/// What a chain holds for a reader at some version.
+pub(crate) enum Found<R> {
+    /// The newest version, which is at or before the reader's.
+    Node(R),
+    /// The newest version at or before the reader's, with newer ones before it in the chain. That is certain for readers whose version
+    /// is pinned; for others, if no newer version became visible while they read.
+    Older(R),
+    /// Every version in the chain is newer than the reader's.
+    OnlyNewer,
+}
+
+/// A key and its versions. The key never changes; the chain is replaced by one writer at a time and read by anyone.
+///
+/// The head of the chain and the key's bytes lie in one allocation, as a version and its value do. Cloning shares it.
+#[derive(Debug, Clone)]
+pub(crate) struct Record(ThinArc<ArcSwapAny<Node>, u8>);
+
+impl Record {
+    pub(crate) fn new(key: &[u8], first: Node) -> Self {
+        Self(ThinArc::from_header_and_slice(ArcSwapAny::new(first), key))
+    }
+
+    pub(crate) fn key(&self) -> &[u8] {
+        &self.0.slice
+    }
+
+    /// Whether the two are one record, not just of one key.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        std::ptr::eq(self.head(), other.head())
+    }
+
+    fn head(&self) -> &ArcSwapAny<Node> {
+        &self.0.header.header
+    }
+
+    /// Shows `see` the version that a reader at `version` meets.
+    pub(crate) fn at<R>(&self, version: Version, see: impl FnOnce(&Node) -> R) -> Found<R> {
+        let head = self.head().load();
+        if head.about().version <= version {
+            return Found::Node(see(&head));
+        }
+        let mut next = head.older();
+        while let Some(node) = next {
+            if node.about().version <= version {
+                return Found::Older(see(&node));
+            }
+            next = node.older();
+        }
+        Found::OnlyNewer
+    }
+
+    /// The newest version, published or not: to be acted on by the writer alone.
+    pub(crate) fn newest<R>(&self, see: impl FnOnce(&Node) -> R) -> R {
+        see(&self.head().load())
+    }
+
+    /// Puts `node`, which was made on top of the newest version, on top of the chain. Only the writer calls this.
+    pub(crate) fn push(&self, node: Node) {
+        self.head().store(node);
+    }
+
+    /// Takes the newest version off the chain, which `older` is then the head of. Only the writer calls this, for a version that no
+    /// reader has met.
+    pub(crate) fn pop(&self, older: Node) {
+        self.head().store(older);
+    }
+
+    /// Whether every reader finds the key without a value: it is deleted, and no reader is at a version before `horizon`, or there is
+    /// nothing left before the deletion, which has become `visible`.
+    pub(crate) fn is_dead(&self, horizon: Version, visible: Version) -> bool {
+        self.newest(|node| {
+            let about = node.about();
+            about.is_deletion && (about.version <= horizon || (about.version <= visible && node.older().is_none()))
+        })
+    }
+
+    /// Whether the key has not had a version yet.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn is_unused(&self) -> bool {
+        self.newest(|node| node.about().version == 0)
+    }
+}

@@ -1,0 +1,161 @@
+//! The writers' lock, and how long it is held.
+
+use std::hint;
+use std::ops::{Deref, DerefMut};
+#[cfg(not(target_family = "wasm"))]
+use std::sync::Arc;
+#[cfg(not(target_family = "wasm"))]
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::{Mutex, MutexGuard};
+
+#[cfg(not(target_family = "wasm"))]
+use crate::Clock;
+use crate::engine::writer::Writer;
+#[cfg(not(target_family = "wasm"))]
+use crate::types::stats::{HOLD_BUCKETS, Holds};
+
+/// Held for one commit at a time; nothing inside waits for anything. Small commits take about a microsecond.
+pub(crate) struct WriterLock {
+    writer: Mutex<Writer>,
+    #[cfg(not(target_family = "wasm"))]
+    holds: HoldCounts,
+}
+
+/// How often the lock was held for how long.
+#[cfg(not(target_family = "wasm"))]
+struct HoldCounts {
+    clock: Arc<dyn Clock>,
+    counts: [AtomicU64; HOLD_BUCKETS],
+    total_us: AtomicU64,
+    max_us: AtomicU64,
+}
+
+/// The right to write.
+pub(crate) struct WriterGuard<'l> {
+    // Dropped in this order: the hold counts for whoever has the lock.
+    #[cfg(not(target_family = "wasm"))]
+    hold: Option<HoldTime<'l>>,
+    writer: MutexGuard<'l, Writer>,
+}
+
+/// Short holds of which one is measured: to read the clock twice takes a tenth of the time of a small commit.
+#[cfg(not(target_family = "wasm"))]
+const SHORT_PER_MEASURED: u64 = 16;
+
+/// Measures one hold.
+#[cfg(not(target_family = "wasm"))]
+struct HoldTime<'l> {
+    counts: &'l HoldCounts,
+    since_us: u64,
+    /// How many holds it stands for.
+    weight: u64,
+}
+
+impl WriterLock {
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        let counts = std::array::from_fn(|_| AtomicU64::new(0));
+        let holds = HoldCounts { clock, counts, total_us: AtomicU64::new(0), max_us: AtomicU64::new(0) };
+        Self { writer: Mutex::default(), holds }
+    }
+
+    #[cfg(target_family = "wasm")]
+    pub(crate) fn new() -> Self {
+        Self { writer: Mutex::default() }
+    }
+
+    /// Waits for the right to write, for work that may take long: every hold is measured.
+    pub(crate) fn lock_for_long(&self) -> WriterGuard<'_> {
+        self.guard(self.wait(), true)
+    }
+
+    /// Waits for the right to write, for work of about a microsecond.
+    pub(crate) fn lock(&self) -> WriterGuard<'_> {
+        self.guard(self.wait(), false)
+    }
+
+    /// Whoever has the lock for a small commit lets go within microseconds, sooner than a thread can be put to sleep and woken: so this tries
+    /// for some twenty of them before it sleeps.
+    fn wait(&self) -> MutexGuard<'_, Writer> {
+        const TRIES: usize = 100;
+        const PAUSES: usize = 8;
+        for _ in 0..TRIES {
+            if let Some(writer) = self.writer.try_lock() {
+                return writer;
+            }
+            (0..PAUSES).for_each(|_| hint::spin_loop());
+        }
+        self.writer.lock()
+    }
+
+    #[cfg(not(target_family = "wasm"))]
+    fn guard<'l>(&'l self, mut writer: MutexGuard<'l, Writer>, is_long: bool) -> WriterGuard<'l> {
+        let is_measured = is_long || {
+            writer.short_holds += 1;
+            writer.short_holds.is_multiple_of(SHORT_PER_MEASURED)
+        };
+        let weight = if is_long { 1 } else { SHORT_PER_MEASURED };
+        let hold =
+            is_measured.then(|| HoldTime { since_us: self.holds.clock.monotonic_us(), counts: &self.holds, weight });
+        WriterGuard { hold, writer }
+    }
+
+    #[cfg(target_family = "wasm")]
+    #[allow(clippy::unused_self, reason = "a page measures no holds")]
+    fn guard<'l>(&'l self, writer: MutexGuard<'l, Writer>, _: bool) -> WriterGuard<'l> {
+        WriterGuard { writer }
+    }
+
+    /// The writer, where nobody else can have it.
+    pub(crate) fn get_mut(&mut self) -> &mut Writer {
+        self.writer.get_mut()
+    }
+
+    /// How often it was held for how long.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn holds(&self) -> Holds {
+        Holds {
+            counts: std::array::from_fn(|bucket| self.holds.counts[bucket].load(Ordering::Relaxed)),
+            total_us: self.holds.total_us.load(Ordering::Relaxed),
+            max_us: self.holds.max_us.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl WriterGuard<'_> {
+    /// Gives up the right to write to whoever has waited for it longest.
+    pub(crate) fn unlock_fair(self) {
+        #[cfg(not(target_family = "wasm"))]
+        drop(self.hold);
+        MutexGuard::unlock_fair(self.writer);
+    }
+}
+
+impl Deref for WriterGuard<'_> {
+    type Target = Writer;
+
+    fn deref(&self) -> &Writer {
+        &self.writer
+    }
+}
+
+impl DerefMut for WriterGuard<'_> {
+    fn deref_mut(&mut self) -> &mut Writer {
+        &mut self.writer
+    }
+}
+
+#[cfg(not(target_family = "wasm"))]
+impl Drop for HoldTime<'_> {
+    fn drop(&mut self) {
+        // Only the holder of the lock changes the figures: no need for an atomic addition.
+        let add = |figure: &AtomicU64, by: u64| figure.store(figure.load(Ordering::Relaxed) + by, Ordering::Relaxed);
+        let held_us = self.counts.clock.monotonic_us().saturating_sub(self.since_us);
+        add(&self.counts.counts[Holds::bucket(held_us)], self.weight);
+        add(&self.counts.total_us, held_us * self.weight);
+        if held_us > self.counts.max_us.load(Ordering::Relaxed) {
+            self.counts.max_us.store(held_us, Ordering::Relaxed);
+        }
+    }
+}

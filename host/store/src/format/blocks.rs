@@ -1,0 +1,301 @@
+//! The bytes of a checkpoint, and of a backup, which is a checkpoint under another name.
+//!
+//! Behind the header (see `log::header`) stand blocks, and at the end a block that tells how much there was:
+//!
+//! | bytes of a block | what |
+//! |---|---|
+//! | 0..8 | the checksum of all that follows, salted with the file's salt and the block's place |
+//! | 8..12 | the length of the entries in bytes |
+//! | 12..16 | how many there are; 0 in the last block, whose 8 bytes are the number of entries in the file |
+//! | 16.. | the entries, in the order of their keys |
+//!
+//! An entry is the key, the version, the time and the deadline plus one (0: none) as numbers, and the value.
+
+use std::io::{self, Read};
+
+use crate::Version;
+use crate::disk::DiskFile;
+use crate::engine::record::{NEVER_MS, Node, NodeExt};
+use crate::format::codec::{Reader, checksum, put_counted, put_number};
+use crate::format::header::{BadHeader, HEADER_BYTES, Header, Kind};
+use crate::mutants::planted;
+use crate::recovery::checkpoint::Checkpoint;
+
+const BLOCK_BYTES: usize = 256 << 10;
+const BLOCK_HEADER_BYTES: usize = 16;
+/// Bytes of a block that are read first, and then as many again as there are: a length that is not what was written costs little more
+/// memory than there are bytes.
+const STEP_BYTES: usize = 64 << 10;
+
+/// Where and how a file is not what was written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("offset {offset}: {what}")]
+pub struct Damage {
+    /// Where, in bytes.
+    pub offset: u64,
+    /// What is wrong there.
+    pub what: &'static str,
+}
+
+/// Why a checkpoint or a backup could not be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unreadable {
+    /// It is not what was written, or not all of it.
+    #[error(transparent)]
+    Damaged(#[from] Damage),
+    /// A later program wrote it, in this version of the format.
+    #[error("it is in format {0}, which this program does not know (it knows {known})", known = crate::format::header::FORMAT)]
+    Newer(u32),
+    /// Reading failed.
+    #[error("reading failed: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// Makes blocks.
+pub(crate) struct BlockWriter {
+    salt: u64,
+    /// Where the block under way begins.
+    offset: u64,
+    block: Vec<u8>,
+    count: u32,
+    entries: u64,
+}
+
+impl BlockWriter {
+    /// Begins behind the header of a file with this salt.
+    pub(crate) fn new(salt: u64) -> Self {
+        Self { salt, offset: HEADER_BYTES as u64, block: vec![0; BLOCK_HEADER_BYTES], count: 0, entries: 0 }
+    }
+
+    pub(crate) fn put(&mut self, key: &[u8], node: &Node) {
+        put_entry(&mut self.block, key, node);
+        self.count += 1;
+        self.entries += 1;
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.block.len() >= BLOCK_BYTES
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The block under way, complete; the next one begins.
+    ///
+    /// # Errors
+    /// It is longer than a block can say (4 GiB).
+    pub(crate) fn take(&mut self) -> io::Result<Vec<u8>> {
+        let mut block = std::mem::replace(&mut self.block, Vec::with_capacity(BLOCK_BYTES + (BLOCK_BYTES >> 4)));
+        self.block.resize(BLOCK_HEADER_BYTES, 0);
+        let length = u32::try_from(block.len() - BLOCK_HEADER_BYTES).map_err(|_| io::ErrorKind::FileTooLarge)?;
+        block[8..12].copy_from_slice(&length.to_le_bytes());
+        block[12..16].copy_from_slice(&self.count.to_le_bytes());
+        let sum = checksum(self.salt, self.offset, &block[8..]);
+        block[..8].copy_from_slice(&sum.to_le_bytes());
+        self.offset += block.len() as u64;
+        self.count = 0;
+        Ok(block)
+    }
+
+    /// The last block.
+    pub(crate) fn end(&mut self) -> io::Result<Vec<u8>> {
+        self.block.extend_from_slice(&self.entries.to_le_bytes());
+        self.take()
+    }
+
+    /// Entries so far.
+    pub(crate) fn entries(&self) -> u64 {
+        self.entries
+    }
+
+    /// Bytes of the file so far, without the block under way.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.offset
+    }
+}
+
+pub(crate) fn put_entry(block: &mut Vec<u8>, key: &[u8], node: &Node) {
+    let about = node.about();
+    put_counted(block, key);
+    put_number(block, about.version);
+    put_number(block, about.time_ms);
+    put_number(
+        block,
+        node.expires_at_ms().filter(|_| !planted("checkpoint-without-deadlines")).map_or(0, |at_ms| at_ms + 1),
+    );
+    put_counted(block, &node.slice);
+}
+
+/// An entry as a file holds it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StoredEntry<'b> {
+    pub(crate) key: &'b [u8],
+    version: Version,
+    time_ms: u64,
+    deadline_ms: u64,
+    value: &'b [u8],
+}
+
+impl<'b> StoredEntry<'b> {
+    fn decode(reader: &mut Reader<'b>) -> Option<Self> {
+        let key = reader.counted()?;
+        let (version, time_ms, deadline) = (reader.number()?, reader.number()?, reader.number()?);
+        let deadline_ms = if deadline == 0 { NEVER_MS } else { deadline - 1 };
+        Some(Self { key, version, time_ms, deadline_ms, value: reader.counted()? })
+    }
+
+    pub(crate) fn node(&self) -> Node {
+        Node::create(self.version, self.time_ms, self.deadline_ms, Some(self.value), None)
+    }
+}
+
+/// Reads blocks, one after the other.
+pub(crate) struct BlockReader<'s> {
+    source: &'s mut dyn Read,
+    pub(crate) header: Header,
+    /// The block that was read last, as it stands in the file.
+    pub(crate) block: Vec<u8>,
+    /// Where it begins.
+    pub(crate) offset: u64,
+    entries: u64,
+    last_key: Option<Vec<u8>>,
+}
+
+impl<'s> BlockReader<'s> {
+    /// Reads the header.
+    pub(crate) fn begin(source: &'s mut dyn Read) -> Result<Self, Unreadable> {
+        let mut bytes = vec![0; HEADER_BYTES];
+        let got = fill(source, &mut bytes)?;
+        let header = Header::decode(Kind::Checkpoint, &bytes[..got]).map_err(|bad| match bad {
+            BadHeader::Damaged => Unreadable::Damaged(Damage { offset: 0, what: "its header is not what was written" }),
+            BadHeader::Newer(format) => Unreadable::Newer(format),
+        })?;
+        Ok(Self { source, header, block: bytes, offset: 0, entries: 0, last_key: None })
+    }
+
+    /// Reads a block and shows `see` its entries. None, or behind the last block what there was in all.
+    pub(crate) fn next(
+        &mut self,
+        mut see: impl FnMut(StoredEntry<'_>),
+    ) -> Result<Option<(Header, Checkpoint)>, Unreadable> {
+        self.offset += self.block.len() as u64;
+        let damaged = Damages(self.offset);
+        self.read_block()?;
+        let count = Reader(&self.block[12..]).u32().unwrap_or(0);
+        let mut reader = Reader(&self.block[BLOCK_HEADER_BYTES..]);
+        if count == 0 {
+            if reader.u64() != Some(self.entries) || !reader.is_empty() {
+                return damaged.say("it does not hold as many entries as it says");
+            }
+            let bytes = self.offset + self.block.len() as u64;
+            if fill(self.source, &mut [0])? > 0 {
+                return Damages(bytes).say("something follows its end");
+            }
+            let whole = Checkpoint { version: self.header.version, entries: self.entries, bytes };
+            return Ok(Some((self.header, whole)));
+        }
+        for _ in 0..count {
+            let Some(entry) = StoredEntry::decode(&mut reader) else { return damaged.say("an entry is not one") };
+            if entry.version == 0 || entry.version > self.header.version {
+                return damaged.say("an entry is of a commit that the file cannot show");
+            }
+            if self.last_key.as_ref().is_some_and(|last| last[..] >= *entry.key) {
+                return damaged.say("its keys are not in order");
+            }
+            let last_key = self.last_key.get_or_insert_default();
+            last_key.clear();
+            last_key.extend_from_slice(entry.key);
+            see(entry);
+        }
+        if !reader.is_empty() {
+            return damaged.say("an entry is not one");
+        }
+        self.entries += u64::from(count);
+        Ok(None)
+    }
+
+    fn read_block(&mut self) -> Result<(), Unreadable> {
+        let damaged = Damages(self.offset);
+        let block = &mut self.block;
+        block.resize(BLOCK_HEADER_BYTES, 0);
+        if fill(self.source, block)? < BLOCK_HEADER_BYTES {
+            return damaged.say("it ends too early");
+        }
+        let end = Reader(&block[8..]).u32().and_then(|length| usize::try_from(length).ok());
+        let Some(end) = end.and_then(|length| length.checked_add(BLOCK_HEADER_BYTES)) else {
+            return damaged.say("a block does not fit into memory");
+        };
+        while block.len() < end {
+            let had = block.len();
+            block.resize(end.min(had + had.max(STEP_BYTES)), 0);
+            if fill(self.source, &mut block[had..])? < block.len() - had {
+                return damaged.say("it ends too early, or a block is not what was written");
+            }
+        }
+        if Reader(block).u64() != Some(checksum(self.header.salt, self.offset, &block[8..])) {
+            return damaged.say("a block is not what was written");
+        }
+        Ok(())
+    }
+}
+
+/// Says what is wrong at a place.
+#[derive(Clone, Copy)]
+struct Damages(u64);
+
+impl Damages {
+    fn say<T>(self, what: &'static str) -> Result<T, Unreadable> {
+        Err(Damage { offset: self.0, what }.into())
+    }
+}
+
+/// Shows `see` the entries of a checkpoint in order, and returns its header and what was in it.
+///
+/// Entries are shown before the end is known to be right: after an error they count for nothing.
+pub(crate) fn read(
+    source: &mut dyn Read,
+    mut see: impl FnMut(StoredEntry<'_>),
+) -> Result<(Header, Checkpoint), Unreadable> {
+    let mut reader = BlockReader::begin(source)?;
+    loop {
+        if let Some(whole) = reader.next(&mut see)? {
+            return Ok(whole);
+        }
+    }
+}
+
+/// Fills as much of `buffer` as there is left, and returns how much that is.
+fn fill(source: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut done = 0;
+    while done < buffer.len() {
+        match source.read(&mut buffer[done..]) {
+            Ok(0) => break,
+            Ok(read) => done += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
+}
+
+/// A file from the front to the back.
+pub(crate) struct Sequential<'f> {
+    file: &'f dyn DiskFile,
+    offset: u64,
+}
+
+impl<'f> Sequential<'f> {
+    pub(crate) fn new(file: &'f dyn DiskFile) -> Self {
+        Self { file, offset: 0 }
+    }
+}
+
+impl Read for Sequential<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(buffer, self.offset)?;
+        self.offset += read as u64;
+        Ok(read)
+    }
+}

@@ -1,0 +1,82 @@
+//! Reading a segment: which records are there, and what to make of the place where they end.
+//!
+//! The records of the last segment may end in one that is not whole, or not what was written. Either the power went while it was
+//! written, and nobody was told that it was durable; or it was durable and has been damaged since. Every record says what was
+//! durable when it was written. So if one that follows the bad place says that commits from there on had been durable, they are
+//! lost by damage; otherwise the end is torn, and cutting it off loses nothing that was promised.
+
+use super::header::HEADER_BYTES;
+use super::log_record::{Record, RecordHeader};
+use crate::Version;
+use crate::mutants::planted;
+
+/// The place where the records of a segment end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The end of the file.
+    Whole,
+    /// Bytes from `offset` on that nobody was told were durable.
+    Torn { offset: u64 },
+    /// Bytes from `offset` on were durable and are not what was written.
+    Damaged { offset: u64 },
+}
+
+/// Shows `see` the records of a segment with their places, in order, and says how they end.
+///
+/// `bytes` are the whole file; `last` is the newest commit before the segment.
+///
+/// # Errors
+/// What `see` answers.
+pub(crate) fn scan<'b, E>(
+    bytes: &'b [u8],
+    salt: u64,
+    mut last: Version,
+    mut see: impl FnMut(u64, &Record<'b>) -> Result<(), E>,
+) -> Result<End, E> {
+    let mut offset = HEADER_BYTES;
+    while offset < bytes.len() {
+        // A segment's records are a chain: one that was lost or put elsewhere breaks it.
+        let whole = Record::decode(&bytes[offset..], offset as u64, salt).filter(|record| record.header.after == last);
+        let Some(record) = whole else {
+            return Ok(judge(bytes, offset, salt, last));
+        };
+        see(offset as u64, &record)?;
+        last = record.header.version;
+        offset += record.header.record_bytes();
+    }
+    Ok(End::Whole)
+}
+
+/// Shows `see` every whole record of a segment with its place, those behind bad places too.
+pub(crate) fn salvage<'b>(bytes: &'b [u8], salt: u64, mut see: impl FnMut(u64, &Record<'b>)) {
+    let mut offset = HEADER_BYTES;
+    while offset < bytes.len() {
+        let (rest, place) = (&bytes[offset..], offset as u64);
+        // The header first: see `judge`.
+        let is_likely = RecordHeader::decode_whole(rest, place, salt).is_some();
+        match if is_likely { Record::decode(rest, place, salt) } else { None } {
+            Some(record) => {
+                see(place, &record);
+                offset += record.header.record_bytes();
+            }
+            None => offset += 1,
+        }
+    }
+}
+
+/// What the bad bytes at `offset` are, behind the commit `last`.
+fn judge(bytes: &[u8], offset: usize, salt: u64, last: Version) -> End {
+    let bad = offset as u64;
+    if planted("damage-taken-for-a-torn-end") {
+        return End::Torn { offset: bad };
+    }
+    for place in offset + 1..bytes.len() {
+        // A header alone is evidence enough, whatever became of its changes; and a search that read those would take for ever
+        // where a value is full of what looks like long records.
+        let header = RecordHeader::decode_whole(&bytes[place..], place as u64, salt);
+        if header.is_some_and(|header| header.synced > last) {
+            return End::Damaged { offset: bad };
+        }
+    }
+    End::Torn { offset: bad }
+}

@@ -1,0 +1,312 @@
+//! Looking at every file of a store, without changing anything.
+
+use crate::disk::Disk;
+use crate::format::blocks::{self, Sequential, Unreadable};
+use crate::format::header::{BadHeader, FORMAT, HEADER_BYTES, Header, Kind};
+use crate::format::names;
+use crate::format::scan::{End, salvage, scan};
+use crate::recovery::open::{
+    BAD_CHANGES, BAD_HEADER, BAD_RECORD, Doing, Files, MISPLACED, OpenError, Recovered, lock, read_file, recover,
+};
+use crate::recovery::progress::Progress;
+use crate::{Options, Version};
+
+const UNUSED: &str = "begun and never written to; the next start removes it";
+
+/// What was found in a directory.
+#[derive(Debug)]
+pub struct Report {
+    /// What stands in each file, by name.
+    pub files: Vec<FileReport>,
+    /// What opening the store would come to.
+    pub opening: Result<Recovered, OpenError>,
+}
+
+/// What stands in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileReport {
+    /// Its name.
+    pub name: String,
+    /// What it is, by its name.
+    pub kind: FileKind,
+    /// Its length.
+    pub bytes: u64,
+    /// The commit that a checkpoint shows; the first and the last whole commit of a segment, up to the first bad place.
+    pub versions: Option<(Version, Version)>,
+    /// Keys in a checkpoint; whole commits in a segment, up to the first bad place.
+    pub entries: u64,
+    /// What there is to say of it.
+    pub findings: Vec<Finding>,
+}
+
+/// What a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileKind {
+    /// The file that makes a directory a store.
+    Identity,
+    /// The whole store at one commit.
+    Checkpoint,
+    /// Commits, one after the other.
+    Segment,
+    /// What was being written when a process ended.
+    Unfinished,
+    /// Not the engine's.
+    Other,
+}
+
+/// Something to say of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Where, in bytes.
+    pub offset: u64,
+    /// What.
+    pub what: String,
+    /// Whether the file is not what was written. Otherwise it is what the end of a process or of the power may leave, and costs
+    /// nothing that was promised.
+    pub is_damage: bool,
+}
+
+impl Report {
+    /// Whether every file is what was written, and the store would open.
+    #[must_use]
+    pub fn is_right(&self) -> bool {
+        self.opening.is_ok() && self.files.iter().all(FileReport::is_right)
+    }
+}
+
+impl FileReport {
+    fn new(name: String) -> Self {
+        let kind = match &*name {
+            names::STORE => FileKind::Identity,
+            name if names::segment_of(name).is_some() => FileKind::Segment,
+            name if names::checkpoint_of(name).is_some() => FileKind::Checkpoint,
+            name if names::is_unfinished(name) => FileKind::Unfinished,
+            _ => FileKind::Other,
+        };
+        Self { name, kind, bytes: 0, versions: None, entries: 0, findings: Vec::new() }
+    }
+
+    /// Whether it is what was written, apart from what the end of a process may leave.
+    #[must_use]
+    pub fn is_right(&self) -> bool {
+        !self.findings.iter().any(|finding| finding.is_damage)
+    }
+
+    fn remark(&mut self, offset: u64, what: impl Into<String>) {
+        self.findings.push(Finding { offset, what: what.into(), is_damage: false });
+    }
+
+    fn damage(&mut self, offset: u64, what: impl Into<String>) {
+        self.findings.push(Finding { offset, what: what.into(), is_damage: true });
+    }
+
+    /// What stands in its header, unless that is wrong.
+    fn check_header(&mut self, kind: Kind, bytes: &[u8], store: Option<u64>) -> Option<Header> {
+        match Header::decode(kind, bytes) {
+            Ok(header) => self.is_in_place(header, store).then_some(header),
+            Err(BadHeader::Damaged) => {
+                self.damage(0, BAD_HEADER);
+                None
+            }
+            Err(BadHeader::Newer(format)) => {
+                self.damage(0, newer(format));
+                None
+            }
+        }
+    }
+
+    /// Whether a file says the store and the version that it should.
+    fn is_in_place(&mut self, header: Header, store: Option<u64>) -> bool {
+        let version = names::segment_of(&self.name).or(names::checkpoint_of(&self.name)).unwrap_or(header.version);
+        let is_in_place = header.version == version && store.is_none_or(|store| store == header.store);
+        if !is_in_place {
+            self.damage(0, MISPLACED);
+        }
+        is_in_place
+    }
+}
+
+fn newer(format: u32) -> String {
+    format!("it is in format {format}, which this program does not know (it knows {FORMAT})")
+}
+
+/// Looks at every file of the store on `disk`, and finds out whether it would open. Changes nothing: not a byte and not a file.
+///
+/// Takes as much memory as opening would. Of `options` only the clock and the randomness matter.
+///
+/// # Errors
+/// [`OpenError::InUse`], [`OpenError::InUseHere`] and [`OpenError::Io`] where it could not be looked at. What is wrong with the store is in the report.
+pub fn check(disk: &dyn Disk, options: &Options) -> Result<Report, OpenError> {
+    let _lock = lock(disk)?;
+    // Who follows the store is of no interest here.
+    let options = Options { feed_bytes_max: 0, ..options.clone() };
+    let progress = Progress::new(&options);
+    let mut names = disk.list().doing(|| "listing the store's files".into())?;
+    names.sort_unstable();
+    progress.expect(disk, names.iter().cloned());
+    let opening = recover(&options, disk, &progress).map(|recovery| recovery.recovered);
+    let list = Files::list(disk)?;
+    let store = list.identity(disk).ok().flatten().map(|header| header.store);
+    let mut check =
+        Check { disk, store, opens: opening.is_ok(), segments: list.segments, log: None, base: 0, progress };
+    let mut files: Vec<_> = names.into_iter().map(|name| check.file(name)).collect();
+    if let Err(error) = &opening {
+        name_reason(&mut files, error);
+    }
+    Ok(Report { files, opening })
+}
+
+/// Where the log stands behind the segments that were looked at.
+struct LogPlace {
+    /// The last of them.
+    name: String,
+    is_whole: bool,
+    last: Version,
+}
+
+struct Check<'d> {
+    disk: &'d dyn Disk,
+    /// The identity, if it is known.
+    store: Option<u64>,
+    opens: bool,
+    segments: Vec<Version>,
+    log: Option<LogPlace>,
+    /// The newest whole checkpoint's commit. Checkpoints come before segments in the order of names.
+    base: Version,
+    progress: Progress,
+}
+
+impl Check<'_> {
+    fn file(&mut self, name: String) -> FileReport {
+        let begun = self.progress.done();
+        let mut report = FileReport::new(name);
+        match report.kind {
+            FileKind::Identity => self.identity(&mut report),
+            FileKind::Checkpoint => self.checkpoint(&mut report),
+            FileKind::Segment => self.segment(&mut report),
+            FileKind::Unfinished | FileKind::Other => {
+                report.bytes = self.disk.open(&report.name).and_then(|file| file.size()).unwrap_or_default();
+            }
+        }
+        if report.kind == FileKind::Unfinished {
+            report.remark(0, "being written when a process ended; the next start removes it");
+        }
+        self.progress.reach(begun + report.bytes);
+        report
+    }
+
+    fn identity(&self, report: &mut FileReport) {
+        let Some(bytes) = self.read(report) else { return };
+        if report.check_header(Kind::Store, &bytes, None).is_some() && bytes.len() > HEADER_BYTES {
+            report.damage(HEADER_BYTES as u64, "something follows its end");
+        }
+    }
+
+    fn checkpoint(&mut self, report: &mut FileReport) {
+        let read = self.disk.open(&report.name).map_err(Unreadable::from).and_then(|file| {
+            report.bytes = file.size()?;
+            blocks::read(&mut self.progress.count(Sequential::new(&*file)), |_| {})
+        });
+        match read {
+            Ok((header, whole)) => {
+                report.versions = Some((whole.version, whole.version));
+                report.entries = whole.entries;
+                if report.is_in_place(header, self.store) {
+                    self.base = self.base.max(whole.version);
+                }
+            }
+            Err(Unreadable::Damaged(damage)) => report.damage(damage.offset, damage.what),
+            Err(Unreadable::Newer(format)) => report.damage(0, newer(format)),
+            Err(Unreadable::Io(error)) => report.damage(0, error.to_string()),
+        }
+    }
+
+    fn segment(&mut self, report: &mut FileReport) {
+        let Some(bytes) = self.read(report) else { return };
+        let after = names::segment_of(&report.name).unwrap_or_default();
+        let is_last = self.segments.last() == Some(&after);
+        if bytes.len() <= HEADER_BYTES && Header::decode(Kind::Segment, &bytes) == Err(BadHeader::Damaged) {
+            // No record is written before the header is durable, and the first segment's is durable before the store is one.
+            let may_be_torn = is_last && self.log.is_some();
+            return if self.opens || may_be_torn { report.remark(0, UNUSED) } else { report.damage(0, BAD_HEADER) };
+        }
+        let Some(header) = report.check_header(Kind::Segment, &bytes, self.store) else { return };
+        let has_gone_on = self.log.as_ref().is_some_and(|log| log.last > after);
+        if bytes.len() == HEADER_BYTES && has_gone_on {
+            return report.remark(0, UNUSED);
+        }
+        self.link(report, after);
+        let scanned = scan(&bytes, header.salt, after, |offset, record| {
+            let changes = record.changes();
+            if changes.is_some() {
+                let version = record.header.version;
+                report.versions = Some((report.versions.map_or(version, |(first, _)| first), version));
+                report.entries += 1;
+            }
+            changes.map(drop).ok_or(offset)
+        });
+        let is_unfinished = is_last || self.opens;
+        match scanned {
+            Ok(End::Whole) => {}
+            Ok(End::Torn { offset }) if is_unfinished => {
+                let bytes = bytes.len() as u64 - offset;
+                report.remark(offset, format!("{bytes} bytes of an unfinished write; the next start cuts them off"));
+            }
+            Ok(End::Torn { offset } | End::Damaged { offset }) => {
+                report.damage(offset, behind(&bytes, header.salt, offset));
+            }
+            Err(offset) => report.damage(offset, BAD_CHANGES),
+        }
+        let last = report.versions.map_or(after, |(_, last)| last);
+        self.log = Some(LogPlace { name: report.name.clone(), is_whole: report.is_right(), last });
+    }
+
+    /// Says where the segment before does not lead up to this one.
+    fn link(&self, report: &mut FileReport, after: Version) {
+        // Where a segment is damaged, it is clear why it does not lead here.
+        let Some(log) = self.log.as_ref().filter(|log| log.is_whole && log.last != after) else { return };
+        let what = format!("it follows commit {after}, and {} ends with commit {}", log.name, log.last);
+        if log.last < after && after <= self.base {
+            report.remark(0, format!("{what}; the checkpoint has what is missing"));
+        } else {
+            report.damage(0, what);
+        }
+    }
+
+    fn read(&self, report: &mut FileReport) -> Option<Vec<u8>> {
+        match read_file(self.disk, &report.name) {
+            Ok(bytes) => {
+                report.bytes = bytes.len() as u64;
+                Some(bytes)
+            }
+            Err(error) => {
+                report.damage(0, error.to_string());
+                None
+            }
+        }
+    }
+}
+
+/// What is wrong at `offset`, and how much stands behind it.
+fn behind(bytes: &[u8], salt: u64, offset: u64) -> String {
+    let mut commits = 0;
+    salvage(bytes, salt, |place, _| commits += u64::from(place > offset));
+    if commits == 0 { BAD_RECORD.into() } else { format!("{BAD_RECORD}; {commits} whole commits follow in the file") }
+}
+
+/// Makes sure that what keeps the store from opening stands with the file that it is about.
+fn name_reason(files: &mut Vec<FileReport>, error: &OpenError) {
+    let (name, offset, what) = match error {
+        OpenError::Damaged { file, offset, what } => (file, *offset, what.clone()),
+        OpenError::Newer { file, format } => (file, 0, newer(*format)),
+        OpenError::InUse | OpenError::InUseHere | OpenError::Options(_) | OpenError::Io { .. } => return,
+    };
+    let place = files.iter().position(|file| file.name == *name).unwrap_or_else(|| {
+        files.push(FileReport::new(name.clone()));
+        files.len() - 1
+    });
+    let file = &mut files[place];
+    if !file.findings.iter().any(|finding| finding.is_damage && finding.offset == offset) {
+        file.damage(offset, what);
+    }
+}

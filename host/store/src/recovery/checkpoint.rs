@@ -1,0 +1,218 @@
+//! Checkpoints: the whole store at one commit, in one file. Its bytes are described in `blocks`.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::disk::{Disk, DiskFile, write_all};
+use crate::durability::log::Segment;
+use crate::format::names;
+use crate::mutants::planted;
+use crate::recovery::backup::Backup;
+use crate::store::Inner;
+use crate::store::group_commit::Durable;
+use crate::{Snapshot, Store, Version};
+
+/// Checkpoints that are kept.
+const KEPT: usize = 2;
+
+/// A file is synced whenever so much was written: the disk gets it bit by bit, and not all of it in a burst at the end.
+const SYNC_EVERY_BYTES: u64 = 1 << 20;
+
+/// What a checkpoint came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// The commit that it shows.
+    pub version: Version,
+    /// Keys in it.
+    pub entries: u64,
+    /// Its length.
+    pub bytes: u64,
+}
+
+/// Which checkpoints there are, and when the next one is due.
+pub(crate) struct Checkpoints {
+    /// Held while one is made.
+    making: Mutex<()>,
+    /// Oldest first; two of them.
+    kept: Mutex<Vec<Checkpoint>>,
+    log_bytes_max: u64,
+    /// Bytes of log written since the store was opened when the next attempt is due.
+    due_at_bytes: AtomicU64,
+}
+
+impl Checkpoints {
+    /// `log_bytes` stand in the log behind the newest: what the next start would read counts, whichever life of the store wrote it.
+    pub(crate) fn new(log_bytes_max: u64, newest: Option<Checkpoint>, log_bytes: u64) -> Self {
+        let log_bytes = if planted("log-of-former-lives-uncounted") { 0 } else { log_bytes };
+        let due_at_bytes = log_bytes_due(log_bytes_max, newest).saturating_sub(log_bytes);
+        Self {
+            making: Mutex::default(),
+            kept: Mutex::new(Vec::from_iter(newest)),
+            log_bytes_max,
+            due_at_bytes: AtomicU64::new(due_at_bytes),
+        }
+    }
+
+    /// Adds one, and returns those that are kept.
+    fn add(&self, checkpoint: Checkpoint) -> Vec<Checkpoint> {
+        let mut kept = self.kept.lock();
+        kept.push(checkpoint);
+        if kept.len() > KEPT {
+            kept.remove(0);
+        }
+        kept.clone()
+    }
+
+    /// The newest.
+    pub(crate) fn newest(&self) -> Option<Checkpoint> {
+        self.kept.lock().last().copied()
+    }
+}
+
+/// Bytes of log behind a checkpoint at which the next one is due.
+fn log_bytes_due(log_bytes_max: u64, newest: Option<Checkpoint>) -> u64 {
+    log_bytes_max.max(newest.map_or(0, |newest| newest.bytes / 2))
+}
+
+impl Store {
+    /// Whether so much log was written since the last checkpoint that another one is due.
+    #[must_use]
+    pub fn is_checkpoint_due(&self) -> bool {
+        let Some(durable) = self.0.durable() else { return false };
+        durable.figures.bytes.load(Ordering::Relaxed) >= durable.checkpoints.due_at_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Writes a checkpoint beside all other work, and removes the older ones but one, with the segments of the log that neither they
+    /// nor the change feed need. None when nothing was committed since the last one, or the store is in memory.
+    ///
+    /// # Errors
+    /// The disk's. All that the store needs is still there then, and an attempt is due again after an eighth of the log that is due
+    /// otherwise; where only the removal failed, the checkpoint counts.
+    pub fn checkpoint(&self) -> io::Result<Option<Checkpoint>> {
+        self.checkpoint_with_rests(&mut || ())
+    }
+
+    /// As [`checkpoint`](Self::checkpoint), with a call of `rest` behind every block of some 256 KiB, as long as the log has not grown
+    /// by half of what makes the next checkpoint due: then it hurries, so that the log behind it stays short. `rest` may ask for figures,
+    /// and not for another checkpoint.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn checkpoint_with_rests(&self, rest: &mut dyn FnMut()) -> io::Result<Option<Checkpoint>> {
+        let Some(durable) = self.0.durable() else { return Ok(None) };
+        let _making = durable.checkpoints.making.lock();
+        let snapshot = Snapshot::take_ageless(&self.0);
+        let newest = durable.checkpoints.newest();
+        if newest.map_or(0, |newest| newest.version) == snapshot.version() {
+            return Ok(None);
+        }
+        let written = durable.figures.bytes.load(Ordering::Relaxed);
+        let wait = durable.checkpoints.log_bytes_max;
+        durable.checkpoints.due_at_bytes.store(written + wait / 8, Ordering::Relaxed);
+        // Behind a checkpoint there is no gap in the log, whatever the policy.
+        self.0.sync_written(durable);
+        if durable.is_failed() {
+            return Err(io::Error::other("the disk has failed before"));
+        }
+        let begun = self.0.clock.monotonic_us();
+        let figures = &durable.figures;
+        let backup = Backup::new(snapshot, durable.store);
+        let hurries_at = written + log_bytes_due(wait, newest) / 2;
+        let mut rest_in_time = || {
+            if figures.bytes.load(Ordering::Relaxed) < hurries_at {
+                rest();
+            }
+        };
+        let attempt = write(&*durable.disk, backup.version(), |file| write_backup(file, backup, &mut rest_in_time))
+            .inspect_err(|error| durable.fail_if_displaced(error, "writing a checkpoint"));
+        let outcomes = if attempt.is_ok() { &figures.checkpoints } else { &figures.checkpoint_failures };
+        outcomes.fetch_add(1, Ordering::Relaxed);
+        let checkpoint = attempt?;
+        figures.checkpoint_us.store(self.0.clock.monotonic_us().saturating_sub(begun), Ordering::Relaxed);
+        durable.checkpoints.due_at_bytes.store(written + log_bytes_due(wait, Some(checkpoint)), Ordering::Relaxed);
+        let kept = durable.checkpoints.add(checkpoint);
+        self.0
+            .remove_unneeded(durable, &kept)
+            .inspect_err(|error| durable.fail_if_displaced(error, "removing what a checkpoint replaces"))?;
+        Ok(Some(checkpoint))
+    }
+}
+
+impl Inner {
+    /// Removes checkpoints beyond those kept, and segments that nobody needs.
+    fn remove_unneeded(&self, durable: &Durable, kept: &[Checkpoint]) -> io::Result<()> {
+        for name in durable.disk.list()? {
+            let is_kept = |version| kept.iter().any(|checkpoint| checkpoint.version == version);
+            if names::checkpoint_of(&name).is_some_and(|version| !is_kept(version)) {
+                durable.disk.remove(&name)?;
+            }
+        }
+        durable.disk.sync_directory()?;
+        // A single checkpoint has nothing to fall back on but the whole log.
+        let Some(oldest) = kept.first().filter(|_| kept.len() == KEPT) else { return Ok(()) };
+        let oldest = if planted("segments-removed-too-early") { kept.last().unwrap_or(oldest) } else { oldest };
+        let dropped = self.feed.dropped();
+        let is_needed = |segment: &Segment| segment.last > oldest.version || segment.last > dropped;
+        self.with_log(durable, |end| {
+            let removed = end.writer.remove_unneeded(is_needed);
+            durable.figures.note_log(&end.writer);
+            removed.map(drop)
+        })
+    }
+}
+
+/// Writes a checkpoint's file with `contents`, and gives it its name when all of it is durable.
+pub(crate) fn write<T, E: From<io::Error>>(
+    disk: &dyn Disk,
+    version: Version,
+    contents: impl FnOnce(&dyn DiskFile) -> Result<T, E>,
+) -> Result<T, E> {
+    let name = names::checkpoint(version);
+    let unfinished = format!("{name}{}", names::UNFINISHED);
+    let written = write_unfinished(disk, &unfinished, contents).and_then(|written| {
+        disk.rename(&unfinished, &name)?;
+        disk.sync_directory()?;
+        Ok(written)
+    });
+    if written.is_err() {
+        // It may not even exist; the next start removes what is left of it.
+        let _ = disk.remove(&unfinished);
+    }
+    written
+}
+
+fn write_unfinished<T, E: From<io::Error>>(
+    disk: &dyn Disk,
+    name: &str,
+    contents: impl FnOnce(&dyn DiskFile) -> Result<T, E>,
+) -> Result<T, E> {
+    // An attempt that failed at the same commit may have left something.
+    match disk.remove(name) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
+    }
+    let file = disk.create(name)?;
+    let written = contents(&*file)?;
+    if !planted("checkpoint-unsynced") {
+        file.sync()?;
+    }
+    Ok(written)
+}
+
+/// Writes all of `backup`, which ends with this, and calls `rest` behind each piece.
+pub(crate) fn write_backup(file: &dyn DiskFile, mut backup: Backup, rest: &mut dyn FnMut()) -> io::Result<Checkpoint> {
+    let (mut offset, mut synced) = (0, 0);
+    for piece in &mut backup {
+        let piece = piece?;
+        write_all(file, &piece, offset)?;
+        offset += piece.len() as u64;
+        if offset - synced >= SYNC_EVERY_BYTES {
+            file.sync()?;
+            synced = offset;
+        }
+        rest();
+    }
+    Ok(backup.so_far())
+}

@@ -1,0 +1,76 @@
+//! How far the reading of a store's files has come, told to whoever waits for it.
+
+use std::cell::Cell;
+use std::io::{self, Read};
+
+use crate::Options;
+use crate::disk::Disk;
+use crate::types::options::OnProgress;
+
+/// Bytes from one word to the next.
+const STEP_BYTES: u64 = 256 << 10;
+
+/// How far reading has come.
+pub(crate) struct Progress {
+    tell: Option<OnProgress>,
+    total: Cell<u64>,
+    done: Cell<u64>,
+    told: Cell<u64>,
+}
+
+impl Progress {
+    pub(crate) fn new(options: &Options) -> Self {
+        let tell = options.on_progress.clone();
+        Self { tell, total: Cell::new(0), done: Cell::new(0), told: Cell::new(0) }
+    }
+
+    /// These files are to be read. Nobody asks how long they are where nobody is told.
+    pub(crate) fn expect(&self, disk: &dyn Disk, names: impl IntoIterator<Item = String>) {
+        if self.tell.is_some() {
+            // What cannot be asked for its length is about to say so itself.
+            let bytes = |name: String| disk.open(&name).and_then(|file| file.size()).unwrap_or(0);
+            self.total.set(self.total.get() + names.into_iter().map(bytes).sum::<u64>());
+        }
+    }
+
+    /// What stands in so many bytes more is dealt with.
+    pub(crate) fn add(&self, bytes: u64) {
+        self.reach(self.done.get() + bytes);
+    }
+
+    pub(crate) fn done(&self) -> u64 {
+        self.done.get()
+    }
+
+    /// What stands in so many bytes, in all, is dealt with.
+    pub(crate) fn reach(&self, done: u64) {
+        let total = self.total.get();
+        let done = done.max(self.done.get());
+        self.done.set(done);
+        if let Some(tell) = &self.tell
+            && (done >= self.told.get() + STEP_BYTES || done >= total)
+        {
+            self.told.set(done);
+            tell(done.min(total), total);
+        }
+    }
+
+    /// Counts what is read of `source`.
+    pub(crate) fn count<R: Read>(&self, source: R) -> Counted<'_, R> {
+        Counted { progress: self, source }
+    }
+}
+
+/// What is read through it counts.
+pub(crate) struct Counted<'p, R> {
+    progress: &'p Progress,
+    source: R,
+}
+
+impl<R: Read> Read for Counted<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.source.read(buffer)?;
+        self.progress.add(read as u64);
+        Ok(read)
+    }
+}

@@ -1,0 +1,217 @@
+//! From a damaged store to one that is whole: the longest exact prefix of its commits that can be put together, on another disk.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::disk::{Disk, read_full};
+use crate::format::blocks::Unreadable;
+use crate::format::header::{HEADER_BYTES, Header, Kind};
+use crate::format::log_record::Record;
+use crate::format::names;
+use crate::format::scan::salvage;
+use crate::recovery::backup::Backup;
+use crate::recovery::checkpoint::{Checkpoint, write_backup};
+use crate::recovery::open::{Doing, Files, OpenError, load, lock, read_file};
+use crate::recovery::progress::Progress;
+use crate::recovery::restore::{RestoreError, write_store};
+use crate::store::Inner;
+use crate::{Options, Snapshot, Version};
+
+/// What a repair kept, and what it left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Repaired {
+    /// The checkpoint's commit that the log was put on top of; 0 where it was the log alone.
+    pub base: Version,
+    /// Commits of the log on top of it.
+    pub commits: u64,
+    /// The new store: its version, its keys, and the length of its file.
+    pub kept: Checkpoint,
+    /// The newest commit that any file tells of. What lies between it and [`kept`](Self::kept) is lost.
+    pub newest_seen: Version,
+    /// Whole commits behind those that were kept. They stand on others that are lost, so they were left out.
+    pub commits_left_out: u64,
+}
+
+/// Why a store was not repaired. It is as it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RepairError {
+    /// The damaged store could not be read.
+    #[error(transparent)]
+    Read(#[from] OpenError),
+    /// There is no whole checkpoint, and no log that begins with the first commit.
+    #[error("there is nothing to begin with: no whole checkpoint, and no log from the first commit on")]
+    NothingWhole,
+    /// The identity cannot be read, and the other files do not agree on one.
+    #[error("the files belong to several stores, and store.mantis does not tell which")]
+    Mixed,
+    /// The new store could not be written.
+    #[error(transparent)]
+    Write(#[from] RestoreError),
+}
+
+/// Puts the longest exact prefix of the commits of the store on `disk` onto the disk `into`, which must hold no store.
+///
+/// It begins with a whole checkpoint, or with the first commit, and ends before the first commit that is missing or not what was
+/// written, whatever gets further. What is kept is what the store held at that commit. Nothing changes on `disk`. The new store has an
+/// identity of its own and goes on 2^32 versions further, as after [`restore`](crate::recovery::restore). Takes as much memory as opening the store. Of `options` only the clock
+/// and the randomness matter.
+///
+/// # Errors
+/// [`RepairError`].
+pub fn repair(disk: &dyn Disk, into: &dyn Disk, options: &Options) -> Result<Repaired, RepairError> {
+    let _lock = lock(disk)?;
+    let files = Files::list(disk)?;
+    let store = identity(disk, &files)?;
+    let progress = Progress::new(options);
+    let log = Log::read(disk, store, &files, &progress)?;
+    let options = Options { feed_bytes_max: 0, ..options.clone() };
+    let (base, inner) = log.best_base(disk, store, &files, &options, &progress)?;
+    let chain = log.chain(base);
+    redo(disk, store, &inner, &chain, &progress)?;
+    let snapshot = Snapshot::take_ageless(&Arc::new(inner));
+    let reached = snapshot.version();
+    let kept = write_store(into, &options, reached, |store, file| {
+        Ok(write_backup(file, Backup::new(snapshot, store), &mut || ())?)
+    })?;
+    let commits_left_out = log.commits.values().filter(|commit| commit.version > reached).count() as u64;
+    let newest_seen = log.newest_seen.max(reached);
+    Ok(Repaired { base, commits: chain.len() as u64, kept, newest_seen, commits_left_out })
+}
+
+/// The store's identity; where the file of that name is damaged, the one that all other files agree on.
+fn identity(disk: &dyn Disk, files: &Files) -> Result<u64, RepairError> {
+    match files.identity(disk) {
+        Ok(Some(header)) => return Ok(header.store),
+        Ok(None) => return Err(RepairError::NothingWhole),
+        Err(OpenError::Damaged { .. }) => {}
+        Err(other) => return Err(other.into()),
+    }
+    let segments = files.segments.iter().map(|&after| (Kind::Segment, names::segment(after)));
+    let checkpoints = files.checkpoints.iter().map(|&version| (Kind::Checkpoint, names::checkpoint(version)));
+    let mut store = None;
+    for (kind, name) in segments.chain(checkpoints) {
+        if let Some(header) = header(disk, kind, &name)?
+            && *store.get_or_insert(header.store) != header.store
+        {
+            return Err(RepairError::Mixed);
+        }
+    }
+    store.ok_or(RepairError::NothingWhole)
+}
+
+fn header(disk: &dyn Disk, kind: Kind, name: &str) -> Result<Option<Header>, OpenError> {
+    let mut bytes = vec![0; HEADER_BYTES];
+    let read = disk.open(name).and_then(|file| read_full(&*file, &mut bytes, 0));
+    let got = read.doing(|| format!("reading {name}"))?;
+    Ok(Header::decode(kind, &bytes[..got]).ok())
+}
+
+/// A whole commit, and where it stands.
+#[derive(Debug, Clone, Copy)]
+struct Commit {
+    version: Version,
+    segment: Version,
+    offset: u64,
+}
+
+/// Every whole commit of the log.
+struct Log {
+    /// By the commit before it.
+    commits: BTreeMap<Version, Commit>,
+    /// Whether the log's first segment, which has the first commit, can be read.
+    begins_at_first: bool,
+    newest_seen: Version,
+}
+
+impl Log {
+    fn read(disk: &dyn Disk, store: u64, files: &Files, progress: &Progress) -> Result<Self, OpenError> {
+        // A name proves nothing: what counts is what stands under a checksum.
+        let mut log = Self { commits: BTreeMap::new(), begins_at_first: false, newest_seen: 0 };
+        progress.expect(disk, files.segments.iter().map(|&segment| names::segment(segment)));
+        for &segment in &files.segments {
+            let Some((bytes, header)) = read_segment(disk, store, segment)? else { continue };
+            log.begins_at_first |= segment == 0;
+            log.newest_seen = log.newest_seen.max(segment);
+            salvage(&bytes, header.salt, |offset, record| {
+                let about = record.header;
+                log.newest_seen = log.newest_seen.max(about.version);
+                if record.changes().is_some() {
+                    log.commits.entry(about.after).or_insert(Commit { version: about.version, segment, offset });
+                }
+            });
+            progress.add(bytes.len() as u64);
+        }
+        Ok(log)
+    }
+
+    /// The commits that follow `base` without a gap.
+    fn chain(&self, base: Version) -> Vec<Commit> {
+        let next = |before: Version| self.commits.get(&before).copied();
+        std::iter::successors(next(base), |commit| next(commit.version)).collect()
+    }
+
+    fn reach(&self, base: Version) -> Version {
+        self.chain(base).last().map_or(base, |commit| commit.version)
+    }
+
+    /// The commit from which the log reaches furthest, and the store at that commit.
+    fn best_base(
+        &self,
+        disk: &dyn Disk,
+        store: u64,
+        files: &Files,
+        options: &Options,
+        progress: &Progress,
+    ) -> Result<(Version, Inner), RepairError> {
+        let mut bases = files.checkpoints.clone();
+        // The furthest reach first, then the least to do.
+        bases.sort_by_key(|&base| std::cmp::Reverse((self.reach(base), base)));
+        let first = || Ok((0, Inner::new(options)));
+        for base in bases {
+            if self.begins_at_first && self.reach(0) > self.reach(base) {
+                return first();
+            }
+            let name = names::checkpoint(base);
+            progress.expect(disk, [name.clone()]);
+            let loaded = disk.open(&name).map_err(Unreadable::from).and_then(|file| load(options, &*file, progress));
+            match loaded {
+                Ok((inner, header, _)) if header.store == store && header.version == base => return Ok((base, inner)),
+                Ok(_) | Err(Unreadable::Damaged(_) | Unreadable::Newer(_)) => {}
+                Err(Unreadable::Io(error)) => {
+                    return Err(OpenError::Io { doing: format!("reading {name}"), error }.into());
+                }
+            }
+        }
+        if self.begins_at_first { first() } else { Err(RepairError::NothingWhole) }
+    }
+}
+
+/// A segment whose header can be trusted, without which nothing in it can.
+fn read_segment(disk: &dyn Disk, store: u64, segment: Version) -> Result<Option<(Vec<u8>, Header)>, OpenError> {
+    let bytes = read_file(disk, &names::segment(segment))?;
+    let header = Header::decode(Kind::Segment, &bytes).ok();
+    let header = header.filter(|header| header.store == store && header.version == segment);
+    Ok(header.map(|header| (bytes, header)))
+}
+
+/// Does the commits of `chain` again.
+fn redo(disk: &dyn Disk, store: u64, inner: &Inner, chain: &[Commit], progress: &Progress) -> Result<(), OpenError> {
+    let segments = || chain.chunk_by(|commit, next| commit.segment == next.segment);
+    progress.expect(disk, segments().map(|commits| names::segment(commits[0].segment)));
+    for commits in segments() {
+        let segment = commits[0].segment;
+        let name = names::segment(segment);
+        let changed = || OpenError::damaged(&name, 0, "it changes while it is read");
+        let (bytes, header) = read_segment(disk, store, segment)?.ok_or_else(changed)?;
+        for commit in commits {
+            let bytes = usize::try_from(commit.offset).ok().and_then(|offset| bytes.get(offset..));
+            let record = bytes.and_then(|bytes| Record::decode(bytes, commit.offset, header.salt));
+            let record = record.filter(|record| record.header.version == commit.version).ok_or_else(changed)?;
+            let changes = record.changes().ok_or_else(changed)?;
+            inner.redo(commit.version, record.header.time_ms, &changes);
+        }
+        progress.add(bytes.len() as u64);
+    }
+    Ok(())
+}

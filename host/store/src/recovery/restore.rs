@@ -1,0 +1,95 @@
+//! From a backup to a store, on a disk where there is none.
+
+use std::io;
+
+use crate::disk::{Disk, DiskFile, write_all};
+use crate::durability::identity;
+use crate::durability::log as writer;
+use crate::format::blocks::{BlockReader, Sequential, Unreadable};
+use crate::format::header::{Header, Kind};
+use crate::format::names;
+use crate::recovery::backup::verify;
+use crate::recovery::checkpoint::{self, Checkpoint};
+use crate::{Options, Version};
+
+/// Why a store was not restored. Unless it says so, nothing was written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RestoreError {
+    /// The backup cannot be trusted.
+    #[error("the backup: {0}")]
+    Backup(#[from] Unreadable),
+    /// Another process has the directory.
+    #[error("another process is using the directory")]
+    InUse,
+    /// This process has a store open in the directory.
+    #[error("this process has a store open in the directory")]
+    InUseHere,
+    /// There is a store, or a part of one.
+    #[error("there is a store or a part of one: {file}")]
+    NotEmpty {
+        /// A file of it.
+        file: String,
+    },
+    /// The disk did not take it. What it took is removed again as far as possible; what remains does not open as a store, unless it
+    /// is all there.
+    #[error("writing the store: {0}")]
+    Write(#[from] io::Error),
+}
+
+/// Puts what `backup` holds onto `disk`, which must hold no store, and says what that was. Versions, times and deadlines stay.
+///
+/// The whole backup is read and checked before anything is written, and once more while it is copied. The store has an identity of its
+/// own: what it commits from now on is not what the store that the backup was taken of committed, so a cursor of that one's change
+/// feed is answered `compacted`, and its next commit is 2^32 versions further, so that no version that was told of a lost commit (as an
+/// entity tag) is given to another one. Of `options` only the clock and the randomness matter.
+///
+/// # Errors
+/// [`RestoreError`]. An interrupted restore leaves nothing that opens as a store, or all of it.
+pub fn restore(backup: &dyn DiskFile, disk: &dyn Disk, options: &Options) -> Result<Checkpoint, RestoreError> {
+    let version = verify(&mut Sequential::new(backup))?.version;
+    write_store(disk, options, version, |store, file| {
+        let mut source = Sequential::new(backup);
+        let mut blocks = BlockReader::begin(&mut source)?;
+        // Their checksums depend on the salt and the place, which stay.
+        write_all(file, &Header { store, ..blocks.header }.encode(Kind::Checkpoint), 0)?;
+        loop {
+            let end = blocks.next(|_| {})?;
+            write_all(file, &blocks.block, blocks.offset)?;
+            match end {
+                Some((header, whole)) if header.version == version => return Ok(whole),
+                Some(_) => return Err(io::Error::other("the backup changes while it is read").into()),
+                None => {}
+            }
+        }
+    })
+}
+
+/// Makes a store of a new identity at `version`, whose checkpoint `contents` writes into a file.
+pub(crate) fn write_store(
+    disk: &dyn Disk,
+    options: &Options,
+    version: Version,
+    contents: impl FnOnce(u64, &dyn DiskFile) -> Result<Checkpoint, RestoreError>,
+) -> Result<Checkpoint, RestoreError> {
+    let _lock = disk.lock().map_err(|error| match error.kind() {
+        #[cfg(unix)]
+        io::ErrorKind::WouldBlock if crate::disk::is_open_here(&error) => RestoreError::InUseHere,
+        io::ErrorKind::WouldBlock => RestoreError::InUse,
+        _ => RestoreError::Write(error),
+    })?;
+    if let Some(file) = disk.list()?.into_iter().find(|name| names::is_ours(name)) {
+        return Err(RestoreError::NotEmpty { file });
+    }
+    let (store, salt, time_ms) = (options.random.next_u64(), options.random.next_u64(), options.clock.now_ms());
+    // With a segment and no identity the directory is neither a store nor a place for a new one, until all the rest is durable.
+    writer::create(disk, &Header { store, salt, version, time_ms })?;
+    let written = checkpoint::write(disk, version, |file| contents(store, file));
+    if written.is_err() {
+        let _ = disk.remove(&names::checkpoint(version));
+        let _ = disk.remove(&names::segment(version));
+    }
+    let written = written?;
+    identity::write(disk, store, version.saturating_add(identity::LOST_MAX), time_ms)?;
+    Ok(written)
+}

@@ -1,0 +1,227 @@
+//! The threads of a store on a disk: one writes and syncs the log, one makes checkpoints.
+
+#![allow(clippy::disallowed_methods, reason = "these are the threads of native programs, left out of a page")]
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+use std::{fmt, io};
+
+use crate::store::group_commit::panicked;
+use crate::{Checkpoint, DiskEvent, Durability, Store};
+
+/// How long a thread sleeps that nobody wakes.
+const IDLE: Duration = Duration::from_secs(1);
+/// How often it is asked whether a checkpoint is due.
+const CHECKPOINT_LOOK: Duration = Duration::from_millis(200);
+
+/// How long a checkpoint rests at a time, at most.
+const REST_MAX: Duration = Duration::from_millis(20);
+
+/// After so many of those looks, on a full disk, it is asked whether there is room again.
+const LOOKS_PER_ROOM_LOOK: u32 = 5;
+
+/// After so many of them it is asked whether the log is still found under its name.
+const LOOKS_PER_PLACE_LOOK: u32 = 5;
+
+/// Told what becomes of the disk, within moments. It has to return soon, as the log's thread waits for it. Where it panics, that event is
+/// lost, and the next is told all the same.
+pub type OnDiskEvent = Box<dyn Fn(DiskEvent) + Send + Sync>;
+
+/// The threads of a store on a disk. Dropping it writes and syncs what is pending, and waits for them to end.
+pub struct DiskThreads {
+    store: Store,
+    on_event: Arc<OnDiskEvent>,
+    is_stopping: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+    /// Ends behind the threads, when what they left is written.
+    driving: Option<Driving>,
+}
+
+/// Tells of an event. The thread goes on whatever becomes of that: commits wait for it. A panic has been told of by then.
+fn tell(on_event: &OnDiskEvent, event: DiskEvent) {
+    let _ = catch_unwind(AssertUnwindSafe(|| on_event(event)));
+}
+
+/// Says that the log is written for as long as this lives.
+struct Driving(Store);
+
+impl Driving {
+    fn begin(store: &Store) -> Self {
+        if let Some(durable) = store.0.durable() {
+            durable.driver.begin();
+        }
+        Self(store.clone())
+    }
+}
+
+impl Drop for Driving {
+    fn drop(&mut self) {
+        if let Some(durable) = self.0.0.durable() {
+            durable.driver.end();
+            durable.tell_settled();
+        }
+    }
+}
+
+impl DiskThreads {
+    /// Starts the threads. A store in memory needs none and gets none. Under [`Durability::Always`] commits are refused with
+    /// [`Error::NoLogThread`](crate::Error::NoLogThread) before, and after this is dropped.
+    ///
+    /// # Errors
+    /// A thread cannot be started.
+    pub fn start(store: &Store, on_event: OnDiskEvent) -> io::Result<Self> {
+        let (is_stopping, on_event) = (Arc::new(AtomicBool::new(false)), Arc::new(on_event));
+        let mut threads = Self {
+            store: store.clone(),
+            on_event: Arc::clone(&on_event),
+            is_stopping: Arc::clone(&is_stopping),
+            threads: Vec::new(),
+            driving: None,
+        };
+        if store.durability().is_none() {
+            return Ok(threads);
+        }
+        threads.driving = Some(Driving::begin(store));
+        let (log, stop, on_log_event) = (store.clone(), Arc::clone(&is_stopping), Arc::clone(&on_event));
+        threads.spawn("mantis-log", move || {
+            while !stop.load(Ordering::Acquire) {
+                log.drive_or_give_up(IDLE);
+                log.take_disk_events().into_iter().for_each(|event| tell(&on_log_event, event));
+            }
+        })?;
+        let (checkpoints, stop) = (store.clone(), is_stopping);
+        threads.spawn("mantis-checkpoint", move || {
+            let (mut full_looks, mut looks) = (0, 0);
+            while !stop.load(Ordering::Acquire) {
+                if checkpoints.is_checkpoint_due() {
+                    // Without this thread the log would grow without a bound.
+                    let made = catch_unwind(AssertUnwindSafe(|| checkpoints.checkpoint_at_leisure(&stop)));
+                    let made = made.unwrap_or_else(|panic| Err(panicked(&*panic)));
+                    made.transpose().into_iter().for_each(|outcome| tell(&on_event, DiskEvent::Checkpoint(outcome)));
+                }
+                full_looks = if checkpoints.is_disk_full() { full_looks + 1 } else { 0 };
+                if full_looks == LOOKS_PER_ROOM_LOOK {
+                    full_looks = 0;
+                    checkpoints.or_give_up(Store::look_for_room);
+                }
+                looks += 1;
+                if looks % LOOKS_PER_PLACE_LOOK == 0 {
+                    checkpoints.or_give_up(Store::check_place);
+                }
+                thread::park_timeout(CHECKPOINT_LOOK);
+            }
+        })?;
+        Ok(threads)
+    }
+
+    fn spawn(&mut self, name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        self.threads.push(thread::Builder::new().name(name.into()).spawn(work)?);
+        Ok(())
+    }
+}
+
+impl Drop for DiskThreads {
+    fn drop(&mut self) {
+        self.is_stopping.store(true, Ordering::Release);
+        self.store.interrupt();
+        for thread in self.threads.drain(..) {
+            thread.thread().unpark();
+            // What it left pending is written below.
+            let _ = thread.join();
+        }
+        self.store.flush();
+        // Where this fails, versions have a gap, which harms nobody.
+        let _ = self.store.close();
+        drop(self.driving.take());
+        self.store.take_disk_events().into_iter().for_each(|event| tell(&self.on_event, event));
+    }
+}
+
+impl fmt::Debug for DiskThreads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DiskThreads").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// As [`drive`](Self::drive). Where that panics, the store fails.
+    fn drive_or_give_up(&self, idle: Duration) {
+        self.or_give_up(|store| store.drive(idle));
+    }
+
+    /// Does some of a thread's work. Where that panics, the store fails, and the thread goes on.
+    fn or_give_up(&self, work: impl FnOnce(&Self)) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(self)))
+            && let Some(durable) = self.0.durable()
+        {
+            self.0.wait_and_give_up(durable, &*panic);
+        }
+    }
+
+    /// Fails where the log is not found under its name any more, even if nobody writes: the next start would not find it.
+    fn check_place(&self) {
+        let Some(durable) = self.0.durable().filter(|durable| !durable.is_failed()) else { return };
+        let file = self.0.with_log(durable, |end| end.writer.file());
+        if let Err(error) = file.check_place() {
+            durable.fail_if_displaced(&error, "looking for the log");
+        }
+    }
+
+    /// Says that whoever owns the store writes its log by hand, with [`drive`](Self::drive) or [`flush`](Self::flush) and for as long as
+    /// it is open. Under [`Durability::Always`] a commit then waits for that, however long it takes; where nobody has said so, and no
+    /// [`DiskThreads`] are there, a commit that is waited for is refused with [`Error::NoLogThread`](crate::Error::NoLogThread).
+    pub fn drive_by_hand(&self) {
+        if let Some(durable) = self.0.durable() {
+            durable.driver.drive_by_hand();
+        }
+    }
+
+    /// Waits for something to do, for `idle` at most, and does it. Under [`Durability::Always`] it writes and syncs commits; unless `idle`
+    /// is zero it first waits for more of them where that has proved worth it, for up to half the time that a sync takes and 5 ms at
+    /// most. Under [`Durability::Interval`] it syncs what was written. Under [`Durability::Never`] it syncs what has come together ahead
+    /// of the end of the segment, so that commits do not wait long there. What the log's thread calls over and over.
+    pub fn drive(&self, idle: Duration) {
+        let Some(durable) = self.0.durable() else { return };
+        match durable.durability {
+            Durability::Always => {
+                durable.wait_for_commits(idle);
+                self.0.write_and_sync(durable);
+            }
+            Durability::Interval { ms } => {
+                durable.rest(Duration::from_millis(ms.max(1)));
+                self.0.sync_written(durable);
+            }
+            Durability::Never => {
+                if durable.rest(idle) {
+                    self.0.sync_written(durable);
+                }
+            }
+        }
+    }
+
+    /// As [`checkpoint`](Self::checkpoint), resting for as long as it works, until `is_hurried` or the log grows fast: what the thread
+    /// for checkpoints calls. One that never rests takes a core for itself, and what the system does with what it wrote then takes
+    /// another from writers.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn checkpoint_at_leisure(&self, is_hurried: &AtomicBool) -> io::Result<Option<Checkpoint>> {
+        let mut working_since = Instant::now();
+        self.checkpoint_with_rests(&mut || {
+            if !is_hurried.load(Ordering::Acquire) {
+                thread::sleep(working_since.elapsed().min(REST_MAX));
+            }
+            working_since = Instant::now();
+        })
+    }
+
+    /// Lets [`drive`](Self::drive) stop waiting for something to do.
+    pub fn interrupt(&self) {
+        if let Some(durable) = self.0.durable() {
+            durable.interrupt();
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! How a store is set up.
+
+use std::sync::Arc;
+
+use crate::{Clock, Random};
+
+/// When a commit is acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// When it is certain to survive a power cut. Nothing is visible to others before.
+    Always,
+    /// When the operating system has it, so that it survives the end of the process; a power cut takes at most this many
+    /// milliseconds of commits.
+    Interval {
+        /// Milliseconds between syncs.
+        ms: u64,
+    },
+    /// When the operating system has it. How much a power cut takes is the operating system's choice.
+    Never,
+}
+
+/// Told how many bytes of how many have been read and dealt with, again and again.
+pub type OnProgress = Arc<dyn Fn(u64, u64) + Send + Sync>;
+
+/// How a store is set up.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Options {
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Where randomness comes from.
+    pub random: Arc<dyn Random>,
+    /// Bytes of history that the change feed keeps.
+    pub feed_bytes_max: usize,
+    /// How long the change feed keeps history, in milliseconds.
+    pub feed_age_ms_max: u64,
+    /// The size from which on a segment of the log is followed by the next, in bytes.
+    pub segment_bytes_max: u64,
+    /// Bytes of log after which a checkpoint is due. Once a checkpoint is larger than twice that, its half counts instead.
+    pub checkpoint_bytes: u64,
+    /// How long a snapshot may be held, in milliseconds.
+    pub snapshot_age_ms_max: u64,
+    /// Keys that share this many first bytes form a space, whose size [`Store::space`](crate::Store::space) tells. 0: no spaces.
+    pub space_prefix_bytes: usize,
+    /// Lookups that the validation of a transaction may take under the writers' lock. One that takes more is validated ahead of it.
+    pub validated_under_lock_max: u64,
+    /// Told how far reading the files has come when a store is opened, [checked](crate::recovery::check) or [repaired](crate::recovery::repair).
+    pub on_progress: Option<OnProgress>,
+}
+
+impl Options {
+    /// A feed of 64 MiB and a day, snapshots of at most a minute, segments of 64 MiB, checkpoints after 256 MiB of log, validation
+    /// under the lock of transactions that take up to 64 lookups.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
+        Self {
+            clock,
+            random,
+            feed_bytes_max: 64 << 20,
+            feed_age_ms_max: 24 * 60 * 60 * 1_000,
+            segment_bytes_max: 64 << 20,
+            checkpoint_bytes: 256 << 20,
+            snapshot_age_ms_max: 60_000,
+            space_prefix_bytes: 0,
+            validated_under_lock_max: 64,
+            on_progress: None,
+        }
+    }
+}
