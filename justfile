@@ -31,13 +31,13 @@ torture times='20':
     MANTIS_TORTURE={{times}} cargo test -p mantis-isolation -- --nocapture
     MANTIS_TORTURE={{times}} cargo test --workspace --exclude mantis-web --exclude mantis-benches --exclude xtask --test integration -- isolation --nocapture
     {{just_executable()}} fuzz 600
-    {{just_executable()}} planted
+    {{just_executable()}} mutants
     cargo build --workspace --exclude mantis-web --exclude mantis-benches --exclude xtask
     {{just_executable()}} disk-faults
 
-# Give the engine one bug after the other, and show that the tests catch each: `just planted`, or `just planted no-sync`
-planted *names:
-    scripts/planted.sh {{names}}
+# Build the engine as one mutant after the other, and show that the tests catch each: `just mutants`, or `just mutants no-sync`
+mutants *names:
+    scripts/mutants.sh {{names}}
 
 # Feed what reads bytes from outside with bytes that no program wrote, by code coverage: so many seconds each, all targets or those named
 fuzz seconds='60' *targets:

@@ -16,8 +16,8 @@ cargo xtask web
 # run is built with it. The page's crate is tested in a page, xtask above, and the benches have no tests.
 step "Rust tests"
 cargo test --workspace --exclude mantis-web --exclude mantis-benches --exclude xtask --no-fail-fast
-step "the tests, tested with planted bugs"
-scripts/planted.sh
+step "the tests, tested with mutants"
+scripts/mutants.sh
 scripts/fuzz.sh 20
 step "schemathesis: requests made up from /openapi.json, valid and not"
 scripts/schemathesis.sh target/debug/mantisdb

@@ -20,7 +20,7 @@
 //! | `validation` | whether what a transaction has read still holds when it commits |
 //! | `turns` | a transaction that has lost often enough commits undisturbed |
 //! | `feed` | the latest commits in order, for those who follow |
-//! | `planted` | bugs to order, which the tests must catch |
+//! | `mutants` | known bugs that a test build switches on, to test the tests |
 //! | `fuzz` | what must hold whatever the bytes of a file are (for tests and `fuzz/`) |
 //! | `platform` | clock and randomness |
 //! | [`disk`] | files: a directory, memory, and disks that fail or lose power for tests |

@@ -17,7 +17,7 @@ use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, OFlags, flock, fsync, r
 use super::place::{Identity, Place, Registered};
 use super::{Disk, DiskFile, Displaced};
 use crate::format::names;
-use crate::mutants::planted;
+use crate::mutants::mutant;
 
 /// The file whose lock keeps out programs of earlier versions, which lock nothing else.
 const LOCK: &str = "lock";
@@ -130,9 +130,7 @@ impl Directory {
 
     /// Notes which files there are.
     fn note_files(&self) -> io::Result<()> {
-        if planted("directory-by-name") {
-            return Ok(());
-        }
+        mutant!("directory-by-name" => return Ok(()));
         let mut files = BTreeMap::new();
         for name in self.list(names::is_ours)? {
             if let Some(identity) = self.place.identity_of(&name)? {

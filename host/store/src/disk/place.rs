@@ -14,7 +14,7 @@ use rustix::fs::{AtFlags, CWD, Dev, FlockOperation, Mode, OFlags, Stat, flock, f
 use rustix::io::Errno;
 
 use super::{Displaced, OpenHere};
-use crate::mutants::planted;
+use crate::mutants::mutant;
 
 /// What the system knows a file or a directory by, whatever its name. No other has it while a handle is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,9 +67,7 @@ impl Place {
 
     /// What a call relative to a directory takes for the file `name`.
     pub(super) fn at<'n>(&self, name: &'n str) -> (BorrowedFd<'_>, Cow<'n, Path>) {
-        if planted("directory-by-name") {
-            return (CWD, self.name.join(name).into());
-        }
+        mutant!("directory-by-name" => return (CWD, self.name.join(name).into()));
         (self.handle.as_fd(), Path::new(name).into())
     }
 
@@ -103,9 +101,7 @@ impl Place {
     /// # Errors
     /// [`Displaced`] where it does not. Where the name may not be looked at, that is not known, and no error.
     pub(super) fn check(&self) -> io::Result<()> {
-        if planted("directory-by-name") {
-            return Ok(());
-        }
+        mutant!("directory-by-name" => return Ok(()));
         let found = match stat(&self.name) {
             // Some network file systems number files anew.
             Ok(stat)

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
-use crate::mutants::planted;
+use crate::mutants::mutant;
 use crate::{Checkpoint, Error, Version};
 
 /// Stretches of commits that did not happen, of which the outcome is remembered.
@@ -150,7 +150,7 @@ impl Failures {
         let is_forgotten = || kept.forgotten.as_ref().is_some_and(|forgotten| forgotten.contains(&version));
         match stretch {
             Some((_, error)) => Some(*error),
-            None => (is_forgotten() && !planted("old-refusal-taken-for-done")).then_some(Error::StorageFailed),
+            None => (is_forgotten() && !mutant!("old-refusal-taken-for-done")).then_some(Error::StorageFailed),
         }
     }
 }

@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use crate::disk::{Disk, write_all};
 use crate::format::header::{Header, Kind};
 use crate::format::names;
-use crate::mutants::planted;
+use crate::mutants::mutant;
 use crate::store::Inner;
 use crate::store::group_commit::Durable;
 use crate::{Durability, Store, Version};
@@ -42,7 +42,7 @@ pub(crate) fn write(disk: &dyn Disk, store: u64, reserved: Version, time_ms: u64
 impl Inner {
     /// Makes sure that no version up to `last` is ever given to another commit.
     pub(crate) fn reserve(&self, durable: &Durable, last: Version) -> io::Result<()> {
-        if planted("nothing-reserved")
+        if mutant!("nothing-reserved")
             || durable.durability == Durability::Always
             || last <= durable.reserved.load(Ordering::Relaxed)
         {
@@ -69,7 +69,7 @@ impl Store {
             let is_complete = durable.synced.load(Ordering::Acquire) >= last;
             let given = self.0.lock_writer().given;
             // Until a commit is in the log whose number is higher, only this file tells which numbers an earlier life used up.
-            let reserved = if given > last && !planted("reserved-freed") { given } else { 0 };
+            let reserved = if given > last && !mutant!("reserved-freed") { given } else { 0 };
             let before = durable.reserved.load(Ordering::Relaxed);
             if durable.is_failed() || !is_complete || before == 0 || before == reserved {
                 return Ok(());

@@ -7,7 +7,7 @@ use crate::Version;
 use crate::disk::{Disk, DiskFile, write_all};
 use crate::format::header::{HEADER_BYTES, Header, Kind};
 use crate::format::{log_record as record, names};
-use crate::mutants::planted;
+use crate::mutants::mutant;
 
 /// A segment that is full or complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,9 +73,7 @@ impl LogWriter {
         record::seal(records, self.current.bytes, self.salt, synced);
         if let Err(error) = write_all(&*self.file, records, self.current.bytes) {
             // A record that was refused must not come back with the next start.
-            if planted("refused-record-left-in-the-log") {
-                return Err(AppendError::Cut(error));
-            }
+            mutant!("refused-record-left-in-the-log" => return Err(AppendError::Cut(error)));
             let cut = self.file.set_size(self.current.bytes).and_then(|()| self.file.sync());
             return Err(if cut.is_ok() { AppendError::Cut(error) } else { AppendError::Uncut(error) });
         }
@@ -144,7 +142,7 @@ pub(crate) fn create(disk: &dyn Disk, header: &Header) -> io::Result<Arc<dyn Dis
     let file = disk.create(&name)?;
     let written = write_all(&*file, &header.encode(Kind::Segment), 0)
         .and_then(|()| file.sync())
-        .and_then(|()| if planted("segment-name-left-unsynced") { Ok(()) } else { disk.sync_directory() });
+        .and_then(|()| mutant!("segment-name-left-unsynced" => Ok(()), or disk.sync_directory()));
     match written {
         Ok(()) => Ok(Arc::from(file)),
         Err(error) => {

@@ -9,7 +9,7 @@ use parking_lot::RwLock;
 use crate::Version;
 use crate::engine::record::{Header, Node, NodeExt, Record};
 use crate::engine::writer::Fallen;
-use crate::mutants::planted;
+use crate::mutants::mutant;
 
 /// Commits that a reader takes along while new ones wait to be appended.
 const STRETCH_COMMITS_MAX: usize = 128;
@@ -96,7 +96,7 @@ pub(crate) struct FeedCommit {
 impl FeedCommit {
     /// The cursor behind the change at `index`.
     fn cursor_behind(&self, index: usize) -> FeedCursor {
-        let repeated = usize::from(planted("feed-repeats"));
+        let repeated = usize::from(mutant!("feed-repeats"));
         let delivered = u32::try_from(index + 1 - repeated).ok().filter(|_| index + 1 < self.changes.len());
         FeedCursor { version: self.version, index: delivered.unwrap_or(u32::MAX) }
     }
@@ -242,9 +242,7 @@ impl Feed {
                 .map(|change| CHANGE_BYTES + change.record.key().len() + change.node.slice.len())
                 .sum::<usize>();
         let commit = Arc::new(FeedCommit { version, time_ms, made_us, bytes, changes });
-        if planted("feed-gap") && version.is_multiple_of(7) {
-            return;
-        }
+        mutant!("feed-gap" => if version.is_multiple_of(7) { return });
         let mut ring = self.ring.write();
         ring.bytes += bytes;
         ring.commits.push_back(commit);
@@ -363,7 +361,7 @@ impl Feed {
             let commits = match self.commits_behind(page.cursor, until) {
                 // What was read until now is in order; the next call tells of the gap.
                 Err(_) if examined > 0 => return Ok(page),
-                Err(_) if planted("silent-feed") => return Ok(ChangePage { at_end: true, ..page }),
+                Err(_) if mutant!("silent-feed") => return Ok(ChangePage { at_end: true, ..page }),
                 commits => commits?,
             };
             for commit in &commits {
@@ -399,7 +397,7 @@ impl Feed {
         match ring.commits.get(start) {
             Some(commit) if commit.version == since.version => start += usize::from(is_done),
             _ if since.version == ring.dropped => {}
-            _ if planted("lost-commit-followed") => {}
+            _ if mutant!("lost-commit-followed") => {}
             _ => return Err(Compacted { dropped: since.version.max(ring.dropped) }),
         }
         let behind = ring.commits.range(start..).take_while(|commit| commit.version <= until);

@@ -14,7 +14,7 @@ use crate::Version;
 use crate::engine::record::{Node, NodeExt, Record};
 use crate::engine::snapshot::Registry;
 use crate::engine::writer::Writer;
-use crate::mutants::planted;
+use crate::mutants::mutant;
 use crate::store::Inner;
 
 /// Room in a queue of what is to be pruned that is not worth giving back.
@@ -131,7 +131,7 @@ impl Garbage {
         if let Some(node) = &superseding.node {
             let Some(older) = node.older() else { return superseding.give_up(thinned) };
             let is_met = thinned.registry.is_any_between(older.about().version, superseding.version);
-            if is_met && !planted("met-version-cut") {
+            if is_met && !mutant!("met-version-cut") {
                 return true;
             }
             node.set_older(older.older());
@@ -183,10 +183,7 @@ impl Inner {
     /// deleted. How many of the two it looked at, whichever is more.
     pub(crate) fn prune(&self, writer: &mut Writer, versions_max: usize, keys_max: usize) -> usize {
         let visible = self.visible.load(Ordering::Acquire);
-        let mut horizon = self.registry.horizon(&self.visible);
-        if planted("pruned-too-early") {
-            horizon = visible;
-        }
+        let horizon = mutant!("pruned-too-early" => visible, or self.registry.horizon(&self.visible));
         let (mut versions, mut keys, mut cut) = (0, 0, 0);
         while versions < versions_max
             && let Some(Superseding { node, deleted, .. }) = writer.garbage.pop(horizon)

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use triomphe::Arc;
 use triomphe::ThinArc;
 
-use crate::mutants::planted;
+use crate::mutants::mutant;
 use crate::{Entry, Version};
 
 /// No deadline: the value stays until it is deleted.
@@ -129,7 +129,7 @@ impl NodeExt for Node {
     fn live(&self, now_ms: impl FnOnce() -> u64) -> Option<Entry> {
         let about = self.about();
         let expires_at_ms = self.expires_at_ms();
-        if expires_at_ms.is_some_and(|deadline_ms| deadline_ms <= now_ms()) && !planted("expired-is-served") {
+        if expires_at_ms.is_some_and(|deadline_ms| deadline_ms <= now_ms()) && !mutant!("expired-is-served") {
             return None;
         }
         Some(Entry { value: self.value()?, version: about.version, modified_ms: about.time_ms, expires_at_ms })

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use parking_lot::Mutex;
 
 use crate::engine::record::{Found, NodeExt, Record};
-use crate::mutants::planted;
+use crate::mutants::mutant;
 use crate::store::Inner;
 use crate::{Direction, Entry, Error, KeyRange, Version};
 
@@ -176,7 +176,7 @@ impl Drop for Snapshot {
 /// Reads at a version that the caller has made sure stays: by a pin, or by holding the writer lock.
 impl Inner {
     pub(crate) fn get_at(&self, key: &[u8], version: Version) -> Option<Entry> {
-        let version = if planted("read-beyond-snapshot") { Version::MAX } else { version };
+        let version = mutant!("read-beyond-snapshot" => Version::MAX, or version);
         let found = self.map.find(key, |record| record.at(version, |node| node.live(|| self.clock.now_ms())));
         match found {
             Some(Found::Node(entry) | Found::Older(entry)) => entry,

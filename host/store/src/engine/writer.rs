@@ -13,7 +13,7 @@ use crate::engine::prune::Garbage;
 use crate::engine::record::{NEVER_MS, Node, NodeExt, Record};
 use crate::engine::writer_lock::WriterGuard;
 use crate::format::log_record as record;
-use crate::mutants::planted;
+use crate::mutants::mutant;
 use crate::store::Inner;
 #[cfg(not(target_family = "wasm"))]
 use crate::transaction::WriteSet;
@@ -198,14 +198,14 @@ impl Inner {
         let pruned = changes.len() + PRUNE_PER_COMMIT;
         // Taking out a key costs ten times what taking out a version does: that is for whoever deletes.
         let deletes = changes.iter().any(|change| change.node.about().is_deletion);
-        let too_many = writer.dead.len() > DEAD_MAX && !planted("dead-keys-left");
+        let too_many = writer.dead.len() > DEAD_MAX && !mutant!("dead-keys-left");
         let keys = if deletes || too_many { pruned } else { 0 };
         if let Some(durable) = self.durable() {
             let logged = match &changes[..] {
-                [all @ .., _] if planted("torn-batch") && !all.is_empty() => all,
+                [all @ .., _] if mutant!("torn-batch") && !all.is_empty() => all,
                 all => all,
             };
-            let is_expiry = planted("expiry-not-logged") && logged.iter().all(|change| change.node.about().is_deletion);
+            let is_expiry = mutant!("expiry-not-logged") && logged.iter().all(|change| change.node.about().is_deletion);
             if is_expiry {
                 // Nothing is written.
             } else if let Err(bytes) = record::encode(&mut writer.pending, version, writer.last, time_ms, logged) {
@@ -310,7 +310,7 @@ impl Inner {
         if !node.about().is_deletion {
             self.account(writer, record.key(), node.slice.len(), false);
         }
-        if let Some(deadline) = Deadline::of(record, node).filter(|_| !planted("deadline-left-behind")) {
+        if let Some(deadline) = Deadline::of(record, node).filter(|_| !mutant!("deadline-left-behind")) {
             writer.deadlines.remove(&deadline);
         }
     }

@@ -18,7 +18,7 @@ use crate::disk::DiskFile;
 use crate::engine::record::{NEVER_MS, Node, NodeExt};
 use crate::format::codec::{Reader, checksum, put_counted, put_number};
 use crate::format::header::{BadHeader, HEADER_BYTES, Header, Kind};
-use crate::mutants::planted;
+use crate::mutants::mutant;
 use crate::recovery::checkpoint::Checkpoint;
 
 const BLOCK_BYTES: usize = 256 << 10;
@@ -123,7 +123,7 @@ pub(crate) fn put_entry(block: &mut Vec<u8>, key: &[u8], node: &Node) {
     put_number(block, about.time_ms);
     put_number(
         block,
-        node.expires_at_ms().filter(|_| !planted("checkpoint-without-deadlines")).map_or(0, |at_ms| at_ms + 1),
+        node.expires_at_ms().filter(|_| !mutant!("checkpoint-without-deadlines")).map_or(0, |at_ms| at_ms + 1),
     );
     put_counted(block, &node.slice);
 }

@@ -22,7 +22,7 @@ use super::codec::{Reader, checksum, put_counted, put_number};
 use crate::Version;
 use crate::engine::feed::FeedChange;
 use crate::engine::record::{NEVER_MS, NodeExt};
-use crate::mutants::planted;
+use crate::mutants::mutant;
 
 /// Length of what stands before the changes.
 pub(crate) const RECORD_HEADER_BYTES: usize = 56;
@@ -162,7 +162,7 @@ impl<'b> Record<'b> {
         let header = RecordHeader::decode(bytes).filter(RecordHeader::is_plausible)?;
         let bytes = bytes.get(..header.record_bytes())?;
         let sum = Reader(bytes).u64()?;
-        let is_whole = sum == checksum(salt, offset, &bytes[8..]) || planted("checksum-ignored");
+        let is_whole = sum == checksum(salt, offset, &bytes[8..]) || mutant!("checksum-ignored");
         is_whole.then_some(Self { header, changes: &bytes[RECORD_HEADER_BYTES..] })
     }
 

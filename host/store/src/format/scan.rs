@@ -8,7 +8,7 @@
 use super::header::HEADER_BYTES;
 use super::log_record::{Record, RecordHeader};
 use crate::Version;
-use crate::mutants::planted;
+use crate::mutants::mutant;
 
 /// The place where the records of a segment end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,9 +67,7 @@ pub(crate) fn salvage<'b>(bytes: &'b [u8], salt: u64, mut see: impl FnMut(u64, &
 /// What the bad bytes at `offset` are, behind the commit `last`.
 fn judge(bytes: &[u8], offset: usize, salt: u64, last: Version) -> End {
     let bad = offset as u64;
-    if planted("damage-taken-for-a-torn-end") {
-        return End::Torn { offset: bad };
-    }
+    mutant!("damage-taken-for-a-torn-end" => return End::Torn { offset: bad });
     for place in offset + 1..bytes.len() {
         // A header alone is evidence enough, whatever became of its changes; and a search that read those would take for ever
         // where a value is full of what looks like long records.

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use crate::engine::record::NodeExt;
 use crate::format::blocks::{self, BlockWriter, Unreadable};
 use crate::format::header::{Header, Kind};
-use crate::mutants::planted;
+use crate::mutants::mutant;
 use crate::recovery::checkpoint::Checkpoint;
 use crate::{Direction, KeyRange, Snapshot, Store, Version};
 
@@ -82,7 +82,7 @@ impl Backup {
     /// Puts entries into the block under way until it is full or there are no more.
     fn fill(&mut self) {
         let Some(rest) = self.rest.take() else { return };
-        let version = if planted("backup-of-no-moment") { Version::MAX } else { self.snapshot.version() };
+        let version = mutant!("backup-of-no-moment" => Version::MAX, or self.snapshot.version());
         let blocks = &mut self.blocks;
         let mut last: Option<Box<[u8]>> = None;
         self.snapshot.store().walk(&rest, Direction::Forward, &mut |record| {

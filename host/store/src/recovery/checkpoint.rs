@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use crate::disk::{Disk, DiskFile, write_all};
 use crate::durability::log::Segment;
 use crate::format::names;
-use crate::mutants::planted;
+use crate::mutants::mutant;
 use crate::recovery::backup::Backup;
 use crate::store::Inner;
 use crate::store::group_commit::Durable;
@@ -45,7 +45,7 @@ pub(crate) struct Checkpoints {
 impl Checkpoints {
     /// `log_bytes` stand in the log behind the newest: what the next start would read counts, whichever life of the store wrote it.
     pub(crate) fn new(log_bytes_max: u64, newest: Option<Checkpoint>, log_bytes: u64) -> Self {
-        let log_bytes = if planted("log-of-former-lives-uncounted") { 0 } else { log_bytes };
+        let log_bytes = mutant!("log-of-former-lives-uncounted" => 0, or log_bytes);
         let due_at_bytes = log_bytes_due(log_bytes_max, newest).saturating_sub(log_bytes);
         Self {
             making: Mutex::default(),
@@ -152,7 +152,7 @@ impl Inner {
         durable.disk.sync_directory()?;
         // A single checkpoint has nothing to fall back on but the whole log.
         let Some(oldest) = kept.first().filter(|_| kept.len() == KEPT) else { return Ok(()) };
-        let oldest = if planted("segments-removed-too-early") { kept.last().unwrap_or(oldest) } else { oldest };
+        let oldest = mutant!("segments-removed-too-early" => kept.last().unwrap_or(oldest), or oldest);
         let dropped = self.feed.dropped();
         let is_needed = |segment: &Segment| segment.last > oldest.version || segment.last > dropped;
         self.with_log(durable, |end| {
@@ -195,9 +195,7 @@ fn write_unfinished<T, E: From<io::Error>>(
     }
     let file = disk.create(name)?;
     let written = contents(&*file)?;
-    if !planted("checkpoint-unsynced") {
-        file.sync()?;
-    }
+    mutant!("checkpoint-unsynced" => (), or file.sync()?);
     Ok(written)
 }
 

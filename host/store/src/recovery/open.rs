@@ -24,7 +24,7 @@ use crate::format::header::{BadHeader, HEADER_BYTES, Header, Kind};
 use crate::format::log_record::LoggedChange;
 use crate::format::names;
 use crate::format::scan::{End, scan};
-use crate::mutants::planted;
+use crate::mutants::mutant;
 use crate::recovery::checkpoint::Checkpoint;
 use crate::recovery::progress::Progress;
 use crate::store::Inner;
@@ -182,9 +182,7 @@ impl Store {
 }
 
 pub(crate) fn lock(disk: &dyn Disk) -> Result<Box<dyn Any + Send + Sync>, OpenError> {
-    if planted("lock-not-taken") {
-        return Ok(Box::new(()));
-    }
+    mutant!("lock-not-taken" => return Ok(Box::new(())));
     disk.lock().map_err(|error| match error.kind() {
         #[cfg(unix)]
         io::ErrorKind::WouldBlock if crate::disk::is_open_here(&error) => OpenError::InUseHere,
@@ -215,7 +213,7 @@ pub(crate) fn recover(options: &Options, disk: &dyn Disk, progress: &Progress) -
         recovered.is_new = true;
         return Ok(Recovery { inner, identity: None, segments, files, recovered });
     };
-    if files.segments.is_empty() && files.checkpoints.is_empty() && !planted("lost-log-taken-for-a-new-store") {
+    if files.segments.is_empty() && files.checkpoints.is_empty() && !mutant!("lost-log-taken-for-a-new-store") {
         return Err(OpenError::damaged(&names::segment(0), 0, NO_LOG));
     }
     progress.expect(disk, files.read_first());
@@ -558,7 +556,7 @@ fn log_end(
         let name = names::segment(last.after);
         let sync = || {
             let file = disk.open(&name)?;
-            if file.size()? > last.bytes && !planted("torn-end-kept") {
+            if file.size()? > last.bytes && !mutant!("torn-end-kept") {
                 file.set_size(last.bytes)?;
             }
             file.sync()

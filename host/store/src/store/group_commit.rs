@@ -28,7 +28,7 @@ use crate::durability::disk_errors::Failures;
 use crate::durability::driver::Driver;
 use crate::durability::log::{AppendError, LogWriter};
 use crate::durability::parker::Sleep;
-use crate::mutants::planted;
+use crate::mutants::mutant;
 use crate::recovery::checkpoint::Checkpoints;
 use crate::store::Inner;
 use crate::{Durability, Error, Options, Recovered, Version};
@@ -159,9 +159,7 @@ impl Durable {
 
     /// What became of the commit `version`; none while that is open.
     fn outcome(&self, version: Version, visible: Version) -> Option<Result<(), Error>> {
-        if planted("false-acknowledgement") && version < visible {
-            return Some(Ok(()));
-        }
+        mutant!("false-acknowledgement" => if version < visible { return Some(Ok(())) });
         match self.failures.refusal(version) {
             Some(error) => Some(Err(error)),
             None => (version <= visible).then_some(Ok(())),
@@ -361,15 +359,15 @@ impl Inner {
         if durable.is_failed() {
             return self.undo_pending(durable, Error::StorageFailed);
         }
-        if planted("acknowledged-before-written") {
+        mutant!("acknowledged-before-written" => {
             self.visible.store(last, Ordering::Release);
             durable.tell_settled();
-        }
+        });
         let synced = durable.synced.load(Ordering::Acquire);
         let written = self.reserve(durable, last).map_err(AppendError::Cut);
         match written.and_then(|()| end.writer.append(&mut end.records, last, synced)) {
             Ok(()) => {}
-            Err(AppendError::Cut(error)) if is_full(&error) && !planted("full-disk-is-the-end") => {
+            Err(AppendError::Cut(error)) if is_full(&error) && !mutant!("full-disk-is-the-end") => {
                 durable.failures.fill(end.records.len(), &error, "writing the log");
                 durable.send_word();
                 return self.undo_pending(durable, Error::DiskFull);
@@ -383,15 +381,11 @@ impl Inner {
         durable.figures.note_log(&end.writer);
         durable.figures.groups.fetch_add(1, Ordering::Relaxed);
         durable.figures.bytes.fetch_add(end.records.len() as u64, Ordering::Relaxed);
-        if planted("durable-without-sync") {
-            durable.synced.fetch_max(last, Ordering::AcqRel);
-        }
+        mutant!("durable-without-sync" => durable.synced.fetch_max(last, Ordering::AcqRel));
         if sync {
-            let mut synced = if planted("no-sync") { Ok(()) } else { self.sync(durable, &*end.writer.file()) };
-            if planted("failed-sync-is-tried-again") {
-                synced = synced.or_else(|_| end.writer.file().sync());
-            }
-            if let Err(error) = synced {
+            let synced = mutant!("no-sync" => Ok(()), or self.sync(durable, &*end.writer.file()));
+            let again = |error| mutant!("failed-sync-is-tried-again" => end.writer.file().sync(), or Err(error));
+            if let Err(error) = synced.or_else(again) {
                 durable.fail(&error, "syncing the log");
                 return self.undo_pending(durable, Error::StorageFailed);
             }
@@ -416,7 +410,7 @@ impl Inner {
     fn rotate(&self, durable: &Durable, end: &mut LogEnd) {
         // A segment that is not the last is complete for certain.
         let last = end.writer.current.last;
-        if durable.synced.load(Ordering::Acquire) < last && !planted("segment-left-unsynced") {
+        if durable.synced.load(Ordering::Acquire) < last && !mutant!("segment-left-unsynced") {
             if let Err(error) = self.sync(durable, &*end.writer.file()) {
                 return durable.fail(&error, "syncing the log");
             }
@@ -470,9 +464,7 @@ impl Inner {
         let commits = self.feed.take_behind(visible);
         for commit in &commits {
             for change in commit.changes.iter().rev() {
-                if planted("refused-commit-stays") {
-                    break;
-                }
+                mutant!("refused-commit-stays" => break);
                 self.undo(&mut writer, change);
             }
         }
@@ -480,13 +472,11 @@ impl Inner {
         writer.pending.clear();
         durable.pending.store(0, Ordering::Release);
         durable.figures.commits_undone.fetch_add(commits.len() as u64, Ordering::Relaxed);
-        if writer.given > visible && !planted("refusal-forgotten") {
+        if writer.given > visible && !mutant!("refusal-forgotten") {
             durable.failures.undo(visible + 1..=writer.given, error);
         }
         writer.last = visible;
-        if planted("version-given-twice") {
-            writer.given = visible;
-        }
+        mutant!("version-given-twice" => writer.given = visible);
         drop(writer);
         durable.tell_settled();
     }

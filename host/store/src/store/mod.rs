@@ -16,7 +16,7 @@ use crate::engine::snapshot::Registry;
 #[cfg(not(target_family = "wasm"))]
 use crate::engine::turns::{Footprint, Turn, Turns};
 use crate::engine::writer_lock::{WriterGuard, WriterLock};
-use crate::mutants::planted;
+use crate::mutants::mutant;
 use crate::store::group_commit::Durable;
 #[cfg(not(target_family = "wasm"))]
 use crate::transaction::prepare::Prepared;
@@ -380,7 +380,7 @@ impl Store {
         }
         let mut seen = 0;
         let newest = inner.get_newest(key, &mut seen);
-        let previous = if planted("stale-expectation") { self.get(key) } else { newest };
+        let previous = mutant!("stale-expectation" => self.get(key), or newest);
         if !expect.holds(previous.as_ref().map(|entry| entry.version)) {
             return Ok((Err(Refused { current: previous, seen: writer.last }), seen));
         }

@@ -16,7 +16,7 @@
 use std::ops::ControlFlow;
 
 use crate::engine::record::{Found, NodeExt, Record};
-use crate::mutants::planted;
+use crate::mutants::mutant;
 use crate::store::Inner;
 use crate::transaction::{ReadSet, ReadTimes, WriteSet};
 use crate::{Direction, Version};
@@ -50,7 +50,7 @@ impl Checks<'_> {
     /// False after `visits_max` records in scanned stretches: there may be more than were read, of places that somebody prepares.
     pub(crate) fn look_up(&self, inner: &Inner, now_ms: u64, visits_max: u64) -> Result<bool, Lost> {
         let mut visits = 0;
-        if !planted("lost-update") {
+        if !mutant!("lost-update") {
             for (key, seen) in &self.reads.keys {
                 look_up_key(inner, key, *seen, now_ms)?;
             }
@@ -58,9 +58,7 @@ impl Checks<'_> {
         for key in self.unwritten.into_iter().flat_map(WriteSet::keys) {
             self.look_up_write(inner, key)?;
         }
-        if planted("phantom") {
-            return Ok(true);
-        }
+        mutant!("phantom" => return Ok(true));
         for read in &self.reads.ranges {
             let mut holds = Ok(());
             inner.walk(&read.range, Direction::Forward, &mut |record| {
@@ -121,7 +119,7 @@ mod ahead {
     use crate::engine::record::Record;
     use crate::engine::writer::{Deadline, Writer};
     use crate::engine::writer_lock::WriterGuard;
-    use crate::mutants::planted;
+    use crate::mutants::mutant;
     use crate::store::Inner;
 
     /// Changes, and deadlines, that are looked at under the lock.
@@ -283,9 +281,7 @@ mod ahead {
         }
 
         fn commit(&self, inner: &Inner, commit: &FeedCommit, now_ms: u64) -> Result<(), Lost> {
-            if planted("ring-skipped") {
-                return Ok(());
-            }
+            mutant!("ring-skipped" => return Ok(()));
             for change in &commit.changes {
                 let key = change.record.key();
                 if self.unwritten.is_some_and(|writes| writes.contains_key(key)) {
@@ -326,9 +322,7 @@ mod ahead {
 
         /// Looks at a value whose deadline has passed, or lies ahead again where the clock was set back.
         fn deadline(&self, inner: &Inner, record: &Record, now_ms: u64) -> Result<(), Lost> {
-            if planted("deadlines-skipped") {
-                return Ok(());
-            }
+            mutant!("deadlines-skipped" => return Ok(()));
             let key = record.key();
             if let Some(seen) = self.reads.keys.get(key) {
                 look_up_key(inner, key, *seen, now_ms)?;
