@@ -64,78 +64,27 @@ mod store;
 pub mod testing;
 #[cfg(not(target_family = "wasm"))]
 mod threads;
-mod transaction;
+mod transactions;
 mod types;
 
-use bytes::Bytes;
-
-pub use durability::disk_errors::DiskEvent;
-pub use engine::feed::{Change, ChangePage, Compacted, FeedCursor};
-pub use engine::snapshot::Snapshot;
+pub use durability::DiskEvent;
+pub use engine::{Change, ChangePage, Compacted, FeedCursor, Snapshot, Store};
 #[cfg(not(target_family = "wasm"))]
-pub use engine::turns::{Footprint, TURN_MS, Turn};
-pub use format::blocks::{Damage, Unreadable};
-pub use recovery::backup::{Backup, verify};
-pub use recovery::check::{FileKind, FileReport, Finding, Report, check};
-pub use recovery::checkpoint::Checkpoint;
-pub use recovery::open::{OpenError, Recovered};
-pub use recovery::repair::{RepairError, Repaired, repair};
-pub use recovery::restore::{RestoreError, restore};
-pub use store::Store;
+pub use engine::{Footprint, TURN_MS, Turn};
+pub use format::{Damage, Unreadable};
+pub use recovery::{
+    Backup, FileKind, FileReport, Finding, OpenError, Recovered, RepairError, Repaired, Report, RestoreError, check,
+    repair, restore, verify,
+};
+pub use store::Uncommitted;
 #[cfg(not(target_family = "wasm"))]
 pub use threads::{DiskThreads, OnDiskEvent};
 #[cfg(not(target_family = "wasm"))]
-pub use transaction::prepare::Places;
-pub use transaction::{Isolation, Savepoint, Transaction, Uncommitted};
-pub use types::options::{Durability, OnProgress, Options};
-pub use types::platform::{Clock, ManualClock, Random, SeededRandom};
-pub use types::range::{Direction, KeyRange};
-pub use types::stats::{DiskStats, Space, Stats};
+pub use transactions::Places;
+pub use transactions::{Isolation, Savepoint, Transaction};
+pub use types::{
+    Checkpoint, Clock, Direction, DiskStats, Durability, Entry, Error, Expect, KeyRange, ManualClock, OnProgress,
+    Options, Random, Refused, SeededRandom, Space, Stats, Update, Version, Written,
+};
 #[cfg(not(target_family = "wasm"))]
-pub use types::stats::{HOLD_BUCKETS, Holds};
-pub use types::write::{Expect, Refused, Update, Written};
-
-/// The number of a commit: 1 for the first, and every later commit's is larger, mostly by one. A number that a client may have seen is
-/// never given to another commit, even where a power cut took the first.
-///
-/// 0 stands for a write that is not committed yet, where a transaction reads what it wrote itself.
-pub type Version = u64;
-
-/// A value and what is known of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// The bytes. Cloning shares them.
-    pub value: Bytes,
-    /// The commit that wrote the value.
-    pub version: Version,
-    /// When that was, in milliseconds since the epoch.
-    pub modified_ms: u64,
-    /// When the value stops being served, in milliseconds since the epoch.
-    pub expires_at_ms: Option<u64>,
-}
-
-/// Why the engine did not do what was asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// Another commit changed what the transaction had read. Run it again.
-    #[error("another commit changed what this transaction read; run it again")]
-    Conflict,
-    /// The snapshot was held longer than [`Options::snapshot_age_ms_max`] and its versions may be gone. Take a new one.
-    #[error("the snapshot is too old; take a new one and go on from there")]
-    SnapshotTooOld,
-    /// The transaction's scans came by more keys than [`Transaction::set_visits_max`] allows.
-    #[error("the transaction has scanned more keys than it may")]
-    VisitsTooMany,
-    /// The disk is full: the commit did not happen, reads go on, and writes do when there is room again.
-    #[error("the disk is full; nothing was written")]
-    DiskFull,
-    /// The disk failed. The commit is not visible, and whether it is there when the store is opened anew is open until then: what was
-    /// written of it may be on the disk. Nothing can be written before; reads go on.
-    #[error("the disk has failed; the store takes no more writes")]
-    StorageFailed,
-    /// Under [`Durability::Always`] nobody writes the log: [`DiskThreads`] were not started, or have ended. The commit did not happen.
-    #[cfg(not(target_family = "wasm"))]
-    #[error("no thread writes the store's log, so nothing was written; start DiskThreads first, and keep them")]
-    NoLogThread,
-}
+pub use types::{HOLD_BUCKETS, Holds};

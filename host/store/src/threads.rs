@@ -9,8 +9,9 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
-use crate::store::group_commit::panicked;
-use crate::{Checkpoint, DiskEvent, Durability, Store};
+use crate::durability::{DiskEvent, panicked};
+use crate::engine::Store;
+use crate::types::Checkpoint;
 
 /// How long a thread sleeps that nobody wakes.
 const IDLE: Duration = Duration::from_secs(1);
@@ -21,7 +22,7 @@ const CHECKPOINT_LOOK: Duration = Duration::from_millis(200);
 const REST_MAX: Duration = Duration::from_millis(20);
 
 /// After so many of those looks, on a full disk, it is asked whether there is room again.
-const LOOKS_PER_ROOM_LOOK: u32 = 5;
+const LOOKS_PER_SPACE_PROBE: u32 = 5;
 
 /// After so many of them it is asked whether the log is still found under its name.
 const LOOKS_PER_PLACE_LOOK: u32 = 5;
@@ -61,7 +62,7 @@ impl Drop for Driving {
     fn drop(&mut self) {
         if let Some(durable) = self.0.0.durable() {
             durable.driver.end();
-            durable.tell_settled();
+            durable.notify_settled();
         }
     }
 }
@@ -103,9 +104,9 @@ impl DiskThreads {
                     made.transpose().into_iter().for_each(|outcome| tell(&on_event, DiskEvent::Checkpoint(outcome)));
                 }
                 full_looks = if checkpoints.is_disk_full() { full_looks + 1 } else { 0 };
-                if full_looks == LOOKS_PER_ROOM_LOOK {
+                if full_looks == LOOKS_PER_SPACE_PROBE {
                     full_looks = 0;
-                    checkpoints.or_give_up(Store::look_for_room);
+                    checkpoints.or_give_up(Store::probe_space);
                 }
                 looks += 1;
                 if looks % LOOKS_PER_PLACE_LOOK == 0 {
@@ -170,38 +171,6 @@ impl Store {
         }
     }
 
-    /// Says that whoever owns the store writes its log by hand, with [`drive`](Self::drive) or [`flush`](Self::flush) and for as long as
-    /// it is open. Under [`Durability::Always`] a commit then waits for that, however long it takes; where nobody has said so, and no
-    /// [`DiskThreads`] are there, a commit that is waited for is refused with [`Error::NoLogThread`](crate::Error::NoLogThread).
-    pub fn drive_by_hand(&self) {
-        if let Some(durable) = self.0.durable() {
-            durable.driver.drive_by_hand();
-        }
-    }
-
-    /// Waits for something to do, for `idle` at most, and does it. Under [`Durability::Always`] it writes and syncs commits; unless `idle`
-    /// is zero it first waits for more of them where that has proved worth it, for up to half the time that a sync takes and 5 ms at
-    /// most. Under [`Durability::Interval`] it syncs what was written. Under [`Durability::Never`] it syncs what has come together ahead
-    /// of the end of the segment, so that commits do not wait long there. What the log's thread calls over and over.
-    pub fn drive(&self, idle: Duration) {
-        let Some(durable) = self.0.durable() else { return };
-        match durable.durability {
-            Durability::Always => {
-                durable.wait_for_commits(idle);
-                self.0.write_and_sync(durable);
-            }
-            Durability::Interval { ms } => {
-                durable.rest(Duration::from_millis(ms.max(1)));
-                self.0.sync_written(durable);
-            }
-            Durability::Never => {
-                if durable.rest(idle) {
-                    self.0.sync_written(durable);
-                }
-            }
-        }
-    }
-
     /// As [`checkpoint`](Self::checkpoint), resting for as long as it works, until `is_hurried` or the log grows fast: what the thread
     /// for checkpoints calls. One that never rests takes a core for itself, and what the system does with what it wrote then takes
     /// another from writers.
@@ -216,12 +185,5 @@ impl Store {
             }
             working_since = Instant::now();
         })
-    }
-
-    /// Lets [`drive`](Self::drive) stop waiting for something to do.
-    pub fn interrupt(&self) {
-        if let Some(durable) = self.0.durable() {
-            durable.interrupt();
-        }
     }
 }

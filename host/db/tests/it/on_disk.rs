@@ -135,7 +135,7 @@ fn a_full_disk_is_a_reason_against_writes_until_one_is_taken_or_there_is_room() 
         assert_eq!(refused.unwrap_err().code(), Code::DiskFull);
         assert_eq!(database.check_writable().unwrap_err().code(), Code::DiskFull);
         if finds_out {
-            database.store().look_for_room();
+            database.store().probe_space();
         } else {
             drive(&database, session.kv("default").unwrap().set(b"a", b"1"), 1).unwrap().unwrap();
         }

@@ -9,16 +9,18 @@
 
 #[cfg(unix)]
 mod directory;
-pub(crate) mod memory;
+mod memory;
 #[cfg(unix)]
 mod place;
 
 use std::any::Any;
-use std::io;
+use std::io::{self, Read};
 
 #[cfg(unix)]
 pub use directory::{DirectoryDisk, sync_parent};
 pub use memory::MemoryDisk;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use memory::{in_memory, overwrite};
 
 /// The files of one directory. Names are plain: letters, digits, `-` and `.`.
 pub trait Disk: Send + Sync + 'static {
@@ -141,4 +143,24 @@ pub(crate) fn write_all(file: &dyn DiskFile, bytes: &[u8], offset: u64) -> io::R
         }
     }
     Ok(())
+}
+
+/// A file from the front to the back.
+pub(crate) struct Sequential<'f> {
+    file: &'f dyn DiskFile,
+    offset: u64,
+}
+
+impl<'f> Sequential<'f> {
+    pub(crate) fn new(file: &'f dyn DiskFile) -> Self {
+        Self { file, offset: 0 }
+    }
+}
+
+impl Read for Sequential<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(buffer, self.offset)?;
+        self.offset += read as u64;
+        Ok(read)
+    }
 }

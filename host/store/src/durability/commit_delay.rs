@@ -24,7 +24,7 @@ const PASSES_MAX: u32 = 64;
 
 /// What the last groups of commits tell of the next one.
 #[derive(Debug, Default)]
-pub(crate) struct Siblings(Mutex<State>);
+pub(crate) struct CommitDelay(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -42,7 +42,7 @@ struct State {
     passes_next: u32,
 }
 
-impl Siblings {
+impl CommitDelay {
     /// Notes how long a sync took.
     pub(crate) fn took(&self, us: u64) {
         let mut state = self.0.lock();
@@ -102,17 +102,17 @@ mod tests {
     use super::*;
 
     /// After a group was answered, and when that was.
-    fn after(released: u64, pending: u64, sync_us: u64) -> (Siblings, Instant) {
-        let (siblings, now) = (Siblings::default(), Instant::now());
-        siblings.took(sync_us);
-        siblings.taken(released);
-        siblings.answered(pending, now);
-        (siblings, now)
+    fn after(released: u64, pending: u64, sync_us: u64) -> (CommitDelay, Instant) {
+        let (delay, now) = (CommitDelay::default(), Instant::now());
+        delay.took(sync_us);
+        delay.taken(released);
+        delay.answered(pending, now);
+        (delay, now)
     }
 
     /// How many groups go without a wait.
-    fn passes((siblings, answered): &(Siblings, Instant)) -> usize {
-        (0..1_000).take_while(|_| siblings.worth(1, *answered).is_none()).count()
+    fn passes((delay, answered): &(CommitDelay, Instant)) -> usize {
+        (0..1_000).take_while(|_| delay.worth(1, *answered).is_none()).count()
     }
 
     fn us(us: u64) -> Duration {
@@ -121,24 +121,24 @@ mod tests {
 
     #[test]
     fn those_who_were_answered_are_expected_beside_those_who_wait() {
-        let (siblings, now) = after(32, 30, 1_000);
-        assert_eq!(siblings.worth(31, now), Some((62, us(500))));
-        assert_eq!(siblings.worth(62, now), None, "all are there");
-        assert_eq!(siblings.worth(0, now), None, "nobody waits");
+        let (delay, now) = after(32, 30, 1_000);
+        assert_eq!(delay.worth(31, now), Some((62, us(500))));
+        assert_eq!(delay.worth(62, now), None, "all are there");
+        assert_eq!(delay.worth(0, now), None, "nobody waits");
     }
 
     #[test]
     fn one_client_alone_waits_for_nobody() {
-        let (siblings, now) = after(1, 0, 1_000);
-        assert_eq!(siblings.worth(1, now), None);
-        assert_eq!(Siblings::default().worth(1, now), None, "nothing is known yet");
+        let (delay, now) = after(1, 0, 1_000);
+        assert_eq!(delay.worth(1, now), None);
+        assert_eq!(CommitDelay::default().worth(1, now), None, "nothing is known yet");
     }
 
     #[test]
     fn a_wait_is_short_beside_the_sync_and_has_a_bound() {
         let worth = |sync_us| {
-            let (siblings, now) = after(2, 0, sync_us);
-            siblings.worth(1, now)
+            let (delay, now) = after(2, 0, sync_us);
+            delay.worth(1, now)
         };
         assert_eq!(worth(0), None);
         assert_eq!(worth(SYNC_US_MIN - 1), None);
@@ -148,36 +148,36 @@ mod tests {
 
     #[test]
     fn who_does_not_come_within_a_sync_is_not_waited_for() {
-        let (siblings, now) = after(2, 0, 1_000);
-        assert_eq!(siblings.worth(1, now + us(700)), Some((2, us(300))));
-        assert_eq!(siblings.worth(1, now + us(1_000)), None);
-        assert_eq!(siblings.worth(1, now + Duration::from_secs(10)), None);
+        let (delay, now) = after(2, 0, 1_000);
+        assert_eq!(delay.worth(1, now + us(700)), Some((2, us(300))));
+        assert_eq!(delay.worth(1, now + us(1_000)), None);
+        assert_eq!(delay.worth(1, now + Duration::from_secs(10)), None);
     }
 
     #[test]
     fn one_slow_sync_does_not_count_for_many() {
-        let (siblings, now) = after(2, 0, 800);
-        siblings.took(1_600);
-        assert_eq!(siblings.worth(1, now), Some((2, us(450))));
-        siblings.took(60_000_000);
-        assert_eq!(siblings.worth(1, now), Some((2, us((900 * 7 + 3_600) / 8 / 2))));
-        let (siblings, now) = after(2, 0, 0);
-        siblings.took(60_000_000);
-        assert_eq!(siblings.worth(1, now), None);
+        let (delay, now) = after(2, 0, 800);
+        delay.took(1_600);
+        assert_eq!(delay.worth(1, now), Some((2, us(450))));
+        delay.took(60_000_000);
+        assert_eq!(delay.worth(1, now), Some((2, us((900 * 7 + 3_600) / 8 / 2))));
+        let (delay, now) = after(2, 0, 0);
+        delay.took(60_000_000);
+        assert_eq!(delay.worth(1, now), None);
     }
 
     #[test]
     fn waits_in_vain_become_rare_and_one_that_paid_brings_them_back() {
         let after = after(4, 0, 1_000);
-        let (siblings, now) = &after;
+        let (delay, now) = &after;
         let mut all = Vec::new();
         for _ in 0..9 {
             all.push(passes(&after));
-            siblings.waited(1, 2, *now);
+            delay.waited(1, 2, *now);
         }
         assert_eq!(all, [0, 1, 2, 4, 8, 16, 32, 64, 64]);
         assert_eq!(passes(&after), 64);
-        siblings.waited(1, 3, *now);
+        delay.waited(1, 3, *now);
         assert_eq!(passes(&after), 0, "most of them came");
     }
 

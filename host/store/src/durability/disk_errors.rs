@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use parking_lot::Mutex;
 
 use crate::mutants::mutant;
-use crate::{Checkpoint, Error, Version};
+use crate::types::{Checkpoint, Error, Version};
 
 /// Stretches of commits that did not happen, of which the outcome is remembered.
 const UNDONE_KEPT: usize = 1_024;
@@ -33,7 +33,7 @@ pub enum DiskEvent {
 
 /// What the disk refused so far.
 #[derive(Default)]
-pub(crate) struct Failures {
+pub(crate) struct DiskErrors {
     /// Stretches taken back so far.
     count: AtomicU64,
     /// Set once and for good: nothing more is written.
@@ -58,7 +58,7 @@ struct Kept {
     events: Vec<DiskEvent>,
 }
 
-impl Failures {
+impl DiskErrors {
     /// Whether the disk has failed for good.
     pub(crate) fn is_failed(&self) -> bool {
         self.is_failed.load(Ordering::Acquire)
@@ -85,7 +85,7 @@ impl Failures {
     }
 
     /// Notes that a write of so many bytes was refused because the disk is full.
-    pub(crate) fn fill(&self, bytes: usize, error: &io::Error, doing: &str) {
+    pub(crate) fn note_full(&self, bytes: usize, error: &io::Error, doing: &str) {
         self.full_bytes.store(bytes, Ordering::Relaxed);
         self.note(&self.is_full, DiskEvent::Full, error, doing);
     }
@@ -106,7 +106,7 @@ impl Failures {
     }
 
     /// Notes that the disk took a write. Whether that is news.
-    pub(crate) fn has_room(&self) -> bool {
+    pub(crate) fn note_room(&self) -> bool {
         let is_news = self.is_full.load(Ordering::Acquire) && self.is_full.swap(false, Ordering::AcqRel);
         if is_news {
             self.kept.lock().add(DiskEvent::Resumed);

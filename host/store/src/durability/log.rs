@@ -3,11 +3,10 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::Version;
 use crate::disk::{Disk, DiskFile, write_all};
-use crate::format::header::{HEADER_BYTES, Header, Kind};
-use crate::format::{log_record as record, names};
+use crate::format::{HEADER_BYTES, Header, Kind, names, seal};
 use crate::mutants::mutant;
+use crate::types::Version;
 
 /// A segment that is full or complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +44,7 @@ impl LogWriter {
         time_ms: u64,
         older: Vec<Segment>,
     ) -> io::Result<Self> {
-        let file = create(&*disk, &Header { store, salt, version: after, time_ms })?;
+        let file = create_segment(&*disk, &Header { store, salt, version: after, time_ms })?;
         let current = Segment { after, last: after, bytes: HEADER_BYTES as u64, time_ms };
         Ok(Self { disk, store, older, file, salt, current })
     }
@@ -70,7 +69,7 @@ impl LogWriter {
     /// # Errors
     /// The disk's. What was written of the records is cut off again; [`Uncut`](AppendError::Uncut) when that failed too.
     pub(crate) fn append(&mut self, records: &mut [u8], last: Version, synced: Version) -> Result<(), AppendError> {
-        record::seal(records, self.current.bytes, self.salt, synced);
+        seal(records, self.current.bytes, self.salt, synced);
         if let Err(error) = write_all(&*self.file, records, self.current.bytes) {
             // A record that was refused must not come back with the next start.
             mutant!("refused-record-left-in-the-log" => return Err(AppendError::Cut(error)));
@@ -93,7 +92,7 @@ impl LogWriter {
     /// The new file cannot be made durable; the current one goes on.
     pub(crate) fn rotate(&mut self, salt: u64, time_ms: u64) -> io::Result<()> {
         let after = self.current.last;
-        self.file = create(&*self.disk, &Header { store: self.store, salt, version: after, time_ms })?;
+        self.file = create_segment(&*self.disk, &Header { store: self.store, salt, version: after, time_ms })?;
         self.older.push(self.current);
         self.salt = salt;
         self.current = Segment { after, last: after, bytes: HEADER_BYTES as u64, time_ms };
@@ -137,7 +136,7 @@ pub(crate) enum AppendError {
 ///
 /// # Errors
 /// The file cannot be made durable; it is removed again as far as possible.
-pub(crate) fn create(disk: &dyn Disk, header: &Header) -> io::Result<Arc<dyn DiskFile>> {
+pub(crate) fn create_segment(disk: &dyn Disk, header: &Header) -> io::Result<Arc<dyn DiskFile>> {
     let name = names::segment(header.version);
     let file = disk.create(&name)?;
     let written = write_all(&*file, &header.encode(Kind::Segment), 0)

@@ -1,8 +1,29 @@
+//! What makes commits durable, as far as it knows nothing of keys and versions in memory: the log and its end, the errors of the disk,
+//! and who writes and who waits. The engine holds it ([`Durable`]); `store/` has the operations that need both.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `durable` | all of it together, for a store on a disk |
+//! | `identity` | the file `store.mantis`: the store's identity, and which versions are used up |
+//! | `checkpoints` | which checkpoints there are, and when the next one is due |
+//! | `log` | writes segments |
+//! | `disk_errors` | what the disk refused, which commits that undid, and events for the owner |
+//! | `commit_delay` | how long the log's thread waits for more commits before it syncs |
+//! | `driver` | who writes the log, if anybody does |
+//! | `parker` | parks the log's thread until there is something to do |
+
+mod checkpoints;
 #[cfg(not(target_family = "wasm"))]
-pub(crate) mod commit_delay;
-pub(crate) mod disk_errors;
+mod commit_delay;
+mod disk_errors;
 #[cfg(not(target_family = "wasm"))]
-pub(crate) mod driver;
+mod driver;
+mod durable;
 pub(crate) mod identity;
-pub(crate) mod log;
-pub(crate) mod parker;
+mod log;
+mod parker;
+
+pub(crate) use checkpoints::{Checkpoints, KEPT, log_bytes_due};
+pub use disk_errors::DiskEvent;
+pub(crate) use durable::{Durable, LogEnd, panicked};
+pub(crate) use log::{AppendError, LogWriter, Segment, create_segment};

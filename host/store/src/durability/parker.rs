@@ -1,4 +1,4 @@
-//! Where the log's thread sleeps until there is something to do.
+//! Parks the log's thread until there is something to do.
 
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 #[cfg(not(target_family = "wasm"))]
@@ -9,15 +9,15 @@ use parking_lot::{Condvar, Mutex};
 /// More commits than can be pending: nobody needs to wake the thread.
 const AWAKE: u64 = u64::MAX;
 
-/// A bed for one.
-pub(crate) struct Sleep {
+/// Parks one thread.
+pub(crate) struct Parker {
     /// How many commits have to be pending for the thread to be woken.
     wake_at: AtomicU64,
     is_woken: Mutex<bool>,
     wake: Condvar,
 }
 
-impl Sleep {
+impl Parker {
     pub(crate) fn new() -> Self {
         Self { wake_at: AtomicU64::new(AWAKE), is_woken: Mutex::new(false), wake: Condvar::new() }
     }

@@ -5,11 +5,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::RwLock;
+use smallvec::SmallVec;
 
-use crate::Version;
-use crate::engine::record::{Header, Node, NodeExt, Record};
-use crate::engine::writer::Fallen;
+use super::record::{Header, Node, NodeExt, Record};
+use crate::format::LoggedChange;
 use crate::mutants::mutant;
+use crate::types::Version;
+
+/// Commits that have fallen out of the change feed. In a feed that is full, a small commit takes the place of one or two.
+pub(crate) type Fallen = SmallVec<[Arc<FeedCommit>; 2]>;
 
 /// Commits that a reader takes along while new ones wait to be appended.
 const STRETCH_COMMITS_MAX: usize = 128;
@@ -103,6 +107,17 @@ impl FeedCommit {
 }
 
 impl FeedChange {
+    /// The change as the log holds it.
+    pub(crate) fn logged(&self) -> LoggedChange<'_> {
+        let value = if self.node.about().is_deletion { None } else { Some(&self.node.slice) };
+        LoggedChange {
+            key: self.record.key(),
+            value,
+            expires_at_ms: self.node.expires_at_ms(),
+            previous: self.previous,
+        }
+    }
+
     fn delivered(&self, commit: &FeedCommit, cursor: FeedCursor) -> Change {
         Change {
             record: self.record.clone(),

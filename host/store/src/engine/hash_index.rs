@@ -8,7 +8,7 @@ use std::hint::black_box;
 
 use papaya::HashSet;
 
-use crate::engine::record::{NodeExt, Record};
+use super::record::{NodeExt, Record};
 
 /// A record as an element of the hash index, where it equals its key.
 struct Indexed(Record);
@@ -35,9 +35,9 @@ impl Eq for Indexed {}
 /// A set that moves its entries a few at a time when it grows, and frees what was removed a few dozen at a time: one that keeps it until
 /// it grows or shrinks frees it in one go, and all writers wait (`docs/decisions.md`, 26). Its table, 9 bytes for a place, shrinks only
 /// when keys are inserted again.
-pub(crate) struct Points(HashSet<Indexed, ahash::RandomState>);
+pub(crate) struct HashIndex(HashSet<Indexed, ahash::RandomState>);
 
-impl Points {
+impl HashIndex {
     /// An empty index whose hashes `seeds` make unpredictable.
     pub(crate) fn new(seeds: [u64; 4]) -> Self {
         let hasher = ahash::RandomState::with_seeds(seeds[0], seeds[1], seeds[2], seeds[3]);

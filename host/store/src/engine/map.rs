@@ -12,9 +12,9 @@ use crossbeam_epoch::{self as epoch, Guard};
 use crossbeam_skiplist::base::{Entry, SkipList};
 
 #[cfg(not(target_family = "wasm"))]
-use crate::engine::hash_index::Points;
-use crate::engine::record::Record;
-use crate::{Direction, KeyRange};
+use super::hash_index::HashIndex;
+use super::record::Record;
+use crate::types::{Direction, KeyRange};
 
 /// How many records a walk reads at a time, at first and at most. A page's store is small.
 const AHEAD_AT_FIRST: usize = 4;
@@ -116,7 +116,7 @@ impl Eq for Ordered {}
 pub(crate) struct KeyMap {
     order: SkipList<Ordered, ()>,
     #[cfg(not(target_family = "wasm"))]
-    points: Points,
+    hash_index: HashIndex,
 }
 
 impl KeyMap {
@@ -126,14 +126,14 @@ impl KeyMap {
         Self {
             order: SkipList::new(epoch::default_collector().clone()),
             #[cfg(not(target_family = "wasm"))]
-            points: Points::new(seeds),
+            hash_index: HashIndex::new(seeds),
         }
     }
 
     /// Shows `see` the record of `key`, if there is one.
     #[cfg(not(target_family = "wasm"))]
     pub(crate) fn find<R>(&self, key: &[u8], see: impl FnOnce(&Record) -> R) -> Option<R> {
-        self.points.find(key, see)
+        self.hash_index.find(key, see)
     }
 
     /// Shows `see` the record of `key`, if there is one.
@@ -146,7 +146,7 @@ impl KeyMap {
     /// Brings what a change of the keys will read into the processor's caches.
     #[cfg(not(target_family = "wasm"))]
     pub(crate) fn bring_near<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) {
-        self.points.bring_near(keys);
+        self.hash_index.bring_near(keys);
     }
 
     /// Adds the record of a key that the map does not hold. Only the writer calls this.
@@ -155,13 +155,13 @@ impl KeyMap {
         let ordered = Ordered { prefix: prefix(record.key()), record: record.clone() };
         self.order.insert(ordered, (), guard).release(guard);
         #[cfg(not(target_family = "wasm"))]
-        self.points.insert(record);
+        self.hash_index.insert(record);
     }
 
     /// Takes out the record of a key that nobody can see any more. Only the writer calls this.
     pub(crate) fn remove(&self, key: &[u8]) {
         #[cfg(not(target_family = "wasm"))]
-        self.points.remove(key);
+        self.hash_index.remove(key);
         let guard = &epoch::pin();
         if let Some(entry) = self.order.remove(&Probe::new(key) as &dyn Place, guard) {
             entry.release(guard);
@@ -267,7 +267,8 @@ fn probe(bound: &Bound<Box<[u8]>>) -> Bound<Probe<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::record::{NEVER_MS, Node, NodeExt};
+    use crate::engine::record::{Node, NodeExt};
+    use crate::types::NEVER_MS;
 
     fn walked(map: &KeyMap, direction: Direction) -> Vec<Box<[u8]>> {
         let mut keys = Vec::new();

@@ -1,12 +1,54 @@
-pub(crate) mod feed;
+//! Versions in memory: what the keys are and were, who reads them, and how a commit changes them. Files are unknown here; a commit of a
+//! store on a disk is encoded for the log, and `store/group_commit.rs` writes it.
+//!
+//! From top to bottom, each of the files before it:
+//!
+//! | file | holds |
+//! |---|---|
+//! | `prune` | takes out what no reader can meet |
+//! | `apply` | puts a commit on the chains, announces it, takes it back |
+//! | `snapshot` | reads pinned to a version |
+//! | `reads` | reads at a version, of the newest one, along a range |
+//! | `inner` | a store's state; [`Store`], the handle to it |
+//! | `writer_lock`, `writer` | the one writer's lock and how long it is held; what only its holder changes |
+//! | `garbage` | versions that superseded others, in a queue for the pruner |
+//! | `registry` | which versions are pinned |
+//! | `turns`, `read_set` | turns for transactions that keep losing; what a transaction has read and would write |
+//! | `feed` | the latest commits, in order |
+//! | `map`, `hash_index` | the skiplist and the hash index over the records |
+//! | `record` | a key and the chain of its versions |
+
+mod apply;
+mod feed;
+mod garbage;
 #[cfg(not(target_family = "wasm"))]
-pub(crate) mod hash_index;
-pub(crate) mod map;
-pub(crate) mod prune;
-pub(crate) mod reads;
-pub(crate) mod record;
-pub(crate) mod snapshot;
+mod hash_index;
+mod inner;
+mod map;
+mod prune;
+mod read_set;
+mod reads;
+mod record;
+mod registry;
+mod snapshot;
 #[cfg(not(target_family = "wasm"))]
-pub(crate) mod turns;
-pub(crate) mod writer;
-pub(crate) mod writer_lock;
+mod turns;
+mod writer;
+mod writer_lock;
+
+pub use feed::{Change, ChangePage, Compacted, FeedCursor};
+pub(crate) use feed::{Fallen, FeedChange};
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use feed::{FeedCommit, Hold};
+pub(crate) use inner::Inner;
+pub use inner::Store;
+pub(crate) use map::KeyMap;
+pub(crate) use read_set::{RangeRead, ReadSet, ReadTimes, WriteSet};
+pub(crate) use record::{Found, Node, NodeExt, Record};
+pub use snapshot::Snapshot;
+#[cfg(not(target_family = "wasm"))]
+pub use turns::{Footprint, TURN_MS, Turn};
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use writer::Deadline;
+pub(crate) use writer::Writer;
+pub(crate) use writer_lock::WriterGuard;

@@ -13,10 +13,7 @@ use triomphe::Arc;
 use triomphe::ThinArc;
 
 use crate::mutants::mutant;
-use crate::{Entry, Version};
-
-/// No deadline: the value stays until it is deleted.
-pub(crate) const NEVER_MS: u64 = u64::MAX;
+use crate::types::{Entry, NEVER_MS, Version};
 
 /// One version of a key: a [`Header`] and the value's bytes. Cloning shares it.
 pub(crate) type Node = ThinArc<Header, u8>;
@@ -28,7 +25,7 @@ pub(crate) struct Header {
     pub(crate) time_ms: u64,
     pub(crate) deadline_ms: u64,
     pub(crate) is_deletion: bool,
-    /// Where the version stands in the queue of [`Garbage`](crate::engine::prune::Garbage), if it superseded another.
+    /// Where the version stands in the queue of [`Garbage`](super::garbage::Garbage), if it superseded another.
     pub(crate) place: AtomicU32,
     /// Behind a lock of one byte, not another swapped pointer: readers of old versions are few, and dropping a swapped pointer
     /// looks at what every thread is reading.
@@ -194,7 +191,7 @@ pub(crate) enum Found<R> {
     /// is pinned; for others, if no newer version became visible while they read.
     Older(R),
     /// Every version in the chain is newer than the reader's.
-    OnlyNewer,
+    NotVisible,
 }
 
 /// A key and its versions. The key never changes; the chain is replaced by one writer at a time and read by anyone.
@@ -234,7 +231,7 @@ impl Record {
             }
             next = node.older();
         }
-        Found::OnlyNewer
+        Found::NotVisible
     }
 
     /// The newest version, published or not: to be acted on by the writer alone.

@@ -19,8 +19,8 @@ use std::task::Poll;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::transaction::{ReadSet, WriteSet};
-use crate::{Clock, KeyRange};
+use super::read_set::{ReadSet, WriteSet};
+use crate::types::{Clock, KeyRange};
 
 /// How long a turn lasts, in milliseconds, and how long anybody waits for others' turns to commit.
 pub const TURN_MS: u64 = 100;

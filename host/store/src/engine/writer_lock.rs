@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
 
+use super::writer::Writer;
 #[cfg(not(target_family = "wasm"))]
-use crate::Clock;
-use crate::engine::writer::Writer;
+use crate::types::Clock;
 #[cfg(not(target_family = "wasm"))]
-use crate::types::stats::{HOLD_BUCKETS, Holds};
+use crate::types::{HOLD_BUCKETS, Holds};
 
 /// Held for one commit at a time; nothing inside waits for anything. Small commits take about a microsecond.
 pub(crate) struct WriterLock {

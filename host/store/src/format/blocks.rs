@@ -1,6 +1,6 @@
 //! The bytes of a checkpoint, and of a backup, which is a checkpoint under another name.
 //!
-//! Behind the header (see `log::header`) stand blocks, and at the end a block that tells how much there was:
+//! Behind the header (see [`super::header`]) stand blocks, and at the end a block that tells how much there was:
 //!
 //! | bytes of a block | what |
 //! |---|---|
@@ -13,13 +13,10 @@
 
 use std::io::{self, Read};
 
-use crate::Version;
-use crate::disk::DiskFile;
-use crate::engine::record::{NEVER_MS, Node, NodeExt};
-use crate::format::codec::{Reader, checksum, put_counted, put_number};
-use crate::format::header::{BadHeader, HEADER_BYTES, Header, Kind};
+use super::codec::{Reader, checksum, put_counted, put_number};
+use super::header::{BadHeader, FORMAT, HEADER_BYTES, Header, Kind};
 use crate::mutants::mutant;
-use crate::recovery::checkpoint::Checkpoint;
+use crate::types::{Checkpoint, NEVER_MS, Version};
 
 const BLOCK_BYTES: usize = 256 << 10;
 const BLOCK_HEADER_BYTES: usize = 16;
@@ -45,7 +42,7 @@ pub enum Unreadable {
     #[error(transparent)]
     Damaged(#[from] Damage),
     /// A later program wrote it, in this version of the format.
-    #[error("it is in format {0}, which this program does not know (it knows {known})", known = crate::format::header::FORMAT)]
+    #[error("it is in format {0}, which this program does not know (it knows {known})", known = FORMAT)]
     Newer(u32),
     /// Reading failed.
     #[error("reading failed: {0}")]
@@ -68,8 +65,8 @@ impl BlockWriter {
         Self { salt, offset: HEADER_BYTES as u64, block: vec![0; BLOCK_HEADER_BYTES], count: 0, entries: 0 }
     }
 
-    pub(crate) fn put(&mut self, key: &[u8], node: &Node) {
-        put_entry(&mut self.block, key, node);
+    pub(crate) fn put(&mut self, entry: &StoredEntry<'_>) {
+        put_entry(&mut self.block, entry);
         self.count += 1;
         self.entries += 1;
     }
@@ -116,26 +113,24 @@ impl BlockWriter {
     }
 }
 
-pub(crate) fn put_entry(block: &mut Vec<u8>, key: &[u8], node: &Node) {
-    let about = node.about();
-    put_counted(block, key);
-    put_number(block, about.version);
-    put_number(block, about.time_ms);
-    put_number(
-        block,
-        node.expires_at_ms().filter(|_| !mutant!("checkpoint-without-deadlines")).map_or(0, |at_ms| at_ms + 1),
-    );
-    put_counted(block, &node.slice);
+pub(crate) fn put_entry(block: &mut Vec<u8>, entry: &StoredEntry<'_>) {
+    put_counted(block, entry.key);
+    put_number(block, entry.version);
+    put_number(block, entry.time_ms);
+    let has_deadline = entry.deadline_ms != NEVER_MS && !mutant!("checkpoint-without-deadlines");
+    put_number(block, if has_deadline { entry.deadline_ms + 1 } else { 0 });
+    put_counted(block, entry.value);
 }
 
 /// An entry as a file holds it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StoredEntry<'b> {
     pub(crate) key: &'b [u8],
-    version: Version,
-    time_ms: u64,
-    deadline_ms: u64,
-    value: &'b [u8],
+    pub(crate) version: Version,
+    pub(crate) time_ms: u64,
+    /// [`NEVER_MS`] where there is none.
+    pub(crate) deadline_ms: u64,
+    pub(crate) value: &'b [u8],
 }
 
 impl<'b> StoredEntry<'b> {
@@ -144,10 +139,6 @@ impl<'b> StoredEntry<'b> {
         let (version, time_ms, deadline) = (reader.number()?, reader.number()?, reader.number()?);
         let deadline_ms = if deadline == 0 { NEVER_MS } else { deadline - 1 };
         Some(Self { key, version, time_ms, deadline_ms, value: reader.counted()? })
-    }
-
-    pub(crate) fn node(&self) -> Node {
-        Node::create(self.version, self.time_ms, self.deadline_ms, Some(self.value), None)
     }
 }
 
@@ -278,24 +269,4 @@ fn fill(source: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
         }
     }
     Ok(done)
-}
-
-/// A file from the front to the back.
-pub(crate) struct Sequential<'f> {
-    file: &'f dyn DiskFile,
-    offset: u64,
-}
-
-impl<'f> Sequential<'f> {
-    pub(crate) fn new(file: &'f dyn DiskFile) -> Self {
-        Self { file, offset: 0 }
-    }
-}
-
-impl Read for Sequential<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read_at(buffer, self.offset)?;
-        self.offset += read as u64;
-        Ok(read)
-    }
 }

@@ -15,7 +15,7 @@
 //! Numbers are little-endian.
 
 use super::codec::{Reader, checksum};
-use crate::Version;
+use crate::types::Version;
 
 /// Length of a header, and the place of what follows it.
 pub(crate) const HEADER_BYTES: usize = 64;

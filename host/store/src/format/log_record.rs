@@ -19,10 +19,8 @@
 //! of records behind a bad place: a value that is full of what looks like long records must not make that slow.
 
 use super::codec::{Reader, checksum, put_counted, put_number};
-use crate::Version;
-use crate::engine::feed::FeedChange;
-use crate::engine::record::{NEVER_MS, NodeExt};
 use crate::mutants::mutant;
+use crate::types::{NEVER_MS, Version};
 
 /// Length of what stands before the changes.
 pub(crate) const RECORD_HEADER_BYTES: usize = 56;
@@ -47,7 +45,7 @@ pub(crate) struct RecordHeader {
 
 /// A record that is what was written.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Record<'b> {
+pub(crate) struct LogRecord<'b> {
     pub(crate) header: RecordHeader,
     changes: &'b [u8],
 }
@@ -65,20 +63,20 @@ pub(crate) struct LoggedChange<'b> {
 ///
 /// # Errors
 /// The length, when it is more than a record can say (4 GiB).
-pub(crate) fn encode(
+pub(crate) fn encode<'c>(
     buffer: &mut Vec<u8>,
     version: Version,
     after: Version,
     time_ms: u64,
-    changes: &[FeedChange],
+    changes: impl ExactSizeIterator<Item = LoggedChange<'c>>,
 ) -> Result<(), usize> {
-    let start = buffer.len();
+    let (start, count) = (buffer.len(), changes.len());
     buffer.extend_from_slice(&[0; RECORD_HEADER_BYTES]);
     for change in changes {
-        encode_change(buffer, change);
+        encode_change(buffer, &change);
     }
     let length = buffer.len() - start - RECORD_HEADER_BYTES;
-    let (Ok(length), Ok(count)) = (u32::try_from(length), u32::try_from(changes.len())) else {
+    let (Ok(length), Ok(count)) = (u32::try_from(length), u32::try_from(count)) else {
         buffer.truncate(start);
         return Err(length);
     };
@@ -91,20 +89,18 @@ pub(crate) fn encode(
     Ok(())
 }
 
-fn encode_change(buffer: &mut Vec<u8>, change: &FeedChange) {
-    let node = &change.node;
-    let (deletes, expires_at_ms) = (node.about().is_deletion, node.expires_at_ms());
+fn encode_change(buffer: &mut Vec<u8>, change: &LoggedChange<'_>) {
     let flag = |set: bool, flag: u8| if set { flag } else { 0 };
     buffer.push(
-        flag(!deletes, HAS_VALUE)
-            | flag(expires_at_ms.is_some(), HAS_DEADLINE)
+        flag(change.value.is_some(), HAS_VALUE)
+            | flag(change.expires_at_ms.is_some(), HAS_DEADLINE)
             | flag(change.previous.is_some(), HAS_PREVIOUS),
     );
-    put_counted(buffer, change.record.key());
-    if !deletes {
-        put_counted(buffer, &node.slice);
+    put_counted(buffer, change.key);
+    if let Some(value) = change.value {
+        put_counted(buffer, value);
     }
-    for number in [expires_at_ms, change.previous].into_iter().flatten() {
+    for number in [change.expires_at_ms, change.previous].into_iter().flatten() {
         put_number(buffer, number);
     }
 }
@@ -156,7 +152,7 @@ impl RecordHeader {
     }
 }
 
-impl<'b> Record<'b> {
+impl<'b> LogRecord<'b> {
     /// The record at the front of `bytes`, which stand at `offset` of a segment, if it is whole and what was written.
     pub(crate) fn decode(bytes: &'b [u8], offset: u64, salt: u64) -> Option<Self> {
         let header = RecordHeader::decode(bytes).filter(RecordHeader::is_plausible)?;

@@ -1,6 +1,30 @@
-pub(crate) mod blocks;
-pub(crate) mod codec;
-pub(crate) mod header;
-pub(crate) mod log_record;
+//! The bytes of every file: pure functions from bytes to values and back, without a disk and without the engine.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `names` | the names of the files |
+//! | `scan` | a segment: its records, and whether its end is torn or damaged |
+//! | `log_record` | a record of the log: one commit |
+//! | `blocks` | a checkpoint or a backup: blocks of entries |
+//! | `header` | what every file begins with |
+//! | `codec` | numbers of variable length (LEB128), and checksums |
+
+mod blocks;
+mod codec;
+mod header;
+mod log_record;
 pub(crate) mod names;
-pub(crate) mod scan;
+mod scan;
+
+pub(crate) use blocks::{BlockReader, BlockWriter, StoredEntry, read as read_checkpoint};
+pub use blocks::{Damage, Unreadable};
+pub(crate) use header::{BadHeader, FORMAT, HEADER_BYTES, Header, Kind};
+pub(crate) use log_record::{LogRecord, LoggedChange, encode as encode_commit, seal};
+pub(crate) use scan::{End, salvage, scan};
+/// For what fuzzing checks.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use {
+    blocks::put_entry,
+    codec::{Reader, checksum, put_counted, put_number},
+    log_record::{RECORD_HEADER_BYTES, RecordHeader},
+};

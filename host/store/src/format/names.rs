@@ -1,6 +1,6 @@
 //! Names of the engine's files.
 
-use crate::Version;
+use crate::types::Version;
 
 /// The file that makes a directory a store: its identity and format.
 pub(crate) const STORE: &str = "store.mantis";
@@ -8,7 +8,7 @@ pub(crate) const STORE: &str = "store.mantis";
 pub(crate) const UNFINISHED: &str = ".unfinished";
 
 /// What is written to find out whether there is room, and removed.
-pub(crate) const ROOM: &str = "room";
+pub(crate) const SPACE_PROBE: &str = "room";
 
 const SEGMENT: (&str, &str) = ("log-", ".mantis");
 const CHECKPOINT: (&str, &str) = ("checkpoint-", ".mantis");
@@ -26,7 +26,7 @@ pub(crate) fn checkpoint(version: Version) -> String {
 /// Whether a file was being written when somebody stopped.
 pub(crate) fn is_unfinished(name: &str) -> bool {
     let Some(name) = name.strip_suffix(UNFINISHED) else { return false };
-    name == STORE || name == ROOM || checkpoint_of(name).is_some()
+    name == STORE || name == SPACE_PROBE || checkpoint_of(name).is_some()
 }
 
 /// Whether a file is the engine's.

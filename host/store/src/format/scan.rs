@@ -6,9 +6,9 @@
 //! lost by damage; otherwise the end is torn, and cutting it off loses nothing that was promised.
 
 use super::header::HEADER_BYTES;
-use super::log_record::{Record, RecordHeader};
-use crate::Version;
+use super::log_record::{LogRecord, RecordHeader};
 use crate::mutants::mutant;
+use crate::types::Version;
 
 /// The place where the records of a segment end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,12 +31,13 @@ pub(crate) fn scan<'b, E>(
     bytes: &'b [u8],
     salt: u64,
     mut last: Version,
-    mut see: impl FnMut(u64, &Record<'b>) -> Result<(), E>,
+    mut see: impl FnMut(u64, &LogRecord<'b>) -> Result<(), E>,
 ) -> Result<End, E> {
     let mut offset = HEADER_BYTES;
     while offset < bytes.len() {
         // A segment's records are a chain: one that was lost or put elsewhere breaks it.
-        let whole = Record::decode(&bytes[offset..], offset as u64, salt).filter(|record| record.header.after == last);
+        let whole =
+            LogRecord::decode(&bytes[offset..], offset as u64, salt).filter(|record| record.header.after == last);
         let Some(record) = whole else {
             return Ok(judge(bytes, offset, salt, last));
         };
@@ -48,13 +49,13 @@ pub(crate) fn scan<'b, E>(
 }
 
 /// Shows `see` every whole record of a segment with its place, those behind bad places too.
-pub(crate) fn salvage<'b>(bytes: &'b [u8], salt: u64, mut see: impl FnMut(u64, &Record<'b>)) {
+pub(crate) fn salvage<'b>(bytes: &'b [u8], salt: u64, mut see: impl FnMut(u64, &LogRecord<'b>)) {
     let mut offset = HEADER_BYTES;
     while offset < bytes.len() {
         let (rest, place) = (&bytes[offset..], offset as u64);
         // The header first: see `judge`.
         let is_likely = RecordHeader::decode_whole(rest, place, salt).is_some();
-        match if is_likely { Record::decode(rest, place, salt) } else { None } {
+        match if is_likely { LogRecord::decode(rest, place, salt) } else { None } {
             Some(record) => {
                 see(place, &record);
                 offset += record.header.record_bytes();

@@ -3,12 +3,10 @@
 use std::io::{self, Read};
 use std::ops::ControlFlow;
 
-use crate::engine::record::NodeExt;
-use crate::format::blocks::{self, BlockWriter, Unreadable};
-use crate::format::header::{Header, Kind};
+use crate::engine::{NodeExt, Snapshot, Store};
+use crate::format::{BlockWriter, Header, Kind, StoredEntry, Unreadable, read_checkpoint};
 use crate::mutants::mutant;
-use crate::recovery::checkpoint::Checkpoint;
-use crate::{Direction, KeyRange, Snapshot, Store, Version};
+use crate::types::{Checkpoint, Direction, KeyRange, Version};
 
 /// Bytes of an entry beside key and value, about: lengths, version, time, deadline.
 const ENTRY_BYTES: u64 = 12;
@@ -89,7 +87,14 @@ impl Backup {
             record.at(version, |node| {
                 // What has expired is still there until a commit removes it.
                 if !node.about().is_deletion {
-                    blocks.put(record.key(), node);
+                    let about = node.about();
+                    blocks.put(&StoredEntry {
+                        key: record.key(),
+                        version: about.version,
+                        time_ms: about.time_ms,
+                        deadline_ms: about.deadline_ms,
+                        value: &node.slice,
+                    });
                 }
             });
             if blocks.is_full() {
@@ -140,5 +145,5 @@ impl Store {
 /// # Errors
 /// It is not what was written, or not all of it; a later program wrote it; reading failed.
 pub fn verify(backup: &mut dyn Read) -> Result<Checkpoint, Unreadable> {
-    blocks::read(backup, |_| {}).map(|(_, whole)| whole)
+    read_checkpoint(backup, |_| {}).map(|(_, whole)| whole)
 }

@@ -1,15 +1,14 @@
 //! Looking at every file of a store, without changing anything.
 
-use crate::disk::Disk;
-use crate::format::blocks::{self, Sequential, Unreadable};
-use crate::format::header::{BadHeader, FORMAT, HEADER_BYTES, Header, Kind};
-use crate::format::names;
-use crate::format::scan::{End, salvage, scan};
-use crate::recovery::open::{
-    BAD_CHANGES, BAD_HEADER, BAD_RECORD, Doing, Files, MISPLACED, OpenError, Recovered, lock, read_file, recover,
+use super::files::{BAD_CHANGES, BAD_HEADER, BAD_RECORD, Files, MISPLACED, lock, read_file};
+use super::open::recover;
+use super::outcome::{Doing, OpenError, Recovered};
+use super::progress::Progress;
+use crate::disk::{Disk, Sequential};
+use crate::format::{
+    BadHeader, End, FORMAT, HEADER_BYTES, Header, Kind, Unreadable, names, read_checkpoint, salvage, scan,
 };
-use crate::recovery::progress::Progress;
-use crate::{Options, Version};
+use crate::types::{Options, Version};
 
 const UNUSED: &str = "begun and never written to; the next start removes it";
 
@@ -205,7 +204,7 @@ impl Check<'_> {
     fn checkpoint(&mut self, report: &mut FileReport) {
         let read = self.disk.open(&report.name).map_err(Unreadable::from).and_then(|file| {
             report.bytes = file.size()?;
-            blocks::read(&mut self.progress.count(Sequential::new(&*file)), |_| {})
+            read_checkpoint(&mut self.progress.count(Sequential::new(&*file)), |_| {})
         });
         match read {
             Ok((header, whole)) => {

@@ -1,87 +1,25 @@
-//! Checkpoints: the whole store at one commit, in one file. Its bytes are described in `blocks`.
+//! Checkpoints: the whole store at one commit, in one file. Its bytes are described in `format/blocks.rs`.
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
-use parking_lot::Mutex;
-
+use super::backup::Backup;
 use crate::disk::{Disk, DiskFile, write_all};
-use crate::durability::log::Segment;
+use crate::durability::{Durable, KEPT, Segment, log_bytes_due};
+use crate::engine::{Inner, Snapshot, Store};
 use crate::format::names;
 use crate::mutants::mutant;
-use crate::recovery::backup::Backup;
-use crate::store::Inner;
-use crate::store::group_commit::Durable;
-use crate::{Snapshot, Store, Version};
-
-/// Checkpoints that are kept.
-const KEPT: usize = 2;
+use crate::types::{Checkpoint, Version};
 
 /// A file is synced whenever so much was written: the disk gets it bit by bit, and not all of it in a burst at the end.
 const SYNC_EVERY_BYTES: u64 = 1 << 20;
-
-/// What a checkpoint came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Checkpoint {
-    /// The commit that it shows.
-    pub version: Version,
-    /// Keys in it.
-    pub entries: u64,
-    /// Its length.
-    pub bytes: u64,
-}
-
-/// Which checkpoints there are, and when the next one is due.
-pub(crate) struct Checkpoints {
-    /// Held while one is made.
-    making: Mutex<()>,
-    /// Oldest first; two of them.
-    kept: Mutex<Vec<Checkpoint>>,
-    log_bytes_max: u64,
-    /// Bytes of log written since the store was opened when the next attempt is due.
-    due_at_bytes: AtomicU64,
-}
-
-impl Checkpoints {
-    /// `log_bytes` stand in the log behind the newest: what the next start would read counts, whichever life of the store wrote it.
-    pub(crate) fn new(log_bytes_max: u64, newest: Option<Checkpoint>, log_bytes: u64) -> Self {
-        let log_bytes = mutant!("log-of-former-lives-uncounted" => 0, or log_bytes);
-        let due_at_bytes = log_bytes_due(log_bytes_max, newest).saturating_sub(log_bytes);
-        Self {
-            making: Mutex::default(),
-            kept: Mutex::new(Vec::from_iter(newest)),
-            log_bytes_max,
-            due_at_bytes: AtomicU64::new(due_at_bytes),
-        }
-    }
-
-    /// Adds one, and returns those that are kept.
-    fn add(&self, checkpoint: Checkpoint) -> Vec<Checkpoint> {
-        let mut kept = self.kept.lock();
-        kept.push(checkpoint);
-        if kept.len() > KEPT {
-            kept.remove(0);
-        }
-        kept.clone()
-    }
-
-    /// The newest.
-    pub(crate) fn newest(&self) -> Option<Checkpoint> {
-        self.kept.lock().last().copied()
-    }
-}
-
-/// Bytes of log behind a checkpoint at which the next one is due.
-fn log_bytes_due(log_bytes_max: u64, newest: Option<Checkpoint>) -> u64 {
-    log_bytes_max.max(newest.map_or(0, |newest| newest.bytes / 2))
-}
 
 impl Store {
     /// Whether so much log was written since the last checkpoint that another one is due.
     #[must_use]
     pub fn is_checkpoint_due(&self) -> bool {
         let Some(durable) = self.0.durable() else { return false };
-        durable.figures.bytes.load(Ordering::Relaxed) >= durable.checkpoints.due_at_bytes.load(Ordering::Relaxed)
+        durable.stats.bytes.load(Ordering::Relaxed) >= durable.checkpoints.due_at_bytes.load(Ordering::Relaxed)
     }
 
     /// Writes a checkpoint beside all other work, and removes the older ones but one, with the segments of the log that neither they
@@ -108,7 +46,7 @@ impl Store {
         if newest.map_or(0, |newest| newest.version) == snapshot.version() {
             return Ok(None);
         }
-        let written = durable.figures.bytes.load(Ordering::Relaxed);
+        let written = durable.stats.bytes.load(Ordering::Relaxed);
         let wait = durable.checkpoints.log_bytes_max;
         durable.checkpoints.due_at_bytes.store(written + wait / 8, Ordering::Relaxed);
         // Behind a checkpoint there is no gap in the log, whatever the policy.
@@ -117,20 +55,20 @@ impl Store {
             return Err(io::Error::other("the disk has failed before"));
         }
         let begun = self.0.clock.monotonic_us();
-        let figures = &durable.figures;
+        let stats = &durable.stats;
         let backup = Backup::new(snapshot, durable.store);
         let hurries_at = written + log_bytes_due(wait, newest) / 2;
         let mut rest_in_time = || {
-            if figures.bytes.load(Ordering::Relaxed) < hurries_at {
+            if stats.bytes.load(Ordering::Relaxed) < hurries_at {
                 rest();
             }
         };
         let attempt = write(&*durable.disk, backup.version(), |file| write_backup(file, backup, &mut rest_in_time))
             .inspect_err(|error| durable.fail_if_displaced(error, "writing a checkpoint"));
-        let outcomes = if attempt.is_ok() { &figures.checkpoints } else { &figures.checkpoint_failures };
+        let outcomes = if attempt.is_ok() { &stats.checkpoints } else { &stats.checkpoint_failures };
         outcomes.fetch_add(1, Ordering::Relaxed);
         let checkpoint = attempt?;
-        figures.checkpoint_us.store(self.0.clock.monotonic_us().saturating_sub(begun), Ordering::Relaxed);
+        stats.checkpoint_us.store(self.0.clock.monotonic_us().saturating_sub(begun), Ordering::Relaxed);
         durable.checkpoints.due_at_bytes.store(written + log_bytes_due(wait, Some(checkpoint)), Ordering::Relaxed);
         let kept = durable.checkpoints.add(checkpoint);
         self.0
@@ -157,7 +95,7 @@ impl Inner {
         let is_needed = |segment: &Segment| segment.last > oldest.version || segment.last > dropped;
         self.with_log(durable, |end| {
             let removed = end.writer.remove_unneeded(is_needed);
-            durable.figures.note_log(&end.writer);
+            durable.stats.note_log(&end.writer);
             removed.map(drop)
         })
     }

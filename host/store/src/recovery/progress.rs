@@ -3,9 +3,8 @@
 use std::cell::Cell;
 use std::io::{self, Read};
 
-use crate::Options;
 use crate::disk::Disk;
-use crate::types::options::OnProgress;
+use crate::types::{OnProgress, Options};
 
 /// Bytes from one word to the next.
 const STEP_BYTES: u64 = 256 << 10;

@@ -3,19 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::backup::Backup;
+use super::checkpoint::write_backup;
+use super::files::{Files, lock, read_file};
+use super::open::load;
+use super::outcome::{Doing, OpenError};
+use super::progress::Progress;
+use super::restore::{RestoreError, write_store};
 use crate::disk::{Disk, read_full};
-use crate::format::blocks::Unreadable;
-use crate::format::header::{HEADER_BYTES, Header, Kind};
-use crate::format::log_record::Record;
-use crate::format::names;
-use crate::format::scan::salvage;
-use crate::recovery::backup::Backup;
-use crate::recovery::checkpoint::{Checkpoint, write_backup};
-use crate::recovery::open::{Doing, Files, OpenError, load, lock, read_file};
-use crate::recovery::progress::Progress;
-use crate::recovery::restore::{RestoreError, write_store};
-use crate::store::Inner;
-use crate::{Options, Snapshot, Version};
+use crate::engine::{Inner, Snapshot};
+use crate::format::{HEADER_BYTES, Header, Kind, LogRecord, Unreadable, names, salvage};
+use crate::types::{Checkpoint, Options, Version};
 
 /// What a repair kept, and what it left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -206,7 +204,7 @@ fn redo(disk: &dyn Disk, store: u64, inner: &Inner, chain: &[Commit], progress: 
         let (bytes, header) = read_segment(disk, store, segment)?.ok_or_else(changed)?;
         for commit in commits {
             let bytes = usize::try_from(commit.offset).ok().and_then(|offset| bytes.get(offset..));
-            let record = bytes.and_then(|bytes| Record::decode(bytes, commit.offset, header.salt));
+            let record = bytes.and_then(|bytes| LogRecord::decode(bytes, commit.offset, header.salt));
             let record = record.filter(|record| record.header.version == commit.version).ok_or_else(changed)?;
             let changes = record.changes().ok_or_else(changed)?;
             inner.redo(commit.version, record.header.time_ms, &changes);

@@ -2,15 +2,12 @@
 
 use std::io;
 
-use crate::disk::{Disk, DiskFile, write_all};
-use crate::durability::identity;
-use crate::durability::log as writer;
-use crate::format::blocks::{BlockReader, Sequential, Unreadable};
-use crate::format::header::{Header, Kind};
-use crate::format::names;
-use crate::recovery::backup::verify;
-use crate::recovery::checkpoint::{self, Checkpoint};
-use crate::{Options, Version};
+use super::backup::verify;
+use super::checkpoint;
+use crate::disk::{Disk, DiskFile, Sequential, write_all};
+use crate::durability::{create_segment, identity};
+use crate::format::{BlockReader, Header, Kind, Unreadable, names};
+use crate::types::{Checkpoint, Options, Version};
 
 /// Why a store was not restored. Unless it says so, nothing was written.
 #[derive(Debug, thiserror::Error)]
@@ -83,7 +80,7 @@ pub(crate) fn write_store(
     }
     let (store, salt, time_ms) = (options.random.next_u64(), options.random.next_u64(), options.clock.now_ms());
     // With a segment and no identity the directory is neither a store nor a place for a new one, until all the rest is durable.
-    writer::create(disk, &Header { store, salt, version, time_ms })?;
+    create_segment(disk, &Header { store, salt, version, time_ms })?;
     let written = checkpoint::write(disk, version, |file| contents(store, file));
     if written.is_err() {
         let _ = disk.remove(&names::checkpoint(version));

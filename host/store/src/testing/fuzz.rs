@@ -8,13 +8,12 @@
 
 use std::convert::Infallible;
 
-use crate::engine::feed::FeedChange;
-use crate::engine::record::{NEVER_MS, Node, NodeExt, Record};
-use crate::format::blocks::{self, Unreadable, put_entry};
-use crate::format::codec::{Reader, checksum, put_counted, put_number};
-use crate::format::header::{BadHeader, HEADER_BYTES, Header, Kind};
-use crate::format::log_record::{LoggedChange, RECORD_HEADER_BYTES, RecordHeader, encode, seal};
-use crate::format::scan::{End, salvage, scan};
+use crate::format::{
+    BadHeader, End, HEADER_BYTES, Header, Kind, LogRecord, LoggedChange, RECORD_HEADER_BYTES, Reader, RecordHeader,
+    StoredEntry, Unreadable, checksum, encode_commit, put_counted, put_entry, put_number, read_checkpoint, salvage,
+    scan, seal,
+};
+use crate::types::NEVER_MS;
 
 mod change;
 #[cfg(test)]
@@ -75,12 +74,12 @@ impl Target {
         name: "checkpoint",
         frame: Some(Frame { bytes: 16, length_at: 8 }),
         read: |bytes| {
-            let _ = entries(bytes, |_, _| ());
+            let _ = entries(bytes, |_| ());
         },
         explore: explore_checkpoint,
         reseal: reseal_checkpoint,
         // Entries count only if all of the file is right.
-        contents: |bytes| match entries(bytes, |_, _| ()) {
+        contents: |bytes| match entries(bytes, |_| ()) {
             Ok(_) => Contents { is_whole: true, parts: vec![bytes.to_vec()] },
             Err(_) => Contents { is_whole: false, parts: Vec::new() },
         },
@@ -158,7 +157,7 @@ fn reseal_header(bytes: &mut [u8]) -> Option<(u64, u64)> {
     Some((reader.u64()?, reader.u64()?))
 }
 
-fn records(bytes: &[u8], mut see: impl FnMut(u64, &crate::format::log_record::Record<'_>)) -> Option<(End, Header)> {
+fn records(bytes: &[u8], mut see: impl FnMut(u64, &LogRecord<'_>)) -> Option<(End, Header)> {
     let header = Header::decode(Kind::Segment, bytes).ok()?;
     let end = scan(bytes, header.salt, header.version, |offset, record| {
         see(offset, record);
@@ -213,14 +212,8 @@ fn explore_segment(bytes: &[u8]) -> String {
 
 /// A record as the log would write it.
 fn encoded(header: &RecordHeader, changes: &[LoggedChange<'_>], offset: u64, salt: u64) -> Vec<u8> {
-    let change = |change: &LoggedChange<'_>| {
-        let deadline_ms = change.expires_at_ms.unwrap_or(NEVER_MS);
-        let node = Node::create(header.version, header.time_ms, deadline_ms, change.value, None);
-        FeedChange { record: Record::new(change.key, node.clone()), node, previous: change.previous }
-    };
-    let changes: Vec<_> = changes.iter().map(change).collect();
     let mut bytes = Vec::new();
-    encode(&mut bytes, header.version, header.after, header.time_ms, &changes).unwrap();
+    encode_commit(&mut bytes, header.version, header.after, header.time_ms, changes.iter().copied()).unwrap();
     seal(&mut bytes, offset, salt, header.synced);
     bytes
 }
@@ -248,17 +241,17 @@ fn reseal_segment(bytes: &mut [u8], chance: &mut Chance) {
 }
 
 /// Reads a checkpoint, and shows its entries.
-fn entries(mut bytes: &[u8], mut see: impl FnMut(&[u8], Node)) -> Result<u64, Unreadable> {
-    let read = blocks::read(&mut bytes, |entry| see(entry.key, entry.node()));
+fn entries(mut bytes: &[u8], see: impl FnMut(StoredEntry<'_>)) -> Result<u64, Unreadable> {
+    let read = read_checkpoint(&mut bytes, see);
     read.map(|(_, checkpoint)| checkpoint.entries)
 }
 
 fn explore_checkpoint(bytes: &[u8]) -> String {
     let (mut count, mut again, mut deadlines) = (0_u64, Vec::new(), 0);
-    let read = entries(bytes, |key, node| {
+    let read = entries(bytes, |entry| {
         count += 1;
-        deadlines += u64::from(node.expires_at_ms().is_some());
-        put_entry(&mut again, key, &node);
+        deadlines += u64::from(entry.deadline_ms != NEVER_MS);
+        put_entry(&mut again, &entry);
     });
     let outcome = match read {
         Ok(entries) => {

@@ -1,9 +1,9 @@
 //! For tests: disks that fail or lose power, and what fuzzing checks. Only with the feature `testing`.
 
-pub(crate) mod failing;
+mod failing;
 #[doc(hidden)]
 pub mod fuzz;
-pub(crate) mod power_cut;
+mod power_cut;
 
 pub use failing::{FailingDisk, Fault, Operation};
 pub use power_cut::{PowerCutDisk, Tearing, Wreck};

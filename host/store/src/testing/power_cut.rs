@@ -12,8 +12,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::disk::memory::{MemoryDisk, in_memory, overwrite};
-use crate::disk::{Disk, DiskFile};
+use crate::disk::{Disk, DiskFile, MemoryDisk, in_memory, overwrite};
 
 /// Which file an operation is on, whatever its name is by then.
 type Inode = usize;

@@ -1,5 +1,29 @@
-pub(crate) mod options;
-pub(crate) mod platform;
-pub(crate) mod range;
-pub(crate) mod stats;
-pub(crate) mod write;
+//! Small types that every room uses and that users see. Nothing here knows another room.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `entry` | the number of a commit; a value with its version, time and deadline |
+//! | `range` | intervals of keys, and directions |
+//! | `write` | what a single write expects, does and returns |
+//! | `error` | the errors of reads and commits |
+//! | `options`, `platform` | how a store is set up; its clock and its randomness |
+//! | `stats` | statistics of a store, of its disk and of a checkpoint |
+
+mod entry;
+mod error;
+mod options;
+mod platform;
+mod range;
+mod stats;
+mod write;
+
+pub(crate) use entry::NEVER_MS;
+pub use entry::{Entry, Version};
+pub use error::Error;
+pub use options::{Durability, OnProgress, Options};
+pub use platform::{Clock, ManualClock, Random, SeededRandom};
+pub use range::{Direction, KeyRange};
+pub use stats::{Checkpoint, DiskStats, Space, Stats};
+#[cfg(not(target_family = "wasm"))]
+pub use stats::{HOLD_BUCKETS, Holds};
+pub use write::{Expect, Refused, Update, Written};

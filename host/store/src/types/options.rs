@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Clock, Random};
+use super::platform::{Clock, Random};
 
 /// When a commit is acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

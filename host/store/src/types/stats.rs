@@ -1,6 +1,6 @@
 //! A store's figures.
 
-use crate::{Checkpoint, Version};
+use super::entry::Version;
 
 /// Figures of a store, read one after the other: beside writers they may be a few commits apart.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -120,4 +120,15 @@ pub struct Space {
     pub key_bytes: u64,
     /// Bytes of their values.
     pub value_bytes: u64,
+}
+
+/// What a checkpoint or a backup holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// The commit that it shows.
+    pub version: Version,
+    /// Keys in it.
+    pub entries: u64,
+    /// Its length.
+    pub bytes: u64,
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::{Entry, Version};
+use super::entry::{Entry, Version};
 
 /// What must hold of a key for a write to happen. A key that has expired is absent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -470,18 +470,18 @@ fn a_full_disk_is_found_to_have_room_when_nobody_writes() {
     for durability in POLICIES {
         for error in [ErrorKind::StorageFull, ErrorKind::WriteZero] {
             let (disk, store) = begun(durability);
-            store.look_for_room();
+            store.probe_space();
             assert!(!store.is_disk_full());
             disk.plan(Some(Fault { at: 0, only: Some(Operation::Write), times: u64::MAX, error }));
             assert_eq!(put_and_flush(&store), Poll::Ready(Err(Error::DiskFull)));
-            (0..3).for_each(|_| store.look_for_room());
+            (0..3).for_each(|_| store.probe_space());
             assert!(store.is_disk_full() && !is_left(&disk));
             assert_eq!(events(&store), ["full writing the log"]);
             // There is room, but the attempt cannot be tidied up: the next one does that.
             disk.plan(Some(Fault { at: 1, only: Some(Operation::Remove), times: 1, error: ErrorKind::Other }));
-            store.look_for_room();
+            store.probe_space();
             assert!(store.is_disk_full() && is_left(&disk));
-            store.look_for_room();
+            store.probe_space();
             assert!(!store.is_disk_full() && !is_left(&disk));
             assert_eq!(events(&store), ["resumed"]);
             assert_eq!(put_and_flush(&store), Poll::Ready(Ok(())));
@@ -496,7 +496,7 @@ fn what_an_attempt_to_find_room_left_goes_with_the_next_start() {
     disk.plan(Some(Fault { at: 0, only, times: 1, error }));
     assert_eq!(put_and_flush(&store), Poll::Ready(Err(Error::DiskFull)));
     disk.plan(Some(Fault { at: 1, only: Some(Operation::Remove), times: 1, error: ErrorKind::Other }));
-    store.look_for_room();
+    store.probe_space();
     disk.plan(None);
     drop(store);
     assert!(is_left(&disk));

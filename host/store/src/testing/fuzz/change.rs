@@ -1,7 +1,6 @@
 //! Changing inputs by chance.
 
-use crate::format::codec::{Reader, put_number};
-use crate::format::header::HEADER_BYTES;
+use crate::format::{HEADER_BYTES, Reader, put_number};
 use crate::{Random, SeededRandom};
 
 /// Random decisions, the same for the same seed.

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use super::change::{Chance, change};
 use super::{INPUT_BYTES_MAX, Target};
 use crate::disk::MemoryDisk;
-use crate::format::codec::{checksum, put_counted, put_number};
+use crate::format::{checksum, put_counted, put_number};
 use crate::{Durability, ManualClock, Options, SeededRandom, Store};
 
 /// Inputs that a test makes without being given seconds.

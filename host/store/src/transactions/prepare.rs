@@ -6,13 +6,8 @@
 
 use std::collections::VecDeque;
 
-use crate::Update;
-use crate::Version;
-use crate::engine::feed::FeedChange;
-use crate::engine::record::{NEVER_MS, Node, NodeExt, Record};
-use crate::engine::writer::Writer;
-use crate::store::{Inner, Store};
-use crate::transaction::WriteSet;
+use crate::engine::{FeedChange, Inner, Node, NodeExt, Record, Store, WriteSet, Writer};
+use crate::types::{NEVER_MS, Update, Version};
 
 /// Writes from which on a commit's new keys are prepared: below, the commit takes less time than waiting for the lock again.
 const WRITES_MIN: usize = 128;
@@ -49,6 +44,19 @@ impl Inner {
         });
         prepared.make_places(&mut new_keys);
         prepared
+    }
+
+    /// As [`apply`](Self::apply), with what was prepared for it.
+    pub(crate) fn apply_prepared(
+        &self,
+        writer: &mut Writer,
+        writes: &WriteSet,
+        prepared: &mut Prepared<'_>,
+    ) -> Version {
+        let mut writes = writes.iter().map(|(key, update)| (&key[..], update));
+        self.apply_all(writer, &mut writes, &mut |writer, version, time_ms, key| {
+            prepared.apply(writer, version, time_ms, key)
+        })
     }
 
     fn has_record(&self, key: &[u8]) -> bool {

@@ -1,25 +1,18 @@
-//! Transactions: reads at a snapshot, buffered writes, and validation when they commit.
+//! A transaction until it commits: reads at a snapshot, and buffered writes.
 //!
 //! Optimistic concurrency control with backward validation (Kung and Robinson 1981): a transaction remembers which keys it read and
 //! which stretches of ranges it scanned, and commits only if both would read the same at the moment of its commit. Scanned
 //! stretches catch phantoms.
 
-#[cfg(not(target_family = "wasm"))]
-pub(crate) mod prepare;
-pub(crate) mod validation;
-
-use std::collections::{BTreeMap, HashMap};
-use std::ops::{Bound, ControlFlow};
-#[cfg(not(target_family = "wasm"))]
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::ops::ControlFlow;
 
 use bytes::Bytes;
 
-use crate::engine::record::NEVER_MS;
-#[cfg(not(target_family = "wasm"))]
-use crate::engine::turns::Footprint;
-use crate::store::Store;
-use crate::{Direction, Entry, Error, KeyRange, Snapshot, Update, Version};
+use super::overlay::{Overlay, pending};
+use super::savepoint::{Savepoint, Undo};
+use crate::engine::{RangeRead, ReadSet, ReadTimes, Snapshot, Store, WriteSet};
+use crate::types::{Direction, Entry, Error, KeyRange, NEVER_MS, Update, Version};
 
 /// What a transaction is protected from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -32,147 +25,24 @@ pub enum Isolation {
     Snapshot,
 }
 
-pub(crate) type WriteSet = BTreeMap<Box<[u8]>, Update>;
-
-/// What a transaction read.
 #[derive(Debug)]
-pub(crate) struct ReadSet {
-    /// Keys, and the version that was seen; `None` where there was no value.
-    pub(crate) keys: HashMap<Box<[u8]>, Option<Version>>,
-    pub(crate) ranges: Vec<RangeRead>,
-    /// All that a deadline could have decided was read between these times.
-    pub(crate) times: ReadTimes,
-    /// Records that the scans of `ranges` came by: what scanning them again costs.
-    pub(crate) visited: u64,
-}
-
-#[derive(Debug)]
-pub(crate) struct RangeRead {
-    pub(crate) range: KeyRange,
-    pub(crate) times: ReadTimes,
-}
-
-/// When something was read, by the clock, which may be set back.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct ReadTimes {
-    pub(crate) earliest_ms: u64,
-    pub(crate) latest_ms: u64,
-}
-
-impl ReadTimes {
-    /// Of nothing that was read.
-    const NONE: Self = Self { earliest_ms: u64::MAX, latest_ms: 0 };
-
-    fn at(now_ms: u64) -> Self {
-        Self { earliest_ms: now_ms, latest_ms: now_ms }
-    }
-
-    /// The times from the first to the last of both.
-    fn with(self, other: Self) -> Self {
-        Self { earliest_ms: self.earliest_ms.min(other.earliest_ms), latest_ms: self.latest_ms.max(other.latest_ms) }
-    }
-
-    /// Whether a value with this deadline is served at `now_ms` if, and only if, it was served at both times.
-    pub(crate) fn sees_alike(self, deadline_ms: u64, now_ms: u64) -> bool {
-        let is_live = deadline_ms > now_ms;
-        (deadline_ms > self.earliest_ms) == is_live && (deadline_ms > self.latest_ms) == is_live
-    }
-}
-
-impl ReadSet {
-    fn new() -> Self {
-        Self { keys: HashMap::new(), ranges: Vec::new(), times: ReadTimes::NONE, visited: 0 }
-    }
-}
-
-/// A page has no other clients that a long validation could hold up, and would download 3 KB more for the sorting.
-#[cfg(not(target_family = "wasm"))]
-impl ReadSet {
-    /// Makes one of stretches that overlap: validation visits no key twice, however often it was read, and finds a key's stretch by
-    /// bisection.
-    ///
-    /// The one counts as read at each of their times: a key that only the later of two scans covers, and that expired between them, is
-    /// a conflict too, though nothing that was read has changed. Trying again gets over it.
-    pub(crate) fn merge_ranges(&mut self) {
-        self.ranges.sort_unstable_by(|a, b| a.range.starts().cmp(&b.range.starts()));
-        self.ranges.dedup_by(|next, merged| {
-            let shared = KeyRange { start: next.range.start.clone(), end: merged.range.end.clone() };
-            if shared.is_empty() {
-                return false;
-            }
-            if next.range.ends() > merged.range.ends() {
-                std::mem::swap(&mut merged.range.end, &mut next.range.end);
-            }
-            merged.times = merged.times.with(next.times);
-            true
-        });
-    }
-
-    /// The scanned stretch that `key` lies in, once stretches are merged.
-    pub(crate) fn range_of(&self, key: &[u8]) -> Option<&RangeRead> {
-        let begun = self.ranges.partition_point(|read| read.range.reaches(key, Direction::Reverse));
-        let last = self.ranges[..begun].last()?;
-        last.range.reaches(key, Direction::Forward).then_some(last)
-    }
-
-    /// Whether something in `range` was read.
-    pub(crate) fn meets(&self, range: &KeyRange) -> bool {
-        self.ranges.iter().any(|read| read.range.overlaps(range)) || self.keys.keys().any(|key| range.contains(key))
-    }
-
-    /// Whether `key` was read, by itself or in a stretch. Once the stretches are [merged](Self::merge_ranges).
-    pub(crate) fn touches(&self, key: &[u8]) -> bool {
-        self.keys.contains_key(key) || self.range_of(key).is_some()
-    }
-}
-
-#[derive(Debug)]
-enum View {
+pub(crate) enum View {
     Pinned(Snapshot),
     /// The writer lock is held: nothing changes underneath.
     Exclusive(Version),
 }
 
-/// A moment in a transaction, to return to. Costs nothing; each key's first write behind it keeps what it replaces until the
-/// savepoint is [released](Transaction::release) or [rolled back to](Transaction::rollback_to).
-#[derive(Debug)]
-pub struct Savepoint {
-    /// Its place among the transaction's savepoints.
-    depth: usize,
-}
-
-/// What the writes since a savepoint replaced.
-#[derive(Debug)]
-struct Undo {
-    replaced: HashMap<Box<[u8]>, Option<Update>>,
-    /// [`Transaction::written_bytes`] at the savepoint.
-    written_bytes: usize,
-}
-
-/// A commit that did not happen.
-#[derive(Debug)]
-pub struct Uncommitted {
-    /// Why.
-    pub error: Error,
-    /// The newest commit that this rests on and that is not visible yet, 0 where there is none: who begins anew when that has
-    /// [settled](Store::settled) does not lose against it again.
-    pub seen: Version,
-    /// After a conflict what was read and would have been written, to [wait for a turn](Store::turn) with.
-    #[cfg(not(target_family = "wasm"))]
-    pub footprint: Option<Arc<Footprint>>,
-}
-
 /// A unit of reads and writes. Dropping it forgets what it wrote.
 #[derive(Debug)]
 pub struct Transaction {
-    store: Store,
-    view: View,
-    isolation: Isolation,
-    reads: ReadSet,
-    writes: WriteSet,
-    written_bytes: usize,
+    pub(crate) store: Store,
+    pub(crate) view: View,
+    pub(crate) isolation: Isolation,
+    pub(crate) reads: ReadSet,
+    pub(crate) writes: WriteSet,
+    pub(super) written_bytes: usize,
     /// One for each savepoint, oldest first.
-    undo: Vec<Undo>,
+    pub(super) undo: Vec<Undo>,
     walked: u64,
     visits_max: u64,
     /// The newest version that was met under the writer lock: what an outcome rests on where nothing is written.
@@ -181,7 +51,7 @@ pub struct Transaction {
 
 impl Transaction {
     pub(crate) fn new(store: Store, isolation: Isolation) -> Self {
-        let view = View::Pinned(store.snapshot());
+        let view = View::Pinned(Snapshot::take(&store.0));
         Self::over(store, view, isolation)
     }
 
@@ -190,11 +60,12 @@ impl Transaction {
     }
 
     fn over(store: Store, view: View, isolation: Isolation) -> Self {
+        let now_ms = store.0.clock.now_ms();
         Self {
             store,
             view,
             isolation,
-            reads: ReadSet::new(),
+            reads: ReadSet::begun_at(now_ms),
             writes: WriteSet::new(),
             written_bytes: 0,
             undo: Vec::new(),
@@ -277,7 +148,7 @@ impl Transaction {
     /// [`Error::SnapshotTooOld`].
     pub fn get(&mut self, key: &[u8]) -> Result<Option<Entry>, Error> {
         if let Some(update) = self.writes.get(key) {
-            return Ok(pending(update, self.store.now_ms()));
+            return Ok(pending(update, self.store.0.clock.now_ms()));
         }
         let entry = match &self.view {
             View::Pinned(snapshot) => snapshot.get(key)?,
@@ -293,7 +164,7 @@ impl Transaction {
         self.reads.keys.insert(key.into(), entry.map(|entry| entry.version));
         // A value without a deadline is the same at any time.
         if entry.is_none_or(|entry| entry.expires_at_ms.is_some()) {
-            self.reads.times = self.reads.times.with(ReadTimes::at(self.store.now_ms()));
+            self.reads.times = self.reads.times.with(ReadTimes::at(self.store.0.clock.now_ms()));
         }
     }
 
@@ -323,7 +194,7 @@ impl Transaction {
         if range.is_empty() {
             return Ok(());
         }
-        let now_ms = self.store.now_ms();
+        let now_ms = self.store.0.clock.now_ms();
         let mut stopped_at: Option<Box<[u8]>> = None;
         let mut own = Overlay::new(&self.writes, range, direction);
         let mut show = |key: &[u8], entry: Entry| {
@@ -376,7 +247,7 @@ impl Transaction {
     /// The clock's time, in milliseconds since the epoch.
     #[must_use]
     pub fn now_ms(&self) -> u64 {
-        self.store.now_ms()
+        self.store.0.clock.now_ms()
     }
 
     /// What the transaction has written so far, to return to with [`rollback_to`](Self::rollback_to).
@@ -427,41 +298,6 @@ impl Transaction {
         self.buffer(key, Update::Delete);
     }
 
-    /// Makes the writes one commit, and returns its version.
-    ///
-    /// Without writes there is nothing to validate: everything was read at one moment, whose version is returned.
-    ///
-    /// # Errors
-    /// [`Error::Conflict`] when another commit changed what was read, [`Error::SnapshotTooOld`].
-    pub fn commit(self) -> Result<Version, Error> {
-        self.commit_seen().map_err(|uncommitted| uncommitted.error)
-    }
-
-    /// As [`commit`](Self::commit), and says beside the error what helps to begin anew.
-    ///
-    /// # Errors
-    /// As [`commit`](Self::commit).
-    #[cfg_attr(target_family = "wasm", expect(unused_mut, reason = "only merging changes the reads"))]
-    pub fn commit_seen(self) -> Result<Version, Uncommitted> {
-        let Self { store, view, isolation, mut reads, writes, .. } = self;
-        match view {
-            View::Pinned(snapshot) if !writes.is_empty() => {
-                #[cfg(not(target_family = "wasm"))]
-                reads.merge_ranges();
-                let mut seen = 0;
-                let committed = store.commit(snapshot, isolation, &reads, &writes, &mut seen);
-                committed.map_err(|error| Uncommitted {
-                    error,
-                    seen,
-                    #[cfg(not(target_family = "wasm"))]
-                    footprint: (error == Error::Conflict).then(|| Arc::new(Footprint::new(reads, writes))),
-                })
-            }
-            View::Pinned(snapshot) => Ok(snapshot.version()),
-            View::Exclusive(version) => Ok(version),
-        }
-    }
-
     /// What was met under the writer lock.
     pub(crate) fn seen(&self) -> Version {
         self.seen
@@ -485,81 +321,9 @@ impl Transaction {
     }
 }
 
-fn value_bytes(update: &Update) -> usize {
+pub(super) fn value_bytes(update: &Update) -> usize {
     match update {
         Update::Put { value, .. } => value.len(),
         Update::Delete => 0,
-    }
-}
-
-/// A buffered write as its own transaction reads it.
-fn pending(update: &Update, now_ms: u64) -> Option<Entry> {
-    match update {
-        Update::Put { expires_at_ms: Some(at_ms), .. } if *at_ms <= now_ms => None,
-        Update::Put { value, expires_at_ms } => {
-            Some(Entry { value: value.clone(), version: 0, modified_ms: now_ms, expires_at_ms: *expires_at_ms })
-        }
-        Update::Delete => None,
-    }
-}
-
-/// The transaction's own writes in a range, merged into a walk over the snapshot.
-struct Overlay<'w, I: Iterator<Item = (&'w Box<[u8]>, &'w Update)>> {
-    writes: std::iter::Peekable<I>,
-    direction: Direction,
-}
-
-impl<'w> Overlay<'w, Box<dyn Iterator<Item = (&'w Box<[u8]>, &'w Update)> + 'w>> {
-    fn new(writes: &'w WriteSet, range: &KeyRange, direction: Direction) -> Self {
-        let bounds: (Bound<&[u8]>, Bound<&[u8]>) =
-            (range.start.as_ref().map(|key| &key[..]), range.end.as_ref().map(|key| &key[..]));
-        let within = writes.range::<[u8], _>(bounds);
-        let writes: Box<dyn Iterator<Item = _>> = match direction {
-            Direction::Forward => Box::new(within),
-            Direction::Reverse => Box::new(within.rev()),
-        };
-        Self { writes: writes.peekable(), direction }
-    }
-}
-
-type Show<'s> = dyn FnMut(&[u8], Entry) -> ControlFlow<()> + 's;
-
-impl<'w, I: Iterator<Item = (&'w Box<[u8]>, &'w Update)>> Overlay<'w, I> {
-    /// Shows the own writes that come before `key`.
-    fn before(&mut self, key: &[u8], now_ms: u64, show: &mut Show<'_>) -> ControlFlow<()> {
-        let direction = self.direction;
-        let earlier = |own: &[u8]| match direction {
-            Direction::Forward => own < key,
-            Direction::Reverse => own > key,
-        };
-        while let Some((own, update)) = self.writes.next_if(|(own, _)| earlier(own)) {
-            show_pending(own, update, now_ms, show)?;
-        }
-        ControlFlow::Continue(())
-    }
-
-    /// Whether an own write replaces what the snapshot holds for `key`; shows it in that case.
-    fn replaces(&mut self, key: &[u8], now_ms: u64, show: &mut Show<'_>) -> ControlFlow<(), bool> {
-        match self.writes.next_if(|(own, _)| own[..] == *key) {
-            Some((own, update)) => {
-                show_pending(own, update, now_ms, show)?;
-                ControlFlow::Continue(true)
-            }
-            None => ControlFlow::Continue(false),
-        }
-    }
-
-    fn rest(&mut self, now_ms: u64, show: &mut Show<'_>) -> ControlFlow<()> {
-        for (own, update) in self.writes.by_ref() {
-            show_pending(own, update, now_ms, show)?;
-        }
-        ControlFlow::Continue(())
-    }
-}
-
-fn show_pending(key: &[u8], update: &Update, now_ms: u64, show: &mut Show<'_>) -> ControlFlow<()> {
-    match pending(update, now_ms) {
-        Some(entry) => show(key, entry),
-        None => ControlFlow::Continue(()),
     }
 }

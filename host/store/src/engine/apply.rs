@@ -1,0 +1,213 @@
+//! Commits in memory: puts versions on chains, counts them, and takes back what the disk refused.
+
+use std::io;
+use std::sync::atomic::{Ordering, fence};
+
+use super::feed::FeedChange;
+use super::inner::Inner;
+use super::record::{Node, NodeExt, Record};
+use super::writer::{Deadline, Writer};
+use crate::format::encode_commit;
+use crate::mutants::mutant;
+use crate::types::{NEVER_MS, Update, Version};
+
+/// Superseded versions that one commit takes out beside its own: pruning catches up, and no commit does the work of many others.
+const PRUNE_PER_COMMIT: usize = 1;
+
+/// Deleted keys that may wait before a commit that deletes nothing takes out those of others.
+const DEAD_MAX: usize = 1_024;
+
+/// Applies a write of a commit, by its version, time and key, if it was prepared.
+pub(crate) type ApplyPrepared<'p> = dyn FnMut(&mut Writer, Version, u64, &[u8]) -> Option<FeedChange> + 'p;
+
+impl Inner {
+    /// Puts `writes` on the chains as the next commit and makes it visible. Where they change nothing, there is no new commit.
+    pub(crate) fn apply<'w>(
+        &self,
+        writer: &mut Writer,
+        writes: impl IntoIterator<Item = (&'w [u8], &'w Update)>,
+    ) -> Version {
+        self.apply_all(writer, &mut writes.into_iter(), &mut |_, _, _, _| None)
+    }
+
+    /// One copy of the code for all that writes come from: it is large.
+    pub(crate) fn apply_all(
+        &self,
+        writer: &mut Writer,
+        writes: &mut dyn Iterator<Item = (&[u8], &Update)>,
+        prepared: &mut ApplyPrepared<'_>,
+    ) -> Version {
+        let version = writer.given + 1;
+        let time_ms = self.clock.now_ms();
+        let mut changes: Vec<FeedChange> = Vec::with_capacity(writes.size_hint().0);
+        for (key, update) in writes {
+            let change = prepared(writer, version, time_ms, key);
+            changes.extend(change.or_else(|| self.apply_one(writer, version, time_ms, key, update)));
+        }
+        if changes.is_empty() {
+            return writer.last;
+        }
+        let pruned = changes.len() + PRUNE_PER_COMMIT;
+        // Taking out a key costs ten times what taking out a version does: that is for whoever deletes.
+        let deletes = changes.iter().any(|change| change.node.about().is_deletion);
+        let too_many = writer.dead.len() > DEAD_MAX && !mutant!("dead-keys-left");
+        let keys = if deletes || too_many { pruned } else { 0 };
+        if let Some(durable) = self.durable() {
+            let logged = match &changes[..] {
+                [all @ .., _] if mutant!("torn-batch") && !all.is_empty() => all,
+                all => all,
+            };
+            let is_expiry = mutant!("expiry-not-logged") && logged.iter().all(|change| change.node.about().is_deletion);
+            if is_expiry {
+                // Nothing is written.
+            } else if let Err(bytes) =
+                encode_commit(&mut writer.pending, version, writer.last, time_ms, logged.iter().map(FeedChange::logged))
+            {
+                let error = io::Error::new(io::ErrorKind::FileTooLarge, format!("{bytes} bytes in one commit"));
+                durable.fail(&error, "encoding a commit");
+            }
+            durable.note_pending();
+        }
+        // In memory there is nothing that could have to be taken back.
+        let kept_behind = if self.durable().is_none() { version } else { self.visible.load(Ordering::Relaxed) };
+        let made_us = writer.made_us(time_ms, &*self.clock);
+        self.feed.push(version, time_ms, made_us, changes, kept_behind, &mut writer.fallen);
+        (writer.last, writer.given) = (version, version);
+        writer.stats.commits += 1;
+        if self.durable().is_none() {
+            self.visible.store(version, Ordering::Release);
+        }
+        self.prune(writer, pruned, keys);
+        version
+    }
+
+    pub(crate) fn apply_one(
+        &self,
+        writer: &mut Writer,
+        version: Version,
+        time_ms: u64,
+        key: &[u8],
+        update: &Update,
+    ) -> Option<FeedChange> {
+        let (value, expires_at_ms) = match update {
+            Update::Put { value, expires_at_ms } => (Some(value), expires_at_ms.filter(|&at_ms| at_ms != NEVER_MS)),
+            Update::Delete => (None, None),
+        };
+        let deadline_ms = expires_at_ms.unwrap_or(NEVER_MS);
+        let create = |older| Node::create(version, time_ms, deadline_ms, value.map(|value| &value[..]), older);
+        let mut previous = None;
+        let found = self.map.find(key, Record::clone);
+        // Its place may have been prepared.
+        #[cfg(not(target_family = "wasm"))]
+        let unused = found.as_ref().filter(|record| record.is_unused());
+        #[cfg(target_family = "wasm")]
+        let unused: Option<&Record> = None;
+        let (record, node) = if let Some(record) = unused {
+            value.as_ref()?;
+            let node = create(None);
+            record.push(node.clone());
+            (record.clone(), node)
+        } else if let Some(record) = found {
+            let is_deleted = record.newest(|newest| newest.about().is_deletion);
+            if is_deleted && value.is_none() {
+                return None;
+            }
+            previous = record.newest(|old| {
+                self.take_out(writer, &record, old);
+                old.live_version(time_ms)
+            });
+            let node = create(Some(record.newest(Node::clone)));
+            record.push(node.clone());
+            writer.garbage.add(&record, &node);
+            (record, node)
+        } else {
+            value.as_ref()?;
+            let node = create(None);
+            let record = Record::new(key, node.clone());
+            self.map.insert(&record);
+            (record, node)
+        };
+        writer.stats.versions += 1;
+        self.put_in(writer, &record, &node);
+        Some(FeedChange { record, node, previous })
+    }
+
+    /// Takes back what [`apply_one`](Self::apply_one) did for a commit that no reader has met.
+    pub(crate) fn undo(&self, writer: &mut Writer, change: &FeedChange) {
+        let (record, node) = (&change.record, &change.node);
+        self.take_out(writer, record, node);
+        writer.stats.versions -= 1;
+        let Some(older) = node.older() else {
+            self.map.remove(record.key());
+            return;
+        };
+        // A deletion supersedes something; where that is gone, its turn to be taken out has passed while it was not the newest.
+        if older.about().is_deletion && older.older().is_none() {
+            writer.garbage.add_first(record, &older);
+        }
+        self.put_in(writer, record, &older);
+        record.pop(older);
+    }
+
+    /// Counts a version that has become its key's newest, and minds its deadline.
+    pub(crate) fn put_in(&self, writer: &mut Writer, record: &Record, node: &Node) {
+        if !node.about().is_deletion {
+            self.account(writer, record.key(), node.slice.len(), true);
+        }
+        if let Some(deadline) = Deadline::of(record, node) {
+            writer.deadlines.insert(deadline);
+        }
+    }
+
+    /// The opposite of [`put_in`](Self::put_in).
+    fn take_out(&self, writer: &mut Writer, record: &Record, node: &Node) {
+        if !node.about().is_deletion {
+            self.account(writer, record.key(), node.slice.len(), false);
+        }
+        if let Some(deadline) = Deadline::of(record, node).filter(|_| !mutant!("deadline-left-behind")) {
+            writer.deadlines.remove(&deadline);
+        }
+    }
+
+    /// Adds a key with its value to the figures, or takes it out of them.
+    fn account(&self, writer: &mut Writer, key: &[u8], value_bytes: usize, added: bool) {
+        let change = |figure: &mut u64, by: usize| {
+            *figure = if added { *figure + by as u64 } else { *figure - by as u64 };
+        };
+        change(&mut writer.stats.keys, 1);
+        change(&mut writer.stats.key_bytes, key.len());
+        change(&mut writer.stats.value_bytes, value_bytes);
+        self.bytes.store(writer.stats.key_bytes + writer.stats.value_bytes, Ordering::Relaxed);
+        if self.space_prefix_bytes == 0 || key.len() < self.space_prefix_bytes {
+            return;
+        }
+        let prefix = &key[..self.space_prefix_bytes];
+        let space = match writer.spaces.get_mut(prefix) {
+            Some(space) => space,
+            None => writer.spaces.entry(prefix.into()).or_default(),
+        };
+        change(&mut space.keys, 1);
+        change(&mut space.key_bytes, key.len());
+        change(&mut space.value_bytes, value_bytes);
+        if space.keys == 0 {
+            writer.spaces.remove(prefix);
+        }
+    }
+
+    /// Tells those who wait for commits that `version` is visible.
+    pub(crate) fn announce_commit(&self, version: Version) {
+        // Pairs with the fence in `Store::watch`.
+        fence(Ordering::SeqCst);
+        if self.commits.receiver_count() > 0 {
+            self.announce(version);
+        }
+    }
+
+    pub(crate) fn announce(&self, version: Version) {
+        self.commits.send_if_modified(|newest| {
+            let newer = version > *newest;
+            *newest = version.max(*newest);
+            newer
+        });
+    }
+}

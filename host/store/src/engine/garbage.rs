@@ -1,0 +1,186 @@
+//! The queue of versions that superseded others, from which the pruner takes what no reader can meet.
+
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
+
+use super::record::{Node, NodeExt, Record};
+use super::registry::Registry;
+use crate::mutants::mutant;
+use crate::types::Version;
+
+/// Room in a queue of what is to be pruned that is not worth giving back.
+const KEPT: usize = 1_024;
+
+/// Versions that superseded others, in the order of their commits.
+#[derive(Default)]
+pub(crate) struct Garbage {
+    /// Those that have been looked at once, and a gap among them.
+    kept: VecDeque<Superseding>,
+    /// Those that follow, visible or not.
+    fresh: VecDeque<Superseding>,
+    /// How many have left `kept` at its front, modulo 2^32: a version notes its place as a number that stays the same.
+    popped: u32,
+    /// Where the sweep over `kept` goes on.
+    sweep: usize,
+    /// Where the sweep puts what stays: between this place and its own there is nothing of use.
+    gap: usize,
+}
+
+/// A version that superseded others. It names its node, so that taking out what it superseded costs the same however long the chain
+/// above has grown; and only what is needed for that, as all of it has left the processor's caches by then.
+pub(crate) struct Superseding {
+    pub(super) version: Version,
+    /// None once the version itself was taken out of the middle of its chain.
+    pub(super) node: Option<Node>,
+    /// Of a deletion: the key may go with it.
+    pub(super) deleted: Option<Record>,
+}
+
+/// What there is in a gap of the queue: it leaves at the front whoever reads what.
+const GAP: Superseding = Superseding { version: 0, node: None, deleted: None };
+
+impl Superseding {
+    fn new(record: &Record, node: &Node) -> Self {
+        let about = node.about();
+        let deleted = about.is_deletion.then(|| record.clone());
+        Self { version: about.version, node: Some(node.clone()), deleted }
+    }
+}
+
+impl Garbage {
+    pub(crate) fn len(&self) -> usize {
+        self.kept.len() + self.fresh.len()
+    }
+
+    /// Steps from one beginning of the sweep to the next.
+    pub(super) fn sweep_len(&self) -> usize {
+        self.kept.len() + 1
+    }
+
+    /// Gives back memory of queues that have become short: a snapshot that was held for long leaves queues of millions.
+    pub(super) fn shrink(&mut self) {
+        shrink(&mut self.kept);
+        shrink(&mut self.fresh);
+    }
+
+    /// Adds the newest version of a key, which superseded another.
+    pub(crate) fn add(&mut self, record: &Record, node: &Node) {
+        self.fresh.push_back(Superseding::new(record, node));
+    }
+
+    /// Adds a deletion whose turn has passed.
+    pub(crate) fn add_first(&mut self, record: &Record, deletion: &Node) {
+        self.popped = self.popped.wrapping_sub(1);
+        (self.sweep, self.gap) = (self.sweep + 1, self.gap + 1);
+        self.kept.push_front(Superseding::new(record, deletion));
+        self.note_place(0);
+    }
+
+    /// Forgets the versions behind `version`, which were taken back.
+    pub(crate) fn forget_behind(&mut self, version: Version) {
+        while self.fresh.pop_back_if(|superseding| superseding.version > version).is_some() {}
+    }
+
+    /// The keys of the next deletions.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn next_deleted(&self, count: usize) -> impl Iterator<Item = &Record> {
+        self.kept.iter().chain(&self.fresh).take(count).filter_map(|superseding| superseding.deleted.as_ref())
+    }
+
+    /// The next version that superseded what no reader can meet.
+    pub(super) fn pop(&mut self, horizon: Version) -> Option<Superseding> {
+        if self.kept.is_empty() {
+            return self.fresh.pop_front_if(|superseding| superseding.version <= horizon);
+        }
+        let superseding = self.kept.pop_front_if(|superseding| superseding.version <= horizon)?;
+        self.popped = self.popped.wrapping_add(1);
+        (self.sweep, self.gap) = (self.sweep.saturating_sub(1), self.gap.saturating_sub(1));
+        Some(superseding)
+    }
+
+    /// Looks at the next version that has not been looked at, if it is visible.
+    pub(super) fn look_at_fresh(&mut self, visible: Version, thinned: &mut Thinned<'_>) -> bool {
+        let Some(mut superseding) = self.fresh.pop_front_if(|next| next.version <= visible) else { return false };
+        if self.is_of_use(&mut superseding, thinned) {
+            self.kept.push_back(superseding);
+            self.note_place(self.kept.len() - 1);
+        }
+        true
+    }
+
+    /// Looks at the next version of the sweep. At the end the gap is closed, and the sweep begins again.
+    pub(super) fn sweep(&mut self, thinned: &mut Thinned<'_>) {
+        let Some(superseding) = self.kept.get_mut(self.sweep) else {
+            self.kept.truncate(self.gap);
+            (self.sweep, self.gap) = (0, 0);
+            return;
+        };
+        let mut superseding = std::mem::replace(superseding, GAP);
+        if self.is_of_use(&mut superseding, thinned) {
+            self.kept[self.gap] = superseding;
+            self.note_place(self.gap);
+            self.gap += 1;
+        }
+        self.sweep += 1;
+    }
+
+    /// Takes what a version superseded out of its chain, if no reader is between the two, and says whether it still supersedes
+    /// something.
+    fn is_of_use(&mut self, superseding: &mut Superseding, thinned: &mut Thinned<'_>) -> bool {
+        if let Some(node) = &superseding.node {
+            let Some(older) = node.older() else { return superseding.give_up(thinned) };
+            let is_met = thinned.registry.is_any_between(older.about().version, superseding.version);
+            if is_met && !mutant!("met-version-cut") {
+                return true;
+            }
+            node.set_older(older.older());
+            thinned.cut += 1;
+            self.let_go(&older);
+            if node.older().is_some() {
+                return true;
+            }
+        }
+        superseding.give_up(thinned)
+    }
+
+    /// Lets go of a version that was taken out of its chain: its place among those kept would keep it in memory.
+    fn let_go(&mut self, node: &Node) {
+        let index = node.about().place.load(Ordering::Relaxed).wrapping_sub(self.popped);
+        if let Some(place) = self.kept.get_mut(index as usize)
+            && place.node.as_ref().is_some_and(|there| std::ptr::eq(there.about(), node.about()))
+        {
+            place.node = None;
+        }
+    }
+
+    /// Notes in a version where it stands.
+    fn note_place(&self, index: usize) {
+        if let Some(node) = &self.kept[index].node {
+            #[allow(clippy::cast_possible_truncation, reason = "of a queue shorter than 2^32 the lower half will do")]
+            node.about().place.store(self.popped.wrapping_add(index as u32), Ordering::Relaxed);
+        }
+    }
+}
+
+impl Superseding {
+    /// Hands over a key of which nothing but the deletion is left.
+    fn give_up(&mut self, thinned: &mut Thinned<'_>) -> bool {
+        thinned.dead.extend(self.deleted.take());
+        false
+    }
+}
+
+/// What looking at superseded versions came to.
+pub(super) struct Thinned<'r> {
+    pub(super) registry: &'r Registry,
+    pub(super) cut: usize,
+    pub(super) dead: Vec<Record>,
+}
+
+/// Gives back the memory of a queue that has become short.
+pub(super) fn shrink<T>(queue: &mut VecDeque<T>) {
+    let length = queue.len().max(KEPT);
+    if queue.capacity() > 4 * length {
+        queue.shrink_to(2 * length);
+    }
+}

@@ -1,0 +1,102 @@
+//! A store's state: the versions of all keys, who reads and writes them, and, on a disk, what makes commits durable.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use tokio::sync::watch;
+
+use super::feed::Feed;
+use super::map::KeyMap;
+use super::registry::Registry;
+#[cfg(not(target_family = "wasm"))]
+use super::turns::Turns;
+use super::writer_lock::{WriterGuard, WriterLock};
+use crate::durability::Durable;
+use crate::types::{Clock, Options, Random, Version};
+
+/// An ordered, versioned key space in memory. Cloning gives another handle to the same one.
+#[derive(Clone)]
+pub struct Store(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) map: KeyMap,
+    /// The newest commit that readers may see. Stored after everything that belongs to the commit is in place.
+    pub(crate) visible: AtomicU64,
+    pub(crate) registry: Registry,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) feed: Feed,
+    pub(crate) commits: watch::Sender<Version>,
+    pub(crate) snapshot_age_ms_max: u64,
+    pub(crate) space_prefix_bytes: usize,
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) validated_under_lock_max: u64,
+    /// Bytes of all keys and values.
+    pub(crate) bytes: AtomicU64,
+    /// For [`durable`](Self::durable).
+    pub(crate) durable: Option<Durable>,
+    pub(crate) random: Arc<dyn Random>,
+    pub(crate) writer: WriterLock,
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) turns: Arc<Turns>,
+}
+
+impl Inner {
+    /// An empty store that is not durable yet.
+    pub(crate) fn new(options: &Options) -> Self {
+        let seeds = std::array::from_fn(|_| options.random.next_u64());
+        Self {
+            map: KeyMap::new(seeds),
+            visible: AtomicU64::new(0),
+            registry: Registry::default(),
+            clock: Arc::clone(&options.clock),
+            feed: Feed::new(options.feed_bytes_max, options.feed_age_ms_max),
+            commits: watch::Sender::new(0),
+            snapshot_age_ms_max: options.snapshot_age_ms_max,
+            space_prefix_bytes: options.space_prefix_bytes,
+            #[cfg(not(target_family = "wasm"))]
+            validated_under_lock_max: options.validated_under_lock_max,
+            bytes: AtomicU64::new(0),
+            durable: None,
+            random: Arc::clone(&options.random),
+            #[cfg(not(target_family = "wasm"))]
+            writer: WriterLock::new(Arc::clone(&options.clock)),
+            #[cfg(target_family = "wasm")]
+            writer: WriterLock::new(),
+            #[cfg(not(target_family = "wasm"))]
+            turns: Arc::new(Turns::new(Arc::clone(&options.clock))),
+        }
+    }
+
+    /// What makes commits durable; none for a store in memory, whose commits are visible at once. In a page all are, and the compiler
+    /// leaves out what there would be to do (`docs/decisions.md`, 38).
+    #[cfg_attr(target_family = "wasm", allow(clippy::unused_self, reason = "a page has no disk yet"))]
+    pub(crate) fn durable(&self) -> Option<&Durable> {
+        #[cfg(not(target_family = "wasm"))]
+        return self.durable.as_ref();
+        #[cfg(target_family = "wasm")]
+        None
+    }
+
+    /// Waits for the right to write.
+    pub(crate) fn lock_writer(&self) -> WriterGuard<'_> {
+        self.writer.lock()
+    }
+
+    /// Waits for the right to write, for work that may take long.
+    pub(crate) fn lock_writer_for_long(&self) -> WriterGuard<'_> {
+        self.writer.lock_for_long()
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("visible", &self.visible).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

@@ -1,0 +1,98 @@
+//! What a transaction has read and would write.
+
+use std::collections::{BTreeMap, HashMap};
+
+#[cfg(not(target_family = "wasm"))]
+use crate::types::Direction;
+use crate::types::{KeyRange, Update, Version};
+
+pub(crate) type WriteSet = BTreeMap<Box<[u8]>, Update>;
+
+/// What a transaction read.
+#[derive(Debug)]
+pub(crate) struct ReadSet {
+    /// Keys, and the version that was seen; `None` where there was no value.
+    pub(crate) keys: HashMap<Box<[u8]>, Option<Version>>,
+    pub(crate) ranges: Vec<RangeRead>,
+    /// All that a deadline could have decided was read between these times.
+    pub(crate) times: ReadTimes,
+    /// Records that the scans of `ranges` came by: what scanning them again costs.
+    pub(crate) visited: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct RangeRead {
+    pub(crate) range: KeyRange,
+    pub(crate) times: ReadTimes,
+}
+
+/// When something was read, by the clock, which may be set back.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ReadTimes {
+    pub(crate) earliest_ms: u64,
+    pub(crate) latest_ms: u64,
+}
+
+impl ReadTimes {
+    pub(crate) fn at(now_ms: u64) -> Self {
+        Self { earliest_ms: now_ms, latest_ms: now_ms }
+    }
+
+    /// The times from the first to the last of both.
+    pub(crate) fn with(self, other: Self) -> Self {
+        Self { earliest_ms: self.earliest_ms.min(other.earliest_ms), latest_ms: self.latest_ms.max(other.latest_ms) }
+    }
+
+    /// Whether a value with this deadline is served at `now_ms` if, and only if, it was served at both times.
+    pub(crate) fn sees_alike(self, deadline_ms: u64, now_ms: u64) -> bool {
+        let is_live = deadline_ms > now_ms;
+        (deadline_ms > self.earliest_ms) == is_live && (deadline_ms > self.latest_ms) == is_live
+    }
+}
+
+impl ReadSet {
+    pub(crate) fn begun_at(now_ms: u64) -> Self {
+        Self { keys: HashMap::new(), ranges: Vec::new(), times: ReadTimes::at(now_ms), visited: 0 }
+    }
+}
+
+/// A page has no other clients that a long validation could hold up, and would download 3 KB more for the sorting.
+#[cfg(not(target_family = "wasm"))]
+impl ReadSet {
+    /// Makes one of stretches that overlap: validation visits no key twice, however often it was read, and finds a key's stretch by
+    /// bisection.
+    ///
+    /// The one counts as read at each of their times: a key that only the later of two scans covers, and that expired between them, is
+    /// a conflict too, though nothing that was read has changed. Trying again gets over it.
+    pub(crate) fn merge_ranges(&mut self) {
+        self.ranges.sort_unstable_by(|a, b| a.range.starts().cmp(&b.range.starts()));
+        self.ranges.dedup_by(|next, merged| {
+            let shared = KeyRange { start: next.range.start.clone(), end: merged.range.end.clone() };
+            if shared.is_empty() {
+                return false;
+            }
+            if next.range.ends() > merged.range.ends() {
+                std::mem::swap(&mut merged.range.end, &mut next.range.end);
+            }
+            merged.times = merged.times.with(next.times);
+            true
+        });
+    }
+
+    /// The scanned stretch that `key` lies in, once stretches are merged.
+    pub(crate) fn range_of(&self, key: &[u8]) -> Option<&RangeRead> {
+        let begun = self.ranges.partition_point(|read| read.range.reaches(key, Direction::Reverse));
+        let last = self.ranges[..begun].last()?;
+        last.range.reaches(key, Direction::Forward).then_some(last)
+    }
+
+    /// Whether something in `range` was read.
+    pub(crate) fn meets(&self, range: &KeyRange) -> bool {
+        self.ranges.iter().any(|read| read.range.overlaps(range)) || self.keys.keys().any(|key| range.contains(key))
+    }
+
+    /// Whether `key` was read, by itself or in a stretch. Once the stretches are [merged](Self::merge_ranges).
+    pub(crate) fn touches(&self, key: &[u8]) -> bool {
+        self.keys.contains_key(key) || self.range_of(key).is_some()
+    }
+}

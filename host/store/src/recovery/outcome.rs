@@ -1,0 +1,114 @@
+//! What opening a store found, or why it failed.
+
+use std::{fmt, io};
+
+use crate::format::FORMAT;
+use crate::types::{Checkpoint, Version};
+
+/// What was found when a store was opened.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Recovered {
+    /// Whether there was no store before.
+    pub is_new: bool,
+    /// The checkpoint that the rest was built on.
+    pub checkpoint: Option<Checkpoint>,
+    /// Damaged checkpoints that were passed over: the file, the offset, and what is wrong.
+    pub passed_over: Vec<(String, u64, &'static str)>,
+    /// Segments of the log that were read.
+    pub segments: usize,
+    /// Commits that were done again on top of the checkpoint.
+    pub commits: u64,
+    /// The bytes of these commits in the log.
+    pub log_bytes: u64,
+    /// What was cut off the end of the log: the file, the offset, and how many bytes. Nobody had been told that they are durable.
+    pub cut: Option<(String, u64, u64)>,
+    /// The newest commit.
+    pub version: Version,
+    /// Keys in the store.
+    pub keys: u64,
+}
+
+impl fmt::Display for Recovered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_new {
+            return write!(f, "new store");
+        }
+        let plural = |count: u64| if count == 1 { "" } else { "s" };
+        write!(f, "{} key{} at version {}", self.keys, plural(self.keys), self.version)?;
+        if let Some(checkpoint) = &self.checkpoint {
+            write!(f, ", from the checkpoint at version {}", checkpoint.version)?;
+        }
+        let (commits, segments) = (self.commits, self.segments);
+        write!(
+            f,
+            ", {commits} commit{} from {segments} segment{} of the log",
+            plural(commits),
+            plural(segments as u64)
+        )?;
+        for (file, offset, what) in &self.passed_over {
+            write!(f, "; passed over {file}: {what} (offset {offset})")?;
+        }
+        if let Some((file, offset, bytes)) = &self.cut {
+            write!(f, "; cut {bytes} bytes of an unfinished write off {file} at offset {offset}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a store was not opened. Nothing was changed on the disk.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Another process has the directory.
+    #[error("another process is using the store")]
+    InUse,
+    /// This process has a store open in the directory.
+    #[error("this process has opened the store already, and not let go of it")]
+    InUseHere,
+    /// A later program wrote it.
+    #[error("{file} is in format {format}, which this program does not know (it knows {known})", known = FORMAT)]
+    Newer {
+        /// The file.
+        file: String,
+        /// The version of its format.
+        format: u32,
+    },
+    /// Something that was durable is not what was written.
+    #[error("{file}, offset {offset}: {what}")]
+    Damaged {
+        /// The file.
+        file: String,
+        /// Where in it, in bytes.
+        offset: u64,
+        /// What is wrong.
+        what: String,
+    },
+    /// What the store was to be opened with is not what one can work with.
+    #[error("{0}")]
+    Options(Box<dyn std::error::Error + Send + Sync>),
+    /// The disk did not do what was asked.
+    #[error("{doing}: {error}")]
+    Io {
+        /// What was asked.
+        doing: String,
+        /// What the disk said.
+        error: io::Error,
+    },
+}
+
+impl OpenError {
+    pub(crate) fn damaged(file: &str, offset: u64, what: impl Into<String>) -> Self {
+        Self::Damaged { file: file.into(), offset, what: what.into() }
+    }
+}
+
+/// What the disk said, with what was asked.
+pub(crate) trait Doing<T> {
+    fn doing(self, what: impl FnOnce() -> String) -> Result<T, OpenError>;
+}
+
+impl<T> Doing<T> for io::Result<T> {
+    fn doing(self, what: impl FnOnce() -> String) -> Result<T, OpenError> {
+        self.map_err(|error| OpenError::Io { doing: what(), error })
+    }
+}

@@ -1,0 +1,53 @@
+//! The change feed, and waiting for commits.
+
+use std::sync::atomic::{Ordering, fence};
+
+use tokio::sync::watch;
+
+use crate::engine::{ChangePage, Compacted, FeedCursor, Store};
+use crate::types::Version;
+
+impl Store {
+    /// At most `changes_max` changes behind `since` whose key `wanted` lets through.
+    ///
+    /// Looks at no more than 16,384 changes a call: a page may be empty before the end of the feed.
+    ///
+    /// # Errors
+    /// [`Compacted`] when what follows `since` is no longer kept, or `since` lies in the future.
+    pub fn changes(
+        &self,
+        since: FeedCursor,
+        changes_max: usize,
+        wanted: impl FnMut(&[u8]) -> bool,
+    ) -> Result<ChangePage, Compacted> {
+        const EXAMINED_MAX: usize = 16_384;
+        // The writer appends to the feed before it publishes: readers get neither a change nor a cursor that is ahead of the state.
+        let visible = self.version();
+        let dropped = self.0.feed.dropped();
+        if since.version > visible.max(dropped) {
+            return Err(Compacted { dropped });
+        }
+        self.0.feed.read(since, visible, changes_max, EXAMINED_MAX, wanted)
+    }
+
+    /// Where the oldest change that is still kept can be read from.
+    #[must_use]
+    pub fn feed_start(&self) -> FeedCursor {
+        FeedCursor::after(self.0.feed.dropped())
+    }
+
+    /// Drops the commits up to `version` from the feed, as if they were too old for it: for whoever cannot tell any more what they mean.
+    pub fn forget_changes(&self, version: Version) {
+        self.0.feed.drop_through(version.min(self.version()));
+    }
+
+    /// Tells of every commit, by its version. Commits may be skipped over; the newest is always seen.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Version> {
+        let receiver = self.0.commits.subscribe();
+        // Either the next commit sees the receiver, or this sees the commit; see `after_commit`.
+        fence(Ordering::SeqCst);
+        self.0.announce(self.version());
+        receiver
+    }
+}

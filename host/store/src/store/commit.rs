@@ -1,0 +1,201 @@
+//! Transactions from their beginning to their commit: validation, the writers' lock, and turns for those that keep losing.
+
+#[cfg(not(target_family = "wasm"))]
+use std::sync::Arc;
+#[cfg(not(target_family = "wasm"))]
+use std::sync::atomic::Ordering;
+
+#[cfg(target_family = "wasm")]
+use super::write::by_reference;
+#[cfg(not(target_family = "wasm"))]
+use crate::engine::{Footprint, Turn};
+use crate::engine::{Inner, ReadSet, Snapshot, Store, WriteSet, WriterGuard};
+#[cfg(not(target_family = "wasm"))]
+use crate::transactions::{Ahead, Prepared};
+use crate::transactions::{Checks, Isolation, Lost, Transaction, View};
+use crate::types::{Error, Version};
+
+/// Keys that are brought near before a commit: as many as a cache of 1 MiB holds with what leads to them.
+#[cfg(not(target_family = "wasm"))]
+const NEAR_WRITES_MAX: usize = 4_096;
+
+/// A commit that did not happen.
+#[derive(Debug)]
+pub struct Uncommitted {
+    /// Why.
+    pub error: Error,
+    /// The newest commit that this rests on and that is not visible yet, 0 where there is none: who begins anew when that has
+    /// [settled](Store::settled) does not lose against it again.
+    pub seen: Version,
+    /// After a conflict what was read and would have been written, to [wait for a turn](Store::turn) with.
+    #[cfg(not(target_family = "wasm"))]
+    pub footprint: Option<Arc<Footprint>>,
+}
+
+impl Store {
+    /// Starts a serialisable transaction.
+    #[must_use]
+    pub fn begin(&self) -> Transaction {
+        self.begin_with(Isolation::Serializable)
+    }
+
+    /// Starts a transaction.
+    #[must_use]
+    pub fn begin_with(&self, isolation: Isolation) -> Transaction {
+        Transaction::new(self.clone(), isolation)
+    }
+
+    /// Queues a transaction that has lost, by what its last attempt read and wrote, and waits for its turn: behind those that queued before
+    /// and meet it, for two seconds at most. None at once where the clock cannot wake who waits, or too many queue: then it goes on
+    /// without one.
+    #[cfg(not(target_family = "wasm"))]
+    pub async fn turn(&self, footprint: Arc<Footprint>) -> Option<Turn> {
+        self.0.turns.turn(footprint).await
+    }
+
+    /// Whether transactions queue for turns or have them: others then [give way](Self::give_way) before they commit.
+    #[cfg(not(target_family = "wasm"))]
+    #[must_use]
+    pub fn has_turns(&self) -> bool {
+        self.0.turns.are_there()
+    }
+
+    /// Waits until no turn is in the way of a commit, for [`TURN_MS`](crate::TURN_MS) at most. `disturbs` says whether the commit changes
+    /// what a footprint names. Who has a turn does not ask.
+    #[cfg(not(target_family = "wasm"))]
+    pub async fn give_way(&self, disturbs: &(dyn Fn(&Footprint) -> bool + Sync)) {
+        self.0.turns.give_way(disturbs).await;
+    }
+
+    /// Commits what a transaction wrote, if what it read still holds; sets `seen` to what a conflict rests on, as
+    /// [`newest_rival`](Inner::newest_rival).
+    pub(crate) fn commit(
+        &self,
+        snapshot: &Snapshot,
+        isolation: Isolation,
+        reads: &ReadSet,
+        writes: &WriteSet,
+        seen: &mut Version,
+    ) -> Result<Version, Error> {
+        let inner = &*self.0;
+        inner.check_disk()?;
+        // Under snapshot isolation the reads are those that were guarded.
+        let unwritten = (isolation == Isolation::Snapshot).then_some(writes);
+        let checks = Checks { version: snapshot.version(), reads, unwritten };
+        let locked = inner.lock_validated(&checks, writes);
+        // Pruning needs the lock that is held now; a pin that was revoked before no longer keeps what validation looks for.
+        snapshot.still_pinned()?;
+        #[cfg_attr(
+            target_family = "wasm",
+            allow(unused_variables, unused_mut, reason = "nothing is prepared in a page")
+        )]
+        // The guard goes first, whatever happens: what was prepared and not used takes the lock again.
+        let Ok((mut prepared, mut writer)) = locked else {
+            inner.lock_writer().stats.conflicts += 1;
+            *seen = inner.newest_rival(isolation, reads, writes);
+            return Err(Error::Conflict);
+        };
+        #[cfg(not(target_family = "wasm"))]
+        let version = inner.apply_prepared(&mut writer, writes, &mut prepared);
+        #[cfg(target_family = "wasm")]
+        let version = inner.apply(&mut writer, by_reference(writes));
+        inner.after_commit(writer, version);
+        Ok(version)
+    }
+}
+
+impl Transaction {
+    /// Makes the writes one commit, and returns its version.
+    ///
+    /// Without writes there is nothing to validate: everything was read at one moment, whose version is returned.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when another commit changed what was read, [`Error::SnapshotTooOld`].
+    pub fn commit(self) -> Result<Version, Error> {
+        self.commit_seen().map_err(|uncommitted| uncommitted.error)
+    }
+
+    /// As [`commit`](Self::commit), and says beside the error what helps to begin anew.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit).
+    #[cfg_attr(target_family = "wasm", expect(unused_mut, reason = "only merging changes it"))]
+    pub fn commit_seen(mut self) -> Result<Version, Uncommitted> {
+        match &self.view {
+            View::Pinned(snapshot) if !self.writes.is_empty() => {
+                #[cfg(not(target_family = "wasm"))]
+                self.reads.merge_ranges();
+                let mut seen = 0;
+                let committed = self.store.commit(snapshot, self.isolation, &self.reads, &self.writes, &mut seen);
+                committed.map_err(|error| Uncommitted {
+                    error,
+                    seen,
+                    #[cfg(not(target_family = "wasm"))]
+                    footprint: (error == Error::Conflict).then(|| Arc::new(Footprint::new(self.reads, self.writes))),
+                })
+            }
+            View::Pinned(snapshot) => Ok(snapshot.version()),
+            View::Exclusive(version) => Ok(*version),
+        }
+    }
+}
+
+impl Inner {
+    /// Takes the writers' lock for the commit of `writes`, while `checks` hold.
+    #[cfg(not(target_family = "wasm"))]
+    fn lock_validated(&self, checks: &Checks<'_>, writes: &WriteSet) -> Result<(Prepared<'_>, WriterGuard<'_>), Lost> {
+        let few = self.validated_under_lock_max;
+        let mut ahead = if checks.lookups() > few { Some(Ahead::new(checks, self)?) } else { None };
+        let prepared = self.prepare(writes);
+        self.bring_near(writes);
+        if ahead.is_none() {
+            let writer = self.lock_writer_for_long();
+            if self.validate(&writer, checks, few.saturating_mul(4))? {
+                return Ok((prepared, writer));
+            }
+            drop(writer);
+            ahead = Some(Ahead::new(checks, self)?);
+        }
+        match ahead {
+            Some(ahead) => Ok((prepared, ahead.lock()?)),
+            None => Err(Lost),
+        }
+    }
+
+    /// Takes the writers' lock for the commit of `writes`, while `checks` hold.
+    #[cfg(target_family = "wasm")]
+    fn lock_validated(&self, checks: &Checks<'_>, _: &WriteSet) -> Result<((), WriterGuard<'_>), Lost> {
+        let writer = self.lock_writer_for_long();
+        self.validate(&writer, checks, u64::MAX)?;
+        Ok(((), writer))
+    }
+
+    /// The newest commit that is not visible yet and that changed what a transaction read, or, where its writes are validated, wrote.
+    /// None in a page, where every commit is visible at once.
+    #[cfg_attr(
+        target_family = "wasm",
+        allow(unused_variables, clippy::unused_self, reason = "nothing is waited for in a page")
+    )]
+    fn newest_rival(&self, isolation: Isolation, reads: &ReadSet, writes: &WriteSet) -> Version {
+        #[cfg(not(target_family = "wasm"))]
+        if self.durable().is_some() {
+            let validates_writes = isolation == Isolation::Snapshot;
+            return self.feed.newest_behind(self.visible.load(Ordering::Acquire), |key| {
+                reads.touches(key) || validates_writes && writes.contains_key(key)
+            });
+        }
+        0
+    }
+
+    /// Looks up the keys of a commit together, so that the writer does not wait for memory at one after the other.
+    #[cfg_attr(
+        target_family = "wasm",
+        allow(unused_variables, clippy::unused_self, reason = "a page has no hash index")
+    )]
+    pub(super) fn bring_near(&self, writes: &WriteSet) {
+        #[cfg(not(target_family = "wasm"))]
+        if writes.len() > 1 {
+            self.map.bring_near(writes.keys().take(NEAR_WRITES_MAX).map(|key| &key[..]));
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Writing the log: by a thread, by the owner by hand, and for the last time.
+
+use std::io;
+use std::sync::atomic::Ordering;
+#[cfg(not(target_family = "wasm"))]
+use std::time::Duration;
+
+use crate::durability::identity;
+use crate::engine::Store;
+use crate::mutants::mutant;
+#[cfg(not(target_family = "wasm"))]
+use crate::types::Durability;
+
+impl Store {
+    /// Writes and syncs every commit so far. Does nothing in memory.
+    pub fn flush(&self) {
+        if let Some(durable) = self.0.durable() {
+            self.0.write_and_sync(durable);
+        }
+    }
+
+    /// Makes every commit so far durable, and notes that nothing was lost, so that the next opening goes on with the next version.
+    /// The store can go on being used. Does nothing in memory.
+    ///
+    /// # Errors
+    /// The disk's. Nothing is lost then but numbers: the next opening leaves a gap in the versions.
+    pub fn close(&self) -> io::Result<()> {
+        let Some(durable) = self.0.durable() else { return Ok(()) };
+        self.flush();
+        self.0.with_log(durable, |end| {
+            let last = end.writer.current.last;
+            let is_complete = durable.synced.load(Ordering::Acquire) >= last;
+            let given = self.0.lock_writer().given;
+            // Until a commit is in the log whose number is higher, only this file tells which numbers an earlier life used up.
+            let reserved = if given > last && !mutant!("reserved-freed") { given } else { 0 };
+            let before = durable.reserved.load(Ordering::Relaxed);
+            if durable.is_failed() || !is_complete || before == 0 || before == reserved {
+                return Ok(());
+            }
+            identity::write(&*durable.disk, durable.store, reserved, self.0.clock.now_ms())?;
+            durable.reserved.store(reserved, Ordering::Relaxed);
+            Ok(())
+        })
+    }
+}
+
+#[cfg(not(target_family = "wasm"))]
+impl Store {
+    /// Says that whoever owns the store writes its log by hand, with [`drive`](Self::drive) or [`flush`](Self::flush) and for as long as
+    /// it is open. Under [`Durability::Always`] a commit then waits for that, however long it takes; where nobody has said so, and no
+    /// [`DiskThreads`] are there, a commit that is waited for is refused with [`Error::NoLogThread`](crate::Error::NoLogThread).
+    pub fn drive_by_hand(&self) {
+        if let Some(durable) = self.0.durable() {
+            durable.driver.drive_by_hand();
+        }
+    }
+
+    /// Waits for something to do, for `idle` at most, and does it. Under [`Durability::Always`] it writes and syncs commits; unless `idle`
+    /// is zero it first waits for more of them where that has proved worth it, for up to half the time that a sync takes and 5 ms at
+    /// most. Under [`Durability::Interval`] it syncs what was written. Under [`Durability::Never`] it syncs what has come together ahead
+    /// of the end of the segment, so that commits do not wait long there. What the log's thread calls over and over.
+    pub fn drive(&self, idle: Duration) {
+        let Some(durable) = self.0.durable() else { return };
+        match durable.durability {
+            Durability::Always => {
+                durable.wait_for_commits(idle);
+                self.0.write_and_sync(durable);
+            }
+            Durability::Interval { ms } => {
+                durable.rest(Duration::from_millis(ms.max(1)));
+                self.0.sync_written(durable);
+            }
+            Durability::Never => {
+                if durable.rest(idle) {
+                    self.0.sync_written(durable);
+                }
+            }
+        }
+    }
+
+    /// Lets [`drive`](Self::drive) stop waiting for something to do.
+    pub fn interrupt(&self) {
+        if let Some(durable) = self.0.durable() {
+            durable.interrupt();
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Waiting for what becomes of a commit.
+
+use std::sync::atomic::{Ordering, fence};
+#[cfg(not(target_family = "wasm"))]
+use std::task::Poll;
+
+#[cfg(not(target_family = "wasm"))]
+use crate::durability::Durable;
+use crate::engine::{Inner, Store};
+#[cfg(not(target_family = "wasm"))]
+use crate::types::Durability;
+use crate::types::{Error, Version};
+
+impl Store {
+    /// Waits until the commit `version` is as durable as the store's policy promises, and visible. Ready at once in memory.
+    ///
+    /// # Errors
+    /// [`Error::DiskFull`] and, where nobody writes the log, `NoLogThread`: the commit did not happen. [`Error::StorageFailed`]: nobody sees it now, and what became of it is open
+    /// until the store is opened anew, when it may be there.
+    pub async fn settled(&self, version: Version) -> Result<(), Error> {
+        self.0.settled(version, false).await
+    }
+
+    /// As [`settled`](Self::settled), for a transaction that has lost against the commit `version`: woken before whoever made it.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn settled_rival(&self, version: Version) -> Result<(), Error> {
+        self.0.settled(version, true).await
+    }
+}
+
+impl Inner {
+    /// What became of the commit `version`, as soon as that is known.
+    pub(crate) async fn settled(&self, version: Version, has_lost: bool) -> Result<(), Error> {
+        let Some(durable) = self.durable() else { return Ok(()) };
+        let settled = if has_lost { &durable.lost } else { &durable.settled };
+        #[cfg(not(target_family = "wasm"))]
+        let mut has_yielded = false;
+        loop {
+            if let Some(outcome) = durable.outcome(version, self.visible.load(Ordering::Acquire)) {
+                return outcome;
+            }
+            let mut told = std::pin::pin!(settled.notified());
+            told.as_mut().enable();
+            fence(Ordering::SeqCst);
+            if let Some(outcome) = durable.outcome(version, self.visible.load(Ordering::Acquire)) {
+                return outcome;
+            }
+            #[cfg(not(target_family = "wasm"))]
+            if durable.durability == Durability::Always && !durable.is_driven() {
+                if has_yielded {
+                    return self.refuse_undriven(durable, version);
+                }
+                // Whoever polls by hand has a turn to flush.
+                has_yielded = true;
+                yield_now().await;
+                continue;
+            }
+            told.await;
+        }
+    }
+}
+
+#[cfg(not(target_family = "wasm"))]
+impl Inner {
+    /// What becomes of the commit `version` where nobody writes the log: it does not happen, and neither does any other that is pending.
+    fn refuse_undriven(&self, durable: &Durable, version: Version) -> Result<(), Error> {
+        // A child of the process that opened the store cannot write, and may have been made while another thread held the lock.
+        if !durable.driver.is_left_behind() {
+            let _end = durable.log.lock();
+            // Whoever held the log may have written it.
+            if !durable.is_driven() && durable.outcome(version, self.visible.load(Ordering::Acquire)).is_none() {
+                self.undo_pending(durable, Error::NoLogThread);
+            }
+        }
+        durable.outcome(version, self.visible.load(Ordering::Acquire)).unwrap_or(Err(Error::NoLogThread))
+    }
+}
+
+/// Pending once, and polled again at once by whoever runs it.
+#[cfg(not(target_family = "wasm"))]
+async fn yield_now() {
+    let mut has_yielded = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut has_yielded, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}

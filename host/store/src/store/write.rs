@@ -1,0 +1,114 @@
+//! Writes of one key, and work under the writers' lock.
+
+use crate::engine::{Store, WriteSet, WriterGuard};
+use crate::mutants::mutant;
+use crate::transactions::Transaction;
+use crate::types::{Error, Expect, Refused, Update, Version, Written};
+
+impl Store {
+    /// Writes one key in a commit of its own if it is as expected and every key of `unchanged` still has the version named with it.
+    ///
+    /// # Errors
+    /// [`Refused`] with what the key is, when it is not as expected. [`Error::Conflict`], inside, when a key of `unchanged` differs.
+    pub fn write(
+        &self,
+        key: &[u8],
+        update: Update,
+        expect: Expect,
+        unchanged: Option<(&[u8], Version)>,
+    ) -> Result<Result<Written, Refused>, Error> {
+        Ok(self.write_seen(key, update, expect, unchanged)?.0)
+    }
+
+    /// As [`write`](Self::write), and names beside what came of it the version that this rests on, which is what has to be waited for
+    /// before anybody is told: the commit; where there was nothing to do, the newest commit that can be seen, or the one behind it that
+    /// left nothing to do; where the key was not as expected, the commit that made it what it is, 0 for a key that never was.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    #[allow(clippy::needless_pass_by_value, reason = "an engine behind a network would keep it")]
+    pub fn write_seen(
+        &self,
+        key: &[u8],
+        update: Update,
+        expect: Expect,
+        unchanged: Option<(&[u8], Version)>,
+    ) -> Result<(Result<Written, Refused>, Version), Error> {
+        let inner = &*self.0;
+        inner.check_disk()?;
+        let mut writer = inner.lock_writer();
+        if let Some((key, version)) = unchanged
+            && inner.newest_live_version(key) != Some(version)
+        {
+            writer.stats.conflicts += 1;
+            return Err(Error::Conflict);
+        }
+        let mut seen = 0;
+        let newest = inner.get_newest(key, &mut seen);
+        let previous = mutant!("stale-expectation" => self.get(key), or newest);
+        if !expect.holds(previous.as_ref().map(|entry| entry.version)) {
+            return Ok((Err(Refused { current: previous, seen: writer.last }), seen));
+        }
+        let before = writer.last;
+        let version = inner.apply(&mut writer, std::iter::once((key, &update)));
+        let seen = if version > before { version } else { seen.max(self.version()) };
+        inner.after_commit(writer, version);
+        Ok((Ok(Written { version, previous }), seen))
+    }
+
+    /// Runs `work` while no other commit can happen, and commits what it wrote when it succeeds.
+    ///
+    /// For short, bounded work that must not lose a race (a counter, a batch): it holds up all other writers. `work` sees what was
+    /// committed and is not visible yet: before its outcome is told to anybody, wait for the version that is returned or, after an
+    /// error, for [`newest`](Self::newest), or only for what it rests on ([`exclusively_seen`](Self::exclusively_seen)). It must not call [`write`](Self::write), [`stats`](Self::stats), [`space`](Self::space)
+    /// or [`maintain`](Self::maintain): they wait for the lock that it holds.
+    ///
+    /// # Errors
+    /// Whatever `work` returns; then nothing is written.
+    pub fn exclusively<T, E>(&self, work: impl FnOnce(&mut Transaction) -> Result<T, E>) -> Result<(T, Version), E> {
+        let (outcome, newest, _) = self.run_exclusively(work);
+        outcome.map(|value| (value, newest))
+    }
+
+    /// As [`exclusively`](Self::exclusively), and names beside the outcome the version that it rests on, which is what has to be waited
+    /// for before anybody is told: the commit; where nothing was written, the newest commit that can be seen, or the newest one behind
+    /// it that `work` met; after an error the newest that it met, 0 for none.
+    pub fn exclusively_seen<T, E>(
+        &self,
+        work: impl FnOnce(&mut Transaction) -> Result<T, E>,
+    ) -> (Result<T, E>, Version) {
+        let (outcome, _, seen) = self.run_exclusively(work);
+        (outcome, seen)
+    }
+
+    /// Besides the outcome the newest commit, and the version that the outcome rests on.
+    fn run_exclusively<T, E>(
+        &self,
+        work: impl FnOnce(&mut Transaction) -> Result<T, E>,
+    ) -> (Result<T, E>, Version, Version) {
+        let writer = self.0.lock_writer_for_long();
+        let mut transaction = Transaction::under_writer_lock(self.clone(), writer.last);
+        let outcome = work(&mut transaction);
+        let (newest, seen) = self.end_exclusive(writer, transaction, outcome.is_ok());
+        (outcome, newest, seen)
+    }
+
+    /// One copy of the code for all kinds of work.
+    fn end_exclusive(&self, mut writer: WriterGuard<'_>, transaction: Transaction, keep: bool) -> (Version, Version) {
+        let (inner, before, seen) = (&*self.0, writer.last, transaction.seen());
+        if !keep {
+            return (before, seen);
+        }
+        let writes = transaction.into_writes();
+        inner.bring_near(&writes);
+        let version = inner.apply(&mut writer, by_reference(&writes));
+        let seen = if version > before { version } else { seen.max(self.version()) };
+        inner.after_commit(writer, version);
+        (version, seen)
+    }
+}
+
+/// What a set of writes holds, as [`apply`](crate::engine::Inner::apply) takes it.
+pub(super) fn by_reference(writes: &WriteSet) -> impl Iterator<Item = (&[u8], &Update)> {
+    writes.iter().map(|(key, update)| (&key[..], update))
+}
