@@ -8,16 +8,17 @@
 
 mod backup;
 mod check;
+mod checkpoints;
 mod damage;
 mod driver;
 mod faults;
-mod figures;
 mod golden;
 mod hooked;
 mod place;
 mod power_cut;
 mod refusals;
 mod round_trip;
+mod stats;
 mod threads;
 mod undo;
 mod wreck;
