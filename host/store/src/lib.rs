@@ -4,36 +4,21 @@
 //! [`Transaction`]s are optimistic and serialisable. Everything that the engine needs from outside comes through [`Clock`],
 //! [`Random`] and [`disk::Disk`], so that the same code runs in a server, in a browser page and under a test's clock.
 //!
-//! | module | holds |
+//! Rooms from top to bottom; each uses only those below it:
+//!
+//! | room | holds |
 //! |---|---|
-//! | `store` | [`Store`]: point reads, and the ways to write |
-//! | `writer`, `writer_lock` | the one writer: commits and expiry; who it is, and for how long |
-//! | `prepare` | places in the indexes for the new keys of a large commit, before it |
-//! | `prune` | taking out what no reader can meet |
-//! | `write`, `options`, `stats` | the words of writes, of setting up, and of figures |
-//! | `record` | a key and the chain of its versions |
-//! | `map`, `points` | the skiplist and the hash index over the records |
-//! | `range` | intervals of keys |
-//! | `snapshot` | reads pinned to a version, and which versions are pinned |
-//! | `seen` | reads of what is not visible yet, and what they rest on |
-//! | `transaction` | reads and buffered writes, validated at commit |
-//! | `validation` | whether what a transaction has read still holds when it commits |
-//! | `turns` | a transaction that has lost often enough commits undisturbed |
-//! | `feed` | the latest commits in order, for those who follow |
+//! | `threads` | [`DiskThreads`]: the threads that write the log and checkpoints (not in a page) |
+//! | `testing` | disks that fail or lose power, and what fuzzing checks (only with the feature `testing`) |
+//! | `recovery` | opening a store; checkpoints, backup and restore; check and repair |
+//! | `store` | the operations of [`Store`], where versions in memory and the log meet; group commit |
+//! | `transactions` | reads at a snapshot, buffered writes, validation |
+//! | `engine` | versions in memory: the key map, snapshots, the writer, pruning, the change feed |
+//! | `durability` | what makes commits durable: the log's end, errors of the disk, who writes and who waits |
+//! | [`disk`] | files: a directory, or memory |
+//! | `format` | the bytes of every file |
+//! | `types` | small types that all of them use: versions, entries, ranges, options, errors, statistics |
 //! | `mutants` | known bugs that a test build switches on, to test the tests |
-//! | `fuzz` | what must hold whatever the bytes of a file are (for tests and `fuzz/`) |
-//! | `platform` | clock and randomness |
-//! | [`disk`] | files: a directory, memory, and disks that fail or lose power for tests |
-//! | `log` | the bytes of the log and its segments |
-//! | `driver` | who writes the log, if anybody does |
-//! | `durable` | from a commit in memory to a commit on the disk |
-//! | `failures`, `room` | what the disk refused, and word of it; whether a full one has room again |
-//! | `identity` | whose store it is, and which versions are used up |
-//! | `checkpoint`, `blocks`, `open` | the whole store in a file, and its bytes; opening what is there |
-//! | `backup`, `restore` | the whole store handed out, and put back |
-//! | `check`, `repair` | looking at every file, and what can be kept of damaged ones |
-//! | `progress` | how far reading has come |
-//! | `thread` | the threads that write the log and checkpoints (not in a page) |
 //!
 //! It knows nothing of buckets, tables, limits on sizes, HTTP or plugins, starts no thread unless asked for [`DiskThreads`], and needs no
 //! runtime: whoever owns a [`Store`] calls [`Store::maintain`] from time to time.
