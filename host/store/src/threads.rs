@@ -21,14 +21,14 @@ const CHECKPOINT_LOOK: Duration = Duration::from_millis(200);
 /// How long a checkpoint rests at a time, at most.
 const REST_MAX: Duration = Duration::from_millis(20);
 
-/// After so many of those looks, on a full disk, it is asked whether there is room again.
+/// After so many of those looks, on a full disk, it is probed for space.
 const LOOKS_PER_SPACE_PROBE: u32 = 5;
 
 /// After so many of them it is asked whether the log is still found under its name.
 const LOOKS_PER_PLACE_LOOK: u32 = 5;
 
-/// Told what becomes of the disk, within moments. It has to return soon, as the log's thread waits for it. Where it panics, that event is
-/// lost, and the next is told all the same.
+/// Called with events of the disk, soon after they happen. It has to return soon, as the log's thread waits for it. Where it panics, that
+/// event is lost, and it is called with the next one all the same.
 pub type OnDiskEvent = Box<dyn Fn(DiskEvent) + Send + Sync>;
 
 /// The threads of a store on a disk. Dropping it writes and syncs what is pending, and waits for them to end.
@@ -37,12 +37,12 @@ pub struct DiskThreads {
     on_event: Arc<OnDiskEvent>,
     is_stopping: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
-    /// Ends behind the threads, when what they left is written.
+    /// Ends after the threads, when what they left is written.
     driving: Option<Driving>,
 }
 
-/// Tells of an event. The thread goes on whatever becomes of that: commits wait for it. A panic has been told of by then.
-fn tell(on_event: &OnDiskEvent, event: DiskEvent) {
+/// Reports an event. The thread survives a panic of the callback, because commits wait for it; the panic was printed by then.
+fn report(on_event: &OnDiskEvent, event: DiskEvent) {
     let _ = catch_unwind(AssertUnwindSafe(|| on_event(event)));
 }
 
@@ -68,7 +68,7 @@ impl Drop for Driving {
 }
 
 impl DiskThreads {
-    /// Starts the threads. A store in memory needs none and gets none. Under [`Durability::Always`] commits are refused with
+    /// Starts the threads. A store in memory needs none and gets none. Under [`Durability::Always`](crate::Durability) commits are refused with
     /// [`Error::NoLogThread`](crate::Error::NoLogThread) before, and after this is dropped.
     ///
     /// # Errors
@@ -90,7 +90,7 @@ impl DiskThreads {
         threads.spawn("mantis-log", move || {
             while !stop.load(Ordering::Acquire) {
                 log.drive_or_give_up(IDLE);
-                log.take_disk_events().into_iter().for_each(|event| tell(&on_log_event, event));
+                log.take_disk_events().into_iter().for_each(|event| report(&on_log_event, event));
             }
         })?;
         let (checkpoints, stop) = (store.clone(), is_stopping);
@@ -101,7 +101,7 @@ impl DiskThreads {
                     // Without this thread the log would grow without a bound.
                     let made = catch_unwind(AssertUnwindSafe(|| checkpoints.checkpoint_at_leisure(&stop)));
                     let made = made.unwrap_or_else(|panic| Err(panicked(&*panic)));
-                    made.transpose().into_iter().for_each(|outcome| tell(&on_event, DiskEvent::Checkpoint(outcome)));
+                    made.transpose().into_iter().for_each(|outcome| report(&on_event, DiskEvent::Checkpoint(outcome)));
                 }
                 full_looks = if checkpoints.is_disk_full() { full_looks + 1 } else { 0 };
                 if full_looks == LOOKS_PER_SPACE_PROBE {
@@ -137,7 +137,7 @@ impl Drop for DiskThreads {
         // Where this fails, versions have a gap, which harms nobody.
         let _ = self.store.close();
         drop(self.driving.take());
-        self.store.take_disk_events().into_iter().for_each(|event| tell(&self.on_event, event));
+        self.store.take_disk_events().into_iter().for_each(|event| report(&self.on_event, event));
     }
 }
 
@@ -153,7 +153,7 @@ impl Store {
         self.or_give_up(|store| store.drive(idle));
     }
 
-    /// Does some of a thread's work. Where that panics, the store fails, and the thread goes on.
+    /// Does some of a thread's work. Where that panics, the store fails, and the thread survives.
     fn or_give_up(&self, work: impl FnOnce(&Self)) {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(self)))
             && let Some(durable) = self.0.durable()

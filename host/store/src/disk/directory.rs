@@ -114,7 +114,7 @@ impl Directory {
                 continue;
             }
             let file_type = match entry.file_type() {
-                // Not every file system tells.
+                // Not every file system reports it.
                 FileType::Unknown => {
                     let stat = statat(self.place.handle(), entry.file_name(), AtFlags::SYMLINK_NOFOLLOW)?;
                     FileType::from_raw_mode(stat.st_mode)

@@ -121,7 +121,7 @@ pub(crate) fn in_memory(size: u64) -> io::Result<usize> {
     usize::try_from(size).map_err(|_| io::ErrorKind::FileTooLarge.into())
 }
 
-/// Puts `bytes` at `offset`, behind zeros where there was nothing.
+/// Puts `bytes` at `offset`, after zeros where there was nothing.
 pub(crate) fn overwrite(contents: &mut Vec<u8>, bytes: &[u8], offset: u64) -> io::Result<()> {
     let start = in_memory(offset)?;
     let end = start.checked_add(bytes.len()).ok_or(io::ErrorKind::FileTooLarge)?;

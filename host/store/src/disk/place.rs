@@ -39,7 +39,7 @@ impl Identity {
 pub(super) struct Place {
     handle: OwnedFd,
     identity: Identity,
-    /// Absolute from the beginning: the process's current directory may change. Links in it are followed anew each time, so that one
+    /// Absolute from the beginning: the process's current directory may change. Links in it are followed again each time, so that one
     /// that is made to lead elsewhere is noticed.
     name: PathBuf,
     /// The process that opened it.
@@ -103,7 +103,7 @@ impl Place {
     pub(super) fn check(&self) -> io::Result<()> {
         mutant!("directory-by-name" => return Ok(()));
         let found = match stat(&self.name) {
-            // Some network file systems number files anew.
+            // Some network file systems renumber files.
             Ok(stat)
                 if Identity::of(&stat) == self.identity || Identity::of(&stat) == Identity::of_open(&self.handle)? =>
             {
@@ -122,7 +122,7 @@ impl Place {
         )))
     }
 
-    /// Where the directory is now, in brackets, as far as the system tells.
+    /// Where the directory is now, in brackets, as far as the system knows.
     fn now(&self) -> Option<String> {
         let path = fs::read_link(format!("/proc/self/fd/{}", self.handle.as_raw_fd())).ok()?;
         Some(format!(" (now {})", path.display()))

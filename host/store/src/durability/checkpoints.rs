@@ -22,7 +22,7 @@ pub(crate) struct Checkpoints {
 }
 
 impl Checkpoints {
-    /// `log_bytes` stand in the log behind the newest: what the next start would read counts, whichever life of the store wrote it.
+    /// `log_bytes` stand in the log after the newest: what the next start would read counts, whichever life of the store wrote it.
     pub(crate) fn new(log_bytes_max: u64, newest: Option<Checkpoint>, log_bytes: u64) -> Self {
         let log_bytes = mutant!("log-of-former-lives-uncounted" => 0, or log_bytes);
         let due_at_bytes = log_bytes_due(log_bytes_max, newest).saturating_sub(log_bytes);
@@ -50,7 +50,7 @@ impl Checkpoints {
     }
 }
 
-/// Bytes of log behind a checkpoint at which the next one is due.
+/// Bytes of log after a checkpoint at which the next one is due.
 pub(crate) fn log_bytes_due(log_bytes_max: u64, newest: Option<Checkpoint>) -> u64 {
     log_bytes_max.max(newest.map_or(0, |newest| newest.bytes / 2))
 }

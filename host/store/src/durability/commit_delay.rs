@@ -7,7 +7,7 @@
 //!
 //! That pays as long as all of them come round within the time of a sync. Where they take longer, the processor has enough to do for one
 //! half while the disk is busy with the other, and together they would make both wait by turns. Waits that did not pay become rare.
-//! (`commit_delay` of PostgreSQL and `binlog_group_commit_sync_delay` of `MySQL` are the same with figures that somebody has to choose.)
+//! (`commit_delay` of PostgreSQL and `binlog_group_commit_sync_delay` of `MySQL` are the same with values that an administrator has to choose.)
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ const OUTLIER: u64 = 4;
 /// After waits that did not pay, up to so many groups go without one.
 const PASSES_MAX: u32 = 64;
 
-/// What the last groups of commits tell of the next one.
+/// What is expected of the next group of commits, from the last ones.
 #[derive(Debug, Default)]
 pub(crate) struct CommitDelay(Mutex<State>);
 
@@ -82,7 +82,7 @@ impl CommitDelay {
     /// Notes what came of a wait: `before` commits were pending when it began, and `after` are `now`.
     pub(crate) fn waited(&self, before: u64, after: u64, now: Instant) {
         let mut state = self.0.lock();
-        // Fewer are pending where somebody else has written them, and then the wait tells nothing.
+        // Fewer are pending where somebody else has written them, and then the wait shows nothing.
         let Some(came) = after.checked_sub(before) else { return };
         let most_came = came * 2 >= state.expected.saturating_sub(before);
         let sync = Duration::from_micros(state.sync_us.unwrap_or(0));

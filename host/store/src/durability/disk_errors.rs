@@ -1,4 +1,4 @@
-//! What the disk refused: whether commits can be made, what became of those that were taken back, and word of it for the owner's log.
+//! Errors of the disk: whether commits can be made, which ones were undone and why, and events for the owner's log.
 
 use std::collections::VecDeque;
 use std::io;
@@ -10,23 +10,23 @@ use parking_lot::Mutex;
 use crate::mutants::mutant;
 use crate::types::{Checkpoint, Error, Version};
 
-/// Stretches of commits that did not happen, of which the outcome is remembered.
+/// Ranges of undone commits whose outcome is remembered.
 const UNDONE_KEPT: usize = 1_024;
 /// Events that wait for somebody to take them; older ones go, so that nobody who does not ask has to pay.
 const EVENTS_KEPT: usize = 64;
 
-/// What became of a store's disk, for the log of whoever owns the store. A client is told [`Error`] and not what the disk said.
+/// An event of a store's disk, for the owner's log. Clients get an [`Error`] without the text of the disk's error.
 #[derive(Debug)]
 pub enum DiskEvent {
     /// A checkpoint was written, or could not be: then it is tried again.
     Checkpoint(io::Result<Checkpoint>),
-    /// The disk failed, and said this. Told once: nothing more is written until the store is opened anew.
+    /// The disk failed, with this error. Reported once: nothing more is written until the store is reopened.
     Failed(String),
-    /// The disk is full, and said this. Told once until writes are taken again.
+    /// The disk is full, with this error. Reported once, until writes succeed again.
     Full(String),
-    /// Writes are taken again after the disk was full.
+    /// Writes succeed again after the disk was full.
     Resumed,
-    /// The next segment of the log could not be begun, because of this. Told once until it is: the current one goes on, and it is
+    /// The next segment of the log could not be begun, because of this. Reported once, until it is: the current one stays in use, and it is
     /// tried again.
     SegmentRefused(String),
 }
@@ -34,7 +34,7 @@ pub enum DiskEvent {
 /// What the disk refused so far.
 #[derive(Default)]
 pub(crate) struct DiskErrors {
-    /// Stretches taken back so far.
+    /// Ranges undone so far.
     count: AtomicU64,
     /// Set once and for good: nothing more is written.
     is_failed: AtomicBool,
@@ -51,7 +51,7 @@ pub(crate) struct DiskErrors {
 struct Kept {
     /// Versions that were given to commits which did not happen.
     undone: VecDeque<(RangeInclusive<Version>, Error)>,
-    /// From the first to the last version of the stretches that are not remembered any more.
+    /// From the first to the last version of the ranges that are not remembered any more.
     forgotten: Option<RangeInclusive<Version>>,
     /// What the disk said last.
     said: Option<String>,
@@ -123,7 +123,7 @@ impl DiskErrors {
     pub(crate) fn undo(&self, versions: RangeInclusive<Version>, error: Error) {
         let mut kept = self.kept.lock();
         match kept.undone.back_mut() {
-            // Nothing was committed in between: one stretch.
+            // Nothing was committed in between: one range.
             Some((last, said)) if *last.start() <= *versions.start() && *last.end() + 1 >= *versions.start() => {
                 *last = *last.start()..=*versions.end();
                 *said = error;
@@ -146,9 +146,9 @@ impl DiskErrors {
             return None;
         }
         let kept = self.kept.lock();
-        let stretch = kept.undone.iter().rev().find(|(undone, _)| undone.contains(&version));
+        let range = kept.undone.iter().rev().find(|(undone, _)| undone.contains(&version));
         let is_forgotten = || kept.forgotten.as_ref().is_some_and(|forgotten| forgotten.contains(&version));
-        match stretch {
+        match range {
             Some((_, error)) => Some(*error),
             None => (is_forgotten() && !mutant!("old-refusal-taken-for-done")).then_some(Error::StorageFailed),
         }

@@ -1,5 +1,5 @@
 //! Who writes the log of a store under [`Durability::Always`](crate::Durability): committers leave that to a thread, and wait for it.
-//! Where there is none they would wait for ever, and are told so instead.
+//! Without one they would wait for ever, so they get an error instead.
 
 use std::process;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 pub(crate) struct Driver {
     /// Threads that do, or that end and write what is pending before.
     threads: AtomicUsize,
-    /// The process that started them, as none of them goes on in its children.
+    /// The process that started them, as none of them runs in its children.
     process: AtomicU32,
     /// The store's owner has said that it does.
     by_hand: AtomicBool,

@@ -1,6 +1,6 @@
 //! What makes commits durable, as the engine holds it: the end of the log, what became of it, and who waits for it.
 //!
-//! What is done with it under the engine's locks is in `store/group_commit.rs`.
+//! The operations that also need the engine are in `store/group_commit.rs`.
 
 use std::any::Any;
 use std::io;
@@ -157,7 +157,7 @@ impl Durable {
         self.wake_for_events();
     }
 
-    /// Whether what is pending will be written and synced without anybody who waits for it.
+    /// Whether somebody will write and sync what is pending.
     #[cfg_attr(target_family = "wasm", allow(clippy::unused_self, reason = "a page has no such thread"))]
     pub(crate) fn is_driven(&self) -> bool {
         #[cfg(not(target_family = "wasm"))]
@@ -188,7 +188,7 @@ impl Durable {
         }
     }
 
-    /// Has the log's thread tell what happened, however long it meant to rest.
+    /// Wakes the log's thread, so that it reports events at once.
     #[cfg_attr(target_family = "wasm", allow(clippy::unused_self, reason = "a page has no such thread"))]
     pub(crate) fn wake_for_events(&self) {
         #[cfg(not(target_family = "wasm"))]

@@ -1,9 +1,9 @@
 //! The file that makes a directory a store: whose it is, and which versions are used up.
 //!
-//! Under [`Durability::Interval`] and [`Durability::Never`] a power cut may take commits whose versions were told to clients. Their
+//! Under [`Durability::Interval`] and [`Durability::Never`] a power cut may take commits whose versions clients have seen. Their
 //! numbers must not come back for other commits: an entity tag or a cursor of the feed would then be taken for another's. So versions
-//! are reserved in ranges, and the file says up to where, before a commit beyond that is visible. A store that was not closed in
-//! peace goes on behind what was reserved.
+//! are reserved in ranges, and the file says up to where, before a commit beyond that is visible. After an
+//! unclean shutdown, versions resume after the reserved range.
 
 use std::io;
 use std::sync::atomic::Ordering;
@@ -17,8 +17,8 @@ use crate::types::{Clock, Durability, Version};
 /// Versions that are reserved at a time: one small file is written for a million commits.
 const RANGE: Version = 1 << 20;
 
-/// How far behind its newest commit a store goes on that was put together from a backup or from damaged files: what was committed later
-/// is not there, but its versions were told to clients.
+/// How many versions a store skips after it was restored from a backup or repaired: later commits are lost, but clients may have seen
+/// their versions.
 pub(crate) const LOST_MAX: Version = 1 << 32;
 
 /// Writes the file, durably, in place of the one before.

@@ -32,7 +32,7 @@ pub(crate) struct LogWriter {
 }
 
 impl LogWriter {
-    /// Begins a segment behind the commit `after`.
+    /// Begins a segment after the commit `after`.
     ///
     /// # Errors
     /// The file cannot be made durable; it is removed again as far as possible.
@@ -49,7 +49,7 @@ impl LogWriter {
         Ok(Self { disk, store, older, file, salt, current })
     }
 
-    /// Goes on with a segment whose records end where the file does.
+    /// Continues a segment whose records end where the file does.
     ///
     /// # Errors
     /// The file cannot be opened.
@@ -89,7 +89,7 @@ impl LogWriter {
     /// Begins the next segment. The one before has been synced.
     ///
     /// # Errors
-    /// The new file cannot be made durable; the current one goes on.
+    /// The new file cannot be made durable; the current one stays in use.
     pub(crate) fn rotate(&mut self, salt: u64, time_ms: u64) -> io::Result<()> {
         let after = self.current.last;
         self.file = create_segment(&*self.disk, &Header { store: self.store, salt, version: after, time_ms })?;

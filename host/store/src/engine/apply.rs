@@ -149,7 +149,7 @@ impl Inner {
         record.pop(older);
     }
 
-    /// Counts a version that has become its key's newest, and minds its deadline.
+    /// Counts a version that has become its key's newest, and registers its expiry.
     pub(crate) fn put_in(&self, writer: &mut Writer, record: &Record, node: &Node) {
         if !node.about().is_deletion {
             self.account(writer, record.key(), node.slice.len(), true);
@@ -169,10 +169,10 @@ impl Inner {
         }
     }
 
-    /// Adds a key with its value to the figures, or takes it out of them.
+    /// Adds a key with its value to the statistics, or takes it out of them.
     fn account(&self, writer: &mut Writer, key: &[u8], value_bytes: usize, added: bool) {
-        let change = |figure: &mut u64, by: usize| {
-            *figure = if added { *figure + by as u64 } else { *figure - by as u64 };
+        let change = |count: &mut u64, by: usize| {
+            *count = if added { *count + by as u64 } else { *count - by as u64 };
         };
         change(&mut writer.stats.keys, 1);
         change(&mut writer.stats.key_bytes, key.len());
@@ -194,7 +194,7 @@ impl Inner {
         }
     }
 
-    /// Tells those who wait for commits that `version` is visible.
+    /// Notifies those who wait for commits that `version` is visible.
     pub(crate) fn announce_commit(&self, version: Version) {
         // Pairs with the fence in `Store::watch`.
         fence(Ordering::SeqCst);

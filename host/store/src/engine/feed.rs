@@ -15,13 +15,13 @@ use crate::types::Version;
 /// Commits that have fallen out of the change feed. In a feed that is full, a small commit takes the place of one or two.
 pub(crate) type Fallen = SmallVec<[Arc<FeedCommit>; 2]>;
 
-/// Commits that a reader takes along while new ones wait to be appended.
-const STRETCH_COMMITS_MAX: usize = 128;
+/// Commits that a reader takes at a time while new ones wait to be appended.
+const PART_COMMITS_MAX: usize = 128;
 
 /// Bytes of commits that the ring keeps beyond its size for those who look at them.
 const HELD_BYTES_MAX: usize = 64 << 20;
 
-/// A place in the feed: behind the `index`-th change of the commit `version`, or behind all of them.
+/// A place in the feed: after the `index`-th change of the commit `version`, or after all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FeedCursor {
     /// The commit.
@@ -52,7 +52,7 @@ pub struct Change {
     pub previous: Option<Version>,
     /// When the commit was made, in milliseconds since the epoch.
     pub time_ms: u64,
-    /// The place in the feed right behind this change.
+    /// The place in the feed right after this change.
     pub cursor: FeedCursor,
 }
 
@@ -64,18 +64,18 @@ impl Change {
     }
 }
 
-/// Some changes, and where to go on.
+/// Some changes, and where the next page begins.
 #[derive(Debug, Clone)]
 pub struct ChangePage {
     /// The changes that the caller's filter let through, in order.
     pub changes: Vec<Change>,
-    /// The place behind the last change that was looked at.
+    /// The place after the last change that was looked at.
     pub cursor: FeedCursor,
     /// Whether the feed had been read to its end.
     pub at_end: bool,
 }
 
-/// The feed no longer holds what follows the cursor: something was missed. Read the state anew and follow from there.
+/// The feed no longer holds what follows the cursor: something was missed. Read the whole state again and follow from there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("changes up to version {dropped} are no longer kept")]
 pub struct Compacted {
@@ -98,7 +98,7 @@ pub(crate) struct FeedCommit {
 }
 
 impl FeedCommit {
-    /// The cursor behind the change at `index`.
+    /// The cursor after the change at `index`.
     fn cursor_behind(&self, index: usize) -> FeedCursor {
         let repeated = usize::from(mutant!("feed-repeats"));
         let delivered = u32::try_from(index + 1 - repeated).ok().filter(|_| index + 1 < self.changes.len());
@@ -132,7 +132,7 @@ impl FeedChange {
 }
 
 impl Ring {
-    /// Drops the oldest commit, unless it is behind `visible` or somebody looks at what follows a commit before it.
+    /// Drops the oldest commit, unless it is after `visible` or somebody looks at what follows a commit before it.
     fn drop_oldest(&mut self, visible: Version, held_bytes_max: usize) -> Option<Arc<FeedCommit>> {
         let held = self.holds.first_key_value().filter(|_| self.bytes <= held_bytes_max);
         let droppable = held.map_or(visible, |(&held, _)| visible.min(held));
@@ -156,13 +156,13 @@ struct Ring {
     commits: VecDeque<Arc<FeedCommit>>,
     bytes: usize,
     dropped: Version,
-    /// The versions behind which commits are held, and how many hold them.
+    /// The versions after which commits are held, and how many hold them.
     holds: BTreeMap<Version, usize>,
     /// How often commits were taken back.
     undone: u64,
 }
 
-/// Keeps the commits behind a version in the ring while somebody looks at them, as long as they come to no more than
+/// Keeps the commits after a version in the ring while somebody looks at them, as long as they are no more than
 /// [`HELD_BYTES_MAX`] beyond what the ring keeps anyway.
 #[cfg(not(target_family = "wasm"))]
 pub(crate) struct Hold<'f> {
@@ -174,7 +174,7 @@ pub(crate) struct Hold<'f> {
 
 #[cfg(not(target_family = "wasm"))]
 impl Hold<'_> {
-    /// The commits behind the held version, oldest first, a stretch of them at a time; none where some of them are gone, or a commit was
+    /// The commits after the held version, oldest first, some of them at a time; none where some of them are gone, or a commit was
     /// taken back since: what was looked up meanwhile may have been its doing.
     pub(crate) fn commits(&self) -> Option<Vec<Arc<FeedCommit>>> {
         let ring = self.feed.ring.read();
@@ -182,16 +182,16 @@ impl Hold<'_> {
             return None;
         }
         let start = ring.commits.partition_point(|commit| commit.version <= self.version);
-        Some(ring.commits.range(start..).take(STRETCH_COMMITS_MAX).cloned().collect())
+        Some(ring.commits.range(start..).take(PART_COMMITS_MAX).cloned().collect())
     }
 
-    /// How many commits there are behind the held version.
+    /// How many commits there are after the held version.
     pub(crate) fn commits_behind(&self) -> usize {
         let ring = self.feed.ring.read();
         ring.commits.len() - ring.commits.partition_point(|commit| commit.version <= self.version)
     }
 
-    /// How many changes the commits behind the held version have, or `changes_max` where they have more.
+    /// How many changes the commits after the held version have, or `changes_max` where they have more.
     pub(crate) fn changes_behind(&self, changes_max: usize) -> usize {
         let ring = self.feed.ring.read();
         let newest_first = ring.commits.iter().rev().take_while(|commit| commit.version > self.version);
@@ -239,7 +239,7 @@ impl Feed {
     }
 
     /// Appends the commit `version`, which must be newer than the last. Its age counts from `made_us` of the monotonic clock, which may
-    /// lie before that clock's beginning: then it has wrapped. Commits behind `visible` stay whatever their size: they may
+    /// lie before that clock's beginning: then it has wrapped. Commits after `visible` stay whatever their size: they may
     /// have to be taken back. What falls out of the ring goes into `fallen`, to be freed when nobody waits.
     pub(crate) fn push(
         &self,
@@ -287,7 +287,7 @@ impl Feed {
         self.bytes_max.saturating_add(HELD_BYTES_MAX)
     }
 
-    /// Holds the commits behind `version`; none where some of them are gone.
+    /// Holds the commits after `version`; none where some of them are gone.
     #[cfg(not(target_family = "wasm"))]
     pub(crate) fn hold(&self, version: Version) -> Option<Hold<'_>> {
         let mut ring = self.ring.write();
@@ -326,7 +326,7 @@ impl Feed {
         ring.dropped = version;
     }
 
-    /// Takes the commits behind `version` out again, newest first.
+    /// Takes the commits after `version` out again, newest first.
     pub(crate) fn take_behind(&self, version: Version) -> Vec<Arc<FeedCommit>> {
         let mut ring = self.ring.write();
         let mut taken = Vec::new();
@@ -338,7 +338,7 @@ impl Feed {
         taken
     }
 
-    /// The newest commit behind `version` that changed a key of which `concerns` says so; 0 where there is none.
+    /// The newest commit after `version` that changed a key of which `concerns` says so; 0 where there is none.
     #[cfg(not(target_family = "wasm"))]
     pub(crate) fn newest_behind(&self, version: Version, concerns: impl Fn(&[u8]) -> bool) -> Version {
         let behind: Vec<_> = {
@@ -360,7 +360,7 @@ impl Feed {
         self.ring.read().dropped
     }
 
-    /// At most `changes_max` changes behind `since` and up to the commit `until` that `wanted` lets through, looking at no more
+    /// At most `changes_max` changes after `since` and up to the commit `until` that `wanted` lets through, looking at no more
     /// than `examined_max`.
     pub(crate) fn read(
         &self,
@@ -374,7 +374,7 @@ impl Feed {
         let mut examined = 0;
         loop {
             let commits = match self.commits_behind(page.cursor, until) {
-                // What was read until now is in order; the next call tells of the gap.
+                // What was read until now is in order; the next call reports the gap.
                 Err(_) if examined > 0 => return Ok(page),
                 Err(_) if mutant!("silent-feed") => return Ok(ChangePage { at_end: true, ..page }),
                 commits => commits?,
@@ -392,17 +392,17 @@ impl Feed {
                     }
                 }
             }
-            if commits.len() < STRETCH_COMMITS_MAX {
+            if commits.len() < PART_COMMITS_MAX {
                 page.at_end = true;
                 return Ok(page);
             }
         }
     }
 
-    /// The next few commits of which something lies behind `since`, up to the commit `until`.
+    /// The next few commits of which something lies after `since`, up to the commit `until`.
     fn commits_behind(&self, since: FeedCursor, until: Version) -> Result<Vec<Arc<FeedCommit>>, Compacted> {
         let ring = self.ring.read();
-        // A cursor behind a whole commit that was the last to go has missed nothing; before the first commit is nothing to miss.
+        // A cursor after a whole commit that was the last to go has missed nothing; before the first commit is nothing to miss.
         if ring.dropped > 0 && since < FeedCursor::after(ring.dropped) {
             return Err(Compacted { dropped: ring.dropped });
         }
@@ -416,6 +416,6 @@ impl Feed {
             _ => return Err(Compacted { dropped: since.version.max(ring.dropped) }),
         }
         let behind = ring.commits.range(start..).take_while(|commit| commit.version <= until);
-        Ok(behind.take(STRETCH_COMMITS_MAX).cloned().collect())
+        Ok(behind.take(PART_COMMITS_MAX).cloned().collect())
     }
 }

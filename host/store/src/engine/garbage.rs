@@ -8,7 +8,7 @@ use super::registry::Registry;
 use crate::mutants::mutant;
 use crate::types::Version;
 
-/// Room in a queue of what is to be pruned that is not worth giving back.
+/// Capacity of a queue that is not worth giving back.
 const KEPT: usize = 1_024;
 
 /// Versions that superseded others, in the order of their commits.
@@ -20,7 +20,7 @@ pub(crate) struct Garbage {
     fresh: VecDeque<Superseding>,
     /// How many have left `kept` at its front, modulo 2^32: a version notes its place as a number that stays the same.
     popped: u32,
-    /// Where the sweep over `kept` goes on.
+    /// Where the sweep over `kept` continues.
     sweep: usize,
     /// Where the sweep puts what stays: between this place and its own there is nothing of use.
     gap: usize,
@@ -36,7 +36,7 @@ pub(crate) struct Superseding {
     pub(super) deleted: Option<Record>,
 }
 
-/// What there is in a gap of the queue: it leaves at the front whoever reads what.
+/// An entry of a gap in the queue: it leaves at the front whatever is read.
 const GAP: Superseding = Superseding { version: 0, node: None, deleted: None };
 
 impl Superseding {
@@ -76,7 +76,7 @@ impl Garbage {
         self.note_place(0);
     }
 
-    /// Forgets the versions behind `version`, which were taken back.
+    /// Forgets the versions after `version`, which were taken back.
     pub(crate) fn forget_behind(&mut self, version: Version) {
         while self.fresh.pop_back_if(|superseding| superseding.version > version).is_some() {}
     }
@@ -170,7 +170,7 @@ impl Superseding {
     }
 }
 
-/// What looking at superseded versions came to.
+/// What a look at superseded versions took out.
 pub(super) struct Thinned<'r> {
     pub(super) registry: &'r Registry,
     pub(super) cut: usize,

@@ -213,7 +213,7 @@ struct Walk<'g> {
     next: Option<Entry<'g, 'g, Ordered, ()>>,
     ahead: [Option<&'g Record>; AHEAD_MAX],
     /// How many of those are read at a time.
-    stretch: usize,
+    batch: usize,
     /// The place of the next one to show.
     place: usize,
 }
@@ -226,12 +226,12 @@ impl<'g> Walk<'g> {
             }
             Direction::Reverse => order.upper_bound(probe(&range.end).as_ref().map(|place| place as &dyn Place), guard),
         };
-        Self { direction, next, ahead: [None; AHEAD_MAX], stretch: AHEAD_AT_FIRST / 2, place: AHEAD_MAX }
+        Self { direction, next, ahead: [None; AHEAD_MAX], batch: AHEAD_AT_FIRST / 2, place: AHEAD_MAX }
     }
 
     fn read_ahead(&mut self) {
-        self.stretch = (2 * self.stretch).min(AHEAD_MAX);
-        self.place = AHEAD_MAX - self.stretch;
+        self.batch = (2 * self.batch).min(AHEAD_MAX);
+        self.place = AHEAD_MAX - self.batch;
         let ahead = &mut self.ahead[self.place..];
         for record in &mut *ahead {
             *record = self.next.as_ref().map(|here| &here.key().record);
@@ -280,7 +280,7 @@ mod tests {
         keys
     }
 
-    /// No figure of the store would tell if one of the two indexes kept what was removed.
+    /// No statistic of the store would show that one of the two indexes kept what was removed.
     #[test]
     fn what_was_removed_is_in_neither_index() {
         let map = KeyMap::new([1, 2, 3, 4]);

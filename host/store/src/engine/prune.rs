@@ -4,7 +4,7 @@
 //! commit or a later one (the horizon). A snapshot that is held for long holds the horizon back, and with it the queue; but of a key
 //! that is written again and again it can only meet one version. So what a version superseded is also taken out of the middle of the
 //! chain when no reader is between the two: as soon as the version is visible, or, where a reader was there then, when a sweep over
-//! the queue comes by. Chains stay as long as there are snapshots that meet different versions of them, and reading far behind
+//! the queue reaches it. Chains stay as long as there are snapshots that meet different versions of them, and reading far behind
 //! costs as little as that.
 
 use std::sync::atomic::Ordering;
@@ -15,7 +15,7 @@ use super::record::NodeExt;
 use super::writer::Writer;
 use crate::mutants::mutant;
 
-/// Versions that the sweep looks at beside each commit, at least: more than come to be kept.
+/// Versions that the sweep looks at beside each commit, at least: more than are added.
 const SWEPT_MIN: usize = 2;
 
 impl Inner {

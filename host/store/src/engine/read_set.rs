@@ -16,7 +16,7 @@ pub(crate) struct ReadSet {
     pub(crate) ranges: Vec<RangeRead>,
     /// All that a deadline could have decided was read between these times.
     pub(crate) times: ReadTimes,
-    /// Records that the scans of `ranges` came by: what scanning them again costs.
+    /// Records that the scans of `ranges` visited: what scanning them again costs.
     pub(crate) visited: u64,
 }
 
@@ -59,7 +59,7 @@ impl ReadSet {
 /// A page has no other clients that a long validation could hold up, and would download 3 KB more for the sorting.
 #[cfg(not(target_family = "wasm"))]
 impl ReadSet {
-    /// Makes one of stretches that overlap: validation visits no key twice, however often it was read, and finds a key's stretch by
+    /// Merges ranges that overlap: validation visits no key twice, however often it was read, and finds a key's range by
     /// bisection.
     ///
     /// The one counts as read at each of their times: a key that only the later of two scans covers, and that expired between them, is
@@ -79,7 +79,7 @@ impl ReadSet {
         });
     }
 
-    /// The scanned stretch that `key` lies in, once stretches are merged.
+    /// The scanned range that `key` lies in, once ranges are merged.
     pub(crate) fn range_of(&self, key: &[u8]) -> Option<&RangeRead> {
         let begun = self.ranges.partition_point(|read| read.range.reaches(key, Direction::Reverse));
         let last = self.ranges[..begun].last()?;
@@ -91,7 +91,7 @@ impl ReadSet {
         self.ranges.iter().any(|read| read.range.overlaps(range)) || self.keys.keys().any(|key| range.contains(key))
     }
 
-    /// Whether `key` was read, by itself or in a stretch. Once the stretches are [merged](Self::merge_ranges).
+    /// Whether `key` was read, by itself or in a range. Once the ranges are [merged](Self::merge_ranges).
     pub(crate) fn touches(&self, key: &[u8]) -> bool {
         self.keys.contains_key(key) || self.range_of(key).is_some()
     }

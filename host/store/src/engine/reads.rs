@@ -21,7 +21,7 @@ impl Inner {
         }
     }
 
-    /// Shows `see` at most `records_max` records, and returns how many there were: one more where the range goes on.
+    /// Shows `see` at most `records_max` records, and returns how many there were: one more where the range continues.
     pub(crate) fn visit_at(
         &self,
         version: Version,
@@ -45,11 +45,11 @@ impl Inner {
         visited
     }
 
-    /// Walks `range` in stretches, each under an epoch guard of its own, so that a long walk does not hold back the freeing of memory.
+    /// Walks `range` in parts, each under an epoch guard of its own, so that a long walk does not delay the freeing of memory.
     pub(crate) fn walk(&self, range: &KeyRange, direction: Direction, see: &mut dyn FnMut(&Record) -> ControlFlow<()>) {
         enum Stop {
             Asked,
-            Stretch(Box<[u8]>),
+            Part(Box<[u8]>),
         }
         if range.is_empty() {
             return;
@@ -65,11 +65,11 @@ impl Inner {
                 if seen < WALK_RECORDS_MAX {
                     ControlFlow::Continue(())
                 } else {
-                    ControlFlow::Break(Stop::Stretch(record.key().into()))
+                    ControlFlow::Break(Stop::Part(record.key().into()))
                 }
             });
             match stop {
-                ControlFlow::Break(Stop::Stretch(last)) => rest = Some(range.after(&last, direction)),
+                ControlFlow::Break(Stop::Part(last)) => rest = Some(range.after(&last, direction)),
                 ControlFlow::Break(Stop::Asked) | ControlFlow::Continue(()) => return,
             }
         }

@@ -18,7 +18,7 @@ use crate::types::{Entry, NEVER_MS, Version};
 /// One version of a key: a [`Header`] and the value's bytes. Cloning shares it.
 pub(crate) type Node = ThinArc<Header, u8>;
 
-/// What is known of a version beside its value.
+/// A version without its value.
 #[derive(Debug)]
 pub(crate) struct Header {
     pub(crate) version: Version,
@@ -54,7 +54,7 @@ pub(crate) trait NodeExt {
     #[cfg(not(target_family = "wasm"))]
     fn set_commit(&mut self, version: Version, time_ms: u64) -> bool;
 
-    /// What is known of the version beside its value.
+    /// The version without its value.
     fn about(&self) -> &Header;
 
     /// The value, sharing this version's memory; none for a deletion.

@@ -43,7 +43,7 @@ impl Snapshot {
         &self.store
     }
 
-    /// Begins the time anew for which it may be held.
+    /// Restarts the time for which it may be held.
     pub(crate) fn renew(&self) {
         self.pin.since_us.store(self.store.clock.monotonic_us(), Ordering::Relaxed);
     }

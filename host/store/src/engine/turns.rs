@@ -114,7 +114,7 @@ pub(crate) struct Turns {
     clock: Arc<dyn Clock>,
     count: AtomicUsize,
     queue: Mutex<VecDeque<Arc<Ticket>>>,
-    /// Told whenever a transaction leaves the queue.
+    /// Notified whenever a transaction leaves the queue.
     changed: Notify,
 }
 
@@ -221,7 +221,7 @@ impl Turns {
             if tickets.is_empty() || now_us >= until_us {
                 return;
             }
-            // Of a turn that ends by the time alone nobody tells.
+            // A turn that ends by time alone notifies nobody.
             let ends =
                 tickets.iter().map(|ticket| ticket.ends_at_us.load(Ordering::Acquire)).filter(|&ends| ends > now_us);
             let next_us = ends.min().map_or(until_us, |ends| ends.min(until_us));

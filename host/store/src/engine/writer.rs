@@ -83,7 +83,7 @@ impl Writer {
         made.monotonic_us
     }
 
-    /// The deadlines behind `from` and up to the time `to_ms`, soonest first.
+    /// The deadlines after `from` and up to the time `to_ms`, soonest first.
     #[cfg(not(target_family = "wasm"))]
     pub(crate) fn deadlines_after(&self, from: &Deadline, to_ms: u64) -> impl Iterator<Item = &Deadline> {
         let behind = self.deadlines.range((Bound::Excluded(from), Bound::Unbounded));

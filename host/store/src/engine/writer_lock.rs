@@ -48,7 +48,7 @@ const SHORT_PER_MEASURED: u64 = 16;
 struct HoldTime<'l> {
     counts: &'l HoldCounts,
     since_us: u64,
-    /// How many holds it stands for.
+    /// How many holds it counts as.
     weight: u64,
 }
 
@@ -149,8 +149,8 @@ impl DerefMut for WriterGuard<'_> {
 #[cfg(not(target_family = "wasm"))]
 impl Drop for HoldTime<'_> {
     fn drop(&mut self) {
-        // Only the holder of the lock changes the figures: no need for an atomic addition.
-        let add = |figure: &AtomicU64, by: u64| figure.store(figure.load(Ordering::Relaxed) + by, Ordering::Relaxed);
+        // Only the holder of the lock changes the counts: no need for an atomic addition.
+        let add = |count: &AtomicU64, by: u64| count.store(count.load(Ordering::Relaxed) + by, Ordering::Relaxed);
         let held_us = self.counts.clock.monotonic_us().saturating_sub(self.since_us);
         add(&self.counts.counts[Holds::bucket(held_us)], self.weight);
         add(&self.counts.total_us, held_us * self.weight);

@@ -1,6 +1,6 @@
 //! The bytes of a checkpoint, and of a backup, which is a checkpoint under another name.
 //!
-//! Behind the header (see [`super::header`]) stand blocks, and at the end a block that tells how much there was:
+//! After the header (see [`super::header`]) come blocks, and at the end a block with the number of entries:
 //!
 //! | bytes of a block | what |
 //! |---|---|
@@ -42,7 +42,7 @@ pub enum Unreadable {
     #[error(transparent)]
     Damaged(#[from] Damage),
     /// A later program wrote it, in this version of the format.
-    #[error("it is in format {0}, which this program does not know (it knows {known})", known = FORMAT)]
+    #[error("it is in format {0}, which this program cannot read (it reads format {known})", known = FORMAT)]
     Newer(u32),
     /// Reading failed.
     #[error("reading failed: {0}")]
@@ -60,7 +60,7 @@ pub(crate) struct BlockWriter {
 }
 
 impl BlockWriter {
-    /// Begins behind the header of a file with this salt.
+    /// Begins after the header of a file with this salt.
     pub(crate) fn new(salt: u64) -> Self {
         Self { salt, offset: HEADER_BYTES as u64, block: vec![0; BLOCK_HEADER_BYTES], count: 0, entries: 0 }
     }
@@ -160,13 +160,13 @@ impl<'s> BlockReader<'s> {
         let mut bytes = vec![0; HEADER_BYTES];
         let got = fill(source, &mut bytes)?;
         let header = Header::decode(Kind::Checkpoint, &bytes[..got]).map_err(|bad| match bad {
-            BadHeader::Damaged => Unreadable::Damaged(Damage { offset: 0, what: "its header is not what was written" }),
+            BadHeader::Damaged => Unreadable::Damaged(Damage { offset: 0, what: "its header is damaged" }),
             BadHeader::Newer(format) => Unreadable::Newer(format),
         })?;
         Ok(Self { source, header, block: bytes, offset: 0, entries: 0, last_key: None })
     }
 
-    /// Reads a block and shows `see` its entries. None, or behind the last block what there was in all.
+    /// Reads a block and shows `see` its entries. None, or after the last block what there was in all.
     pub(crate) fn next(
         &mut self,
         mut see: impl FnMut(StoredEntry<'_>),
@@ -178,22 +178,22 @@ impl<'s> BlockReader<'s> {
         let mut reader = Reader(&self.block[BLOCK_HEADER_BYTES..]);
         if count == 0 {
             if reader.u64() != Some(self.entries) || !reader.is_empty() {
-                return damaged.say("it does not hold as many entries as it says");
+                return damaged.say("its number of entries is wrong");
             }
             let bytes = self.offset + self.block.len() as u64;
             if fill(self.source, &mut [0])? > 0 {
-                return Damages(bytes).say("something follows its end");
+                return Damages(bytes).say("there are bytes after its end");
             }
             let whole = Checkpoint { version: self.header.version, entries: self.entries, bytes };
             return Ok(Some((self.header, whole)));
         }
         for _ in 0..count {
-            let Some(entry) = StoredEntry::decode(&mut reader) else { return damaged.say("an entry is not one") };
+            let Some(entry) = StoredEntry::decode(&mut reader) else { return damaged.say("an entry is malformed") };
             if entry.version == 0 || entry.version > self.header.version {
-                return damaged.say("an entry is of a commit that the file cannot show");
+                return damaged.say("an entry has a version that the file cannot contain");
             }
             if self.last_key.as_ref().is_some_and(|last| last[..] >= *entry.key) {
-                return damaged.say("its keys are not in order");
+                return damaged.say("its keys are out of order");
             }
             let last_key = self.last_key.get_or_insert_default();
             last_key.clear();
@@ -201,7 +201,7 @@ impl<'s> BlockReader<'s> {
             see(entry);
         }
         if !reader.is_empty() {
-            return damaged.say("an entry is not one");
+            return damaged.say("an entry is malformed");
         }
         self.entries += u64::from(count);
         Ok(None)
@@ -212,7 +212,7 @@ impl<'s> BlockReader<'s> {
         let block = &mut self.block;
         block.resize(BLOCK_HEADER_BYTES, 0);
         if fill(self.source, block)? < BLOCK_HEADER_BYTES {
-            return damaged.say("it ends too early");
+            return damaged.say("it is truncated");
         }
         let end = Reader(&block[8..]).u32().and_then(|length| usize::try_from(length).ok());
         let Some(end) = end.and_then(|length| length.checked_add(BLOCK_HEADER_BYTES)) else {
@@ -222,17 +222,17 @@ impl<'s> BlockReader<'s> {
             let had = block.len();
             block.resize(end.min(had + had.max(STEP_BYTES)), 0);
             if fill(self.source, &mut block[had..])? < block.len() - had {
-                return damaged.say("it ends too early, or a block is not what was written");
+                return damaged.say("it is truncated, or a block is damaged");
             }
         }
         if Reader(block).u64() != Some(checksum(self.header.salt, self.offset, &block[8..])) {
-            return damaged.say("a block is not what was written");
+            return damaged.say("a block is damaged");
         }
         Ok(())
     }
 }
 
-/// Says what is wrong at a place.
+/// Makes errors about one offset.
 #[derive(Clone, Copy)]
 struct Damages(u64);
 

@@ -46,7 +46,7 @@ impl<'b> Reader<'b> {
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
             let bits = u64::from(byte & 0x7f);
-            // The tenth byte has room for one bit.
+            // The tenth byte holds one bit.
             if shift == 63 && bits > 1 {
                 return None;
             }

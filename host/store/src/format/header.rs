@@ -1,4 +1,4 @@
-//! What every file of the engine begins with.
+//! The header that every file of the engine begins with.
 //!
 //! | bytes | what |
 //! |---|---|
@@ -44,7 +44,7 @@ impl Kind {
     }
 }
 
-/// What a file says of itself.
+/// The identity, salt, version and time in a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) store: u64,
@@ -53,7 +53,7 @@ pub(crate) struct Header {
     pub(crate) time_ms: u64,
 }
 
-/// Why a header is none.
+/// Why a header cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BadHeader {
     /// It is cut short, or not what was written.
@@ -88,7 +88,7 @@ impl Header {
             begins_right.then_some((format, is_whole, header))
         };
         match read() {
-            // The layout behind the version is the later program's to choose.
+            // The layout after the version is the later program's to choose.
             Some((format, ..)) if format > FORMAT => Err(BadHeader::Newer(format)),
             Some((FORMAT, true, header)) => Ok(header),
             _ => Err(BadHeader::Damaged),

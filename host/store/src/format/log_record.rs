@@ -15,8 +15,8 @@
 //! A change is a byte of flags (1: a value, 2: a deadline, 4: a version before), the key, and what the flags say in that order. Keys
 //! and values have their length in front; lengths and numbers are LEB128.
 //!
-//! What was durable when a record was written tells a torn end from damage: see [`super::scan`]. The second checksum is for the search
-//! of records behind a bad place: a value that is full of what looks like long records must not make that slow.
+//! What was durable when a record was written distinguishes a torn end from damage: see [`super::scan`]. The second checksum is for the
+//! search for records after a bad place: a value that is full of what looks like long records must not make that slow.
 
 use super::codec::{Reader, checksum, put_counted, put_number};
 use crate::mutants::mutant;
@@ -25,7 +25,7 @@ use crate::types::{NEVER_MS, Version};
 /// Length of what stands before the changes.
 pub(crate) const RECORD_HEADER_BYTES: usize = 56;
 
-/// Where what the header says begins, behind the checksums.
+/// Where what the header says begins, after the checksums.
 const SAYS: usize = 16;
 
 const HAS_VALUE: u8 = 1;
@@ -169,7 +169,7 @@ impl<'b> LogRecord<'b> {
         const CHANGE_BYTES_MIN: usize = 2;
         let mut reader = Reader(self.changes);
         let count = usize::try_from(self.header.count).unwrap_or(usize::MAX);
-        // Never more room than the bytes can fill, whatever the record says: growing by doubling would take half as much again.
+        // Never more capacity than the bytes can fill, whatever the record says: growing by doubling would take half as much again.
         let mut changes = Vec::with_capacity(count.min(self.changes.len() / CHANGE_BYTES_MIN));
         for _ in 0..self.header.count {
             changes.push(decode_change(&mut reader)?);

@@ -7,7 +7,7 @@ pub(crate) const STORE: &str = "store.mantis";
 /// What a file is called while it is written. Left behind by a crash, it is removed.
 pub(crate) const UNFINISHED: &str = ".unfinished";
 
-/// What is written to find out whether there is room, and removed.
+/// A file that is written to find out whether there is space, and removed.
 pub(crate) const SPACE_PROBE: &str = "room";
 
 const SEGMENT: (&str, &str) = ("log-", ".mantis");
@@ -34,12 +34,12 @@ pub(crate) fn is_ours(name: &str) -> bool {
     name == STORE || segment_of(name).is_some() || checkpoint_of(name).is_some() || is_unfinished(name)
 }
 
-/// The commit that a segment's name tells.
+/// The commit in a segment's name.
 pub(crate) fn segment_of(name: &str) -> Option<Version> {
     number(SEGMENT, name)
 }
 
-/// The commit that a checkpoint's name tells.
+/// The commit in a checkpoint's name.
 pub(crate) fn checkpoint_of(name: &str) -> Option<Version> {
     number(CHECKPOINT, name)
 }

@@ -1,7 +1,7 @@
 //! Reading a segment: which records are there, and what to make of the place where they end.
 //!
 //! The records of the last segment may end in one that is not whole, or not what was written. Either the power went while it was
-//! written, and nobody was told that it was durable; or it was durable and has been damaged since. Every record says what was
+//! written, and was never acknowledged as durable; or it was durable and has been damaged since. Every record says what was
 //! durable when it was written. So if one that follows the bad place says that commits from there on had been durable, they are
 //! lost by damage; otherwise the end is torn, and cutting it off loses nothing that was promised.
 
@@ -15,7 +15,7 @@ use crate::types::Version;
 pub(crate) enum End {
     /// The end of the file.
     Whole,
-    /// Bytes from `offset` on that nobody was told were durable.
+    /// Bytes from `offset` on that were never acknowledged as durable.
     Torn { offset: u64 },
     /// Bytes from `offset` on were durable and are not what was written.
     Damaged { offset: u64 },
@@ -48,7 +48,7 @@ pub(crate) fn scan<'b, E>(
     Ok(End::Whole)
 }
 
-/// Shows `see` every whole record of a segment with its place, those behind bad places too.
+/// Shows `see` every whole record of a segment with its place, those after bad places too.
 pub(crate) fn salvage<'b>(bytes: &'b [u8], salt: u64, mut see: impl FnMut(u64, &LogRecord<'b>)) {
     let mut offset = HEADER_BYTES;
     while offset < bytes.len() {
@@ -65,7 +65,7 @@ pub(crate) fn salvage<'b>(bytes: &'b [u8], salt: u64, mut see: impl FnMut(u64, &
     }
 }
 
-/// What the bad bytes at `offset` are, behind the commit `last`.
+/// What the bad bytes at `offset` are, after the commit `last`.
 fn judge(bytes: &[u8], offset: usize, salt: u64, last: Version) -> End {
     let bad = offset as u64;
     mutant!("damage-taken-for-a-torn-end" => return End::Torn { offset: bad });

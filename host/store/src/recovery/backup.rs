@@ -67,7 +67,7 @@ impl Backup {
         self.fill();
         // After the read, as always.
         if self.snapshot.still_pinned().is_err() {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, "the backup was not taken on for too long"));
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "the backup was not continued for too long"));
         }
         self.snapshot.renew();
         if self.blocks.is_empty() {

@@ -1,4 +1,4 @@
-//! Looking at every file of a store, without changing anything.
+//! Checks every file of a store, without changing anything.
 
 use super::files::{BAD_CHANGES, BAD_HEADER, BAD_RECORD, Files, MISPLACED, lock, read_file};
 use super::open::recover;
@@ -17,7 +17,7 @@ const UNUSED: &str = "begun and never written to; the next start removes it";
 pub struct Report {
     /// What stands in each file, by name.
     pub files: Vec<FileReport>,
-    /// What opening the store would come to.
+    /// What opening the store would find, or why it would fail.
     pub opening: Result<Recovered, OpenError>,
 }
 
@@ -126,7 +126,7 @@ impl FileReport {
 }
 
 fn newer(format: u32) -> String {
-    format!("it is in format {format}, which this program does not know (it knows {FORMAT})")
+    format!("it is in format {format}, which this program cannot read (it reads format {FORMAT})")
 }
 
 /// Looks at every file of the store on `disk`, and finds out whether it would open. Changes nothing: not a byte and not a file.
@@ -155,7 +155,7 @@ pub fn check(disk: &dyn Disk, options: &Options) -> Result<Report, OpenError> {
     Ok(Report { files, opening })
 }
 
-/// Where the log stands behind the segments that were looked at.
+/// Where the log stands after the segments that were looked at.
 struct LogPlace {
     /// The last of them.
     name: String,
@@ -197,7 +197,7 @@ impl Check<'_> {
     fn identity(&self, report: &mut FileReport) {
         let Some(bytes) = self.read(report) else { return };
         if report.check_header(Kind::Store, &bytes, None).is_some() && bytes.len() > HEADER_BYTES {
-            report.damage(HEADER_BYTES as u64, "something follows its end");
+            report.damage(HEADER_BYTES as u64, "there are bytes after its end");
         }
     }
 
@@ -286,7 +286,7 @@ impl Check<'_> {
     }
 }
 
-/// What is wrong at `offset`, and how much stands behind it.
+/// What is wrong at `offset`, and how much stands after it.
 fn behind(bytes: &[u8], salt: u64, offset: u64) -> String {
     let mut commits = 0;
     salvage(bytes, salt, |place, _| commits += u64::from(place > offset));

@@ -32,8 +32,8 @@ impl Store {
         self.checkpoint_with_rests(&mut || ())
     }
 
-    /// As [`checkpoint`](Self::checkpoint), with a call of `rest` behind every block of some 256 KiB, as long as the log has not grown
-    /// by half of what makes the next checkpoint due: then it hurries, so that the log behind it stays short. `rest` may ask for figures,
+    /// As [`checkpoint`](Self::checkpoint), with a call of `rest` after every block of some 256 KiB, as long as the log has not grown
+    /// by half of what makes the next checkpoint due: then it hurries, so that the log after it stays short. `rest` may ask for statistics,
     /// and not for another checkpoint.
     ///
     /// # Errors
@@ -52,7 +52,7 @@ impl Store {
         // Behind a checkpoint there is no gap in the log, whatever the policy.
         self.0.sync_written(durable);
         if durable.is_failed() {
-            return Err(io::Error::other("the disk has failed before"));
+            return Err(io::Error::other("the disk has already failed"));
         }
         let begun = self.0.clock.monotonic_us();
         let stats = &durable.stats;
@@ -137,7 +137,7 @@ fn write_unfinished<T, E: From<io::Error>>(
     Ok(written)
 }
 
-/// Writes all of `backup`, which ends with this, and calls `rest` behind each piece.
+/// Writes all of `backup`, which ends with this, and calls `rest` after each piece.
 pub(crate) fn write_backup(file: &dyn DiskFile, mut backup: Backup, rest: &mut dyn FnMut()) -> io::Result<Checkpoint> {
     let (mut offset, mut synced) = (0, 0);
     for piece in &mut backup {

@@ -9,10 +9,10 @@ use crate::format::{BadHeader, HEADER_BYTES, Header, Kind, names};
 use crate::mutants::mutant;
 use crate::types::Version;
 
-pub(crate) const BAD_RECORD: &str = "a record that was durable is not what was written";
-pub(crate) const BAD_CHANGES: &str = "a record's changes are not what the format says";
-pub(crate) const BAD_HEADER: &str = "its header is not what was written";
-pub(crate) const MISPLACED: &str = "it belongs to another store, or was given another's name";
+pub(crate) const BAD_RECORD: &str = "a durable record is damaged";
+pub(crate) const BAD_CHANGES: &str = "a record's changes do not follow the format";
+pub(crate) const BAD_HEADER: &str = "its header is damaged";
+pub(crate) const MISPLACED: &str = "it belongs to another store, or was renamed";
 
 /// The engine's files in a directory.
 pub(crate) struct Files {
@@ -46,13 +46,13 @@ impl Files {
             return match (&self.segments[..], &self.checkpoints[..]) {
                 ([], []) => Ok(None),
                 ([0], []) if is_without_records(disk, &names::segment(0))? => Ok(None),
-                _ => Err(OpenError::damaged(names::STORE, 0, "the file is missing, and others of a store are there")),
+                _ => Err(OpenError::damaged(names::STORE, 0, "the file is missing, but other files of a store exist")),
             };
         }
         let bytes = read_file(disk, names::STORE)?;
         let header = Header::decode(Kind::Store, &bytes).map_err(|bad| bad_header(names::STORE, bad))?;
         if bytes.len() != HEADER_BYTES {
-            return Err(OpenError::damaged(names::STORE, HEADER_BYTES as u64, "something follows its end"));
+            return Err(OpenError::damaged(names::STORE, HEADER_BYTES as u64, "there are bytes after its end"));
         }
         Ok(Some(header))
     }

@@ -1,8 +1,8 @@
-//! Opening a store on a disk: what is there is read, checked and put back into memory.
+//! Opens a store on a disk: reads and checks its files, and puts their contents into memory.
 //!
 //! 1. The directory is locked. The file `store.mantis` says that it is a store, of which identity and in which format.
-//! 2. The newest checkpoint that is whole is read; behind a damaged one stands an older one.
-//! 3. The records of the log that are newer are done again, in order and without a gap. Older ones fill the change feed.
+//! 2. The newest checkpoint that is whole is read; if it is damaged, the older one.
+//! 3. The records of the log that are newer are applied again, in order and without a gap. Older ones fill the change feed.
 //! 4. A torn end of the last segment is cut off. Anything else that is not what was written ends the opening: nothing is changed
 //!    then, and the error names file and offset.
 
@@ -21,7 +21,7 @@ use crate::format::{Header, Unreadable, names, read_checkpoint};
 use crate::mutants::mutant;
 use crate::types::{Checkpoint, Durability, Options};
 
-const NO_LOG: &str = "the store has neither a segment of the log nor a checkpoint, and it was made with a segment";
+const NO_LOG: &str = "the store has lost its log: there is neither a segment nor a checkpoint";
 
 impl Store {
     /// Opens the store on `disk`, or makes one where there is none.

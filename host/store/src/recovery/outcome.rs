@@ -5,7 +5,7 @@ use std::{fmt, io};
 use crate::format::FORMAT;
 use crate::types::{Checkpoint, Version};
 
-/// What was found when a store was opened.
+/// What opening a store found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Recovered {
     /// Whether there was no store before.
@@ -20,7 +20,7 @@ pub struct Recovered {
     pub commits: u64,
     /// The bytes of these commits in the log.
     pub log_bytes: u64,
-    /// What was cut off the end of the log: the file, the offset, and how many bytes. Nobody had been told that they are durable.
+    /// What was cut off the end of the log: the file, the offset, and how many bytes. They were never acknowledged as durable.
     pub cut: Option<(String, u64, u64)>,
     /// The newest commit.
     pub version: Version,
@@ -63,17 +63,17 @@ pub enum OpenError {
     #[error("another process is using the store")]
     InUse,
     /// This process has a store open in the directory.
-    #[error("this process has opened the store already, and not let go of it")]
+    #[error("this process already has the store open")]
     InUseHere,
     /// A later program wrote it.
-    #[error("{file} is in format {format}, which this program does not know (it knows {known})", known = FORMAT)]
+    #[error("{file} is in format {format}, which this program cannot read (it reads format {known})", known = FORMAT)]
     Newer {
         /// The file.
         file: String,
         /// The version of its format.
         format: u32,
     },
-    /// Something that was durable is not what was written.
+    /// Durable data is damaged.
     #[error("{file}, offset {offset}: {what}")]
     Damaged {
         /// The file.
@@ -83,15 +83,15 @@ pub enum OpenError {
         /// What is wrong.
         what: String,
     },
-    /// What the store was to be opened with is not what one can work with.
+    /// The options are not valid.
     #[error("{0}")]
     Options(Box<dyn std::error::Error + Send + Sync>),
-    /// The disk did not do what was asked.
+    /// The disk failed.
     #[error("{doing}: {error}")]
     Io {
-        /// What was asked.
+        /// The step that failed.
         doing: String,
-        /// What the disk said.
+        /// The error of the disk.
         error: io::Error,
     },
 }
@@ -102,7 +102,7 @@ impl OpenError {
     }
 }
 
-/// What the disk said, with what was asked.
+/// Adds the step that failed to an error of the disk.
 pub(crate) trait Doing<T> {
     fn doing(self, what: impl FnOnce() -> String) -> Result<T, OpenError>;
 }

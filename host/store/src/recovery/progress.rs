@@ -1,4 +1,4 @@
-//! How far the reading of a store's files has come, told to whoever waits for it.
+//! Reports the progress of reading a store's files.
 
 use std::cell::Cell;
 use std::io::{self, Read};
@@ -6,33 +6,33 @@ use std::io::{self, Read};
 use crate::disk::Disk;
 use crate::types::{OnProgress, Options};
 
-/// Bytes from one word to the next.
+/// Bytes from one report to the next.
 const STEP_BYTES: u64 = 256 << 10;
 
 /// How far reading has come.
 pub(crate) struct Progress {
-    tell: Option<OnProgress>,
+    report: Option<OnProgress>,
     total: Cell<u64>,
     done: Cell<u64>,
-    told: Cell<u64>,
+    reported: Cell<u64>,
 }
 
 impl Progress {
     pub(crate) fn new(options: &Options) -> Self {
-        let tell = options.on_progress.clone();
-        Self { tell, total: Cell::new(0), done: Cell::new(0), told: Cell::new(0) }
+        let report = options.on_progress.clone();
+        Self { report, total: Cell::new(0), done: Cell::new(0), reported: Cell::new(0) }
     }
 
-    /// These files are to be read. Nobody asks how long they are where nobody is told.
+    /// Adds the files that are to be read. Their sizes are only asked for where progress is reported.
     pub(crate) fn expect(&self, disk: &dyn Disk, names: impl IntoIterator<Item = String>) {
-        if self.tell.is_some() {
+        if self.report.is_some() {
             // What cannot be asked for its length is about to say so itself.
             let bytes = |name: String| disk.open(&name).and_then(|file| file.size()).unwrap_or(0);
             self.total.set(self.total.get() + names.into_iter().map(bytes).sum::<u64>());
         }
     }
 
-    /// What stands in so many bytes more is dealt with.
+    /// Counts so many bytes more.
     pub(crate) fn add(&self, bytes: u64) {
         self.reach(self.done.get() + bytes);
     }
@@ -41,16 +41,16 @@ impl Progress {
         self.done.get()
     }
 
-    /// What stands in so many bytes, in all, is dealt with.
+    /// Counts up to so many bytes in all.
     pub(crate) fn reach(&self, done: u64) {
         let total = self.total.get();
         let done = done.max(self.done.get());
         self.done.set(done);
-        if let Some(tell) = &self.tell
-            && (done >= self.told.get() + STEP_BYTES || done >= total)
+        if let Some(report) = &self.report
+            && (done >= self.reported.get() + STEP_BYTES || done >= total)
         {
-            self.told.set(done);
-            tell(done.min(total), total);
+            self.reported.set(done);
+            report(done.min(total), total);
         }
     }
 

@@ -24,9 +24,9 @@ pub struct Repaired {
     pub commits: u64,
     /// The new store: its version, its keys, and the length of its file.
     pub kept: Checkpoint,
-    /// The newest commit that any file tells of. What lies between it and [`kept`](Self::kept) is lost.
+    /// The newest commit that any file mentions. What lies between it and [`kept`](Self::kept) is lost.
     pub newest_seen: Version,
-    /// Whole commits behind those that were kept. They stand on others that are lost, so they were left out.
+    /// Whole commits after those that were kept. They stand on others that are lost, so they were left out.
     pub commits_left_out: u64,
 }
 
@@ -38,10 +38,10 @@ pub enum RepairError {
     #[error(transparent)]
     Read(#[from] OpenError),
     /// There is no whole checkpoint, and no log that begins with the first commit.
-    #[error("there is nothing to begin with: no whole checkpoint, and no log from the first commit on")]
+    #[error("nothing can be repaired: there is neither a whole checkpoint nor a log from the first commit on")]
     NothingWhole,
     /// The identity cannot be read, and the other files do not agree on one.
-    #[error("the files belong to several stores, and store.mantis does not tell which")]
+    #[error("the files belong to several stores, and store.mantis cannot be read to say which")]
     Mixed,
     /// The new store could not be written.
     #[error(transparent)]
@@ -52,7 +52,7 @@ pub enum RepairError {
 ///
 /// It begins with a whole checkpoint, or with the first commit, and ends before the first commit that is missing or not what was
 /// written, whatever gets further. What is kept is what the store held at that commit. Nothing changes on `disk`. The new store has an
-/// identity of its own and goes on 2^32 versions further, as after [`restore`](crate::recovery::restore). Takes as much memory as opening the store. Of `options` only the clock
+/// identity of its own and skips 2^32 versions, as after [`restore`](crate::restore). Takes as much memory as opening the store. Of `options` only the clock
 /// and the randomness matter.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! Replay: does the commits of the log again on top of a checkpoint.
+//! Applies the commits of the log again, on top of a checkpoint.
 
 use std::sync::atomic::Ordering;
 
@@ -13,7 +13,7 @@ use crate::engine::{Fallen, FeedChange, Inner, Node, NodeExt, Record};
 use crate::format::{BadHeader, End, HEADER_BYTES, Header, Kind, LoggedChange, names, scan};
 use crate::types::{NEVER_MS, Update, Version};
 
-/// The segments of the log, being done again.
+/// Applies the segments of the log again.
 pub(super) struct Replay<'r> {
     pub(super) inner: &'r Inner,
     pub(super) disk: &'r dyn Disk,
@@ -78,7 +78,7 @@ impl Replay<'_> {
         Ok(done)
     }
 
-    /// Whether a segment was written to after the next one had been begun behind the commit `next`, which came to nothing.
+    /// Whether a segment was written to after the next one had been begun after the commit `next`, which failed.
     fn has_gone_on(&self, segment: &Segment, next: Version) -> bool {
         segment.last > next || segment.last == next && self.recovered.cut.is_some()
     }
@@ -94,7 +94,7 @@ impl Replay<'_> {
         Ok(())
     }
 
-    /// What the log and the checkpoint came to is as new as every file says that it should be.
+    /// Checks that the log and the checkpoint together reach the newest commit that any file mentions.
     fn check_complete(&self, end: Option<&Segment>) -> Result<(), OpenError> {
         let reached = self.inner.visible.load(Ordering::Acquire);
         if let Some((file, offset, what)) = self.recovered.passed_over.first()
@@ -104,7 +104,7 @@ impl Replay<'_> {
         }
         let last = end.map_or(0, |end| end.last);
         if last > reached {
-            let what = format!("commits behind {reached} are missing");
+            let what = format!("commits after {reached} are missing");
             return Err(OpenError::damaged(&names::segment(last), 0, what));
         }
         if last < reached {

@@ -23,7 +23,7 @@ pub enum RestoreError {
     #[error("this process has a store open in the directory")]
     InUseHere,
     /// There is a store, or a part of one.
-    #[error("there is a store or a part of one: {file}")]
+    #[error("the directory already holds a store or a part of one: {file}")]
     NotEmpty {
         /// A file of it.
         file: String,
@@ -38,7 +38,7 @@ pub enum RestoreError {
 ///
 /// The whole backup is read and checked before anything is written, and once more while it is copied. The store has an identity of its
 /// own: what it commits from now on is not what the store that the backup was taken of committed, so a cursor of that one's change
-/// feed is answered `compacted`, and its next commit is 2^32 versions further, so that no version that was told of a lost commit (as an
+/// feed is answered `compacted`, and its next commit is 2^32 versions further, so that no version that a client knows of a lost commit (as an
 /// entity tag) is given to another one. Of `options` only the clock and the randomness matter.
 ///
 /// # Errors

@@ -8,7 +8,7 @@ use crate::engine::{ChangePage, Compacted, FeedCursor, Store};
 use crate::types::Version;
 
 impl Store {
-    /// At most `changes_max` changes behind `since` whose key `wanted` lets through.
+    /// At most `changes_max` changes after `since` whose key `wanted` lets through.
     ///
     /// Looks at no more than 16,384 changes a call: a page may be empty before the end of the feed.
     ///
@@ -36,12 +36,12 @@ impl Store {
         FeedCursor::after(self.0.feed.dropped())
     }
 
-    /// Drops the commits up to `version` from the feed, as if they were too old for it: for whoever cannot tell any more what they mean.
+    /// Drops the commits up to `version` from the feed, as if they were too old for it: for an owner that can no longer interpret them.
     pub fn forget_changes(&self, version: Version) {
         self.0.feed.drop_through(version.min(self.version()));
     }
 
-    /// Tells of every commit, by its version. Commits may be skipped over; the newest is always seen.
+    /// Watches the version of the newest commit. Versions in between may be skipped; the newest is always seen.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<Version> {
         let receiver = self.0.commits.subscribe();

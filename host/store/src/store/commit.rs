@@ -24,8 +24,8 @@ const NEAR_WRITES_MAX: usize = 4_096;
 pub struct Uncommitted {
     /// Why.
     pub error: Error,
-    /// The newest commit that this rests on and that is not visible yet, 0 where there is none: who begins anew when that has
-    /// [settled](Store::settled) does not lose against it again.
+    /// The newest commit that this rests on and that is not visible yet, 0 where there is none: a transaction that starts again once that has
+    /// [settled](Store::settled) does not lose to it again.
     pub seen: Version,
     /// After a conflict what was read and would have been written, to [wait for a turn](Store::turn) with.
     #[cfg(not(target_family = "wasm"))]
@@ -115,7 +115,7 @@ impl Transaction {
         self.commit_seen().map_err(|uncommitted| uncommitted.error)
     }
 
-    /// As [`commit`](Self::commit), and says beside the error what helps to begin anew.
+    /// As [`commit`](Self::commit), and returns with the error what helps to start again.
     ///
     /// # Errors
     /// As [`commit`](Self::commit).

@@ -19,7 +19,7 @@ impl Store {
         }
     }
 
-    /// Makes every commit so far durable, and notes that nothing was lost, so that the next opening goes on with the next version.
+    /// Makes every commit so far durable, and notes that nothing was lost, so that the next opening continues with the next version.
     /// The store can go on being used. Does nothing in memory.
     ///
     /// # Errors
@@ -31,7 +31,7 @@ impl Store {
             let last = end.writer.current.last;
             let is_complete = durable.synced.load(Ordering::Acquire) >= last;
             let given = self.0.lock_writer().given;
-            // Until a commit is in the log whose number is higher, only this file tells which numbers an earlier life used up.
+            // Until a commit is in the log whose number is higher, only this file records which numbers an earlier run used up.
             let reserved = if given > last && !mutant!("reserved-freed") { given } else { 0 };
             let before = durable.reserved.load(Ordering::Relaxed);
             if durable.is_failed() || !is_complete || before == 0 || before == reserved {
@@ -48,7 +48,7 @@ impl Store {
 impl Store {
     /// Says that whoever owns the store writes its log by hand, with [`drive`](Self::drive) or [`flush`](Self::flush) and for as long as
     /// it is open. Under [`Durability::Always`] a commit then waits for that, however long it takes; where nobody has said so, and no
-    /// [`DiskThreads`] are there, a commit that is waited for is refused with [`Error::NoLogThread`](crate::Error::NoLogThread).
+    /// [`DiskThreads`](crate::DiskThreads) are there, a commit that is waited for is refused with [`Error::NoLogThread`](crate::Error::NoLogThread).
     pub fn drive_by_hand(&self) {
         if let Some(durable) = self.0.durable() {
             durable.driver.drive_by_hand();

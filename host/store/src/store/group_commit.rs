@@ -1,11 +1,11 @@
 //! From a commit in memory to a commit on the disk.
 //!
-//! A commit goes onto the chains and, encoded, into a buffer, both under the writer lock. Whoever holds the log then takes the
+//! A commit goes onto the chains and, encoded, into a buffer, both under the writer lock. The holder of the log then takes the
 //! buffer with all commits in it, writes it, syncs it if the policy says so, and only then makes the commits visible: one write and
 //! one sync serve all who wait (group commit; `DeWitt` et al. 1984). Under [`Durability::Always`] a thread does that; otherwise the
 //! committer does, unless somebody else is at it, who will then take this commit along.
 //!
-//! Where writing fails, the commits that were not visible yet are taken off the chains again, newest first.
+//! Where writing fails, the commits that were not visible yet are undone, newest first.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -25,7 +25,7 @@ const BUFFER_KEPT_BYTES: usize = 1 << 20;
 /// little is left to be done.
 const SYNC_AHEAD_BYTES: u64 = 4 << 20;
 
-/// Whether there may be room again later.
+/// Whether there may be space again later.
 fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
@@ -39,16 +39,16 @@ impl Inner {
         }
     }
 
-    /// Lets the next writer in and tells those who wait for commits.
+    /// Lets the next writer in, and hands the commit on.
     pub(super) fn after_commit(&self, mut writer: WriterGuard<'_>, version: Version) {
         let fallen = std::mem::take(&mut writer.fallen);
         drop(writer);
         drop(fallen);
-        self.tell_commit(version);
+        self.hand_on(version);
     }
 
-    /// Tells those who wait for commits, or who write them down, of the newest.
-    pub(super) fn tell_commit(&self, version: Version) {
+    /// Hands the newest commit to whoever writes the log, or announces it.
+    pub(super) fn hand_on(&self, version: Version) {
         match self.durable() {
             Some(durable) => self.hand_over(durable),
             None => self.announce_commit(version),
@@ -111,13 +111,13 @@ impl Inner {
     }
 
     /// Where the disk, or what works on it, panicked: what came of the work is not known. Nobody is left to wait for it, and nothing is
-    /// written behind it.
+    /// written after it.
     pub(super) fn give_up(&self, durable: &Durable, panic: &(dyn Any + Send)) {
         durable.fail(&panicked(panic), "writing the log");
         self.undo_pending(durable, Error::StorageFailed);
     }
 
-    /// As [`give_up`](Self::give_up), behind whoever holds the log.
+    /// As [`give_up`](Self::give_up), once the holder of the log lets go of it.
     #[cfg(not(target_family = "wasm"))]
     pub(crate) fn wait_and_give_up(&self, durable: &Durable, panic: &(dyn Any + Send)) {
         let _end = durable.log.lock();
@@ -188,7 +188,7 @@ impl Inner {
         }
     }
 
-    /// Begins the next segment. Where that fails the current one goes on, and the next group tries again.
+    /// Begins the next segment. Where that fails the current one stays in use, and the next group tries again.
     fn rotate(&self, durable: &Durable, end: &mut LogEnd) {
         // A segment that is not the last is complete for certain.
         let last = end.writer.current.last;

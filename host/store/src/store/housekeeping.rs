@@ -31,10 +31,10 @@ impl Store {
         writer.stats.expired += removed as u64;
         let version = inner.apply(&mut writer, due.iter().map(|record| (record.key(), &Update::Delete)));
         let fallen = std::mem::take(&mut writer.fallen);
-        // Writers that have waited for long come first, here and behind the next step.
+        // Writers that have waited for long come first, here and after the next step.
         writer.unlock_fair();
         drop(fallen);
-        inner.tell_commit(version);
+        inner.hand_on(version);
         self.prune(keys_max);
         removed
     }

@@ -1,4 +1,4 @@
-//! What a store does: the operations of [`Store`], where versions in memory and the log meet.
+//! What a store does: the operations of `Store`, where versions in memory and the log meet.
 //!
 //! | file | holds |
 //! |---|---|

@@ -1,4 +1,4 @@
-//! Waiting for what becomes of a commit.
+//! Waits for the outcome of a commit.
 
 use std::sync::atomic::{Ordering, fence};
 #[cfg(not(target_family = "wasm"))]
@@ -15,8 +15,8 @@ impl Store {
     /// Waits until the commit `version` is as durable as the store's policy promises, and visible. Ready at once in memory.
     ///
     /// # Errors
-    /// [`Error::DiskFull`] and, where nobody writes the log, `NoLogThread`: the commit did not happen. [`Error::StorageFailed`]: nobody sees it now, and what became of it is open
-    /// until the store is opened anew, when it may be there.
+    /// [`Error::DiskFull`] and, where nobody writes the log, `NoLogThread`: the commit did not happen.
+    /// [`Error::StorageFailed`]: it is not visible, and its outcome is unknown until the store is reopened.
     pub async fn settled(&self, version: Version) -> Result<(), Error> {
         self.0.settled(version, false).await
     }
@@ -41,8 +41,8 @@ impl Inner {
             if let Some(outcome) = durable.outcome(version, self.visible.load(Ordering::Acquire)) {
                 return outcome;
             }
-            let mut told = std::pin::pin!(settled.notified());
-            told.as_mut().enable();
+            let mut notified = std::pin::pin!(settled.notified());
+            notified.as_mut().enable();
             fence(Ordering::SeqCst);
             if let Some(outcome) = durable.outcome(version, self.visible.load(Ordering::Acquire)) {
                 return outcome;
@@ -57,7 +57,7 @@ impl Inner {
                 yield_now().await;
                 continue;
             }
-            told.await;
+            notified.await;
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Whether a disk that was full has room again, when nobody writes who would find out.
+//! Probes whether a disk that was full has space again, when no write would find out.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use crate::engine::Store;
 use crate::format::names;
 use crate::types::Random;
 
-/// The most that is written to find out, in bytes. For more there may be no room, which the next large write is told.
+/// The most that is written to find out, in bytes. A larger write may still be refused.
 const TRIED_BYTES_MAX: usize = 1 << 20;
 
 impl Store {
@@ -23,7 +23,7 @@ impl Store {
     pub fn probe_space(&self) {
         let Some(durable) = self.0.durable() else { return };
         let Some(bytes) = durable.errors.full_bytes().filter(|_| !durable.is_failed()) else { return };
-        // With the log held, no write is refused for want of the room that this takes up.
+        // With the log held, no write is refused for want of the space that this takes up.
         self.0.with_log(durable, |_| match try_bytes(&*durable.disk, &*self.0.random, bytes.min(TRIED_BYTES_MAX)) {
             Ok(()) => durable.note_room(),
             Err(error) => durable.fail_if_displaced(&error, "probing for space"),

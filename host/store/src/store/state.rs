@@ -19,7 +19,7 @@ impl Store {
         self.0.lock_writer().spaces.get(prefix).copied().unwrap_or_default()
     }
 
-    /// The figures of the moment.
+    /// Current statistics.
     #[must_use]
     pub fn stats(&self) -> Stats {
         let writer = self.0.lock_writer();
@@ -43,7 +43,7 @@ impl Store {
         stats
     }
 
-    /// The disk's figures of the moment; none in memory.
+    /// Current statistics of the disk; none in memory.
     #[must_use]
     pub fn disk_stats(&self) -> Option<DiskStats> {
         let durable = self.0.durable()?;
@@ -73,15 +73,15 @@ impl Store {
         self.0.check_disk().is_err()
     }
 
-    /// What the disk said when something failed last, and whether that was the end of writing.
+    /// The last error of the disk, and whether it ended writing for good.
     #[must_use]
     pub fn disk_failure(&self) -> Option<(String, bool)> {
         let durable = self.0.durable()?;
         durable.errors.said().map(|said| (said, durable.is_failed()))
     }
 
-    /// What became of the disk since this was asked last, oldest first, to be told to whoever keeps it up. Checkpoints are not among it:
-    /// whoever has one made is told of it. [`DiskThreads`](crate::DiskThreads) asks by itself.
+    /// Events of the disk since the last call, oldest first, for the owner's log. Checkpoints are not among them: they are reported to the
+    /// caller who makes them. [`DiskThreads`](crate::DiskThreads) calls this by itself.
     #[must_use]
     pub fn take_disk_events(&self) -> Vec<DiskEvent> {
         self.0.durable().map_or_else(Vec::new, |durable| durable.errors.take_events())

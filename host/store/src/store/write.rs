@@ -20,8 +20,8 @@ impl Store {
         Ok(self.write_seen(key, update, expect, unchanged)?.0)
     }
 
-    /// As [`write`](Self::write), and names beside what came of it the version that this rests on, which is what has to be waited for
-    /// before anybody is told: the commit; where there was nothing to do, the newest commit that can be seen, or the one behind it that
+    /// As [`write`](Self::write), and returns beside the result the version that it rests on, which is what has to be waited for
+    /// before anybody learns of it: the commit; where there was nothing to do, the newest commit that can be seen, or the one after it that
     /// left nothing to do; where the key was not as expected, the commit that made it what it is, 0 for a key that never was.
     ///
     /// # Errors
@@ -59,7 +59,7 @@ impl Store {
     /// Runs `work` while no other commit can happen, and commits what it wrote when it succeeds.
     ///
     /// For short, bounded work that must not lose a race (a counter, a batch): it holds up all other writers. `work` sees what was
-    /// committed and is not visible yet: before its outcome is told to anybody, wait for the version that is returned or, after an
+    /// committed and is not visible yet: before anybody learns of its outcome, wait for the version that is returned or, after an
     /// error, for [`newest`](Self::newest), or only for what it rests on ([`exclusively_seen`](Self::exclusively_seen)). It must not call [`write`](Self::write), [`stats`](Self::stats), [`space`](Self::space)
     /// or [`maintain`](Self::maintain): they wait for the lock that it holds.
     ///
@@ -70,8 +70,8 @@ impl Store {
         outcome.map(|value| (value, newest))
     }
 
-    /// As [`exclusively`](Self::exclusively), and names beside the outcome the version that it rests on, which is what has to be waited
-    /// for before anybody is told: the commit; where nothing was written, the newest commit that can be seen, or the newest one behind
+    /// As [`exclusively`](Self::exclusively), and returns beside the outcome the version that it rests on, which is what has to be waited
+    /// for before anybody learns of it: the commit; where nothing was written, the newest commit that can be seen, or the newest one after
     /// it that `work` met; after an error the newest that it met, 0 for none.
     pub fn exclusively_seen<T, E>(
         &self,

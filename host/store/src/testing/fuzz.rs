@@ -85,7 +85,7 @@ impl Target {
         },
     };
 
-    /// Numbers of variable length, and bytes behind their length.
+    /// Numbers of variable length, and bytes after their length.
     pub const CODEC: Self = Self {
         name: "codec",
         frame: None,

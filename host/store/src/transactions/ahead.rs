@@ -31,7 +31,7 @@ struct Progress<'f> {
     now_ms: u64,
 }
 
-/// Why a validation came to no end.
+/// Why a validation stopped.
 enum Stop {
     Lost,
     /// The ring has dropped what follows the commits that were looked at.
@@ -144,7 +144,7 @@ impl Checks<'_> {
         Ok(changes + deadlines)
     }
 
-    /// Looks at the commits behind `hold`, as many as there are at first, and moves it behind them; how many changes they had.
+    /// Looks at the commits after `hold`, as many as there are at first, and moves it after them; how many changes they had.
     fn commits(&self, inner: &Inner, hold: &mut Hold<'_>, now_ms: u64) -> Result<usize, Stop> {
         let (mut left, mut changes) = (hold.commits_behind(), 0);
         loop {
@@ -180,7 +180,7 @@ impl Checks<'_> {
         Ok(())
     }
 
-    /// Looks at the deadlines behind `from_ms` and up to `to_ms`; how many there were.
+    /// Looks at the deadlines after `from_ms` and up to `to_ms`; how many there were.
     fn deadlines(&self, inner: &Inner, from_ms: u64, to_ms: u64, now_ms: u64) -> Result<usize, Lost> {
         let (mut last, mut count) = (Deadline::last_at(from_ms), 0);
         if from_ms == to_ms {

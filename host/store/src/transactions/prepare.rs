@@ -66,7 +66,7 @@ impl Inner {
 
 impl Store {
     /// Gives new keys their places in the indexes, for a commit under the writers' lock that is to put many: so that it does not take as
-    /// long as that. Those that are not used go with what is returned. Does nothing for fewer than 128 keys.
+    /// long as that. Those that are not used are removed when the result is dropped. Does nothing for fewer than 128 keys.
     #[must_use]
     pub fn make_places<'k>(&self, keys: impl ExactSizeIterator<Item = &'k [u8]>) -> Places<'_> {
         let mut prepared = Prepared { inner: &self.0, places: VecDeque::new() };

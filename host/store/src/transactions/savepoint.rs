@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use crate::types::Update;
 
-/// A moment in a transaction, to return to. Costs nothing; each key's first write behind it keeps what it replaces until the
+/// A moment in a transaction, to return to. Costs nothing; each key's first write after it keeps what it replaces until the
 /// savepoint is [released](Transaction::release) or [rolled back to](Transaction::rollback_to).
 #[derive(Debug)]
 pub struct Savepoint {
-    /// Its place among the transaction's savepoints.
+    /// Its index among the transaction's savepoints.
     pub(super) depth: usize,
 }
 
@@ -16,6 +16,6 @@ pub struct Savepoint {
 #[derive(Debug)]
 pub(super) struct Undo {
     pub(super) replaced: HashMap<Box<[u8]>, Option<Update>>,
-    /// [`Transaction::written_bytes`] at the savepoint.
+    /// `Transaction::written_bytes` at the savepoint.
     pub(super) written_bytes: usize,
 }

@@ -1,8 +1,8 @@
 //! A transaction until it commits: reads at a snapshot, and buffered writes.
 //!
 //! Optimistic concurrency control with backward validation (Kung and Robinson 1981): a transaction remembers which keys it read and
-//! which stretches of ranges it scanned, and commits only if both would read the same at the moment of its commit. Scanned
-//! stretches catch phantoms.
+//! which ranges it scanned, and commits only if both would read the same at the moment of its commit. Scanned
+//! ranges catch phantoms.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -32,7 +32,7 @@ pub(crate) enum View {
     Exclusive(Version),
 }
 
-/// A unit of reads and writes. Dropping it forgets what it wrote.
+/// A unit of reads and writes. Dropping it discards the writes.
 #[derive(Debug)]
 pub struct Transaction {
     pub(crate) store: Store,
@@ -75,14 +75,14 @@ impl Transaction {
         }
     }
 
-    /// Bounds the keys that all scans together may come by, those included that were deleted and are not removed yet. No bound at
+    /// Bounds the keys that all scans together may visit, those included that were deleted and are not removed yet. No bound at
     /// first.
     pub fn set_visits_max(&mut self, visits_max: u64) {
         self.visits_max = visits_max;
     }
 
-    /// Keys that scans have come by so far, those included that were deleted and are not removed yet: what validation may have to
-    /// come by again.
+    /// Keys that scans have visited so far, those included that were deleted and are not removed yet: what validation may have to
+    /// visit again.
     #[must_use]
     pub fn visited_count(&self) -> u64 {
         self.reads.visited
@@ -97,13 +97,13 @@ impl Transaction {
         }
     }
 
-    /// Keys and stretches that would be validated now.
+    /// Keys and ranges that would be validated now.
     #[must_use]
     pub fn read_count(&self) -> usize {
         self.reads.keys.len() + self.reads.ranges.len()
     }
 
-    /// Keys that [`visit`](Self::visit) has come by so far, also those that the transaction itself has deleted: a measure of its work.
+    /// Keys that [`visit`](Self::visit) has visited so far, also those that the transaction itself has deleted: a measure of its work.
     #[must_use]
     pub fn walked_count(&self) -> u64 {
         self.walked
@@ -257,7 +257,7 @@ impl Transaction {
         Savepoint { depth: self.undo.len() }
     }
 
-    /// Forgets what was written since the savepoint, and the savepoints behind it. What was read stays read. Costs as much as was
+    /// Discards what was written since the savepoint, and the savepoints after it. What was read stays read. Costs as much as was
     /// written since.
     #[allow(clippy::needless_pass_by_value, reason = "a savepoint is used up")]
     pub fn rollback_to(&mut self, savepoint: Savepoint) {

@@ -42,7 +42,7 @@ impl Checks<'_> {
     /// Looks everything up as it is at `now_ms`. Under the writers' lock the answer is final; without it, it is what holds of the
     /// commits before it began.
     ///
-    /// False after `visits_max` records in scanned stretches: there may be more than were read, of places that somebody prepares.
+    /// False after `visits_max` records in scanned ranges: there may be more than were read, records that another commit has prepared.
     pub(crate) fn look_up(&self, inner: &Inner, now_ms: u64, visits_max: u64) -> Result<bool, Lost> {
         let mut visits = 0;
         if !mutant!("lost-update") {
@@ -107,7 +107,7 @@ pub(super) fn look_up_key(inner: &Inner, key: &[u8], seen: Option<Version>, now_
 }
 
 impl Inner {
-    /// Whether `checks` hold of every commit so far. False where that took more than `visits_max` visits to records in scanned stretches.
+    /// Whether `checks` hold of every commit so far. False where that took more than `visits_max` visits to records in scanned ranges.
     pub(crate) fn validate(&self, writer: &Writer, checks: &Checks<'_>, visits_max: u64) -> Result<bool, Lost> {
         let now_ms = self.clock.now_ms();
         let latest_ms = checks.reads.times.latest_ms.max(now_ms);

@@ -1,4 +1,4 @@
-//! The number of a commit, and a value with what is known of it.
+//! The number of a commit, and a value with its version and times.
 
 use bytes::Bytes;
 
@@ -8,17 +8,17 @@ pub(crate) const NEVER_MS: u64 = u64::MAX;
 /// The number of a commit: 1 for the first, and every later commit's is larger, mostly by one. A number that a client may have seen is
 /// never given to another commit, even where a power cut took the first.
 ///
-/// 0 stands for a write that is not committed yet, where a transaction reads what it wrote itself.
+/// 0 is a write that is not committed yet: a transaction reads its own writes at this version.
 pub type Version = u64;
 
-/// A value and what is known of it.
+/// A value with its version and times.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The bytes. Cloning shares them.
     pub value: Bytes,
     /// The commit that wrote the value.
     pub version: Version,
-    /// When that was, in milliseconds since the epoch.
+    /// When that commit was made, in milliseconds since the epoch.
     pub modified_ms: u64,
     /// When the value stops being served, in milliseconds since the epoch.
     pub expires_at_ms: Option<u64>,

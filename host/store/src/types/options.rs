@@ -19,32 +19,32 @@ pub enum Durability {
     Never,
 }
 
-/// Told how many bytes of how many have been read and dealt with, again and again.
+/// Called again and again with the bytes read so far and the bytes to read in all.
 pub type OnProgress = Arc<dyn Fn(u64, u64) + Send + Sync>;
 
 /// How a store is set up.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Options {
-    /// Where the time comes from.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// Where randomness comes from.
+    /// The source of randomness.
     pub random: Arc<dyn Random>,
     /// Bytes of history that the change feed keeps.
     pub feed_bytes_max: usize,
     /// How long the change feed keeps history, in milliseconds.
     pub feed_age_ms_max: u64,
-    /// The size from which on a segment of the log is followed by the next, in bytes.
+    /// The size at which a segment of the log ends and the next begins, in bytes.
     pub segment_bytes_max: u64,
     /// Bytes of log after which a checkpoint is due. Once a checkpoint is larger than twice that, its half counts instead.
     pub checkpoint_bytes: u64,
     /// How long a snapshot may be held, in milliseconds.
     pub snapshot_age_ms_max: u64,
-    /// Keys that share this many first bytes form a space, whose size [`Store::space`](crate::Store::space) tells. 0: no spaces.
+    /// Keys that share this many first bytes form a space, whose size [`Store::space`](crate::Store::space) returns. 0: no spaces.
     pub space_prefix_bytes: usize,
-    /// Lookups that the validation of a transaction may take under the writers' lock. One that takes more is validated ahead of it.
+    /// The most lookups that the validation of a transaction may do under the writers' lock. One that needs more is validated ahead of it.
     pub validated_under_lock_max: u64,
-    /// Told how far reading the files has come when a store is opened, [checked](crate::recovery::check) or [repaired](crate::recovery::repair).
+    /// Called with the progress of reading files when a store is opened, [checked](crate::check) or [repaired](crate::repair).
     pub on_progress: Option<OnProgress>,
 }
 

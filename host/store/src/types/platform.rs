@@ -6,17 +6,17 @@
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Two clocks: the wall's, which tells what time it is and may be set, and a monotonic one, which tells how much time has passed.
+/// A wall clock, which shows the time of day and may be set, and a monotonic clock, which measures how much time has passed.
 pub trait Clock: Send + Sync + 'static {
     /// Milliseconds since 1970-01-01T00:00:00Z. It may jump; the engine compares it with the deadlines of keys and stamps commits with
     /// it, nothing more.
     fn now_ms(&self) -> u64;
 
     /// Microseconds since some moment, never going back and never set: for the ages of snapshots, transactions, backups and changes,
-    /// and for figures of how long something took. On a machine that sleeps it may stand still meanwhile.
+    /// and for statistics of how long something took. On a machine that sleeps it may stand still meanwhile.
     fn monotonic_us(&self) -> u64;
 
-    /// Ends after `ms` milliseconds, at the executor's pace. None where this clock cannot wake anybody, the default: transactions that lose
+    /// Ends after `ms` milliseconds, at the executor's pace. None where this clock cannot wake a waiter, the default: transactions that lose
     /// again and again do not get [turns](crate::Turn) then.
     #[cfg(not(target_family = "wasm"))]
     fn sleep(&self, ms: u64) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
@@ -38,7 +38,7 @@ pub trait Random: Send + Sync + 'static {
     }
 }
 
-/// A clock that stands still until it is told to move. For tests and for replaying history.
+/// A clock that moves only when it is set. For tests and for replaying history.
 ///
 /// ```
 /// use mantis_store::{Clock, ManualClock};

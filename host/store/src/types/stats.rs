@@ -1,8 +1,8 @@
-//! A store's figures.
+//! Statistics of a store, of its disk, and of a checkpoint.
 
 use super::entry::Version;
 
-/// Figures of a store, read one after the other: beside writers they may be a few commits apart.
+/// Statistics of a store. They are read one after the other: beside writers they may be a few commits apart.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -26,13 +26,13 @@ pub struct Stats {
     pub expired: u64,
     /// Superseded versions taken out.
     pub pruned: u64,
-    /// Superseded versions and deleted keys that are still in memory: because a snapshot needs them, or housekeeping has not come by.
+    /// Superseded versions and deleted keys that are still in memory: because a snapshot needs them, or because housekeeping has not reached them.
     pub prune_backlog: u64,
     /// Snapshots held.
     pub snapshots: u64,
     /// Age of the oldest of them in milliseconds.
     pub oldest_snapshot_age_ms: u64,
-    /// Snapshots taken away because they were held too long.
+    /// Snapshots revoked because they were held too long.
     pub snapshots_revoked: u64,
     /// Commits in the change feed.
     pub feed_commits: u64,
@@ -76,7 +76,7 @@ impl Holds {
     }
 }
 
-/// Figures of a store's disk, since it was opened.
+/// Statistics of a store's disk, since it was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DiskStats {
@@ -96,7 +96,7 @@ pub struct DiskStats {
     pub log_sync_us: u64,
     /// How long the longest of them took, in microseconds.
     pub log_sync_us_max: u64,
-    /// Commits taken back because they could not be written.
+    /// Commits undone because they could not be written.
     pub commits_undone: u64,
     /// Checkpoints written.
     pub checkpoints: u64,
@@ -106,12 +106,12 @@ pub struct DiskStats {
     pub checkpoint_us: u64,
     /// The newest checkpoint, if there is one.
     pub checkpoint: Option<Checkpoint>,
-    /// Whether somebody writes and syncs the log by themselves: a thread, or the owner by hand. Where nobody does, nothing bounds what a
+    /// Whether a thread, or the owner by hand, writes and syncs the log. Without that nothing bounds what a
     /// power cut takes under [`Durability::Interval`](crate::Durability), and [`Durability::Always`](crate::Durability) commits nothing.
     pub is_driven: bool,
 }
 
-/// The size of a space: what the keys and values that share a prefix come to, expired ones included until they are removed.
+/// The size of a space: of all keys that share a prefix, and of their values. Expired ones count until they are removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Space {
     /// Keys with a value.

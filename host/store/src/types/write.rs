@@ -1,10 +1,10 @@
-//! The words of single writes: what must hold, what is to happen, and what came of it.
+//! Types of single writes: the precondition, the change, and the result.
 
 use bytes::Bytes;
 
 use super::entry::{Entry, Version};
 
-/// What must hold of a key for a write to happen. A key that has expired is absent.
+/// The precondition of a write. A key that has expired is absent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Expect {
     /// Nothing.
@@ -31,34 +31,34 @@ impl Expect {
     }
 }
 
-/// What becomes of a key.
+/// A change of one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Update {
-    /// It gets this value.
+    /// Sets a value.
     Put {
         /// The value.
         value: Bytes,
         /// When it stops being served, in milliseconds since the epoch.
         expires_at_ms: Option<u64>,
     },
-    /// It is deleted.
+    /// Deletes the key.
     Delete,
 }
 
 /// A write that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written {
-    /// The commit, or the newest one where there was nothing to do (deleting what does not exist).
+    /// The commit, or the newest one where there was nothing to do (deleting an absent key).
     pub version: Version,
     /// The value before, if there was one.
     pub previous: Option<Entry>,
 }
 
-/// A write that did not happen, because the key was not as expected.
+/// A write whose precondition failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
-    /// What the key is.
+    /// The current value of the key.
     pub current: Option<Entry>,
-    /// The newest commit then. It may not be visible yet: what is told here may be told to others when it is.
+    /// The newest commit at that moment. It may not be visible yet: report the refusal to a client only when it is.
     pub seen: Version,
 }
