@@ -34,6 +34,9 @@ pub(crate) struct ReadTimes {
 }
 
 impl ReadTimes {
+    /// Of nothing that was read.
+    const NONE: Self = Self { earliest_ms: u64::MAX, latest_ms: 0 };
+
     pub(crate) fn at(now_ms: u64) -> Self {
         Self { earliest_ms: now_ms, latest_ms: now_ms }
     }
@@ -51,8 +54,8 @@ impl ReadTimes {
 }
 
 impl ReadSet {
-    pub(crate) fn begun_at(now_ms: u64) -> Self {
-        Self { keys: HashMap::new(), ranges: Vec::new(), times: ReadTimes::at(now_ms), visited: 0 }
+    pub(crate) fn new() -> Self {
+        Self { keys: HashMap::new(), ranges: Vec::new(), times: ReadTimes::NONE, visited: 0 }
     }
 }
 

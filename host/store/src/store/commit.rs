@@ -15,6 +15,10 @@ use crate::transactions::{Ahead, Prepared};
 use crate::transactions::{Checks, Isolation, Lost, Transaction, View};
 use crate::types::{Error, Version};
 
+/// Lookups and writes of a commit that takes about as long as one write.
+#[cfg(not(target_family = "wasm"))]
+const SHORT_COMMIT_MAX: u64 = 8;
+
 /// Keys that are brought near before a commit: as many as a cache of 1 MiB holds with what leads to them.
 #[cfg(not(target_family = "wasm"))]
 const NEAR_WRITES_MAX: usize = 4_096;
@@ -71,7 +75,7 @@ impl Store {
     /// [`newest_rival`](Inner::newest_rival).
     pub(crate) fn commit(
         &self,
-        snapshot: &Snapshot,
+        snapshot: Snapshot,
         isolation: Isolation,
         reads: &ReadSet,
         writes: &WriteSet,
@@ -85,6 +89,8 @@ impl Store {
         let locked = inner.lock_validated(&checks, writes);
         // Pruning needs the lock that is held now; a pin that was revoked before no longer keeps what validation looks for.
         snapshot.still_pinned()?;
+        // What the commit supersedes is then kept for others only.
+        drop(snapshot);
         #[cfg_attr(
             target_family = "wasm",
             allow(unused_variables, unused_mut, reason = "nothing is prepared in a page")
@@ -119,23 +125,24 @@ impl Transaction {
     ///
     /// # Errors
     /// As [`commit`](Self::commit).
-    #[cfg_attr(target_family = "wasm", expect(unused_mut, reason = "only merging changes it"))]
-    pub fn commit_seen(mut self) -> Result<Version, Uncommitted> {
-        match &self.view {
-            View::Pinned(snapshot) if !self.writes.is_empty() => {
+    #[cfg_attr(target_family = "wasm", expect(unused_mut, reason = "only merging changes the reads"))]
+    pub fn commit_seen(self) -> Result<Version, Uncommitted> {
+        let Self { store, view, isolation, mut reads, writes, .. } = self;
+        match view {
+            View::Pinned(snapshot) if !writes.is_empty() => {
                 #[cfg(not(target_family = "wasm"))]
-                self.reads.merge_ranges();
+                reads.merge_ranges();
                 let mut seen = 0;
-                let committed = self.store.commit(snapshot, self.isolation, &self.reads, &self.writes, &mut seen);
+                let committed = store.commit(snapshot, isolation, &reads, &writes, &mut seen);
                 committed.map_err(|error| Uncommitted {
                     error,
                     seen,
                     #[cfg(not(target_family = "wasm"))]
-                    footprint: (error == Error::Conflict).then(|| Arc::new(Footprint::new(self.reads, self.writes))),
+                    footprint: (error == Error::Conflict).then(|| Arc::new(Footprint::new(reads, writes))),
                 })
             }
             View::Pinned(snapshot) => Ok(snapshot.version()),
-            View::Exclusive(version) => Ok(*version),
+            View::Exclusive(version) => Ok(version),
         }
     }
 }
@@ -149,7 +156,8 @@ impl Inner {
         let prepared = self.prepare(writes);
         self.bring_near(writes);
         if ahead.is_none() {
-            let writer = self.lock_writer_for_long();
+            let is_short = checks.lookups() + writes.len() as u64 <= SHORT_COMMIT_MAX;
+            let writer = if is_short { self.lock_writer() } else { self.lock_writer_for_long() };
             if self.validate(&writer, checks, few.saturating_mul(4))? {
                 return Ok((prepared, writer));
             }

@@ -60,12 +60,11 @@ impl Transaction {
     }
 
     fn over(store: Store, view: View, isolation: Isolation) -> Self {
-        let now_ms = store.0.clock.now_ms();
         Self {
             store,
             view,
             isolation,
-            reads: ReadSet::begun_at(now_ms),
+            reads: ReadSet::new(),
             writes: WriteSet::new(),
             written_bytes: 0,
             undo: Vec::new(),
