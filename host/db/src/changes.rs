@@ -6,7 +6,8 @@ use bytes::Bytes;
 use mantis_store::{ChangePage, FeedCursor, Version};
 
 use crate::keyspace::{self, BucketId, DEFAULT_BUCKET};
-use crate::{Access, Code, Error, MediaType, Result, Session, value};
+use crate::kv::value;
+use crate::{Access, Code, Error, MediaType, Result, Session};
 
 /// What happened to a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

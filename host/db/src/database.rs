@@ -8,10 +8,10 @@ use mantis_store::{Clock, Durability, OnProgress, OpenError, Options as StoreOpt
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use crate::cursor::CursorSnapshots;
 use crate::keyspace::{BUCKET_PREFIX_BYTES, BucketId};
 #[cfg(not(target_family = "wasm"))]
 use crate::keyspace::{DROPPED_BUCKETS, FORMER_NAMES};
+use crate::kv::cursor::CursorSnapshots;
 use crate::{Code, Error, Grants, LimitInvalid, Limits, Result, Session, buckets};
 
 /// Keys that housekeeping removes in one commit, so that it holds up a writer for some ten microseconds.

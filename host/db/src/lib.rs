@@ -20,37 +20,33 @@
 //! runs in a browser page.
 #![deny(missing_docs)]
 
-mod batch;
 mod buckets;
 mod changes;
-mod cursor;
 mod database;
-#[cfg(not(target_family = "wasm"))]
-mod each;
+mod engine;
 mod error;
 mod grants;
 mod keyspace;
 mod kv;
 pub mod limits;
-mod scan;
 mod session;
 #[cfg(feature = "pool")]
-mod sessions;
+mod session_pool;
 #[cfg(not(target_family = "wasm"))]
 mod transact;
-mod value;
-mod view;
 
-pub use batch::{Applied, Op, OpResult, Refusal};
 pub use buckets::BucketInfo;
 pub use changes::{Change, ChangeFilter, ChangeKind, Changes, Since};
 pub use database::{Database, Keeping};
-#[cfg(not(target_family = "wasm"))]
-pub use each::{AppliedEach, Each};
 pub use error::{Code, Error, Kind, Result};
 pub use grants::{Access, Grants};
 pub use keyspace::{DEFAULT_BUCKET, Span};
-pub use kv::{Counted, Deleted, Kv, Outcome, SetOptions, Written};
+pub use kv::{
+    Applied, Counted, Deleted, Entry, KeyPage, Kv, MediaType, Op, OpResult, Outcome, Page, Refusal, ScanOptions,
+    SetOptions, Written,
+};
+#[cfg(not(target_family = "wasm"))]
+pub use kv::{AppliedEach, Each};
 pub use limits::{LimitInvalid, Limits};
 pub use mantis_store::disk;
 pub use mantis_store::{
@@ -60,10 +56,8 @@ pub use mantis_store::{
 };
 #[cfg(not(target_family = "wasm"))]
 pub use mantis_store::{DiskEvent, DiskThreads};
-pub use scan::{KeyPage, Page, ScanOptions};
 pub use session::{Committed, Session};
 #[cfg(feature = "pool")]
-pub use sessions::SessionManager;
+pub use session_pool::SessionManager;
 #[cfg(not(target_family = "wasm"))]
 pub use transact::Loss;
-pub use value::{Entry, MediaType};

@@ -7,7 +7,7 @@ use mantis_store::Footprint;
 use mantis_store::Isolation;
 
 use crate::database::Unsettled;
-use crate::kv::Kv;
+use crate::kv::operations::Kv;
 #[cfg(not(target_family = "wasm"))]
 use crate::transact::Losses;
 use crate::{Access, Code, Database, Error, Grants, Result, keyspace};

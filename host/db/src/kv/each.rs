@@ -3,8 +3,8 @@
 use mantis_store::Store;
 use smallvec::SmallVec;
 
-use crate::batch::{self, Effect, Op, OpResult};
-use crate::kv::{Kv, Outcome, Unsure};
+use crate::kv::batch::{self, Effect, Op, OpResult};
+use crate::kv::operations::{Kv, Outcome, Unsure};
 use crate::{Entry, Error, Result, Span};
 
 /// Commits of one operation that may wait to be settled: the next one is made when they are.

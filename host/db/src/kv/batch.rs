@@ -6,8 +6,9 @@ use bytes::Bytes;
 use mantis_store::{Direction, Expect, KeyRange, Transaction, Update};
 
 use crate::keyspace::{BUCKET_PREFIX_BYTES, BucketId};
-use crate::kv::{SetOptions, number_text};
-use crate::{Code, Entry, Error, Limits, Result, Span, value};
+use crate::kv::operations::{SetOptions, number_text};
+use crate::kv::value;
+use crate::{Code, Entry, Error, Limits, Result, Span};
 
 /// One operation of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]

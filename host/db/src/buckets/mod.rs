@@ -10,8 +10,9 @@ use mantis_store::{Footprint, Isolation, Store, Version};
 
 use crate::database::Unsettled;
 use crate::keyspace::{self, Bucket, BucketId, DEFAULT_BUCKET, FIRST_BUCKET_ID, NEXT_BUCKET, Numbering};
-use crate::kv::{Unsure, bucket_from};
-use crate::{Access, Code, Database, Deleted, Error, Limits, Result, Session, batch, database};
+use crate::kv::batch;
+use crate::kv::operations::{Unsure, bucket_from};
+use crate::{Access, Code, Database, Deleted, Error, Limits, Result, Session, database};
 
 /// Keys of a dropped bucket that are removed in one commit.
 const DROP_KEYS_PER_COMMIT: usize = 1_000;

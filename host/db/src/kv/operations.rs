@@ -9,12 +9,13 @@ use mantis_store::{Direction, Expect, Isolation, KeyRange, Savepoint, Transactio
 #[cfg(not(target_family = "wasm"))]
 use mantis_store::{Footprint, Places, Store};
 
-use crate::batch::{self, Applied, Effect, Op};
 use crate::database::Unsettled;
+use crate::engine::view::View;
 use crate::keyspace::{self, Bucket, BucketId, Span};
-use crate::scan::{self, Collected, KeyPage, Page, Scan, ScanOptions};
-use crate::view::View;
-use crate::{Access, Code, Entry, Error, Limits, MediaType, Result, Session, value};
+use crate::kv::batch::{self, Applied, Effect, Op};
+use crate::kv::scan::{self, Collected, KeyPage, Page, Scan, ScanOptions};
+use crate::kv::value;
+use crate::{Access, Code, Entry, Error, Limits, MediaType, Result, Session};
 
 /// Keys that deleting a span outside a transaction removes in one commit.
 const DELETE_KEYS_PER_COMMIT: usize = 1_000;

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use mantis_store::{Direction, Snapshot};
 
-use crate::cursor::ScanCursor;
 use crate::database::Inner;
+use crate::engine::view::View;
 use crate::keyspace::{BUCKET_PREFIX_BYTES, BucketId};
-use crate::view::View;
-use crate::{Code, Entry, Limits, Result, Span, value};
+use crate::kv::cursor::ScanCursor;
+use crate::kv::value;
+use crate::{Code, Entry, Limits, Result, Span};
 
 /// Where to scan, how, and how much at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
