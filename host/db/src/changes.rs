@@ -2,12 +2,11 @@
 
 use std::collections::HashMap;
 
-use bytes::Bytes;
-use mantis_store::{ChangePage, FeedCursor, Version};
-
+use crate::engine::{ChangePage, FeedCursor, StoredChange, Version};
 use crate::keyspace::{self, BucketId, DEFAULT_BUCKET};
 use crate::kv::value;
 use crate::{Access, Code, Error, MediaType, Result, Session};
+use bytes::Bytes;
 
 /// What happened to a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,20 +90,20 @@ impl Session {
             self.grants.check(bucket, Access::Read)?;
         }
         let begin = match since {
-            Since::Now => FeedCursor::after(database.store.version()),
-            Since::Earliest => database.store.feed_start(),
+            Since::Now => FeedCursor::after(database.engine.version()),
+            Since::Earliest => database.engine.feed_start(),
             Since::Cursor(text) => parse_cursor(text, database.epoch)?,
         };
         let mut names = Names { session: self, known: HashMap::new() };
-        let read = database.store.changes(begin, limit, |place| {
+        let read = database.engine.changes(begin, limit, |place| {
             keyspace::split(place)
                 .is_some_and(|(id, key)| key.starts_with(&filter.prefix) && names.shown(id, filter.bucket.as_deref()))
         });
-        let read = read.map_err(|compacted| compacted.dropped).and_then(|page| names.check_known(page));
+        let read = read.and_then(|page| names.check_known(page));
         // What has gone since it was looked up where to begin was not promised to anybody. In a page nothing comes in between.
         #[cfg(not(target_family = "wasm"))]
         if read.is_err() && !matches!(since, Since::Cursor(_)) {
-            let cursor = cursor_text(database.epoch, database.store.feed_start());
+            let cursor = cursor_text(database.epoch, database.engine.feed_start());
             return Ok(Changes { changes: Vec::new(), cursor, at_end: false });
         }
         let page = read.map_err(|version| {
@@ -139,9 +138,10 @@ impl Names<'_> {
             let name = if id == keyspace::Bucket::DEFAULT.id {
                 DEFAULT_BUCKET.to_owned()
             } else {
-                let store = &session.database.0.store;
+                let engine = &session.database.0.engine;
                 // In this order: a name goes from the one place to the other in one commit.
-                let stored = store.get(&keyspace::number_place(id)).or_else(|| store.get(&keyspace::former_place(id)));
+                let stored =
+                    engine.get(&keyspace::number_place(id)).or_else(|| engine.get(&keyspace::former_place(id)));
                 match stored.and_then(|stored| String::from_utf8(stored.value.to_vec()).ok()) {
                     Some(name) => name,
                     None => return Name::Lost,
@@ -173,18 +173,18 @@ impl Names<'_> {
     fn check_known(&mut self, page: ChangePage) -> std::result::Result<ChangePage, Version> {
         #[cfg(not(target_family = "wasm"))]
         {
-            let is_lost = |change: &&mantis_store::Change| {
+            let is_lost = |change: &&StoredChange| {
                 keyspace::split(change.key()).is_some_and(|(id, _)| matches!(self.name(id), Name::Lost))
             };
             if let Some(version) = page.changes.iter().rev().find(is_lost).map(|change| change.version) {
-                self.session.database.0.store.forget_changes(version);
+                self.session.database.0.engine.forget_changes(version);
                 return Err(version);
             }
         }
         Ok(page)
     }
 
-    fn describe(&mut self, change: &mantis_store::Change) -> Option<Result<Change>> {
+    fn describe(&mut self, change: &StoredChange) -> Option<Result<Change>> {
         let (id, key) = keyspace::split(change.key())?;
         let Name::Shown(bucket) = self.name(id) else { return None };
         let bucket = bucket.clone();

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use mantis_store::disk::Disk;
-use mantis_store::{Clock, Durability, OnProgress, OpenError, Options as StoreOptions, Random, Recovered, Store};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use crate::disk::Disk;
+use crate::engine::{
+    Clock, CursorSnapshots, Durability, Engine, EngineOptions, OnProgress, OpenError, Random, Recovered, Stats, Store,
+};
 use crate::keyspace::{BUCKET_PREFIX_BYTES, BucketId};
 #[cfg(not(target_family = "wasm"))]
 use crate::keyspace::{DROPPED_BUCKETS, FORMER_NAMES};
-use crate::kv::cursor::CursorSnapshots;
 use crate::{Code, Error, Grants, LimitInvalid, Limits, Result, Session, buckets};
 
 /// Keys that housekeeping removes in one commit, so that it holds up a writer for some ten microseconds.
@@ -46,7 +47,7 @@ impl Default for Keeping {
 pub struct Database(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
-    pub(crate) store: Store,
+    pub(crate) engine: Engine,
     pub(crate) limits: Limits,
     /// Tells this life of the store from others, in cursors of the change feed.
     pub(crate) epoch: u64,
@@ -62,7 +63,7 @@ pub(crate) struct Inner {
 
 impl std::fmt::Debug for Database {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Database").field("version", &self.0.store.version()).finish_non_exhaustive()
+        f.debug_struct("Database").field("version", &self.0.engine.version()).finish_non_exhaustive()
     }
 }
 
@@ -88,13 +89,13 @@ impl Database {
         // A page's limits are its program's own, and every byte of a page is downloaded.
         #[cfg(not(target_family = "wasm"))]
         limits.check()?;
-        let store = Store::new(options(&limits, clock, &random));
-        Ok(Self::over(store, limits, random))
+        let engine = Engine::in_memory(options(&limits, clock, &random));
+        Ok(Self::over(engine, limits, random))
     }
 
     /// The database on `disk`, which is made if there is none, and what was found there.
     ///
-    /// Under [`Durability::Always`] nothing is committed until [`mantis_store::DiskThreads`] are started for the [`store`](Self::store),
+    /// Under [`Durability::Always`] nothing is committed until [`DiskThreads`](crate::DiskThreads) are started for the [`store`](Self::store),
     /// or after they have ended: writes are refused with `storage-failed`.
     ///
     /// # Errors
@@ -128,22 +129,22 @@ impl Database {
         // Segments are what the log is given back in.
         options.segment_bytes_max =
             options.segment_bytes_max.min((keeping.checkpoint_bytes / 4).max(SEGMENT_BYTES_MIN));
-        let (store, recovered) = Store::open(options, disk, keeping.durability)?;
-        Ok((Self::over(store, limits, random), recovered))
+        let (engine, recovered) = Engine::open(options, disk, keeping.durability)?;
+        Ok((Self::over(engine, limits, random), recovered))
     }
 
-    fn over(store: Store, limits: Limits, random: Arc<dyn Random>) -> Self {
+    fn over(engine: Engine, limits: Limits, random: Arc<dyn Random>) -> Self {
         Self(Arc::new(Inner {
-            epoch: store.identity().unwrap_or_else(|| random.next_u64()),
+            epoch: engine.identity().unwrap_or_else(|| random.next_u64()),
             #[cfg(not(target_family = "wasm"))]
             dropped_buckets: Mutex::new(
-                buckets::numbers(&store, DROPPED_BUCKETS).into_iter().map(|(_, id)| id).collect(),
+                buckets::numbers(&engine, DROPPED_BUCKETS).into_iter().map(|(_, id)| id).collect(),
             ),
             #[cfg(not(target_family = "wasm"))]
-            former_names: Mutex::new(buckets::numbers(&store, FORMER_NAMES)),
+            former_names: Mutex::new(buckets::numbers(&engine, FORMER_NAMES)),
             #[cfg(target_family = "wasm")]
             former_names: Mutex::default(),
-            store,
+            engine,
             random,
             cursor_snapshots: Mutex::new(CursorSnapshots::new(limits.cursor_snapshots_max, limits.cursor_age_ms_max)),
             limits,
@@ -154,7 +155,7 @@ impl Database {
     /// The engine below, for what keeps it going: writing the log, checkpoints, figures.
     #[must_use]
     pub fn store(&self) -> &Store {
-        &self.0.store
+        self.0.engine.embedded()
     }
 
     /// A session that may do everything.
@@ -178,13 +179,13 @@ impl Database {
     /// The newest commit.
     #[must_use]
     pub fn version(&self) -> u64 {
-        self.0.store.version()
+        self.0.engine.version()
     }
 
     /// The store's clock, in milliseconds since the epoch.
     #[must_use]
     pub fn now_ms(&self) -> u64 {
-        self.0.store.now_ms()
+        self.0.engine.now_ms()
     }
 
     /// Fills `buffer` with bytes that a client cannot guess.
@@ -195,15 +196,15 @@ impl Database {
     /// Tells of every commit by its version; commits may be skipped over, the newest is always seen.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<u64> {
-        self.0.store.watch()
+        self.0.engine.watch()
     }
 
     /// Housekeeping: removes what has expired, frees what nobody can read any more. Call it a few times a second.
     pub fn maintain(&self) {
-        let dropped = self.0.cursor_snapshots.lock().take_idle(self.0.store.monotonic_us());
+        let dropped = self.0.cursor_snapshots.lock().take_idle(self.0.engine.monotonic_us());
         drop(dropped);
         for _ in 0..EXPIRED_COMMITS_PER_CALL {
-            if self.0.store.maintain(EXPIRED_KEYS_PER_COMMIT) < EXPIRED_KEYS_PER_COMMIT {
+            if self.0.engine.remove_expired(EXPIRED_KEYS_PER_COMMIT) < EXPIRED_KEYS_PER_COMMIT {
                 break;
             }
             give_way();
@@ -213,7 +214,7 @@ impl Database {
         buckets::forget_names(self);
         // What a snapshot kept for long is freed soon after it, and not only as fast as new commits come.
         for _ in 0..PRUNED_HOLDS_PER_CALL {
-            if self.0.store.prune(PRUNED_PER_HOLD) < PRUNED_PER_HOLD {
+            if self.0.engine.prune(PRUNED_PER_HOLD) < PRUNED_PER_HOLD {
                 break;
             }
             give_way();
@@ -222,8 +223,8 @@ impl Database {
 
     /// The engine's figures.
     #[must_use]
-    pub fn stats(&self) -> mantis_store::Stats {
-        self.0.store.stats()
+    pub fn stats(&self) -> Stats {
+        self.0.engine.stats()
     }
 
     /// Refuses writes from now on, with the code `read-only`; reads go on.
@@ -239,7 +240,7 @@ impl Database {
     pub fn check_writable(&self) -> Result<()> {
         self.check_room(1)?;
         // Those who write try all the same: that is how they learn that there is room again.
-        if self.0.store.is_disk_full() {
+        if self.0.engine.is_disk_full() {
             return Err(Error::new(Code::DiskFull, "The disk is full; writes are refused until there is room."));
         }
         Ok(())
@@ -248,28 +249,11 @@ impl Database {
     /// Whether `bytes` more may be written. What they replace counts until it is gone.
     pub(crate) fn check_room(&self, bytes: usize) -> Result<()> {
         self.check_open()?;
-        let (held, max) = (self.0.store.bytes(), self.0.limits.store_bytes_max);
+        let (held, max) = (self.0.engine.bytes(), self.0.limits.store_bytes_max);
         if held.saturating_add(bytes as u64) > max {
             return Err(Error::new(Code::StoreFull, format!("the store holds {held} bytes; the limit is {max}")));
         }
         Ok(())
-    }
-
-    /// Waits until what `outcome` rests on is as durable as promised: nobody is told of what could still be taken back. Where it was taken
-    /// back, the answer is why. Says whether the commit survives a power cut. Version 0 is settled: of an open transaction, and of
-    /// what rests on nothing.
-    pub(crate) async fn settle<T, E: From<Error>>(
-        &self,
-        outcome: std::result::Result<(T, u64), Unsettled<E>>,
-    ) -> std::result::Result<(T, u64, bool), E> {
-        let store = &self.0.store;
-        let version = match &outcome {
-            Ok((_, version)) => *version,
-            Err(unsettled) => unsettled.seen,
-        };
-        store.settled(version).await.map_err(Error::from)?;
-        let (value, version) = outcome.map_err(|unsettled| unsettled.error)?;
-        Ok((value, version, version > 0 && store.is_durable(version)))
     }
 
     /// Like [`check_writable`](Self::check_writable) for writes that take no room.
@@ -277,25 +261,11 @@ impl Database {
         if self.0.closed.load(Ordering::Acquire) {
             return Err(Error::new(Code::ReadOnly, "the database is shutting down and takes no writes"));
         }
-        if self.0.store.has_failed() {
+        if self.0.engine.has_failed() {
             // What the disk said is for the log.
             return Err(Code::StorageFailed.into());
         }
         Ok(())
-    }
-}
-
-/// An error before it may be told, and the newest commit that it rests on: 0 for none. An error that was found before anything was read,
-/// or in what everybody can see, rests on none.
-#[derive(Debug)]
-pub(crate) struct Unsettled<E> {
-    pub(crate) error: E,
-    pub(crate) seen: u64,
-}
-
-impl<E: From<Error>> From<Error> for Unsettled<E> {
-    fn from(error: Error) -> Self {
-        Self { error: E::from(error), seen: 0 }
     }
 }
 
@@ -305,8 +275,8 @@ pub(crate) fn give_way() {
     std::thread::yield_now();
 }
 
-fn options(limits: &Limits, clock: Arc<dyn Clock>, random: &Arc<dyn Random>) -> StoreOptions {
-    let mut options = StoreOptions::new(clock, Arc::clone(random));
+fn options(limits: &Limits, clock: Arc<dyn Clock>, random: &Arc<dyn Random>) -> EngineOptions {
+    let mut options = EngineOptions::new(clock, Arc::clone(random));
     options.feed_bytes_max = limits.feed_bytes_max;
     options.feed_age_ms_max = limits.feed_age_ms_max;
     options.snapshot_age_ms_max = limits.transaction_age_ms_max;

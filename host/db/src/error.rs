@@ -219,20 +219,3 @@ impl From<Code> for Error {
         Self::new(code, code.meaning())
     }
 }
-
-impl From<mantis_store::Error> for Error {
-    fn from(error: mantis_store::Error) -> Self {
-        match error {
-            mantis_store::Error::Conflict => Code::Conflict.into(),
-            mantis_store::Error::VisitsTooMany => {
-                Self::new(Code::TransactionTooLarge, "the transaction's scans come by more keys than one may")
-            }
-            mantis_store::Error::DiskFull => Code::DiskFull.into(),
-            mantis_store::Error::StorageFailed => Code::StorageFailed.into(),
-            #[cfg(not(target_family = "wasm"))]
-            mantis_store::Error::NoLogThread => Self::new(Code::StorageFailed, error.to_string()),
-            // The engine's only other reason.
-            _ => Code::TransactionTooOld.into(),
-        }
-    }
-}

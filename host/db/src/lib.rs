@@ -38,6 +38,7 @@ mod transact;
 pub use buckets::BucketInfo;
 pub use changes::{Change, ChangeFilter, ChangeKind, Changes, Since};
 pub use database::{Database, Keeping};
+pub use engine::{Clock, Direction, Durability, EngineOptions, Expect, Isolation, OpenError, Random, Recovered, Stats};
 pub use error::{Code, Error, Kind, Result};
 pub use grants::{Access, Grants};
 pub use keyspace::{DEFAULT_BUCKET, Span};
@@ -50,9 +51,8 @@ pub use kv::{AppliedEach, Each};
 pub use limits::{LimitInvalid, Limits};
 pub use mantis_store::disk;
 pub use mantis_store::{
-    Backup, Checkpoint, Clock, Direction, Durability, Expect, FileKind, FileReport, Finding, Isolation, ManualClock,
-    OnProgress, OpenError, Options as StoreOptions, Random, Recovered, RepairError, Repaired, Report, RestoreError,
-    SeededRandom, Stats, Unreadable, check, repair, restore, verify,
+    Backup, Checkpoint, FileKind, FileReport, Finding, ManualClock, OnProgress, RepairError, Repaired, Report,
+    RestoreError, SeededRandom, Unreadable, check, repair, restore, verify,
 };
 #[cfg(not(target_family = "wasm"))]
 pub use mantis_store::{DiskEvent, DiskThreads};

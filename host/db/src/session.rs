@@ -3,10 +3,8 @@
 use std::sync::Arc;
 
 #[cfg(not(target_family = "wasm"))]
-use mantis_store::Footprint;
-use mantis_store::Isolation;
-
-use crate::database::Unsettled;
+use crate::engine::Footprint;
+use crate::engine::{Isolation, Transaction, UnsettledError};
 use crate::kv::operations::Kv;
 #[cfg(not(target_family = "wasm"))]
 use crate::transact::Losses;
@@ -44,7 +42,7 @@ pub struct Committed {
 pub struct Session {
     pub(crate) database: Database,
     pub(crate) grants: Arc<Grants>,
-    pub(crate) transaction: Option<Box<mantis_store::Transaction>>,
+    pub(crate) transaction: Option<Box<Transaction>>,
     operations: u64,
     #[cfg(not(target_family = "wasm"))]
     pub(crate) losses: Option<Box<Losses>>,
@@ -107,7 +105,7 @@ impl Session {
         if self.transaction.is_some() {
             return Err(Code::TransactionOpen.into());
         }
-        let mut transaction = self.database.0.store.begin_with(isolation);
+        let mut transaction = self.database.0.engine.begin(isolation);
         transaction.set_visits_max(self.database.0.limits.transaction_visits_max);
         self.transaction = Some(Box::new(transaction));
         #[cfg(not(target_family = "wasm"))]
@@ -136,9 +134,9 @@ impl Session {
             self.database.check_open()?;
         }
         #[cfg(not(target_family = "wasm"))]
-        if self.database.0.store.has_turns() && self.losses.as_ref().is_none_or(|losses| losses.turn.is_none()) {
+        if self.database.0.engine.has_turns() && self.losses.as_ref().is_none_or(|losses| losses.turn.is_none()) {
             let disturbs = |footprint: &Footprint| transaction.written_keys().any(|key| footprint.names(key));
-            self.database.0.store.give_way(&disturbs).await;
+            self.database.0.engine.wait_for_turns(&disturbs).await;
         }
         let version = match transaction.commit_seen() {
             Ok(version) => version,
@@ -147,7 +145,7 @@ impl Session {
                 self.losses.get_or_insert_default().add(uncommitted.footprint);
                 // Whatever becomes of the commit that this one lost against, running it again is what helps: when that is known.
                 if uncommitted.seen > 0 {
-                    let _ = self.database.0.store.settled_rival(uncommitted.seen).await;
+                    self.database.0.engine.rival_settled(uncommitted.seen).await;
                 }
                 return Err(uncommitted.error.into());
             }
@@ -157,7 +155,8 @@ impl Session {
             // Others need not wait until it is durable.
             self.losses = None;
         }
-        let ((), version, durable) = self.database.settle(Ok::<_, Unsettled<Error>>(((), version))).await?;
+        let ((), version, durable) =
+            self.database.0.engine.settle(Ok::<_, UnsettledError<Error>>(((), version))).await?;
         Ok(Committed { version, durable })
     }
 

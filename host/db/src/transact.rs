@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use mantis_store::{Footprint, Isolation, Turn};
-
+use crate::engine::{Footprint, Isolation, Turn};
 use crate::{Code, Committed, Database, Error, Result, Session};
 
 /// Losses in a row after which a transaction queues for a turn.
@@ -131,7 +130,7 @@ impl Database {
     pub async fn wait_for_turn(&self, mut loss: Loss) -> Loss {
         loss.turn = loss.turn.filter(Turn::goes_on);
         if loss.turn.is_none() && loss.losses >= LOSSES_BEFORE_TURN {
-            loss.turn = self.store().turn(Arc::clone(&loss.footprint)).await;
+            loss.turn = self.0.engine.turn(Arc::clone(&loss.footprint)).await;
         }
         loss
     }

@@ -4,14 +4,12 @@
 use std::mem;
 use std::ops::ControlFlow;
 
-use mantis_store::{Direction, KeyRange, Transaction};
+use crate::engine::{Direction, KeyRange, Transaction, Unsettled};
 #[cfg(not(target_family = "wasm"))]
-use mantis_store::{Footprint, Isolation, Store, Version};
-
-use crate::database::Unsettled;
+use crate::engine::{Engine, Footprint, Isolation, Version};
 use crate::keyspace::{self, Bucket, BucketId, DEFAULT_BUCKET, FIRST_BUCKET_ID, NEXT_BUCKET, Numbering};
 use crate::kv::batch;
-use crate::kv::operations::{Unsure, bucket_from};
+use crate::kv::operations::bucket_from;
 use crate::{Access, Code, Database, Deleted, Error, Limits, Result, Session, database};
 
 /// Keys of a dropped bucket that are removed in one commit.
@@ -42,10 +40,10 @@ impl Session {
     /// None on the embedded engine.
     #[allow(clippy::unused_async, reason = "an engine behind a network has to ask")]
     pub async fn buckets(&mut self) -> Result<Vec<BucketInfo>> {
-        let store = &self.database.0.store;
+        let engine = &self.database.0.engine;
         let mut buckets = vec![(DEFAULT_BUCKET.to_owned(), Bucket::DEFAULT.id)];
         let mut damaged = Ok(());
-        store.snapshot().visit(&KeyRange::prefix(&keyspace::BUCKET_NAMES), Direction::Forward, |place, stored| {
+        engine.snapshot().visit(&KeyRange::prefix(&keyspace::BUCKET_NAMES), Direction::Forward, |place, stored| {
             let name = String::from_utf8_lossy(&place[keyspace::BUCKET_NAMES.len()..]).into_owned();
             match bucket_from(&stored) {
                 Ok(bucket) => buckets.push((name, bucket.id)),
@@ -59,7 +57,7 @@ impl Session {
         Ok(buckets
             .into_iter()
             .map(|(name, id)| {
-                let space = store.space(&id.prefix());
+                let space = engine.space(&id.prefix());
                 BucketInfo { name, keys: space.keys, bytes: space.key_bytes + space.value_bytes }
             })
             .collect())
@@ -83,7 +81,7 @@ impl Session {
         self.grants.check(name, Access::Write)?;
         self.database.check_open()?;
         #[cfg(not(target_family = "wasm"))]
-        self.database.0.store.give_way(&disturbed(name)).await;
+        self.database.0.engine.wait_for_turns(&disturbed(name)).await;
         let mut id = BucketId::NONE;
         let outcome = alone(&self.database, &mut |transaction| {
             let place = keyspace::name_place(name);
@@ -101,19 +99,19 @@ impl Session {
         #[cfg(not(target_family = "wasm"))]
         let mut dropping = Dropping { database: &self.database, id: outcome.is_ok().then_some(id) };
         #[cfg_attr(target_family = "wasm", allow(unused_variables, reason = "a page's drops are never interrupted"))]
-        let dropped = self.database.settle(outcome).await?;
+        let dropped = self.database.0.engine.settle(outcome).await?;
         let (mut keys, mut range) = (0, all_keys(id));
         loop {
             let (mut gone, mut left) = (0, Left::Nothing);
             let outcome = remove_some(&self.database, id, &range, &mut gone, &mut left);
-            let settled = self.database.settle(outcome).await;
+            let settled = self.database.0.engine.settle(outcome).await;
             // In memory only damage is an error.
             #[cfg(target_family = "wasm")]
             let ((), version, durable) = settled?;
             #[cfg(not(target_family = "wasm"))]
             let Ok(((), version, durable)) = settled else {
                 // The bucket is gone all the same, and nobody but this writes there: what is left of it is what can be seen.
-                keys += count(&mut self.database.0.store.begin_with(Isolation::Snapshot), &range)?;
+                keys += count(&mut self.database.0.engine.begin(Isolation::Snapshot), &range)?;
                 return Ok(Deleted { keys, version: dropped.1, durable: dropped.2 });
             };
             keys += gone;
@@ -124,7 +122,7 @@ impl Session {
                 Left::Expired => return Ok(Deleted { keys, version, durable }),
                 #[cfg(target_family = "wasm")]
                 Left::Expired => {
-                    self.database.0.store.maintain(DROP_KEYS_PER_COMMIT);
+                    self.database.0.engine.remove_expired(DROP_KEYS_PER_COMMIT);
                     range = all_keys(id);
                 }
                 Left::Nothing => {
@@ -140,9 +138,8 @@ impl Session {
 }
 
 /// Runs `work` while no other commit can happen. The code for that is large, and shared by all steps of a drop.
-fn alone(database: &Database, work: &mut dyn FnMut(&mut Transaction) -> Result<()>) -> Unsure<()> {
-    let (outcome, seen) = database.0.store.exclusively_seen(work);
-    outcome.map(|()| ((), seen)).map_err(|error| Unsettled { error, seen })
+fn alone(database: &Database, work: &mut dyn FnMut(&mut Transaction) -> Result<()>) -> Unsettled<()> {
+    database.0.engine.alone(work)
 }
 
 /// A bucket that is being dropped. If that is given up, housekeeping goes on with it.
@@ -181,9 +178,9 @@ enum Left {
 
 /// Removes some keys of a dropped bucket in one commit, and with the last of them the note that there are any. Without that note nothing:
 /// the commit that dropped the bucket may have been taken back.
-fn remove_some(database: &Database, id: BucketId, range: &KeyRange, gone: &mut u64, left: &mut Left) -> Unsure<()> {
+fn remove_some(database: &Database, id: BucketId, range: &KeyRange, gone: &mut u64, left: &mut Left) -> Unsettled<()> {
     // A dropped bucket only loses keys. When as many as it has now go in one commit, nothing later in the feed is of it.
-    let held = database.0.store.space(&id.prefix()).keys;
+    let held = database.0.engine.space(&id.prefix()).keys;
     let mut is_buried = false;
     let outcome = alone(database, &mut |transaction| {
         if transaction.get(&keyspace::dropped_place(id))?.is_none() {
@@ -234,9 +231,9 @@ fn bury(transaction: &mut Transaction, id: BucketId) -> Result<()> {
 /// The numbers of buckets in a table of the catalogue, each with the version of its entry, as an earlier life of the store left them: a
 /// page's store had none.
 #[cfg(not(target_family = "wasm"))]
-pub(crate) fn numbers(store: &Store, table: [u8; 2]) -> Vec<(Version, BucketId)> {
+pub(crate) fn numbers(engine: &Engine, table: [u8; 2]) -> Vec<(Version, BucketId)> {
     let mut numbers = Vec::new();
-    let seen = store.snapshot().visit(&KeyRange::prefix(&table), Direction::Forward, |place, stored| {
+    let seen = engine.snapshot().visit(&KeyRange::prefix(&table), Direction::Forward, |place, stored| {
         numbers.extend(BucketId::from_stored(&place[table.len()..]).ok().map(|id| (stored.version, id)));
         ControlFlow::Continue(())
     });
@@ -274,13 +271,13 @@ fn is_removed(database: &Database, id: BucketId, commits_left: &mut usize) -> bo
         database::give_way();
     }
     // While the note can be seen, the commits that remove it may still be taken back.
-    database.0.store.get(&keyspace::dropped_place(id)).is_none()
+    database.0.engine.get(&keyspace::dropped_place(id)).is_none()
 }
 
 /// Forgets the names of dropped buckets of which the feed holds no change any more: the ring bounds how many are kept.
 pub(crate) fn forget_names(database: &Database) {
-    let store = &database.0.store;
-    let dropped = store.feed_start().version;
+    let engine = &database.0.engine;
+    let dropped = engine.feed_start().version;
     let mut due = Vec::new();
     database.0.former_names.lock().retain(|&(version, id)| {
         if version > dropped || due.len() == NAMES_PER_COMMIT * NAME_COMMITS_PER_CALL {
@@ -288,7 +285,7 @@ pub(crate) fn forget_names(database: &Database) {
         }
         // Until that can be seen, the removal may still be taken back. An entry of another version is not what was noted: that commit was
         // taken back, and the one that did it again has a note of its own.
-        let is_kept = store.get(&keyspace::former_place(id)).is_some_and(|stored| stored.version == version);
+        let is_kept = engine.get(&keyspace::former_place(id)).is_some_and(|stored| stored.version == version);
         if is_kept {
             due.push(id);
         }
@@ -352,7 +349,7 @@ fn count(transaction: &mut Transaction, range: &KeyRange) -> Result<u64> {
 mod tests {
     use std::sync::Arc;
 
-    use mantis_store::{Isolation, ManualClock, SeededRandom};
+    use crate::{ManualClock, SeededRandom};
 
     use super::*;
 
@@ -364,7 +361,7 @@ mod tests {
     fn make_some(database: &Database, beginning: &str, buckets: usize) -> u64 {
         let mut walked = 0;
         for number in 0..buckets {
-            let made = database.0.store.exclusively(|transaction| {
+            let made = database.0.engine.alone(|transaction| {
                 make(transaction, &format!("{beginning}{number}"), database.limits())?;
                 walked += transaction.walked_count();
                 Ok::<_, Error>(())
@@ -375,7 +372,7 @@ mod tests {
     }
 
     fn counted(database: &Database) -> Option<u32> {
-        let stored = database.0.store.get(&NEXT_BUCKET).unwrap();
+        let stored = database.0.engine.get(&NEXT_BUCKET).unwrap();
         Numbering::from_stored(&stored.value).unwrap().count
     }
 
@@ -384,7 +381,7 @@ mod tests {
         let database = database();
         assert_eq!(make_some(&database, "a", 10_000), 0);
         assert_eq!(counted(&database), Some(10_000));
-        let mut transaction = database.0.store.begin_with(Isolation::Serializable);
+        let mut transaction = database.0.engine.begin(Isolation::Serializable);
         let refused = make(&mut transaction, "one-more", database.limits()).unwrap_err();
         assert_eq!((refused.code(), transaction.walked_count()), (Code::BucketsTooMany, 0));
     }
@@ -395,8 +392,8 @@ mod tests {
         make_some(&database, "a", 3);
         database
             .0
-            .store
-            .exclusively(|transaction| {
+            .engine
+            .alone(|transaction| {
                 let stored = transaction.get(&NEXT_BUCKET)?.unwrap();
                 transaction.put(&NEXT_BUCKET, stored.value.slice(..4), None);
                 Ok::<_, Error>(())

@@ -1,48 +1,48 @@
-//! What reads run against: the newest state, a snapshot, or a transaction.
+//! Reads of one version: through a snapshot, or through a transaction, which also sees its own writes.
 
 use std::ops::ControlFlow;
 
-use mantis_store::{Direction, KeyRange, Snapshot, Transaction};
+use mantis_store::{Direction, Entry as StoredEntry, KeyRange, Snapshot, Transaction};
 
 use crate::Result;
 
-/// A consistent state that can be read.
+/// A consistent state to read.
 pub(crate) trait View {
-    fn get(&mut self, place: &[u8]) -> Result<Option<mantis_store::Entry>>;
+    fn get(&mut self, key: &[u8]) -> Result<Option<StoredEntry>>;
 
     fn visit(
         &mut self,
         range: &KeyRange,
         direction: Direction,
-        see: impl FnMut(&[u8], mantis_store::Entry) -> ControlFlow<()>,
+        see: impl FnMut(&[u8], StoredEntry) -> ControlFlow<()>,
     ) -> Result<()>;
 }
 
 impl View for &Snapshot {
-    fn get(&mut self, place: &[u8]) -> Result<Option<mantis_store::Entry>> {
-        Ok(Snapshot::get(self, place)?)
+    fn get(&mut self, key: &[u8]) -> Result<Option<StoredEntry>> {
+        Ok(Snapshot::get(self, key)?)
     }
 
     fn visit(
         &mut self,
         range: &KeyRange,
         direction: Direction,
-        see: impl FnMut(&[u8], mantis_store::Entry) -> ControlFlow<()>,
+        see: impl FnMut(&[u8], StoredEntry) -> ControlFlow<()>,
     ) -> Result<()> {
         Ok(Snapshot::visit(self, range, direction, see)?)
     }
 }
 
 impl View for Transaction {
-    fn get(&mut self, place: &[u8]) -> Result<Option<mantis_store::Entry>> {
-        Ok(Transaction::get(self, place)?)
+    fn get(&mut self, key: &[u8]) -> Result<Option<StoredEntry>> {
+        Ok(Transaction::get(self, key)?)
     }
 
     fn visit(
         &mut self,
         range: &KeyRange,
         direction: Direction,
-        see: impl FnMut(&[u8], mantis_store::Entry) -> ControlFlow<()>,
+        see: impl FnMut(&[u8], StoredEntry) -> ControlFlow<()>,
     ) -> Result<()> {
         Ok(Transaction::visit(self, range, direction, see)?)
     }

@@ -13,9 +13,9 @@
 
 use std::ops::Bound;
 
-use mantis_store::{KeyRange, Version};
 use smallvec::SmallVec;
 
+use crate::engine::{KeyRange, Version};
 use crate::limits::BUCKET_NAME_BYTES_MAX;
 use crate::{Code, Error, Result};
 

@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
-use mantis_store::{Direction, Expect, KeyRange, Transaction, Update};
 
+use crate::engine::{Direction, Expect, KeyRange, StoredEntry, Transaction, Update};
 use crate::keyspace::{BUCKET_PREFIX_BYTES, BucketId};
 use crate::kv::operations::{SetOptions, number_text};
 use crate::kv::value;
@@ -289,7 +289,7 @@ pub(crate) fn write(
 }
 
 /// Reads a key, and fails before anything is done with it when that was one read too many.
-fn read(transaction: &mut Transaction, place: &[u8], limits: &Limits) -> Result<Option<mantis_store::Entry>> {
+fn read(transaction: &mut Transaction, place: &[u8], limits: &Limits) -> Result<Option<StoredEntry>> {
     let stored = transaction.get(place)?;
     check_reads(transaction, limits)?;
     Ok(stored)

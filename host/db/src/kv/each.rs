@@ -1,10 +1,10 @@
 //! Many operations one after the other, each in commits of its own, which share the wait until they are durable.
 
-use mantis_store::Store;
 use smallvec::SmallVec;
 
+use crate::engine::{Engine, Unsettled};
 use crate::kv::batch::{self, Effect, Op, OpResult};
-use crate::kv::operations::{Kv, Outcome, Unsure};
+use crate::kv::operations::{Kv, Outcome};
 use crate::{Entry, Error, Result, Span};
 
 /// Commits of one operation that may wait to be settled: the next one is made when they are.
@@ -79,9 +79,9 @@ impl Kv<'_> {
         keep: &mut (dyn FnMut(&Entry) -> Result<()> + Send),
     ) -> Result<AppliedEach> {
         batch::check_count(self.limits(), operations)?;
-        let store = self.database().0.store.clone();
+        let engine = self.database().0.engine.clone();
         let mut settling =
-            Settling { store, open: Vec::new(), results: Vec::with_capacity(operations.len()), newest: 0 };
+            Settling { engine, open: Vec::new(), results: Vec::with_capacity(operations.len()), newest: 0 };
         self.give_way_to(operations).await;
         for operation in operations {
             // A reader sees what stands before it, and nothing that could still be taken back.
@@ -91,8 +91,8 @@ impl Kv<'_> {
             settling.open.push(self.make(operation, keep).await);
         }
         settling.settle().await;
-        let Settling { store, results, newest: version, .. } = settling;
-        Ok(AppliedEach { results, version, durable: version > 0 && store.is_durable(version) })
+        let Settling { engine, results, newest: version, .. } = settling;
+        Ok(AppliedEach { results, version, durable: engine.is_durable(version) })
     }
 
     async fn make(&mut self, operation: &Op, keep: &mut (dyn FnMut(&Entry) -> Result<()> + Send)) -> Made {
@@ -154,7 +154,7 @@ impl Kv<'_> {
                 return made;
             }
             if made.steps.len() >= STEPS_OPEN_MAX {
-                let (gone, refused) = settle_steps(&self.database().0.store, &mut made.steps).await;
+                let (gone, refused) = settle_steps(&self.database().0.engine, &mut made.steps).await;
                 if let Some(error) = refused {
                     made.each = Each::Failed(error.after_deleting(gone));
                     return made;
@@ -171,7 +171,7 @@ impl Made {
         Self { each: each.unwrap_or_else(Each::Failed), steps: Steps::new(), writes: false }
     }
 
-    fn written(written: Unsure<Each>) -> Self {
+    fn written(written: Unsettled<Each>) -> Self {
         let (each, version) = written.unwrap_or_else(|unsettled| (Each::Failed(unsettled.error), unsettled.seen));
         Self { each, steps: Steps::from_elem((version, 0), 1), writes: true }
     }
@@ -179,7 +179,7 @@ impl Made {
 
 /// Operations in order: first those whose outcome is certain, then those that are waited for together.
 struct Settling {
-    store: Store,
+    engine: Engine,
     results: Vec<Each>,
     open: Vec<Made>,
     newest: u64,
@@ -190,7 +190,7 @@ impl Settling {
     /// again in between.
     async fn settle(&mut self) {
         for mut made in self.open.drain(..) {
-            let (gone, refused) = settle_steps(&self.store, &mut made.steps).await;
+            let (gone, refused) = settle_steps(&self.engine, &mut made.steps).await;
             let mut each = match (refused, made.each) {
                 (Some(error), _) | (None, Each::Failed(error)) => Each::Failed(error.after_deleting(gone)),
                 (None, each) => each,
@@ -208,15 +208,15 @@ impl Settling {
 }
 
 /// Waits for all of these commits. How many keys went with those that stand, and why the first of the others does not.
-async fn settle_steps(store: &Store, steps: &mut Steps) -> (u64, Option<Error>) {
+async fn settle_steps(engine: &Engine, steps: &mut Steps) -> (u64, Option<Error>) {
     let (mut gone, mut refused) = (0, None);
     for (version, keys) in steps.drain(..) {
-        match store.settled(version).await {
+        match engine.settled(version).await {
             Ok(()) => gone += keys,
             Err(error) => refused = refused.or(Some(error)),
         }
     }
-    (gone, refused.map(Error::from))
+    (gone, refused)
 }
 
 fn each(outcome: Outcome, result: impl FnOnce(bool) -> OpResult) -> Each {

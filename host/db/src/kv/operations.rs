@@ -4,18 +4,18 @@
 
 use std::ops::ControlFlow;
 
-use bytes::Bytes;
-use mantis_store::{Direction, Expect, Isolation, KeyRange, Savepoint, Transaction, Update};
+use crate::engine::{
+    Direction, Expect, Isolation, KeyRange, Savepoint, Snapshot, StoredEntry, Transaction, Unsettled, UnsettledError,
+    Update, View, resting_on,
+};
 #[cfg(not(target_family = "wasm"))]
-use mantis_store::{Footprint, Places, Store};
-
-use crate::database::Unsettled;
-use crate::engine::view::View;
+use crate::engine::{Engine, Footprint, Places};
 use crate::keyspace::{self, Bucket, BucketId, Span};
 use crate::kv::batch::{self, Applied, Effect, Op};
 use crate::kv::scan::{self, Collected, KeyPage, Page, Scan, ScanOptions};
 use crate::kv::value;
 use crate::{Access, Code, Entry, Error, Limits, MediaType, Result, Session};
+use bytes::Bytes;
 
 /// Keys that deleting a span outside a transaction removes in one commit.
 const DELETE_KEYS_PER_COMMIT: usize = 1_000;
@@ -71,9 +71,6 @@ pub enum Outcome {
     Refused(Option<Entry>),
 }
 
-/// What an operation came to, and the newest commit that this rests on: nobody is told before that is settled.
-pub(crate) type Unsure<T> = std::result::Result<(T, u64), Unsettled<Error>>;
-
 /// What is left of a span that is being deleted, and in which bucket.
 pub(crate) type Left = (BucketId, KeyRange);
 
@@ -107,7 +104,7 @@ impl<'s> Kv<'s> {
         let Some(bucket) = self.existing()? else { return Ok(None) };
         let place = bucket.id.key(key);
         let stored = match &mut self.session.transaction {
-            None => self.session.database.0.store.get(&place),
+            None => self.session.database.0.engine.get(&place),
             Some(transaction) => transaction.get(&place)?,
         };
         self.check_reads()?;
@@ -129,7 +126,7 @@ impl<'s> Kv<'s> {
         let Some(bucket) = self.existing()? else { return Ok(vec![None; keys.len()]) };
         let limits = self.limits().clone();
         let mut bytes = 0;
-        let mut read = |view: &mut dyn FnMut(&[u8]) -> Result<Option<mantis_store::Entry>>| {
+        let mut read = |view: &mut dyn FnMut(&[u8]) -> Result<Option<StoredEntry>>| {
             let one = |key: &K| {
                 let entry = view(&bucket.id.key(key.as_ref()))?.map(value::entry).transpose()?;
                 limits.check_answer(&mut bytes, entry.as_ref().map_or(0, |entry| entry.value.len()))?;
@@ -139,7 +136,7 @@ impl<'s> Kv<'s> {
         };
         let entries = match &mut self.session.transaction {
             None => {
-                let snapshot = self.session.database.0.store.snapshot();
+                let snapshot = self.session.database.0.engine.snapshot();
                 read(&mut |place| View::get(&mut &snapshot, place))
             }
             Some(transaction) => read(&mut |place| View::get(&mut **transaction, place)),
@@ -168,7 +165,7 @@ impl<'s> Kv<'s> {
         self.settle(outcome).await
     }
 
-    pub(crate) fn set_now(&mut self, key: &[u8], value: &[u8], options: &SetOptions) -> Unsure<Outcome> {
+    pub(crate) fn set_now(&mut self, key: &[u8], value: &[u8], options: &SetOptions) -> Unsettled<Outcome> {
         self.limits().check_key(key)?;
         self.limits().check_value(value)?;
         let expires_at_ms = Limits::deadline_ms(options.ttl_ms, self.session.database.now_ms())?;
@@ -196,7 +193,7 @@ impl<'s> Kv<'s> {
         self.settle(outcome).await
     }
 
-    pub(crate) fn delete_now(&mut self, key: &[u8], expect: Expect) -> Unsure<Outcome> {
+    pub(crate) fn delete_now(&mut self, key: &[u8], expect: Expect) -> Unsettled<Outcome> {
         self.limits().check_key(key)?;
         self.write(key, Update::Delete, expect)
     }
@@ -209,12 +206,12 @@ impl<'s> Kv<'s> {
         #[cfg(not(target_family = "wasm"))]
         self.give_way(&|bucket, footprint| footprint.names(&bucket.key(key))).await;
         let outcome = self.increment_now(key, by);
-        let ((number, replaced), version, durable) = self.session.database.settle(outcome).await?;
+        let ((number, replaced), version, durable) = self.session.database.0.engine.settle(outcome).await?;
         Ok(Counted { number, written: Written { version, replaced, durable } })
     }
 
     /// The sum, and whether the key had a value before.
-    pub(crate) fn increment_now(&mut self, key: &[u8], by: i64) -> Unsure<(i64, bool)> {
+    pub(crate) fn increment_now(&mut self, key: &[u8], by: i64) -> Unsettled<(i64, bool)> {
         self.limits().check_key(key)?;
         let limits = self.limits().clone();
         self.through(Effect::Grows, |transaction, bucket| batch::increment(transaction, bucket, key, by, &limits))
@@ -264,7 +261,7 @@ impl<'s> Kv<'s> {
             ControlFlow::Continue(())
         };
         match &mut self.session.transaction {
-            None => View::visit(&mut &self.session.database.0.store.snapshot(), &range, Direction::Forward, &mut see)?,
+            None => View::visit(&mut &self.session.database.0.engine.snapshot(), &range, Direction::Forward, &mut see)?,
             Some(transaction) => View::visit(&mut **transaction, &range, Direction::Forward, &mut see)?,
         }
         self.check_reads()?;
@@ -283,7 +280,7 @@ impl<'s> Kv<'s> {
         let (mut keys, mut left) = (0, None);
         loop {
             let step = self.delete_step(span, left);
-            let settled = self.session.database.settle(step).await;
+            let settled = self.session.database.0.engine.settle(step).await;
             #[cfg(not(target_family = "wasm"))]
             let settled = settled.map_err(|error| error.after_deleting(keys));
             let ((gone, rest), version, durable) = settled?;
@@ -296,7 +293,7 @@ impl<'s> Kv<'s> {
     }
 
     /// Deletes the next keys of a span in one commit, or all of them in the open transaction: how many, and what may be left.
-    pub(crate) fn delete_step(&mut self, span: &Span, left: Option<Left>) -> Unsure<(u64, Option<Left>)> {
+    pub(crate) fn delete_step(&mut self, span: &Span, left: Option<Left>) -> Unsettled<(u64, Option<Left>)> {
         let limits = self.limits().clone();
         if self.session.in_transaction() {
             return self.through(Effect::Frees, |transaction, bucket| {
@@ -338,14 +335,14 @@ impl<'s> Kv<'s> {
         self.give_way_to(operations).await;
         let effect = operations.iter().map(Op::effect).max().unwrap_or(Effect::Reads);
         #[cfg(not(target_family = "wasm"))]
-        let store = self.session.database.0.store.clone();
+        let engine = self.session.database.0.engine.clone();
         #[cfg(not(target_family = "wasm"))]
-        let places = self.places(&store, operations)?;
+        let places = self.places(&engine, operations)?;
         let result =
             self.through(effect, |transaction, bucket| batch::apply(transaction, bucket, operations, &limits, weigh));
         #[cfg(not(target_family = "wasm"))]
         drop(places);
-        match self.session.database.settle(result).await {
+        match self.session.database.0.engine.settle(result).await {
             Ok((Applied::Committed { results, .. }, version, durable)) => {
                 Ok(Applied::Committed { version, durable, results })
             }
@@ -358,21 +355,21 @@ impl<'s> Kv<'s> {
     /// Waits until no transaction has its turn that this would disturb, for the time of a turn at most: it may still commit first.
     #[cfg(not(target_family = "wasm"))]
     async fn give_way(&mut self, disturbs: &(dyn Fn(BucketId, &Footprint) -> bool + Sync)) {
-        if self.session.in_transaction() || !self.session.database.0.store.has_turns() {
+        if self.session.in_transaction() || !self.session.database.0.engine.has_turns() {
             return;
         }
-        let store = self.session.database.0.store.clone();
+        let engine = self.session.database.0.engine.clone();
         match self.existing() {
-            Ok(Some(bucket)) => store.give_way(&|footprint| disturbs(bucket.id, footprint)).await,
+            Ok(Some(bucket)) => engine.wait_for_turns(&|footprint| disturbs(bucket.id, footprint)).await,
             // It is made with its first write.
-            Ok(None) => store.give_way(&crate::buckets::disturbed(self.bucket)).await,
+            Ok(None) => engine.wait_for_turns(&crate::buckets::disturbed(self.bucket)).await,
             Err(_) => {}
         }
     }
 
     /// Places for the new keys of a large batch, made before it takes the writers' lock.
     #[cfg(not(target_family = "wasm"))]
-    fn places<'p>(&mut self, store: &'p Store, operations: &[Op]) -> Result<Option<Places<'p>>> {
+    fn places<'p>(&mut self, engine: &'p Engine, operations: &[Op]) -> Result<Option<Places<'p>>> {
         if self.session.in_transaction() || self.check_allowed(Effect::Grows).is_err() {
             return Ok(None);
         }
@@ -382,7 +379,7 @@ impl<'s> Kv<'s> {
             _ => None,
         });
         let keys: Vec<_> = set.collect();
-        Ok(Some(store.make_places(keys.iter().map(|key| &key[..]))))
+        Ok(Some(engine.insert_ahead(keys.iter().map(|key| &key[..]))))
     }
 
     /// As [`give_way`](Self::give_way), once for all operations.
@@ -413,14 +410,14 @@ impl<'s> Kv<'s> {
         }
         let place = keyspace::name_place(self.bucket);
         let stored = match &mut self.session.transaction {
-            None => self.session.database.0.store.get(&place),
+            None => self.session.database.0.engine.get(&place),
             Some(transaction) => transaction.get(&place)?,
         };
         stored.map(|stored| bucket_from(&stored)).transpose()
     }
 
     /// Writes one key: by the engine's short path where the bucket exists and no transaction is open.
-    fn write(&mut self, key: &[u8], update: Update, expect: Expect) -> Unsure<Outcome> {
+    fn write(&mut self, key: &[u8], update: Update, expect: Expect) -> Unsettled<Outcome> {
         let effect = if update == Update::Delete { Effect::Frees } else { Effect::Grows };
         self.check_allowed(effect)?;
         if let Update::Put { value, .. } = &update {
@@ -433,17 +430,14 @@ impl<'s> Kv<'s> {
             let place = bucket.id.key(key);
             let name = keyspace::name_place(self.bucket);
             let unchanged = bucket.made.map(|made| (&name[..], made));
-            match self.session.database.0.store.write_seen(&place, update.clone(), expect, unchanged) {
-                Ok((Ok(written), seen)) => return Ok((write(seen, written.previous.is_some()), seen)),
-                Ok((Err(refused), seen)) => {
-                    return match refused.current.map(value::entry).transpose() {
-                        Ok(current) => Ok((Outcome::Refused(current), seen)),
-                        Err(error) => Err(Unsettled { error, seen }),
-                    };
+            match self.session.database.0.engine.write(&place, update.clone(), expect, unchanged) {
+                Ok((Ok(replaced), seen)) => return Ok((write(seen, replaced), seen)),
+                Ok((Err(current), seen)) => {
+                    return resting_on(seen, current.map(value::entry).transpose().map(Outcome::Refused));
                 }
                 // The bucket was dropped, or dropped and made again, since it was looked up: below it is looked up anew.
-                Err(mantis_store::Error::Conflict) => {}
-                Err(error) => return Err(Error::from(error).into()),
+                Err(error) if error.code() == Code::Conflict => {}
+                Err(error) => return Err(error.into()),
             }
         }
         let limits = self.limits().clone();
@@ -451,14 +445,16 @@ impl<'s> Kv<'s> {
             self.through(effect, |transaction, bucket| batch::write(transaction, bucket, key, update, expect, &limits));
         match result {
             Ok((replaced, version)) => Ok((write(version, replaced), version)),
-            Err(Unsettled { error: batch::WriteStop::Refused(current), seen }) => Ok((Outcome::Refused(current), seen)),
-            Err(Unsettled { error: batch::WriteStop::Failed(error), seen }) => Err(Unsettled { error, seen }),
+            Err(UnsettledError { error: batch::WriteStop::Refused(current), seen }) => {
+                Ok((Outcome::Refused(current), seen))
+            }
+            Err(UnsettledError { error: batch::WriteStop::Failed(error), seen }) => Err(UnsettledError { error, seen }),
         }
     }
 
     /// Waits for a write.
-    async fn settle(&self, outcome: Unsure<Outcome>) -> Result<Outcome> {
-        let (mut outcome, _, is_durable) = self.session.database.settle(outcome).await?;
+    async fn settle(&self, outcome: Unsettled<Outcome>) -> Result<Outcome> {
+        let (mut outcome, _, is_durable) = self.session.database.0.engine.settle(outcome).await?;
         if let Outcome::Written(written) = &mut outcome {
             written.durable = is_durable;
         }
@@ -471,7 +467,7 @@ impl<'s> Kv<'s> {
         &mut self,
         effect: Effect,
         work: impl FnOnce(&mut Transaction, BucketId) -> std::result::Result<T, E>,
-    ) -> std::result::Result<(T, u64), Unsettled<E>> {
+    ) -> Unsettled<T, E> {
         self.check_allowed(effect)?;
         let database = self.session.database.clone();
         let (bucket, limits) = (self.bucket, &database.0.limits);
@@ -486,26 +482,22 @@ impl<'s> Kv<'s> {
             }
             done
         };
-        let (outcome, seen) = match &mut self.session.transaction {
+        match &mut self.session.transaction {
             Some(transaction) => {
                 batch::check_reads(transaction, limits)?;
-                (run(transaction), 0)
+                resting_on(0, run(transaction))
             }
             None if effect == Effect::Reads => {
-                let mut transaction = database.0.store.begin_with(Isolation::Snapshot);
-                (run(&mut transaction), transaction.version())
+                let mut transaction = database.0.engine.begin(Isolation::Snapshot);
+                resting_on(transaction.version(), run(&mut transaction))
             }
-            None => database.0.store.exclusively_seen(|transaction| {
+            None => database.0.engine.alone(|transaction| {
                 let value = run(transaction)?;
                 if transaction.puts() {
                     database.check_room(transaction.written_bytes())?;
                 }
                 Ok(value)
             }),
-        };
-        match outcome {
-            Ok(value) => Ok((value, seen)),
-            Err(error) => Err(Unsettled { error, seen }),
         }
     }
 
@@ -543,14 +535,14 @@ impl<'s> Kv<'s> {
             // Kept for too long: the scan goes on in the newest state.
             Err(error) if error.code() == Code::TransactionTooOld => {
                 database.cursor_snapshots.lock().forget(snapshot.version());
-                snapshot = std::sync::Arc::new(database.store.snapshot());
+                snapshot = std::sync::Arc::new(database.engine.snapshot());
                 collect(&scan, Either::Snapshot(&snapshot))
             }
             page => page,
         };
         let (items, last) = page?;
         let cursor = last.map(|key| {
-            let gone = database.cursor_snapshots.lock().keep(&snapshot, database.store.monotonic_us());
+            let gone = database.cursor_snapshots.lock().keep(&snapshot, database.engine.monotonic_us());
             drop(gone);
             scan.cursor_at(key, snapshot.version())
         });
@@ -598,11 +590,11 @@ fn written(outcome: &Outcome) -> Result<Written> {
 
 /// What a scan runs in.
 enum Either<'a> {
-    Snapshot(&'a mantis_store::Snapshot),
+    Snapshot(&'a Snapshot),
     Transaction(&'a mut Transaction),
 }
 
-pub(crate) fn bucket_from(stored: &mantis_store::Entry) -> Result<Bucket> {
+pub(crate) fn bucket_from(stored: &StoredEntry) -> Result<Bucket> {
     Ok(Bucket { id: BucketId::from_stored(&stored.value)?, made: Some(stored.version) })
 }
 

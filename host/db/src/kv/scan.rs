@@ -3,10 +3,8 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use mantis_store::{Direction, Snapshot};
-
 use crate::database::Inner;
-use crate::engine::view::View;
+use crate::engine::{Direction, Snapshot, StoredEntry, View};
 use crate::keyspace::{BUCKET_PREFIX_BYTES, BucketId};
 use crate::kv::cursor::ScanCursor;
 use crate::kv::value;
@@ -76,7 +74,7 @@ impl<'a> Scan<'a> {
     pub(crate) fn run(
         &self,
         view: &mut impl View,
-        mut see: impl FnMut(&[u8], mantis_store::Entry) -> Result<usize>,
+        mut see: impl FnMut(&[u8], StoredEntry) -> Result<usize>,
     ) -> Result<Option<Vec<u8>>> {
         let mut range = self.bucket.range(&self.options.span);
         if let Some(cursor) = &self.cursor {
@@ -123,8 +121,8 @@ pub(crate) type Collected<T> = (Vec<T>, Option<Vec<u8>>);
 /// The snapshot that a scan runs in: the one that its cursor keeps, or a new one.
 pub(crate) fn snapshot_of(database: &Inner, cursor: Option<&ScanCursor>) -> Arc<Snapshot> {
     let kept =
-        cursor.and_then(|cursor| database.cursor_snapshots.lock().get(cursor.version, database.store.monotonic_us()));
-    kept.unwrap_or_else(|| Arc::new(database.store.snapshot()))
+        cursor.and_then(|cursor| database.cursor_snapshots.lock().get(cursor.version, database.engine.monotonic_us()));
+    kept.unwrap_or_else(|| Arc::new(database.engine.snapshot()))
 }
 
 pub(crate) fn collect_entries(scan: &Scan<'_>, view: &mut impl View) -> Result<Collected<(Vec<u8>, Entry)>> {

@@ -6,6 +6,7 @@ use std::fmt;
 
 use bytes::{Buf, Bytes};
 
+use crate::engine::StoredEntry;
 use crate::limits::MEDIA_TYPE_BYTES_MAX;
 use crate::{Code, Error, Result};
 
@@ -127,8 +128,8 @@ pub(crate) fn decode(mut stored: Bytes) -> Result<(MediaType, Bytes)> {
     }
 }
 
-pub(crate) fn entry(stored: mantis_store::Entry) -> Result<Entry> {
-    let mantis_store::Entry { value, version, modified_ms, expires_at_ms } = stored;
+pub(crate) fn entry(stored: StoredEntry) -> Result<Entry> {
+    let StoredEntry { value, version, modified_ms, expires_at_ms } = stored;
     let (media_type, value) = decode(value)?;
     Ok(Entry { value, media_type, version, modified_ms, expires_at_ms })
 }

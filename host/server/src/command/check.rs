@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use indicatif::{DecimalBytes, HumanCount};
 use mantis_db::disk::{DirectoryDisk, sync_parent};
 use mantis_db::{
-    FileKind, FileReport, OnProgress, OpenError, Recovered, RepairError, Repaired, Report, RestoreError, StoreOptions,
+    FileKind, FileReport, OnProgress, OpenError, Recovered, RepairError, Repaired, Report, RestoreError, EngineOptions,
     check, repair,
 };
 use serde_json::{Value, json};
@@ -59,7 +59,7 @@ pub(super) fn run(args: &CheckArgs) -> Outcome {
 }
 
 /// What the engine takes that works on files and tells how far it has come.
-fn watched(tell: OnProgress) -> StoreOptions {
+fn watched(tell: OnProgress) -> EngineOptions {
     let mut options = options();
     options.on_progress = Some(tell);
     options

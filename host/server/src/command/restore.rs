@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use indicatif::ProgressBar;
 use mantis_db::disk::{DirectoryDisk, DiskFile};
-use mantis_db::{RestoreError, StoreOptions, restore};
+use mantis_db::{RestoreError, EngineOptions, restore};
 
 use super::backup;
 use crate::cli::RestoreArgs;
@@ -40,8 +40,8 @@ pub(super) fn run(args: &RestoreArgs) -> Outcome {
 }
 
 /// What the engine takes that works on files.
-pub(super) fn options() -> StoreOptions {
-    StoreOptions::new(Arc::new(SystemClock), Arc::new(SystemRandom))
+pub(super) fn options() -> EngineOptions {
+    EngineOptions::new(Arc::new(SystemClock), Arc::new(SystemRandom))
 }
 
 fn failure(args: &RestoreArgs, error: &RestoreError) -> Failure {
