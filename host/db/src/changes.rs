@@ -1,11 +1,12 @@
-//! The change feed: what was committed, in order, from a cursor.
+//! The change feed: committed changes in order, from a cursor.
 
 use std::collections::HashMap;
 
+use crate::bucket_name::check_bucket_name;
 use crate::engine::{ChangePage, FeedCursor, StoredChange, Version};
-use crate::keyspace::{self, BucketId, DEFAULT_BUCKET};
-use crate::kv::value;
-use crate::{Access, Code, Error, MediaType, Result, Session};
+use crate::keyspace::{self, BucketId, catalog};
+use crate::kv::value::{self, MediaType};
+use crate::{Access, Code, Error, Result, Session};
 use bytes::Bytes;
 
 /// What happened to a key.
@@ -36,32 +37,32 @@ pub struct Change {
     pub previous_version: Option<u64>,
     /// When the commit was made, in milliseconds since the epoch.
     pub time_ms: u64,
-    /// Where to resume behind this change.
+    /// The cursor after this change.
     pub cursor: String,
 }
 
-/// Some changes, and where to go on.
+/// A page of changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changes {
     /// The changes, in order.
     pub changes: Vec<Change>,
-    /// Where to go on.
+    /// The cursor of the next page.
     pub cursor: String,
-    /// Whether the feed had been read to its end. If not, there is more: ask again at once, even when this page is empty, because the
-    /// filter may have passed over all that one call looks at.
+    /// Whether this page ends at the end of the feed. If not, ask again at once, even if it is empty: the filter may have excluded every
+    /// change that one call examines.
     pub at_end: bool,
 }
 
 /// Which changes to show.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ChangeFilter {
-    /// Those of this bucket; of all buckets that the grants show when none is named.
+    /// Those of this bucket; without it those of all buckets that the grants show.
     pub bucket: Option<String>,
     /// Those of keys that begin with these bytes.
     pub prefix: Vec<u8>,
 }
 
-/// Where to begin.
+/// Where to start.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Since {
     /// With the next commit.
@@ -69,24 +70,24 @@ pub enum Since {
     Now,
     /// With the oldest change that is still kept.
     Earliest,
-    /// Behind this cursor.
+    /// After this cursor.
     Cursor(String),
 }
 
 impl Session {
-    /// At most `limit` committed changes behind `since`. Never waits: `Database::watch` tells when there is more.
+    /// At most `limit` committed changes after `since`. Never waits: `Database::watch` reports new commits.
     ///
-    /// Belongs to no transaction: what is not committed is not shown.
+    /// Belongs to no transaction: only committed changes are shown.
     ///
     /// # Errors
-    /// `compacted` when what follows the cursor is no longer kept or the cursor is ahead of the newest commit, `cursor-invalid`, `limit-out-of-range`, `bucket-name-invalid`,
-    /// `bucket-not-found` when the grants do not name it.
+    /// `compacted` when changes after the cursor are no longer kept or the cursor is ahead of the newest commit, `cursor-invalid`,
+    /// `limit-out-of-range`, `bucket-name-invalid`, `bucket-not-found` when the grants do not name it.
     #[allow(clippy::unused_async, reason = "an engine behind a network has to ask")]
     pub async fn changes(&mut self, filter: &ChangeFilter, since: &Since, limit: usize) -> Result<Changes> {
         let database = &*self.database.0;
         database.limits.check_page(limit)?;
         if let Some(bucket) = &filter.bucket {
-            keyspace::check_bucket_name(bucket)?;
+            check_bucket_name(bucket)?;
             self.grants.check(bucket, Access::Read)?;
         }
         let begin = match since {
@@ -95,12 +96,12 @@ impl Session {
             Since::Cursor(text) => parse_cursor(text, database.epoch)?,
         };
         let mut names = Names { session: self, known: HashMap::new() };
-        let read = database.engine.changes(begin, limit, |place| {
-            keyspace::split(place)
+        let read = database.engine.changes(begin, limit, |encoded| {
+            keyspace::split(encoded)
                 .is_some_and(|(id, key)| key.starts_with(&filter.prefix) && names.shown(id, filter.bucket.as_deref()))
         });
         let read = read.and_then(|page| names.check_known(page));
-        // What has gone since it was looked up where to begin was not promised to anybody. In a page nothing comes in between.
+        // What was dropped since the start was looked up, no cursor has promised. In a page nothing comes in between.
         #[cfg(not(target_family = "wasm"))]
         if read.is_err() && !matches!(since, Since::Cursor(_)) {
             let cursor = cursor_text(database.epoch, database.engine.feed_start());
@@ -108,7 +109,7 @@ impl Session {
         }
         let page = read.map_err(|version| {
             if begin.version > version {
-                // Behind commits that were lost, or invented: what comes next would not be what follows.
+                // The cursor is of commits that were lost, or forged: the next changes would not follow it.
                 return Error::new(Code::Compacted, "the cursor is ahead of the newest commit");
             }
             Error::new(Code::Compacted, format!("changes up to version {version} are no longer kept"))
@@ -118,7 +119,7 @@ impl Session {
     }
 }
 
-/// The buckets' names by number, looked up once a page, and whether the session may see them.
+/// Bucket names by number, looked up once a page, and whether the session may see them.
 struct Names<'s> {
     session: &'s Session,
     known: HashMap<BucketId, Name>,
@@ -127,7 +128,7 @@ struct Names<'s> {
 enum Name {
     Shown(String),
     Hidden,
-    /// Nobody knows it any more: its bucket was dropped, and the feed had forgotten all changes of it.
+    /// Forgotten: its bucket was dropped, and the feed had no changes of it left.
     Lost,
 }
 
@@ -135,24 +136,13 @@ impl Names<'_> {
     fn name(&mut self, id: BucketId) -> &Name {
         let session = self.session;
         let look_up = || {
-            let name = if id == keyspace::Bucket::DEFAULT.id {
-                DEFAULT_BUCKET.to_owned()
-            } else {
-                let engine = &session.database.0.engine;
-                // In this order: a name goes from the one place to the other in one commit.
-                let stored =
-                    engine.get(&keyspace::number_place(id)).or_else(|| engine.get(&keyspace::former_place(id)));
-                match stored.and_then(|stored| String::from_utf8(stored.value.to_vec()).ok()) {
-                    Some(name) => name,
-                    None => return Name::Lost,
-                }
-            };
+            let Some(name) = catalog::name_of(&session.database.0.engine, id) else { return Name::Lost };
             if session.grants.check(&name, Access::Read).is_ok() { Name::Shown(name) } else { Name::Hidden }
         };
         self.known.entry(id).or_insert_with(look_up)
     }
 
-    /// Whether to show a change of a bucket. Those whose name is lost are to be noticed.
+    /// Whether to show a change of a bucket. A lost name counts as shown, for [`check_known`](Self::check_known) to find.
     fn shown(&mut self, id: BucketId, wanted: Option<&str>) -> bool {
         match self.name(id) {
             Name::Shown(name) => wanted.is_none_or(|wanted| wanted == name),
@@ -161,11 +151,11 @@ impl Names<'_> {
         }
     }
 
-    /// The page, if the bucket of every change can be named. Otherwise the version up to which that is not so, which the feed no longer
-    /// holds then: nobody can tell whether what it holds was asked for.
+    /// The page, if the bucket of every change has a name. Otherwise the newest version without one, up to which the feed then drops its
+    /// changes: the filter cannot be applied to them.
     ///
-    /// A name is kept as long as the feed holds changes of its bucket. But the feed may have gone on since they were read from it, and it
-    /// may hold more than in an earlier life of the store, out of the log: with more room, by another clock. Neither happens in a page.
+    /// A name is kept as long as the feed has changes of its bucket. But the feed may have moved on since the page was read, and after a
+    /// restart it may reach further back than before: with more room, or by another clock. Neither happens in a page.
     #[cfg_attr(
         target_family = "wasm",
         allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "nothing is lost in a page")
@@ -203,7 +193,7 @@ impl Names<'_> {
     }
 }
 
-/// `epoch-version-index` in hexadecimal, decimal and decimal; the index is left out behind a whole commit.
+/// `epoch-version-index` in hexadecimal, decimal and decimal; after a whole commit without the index.
 fn cursor_text(epoch: u64, cursor: FeedCursor) -> String {
     let FeedCursor { version, index } = cursor;
     if index == u32::MAX { format!("{epoch:016x}-{version}") } else { format!("{epoch:016x}-{version}-{index}") }

@@ -1,4 +1,4 @@
-//! The database: one engine, and what all sessions share.
+//! [`Database`]: one engine, and the state that all sessions share.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,21 +10,11 @@ use crate::disk::Disk;
 use crate::engine::{
     Clock, CursorSnapshots, Durability, Engine, EngineOptions, OnProgress, OpenError, Random, Recovered, Stats, Store,
 };
-use crate::keyspace::{BUCKET_PREFIX_BYTES, BucketId};
 #[cfg(not(target_family = "wasm"))]
-use crate::keyspace::{DROPPED_BUCKETS, FORMER_NAMES};
-use crate::{Code, Error, Grants, LimitInvalid, Limits, Result, Session, buckets};
-
-/// Keys that housekeeping removes in one commit, so that it holds up a writer for some ten microseconds.
-const EXPIRED_KEYS_PER_COMMIT: usize = 4;
-/// Commits that one call of housekeeping makes, so that its caller gets its thread back within some tenths of a second.
-const EXPIRED_COMMITS_PER_CALL: usize = 4_000;
-/// Versions that it frees under one hold of the writers' lock, and holds that one call makes.
-const PRUNED_PER_HOLD: usize = 8;
-const PRUNED_HOLDS_PER_CALL: usize = 8_000;
-
-/// The size at which the log's segments are full, however small it is kept.
-const SEGMENT_BYTES_MIN: u64 = 4 << 10;
+use crate::keyspace::catalog;
+use crate::keyspace::{BUCKET_PREFIX_BYTES, BucketId};
+use crate::limits::SEGMENT_BYTES_MIN;
+use crate::{Code, Error, LimitInvalid, Limits, Result};
 
 /// How a database on a disk is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,14 +39,14 @@ pub struct Database(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) engine: Engine,
     pub(crate) limits: Limits,
-    /// Tells this life of the store from others, in cursors of the change feed.
+    /// The cursor prefix of this incarnation of the store.
     pub(crate) epoch: u64,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) cursor_snapshots: Mutex<CursorSnapshots>,
-    /// Dropped buckets whose keys nobody is removing.
+    /// Dropped buckets with keys that nobody is removing.
     #[cfg(not(target_family = "wasm"))]
     pub(crate) dropped_buckets: Mutex<Vec<BucketId>>,
-    /// Dropped buckets without keys whose names are kept for the feed, and the commit that each was done with.
+    /// Dropped buckets without keys whose names are kept for the feed, each with the commit that removed the last key.
     pub(crate) former_names: Mutex<Vec<(u64, BucketId)>>,
     closed: AtomicBool,
 }
@@ -71,7 +61,7 @@ impl Database {
     /// An empty database in memory. Its contents end with the process.
     ///
     /// # Errors
-    /// [`LimitInvalid`]: it could not keep to a limit. Where it is compiled for a page nobody checks.
+    /// [`LimitInvalid`]: a limit that no database can enforce. A page's build does not check.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -86,20 +76,20 @@ impl Database {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> std::result::Result<Self, LimitInvalid> {
-        // A page's limits are its program's own, and every byte of a page is downloaded.
+        // A page's program chooses its limits, and every byte of a page is downloaded.
         #[cfg(not(target_family = "wasm"))]
         limits.check()?;
         let engine = Engine::in_memory(options(&limits, clock, &random));
         Ok(Self::over(engine, limits, random))
     }
 
-    /// The database on `disk`, which is made if there is none, and what was found there.
+    /// Opens the database on `disk`, or makes one, and reports what was recovered.
     ///
-    /// Under [`Durability::Always`] nothing is committed until [`DiskThreads`](crate::DiskThreads) are started for the [`store`](Self::store),
-    /// or after they have ended: writes are refused with `storage-failed`.
+    /// Under [`Durability::Always`] only running [`DiskThreads`](crate::DiskThreads) of the [`store`](Self::store) commit anything:
+    /// without them writes are refused with `storage-failed`.
     ///
     /// # Errors
-    /// [`OpenError`]: it could not keep to a limit, the disk's contents cannot be trusted, or it does not work. Nothing was changed.
+    /// [`OpenError`]: a limit is invalid, the disk's contents cannot be trusted, or the disk fails. Nothing was changed.
     pub fn open(
         limits: Limits,
         clock: Arc<dyn Clock>,
@@ -110,7 +100,7 @@ impl Database {
         Self::open_watched(limits, clock, random, disk, keeping, None)
     }
 
-    /// As [`open`](Self::open), and tells `on_progress` how many bytes of how many it has read.
+    /// As [`open`](Self::open), and calls `on_progress` with the bytes read so far and their total.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -126,7 +116,7 @@ impl Database {
         let mut options = options(&limits, clock, &random);
         options.on_progress = on_progress;
         options.checkpoint_bytes = keeping.checkpoint_bytes;
-        // Segments are what the log is given back in.
+        // The log is freed in whole segments.
         options.segment_bytes_max =
             options.segment_bytes_max.min((keeping.checkpoint_bytes / 4).max(SEGMENT_BYTES_MIN));
         let (engine, recovered) = Engine::open(options, disk, keeping.durability)?;
@@ -138,10 +128,10 @@ impl Database {
             epoch: engine.identity().unwrap_or_else(|| random.next_u64()),
             #[cfg(not(target_family = "wasm"))]
             dropped_buckets: Mutex::new(
-                buckets::numbers(&engine, DROPPED_BUCKETS).into_iter().map(|(_, id)| id).collect(),
+                catalog::numbers(&engine, catalog::DROPPED_BUCKETS).into_iter().map(|(_, id)| id).collect(),
             ),
             #[cfg(not(target_family = "wasm"))]
-            former_names: Mutex::new(buckets::numbers(&engine, FORMER_NAMES)),
+            former_names: Mutex::new(catalog::numbers(&engine, catalog::FORMER_NAMES)),
             #[cfg(target_family = "wasm")]
             former_names: Mutex::default(),
             engine,
@@ -152,25 +142,13 @@ impl Database {
         }))
     }
 
-    /// The engine below, for what keeps it going: writing the log, checkpoints, figures.
+    /// The embedded engine, for what keeps it running: its threads, checkpoints, backups, disk statistics.
     #[must_use]
     pub fn store(&self) -> &Store {
         self.0.engine.embedded()
     }
 
-    /// A session that may do everything.
-    #[must_use]
-    pub fn session(&self) -> Session {
-        Session::new(self.clone(), Arc::new(Grants::all()))
-    }
-
-    /// A session that may do what `grants` say.
-    #[must_use]
-    pub fn session_with(&self, grants: Arc<Grants>) -> Session {
-        Session::new(self.clone(), grants)
-    }
-
-    /// The bounds in force.
+    /// The limits in force.
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.0.limits
@@ -193,35 +171,13 @@ impl Database {
         self.0.random.fill(buffer);
     }
 
-    /// Tells of every commit by its version; commits may be skipped over, the newest is always seen.
+    /// The version of the newest commit, as it changes. Commits may be skipped; the newest is always seen.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<u64> {
         self.0.engine.watch()
     }
 
-    /// Housekeeping: removes what has expired, frees what nobody can read any more. Call it a few times a second.
-    pub fn maintain(&self) {
-        let dropped = self.0.cursor_snapshots.lock().take_idle(self.0.engine.monotonic_us());
-        drop(dropped);
-        for _ in 0..EXPIRED_COMMITS_PER_CALL {
-            if self.0.engine.remove_expired(EXPIRED_KEYS_PER_COMMIT) < EXPIRED_KEYS_PER_COMMIT {
-                break;
-            }
-            give_way();
-        }
-        #[cfg(not(target_family = "wasm"))]
-        buckets::remove_left_behind(self);
-        buckets::forget_names(self);
-        // What a snapshot kept for long is freed soon after it, and not only as fast as new commits come.
-        for _ in 0..PRUNED_HOLDS_PER_CALL {
-            if self.0.engine.prune(PRUNED_PER_HOLD) < PRUNED_PER_HOLD {
-                break;
-            }
-            give_way();
-        }
-    }
-
-    /// The engine's figures.
+    /// The engine's statistics.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.0.engine.stats()
@@ -236,12 +192,12 @@ impl Database {
     ///
     /// # Errors
     /// `read-only` after [`close_for_writes`](Self::close_for_writes), `store-full` at the limit of bytes, `storage-failed`; `disk-full`
-    /// from a write that was refused for that until one is taken, or there is found to be room.
+    /// after a write that was refused for it, until a write succeeds or the disk is found to have space.
     pub fn check_writable(&self) -> Result<()> {
         self.check_room(1)?;
-        // Those who write try all the same: that is how they learn that there is room again.
+        // Only a report: writes are attempted all the same, and so find out when there is space again.
         if self.0.engine.is_disk_full() {
-            return Err(Error::new(Code::DiskFull, "The disk is full; writes are refused until there is room."));
+            return Err(Error::new(Code::DiskFull, "The disk is full; writes are refused until there is space."));
         }
         Ok(())
     }
@@ -256,23 +212,17 @@ impl Database {
         Ok(())
     }
 
-    /// Like [`check_writable`](Self::check_writable) for writes that take no room.
+    /// As [`check_room`](Self::check_room) for writes that take no room.
     pub(crate) fn check_open(&self) -> Result<()> {
         if self.0.closed.load(Ordering::Acquire) {
             return Err(Error::new(Code::ReadOnly, "the database is shutting down and takes no writes"));
         }
         if self.0.engine.has_failed() {
-            // What the disk said is for the log.
+            // The disk's own error goes to the log.
             return Err(Code::StorageFailed.into());
         }
         Ok(())
     }
-}
-
-/// Gives whatever else wants the processor its turn now, rather than while writers wait for the lock.
-#[allow(clippy::disallowed_methods, reason = "in a page, which has one thread, it does nothing")]
-pub(crate) fn give_way() {
-    std::thread::yield_now();
 }
 
 fn options(limits: &Limits, clock: Arc<dyn Clock>, random: &Arc<dyn Random>) -> EngineOptions {

@@ -3,48 +3,57 @@
 //! Every surface (HTTP, plugins, pages, embedding programs) translates to the operations here and back, and does nothing else, so
 //! that the same words mean the same everywhere. `wit/` in the repository is this API's twin for plugins.
 //!
+//! The map, from the top down; a module uses those below it:
+//!
 //! | module | holds |
 //! |---|---|
-//! | `database` | [`Database`]: the engine and what sessions share |
-//! | `session` | [`Session`]: identity, grants, an optional transaction |
-//! | `transact` | transactions that are run again when they lose, in the end with a turn of their own |
-//! | `kv` | [`Kv`]: the operations on one bucket |
-//! | `batch`, `each` | many operations in one commit; one after the other |
-//! | `scan`, `cursor` | pages, and what carries a scan from one to the next |
-//! | `buckets` | making, listing and dropping buckets |
+//! | `session_pool` | [`SessionManager`]: sessions for a `mantis-pool` |
+//! | `housekeeping` | everything that runs unasked: expiry, interrupted drops, pruning |
+//! | `transact`, `retry` | transactions that run again after a conflict, in the end with a turn of their own |
+//! | `buckets` | listing and dropping buckets |
 //! | `changes` | the change feed |
-//! | `grants`, `limits`, `error` | what is allowed, how much, and what is said when it is not |
-//! | `value`, `keyspace` | the stored forms |
+//! | `kv` | [`Kv`]: the operations on the keys of one bucket |
+//! | `session` | [`Session`]: grants, an optional transaction |
+//! | `database` | [`Database`]: the engine, and the state that sessions share |
+//! | `keyspace` | the bytes of the one key space; the catalogue of buckets |
+//! | `engine` | the one door to the engine: everything that is asked of it |
+//! | `grants`, `bucket_name`, `limits`, `error` | what is allowed, what a name is, how much, and what went wrong |
 //!
-//! It knows nothing of HTTP, of JSON, of threads and of runtimes, and takes the time and randomness from its owner, so that it also
-//! runs in a browser page.
+//! It knows nothing of HTTP, JSON, threads or runtimes, and gets time and randomness from its owner, so that it also runs in a browser
+//! page.
 #![deny(missing_docs)]
 
+mod bucket_name;
 mod buckets;
 mod changes;
 mod database;
 mod engine;
 mod error;
 mod grants;
+mod housekeeping;
 mod keyspace;
 mod kv;
 pub mod limits;
+mod platform;
+#[cfg(not(target_family = "wasm"))]
+mod retry;
 mod session;
 #[cfg(feature = "pool")]
 mod session_pool;
 #[cfg(not(target_family = "wasm"))]
 mod transact;
 
+pub use bucket_name::{BUCKET_NAME_PATTERN, DEFAULT_BUCKET, is_bucket_name};
 pub use buckets::BucketInfo;
 pub use changes::{Change, ChangeFilter, ChangeKind, Changes, Since};
 pub use database::{Database, Keeping};
 pub use engine::{Clock, Direction, Durability, EngineOptions, Expect, Isolation, OpenError, Random, Recovered, Stats};
 pub use error::{Code, Error, Kind, Result};
 pub use grants::{Access, Grants};
-pub use keyspace::{DEFAULT_BUCKET, Span};
+pub use keyspace::Span;
 pub use kv::{
     Applied, Counted, Deleted, Entry, KeyPage, Kv, MediaType, Op, OpResult, Outcome, Page, Refusal, ScanOptions,
-    SetOptions, Written,
+    SetOptions, SpanDeletion, Written,
 };
 #[cfg(not(target_family = "wasm"))]
 pub use kv::{AppliedEach, Each};
@@ -56,8 +65,8 @@ pub use mantis_store::{
 };
 #[cfg(not(target_family = "wasm"))]
 pub use mantis_store::{DiskEvent, DiskThreads};
+#[cfg(not(target_family = "wasm"))]
+pub use retry::Loss;
 pub use session::{Committed, Session};
 #[cfg(feature = "pool")]
 pub use session_pool::SessionManager;
-#[cfg(not(target_family = "wasm"))]
-pub use transact::Loss;

@@ -1,10 +1,10 @@
-//! Every bound on what a client may ask for, in one place, with its unit in its name.
+//! Every bound of this crate, with its unit in its name: on what a client may ask for, and on how much is done in one go.
 
 use std::fmt;
 
 use crate::{Code, Error, Result};
 
-/// The bounds that a [`Database`](crate::Database) enforces, on every surface alike.
+/// The limits that a [`Database`](crate::Database) enforces, on every surface alike.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
@@ -26,16 +26,16 @@ pub struct Limits {
     pub transaction_writes_max: usize,
     /// Bytes of keys and values that one transaction may write: `transaction-too-large`. Default 64 MiB.
     pub transaction_bytes_max: usize,
-    /// Keys and scanned stretches that one transaction may read: `transaction-too-large`. Default 100,000.
+    /// Keys and scanned ranges that one transaction may read: `transaction-too-large`. Default 100,000.
     pub transaction_reads_max: usize,
-    /// Keys that the scans of one transaction may come by, those included that were deleted and are not removed yet:
+    /// Keys that the scans of one transaction may pass over, deleted ones included that are not removed yet:
     /// `transaction-too-large`. Default 10,000,000.
     pub transaction_visits_max: u64,
     /// Buckets: `buckets-too-many`. Default 10,000.
     pub buckets_max: usize,
-    /// Bytes of all keys and values: `store-full`. Default: no bound but the machine's memory.
+    /// Bytes of all keys and values: `store-full`. Default: no limit but the machine's memory.
     pub store_bytes_max: u64,
-    /// Snapshots that scan cursors keep, so that the pages of one scan show one moment. Default 256.
+    /// Snapshots kept for scan cursors, so that the pages of one scan show one version. Default 256.
     pub cursor_snapshots_max: usize,
     /// How long a cursor keeps its snapshot after its last use, in milliseconds. Default 30,000.
     pub cursor_age_ms_max: u64,
@@ -47,6 +47,10 @@ pub struct Limits {
     pub feed_age_ms_max: u64,
 }
 
+/// The largest integer up to which every JSON reader is exact: 2^53 - 1, `Number.MAX_SAFE_INTEGER` in JavaScript. Beyond it integers are
+/// written as decimal text, and a number without a fraction is not known to be the one that was written.
+pub const JSON_INTEGER_MAX: u64 = (1 << 53) - 1;
+
 /// Bytes of a media type: its length is stored in one byte.
 pub const MEDIA_TYPE_BYTES_MAX: usize = 255;
 /// Characters of a bucket's name.
@@ -54,27 +58,56 @@ pub const BUCKET_NAME_BYTES_MAX: usize = 63;
 /// A time to live: 100 years of 365.25 days, in milliseconds.
 pub const TTL_MS_MAX: u64 = 3_155_760_000_000;
 
-/// Bytes of a key, whatever the bound: cursors, and paths in HTTP, have room for no longer one.
+/// Bytes of a key, whatever the limit: cursors, and paths in HTTP, have no room for a longer one.
 pub const KEY_BYTES_MAX: usize = 4_096;
-/// Bytes of a value, whatever the bound: one value, with what stands around it, must fit into a record of the log.
+/// Bytes of a value, whatever the limit: one value and its header must fit into a record of the log.
 const VALUE_BYTES_MAX: u64 = 1 << 30;
-/// Bytes and keys of a transaction, whatever the bounds: a commit is one record of the log, of less than 4 GiB, in which a key has up to
-/// 32 bytes beside itself and its value.
+/// Bytes and keys of a transaction, whatever the limits: a commit is one record of the log, of less than 4 GiB, in which a key takes up to
+/// 32 bytes besides itself and its value.
 const TRANSACTION_BYTES_MAX: u64 = 2 << 30;
 const TRANSACTION_WRITES_MAX: u64 = 1 << 24;
-/// Most of what is counted: where plugins and pages name an entry, an operation or a bucket, its number has 32 bits.
+/// The largest count: plugins and pages number entries, operations and buckets with 32 bits.
 const COUNT_MAX: u64 = u32::MAX as u64;
 
-/// A bound that no database can keep to.
+/// Keys that the deletion of a span or of a bucket removes in one commit, so that other writers are not held up.
+pub(crate) const DELETED_KEYS_PER_COMMIT: usize = 1_000;
+/// Commits of independent operations that wait together to become final.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) const COMMITS_UNSETTLED_MAX: usize = 64;
+/// Conflicts in a row after which a transaction queues for a turn.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) const CONFLICTS_BEFORE_TURN: u32 = 3;
+/// Attempts of [`Session::transact`](crate::Session::transact): with a turn, only work that takes longer than a turn conflicts again.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) const TRANSACT_ATTEMPTS_MAX: u32 = 64;
+
+/// Expired keys that housekeeping removes in one commit: it holds up a writer for some ten microseconds.
+pub(crate) const EXPIRED_KEYS_PER_COMMIT: usize = 4;
+/// Commits of expired keys in one call of housekeeping: its caller has its thread back within some tenths of a second.
+pub(crate) const EXPIRED_COMMITS_PER_CALL: usize = 4_000;
+/// Versions that housekeeping frees under one hold of the writers' lock, and holds in one call.
+pub(crate) const PRUNED_VERSIONS_PER_HOLD: usize = 8;
+pub(crate) const PRUNED_HOLDS_PER_CALL: usize = 8_000;
+/// Commits of interrupted drops in one call of housekeeping.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) const DROP_COMMITS_PER_CALL: usize = 50;
+/// Former names that housekeeping removes in one commit, and commits in one call.
+pub(crate) const NAMES_PER_COMMIT: usize = 1_000;
+pub(crate) const NAME_COMMITS_PER_CALL: usize = 50;
+
+/// Bytes of a log segment, at least, however small the log is kept.
+pub(crate) const SEGMENT_BYTES_MIN: u64 = 4 << 10;
+
+/// A limit that no database can enforce.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LimitInvalid {
     /// The field of [`Limits`].
     pub limit: &'static str,
-    /// What it is.
+    /// Its value.
     pub value: u64,
-    /// The least that it may be.
+    /// The least value allowed.
     pub min: u64,
-    /// The most that it may be.
+    /// The largest value allowed.
     pub max: u64,
 }
 
@@ -97,7 +130,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The bounds where nobody says otherwise.
+    /// The default limits.
     pub const DEFAULT: Self = Self {
         key_bytes_max: KEY_BYTES_MAX,
         value_bytes_max: 16 << 20,
@@ -119,11 +152,10 @@ impl Limits {
         feed_age_ms_max: 24 * 60 * 60 * 1_000,
     };
 
-    /// Whether a database can keep to these bounds. Making one asks.
+    /// Checks that a database can enforce these limits, as making one does.
     ///
     /// # Errors
-    /// The first bound that it cannot keep to, with its range. A bound of nothing at all is among these where it would leave nothing
-    /// to do, or would end a page without saying where to go on.
+    /// The first limit outside its range. 0 is outside where it would leave nothing to do, or would end a page without a cursor.
     pub fn check(&self) -> std::result::Result<(), LimitInvalid> {
         let count = |limit, value: usize| (limit, value as u64, 1, COUNT_MAX);
         let rows = [
@@ -174,17 +206,17 @@ impl Limits {
         Ok(())
     }
 
-    /// Adds what an entry takes to the bytes of an answer.
+    /// Adds the bytes of an entry to those of an answer.
     pub(crate) fn check_answer(&self, bytes: &mut usize, added: usize) -> Result<()> {
         *bytes += added;
         if *bytes > self.answer_bytes_max {
             let max = self.answer_bytes_max;
-            return Err(Error::new(Code::AnswerTooLarge, format!("the values come to more than {max} bytes")));
+            return Err(Error::new(Code::AnswerTooLarge, format!("the values have more than {max} bytes in all")));
         }
         Ok(())
     }
 
-    /// The deadline that a time to live leads to.
+    /// The deadline of a time to live.
     pub(crate) fn deadline_ms(ttl_ms: Option<u64>, now_ms: u64) -> Result<Option<u64>> {
         match ttl_ms {
             None => Ok(None),

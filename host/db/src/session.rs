@@ -1,14 +1,13 @@
-//! Sessions: what a client holds while it works.
+//! [`Session`]: what a client holds while it works.
 
 use std::sync::Arc;
 
 #[cfg(not(target_family = "wasm"))]
 use crate::engine::Footprint;
 use crate::engine::{Isolation, Transaction, UnsettledError};
-use crate::kv::operations::Kv;
 #[cfg(not(target_family = "wasm"))]
-use crate::transact::Losses;
-use crate::{Access, Code, Database, Error, Grants, Result, keyspace};
+use crate::retry::Losses;
+use crate::{Code, Database, Error, Grants, Result};
 
 /// What a commit answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,13 +42,27 @@ pub struct Session {
     pub(crate) database: Database,
     pub(crate) grants: Arc<Grants>,
     pub(crate) transaction: Option<Box<Transaction>>,
-    operations: u64,
+    pub(crate) operations: u64,
     #[cfg(not(target_family = "wasm"))]
     pub(crate) losses: Option<Box<Losses>>,
 }
 
+impl Database {
+    /// A session that may do everything.
+    #[must_use]
+    pub fn session(&self) -> Session {
+        Session::new(self.clone(), Arc::new(Grants::all()))
+    }
+
+    /// A session that may do what `grants` say.
+    #[must_use]
+    pub fn session_with(&self, grants: Arc<Grants>) -> Session {
+        Session::new(self.clone(), grants)
+    }
+}
+
 impl Session {
-    pub(crate) fn new(database: Database, grants: Arc<Grants>) -> Self {
+    fn new(database: Database, grants: Arc<Grants>) -> Self {
         Self {
             database,
             grants,
@@ -81,19 +94,6 @@ impl Session {
     #[must_use]
     pub fn operations(&self) -> u64 {
         self.operations
-    }
-
-    /// The key-value operations of one bucket. They belong to the session's transaction, if one is open.
-    ///
-    /// # Errors
-    /// `bucket-name-invalid`; `bucket-not-found` when the grants do not name it.
-    pub fn kv<'s>(&'s mut self, bucket: &'s str) -> Result<Kv<'s>> {
-        if bucket != keyspace::DEFAULT_BUCKET {
-            keyspace::check_bucket_name(bucket)?;
-        }
-        self.grants.check(bucket, Access::Read)?;
-        self.operations += 1;
-        Ok(Kv::new(self, bucket))
     }
 
     /// Opens a transaction.

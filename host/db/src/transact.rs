@@ -2,60 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::engine::{Footprint, Isolation, Turn};
-use crate::{Code, Committed, Database, Error, Result, Session};
-
-/// Losses in a row after which a transaction queues for a turn.
-const LOSSES_BEFORE_TURN: u32 = 3;
-/// Attempts after which [`Session::transact`] gives up: with a turn only who takes longer than it lasts loses again.
-const ATTEMPTS_MAX: u32 = 64;
-
-/// What a transaction that has lost takes along to its next attempt.
-#[derive(Debug)]
-pub struct Loss {
-    /// In a row, since the last turn that passed.
-    losses: u32,
-    footprint: Arc<Footprint>,
-    /// Its turn, where it still goes on.
-    turn: Option<Turn>,
-}
-
-impl Loss {
-    /// How often in a row the transaction has lost, since it let a turn pass.
-    #[must_use]
-    pub fn losses(&self) -> u32 {
-        self.losses
-    }
-
-    /// About how much memory it takes.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.footprint.bytes()
-    }
-}
-
-/// What a session knows of the losses of its transaction.
-#[derive(Debug, Default)]
-pub(crate) struct Losses {
-    /// Before the open transaction began.
-    before: u32,
-    /// Of the last of these.
-    footprint: Option<Arc<Footprint>>,
-    pub(crate) turn: Option<Turn>,
-    /// The last commit was a conflict.
-    last: Option<Loss>,
-}
-
-impl Losses {
-    /// Notes that a commit was a conflict.
-    pub(crate) fn add(&mut self, footprint: Option<Arc<Footprint>>) {
-        let had_turn = self.turn.is_some();
-        let turn = self.turn.take().filter(Turn::goes_on);
-        // Who has let a turn pass has to lose as often again: turns in a row would hold others up for as long as somebody likes.
-        let losses = if had_turn && turn.is_none() { 1 } else { self.before + 1 };
-        self.last = footprint.map(|footprint| Loss { losses, footprint, turn });
-    }
-}
+use crate::engine::{Isolation, Turn};
+use crate::limits::{CONFLICTS_BEFORE_TURN, TRANSACT_ATTEMPTS_MAX};
+use crate::retry::{Loss, Losses};
+use crate::session::Committed;
+use crate::{Code, Database, Error, Result, Session};
 
 impl Session {
     /// Opens a transaction that does the work of one that has lost. After three losses in a row it waits for its turn first
@@ -100,7 +51,7 @@ impl Session {
         mut work: impl AsyncFnMut(&mut Self) -> Result<T>,
     ) -> Result<(T, Committed)> {
         let mut loss = None;
-        for _ in 0..ATTEMPTS_MAX {
+        for _ in 0..TRANSACT_ATTEMPTS_MAX {
             match loss.take() {
                 Some(loss) => self.begin_again(isolation, loss).await?,
                 None => self.begin(isolation).await?,
@@ -129,7 +80,7 @@ impl Database {
     /// first: [`Session::begin_again`] waits no more.
     pub async fn wait_for_turn(&self, mut loss: Loss) -> Loss {
         loss.turn = loss.turn.filter(Turn::goes_on);
-        if loss.turn.is_none() && loss.losses >= LOSSES_BEFORE_TURN {
+        if loss.turn.is_none() && loss.losses >= CONFLICTS_BEFORE_TURN {
             loss.turn = self.0.engine.turn(Arc::clone(&loss.footprint)).await;
         }
         loss

@@ -1,21 +1,22 @@
-//! Many operations one after the other, each in commits of its own, which share the wait until they are durable.
+//! Independent operations one after the other, each in commits of its own, which share the wait until they are durable.
 
 use smallvec::SmallVec;
 
 use crate::engine::{Engine, Unsettled};
-use crate::kv::batch::{self, Effect, Op, OpResult};
-use crate::kv::operations::{Kv, Outcome};
-use crate::{Entry, Error, Result, Span};
+use crate::keyspace::Span;
+use crate::kv::batch::{self, Op, OpResult};
+use crate::kv::handle::{Effect, Kv};
+use crate::kv::outcome::Outcome;
+use crate::kv::value::Entry;
+use crate::limits::COMMITS_UNSETTLED_MAX;
+use crate::{Error, Result};
 
-/// Commits of one operation that may wait to be settled: the next one is made when they are.
-const STEPS_OPEN_MAX: usize = 64;
-
-/// What became of one operation among several that stand by themselves.
+/// The outcome of one of several independent operations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Each {
     /// It was done.
     Done {
-        /// What it came to.
+        /// Its result.
         result: OpResult,
         /// The commit, the last one of several, or the newest that was seen where there was nothing to write; of a get and a check the
         /// version of what was read, 0 where there is nothing. 0 inside a transaction.
@@ -27,7 +28,7 @@ pub enum Each {
     Failed(Error),
 }
 
-/// What became of operations that stand by themselves.
+/// The outcomes of independent operations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppliedEach {
     /// In the operations' order.
@@ -38,10 +39,10 @@ pub struct AppliedEach {
     pub durable: bool,
 }
 
-/// What an operation came to, and what that rests on.
+/// The outcome of an operation, and the commits that it rests on.
 struct Made {
     each: Each,
-    /// Versions that have to be settled before it may be told, and how many keys of a span went with each.
+    /// Versions to settle before it is reported, and how many keys of a span were deleted by each.
     steps: Steps,
     writes: bool,
 }
@@ -49,13 +50,13 @@ struct Made {
 type Steps = SmallVec<[(u64, u64); 1]>;
 
 impl Kv<'_> {
-    /// Does many operations one after the other. Each stands by itself: one that fails keeps no other from being done, and what those
-    /// before it wrote is there for it. Writes that follow each other share one wait until they are as durable as promised; every result
-    /// is told of its own commits, all of them.
+    /// Does many independent operations one after the other: one that fails keeps no other from being done, and each sees the writes of
+    /// those before it. Consecutive writes share one wait until they are as durable as promised; every result rests on its own commits,
+    /// all of them.
     ///
     /// # Errors
-    /// `operations-too-many`. What befalls one operation is its result; a value that does not fit into an answer of
-    /// [`Limits::answer_bytes_max`](crate::Limits::answer_bytes_max) any more is `answer-too-large`.
+    /// `operations-too-many`. The error of one operation is its result: `answer-too-large` for a value that does not fit into the rest of
+    /// [`Limits::answer_bytes_max`](crate::Limits::answer_bytes_max).
     pub async fn apply_each(&mut self, operations: &[Op]) -> Result<AppliedEach> {
         let limits = self.limits().clone();
         let mut bytes = 0;
@@ -68,8 +69,8 @@ impl Kv<'_> {
         self.apply_each_kept(operations, &mut keep).await
     }
 
-    /// Like [`apply_each`](Self::apply_each), where `keep` is asked of every entry that was read whether the answer has room for it: its
-    /// error takes the entry's place.
+    /// As [`apply_each`](Self::apply_each), where `keep` decides for each entry that was read whether the answer has room for it: its error
+    /// replaces the entry.
     ///
     /// # Errors
     /// `operations-too-many`.
@@ -78,13 +79,13 @@ impl Kv<'_> {
         operations: &[Op],
         keep: &mut (dyn FnMut(&Entry) -> Result<()> + Send),
     ) -> Result<AppliedEach> {
-        batch::check_count(self.limits(), operations)?;
+        batch::check_operations(self.limits(), operations)?;
         let engine = self.database().0.engine.clone();
         let mut settling =
             Settling { engine, open: Vec::new(), results: Vec::with_capacity(operations.len()), newest: 0 };
-        self.give_way_to(operations).await;
+        self.wait_for_turns_of(operations).await;
         for operation in operations {
-            // A reader sees what stands before it, and nothing that could still be taken back.
+            // A reader sees the writes before it, and nothing that could still be taken back.
             if operation.effect() == Effect::Reads {
                 settling.settle().await;
             }
@@ -153,7 +154,7 @@ impl Kv<'_> {
                 made.each = Each::Done { result: OpResult::Deleted(keys), version: newest };
                 return made;
             }
-            if made.steps.len() >= STEPS_OPEN_MAX {
+            if made.steps.len() >= COMMITS_UNSETTLED_MAX {
                 let (gone, refused) = settle_steps(&self.database().0.engine, &mut made.steps).await;
                 if let Some(error) = refused {
                     made.each = Each::Failed(error.after_deleting(gone));
@@ -177,7 +178,7 @@ impl Made {
     }
 }
 
-/// Operations in order: first those whose outcome is certain, then those that are waited for together.
+/// Operations in order: first those with a final outcome, then those that share the next wait.
 struct Settling {
     engine: Engine,
     results: Vec<Each>,
@@ -186,8 +187,8 @@ struct Settling {
 }
 
 impl Settling {
-    /// Waits for every commit so far, and notes those that were taken back: one behind them may stand all the same, where there was room
-    /// again in between.
+    /// Waits for every commit so far, and notes those that were taken back: a later one may have happened all the same, if the disk had
+    /// space again in between.
     async fn settle(&mut self) {
         for mut made in self.open.drain(..) {
             let (gone, refused) = settle_steps(&self.engine, &mut made.steps).await;
@@ -198,7 +199,7 @@ impl Settling {
             if let Each::Done { version, .. } = &mut each
                 && made.writes
             {
-                // Where there was nothing to do, that was so at the commit before it too.
+                // If there was nothing to do, that was so at the commit before it too.
                 *version = self.newest.max(*version);
                 self.newest = *version;
             }
@@ -207,7 +208,7 @@ impl Settling {
     }
 }
 
-/// Waits for all of these commits. How many keys went with those that stand, and why the first of the others does not.
+/// Waits for all of these commits. Returns how many keys those that happened have deleted, and why the first of the others did not.
 async fn settle_steps(engine: &Engine, steps: &mut Steps) -> (u64, Option<Error>) {
     let (mut gone, mut refused) = (0, None);
     for (version, keys) in steps.drain(..) {

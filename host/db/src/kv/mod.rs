@@ -1,16 +1,35 @@
-//! The operations on the keys of one bucket.
+//! Keys and values: the operations on one bucket.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `handle` | [`Kv`]: a bucket through a session, and how work on it becomes a commit |
+//! | `operations` | get, set, delete, increment |
+//! | `batch`, `each` | many operations in one commit; one after the other |
+//! | `delete` | spans |
+//! | `scan`, `cursor` | pages in order; the position between two of them |
+//! | `outcome` | options of a write, and its outcomes |
+//! | `write` | one write within a transaction |
+//! | `transaction_limits` | how much one transaction may read and write |
+//! | `value` | the stored form: a media type and bytes |
 
-pub(crate) mod batch;
-pub(crate) mod cursor;
+mod batch;
+mod cursor;
+pub(crate) mod delete;
 #[cfg(not(target_family = "wasm"))]
 mod each;
-pub(crate) mod operations;
-pub(crate) mod scan;
+mod handle;
+mod operations;
+pub(crate) mod outcome;
+mod scan;
+mod transaction_limits;
 pub(crate) mod value;
+mod write;
 
 pub use batch::{Applied, Op, OpResult, Refusal};
+pub use delete::SpanDeletion;
 #[cfg(not(target_family = "wasm"))]
 pub use each::{AppliedEach, Each};
-pub use operations::{Counted, Deleted, Kv, Outcome, SetOptions, Written};
+pub use handle::Kv;
+pub use outcome::{Counted, Deleted, Outcome, SetOptions, Written};
 pub use scan::{KeyPage, Page, ScanOptions};
 pub use value::{Entry, MediaType};

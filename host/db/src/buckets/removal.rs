@@ -1,0 +1,99 @@
+//! Removal of the keys of what was dropped, in small commits.
+
+use std::ops::ControlFlow;
+
+use crate::engine::{Direction, KeyRange, Transaction, Unsettled};
+use crate::keyspace::{BucketId, catalog};
+use crate::kv::delete;
+use crate::limits::DELETED_KEYS_PER_COMMIT;
+#[cfg(not(target_family = "wasm"))]
+use crate::platform;
+use crate::{Database, Result};
+
+/// What is left of a dropped bucket.
+pub(crate) enum Rest {
+    /// Keys in this range.
+    Keys(KeyRange),
+    /// Keys that have expired: they go as those of other buckets do, and the feed shows that.
+    Expired,
+    Nothing,
+}
+
+/// Runs `work` while no other commit can happen. The code for that is large: all steps of a drop share this copy.
+pub(crate) fn alone(database: &Database, work: &mut dyn FnMut(&mut Transaction) -> Result<()>) -> Unsettled<()> {
+    database.0.engine.alone(work)
+}
+
+pub(crate) fn all_keys(id: BucketId) -> KeyRange {
+    KeyRange::prefix(&id.prefix())
+}
+
+/// Removes some keys of a dropped bucket in one commit, and with the last of them the mark that the bucket was dropped. Without that mark it
+/// removes nothing: the commit that dropped the bucket may have been taken back.
+pub(crate) fn remove_some(
+    database: &Database,
+    id: BucketId,
+    range: &KeyRange,
+    gone: &mut u64,
+    rest: &mut Rest,
+) -> Unsettled<()> {
+    // A dropped bucket only loses keys. When as many as it has now go in one commit, no later change in the feed is of this bucket.
+    let held = database.0.engine.space(&id.prefix()).keys;
+    let mut is_retired = false;
+    let outcome = alone(database, &mut |transaction| {
+        if !catalog::is_dropped_in(transaction, id)? {
+            return Ok(());
+        }
+        let (count, left) = delete::delete_some(transaction, range, DELETED_KEYS_PER_COMMIT)?;
+        *gone = count;
+        *rest = match left {
+            Some(left) => Rest::Keys(left),
+            None if count < held => Rest::Expired,
+            // Keys before the range, whose deletion was taken back.
+            None if has_keys(transaction, id)? => Rest::Keys(all_keys(id)),
+            None => {
+                catalog::retire(transaction, id)?;
+                is_retired = true;
+                Rest::Nothing
+            }
+        };
+        Ok(())
+    })?;
+    if is_retired {
+        database.0.former_names.lock().push((outcome.1, id));
+    }
+    Ok(outcome)
+}
+
+fn has_keys(transaction: &mut Transaction, id: BucketId) -> Result<bool> {
+    let mut has_keys = false;
+    transaction.visit(&all_keys(id), Direction::Forward, |_, _| {
+        has_keys = true;
+        ControlFlow::Break(())
+    })?;
+    Ok(has_keys)
+}
+
+/// Removes keys of a dropped bucket, in no more than so many commits, and returns whether nothing is left.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) fn finish(database: &Database, id: BucketId, commits_left: &mut usize) -> bool {
+    let mut range = all_keys(id);
+    loop {
+        if *commits_left == 0 || database.check_open().is_err() {
+            return false;
+        }
+        *commits_left -= 1;
+        let mut rest = Rest::Nothing;
+        if remove_some(database, id, &range, &mut 0, &mut rest).is_err() {
+            return false;
+        }
+        match rest {
+            Rest::Keys(left) => range = left,
+            Rest::Expired => return false,
+            Rest::Nothing => break,
+        }
+        platform::yield_now();
+    }
+    // While the mark is visible, the commits that remove it may still be taken back.
+    !catalog::is_dropped(&database.0.engine, id)
+}

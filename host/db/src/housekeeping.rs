@@ -1,0 +1,74 @@
+//! Housekeeping: everything that runs unasked. Expiry, interrupted drops of buckets, former names, pruning.
+
+#[cfg(not(target_family = "wasm"))]
+use std::mem;
+
+use crate::buckets::removal;
+use crate::keyspace::catalog;
+#[cfg(not(target_family = "wasm"))]
+use crate::limits::DROP_COMMITS_PER_CALL;
+use crate::limits::{
+    EXPIRED_COMMITS_PER_CALL, EXPIRED_KEYS_PER_COMMIT, NAME_COMMITS_PER_CALL, NAMES_PER_COMMIT, PRUNED_HOLDS_PER_CALL,
+    PRUNED_VERSIONS_PER_HOLD,
+};
+use crate::{Database, platform};
+
+impl Database {
+    /// Housekeeping: removes what has expired, and frees what nobody can read any more. Call it a few times a second.
+    pub fn maintain(&self) {
+        let idle = self.0.cursor_snapshots.lock().take_idle(self.0.engine.monotonic_us());
+        drop(idle);
+        for _ in 0..EXPIRED_COMMITS_PER_CALL {
+            if self.0.engine.remove_expired(EXPIRED_KEYS_PER_COMMIT) < EXPIRED_KEYS_PER_COMMIT {
+                break;
+            }
+            platform::yield_now();
+        }
+        #[cfg(not(target_family = "wasm"))]
+        continue_drops(self);
+        forget_names(self);
+        // What a snapshot kept for long is freed soon after it, and not only as fast as new commits come.
+        for _ in 0..PRUNED_HOLDS_PER_CALL {
+            if self.0.engine.prune(PRUNED_VERSIONS_PER_HOLD) < PRUNED_VERSIONS_PER_HOLD {
+                break;
+            }
+            platform::yield_now();
+        }
+    }
+}
+
+/// Continues drops that were interrupted.
+#[cfg(not(target_family = "wasm"))]
+fn continue_drops(database: &Database) {
+    let mut dropped = mem::take(&mut *database.0.dropped_buckets.lock());
+    let mut commits_left = DROP_COMMITS_PER_CALL;
+    dropped.retain(|&id| !removal::finish(database, id, &mut commits_left));
+    database.0.dropped_buckets.lock().append(&mut dropped);
+}
+
+/// Forgets the names of dropped buckets of which the feed has no change any more: the feed's bound is theirs too.
+fn forget_names(database: &Database) {
+    let engine = &database.0.engine;
+    let start = engine.feed_start().version;
+    let mut due = Vec::new();
+    database.0.former_names.lock().retain(|&(version, id)| {
+        if version > start || due.len() == NAMES_PER_COMMIT * NAME_COMMITS_PER_CALL {
+            return true;
+        }
+        // Not visible: the removal may still be taken back. Of another version: it was taken back, and the commit that repeated it has
+        // an entry of its own in this list.
+        let is_kept = catalog::has_former_name(engine, id, version);
+        if is_kept {
+            due.push(id);
+        }
+        is_kept
+    });
+    for ids in due.chunks(NAMES_PER_COMMIT) {
+        // What fails is tried again by the next call.
+        let _ = removal::alone(database, &mut |transaction| {
+            catalog::forget_names(transaction, ids);
+            Ok(())
+        });
+        platform::yield_now();
+    }
+}

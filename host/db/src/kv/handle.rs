@@ -1,0 +1,155 @@
+//! [`Kv`]: one bucket through one session, and how work on it becomes a commit.
+
+use crate::bucket_name::{DEFAULT_BUCKET, check_bucket_name};
+#[cfg(not(target_family = "wasm"))]
+use crate::engine::Footprint;
+use crate::engine::{Isolation, Savepoint, Transaction, Unsettled, resting_on};
+use crate::keyspace::{Bucket, BucketId, catalog};
+use crate::kv::transaction_limits;
+use crate::{Access, Error, Limits, Result, Session};
+
+/// One bucket, through one session: its operations on keys.
+///
+/// Outside a transaction each operation is atomic by itself; inside one it belongs to the transaction and sees what that wrote.
+#[derive(Debug)]
+pub struct Kv<'s> {
+    pub(crate) session: &'s mut Session,
+    pub(crate) bucket: &'s str,
+}
+
+/// The most that work does to the store. In growing order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Effect {
+    Reads,
+    /// It only deletes: allowed when the store is full.
+    Frees,
+    Grows,
+}
+
+impl Session {
+    /// The key-value operations of one bucket. They belong to the session's transaction, if one is open.
+    ///
+    /// # Errors
+    /// `bucket-name-invalid`; `bucket-not-found` when the grants do not name it.
+    pub fn kv<'s>(&'s mut self, bucket: &'s str) -> Result<Kv<'s>> {
+        if bucket != DEFAULT_BUCKET {
+            check_bucket_name(bucket)?;
+        }
+        self.grants.check(bucket, Access::Read)?;
+        self.operations += 1;
+        Ok(Kv { session: self, bucket })
+    }
+}
+
+impl Kv<'_> {
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn database(&self) -> &crate::Database {
+        &self.session.database
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.session.database.0.limits
+    }
+
+    /// The bucket, if it exists.
+    pub(crate) fn existing(&mut self) -> Result<Option<Bucket>> {
+        let session = &mut *self.session;
+        catalog::look_up(self.bucket, |key| match &mut session.transaction {
+            None => Ok(session.database.0.engine.get(key)),
+            Some(transaction) => Ok(transaction.get(key)?),
+        })
+    }
+
+    /// Runs `work` in the open transaction, or alone in a commit of its own. If the bucket does not exist, work that grows it makes it, and
+    /// other work finds it empty.
+    pub(crate) fn through<T, E: From<Error>>(
+        &mut self,
+        effect: Effect,
+        work: impl FnOnce(&mut Transaction, BucketId) -> std::result::Result<T, E>,
+    ) -> Unsettled<T, E> {
+        self.check_allowed(effect)?;
+        let database = self.session.database.clone();
+        let (bucket, limits) = (self.bucket, &database.0.limits);
+        let run = |transaction: &mut Transaction| {
+            let (id, before) = bucket_for(transaction, bucket, effect, limits)?;
+            let done = work(transaction, id);
+            // A bucket is made by its first write, and not by one that failed.
+            match (before, &done) {
+                (Some(before), Ok(_)) => transaction.release(before),
+                (Some(before), Err(_)) => transaction.rollback_to(before),
+                (None, _) => {}
+            }
+            done
+        };
+        match &mut self.session.transaction {
+            Some(transaction) => {
+                transaction_limits::check_reads(transaction, limits)?;
+                resting_on(0, run(transaction))
+            }
+            None if effect == Effect::Reads => {
+                let mut transaction = database.0.engine.begin(Isolation::Snapshot);
+                resting_on(transaction.version(), run(&mut transaction))
+            }
+            None => database.0.engine.alone(|transaction| {
+                let value = run(transaction)?;
+                if transaction.puts() {
+                    database.check_room(transaction.written_bytes())?;
+                }
+                Ok(value)
+            }),
+        }
+    }
+
+    pub(crate) fn check_allowed(&self, effect: Effect) -> Result<()> {
+        if effect > Effect::Reads {
+            self.session.grants.check(self.bucket, Access::Write)?;
+            self.session.database.check_open()?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn check_reads(&self) -> Result<()> {
+        match &self.session.transaction {
+            Some(transaction) => transaction_limits::check_reads(transaction, self.limits()),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits until this disturbs no transaction that has its turn, for the time of a turn at most: such a transaction commits first.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) async fn wait_for_turns(&mut self, disturbs: &(dyn Fn(BucketId, &Footprint) -> bool + Sync)) {
+        let engine = self.session.database.0.engine.clone();
+        if self.session.in_transaction() || !engine.has_turns() {
+            return;
+        }
+        match self.existing() {
+            Ok(Some(bucket)) => engine.wait_for_turns(&|footprint| disturbs(bucket.id, footprint)).await,
+            // Its first write makes it.
+            Ok(None) => engine.wait_for_turns(&catalog::disturbs(self.bucket)).await,
+            Err(_) => {}
+        }
+    }
+}
+
+/// The bucket for work of this effect, and, if the bucket was made for it, the savepoint before that.
+fn bucket_for(
+    transaction: &mut Transaction,
+    bucket: &str,
+    effect: Effect,
+    limits: &Limits,
+) -> Result<(BucketId, Option<Savepoint>)> {
+    Ok(match catalog::find(transaction, bucket)? {
+        Some(found) => (found.id, None),
+        None if effect < Effect::Grows => (BucketId::NONE, None),
+        None => {
+            let before = transaction.savepoint();
+            match catalog::make(transaction, bucket, limits) {
+                Ok(id) => (id, Some(before)),
+                Err(error) => {
+                    transaction.rollback_to(before);
+                    return Err(error);
+                }
+            }
+        }
+    })
+}
