@@ -49,7 +49,7 @@ pub use changes::{Change, ChangeFilter, ChangeKind, Changes, Since};
 pub use database::{Database, Keeping};
 pub use engine::{Clock, Direction, Durability, EngineOptions, Expect, Isolation, OpenError, Random, Recovered, Stats};
 pub use error::{Code, Error, Kind, Result};
-pub use grants::{Access, Grants};
+pub use grants::{Access, GrantInvalid, Grants};
 pub use keyspace::Span;
 pub use kv::{
     Applied, Counted, Deleted, Entry, KeyPage, Kv, MediaType, Op, OpResult, Outcome, Page, Refusal, ScanOptions,
