@@ -1,13 +1,13 @@
 //! The patterns of texts, from the bounds that they are checked with.
 
-use mantis_db::limits::BUCKET_NAME_BYTES_MAX;
+use mantis_db::BUCKET_NAME_PATTERN;
 use mantis_plugin::NAME_BYTES_MAX;
 
 use crate::openapi::Subject;
 use crate::query::Pattern;
 
 pub(super) fn bucket_name() -> String {
-    format!("^{}$", bucket())
+    format!("^{BUCKET_NAME_PATTERN}$")
 }
 
 pub(super) fn plugin_name() -> String {
@@ -19,7 +19,7 @@ pub(super) fn text(pattern: &Pattern, subject: &Subject<'_>) -> String {
     match pattern {
         Pattern::BucketName => bucket_name(),
         Pattern::Grants => {
-            let grant = format!("{}:(read|write)", bucket());
+            let grant = format!("{BUCKET_NAME_PATTERN}:(read|write)");
             format!(r"^(\*:write|{grant}(,{grant})*)$")
         }
         Pattern::FeedPlace => {
@@ -29,8 +29,4 @@ pub(super) fn text(pattern: &Pattern, subject: &Subject<'_>) -> String {
         }
         Pattern::Fixed(pattern) => (*pattern).to_owned(),
     }
-}
-
-fn bucket() -> String {
-    format!("[a-z0-9][a-z0-9._-]{{0,{}}}", BUCKET_NAME_BYTES_MAX - 1)
 }

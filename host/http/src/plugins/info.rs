@@ -1,6 +1,5 @@
 //! A plugin as JSON.
 
-use mantis_db::{Access, Grants};
 use mantis_plugin::{FunctionInfo, PluginInfo, PluginLimits, Statistics};
 use serde::Serialize;
 
@@ -42,19 +41,10 @@ impl<'a> InfoOut<'a> {
             functions: &info.functions,
             skipped: skipped.map(|skipped| SkippedOut { name: &skipped.name, reason: &skipped.reason }).collect(),
             own_transactions: info.own_transactions,
-            grants: grants_out(&info.grants),
+            grants: info.grants.pairs().map(|(bucket, access)| GrantOut { bucket, access: access.as_str() }).collect(),
             limits: info.limits,
             reuse: info.reuse,
             statistics: info.statistics,
         }
     }
-}
-
-/// The grants in the words of the query parameter that gave them.
-fn grants_out(grants: &Grants) -> Vec<GrantOut<'_>> {
-    if grants.is_all() {
-        return vec![GrantOut { bucket: "*", access: "write" }];
-    }
-    let name = |access| if access == Access::Write { "write" } else { "read" };
-    grants.buckets().iter().map(|(bucket, access)| GrantOut { bucket, access: name(*access) }).collect()
 }

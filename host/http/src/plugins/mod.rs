@@ -2,7 +2,7 @@
 
 use http::header::LOCATION;
 use http::{HeaderValue, Method, Response, StatusCode};
-use mantis_db::{Access, Code as DbCode, Grants};
+use mantis_db::{Code as DbCode, GrantInvalid, Grants};
 use mantis_plugin::{PluginLimits, PluginOptions};
 use serde::Serialize;
 use serde_json::Value;
@@ -271,55 +271,7 @@ fn options(query: &Query) -> Result<PluginOptions> {
         transfer_bytes_max: query.integer(&TRANSFER),
         log_lines_max: query.integer(&LOG_LINES).map(|lines| u32::try_from(lines).unwrap_or(u32::MAX)),
     };
-    let grants = query.text(&BUCKETS).map_or_else(|| Ok(Grants::none()), grants)?;
+    let grants = query.text(&BUCKETS).map_or_else(|| Ok(Grants::none()), str::parse);
+    let grants = grants.map_err(|invalid: GrantInvalid| BUCKETS.invalid(&format!("is invalid: {invalid}")))?;
     Ok(PluginOptions::new(grants).limits(limits).reuse(query.flag(&REUSE)))
-}
-
-/// Reads `scores:write,users:read`.
-fn grants(text: &str) -> Result<Grants> {
-    let mut grants = Grants::none();
-    for grant in text.split(',') {
-        let malformed = || BUCKETS.invalid(&format!("has `{grant}`; grants look like `scores:write` or `users:read`"));
-        let (bucket, access) = grant.split_once(':').ok_or_else(malformed)?;
-        let access = match access {
-            "read" => Access::Read,
-            "write" => Access::Write,
-            _ => return Err(malformed()),
-        };
-        match bucket {
-            "*" if access == Access::Write && text == grant => return Ok(Grants::all()),
-            "*" => return Err(BUCKETS.invalid("has `*`, which goes only as `*:write` and alone")),
-            bucket if is_bucket_name(bucket) => grants = grants.bucket(bucket, access),
-            _ => return Err(malformed()),
-        }
-    }
-    Ok(grants)
-}
-
-fn is_bucket_name(name: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    (1..=mantis_db::limits::BUCKET_NAME_BYTES_MAX).contains(&name.len())
-        && name.bytes().next().is_some_and(plain)
-        && name.bytes().all(|byte| plain(byte) || matches!(byte, b'-' | b'_' | b'.'))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(text: &str, expected: Option<&Grants>) {
-        assert_eq!(grants(text).ok().as_ref(), expected, "{text}");
-    }
-
-    #[test]
-    fn grants_name_buckets_and_what_is_allowed() {
-        check("a:read", Some(&Grants::none().bucket("a", Access::Read)));
-        check("a:read,b-c:write", Some(&Grants::none().bucket("a", Access::Read).bucket("b-c", Access::Write)));
-        check("*:write", Some(&Grants::all()));
-        for text in ["", "a", "a:", ":read", "a:READ", "a:read,", "*:read", "*:write,a:read", "A:read", "a:read:write"]
-        {
-            check(text, None);
-        }
-    }
 }
