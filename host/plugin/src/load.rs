@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use mantis_db::{Access, Grants};
+use mantis_db::{Access, GrantInvalid, Grants};
 use serde::Deserialize;
 
 use crate::{Error, PluginHost, PluginInfo, PluginLimits, PluginOptions};
@@ -12,9 +12,6 @@ use crate::{Error, PluginHost, PluginInfo, PluginLimits, PluginOptions};
 const MANIFEST_BYTES_MAX: u64 = 64 << 10;
 /// Files that are looked at in a folder.
 const FILES_MAX: usize = 10_000;
-
-/// The name that stands for every bucket.
-const ALL_BUCKETS: &str = "*";
 
 /// What a plugin may do and how it runs, as written in files. Everything may be left out; then it sees nothing.
 ///
@@ -54,21 +51,21 @@ pub enum ManifestAccess {
     Write,
 }
 
+impl From<ManifestAccess> for Access {
+    fn from(access: ManifestAccess) -> Self {
+        match access {
+            ManifestAccess::Read => Self::Read,
+            ManifestAccess::Write => Self::Write,
+        }
+    }
+}
+
 impl TryFrom<Manifest> for PluginOptions {
-    type Error = &'static str;
+    type Error = GrantInvalid;
 
     fn try_from(manifest: Manifest) -> Result<Self, Self::Error> {
-        let mut grants = Grants::none();
-        for (bucket, access) in manifest.grants {
-            grants = match (bucket.as_str(), access) {
-                (ALL_BUCKETS, ManifestAccess::Write) => Grants::all(),
-                (ALL_BUCKETS, ManifestAccess::Read) => {
-                    return Err("`*` can only be granted for writing; name the buckets to be read");
-                }
-                (_, ManifestAccess::Read) => grants.bucket(bucket, Access::Read),
-                (_, ManifestAccess::Write) => grants.bucket(bucket, Access::Write),
-            };
-        }
+        let pairs = manifest.grants.into_iter().map(|(bucket, access)| (bucket, access.into()));
+        let grants = Grants::from_pairs(pairs)?;
         Ok(PluginOptions::new(grants).limits(manifest.limits).reuse(manifest.reuse))
     }
 }
