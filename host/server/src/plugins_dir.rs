@@ -58,25 +58,16 @@ fn components(dir: &Path) -> Outcome<Vec<PathBuf>> {
 }
 
 fn options(path: &Path) -> Outcome<PluginOptions> {
-    let mut manifest: Manifest = match std::fs::read_to_string(path) {
+    let manifest: Manifest = match std::fs::read_to_string(path) {
         Ok(text) => toml::from_str(&text).map_err(|error| Failure::usage(format!("in {}: {error}", path.display())))?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Manifest::default(),
         Err(error) => return Err(Failure::file("read", path, &error)),
     };
-    let mut grants = Grants::none();
-    if let Some(access) = manifest.grants.remove("*") {
-        if matches!(access, GrantedAccess::Write) && manifest.grants.is_empty() {
-            grants = Grants::all();
-        } else {
-            return Err(Failure::usage(format!("in {}: `*` goes only with \"write\" and alone", path.display())));
-        }
-    }
-    for (bucket, access) in manifest.grants {
-        let access = match access {
-            GrantedAccess::Read => Access::Read,
-            GrantedAccess::Write => Access::Write,
-        };
-        grants = grants.bucket(bucket, access);
-    }
+    let access = |access| match access {
+        GrantedAccess::Read => Access::Read,
+        GrantedAccess::Write => Access::Write,
+    };
+    let grants = Grants::from_pairs(manifest.grants.into_iter().map(|(bucket, granted)| (bucket, access(granted))))
+        .map_err(|invalid| Failure::usage(format!("in {}: {invalid}", path.display())))?;
     Ok(PluginOptions::new(grants).limits(manifest.limits).reuse(manifest.reuse))
 }
