@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use mantis_db::disk::{DirectoryDisk, Disk, MemoryDisk};
 use mantis_db::{
-    Applied, Code, Database, DiskThreads, Durability, Entry, Error, Expect as DbExpect, Keeping, Limits, ManualClock,
-    Op, Outcome, ScanOptions, SeededRandom, Session, SetOptions, Span,
+    Applied, Code, Database, DiskThreads, Durability, Entry, Error, Expect as DbExpect, Limits, ManualClock, Op,
+    Outcome, ScanOptions, SeededRandom, Session, SetOptions, Span, StorageOptions,
 };
 use mantis_isolation::history::{Isolation, Operation, Outcome as Known, Transaction};
 use mantis_isolation::numbers::Numbers;
@@ -213,7 +213,7 @@ fn open(disk: Option<&Arc<dyn Disk>>, durability: Durability) -> Opened {
         return Opened { _threads: None, database: Database::in_memory(Limits::default(), clock, random).unwrap() };
     };
     // Small, so that segments change and checkpoints are made meanwhile.
-    let keeping = Keeping { durability, checkpoint_bytes: 4_000 };
+    let keeping = StorageOptions { durability, checkpoint_bytes: 4_000 };
     let (database, _) = Database::open(Limits::default(), clock, random, Arc::clone(disk), keeping).unwrap();
     let threads = DiskThreads::start(database.store(), Box::new(|_| ())).unwrap();
     Opened { _threads: Some(threads), database }

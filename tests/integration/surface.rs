@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mantis_db::disk::MemoryDisk;
-use mantis_db::{Access, Database, DiskThreads, Grants, Keeping, Limits, ManualClock, Random, SeededRandom};
+use mantis_db::{Access, Database, DiskThreads, Grants, Limits, ManualClock, Random, SeededRandom, StorageOptions};
 
 use crate::answer::Answer;
 use crate::scenario::{GrantedAccess, Scenario};
@@ -49,7 +49,7 @@ impl Stage {
             Place::Memory => Database::in_memory(limits, clock.clone(), random).unwrap(),
             Place::Disk => {
                 let disk = Arc::new(MemoryDisk::new());
-                Database::open(limits, clock.clone(), random, disk, Keeping::default()).unwrap().0
+                Database::open(limits, clock.clone(), random, disk, StorageOptions::default()).unwrap().0
             }
         };
         let threads = DiskThreads::start(database.store(), Box::new(|_| ())).unwrap();

@@ -16,16 +16,16 @@ use crate::keyspace::{BUCKET_PREFIX_BYTES, BucketId};
 use crate::limits::SEGMENT_BYTES_MIN;
 use crate::{Code, Error, LimitInvalid, Limits, Result};
 
-/// How a database on a disk is kept.
+/// How a database is kept on a disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Keeping {
+pub struct StorageOptions {
     /// When a commit is acknowledged.
     pub durability: Durability,
-    /// Bytes of log after which a checkpoint is due; bounds the time that opening takes.
+    /// Bytes of log after which a checkpoint is due; it bounds the time to open the database.
     pub checkpoint_bytes: u64,
 }
 
-impl Default for Keeping {
+impl Default for StorageOptions {
     /// [`Durability::Always`], and a checkpoint after 256 MiB of log.
     fn default() -> Self {
         Self { durability: Durability::Always, checkpoint_bytes: 256 << 20 }
@@ -95,9 +95,9 @@ impl Database {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
         disk: Arc<dyn Disk>,
-        keeping: Keeping,
+        storage: StorageOptions,
     ) -> std::result::Result<(Self, Recovered), OpenError> {
-        Self::open_watched(limits, clock, random, disk, keeping, None)
+        Self::open_watched(limits, clock, random, disk, storage, None)
     }
 
     /// As [`open`](Self::open), and calls `on_progress` with the bytes read so far and their total.
@@ -109,17 +109,17 @@ impl Database {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
         disk: Arc<dyn Disk>,
-        keeping: Keeping,
+        storage: StorageOptions,
         on_progress: Option<OnProgress>,
     ) -> std::result::Result<(Self, Recovered), OpenError> {
         limits.check().map_err(|invalid| OpenError::Options(Box::new(invalid)))?;
         let mut options = options(&limits, clock, &random);
         options.on_progress = on_progress;
-        options.checkpoint_bytes = keeping.checkpoint_bytes;
+        options.checkpoint_bytes = storage.checkpoint_bytes;
         // The log is freed in whole segments.
         options.segment_bytes_max =
-            options.segment_bytes_max.min((keeping.checkpoint_bytes / 4).max(SEGMENT_BYTES_MIN));
-        let (engine, recovered) = Engine::open(options, disk, keeping.durability)?;
+            options.segment_bytes_max.min((storage.checkpoint_bytes / 4).max(SEGMENT_BYTES_MIN));
+        let (engine, recovered) = Engine::open(options, disk, storage.durability)?;
         Ok((Self::over(engine, limits, random), recovered))
     }
 

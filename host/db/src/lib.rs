@@ -46,7 +46,7 @@ mod transact;
 pub use bucket_name::{BUCKET_NAME_PATTERN, DEFAULT_BUCKET, is_bucket_name};
 pub use buckets::BucketInfo;
 pub use changes::{Change, ChangeFilter, ChangeKind, Changes, Since};
-pub use database::{Database, Keeping};
+pub use database::{Database, StorageOptions};
 pub use engine::{Clock, Direction, Durability, EngineOptions, Expect, Isolation, OpenError, Random, Recovered, Stats};
 pub use error::{Code, Error, Kind, Result};
 pub use grants::{Access, GrantInvalid, Grants};
@@ -66,7 +66,7 @@ pub use mantis_store::{
 #[cfg(not(target_family = "wasm"))]
 pub use mantis_store::{DiskEvent, DiskThreads};
 #[cfg(not(target_family = "wasm"))]
-pub use retry::Loss;
+pub use retry::Retry;
 pub use session::{Committed, Session};
 #[cfg(feature = "pool")]
 pub use session_pool::SessionManager;

@@ -4,49 +4,49 @@ use std::sync::Arc;
 
 use crate::engine::{Footprint, Turn};
 
-/// What a transaction that has lost takes along to its next attempt.
+/// What a transaction that ended in a conflict carries into its next attempt: how often that happened, and what it read and wrote.
 #[derive(Debug)]
-pub struct Loss {
+pub struct Retry {
     /// In a row, since the last turn that passed.
-    pub(crate) losses: u32,
+    pub(crate) conflicts: u32,
     pub(crate) footprint: Arc<Footprint>,
-    /// Its turn, where it still goes on.
+    /// Its turn, if that has not ended.
     pub(crate) turn: Option<Turn>,
 }
 
-impl Loss {
-    /// How often in a row the transaction has lost, since it let a turn pass.
+impl Retry {
+    /// Conflicts in a row, since the transaction let a turn pass.
     #[must_use]
-    pub fn losses(&self) -> u32 {
-        self.losses
+    pub fn conflicts(&self) -> u32 {
+        self.conflicts
     }
 
-    /// About how much memory it takes.
+    /// Bytes of memory, about.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.footprint.bytes()
     }
 }
 
-/// What a session knows of the losses of its transaction.
+/// The attempts of a session's transaction so far.
 #[derive(Debug, Default)]
-pub(crate) struct Losses {
-    /// Before the open transaction began.
-    pub(crate) before: u32,
-    /// Of the last of these.
+pub(crate) struct Attempts {
+    /// Conflicts before the open transaction began.
+    pub(crate) conflicts: u32,
+    /// Of the last attempt.
     pub(crate) footprint: Option<Arc<Footprint>>,
     pub(crate) turn: Option<Turn>,
-    /// The last commit was a conflict.
-    pub(crate) last: Option<Loss>,
+    /// Set when the last commit was a conflict.
+    pub(crate) retry: Option<Retry>,
 }
 
-impl Losses {
-    /// Notes that a commit was a conflict.
-    pub(crate) fn add(&mut self, footprint: Option<Arc<Footprint>>) {
+impl Attempts {
+    /// Records that a commit was a conflict.
+    pub(crate) fn add_conflict(&mut self, footprint: Option<Arc<Footprint>>) {
         let had_turn = self.turn.is_some();
         let turn = self.turn.take().filter(Turn::goes_on);
-        // Who has let a turn pass has to lose as often again: turns in a row would hold others up for as long as somebody likes.
-        let losses = if had_turn && turn.is_none() { 1 } else { self.before + 1 };
-        self.last = footprint.map(|footprint| Loss { losses, footprint, turn });
+        // A transaction that let its turn pass needs as many conflicts again: turns in a row would hold others up without end.
+        let conflicts = if had_turn && turn.is_none() { 1 } else { self.conflicts + 1 };
+        self.retry = footprint.map(|footprint| Retry { conflicts, footprint, turn });
     }
 }

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use crate::engine::Footprint;
 use crate::engine::{Isolation, Transaction, UnsettledError};
 #[cfg(not(target_family = "wasm"))]
-use crate::retry::Losses;
+use crate::retry::Attempts;
 use crate::{Code, Database, Error, Grants, Result};
 
-/// What a commit answers.
+/// The outcome of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Committed {
-    /// The commit's number.
+    /// The commit.
     pub version: u64,
     /// Whether it is certain to survive a power cut. In memory nothing is.
     pub durable: bool,
@@ -20,8 +20,8 @@ pub struct Committed {
 
 /// A client's identity and state: grants, an optional open transaction, counters.
 ///
-/// Every operation goes through a session; a pool hands them out. All methods are async because an engine may have to wait; the
-/// embedded one waits for nothing but a commit that has to be on the disk first: all other futures are ready when first polled.
+/// Every operation goes through a session; a pool hands them out. All methods are async because an engine may have to wait. The embedded
+/// engine waits for nothing but a commit that has to be on the disk first, and for turns: all other futures are ready when first polled.
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -44,7 +44,7 @@ pub struct Session {
     pub(crate) transaction: Option<Box<Transaction>>,
     pub(crate) operations: u64,
     #[cfg(not(target_family = "wasm"))]
-    pub(crate) losses: Option<Box<Losses>>,
+    pub(crate) attempts: Option<Box<Attempts>>,
 }
 
 impl Database {
@@ -54,7 +54,7 @@ impl Database {
         Session::new(self.clone(), Arc::new(Grants::all()))
     }
 
-    /// A session that may do what `grants` say.
+    /// A session with these grants.
     #[must_use]
     pub fn session_with(&self, grants: Arc<Grants>) -> Session {
         Session::new(self.clone(), grants)
@@ -69,7 +69,7 @@ impl Session {
             transaction: None,
             operations: 0,
             #[cfg(not(target_family = "wasm"))]
-            losses: None,
+            attempts: None,
         }
     }
 
@@ -79,13 +79,13 @@ impl Session {
         &self.database
     }
 
-    /// What the session may touch.
+    /// The grants of the session.
     #[must_use]
     pub fn grants(&self) -> &Arc<Grants> {
         &self.grants
     }
 
-    /// Changes what the session may touch.
+    /// Replaces the grants of the session.
     pub fn set_grants(&mut self, grants: Arc<Grants>) {
         self.grants = grants;
     }
@@ -110,7 +110,7 @@ impl Session {
         self.transaction = Some(Box::new(transaction));
         #[cfg(not(target_family = "wasm"))]
         {
-            self.losses = None;
+            self.attempts = None;
         }
         Ok(())
     }
@@ -121,7 +121,7 @@ impl Session {
         self.transaction.is_some()
     }
 
-    /// Commits the open transaction. It has ended then, whatever the outcome.
+    /// Commits the open transaction, which ends it, whatever the outcome.
     ///
     /// # Errors
     /// `transaction-not-open`, `conflict` (run it again), `transaction-too-old`, `read-only`, `store-full`,
@@ -134,7 +134,7 @@ impl Session {
             self.database.check_open()?;
         }
         #[cfg(not(target_family = "wasm"))]
-        if self.database.0.engine.has_turns() && self.losses.as_ref().is_none_or(|losses| losses.turn.is_none()) {
+        if self.database.0.engine.has_turns() && self.attempts.as_ref().is_none_or(|attempts| attempts.turn.is_none()) {
             let disturbs = |footprint: &Footprint| transaction.written_keys().any(|key| footprint.names(key));
             self.database.0.engine.wait_for_turns(&disturbs).await;
         }
@@ -142,8 +142,8 @@ impl Session {
             Ok(version) => version,
             Err(uncommitted) => {
                 #[cfg(not(target_family = "wasm"))]
-                self.losses.get_or_insert_default().add(uncommitted.footprint);
-                // Whatever becomes of the commit that this one lost against, running it again is what helps: when that is known.
+                self.attempts.get_or_insert_default().add_conflict(uncommitted.footprint);
+                // Whether that commit happens or not, running this transaction again helps, once it is final.
                 if uncommitted.seen > 0 {
                     self.database.0.engine.rival_settled(uncommitted.seen).await;
                 }
@@ -153,19 +153,19 @@ impl Session {
         #[cfg(not(target_family = "wasm"))]
         {
             // Others need not wait until it is durable.
-            self.losses = None;
+            self.attempts = None;
         }
         let ((), version, durable) =
             self.database.0.engine.settle(Ok::<_, UnsettledError<Error>>(((), version))).await?;
         Ok(Committed { version, durable })
     }
 
-    /// Forgets the open transaction and what it wrote, if there is one.
+    /// Discards the open transaction and its writes, if there is one.
     pub fn rollback(&mut self) {
         self.transaction = None;
         #[cfg(not(target_family = "wasm"))]
         {
-            self.losses = None;
+            self.attempts = None;
         }
     }
 }

@@ -1,4 +1,4 @@
-//! How a pool makes and cleans sessions.
+//! [`SessionManager`]: sessions for a pool.
 
 use std::convert::Infallible;
 use std::future::{Future, ready};
@@ -8,7 +8,11 @@ use mantis_pool::{Manager, Metrics};
 
 use crate::{Database, Grants, Session};
 
-/// Makes sessions of one database for a [`mantis_pool::Pool`]. They come with all grants; whoever takes one narrows them.
+/// Makes sessions of one database for a [`mantis_pool::Pool`]. They have all grants; the borrower narrows them.
+///
+/// A session of the embedded engine is memory of this process and cannot go bad. So the pool's `recycle` and `validate` stay what they
+/// are by default, nothing; all that a use leaves in a session is undone when it is released. What one use costs is counted for the
+/// session's life ([`Session::operations`]).
 #[derive(Debug, Clone)]
 pub struct SessionManager {
     database: Database,
@@ -31,7 +35,7 @@ impl Manager for SessionManager {
         ready(Ok(self.database.session_with(Arc::clone(&self.all))))
     }
 
-    /// Whatever the last user left open is rolled back, so that a transaction ends with its user.
+    /// Rolls back what the borrower left open, and gives back all grants: neither outlives the use.
     fn release(&self, session: &mut Session, _: &Metrics) -> Result<(), Infallible> {
         session.rollback();
         if !session.grants().is_all() {

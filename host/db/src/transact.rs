@@ -1,59 +1,59 @@
-//! Transactions that are run again when they lose, and in the end with a turn of their own.
+//! Transactions that run again after a conflict, in the end with a turn of their own.
 
 use std::sync::Arc;
 
 use crate::engine::{Isolation, Turn};
 use crate::limits::{CONFLICTS_BEFORE_TURN, TRANSACT_ATTEMPTS_MAX};
-use crate::retry::{Loss, Losses};
+use crate::retry::{Attempts, Retry};
 use crate::session::Committed;
 use crate::{Code, Database, Error, Result, Session};
 
 impl Session {
-    /// Opens a transaction that does the work of one that has lost. After three losses in a row it waits for its turn first
-    /// ([`Database::wait_for_turn`]). While it has the turn, for 100 ms, commits of others that would disturb it wait.
+    /// Opens the next attempt of a transaction that ended in a conflict. After three conflicts in a row it waits for its turn first
+    /// ([`Database::wait_for_turn`]). During the turn, for 100 ms, commits of others that would make it conflict again wait.
     ///
     /// # Errors
     /// As [`begin`](Self::begin).
-    pub async fn begin_again(&mut self, isolation: Isolation, loss: Loss) -> Result<()> {
+    pub async fn begin_again(&mut self, isolation: Isolation, retry: Retry) -> Result<()> {
         if self.in_transaction() {
             return Err(Code::TransactionOpen.into());
         }
         let database = self.database().clone();
-        let Loss { losses, footprint, turn } = database.wait_for_turn(loss).await;
+        let Retry { conflicts, footprint, turn } = database.wait_for_turn(retry).await;
         self.begin(isolation).await?;
-        self.losses = Some(Box::new(Losses { before: losses, footprint: Some(footprint), turn, last: None }));
+        self.attempts = Some(Box::new(Attempts { conflicts, footprint: Some(footprint), turn, retry: None }));
         Ok(())
     }
 
-    /// What the last commit lost, if it was a conflict, for [`begin_again`](Self::begin_again). None a second time, after
+    /// If the last commit was a conflict, what [`begin_again`](Self::begin_again) takes. None a second time, after
     /// [`begin`](Self::begin) and after [`rollback`](Self::rollback).
-    pub fn take_loss(&mut self) -> Option<Loss> {
-        self.losses.as_mut()?.last.take()
+    pub fn take_retry(&mut self) -> Option<Retry> {
+        self.attempts.as_mut()?.retry.take()
     }
 
-    /// Rolls the open transaction back, and returns what it takes to [begin it again](Self::begin_again) in the same turn, if it has one.
-    pub fn restart(&mut self) -> Option<Loss> {
-        let losses = self.losses.take();
+    /// Rolls the open transaction back, and returns what [`begin_again`](Self::begin_again) takes, with its turn if it has one.
+    pub fn restart(&mut self) -> Option<Retry> {
+        let attempts = self.attempts.take();
         self.rollback();
-        let Losses { before, turn, footprint, .. } = *losses?;
-        footprint.map(|footprint| Loss { losses: before, footprint, turn })
+        let Attempts { conflicts, turn, footprint, .. } = *attempts?;
+        footprint.map(|footprint| Retry { conflicts, footprint, turn })
     }
 
-    /// Runs `work` in a transaction and commits it; again when another commit changed what it had read, as often as it takes. Its
-    /// effects outside the session may so happen several times.
+    /// Runs `work` in a transaction and commits it, again and again while other commits change what it has read. Effects of `work`
+    /// outside the session may happen several times.
     ///
     /// # Errors
     /// Those of `work`, and then nothing is written; those of [`begin`](Self::begin) and [`commit`](Self::commit), `conflict` only after
-    /// 64 attempts: where `work` takes longer than the 100 ms of a turn.
+    /// 64 attempts: if `work` takes longer than the 100 ms of a turn.
     pub async fn transact<T>(
         &mut self,
         isolation: Isolation,
         mut work: impl AsyncFnMut(&mut Self) -> Result<T>,
     ) -> Result<(T, Committed)> {
-        let mut loss = None;
+        let mut retry = None;
         for _ in 0..TRANSACT_ATTEMPTS_MAX {
-            match loss.take() {
-                Some(loss) => self.begin_again(isolation, loss).await?,
+            match retry.take() {
+                Some(retry) => self.begin_again(isolation, retry).await?,
                 None => self.begin(isolation).await?,
             }
             let done = work(self).await;
@@ -66,24 +66,24 @@ impl Session {
             };
             match self.commit().await {
                 Ok(committed) => return Ok((value, committed)),
-                Err(error) if error.code() == Code::Conflict => loss = self.take_loss(),
+                Err(error) if error.code() == Code::Conflict => retry = self.take_retry(),
                 Err(error) => return Err(error),
             }
         }
-        Err(Error::new(Code::Conflict, "the transaction lost again and again, also with turns of its own"))
+        Err(Error::new(Code::Conflict, "the transaction conflicted again and again, also with turns of its own"))
     }
 }
 
 impl Database {
-    /// Waits for the turn of a transaction that has lost three times in a row: until others that have lost over the same keys before have
-    /// had theirs, 100 ms each and two seconds in all at most. Its time begins then. For who has to come by a session
-    /// first: [`Session::begin_again`] waits no more.
-    pub async fn wait_for_turn(&self, mut loss: Loss) -> Loss {
-        loss.turn = loss.turn.filter(Turn::goes_on);
-        if loss.turn.is_none() && loss.losses >= CONFLICTS_BEFORE_TURN {
-            loss.turn = self.0.engine.turn(Arc::clone(&loss.footprint)).await;
+    /// Waits for the turn of a transaction that has ended in a conflict three times in a row: until transactions that queued before and
+    /// use the same keys have had theirs, 100 ms each, two seconds in all at most. Then its turn begins. For callers that must not hold a
+    /// session while they wait: [`Session::begin_again`] does not wait again.
+    pub async fn wait_for_turn(&self, mut retry: Retry) -> Retry {
+        retry.turn = retry.turn.filter(Turn::goes_on);
+        if retry.turn.is_none() && retry.conflicts >= CONFLICTS_BEFORE_TURN {
+            retry.turn = self.0.engine.turn(Arc::clone(&retry.footprint)).await;
         }
-        loss
+        retry
     }
 
     /// Runs `work` in a transaction of a session that may do everything: [`Session::transact`], serialisable.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use mantis_db::Loss;
+use mantis_db::Retry;
 use parking_lot::Mutex;
 
 use crate::registry::TransactionId;
@@ -19,12 +19,12 @@ pub(crate) struct Retries(Mutex<VecDeque<Kept>>);
 struct Kept {
     token: TransactionId,
     bytes: usize,
-    loss: Loss,
+    loss: Retry,
 }
 
 impl Retries {
     /// Keeps what a transaction lost, under a token that nobody can guess.
-    pub(crate) fn keep(&self, token: TransactionId, loss: Loss) {
+    pub(crate) fn keep(&self, token: TransactionId, loss: Retry) {
         let new = Kept { token, bytes: loss.bytes(), loss };
         let mut kept = self.0.lock();
         let mut bytes = new.bytes + kept.iter().map(|kept| kept.bytes).sum::<usize>();
@@ -43,7 +43,7 @@ impl Retries {
     }
 
     /// Takes what a token stands for, if that is still known.
-    pub(crate) fn take(&self, token: TransactionId) -> Option<Loss> {
+    pub(crate) fn take(&self, token: TransactionId) -> Option<Retry> {
         let mut kept = self.0.lock();
         let place = kept.iter().position(|kept| kept.token == token)?;
         kept.remove(place).map(|kept| kept.loss)

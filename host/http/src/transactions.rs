@@ -159,7 +159,7 @@ async fn commit(app: &App, request: &mut Request) -> Result<Response<Body>> {
         Ok(committed) => committed,
         Err(error) => {
             let problem = Problem::from(error);
-            return Err(match session.take_loss() {
+            return Err(match session.take_retry() {
                 Some(loss) => {
                     let token = random_id(app);
                     app.0.retries.keep(token, loss);

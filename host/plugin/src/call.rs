@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use mantis_db::{Committed, Database, Isolation, Kind, Loss, SessionManager};
+use mantis_db::{Committed, Database, Isolation, Kind, Retry, SessionManager};
 use mantis_pool::Object;
 use serde_json::Value;
 use tokio::sync::oneshot;
@@ -50,7 +50,7 @@ struct Call<'h> {
 enum Attempt {
     Done(Called),
     /// Another commit came first. With what was lost, where the host noticed and not the guest.
-    Lost(Option<Loss>),
+    Lost(Option<Retry>),
 }
 
 type Session = Object<SessionManager>;
@@ -108,7 +108,7 @@ impl Call<'_> {
         Err(CallError::Conflict { attempts: attempts_max })
     }
 
-    async fn attempt(&self, mut loss: Option<Loss>) -> Result<Attempt, CallError> {
+    async fn attempt(&self, mut loss: Option<Retry>) -> Result<Attempt, CallError> {
         if let Some(lost) = loss.take() {
             // Who waits for a turn holds no session.
             let turn = self.plugin.blueprint.database.wait_for_turn(lost);
@@ -155,7 +155,7 @@ impl Call<'_> {
         };
         match session.commit().await {
             Ok(committed) => Ok(Attempt::Done(Called { value, committed })),
-            Err(error) if error.kind() == Kind::Conflict => Ok(Attempt::Lost(session.take_loss())),
+            Err(error) if error.kind() == Kind::Conflict => Ok(Attempt::Lost(session.take_retry())),
             Err(error) => Err(CallError::Db(error)),
         }
     }
@@ -178,7 +178,7 @@ impl Call<'_> {
     }
 
     /// Begins the call's transaction, in its turn if it has lost often.
-    async fn begin(&self, mut session: Session, loss: Option<Loss>) -> Result<Session, CallError> {
+    async fn begin(&self, mut session: Session, loss: Option<Retry>) -> Result<Session, CallError> {
         if self.plugin.own_transactions {
             return Ok(session);
         }

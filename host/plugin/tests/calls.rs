@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Waker};
 
 use mantis_db::disk::MemoryDisk;
-use mantis_db::{Database, Keeping, Limits, ManualClock, SeededRandom};
+use mantis_db::{Database, Limits, ManualClock, SeededRandom, StorageOptions};
 use mantis_plugin::{CallError, HostConfig};
 use serde_json::json;
 
@@ -151,7 +151,7 @@ async fn calls_are_counted() {
 async fn an_error_does_not_wait_for_the_commits_of_others() {
     let clock = Arc::new(ManualClock::new(NOW_MS));
     let (random, disk) = (Arc::new(SeededRandom::new(7)), Arc::new(MemoryDisk::new()));
-    let opened = Database::open(Limits::default(), clock, random, disk, Keeping::default());
+    let opened = Database::open(Limits::default(), clock, random, disk, StorageOptions::default());
     let fixture = Fixture::over(opened.unwrap().0, HostConfig { call_deadline_ms: 5_000, ..config() });
     fixture.install("counter", writing(&["counters"])).await;
     let store = fixture.database.store().clone();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mantis_db::disk::MemoryDisk;
-use mantis_db::{Database, DiskThreads, Durability, Keeping, Limits, ManualClock, SeededRandom};
+use mantis_db::{Database, DiskThreads, Durability, Limits, ManualClock, SeededRandom, StorageOptions};
 use mantis_plugin::CallError;
 use serde_json::{Value, json};
 
@@ -35,7 +35,7 @@ async fn a_transaction_commits_or_leaves_nothing() {
 async fn a_commit_says_whether_it_is_durable_and_so_does_the_call() {
     for (durability, durable) in [(Durability::Always, true), (Durability::Never, false)] {
         let (clock, random) = (Arc::new(ManualClock::new(NOW_MS)), Arc::new(SeededRandom::new(7)));
-        let keeping = Keeping { durability, ..Keeping::default() };
+        let keeping = StorageOptions { durability, ..StorageOptions::default() };
         let opened = Database::open(Limits::default(), clock, random, Arc::new(MemoryDisk::default()), keeping);
         let database = opened.unwrap().0;
         let _threads = DiskThreads::start(database.store(), Box::new(|_| {})).unwrap();

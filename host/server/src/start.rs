@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use mantis_db::disk::DirectoryDisk;
-use mantis_db::{Database, DiskEvent, DiskThreads, Keeping, OpenError, Recovered, SessionManager};
+use mantis_db::{Database, DiskEvent, DiskThreads, OpenError, Recovered, SessionManager, StorageOptions};
 use mantis_http::{App, AppConfig, HostGuard};
 use mantis_plugin::{HostConfig, PluginHost};
 use mantis_pool::Pool;
@@ -62,7 +62,7 @@ pub(crate) fn open(settings: &Settings, in_memory: bool) -> Result<Storage, Fail
     let (given, path) = (&settings.storage, settings.storage.data.display());
     let disk = DirectoryDisk::new(&given.data)
         .map_err(|error| Failure::new(Exit::Local, format!("cannot use {path}: {error}")).hint(OTHER_PLACE))?;
-    let keeping = Keeping { durability: given.durability.0, checkpoint_bytes: given.checkpoint_bytes };
+    let keeping = StorageOptions { durability: given.durability.0, checkpoint_bytes: given.checkpoint_bytes };
     let open = |tell| Database::open_watched(limits, clock, random, Arc::new(disk), keeping, Some(tell));
     let opened = progress::watch(open);
     let (database, recovered) = opened.map_err(|error| {

@@ -9,7 +9,7 @@ use std::thread;
 use anyhow::{Context, Result};
 use mantis_benches::process::{LOAD_CORE, pin_this_thread};
 use mantis_benches::table::Table;
-use mantis_db::{DiskEvent, DiskThreads, Durability, Keeping};
+use mantis_db::{DiskEvent, DiskThreads, Durability, StorageOptions};
 use mantis_store::Store;
 
 use crate::keep::{self, KEY_BYTES, POLICIES, VALUE_BYTES, ratio};
@@ -34,7 +34,7 @@ pub(crate) fn measure(arguments: &Arguments) -> Result<()> {
         "the system's count",
     ];
     let mut table = Table::new(&title, &columns);
-    let default = Keeping::default().checkpoint_bytes;
+    let default = StorageOptions::default().checkpoint_bytes;
     // As in a store that is far larger than `checkpoint_bytes`: half of the last checkpoint counts.
     let large = ("never", Durability::Never, 1, "half a checkpoint of log".to_owned());
     let usual = POLICIES.map(|(name, durability)| (name, durability, default, format!("{} MiB of log", default >> 20)));

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Result, anyhow};
 use bytes::Bytes;
 use mantis_db::disk::DirectoryDisk;
-use mantis_db::{Clock, Database, Durability, Keeping, Limits, Recovered, SeededRandom};
+use mantis_db::{Clock, Database, Durability, Limits, Recovered, SeededRandom, StorageOptions};
 use mantis_store::{Expect, Store, Update, Version};
 use tempfile::TempDir;
 
@@ -50,7 +50,7 @@ pub(crate) fn folder(dir: &Path) -> Result<TempDir> {
 /// Opens the store in `dir` as the server does, without its threads.
 pub(crate) fn open(dir: &Path, durability: Durability, checkpoint_bytes: u64) -> Result<(Database, Recovered)> {
     let (clock, random) = (Arc::new(WallClock), Arc::new(SeededRandom::new(1)));
-    let keeping = Keeping { durability, checkpoint_bytes };
+    let keeping = StorageOptions { durability, checkpoint_bytes };
     Ok(Database::open(Limits::default(), clock, random, Arc::new(DirectoryDisk::new(dir)?), keeping)?)
 }
 

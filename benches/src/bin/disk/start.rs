@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 use mantis_benches::rounds::Samples;
 use mantis_benches::table::Table;
-use mantis_db::{Durability, Keeping};
+use mantis_db::{Durability, StorageOptions};
 use rustix::fs::{Advice, fadvise};
 
 use crate::keep::{self, NO_CHECKPOINTS, ratio};
@@ -30,7 +30,7 @@ pub(crate) fn measure(arguments: &Arguments) -> Result<()> {
         row(&mut table, dir, keys, "none", arguments.openings)?;
 
         let (database, _) = keep::open(dir, Durability::Never, NO_CHECKPOINTS)?;
-        let due_bytes = Keeping::default().checkpoint_bytes.max(first.bytes / 2);
+        let due_bytes = StorageOptions::default().checkpoint_bytes.max(first.bytes / 2);
         let written = || database.store().disk_stats().map_or(0, |stats| stats.log_bytes_written);
         let mut sets = 0;
         while sets % 1_000 > 0 || written() < due_bytes {

@@ -118,10 +118,10 @@ impl Kv<'_> {
     /// Waits until this disturbs no transaction that has its turn, for the time of a turn at most: such a transaction commits first.
     #[cfg(not(target_family = "wasm"))]
     pub(crate) async fn wait_for_turns(&mut self, disturbs: &(dyn Fn(BucketId, &Footprint) -> bool + Sync)) {
-        let engine = self.session.database.0.engine.clone();
-        if self.session.in_transaction() || !engine.has_turns() {
+        if self.session.in_transaction() || !self.session.database.0.engine.has_turns() {
             return;
         }
+        let engine = self.session.database.0.engine.clone();
         match self.existing() {
             Ok(Some(bucket)) => engine.wait_for_turns(&|footprint| disturbs(bucket.id, footprint)).await,
             // Its first write makes it.

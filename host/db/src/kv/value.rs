@@ -1,4 +1,4 @@
-//! A value is bytes plus a media type. Stored, the media type stands before the bytes.
+//! Values: bytes plus a media type, and their stored form, in which the media type comes first.
 //!
 //! Layout: one byte that names a common media type, or [`CUSTOM`], a length byte and the media type itself; then the value.
 
@@ -12,7 +12,7 @@ use crate::{Code, Error, Result};
 
 const CUSTOM: u8 = 0xff;
 
-/// Media types that take one byte. Their places are part of the stored form: only append.
+/// Media types that take one byte. Their indexes are part of the stored form: only append.
 const COMMON: &[&str] = &[
     "application/octet-stream",
     "text/plain; charset=utf-8",
@@ -27,7 +27,7 @@ const COMMON: &[&str] = &[
     "text/html; charset=utf-8",
 ];
 
-/// What kind of bytes a value is, in the words of RFC 9110 (`type/subtype; parameter`). Kept as given, not interpreted.
+/// The kind of a value's bytes, as in RFC 9110 (`type/subtype; parameter`). Kept as given, not interpreted.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MediaType(Repr);
 
@@ -39,20 +39,20 @@ enum Repr {
 }
 
 impl MediaType {
-    /// `application/octet-stream`: bytes that nobody described.
+    /// `application/octet-stream`: bytes without a description.
     pub const BYTES: Self = Self(Repr::Common(0));
     /// `text/plain; charset=utf-8`.
     pub const TEXT: Self = Self(Repr::Common(1));
     /// `application/json`.
     pub const JSON: Self = Self(Repr::Common(2));
 
-    /// Takes a media type as it stands in a Content-Type header.
+    /// The media type of a Content-Type header.
     ///
     /// # Errors
     /// `media-type-invalid` unless it has 1 to 255 bytes of visible ASCII and spaces.
     pub fn new(text: &str) -> Result<Self> {
-        if let Some(place) = COMMON.iter().position(|&common| common == text) {
-            return Ok(Self(Repr::Common(u8::try_from(place).unwrap_or(0))));
+        if let Some(index) = COMMON.iter().position(|&common| common == text) {
+            return Ok(Self(Repr::Common(u8::try_from(index).unwrap_or(0))));
         }
         let well_formed = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
         if text.is_empty() || text.len() > MEDIA_TYPE_BYTES_MAX || !well_formed {
@@ -65,7 +65,7 @@ impl MediaType {
     #[must_use]
     pub fn as_str(&self) -> &str {
         match &self.0 {
-            Repr::Common(place) => COMMON.get(usize::from(*place)).unwrap_or(&COMMON[0]),
+            Repr::Common(index) => COMMON.get(usize::from(*index)).unwrap_or(&COMMON[0]),
             Repr::Custom(bytes) => std::str::from_utf8(bytes).unwrap_or(COMMON[0]),
         }
     }
@@ -83,28 +83,28 @@ impl fmt::Debug for MediaType {
     }
 }
 
-/// A key's value and what is known of it.
+/// A value with its media type, version and times.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The bytes. Cloning shares them.
     pub value: Bytes,
-    /// What they are.
+    /// Their media type.
     pub media_type: MediaType,
     /// The commit that wrote them; 0 for a write of the transaction that reads it.
     pub version: u64,
-    /// When that was, in milliseconds since the epoch.
+    /// The time of that commit, in milliseconds since the epoch.
     pub modified_ms: u64,
-    /// When they stop being served, in milliseconds since the epoch.
+    /// When they expire, in milliseconds since the epoch.
     pub expires_at_ms: Option<u64>,
 }
 
 /// The stored form of a value.
 pub(crate) fn encode(media_type: &MediaType, value: &[u8]) -> Bytes {
     let (number, text): (&[u8], &[u8]) = match &media_type.0 {
-        Repr::Common(place) => (&[*place], &[]),
+        Repr::Common(index) => (&[*index], &[]),
         Repr::Custom(text) => (&[CUSTOM, u8::try_from(text.len()).unwrap_or(u8::MAX)], text),
     };
-    // Exactly as long as it has to be: otherwise what shares it is one more allocation.
+    // Of exact length: otherwise sharing it takes one more allocation.
     [number, text, value].concat().into()
 }
 
@@ -120,10 +120,10 @@ pub(crate) fn decode(mut stored: Bytes) -> Result<(MediaType, Bytes)> {
             stored.advance(2);
             Ok((MediaType(Repr::Custom(stored.split_to(length))), stored))
         }
-        place => {
-            // Cheaper than a slice, which would be shared once more and let go of again.
+        index => {
+            // Cheaper than a slice, which would be shared once more and dropped again.
             stored.advance(1);
-            Ok((MediaType(Repr::Common(place)), stored))
+            Ok((MediaType(Repr::Common(index)), stored))
         }
     }
 }

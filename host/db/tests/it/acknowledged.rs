@@ -4,7 +4,8 @@ use std::io::ErrorKind;
 
 use mantis_db::disk::MemoryDisk;
 use mantis_db::{
-    AppliedEach, Code, Database, Durability, Each, Expect, Isolation, Keeping, Limits, Op, OpResult, SetOptions, Span,
+    AppliedEach, Code, Database, Durability, Each, Expect, Isolation, Limits, Op, OpResult, SetOptions, Span,
+    StorageOptions,
 };
 use mantis_store::testing::{FailingDisk, Fault, Operation};
 
@@ -21,7 +22,7 @@ struct Full {
 impl Full {
     fn new(durability: Durability) -> Self {
         let disk = FailingDisk::new(MemoryDisk::new());
-        let database = open_with(&disk, Limits::default(), Keeping { durability, ..Keeping::default() });
+        let database = open_with(&disk, Limits::default(), StorageOptions { durability, ..StorageOptions::default() });
         Self { database, disk }
     }
 

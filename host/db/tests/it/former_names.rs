@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use mantis_db::disk::MemoryDisk;
 use mantis_db::{
-    Access, Change, ChangeFilter, ChangeKind, Code, Database, Durability, Grants, Keeping, Limits, ManualClock, Op,
-    SeededRandom, Session, SetOptions, Since,
+    Access, Change, ChangeFilter, ChangeKind, Code, Database, Durability, Grants, Limits, ManualClock, Op,
+    SeededRandom, Session, SetOptions, Since, StorageOptions,
 };
 use mantis_store::testing::{FailingDisk, Fault, Operation};
 
@@ -160,9 +160,9 @@ fn open(disk: &MemoryDisk, clock: &Arc<ManualClock>, change: impl FnOnce(&mut Li
     let mut limits = Limits::default();
     change(&mut limits);
     // A checkpoint with every few commits, so that the log can forget.
-    let keeping = Keeping { durability: Durability::Never, checkpoint_bytes: 4 << 10 };
+    let storage = StorageOptions { durability: Durability::Never, checkpoint_bytes: 4 << 10 };
     let random = Arc::new(SeededRandom::new(3));
-    Database::open(limits, Arc::clone(clock) as _, random, Arc::new(disk.clone()), keeping).unwrap().0
+    Database::open(limits, Arc::clone(clock) as _, random, Arc::new(disk.clone()), storage).unwrap().0
 }
 
 /// Writes the log and a checkpoint, and opens the store anew.
@@ -215,12 +215,12 @@ fn changes_that_come_back_without_their_name_are_told_as_gone() {
     let (disk, clock) = (MemoryDisk::new(), Arc::new(ManualClock::new(1_000_000)));
     // The log is one segment, which has all that ever happened.
     let small = |limits: &mut Limits| limits.feed_bytes_max = 4 << 10;
-    let keeping = Keeping { durability: Durability::Never, checkpoint_bytes: 256 << 20 };
+    let storage = StorageOptions { durability: Durability::Never, checkpoint_bytes: 256 << 20 };
     let open = |change: &dyn Fn(&mut Limits)| {
         let mut limits = Limits::default();
         change(&mut limits);
         let random = Arc::new(SeededRandom::new(3));
-        Database::open(limits, Arc::clone(&clock) as _, random, Arc::new(disk.clone()), keeping).unwrap().0
+        Database::open(limits, Arc::clone(&clock) as _, random, Arc::new(disk.clone()), storage).unwrap().0
     };
     let database = open(&small);
     let mut session = database.session();
@@ -258,9 +258,9 @@ fn changes_that_come_back_without_their_name_are_told_as_gone() {
 fn a_burial_that_was_taken_back_shortens_nothing() {
     let clock = Arc::new(ManualClock::new(1_000_000));
     let disk = FailingDisk::new(MemoryDisk::new());
-    let keeping = Keeping { durability: Durability::Never, ..Keeping::default() };
+    let storage = StorageOptions { durability: Durability::Never, ..StorageOptions::default() };
     let (limits, random) = (Limits::default(), Arc::new(SeededRandom::new(3)));
-    let database = Database::open(limits, clock.clone(), random, Arc::new(disk.clone()), keeping).unwrap().0;
+    let database = Database::open(limits, clock.clone(), random, Arc::new(disk.clone()), storage).unwrap().0;
     let mut session = database.session();
     session.put("b", "a", "1");
     // The bucket is dropped, and its keys are not.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use mantis_db::disk::MemoryDisk;
 use mantis_db::{
-    Applied, Code, Database, Expect, Isolation, Keeping, Limits, ManualClock, Op, ScanOptions, SeededRandom,
-    SetOptions, Span,
+    Applied, Code, Database, Expect, Isolation, Limits, ManualClock, Op, ScanOptions, SeededRandom, SetOptions, Span,
+    StorageOptions,
 };
 
 use crate::support::{Short, Stage, code, for_ms, now};
@@ -216,7 +216,7 @@ fn a_limit_that_cannot_be_kept_to_makes_no_database() {
         let (clock, random) = clock_and_random();
         let in_memory = Database::in_memory(limits.clone(), clock, random).map_err(|invalid| invalid.to_string());
         let ((clock, random), disk) = (clock_and_random(), MemoryDisk::new());
-        let opened = Database::open(limits, clock, random, Arc::new(disk.clone()), Keeping::default());
+        let opened = Database::open(limits, clock, random, Arc::new(disk.clone()), StorageOptions::default());
         assert_eq!(
             opened.map(drop).map_err(|error| error.to_string()),
             in_memory.as_ref().map(drop).map_err(Clone::clone)

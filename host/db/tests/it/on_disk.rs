@@ -5,19 +5,19 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use mantis_db::{Code, Database, Expect, Keeping, Limits, ManualClock, Op, SeededRandom, SetOptions, Span};
+use mantis_db::{Code, Database, Expect, Limits, ManualClock, Op, SeededRandom, SetOptions, Span, StorageOptions};
 use mantis_store::disk::{Disk, MemoryDisk};
 use mantis_store::testing::{FailingDisk, Fault, Operation};
 
 use crate::support::{code, now};
 
 fn open(disk: &(impl Disk + Clone + 'static)) -> Database {
-    open_with(disk, Limits::default(), Keeping::default())
+    open_with(disk, Limits::default(), StorageOptions::default())
 }
 
-pub(crate) fn open_with(disk: &(impl Disk + Clone + 'static), limits: Limits, keeping: Keeping) -> Database {
+pub(crate) fn open_with(disk: &(impl Disk + Clone + 'static), limits: Limits, storage: StorageOptions) -> Database {
     let (clock, random) = (Arc::new(ManualClock::new(1_000_000)), Arc::new(SeededRandom::new(3)));
-    Database::open(limits, clock, random, Arc::new(disk.clone()), keeping).unwrap().0
+    Database::open(limits, clock, random, Arc::new(disk.clone()), storage).unwrap().0
 }
 
 /// Polls the future, and writes the log whenever it waits, at most so many times. What it came to, if it did.

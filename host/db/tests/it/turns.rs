@@ -54,8 +54,8 @@ async fn lose(database: &Database, session: &mut Session, key: &[u8], times: u32
         database.session().kv("default").unwrap().set(key, b"0").await.unwrap();
         assert_eq!(session.commit().await.unwrap_err().code(), Code::Conflict);
         if lost < times {
-            let loss = session.take_loss().unwrap();
-            assert_eq!(loss.losses(), lost);
+            let loss = session.take_retry().unwrap();
+            assert_eq!(loss.conflicts(), lost);
             session.begin_again(Isolation::Serializable, loss).await.unwrap();
         }
     }
@@ -64,7 +64,7 @@ async fn lose(database: &Database, session: &mut Session, key: &[u8], times: u32
 /// Loses over `hot` as often as that takes, and begins again with a turn.
 async fn take_turn(database: &Database, session: &mut Session) {
     lose(database, session, b"hot", 3).await;
-    let loss = session.take_loss().unwrap();
+    let loss = session.take_retry().unwrap();
     session.begin_again(Isolation::Serializable, loss).await.unwrap();
 }
 
@@ -127,7 +127,7 @@ async fn a_turn_that_stalls_is_lost() {
     database.session().kv("default").unwrap().set(b"hot", b"7").await.unwrap();
     assert_eq!(before.elapsed(), Duration::from_millis(mantis_store::TURN_MS), "a turn's time and no more");
     assert_eq!(session.commit().await.unwrap_err().code(), Code::Conflict);
-    assert_eq!(session.take_loss().unwrap().losses(), 1, "it has to lose as often again for another turn");
+    assert_eq!(session.take_retry().unwrap().conflicts(), 1, "it has to lose as often again for another turn");
 }
 
 #[tokio::test]
@@ -190,7 +190,7 @@ async fn making_and_dropping_buckets_gives_way_too() {
             work(&mut session).await;
             database.session().kv("default").unwrap().set(b"hot", b"0").await.unwrap();
             assert_eq!(session.commit().await.unwrap_err().code(), Code::Conflict);
-            let loss = session.take_loss().unwrap();
+            let loss = session.take_retry().unwrap();
             session.begin_again(Isolation::Serializable, loss).await.unwrap();
         }
         work(&mut session).await;

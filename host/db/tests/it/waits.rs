@@ -6,7 +6,8 @@ use std::task::{Context, Waker};
 
 use mantis_db::disk::MemoryDisk;
 use mantis_db::{
-    AppliedEach, Code, Database, Durability, Each, Expect, Isolation, Keeping, Limits, Op, OpResult, Session, Span,
+    AppliedEach, Code, Database, Durability, Each, Expect, Isolation, Limits, Op, OpResult, Session, Span,
+    StorageOptions,
 };
 use mantis_store::testing::{FailingDisk, Fault, Operation};
 
@@ -26,7 +27,7 @@ impl Stage {
         let disk = FailingDisk::new(MemoryDisk::new());
         let mut limits = Limits::default();
         (limits.buckets_max, limits.batch_operations_max) = (2, 4);
-        let database = open_with(&disk, limits, Keeping::default());
+        let database = open_with(&disk, limits, StorageOptions::default());
         let stage = Self { database, disk };
         stage.write("default", &["text", "large", "there"]);
         stage.write("b", &["text"]);

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use mantis_db::disk::{Disk, MemoryDisk};
-use mantis_db::{Database, DiskThreads, Durability, Keeping, Limits, ManualClock, SeededRandom, SessionManager};
+use mantis_db::{Database, DiskThreads, Durability, Limits, ManualClock, SeededRandom, SessionManager, StorageOptions};
 use mantis_http::{App, AppConfig, Body};
 use mantis_plugin::{HostConfig, PluginHost};
 use mantis_pool::{Config, Pool};
@@ -61,7 +61,8 @@ impl Server {
     /// commits under another policy than `always`.
     pub(crate) fn on(disk: Arc<dyn Disk>, durability: Durability, with_threads: bool) -> Self {
         let clock = Arc::new(ManualClock::new(START_MS));
-        let (random, keeping) = (Arc::new(SeededRandom::new(7)), Keeping { durability, ..Keeping::default() });
+        let (random, keeping) =
+            (Arc::new(SeededRandom::new(7)), StorageOptions { durability, ..StorageOptions::default() });
         let opened = Database::open(Limits::default(), clock.clone(), random, disk, keeping);
         let database = opened.unwrap().0;
         if !with_threads {
