@@ -86,20 +86,20 @@ macro_rules! codes {
 
 codes! {
     BucketNotFound "bucket-not-found" NotFound,
-        "There is no bucket of this name, or none that the grants show.", "Write a key to it first, or ask for a grant.";
+        "There is no bucket of this name, or the grants do not show it.", "Write a key to it first, or ask for a grant.";
     AccessDenied "access-denied" AccessDenied,
         "The grants allow reading this bucket but not writing to it.", "Ask for a grant that includes writing.";
     KeyEmpty "key-empty" Invalid,
         "A key has at least one byte.", "Give the key a name.";
     KeyTooLong "key-too-long" Limit,
-        "The key has more bytes than a key may have.", "Use a shorter key; 4,096 bytes is the default limit.";
+        "The key is longer than the limit.", "Use a shorter key; 4,096 bytes is the default limit.";
     ValueTooLarge "value-too-large" Limit,
-        "The value has more bytes than a value may have.", "Store it in parts; 16 MiB is the default limit.";
+        "The value is larger than the limit.", "Store it in parts; 16 MiB is the default limit.";
     BucketNameInvalid "bucket-name-invalid" Invalid,
         "A bucket's name has 1 to 63 characters of a-z, 0-9, '-', '_' and '.', and begins with a letter or digit.",
         "Rename the bucket.";
     BucketsTooMany "buckets-too-many" Limit,
-        "There are as many buckets as there may be.", "Drop one, or use key prefixes: they cost nothing.";
+        "The bucket limit is reached.", "Drop one, or use key prefixes: they cost nothing.";
     BucketReserved "bucket-reserved" Invalid,
         "The bucket `default` always exists and cannot be dropped.", "Delete its keys instead.";
     MediaTypeInvalid "media-type-invalid" Invalid,
@@ -111,13 +111,13 @@ codes! {
     CursorInvalid "cursor-invalid" Invalid,
         "The cursor was not made by this scan or feed.", "Begin again without a cursor.";
     KeysTooMany "keys-too-many" Limit,
-        "More keys were asked for at once than one call answers.", "Ask in parts; 1,000 is the default limit.";
+        "The call asks for more keys than the limit.", "Ask in parts; 1,000 is the default limit.";
     AnswerTooLarge "answer-too-large" Limit,
-        "The values asked for at once come to more bytes than one answer may have.", "Ask in smaller parts.";
+        "The values of the answer exceed its limit of bytes.", "Ask in smaller parts.";
     OperationsTooMany "operations-too-many" Limit,
-        "The batch has more operations than a batch may have.", "Send several batches; 10,000 is the default limit.";
+        "The batch has more operations than the limit.", "Send several batches; 10,000 is the default limit.";
     TransactionTooLarge "transaction-too-large" Limit,
-        "The transaction reads or writes more than one may.", "Do the work in several transactions.";
+        "The transaction exceeds its read or write limit.", "Do the work in several transactions.";
     TransactionOpen "transaction-open" Invalid,
         "The session has a transaction open already.", "Commit it or roll it back first.";
     TransactionNotOpen "transaction-not-open" Invalid,
@@ -131,16 +131,16 @@ codes! {
     IntegerOverflow "integer-overflow" Constraint,
         "The sum does not fit into 64 bits.", "Set the key to a smaller number.";
     Compacted "compacted" Compacted,
-        "The change feed no longer holds what follows the cursor.", "Read the state anew, then follow from there.";
+        "The change feed no longer has the changes after the cursor.", "Read the current state, then follow from there.";
     StoreFull "store-full" Limit,
-        "The store holds as many bytes as it may.", "Delete something, or raise the limit.";
+        "The store has reached its limit of bytes.", "Delete something, or raise the limit.";
     ReadOnly "read-only" ReadOnly,
         "The store takes no writes now.", "Try again later; `GET /health` says why.";
     DiskFull "disk-full" Limit,
-        "The disk is full; nothing was written.", "Make room on the disk: writes work again as soon as there is some.";
+        "The disk is full; nothing was written.", "Free space on the disk; writes work again as soon as there is some.";
     StorageFailed "storage-failed" ReadOnly,
-        "The disk refused a write; nothing more is written until the server is started again, and its log says why.",
-        "Mend the disk, start the server again, and look whether this write is there: until then that is open.";
+        "The disk refused a write; the server accepts no writes until it is restarted, and its log says why.",
+        "Fix the disk and restart the server, then check whether this write was applied; its outcome is unknown until then.";
 }
 
 /// What went wrong: a stable [`Code`] for programs and a message for people.
