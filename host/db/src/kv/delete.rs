@@ -18,7 +18,7 @@ pub(crate) type Left = (BucketId, KeyRange);
 pub struct SpanDeletion<'a> {
     span: &'a Span,
     left: Option<Left>,
-    has_begun: bool,
+    /// Version 0 before the first commit.
     deleted: Deleted,
 }
 
@@ -26,7 +26,7 @@ impl<'a> SpanDeletion<'a> {
     /// A deletion that has not begun.
     #[must_use]
     pub fn of(span: &'a Span) -> Self {
-        Self { span, left: None, has_begun: false, deleted: Deleted { keys: 0, version: 0, durable: false } }
+        Self { span, left: None, deleted: Deleted { keys: 0, version: 0, durable: false } }
     }
 
     /// What is deleted so far.
@@ -55,11 +55,10 @@ impl Kv<'_> {
     /// Those of [`delete_span`](Self::delete_span).
     pub async fn delete_next(&mut self, deletion: &mut SpanDeletion<'_>) -> Result<bool> {
         #[cfg(not(target_family = "wasm"))]
-        if !deletion.has_begun {
+        if deletion.deleted.version == 0 {
             let span = deletion.span;
             self.wait_for_turns(&|bucket, footprint| footprint.names_some_of(&bucket.range(span))).await;
         }
-        deletion.has_begun = true;
         let step = self.delete_step(deletion.span, deletion.left.take());
         let settled = self.session.database.0.engine.settle(step).await;
         #[cfg(not(target_family = "wasm"))]

@@ -18,6 +18,7 @@ mod isolation;
 mod limits;
 mod model;
 mod on_disk;
+mod one_door;
 mod pooled;
 mod sessions;
 mod support;
