@@ -1,20 +1,17 @@
 //! `DELETE /kv?prefix=`: many keys at once.
 
 use http::{Method, Response, StatusCode};
-use mantis_db::{Direction, Kv, ScanOptions, Span};
+use mantis_db::{Kv, Span, SpanDeletion};
 use serde::Serialize;
 
 use crate::errors::{AnyCode, Code};
-use crate::kv::{self, ALL, PREFIX, json_content, list};
+use crate::kv::{self, ALL, PREFIX, json_content};
 use crate::operation::{Answer, Operation, Patience, Tag};
 use crate::problem::{Problem, Result};
 use crate::query::{Kind, Parameter, Query, Role};
 use crate::request::Request;
 use crate::sessions::TRANSACTION;
 use crate::{App, Body, accept, respond};
-
-/// Keys that go in one commit.
-const KEYS_PER_STEP_MAX: usize = 1_000;
 
 pub(crate) static CLEAR: Operation = Operation {
     method: Method::DELETE,
@@ -63,7 +60,7 @@ async fn clear(app: &App, request: &mut Request) -> Result<Response<Body>> {
     let span = selection(&request.query)?;
     let mut session = app.session_for(request).await?;
     let bucket = request.bucket()?;
-    let deleted = delete_in_steps(app, &mut session.kv(&bucket)?, span).await?;
+    let deleted = delete_in_steps(&mut session.kv(&bucket)?, &span).await?;
     let mut response = respond::json(StatusCode::OK, &Deleted { deleted: deleted.keys });
     kv::tell_written(&mut response, deleted.version, deleted.durable);
     Ok(response)
@@ -79,28 +76,11 @@ fn selection(query: &Query) -> Result<Span> {
     }
 }
 
-/// Deletes a page of keys at a time, so that other requests get their turn between two.
-async fn delete_in_steps(app: &App, kv: &mut Kv<'_>, span: Span) -> Result<mantis_db::Deleted> {
-    let mut deleted = mantis_db::Deleted { keys: 0, version: 0, durable: false };
-    let limit = app.0.database.limits().page_entries_max.min(KEYS_PER_STEP_MAX);
-    let mut rest = ScanOptions { span, direction: Direction::Forward, limit, cursor: None };
-    let beyond = list::end_of(&rest.span);
-    loop {
-        let page = kv.scan_keys(&rest).await.map_err(|error| error.after_deleting(deleted.keys))?;
-        let (Some(first), Some(last)) = (page.keys.first(), page.keys.last()) else {
-            // Where nothing was deleted, the answer is of the newest commit.
-            return if deleted.version == 0 { Ok(kv.delete_span(&rest.span).await?) } else { Ok(deleted) };
-        };
-        let mut behind_last = last.clone();
-        behind_last.push(0);
-        let these = Span::Between { start: Some(first.clone()), end: Some(behind_last.clone()) };
-        let these = kv.delete_span(&these).await.map_err(|error| error.after_deleting(deleted.keys))?;
-        deleted = mantis_db::Deleted { keys: deleted.keys + these.keys, ..these };
-        if page.cursor.is_none() {
-            return Ok(deleted);
-        }
-        // By key and not by cursor: a cursor would keep a snapshot, and with it what has just been deleted.
-        rest.span = Span::Between { start: Some(behind_last), end: beyond.clone() };
+/// Deletes a commit's worth of keys at a time, so that other requests are served in between.
+async fn delete_in_steps(kv: &mut Kv<'_>, span: &Span) -> Result<mantis_db::Deleted> {
+    let mut deletion = SpanDeletion::of(span);
+    while kv.delete_next(&mut deletion).await? {
         tokio::task::yield_now().await;
     }
+    Ok(deletion.deleted())
 }

@@ -153,15 +153,6 @@ fn behind(prefix: &[u8]) -> Option<Cow<'_, [u8]>> {
     Some(Cow::Owned(behind))
 }
 
-/// The first key behind a span; none when it has no end.
-pub(crate) fn end_of(span: &Span) -> Option<Vec<u8>> {
-    match span {
-        Span::All => None,
-        Span::Prefix(prefix) => behind(prefix).map(Cow::into_owned),
-        Span::Between { end, .. } => end.clone(),
-    }
-}
-
 fn cursor_text(cursor: Vec<u8>) -> String {
     format!("{CURSOR_MARK}{}", URL_SAFE_NO_PAD.encode(cursor))
 }
