@@ -1,9 +1,10 @@
 //! Arguments from JavaScript, checked.
 
+use mantis_db::limits::JSON_INTEGER_MAX;
 use mantis_db::{Code, Direction, Error, Expect, MediaType, Result, ScanOptions, SetOptions, Span};
 
-/// The largest number up to which JavaScript tells whole numbers apart.
-const WHOLE_MAX: f64 = 9_007_199_254_740_991.0;
+#[allow(clippy::cast_precision_loss, reason = "it is the largest integer that is exact")]
+const WHOLE_MAX: f64 = JSON_INTEGER_MAX as f64;
 
 /// A whole number that is not negative; none for anything else.
 pub(crate) fn whole(number: f64) -> Option<u64> {

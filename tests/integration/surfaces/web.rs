@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::process::Stdio;
 
+use mantis_db::limits::JSON_INTEGER_MAX;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -15,9 +16,6 @@ use crate::scenario::{Operation, Scenario, Step};
 use crate::surface::{Place, START_MS, Stage, Surface};
 use crate::surfaces::db::Player;
 use crate::surfaces::http::Server;
-
-/// The largest number up to which every reader of JSON is exact.
-const EXACT_MAX: u64 = (1 << 53) - 1;
 
 /// A page with the data in it.
 pub(crate) struct Page(Runner);
@@ -152,5 +150,5 @@ fn within(value: Value, change: fn(Value) -> Value) -> Value {
 }
 
 fn is_past_exact(number: &serde_json::Number) -> bool {
-    number.as_i64().map_or_else(|| number.as_u64().unwrap_or(0), i64::unsigned_abs) > EXACT_MAX
+    number.as_i64().map_or_else(|| number.as_u64().unwrap_or(0), i64::unsigned_abs) > JSON_INTEGER_MAX
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use mantis_db::limits::TTL_MS_MAX;
+use mantis_db::limits::{JSON_INTEGER_MAX, TTL_MS_MAX};
 use mantis_db::{Code as DbCode, Expect, MediaType, Op, SetOptions, Span};
 use serde::de::{MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -11,9 +11,6 @@ use crate::errors::Code;
 use crate::json::{self, BytesIn, BytesVisitor, KeyIn, Whole};
 use crate::kv::put::ttl_of_body;
 use crate::problem::{Problem, Result};
-
-/// The largest number up to which every JSON reader is exact.
-const EXACT_MAX: u64 = (1 << 53) - 1;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -333,7 +330,7 @@ impl<'de> Deserialize<'de> for VersionIn {
 
             fn visit_u64<E: serde::de::Error>(self, number: u64) -> std::result::Result<VersionIn, E> {
                 // A larger number may have lost digits on its way through somebody's floats.
-                if number > EXACT_MAX {
+                if number > JSON_INTEGER_MAX {
                     return Err(E::custom("a version beyond 2^53 is written as text"));
                 }
                 Ok(VersionIn(number))

@@ -1,14 +1,13 @@
 //! The JSON schemas of the document.
 
 use mantis_db::Limits;
-use mantis_db::limits::{MEDIA_TYPE_BYTES_MAX, TTL_MS_MAX};
+use mantis_db::limits::{JSON_INTEGER_MAX, MEDIA_TYPE_BYTES_MAX, TTL_MS_MAX};
 use serde_json::{Value, json};
 
 use crate::kv::TTL_S_MAX;
 
 /// Base64 without stray bits at the end.
 const BASE64: &str = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$";
-const EXACT_MAX: u64 = (1 << 53) - 1;
 
 /// All of them, by name.
 pub(super) fn all(limits: &Limits) -> Value {
@@ -111,7 +110,7 @@ fn batch(limits: &Limits) -> Value {
                 json!({
                     "if_version": {"description": "The version that the key must have.", "oneOf": [
                         {"type": "string", "pattern": "^[0-9]{1,19}$"},
-                        {"type": "integer", "minimum": 0, "maximum": EXACT_MAX},
+                        {"type": "integer", "minimum": 0, "maximum": JSON_INTEGER_MAX},
                         {"type": "null"},
                     ]},
                     "absent": {"type": ["boolean", "null"], "description": "Whether the key must be missing, or must not."},
