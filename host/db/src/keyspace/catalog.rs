@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn making_a_bucket_walks_over_none() {
+    fn making_a_bucket_scans_no_others() {
         let engine = engine();
         assert_eq!(make_some(&engine, "a", 10_000), 0);
         assert_eq!(counted(&engine), Some(10_000));

@@ -82,7 +82,7 @@ fn a_span_in_a_batch_on_a_full_disk_fails_and_is_all_there() {
 }
 
 #[test]
-fn a_span_of_which_one_commit_was_refused_fails_and_says_what_went() {
+fn a_span_with_a_refused_commit_fails_and_counts_what_is_deleted() {
     // Its first, second, last of three; each is written by itself where nobody waits for a sync.
     for (refused, gone) in [(0, 1_500), (1, 1_500), (2, 2_000)] {
         let full = Full::new(Durability::Never);
@@ -98,7 +98,7 @@ fn a_span_of_which_one_commit_was_refused_fails_and_says_what_went() {
 }
 
 #[test]
-fn a_span_of_many_commits_is_settled_in_stretches() {
+fn a_span_of_many_commits_is_settled_in_groups() {
     for durability in POLICIES {
         let full = Full::new(durability);
         for beginning in 0..2_u8 {
@@ -114,7 +114,7 @@ fn a_span_of_many_commits_is_settled_in_stretches() {
 }
 
 #[test]
-fn each_operation_is_told_of_its_own_commit() {
+fn each_operation_reports_its_own_commit() {
     let full = Full::new(Durability::Never);
     full.fill("default", 1);
     full.refuse(1, 2);
@@ -148,7 +148,7 @@ fn each_operation_is_told_of_its_own_commit() {
 }
 
 #[test]
-fn what_saw_a_commit_that_was_refused_is_refused_with_it() {
+fn an_outcome_fails_with_the_commit_it_rests_on() {
     let full = Full::new(Durability::Always);
     full.fill("default", 1);
     full.refuse(0, 1);
@@ -186,7 +186,7 @@ fn writes_of_a_batch_share_one_sync() {
 }
 
 #[test]
-fn a_batch_that_is_given_up_puts_nothing_off() {
+fn a_cancelled_batch_delays_nothing() {
     let full = Full::new(Durability::Always);
     let mut session = full.database.session();
     let operations = [set("a"), set("b")];
@@ -232,7 +232,7 @@ fn a_batch_of_single_operations_has_bounds() {
 }
 
 #[test]
-fn a_span_that_is_refused_in_the_middle_says_what_went() {
+fn a_span_refused_in_the_middle_counts_what_is_deleted() {
     let full = Full::new(Durability::Never);
     full.fill("default", 2_500);
     full.refuse(1, u64::MAX);
@@ -244,7 +244,7 @@ fn a_span_that_is_refused_in_the_middle_says_what_went() {
 }
 
 #[test]
-fn a_drop_that_is_refused_in_the_middle_is_a_drop() {
+fn a_drop_refused_in_the_middle_still_drops() {
     for removed in 0..3 {
         let full = Full::new(Durability::Never);
         full.fill("b", 2_500);

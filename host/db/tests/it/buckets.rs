@@ -59,7 +59,7 @@ fn a_new_bucket_of_an_old_name_is_empty() {
 }
 
 #[test]
-fn what_only_takes_away_makes_no_bucket() {
+fn deletions_make_no_bucket() {
     let stage = Stage::new();
     let mut session = stage.session();
     let mut kv = session.kv("b").unwrap();

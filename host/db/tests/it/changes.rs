@@ -63,7 +63,7 @@ fn now_begins_with_the_next_commit() {
 }
 
 #[test]
-fn changes_tell_what_was_and_what_is() {
+fn changes_have_the_old_and_the_new_version() {
     let stage = Stage::new();
     let mut session = stage.session();
     let first = session.put("default", "a", "1");
@@ -94,7 +94,7 @@ fn filters_narrow() {
 }
 
 #[test]
-fn a_page_that_shows_nothing_moves_on() {
+fn an_empty_page_still_advances() {
     let stage = Stage::new();
     let mut session = stage.session();
     for number in 0..20_000_u32 {
@@ -115,7 +115,7 @@ fn a_page_that_shows_nothing_moves_on() {
 }
 
 #[test]
-fn what_is_gone_is_said_to_be_gone() {
+fn a_compacted_cursor_is_reported() {
     let stage = Stage::with(|limits| limits.feed_bytes_max = 5_000);
     let mut session = stage.session();
     session.put("default", "a", "1");
@@ -131,7 +131,7 @@ fn what_is_gone_is_said_to_be_gone() {
 }
 
 #[test]
-fn cursors_that_nobody_made_are_refused() {
+fn forged_cursors_are_refused() {
     let stage = Stage::new();
     let mut session = stage.session();
     session.put("default", "a", "1");
@@ -155,7 +155,7 @@ fn cursors_that_nobody_made_are_refused() {
 }
 
 #[test]
-fn the_watch_tells_of_commits() {
+fn the_watch_reports_commits() {
     let stage = Stage::new();
     let mut watch = stage.database.watch();
     assert!(!watch.has_changed().unwrap() || *watch.borrow_and_update() == 0);

@@ -54,7 +54,7 @@ fn a_clock_that_steps_ends_neither_cursors_nor_transactions() {
 }
 
 #[test]
-fn a_cursor_left_alone_goes_on_in_the_newest_state() {
+fn an_idle_cursor_continues_in_the_newest_state() {
     let stage = Stage::new();
     let mut session = filled(&stage);
     let (_, cursor) = page(&mut session, None);
@@ -80,7 +80,7 @@ fn no_cursor_outlives_the_age_of_a_snapshot() {
 }
 
 #[test]
-fn when_there_is_no_room_the_one_used_longest_ago_goes() {
+fn at_the_limit_the_least_recently_used_snapshot_goes() {
     let stage = Stage::with(|limits| limits.cursor_snapshots_max = 2);
     let mut session = filled(&stage);
     let mut cursors = Vec::new();
@@ -125,7 +125,7 @@ fn keys_and_entries_share_cursors() {
 }
 
 #[test]
-fn a_made_up_cursor_is_refused_or_begins_somewhere_in_the_span() {
+fn a_forged_cursor_is_refused_or_starts_within_the_span() {
     let stage = Stage::new();
     let mut session = filled(&stage);
     session.put("other", "secret", "1");

@@ -40,7 +40,7 @@ fn it_is_absent_for_writers() {
 }
 
 #[test]
-fn adding_begins_anew_and_without_its_deadline() {
+fn an_increment_of_an_expired_number_starts_at_0_without_a_deadline() {
     let stage = expired();
     let mut session = stage.session();
     assert_eq!(now(session.kv("default").unwrap().increment(b"goes", 1)).unwrap().number, 1);

@@ -48,7 +48,7 @@ fn cursor(session: &mut Session) -> Since {
 }
 
 #[test]
-fn a_late_reader_is_shown_all_that_the_feed_holds_of_a_dropped_bucket() {
+fn a_late_reader_sees_all_changes_of_a_dropped_bucket() {
     let stage = Stage::new();
     let mut session = stage.session();
     let before = cursor(&mut session);
@@ -211,7 +211,7 @@ fn names_and_feed_come_back_together() {
 
 /// A name was forgotten together with the feed's changes, and a later life of the store has room for more of them out of the log.
 #[test]
-fn changes_that_come_back_without_their_name_are_told_as_gone() {
+fn changes_recovered_without_a_name_are_compacted() {
     let (disk, clock) = (MemoryDisk::new(), Arc::new(ManualClock::new(1_000_000)));
     // The log is one segment, which has all that ever happened.
     let small = |limits: &mut Limits| limits.feed_bytes_max = 4 << 10;
@@ -255,7 +255,7 @@ fn changes_that_come_back_without_their_name_are_told_as_gone() {
 
 /// What was noted of a commit that was taken back is not taken for what the next one wrote.
 #[test]
-fn a_burial_that_was_taken_back_shortens_nothing() {
+fn a_rolled_back_removal_forgets_no_name_early() {
     let clock = Arc::new(ManualClock::new(1_000_000));
     let disk = FailingDisk::new(MemoryDisk::new());
     let storage = StorageOptions { durability: Durability::Never, ..StorageOptions::default() };

@@ -43,7 +43,7 @@ fn reading_makes_no_bucket() {
 }
 
 #[test]
-fn what_is_not_granted_does_not_show() {
+fn buckets_without_a_grant_are_hidden() {
     let stage = Stage::new();
     stage.session().put("secrets", "a", "hidden");
     let mut session = reader(&stage);

@@ -177,7 +177,7 @@ fn closing_refuses_writes_and_nothing_else() {
 }
 
 #[test]
-fn a_limit_that_cannot_be_kept_to_makes_no_database() {
+fn an_unenforceable_limit_makes_no_database() {
     type Change = fn(&mut Limits, u64);
     #[allow(clippy::cast_possible_truncation, reason = "figures of this test, on machines of 64 bits")]
     let rows: [(Change, &str, &[u64], &[u64]); 17] = [
@@ -273,7 +273,7 @@ fn messages_name_the_limit() {
 
 /// New keys of a large batch get their places before it. A batch that is refused leaves none.
 #[test]
-fn a_large_batch_leaves_what_it_wrote_and_nothing_else() {
+fn a_large_batch_leaves_only_its_writes() {
     let stage = Stage::new();
     let mut session = stage.session();
     session.put("default", "k000", "old");

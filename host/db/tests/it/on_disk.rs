@@ -38,7 +38,7 @@ pub(crate) fn set(key: impl Into<Vec<u8>>) -> Op {
 }
 
 #[test]
-fn a_drop_that_was_interrupted_is_finished() {
+fn an_interrupted_drop_is_finished() {
     // Given up before its first commit was durable, and later; with the process, and in it.
     for writes in 0..4 {
         for ends in [true, false] {
@@ -109,7 +109,7 @@ fn a_drop_that_the_disk_refuses_did_not_happen() {
 }
 
 #[test]
-fn a_drop_that_is_done_leaves_nothing_to_finish() {
+fn a_finished_drop_leaves_nothing_to_housekeeping() {
     let disk = MemoryDisk::new();
     let database = open(&disk);
     let mut session = database.session();
@@ -125,7 +125,7 @@ fn a_drop_that_is_done_leaves_nothing_to_finish() {
 }
 
 #[test]
-fn a_full_disk_is_a_reason_against_writes_until_one_is_taken_or_there_is_room() {
+fn a_full_disk_is_reported_until_a_write_succeeds_or_space_returns() {
     let disk = FailingDisk::new(MemoryDisk::new());
     let database = open(&disk);
     let mut session = database.session();

@@ -69,7 +69,7 @@ async fn take_turn(database: &Database, session: &mut Session) {
 }
 
 #[test]
-fn nobody_gives_up_however_many_meet_on_a_key() {
+fn transactions_on_one_key_all_succeed() {
     const CLIENTS: u64 = 8;
     const ROUNDS: u64 = 100;
     let (database, attempts) = (database(), Arc::new(AtomicU64::new(0)));
@@ -101,7 +101,7 @@ fn nobody_gives_up_however_many_meet_on_a_key() {
 }
 
 #[tokio::test]
-async fn who_has_the_turn_is_not_disturbed() {
+async fn a_turn_is_not_disturbed() {
     let database = database();
     let mut session = database.session();
     take_turn(&database, &mut session).await;
@@ -131,7 +131,7 @@ async fn a_turn_that_stalls_is_lost() {
 }
 
 #[tokio::test]
-async fn a_transaction_that_is_given_up_holds_nobody_up() {
+async fn a_cancelled_transaction_delays_nobody() {
     let database = database();
     let mut session = database.session();
     take_turn(&database, &mut session).await;
@@ -144,7 +144,7 @@ async fn a_transaction_that_is_given_up_holds_nobody_up() {
 }
 
 #[tokio::test]
-async fn batches_and_spans_give_way_and_reads_do_not() {
+async fn batches_and_spans_wait_for_turns_and_reads_do_not() {
     use mantis_db::{Op, SetOptions, Span};
     for operation in [
         Op::Set(b"hot".to_vec(), b"1".to_vec(), SetOptions::default()),
@@ -176,7 +176,7 @@ async fn batches_and_spans_give_way_and_reads_do_not() {
 
 /// Buckets are numbered and counted in one place, which whoever makes one reads and writes.
 #[tokio::test]
-async fn making_and_dropping_buckets_gives_way_too() {
+async fn making_and_dropping_buckets_waits_for_turns_too() {
     for drops in [false, true] {
         let database = database();
         database.session().kv("theirs").unwrap().set(b"x", b"1").await.unwrap();

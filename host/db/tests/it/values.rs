@@ -31,7 +31,7 @@ fn media_types_come_back_as_they_were_given() {
 }
 
 #[test]
-fn what_is_no_media_type_is_refused() {
+fn invalid_media_types_are_refused() {
     for text in ["", "text/pl\u{e4}in", "a\nb", "a\0", &"y".repeat(MEDIA_TYPE_BYTES_MAX + 1)] {
         assert_eq!(code(MediaType::new(text)), Code::MediaTypeInvalid, "{text:?}");
     }
@@ -50,7 +50,7 @@ fn missing_empty_and_expired_are_three_things() {
 }
 
 #[test]
-fn adding_says_what_it_wrote() {
+fn an_increment_reports_its_write() {
     let mut session = Stage::new().session();
     let mut kv = session.kv("default").unwrap();
     let mantis_db::Counted { number: sum, written: first } = now(kv.increment(b"n", 2)).unwrap();

@@ -157,7 +157,7 @@ fn nothing_in_an_open_transaction_waits() {
 }
 
 #[test]
-fn a_conflict_with_what_can_be_seen_does_not_wait() {
+fn a_conflict_with_a_visible_commit_does_not_wait() {
     let stage = Stage::new();
     for isolation in [Isolation::Serializable, Isolation::Snapshot] {
         let mut session = stage.session();
@@ -173,7 +173,7 @@ fn a_conflict_with_what_can_be_seen_does_not_wait() {
 }
 
 #[test]
-fn a_conflict_with_a_commit_that_cannot_be_seen_yet_waits_for_it() {
+fn a_conflict_with_an_invisible_commit_waits_for_it() {
     let stage = Stage::new();
     for (isolation, key) in
         [(Isolation::Serializable, "n"), (Isolation::Serializable, "r1"), (Isolation::Snapshot, "n")]
@@ -197,7 +197,7 @@ fn a_conflict_with_a_commit_that_cannot_be_seen_yet_waits_for_it() {
 }
 
 #[test]
-fn what_rests_on_a_commit_of_others_waits_for_it() {
+fn an_outcome_waits_for_the_commit_it_rests_on() {
     let stage = Stage::new();
     let text = |stage: &Stage| stage.begin(async |session| session.kv("default")?.set(b"other", b"text").await);
     let outcome = stage.rests_on_pending(text, async |session| session.kv("default")?.increment(b"other", 1).await);
@@ -239,7 +239,7 @@ fn what_rests_on_a_commit_of_others_waits_for_it() {
 }
 
 #[test]
-fn who_waits_only_waits_for_what_it_rests_on() {
+fn an_outcome_waits_for_no_other_commit() {
     let stage = Stage::new();
     let _pending = stage.begin(async |session| session.kv("default")?.set(b"first", b"text").await);
     let mut session = stage.session();
