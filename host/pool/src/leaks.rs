@@ -4,8 +4,8 @@ use std::{fmt, panic::Location, time::Duration};
 
 use crate::{
     Manager,
-    shared::Shared,
-    slot::{Slot, SlotState},
+    state::shared::Shared,
+    state::slot::{Slot, SlotState},
 };
 
 /// An object held for longer than [`Config::leak_threshold`](crate::Config::leak_threshold).

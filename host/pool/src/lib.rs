@@ -80,15 +80,15 @@
 //! | `pool` | [`Pool`], its builder and weak handle: what callers see |
 //! | `object` | [`Object`], the guard, and its [`Metrics`] |
 //! | `acquire` | the path of one acquisition: claim, check or create, hand out |
-//! | `create` | the permission to create an object, and what follows from success and failure |
-//! | `step` | a step of the manager, within its time |
-//! | `wait` | a place in the queue as a future, and the queue itself |
-//! | `shared` | the pool's state, and the way into the core |
-//! | `core` | what happens under the mutex: who gets what |
-//! | `idle` | the lock-free idle stack and its gate |
-//! | `slot` | a slot, its state word, and what it holds |
+//! | `acquire::create` | the permission to create an object, and what follows from success and failure |
+//! | `acquire::step` | a step of the manager, within its time |
+//! | `acquire::wait` | a place in the queue as a future, and the queue itself |
+//! | `state::shared` | the pool's state, and the way into the core |
+//! | `state::core` | what happens under the mutex: who gets what |
+//! | `state::idle` | the lock-free idle stack and its gate |
+//! | `state::slot` | a slot, its state word, and what it holds |
 //! | `clock` | the time, to within what the settings need |
-//! | `backoff` | one attempt at a time while creation fails |
+//! | `state::backoff` | one attempt at a time while creation fails |
 //! | `maintenance` | reaping, health checks, keeping `min_idle` |
 //! | `hooks`, `stats`, `leaks`, `errors` | as they say |
 //!
@@ -105,24 +105,17 @@
 #![deny(missing_docs)]
 
 mod acquire;
-mod backoff;
 mod clock;
 mod config;
-mod core;
-mod create;
 mod errors;
 mod hooks;
-mod idle;
 mod leaks;
 mod maintenance;
 mod manager;
 mod object;
 mod pool;
-mod shared;
-mod slot;
+mod state;
 mod stats;
-mod step;
-mod wait;
 
 pub use config::{Config, ConfigError, IdleOrder, MAX_CEILING};
 pub use errors::{Error, SharedError, Step};

@@ -12,14 +12,14 @@ use tokio::{sync::Notify, time::sleep};
 
 use crate::{
     CloseReason, Error, Manager, Object, PoolState, WeakPool,
+    acquire::create::Vacancy,
+    acquire::step::Patience,
     acquire::{Fitness, validate},
     clock::Moment,
-    core::{Locked, NewSlot},
-    create::Vacancy,
     object::Fate,
-    shared::Shared,
-    slot::SlotIndex,
-    step::Patience,
+    state::core::{Locked, NewSlot},
+    state::shared::Shared,
+    state::slot::SlotIndex,
 };
 
 /// At most one idle object in this many is away for its health check at a time.

@@ -12,8 +12,8 @@ use tokio::time::Instant;
 use crate::{
     CloseReason, Manager,
     clock::{Clock, Moment},
-    shared::Shared,
-    slot::{Entry, SlotIndex},
+    state::shared::Shared,
+    state::slot::{Entry, SlotIndex},
 };
 
 /// An object on loan from a [`Pool`](crate::Pool). Dropping it gives it back.

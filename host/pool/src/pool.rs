@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::{
     CloseReason, Config, ConfigError, Error, HookResult, Leak, MaintenanceReport, Manager, Metrics, Object, Stats,
-    acquire::acquire, config, hooks::Hooks, maintenance, shared::Shared, step::Patience,
+    acquire::acquire, acquire::step::Patience, config, hooks::Hooks, maintenance, state::shared::Shared,
 };
 
 /// A pool of objects; see the [crate's documentation](crate).

@@ -4,9 +4,9 @@ use std::{fmt, time::Duration};
 
 use crate::{
     Manager, Step,
-    core::Locked,
-    slot::{Slot, SlotState},
-    wait::Grant,
+    acquire::wait::Grant,
+    state::core::Locked,
+    state::slot::{Slot, SlotState},
 };
 
 /// Why an object left the pool.

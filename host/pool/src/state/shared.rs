@@ -16,10 +16,10 @@ use tokio::sync::Notify;
 use crate::{
     CloseReason, Config, Manager, PoolState, Step,
     clock::Clock,
-    core::{Core, Locked, Outbox},
     hooks::Hooks,
-    idle::IdleStack,
-    slot::{Entry, Slot, SlotIndex},
+    state::core::{Core, Locked, Outbox},
+    state::idle::IdleStack,
+    state::slot::{Entry, Slot, SlotIndex},
 };
 
 pub(crate) struct Shared<M: Manager> {

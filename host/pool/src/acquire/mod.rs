@@ -3,19 +3,23 @@
 //! Between two awaits the claimed slot is always owned by a value whose drop gives it back ([`Wait`], [`Object`] or
 //! [`Vacancy`]), which is what makes the future safe to drop anywhere.
 
+pub(crate) mod create;
+pub(crate) mod step;
+pub(crate) mod wait;
+
 use std::{panic::Location, pin::pin, sync::Arc};
 
 use tokio::time::Instant;
 
 use crate::{
     CloseReason, Error, Manager, Object, Step,
-    core::Claim,
-    create::Vacancy,
+    acquire::create::Vacancy,
+    acquire::step::{Failure, Patience, Ran, run_step},
+    acquire::wait::Wait,
     hooks,
     object::Fate,
-    shared::Shared,
-    step::{Failure, Patience, Ran, run_step},
-    wait::Wait,
+    state::core::Claim,
+    state::shared::Shared,
 };
 
 pub(crate) async fn acquire<M: Manager>(

@@ -4,12 +4,12 @@ use std::{pin::pin, sync::Arc};
 
 use crate::{
     CloseReason, Error, Manager, Metrics, Object, Step,
-    core::NewSlot,
+    acquire::step::{Failure, Patience, Ran, run_step},
     hooks,
     object::Fate,
-    shared::Shared,
-    slot::Entry,
-    step::{Failure, Patience, Ran, run_step},
+    state::core::NewSlot,
+    state::shared::Shared,
+    state::slot::Entry,
 };
 
 /// The permission to create one object. Dropping it passes the permission on.

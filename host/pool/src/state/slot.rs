@@ -13,7 +13,7 @@ use std::{
 
 use crossbeam_utils::atomic::AtomicCell;
 
-use crate::{Manager, Metrics, clock::Moment, object::Fate, shared::Shared};
+use crate::{Manager, Metrics, clock::Moment, object::Fate, state::shared::Shared};
 
 /// The permit for one slot. Neither `Clone` nor `Copy`: whoever holds it owns the slot. (An object that is not idle
 /// holds it inside its box.)

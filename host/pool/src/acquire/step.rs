@@ -11,7 +11,7 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use crate::{Error, Manager, Step, shared::Shared};
+use crate::{Error, Manager, Step, state::shared::Shared};
 
 /// Whether a caller waits for what is not there at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,12 +12,12 @@ use parking_lot::MutexGuard;
 
 use crate::{
     CloseReason, Config, Error, IdleOrder, Manager, PoolState,
-    backoff::Backoff,
-    shared::Shared,
-    slot::{Entry, SlotIndex, SlotState},
+    acquire::step::Failure,
+    acquire::wait::{Grant, Left, Queue, Ticket},
+    state::backoff::Backoff,
+    state::shared::Shared,
+    state::slot::{Entry, SlotIndex, SlotState},
     stats::Counters,
-    step::Failure,
-    wait::{Grant, Left, Queue, Ticket},
 };
 
 pub(crate) struct Core<M: Manager> {

@@ -24,7 +24,7 @@ use std::sync::atomic::{
 
 use crossbeam_utils::CachePadded;
 
-use crate::slot::SlotIndex;
+use crate::state::slot::SlotIndex;
 
 const GATE: u64 = 1 << 20;
 const TOP: u64 = GATE - 1;

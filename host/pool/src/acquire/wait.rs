@@ -15,10 +15,10 @@ use tokio::{
 
 use crate::{
     Error, Manager, Step,
-    core::{Claim, NewSlot},
-    shared::Shared,
-    slot::SlotIndex,
-    step::Failure,
+    acquire::step::Failure,
+    state::core::{Claim, NewSlot},
+    state::shared::Shared,
+    state::slot::SlotIndex,
 };
 
 /// A place in the queue; lower is served earlier.
