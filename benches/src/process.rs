@@ -91,12 +91,7 @@ impl Servers {
     pub fn cpu_ns(&self) -> Result<u64> {
         let mut total = 0;
         for pid in self.children.iter().flat_map(|child| with_children(child.id())) {
-            let mut running = 0;
-            for task in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten() {
-                // A thread may end between the listing and the look.
-                let Ok(text) = fs::read_to_string(task?.path().join("schedstat")) else { continue };
-                running += text.split_whitespace().next().and_then(|running| running.parse::<u64>().ok()).unwrap_or(0);
-            }
+            let running = running_threads_ns(pid)?;
             let Whole { own_ns, ended_children_ns } = Whole::of(pid);
             // What threads that have ended used is in the whole alone, which counts in hundredths of a second.
             total += running.max(own_ns) + ended_children_ns;
@@ -111,6 +106,24 @@ impl Servers {
     pub fn resident_bytes(&self) -> Result<u64> {
         self.children.iter().flat_map(|child| with_children(child.id())).map(resident_bytes).sum()
     }
+}
+
+/// The CPU time that the threads of this process have used, those that have ended left out, in nanoseconds.
+///
+/// # Errors
+/// When `/proc` cannot be read.
+pub fn own_cpu_ns() -> Result<u64> {
+    running_threads_ns(std::process::id())
+}
+
+fn running_threads_ns(pid: u32) -> Result<u64> {
+    let mut running = 0;
+    for task in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten() {
+        // A thread may end between the listing and the look.
+        let Ok(text) = fs::read_to_string(task?.path().join("schedstat")) else { continue };
+        running += text.split_whitespace().next().and_then(|running| running.parse::<u64>().ok()).unwrap_or(0);
+    }
+    Ok(running)
 }
 
 /// The bytes of a process that are in memory.
