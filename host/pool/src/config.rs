@@ -4,9 +4,6 @@ use std::time::Duration;
 
 use crate::Step;
 
-/// The highest [`Config::max_ceiling`] (a slot's index has 20 bits, one value is taken).
-pub const MAX_CEILING: usize = (1 << 20) - 1;
-
 const LIFETIME_JITTER_PERCENT_MAX: u8 = 50;
 
 /// Settings of a [`Pool`](crate::Pool). Sizes may change later with [`Pool::resize`](crate::Pool::resize).
@@ -24,12 +21,9 @@ const LIFETIME_JITTER_PERCENT_MAX: u8 = 50;
 pub struct Config {
     /// Idle objects that maintenance keeps ready, and below which idle timeouts do not go. Default 10.
     pub min_idle: usize,
-    /// Objects at most, lent out, idle and in the making together. Default 1000.
+    /// The most objects, those on loan, idle and being created together. Default 1000.
     pub max: usize,
-    /// The highest `max` that a resize may set; slots for it (about 70 bytes each) are set aside at once.
-    /// Default `None`: `max` itself.
-    pub max_ceiling: Option<usize>,
-    /// Callers that may wait at once; one more gets [`Error::QueueFull`](crate::Error::QueueFull). Default 10000.
+    /// The most callers that may wait at once; one more gets [`Error::QueueFull`](crate::Error::QueueFull). Default 10000.
     pub max_waiters: usize,
     /// Which idle object is handed out next. Default [`IdleOrder::Lifo`].
     pub idle_order: IdleOrder,
@@ -61,7 +55,7 @@ pub struct Config {
 
     /// The pause after a first failed creation; it doubles with each further failure. Default 100 ms.
     pub create_backoff_initial: Duration,
-    /// The longest pause between two attempts to create. Default 5 s.
+    /// The longest pause between two attempts to create an object. Default 5 s.
     pub create_backoff_max: Duration,
 
     /// Objects held for longer than this are listed by [`Pool::leaks`](crate::Pool::leaks). Default `None`: holders
@@ -73,10 +67,10 @@ pub struct Config {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum IdleOrder {
-    /// The one released last: warm caches, and the surplus ages until it is closed.
+    /// The one released last: caches are warm, and the surplus ages until it is closed.
     #[default]
     Lifo,
-    /// The one released first: even use. Every call takes the pool's mutex in this order.
+    /// The one released first: all objects stay in use, as where a firewall cuts connections that are silent for long.
     Fifo,
 }
 
@@ -85,7 +79,6 @@ impl Default for Config {
         Self {
             min_idle: 10,
             max: 1000,
-            max_ceiling: None,
             max_waiters: 10_000,
             idle_order: IdleOrder::Lifo,
             wait_timeout: Some(Duration::from_secs(10)),
@@ -112,10 +105,7 @@ impl Config {
     ///
     /// The first setting that cannot be applied, by name, with what to change.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        if self.ceiling() > MAX_CEILING {
-            return Err(ConfigError::CeilingTooHigh { ceiling: self.ceiling() });
-        }
-        check_sizes(self.min_idle, self.max, self.ceiling())?;
+        check_sizes(self.min_idle, self.max)?;
         self.check_durations()?;
         if self.lifetime_jitter_percent > LIFETIME_JITTER_PERCENT_MAX {
             return Err(ConfigError::JitterTooHigh { percent: self.lifetime_jitter_percent });
@@ -130,11 +120,6 @@ impl Config {
             Step::Recycle => self.recycle_timeout,
             Step::Validate => self.validate_timeout,
         }
-    }
-
-    /// The number of slots to set aside.
-    pub(crate) fn ceiling(&self) -> usize {
-        self.max_ceiling.unwrap_or(self.max)
     }
 
     fn check_durations(&self) -> Result<(), ConfigError> {
@@ -171,15 +156,12 @@ impl Config {
 }
 
 /// The rules on sizes, shared with [`Pool::resize`](crate::Pool::resize).
-pub(crate) fn check_sizes(min_idle: usize, max: usize, ceiling: usize) -> Result<(), ConfigError> {
+pub(crate) fn check_sizes(min_idle: usize, max: usize) -> Result<(), ConfigError> {
     if max == 0 {
         return Err(ConfigError::MaxIsZero);
     }
     if min_idle > max {
         return Err(ConfigError::MinAboveMax { min_idle, max });
-    }
-    if max > ceiling {
-        return Err(ConfigError::MaxAboveCeiling { max, ceiling });
     }
     Ok(())
 }
@@ -199,22 +181,8 @@ pub enum ConfigError {
         /// The setting.
         max: usize,
     },
-    /// `max` is above the ceiling that the pool was built with.
-    #[error("`max` ({max}) is above `max_ceiling` ({ceiling}); build the pool with a higher `max_ceiling`")]
-    MaxAboveCeiling {
-        /// The setting.
-        max: usize,
-        /// The setting, or the `max` that the pool was built with.
-        ceiling: usize,
-    },
-    /// The ceiling is above [`MAX_CEILING`].
-    #[error("`max_ceiling` ({ceiling}) is above {MAX_CEILING}; use several pools")]
-    CeilingTooHigh {
-        /// The setting.
-        ceiling: usize,
-    },
     /// A duration is zero.
-    #[error("`{setting}` is zero; give it a length (or `None`, where the setting has that, to switch it off)")]
+    #[error("`{setting}` is zero; set it above zero, or to `None` to switch it off where the setting allows that")]
     ZeroDuration {
         /// The setting's name.
         setting: &'static str,

@@ -2,14 +2,19 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use crate::Manager;
+
 /// An error that several callers share, with its type forgotten.
 pub type SharedError = Arc<dyn std::error::Error + Send + Sync>;
+
+/// An error inside the pool: boxed, so that the results handed up on the fast path fit registers.
+pub(crate) type Failure<M> = Box<Error<<M as Manager>::Error>>;
 
 /// A part of an acquisition that can take time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Step {
-    /// In the queue, until an object or room for one came free.
+    /// In the queue, until an object or room for one is free.
     Wait,
     /// In [`Manager::create`](crate::Manager::create).
     Create,
@@ -22,8 +27,8 @@ pub enum Step {
 impl Step {
     fn remedy(self) -> &'static str {
         match self {
-            Self::Wait => "raise `max` or `wait_timeout`, or see `Pool::leaks` for objects held too long",
-            Self::Create => "raise `create_timeout` or look why the backend is slow to answer",
+            Self::Wait => "raise `max` or `wait_timeout`, or check `Pool::leaks` for objects held too long",
+            Self::Create => "raise `create_timeout`, or find out why the backend is slow to answer",
             Self::Recycle => "raise `recycle_timeout`; the object was closed, the next attempt takes another",
             Self::Validate => "raise `validate_timeout`; the object was closed, the next attempt takes another",
         }
@@ -41,7 +46,7 @@ impl fmt::Display for Step {
     }
 }
 
-/// Why no object could be had. `E` is [`Manager::Error`](crate::Manager::Error).
+/// Why an acquisition failed. `E` is [`Manager::Error`](crate::Manager::Error).
 ///
 /// Cheap to clone: one failed creation may answer many waiters.
 #[derive(Debug, thiserror::Error)]
@@ -52,14 +57,14 @@ pub enum Error<E: std::error::Error + 'static> {
     Timeout {
         /// The step that was too slow.
         step: Step,
-        /// The setting that it overran.
+        /// The setting that it exceeded.
         limit: Duration,
         /// For [`Step::Wait`]: why the latest creation failed, if creation is failing now.
         #[source]
         last_failure: Option<SharedError>,
     },
-    /// The manager failed to create an object. The pool pauses before it tries again; waiters with no object left
-    /// to hope for get the same error.
+    /// The manager failed to create an object. The pool pauses before it tries again. If no object is left that
+    /// could be released to them, all waiters get the same error.
     #[error("step `create` failed; the source says why, and the pool backs off before it tries again")]
     Create(#[source] Arc<E>),
     /// A `post_create` hook refused the new object, which counts as a failed creation.
@@ -68,13 +73,13 @@ pub enum Error<E: std::error::Error + 'static> {
     /// The pool is closed, or is being drained and takes no newcomers.
     #[error("the pool is closed; acquire before `close` or `drain`, or build a new pool")]
     Closed,
-    /// As many callers wait as the config allows.
-    #[error("{max_waiters} callers wait already; try later, or raise `max_waiters` or `max`")]
+    /// The limit of waiting callers is reached.
+    #[error("{max_waiters} callers wait already; try again later, or raise `max_waiters` or `max`")]
     QueueFull {
         /// The setting.
         max_waiters: usize,
     },
-    /// A step had to be timed, and no tokio runtime was there to do it.
+    /// A step has a timeout and there is no tokio runtime to time it.
     #[error("step `{step}` needs a timer; call from within a tokio runtime, or set its timeout to `None`")]
     NoRuntime {
         /// The step that did not finish at once.

@@ -1,4 +1,4 @@
-//! What the owner of a pool wants to happen at turns in an object's life.
+//! Closures that run at set points of an object's life.
 
 use crate::{CloseReason, Metrics};
 
@@ -15,13 +15,12 @@ type Farewell<T> = Box<dyn Fn(&mut T, &Metrics, CloseReason) + Send + Sync>;
 pub(crate) struct Hooks<T> {
     pub(crate) post_create: Vec<Check<T>>,
     pub(crate) pre_recycle: Vec<Check<T>>,
-    pub(crate) post_recycle: Vec<Check<T>>,
     pub(crate) pre_close: Vec<Farewell<T>>,
 }
 
 impl<T> Default for Hooks<T> {
     fn default() -> Self {
-        Self { post_create: Vec::new(), pre_recycle: Vec::new(), post_recycle: Vec::new(), pre_close: Vec::new() }
+        Self { post_create: Vec::new(), pre_recycle: Vec::new(), pre_close: Vec::new() }
     }
 }
 

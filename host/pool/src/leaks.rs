@@ -1,12 +1,8 @@
 //! Who has held an object for too long.
 
-use std::{fmt, panic::Location, time::Duration};
+use std::{collections::BTreeMap, fmt, panic::Location, time::Duration};
 
-use crate::{
-    Manager,
-    state::shared::Shared,
-    state::slot::{Slot, SlotState},
-};
+use tokio::time::Instant;
 
 /// An object held for longer than [`Config::leak_threshold`](crate::Config::leak_threshold).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,17 +20,36 @@ impl fmt::Display for Leak {
     }
 }
 
-impl<M: Manager> Shared<M> {
+/// The number of one loan among those recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct HolderId(u64);
+
+/// Since when and where each object on loan is held; empty unless there is a threshold.
+#[derive(Debug, Default)]
+pub(crate) struct Holders {
+    held: BTreeMap<HolderId, (Instant, &'static Location<'static>)>,
+    next: u64,
+}
+
+impl Holders {
+    pub(crate) fn add(&mut self, since: Instant, place: &'static Location<'static>) -> HolderId {
+        let id = HolderId(self.next);
+        self.next += 1;
+        self.held.insert(id, (since, place));
+        id
+    }
+
+    pub(crate) fn remove(&mut self, id: HolderId) {
+        self.held.remove(&id);
+    }
+
     /// Longest held first.
-    pub(crate) fn leaks(&self) -> Vec<Leak> {
-        let Some(threshold) = self.config.leak_threshold else { return Vec::new() };
-        let now = self.clock.now();
+    pub(crate) fn longer_than(&self, threshold: Duration) -> Vec<Leak> {
+        let now = Instant::now();
         let mut leaks: Vec<_> = self
-            .slots
-            .iter()
-            .filter(|slot| slot.state() == SlotState::Busy)
-            .filter_map(Slot::holder)
-            .map(|(since, acquired_at)| Leak { acquired_at, held_for: now.since(since) })
+            .held
+            .values()
+            .map(|(since, place)| Leak { acquired_at: place, held_for: now.saturating_duration_since(*since) })
             .filter(|leak| leak.held_for > threshold)
             .collect();
         leaks.sort_by_key(|leak| std::cmp::Reverse(leak.held_for));

@@ -61,15 +61,10 @@
 //!
 //! # How it works
 //!
-//! The pool is a fixed row of slots. Whoever owns a slot's index owns the slot, and that is the only permit there
-//! is: an index is at any time in exactly one place (the list of vacant slots, the idle stack, a guard, a creation,
-//! the queue's grants), so there is no semaphore that could come to disagree with the queue.
-//!
-//! Taking and returning an idle object are one compare-and-swap each on the idle stack's head. That word also holds
-//! a *gate*. Everything that is not this fast path (waiting, making, closing, resizing, reporting) takes the core's
-//! mutex and shuts the gate, so that it sees the pool at rest and can be read as a sequential program. The gate
-//! stays shut for as long as anyone waits, which is what keeps newcomers from barging. Under that mutex no method of
-//! the manager and no hook runs, and nothing of theirs is dropped; wakers are woken after it.
+//! One mutex guards the pool's state: idle objects, callers who wait, counts. Each change is recorded under it and then
+//! settled: what is free goes to the first who waits. The permit to use an object is the box that holds it, which is in
+//! one place at a time, so there is no semaphore that could disagree with the list. Under the mutex no method of the
+//! manager and no hook runs, and none of their values is dropped; wakers are woken after it.
 //!
 //! # Map
 //!
@@ -77,20 +72,12 @@
 //! |---|---|
 //! | `config` | every setting, its default, and the check that names what is wrong |
 //! | `manager` | the trait a user implements |
-//! | `pool` | [`Pool`], its builder and weak handle: what callers see |
-//! | `object` | [`Object`], the guard, and its [`Metrics`] |
+//! | `hooks`, `lifecycle`, `metrics`, `stats`, `leaks`, `errors` | the words of the API |
+//! | `state` | which objects exist, who holds them, who waits: one mutex |
+//! | `object` | [`Object`], the guard |
 //! | `acquire` | the path of one acquisition: claim, check or create, hand out |
-//! | `acquire::create` | the permission to create an object, and what follows from success and failure |
-//! | `acquire::step` | a step of the manager, within its time |
-//! | `acquire::wait` | a place in the queue as a future, and the queue itself |
-//! | `state::shared` | the pool's state, and the way into the core |
-//! | `state::core` | what happens under the mutex: who gets what |
-//! | `state::idle` | the lock-free idle stack and its gate |
-//! | `state::slot` | a slot, its state word, and what it holds |
-//! | `clock` | the time, to within what the settings need |
-//! | `state::backoff` | one attempt at a time while creation fails |
 //! | `maintenance` | reaping, health checks, keeping `min_idle` |
-//! | `hooks`, `stats`, `leaks`, `errors` | as they say |
+//! | `pool` | [`Pool`], its builder and weak handle: the API |
 //!
 //! # What it does not do
 //!
@@ -105,24 +92,27 @@
 #![deny(missing_docs)]
 
 mod acquire;
-mod clock;
 mod config;
 mod errors;
 mod hooks;
 mod leaks;
+mod lifecycle;
 mod maintenance;
 mod manager;
+mod metrics;
 mod object;
 mod pool;
 mod state;
 mod stats;
 
-pub use config::{Config, ConfigError, IdleOrder, MAX_CEILING};
+pub use config::{Config, ConfigError, IdleOrder};
 pub use errors::{Error, SharedError, Step};
 pub use hooks::{HookError, HookResult};
 pub use leaks::Leak;
+pub use lifecycle::{CloseReason, PoolState};
 pub use maintenance::MaintenanceReport;
 pub use manager::Manager;
-pub use object::{Metrics, Object};
-pub use pool::{Builder, Pool, PoolState, WeakPool};
-pub use stats::{CloseReason, Stats, Timeouts};
+pub use metrics::Metrics;
+pub use object::Object;
+pub use pool::{Builder, Pool, WeakPool};
+pub use stats::{Stats, Timeouts};

@@ -7,13 +7,12 @@ use std::{
     sync::Arc,
 };
 
-use tokio::time::Instant;
-
 use crate::{
-    CloseReason, Manager,
-    clock::{Clock, Moment},
-    state::shared::Shared,
-    state::slot::{Entry, SlotIndex},
+    CloseReason, Manager, Metrics,
+    state::{
+        entry::{Entry, ReleaseAction},
+        shared::Shared,
+    },
 };
 
 /// An object on loan from a [`Pool`](crate::Pool). Dropping it gives it back.
@@ -23,61 +22,40 @@ use crate::{
 ///
 /// Everything beside the object itself is an associated function, so that nothing hides the object's own methods.
 pub struct Object<M: Manager> {
-    /// `None` only after the object was taken out. One pointer, so that a guard moves in a register.
+    /// `None` only after the object was taken out.
     entry: Option<Box<Entry<M>>>,
-}
-
-/// What a drop does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Fate {
-    /// The caller used it: reset it and make it idle.
-    #[default]
-    Release,
-    /// The pool looked at it and nobody used it.
-    PutBack,
-    /// The same, for one that is not to be used before others.
-    PutBackColdest,
-    Close(CloseReason),
+    shared: Arc<Shared<M>>,
 }
 
 impl<M: Manager> Object<M> {
-    /// Takes the object out of an idle slot. Until its fate is decided, dropping it closes it: whatever was being
-    /// done to it has been cut short.
-    #[inline]
-    pub(crate) fn check_out(shared: &Arc<Shared<M>>, slot: &SlotIndex) -> Self {
-        Self::new(shared, shared.slot(slot).unpark())
-    }
-
+    /// A guard of an object that no caller has used yet. Until [`set_release_action`](Self::set_release_action),
+    /// dropping it closes the object: whatever was being done to it has been cut short.
     #[inline]
     pub(crate) fn new(shared: &Arc<Shared<M>>, mut entry: Box<Entry<M>>) -> Self {
-        entry.shared = Some(Arc::clone(shared));
-        entry.fate = Fate::Close(CloseReason::Abandoned);
-        Self { entry: Some(entry) }
+        entry.on_drop = ReleaseAction::Close(CloseReason::Abandoned);
+        Self { entry: Some(entry), shared: Arc::clone(shared) }
     }
 
-    pub(crate) fn set_fate(&mut self, fate: Fate) {
-        self.entry_mut().fate = fate;
+    pub(crate) fn set_release_action(&mut self, action: ReleaseAction) {
+        self.entry_mut().on_drop = action;
     }
 
-    /// Makes it the caller's.
+    /// Hands the object to the caller.
     #[inline]
-    pub(crate) fn lend(mut self, shared: &Shared<M>, place: &'static Location<'static>, waited: bool) -> Self {
+    pub(crate) fn lend(mut self, place: &'static Location<'static>, waited: bool) -> Self {
+        self.shared.count_served(waited);
+        let metrics = &self.entry().metrics;
+        let holder = self.shared.record_holder(metrics.last_used_at().unwrap_or(metrics.created_at()), place);
         let entry = self.entry_mut();
-        entry.fate = Fate::Release;
-        let slot = &shared.slots[entry.position()];
-        slot.count_acquisition(waited);
-        if shared.config.leak_threshold.is_some() {
-            slot.record_holder(entry.metrics.last_used, place);
-        }
+        entry.on_drop = ReleaseAction::Reset;
+        entry.holder = holder;
         self
     }
 
-    /// Closes the object; its slot stays with the caller, who has to account for it.
-    pub(crate) fn close_keeping_slot(mut self, reason: CloseReason) -> SlotIndex {
-        let (shared, entry) = self.take();
-        let slot = entry.slot_index();
-        shared.dispose(entry, reason);
-        slot
+    /// Closes the object without reporting that to the core, which the caller does.
+    pub(crate) fn close_unreported(mut self, reason: CloseReason) {
+        let entry = self.take();
+        self.shared.dispose(entry, reason);
     }
 
     pub(crate) fn entry_mut(&mut self) -> &mut Entry<M> {
@@ -95,16 +73,13 @@ impl<M: Manager> Object<M> {
     }
 
     /// Ends the loan; nothing is left for the drop to do.
-    fn take(&mut self) -> (Arc<Shared<M>>, Box<Entry<M>>) {
-        match self.entry.take().map(|mut entry| (entry.shared.take(), entry)) {
-            Some((Some(shared), entry)) => {
-                if shared.config.leak_threshold.is_some() {
-                    shared.slots[entry.position()].forget_holder();
-                }
-                (shared, entry)
-            }
-            _ => unreachable!("a guard holds its object until it is consumed"),
+    #[allow(clippy::unnecessary_box_returns, reason = "the box is what changes hands")]
+    fn take(&mut self) -> Box<Entry<M>> {
+        let Some(mut entry) = self.entry.take() else { unreachable!("a guard holds its object until it is consumed") };
+        if let Some(holder) = entry.holder.take() {
+            self.shared.forget_holder(holder);
         }
+        entry
     }
 
     /// What the pool knows about the object.
@@ -116,14 +91,14 @@ impl<M: Manager> Object<M> {
     /// Takes the object out of the pool for good. Its place is free for another at once.
     #[must_use = "the object is dropped otherwise; `Object::close` says so"]
     pub fn detach(mut this: Self) -> M::Object {
-        let (shared, entry) = this.take();
-        shared.with_core(|locked| locked.closed(entry.slot_index(), CloseReason::Detached));
+        let entry = this.take();
+        this.shared.with_core(|core| core.closed(CloseReason::Detached));
         entry.object
     }
 
     /// Has the object closed instead of used again: for a caller who saw it break.
     pub fn close(mut this: Self) {
-        this.set_fate(Fate::Close(CloseReason::Discarded));
+        this.set_release_action(ReleaseAction::Close(CloseReason::Discarded));
     }
 }
 
@@ -133,12 +108,12 @@ impl<M: Manager> Drop for Object<M> {
         if self.entry.is_none() {
             return;
         }
-        let (shared, entry) = self.take();
-        match entry.fate {
-            Fate::Release => shared.release(entry),
-            Fate::PutBack => shared.put_back(entry),
-            Fate::PutBackColdest => shared.put_back_coldest(entry),
-            Fate::Close(reason) => shared.close_entry(entry, reason),
+        let entry = self.take();
+        match entry.on_drop {
+            ReleaseAction::Reset => self.shared.release(entry),
+            ReleaseAction::PutBack => self.shared.put_back(entry),
+            ReleaseAction::PutBackColdest => self.shared.put_back_coldest(entry),
+            ReleaseAction::Close(reason) => self.shared.close_entry(entry, reason),
         }
     }
 }
@@ -165,44 +140,5 @@ where
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Object").field("object", &**self).field("metrics", Self::metrics(self)).finish_non_exhaustive()
-    }
-}
-
-/// What the pool knows about one object.
-#[derive(Clone, Debug)]
-pub struct Metrics {
-    pool_built_at: Instant,
-    pub(crate) created: Moment,
-    /// [`Moment::UNKNOWN`] before the first use.
-    pub(crate) last_used: Moment,
-    pub(crate) recycled_count: u64,
-}
-
-impl Metrics {
-    /// Of an object created now.
-    pub(crate) fn new(clock: &Clock) -> Self {
-        Self { pool_built_at: clock.built_at, created: clock.now(), last_used: Moment::UNKNOWN, recycled_count: 0 }
-    }
-
-    /// When the object was created.
-    #[must_use]
-    pub fn created_at(&self) -> Instant {
-        self.created.instant(self.pool_built_at).unwrap_or(self.pool_built_at)
-    }
-
-    /// When the object was last handed out; `None` before that. Up to half a second early while
-    /// [`Pool::run_maintenance`](crate::Pool::run_maintenance) runs.
-    ///
-    /// Also `None` in a pool whose config has no `max_lifetime`, `validate_after_idle`, `health_check_interval` and
-    /// `leak_threshold`: such a pool never looks at the clock to hand out an idle object.
-    #[must_use]
-    pub fn last_used_at(&self) -> Option<Instant> {
-        self.last_used.instant(self.pool_built_at)
-    }
-
-    /// How often the object was handed out from idle.
-    #[must_use]
-    pub fn recycled_count(&self) -> u64 {
-        self.recycled_count
     }
 }

@@ -1,4 +1,4 @@
-//! What callers see of a pool: its handle, its builder, and a handle that does not keep it.
+//! The pool as its users see it: its handle, its builder, and a handle that does not keep it open.
 
 use std::{
     fmt,
@@ -12,8 +12,13 @@ use std::{
 use tokio::task::JoinHandle;
 
 use crate::{
-    CloseReason, Config, ConfigError, Error, HookResult, Leak, MaintenanceReport, Manager, Metrics, Object, Stats,
-    acquire::acquire, acquire::step::Patience, config, hooks::Hooks, maintenance, state::shared::Shared,
+    CloseReason, Config, ConfigError, Error, HookResult, Leak, MaintenanceReport, Manager, Metrics, Object, PoolState,
+    Stats,
+    acquire::{acquire, step::TimeoutPolicy},
+    config,
+    hooks::Hooks,
+    maintenance,
+    state::shared::{Handle, Shared},
 };
 
 /// A pool of objects; see the [crate's documentation](crate).
@@ -22,25 +27,6 @@ use crate::{
 /// once, those on loan when they are released.
 pub struct Pool<M: Manager> {
     handle: Arc<Handle<M>>,
-}
-
-/// Counts the handles, apart from the guards, which also keep the shared state.
-struct Handle<M: Manager> {
-    shared: Arc<Shared<M>>,
-}
-
-/// Where a pool is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum PoolState {
-    /// Handing out.
-    Open,
-    /// Holding everything back until [`Pool::resume`].
-    Paused,
-    /// Serving those who waited already, refusing newcomers, closing what comes back.
-    Draining,
-    /// Refusing everyone, closing what comes back.
-    Closed,
 }
 
 /// Building.
@@ -99,7 +85,7 @@ impl<M: Manager> Pool<M> {
     pub fn acquire(&self) -> impl Future<Output = Result<Object<M>, Error<M::Error>>> + Send {
         let place = Location::caller();
         async move {
-            match acquire(self.shared(), place, Patience::Wait).await {
+            match acquire(self.shared(), place, TimeoutPolicy::Configured).await {
                 Ok(Some(object)) => Ok(object),
                 Err(failure) => Err(*failure),
                 Ok(None) => unreachable!("a caller who waits gets an object or an error"),
@@ -107,7 +93,7 @@ impl<M: Manager> Pool<M> {
         }
     }
 
-    /// Takes an idle object, or creates one if the manager can at once; `None` if that would mean to wait.
+    /// Takes an idle object, or creates one if the manager can do so at once; `None` if the caller would have to wait.
     ///
     /// Needs no runtime. The manager's futures are polled once. One that suspends is dropped, and with it the
     /// object it worked on; the pool then answers `None` instead of starting the step, until an
@@ -118,33 +104,32 @@ impl<M: Manager> Pool<M> {
     /// [`Error::Create`], [`Error::Hook`] or [`Error::Closed`].
     #[track_caller]
     pub fn try_acquire(&self) -> Result<Option<Object<M>>, Error<M::Error>> {
-        let attempt = pin!(acquire(self.shared(), Location::caller(), Patience::Never));
+        let attempt = pin!(acquire(self.shared(), Location::caller(), TimeoutPolicy::NoWait));
         match attempt.poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(outcome) => outcome.map_err(|failure| *failure),
-            Poll::Pending => unreachable!("without patience nothing is awaited"),
+            Poll::Pending => unreachable!("no step is awaited"),
         }
     }
 }
 
-/// Steering.
+/// Controlling.
 impl<M: Manager> Pool<M> {
     /// Changes the sizes. Room gained is used at once by those who wait. Above a lowered `max`, idle objects are
     /// closed at once and others when they are released; below a raised `min_idle`, the next maintenance creates.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`], and nothing is changed, if `max` is 0, below `min_idle`, or above
-    /// [`Config::max_ceiling`].
+    /// [`ConfigError`], and nothing is changed, if `max` is 0 or below `min_idle`.
     pub fn resize(&self, min_idle: usize, max: usize) -> Result<(), ConfigError> {
-        config::check_sizes(min_idle, max, self.config().ceiling())?;
-        self.shared().with_core(|locked| {
-            locked.core.min_idle = min_idle;
-            locked.core.max = max;
+        config::check_sizes(min_idle, max)?;
+        self.shared().with_core(|core| {
+            core.min_idle = min_idle;
+            core.max = max;
         });
         Ok(())
     }
 
-    /// Holds everything back: callers queue up (`wait_timeout` goes on counting), nothing is created or checked,
+    /// Holds everything back: callers queue up (`wait_timeout` keeps counting), nothing is created or checked,
     /// released objects become idle. No effect on a pool that is draining or closed.
     pub fn pause(&self) {
         self.change_state(PoolState::Open, PoolState::Paused);
@@ -156,9 +141,9 @@ impl<M: Manager> Pool<M> {
     }
 
     fn change_state(&self, from: PoolState, to: PoolState) {
-        self.shared().with_core(|locked| {
-            if locked.core.state == from {
-                locked.core.state = to;
+        self.shared().with_core(|core| {
+            if core.state == from {
+                core.state = to;
             }
         });
     }
@@ -187,14 +172,14 @@ impl<M: Manager> Pool<M> {
     /// ```
     pub async fn drain(&self) {
         let shared = self.shared();
-        shared.with_core(|locked| {
-            locked.core.state = locked.core.state.max(PoolState::Draining);
-            locked.core.outbox.ending = true;
+        shared.with_core(|core| {
+            core.state = core.state.max(PoolState::Draining);
+            core.outbox.ending = true;
         });
         loop {
             let mut changed = pin!(shared.ending.notified());
             changed.as_mut().enable();
-            if shared.with_core(|locked| locked.core.state == PoolState::Closed && locked.occupied() == 0) {
+            if shared.with_core(|core| core.state == PoolState::Closed && core.occupied() == 0) {
                 return;
             }
             poll_fn(|cx| changed.as_mut().poll(cx)).await;
@@ -208,7 +193,7 @@ impl<M: Manager> Pool<M> {
     }
 }
 
-/// Looking.
+/// Observing.
 impl<M: Manager> Pool<M> {
     /// Where the pool is in its life.
     #[must_use]
@@ -216,10 +201,10 @@ impl<M: Manager> Pool<M> {
         self.shared().state()
     }
 
-    /// The pool's figures now.
+    /// The pool's statistics now.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.shared().with_core(|locked| locked.stats())
+        self.shared().stats()
     }
 
     /// Objects held for longer than [`Config::leak_threshold`], longest first, with where they were acquired.
@@ -262,14 +247,11 @@ impl<M: Manager> Pool<M> {
         maintenance::pass(self.shared())
     }
 
-    /// Maintenance for the pool's life: a pass now and then one every [`Config::maintenance_interval`]. Does not
+    /// Maintenance for the pool's life: a pass now and one every [`Config::maintenance_interval`]. Does not
     /// keep the pool open; ready when it is drained, closed or gone. A panic of the manager ends the pass, not
     /// this. Its future has to be polled in a tokio runtime with timers.
-    ///
-    /// While it runs, it keeps the time for hand-outs, to within half a second if no setting is below ten seconds:
-    /// acquiring is then faster than when each call has to look at the system's clock.
     pub fn run_maintenance(&self) -> impl Future<Output = ()> + Send + use<M> {
-        maintenance::run(self.downgrade())
+        maintenance::run(Arc::downgrade(&self.handle))
     }
 
     /// Spawns [`run_maintenance`](Self::run_maintenance).
@@ -295,12 +277,6 @@ impl<M: Manager> fmt::Debug for Pool<M> {
     }
 }
 
-impl<M: Manager> Drop for Handle<M> {
-    fn drop(&mut self) {
-        self.shared.close();
-    }
-}
-
 /// A handle that does not keep the pool open.
 pub struct WeakPool<M: Manager> {
     handle: Weak<Handle<M>>,
@@ -311,11 +287,6 @@ impl<M: Manager> WeakPool<M> {
     #[must_use]
     pub fn upgrade(&self) -> Option<Pool<M>> {
         self.handle.upgrade().map(|handle| Pool { handle })
-    }
-
-    /// The state alone: keeps nothing open.
-    pub(crate) fn shared(&self) -> Option<Arc<Shared<M>>> {
-        self.handle.upgrade().map(|handle| Arc::clone(&handle.shared))
     }
 }
 
@@ -384,15 +355,6 @@ impl<M: Manager> Builder<M> {
         hook: impl Fn(&mut M::Object, &Metrics) -> HookResult + Send + Sync + 'static,
     ) -> Self {
         self.hooks.pre_recycle.push(Box::new(hook));
-        self
-    }
-
-    /// Runs on an idle object after [`Manager::recycle`], before it is handed out. A refusal closes it.
-    pub fn post_recycle(
-        mut self,
-        hook: impl Fn(&mut M::Object, &Metrics) -> HookResult + Send + Sync + 'static,
-    ) -> Self {
-        self.hooks.post_recycle.push(Box::new(hook));
         self
     }
 

@@ -1,58 +1,8 @@
-//! Figures that add up.
+//! Statistics that add up.
 
 use std::{fmt, time::Duration};
 
-use crate::{
-    Manager, Step,
-    acquire::wait::Grant,
-    state::core::Locked,
-    state::slot::{Slot, SlotState},
-};
-
-/// Why an object left the pool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum CloseReason {
-    /// Idle for `idle_timeout`.
-    IdleTimeout,
-    /// Older than `max_lifetime`.
-    Lifetime,
-    /// Failed [`Manager::validate`], or took too long in it.
-    Unhealthy,
-    /// Failed [`Manager::recycle`] or a hook around it, or took too long in it.
-    RecycleFailed,
-    /// [`Manager::release`] failed or panicked.
-    ReleaseFailed,
-    /// The caller asked for it with [`Object::close`](crate::Object::close).
-    Discarded,
-    /// The caller keeps it; see [`Object::detach`](crate::Object::detach).
-    Detached,
-    /// The acquisition was dropped, or panicked, while the object was being checked or reset.
-    Abandoned,
-    /// Above `max` after a resize.
-    Shrunk,
-    /// The pool was drained or closed.
-    Shutdown,
-}
-
-impl CloseReason {
-    const ALL: [Self; 10] = [
-        Self::IdleTimeout,
-        Self::Lifetime,
-        Self::Unhealthy,
-        Self::RecycleFailed,
-        Self::ReleaseFailed,
-        Self::Discarded,
-        Self::Detached,
-        Self::Abandoned,
-        Self::Shrunk,
-        Self::Shutdown,
-    ];
-
-    fn position(self) -> usize {
-        self as usize
-    }
-}
+use crate::{CloseReason, Step};
 
 /// How often each step ran out of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,15 +10,15 @@ impl CloseReason {
 pub struct Timeouts {
     /// In the queue.
     pub wait: u64,
-    /// In [`Manager::create`].
+    /// In [`Manager::create`](crate::Manager::create).
     pub create: u64,
-    /// In [`Manager::recycle`].
+    /// In [`Manager::recycle`](crate::Manager::recycle).
     pub recycle: u64,
-    /// In [`Manager::validate`].
+    /// In [`Manager::validate`](crate::Manager::validate).
     pub validate: u64,
 }
 
-/// A pool's figures at one moment; see [`Pool::stats`](crate::Pool::stats).
+/// A pool's statistics at one moment; see [`Pool::stats`](crate::Pool::stats).
 ///
 /// Always true:
 ///
@@ -79,14 +29,14 @@ pub struct Timeouts {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// The present setting.
+    /// The current setting.
     pub min_idle: usize,
-    /// The present setting.
+    /// The current setting.
     pub max: usize,
 
-    /// Objects lent out, or in the hands of maintenance, or being checked or closed.
+    /// Objects on loan, being checked or being closed.
     pub active: usize,
-    /// Objects that nobody uses.
+    /// Objects ready to be handed out.
     pub idle: usize,
     /// Objects being created.
     pub creating: usize,
@@ -124,7 +74,31 @@ pub struct Stats {
 }
 
 impl Stats {
-    /// Objects there are, those in the making included.
+    pub(crate) fn new(gauges: &Gauges, counters: &Counters, served: &Served) -> Self {
+        Self {
+            min_idle: gauges.min_idle,
+            max: gauges.max,
+            active: gauges.active,
+            idle: gauges.idle,
+            creating: gauges.creating,
+            waiters: gauges.waiters,
+            created: counters.created,
+            create_failures: counters.create_failures,
+            closed: counters.closed,
+            immediate: served.at_once,
+            waited: served.after_wait,
+            waits: counters.waits,
+            waits_granted: counters.waits_granted,
+            waits_timed_out: counters.waits_timed_out,
+            waits_refused: counters.waits_refused,
+            waits_abandoned: counters.waits_abandoned,
+            wait_time_total: counters.wait_time_total,
+            wait_time_max: counters.wait_time_max,
+            timeouts: Timeouts { wait: counters.waits_timed_out, ..counters.timeouts },
+        }
+    }
+
+    /// Objects that exist, those being created included.
     #[must_use]
     pub fn total(&self) -> usize {
         self.active + self.idle + self.creating
@@ -148,7 +122,7 @@ impl Stats {
         self.closed[reason.position()]
     }
 
-    /// Objects that were found unfit by [`Manager::validate`], or not found fit in time.
+    /// Objects that were found unfit by [`Manager::validate`](crate::Manager::validate), or not found fit in time.
     #[must_use]
     pub fn health_check_failures(&self) -> u64 {
         self.closed_for(CloseReason::Unhealthy)
@@ -182,7 +156,23 @@ impl fmt::Display for Stats {
     }
 }
 
-/// What is counted under the core's mutex; acquisitions are counted in the slots.
+/// The sizes at one moment.
+pub(crate) struct Gauges {
+    pub(crate) min_idle: usize,
+    pub(crate) max: usize,
+    pub(crate) active: usize,
+    pub(crate) idle: usize,
+    pub(crate) creating: usize,
+    pub(crate) waiters: usize,
+}
+
+/// Acquisitions served, counted outside the mutex.
+pub(crate) struct Served {
+    pub(crate) at_once: u64,
+    pub(crate) after_wait: u64,
+}
+
+/// What is counted under the core's mutex.
 #[derive(Default)]
 pub(crate) struct Counters {
     pub(crate) created: u64,
@@ -203,12 +193,13 @@ impl Counters {
         self.closed[reason.position()] += 1;
     }
 
-    /// A wait ended with `grant`.
-    pub(crate) fn count_wait<M: Manager>(&mut self, grant: &Grant<M>, took: Duration) {
-        if matches!(grant, Grant::Refused(_)) {
-            self.waits_refused += 1;
-            return;
-        }
+    /// A wait ended with an error of the pool or of the manager.
+    pub(crate) fn count_refused_wait(&mut self) {
+        self.waits_refused += 1;
+    }
+
+    /// A wait ended with an object, or with room to create one.
+    pub(crate) fn count_granted_wait(&mut self, took: Duration) {
         self.waits_granted += 1;
         self.wait_time_total += took;
         self.wait_time_max = self.wait_time_max.max(took);
@@ -221,40 +212,6 @@ impl Counters {
             Step::Create => self.timeouts.create += 1,
             Step::Recycle => self.timeouts.recycle += 1,
             Step::Validate => self.timeouts.validate += 1,
-        }
-    }
-}
-
-impl<M: Manager> Locked<'_, M> {
-    pub(crate) fn stats(&self) -> Stats {
-        let slots = &self.shared.slots;
-        let in_state = |state| slots.iter().filter(|slot| slot.state() == state).count();
-        let acquisitions = slots.iter().map(Slot::acquisitions);
-        let (immediate, waited) = acquisitions.fold((0, 0), |(i, w), (immediate, waited)| (i + immediate, w + waited));
-        let idle = in_state(SlotState::Idle);
-        let creating = in_state(SlotState::Creating);
-        let counters = &self.core.counters;
-        Stats {
-            min_idle: self.core.min_idle,
-            max: self.core.max,
-            // Not counted apart: it may change to idle and back while this looks.
-            active: self.occupied() - creating - idle,
-            idle,
-            creating,
-            waiters: self.core.queue.holders(),
-            created: counters.created,
-            create_failures: counters.create_failures,
-            closed: counters.closed,
-            immediate,
-            waited,
-            waits: counters.waits,
-            waits_granted: counters.waits_granted,
-            waits_timed_out: counters.waits_timed_out,
-            waits_refused: counters.waits_refused,
-            waits_abandoned: counters.waits_abandoned,
-            wait_time_total: counters.wait_time_total,
-            wait_time_max: counters.wait_time_max,
-            timeouts: Timeouts { wait: counters.waits_timed_out, ..counters.timeouts },
         }
     }
 }

@@ -1,35 +1,37 @@
-//! Creating an object in a slot that was found vacant.
+//! Creating an object with the pool's permission.
 
 use std::{pin::pin, sync::Arc};
 
+use super::step::{Ran, TimeoutPolicy, run_step};
 use crate::{
     CloseReason, Error, Manager, Metrics, Object, Step,
-    acquire::step::{Failure, Patience, Ran, run_step},
+    errors::Failure,
     hooks,
-    object::Fate,
-    state::core::NewSlot,
-    state::shared::Shared,
-    state::slot::Entry,
+    state::{
+        entry::{Entry, ReleaseAction},
+        queue::CreationPermit,
+        shared::Shared,
+    },
 };
 
-/// The permission to create one object. Dropping it passes the permission on.
-pub(crate) struct Vacancy<'a, M: Manager> {
+/// A creation under way. Dropping it passes the permission on.
+pub(crate) struct Creation<'a, M: Manager> {
     shared: &'a Arc<Shared<M>>,
     /// `None` once the outcome is known.
-    new: Option<NewSlot>,
+    permit: Option<CreationPermit>,
 }
 
-impl<'a, M: Manager> Vacancy<'a, M> {
-    pub(crate) fn new(shared: &'a Arc<Shared<M>>, new: NewSlot) -> Self {
-        Self { shared, new: Some(new) }
+impl<'a, M: Manager> Creation<'a, M> {
+    pub(crate) fn new(shared: &'a Arc<Shared<M>>, permit: CreationPermit) -> Self {
+        Self { shared, permit: Some(permit) }
     }
 
-    /// Creates the object; `None` if the caller's patience did not last.
-    pub(crate) async fn fill(mut self, patience: Patience) -> Result<Option<Object<M>>, Failure<M>> {
+    /// Creates the object; `None` if that takes time and the caller does not wait.
+    pub(crate) async fn run(mut self, policy: TimeoutPolicy) -> Result<Option<Object<M>>, Failure<M>> {
         let shared = self.shared;
-        let ran = run_step(shared, Step::Create, patience, pin!(shared.manager.create())).await;
+        let ran = run_step(shared, Step::Create, policy, pin!(shared.manager.create())).await;
         let failure = match ran {
-            Ok(Ran::Done(Ok(object))) => match self.welcome(object) {
+            Ok(Ran::Done(Ok(object))) => match self.check_new(object) {
                 Ok((object, metrics)) => return self.admit(object, metrics).map(Some),
                 Err(refusal) => refusal,
             },
@@ -39,15 +41,15 @@ impl<'a, M: Manager> Vacancy<'a, M> {
         };
         // The lack of a runtime says nothing about the backend.
         if !matches!(*failure, Error::NoRuntime { .. })
-            && let Some(new) = self.new.take()
+            && let Some(permit) = self.permit.take()
         {
-            shared.with_core(|locked| locked.creation_failed(new, Some(&failure)));
+            shared.with_core(|core| core.creation_failed(&permit, Some(&failure)));
         }
         Err(failure)
     }
 
-    fn welcome(&self, mut object: M::Object) -> Result<(M::Object, Metrics), Failure<M>> {
-        let metrics = Metrics::new(&self.shared.clock);
+    fn check_new(&self, mut object: M::Object) -> Result<(M::Object, Metrics), Failure<M>> {
+        let metrics = Metrics::new();
         match hooks::run(&self.shared.hooks.post_create, &mut object, &metrics) {
             Ok(()) => Ok((object, metrics)),
             Err(refusal) => Err(Box::new(Error::Hook(Arc::from(refusal)))),
@@ -55,27 +57,26 @@ impl<'a, M: Manager> Vacancy<'a, M> {
     }
 
     fn admit(mut self, object: M::Object, metrics: Metrics) -> Result<Object<M>, Failure<M>> {
-        let Some(NewSlot { slot, .. }) = self.new.take() else { unreachable!("a vacancy is filled once") };
-        let is_wanted = self.shared.with_core(|locked| locked.created(&slot));
-        let expires_at = metrics.created.after(self.shared.random_lifetime());
-        let mut object = Object::new(self.shared, Box::new(Entry::new(object, metrics, slot, expires_at)));
+        self.permit = None;
+        let is_wanted = self.shared.with_core(|core| core.created());
+        let mut object = Object::new(self.shared, Box::new(Entry::new(object, metrics, &self.shared.config)));
         if is_wanted {
             Ok(object)
         } else {
-            object.set_fate(Fate::Close(CloseReason::Shutdown));
+            object.set_release_action(ReleaseAction::Close(CloseReason::Shutdown));
             Err(Box::new(Error::Closed))
         }
     }
 }
 
-impl<M: Manager> Drop for Vacancy<'_, M> {
+impl<M: Manager> Drop for Creation<'_, M> {
     fn drop(&mut self) {
-        let Some(new) = self.new.take() else { return };
-        self.shared.with_core(|locked| {
+        let Some(permit) = self.permit.take() else { return };
+        self.shared.with_core(|core| {
             if std::thread::panicking() {
-                locked.creation_failed(new, None);
+                core.creation_failed(&permit, None);
             } else {
-                locked.cancel_creation(new.slot);
+                core.cancel_creation();
             }
         });
     }

@@ -1,56 +1,59 @@
-//! The path of one acquisition: claim a slot, check the object in it or create one, hand it out.
+//! The path of one acquisition: claim an object or the permission to create one, check or create it, hand it out.
 //!
-//! Between two awaits the claimed slot is always owned by a value whose drop gives it back ([`Wait`], [`Object`] or
-//! [`Vacancy`]), which is what makes the future safe to drop anywhere.
+//! | file | what |
+//! |---|---|
+//! | `step` | runs a step of the manager under its timeout |
+//! | `wait` | one caller's place in the queue, as a future |
+//! | `create` | creating an object with the pool's permission |
+//!
+//! **Invariant:** at each await the claim is owned by a value whose drop gives it back ([`Wait`], [`Object`] or
+//! [`Creation`]), which makes the future safe to drop anywhere.
 
 pub(crate) mod create;
 pub(crate) mod step;
-pub(crate) mod wait;
+mod wait;
 
 use std::{panic::Location, pin::pin, sync::Arc};
 
 use tokio::time::Instant;
 
+use self::{
+    create::Creation,
+    step::{Ran, TimeoutPolicy, run_step},
+    wait::Wait,
+};
 use crate::{
     CloseReason, Error, Manager, Object, Step,
-    acquire::create::Vacancy,
-    acquire::step::{Failure, Patience, Ran, run_step},
-    acquire::wait::Wait,
+    errors::Failure,
     hooks,
-    object::Fate,
-    state::core::Claim,
-    state::shared::Shared,
+    state::{core::Claim, entry::ReleaseAction, shared::Shared},
 };
 
 pub(crate) async fn acquire<M: Manager>(
     shared: &Arc<Shared<M>>,
     place: &'static Location<'static>,
-    patience: Patience,
+    policy: TimeoutPolicy,
 ) -> Result<Option<Object<M>>, Failure<M>> {
-    let may_wait = patience == Patience::Wait;
+    let may_wait = policy == TimeoutPolicy::Configured;
     let mut waiting_since = None;
-    let mut claim = match shared.idle.pop() {
-        Some(slot) => Claim::Idle(slot),
-        None => shared.with_core(|locked| locked.claim(may_wait))?,
-    };
+    let mut claim = shared.with_core(|core| core.claim(may_wait))?;
     loop {
         claim = match claim {
-            Claim::Idle(slot) => {
-                let mut object = Object::check_out(shared, &slot);
-                match refresh(shared, &mut object, patience).await? {
-                    Fitness::Fit => return Ok(Some(object.lend(shared, place, waiting_since.is_some()))),
+            Claim::Object(entry) => {
+                let mut object = Object::new(shared, entry);
+                match refresh(shared, &mut object, policy).await? {
+                    Fitness::Fit => return Ok(Some(object.lend(place, waiting_since.is_some()))),
                     Fitness::Unfit(reason) => {
-                        let slot = object.close_keeping_slot(reason);
-                        shared.with_core(|locked| locked.reclaim(slot, reason, may_wait))?
+                        object.close_unreported(reason);
+                        shared.with_core(|core| core.reclaim(reason, may_wait))?
                     }
                     Fitness::Unknown => return Ok(None),
                 }
             }
-            Claim::Vacancy(new) => {
-                let Some(mut object) = Vacancy::new(shared, new).fill(patience).await? else { return Ok(None) };
-                let entry = object.entry_mut();
-                entry.note_use(entry.metrics.created);
-                return Ok(Some(object.lend(shared, place, waiting_since.is_some())));
+            Claim::Creation(permit) => {
+                let Some(mut object) = Creation::new(shared, permit).run(policy).await? else { return Ok(None) };
+                object.entry_mut().note_first_use();
+                return Ok(Some(object.lend(place, waiting_since.is_some())));
             }
             Claim::Ticket(ticket) => {
                 let since = *waiting_since.get_or_insert_with(Instant::now);
@@ -61,37 +64,35 @@ pub(crate) async fn acquire<M: Manager>(
     }
 }
 
-/// What an idle object turned out to be.
+/// The result of checking an idle object.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fitness {
     Fit,
     Unfit(CloseReason),
-    /// Finding out would take waiting, and the caller does not.
+    /// The check takes time, and the caller does not wait.
     Unknown,
 }
 
-/// Makes an idle object ready for use, if it is still good. An error leaves it to be closed.
+/// Makes an idle object ready for use, if it is still good. After an error, the guard's drop closes it.
 async fn refresh<M: Manager>(
     shared: &Shared<M>,
     object: &mut Object<M>,
-    patience: Patience,
+    policy: TimeoutPolicy,
 ) -> Result<Fitness, Failure<M>> {
     let entry = object.entry_mut();
-    let now = shared.clock.now_at_hand_out();
-    if now >= entry.expires_at {
+    let now = Instant::now();
+    if entry.has_expired(now) {
         return Ok(Fitness::Unfit(CloseReason::Lifetime));
     }
-    if now >= entry.known_good_at.after(shared.config.validate_after_idle) {
-        let fitness = validate(shared, object, patience).await?;
+    if entry.needs_validation(&shared.config, now) {
+        let fitness = validate(shared, object, policy).await?;
         if fitness != Fitness::Fit {
             return Ok(fitness);
         }
     }
-    let fitness = recycle(shared, object, patience).await?;
+    let fitness = recycle(shared, object, policy).await?;
     if fitness == Fitness::Fit {
-        let entry = object.entry_mut();
-        entry.metrics.recycled_count += 1;
-        entry.note_use(now);
+        object.entry_mut().note_reuse(now);
     }
     Ok(fitness)
 }
@@ -100,12 +101,12 @@ async fn refresh<M: Manager>(
 pub(crate) async fn validate<M: Manager>(
     shared: &Shared<M>,
     object: &mut Object<M>,
-    patience: Patience,
+    policy: TimeoutPolicy,
 ) -> Result<Fitness, Failure<M>> {
     let entry = object.entry_mut();
     let ran = {
         let check = pin!(shared.manager.validate(&mut entry.object, &entry.metrics));
-        run_step(shared, Step::Validate, patience, check).await
+        run_step(shared, Step::Validate, policy, check).await
     };
     judge(object, ran, CloseReason::Unhealthy)
 }
@@ -113,7 +114,7 @@ pub(crate) async fn validate<M: Manager>(
 async fn recycle<M: Manager>(
     shared: &Shared<M>,
     object: &mut Object<M>,
-    patience: Patience,
+    policy: TimeoutPolicy,
 ) -> Result<Fitness, Failure<M>> {
     let entry = object.entry_mut();
     if hooks::run(&shared.hooks.pre_recycle, &mut entry.object, &entry.metrics).is_err() {
@@ -121,17 +122,12 @@ async fn recycle<M: Manager>(
     }
     let ran = {
         let reset = pin!(shared.manager.recycle(&mut entry.object, &entry.metrics));
-        run_step(shared, Step::Recycle, patience, reset).await
+        run_step(shared, Step::Recycle, policy, reset).await
     };
-    let fitness = judge(object, ran, CloseReason::RecycleFailed)?;
-    let entry = object.entry_mut();
-    if fitness == Fitness::Fit && hooks::run(&shared.hooks.post_recycle, &mut entry.object, &entry.metrics).is_err() {
-        return Ok(Fitness::Unfit(CloseReason::RecycleFailed));
-    }
-    Ok(fitness)
+    judge(object, ran, CloseReason::RecycleFailed)
 }
 
-/// What a check's course says of the object, and what becomes of it should the caller stop here.
+/// The fitness that follows from how a check ended. Sets what the guard's drop does if the caller stops here.
 #[inline]
 fn judge<M: Manager>(
     object: &mut Object<M>,
@@ -142,13 +138,13 @@ fn judge<M: Manager>(
         Ok(Ran::Done(Ok(()))) => Ok(Fitness::Fit),
         Ok(Ran::Done(Err(_))) => Ok(Fitness::Unfit(reason)),
         Ok(Ran::NotStarted) => {
-            object.set_fate(Fate::PutBack);
+            object.set_release_action(ReleaseAction::PutBack);
             Ok(Fitness::Unknown)
         }
         Ok(Ran::CutShort) => Ok(Fitness::Unknown),
         Err(error) => {
             if matches!(*error, Error::Timeout { .. }) {
-                object.set_fate(Fate::Close(reason));
+                object.set_release_action(ReleaseAction::Close(reason));
             }
             Err(error)
         }

@@ -1,4 +1,4 @@
-//! A step of the manager (create, recycle, validate), run within its time.
+//! Runs a step of the manager (create, recycle, validate) under its timeout.
 
 use std::{
     future::Future,
@@ -11,18 +11,16 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use crate::{Error, Manager, Step, state::shared::Shared};
+use crate::{Error, Manager, Step, errors::Failure, state::shared::Shared};
 
-/// Whether a caller waits for what is not there at once.
+/// How long a caller waits for what is not ready at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Patience {
-    Wait,
-    /// Nothing is awaited: a future that would suspend is ready, with word of that.
-    Never,
+pub(crate) enum TimeoutPolicy {
+    /// As long as the config allows for each step.
+    Configured,
+    /// Not at all: a future that would suspend is dropped.
+    NoWait,
 }
-
-/// An error inside the pool: boxed, so that the results handed up on the fast path fit registers.
-pub(crate) type Failure<M> = Box<Error<<M as Manager>::Error>>;
 
 /// How far a step got.
 pub(crate) enum Ran<T> {
@@ -34,21 +32,21 @@ pub(crate) enum Ran<T> {
 }
 
 /// Runs `future`, the manager's part of `step`. It is polled in place first: one that is ready costs neither a timer
-/// nor a look at the clock.
+/// nor a clock call.
 pub(crate) fn run_step<'a, M: Manager, F: Future>(
     shared: &'a Shared<M>,
     step: Step,
-    patience: Patience,
+    policy: TimeoutPolicy,
     future: Pin<&'a mut F>,
 ) -> RunStep<'a, M, F> {
-    RunStep { shared, step, patience, future, has_suspended: false, alarm: None }
+    RunStep { shared, step, policy, future, has_suspended: false, alarm: None }
 }
 
 /// The future of [`run_step`].
 pub(crate) struct RunStep<'a, M: Manager, F> {
     shared: &'a Shared<M>,
     step: Step,
-    patience: Patience,
+    policy: TimeoutPolicy,
     future: Pin<&'a mut F>,
     has_suspended: bool,
     /// Made when the step suspends for the first time.
@@ -60,7 +58,7 @@ impl<M: Manager, F: Future> Future for RunStep<'_, M, F> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if self.patience == Patience::Never && self.shared.is_known_to_suspend(self.step) {
+        if self.policy == TimeoutPolicy::NoWait && self.shared.is_known_to_suspend(self.step) {
             return Poll::Ready(Ok(Ran::NotStarted));
         }
         match self.future.as_mut().poll(cx) {
@@ -79,7 +77,7 @@ impl<M: Manager, F: Future> Future for RunStep<'_, M, F> {
 }
 
 impl<M: Manager, F> RunStep<'_, M, F> {
-    /// Ready when there is no more time: with an error, or with `None` if the caller never had any.
+    /// Ready when the time is over: with an error, or with `None` if the caller does not wait.
     #[cold]
     fn poll_suspended(&mut self, cx: &mut Context<'_>) -> Poll<Option<Failure<M>>> {
         let (shared, step) = (self.shared, self.step);
@@ -87,7 +85,7 @@ impl<M: Manager, F> RunStep<'_, M, F> {
             self.has_suspended = true;
             shared.note_suspension(step);
         }
-        if self.patience == Patience::Never {
+        if self.policy == TimeoutPolicy::NoWait {
             return Poll::Ready(None);
         }
         let Some(limit) = shared.config.step_timeout(step) else { return Poll::Pending };
@@ -97,7 +95,7 @@ impl<M: Manager, F> RunStep<'_, M, F> {
             none => none.insert(Box::pin(sleep(limit))),
         };
         ready!(alarm.as_mut().poll(cx));
-        shared.with_core(|locked| locked.core.counters.count_timeout(step));
+        shared.with_core(|core| core.counters.count_timeout(step));
         Poll::Ready(Some(Box::new(Error::Timeout { step, limit, last_failure: None })))
     }
 }

@@ -1,11 +1,11 @@
-//! Waiting: the queue, and one caller's place in it as a future.
+//! One caller's place in the queue, as a future.
 
 use std::{
-    collections::BTreeMap,
     future::Future,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker, ready},
+    time::Duration,
 };
 
 use tokio::{
@@ -15,102 +15,13 @@ use tokio::{
 
 use crate::{
     Error, Manager, Step,
-    acquire::step::Failure,
-    state::core::{Claim, NewSlot},
-    state::shared::Shared,
-    state::slot::SlotIndex,
+    errors::Failure,
+    state::{
+        core::{Claim, Core},
+        queue::{Grant, Left, Ticket},
+        shared::Shared,
+    },
 };
-
-/// A place in the queue; lower is served earlier.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Ticket(u64);
-
-/// What a waiter is handed.
-pub(crate) enum Grant<M: Manager> {
-    Idle(SlotIndex),
-    Vacancy(NewSlot),
-    Refused(Error<M::Error>),
-}
-
-/// Everyone who waits, in order, and the grants not yet picked up.
-///
-/// A ticket is in exactly one of the two maps from its issue until its holder leaves.
-pub(crate) struct Queue<M: Manager> {
-    waiting: BTreeMap<Ticket, Option<Waker>>,
-    granted: BTreeMap<Ticket, Grant<M>>,
-    next_back: u64,
-    next_front: u64,
-}
-
-/// What a ticket stood for when its holder left.
-pub(crate) enum Left<M: Manager> {
-    Waiting(Option<Waker>),
-    Granted(Grant<M>),
-}
-
-impl<M: Manager> Queue<M> {
-    pub(crate) fn new() -> Self {
-        Self { waiting: BTreeMap::new(), granted: BTreeMap::new(), next_back: 1 << 63, next_front: (1 << 63) - 1 }
-    }
-
-    /// Joins at the end.
-    pub(crate) fn enter(&mut self) -> Ticket {
-        self.next_back += 1;
-        self.insert(Ticket(self.next_back - 1))
-    }
-
-    /// Joins before everyone: for a caller that was served before them, with an object that proved unfit.
-    pub(crate) fn enter_first(&mut self) -> Ticket {
-        self.next_front -= 1;
-        self.insert(Ticket(self.next_front + 1))
-    }
-
-    fn insert(&mut self, ticket: Ticket) -> Ticket {
-        self.waiting.insert(ticket, None);
-        ticket
-    }
-
-    /// Waiting and not yet granted anything.
-    pub(crate) fn waiting(&self) -> usize {
-        self.waiting.len()
-    }
-
-    /// Holders of a ticket, those with a grant to pick up included.
-    pub(crate) fn holders(&self) -> usize {
-        self.waiting.len() + self.granted.len()
-    }
-
-    /// Gives the first in line its grant; the caller wakes it outside the lock.
-    pub(crate) fn grant_first(&mut self, grant: Grant<M>) -> Option<Waker> {
-        let (ticket, waker) = self.waiting.pop_first()?;
-        self.granted.insert(ticket, grant);
-        waker
-    }
-
-    /// The wakers of all who wait, for them to look at the pool's state again.
-    pub(crate) fn wakers(&self) -> impl Iterator<Item = Waker> {
-        self.waiting.values().flatten().cloned()
-    }
-
-    /// Takes the grant, or leaves word whom to wake. The waker replaced is for the caller to drop.
-    fn poll(&mut self, ticket: Ticket, waker: &Waker) -> Result<Grant<M>, Option<Waker>> {
-        if let Some(grant) = self.granted.remove(&ticket) {
-            return Ok(grant);
-        }
-        Err(match self.waiting.get_mut(&ticket) {
-            Some(Some(known)) if known.will_wake(waker) => None,
-            Some(known) => known.replace(waker.clone()),
-            None => None,
-        })
-    }
-
-    pub(crate) fn leave(&mut self, ticket: Ticket) -> Option<Left<M>> {
-        if let Some(grant) = self.granted.remove(&ticket) {
-            return Some(Left::Granted(grant));
-        }
-        self.waiting.remove(&ticket).map(Left::Waiting)
-    }
-}
 
 /// One caller in the queue. Dropping it leaves the queue, and hands on what was granted meanwhile.
 pub(crate) struct Wait<'a, M: Manager> {
@@ -124,7 +35,7 @@ pub(crate) struct Wait<'a, M: Manager> {
 }
 
 impl<'a, M: Manager> Wait<'a, M> {
-    /// `first_wait` is when the caller began to wait for the first time: its time runs from then.
+    /// `first_wait` is when the caller began to wait for the first time: the timeout counts from then.
     pub(crate) fn new(shared: &'a Arc<Shared<M>>, ticket: Ticket, first_wait: Instant) -> Self {
         let deadline = shared.config.wait_timeout.and_then(|limit| first_wait.checked_add(limit));
         Self { shared, ticket: Some(ticket), since: Instant::now(), deadline, alarm: None }
@@ -134,13 +45,13 @@ impl<'a, M: Manager> Wait<'a, M> {
     fn look(&mut self, ticket: Ticket, waker: &Waker) -> Result<Grant<M>, Option<Instant>> {
         let now = Instant::now();
         let since = self.since;
-        let (outcome, _replaced) = self.shared.with_core(|locked| match locked.core.queue.poll(ticket, waker) {
+        let (outcome, _replaced) = self.shared.with_core(|core| match core.queue.poll(ticket, waker) {
             Ok(grant) => {
-                locked.core.counters.count_wait(&grant, now.saturating_duration_since(since));
+                count_wait(core, &grant, now.saturating_duration_since(since));
                 (Ok(grant), None)
             }
-            // Past its time the retry is in other hands (an attempt is under way, or there is no room for one).
-            Err(replaced) => (Err(locked.core.backoff.retry_at().filter(|retry_at| *retry_at > now)), replaced),
+            // A retry time in the past is for others to act on: an attempt is under way, or there is no room for one.
+            Err(replaced) => (Err(core.backoff.retry_at().filter(|retry_at| *retry_at > now)), replaced),
         });
         outcome.map_err(|retry_at| retry_at.into_iter().chain(self.deadline).min())
     }
@@ -162,17 +73,17 @@ impl<'a, M: Manager> Wait<'a, M> {
     }
 
     /// Gives up, unless a grant came at the last moment.
-    fn expire(&mut self, ticket: Ticket) -> Result<Claim, Failure<M>> {
+    fn expire(&mut self, ticket: Ticket) -> Result<Claim<M>, Failure<M>> {
         let limit = self.shared.config.wait_timeout.unwrap_or_default();
         let (since, now) = (self.since, Instant::now());
-        let left = self.shared.with_core(|locked| match locked.core.queue.leave(ticket) {
+        let left = self.shared.with_core(|core| match core.queue.leave(ticket) {
             Some(Left::Granted(grant)) => {
-                locked.core.counters.count_wait(&grant, now.saturating_duration_since(since));
+                count_wait(core, &grant, now.saturating_duration_since(since));
                 Ok(grant)
             }
             Some(Left::Waiting(waker)) => {
-                locked.core.counters.waits_timed_out += 1;
-                Err((waker, locked.core.backoff.last().cloned()))
+                core.counters.waits_timed_out += 1;
+                Err((waker, core.backoff.last().cloned()))
             }
             None => Err((None, None)),
         });
@@ -188,7 +99,7 @@ impl<'a, M: Manager> Wait<'a, M> {
 }
 
 impl<M: Manager> Future for Wait<'_, M> {
-    type Output = Result<Claim, Failure<M>>;
+    type Output = Result<Claim<M>, Failure<M>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
@@ -216,15 +127,22 @@ impl<M: Manager> Future for Wait<'_, M> {
 impl<M: Manager> Drop for Wait<'_, M> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
-            let _waker = self.shared.with_core(|locked| locked.abandon(ticket));
+            let _waker = self.shared.with_core(|core| core.abandon(ticket));
         }
     }
 }
 
-fn claim<M: Manager>(grant: Grant<M>) -> Result<Claim, Failure<M>> {
+fn count_wait<M: Manager>(core: &mut Core<M>, grant: &Grant<M>, took: Duration) {
     match grant {
-        Grant::Idle(slot) => Ok(Claim::Idle(slot)),
-        Grant::Vacancy(new) => Ok(Claim::Vacancy(new)),
+        Grant::Refused(_) => core.counters.count_refused_wait(),
+        Grant::Object(_) | Grant::Creation(_) => core.counters.count_granted_wait(took),
+    }
+}
+
+fn claim<M: Manager>(grant: Grant<M>) -> Result<Claim<M>, Failure<M>> {
+    match grant {
+        Grant::Object(entry) => Ok(Claim::Object(entry)),
+        Grant::Creation(permit) => Ok(Claim::Creation(permit)),
         Grant::Refused(error) => Err(Box::new(error)),
     }
 }

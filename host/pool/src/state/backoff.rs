@@ -31,12 +31,12 @@ impl<M: Manager> Backoff<M> {
         self.retry_at.is_none_or(|retry_at| creating == 0 && Instant::now() >= retry_at)
     }
 
-    /// What an attempt that starts now has to show when it fails.
+    /// The number of failures so far, which an attempt that starts now hands to [`fail`](Self::fail).
     pub(crate) fn round(&self) -> u32 {
         self.failures
     }
 
-    /// Notes a failure (`None`: a panic) of an attempt begun in `round`. Returns the error it replaces, for the
+    /// Records a failure (`None`: a panic) of an attempt begun in `round`. Returns the error it replaces, for the
     /// caller to drop outside the lock.
     pub(crate) fn fail(&mut self, round: u32, error: Option<Error<M::Error>>) -> Option<Error<M::Error>> {
         if round == self.failures {
@@ -47,7 +47,7 @@ impl<M: Manager> Backoff<M> {
         std::mem::replace(&mut self.last, error)
     }
 
-    /// Notes a success. Returns the last error, for the caller to drop outside the lock.
+    /// Records a success. Returns the last error, for the caller to drop outside the lock.
     pub(crate) fn succeed(&mut self) -> Option<Error<M::Error>> {
         self.failures = 0;
         self.retry_at = None;

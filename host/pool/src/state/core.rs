@@ -1,34 +1,37 @@
 //! What happens under the mutex: who gets what.
 //!
-//! Every method of [`Locked`] runs with the idle stack's gate shut, so that nothing moves but by its hand, and is
-//! followed by [`Locked::settle`], which brings the pool back to a state where nobody waits for what is there. A
-//! method therefore only records what happened, and never has to think of whom to serve.
+//! A method records what happened; [`Core::settle`], which follows every one, brings the pool back to a state in which
+//! nobody waits for what is free. No other method decides whom to serve.
 //!
-//! Nothing foreign runs here: wakers to wake, errors to drop and objects to close go through the [`Outbox`].
+//! No code of users runs here: wakers to wake, errors to drop and objects to close go through the [`Outbox`].
 
 use std::{collections::VecDeque, task::Waker};
 
-use parking_lot::MutexGuard;
+use tokio::time::Instant;
 
+use super::{
+    backoff::Backoff,
+    entry::Entry,
+    queue::{CreationPermit, Grant, Left, Queue, Ticket},
+};
 use crate::{
     CloseReason, Config, Error, IdleOrder, Manager, PoolState,
-    acquire::step::Failure,
-    acquire::wait::{Grant, Left, Queue, Ticket},
-    state::backoff::Backoff,
-    state::shared::Shared,
-    state::slot::{Entry, SlotIndex, SlotState},
-    stats::Counters,
+    errors::Failure,
+    stats::{Counters, Gauges},
 };
 
 pub(crate) struct Core<M: Manager> {
     pub(crate) state: PoolState,
     pub(crate) min_idle: usize,
     pub(crate) max: usize,
-    vacant: Vec<SlotIndex>,
-    /// Idle slots, longest idle in front, if the order is [`IdleOrder::Fifo`]; the idle stack is empty then.
-    fifo: VecDeque<SlotIndex>,
+    max_waiters: usize,
+    idle_order: IdleOrder,
+    /// Idle objects, released last at the back.
+    idle: VecDeque<Box<Entry<M>>>,
+    /// Objects on loan, being checked or being closed, and those granted to waiters.
+    active: usize,
     creating: usize,
-    /// Slots whose objects are in the outbox; still occupied.
+    /// The active objects that are in the outbox.
     closing: usize,
     pub(crate) queue: Queue<M>,
     pub(crate) backoff: Backoff<M>,
@@ -45,28 +48,21 @@ pub(crate) struct Outbox<M: Manager> {
     pub(crate) ending: bool,
 }
 
-/// The permission to create an object in a vacant slot.
-pub(crate) struct NewSlot {
-    pub(crate) slot: SlotIndex,
-    /// [`Backoff::round`] at the start.
-    pub(crate) round: u32,
-}
-
 /// What a caller may do next.
-pub(crate) enum Claim {
-    /// Take the object in this slot.
-    Idle(SlotIndex),
+pub(crate) enum Claim<M: Manager> {
+    /// Use this object, if it is still fit.
+    Object(Box<Entry<M>>),
     /// Create one.
-    Vacancy(NewSlot),
+    Creation(CreationPermit),
     /// Wait.
     Ticket(Ticket),
-    /// Go away: there is nothing, and the caller does not want to wait.
+    /// Give up: there is nothing, and the caller does not wait.
     Nothing,
 }
 
-/// Where a caller stands relative to those who wait.
+/// A caller's rank relative to those who wait.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Standing {
+enum Rank {
     Newcomer,
     /// Was served before, with an object that proved unfit; comes before all who wait.
     Returning,
@@ -74,20 +70,36 @@ enum Standing {
 
 impl<M: Manager> Core<M> {
     pub(crate) fn new(config: &Config) -> Self {
-        #[allow(clippy::cast_possible_truncation, reason = "the ceiling is at most MAX_CEILING")]
-        let slots = config.ceiling() as u32;
         Self {
             state: PoolState::Open,
             min_idle: config.min_idle,
             max: config.max,
-            vacant: (0..slots).rev().map(SlotIndex::from_raw).collect(),
-            fifo: VecDeque::new(),
+            max_waiters: config.max_waiters,
+            idle_order: config.idle_order,
+            idle: VecDeque::new(),
+            active: 0,
             creating: 0,
             closing: 0,
             queue: Queue::new(),
             backoff: Backoff::new(config),
             counters: Counters::default(),
             outbox: Outbox::default(),
+        }
+    }
+
+    /// Objects that exist or are being created.
+    pub(crate) fn occupied(&self) -> usize {
+        self.active + self.idle.len() + self.creating
+    }
+
+    pub(crate) fn gauges(&self) -> Gauges {
+        Gauges {
+            min_idle: self.min_idle,
+            max: self.max,
+            active: self.active,
+            idle: self.idle.len(),
+            creating: self.creating,
+            waiters: self.queue.holders(),
         }
     }
 }
@@ -98,263 +110,262 @@ impl<M: Manager> Default for Outbox<M> {
     }
 }
 
-/// The core, locked, with the gate shut.
-pub(crate) struct Locked<'a, M: Manager> {
-    pub(crate) core: MutexGuard<'a, Core<M>>,
-    pub(crate) shared: &'a Shared<M>,
+impl<M: Manager> Outbox<M> {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.wakers.is_empty() && self.errors.is_empty() && self.closing.is_empty() && !self.ending
+    }
 }
 
 /// Acquiring.
-impl<M: Manager> Locked<'_, M> {
-    /// Decides for a caller who found nothing on the fast path.
-    pub(crate) fn claim(&mut self, may_wait: bool) -> Result<Claim, Failure<M>> {
-        self.decide(Standing::Newcomer, may_wait)
+impl<M: Manager> Core<M> {
+    /// Decides for a caller who just came.
+    #[inline]
+    pub(crate) fn claim(&mut self, may_wait: bool) -> Result<Claim<M>, Failure<M>> {
+        self.decide(Rank::Newcomer, may_wait)
     }
 
-    /// Decides for a caller whose object was closed; `slot` is the one it was in.
-    pub(crate) fn reclaim(
-        &mut self,
-        slot: SlotIndex,
-        reason: CloseReason,
-        may_wait: bool,
-    ) -> Result<Claim, Failure<M>> {
-        self.closed(slot, reason);
-        self.decide(Standing::Returning, may_wait)
+    /// Decides for a caller whose object was closed for `reason`.
+    pub(crate) fn reclaim(&mut self, reason: CloseReason, may_wait: bool) -> Result<Claim<M>, Failure<M>> {
+        self.closed(reason);
+        self.decide(Rank::Returning, may_wait)
     }
 
-    fn decide(&mut self, standing: Standing, may_wait: bool) -> Result<Claim, Failure<M>> {
-        let returning = standing == Standing::Returning;
-        match self.core.state {
+    #[inline]
+    fn decide(&mut self, rank: Rank, may_wait: bool) -> Result<Claim<M>, Failure<M>> {
+        let returning = rank == Rank::Returning;
+        match self.state {
             PoolState::Closed => return Err(Box::new(Error::Closed)),
             PoolState::Draining if !returning => return Err(Box::new(Error::Closed)),
             _ => {}
         }
-        let may_take = self.core.state != PoolState::Paused && (returning || self.core.queue.waiting() == 0);
+        let may_take = self.state != PoolState::Paused && (returning || self.queue.waiting() == 0);
         if may_take {
-            if let Some(slot) = self.pop_idle() {
-                return Ok(Claim::Idle(slot));
+            if let Some(entry) = self.pop_idle() {
+                return Ok(Claim::Object(entry));
             }
-            if let Some(new) = self.open_vacancy() {
-                return Ok(Claim::Vacancy(new));
+            if let Some(permit) = self.permit_creation() {
+                return Ok(Claim::Creation(permit));
             }
         }
-        let max_waiters = self.shared.config.max_waiters;
-        match (may_wait, returning) {
-            (false, _) => Ok(Claim::Nothing),
-            (true, true) => Ok(Claim::Ticket(self.core.queue.enter_first())),
-            (true, false) if self.core.queue.waiting() >= max_waiters => {
-                Err(Box::new(Error::QueueFull { max_waiters }))
-            }
-            (true, false) => Ok(Claim::Ticket(self.core.queue.enter())),
-        }
-        .inspect(|claim| self.core.counters.waits += u64::from(matches!(claim, Claim::Ticket(_))))
+        self.line_up(returning, may_wait)
     }
 
-    /// Room to create an object, if there is any and creation is not backing off.
-    pub(crate) fn open_vacancy(&mut self) -> Option<NewSlot> {
-        if self.occupied() >= self.core.max || !self.core.backoff.permits(self.core.creating) {
+    fn line_up(&mut self, returning: bool, may_wait: bool) -> Result<Claim<M>, Failure<M>> {
+        if !may_wait {
+            return Ok(Claim::Nothing);
+        }
+        let ticket = if returning {
+            self.queue.enter_first()
+        } else if self.queue.waiting() < self.max_waiters {
+            self.queue.enter()
+        } else {
+            return Err(Box::new(Error::QueueFull { max_waiters: self.max_waiters }));
+        };
+        self.counters.waits += 1;
+        Ok(Claim::Ticket(ticket))
+    }
+
+    /// The permission to create an object, if there is room for one and creation is not backing off.
+    pub(crate) fn permit_creation(&mut self) -> Option<CreationPermit> {
+        if self.occupied() >= self.max || !self.backoff.permits(self.creating) {
             return None;
         }
-        let slot = self.core.vacant.pop()?;
-        self.shared.slot(&slot).set_state(SlotState::Creating);
-        self.core.creating += 1;
-        Some(NewSlot { slot, round: self.core.backoff.round() })
+        self.creating += 1;
+        Some(CreationPermit { round: self.backoff.round() })
     }
 
     /// A waiter left before it had its answer: what it was granted goes back. Returns its waker, for the caller to
     /// drop outside the lock.
     pub(crate) fn abandon(&mut self, ticket: Ticket) -> Option<Waker> {
-        self.core.counters.waits_abandoned += 1;
-        match self.core.queue.leave(ticket)? {
+        self.counters.waits_abandoned += 1;
+        match self.queue.leave(ticket)? {
             Left::Waiting(waker) => return waker,
-            Left::Granted(Grant::Idle(slot)) => self.push_idle(slot),
-            Left::Granted(Grant::Vacancy(new)) => self.cancel_creation(new.slot),
-            Left::Granted(Grant::Refused(error)) => self.core.outbox.errors.push(error),
+            Left::Granted(Grant::Object(entry)) => self.push_idle(entry),
+            Left::Granted(Grant::Creation(_)) => self.cancel_creation(),
+            Left::Granted(Grant::Refused(error)) => self.outbox.errors.push(error),
         }
         None
     }
 }
 
 /// Creating and closing.
-impl<M: Manager> Locked<'_, M> {
-    /// The object for `slot` exists. Whether the pool still wants it.
-    pub(crate) fn created(&mut self, slot: &SlotIndex) -> bool {
-        self.core.creating -= 1;
-        self.core.counters.created += 1;
-        self.shared.slot(slot).set_state(SlotState::Busy);
-        let forgotten = self.core.backoff.succeed();
-        self.core.outbox.errors.extend(forgotten);
-        self.core.state != PoolState::Closed
+impl<M: Manager> Core<M> {
+    /// A permitted object exists. Whether the pool still wants it.
+    pub(crate) fn created(&mut self) -> bool {
+        self.creating -= 1;
+        self.active += 1;
+        self.counters.created += 1;
+        let forgotten = self.backoff.succeed();
+        self.outbox.errors.extend(forgotten);
+        self.state != PoolState::Closed
     }
 
     /// The attempt was given up without a verdict on the backend.
-    pub(crate) fn cancel_creation(&mut self, slot: SlotIndex) {
-        self.core.creating -= 1;
-        self.vacate(slot);
+    pub(crate) fn cancel_creation(&mut self) {
+        self.creating -= 1;
     }
 
-    /// The attempt failed (`None`: it panicked). Waiters for whom there is no other hope share the error; the
-    /// others wake to learn when the next attempt is due.
-    pub(crate) fn creation_failed(&mut self, new: NewSlot, error: Option<&Error<M::Error>>) {
-        self.cancel_creation(new.slot);
-        self.core.counters.create_failures += 1;
-        let forgotten = self.core.backoff.fail(new.round, error.cloned());
-        self.core.outbox.errors.extend(forgotten);
+    /// The attempt failed (`None`: it panicked). If no object is left to wait for, all waiters share the error;
+    /// otherwise they wake to learn when the next attempt is due.
+    pub(crate) fn creation_failed(&mut self, permit: &CreationPermit, error: Option<&Error<M::Error>>) {
+        self.cancel_creation();
+        self.counters.create_failures += 1;
+        let forgotten = self.backoff.fail(permit.round, error.cloned());
+        self.outbox.errors.extend(forgotten);
         match error {
             Some(error) if self.occupied() == 0 => self.refuse_all(error),
-            _ => self.wake_all(),
+            _ => self.outbox.wakers.extend(self.queue.wakers()),
         }
     }
 
-    /// An object was closed: its slot is free again.
-    pub(crate) fn closed(&mut self, slot: SlotIndex, reason: CloseReason) {
-        self.core.counters.count_closed(reason);
-        self.vacate(slot);
+    /// An active object was closed.
+    pub(crate) fn closed(&mut self, reason: CloseReason) {
+        self.active -= 1;
+        self.counters.count_closed(reason);
     }
 
     /// The same for an object that went through the outbox.
-    pub(crate) fn closed_from_outbox(&mut self, slot: SlotIndex, reason: CloseReason) {
-        self.core.closing -= 1;
-        self.closed(slot, reason);
+    pub(crate) fn closed_from_outbox(&mut self, reason: CloseReason) {
+        self.closing -= 1;
+        self.closed(reason);
     }
 
-    /// Has an idle object closed. Its slot stays occupied until that is done.
-    pub(crate) fn retire(&mut self, slot: &SlotIndex, reason: CloseReason) {
-        let entry = self.shared.slot(slot).unpark();
-        self.core.closing += 1;
-        self.core.outbox.closing.push((entry, reason));
-    }
-
-    fn vacate(&mut self, slot: SlotIndex) {
-        self.shared.slot(&slot).set_state(SlotState::Vacant);
-        self.core.vacant.push(slot);
+    /// Has an object closed that was just taken from the idle ones. It counts as active until that is done.
+    fn retire(&mut self, entry: Box<Entry<M>>, reason: CloseReason) {
+        self.active += 1;
+        self.closing += 1;
+        self.outbox.closing.push((entry, reason));
     }
 
     fn refuse_all(&mut self, error: &Error<M::Error>) {
-        while self.core.queue.waiting() > 0 {
-            let waker = self.core.queue.grant_first(Grant::Refused(error.clone()));
-            self.core.outbox.wakers.extend(waker);
+        while self.queue.waiting() > 0 {
+            let waker = self.queue.grant_first(Grant::Refused(error.clone()));
+            self.outbox.wakers.extend(waker);
         }
-    }
-
-    fn wake_all(&mut self) {
-        let core = &mut *self.core;
-        core.outbox.wakers.extend(core.queue.wakers());
     }
 }
 
 /// Settling.
-impl<M: Manager> Locked<'_, M> {
-    /// Brings the pool to rest: whatever is free is with the first who waits for it, and what is too much goes.
+impl<M: Manager> Core<M> {
+    /// Brings the pool to rest: what is free goes to the first who waits for it, and what is too much is closed.
+    #[inline]
     pub(crate) fn settle(&mut self) {
-        if self.core.state == PoolState::Closed {
+        let is_at_rest = self.state == PoolState::Open && self.queue.waiting() == 0 && self.excess() == 0;
+        if !is_at_rest {
+            self.settle_changes();
+        }
+    }
+
+    fn settle_changes(&mut self) {
+        if self.state == PoolState::Closed {
             self.refuse_all(&Error::Closed);
         }
         self.shrink();
-        if self.core.state != PoolState::Paused {
+        if self.state != PoolState::Paused {
             self.serve_waiters();
         }
-        let ending = self.core.state >= PoolState::Draining && self.core.queue.waiting() == 0;
+        let ending = self.state >= PoolState::Draining && self.queue.waiting() == 0;
         if ending {
-            while let Some(slot) = self.pop_idle() {
-                self.retire(&slot, CloseReason::Shutdown);
+            while let Some(entry) = self.idle.pop_back() {
+                self.retire(entry, CloseReason::Shutdown);
             }
             if self.occupied() == 0 {
-                self.core.state = PoolState::Closed;
-                self.core.outbox.ending = true;
+                self.state = PoolState::Closed;
+                self.outbox.ending = true;
             }
         }
-    }
-
-    /// Whether the fast path may run: nobody waits, nothing is held back, nothing has to go.
-    pub(crate) fn is_calm(&self) -> bool {
-        self.core.queue.waiting() == 0
-            && self.core.state == PoolState::Open
-            && self.occupied() <= self.core.max
-            && self.shared.config.idle_order == IdleOrder::Lifo
     }
 
     fn serve_waiters(&mut self) {
-        while self.core.queue.waiting() > 0 {
-            let grant = if let Some(slot) = self.pop_idle() {
-                Grant::Idle(slot)
-            } else if let Some(new) = self.open_vacancy() {
-                Grant::Vacancy(new)
+        while self.queue.waiting() > 0 {
+            let grant = if let Some(entry) = self.pop_idle() {
+                Grant::Object(entry)
+            } else if let Some(permit) = self.permit_creation() {
+                Grant::Creation(permit)
             } else {
                 return;
             };
-            let waker = self.core.queue.grant_first(grant);
-            self.core.outbox.wakers.extend(waker);
+            let waker = self.queue.grant_first(grant);
+            self.outbox.wakers.extend(waker);
         }
+    }
+
+    /// Objects above `max` that are not being closed yet.
+    fn excess(&self) -> usize {
+        (self.occupied() - self.closing).saturating_sub(self.max)
     }
 
     /// After a resize: closes idle objects above `max`, coldest first.
     fn shrink(&mut self) {
-        let excess = (self.occupied() - self.core.closing).saturating_sub(self.core.max);
-        if excess == 0 {
-            return;
+        for _ in 0..self.excess() {
+            let Some(coldest) = self.idle.pop_front() else { return };
+            self.retire(coldest, CloseReason::Shrunk);
         }
-        let mut idle = self.take_idle();
-        for slot in idle.split_off(idle.len().saturating_sub(excess)) {
-            self.retire(&slot, CloseReason::Shrunk);
-        }
-        self.restore_idle(idle);
     }
 }
 
-/// Idle objects, in either order.
-impl<M: Manager> Locked<'_, M> {
-    /// Slots that are not vacant.
-    pub(crate) fn occupied(&self) -> usize {
-        self.shared.slots.len() - self.core.vacant.len()
-    }
-
-    pub(crate) fn pop_idle(&mut self) -> Option<SlotIndex> {
-        let slot = match self.shared.config.idle_order {
-            IdleOrder::Lifo => self.shared.idle.pop_gated(),
-            IdleOrder::Fifo => self.core.fifo.pop_front(),
+/// Idle objects.
+impl<M: Manager> Core<M> {
+    /// Takes the next object to hand out.
+    #[inline]
+    fn pop_idle(&mut self) -> Option<Box<Entry<M>>> {
+        let entry = match self.idle_order {
+            IdleOrder::Lifo => self.idle.pop_back(),
+            IdleOrder::Fifo => self.idle.pop_front(),
         }?;
-        self.shared.slot(&slot).set_state(SlotState::Busy);
-        Some(slot)
+        self.active += 1;
+        Some(entry)
     }
 
-    /// The slot's object is parked; it is the most recently used one.
-    pub(crate) fn push_idle(&mut self, slot: SlotIndex) {
-        self.shared.slot(&slot).set_state(SlotState::Idle);
-        match self.shared.config.idle_order {
-            IdleOrder::Lifo => self.shared.idle.push_gated(&slot),
-            IdleOrder::Fifo => self.core.fifo.push_back(slot),
-        }
+    /// An active object becomes idle, most recently used.
+    #[inline]
+    pub(crate) fn push_idle(&mut self, entry: Box<Entry<M>>) {
+        self.active -= 1;
+        self.idle.push_back(entry);
     }
 
-    /// The slot's object is parked; it is the least recently used one.
-    pub(crate) fn push_idle_coldest(&mut self, slot: SlotIndex) {
-        self.shared.slot(&slot).set_state(SlotState::Idle);
-        match self.shared.config.idle_order {
-            IdleOrder::Lifo => self.shared.idle.push_bottom_gated(&slot),
-            IdleOrder::Fifo => self.core.fifo.push_front(slot),
-        }
+    /// An active object becomes idle, least recently used.
+    pub(crate) fn push_idle_coldest(&mut self, entry: Box<Entry<M>>) {
+        self.active -= 1;
+        self.idle.push_front(entry);
     }
 
-    pub(crate) fn idle_count(&self) -> usize {
-        match self.shared.config.idle_order {
-            IdleOrder::Lifo => self.shared.idle.count_gated(),
-            IdleOrder::Fifo => self.core.fifo.len(),
+    /// Closes idle objects that are too old, and the coldest that are idle for too long, down to `min_idle`. Returns
+    /// how many of each.
+    pub(crate) fn reap(&mut self, config: &Config, now: Instant) -> (usize, usize) {
+        let (expired, kept): (Vec<_>, Vec<_>) = self.idle.drain(..).partition(|entry| entry.has_expired(now));
+        self.idle.extend(kept);
+        let lifetimes = expired.len();
+        for entry in expired {
+            self.retire(entry, CloseReason::Lifetime);
         }
+        self.idle.iter_mut().for_each(|entry| entry.note_idle(now));
+        let mut idle_timeouts = 0;
+        while self.idle.len() > self.min_idle
+            && let Some(coldest) = self.idle.pop_front_if(|coldest| coldest.has_idled_for(config, now))
+        {
+            self.retire(coldest, CloseReason::IdleTimeout);
+            idle_timeouts += 1;
+        }
+        (lifetimes, idle_timeouts)
     }
 
-    /// All idle slots, most recently used first.
-    pub(crate) fn take_idle(&mut self) -> Vec<SlotIndex> {
-        match self.shared.config.idle_order {
-            IdleOrder::Lifo => std::iter::from_fn(|| self.shared.idle.pop_gated()).collect(),
-            IdleOrder::Fifo => self.core.fifo.drain(..).rev().collect(),
+    /// Takes out a share of the idle objects whose health check is due, hottest first.
+    pub(crate) fn take_due(&mut self, config: &Config, one_in: usize, now: Instant) -> Vec<Box<Entry<M>>> {
+        if self.state != PoolState::Open {
+            return Vec::new();
         }
+        let few = (self.idle.len() / one_in).max(1);
+        let due = self.idle.iter().enumerate().rev().filter(|(_, entry)| entry.is_due_for_check(config, now));
+        let due: Vec<usize> = due.map(|(position, _)| position).take(few).collect();
+        self.active += due.len();
+        // From the back, so that the positions before stay as they are.
+        due.into_iter().filter_map(|position| self.idle.remove(position)).collect()
     }
 
-    /// Undoes [`take_idle`](Self::take_idle) for the slots that are left.
-    pub(crate) fn restore_idle(&mut self, hottest_first: Vec<SlotIndex>) {
-        for slot in hottest_first.into_iter().rev() {
-            self.push_idle(slot);
-        }
+    /// The permission to create one more object to keep idle. While anyone waits, they create for themselves.
+    pub(crate) fn permit_refill(&mut self) -> Option<CreationPermit> {
+        let is_short = self.state == PoolState::Open && self.queue.waiting() == 0 && self.idle.len() < self.min_idle;
+        if is_short { self.permit_creation() } else { None }
     }
 }

@@ -1,44 +1,53 @@
-//! The pool's state, shared by handles and guards, and the way into its core.
+//! The pool's state as handles, guards and maintenance share it, and the way into its core.
 
 use std::{
-    hash::{BuildHasher, RandomState},
-    panic::{AssertUnwindSafe, catch_unwind},
+    panic::{AssertUnwindSafe, Location, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicU8, AtomicU64, Ordering::Relaxed},
     },
-    time::Duration,
 };
 
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
+use super::{
+    core::{Core, Outbox},
+    entry::Entry,
+};
 use crate::{
-    CloseReason, Config, Manager, PoolState, Step,
-    clock::Clock,
+    CloseReason, Config, Leak, Manager, PoolState, Stats, Step,
     hooks::Hooks,
-    state::core::{Core, Locked, Outbox},
-    state::idle::IdleStack,
-    state::slot::{Entry, Slot, SlotIndex},
+    leaks::{HolderId, Holders},
+    stats::Served,
 };
 
 pub(crate) struct Shared<M: Manager> {
     pub(crate) manager: M,
     pub(crate) config: Config,
     pub(crate) hooks: Hooks<M::Object>,
-    pub(crate) slots: Box<[Slot<M>]>,
-    pub(crate) idle: IdleStack,
     /// A synchronous mutex: it is held for some dozen instructions, never across an await, and guards need it in
     /// their drop, where nothing can be awaited.
     core: Mutex<Core<M>>,
-    /// Fires when the pool begins to end and when it is empty after that. Shared on its own, for maintenance to
-    /// hear of the end without keeping the pool.
-    pub(crate) ending: Arc<Notify>,
+    served_at_once: AtomicU64,
+    served_after_wait: AtomicU64,
     /// The steps that suspended the last time they ran, a bit each; see [`Self::is_known_to_suspend`].
     suspending: AtomicU8,
-    /// Shared on its own, for maintenance to tick it.
-    pub(crate) clock: Arc<Clock>,
-    random: AtomicU64,
+    holders: Mutex<Holders>,
+    /// Fires when the pool begins to end and when it is empty after that. Shared on its own, so that maintenance sees
+    /// the end without keeping the pool.
+    pub(crate) ending: Arc<Notify>,
+}
+
+/// Keeps the pool open; guards and maintenance share the state without that.
+pub(crate) struct Handle<M: Manager> {
+    pub(crate) shared: Arc<Shared<M>>,
+}
+
+impl<M: Manager> Drop for Handle<M> {
+    fn drop(&mut self) {
+        self.shared.close();
+    }
 }
 
 impl<M: Manager> Shared<M> {
@@ -47,39 +56,33 @@ impl<M: Manager> Shared<M> {
         Self {
             manager,
             hooks,
-            slots: (0..config.ceiling()).map(|_| Slot::vacant()).collect(),
-            idle: IdleStack::new(config.ceiling()),
             core: Mutex::new(Core::new(&config)),
-            ending: Arc::new(Notify::new()),
+            served_at_once: AtomicU64::new(0),
+            served_after_wait: AtomicU64::new(0),
             suspending: AtomicU8::new(0),
-            clock: Arc::new(Clock::new(&config)),
-            random: AtomicU64::new(RandomState::new().hash_one(0)),
+            holders: Mutex::default(),
+            ending: Arc::new(Notify::new()),
             config,
         }
     }
 
-    pub(crate) fn slot(&self, index: &SlotIndex) -> &Slot<M> {
-        &self.slots[index.position()]
-    }
-
-    /// Runs `act` as if the pool stood still, then serves whoever can be served.
-    ///
-    /// The gate stays shut if it has to; see [`Locked::is_calm`].
-    pub(crate) fn with_core<R>(&self, act: impl FnOnce(&mut Locked<'_, M>) -> R) -> R {
-        let mut locked = Locked { core: self.core.lock(), shared: self };
-        self.idle.shut_gate();
-        let result = act(&mut locked);
-        locked.settle();
-        let outbox = std::mem::take(&mut locked.core.outbox);
-        if locked.is_calm() {
-            self.idle.open_gate();
+    /// Runs `act` under the mutex, then serves whoever can be served.
+    #[inline]
+    pub(crate) fn with_core<R>(&self, act: impl FnOnce(&mut Core<M>) -> R) -> R {
+        let mut core = self.core.lock();
+        let result = act(&mut core);
+        core.settle();
+        if core.outbox.is_empty() {
+            return result;
         }
-        drop(locked);
+        let outbox = std::mem::take(&mut core.outbox);
+        drop(core);
         self.empty(outbox);
         result
     }
 
     /// Does what must not happen under the mutex.
+    #[cold]
     fn empty(&self, outbox: Outbox<M>) {
         let Outbox { wakers, errors, closing, ending } = outbox;
         wakers.into_iter().for_each(std::task::Waker::wake);
@@ -88,16 +91,11 @@ impl<M: Manager> Shared<M> {
             let closed: Vec<_> = closing
                 .into_iter()
                 .map(|(entry, reason)| {
-                    let slot = entry.slot_index();
                     self.dispose(entry, reason);
-                    (slot, reason)
+                    reason
                 })
                 .collect();
-            self.with_core(|locked| {
-                for (slot, reason) in closed {
-                    locked.closed_from_outbox(slot, reason);
-                }
-            });
+            self.with_core(|core| closed.into_iter().for_each(|reason| core.closed_from_outbox(reason)));
         }
         if ending {
             self.ending.notify_waiters();
@@ -105,14 +103,14 @@ impl<M: Manager> Shared<M> {
     }
 
     pub(crate) fn close(&self) {
-        self.with_core(|locked| {
-            locked.core.state = PoolState::Closed;
-            locked.core.outbox.ending = true;
+        self.with_core(|core| {
+            core.state = PoolState::Closed;
+            core.outbox.ending = true;
         });
     }
 
     pub(crate) fn state(&self) -> PoolState {
-        self.with_core(|locked| locked.core.state)
+        self.with_core(|core| core.state)
     }
 }
 
@@ -132,32 +130,20 @@ impl<M: Manager> Shared<M> {
     /// Makes it idle, most recently used.
     #[inline]
     pub(crate) fn put_back(&self, entry: Box<Entry<M>>) {
-        let slot = self.park(entry);
-        if let Err(slot) = self.idle.push(slot) {
-            self.with_core(|locked| locked.push_idle(slot));
-        }
+        self.with_core(|core| core.push_idle(entry));
     }
 
     /// Makes it idle, least recently used.
     pub(crate) fn put_back_coldest(&self, entry: Box<Entry<M>>) {
-        let slot = self.park(entry);
-        self.with_core(|locked| locked.push_idle_coldest(slot));
-    }
-
-    #[inline]
-    fn park(&self, entry: Box<Entry<M>>) -> SlotIndex {
-        let slot = entry.slot_index();
-        self.slot(&slot).park(entry);
-        slot
+        self.with_core(|core| core.push_idle_coldest(entry));
     }
 
     pub(crate) fn close_entry(&self, entry: Box<Entry<M>>, reason: CloseReason) {
-        let slot = entry.slot_index();
         self.dispose(entry, reason);
-        self.with_core(|locked| locked.closed(slot, reason));
+        self.with_core(|core| core.closed(reason));
     }
 
-    /// Says goodbye to an object and drops it. A panic in either is contained: this runs in drops.
+    /// Runs the closing hooks of an object and drops it. A panic in either is contained: this runs in drops.
     pub(crate) fn dispose(&self, mut entry: Box<Entry<M>>, reason: CloseReason) {
         for hook in &self.hooks.pre_close {
             let Entry { object, metrics, .. } = &mut *entry;
@@ -167,14 +153,37 @@ impl<M: Manager> Shared<M> {
     }
 }
 
-/// Small matters of a hand-out.
+/// Reports.
 impl<M: Manager> Shared<M> {
-    /// How long an object created now lives.
-    pub(crate) fn random_lifetime(&self) -> Option<Duration> {
-        let shortened = f64::from(self.config.lifetime_jitter_percent) / 100.0 * self.random_share();
-        self.config.max_lifetime.map(|lifetime| lifetime.mul_f64(1.0 - shortened))
+    #[inline]
+    pub(crate) fn count_served(&self, waited: bool) {
+        let counter = if waited { &self.served_after_wait } else { &self.served_at_once };
+        counter.fetch_add(1, Relaxed);
     }
 
+    pub(crate) fn stats(&self) -> Stats {
+        let served =
+            Served { at_once: self.served_at_once.load(Relaxed), after_wait: self.served_after_wait.load(Relaxed) };
+        self.with_core(|core| Stats::new(&core.gauges(), &core.counters, &served))
+    }
+
+    /// Records who holds an object, if the config asks for it.
+    #[inline]
+    pub(crate) fn record_holder(&self, since: Instant, place: &'static Location<'static>) -> Option<HolderId> {
+        self.config.leak_threshold.map(|_| self.holders.lock().add(since, place))
+    }
+
+    pub(crate) fn forget_holder(&self, id: HolderId) {
+        self.holders.lock().remove(id);
+    }
+
+    pub(crate) fn leaks(&self) -> Vec<Leak> {
+        self.config.leak_threshold.map(|threshold| self.holders.lock().longer_than(threshold)).unwrap_or_default()
+    }
+}
+
+/// Steps that suspend.
+impl<M: Manager> Shared<M> {
     /// Whether `step` suspended the last time: a caller who cannot wait then does not start it, as it would only be
     /// cut short.
     pub(crate) fn is_known_to_suspend(&self, step: Step) -> bool {
@@ -190,14 +199,5 @@ impl<M: Manager> Shared<M> {
         if self.is_known_to_suspend(step) {
             self.suspending.fetch_and(!(1 << step as u8), Relaxed);
         }
-    }
-
-    /// From 0 to 1: splitmix64 of a counter, enough to scatter lifetimes.
-    fn random_share(&self) -> f64 {
-        let mut bits = self.random.fetch_add(0x9e37_79b9_7f4a_7c15, Relaxed);
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let bits = (bits ^ (bits >> 31)) >> 32;
-        f64::from(u32::try_from(bits).unwrap_or(u32::MAX)) / f64::from(u32::MAX)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mantis_pool::{Config, ConfigError, IdleOrder, MAX_CEILING, Pool};
+use mantis_pool::{Config, ConfigError, IdleOrder, Pool};
 
 use crate::lab::{Lab, ms, secs};
 
@@ -17,7 +17,7 @@ fn check(config: Config, expected: &ConfigError, message: &str) {
 fn defaults_are_valid_and_as_documented() {
     let config = Config::default();
     assert_eq!(config.validate(), Ok(()));
-    assert_eq!((config.min_idle, config.max, config.max_ceiling, config.max_waiters), (10, 1000, None, 10_000));
+    assert_eq!((config.min_idle, config.max, config.max_waiters), (10, 1000, 10_000));
     assert_eq!(config.idle_order, IdleOrder::Lifo);
     assert_eq!((config.wait_timeout, config.create_timeout), (Some(secs(10)), Some(secs(10))));
     assert_eq!((config.recycle_timeout, config.validate_timeout), (Some(secs(5)), Some(secs(5))));
@@ -36,16 +36,6 @@ fn sizes() {
         Config { max: 5, ..Config::default() },
         &ConfigError::MinAboveMax { min_idle: 10, max: 5 },
         "`min_idle` (10) is above `max` (5)",
-    );
-    check(
-        Config { max_ceiling: Some(999), ..Config::default() },
-        &ConfigError::MaxAboveCeiling { max: 1000, ceiling: 999 },
-        "`max_ceiling` (999)",
-    );
-    check(
-        Config { max_ceiling: Some(MAX_CEILING + 1), ..Config::default() },
-        &ConfigError::CeilingTooHigh { ceiling: MAX_CEILING + 1 },
-        "use several pools",
     );
 }
 

@@ -239,8 +239,7 @@ pub(crate) fn assert_whole(lab: &Lab, pool: &Pool<Lab>) {
     let stats = pool.stats();
     assert_eq!((stats.idle, stats.active, stats.creating, stats.waiters), (max, 0, 0, 0));
     assert_balanced(pool);
-    let ceiling = pool.config().max_ceiling.unwrap_or(pool.config().max);
-    assert!(lab.alive_peak.load(SeqCst) <= ceiling, "more than `max` objects at once");
+    assert!(lab.alive_peak.load(SeqCst) <= max.max(pool.config().max), "more than `max` objects at once");
 }
 
 /// The equations that `Stats` promises.

@@ -1,12 +1,12 @@
 //! Sizes change while objects are out.
 
-use mantis_pool::{CloseReason, Config, ConfigError, PoolState};
+use mantis_pool::{CloseReason, ConfigError, PoolState};
 
 use crate::lab::{assert_balanced, assert_whole, plain, pool, secs, take};
 
 #[tokio::test]
 async fn up_serves_waiters_at_once() {
-    let (lab, pool) = pool(Config { max_ceiling: Some(3), ..plain(1) });
+    let (lab, pool) = pool(plain(1));
     let held = take(&pool, 1);
     let waiters: Vec<_> = (0..3)
         .map(|_| {
@@ -91,10 +91,9 @@ async fn min_idle_applies_from_the_next_maintenance() {
 
 #[test]
 fn nonsense_is_refused_and_changes_nothing() {
-    let (_, pool) = pool(Config { max_ceiling: Some(8), ..plain(4) });
+    let (_, pool) = pool(plain(4));
     assert_eq!(pool.resize(0, 0), Err(ConfigError::MaxIsZero));
     assert_eq!(pool.resize(5, 4), Err(ConfigError::MinAboveMax { min_idle: 5, max: 4 }));
-    assert_eq!(pool.resize(0, 9), Err(ConfigError::MaxAboveCeiling { max: 9, ceiling: 8 }));
     assert_eq!((pool.stats().min_idle, pool.stats().max), (0, 4));
     assert_eq!(pool.resize(8, 8), Ok(()));
     assert_eq!(pool.state(), PoolState::Open);
