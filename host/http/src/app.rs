@@ -72,7 +72,7 @@ impl App {
         let mut random = [0; 4];
         database.random(&mut random);
         let (share, of) = TRANSACTION_SESSIONS;
-        let transactions_max = config.transactions_max.min((sessions.config().max * share / of).max(1));
+        let transactions_max = config.transactions_max.min((sessions.config().max.saturating_mul(share) / of).max(1));
         Self(Arc::new(Inner {
             transactions: Arc::new(Registry::new(transactions_max, config.transaction_idle_ms)),
             retries: Retries::default(),

@@ -158,12 +158,15 @@ fn raise_descriptor_limit() -> u64 {
 
 fn pool_config(settings: &Settings) -> mantis_pool::Config {
     let given = &settings.pool;
+    // No checks: an idle session does not go bad, and its manager leaves `validate` and `recycle` out.
     mantis_pool::Config {
         min_idle: given.min_idle,
         max: given.max,
         wait_timeout: Some(Duration::from_millis(given.wait_timeout_ms)),
         idle_timeout: Some(Duration::from_millis(given.idle_timeout_ms)),
         max_lifetime: Some(Duration::from_millis(given.lifetime_ms)),
+        validate_after_idle: None,
+        health_check_interval: None,
         ..mantis_pool::Config::default()
     }
 }
