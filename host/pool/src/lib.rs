@@ -43,7 +43,7 @@
 //! assert_eq!(stats.acquisitions(), 2);
 //! assert_eq!(stats.total(), stats.active + stats.idle + stats.creating);
 //!
-//! pool.drain().await; // refuses newcomers, waits for what is lent out
+//! pool.drain().await; // refuses newcomers, waits for what is on loan
 //! maintenance.await?; // ends with the pool
 //! # Ok(())
 //! # }
@@ -55,8 +55,9 @@
 //!   above it go as soon as they are idle. An object that a caller detached is not the pool's any more.)
 //! - Waiters are served first come, first served. An object or the permission to make one is handed to the first
 //!   waiter directly; a newcomer cannot take it.
-//! - Any future may be dropped at any point: the object or the permit it held goes on to the next in line.
-//! - Releasing an object needs no runtime, spawns nothing, and never panics.
+//! - Any future may be dropped at any point: what it held goes to the next in line.
+//! - Releasing an object needs no runtime, spawns nothing, and never panics. An object's age is judged by the clock,
+//!   at each hand-out.
 //! - Every duration in [`Config`] is applied, and a timeout names the [`Step`] that was too slow.
 //!
 //! # How it works
@@ -72,7 +73,7 @@
 //! |---|---|
 //! | `config` | every setting, its default, and the check that names what is wrong |
 //! | `manager` | the trait a user implements |
-//! | `hooks`, `lifecycle`, `metrics`, `stats`, `leaks`, `errors` | the words of the API |
+//! | `hooks`, `lifecycle`, `metrics`, `stats`, `leaks`, `errors` | the vocabulary of the API, a file each |
 //! | `state` | which objects exist, who holds them, who waits: one mutex |
 //! | `object` | [`Object`], the guard |
 //! | `acquire` | the path of one acquisition: claim, check or create, hand out |
@@ -84,10 +85,10 @@
 //! - It spawns nothing on its own: who wants `min_idle`, idle timeouts and health checks runs
 //!   [`Pool::run_maintenance`] or calls [`Pool::maintain`].
 //! - Hooks are synchronous. What has to wait belongs in the [`Manager`].
-//! - Closing is dropping: an object that wants to say goodbye over the network does so in the background or not.
+//! - Closing is dropping: an object that has to take leave over the network does so in the background or not at all.
 //! - No keys: one pool holds one kind of object. A map of pools is a map of pools.
-//! - It does not retry for the caller: a failed creation is reported, and the pool decides only how soon the
-//!   backend may be asked again.
+//! - It does not retry for the caller: a failed creation is reported, and the pool decides only how soon the next
+//!   attempt may start.
 
 #![deny(missing_docs)]
 

@@ -9,21 +9,21 @@ use crate::Metrics;
 /// One object's life, in call order:
 ///
 /// ```text
-/// create ─► lent out ─► release ─► idle ─► (validate) ─► recycle ─► lent out ─► …
-///                          │                   │            │
-///                          └── an error at any of these closes (drops) the object
+/// create ─► on loan ─► release ─► idle ─► (validate) ─► recycle ─► on loan ─► …
+///                         │                   │            │
+///                         └── an error at any of these closes (drops) the object
 /// ```
 ///
 /// - [`release`](Self::release) runs at once, in the guard's drop: undo what must not outlive the use.
 /// - [`recycle`](Self::recycle) runs at every hand-out of an idle object.
-/// - [`validate`](Self::validate) runs first, but only on objects not seen well for
+/// - [`validate`](Self::validate) runs first, but only on objects that were not used or validated for
 ///   [`Config::validate_after_idle`](crate::Config::validate_after_idle), and in maintenance.
 ///
-/// Futures are polled in place first: one that is ready at its first poll costs no timer and no clock call. A
+/// Futures are polled in place first: one that is ready at its first poll costs no timer. A
 /// manager whose futures are all like that serves [`Pool::try_acquire`](crate::Pool::try_acquire) too.
 ///
 /// A panic in a future reaches whoever awaits it; a panic in `release` is caught. The object is closed either way
-/// and its slot is free again. No method is ever called while the pool holds its lock, so all may use the pool.
+/// and its place is free again. No method is called while the pool holds its lock, so all may use the pool.
 pub trait Manager: Send + Sync + 'static {
     /// What the pool lends out.
     type Object: Send + 'static;

@@ -150,7 +150,7 @@ impl<M: Manager> Pool<M> {
 
     /// Ends the pool gracefully: newcomers are refused from now on, those who wait already are served, released
     /// objects are closed. Ready when no object is left; the pool is then closed. Draining also ends a pause, and
-    /// goes on if the future is dropped.
+    /// continues if the future is dropped.
     ///
     /// To be sure of an end, give it a deadline:
     ///

@@ -78,7 +78,7 @@ impl<M: Manager> Queue<M> {
         waker
     }
 
-    /// The wakers of all who wait, for them to look at the pool's state again.
+    /// The wakers of all who wait, for them to read the pool's state again.
     pub(crate) fn wakers(&self) -> impl Iterator<Item = Waker> {
         self.waiting.values().flatten().cloned()
     }

@@ -1,4 +1,4 @@
-//! A backend that is down is asked seldom, by one caller at a time, and its failure reaches those who wait.
+//! A backend that is down is tried seldom, by one caller at a time, and its failure reaches those who wait.
 
 use std::{error::Error as _, sync::Arc};
 
@@ -95,7 +95,7 @@ async fn with_an_object_alive_waiters_may_still_get_it() {
     assert!(pool.acquire().await.is_err());
     let waiter = spawn_acquire(&pool);
     tokio::time::sleep(ms(50)).await;
-    assert!(!waiter.is_finished(), "the pause goes on, and so does the wait");
+    assert!(!waiter.is_finished(), "still in the pause, and waiting");
     let number = held.number;
     drop(held);
     assert_eq!(waiter.await.unwrap().unwrap().number, number);
@@ -122,7 +122,7 @@ async fn recovery_serves_the_waiters() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waited_before_the_failure_tries_when_the_pause_is_over() {
+async fn waiters_from_before_the_failure_try_when_the_pause_is_over() {
     let (lab, pool) = pool(Config { create_timeout: Some(ms(50)), ..plain(2) });
     let _held = pool.acquire().await.unwrap();
     *lab.on_create.lock() = Behaviour::Hang;
@@ -136,7 +136,7 @@ async fn who_waited_before_the_failure_tries_when_the_pause_is_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_newcomer_does_not_take_the_attempt_from_who_waits() {
+async fn a_newcomer_does_not_take_the_attempt_from_a_waiter() {
     let (lab, pool) = pool(plain(3));
     let held = pool.acquire().await.unwrap();
     *lab.on_create.lock() = Behaviour::Fail;
@@ -168,7 +168,7 @@ async fn an_attempt_given_up_lets_the_next_try() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_in_vain_tells_why() {
+async fn a_wait_that_times_out_carries_the_latest_failure() {
     let (lab, pool) = pool(Config { wait_timeout: Some(ms(500)), ..plain(3) });
     *lab.on_create.lock() = Behaviour::Fail;
     assert!(pool.acquire().await.is_err());

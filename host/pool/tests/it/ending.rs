@@ -1,4 +1,4 @@
-//! Draining serves who waits and refuses who comes; closing refuses all. Either ends with no object left.
+//! Draining serves waiters and refuses newcomers; closing refuses all. Either ends with no object left.
 
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -73,7 +73,7 @@ async fn close_during_a_creation_closes_what_it_makes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn drain_serves_who_waits_and_refuses_who_comes() {
+async fn drain_serves_waiters_and_refuses_newcomers() {
     let (lab, pool) = pool(plain(2));
     let held = take(&pool, 2);
     let waiters = spawn_waiters(&pool, 3).await;

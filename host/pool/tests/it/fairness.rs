@@ -1,4 +1,4 @@
-//! First come, first served, and nobody barges.
+//! First come, first served; newcomers do not overtake.
 
 use std::{
     future::Future,
@@ -37,7 +37,7 @@ fn check_order(config: Config) {
     let mut waiters = queue_up(&pool, 10);
     while !waiters.is_empty() {
         drop(held.take());
-        assert!(pool.try_acquire().unwrap().is_none(), "a newcomer must not barge in");
+        assert!(pool.try_acquire().unwrap().is_none(), "a newcomer must not overtake");
         let mut newcomer = queue_up(&pool, 1);
         // Asked in the wrong order, only the first has it.
         for later in waiters[1..].iter_mut().rev() {

@@ -1,4 +1,4 @@
-//! Hooks see each turn in an object's life, in order, and may refuse.
+//! Hooks run at their points of an object's life, in order, and may refuse it.
 
 use std::{error::Error as _, sync::Arc};
 

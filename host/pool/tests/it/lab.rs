@@ -1,4 +1,4 @@
-//! A manager that behaves as it is told, and counts what it made.
+//! A manager whose steps behave as a test sets them, and which counts its objects.
 
 use std::{
     future::{Future, pending, poll_fn},

@@ -1,4 +1,4 @@
-//! Maintenance keeps `min_idle`, ends what is idle for too long, and looks after the health of the rest.
+//! Maintenance keeps `min_idle`, closes what is idle for too long, and checks the health of the rest.
 
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -70,7 +70,7 @@ async fn reaps_the_coldest() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn use_begins_the_idle_time_anew() {
+async fn use_restarts_the_idle_time() {
     let (_, pool) = pool(Config { idle_timeout: Some(secs(10)), ..plain(1) });
     drop(take(&pool, 1));
     for _ in 0..5 {
@@ -169,7 +169,7 @@ async fn a_hanging_backend_does_not_hold_up_maintenance_for_long() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn runs_now_and_then_at_every_interval() {
+async fn runs_at_once_and_at_every_interval() {
     let (lab, pool) = pool(Config { min_idle: 1, maintenance_interval: secs(7), ..plain(4) });
     let _maintenance = pool.spawn_maintenance();
     tokio::time::sleep(ms(1)).await;
@@ -183,7 +183,7 @@ async fn runs_now_and_then_at_every_interval() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn leaves_creation_to_those_who_wait() {
+async fn leaves_creation_to_waiters() {
     let (lab, pool) = pool(Config { min_idle: 2, ..plain(4) });
     pool.pause();
     let waiter = tokio::spawn({

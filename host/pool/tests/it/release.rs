@@ -121,7 +121,7 @@ fn idle_objects_come_in_the_configured_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn metrics_tell_an_objects_story() {
+async fn metrics_count_uses_and_times() {
     let (_, pool) = pool(Config { max_lifetime: Some(ms(10_000)), ..plain(1) });
     let begin = tokio::time::Instant::now();
     tokio::time::advance(ms(5)).await;

@@ -90,7 +90,7 @@ async fn min_idle_applies_from_the_next_maintenance() {
 }
 
 #[test]
-fn nonsense_is_refused_and_changes_nothing() {
+fn invalid_sizes_are_refused_and_change_nothing() {
     let (_, pool) = pool(plain(4));
     assert_eq!(pool.resize(0, 0), Err(ConfigError::MaxIsZero));
     assert_eq!(pool.resize(5, 4), Err(ConfigError::MinAboveMax { min_idle: 5, max: 4 }));

@@ -1,4 +1,4 @@
-//! Figures that add up, at rest and under load.
+//! Statistics that add up, at rest and under load.
 
 use std::sync::{
     Arc,
@@ -35,7 +35,7 @@ async fn waits_are_measured() {
 }
 
 #[test]
-fn objects_are_where_the_figures_say() {
+fn sizes_match_the_objects() {
     let (lab, pool) = pool(Config { create_timeout: None, ..plain(5) });
     drop(take(&pool, 3));
     let _held = take(&pool, 1);
@@ -50,7 +50,7 @@ fn objects_are_where_the_figures_say() {
 }
 
 #[test]
-fn the_debug_form_shows_them() {
+fn the_debug_form_shows_sizes() {
     let (_, pool) = pool(plain(5));
     let object = take(&pool, 1).pop().unwrap();
     assert!(format!("{pool:?}").contains("active: 1"), "{pool:?}");
