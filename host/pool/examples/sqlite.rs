@@ -106,3 +106,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     readers.drain().await;
     Ok(())
 }
+
+#[test]
+fn runs() -> Result<(), Box<dyn std::error::Error>> {
+    main()
+}

@@ -9,7 +9,7 @@
 
 use std::{io, time::Duration};
 
-use mantis_pool::{Config, IdleOrder, Manager, Metrics, Object, Pool};
+use mantis_pool::{CloseReason, Config, IdleOrder, Manager, Metrics, Object, Pool};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufStream},
     net::{TcpListener, TcpStream},
@@ -90,7 +90,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let pool = Pool::builder(Lines { address })
         .config(config)
-        .pre_recycle(|_, metrics| if metrics.recycled_count() < 100 { Ok(()) } else { Err("worn out".into()) })
+        .pre_recycle(|_, metrics| if metrics.recycled_count() < 99 { Ok(()) } else { Err("worn out".into()) })
         .pre_close(|_, metrics, reason| println!("closed after {} uses: {reason:?}", metrics.recycled_count() + 1))
         .build()?;
     let maintenance = tokio::spawn(pool.run_maintenance());
@@ -113,25 +113,27 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // A user gives up while it waits for its answer: the connection is not used again.
     let mut connection = pool.acquire().await?;
-    let _ = tokio::time::timeout(Duration::ZERO, connection.ask("too slow")).await;
+    let answer = tokio::time::timeout(Duration::from_millis(10), connection.ask("think for long")).await;
+    assert!(answer.is_err(), "it took too long");
     drop(connection);
+    assert_eq!(pool.stats().closed_for(CloseReason::ReleaseFailed), 1);
 
-    // The server restarts. Callers wait meanwhile, and get new connections after it: the old ones prove unfit.
+    // One connection leaves the pool for a purpose of its own.
+    let mut own = Object::detach(pool.acquire().await?);
+    assert_eq!(own.ask("on my own").await?, "on my own");
+
+    // The server restarts. Callers wait meanwhile; the old connections go as they prove unfit.
     pool.pause();
     server.abort();
     let _ = server.await;
     let waiting = tokio::spawn({
         let pool = pool.clone();
-        async move { pool.acquire().await.expect("served after the pause").ask("back again?").await }
+        async move { ask_any(&pool, "back again?").await }
     });
     let (server, _) = start_server(address).await?;
     pool.resize(1, 4)?;
     pool.resume();
     assert_eq!(waiting.await??, "back again?");
-
-    // One connection leaves the pool for a purpose of its own.
-    let mut own = Object::detach(pool.acquire().await?);
-    assert_eq!(own.ask("on my own").await?, "on my own");
 
     pool.drain().await;
     maintenance.await?;
@@ -140,7 +142,18 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Answers each line with itself, until the task is aborted, and its connections with it.
+/// Asks on whatever connection there is. One that breaks in use is closed, and the next is tried.
+async fn ask_any(pool: &Pool<Lines>, request: &str) -> Result<String, mantis_pool::Error<io::Error>> {
+    loop {
+        let mut connection = pool.acquire().await?;
+        match connection.ask(request).await {
+            Ok(answer) => return Ok(answer),
+            Err(_) => Object::close(connection),
+        }
+    }
+}
+
+/// Answers each line with itself, some after a long time. Ends with its connections when the task is aborted.
 async fn start_server(address: impl tokio::net::ToSocketAddrs) -> io::Result<(JoinHandle<()>, std::net::SocketAddr)> {
     let listener = TcpListener::bind(address).await?;
     let address = listener.local_addr()?;
@@ -151,6 +164,9 @@ async fn start_server(address: impl tokio::net::ToSocketAddrs) -> io::Result<(Jo
                 let mut stream = BufStream::new(stream);
                 let mut line = String::new();
                 while matches!(stream.read_line(&mut line).await, Ok(1..)) {
+                    if line.starts_with("think") {
+                        tokio::time::sleep(Duration::from_hours(1)).await;
+                    }
                     if stream.write_all(line.as_bytes()).await.is_err() || stream.flush().await.is_err() {
                         return;
                     }
@@ -160,4 +176,9 @@ async fn start_server(address: impl tokio::net::ToSocketAddrs) -> io::Result<(Jo
         }
     };
     Ok((tokio::spawn(serve), address))
+}
+
+#[test]
+fn runs() -> Result<(), Box<dyn std::error::Error>> {
+    main()
 }

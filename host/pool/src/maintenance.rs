@@ -17,6 +17,7 @@ use crate::{
     CloseReason, Error, Manager, Object, PoolState,
     acquire::{Fitness, create::Creation, step::TimeoutPolicy, validate},
     state::{
+        core::Core,
         entry::ReleaseAction,
         shared::{Handle, Shared},
     },
@@ -52,8 +53,8 @@ impl<E: std::error::Error + 'static> Default for MaintenanceReport<E> {
 
 /// One pass: reap, check, refill.
 pub(crate) async fn pass<M: Manager>(shared: &Arc<Shared<M>>) -> MaintenanceReport<M::Error> {
-    let (lifetimes, idle_timeouts) = shared.with_core(|core| core.reap(&shared.config, Instant::now()));
-    let mut report = MaintenanceReport { lifetimes, idle_timeouts, ..MaintenanceReport::default() };
+    let (idle_timeouts, lifetimes) = shared.with_core(|core| core.reap(&shared.config, Instant::now()));
+    let mut report = MaintenanceReport { idle_timeouts, lifetimes, ..MaintenanceReport::default() };
     check_health(shared, &mut report).await;
     refill(shared, &mut report).await;
     report
@@ -129,7 +130,7 @@ async fn check_health<M: Manager>(shared: &Arc<Shared<M>>, report: &mut Maintena
 
 /// Creates objects up to `min_idle`.
 async fn refill<M: Manager>(shared: &Arc<Shared<M>>, report: &mut MaintenanceReport<M::Error>) {
-    while let Some(permit) = shared.with_core(|core| core.permit_refill()) {
+    while let Some(permit) = shared.with_core(Core::permit_refill) {
         match Creation::new(shared, permit).run(TimeoutPolicy::Configured).await {
             Ok(Some(mut object)) => {
                 report.created += 1;

@@ -8,6 +8,7 @@ use crate::{
     errors::Failure,
     hooks,
     state::{
+        core::Core,
         entry::{Entry, ReleaseAction},
         queue::CreationPermit,
         shared::Shared,
@@ -58,7 +59,7 @@ impl<'a, M: Manager> Creation<'a, M> {
 
     fn admit(mut self, object: M::Object, metrics: Metrics) -> Result<Object<M>, Failure<M>> {
         self.permit = None;
-        let is_wanted = self.shared.with_core(|core| core.created());
+        let is_wanted = self.shared.with_core(Core::created);
         let mut object = Object::new(self.shared, Box::new(Entry::new(object, metrics, &self.shared.config)));
         if is_wanted {
             Ok(object)

@@ -330,7 +330,7 @@ impl<M: Manager> Core<M> {
         self.idle.push_front(entry);
     }
 
-    /// Closes idle objects that are too old, and the coldest that are idle for too long, down to `min_idle`. Returns
+    /// Closes the coldest objects that are idle for too long, down to `min_idle`, and those that are too old. Returns
     /// how many of each.
     pub(crate) fn reap(&mut self, config: &Config, now: Instant) -> (usize, usize) {
         let (expired, kept): (Vec<_>, Vec<_>) = self.idle.drain(..).partition(|entry| entry.has_expired(now));
@@ -347,7 +347,7 @@ impl<M: Manager> Core<M> {
             self.retire(coldest, CloseReason::IdleTimeout);
             idle_timeouts += 1;
         }
-        (lifetimes, idle_timeouts)
+        (idle_timeouts, lifetimes)
     }
 
     /// Takes out a share of the idle objects whose health check is due, hottest first.
