@@ -5,18 +5,15 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `host` | [`PluginHost`]: install, remove, list |
+//! | `host` | [`PluginHost`]: install, remove, list, call; plugins from a folder |
 //! | `call` | one call: its transaction, where it runs, and how often |
-//! | `load` | plugins from a folder, and the form of their grants |
-//! | `config`, `options`, `limits` | the host's bounds; a plugin's grants, limits and way of running |
-//! | `plugin`, `signature` | an installed plugin; its functions and their types |
-//! | `instance`, `context` | an instance; what belongs to it on the host |
-//! | `kv`, `transactions`, `system`, `log` | the interfaces of `wit/` for guests |
-//! | `bindings`, `convert`, `guest_error`, `resources`, `handles` | what these are made with |
+//! | `plugin` | an installed plugin |
+//! | `instance` | an instance of it, made for one call or kept warm |
+//! | `host_functions` | the interfaces of `wit/` for guests |
+//! | `component` | what a component may be, and how it is compiled |
 //! | `json` | between JSON and components' values |
-//! | `engine`, `compile` | how WebAssembly is compiled and run |
-//! | `nesting`, `linking` | what would be too much for the compiler |
-//! | `threads`, `history`, `ticker`, `clock` | where and how long guests run |
+//! | `engine` | how WebAssembly is run, and stopped in time |
+//! | `config`, `options`, `limits` | the host's bounds; a plugin's grants, limits and way of running |
 //! | `stats`, `error` | what happened so far; why an install or a call failed |
 //!
 //! # What holds
@@ -29,43 +26,25 @@
 //! It knows nothing of HTTP. Guests reach data only through `wit/`, and the database checks each of their operations.
 #![deny(missing_docs)]
 
-mod bindings;
 mod call;
-mod clock;
-mod compile;
+mod component;
 mod config;
-mod context;
-mod convert;
 mod engine;
 mod error;
-mod guest_error;
-mod handles;
-mod history;
 mod host;
+mod host_functions;
 mod instance;
 mod json;
-mod kv;
 mod limits;
-mod linking;
-mod load;
-mod log;
-mod nesting;
 mod options;
 mod plugin;
-mod resources;
-mod signature;
 mod stats;
-mod system;
-mod threads;
-mod ticker;
-mod transactions;
 
 pub use call::Called;
+pub use component::{Case, Field, FunctionInfo, ValueType};
 pub use config::HostConfig;
 pub use error::{CallError, Error, Limit};
-pub use host::{NAME_BYTES_MAX, PluginHost};
+pub use host::{Manifest, ManifestAccess, NAME_BYTES_MAX, PluginHost};
 pub use limits::LimitRange;
-pub use load::{Manifest, ManifestAccess};
 pub use options::{PluginInfo, PluginLimits, PluginOptions, SkippedFunction};
-pub use signature::{Case, Field, FunctionInfo, ValueType};
 pub use stats::{PluginStats, Statistics};

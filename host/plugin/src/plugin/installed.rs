@@ -10,16 +10,15 @@ use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentExportIndex, Linker};
 
-use crate::bindings::{kv, system, transactions, types};
-use crate::compile::Hash;
-use crate::context::Context;
+use super::history::History;
+use crate::component::{Hash, Reader};
+use crate::engine::Ticks;
 use crate::engine::{MEMORIES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX};
-use crate::history::History;
+use crate::host_functions::Context;
+use crate::host_functions::bindings::{kv, system, transactions, types};
 use crate::instance::{Blueprint, WarmInstances, WarmPlaces};
 use crate::limits::{Limits, PAGE_BYTES};
-use crate::signature::Reader;
 use crate::stats::Counters;
-use crate::ticker::Ticks;
 use crate::{Error, FunctionInfo, PluginInfo, PluginOptions, SkippedFunction};
 
 const PACKAGE: &str = "mantis:db/";

@@ -4,11 +4,11 @@ use bytes::Bytes;
 use mantis_db::{Entry, ScanOptions};
 use wasmtime::component::Resource;
 
-use crate::bindings::{kv, types};
-use crate::context::Context;
-use crate::convert;
-use crate::guest_error::{Failed, Stop};
-use crate::resources::OpenBucket;
+use super::bindings::{kv, types};
+use super::context::Context;
+use super::convert;
+use super::error::{Failed, Stop};
+use super::resources::OpenBucket;
 
 type Result<T> = std::result::Result<T, Failed>;
 type Bucket = Resource<OpenBucket>;

@@ -1,9 +1,9 @@
 //! `mantis:db/system` for guests.
 
+use super::bindings::system::{Host, Level};
+use super::context::Context;
+use super::error::Stop;
 use crate::Limit;
-use crate::bindings::system::{Host, Level};
-use crate::context::Context;
-use crate::guest_error::Stop;
 
 /// Random bytes of one call.
 const RANDOM_BYTES_MAX: u32 = 4_096;

@@ -11,14 +11,14 @@ use mantis_pool::Pool;
 use parking_lot::RwLock;
 use serde_json::Value;
 
-use crate::compile::Compiler;
+use crate::call::Threads;
+use crate::component::Compiler;
+use crate::engine::{self, Ticker};
 use crate::instance::WarmPlaces;
 use crate::limits::{self, LimitRange, Limits};
 use crate::plugin::{Plugin, Shared, Source, linker};
 use crate::stats::Retired;
-use crate::threads::Threads;
-use crate::ticker::Ticker;
-use crate::{CallError, Called, Error, HostConfig, PluginInfo, PluginOptions, PluginStats, Statistics, engine};
+use crate::{CallError, Called, Error, HostConfig, PluginInfo, PluginOptions, PluginStats, Statistics};
 
 /// Characters of a plugin's name.
 pub const NAME_BYTES_MAX: usize = 63;

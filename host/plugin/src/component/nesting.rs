@@ -319,7 +319,7 @@ mod tests {
     /// Another release might read the same bytes as something else.
     #[test]
     fn the_reader_is_the_compilers() {
-        let lock = include_str!("../../../Cargo.lock");
+        let lock = include_str!("../../../../Cargo.lock");
         let used_by = |package: &str| {
             let entry =
                 lock.split("[[package]]").find(|entry| entry.contains(&format!("name = \"{package}\"\n"))).unwrap();

@@ -1,7 +1,7 @@
 //! Guests' log lines: bounded in number and length, and on one line each.
 
-use crate::bindings::system::Level;
-use crate::context::Context;
+use super::bindings::system::Level;
+use super::context::Context;
 
 /// Bytes of a line; what is over is cut off.
 const LINE_BYTES_MAX: usize = 4_096;

@@ -1,4 +1,4 @@
-//! The interfaces of `wit/` as Rust traits, which [`Context`](crate::context::Context) implements.
+//! The interfaces of `wit/` as Rust traits, which [`Context`](super::Context) implements.
 
 wasmtime::component::bindgen!({
     path: "../../wit",
@@ -9,10 +9,10 @@ wasmtime::component::bindgen!({
         import mantis:db/system@0.1.0;
     ",
     imports: { default: trappable },
-    trappable_error_type: { "mantis:db/types.error" => crate::guest_error::Failed },
+    trappable_error_type: { "mantis:db/types.error" => crate::host_functions::error::Failed },
     with: {
-        "mantis:db/kv.bucket": crate::resources::OpenBucket,
-        "mantis:db/transactions.transaction": crate::resources::OpenTransaction,
+        "mantis:db/kv.bucket": crate::host_functions::resources::OpenBucket,
+        "mantis:db/transactions.transaction": crate::host_functions::resources::OpenTransaction,
     },
 });
 

@@ -3,10 +3,10 @@
 use mantis_db::Isolation;
 use wasmtime::component::Resource;
 
-use crate::bindings::{transactions, types};
-use crate::context::{Context, TRANSACTIONS_MAX, UNKNOWN_HANDLE, ready};
-use crate::guest_error::Failed;
-use crate::resources::{OpenBucket, OpenTransaction, TransactionPlace};
+use super::bindings::{transactions, types};
+use super::context::{Context, TRANSACTIONS_MAX, UNKNOWN_HANDLE, ready};
+use super::error::Failed;
+use super::resources::{OpenBucket, OpenTransaction, TransactionPlace};
 
 type Result<T> = std::result::Result<T, Failed>;
 type Transaction = Resource<OpenTransaction>;

@@ -5,7 +5,7 @@ use mantis_db::{
     Span, Written,
 };
 
-use crate::bindings::types;
+use super::bindings::types;
 
 pub(crate) fn entry(key: Vec<u8>, entry: &Entry) -> types::Entry {
     types::Entry {

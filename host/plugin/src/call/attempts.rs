@@ -10,13 +10,13 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 use wasmtime::component::Val;
 
-use crate::context::Until;
-use crate::guest_error::Stop;
+use crate::engine::{Ticker, clock};
 use crate::host::Inner;
+use crate::host_functions::{Stop, Until};
 use crate::instance::{Finished, GuestInstance, Outcome};
 use crate::json;
 use crate::plugin::Plugin;
-use crate::{CallError, FunctionInfo, PluginHost, clock};
+use crate::{CallError, FunctionInfo, PluginHost};
 
 /// How long after its deadline a call is answered although its run has not ended: a host function may still be at work.
 const GRACE: Duration = Duration::from_millis(50);
@@ -248,7 +248,7 @@ impl Call<'_> {
 
 /// Runs a function on this thread, in a warm instance where there is one.
 fn run(
-    ticker: &crate::ticker::Ticker,
+    ticker: &Ticker,
     plugin: &Arc<Plugin>,
     function: usize,
     arguments: &[Val],

@@ -9,10 +9,9 @@ use wasmtime::component::{ComponentExportIndex, Func, Instance, InstancePre, Val
 use wasmtime::{AsContextMut, Store};
 
 use crate::CallError;
-use crate::context::{Context, Until, call_error};
-use crate::guest_error::Stop;
+use crate::engine::Ticks;
+use crate::host_functions::{Context, Stop, Until, call_error};
 use crate::limits::Limits;
-use crate::ticker::Ticks;
 
 /// What instances of one plugin are made from.
 pub(crate) struct Blueprint {

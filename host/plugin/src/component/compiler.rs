@@ -17,7 +17,9 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::plugin::shortened;
-use crate::{Error, HostConfig, linking, nesting};
+use crate::{Error, HostConfig};
+
+use super::{linking, nesting};
 
 /// Bytes of stack of a compiling thread: the compiler recurses over what it is given.
 const STACK_BYTES: usize = 16 << 20;

@@ -12,15 +12,14 @@ use mantis_pool::Object;
 use wasmtime::component::Resource;
 use wasmtime::{ResourceLimiter, UpdateDeadline};
 
-use crate::bindings::types;
-use crate::clock;
+use super::bindings::types;
+use super::error::{Failed, Stop};
+use super::handles::Handles;
+use super::log::LogMeter;
+use super::resources::{OpenBucket, OpenTransaction};
 use crate::engine::TABLE_ELEMENTS_MAX;
-use crate::guest_error::{Failed, Stop};
-use crate::handles::Handles;
+use crate::engine::{Ticks, clock};
 use crate::limits::Limits;
-use crate::log::LogMeter;
-use crate::resources::{OpenBucket, OpenTransaction};
-use crate::ticker::Ticks;
 use crate::{CallError, Limit};
 
 /// Transactions that an instance may have open at once.

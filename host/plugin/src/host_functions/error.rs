@@ -2,8 +2,8 @@
 
 use mantis_db::Kind;
 
+use super::bindings::types;
 use crate::Limit;
-use crate::bindings::types;
 
 /// How a host function fails.
 pub(crate) enum Failed {

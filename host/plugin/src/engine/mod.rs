@@ -1,0 +1,14 @@
+//! The WebAssembly engine, and its sense of time.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `settings` | how WebAssembly is compiled and run |
+//! | `ticker` | [`Ticker`]: advances the engine's epoch, so that guests can be stopped |
+//! | `clock` | the clock that deadlines are measured by |
+
+pub(crate) mod clock;
+mod settings;
+mod ticker;
+
+pub(crate) use settings::{MEMORIES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX, THREAD_STACK_BYTES, new};
+pub(crate) use ticker::{Ticker, Ticks};
