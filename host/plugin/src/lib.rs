@@ -39,12 +39,14 @@ mod limits;
 mod options;
 mod plugin;
 mod stats;
+mod text;
 
 pub use call::Called;
-pub use component::{Case, Field, FunctionInfo, ValueType};
+pub use component::{Case, Field, FunctionInfo, SkippedFunction, ValueType};
 pub use config::HostConfig;
 pub use error::{CallError, Error, Limit};
-pub use host::{Manifest, ManifestAccess, NAME_BYTES_MAX, PluginHost};
-pub use limits::LimitRange;
-pub use options::{PluginInfo, PluginLimits, PluginOptions, SkippedFunction};
+pub use host::{Manifest, ManifestAccess, PluginHost};
+pub use limits::{LimitRange, NAME_BYTES_MAX, PluginLimits};
+pub use options::PluginOptions;
+pub use plugin::PluginInfo;
 pub use stats::{PluginStats, Statistics};

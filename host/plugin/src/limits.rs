@@ -1,16 +1,82 @@
-//! The limits in force for one plugin: its own where given, else the host's.
+//! Every limit on plugins: the fixed ones, and those that a plugin may lower for itself below the host's ([`HostConfig`]).
 
-use crate::{Error, HostConfig, PluginLimits};
+use crate::{Error, HostConfig};
 
-/// Memory is counted in these.
+/// Characters of a plugin's name.
+pub const NAME_BYTES_MAX: usize = 63;
+
+// What a component may be.
+
+/// Levels of components, modules and their types within each other, the component itself included. Components that current tools
+/// make have 2.
+pub(crate) const NESTING_MAX: usize = 100;
+/// Blocks within each other in a function. The compiler's memory grows with their square: 180 MB for these, 2.4 GB for four times as
+/// many. Components that current tools make have up to 803.
+pub(crate) const BLOCKS_MAX: usize = 5_000;
+/// Parts that are linked, and copied while they are. Components that current tools make have some hundreds, and 5,000 with Python
+/// and all of WASI.
+pub(crate) const PARTS_MAX: u64 = 1_000_000;
+/// Functions that a component may export.
+pub(crate) const FUNCTIONS_MAX: usize = 1_000;
+/// Parts of the types of all functions of a plugin. Types may refer to each other many times over, so that a small component can
+/// describe a type that fills the memory when written out.
+pub(crate) const TYPE_PARTS_MAX: usize = 16_384;
+/// Levels of a type: conversion recurses as deep.
+pub(crate) const TYPE_DEPTH_MAX: usize = 48;
+
+// What an instance may have.
+
+/// The unit of linear memory.
 pub(crate) const PAGE_BYTES: u64 = 64 << 10;
+/// Bytes of stack of a guest. Host functions run on the same stack below it, so a thread that runs guests needs more.
+pub(crate) const GUEST_STACK_BYTES_MAX: usize = 512 << 10;
+/// Core instances of a component. Components made from one module have three; interpreters, which are linked from libraries, more.
+pub(crate) const CORE_INSTANCES_MAX: u32 = 32;
+/// Linear memories of a component.
+pub(crate) const MEMORIES_MAX: u32 = 2;
+/// Tables of a component.
+pub(crate) const TABLES_MAX: u32 = 8;
+/// Elements of a table.
+pub(crate) const TABLE_ELEMENTS_MAX: usize = 20_000;
+/// Transactions that an instance may have open at once.
+pub(crate) const TRANSACTIONS_MAX: usize = 4;
 
-/// What a plugin may choose one of its limits from.
+// What a call may do.
+
+/// Random bytes at once.
+pub(crate) const RANDOM_BYTES_MAX: u32 = 4_096;
+/// Bytes of a log line; the rest is cut off.
+pub(crate) const LOG_LINE_BYTES_MAX: usize = 4_096;
+
+// What a folder of plugins may hold.
+
+/// Files that are looked at in a folder.
+pub(crate) const FOLDER_FILES_MAX: usize = 10_000;
+/// Bytes of a manifest.
+pub(crate) const MANIFEST_BYTES_MAX: u64 = 64 << 10;
+
+/// Limits of one plugin, all of them optional: an absent one is the host's; a given one may not exceed it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PluginLimits {
+    /// The longest time of a call, waiting included, in milliseconds.
+    pub call_deadline_ms: Option<u64>,
+    /// Bytes of linear memory of one instance.
+    pub memory_bytes_max: Option<usize>,
+    /// Resource handles that an instance may hold at once.
+    pub handles_max: Option<usize>,
+    /// Bytes that a call may pass through host functions, in and out.
+    pub transfer_bytes_max: Option<u64>,
+    /// Log lines of a call that are kept.
+    pub log_lines_max: Option<u32>,
+}
+
+/// The range from which a plugin may choose one of its limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LimitRange {
     /// The limit's name.
     pub limit: &'static str,
-    /// Less serves no plugin.
+    /// The smallest useful value.
     pub min: u64,
     /// The host's limit.
     pub max: u64,
@@ -44,6 +110,7 @@ impl LimitRange {
     }
 }
 
+/// The limits in force for one plugin: its own where given, else the host's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limits {
     pub(crate) call_deadline_ms: u64,
@@ -51,7 +118,7 @@ pub(crate) struct Limits {
     pub(crate) handles_max: usize,
     pub(crate) transfer_bytes_max: u64,
     pub(crate) log_lines_max: u32,
-    /// Not a plugin's to choose.
+    /// A plugin cannot choose this one.
     pub(crate) value_bytes_max: usize,
 }
 
@@ -72,7 +139,7 @@ impl Limits {
         })
     }
 
-    /// All of them, for people to see.
+    /// All limits in the public form.
     pub(crate) fn shown(&self) -> PluginLimits {
         PluginLimits {
             call_deadline_ms: Some(self.call_deadline_ms),

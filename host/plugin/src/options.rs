@@ -1,10 +1,8 @@
-//! What a plugin may do and how it runs, and what the host tells about it.
-
-use std::sync::Arc;
+//! How a plugin is installed: what it may see, its limits, and whether its instances are reused.
 
 use mantis_db::Grants;
 
-use crate::{FunctionInfo, Statistics};
+use crate::limits::PluginLimits;
 
 /// How a plugin is installed. The default grants nothing, keeps the host's limits and uses a fresh instance for each call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,10 +10,10 @@ use crate::{FunctionInfo, Statistics};
 pub struct PluginOptions {
     /// The buckets that it sees.
     pub grants: Grants,
-    /// Limits of its own, below the host's.
+    /// Limits of its own, at most the host's.
     pub limits: PluginLimits,
     /// Whether instances serve several calls, one after another. Their memory lives on then: what one call leaves there, the
-    /// next may find.
+    /// next may read.
     pub reuse: bool,
 }
 
@@ -45,57 +43,4 @@ impl Default for PluginOptions {
     fn default() -> Self {
         Self::new(Grants::none())
     }
-}
-
-/// Limits of one plugin. What is not given is the host's; what is given may not exceed it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct PluginLimits {
-    /// How long a call may take in all, in milliseconds.
-    pub call_deadline_ms: Option<u64>,
-    /// Bytes of linear memory of one instance.
-    pub memory_bytes_max: Option<usize>,
-    /// Resource handles that an instance may hold at once.
-    pub handles_max: Option<usize>,
-    /// Bytes that a call may take in and give out through host functions.
-    pub transfer_bytes_max: Option<u64>,
-    /// Log lines of a call that are kept.
-    pub log_lines_max: Option<u32>,
-}
-
-/// What the host tells about a plugin.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct PluginInfo {
-    /// The name under which it is called.
-    pub name: String,
-    /// The component's size.
-    pub component_bytes: usize,
-    /// The component's SHA-256, in hexadecimal.
-    pub sha256: String,
-    /// The interfaces that it imports, such as `mantis:db/kv@0.1.0`.
-    pub imports: Vec<String>,
-    /// What can be called, in the component's order.
-    pub functions: Arc<[FunctionInfo]>,
-    /// Exports that cannot be called, and why.
-    pub skipped: Arc<[SkippedFunction]>,
-    /// Whether it runs its own transactions: its calls are not wrapped in one.
-    pub own_transactions: bool,
-    /// What it sees.
-    pub grants: Grants,
-    /// Its limits, all of them given.
-    pub limits: PluginLimits,
-    /// Whether instances serve several calls.
-    pub reuse: bool,
-    /// What happened so far.
-    pub statistics: Statistics,
-}
-
-/// An export that cannot be called.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SkippedFunction {
-    /// Its name, as that of a [`FunctionInfo`].
-    pub name: String,
-    /// Why not.
-    pub reason: String,
 }

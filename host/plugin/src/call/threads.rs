@@ -1,6 +1,6 @@
-//! The threads that run guests which are not known to be quick, so that they never hold up the runtime.
+//! The threads that run functions which have not proved quick, so that they never block the runtime.
 //!
-//! One plugin gets all of them but one, and three quarters of the queue: a plugin that spins leaves room for its neighbours.
+//! One plugin gets all threads but one, and three quarters of the queue: a plugin that spins leaves room for its neighbours.
 
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,14 +10,16 @@ use std::thread::JoinHandle;
 use parking_lot::{Condvar, Mutex};
 
 use crate::Error;
-use crate::engine::THREAD_STACK_BYTES;
+
+/// Bytes of stack of a thread that runs guests: a guest's own, and that of host functions below it.
+const STACK_BYTES: usize = 4 << 20;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// Whose job it is.
+/// The plugin whose job it is.
 pub(crate) type Owner = u64;
 
-/// A few threads and a bounded queue. Dropping it waits for the jobs under way; those that wait are dropped.
+/// A few threads and a bounded queue. Dropping it waits for the jobs under way and drops the waiting ones.
 pub(crate) struct Threads {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
@@ -25,7 +27,7 @@ pub(crate) struct Threads {
 
 struct Shared {
     queue: Mutex<Queue>,
-    /// Told when a job came, or when an owner who had as many threads as it may have gave one back.
+    /// Notified when a job arrives, and when an owner at its bound of threads gives one back.
     changed: Condvar,
     queued_max: usize,
     queued_each_max: usize,
@@ -39,7 +41,7 @@ struct Queue {
     ended: bool,
 }
 
-/// What an owner has of the threads and of the queue.
+/// An owner's share of the threads and of the queue.
 #[derive(Default)]
 struct Share {
     running: usize,
@@ -60,7 +62,7 @@ impl Threads {
             let shared = Arc::clone(&threads.shared);
             let thread = std::thread::Builder::new()
                 .name(format!("mantis-guest-{number}"))
-                .stack_size(THREAD_STACK_BYTES)
+                .stack_size(STACK_BYTES)
                 .spawn(move || shared.run())
                 .map_err(|error| Error::Engine(format!("cannot start a guest thread: {error}")))?;
             threads.threads.push(thread);
@@ -94,7 +96,7 @@ impl Threads {
 impl Shared {
     fn run(&self) {
         while let Some((owner, job)) = self.next() {
-            // A fault of the host in one job must not cost the others their thread. Whoever waits sees its reply vanish.
+            // A panic of the host in one job must not end the thread. The caller sees its reply channel close.
             if catch_unwind(AssertUnwindSafe(job)).is_err() {
                 tracing::error!("a guest thread's job panicked");
             }

@@ -1,10 +1,9 @@
-//! Compiling components: on threads of their own, few at once, and never the same bytes twice in a row.
+//! Compiles components on threads of their own, few at once.
 //!
-//! The compiler cannot be interrupted. When an install gives up waiting, its thread goes on until the component is compiled, and
-//! counts against the bound of compiles until then. What a compile costs is bounded by the component's size, by one core (the
+//! The compiler cannot be interrupted. When an install stops waiting, its thread goes on until the component is compiled, and
+//! counts against the bound of compiles until then. The cost of a compile is bounded by the component's size, by one core (the
 //! compiler runs single-threaded), and by the limits of the WebAssembly validator (7.6 MB a function, 1,000,000 functions).
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -16,15 +15,13 @@ use tokio::sync::oneshot;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use crate::plugin::shortened;
+use super::cache::{Cache, Hash};
+use super::{linking, nesting};
+use crate::text::shortened;
 use crate::{Error, HostConfig};
 
-use super::{linking, nesting};
-
-/// Bytes of stack of a compiling thread: the compiler recurses over what it is given.
+/// Bytes of stack of a compiling thread: the compiler recurses over its input.
 const STACK_BYTES: usize = 16 << 20;
-
-pub(crate) type Hash = [u8; 32];
 
 pub(crate) struct Compiler {
     engine: Engine,
@@ -32,14 +29,7 @@ pub(crate) struct Compiler {
     active_max: usize,
     component_bytes_max: usize,
     timeout_ms: u64,
-    compiled: Mutex<Compiled>,
-}
-
-/// Compiled code by the hash of its source, the latest used last.
-struct Compiled {
-    components: VecDeque<(Hash, usize, Component)>,
-    bytes: usize,
-    bytes_max: usize,
+    compiled: Mutex<Cache>,
 }
 
 /// A place among the compiles under way.
@@ -47,14 +37,13 @@ struct Active(Arc<AtomicUsize>);
 
 impl Compiler {
     pub(crate) fn new(engine: Engine, config: &HostConfig) -> Self {
-        let compiled = Compiled { components: VecDeque::new(), bytes: 0, bytes_max: config.compiled_bytes_max };
         Self {
             engine,
             active: Arc::default(),
             active_max: config.compiles_max.max(1),
             component_bytes_max: config.component_bytes_max,
             timeout_ms: config.compile_timeout_ms,
-            compiled: Mutex::new(compiled),
+            compiled: Mutex::new(Cache::new(config.compiled_bytes_max)),
         }
     }
 
@@ -69,9 +58,6 @@ impl Compiler {
             return Ok((component, hash));
         }
         let component = self.compile_on_thread(source).await?;
-        // The code of a small component takes more than its source: pages of its own, at least.
-        let code = component.image_range();
-        let bytes = bytes.max(code.end.addr() - code.start.addr());
         self.compiled.lock().keep(hash, bytes, component.clone());
         Ok((component, hash))
     }
@@ -108,35 +94,13 @@ impl Drop for Active {
     }
 }
 
-impl Compiled {
-    fn find(&mut self, hash: &Hash) -> Option<Component> {
-        let place = self.components.iter().position(|(known, ..)| known == hash)?;
-        let found = self.components.remove(place)?;
-        let component = found.2.clone();
-        self.components.push_back(found);
-        Some(component)
-    }
-
-    fn keep(&mut self, hash: Hash, bytes: usize, component: Component) {
-        if bytes > self.bytes_max || self.components.iter().any(|(known, ..)| *known == hash) {
-            return;
-        }
-        self.bytes += bytes;
-        self.components.push_back((hash, bytes, component));
-        while self.bytes > self.bytes_max {
-            let Some((_, bytes, _)) = self.components.pop_front() else { break };
-            self.bytes -= bytes;
-        }
-    }
-}
-
 fn compile(engine: &Engine, source: &[u8]) -> Result<Component, Error> {
     nesting::check(source)?;
     linking::check(source)?;
     Component::from_binary(engine, source).map_err(|error| refusal(&error))
 }
 
-/// What the engine says to a component that it does not take.
+/// The engine's refusal of a component.
 fn refusal(error: &wasmtime::Error) -> Error {
     let text = format!("{error:#}");
     // The engine refuses at once what would never fit into an instance; its error for this has no type.
@@ -146,7 +110,7 @@ fn refusal(error: &wasmtime::Error) -> Error {
     Error::ComponentInvalid(shortened(&text))
 }
 
-/// Says what else the bytes are, where that is easily seen.
+/// Refuses bytes that are no component, and says what else they are where that is easy to see.
 fn check_header(source: &[u8]) -> Result<(), Error> {
     const MAGIC: &[u8] = b"\0asm";
     const MODULE: &[u8] = &[1, 0, 0, 0];
@@ -176,9 +140,7 @@ mod tests {
             assert!(source.len() < 100);
             compiler.compile(source.into()).await.unwrap();
         }
-        let compiled = compiler.compiled.lock();
-        let taken = |component: &Component| component.image_range().end.addr() - component.image_range().start.addr();
-        let taken: usize = compiled.components.iter().map(|(.., component)| taken(component)).sum();
-        assert!((1..=config.compiled_bytes_max).contains(&taken), "{taken} bytes in {}", compiled.components.len());
+        let taken = compiler.compiled.lock().code_bytes();
+        assert!((1..=config.compiled_bytes_max).contains(&taken), "{taken} bytes");
     }
 }

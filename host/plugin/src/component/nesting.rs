@@ -1,9 +1,9 @@
-//! How deep a component nests, counted before the compiler sees it.
+//! The nesting depth of a component, counted before the compiler sees it.
 //!
 //! The compiler's reader calls itself for each component or instance type within another: a small file that nests a few thousand
-//! of them overflows any stack, which no handler survives. This walk keeps its place in a list instead. It takes the flat parts from
-//! the same release of the same reader, so that both see the same bytes in the same way: what the walk cannot read, the compiler could
-//! not read either.
+//! of them overflows any stack, which no handler survives. This walk keeps its place in a list instead. It reads the flat parts with
+//! the same release of the same reader, so that both read the same bytes in the same way: the compiler could not read what the walk
+//! cannot read.
 
 use wasmparser::{
     BinaryReader, ComponentAlias, ComponentExternName, ComponentImport, ComponentType, ComponentTypeRef, CoreType,
@@ -11,27 +11,22 @@ use wasmparser::{
 };
 
 use crate::Error;
-use crate::plugin::shortened;
+use crate::limits::{BLOCKS_MAX, NESTING_MAX};
+use crate::text::shortened;
 
-/// Levels of components, modules and their types within each other, the component itself included. What tools of today make has 2.
-pub(crate) const NESTING_MAX: usize = 100;
-/// Blocks within each other in a function. The memory that the compiler takes grows with their square: 180 MB for these, 2.4 GB for four
-/// times as many. What tools of today make has 803.
-const BLOCKS_MAX: usize = 5_000;
-
-// What a type begins with.
+// The first byte of a type.
 const COMPONENT_TYPE: u8 = 0x41;
 const INSTANCE_TYPE: u8 = 0x42;
-// What a part of a component or instance type begins with.
+// The first byte of a part of a component or instance type.
 const CORE_TYPE: u8 = 0x00;
 const TYPE: u8 = 0x01;
 const ALIAS: u8 = 0x02;
 const IMPORT: u8 = 0x03;
 const EXPORT: u8 = 0x04;
 
-/// How many levels a component has. Refuses one that has more than [`NESTING_MAX`], and one whose bytes cannot be read so far. Takes
+/// Counts the levels of a component. Refuses one that has more than [`NESTING_MAX`], and one that cannot be read so far. Takes
 /// time in proportion to the component's size.
-pub(crate) fn check(component: &[u8]) -> Result<usize, Error> {
+pub(super) fn check(component: &[u8]) -> Result<usize, Error> {
     let mut levels = Levels { now: 1, most: 1 };
     for payload in Parser::new(0).parse_all(component) {
         match readable(payload)? {
@@ -134,7 +129,7 @@ impl<'c, 'l> Types<'c, 'l> {
         Ok(())
     }
 
-    /// Reads a type: a flat one whole, of another its beginning.
+    /// Reads a flat type whole, and the beginning of any other.
     fn begin(&mut self) -> Result<(), Error> {
         let mut ahead = self.reader.clone();
         let first = readable(ahead.read_u8())?;
@@ -281,7 +276,7 @@ mod tests {
             prop_assert_eq!(check(&component).unwrap(), whole.levels());
         }
 
-        /// Whatever the bytes are, there is an answer.
+        /// Any bytes are answered, without a panic.
         #[test]
         fn any_bytes_are_answered(bytes in vec(any::<u8>(), 0..300), id in 0_u8..13) {
             let _ = check(&bytes);

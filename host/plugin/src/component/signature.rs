@@ -1,26 +1,23 @@
-//! The functions of a plugin and their types: what JSON is converted by, and what documents about a plugin show.
+//! The functions of a component and their types, by which JSON is converted and plugins are described.
 
 use serde::Serialize;
 use wasmtime::component::types::{ComponentFunc, Type};
 
-/// Parts of the types of all functions of a plugin. Types may refer to each other many times over, so that a small component can
-/// describe a type that fills the memory when written out.
-const TYPE_PARTS_MAX: usize = 16_384;
+use crate::limits::{TYPE_DEPTH_MAX, TYPE_PARTS_MAX};
+
 /// Bytes of names that count as one part.
 const NAME_BYTES_PER_PART: usize = 16;
-/// How deep types may nest: conversion recurses as deep.
-const TYPE_DEPTH_MAX: usize = 48;
 
 /// A function that can be called.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FunctionInfo {
     /// `function`, or `interface.function` for one of an exported interface.
     pub name: String,
-    /// What it takes, in order.
+    /// Its parameters, in order.
     pub params: Vec<Field>,
-    /// What it answers: its result, or the `ok` of it. `None` for nothing.
+    /// Its result, or the `ok` of its result; `None` for nothing.
     pub result: Option<ValueType>,
-    /// What it answers in place of a result; `None` inside when `err` has no payload.
+    /// The `err` of its result; `None` inside when `err` has no payload.
     pub error: Option<Option<ValueType>>,
 }
 
@@ -39,7 +36,7 @@ pub struct Field {
 pub struct Case {
     /// In kebab-case.
     pub name: String,
-    /// What it carries.
+    /// Its payload.
     pub payload: Option<ValueType>,
 }
 
@@ -100,8 +97,8 @@ impl FunctionInfo {
 }
 
 impl FunctionInfo {
-    /// Whether its error is, or looks exactly as, that of `mantis:db/types`, which says of itself whether to run the call again.
-    pub(crate) fn tells_of_conflicts(&self) -> bool {
+    /// Whether its error is that of `mantis:db/types`, or has the same form: then a case says that the call lost a conflict.
+    pub(crate) fn reports_conflicts(&self) -> bool {
         let Some(Some(ValueType::Variant(cases))) = &self.error else { return false };
         let conflict = cases.iter().find(|case| case.name == "conflict").and_then(|case| case.payload.as_ref());
         let Some(ValueType::Record(fields)) = conflict else { return false };
@@ -110,7 +107,7 @@ impl FunctionInfo {
     }
 }
 
-/// Writes types out, as far as they are plain and not too large.
+/// Reads types that are plain and not too large.
 pub(crate) struct Reader {
     parts_left: usize,
 }

@@ -10,5 +10,5 @@ pub(crate) mod clock;
 mod settings;
 mod ticker;
 
-pub(crate) use settings::{MEMORIES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX, THREAD_STACK_BYTES, new};
+pub(crate) use settings::new;
 pub(crate) use ticker::{Ticker, Ticks};

@@ -1,22 +1,14 @@
-//! How WebAssembly is compiled and run: one synchronous engine for all procedures.
+//! Settings of the engine: one synchronous engine compiles and runs all procedures.
 
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
+use crate::limits::{CORE_INSTANCES_MAX, GUEST_STACK_BYTES_MAX, MEMORIES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX};
 use crate::{Error, HostConfig};
 
-/// Bytes of stack that a guest may use. Host functions run on the same stack below it, so a thread that runs guests needs more.
-pub(crate) const GUEST_STACK_BYTES_MAX: usize = 512 << 10;
-/// Bytes of stack of a thread that runs guests.
-pub(crate) const THREAD_STACK_BYTES: usize = 4 << 20;
-/// Core instances of a component. Components made from one module have three; interpreters, which are linked from libraries, more.
-const CORE_INSTANCES_MAX: u32 = 32;
-/// Core instances of all components, for each that may be alive.
+/// Core instances of all components together, for each component instance that may be alive.
 const CORE_INSTANCES_EACH: u32 = 4;
-pub(crate) const MEMORIES_MAX: u32 = 2;
-pub(crate) const TABLES_MAX: u32 = 8;
-/// Tables of all components, for each that may be alive.
+/// Tables of all components together, for each component instance that may be alive.
 const TABLES_EACH: u32 = 3;
-pub(crate) const TABLE_ELEMENTS_MAX: usize = 20_000;
 /// Memory up to this size is zeroed in place when an instance ends; more is given back to the system, which costs a call.
 const KEEP_RESIDENT_BYTES: usize = 256 << 10;
 

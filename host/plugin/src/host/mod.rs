@@ -1,8 +1,12 @@
-//! The door of the crate: [`PluginHost`], and plugins from a folder.
+//! The host: installs plugins, keeps them, and passes calls on.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `plugin_host` | [`PluginHost`] |
+//! | `folder` | plugins from a folder |
 
 mod folder;
 mod plugin_host;
 
 pub use folder::{Manifest, ManifestAccess};
-pub(crate) use plugin_host::Inner;
-pub use plugin_host::{NAME_BYTES_MAX, PluginHost};
+pub use plugin_host::PluginHost;

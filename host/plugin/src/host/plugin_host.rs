@@ -1,8 +1,8 @@
-//! The host: which plugins there are, and what they share.
+//! The host: the installed plugins, and the parts that they share.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,17 +11,15 @@ use mantis_pool::Pool;
 use parking_lot::RwLock;
 use serde_json::Value;
 
-use crate::call::Threads;
+use crate::call::Executor;
 use crate::component::Compiler;
 use crate::engine::{self, Ticker};
+use crate::host_functions::linker;
 use crate::instance::WarmPlaces;
-use crate::limits::{self, LimitRange, Limits};
-use crate::plugin::{Plugin, Shared, Source, linker};
+use crate::limits::{self, LimitRange, Limits, NAME_BYTES_MAX};
+use crate::plugin::{Plugin, Shared, Source};
 use crate::stats::Retired;
 use crate::{CallError, Called, Error, HostConfig, PluginInfo, PluginOptions, PluginStats, Statistics};
-
-/// Characters of a plugin's name.
-pub const NAME_BYTES_MAX: usize = 63;
 
 /// Compiles, keeps and calls plugins. Cloning gives another handle to the same host; the last one dropped ends its threads.
 ///
@@ -39,16 +37,13 @@ pub const NAME_BYTES_MAX: usize = 63;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
-pub struct PluginHost(pub(crate) Arc<Inner>);
+pub struct PluginHost(Arc<Inner>);
 
-pub(crate) struct Inner {
-    pub(crate) config: HostConfig,
-    pub(crate) sessions: Pool<SessionManager>,
-    pub(crate) threads: Threads,
-    pub(crate) ticker: Arc<Ticker>,
-    pub(crate) calls_active: AtomicUsize,
+struct Inner {
+    config: HostConfig,
+    executor: Executor,
     plugins: RwLock<HashMap<String, Arc<Plugin>>>,
-    /// Plugins installed so far, which gives each its number.
+    /// Plugins installed so far: the number of the next one.
     installed: AtomicU64,
     retired: Retired,
     compiler: Compiler,
@@ -77,32 +72,28 @@ impl PluginHost {
             warm_places: Arc::new(WarmPlaces::new(config.instances_max as usize / 2)),
             warm_instances_max: config.warm_instances_max,
             instance_idle_timeout: Duration::from_millis(config.instance_idle_timeout_ms.max(1)),
-            fuel: config.value_bytes_max,
             engine,
         };
         Ok(Self(Arc::new(Inner {
-            threads: Threads::start(config.guest_threads, config.queue_max)?,
+            executor: Executor::start(sessions, ticker, &config)?,
             compiler: Compiler::new(shared.engine.clone(), &config),
             plugins: RwLock::default(),
-            calls_active: AtomicUsize::new(0),
             installed: AtomicU64::new(0),
             retired: Retired::default(),
-            sessions,
             config,
-            ticker,
             shared,
         })))
     }
 
     /// Compiles a component and makes its functions callable under `name`, in place of a plugin of that name: calls under way
-    /// end with the old one, new ones meet the new one. Needs a tokio runtime with timers.
+    /// end with the old one, new ones get the new one. Needs a tokio runtime with timers.
     ///
     /// # Errors
-    /// All of [`Error`] but `File`. A plugin that was there stays as it was.
+    /// All of [`Error`] but `File`. An installed plugin of that name is kept.
     pub async fn install(&self, name: &str, component: Bytes, options: PluginOptions) -> Result<PluginInfo, Error> {
         check_name(name)?;
         let limits = Limits::new(&self.0.config, &options.limits)?;
-        self.check_room(name)?;
+        self.check_count(name)?;
         let component_bytes = component.len();
         let (component, hash) = self.0.compiler.compile(component).await?;
         let number = self.0.installed.fetch_add(1, Ordering::Relaxed);
@@ -112,7 +103,7 @@ impl PluginHost {
         let replaced = {
             let mut plugins = self.0.plugins.write();
             let max = self.0.config.plugins_max;
-            // Others may have come while this one compiled.
+            // Others may have been installed while this one compiled.
             if plugins.len() >= max && !plugins.contains_key(name) {
                 return Err(Error::PluginsTooMany { max });
             }
@@ -142,7 +133,7 @@ impl PluginHost {
         plugins.values().map(|plugin| plugin.info()).collect()
     }
 
-    /// What is known of a plugin.
+    /// The description of a plugin.
     #[must_use]
     pub fn info(&self, name: &str) -> Option<PluginInfo> {
         self.plugin(name).map(|plugin| plugin.info())
@@ -154,19 +145,22 @@ impl PluginHost {
     /// The call is one transaction, which commits when the function returns. A call that lost against another commit is run
     /// again, so a function may run several times before it counts once.
     ///
-    /// Dropping the future gives the call up: a function under way is stopped, and its writes are undone.
+    /// Dropping the future abandons the call: a function under way is stopped, and its writes are undone.
+    ///
+    /// # Errors
+    /// [`CallError`]. The call wrote nothing then, unless the plugin runs its own transactions.
     pub async fn call(&self, plugin: &str, function: &str, arguments: Value) -> Result<Called, CallError> {
         let found = self.plugin(plugin).ok_or_else(|| CallError::PluginNotFound(plugin.into()))?;
-        self.call_plugin(&found, function, arguments).await
+        self.0.executor.call(&found, function, arguments).await
     }
 
-    /// What a plugin may choose its own limits from, each under the name of its field in [`PluginLimits`](crate::PluginLimits).
+    /// The ranges from which a plugin may choose its limits, each under the name of its field in [`PluginLimits`](crate::PluginLimits).
     #[must_use]
     pub fn limit_ranges(&self) -> [LimitRange; 5] {
         limits::ranges(&self.0.config)
     }
 
-    /// The host's figures.
+    /// The statistics of the host.
     #[must_use]
     pub fn stats(&self) -> PluginStats {
         let plugins: Vec<_> = self.0.plugins.read().values().map(Arc::clone).collect();
@@ -176,8 +170,8 @@ impl PluginHost {
         }
         PluginStats {
             plugins: plugins.len() as u64,
-            calls_active: self.0.calls_active.load(Ordering::Relaxed) as u64,
-            calls_queued: self.0.threads.queued() as u64,
+            calls_active: self.0.executor.active() as u64,
+            calls_queued: self.0.executor.queued() as u64,
             total,
         }
     }
@@ -200,7 +194,7 @@ impl PluginHost {
         self.0.plugins.read().get(name).map(Arc::clone)
     }
 
-    fn check_room(&self, name: &str) -> Result<(), Error> {
+    fn check_count(&self, name: &str) -> Result<(), Error> {
         let plugins = self.0.plugins.read();
         let max = self.0.config.plugins_max;
         if plugins.len() >= max && !plugins.contains_key(name) { Err(Error::PluginsTooMany { max }) } else { Ok(()) }

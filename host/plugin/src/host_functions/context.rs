@@ -1,38 +1,31 @@
-//! What belongs to one instance: the session of the call under way, open handles, and what has been used up.
+//! The state of one instance on the host: the session of the call under way, open handles, and what the run has used up.
 
-use std::future::Future;
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Poll, Waker};
 use std::time::Instant;
 
-use mantis_db::{Database, Kv, Session, SessionManager};
+use mantis_db::{Database, Kind, Kv, Session, SessionManager};
 use mantis_pool::Object;
 use wasmtime::component::Resource;
 use wasmtime::{ResourceLimiter, UpdateDeadline};
 
-use super::bindings::types;
 use super::error::{Failed, Stop};
 use super::handles::Handles;
-use super::log::LogMeter;
+use super::log::RunLog;
 use super::resources::{OpenBucket, OpenTransaction};
-use crate::engine::TABLE_ELEMENTS_MAX;
+use super::wait::wait_for;
+use crate::Limit;
 use crate::engine::{Ticks, clock};
-use crate::limits::Limits;
-use crate::{CallError, Limit};
-
-/// Transactions that an instance may have open at once.
-pub(crate) const TRANSACTIONS_MAX: usize = 4;
+use crate::limits::{Limits, TABLE_ELEMENTS_MAX, TRANSACTIONS_MAX};
 
 /// When and why a run ends.
 #[derive(Debug, Clone)]
 pub(crate) struct Until {
-    /// When it is stopped.
+    /// The time at which it is stopped.
     pub(crate) at: Instant,
-    /// What is said then.
+    /// The reason that the run then ends with.
     pub(crate) reason: Stop,
-    /// Set when nobody waits for the answer any more.
+    /// Set when the caller has gone away.
     pub(crate) abandoned: Arc<AtomicBool>,
 }
 
@@ -46,16 +39,16 @@ pub(crate) struct Context {
     pub(crate) buckets: Handles<OpenBucket>,
     pub(crate) transactions: Handles<OpenTransaction>,
     pub(crate) transactions_opened: u64,
-    pub(crate) log: LogMeter,
-    /// Whether the guest was told of a conflict in this run.
+    pub(crate) log: RunLog,
+    /// Whether the guest got a conflict as an error in this run.
     pub(crate) conflict_seen: bool,
-    /// Whether memory was refused in this run: what a trap after it is about.
+    /// Whether memory was refused in this run: then a trap after it is for want of memory.
     pub(crate) memory_refused: bool,
     transferred_bytes: u64,
     until: Option<Until>,
     ticks: Ticks,
-    /// The tick from which on the clock is asked.
-    look_from_tick: u64,
+    /// The first tick at which the clock is read.
+    clock_from_tick: u64,
 }
 
 impl Context {
@@ -67,26 +60,26 @@ impl Context {
             buckets: Handles::new(limits.handles_max),
             transactions: Handles::new(TRANSACTIONS_MAX),
             transactions_opened: 0,
-            log: LogMeter::default(),
+            log: RunLog::default(),
             conflict_seen: false,
             memory_refused: false,
             transferred_bytes: 0,
             until: None,
-            look_from_tick: u64::MAX,
+            clock_from_tick: u64::MAX,
             ticks,
             limits,
         }
     }
 
-    /// Readies the context for a run.
+    /// Begins a run.
     pub(crate) fn begin(&mut self, session: Object<SessionManager>, until: Until) {
         self.session = Some(session);
-        self.log = LogMeter::default();
+        self.log = RunLog::default();
         self.conflict_seen = false;
         self.memory_refused = false;
         self.transferred_bytes = 0;
         let left_ms = until.at.saturating_duration_since(clock::now()).as_millis();
-        self.look_from_tick = self.ticks.get().saturating_add(u64::try_from(left_ms).unwrap_or(u64::MAX));
+        self.clock_from_tick = self.ticks.get().saturating_add(u64::try_from(left_ms).unwrap_or(u64::MAX));
         self.until = Some(until);
     }
 
@@ -104,10 +97,10 @@ impl Context {
         self.session.as_deref_mut().ok_or(Failed::Stop(Stop::Misuse("no call is under way")))
     }
 
-    /// Why the run must stop now, if it must. Costs a look at a counter until the time is nearly over.
+    /// Fails when the run must stop now. Costs one read of a counter until the time is nearly over.
     #[inline]
     pub(crate) fn check_time(&self) -> Result<(), Stop> {
-        if self.ticks.get() < self.look_from_tick { Ok(()) } else { self.check_clock() }
+        if self.ticks.get() < self.clock_from_tick { Ok(()) } else { self.check_clock() }
     }
 
     #[cold]
@@ -119,7 +112,7 @@ impl Context {
         }
     }
 
-    /// What the engine asks when the epoch has advanced.
+    /// The engine's callback when the epoch has advanced.
     pub(crate) fn on_epoch(&self) -> wasmtime::Result<UpdateDeadline> {
         self.check_clock()?;
         Ok(UpdateDeadline::Continue(1))
@@ -146,7 +139,7 @@ impl Context {
     ) -> Result<T, Failed> {
         self.check_time()?;
         self.transfer(bytes)?;
-        let bucket = self.buckets.get(handle).ok_or(Failed::Stop(UNKNOWN_HANDLE))?;
+        let bucket = self.buckets.get(handle).ok_or(Failed::Stop(Stop::UNKNOWN_HANDLE))?;
         let session = match bucket.transaction {
             None => self.session.as_deref_mut(),
             Some(place) => {
@@ -157,41 +150,26 @@ impl Context {
         let Some(session) = session else {
             return Err(mantis_db::Error::from(mantis_db::Code::TransactionNotOpen).into());
         };
-        let outcome = ready(async { work(&mut session.kv(&bucket.name)?).await });
-        outcome.map_err(|failed| self.told(failed))
+        let outcome = wait_for(async { work(&mut session.kv(&bucket.name)?).await });
+        outcome.map_err(|failed| self.note_conflict(failed))
     }
 
-    /// Notes what the guest is told.
-    pub(crate) fn told(&mut self, failed: Failed) -> Failed {
-        self.conflict_seen |= matches!(failed, Failed::Error(types::Error::Conflict(_)));
+    /// Notes whether the error that the guest gets is a conflict.
+    pub(crate) fn note_conflict(&mut self, failed: Failed) -> Failed {
+        self.conflict_seen |= matches!(&failed, Failed::Error(error) if error.kind == Kind::Conflict);
         failed
     }
-}
 
-pub(crate) const UNKNOWN_HANDLE: Stop = Stop::Misuse("the guest used a handle that it does not hold");
-
-/// The outcome of an operation. All are ready when first polled, but commits that have to be on the disk first: the thread waits for
-/// those, for a few milliseconds, because a guest's stack cannot be put aside.
-pub(crate) fn ready<T>(operation: impl Future<Output = mantis_db::Result<T>>) -> Result<T, Failed> {
-    let mut operation = pin!(operation);
-    if let Poll::Ready(outcome) = operation.as_mut().poll(&mut std::task::Context::from_waker(Waker::noop())) {
-        return Ok(outcome?);
-    }
-    let thread = Waker::from(Arc::new(Unpark(std::thread::current())));
-    loop {
-        match operation.as_mut().poll(&mut std::task::Context::from_waker(&thread)) {
-            Poll::Ready(outcome) => return Ok(outcome?),
-            Poll::Pending => std::thread::park(),
+    /// Opens a bucket, at least for reading; one that the grants do not name is not found.
+    pub(crate) fn open_bucket(&mut self, bucket: OpenBucket) -> Result<Resource<OpenBucket>, Failed> {
+        self.check_time()?;
+        if self.buckets.is_full() {
+            let message = format!("{} handles are open, which is the limit; drop one first", self.limits.handles_max);
+            return Err(Failed::limit("handles-too-many", message));
         }
-    }
-}
-
-/// Wakes a thread that waits for a commit.
-struct Unpark(std::thread::Thread);
-
-impl std::task::Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
+        // Checks the name, and that the grants show the bucket.
+        self.session()?.kv(&bucket.name)?;
+        self.buckets.insert(bucket).ok_or(Failed::Stop(Stop::Misuse("no room for a handle")))
     }
 }
 
@@ -207,31 +185,4 @@ impl ResourceLimiter for Context {
         self.memory_refused |= !allowed;
         Ok(allowed)
     }
-}
-
-/// What a run that the engine ended says to the caller.
-pub(crate) fn call_error(error: &wasmtime::Error, context: &Context) -> Result<CallError, Stop> {
-    if let Some(stop) = error.downcast_ref::<Stop>() {
-        return match stop {
-            Stop::Limit(limit, reason) => Ok(CallError::Limit { limit: *limit, reason: reason.clone() }),
-            Stop::Misuse(reason) => Ok(CallError::Trap { reason: (*reason).into() }),
-            stop => Err(stop.clone()),
-        };
-    }
-    if error.is::<wasmtime::PoolConcurrencyLimitError>() {
-        return Ok(CallError::Busy("all instances are in use"));
-    }
-    let reason = error.root_cause().to_string();
-    if context.memory_refused {
-        let max = context.limits.memory_bytes_max;
-        return Ok(CallError::Limit { limit: Limit::Memory, reason: format!("it wanted more than {max} bytes") });
-    }
-    if error.downcast_ref() == Some(&wasmtime::Trap::StackOverflow) {
-        return Ok(CallError::Limit { limit: Limit::Stack, reason });
-    }
-    // The engine's error for this has no public type.
-    if reason.contains("fuel allocated for hostcalls") {
-        return Ok(CallError::Limit { limit: Limit::Value, reason: "a value that it handed over is too large".into() });
-    }
-    Ok(CallError::Trap { reason })
 }

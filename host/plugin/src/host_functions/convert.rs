@@ -1,11 +1,37 @@
-//! Between the words of `wit/` and those of the database: one shape becomes the other, nothing is decided here.
+//! Between the types of `wit/` and those of the database. Nothing is decided here.
 
 use mantis_db::{
-    Applied, Counted, Direction, Entry, Expect, MediaType, Op, OpResult, Outcome, Result, ScanOptions, SetOptions,
-    Span, Written,
+    Applied, Counted, Direction, Entry, Expect, Kind, MediaType, Op, OpResult, Outcome, Result, ScanOptions,
+    SetOptions, Span, Written,
 };
 
 use super::bindings::types;
+use super::context::Context;
+use super::error::{Failed, GuestError};
+
+impl types::Host for Context {
+    fn convert_error(&mut self, failed: Failed) -> wasmtime::Result<types::Error> {
+        match failed {
+            Failed::Error(error) => Ok(self::error(error)),
+            Failed::Stop(stop) => Err(stop.into()),
+        }
+    }
+}
+
+fn error(error: GuestError) -> types::Error {
+    let GuestError { kind, code, message } = error;
+    let kind = match kind {
+        Kind::NotFound => types::Error::NotFound,
+        Kind::AccessDenied => types::Error::AccessDenied,
+        Kind::Invalid => types::Error::Invalid,
+        Kind::Limit => types::Error::Limit,
+        Kind::Constraint => types::Error::Constraint,
+        Kind::Conflict => types::Error::Conflict,
+        Kind::ReadOnly => types::Error::ReadOnly,
+        _ => types::Error::Other,
+    };
+    kind(types::Failure { code, message })
+}
 
 pub(crate) fn entry(key: Vec<u8>, entry: &Entry) -> types::Entry {
     types::Entry {
@@ -97,7 +123,7 @@ pub(crate) fn op_bytes(op: &types::Op) -> usize {
     }
 }
 
-/// The keys that operations name, for the entries that answer them.
+/// The keys of operations, for the entries in their results.
 pub(crate) fn keys_of(ops: &[types::Op]) -> Vec<Vec<u8>> {
     let key = |op: &types::Op| match op {
         types::Op::Get(key)
@@ -110,7 +136,7 @@ pub(crate) fn keys_of(ops: &[types::Op]) -> Vec<Vec<u8>> {
     ops.iter().map(key).collect()
 }
 
-/// What a batch came to, and how many bytes it carries.
+/// The result of a batch, and how many bytes it carries.
 pub(crate) fn applied(keys: &[Vec<u8>], applied: Applied) -> (types::Applied, usize) {
     let mut bytes = 0;
     let mut shown = |index: usize, found: Option<Entry>| {
@@ -141,7 +167,7 @@ pub(crate) fn applied(keys: &[Vec<u8>], applied: Applied) -> (types::Applied, us
     (applied, bytes)
 }
 
-/// Entries back to back, as `packed-page` in `wit/types.wit` says.
+/// Entries back to back, in the form of `packed-page` in `wit/types.wit`.
 pub(crate) fn pack(entries: &[(Vec<u8>, Entry)]) -> Vec<u8> {
     const HEADER_BYTES: usize = 16;
     let bytes = entries.iter().map(|(key, entry)| HEADER_BYTES + key.len() + entry.value.len()).sum();

@@ -1,26 +1,33 @@
-//! What host functions fail with: an error for the guest, or a reason to stop it.
+//! How a host function fails: with an error for the guest, or with a reason to stop the guest.
 
 use mantis_db::Kind;
 
-use super::bindings::types;
 use crate::Limit;
 
-/// How a host function fails.
+/// Why a host function failed.
 pub(crate) enum Failed {
-    /// The guest is told.
-    Error(types::Error),
+    /// The guest gets an error and goes on.
+    Error(GuestError),
     /// The guest is stopped.
     Stop(Stop),
 }
 
-/// Why a guest was stopped from outside. Travels through the engine as an error and is found again in what a call returns.
+/// An error for the guest, before it becomes one of `wit/`.
+pub(crate) struct GuestError {
+    pub(crate) kind: Kind,
+    /// Stable and kebab-case.
+    pub(crate) code: String,
+    pub(crate) message: String,
+}
+
+/// Why a guest is stopped from outside. It passes through the engine as an error, and is found again in the call's outcome.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Stop {
     #[error("the slice on the caller's thread is over")]
     Slice,
     #[error("the deadline is over")]
     Deadline,
-    #[error("nobody waits for the answer any more")]
+    #[error("the caller has gone away")]
     Abandoned,
     #[error("the {0} limit: {1}")]
     Limit(Limit, String),
@@ -28,9 +35,14 @@ pub(crate) enum Stop {
     Misuse(&'static str),
 }
 
+impl Stop {
+    pub(crate) const UNKNOWN_HANDLE: Self = Self::Misuse("the guest used a handle that it does not hold");
+}
+
 impl Failed {
-    pub(crate) fn with_code(code: &str, kind: fn(types::Failure) -> types::Error, message: impl Into<String>) -> Self {
-        Self::Error(kind(types::Failure { code: code.into(), message: message.into() }))
+    /// A limit whose error the guest gets.
+    pub(crate) fn limit(code: &str, message: impl Into<String>) -> Self {
+        Self::Error(GuestError { kind: Kind::Limit, code: code.into(), message: message.into() })
     }
 }
 
@@ -42,16 +54,7 @@ impl From<Stop> for Failed {
 
 impl From<mantis_db::Error> for Failed {
     fn from(error: mantis_db::Error) -> Self {
-        let kind = match error.kind() {
-            Kind::NotFound => types::Error::NotFound,
-            Kind::AccessDenied => types::Error::AccessDenied,
-            Kind::Invalid => types::Error::Invalid,
-            Kind::Limit => types::Error::Limit,
-            Kind::Constraint => types::Error::Constraint,
-            Kind::Conflict => types::Error::Conflict,
-            Kind::ReadOnly => types::Error::ReadOnly,
-            _ => types::Error::Other,
-        };
-        Self::with_code(error.code().as_str(), kind, error.message())
+        let (code, message) = (error.code().as_str().into(), error.message().into());
+        Self::Error(GuestError { kind: error.kind(), code, message })
     }
 }

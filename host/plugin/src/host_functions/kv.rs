@@ -7,42 +7,19 @@ use wasmtime::component::Resource;
 use super::bindings::{kv, types};
 use super::context::Context;
 use super::convert;
-use super::error::{Failed, Stop};
+use super::error::Failed;
 use super::resources::OpenBucket;
 
 type Result<T> = std::result::Result<T, Failed>;
 type Bucket = Resource<OpenBucket>;
 
-/// Keys that a count walks over between two looks at the clock.
+/// Keys that a count walks over between two readings of the clock.
 const COUNT_PAGE_KEYS: usize = 1_000;
 
 impl kv::Host for Context {}
 
-impl types::Host for Context {
-    fn convert_error(&mut self, failed: Failed) -> wasmtime::Result<types::Error> {
-        match failed {
-            Failed::Error(error) => Ok(error),
-            Failed::Stop(stop) => Err(stop.into()),
-        }
-    }
-}
-
 impl Context {
-    /// Opens a bucket for reading at least; what the grants do not name is not found.
-    pub(crate) fn open_bucket(&mut self, bucket: OpenBucket) -> Result<Bucket> {
-        self.check_time()?;
-        if self.buckets.is_full() {
-            let max = self.limits.handles_max;
-            let message = format!("{max} handles are open, which is the limit; drop one first");
-            return Err(Failed::with_code("handles-too-many", types::Error::Limit, message));
-        }
-        let session = self.session()?;
-        // Checks the name, and that the grants show the bucket.
-        session.kv(&bucket.name)?;
-        self.buckets.insert(bucket).ok_or(Failed::Stop(Stop::Misuse("no room for a handle")))
-    }
-
-    /// Counts what an answer carries.
+    /// Counts the bytes of an answer.
     fn answer<T>(&mut self, value: T, bytes: usize) -> Result<T> {
         self.transfer(bytes)?;
         Ok(value)
@@ -87,7 +64,7 @@ impl kv::HostBucket for Context {
         options: types::SetOptions,
     ) -> Result<types::Outcome> {
         let bytes = key.len() + value.len();
-        let options = convert::set_options(&options).map_err(|error| self.told(error.into()))?;
+        let options = convert::set_options(&options).map_err(|error| self.note_conflict(error.into()))?;
         let outcome = self.on_bucket(&bucket, bytes, async |kv| kv.set_with(&key, &value, &options).await)?;
         let (outcome, bytes) = convert::outcome(&key, outcome);
         self.answer(outcome, bytes)
@@ -131,7 +108,7 @@ impl kv::HostBucket for Context {
         Ok(types::PackedPage { data: convert::pack(&page.entries), count, cursor: page.cursor })
     }
 
-    /// In pages, because a walk over all keys of a large bucket must end when the call's time does.
+    /// In pages, because a walk over all keys of a large bucket must end at the call's deadline.
     fn count(&mut self, bucket: Bucket, span: types::Span) -> Result<u64> {
         let span = convert::span(span);
         let limit = COUNT_PAGE_KEYS.min(self.database.limits().page_entries_max);
@@ -151,7 +128,7 @@ impl kv::HostBucket for Context {
         let keys = convert::keys_of(&operations);
         let bytes = operations.iter().map(convert::op_bytes).sum();
         let operations: mantis_db::Result<Vec<_>> = operations.into_iter().map(convert::op).collect();
-        let operations = operations.map_err(|error| self.told(error.into()))?;
+        let operations = operations.map_err(|error| self.note_conflict(error.into()))?;
         let applied = self.on_bucket(&bucket, bytes, async |kv| kv.apply(&operations).await)?;
         let (applied, bytes) = convert::applied(&keys, applied);
         self.answer(applied, bytes)

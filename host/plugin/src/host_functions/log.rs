@@ -1,26 +1,23 @@
 //! Guests' log lines: bounded in number and length, and on one line each.
 
 use super::bindings::system::Level;
-use super::context::Context;
+use crate::limits::LOG_LINE_BYTES_MAX;
 
-/// Bytes of a line; what is over is cut off.
-const LINE_BYTES_MAX: usize = 4_096;
-
-/// Lines of a run so far.
+/// The log of one run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct LogMeter {
+pub(crate) struct RunLog {
     kept: u32,
-    pub(crate) dropped: u64,
+    dropped: u64,
 }
 
-impl Context {
-    pub(crate) fn write_log(&mut self, level: Level, message: &str) {
-        if self.log.kept >= self.limits.log_lines_max {
-            self.log.dropped += 1;
+impl RunLog {
+    /// Writes a line to the host's log, unless the run has written `lines_max` of them.
+    pub(crate) fn write(&mut self, plugin: &str, lines_max: u32, level: Level, message: &str) {
+        if self.kept >= lines_max {
+            self.dropped += 1;
             return;
         }
-        self.log.kept += 1;
-        let plugin = &*self.plugin;
+        self.kept += 1;
         let message = one_line(message);
         match level {
             Level::Debug => tracing::debug!(target: "plugin", plugin, "{message}"),
@@ -30,9 +27,14 @@ impl Context {
         }
     }
 
-    /// Says once how many lines were too many.
-    pub(crate) fn report_dropped_lines(&self) {
-        let (plugin, dropped) = (&*self.plugin, self.log.dropped);
+    /// The number of lines above the limit.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// Logs that number, once for the run.
+    pub(crate) fn report_dropped(&self, plugin: &str) {
+        let dropped = self.dropped;
         if dropped > 0 {
             tracing::warn!(target: "plugin", plugin, "{dropped} more log lines of this call were dropped");
         }
@@ -41,7 +43,7 @@ impl Context {
 
 /// Cut to the limit, and without characters that would begin a new line or steer a terminal.
 fn one_line(message: &str) -> String {
-    let cut = message.floor_char_boundary(LINE_BYTES_MAX);
+    let cut = message.floor_char_boundary(LOG_LINE_BYTES_MAX);
     let mut line: String = message[..cut].chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     if cut < message.len() {
         line.push('…');
@@ -56,7 +58,7 @@ mod tests {
     #[test]
     fn a_line_stays_one_short_line() {
         assert_eq!(one_line("two\nlines \u{1b}[31m"), "two lines  [31m");
-        assert_eq!(one_line(&"x".repeat(LINE_BYTES_MAX)).len(), LINE_BYTES_MAX);
-        assert!(one_line(&"ä".repeat(LINE_BYTES_MAX)).len() <= LINE_BYTES_MAX + '…'.len_utf8());
+        assert_eq!(one_line(&"x".repeat(LOG_LINE_BYTES_MAX)).len(), LOG_LINE_BYTES_MAX);
+        assert!(one_line(&"ä".repeat(LOG_LINE_BYTES_MAX)).len() <= LOG_LINE_BYTES_MAX + '…'.len_utf8());
     }
 }

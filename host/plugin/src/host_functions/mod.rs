@@ -3,25 +3,30 @@
 //! | file | holds |
 //! |---|---|
 //! | `kv`, `transactions`, `system` | one interface each, implemented for [`Context`] |
-//! | `context` | [`Context`]: an instance's session, open handles, and what its run has used up |
-//! | `log` | guests' log lines, bounded |
+//! | `linker` | offers the interfaces to components |
 //! | `convert` | between the types of `wit/` and those of the database |
-//! | `resources`, `handles` | what guests hold handles to, and the table of them |
-//! | `error` | how a host function fails |
+//! | `context` | [`Context`]: an instance's session, open handles, and what its run has used up |
+//! | `wait` | waits for a commit on the guest's thread |
+//! | `log` | guests' log lines, bounded |
 //! | `bindings` | the interfaces as Rust traits, generated |
+//! | `resources`, `handles` | the objects that guests hold handles to, and the table of them |
+//! | `error` | how a host function fails |
 //!
 //! Nothing here decides what a guest may see: the database checks each operation against the session's grants.
 
-pub(crate) mod bindings;
+mod bindings;
 mod context;
 mod convert;
 mod error;
 mod handles;
 mod kv;
+mod linker;
 mod log;
 mod resources;
 mod system;
 mod transactions;
+mod wait;
 
-pub(crate) use context::{Context, Until, call_error};
+pub(crate) use context::{Context, Until};
 pub(crate) use error::Stop;
+pub(crate) use linker::linker;

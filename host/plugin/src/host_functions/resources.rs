@@ -1,4 +1,4 @@
-//! What guests hold handles to.
+//! The objects that guests hold handles to.
 #![allow(unreachable_pub, reason = "the generated bindings re-export these within the crate, and ask for `pub`")]
 
 use mantis_db::Session;
@@ -6,11 +6,11 @@ use mantis_db::Session;
 /// A bucket.
 pub struct OpenBucket {
     pub(crate) name: Box<str>,
-    /// The transaction that it belongs to; `None` for the call's own session.
+    /// The transaction that it belongs to; `None` for the session of the call.
     pub(crate) transaction: Option<TransactionPlace>,
 }
 
-/// Where a transaction lies, and its number: a place is used again, a number never.
+/// The place of a transaction in its table, and its number: a place is used again, a number never.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TransactionPlace {
     pub(crate) rep: u32,

@@ -4,9 +4,7 @@ use super::bindings::system::{Host, Level};
 use super::context::Context;
 use super::error::Stop;
 use crate::Limit;
-
-/// Random bytes of one call.
-const RANDOM_BYTES_MAX: u32 = 4_096;
+use crate::limits::RANDOM_BYTES_MAX;
 
 impl Host for Context {
     fn now_ms(&mut self) -> wasmtime::Result<u64> {
@@ -28,7 +26,7 @@ impl Host for Context {
     fn log(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
         self.check_time()?;
         self.transfer(message.len())?;
-        self.write_log(level, &message);
+        self.log.write(&self.plugin, self.limits.log_lines_max, level, &message);
         Ok(())
     }
 }

@@ -1,6 +1,15 @@
-//! An installed plugin: what calls need of it, looked up once.
+//! An installed plugin: everything that a call needs, looked up once.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `installed` | [`Plugin`]: from a component, options and limits to what can be called |
+//! | `info` | [`PluginInfo`]: its description for clients |
+//! | `history` | whether a function has proved quick |
 
 mod history;
+mod info;
 mod installed;
 
-pub(crate) use installed::{Plugin, Shared, Source, linker, shortened};
+pub(crate) use history::History;
+pub use info::PluginInfo;
+pub(crate) use installed::{Plugin, Shared, Source};

@@ -1,0 +1,67 @@
+//! A call from its JSON arguments to its result, counted in the plugin's statistics.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde_json::Value;
+
+use super::answer::Called;
+use super::executor::Executor;
+use super::session::Call;
+use crate::engine::clock;
+use crate::plugin::Plugin;
+use crate::{CallError, json};
+
+impl Executor {
+    /// Calls a function of a plugin.
+    pub(crate) async fn call(
+        &self,
+        plugin: &Arc<Plugin>,
+        function: &str,
+        arguments: Value,
+    ) -> Result<Called, CallError> {
+        let begun = clock::now();
+        let _active = self.enter();
+        let place = *plugin.by_name.get(function).ok_or_else(|| CallError::FunctionNotFound(function.into()))?;
+        let mut counted = Counted { plugin, begun, ended: false };
+        let bytes_max = plugin.blueprint.limits.value_bytes_max;
+        let outcome = match json::arguments(&plugin.functions[place].params, arguments, bytes_max) {
+            Err(bad) => Err(CallError::ArgumentsInvalid { place: bad.place, reason: bad.reason }),
+            Ok(arguments) => Call::new(self, plugin, place, arguments.into(), begun).run().await,
+        };
+        counted.end(&outcome);
+        outcome
+    }
+}
+
+/// Counts a call in the plugin's statistics, also one whose caller goes away.
+struct Counted<'p> {
+    plugin: &'p Plugin,
+    begun: Instant,
+    ended: bool,
+}
+
+impl Counted<'_> {
+    fn end(&mut self, outcome: &Result<Called, CallError>) {
+        self.ended = true;
+        let counters = &self.plugin.counters;
+        match outcome {
+            Ok(_) => {}
+            Err(CallError::Deadline { .. }) => counters.deadlines.add(1),
+            Err(CallError::Trap { .. }) => counters.traps.add(1),
+            Err(CallError::Limit { .. }) => counters.limits.add(1),
+            Err(CallError::Busy(_)) => counters.busy.add(1),
+            Err(CallError::Conflict { .. }) => counters.conflicts.add(1),
+            Err(_) => counters.errors.add(1),
+        }
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.plugin.counters.abandoned.add(1);
+        }
+        self.plugin.counters.note_call(clock::now().saturating_duration_since(self.begun));
+    }
+}

@@ -1,0 +1,109 @@
+//! The exports of a component: the functions that can be called, and those that cannot.
+
+use wasmtime::Engine;
+use wasmtime::component::types::{ComponentFunc, ComponentItem};
+use wasmtime::component::{Component, ComponentExportIndex};
+
+use super::signature::{FunctionInfo, Reader};
+use crate::Error;
+use crate::limits::FUNCTIONS_MAX;
+use crate::text::shortened;
+
+/// An export that cannot be called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SkippedFunction {
+    /// Its name, in the form of [`FunctionInfo::name`].
+    pub name: String,
+    /// The reason why it cannot be called.
+    pub reason: String,
+}
+
+/// The exports of a component, in its order.
+pub(crate) struct Exports {
+    pub(crate) functions: Vec<FunctionInfo>,
+    /// The place of each function in the component.
+    pub(crate) places: Vec<ComponentExportIndex>,
+    pub(crate) skipped: Vec<SkippedFunction>,
+    reader: Reader,
+}
+
+impl Exports {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// [`Error::NothingToCall`], and [`Error::RequirementsTooLarge`] for too many functions.
+    pub(crate) fn read(component: &Component, engine: &Engine) -> Result<Self, Error> {
+        let mut exports =
+            Self { reader: Reader::new(), functions: Vec::new(), places: Vec::new(), skipped: Vec::new() };
+        let component_type = component.component_type();
+        for (name, item) in component_type.exports(engine) {
+            match item.ty {
+                ComponentItem::ComponentFunc(function) => {
+                    exports.add(name.into(), &function, component.get_export_index(None, name))?;
+                }
+                ComponentItem::ComponentInstance(interface) => {
+                    let place = component.get_export_index(None, name);
+                    for (function_name, item) in interface.exports(engine) {
+                        let ComponentItem::ComponentFunc(function) = item.ty else { continue };
+                        let function_place = component.get_export_index(place.as_ref(), function_name);
+                        exports.add(format!("{}.{function_name}", short_name(name)), &function, function_place)?;
+                    }
+                }
+                _ => {}
+            }
+        }
+        if exports.functions.is_empty() { Err(exports.nothing_to_call()) } else { Ok(exports) }
+    }
+
+    fn add(
+        &mut self,
+        name: String,
+        function: &ComponentFunc,
+        place: Option<ComponentExportIndex>,
+    ) -> Result<(), Error> {
+        if self.functions.len() + self.skipped.len() >= FUNCTIONS_MAX {
+            return Err(Error::RequirementsTooLarge(format!("it exports more than {FUNCTIONS_MAX} functions")));
+        }
+        let taken = self.functions.iter().any(|other| other.name == name);
+        let read = if taken {
+            Err("another interface has a function of this name".into())
+        } else {
+            FunctionInfo::read(name.clone(), function, &mut self.reader)
+        };
+        match (read, place) {
+            (Ok(info), Some(place)) => {
+                self.functions.push(info);
+                self.places.push(place);
+            }
+            (Ok(_), None) => self.skipped.push(SkippedFunction { name, reason: "it cannot be found".into() }),
+            (Err(reason), _) => self.skipped.push(SkippedFunction { name, reason }),
+        }
+        Ok(())
+    }
+
+    fn nothing_to_call(&self) -> Error {
+        let reasons: Vec<_> =
+            self.skipped.iter().map(|skipped| format!("{}: {}", skipped.name, skipped.reason)).collect();
+        let reasons = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join("; ")) };
+        Error::NothingToCall(shortened(&reasons))
+    }
+}
+
+/// `math` of `examples:tools/math@1.0.0`.
+fn short_name(interface: &str) -> &str {
+    let unversioned = interface.split('@').next().unwrap_or(interface);
+    unversioned.rsplit('/').next().unwrap_or(unversioned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interface_is_known_by_its_last_name() {
+        for (full, short) in [("examples:tools/math@1.0.0", "math"), ("examples:tools/math", "math"), ("math", "math")]
+        {
+            assert_eq!(short_name(full), short, "{full}");
+        }
+    }
+}
