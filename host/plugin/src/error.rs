@@ -1,6 +1,7 @@
-//! Why an install or a call failed.
+//! The errors of installing, loading and calling plugins.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use thiserror::Error as ThisError;
 
@@ -8,7 +9,7 @@ use thiserror::Error as ThisError;
 #[derive(Debug, ThisError)]
 #[non_exhaustive]
 pub enum Error {
-    /// The name is not one.
+    /// The name is invalid.
     #[error("the plugin name {0:?} is invalid: use 1 to 63 of a-z, 0-9 and '-', beginning with a letter")]
     NameInvalid(String),
     /// The component is too large.
@@ -19,73 +20,105 @@ pub enum Error {
         /// The limit.
         max: usize,
     },
-    /// The bytes are no component.
+    /// The bytes are not a component.
     #[error("not a component: {0}")]
     ComponentInvalid(String),
-    /// The component nests too deep.
+    /// The component nests too deeply.
     #[error("components, modules and types nest more than {max} deep in the component, which is the limit")]
     ComponentNested {
         /// The limit.
         max: usize,
     },
-    /// The component imports what there is not.
+    /// The component imports an interface that the host does not offer.
     #[error("the component imports `{import}`, which this host does not offer; it offers {offered}")]
     ImportUnknown {
-        /// What is missing.
+        /// The import.
         import: String,
-        /// What there is.
+        /// The interfaces that the host offers.
         offered: String,
     },
-    /// The component's idea of an interface is not ours.
+    /// The component imports a different version of an interface.
     #[error("the component does not fit the host's interfaces: {0}")]
     ImportMismatch(String),
-    /// Nothing to call.
+    /// The component exports no function that can be called.
     #[error("the component exports no function that can be called{0}")]
     NothingToCall(String),
-    /// The component asks for more than an instance may have.
+    /// The component needs more than an instance may have.
     #[error("the component needs more than its limits allow: {0}")]
     RequirementsTooLarge(String),
-    /// A limit of the plugin is above the host's, or below what anything needs.
+    /// A limit of the plugin is out of its range.
     #[error("{limit} is {value}; it must be {min} to {max}")]
     LimitInvalid {
         /// Its name.
         limit: &'static str,
-        /// What was asked for.
+        /// The given value.
         value: u64,
-        /// What anything needs.
+        /// The smallest useful value.
         min: u64,
         /// The host's limit.
         max: u64,
     },
-    /// There are as many plugins as there may be.
+    /// The limit of installed plugins is reached.
     #[error("{max} plugins are installed, which is the limit; remove one first")]
     PluginsTooMany {
         /// The limit.
         max: usize,
     },
-    /// The compiler is busy with others.
+    /// The limit of components under compilation is reached.
     #[error("{max} components are being compiled, which is the limit; try again later")]
     CompilerBusy {
         /// The limit.
         max: usize,
     },
-    /// The compiler took too long.
+    /// Compiling took too long.
     #[error("compiling took longer than {timeout_ms} ms; use a smaller component, or raise compile_timeout_ms")]
     CompileTimeout {
         /// The limit.
         timeout_ms: u64,
     },
-    /// A file beside the component is wrong.
-    #[error("{path}: {reason}")]
-    File {
-        /// Which file.
-        path: String,
-        /// What is wrong with it.
-        reason: String,
-    },
     /// The WebAssembly engine could not start.
     #[error("the WebAssembly engine could not start: {0}")]
     Engine(String),
+}
+
+/// Why a plugin could not be loaded from a file.
+#[derive(Debug, ThisError)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The folder, the component or the manifest cannot be read.
+    #[error("{}: {error}", path.display())]
+    Read {
+        /// The folder or file.
+        path: PathBuf,
+        /// The system's error.
+        error: std::io::Error,
+    },
+    /// The component or the manifest is too large.
+    #[error("{}: it has {bytes} bytes; the limit is {max}", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+        /// The limit.
+        max: u64,
+    },
+    /// The manifest is invalid.
+    #[error("{}: {reason}", path.display())]
+    Manifest {
+        /// The manifest's file.
+        path: PathBuf,
+        /// What is wrong with it, and where.
+        reason: String,
+    },
+    /// The component cannot be installed.
+    #[error("{}: {error}", path.display())]
+    Install {
+        /// The component's file.
+        path: PathBuf,
+        /// The reason.
+        error: Error,
+    },
 }
 
 /// A limit that a call reached.
@@ -124,7 +157,7 @@ impl fmt::Display for Limit {
     }
 }
 
-/// Why a call has no result. Whatever it wrote is undone.
+/// Why a call has no result. Its writes are undone, unless the plugin runs its own transactions.
 #[derive(Debug, Clone, ThisError)]
 #[non_exhaustive]
 pub enum CallError {
@@ -137,15 +170,15 @@ pub enum CallError {
     /// The arguments do not fit the function.
     #[error("{place}: {reason}")]
     ArgumentsInvalid {
-        /// Where, as in `score` or `standings[3].player`; `arguments` for the whole.
+        /// The place, such as `score` or `standings[3].player`; `arguments` for the whole.
         place: String,
-        /// What is wrong, and what was expected.
+        /// What was expected there.
         reason: String,
     },
     /// The function returned an error of its own.
     #[error("the plugin returned an error: {0}")]
     Plugin(serde_json::Value),
-    /// The call took too long, waiting included.
+    /// The call reached its deadline, waiting included.
     #[error("the call reached its deadline of {deadline_ms} ms")]
     Deadline {
         /// The limit.
@@ -154,27 +187,27 @@ pub enum CallError {
     /// The plugin trapped.
     #[error("the plugin trapped: {reason}")]
     Trap {
-        /// Why, in a sentence.
+        /// The reason.
         reason: String,
     },
     /// The plugin reached a limit.
     #[error("the plugin reached its {limit} limit: {reason}")]
     Limit {
-        /// Which.
+        /// The limit.
         limit: Limit,
         /// What happened.
         reason: String,
     },
-    /// Other commits came first, each time.
+    /// The call lost a conflict at each attempt.
     #[error("the call lost against other commits {attempts} times")]
     Conflict {
-        /// How often it was run.
+        /// The number of attempts.
         attempts: u32,
     },
     /// The database refused the call's commit.
     #[error(transparent)]
     Db(mantis_db::Error),
-    /// Too many calls are under way.
+    /// The limit of calls under way is reached.
     #[error("too many calls are under way: {0}; try again later")]
     Busy(&'static str),
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use mantis_plugin::{CallError, Error, HostConfig, PluginLimits, PluginOptions};
+use mantis_plugin::{CallError, Error, HostConfig, LoadError, PluginLimits, PluginOptions};
 use serde_json::json;
 
 use crate::support::{Fixture, component, component_path, config, writing};
@@ -240,7 +240,7 @@ async fn plugins_load_from_a_folder() {
     refused("both.wasm", "both.json", "there is a .toml as well");
     refused("typo.wasm", "typo.toml", "unknown variant `wirte`, expected `read` or `write`");
     refused("unknown.wasm", "unknown.json", "unknown field `grant`");
-    refused("all-read.wasm", "all-read.wasm", "`*` can only be granted for writing");
+    refused("all-read.wasm", "all-read.toml", "`*` goes only with \"write\" and alone");
     refused("broken.wasm", "broken.wasm", "these bytes are not WebAssembly");
     let counter = of("counter.wasm").as_ref().unwrap();
     assert!(counter.reuse);
@@ -249,5 +249,5 @@ async fn plugins_load_from_a_folder() {
     assert!(of("board.wasm").as_ref().unwrap().grants.is_all());
     assert!(of("bare.wasm").as_ref().unwrap().grants.buckets().is_empty());
     assert_eq!(outcomes.len(), 8);
-    assert!(matches!(fixture.host.load_dir(Path::new("/nowhere")).await, Err(Error::File { .. })));
+    assert!(matches!(fixture.host.load_dir(Path::new("/nowhere")).await, Err(LoadError::Read { .. })));
 }

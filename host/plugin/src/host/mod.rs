@@ -8,5 +8,5 @@
 mod folder;
 mod plugin_host;
 
-pub use folder::{Manifest, ManifestAccess};
+pub use folder::component_files;
 pub use plugin_host::PluginHost;

@@ -89,7 +89,7 @@ impl PluginHost {
     /// end with the old one, new ones get the new one. Needs a tokio runtime with timers.
     ///
     /// # Errors
-    /// All of [`Error`] but `File`. An installed plugin of that name is kept.
+    /// [`Error`]. An installed plugin of that name is kept.
     pub async fn install(&self, name: &str, component: Bytes, options: PluginOptions) -> Result<PluginInfo, Error> {
         check_name(name)?;
         let limits = Limits::new(&self.0.config, &options.limits)?;

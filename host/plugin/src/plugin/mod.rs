@@ -10,6 +10,5 @@ mod history;
 mod info;
 mod installed;
 
-pub(crate) use history::History;
 pub use info::PluginInfo;
 pub(crate) use installed::{Plugin, Shared, Source};
