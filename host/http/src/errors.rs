@@ -131,9 +131,9 @@ codes! {
     ArgumentsInvalid "arguments-invalid" 422,
         "The arguments do not fit the function.", "`GET /api/v1/plugins/{name}` lists what it takes.";
     PluginInvalid "plugin-invalid" 422,
-        "The bytes are no component that can run here.", "The detail says what is wrong with it.";
+        "The file is not a component that this host can run.", "Read `detail` for the reason.";
     PluginsTooMany "plugins-too-many" 409,
-        "There are as many plugins as there may be.", "Remove one.";
+        "The plugin limit is reached.", "Remove a plugin.";
     PluginError "plugin-error" 422,
         "The function returned an error of its own, which `error` holds; what it has not committed itself is undone.", "Ask the plugin's author.";
     PluginDeadline "plugin-deadline" 504,

@@ -1,11 +1,11 @@
-//! The host's bounds, each with its unit in its name.
+//! The configuration of the host: bounds, each with its unit in its name.
 
 /// Bounds on plugins and on what they do. [`PluginLimits`](crate::PluginLimits) may lower some of them for one plugin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostConfig {
-    /// How long a call may take in all, waiting included, in milliseconds. Default 1,000.
+    /// The longest time of a call, waiting included, in milliseconds. Default 1,000.
     pub call_deadline_ms: u64,
-    /// How long a function that has proved quick may run on the caller's thread, in milliseconds. Default 2.
+    /// The longest run on the caller's thread of a function that has proved quick, in milliseconds. Default 2.
     pub inline_slice_ms: u64,
     /// Bytes of linear memory of one instance. Default 64 MiB.
     pub memory_bytes_max: usize,
@@ -24,26 +24,26 @@ pub struct HostConfig {
     pub instances_max: u32,
     /// Idle instances that a plugin with `reuse` keeps. Default 8.
     pub warm_instances_max: usize,
-    /// How long an instance is kept idle, in milliseconds, at least 1: the next [`maintain`](crate::PluginHost::maintain) after it
-    /// closes the instance. Default 300,000.
+    /// The idle time, in milliseconds and at least 1, after which the next [`maintain`](crate::PluginHost::maintain) closes an
+    /// instance. Default 300,000.
     pub instance_idle_timeout_ms: u64,
     /// Resource handles that an instance may hold at once. Default 64.
     pub handles_max: usize,
-    /// Bytes that a call may take in and give out through host functions. Default 256 MiB.
+    /// Bytes that a call may pass through host functions, in and out. Default 256 MiB.
     pub transfer_bytes_max: u64,
-    /// Bytes of the host's memory that the arguments of a call may take, or what a plugin hands over at once: its result, or the
-    /// arguments of a host function. A string counts as its bytes, each element of a list (but of the arguments of host functions)
-    /// as 40. Default 64 MiB.
+    /// Bytes of the host's memory that the arguments of a call may take, and that a plugin may pass at once: as its result, or as the
+    /// arguments of a host function. A string counts as its bytes, an element of a list as 40 (not in the arguments of host
+    /// functions). Default 64 MiB.
     pub value_bytes_max: usize,
     /// Log lines of a call that are kept. Default 100.
     pub log_lines_max: u32,
     /// Threads for calls that do not run on the caller's. One plugin gets all but one of them. Default: one more than the
     /// machine has cores, at least 3.
     pub guest_threads: usize,
-    /// Calls that wait for a guest thread; one more gets [`CallError::Busy`](crate::CallError::Busy). One plugin gets
+    /// Calls that wait for a guest thread; the next one gets [`CallError::Busy`](crate::CallError::Busy). One plugin gets
     /// three quarters of the places. Default 256.
     pub queue_max: usize,
-    /// How often a call that lost against another commit is run again. Default 8.
+    /// Repetitions of a call that lost a conflict. Default 8.
     pub conflict_retries_max: u32,
 }
 

@@ -1,29 +1,32 @@
 //! Plugins: sandboxed WebAssembly components that run next to the data.
 //!
-//! A [`PluginHost`] compiles components, checks what they import and export, and calls their functions: each call in one
-//! transaction, with its own memory, a deadline, and no more rights than its grants name.
+//! A [`PluginHost`] compiles components, checks their imports and exports, and calls their functions: each call in one transaction,
+//! with its own memory, a deadline, and no more rights than its grants name.
 //!
-//! | module | holds |
+//! From top to bottom; each room uses only those below it:
+//!
+//! | room | holds |
 //! |---|---|
 //! | `host` | [`PluginHost`]: install, remove, list, call; plugins from a folder |
-//! | `call` | one call: its transaction, where it runs, and how often |
-//! | `plugin` | an installed plugin |
+//! | `call` | a call: its transaction, its thread, and its repetition after conflicts |
+//! | `plugin` | an installed plugin: everything that a call needs, looked up once |
 //! | `instance` | an instance of it, made for one call or kept warm |
-//! | `host_functions` | the interfaces of `wit/` for guests |
-//! | `component` | what a component may be, and how it is compiled |
+//! | `host_functions` | the interfaces of `wit/` for guests, and the state of an instance on the host |
 //! | `json` | between JSON and components' values |
-//! | `engine` | how WebAssembly is run, and stopped in time |
-//! | `config`, `options`, `limits` | the host's bounds; a plugin's grants, limits and way of running |
-//! | `stats`, `error` | what happened so far; why an install or a call failed |
+//! | `component` | what a component may be, its functions and their types, and the compiler |
+//! | `engine` | the WebAssembly engine, its epoch and its clock |
+//! | `manifest`, `options` | a plugin's grants, limits and way of running, in a file and in Rust |
+//! | `limits`, `config` | every limit on plugins; the configuration of the host |
+//! | `stats`, `error`, `text` | counters; why an install or a call failed; text from components, cut |
 //!
-//! # What holds
+//! # Invariants
 //!
 //! - A guest that traps, spins or hoards harms neither the store nor its neighbours: its writes are undone, its instance is
 //!   dropped, and no thread of the runtime waits for it for longer than a slice of 2 ms.
-//! - Only code that this process compiled from WebAssembly is ever run.
+//! - Only code that this process compiled from WebAssembly is run.
 //! - No lock is held while a guest runs.
 //!
-//! It knows nothing of HTTP. Guests reach data only through `wit/`, and the database checks each of their operations.
+//! Nothing here knows HTTP. Guests reach data only through `wit/`, and the database checks each of their operations.
 #![deny(missing_docs)]
 
 mod call;

@@ -1,4 +1,4 @@
-//! What happened so far, per plugin and in all.
+//! Counters, per plugin and for the host.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,7 +37,7 @@ macro_rules! statistics {
         }
 
         impl Statistics {
-            /// Adds another's figures; maxima stay maxima.
+            /// Adds another plugin's counters; maxima stay maxima.
             pub(crate) fn add(&mut self, other: &Self) {
                 $(self.$name += other.$name;)*
                 self.duration_us_max = self.duration_us_max.max(other.duration_us_max);
@@ -48,7 +48,7 @@ macro_rules! statistics {
 }
 
 statistics! {
-    /// Calls that came to an end, in whatever way.
+    /// Calls that ended, successfully or not.
     calls,
     /// Calls whose function returned an error of its own.
     errors,
@@ -58,11 +58,11 @@ statistics! {
     deadlines,
     /// Calls that reached another limit.
     limits,
-    /// Calls refused because there was no room.
+    /// Calls refused because a limit of calls under way was reached.
     busy,
-    /// Calls that lost against other commits each time they were run.
+    /// Calls that lost a conflict at each attempt.
     conflicts,
-    /// Calls whose caller went away before the end.
+    /// Calls whose caller went away before they ended.
     abandoned,
     /// Runs that were repeated because another commit came first.
     conflicts_retried,
@@ -72,13 +72,13 @@ statistics! {
     thread_runs,
     /// Runs on the caller's thread that took too long and were run again on a guest thread.
     inline_interrupted,
-    /// Log lines that were beyond the limits.
+    /// Log lines above the limit.
     log_lines_dropped,
     /// Time of all calls, waiting included, in microseconds.
     duration_us_sum,
 }
 
-/// The host's figures.
+/// The statistics of the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub struct PluginStats {
@@ -117,35 +117,35 @@ impl Counters {
     }
 }
 
-/// The figures of plugins that are gone, and of those that still end their last calls.
+/// The counters of removed plugins, and of those whose last calls are still under way.
 #[derive(Debug, Default)]
-pub(crate) struct Retired(Mutex<RetiredFigures>);
+pub(crate) struct Retired(Mutex<RetiredCounters>);
 
 #[derive(Debug, Default)]
-struct RetiredFigures {
+struct RetiredCounters {
     gone: Statistics,
     leaving: Vec<Arc<Counters>>,
 }
 
 impl Retired {
-    /// Takes over the figures of a plugin that was removed.
+    /// Takes over the counters of a removed plugin.
     pub(crate) fn add(&self, counters: Arc<Counters>) {
-        let mut figures = self.0.lock();
-        figures.leaving.push(counters);
-        figures.settle();
+        let mut retired = self.0.lock();
+        retired.leaving.push(counters);
+        retired.settle();
     }
 
     pub(crate) fn read(&self) -> Statistics {
-        let mut figures = self.0.lock();
-        figures.settle();
-        let mut total = figures.gone;
-        figures.leaving.iter().for_each(|counters| total.add(&counters.read()));
+        let mut retired = self.0.lock();
+        retired.settle();
+        let mut total = retired.gone;
+        retired.leaving.iter().for_each(|counters| total.add(&counters.read()));
         total
     }
 }
 
-impl RetiredFigures {
-    /// Counters that nobody else holds change no more.
+impl RetiredCounters {
+    /// Adds up the counters that nobody else holds: they no longer change.
     fn settle(&mut self) {
         let gone = &mut self.gone;
         self.leaving.retain(|counters| {

@@ -128,9 +128,9 @@ fn check_header(source: &[u8]) -> Result<(), Error> {
 mod tests {
     use super::*;
 
-    /// Many small components would take up far more memory than they have bytes.
+    /// Many small components would take far more memory than their source has bytes.
     #[tokio::test]
-    async fn what_is_kept_is_bounded_by_what_it_takes() {
+    async fn kept_code_is_bounded_by_its_own_size() {
         const EACH_BYTES_MAX: usize = 64 << 10;
         let config = HostConfig { instances_max: 1, compiled_bytes_max: 4 * EACH_BYTES_MAX, ..HostConfig::default() };
         let compiler = Compiler::new(crate::engine::new(&config).unwrap(), &config);

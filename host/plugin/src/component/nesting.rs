@@ -303,11 +303,11 @@ mod tests {
     }
 
     #[test]
-    fn what_tools_make_is_far_from_the_limit() {
+    fn real_components_are_far_from_the_limit() {
         for name in ["counter", "leaderboard", "mirror", "tasks", "types"] {
             let levels = check(&guest(name)).unwrap();
             println!("{name}: {levels} levels");
-            assert!(levels <= 5, "{name} has {levels} levels; then the limit and what is said of it may be too low");
+            assert!(levels <= 5, "{name} has {levels} levels; then the limit and its doc may be too low");
         }
     }
 

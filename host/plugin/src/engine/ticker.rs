@@ -1,6 +1,6 @@
-//! The thread that advances the engine's epoch, so that guests look at the clock now and then.
+//! The thread that advances the engine's epoch, so that guests check the clock at regular intervals.
 //!
-//! It ticks only while guests run: an idle host wakes nobody.
+//! It ticks only while guests run: an idle host wakes no thread.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -31,7 +31,7 @@ struct Shared {
 /// Keeps the ticker awake.
 pub(crate) struct Awake<'t>(&'t Shared);
 
-/// Reads how often the ticker ticked. Far cheaper than a clock: host functions look at it before they ask for the time.
+/// Reads the number of ticks. Far cheaper than a clock: host functions read it before they read the time.
 #[derive(Clone)]
 pub(crate) struct Ticks(Arc<Shared>);
 
@@ -61,7 +61,7 @@ impl Ticker {
         Ticks(Arc::clone(&self.shared))
     }
 
-    /// Ticks go on until the guard is dropped.
+    /// The ticker ticks until the guard is dropped.
     pub(crate) fn keep_awake(&self) -> Awake<'_> {
         // With the thread's own order (asleep, then running) one of the two sees the other.
         self.shared.running.fetch_add(1, Ordering::SeqCst);

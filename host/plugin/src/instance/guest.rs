@@ -30,7 +30,7 @@ pub(crate) struct GuestInstance {
     store: Store<Context>,
     instance: Option<Instance>,
     functions: Vec<Option<Func>>,
-    /// Stopped or trapped: its memory may be in any state.
+    /// It was stopped or it trapped: its memory may be in any state.
     spoilt: bool,
 }
 
@@ -60,7 +60,7 @@ impl GuestInstance {
     ) -> Finished {
         self.store.data_mut().begin(session, until);
         self.store.set_epoch_deadline(1);
-        // Spoilt until it has returned: also when the host panics in between.
+        // Spoilt until it has returned: also if the host panics in between.
         self.spoilt = true;
         let outcome = match self.call(blueprint, function, arguments) {
             Ok(returned) => {

@@ -5,10 +5,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Number, Value};
 use wasmtime::component::Val;
 
-use super::{EXACT_MAX, nullable};
+use super::{JSON_INTEGER_MAX, nullable};
 use crate::{Case, Field, ValueType};
 
-/// What does not fit, and where. The place is put together from the inside out.
+/// The reason why a value does not fit, and its place, which is put together from the inside out.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct BadInput {
     pub(crate) place: String,
@@ -193,7 +193,7 @@ impl Reader {
         Ok(Val::Variant(name, payload))
     }
 
-    /// What a case carries: a value where it has a type, nothing or null where it has none.
+    /// The payload of a case: a value if it has a type, nothing or null if it has none.
     fn payload(
         &mut self,
         name: &str,
@@ -259,7 +259,7 @@ fn known(name: String, names: &[impl AsRef<str>]) -> Result<String> {
     bad(format!("{name:?} is not known here; there is {}", listed(names)))
 }
 
-/// Names for people to choose from, the first few.
+/// The first few names, for a message.
 fn listed(names: &[impl AsRef<str>]) -> String {
     const SHOWN: usize = 16;
     if names.is_empty() {
@@ -273,7 +273,7 @@ fn listed(names: &[impl AsRef<str>]) -> String {
 fn integer<T: TryFrom<i128>>(value: &Value) -> Result<T> {
     let number = match value {
         Value::Number(number) => whole(number),
-        // Written so where a number might lose digits on its way.
+        // The form of an integer that a JSON number might not carry exactly.
         Value::String(text) => text.parse().ok(),
         other => return expected("an integer", other),
     };
@@ -291,7 +291,7 @@ fn whole(number: &Number) -> Option<i128> {
     // 1e3 and 2.0 are integers as well.
     let float = number.as_f64()?;
     #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "exact in this range")]
-    let exact = float.fract() == 0.0 && float.abs() <= EXACT_MAX as f64;
+    let exact = float.fract() == 0.0 && float.abs() <= JSON_INTEGER_MAX as f64;
     #[allow(clippy::cast_possible_truncation, reason = "a whole number in range")]
     exact.then_some(float as i128)
 }

@@ -21,8 +21,8 @@ pub(crate) use output::to_json;
 
 use crate::ValueType;
 
-/// Integers of this size and below are exact in every JSON implementation.
-const EXACT_MAX: u64 = 1 << 53;
+/// The largest integer that is a number in JSON. Every JSON reader is exact up to here; larger ones are written as text.
+const JSON_INTEGER_MAX: u64 = 1 << 53;
 
 /// Whether a value of the type may be null in JSON.
 fn nullable(value_type: &ValueType) -> bool {

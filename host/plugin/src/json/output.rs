@@ -5,10 +5,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 use wasmtime::component::Val;
 
-use super::{EXACT_MAX, nullable};
+use super::{JSON_INTEGER_MAX, nullable};
 use crate::ValueType;
 
-/// The JSON of a value. The engine has checked that it is of the type; what is not becomes null.
+/// The JSON of a value. The engine has checked that it is of the type; a value that is not becomes null.
 pub(crate) fn to_json(value: Val, value_type: &ValueType) -> Value {
     match (value, value_type) {
         (Val::Bool(flag), _) => flag.into(),
@@ -18,9 +18,9 @@ pub(crate) fn to_json(value: Val, value_type: &ValueType) -> Value {
         (Val::U16(number), _) => number.into(),
         (Val::S32(number), _) => number.into(),
         (Val::U32(number), _) => number.into(),
-        (Val::S64(number), _) if number.unsigned_abs() > EXACT_MAX => number.to_string().into(),
+        (Val::S64(number), _) if number.unsigned_abs() > JSON_INTEGER_MAX => number.to_string().into(),
         (Val::S64(number), _) => number.into(),
-        (Val::U64(number), _) if number > EXACT_MAX => number.to_string().into(),
+        (Val::U64(number), _) if number > JSON_INTEGER_MAX => number.to_string().into(),
         (Val::U64(number), _) => number.into(),
         (Val::Float32(number), _) => float(shortest(number)),
         (Val::Float64(number), _) => float(number),
@@ -58,7 +58,7 @@ pub(crate) fn to_json(value: Val, value_type: &ValueType) -> Value {
     }
 }
 
-/// The JSON of what a result carries, null for nothing.
+/// The JSON of a result's payload, null for nothing.
 fn payload(value: Option<Box<Val>>, value_type: Option<&ValueType>) -> Value {
     match (value, value_type) {
         (Some(value), Some(value_type)) => to_json(*value, value_type),

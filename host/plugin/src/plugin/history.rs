@@ -1,7 +1,7 @@
 //! Whether a function has proved quick enough to run on the caller's thread.
 //!
-//! Time is wall-clock time, and a busy machine makes quick things look slow: one that has proved itself keeps its place through a
-//! few slow runs, but loses it at once when it overruns its slice.
+//! Runs are measured by the wall clock, and a busy machine makes quick functions look slow: a function that has proved quick keeps
+//! its place through a few slow runs, but loses it at once when it overruns its slice.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -12,7 +12,7 @@ pub(crate) const QUICK_RUNS: u32 = 16;
 const QUICK_RUNS_MAX: u32 = 32;
 /// Quick runs that a slow one undoes.
 const SLOW_COSTS: u32 = 4;
-/// What counts as quick.
+/// The longest run that counts as quick.
 const QUICK: Duration = Duration::from_micros(200);
 
 #[derive(Debug, Default)]
@@ -23,9 +23,9 @@ impl History {
         self.0.load(Ordering::Relaxed) >= QUICK_RUNS
     }
 
-    /// Notes a run that came to its end.
+    /// Notes a run that ended.
     pub(crate) fn note(&self, took: Duration) {
-        // Threads may overwrite each other's notes; nothing hangs on the exact number.
+        // Threads may overwrite each other's notes; the number need not be exact.
         let quick_runs = self.0.load(Ordering::Relaxed);
         if took > QUICK {
             self.0.store(quick_runs.saturating_sub(SLOW_COSTS), Ordering::Relaxed);

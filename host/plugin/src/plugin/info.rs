@@ -20,18 +20,18 @@ pub struct PluginInfo {
     pub sha256: String,
     /// The interfaces that it imports, such as `mantis:db/kv@0.1.0`.
     pub imports: Vec<String>,
-    /// What can be called, in the component's order.
+    /// The functions that can be called, in the component's order.
     pub functions: Arc<[FunctionInfo]>,
     /// Exports that cannot be called, and why.
     pub skipped: Arc<[SkippedFunction]>,
     /// Whether it runs its own transactions: its calls are not wrapped in one.
     pub own_transactions: bool,
-    /// What it sees.
+    /// The buckets that it sees.
     pub grants: Grants,
     /// Its limits, all of them given.
     pub limits: PluginLimits,
     /// Whether instances serve several calls.
     pub reuse: bool,
-    /// What happened so far.
+    /// Its counters.
     pub statistics: Statistics,
 }
