@@ -1,9 +1,9 @@
-//! Many operations, all or nothing.
+//! Many operations, applied atomically.
 
 use crate::bindings::mantis::db::{kv, types::Op};
 use crate::{Applied, Expect, Result, SetOptions, Span};
 
-/// Operations on one bucket that happen together or not at all, at most 10,000. Results stand in the order of the operations.
+/// Up to 10,000 operations on one bucket, applied atomically. Results are in the order of the operations.
 #[derive(Debug)]
 #[must_use = "nothing happens before `apply`"]
 pub struct Batch<'b> {
@@ -26,12 +26,12 @@ impl<'b> Batch<'b> {
         self.with(Op::Get(key.into()))
     }
 
-    /// Gives a key a value.
+    /// Sets a key.
     pub fn set(self, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> Self {
         self.set_with(key, value, SetOptions::default())
     }
 
-    /// Gives a key a value if it is as expected, with a media type or a time to live.
+    /// Sets a key if it is as expected, with a media type or a time to live.
     pub fn set_with(self, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>, options: SetOptions) -> Self {
         self.with(Op::Set((key.into(), value.into(), options)))
     }
@@ -41,7 +41,7 @@ impl<'b> Batch<'b> {
         self.with(Op::Delete((key.into(), Expect::Anything)))
     }
 
-    /// Deletes the keys of a span.
+    /// Deletes the keys in a span.
     pub fn delete_span(self, span: Span) -> Self {
         self.with(Op::DeleteSpan(span))
     }
@@ -51,12 +51,15 @@ impl<'b> Batch<'b> {
         self.with(Op::Increment((key.into(), by)))
     }
 
-    /// Writes nothing, but must hold, or nothing is written.
+    /// Writes nothing. If the expectation does not hold, the batch writes nothing either.
     pub fn check(self, key: impl Into<Vec<u8>>, expect: Expect) -> Self {
         self.with(Op::Check((key.into(), expect)))
     }
 
-    /// Does it all.
+    /// Applies the batch.
+    ///
+    /// # Errors
+    /// Those of its operations. An expectation that does not hold is no error, but [`Applied::Refused`].
     pub fn apply(self) -> Result<Applied> {
         self.bucket.apply(&self.operations)
     }

@@ -8,10 +8,10 @@ use crate::{Batch, Counted, Deleted, Entry, Expect, Outcome, Result, Scan, SetOp
 pub struct Bucket(kv::Bucket);
 
 impl Bucket {
-    /// Opens the bucket `name`. A bucket comes into being with its first write.
+    /// Opens the bucket `name`. The first write creates a bucket.
     ///
     /// # Errors
-    /// `bucket-not-found` when the plugin's grants do not name it, `bucket-name-invalid`, `handles-too-many`.
+    /// `bucket-not-found` if the plugin's grants do not name it, `bucket-name-invalid`, `handles-too-many`.
     pub fn open(name: &str) -> Result<Self> {
         kv::Bucket::open(name).map(Self)
     }
@@ -20,32 +20,32 @@ impl Bucket {
         Self(handle)
     }
 
-    /// The value of `key`; none when it is missing or has expired.
+    /// The value of `key`; none if it is missing or expired.
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>> {
         self.0.get(key.as_ref())
     }
 
-    /// The value of `key` and what is known of it.
+    /// The value of `key`, with its version, media type and times.
     pub fn get_entry(&self, key: impl AsRef<[u8]>) -> Result<Option<Entry>> {
         self.0.get_entry(key.as_ref())
     }
 
-    /// The values of at most 1,000 keys at one moment, in the keys' order.
+    /// The values of up to 1,000 keys at one version of the database, in the keys' order.
     pub fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
         self.0.get_many(keys)
     }
 
-    /// Gives `key` a value, whatever it was.
+    /// Sets `key` unconditionally.
     pub fn set(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<Written> {
         self.0.set(key.as_ref(), value.as_ref())
     }
 
-    /// Gives `key` a value if it is as expected, with a media type or a time to live.
+    /// Sets `key` if it is as expected, with a media type or a time to live.
     pub fn set_with(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>, options: &SetOptions) -> Result<Outcome> {
         self.0.set_with(key.as_ref(), value.as_ref(), options)
     }
 
-    /// Deletes `key`. The answer says whether it existed, and what was written.
+    /// Deletes `key`. Returns whether it existed, and the write.
     pub fn delete(&self, key: impl AsRef<[u8]>) -> Result<Deleted> {
         self.0.delete(key.as_ref())
     }
@@ -55,7 +55,7 @@ impl Bucket {
         self.0.delete_if(key.as_ref(), expect)
     }
 
-    /// Adds to a decimal number kept as text. A missing key counts as 0. The answer holds the sum, and what was written.
+    /// Adds to a decimal number stored as text. A missing key counts as 0. Returns the sum, and the write.
     ///
     /// # Errors
     /// `not-an-integer`, `integer-overflow`.
@@ -63,18 +63,18 @@ impl Bucket {
         self.0.increment(key.as_ref(), by)
     }
 
-    /// Entries in key order: all of them, unless the scan is narrowed.
+    /// All entries in key order; the scan's methods narrow it.
     #[must_use]
     pub fn scan(&self) -> Scan<'_> {
         Scan::new(&self.0)
     }
 
-    /// How many keys a span has. Costs a walk over them.
+    /// The number of keys in a span. Takes time in proportion to it.
     pub fn count(&self, span: &Span) -> Result<u64> {
         self.0.count(span)
     }
 
-    /// Many operations, all or nothing.
+    /// Many operations, applied atomically.
     pub fn batch(&self) -> Batch<'_> {
         Batch::new(&self.0)
     }

@@ -1,4 +1,4 @@
-//! What every error tells: a stable code for programs, a message for people.
+//! The parts of every error: a stable code for programs, a message for people.
 
 use crate::bindings::mantis::db::types::{Error, Failure};
 
@@ -8,7 +8,7 @@ impl Error {
         Self::Other(Failure { code: code.into(), message: message.into() })
     }
 
-    /// The argument can never be right.
+    /// An argument that is invalid whatever the data.
     pub fn invalid(code: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Invalid(Failure { code: code.into(), message: message.into() })
     }
@@ -41,7 +41,7 @@ impl Error {
     }
 }
 
-/// For functions whose error is a text: the code and the message.
+/// For functions whose error is text: the code and the message.
 impl From<Error> for String {
     fn from(error: Error) -> Self {
         let Failure { code, message } = error.failure();

@@ -1,8 +1,8 @@
 //! Write MantisDB plugins in Rust.
 //!
 //! A plugin is a component: a `cdylib` for `wasm32-unknown-unknown` with a WIT world of its own that includes
-//! `mantis:db/procedure`. Each function that it exports can be called from outside, and runs in one transaction, which commits when
-//! the function returns and rolls back when it returns an error or panics.
+//! `mantis:db/procedure`. Clients can call each function that it exports. A call is one transaction, which commits when the function
+//! returns, and rolls back when it returns an error or panics.
 //!
 //! ```ignore
 //! mantis_guest::generate!(path: ["../wit", "wit"], world: "examples:counter/counter");
@@ -23,14 +23,14 @@
 //! |---|---|
 //! | `bucket` | [`Bucket`]: keys and values |
 //! | `scan` | [`Scan`]: entries in order, page by page |
-//! | `batch` | [`Batch`]: many operations, all or nothing |
-//! | `error` | [`Error`], its code and message |
-//! | [`order`] | numbers as keys that sort as the numbers do |
+//! | `batch` | [`Batch`]: many operations, applied atomically |
+//! | `error` | the code and message of an [`Error`] |
+//! | [`order`] | numbers as key bytes in numeric order |
 //! | [`system`] | time and randomness |
 //! | `log` | the macros [`debug!`], [`info!`], [`warn!`] and [`error!`] |
-//! | `panic` | panics reach the log before they trap |
-//! | [`transaction`](mod@transaction) | transactions by hand, for worlds that import them |
-//! | [`bindings`] | what lies below: the generated bindings of `wit/` |
+//! | `panic` | logs a panic before it traps |
+//! | [`transaction`](mod@transaction) | explicit transactions, for worlds that import them |
+//! | [`bindings`] | the generated bindings of `wit/`, on which the rest is built |
 #![warn(missing_docs)]
 
 mod batch;
@@ -56,13 +56,13 @@ pub use scan::Scan;
 #[doc(hidden)]
 pub use wit_bindgen;
 
-/// What operations return.
+/// The result of an operation.
 pub type Result<T> = core::result::Result<T, Error>;
 
-/// Generates the bindings of a plugin's world, on top of this crate's: the trait `Guest`, and the macro `export!` that takes the
-/// type which implements it.
+/// Generates the bindings of a plugin's world on top of this crate's: the trait `Guest`, and the macro `export!` for the type that
+/// implements it.
 ///
-/// `path` lists the folders of WIT, that of `mantis:db` first; `world` is the world's full name. A world that includes
+/// `path` lists the folders with WIT files, that of `mantis:db` first; `world` is the world's full name. A world that includes
 /// `mantis:db/task` ends the call with `, transactions`.
 #[macro_export]
 macro_rules! generate {

@@ -1,4 +1,4 @@
-//! Log lines, which go to the host's log: at most 100 a call, 4,096 bytes each.
+//! Lines in the host's log: at most 100 per call, of 4,096 bytes each.
 
 /// Logs a line at the level `debug`.
 #[macro_export]

@@ -1,4 +1,4 @@
-//! Numbers as bytes that sort as the numbers do, for use in keys.
+//! Numbers as bytes in numeric order, for use in keys.
 
 /// Eight bytes that sort from the smallest number to the largest.
 #[must_use]
@@ -24,7 +24,7 @@ pub fn from_descending(bytes: [u8; 8]) -> i64 {
     !from_ascending(bytes)
 }
 
-/// Flipped, negative numbers sort before the others.
+/// The sign bit: flipped, negative numbers sort before the others.
 const SIGN: u64 = 1 << 63;
 
 #[cfg(test)]

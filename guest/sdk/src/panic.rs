@@ -1,4 +1,4 @@
-//! Panics reach the log before they trap: the host sees only that there was one.
+//! Logs a panic before it traps: the host sees only the trap.
 
 use std::panic::PanicHookInfo;
 

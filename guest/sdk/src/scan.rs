@@ -3,19 +3,19 @@
 use crate::bindings::mantis::db::{kv, types::ScanOptions};
 use crate::{Result, Span};
 
-/// The most that one page may be asked for.
+/// Entries of a page: the host's limit.
 const PAGE_ENTRIES: u32 = 1_000;
-/// Lengths of key and value, and a version.
+/// Bytes in front of each entry: the lengths of key and value, and the version.
 const HEADER_BYTES: usize = 16;
 
-/// Entries in key order: an iterator over keys and values. Fetches packed pages of at most 1,000.
+/// An iterator over keys and values in key order. Fetches packed pages of up to 1,000 entries.
 ///
-/// Ends after its first error.
+/// It ends after its first error.
 #[derive(Debug)]
 pub struct Scan<'b> {
     bucket: &'b kv::Bucket,
     options: ScanOptions,
-    /// Entries still to be shown.
+    /// Entries that it may still return.
     left: u64,
     page: Vec<u8>,
     at: usize,
@@ -49,7 +49,7 @@ impl<'b> Scan<'b> {
         self
     }
 
-    /// At most so many entries.
+    /// At most this many entries.
     #[must_use]
     pub fn limit(mut self, entries: u64) -> Self {
         self.left = entries;
@@ -65,7 +65,7 @@ impl<'b> Scan<'b> {
         Ok(())
     }
 
-    /// The next entry of the page in hand.
+    /// The next entry of the current page.
     fn unpack(&mut self) -> Option<(Vec<u8>, Vec<u8>)> {
         let rest = self.page.get(self.at..)?;
         let (header, rest) = rest.split_at_checked(HEADER_BYTES)?;

@@ -3,10 +3,10 @@
 use crate::bindings::mantis::db::system;
 pub use crate::bindings::mantis::db::system::{Level, log, now_ms};
 
-/// `N` bytes that nobody can guess; `N` is at most 4,096.
+/// `N` unpredictable bytes; `N` is at most 4,096.
 ///
 /// # Panics
-/// When `N` is larger.
+/// If `N` is larger: the host stops the plugin.
 #[must_use]
 pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];

@@ -1,4 +1,4 @@
-//! Transactions by hand, for worlds that import `mantis:db/transactions`. Procedures are in one already.
+//! Explicit transactions, for worlds that import `mantis:db/transactions`. A procedure runs in a transaction of its own.
 
 use crate::bindings::mantis::db::transactions;
 use crate::{Bucket, Error, Result, Written};
@@ -8,29 +8,32 @@ use crate::{Bucket, Error, Result, Written};
 pub struct Transaction(transactions::Transaction);
 
 impl Transaction {
-    /// Opens one. At most 4 may be open at once.
+    /// Begins a transaction. At most 4 may be open at once.
+    ///
+    /// # Errors
+    /// `transactions-too-many`.
     pub fn begin() -> Result<Self> {
         transactions::Transaction::begin().map(Self)
     }
 
-    /// A bucket whose operations belong to the transaction, and fail once it has ended.
+    /// Opens a bucket whose operations belong to the transaction. They fail once it has ended.
     pub fn bucket(&self, name: &str) -> Result<Bucket> {
         self.0.bucket(name).map(Bucket::from_handle)
     }
 
-    /// Commits, and says which version that is and whether it is certain to survive a power cut.
+    /// Commits. Returns the version of the commit, and whether it is certain to survive a power cut.
     ///
     /// # Errors
-    /// `conflict` when another commit changed what was read: begin again.
+    /// `conflict` if another commit changed a key that was read: begin again.
     pub fn commit(self) -> Result<Written> {
         transactions::Transaction::commit(self.0)
     }
 }
 
-/// Runs `work` in a transaction and commits it; runs it again when another commit came first, `attempts` times at most.
+/// Runs `work` in a transaction and commits it. Runs it again after a conflict, up to `attempts` times in all.
 ///
 /// # Errors
-/// What `work` returned, or the last `conflict`.
+/// The error of `work`, or the last `conflict`.
 pub fn run<T>(attempts: u32, mut work: impl FnMut(&Transaction) -> Result<T>) -> Result<T> {
     let mut attempt = 1;
     loop {

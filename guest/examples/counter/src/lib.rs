@@ -1,7 +1,7 @@
-//! Named counters: the smallest plugin that keeps something.
+//! Named counters: the smallest plugin that stores something.
 //!
-//! A procedure is one transaction, so reading a number and writing it anew loses nothing: when another call came first, the host
-//! runs this one again.
+//! A procedure is one transaction, so reading a number and writing a new one loses no update: when another call commits first, the
+//! host runs this one again.
 
 mantis_guest::generate!(path: ["../../../wit", "wit"], world: "examples:counter/counter");
 

@@ -5,8 +5,8 @@
 //! | `player/` name | the player's best score, 8 bytes |
 //! | `score/` score (8 bytes, largest first) name | nothing |
 //!
-//! The index's keys sort as the board does: the top is a scan from its start, and a rank is a count up to a score. Both keys of a
-//! player change in one batch.
+//! The keys of the index sort as the board does: the top is a scan from the start, and a rank is a count up to a score. One batch
+//! changes both keys of a player.
 
 mantis_guest::generate!(path: ["../../../wit", "wit"], world: "examples:leaderboard/leaderboard");
 
@@ -67,7 +67,7 @@ fn best_score(board: &Bucket, player: &str) -> mantis_guest::Result<Option<i64>>
     Ok(stored.and_then(|bytes| bytes.try_into().ok()).map(order::from_ascending))
 }
 
-/// One more than the players with a better score.
+/// One more than the number of players with a better score.
 fn rank(board: &Bucket, score: i64) -> mantis_guest::Result<u32> {
     let better = board.count(&Span::Between((Some(SCORES.to_vec()), Some(score_key(score, "")))))?;
     Ok(u32::try_from(better).unwrap_or(u32::MAX).saturating_add(1))

@@ -1,4 +1,4 @@
-//! Says that it lost, each time.
+//! Returns a conflict at each attempt.
 
 mantis_guest::generate!(path: ["../../../wit", "wit"], world: "faults:always-conflict/always-conflict");
 

@@ -1,4 +1,4 @@
-//! Logs more than anyone reads.
+//! Logs more lines than the host keeps.
 
 mantis_guest::generate!(path: ["../../../wit", "wit"], world: "faults:flood-logs/flood-logs");
 

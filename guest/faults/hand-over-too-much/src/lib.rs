@@ -1,4 +1,4 @@
-//! Hands over more than the host wants to hold.
+//! Passes values to the host that are too large.
 
 mantis_guest::generate!(path: ["../../../wit", "wit"], world: "faults:hand-over-too-much/hand-over-too-much");
 

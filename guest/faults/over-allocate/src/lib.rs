@@ -1,4 +1,4 @@
-//! Takes all the memory there is.
+//! Allocates without end.
 
 mantis_guest::generate!(path: ["../../../wit", "wit"], world: "faults:over-allocate/over-allocate");
 

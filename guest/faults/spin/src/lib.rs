@@ -1,4 +1,4 @@
-//! Never comes to an end.
+//! Never returns.
 
 mantis_guest::generate!(path: ["../../../wit", "wit"], world: "faults:spin/spin");
 
