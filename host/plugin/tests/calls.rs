@@ -93,7 +93,7 @@ async fn calls_side_by_side_lose_nothing() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_named() {
+async fn unknown_plugins_and_functions_are_named() {
     let fixture = Fixture::with_guest("counter", &["counters"]).await;
     let error = fixture.call("nobody/value", json!([])).await.unwrap_err();
     assert!(matches!(&error, CallError::PluginNotFound(name) if name == "nobody"), "{error:?}");

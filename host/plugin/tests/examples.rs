@@ -1,4 +1,4 @@
-//! The examples do what they say.
+//! The example plugins.
 
 use mantis_plugin::CallError;
 use serde_json::{Value, json};

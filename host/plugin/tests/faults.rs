@@ -1,4 +1,4 @@
-//! Hostile plugins harm nobody. Each guest in `guest/faults` stands in the table; one that does not fails a test.
+//! Hostile plugins harm no other plugin. The table lists every guest in `guest/faults`; a test fails for one that is missing.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

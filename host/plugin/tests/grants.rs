@@ -45,7 +45,7 @@ async fn grants_decide_what_is_seen() {
 }
 
 #[tokio::test]
-async fn without_grants_there_is_nothing() {
+async fn without_grants_no_bucket_is_visible() {
     let fixture = Fixture::new();
     fixture.install("counter", PluginOptions::default()).await;
     let error = fixture.call("counter/value", json!(["visits"])).await.unwrap_err();

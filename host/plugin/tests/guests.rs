@@ -1,5 +1,5 @@
-//! No guest without a test: each folder of examples and fixtures is named by one, here or among the scenarios. Faults stand in a table
-//! of their own (`faults`).
+//! Every guest has a test: each folder of examples and fixtures is named by one, here or among the scenarios. Faults have a table of
+//! their own (`faults`).
 
 use std::path::Path;
 

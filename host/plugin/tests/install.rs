@@ -1,4 +1,4 @@
-//! What is installed, what is refused, and what happens to calls meanwhile.
+//! Installing: what is refused, and what happens to calls under way.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -25,7 +25,7 @@ async fn refusal(fixture: &Fixture, component: Vec<u8>) -> Error {
 }
 
 #[tokio::test]
-async fn what_cannot_run_is_refused_by_name() {
+async fn components_that_cannot_run_are_refused_by_name() {
     let fixture = Fixture::new();
     let core_module = wat::parse_str("(module)").unwrap();
     let recursive_type = {
@@ -119,7 +119,7 @@ async fn names_limits_and_numbers_are_checked() {
 }
 
 #[tokio::test]
-async fn info_tells_what_is_there() {
+async fn info_describes_a_plugin() {
     let fixture = Fixture::new();
     let info = fixture.install("counter", writing(&["counters"])).await;
     assert_eq!(info.component_bytes, component("counter").len());

@@ -1,4 +1,4 @@
-//! Every plain type goes in and comes out as JSON.
+//! Every plain type converts from JSON and back.
 
 use mantis_plugin::{CallError, ValueType};
 use serde_json::{Value, json};
@@ -100,7 +100,7 @@ async fn every_type_echoes() {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_is_named() {
+async fn arguments_that_do_not_fit_are_named() {
     let fixture = Fixture::with_guest("types", &[]).await;
     let cases: &[(&str, Value, &str)] = &[
         ("echo-bool", json!([1]), "value: expected a boolean, got a number"),

@@ -1,4 +1,4 @@
-//! Guests' log lines reach the log, bounded. Other tests use them to act while a guest runs.
+//! Guests' log lines reach the log, within bounds. Other tests use them to act while a guest runs.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;

@@ -1,4 +1,4 @@
-//! Plugins under a host, as others see them. The guests are built by `cargo xtask guests`.
+//! Plugins through the public API of the host. `cargo xtask guests` builds the guests.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod calls;

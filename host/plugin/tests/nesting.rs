@@ -1,4 +1,4 @@
-//! Components that nest deeper than the compiler can follow are refused before it sees them, and the host lives on.
+//! Components that nest too deeply for the compiler are refused before it sees them, and the host goes on.
 
 use std::fmt::Write as _;
 
@@ -113,7 +113,7 @@ async fn refusal(fixture: &Fixture, component: Vec<u8>) -> Error {
 }
 
 #[tokio::test]
-async fn what_nests_too_deep_is_refused() {
+async fn components_that_nest_too_deeply_are_refused() {
     let fixture = Fixture::new();
     for levels in [LEVELS_MAX + 1, 5_600] {
         for (name, component) in cases(levels) {
@@ -130,7 +130,7 @@ async fn what_nests_too_deep_is_refused() {
 }
 
 #[tokio::test]
-async fn what_nests_as_deep_as_may_be_is_compiled() {
+async fn components_at_the_nesting_limit_are_compiled() {
     let fixture = Fixture::new();
     for (name, component) in cases(LEVELS_MAX) {
         let error = refusal(&fixture, component).await;
@@ -206,7 +206,7 @@ async fn functions_nest_as_deep_as_the_compiler_can_take() {
 
 /// Components that are made of each other come to more than they have bytes. This one would take 20 GB.
 #[tokio::test]
-async fn what_multiplies_when_it_is_linked_is_refused() {
+async fn components_that_multiply_when_linked_are_refused() {
     let mut text = String::from("(component (component $c0 (core module $m) (core instance (instantiate $m)))");
     for level in 0..8 {
         let instances = "(instance (instantiate $x))".repeat(10);

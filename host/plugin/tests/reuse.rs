@@ -1,4 +1,4 @@
-//! Instances live on between calls only where that was asked for.
+//! Instances outlive a call only with `reuse`.
 
 use mantis_plugin::CallError;
 use serde_json::json;
@@ -73,7 +73,7 @@ async fn warm_instances_are_bounded() {
 
 /// The instances of a plugin that is removed or replaced make room for others at once.
 #[tokio::test]
-async fn a_plugin_that_goes_takes_its_idle_instances_along() {
+async fn a_removed_plugin_closes_its_idle_instances() {
     let fixture = Fixture::with(mantis_plugin::HostConfig { instances_max: 2, ..crate::support::config() });
     let idle = |name: &str| fixture.host.info(name).unwrap().statistics.instances_warm;
     for name in ["first", "second", "second", "second"] {

@@ -1,4 +1,4 @@
-//! A host with plugins in it, and what tests ask of it.
+//! A host with plugins, for tests.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
