@@ -6,11 +6,10 @@ use std::time::Instant;
 
 use mantis_db::{Database, Kind, Kv, Session, SessionManager};
 use mantis_pool::Object;
-use wasmtime::component::Resource;
+use wasmtime::component::{Resource, ResourceTable};
 use wasmtime::{ResourceLimiter, UpdateDeadline};
 
 use super::error::{Failed, Stop};
-use super::handles::Handles;
 use super::log::RunLog;
 use super::resources::{OpenBucket, OpenTransaction};
 use super::wait::wait_for;
@@ -36,8 +35,10 @@ pub(crate) struct Context {
     pub(crate) limits: Limits,
     /// The session of the call under way.
     pub(crate) session: Option<Object<SessionManager>>,
-    pub(crate) buckets: Handles<OpenBucket>,
-    pub(crate) transactions: Handles<OpenTransaction>,
+    /// The [`OpenBucket`]s. In a table of their own, because they have a limit of their own.
+    pub(crate) buckets: ResourceTable,
+    /// The [`OpenTransaction`]s.
+    pub(crate) transactions: ResourceTable,
     pub(crate) transactions_opened: u64,
     pub(crate) log: RunLog,
     /// Whether the guest got a conflict as an error in this run.
@@ -57,8 +58,8 @@ impl Context {
             plugin,
             database,
             session: None,
-            buckets: Handles::new(limits.handles_max),
-            transactions: Handles::new(TRANSACTIONS_MAX),
+            buckets: table(limits.handles_max),
+            transactions: table(TRANSACTIONS_MAX),
             transactions_opened: 0,
             log: RunLog::default(),
             conflict_seen: false,
@@ -86,7 +87,7 @@ impl Context {
     /// Ends a run. Transactions that the guest left open are rolled back.
     pub(crate) fn end(&mut self) -> Option<Object<SessionManager>> {
         self.until = None;
-        for transaction in self.transactions.iter_mut() {
+        for transaction in self.transactions.iter_mut().filter_map(|open| open.downcast_mut::<OpenTransaction>()) {
             transaction.session.rollback();
         }
         self.session.take()
@@ -94,7 +95,7 @@ impl Context {
 
     /// The session of the call under way.
     pub(crate) fn session(&mut self) -> Result<&mut Session, Failed> {
-        self.session.as_deref_mut().ok_or(Failed::Stop(Stop::Misuse("no call is under way")))
+        self.session.as_deref_mut().ok_or(Failed::Stop(Stop::NO_CALL))
     }
 
     /// Fails when the run must stop now. Costs one read of a counter until the time is nearly over.
@@ -139,12 +140,12 @@ impl Context {
     ) -> Result<T, Failed> {
         self.check_time()?;
         self.transfer(bytes)?;
-        let bucket = self.buckets.get(handle).ok_or(Failed::Stop(Stop::UNKNOWN_HANDLE))?;
+        let bucket = self.buckets.get(handle).map_err(|_| Stop::UNKNOWN_HANDLE)?;
         let session = match bucket.transaction {
             None => self.session.as_deref_mut(),
             Some(place) => {
-                let transaction = self.transactions.get_mut(&Resource::new_borrow(place.rep));
-                transaction.filter(|open| open.number == place.number).map(|open| &mut open.session)
+                let transaction = self.transactions.get_mut(&Resource::<OpenTransaction>::new_borrow(place.rep));
+                transaction.ok().filter(|open| open.number == place.number).map(|open| &mut open.session)
             }
         };
         let Some(session) = session else {
@@ -163,14 +164,35 @@ impl Context {
     /// Opens a bucket, at least for reading; one that the grants do not name is not found.
     pub(crate) fn open_bucket(&mut self, bucket: OpenBucket) -> Result<Resource<OpenBucket>, Failed> {
         self.check_time()?;
-        if self.buckets.is_full() {
-            let message = format!("{} handles are open, which is the limit; drop one first", self.limits.handles_max);
-            return Err(Failed::limit("handles-too-many", message));
+        let max = self.limits.handles_max;
+        let full = |_| {
+            let message = format!("{max} handles are open, which is the limit; drop one first");
+            Failed::limit("handles-too-many", message)
+        };
+        let handle = self.buckets.push(bucket).map_err(full)?;
+        match self.check_bucket(&handle) {
+            Ok(()) => Ok(handle),
+            Err(failed) => {
+                let _ = self.buckets.delete(handle);
+                Err(failed)
+            }
         }
-        // Checks the name, and that the grants show the bucket.
-        self.session()?.kv(&bucket.name)?;
-        self.buckets.insert(bucket).ok_or(Failed::Stop(Stop::Misuse("no room for a handle")))
     }
+
+    /// Checks the name, and that the grants show the bucket.
+    fn check_bucket(&mut self, handle: &Resource<OpenBucket>) -> Result<(), Failed> {
+        let bucket = self.buckets.get(handle).map_err(|_| Stop::UNKNOWN_HANDLE)?;
+        let session = self.session.as_deref_mut().ok_or(Stop::NO_CALL)?;
+        session.kv(&bucket.name)?;
+        Ok(())
+    }
+}
+
+/// An empty table for so many entries.
+fn table(entries_max: usize) -> ResourceTable {
+    let mut table = ResourceTable::new();
+    table.set_max_capacity(entries_max);
+    table
 }
 
 impl ResourceLimiter for Context {

@@ -36,6 +36,7 @@ pub(crate) enum Stop {
 }
 
 impl Stop {
+    pub(crate) const NO_CALL: Self = Self::Misuse("no call is under way");
     pub(crate) const UNKNOWN_HANDLE: Self = Self::Misuse("the guest used a handle that it does not hold");
 }
 

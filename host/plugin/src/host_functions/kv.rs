@@ -135,7 +135,7 @@ impl kv::HostBucket for Context {
     }
 
     fn drop(&mut self, bucket: Bucket) -> wasmtime::Result<()> {
-        self.buckets.remove(&bucket);
+        let _ = self.buckets.delete(bucket);
         Ok(())
     }
 }

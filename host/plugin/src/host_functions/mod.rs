@@ -9,7 +9,7 @@
 //! | `wait` | waits for a commit on the guest's thread |
 //! | `log` | guests' log lines, bounded |
 //! | `bindings` | the interfaces as Rust traits, generated |
-//! | `resources`, `handles` | the objects that guests hold handles to, and the table of them |
+//! | `resources` | the objects that guests hold handles to |
 //! | `error` | how a host function fails |
 //!
 //! Nothing here decides what a guest may see: the database checks each operation against the session's grants.
@@ -18,7 +18,6 @@ mod bindings;
 mod context;
 mod convert;
 mod error;
-mod handles;
 mod kv;
 mod linker;
 mod log;

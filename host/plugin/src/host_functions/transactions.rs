@@ -18,35 +18,39 @@ impl transactions::Host for Context {}
 impl transactions::HostTransaction for Context {
     fn begin(&mut self) -> Result<Transaction> {
         self.check_time()?;
-        let full = || {
+        let full = |_| {
             let message = format!("{TRANSACTIONS_MAX} transactions are open, which is the limit; end one first");
             Failed::limit("transactions-too-many", message)
         };
-        if self.transactions.is_full() {
-            return Err(full());
-        }
         let grants = self.session()?.grants().clone();
-        let mut session = self.database.session_with(grants);
-        wait_for(session.begin(Isolation::Serializable))?;
         self.transactions_opened += 1;
-        self.transactions.insert(OpenTransaction { session, number: self.transactions_opened }).ok_or_else(full)
+        let open = OpenTransaction { session: self.database.session_with(grants), number: self.transactions_opened };
+        let handle = self.transactions.push(open).map_err(full)?;
+        let open = self.transactions.get_mut(&handle).map_err(|_| Stop::UNKNOWN_HANDLE)?;
+        match wait_for(open.session.begin(Isolation::Serializable)) {
+            Ok(()) => Ok(handle),
+            Err(failed) => {
+                let _ = self.transactions.delete(handle);
+                Err(failed)
+            }
+        }
     }
 
     fn bucket(&mut self, transaction: Transaction, name: String) -> Result<Resource<OpenBucket>> {
-        let open = self.transactions.get(&transaction).ok_or(Stop::UNKNOWN_HANDLE)?;
+        let open = self.transactions.get(&transaction).map_err(|_| Stop::UNKNOWN_HANDLE)?;
         let place = TransactionPlace { rep: transaction.rep(), number: open.number };
         self.open_bucket(OpenBucket { name: name.into(), transaction: Some(place) })
     }
 
     fn commit(&mut self, transaction: Transaction) -> Result<types::Written> {
         self.check_time()?;
-        let mut open = self.transactions.remove(&transaction).ok_or(Stop::UNKNOWN_HANDLE)?;
+        let mut open = self.transactions.delete(transaction).map_err(|_| Stop::UNKNOWN_HANDLE)?;
         let committed = wait_for(open.session.commit()).map_err(|failed| self.note_conflict(failed))?;
         Ok(types::Written { version: committed.version, durable: committed.durable })
     }
 
     fn drop(&mut self, transaction: Transaction) -> wasmtime::Result<()> {
-        self.transactions.remove(&transaction);
+        let _ = self.transactions.delete(transaction);
         Ok(())
     }
 }
