@@ -1,4 +1,4 @@
-//! What calls cost: `cargo run --release -p mantis-plugin --example call_cost`. Needs `cargo xtask guests`.
+//! Measures the cost of calls: `cargo run --release -p mantis-plugin --example call_cost`. Needs `cargo xtask guests`.
 //!
 //! Prints medians over rounds in nanoseconds. It reports; it asserts nothing.
 

@@ -10,7 +10,7 @@ use crate::error::LoadError;
 use crate::limits::{MANIFEST_BYTES_MAX, PluginLimits};
 use crate::options::PluginOptions;
 
-/// The name that stands for every bucket.
+/// The name that grants every bucket.
 const ALL_BUCKETS: &str = "*";
 
 /// The grants, limits and way of running of a plugin, as written in a file. Every part is optional; without grants a plugin sees no
@@ -79,22 +79,22 @@ pub(crate) fn options_of(component: &Path) -> Result<PluginOptions, LoadError> {
     let (toml_path, json_path) = (component.with_extension("toml"), component.with_extension("json"));
     let (path, manifest) = match (toml_path.exists(), json_path.exists()) {
         (false, false) => return Ok(PluginOptions::default()),
-        (true, true) => return Err(invalid(&json_path, "there is a .toml as well; keep one of them")),
+        (true, true) => return Err(invalid(&json_path, &"there is a .toml as well; keep one of them")),
         (true, false) => {
             let manifest = toml::from_str::<Manifest>(&text(&toml_path)?);
-            let manifest = manifest.map_err(|error| invalid(&toml_path, error))?;
+            let manifest = manifest.map_err(|error| invalid(&toml_path, &error))?;
             (toml_path, manifest)
         }
         (false, true) => {
             let manifest = serde_json::from_str::<Manifest>(&text(&json_path)?);
-            let manifest = manifest.map_err(|error| invalid(&json_path, error))?;
+            let manifest = manifest.map_err(|error| invalid(&json_path, &error))?;
             (json_path, manifest)
         }
     };
-    manifest.try_into().map_err(|reason| invalid(&path, reason))
+    manifest.try_into().map_err(|reason| invalid(&path, &reason))
 }
 
-fn invalid(path: &Path, reason: impl ToString) -> LoadError {
+fn invalid(path: &Path, reason: &dyn ToString) -> LoadError {
     LoadError::Manifest { path: path.to_owned(), reason: reason.to_string() }
 }
 
@@ -105,7 +105,7 @@ fn text(path: &Path) -> Result<String, LoadError> {
         return Err(LoadError::TooLarge { path: path.to_owned(), bytes, max: MANIFEST_BYTES_MAX });
     }
     let bytes = std::fs::read(path).map_err(read)?;
-    String::from_utf8(bytes).map_err(|_| invalid(path, "it is not UTF-8"))
+    String::from_utf8(bytes).map_err(|_| invalid(path, &"it is not UTF-8"))
 }
 
 #[cfg(test)]
@@ -113,19 +113,19 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(text: &str, expected: Option<Grants>) {
+    fn check(text: &str, expected: Option<&Grants>) {
         let manifest: Result<Manifest, _> = toml::from_str(text);
         let options = manifest.ok().and_then(|manifest| PluginOptions::try_from(manifest).ok());
-        assert_eq!(options.map(|options| options.grants), expected, "{text}");
+        assert_eq!(options.as_ref().map(|options| &options.grants), expected, "{text}");
     }
 
     #[test]
     fn grants_name_buckets_or_all_of_them() {
-        check("", Some(Grants::none()));
-        check("[grants]\na = \"read\"", Some(Grants::none().bucket("a", Access::Read)));
+        check("", Some(&Grants::none()));
+        check("[grants]\na = \"read\"", Some(&Grants::none().bucket("a", Access::Read)));
         let both = Grants::none().bucket("a", Access::Read).bucket("b", Access::Write);
-        check("[grants]\na = \"read\"\nb = \"write\"", Some(both));
-        check("[grants]\n\"*\" = \"write\"", Some(Grants::all()));
+        check("[grants]\na = \"read\"\nb = \"write\"", Some(&both));
+        check("[grants]\n\"*\" = \"write\"", Some(&Grants::all()));
         for text in ["\"*\" = \"read\"", "\"*\" = \"write\"\na = \"read\"", "a = \"own\"", "a = \"READ\"", "a = 1"] {
             check(&format!("[grants]\n{text}"), None);
         }

@@ -64,7 +64,7 @@ async fn a_call_that_always_loses_gives_up() {
     assert_eq!(fixture.text("numbers", "key").await.as_deref(), Some("9"), "the others' writes");
 }
 
-/// Reading a number and writing it anew loses no call.
+/// Reading a number and writing a new one loses no update.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_side_by_side_lose_nothing() {
     const CALLERS: u64 = 4;

@@ -52,7 +52,7 @@ struct Frame<'c> {
 }
 
 /// Counts a component's parts as often as they are linked. The count ends at a step that is invalid.
-pub(super) fn count<'c>(definitions: &[Definition<'c>], parts: &mut Parts) -> Result<(), Error> {
+pub(super) fn count(definitions: &[Definition<'_>], parts: &mut Parts) -> Result<(), Error> {
     Linker { definitions, parts, scopes: Vec::new(), instances: vec![Instance::default()] }.run()
 }
 
