@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use mantis_db::{Access, Grants};
+use mantis_db::{Access, GrantInvalid, Grants};
 use serde::Deserialize;
 
 use crate::error::LoadError;
@@ -52,26 +52,22 @@ pub enum ManifestAccess {
     Write,
 }
 
-impl TryFrom<Manifest> for PluginOptions {
-    type Error = &'static str;
-
-    fn try_from(manifest: Manifest) -> Result<Self, Self::Error> {
-        Ok(PluginOptions::new(grants(manifest.grants)?).limits(manifest.limits).reuse(manifest.reuse))
+impl From<ManifestAccess> for Access {
+    fn from(access: ManifestAccess) -> Self {
+        match access {
+            ManifestAccess::Read => Self::Read,
+            ManifestAccess::Write => Self::Write,
+        }
     }
 }
 
-fn grants(buckets: BTreeMap<String, ManifestAccess>) -> Result<Grants, &'static str> {
-    if let Some(access) = buckets.get(ALL_BUCKETS) {
-        return match access {
-            ManifestAccess::Write if buckets.len() == 1 => Ok(Grants::all()),
-            _ => Err("`*` goes only with \"write\" and alone; otherwise name the buckets"),
-        };
+impl TryFrom<Manifest> for PluginOptions {
+    type Error = GrantInvalid;
+
+    fn try_from(manifest: Manifest) -> Result<Self, Self::Error> {
+        let grants = Grants::from_pairs(manifest.grants.into_iter().map(|(bucket, access)| (bucket, access.into())))?;
+        Ok(PluginOptions::new(grants).limits(manifest.limits).reuse(manifest.reuse))
     }
-    let grant = |grants: Grants, (bucket, access)| match access {
-        ManifestAccess::Read => grants.bucket(bucket, Access::Read),
-        ManifestAccess::Write => grants.bucket(bucket, Access::Write),
-    };
-    Ok(buckets.into_iter().fold(Grants::none(), grant))
 }
 
 /// The options of the component `NAME.wasm`: those in `NAME.toml` or `NAME.json` beside it, and the default ones if there is neither.

@@ -81,7 +81,7 @@ impl Call<'_> {
         };
         match session.commit().await {
             Ok(committed) => Ok(Attempt::Done(Called { value, committed })),
-            Err(error) if error.kind() == Kind::Conflict => Ok(Attempt::Lost(session.take_loss())),
+            Err(error) if error.kind() == Kind::Conflict => Ok(Attempt::Lost(session.take_retry())),
             Err(error) => Err(CallError::Db(error)),
         }
     }

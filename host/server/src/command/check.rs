@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use indicatif::{DecimalBytes, HumanCount};
 use mantis_db::disk::{DirectoryDisk, sync_parent};
 use mantis_db::{
-    FileKind, FileReport, OnProgress, OpenError, Recovered, RepairError, Repaired, Report, RestoreError, EngineOptions,
+    EngineOptions, FileKind, FileReport, OnProgress, OpenError, Recovered, RepairError, Repaired, Report, RestoreError,
     check, repair,
 };
 use serde_json::{Value, json};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use indicatif::ProgressBar;
 use mantis_db::disk::{DirectoryDisk, DiskFile};
-use mantis_db::{RestoreError, EngineOptions, restore};
+use mantis_db::{EngineOptions, RestoreError, restore};
 
 use super::backup;
 use crate::cli::RestoreArgs;
