@@ -11,7 +11,8 @@
 //! | `memory` | giving memory back after a crowd |
 //! | `plugins_dir` | plugins from a directory |
 //! | `client` | a small HTTP client for the commands |
-//! | `transfer` | import, export and download |
+//! | `transfer` | import and export |
+//! | `progress` | the bar on a terminal |
 //! | `failure`, `log` | how a command fails, and what is logged |
 //!
 //! It decides nothing about data and knows no route: requests go to [`mantis_http::App`] as they come. The library exists so that
@@ -28,6 +29,7 @@ mod log;
 pub mod memory;
 mod platform;
 mod plugins_dir;
+mod progress;
 pub mod settings;
 mod start;
 mod transfer;

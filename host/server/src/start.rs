@@ -14,8 +14,8 @@ use tokio::net::{TcpListener, TcpSocket};
 
 use crate::failure::{Exit, Failure};
 use crate::listen::ConnectionLimits;
+use crate::progress;
 use crate::settings::Settings;
-use crate::transfer::progress;
 use crate::{SystemClock, SystemRandom};
 
 /// What to do about a directory that cannot be used.

@@ -15,7 +15,7 @@ use super::context::{self, Output};
 use crate::cli::BackupArgs;
 use crate::client::{Client, Path, Pieces};
 use crate::failure::{Exit, Failure, Outcome};
-use crate::transfer::progress;
+use crate::progress;
 
 /// The longest silence in a stream before it counts as broken.
 const SILENCE_MAX: Duration = Duration::from_mins(1);

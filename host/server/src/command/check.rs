@@ -17,7 +17,7 @@ use super::context::{self, Output};
 use super::restore::options;
 use crate::cli::CheckArgs;
 use crate::failure::{Exit, Failure, Outcome};
-use crate::transfer::progress;
+use crate::progress;
 
 pub(super) fn run(args: &CheckArgs) -> Outcome {
     let data = &args.data.data;

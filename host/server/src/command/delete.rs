@@ -9,7 +9,7 @@ use super::context::{self, Output};
 use crate::cli::DeleteArgs;
 use crate::client::Path;
 use crate::failure::{Failure, Outcome};
-use crate::transfer::progress;
+use crate::progress;
 
 #[derive(Deserialize, Serialize)]
 struct Deleted {

@@ -11,7 +11,7 @@ use mantis_db::{EngineOptions, RestoreError, restore};
 use super::backup;
 use crate::cli::RestoreArgs;
 use crate::failure::{Exit, Failure, Outcome};
-use crate::transfer::progress;
+use crate::progress;
 use crate::{SystemClock, SystemRandom};
 
 pub(super) fn run(args: &RestoreArgs) -> Outcome {

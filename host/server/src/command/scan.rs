@@ -9,7 +9,7 @@ use crate::cli::ScanArgs;
 use crate::client::text::{JsonBytes, escape};
 use crate::client::{ClientError, Path};
 use crate::failure::Outcome;
-use crate::transfer::progress;
+use crate::progress;
 
 /// A line of a listing.
 #[derive(Deserialize)]

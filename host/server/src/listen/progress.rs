@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::task::Waker;
 
-use super::ConnectionLimits;
+use super::limits::ConnectionLimits;
 
 /// How long a connection keeps its buffers after an answer, in milliseconds: a client with another request at hand sends it by then.
 const PARK_AFTER_MS: u64 = 2_000;

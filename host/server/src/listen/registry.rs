@@ -9,7 +9,7 @@ use mantis_http::App;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::ConnectionLimits;
+use super::limits::ConnectionLimits;
 use super::progress::{Order, Progress};
 
 /// The time between two sweeps at most, in milliseconds: how late a timeout may be.

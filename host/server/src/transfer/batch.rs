@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::order::Chunk;
-use super::record::{Piece, Record};
+use super::read::{Piece, Record};
 use crate::client::text::JsonBytes;
 
 /// Operations of a batch. The server takes 10,000; half as many keep several requests busy with files of common size.
@@ -150,7 +150,7 @@ impl Batcher {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transfer::record::LineEnd;
+    use crate::transfer::read::LineEnd;
 
     fn record(key: &str, value: &str) -> Piece {
         Piece::Record(Record::new(key.into(), value.into(), LineEnd::Lf))

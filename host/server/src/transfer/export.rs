@@ -8,13 +8,12 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 
 use super::order::{self, Entry, Head, Seen};
-use super::progress;
-use super::record::LineEnd;
-use super::source::BYTE_ORDER_MARK;
+use super::read::{BYTE_ORDER_MARK, LineEnd};
 use crate::cli::Format;
 use crate::client::text::JsonBytes;
 use crate::client::{Client, ClientError, Path};
 use crate::failure::{Failure, Outcome};
+use crate::progress;
 
 /// Parts of the file that are fetched ahead.
 const CHUNKS_AHEAD: usize = 3;

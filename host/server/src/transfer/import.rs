@@ -16,16 +16,13 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
 use super::batch::{Batch, Batcher, Problem, Taken};
-use super::csv::{Column, ColumnsError};
 use super::order::{self, Companion, Head};
-use super::progress;
-use super::record::{Piece, Record};
-use super::source::{LineReader, Records, Source};
-use super::{csv, lines, ndjson};
-
+use super::read::csv::{self, Column, ColumnsError};
+use super::read::{LineReader, Piece, Record, Records, Source, lines, ndjson};
 use crate::cli::Format;
 use crate::client::{Client, ClientError, Path};
 use crate::failure::{Exit, Failure, Outcome};
+use crate::progress;
 
 /// Requests under way at once.
 const REQUESTS_AT_ONCE: usize = 4;

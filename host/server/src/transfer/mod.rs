@@ -2,24 +2,17 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `record` | [`Piece`]s of a file: records, and text between them |
-//! | `lines`, `csv`, `ndjson` | reading pieces from each format |
+//! | `read` | a file's records, in each format |
 //! | `batch` | records to requests of the batch API |
 //! | `order` | where a bucket keeps the order of the file that it was imported from |
 //! | `import`, `export` | the work itself, with several requests under way |
-//! | `progress` | the bar on a terminal |
 //!
 //! A bucket is in key order, a file is in its own. So that `export` can give back byte for byte what `import` took, an import writes the
 //! file's keys in the file's order, and the text between its records, to a second bucket `NAME.order`. The records themselves are
 //! stored as if they had been put one by one.
 
 mod batch;
-mod csv;
 pub(crate) mod export;
 pub(crate) mod import;
-mod lines;
-mod ndjson;
 pub(crate) mod order;
-pub(crate) mod progress;
-mod record;
-mod source;
+mod read;

@@ -15,7 +15,7 @@ use hyper::Method;
 use hyper::header::CONTENT_TYPE;
 use serde::{Deserialize, Serialize};
 
-use super::record::LineEnd;
+use super::read::LineEnd;
 use crate::cli::Format;
 use crate::client::text::JsonBytes;
 use crate::client::{Answer, Client, ClientError, Path};

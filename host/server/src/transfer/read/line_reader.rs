@@ -1,33 +1,30 @@
-//! A file's lines, and the reader of its format over them.
+//! A file's lines, counted, and bounded in size.
 
 use std::io::{self, BufRead, Cursor, Read};
 
 use mantis_db::Limits;
 
-use super::record::{Found, Piece};
-use super::{csv, lines, ndjson};
-
 /// Bytes of a record: a value of the default limit in JSON of six characters for each byte, and a key.
-pub(super) const RECORD_BYTES_MAX: usize = 128 << 20;
+const RECORD_BYTES_MAX: usize = 128 << 20;
 /// What some programs begin a file of UTF-8 with. It belongs to no record.
-pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+pub(in crate::transfer) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 const _: () = assert!(RECORD_BYTES_MAX > 6 * (Limits::DEFAULT.value_bytes_max + Limits::DEFAULT.key_bytes_max));
 
 /// Lines with their ends, counted.
-pub(super) struct LineReader {
+pub(in crate::transfer) struct LineReader {
     input: Box<dyn BufRead + Send>,
     /// The number of the line read last, from 1.
-    pub(super) line: u64,
+    pub(in crate::transfer) line: u64,
 }
 
 impl LineReader {
-    pub(super) fn new(input: Box<dyn BufRead + Send>) -> Self {
+    pub(in crate::transfer) fn new(input: Box<dyn BufRead + Send>) -> Self {
         Self { input, line: 0 }
     }
 
     /// Takes the byte order mark that the file begins with, if it does.
-    pub(super) fn take_mark(&mut self) -> io::Result<bool> {
+    pub(in crate::transfer) fn take_mark(&mut self) -> io::Result<bool> {
         if self.input.fill_buf()?.first() != BYTE_ORDER_MARK.first() {
             return Ok(false);
         }
@@ -43,7 +40,7 @@ impl LineReader {
     }
 
     /// Appends the next line with its end to `buffer`; false at the end of the file.
-    pub(super) fn read_onto(&mut self, buffer: &mut Vec<u8>) -> io::Result<bool> {
+    pub(in crate::transfer) fn read_onto(&mut self, buffer: &mut Vec<u8>) -> io::Result<bool> {
         let room = RECORD_BYTES_MAX.saturating_sub(buffer.len());
         let count = self.input.by_ref().take(room as u64 + 1).read_until(b'\n', buffer)?;
         if count > room {
@@ -53,38 +50,6 @@ impl LineReader {
         }
         self.line += u64::from(count > 0);
         Ok(count > 0)
-    }
-}
-
-/// Reads a file: the mark that it begins with, and then its records.
-pub(super) struct Source {
-    has_mark: bool,
-    records: Records,
-}
-
-/// Reads the records of one format.
-pub(super) enum Records {
-    Lines(lines::Reader),
-    Csv(csv::Reader),
-    Ndjson(ndjson::Reader),
-}
-
-impl Source {
-    /// Reads `records`, of a file that begins with a byte order mark or does not.
-    pub(super) fn new(has_mark: bool, records: Records) -> Self {
-        Self { has_mark, records }
-    }
-
-    /// The next piece; none at the end of the file.
-    pub(super) fn next(&mut self) -> io::Result<Option<Found>> {
-        if std::mem::take(&mut self.has_mark) {
-            return Ok(Some(Found { line: 1, piece: Ok(Piece::Text(BYTE_ORDER_MARK.to_vec())) }));
-        }
-        match &mut self.records {
-            Records::Lines(reader) => reader.next(),
-            Records::Csv(reader) => reader.next(),
-            Records::Ndjson(reader) => reader.next(),
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 /// How a line ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LineEnd {
+pub(in crate::transfer) enum LineEnd {
     /// `\n`
     Lf,
     /// `\r\n`
@@ -12,7 +12,7 @@ pub(crate) enum LineEnd {
 }
 
 impl LineEnd {
-    pub(crate) fn as_bytes(self) -> &'static [u8] {
+    pub(in crate::transfer) fn as_bytes(self) -> &'static [u8] {
         match self {
             Self::Lf => b"\n",
             Self::CrLf => b"\r\n",
@@ -21,7 +21,7 @@ impl LineEnd {
     }
 
     /// Splits a line from its end.
-    pub(crate) fn split(line: &[u8]) -> (&[u8], Self) {
+    pub(in crate::transfer) fn split(line: &[u8]) -> (&[u8], Self) {
         if let Some(text) = line.strip_suffix(b"\r\n") {
             (text, Self::CrLf)
         } else if let Some(text) = line.strip_suffix(b"\n") {
@@ -34,23 +34,23 @@ impl LineEnd {
 
 /// A key with its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Record {
-    pub(crate) key: Vec<u8>,
-    pub(crate) value: Vec<u8>,
-    pub(crate) media_type: Option<String>,
-    pub(crate) ttl_s: Option<u64>,
-    pub(crate) end: LineEnd,
+pub(in crate::transfer) struct Record {
+    pub(in crate::transfer) key: Vec<u8>,
+    pub(in crate::transfer) value: Vec<u8>,
+    pub(in crate::transfer) media_type: Option<String>,
+    pub(in crate::transfer) ttl_s: Option<u64>,
+    pub(in crate::transfer) end: LineEnd,
 }
 
 impl Record {
-    pub(crate) fn new(key: Vec<u8>, value: Vec<u8>, end: LineEnd) -> Self {
+    pub(in crate::transfer) fn new(key: Vec<u8>, value: Vec<u8>, end: LineEnd) -> Self {
         Self { key, value, media_type: None, ttl_s: None, end }
     }
 }
 
 /// A part of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Piece {
+pub(in crate::transfer) enum Piece {
     Record(Record),
     /// Text that belongs to no record: a header, an empty line.
     Text(Vec<u8>),
@@ -58,7 +58,7 @@ pub(crate) enum Piece {
 
 /// A part of a file, or why there is none, and the line on which it begins (from 1).
 #[derive(Debug)]
-pub(crate) struct Found {
-    pub(crate) line: u64,
-    pub(crate) piece: Result<Piece, String>,
+pub(in crate::transfer) struct Found {
+    pub(in crate::transfer) line: u64,
+    pub(in crate::transfer) piece: Result<Piece, String>,
 }

@@ -2,13 +2,13 @@
 
 use std::io;
 
+use super::line_reader::LineReader;
 use super::record::{Found, LineEnd, Piece, Record};
-use super::source::LineReader;
 
-pub(super) struct Reader(pub(super) LineReader);
+pub(in crate::transfer) struct Reader(pub(in crate::transfer) LineReader);
 
 impl Reader {
-    pub(super) fn next(&mut self) -> io::Result<Option<Found>> {
+    pub(in crate::transfer) fn next(&mut self) -> io::Result<Option<Found>> {
         let mut line = Vec::new();
         if !self.0.read_onto(&mut line)? {
             return Ok(None);

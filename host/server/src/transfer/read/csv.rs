@@ -4,13 +4,13 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io;
 
+use super::line_reader::LineReader;
 use super::record::{Found, LineEnd, Piece, Record};
-use super::source::LineReader;
 
 const QUOTE: u8 = b'"';
 
 /// Reads records whose key is a column.
-pub(super) struct Reader {
+pub(in crate::transfer) struct Reader {
     lines: LineReader,
     delimiter: u8,
     key: Column,
@@ -22,7 +22,7 @@ pub(super) struct Reader {
 
 /// Why columns are not found.
 #[derive(Debug)]
-pub(super) enum ColumnsError {
+pub(in crate::transfer) enum ColumnsError {
     /// The file cannot be read.
     Read(io::Error),
     /// The header does not name them.
@@ -31,7 +31,7 @@ pub(super) enum ColumnsError {
 
 /// A column as it was named, and its place once that is known.
 #[derive(Debug, Clone)]
-pub(super) struct Column {
+pub(in crate::transfer) struct Column {
     name: String,
     place: usize,
 }
@@ -46,7 +46,7 @@ enum Header {
 
 impl Column {
     /// A column by the name that the header gives it, or by its number from 1.
-    pub(super) fn new(name: &str) -> Self {
+    pub(in crate::transfer) fn new(name: &str) -> Self {
         Self { name: name.to_owned(), place: 0 }
     }
 
@@ -71,7 +71,7 @@ impl Reader {
     ///
     /// # Errors
     /// Columns that have no number where there is no header to find them in.
-    pub(super) fn new(
+    pub(in crate::transfer) fn new(
         lines: LineReader,
         delimiter: u8,
         mut key: Column,
@@ -90,7 +90,7 @@ impl Reader {
     }
 
     /// Reads on until the columns are known, so that nothing is done with a file that does not have them.
-    pub(super) fn find_columns(&mut self) -> Result<(), ColumnsError> {
+    pub(in crate::transfer) fn find_columns(&mut self) -> Result<(), ColumnsError> {
         while self.header == Header::Awaited {
             let Some(found) = self.read().map_err(ColumnsError::Read)? else { break };
             match found.piece {
@@ -101,7 +101,7 @@ impl Reader {
         Ok(())
     }
 
-    pub(super) fn next(&mut self) -> io::Result<Option<Found>> {
+    pub(in crate::transfer) fn next(&mut self) -> io::Result<Option<Found>> {
         match self.read_ahead.pop_front() {
             Some(found) => Ok(Some(found)),
             None => self.read(),

@@ -5,11 +5,11 @@ use std::io;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::line_reader::LineReader;
 use super::record::{Found, LineEnd, Piece, Record};
-use super::source::LineReader;
 use crate::client::text::JsonBytes;
 
-pub(super) struct Reader {
+pub(in crate::transfer) struct Reader {
     lines: LineReader,
     /// The member that is the key; the value is the line then.
     key: Option<String>,
@@ -28,11 +28,11 @@ struct Line {
 }
 
 impl Reader {
-    pub(super) fn new(lines: LineReader, key: Option<String>, now_s: i64) -> Self {
+    pub(in crate::transfer) fn new(lines: LineReader, key: Option<String>, now_s: i64) -> Self {
         Self { lines, key, now_s }
     }
 
-    pub(super) fn next(&mut self) -> io::Result<Option<Found>> {
+    pub(in crate::transfer) fn next(&mut self) -> io::Result<Option<Found>> {
         let mut raw = Vec::new();
         if !self.lines.read_onto(&mut raw)? {
             return Ok(None);
