@@ -1,35 +1,37 @@
 //! Requests and answers.
 
+use std::error::Error;
+use std::io;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::header::{ACCEPT, CONTENT_TYPE, ETAG, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use hyper::header::{ACCEPT, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, Response};
-use hyper_util::rt::TokioIo;
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
 use serde::de::DeserializeOwned;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::error::{ClientError, Problem};
 use super::url::{BaseUrl, Path};
 
 const AGENT: &str = concat!("mantisdb/", env!("CARGO_PKG_VERSION"));
-/// The time for a connection to come about, in milliseconds.
+/// The time for a TCP connection to be established, in milliseconds.
 const CONNECT_TIMEOUT_MS: u64 = 5_000;
 /// Bytes of an answer that is kept whole: no value and no page of the server's is longer.
 const ANSWER_BYTES_MAX: usize = 256 << 20;
 /// Bytes of a line of a streamed answer: as much as a record of an import.
 const LINE_BYTES_MAX: usize = 128 << 20;
 
-/// A client of one server. It connects with its first request, and again when the connection is gone.
-#[derive(Debug)]
+/// A client of one server. It connects with its first request, and keeps connections for the next. Clones share them.
+#[derive(Debug, Clone)]
 pub struct Client {
     base: BaseUrl,
     answer_timeout: Duration,
-    sender: Option<SendRequest<Full<Bytes>>>,
+    http: legacy::Client<HttpConnector, Full<Bytes>>,
 }
 
 /// A whole answer.
@@ -67,13 +69,10 @@ impl Client {
     /// A client of the server at `base`, which waits `answer_timeout` for each answer.
     #[must_use]
     pub fn new(base: BaseUrl, answer_timeout: Duration) -> Self {
-        Self { base, answer_timeout, sender: None }
-    }
-
-    /// Another client of the same server, with a connection of its own.
-    #[must_use]
-    pub fn another(&self) -> Self {
-        Self::new(self.base.clone(), self.answer_timeout)
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(Duration::from_millis(CONNECT_TIMEOUT_MS)));
+        Self { base, answer_timeout, http: legacy::Client::builder(TokioExecutor::new()).build(connector) }
     }
 
     /// Sends a request and waits for its answer.
@@ -81,7 +80,7 @@ impl Client {
     /// # Errors
     /// The server cannot be reached, answers too late, or with another status than 200 to 299.
     pub async fn request(
-        &mut self,
+        &self,
         method: Method,
         path: &Path,
         headers: &[(HeaderName, &str)],
@@ -93,11 +92,8 @@ impl Client {
             let response = self.send(method, path, headers, body).await?;
             read_whole(&url, response).await
         };
+        // A connection whose answer is given up is closed, not kept.
         let answered = timeout(limit, exchange).await;
-        if answered.is_err() {
-            // What is left of the answer must not be taken for that of the next request.
-            self.sender = None;
-        }
         check(&self.base, answered.map_err(|_| ClientError::Late { url, seconds: limit.as_secs() })??)
     }
 
@@ -105,7 +101,7 @@ impl Client {
     ///
     /// # Errors
     /// Those of [`request`](Self::request).
-    pub async fn get(&mut self, path: &Path) -> Result<Answer, ClientError> {
+    pub async fn get(&self, path: &Path) -> Result<Answer, ClientError> {
         self.request(Method::GET, path, &[], Bytes::new()).await
     }
 
@@ -113,7 +109,7 @@ impl Client {
     ///
     /// # Errors
     /// Those of [`request`](Self::request), and an answer that is not of this form.
-    pub async fn get_json<T: DeserializeOwned>(&mut self, path: &Path) -> Result<T, ClientError> {
+    pub async fn get_json<T: DeserializeOwned>(&self, path: &Path) -> Result<T, ClientError> {
         self.request(Method::GET, path, &[(ACCEPT, "application/json")], Bytes::new()).await?.json()
     }
 
@@ -121,24 +117,24 @@ impl Client {
     ///
     /// # Errors
     /// Those of [`request`](Self::request), and an answer that is not of this form.
-    pub async fn post_json<T: DeserializeOwned>(&mut self, path: &Path, body: Bytes) -> Result<T, ClientError> {
+    pub async fn post_json<T: DeserializeOwned>(&self, path: &Path, body: Bytes) -> Result<T, ClientError> {
         self.request(Method::POST, path, &[(CONTENT_TYPE, "application/json")], body).await?.json()
     }
 
-    /// Reads a stream of lines. The connection is the stream's.
+    /// Reads a stream of lines. Requests meanwhile go over another connection.
     ///
     /// # Errors
     /// Those of [`request`](Self::request).
-    pub async fn lines(&mut self, path: &Path, silence_max: Duration) -> Result<Lines, ClientError> {
+    pub async fn lines(&self, path: &Path, silence_max: Duration) -> Result<Lines, ClientError> {
         let pieces = self.pieces(path, "application/x-ndjson", silence_max).await?;
         Ok(Lines { pieces, buffer: BytesMut::new(), searched: 0 })
     }
 
-    /// Reads a stream of bytes of a media type. The connection is the stream's.
+    /// Reads a stream of bytes of a media type. Requests meanwhile go over another connection.
     ///
     /// # Errors
     /// Those of [`request`](Self::request).
-    pub async fn pieces(&mut self, path: &Path, accept: &str, silence_max: Duration) -> Result<Pieces, ClientError> {
+    pub async fn pieces(&self, path: &Path, accept: &str, silence_max: Duration) -> Result<Pieces, ClientError> {
         let limit = self.answer_timeout;
         let url = self.base.to_string();
         let headers = [(ACCEPT, accept)];
@@ -147,7 +143,6 @@ impl Client {
             Ok(response) => response?,
             Err(_) => return Err(ClientError::Late { url, seconds: limit.as_secs() }),
         };
-        self.sender = None;
         if !response.status().is_success() {
             let answer = read_whole(&url, response).await?;
             return Err(check(&self.base, answer).err().unwrap_or_else(|| unexpected("no stream")));
@@ -156,73 +151,36 @@ impl Client {
         Ok(Pieces { headers: parts.headers, url, body, silence_max })
     }
 
-    /// Sends a request on the kept connection, or on a new one. A kept connection that the server has closed meanwhile is
-    /// replaced once: the request had not been sent then.
+    /// Sends a request. A kept connection that the server has closed meanwhile is replaced if the request had not been sent.
     async fn send(
-        &mut self,
-        method: Method,
-        path: &Path,
-        headers: &[(HeaderName, &str)],
-        body: Bytes,
-    ) -> Result<Response<Incoming>, ClientError> {
-        let request = self.build(method, path, headers, body)?;
-        if let Some(mut sender) = self.sender.take()
-            && sender.ready().await.is_ok()
-        {
-            match sender.try_send_request(request.clone()).await {
-                Ok(response) => {
-                    self.sender = Some(sender);
-                    return Ok(response);
-                }
-                Err(mut error) => {
-                    if error.take_message().is_none() {
-                        return Err(self.broken(&error.into_error()));
-                    }
-                }
-            }
-        }
-        let mut sender = self.connect().await?;
-        let response = sender.send_request(request).await.map_err(|error| self.broken(&error))?;
-        self.sender = Some(sender);
-        Ok(response)
-    }
-
-    fn build(
         &self,
         method: Method,
         path: &Path,
         headers: &[(HeaderName, &str)],
         body: Bytes,
-    ) -> Result<Request<Full<Bytes>>, ClientError> {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(format!("{}{}", self.base.path, path.as_str()))
-            .header(HOST, &self.base.authority)
-            .header(USER_AGENT, AGENT);
+    ) -> Result<Response<Incoming>, ClientError> {
+        let mut request =
+            Request::builder().method(method).uri(format!("{}{}", self.base, path.as_str())).header(USER_AGENT, AGENT);
         for (name, value) in headers {
             let value = HeaderValue::from_str(value)
                 .map_err(|_| unexpected(format!("{value:?} cannot stand in the header {name}")))?;
             request = request.header(name, value);
         }
-        request.body(Full::new(body)).map_err(|error| unexpected(error.to_string()))
+        let request = request.body(Full::new(body)).map_err(|error| unexpected(error.to_string()))?;
+        self.http.request(request).await.map_err(|error| self.failed(&error))
     }
 
-    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, ClientError> {
-        let unreachable = |reason: String| ClientError::Unreachable { url: self.base.to_string(), reason };
-        let connecting = TcpStream::connect((&*self.base.host, self.base.port));
-        let stream = timeout(Duration::from_millis(CONNECT_TIMEOUT_MS), connecting)
-            .await
-            .map_err(|_| unreachable(format!("no connection within {CONNECT_TIMEOUT_MS} ms")))?
-            .map_err(|error| unreachable(error.to_string()))?;
-        let _ = stream.set_nodelay(true);
-        let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|error| self.broken(&error))?;
-        // Ends with the sender; what goes wrong is told to the request that it goes wrong for.
-        tokio::spawn(connection);
-        Ok(sender)
-    }
-
-    fn broken(&self, error: &hyper::Error) -> ClientError {
-        ClientError::Broken { url: self.base.to_string(), reason: with_sources(error) }
+    fn failed(&self, error: &legacy::Error) -> ClientError {
+        let url = self.base.to_string();
+        // The error itself names only the step that failed.
+        let Some(source) = error.source() else { return ClientError::Broken { url, reason: error.to_string() } };
+        if !error.is_connect() {
+            return ClientError::Broken { url, reason: with_sources(source) };
+        }
+        let root = std::iter::successors(Some(source), |&error| error.source()).last().unwrap_or(source);
+        let is_late = root.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut);
+        let reason = if is_late { format!("no connection within {CONNECT_TIMEOUT_MS} ms") } else { root.to_string() };
+        ClientError::Unreachable { url, reason }
     }
 }
 
@@ -331,7 +289,7 @@ fn unexpected(reason: impl Into<String>) -> ClientError {
 }
 
 /// hyper's errors say little without what caused them.
-fn with_sources(error: &dyn std::error::Error) -> String {
+fn with_sources(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

@@ -1,4 +1,4 @@
-//! A small client for the server's HTTP API: one connection that is kept, one request at a time.
+//! A small client for the server's HTTP API, over `hyper-util`'s.
 //!
 //! | module | holds |
 //! |---|---|

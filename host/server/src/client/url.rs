@@ -10,10 +10,8 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'
 /// A server's address, as in `http://127.0.0.1:8080`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BaseUrl {
-    pub(super) host: String,
-    pub(super) port: u16,
-    pub(super) authority: String,
-    pub(super) path: String,
+    authority: String,
+    path: String,
 }
 
 /// Why an address cannot be used.
@@ -40,17 +38,12 @@ impl BaseUrl {
         if uri.query().is_some() {
             return Err(fail("it has a query"));
         }
-        let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(|| fail("it has no host"))?;
+        uri.host().filter(|host| !host.is_empty()).ok_or_else(|| fail("it has no host"))?;
         let authority = uri.authority().map(ToString::to_string).unwrap_or_default();
         if authority.contains('@') {
             return Err(fail("it has a user name"));
         }
-        Ok(Self {
-            host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
-            port: uri.port_u16().unwrap_or(80),
-            authority,
-            path: uri.path().trim_end_matches('/').to_owned(),
-        })
+        Ok(Self { authority, path: uri.path().trim_end_matches('/').to_owned() })
     }
 }
 
@@ -129,10 +122,10 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(url: &str, expected: Result<(&str, u16, &str), &str>) {
+    fn check(url: &str, expected: Result<(&str, &str), &str>) {
         let parsed = BaseUrl::parse(url);
         match (&parsed, expected) {
-            (Ok(base), Ok(expected)) => assert_eq!((&*base.host, base.port, &*base.path), expected, "{url}"),
+            (Ok(base), Ok(expected)) => assert_eq!((&*base.authority, &*base.path), expected, "{url}"),
             (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{url}: {error}"),
             _ => panic!("{url}: {parsed:?}"),
         }
@@ -140,9 +133,9 @@ mod tests {
 
     #[test]
     fn addresses() {
-        check("http://127.0.0.1:8080", Ok(("127.0.0.1", 8080, "")));
-        check("http://db.example/mantis/", Ok(("db.example", 80, "/mantis")));
-        check("http://[::1]:9", Ok(("::1", 9, "")));
+        check("http://127.0.0.1:8080", Ok(("127.0.0.1:8080", "")));
+        check("http://db.example/mantis/", Ok(("db.example", "/mantis")));
+        check("http://[::1]:9", Ok(("[::1]:9", "")));
         check("https://db.example", Err("TLS"));
         check("db.example:80", Err("http://"));
         check("http://", Err("http://127"));

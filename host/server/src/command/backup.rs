@@ -23,18 +23,18 @@ const SILENCE_MAX: Duration = Duration::from_mins(1);
 const PIECES_WAITING_MAX: usize = 16;
 
 pub(super) async fn run(args: BackupArgs) -> Outcome {
-    let mut client = context::client(&args.server)?;
+    let client = context::client(&args.server)?;
     let json = args.server.json;
     if args.file == FilePath::new("-") {
         let output = Box::new(BufWriter::new(io::stdout()));
-        let (whole, mut output) = download(&mut client, output, FilePath::new("standard output")).await?;
+        let (whole, mut output) = download(&client, output, FilePath::new("standard output")).await?;
         output.flush().map_err(|error| Failure::stream(&error))?;
         // Standard output is the data.
         let said = if json { as_json(&whole).to_string() } else { text(&whole) };
         eprintln!("{said}");
         return Ok(());
     }
-    let whole = to_file(&mut client, &args.file, args.force).await?;
+    let whole = to_file(&client, &args.file, args.force).await?;
     show(&whole, json)
 }
 
@@ -59,7 +59,7 @@ pub(super) fn as_json(whole: &Checkpoint) -> Value {
 }
 
 /// Writes beside the file and gives it its name when all of it is on the disk.
-async fn to_file(client: &mut Client, path: &FilePath, force: bool) -> Outcome<Checkpoint> {
+async fn to_file(client: &Client, path: &FilePath, force: bool) -> Outcome<Checkpoint> {
     let failed = |error: io::Error| Failure::file("write", path, &error);
     let check_free = || match path.symlink_metadata() {
         Ok(_) if !force => Err(Failure::new(Exit::Local, format!("{} exists", path.display()))
@@ -89,7 +89,7 @@ fn parent(path: &FilePath) -> &FilePath {
 
 /// Writes the server's backup to `output`, and makes sure that it is whole.
 async fn download<W: Write + Send + 'static>(
-    client: &mut Client,
+    client: &Client,
     output: Box<W>,
     path: &FilePath,
 ) -> Outcome<(Checkpoint, Box<W>)> {

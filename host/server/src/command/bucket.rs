@@ -27,11 +27,11 @@ pub(super) async fn run(args: BucketArgs) -> Outcome {
             output.flush()
         }
         BucketCommand::Drop { name, server } => {
-            let mut client = context::client(&server)?;
+            let client = context::client(&server)?;
             let path = Path::new("/api/v1/buckets").part(name.as_bytes());
             let answer = client.request(Method::DELETE, &path, &[], Bytes::new()).await?;
-            if order::companion(&mut client, &name).await? == Companion::Order {
-                order::forget(&mut client, &name).await?;
+            if order::companion(&client, &name).await? == Companion::Order {
+                order::forget(&client, &name).await?;
             }
             if server.json {
                 let mut output = Output::new();

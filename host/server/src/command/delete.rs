@@ -17,7 +17,7 @@ struct Deleted {
 }
 
 pub(super) async fn run(args: DeleteArgs) -> Outcome {
-    let mut client = context::client(&args.server)?;
+    let client = context::client(&args.server)?;
     let deleted = match (&args.key, &args.prefix) {
         (Some(key), _) => {
             let key = context::whole_key(key, &args.form)?;

@@ -16,16 +16,16 @@ const BUFFER_BYTES: usize = 256 << 10;
 const FILE_MODE: u32 = 0o666;
 
 pub(super) async fn run(args: ExportArgs) -> Outcome {
-    let mut client = context::client(&args.server)?;
+    let client = context::client(&args.server)?;
     let prefix = args.prefix.as_deref().map(|prefix| context::key(prefix, &args.form)).transpose()?;
     let path = args.output.as_deref().filter(|path| *path != Path::new("-"));
     let to_file = path.is_some();
     let export = Export { bucket: args.bucket.bucket, format: args.format, by_key: args.by_key, prefix, to_file };
     let report = if let Some(path) = path {
-        write_file(&mut client, &export, path, args.force).await?
+        write_file(&client, &export, path, args.force).await?
     } else {
         let mut output = BufWriter::with_capacity(BUFFER_BYTES, std::io::stdout());
-        export::run(&mut client, &export, &mut output).await?
+        export::run(&client, &export, &mut output).await?
     };
     // Standard output may be the data.
     if args.server.json {
@@ -38,7 +38,7 @@ pub(super) async fn run(args: ExportArgs) -> Outcome {
 }
 
 /// Writes beside the file and puts it in its place at the end, so that a failure leaves the old one.
-async fn write_file(client: &mut Client, export: &Export, path: &Path, force: bool) -> Outcome<Report> {
+async fn write_file(client: &Client, export: &Export, path: &Path, force: bool) -> Outcome<Report> {
     let failed = |error: std::io::Error| Failure::file("write", path, &error);
     let exists = || {
         Failure::new(Exit::Local, format!("{} exists", path.display()))

@@ -11,9 +11,9 @@ use crate::failure::{Exit, Failure, Outcome};
 use crate::transfer::import::{self, Import, Report};
 
 pub(super) async fn run(args: ImportArgs) -> Outcome {
-    let mut client = context::client(&args.server)?;
+    let client = context::client(&args.server)?;
     let json = args.server.json;
-    let report = import::run(&mut client, plan(args)?).await?;
+    let report = import::run(&client, plan(args)?).await?;
     if !json {
         for problem in &report.problems {
             eprintln!("line {}: {}", problem.line, problem.message);

@@ -44,7 +44,7 @@ pub(crate) struct Report {
 }
 
 /// Writes a bucket to `output`.
-pub(crate) async fn run(client: &mut Client, export: &Export, output: &mut dyn Write) -> Outcome<Report> {
+pub(crate) async fn run(client: &Client, export: &Export, output: &mut dyn Write) -> Outcome<Report> {
     let bar = if export.to_file { progress::bar(None) } else { progress::output_bar() };
     let mut output = Counted { inner: bar.wrap_write(output), bytes: 0 };
     let in_order = export.format.is_none() && !export.by_key && export.prefix.is_none();
@@ -59,11 +59,11 @@ pub(crate) async fn run(client: &mut Client, export: &Export, output: &mut dyn W
 }
 
 /// Writes what the order names, in its order, and then what it does not name, by key.
-async fn as_imported(client: &mut Client, bucket: &str, head: &Head, output: &mut Counted<impl Write>) -> Outcome<u64> {
+async fn as_imported(client: &Client, bucket: &str, head: &Head, output: &mut Counted<impl Write>) -> Outcome<u64> {
     let mut seen = Seen::default();
     let mut writer = LineWriter::default();
     let mut chunks =
-        stream::iter(0..head.chunks).map(|number| fetch_chunk(client.another(), bucket, number)).buffered(CHUNKS_AHEAD);
+        stream::iter(0..head.chunks).map(|number| fetch_chunk(client.clone(), bucket, number)).buffered(CHUNKS_AHEAD);
     while let Some(pieces) = chunks.try_next().await? {
         for (entry, value) in pieces {
             match (entry, value) {
@@ -80,7 +80,6 @@ async fn as_imported(client: &mut Client, bucket: &str, head: &Head, output: &mu
     drop(chunks);
     let mut keys = client.lines(&Path::keys(bucket), SILENCE_MAX).await?;
     let mut added: VecDeque<JsonBytes> = VecDeque::new();
-    let mut another = client.another();
     loop {
         let line = keys.next().await?;
         if let Some(line) = &line {
@@ -91,7 +90,7 @@ async fn as_imported(client: &mut Client, bucket: &str, head: &Head, output: &mu
         }
         if added.len() >= VALUES_AT_ONCE || (line.is_none() && !added.is_empty()) {
             let asked = Vec::from(std::mem::take(&mut added));
-            for value in fetch_values(&mut another, bucket, &asked).await?.into_iter().flatten() {
+            for value in fetch_values(client, bucket, &asked).await?.into_iter().flatten() {
                 writer.record(output, &value, LineEnd::Lf)?;
             }
         }
@@ -102,11 +101,7 @@ async fn as_imported(client: &mut Client, bucket: &str, head: &Head, output: &mu
 }
 
 /// A part of the file with its values. A record that was deleted has none; text between records of which none is left is left out.
-async fn fetch_chunk(
-    mut client: Client,
-    bucket: &str,
-    number: u64,
-) -> Result<Vec<(Entry, Option<Vec<u8>>)>, ClientError> {
+async fn fetch_chunk(client: Client, bucket: &str, number: u64) -> Result<Vec<(Entry, Option<Vec<u8>>)>, ClientError> {
     let damaged = |what: &str| ClientError::Unexpected {
         reason: format!("part {number} of the order in bucket {} is {what}", order::bucket_of(bucket)),
     };
@@ -125,7 +120,7 @@ async fn fetch_chunk(
         .collect();
     let mut values = Vec::with_capacity(keys.len());
     for part in keys.chunks(VALUES_AT_ONCE) {
-        values.extend(fetch_values(&mut client, bucket, part).await?);
+        values.extend(fetch_values(&client, bucket, part).await?);
     }
     if !keys.is_empty() && values.iter().all(Option::is_none) {
         return Ok(Vec::new());
@@ -170,11 +165,7 @@ struct GetError {
 const ANSWER_TOO_LARGE: &str = mantis_db::Code::AnswerTooLarge.as_str();
 
 /// The values of keys; none for a key that does not exist.
-async fn fetch_values(
-    client: &mut Client,
-    bucket: &str,
-    keys: &[JsonBytes],
-) -> Result<Vec<Option<Vec<u8>>>, ClientError> {
+async fn fetch_values(client: &Client, bucket: &str, keys: &[JsonBytes]) -> Result<Vec<Option<Vec<u8>>>, ClientError> {
     let operations = keys.iter().map(|key| Get { op: "get", key }).collect();
     let body = serde_json::to_vec(&GetBatch { operations }).unwrap_or_default();
     let answer: GetAnswer = client.post_json(&Path::keys(bucket), body.into()).await?;
@@ -195,7 +186,7 @@ async fn fetch_values(
 }
 
 /// The value of a key, whatever its size; none for a key that does not exist.
-async fn fetch_alone(client: &mut Client, bucket: &str, key: &JsonBytes) -> Result<Option<Vec<u8>>, ClientError> {
+async fn fetch_alone(client: &Client, bucket: &str, key: &JsonBytes) -> Result<Option<Vec<u8>>, ClientError> {
     let path = Path::key(bucket, &key.0).with("raw", Some(b"true"));
     match client.get(&path).await {
         Ok(answer) => Ok(Some(answer.body.to_vec())),
@@ -205,7 +196,7 @@ async fn fetch_alone(client: &mut Client, bucket: &str, key: &JsonBytes) -> Resu
 }
 
 /// Writes all keys, or those with a prefix, in their own order.
-async fn by_key(client: &mut Client, export: &Export, output: &mut Counted<impl Write>) -> Outcome<u64> {
+async fn by_key(client: &Client, export: &Export, output: &mut Counted<impl Write>) -> Outcome<u64> {
     #[derive(Deserialize)]
     struct Line {
         key: JsonBytes,

@@ -85,7 +85,7 @@ impl Report {
 }
 
 /// Imports a file. Records that cannot be imported are in the report; the others are.
-pub(crate) async fn run(client: &mut Client, import: Import) -> Outcome<Report> {
+pub(crate) async fn run(client: &Client, import: Import) -> Outcome<Report> {
     #[allow(clippy::disallowed_methods, reason = "the command is native")]
     let started = Instant::now();
     let source = open(&import)?;
@@ -121,7 +121,7 @@ pub(crate) async fn run(client: &mut Client, import: Import) -> Outcome<Report> 
 }
 
 /// What is there under the name of the order's bucket. It must not be somebody's own, if the order is to be kept.
-async fn companion(client: &mut Client, import: &Import) -> Outcome<Companion> {
+async fn companion(client: &Client, import: &Import) -> Outcome<Companion> {
     let name = order::bucket_of(&import.bucket);
     if import.keep_order && name.len() > mantis_db::limits::BUCKET_NAME_BYTES_MAX {
         return Err(Failure::usage(format!("the order of the file cannot be kept: the name {name:?} is too long"))
@@ -151,7 +151,7 @@ async fn send(
     let batches = Arc::new(Mutex::new(batches));
     let mut sending = JoinSet::new();
     for _ in 0..REQUESTS_AT_ONCE {
-        sending.spawn(send_batches(client.another(), Arc::clone(bucket), keep_order, Arc::clone(&batches)));
+        sending.spawn(send_batches(client.clone(), Arc::clone(bucket), keep_order, Arc::clone(&batches)));
     }
     drop(batches);
     let mut chunks = 0;
@@ -263,7 +263,7 @@ fn finish(piece: Piece, import: &Import) -> Result<Piece, String> {
 
 /// Sends batches until there are no more. Returns what became of them and how many there were.
 async fn send_batches(
-    mut client: Client,
+    client: Client,
     bucket: Arc<str>,
     keep_order: bool,
     batches: Arc<Mutex<Batches>>,
@@ -273,9 +273,9 @@ async fn send_batches(
         let Some(mut batch) = batches.lock().await.next().await else { return Ok((report, count)) };
         count += 1;
         report.records += batch.records;
-        send_operations(&mut client, &bucket, &batch, &mut report).await?;
+        send_operations(&client, &bucket, &batch, &mut report).await?;
         for (line, record) in std::mem::take(&mut batch.alone) {
-            match send_alone(&mut client, &bucket, record).await {
+            match send_alone(&client, &bucket, record).await {
                 Ok(()) => {}
                 Err(error) if is_about_one_record(&error) => refuse(&mut report, line, &error.to_string()),
                 Err(error) => return Err(error),
@@ -283,7 +283,7 @@ async fn send_batches(
         }
         if keep_order {
             let path = order::chunk_path(&bucket, batch.number);
-            patiently(&mut client, Method::PUT, &path, OCTETS, batch.chunk.into_bytes()).await?;
+            patiently(&client, Method::PUT, &path, OCTETS, batch.chunk.into_bytes()).await?;
         }
     }
 }
@@ -309,12 +309,7 @@ struct OperationResult {
 }
 
 /// Sends a batch's operations: all at once, and where the server refuses that, in halves.
-async fn send_operations(
-    client: &mut Client,
-    bucket: &str,
-    batch: &Batch,
-    report: &mut Report,
-) -> Result<(), ClientError> {
+async fn send_operations(client: &Client, bucket: &str, batch: &Batch, report: &mut Report) -> Result<(), ClientError> {
     let path = Path::keys(bucket);
     let mut stretches: Vec<_> = std::iter::once(0..batch.operation_count()).collect();
     while let Some(operations) = stretches.pop() {
@@ -352,7 +347,7 @@ async fn send_operations(
     Ok(())
 }
 
-async fn send_alone(client: &mut Client, bucket: &str, record: Record) -> Result<(), ClientError> {
+async fn send_alone(client: &Client, bucket: &str, record: Record) -> Result<(), ClientError> {
     let ttl = record.ttl_s.map(|seconds| seconds.to_string());
     let path = Path::key(bucket, &record.key).with("raw", Some(b"true")).with("ttl", ttl.as_deref().map(str::as_bytes));
     let media_type = record.media_type.as_deref().unwrap_or(OCTETS);
@@ -377,7 +372,7 @@ fn message(error: &Value) -> String {
 
 /// Sends a request, and again a little later while the server has too much to do.
 async fn patiently(
-    client: &mut Client,
+    client: &Client,
     method: Method,
     path: &Path,
     content_type: &str,

@@ -140,13 +140,13 @@ fn number(bytes: &[u8]) -> Option<(u64, &[u8])> {
 }
 
 /// Which file a bucket was imported from; none when that is not recorded.
-pub(super) async fn head(client: &mut Client, bucket: &str) -> Result<Option<Head>, ClientError> {
+pub(super) async fn head(client: &Client, bucket: &str) -> Result<Option<Head>, ClientError> {
     let Some(answer) = marked(client, bucket).await? else { return Ok(None) };
     answer.json().map(|head: Head| Some(head).filter(|head| head.is_complete))
 }
 
 /// The head, if there is one that an import wrote.
-async fn marked(client: &mut Client, bucket: &str) -> Result<Option<Answer>, ClientError> {
+async fn marked(client: &Client, bucket: &str) -> Result<Option<Answer>, ClientError> {
     match client.get(&Path::key(&bucket_of(bucket), HEAD_KEY)).await {
         Ok(answer) => {
             let is_marked = answer.headers.get(CONTENT_TYPE).is_some_and(|value| value == MEDIA_TYPE);
@@ -163,7 +163,7 @@ fn cannot_exist(error: &ClientError) -> bool {
 }
 
 /// What there is under the name under which the order of `bucket` is kept.
-pub(crate) async fn companion(client: &mut Client, bucket: &str) -> Result<Companion, ClientError> {
+pub(crate) async fn companion(client: &Client, bucket: &str) -> Result<Companion, ClientError> {
     let mut keys = match client.lines(&Path::keys(&bucket_of(bucket)), SILENCE_MAX).await {
         Ok(keys) => keys,
         Err(error) if cannot_exist(&error) => return Ok(Companion::Missing),
@@ -197,7 +197,7 @@ pub(super) fn listed_key(line: &[u8]) -> Result<JsonBytes, ClientError> {
 }
 
 /// Marks the bucket as one that keeps an order, and says what the file was.
-pub(super) async fn write_head(client: &mut Client, bucket: &str, head: &Head) -> Result<(), ClientError> {
+pub(super) async fn write_head(client: &Client, bucket: &str, head: &Head) -> Result<(), ClientError> {
     let json = serde_json::to_vec(head).unwrap_or_default();
     let path = Path::key(&bucket_of(bucket), HEAD_KEY);
     client.request(Method::PUT, &path, &[(CONTENT_TYPE, MEDIA_TYPE)], json.into()).await.map(drop)
@@ -208,7 +208,7 @@ pub(super) fn chunk_path(bucket: &str, number: u64) -> Path {
 }
 
 /// Forgets the order of a bucket, which [`companion`] has found to be one.
-pub(crate) async fn forget(client: &mut Client, bucket: &str) -> Result<(), ClientError> {
+pub(crate) async fn forget(client: &Client, bucket: &str) -> Result<(), ClientError> {
     let path = Path::new("/api/v1/buckets").part(bucket_of(bucket).as_bytes());
     match client.request(Method::DELETE, &path, &[], Bytes::new()).await {
         Ok(_) => Ok(()),
