@@ -84,15 +84,10 @@ impl Chunk {
     }
 
     fn push(&mut self, kind: u64, bytes: &[u8]) {
-        let mut number = ((bytes.len() as u64) << 2) | kind;
-        loop {
-            let [low, ..] = (number & 0x7f).to_le_bytes();
-            number >>= 7;
-            if number == 0 {
-                self.0.push(low);
-                break;
-            }
-            self.0.push(low | 0x80);
+        let number = ((bytes.len() as u64) << 2) | kind;
+        // Every number of 64 bits can be encoded.
+        if let Some((encoded, length)) = leb128fmt::encode_u64(number) {
+            self.0.extend_from_slice(&encoded[..length]);
         }
         self.0.extend_from_slice(bytes);
     }
@@ -112,31 +107,21 @@ impl Chunk {
 
 /// Reads a chunk; none when it is damaged or of a format to come.
 pub(super) fn decode(bytes: &[u8]) -> Option<Vec<Entry>> {
-    let (&CHUNK_FORMAT, mut rest) = bytes.split_first()? else { return None };
-    let mut entries = Vec::new();
-    while !rest.is_empty() {
-        let (number, after) = number(rest)?;
-        let (bytes, after) = after.split_at_checked(usize::try_from(number >> 2).ok()?)?;
+    let (&CHUNK_FORMAT, rest) = bytes.split_first()? else { return None };
+    let (mut entries, mut place) = (Vec::new(), 0);
+    while place < rest.len() {
+        let number = leb128fmt::decode_uint_slice::<u64, 64>(rest, &mut place).ok()?;
+        let end = place.checked_add(usize::try_from(number >> 2).ok()?)?;
+        let bytes = rest.get(place..end)?.to_vec();
         entries.push(match number & 3 {
-            0 => Entry::Record { key: bytes.to_vec(), end: LineEnd::Lf },
-            1 => Entry::Record { key: bytes.to_vec(), end: LineEnd::CrLf },
-            2 => Entry::Record { key: bytes.to_vec(), end: LineEnd::File },
-            _ => Entry::Text(bytes.to_vec()),
+            0 => Entry::Record { key: bytes, end: LineEnd::Lf },
+            1 => Entry::Record { key: bytes, end: LineEnd::CrLf },
+            2 => Entry::Record { key: bytes, end: LineEnd::File },
+            _ => Entry::Text(bytes),
         });
-        rest = after;
+        place = end;
     }
     Some(entries)
-}
-
-fn number(bytes: &[u8]) -> Option<(u64, &[u8])> {
-    let mut number = 0_u64;
-    for (place, &byte) in bytes.iter().take(9).enumerate() {
-        number |= u64::from(byte & 0x7f) << (7 * place);
-        if byte < 0x80 {
-            return Some((number, &bytes[place + 1..]));
-        }
-    }
-    None
 }
 
 /// Which file a bucket was imported from; none when that is not recorded.
