@@ -11,6 +11,10 @@ setup:
 build: guest web
     cargo build --release
 
+# Build the program as it is shipped, stripped, and its symbols, into target/dist
+release:
+    scripts/release.sh
+
 # Run the server (arguments are passed on)
 run *arguments:
     cargo run --release -- {{arguments}}

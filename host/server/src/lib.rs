@@ -13,7 +13,7 @@
 //! | `client` | a small HTTP client for the commands |
 //! | `transfer` | import and export |
 //! | `progress` | the bar on a terminal |
-//! | `failure`, `log` | how a command fails, and what is logged |
+//! | `failure`, `log`, `panics` | how a command fails, what is logged, and what a panic reports |
 //!
 //! It decides nothing about data and knows no route: requests go to [`mantis_http::App`] as they come. The library exists so that
 //! tests and benches can serve an application in their own process.
@@ -27,6 +27,7 @@ pub mod failure;
 mod listen;
 mod log;
 pub mod memory;
+pub mod panics;
 mod platform;
 mod plugins_dir;
 mod progress;

@@ -18,6 +18,7 @@ const LONG_WORK_THREADS_PER_CORE: usize = 2;
 const LONG_WORK_THREADS: RangeInclusive<usize> = 4..=16;
 
 fn main() -> ExitCode {
+    mantisdb::panics::report_load_address();
     let cli = match arguments::read() {
         Ok(cli) => cli,
         Err(end) => return end,
