@@ -110,7 +110,7 @@ full_disk() {
     rm "$work/small/filler"
     # Nobody writes, and it is found out.
     wait_until_healthy 'before a write'
-    check_log 'room again' 'the disk has room again'
+    check_log 'room again' 'the disk has space again'
     local before=$answered
     write $((answered + 1))
     [ "$answered" -gt $((before + 50)) ] || fail "only $((answered - before)) writes with half of the disk free" "its log: $(cat "$work/log")"

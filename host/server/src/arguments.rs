@@ -1,4 +1,4 @@
-//! The command line as it was given: clap reads it, and here its errors are put so that they name what is wrong.
+//! Parses the command line with clap, and makes its errors name the argument or variable at fault.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -12,7 +12,7 @@ use crate::failure::{Exit, Failure};
 /// Reads the process's command line.
 ///
 /// # Errors
-/// The exit code, when it is wrong or asks only for help; what there is to say has been said.
+/// The exit code, when it is invalid or asks for help; the message has been printed.
 pub fn read() -> Result<Cli, ExitCode> {
     let given: Vec<_> = std::env::args_os().collect();
     Cli::try_parse_from(&given).map_err(|error| end(error, &given))
@@ -20,7 +20,7 @@ pub fn read() -> Result<Cli, ExitCode> {
 
 fn end(mut error: clap::Error, given: &[OsString]) -> ExitCode {
     if !error.use_stderr() {
-        // Nobody is left to read the help.
+        // A closed standard output is no failure.
         let _ = error.print();
         return ExitCode::SUCCESS;
     }
@@ -32,7 +32,7 @@ fn end(mut error: clap::Error, given: &[OsString]) -> ExitCode {
     if let Some(tip) = &tip {
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
     }
-    // clap's own names options that a variable gave as if they had to be given.
+    // clap's own usage lists options that a variable gave as required.
     if let Some(command) = commands.last()
         && error.get(ContextKind::Usage).is_some()
     {
@@ -61,7 +61,7 @@ fn is_given(given: &[OsString], option: &str) -> bool {
         .any(|argument| argument.strip_prefix(option).is_some_and(|rest| rest.is_empty() || rest.starts_with('=')))
 }
 
-/// The program, and the commands that were named, from the outermost.
+/// The program's command, and the subcommands given, from the outermost.
 fn commands(given: &[OsString]) -> Vec<Command> {
     let mut command = Cli::command();
     command.build();
@@ -74,7 +74,7 @@ fn commands(given: &[OsString]) -> Vec<Command> {
     commands
 }
 
-/// What to write where a directory was given by itself, to a command that wants it behind an option.
+/// The tip for a directory that was given without its option.
 fn tip_for_a_directory(error: &clap::Error, commands: &[Command], given: &[OsString]) -> Option<String> {
     let (Some(ContextValue::String(directory)), ErrorKind::UnknownArgument) =
         (error.get(ContextKind::InvalidArg), error.kind())
@@ -83,10 +83,10 @@ fn tip_for_a_directory(error: &clap::Error, commands: &[Command], given: &[OsStr
     };
     let takes_data = commands.last()?.get_arguments().any(|argument| argument.get_long() == Some("data"));
     (takes_data && !is_given(given, "--data") && !directory.starts_with('-'))
-        .then(|| format!("a store's directory is given as '--data {directory}'"))
+        .then(|| format!("pass the data directory as '--data {directory}'"))
 }
 
-/// The environment variable that gave the value which is wrong, if it was one.
+/// The environment variable that gave the invalid value, if one did.
 fn variable_to_blame(error: &clap::Error, commands: &[Command], given: &[OsString]) -> Option<String> {
     let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else { return None };
     let option = argument.split(' ').next()?;

@@ -9,7 +9,8 @@ use crate::settings::SettingsInput;
 
 /// A database that runs your code next to your data.
 ///
-/// Without a command it serves. `config`, `restore` and `check` work on files; all others talk to a server over HTTP.
+/// Without a command it starts the server, as `serve` does. `config`, `restore` and `check` work on local files; the other commands
+/// talk to a server over HTTP.
 #[derive(Debug, Parser)]
 #[command(
     name = "mantisdb",
@@ -18,16 +19,16 @@ use crate::settings::SettingsInput;
     after_help = EXIT_CODES,
 )]
 pub struct Cli {
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// What `serve` takes.
+    /// The options of `serve`.
     #[command(flatten)]
     pub serve: ServeArgs,
 }
 
 impl Cli {
-    /// Whether answers and failures are to be written as JSON.
+    /// Whether results and failures are printed as JSON.
     #[must_use]
     pub fn as_json(&self) -> bool {
         let Some(command) = &self.command else { return false };
@@ -58,43 +59,43 @@ impl Cli {
 
 const EXIT_CODES: &str = "Exit codes:
   0  done
-  1  there is no such key, bucket, plugin or function, or a condition did not hold
-  2  the command line or the configuration is wrong
-  3  the server refused, failed, or could not be reached
-  4  a local file or stream failed, or its contents are not what they should be
+  1  the key, bucket, plugin or function was not found, or a condition was not met
+  2  the command line or the configuration is invalid
+  3  the server refused the request, failed, or could not be reached
+  4  a local file or stream failed, or its contents are invalid
 
-With --json a failure is a JSON object on standard error: the server's problem document, or one with `detail` and `hint`, and `exit_code`.";
+With --json, a failure is a JSON object on standard error: the server's problem document, or one with `detail` and `hint`; both with `exit_code`.";
 
-/// What can be done.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Serve a database
+    /// Start the server
     Serve(Box<ServeArgs>),
     /// Show the configuration that `serve` would use, as TOML
     Config(Box<ConfigArgs>),
     /// Write a key's value to standard output
     Get(GetArgs),
-    /// Give a key a value
+    /// Set a key's value
     Put(PutArgs),
-    /// Delete a key
+    /// Delete a key, or all keys with a prefix
     Delete(DeleteArgs),
-    /// List keys, or keys and values, in order
+    /// List keys, or keys and values, in key order
     Scan(ScanArgs),
-    /// Read records from a file or standard input
+    /// Import records from a file or standard input
     Import(ImportArgs),
-    /// Write a bucket to standard output or a file
+    /// Export a bucket to standard output or a file
     Export(ExportArgs),
-    /// Copy a server's whole database into a file, while it is at work
+    /// Back up a running server's database to a file
     Backup(BackupArgs),
-    /// Put a backup into a directory that holds no database
+    /// Restore a backup into a directory that has no database
     Restore(RestoreArgs),
-    /// Look at every file of a database that no server uses, and repair what can be repaired
+    /// Check every file of a database that no server has open, and repair it if asked to
     Check(CheckArgs),
     /// List and drop buckets
     Bucket(BucketArgs),
     /// Install, list, remove and call plugins
     Plugin(PluginArgs),
-    /// Show the server's figures
+    /// Show the server's statistics
     Stats(StatsArgs),
     /// Follow changes as they happen
     Watch(WatchArgs),
@@ -103,10 +104,10 @@ pub enum Command {
 /// Options of `serve`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ServeArgs {
-    /// Keep the data in memory and nothing on disk: it ends with the process
+    /// Keep the data in memory only: it is lost when the process exits
     #[arg(long, conflicts_with_all = ["data", "durability"])]
     pub memory: bool,
-    /// Listen beyond this machine although there is no authentication
+    /// Listen on an address that other machines can reach, although there is no authentication
     #[arg(long, env = "MANTISDB_INSECURE_NO_AUTH", hide_env = true)]
     pub insecure_no_auth: bool,
     /// Where settings come from.
@@ -117,7 +118,7 @@ pub struct ServeArgs {
 /// Where settings come from.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ConfigArgs {
-    /// Configuration file (TOML); flags and environment variables outrank it
+    /// Configuration file (TOML); flags and environment variables take precedence
     #[arg(long, value_name = "FILE", env = "MANTISDB_CONFIG", hide_env = true)]
     pub config: Option<PathBuf>,
     /// The settings.
@@ -125,22 +126,22 @@ pub struct ConfigArgs {
     pub settings: SettingsInput,
 }
 
-/// Which server, and how to show its answers.
+/// The server, and how its answers are printed.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Server and output")]
 pub struct ServerArgs {
-    /// The server
+    /// The server's URL
     #[arg(long, value_name = "URL", env = "MANTISDB_URL", default_value = "http://127.0.0.1:8080")]
     pub url: String,
     /// Seconds to wait for an answer
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     pub timeout: u64,
-    /// Write JSON instead of plain text
+    /// Print JSON instead of plain text
     #[arg(long)]
     pub json: bool,
 }
 
-/// Which bucket.
+/// The bucket that a command works on.
 #[derive(Debug, Clone, Args)]
 pub struct BucketName {
     /// The bucket
@@ -148,10 +149,10 @@ pub struct BucketName {
     pub bucket: String,
 }
 
-/// How keys are written on the command line.
+/// The notation of keys on the command line.
 #[derive(Debug, Clone, Args)]
 pub struct KeyForm {
-    /// Read \n, \t, \\ and \xNN in keys as the bytes they stand for, as `scan` writes them
+    /// Decode the escapes \n, \r, \t, \\ and \xNN in keys, which `scan` prints
     #[arg(long, short = 'e')]
     pub escapes: bool,
 }
@@ -176,9 +177,9 @@ pub struct GetArgs {
 pub struct PutArgs {
     /// The key
     pub key: OsString,
-    /// The value; @FILE for a file's contents, - or nothing for standard input
+    /// The value; @FILE reads a file, - or no value reads standard input
     pub value: Option<OsString>,
-    /// Take VALUE as it is, even if it is - or begins with @
+    /// Use VALUE literally, even if it is - or starts with @
     #[arg(long)]
     pub literal: bool,
     /// Seconds until the value expires
@@ -187,10 +188,10 @@ pub struct PutArgs {
     /// The value's media type
     #[arg(long, visible_alias = "content-type", value_name = "TYPE", default_value = "application/octet-stream")]
     pub media_type: String,
-    /// Only if the key has no value
+    /// Only if the key does not exist
     #[arg(long, conflicts_with = "if_version")]
     pub if_absent: bool,
-    /// Only if the key's value has this version
+    /// Only if the key is at this version
     #[arg(long, value_name = "VERSION")]
     pub if_version: Option<u64>,
     #[command(flatten)]
@@ -208,10 +209,10 @@ pub struct DeleteArgs {
     /// The key
     #[arg(required_unless_present = "prefix")]
     pub key: Option<OsString>,
-    /// Delete all keys that begin with this instead
+    /// Delete all keys with this prefix instead
     #[arg(long, value_name = "PREFIX", conflicts_with_all = ["key", "if_version"])]
     pub prefix: Option<OsString>,
-    /// Only if the key's value has this version
+    /// Only if the key is at this version
     #[arg(long, value_name = "VERSION")]
     pub if_version: Option<u64>,
     #[command(flatten)]
@@ -226,22 +227,22 @@ pub struct DeleteArgs {
 #[derive(Debug, Args)]
 #[allow(missing_docs, reason = "the help texts are on the arguments")]
 pub struct ScanArgs {
-    /// Only keys that begin with this
+    /// Only keys with this prefix
     #[arg(long, value_name = "PREFIX", conflicts_with_all = ["start", "end"])]
     pub prefix: Option<OsString>,
-    /// The first key
+    /// Start of the range (inclusive)
     #[arg(long, value_name = "KEY")]
     pub start: Option<OsString>,
-    /// The first key that is not listed
+    /// End of the range (exclusive)
     #[arg(long, value_name = "KEY")]
     pub end: Option<OsString>,
-    /// From the last key to the first
+    /// In descending order
     #[arg(long)]
     pub reverse: bool,
-    /// List at most this many; without it all
+    /// List at most this many [default: all]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1..))]
     pub limit: Option<u64>,
-    /// List values too
+    /// Print values too
     #[arg(long)]
     pub values: bool,
     #[command(flatten)]
@@ -252,15 +253,15 @@ pub struct ScanArgs {
     pub server: ServerArgs,
 }
 
-/// The forms of a file of records.
+/// The formats of a file of records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
-    /// A record a line: the line is key and value
+    /// One record per line: the line is both key and value
     Lines,
-    /// Records of columns; the key is one of them
+    /// Records of columns, one of which is the key
     Csv,
-    /// A JSON object a line
+    /// One JSON object per line
     Ndjson,
 }
 
@@ -268,33 +269,33 @@ pub enum Format {
 #[derive(Debug, Args)]
 #[allow(missing_docs, reason = "the help texts are on the arguments")]
 pub struct ImportArgs {
-    /// The file; - or nothing for standard input
+    /// The file; - or no file reads standard input
     pub file: Option<PathBuf>,
-    /// What the file is [default: by its name (.csv, .tsv, .ndjson, .jsonl), or csv with --key, or lines]
+    /// The file's format [default: by its name (.csv, .tsv, .ndjson, .jsonl), or csv with --key, or lines]
     #[arg(long, value_enum)]
     pub format: Option<Format>,
-    /// The column (csv: its name, or its number from 1) or member (ndjson) that is the key; the value is the whole record
+    /// The key's column (csv: its name, or its number from 1) or member (ndjson); the value is the whole record
     #[arg(long, value_name = "COLUMN")]
     pub key: Option<String>,
-    /// csv: take this column as the value instead of the whole record
+    /// csv: use this column as the value instead of the whole record
     #[arg(long, value_name = "COLUMN", requires = "key")]
     pub value: Option<String>,
-    /// csv: the character between columns, or \t
+    /// csv: the character that separates columns, or \t
     #[arg(long, value_name = "CHARACTER")]
     pub delimiter: Option<String>,
-    /// csv: the first record is data, not the columns' names
+    /// csv: the first record is data, not column names
     #[arg(long)]
     pub no_header: bool,
-    /// Put this before each key
+    /// Add this prefix to each key
     #[arg(long, value_name = "PREFIX")]
     pub key_prefix: Option<OsString>,
     /// Seconds until the records expire
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1..))]
     pub ttl: Option<u64>,
-    /// Leave out records whose key came before, instead of reporting them
+    /// Skip records whose key occurred before, instead of reporting them
     #[arg(long)]
     pub skip_duplicates: bool,
-    /// Do not record the file's order: `export` will write by key
+    /// Do not record the file's order; `export` then writes in key order
     #[arg(long)]
     pub no_order: bool,
     #[command(flatten)]
@@ -310,16 +311,16 @@ pub struct ExportArgs {
     /// Write to this file instead of standard output
     #[arg(long, short = 'o', value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Replace the file if there is one
+    /// Replace the file if it exists
     #[arg(long, requires = "output")]
     pub force: bool,
-    /// What to write [default: the imported file again if its order is recorded, else ndjson]
+    /// The output's format [default: the imported file again if its order is recorded, else ndjson]
     #[arg(long, value_enum)]
     pub format: Option<Format>,
-    /// By key, even if the order of an import is recorded
+    /// Write in key order, even if the order of an import is recorded
     #[arg(long)]
     pub by_key: bool,
-    /// Only keys that begin with this, by key
+    /// Only keys with this prefix, in key order
     #[arg(long, value_name = "PREFIX")]
     pub prefix: Option<OsString>,
     #[command(flatten)]
@@ -334,22 +335,22 @@ pub struct ExportArgs {
 #[derive(Debug, Args)]
 #[allow(missing_docs, reason = "the help texts are on the arguments")]
 pub struct BackupArgs {
-    /// The file to write; - for standard output
+    /// The file to write; - writes to standard output
     pub file: PathBuf,
-    /// Replace the file if there is one
+    /// Replace the file if it exists
     #[arg(long)]
     pub force: bool,
     #[command(flatten)]
     pub server: ServerArgs,
 }
 
-/// Which directory.
+/// The directory that a command works on.
 #[derive(Debug, Clone, Args)]
 pub struct DataDir {
-    /// Directory of the data
+    /// Data directory
     #[arg(long, value_name = "DIR", env = "MANTISDB_DATA", default_value = "mantis-data")]
     pub data: PathBuf,
-    /// Write JSON instead of plain text
+    /// Print JSON instead of plain text
     #[arg(long)]
     pub json: bool,
 }
@@ -358,7 +359,7 @@ pub struct DataDir {
 #[derive(Debug, Args)]
 #[allow(missing_docs, reason = "the help texts are on the arguments")]
 pub struct RestoreArgs {
-    /// The backup
+    /// The backup file
     pub file: PathBuf,
     #[command(flatten)]
     pub data: DataDir,
@@ -370,13 +371,13 @@ pub struct RestoreArgs {
 pub struct CheckArgs {
     #[command(flatten)]
     pub data: DataDir,
-    /// If something is damaged, make a database of what can be kept: the longest stretch of commits from the first on
+    /// If the database is damaged, write one with what can be recovered: the longest unbroken run of commits from the first
     #[arg(long, requires = "where_to")]
     pub repair: bool,
-    /// Repair into this directory, which must hold no database
+    /// Write the repaired database to this directory, which must not contain one
     #[arg(long, value_name = "NEWDIR", requires = "repair", group = "where_to")]
     pub into: Option<PathBuf>,
-    /// Repair into a directory that takes the place of DIR; DIR is kept as DIR.damaged-TIME
+    /// Replace DIR with the repaired database; the damaged one is kept as DIR.damaged-TIME
     #[arg(long, requires = "repair", group = "where_to")]
     pub in_place: bool,
 }
@@ -389,7 +390,7 @@ pub struct BucketArgs {
     pub command: BucketCommand,
 }
 
-/// What can be done with buckets.
+/// The commands on buckets.
 #[derive(Debug, Subcommand)]
 #[allow(missing_docs, reason = "the help texts are on the arguments")]
 pub enum BucketCommand {
@@ -398,7 +399,7 @@ pub enum BucketCommand {
         #[command(flatten)]
         server: ServerArgs,
     },
-    /// Drop a bucket with all its keys, and the order of its import
+    /// Drop a bucket with all its keys, and the recorded order of its import
     Drop {
         /// The bucket
         name: String,
@@ -415,7 +416,7 @@ pub struct PluginArgs {
     pub command: PluginCommand,
 }
 
-/// What can be done with plugins.
+/// The commands on plugins.
 #[derive(Debug, Subcommand)]
 #[allow(missing_docs, reason = "the help texts are on the arguments")]
 pub enum PluginCommand {
@@ -424,16 +425,16 @@ pub enum PluginCommand {
         #[command(flatten)]
         server: ServerArgs,
     },
-    /// Install a component, in place of a plugin of that name
+    /// Install a component, replacing any plugin of that name
     Put {
         /// The plugin's name
         name: String,
-        /// The component; - for standard input
+        /// The component file; - reads standard input
         component: PathBuf,
-        /// Let it read, or read and write, a bucket, as in scores:write; *:write for all; repeatable
+        /// Grant access to a bucket, as in players:read or scores:write (read and write); *:write grants all; repeatable
         #[arg(long, value_name = "BUCKET:ACCESS", value_delimiter = ',')]
         grant: Vec<String>,
-        /// Let instances serve several calls
+        /// Let an instance serve several calls
         #[arg(long)]
         reuse: bool,
         #[command(flatten)]
@@ -452,10 +453,10 @@ pub enum PluginCommand {
         name: String,
         /// The function, as in `checkout` or `orders.submit`
         function: String,
-        /// Its arguments in order, each as JSON; what is no JSON is taken as text
+        /// The arguments in order, each as JSON; what is not JSON is passed as text
         #[arg(value_name = "ARGUMENT", allow_negative_numbers = true)]
         arguments: Vec<String>,
-        /// All arguments at once: a JSON array of them in order, or an object by their names
+        /// All arguments at once: a JSON array in order, or an object by parameter name
         #[arg(long, value_name = "JSON", conflicts_with = "arguments")]
         arguments_json: Option<String>,
         #[command(flatten)]
@@ -475,16 +476,16 @@ pub struct StatsArgs {
 #[derive(Debug, Args)]
 #[allow(missing_docs, reason = "the help texts are on the arguments")]
 pub struct WatchArgs {
-    /// Only changes of this bucket
+    /// Only changes in this bucket
     #[arg(long, value_name = "NAME")]
     pub bucket: Option<String>,
-    /// Only keys that begin with this
+    /// Only keys with this prefix
     #[arg(long, value_name = "PREFIX")]
     pub prefix: Option<OsString>,
-    /// Begin behind this cursor, or with the earliest change that is kept
+    /// Start after this cursor, or at the earliest retained change
     #[arg(long, value_name = "CURSOR|earliest")]
     pub since: Option<String>,
-    /// End after this many changes
+    /// Stop after this many changes
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1..))]
     pub limit: Option<u64>,
     #[command(flatten)]

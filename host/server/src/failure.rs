@@ -1,4 +1,4 @@
-//! How a command fails: an exit code, what happened, and what to do about it.
+//! Failures of commands: exit code, message and hint.
 
 use std::fmt::Display;
 use std::path::Path;
@@ -7,17 +7,17 @@ use serde_json::{Map, Value};
 
 use crate::client::{ClientError, Problem};
 
-/// What the process's end says to scripts.
+/// The process's exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// There is no such key, bucket, plugin or function, or a condition did not hold.
+    /// The key, bucket, plugin or function was not found, or a condition was not met.
     NotFound = 1,
-    /// The command line or the configuration is wrong.
+    /// The command line or the configuration is invalid.
     Usage = 2,
-    /// The server refused, failed, or could not be reached.
+    /// The server refused the request, failed, or could not be reached.
     Server = 3,
-    /// A local file or stream failed, or its contents are not what they should be.
+    /// A local file or stream failed, or its contents are invalid.
     Local = 4,
 }
 
@@ -28,7 +28,7 @@ pub struct Failure {
     pub exit: Exit,
     /// What happened, without a final stop.
     pub message: String,
-    /// What to do about it.
+    /// The remedy.
     pub hint: Option<String>,
     /// The server's problem document, if it sent one.
     pub document: Map<String, Value>,
@@ -43,14 +43,14 @@ impl Failure {
         Self { exit, message: message.to_string(), hint: None, document: Map::new() }
     }
 
-    /// Adds what to do about it.
+    /// Adds a remedy.
     #[must_use]
     pub fn hint(mut self, hint: impl Display) -> Self {
         self.hint = Some(hint.to_string());
         self
     }
 
-    /// The command line is wrong.
+    /// The command line is invalid.
     pub fn usage(message: impl Display) -> Self {
         Self::new(Exit::Usage, message)
     }
@@ -63,7 +63,7 @@ impl Failure {
 
     /// Standard input or output failed.
     ///
-    /// A reader that has gone, as in `mantisdb scan | head`, needs no message.
+    /// A closed pipe, as in `mantisdb scan | head`, needs no message.
     #[must_use]
     pub fn stream(error: &std::io::Error) -> Self {
         if error.kind() == std::io::ErrorKind::BrokenPipe {
@@ -72,7 +72,7 @@ impl Failure {
         Self::new(Exit::Local, format!("standard input or output failed: {error}"))
     }
 
-    /// Writes the failure to standard error, if there is anything to say: in words, or as a JSON object.
+    /// Prints the failure to standard error as text or as a JSON object, unless its message is empty.
     pub fn report(self, as_json: bool) {
         if self.message.is_empty() {
             return;
@@ -87,7 +87,7 @@ impl Failure {
         }
     }
 
-    /// The server's problem document, or one of the same members: `detail` says what happened, `hint` what to do.
+    /// The server's problem document, or one with the same members: `detail` is the message, `hint` the remedy.
     fn into_json(self) -> Map<String, Value> {
         let mut document = self.document;
         if document.is_empty() {

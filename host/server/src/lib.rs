@@ -2,20 +2,20 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `cli`, `arguments` | the command line's shape, and what is said when it is wrong |
+//! | `cli`, `arguments` | the command line: its definition, and its errors |
 //! | `command` | the commands, one a file |
 //! | `settings` | the server's settings: defaults, file, environment, flags |
-//! | `start` | from settings to a running application |
+//! | `start` | startup: opens the database, builds the application, binds the listener |
 //! | `listen` | connections: accepting, serving, ending them in time |
 //! | `platform` | the machine's clock and randomness |
-//! | `memory` | giving memory back after a crowd |
+//! | `memory` | returning freed memory to the system |
 //! | `plugins_dir` | plugins from a directory |
 //! | `client` | a small HTTP client for the commands |
 //! | `transfer` | import and export |
 //! | `progress` | the bar on a terminal |
-//! | `failure`, `log`, `panics` | how a command fails, what is logged, and what a panic reports |
+//! | `failure`, `log`, `panics` | failures of commands, the log, reports of panics |
 //!
-//! It decides nothing about data and knows no route: requests go to [`mantis_http::App`] as they come. The library exists so that
+//! It decides nothing about data and knows no route: requests go to [`mantis_http::App`] unchanged. The library exists so that
 //! tests and benches can serve an application in their own process.
 #![deny(missing_docs)]
 

@@ -11,9 +11,8 @@ use mantisdb::failure::{Exit, Failure};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Threads for clients' long work, such as large batches, for each core, and at least and at most. Work that waits for the disk takes
-/// none. More would take turns at the cores, and push what the others are at out of the caches; and a write looks at what every
-/// thread that has ever been there is reading.
+/// Threads for clients' long work, such as large batches: per core, and the least and most of all. Work that waits for the disk takes
+/// none. More threads would compete for the cores and their caches, and each write looks at what every thread is reading.
 const LONG_WORK_THREADS_PER_CORE: usize = 2;
 const LONG_WORK_THREADS: RangeInclusive<usize> = 4..=16;
 
@@ -34,7 +33,7 @@ fn main() -> ExitCode {
         Err(error) => return report(Failure::new(Exit::Local, format!("cannot start threads: {error}")), as_json),
     };
     let outcome = runtime.block_on(mantisdb::command::run(cli));
-    // A thread that still reads a terminal does not hold up the end.
+    // A thread that still reads a terminal does not delay the exit.
     runtime.shutdown_background();
     outcome.map_or_else(|failure| report(failure, as_json), |()| ExitCode::SUCCESS)
 }

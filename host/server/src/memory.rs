@@ -1,50 +1,50 @@
-//! Giving memory back to the system when much of what it was needed for has gone.
+//! Returns freed memory to the system after a peak of use.
 //!
-//! The allocator gives every thread pages of its own and keeps what is freed there, by whichever thread, for the next that this one asks
-//! for: after 10,000 connections 150 MB stayed resident of which half a megabyte was in use.
+//! The allocator keeps the memory that a thread has freed for that thread's next allocations: after 10,000 connections, 150 MB stayed
+//! resident, of which half a megabyte was in use.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Connections that have to go before it is worth while: freeing their room costs some milliseconds.
+/// Connections that have to close before memory is returned: that takes some milliseconds.
 pub(crate) const CONNECTIONS: u64 = 1_000;
-/// The same for versions of keys.
+/// The same for versions of keys that are removed.
 pub(crate) const VERSIONS: u64 = 200_000;
 
-/// Watches how many of something there are.
+/// The high-water mark of a count, and the fall from it that counts.
 #[derive(Debug)]
-pub(crate) struct Tide {
-    most: u64,
-    worth: u64,
+pub(crate) struct HighWaterMark {
+    highest: u64,
+    fall_min: u64,
 }
 
-impl Tide {
-    /// Of which so many have to go.
-    pub(crate) fn new(worth: u64) -> Self {
-        Self { most: 0, worth }
+impl HighWaterMark {
+    /// A mark at 0; falls of `fall_min` and more are reported.
+    pub(crate) fn new(fall_min: u64) -> Self {
+        Self { highest: 0, fall_min }
     }
 
-    /// Whether so many have gone since it was last said so.
+    /// Whether the count has fallen far enough since the last report. A report lowers the mark to the count.
     pub(crate) fn has_fallen(&mut self, count: u64) -> bool {
-        self.most = self.most.max(count);
-        let has_fallen = self.most - count >= self.worth;
+        self.highest = self.highest.max(count);
+        let has_fallen = self.highest - count >= self.fall_min;
         if has_fallen {
-            self.most = count;
+            self.highest = count;
         }
         has_fallen
     }
 }
 
-/// How often that was.
+/// How often memory has been asked back.
 static TIMES_FALLEN: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
-    /// When this thread last gave its memory back.
+    /// The count at which this thread last returned its memory.
     static GIVEN_BACK_AT: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Has the threads that ask [`give_back_if_due`] return what is free to the system: those of the runtime when they next have nothing to
-/// do, and the one for housekeeping. Threads for long work end when there is none.
+/// Asks the threads that call [`give_back_if_due`] to return their free memory: the runtime's when they are next idle, and that of
+/// housekeeping. Threads for long work end when idle.
 pub(crate) fn give_back() {
     TIMES_FALLEN.fetch_add(1, Ordering::Release);
 }
@@ -68,10 +68,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fall_is_told_of_once() {
-        let mut connections = Tide::new(1_000);
+    fn a_fall_is_reported_once() {
+        let mut connections = HighWaterMark::new(1_000);
         let counts = [10, 999, 0, 5_000, 4_001, 4_000, 3_500, 3_000, 3_000, 0, 0];
-        let told = counts.map(|count| connections.has_fallen(count));
-        assert_eq!(told, [false, false, false, false, false, true, false, true, false, true, false]);
+        let reported = counts.map(|count| connections.has_fallen(count));
+        assert_eq!(reported, [false, false, false, false, false, true, false, true, false, true, false]);
     }
 }

@@ -1,4 +1,4 @@
-//! What the engine needs of the machine: the time and randomness.
+//! The machine's clock and randomness, for the engine.
 
 use std::pin::Pin;
 use std::sync::LazyLock;

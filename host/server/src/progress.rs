@@ -1,4 +1,4 @@
-//! The bar on a terminal.
+//! Progress bars on a terminal.
 
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -7,10 +7,10 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use mantis_db::OnProgress;
 
-/// How often a sign of waiting moves.
+/// The time between two steps of a spinner.
 const TICK: Duration = Duration::from_millis(100);
 
-/// A bar over `total` bytes on standard error, or a count of bytes where the total is not known. Hidden where nobody sees it.
+/// A bar over `total` bytes on standard error, or a count of bytes where the total is not known. Hidden unless that is a terminal.
 pub(crate) fn bar(total: Option<u64>) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
@@ -23,7 +23,7 @@ pub(crate) fn bar(total: Option<u64>) -> ProgressBar {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
     };
-    // What ends at once is seen, too.
+    // Shown even if the work ends at once.
     bar.tick();
     bar
 }
@@ -33,7 +33,7 @@ pub(crate) fn output_bar() -> ProgressBar {
     if std::io::stdout().is_terminal() { ProgressBar::hidden() } else { bar(None) }
 }
 
-/// A sign that something is under way, and for how long. Hidden where nobody sees it.
+/// A spinner with the time elapsed. Hidden unless that is a terminal.
 pub(crate) fn wait(what: &'static str) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
@@ -48,7 +48,7 @@ pub(crate) fn wait(what: &'static str) -> ProgressBar {
     bar
 }
 
-/// Does what tells how many bytes of how many it has read, and shows that meanwhile.
+/// Runs work that reports how many bytes of how many it has read, and shows a bar meanwhile.
 pub(crate) fn watch<T>(work: impl FnOnce(OnProgress) -> T) -> T {
     let bar = bar(Some(0));
     let shown = bar.clone();

@@ -1,4 +1,4 @@
-//! Starting the server: settings to parts, parts to an application, the application to a listener.
+//! Startup: opens the database, builds the application, binds the listener.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,11 +18,11 @@ use crate::progress;
 use crate::settings::Settings;
 use crate::{SystemClock, SystemRandom};
 
-/// What to do about a directory that cannot be used.
+/// The remedy for a directory that cannot be used.
 const OTHER_PLACE: &str = "choose a directory with --data, or run with --memory";
-/// Connections that the system keeps for the accept loop.
+/// Connections that the system queues for the accept loop.
 const BACKLOG: u32 = 4_096;
-/// File descriptors that are not left to connections.
+/// File descriptors reserved from connections.
 const DESCRIPTORS_KEPT: u64 = 64;
 
 /// The parts of a running server.
@@ -38,7 +38,7 @@ pub struct Parts {
     pub app: App,
 }
 
-/// A database, and the threads that keep its disk up.
+/// A database, and its disk's threads.
 pub(crate) struct Storage {
     /// The data.
     pub(crate) database: Database,
@@ -56,7 +56,7 @@ pub(crate) fn open(settings: &Settings, in_memory: bool) -> Result<Storage, Fail
     let (limits, clock, random) = (settings.database_limits(), Arc::new(SystemClock), Arc::new(SystemRandom));
     if in_memory {
         let database = Database::in_memory(limits, clock, random)
-            .map_err(|invalid| Failure::new(Exit::Local, format!("cannot make a database: {invalid}")))?;
+            .map_err(|invalid| Failure::new(Exit::Local, format!("cannot create a database: {invalid}")))?;
         return Ok(Storage { database, recovered: None, threads: None });
     }
     let (given, path) = (&settings.storage, settings.storage.data.display());
@@ -71,32 +71,32 @@ pub(crate) fn open(settings: &Settings, in_memory: bool) -> Result<Storage, Fail
             OpenError::InUse => failure.hint("stop the other server, or choose a directory with --data"),
             OpenError::Newer { .. } => failure.hint("run the version of mantisdb that wrote it, or a later one"),
             OpenError::Damaged { .. } => failure.hint(format!(
-                "nothing was changed; restore a backup, or keep what can be kept: mantisdb check --data {path} --repair --into NEW"
+                "nothing was changed; restore a backup, or recover what is intact: mantisdb check --data {path} --repair --into NEW"
             )),
             _ => failure.hint(OTHER_PLACE),
         }
     })?;
-    let threads = DiskThreads::start(database.store(), Box::new(tell))
+    let threads = DiskThreads::start(database.store(), Box::new(log_event))
         .map_err(|error| Failure::new(Exit::Local, format!("cannot start threads: {error}")))?;
     Ok(Storage { database, recovered: Some(recovered), threads: Some(threads) })
 }
 
-/// Puts into the log what became of the disk. What the disk said stands here and nowhere else: clients are told what to do.
-fn tell(event: DiskEvent) {
+/// Logs the disk's events. The system's own error text is only in the log; clients get the remedy.
+fn log_event(event: DiskEvent) {
     match event {
         DiskEvent::Checkpoint(Ok(done)) => {
             tracing::info!(version = done.version, entries = done.entries, bytes = done.bytes, "checkpoint");
         }
-        DiskEvent::Checkpoint(Err(error)) => tracing::error!(%error, "a checkpoint failed; it is tried again"),
+        DiskEvent::Checkpoint(Err(error)) => tracing::error!(%error, "a checkpoint failed; it will be retried"),
         DiskEvent::Failed(error) => {
-            tracing::error!(error, "the disk failed; nothing more is written until the server is started again");
+            tracing::error!(error, "the disk failed; writes are refused until the server is restarted");
         }
-        DiskEvent::Full(error) => tracing::error!(error, "the disk is full; writes are refused until there is room"),
-        DiskEvent::Resumed => tracing::info!("the disk has room again; writes are taken"),
+        DiskEvent::Full(error) => tracing::error!(error, "the disk is full; writes are refused until there is space"),
+        DiskEvent::Resumed => tracing::info!("the disk has space again; writes are accepted"),
         DiskEvent::SegmentRefused(error) => {
             tracing::error!(
                 error,
-                "the log's next segment cannot be begun; the current one goes on, and it is tried again"
+                "cannot start the log's next segment; the current one is extended, and the start is retried"
             );
         }
     }
@@ -113,13 +113,13 @@ pub fn build(database: Database, settings: &Settings, allowed_hosts: HostGuard) 
     Ok(Parts { database, sessions, plugins, app })
 }
 
-/// A listener with a queue that takes a crowd.
+/// A listener with a long backlog.
 ///
 /// # Errors
 /// The address is in use or not this machine's.
 pub fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // So that a restart need not wait for old connections to be forgotten.
+    // A restart need not wait for old connections' TIME_WAIT.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)

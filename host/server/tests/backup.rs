@@ -236,7 +236,7 @@ fn a_restore_refuses_what_it_should_and_leaves_nothing() {
         assert!(code == 4 && message.contains("offset ") && !new.exists(), "{message}");
     }
     let (code, message) = failure(&run(&["restore", text(directory.path()), "--data", text(&new)]));
-    assert!(code == 4 && message.contains("no file"), "{message}");
+    assert!(code == 4 && message.contains("not a regular file"), "{message}");
     let (code, message) = failure(&run(&["restore", "/nowhere", "--data", text(&new)]));
     assert!(code == 4 && message.contains("/nowhere") && !new.exists(), "{message}");
     // A directory that is there and holds nothing of a database will do.

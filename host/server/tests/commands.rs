@@ -184,10 +184,10 @@ fn a_condition_that_does_not_hold_is_told_in_the_words_of_its_option() {
     let server = Server::start(&[]);
     server.ok(&["put", "a", "1"]);
     for (arguments, part) in [
-        (&["put", "a", "2", "--if-absent"][..], "error: the key has a value already, of version 1\n"),
-        (&["put", "a", "2", "--if-version", "9"], "error: the key's value has version 1, not 9\n"),
-        (&["put", "b", "2", "--if-version", "9"], "error: the key has no value, and so none of version 9\n"),
-        (&["delete", "a", "--if-version", "9"], "error: the key's value has version 1, not 9\n"),
+        (&["put", "a", "2", "--if-absent"][..], "error: the key already exists, at version 1\n"),
+        (&["put", "a", "2", "--if-version", "9"], "error: the key is at version 1, not 9\n"),
+        (&["put", "b", "2", "--if-version", "9"], "error: the key does not exist, and so is not at version 9\n"),
+        (&["delete", "a", "--if-version", "9"], "error: the key is at version 1, not 9\n"),
     ] {
         let (code, message) = failure(&server.run(arguments));
         assert_eq!(code, 1, "{message}");
@@ -207,10 +207,10 @@ fn a_failure_is_json_when_json_is_asked_for() {
             &["get", "a", "--json", "--url", "ftp://x"],
             2,
             "detail",
-            "\"ftp://x\" is no address of a server: it should begin with http://",
+            "\"ftp://x\" is not a server's address: it should begin with http://",
         ),
         (&["get", "--json"], 2, "hint", "try --help"),
-        (&["check", "--json", "--data", nothing], 4, "hint", "name the directory of the data with --data"),
+        (&["check", "--json", "--data", nothing], 4, "hint", "set the data directory with --data"),
     ] {
         let (found, message) = failure(&server.run(arguments));
         let document: serde_json::Value = serde_json::from_str(&message).unwrap();

@@ -33,7 +33,7 @@ fn put_list_call_remove() {
     let (code, message) = failure(&server.run(&[&call[..], &[r#"["visits", 0]"#]].concat()));
     assert_eq!(code, 3);
     assert!(
-        message.contains("hint: each argument stands by itself") && message.contains("--arguments-json"),
+        message.contains("hint: pass each argument by itself") && message.contains("--arguments-json"),
         "{message}"
     );
     assert_eq!(failure(&server.run(&[&call[..], &["--arguments-json", "5"]].concat())).0, 2);

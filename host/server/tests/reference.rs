@@ -1,4 +1,4 @@
-//! The reference pages say what the program takes. `UPDATE=1 cargo test -p mantisdb reference` writes them anew.
+//! The reference pages say what the program takes. `UPDATE=1 cargo test -p mantisdb reference` rewrites them.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -23,8 +23,8 @@ fn check(name: &str, expected: &str) {
 #[test]
 fn cli() {
     let mut text = String::from(
-        "# Command line\n\nWhat `mantisdb help` and `mantisdb help COMMAND` print. This page is written from the program.\n\n\
-         With `--json`, `get`, `scan --values` and `watch` describe a value in the same words: `key`, `value` (text, or `{\"base64\": ..}` where the bytes\n\
+        "# Command line\n\nWhat `mantisdb help` and `mantisdb help COMMAND` print. This page is generated from the program.\n\n\
+         With `--json`, `get`, `scan --values` and `watch` use the same names for a value's parts: `key`, `value` (text, or `{\"base64\": ..}` where the bytes\n\
          are not UTF-8), `version`, `expires_at`, `media_type`, and `modified_at`, which `get` has to the second. A change has `kind`, `bucket`, `time` and\n\
          `cursor` beside these, and no `modified_at`: that is its `time`.\n",
     );
@@ -40,9 +40,11 @@ fn cli() {
     check("cli.md", &text);
 }
 
-/// The first page without the options of `serve`, which has a page of its own.
-fn overview(command: clap::Command) -> String {
-    command.mut_args(|argument| argument.hide(true)).render_long_help().to_string()
+/// The first page without the options of `serve`, which has a page of its own; its usage line still says that it takes them.
+fn overview(mut command: clap::Command) -> String {
+    let usage = command.render_usage().to_string();
+    let usage = usage.trim_start_matches("Usage: ").to_owned();
+    command.mut_args(|argument| argument.hide(true)).override_usage(usage).render_long_help().to_string()
 }
 
 /// The commands that do something.
@@ -56,19 +58,20 @@ fn config() {
     let settings = toml::to_string(&mantisdb::settings::Settings::default()).unwrap();
     let text = format!(
         "# Configuration\n\n\
-         `mantisdb serve` takes settings from flags, environment variables and a TOML file (`--config FILE` or `MANTISDB_CONFIG`). A flag\n\
-         outranks a variable, a variable outranks the file, the file outranks the default. A name in the file that is no setting is an error\n\
-         that shows its line. `mantisdb config` with the same flags prints what would hold. Sizes are in bytes and durations in milliseconds,\n\
-         as the names say. This page is written from the program.\n\n\
+         `mantisdb serve` takes settings from flags, environment variables and a TOML file (`--config FILE` or `MANTISDB_CONFIG`). Flags\n\
+         take precedence over variables, variables over the file, and the file over the defaults. An unknown name in the file is an error that\n\
+         shows its line. `mantisdb config` with the same flags prints the effective settings. Sizes are in bytes and durations in milliseconds,\n\
+         as the names say. This page is generated from the program.\n\n\
          {}\n\
-         Beside these, `--insecure-no-auth` (`MANTISDB_INSECURE_NO_AUTH=true`) consents to a listener that other machines can reach: there is\n\
-         no authentication yet. It has no place in the file, so that it is never on by an oversight. A listener on a loopback address answers\n\
-         only requests whose `Host` is a loopback name or one of `allowed_hosts`, because a page on the internet can send a browser to a\n\
-         loopback address under a name of its own; another listener answers to any `Host`, or, with `allowed_hosts`, only to these.\n\n\
-         The limit on connections is lowered to what the limit on open files leaves room for (`ulimit -Hn`, less 64); the program raises the\n\
-         soft limit to the hard one itself, and its first lines of output say what holds.\n\n\
-         A value can be sent where a body has room for it: raw it takes its own length, in base64 a third more. A server whose\n\
-         `limits.body_bytes_max` is below its `limits.value_bytes_max` starts, and says so in a warning with the figure that would do.\n\n\
+         Beside these, `--insecure-no-auth` (`MANTISDB_INSECURE_NO_AUTH=true`) allows a listener that other machines can reach: there is\n\
+         no authentication yet. It cannot be set in the file, so that it is never on by oversight. A listener on a loopback address answers\n\
+         only requests whose `Host` is a loopback name or one of `allowed_hosts`, because a page on the internet can make a browser send\n\
+         requests to a loopback address under the page's own name (DNS rebinding); any other listener accepts every `Host`, or, with\n\
+         `allowed_hosts`, only these.\n\n\
+         The limit on connections is lowered to what the limit on open files allows (`ulimit -Hn`, less 64); the program raises the soft limit\n\
+         to the hard one itself, and prints the effective limits at startup.\n\n\
+         A value can be sent if it fits into a body: raw it takes its own length, in base64 a third more. A server whose\n\
+         `limits.body_bytes_max` is below its `limits.value_bytes_max` starts, and warns with the limit that would be enough.\n\n\
          ## The defaults as a file\n\n```toml\n{settings}```\n",
         mantisdb::settings::reference()
     );

@@ -41,7 +41,7 @@ fn the_deadline_cuts_off_what_does_not_finish() {
     server.signal("-TERM");
     assert_eq!(server.wait(), Some(0));
     assert_eq!(read_all(&mut slow), "");
-    assert!(server.log().contains("cut off"));
+    assert!(server.log().contains("closed at the shutdown deadline"));
 }
 
 #[test]

@@ -1,9 +1,9 @@
-//! Why a request did not succeed.
+//! Errors of requests: the server's problem document, or why there is none.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-/// What the server said, or why it said nothing.
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
@@ -48,7 +48,7 @@ pub enum ClientError {
         status: u16,
     },
     /// The answer is not of the form that the API promises.
-    #[error("the server's answer cannot be read: {reason}")]
+    #[error("the server's answer is not as expected: {reason}")]
     Unexpected {
         /// What is wrong with it.
         reason: String,
@@ -63,16 +63,16 @@ pub struct Problem {
     pub code: String,
     /// What it means.
     pub title: String,
-    /// What happened this time.
+    /// What happened in this case.
     pub detail: String,
     /// What to do about it.
     pub hint: String,
     /// What the server's log calls this request.
     pub request_id: String,
-    /// All of the document's other members, such as a plugin's own `error`.
+    /// The document's other members, such as a plugin's own `error`.
     #[serde(flatten)]
     pub members: Map<String, Value>,
-    /// The version that the key has, where a condition did not hold.
+    /// The key's version, where a condition was not met.
     #[serde(skip)]
     pub version: Option<u64>,
 }
@@ -94,17 +94,17 @@ impl Problem {
         document
     }
 
-    /// What to do, in the words of the command line where the server's are those of HTTP.
+    /// What to do, in terms of the command line where the server's hint is about HTTP.
     fn remedy(&self) -> Option<String> {
         let remedy: &str = match &*self.code {
             "plugin-not-found" => "`mantisdb plugin list` lists them",
             "function-not-found" | "arguments-invalid" => {
                 "`mantisdb plugin list` lists each plugin's functions with their parameters"
             }
-            "overloaded" | "plugin-busy" | "shutting-down" => "try again a little later",
+            "overloaded" | "plugin-busy" | "shutting-down" => "try again later",
             "uri-too-long" => "use a shorter key",
             "key-not-found" | "plugin-error" | "bucket-not-found" => return None,
-            "internal" => return Some(format!("report it with the id {}", self.request_id)),
+            "internal" => return Some(format!("report it with the request id {}", self.request_id)),
             _ => &self.hint,
         };
         Some(remedy.to_owned()).filter(|remedy| !remedy.is_empty())
@@ -115,7 +115,7 @@ fn refusal(status: u16, problem: &Problem) -> String {
     let what = if problem.detail.is_empty() { &problem.title } else { &problem.detail };
     let what = what.trim_end_matches('.');
     if let Some(error) = problem.members.get("error") {
-        // A plugin's own error says more than that there is one.
+        // A plugin's own error says more than the code.
         return format!("the function returned the error {error} ({})", problem.code);
     }
     if what.is_empty() {
@@ -143,7 +143,7 @@ impl ClientError {
         }
     }
 
-    /// Whether something that was named is not there, or is not as a condition says.
+    /// Whether something named was not found, or a condition was not met.
     #[must_use]
     pub fn is_unmet(&self) -> bool {
         matches!(
@@ -168,11 +168,13 @@ impl ClientError {
             Self::Unreachable { .. } => {
                 Some("start it with `mantisdb serve`, or name another with --url or MANTISDB_URL".to_owned())
             }
-            Self::Late { .. } => Some("give it more time with --timeout SECONDS".to_owned()),
-            Self::Unexpected { .. } => Some("is there a MantisDB of this version at the address?".to_owned()),
-            Self::Stranger { .. } => Some(
-                "name the server with --url or MANTISDB_URL: its address alone, as in http://127.0.0.1:8080".to_owned(),
-            ),
+            Self::Late { .. } => Some("allow more time with --timeout SECONDS".to_owned()),
+            Self::Unexpected { .. } => {
+                Some("check that the server at this address is a MantisDB of this version".to_owned())
+            }
+            Self::Stranger { .. } => {
+                Some("set --url or MANTISDB_URL to the server's address alone, as in http://127.0.0.1:8080".to_owned())
+            }
             Self::Refused { problem, .. } => problem.remedy(),
             Self::Broken { .. } => None,
         }

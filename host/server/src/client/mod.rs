@@ -2,9 +2,9 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `url` | where the server is, and how keys become paths |
+//! | `url` | the server's address, and the paths of buckets and keys |
 //! | `connection` | [`Client`]: requests and answers |
-//! | `error` | [`ClientError`]: what the server said, or why it said nothing |
+//! | `error` | [`ClientError`]: the server's problem document, or why there is none |
 //! | `text` | bytes in JSON and on terminals |
 
 mod connection;

@@ -97,7 +97,7 @@ fn push_hex(text: &mut String, bytes: &[u8]) {
     }
 }
 
-/// The bytes that escaped text stands for; none when a backslash is followed by something unknown.
+/// Decodes escaped text; none for an unknown escape.
 #[must_use]
 pub fn unescape(text: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len());

@@ -1,4 +1,4 @@
-//! Where the server is, and how buckets and keys become paths.
+//! The server's address, and the paths of buckets and keys.
 
 use std::fmt::Write;
 
@@ -16,7 +16,7 @@ pub struct BaseUrl {
 
 /// Why an address cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{url:?} is no address of a server: {reason}")]
+#[error("{url:?} is not a server's address: {reason}")]
 pub struct UrlError {
     url: String,
     reason: &'static str,

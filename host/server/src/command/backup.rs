@@ -1,4 +1,4 @@
-//! `mantisdb backup`: a server's whole database into a file.
+//! `mantisdb backup`: a running server's database to a file.
 
 use std::io::{self, BufWriter, Read, Write};
 use std::path::Path as FilePath;
@@ -38,7 +38,7 @@ pub(super) async fn run(args: BackupArgs) -> Outcome {
     show(&whole, json)
 }
 
-/// Says what a backup holds.
+/// Prints what a backup contains.
 pub(super) fn show(whole: &Checkpoint, json: bool) -> Outcome {
     if !json {
         eprintln!("{}", text(whole));
@@ -58,7 +58,7 @@ pub(super) fn as_json(whole: &Checkpoint) -> Value {
     json!({"version": whole.version.to_string(), "keys": whole.entries, "bytes": whole.bytes})
 }
 
-/// Writes beside the file and gives it its name when all of it is on the disk.
+/// Writes to a temporary file beside `path`, and renames it once it is synced.
 async fn to_file(client: &Client, path: &FilePath, force: bool) -> Outcome<Checkpoint> {
     let failed = |error: io::Error| Failure::file("write", path, &error);
     let check_free = || match path.symlink_metadata() {
@@ -67,7 +67,7 @@ async fn to_file(client: &Client, path: &FilePath, force: bool) -> Outcome<Check
         _ => Ok(()),
     };
     check_free()?;
-    // A name of its own: two backups into one file do not mix, and the second to end is told that there is one.
+    // A unique name: two backups into one file do not mix, and the second to finish finds that the file exists.
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".");
     let partial =
@@ -87,7 +87,7 @@ fn parent(path: &FilePath) -> &FilePath {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(FilePath::new("."))
 }
 
-/// Writes the server's backup to `output`, and makes sure that it is whole.
+/// Writes the server's backup to `output`, and verifies it.
 async fn download<W: Write + Send + 'static>(
     client: &Client,
     output: Box<W>,
@@ -102,7 +102,7 @@ async fn download<W: Write + Send + 'static>(
     let arrived = loop {
         match pieces.next().await {
             Ok(Some(piece)) => {
-                // The other end has a reason to take no more, which it tells.
+                // The receiving thread has failed; its error is reported below.
                 if sender.send(piece).await.is_err() {
                     break Ok(());
                 }
@@ -117,7 +117,10 @@ async fn download<W: Write + Send + 'static>(
     match (checked, arrived) {
         (Err(Unreadable::Io(error)), _) => Err(Failure::file("write", path, &error)),
         (_, Err(error)) => Err(error.into()),
-        (Err(error), _) => Err(Failure::new(Exit::Server, format!("what the server sent is no whole backup: {error}"))),
+        (Err(error), _) => Err(Failure::new(
+            Exit::Server,
+            format!("the backup that the server sent is incomplete or damaged: {error}"),
+        )),
         (Ok(whole), Ok(())) => Ok((whole, output)),
     }
 }

@@ -1,4 +1,4 @@
-//! `mantisdb check`: what is in every file of a directory, and a repair of what is damaged.
+//! `mantisdb check`: a report on every file of a database, and its repair.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -23,18 +23,18 @@ pub(super) fn run(args: &CheckArgs) -> Outcome {
     let data = &args.data.data;
     let failed =
         |error: &dyn std::fmt::Display| Failure::new(Exit::Local, format!("cannot check {}: {error}", data.display()));
-    let disk = DirectoryDisk::read_only(data)
-        .map_err(|error| failed(&error).hint("name the directory of the data with --data"))?;
-    // Held until all is done: nobody writes between the check and the repair, or while directories change their names.
+    let disk =
+        DirectoryDisk::read_only(data).map_err(|error| failed(&error).hint("set the data directory with --data"))?;
+    // Held to the end: nothing writes between the check and the repair, or while directories are renamed.
     let disk = disk.locked().map_err(|error| match error.kind() {
         ErrorKind::WouldBlock => {
-            failed(&OpenError::InUse).hint("stop the server first; of a server at work, take a backup")
+            failed(&OpenError::InUse).hint("stop the server first, or take a backup of the running server")
         }
         _ => failed(&error),
     })?;
     let report = progress::watch(|tell| check(&disk, &watched(tell))).map_err(|error| failed(&error))?;
     if report.opening.as_ref().is_ok_and(|recovered| recovered.is_new) {
-        return Err(failed(&"there is no database in it").hint("name the directory of the data with --data"));
+        return Err(failed(&"there is no database in it").hint("set the data directory with --data"));
     }
     let mut output = Output::new();
     if !args.data.json {
@@ -55,17 +55,17 @@ pub(super) fn run(args: &CheckArgs) -> Outcome {
     }
     let shown = data.display();
     Err(Failure::new(Exit::Local, format!("{shown} is damaged"))
-        .hint(format!("keep what can be kept: mantisdb check --data {shown} --repair --into NEW")))
+        .hint(format!("recover what is intact: mantisdb check --data {shown} --repair --into NEW")))
 }
 
-/// What the engine takes that works on files and tells how far it has come.
+/// The engine's options for work on files, with progress reported.
 fn watched(tell: OnProgress) -> EngineOptions {
     let mut options = options();
     options.on_progress = Some(tell);
     options
 }
 
-/// A line for each file, lines for what there is to say of it, and the verdict.
+/// A line for each file, one for each finding in it, and the verdict.
 fn show(output: &mut Output, report: &Report) -> Outcome {
     for file in &report.files {
         output.line(format_args!("{}  {}{}", file.name, DecimalBytes(file.bytes), contents(file)))?;
@@ -76,7 +76,7 @@ fn show(output: &mut Output, report: &Report) -> Outcome {
     }
     match &report.opening {
         Ok(recovered) => {
-            let state = if report.is_right() { "all right" } else { "damaged, but nothing that is needed now" };
+            let state = if report.is_right() { "all right" } else { "damaged, but only in what is no longer needed" };
             output.line(format_args!("{state}: opens with {}", state_of(recovered)))
         }
         Err(error) => output.line(format_args!("damaged, does not open: {error}")),
@@ -99,7 +99,7 @@ fn contents(file: &FileReport) -> String {
         }
         (FileKind::Segment, None) => "  no commits".to_owned(),
         (FileKind::Identity, _) => "  identity".to_owned(),
-        (FileKind::Other, _) => "  not of the database".to_owned(),
+        (FileKind::Other, _) => "  not a file of the database".to_owned(),
         (FileKind::Checkpoint | FileKind::Unfinished, _) => String::new(),
     }
 }
@@ -120,13 +120,13 @@ fn show_repaired(output: &mut Output, done: &Done) -> Outcome {
     ))?;
     if repaired.newest_seen > repaired.kept.version {
         let (first, last) = (repaired.kept.version + 1, repaired.newest_seen);
-        output.line(format_args!("lost: versions {first} to {last}, as far as the files tell"))?;
+        output.line(format_args!("lost: versions {first} to {last}, as far as the files know"))?;
         if repaired.commits_left_out > 0 {
             let commits = context::count(repaired.commits_left_out, "whole commit");
-            output.line(format_args!("      {commits} among them left out: they follow one that is lost"))?;
+            output.line(format_args!("      {commits} among them left out: they follow a lost one"))?;
         }
     } else {
-        output.line("lost: nothing that any file tells of")?;
+        output.line("lost: nothing that the files know of")?;
     }
     output.line(format_args!("repaired into {}", path.display()))?;
     if let Some(damaged) = damaged {
@@ -135,7 +135,7 @@ fn show_repaired(output: &mut Output, done: &Done) -> Outcome {
     Ok(())
 }
 
-/// A repair, and where things are now.
+/// A repair, and where the directories are now.
 struct Done {
     repaired: Repaired,
     path: PathBuf,
@@ -149,7 +149,7 @@ fn repair_into(args: &CheckArgs, disk: &DirectoryDisk) -> Outcome<Done> {
         let repaired = repair_to(data, disk, into)?;
         return Ok(Done { repaired, path: into.clone(), damaged: None });
     }
-    // A link, or a path that ends with a dot, has another directory beside it than the one that is meant.
+    // The parent of a link, or of a path that ends with a dot, is not the directory's own.
     let data = &fs::canonicalize(data).map_err(|error| Failure::file("find", data, &error))?;
     let time = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
     let beside = |what: &str| {
@@ -159,13 +159,14 @@ fn repair_into(args: &CheckArgs, disk: &DirectoryDisk) -> Outcome<Done> {
     };
     let (new, damaged) = (beside("repaired"), beside("damaged"));
     let repaired = repair_to(data, disk, &new)?;
-    // What is renamed is what was repaired.
+    // Still the directory that was repaired.
     disk.check_place().and_then(|()| fs::rename(data, &damaged)).map_err(|error| {
-        Failure::file("rename", data, &error).hint(format!("it is as it was; what was kept is in {}", new.display()))
+        Failure::file("rename", data, &error)
+            .hint(format!("it is unchanged; the repaired database is in {}", new.display()))
     })?;
     fs::rename(&new, data).and_then(|()| sync_parent(data)).map_err(|error| {
         let (new, damaged) = (new.display(), damaged.display());
-        Failure::file("rename", data, &error).hint(format!("it is now {damaged}; what was kept is in {new}"))
+        Failure::file("rename", data, &error).hint(format!("it is now {damaged}; the repaired database is in {new}"))
     })?;
     Ok(Done { repaired, path: data.clone(), damaged: Some(damaged) })
 }

@@ -7,6 +7,7 @@ use std::path::Path as FilePath;
 use std::time::Duration;
 
 use bytes::Bytes;
+use mantis_db::limits::TTL_MS_MAX;
 use serde::Serialize;
 
 use crate::cli::{KeyForm, ServerArgs};
@@ -44,17 +45,17 @@ pub(super) fn whole_key(text: &OsStr, form: &KeyForm) -> Outcome<Vec<u8>> {
     if key.is_empty() { Err(Failure::usage("the key is empty; a key has at least one byte")) } else { Ok(key) }
 }
 
-/// A condition that did not hold, in the words of the options that it was given with.
+/// A condition that was not met, in terms of the options that set it.
 pub(super) fn unmet(error: ClientError, if_version: Option<u64>) -> Failure {
     let is_condition = error.code() == "precondition-failed";
     let version = error.problem().and_then(|problem| problem.version);
     let mut failure = Failure::from(error);
     if is_condition {
         let what = match (if_version, version) {
-            (None, Some(version)) => format!("the key has a value already, of version {version}"),
-            (None, None) => "the key has a value already".to_owned(),
-            (Some(expected), Some(version)) => format!("the key's value has version {version}, not {expected}"),
-            (Some(expected), None) => format!("the key has no value, and so none of version {expected}"),
+            (None, Some(version)) => format!("the key already exists, at version {version}"),
+            (None, None) => "the key already exists".to_owned(),
+            (Some(expected), Some(version)) => format!("the key is at version {version}, not {expected}"),
+            (Some(expected), None) => format!("the key does not exist, and so is not at version {expected}"),
         };
         failure.document.insert("detail".to_owned(), what.clone().into());
         failure.message = what;
@@ -66,10 +67,14 @@ pub(super) fn unmet(error: ClientError, if_version: Option<u64>) -> Failure {
 /// Milliseconds of a time to live in seconds.
 pub(crate) fn ttl_ms(seconds: Option<f64>) -> Outcome<Option<u64>> {
     let Some(seconds) = seconds else { return Ok(None) };
-    let ms = (seconds * 1_000.0).round();
-    if (1.0..=3.2e12).contains(&ms) {
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the bounds were just checked")]
-        return Ok(Some(ms as u64));
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "what does not fit becomes 0 or the maximum"
+    )]
+    let ms = (seconds * 1_000.0).round() as u64;
+    if (1..=TTL_MS_MAX).contains(&ms) {
+        return Ok(Some(ms));
     }
     Err(Failure::usage(format!("a time to live of {seconds} s is not between 1 ms and 100 years")))
 }

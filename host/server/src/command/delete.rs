@@ -32,10 +32,10 @@ pub(super) async fn run(args: DeleteArgs) -> Outcome {
             let prefix = context::key(prefix, &args.form)?;
             if prefix.is_empty() {
                 return Err(Failure::usage("the prefix is empty, which would delete every key")
-                    .hint("to delete everything, `mantisdb bucket drop NAME`"));
+                    .hint("to delete everything, use `mantisdb bucket drop NAME`"));
             }
             let path = Path::keys(&args.bucket.bucket).with("prefix", Some(&prefix));
-            // One request does all of it, so that there is nothing to count while it lasts.
+            // One request does all of it, so there is no progress to count.
             let waiting = progress::wait("deleting");
             let deleted = client.request(Method::DELETE, &path, &[], Bytes::new()).await;
             waiting.finish_and_clear();

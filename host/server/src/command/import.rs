@@ -48,7 +48,7 @@ fn show(report: &Report, json: bool) -> Outcome {
     let records = context::count(report.records, "record");
     match report.duplicates {
         0 => eprintln!("{records} imported in {seconds:.1} s"),
-        count => eprintln!("{records} imported in {seconds:.1} s, {} left out", context::count(count, "duplicate")),
+        count => eprintln!("{records} imported in {seconds:.1} s, {} skipped", context::count(count, "duplicate")),
     }
     Ok(())
 }
@@ -58,18 +58,19 @@ fn plan(args: ImportArgs) -> Outcome<Import> {
     let format = args.format.unwrap_or_else(|| guess(&file, args.key.is_some() || args.delimiter.is_some()));
     if format != Format::Csv && (args.value.is_some() || args.delimiter.is_some() || args.no_header) {
         return Err(Failure::usage(
-            "--value, --delimiter and --no-header go with csv, and the file is taken for another format",
+            "--value, --delimiter and --no-header apply only to csv, and the file is read as another format",
         )
-        .hint("say --format csv"));
+        .hint("add --format csv"));
     }
     if format == Format::Lines && args.key.is_some() {
-        return Err(Failure::usage("--key goes with csv and ndjson; a line is its own key"));
+        return Err(Failure::usage("--key applies only to csv and ndjson; with lines, each line is its own key"));
     }
     if format == Format::Csv && args.key.is_none() {
-        return Err(Failure::usage("the column that is the key is not named")
-            .hint("say --key COLUMN: its name, or its number from 1"));
+        return Err(
+            Failure::usage("the key's column is not given").hint("add --key COLUMN: its name, or its number from 1")
+        );
     }
-    // Where a value is not the record's text, the file cannot be put together again.
+    // Where a value is not the record's text, the file cannot be reassembled.
     let values_are_records = match format {
         Format::Lines => true,
         Format::Csv => args.value.is_none(),
@@ -104,7 +105,7 @@ fn delimiter(text: &str) -> Outcome<u8> {
     match text.as_bytes() {
         b"\\t" => Ok(b'\t'),
         [byte] if !matches!(byte, b'"' | b'\n' | b'\r') => Ok(*byte),
-        _ => Err(Failure::usage(format!("{text:?} cannot stand between columns"))
-            .hint("--delimiter takes one character of ASCII, or \\t")),
+        _ => Err(Failure::usage(format!("{text:?} cannot separate columns"))
+            .hint("--delimiter takes one ASCII character, or \\t")),
     }
 }

@@ -71,32 +71,31 @@ fn plugin(name: &str) -> Path {
     plugins().part(name.as_bytes())
 }
 
-/// JSON, or else text: `42` is a number and `hello` is text without anybody having to quote it twice.
+/// JSON, or else text: `42` is a number, and `hello` is text without being quoted twice.
 fn argument(text: String) -> Value {
     serde_json::from_str(&text).unwrap_or(Value::String(text))
 }
 
-/// What stands for all arguments at once.
+/// The arguments of `--arguments-json`.
 fn all_arguments(json: &str) -> Outcome<Value> {
     let failed = |reason: &dyn std::fmt::Display| {
-        Failure::usage(format!("--arguments-json {json:?} is no JSON array or object: {reason}"))
-            .hint("give all arguments in order, as in '[\"ada\", 30]', or by name, as in '{\"player\": \"ada\"}'")
+        Failure::usage(format!("--arguments-json {json:?} is not a JSON array or object: {reason}"))
+            .hint("pass all arguments in order, as in '[\"ada\", 30]', or by name, as in '{\"player\": \"ada\"}'")
     };
     match serde_json::from_str(json) {
         Ok(arguments @ (Value::Array(_) | Value::Object(_))) => Ok(arguments),
-        Ok(_) => Err(failed(&"it is one value")),
+        Ok(_) => Err(failed(&"it is a single value")),
         Err(error) => Err(failed(&error)),
     }
 }
 
-/// One list may have been meant as all arguments; only the caller knows, because a function may take a list.
+/// Adds a hint where a single list may have been meant as all arguments; a function may also take a list.
 fn explain(error: ClientError, arguments: &Value) -> Failure {
     let is_refused = error.code() == "arguments-invalid";
     let failure = Failure::from(error);
     match arguments.as_array().map(Vec::as_slice) {
-        Some([Value::Array(_) | Value::Object(_)]) if is_refused => failure.hint(
-            "each argument stands by itself, as in `submit ada 30`; for all of them at once there is --arguments-json",
-        ),
+        Some([Value::Array(_) | Value::Object(_)]) if is_refused => failure
+            .hint("pass each argument by itself, as in `submit ada 30`, or all of them at once with --arguments-json"),
         _ => failure,
     }
 }

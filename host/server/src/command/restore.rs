@@ -1,4 +1,4 @@
-//! `mantisdb restore`: a backup into a directory.
+//! `mantisdb restore`: a backup to a data directory.
 
 use std::fs::{self, File};
 use std::io;
@@ -20,7 +20,7 @@ pub(super) fn run(args: &RestoreArgs) -> Outcome {
     let file = File::open(path).map_err(read)?;
     let metadata = file.metadata().map_err(read)?;
     if !metadata.is_file() {
-        return Err(Failure::new(Exit::Local, format!("{} is no file", path.display()))
+        return Err(Failure::new(Exit::Local, format!("{} is not a regular file", path.display()))
             .hint("a backup is read twice, so it cannot come through a pipe"));
     }
     let is_new = !data.exists();
@@ -39,7 +39,7 @@ pub(super) fn run(args: &RestoreArgs) -> Outcome {
     backup::show(&whole, args.data.json)
 }
 
-/// What the engine takes that works on files.
+/// The engine's options for work on files.
 pub(super) fn options() -> EngineOptions {
     EngineOptions::new(Arc::new(SystemClock), Arc::new(SystemRandom))
 }
@@ -48,13 +48,13 @@ fn failure(args: &RestoreArgs, error: &RestoreError) -> Failure {
     let (file, data) = (args.file.display(), args.data.data.display());
     match error {
         RestoreError::Backup(error) => Failure::new(Exit::Local, format!("{file} cannot be restored: {error}"))
-            .hint("nothing was written; is it all of a backup, as `mantisdb backup` wrote it?"),
+            .hint("nothing was written; check that this is a whole backup made by `mantisdb backup`"),
         RestoreError::NotEmpty { .. } | RestoreError::InUse => {
             Failure::new(Exit::Local, format!("cannot restore into {data}: {error}"))
                 .hint("choose a directory that does not exist or is empty with --data")
         }
         _ => Failure::new(Exit::Local, format!("cannot restore into {data}: {error}"))
-            .hint("what was written is no database; remove it before you try again"),
+            .hint("what was written is not a database; remove it before trying again"),
     }
 }
 

@@ -23,7 +23,7 @@ use crate::{log, memory, plugins_dir};
 
 /// The time between two rounds of housekeeping, in milliseconds.
 const MAINTENANCE_MS: u64 = 100;
-/// What a process that a signal ended at once exits with, less the signal's number.
+/// Exit code of a process that a signal ended, less the signal's number.
 const SIGNAL_EXIT: i32 = 128;
 
 pub(super) async fn run(args: ServeArgs) -> Outcome {
@@ -55,10 +55,10 @@ pub(super) async fn run(args: ServeArgs) -> Outcome {
     announce(&settings, recovered.as_ref(), &limits, &parts.app, address)?;
     let drained = listen::serve(listener, parts.app.clone(), limits, shutdown).await;
     parts.database.close_for_writes();
-    // Writes and syncs what is still pending.
+    // Writes and syncs what is pending.
     Worker::start("mantis-close", move || drop(threads.take()))?.turn().await?;
     if drained.cut_off > 0 {
-        tracing::warn!(connections = drained.cut_off, "cut off at the deadline");
+        tracing::warn!(connections = drained.cut_off, "connections were closed at the shutdown deadline");
     }
     tracing::info!("stopped");
     Ok(())
@@ -68,13 +68,15 @@ fn cannot_listen(settings: &Settings, error: &std::io::Error) -> Failure {
     let address = settings.server.listen;
     let failure = Failure::new(Exit::Local, format!("cannot listen on {address}: {error}"));
     match error.kind() {
-        std::io::ErrorKind::AddrInUse => failure.hint("another process listens there; choose a port with --listen"),
-        std::io::ErrorKind::PermissionDenied => failure.hint("ports below 1024 need a privilege"),
+        std::io::ErrorKind::AddrInUse => {
+            failure.hint("another process is listening there; choose a port with --listen")
+        }
+        std::io::ErrorKind::PermissionDenied => failure.hint("ports below 1024 need privileges"),
         _ => failure,
     }
 }
 
-/// Says on standard output where the server listens and what it keeps to. Scripts read the address from it.
+/// Prints the server's address and limits to standard output. Scripts read the address from it.
 fn announce(
     settings: &Settings,
     recovered: Option<&Recovered>,
@@ -89,7 +91,7 @@ fn announce(
     let transactions = app.transactions_max();
     let durability = recovered.map(|_| settings.storage.durability.to_string());
     let data = match recovered {
-        None => "in memory; it ends with this process".to_owned(),
+        None => "in memory; it is lost when this process exits".to_owned(),
         Some(recovered) => {
             let (path, durability) = (settings.storage.data.display(), durability.as_deref().unwrap_or_default());
             format!("{path}, durability {durability}; {recovered}")
@@ -124,7 +126,7 @@ fn first_signal() -> std::io::Result<impl Future<Output = ()>> {
     };
     Ok(async move {
         next().await;
-        tracing::info!("finishing what is under way; a second signal ends this at once");
+        tracing::info!("shutting down: requests in progress are finished; a second signal exits at once");
         tokio::spawn(async move {
             let signal = next().await;
             std::process::exit(SIGNAL_EXIT + signal.as_raw_value());
@@ -132,7 +134,7 @@ fn first_signal() -> std::io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// A thread of its own for work that must not wait for a place among the few threads for clients' long work.
+/// A dedicated thread, for work that must not wait for one of the few threads for clients' long work.
 struct Worker(mpsc::Sender<oneshot::Sender<()>>);
 
 impl Worker {
@@ -140,7 +142,7 @@ impl Worker {
         let (sender, turns) = mpsc::channel::<oneshot::Sender<()>>();
         let run = move || {
             for done in turns {
-                // A panic has been told of by then, and is this turn's alone.
+                // The panic hook has reported it; the next turn is not affected.
                 if std::panic::catch_unwind(AssertUnwindSafe(&mut work)).is_ok() {
                     let _ = done.send(());
                 }
@@ -151,7 +153,7 @@ impl Worker {
         Ok(Self(sender))
     }
 
-    /// Has the work done once. Fails when it panicked.
+    /// Runs the work once. Fails when it panics.
     async fn turn(&self) -> Outcome {
         let (sender, done) = oneshot::channel();
         // A thread that has ended drops it.
@@ -160,16 +162,15 @@ impl Worker {
     }
 }
 
-/// Removes what has expired, rolls back what was left open, closes idle instances of plugins, and gives back memory when much of it is
-/// needed no more, a few times a second.
+/// Runs housekeeping a few times a second: expiry, idle transactions and plugin instances, and memory that is no longer needed.
 async fn maintain_forever(upkeep: Worker, database: Database, app: App) {
-    let mut connections = memory::Tide::new(memory::CONNECTIONS);
-    let mut versions = memory::Tide::new(memory::VERSIONS);
+    let mut connections = memory::HighWaterMark::new(memory::CONNECTIONS);
+    let mut versions = memory::HighWaterMark::new(memory::VERSIONS);
     let mut ticks = tokio::time::interval(Duration::from_millis(MAINTENANCE_MS));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        // After many keys expired at once it takes its time.
+        // May take long after many keys expired at once.
         if let Err(failure) = upkeep.turn().await {
             tracing::error!(error = %failure.message, "housekeeping failed");
         }

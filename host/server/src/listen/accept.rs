@@ -9,14 +9,14 @@ use tokio::net::TcpListener;
 use super::registry::Registry;
 use super::{answers, connection};
 
-/// The pause after a first failure that a retry would meet again, in milliseconds; it doubles up to the longest.
+/// The pause after a first error that an immediate retry would repeat, in milliseconds; it doubles up to the maximum.
 const PAUSE_MS_FIRST: u64 = 10;
 const PAUSE_MS_MAX: u64 = 1_000;
 
-/// Takes connections for as long as it is polled.
+/// Accepts connections for as long as it is polled.
 ///
-/// Beyond the limit a connection is taken all the same, answered 503 and closed: a client that hears why at once does better than
-/// one that waits in the system's queue.
+/// A connection above the limit is accepted, answered 503 and closed: a client that learns why at once does better than one that
+/// waits in the system's queue.
 pub(super) async fn accept_forever(listener: &TcpListener, registry: &Arc<Registry>) {
     let mut pause_ms = PAUSE_MS_FIRST;
     loop {
@@ -31,10 +31,10 @@ pub(super) async fn accept_forever(listener: &TcpListener, registry: &Arc<Regist
                 }
             }
             Err(error) if is_about_one_peer(&error) => {}
-            // Out of file descriptors or memory: the connection stays in the queue, and only time helps.
+            // Out of file descriptors or memory: the connection stays in the queue, and only waiting helps.
             Err(error) => {
                 if pause_ms == PAUSE_MS_FIRST {
-                    tracing::warn!(%error, "cannot take connections; trying again until it works");
+                    tracing::warn!(%error, "cannot accept connections; retrying until it works");
                 }
                 tokio::time::sleep(Duration::from_millis(pause_ms)).await;
                 pause_ms = (pause_ms * 2).min(PAUSE_MS_MAX);

@@ -1,4 +1,4 @@
-//! The answers that are given before a request reaches the application.
+//! Answers to connections and requests that do not reach the application.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -9,14 +9,14 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
-/// Refused connections that are seen to their end; beyond that they are just closed.
+/// Refused connections that are answered at once; further ones are just closed.
 const LINGERING_MAX: usize = 256;
 /// How long a refused client may take to read its answer, in milliseconds.
 const LINGER_MS: u64 = 1_000;
-/// What a refused client may send in that time, in bytes.
+/// Bytes that a refused client may send in that time.
 const LINGER_BYTES_MAX: usize = 256 << 10;
 
-/// An answer as it goes over the wire, counted.
+/// An answer's bytes on the wire. The application counts it.
 fn answer(app: &App, code: Code) -> Vec<u8> {
     let (head, body) = app.refuse(code).into_parts();
     let reason = head.status.canonical_reason().unwrap_or_default();
@@ -31,7 +31,7 @@ fn answer(app: &App, code: Code) -> Vec<u8> {
     bytes
 }
 
-/// What is wrong with a request that hyper refused with `status`, and of which these bytes came.
+/// The error of a request that hyper refused with `status`, after these bytes.
 pub(super) fn refused(status: u16, came: &[u8], head_bytes_max: usize) -> Code {
     let line_is_too_long = !came[..came.len().min(head_bytes_max)].contains(&b'\n');
     match status {
@@ -42,18 +42,18 @@ pub(super) fn refused(status: u16, came: &[u8], head_bytes_max: usize) -> Code {
     }
 }
 
-/// Tells a client why what it sent is no request.
+/// Answers bytes that are not a valid request.
 pub(super) async fn refuse(stream: TcpStream, app: &App, code: Code) {
     say(stream, &answer(app, code)).await;
 }
 
-/// Tells a client that its request came too slowly.
+/// Answers a request whose head arrived too slowly.
 pub(super) fn too_slow(stream: &TcpStream, app: &App) {
     // A client that does not take these bytes at once learns it from the close.
     let _ = stream.try_write(&answer(app, Code::HeaderTimeout));
 }
 
-/// Tells a client that there is no room for its connection.
+/// Answers a connection above the limit.
 pub(super) fn too_many(stream: TcpStream, app: &App) {
     static LINGERING: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(LINGERING_MAX)));
     let answer = answer(app, Code::ConnectionsTooMany);
@@ -64,10 +64,10 @@ pub(super) fn too_many(stream: TcpStream, app: &App) {
     });
 }
 
-/// Sends the last that is to be said on a connection.
+/// Sends the last answer on a connection, and closes it.
 ///
-/// What the client has sent is read for a moment: a socket that is closed with unread bytes resets the connection, and the client
-/// might lose the answer.
+/// Bytes of the client are read for a moment: closing a socket with unread bytes resets the connection, and the client might lose
+/// the answer.
 async fn say(mut stream: TcpStream, answer: &[u8]) {
     let linger = async {
         stream.write_all(answer).await?;

@@ -24,7 +24,7 @@ use super::registry::Member;
 
 /// What an HTTP/2 client sends first (RFC 9113, section 3.4).
 const HTTP2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// How often a quiet HTTP/2 peer is asked whether it is there, and how long it may take to answer, in milliseconds.
+/// How often a quiet HTTP/2 peer is pinged, and how long it may take to answer, in milliseconds.
 const HTTP2_PING_MS: u64 = 30_000;
 const HTTP2_PONG_MS: u64 = 20_000;
 
@@ -33,14 +33,14 @@ pub(super) async fn run(stream: TcpStream, member: Arc<Member>) {
     let Some((stage, ahead)) = first_bytes(&stream, &member).await else { return };
     member.progress.enter(stage);
     if stage == Stage::Http2 {
-        // Boxed, so that a connection that waits does not hold room for this.
+        // Boxed, so that a waiting connection does not reserve memory for this.
         Box::pin(run_http2(stream, ahead, member)).await;
     } else {
         run_http1(stream, ahead, member).await;
     }
 }
 
-/// Waits for bytes and says which protocol they begin.
+/// Waits for bytes, and detects the protocol by them.
 async fn first_bytes(stream: &TcpStream, member: &Member) -> Option<(Stage, Bytes)> {
     let mut seen = [0; HTTP2_PREFACE.len()];
     let mut count = 0;
@@ -62,7 +62,7 @@ async fn first_bytes(stream: &TcpStream, member: &Member) -> Option<(Stage, Byte
     }
 }
 
-/// Waits until the socket has something to say; none when the connection shall end instead.
+/// Waits until the socket is readable; none when the connection is to close instead.
 async fn wait_for_bytes(stream: &TcpStream, member: &Member) -> Option<()> {
     poll_fn(|cx| {
         member.progress.remember(cx.waker());
@@ -74,7 +74,7 @@ async fn wait_for_bytes(stream: &TcpStream, member: &Member) -> Option<()> {
     .await
 }
 
-/// Takes turns between waiting without buffers and being at work.
+/// Alternates between waiting without buffers and serving.
 async fn run_http1(mut stream: TcpStream, mut ahead: Bytes, member: Arc<Member>) {
     loop {
         match at_work(stream, ahead, &member).await {
@@ -83,7 +83,7 @@ async fn run_http1(mut stream: TcpStream, mut ahead: Bytes, member: Arc<Member>)
             End::Over => return,
         }
         if ahead.is_empty() {
-            // Empty as it is, it may hold on to the buffer that it was read into.
+            // Though empty, it may keep its buffer alive.
             ahead = Bytes::new();
             member.progress.enter(Stage::Waiting);
             if wait_for_bytes(&stream, &member).await.is_none() {
@@ -94,7 +94,7 @@ async fn run_http1(mut stream: TcpStream, mut ahead: Bytes, member: Arc<Member>)
     }
 }
 
-/// Serves requests until there are none for a while. Boxed, so that a connection that waits does not hold room for this.
+/// Serves requests until there are none for a while. Boxed, so that a waiting connection does not reserve memory for this.
 fn at_work(stream: TcpStream, ahead: Bytes, member: &Arc<Member>) -> Pin<Box<impl Future<Output = End> + use<>>> {
     let mut builder = http1::Builder::new();
     // The header timeout is the sweep's: hyper's own would cost every request a timer, and would end idle connections too.
@@ -105,11 +105,11 @@ fn at_work(stream: TcpStream, ahead: Bytes, member: &Arc<Member>) -> Pin<Box<imp
     Box::pin(AtWork { connection: Some(connection), member: Arc::clone(member) })
 }
 
-/// What becomes of an HTTP/1 connection that gives up its buffers.
+/// How serving on an HTTP/1 connection ended.
 enum End {
-    /// It waits, and these bytes were read ahead from its socket.
+    /// It is idle; these bytes were read ahead from its socket.
     Parked(TcpStream, Bytes),
-    /// What came is no request, which its client is still to be told.
+    /// The bytes received are not a valid request; the answer is still to be sent.
     Refused(TcpStream, Code),
     Over,
 }
@@ -134,7 +134,7 @@ where
         let Some(connection) = &mut this.connection else { return Poll::Ready(End::Over) };
         match this.member.take_order() {
             None => {}
-            // The socket is looked at whenever a stream is polled.
+            // The socket is checked whenever a stream is polled.
             Some(Order::Look) => this.member.progress.looked(this.member.now_ms()),
             Some(Order::Finish) => Pin::new(&mut *connection).graceful_shutdown(),
             Some(Order::Park) => {
@@ -167,7 +167,7 @@ where
     }
 }
 
-/// What is left to be done when hyper is done with a connection.
+/// How serving ended, once hyper has finished with a connection.
 fn ended(io: Io, came: &[u8], member: &Member) -> End {
     let Some(status) = io.refusal() else { return End::Over };
     End::Refused(io.into_stream(), answers::refused(status, came, member.limits().header_bytes_max))
@@ -201,7 +201,7 @@ async fn run_http2(stream: TcpStream, ahead: Bytes, member: Arc<Member>) {
     }
 }
 
-/// Has the application answer a request, which counts as under way until its answer's body has been handed over.
+/// Passes a request to the application. It counts as in progress until its answer's body has been handed over.
 fn respond(
     member: Arc<Member>,
     request: Request<Incoming>,
@@ -225,7 +225,7 @@ impl Drop for UnderWay {
     }
 }
 
-/// An answer's body that counts as a request under way.
+/// An answer's body, which counts as a request in progress.
 struct Counted {
     body: mantis_http::Body,
     under_way: UnderWay,

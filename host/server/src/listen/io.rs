@@ -1,4 +1,4 @@
-//! The socket as hyper sees it: bytes that were read ahead come first, and what moves is noted.
+//! The socket as hyper sees it: bytes that were read ahead come first, and progress is recorded.
 
 use std::io;
 use std::pin::Pin;
@@ -18,7 +18,7 @@ pub(super) struct Io {
     stream: TokioIo<TcpStream>,
     ahead: Bytes,
     member: Arc<Member>,
-    /// The status with which hyper has refused what is no request: its answer says nothing, so it is kept back for a better one.
+    /// The status with which hyper refused an invalid request. Its empty answer is held back, for a better one.
     refusal: Option<u16>,
 }
 
@@ -28,7 +28,7 @@ impl Io {
         Self { stream: TokioIo::new(stream), ahead, member, refusal: None }
     }
 
-    /// The status of an answer that hyper gave by itself, and that was not sent.
+    /// The status of an answer that hyper made by itself, and that was not sent.
     pub(super) fn refusal(&self) -> Option<u16> {
         self.refusal
     }
@@ -38,14 +38,14 @@ impl Io {
         self.stream.into_inner()
     }
 
-    /// Looks whether the client of a stream is still there. An end of what it sends says little: it may have gone, or only have said all.
-    /// So it is sent something, which whoever has gone answers with a reset; and that is found here.
+    /// Checks whether the client of a stream is still connected. A closed sending side proves nothing: it may still be reading. So it is
+    /// sent something, which a client that is gone answers with a reset, and that is found here.
     fn look_for_client(&self, cx: &mut Context<'_>) -> io::Result<()> {
         let (stream, progress) = (self.stream.inner(), &self.member.progress);
         if progress.is_greeted() {
             return stream.take_error()?.map_or(Ok(()), Err);
         }
-        // Where nothing came this is no call of the system, and has the task woken when something does.
+        // Without bytes this makes no system call, and wakes the task when some arrive.
         let mut byte = [0];
         if let Poll::Ready(count) = stream.poll_peek(cx, &mut ReadBuf::new(&mut byte))
             && count? == 0

@@ -11,11 +11,11 @@ pub struct ConnectionLimits {
     pub header_timeout_ms: u64,
     /// How long a connection may wait for its next request, in milliseconds. Default 75,000.
     pub idle_timeout_ms: u64,
-    /// How long a client may refuse to take any byte of an answer, in milliseconds. Default 60,000.
+    /// How long a client may go without reading any byte of an answer, in milliseconds. Default 60,000.
     pub send_timeout_ms: u64,
-    /// How long requests under way may take to finish at shutdown, in milliseconds. Default 10,000.
+    /// How long requests in progress may take to finish at shutdown, in milliseconds. Default 10,000.
     pub drain_timeout_ms: u64,
-    /// Requests under way at once on one HTTP/2 connection. Default 128.
+    /// Concurrent requests on one HTTP/2 connection. Default 128.
     pub streams_max: u32,
 }
 

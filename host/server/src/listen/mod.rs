@@ -1,14 +1,14 @@
-//! The listener: takes connections, speaks HTTP/1.1 and HTTP/2 on them, and ends them in time.
+//! The listener: accepts connections, serves HTTP/1.1 and HTTP/2 on them, and enforces their timeouts.
 //!
 //! | module | holds |
 //! |---|---|
-//! | `accept` | the accept loop: the limit on connections, failures of the system |
-//! | `connection` | one connection's task: which protocol, when it is parked, how it ends |
-//! | `io` | the socket as hyper sees it, which notes what moves |
+//! | `accept` | the accept loop: the limit on connections, errors of the system |
+//! | `connection` | one connection's task: protocol detection, parking, shutdown |
+//! | `io` | the socket as hyper sees it, which records progress |
 //! | `limits` | the bounds on connections |
-//! | `progress` | what is known of a connection, and the verdict on it |
-//! | `registry` | all connections, the sweep over them, the drain |
-//! | `answers` | the answers to what does not reach the application |
+//! | `progress` | a connection's state, and which timeout it has exceeded |
+//! | `registry` | all connections, the sweep over them, the drain at shutdown |
+//! | `answers` | answers to requests that do not reach the application |
 //!
 //! **Invariant:** a connection that waits for its next request holds no buffer: hyper's state (some 20 KB) exists from the first byte
 //! of a request until two seconds after its answer. **Invariant:** no timer is set per request; one sweep judges all connections.
@@ -31,17 +31,17 @@ use tokio::net::TcpListener;
 pub use limits::ConnectionLimits;
 use registry::Registry;
 
-/// How serving ended.
+/// The outcome of serving.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Drained {
-    /// Connections that were still at work at the deadline and were cut off.
+    /// Connections that were still busy at the deadline and were closed.
     pub cut_off: usize,
 }
 
-/// Serves `app` on `listener` until `shutdown` is ready, then finishes what is under way.
+/// Serves `app` on `listener` until `shutdown` is ready, then finishes the requests in progress.
 ///
-/// At shutdown it takes no more connections, tells the `app`, closes idle connections at once and gives the others
-/// [`ConnectionLimits::drain_timeout_ms`]. Whatever the system says to `accept` is waited out: only `shutdown` ends this.
+/// At shutdown it accepts no more connections, notifies the `app`, closes idle connections at once and gives the others
+/// [`ConnectionLimits::drain_timeout_ms`]. Errors of `accept` are waited out: only `shutdown` ends this.
 pub async fn serve(
     listener: TcpListener,
     app: App,

@@ -1,7 +1,7 @@
-//! What is known of a connection, and the verdict on it.
+//! A connection's state, and the verdict on it: which timeout it has exceeded.
 //!
-//! The connection's own task writes, the sweep reads: plain atomics, without order between them. A verdict that comes a sweep too
-//! late does no harm, and the task checks an order against what it knows before it follows it.
+//! The connection's task writes and the sweep reads, with relaxed atomics. A verdict that is one sweep late does no harm, and the task
+//! checks an order against its own state before it obeys it.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -12,32 +12,32 @@ use super::limits::ConnectionLimits;
 /// How long a connection keeps its buffers after an answer, in milliseconds: a client with another request at hand sends it by then.
 const PARK_AFTER_MS: u64 = 2_000;
 
-/// How long a stream may be quiet before its client is looked after, if that has said that it will send no more, in milliseconds.
+/// How long a stream whose client has closed its sending side may be quiet before the client is probed, in milliseconds.
 const LOOK_AFTER_MS: u64 = 1_000;
 
-/// What a connection is doing.
+/// What a connection serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Stage {
-    /// It waits for a first byte, without a buffer.
+    /// Nothing: it waits for a first byte, without a buffer.
     Waiting,
     Http1,
     Http2,
 }
 
-/// What the sweep wants of a connection's task. A later one in this list outranks those before it.
+/// The sweep's order to a connection's task. Later ones take precedence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(super) enum Order {
-    /// Give up the buffers if there is really nothing to do.
+    /// Release the buffers if the connection is idle.
     Park = 1,
-    /// See whether the client of a stream is still there.
+    /// Check whether the client of a stream is still connected.
     Look,
-    /// End as soon as the requests under way are answered.
+    /// Close once the requests in progress are answered.
     Finish,
-    /// Answer that the request came too slowly, and end.
+    /// Answer that the request's head was too slow, and close.
     HeadLate,
-    /// End now.
+    /// Close now.
     Cut,
 }
 
@@ -46,21 +46,21 @@ pub(super) struct Progress {
     stage: AtomicU8,
     order: AtomicU8,
     requests: AtomicU32,
-    /// Whether a request has come whose answer is not written whole.
+    /// Whether a request's answer is not completely written.
     is_owing: AtomicBool,
-    /// When the first byte of a request came whose head is not complete; 0 for none.
+    /// When the first byte of an incomplete request head arrived; 0 for none.
     head_since_ms: AtomicU64,
-    /// Since when the client takes nothing of what is to be sent; 0 when it does.
+    /// Since when the client has not read what is to be sent; 0 when it reads.
     unsent_since_ms: AtomicU64,
-    /// When something happened last.
+    /// When bytes last moved.
     quiet_since_ms: AtomicU64,
     /// Whether the socket outlives the end of hyper's connection.
     keeps_open: AtomicBool,
-    /// Whether what is answered is a stream that may have nothing to send for long. Only on HTTP/1: HTTP/2 asks its peers by itself.
+    /// Whether the answer is a stream that may be quiet for long. Only on HTTP/1: HTTP/2 pings its peers.
     is_streaming: AtomicBool,
-    /// Whether the client of that stream will send no more. It may have gone, or still listen.
+    /// Whether the client of that stream has closed its sending side. It may be gone, or still reading.
     has_said_all: AtomicBool,
-    /// Whether it was sent something since then: who has gone answers that with a reset.
+    /// Whether it was sent something since then: a client that is gone answers that with a reset.
     is_greeted: AtomicBool,
     waker: OnceLock<Waker>,
 }
@@ -72,7 +72,7 @@ impl Progress {
         progress
     }
 
-    /// Remembers whom to wake with an order: the connection's task, whose waker never changes.
+    /// Stores the waker of the connection's task, which never changes.
     pub(super) fn remember(&self, waker: &Waker) {
         self.waker.get_or_init(|| waker.clone());
     }
@@ -149,12 +149,12 @@ impl Progress {
         self.is_streaming.load(Relaxed)
     }
 
-    /// The client of a stream will send no more. Whether that is news.
+    /// The client of a stream has closed its sending side. True the first time.
     pub(super) fn said_all(&self) -> bool {
         !self.has_said_all.swap(true, Relaxed)
     }
 
-    /// Whether to send the client of a stream something now, to learn whether it is still there.
+    /// Whether to send the client of a stream something now, to learn whether it is still connected.
     pub(super) fn takes_greeting(&self) -> bool {
         self.has_said_all.load(Relaxed) && !self.is_greeted.swap(true, Relaxed)
     }
@@ -163,7 +163,7 @@ impl Progress {
         self.is_greeted.load(Relaxed)
     }
 
-    /// The client of a stream has been looked after.
+    /// The client of a stream has been checked.
     pub(super) fn looked(&self, now_ms: u64) {
         self.quiet_since_ms.store(now_ms, Relaxed);
     }
@@ -187,7 +187,7 @@ impl Progress {
         self.keeps_open.load(Relaxed)
     }
 
-    /// What a connection deserves, if anything.
+    /// The order that is due, if any.
     pub(super) fn verdict(&self, now_ms: u64, limits: &ConnectionLimits) -> Option<Order> {
         let longer_than = |since_ms: u64, limit_ms: u64| since_ms != 0 && now_ms.saturating_sub(since_ms) > limit_ms;
         if longer_than(self.unsent_since_ms.load(Relaxed), limits.send_timeout_ms) {
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_under_way_has_all_the_time_that_the_application_gives_it() {
+    fn a_request_in_progress_has_no_timeout_here() {
         let progress = Progress::new(1);
         progress.enter(Stage::Http1);
         progress.received(1);
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn the_client_of_a_stream_is_looked_after_once_it_has_said_all() {
+    fn the_client_of_a_stream_is_checked_once_it_has_closed_its_side() {
         let progress = Progress::new(1);
         progress.enter(Stage::Http1);
         progress.received(1);

@@ -1,4 +1,4 @@
-//! All connections: who is there, the sweep over them, and the drain at the end.
+//! All connections: the sweep that enforces their timeouts, and the drain at shutdown.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use super::limits::ConnectionLimits;
 use super::progress::{Order, Progress};
 
-/// The time between two sweeps at most, in milliseconds: how late a timeout may be.
+/// The longest time between two sweeps, in milliseconds: how late a timeout may be.
 const SWEEP_MS_MAX: u64 = 250;
 
 /// The connections of one listener.
@@ -29,7 +29,7 @@ pub(super) struct Registry {
     emptied: Notify,
 }
 
-/// One connection's place in the registry, which it leaves when this is dropped.
+/// One connection's entry in the registry, removed when this is dropped.
 pub(super) struct Member {
     pub(super) progress: Arc<Progress>,
     id: u64,
@@ -55,7 +55,7 @@ impl Registry {
         &self.app
     }
 
-    /// A place for one more connection; none when all are taken.
+    /// Registers a connection; none at the limit.
     pub(super) fn admit(self: &Arc<Self>) -> Option<Arc<Member>> {
         let mut open = self.open.lock();
         if open.len() >= self.limits.connections_max {
@@ -69,7 +69,7 @@ impl Registry {
         Some(Arc::new(Member { progress, id, registry: Arc::clone(self) }))
     }
 
-    /// Judges every connection a few times a second, for as long as it is polled.
+    /// Checks every connection's timeouts a few times a second, for as long as it is polled.
     pub(super) async fn sweep_forever(self: Arc<Self>) {
         let limits = &self.limits;
         let shortest_ms = limits.header_timeout_ms.min(limits.idle_timeout_ms).min(limits.send_timeout_ms);
@@ -91,13 +91,13 @@ impl Registry {
         }
     }
 
-    /// Asks all to finish, waits for them until `deadline`, and cuts off the rest. Returns how many these were.
+    /// Asks all connections to finish, waits until `deadline`, and closes the rest. Returns how many these were.
     pub(super) async fn drain(&self, deadline: Duration) -> usize {
         self.draining.store(true, Ordering::Relaxed);
         self.order_all(Order::Finish);
         let _ = tokio::time::timeout(deadline, self.wait_until_empty()).await;
         let cut_off = self.order_all(Order::Cut);
-        // A task that is busy with a long step of its own does not hold up the end.
+        // A task that is busy with a long step does not delay the shutdown.
         let _ = tokio::time::timeout(Duration::from_secs(1), self.wait_until_empty()).await;
         cut_off
     }
@@ -132,8 +132,8 @@ impl Member {
         self.registry.now_ms.load(Ordering::Relaxed)
     }
 
-    /// The order that was given to this connection, if it still makes sense: between the verdict and this moment a request may have
-    /// begun, or its head may have arrived after all.
+    /// The order given to this connection, if it still applies: a request may have begun since the verdict, or its head may have
+    /// arrived after all.
     pub(super) fn take_order(&self) -> Option<Order> {
         let order = self.progress.take_order()?;
         let is_draining = self.registry.draining.load(Ordering::Relaxed);
@@ -147,7 +147,7 @@ impl Drop for Member {
         let mut open = self.registry.open.lock();
         open.remove(&self.id);
         let emptied = open.is_empty();
-        // A crowd that has left should not keep the table large.
+        // The table shrinks after a peak.
         if open.capacity() > 1_024 && open.len() < open.capacity() / 8 {
             open.shrink_to_fit();
         }

@@ -1,4 +1,4 @@
-//! What settings must be for the server to work.
+//! The ranges of settings.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use mantis_db::{LimitInvalid, Limits};
 
 use super::table::{LimitSettings, Settings};
 
-/// What stands around a value in a request in JSON, with room to spare: its key, its media type.
+/// Bytes around a value in a JSON request (its key, its media type), with a margin.
 const ROOM_BYTES: usize = 1 << 20;
 
 /// A setting that cannot be applied.
@@ -54,7 +54,7 @@ impl Settings {
         })
     }
 
-    /// What a server with these settings can work with, and somebody may yet not have meant.
+    /// A warning about settings that work but are probably not intended.
     #[must_use]
     pub fn warning(&self) -> Option<String> {
         let LimitSettings { body_bytes_max, value_bytes_max, .. } = self.limits;

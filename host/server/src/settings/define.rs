@@ -1,4 +1,4 @@
-//! Makes a section's two types from one list: what was given (all optional) and what holds (all there).
+//! Makes a section's two types from one list: the input of one source (all optional), and the effective values.
 
 /// One setting, for documents.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +60,6 @@ macro_rules! section {
                 #[doc = $meaning]
                 #[arg(
                     id = $flag,
-                    id = $flag,
                     long = $flag,
                     env = concat!("MANTISDB_", $variable),
                     value_name = $crate::settings::define::placeholder(stringify!($type)),
@@ -100,6 +99,7 @@ pub(super) fn help(meaning: &str, default: &impl serde::Serialize) -> String {
 pub(super) fn placeholder(type_name: &str) -> &'static str {
     match type_name {
         "SocketAddr" => "ADDR",
+        "DurabilitySetting" => "WHEN",
         "PathBuf" => "DIR",
         "Vec<String>" => "NAME",
         "bool" => "BOOL",

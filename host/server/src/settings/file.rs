@@ -16,7 +16,7 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 #[non_exhaustive]
 pub enum FileError {
     /// It cannot be read.
-    #[error("cannot read the configuration {}: {source}", path.display())]
+    #[error("cannot read the configuration file {}: {source}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -24,13 +24,13 @@ pub enum FileError {
         source: std::io::Error,
     },
     /// It is larger than any configuration.
-    #[error("the configuration {} has more than {FILE_BYTES_MAX} bytes", path.display())]
+    #[error("the configuration file {} has more than {FILE_BYTES_MAX} bytes", path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,
     },
-    /// It is not TOML, or names what is no setting. The message shows the line.
-    #[error("in the configuration {}: {source}", path.display())]
+    /// It is not TOML, or has an unknown name. The message shows the line.
+    #[error("in the configuration file {}: {source}", path.display())]
     Parse {
         /// The file.
         path: PathBuf,
@@ -58,7 +58,7 @@ impl SettingsInput {
     /// What a file gives.
     ///
     /// # Errors
-    /// The file cannot be read, is no TOML, or names something that is no setting.
+    /// The file cannot be read, is not TOML, or has an unknown name.
     pub fn from_file(path: &Path) -> Result<Self, FileError> {
         let read = |source| FileError::Read { path: path.to_owned(), source };
         if std::fs::metadata(path).map_err(read)?.len() > FILE_BYTES_MAX {

@@ -1,13 +1,13 @@
-//! What may listen where, and the hosts that are answered to.
+//! The addresses that may be listened on, and the hosts that requests may name.
 
 use std::net::SocketAddr;
 
 use mantis_http::HostGuard;
 
-/// The server would be open to everybody.
+/// The server would be open to everyone on the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{address} can be reached from other machines, and there is no authentication: whoever reaches it may read and write everything"
+    "{address} can be reached from other machines, and there is no authentication: anyone who can reach it can read and write everything"
 )]
 pub struct ListenRefused {
     /// The address.
@@ -17,10 +17,10 @@ pub struct ListenRefused {
 impl ListenRefused {
     /// What to do about it.
     pub const HINT: &str =
-        "listen on 127.0.0.1 behind a proxy that authenticates, or pass --insecure-no-auth if the network is trusted";
+        "listen on 127.0.0.1 behind a proxy that authenticates, or pass --insecure-no-auth on a trusted network";
 }
 
-/// Whom a listener at `address` answers to.
+/// The hosts that requests to a listener at `address` may name.
 ///
 /// A loopback listener answers only requests that name a loopback host or one of `allowed`: a page on the internet can make a browser
 /// send requests to loopback addresses under a name of its own. Any other listener answers to all.

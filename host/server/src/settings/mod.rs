@@ -1,16 +1,16 @@
-//! The server's settings: what they are called, what they default to, and where they come from.
+//! The server's settings: names, defaults and sources.
 //!
 //! One table (`table`) names every setting once: its place in the file, its flag, its variable, its default and its meaning. A flag
-//! outranks the environment, which outranks the file, which outranks the default.
+//! takes precedence over the environment, the environment over the file, and the file over the default.
 //!
 //! | module | holds |
 //! |---|---|
 //! | `table` | every setting |
-//! | `check` | what settings must be |
+//! | `check` | the ranges of settings |
 //! | `define` | the macro that makes a section's types from the table |
-//! | `durability` | when a write is acknowledged, as text |
+//! | `durability` | the durability setting as text |
 //! | `file` | reading the file, with errors that name the line |
-//! | `guard` | what may listen where, and the hosts that are answered to |
+//! | `guard` | the addresses that may be listened on, and the hosts that requests may name |
 //! | `reference` | the settings as a document |
 
 mod check;

@@ -13,84 +13,84 @@ section! {
     /// Where the server listens and to whom it answers.
     ServerSettings, ServerInput, "Listener";
     listen: SocketAddr = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)), "listen", "LISTEN",
-        "Address and port to listen on; port 0 takes a free one";
+        "Address and port to listen on; port 0 picks a free one";
     allowed_hosts: Vec<String> = Vec::new(), "allowed-host", "ALLOWED_HOSTS",
-        "Host names that requests may name besides the loopback names, without a port; repeatable";
+        "Host names to accept in requests besides the loopback names, without a port; repeatable";
     cors_origins: Vec<String> = Vec::new(), "cors-origin", "CORS_ORIGINS",
-        "Origins whose pages may use the API, as in `https://example.com`, or `*`; repeatable";
+        "Origins whose pages may call the API, as in `https://example.com`, or `*`; repeatable";
 }
 
 section! {
     /// Where the data is, and when a write is acknowledged.
     StorageSettings, StorageInput, "Storage";
     data: PathBuf = PathBuf::from("mantis-data"), "data", "DATA",
-        "Directory of the data; made where there is none";
+        "Data directory; created if it does not exist";
     durability: DurabilitySetting = DurabilitySetting::ALWAYS, "durability", "DURABILITY",
-        "When a write is acknowledged: `always`, when it is on the disk; `interval:MS`, at once, with a sync every MS milliseconds; `never`, at once, with syncs left to the system";
+        "When a write is acknowledged: `always`, once it is on disk; `interval:MS`, at once, with a sync every MS milliseconds; `never`, at once, leaving syncs to the system";
     checkpoint_bytes: u64 = 256 << 20, "checkpoint-bytes", "CHECKPOINT_BYTES",
-        "Bytes of log after which a checkpoint is written; bounds the time that a start takes";
+        "Bytes of log that trigger a checkpoint; bounds the time that startup takes";
     feed_age_ms_max: u64 = Limits::DEFAULT.feed_age_ms_max, "feed-age-ms-max", "FEED_AGE_MS_MAX",
-        "Time that the change feed keeps history";
+        "How long the change feed retains history";
 }
 
 section! {
     /// What is logged, and how. Logs go to standard error.
     LogSettings, LogInput, "Log";
-    format: LogFormat = LogFormat::Plain, "log", "LOG", "Plain lines or one JSON object a line";
-    level: LogLevel = LogLevel::Info, "log-level", "LOG_LEVEL", "The least serious level that is logged";
+    format: LogFormat = LogFormat::Plain, "log", "LOG", "Plain lines, or one JSON object per line";
+    level: LogLevel = LogLevel::Info, "log-level", "LOG_LEVEL", "The lowest severity that is logged";
 }
 
 section! {
     /// Bounds on connections.
     ConnectionSettings, ConnectionInput, "Connections";
     max: usize = 20_000, "connections-max", "CONNECTIONS_MAX",
-        "Connections open at once; one more is answered 503 and closed";
+        "Open connections; a connection above the limit is answered 503 and closed";
     header_bytes_max: usize = 32 << 10, "header-bytes-max", "HEADER_BYTES_MAX",
         "Bytes of a request's line and headers, at least 8192";
     header_timeout_ms: u64 = 10_000, "header-timeout-ms", "HEADER_TIMEOUT_MS",
         "Time for a request's line and headers to arrive";
     idle_timeout_ms: u64 = 75_000, "idle-timeout-ms", "IDLE_TIMEOUT_MS",
-        "Time that a connection may wait for its next request";
+        "How long a connection may stay idle between requests";
     send_timeout_ms: u64 = 60_000, "send-timeout-ms", "SEND_TIMEOUT_MS",
-        "Time that a client may leave an answer untaken";
+        "How long a client may go without reading any of its response";
     drain_timeout_ms: u64 = 10_000, "drain-timeout-ms", "DRAIN_TIMEOUT_MS",
-        "Time that requests under way have to finish at shutdown";
+        "How long requests in progress may take to finish at shutdown";
     http2_streams_max: u32 = 128, "http2-streams-max", "HTTP2_STREAMS_MAX",
-        "Requests under way at once on one HTTP/2 connection";
+        "Concurrent requests on one HTTP/2 connection";
 }
 
 section! {
     /// Bounds on requests and on what is stored.
     LimitSettings, LimitInput, "Limits";
     body_bytes_max: usize = mantis_http::BODY_BYTES_MAX, "body-bytes-max", "BODY_BYTES_MAX",
-        "Bytes of a request's body; a value in base64 takes a third more than its own";
+        "Bytes of a request's body; base64 makes a value a third larger";
     body_timeout_ms: u64 = 30_000, "body-timeout-ms", "BODY_TIMEOUT_MS", "Time for a request's body to arrive";
-    request_timeout_ms: u64 = 60_000, "request-timeout-ms", "REQUEST_TIMEOUT_MS", "Time for a request in all";
+    request_timeout_ms: u64 = 60_000, "request-timeout-ms", "REQUEST_TIMEOUT_MS", "Total time for a request";
     requests_max: usize = 10_000, "requests-max", "REQUESTS_MAX",
-        "Requests under way at once; one more is answered 503";
+        "Concurrent requests; a request above the limit is answered 503";
     transactions_max: usize = 1_000, "transactions-max", "TRANSACTIONS_MAX",
-        "Transactions open at once, and at most three quarters of the pool's sessions";
+        "Open transactions; at most three quarters of the pool's sessions, whatever this says";
     transaction_idle_ms: u64 = 30_000, "transaction-idle-ms", "TRANSACTION_IDLE_MS",
-        "Time after which an unused transaction is rolled back";
-    streams_max: usize = 1_000, "streams-max", "STREAMS_MAX", "Streamed listings, change feeds and backups open at once";
+        "Idle time after which a transaction is rolled back";
+    streams_max: usize = 1_000, "streams-max", "STREAMS_MAX", "Concurrent streamed listings, change feeds and backups";
     key_bytes_max: usize = Limits::DEFAULT.key_bytes_max, "key-bytes-max", "KEY_BYTES_MAX", "Bytes of a key, at most 4096";
     value_bytes_max: usize = Limits::DEFAULT.value_bytes_max, "value-bytes-max", "VALUE_BYTES_MAX",
-        "Bytes of a value; a body must have room for it";
+        "Bytes of a value; it must fit into a request's body";
     store_bytes_max: u64 = 0, "store-bytes-max", "STORE_BYTES_MAX",
-        "Bytes of all keys and values; 0 sets no bound but the machine's memory";
+        "Bytes of all keys and values; 0 means no limit but the machine's memory";
     feed_bytes_max: usize = Limits::DEFAULT.feed_bytes_max, "feed-bytes-max", "FEED_BYTES_MAX",
-        "Bytes of history that the change feed keeps";
+        "Bytes of history that the change feed retains";
 }
 
 section! {
     /// The pool of sessions that requests share.
     PoolSettings, PoolInput, "Session pool";
     min_idle: usize = 10, "pool-min-idle", "POOL_MIN_IDLE", "Idle sessions kept ready";
-    max: usize = 1_000, "pool-max", "POOL_MAX", "Sessions at most";
+    max: usize = 1_000, "pool-max", "POOL_MAX", "Most sessions at once";
     wait_timeout_ms: u64 = 10_000, "pool-wait-timeout-ms", "POOL_WAIT_TIMEOUT_MS",
-        "Time that a request waits for a session";
+        "How long a request waits for a session";
     idle_timeout_ms: u64 = 300_000, "pool-idle-timeout-ms", "POOL_IDLE_TIMEOUT_MS",
-        "Time after which an idle session beyond the minimum is closed";
+        "Idle time after which a session above the minimum is closed";
     lifetime_ms: u64 = 3_600_000, "pool-lifetime-ms", "POOL_LIFETIME_MS", "Age at which a session is replaced";
 }
 
@@ -98,15 +98,15 @@ section! {
     /// Plugins and their bounds.
     PluginSettings, PluginInput, "Plugins";
     dir: PathBuf = PathBuf::new(), "plugins", "PLUGINS",
-        "Directory whose NAME.wasm files are installed at the start, each with its NAME.toml";
-    call_deadline_ms: u64 = 1_000, "plugin-call-deadline-ms", "PLUGIN_CALL_DEADLINE_MS", "Time for a call in all";
+        "Directory whose NAME.wasm files are installed at startup, each as its NAME.toml says";
+    call_deadline_ms: u64 = 1_000, "plugin-call-deadline-ms", "PLUGIN_CALL_DEADLINE_MS", "Total time for a plugin call";
     memory_bytes_max: usize = 64 << 20, "plugin-memory-bytes-max", "PLUGIN_MEMORY_BYTES_MAX",
         "Bytes of memory of one plugin instance";
     instance_idle_timeout_ms: u64 = 300_000, "plugin-instance-idle-timeout-ms", "PLUGIN_INSTANCE_IDLE_TIMEOUT_MS",
-        "Time after which an idle plugin instance is closed";
+        "Idle time after which a plugin instance is closed";
     component_bytes_max: usize = 32 << 20, "plugin-component-bytes-max", "PLUGIN_COMPONENT_BYTES_MAX",
         "Bytes of a component";
-    max: usize = 100, "plugins-max", "PLUGINS_MAX", "Plugins installed at once";
+    max: usize = 100, "plugins-max", "PLUGINS_MAX", "Most plugins installed at once";
 }
 
 /// How the log is written.
@@ -115,21 +115,21 @@ section! {
 pub enum LogFormat {
     /// Lines for people.
     Plain,
-    /// One JSON object a line, for machines.
+    /// One JSON object per line, for machines.
     Json,
 }
 
-/// How serious a message must be to be logged.
+/// The lowest severity that is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {
-    /// Something failed that should not.
+    /// Unexpected failures.
     Error,
-    /// Something that somebody should look at.
+    /// Conditions that need attention.
     Warn,
-    /// What an operator wants to know.
+    /// Normal events of operation.
     Info,
-    /// What helps to find a fault.
+    /// Details for troubleshooting.
     Debug,
     /// Everything.
     Trace,

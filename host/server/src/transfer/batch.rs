@@ -10,31 +10,31 @@ use super::order::Chunk;
 use super::read::{Piece, Record};
 use crate::client::text::JsonBytes;
 
-/// Operations of a batch. The server takes 10,000; half as many keep several requests busy with files of common size.
+/// Operations of a batch. The server takes 10,000; half as many keep several requests busy with common files.
 const OPERATIONS_MAX: usize = 5_000;
 /// Bytes of a batch's operations as JSON, after which it is sent.
 const BYTES_MAX: usize = 4 << 20;
-/// A value from here on goes in a request of its own, where it need not be written as JSON.
+/// Values of at least this size are sent in their own request, which needs no JSON.
 const VALUE_BYTES_ALONE: usize = 1 << 20;
 
-/// Something on a line that cannot be imported.
+/// A record that cannot be imported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Problem {
     pub(crate) line: u64,
     pub(crate) message: String,
 }
 
-/// Neighbouring pieces of a file, ready to be sent.
+/// Consecutive pieces of a file, ready to be sent.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
-    /// Its place in the file, from 0.
+    /// Its index in the file, from 0.
     pub(super) number: u64,
     operations: Vec<u8>,
     /// Where each operation ends, and its line.
     ends: Vec<(usize, u64)>,
-    /// Records that go alone, with their lines.
+    /// Records sent on their own, with their lines.
     pub(super) alone: Vec<(u64, Record)>,
-    /// Keys and text in order.
+    /// Keys and text in the file's order.
     pub(super) chunk: Chunk,
     /// How many records the chunk names.
     pub(super) records: u64,
@@ -66,7 +66,7 @@ impl Batch {
         self.records == 0 && self.chunk.is_empty()
     }
 
-    /// How many operations there are to send.
+    /// Operations to send.
     pub(super) fn operation_count(&self) -> usize {
         self.ends.len()
     }
@@ -75,7 +75,7 @@ impl Batch {
         self.ends[operation].1
     }
 
-    /// The request of some of the operations.
+    /// The request body for some of the operations.
     pub(super) fn request(&self, operations: std::ops::Range<usize>) -> Bytes {
         let start = operations.start.checked_sub(1).map_or(0, |before| self.ends[before].0);
         let end = operations.end.checked_sub(1).map_or(0, |last| self.ends[last].0);
@@ -99,17 +99,17 @@ impl Batch {
     }
 }
 
-/// What became of a piece.
+/// The outcome of adding a piece.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Taken {
     Yes,
-    /// The same key came before, on this line, with another value.
+    /// The same key occurred before, on this line, with another value.
     Duplicate(u64),
 }
 
-/// Puts pieces into batches and notices keys that come twice.
+/// Fills batches with pieces, and detects duplicate keys.
 ///
-/// Batches are sent side by side, so that two records of one key in different batches would race: the first one is kept.
+/// Batches are sent concurrently, so two records of one key in different batches would race: the first is kept.
 #[derive(Debug, Default)]
 pub(super) struct Batcher {
     seen: HashMap<u64, (u64, u64)>,
@@ -133,7 +133,7 @@ impl Batcher {
         }
         self.batch.chunk.push_record(&record.key, record.end);
         self.batch.records += 1;
-        // The same record again is named again in the order and sent once.
+        // An identical record is listed again in the order, and sent once.
         if before.0 == line {
             self.batch.push(line, record);
         }
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_hold_any_stretch_of_operations() {
+    fn requests_hold_any_range_of_operations() {
         let mut batcher = Batcher::default();
         for (line, key) in (1..).zip(["a", "b", "c"]) {
             assert_eq!(batcher.add(line, record(key, key)), Taken::Yes);
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_comes_twice_is_noticed() {
+    fn a_duplicate_key_is_detected() {
         let mut batcher = Batcher::default();
         batcher.add(1, record("a", "1"));
         assert_eq!(batcher.add(2, record("a", "1")), Taken::Yes);

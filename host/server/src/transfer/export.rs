@@ -1,4 +1,4 @@
-//! The export: a bucket as the file that it was imported from, or by key in one of the formats.
+//! The export: a bucket as the file that it was imported from, or in key order in one of the formats.
 
 use std::collections::VecDeque;
 use std::io::Write;
@@ -15,9 +15,9 @@ use crate::client::{Client, ClientError, Path};
 use crate::failure::{Failure, Outcome};
 use crate::progress;
 
-/// Parts of the file that are fetched ahead.
+/// Chunks that are fetched ahead.
 const CHUNKS_AHEAD: usize = 3;
-/// Values that are asked for at once.
+/// Values requested at once.
 const VALUES_AT_ONCE: usize = 1_000;
 /// The longest silence in a stream of keys before it counts as broken.
 const SILENCE_MAX: Duration = Duration::from_mins(1);
@@ -26,7 +26,7 @@ const SILENCE_MAX: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub(crate) struct Export {
     pub(crate) bucket: String,
-    /// None for the file that was imported, and NDJSON where there is none.
+    /// None for the imported file, or NDJSON if no order is recorded.
     pub(crate) format: Option<Format>,
     pub(crate) by_key: bool,
     pub(crate) prefix: Option<Vec<u8>>,
@@ -34,12 +34,12 @@ pub(crate) struct Export {
     pub(crate) to_file: bool,
 }
 
-/// What an export came to.
+/// The result of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(crate) struct Report {
     pub(crate) records: u64,
     pub(crate) bytes: u64,
-    /// Whether the file that was imported was written again.
+    /// Whether the imported file was reproduced.
     pub(crate) as_imported: bool,
 }
 
@@ -58,7 +58,7 @@ pub(crate) async fn run(client: &Client, export: &Export, output: &mut dyn Write
     Ok(Report { records, bytes: output.bytes, as_imported: head.is_some() })
 }
 
-/// Writes what the order names, in its order, and then what it does not name, by key.
+/// Writes the keys of the recorded order, and then the others in key order.
 async fn as_imported(client: &Client, bucket: &str, head: &Head, output: &mut Counted<impl Write>) -> Outcome<u64> {
     let mut seen = Seen::default();
     let mut writer = LineWriter::default();
@@ -100,7 +100,7 @@ async fn as_imported(client: &Client, bucket: &str, head: &Head, output: &mut Co
     }
 }
 
-/// A part of the file with its values. A record that was deleted has none; text between records of which none is left is left out.
+/// A chunk with its values. A deleted record has none; text between records that are all deleted is dropped.
 async fn fetch_chunk(client: Client, bucket: &str, number: u64) -> Result<Vec<(Entry, Option<Vec<u8>>)>, ClientError> {
     let damaged = |what: &str| ClientError::Unexpected {
         reason: format!("part {number} of the order in bucket {} is {what}", order::bucket_of(bucket)),
@@ -161,7 +161,7 @@ struct GetError {
     message: String,
 }
 
-/// Of a value that no longer fitted into the answer of a batch.
+/// The code of a value that did not fit into the batch's answer.
 const ANSWER_TOO_LARGE: &str = mantis_db::Code::AnswerTooLarge.as_str();
 
 /// The values of keys; none for a key that does not exist.
@@ -170,7 +170,7 @@ async fn fetch_values(client: &Client, bucket: &str, keys: &[JsonBytes]) -> Resu
     let body = serde_json::to_vec(&GetBatch { operations }).unwrap_or_default();
     let answer: GetAnswer = client.post_json(&Path::keys(bucket), body.into()).await?;
     if answer.results.len() != keys.len() {
-        return Err(ClientError::Unexpected { reason: "the batch has another number of results".to_owned() });
+        return Err(ClientError::Unexpected { reason: "the batch has the wrong number of results".to_owned() });
     }
     let mut values = Vec::with_capacity(keys.len());
     for (key, Got { value, error }) in keys.iter().zip(answer.results) {
@@ -178,7 +178,9 @@ async fn fetch_values(client: &Client, bucket: &str, keys: &[JsonBytes]) -> Resu
             None => value.map(|value| value.0),
             Some(error) if error.code == ANSWER_TOO_LARGE => fetch_alone(client, bucket, key).await?,
             Some(GetError { code, message }) => {
-                return Err(ClientError::Unexpected { reason: format!("a value was not read: {message} ({code})") });
+                return Err(ClientError::Unexpected {
+                    reason: format!("a value could not be read: {message} ({code})"),
+                });
             }
         });
     }
@@ -237,7 +239,7 @@ fn csv_record(key: &[u8], value: &[u8]) -> Outcome<Vec<u8>> {
     writer.into_inner().map_err(|error| failed(&error))
 }
 
-/// Writes records and text so that what follows a line without an end begins a line of its own.
+/// Writes records and text, and ends a line that has no end before the next.
 #[derive(Debug, Default)]
 struct LineWriter {
     records: u64,

@@ -1,4 +1,4 @@
-//! The import: one thread reads and packs, several requests are under way.
+//! The import: one thread reads the file and fills batches, and several requests send them.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
@@ -24,14 +24,14 @@ use crate::client::{Client, ClientError, Path};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::progress;
 
-/// Requests under way at once.
+/// Concurrent requests.
 const REQUESTS_AT_ONCE: usize = 4;
-/// Batches that are packed and wait.
+/// Filled batches that wait to be sent.
 const BATCHES_WAITING_MAX: usize = 4;
-/// How often a request is sent again when the server has too much to do, and the first pause, in milliseconds, which doubles.
+/// Retries of a request when the server is overloaded, and the first pause in milliseconds, which doubles.
 const RETRIES_MAX: u32 = 6;
 const RETRY_PAUSE_MS: u64 = 100;
-/// Problems that are kept with their lines; the others are counted.
+/// Problems reported with their lines; further ones are counted.
 const PROBLEMS_KEPT_MAX: usize = 20;
 
 /// What to import, and how.
@@ -51,18 +51,18 @@ pub(crate) struct Import {
     pub(crate) keep_order: bool,
 }
 
-/// What an import came to.
+/// The result of an import.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     pub(crate) records: u64,
     pub(crate) duplicates: u64,
-    /// The first problems, in the order in which they showed.
+    /// The first problems found.
     pub(crate) problems: Vec<Problem>,
     pub(crate) problem_count: u64,
-    /// Whether the server refused any record, rather than the file being faulty.
+    /// Whether the server refused a record, rather than the file being invalid.
     pub(crate) refused: bool,
     pub(crate) elapsed: Duration,
-    /// Whether `export` will give the file back.
+    /// Whether `export` will reproduce the file.
     pub(crate) order_kept: bool,
 }
 
@@ -97,7 +97,7 @@ pub(crate) async fn run(client: &Client, import: Import) -> Outcome<Report> {
     let mut report = Report::default();
     // A file without a record changes nothing.
     if let Some(first) = receiver.recv().await {
-        // A file that does not keep its order would otherwise be written out in that of the file before it.
+        // Otherwise `export` would apply the previous file's order.
         if companion == Companion::Order {
             order::forget(client, &bucket).await?;
         }
@@ -120,20 +120,20 @@ pub(crate) async fn run(client: &Client, import: Import) -> Outcome<Report> {
     Ok(report)
 }
 
-/// What is there under the name of the order's bucket. It must not be somebody's own, if the order is to be kept.
+/// The state of the order's bucket. It must not be a user's own, if the order is to be recorded.
 async fn companion(client: &Client, import: &Import) -> Outcome<Companion> {
     let name = order::bucket_of(&import.bucket);
     if import.keep_order && name.len() > mantis_db::limits::BUCKET_NAME_BYTES_MAX {
-        return Err(Failure::usage(format!("the order of the file cannot be kept: the name {name:?} is too long"))
-            .hint("import without it (--no-order), or into a bucket with a shorter name"));
+        return Err(Failure::usage(format!(
+            "the file's order cannot be recorded: the bucket name {name:?} is too long"
+        ))
+        .hint("import without it (--no-order), or into a bucket with a shorter name"));
     }
     let companion = order::companion(client, &import.bucket).await?;
     if import.keep_order && companion == Companion::Foreign {
         return Err(Failure::new(
             Exit::Local,
-            format!(
-                "the order of the file would be kept in bucket {name:?}, which holds other keys; nothing was written"
-            ),
+            format!("the file's order would be recorded in bucket {name:?}, which has other keys; nothing was written"),
         )
         .hint("import without it (--no-order), or into a bucket of another name"));
     }
@@ -156,7 +156,7 @@ async fn send(
     drop(batches);
     let mut chunks = 0;
     while let Some(sent) = sending.join_next().await {
-        // The first failure ends the others, and with them the reading.
+        // The first failure ends the others, and the reading.
         let (part, sent_chunks) = sent.map_err(|error| Failure::new(Exit::Local, error))??;
         report.merge(part);
         chunks += sent_chunks;
@@ -210,13 +210,12 @@ fn columns(lines: LineReader, import: &Import) -> Outcome<csv::Reader> {
     let key = Column::new(import.key.as_deref().unwrap_or("1"));
     let value = import.value.as_deref().map(Column::new);
     let reader = csv::Reader::new(lines, import.delimiter, key, value, import.has_header);
-    let mut reader = reader.map_err(|message| {
-        Failure::usage(message).hint("name a column by its number, or import a file with a header")
-    })?;
+    let mut reader = reader
+        .map_err(|message| Failure::usage(message).hint("give the column's number, or import a file with a header"))?;
     reader.find_columns().map_err(|error| match error {
         ColumnsError::Read(error) => Failure::file("read", &import.file, &error),
         ColumnsError::Unknown(message) => Failure::usage(format!("{message}; nothing was written"))
-            .hint("is --delimiter right? A file without a header takes --no-header and a column's number"),
+            .hint("check --delimiter; for a file without a header, use --no-header and a column's number"),
     })?;
     Ok(reader)
 }
@@ -232,36 +231,36 @@ fn read(mut source: Source, import: &Import, batches: &mpsc::Sender<Batch>) -> O
                 Taken::Yes => {}
                 Taken::Duplicate(_) if import.skip_duplicates => report.duplicates += 1,
                 Taken::Duplicate(before) => {
-                    report.add(found.line, format!("the key is that of line {before}, with another value; left out"));
+                    report.add(found.line, format!("duplicate key: line {before} has it with another value; skipped"));
                 }
             },
         }
         if batcher.batch.is_full() && batches.blocking_send(batcher.take()).is_err() {
-            // Nobody takes batches any more: sending has failed, and says why itself.
+            // Sending has failed, and reports why itself.
             return Ok(report);
         }
     }
-    // Where no batch has gone before, text alone is no reason to send one: it would be kept for a bucket that is not there.
+    // Text alone is not sent as the only batch: its order would belong to a bucket that does not exist.
     if !batcher.batch.is_empty() && (batcher.batch.number > 0 || batcher.batch.records > 0) {
         let _ = batches.blocking_send(batcher.take());
     }
     Ok(report)
 }
 
-/// Adds to a record what the command line says of all of them.
+/// Applies the options for all records: prefix and time to live.
 fn finish(piece: Piece, import: &Import) -> Result<Piece, String> {
     let Piece::Record(mut record) = piece else { return Ok(piece) };
     if !import.key_prefix.is_empty() {
         record.key = [&import.key_prefix[..], &record.key].concat();
     }
     if record.key.len() > KEY_BYTES_MAX {
-        return Err(format!("the key has {} bytes; no server takes more than {KEY_BYTES_MAX}", record.key.len()));
+        return Err(format!("the key has {} bytes; a key has at most {KEY_BYTES_MAX}", record.key.len()));
     }
     record.ttl_s = import.ttl_s.or(record.ttl_s);
     Ok(Piece::Record(record))
 }
 
-/// Sends batches until there are no more. Returns what became of them and how many there were.
+/// Sends batches until there are no more. Returns their report and their count.
 async fn send_batches(
     client: Client,
     bucket: Arc<str>,
@@ -283,7 +282,7 @@ async fn send_batches(
         }
         if keep_order {
             let path = order::chunk_path(&bucket, batch.number);
-            patiently(&client, Method::PUT, &path, OCTETS, batch.chunk.into_bytes()).await?;
+            with_retries(&client, Method::PUT, &path, OCTETS, batch.chunk.into_bytes()).await?;
         }
     }
 }
@@ -311,19 +310,19 @@ struct OperationResult {
 /// Sends a batch's operations: all at once, and where the server refuses that, in halves.
 async fn send_operations(client: &Client, bucket: &str, batch: &Batch, report: &mut Report) -> Result<(), ClientError> {
     let path = Path::keys(bucket);
-    let mut stretches: Vec<_> = std::iter::once(0..batch.operation_count()).collect();
-    while let Some(operations) = stretches.pop() {
+    let mut ranges: Vec<_> = std::iter::once(0..batch.operation_count()).collect();
+    while let Some(operations) = ranges.pop() {
         if operations.is_empty() {
             continue;
         }
         let body = batch.request(operations.clone());
-        match patiently(client, Method::POST, &path, "application/json", body).await {
+        match with_retries(client, Method::POST, &path, "application/json", body).await {
             Ok(answer) => {
                 let BatchAnswer { results } = answer.json()?;
-                // What is not told of was not imported, as far as anybody knows.
+                // A record without a result cannot be reported as imported.
                 if results.len() != operations.len() {
                     return Err(ClientError::Unexpected {
-                        reason: "the batch has another number of results".to_owned(),
+                        reason: "the batch has the wrong number of results".to_owned(),
                     });
                 }
                 for (operation, result) in operations.zip(results) {
@@ -332,11 +331,11 @@ async fn send_operations(client: &Client, bucket: &str, batch: &Batch, report: &
                     }
                 }
             }
-            // One record that the server minds, or too many at once: halves find it, and are smaller.
+            // One record is refused, or the batch is too large: halves isolate it, and are smaller.
             Err(error) if operations.len() > 1 && is_about_one_record(&error) => {
                 let middle = operations.start + operations.len() / 2;
-                stretches.push(middle..operations.end);
-                stretches.push(operations.start..middle);
+                ranges.push(middle..operations.end);
+                ranges.push(operations.start..middle);
             }
             Err(error) if is_about_one_record(&error) => {
                 refuse(report, batch.line(operations.start), &error.to_string());
@@ -351,10 +350,10 @@ async fn send_alone(client: &Client, bucket: &str, record: Record) -> Result<(),
     let ttl = record.ttl_s.map(|seconds| seconds.to_string());
     let path = Path::key(bucket, &record.key).with("raw", Some(b"true")).with("ttl", ttl.as_deref().map(str::as_bytes));
     let media_type = record.media_type.as_deref().unwrap_or(OCTETS);
-    patiently(client, Method::PUT, &path, media_type, record.value.into()).await.map(drop)
+    with_retries(client, Method::PUT, &path, media_type, record.value.into()).await.map(drop)
 }
 
-/// Whether the server minds the record, and not everything.
+/// Whether the server refused this record, rather than every request.
 fn is_about_one_record(error: &ClientError) -> bool {
     matches!(error.status(), Some(400 | 413 | 414 | 415 | 422))
 }
@@ -370,8 +369,8 @@ fn message(error: &Value) -> String {
     }
 }
 
-/// Sends a request, and again a little later while the server has too much to do.
-async fn patiently(
+/// Sends a request, with retries while the server is overloaded.
+async fn with_retries(
     client: &Client,
     method: Method,
     path: &Path,

@@ -1,9 +1,9 @@
-//! Where a bucket keeps the order of the file that it was imported from.
+//! The recorded order of an imported file, in a bucket beside the imported one.
 //!
 //! Bucket `NAME.order` holds the keys `00000000`, `00000001`, ... with a chunk of the file each, and `import` with what the file was, under
-//! a media type that says so. Anybody may have a bucket of such a name: one that holds anything else is never written to nor dropped.
-//! A chunk is a format byte (1) and entries: an unsigned LEB128 number whose two lowest bits say what follows and whose other bits
-//! say how long it is, then that many bytes. 0: a key whose record ended with `\n`; 1: with `\r\n`; 2: with the file; 3: text that
+//! a media type that says so. A user may have a bucket of such a name: one with anything else in it is never written to nor dropped.
+//! A chunk is a format byte (1) and entries: an unsigned LEB128 number whose two lowest bits are the kind and whose other bits
+//! are the length, then that many bytes. 0: a key whose record ended with `\n`; 1: with `\r\n`; 2: with the file; 3: text that
 //! belongs to no record. Values are not in it: they are read from the bucket, so that a changed value changes its line.
 
 use std::collections::HashSet;
@@ -26,11 +26,11 @@ const MEDIA_TYPE: &str = "application/vnd.mantisdb.order";
 /// The longest silence in a stream of keys before it counts as broken.
 const SILENCE_MAX: Duration = Duration::from_mins(1);
 
-/// What the imported file was.
+/// The description of an imported file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Head {
     pub(super) format: Format,
-    /// Whether the import came to its end: without that, the order is not all there.
+    /// Whether the import finished: otherwise the order is incomplete.
     pub(super) is_complete: bool,
     pub(super) chunks: u64,
     pub(super) records: u64,
@@ -43,18 +43,18 @@ pub(super) enum Entry {
     Text(Vec<u8>),
 }
 
-/// What there is under the name under which the order of a bucket is kept.
+/// The state of the bucket whose name is that of the order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Companion {
     /// Nothing, or an empty bucket.
     Missing,
-    /// The order of an import, whole or not, and nothing else.
+    /// The order of an import, complete or not, and nothing else.
     Order,
-    /// A bucket that no import made, or that somebody has put keys into.
+    /// A bucket that an import did not make, or that has other keys.
     Foreign,
 }
 
-/// The bucket that keeps the order of another.
+/// The name of the bucket with another one's order.
 pub(crate) fn bucket_of(bucket: &str) -> String {
     format!("{bucket}.order")
 }
@@ -147,7 +147,7 @@ fn cannot_exist(error: &ClientError) -> bool {
     matches!(error.code(), "key-not-found" | "bucket-not-found" | "bucket-name-invalid")
 }
 
-/// What there is under the name under which the order of `bucket` is kept.
+/// Looks up the state of the bucket with the order of `bucket`.
 pub(crate) async fn companion(client: &Client, bucket: &str) -> Result<Companion, ClientError> {
     let mut keys = match client.lines(&Path::keys(&bucket_of(bucket)), SILENCE_MAX).await {
         Ok(keys) => keys,
@@ -192,7 +192,7 @@ pub(super) fn chunk_path(bucket: &str, number: u64) -> Path {
     Path::key(&bucket_of(bucket), format!("{number:08}").as_bytes())
 }
 
-/// Forgets the order of a bucket, which [`companion`] has found to be one.
+/// Drops the order of a bucket, which [`companion`] has found to be one.
 pub(crate) async fn forget(client: &Client, bucket: &str) -> Result<(), ClientError> {
     let path = Path::new("/api/v1/buckets").part(bucket_of(bucket).as_bytes());
     match client.request(Method::DELETE, &path, &[], Bytes::new()).await {
@@ -202,7 +202,7 @@ pub(crate) async fn forget(client: &Client, bucket: &str) -> Result<(), ClientEr
     }
 }
 
-/// Keys that have been met, as 128 bits of hash: all keys of a large file need not fit into memory.
+/// Keys seen so far, as 128-bit hashes: the keys of a large file need not fit into memory.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     hashes: HashSet<[u64; 2]>,
@@ -210,7 +210,7 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// Notes a key; false when it was there.
+    /// Adds a key; false when it was there.
     pub(super) fn add(&mut self, key: &[u8]) -> bool {
         self.hashes.insert(self.hash(key))
     }
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_noticed() {
+    fn damage_is_detected() {
         for bytes in [&b""[..], b"\x02", b"\x01\x08a", b"\x01\x80", b"\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"] {
             assert_eq!(decode(bytes), None, "{bytes:?}");
         }

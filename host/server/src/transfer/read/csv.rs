@@ -1,4 +1,4 @@
-//! Records of columns. A record's value is its text as it stands in the file, so that nothing of the file is lost.
+//! Records of columns. A record's value is its raw text, so that the file can be reproduced.
 
 use std::collections::VecDeque;
 use std::io;
@@ -15,11 +15,11 @@ pub(in crate::transfer) struct Reader {
     key: Column,
     value: Option<Column>,
     header: Header,
-    /// What has been read to find the columns.
+    /// Pieces read while looking for the header.
     read_ahead: VecDeque<Found>,
 }
 
-/// Why columns are not found.
+/// Why columns were not found.
 #[derive(Debug)]
 pub(in crate::transfer) enum ColumnsError {
     /// The file cannot be read.
@@ -28,7 +28,7 @@ pub(in crate::transfer) enum ColumnsError {
     Unknown(String),
 }
 
-/// A column as it was named, and its place once that is known.
+/// A column as the command line names it, and its index once known.
 #[derive(Debug, Clone)]
 pub(in crate::transfer) struct Column {
     name: String,
@@ -53,7 +53,7 @@ impl Column {
         self.name.parse::<usize>().ok()?.checked_sub(1)
     }
 
-    /// Finds the place. A column whose name is a number is meant before a number.
+    /// Finds the index. A column of that name takes precedence over its number.
     fn find(&mut self, names: &Columns) -> Result<(), String> {
         let by_name = names.iter().position(|name| name == self.name.as_bytes());
         let by_number = || self.number().filter(|&place| place < names.end_count);
@@ -81,14 +81,14 @@ impl Reader {
             for column in std::iter::once(&mut key).chain(&mut value) {
                 column.place = column
                     .number()
-                    .ok_or_else(|| format!("{:?} is no column's number; the first is 1", column.name))?;
+                    .ok_or_else(|| format!("{:?} is not a column's number; the first is 1", column.name))?;
             }
         }
         let header = if has_header { Header::Awaited } else { Header::Done };
         Ok(Self { lines, columns: Columns::new(delimiter), key, value, header, read_ahead: VecDeque::new() })
     }
 
-    /// Reads on until the columns are known, so that nothing is done with a file that does not have them.
+    /// Reads up to the header, so that a file without these columns is refused before anything is written.
     pub(in crate::transfer) fn find_columns(&mut self) -> Result<(), ColumnsError> {
         while self.header == Header::Awaited {
             let Some(found) = self.read().map_err(ColumnsError::Read)? else { break };
@@ -139,7 +139,7 @@ impl Reader {
         Ok(true)
     }
 
-    /// What the record of this text is, of which the columns have been read.
+    /// Makes the piece of a record's raw text, whose columns have been read.
     fn piece(&mut self, raw: Vec<u8>) -> Result<Piece, String> {
         let (text, end) = LineEnd::split(&raw);
         if end == LineEnd::CrLf {
@@ -177,7 +177,7 @@ impl Columns {
         // A line ends with its line feed, as lines are counted: a carriage return alone is data.
         let terminator = csv_core::Terminator::Any(b'\n');
         let mut parser = csv_core::ReaderBuilder::new().delimiter(delimiter).terminator(terminator).build();
-        // It would take a byte order mark from the first bytes that it is given; the file's own is gone by now.
+        // The parser would drop a byte order mark from its first input; the file's own has been taken already.
         parser.read_record(b"\n", &mut [], &mut []);
         Self { parser, bytes: Vec::new(), byte_count: 0, ends: vec![0; 16], end_count: 0 }
     }

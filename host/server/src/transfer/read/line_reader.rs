@@ -6,7 +6,7 @@ use mantis_db::Limits;
 
 /// Bytes of a record: a value of the default limit in JSON of six characters for each byte, and a key.
 const RECORD_BYTES_MAX: usize = 128 << 20;
-/// What some programs begin a file of UTF-8 with. It belongs to no record.
+/// UTF-8's byte order mark, with which some programs begin a file. It belongs to no record.
 pub(in crate::transfer) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 const _: () = assert!(RECORD_BYTES_MAX > 6 * (Limits::DEFAULT.value_bytes_max + Limits::DEFAULT.key_bytes_max));
@@ -23,7 +23,7 @@ impl LineReader {
         Self { input, line: 0 }
     }
 
-    /// Takes the byte order mark that the file begins with, if it does.
+    /// Consumes a byte order mark at the file's start; whether there was one.
     pub(in crate::transfer) fn take_mark(&mut self) -> io::Result<bool> {
         if self.input.fill_buf()?.first() != BYTE_ORDER_MARK.first() {
             return Ok(false);

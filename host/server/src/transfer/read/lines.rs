@@ -1,4 +1,4 @@
-//! Plain lines: each is key and value of a record.
+//! Plain lines: each is both key and value of a record.
 
 use std::io;
 

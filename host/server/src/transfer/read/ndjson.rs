@@ -1,4 +1,4 @@
-//! A JSON object a line: as `export` and the API write them, or any objects of which one member is the key.
+//! One JSON object per line: as `export` and the API write them, or any objects with a member for the key.
 
 use std::io;
 
@@ -11,12 +11,12 @@ use crate::client::text::JsonBytes;
 
 pub(in crate::transfer) struct Reader {
     lines: LineReader,
-    /// The member that is the key; the value is the line then.
+    /// The member for the key; the value is then the whole line.
     key: Option<String>,
     now_s: i64,
 }
 
-/// A line of the API. Members that only tell about a value are read over.
+/// A line of the API. Other members are ignored.
 #[derive(Deserialize)]
 struct Line {
     key: JsonBytes,
@@ -56,7 +56,7 @@ impl Reader {
         let value = line.value.ok_or("the line has no \"value\"; was the file written without values?")?;
         let mut record = Record::new(non_empty(line.key.0)?, value.0, end);
         record.media_type = line.media_type;
-        // What expired while the file lay there has a second left: a record is never turned into one that stays.
+        // A record that has expired since gets one second: it must not become one that never expires.
         let left = line.expires_at.map(|at| (at.as_second() + 1).saturating_sub(self.now_s).max(1).unsigned_abs());
         record.ttl_s = line.ttl.or(left);
         Ok(Piece::Record(record))
@@ -68,7 +68,7 @@ fn by_member(text: &[u8], member: &str, end: LineEnd) -> Result<Piece, String> {
     let key = match value.get(member) {
         Some(Value::String(key)) => key.clone(),
         Some(number @ (Value::Number(_) | Value::Bool(_))) => number.to_string(),
-        Some(_) => return Err(format!("the member {member:?} is neither text nor a number")),
+        Some(_) => return Err(format!("the member {member:?} is neither a string nor a number")),
         None => return Err(format!("there is no member {member:?}")),
     };
     Ok(Piece::Record(Record::new(non_empty(key.into_bytes())?, text.to_vec(), end)))

@@ -1,4 +1,4 @@
-//! What a file is made of.
+//! The pieces of a file: records, and the text between them.
 
 /// How a line ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -7,7 +7,7 @@ pub(in crate::transfer) enum LineEnd {
     Lf,
     /// `\r\n`
     CrLf,
-    /// It is the file's last, and the file ends there.
+    /// The file's end, without a line feed.
     File,
 }
 
@@ -48,7 +48,7 @@ impl Record {
     }
 }
 
-/// A part of a file.
+/// A piece of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::transfer) enum Piece {
     Record(Record),
@@ -56,7 +56,7 @@ pub(in crate::transfer) enum Piece {
     Text(Vec<u8>),
 }
 
-/// A part of a file, or why there is none, and the line on which it begins (from 1).
+/// A piece of a file, or what is wrong with it, and its first line (from 1).
 #[derive(Debug)]
 pub(in crate::transfer) struct Found {
     pub(in crate::transfer) line: u64,
