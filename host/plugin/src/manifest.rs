@@ -11,7 +11,6 @@ use crate::limits::{MANIFEST_BYTES_MAX, PluginLimits};
 use crate::options::PluginOptions;
 
 /// The name that grants every bucket.
-const ALL_BUCKETS: &str = "*";
 
 /// The grants, limits and way of running of a plugin, as written in a file. Every part is optional; without grants a plugin sees no
 /// bucket.
