@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs every test: sets up what is missing, builds the guests and the page, then the Rust tests, the HTTP API with
-# made-up requests (schemathesis), the page in Chromium, and the quick start with real input. This is the README's test command.
+# made-up requests (schemathesis), the page in Chromium, the quick start with real input, and the tutorial. The README names it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
@@ -27,3 +27,5 @@ step "browser tests"
 npm --prefix web test
 step "quick start and real input"
 scripts/quickstart.sh target/debug/mantisdb
+step "the tutorial"
+scripts/tutorial.sh target/debug/mantisdb
