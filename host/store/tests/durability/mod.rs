@@ -12,6 +12,8 @@ mod checkpoints;
 mod damage;
 mod driver;
 mod faults;
+mod figures;
+mod format_page;
 mod golden;
 mod hooked;
 mod place;
