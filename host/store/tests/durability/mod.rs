@@ -12,7 +12,6 @@ mod checkpoints;
 mod damage;
 mod driver;
 mod faults;
-mod figures;
 mod format_page;
 mod golden;
 mod hooked;
