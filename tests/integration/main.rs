@@ -11,6 +11,7 @@
 //! | `run` | running, comparing, and writing `target/transcripts` |
 //! | `isolation` | concurrent histories through the crate, checked for isolation; nothing to do with scenarios |
 //! | `coverage`, `data_model` | that no error code and no limit is forgotten |
+//! | `documents` | that links and paths in the documents lead somewhere |
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod absent;
@@ -18,6 +19,7 @@ mod answer;
 mod coverage;
 mod data;
 mod data_model;
+mod documents;
 mod isolation;
 mod run;
 mod scenario;
