@@ -1,64 +1,38 @@
-//! The HTTP surface: requests become calls of `mantis_db` and `mantis_plugin`, and what these say becomes answers.
+//! The HTTP surface: requests become calls of `mantis_db` and `mantis_plugin`, and their results become responses.
 //!
-//! A request is let in by its head ([`App`]), matched against one table of routes, and handed to the handler of its operation. The
-//! table also says which parameters, headers and bodies an operation takes and what it answers; requests are checked against it and
-//! the OpenAPI document is written from it, so that the two cannot disagree.
+//! A request is admitted by its head ([`App`]), matched against one table of routes, and passed to the handler of its operation. The
+//! table also lists the parameters, headers and bodies that an operation takes and its responses; requests are checked against it and
+//! the OpenAPI document is generated from it, so the two cannot disagree.
 //!
-//! | module | holds |
+//! Each room uses only the rooms below it:
+//!
+//! | room | holds |
 //! |---|---|
-//! | `app` | [`App`]: the path of a request |
-//! | `config`, `metrics`, `request_log` | what the owner decides, and what happened |
-//! | `routes`, `operation`, `router` | the table, its words, and matching |
-//! | `request`, `query`, `path`, `json` | reading what was sent |
-//! | `respond`, `body`, `problem` | writing what is answered |
-//! | `errors` | every code and its status |
-//! | `accept`, `conditions`, `range`, `compress`, `cors`, `hosts`, `request_id`, `deadline` | one rule of HTTP each |
-//! | `sessions`, `registry` | sessions for requests, and transactions that span several |
-//! | `kv`, `buckets`, `transactions`, `changes`, `plugins`, `service` | the handlers |
-//! | `openapi` | the document |
+//! | `app`, `routes`, `router`, `request_log` | the path of a request: admit, match, answer, log |
+//! | `openapi` | the document, generated from the table of routes |
+//! | `handlers` | the handlers, a folder or file per resource |
+//! | `state` | what lives longer than a request: configuration, sessions, open transactions, streams, metrics |
+//! | `wire` | JSON shapes of requests and responses |
+//! | `api` | what an operation is, the request, its captures and query |
+//! | `protocol` | one rule of HTTP a file |
 //!
-//! It opens no socket and no file, keeps no state of the database's, and decides nothing that `mantis_db` could decide: limits,
+//! It opens no socket and no file, keeps none of the database's state, and decides nothing that `mantis_db` could decide: limits,
 //! grants and errors are the same on every surface.
 #![deny(missing_docs)]
 
-mod accept;
+mod api;
 mod app;
-mod backup;
-mod blocking;
-mod body;
-mod buckets;
-mod changes;
-mod compress;
-mod conditions;
-mod config;
-mod cors;
-mod deadline;
-pub mod errors;
-mod hosts;
-mod json;
-mod kv;
-mod metrics;
+mod handlers;
 mod openapi;
-mod operation;
-mod path;
-mod plugins;
-mod problem;
-mod query;
-mod range;
-mod registry;
-mod request;
-mod request_id;
+mod protocol;
 mod request_log;
-mod respond;
-mod retries;
 mod router;
 mod routes;
-mod service;
-mod sessions;
-mod streams;
-mod transactions;
+mod state;
+mod wire;
 
 pub use app::App;
-pub use body::{Body, BodyError};
-pub use config::{AppConfig, BODY_BYTES_MAX, HostGuard};
-pub use metrics::HttpMetrics;
+pub use protocol::body::{Body, BodyError};
+pub use protocol::errors;
+pub use state::configuration::{AppConfig, BODY_BYTES_MAX, HostGuard};
+pub use state::metrics::HttpMetrics;

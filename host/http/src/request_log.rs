@@ -5,9 +5,10 @@ use http::{HeaderValue, Response};
 use tokio::time::Instant;
 use tracing::Level;
 
-use crate::errors::Code;
-use crate::problem::{Problem, Result};
-use crate::{Body, routes};
+use crate::protocol::body::Body;
+use crate::protocol::errors::Code;
+use crate::protocol::problem::{Problem, Result};
+use crate::routes;
 
 /// What the events are sorted under.
 const TARGET: &str = "mantisdb::request";

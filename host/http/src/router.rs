@@ -5,9 +5,9 @@ use std::ops::Range;
 use http::header::ALLOW;
 use http::{HeaderValue, Method};
 
-use crate::errors::Code;
-use crate::operation::Operation;
-use crate::problem::{Problem, Result};
+use crate::api::operation::Operation;
+use crate::protocol::errors::Code;
+use crate::protocol::problem::{Problem, Result};
 use crate::routes::{ROUTES, Route};
 
 /// A parameter that takes the rest of the path, slashes included.

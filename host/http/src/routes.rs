@@ -1,7 +1,7 @@
 //! The table of routes: every path and what lies there. Matching, `Allow`, `OPTIONS` and the OpenAPI document come from here.
 
-use crate::operation::Operation;
-use crate::{backup, buckets, changes, kv, plugins, service, transactions};
+use crate::api::operation::Operation;
+use crate::handlers::{backup, buckets, changes, kv, plugins, service, transactions};
 
 /// A path and its operations.
 #[derive(Debug)]

@@ -3,10 +3,10 @@
 use mantis_plugin::{Case, Field, FunctionInfo, PluginInfo, ValueType};
 use serde_json::{Map, Value, json};
 
+use crate::api::operation::Tag;
+use crate::handlers::plugins::CALL_HEADERS;
 use crate::openapi::operations;
-use crate::operation::Tag;
-use crate::plugins::CALL_HEADERS;
-use crate::respond::PROBLEM_JSON;
+use crate::protocol::respond::PROBLEM_JSON;
 
 /// Adds a path for each function of each plugin.
 pub(super) fn add(paths: &mut Map<String, Value>, plugins: &[PluginInfo]) {

@@ -4,7 +4,7 @@ use mantis_db::Limits;
 use mantis_plugin::{LimitRange, PluginInfo};
 use serde_json::{Map, Value, json};
 
-use crate::operation::{Operation, Tag};
+use crate::api::operation::{Operation, Tag};
 use crate::routes::{ROUTES, Route};
 
 mod functions;

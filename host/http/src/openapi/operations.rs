@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::errors::{AnyCode, Code};
-use crate::kv::PAGE_ENTRIES;
+use crate::api::operation::{Answer, AnswerHeader, Content, Operation, RequestHeader, Shape};
+use crate::api::query::{Kind, Parameter, Role};
+use crate::handlers::kv::PAGE_ENTRIES;
 use crate::openapi::{Subject, patterns};
-use crate::operation::{Answer, AnswerHeader, Content, Operation, RequestHeader, Shape};
-use crate::query::{Kind, Parameter, Role};
-use crate::respond::PROBLEM_JSON;
+use crate::protocol::errors::{AnyCode, Code};
+use crate::protocol::respond::PROBLEM_JSON;
 
 /// What can go wrong with any request.
 const COMMON: &[Code] = &[
@@ -95,7 +95,7 @@ pub(super) fn headers(headers: &[&AnswerHeader]) -> Value {
 /// What can go wrong with a call of a plugin's function, by status.
 pub(super) fn call_problems() -> Vec<(u16, Value)> {
     let mut by_status: BTreeMap<u16, Vec<&'static str>> = BTreeMap::new();
-    for code in problems(&crate::plugins::CALL) {
+    for code in problems(&crate::handlers::plugins::CALL) {
         by_status.entry(code.status().as_u16()).or_default().push(code.as_str());
     }
     by_status.into_iter().map(|(status, codes)| (status, problem_value(status, &codes))).collect()
@@ -247,7 +247,7 @@ fn problems(operation: &Operation) -> Vec<AnyCode> {
     if operation.method == http::Method::POST {
         codes.push(Code::OriginNotAllowed.into());
     }
-    if operation.headers.iter().any(|header| header.name == crate::sessions::TRANSACTION.name) {
+    if operation.headers.iter().any(|header| header.name == crate::state::sessions::TRANSACTION.name) {
         codes.extend(OF_TRANSACTIONS);
     } else {
         codes.push(Code::TransactionNotTaken.into());

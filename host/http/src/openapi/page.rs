@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use crate::errors::{AnyCode, Code};
-use crate::operation::Operation;
+use crate::api::operation::Operation;
+use crate::handlers::service::home::escape;
+use crate::protocol::errors::{AnyCode, Code};
 use crate::routes::ROUTES;
-use crate::service::home::escape;
 
-const STYLE: &str = include_str!("../service/home.css");
+const STYLE: &str = include_str!("../handlers/service/home.css");
 
 pub(crate) fn page(version: &str) -> String {
     let mut html = format!(

@@ -3,8 +3,8 @@
 use mantis_db::BUCKET_NAME_PATTERN;
 use mantis_plugin::NAME_BYTES_MAX;
 
+use crate::api::query::Pattern;
 use crate::openapi::Subject;
-use crate::query::Pattern;
 
 pub(super) fn bucket_name() -> String {
     format!("^{BUCKET_NAME_PATTERN}$")

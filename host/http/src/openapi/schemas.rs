@@ -4,7 +4,7 @@ use mantis_db::Limits;
 use mantis_db::limits::{JSON_INTEGER_MAX, MEDIA_TYPE_BYTES_MAX, TTL_MS_MAX};
 use serde_json::{Value, json};
 
-use crate::kv::TTL_S_MAX;
+use crate::handlers::kv::TTL_S_MAX;
 
 /// Base64 without stray bits at the end.
 const BASE64: &str = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$";

@@ -1,0 +1,88 @@
+//! Long work on a thread where it keeps nobody waiting.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+
+use tokio::sync::Notify;
+use tokio::task::{JoinError, spawn_blocking};
+
+use crate::protocol::errors::Code;
+use crate::protocol::problem::Result;
+
+type Work<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
+
+/// Runs `work` on a thread for long work. It goes on when nobody waits for it any more.
+///
+/// Those threads are few, and work takes one only while there is something to do: not while it waits for the disk.
+pub(crate) async fn blocking<T, F>(work: impl FnOnce() -> F + Send + 'static) -> Result<T>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T>> + Send + 'static,
+{
+    outcome(tokio::spawn(on_threads(Box::pin(async { work().await }))).await)
+}
+
+async fn on_threads<T: Send + 'static>(mut work: Work<T>) -> Result<T> {
+    let woken = Arc::new(Woken(Notify::new()));
+    let waker = Waker::from(Arc::clone(&woken));
+    loop {
+        let waker = waker.clone();
+        let polled = spawn_blocking(move || match work.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(done) => done.map(Ok),
+            Poll::Pending => Ok(Err(work)),
+        });
+        match outcome(polled.await)? {
+            Ok(done) => return Ok(done),
+            Err(unfinished) => work = unfinished,
+        }
+        woken.0.notified().await;
+    }
+}
+
+/// What work on another thread came to.
+fn outcome<T>(joined: std::result::Result<Result<T>, JoinError>) -> Result<T> {
+    match joined {
+        Ok(outcome) => outcome,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        // The runtime is ending and takes no work.
+        Err(_) => Err(Code::ShuttingDown.into()),
+    }
+}
+
+/// Remembers that work can go on.
+struct Woken(Notify);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_that_waits_takes_no_thread() {
+        let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+        runtime.block_on(async {
+            let (first, second) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+            let (waits, tells) = ((Arc::clone(&first), Arc::clone(&second)), (first, second));
+            let waiting = blocking(move || async move {
+                waits.0.notified().await;
+                waits.1.notified().await;
+                Ok(())
+            });
+            let telling = blocking(move || async move {
+                tells.0.notify_one();
+                tokio::task::yield_now().await;
+                tells.1.notify_one();
+                Ok(())
+            });
+            let (waited, told) = tokio::join!(waiting, telling);
+            assert!(waited.is_ok() && told.is_ok());
+        });
+    }
+}

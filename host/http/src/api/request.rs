@@ -1,0 +1,243 @@
+//! A request as handlers see it: routed, its query checked, its body not read yet.
+
+use std::borrow::Cow;
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, TRANSFER_ENCODING};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue};
+use http_body::{Body as _, Frame};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+
+use crate::api::query::Query;
+use crate::protocol::deadline::within;
+use crate::protocol::errors::Code;
+use crate::protocol::path;
+use crate::protocol::problem::{Problem, Result};
+use crate::router::Matched;
+
+/// Bytes of a refused body that are read and thrown away, so that the client comes to read the refusal.
+const DISCARD_BYTES_MAX: usize = 64 << 20;
+/// How long that may take.
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
+/// What has come of a body when room is made for all that it says it is: growing by doubling would take twice as much.
+const TRUSTED_BYTES_MIN: usize = 1 << 20;
+
+/// A routed request.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) head: Parts,
+    pub(crate) matched: Matched,
+    pub(crate) query: Query,
+    pub(crate) body: RequestBody,
+}
+
+impl Request {
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        &self.head.headers
+    }
+
+    /// A parameter of the path, decoded.
+    pub(crate) fn path_bytes(&self, name: &str) -> Result<Cow<'_, [u8]>> {
+        Ok(path::decode(self.matched.captures.get(self.head.uri.path(), name))?)
+    }
+
+    /// A parameter of the path that is text; what is not UTF-8 is no name of anything, so its replacement is not either.
+    pub(crate) fn path_text(&self, name: &str) -> Result<Cow<'_, str>> {
+        Ok(match self.path_bytes(name)? {
+            Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
+            Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
+        })
+    }
+
+    /// The key that the path names.
+    pub(crate) fn key(&self) -> Result<Cow<'_, [u8]>> {
+        self.path_bytes("key")
+    }
+
+    /// The bucket that the path names, or the default one.
+    pub(crate) fn bucket(&self) -> Result<Cow<'_, str>> {
+        match self.path_text("bucket")? {
+            name if name.is_empty() => Ok(Cow::Borrowed(mantis_db::DEFAULT_BUCKET)),
+            name => Ok(name),
+        }
+    }
+
+    /// The header, if it is text.
+    pub(crate) fn header(&self, name: impl http::header::AsHeaderName) -> Option<&str> {
+        self.head.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// `type/subtype` of the body, in lower case and without parameters.
+    pub(crate) fn media_type(&self) -> Option<String> {
+        let value = self.header(CONTENT_TYPE)?;
+        Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+    }
+
+    /// Refuses a body that is not of one of these media types.
+    pub(crate) fn expect_media(&self, expected: &[&str]) -> Result<()> {
+        if self.media_type().is_some_and(|media| expected.contains(&&media[..])) {
+            return Ok(());
+        }
+        let given = self.media_type().unwrap_or_else(|| "none".to_owned());
+        let wanted = expected.join("` or `");
+        Err(Problem::new(Code::MediaTypeUnsupported)
+            .detail(format!("the body's `Content-Type` is {given}; send `{wanted}`"))
+            .header(
+                http::header::ACCEPT,
+                HeaderValue::from_str(&expected.join(", ")).unwrap_or(HeaderValue::from_static("*/*")),
+            ))
+    }
+
+    /// Refuses a body whose transfer would have to be undone by more than taking its pieces together.
+    fn expect_plain_transfer(&self) -> Result<()> {
+        let mut codings = self.head.headers.get_all(TRANSFER_ENCODING).iter();
+        let is_plain = codings.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
+        if is_plain && codings.next().is_none() {
+            return Ok(());
+        }
+        Err(Problem::new(Code::ContentEncodingUnsupported)
+            .detail("the body's `Transfer-Encoding` is not `chunked` alone"))
+    }
+
+    /// Refuses a body that says twice what it is.
+    fn expect_one_media_type(&self) -> Result<()> {
+        if self.head.headers.get_all(CONTENT_TYPE).iter().nth(1).is_none() {
+            return Ok(());
+        }
+        Err(Problem::new(Code::HeaderInvalid).detail("`content-type` is given twice"))
+    }
+
+    /// Reads the body: at most `bytes_max` bytes within `timeout_ms`.
+    pub(crate) async fn read_body(&mut self, bytes_max: usize, timeout_ms: u64) -> Result<Bytes> {
+        self.expect_one_media_type()?;
+        if self
+            .head
+            .headers
+            .get(CONTENT_ENCODING)
+            .is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+        {
+            return Err(Code::ContentEncodingUnsupported.into());
+        }
+        self.expect_plain_transfer()?;
+        let outcome = within(Duration::from_millis(timeout_ms), self.body.collect(bytes_max)).await;
+        let outcome = outcome.unwrap_or_else(|| {
+            let detail = format!("the body did not arrive within {timeout_ms} ms");
+            Err(Problem::new(Code::BodyTimeout).detail(detail))
+        });
+        if outcome.is_ok() {
+            self.body = RequestBody::Empty;
+        }
+        outcome
+    }
+}
+
+/// The body of a request.
+pub(crate) enum RequestBody {
+    Empty,
+    Incoming(Incoming),
+    Other(Pin<Box<dyn http_body::Body<Data = Bytes, Error = OtherError> + Send + Sync>>),
+}
+
+/// Why a body from elsewhere could not be read.
+type OtherError = Box<dyn std::error::Error + Send + Sync>;
+
+impl std::fmt::Debug for RequestBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RequestBody").finish_non_exhaustive()
+    }
+}
+
+impl RequestBody {
+    pub(crate) fn other<B>(body: B) -> Self
+    where
+        B: http_body::Body<Data = Bytes> + Send + Sync + 'static,
+        B::Error: Into<OtherError>,
+    {
+        Self::Other(Box::pin(body.map_err(Into::into)))
+    }
+
+    pub(crate) fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Incoming(body) => body.is_end_stream(),
+            Self::Other(body) => body.is_end_stream(),
+        }
+    }
+
+    fn announced_bytes(&self) -> u64 {
+        match self {
+            Self::Empty => 0,
+            Self::Incoming(body) => body.size_hint().lower(),
+            Self::Other(body) => body.size_hint().lower(),
+        }
+    }
+
+    async fn frame(&mut self) -> Option<Result<Frame<Bytes>>> {
+        let interrupted = |error: &dyn std::fmt::Display| Problem::new(Code::BodyInterrupted).detail(error.to_string());
+        match self {
+            Self::Empty => None,
+            Self::Incoming(body) => body.frame().await.map(|frame| frame.map_err(|error| interrupted(&error))),
+            Self::Other(body) => body.frame().await.map(|frame| frame.map_err(|error| interrupted(&error))),
+        }
+    }
+
+    async fn collect(&mut self, bytes_max: usize) -> Result<Bytes> {
+        let too_large = || {
+            Problem::new(Code::BodyTooLarge)
+                .detail(format!("the body has more than {bytes_max} bytes, which is the limit"))
+        };
+        let announced = usize::try_from(self.announced_bytes()).unwrap_or(usize::MAX);
+        if announced > bytes_max {
+            return Err(too_large());
+        }
+        let mut first = Bytes::new();
+        let mut all: Option<BytesMut> = None;
+        while let Some(frame) = self.frame().await {
+            let Ok(data) = frame?.into_data() else { continue };
+            let so_far = all.as_ref().map_or(first.len(), BytesMut::len);
+            if so_far + data.len() > bytes_max {
+                return Err(too_large());
+            }
+            match &mut all {
+                // Most bodies come in one piece, which is passed on as it is.
+                None if first.is_empty() => first = data,
+                None => {
+                    let mut joined = BytesMut::with_capacity(2 * (first.len() + data.len()));
+                    joined.extend_from_slice(&first);
+                    joined.extend_from_slice(&data);
+                    all = Some(joined);
+                }
+                Some(all) => {
+                    if all.len() >= TRUSTED_BYTES_MIN && all.capacity() - all.len() < data.len() {
+                        all.reserve(data.len().max(announced.saturating_sub(all.len())));
+                    }
+                    all.extend_from_slice(&data);
+                }
+            }
+        }
+        Ok(all.map_or(first, BytesMut::freeze))
+    }
+
+    /// Reads and forgets what is left of a body that nobody wanted, beside the answer: a client that is still sending would
+    /// otherwise find its connection reset before it came to read why.
+    pub(crate) fn discard_later(self) {
+        if !self.is_end_stream() && tokio::runtime::Handle::try_current().is_ok() {
+            tokio::spawn(self.discard());
+        }
+    }
+
+    async fn discard(mut self) {
+        let mut left = DISCARD_BYTES_MAX;
+        let reading = async {
+            while let Some(Ok(frame)) = self.frame().await {
+                let Some(rest) = left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) else { break };
+                left = rest;
+            }
+        };
+        let _ = tokio::time::timeout(DISCARD_TIMEOUT, reading).await;
+    }
+}

@@ -1,0 +1,161 @@
+//! How changes are written: as events and as lines.
+
+use mantis_db::{Change, ChangeKind};
+use serde::Serialize;
+
+use crate::handlers::changes::View;
+use crate::handlers::kv::write_line;
+use crate::protocol::problem::Problem;
+use crate::protocol::respond;
+use crate::wire::json::{BytesOut, NumberText};
+
+/// The form of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Events,
+    Lines,
+    /// One JSON object.
+    Page,
+}
+
+#[derive(Serialize)]
+struct PageOut<'a> {
+    changes: Vec<ChangeOut<'a>>,
+    cursor: &'a str,
+    more: bool,
+}
+
+/// Where a reader of lines goes on.
+#[derive(Serialize)]
+struct ProgressLine<'a> {
+    cursor: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    more: Option<bool>,
+}
+
+/// A change as JSON.
+#[derive(Serialize)]
+pub(super) struct ChangeOut<'a> {
+    kind: &'static str,
+    bucket: &'a str,
+    key: BytesOut<'a>,
+    version: NumberText,
+    previous_version: Option<NumberText>,
+    time: String,
+    expires_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<BytesOut<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    media_type: Option<&'a str>,
+    cursor: &'a str,
+}
+
+#[derive(Serialize)]
+struct ErrorLine<'a> {
+    error: ErrorOut<'a>,
+}
+
+#[derive(Serialize)]
+struct ErrorOut<'a> {
+    code: &'a str,
+    message: &'a str,
+}
+
+pub(super) fn change_out(change: &Change, view: View) -> ChangeOut<'_> {
+    let value = change.value.as_ref().filter(|_| view.values);
+    ChangeOut {
+        kind: name(change.kind),
+        bucket: &change.bucket,
+        key: BytesOut(&change.key, view.encoding),
+        version: NumberText(change.version),
+        previous_version: change.previous_version.map(NumberText),
+        time: respond::rfc3339(change.time_ms),
+        expires_at: change.expires_at_ms.map(respond::rfc3339),
+        value: value.map(|(_, bytes)| BytesOut(bytes, view.encoding)),
+        media_type: value.map(|(media_type, _)| media_type.as_str()),
+        cursor: &change.cursor,
+    }
+}
+
+fn name(kind: ChangeKind) -> &'static str {
+    match kind {
+        ChangeKind::Put => "put",
+        ChangeKind::Delete => "delete",
+    }
+}
+
+impl Form {
+    /// What a stream begins with: an event without data changes nothing but the client's cursor.
+    pub(super) fn write_start(self, out: &mut Vec<u8>, cursor: &str, view: View) {
+        if self == Self::Events {
+            out.extend_from_slice(b"retry: 1000\n");
+        }
+        // Before the oldest change there is no cursor yet.
+        if !cursor.is_empty() {
+            self.write_cursor(out, cursor, None, view);
+        }
+        if self == Self::Events {
+            out.push(b'\n');
+        }
+    }
+
+    /// Says where the reader is, where the form has a place for it and the reader expects it.
+    fn write_cursor(self, out: &mut Vec<u8>, cursor: &str, more: Option<bool>, view: View) {
+        if self == Self::Events {
+            for part in ["id: ", cursor, "\n"] {
+                out.extend_from_slice(part.as_bytes());
+            }
+        } else if view.progress {
+            write_line(out, &ProgressLine { cursor, more });
+        }
+    }
+
+    /// All of an answer that ends.
+    pub(super) fn write_page(self, out: &mut Vec<u8>, changes: &[Change], cursor: &str, more: bool, view: View) {
+        if self == Self::Page {
+            let changes = changes.iter().map(|change| change_out(change, view)).collect();
+            write_line(out, &PageOut { changes, cursor, more });
+        } else {
+            for change in changes {
+                self.write_change(out, change, view);
+            }
+            self.write_cursor(out, cursor, Some(more), view);
+        }
+    }
+
+    pub(super) fn write_change(self, out: &mut Vec<u8>, change: &Change, view: View) {
+        if self == Self::Events {
+            for part in ["id: ", &change.cursor, "\nevent: ", name(change.kind), "\ndata: "] {
+                out.extend_from_slice(part.as_bytes());
+            }
+        }
+        // JSON has no line breaks, so that it is one line of data.
+        write_line(out, &change_out(change, view));
+        if self == Self::Events {
+            out.push(b'\n');
+        }
+    }
+
+    /// Says that the stream lives, and where it is: a filter may have passed over much without showing any of it.
+    pub(super) fn write_pause(self, out: &mut Vec<u8>, cursor: &str, view: View) {
+        if self == Self::Events {
+            out.extend_from_slice(b": nothing new\n");
+        }
+        self.write_cursor(out, cursor, None, view);
+        if self == Self::Events || !view.progress {
+            out.push(b'\n');
+        }
+    }
+
+    /// The last thing on a stream that cannot go on.
+    pub(super) fn write_error(self, out: &mut Vec<u8>, problem: &Problem) {
+        let error = ErrorOut { code: problem.code().as_str(), message: problem.message() };
+        if self == Self::Events {
+            out.extend_from_slice(b"event: error\ndata: ");
+            write_line(out, &error);
+            out.push(b'\n');
+        } else {
+            write_line(out, &ErrorLine { error });
+        }
+    }
+}

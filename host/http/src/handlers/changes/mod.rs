@@ -1,0 +1,170 @@
+//! `GET /changes`: what was committed, in order, as Server-Sent Events, as lines, or as a page that is waited for.
+
+use std::time::Duration;
+
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, Response};
+use mantis_db::{ChangeFilter, Code as DbCode, Since, limits};
+
+use crate::api::operation::{Answer, Content, Operation, Patience, RequestHeader, Shape, Tag};
+use crate::api::query::{Kind, Parameter, Pattern, Role};
+use crate::api::request::Request;
+use crate::app::App;
+use crate::handlers::changes::follow::Follower;
+use crate::handlers::changes::form::Form;
+use crate::handlers::kv::{ENCODING, PREFIX, json_content, list};
+use crate::protocol::body::Body;
+use crate::protocol::errors::{AnyCode, Code};
+use crate::protocol::problem::{Problem, Result};
+use crate::protocol::{accept, respond};
+use crate::wire::json::Encoding;
+
+mod follow;
+mod form;
+
+const EVENTS: &str = "text/event-stream";
+/// Longest wait of a long poll, in seconds.
+const WAIT_S_MAX: u64 = 30;
+const CURSOR_BYTES_MAX: usize = 128;
+
+pub(crate) static FOLLOW: Operation = Operation {
+    method: Method::GET,
+    id: "followChanges",
+    tag: Tag::Changes,
+    summary: "Follow what is committed",
+    description: "As Server-Sent Events: `id` is a cursor, `event` is `put` or `delete`, `data` is JSON. `Last-Event-ID` resumes where \
+                  a connection broke off; when nothing was shown for 15 seconds a comment and a new `id` come, also while there are commits \
+                  that a filter passes over. With `Accept: application/x-ndjson` the same as one JSON object a line (an empty line after 15 \
+                  seconds; with `progress=true` a line with the `cursor`). With `wait`, or `Accept: application/json`, one page: what \
+                  there is, or what comes within that time, where to go on (`cursor`), and whether there is `more` already. When what follows a cursor is not to be \
+                  had (it is no longer kept, the store was emptied since, or the store is not yet where the cursor is) the answer is \
+                  410 `compacted`, because a cursor does not tell whether it was ever given out; a stream that falls so far behind ends with an `error`.",
+    query: &[&BUCKET, &PREFIX, &SINCE, &WAIT, &VALUES, &PROGRESS, &ENCODING],
+    headers: &[&LAST_EVENT_ID],
+    body: None,
+    answers: &[Answer {
+        status: 200,
+        description: "The changes.",
+        content: &[
+            // Without a schema: tools check it against each event, not against the text.
+            Content { media: EVENTS, shape: Shape::Bytes },
+            Content { media: respond::NDJSON, shape: Shape::Text },
+            json_content("Changes"),
+        ],
+        headers: &[],
+    }],
+    problems: &[
+        AnyCode::Http(Code::NotAcceptable),
+        AnyCode::Http(Code::HeaderInvalid),
+        AnyCode::Http(Code::StreamsTooMany),
+        AnyCode::Http(Code::ShuttingDown),
+        AnyCode::Db(DbCode::BucketNameInvalid),
+        AnyCode::Db(DbCode::CursorInvalid),
+        AnyCode::Db(DbCode::Compacted),
+    ],
+    now: None,
+    handler: |app, request| Box::pin(changes(app, request)),
+    patience: Patience::Own,
+};
+
+static BUCKET: Parameter = Parameter {
+    name: "bucket",
+    kind: Kind::Text { pattern: Pattern::BucketName, bytes_max: limits::BUCKET_NAME_BYTES_MAX },
+    description: "Only changes of this bucket.",
+    role: Role::Optional,
+};
+static SINCE: Parameter = Parameter {
+    name: "since",
+    kind: Kind::Text { pattern: Pattern::FeedPlace, bytes_max: CURSOR_BYTES_MAX },
+    description: "Where to begin: behind this cursor, with the oldest change that is kept (`earliest`, or `0`), or with the next \
+                  commit (`now`, the default).",
+    role: Role::Optional,
+};
+static WAIT: Parameter = Parameter {
+    name: "wait",
+    kind: Kind::Integer { min: 0, max: WAIT_S_MAX, default: None, out_of_range: AnyCode::Http(Code::ParameterInvalid) },
+    description: "Asks for one page, and says how many seconds to wait for its first change, reading on over what the filters pass over. \
+                  White space comes before it now and then, so that nobody on the way takes the connection for dead.",
+    role: Role::Optional,
+};
+static VALUES: Parameter = Parameter {
+    name: "values",
+    kind: Kind::Flag,
+    description: "With `true` changes show the new value and its media type.",
+    role: Role::Optional,
+};
+static PROGRESS: Parameter = Parameter {
+    name: "progress",
+    kind: Kind::Flag,
+    description: "With `true` lines tell where the reader is, too: `{\"cursor\": \"...\"}` at the start and after 15 seconds in which nothing \
+                  was shown; at the end of a page with `more`. Events do so in any case.",
+    role: Role::Optional,
+};
+static LAST_EVENT_ID: RequestHeader = RequestHeader {
+    name: "last-event-id",
+    pattern: None,
+    description: "The last `id` that a broken connection brought; comes before `since`.",
+    role: Role::Aside,
+};
+
+/// How changes are shown.
+#[derive(Debug, Clone, Copy)]
+struct View {
+    values: bool,
+    /// Whether lines tell the cursor too.
+    progress: bool,
+    encoding: Encoding,
+}
+
+async fn changes(app: &App, request: &mut Request) -> Result<Response<Body>> {
+    let query = &request.query;
+    let wait_s = query.integer(&WAIT);
+    let offered: &[&'static str] = match wait_s {
+        Some(_) => &[respond::JSON, respond::NDJSON],
+        None => &[EVENTS, respond::NDJSON, respond::JSON],
+    };
+    let media = accept::choose(request.headers(), offered)?;
+    let filter = ChangeFilter {
+        bucket: query.text(&BUCKET).map(str::to_owned),
+        prefix: query.bytes(&PREFIX).unwrap_or_default().to_vec(),
+    };
+    let view = View { values: query.flag(&VALUES), progress: query.flag(&PROGRESS), encoding: list::encoding(query) };
+    let since = since(request.headers(), query.text(&SINCE))?;
+    if app.is_shutting_down() {
+        return Err(Code::ShuttingDown.into());
+    }
+    let mut follower = Follower::new(app, filter, since)?;
+    // What is wrong with the request shows here, where it can still be said with a status.
+    follower.read().await?;
+    let body = if wait_s.is_some() || media == respond::JSON {
+        follower.into_page(
+            Duration::from_secs(wait_s.unwrap_or(0)),
+            if media == respond::JSON { Form::Page } else { Form::Lines },
+            view,
+        )
+    } else {
+        follower.into_body(if media == EVENTS { Form::Events } else { Form::Lines }, view)
+    };
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // Some proxies collect an answer before they pass it on, unless they are told not to.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+fn since(headers: &HeaderMap, since: Option<&str>) -> Result<Since> {
+    let resumed = match headers.get(LAST_EVENT_ID.name) {
+        None => None,
+        Some(id) => {
+            let malformed = || Problem::new(Code::HeaderInvalid).detail("`last-event-id` is no cursor");
+            Some(id.to_str().map_err(|_| malformed())?).filter(|id| !id.is_empty())
+        }
+    };
+    Ok(match resumed.or(since) {
+        None | Some("now") => Since::Now,
+        Some("earliest" | "0") => Since::Earliest,
+        Some(cursor) => Since::Cursor(cursor.to_owned()),
+    })
+}

@@ -1,0 +1,327 @@
+//! `POST /kv`: many operations in one request, each by itself or all or nothing.
+
+use bytes::Bytes;
+use http::{Method, Response, StatusCode};
+use mantis_db::{Applied, AppliedEach, Code as DbCode, Each, Entry, Kv, Limits, Op, OpResult, Refusal};
+use serde::{Serialize, Serializer};
+use serde_json::json;
+
+use crate::api::blocking::blocking;
+use crate::api::operation::{Answer, Operation, Patience, RequestContent, Tag};
+use crate::api::request::Request;
+use crate::app::App;
+use crate::handlers::kv;
+use crate::handlers::kv::form::BatchForm;
+use crate::handlers::kv::get::{DetailsOut, version_text};
+use crate::handlers::kv::{DETAILS, ENCODING, json_content, list};
+use crate::protocol::body::Body;
+use crate::protocol::errors::{AnyCode, Code};
+use crate::protocol::problem::{Problem, Result};
+use crate::protocol::{accept, respond};
+use crate::state::sessions::{Held, TRANSACTION};
+use crate::wire::json;
+use crate::wire::json::{BytesOut, Encoding, NumberText};
+
+/// Larger batches are read and run on a thread for long work.
+const BODY_BYTES_NOW_MAX: usize = 64 * 1024;
+
+pub(crate) static BATCH: Operation = Operation {
+    method: Method::POST,
+    id: "applyBatch",
+    tag: Tag::KeyValue,
+    summary: "Do many operations",
+    description: "In order. With `atomic` all of them in one commit, or none: if a key is not as an operation expects, the answer is \
+                  409 and names those operations. Without it each stands by itself, and its result says what became of it.",
+    query: &[&DETAILS, &ENCODING],
+    headers: &[&TRANSACTION],
+    body: Some(RequestContent {
+        required: true,
+        content: &[json_content("Batch")],
+        description: "The operations, in order.",
+    }),
+    answers: &[Answer {
+        status: 200,
+        description: "What became of each operation, in order.",
+        content: &[json_content("BatchResults")],
+        headers: &[&kv::VERSION, &kv::DURABLE],
+    }],
+    problems: &[
+        AnyCode::Http(Code::BodyMalformed),
+        AnyCode::Http(Code::BodyInvalid),
+        AnyCode::Http(Code::CheckFailed),
+        AnyCode::Http(Code::NotAcceptable),
+        AnyCode::Http(Code::PathMalformed),
+        AnyCode::Db(DbCode::BucketNameInvalid),
+        AnyCode::Db(DbCode::OperationsTooMany),
+        AnyCode::Db(DbCode::AnswerTooLarge),
+        AnyCode::Db(DbCode::TransactionTooLarge),
+        AnyCode::Db(DbCode::NotAnInteger),
+        AnyCode::Db(DbCode::IntegerOverflow),
+        AnyCode::Db(DbCode::BucketsTooMany),
+        AnyCode::Db(DbCode::StoreFull),
+        AnyCode::Db(DbCode::ReadOnly),
+        AnyCode::Db(DbCode::DiskFull),
+        AnyCode::Db(DbCode::StorageFailed),
+    ],
+    now: None,
+    handler: |app, request| Box::pin(batch(app, request)),
+    patience: Patience::Configured,
+};
+
+#[derive(Serialize)]
+struct ResultsOut<'a> {
+    results: EachResult<'a>,
+    #[serde(flatten)]
+    commit: Option<CommitOut>,
+}
+
+/// The results, each made when it is written: together they would be several times as large as the answer.
+struct EachResult<'a> {
+    operations: &'a [Op],
+    results: &'a [Each],
+    encoding: Encoding,
+    details: bool,
+}
+
+impl Serialize for EachResult<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let Self { operations, results, encoding, details } = *self;
+        let all = operations.iter().zip(results);
+        serializer.collect_seq(all.map(|(operation, each)| show(each, operation, encoding, details)))
+    }
+}
+
+/// Shown of an atomic batch. Without `atomic` each operation has a commit of its own.
+#[derive(Serialize)]
+struct CommitOut {
+    /// Of the commit, or of the newest one that was seen where nothing was written.
+    version: Option<NumberText>,
+}
+
+#[derive(Serialize)]
+struct ResultOut<'a> {
+    key: BytesOut<'a>,
+    success: bool,
+    value: Option<ValueOut<'a>>,
+    version: Option<NumberText>,
+    error: Option<ErrorOut<'a>>,
+    #[serde(flatten)]
+    details: Option<ReadOut<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deleted: Option<u64>,
+}
+
+/// What is shown of an entry that was read, on request.
+#[derive(Serialize)]
+struct ReadOut<'a> {
+    expires_at: Option<String>,
+    #[serde(flatten)]
+    details: DetailsOut<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum ValueOut<'a> {
+    Bytes(BytesOut<'a>),
+    Number(i64),
+}
+
+#[derive(Serialize)]
+struct ErrorOut<'a> {
+    code: &'a str,
+    message: &'a str,
+}
+
+async fn batch(app: &App, request: &mut Request) -> Result<Response<Body>> {
+    accept::choose(request.headers(), &[respond::JSON])?;
+    request.expect_media(&[respond::JSON])?;
+    let config = &app.0.config;
+    let body = request.read_body(config.body_bytes_max, config.body_timeout_ms).await?;
+    let large = body.len() > BODY_BYTES_NOW_MAX;
+    let work = Work {
+        body,
+        limits: app.0.database.limits().clone(),
+        session: app.session_for(request).await?,
+        bucket: request.bucket()?.into_owned(),
+        encoding: list::encoding(&request.query),
+        details: request.query.flag(&DETAILS),
+    };
+    if large {
+        return blocking(|| async { work.read()?.run().await }).await;
+    }
+    let batch = work.read()?;
+    // How long deleting a span takes depends on what is stored.
+    let spans = batch.operations.iter().any(|operation| matches!(operation, Op::DeleteSpan(_)));
+    if spans { blocking(|| batch.run()).await } else { batch.run().await }
+}
+
+/// All that a batch needs, so that it can move to another thread.
+struct Work {
+    body: Bytes,
+    limits: Limits,
+    session: Held,
+    bucket: String,
+    encoding: Encoding,
+    details: bool,
+}
+
+/// A batch that has been read.
+struct Batch {
+    operations: Vec<Op>,
+    atomic: bool,
+    work: Work,
+}
+
+impl Work {
+    fn read(mut self) -> Result<Batch> {
+        // Not kept while the batch waits for the disk.
+        let body = std::mem::take(&mut self.body);
+        let json::Object(BatchForm { operations, atomic }) = json::parse(&body)?;
+        let operations = operations.checked(self.limits.batch_operations_max, self.limits.key_bytes_max)?;
+        Ok(Batch { operations, atomic: atomic.unwrap_or(false), work: self })
+    }
+}
+
+impl Batch {
+    async fn run(self) -> Result<Response<Body>> {
+        let Self { operations, atomic, work: Work { limits, mut session, bucket, encoding, details, .. } } = self;
+        let mut kv = session.kv(&bucket)?;
+        let (results, version, durable, commit) = if atomic {
+            let (results, version, durable) = all_or_nothing(&mut kv, &operations, encoding).await?;
+            (results, version, durable, Some(CommitOut { version: version_text(version) }))
+        } else {
+            let mut room = Room::new(limits.answer_bytes_max, encoding);
+            let AppliedEach { results, version, durable } =
+                kv.apply_each_kept(&operations, &mut |entry| room.take(entry)).await?;
+            (results, version, durable, None)
+        };
+        let results = EachResult { operations: &operations, results: &results, encoding, details };
+        let mut response = respond::json(StatusCode::OK, &ResultsOut { results, commit });
+        kv::tell_written(&mut response, version, durable);
+        Ok(response)
+    }
+}
+
+/// What the values of an answer may take, written as JSON.
+struct Room {
+    bytes_max: usize,
+    /// What they take, or the most that they can take.
+    used: usize,
+    /// The values that were counted at the most that they can take; none once they are counted exactly.
+    estimated: Option<Vec<Bytes>>,
+    encoding: Encoding,
+}
+
+impl Room {
+    fn new(bytes_max: usize, encoding: Encoding) -> Self {
+        Self { bytes_max, used: 0, estimated: Some(Vec::new()), encoding }
+    }
+
+    /// Takes room for one more value. An error when there is not enough: the value is then not kept.
+    fn take(&mut self, entry: &Entry) -> mantis_db::Result<()> {
+        let most = BytesOut::length_max(entry.value.len());
+        // What is far from the limit need not be counted.
+        if let Some(estimated) = &mut self.estimated
+            && self.used + most <= self.bytes_max
+        {
+            self.used += most;
+            estimated.push(entry.value.clone());
+            return Ok(());
+        }
+        let exact = |value: &[u8]| BytesOut(value, self.encoding).length();
+        if let Some(estimated) = self.estimated.take() {
+            self.used = estimated.iter().map(|value| exact(value)).sum();
+        }
+        let added = exact(&entry.value);
+        if self.used + added > self.bytes_max {
+            return Err(mantis_db::Error::new(
+                DbCode::AnswerTooLarge,
+                format!("with this value the batch would answer more than {} bytes of values", self.bytes_max),
+            ));
+        }
+        self.used += added;
+        Ok(())
+    }
+}
+
+/// What became of each, the version that the batch was done at, and whether that is certain to survive a power cut.
+async fn all_or_nothing(kv: &mut Kv<'_>, operations: &[Op], encoding: Encoding) -> Result<(Vec<Each>, u64, bool)> {
+    let weigh = |entry: &Entry| BytesOut(&entry.value, encoding).length();
+    match kv.apply_weighed(operations, &weigh).await.map_err(|error| Problem::from(error).in_body())? {
+        Applied::Refused(refusals) => Err(check_failed(&refusals, operations, encoding)),
+        Applied::Committed { version, durable, results } => {
+            let each = results.into_iter().map(|result| match result {
+                // The version of what was read is shown with it.
+                OpResult::Entry(entry) => {
+                    Each::Done { version: version_of(entry.as_ref()), result: OpResult::Entry(entry) }
+                }
+                result => Each::Done { result, version },
+            });
+            Ok((each.collect(), version, durable))
+        }
+    }
+}
+
+fn version_of(entry: Option<&Entry>) -> u64 {
+    entry.map_or(0, |entry| entry.version)
+}
+
+fn check_failed(refusals: &[Refusal], operations: &[Op], encoding: Encoding) -> Problem {
+    let named: Vec<_> = refusals
+        .iter()
+        .map(|refusal| {
+            let key = operations.get(refusal.index).map(key_of).unwrap_or_default();
+            let version = refusal.current.as_ref().and_then(|entry| version_text(entry.version));
+            json!({"index": refusal.index, "key": BytesOut(key, encoding), "version": version})
+        })
+        .collect();
+    Problem::new(Code::CheckFailed).member("operations", named.into())
+}
+
+pub(super) fn key_of(operation: &Op) -> &[u8] {
+    match operation {
+        Op::Get(key) | Op::Set(key, ..) | Op::Delete(key, _) | Op::Increment(key, _) | Op::Check(key, _) => key,
+        _ => &[],
+    }
+}
+
+fn show<'a>(each: &'a Each, operation: &'a Op, encoding: Encoding, details: bool) -> ResultOut<'a> {
+    let mut out = ResultOut {
+        key: BytesOut(key_of(operation), encoding),
+        success: true,
+        value: None,
+        version: None,
+        error: None,
+        details: None,
+        deleted: None,
+    };
+    match each {
+        Each::Done { result, version } => {
+            out.version = version_text(*version);
+            match result {
+                OpResult::Entry(entry) => {
+                    out.details = entry.as_ref().filter(|_| details).map(|entry| ReadOut {
+                        expires_at: entry.expires_at_ms.map(respond::rfc3339),
+                        details: DetailsOut::of(entry),
+                    });
+                    out.value = entry.as_ref().map(|entry| ValueOut::Bytes(BytesOut(&entry.value, encoding)));
+                }
+                OpResult::Number(number) => out.value = Some(ValueOut::Number(*number)),
+                OpResult::Deleted(keys) => out.deleted = details.then_some(*keys),
+                _ => {}
+            }
+        }
+        Each::Refused(version) => {
+            let code = Code::PreconditionFailed;
+            out.success = false;
+            out.version = version.and_then(version_text);
+            out.error = Some(ErrorOut { code: code.as_str(), message: "the key is not as the operation expects" });
+        }
+        Each::Failed(error) => {
+            out.success = false;
+            out.error = Some(ErrorOut { code: error.code().as_str(), message: error.message() });
+            out.deleted = Some(error.deleted()).filter(|&keys| keys > 0);
+        }
+    }
+    out
+}

@@ -1,0 +1,89 @@
+//! `DELETE /kv?prefix=`: many keys at once.
+
+use http::{Method, Response, StatusCode};
+use mantis_db::{Kv, Span, SpanDeletion};
+use serde::Serialize;
+
+use crate::api::operation::{Answer, Operation, Patience, Tag};
+use crate::api::query::{Kind, Parameter, Query, Role};
+use crate::api::request::Request;
+use crate::app::App;
+use crate::handlers::kv;
+use crate::handlers::kv::{ALL, PREFIX, json_content};
+use crate::protocol::body::Body;
+use crate::protocol::errors::{AnyCode, Code};
+use crate::protocol::problem::{Problem, Result};
+use crate::protocol::{accept, respond};
+use crate::state::sessions::TRANSACTION;
+
+pub(crate) static CLEAR: Operation = Operation {
+    method: Method::DELETE,
+    id: "deleteKeys",
+    tag: Tag::KeyValue,
+    summary: "Delete many keys",
+    description: "Needs `prefix`, or `all=true`. Outside a transaction the keys go in commits of up to 1,000, so that other \
+                  writers are not held up; keys written meanwhile may or may not be among them.",
+    query: &[&PREFIX_TO_DELETE, &ALL],
+    headers: &[&TRANSACTION],
+    body: None,
+    answers: &[Answer {
+        status: 200,
+        description: "How many keys are gone.",
+        content: &[json_content("Deleted")],
+        headers: &[&kv::VERSION, &kv::DURABLE],
+    }],
+    problems: &[
+        AnyCode::Http(Code::SelectionMissing),
+        AnyCode::Http(Code::PathMalformed),
+        AnyCode::Http(Code::NotAcceptable),
+        AnyCode::Db(mantis_db::Code::BucketNameInvalid),
+        AnyCode::Db(mantis_db::Code::ReadOnly),
+        AnyCode::Db(mantis_db::Code::DiskFull),
+        AnyCode::Db(mantis_db::Code::StorageFailed),
+    ],
+    now: None,
+    handler: |app, request| Box::pin(clear(app, request)),
+    patience: Patience::Own,
+};
+
+static PREFIX_TO_DELETE: Parameter = Parameter {
+    name: PREFIX.name,
+    kind: Kind::Key { bytes_min: 1 },
+    description: "The keys that begin with these bytes. `all=true` in its place deletes every key.",
+    role: Role::Required,
+};
+
+#[derive(Serialize)]
+pub(crate) struct Deleted {
+    pub(crate) deleted: u64,
+}
+
+async fn clear(app: &App, request: &mut Request) -> Result<Response<Body>> {
+    accept::choose(request.headers(), &[respond::JSON])?;
+    let span = selection(&request.query)?;
+    let mut session = app.session_for(request).await?;
+    let bucket = request.bucket()?;
+    let deleted = delete_in_steps(&mut session.kv(&bucket)?, &span).await?;
+    let mut response = respond::json(StatusCode::OK, &Deleted { deleted: deleted.keys });
+    kv::tell_written(&mut response, deleted.version, deleted.durable);
+    Ok(response)
+}
+
+fn selection(query: &Query) -> Result<Span> {
+    match (query.bytes(&PREFIX_TO_DELETE), query.flag(&ALL)) {
+        (Some(_), true) => Err(ALL.invalid("and `prefix` are both given; give one")),
+        (None, true) => Ok(Span::All),
+        // An empty prefix is more likely a mistake of the caller's than the wish to delete everything.
+        (Some([]) | None, false) => Err(Problem::new(Code::SelectionMissing)),
+        (Some(prefix), false) => Ok(Span::Prefix(prefix.to_vec())),
+    }
+}
+
+/// Deletes a commit's worth of keys at a time, so that other requests are served in between.
+async fn delete_in_steps(kv: &mut Kv<'_>, span: &Span) -> Result<mantis_db::Deleted> {
+    let mut deletion = SpanDeletion::of(span);
+    while kv.delete_next(&mut deletion).await? {
+        tokio::task::yield_now().await;
+    }
+    Ok(deletion.deleted())
+}

@@ -1,0 +1,336 @@
+//! `GET /kv/{key}`: the value as it is, or its JSON form.
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, LAST_MODIFIED, VARY,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use mantis_db::{Entry, MediaType};
+use serde::Serialize;
+
+use crate::api::operation::{Answer, AnswerHeader, Content, Operation, Patience, RequestHeader, Shape, Tag};
+use crate::api::query::{Kind, Parameter, Role};
+use crate::api::request::Request;
+use crate::app::App;
+use crate::handlers::kv;
+use crate::handlers::kv::{ENCODING, RAW, json_content, no_content};
+use crate::protocol::body::Body;
+use crate::protocol::conditions::{Conditions, Form, Verdict, etag};
+use crate::protocol::errors::{AnyCode, Code};
+use crate::protocol::problem::{Problem, Result};
+use crate::protocol::{accept, compress, range, respond};
+use crate::state::sessions::TRANSACTION;
+use crate::wire::json::{BytesOut, Encoding, NumberText, NumbersOut, base64_text};
+
+/// From this length on an answer says that parts of it can be asked for.
+const PARTS_BYTES_MIN: usize = 1024;
+/// Values above this become JSON on a thread for such work.
+const JSON_BYTES_NOW_MAX: usize = 32 * 1024;
+
+pub(crate) static GET: Operation = Operation {
+    method: Method::GET,
+    id: "getKey",
+    tag: Tag::KeyValue,
+    summary: "Read a value",
+    description: "The value's bytes under their own media type. With `Accept: application/json`, or with `encoding`, the JSON form; \
+                  a wider range such as `*/*` beside it in `Accept`, with no lower weight, asks for the bytes. `raw=true` asks for \
+                  the bytes in any case.",
+    query: &[&ENCODING_OF_VALUE, &RAW_GET],
+    headers: &[
+        &TRANSACTION,
+        &kv::IF_MATCH,
+        &kv::IF_NONE_MATCH,
+        &kv::IF_MODIFIED_SINCE,
+        &kv::IF_UNMODIFIED_SINCE,
+        &RANGE,
+        &IF_RANGE,
+    ],
+    body: None,
+    answers: &[
+        Answer {
+            status: 200,
+            description: "The value.",
+            content: &[Content { media: "*/*", shape: Shape::Bytes }, json_content("Entry")],
+            headers: &[&kv::ETAG, &kv::LAST_MODIFIED, &kv::EXPIRES],
+        },
+        Answer {
+            status: 206,
+            description: "The part of the value that `Range` names.",
+            content: &[Content { media: "*/*", shape: Shape::Bytes }],
+            headers: &[&kv::ETAG, &kv::LAST_MODIFIED, &kv::EXPIRES, &CONTENT_RANGE_HEADER],
+        },
+        no_content(304, "The value is the one that the client has.", &[&kv::ETAG]),
+    ],
+    problems: &[
+        kv::KEY_PROBLEMS[0],
+        kv::KEY_PROBLEMS[1],
+        kv::KEY_PROBLEMS[2],
+        kv::KEY_PROBLEMS[3],
+        kv::KEY_MISSING,
+        AnyCode::Http(Code::NotAcceptable),
+        AnyCode::Http(Code::PreconditionFailed),
+        AnyCode::Http(Code::RangeUnsatisfiable),
+    ],
+    now: Some(get_now),
+    handler: |app, request| Box::pin(get(app, request)),
+    patience: Patience::Configured,
+};
+
+static ENCODING_OF_VALUE: Parameter = Parameter {
+    name: ENCODING.name,
+    kind: Kind::Choice(&["utf8", "base64"]),
+    description: "Asks for the JSON form with `value` as a string: the text itself (where it is UTF-8), or its base64.",
+    role: Role::Optional,
+};
+static RAW_GET: Parameter = Parameter {
+    name: RAW.name,
+    kind: Kind::Flag,
+    description: "With `true` the value's bytes, whatever `Accept` and `encoding` say.",
+    role: Role::Optional,
+};
+static RANGE: RequestHeader = RequestHeader {
+    name: "range",
+    pattern: None,
+    description: "One range of bytes, as in `bytes=0-99`. Several ranges, and what cannot be read, are answered with the whole value.",
+    role: Role::Aside,
+};
+static IF_RANGE: RequestHeader = RequestHeader {
+    name: "if-range",
+    pattern: None,
+    description: "An entity tag: the range counts only if the value's bytes still have it. A date is not precise enough, and counts as \
+                  another tag.",
+    role: Role::Aside,
+};
+static CONTENT_RANGE_HEADER: AnswerHeader = AnswerHeader {
+    name: "content-range",
+    required: true,
+    pattern: Some("^bytes [0-9]+-[0-9]+/[0-9]+$"),
+    description: "Which part it is.",
+};
+
+/// The JSON form of an entry.
+#[derive(Serialize)]
+pub(crate) struct EntryOut<'a, V> {
+    pub(crate) key: BytesOut<'a>,
+    pub(crate) value: V,
+    pub(crate) version: Option<NumberText>,
+    pub(crate) expires_at: Option<String>,
+    #[serde(flatten)]
+    pub(crate) details: Option<DetailsOut<'a>>,
+}
+
+/// What is shown of an entry on request.
+#[derive(Serialize)]
+pub(crate) struct DetailsOut<'a> {
+    pub(crate) media_type: &'a str,
+    pub(crate) modified_at: String,
+}
+
+impl<'a> DetailsOut<'a> {
+    pub(crate) fn of(entry: &'a Entry) -> Self {
+        Self { media_type: entry.media_type.as_str(), modified_at: respond::rfc3339(entry.modified_ms) }
+    }
+}
+
+fn get_now(app: &App, request: &Request) -> Option<Result<Response<Body>>> {
+    let mut session = app.session_now(request)?;
+    let (key, bucket) = match (request.key(), request.bucket()) {
+        (Ok(key), Ok(bucket)) => (key, bucket),
+        (Err(problem), _) | (_, Err(problem)) => return Some(Err(problem)),
+    };
+    let found = session.kv(&bucket).map(|mut kv| kv.get(&key).now_or_never());
+    let entry = match found {
+        Ok(Some(Ok(entry))) => entry,
+        Ok(Some(Err(error))) | Err(error) => return Some(Err(error.into())),
+        // An engine that has to wait is waited for elsewhere.
+        Ok(None) => return None,
+    };
+    drop(session);
+    let Some(entry) = entry else { return Some(Err(Code::KeyNotFound.into())) };
+    match form(request, &entry) {
+        Ok(Form::Bytes) => Some(bytes(app, request, entry)),
+        Ok(form) if entry.value.len() <= JSON_BYTES_NOW_MAX => Some(json(app, request, form, &key, &entry)),
+        Ok(_) => None,
+        Err(problem) => Some(Err(problem)),
+    }
+}
+
+async fn get(app: &App, request: &mut Request) -> Result<Response<Body>> {
+    let mut session = app.session_for(request).await?;
+    let (key, bucket) = (request.key()?, request.bucket()?);
+    let entry = session.kv(&bucket)?.get(&key).await?.ok_or(Code::KeyNotFound)?;
+    drop(session);
+    match form(request, &entry)? {
+        Form::Bytes => bytes(app, request, entry),
+        form => json(app, request, form, &key, &entry),
+    }
+}
+
+/// The form that the request asks for.
+///
+/// `application/json` in `Accept` means the JSON form. Any other range that fits the value's own media type means its bytes, and
+/// wins when both are liked equally: many clients send `application/json, */*` with everything.
+fn form(request: &Request, entry: &Entry) -> Result<Form> {
+    let headers = request.headers();
+    let encoding = request.query.text(&ENCODING);
+    if request.query.flag(&RAW) {
+        return Ok(Form::Bytes);
+    }
+    if let Some(encoding) = encoding {
+        accept::choose(headers, &[respond::JSON])?;
+        return Ok(if encoding == "base64" { Form::Base64 } else { Form::Text });
+    }
+    if !accept::is_given(headers) {
+        return Ok(Form::Bytes);
+    }
+    let is_json = |range: &str| range.eq_ignore_ascii_case(respond::JSON);
+    let json = accept::weight_by(headers, respond::JSON, is_json);
+    let own = entry.media_type.as_str().split(';').next().unwrap_or_default().trim();
+    let own = accept::weight_by(headers, own, |range| !is_json(range));
+    match (own, json) {
+        // As in `application/*`, which does not fit a text: then its JSON form is what fits.
+        (0, 0) if accept::weight(headers, respond::JSON) > 0 => Ok(Form::Numbers),
+        (0, 0) => Err(accept::not_acceptable(&[entry.media_type.as_str(), respond::JSON])),
+        (own, json) if own >= json => Ok(Form::Bytes),
+        _ => Ok(Form::Numbers),
+    }
+}
+
+/// The headers that tell of an entry in a form of it.
+fn describe(entry: &Entry, form: Form, headers: &mut HeaderMap) {
+    headers.insert(LAST_MODIFIED, respond::http_date(entry.modified_ms));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(VARY, HeaderValue::from_static("accept"));
+    if let Some(tag) = etag(entry.version, form) {
+        headers.insert(ETAG, tag);
+    }
+    if let Some(expires) = kv::expires(entry) {
+        headers.insert(kv::MANTISDB_EXPIRES, expires);
+    }
+}
+
+/// `None` when the answer is to be given. `can_shrink` says whether others would get it compressed who ask for that, and `is_whole`
+/// whether this client would: parts never are.
+fn judge(
+    request: &Request,
+    entry: &Entry,
+    form: Form,
+    can_shrink: impl Fn() -> bool,
+    is_whole: bool,
+) -> Result<Option<Response<Body>>> {
+    let tag = || {
+        let coding = if is_whole && can_shrink() { compress::choose(request.headers()) } else { None };
+        let plain = etag(entry.version, form)?;
+        coding.map_or(Some(plain.clone()), |coding| compress::tag_of(&plain, coding))
+    };
+    match Conditions::of(request.headers())?.for_read(entry.version, entry.modified_ms, tag) {
+        Verdict::Answer => Ok(None),
+        Verdict::Failed => {
+            let problem = Problem::new(Code::PreconditionFailed);
+            Err(match tag() {
+                Some(tag) => problem.header(ETAG, tag),
+                None => problem,
+            })
+        }
+        Verdict::NotModified => {
+            let mut response = respond::empty(StatusCode::NOT_MODIFIED);
+            describe(entry, form, response.headers_mut());
+            if let Some(tag) = tag() {
+                response.headers_mut().insert(ETAG, tag);
+            }
+            if can_shrink() {
+                response.headers_mut().append(VARY, HeaderValue::from_static(compress::VARIES_BY));
+            }
+            Ok(Some(response))
+        }
+    }
+}
+
+fn bytes(app: &App, request: &Request, entry: Entry) -> Result<Response<Body>> {
+    let length = entry.value.len();
+    let part = if request.head.method == Method::GET {
+        range::wanted(request.headers(), length, || etag(entry.version, Form::Bytes))
+    } else {
+        Ok(None)
+    };
+    let can_shrink = || app.0.config.compression && compress::would_be(length, entry.media_type.as_str());
+    if let Some(response) = judge(request, &entry, Form::Bytes, can_shrink, matches!(part, Ok(None)))? {
+        return Ok(response);
+    }
+    let mut headers = HeaderMap::with_capacity(12);
+    headers.insert(CONTENT_TYPE, content_type(&entry.media_type));
+    describe(&entry, Form::Bytes, &mut headers);
+    // A stored page must not act as the console's origin.
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
+    if length >= PARTS_BYTES_MIN {
+        headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    }
+    let part = part?;
+    if part.is_some() && can_shrink() {
+        headers.append(VARY, HeaderValue::from_static(compress::VARIES_BY));
+    }
+    let mut status = StatusCode::OK;
+    let mut value = entry.value;
+    if let Some(part) = part {
+        status = StatusCode::PARTIAL_CONTENT;
+        headers.insert(CONTENT_RANGE, range::content_range(&part, length));
+        value = value.slice(part);
+    }
+    let mut response = Response::new(Body::full(value));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    Ok(response)
+}
+
+fn json(app: &App, request: &Request, form: Form, key: &[u8], entry: &Entry) -> Result<Response<Body>> {
+    let plain = || BytesOut(key, Encoding::Text);
+    let write = || match form {
+        Form::Text => entry_json(plain(), BytesOut(&entry.value, Encoding::Text), entry),
+        Form::Base64 => entry_json(BytesOut(key, Encoding::Base64), base64_text(&entry.value), entry),
+        Form::Bytes | Form::Numbers => entry_json(plain(), NumbersOut(&entry.value), entry),
+    };
+    // The JSON form is longer than the value; how long a small one becomes is only known when it is written.
+    let length = || if entry.value.len() < PARTS_BYTES_MIN { write().len() } else { entry.value.len() };
+    let can_shrink = || app.0.config.compression && compress::would_be(length(), respond::JSON);
+    if let Some(response) = judge(request, entry, form, can_shrink, true)? {
+        return Ok(response);
+    }
+    let json = write();
+    let mut response = respond::bytes(StatusCode::OK, respond::JSON, json);
+    describe(entry, form, response.headers_mut());
+    Ok(response)
+}
+
+/// The JSON form of an entry whose value is written as `value`.
+fn entry_json(key: BytesOut<'_>, value: impl Serialize, entry: &Entry) -> Bytes {
+    let out = EntryOut {
+        key,
+        value,
+        version: version_text(entry.version),
+        expires_at: entry.expires_at_ms.map(respond::rfc3339),
+        details: None,
+    };
+    Bytes::from(serde_json::to_vec(&out).unwrap_or_default())
+}
+
+/// The JSON form with the value as numbers.
+pub(crate) fn entry_with_numbers(key: &[u8], entry: &Entry) -> Bytes {
+    entry_json(BytesOut(key, Encoding::Text), NumbersOut(&entry.value), entry)
+}
+
+/// A version for JSON; what is not committed has none.
+pub(crate) fn version_text(version: u64) -> Option<NumberText> {
+    (version != 0).then_some(NumberText(version))
+}
+
+fn content_type(media_type: &MediaType) -> HeaderValue {
+    match media_type.as_str() {
+        "application/octet-stream" => HeaderValue::from_static("application/octet-stream"),
+        "text/plain; charset=utf-8" => HeaderValue::from_static("text/plain; charset=utf-8"),
+        "application/json" => HeaderValue::from_static("application/json"),
+        other => HeaderValue::from_str(other).unwrap_or(HeaderValue::from_static("application/octet-stream")),
+    }
+}

@@ -1,0 +1,213 @@
+//! `PUT /kv/{key}`: the body becomes the value, or says it in JSON.
+
+use bytes::Bytes;
+use http::header::{CONTENT_RANGE, CONTENT_TYPE, ETAG};
+use http::{HeaderValue, Method, Response, StatusCode};
+use mantis_db::limits::TTL_MS_MAX;
+use mantis_db::{Entry, MediaType, Outcome, SetOptions, Written};
+use serde::Deserialize;
+
+use crate::api::operation::{
+    Answer, AnswerHeader, Content, Operation, Patience, RequestContent, RequestHeader, Shape, Tag,
+};
+use crate::api::query::Role;
+use crate::api::request::Request;
+use crate::app::App;
+use crate::handlers::kv;
+use crate::handlers::kv::{RAW, TTL, TTL_MS, json_content, no_content};
+use crate::protocol::body::Body;
+use crate::protocol::conditions::{Conditions, Form, etag};
+use crate::protocol::errors::{AnyCode, Code};
+use crate::protocol::problem::{Problem, Result};
+use crate::protocol::{accept, respond};
+use crate::state::sessions::TRANSACTION;
+use crate::wire::json;
+use crate::wire::json::{BytesIn, Whole};
+
+pub(crate) static PUT: Operation = Operation {
+    method: Method::PUT,
+    id: "putKey",
+    tag: Tag::KeyValue,
+    summary: "Write a value",
+    description: "The body becomes the value, byte for byte, under its `Content-Type`. Only `application/json` is read: it holds \
+                  the value in JSON. A value given there as text is kept as `text/plain; charset=utf-8`, one given as numbers or \
+                  base64 as `application/octet-stream`. `raw=true` keeps a JSON document as it is.",
+    query: &[&TTL, &TTL_MS, &RAW],
+    headers: &[&TRANSACTION, &kv::IF_MATCH, &kv::IF_NONE_MATCH, &kv::IF_UNMODIFIED_SINCE, &PREFER],
+    body: Some(RequestContent {
+        required: false,
+        content: &[
+            json_content("ValueForm"),
+            Content { media: "application/octet-stream", shape: Shape::Bytes },
+            Content { media: "text/plain", shape: Shape::Text },
+        ],
+        description: "The value. Without a `Content-Type` it is `application/octet-stream`.",
+    }),
+    answers: &[
+        Answer {
+            status: 200,
+            description: "The value was replaced, and the client asked to see it.",
+            content: &[json_content("Entry")],
+            headers: &[&kv::ETAG, &kv::VERSION, &kv::DURABLE, &PREFERENCE_APPLIED],
+        },
+        no_content(
+            201,
+            "The key is new. A client that asked to see it gets it as with 200.",
+            &[&kv::ETAG, &kv::VERSION, &kv::DURABLE, &PREFERENCE_APPLIED],
+        ),
+        no_content(204, "The value was replaced.", &[&kv::ETAG, &kv::VERSION, &kv::DURABLE]),
+    ],
+    problems: &[
+        kv::KEY_PROBLEMS[0],
+        kv::KEY_PROBLEMS[1],
+        kv::KEY_PROBLEMS[2],
+        kv::KEY_PROBLEMS[3],
+        AnyCode::Http(Code::BodyMalformed),
+        AnyCode::Http(Code::BodyInvalid),
+        AnyCode::Http(Code::NotAcceptable),
+        AnyCode::Http(Code::PreconditionFailed),
+        AnyCode::Db(mantis_db::Code::ValueTooLarge),
+        AnyCode::Db(mantis_db::Code::MediaTypeInvalid),
+        AnyCode::Db(mantis_db::Code::TtlInvalid),
+        AnyCode::Db(mantis_db::Code::BucketsTooMany),
+        AnyCode::Db(mantis_db::Code::StoreFull),
+        AnyCode::Db(mantis_db::Code::ReadOnly),
+        AnyCode::Db(mantis_db::Code::DiskFull),
+        AnyCode::Db(mantis_db::Code::StorageFailed),
+    ],
+    now: None,
+    handler: |app, request| Box::pin(put(app, request)),
+    patience: Patience::Configured,
+};
+
+static PREFER: RequestHeader = RequestHeader {
+    name: "prefer",
+    pattern: None,
+    description: "`return=representation` asks for the JSON form of what was written.",
+    role: Role::Optional,
+};
+static PREFERENCE_APPLIED: AnswerHeader = AnswerHeader {
+    name: "preference-applied",
+    required: false,
+    pattern: None,
+    description: "`return=representation` when that was asked for.",
+};
+
+/// The JSON that says a value.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ValueForm {
+    value: BytesIn,
+    #[serde(default)]
+    ttl: Option<Whole>,
+}
+
+/// What is to be written.
+struct Writing {
+    value: Bytes,
+    media_type: MediaType,
+    ttl_ms: Option<u64>,
+}
+
+async fn put(app: &App, request: &mut Request) -> Result<Response<Body>> {
+    let conditions = Conditions::of(request.headers())?;
+    if request.headers().contains_key(CONTENT_RANGE) {
+        // To take a part for the whole would lose the rest.
+        return Err(Problem::new(Code::HeaderInvalid).detail("a value is written whole, without `content-range`"));
+    }
+    let show = prefers_representation(request);
+    if show {
+        accept::choose(request.headers(), &[respond::JSON])?;
+    }
+    let writing = read(app, request).await?;
+    let mut session = app.session_for(request).await?;
+    let (key, bucket) = (request.key()?, request.bucket()?);
+    let mut kv = session.kv(&bucket)?;
+    let mut options = SetOptions { media_type: writing.media_type, ttl_ms: writing.ttl_ms, ..SetOptions::default() };
+    let mut guard = conditions.guard();
+    let written = loop {
+        options.expect = guard.expect(&mut kv, &key).await?;
+        match kv.set_with(&key, &writing.value, &options).await? {
+            Outcome::Written(written) => break written,
+            Outcome::Refused(current) => guard.refused(current.as_ref())?,
+        }
+    };
+    // A tag names the bytes that stand beside it, and without a body those that are stored.
+    let (mut response, tag) = if show {
+        let stored = kv.get(&key).await?.filter(|entry| entry.version == written.version);
+        // When it expires is not known to the millisecond where somebody else has written since: then the bytes have no tag.
+        let tag = stored.as_ref().and_then(|_| etag(written.version, Form::Numbers));
+        let entry = stored.unwrap_or_else(|| overwritten(app, &written, &writing.value, &options));
+        (represent(&key, &entry, written), tag)
+    } else {
+        let status = if written.replaced { StatusCode::NO_CONTENT } else { StatusCode::CREATED };
+        (respond::empty(status), etag(written.version, Form::Bytes))
+    };
+    if let Some(tag) = tag {
+        response.headers_mut().insert(ETAG, tag);
+    }
+    kv::tell_written(&mut response, written.version, written.durable);
+    Ok(response)
+}
+
+/// Reads the value from the body, in either form.
+async fn read(app: &App, request: &mut Request) -> Result<Writing> {
+    let config = &app.0.config;
+    let ttl_ms = kv::ttl_ms(&request.query);
+    let structured = !request.query.flag(&RAW) && request.media_type().as_deref() == Some(respond::JSON);
+    if structured {
+        let body = request.read_body(config.body_bytes_max, config.body_timeout_ms).await?;
+        return read_form(&body, ttl_ms);
+    }
+    let media_type = match request.headers().get(CONTENT_TYPE) {
+        None => MediaType::BYTES,
+        Some(given) => MediaType::new(given.to_str().unwrap_or_default().trim())?,
+    };
+    let value = request.read_body(config.body_bytes_max, config.body_timeout_ms).await?;
+    Ok(Writing { value, media_type, ttl_ms })
+}
+
+fn read_form(body: &[u8], ttl_ms: Option<u64>) -> Result<Writing> {
+    let json::Object(form): json::Object<ValueForm> = json::parse(body).map_err(|problem| {
+        problem.hint("Send {\"value\": ..., \"ttl\": seconds}, or add `?raw=true` to store the JSON document as it is.")
+    })?;
+    let ttl_of_form = form.ttl.map(ttl_of_body).transpose()?;
+    let ttl_ms = ttl_ms.or(ttl_of_form);
+    let media_type = if form.value.text { MediaType::TEXT } else { MediaType::BYTES };
+    Ok(Writing { value: form.value.bytes.into(), media_type, ttl_ms })
+}
+
+/// A time to live that stands in JSON, from seconds to milliseconds.
+pub(crate) fn ttl_of_body(Whole(seconds): Whole) -> Result<u64> {
+    let milliseconds = u64::try_from(seconds)
+        .ok()
+        .and_then(|seconds| seconds.checked_mul(1000))
+        .filter(|ms| (1..=TTL_MS_MAX).contains(ms));
+    milliseconds.ok_or_else(|| Problem::new(mantis_db::Code::TtlInvalid).in_body())
+}
+
+fn prefers_representation(request: &Request) -> bool {
+    let values = request.headers().get_all("prefer").into_iter().filter_map(|value| value.to_str().ok());
+    values
+        .flat_map(|value| value.split([',', ';']))
+        .any(|part| part.trim().eq_ignore_ascii_case("return=representation"))
+}
+
+/// What was written, when somebody else has written since.
+fn overwritten(app: &App, written: &Written, value: &Bytes, options: &SetOptions) -> Entry {
+    let now_ms = app.0.database.now_ms();
+    Entry {
+        value: value.clone(),
+        media_type: options.media_type.clone(),
+        version: written.version,
+        modified_ms: now_ms,
+        expires_at_ms: options.ttl_ms.map(|ttl_ms| now_ms.saturating_add(ttl_ms)),
+    }
+}
+
+fn represent(key: &[u8], entry: &Entry, written: Written) -> Response<Body> {
+    let status = if written.replaced { StatusCode::OK } else { StatusCode::CREATED };
+    let mut response = respond::bytes(status, respond::JSON, kv::get::entry_with_numbers(key, entry));
+    response.headers_mut().insert("preference-applied", HeaderValue::from_static("return=representation"));
+    response
+}

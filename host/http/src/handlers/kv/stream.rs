@@ -1,0 +1,116 @@
+//! A whole listing as a stream of lines. Pages are read while the client takes them: nothing piles up, and nothing is read for a
+//! client that has gone.
+
+use bytes::Bytes;
+use futures_util::stream;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Response};
+use mantis_db::Kv;
+use serde::Serialize;
+
+use crate::api::request::Request;
+use crate::app::App;
+use crate::handlers::kv::list::{Listing, entry_out, refused};
+use crate::protocol::body::{Body, BodyError};
+use crate::protocol::problem::Result;
+use crate::protocol::respond;
+use crate::state::sessions::transaction_of;
+use crate::state::streams::StreamTicket;
+use crate::state::transactions::Lent;
+use crate::wire::json::BytesOut;
+
+/// A listing under way.
+struct Reader {
+    app: App,
+    bucket: String,
+    listing: Listing,
+    /// The transaction that is read, if it is one: nobody else can use it meanwhile. Without one each page takes a session from
+    /// the pool only while it is read, so that slow clients hold none.
+    transaction: Option<Lent>,
+    entries_left: usize,
+    at_end: bool,
+    _ticket: StreamTicket,
+}
+
+/// A line of a listing of keys.
+#[derive(Serialize)]
+struct KeyLine<'a> {
+    key: BytesOut<'a>,
+}
+
+pub(crate) async fn stream(app: &App, request: &Request, listing: Listing) -> Result<Response<Body>> {
+    let ticket = StreamTicket::take(app)?;
+    let transaction = match transaction_of(request)? {
+        Some(id) => Some(app.0.transactions.lend(id)?),
+        None => None,
+    };
+    let entries_left = listing.limit.unwrap_or(usize::MAX);
+    let bucket = request.bucket()?.into_owned();
+    let mut reader =
+        Reader { app: app.clone(), bucket, listing, transaction, entries_left, at_end: false, _ticket: ticket };
+    // What is wrong with the request shows here, where it can still be said with a status.
+    let first = reader.page().await?;
+    let mut response = Response::new(reader.into_body(first));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(respond::NDJSON));
+    Ok(response)
+}
+
+impl Reader {
+    fn into_body(self, first: Bytes) -> Body {
+        Body::stream(stream::unfold((self, Some(first)), |(mut reader, first)| async move {
+            if let Some(first) = first.filter(|first| !first.is_empty()) {
+                return Some((Ok(first), (reader, None)));
+            }
+            if reader.at_end {
+                return None;
+            }
+            // A page takes about a millisecond: others get their turn between two.
+            tokio::task::yield_now().await;
+            let page = reader.page().await.map_err(|problem| {
+                reader.at_end = true;
+                BodyError(problem.message().to_owned())
+            });
+            Some((page, (reader, None)))
+        }))
+    }
+
+    /// The lines of the next page.
+    async fn page(&mut self) -> Result<Bytes> {
+        let page_max = self.app.0.database.limits().page_entries_max;
+        self.listing.scan.limit = self.entries_left.min(page_max);
+        let mut lines = Vec::new();
+        let (cursor, count) = if let Some(session) = &mut self.transaction {
+            write_page(session.kv(&self.bucket)?, &self.listing, &mut lines).await?
+        } else {
+            let mut session = self.app.session().await?;
+            write_page(session.kv(&self.bucket)?, &self.listing, &mut lines).await?
+        };
+        self.entries_left -= count;
+        self.at_end = cursor.is_none() || self.entries_left == 0;
+        self.listing.scan.cursor = cursor;
+        Ok(lines.into())
+    }
+}
+
+/// Writes a page's lines; where it ends, and how many they are.
+async fn write_page(mut kv: Kv<'_>, listing: &Listing, lines: &mut Vec<u8>) -> Result<(Option<Vec<u8>>, usize)> {
+    if listing.values {
+        let page = kv.scan(&listing.scan).await.map_err(refused)?;
+        for (key, entry) in &page.entries {
+            write_line(lines, &entry_out(key, entry, listing));
+        }
+        return Ok((page.cursor, page.entries.len()));
+    }
+    let page = kv.scan_keys(&listing.scan).await.map_err(refused)?;
+    for key in &page.keys {
+        write_line(lines, &KeyLine { key: BytesOut(key, listing.encoding) });
+    }
+    Ok((page.cursor, page.keys.len()))
+}
+
+/// Writes JSON and ends the line.
+pub(crate) fn write_line(lines: &mut Vec<u8>, value: &impl Serialize) {
+    // Writing into memory does not fail, nor do these types.
+    let _ = serde_json::to_writer(&mut *lines, value);
+    lines.push(b'\n');
+}

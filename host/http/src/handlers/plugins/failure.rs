@@ -1,0 +1,53 @@
+//! What a failed installation or call answers.
+
+use mantis_db::Code as DbCode;
+use mantis_plugin::{CallError, Error};
+use serde_json::json;
+
+use crate::protocol::errors::Code;
+use crate::protocol::problem::Problem;
+
+pub(super) fn of_install(error: &Error) -> Problem {
+    let code = match error {
+        Error::NameInvalid(_) => Code::PluginNameInvalid,
+        Error::ComponentTooLarge { .. } => Code::BodyTooLarge,
+        Error::LimitInvalid { .. } => Code::ParameterInvalid,
+        Error::PluginsTooMany { .. } => Code::PluginsTooMany,
+        Error::CompilerBusy { .. } => Code::PluginBusy,
+        Error::ComponentInvalid(_)
+        | Error::ComponentNested { .. }
+        | Error::ImportUnknown { .. }
+        | Error::ImportMismatch(_)
+        | Error::NothingToCall(_)
+        | Error::RequirementsTooLarge(_)
+        | Error::CompileTimeout { .. } => Code::PluginInvalid,
+        _ => {
+            tracing::error!(%error, "a plugin could not be installed");
+            return Code::Internal.into();
+        }
+    };
+    Problem::new(code).detail(error.to_string())
+}
+
+pub(super) fn of_call(error: CallError) -> Problem {
+    let detail = error.to_string();
+    let problem = match error {
+        CallError::PluginNotFound(_) => Problem::new(Code::PluginNotFound),
+        CallError::FunctionNotFound(_) => Problem::new(Code::FunctionNotFound),
+        CallError::ArgumentsInvalid { place, .. } => {
+            Problem::new(Code::ArgumentsInvalid).member("argument", place.into())
+        }
+        CallError::Plugin(error) => return Problem::new(Code::PluginError).member("error", error),
+        CallError::Deadline { .. } => Problem::new(Code::PluginDeadline),
+        CallError::Trap { .. } => Problem::new(Code::PluginTrap),
+        CallError::Limit { limit, .. } => Problem::new(Code::PluginLimit).member("limit", json!(limit.as_str())),
+        CallError::Conflict { .. } => Problem::new(DbCode::Conflict),
+        CallError::Db(error) => return Problem::from(error).in_body(),
+        CallError::Busy(_) => Problem::new(Code::PluginBusy),
+        _ => {
+            tracing::error!(detail, "a plugin call failed");
+            return Code::Internal.into();
+        }
+    };
+    problem.detail(detail)
+}

@@ -1,0 +1,94 @@
+//! `GET /health`, `/live` and `/ready`: whether the server works, runs, and wants work.
+
+use http::header::{CACHE_CONTROL, RETRY_AFTER};
+use http::{HeaderValue, Method, Response, StatusCode};
+use serde::Serialize;
+
+use crate::api::operation::{Answer, Operation, Patience, Tag};
+use crate::api::request::Request;
+use crate::app::App;
+use crate::handlers::kv::json_content;
+use crate::protocol::body::Body;
+use crate::protocol::problem::Result;
+use crate::protocol::{accept, respond};
+
+const fn operation(
+    id: &'static str,
+    summary: &'static str,
+    description: &'static str,
+    answers: &'static [Answer],
+    handler: crate::api::operation::Handler,
+) -> Operation {
+    Operation {
+        method: Method::GET,
+        id,
+        tag: Tag::Service,
+        summary,
+        description,
+        query: &[],
+        headers: &[],
+        body: None,
+        answers,
+        problems: &[crate::protocol::errors::AnyCode::Http(crate::protocol::errors::Code::NotAcceptable)],
+        now: None,
+        handler,
+        patience: Patience::Configured,
+    }
+}
+
+const HEALTHY: Answer =
+    Answer { status: 200, description: "It does.", content: &[json_content("Health")], headers: &[] };
+const UNHEALTHY: Answer = Answer {
+    status: 503,
+    description: "It does not, for this reason.",
+    content: &[json_content("Health")],
+    headers: &[],
+};
+
+pub(crate) static HEALTH: Operation =
+    operation("getHealth", "Whether the store accepts writes", "", &[HEALTHY, UNHEALTHY], |app, request| {
+        Box::pin(async move { answer(request, app, reason_against_writes(app)) })
+    });
+pub(crate) static READY: Operation = operation(
+    "getReady",
+    "Whether requests should be sent here",
+    "For orchestrators: 503 while the server shuts down or takes no writes.",
+    &[HEALTHY, UNHEALTHY],
+    |app, request| Box::pin(async move { answer(request, app, reason_against_writes(app)) }),
+);
+pub(crate) static LIVE: Operation = operation(
+    "getLive",
+    "Whether the process runs",
+    "For orchestrators: answers as long as there is somebody to answer.",
+    &[HEALTHY],
+    |app, request| Box::pin(async move { answer(request, app, None) }),
+);
+
+/// What the client reads. `reason` is there when the status is not `healthy`.
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+    timestamp: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+pub(crate) fn reason_against_writes(app: &App) -> Option<String> {
+    if app.is_shutting_down() {
+        return Some("the server is shutting down".to_owned());
+    }
+    app.0.database.check_writable().err().map(|error| error.to_string())
+}
+
+fn answer(request: &Request, app: &App, reason: Option<String>) -> Result<Response<Body>> {
+    accept::choose(request.headers(), &[respond::JSON])?;
+    let timestamp = respond::rfc3339(app.0.database.now_ms());
+    let status = if reason.is_none() { "healthy" } else { "unhealthy" };
+    let code = if reason.is_none() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let mut response = respond::json(code, &Health { status, timestamp, reason });
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if code == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    Ok(response)
+}

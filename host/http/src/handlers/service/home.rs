@@ -1,0 +1,95 @@
+//! `GET /`: a page for who opens the server in a browser.
+
+use std::fmt::Write as _;
+
+use http::{Method, Response};
+
+use crate::api::operation::{Operation, Patience, Tag};
+use crate::api::request::Request;
+use crate::app::App;
+use crate::handlers::service::docs::{page, page_answer};
+use crate::handlers::service::health;
+use crate::handlers::service::stats::figures;
+use crate::protocol::body::Body;
+use crate::protocol::errors::{AnyCode, Code};
+use crate::protocol::problem::Result;
+
+pub(crate) static HOME: Operation = Operation {
+    method: Method::GET,
+    id: "getHome",
+    tag: Tag::Service,
+    summary: "A page with the server's state and commands to try",
+    description: "",
+    query: &[],
+    headers: &[],
+    body: None,
+    answers: &[page_answer("The page.")],
+    problems: &[AnyCode::Http(Code::NotAcceptable)],
+    now: None,
+    handler: |app, request| Box::pin(async move { home(app, request) }),
+    patience: Patience::Configured,
+};
+
+const STYLE: &str = include_str!("home.css");
+
+const COMMANDS: &str = "\
+curl -X PUT  $HOST/api/v1/kv/greeting -H 'Content-Type: text/plain' -d 'Hello'
+curl         $HOST/api/v1/kv/greeting
+curl         $HOST/api/v1/kv/greeting -H 'Accept: application/json'
+curl -X POST $HOST/api/v1/kv/visits/increment
+curl        \"$HOST/api/v1/kv?prefix=g&amp;values=true\"
+curl -N      $HOST/api/v1/changes";
+
+fn home(app: &App, request: &Request) -> Result<Response<Body>> {
+    let figures = figures(app);
+    let state = health::reason_against_writes(app);
+    let rows = [
+        ("Keys", figures.store.keys.to_string()),
+        ("Bytes", (figures.store.key_bytes + figures.store.value_bytes).to_string()),
+        ("Version", figures.store.version.to_string()),
+        ("Sessions in use", format!("{} of {}", figures.pool.active_connections, figures.pool.max_connections)),
+        ("Requests", figures.http.requests.to_string()),
+        ("Connections open", figures.http.connections_open.to_string()),
+        ("Transactions open", figures.http.transactions_open.to_string()),
+        ("Plugins", figures.plugins.plugins.to_string()),
+    ];
+    let mut table = String::new();
+    for (name, value) in rows {
+        let _ = write!(table, "<tr><th>{name}</th><td>{value}</td></tr>");
+    }
+    let (class, state) = match &state {
+        None => ("good", "healthy".to_owned()),
+        Some(reason) => ("bad", escape(reason)),
+    };
+    let version = escape(&app.0.config.version);
+    let host = escape(request.header(http::header::HOST).unwrap_or("localhost:8080"));
+    let commands = COMMANDS.replace("$HOST", &host);
+    page(
+        request,
+        format!(
+            "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>MantisDB</title>\
+             <meta name=\"viewport\" content=\"width=device-width\"><meta http-equiv=\"refresh\" content=\"10\">\
+             <style>{STYLE}</style><main><h1>MantisDB <small>{version}</small></h1>\
+             <p class=\"{class}\">{state}</p><table>{table}</table>\
+             <h2>Try it</h2><pre>{commands}</pre>\
+             <p><a href=\"/docs\">The API</a> &middot; <a href=\"/openapi.json\">OpenAPI</a> &middot; \
+             <a href=\"/stats\">All figures</a> &middot; <a href=\"/metrics\">Metrics</a></p></main></html>"
+        ),
+    )
+}
+
+/// Text for a place in HTML.
+pub(crate) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}

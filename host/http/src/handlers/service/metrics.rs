@@ -1,0 +1,244 @@
+//! `GET /metrics`: the figures for Prometheus and what reads its formats. No label comes from a client.
+
+use std::fmt::{Display, Write as _};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::CACHE_CONTROL;
+use http::{HeaderValue, Method, Response, StatusCode};
+use mantis_plugin::PluginStats;
+
+use crate::api::operation::{Answer, Content, Operation, Patience, Shape, Tag};
+use crate::api::request::Request;
+use crate::app::App;
+use crate::handlers::service::stats::{DiskFigures, Figures, HttpFigures, PoolFigures, StoreFigures, figures};
+use crate::protocol::body::Body;
+use crate::protocol::errors::{AnyCode, Code};
+use crate::protocol::problem::Result;
+use crate::protocol::{accept, respond};
+use crate::routes;
+
+const OPENMETRICS: &str = "application/openmetrics-text";
+const OPENMETRICS_FULL: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const PLAIN: &str = "text/plain";
+const PLAIN_FULL: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+pub(crate) static METRICS: Operation = Operation {
+    method: Method::GET,
+    id: "getMetrics",
+    tag: Tag::Service,
+    summary: "Figures for Prometheus",
+    description: "OpenMetrics for those who accept it, otherwise Prometheus' text format.",
+    query: &[],
+    headers: &[],
+    body: None,
+    answers: &[Answer {
+        status: 200,
+        description: "The figures.",
+        content: &[
+            Content { media: PLAIN_FULL, shape: Shape::Text },
+            Content { media: OPENMETRICS_FULL, shape: Shape::Text },
+        ],
+        headers: &[],
+    }],
+    problems: &[AnyCode::Http(Code::NotAcceptable)],
+    now: None,
+    handler: |app, request| Box::pin(async move { metrics(app, request) }),
+    patience: Patience::Configured,
+};
+
+/// What names end in that are no plain counts.
+const UNITS: [&str; 2] = ["bytes", "seconds"];
+
+fn metrics(app: &App, request: &Request) -> Result<Response<Body>> {
+    let open = accept::choose(request.headers(), &[PLAIN, OPENMETRICS])? == OPENMETRICS;
+    let mut exposition = Exposition { open, text: String::with_capacity(8 * 1024) };
+    write(&mut exposition, app, &figures(app));
+    if open {
+        exposition.text.push_str("# EOF\n");
+    }
+    let media = if open { OPENMETRICS_FULL } else { PLAIN_FULL };
+    let mut response = respond::bytes(StatusCode::OK, media, Bytes::from(exposition.text));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+fn write(out: &mut Exposition, app: &App, figures: &Figures) {
+    write_answers(out, app);
+    write_http(out, &figures.http);
+    write_pool(out, &figures.pool);
+    write_store(out, &figures.store);
+    if let Some(disk) = &figures.store.disk {
+        write_disk(out, disk);
+    }
+    if let Some(bytes) = figures.process.resident_memory_bytes {
+        out.gauge("process_resident_memory_bytes", "Memory that the process occupies.", bytes);
+    }
+    write_plugins(out, &figures.plugins);
+}
+
+fn write_http(out: &mut Exposition, http: &HttpFigures) {
+    out.gauge("http_requests_in_flight", "Requests under way.", http.in_flight);
+    out.counter("http_overloads", "Requests refused because too many were under way.", http.overloads);
+    out.counter("http_panics", "Requests whose handler panicked.", http.panics);
+    out.counter("http_connections_opened", "Connections accepted.", http.connections_opened);
+    out.counter("http_connections_closed", "Connections that have ended.", http.connections_closed);
+    out.gauge("http_connections_open", "Connections open.", http.connections_open);
+    out.gauge("http_streams_open", "Listings and change streams being sent.", http.streams_open);
+    out.gauge("http_transactions_open", "Transactions open across requests.", http.transactions_open);
+}
+
+fn write_pool(out: &mut Exposition, pool: &PoolFigures) {
+    out.gauge("pool_sessions", "Sessions in the pool.", pool.total_connections);
+    out.gauge("pool_sessions_active", "Sessions lent out.", pool.active_connections);
+    out.gauge("pool_sessions_idle", "Sessions waiting to be used.", pool.idle_connections);
+    out.gauge("pool_sessions_creating", "Sessions being made.", pool.creating_connections);
+    out.gauge("pool_sessions_max", "Sessions that there may be.", pool.max_connections);
+    out.gauge("pool_waiters", "Requests waiting for a session.", pool.waiting_requests);
+    out.counter("pool_acquisitions", "Sessions handed out.", pool.acquire_count);
+    out.counter("pool_waits", "Times that a session had to be waited for.", pool.wait_count);
+    out.counter("pool_wait_timeouts", "Waits that took too long.", pool.wait_timeouts);
+    out.counter("pool_wait_seconds", "Time of the waits that ended with a session.", pool.wait_time_ms / 1e3);
+    out.gauge("pool_wait_max_seconds", "Time of the longest such wait.", pool.max_wait_time_ms / 1e3);
+    out.counter("pool_sessions_created", "Sessions made.", pool.connections_created);
+    out.counter("pool_sessions_closed", "Sessions ended.", pool.connections_closed);
+    out.counter("pool_create_failures", "Sessions that could not be made.", pool.create_failures);
+    out.counter("pool_health_check_failures", "Idle sessions found unfit.", pool.health_check_failures);
+}
+
+fn write_store(out: &mut Exposition, store: &StoreFigures) {
+    out.gauge("store_version", "The newest commit.", store.version);
+    out.gauge("store_keys", "Keys with a value.", store.keys);
+    out.gauge("store_key_bytes", "Bytes of keys.", store.key_bytes);
+    out.gauge("store_value_bytes", "Bytes of values.", store.value_bytes);
+    out.gauge("store_versions", "Versions in memory.", store.versions);
+    out.gauge(
+        "store_prune_backlog",
+        "Superseded versions and deleted keys that wait to be freed.",
+        store.prune_backlog,
+    );
+    out.counter("store_versions_pruned", "Superseded versions that were freed.", store.pruned);
+    out.gauge("store_snapshots", "Snapshots held.", store.snapshots);
+    out.gauge(
+        "store_oldest_snapshot_age_seconds",
+        "Time since the oldest snapshot was taken.",
+        milliseconds_as_seconds(store.oldest_snapshot_age_ms),
+    );
+    out.counter(
+        "store_snapshots_revoked",
+        "Snapshots taken away because they were held too long.",
+        store.snapshots_revoked,
+    );
+    out.gauge("store_feed_commits", "Commits in the change feed.", store.feed_commits);
+    out.gauge("store_feed_bytes", "Bytes of the change feed.", store.feed_bytes);
+    out.gauge("store_deadlines", "Keys that will expire.", store.deadlines);
+    out.counter("store_commits", "Commits.", store.commits);
+    out.counter("store_conflicts", "Transactions refused because another commit came first.", store.conflicts);
+    out.counter("store_expired", "Keys removed because they had expired.", store.expired);
+    out.counter(
+        "store_writer_hold_seconds",
+        "Time for which the writers' lock was held.",
+        store.writer_hold_time_ms / 1e3,
+    );
+    out.gauge(
+        "store_writer_hold_max_seconds",
+        "The longest time for which the writers' lock was held.",
+        store.max_writer_hold_time_ms / 1e3,
+    );
+}
+
+fn write_disk(out: &mut Exposition, disk: &DiskFigures) {
+    out.gauge("store_log_segments", "Segments of the log.", disk.log_segments);
+    out.gauge("store_log_bytes", "Bytes of the log.", disk.log_bytes);
+    out.gauge("store_synced_version", "The newest commit that survives a power cut.", disk.synced_version);
+    out.counter("store_log_written_bytes", "Bytes written to the log.", disk.log_bytes_written);
+    out.counter("store_log_groups", "Writes to the log.", disk.log_groups);
+    out.counter("store_log_syncs", "Syncs of the log.", disk.log_syncs);
+    out.counter("store_log_sync_seconds", "Time that syncs of the log took.", disk.sync_time_ms / 1e3);
+    out.gauge("store_log_sync_max_seconds", "Time of the longest sync of the log.", disk.max_sync_time_ms / 1e3);
+    out.counter("store_checkpoints", "Checkpoints written.", disk.checkpoints);
+    out.counter("store_checkpoint_failures", "Checkpoints that could not be written.", disk.checkpoint_failures);
+    out.gauge("store_checkpoint_seconds", "Time that the last checkpoint took.", disk.checkpoint_time_ms / 1e3);
+    out.gauge("store_checkpoint_version", "The commit of the newest checkpoint.", disk.checkpoint_version.unwrap_or(0));
+    out.gauge("store_checkpoint_bytes", "Bytes of the newest checkpoint.", disk.checkpoint_bytes.unwrap_or(0));
+    out.counter("store_commits_undone", "Commits taken back because they could not be written.", disk.commits_undone);
+}
+
+fn write_plugins(out: &mut Exposition, plugins: &PluginStats) {
+    let total = &plugins.total;
+    out.gauge("plugins", "Plugins installed.", plugins.plugins);
+    out.gauge("plugin_calls_active", "Plugin calls under way.", plugins.calls_active);
+    out.gauge("plugin_calls_queued", "Plugin calls that wait for a thread.", plugins.calls_queued);
+    out.gauge("plugin_instances_warm", "Idle instances kept for the next calls.", total.instances_warm);
+    out.counter("plugin_calls", "Plugin calls that came to an end.", total.calls);
+    out.counter("plugin_call_seconds", "Time of all plugin calls.", microseconds_as_seconds(total.duration_us_sum));
+    let longest = microseconds_as_seconds(total.duration_us_max);
+    out.gauge("plugin_call_max_seconds", "Time of the longest plugin call.", longest);
+    out.counter("plugin_errors", "Plugin calls that returned an error of their own.", total.errors);
+    out.counter("plugin_traps", "Plugin calls that crashed.", total.traps);
+    out.counter("plugin_deadlines", "Plugin calls that took too long.", total.deadlines);
+    out.counter("plugin_limits", "Plugin calls that reached a limit.", total.limits);
+    out.counter("plugin_busy", "Plugin calls refused because there was no room.", total.busy);
+    out.counter("plugin_conflicts", "Plugin calls that lost against other commits each time.", total.conflicts);
+    out.counter("plugin_abandoned", "Plugin calls whose caller went away.", total.abandoned);
+    out.counter("plugin_runs_repeated", "Runs repeated after a conflict.", total.conflicts_retried);
+    out.counter("plugin_runs_inline", "Runs where the request was handled.", total.inline_runs);
+    out.counter("plugin_runs_on_threads", "Runs on a guest thread.", total.thread_runs);
+    out.counter("plugin_runs_interrupted", "Runs moved to a guest thread.", total.inline_interrupted);
+    out.counter("plugin_log_lines_dropped", "Log lines beyond the limits.", total.log_lines_dropped);
+}
+
+fn milliseconds_as_seconds(milliseconds: u64) -> f64 {
+    Duration::from_millis(milliseconds).as_secs_f64()
+}
+
+fn microseconds_as_seconds(microseconds: u64) -> f64 {
+    Duration::from_micros(microseconds).as_secs_f64()
+}
+
+/// Answers by operation and class of status; operations that were never asked for are left out.
+fn write_answers(out: &mut Exposition, app: &App) {
+    out.head("http_answers", "Answers by operation and class of status.", true);
+    for (index, operation) in routes::operation_ids().enumerate() {
+        out.answers(&operation, app.metrics().answers_of(Some(index)));
+    }
+    out.answers("none", app.metrics().answers_of(None));
+}
+
+/// Text that is being written, in one of the two formats.
+struct Exposition {
+    open: bool,
+    text: String,
+}
+
+impl Exposition {
+    fn gauge(&mut self, name: &str, help: &str, value: impl Display) {
+        self.head(name, help, false);
+        let _ = writeln!(self.text, "mantisdb_{name} {value}");
+    }
+
+    fn counter(&mut self, name: &str, help: &str, value: impl Display) {
+        self.head(name, help, true);
+        let _ = writeln!(self.text, "mantisdb_{name}_total {value}");
+    }
+
+    /// The newer format names a counter without the ending of its samples, the older format with it.
+    fn head(&mut self, name: &str, help: &str, counter: bool) {
+        let ending = if counter && !self.open { "_total" } else { "" };
+        let kind = if counter { "counter" } else { "gauge" };
+        let _ = writeln!(self.text, "# HELP mantisdb_{name}{ending} {help}\n# TYPE mantisdb_{name}{ending} {kind}");
+        // The older format has no line for the unit.
+        if let Some(unit) = UNITS.into_iter().find(|unit| self.open && name.ends_with(&format!("_{unit}"))) {
+            let _ = writeln!(self.text, "# UNIT mantisdb_{name} {unit}");
+        }
+    }
+
+    fn answers(&mut self, operation: &str, counts: [u64; crate::state::metrics::CLASSES]) {
+        for (count, class) in counts.into_iter().zip(1..) {
+            if count > 0 {
+                let labels = format!("operation=\"{operation}\",class=\"{class}xx\"");
+                let _ = writeln!(self.text, "mantisdb_http_answers_total{{{labels}}} {count}");
+            }
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! `POST /transactions` and what ends them: transactions that span several requests.
+
+use http::header::LOCATION;
+use http::{HeaderValue, Method, Response, StatusCode};
+use mantis_db::{Code as DbCode, Isolation};
+use serde::Serialize;
+
+use crate::api::operation::{Answer, AnswerHeader, Operation, Patience, Tag};
+use crate::api::query::{Kind, Parameter, Pattern, Role};
+use crate::api::request::Request;
+use crate::app::App;
+use crate::handlers::kv;
+use crate::handlers::kv::{json_content, no_content};
+use crate::protocol::body::Body;
+use crate::protocol::errors::{AnyCode, Code};
+use crate::protocol::problem::{Problem, Result};
+use crate::protocol::{accept, respond};
+use crate::state::transactions::{Ending, Lent, TransactionId};
+use crate::wire::json::NumberText;
+
+pub(crate) static BEGIN: Operation = Operation {
+    method: Method::POST,
+    id: "beginTransaction",
+    tag: Tag::Transactions,
+    summary: "Begin a transaction",
+    description: "Requests with the header `Mantisdb-Transaction: id` belong to it: they see what it sees and has written, and nobody \
+                  else does until it is committed. One that is not used for a while is rolled back. With `retry` it does the work of \
+                  one that has lost, and after three losses in a row this waits for its turn: for 100 ms from then on others that \
+                  would make it lose again wait.",
+    query: &[&ISOLATION, &RETRY],
+    headers: &[],
+    body: None,
+    answers: &[Answer {
+        status: 201,
+        description: "It has begun. `expires_at` is when it will be rolled back if nothing is done with it.",
+        content: &[json_content("Transaction")],
+        headers: &[&LOCATION_HEADER],
+    }],
+    problems: &[AnyCode::Http(Code::TransactionsTooMany), AnyCode::Http(Code::NotAcceptable)],
+    now: None,
+    handler: |app, request| Box::pin(begin(app, request)),
+    patience: Patience::Configured,
+};
+
+pub(crate) static COMMIT: Operation = Operation {
+    method: Method::POST,
+    id: "commitTransaction",
+    tag: Tag::Transactions,
+    summary: "Commit a transaction",
+    description: "It has ended then, whatever the answer. After 409 `conflict` begin again, with the answer's `retry_token`: another \
+                  commit changed what it had read.",
+    query: &[],
+    headers: &[],
+    body: None,
+    answers: &[Answer {
+        status: 200,
+        description: "It is committed.",
+        content: &[json_content("Committed")],
+        headers: &[&kv::VERSION, &kv::DURABLE],
+    }],
+    problems: &[
+        AnyCode::Http(Code::TransactionBusy),
+        AnyCode::Http(Code::NotAcceptable),
+        AnyCode::Http(Code::PathMalformed),
+        AnyCode::Db(DbCode::TransactionNotOpen),
+        AnyCode::Db(DbCode::Conflict),
+        AnyCode::Db(DbCode::TransactionTooOld),
+        AnyCode::Db(DbCode::StoreFull),
+        AnyCode::Db(DbCode::ReadOnly),
+        AnyCode::Db(DbCode::DiskFull),
+        AnyCode::Db(DbCode::StorageFailed),
+    ],
+    now: None,
+    handler: |app, request| Box::pin(commit(app, request)),
+    patience: Patience::Configured,
+};
+
+pub(crate) static ROLL_BACK: Operation = Operation {
+    method: Method::DELETE,
+    id: "rollBackTransaction",
+    tag: Tag::Transactions,
+    summary: "Roll a transaction back",
+    description: "",
+    query: &[],
+    headers: &[],
+    body: None,
+    answers: &[no_content(204, "It has ended, and nothing of it is left.", &[])],
+    problems: &[
+        AnyCode::Http(Code::TransactionBusy),
+        AnyCode::Http(Code::PathMalformed),
+        AnyCode::Db(DbCode::TransactionNotOpen),
+    ],
+    now: None,
+    handler: |app, request| Box::pin(async move { roll_back(app, request) }),
+    patience: Patience::Configured,
+};
+
+static ISOLATION: Parameter = Parameter {
+    name: "isolation",
+    kind: Kind::Choice(&["serializable", "snapshot"]),
+    description: "`serializable`, the default, protects from everything. `snapshot` does not validate what was read.",
+    role: Role::Optional,
+};
+static RETRY: Parameter = Parameter {
+    name: "retry",
+    kind: Kind::Text { pattern: Pattern::Fixed("^[0-9a-f]{32}$"), bytes_max: 32 },
+    description: "The `retry_token` of the conflict that ended the attempt before. One that is not known any more does no harm.",
+    role: Role::Optional,
+};
+static LOCATION_HEADER: AnswerHeader =
+    AnswerHeader { name: "location", required: true, pattern: None, description: "The transaction's path." };
+
+#[derive(Serialize)]
+struct Begun {
+    id: String,
+    expires_at: String,
+}
+
+#[derive(Serialize)]
+struct CommittedOut {
+    version: NumberText,
+    durable: bool,
+}
+
+async fn begin(app: &App, request: &mut Request) -> Result<Response<Body>> {
+    accept::choose(request.headers(), &[respond::JSON])?;
+    let registry = &app.0.transactions;
+    registry.check_room()?;
+    let isolation = match request.query.text(&ISOLATION) {
+        Some("snapshot") => Isolation::Snapshot,
+        _ => Isolation::Serializable,
+    };
+    let retry = match request.query.text(&RETRY) {
+        Some(text) => Some(TransactionId::parse(text).ok_or_else(|| RETRY.invalid("must be a retry token"))?),
+        None => None,
+    };
+    let mut loss = retry.and_then(|token| app.0.retries.take(token));
+    if let Some(lost) = loss.take() {
+        // Who waits for a turn holds no session.
+        loss = Some(app.0.database.wait_for_turn(lost).await);
+    }
+    let mut session = app.session().await?;
+    match loss {
+        Some(loss) => session.begin_again(isolation, loss).await?,
+        None => session.begin(isolation).await?,
+    }
+    let id = random_id(app);
+    registry.keep(id, session)?;
+    let idle_ms = u64::try_from(registry.idle_max().as_millis()).unwrap_or(u64::MAX);
+    let expires_at = respond::rfc3339(app.0.database.now_ms().saturating_add(idle_ms));
+    let id = id.text();
+    let location = HeaderValue::from_str(&format!("/api/v1/transactions/{id}")).map_err(|_| Code::Internal)?;
+    let mut response = respond::json(StatusCode::CREATED, &Begun { id, expires_at });
+    response.headers_mut().insert(LOCATION, location);
+    Ok(response)
+}
+
+async fn commit(app: &App, request: &mut Request) -> Result<Response<Body>> {
+    accept::choose(request.headers(), &[respond::JSON])?;
+    let mut session = named(app, request)?.end_with_commit();
+    let committed = match session.commit().await {
+        Ok(committed) => committed,
+        Err(error) => {
+            let problem = Problem::from(error);
+            return Err(match session.take_retry() {
+                Some(loss) => {
+                    let token = random_id(app);
+                    app.0.retries.keep(token, loss);
+                    let hint =
+                        "Begin again with `POST /api/v1/transactions?retry=` and the `retry_token` of this answer.";
+                    problem.hint(hint).member("retry_token", token.text().into())
+                }
+                None => problem,
+            });
+        }
+    };
+    let out = CommittedOut { version: NumberText(committed.version), durable: committed.durable };
+    let mut response = respond::json(StatusCode::OK, &out);
+    kv::tell_written(&mut response, committed.version, committed.durable);
+    Ok(response)
+}
+
+/// 128 bits that a client cannot guess.
+fn random_id(app: &App) -> TransactionId {
+    let mut random = [0; 16];
+    app.0.database.random(&mut random);
+    TransactionId::from_random(random)
+}
+
+fn roll_back(app: &App, request: &Request) -> Result<Response<Body>> {
+    // The pool rolls back what comes home open; here it is said.
+    named(app, request)?.end().rollback();
+    Ok(respond::empty(StatusCode::NO_CONTENT))
+}
+
+/// The transaction that the path names. One that has ended is not missing: its client should learn what it missed.
+fn named(app: &App, request: &Request) -> Result<Lent> {
+    let registry = &app.0.transactions;
+    let missing = || Problem::new(DbCode::TransactionNotOpen).status(StatusCode::NOT_FOUND);
+    let id = TransactionId::parse(&request.path_text("id")?).ok_or_else(missing)?;
+    registry.lend(id).map_err(|problem| match (problem.code(), registry.ending(id)) {
+        (AnyCode::Db(DbCode::TransactionNotOpen), None) => missing(),
+        (AnyCode::Db(DbCode::TransactionNotOpen), Some(ending)) => problem.detail(match ending {
+            Ending::Commit => "a commit was tried already; its answer said what came of it",
+            Ending::Idle => "it was rolled back, because nothing was done with it for too long",
+        }),
+        _ => problem,
+    })
+}

@@ -1,0 +1,184 @@
+//! Compressed answers, for clients that ask for them.
+//!
+//! Small answers, parts of values, live streams and media that are compressed already pass as they are.
+
+use std::io;
+
+use async_compression::Level;
+use async_compression::tokio::bufread::{BrotliEncoder, GzipEncoder, ZstdEncoder};
+use futures_util::TryStreamExt as _;
+use http::header::{
+    ACCEPT_ENCODING, ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, VARY,
+};
+use http::{HeaderMap, HeaderValue, Response};
+use tokio::io::AsyncRead;
+use tokio_util::io::{ReaderStream, StreamReader};
+
+use crate::protocol::accept::{Weight, weighted};
+use crate::protocol::body::{Body, BodyError};
+
+/// Answers below this are not worth the work.
+const BYTES_MIN: usize = 1024;
+/// What one step of compression reads and writes at most, so that a large answer takes its turns with others.
+const CHUNK_BYTES: usize = 16 * 1024;
+
+/// What `Vary` says of an answer that is compressed for those who ask.
+pub(crate) const VARIES_BY: &str = "accept-encoding";
+
+/// The ways to compress, the preferred first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Coding {
+    Zstd,
+    Brotli,
+    Gzip,
+}
+
+const CODINGS: [Coding; 3] = [Coding::Zstd, Coding::Brotli, Coding::Gzip];
+
+impl Coding {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Zstd => "zstd",
+            Self::Brotli => "br",
+            Self::Gzip => "gzip",
+        }
+    }
+}
+
+/// Compresses an answer if it is worth it and the client takes it.
+pub(crate) fn compress(request: &HeaderMap, response: Response<Body>) -> Response<Body> {
+    if !is_worth_it(&response) {
+        return response;
+    }
+    let (mut head, body) = response.into_parts();
+    head.headers.append(VARY, HeaderValue::from_static(VARIES_BY));
+    let Some(coding) = choose(request) else { return Response::from_parts(head, body) };
+    // The tag of a refusal is not that of its text.
+    if head.status.is_success()
+        && let Some(tag) = head.headers.get(ETAG).and_then(|tag| tag_of(tag, coding))
+    {
+        head.headers.insert(ETAG, tag);
+    }
+    head.headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.as_str()));
+    head.headers.remove(CONTENT_LENGTH);
+    head.headers.remove(ACCEPT_RANGES);
+    Response::from_parts(head, encode(body, coding))
+}
+
+fn is_worth_it(response: &Response<Body>) -> bool {
+    let (headers, body) = (response.headers(), response.body());
+    body.length().is_none_or(|length| length >= BYTES_MIN)
+        && !body.is_live()
+        && !headers.contains_key(CONTENT_ENCODING)
+        && !headers.contains_key(CONTENT_RANGE)
+        && headers.get(CONTENT_TYPE).and_then(|media| media.to_str().ok()).is_none_or(is_compressible)
+}
+
+/// Whether an answer of this length and media type would be compressed for those who ask.
+pub(crate) fn would_be(length: usize, media: &str) -> bool {
+    length >= BYTES_MIN && is_compressible(media)
+}
+
+/// Whether a media type is likely to shrink.
+fn is_compressible(media: &str) -> bool {
+    const PACKED: &[&str] = &[
+        "application/gzip",
+        "application/zip",
+        "application/zstd",
+        "application/x-7z-compressed",
+        "application/x-bzip2",
+        "application/x-xz",
+        "application/x-brotli",
+        "application/pdf",
+        "application/vnd.rar",
+        "font/woff",
+        "font/woff2",
+        "text/event-stream",
+    ];
+    let essence = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if essence == "image/svg+xml" || essence == "image/bmp" {
+        return true;
+    }
+    let packed_family = ["image/", "audio/", "video/"].iter().any(|family| essence.starts_with(family));
+    !packed_family && !PACKED.contains(&&essence[..])
+}
+
+/// The coding with the highest weight, among equals the preferred one; none when the client wants it plain.
+pub(crate) fn choose(request: &HeaderMap) -> Option<Coding> {
+    let weight = |name: &str| -> Option<Weight> {
+        let exact = weighted(request, ACCEPT_ENCODING).find(|(coding, _)| coding.eq_ignore_ascii_case(name));
+        let any = || weighted(request, ACCEPT_ENCODING).find(|(coding, _)| *coding == "*");
+        exact.or_else(any).map(|(_, weight)| weight)
+    };
+    let mut best: Option<(Weight, Coding)> = None;
+    for coding in CODINGS {
+        if let Some(weight) = weight(coding.as_str()).filter(|&weight| weight > 0)
+            && best.is_none_or(|(other, _)| weight > other)
+        {
+            best = Some((weight, coding));
+        }
+    }
+    let plain = weighted(request, ACCEPT_ENCODING).find(|(coding, _)| coding.eq_ignore_ascii_case("identity"));
+    best.filter(|(weight, _)| plain.is_none_or(|(_, plain)| *weight >= plain)).map(|(_, coding)| coding)
+}
+
+/// A strong tag names bytes, and these are other bytes than the plain ones: `"v7"` becomes `"v7-gzip"`.
+pub(crate) fn tag_of(tag: &HeaderValue, coding: Coding) -> Option<HeaderValue> {
+    let plain = tag.to_str().ok()?.strip_suffix('"')?;
+    HeaderValue::from_str(&format!("{plain}-{}\"", coding.as_str())).ok()
+}
+
+fn encode(body: Body, coding: Coding) -> Body {
+    let reader = StreamReader::new(body.map_err(|error| io::Error::other(error.to_string())));
+    match coding {
+        Coding::Zstd => stream(ZstdEncoder::with_quality(reader, Level::Precise(3))),
+        Coding::Brotli => stream(BrotliEncoder::with_quality(reader, Level::Precise(4))),
+        Coding::Gzip => stream(GzipEncoder::with_quality(reader, Level::Precise(5))),
+    }
+}
+
+fn stream(encoder: impl AsyncRead + Send + 'static) -> Body {
+    Body::stream(ReaderStream::with_capacity(encoder, CHUNK_BYTES).map_err(|error| BodyError(error.to_string())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(accept_encoding: &str, expected: Option<&str>) {
+        let headers = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_str(accept_encoding).unwrap())]);
+        assert_eq!(choose(&headers).map(Coding::as_str), expected, "{accept_encoding:?}");
+    }
+
+    #[test]
+    fn the_best_liked_coding_is_chosen() {
+        check("gzip", Some("gzip"));
+        check("gzip, deflate, br, zstd", Some("zstd"));
+        check("gzip, deflate, br", Some("br"));
+        check("br;q=0.5, GZIP", Some("gzip"));
+        check("*", Some("zstd"));
+        check("zstd;q=0, *", Some("br"));
+        check("gzip;q=0", None);
+        check("identity", None);
+        check("identity, gzip;q=0.5", None);
+        check("gzip, identity;q=0.5", Some("gzip"));
+        check("", None);
+    }
+
+    #[test]
+    fn packed_media_are_left_alone() {
+        for media in [
+            "text/plain",
+            "application/json; charset=utf-8",
+            "image/svg+xml",
+            "application/octet-stream",
+            "application/wasm",
+        ] {
+            assert!(is_compressible(media), "{media}");
+        }
+        for media in ["image/png", "IMAGE/JPEG", "video/mp4", "application/zip", "font/woff2", "text/event-stream"] {
+            assert!(!is_compressible(media), "{media}");
+        }
+    }
+}

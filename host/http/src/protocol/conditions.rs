@@ -1,0 +1,362 @@
+//! Conditional requests (RFC 9110, section 13): `If-Match`, `If-None-Match` and the two dates.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use http::header::{ETAG, HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE};
+use http::{HeaderMap, HeaderValue};
+use mantis_db::{Entry, Expect, Kv};
+
+use crate::protocol::errors::Code;
+use crate::protocol::problem::{Problem, Result};
+
+/// A condition that has to be looked at again because somebody else was quicker is looked at this often.
+const ATTEMPTS_MAX: usize = 32;
+
+/// The conditions of a request.
+#[derive(Debug, Default)]
+#[allow(clippy::struct_field_names, reason = "they are the headers' names")]
+pub(crate) struct Conditions {
+    if_match: Option<Tags>,
+    if_none_match: Option<Tags>,
+    if_unmodified_since_s: Option<u64>,
+    if_modified_since_s: Option<u64>,
+}
+
+#[derive(Debug)]
+enum Tags {
+    Any,
+    These(Vec<Tag>),
+}
+
+/// An entity tag of a condition. Those that are none of ours name no version, and match nothing.
+#[derive(Debug)]
+struct Tag {
+    weak: bool,
+    /// With its quotes.
+    text: Box<[u8]>,
+    version: Option<u64>,
+}
+
+/// A form in which a value is shown. A strong tag names bytes, so each form has tags of its own: `"v7"` for the stored bytes,
+/// `"v7-json"` for their JSON form, and behind either the coding where it is compressed, as in `"v7-gzip"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    Bytes,
+    Numbers,
+    Text,
+    Base64,
+}
+
+impl Form {
+    const JSON: [Self; 3] = [Self::Numbers, Self::Text, Self::Base64];
+
+    /// What its tags have behind the version.
+    const fn suffix(self) -> &'static str {
+        match self {
+            Self::Bytes => "",
+            Self::Numbers => "-json",
+            Self::Text => "-json-utf8",
+            Self::Base64 => "-json-base64",
+        }
+    }
+}
+
+/// What the conditions say of a read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Answer,
+    NotModified,
+    Failed,
+}
+
+impl Conditions {
+    /// Reads the headers.
+    ///
+    /// A list of tags that is not one is refused: to ignore it would make a guarded write an unguarded one. A date that is not
+    /// one is ignored, as RFC 9110 has it.
+    pub(crate) fn of(headers: &HeaderMap) -> Result<Self> {
+        static NAMES: [HeaderName; 4] = [IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE];
+        // Most requests have none, and a look at the few headers that they have is cheaper than four searches.
+        if !headers.keys().any(|name| NAMES.contains(name)) {
+            return Ok(Self::default());
+        }
+        let date = |name: HeaderName| {
+            let value = headers.get(name)?.to_str().ok()?;
+            let time = httpdate::parse_http_date(value).ok()?;
+            time.duration_since(UNIX_EPOCH).ok().as_ref().map(Duration::as_secs)
+        };
+        let (if_match, if_none_match) = (tags(headers, &IF_MATCH)?, tags(headers, &IF_NONE_MATCH)?);
+        Ok(Self {
+            if_unmodified_since_s: if if_match.is_none() { date(IF_UNMODIFIED_SINCE) } else { None },
+            if_modified_since_s: if if_none_match.is_none() { date(IF_MODIFIED_SINCE) } else { None },
+            if_match,
+            if_none_match,
+        })
+    }
+
+    /// Whether there are none that a write has to heed.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.expect() == Some(Expect::Anything)
+    }
+
+    /// What is to be done with a read of something that exists. `If-Match` takes the tag of any form of the version; `If-None-Match`
+    /// only that of the form that would be sent, which `shown` says: whoever has another one does not have these bytes.
+    pub(crate) fn for_read(
+        &self,
+        version: u64,
+        modified_ms: u64,
+        shown: impl FnOnce() -> Option<HeaderValue>,
+    ) -> Verdict {
+        let modified_s = modified_ms / 1000;
+        if self.if_match.as_ref().is_some_and(|tags| !tags.match_strongly(version))
+            || self.if_unmodified_since_s.is_some_and(|since_s| modified_s > since_s)
+        {
+            return Verdict::Failed;
+        }
+        if self.if_none_match.as_ref().is_some_and(|tags| tags.match_form(shown().as_ref()))
+            || self.if_modified_since_s.is_some_and(|since_s| modified_s <= since_s)
+        {
+            return Verdict::NotModified;
+        }
+        Verdict::Answer
+    }
+
+    fn allow_write(&self, current: Option<&Entry>) -> bool {
+        let matches = |tags: &Tags, strongly: bool| {
+            current.is_some_and(|entry| {
+                if strongly { tags.match_strongly(entry.version) } else { tags.match_weakly(entry.version) }
+            })
+        };
+        let modified_since =
+            self.if_unmodified_since_s.zip(current).is_some_and(|(since_s, entry)| entry.modified_ms / 1000 > since_s);
+        let matched = self.if_match.as_ref().is_none_or(|tags| matches(tags, true));
+        let excluded = self.if_none_match.as_ref().is_some_and(|tags| matches(tags, false));
+        matched && !excluded && !modified_since
+    }
+
+    /// What must hold of the key for a write to go on, where that can be said without reading it.
+    fn expect(&self) -> Option<Expect> {
+        match self {
+            Self { if_unmodified_since_s: Some(_), .. } | Self { if_match: Some(_), if_none_match: Some(_), .. } => {
+                None
+            }
+            Self { if_match: None, if_none_match: None, .. } => Some(Expect::Anything),
+            Self { if_match: Some(Tags::Any), .. } => Some(Expect::Present),
+            Self { if_none_match: Some(Tags::Any), .. } => Some(Expect::Absent),
+            Self { if_match: Some(Tags::These(tags)), .. } => match &tags[..] {
+                [Tag { weak: false, version: Some(version), .. }] => Some(Expect::Version(*version)),
+                _ => None,
+            },
+            Self { if_none_match: Some(Tags::These(_)), .. } => None,
+        }
+    }
+
+    /// The way through a write under these conditions.
+    pub(crate) fn guard(&self) -> Guard<'_> {
+        Guard { conditions: self, attempts: 0 }
+    }
+}
+
+/// Leads a write under conditions: [`expect`](Self::expect) says what must hold of the key, the write is tried, and
+/// [`refused`](Self::refused) says whether to go round again because somebody else was quicker.
+#[derive(Debug)]
+pub(crate) struct Guard<'c> {
+    conditions: &'c Conditions,
+    attempts: usize,
+}
+
+impl Guard<'_> {
+    pub(crate) async fn expect(&mut self, kv: &mut Kv<'_>, key: &[u8]) -> Result<Expect> {
+        if let Some(expect) = self.conditions.expect() {
+            return Ok(expect);
+        }
+        let current = kv.get(key).await?;
+        if !self.conditions.allow_write(current.as_ref()) {
+            return Err(failed(current.as_ref()));
+        }
+        Ok(current.map_or(Expect::Absent, |entry| Expect::Version(entry.version)))
+    }
+
+    pub(crate) fn refused(&mut self, current: Option<&Entry>) -> Result<()> {
+        self.attempts += 1;
+        if self.conditions.expect().is_some() {
+            return Err(failed(current));
+        }
+        if self.attempts >= ATTEMPTS_MAX {
+            return Err(mantis_db::Code::Conflict.into());
+        }
+        Ok(())
+    }
+}
+
+impl Tags {
+    fn match_strongly(&self, version: u64) -> bool {
+        match self {
+            Self::Any => true,
+            Self::These(tags) => tags.iter().any(|tag| !tag.weak && tag.version == Some(version)),
+        }
+    }
+
+    /// Compares the whole tag, weakly: what is not committed has none, and only `*` matches it.
+    fn match_form(&self, shown: Option<&HeaderValue>) -> bool {
+        match self {
+            Self::Any => true,
+            Self::These(tags) => shown.is_some_and(|shown| tags.iter().any(|tag| *tag.text == *shown.as_bytes())),
+        }
+    }
+
+    fn match_weakly(&self, version: u64) -> bool {
+        match self {
+            Self::Any => true,
+            Self::These(tags) => tags.iter().any(|tag| tag.version == Some(version)),
+        }
+    }
+}
+
+/// The answer to a condition on a write that does not hold; `ETag` says which version there is.
+pub(crate) fn failed(current: Option<&Entry>) -> Problem {
+    let problem = Problem::new(Code::PreconditionFailed);
+    match current.and_then(|entry| etag(entry.version, Form::Bytes)) {
+        Some(tag) => problem.header(ETAG, tag),
+        None => problem.detail("the key does not exist"),
+    }
+}
+
+/// The tag of a form of a version that is not compressed. A value that is not committed yet has no version, and so no tag.
+pub(crate) fn etag(version: u64, form: Form) -> Option<HeaderValue> {
+    if version == 0 {
+        return None;
+    }
+    let mut digits = itoa::Buffer::new();
+    let mut text = [0; 40];
+    let mut end = 0;
+    for part in ["\"v", digits.format(version), form.suffix(), "\""] {
+        text[end..end + part.len()].copy_from_slice(part.as_bytes());
+        end += part.len();
+    }
+    HeaderValue::from_bytes(&text[..end]).ok()
+}
+
+fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>> {
+    let mut found: Option<Tags> = None;
+    for value in headers.get_all(name) {
+        let malformed = || {
+            let detail = format!("`{name}` must be `*` or a list of entity tags such as `\"v7\"`");
+            Problem::new(Code::HeaderInvalid).detail(detail)
+        };
+        let parsed = parse_tags(value.as_bytes()).ok_or_else(malformed)?;
+        found = Some(match (found, parsed) {
+            (None, parsed) => parsed,
+            (Some(Tags::These(mut all)), Tags::These(more)) => {
+                all.extend(more);
+                Tags::These(all)
+            }
+            _ => return Err(malformed()),
+        });
+    }
+    Ok(found)
+}
+
+/// `*`, or tags with commas between them; empty elements are allowed, an empty list is not.
+fn parse_tags(value: &[u8]) -> Option<Tags> {
+    let mut rest = value.trim_ascii();
+    if rest == b"*" {
+        return Some(Tags::Any);
+    }
+    let mut tags = Vec::new();
+    loop {
+        while let [b',' | b' ' | b'\t', tail @ ..] = rest {
+            rest = tail;
+        }
+        if rest.is_empty() {
+            return Some(Tags::These(tags)).filter(|tags| !matches!(tags, Tags::These(tags) if tags.is_empty()));
+        }
+        let (weak, quoted) = rest.strip_prefix(b"W/").map_or((false, rest), |quoted| (true, quoted));
+        let inner = quoted.strip_prefix(b"\"")?;
+        let end = inner.iter().position(|&byte| byte == b'"')?;
+        let (opaque, after) = (&inner[..end], inner[end + 1..].trim_ascii_start());
+        if !opaque.iter().all(|&byte| byte == 0x21 || byte >= 0x23 && byte != 0x7f)
+            || !(after.is_empty() || after[0] == b',')
+        {
+            return None;
+        }
+        tags.push(Tag { weak, text: quoted[..end + 2].into(), version: version_of(opaque) });
+        rest = after;
+    }
+}
+
+/// The version of a tag of any form, compressed or not.
+fn version_of(opaque: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(opaque).ok()?.strip_prefix('v')?;
+    let text = ["-gzip", "-br", "-zstd"].iter().find_map(|coding| text.strip_suffix(coding)).unwrap_or(text);
+    let digits = Form::JSON.iter().find_map(|form| text.strip_suffix(form.suffix())).unwrap_or(text);
+    // Tags are compared byte for byte: there is one spelling of each version.
+    let is_canonical = (digits == "0" || !digits.starts_with('0')) && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_canonical.then(|| digits.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(value: &str, strongly: bool, weakly: bool) {
+        let tags = parse_tags(value.as_bytes()).expect("well-formed");
+        assert_eq!((tags.match_strongly(7), tags.match_weakly(7)), (strongly, weakly), "{value}");
+    }
+
+    #[test]
+    fn tags_compare_strongly_and_weakly() {
+        check("*", true, true);
+        check("\"v7\"", true, true);
+        check(" \"v7\" ", true, true);
+        check("W/\"v7\"", false, true);
+        check("\"v7-gzip\"", true, true);
+        check("\"v6\", \"v7\"", true, true);
+        check("\"v6\",,W/\"v7\"", false, true);
+        check("\"v8\"", false, false);
+        check("\"7\"", false, false);
+        check("\"v07\"", false, false);
+        check("\"v007-gzip\"", false, false);
+        check("\"v+7\"", false, false);
+        check("\"V7\"", false, false);
+        check("\"v7-gzip-gzip\"", false, false);
+        check("\"v7-json\"", true, true);
+        check("\"v7-json-utf8\"", true, true);
+        check("W/\"v7-json-base64-zstd\"", false, true);
+        for unknown in
+            ["v7-json-json", "v7-utf8", "v7-gzip-json", "v7-json-", "v7-JSON", "v7-json-utf8-base64", "v-json"]
+        {
+            check(&format!("\"{unknown}\""), false, false);
+        }
+        check("\"\"", false, false);
+        check("\"a,b\", \"v7\"", true, true);
+    }
+
+    #[test]
+    fn what_is_no_list_of_tags_is_refused() {
+        for value in ["", " ", ",", "v7", "\"v7", "\"v7\" \"v8\"", "*, \"v7\"", "w/\"v7\"", "\"a b\"", "**"] {
+            assert!(parse_tags(value.as_bytes()).is_none(), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn a_tag_shows_the_version_and_the_form() {
+        assert_eq!(etag(7, Form::Bytes).unwrap(), "\"v7\"");
+        assert_eq!(etag(7, Form::Numbers).unwrap(), "\"v7-json\"");
+        assert_eq!(etag(7, Form::Text).unwrap(), "\"v7-json-utf8\"");
+        assert_eq!(etag(u64::MAX, Form::Base64).unwrap(), "\"v18446744073709551615-json-base64\"");
+        assert!(etag(0, Form::Bytes).is_none());
+    }
+
+    #[test]
+    fn a_reader_is_spared_only_the_form_that_it_has() {
+        let has = |value: &str| {
+            let tags = parse_tags(value.as_bytes()).expect("well-formed");
+            tags.match_form(etag(7, Form::Numbers).as_ref())
+        };
+        assert!(has("\"v7-json\"") && has("\"v7\", W/\"v7-json\"") && has("*"));
+        assert!(!has("\"v7\"") && !has("\"v7-json-utf8\", \"v7-json-gzip\"") && !has("\"v6-json\""));
+        assert!(!parse_tags(b"\"v0\"").expect("well-formed").match_form(None));
+    }
+}

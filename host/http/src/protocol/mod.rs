@@ -1,0 +1,30 @@
+//! One rule of HTTP a file. Nothing here knows the routes, the handlers or the state of the server.
+//!
+//! | file | rule |
+//! |---|---|
+//! | `accept` | media types and codings that the client prefers, with weights |
+//! | `body` | response bodies: empty, bytes, or a stream |
+//! | `compress` | which responses are compressed, and how |
+//! | `conditions` | `If-Match`, `If-None-Match` and the two dates; entity tags |
+//! | `cors` | pages of other origins |
+//! | `deadline` | a time limit for a request |
+//! | `errors`, `problem` | every error code with its status; RFC 9457 responses |
+//! | `hosts` | `Host` and `Origin` (DNS rebinding) |
+//! | `path` | percent-decoding |
+//! | `range` | a single range of bytes |
+//! | `request_id` | `x-request-id` |
+//! | `respond` | responses of common shapes |
+
+pub(crate) mod accept;
+pub(crate) mod body;
+pub(crate) mod compress;
+pub(crate) mod conditions;
+pub(crate) mod cors;
+pub(crate) mod deadline;
+pub mod errors;
+pub(crate) mod hosts;
+pub(crate) mod path;
+pub(crate) mod problem;
+pub(crate) mod range;
+pub(crate) mod request_id;
+pub(crate) mod respond;

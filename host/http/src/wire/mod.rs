@@ -1,0 +1,3 @@
+//! The JSON shapes of requests and responses.
+
+pub(crate) mod json;
