@@ -10,58 +10,45 @@ use http::header::{ALLOW, CONTENT_LENGTH, DATE};
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
 use hyper::body::Incoming;
-use mantis_db::{ChangeFilter, Database, SessionManager, Since};
+use mantis_db::{Database, SessionManager};
 use mantis_plugin::PluginHost;
 use mantis_pool::Pool;
-use tokio::sync::watch;
 
-use crate::api::operation::Patience;
+use crate::api::operation::TimeoutPolicy;
 use crate::api::query::Query;
 use crate::api::request::{Request, RequestBody};
-use crate::openapi;
-use crate::openapi::Subject;
+use crate::api::transaction_header;
+use crate::handlers::service::docs;
 use crate::protocol::body::Body;
 use crate::protocol::cors::Cors;
 use crate::protocol::deadline::within;
 use crate::protocol::errors::Code;
-use crate::protocol::path::URI_BYTES_MAX;
 use crate::protocol::problem::{Problem, Result};
 use crate::protocol::request_id::{RequestIds, X_REQUEST_ID};
-use crate::protocol::{compress, hosts, respond};
-use crate::request_log::Begun;
+use crate::protocol::{compress, date, hosts, respond};
+use crate::request_log::{Begun, RequestLog};
 use crate::router::{Matched, Router};
+use crate::routes::ROUTES;
 use crate::state::configuration::AppConfig;
-use crate::state::metrics::HttpMetrics;
-use crate::state::retries::Retries;
-use crate::state::sessions;
-use crate::state::transactions::Registry;
-
-/// Transactions may hold this share of the pool's sessions; the rest is for requests without one.
-const TRANSACTION_SESSIONS: (usize, usize) = (3, 4);
+use crate::state::metrics::{HttpMetrics, OperationNames};
+use crate::state::{Operation, State};
+use crate::{limits, routes};
 
 /// The HTTP surface of a database. Cloning gives another handle to the same one.
 #[derive(Clone)]
-pub struct App(pub(crate) Arc<Inner>);
+pub struct App(Arc<Inner>);
 
-pub(crate) struct Inner {
-    pub(crate) database: Database,
-    pub(crate) sessions: Pool<SessionManager>,
-    pub(crate) plugins: PluginHost,
-    pub(crate) config: AppConfig,
-    pub(crate) transactions: Arc<Registry>,
-    pub(crate) retries: Retries,
-    pub(crate) metrics: HttpMetrics,
-    pub(crate) shutdown: watch::Sender<bool>,
-    /// What the cursors of the change feed begin with.
-    feed: Option<String>,
-    router: Router,
+struct Inner {
+    state: Arc<State>,
+    router: Router<Arc<State>>,
+    log: RequestLog,
     ids: RequestIds,
     cors: Cors,
 }
 
 impl std::fmt::Debug for App {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("App").field("config", &self.0.config).finish_non_exhaustive()
+        f.debug_struct("App").field("config", &self.0.state.config).finish_non_exhaustive()
     }
 }
 
@@ -74,21 +61,14 @@ impl App {
     pub fn new(database: Database, sessions: Pool<SessionManager>, plugins: PluginHost, config: AppConfig) -> Self {
         let mut random = [0; 4];
         database.random(&mut random);
-        let (share, of) = TRANSACTION_SESSIONS;
-        let transactions_max = config.transactions_max.min((sessions.config().max.saturating_mul(share) / of).max(1));
+        let names: OperationNames = routes::operation_ids().collect();
+        let cors = Cors::new(&config.cors_origins);
         Self(Arc::new(Inner {
-            transactions: Arc::new(Registry::new(transactions_max, config.transaction_idle_ms)),
-            retries: Retries::default(),
-            metrics: HttpMetrics::new(),
-            shutdown: watch::Sender::new(false),
-            feed: feed_of(&database),
-            router: Router::new(),
+            log: RequestLog::new(Arc::clone(&names)),
+            state: Arc::new(State::new(database, sessions, plugins, config, ROUTES, names)),
+            router: Router::new(ROUTES),
             ids: RequestIds::new(random),
-            cors: Cors::new(&config.cors_origins),
-            database,
-            sessions,
-            plugins,
-            config,
+            cors,
         }))
     }
 
@@ -115,58 +95,50 @@ impl App {
         let mut response = Problem::new(code).into_bytes(id.to_str().unwrap_or_default());
         let headers = response.headers_mut();
         headers.insert(X_REQUEST_ID, id);
-        headers.insert(DATE, respond::http_date(self.0.database.now_ms()));
-        self.0.metrics.count_answer(None, response.status());
+        headers.insert(DATE, date::http_date(self.0.state.database.now_ms()));
+        self.0.state.metrics.count_answer(None, response.status());
         response
     }
 
     /// Housekeeping: rolls back transactions that nobody uses, and closes idle instances of plugins. Call it about ten times a second,
     /// from where a few milliseconds of work hold nobody up: the memory of an instance is given back to the system.
     pub async fn maintain(&self) {
-        self.0.transactions.roll_back_idle();
-        self.0.plugins.maintain().await;
+        self.0.state.transactions.roll_back_idle();
+        self.0.state.plugins.maintain().await;
     }
 
     /// Says that the server is about to stop: `/health` and `/ready` tell so, and streams end.
     pub fn shutting_down(&self) {
-        self.0.shutdown.send_replace(true);
+        self.0.state.shutdown.send_replace(true);
     }
 
     /// Whether [`shutting_down`](Self::shutting_down) was called.
     #[must_use]
     pub fn is_shutting_down(&self) -> bool {
-        *self.0.shutdown.borrow()
+        self.0.state.is_shutting_down()
     }
 
     /// How many transactions may be open at once, with this pool.
     #[must_use]
     pub fn transactions_max(&self) -> usize {
-        self.0.transactions.count_max()
+        self.0.state.transactions.count_max()
     }
 
     /// What happened so far.
     #[must_use]
     pub fn metrics(&self) -> &HttpMetrics {
-        &self.0.metrics
+        &self.0.state.metrics
     }
 
     /// The OpenAPI 3.1 document of this API, with the functions of the plugins that are installed now.
     #[must_use]
     pub fn openapi(&self) -> serde_json::Value {
-        let plugins = self.0.plugins.list();
-        let feed = self.0.feed.as_deref();
-        openapi::document(&Subject {
-            version: &self.0.config.version,
-            limits: self.0.database.limits(),
-            feed,
-            plugins: &plugins,
-            limit_ranges: &self.0.plugins.limit_ranges(),
-        })
+        docs::openapi(&self.0.state)
     }
 
     async fn answer(&self, head: Parts, body: RequestBody) -> Response<Body> {
         let begun = Begun::new(self.0.ids.of(&head.headers));
-        let in_flight = self.0.metrics.enter(self.0.config.concurrent_requests_max);
+        let in_flight = self.0.state.metrics.enter(self.0.state.config.concurrent_requests_max);
         let admitted = if in_flight.is_some() { self.admit(&head) } else { Err(Code::Overloaded.into()) };
         let (matched, query) = match admitted {
             Ok(Admitted::Routed(matched, query)) => (matched, query),
@@ -179,23 +151,23 @@ impl App {
                 return self.finish(&head, None, Err(problem), begun);
             }
         };
-        let index = Some(matched.index);
-        let mut request = Request { head, matched, query, body };
-        let outcome = match self.run_now(&request) {
+        let Matched { operation, index, captures } = matched;
+        let mut request = Request { head, captures, query, body };
+        let outcome = match self.run_now(operation, &request) {
             Some(outcome) => outcome,
             // Boxed, so that a connection does not keep room for the largest handler.
-            None => Box::pin(self.run(&mut request)).await,
+            None => Box::pin(self.run(operation, &mut request)).await,
         };
-        let response = self.finish(&request.head, index, outcome, begun);
+        let response = self.finish(&request.head, Some(index), outcome, begun);
         request.body.discard_later();
         response
     }
 
     /// What can be said of a request by its head.
     fn admit(&self, head: &Parts) -> Result<Admitted> {
-        hosts::check(&self.0.config.allowed_hosts, head)?;
+        hosts::check(&self.0.state.config.allowed_hosts, head)?;
         let (path, query) = (head.uri.path(), head.uri.query());
-        if path.len() + query.map_or(0, str::len) > URI_BYTES_MAX {
+        if path.len() + query.map_or(0, str::len) > limits::URI_BYTES_MAX {
             return Err(Code::UriTooLong.into());
         }
         if head.method == Method::OPTIONS {
@@ -203,8 +175,8 @@ impl App {
         }
         hosts::check_origin(head, |origin| self.0.cors.allows(origin))?;
         let matched = self.0.router.find(&head.method, path)?;
-        sessions::check_taken(matched.operation, head)?;
-        let query = Query::parse(query, matched.operation.query, self.0.database.limits())?;
+        transaction_header::check_taken(matched.operation, head)?;
+        let query = Query::parse(query, matched.operation.query, self.0.state.database.limits())?;
         Ok(Admitted::Routed(matched, query))
     }
 
@@ -223,18 +195,19 @@ impl App {
     }
 
     /// Answers without a future, where nothing has to be waited for.
-    fn run_now(&self, request: &Request) -> Option<Result<Response<Body>>> {
-        let now = request.matched.operation.now?;
-        std::panic::catch_unwind(AssertUnwindSafe(|| now(self, request)))
+    fn run_now(&self, operation: &Operation, request: &Request) -> Option<Result<Response<Body>>> {
+        let now = operation.now?;
+        std::panic::catch_unwind(AssertUnwindSafe(|| now(&self.0.state, request)))
             .unwrap_or_else(|panic| Some(Err(self.panicked(&*panic))))
     }
 
-    async fn run(&self, request: &mut Request) -> Result<Response<Body>> {
-        let operation = request.matched.operation;
-        let work = AssertUnwindSafe((operation.handler)(self, request)).catch_unwind();
-        let outcome = match operation.patience {
-            Patience::Own => Some(work.await),
-            Patience::Configured => within(Duration::from_millis(self.0.config.request_timeout_ms), work).await,
+    async fn run(&self, operation: &Operation, request: &mut Request) -> Result<Response<Body>> {
+        let work = AssertUnwindSafe((operation.handler)(&self.0.state, request)).catch_unwind();
+        let outcome = match operation.timeout {
+            TimeoutPolicy::Own => Some(work.await),
+            TimeoutPolicy::Configured => {
+                within(Duration::from_millis(self.0.state.config.request_timeout_ms), work).await
+            }
         };
         match outcome {
             None => Err(Code::RequestTimeout.into()),
@@ -244,7 +217,7 @@ impl App {
     }
 
     fn panicked(&self, panic: &(dyn std::any::Any + Send)) -> Problem {
-        self.0.metrics.count_panic();
+        self.0.state.metrics.count_panic();
         let message = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
         tracing::error!(panic = message.unwrap_or("(no message)"), "a request's handler panicked");
         Code::Internal.into()
@@ -258,10 +231,10 @@ impl App {
         outcome: Result<Response<Body>>,
         begun: Begun,
     ) -> Response<Body> {
-        begun.log(head, operation, &outcome);
+        self.0.log.log(&begun, head, operation, &outcome);
         let mut response =
             outcome.unwrap_or_else(|problem| problem.into_response(begun.id.to_str().unwrap_or_default()));
-        if self.0.config.compression {
+        if self.0.state.config.compression {
             response = compress::compress(&head.headers, response);
         }
         self.0.cors.mark(&head.headers, response.headers_mut());
@@ -269,21 +242,14 @@ impl App {
         if head.method == Method::HEAD {
             response = without_body(response);
         }
-        self.0.metrics.count_answer(operation, response.status());
+        self.0.state.metrics.count_answer(operation, response.status());
         response
     }
 }
 
-/// What the cursors of the change feed begin with in this life of the store.
-fn feed_of(database: &Database) -> Option<String> {
-    let mut session = database.session();
-    let page = session.changes(&ChangeFilter::default(), &Since::Now, 1).now_or_never()?.ok()?;
-    page.cursor.split('-').next().map(str::to_owned)
-}
-
 /// What the head of a request leads to.
 enum Admitted {
-    Routed(Matched, Query),
+    Routed(Matched<Arc<State>>, Query),
     Answered(Response<Body>),
 }
 

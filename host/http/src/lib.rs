@@ -15,6 +15,7 @@
 //! | `wire` | JSON shapes of requests and responses |
 //! | `api` | what an operation is, the request, its captures and query |
 //! | `protocol` | one rule of HTTP a file |
+//! | `limits` | the bounds that no configuration changes |
 //!
 //! It opens no socket and no file, keeps none of the database's state, and decides nothing that `mantis_db` could decide: limits,
 //! grants and errors are the same on every surface.
@@ -23,6 +24,7 @@
 mod api;
 mod app;
 mod handlers;
+mod limits;
 mod openapi;
 mod protocol;
 mod request_log;
@@ -34,5 +36,6 @@ mod wire;
 pub use app::App;
 pub use protocol::body::{Body, BodyError};
 pub use protocol::errors;
-pub use state::configuration::{AppConfig, BODY_BYTES_MAX, HostGuard};
+pub use protocol::hosts::HostGuard;
+pub use state::configuration::{AppConfig, BODY_BYTES_MAX};
 pub use state::metrics::HttpMetrics;

@@ -8,17 +8,45 @@ use tracing::Level;
 use crate::protocol::body::Body;
 use crate::protocol::errors::Code;
 use crate::protocol::problem::{Problem, Result};
-use crate::routes;
+use crate::state::metrics::OperationNames;
 
 /// What the events are sorted under.
 const TARGET: &str = "mantisdb::request";
 
-/// A request under way: its name, and when it came.
+/// A request under way: its id, and when it arrived.
 #[derive(Debug)]
 pub(crate) struct Begun {
     pub(crate) id: HeaderValue,
-    /// The clock is looked at for a log that shows it only.
+    /// The clock is read only for a log that shows it.
     at: Option<Instant>,
+}
+
+/// The log, which knows operations by their numbers.
+#[derive(Debug)]
+pub(crate) struct RequestLog {
+    names: OperationNames,
+}
+
+impl RequestLog {
+    pub(crate) fn new(names: OperationNames) -> Self {
+        Self { names }
+    }
+
+    /// Logs a response: failures of the server always, everything else at debug level.
+    #[inline]
+    pub(crate) fn log(&self, begun: &Begun, head: &Parts, operation: Option<usize>, outcome: &Result<Response<Body>>) {
+        match outcome {
+            Err(problem) if problem.code() == Code::Internal.into() => {
+                begun.log_failure(head, self.name(operation), problem)
+            }
+            _ if begun.at.is_some() => begun.log_answer(head, self.name(operation), outcome),
+            _ => {}
+        }
+    }
+
+    fn name(&self, operation: Option<usize>) -> Option<&str> {
+        self.names.get(operation?).map(String::as_str)
+    }
 }
 
 impl Begun {
@@ -26,24 +54,14 @@ impl Begun {
         Self { id, at: tracing::enabled!(target: TARGET, Level::DEBUG).then(Instant::now) }
     }
 
-    /// Tells the log what is answered. Of what the server did wrong it hears always, of the rest at the level of debugging.
-    #[inline]
-    pub(crate) fn log(&self, head: &Parts, operation: Option<usize>, outcome: &Result<Response<Body>>) {
-        match outcome {
-            Err(problem) if problem.code() == Code::Internal.into() => self.log_failure(head, operation, problem),
-            _ if self.at.is_some() => self.log_answer(head, operation, outcome),
-            _ => {}
-        }
-    }
-
     #[cold]
-    fn log_answer(&self, head: &Parts, operation: Option<usize>, outcome: &Result<Response<Body>>) {
+    fn log_answer(&self, head: &Parts, operation: Option<&str>, outcome: &Result<Response<Body>>) {
         let problem = outcome.as_ref().err();
         let (path, detail) = (path(head), problem.map(Problem::message).filter(|_| shows_input()));
         tracing::debug!(
             target: TARGET,
             method = %head.method,
-            operation = operation.and_then(routes::operation_id),
+            operation,
             path,
             status = outcome.as_ref().map_or_else(Problem::answer_status, Response::status).as_u16(),
             code = problem.map(|problem| problem.code().as_str()),
@@ -55,11 +73,11 @@ impl Begun {
     }
 
     #[cold]
-    fn log_failure(&self, head: &Parts, operation: Option<usize>, problem: &Problem) {
+    fn log_failure(&self, head: &Parts, operation: Option<&str>, problem: &Problem) {
         tracing::error!(
             target: TARGET,
             method = %head.method,
-            operation = operation.and_then(routes::operation_id),
+            operation,
             path = path(head),
             status = problem.answer_status().as_u16(),
             code = problem.code().as_str(),

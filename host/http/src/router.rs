@@ -1,69 +1,58 @@
-//! From a path and a method to an operation, by the table of routes.
-
-use std::ops::Range;
+//! From a path and a method to an operation, by a table of routes.
 
 use http::header::ALLOW;
 use http::{HeaderValue, Method};
 
-use crate::api::operation::Operation;
+use crate::api::captures::Captures;
+use crate::api::operation::{Operation, Route};
 use crate::protocol::errors::Code;
 use crate::protocol::problem::{Problem, Result};
-use crate::routes::{ROUTES, Route};
 
 /// A parameter that takes the rest of the path, slashes included.
 const REST: &str = "{key}";
 
 /// The routes, ready to be matched.
 #[derive(Debug)]
-pub(crate) struct Router {
-    places: matchit::Router<Place>,
+pub(crate) struct Router<C: 'static> {
+    /// Positions in `places`.
+    paths: matchit::Router<usize>,
+    places: Vec<Place<C>>,
 }
 
 /// What lies at one path.
-#[derive(Debug, Clone)]
-struct Place {
-    route: &'static Route,
+#[derive(Debug)]
+struct Place<C: 'static> {
+    route: &'static Route<C>,
     first_index: usize,
     /// A route whose path is this one's and an ending: the ending would otherwise be part of the key, so it counts only for the
     /// methods of that route.
-    ending: Option<Ending>,
+    ending: Option<Ending<C>>,
     allow: HeaderValue,
 }
 
-#[derive(Debug, Clone)]
-struct Ending {
+#[derive(Debug)]
+struct Ending<C: 'static> {
     text: &'static str,
-    route: &'static Route,
+    route: &'static Route<C>,
     first_index: usize,
     allow: HeaderValue,
 }
 
 /// An operation and the parts of the path that belong to it.
-#[derive(Debug, Clone)]
-pub(crate) struct Matched {
-    pub(crate) operation: &'static Operation,
+#[derive(Debug)]
+pub(crate) struct Matched<C: 'static> {
+    pub(crate) operation: &'static Operation<C>,
     /// Its place among all operations, for counting.
     pub(crate) index: usize,
     pub(crate) captures: Captures,
 }
 
-/// Where the path's parameters stand in the raw path.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Captures([Option<(&'static str, Range<usize>)>; 2]);
-
-impl Captures {
-    pub(crate) fn get<'p>(&self, path: &'p str, name: &str) -> &'p str {
-        let found = self.0.iter().flatten().find(|(own, _)| *own == name);
-        found.and_then(|(_, range)| path.get(range.clone())).unwrap_or_default()
-    }
-}
-
-impl Router {
-    pub(crate) fn new() -> Self {
-        let mut places = matchit::Router::new();
+impl<C> Router<C> {
+    pub(crate) fn new(routes: &'static [Route<C>]) -> Self {
+        let mut router = Self { paths: matchit::Router::new(), places: Vec::new() };
         let mut first_index = 0;
-        let mut numbered = Vec::with_capacity(ROUTES.len());
-        for route in ROUTES {
+        let mut numbered = Vec::with_capacity(routes.len());
+        for route in routes {
             numbered.push((route, first_index));
             first_index += route.operations.len();
         }
@@ -73,36 +62,36 @@ impl Router {
                 let allow = allow(&[route, other]);
                 Some(Ending { text, route: other, first_index, allow })
             });
-            let place = Place { route, first_index, ending, allow: allow(&[route]) };
-            let mut insert = |pattern: &str| {
-                // The table is fixed, and a test builds this router.
-                #[allow(clippy::expect_used, reason = "a path that cannot be routed is a mistake in the table")]
-                places.insert(pattern, place.clone()).expect("the table's paths do not collide");
-            };
-            if let Some(before) = route.path.strip_suffix(REST) {
-                insert(&format!("{before}{{*key}}"));
-                // An empty key is answered by the handlers, not taken for another path.
-                insert(before);
-            } else {
-                insert(route.path);
-            }
+            router.insert(Place { route, first_index, ending, allow: allow(&[route]) });
         }
-        Self { places }
+        router
     }
 
-    /// How many operations there are.
-    pub(crate) fn operations() -> usize {
-        ROUTES.iter().map(|route| route.operations.len()).sum()
+    fn insert(&mut self, place: Place<C>) {
+        let index = self.places.len();
+        let mut insert = |pattern: &str| {
+            // The table is fixed, and a test builds this router.
+            #[allow(clippy::expect_used, reason = "a path that cannot be routed is a mistake in the table")]
+            self.paths.insert(pattern, index).expect("the table's paths do not collide");
+        };
+        if let Some(before) = place.route.path.strip_suffix(REST) {
+            insert(&format!("{before}{{*key}}"));
+            // An empty key is answered by the handlers, not taken for another path.
+            insert(before);
+        } else {
+            insert(place.route.path);
+        }
+        self.places.push(place);
     }
 
-    pub(crate) fn find(&self, method: &Method, path: &str) -> Result<Matched> {
-        let found = self.places.at(path).map_err(|_| Problem::new(Code::RouteNotFound))?;
+    pub(crate) fn find(&self, method: &Method, path: &str) -> Result<Matched<C>> {
+        let found = self.paths.at(path).map_err(|_| Problem::new(Code::RouteNotFound))?;
         let mut captures = Captures::default();
         for ((name, value), place) in found.params.iter().zip(&mut captures.0) {
             let start = value.as_ptr() as usize - path.as_ptr() as usize;
             *place = known_name(name).map(|name| (name, start..start + value.len()));
         }
-        let place = found.value;
+        let place = &self.places[*found.value];
         let mut allow = &place.allow;
         if let Some(ending) = &place.ending
             && path.ends_with(ending.text)
@@ -125,8 +114,8 @@ impl Router {
 
     /// The methods of a path, as `Allow` shows them.
     pub(crate) fn allow(&self, path: &str) -> Result<HeaderValue> {
-        let found = self.places.at(path).map_err(|_| Problem::new(Code::RouteNotFound))?;
-        let place = found.value;
+        let found = self.paths.at(path).map_err(|_| Problem::new(Code::RouteNotFound))?;
+        let place = &self.places[*found.value];
         Ok(match &place.ending {
             Some(ending) if path.ends_with(ending.text) => ending.allow.clone(),
             _ => place.allow.clone(),
@@ -135,18 +124,18 @@ impl Router {
 }
 
 /// What follows the rest of the path in a route, as in `/increment`.
-fn ending(route: &Route) -> Option<&'static str> {
+fn ending<C>(route: &Route<C>) -> Option<&'static str> {
     let (_, after) = route.path.split_once(REST)?;
     Some(after).filter(|after| !after.is_empty())
 }
 
-fn by_method(route: &'static Route, method: &Method) -> Option<(&'static Operation, usize)> {
+fn by_method<C>(route: &'static Route<C>, method: &Method) -> Option<(&'static Operation<C>, usize)> {
     let wanted = if method == Method::HEAD { &Method::GET } else { method };
     let offset = route.operations.iter().position(|operation| operation.method == *wanted)?;
     Some((route.operations[offset], offset))
 }
 
-fn allow(routes: &[&Route]) -> HeaderValue {
+fn allow<C>(routes: &[&Route<C>]) -> HeaderValue {
     let mut methods = Vec::new();
     for operation in routes.iter().flat_map(|route| route.operations) {
         methods.push(operation.method.as_str());

@@ -1,17 +1,12 @@
-//! The table of routes: every path and what lies there. Matching, `Allow`, `OPTIONS` and the OpenAPI document come from here.
+//! The table of routes: every path and its operations. Matching, `Allow`, `OPTIONS` and the OpenAPI document come from here.
 
-use crate::api::operation::Operation;
+use std::sync::Arc;
+
+use crate::api::operation;
 use crate::handlers::{backup, buckets, changes, kv, plugins, service, transactions};
+use crate::state::{Operation, State};
 
-/// A path and its operations.
-#[derive(Debug)]
-pub(crate) struct Route {
-    /// The path as in the OpenAPI document. `{key}` takes the rest of the path, slashes included.
-    pub(crate) path: &'static str,
-    pub(crate) operations: &'static [&'static Operation],
-    /// What tells the operations' ids from those of another path that shares them.
-    pub(crate) id_suffix: &'static str,
-}
+type Route = operation::Route<Arc<State>>;
 
 pub(crate) static ROUTES: &[Route] = &[
     route("/health", &[&service::health::HEALTH]),
@@ -43,16 +38,9 @@ pub(crate) static ROUTES: &[Route] = &[
     route("/api/v1/plugins/{name}/call/{function}", &[&plugins::CALL]),
 ];
 
-/// The ids of all operations in the order of the table, which is that of their places.
+/// The ids of all operations, in the order in which the router numbers them.
 pub(crate) fn operation_ids() -> impl Iterator<Item = String> {
-    ROUTES
-        .iter()
-        .flat_map(|route| route.operations.iter().map(move |operation| format!("{}{}", operation.id, route.id_suffix)))
-}
-
-/// The id of the operation at a place.
-pub(crate) fn operation_id(index: usize) -> Option<String> {
-    operation_ids().nth(index)
+    ROUTES.iter().flat_map(Route::operation_ids)
 }
 
 const fn route(path: &'static str, operations: &'static [&'static Operation]) -> Route {

@@ -4,64 +4,10 @@ use std::fmt::Write as _;
 
 use mantis_db::Limits;
 
-use crate::protocol::errors::{AnyCode, Code};
+use crate::api::description::{Kind, Parameter};
+use crate::protocol::errors::Code;
 use crate::protocol::path;
 use crate::protocol::problem::{Problem, Result};
-
-/// A parameter of the query.
-#[derive(Debug)]
-pub(crate) struct Parameter {
-    pub(crate) name: &'static str,
-    pub(crate) kind: Kind,
-    pub(crate) description: &'static str,
-    pub(crate) role: Role,
-}
-
-/// How the OpenAPI document shows a parameter or header.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Role {
-    /// It may be left out.
-    Optional,
-    /// It may not be left out, unless an `Aside` takes its place.
-    Required,
-    /// With it the request is another one than the schemas describe: other bodies are taken, or the state of the key decides. It
-    /// stands beside the operation's parameters, so that what they describe holds without exception.
-    Aside,
-}
-
-/// What a parameter takes.
-#[derive(Debug)]
-pub(crate) enum Kind {
-    /// `true` or `false`.
-    Flag,
-    /// One of these words.
-    Choice(&'static [&'static str]),
-    /// A decimal number, with the code for one that is out of range.
-    Integer { min: u64, max: u64, default: Option<u64>, out_of_range: AnyCode },
-    /// How many entries to answer with: in a page at most as many as the database's limits say, which the handler checks, and as many as
-    /// one likes in a stream.
-    PageLimit,
-    /// A decimal number for a limit of a plugin, by its name. Its range is the host's to check, and the document shows it.
-    PluginLimit,
-    /// The percent-encoded bytes of a key or of its beginning, no longer than the database's limits let keys be. Too few are for the
-    /// handler to refuse, which knows why.
-    Key { bytes_min: usize },
-    /// Text that must not be empty.
-    Text { pattern: Pattern, bytes_max: usize },
-}
-
-/// A regular expression for texts that are not refused. The document writes it out, with the bounds in force.
-#[derive(Debug)]
-pub(crate) enum Pattern {
-    /// The name of a bucket.
-    BucketName,
-    /// Buckets and what a plugin may do with them.
-    Grants,
-    /// A place in the change feed.
-    FeedPlace,
-    /// This one.
-    Fixed(&'static str),
-}
 
 /// The parameters of one request, checked.
 #[derive(Debug, Default)]
@@ -196,6 +142,8 @@ fn unknown(name: &[u8], known: &[&Parameter]) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::description::Role;
+    use crate::protocol::errors::AnyCode;
 
     static LIMIT: Parameter = Parameter {
         name: "limit",

@@ -12,17 +12,14 @@ use http_body::{Body as _, Frame};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
+use crate::api::captures::Captures;
 use crate::api::query::Query;
+use crate::limits;
 use crate::protocol::deadline::within;
 use crate::protocol::errors::Code;
 use crate::protocol::path;
 use crate::protocol::problem::{Problem, Result};
-use crate::router::Matched;
 
-/// Bytes of a refused body that are read and thrown away, so that the client comes to read the refusal.
-const DISCARD_BYTES_MAX: usize = 64 << 20;
-/// How long that may take.
-const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
 /// What has come of a body when room is made for all that it says it is: growing by doubling would take twice as much.
 const TRUSTED_BYTES_MIN: usize = 1 << 20;
 
@@ -30,7 +27,7 @@ const TRUSTED_BYTES_MIN: usize = 1 << 20;
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) head: Parts,
-    pub(crate) matched: Matched,
+    pub(crate) captures: Captures,
     pub(crate) query: Query,
     pub(crate) body: RequestBody,
 }
@@ -42,7 +39,7 @@ impl Request {
 
     /// A parameter of the path, decoded.
     pub(crate) fn path_bytes(&self, name: &str) -> Result<Cow<'_, [u8]>> {
-        Ok(path::decode(self.matched.captures.get(self.head.uri.path(), name))?)
+        Ok(path::decode(self.captures.get(self.head.uri.path(), name))?)
     }
 
     /// A parameter of the path that is text; what is not UTF-8 is no name of anything, so its replacement is not either.
@@ -231,13 +228,13 @@ impl RequestBody {
     }
 
     async fn discard(mut self) {
-        let mut left = DISCARD_BYTES_MAX;
+        let mut left = limits::DISCARD_BYTES_MAX;
         let reading = async {
             while let Some(Ok(frame)) = self.frame().await {
                 let Some(rest) = left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) else { break };
                 left = rest;
             }
         };
-        let _ = tokio::time::timeout(DISCARD_TIMEOUT, reading).await;
+        let _ = tokio::time::timeout(limits::DISCARD_TIMEOUT, reading).await;
     }
 }

@@ -1,19 +1,22 @@
 //! `GET /backup`: the whole database at one commit, as the file that `mantisdb restore` takes.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures_util::stream;
 use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
 use mantis_db::Backup;
 
-use crate::api::operation::{Answer, AnswerHeader, Content, Operation, Patience, Shape, Tag};
+use crate::api::description::{Answer, AnswerHeader, Content, Shape, Tag};
+use crate::api::operation::TimeoutPolicy;
 use crate::api::request::Request;
-use crate::app::App;
 use crate::protocol::accept;
 use crate::protocol::body::{Body, BodyError};
 use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::problem::Result;
 use crate::state::streams::StreamTicket;
+use crate::state::{Operation, State};
 
 const BACKUP: &str = "application/vnd.mantisdb.backup";
 
@@ -37,8 +40,8 @@ pub(crate) static DOWNLOAD: Operation = Operation {
     }],
     problems: &[AnyCode::Http(Code::NotAcceptable), AnyCode::Http(Code::StreamsTooMany)],
     now: None,
-    handler: |app, request| Box::pin(async move { download(app, request) }),
-    patience: Patience::Own,
+    handler: |state, request| Box::pin(async move { download(state, request) }),
+    timeout: TimeoutPolicy::Own,
 };
 
 static VERSION: AnswerHeader = AnswerHeader {
@@ -54,13 +57,13 @@ static BYTES_ESTIMATE: AnswerHeader = AnswerHeader {
     description: "About how many bytes there will be, for those who show progress.",
 };
 
-fn download(app: &App, request: &Request) -> Result<Response<Body>> {
+fn download(state: &Arc<State>, request: &Request) -> Result<Response<Body>> {
     accept::choose(request.headers(), &[BACKUP])?;
-    if app.is_shutting_down() {
+    if state.is_shutting_down() {
         return Err(Code::ShuttingDown.into());
     }
-    let ticket = StreamTicket::take(app)?;
-    let backup = app.0.database.store().backup();
+    let ticket = StreamTicket::take(state)?;
+    let backup = state.database.store().backup();
     let (version, estimate) = (backup.version(), backup.bytes_estimate());
     let mut response = Response::new(body(backup, ticket));
     let headers = response.headers_mut();

@@ -5,17 +5,19 @@ use mantis_db::Code as DbCode;
 use serde::Serialize;
 
 use crate::api::blocking::blocking;
-use crate::api::operation::{Answer, Operation, Patience, Tag};
+use crate::api::common;
+use crate::api::description::{Answer, Tag, json_content};
+use crate::api::operation::TimeoutPolicy;
 use crate::api::request::Request;
-use crate::app::App;
-use crate::handlers::kv;
-use crate::handlers::kv::clear::Deleted;
-use crate::handlers::kv::json_content;
+use crate::api::transaction_header::TRANSACTION;
 use crate::protocol::body::Body;
 use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::problem::Result;
-use crate::protocol::{accept, respond};
-use crate::state::sessions::{TRANSACTION, transaction_of};
+use crate::protocol::{accept, media, respond};
+use crate::state::sessions::transaction_of;
+use crate::state::{Operation, State};
+use crate::wire::written;
+use crate::wire::written::Deleted;
 
 pub(crate) static LIST: Operation = Operation {
     method: Method::GET,
@@ -29,8 +31,8 @@ pub(crate) static LIST: Operation = Operation {
     answers: &[Answer { status: 200, description: "All buckets.", content: &[json_content("Buckets")], headers: &[] }],
     problems: &[AnyCode::Http(Code::NotAcceptable)],
     now: None,
-    handler: |app, request| Box::pin(list(app, request)),
-    patience: Patience::Configured,
+    handler: |state, request| Box::pin(list(state, request)),
+    timeout: TimeoutPolicy::Configured,
 };
 
 pub(crate) static DROP: Operation = Operation {
@@ -47,7 +49,7 @@ pub(crate) static DROP: Operation = Operation {
         status: 200,
         description: "How many keys it had.",
         content: &[json_content("Deleted")],
-        headers: &[&kv::VERSION, &kv::DURABLE],
+        headers: &[&common::VERSION, &common::DURABLE],
     }],
     problems: &[
         AnyCode::Db(DbCode::BucketNotFound),
@@ -61,8 +63,8 @@ pub(crate) static DROP: Operation = Operation {
         AnyCode::Http(Code::NotAcceptable),
     ],
     now: None,
-    handler: |app, request| Box::pin(drop_bucket(app, request)),
-    patience: Patience::Own,
+    handler: |state, request| Box::pin(drop_bucket(state, request)),
+    timeout: TimeoutPolicy::Own,
 };
 
 #[derive(Serialize)]
@@ -77,23 +79,23 @@ struct BucketOut {
     bytes: u64,
 }
 
-async fn list(app: &App, request: &mut Request) -> Result<Response<Body>> {
-    accept::choose(request.headers(), &[respond::JSON])?;
-    let buckets = app.session().await?.buckets().await?;
+async fn list(state: &State, request: &mut Request) -> Result<Response<Body>> {
+    accept::choose(request.headers(), &[media::JSON])?;
+    let buckets = state.session().await?.buckets().await?;
     let out = |info: mantis_db::BucketInfo| BucketOut { name: info.name, keys: info.keys, bytes: info.bytes };
     Ok(respond::json(StatusCode::OK, &Buckets { buckets: buckets.into_iter().map(out).collect() }))
 }
 
-async fn drop_bucket(app: &App, request: &mut Request) -> Result<Response<Body>> {
-    accept::choose(request.headers(), &[respond::JSON])?;
+async fn drop_bucket(state: &State, request: &mut Request) -> Result<Response<Body>> {
+    accept::choose(request.headers(), &[media::JSON])?;
     if transaction_of(request)?.is_some() {
         return Err(DbCode::TransactionOpen.into());
     }
     let name = request.path_text("bucket")?.into_owned();
-    let mut session = app.session().await?;
+    let mut session = state.session().await?;
     // A large bucket's keys take seconds to remove.
     let deleted = blocking(move || async move { Ok(session.drop_bucket(&name).await?) }).await?;
     let mut response = respond::json(StatusCode::OK, &Deleted { deleted: deleted.keys });
-    kv::tell_written(&mut response, deleted.version, deleted.durable);
+    written::set_commit_headers(&mut response, deleted.version, deleted.durable);
     Ok(response)
 }

@@ -5,18 +5,19 @@ use http::{HeaderValue, Method, Response, StatusCode};
 use mantis_db::{Code as DbCode, Isolation};
 use serde::Serialize;
 
-use crate::api::operation::{Answer, AnswerHeader, Operation, Patience, Tag};
-use crate::api::query::{Kind, Parameter, Pattern, Role};
+use crate::api::common;
+use crate::api::description::{Answer, AnswerHeader, Kind, Parameter, Pattern, Role, Tag, json_content, no_content};
+use crate::api::operation::TimeoutPolicy;
 use crate::api::request::Request;
-use crate::app::App;
-use crate::handlers::kv;
-use crate::handlers::kv::{json_content, no_content};
 use crate::protocol::body::Body;
 use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::problem::{Problem, Result};
-use crate::protocol::{accept, respond};
+use crate::protocol::{accept, media, respond};
 use crate::state::transactions::{Ending, Lent, TransactionId};
-use crate::wire::json::NumberText;
+use crate::state::{Operation, State};
+use crate::wire::numbers::NumberText;
+use crate::wire::written::CommittedOut;
+use crate::wire::{time, written};
 
 pub(crate) static BEGIN: Operation = Operation {
     method: Method::POST,
@@ -38,8 +39,8 @@ pub(crate) static BEGIN: Operation = Operation {
     }],
     problems: &[AnyCode::Http(Code::TransactionsTooMany), AnyCode::Http(Code::NotAcceptable)],
     now: None,
-    handler: |app, request| Box::pin(begin(app, request)),
-    patience: Patience::Configured,
+    handler: |state, request| Box::pin(begin(state, request)),
+    timeout: TimeoutPolicy::Configured,
 };
 
 pub(crate) static COMMIT: Operation = Operation {
@@ -56,7 +57,7 @@ pub(crate) static COMMIT: Operation = Operation {
         status: 200,
         description: "It is committed.",
         content: &[json_content("Committed")],
-        headers: &[&kv::VERSION, &kv::DURABLE],
+        headers: &[&common::VERSION, &common::DURABLE],
     }],
     problems: &[
         AnyCode::Http(Code::TransactionBusy),
@@ -71,8 +72,8 @@ pub(crate) static COMMIT: Operation = Operation {
         AnyCode::Db(DbCode::StorageFailed),
     ],
     now: None,
-    handler: |app, request| Box::pin(commit(app, request)),
-    patience: Patience::Configured,
+    handler: |state, request| Box::pin(commit(state, request)),
+    timeout: TimeoutPolicy::Configured,
 };
 
 pub(crate) static ROLL_BACK: Operation = Operation {
@@ -91,8 +92,8 @@ pub(crate) static ROLL_BACK: Operation = Operation {
         AnyCode::Db(DbCode::TransactionNotOpen),
     ],
     now: None,
-    handler: |app, request| Box::pin(async move { roll_back(app, request) }),
-    patience: Patience::Configured,
+    handler: |state, request| Box::pin(async move { roll_back(state, request) }),
+    timeout: TimeoutPolicy::Configured,
 };
 
 static ISOLATION: Parameter = Parameter {
@@ -116,15 +117,9 @@ struct Begun {
     expires_at: String,
 }
 
-#[derive(Serialize)]
-struct CommittedOut {
-    version: NumberText,
-    durable: bool,
-}
-
-async fn begin(app: &App, request: &mut Request) -> Result<Response<Body>> {
-    accept::choose(request.headers(), &[respond::JSON])?;
-    let registry = &app.0.transactions;
+async fn begin(state: &State, request: &mut Request) -> Result<Response<Body>> {
+    accept::choose(request.headers(), &[media::JSON])?;
+    let registry = &state.transactions;
     registry.check_room()?;
     let isolation = match request.query.text(&ISOLATION) {
         Some("snapshot") => Isolation::Snapshot,
@@ -134,20 +129,20 @@ async fn begin(app: &App, request: &mut Request) -> Result<Response<Body>> {
         Some(text) => Some(TransactionId::parse(text).ok_or_else(|| RETRY.invalid("must be a retry token"))?),
         None => None,
     };
-    let mut loss = retry.and_then(|token| app.0.retries.take(token));
+    let mut loss = retry.and_then(|token| state.retries.take(token));
     if let Some(lost) = loss.take() {
         // Who waits for a turn holds no session.
-        loss = Some(app.0.database.wait_for_turn(lost).await);
+        loss = Some(state.database.wait_for_turn(lost).await);
     }
-    let mut session = app.session().await?;
+    let mut session = state.session().await?;
     match loss {
         Some(loss) => session.begin_again(isolation, loss).await?,
         None => session.begin(isolation).await?,
     }
-    let id = random_id(app);
+    let id = random_id(state);
     registry.keep(id, session)?;
     let idle_ms = u64::try_from(registry.idle_max().as_millis()).unwrap_or(u64::MAX);
-    let expires_at = respond::rfc3339(app.0.database.now_ms().saturating_add(idle_ms));
+    let expires_at = time::rfc3339(state.database.now_ms().saturating_add(idle_ms));
     let id = id.text();
     let location = HeaderValue::from_str(&format!("/api/v1/transactions/{id}")).map_err(|_| Code::Internal)?;
     let mut response = respond::json(StatusCode::CREATED, &Begun { id, expires_at });
@@ -155,17 +150,17 @@ async fn begin(app: &App, request: &mut Request) -> Result<Response<Body>> {
     Ok(response)
 }
 
-async fn commit(app: &App, request: &mut Request) -> Result<Response<Body>> {
-    accept::choose(request.headers(), &[respond::JSON])?;
-    let mut session = named(app, request)?.end_with_commit();
+async fn commit(state: &State, request: &mut Request) -> Result<Response<Body>> {
+    accept::choose(request.headers(), &[media::JSON])?;
+    let mut session = named(state, request)?.end_with_commit();
     let committed = match session.commit().await {
         Ok(committed) => committed,
         Err(error) => {
             let problem = Problem::from(error);
             return Err(match session.take_retry() {
                 Some(loss) => {
-                    let token = random_id(app);
-                    app.0.retries.keep(token, loss);
+                    let token = random_id(state);
+                    state.retries.keep(token, loss);
                     let hint =
                         "Begin again with `POST /api/v1/transactions?retry=` and the `retry_token` of this answer.";
                     problem.hint(hint).member("retry_token", token.text().into())
@@ -176,26 +171,26 @@ async fn commit(app: &App, request: &mut Request) -> Result<Response<Body>> {
     };
     let out = CommittedOut { version: NumberText(committed.version), durable: committed.durable };
     let mut response = respond::json(StatusCode::OK, &out);
-    kv::tell_written(&mut response, committed.version, committed.durable);
+    written::set_commit_headers(&mut response, committed.version, committed.durable);
     Ok(response)
 }
 
 /// 128 bits that a client cannot guess.
-fn random_id(app: &App) -> TransactionId {
+fn random_id(state: &State) -> TransactionId {
     let mut random = [0; 16];
-    app.0.database.random(&mut random);
+    state.database.random(&mut random);
     TransactionId::from_random(random)
 }
 
-fn roll_back(app: &App, request: &Request) -> Result<Response<Body>> {
+fn roll_back(state: &State, request: &Request) -> Result<Response<Body>> {
     // The pool rolls back what comes home open; here it is said.
-    named(app, request)?.end().rollback();
+    named(state, request)?.end().rollback();
     Ok(respond::empty(StatusCode::NO_CONTENT))
 }
 
 /// The transaction that the path names. One that has ended is not missing: its client should learn what it missed.
-fn named(app: &App, request: &Request) -> Result<Lent> {
-    let registry = &app.0.transactions;
+fn named(state: &State, request: &Request) -> Result<Lent> {
+    let registry = &state.transactions;
     let missing = || Problem::new(DbCode::TransactionNotOpen).status(StatusCode::NOT_FOUND);
     let id = TransactionId::parse(&request.path_text("id")?).ok_or_else(missing)?;
     registry.lend(id).map_err(|problem| match (problem.code(), registry.ending(id)) {

@@ -3,31 +3,36 @@
 use mantis_plugin::{Case, Field, FunctionInfo, PluginInfo, ValueType};
 use serde_json::{Map, Value, json};
 
-use crate::api::operation::Tag;
-use crate::handlers::plugins::CALL_HEADERS;
+use crate::api::description::Tag;
+use crate::api::operation::{Operation, Route};
 use crate::openapi::operations;
-use crate::protocol::respond::PROBLEM_JSON;
+use crate::protocol::media::PROBLEM_JSON;
 
-/// Adds a path for each function of each plugin.
-pub(super) fn add(paths: &mut Map<String, Value>, plugins: &[PluginInfo]) {
+/// Adds a path for each function of each plugin: that of the route that calls any of them, with its parameters filled in.
+pub(super) fn add<C>(paths: &mut Map<String, Value>, routes: &[Route<C>], plugins: &[PluginInfo]) {
+    let call_any = routes.iter().find(|route| route.path.contains("{function}"));
+    let Some((path_of_any, call_any)) = call_any.and_then(|route| Some((route.path, route.operations.first()?))) else {
+        return;
+    };
     for plugin in plugins {
         for function in plugin.functions.iter() {
-            let path = format!("/api/v1/plugins/{}/call/{}", plugin.name, function.name);
-            paths.insert(path, json!({"post": call(&plugin.name, function)}));
+            let path = path_of_any.replace("{name}", &plugin.name).replace("{function}", &function.name);
+            paths.insert(path, json!({"post": call(call_any, &plugin.name, function)}));
         }
     }
 }
 
-fn call(plugin: &str, function: &FunctionInfo) -> Value {
+fn call<C>(call_any: &Operation<C>, plugin: &str, function: &FunctionInfo) -> Value {
     let result = function.result.as_ref().map_or_else(|| json!({"type": "null"}), schema);
     let failed = match &function.error {
         Some(Some(error)) => json!({"allOf": [problem(), {"properties": {"error": schema(error)}}]}),
         _ => problem(),
     };
+    let returned = call_any.answers.first();
     let mut responses = json!({
         "200": {
             "description": "What the function returned.",
-            "headers": operations::headers(CALL_HEADERS),
+            "headers": operations::headers(returned.map_or(&[], |answer| answer.headers)),
             "content": {"application/json": {"schema": result}},
         },
         "422": {
@@ -36,7 +41,7 @@ fn call(plugin: &str, function: &FunctionInfo) -> Value {
             "content": {PROBLEM_JSON: {"schema": failed}},
         },
     });
-    for (status, description) in operations::call_problems() {
+    for (status, description) in operations::call_problems(call_any) {
         let key = status.to_string();
         if responses.get(&key).is_none() {
             responses[key] = description;

@@ -1,43 +1,32 @@
 //! The OpenAPI 3.1 document and its page, written from the table of routes.
 
-use mantis_db::Limits;
-use mantis_plugin::{LimitRange, PluginInfo};
 use serde_json::{Map, Value, json};
 
-use crate::api::operation::{Operation, Tag};
-use crate::routes::{ROUTES, Route};
+use crate::api::description::Tag;
+use crate::api::operation::{Operation, Route};
 
 mod functions;
 mod operations;
 mod page;
 mod patterns;
 mod schemas;
+mod subject;
 
 pub(crate) use page::page;
-
-/// What the document of a running server says of it.
-pub(crate) struct Subject<'a> {
-    pub(crate) version: &'a str,
-    pub(crate) limits: &'a Limits,
-    /// What the cursors of the change feed begin with, if it is known.
-    pub(crate) feed: Option<&'a str>,
-    pub(crate) plugins: &'a [PluginInfo],
-    /// What plugins may choose their limits from.
-    pub(crate) limit_ranges: &'a [LimitRange],
-}
+pub(crate) use subject::Subject;
 
 const DESCRIPTION: &str = "Keys, values, transactions, changes and plugins of a MantisDB server.\n\n\
     A key in a path is percent-decoded once and is bytes: it may hold slashes, and nothing is normalised. `HEAD` works wherever `GET` \
     does, and `OPTIONS` names a path's methods. Errors are `application/problem+json` with a stable `code`. Parameters and headers \
     that make a request another one than its schemas describe (conditions, ranges, raw bodies) stand under `x-mantisdb-asides`.";
 
-/// The document.
-pub(crate) fn document(subject: &Subject<'_>) -> Value {
+/// The document of the operations in `routes`.
+pub(crate) fn document<C>(routes: &[Route<C>], subject: &Subject<'_>) -> Value {
     let mut paths = Map::new();
-    for route in ROUTES {
-        paths.insert(route.path.to_owned(), path_item(route, subject));
+    for route in routes {
+        paths.insert(route.path.to_owned(), path_item(routes, route, subject));
     }
-    functions::add(&mut paths, subject.plugins);
+    functions::add(&mut paths, routes, subject.plugins);
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -56,14 +45,14 @@ pub(crate) fn document(subject: &Subject<'_>) -> Value {
     })
 }
 
-fn path_item(route: &Route, subject: &Subject<'_>) -> Value {
+fn path_item<C>(routes: &[Route<C>], route: &Route<C>, subject: &Subject<'_>) -> Value {
     let mut item = Map::new();
     for operation in route.operations {
         let id = format!("{}{}", operation.id, route.id_suffix);
         item.insert(method(operation), operations::operation(route.path, operation, &id, "", subject));
     }
     // Beside its own method, a path with an ending is the path of a key that ends so.
-    if let Some((base, ending)) = base_of(route) {
+    if let Some((base, ending)) = base_of(routes, route) {
         let note = format!("The key is `{{key}}{ending}`.");
         for operation in base.operations {
             let id = format!("{}{}AtIncrement", operation.id, base.id_suffix);
@@ -73,13 +62,13 @@ fn path_item(route: &Route, subject: &Subject<'_>) -> Value {
     Value::Object(item)
 }
 
-fn base_of(route: &Route) -> Option<(&'static Route, &'static str)> {
+fn base_of<'a, C>(routes: &'a [Route<C>], route: &Route<C>) -> Option<(&'a Route<C>, &'static str)> {
     let (before, ending) = route.path.split_once("{key}").filter(|(_, ending)| !ending.is_empty())?;
-    let base = ROUTES.iter().find(|other| other.path.strip_suffix("{key}") == Some(before))?;
+    let base = routes.iter().find(|other| other.path.strip_suffix("{key}") == Some(before))?;
     Some((base, ending))
 }
 
-fn method(operation: &Operation) -> String {
+fn method<C>(operation: &Operation<C>) -> String {
     operation.method.as_str().to_ascii_lowercase()
 }
 

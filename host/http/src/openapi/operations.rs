@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::api::operation::{Answer, AnswerHeader, Content, Operation, RequestHeader, Shape};
-use crate::api::query::{Kind, Parameter, Role};
-use crate::handlers::kv::PAGE_ENTRIES;
-use crate::openapi::{Subject, patterns};
+use crate::api::description::{Answer, AnswerHeader, Content, Kind, Parameter, RequestHeader, Role, Shape};
+use crate::api::operation::Operation;
+use crate::api::transaction_header::TRANSACTION;
+use crate::limits;
+use crate::openapi::patterns;
+use crate::openapi::subject::Subject;
 use crate::protocol::errors::{AnyCode, Code};
-use crate::protocol::respond::PROBLEM_JSON;
+use crate::protocol::media::PROBLEM_JSON;
 
 /// What can go wrong with any request.
 const COMMON: &[Code] = &[
@@ -46,7 +48,7 @@ const OF_TRANSACTIONS: &[AnyCode] = &[
 /// first, which has a status of its own.
 const SHOWN_BYTES_MAX: usize = 1024;
 
-pub(super) fn operation(path: &str, operation: &Operation, id: &str, note: &str, subject: &Subject<'_>) -> Value {
+pub(super) fn operation<C>(path: &str, operation: &Operation<C>, id: &str, note: &str, subject: &Subject<'_>) -> Value {
     let mut parameters: Vec<_> = path_parameters(path, operation, subject).collect();
     let mut asides = Vec::new();
     for parameter in operation.query {
@@ -93,9 +95,9 @@ pub(super) fn headers(headers: &[&AnswerHeader]) -> Value {
 }
 
 /// What can go wrong with a call of a plugin's function, by status.
-pub(super) fn call_problems() -> Vec<(u16, Value)> {
+pub(super) fn call_problems<C>(call: &Operation<C>) -> Vec<(u16, Value)> {
     let mut by_status: BTreeMap<u16, Vec<&'static str>> = BTreeMap::new();
-    for code in problems(&crate::handlers::plugins::CALL) {
+    for code in problems(call) {
         by_status.entry(code.status().as_u16()).or_default().push(code.as_str());
     }
     by_status.into_iter().map(|(status, codes)| (status, problem_value(status, &codes))).collect()
@@ -116,7 +118,7 @@ pub(super) fn common_headers() -> Value {
     })
 }
 
-fn path_parameters(path: &str, operation: &Operation, subject: &Subject<'_>) -> impl Iterator<Item = Value> {
+fn path_parameters<C>(path: &str, operation: &Operation<C>, subject: &Subject<'_>) -> impl Iterator<Item = Value> {
     let reserved = operation.problems.contains(&AnyCode::Db(mantis_db::Code::BucketReserved));
     let bytes_max = subject.limits.key_bytes_max;
     let key = format!("The key: 1 to {bytes_max} bytes, percent-encoded. Slashes may stand as they are.");
@@ -148,7 +150,7 @@ fn query_parameter(parameter: &Parameter, subject: &Subject<'_>) -> Value {
         Kind::Choice(words) => json!({"type": "string", "enum": words}),
         Kind::PageLimit => {
             let max = subject.limits.page_entries_max;
-            json!({"type": "integer", "minimum": 1, "maximum": max, "default": PAGE_ENTRIES.min(max)})
+            json!({"type": "integer", "minimum": 1, "maximum": max, "default": limits::PAGE_ENTRIES_DEFAULT.min(max)})
         }
         Kind::Integer { min, max, default, .. } => {
             let mut schema = json!({"type": "integer", "minimum": min, "maximum": max});
@@ -208,7 +210,7 @@ fn content(content: &[Content]) -> Value {
     Value::Object(media)
 }
 
-fn responses(path: &str, operation: &Operation) -> Value {
+fn responses<C>(path: &str, operation: &Operation<C>) -> Value {
     let mut by_status: BTreeMap<u16, Vec<&'static str>> = BTreeMap::new();
     for code in problems(operation) {
         let status = code.status().as_u16();
@@ -238,7 +240,7 @@ fn responses(path: &str, operation: &Operation) -> Value {
     Value::Object(responses)
 }
 
-fn problems(operation: &Operation) -> Vec<AnyCode> {
+fn problems<C>(operation: &Operation<C>) -> Vec<AnyCode> {
     let mut codes: Vec<AnyCode> = COMMON.iter().map(|&code| code.into()).collect();
     codes.extend(operation.problems);
     if operation.body.is_some() {
@@ -247,7 +249,7 @@ fn problems(operation: &Operation) -> Vec<AnyCode> {
     if operation.method == http::Method::POST {
         codes.push(Code::OriginNotAllowed.into());
     }
-    if operation.headers.iter().any(|header| header.name == crate::state::sessions::TRANSACTION.name) {
+    if operation.headers.iter().any(|header| header.name == TRANSACTION.name) {
         codes.extend(OF_TRANSACTIONS);
     } else {
         codes.push(Code::TransactionNotTaken.into());

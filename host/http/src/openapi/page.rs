@@ -2,14 +2,11 @@
 
 use std::fmt::Write as _;
 
-use crate::api::operation::Operation;
-use crate::handlers::service::home::escape;
+use crate::api::operation::{Operation, Route};
 use crate::protocol::errors::{AnyCode, Code};
-use crate::routes::ROUTES;
+use crate::wire::html::{STYLE, escape, prose};
 
-const STYLE: &str = include_str!("../handlers/service/home.css");
-
-pub(crate) fn page(version: &str) -> String {
+pub(crate) fn page<C>(routes: &[Route<C>], version: &str) -> String {
     let mut html = format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>MantisDB API</title>\
          <meta name=\"viewport\" content=\"width=device-width\"><style>{STYLE}</style><main>\
@@ -17,7 +14,7 @@ pub(crate) fn page(version: &str) -> String {
         escape(version)
     );
     let mut tag = None;
-    for route in ROUTES {
+    for route in routes {
         for operation in route.operations {
             if tag != Some(operation.tag) {
                 tag = Some(operation.tag);
@@ -31,7 +28,7 @@ pub(crate) fn page(version: &str) -> String {
     html
 }
 
-fn write_operation(html: &mut String, path: &str, operation: &Operation) {
+fn write_operation<C>(html: &mut String, path: &str, operation: &Operation<C>) {
     let method = &operation.method;
     let _ = write!(
         html,
@@ -78,16 +75,4 @@ fn write_errors(html: &mut String) {
 
 fn row(html: &mut String, head: &str, text: &str) {
     let _ = write!(html, "<tr><th>{head}</th><td>{}</td></tr>", prose(text));
-}
-
-/// Text with `code` in backticks.
-fn prose(text: &str) -> String {
-    let mut html = String::with_capacity(text.len());
-    for (index, part) in escape(text).split('`').enumerate() {
-        if index > 0 {
-            html.push_str(if index % 2 == 1 { "<code>" } else { "</code>" });
-        }
-        html.push_str(part);
-    }
-    html
 }

@@ -3,8 +3,8 @@
 use mantis_db::BUCKET_NAME_PATTERN;
 use mantis_plugin::NAME_BYTES_MAX;
 
-use crate::api::query::Pattern;
-use crate::openapi::Subject;
+use crate::api::description::Pattern;
+use crate::openapi::subject::Subject;
 
 pub(super) fn bucket_name() -> String {
     format!("^{BUCKET_NAME_PATTERN}$")
@@ -23,9 +23,9 @@ pub(super) fn text(pattern: &Pattern, subject: &Subject<'_>) -> String {
             format!(r"^(\*:write|{grant}(,{grant})*)$")
         }
         Pattern::FeedPlace => {
-            // A running server knows the number of its store's life.
-            let life = subject.feed.unwrap_or("[0-9a-f]{16}");
-            format!("^(now|earliest|0|{life}-[0-9]{{1,15}}(-[0-9]{{1,9}})?)$")
+            // A running server knows the incarnation of its store.
+            let incarnation = subject.incarnation.unwrap_or("[0-9a-f]{16}");
+            format!("^(now|earliest|0|{incarnation}-[0-9]{{1,15}}(-[0-9]{{1,9}})?)$")
         }
         Pattern::Fixed(pattern) => (*pattern).to_owned(),
     }

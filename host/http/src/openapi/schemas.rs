@@ -1,10 +1,10 @@
 //! The JSON schemas of the document.
 
 use mantis_db::Limits;
-use mantis_db::limits::{JSON_INTEGER_MAX, MEDIA_TYPE_BYTES_MAX, TTL_MS_MAX};
+
 use serde_json::{Value, json};
 
-use crate::handlers::kv::TTL_S_MAX;
+use crate::limits;
 
 /// Base64 without stray bits at the end.
 const BASE64: &str = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$";
@@ -129,8 +129,8 @@ fn batch(limits: &Limits) -> Value {
     let set = json!({
         "value": reference("BytesIn"),
         "ttl": or_null(&ttl()),
-        "ttl_ms": or_null(&json!({"type": "integer", "minimum": 1, "maximum": TTL_MS_MAX, "description": "Milliseconds. Instead of `ttl`."})),
-        "media_type": or_null(&json!({"type": "string", "minLength": 1, "maxLength": MEDIA_TYPE_BYTES_MAX, "pattern": "^[ -~]+$"})),
+        "ttl_ms": or_null(&json!({"type": "integer", "minimum": 1, "maximum": limits::TTL_MS_MAX, "description": "Milliseconds. Instead of `ttl`."})),
+        "media_type": or_null(&json!({"type": "string", "minLength": 1, "maxLength": limits::MEDIA_TYPE_BYTES_MAX, "pattern": "^[ -~]+$"})),
     });
     let mut set = operation("set", set, &["value"], Some(false));
     set["not"] = json!({"anyOf": [set["not"].clone(), given(&["ttl", "ttl_ms"])]});
@@ -322,7 +322,7 @@ fn count() -> Value {
 }
 
 fn ttl() -> Value {
-    json!({"type": "integer", "minimum": 1, "maximum": TTL_S_MAX, "description": "Seconds that the value is served."})
+    json!({"type": "integer", "minimum": 1, "maximum": limits::TTL_S_MAX, "description": "Seconds that the value is served."})
 }
 
 fn merge(into: &mut Value, more: Value) {

@@ -7,9 +7,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 use http_body::{Frame, SizeHint};
 
-/// What a connection is given at a time, in bytes. It copies what it sends: a slow reader of a large value costs some pieces, while the
-/// value itself stays shared.
-const PIECE_BYTES_MAX: usize = 64 << 10;
+use crate::limits;
 
 /// Why a streamed answer ends early: the connection is closed, so that the client notices.
 #[derive(Debug, thiserror::Error)]
@@ -77,7 +75,7 @@ impl Stream for Body {
         match &mut self.0 {
             Repr::Empty => Poll::Ready(None),
             Repr::Full(bytes) => {
-                let piece = bytes.split_to(bytes.len().min(PIECE_BYTES_MAX));
+                let piece = bytes.split_to(bytes.len().min(limits::BODY_PIECE_BYTES_MAX));
                 if bytes.is_empty() {
                     self.0 = Repr::Empty;
                 }
@@ -112,18 +110,21 @@ mod tests {
 
     use http_body::Body as _;
 
-    use super::{Body, PIECE_BYTES_MAX};
+    use super::Body;
+    use crate::limits;
 
     #[test]
     fn large_bytes_are_handed_out_in_pieces() {
-        for length in [0, 1, PIECE_BYTES_MAX, PIECE_BYTES_MAX + 1, 5 * PIECE_BYTES_MAX] {
+        for length in
+            [0, 1, limits::BODY_PIECE_BYTES_MAX, limits::BODY_PIECE_BYTES_MAX + 1, 5 * limits::BODY_PIECE_BYTES_MAX]
+        {
             let whole: Vec<u8> = (0..=250).cycle().take(length).collect();
             let mut body = pin!(Body::full(whole.clone().into()));
             assert_eq!(body.size_hint().exact(), Some(length as u64));
             let mut got = Vec::new();
             while let Poll::Ready(Some(frame)) = body.as_mut().poll_frame(&mut Context::from_waker(Waker::noop())) {
                 let piece = frame.ok().and_then(|frame| frame.into_data().ok()).expect("a piece of data");
-                assert!(!piece.is_empty() && piece.len() <= PIECE_BYTES_MAX);
+                assert!(!piece.is_empty() && piece.len() <= limits::BODY_PIECE_BYTES_MAX);
                 got.extend_from_slice(&piece);
                 assert_eq!(body.is_end_stream(), got.len() == length, "the last piece is known to be it");
             }

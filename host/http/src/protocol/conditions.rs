@@ -1,16 +1,13 @@
 //! Conditional requests (RFC 9110, section 13): `If-Match`, `If-None-Match` and the two dates.
 
-use std::time::{Duration, UNIX_EPOCH};
-
 use http::header::{ETAG, HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE};
 use http::{HeaderMap, HeaderValue};
 use mantis_db::{Entry, Expect, Kv};
 
+use crate::limits;
+use crate::protocol::date;
 use crate::protocol::errors::Code;
 use crate::protocol::problem::{Problem, Result};
-
-/// A condition that has to be looked at again because somebody else was quicker is looked at this often.
-const ATTEMPTS_MAX: usize = 32;
 
 /// The conditions of a request.
 #[derive(Debug, Default)]
@@ -80,11 +77,7 @@ impl Conditions {
         if !headers.keys().any(|name| NAMES.contains(name)) {
             return Ok(Self::default());
         }
-        let date = |name: HeaderName| {
-            let value = headers.get(name)?.to_str().ok()?;
-            let time = httpdate::parse_http_date(value).ok()?;
-            time.duration_since(UNIX_EPOCH).ok().as_ref().map(Duration::as_secs)
-        };
+        let date = |name: HeaderName| headers.get(name).and_then(date::seconds);
         let (if_match, if_none_match) = (tags(headers, &IF_MATCH)?, tags(headers, &IF_NONE_MATCH)?);
         Ok(Self {
             if_unmodified_since_s: if if_match.is_none() { date(IF_UNMODIFIED_SINCE) } else { None },
@@ -182,7 +175,7 @@ impl Guard<'_> {
         if self.conditions.expect().is_some() {
             return Err(failed(current));
         }
-        if self.attempts >= ATTEMPTS_MAX {
+        if self.attempts >= limits::CONDITION_ATTEMPTS_MAX {
             return Err(mantis_db::Code::Conflict.into());
         }
         Ok(())

@@ -6,7 +6,19 @@ use http::{Method, Version};
 
 use crate::protocol::errors::Code;
 use crate::protocol::problem::{Problem, Result};
-use crate::state::configuration::HostGuard;
+
+/// Which `Host` a request may name. A page on the internet can make a browser send requests to a loopback address under a name of
+/// its own; this is what stops it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostGuard {
+    /// Any: for a listener that is not loopback.
+    Any,
+    /// `localhost`, names under it, loopback addresses, and the names listed here (without a port).
+    Loopback {
+        /// Names that are allowed besides.
+        also: Vec<String>,
+    },
+}
 
 /// Checks `Host` (in HTTP/2 `:authority`) against the guard.
 pub(crate) fn check(guard: &HostGuard, head: &Parts) -> Result<()> {

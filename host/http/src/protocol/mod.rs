@@ -7,9 +7,11 @@
 //! | `compress` | which responses are compressed, and how |
 //! | `conditions` | `If-Match`, `If-None-Match` and the two dates; entity tags |
 //! | `cors` | pages of other origins |
+//! | `date` | HTTP dates |
 //! | `deadline` | a time limit for a request |
 //! | `errors`, `problem` | every error code with its status; RFC 9457 responses |
 //! | `hosts` | `Host` and `Origin` (DNS rebinding) |
+//! | `media` | media types that several responses have |
 //! | `path` | percent-decoding |
 //! | `range` | a single range of bytes |
 //! | `request_id` | `x-request-id` |
@@ -20,9 +22,11 @@ pub(crate) mod body;
 pub(crate) mod compress;
 pub(crate) mod conditions;
 pub(crate) mod cors;
+pub(crate) mod date;
 pub(crate) mod deadline;
 pub mod errors;
 pub(crate) mod hosts;
+pub(crate) mod media;
 pub(crate) mod path;
 pub(crate) mod problem;
 pub(crate) mod range;

@@ -8,9 +8,6 @@ use std::borrow::Cow;
 use crate::protocol::errors::Code;
 use crate::protocol::problem::Problem;
 
-/// Longest path and query together: a key of 4,096 bytes with every byte escaped, and room for the rest.
-pub(crate) const URI_BYTES_MAX: usize = 16 * 1024;
-
 /// A `%` that two hexadecimal digits do not follow.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct MalformedEscape;

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::protocol::body::Body;
 use crate::protocol::errors::{AnyCode, Code};
-use crate::protocol::respond::PROBLEM_JSON;
+use crate::protocol::media::PROBLEM_JSON;
 
 /// What a handler returns.
 pub(crate) type Result<T> = std::result::Result<T, Problem>;

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue};
 
+use crate::limits;
+
 /// Where a request's name stands.
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// A longer name from a client is not echoed.
-const GIVEN_BYTES_MAX: usize = 128;
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 /// Makes names: eight random digits of this process, and a number.
@@ -52,7 +52,7 @@ impl RequestIds {
 
 /// Letters, digits and a few marks: nothing that could mean something to a log or a page.
 fn is_plain(name: &[u8]) -> bool {
-    (1..=GIVEN_BYTES_MAX).contains(&name.len())
+    (1..=limits::REQUEST_ID_BYTES_MAX).contains(&name.len())
         && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/+=@".contains(byte))
 }
 

@@ -1,4 +1,6 @@
-//! What the owner of an [`App`](crate::app::App) decides.
+//! What the owner of an [`App`](crate::state::State) decides.
+
+use crate::protocol::hosts::HostGuard;
 
 /// Bytes of a request's body by default: as many as the largest value takes that may be stored by default, in base64 too, with room
 /// for what stands around it.
@@ -33,19 +35,6 @@ pub struct AppConfig {
     pub compression: bool,
     /// The server's version, for documents.
     pub version: String,
-}
-
-/// Which `Host` a request may name. A page on the internet can make a browser send requests to a loopback address under a name of
-/// its own; this is what stops it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum HostGuard {
-    /// Any: for a listener that is not loopback.
-    Any,
-    /// `localhost`, names under it, loopback addresses, and the names listed here (without a port).
-    Loopback {
-        /// Names that are allowed besides.
-        also: Vec<String>,
-    },
 }
 
 impl Default for AppConfig {

@@ -1,19 +1,22 @@
 //! What the HTTP surface has done so far.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use http::StatusCode;
 
-use crate::router::Router;
-
 /// Answers are counted by the first digit of their status, 1 to 5.
 pub(crate) const CLASSES: usize = 5;
+
+/// The ids of all operations, in the order in which the router numbers them.
+pub(crate) type OperationNames = Arc<[String]>;
 
 /// Counters of the HTTP surface. The server's listener tells it of connections; everything else it sees itself.
 #[derive(Debug)]
 pub struct HttpMetrics {
     /// Answers per operation, the last place being for requests that reached none.
     answers: Box<[[AtomicU64; CLASSES]]>,
+    names: OperationNames,
     in_flight: AtomicUsize,
     streams_open: AtomicUsize,
     overloads: AtomicU64,
@@ -23,9 +26,10 @@ pub struct HttpMetrics {
 }
 
 impl HttpMetrics {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(names: OperationNames) -> Self {
         Self {
-            answers: (0..=Router::operations()).map(|_| Default::default()).collect(),
+            answers: (0..=names.len()).map(|_| Default::default()).collect(),
+            names,
             in_flight: AtomicUsize::new(0),
             streams_open: AtomicUsize::new(0),
             overloads: AtomicU64::new(0),
@@ -94,10 +98,11 @@ impl HttpMetrics {
         sums
     }
 
-    /// Answers of one operation by the first digit of their status; of requests that reached none for `None`.
-    pub(crate) fn answers_of(&self, operation: Option<usize>) -> [u64; CLASSES] {
-        let place = operation.unwrap_or(self.answers.len() - 1);
-        std::array::from_fn(|class| self.answers[place][class].load(Ordering::Relaxed))
+    /// Answers by operation, by the first digit of their status. The last are those of requests that reached none.
+    pub(crate) fn answers_by_operation(&self) -> impl Iterator<Item = (Option<&str>, [u64; CLASSES])> {
+        let names = self.names.iter().map(|name| Some(&**name)).chain([None]);
+        names
+            .zip(self.answers.iter().map(|answers| std::array::from_fn(|class| answers[class].load(Ordering::Relaxed))))
     }
 
     pub(crate) fn count_answer(&self, operation: Option<usize>, status: StatusCode) {

@@ -5,11 +5,8 @@ use std::collections::VecDeque;
 use mantis_db::Retry;
 use parking_lot::Mutex;
 
+use crate::limits;
 use crate::state::transactions::TransactionId;
-
-/// Tokens that are kept at a time, and the bytes of what they stand for: beyond, the oldest are forgotten.
-const KEPT_MAX: usize = 256;
-const KEPT_BYTES_MAX: usize = 4 << 20;
 
 /// The tokens, oldest first. To forget one costs its client the place that it would have had, and nothing else.
 #[derive(Debug, Default)]
@@ -29,13 +26,13 @@ impl Retries {
         let mut kept = self.0.lock();
         let mut bytes = new.bytes + kept.iter().map(|kept| kept.bytes).sum::<usize>();
         let mut forgotten = Vec::new();
-        while (kept.len() >= KEPT_MAX || bytes > KEPT_BYTES_MAX)
+        while (kept.len() >= limits::RETRY_TOKENS_MAX || bytes > limits::RETRY_TOKEN_BYTES_MAX)
             && let Some(oldest) = kept.pop_front()
         {
             bytes -= oldest.bytes;
             forgotten.push(oldest);
         }
-        if bytes <= KEPT_BYTES_MAX {
+        if bytes <= limits::RETRY_TOKEN_BYTES_MAX {
             kept.push_back(new);
         }
         drop(kept);

@@ -1,17 +1,19 @@
 //! Streams hold a connection for as long as the client likes, so their number is bounded.
 
-use crate::app::App;
+use std::sync::Arc;
+
 use crate::protocol::errors::Code;
 use crate::protocol::problem::{Problem, Result};
+use crate::state::State;
 
 /// Leave to send one stream. Given back when dropped.
-pub(crate) struct StreamTicket(App);
+pub(crate) struct StreamTicket(Arc<State>);
 
 impl StreamTicket {
-    pub(crate) fn take(app: &App) -> Result<Self> {
-        let max = app.0.config.streams_max;
-        if app.0.metrics.enter_stream(max) {
-            return Ok(Self(app.clone()));
+    pub(crate) fn take(state: &Arc<State>) -> Result<Self> {
+        let max = state.config.streams_max;
+        if state.metrics.enter_stream(max) {
+            return Ok(Self(Arc::clone(state)));
         }
         Err(Problem::new(Code::StreamsTooMany).detail(format!("{max} streams are open; that is the limit")))
     }
@@ -19,6 +21,6 @@ impl StreamTicket {
 
 impl Drop for StreamTicket {
     fn drop(&mut self) {
-        self.0.0.metrics.leave_stream();
+        self.0.metrics.leave_stream();
     }
 }

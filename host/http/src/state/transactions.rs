@@ -13,14 +13,12 @@ use mantis_pool::Object;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use crate::limits;
 use crate::protocol::errors::Code;
 use crate::protocol::problem::{Problem, Result};
 
 /// A session on loan from the pool.
 pub(crate) type PooledSession = Object<SessionManager>;
-
-/// Transactions that have ended and are still known by name.
-const ENDED_MAX: usize = 1_000;
 
 /// The open transactions. Its mutexes are held for a look-up, never across an await.
 #[derive(Debug)]
@@ -145,7 +143,7 @@ impl Registry {
 
     fn remember(&self, id: TransactionId, ending: Ending) {
         let mut ended = self.ended.lock();
-        if ended.len() >= ENDED_MAX {
+        if ended.len() >= limits::ENDED_TRANSACTIONS_MAX {
             ended.pop_front();
         }
         ended.push_back((id, ending));

@@ -1,3 +1,19 @@
-//! The JSON shapes of requests and responses.
+//! The shapes of requests and responses that several handlers share. A shape that one handler alone has stands beside that handler.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `json` | reading JSON bodies |
+//! | `bytes`, `numbers`, `time` | bytes, numbers and times in JSON |
+//! | `entry` | an entry as JSON |
+//! | `lines` | JSON, a line each |
+//! | `written` | what a write reports |
+//! | `html` | text in HTML |
 
+pub(crate) mod bytes;
+pub(crate) mod entry;
+pub(crate) mod html;
 pub(crate) mod json;
+pub(crate) mod lines;
+pub(crate) mod numbers;
+pub(crate) mod time;
+pub(crate) mod written;

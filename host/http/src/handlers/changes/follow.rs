@@ -1,6 +1,7 @@
 //! Reading the change feed at the client's pace.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,19 +10,16 @@ use mantis_db::{Change, ChangeFilter, Since};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::app::App;
 use crate::handlers::changes::View;
 use crate::handlers::changes::form::Form;
+use crate::limits;
 use crate::protocol::body::{Body, BodyError};
 use crate::protocol::problem::Result;
+use crate::state::State;
 use crate::state::streams::StreamTicket;
 
-/// Changes read at once.
-const PAGE_CHANGES: usize = 100;
 /// Bytes after which a piece of a stream is sent.
 const PIECE_BYTES: usize = 64 * 1024;
-/// Bytes after which a page ends.
-const PAGE_BYTES_MAX: usize = 1 << 20;
 /// A page that is waited for shows this often that it is.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
 /// A stream that has sent nothing for so long says that it lives, and where it is.
@@ -29,7 +27,7 @@ const PAUSE: Duration = Duration::from_secs(15);
 
 /// A place in the change feed that moves on.
 pub(super) struct Follower {
-    app: App,
+    state: Arc<State>,
     filter: ChangeFilter,
     since: Since,
     /// Behind everything that was taken out of `unsent`.
@@ -56,9 +54,9 @@ enum Woken {
 }
 
 impl Follower {
-    pub(super) fn new(app: &App, filter: ChangeFilter, since: Since) -> Result<Self> {
+    pub(super) fn new(state: &Arc<State>, filter: ChangeFilter, since: Since) -> Result<Self> {
         Ok(Self {
-            app: app.clone(),
+            state: Arc::clone(state),
             filter,
             since,
             cursor: String::new(),
@@ -66,9 +64,9 @@ impl Follower {
             read_to: String::new(),
             at_end: false,
             pause_at: Instant::now() + PAUSE,
-            commits: app.0.database.watch(),
-            shutdown: app.0.shutdown.subscribe(),
-            _ticket: StreamTicket::take(app)?,
+            commits: state.database.watch(),
+            shutdown: state.shutdown.subscribe(),
+            _ticket: StreamTicket::take(state)?,
         })
     }
 
@@ -76,8 +74,8 @@ impl Follower {
     pub(super) async fn read(&mut self) -> Result<()> {
         // Marked as seen before reading, so that a commit in between wakes the next wait.
         self.commits.borrow_and_update();
-        let mut session = self.app.session().await?;
-        let page = session.changes(&self.filter, &self.since, PAGE_CHANGES).await?;
+        let mut session = self.state.session().await?;
+        let page = session.changes(&self.filter, &self.since, limits::CHANGES_PER_READ_MAX).await?;
         drop(session);
         self.unsent.extend(page.changes);
         self.at_end = page.at_end;
@@ -121,7 +119,7 @@ impl Follower {
     fn page(&mut self, form: Form, view: View) -> Bytes {
         let mut bytes = 0;
         let mut taken = Vec::new();
-        while bytes < PAGE_BYTES_MAX
+        while bytes < limits::CHANGES_PAGE_BYTES_MAX
             && let Some(change) = self.unsent.pop_front()
         {
             bytes += change.key.len() + change.value.as_ref().map_or(0, |(_, value)| value.len());

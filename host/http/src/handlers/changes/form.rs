@@ -3,11 +3,20 @@
 use mantis_db::{Change, ChangeKind};
 use serde::Serialize;
 
-use crate::handlers::changes::View;
-use crate::handlers::kv::write_line;
 use crate::protocol::problem::Problem;
-use crate::protocol::respond;
-use crate::wire::json::{BytesOut, NumberText};
+use crate::wire::bytes::{BytesOut, Encoding};
+use crate::wire::lines::write_line;
+use crate::wire::numbers::NumberText;
+use crate::wire::time;
+
+/// How changes are shown.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct View {
+    pub(super) values: bool,
+    /// Whether lines tell the cursor too.
+    pub(super) progress: bool,
+    pub(super) encoding: Encoding,
+}
 
 /// The form of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,8 +78,8 @@ pub(super) fn change_out(change: &Change, view: View) -> ChangeOut<'_> {
         key: BytesOut(&change.key, view.encoding),
         version: NumberText(change.version),
         previous_version: change.previous_version.map(NumberText),
-        time: respond::rfc3339(change.time_ms),
-        expires_at: change.expires_at_ms.map(respond::rfc3339),
+        time: time::rfc3339(change.time_ms),
+        expires_at: change.expires_at_ms.map(time::rfc3339),
         value: value.map(|(_, bytes)| BytesOut(bytes, view.encoding)),
         media_type: value.map(|(media_type, _)| media_type.as_str()),
         cursor: &change.cursor,

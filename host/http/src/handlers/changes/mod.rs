@@ -1,31 +1,32 @@
 //! `GET /changes`: what was committed, in order, as Server-Sent Events, as lines, or as a page that is waited for.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Response};
-use mantis_db::{ChangeFilter, Code as DbCode, Since, limits};
+use mantis_db::{ChangeFilter, Code as DbCode, Since};
 
-use crate::api::operation::{Answer, Content, Operation, Patience, RequestHeader, Shape, Tag};
-use crate::api::query::{Kind, Parameter, Pattern, Role};
+use crate::api::common::{ENCODING, PREFIX};
+use crate::api::description::{
+    Answer, Content, Kind, Parameter, Pattern, RequestHeader, Role, Shape, Tag, json_content,
+};
+use crate::api::operation::TimeoutPolicy;
 use crate::api::request::Request;
-use crate::app::App;
 use crate::handlers::changes::follow::Follower;
-use crate::handlers::changes::form::Form;
-use crate::handlers::kv::{ENCODING, PREFIX, json_content, list};
+use crate::handlers::changes::form::{Form, View};
+use crate::limits;
 use crate::protocol::body::Body;
 use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::problem::{Problem, Result};
-use crate::protocol::{accept, respond};
-use crate::wire::json::Encoding;
+use crate::protocol::{accept, media};
+use crate::state::{Operation, State};
+use crate::wire::bytes::Encoding;
 
 mod follow;
 mod form;
 
 const EVENTS: &str = "text/event-stream";
-/// Longest wait of a long poll, in seconds.
-const WAIT_S_MAX: u64 = 30;
-const CURSOR_BYTES_MAX: usize = 128;
 
 pub(crate) static FOLLOW: Operation = Operation {
     method: Method::GET,
@@ -48,7 +49,7 @@ pub(crate) static FOLLOW: Operation = Operation {
         content: &[
             // Without a schema: tools check it against each event, not against the text.
             Content { media: EVENTS, shape: Shape::Bytes },
-            Content { media: respond::NDJSON, shape: Shape::Text },
+            Content { media: media::NDJSON, shape: Shape::Text },
             json_content("Changes"),
         ],
         headers: &[],
@@ -63,8 +64,8 @@ pub(crate) static FOLLOW: Operation = Operation {
         AnyCode::Db(DbCode::Compacted),
     ],
     now: None,
-    handler: |app, request| Box::pin(changes(app, request)),
-    patience: Patience::Own,
+    handler: |state, request| Box::pin(changes(state, request)),
+    timeout: TimeoutPolicy::Own,
 };
 
 static BUCKET: Parameter = Parameter {
@@ -75,14 +76,19 @@ static BUCKET: Parameter = Parameter {
 };
 static SINCE: Parameter = Parameter {
     name: "since",
-    kind: Kind::Text { pattern: Pattern::FeedPlace, bytes_max: CURSOR_BYTES_MAX },
+    kind: Kind::Text { pattern: Pattern::FeedPlace, bytes_max: limits::CHANGES_CURSOR_BYTES_MAX },
     description: "Where to begin: behind this cursor, with the oldest change that is kept (`earliest`, or `0`), or with the next \
                   commit (`now`, the default).",
     role: Role::Optional,
 };
 static WAIT: Parameter = Parameter {
     name: "wait",
-    kind: Kind::Integer { min: 0, max: WAIT_S_MAX, default: None, out_of_range: AnyCode::Http(Code::ParameterInvalid) },
+    kind: Kind::Integer {
+        min: 0,
+        max: limits::WAIT_S_MAX,
+        default: None,
+        out_of_range: AnyCode::Http(Code::ParameterInvalid),
+    },
     description: "Asks for one page, and says how many seconds to wait for its first change, reading on over what the filters pass over. \
                   White space comes before it now and then, so that nobody on the way takes the connection for dead.",
     role: Role::Optional,
@@ -107,39 +113,30 @@ static LAST_EVENT_ID: RequestHeader = RequestHeader {
     role: Role::Aside,
 };
 
-/// How changes are shown.
-#[derive(Debug, Clone, Copy)]
-struct View {
-    values: bool,
-    /// Whether lines tell the cursor too.
-    progress: bool,
-    encoding: Encoding,
-}
-
-async fn changes(app: &App, request: &mut Request) -> Result<Response<Body>> {
+async fn changes(state: &Arc<State>, request: &mut Request) -> Result<Response<Body>> {
     let query = &request.query;
     let wait_s = query.integer(&WAIT);
     let offered: &[&'static str] = match wait_s {
-        Some(_) => &[respond::JSON, respond::NDJSON],
-        None => &[EVENTS, respond::NDJSON, respond::JSON],
+        Some(_) => &[media::JSON, media::NDJSON],
+        None => &[EVENTS, media::NDJSON, media::JSON],
     };
     let media = accept::choose(request.headers(), offered)?;
     let filter = ChangeFilter {
         bucket: query.text(&BUCKET).map(str::to_owned),
         prefix: query.bytes(&PREFIX).unwrap_or_default().to_vec(),
     };
-    let view = View { values: query.flag(&VALUES), progress: query.flag(&PROGRESS), encoding: list::encoding(query) };
+    let view = View { values: query.flag(&VALUES), progress: query.flag(&PROGRESS), encoding: Encoding::of(query) };
     let since = since(request.headers(), query.text(&SINCE))?;
-    if app.is_shutting_down() {
+    if state.is_shutting_down() {
         return Err(Code::ShuttingDown.into());
     }
-    let mut follower = Follower::new(app, filter, since)?;
+    let mut follower = Follower::new(state, filter, since)?;
     // What is wrong with the request shows here, where it can still be said with a status.
     follower.read().await?;
-    let body = if wait_s.is_some() || media == respond::JSON {
+    let body = if wait_s.is_some() || media == media::JSON {
         follower.into_page(
             Duration::from_secs(wait_s.unwrap_or(0)),
-            if media == respond::JSON { Form::Page } else { Form::Lines },
+            if media == media::JSON { Form::Page } else { Form::Lines },
             view,
         )
     } else {

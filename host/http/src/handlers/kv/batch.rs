@@ -7,20 +7,24 @@ use serde::{Serialize, Serializer};
 use serde_json::json;
 
 use crate::api::blocking::blocking;
-use crate::api::operation::{Answer, Operation, Patience, RequestContent, Tag};
+use crate::api::common;
+use crate::api::common::ENCODING;
+use crate::api::description::{Answer, RequestContent, Tag, json_content};
+use crate::api::operation::TimeoutPolicy;
 use crate::api::request::Request;
-use crate::app::App;
-use crate::handlers::kv;
-use crate::handlers::kv::form::BatchForm;
-use crate::handlers::kv::get::{DetailsOut, version_text};
-use crate::handlers::kv::{DETAILS, ENCODING, json_content, list};
+use crate::api::transaction_header::TRANSACTION;
+use crate::handlers::kv::form::{BatchForm, key_of};
+use crate::handlers::kv::shared::DETAILS;
 use crate::protocol::body::Body;
 use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::problem::{Problem, Result};
-use crate::protocol::{accept, respond};
-use crate::state::sessions::{Held, TRANSACTION};
-use crate::wire::json;
-use crate::wire::json::{BytesOut, Encoding, NumberText};
+use crate::protocol::{accept, media, respond};
+use crate::state::sessions::Held;
+use crate::state::{Operation, State};
+use crate::wire::bytes::{BytesOut, Encoding};
+use crate::wire::entry::DetailsOut;
+use crate::wire::numbers::{NumberText, version_text};
+use crate::wire::{json, time, written};
 
 /// Larger batches are read and run on a thread for long work.
 const BODY_BYTES_NOW_MAX: usize = 64 * 1024;
@@ -43,7 +47,7 @@ pub(crate) static BATCH: Operation = Operation {
         status: 200,
         description: "What became of each operation, in order.",
         content: &[json_content("BatchResults")],
-        headers: &[&kv::VERSION, &kv::DURABLE],
+        headers: &[&common::VERSION, &common::DURABLE],
     }],
     problems: &[
         AnyCode::Http(Code::BodyMalformed),
@@ -64,8 +68,8 @@ pub(crate) static BATCH: Operation = Operation {
         AnyCode::Db(DbCode::StorageFailed),
     ],
     now: None,
-    handler: |app, request| Box::pin(batch(app, request)),
-    patience: Patience::Configured,
+    handler: |state, request| Box::pin(batch(state, request)),
+    timeout: TimeoutPolicy::Configured,
 };
 
 #[derive(Serialize)]
@@ -132,18 +136,18 @@ struct ErrorOut<'a> {
     message: &'a str,
 }
 
-async fn batch(app: &App, request: &mut Request) -> Result<Response<Body>> {
-    accept::choose(request.headers(), &[respond::JSON])?;
-    request.expect_media(&[respond::JSON])?;
-    let config = &app.0.config;
+async fn batch(state: &State, request: &mut Request) -> Result<Response<Body>> {
+    accept::choose(request.headers(), &[media::JSON])?;
+    request.expect_media(&[media::JSON])?;
+    let config = &state.config;
     let body = request.read_body(config.body_bytes_max, config.body_timeout_ms).await?;
     let large = body.len() > BODY_BYTES_NOW_MAX;
     let work = Work {
         body,
-        limits: app.0.database.limits().clone(),
-        session: app.session_for(request).await?,
+        limits: state.database.limits().clone(),
+        session: state.session_for(request).await?,
         bucket: request.bucket()?.into_owned(),
-        encoding: list::encoding(&request.query),
+        encoding: Encoding::of(&request.query),
         details: request.query.flag(&DETAILS),
     };
     if large {
@@ -197,7 +201,7 @@ impl Batch {
         };
         let results = EachResult { operations: &operations, results: &results, encoding, details };
         let mut response = respond::json(StatusCode::OK, &ResultsOut { results, commit });
-        kv::tell_written(&mut response, version, durable);
+        written::set_commit_headers(&mut response, version, durable);
         Ok(response)
     }
 }
@@ -278,13 +282,6 @@ fn check_failed(refusals: &[Refusal], operations: &[Op], encoding: Encoding) -> 
     Problem::new(Code::CheckFailed).member("operations", named.into())
 }
 
-pub(super) fn key_of(operation: &Op) -> &[u8] {
-    match operation {
-        Op::Get(key) | Op::Set(key, ..) | Op::Delete(key, _) | Op::Increment(key, _) | Op::Check(key, _) => key,
-        _ => &[],
-    }
-}
-
 fn show<'a>(each: &'a Each, operation: &'a Op, encoding: Encoding, details: bool) -> ResultOut<'a> {
     let mut out = ResultOut {
         key: BytesOut(key_of(operation), encoding),
@@ -301,7 +298,7 @@ fn show<'a>(each: &'a Each, operation: &'a Op, encoding: Encoding, details: bool
             match result {
                 OpResult::Entry(entry) => {
                     out.details = entry.as_ref().filter(|_| details).map(|entry| ReadOut {
-                        expires_at: entry.expires_at_ms.map(respond::rfc3339),
+                        expires_at: entry.expires_at_ms.map(time::rfc3339),
                         details: DetailsOut::of(entry),
                     });
                     out.value = entry.as_ref().map(|entry| ValueOut::Bytes(BytesOut(&entry.value, encoding)));

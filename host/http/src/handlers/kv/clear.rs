@@ -1,20 +1,25 @@
 //! `DELETE /kv?prefix=`: many keys at once.
 
 use http::{Method, Response, StatusCode};
-use mantis_db::{Kv, Span, SpanDeletion};
-use serde::Serialize;
+use mantis_db::{Direction, Kv, ScanOptions, Span};
 
-use crate::api::operation::{Answer, Operation, Patience, Tag};
-use crate::api::query::{Kind, Parameter, Query, Role};
+use crate::api::common;
+use crate::api::common::PREFIX;
+use crate::api::description::{Answer, Kind, Parameter, Role, Tag, json_content};
+use crate::api::operation::TimeoutPolicy;
+use crate::api::query::Query;
 use crate::api::request::Request;
-use crate::app::App;
-use crate::handlers::kv;
-use crate::handlers::kv::{ALL, PREFIX, json_content};
+use crate::api::transaction_header::TRANSACTION;
+use crate::handlers::kv::shared::ALL;
+use crate::handlers::kv::span;
+use crate::limits;
 use crate::protocol::body::Body;
 use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::problem::{Problem, Result};
-use crate::protocol::{accept, respond};
-use crate::state::sessions::TRANSACTION;
+use crate::protocol::{accept, media, respond};
+use crate::state::{Operation, State};
+use crate::wire::written;
+use crate::wire::written::Deleted;
 
 pub(crate) static CLEAR: Operation = Operation {
     method: Method::DELETE,
@@ -30,7 +35,7 @@ pub(crate) static CLEAR: Operation = Operation {
         status: 200,
         description: "How many keys are gone.",
         content: &[json_content("Deleted")],
-        headers: &[&kv::VERSION, &kv::DURABLE],
+        headers: &[&common::VERSION, &common::DURABLE],
     }],
     problems: &[
         AnyCode::Http(Code::SelectionMissing),
@@ -42,8 +47,8 @@ pub(crate) static CLEAR: Operation = Operation {
         AnyCode::Db(mantis_db::Code::StorageFailed),
     ],
     now: None,
-    handler: |app, request| Box::pin(clear(app, request)),
-    patience: Patience::Own,
+    handler: |state, request| Box::pin(clear(state, request)),
+    timeout: TimeoutPolicy::Own,
 };
 
 static PREFIX_TO_DELETE: Parameter = Parameter {
@@ -53,19 +58,14 @@ static PREFIX_TO_DELETE: Parameter = Parameter {
     role: Role::Required,
 };
 
-#[derive(Serialize)]
-pub(crate) struct Deleted {
-    pub(crate) deleted: u64,
-}
-
-async fn clear(app: &App, request: &mut Request) -> Result<Response<Body>> {
-    accept::choose(request.headers(), &[respond::JSON])?;
+async fn clear(state: &State, request: &mut Request) -> Result<Response<Body>> {
+    accept::choose(request.headers(), &[media::JSON])?;
     let span = selection(&request.query)?;
-    let mut session = app.session_for(request).await?;
+    let mut session = state.session_for(request).await?;
     let bucket = request.bucket()?;
-    let deleted = delete_in_steps(&mut session.kv(&bucket)?, &span).await?;
+    let deleted = delete_in_steps(state, &mut session.kv(&bucket)?, span).await?;
     let mut response = respond::json(StatusCode::OK, &Deleted { deleted: deleted.keys });
-    kv::tell_written(&mut response, deleted.version, deleted.durable);
+    written::set_commit_headers(&mut response, deleted.version, deleted.durable);
     Ok(response)
 }
 
@@ -79,10 +79,28 @@ fn selection(query: &Query) -> Result<Span> {
     }
 }
 
-/// Deletes a commit's worth of keys at a time, so that other requests are served in between.
-async fn delete_in_steps(kv: &mut Kv<'_>, span: &Span) -> Result<mantis_db::Deleted> {
-    let mut deletion = SpanDeletion::of(span);
-    while kv.delete_next(&mut deletion).await? {
+/// Deletes a page of keys at a time, so that other requests get their turn between two.
+async fn delete_in_steps(state: &State, kv: &mut Kv<'_>, span: Span) -> Result<mantis_db::Deleted> {
+    let mut deleted = mantis_db::Deleted { keys: 0, version: 0, durable: false };
+    let limit = state.database.limits().page_entries_max.min(limits::DELETED_KEYS_PER_COMMIT_MAX);
+    let mut rest = ScanOptions { span, direction: Direction::Forward, limit, cursor: None };
+    let beyond = span::end_of(&rest.span);
+    loop {
+        let page = kv.scan_keys(&rest).await.map_err(|error| error.after_deleting(deleted.keys))?;
+        let (Some(first), Some(last)) = (page.keys.first(), page.keys.last()) else {
+            // Where nothing was deleted, the answer is of the newest commit.
+            return if deleted.version == 0 { Ok(kv.delete_span(&rest.span).await?) } else { Ok(deleted) };
+        };
+        let mut behind_last = last.clone();
+        behind_last.push(0);
+        let these = Span::Between { start: Some(first.clone()), end: Some(behind_last.clone()) };
+        let these = kv.delete_span(&these).await.map_err(|error| error.after_deleting(deleted.keys))?;
+        deleted = mantis_db::Deleted { keys: deleted.keys + these.keys, ..these };
+        if page.cursor.is_none() {
+            return Ok(deleted);
+        }
+        // By key and not by cursor: a cursor would keep a snapshot, and with it what has just been deleted.
+        rest.span = Span::Between { start: Some(behind_last), end: beyond.clone() };
         tokio::task::yield_now().await;
     }
     Ok(deletion.deleted())

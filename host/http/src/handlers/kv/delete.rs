@@ -3,17 +3,19 @@
 use http::{Method, Response, StatusCode};
 use mantis_db::{Expect, Outcome, Written};
 
-use crate::api::operation::{Operation, Patience, Tag};
+use crate::api::common;
+use crate::api::description::{Tag, no_content};
+use crate::api::operation::TimeoutPolicy;
 use crate::api::request::Request;
-use crate::app::App;
-use crate::handlers::kv;
-use crate::handlers::kv::no_content;
+use crate::api::transaction_header::TRANSACTION;
+use crate::handlers::kv::shared;
 use crate::protocol::body::Body;
 use crate::protocol::conditions::Conditions;
 use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::problem::{Problem, Result};
 use crate::protocol::respond;
-use crate::state::sessions::TRANSACTION;
+use crate::state::{Operation, State};
+use crate::wire::written;
 
 pub(crate) static DELETE: Operation = Operation {
     method: Method::DELETE,
@@ -22,28 +24,28 @@ pub(crate) static DELETE: Operation = Operation {
     summary: "Delete a key",
     description: "Where there was none, the answer is 404, with `mantisdb-version` and `mantisdb-durable` of the newest commit.",
     query: &[],
-    headers: &[&TRANSACTION, &kv::IF_MATCH, &kv::IF_NONE_MATCH, &kv::IF_UNMODIFIED_SINCE],
+    headers: &[&TRANSACTION, &common::IF_MATCH, &common::IF_NONE_MATCH, &common::IF_UNMODIFIED_SINCE],
     body: None,
-    answers: &[no_content(204, "The key is gone.", &[&kv::VERSION, &kv::DURABLE])],
+    answers: &[no_content(204, "The key is gone.", &[&common::VERSION, &common::DURABLE])],
     problems: &[
-        kv::KEY_PROBLEMS[0],
-        kv::KEY_PROBLEMS[1],
-        kv::KEY_PROBLEMS[2],
-        kv::KEY_PROBLEMS[3],
-        kv::KEY_MISSING,
+        shared::KEY_PROBLEMS[0],
+        shared::KEY_PROBLEMS[1],
+        shared::KEY_PROBLEMS[2],
+        shared::KEY_PROBLEMS[3],
+        shared::KEY_MISSING,
         AnyCode::Http(Code::PreconditionFailed),
         AnyCode::Db(mantis_db::Code::ReadOnly),
         AnyCode::Db(mantis_db::Code::DiskFull),
         AnyCode::Db(mantis_db::Code::StorageFailed),
     ],
     now: None,
-    handler: |app, request| Box::pin(delete(app, request)),
-    patience: Patience::Configured,
+    handler: |state, request| Box::pin(delete(state, request)),
+    timeout: TimeoutPolicy::Configured,
 };
 
-async fn delete(app: &App, request: &mut Request) -> Result<Response<Body>> {
+async fn delete(state: &State, request: &mut Request) -> Result<Response<Body>> {
     let conditions = Conditions::of(request.headers())?;
-    let mut session = app.session_for(request).await?;
+    let mut session = state.session_for(request).await?;
     let (key, bucket) = (request.key()?, request.bucket()?);
     let mut kv = session.kv(&bucket)?;
     // A condition says what to do with what exists; what does not is missing first of all.
@@ -61,12 +63,12 @@ async fn delete(app: &App, request: &mut Request) -> Result<Response<Body>> {
         return Err(not_found(written));
     }
     let mut response = respond::empty(StatusCode::NO_CONTENT);
-    kv::tell_written(&mut response, written.version, written.durable);
+    written::set_commit_headers(&mut response, written.version, written.durable);
     Ok(response)
 }
 
 /// There was no such key at the commit that this names.
 fn not_found(written: Written) -> Problem {
-    let headers = kv::written_headers(written.version, written.durable);
+    let headers = written::commit_headers(written.version, written.durable);
     headers.fold(Problem::new(Code::KeyNotFound), |problem, (name, value)| problem.header(name, value))
 }

@@ -2,16 +2,17 @@
 
 use std::fmt;
 
-use mantis_db::limits::{JSON_INTEGER_MAX, TTL_MS_MAX};
 use mantis_db::{Code as DbCode, Expect, MediaType, Op, SetOptions, Span};
 use serde::de::{MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::handlers::kv::put::ttl_of_body;
+use crate::handlers::kv::shared::ttl_of_body;
+use crate::limits;
 use crate::protocol::errors::Code;
 use crate::protocol::problem::{Problem, Result};
+use crate::wire::bytes::{BytesIn, BytesVisitor, KeyIn};
 use crate::wire::json;
-use crate::wire::json::{BytesIn, BytesVisitor, KeyIn, Whole};
+use crate::wire::numbers::Whole;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -40,7 +41,7 @@ impl Operations {
             return Err(Problem::new(DbCode::OperationsTooMany).detail(detail));
         }
         for (index, operation) in read.iter().enumerate() {
-            let problem = match super::batch::key_of(operation).len() {
+            let problem = match key_of(operation).len() {
                 0 if !matches!(operation, Op::DeleteSpan(_)) => DbCode::KeyEmpty.into(),
                 bytes if bytes > key_bytes_max => {
                     let detail = format!("the key has {bytes} bytes; the limit is {key_bytes_max}");
@@ -51,6 +52,14 @@ impl Operations {
             return Err(at(index, problem));
         }
         failed.map_or(Ok(read), Err)
+    }
+}
+
+/// The key of an operation; empty for one on a range.
+pub(super) fn key_of(operation: &Op) -> &[u8] {
+    match operation {
+        Op::Get(key) | Op::Set(key, ..) | Op::Delete(key, _) | Op::Increment(key, _) | Op::Check(key, _) => key,
+        _ => &[],
     }
 }
 
@@ -247,7 +256,7 @@ fn ttl_of(seconds: Option<Whole>, milliseconds: Option<Whole>) -> Result<Option<
         (Some(_), Some(_)) => Err(invalid("`ttl` and `ttl_ms` are both given; give one")),
         (seconds, None) => seconds.map(ttl_of_body).transpose(),
         (None, Some(Whole(given))) => {
-            let ttl_ms = u64::try_from(given).ok().filter(|ms| (1..=TTL_MS_MAX).contains(ms));
+            let ttl_ms = u64::try_from(given).ok().filter(|ms| (1..=limits::TTL_MS_MAX).contains(ms));
             ttl_ms.map(Some).ok_or_else(|| DbCode::TtlInvalid.into())
         }
     }

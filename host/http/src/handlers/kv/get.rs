@@ -1,6 +1,5 @@
 //! `GET /kv/{key}`: the value as it is, or its JSON form.
 
-use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, LAST_MODIFIED, VARY,
@@ -8,21 +7,25 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use mantis_db::{Entry, MediaType};
-use serde::Serialize;
 
-use crate::api::operation::{Answer, AnswerHeader, Content, Operation, Patience, RequestHeader, Shape, Tag};
-use crate::api::query::{Kind, Parameter, Role};
+use crate::api::common;
+use crate::api::common::ENCODING;
+use crate::api::description::{
+    Answer, AnswerHeader, Content, Kind, Parameter, RequestHeader, Role, Shape, Tag, json_content, no_content,
+};
+use crate::api::operation::TimeoutPolicy;
 use crate::api::request::Request;
-use crate::app::App;
-use crate::handlers::kv;
-use crate::handlers::kv::{ENCODING, RAW, json_content, no_content};
+use crate::api::transaction_header::TRANSACTION;
+use crate::handlers::kv::shared;
+use crate::handlers::kv::shared::RAW;
 use crate::protocol::body::Body;
 use crate::protocol::conditions::{Conditions, Form, Verdict, etag};
 use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::problem::{Problem, Result};
-use crate::protocol::{accept, compress, range, respond};
-use crate::state::sessions::TRANSACTION;
-use crate::wire::json::{BytesOut, Encoding, NumberText, NumbersOut, base64_text};
+use crate::protocol::{accept, compress, date, media, range, respond};
+use crate::state::{Operation, State};
+use crate::wire::bytes::{BytesOut, Encoding, NumbersOut, base64_text};
+use crate::wire::entry;
 
 /// From this length on an answer says that parts of it can be asked for.
 const PARTS_BYTES_MIN: usize = 1024;
@@ -40,10 +43,10 @@ pub(crate) static GET: Operation = Operation {
     query: &[&ENCODING_OF_VALUE, &RAW_GET],
     headers: &[
         &TRANSACTION,
-        &kv::IF_MATCH,
-        &kv::IF_NONE_MATCH,
-        &kv::IF_MODIFIED_SINCE,
-        &kv::IF_UNMODIFIED_SINCE,
+        &common::IF_MATCH,
+        &common::IF_NONE_MATCH,
+        &common::IF_MODIFIED_SINCE,
+        &common::IF_UNMODIFIED_SINCE,
         &RANGE,
         &IF_RANGE,
     ],
@@ -53,29 +56,29 @@ pub(crate) static GET: Operation = Operation {
             status: 200,
             description: "The value.",
             content: &[Content { media: "*/*", shape: Shape::Bytes }, json_content("Entry")],
-            headers: &[&kv::ETAG, &kv::LAST_MODIFIED, &kv::EXPIRES],
+            headers: &[&common::ETAG, &common::LAST_MODIFIED, &entry::EXPIRES],
         },
         Answer {
             status: 206,
             description: "The part of the value that `Range` names.",
             content: &[Content { media: "*/*", shape: Shape::Bytes }],
-            headers: &[&kv::ETAG, &kv::LAST_MODIFIED, &kv::EXPIRES, &CONTENT_RANGE_HEADER],
+            headers: &[&common::ETAG, &common::LAST_MODIFIED, &entry::EXPIRES, &CONTENT_RANGE_HEADER],
         },
-        no_content(304, "The value is the one that the client has.", &[&kv::ETAG]),
+        no_content(304, "The value is the one that the client has.", &[&common::ETAG]),
     ],
     problems: &[
-        kv::KEY_PROBLEMS[0],
-        kv::KEY_PROBLEMS[1],
-        kv::KEY_PROBLEMS[2],
-        kv::KEY_PROBLEMS[3],
-        kv::KEY_MISSING,
+        shared::KEY_PROBLEMS[0],
+        shared::KEY_PROBLEMS[1],
+        shared::KEY_PROBLEMS[2],
+        shared::KEY_PROBLEMS[3],
+        shared::KEY_MISSING,
         AnyCode::Http(Code::NotAcceptable),
         AnyCode::Http(Code::PreconditionFailed),
         AnyCode::Http(Code::RangeUnsatisfiable),
     ],
-    now: Some(get_now),
-    handler: |app, request| Box::pin(get(app, request)),
-    patience: Patience::Configured,
+    now: Some(|state, request| get_now(state, request)),
+    handler: |state, request| Box::pin(get(state, request)),
+    timeout: TimeoutPolicy::Configured,
 };
 
 static ENCODING_OF_VALUE: Parameter = Parameter {
@@ -110,32 +113,8 @@ static CONTENT_RANGE_HEADER: AnswerHeader = AnswerHeader {
     description: "Which part it is.",
 };
 
-/// The JSON form of an entry.
-#[derive(Serialize)]
-pub(crate) struct EntryOut<'a, V> {
-    pub(crate) key: BytesOut<'a>,
-    pub(crate) value: V,
-    pub(crate) version: Option<NumberText>,
-    pub(crate) expires_at: Option<String>,
-    #[serde(flatten)]
-    pub(crate) details: Option<DetailsOut<'a>>,
-}
-
-/// What is shown of an entry on request.
-#[derive(Serialize)]
-pub(crate) struct DetailsOut<'a> {
-    pub(crate) media_type: &'a str,
-    pub(crate) modified_at: String,
-}
-
-impl<'a> DetailsOut<'a> {
-    pub(crate) fn of(entry: &'a Entry) -> Self {
-        Self { media_type: entry.media_type.as_str(), modified_at: respond::rfc3339(entry.modified_ms) }
-    }
-}
-
-fn get_now(app: &App, request: &Request) -> Option<Result<Response<Body>>> {
-    let mut session = app.session_now(request)?;
+fn get_now(state: &State, request: &Request) -> Option<Result<Response<Body>>> {
+    let mut session = state.session_now(request)?;
     let (key, bucket) = match (request.key(), request.bucket()) {
         (Ok(key), Ok(bucket)) => (key, bucket),
         (Err(problem), _) | (_, Err(problem)) => return Some(Err(problem)),
@@ -150,21 +129,21 @@ fn get_now(app: &App, request: &Request) -> Option<Result<Response<Body>>> {
     drop(session);
     let Some(entry) = entry else { return Some(Err(Code::KeyNotFound.into())) };
     match form(request, &entry) {
-        Ok(Form::Bytes) => Some(bytes(app, request, entry)),
-        Ok(form) if entry.value.len() <= JSON_BYTES_NOW_MAX => Some(json(app, request, form, &key, &entry)),
+        Ok(Form::Bytes) => Some(bytes(state, request, entry)),
+        Ok(form) if entry.value.len() <= JSON_BYTES_NOW_MAX => Some(json(state, request, form, &key, &entry)),
         Ok(_) => None,
         Err(problem) => Some(Err(problem)),
     }
 }
 
-async fn get(app: &App, request: &mut Request) -> Result<Response<Body>> {
-    let mut session = app.session_for(request).await?;
+async fn get(state: &State, request: &mut Request) -> Result<Response<Body>> {
+    let mut session = state.session_for(request).await?;
     let (key, bucket) = (request.key()?, request.bucket()?);
     let entry = session.kv(&bucket)?.get(&key).await?.ok_or(Code::KeyNotFound)?;
     drop(session);
     match form(request, &entry)? {
-        Form::Bytes => bytes(app, request, entry),
-        form => json(app, request, form, &key, &entry),
+        Form::Bytes => bytes(state, request, entry),
+        form => json(state, request, form, &key, &entry),
     }
 }
 
@@ -179,20 +158,20 @@ fn form(request: &Request, entry: &Entry) -> Result<Form> {
         return Ok(Form::Bytes);
     }
     if let Some(encoding) = encoding {
-        accept::choose(headers, &[respond::JSON])?;
+        accept::choose(headers, &[media::JSON])?;
         return Ok(if encoding == "base64" { Form::Base64 } else { Form::Text });
     }
     if !accept::is_given(headers) {
         return Ok(Form::Bytes);
     }
-    let is_json = |range: &str| range.eq_ignore_ascii_case(respond::JSON);
-    let json = accept::weight_by(headers, respond::JSON, is_json);
+    let is_json = |range: &str| range.eq_ignore_ascii_case(media::JSON);
+    let json = accept::weight_by(headers, media::JSON, is_json);
     let own = entry.media_type.as_str().split(';').next().unwrap_or_default().trim();
     let own = accept::weight_by(headers, own, |range| !is_json(range));
     match (own, json) {
         // As in `application/*`, which does not fit a text: then its JSON form is what fits.
-        (0, 0) if accept::weight(headers, respond::JSON) > 0 => Ok(Form::Numbers),
-        (0, 0) => Err(accept::not_acceptable(&[entry.media_type.as_str(), respond::JSON])),
+        (0, 0) if accept::weight(headers, media::JSON) > 0 => Ok(Form::Numbers),
+        (0, 0) => Err(accept::not_acceptable(&[entry.media_type.as_str(), media::JSON])),
         (own, json) if own >= json => Ok(Form::Bytes),
         _ => Ok(Form::Numbers),
     }
@@ -200,14 +179,14 @@ fn form(request: &Request, entry: &Entry) -> Result<Form> {
 
 /// The headers that tell of an entry in a form of it.
 fn describe(entry: &Entry, form: Form, headers: &mut HeaderMap) {
-    headers.insert(LAST_MODIFIED, respond::http_date(entry.modified_ms));
+    headers.insert(LAST_MODIFIED, date::http_date(entry.modified_ms));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(VARY, HeaderValue::from_static("accept"));
     if let Some(tag) = etag(entry.version, form) {
         headers.insert(ETAG, tag);
     }
-    if let Some(expires) = kv::expires(entry) {
-        headers.insert(kv::MANTISDB_EXPIRES, expires);
+    if let Some(expires) = entry::expires_header(entry) {
+        headers.insert(entry::EXPIRES.name, expires);
     }
 }
 
@@ -248,14 +227,14 @@ fn judge(
     }
 }
 
-fn bytes(app: &App, request: &Request, entry: Entry) -> Result<Response<Body>> {
+fn bytes(state: &State, request: &Request, entry: Entry) -> Result<Response<Body>> {
     let length = entry.value.len();
     let part = if request.head.method == Method::GET {
         range::wanted(request.headers(), length, || etag(entry.version, Form::Bytes))
     } else {
         Ok(None)
     };
-    let can_shrink = || app.0.config.compression && compress::would_be(length, entry.media_type.as_str());
+    let can_shrink = || state.config.compression && compress::would_be(length, entry.media_type.as_str());
     if let Some(response) = judge(request, &entry, Form::Bytes, can_shrink, matches!(part, Ok(None)))? {
         return Ok(response);
     }
@@ -285,45 +264,23 @@ fn bytes(app: &App, request: &Request, entry: Entry) -> Result<Response<Body>> {
     Ok(response)
 }
 
-fn json(app: &App, request: &Request, form: Form, key: &[u8], entry: &Entry) -> Result<Response<Body>> {
+fn json(state: &State, request: &Request, form: Form, key: &[u8], entry: &Entry) -> Result<Response<Body>> {
     let plain = || BytesOut(key, Encoding::Text);
     let write = || match form {
-        Form::Text => entry_json(plain(), BytesOut(&entry.value, Encoding::Text), entry),
-        Form::Base64 => entry_json(BytesOut(key, Encoding::Base64), base64_text(&entry.value), entry),
-        Form::Bytes | Form::Numbers => entry_json(plain(), NumbersOut(&entry.value), entry),
+        Form::Text => entry::entry_json(plain(), BytesOut(&entry.value, Encoding::Text), entry),
+        Form::Base64 => entry::entry_json(BytesOut(key, Encoding::Base64), base64_text(&entry.value), entry),
+        Form::Bytes | Form::Numbers => entry::entry_json(plain(), NumbersOut(&entry.value), entry),
     };
     // The JSON form is longer than the value; how long a small one becomes is only known when it is written.
     let length = || if entry.value.len() < PARTS_BYTES_MIN { write().len() } else { entry.value.len() };
-    let can_shrink = || app.0.config.compression && compress::would_be(length(), respond::JSON);
+    let can_shrink = || state.config.compression && compress::would_be(length(), media::JSON);
     if let Some(response) = judge(request, entry, form, can_shrink, true)? {
         return Ok(response);
     }
     let json = write();
-    let mut response = respond::bytes(StatusCode::OK, respond::JSON, json);
+    let mut response = respond::bytes(StatusCode::OK, media::JSON, json);
     describe(entry, form, response.headers_mut());
     Ok(response)
-}
-
-/// The JSON form of an entry whose value is written as `value`.
-fn entry_json(key: BytesOut<'_>, value: impl Serialize, entry: &Entry) -> Bytes {
-    let out = EntryOut {
-        key,
-        value,
-        version: version_text(entry.version),
-        expires_at: entry.expires_at_ms.map(respond::rfc3339),
-        details: None,
-    };
-    Bytes::from(serde_json::to_vec(&out).unwrap_or_default())
-}
-
-/// The JSON form with the value as numbers.
-pub(crate) fn entry_with_numbers(key: &[u8], entry: &Entry) -> Bytes {
-    entry_json(BytesOut(key, Encoding::Text), NumbersOut(&entry.value), entry)
-}
-
-/// A version for JSON; what is not committed has none.
-pub(crate) fn version_text(version: u64) -> Option<NumberText> {
-    (version != 0).then_some(NumberText(version))
 }
 
 fn content_type(media_type: &MediaType) -> HeaderValue {

@@ -5,19 +5,20 @@ use http::{Method, Response, StatusCode};
 use mantis_db::{Applied, Counted, Op, OpResult};
 use serde::Deserialize;
 
-use crate::api::operation::{Answer, Operation, Patience, RequestContent, Tag};
+use crate::api::common;
+use crate::api::description::{Answer, RequestContent, Tag, json_content};
+use crate::api::operation::TimeoutPolicy;
 use crate::api::request::Request;
-use crate::app::App;
-use crate::handlers::kv;
-use crate::handlers::kv::json_content;
+use crate::api::transaction_header::TRANSACTION;
+use crate::handlers::kv::shared;
 use crate::protocol::body::Body;
 use crate::protocol::conditions::{Conditions, Form, etag};
 use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::problem::Result;
-use crate::protocol::{accept, respond};
-use crate::state::sessions::TRANSACTION;
-use crate::wire::json;
-use crate::wire::json::Whole;
+use crate::protocol::{accept, media, respond};
+use crate::state::{Operation, State};
+use crate::wire::numbers::Whole;
+use crate::wire::{json, written};
 
 pub(crate) static INCREMENT: Operation = Operation {
     method: Method::POST,
@@ -27,7 +28,7 @@ pub(crate) static INCREMENT: Operation = Operation {
     description: "The value is a decimal integer of 64 bits, kept as text; a missing key counts as 0. The answer is the sum. The \
                   expiry stays as it was.",
     query: &[],
-    headers: &[&TRANSACTION, &kv::IF_MATCH, &kv::IF_NONE_MATCH, &kv::IF_UNMODIFIED_SINCE],
+    headers: &[&TRANSACTION, &common::IF_MATCH, &common::IF_NONE_MATCH, &common::IF_UNMODIFIED_SINCE],
     body: Some(RequestContent {
         required: false,
         content: &[json_content("Increment")],
@@ -37,13 +38,13 @@ pub(crate) static INCREMENT: Operation = Operation {
         status: 200,
         description: "The new number.",
         content: &[json_content("Number")],
-        headers: &[&kv::ETAG, &kv::VERSION, &kv::DURABLE],
+        headers: &[&common::ETAG, &common::VERSION, &common::DURABLE],
     }],
     problems: &[
-        kv::KEY_PROBLEMS[0],
-        kv::KEY_PROBLEMS[1],
-        kv::KEY_PROBLEMS[2],
-        kv::KEY_PROBLEMS[3],
+        shared::KEY_PROBLEMS[0],
+        shared::KEY_PROBLEMS[1],
+        shared::KEY_PROBLEMS[2],
+        shared::KEY_PROBLEMS[3],
         AnyCode::Db(mantis_db::Code::NotAnInteger),
         AnyCode::Db(mantis_db::Code::IntegerOverflow),
         AnyCode::Db(mantis_db::Code::BucketsTooMany),
@@ -57,8 +58,8 @@ pub(crate) static INCREMENT: Operation = Operation {
         AnyCode::Http(Code::PreconditionFailed),
     ],
     now: None,
-    handler: |app, request| Box::pin(increment(app, request)),
-    patience: Patience::Configured,
+    handler: |state, request| Box::pin(increment(state, request)),
+    timeout: TimeoutPolicy::Configured,
 };
 
 #[derive(Deserialize)]
@@ -68,11 +69,11 @@ struct Increment {
     by: Option<Whole>,
 }
 
-async fn increment(app: &App, request: &mut Request) -> Result<Response<Body>> {
-    accept::choose(request.headers(), &[respond::JSON])?;
+async fn increment(state: &State, request: &mut Request) -> Result<Response<Body>> {
+    accept::choose(request.headers(), &[media::JSON])?;
     let conditions = Conditions::of(request.headers())?;
-    let by = read(app, request).await?;
-    let mut session = app.session_for(request).await?;
+    let by = read(state, request).await?;
+    let mut session = state.session_for(request).await?;
     let (key, bucket) = (request.key()?, request.bucket()?);
     let mut kv = session.kv(&bucket)?;
     let (number, version, durable) = if conditions.is_empty() {
@@ -98,21 +99,21 @@ async fn increment(app: &App, request: &mut Request) -> Result<Response<Body>> {
     if let Some(tag) = etag(version, Form::Bytes) {
         response.headers_mut().insert(ETAG, tag);
     }
-    kv::tell_written(&mut response, version, durable);
+    written::set_commit_headers(&mut response, version, durable);
     Ok(response)
 }
 
-async fn read(app: &App, request: &mut Request) -> Result<i64> {
+async fn read(state: &State, request: &mut Request) -> Result<i64> {
     if request.media_type().is_some() {
-        request.expect_media(&[respond::JSON])?;
+        request.expect_media(&[media::JSON])?;
     }
-    let config = &app.0.config;
+    let config = &state.config;
     let body = request.read_body(config.body_bytes_max, config.body_timeout_ms).await?;
     if body.is_empty() {
         return Ok(1);
     }
     // Bytes of an unnamed type are not guessed at.
-    request.expect_media(&[respond::JSON])?;
+    request.expect_media(&[media::JSON])?;
     let json::Object(Increment { by }) = json::parse(&body)?;
     Ok(by.map_or(1, |Whole(by)| by))
 }

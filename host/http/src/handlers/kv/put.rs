@@ -3,26 +3,27 @@
 use bytes::Bytes;
 use http::header::{CONTENT_RANGE, CONTENT_TYPE, ETAG};
 use http::{HeaderValue, Method, Response, StatusCode};
-use mantis_db::limits::TTL_MS_MAX;
 use mantis_db::{Entry, MediaType, Outcome, SetOptions, Written};
 use serde::Deserialize;
 
-use crate::api::operation::{
-    Answer, AnswerHeader, Content, Operation, Patience, RequestContent, RequestHeader, Shape, Tag,
+use crate::api::common;
+use crate::api::description::{
+    Answer, AnswerHeader, Content, RequestContent, RequestHeader, Role, Shape, Tag, json_content, no_content,
 };
-use crate::api::query::Role;
+use crate::api::operation::TimeoutPolicy;
 use crate::api::request::Request;
-use crate::app::App;
-use crate::handlers::kv;
-use crate::handlers::kv::{RAW, TTL, TTL_MS, json_content, no_content};
+use crate::api::transaction_header::TRANSACTION;
+use crate::handlers::kv::shared;
+use crate::handlers::kv::shared::{RAW, TTL, TTL_MS, ttl_of_body};
 use crate::protocol::body::Body;
 use crate::protocol::conditions::{Conditions, Form, etag};
 use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::problem::{Problem, Result};
-use crate::protocol::{accept, respond};
-use crate::state::sessions::TRANSACTION;
-use crate::wire::json;
-use crate::wire::json::{BytesIn, Whole};
+use crate::protocol::{accept, media, respond};
+use crate::state::{Operation, State};
+use crate::wire::bytes::BytesIn;
+use crate::wire::numbers::Whole;
+use crate::wire::{entry, json, written};
 
 pub(crate) static PUT: Operation = Operation {
     method: Method::PUT,
@@ -33,7 +34,7 @@ pub(crate) static PUT: Operation = Operation {
                   the value in JSON. A value given there as text is kept as `text/plain; charset=utf-8`, one given as numbers or \
                   base64 as `application/octet-stream`. `raw=true` keeps a JSON document as it is.",
     query: &[&TTL, &TTL_MS, &RAW],
-    headers: &[&TRANSACTION, &kv::IF_MATCH, &kv::IF_NONE_MATCH, &kv::IF_UNMODIFIED_SINCE, &PREFER],
+    headers: &[&TRANSACTION, &common::IF_MATCH, &common::IF_NONE_MATCH, &common::IF_UNMODIFIED_SINCE, &PREFER],
     body: Some(RequestContent {
         required: false,
         content: &[
@@ -48,20 +49,20 @@ pub(crate) static PUT: Operation = Operation {
             status: 200,
             description: "The value was replaced, and the client asked to see it.",
             content: &[json_content("Entry")],
-            headers: &[&kv::ETAG, &kv::VERSION, &kv::DURABLE, &PREFERENCE_APPLIED],
+            headers: &[&common::ETAG, &common::VERSION, &common::DURABLE, &PREFERENCE_APPLIED],
         },
         no_content(
             201,
             "The key is new. A client that asked to see it gets it as with 200.",
-            &[&kv::ETAG, &kv::VERSION, &kv::DURABLE, &PREFERENCE_APPLIED],
+            &[&common::ETAG, &common::VERSION, &common::DURABLE, &PREFERENCE_APPLIED],
         ),
-        no_content(204, "The value was replaced.", &[&kv::ETAG, &kv::VERSION, &kv::DURABLE]),
+        no_content(204, "The value was replaced.", &[&common::ETAG, &common::VERSION, &common::DURABLE]),
     ],
     problems: &[
-        kv::KEY_PROBLEMS[0],
-        kv::KEY_PROBLEMS[1],
-        kv::KEY_PROBLEMS[2],
-        kv::KEY_PROBLEMS[3],
+        shared::KEY_PROBLEMS[0],
+        shared::KEY_PROBLEMS[1],
+        shared::KEY_PROBLEMS[2],
+        shared::KEY_PROBLEMS[3],
         AnyCode::Http(Code::BodyMalformed),
         AnyCode::Http(Code::BodyInvalid),
         AnyCode::Http(Code::NotAcceptable),
@@ -76,8 +77,8 @@ pub(crate) static PUT: Operation = Operation {
         AnyCode::Db(mantis_db::Code::StorageFailed),
     ],
     now: None,
-    handler: |app, request| Box::pin(put(app, request)),
-    patience: Patience::Configured,
+    handler: |state, request| Box::pin(put(state, request)),
+    timeout: TimeoutPolicy::Configured,
 };
 
 static PREFER: RequestHeader = RequestHeader {
@@ -109,7 +110,7 @@ struct Writing {
     ttl_ms: Option<u64>,
 }
 
-async fn put(app: &App, request: &mut Request) -> Result<Response<Body>> {
+async fn put(state: &State, request: &mut Request) -> Result<Response<Body>> {
     let conditions = Conditions::of(request.headers())?;
     if request.headers().contains_key(CONTENT_RANGE) {
         // To take a part for the whole would lose the rest.
@@ -117,10 +118,10 @@ async fn put(app: &App, request: &mut Request) -> Result<Response<Body>> {
     }
     let show = prefers_representation(request);
     if show {
-        accept::choose(request.headers(), &[respond::JSON])?;
+        accept::choose(request.headers(), &[media::JSON])?;
     }
-    let writing = read(app, request).await?;
-    let mut session = app.session_for(request).await?;
+    let writing = read(state, request).await?;
+    let mut session = state.session_for(request).await?;
     let (key, bucket) = (request.key()?, request.bucket()?);
     let mut kv = session.kv(&bucket)?;
     let mut options = SetOptions { media_type: writing.media_type, ttl_ms: writing.ttl_ms, ..SetOptions::default() };
@@ -137,7 +138,7 @@ async fn put(app: &App, request: &mut Request) -> Result<Response<Body>> {
         let stored = kv.get(&key).await?.filter(|entry| entry.version == written.version);
         // When it expires is not known to the millisecond where somebody else has written since: then the bytes have no tag.
         let tag = stored.as_ref().and_then(|_| etag(written.version, Form::Numbers));
-        let entry = stored.unwrap_or_else(|| overwritten(app, &written, &writing.value, &options));
+        let entry = stored.unwrap_or_else(|| overwritten(state, &written, &writing.value, &options));
         (represent(&key, &entry, written), tag)
     } else {
         let status = if written.replaced { StatusCode::NO_CONTENT } else { StatusCode::CREATED };
@@ -146,15 +147,15 @@ async fn put(app: &App, request: &mut Request) -> Result<Response<Body>> {
     if let Some(tag) = tag {
         response.headers_mut().insert(ETAG, tag);
     }
-    kv::tell_written(&mut response, written.version, written.durable);
+    written::set_commit_headers(&mut response, written.version, written.durable);
     Ok(response)
 }
 
 /// Reads the value from the body, in either form.
-async fn read(app: &App, request: &mut Request) -> Result<Writing> {
-    let config = &app.0.config;
-    let ttl_ms = kv::ttl_ms(&request.query);
-    let structured = !request.query.flag(&RAW) && request.media_type().as_deref() == Some(respond::JSON);
+async fn read(state: &State, request: &mut Request) -> Result<Writing> {
+    let config = &state.config;
+    let ttl_ms = shared::ttl_ms(&request.query);
+    let structured = !request.query.flag(&RAW) && request.media_type().as_deref() == Some(media::JSON);
     if structured {
         let body = request.read_body(config.body_bytes_max, config.body_timeout_ms).await?;
         return read_form(&body, ttl_ms);
@@ -177,15 +178,6 @@ fn read_form(body: &[u8], ttl_ms: Option<u64>) -> Result<Writing> {
     Ok(Writing { value: form.value.bytes.into(), media_type, ttl_ms })
 }
 
-/// A time to live that stands in JSON, from seconds to milliseconds.
-pub(crate) fn ttl_of_body(Whole(seconds): Whole) -> Result<u64> {
-    let milliseconds = u64::try_from(seconds)
-        .ok()
-        .and_then(|seconds| seconds.checked_mul(1000))
-        .filter(|ms| (1..=TTL_MS_MAX).contains(ms));
-    milliseconds.ok_or_else(|| Problem::new(mantis_db::Code::TtlInvalid).in_body())
-}
-
 fn prefers_representation(request: &Request) -> bool {
     let values = request.headers().get_all("prefer").into_iter().filter_map(|value| value.to_str().ok());
     values
@@ -194,8 +186,8 @@ fn prefers_representation(request: &Request) -> bool {
 }
 
 /// What was written, when somebody else has written since.
-fn overwritten(app: &App, written: &Written, value: &Bytes, options: &SetOptions) -> Entry {
-    let now_ms = app.0.database.now_ms();
+fn overwritten(state: &State, written: &Written, value: &Bytes, options: &SetOptions) -> Entry {
+    let now_ms = state.database.now_ms();
     Entry {
         value: value.clone(),
         media_type: options.media_type.clone(),
@@ -207,7 +199,7 @@ fn overwritten(app: &App, written: &Written, value: &Bytes, options: &SetOptions
 
 fn represent(key: &[u8], entry: &Entry, written: Written) -> Response<Body> {
     let status = if written.replaced { StatusCode::OK } else { StatusCode::CREATED };
-    let mut response = respond::bytes(status, respond::JSON, kv::get::entry_with_numbers(key, entry));
+    let mut response = respond::bytes(status, media::JSON, entry::entry_with_numbers(key, entry));
     response.headers_mut().insert("preference-applied", HeaderValue::from_static("return=representation"));
     response
 }

@@ -1,6 +1,8 @@
 //! A whole listing as a stream of lines. Pages are read while the client takes them: nothing piles up, and nothing is read for a
 //! client that has gone.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures_util::stream;
 use http::header::CONTENT_TYPE;
@@ -9,19 +11,20 @@ use mantis_db::Kv;
 use serde::Serialize;
 
 use crate::api::request::Request;
-use crate::app::App;
-use crate::handlers::kv::list::{Listing, entry_out, refused};
+use crate::handlers::kv::listing::{Listing, entry_out, refused};
 use crate::protocol::body::{Body, BodyError};
+use crate::protocol::media;
 use crate::protocol::problem::Result;
-use crate::protocol::respond;
+use crate::state::State;
 use crate::state::sessions::transaction_of;
 use crate::state::streams::StreamTicket;
 use crate::state::transactions::Lent;
-use crate::wire::json::BytesOut;
+use crate::wire::bytes::BytesOut;
+use crate::wire::lines::write_line;
 
 /// A listing under way.
 struct Reader {
-    app: App,
+    state: Arc<State>,
     bucket: String,
     listing: Listing,
     /// The transaction that is read, if it is one: nobody else can use it meanwhile. Without one each page takes a session from
@@ -38,20 +41,20 @@ struct KeyLine<'a> {
     key: BytesOut<'a>,
 }
 
-pub(crate) async fn stream(app: &App, request: &Request, listing: Listing) -> Result<Response<Body>> {
-    let ticket = StreamTicket::take(app)?;
+pub(crate) async fn stream(state: &Arc<State>, request: &Request, listing: Listing) -> Result<Response<Body>> {
+    let ticket = StreamTicket::take(state)?;
     let transaction = match transaction_of(request)? {
-        Some(id) => Some(app.0.transactions.lend(id)?),
+        Some(id) => Some(state.transactions.lend(id)?),
         None => None,
     };
     let entries_left = listing.limit.unwrap_or(usize::MAX);
     let bucket = request.bucket()?.into_owned();
     let mut reader =
-        Reader { app: app.clone(), bucket, listing, transaction, entries_left, at_end: false, _ticket: ticket };
+        Reader { state: Arc::clone(state), bucket, listing, transaction, entries_left, at_end: false, _ticket: ticket };
     // What is wrong with the request shows here, where it can still be said with a status.
     let first = reader.page().await?;
     let mut response = Response::new(reader.into_body(first));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(respond::NDJSON));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media::NDJSON));
     Ok(response)
 }
 
@@ -76,13 +79,13 @@ impl Reader {
 
     /// The lines of the next page.
     async fn page(&mut self) -> Result<Bytes> {
-        let page_max = self.app.0.database.limits().page_entries_max;
+        let page_max = self.state.database.limits().page_entries_max;
         self.listing.scan.limit = self.entries_left.min(page_max);
         let mut lines = Vec::new();
         let (cursor, count) = if let Some(session) = &mut self.transaction {
             write_page(session.kv(&self.bucket)?, &self.listing, &mut lines).await?
         } else {
-            let mut session = self.app.session().await?;
+            let mut session = self.state.session().await?;
             write_page(session.kv(&self.bucket)?, &self.listing, &mut lines).await?
         };
         self.entries_left -= count;
@@ -106,11 +109,4 @@ async fn write_page(mut kv: Kv<'_>, listing: &Listing, lines: &mut Vec<u8>) -> R
         write_line(lines, &KeyLine { key: BytesOut(key, listing.encoding) });
     }
     Ok((page.cursor, page.keys.len()))
-}
-
-/// Writes JSON and ends the line.
-pub(crate) fn write_line(lines: &mut Vec<u8>, value: &impl Serialize) {
-    // Writing into memory does not fail, nor do these types.
-    let _ = serde_json::to_writer(&mut *lines, value);
-    lines.push(b'\n');
 }

@@ -7,25 +7,26 @@ use mantis_plugin::{PluginLimits, PluginOptions};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::api::operation::{Answer, AnswerHeader, Content, Operation, Patience, RequestContent, Shape, Tag};
-use crate::api::query::{Kind, Parameter, Pattern, Query, Role};
+use crate::api::common;
+use crate::api::description::{
+    Answer, Content, Kind, Parameter, Pattern, RequestContent, Role, Shape, Tag, json_content, no_content,
+};
+use crate::api::operation::TimeoutPolicy;
+use crate::api::query::Query;
 use crate::api::request::Request;
-use crate::app::App;
-use crate::handlers::kv;
-use crate::handlers::kv::{json_content, no_content};
 use crate::handlers::plugins::info::InfoOut;
+use crate::limits;
 use crate::protocol::body::Body;
 use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::problem::{Problem, Result};
-use crate::protocol::{accept, respond};
-use crate::wire::json;
+use crate::protocol::{accept, media, respond};
+use crate::state::{Operation, State};
+use crate::wire::{json, written};
 
 mod failure;
 mod info;
 
 const WASM: &str = "application/wasm";
-/// Text of the `buckets` parameter: a hundred buckets with long names.
-const GRANTS_BYTES_MAX: usize = 8 * 1024;
 
 pub(crate) static LIST: Operation = Operation {
     method: Method::GET,
@@ -44,8 +45,8 @@ pub(crate) static LIST: Operation = Operation {
     }],
     problems: &[AnyCode::Http(Code::NotAcceptable)],
     now: None,
-    handler: |app, request| Box::pin(async move { list(app, request) }),
-    patience: Patience::Configured,
+    handler: |state, request| Box::pin(async move { list(state, request) }),
+    timeout: TimeoutPolicy::Configured,
 };
 
 pub(crate) static INSTALL: Operation = Operation {
@@ -80,8 +81,8 @@ pub(crate) static INSTALL: Operation = Operation {
         AnyCode::Http(Code::NotAcceptable),
     ],
     now: None,
-    handler: |app, request| Box::pin(install(app, request)),
-    patience: Patience::Own,
+    handler: |state, request| Box::pin(install(state, request)),
+    timeout: TimeoutPolicy::Own,
 };
 
 pub(crate) static SHOW: Operation = Operation {
@@ -100,8 +101,8 @@ pub(crate) static SHOW: Operation = Operation {
         AnyCode::Http(Code::NotAcceptable),
     ],
     now: None,
-    handler: |app, request| Box::pin(async move { show(app, request) }),
-    patience: Patience::Configured,
+    handler: |state, request| Box::pin(async move { show(state, request) }),
+    timeout: TimeoutPolicy::Configured,
 };
 
 pub(crate) static REMOVE: Operation = Operation {
@@ -116,8 +117,8 @@ pub(crate) static REMOVE: Operation = Operation {
     answers: &[no_content(204, "It is gone.", &[])],
     problems: &[AnyCode::Http(Code::PluginNotFound), AnyCode::Http(Code::PathMalformed)],
     now: None,
-    handler: |app, request| Box::pin(async move { remove(app, request) }),
-    patience: Patience::Configured,
+    handler: |state, request| Box::pin(async move { remove(state, request) }),
+    timeout: TimeoutPolicy::Configured,
 };
 
 pub(crate) static CALL: Operation = Operation {
@@ -138,8 +139,8 @@ pub(crate) static CALL: Operation = Operation {
     answers: &[Answer {
         status: 200,
         description: "What the function returned; null if that is nothing.",
-        content: &[Content { media: respond::JSON, shape: Shape::Json }],
-        headers: CALL_HEADERS,
+        content: &[Content { media: media::JSON, shape: Shape::Json }],
+        headers: &[&common::VERSION, &common::DURABLE],
     }],
     problems: &[
         AnyCode::Http(Code::PluginNotFound),
@@ -162,16 +163,13 @@ pub(crate) static CALL: Operation = Operation {
         AnyCode::Db(DbCode::StorageFailed),
     ],
     now: None,
-    handler: |app, request| Box::pin(call(app, request)),
-    patience: Patience::Own,
+    handler: |state, request| Box::pin(call(state, request)),
+    timeout: TimeoutPolicy::Own,
 };
-
-/// Those of an answer that tells what a function returned.
-pub(crate) const CALL_HEADERS: &[&AnswerHeader] = &[&kv::VERSION, &kv::DURABLE];
 
 static BUCKETS: Parameter = Parameter {
     name: "buckets",
-    kind: Kind::Text { pattern: Pattern::Grants, bytes_max: GRANTS_BYTES_MAX },
+    kind: Kind::Text { pattern: Pattern::Grants, bytes_max: limits::GRANTS_BYTES_MAX },
     description: "The buckets that the plugin sees, and whether it may write to them: `scores:write,users:read`. `*:write` is everything.",
     role: Role::Optional,
 };
@@ -201,35 +199,35 @@ struct PluginsOut<'a> {
     plugins: Vec<InfoOut<'a>>,
 }
 
-fn list(app: &App, request: &Request) -> Result<Response<Body>> {
-    accept::choose(request.headers(), &[respond::JSON])?;
-    let plugins = app.0.plugins.list();
+fn list(state: &State, request: &Request) -> Result<Response<Body>> {
+    accept::choose(request.headers(), &[media::JSON])?;
+    let plugins = state.plugins.list();
     Ok(respond::json(StatusCode::OK, &PluginsOut { plugins: plugins.iter().map(InfoOut::of).collect() }))
 }
 
-fn show(app: &App, request: &Request) -> Result<Response<Body>> {
-    accept::choose(request.headers(), &[respond::JSON])?;
-    let info = app.0.plugins.info(&request.path_text("name")?).ok_or(Code::PluginNotFound)?;
+fn show(state: &State, request: &Request) -> Result<Response<Body>> {
+    accept::choose(request.headers(), &[media::JSON])?;
+    let info = state.plugins.info(&request.path_text("name")?).ok_or(Code::PluginNotFound)?;
     Ok(respond::json(StatusCode::OK, &InfoOut::of(&info)))
 }
 
-fn remove(app: &App, request: &Request) -> Result<Response<Body>> {
-    if app.0.plugins.remove(&request.path_text("name")?) {
+fn remove(state: &State, request: &Request) -> Result<Response<Body>> {
+    if state.plugins.remove(&request.path_text("name")?) {
         Ok(respond::empty(StatusCode::NO_CONTENT))
     } else {
         Err(Code::PluginNotFound.into())
     }
 }
 
-async fn install(app: &App, request: &mut Request) -> Result<Response<Body>> {
-    accept::choose(request.headers(), &[respond::JSON])?;
+async fn install(state: &State, request: &mut Request) -> Result<Response<Body>> {
+    accept::choose(request.headers(), &[media::JSON])?;
     request.expect_media(&[WASM])?;
     let options = options(&request.query)?;
     let name = request.path_text("name")?.into_owned();
-    let config = &app.0.config;
+    let config = &state.config;
     let component = request.read_body(config.component_bytes_max, config.body_timeout_ms).await?;
-    let replaced = app.0.plugins.info(&name).is_some();
-    let info = app.0.plugins.install(&name, component, options).await.map_err(|error| failure::of_install(&error))?;
+    let replaced = state.plugins.info(&name).is_some();
+    let info = state.plugins.install(&name, component, options).await.map_err(|error| failure::of_install(&error))?;
     let status = if replaced { StatusCode::OK } else { StatusCode::CREATED };
     let mut response = respond::json(status, &InfoOut::of(&info));
     if let Ok(location) = HeaderValue::from_str(&format!("/api/v1/plugins/{name}")) {
@@ -238,26 +236,26 @@ async fn install(app: &App, request: &mut Request) -> Result<Response<Body>> {
     Ok(response)
 }
 
-async fn call(app: &App, request: &mut Request) -> Result<Response<Body>> {
-    accept::choose(request.headers(), &[respond::JSON])?;
-    let arguments = read_arguments(app, request).await?;
+async fn call(state: &State, request: &mut Request) -> Result<Response<Body>> {
+    accept::choose(request.headers(), &[media::JSON])?;
+    let arguments = read_arguments(state, request).await?;
     let (plugin, function) = (request.path_text("name")?, request.path_text("function")?);
-    let called = app.0.plugins.call(&plugin, &function, arguments).await.map_err(failure::of_call)?;
+    let called = state.plugins.call(&plugin, &function, arguments).await.map_err(failure::of_call)?;
     let mut response = respond::json(StatusCode::OK, &called.value);
-    kv::tell_written(&mut response, called.committed.version, called.committed.durable);
+    written::set_commit_headers(&mut response, called.committed.version, called.committed.durable);
     Ok(response)
 }
 
-async fn read_arguments(app: &App, request: &mut Request) -> Result<Value> {
+async fn read_arguments(state: &State, request: &mut Request) -> Result<Value> {
     if request.media_type().is_some() {
-        request.expect_media(&[respond::JSON])?;
+        request.expect_media(&[media::JSON])?;
     }
-    let config = &app.0.config;
+    let config = &state.config;
     let body = request.read_body(config.body_bytes_max, config.body_timeout_ms).await?;
     if body.is_empty() {
         return Ok(Value::Array(Vec::new()));
     }
-    request.expect_media(&[respond::JSON])?;
+    request.expect_media(&[media::JSON])?;
     match json::parse::<Value>(&body)? {
         arguments @ (Value::Array(_) | Value::Object(_)) => Ok(arguments),
         _ => Err(Problem::new(Code::BodyInvalid).detail("arguments are a list, or an object by the parameters' names")),
@@ -277,4 +275,53 @@ fn options(query: &Query) -> Result<PluginOptions> {
     let grants = query.text(&BUCKETS).map_or_else(|| Ok(Grants::none()), str::parse);
     let grants = grants.map_err(|invalid: GrantInvalid| BUCKETS.invalid(&format!("is invalid: {invalid}")))?;
     Ok(PluginOptions::new(grants).limits(limits).reuse(query.flag(&REUSE)))
+}
+
+/// Reads `scores:write,users:read`.
+fn grants(text: &str) -> Result<Grants> {
+    let mut grants = Grants::none();
+    for grant in text.split(',') {
+        let malformed = || BUCKETS.invalid(&format!("has `{grant}`; grants look like `scores:write` or `users:read`"));
+        let (bucket, access) = grant.split_once(':').ok_or_else(malformed)?;
+        let access = match access {
+            "read" => Access::Read,
+            "write" => Access::Write,
+            _ => return Err(malformed()),
+        };
+        match bucket {
+            "*" if access == Access::Write && text == grant => return Ok(Grants::all()),
+            "*" => return Err(BUCKETS.invalid("has `*`, which goes only as `*:write` and alone")),
+            bucket if is_bucket_name(bucket) => grants = grants.bucket(bucket, access),
+            _ => return Err(malformed()),
+        }
+    }
+    Ok(grants)
+}
+
+fn is_bucket_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    (1..=limits::BUCKET_NAME_BYTES_MAX).contains(&name.len())
+        && name.bytes().next().is_some_and(plain)
+        && name.bytes().all(|byte| plain(byte) || matches!(byte, b'-' | b'_' | b'.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: Option<&Grants>) {
+        assert_eq!(grants(text).ok().as_ref(), expected, "{text}");
+    }
+
+    #[test]
+    fn grants_name_buckets_and_what_is_allowed() {
+        check("a:read", Some(&Grants::none().bucket("a", Access::Read)));
+        check("a:read,b-c:write", Some(&Grants::none().bucket("a", Access::Read).bucket("b-c", Access::Write)));
+        check("*:write", Some(&Grants::all()));
+        for text in ["", "a", "a:", ":read", "a:READ", "a:read,", "*:read", "*:write,a:read", "A:read", "a:read:write"]
+        {
+            check(text, None);
+        }
+    }
 }

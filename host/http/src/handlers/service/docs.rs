@@ -3,15 +3,18 @@
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Method, Response, StatusCode};
+use serde_json::Value;
 
-use crate::api::operation::{Answer, Content, Operation, Patience, Shape, Tag};
+use crate::api::description::{Answer, Content, Shape, Tag};
+use crate::api::operation::TimeoutPolicy;
 use crate::api::request::Request;
-use crate::app::App;
 use crate::openapi;
+use crate::openapi::Subject;
 use crate::protocol::body::Body;
 use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::problem::Result;
-use crate::protocol::{accept, respond};
+use crate::protocol::{accept, media, respond};
+use crate::state::{Operation, State};
 
 /// What our own pages may do: show themselves.
 pub(crate) const PAGE_POLICY: &str =
@@ -30,13 +33,13 @@ pub(crate) static OPENAPI: Operation = Operation {
     answers: &[Answer {
         status: 200,
         description: "The document.",
-        content: &[Content { media: respond::JSON, shape: Shape::Json }],
+        content: &[Content { media: media::JSON, shape: Shape::Json }],
         headers: &[],
     }],
     problems: &[AnyCode::Http(Code::NotAcceptable)],
     now: None,
-    handler: |app, request| Box::pin(async move { document(app, request) }),
-    patience: Patience::Configured,
+    handler: |state, request| Box::pin(async move { document(state, request) }),
+    timeout: TimeoutPolicy::Configured,
 };
 
 pub(crate) static DOCS: Operation = Operation {
@@ -51,28 +54,40 @@ pub(crate) static DOCS: Operation = Operation {
     answers: &[page_answer("The page.")],
     problems: &[AnyCode::Http(Code::NotAcceptable)],
     now: None,
-    handler: |app, request| Box::pin(async move { docs(app, request) }),
-    patience: Patience::Configured,
+    handler: |state, request| Box::pin(async move { docs(state, request) }),
+    timeout: TimeoutPolicy::Configured,
 };
 
 /// An answer that is a page.
 pub(crate) const fn page_answer(description: &'static str) -> Answer {
-    Answer { status: 200, description, content: &[Content { media: respond::HTML, shape: Shape::Text }], headers: &[] }
+    Answer { status: 200, description, content: &[Content { media: media::HTML, shape: Shape::Text }], headers: &[] }
 }
 
-fn document(app: &App, request: &Request) -> Result<Response<Body>> {
-    accept::choose(request.headers(), &[respond::JSON])?;
-    Ok(respond::json(StatusCode::OK, &app.openapi()))
+/// The OpenAPI document of the server as it is now.
+pub(crate) fn openapi(state: &State) -> Value {
+    let subject = Subject {
+        version: &state.config.version,
+        limits: state.database.limits(),
+        incarnation: state.incarnation.as_deref(),
+        plugins: &state.plugins.list(),
+        limit_ranges: &state.plugins.limit_ranges(),
+    };
+    openapi::document(state.routes, &subject)
 }
 
-fn docs(app: &App, request: &Request) -> Result<Response<Body>> {
-    page(request, openapi::page(&app.0.config.version))
+fn document(state: &State, request: &Request) -> Result<Response<Body>> {
+    accept::choose(request.headers(), &[media::JSON])?;
+    Ok(respond::json(StatusCode::OK, &openapi(state)))
+}
+
+fn docs(state: &State, request: &Request) -> Result<Response<Body>> {
+    page(request, openapi::page(state.routes, &state.config.version))
 }
 
 /// A page of our own.
 pub(crate) fn page(request: &Request, html: String) -> Result<Response<Body>> {
     accept::choose(request.headers(), &[HTML])?;
-    let mut response = respond::bytes(StatusCode::OK, respond::HTML, Bytes::from(html));
+    let mut response = respond::bytes(StatusCode::OK, media::HTML, Bytes::from(html));
     let headers = response.headers_mut();
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

@@ -4,20 +4,22 @@ use http::header::{CACHE_CONTROL, RETRY_AFTER};
 use http::{HeaderValue, Method, Response, StatusCode};
 use serde::Serialize;
 
-use crate::api::operation::{Answer, Operation, Patience, Tag};
+use crate::api::description::{Answer, Tag, json_content};
+use crate::api::operation::TimeoutPolicy;
 use crate::api::request::Request;
-use crate::app::App;
-use crate::handlers::kv::json_content;
 use crate::protocol::body::Body;
+use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::problem::Result;
-use crate::protocol::{accept, respond};
+use crate::protocol::{accept, media, respond};
+use crate::state::{Handler, Operation, State};
+use crate::wire::time;
 
 const fn operation(
     id: &'static str,
     summary: &'static str,
     description: &'static str,
     answers: &'static [Answer],
-    handler: crate::api::operation::Handler,
+    handler: Handler,
 ) -> Operation {
     Operation {
         method: Method::GET,
@@ -29,10 +31,10 @@ const fn operation(
         headers: &[],
         body: None,
         answers,
-        problems: &[crate::protocol::errors::AnyCode::Http(crate::protocol::errors::Code::NotAcceptable)],
+        problems: &[AnyCode::Http(Code::NotAcceptable)],
         now: None,
         handler,
-        patience: Patience::Configured,
+        timeout: TimeoutPolicy::Configured,
     }
 }
 
@@ -46,22 +48,22 @@ const UNHEALTHY: Answer = Answer {
 };
 
 pub(crate) static HEALTH: Operation =
-    operation("getHealth", "Whether the store accepts writes", "", &[HEALTHY, UNHEALTHY], |app, request| {
-        Box::pin(async move { answer(request, app, reason_against_writes(app)) })
+    operation("getHealth", "Whether the store accepts writes", "", &[HEALTHY, UNHEALTHY], |state, request| {
+        Box::pin(async move { answer(request, state, reason_against_writes(state)) })
     });
 pub(crate) static READY: Operation = operation(
     "getReady",
     "Whether requests should be sent here",
     "For orchestrators: 503 while the server shuts down or takes no writes.",
     &[HEALTHY, UNHEALTHY],
-    |app, request| Box::pin(async move { answer(request, app, reason_against_writes(app)) }),
+    |state, request| Box::pin(async move { answer(request, state, reason_against_writes(state)) }),
 );
 pub(crate) static LIVE: Operation = operation(
     "getLive",
     "Whether the process runs",
     "For orchestrators: answers as long as there is somebody to answer.",
     &[HEALTHY],
-    |app, request| Box::pin(async move { answer(request, app, None) }),
+    |state, request| Box::pin(async move { answer(request, state, None) }),
 );
 
 /// What the client reads. `reason` is there when the status is not `healthy`.
@@ -73,16 +75,16 @@ struct Health {
     reason: Option<String>,
 }
 
-pub(crate) fn reason_against_writes(app: &App) -> Option<String> {
-    if app.is_shutting_down() {
+pub(crate) fn reason_against_writes(state: &State) -> Option<String> {
+    if state.is_shutting_down() {
         return Some("the server is shutting down".to_owned());
     }
-    app.0.database.check_writable().err().map(|error| error.to_string())
+    state.database.check_writable().err().map(|error| error.to_string())
 }
 
-fn answer(request: &Request, app: &App, reason: Option<String>) -> Result<Response<Body>> {
-    accept::choose(request.headers(), &[respond::JSON])?;
-    let timestamp = respond::rfc3339(app.0.database.now_ms());
+fn answer(request: &Request, state: &State, reason: Option<String>) -> Result<Response<Body>> {
+    accept::choose(request.headers(), &[media::JSON])?;
+    let timestamp = time::rfc3339(state.database.now_ms());
     let status = if reason.is_none() { "healthy" } else { "unhealthy" };
     let code = if reason.is_none() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let mut response = respond::json(code, &Health { status, timestamp, reason });

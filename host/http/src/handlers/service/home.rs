@@ -4,15 +4,17 @@ use std::fmt::Write as _;
 
 use http::{Method, Response};
 
-use crate::api::operation::{Operation, Patience, Tag};
+use crate::api::description::Tag;
+use crate::api::operation::TimeoutPolicy;
 use crate::api::request::Request;
-use crate::app::App;
 use crate::handlers::service::docs::{page, page_answer};
 use crate::handlers::service::health;
 use crate::handlers::service::stats::figures;
 use crate::protocol::body::Body;
 use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::problem::Result;
+use crate::state::{Operation, State};
+use crate::wire::html::{STYLE, escape};
 
 pub(crate) static HOME: Operation = Operation {
     method: Method::GET,
@@ -26,11 +28,9 @@ pub(crate) static HOME: Operation = Operation {
     answers: &[page_answer("The page.")],
     problems: &[AnyCode::Http(Code::NotAcceptable)],
     now: None,
-    handler: |app, request| Box::pin(async move { home(app, request) }),
-    patience: Patience::Configured,
+    handler: |state, request| Box::pin(async move { home(state, request) }),
+    timeout: TimeoutPolicy::Configured,
 };
-
-const STYLE: &str = include_str!("home.css");
 
 const COMMANDS: &str = "\
 curl -X PUT  $HOST/api/v1/kv/greeting -H 'Content-Type: text/plain' -d 'Hello'
@@ -40,9 +40,9 @@ curl -X POST $HOST/api/v1/kv/visits/increment
 curl        \"$HOST/api/v1/kv?prefix=g&amp;values=true\"
 curl -N      $HOST/api/v1/changes";
 
-fn home(app: &App, request: &Request) -> Result<Response<Body>> {
-    let figures = figures(app);
-    let state = health::reason_against_writes(app);
+fn home(state: &State, request: &Request) -> Result<Response<Body>> {
+    let figures = figures(state);
+    let reason = health::reason_against_writes(state);
     let rows = [
         ("Keys", figures.store.keys.to_string()),
         ("Bytes", (figures.store.key_bytes + figures.store.value_bytes).to_string()),
@@ -57,11 +57,11 @@ fn home(app: &App, request: &Request) -> Result<Response<Body>> {
     for (name, value) in rows {
         let _ = write!(table, "<tr><th>{name}</th><td>{value}</td></tr>");
     }
-    let (class, state) = match &state {
+    let (class, health) = match &reason {
         None => ("good", "healthy".to_owned()),
         Some(reason) => ("bad", escape(reason)),
     };
-    let version = escape(&app.0.config.version);
+    let version = escape(&state.config.version);
     let host = escape(request.header(http::header::HOST).unwrap_or("localhost:8080"));
     let commands = COMMANDS.replace("$HOST", &host);
     page(
@@ -70,26 +70,10 @@ fn home(app: &App, request: &Request) -> Result<Response<Body>> {
             "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>MantisDB</title>\
              <meta name=\"viewport\" content=\"width=device-width\"><meta http-equiv=\"refresh\" content=\"10\">\
              <style>{STYLE}</style><main><h1>MantisDB <small>{version}</small></h1>\
-             <p class=\"{class}\">{state}</p><table>{table}</table>\
+             <p class=\"{class}\">{health}</p><table>{table}</table>\
              <h2>Try it</h2><pre>{commands}</pre>\
              <p><a href=\"/docs\">The API</a> &middot; <a href=\"/openapi.json\">OpenAPI</a> &middot; \
              <a href=\"/stats\">All figures</a> &middot; <a href=\"/metrics\">Metrics</a></p></main></html>"
         ),
     )
-}
-
-/// Text for a place in HTML.
-pub(crate) fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            other => escaped.push(other),
-        }
-    }
-    escaped
 }

@@ -8,15 +8,16 @@ use http::header::CACHE_CONTROL;
 use http::{HeaderValue, Method, Response, StatusCode};
 use mantis_plugin::PluginStats;
 
-use crate::api::operation::{Answer, Content, Operation, Patience, Shape, Tag};
+use crate::api::description::{Answer, Content, Shape, Tag};
+use crate::api::operation::TimeoutPolicy;
 use crate::api::request::Request;
-use crate::app::App;
 use crate::handlers::service::stats::{DiskFigures, Figures, HttpFigures, PoolFigures, StoreFigures, figures};
 use crate::protocol::body::Body;
 use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::problem::Result;
 use crate::protocol::{accept, respond};
-use crate::routes;
+use crate::state::metrics::CLASSES;
+use crate::state::{Operation, State};
 
 const OPENMETRICS: &str = "application/openmetrics-text";
 const OPENMETRICS_FULL: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -43,17 +44,17 @@ pub(crate) static METRICS: Operation = Operation {
     }],
     problems: &[AnyCode::Http(Code::NotAcceptable)],
     now: None,
-    handler: |app, request| Box::pin(async move { metrics(app, request) }),
-    patience: Patience::Configured,
+    handler: |state, request| Box::pin(async move { metrics(state, request) }),
+    timeout: TimeoutPolicy::Configured,
 };
 
 /// What names end in that are no plain counts.
 const UNITS: [&str; 2] = ["bytes", "seconds"];
 
-fn metrics(app: &App, request: &Request) -> Result<Response<Body>> {
+fn metrics(state: &State, request: &Request) -> Result<Response<Body>> {
     let open = accept::choose(request.headers(), &[PLAIN, OPENMETRICS])? == OPENMETRICS;
     let mut exposition = Exposition { open, text: String::with_capacity(8 * 1024) };
-    write(&mut exposition, app, &figures(app));
+    write(&mut exposition, state, &figures(state));
     if open {
         exposition.text.push_str("# EOF\n");
     }
@@ -63,8 +64,8 @@ fn metrics(app: &App, request: &Request) -> Result<Response<Body>> {
     Ok(response)
 }
 
-fn write(out: &mut Exposition, app: &App, figures: &Figures) {
-    write_answers(out, app);
+fn write(out: &mut Exposition, state: &State, figures: &Figures) {
+    write_answers(out, state);
     write_http(out, &figures.http);
     write_pool(out, &figures.pool);
     write_store(out, &figures.store);
@@ -197,12 +198,11 @@ fn microseconds_as_seconds(microseconds: u64) -> f64 {
 }
 
 /// Answers by operation and class of status; operations that were never asked for are left out.
-fn write_answers(out: &mut Exposition, app: &App) {
+fn write_answers(out: &mut Exposition, state: &State) {
     out.head("http_answers", "Answers by operation and class of status.", true);
-    for (index, operation) in routes::operation_ids().enumerate() {
-        out.answers(&operation, app.metrics().answers_of(Some(index)));
+    for (operation, answers) in state.metrics.answers_by_operation() {
+        out.answers(operation.unwrap_or("none"), answers);
     }
-    out.answers("none", app.metrics().answers_of(None));
 }
 
 /// Text that is being written, in one of the two formats.
@@ -233,7 +233,7 @@ impl Exposition {
         }
     }
 
-    fn answers(&mut self, operation: &str, counts: [u64; crate::state::metrics::CLASSES]) {
+    fn answers(&mut self, operation: &str, counts: [u64; CLASSES]) {
         for (count, class) in counts.into_iter().zip(1..) {
             if count > 0 {
                 let labels = format!("operation=\"{operation}\",class=\"{class}xx\"");

@@ -7,15 +7,15 @@ use http::{HeaderValue, Method, Response, StatusCode};
 use mantis_plugin::PluginStats;
 use serde::Serialize;
 
-use crate::api::operation::{Answer, Operation, Patience, Tag};
+use crate::api::description::{Answer, Tag, json_content};
+use crate::api::operation::TimeoutPolicy;
 use crate::api::request::Request;
-use crate::app::App;
-use crate::handlers::kv::json_content;
 use crate::protocol::body::Body;
 use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::problem::Result;
-use crate::protocol::{accept, respond};
+use crate::protocol::{accept, media, respond};
 use crate::state::metrics::CLASSES;
+use crate::state::{Operation, State};
 
 pub(crate) static STATS: Operation = Operation {
     method: Method::GET,
@@ -29,8 +29,8 @@ pub(crate) static STATS: Operation = Operation {
     answers: &[Answer { status: 200, description: "The figures.", content: &[json_content("Stats")], headers: &[] }],
     problems: &[AnyCode::Http(Code::NotAcceptable)],
     now: None,
-    handler: |app, request| Box::pin(async move { stats(app, request) }),
-    patience: Patience::Configured,
+    handler: |state, request| Box::pin(async move { stats(state, request) }),
+    timeout: TimeoutPolicy::Configured,
 };
 
 /// All figures, read at about the same moment.
@@ -143,19 +143,25 @@ pub(crate) struct Answers {
     pub(crate) server_error: u64,
 }
 
-fn stats(app: &App, request: &Request) -> Result<Response<Body>> {
-    accept::choose(request.headers(), &[respond::JSON])?;
-    let mut response = respond::json(StatusCode::OK, &figures(app));
+fn stats(state: &State, request: &Request) -> Result<Response<Body>> {
+    accept::choose(request.headers(), &[media::JSON])?;
+    let mut response = respond::json(StatusCode::OK, &figures(state));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
 }
 
-pub(crate) fn figures(app: &App) -> Figures {
-    Figures { pool: pool(app), store: store(app), http: http(app), plugins: app.0.plugins.stats(), process: process() }
+pub(crate) fn figures(state: &State) -> Figures {
+    Figures {
+        pool: pool(state),
+        store: store(state),
+        http: http(state),
+        plugins: state.plugins.stats(),
+        process: process(),
+    }
 }
 
-fn pool(app: &App) -> PoolFigures {
-    let stats = app.0.sessions.stats();
+fn pool(state: &State) -> PoolFigures {
+    let stats = state.sessions.stats();
     PoolFigures {
         total_connections: stats.total(),
         active_connections: stats.active,
@@ -176,8 +182,8 @@ fn pool(app: &App) -> PoolFigures {
     }
 }
 
-fn store(app: &App) -> StoreFigures {
-    let stats = app.0.database.stats();
+fn store(state: &State) -> StoreFigures {
+    let stats = state.database.stats();
     StoreFigures {
         version: stats.version,
         keys: stats.keys,
@@ -197,7 +203,7 @@ fn store(app: &App) -> StoreFigures {
         deadlines: stats.deadlines,
         writer_hold_time_ms: milliseconds(Duration::from_micros(stats.writer_holds.total_us)),
         max_writer_hold_time_ms: milliseconds(Duration::from_micros(stats.writer_holds.max_us)),
-        disk: app.0.database.store().disk_stats().map(|disk| DiskFigures {
+        disk: state.database.store().disk_stats().map(|disk| DiskFigures {
             synced_version: disk.synced_version,
             log_segments: disk.log_segments,
             log_bytes: disk.log_bytes,
@@ -217,8 +223,8 @@ fn store(app: &App) -> StoreFigures {
     }
 }
 
-fn http(app: &App) -> HttpFigures {
-    let metrics = app.metrics();
+fn http(state: &State) -> HttpFigures {
+    let metrics = &state.metrics;
     let answers: [u64; CLASSES] = metrics.answers_total();
     let in_flight = metrics.in_flight() as u64;
     // Closed before opened, so that no connection is counted as closed that is not yet counted as opened.
@@ -233,7 +239,7 @@ fn http(app: &App) -> HttpFigures {
         connections_opened: opened,
         connections_closed: closed,
         streams_open: metrics.streams_open(),
-        transactions_open: app.0.transactions.count(),
+        transactions_open: state.transactions.count(),
         overloads: metrics.overloads_total(),
         panics: metrics.panics_total(),
     }

@@ -1,0 +1,75 @@
+//! Parameters and headers that operations of several resources share.
+
+use crate::api::description::{AnswerHeader, Kind, Parameter, RequestHeader, Role};
+
+const TAGS_PATTERN: &str = r#"^(\*|(W/)?"[\x21\x23-\x7e]*"( *, *(W/)?"[\x21\x23-\x7e]*")*)$"#;
+
+pub(crate) static PREFIX: Parameter = Parameter {
+    name: "prefix",
+    kind: Kind::Key { bytes_min: 0 },
+    description: "Only keys that begin with these bytes. Percent-encoded; a plus sign is a plus sign.",
+    role: Role::Optional,
+};
+pub(crate) static LIMIT: Parameter = Parameter {
+    name: "limit",
+    kind: Kind::PageLimit,
+    description: "Entries of a page. A stream takes larger ones too, and without it has no end but the last key.",
+    role: Role::Optional,
+};
+pub(crate) static ENCODING: Parameter = Parameter {
+    name: "encoding",
+    kind: Kind::Choice(&["utf8", "base64"]),
+    description: "How JSON writes bytes: `base64` writes all keys and values as `{\"base64\": \"...\"}`, `utf8` only those that are not UTF-8.",
+    role: Role::Optional,
+};
+
+pub(crate) static IF_MATCH: RequestHeader = RequestHeader {
+    name: "if-match",
+    pattern: Some(TAGS_PATTERN),
+    description: "`*` or entity tags: only if the key exists, or has one of these versions. Compared strongly; the tag of any form of a \
+                  version stands for it.",
+    role: Role::Aside,
+};
+pub(crate) static IF_NONE_MATCH: RequestHeader = RequestHeader {
+    name: "if-none-match",
+    pattern: Some(TAGS_PATTERN),
+    description: "`*` or entity tags: a write happens only if the key does not exist, or has none of these versions; a read is answered \
+                  only if the form that would be sent has none of these tags. Compared weakly.",
+    role: Role::Aside,
+};
+pub(crate) static IF_MODIFIED_SINCE: RequestHeader = RequestHeader {
+    name: "if-modified-since",
+    pattern: None,
+    description: "An HTTP date; ignored beside `If-None-Match`.",
+    role: Role::Aside,
+};
+pub(crate) static IF_UNMODIFIED_SINCE: RequestHeader = RequestHeader {
+    name: "if-unmodified-since",
+    pattern: None,
+    description: "An HTTP date; ignored beside `If-Match`.",
+    role: Role::Aside,
+};
+
+pub(crate) static ETAG: AnswerHeader = AnswerHeader {
+    name: "etag",
+    required: false,
+    pattern: Some(r#"^"v[0-9]+(-json(-utf8|-base64)?)?(-gzip|-br|-zstd)?"$"#),
+    description: "The version and the form as an entity tag: `\"v7\"` names the stored bytes, `\"v7-json\"` their JSON form; behind either \
+                  stands the coding where it is compressed, as in `\"v7-gzip\"`. Where the answer shows no value, that of the stored \
+                  bytes. Not sent for what a transaction has written and not committed.",
+};
+pub(crate) static VERSION: AnswerHeader = AnswerHeader {
+    name: "mantisdb-version",
+    required: false,
+    pattern: Some("^[0-9]+$"),
+    description: "The commit that did it, the last one of several; the newest that was seen where there was nothing to write. Not sent for \
+                  what a transaction has not committed, and before the first commit.",
+};
+pub(crate) static DURABLE: AnswerHeader = AnswerHeader {
+    name: "mantisdb-durable",
+    required: false,
+    pattern: Some("^(true|false)$"),
+    description: "Whether that commit is certain to survive a power cut. Sent with `mantisdb-version`.",
+};
+pub(crate) static LAST_MODIFIED: AnswerHeader =
+    AnswerHeader { name: "last-modified", required: true, pattern: None, description: "When the value was written." };

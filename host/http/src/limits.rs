@@ -1,0 +1,50 @@
+//! The bounds of the HTTP surface that no configuration changes. What is configured is in `state/configuration.rs`; the limits of
+//! keys, values and batches are the database's.
+
+use std::time::Duration;
+
+pub(crate) use mantis_db::limits::{BUCKET_NAME_BYTES_MAX, KEY_BYTES_MAX, MEDIA_TYPE_BYTES_MAX, TTL_MS_MAX};
+
+/// Bytes of a path and its query together: a key of 4,096 bytes with every byte escaped, and the rest.
+pub(crate) const URI_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of a client's `x-request-id` that is echoed.
+pub(crate) const REQUEST_ID_BYTES_MAX: usize = 128;
+/// Bytes of a refused body that are read and discarded, so that the client gets to read the refusal.
+pub(crate) const DISCARD_BYTES_MAX: usize = 64 << 20;
+/// Time for discarding a refused body.
+pub(crate) const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
+/// Bytes of a body that a connection is given at a time. It copies what it sends: a slow reader of a large value costs some pieces,
+/// while the value itself stays shared.
+pub(crate) const BODY_PIECE_BYTES_MAX: usize = 64 << 10;
+/// Attempts at a conditional write whose key other writers change meanwhile.
+pub(crate) const CONDITION_ATTEMPTS_MAX: usize = 32;
+
+/// The share of the pool's sessions that transactions may hold; the rest is for requests without one.
+pub(crate) const TRANSACTION_SESSIONS: (usize, usize) = (3, 4);
+/// Ended transactions whose ending is remembered.
+pub(crate) const ENDED_TRANSACTIONS_MAX: usize = 1_000;
+/// Retry tokens that are kept; beyond it the oldest are dropped.
+pub(crate) const RETRY_TOKENS_MAX: usize = 256;
+/// Bytes of what the retry tokens refer to.
+pub(crate) const RETRY_TOKEN_BYTES_MAX: usize = 4 << 20;
+
+/// Time to live, in seconds.
+pub(crate) const TTL_S_MAX: u64 = TTL_MS_MAX / 1000;
+/// Entries of a page when the request does not say, unless the database's limit is lower.
+pub(crate) const PAGE_ENTRIES_DEFAULT: usize = 100;
+/// Bytes of a listing's cursor, as text: that of the longest key fits.
+pub(crate) const KEYS_CURSOR_BYTES_MAX: usize = 2 * KEY_BYTES_MAX;
+/// Keys that `DELETE /kv?prefix=` deletes in one commit.
+pub(crate) const DELETED_KEYS_PER_COMMIT_MAX: usize = 1_000;
+
+/// Bytes of a cursor of the change feed.
+pub(crate) const CHANGES_CURSOR_BYTES_MAX: usize = 128;
+/// Wait of a long poll, in seconds.
+pub(crate) const WAIT_S_MAX: u64 = 30;
+/// Changes that are read at once.
+pub(crate) const CHANGES_PER_READ_MAX: usize = 100;
+/// Bytes of keys and values after which a page of changes ends.
+pub(crate) const CHANGES_PAGE_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes of the `buckets` parameter: a hundred buckets with long names.
+pub(crate) const GRANTS_BYTES_MAX: usize = 8 * 1024;

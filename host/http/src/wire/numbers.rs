@@ -1,0 +1,96 @@
+//! Numbers in JSON.
+
+use std::fmt;
+
+use serde::de::{Unexpected, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A whole number, also where JSON writes it as `1.0` or `1e3`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Whole(pub(crate) i64);
+
+impl Whole {
+    const EXPECTED: &'static str = "a whole number of 64 bits";
+
+    pub(crate) fn from_u64<E: serde::de::Error>(number: u64) -> std::result::Result<Self, E> {
+        i64::try_from(number).map(Self).map_err(|_| E::invalid_value(Unexpected::Unsigned(number), &Self::EXPECTED))
+    }
+
+    pub(crate) fn from_f64<E: serde::de::Error>(number: f64) -> std::result::Result<Self, E> {
+        // Above this a float is not known to be the number that was written.
+        const EXACT_MAX: f64 = 9_007_199_254_740_991.0;
+        if number.fract() != 0.0 || number.abs() > EXACT_MAX {
+            return Err(E::invalid_value(Unexpected::Float(number), &Self::EXPECTED));
+        }
+        #[allow(clippy::cast_possible_truncation, reason = "it is whole and in range")]
+        Ok(Self(number as i64))
+    }
+}
+
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct WholeVisitor;
+
+        impl Visitor<'_> for WholeVisitor {
+            type Value = Whole;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(Whole::EXPECTED)
+            }
+
+            fn visit_i64<E>(self, number: i64) -> std::result::Result<Whole, E> {
+                Ok(Whole(number))
+            }
+
+            fn visit_u64<E: serde::de::Error>(self, number: u64) -> std::result::Result<Whole, E> {
+                Whole::from_u64(number)
+            }
+
+            fn visit_f64<E: serde::de::Error>(self, number: f64) -> std::result::Result<Whole, E> {
+                Whole::from_f64(number)
+            }
+        }
+        deserializer.deserialize_any(WholeVisitor)
+    }
+}
+
+/// A number that could exceed what every JSON reader can hold, as text.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NumberText(pub(crate) u64);
+
+impl Serialize for NumberText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(itoa::Buffer::new().format(self.0))
+    }
+}
+
+/// A version for JSON; what is not committed has none.
+pub(crate) fn version_text(version: u64) -> Option<NumberText> {
+    (version != 0).then_some(NumberText(version))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::json::parse;
+
+    #[test]
+    fn whole_numbers_have_several_spellings() {
+        for (json, number) in [
+            ("5", 5),
+            ("5.0", 5),
+            ("-1e2", -100),
+            ("2121112973836751.0", 2_121_112_973_836_751),
+            ("9223372036854775807", i64::MAX),
+            ("-9223372036854775808", i64::MIN),
+        ] {
+            assert_eq!(parse::<Whole>(json.as_bytes()).unwrap(), Whole(number), "{json}");
+        }
+        // What is too large for an integer is read as a float, which rounds to what is not.
+        for json in
+            ["5.5", "9223372036854775808", "-9223372036854775809", "9007199254740992.0", "1e19", "\"5\"", "null"]
+        {
+            assert!(parse::<Whole>(json.as_bytes()).is_err(), "{json}");
+        }
+    }
+}
