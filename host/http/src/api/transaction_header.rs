@@ -18,8 +18,8 @@ pub(crate) static TRANSACTION: RequestHeader = RequestHeader {
 
 /// Refuses a request that names a transaction to which it could not belong: it would be done although that is rolled back.
 pub(crate) fn check_taken<C>(operation: &Operation<C>, head: &Parts) -> Result<()> {
-    // Most requests may name one, which is known without looking for the header.
-    let takes_one = operation.headers.first().is_some_and(|header| std::ptr::eq(*header, &raw const TRANSACTION));
+    // Most operations take it, which is known without a look at the request's headers.
+    let takes_one = operation.headers.iter().any(|header| std::ptr::eq(*header, &raw const TRANSACTION));
     if takes_one || !names_transaction(&head.headers) {
         return Ok(());
     }
@@ -29,4 +29,46 @@ pub(crate) fn check_taken<C>(operation: &Operation<C>, head: &Parts) -> Result<(
 /// Looks at each header: requests have few, and a search would hash the name first.
 pub(crate) fn names_transaction(headers: &HeaderMap) -> bool {
     headers.keys().any(|name| name == TRANSACTION.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{Method, Request, StatusCode};
+
+    use super::*;
+    use crate::api::common::IF_MATCH;
+    use crate::api::description::Tag;
+    use crate::api::operation::TimeoutPolicy;
+    use crate::protocol::respond;
+
+    #[track_caller]
+    fn check(headers: &[&'static RequestHeader], taken: bool) {
+        let operation: Operation<()> = Operation {
+            method: Method::GET,
+            id: "test",
+            tag: Tag::Service,
+            summary: "",
+            description: "",
+            query: &[],
+            headers: headers.to_vec().leak(),
+            body: None,
+            answers: &[],
+            problems: &[],
+            now: None,
+            handler: |(), _| Box::pin(async { Ok(respond::empty(StatusCode::OK)) }),
+            timeout: TimeoutPolicy::Own,
+        };
+        let request = Request::get("/").header(TRANSACTION.name, "0123456789abcdef0123456789abcdef");
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        assert_eq!(check_taken(&operation, &head).is_ok(), taken);
+    }
+
+    #[test]
+    fn an_operation_takes_the_header_wherever_its_list_has_it() {
+        check(&[&TRANSACTION], true);
+        check(&[&TRANSACTION, &IF_MATCH], true);
+        check(&[&IF_MATCH, &TRANSACTION], true);
+        check(&[&IF_MATCH], false);
+        check(&[], false);
+    }
 }
