@@ -4,6 +4,8 @@ use http::header::ALLOW;
 use http::{HeaderValue, Method};
 
 use crate::api::captures::Captures;
+use crate::api::common::PATH_PARAMETERS;
+use crate::api::description::PathParameter;
 use crate::api::operation::{Operation, Route};
 use crate::protocol::errors::Code;
 use crate::protocol::problem::{Problem, Result};
@@ -23,6 +25,7 @@ pub(crate) struct Router<C: 'static> {
 #[derive(Debug)]
 struct Place<C: 'static> {
     route: &'static Route<C>,
+    parameters: Vec<&'static str>,
     first_index: usize,
     /// A route whose path is this one's and an ending: the ending would otherwise be part of the key, so it counts only for the
     /// methods of that route.
@@ -48,11 +51,18 @@ pub(crate) struct Matched<C: 'static> {
 }
 
 impl<C> Router<C> {
+    /// A router of these routes.
+    ///
+    /// # Panics
+    ///
+    /// On a mistake in the table: paths that collide, a parameter that is not described in `api/common.rs`, is named twice, or is not
+    /// found in a path where the route has it.
     pub(crate) fn new(routes: &'static [Route<C>]) -> Self {
         let mut router = Self { paths: matchit::Router::new(), places: Vec::new() };
         let mut first_index = 0;
         let mut numbered = Vec::with_capacity(routes.len());
         for route in routes {
+            described_parameters(route).for_each(drop);
             numbered.push((route, first_index));
             first_index += route.operations.len();
         }
@@ -62,9 +72,34 @@ impl<C> Router<C> {
                 let allow = allow(&[route, other]);
                 Some(Ending { text, route: other, first_index, allow })
             });
-            router.insert(Place { route, first_index, ending, allow: allow(&[route]) });
+            let parameters = route.parameters().collect();
+            router.insert(Place { route, parameters, first_index, ending, allow: allow(&[route]) });
+        }
+        for route in routes {
+            router.check(route);
         }
         router
+    }
+
+    /// Checks that a path leads to its operations, with all its parameters.
+    fn check(&self, route: &'static Route<C>) {
+        let path = route.path;
+        let sample = path.replace(['{', '}'], "");
+        let parameters: Vec<_> = described_parameters(route).collect();
+        for operation in route.operations {
+            let found = self.find(&operation.method, &sample).ok();
+            let Some(found) = found.filter(|found| std::ptr::eq(found.operation, *operation)) else {
+                panic!("{path} does not lead to its operations");
+            };
+            assert_eq!(found.captures.len(), parameters.len(), "{path} has other parameters than its route");
+            for parameter in &parameters {
+                assert_eq!(
+                    found.captures.get(&sample, parameter),
+                    parameter.name,
+                    "a parameter of {path} is not found"
+                );
+            }
+        }
     }
 
     fn insert(&mut self, place: Place<C>) {
@@ -86,23 +121,20 @@ impl<C> Router<C> {
 
     pub(crate) fn find(&self, method: &Method, path: &str) -> Result<Matched<C>> {
         let found = self.paths.at(path).map_err(|_| Problem::new(Code::RouteNotFound))?;
-        let mut captures = Captures::default();
-        for ((name, value), place) in found.params.iter().zip(&mut captures.0) {
-            let start = value.as_ptr() as usize - path.as_ptr() as usize;
-            *place = known_name(name).map(|name| (name, start..start + value.len()));
-        }
         let place = &self.places[*found.value];
+        let mut captures = Captures::default();
+        for (&name, (_, value)) in place.parameters.iter().zip(found.params.iter()) {
+            let start = value.as_ptr() as usize - path.as_ptr() as usize;
+            captures.push(name, start..start + value.len());
+        }
         let mut allow = &place.allow;
         if let Some(ending) = &place.ending
             && path.ends_with(ending.text)
         {
             allow = &ending.allow;
             if let Some((operation, offset)) = by_method(ending.route, method) {
-                for (name, range) in captures.0.iter_mut().flatten() {
-                    if *name == "key" {
-                        range.end = (range.end - ending.text.len()).max(range.start);
-                    }
-                }
+                // The ending follows the key, which is the last parameter.
+                captures.shorten_last(ending.text.len());
                 return Ok(Matched { operation, index: ending.first_index + offset, captures });
             }
         }
@@ -121,6 +153,16 @@ impl<C> Router<C> {
             _ => place.allow.clone(),
         })
     }
+}
+
+/// The parameters of a route's path, each of which is described and named once.
+fn described_parameters<C>(route: &Route<C>) -> impl Iterator<Item = &'static PathParameter> {
+    let path = route.path;
+    route.parameters().map(move |name| {
+        assert_eq!(path.matches(&format!("{{{name}}}")).count(), 1, "{path} names `{name}` twice");
+        let described = PATH_PARAMETERS.iter().find(|parameter| parameter.name == name);
+        *described.unwrap_or_else(|| panic!("the parameter `{name}` of {path} is not described"))
+    })
 }
 
 /// What follows the rest of the path in a route, as in `/increment`.
@@ -147,6 +189,59 @@ fn allow<C>(routes: &[&Route<C>]) -> HeaderValue {
     HeaderValue::from_str(&methods.join(", ")).unwrap_or(HeaderValue::from_static("OPTIONS"))
 }
 
-fn known_name(name: &str) -> Option<&'static str> {
-    ["key", "bucket", "id", "name", "function"].into_iter().find(|known| *known == name)
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+
+    use super::*;
+    use crate::api::common::{BUCKET, FUNCTION, KEY, PLUGIN, TRANSACTION_ID};
+    use crate::api::description::Tag;
+    use crate::api::operation::TimeoutPolicy;
+    use crate::protocol::respond;
+
+    static OPERATION: Operation<()> = Operation {
+        method: Method::GET,
+        id: "test",
+        tag: Tag::Service,
+        summary: "",
+        description: "",
+        query: &[],
+        headers: &[],
+        body: None,
+        answers: &[],
+        problems: &[],
+        now: None,
+        handler: |(), _| Box::pin(async { Ok(respond::empty(StatusCode::OK)) }),
+        timeout: TimeoutPolicy::Own,
+    };
+
+    static OPERATIONS: [&Operation<()>; 1] = [&OPERATION];
+
+    const fn route(path: &'static str) -> Route<()> {
+        Route { path, operations: &OPERATIONS, id_suffix: "" }
+    }
+
+    #[test]
+    fn a_path_has_any_number_of_parameters() {
+        static ROUTES: [Route<()>; 1] = [route("/{bucket}/a/{name}/{function}/b/{id}/{key}")];
+        let path = "/one/a/two/three/b/four/five/six";
+        let Ok(found) = Router::new(&ROUTES).find(&Method::GET, path) else { panic!("the path is routed") };
+        let parameters = [&BUCKET, &PLUGIN, &FUNCTION, &TRANSACTION_ID, &KEY];
+        let captured = parameters.map(|parameter| found.captures.get(path, parameter));
+        assert_eq!(captured, ["one", "two", "three", "four", "five/six"]);
+    }
+
+    #[test]
+    #[should_panic(expected = "`color` of /{color} is not described")]
+    fn a_parameter_that_is_not_described_is_refused() {
+        static ROUTES: [Route<()>; 1] = [route("/{color}")];
+        Router::new(&ROUTES);
+    }
+
+    #[test]
+    #[should_panic(expected = "names `name` twice")]
+    fn a_parameter_that_is_named_twice_is_refused() {
+        static ROUTES: [Route<()>; 1] = [route("/{name}/{name}")];
+        Router::new(&ROUTES);
+    }
 }

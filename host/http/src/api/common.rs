@@ -1,8 +1,27 @@
 //! Parameters and headers that operations of several resources share.
 
-use crate::api::description::{AnswerHeader, Kind, Parameter, RequestHeader, Role};
+use crate::api::description::{AnswerHeader, Kind, Parameter, PathParameter, Pattern, RequestHeader, Role};
 
 const TAGS_PATTERN: &str = r#"^(\*|(W/)?"[\x21\x23-\x7e]*"( *, *(W/)?"[\x21\x23-\x7e]*")*)$"#;
+
+pub(crate) static KEY: PathParameter = PathParameter {
+    name: "key",
+    pattern: None,
+    description: "The key: 1 to {key_bytes_max} bytes, percent-encoded. Slashes may be written as they are.",
+};
+pub(crate) static BUCKET: PathParameter =
+    PathParameter { name: "bucket", pattern: Some(Pattern::BucketName), description: "The bucket's name." };
+pub(crate) static TRANSACTION_ID: PathParameter =
+    PathParameter { name: "id", pattern: Some(Pattern::Fixed("^[0-9a-f]{32}$")), description: "The transaction's id." };
+pub(crate) static PLUGIN: PathParameter =
+    PathParameter { name: "name", pattern: Some(Pattern::PluginName), description: "The plugin's name." };
+pub(crate) static FUNCTION: PathParameter = PathParameter {
+    name: "function",
+    pattern: None,
+    description: "The function's name; `interface.function` for one of an exported interface.",
+};
+/// All that a path may name.
+pub(crate) static PATH_PARAMETERS: &[&PathParameter] = &[&KEY, &BUCKET, &TRANSACTION_ID, &PLUGIN, &FUNCTION];
 
 pub(crate) static PREFIX: Parameter = Parameter {
     name: "prefix",

@@ -3,6 +3,15 @@
 use crate::protocol::errors::AnyCode;
 use crate::protocol::media;
 
+/// A parameter of a path, written `{name}` in its route.
+#[derive(Debug)]
+pub(crate) struct PathParameter {
+    pub(crate) name: &'static str,
+    /// What it has to match; any text that is not empty without one.
+    pub(crate) pattern: Option<Pattern>,
+    pub(crate) description: &'static str,
+}
+
 /// A parameter of the query.
 #[derive(Debug)]
 pub(crate) struct Parameter {
@@ -50,6 +59,8 @@ pub(crate) enum Kind {
 pub(crate) enum Pattern {
     /// The name of a bucket.
     BucketName,
+    /// The name of a plugin.
+    PluginName,
     /// Buckets and what a plugin may do with them.
     Grants,
     /// A place in the change feed.

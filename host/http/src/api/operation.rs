@@ -58,6 +58,11 @@ pub(crate) enum TimeoutPolicy {
 }
 
 impl<C> Route<C> {
+    /// The names of the path's parameters, in their order.
+    pub(crate) fn parameters(&self) -> impl Iterator<Item = &'static str> {
+        self.path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
+    }
+
     /// The ids of its operations, in their order.
     pub(crate) fn operation_ids(&self) -> impl Iterator<Item = String> {
         self.operations.iter().map(|operation| format!("{}{}", operation.id, self.id_suffix))

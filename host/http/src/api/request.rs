@@ -13,6 +13,8 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
 use crate::api::captures::Captures;
+use crate::api::common;
+use crate::api::description::PathParameter;
 use crate::api::query::Query;
 use crate::limits;
 use crate::protocol::deadline::within;
@@ -38,13 +40,13 @@ impl Request {
     }
 
     /// A parameter of the path, decoded.
-    pub(crate) fn path_bytes(&self, name: &str) -> Result<Cow<'_, [u8]>> {
-        Ok(path::decode(self.captures.get(self.head.uri.path(), name))?)
+    pub(crate) fn path_bytes(&self, parameter: &PathParameter) -> Result<Cow<'_, [u8]>> {
+        Ok(path::decode(self.captures.get(self.head.uri.path(), parameter))?)
     }
 
     /// A parameter of the path that is text; what is not UTF-8 is no name of anything, so its replacement is not either.
-    pub(crate) fn path_text(&self, name: &str) -> Result<Cow<'_, str>> {
-        Ok(match self.path_bytes(name)? {
+    pub(crate) fn path_text(&self, parameter: &PathParameter) -> Result<Cow<'_, str>> {
+        Ok(match self.path_bytes(parameter)? {
             Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
             Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
         })
@@ -52,12 +54,12 @@ impl Request {
 
     /// The key that the path names.
     pub(crate) fn key(&self) -> Result<Cow<'_, [u8]>> {
-        self.path_bytes("key")
+        self.path_bytes(&common::KEY)
     }
 
     /// The bucket that the path names, or the default one.
     pub(crate) fn bucket(&self) -> Result<Cow<'_, str>> {
-        match self.path_text("bucket")? {
+        match self.path_text(&common::BUCKET)? {
             name if name.is_empty() => Ok(Cow::Borrowed(mantis_db::DEFAULT_BUCKET)),
             name => Ok(name),
         }

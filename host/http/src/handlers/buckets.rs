@@ -91,7 +91,7 @@ async fn drop_bucket(state: &State, request: &mut Request) -> Result<Response<Bo
     if transaction_of(request)?.is_some() {
         return Err(DbCode::TransactionOpen.into());
     }
-    let name = request.path_text("bucket")?.into_owned();
+    let name = request.path_text(&common::BUCKET)?.into_owned();
     let mut session = state.session().await?;
     // A large bucket's keys take seconds to remove.
     let deleted = blocking(move || async move { Ok(session.drop_bucket(&name).await?) }).await?;

@@ -192,7 +192,7 @@ fn roll_back(state: &State, request: &Request) -> Result<Response<Body>> {
 fn named(state: &State, request: &Request) -> Result<Lent> {
     let registry = &state.transactions;
     let missing = || Problem::new(DbCode::TransactionNotOpen).status(StatusCode::NOT_FOUND);
-    let id = TransactionId::parse(&request.path_text("id")?).ok_or_else(missing)?;
+    let id = TransactionId::parse(&request.path_text(&common::TRANSACTION_ID)?).ok_or_else(missing)?;
     registry.lend(id).map_err(|problem| match (problem.code(), registry.ending(id)) {
         (AnyCode::Db(DbCode::TransactionNotOpen), None) => missing(),
         (AnyCode::Db(DbCode::TransactionNotOpen), Some(ending)) => problem.detail(match ending {

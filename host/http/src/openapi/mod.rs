@@ -49,14 +49,14 @@ fn path_item<C>(routes: &[Route<C>], route: &Route<C>, subject: &Subject<'_>) ->
     let mut item = Map::new();
     for operation in route.operations {
         let id = format!("{}{}", operation.id, route.id_suffix);
-        item.insert(method(operation), operations::operation(route.path, operation, &id, "", subject));
+        item.insert(method(operation), operations::operation(route, operation, &id, "", subject));
     }
     // Beside its own method, a path with an ending is the path of a key that ends so.
     if let Some((base, ending)) = base_of(routes, route) {
         let note = format!("The key is `{{key}}{ending}`.");
         for operation in base.operations {
             let id = format!("{}{}AtIncrement", operation.id, base.id_suffix);
-            item.insert(method(operation), operations::operation(route.path, operation, &id, &note, subject));
+            item.insert(method(operation), operations::operation(route, operation, &id, &note, subject));
         }
     }
     Value::Object(item)

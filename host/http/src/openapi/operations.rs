@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use crate::api::common::{BUCKET, PATH_PARAMETERS};
 use crate::api::description::{Answer, AnswerHeader, Content, Kind, Parameter, RequestHeader, Role, Shape};
-use crate::api::operation::Operation;
+use crate::api::operation::{Operation, Route};
 use crate::api::transaction_header::TRANSACTION;
 use crate::limits;
 use crate::openapi::patterns;
@@ -48,8 +49,14 @@ const OF_TRANSACTIONS: &[AnyCode] = &[
 /// first, which has a status of its own.
 const SHOWN_BYTES_MAX: usize = 1024;
 
-pub(super) fn operation<C>(path: &str, operation: &Operation<C>, id: &str, note: &str, subject: &Subject<'_>) -> Value {
-    let mut parameters: Vec<_> = path_parameters(path, operation, subject).collect();
+pub(super) fn operation<C>(
+    route: &Route<C>,
+    operation: &Operation<C>,
+    id: &str,
+    note: &str,
+    subject: &Subject<'_>,
+) -> Value {
+    let mut parameters: Vec<_> = path_parameters(route, operation, subject).collect();
     let mut asides = Vec::new();
     for parameter in operation.query {
         let shown = query_parameter(parameter, subject);
@@ -65,7 +72,7 @@ pub(super) fn operation<C>(path: &str, operation: &Operation<C>, id: &str, note:
         "tags": [operation.tag.as_str()],
         "summary": operation.summary,
         "parameters": parameters,
-        "responses": responses(path, operation),
+        "responses": responses(route.path, operation),
     });
     if !description.is_empty() {
         value["description"] = description.into();
@@ -118,29 +125,23 @@ pub(super) fn common_headers() -> Value {
     })
 }
 
-fn path_parameters<C>(path: &str, operation: &Operation<C>, subject: &Subject<'_>) -> impl Iterator<Item = Value> {
+fn path_parameters<C>(
+    route: &Route<C>,
+    operation: &Operation<C>,
+    subject: &Subject<'_>,
+) -> impl Iterator<Item = Value> {
     let reserved = operation.problems.contains(&AnyCode::Db(mantis_db::Code::BucketReserved));
-    let bytes_max = subject.limits.key_bytes_max;
-    let key = format!("The key: 1 to {bytes_max} bytes, percent-encoded. Slashes may stand as they are.");
-    path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}')).map(move |name| {
-        let (schema, description) = match name {
-            "key" => (
-                json!({"type": "string", "minLength": 1}),
-                &*key,
-            ),
-            "bucket" if reserved => (
-                json!({"type": "string", "pattern": patterns::bucket_name(), "not": {"const": mantis_db::DEFAULT_BUCKET}}),
-                "The bucket's name.",
-            ),
-            "bucket" => (json!({"type": "string", "pattern": patterns::bucket_name()}), "The bucket's name."),
-            "id" => (json!({"type": "string", "pattern": "^[0-9a-f]{32}$"}), "The transaction's id."),
-            "name" => (json!({"type": "string", "pattern": patterns::plugin_name()}), "The plugin's name."),
-            _ => (
-                json!({"type": "string", "minLength": 1}),
-                "The function's name; `interface.function` for one of an exported interface.",
-            ),
+    let described = route.parameters().filter_map(|name| PATH_PARAMETERS.iter().find(|known| known.name == name));
+    described.map(move |parameter| {
+        let mut schema = match &parameter.pattern {
+            Some(pattern) => json!({"type": "string", "pattern": patterns::text(pattern, subject)}),
+            None => json!({"type": "string", "minLength": 1}),
         };
-        json!({"name": name, "in": "path", "required": true, "description": description, "schema": schema})
+        if reserved && parameter.name == BUCKET.name {
+            schema["not"] = json!({"const": mantis_db::DEFAULT_BUCKET});
+        }
+        let description = parameter.description.replace("{key_bytes_max}", &subject.limits.key_bytes_max.to_string());
+        json!({"name": parameter.name, "in": "path", "required": true, "description": description, "schema": schema})
     })
 }
 

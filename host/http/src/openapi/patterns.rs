@@ -6,18 +6,15 @@ use mantis_plugin::NAME_BYTES_MAX;
 use crate::api::description::Pattern;
 use crate::openapi::subject::Subject;
 
-pub(super) fn bucket_name() -> String {
-    format!("^{BUCKET_NAME_PATTERN}$")
+fn bucket_name() -> String {
+    format!("^{}$", bucket())
 }
 
-pub(super) fn plugin_name() -> String {
-    format!("^[a-z][a-z0-9-]{{0,{}}}$", NAME_BYTES_MAX - 1)
-}
-
-/// The pattern of a query parameter's text.
+/// The pattern of a parameter's text.
 pub(super) fn text(pattern: &Pattern, subject: &Subject<'_>) -> String {
     match pattern {
         Pattern::BucketName => bucket_name(),
+        Pattern::PluginName => format!("^[a-z][a-z0-9-]{{0,{}}}$", NAME_BYTES_MAX - 1),
         Pattern::Grants => {
             let grant = format!("{BUCKET_NAME_PATTERN}:(read|write)");
             format!(r"^(\*:write|{grant}(,{grant})*)$")

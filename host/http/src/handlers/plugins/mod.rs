@@ -207,12 +207,12 @@ fn list(state: &State, request: &Request) -> Result<Response<Body>> {
 
 fn show(state: &State, request: &Request) -> Result<Response<Body>> {
     accept::choose(request.headers(), &[media::JSON])?;
-    let info = state.plugins.info(&request.path_text("name")?).ok_or(Code::PluginNotFound)?;
+    let info = state.plugins.info(&request.path_text(&common::PLUGIN)?).ok_or(Code::PluginNotFound)?;
     Ok(respond::json(StatusCode::OK, &InfoOut::of(&info)))
 }
 
 fn remove(state: &State, request: &Request) -> Result<Response<Body>> {
-    if state.plugins.remove(&request.path_text("name")?) {
+    if state.plugins.remove(&request.path_text(&common::PLUGIN)?) {
         Ok(respond::empty(StatusCode::NO_CONTENT))
     } else {
         Err(Code::PluginNotFound.into())
@@ -223,7 +223,7 @@ async fn install(state: &State, request: &mut Request) -> Result<Response<Body>>
     accept::choose(request.headers(), &[media::JSON])?;
     request.expect_media(&[WASM])?;
     let options = options(&request.query)?;
-    let name = request.path_text("name")?.into_owned();
+    let name = request.path_text(&common::PLUGIN)?.into_owned();
     let config = &state.config;
     let component = request.read_body(config.component_bytes_max, config.body_timeout_ms).await?;
     let replaced = state.plugins.info(&name).is_some();
@@ -239,7 +239,7 @@ async fn install(state: &State, request: &mut Request) -> Result<Response<Body>>
 async fn call(state: &State, request: &mut Request) -> Result<Response<Body>> {
     accept::choose(request.headers(), &[media::JSON])?;
     let arguments = read_arguments(state, request).await?;
-    let (plugin, function) = (request.path_text("name")?, request.path_text("function")?);
+    let (plugin, function) = (request.path_text(&common::PLUGIN)?, request.path_text(&common::FUNCTION)?);
     let called = state.plugins.call(&plugin, &function, arguments).await.map_err(failure::of_call)?;
     let mut response = respond::json(StatusCode::OK, &called.value);
     written::set_commit_headers(&mut response, called.committed.version, called.committed.durable);
