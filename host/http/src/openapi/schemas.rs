@@ -5,6 +5,7 @@ use mantis_db::Limits;
 use serde_json::{Value, json};
 
 use crate::limits;
+use crate::wire::numbers::EXACT_MAX;
 
 /// Base64 without stray bits at the end.
 const BASE64: &str = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$";

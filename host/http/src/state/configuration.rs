@@ -1,4 +1,4 @@
-//! What the owner of an [`App`](crate::state::State) decides.
+//! What the owner of an [`App`](crate::App) decides.
 
 use crate::protocol::hosts::HostGuard;
 

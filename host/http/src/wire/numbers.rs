@@ -5,6 +5,9 @@ use std::fmt;
 use serde::de::{Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+/// The largest number up to which every JSON reader is exact: they may read numbers as 64-bit floats.
+pub(crate) const EXACT_MAX: u64 = (1 << 53) - 1;
+
 /// A whole number, also where JSON writes it as `1.0` or `1e3`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Whole(pub(crate) i64);
@@ -17,13 +20,14 @@ impl Whole {
     }
 
     pub(crate) fn from_f64<E: serde::de::Error>(number: f64) -> std::result::Result<Self, E> {
-        // Above this a float is not known to be the number that was written.
-        const EXACT_MAX: f64 = 9_007_199_254_740_991.0;
-        if number.fract() != 0.0 || number.abs() > EXACT_MAX {
-            return Err(E::invalid_value(Unexpected::Float(number), &Self::EXPECTED));
+        let invalid = || E::invalid_value(Unexpected::Float(number), &Self::EXPECTED);
+        if number.fract() != 0.0 || number.abs() > 2_f64.powi(62) {
+            return Err(invalid());
         }
         #[allow(clippy::cast_possible_truncation, reason = "it is whole and in range")]
-        Ok(Self(number as i64))
+        let whole = number as i64;
+        // A larger float need not be the number that was written.
+        if whole.unsigned_abs() > EXACT_MAX { Err(invalid()) } else { Ok(Self(whole)) }
     }
 }
 

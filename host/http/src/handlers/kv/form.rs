@@ -12,7 +12,7 @@ use crate::protocol::errors::Code;
 use crate::protocol::problem::{Problem, Result};
 use crate::wire::bytes::{BytesIn, BytesVisitor, KeyIn};
 use crate::wire::json;
-use crate::wire::numbers::Whole;
+use crate::wire::numbers::{EXACT_MAX, Whole};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

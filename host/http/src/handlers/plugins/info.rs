@@ -3,6 +3,8 @@
 use mantis_plugin::{FunctionInfo, PluginInfo, PluginLimits, Statistics};
 use serde::Serialize;
 
+use crate::handlers::plugins::grants::{self, GrantOut};
+
 #[derive(Serialize)]
 pub(super) struct InfoOut<'a> {
     name: &'a str,
@@ -24,12 +26,6 @@ struct SkippedOut<'a> {
     reason: &'a str,
 }
 
-#[derive(Serialize)]
-struct GrantOut<'a> {
-    bucket: &'a str,
-    access: &'static str,
-}
-
 impl<'a> InfoOut<'a> {
     pub(super) fn of(info: &'a PluginInfo) -> Self {
         let skipped = info.skipped.iter();
@@ -41,7 +37,7 @@ impl<'a> InfoOut<'a> {
             functions: &info.functions,
             skipped: skipped.map(|skipped| SkippedOut { name: &skipped.name, reason: &skipped.reason }).collect(),
             own_transactions: info.own_transactions,
-            grants: info.grants.pairs().map(|(bucket, access)| GrantOut { bucket, access: access.as_str() }).collect(),
+            grants: grants::shown(&info.grants),
             limits: info.limits,
             reuse: info.reuse,
             statistics: info.statistics,

@@ -2,20 +2,20 @@
 
 use http::header::LOCATION;
 use http::{HeaderValue, Method, Response, StatusCode};
-use mantis_db::{Code as DbCode, GrantInvalid, Grants};
+use mantis_db::{Code as DbCode, Grants};
 use mantis_plugin::{PluginLimits, PluginOptions};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::api::common;
 use crate::api::description::{
-    Answer, Content, Kind, Parameter, Pattern, RequestContent, Role, Shape, Tag, json_content, no_content,
+    Answer, Content, Kind, Parameter, RequestContent, Role, Shape, Tag, json_content, no_content,
 };
 use crate::api::operation::TimeoutPolicy;
 use crate::api::query::Query;
 use crate::api::request::Request;
+use crate::handlers::plugins::grants::BUCKETS;
 use crate::handlers::plugins::info::InfoOut;
-use crate::limits;
 use crate::protocol::body::Body;
 use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::problem::{Problem, Result};
@@ -24,6 +24,7 @@ use crate::state::{Operation, State};
 use crate::wire::{json, written};
 
 mod failure;
+mod grants;
 mod info;
 
 const WASM: &str = "application/wasm";
@@ -167,12 +168,6 @@ pub(crate) static CALL: Operation = Operation {
     timeout: TimeoutPolicy::Own,
 };
 
-static BUCKETS: Parameter = Parameter {
-    name: "buckets",
-    kind: Kind::Text { pattern: Pattern::Grants, bytes_max: limits::GRANTS_BYTES_MAX },
-    description: "The buckets that the plugin sees, and whether it may write to them: `scores:write,users:read`. `*:write` is everything.",
-    role: Role::Optional,
-};
 static REUSE: Parameter = Parameter {
     name: "reuse",
     kind: Kind::Flag,
@@ -247,15 +242,23 @@ async fn call(state: &State, request: &mut Request) -> Result<Response<Body>> {
 }
 
 async fn read_arguments(state: &State, request: &mut Request) -> Result<Value> {
+    let expect_json = |request: &Request| {
+        request.expect_media(&[media::JSON]).map_err(|problem| {
+            problem.hint(
+                "Send the arguments as `application/json`: an array, or an object by the parameters' names; or neither a body nor a \
+                 `Content-Type` where there are none.",
+            )
+        })
+    };
     if request.media_type().is_some() {
-        request.expect_media(&[media::JSON])?;
+        expect_json(request)?;
     }
     let config = &state.config;
     let body = request.read_body(config.body_bytes_max, config.body_timeout_ms).await?;
     if body.is_empty() {
         return Ok(Value::Array(Vec::new()));
     }
-    request.expect_media(&[media::JSON])?;
+    expect_json(request)?;
     match json::parse::<Value>(&body)? {
         arguments @ (Value::Array(_) | Value::Object(_)) => Ok(arguments),
         _ => Err(Problem::new(Code::BodyInvalid).detail("arguments are a list, or an object by the parameters' names")),
@@ -272,56 +275,6 @@ fn options(query: &Query) -> Result<PluginOptions> {
         transfer_bytes_max: query.integer(&TRANSFER),
         log_lines_max: query.integer(&LOG_LINES).map(|lines| u32::try_from(lines).unwrap_or(u32::MAX)),
     };
-    let grants = query.text(&BUCKETS).map_or_else(|| Ok(Grants::none()), str::parse);
-    let grants = grants.map_err(|invalid: GrantInvalid| BUCKETS.invalid(&format!("is invalid: {invalid}")))?;
+    let grants = query.text(&BUCKETS).map_or_else(|| Ok(Grants::none()), grants::read)?;
     Ok(PluginOptions::new(grants).limits(limits).reuse(query.flag(&REUSE)))
-}
-
-/// Reads `scores:write,users:read`.
-fn grants(text: &str) -> Result<Grants> {
-    let mut grants = Grants::none();
-    for grant in text.split(',') {
-        let malformed = || BUCKETS.invalid(&format!("has `{grant}`; grants look like `scores:write` or `users:read`"));
-        let (bucket, access) = grant.split_once(':').ok_or_else(malformed)?;
-        let access = match access {
-            "read" => Access::Read,
-            "write" => Access::Write,
-            _ => return Err(malformed()),
-        };
-        match bucket {
-            "*" if access == Access::Write && text == grant => return Ok(Grants::all()),
-            "*" => return Err(BUCKETS.invalid("has `*`, which goes only as `*:write` and alone")),
-            bucket if is_bucket_name(bucket) => grants = grants.bucket(bucket, access),
-            _ => return Err(malformed()),
-        }
-    }
-    Ok(grants)
-}
-
-fn is_bucket_name(name: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    (1..=limits::BUCKET_NAME_BYTES_MAX).contains(&name.len())
-        && name.bytes().next().is_some_and(plain)
-        && name.bytes().all(|byte| plain(byte) || matches!(byte, b'-' | b'_' | b'.'))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(text: &str, expected: Option<&Grants>) {
-        assert_eq!(grants(text).ok().as_ref(), expected, "{text}");
-    }
-
-    #[test]
-    fn grants_name_buckets_and_what_is_allowed() {
-        check("a:read", Some(&Grants::none().bucket("a", Access::Read)));
-        check("a:read,b-c:write", Some(&Grants::none().bucket("a", Access::Read).bucket("b-c", Access::Write)));
-        check("*:write", Some(&Grants::all()));
-        for text in ["", "a", "a:", ":read", "a:READ", "a:read,", "*:read", "*:write,a:read", "A:read", "a:read:write"]
-        {
-            check(text, None);
-        }
-    }
 }
