@@ -13,7 +13,7 @@ use crate::protocol::body::Body;
 use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::problem::{Problem, Result};
 use crate::protocol::{accept, media, respond};
-use crate::state::transactions::{Ending, Lent, TransactionId};
+use crate::state::transactions::{Lent, TransactionId};
 use crate::state::{Operation, State};
 use crate::wire::numbers::NumberText;
 use crate::wire::written::CommittedOut;
@@ -191,14 +191,11 @@ fn roll_back(state: &State, request: &Request) -> Result<Response<Body>> {
 /// The transaction that the path names. One that has ended is not missing: its client should learn what it missed.
 fn named(state: &State, request: &Request) -> Result<Lent> {
     let registry = &state.transactions;
-    let missing = || Problem::new(DbCode::TransactionNotOpen).status(StatusCode::NOT_FOUND);
-    let id = TransactionId::parse(&request.path_text(&common::TRANSACTION_ID)?).ok_or_else(missing)?;
+    let missing = |problem: Problem| problem.status(StatusCode::NOT_FOUND);
+    let id = TransactionId::parse(&request.path_text(&common::TRANSACTION_ID)?)
+        .ok_or_else(|| missing(DbCode::TransactionNotOpen.into()))?;
     registry.lend(id).map_err(|problem| match (problem.code(), registry.ending(id)) {
-        (AnyCode::Db(DbCode::TransactionNotOpen), None) => missing(),
-        (AnyCode::Db(DbCode::TransactionNotOpen), Some(ending)) => problem.detail(match ending {
-            Ending::Commit => "a commit was tried already; its answer said what came of it",
-            Ending::Idle => "it was rolled back, because nothing was done with it for too long",
-        }),
+        (AnyCode::Db(DbCode::TransactionNotOpen), None) => missing(problem),
         _ => problem,
     })
 }

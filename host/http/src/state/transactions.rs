@@ -113,7 +113,7 @@ impl Registry {
     /// Lends a transaction's session to a request.
     pub(crate) fn lend(self: &Arc<Self>, id: TransactionId) -> Result<Lent> {
         let mut open = self.open.lock();
-        let slot = open.get_mut(&id).ok_or(DbCode::TransactionNotOpen)?;
+        let slot = open.get_mut(&id).ok_or_else(|| self.not_open(id))?;
         match std::mem::replace(slot, Slot::Busy) {
             Slot::Busy => Err(Code::TransactionBusy.into()),
             Slot::Idle { session, .. } => Ok(Lent { registry: Arc::clone(self), id, session: Some(session) }),
@@ -139,6 +139,16 @@ impl Registry {
     /// How a transaction that is no longer open ended, if that is still known.
     pub(crate) fn ending(&self, id: TransactionId) -> Option<Ending> {
         self.ended.lock().iter().rev().find(|(ended, _)| *ended == id).map(|(_, ending)| *ending)
+    }
+
+    fn not_open(&self, id: TransactionId) -> Problem {
+        Problem::new(DbCode::TransactionNotOpen).detail(match self.ending(id) {
+            Some(Ending::Commit) => {
+                "a commit of this transaction was tried already; the response to it has the outcome"
+            }
+            Some(Ending::Idle) => "the transaction was rolled back because it was idle for too long",
+            None => "no transaction with this id is open: it was rolled back, or there never was one",
+        })
     }
 
     fn remember(&self, id: TransactionId, ending: Ending) {

@@ -33,7 +33,10 @@ async fn requests_belong_to_a_transaction_and_others_see_nothing_of_it() {
     assert_eq!(send_in(&server, &id, "PUT /api/v1/buckets/b/kv/a", "2").await, "201");
     assert_eq!(send_in(&server, &id, "GET /api/v1/kv/a", "").await, "1");
     assert_eq!(send_in(&server, &id, "GET /api/v1/kv", "").await, r#"{"keys":["a"],"cursor":null}"#);
-    assert_eq!(send_in(&server, &id, "POST /api/v1/kv/a/increment", "").await, "415 media-type-unsupported");
+    let plain = [&*format!("mantisdb-transaction: {id}"), "content-type: text/plain"];
+    let refused = server.send("POST /api/v1/kv/a/increment", &plain, "").await;
+    assert_eq!(refused.outcome(), "415 media-type-unsupported");
+    assert!(refused.json()["hint"].as_str().unwrap().contains("{\"by\": 5}"), "the body that it needs is named");
     assert_eq!(server.send("GET /api/v1/kv/a", &[], "").await.outcome(), "404 key-not-found");
     let own = server.send("GET /api/v1/kv/a", &[&format!("mantisdb-transaction: {id}")], "").await;
     assert_eq!(own.header("etag"), None, "what is not committed has no version");
@@ -43,10 +46,13 @@ async fn requests_belong_to_a_transaction_and_others_see_nothing_of_it() {
     let answer = server.send(&format!("POST /api/v1/transactions/{id}/commit"), &[], "").await;
     assert_eq!(answer.json(), json!({"version": "1", "durable": false}));
     assert_eq!(server.send("GET /api/v1/buckets/b/kv/a", &[], "").await.text(), "2");
-    assert_eq!(send_in(&server, &id, "GET /api/v1/kv/a", "").await, "409 transaction-not-open");
+    let header = format!("mantisdb-transaction: {id}");
+    let late = server.send("GET /api/v1/kv/a", &[&header], "").await;
+    assert_eq!(late.outcome(), "409 transaction-not-open");
+    assert!(late.json()["detail"].as_str().unwrap().contains("a commit of this transaction was tried already"));
     let again = server.send(&format!("POST /api/v1/transactions/{id}/commit"), &[], "").await;
     assert_eq!(again.outcome(), "409 transaction-not-open");
-    assert!(again.json()["detail"].as_str().unwrap().contains("a commit was tried already"));
+    assert!(again.json()["detail"].as_str().unwrap().contains("a commit of this transaction was tried already"));
 }
 
 #[tokio::test]
@@ -149,7 +155,9 @@ async fn an_idle_transaction_is_rolled_back() {
         server.app.maintain().await;
         assert_eq!(send_in(&server, &used, "GET /api/v1/kv/a", "").await, "404 key-not-found");
     }
-    assert_eq!(send_in(&server, &idle, "GET /api/v1/kv/a", "").await, "409 transaction-not-open");
+    let read = server.send("GET /api/v1/kv/a", &[&format!("mantisdb-transaction: {idle}")], "").await;
+    assert_eq!(read.outcome(), "409 transaction-not-open");
+    assert!(read.json()["detail"].as_str().unwrap().contains("was rolled back because it was idle"));
     let late = server.send(&format!("POST /api/v1/transactions/{idle}/commit"), &[], "").await;
     assert_eq!(late.outcome(), "409 transaction-not-open");
     assert!(late.json()["detail"].as_str().unwrap().contains("rolled back"));

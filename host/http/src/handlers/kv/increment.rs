@@ -104,8 +104,16 @@ async fn increment(state: &State, request: &mut Request) -> Result<Response<Body
 }
 
 async fn read(state: &State, request: &mut Request) -> Result<i64> {
+    let expect_json = |request: &Request| {
+        request.expect_media(&[media::JSON]).map_err(|problem| {
+            problem.hint(
+                "Send {\"by\": 5} as `application/json`; or neither a body nor a `Content-Type`, to add 1 \
+                 (`curl -X POST` without `-d`).",
+            )
+        })
+    };
     if request.media_type().is_some() {
-        request.expect_media(&[media::JSON])?;
+        expect_json(request)?;
     }
     let config = &state.config;
     let body = request.read_body(config.body_bytes_max, config.body_timeout_ms).await?;
@@ -113,7 +121,7 @@ async fn read(state: &State, request: &mut Request) -> Result<i64> {
         return Ok(1);
     }
     // Bytes of an unnamed type are not guessed at.
-    request.expect_media(&[media::JSON])?;
+    expect_json(request)?;
     let json::Object(Increment { by }) = json::parse(&body)?;
     Ok(by.map_or(1, |Whole(by)| by))
 }
