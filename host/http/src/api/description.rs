@@ -1,5 +1,7 @@
 //! The parts of an operation's description: parameters, headers, bodies, responses.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+
 use crate::protocol::errors::AnyCode;
 use crate::protocol::media;
 
@@ -108,8 +110,8 @@ pub(crate) struct Content {
 /// What a body holds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Shape {
-    /// A JSON schema of the document's components, by name.
-    Schema(&'static str),
+    /// JSON of a type that has a schema.
+    Schema(fn(&mut SchemaGenerator) -> Schema),
     /// Any JSON.
     Json,
     /// Bytes without a schema.
@@ -149,9 +151,9 @@ impl Tag {
     }
 }
 
-/// An answer of JSON by the name of its schema.
-pub(crate) const fn json_content(schema: &'static str) -> Content {
-    Content { media: media::JSON, shape: Shape::Schema(schema) }
+/// JSON of a type.
+pub(crate) const fn json_content<T: JsonSchema>() -> Content {
+    Content { media: media::JSON, shape: Shape::Schema(SchemaGenerator::subschema_for::<T>) }
 }
 
 pub(crate) const fn no_content(

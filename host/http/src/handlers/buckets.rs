@@ -2,6 +2,7 @@
 
 use http::{Method, Response, StatusCode};
 use mantis_db::Code as DbCode;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::api::blocking::blocking;
@@ -28,7 +29,12 @@ pub(crate) static LIST: Operation = Operation {
     query: &[],
     headers: &[],
     body: None,
-    answers: &[Answer { status: 200, description: "All buckets.", content: &[json_content("Buckets")], headers: &[] }],
+    answers: &[Answer {
+        status: 200,
+        description: "All buckets.",
+        content: &[json_content::<Buckets>()],
+        headers: &[],
+    }],
     problems: &[AnyCode::Http(Code::NotAcceptable)],
     now: None,
     handler: |state, request| Box::pin(list(state, request)),
@@ -48,7 +54,7 @@ pub(crate) static DROP: Operation = Operation {
     answers: &[Answer {
         status: 200,
         description: "How many keys it had.",
-        content: &[json_content("Deleted")],
+        content: &[json_content::<Deleted>()],
         headers: &[&common::VERSION, &common::DURABLE],
     }],
     problems: &[
@@ -67,12 +73,14 @@ pub(crate) static DROP: Operation = Operation {
     timeout: TimeoutPolicy::Own,
 };
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 struct Buckets {
     buckets: Vec<BucketOut>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Bucket", deny_unknown_fields)]
 struct BucketOut {
     name: String,
     keys: u64,

@@ -3,6 +3,7 @@
 use http::header::LOCATION;
 use http::{HeaderValue, Method, Response, StatusCode};
 use mantis_db::{Code as DbCode, Isolation};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::api::common;
@@ -34,7 +35,7 @@ pub(crate) static BEGIN: Operation = Operation {
     answers: &[Answer {
         status: 201,
         description: "It has begun. `expires_at` is when it will be rolled back if nothing is done with it.",
-        content: &[json_content("Transaction")],
+        content: &[json_content::<Begun>()],
         headers: &[&LOCATION_HEADER],
     }],
     problems: &[AnyCode::Http(Code::TransactionsTooMany), AnyCode::Http(Code::NotAcceptable)],
@@ -56,7 +57,7 @@ pub(crate) static COMMIT: Operation = Operation {
     answers: &[Answer {
         status: 200,
         description: "It is committed.",
-        content: &[json_content("Committed")],
+        content: &[json_content::<CommittedOut>()],
         headers: &[&common::VERSION, &common::DURABLE],
     }],
     problems: &[
@@ -111,9 +112,12 @@ static RETRY: Parameter = Parameter {
 static LOCATION_HEADER: AnswerHeader =
     AnswerHeader { name: "location", required: true, pattern: None, description: "The transaction's path." };
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Transaction", deny_unknown_fields)]
 struct Begun {
+    #[schemars(regex(pattern = "^[0-9a-f]{32}$"))]
     id: String,
+    #[schemars(extend("format" = "date-time"))]
     expires_at: String,
 }
 

@@ -6,10 +6,16 @@ use serde_json::{Map, Value, json};
 use crate::api::description::Tag;
 use crate::api::operation::{Operation, Route};
 use crate::openapi::operations;
+use crate::openapi::schemas::Schemas;
 use crate::protocol::media::PROBLEM_JSON;
 
 /// Adds a path for each function of each plugin: that of the route that calls any of them, with its parameters filled in.
-pub(super) fn add<C>(paths: &mut Map<String, Value>, routes: &[Route<C>], plugins: &[PluginInfo]) {
+pub(super) fn add<C>(
+    paths: &mut Map<String, Value>,
+    routes: &[Route<C>],
+    plugins: &[PluginInfo],
+    schemas: &mut Schemas,
+) {
     let call_any = routes.iter().find(|route| route.path.contains("{function}"));
     let Some((path_of_any, call_any)) = call_any.and_then(|route| Some((route.path, route.operations.first()?))) else {
         return;
@@ -17,12 +23,12 @@ pub(super) fn add<C>(paths: &mut Map<String, Value>, routes: &[Route<C>], plugin
     for plugin in plugins {
         for function in plugin.functions.iter() {
             let path = path_of_any.replace("{name}", &plugin.name).replace("{function}", &function.name);
-            paths.insert(path, json!({"post": call(call_any, &plugin.name, function)}));
+            paths.insert(path, json!({"post": call(call_any, &plugin.name, function, schemas)}));
         }
     }
 }
 
-fn call<C>(call_any: &Operation<C>, plugin: &str, function: &FunctionInfo) -> Value {
+fn call<C>(call_any: &Operation<C>, plugin: &str, function: &FunctionInfo, schemas: &mut Schemas) -> Value {
     let result = function.result.as_ref().map_or_else(|| json!({"type": "null"}), schema);
     let failed = match &function.error {
         Some(Some(error)) => json!({"allOf": [problem(), {"properties": {"error": schema(error)}}]}),
@@ -41,7 +47,7 @@ fn call<C>(call_any: &Operation<C>, plugin: &str, function: &FunctionInfo) -> Va
             "content": {PROBLEM_JSON: {"schema": failed}},
         },
     });
-    for (status, description) in operations::call_problems(call_any) {
+    for (status, description) in operations::call_problems(call_any, schemas) {
         let key = status.to_string();
         if responses.get(&key).is_none() {
             responses[key] = description;

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::api::description::Tag;
 use crate::api::operation::{Operation, Route};
+use crate::openapi::schemas::Schemas;
 
 mod functions;
 mod operations;
@@ -22,11 +23,11 @@ const DESCRIPTION: &str = "Keys, values, transactions, changes and plugins of a 
 
 /// The document of the operations in `routes`.
 pub(crate) fn document<C>(routes: &[Route<C>], subject: &Subject<'_>) -> Value {
-    let mut paths = Map::new();
+    let (mut paths, mut schemas) = (Map::new(), Schemas::new());
     for route in routes {
-        paths.insert(route.path.to_owned(), path_item(routes, route, subject));
+        paths.insert(route.path.to_owned(), path_item(routes, route, subject, &mut schemas));
     }
-    functions::add(&mut paths, routes, subject.plugins);
+    functions::add(&mut paths, routes, subject.plugins, &mut schemas);
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -39,24 +40,24 @@ pub(crate) fn document<C>(routes: &[Route<C>], subject: &Subject<'_>) -> Value {
         "tags": tags(),
         "paths": paths,
         "components": {
-            "schemas": schemas::all(subject.limits),
+            "schemas": schemas.all(subject.limits),
             "headers": operations::common_headers(),
         },
     })
 }
 
-fn path_item<C>(routes: &[Route<C>], route: &Route<C>, subject: &Subject<'_>) -> Value {
+fn path_item<C>(routes: &[Route<C>], route: &Route<C>, subject: &Subject<'_>, schemas: &mut Schemas) -> Value {
     let mut item = Map::new();
     for operation in route.operations {
         let id = format!("{}{}", operation.id, route.id_suffix);
-        item.insert(method(operation), operations::operation(route, operation, &id, "", subject));
+        item.insert(method(operation), operations::operation(route, operation, &id, "", subject, schemas));
     }
     // Beside its own method, a path with an ending is the path of a key that ends so.
     if let Some((base, ending)) = base_of(routes, route) {
         let note = format!("The key is `{{key}}{ending}`.");
         for operation in base.operations {
             let id = format!("{}{}AtIncrement", operation.id, base.id_suffix);
-            item.insert(method(operation), operations::operation(route, operation, &id, &note, subject));
+            item.insert(method(operation), operations::operation(route, operation, &id, &note, subject, schemas));
         }
     }
     Value::Object(item)

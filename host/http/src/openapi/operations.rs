@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::api::common::{BUCKET, PATH_PARAMETERS};
-use crate::api::description::{Answer, AnswerHeader, Content, Kind, Parameter, RequestHeader, Role, Shape};
+use crate::api::description::{Answer, AnswerHeader, Kind, Parameter, RequestHeader, Role};
 use crate::api::operation::{Operation, Route};
 use crate::api::transaction_header::TRANSACTION;
 use crate::limits;
 use crate::openapi::patterns;
+use crate::openapi::schemas::Schemas;
 use crate::openapi::subject::Subject;
 use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::media::PROBLEM_JSON;
+use crate::protocol::problem::ProblemOut;
 
 /// What can go wrong with any request.
 const COMMON: &[Code] = &[
@@ -55,6 +57,7 @@ pub(super) fn operation<C>(
     id: &str,
     note: &str,
     subject: &Subject<'_>,
+    schemas: &mut Schemas,
 ) -> Value {
     let mut parameters: Vec<_> = path_parameters(route, operation, subject).collect();
     let mut asides = Vec::new();
@@ -72,14 +75,13 @@ pub(super) fn operation<C>(
         "tags": [operation.tag.as_str()],
         "summary": operation.summary,
         "parameters": parameters,
-        "responses": responses(route.path, operation),
+        "responses": responses(route.path, operation, schemas),
     });
     if !description.is_empty() {
         value["description"] = description.into();
     }
     if let Some(body) = &operation.body {
-        value["requestBody"] =
-            json!({"required": body.required, "description": body.description, "content": content(body.content)});
+        value["requestBody"] = json!({"required": body.required, "description": body.description, "content": schemas.request(body.content)});
     }
     if !asides.is_empty() {
         value["x-mantisdb-asides"] = asides.into();
@@ -102,12 +104,12 @@ pub(super) fn headers(headers: &[&AnswerHeader]) -> Value {
 }
 
 /// What can go wrong with a call of a plugin's function, by status.
-pub(super) fn call_problems<C>(call: &Operation<C>) -> Vec<(u16, Value)> {
+pub(super) fn call_problems<C>(call: &Operation<C>, schemas: &mut Schemas) -> Vec<(u16, Value)> {
     let mut by_status: BTreeMap<u16, Vec<&'static str>> = BTreeMap::new();
     for code in problems(call) {
         by_status.entry(code.status().as_u16()).or_default().push(code.as_str());
     }
-    by_status.into_iter().map(|(status, codes)| (status, problem_value(status, &codes))).collect()
+    by_status.into_iter().map(|(status, codes)| (status, problem_value(status, &codes, schemas))).collect()
 }
 
 /// The headers that many answers have.
@@ -196,22 +198,7 @@ fn header_parameter(header: &RequestHeader) -> Value {
     json!({"name": header.name, "in": "header", "required": false, "description": header.description, "schema": schema})
 }
 
-fn content(content: &[Content]) -> Value {
-    let mut media = Map::new();
-    for Content { media: name, shape } in content {
-        let value = match shape {
-            Shape::Schema(name) => json!({"schema": {"$ref": format!("#/components/schemas/{name}")}}),
-            Shape::Json => json!({"schema": {}}),
-            Shape::Text => json!({"schema": {"type": "string"}}),
-            // In OpenAPI 3.1 bytes have no schema.
-            Shape::Bytes => json!({}),
-        };
-        media.insert((*name).to_owned(), value);
-    }
-    Value::Object(media)
-}
-
-fn responses<C>(path: &str, operation: &Operation<C>) -> Value {
+fn responses<C>(path: &str, operation: &Operation<C>, schemas: &mut Schemas) -> Value {
     let mut by_status: BTreeMap<u16, Vec<&'static str>> = BTreeMap::new();
     for code in problems(operation) {
         let status = code.status().as_u16();
@@ -233,10 +220,10 @@ fn responses<C>(path: &str, operation: &Operation<C>) -> Value {
     }
     let mut responses = Map::new();
     for answer in operation.answers {
-        responses.insert(answer.status.to_string(), answer_value(answer, by_status.remove(&answer.status)));
+        responses.insert(answer.status.to_string(), answer_value(answer, by_status.remove(&answer.status), schemas));
     }
     for (status, codes) in by_status {
-        responses.insert(status.to_string(), problem_value(status, &codes));
+        responses.insert(status.to_string(), problem_value(status, &codes, schemas));
     }
     Value::Object(responses)
 }
@@ -258,12 +245,12 @@ fn problems<C>(operation: &Operation<C>) -> Vec<AnyCode> {
     codes
 }
 
-fn answer_value(answer: &Answer, codes: Option<Vec<&'static str>>) -> Value {
+fn answer_value(answer: &Answer, codes: Option<Vec<&'static str>>, schemas: &mut Schemas) -> Value {
     let mut value = json!({"description": answer.description, "headers": headers(answer.headers)});
-    let mut shown = content(answer.content);
+    let mut shown = schemas.response(answer.content);
     if let Some(codes) = codes {
         value["description"] = format!("{} Or {}.", answer.description, list(&codes)).into();
-        shown[PROBLEM_JSON] = problem_schema();
+        shown[PROBLEM_JSON] = problem_schema(schemas);
     }
     if shown.as_object().is_some_and(|shown| !shown.is_empty()) {
         value["content"] = shown;
@@ -271,7 +258,7 @@ fn answer_value(answer: &Answer, codes: Option<Vec<&'static str>>) -> Value {
     value
 }
 
-fn problem_value(status: u16, codes: &[&'static str]) -> Value {
+fn problem_value(status: u16, codes: &[&'static str], schemas: &mut Schemas) -> Value {
     let mut headers = request_id_header();
     if matches!(status, 429 | 503) {
         headers["retry-after"] = json!({"$ref": "#/components/headers/RetryAfter"});
@@ -279,12 +266,12 @@ fn problem_value(status: u16, codes: &[&'static str]) -> Value {
     json!({
         "description": format!("One of: {}.", list(codes)),
         "headers": headers,
-        "content": {PROBLEM_JSON: problem_schema()},
+        "content": {PROBLEM_JSON: problem_schema(schemas)},
     })
 }
 
-fn problem_schema() -> Value {
-    json!({"schema": {"$ref": "#/components/schemas/Problem"}})
+fn problem_schema(schemas: &mut Schemas) -> Value {
+    json!({"schema": schemas.of_response::<ProblemOut<'_>>()})
 }
 
 fn list(codes: &[&'static str]) -> String {

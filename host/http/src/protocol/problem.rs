@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -29,17 +30,23 @@ struct Inner {
     members: Map<String, Value>,
 }
 
-#[derive(Serialize)]
-struct Form<'a> {
+/// RFC 9457. Other members stand beside these where a code has more to say.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub(crate) struct ProblemOut<'a> {
+    #[schemars(extend("format" = "uri-reference"))]
     r#type: String,
     title: &'a str,
+    #[schemars(range(min = 400, max = 599))]
     status: u16,
     detail: &'a str,
+    /// Stable; see `/docs`.
     code: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     hint: &'a str,
     request_id: &'a str,
     #[serde(flatten)]
+    #[schemars(skip)]
     members: &'a Map<String, Value>,
 }
 
@@ -120,7 +127,7 @@ impl Problem {
     pub(crate) fn into_bytes(self, request_id: &str) -> Response<Bytes> {
         let inner = *self.0;
         let code = inner.code.as_str();
-        let form = Form {
+        let form = ProblemOut {
             r#type: format!("/docs#error-{code}"),
             title: inner.code.meaning(),
             status: inner.status.as_u16(),

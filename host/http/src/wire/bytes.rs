@@ -5,13 +5,25 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error as _, MapAccess, SeqAccess, Unexpected, Visitor};
-use serde::ser::{SerializeMap as _, SerializeSeq as _};
+use serde::ser::SerializeSeq as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::api::common::ENCODING;
 use crate::api::query::Query;
 use crate::wire::numbers::Whole;
+
+/// Base64 without stray bits at the end.
+const BASE64: &str = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$";
+
+/// Bytes that are not text.
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Base64 {
+    #[schemars(regex(pattern = BASE64))]
+    base64: String,
+}
 
 /// Bytes of a request: text, `{"base64": "..."}`, or a list of numbers from 0 to 255.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,11 +118,7 @@ impl Serialize for BytesOut<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         match std::str::from_utf8(self.0) {
             Ok(text) if self.1 == Encoding::Text => serializer.serialize_str(text),
-            _ => {
-                let mut map = serializer.serialize_map(Some(1))?;
-                map.serialize_entry("base64", &STANDARD.encode(self.0))?;
-                map.end()
-            }
+            _ => Base64 { base64: STANDARD.encode(self.0) }.serialize(serializer),
         }
     }
 }
@@ -162,6 +170,58 @@ impl Encoding {
     /// The encoding that the query asks for.
     pub(crate) fn of(query: &Query) -> Self {
         if query.text(&ENCODING) == Some("base64") { Self::Base64 } else { Self::Text }
+    }
+}
+
+// By hand: a reader or writer of several forms has no structure to derive a schema from.
+impl JsonSchema for BytesIn {
+    fn schema_name() -> Cow<'static, str> {
+        "BytesIn".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "Text, base64, or a list of bytes.",
+            "oneOf": [
+                {"type": "string"},
+                generator.subschema_for::<Base64>(),
+                {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 255}},
+            ],
+        })
+    }
+}
+
+impl JsonSchema for BytesOut<'_> {
+    fn schema_name() -> Cow<'static, str> {
+        "BytesOut".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "Text where the bytes are UTF-8.",
+            "oneOf": [{"type": "string"}, generator.subschema_for::<Base64>()],
+        })
+    }
+}
+
+impl JsonSchema for KeyIn {
+    fn schema_name() -> Cow<'static, str> {
+        "KeyIn".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A key: 1 to {key_bytes_max} bytes.",
+            "oneOf": [
+                {"type": "string", "minLength": 1},
+                {
+                    "type": "object",
+                    "properties": {"base64": {"type": "string", "minLength": 4, "pattern": BASE64}},
+                    "required": ["base64"],
+                    "additionalProperties": false,
+                },
+            ],
+        })
     }
 }
 

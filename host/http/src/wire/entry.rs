@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::HeaderValue;
 use mantis_db::Entry;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::api::description::AnswerHeader;
@@ -19,26 +20,47 @@ pub(crate) static EXPIRES: AnswerHeader = AnswerHeader {
 };
 
 /// The JSON form of an entry.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Entry", deny_unknown_fields)]
 pub(crate) struct EntryOut<'a, V> {
     pub(crate) key: BytesOut<'a>,
     pub(crate) value: V,
+    /// The commit that wrote it. Null for what a transaction has written and not committed.
     pub(crate) version: Option<NumberText>,
+    #[schemars(extend("format" = "date-time"))]
     pub(crate) expires_at: Option<String>,
-    #[serde(flatten)]
-    pub(crate) details: Option<DetailsOut<'a>>,
 }
 
-/// What is shown of an entry on request.
-#[derive(Serialize)]
-pub(crate) struct DetailsOut<'a> {
-    pub(crate) media_type: &'a str,
-    pub(crate) modified_at: String,
+/// An entry of a listing.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ListedEntry", deny_unknown_fields)]
+pub(crate) struct ListedEntryOut<'a> {
+    key: BytesOut<'a>,
+    value: BytesOut<'a>,
+    /// The commit that wrote it. Null for what a transaction has written and not committed.
+    version: Option<NumberText>,
+    #[schemars(extend("format" = "date-time"))]
+    expires_at: Option<String>,
+    /// With `details=true`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    media_type: Option<&'a str>,
+    /// With `details=true`: when it was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    modified_at: Option<String>,
 }
 
-impl<'a> DetailsOut<'a> {
-    pub(crate) fn of(entry: &'a Entry) -> Self {
-        Self { media_type: entry.media_type.as_str(), modified_at: time::rfc3339(entry.modified_ms) }
+impl<'a> ListedEntryOut<'a> {
+    pub(crate) fn of(key: &'a [u8], entry: &'a Entry, encoding: Encoding, details: bool) -> Self {
+        Self {
+            key: BytesOut(key, encoding),
+            value: BytesOut(&entry.value, encoding),
+            version: version_text(entry.version),
+            expires_at: entry.expires_at_ms.map(time::rfc3339),
+            media_type: details.then(|| entry.media_type.as_str()),
+            modified_at: details.then(|| time::rfc3339(entry.modified_ms)),
+        }
     }
 }
 
@@ -49,7 +71,6 @@ pub(crate) fn entry_json(key: BytesOut<'_>, value: impl Serialize, entry: &Entry
         value,
         version: version_text(entry.version),
         expires_at: entry.expires_at_ms.map(time::rfc3339),
-        details: None,
     };
     Bytes::from(serde_json::to_vec(&out).unwrap_or_default())
 }

@@ -4,12 +4,14 @@
 //! |---|---|
 //! | `json` | reading JSON bodies |
 //! | `bytes`, `numbers`, `time` | bytes, numbers and times in JSON |
+//! | `counts` | the schema of counts by name |
 //! | `entry` | an entry as JSON |
 //! | `lines` | JSON, a line each |
 //! | `written` | what a write reports |
 //! | `html` | text in HTML |
 
 pub(crate) mod bytes;
+pub(crate) mod counts;
 pub(crate) mod entry;
 pub(crate) mod html;
 pub(crate) mod json;

@@ -1,7 +1,9 @@
 //! Numbers in JSON.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -71,6 +73,31 @@ impl Serialize for NumberText {
 /// A version for JSON; what is not committed has none.
 pub(crate) fn version_text(version: u64) -> Option<NumberText> {
     (version != 0).then_some(NumberText(version))
+}
+
+// By hand: the numbers are read and written by hand.
+impl JsonSchema for Whole {
+    fn schema_name() -> Cow<'static, str> {
+        "Number".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "integer", "minimum": i64::MIN, "maximum": i64::MAX})
+    }
+}
+
+impl JsonSchema for NumberText {
+    fn schema_name() -> Cow<'static, str> {
+        "NumberText".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "pattern": "^[0-9]+$"})
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What a write reports: its commit, and how many keys it deleted.
 
 use http::{HeaderName, HeaderValue, Response};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::api::common::{DURABLE, VERSION};
@@ -21,12 +22,14 @@ pub(crate) fn commit_headers(version: u64, durable: bool) -> impl Iterator<Item 
     both.into_iter().filter(move |_| version != 0)
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub(crate) struct Deleted {
     pub(crate) deleted: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Committed", deny_unknown_fields)]
 pub(crate) struct CommittedOut {
     pub(crate) version: NumberText,
     pub(crate) durable: bool,

@@ -1,6 +1,7 @@
 //! How changes are written: as events and as lines.
 
 use mantis_db::{Change, ChangeKind};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::protocol::problem::Problem;
@@ -27,8 +28,9 @@ pub(super) enum Form {
     Page,
 }
 
-#[derive(Serialize)]
-struct PageOut<'a> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Changes", deny_unknown_fields)]
+pub(super) struct PageOut<'a> {
     changes: Vec<ChangeOut<'a>>,
     cursor: &'a str,
     more: bool,
@@ -43,18 +45,26 @@ struct ProgressLine<'a> {
 }
 
 /// A change as JSON.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Change", deny_unknown_fields)]
 pub(super) struct ChangeOut<'a> {
+    #[schemars(extend("enum" = ["put", "delete"]))]
     kind: &'static str,
     bucket: &'a str,
     key: BytesOut<'a>,
+    /// The commit.
     version: NumberText,
+    /// The version that it replaced or deleted; null for a new key.
     previous_version: Option<NumberText>,
+    #[schemars(extend("format" = "date-time"))]
     time: String,
+    #[schemars(extend("format" = "date-time"))]
     expires_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "BytesOut<'a>")]
     value: Option<BytesOut<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     media_type: Option<&'a str>,
     cursor: &'a str,
 }
@@ -77,6 +87,7 @@ pub(super) fn change_out(change: &Change, view: View) -> ChangeOut<'_> {
         bucket: &change.bucket,
         key: BytesOut(&change.key, view.encoding),
         version: NumberText(change.version),
+        /// The version that it replaced or deleted; null for a new key.
         previous_version: change.previous_version.map(NumberText),
         time: time::rfc3339(change.time_ms),
         expires_at: change.expires_at_ms.map(time::rfc3339),

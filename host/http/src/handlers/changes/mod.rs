@@ -14,7 +14,7 @@ use crate::api::description::{
 use crate::api::operation::TimeoutPolicy;
 use crate::api::request::Request;
 use crate::handlers::changes::follow::Follower;
-use crate::handlers::changes::form::{Form, View};
+use crate::handlers::changes::form::{Form, PageOut, View};
 use crate::limits;
 use crate::protocol::body::Body;
 use crate::protocol::errors::{AnyCode, Code};
@@ -50,7 +50,7 @@ pub(crate) static FOLLOW: Operation = Operation {
             // Without a schema: tools check it against each event, not against the text.
             Content { media: EVENTS, shape: Shape::Bytes },
             Content { media: media::NDJSON, shape: Shape::Text },
-            json_content("Changes"),
+            json_content::<PageOut<'_>>(),
         ],
         headers: &[],
     }],

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 use mantis_db::{Applied, AppliedEach, Code as DbCode, Each, Entry, Kv, Limits, Op, OpResult, Refusal};
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use serde_json::json;
 
@@ -22,7 +23,6 @@ use crate::protocol::{accept, media, respond};
 use crate::state::sessions::Held;
 use crate::state::{Operation, State};
 use crate::wire::bytes::{BytesOut, Encoding};
-use crate::wire::entry::DetailsOut;
 use crate::wire::numbers::{NumberText, version_text};
 use crate::wire::{json, time, written};
 
@@ -40,13 +40,13 @@ pub(crate) static BATCH: Operation = Operation {
     headers: &[&TRANSACTION],
     body: Some(RequestContent {
         required: true,
-        content: &[json_content("Batch")],
+        content: &[json_content::<BatchForm>()],
         description: "The operations, in order.",
     }),
     answers: &[Answer {
         status: 200,
         description: "What became of each operation, in order.",
-        content: &[json_content("BatchResults")],
+        content: &[json_content::<ResultsOut<'_>>()],
         headers: &[&common::VERSION, &common::DURABLE],
     }],
     problems: &[
@@ -72,11 +72,17 @@ pub(crate) static BATCH: Operation = Operation {
     timeout: TimeoutPolicy::Configured,
 };
 
-#[derive(Serialize)]
+/// What became of a batch.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "BatchResults", deny_unknown_fields)]
 struct ResultsOut<'a> {
+    #[schemars(with = "Vec<ResultOut<'a>>")]
     results: EachResult<'a>,
-    #[serde(flatten)]
-    commit: Option<CommitOut>,
+    /// With `atomic`: the commit of the batch, or the newest one that it saw where it wrote nothing. Null in a transaction, and before
+    /// the first commit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<NumberText>")]
+    version: Option<Option<NumberText>>,
 }
 
 /// The results, each made when it is written: together they would be several times as large as the answer.
@@ -95,42 +101,44 @@ impl Serialize for EachResult<'_> {
     }
 }
 
-/// Shown of an atomic batch. Without `atomic` each operation has a commit of its own.
-#[derive(Serialize)]
-struct CommitOut {
-    /// Of the commit, or of the newest one that was seen where nothing was written.
-    version: Option<NumberText>,
-}
-
-#[derive(Serialize)]
+/// What became of an operation.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "BatchResult", deny_unknown_fields)]
 struct ResultOut<'a> {
     key: BytesOut<'a>,
     success: bool,
     value: Option<ValueOut<'a>>,
+    /// The commit that wrote it. Null for what a transaction has written and not committed.
     version: Option<NumberText>,
     error: Option<ErrorOut<'a>>,
-    #[serde(flatten)]
-    details: Option<ReadOut<'a>>,
+    /// With `details=true`, of an entry that was read.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    expires_at: Option<Option<String>>,
+    /// With `details=true`, of an entry that was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    media_type: Option<&'a str>,
+    /// With `details=true`, of an entry that was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    modified_at: Option<String>,
+    /// How many keys a `delete-span` deleted: with `details=true`, and where it failed half way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u64")]
     deleted: Option<u64>,
 }
 
-/// What is shown of an entry that was read, on request.
-#[derive(Serialize)]
-struct ReadOut<'a> {
-    expires_at: Option<String>,
-    #[serde(flatten)]
-    details: DetailsOut<'a>,
-}
-
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(untagged)]
+#[schemars(inline)]
 enum ValueOut<'a> {
     Bytes(BytesOut<'a>),
     Number(i64),
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Failure", deny_unknown_fields)]
 struct ErrorOut<'a> {
     code: &'a str,
     message: &'a str,
@@ -192,7 +200,7 @@ impl Batch {
         let mut kv = session.kv(&bucket)?;
         let (results, version, durable, commit) = if atomic {
             let (results, version, durable) = all_or_nothing(&mut kv, &operations, encoding).await?;
-            (results, version, durable, Some(CommitOut { version: version_text(version) }))
+            (results, version, durable, Some(version_text(version)))
         } else {
             let mut room = Room::new(limits.answer_bytes_max, encoding);
             let AppliedEach { results, version, durable } =
@@ -200,7 +208,7 @@ impl Batch {
             (results, version, durable, None)
         };
         let results = EachResult { operations: &operations, results: &results, encoding, details };
-        let mut response = respond::json(StatusCode::OK, &ResultsOut { results, commit });
+        let mut response = respond::json(StatusCode::OK, &ResultsOut { results, version: commit });
         written::set_commit_headers(&mut response, version, durable);
         Ok(response)
     }
@@ -289,7 +297,9 @@ fn show<'a>(each: &'a Each, operation: &'a Op, encoding: Encoding, details: bool
         value: None,
         version: None,
         error: None,
-        details: None,
+        expires_at: None,
+        media_type: None,
+        modified_at: None,
         deleted: None,
     };
     match each {
@@ -297,10 +307,11 @@ fn show<'a>(each: &'a Each, operation: &'a Op, encoding: Encoding, details: bool
             out.version = version_text(*version);
             match result {
                 OpResult::Entry(entry) => {
-                    out.details = entry.as_ref().filter(|_| details).map(|entry| ReadOut {
-                        expires_at: entry.expires_at_ms.map(time::rfc3339),
-                        details: DetailsOut::of(entry),
-                    });
+                    if let Some(entry) = entry.as_ref().filter(|_| details) {
+                        out.expires_at = Some(entry.expires_at_ms.map(time::rfc3339));
+                        out.media_type = Some(entry.media_type.as_str());
+                        out.modified_at = Some(time::rfc3339(entry.modified_ms));
+                    }
                     out.value = entry.as_ref().map(|entry| ValueOut::Bytes(BytesOut(&entry.value, encoding)));
                 }
                 OpResult::Number(number) => out.value = Some(ValueOut::Number(*number)),

@@ -34,7 +34,7 @@ pub(crate) static CLEAR: Operation = Operation {
     answers: &[Answer {
         status: 200,
         description: "How many keys are gone.",
-        content: &[json_content("Deleted")],
+        content: &[json_content::<Deleted>()],
         headers: &[&common::VERSION, &common::DURABLE],
     }],
     problems: &[

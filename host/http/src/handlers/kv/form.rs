@@ -3,6 +3,7 @@
 use std::fmt;
 
 use mantis_db::{Code as DbCode, Expect, MediaType, Op, SetOptions, Span};
+use schemars::JsonSchema;
 use serde::de::{MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 
@@ -14,11 +15,13 @@ use crate::wire::bytes::{BytesIn, BytesVisitor, KeyIn};
 use crate::wire::json;
 use crate::wire::numbers::{EXACT_MAX, Whole};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Batch")]
 pub(crate) struct BatchForm {
     pub(crate) operations: Operations,
     #[serde(default)]
+    #[schemars(extend("default" = false))]
     pub(crate) atomic: Option<bool>,
 }
 

@@ -24,8 +24,9 @@ use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::problem::{Problem, Result};
 use crate::protocol::{accept, compress, date, media, range, respond};
 use crate::state::{Operation, State};
-use crate::wire::bytes::{BytesOut, Encoding, NumbersOut, base64_text};
+use crate::wire::bytes::{BytesIn, BytesOut, Encoding, NumbersOut, base64_text};
 use crate::wire::entry;
+use crate::wire::entry::EntryOut;
 
 /// From this length on an answer says that parts of it can be asked for.
 const PARTS_BYTES_MIN: usize = 1024;
@@ -55,7 +56,7 @@ pub(crate) static GET: Operation = Operation {
         Answer {
             status: 200,
             description: "The value.",
-            content: &[Content { media: "*/*", shape: Shape::Bytes }, json_content("Entry")],
+            content: &[Content { media: "*/*", shape: Shape::Bytes }, json_content::<EntryOut<'_, BytesIn>>()],
             headers: &[&common::ETAG, &common::LAST_MODIFIED, &entry::EXPIRES],
         },
         Answer {

@@ -3,6 +3,7 @@
 use http::header::ETAG;
 use http::{Method, Response, StatusCode};
 use mantis_db::{Applied, Counted, Op, OpResult};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::api::common;
@@ -31,13 +32,13 @@ pub(crate) static INCREMENT: Operation = Operation {
     headers: &[&TRANSACTION, &common::IF_MATCH, &common::IF_NONE_MATCH, &common::IF_UNMODIFIED_SINCE],
     body: Some(RequestContent {
         required: false,
-        content: &[json_content("Increment")],
+        content: &[json_content::<Increment>()],
         description: "What to add; 1 without a body.",
     }),
     answers: &[Answer {
         status: 200,
         description: "The new number.",
-        content: &[json_content("Number")],
+        content: &[json_content::<Whole>()],
         headers: &[&common::ETAG, &common::VERSION, &common::DURABLE],
     }],
     problems: &[
@@ -62,7 +63,7 @@ pub(crate) static INCREMENT: Operation = Operation {
     timeout: TimeoutPolicy::Configured,
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Increment {
     #[serde(default)]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::{Method, Response, StatusCode};
 use mantis_db::Code as DbCode;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::api::common::{ENCODING, LIMIT, PREFIX};
@@ -20,7 +21,7 @@ use crate::protocol::problem::Result;
 use crate::protocol::{accept, media, respond};
 use crate::state::{Operation, State};
 use crate::wire::bytes::BytesOut;
-use crate::wire::entry::EntryOut;
+use crate::wire::entry::ListedEntryOut;
 
 pub(crate) static LIST: Operation = Operation {
     method: Method::GET,
@@ -37,7 +38,7 @@ pub(crate) static LIST: Operation = Operation {
     answers: &[Answer {
         status: 200,
         description: "A page, or the stream.",
-        content: &[json_content("Page"), Content { media: media::NDJSON, shape: Shape::Text }],
+        content: &[json_content::<PageOut<'_>>(), Content { media: media::NDJSON, shape: Shape::Text }],
         headers: &[],
     }],
     problems: &[
@@ -53,16 +54,21 @@ pub(crate) static LIST: Operation = Operation {
     timeout: TimeoutPolicy::Configured,
 };
 
-#[derive(Serialize)]
-struct KeysOut<'a> {
-    keys: Vec<BytesOut<'a>>,
-    cursor: Option<String>,
-}
-
-#[derive(Serialize)]
-struct EntriesOut<'a> {
-    entries: Vec<EntryOut<'a, BytesOut<'a>>>,
-    cursor: Option<String>,
+/// A page of a listing.
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "Page", deny_unknown_fields)]
+enum PageOut<'a> {
+    Keys {
+        keys: Vec<BytesOut<'a>>,
+        /// For the next page; null on the last one.
+        cursor: Option<String>,
+    },
+    Entries {
+        entries: Vec<ListedEntryOut<'a>>,
+        /// For the next page; null on the last one.
+        cursor: Option<String>,
+    },
 }
 
 async fn list(state: &Arc<State>, request: &mut Request) -> Result<Response<Body>> {
@@ -81,9 +87,9 @@ async fn list(state: &Arc<State>, request: &mut Request) -> Result<Response<Body
     if listing.values {
         let page = kv.scan(&listing.scan).await.map_err(refused)?;
         let entries = page.entries.iter().map(|(key, entry)| entry_out(key, entry, &listing)).collect();
-        return Ok(respond::json(StatusCode::OK, &EntriesOut { entries, cursor: page.cursor.map(cursor_text) }));
+        return Ok(respond::json(StatusCode::OK, &PageOut::Entries { entries, cursor: page.cursor.map(cursor_text) }));
     }
     let page = kv.scan_keys(&listing.scan).await.map_err(refused)?;
     let keys = page.keys.iter().map(|key| BytesOut(key, listing.encoding)).collect();
-    Ok(respond::json(StatusCode::OK, &KeysOut { keys, cursor: page.cursor.map(cursor_text) }))
+    Ok(respond::json(StatusCode::OK, &PageOut::Keys { keys, cursor: page.cursor.map(cursor_text) }))
 }

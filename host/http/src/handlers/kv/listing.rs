@@ -11,10 +11,8 @@ use crate::handlers::kv::shared::{CURSOR, DETAILS, END, REVERSE, START, VALUES};
 use crate::handlers::kv::span::span;
 use crate::limits::PAGE_ENTRIES_DEFAULT;
 use crate::protocol::problem::{Problem, Result};
-use crate::wire::bytes::{BytesOut, Encoding};
-use crate::wire::entry::{DetailsOut, EntryOut};
-use crate::wire::numbers::version_text;
-use crate::wire::time;
+use crate::wire::bytes::Encoding;
+use crate::wire::entry::ListedEntryOut;
 
 /// What the text of a cursor begins with.
 const CURSOR_MARK: &str = "k1.";
@@ -78,12 +76,6 @@ fn of_another_listing(problem: Problem) -> Problem {
 }
 
 /// An entry of a listing.
-pub(crate) fn entry_out<'a>(key: &'a [u8], entry: &'a Entry, listing: &Listing) -> EntryOut<'a, BytesOut<'a>> {
-    EntryOut {
-        key: BytesOut(key, listing.encoding),
-        value: BytesOut(&entry.value, listing.encoding),
-        version: version_text(entry.version),
-        expires_at: entry.expires_at_ms.map(time::rfc3339),
-        details: listing.details.then(|| DetailsOut::of(entry)),
-    }
+pub(crate) fn entry_out<'a>(key: &'a [u8], entry: &'a Entry, listing: &Listing) -> ListedEntryOut<'a> {
+    ListedEntryOut::of(key, entry, listing.encoding, listing.details)
 }

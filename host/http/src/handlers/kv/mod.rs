@@ -1,12 +1,13 @@
 //! Keys and values: a file per operation.
 //!
-//! Below the operations: `shared` (parameters, problems, times to live), `form` (the JSON of a batch), `listing` and `stream` (what a
+//! Below the operations: `shared` (parameters, problems, times to live), `form` and `form_schema` (the JSON of a batch), `listing` and `stream` (what a
 //! listing shows, and a whole one line by line), `span` (ranges of keys).
 
 pub(crate) mod batch;
 pub(crate) mod clear;
 pub(crate) mod delete;
 mod form;
+mod form_schema;
 pub(crate) mod get;
 pub(crate) mod increment;
 pub(crate) mod list;

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_RANGE, CONTENT_TYPE, ETAG};
 use http::{HeaderValue, Method, Response, StatusCode};
 use mantis_db::{Entry, MediaType, Outcome, SetOptions, Written};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::api::common;
@@ -15,6 +16,7 @@ use crate::api::request::Request;
 use crate::api::transaction_header::TRANSACTION;
 use crate::handlers::kv::shared;
 use crate::handlers::kv::shared::{RAW, TTL, TTL_MS, ttl_of_body};
+use crate::limits;
 use crate::protocol::body::Body;
 use crate::protocol::conditions::{Conditions, Form, etag};
 use crate::protocol::errors::{AnyCode, Code};
@@ -22,6 +24,7 @@ use crate::protocol::problem::{Problem, Result};
 use crate::protocol::{accept, media, respond};
 use crate::state::{Operation, State};
 use crate::wire::bytes::BytesIn;
+use crate::wire::entry::EntryOut;
 use crate::wire::numbers::Whole;
 use crate::wire::{entry, json, written};
 
@@ -38,7 +41,7 @@ pub(crate) static PUT: Operation = Operation {
     body: Some(RequestContent {
         required: false,
         content: &[
-            json_content("ValueForm"),
+            json_content::<ValueForm>(),
             Content { media: "application/octet-stream", shape: Shape::Bytes },
             Content { media: "text/plain", shape: Shape::Text },
         ],
@@ -48,7 +51,7 @@ pub(crate) static PUT: Operation = Operation {
         Answer {
             status: 200,
             description: "The value was replaced, and the client asked to see it.",
-            content: &[json_content("Entry")],
+            content: &[json_content::<EntryOut<'_, BytesIn>>()],
             headers: &[&common::ETAG, &common::VERSION, &common::DURABLE, &PREFERENCE_APPLIED],
         },
         no_content(
@@ -95,11 +98,13 @@ static PREFERENCE_APPLIED: AnswerHeader = AnswerHeader {
 };
 
 /// The JSON that says a value.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ValueForm {
     value: BytesIn,
+    /// Seconds that the value is served.
     #[serde(default)]
+    #[schemars(with = "Option<i64>", range(min = 1, max = limits::TTL_S_MAX))]
     ttl: Option<Whole>,
 }
 

@@ -1,6 +1,7 @@
 //! A plugin's grants as text (`scores:write,users:read`), in the query parameter and in JSON.
 
 use mantis_db::{Access, Grants};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::api::description::{Kind, Parameter, Pattern, Role};
@@ -14,9 +15,11 @@ pub(super) static BUCKETS: Parameter = Parameter {
     role: Role::Optional,
 };
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Grant", deny_unknown_fields)]
 pub(super) struct GrantOut<'a> {
     bucket: &'a str,
+    #[schemars(extend("enum" = ["read", "write"]))]
     access: &'static str,
 }
 

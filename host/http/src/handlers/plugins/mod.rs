@@ -1,9 +1,12 @@
 //! `/plugins`: installing, listing, removing and calling plugins.
 
+use std::borrow::Cow;
+
 use http::header::LOCATION;
 use http::{HeaderValue, Method, Response, StatusCode};
 use mantis_db::{Code as DbCode, Grants};
 use mantis_plugin::{PluginLimits, PluginOptions};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -41,7 +44,7 @@ pub(crate) static LIST: Operation = Operation {
     answers: &[Answer {
         status: 200,
         description: "All plugins, by name.",
-        content: &[json_content("Plugins")],
+        content: &[json_content::<PluginsOut<'_>>()],
         headers: &[],
     }],
     problems: &[AnyCode::Http(Code::NotAcceptable)],
@@ -68,10 +71,15 @@ pub(crate) static INSTALL: Operation = Operation {
         Answer {
             status: 200,
             description: "It is installed in place of another.",
-            content: &[json_content("Plugin")],
+            content: &[json_content::<InfoOut<'_>>()],
             headers: &[],
         },
-        Answer { status: 201, description: "It is installed.", content: &[json_content("Plugin")], headers: &[] },
+        Answer {
+            status: 201,
+            description: "It is installed.",
+            content: &[json_content::<InfoOut<'_>>()],
+            headers: &[],
+        },
     ],
     problems: &[
         AnyCode::Http(Code::PluginNameInvalid),
@@ -95,7 +103,12 @@ pub(crate) static SHOW: Operation = Operation {
     query: &[],
     headers: &[],
     body: None,
-    answers: &[Answer { status: 200, description: "The plugin.", content: &[json_content("Plugin")], headers: &[] }],
+    answers: &[Answer {
+        status: 200,
+        description: "The plugin.",
+        content: &[json_content::<InfoOut<'_>>()],
+        headers: &[],
+    }],
     problems: &[
         AnyCode::Http(Code::PluginNotFound),
         AnyCode::Http(Code::PathMalformed),
@@ -134,7 +147,7 @@ pub(crate) static CALL: Operation = Operation {
     headers: &[],
     body: Some(RequestContent {
         required: false,
-        content: &[json_content("Arguments")],
+        content: &[json_content::<Arguments>()],
         description: "The arguments in their order, or by their names. Without a body there are none.",
     }),
     answers: &[Answer {
@@ -189,7 +202,21 @@ static TRANSFER: Parameter =
     limit("transfer_bytes_max", "Bytes that a call takes in and gives out. At most the host's limit.");
 static LOG_LINES: Parameter = limit("log_lines_max", "Log lines of a call that are kept. At most the host's limit.");
 
-#[derive(Serialize)]
+/// The arguments of a call, which the function's types describe further.
+struct Arguments;
+
+impl JsonSchema for Arguments {
+    fn schema_name() -> Cow<'static, str> {
+        "Arguments".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": ["array", "object"]})
+    }
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Plugins", deny_unknown_fields)]
 struct PluginsOut<'a> {
     plugins: Vec<InfoOut<'a>>,
 }

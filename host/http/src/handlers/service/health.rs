@@ -2,6 +2,7 @@
 
 use http::header::{CACHE_CONTROL, RETRY_AFTER};
 use http::{HeaderValue, Method, Response, StatusCode};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::api::description::{Answer, Tag, json_content};
@@ -39,11 +40,11 @@ const fn operation(
 }
 
 const HEALTHY: Answer =
-    Answer { status: 200, description: "It does.", content: &[json_content("Health")], headers: &[] };
+    Answer { status: 200, description: "It does.", content: &[json_content::<Health>()], headers: &[] };
 const UNHEALTHY: Answer = Answer {
     status: 503,
     description: "It does not, for this reason.",
-    content: &[json_content("Health")],
+    content: &[json_content::<Health>()],
     headers: &[],
 };
 
@@ -67,11 +68,15 @@ pub(crate) static LIVE: Operation = operation(
 );
 
 /// What the client reads. `reason` is there when the status is not `healthy`.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 struct Health {
+    #[schemars(extend("enum" = ["healthy", "unhealthy"]))]
     status: &'static str,
+    #[schemars(extend("format" = "date-time"))]
     timestamp: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     reason: Option<String>,
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::header::CACHE_CONTROL;
 use http::{HeaderValue, Method, Response, StatusCode};
 use mantis_plugin::PluginStats;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::api::description::{Answer, Tag, json_content};
@@ -16,6 +17,7 @@ use crate::protocol::problem::Result;
 use crate::protocol::{accept, media, respond};
 use crate::state::metrics::CLASSES;
 use crate::state::{Operation, State};
+use crate::wire::counts::Counts;
 
 pub(crate) static STATS: Operation = Operation {
     method: Method::GET,
@@ -26,7 +28,12 @@ pub(crate) static STATS: Operation = Operation {
     query: &[],
     headers: &[],
     body: None,
-    answers: &[Answer { status: 200, description: "The figures.", content: &[json_content("Stats")], headers: &[] }],
+    answers: &[Answer {
+        status: 200,
+        description: "The figures.",
+        content: &[json_content::<Figures>()],
+        headers: &[],
+    }],
     problems: &[AnyCode::Http(Code::NotAcceptable)],
     now: None,
     handler: |state, request| Box::pin(async move { stats(state, request) }),
@@ -34,17 +41,20 @@ pub(crate) static STATS: Operation = Operation {
 };
 
 /// All figures, read at about the same moment.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Stats")]
 pub(crate) struct Figures {
     pub(crate) pool: PoolFigures,
     pub(crate) store: StoreFigures,
     pub(crate) http: HttpFigures,
+    #[schemars(with = "Counts")]
     pub(crate) plugins: PluginStats,
     pub(crate) process: ProcessFigures,
 }
 
 /// The session pool. `total = active + idle + creating` and `created = closed + active + idle`, always.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PoolStats")]
 pub(crate) struct PoolFigures {
     pub(crate) total_connections: usize,
     pub(crate) active_connections: usize,
@@ -55,8 +65,11 @@ pub(crate) struct PoolFigures {
     pub(crate) acquire_count: u64,
     pub(crate) wait_count: u64,
     pub(crate) wait_timeouts: u64,
+    #[schemars(range(min = 0))]
     pub(crate) wait_time_ms: f64,
+    #[schemars(range(min = 0))]
     pub(crate) avg_wait_time_ms: f64,
+    #[schemars(range(min = 0))]
     pub(crate) max_wait_time_ms: f64,
     pub(crate) connections_created: u64,
     pub(crate) connections_closed: u64,
@@ -65,7 +78,8 @@ pub(crate) struct PoolFigures {
 }
 
 /// The engine.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "StoreStats")]
 pub(crate) struct StoreFigures {
     pub(crate) version: u64,
     pub(crate) keys: u64,
@@ -84,15 +98,19 @@ pub(crate) struct StoreFigures {
     pub(crate) feed_bytes: u64,
     pub(crate) deadlines: u64,
     /// How long commits have held up other writers, all together and the longest.
+    #[schemars(range(min = 0))]
     pub(crate) writer_hold_time_ms: f64,
+    #[schemars(range(min = 0))]
     pub(crate) max_writer_hold_time_ms: f64,
     /// None in memory.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "DiskFigures")]
     pub(crate) disk: Option<DiskFigures>,
 }
 
 /// The engine's disk.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "DiskStats")]
 pub(crate) struct DiskFigures {
     pub(crate) synced_version: u64,
     pub(crate) log_segments: u64,
@@ -100,21 +118,28 @@ pub(crate) struct DiskFigures {
     pub(crate) log_bytes_written: u64,
     pub(crate) log_groups: u64,
     pub(crate) log_syncs: u64,
+    #[schemars(range(min = 0))]
     pub(crate) sync_time_ms: f64,
+    #[schemars(range(min = 0))]
     pub(crate) avg_sync_time_ms: f64,
+    #[schemars(range(min = 0))]
     pub(crate) max_sync_time_ms: f64,
     pub(crate) checkpoints: u64,
     pub(crate) checkpoint_failures: u64,
+    #[schemars(range(min = 0))]
     pub(crate) checkpoint_time_ms: f64,
     pub(crate) commits_undone: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u64")]
     pub(crate) checkpoint_version: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u64")]
     pub(crate) checkpoint_bytes: Option<u64>,
 }
 
 /// The HTTP surface. `requests = answers of all classes + in flight`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "HttpStats")]
 pub(crate) struct HttpFigures {
     pub(crate) requests: u64,
     pub(crate) in_flight: u64,
@@ -129,7 +154,7 @@ pub(crate) struct HttpFigures {
 }
 
 /// Answers by the first digit of their status.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Answers {
     #[serde(rename = "1xx")]
     pub(crate) informational: u64,
@@ -246,10 +271,12 @@ fn http(state: &State) -> HttpFigures {
 }
 
 /// What the process takes. Without `/proc` it is not known.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "ProcessStats")]
 pub(crate) struct ProcessFigures {
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u64")]
     pub(crate) resident_memory_bytes: Option<u64>,
 }
 
