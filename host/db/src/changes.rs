@@ -210,7 +210,10 @@ fn parse_cursor(text: &str, epoch: u64) -> Result<FeedCursor> {
     };
     let (life, cursor) = parse().ok_or(Code::CursorInvalid)?;
     if life != epoch {
-        return Err(Error::new(Code::Compacted, "the cursor is of another database, or from before this one was emptied or restored"));
+        return Err(Error::new(
+            Code::Compacted,
+            "the cursor is of another database, or from before this one was emptied or restored",
+        ));
     }
     Ok(cursor)
 }

@@ -34,9 +34,6 @@ pub(crate) const TTL_S_MAX: u64 = TTL_MS_MAX / 1000;
 pub(crate) const PAGE_ENTRIES_DEFAULT: usize = 100;
 /// Bytes of a listing's cursor, as text: that of the longest key fits.
 pub(crate) const KEYS_CURSOR_BYTES_MAX: usize = 2 * KEY_BYTES_MAX;
-/// Keys that `DELETE /kv?prefix=` deletes in one commit.
-pub(crate) const DELETED_KEYS_PER_COMMIT_MAX: usize = 1_000;
-
 /// Bytes of a cursor of the change feed.
 pub(crate) const CHANGES_CURSOR_BYTES_MAX: usize = 128;
 /// Wait of a long poll, in seconds.

@@ -7,7 +7,7 @@ use crate::api::description::Pattern;
 use crate::openapi::subject::Subject;
 
 fn bucket_name() -> String {
-    format!("^{}$", bucket())
+    format!("^{BUCKET_NAME_PATTERN}$")
 }
 
 /// The pattern of a parameter's text.

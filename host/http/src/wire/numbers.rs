@@ -3,12 +3,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use mantis_db::limits::JSON_INTEGER_MAX;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-/// The largest number up to which every JSON reader is exact: they may read numbers as 64-bit floats.
-pub(crate) const EXACT_MAX: u64 = (1 << 53) - 1;
 
 /// A whole number, also where JSON writes it as `1.0` or `1e3`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +27,7 @@ impl Whole {
         #[allow(clippy::cast_possible_truncation, reason = "it is whole and in range")]
         let whole = number as i64;
         // A larger float need not be the number that was written.
-        if whole.unsigned_abs() > EXACT_MAX { Err(invalid()) } else { Ok(Self(whole)) }
+        if whole.unsigned_abs() > JSON_INTEGER_MAX { Err(invalid()) } else { Ok(Self(whole)) }
     }
 }
 

@@ -87,7 +87,6 @@ pub(super) fn change_out(change: &Change, view: View) -> ChangeOut<'_> {
         bucket: &change.bucket,
         key: BytesOut(&change.key, view.encoding),
         version: NumberText(change.version),
-        /// The version that it replaced or deleted; null for a new key.
         previous_version: change.previous_version.map(NumberText),
         time: time::rfc3339(change.time_ms),
         expires_at: change.expires_at_ms.map(time::rfc3339),

@@ -1,7 +1,7 @@
 //! `DELETE /kv?prefix=`: many keys at once.
 
 use http::{Method, Response, StatusCode};
-use mantis_db::{Direction, Kv, ScanOptions, Span};
+use mantis_db::{Kv, Span, SpanDeletion};
 
 use crate::api::common;
 use crate::api::common::PREFIX;
@@ -11,8 +11,6 @@ use crate::api::query::Query;
 use crate::api::request::Request;
 use crate::api::transaction_header::TRANSACTION;
 use crate::handlers::kv::shared::ALL;
-use crate::handlers::kv::span;
-use crate::limits;
 use crate::protocol::body::Body;
 use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::problem::{Problem, Result};
@@ -63,7 +61,7 @@ async fn clear(state: &State, request: &mut Request) -> Result<Response<Body>> {
     let span = selection(&request.query)?;
     let mut session = state.session_for(request).await?;
     let bucket = request.bucket()?;
-    let deleted = delete_in_steps(state, &mut session.kv(&bucket)?, span).await?;
+    let deleted = delete_in_steps(&mut session.kv(&bucket)?, &span).await?;
     let mut response = respond::json(StatusCode::OK, &Deleted { deleted: deleted.keys });
     written::set_commit_headers(&mut response, deleted.version, deleted.durable);
     Ok(response)
@@ -79,28 +77,10 @@ fn selection(query: &Query) -> Result<Span> {
     }
 }
 
-/// Deletes a page of keys at a time, so that other requests get their turn between two.
-async fn delete_in_steps(state: &State, kv: &mut Kv<'_>, span: Span) -> Result<mantis_db::Deleted> {
-    let mut deleted = mantis_db::Deleted { keys: 0, version: 0, durable: false };
-    let limit = state.database.limits().page_entries_max.min(limits::DELETED_KEYS_PER_COMMIT_MAX);
-    let mut rest = ScanOptions { span, direction: Direction::Forward, limit, cursor: None };
-    let beyond = span::end_of(&rest.span);
-    loop {
-        let page = kv.scan_keys(&rest).await.map_err(|error| error.after_deleting(deleted.keys))?;
-        let (Some(first), Some(last)) = (page.keys.first(), page.keys.last()) else {
-            // Where nothing was deleted, the answer is of the newest commit.
-            return if deleted.version == 0 { Ok(kv.delete_span(&rest.span).await?) } else { Ok(deleted) };
-        };
-        let mut behind_last = last.clone();
-        behind_last.push(0);
-        let these = Span::Between { start: Some(first.clone()), end: Some(behind_last.clone()) };
-        let these = kv.delete_span(&these).await.map_err(|error| error.after_deleting(deleted.keys))?;
-        deleted = mantis_db::Deleted { keys: deleted.keys + these.keys, ..these };
-        if page.cursor.is_none() {
-            return Ok(deleted);
-        }
-        // By key and not by cursor: a cursor would keep a snapshot, and with it what has just been deleted.
-        rest.span = Span::Between { start: Some(behind_last), end: beyond.clone() };
+/// Deletes a commit's worth of keys at a time, so that other requests are served in between.
+async fn delete_in_steps(kv: &mut Kv<'_>, span: &Span) -> Result<mantis_db::Deleted> {
+    let mut deletion = SpanDeletion::of(span);
+    while kv.delete_next(&mut deletion).await? {
         tokio::task::yield_now().await;
     }
     Ok(deletion.deleted())

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use mantis_db::limits::JSON_INTEGER_MAX;
 use mantis_db::{Code as DbCode, Expect, MediaType, Op, SetOptions, Span};
 use schemars::JsonSchema;
 use serde::de::{MapAccess, SeqAccess, Unexpected, Visitor};
@@ -13,7 +14,7 @@ use crate::protocol::errors::Code;
 use crate::protocol::problem::{Problem, Result};
 use crate::wire::bytes::{BytesIn, BytesVisitor, KeyIn};
 use crate::wire::json;
-use crate::wire::numbers::{EXACT_MAX, Whole};
+use crate::wire::numbers::Whole;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

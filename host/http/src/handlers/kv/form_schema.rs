@@ -4,13 +4,14 @@
 
 use std::borrow::Cow;
 
+use mantis_db::limits::JSON_INTEGER_MAX;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use crate::handlers::kv::form::{OperationForm, Operations};
 use crate::limits::{MEDIA_TYPE_BYTES_MAX, TTL_MS_MAX, TTL_S_MAX};
 use crate::wire::bytes::{BytesIn, KeyIn};
-use crate::wire::numbers::{EXACT_MAX, Whole};
+use crate::wire::numbers::Whole;
 
 impl JsonSchema for Operations {
     fn schema_name() -> Cow<'static, str> {
@@ -46,7 +47,7 @@ impl JsonSchema for OperationForm {
                     json!({
                         "if_version": {"description": "The version that the key must have.", "oneOf": [
                             {"type": "string", "pattern": "^[0-9]{1,19}$"},
-                            {"type": "integer", "minimum": 0, "maximum": EXACT_MAX},
+                            {"type": "integer", "minimum": 0, "maximum": JSON_INTEGER_MAX},
                             {"type": "null"},
                         ]},
                         "absent": {"type": ["boolean", "null"], "description": "Whether the key must be missing, or must not."},

@@ -31,15 +31,6 @@ fn behind(prefix: &[u8]) -> Option<Cow<'_, [u8]>> {
     Some(Cow::Owned(behind))
 }
 
-/// The first key behind a span; none when it has no end.
-pub(crate) fn end_of(span: &Span) -> Option<Vec<u8>> {
-    match span {
-        Span::All => None,
-        Span::Prefix(prefix) => behind(prefix).map(Cow::into_owned),
-        Span::Between { end, .. } => end.clone(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
