@@ -121,6 +121,7 @@ struct Inner<T: Lent> {
 }
 
 /// Where free objects are.
+#[allow(clippy::large_enum_variant, reason = "there is one for each contestant")]
 pub(crate) enum Free<T> {
     Stack(Mutex<Vec<T>>),
     Queue(ArrayQueue<T>),
