@@ -72,7 +72,7 @@ impl App {
         }))
     }
 
-    /// Answers a request. What goes wrong is an answer too.
+    /// Answers a request. Errors are responses too.
     pub async fn handle(&self, request: hyper::Request<Incoming>) -> Response<Body> {
         let (head, body) = request.into_parts();
         self.answer(head, RequestBody::Incoming(body)).await
@@ -88,7 +88,7 @@ impl App {
         self.answer(head, RequestBody::other(body)).await
     }
 
-    /// The answer to something that came over a connection and is no request that could be handled. It is counted like others.
+    /// The response to data on a connection that is not a request that can be handled. It is counted like any other.
     #[must_use]
     pub fn refuse(&self, code: Code) -> Response<Bytes> {
         let id = self.0.ids.make();
@@ -100,14 +100,14 @@ impl App {
         response
     }
 
-    /// Housekeeping: rolls back transactions that nobody uses, and closes idle instances of plugins. Call it about ten times a second,
-    /// from where a few milliseconds of work hold nobody up: the memory of an instance is given back to the system.
+    /// Housekeeping: rolls back idle transactions and closes idle instances of plugins. Call it about ten times a second, where a few
+    /// milliseconds of work block nothing: the memory of an instance is returned to the system.
     pub async fn maintain(&self) {
         self.0.state.transactions.roll_back_idle();
         self.0.state.plugins.maintain().await;
     }
 
-    /// Says that the server is about to stop: `/health` and `/ready` tell so, and streams end.
+    /// Starts the shutdown: `/health` and `/ready` answer 503, and streams end.
     pub fn shutting_down(&self) {
         self.0.state.shutdown.send_replace(true);
     }
@@ -124,7 +124,7 @@ impl App {
         self.0.state.transactions.count_max()
     }
 
-    /// What happened so far.
+    /// The counters.
     #[must_use]
     pub fn metrics(&self) -> &HttpMetrics {
         &self.0.state.metrics
@@ -155,7 +155,7 @@ impl App {
         let mut request = Request { head, captures, query, body };
         let outcome = match self.run_now(operation, &request) {
             Some(outcome) => outcome,
-            // Boxed, so that a connection does not keep room for the largest handler.
+            // Boxed, so that a connection does not reserve space for the largest handler.
             None => Box::pin(self.run(operation, &mut request)).await,
         };
         let response = self.finish(&request.head, Some(index), outcome, begun);
@@ -163,7 +163,7 @@ impl App {
         response
     }
 
-    /// What can be said of a request by its head.
+    /// Admits a request by its head.
     fn admit(&self, head: &Parts) -> Result<Admitted> {
         hosts::check(&self.0.state.config.allowed_hosts, head)?;
         let (path, query) = (head.uri.path(), head.uri.query());
@@ -180,7 +180,7 @@ impl App {
         Ok(Admitted::Routed(matched, query))
     }
 
-    /// `OPTIONS` names the methods, and answers browsers that ask what a page may send.
+    /// `OPTIONS`: the methods of a path, and preflight requests of browsers.
     fn options(&self, head: &Parts) -> Result<Response<Body>> {
         let allow = match head.uri.path() {
             "*" => HeaderValue::from_static("GET, HEAD, PUT, POST, DELETE, OPTIONS"),
@@ -194,7 +194,7 @@ impl App {
         Ok(response)
     }
 
-    /// Answers without a future, where nothing has to be waited for.
+    /// Answers without a future, where the operation can.
     fn run_now(&self, operation: &Operation, request: &Request) -> Option<Result<Response<Body>>> {
         let now = operation.now?;
         std::panic::catch_unwind(AssertUnwindSafe(|| now(&self.0.state, request)))
@@ -223,7 +223,7 @@ impl App {
         Code::Internal.into()
     }
 
-    /// Gives an answer what every answer has, and counts it.
+    /// Completes a response: its log event, compression, headers, and counters.
     fn finish(
         &self,
         head: &Parts,
@@ -247,13 +247,13 @@ impl App {
     }
 }
 
-/// What the head of a request leads to.
+/// The outcome of admission.
 enum Admitted {
     Routed(Matched<Arc<State>>, Query),
     Answered(Response<Body>),
 }
 
-/// An answer to `HEAD`: it says how long the body would be, where that is known.
+/// A response to `HEAD`: without the body, with its length where that is known.
 fn without_body(response: Response<Body>) -> Response<Body> {
     let (mut head, body) = response.into_parts();
     let bodyless = matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);

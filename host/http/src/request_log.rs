@@ -1,4 +1,4 @@
-//! What the log says of requests: one event each, under the name that the client was given.
+//! The request log: an event per request, with its id.
 
 use http::request::Parts;
 use http::{HeaderValue, Response};
@@ -93,7 +93,7 @@ impl Begun {
     }
 }
 
-/// A path holds keys, and a problem's detail may quote what the client wrote: that stands in the log only where all is to be seen.
+/// Paths contain keys, and a problem's detail may quote input: the log shows them at trace level only.
 fn shows_input() -> bool {
     tracing::enabled!(target: TARGET, Level::TRACE)
 }

@@ -1,4 +1,4 @@
-//! Long work on a thread where it keeps nobody waiting.
+//! Long work of a handler, on a thread of its own.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use crate::protocol::problem::Result;
 
 type Work<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 
-/// Runs `work` on a thread for long work. It goes on when nobody waits for it any more.
+/// Runs `work` on a thread for long work. It continues when the request is dropped.
 ///
 /// Those threads are few, and work takes one only while there is something to do: not while it waits for the disk.
 pub(crate) async fn blocking<T, F>(work: impl FnOnce() -> F + Send + 'static) -> Result<T>
@@ -41,7 +41,7 @@ async fn on_threads<T: Send + 'static>(mut work: Work<T>) -> Result<T> {
     }
 }
 
-/// What work on another thread came to.
+/// The outcome of work on another thread.
 fn outcome<T>(joined: std::result::Result<Result<T>, JoinError>) -> Result<T> {
     match joined {
         Ok(outcome) => outcome,

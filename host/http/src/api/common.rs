@@ -26,19 +26,19 @@ pub(crate) static PATH_PARAMETERS: &[&PathParameter] = &[&KEY, &BUCKET, &TRANSAC
 pub(crate) static PREFIX: Parameter = Parameter {
     name: "prefix",
     kind: Kind::Key { bytes_min: 0 },
-    description: "Only keys that begin with these bytes. Percent-encoded; a plus sign is a plus sign.",
+    description: "Only keys with this prefix. Percent-encoded; a plus sign is a plus sign.",
     role: Role::Optional,
 };
 pub(crate) static LIMIT: Parameter = Parameter {
     name: "limit",
     kind: Kind::PageLimit,
-    description: "Entries of a page. A stream takes larger ones too, and without it has no end but the last key.",
+    description: "Entries of a page. A stream has no upper limit, and without `limit` ends at the last key.",
     role: Role::Optional,
 };
 pub(crate) static ENCODING: Parameter = Parameter {
     name: "encoding",
     kind: Kind::Choice(&["utf8", "base64"]),
-    description: "How JSON writes bytes: `base64` writes all keys and values as `{\"base64\": \"...\"}`, `utf8` only those that are not UTF-8.",
+    description: "How JSON shows bytes: `base64` shows all keys and values as `{\"base64\": \"...\"}`, `utf8` only those that are not UTF-8.",
     role: Role::Optional,
 };
 
@@ -47,26 +47,26 @@ pub(crate) static IF_MATCH: RequestHeader = RequestHeader {
     pattern: Some(TAGS_PATTERN),
     description: "`*` or entity tags: only if the key exists, or has one of these versions. Compared strongly; the tag of any form of a \
                   version stands for it.",
-    role: Role::Aside,
+    role: Role::OutsideSchema,
 };
 pub(crate) static IF_NONE_MATCH: RequestHeader = RequestHeader {
     name: "if-none-match",
     pattern: Some(TAGS_PATTERN),
     description: "`*` or entity tags: a write happens only if the key does not exist, or has none of these versions; a read is answered \
                   only if the form that would be sent has none of these tags. Compared weakly.",
-    role: Role::Aside,
+    role: Role::OutsideSchema,
 };
 pub(crate) static IF_MODIFIED_SINCE: RequestHeader = RequestHeader {
     name: "if-modified-since",
     pattern: None,
     description: "An HTTP date; ignored beside `If-None-Match`.",
-    role: Role::Aside,
+    role: Role::OutsideSchema,
 };
 pub(crate) static IF_UNMODIFIED_SINCE: RequestHeader = RequestHeader {
     name: "if-unmodified-since",
     pattern: None,
     description: "An HTTP date; ignored beside `If-Match`.",
-    role: Role::Aside,
+    role: Role::OutsideSchema,
 };
 
 pub(crate) static ETAG: AnswerHeader = AnswerHeader {

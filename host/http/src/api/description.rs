@@ -26,13 +26,13 @@ pub(crate) struct Parameter {
 /// How the OpenAPI document shows a parameter or header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// It may be left out.
+    /// It may be omitted.
     Optional,
-    /// It may not be left out, unless an `Aside` takes its place.
+    /// It must be given, unless one `OutsideSchema` replaces it.
     Required,
-    /// With it the request is another one than the schemas describe: other bodies are taken, or the state of the key decides. It
-    /// stands beside the operation's parameters, so that what they describe holds without exception.
-    Aside,
+    /// It changes what the request means beyond its schemas: other bodies are accepted, or the state of the key decides. It is
+    /// listed apart from the parameters, so that what they describe holds without exception.
+    OutsideSchema,
 }
 
 /// What a parameter takes.

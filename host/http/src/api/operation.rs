@@ -1,4 +1,4 @@
-//! What one method of one path takes and answers, said once: requests are checked against it, and the OpenAPI document shows it.
+//! A route and its operations: requests are checked against them, and the OpenAPI document is generated from them.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -41,19 +41,19 @@ pub(crate) struct Operation<C> {
     pub(crate) headers: &'static [&'static RequestHeader],
     pub(crate) body: Option<RequestContent>,
     pub(crate) answers: &'static [Answer],
-    /// What can go wrong here besides what can go wrong anywhere.
+    /// Problems besides those of any request.
     pub(crate) problems: &'static [AnyCode],
     pub(crate) now: Option<Now<C>>,
     pub(crate) handler: Handler<C>,
     pub(crate) timeout: TimeoutPolicy,
 }
 
-/// How long an answer may take.
+/// How long a request may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TimeoutPolicy {
-    /// As long as the configuration says.
+    /// As configured.
     Configured,
-    /// As long as the handler takes, which bounds itself.
+    /// The handler bounds its own time.
     Own,
 }
 

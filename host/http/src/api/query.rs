@@ -1,4 +1,4 @@
-//! Query parameters: each request names those that it takes, and everything else is refused.
+//! Query parameters: an operation lists those that it takes, and any other is refused.
 
 use std::fmt::Write as _;
 
@@ -25,7 +25,7 @@ impl Query {
             };
             if query.bytes(parameter).is_some() {
                 return Err(
-                    Problem::new(Code::ParameterRepeated).detail(format!("`{}` is given twice", parameter.name))
+                    Problem::new(Code::ParameterRepeated).detail(format!("`{}` was sent twice", parameter.name))
                 );
             }
             let value = decode(value)?;
@@ -126,14 +126,14 @@ fn is_decimal(text: &str) -> bool {
 
 fn decode(raw: &str) -> Result<Vec<u8>> {
     path::decode(raw).map(std::borrow::Cow::into_owned).map_err(|_| {
-        Problem::new(Code::ParameterInvalid).detail("the query has a `%` that two hexadecimal digits do not follow")
+        Problem::new(Code::ParameterInvalid).detail("the query has a `%` without two hexadecimal digits after it")
     })
 }
 
 fn unknown(name: &[u8], known: &[&Parameter]) -> Problem {
-    let mut detail = format!("this request takes no parameter `{}`", String::from_utf8_lossy(name));
+    let mut detail = format!("unknown parameter `{}`", String::from_utf8_lossy(name));
     for (index, parameter) in known.iter().enumerate() {
-        let before = if index == 0 { "; it takes " } else { ", " };
+        let before = if index == 0 { "; this request takes " } else { ", " };
         let _ = write!(detail, "{before}`{}`", parameter.name);
     }
     Problem::new(Code::ParameterUnknown).detail(detail)

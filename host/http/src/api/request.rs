@@ -1,4 +1,4 @@
-//! A request as handlers see it: routed, its query checked, its body not read yet.
+//! A request as handlers get it: routed, its query checked, its body not read yet.
 
 use std::borrow::Cow;
 use std::pin::Pin;
@@ -22,7 +22,7 @@ use crate::protocol::errors::Code;
 use crate::protocol::path;
 use crate::protocol::problem::{Problem, Result};
 
-/// What has come of a body when room is made for all that it says it is: growing by doubling would take twice as much.
+/// Bytes of a body that have arrived before memory is reserved for its announced length: growing by doubling would take twice as much.
 const TRUSTED_BYTES_MIN: usize = 1 << 20;
 
 /// A routed request.
@@ -84,14 +84,14 @@ impl Request {
         let given = self.media_type().unwrap_or_else(|| "none".to_owned());
         let wanted = expected.join("` or `");
         Err(Problem::new(Code::MediaTypeUnsupported)
-            .detail(format!("the body's `Content-Type` is {given}; send `{wanted}`"))
+            .detail(format!("the `Content-Type` of the body is {given}; send `{wanted}`"))
             .header(
                 http::header::ACCEPT,
                 HeaderValue::from_str(&expected.join(", ")).unwrap_or(HeaderValue::from_static("*/*")),
             ))
     }
 
-    /// Refuses a body whose transfer would have to be undone by more than taking its pieces together.
+    /// Refuses transfer encodings other than `chunked`.
     fn expect_plain_transfer(&self) -> Result<()> {
         let mut codings = self.head.headers.get_all(TRANSFER_ENCODING).iter();
         let is_plain = codings.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
@@ -102,12 +102,12 @@ impl Request {
             .detail("the body's `Transfer-Encoding` is not `chunked` alone"))
     }
 
-    /// Refuses a body that says twice what it is.
+    /// Refuses a body with two media types.
     fn expect_one_media_type(&self) -> Result<()> {
         if self.head.headers.get_all(CONTENT_TYPE).iter().nth(1).is_none() {
             return Ok(());
         }
-        Err(Problem::new(Code::HeaderInvalid).detail("`content-type` is given twice"))
+        Err(Problem::new(Code::HeaderInvalid).detail("`content-type` was sent twice"))
     }
 
     /// Reads the body: at most `bytes_max` bytes within `timeout_ms`.
@@ -221,8 +221,8 @@ impl RequestBody {
         Ok(all.map_or(first, BytesMut::freeze))
     }
 
-    /// Reads and forgets what is left of a body that nobody wanted, beside the answer: a client that is still sending would
-    /// otherwise find its connection reset before it came to read why.
+    /// Reads and discards the rest of an unwanted body, beside the response: a client that is still sending would otherwise find its
+    /// connection reset before it reads the reason.
     pub(crate) fn discard_later(self) {
         if !self.is_end_stream() && tokio::runtime::Handle::try_current().is_ok() {
             tokio::spawn(self.discard());

@@ -25,10 +25,9 @@ pub(crate) static DOWNLOAD: Operation = Operation {
     id: "downloadBackup",
     tag: Tag::Service,
     summary: "A backup of the whole database",
-    description: "The database at one commit, whatever is written meanwhile, as the file that `mantisdb restore` takes. Every part of it is \
-                  under a checksum, and it ends with a block that says so: what broke off is not taken for a backup. While it is sent, what \
-                  it shows stays in memory, even if it is overwritten or deleted: a client that takes less than a piece (about 256 KiB) \
-                  a minute is cut off.",
+    description: "The database at one commit, whatever is written meanwhile, as a file for `mantisdb restore`. Every block has a checksum \
+                  and the last one marks the end, so an interrupted download is not mistaken for a backup. While it is sent, the versions \
+                  in it stay in memory: a client that reads less than a block (about 256 KiB) a minute is disconnected.",
     query: &[],
     headers: &[],
     body: None,
@@ -48,13 +47,13 @@ static VERSION: AnswerHeader = AnswerHeader {
     name: "mantisdb-version",
     required: true,
     pattern: Some("^[0-9]+$"),
-    description: "The commit that the backup shows.",
+    description: "The commit that the backup contains.",
 };
 static BYTES_ESTIMATE: AnswerHeader = AnswerHeader {
     name: "mantisdb-bytes-estimate",
     required: true,
     pattern: Some("^[0-9]+$"),
-    description: "About how many bytes there will be, for those who show progress.",
+    description: "The approximate size in bytes, for progress bars.",
 };
 
 fn download(state: &Arc<State>, request: &Request) -> Result<Response<Body>> {
@@ -82,7 +81,7 @@ fn put_number(headers: &mut HeaderMap, header: &AnswerHeader, number: u64) {
     headers.insert(HeaderName::from_static(header.name), HeaderValue::from(number));
 }
 
-/// The pieces, each made when the client has taken those before. On a thread where it may take its time: behind a piece may lie many
+/// The blocks, each made when the client has read the previous one. On a blocking thread: between two blocks there may be many
 /// keys that are not in it.
 fn body(backup: Backup, ticket: StreamTicket) -> Body {
     Body::stream(stream::unfold(Some((backup, ticket)), |state| async move {

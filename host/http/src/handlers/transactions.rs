@@ -14,7 +14,7 @@ use crate::protocol::body::Body;
 use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::problem::{Problem, Result};
 use crate::protocol::{accept, media, respond};
-use crate::state::transactions::{Lent, TransactionId};
+use crate::state::transactions::{Lease, TransactionId};
 use crate::state::{Operation, State};
 use crate::wire::numbers::NumberText;
 use crate::wire::written::CommittedOut;
@@ -25,16 +25,16 @@ pub(crate) static BEGIN: Operation = Operation {
     id: "beginTransaction",
     tag: Tag::Transactions,
     summary: "Begin a transaction",
-    description: "Requests with the header `Mantisdb-Transaction: id` belong to it: they see what it sees and has written, and nobody \
-                  else does until it is committed. One that is not used for a while is rolled back. With `retry` it does the work of \
-                  one that has lost, and after three losses in a row this waits for its turn: for 100 ms from then on others that \
-                  would make it lose again wait.",
+    description: "Requests with the header `Mantisdb-Transaction: id` belong to it: they read its snapshot and its own writes, which \
+                  nobody else sees before it commits. An idle transaction is rolled back. With `retry` it repeats a transaction that \
+                  lost a conflict; after three losses in a row it waits for its turn, and for 100 ms commits that would make it lose \
+                  again wait.",
     query: &[&ISOLATION, &RETRY],
     headers: &[],
     body: None,
     answers: &[Answer {
         status: 201,
-        description: "It has begun. `expires_at` is when it will be rolled back if nothing is done with it.",
+        description: "The transaction has begun. `expires_at` is when it is rolled back if it stays idle.",
         content: &[json_content::<Begun>()],
         headers: &[&LOCATION_HEADER],
     }],
@@ -49,14 +49,14 @@ pub(crate) static COMMIT: Operation = Operation {
     id: "commitTransaction",
     tag: Tag::Transactions,
     summary: "Commit a transaction",
-    description: "It has ended then, whatever the answer. After 409 `conflict` begin again, with the answer's `retry_token`: another \
-                  commit changed what it had read.",
+    description: "The transaction has ended then, whatever the answer. After 409 `conflict`, when another commit changed what it had read, \
+                  begin again with the `retry_token` of the answer.",
     query: &[],
     headers: &[],
     body: None,
     answers: &[Answer {
         status: 200,
-        description: "It is committed.",
+        description: "The transaction is committed.",
         content: &[json_content::<CommittedOut>()],
         headers: &[&common::VERSION, &common::DURABLE],
     }],
@@ -86,7 +86,7 @@ pub(crate) static ROLL_BACK: Operation = Operation {
     query: &[],
     headers: &[],
     body: None,
-    answers: &[no_content(204, "It has ended, and nothing of it is left.", &[])],
+    answers: &[no_content(204, "The transaction has ended; its writes are discarded.", &[])],
     problems: &[
         AnyCode::Http(Code::TransactionBusy),
         AnyCode::Http(Code::PathMalformed),
@@ -100,13 +100,13 @@ pub(crate) static ROLL_BACK: Operation = Operation {
 static ISOLATION: Parameter = Parameter {
     name: "isolation",
     kind: Kind::Choice(&["serializable", "snapshot"]),
-    description: "`serializable`, the default, protects from everything. `snapshot` does not validate what was read.",
+    description: "`serializable` is the default. `snapshot` does not validate reads.",
     role: Role::Optional,
 };
 static RETRY: Parameter = Parameter {
     name: "retry",
     kind: Kind::Text { pattern: Pattern::Fixed("^[0-9a-f]{32}$"), bytes_max: 32 },
-    description: "The `retry_token` of the conflict that ended the attempt before. One that is not known any more does no harm.",
+    description: "The `retry_token` of the conflict that ended the previous attempt. An expired token has no effect.",
     role: Role::Optional,
 };
 static LOCATION_HEADER: AnswerHeader =
@@ -193,7 +193,7 @@ fn roll_back(state: &State, request: &Request) -> Result<Response<Body>> {
 }
 
 /// The transaction that the path names. One that has ended is not missing: its client should learn what it missed.
-fn named(state: &State, request: &Request) -> Result<Lent> {
+fn named(state: &State, request: &Request) -> Result<Lease> {
     let registry = &state.transactions;
     let missing = |problem: Problem| problem.status(StatusCode::NOT_FOUND);
     let id = TransactionId::parse(&request.path_text(&common::TRANSACTION_ID)?)

@@ -19,7 +19,7 @@ pub(crate) use subject::Subject;
 const DESCRIPTION: &str = "Keys, values, transactions, changes and plugins of a MantisDB server.\n\n\
     A key in a path is percent-decoded once and is bytes: it may hold slashes, and nothing is normalised. `HEAD` works wherever `GET` \
     does, and `OPTIONS` names a path's methods. Errors are `application/problem+json` with a stable `code`. Parameters and headers \
-    that make a request another one than its schemas describe (conditions, ranges, raw bodies) stand under `x-mantisdb-asides`.";
+    that change what a request means beyond its schemas (conditions, ranges, raw bodies) are listed under `x-mantisdb-outside-schema`.";
 
 /// The document of the operations in `routes`.
 pub(crate) fn document<C>(routes: &[Route<C>], subject: &Subject<'_>) -> Value {
@@ -75,11 +75,11 @@ fn method<C>(operation: &Operation<C>) -> String {
 
 fn tags() -> Value {
     let tags = [
-        (Tag::Service, "Health, figures and documents."),
+        (Tag::Service, "Health, statistics and documents."),
         (Tag::KeyValue, "Keys and values. `/api/v1/kv` is the bucket `default`."),
         (Tag::Buckets, "Named key spaces."),
         (Tag::Transactions, "Transactions that span several requests."),
-        (Tag::Changes, "What was committed, in order."),
+        (Tag::Changes, "Committed changes, in order."),
         (Tag::Plugins, "WebAssembly components that run next to the data."),
     ];
     tags.iter().map(|(tag, description)| json!({"name": tag.as_str(), "description": description})).collect()

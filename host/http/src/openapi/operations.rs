@@ -16,7 +16,7 @@ use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::media::PROBLEM_JSON;
 use crate::protocol::problem::ProblemOut;
 
-/// What can go wrong with any request.
+/// Problems of any request.
 const COMMON: &[Code] = &[
     Code::HostMissing,
     Code::ParameterUnknown,
@@ -29,7 +29,7 @@ const COMMON: &[Code] = &[
     Code::RequestTimeout,
     Code::ShuttingDown,
 ];
-/// What can go wrong with a body.
+/// Problems of a body.
 const OF_BODIES: &[Code] = &[
     Code::BodyTimeout,
     Code::BodyInterrupted,
@@ -38,7 +38,7 @@ const OF_BODIES: &[Code] = &[
     Code::ContentEncodingUnsupported,
     Code::HeaderInvalid,
 ];
-/// What can go wrong where a transaction can be named.
+/// Problems where a transaction can be named.
 const OF_TRANSACTIONS: &[AnyCode] = &[
     AnyCode::Http(Code::TransactionBusy),
     AnyCode::Http(Code::HeaderInvalid),
@@ -47,8 +47,8 @@ const OF_TRANSACTIONS: &[AnyCode] = &[
     AnyCode::Db(mantis_db::Code::TransactionTooLarge),
 ];
 
-/// Bounds on texts above this stand in the description, not in the schema: what is longer runs into the bound on the whole head
-/// first, which has a status of its own.
+/// Bounds on texts above this are in the description, not in the schema: longer texts exceed the bound on all headers first, which
+/// has its own status.
 const SHOWN_BYTES_MAX: usize = 1024;
 
 pub(super) fn operation<C>(
@@ -60,14 +60,14 @@ pub(super) fn operation<C>(
     schemas: &mut Schemas,
 ) -> Value {
     let mut parameters: Vec<_> = path_parameters(route, operation, subject).collect();
-    let mut asides = Vec::new();
+    let mut outside = Vec::new();
     for parameter in operation.query {
         let shown = query_parameter(parameter, subject);
-        if parameter.role == Role::Aside { asides.push(shown) } else { parameters.push(shown) }
+        if parameter.role == Role::OutsideSchema { outside.push(shown) } else { parameters.push(shown) }
     }
     for header in operation.headers {
         let shown = header_parameter(header);
-        if header.role == Role::Aside { asides.push(shown) } else { parameters.push(shown) }
+        if header.role == Role::OutsideSchema { outside.push(shown) } else { parameters.push(shown) }
     }
     let description = [note, operation.description].join(" ").trim().to_owned();
     let mut value = json!({
@@ -83,8 +83,8 @@ pub(super) fn operation<C>(
     if let Some(body) = &operation.body {
         value["requestBody"] = json!({"required": body.required, "description": body.description, "content": schemas.request(body.content)});
     }
-    if !asides.is_empty() {
-        value["x-mantisdb-asides"] = asides.into();
+    if !outside.is_empty() {
+        value["x-mantisdb-outside-schema"] = outside.into();
     }
     value
 }
@@ -103,7 +103,7 @@ pub(super) fn headers(headers: &[&AnswerHeader]) -> Value {
     values
 }
 
-/// What can go wrong with a call of a plugin's function, by status.
+/// Problems of a call of a plugin's function, by status.
 pub(super) fn call_problems<C>(call: &Operation<C>, schemas: &mut Schemas) -> Vec<(u16, Value)> {
     let mut by_status: BTreeMap<u16, Vec<&'static str>> = BTreeMap::new();
     for code in problems(call) {
@@ -116,12 +116,12 @@ pub(super) fn call_problems<C>(call: &Operation<C>, schemas: &mut Schemas) -> Ve
 pub(super) fn common_headers() -> Value {
     json!({
         "RequestId": {
-            "description": "The request's name, in the log too. That of the client's `x-request-id`, or a new one.",
+            "description": "The request's id, which the log has too: the client's `x-request-id`, or a new one.",
             "required": true,
             "schema": {"type": "string"},
         },
         "RetryAfter": {
-            "description": "Seconds to wait before trying again.",
+            "description": "Seconds to wait before retrying.",
             "schema": {"type": "integer", "minimum": 0},
         },
     })
@@ -204,7 +204,7 @@ fn responses<C>(path: &str, operation: &Operation<C>, schemas: &mut Schemas) -> 
         let status = code.status().as_u16();
         let in_path = |name: &str| path.contains(name);
         match code {
-            // A transaction that never was is missing where its id stands in the path.
+            // A transaction that never existed is 404 where its id is in the path.
             AnyCode::Db(mantis_db::Code::TransactionNotOpen) if in_path("{id}") => {
                 by_status.entry(404).or_default().push(code.as_str());
             }

@@ -1,4 +1,4 @@
-//! What a client accepts: `Accept` and `Accept-Encoding`, with their weights.
+//! `Accept` and `Accept-Encoding`, with their weights.
 
 use http::header::{ACCEPT, AsHeaderName};
 use http::{HeaderMap, HeaderValue};
@@ -50,7 +50,7 @@ fn fit(range: &str, media: &str) -> u8 {
     if same_type() == Some(true) { 2 } else { 0 }
 }
 
-/// Whether the client says what it accepts. An empty `Accept` says nothing.
+/// Whether `Accept` is given and not empty.
 pub(crate) fn is_given(headers: &HeaderMap) -> bool {
     headers.get_all(ACCEPT).iter().any(|value| !value.as_bytes().trim_ascii().is_empty())
 }
@@ -90,7 +90,7 @@ pub(crate) fn choose(headers: &HeaderMap, offered: &[&'static str]) -> Result<&'
 }
 
 pub(crate) fn not_acceptable(offered: &[&str]) -> Problem {
-    Problem::new(Code::NotAcceptable).detail(format!("this is served as `{}`", offered.join("` or `")))
+    Problem::new(Code::NotAcceptable).detail(format!("available as `{}`", offered.join("` or `")))
 }
 
 #[cfg(test)]

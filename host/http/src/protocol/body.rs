@@ -1,4 +1,4 @@
-//! The bodies of answers.
+//! Response bodies.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

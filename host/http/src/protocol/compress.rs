@@ -1,4 +1,4 @@
-//! Compressed answers, for clients that ask for them.
+//! Compressed responses.
 //!
 //! Small answers, parts of values, live streams and media that are compressed already pass as they are.
 
@@ -22,7 +22,7 @@ const BYTES_MIN: usize = 1024;
 /// What one step of compression reads and writes at most, so that a large answer takes its turns with others.
 const CHUNK_BYTES: usize = 16 * 1024;
 
-/// What `Vary` says of an answer that is compressed for those who ask.
+/// `Vary` of a response that is compressed on request.
 pub(crate) const VARIES_BY: &str = "accept-encoding";
 
 /// The ways to compress, the preferred first.

@@ -25,7 +25,7 @@ enum Tags {
     These(Vec<Tag>),
 }
 
-/// An entity tag of a condition. Those that are none of ours name no version, and match nothing.
+/// An entity tag of a condition. Foreign tags name no version, and match nothing.
 #[derive(Debug)]
 struct Tag {
     weak: bool,
@@ -34,8 +34,8 @@ struct Tag {
     version: Option<u64>,
 }
 
-/// A form in which a value is shown. A strong tag names bytes, so each form has tags of its own: `"v7"` for the stored bytes,
-/// `"v7-json"` for their JSON form, and behind either the coding where it is compressed, as in `"v7-gzip"`.
+/// A form in which a value is shown. A strong tag names bytes, so each form has its own: `"v7"` for the stored bytes, `"v7-json"`
+/// for their JSON form, followed by the coding where it is compressed, as in `"v7-gzip"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
     Bytes,
@@ -47,7 +47,7 @@ pub(crate) enum Form {
 impl Form {
     const JSON: [Self; 3] = [Self::Numbers, Self::Text, Self::Base64];
 
-    /// What its tags have behind the version.
+    /// The part of its tags after the version.
     const fn suffix(self) -> &'static str {
         match self {
             Self::Bytes => "",
@@ -58,7 +58,7 @@ impl Form {
     }
 }
 
-/// What the conditions say of a read.
+/// The outcome of the conditions of a read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Answer,
@@ -87,7 +87,7 @@ impl Conditions {
         })
     }
 
-    /// Whether there are none that a write has to heed.
+    /// Whether no condition applies to writes.
     pub(crate) fn is_empty(&self) -> bool {
         self.expect() == Some(Expect::Anything)
     }
@@ -150,8 +150,8 @@ impl Conditions {
     }
 }
 
-/// Leads a write under conditions: [`expect`](Self::expect) says what must hold of the key, the write is tried, and
-/// [`refused`](Self::refused) says whether to go round again because somebody else was quicker.
+/// The loop of a conditional write: [`expect`](Self::expect) says what must hold of the key, the write is tried, and
+/// [`refused`](Self::refused) says whether to retry because another write came first.
 #[derive(Debug)]
 pub(crate) struct Guard<'c> {
     conditions: &'c Conditions,
@@ -206,7 +206,7 @@ impl Tags {
     }
 }
 
-/// The answer to a condition on a write that does not hold; `ETag` says which version there is.
+/// The response to a failed condition of a write; `ETag` has the current version.
 pub(crate) fn failed(current: Option<&Entry>) -> Problem {
     let problem = Problem::new(Code::PreconditionFailed);
     match current.and_then(|entry| etag(entry.version, Form::Bytes)) {

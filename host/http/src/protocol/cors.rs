@@ -1,4 +1,4 @@
-//! Which pages of other origins may use the API: none until the configuration names them.
+//! CORS: which pages of other origins may use the API. None, unless configured.
 
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,

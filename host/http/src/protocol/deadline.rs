@@ -1,4 +1,4 @@
-//! A bound on time that costs nothing when there is nothing to wait for.
+//! A time limit that costs nothing unless there is something to wait for.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;

@@ -1,7 +1,7 @@
-//! Every error code that a client can see, and the status that goes with it.
+//! Every error code that a client can see, and its status.
 //!
-//! Codes come from two tables: what the database says ([`mantis_db::Code`]) and what only HTTP can say ([`Code`], below). Nothing
-//! else decides a status, and the reference page is written from the same tables.
+//! Codes come from two tables: the database's ([`mantis_db::Code`]) and that of HTTP ([`Code`], below). Nothing else decides a
+//! status, and the reference page is generated from the same tables.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use http::StatusCode;
 
 macro_rules! codes {
     ($($variant:ident $code:literal $status:literal, $meaning:literal, $remedy:literal;)*) => {
-        /// A stable name for one thing that can go wrong between HTTP and the database.
+        /// A stable name for an error of HTTP, rather than of the database.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Code {
@@ -49,101 +49,101 @@ macro_rules! codes {
 
 codes! {
     RouteNotFound "route-not-found" 404,
-        "There is nothing at this path.", "`GET /openapi.json` lists the paths; the API begins with `/api/v1`.";
+        "No resource exists at this path.", "`GET /openapi.json` lists the paths; those of the API start with `/api/v1`.";
     MethodNotAllowed "method-not-allowed" 405,
-        "The path does not take this method.", "Use one of those in the `Allow` header.";
+        "The path does not support this method.", "Use one of the methods in the `Allow` header.";
     PathMalformed "path-malformed" 400,
-        "The path has a `%` that two hexadecimal digits do not follow.", "Write a percent sign of a key as `%25`.";
+        "The path has a `%` without two hexadecimal digits after it.", "Write a percent sign in a key as `%25`.";
     UriTooLong "uri-too-long" 414,
-        "The path and query have more than 16,384 bytes.", "Use a shorter key, or `POST /api/v1/kv`, which takes keys in its body.";
+        "The path and query are longer than 16,384 bytes.", "Use a shorter key, or `POST /api/v1/kv`, which takes keys in its body.";
     HeaderTooLarge "header-too-large" 431,
-        "The headers of the request have more bytes than they may, or there are more than 100.", "Send fewer or shorter ones; 32 KiB is the default limit.";
+        "The request's headers exceed the size limit, or there are more than 100.", "Send fewer or shorter headers; the default limit is 32 KiB.";
     RequestMalformed "request-malformed" 400,
-        "What came is not an HTTP request.", "Send a request's line and headers as RFC 9112 has them.";
+        "The data received is not a valid HTTP request.", "Send a request line and headers as in RFC 9112.";
     HostMissing "host-missing" 400,
-        "An HTTP/1.1 request has exactly one `Host` header.", "Send it.";
+        "An HTTP/1.1 request must have exactly one `Host` header.", "Send one `Host` header.";
     HostNotAllowed "host-not-allowed" 421,
-        "This listener answers only to loopback names and to those that the configuration lists.",
+        "This listener accepts only loopback names and the hosts that the configuration lists.",
         "Use `localhost`, or add the name to the allowed hosts.";
     OriginNotAllowed "origin-not-allowed" 403,
-        "A page of another origin may not send this request.", "Add the origin to the configured CORS origins.";
+        "Pages of other origins may not send this request.", "Add the origin to the configured CORS origins.";
     ParameterUnknown "parameter-unknown" 400,
-        "The query has a parameter that this request does not take.", "Leave it out, or mend its spelling.";
+        "The query has an unknown parameter.", "Remove it, or correct its spelling.";
     ParameterRepeated "parameter-repeated" 400,
-        "The query has a parameter twice.", "Give each parameter once.";
+        "The query has the same parameter twice.", "Send each parameter once.";
     ParameterInvalid "parameter-invalid" 400,
-        "A parameter of the query cannot be read, or does not go with another.", "The detail says what is expected.";
+        "A query parameter is invalid, or conflicts with another.", "The detail says what is expected.";
     HeaderInvalid "header-invalid" 400,
-        "A header that this request uses cannot be read.", "The detail says what is expected.";
+        "A request header is invalid.", "The detail says what is expected.";
     BodyMalformed "body-malformed" 400,
-        "The body is not JSON.", "Mend the place that the detail names.";
+        "The body is not valid JSON.", "Fix the syntax error at the position in the detail.";
     BodyInvalid "body-invalid" 422,
-        "The body is JSON, but not of the form that this request takes.", "The detail says what is expected.";
+        "The body is JSON, but not of the form that this request expects.", "The detail says what is expected.";
     BodyTooLarge "body-too-large" 413,
-        "The body has more bytes than a request may have.", "Send less at once; 24 MiB is the default limit.";
+        "The body exceeds the size limit.", "Send less at once; the default limit is 24 MiB.";
     BodyTimeout "body-timeout" 408,
-        "The body did not arrive in time.", "Send it without pausing.";
+        "The body did not arrive in time.", "Send it without pauses.";
     BodyInterrupted "body-interrupted" 400,
-        "The body ended before it was complete.", "Send as many bytes as announced.";
+        "The body ended before it was complete.", "Send as many bytes as `Content-Length` announces.";
     MediaTypeUnsupported "media-type-unsupported" 415,
-        "The request does not take a body of this media type.", "Send one of those that the detail names.";
+        "The request does not accept a body of this media type.", "Send one of the media types in the detail.";
     ContentEncodingUnsupported "content-encoding-unsupported" 415,
-        "Bodies are taken as they are, without a content encoding, or a transfer encoding but `chunked`.", "Send the body uncompressed.";
+        "Request bodies may have no content encoding, and no transfer encoding but `chunked`.", "Send the body uncompressed.";
     NotAcceptable "not-acceptable" 406,
-        "None of the media types in `Accept` can be served.", "Accept one of those that the detail names.";
+        "None of the media types in `Accept` is available.", "Accept one of the media types in the detail.";
     KeyNotFound "key-not-found" 404,
-        "The key does not exist, or has expired.", "Set it first.";
+        "The key does not exist or has expired.", "Set it first.";
     PreconditionFailed "precondition-failed" 412,
-        "The key is not as `If-Match`, `If-None-Match` or `If-Unmodified-Since` says.", "Read it again; `ETag` has its version now.";
+        "The key does not meet `If-Match`, `If-None-Match` or `If-Unmodified-Since`.", "Read it again; `ETag` has its current version.";
     RangeUnsatisfiable "range-unsatisfiable" 416,
-        "The value ends before the range begins.", "`Content-Range` has the value's length.";
+        "The range starts after the end of the value.", "`Content-Range` has the value's length.";
     CheckFailed "check-failed" 409,
-        "A key was not as an operation of an atomic batch expects; nothing was written.",
-        "Read the keys that `operations` names again, and send the batch anew.";
+        "A key did not meet the condition of an operation in an atomic batch; nothing was written.",
+        "Read the keys in `operations` again, then resend the batch.";
     SelectionMissing "selection-missing" 400,
-        "Deleting many keys needs to be told which.", "Give `prefix`, or `all=true` for every key.";
+        "The request does not say which keys to delete.", "Give `prefix`, or `all=true` for every key.";
     TransactionNotTaken "transaction-not-taken" 400,
-        "This request cannot belong to a transaction.", "Send it without `Mantisdb-Transaction`: it would not be undone with the rest.";
+        "This request cannot be part of a transaction.", "Send it without `Mantisdb-Transaction`: a rollback would not undo it.";
     TransactionBusy "transaction-busy" 409,
-        "Another request is using this transaction.", "Send a transaction's requests one after another.";
+        "Another request is using this transaction.", "Send the requests of a transaction one after another.";
     TransactionsTooMany "transactions-too-many" 429,
-        "There are as many open transactions as there may be.", "Try again later; commit or roll back what is open.";
+        "The limit of open transactions is reached.", "Retry later; commit or roll back open transactions.";
     StreamsTooMany "streams-too-many" 503,
-        "There are as many open streams as there may be.", "Try again later; close streams that nobody reads.";
+        "The limit of open streams is reached.", "Retry later; close streams that are not read.";
     Overloaded "overloaded" 503,
-        "The server has as much to do as it can.", "Try again after the time in `Retry-After`.";
+        "The server is at its limit of concurrent requests.", "Retry after the time in `Retry-After`.";
     RequestTimeout "request-timeout" 503,
-        "The answer took longer than a request may.", "Try again; a write may have happened.";
+        "The request took longer than the time limit.", "Retry; a write may have been applied.";
     ShuttingDown "shutting-down" 503,
-        "The server is shutting down.", "Try again after the time in `Retry-After`.";
+        "The server is shutting down.", "Retry after the time in `Retry-After`.";
     ConnectionsTooMany "connections-too-many" 503,
-        "The server has as many connections as it may.", "Try again soon; keep connections, and use each for many requests.";
+        "The limit of connections is reached.", "Retry soon; keep connections open and reuse them.";
     HeaderTimeout "header-timeout" 408,
-        "The head of the request did not arrive in time.", "Send a request's line and headers in one go.";
+        "The request's headers did not arrive in time.", "Send the request line and headers at once.";
     Internal "internal" 500,
-        "The server failed. What happened stands in its log, under the answer's `request_id`.", "Report it with that id.";
+        "The server failed. Its log has the cause, under the response's `request_id`.", "Report it with that id.";
     PluginNameInvalid "plugin-name-invalid" 400,
-        "A plugin's name has 1 to 63 characters of a-z, 0-9 and '-', and begins with a letter.", "Rename the plugin.";
+        "A plugin's name must have 1 to 63 characters of a-z, 0-9 and '-', and start with a letter.", "Rename the plugin.";
     PluginNotFound "plugin-not-found" 404,
-        "There is no plugin of this name.", "`GET /api/v1/plugins` lists them.";
+        "No plugin has this name.", "`GET /api/v1/plugins` lists them.";
     FunctionNotFound "function-not-found" 404,
-        "The plugin has no function of this name that can be called.", "`GET /api/v1/plugins/{name}` lists them.";
+        "The plugin has no callable function of this name.", "`GET /api/v1/plugins/{name}` lists them.";
     ArgumentsInvalid "arguments-invalid" 422,
-        "The arguments do not fit the function.", "`GET /api/v1/plugins/{name}` lists what it takes.";
+        "The arguments do not match the function's parameters.", "`GET /api/v1/plugins/{name}` lists the parameters.";
     PluginInvalid "plugin-invalid" 422,
-        "The file is not a component that this host can run.", "Read `detail` for the reason.";
+        "The file is not a component that this host can run.", "The detail has the reason.";
     PluginsTooMany "plugins-too-many" 409,
-        "The plugin limit is reached.", "Remove a plugin.";
+        "The limit of plugins is reached.", "Remove one.";
     PluginError "plugin-error" 422,
-        "The function returned an error of its own, which `error` holds; what it has not committed itself is undone.", "Ask the plugin's author.";
+        "The function returned an error, which is in `error`; what it has not committed itself is rolled back.", "Ask the plugin's author.";
     PluginDeadline "plugin-deadline" 504,
-        "The function did not return in time; what it has not committed itself is undone.", "Give it less to do, or a longer deadline.";
+        "The function did not return before its deadline; what it has not committed itself is rolled back.", "Give it less work, or a longer deadline.";
     PluginTrap "plugin-trap" 502,
-        "The function crashed; what it has not committed itself is undone.", "Report it to the plugin's author.";
+        "The function crashed; what it has not committed itself is rolled back.", "Report it to the plugin's author.";
     PluginLimit "plugin-limit" 502,
-        "The function needed more than its limits allow; what it has not committed itself is undone.", "Give it less to do, or higher limits.";
+        "The function exceeded one of its limits; what it has not committed itself is rolled back.", "Give it less work, or raise the limit.";
     PluginBusy "plugin-busy" 503,
-        "Too many plugin calls or installations are under way.", "Try again after the time in `Retry-After`.";
+        "Too many plugin calls or installations are in progress.", "Retry after the time in `Retry-After`.";
 }
 
 /// A code of either table.
@@ -196,7 +196,7 @@ impl AnyCode {
     }
 }
 
-/// The status that goes with what the database says.
+/// The status of an error of the database.
 #[must_use]
 pub fn status_of(code: mantis_db::Code) -> u16 {
     use mantis_db::{Code, Kind};
@@ -206,7 +206,7 @@ pub fn status_of(code: mantis_db::Code) -> u16 {
         Code::MediaTypeInvalid => 415,
         Code::BucketReserved => 422,
         Code::StoreFull | Code::DiskFull => 507,
-        // The request is right; what is stored or open is not as it takes it to be.
+        // The request is valid; the stored or open state does not allow it.
         Code::TransactionOpen | Code::TransactionNotOpen | Code::IntegerOverflow => 409,
         _ => match code.kind() {
             Kind::NotFound => 404,
@@ -238,8 +238,8 @@ pub fn reference_markdown() -> String {
         row(&mut page, &[&format!("`{name}`"), kind, &status.to_string(), code.meaning(), code.remedy()]);
     }
     page.push_str(
-        "\nA key or value that breaks one of these rules inside a JSON body answers 422 instead of the status above. A transaction that\n\
-         never was, or was rolled back, answers 404 where its id stands in the path. A cursor that is one, but of another listing, answers 409.\n\n\
+        "\nA key or value that breaks one of these rules inside a JSON body answers 422 instead of the status above. A transaction that never\n\
+         existed, or was rolled back, answers 404 where its id is in the path. A valid cursor of another listing answers 409.\n\n\
          ## From HTTP\n\n\
          | code | HTTP status | meaning | remedy |\n|---|---|---|---|\n",
     );

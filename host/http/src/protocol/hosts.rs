@@ -1,4 +1,4 @@
-//! Whom a request believes to talk to, and whether that is us.
+//! Validates `Host` and `Origin` (DNS rebinding).
 
 use http::header::{HOST, ORIGIN};
 use http::request::Parts;
@@ -28,7 +28,7 @@ pub(crate) fn check(guard: &HostGuard, head: &Parts) -> Result<()> {
     if is_loopback(name) || also.iter().any(|allowed| allowed.eq_ignore_ascii_case(name)) {
         return Ok(());
     }
-    Err(Problem::new(Code::HostNotAllowed).detail(format!("`{name}` is not a name of this server")))
+    Err(Problem::new(Code::HostNotAllowed).detail(format!("the host `{name}` is not allowed")))
 }
 
 /// Refuses what a page of another origin can send without asking first: a POST with a body of a plain type, or none.
@@ -66,7 +66,7 @@ fn authority(head: &Parts) -> Result<Option<&str>> {
 fn without_port(host: &str) -> &str {
     let port = host.rfind(':').filter(|&colon| host[colon + 1..].bytes().all(|byte| byte.is_ascii_digit()));
     match port {
-        // The colons of an IPv6 address stand in brackets.
+        // The colons of an IPv6 address are in brackets.
         Some(colon) if !host[colon..].contains(']') => &host[..colon],
         _ => host,
     }

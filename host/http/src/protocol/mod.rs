@@ -16,6 +16,13 @@
 //! | `range` | a single range of bytes |
 //! | `request_id` | `x-request-id` |
 //! | `respond` | responses of common shapes |
+//!
+//! The headers are read by hand, and not with the crate `headers` (0.4), because each would lose something:
+//! - `If-Match`, `If-None-Match`: it compares with one tag and hides the tags, from which `conditions` reads versions.
+//! - `Range`: a suffix longer than the value is lost, and invalid ranges cannot be told from those beyond the end.
+//! - `Host`: it takes the first of several, where there may be one only. `Origin` is compared as it is written.
+//! - `Content-Type`: it is kept as the client wrote it. `Transfer-Encoding`: any coding before `chunked` has to be refused.
+//! - `Accept`, `Accept-Encoding`, `Prefer`: it does not have them. Dates are read by `httpdate` in both.
 
 pub(crate) mod accept;
 pub(crate) mod body;

@@ -1,4 +1,4 @@
-//! What a client is told when a request fails: RFC 9457 `application/problem+json`.
+//! Error responses: RFC 9457 `application/problem+json`.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ use crate::protocol::body::Body;
 use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::media::PROBLEM_JSON;
 
-/// What a handler returns.
+/// The result of a handler.
 pub(crate) type Result<T> = std::result::Result<T, Problem>;
 
 /// A failed request. Boxed, because it is rare and everything returns it.
@@ -30,7 +30,7 @@ struct Inner {
     members: Map<String, Value>,
 }
 
-/// RFC 9457. Other members stand beside these where a code has more to say.
+/// RFC 9457. Some codes add members.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Problem")]
 pub(crate) struct ProblemOut<'a> {
@@ -51,7 +51,7 @@ pub(crate) struct ProblemOut<'a> {
 }
 
 impl Problem {
-    /// A problem in the words of its table.
+    /// A problem with the texts of its code.
     pub(crate) fn new(code: impl Into<AnyCode>) -> Self {
         let code = code.into();
         let mut problem = Self(Box::new(Inner {
@@ -68,13 +68,13 @@ impl Problem {
         problem
     }
 
-    /// Says what happened this time.
+    /// Sets what happened in this case.
     pub(crate) fn detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
         self.0.detail = detail.into();
         self
     }
 
-    /// Says what to do this time.
+    /// Sets what to do in this case.
     pub(crate) fn hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
         self.0.hint = hint.into();
         self
@@ -98,7 +98,7 @@ impl Problem {
         self
     }
 
-    /// For what stood in a JSON body: there the request was well-formed, whatever its key or value is.
+    /// For keys and values in a JSON body: the request itself was well-formed.
     pub(crate) fn in_body(mut self) -> Self {
         if matches!(self.0.status.as_u16(), 400 | 413 | 414 | 415) {
             self.0.status = StatusCode::UNPROCESSABLE_ENTITY;
@@ -106,7 +106,7 @@ impl Problem {
         self
     }
 
-    /// The status that is answered.
+    /// The status of the response.
     pub(crate) fn answer_status(&self) -> StatusCode {
         self.0.status
     }
@@ -115,7 +115,7 @@ impl Problem {
         self.0.code
     }
 
-    /// What happened this time, or else what the code means.
+    /// The detail, or else the meaning of the code.
     pub(crate) fn message(&self) -> &str {
         if self.0.detail.is_empty() { self.0.code.meaning() } else { &self.0.detail }
     }

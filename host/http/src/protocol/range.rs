@@ -1,4 +1,4 @@
-//! Parts of a value: a single `Range` of bytes (RFC 9110, section 14).
+//! A single byte `Range` (RFC 9110, section 14).
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! A name for each request, so that a client's report and the log find each other.
+//! Request ids, by which a client's report is found in the log.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue};
 
 use crate::limits;
 
-/// Where a request's name stands.
+/// The header with a request's id.
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 const DIGITS: &[u8; 16] = b"0123456789abcdef";

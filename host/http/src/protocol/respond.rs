@@ -1,4 +1,4 @@
-//! Answers of common shapes.
+//! Responses of common shapes.
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;

@@ -1,9 +1,8 @@
-//! What the owner of an [`App`](crate::App) decides.
+//! The configuration of an [`App`](crate::App).
 
 use crate::protocol::hosts::HostGuard;
 
-/// Bytes of a request's body by default: as many as the largest value takes that may be stored by default, in base64 too, with room
-/// for what stands around it.
+/// Bytes of a request's body by default: the largest value under default limits fits, even in base64 within JSON.
 pub const BODY_BYTES_MAX: usize = 24 << 20;
 
 const _: () = assert!(BODY_BYTES_MAX >= mantis_db::Limits::DEFAULT.value_bytes_max / 3 * 4 + (1 << 20));

@@ -1,4 +1,4 @@
-//! What the HTTP surface has done so far.
+//! Counters of the HTTP surface.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ pub(crate) const CLASSES: usize = 5;
 /// The ids of all operations, in the order in which the router numbers them.
 pub(crate) type OperationNames = Arc<[String]>;
 
-/// Counters of the HTTP surface. The server's listener tells it of connections; everything else it sees itself.
+/// Counters of the HTTP surface. The server's listener reports connections; the rest is counted here.
 #[derive(Debug)]
 pub struct HttpMetrics {
     /// Answers per operation, the last place being for requests that reached none.

@@ -23,7 +23,7 @@ use crate::limits;
 use crate::state::configuration::AppConfig;
 use crate::state::metrics::{HttpMetrics, OperationNames};
 use crate::state::retries::Retries;
-use crate::state::transactions::Registry;
+use crate::state::transactions::OpenTransactions;
 
 pub(crate) mod configuration;
 pub(crate) mod metrics;
@@ -43,7 +43,7 @@ pub(crate) struct State {
     pub(crate) sessions: Pool<SessionManager>,
     pub(crate) plugins: PluginHost,
     pub(crate) config: AppConfig,
-    pub(crate) transactions: Arc<Registry>,
+    pub(crate) transactions: Arc<OpenTransactions>,
     pub(crate) retries: Retries,
     pub(crate) metrics: HttpMetrics,
     pub(crate) shutdown: watch::Sender<bool>,
@@ -65,7 +65,7 @@ impl State {
         let (share, of) = limits::TRANSACTION_SESSIONS;
         let transactions_max = config.transactions_max.min((sessions.config().max * share / of).max(1));
         Self {
-            transactions: Arc::new(Registry::new(transactions_max, config.transaction_idle_ms)),
+            transactions: Arc::new(OpenTransactions::new(transactions_max, config.transaction_idle_ms)),
             retries: Retries::default(),
             metrics: HttpMetrics::new(names),
             shutdown: watch::Sender::new(false),

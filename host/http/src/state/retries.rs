@@ -1,4 +1,4 @@
-//! What transactions that have lost take along to their next attempt, by the token that their clients were given.
+//! Retry tokens: what a transaction that lost a conflict passes on to its next attempt.
 
 use std::collections::VecDeque;
 
@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use crate::limits;
 use crate::state::transactions::TransactionId;
 
-/// The tokens, oldest first. To forget one costs its client the place that it would have had, and nothing else.
+/// The tokens, oldest first. A dropped one costs its client its place in the queue, and nothing else.
 #[derive(Debug, Default)]
 pub(crate) struct Retries(Mutex<VecDeque<Kept>>);
 
@@ -20,7 +20,7 @@ struct Kept {
 }
 
 impl Retries {
-    /// Keeps what a transaction lost, under a token that nobody can guess.
+    /// Keeps the loss of a transaction, under a random token.
     pub(crate) fn keep(&self, token: TransactionId, loss: Retry) {
         let new = Kept { token, bytes: loss.bytes(), loss };
         let mut kept = self.0.lock();
@@ -39,7 +39,7 @@ impl Retries {
         drop(forgotten);
     }
 
-    /// Takes what a token stands for, if that is still known.
+    /// Takes the loss of a token, if it is still kept.
     pub(crate) fn take(&self, token: TransactionId) -> Option<Retry> {
         let mut kept = self.0.lock();
         let place = kept.iter().position(|kept| kept.token == token)?;

@@ -1,4 +1,4 @@
-//! The session that a request works with: one from the pool, or that of the transaction which it names.
+//! The session of a request: from the pool, or of the transaction that the request names.
 
 use std::ops::{Deref, DerefMut};
 
@@ -9,13 +9,13 @@ use crate::api::transaction_header::{TRANSACTION, names_transaction};
 use crate::protocol::errors::Code;
 use crate::protocol::problem::{Problem, Result};
 use crate::state::State;
-use crate::state::transactions::{Lent, PooledSession, TransactionId};
+use crate::state::transactions::{Lease, PooledSession, TransactionId};
 
 /// A session for one request.
 #[derive(Debug)]
 pub(crate) enum Held {
     Pooled(PooledSession),
-    Lent(Lent),
+    Leased(Lease),
 }
 
 impl State {
@@ -35,7 +35,7 @@ impl State {
     /// The session of the transaction that the request names, or one from the pool.
     pub(crate) async fn session_for(&self, request: &Request) -> Result<Held> {
         match transaction_of(request)? {
-            Some(id) => Ok(Held::Lent(self.transactions.lend(id)?)),
+            Some(id) => Ok(Held::Leased(self.transactions.lend(id)?)),
             None => Ok(Held::Pooled(self.session().await?)),
         }
     }
@@ -46,7 +46,7 @@ pub(crate) fn transaction_of(request: &Request) -> Result<Option<TransactionId>>
     let mut values = request.headers().get_all(TRANSACTION.name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
-        return Err(Problem::new(Code::HeaderInvalid).detail("`mantisdb-transaction` is given twice"));
+        return Err(Problem::new(Code::HeaderInvalid).detail("`mantisdb-transaction` was sent twice"));
     }
     // What could never be an id is answered like one that is no longer open.
     let id = value.to_str().ok().and_then(TransactionId::parse).ok_or(DbCode::TransactionNotOpen)?;
@@ -59,7 +59,7 @@ impl Deref for Held {
     fn deref(&self) -> &Session {
         match self {
             Self::Pooled(session) => session,
-            Self::Lent(lent) => lent,
+            Self::Leased(lease) => lease,
         }
     }
 }
@@ -68,7 +68,7 @@ impl DerefMut for Held {
     fn deref_mut(&mut self) -> &mut Session {
         match self {
             Self::Pooled(session) => session,
-            Self::Lent(lent) => lent,
+            Self::Leased(lease) => lease,
         }
     }
 }

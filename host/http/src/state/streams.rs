@@ -1,4 +1,4 @@
-//! Streams hold a connection for as long as the client likes, so their number is bounded.
+//! The bound on open streams, which hold a connection as long as the client likes.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ impl StreamTicket {
         if state.metrics.enter_stream(max) {
             return Ok(Self(Arc::clone(state)));
         }
-        Err(Problem::new(Code::StreamsTooMany).detail(format!("{max} streams are open; that is the limit")))
+        Err(Problem::new(Code::StreamsTooMany).detail(format!("{max} streams are open, which is the limit")))
     }
 }
 

@@ -1,7 +1,7 @@
-//! Transactions that span several requests.
+//! The open transactions, which span several requests.
 //!
-//! Each holds a session from the pool. A request takes the session out while it uses it, so that two requests cannot use one
-//! transaction at once, and a transaction that nobody has used for a while is rolled back.
+//! Each holds a session of the pool. A request takes the session out while it uses it, so that no two requests use one transaction
+//! at once. Idle transactions are rolled back.
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::{Deref, DerefMut};
@@ -22,9 +22,9 @@ pub(crate) type PooledSession = Object<SessionManager>;
 
 /// The open transactions. Its mutexes are held for a look-up, never across an await.
 #[derive(Debug)]
-pub(crate) struct Registry {
+pub(crate) struct OpenTransactions {
     open: Mutex<HashMap<TransactionId, Slot>>,
-    /// The latest that have ended without their client asking for a rollback: it may not know yet.
+    /// The latest that ended without a rollback by their client, which may not know yet.
     ended: Mutex<VecDeque<(TransactionId, Ending)>>,
     count_max: usize,
     idle_max: Duration,
@@ -37,9 +37,9 @@ pub(crate) struct TransactionId(u128);
 /// How a transaction ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// A commit was tried, and its answer said what came of it.
+    /// A commit was tried; the response to it has the outcome.
     Commit,
-    /// Nobody used it for too long.
+    /// It was idle for too long.
     Idle,
 }
 
@@ -51,8 +51,8 @@ enum Slot {
 
 /// A transaction's session, for one request. Goes back when dropped.
 #[derive(Debug)]
-pub(crate) struct Lent {
-    registry: Arc<Registry>,
+pub(crate) struct Lease {
+    registry: Arc<OpenTransactions>,
     id: TransactionId,
     session: Option<PooledSession>,
 }
@@ -73,7 +73,7 @@ impl TransactionId {
     }
 }
 
-impl Registry {
+impl OpenTransactions {
     pub(crate) fn new(count_max: usize, idle_max_ms: u64) -> Self {
         let ended = Mutex::new(VecDeque::new());
         Self { open: Mutex::new(HashMap::new()), ended, count_max, idle_max: Duration::from_millis(idle_max_ms) }
@@ -91,7 +91,7 @@ impl Registry {
         self.open.lock().len()
     }
 
-    /// Whether one more would be one too many. Asked before a session is taken from the pool.
+    /// Checks the limit, before a session is taken from the pool.
     pub(crate) fn check_room(&self) -> Result<()> {
         if self.count() < self.count_max {
             return Ok(());
@@ -99,7 +99,7 @@ impl Registry {
         Err(self.full())
     }
 
-    /// Keeps a session whose transaction was just opened.
+    /// Adds a session whose transaction was just opened.
     pub(crate) fn keep(&self, id: TransactionId, session: PooledSession) -> Result<()> {
         let mut open = self.open.lock();
         if open.len() >= self.count_max {
@@ -111,16 +111,16 @@ impl Registry {
     }
 
     /// Lends a transaction's session to a request.
-    pub(crate) fn lend(self: &Arc<Self>, id: TransactionId) -> Result<Lent> {
+    pub(crate) fn lend(self: &Arc<Self>, id: TransactionId) -> Result<Lease> {
         let mut open = self.open.lock();
         let slot = open.get_mut(&id).ok_or_else(|| self.not_open(id))?;
         match std::mem::replace(slot, Slot::Busy) {
             Slot::Busy => Err(Code::TransactionBusy.into()),
-            Slot::Idle { session, .. } => Ok(Lent { registry: Arc::clone(self), id, session: Some(session) }),
+            Slot::Idle { session, .. } => Ok(Lease { registry: Arc::clone(self), id, session: Some(session) }),
         }
     }
 
-    /// Rolls back what nobody has used for too long.
+    /// Rolls back idle transactions.
     pub(crate) fn roll_back_idle(&self) {
         let now = Instant::now();
         let is_idle =
@@ -161,11 +161,11 @@ impl Registry {
 
     fn full(&self) -> Problem {
         Problem::new(Code::TransactionsTooMany)
-            .detail(format!("{} transactions are open; that is the limit", self.count_max))
+            .detail(format!("{} transactions are open, which is the limit", self.count_max))
     }
 }
 
-impl Lent {
+impl Lease {
     /// Takes the session out for good, to commit it.
     pub(crate) fn end_with_commit(self) -> PooledSession {
         self.registry.remember(self.id, Ending::Commit);
@@ -182,7 +182,7 @@ impl Lent {
     }
 }
 
-impl Deref for Lent {
+impl Deref for Lease {
     type Target = Session;
 
     fn deref(&self) -> &Session {
@@ -193,7 +193,7 @@ impl Deref for Lent {
     }
 }
 
-impl DerefMut for Lent {
+impl DerefMut for Lease {
     fn deref_mut(&mut self) -> &mut Session {
         match &mut self.session {
             Some(session) => session,
@@ -202,7 +202,7 @@ impl DerefMut for Lent {
     }
 }
 
-impl Drop for Lent {
+impl Drop for Lease {
     fn drop(&mut self) {
         if let Some(session) = self.session.take() {
             self.registry.open.lock().insert(self.id, Slot::Idle { session, since: Instant::now() });

@@ -80,7 +80,7 @@ pub(crate) fn entry_with_numbers(key: &[u8], entry: &Entry) -> Bytes {
     entry_json(BytesOut(key, Encoding::Text), NumbersOut(&entry.value), entry)
 }
 
-/// The header that says when an entry expires.
+/// The header with the expiry of an entry.
 pub(crate) fn expires_header(entry: &Entry) -> Option<HeaderValue> {
     entry.expires_at_ms.and_then(|ms| HeaderValue::from_str(&time::rfc3339(ms)).ok())
 }

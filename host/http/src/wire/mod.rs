@@ -1,4 +1,4 @@
-//! The shapes of requests and responses that several handlers share. A shape that one handler alone has stands beside that handler.
+//! The shapes of requests and responses that several handlers share. The shape of a single handler is in its file.
 //!
 //! | file | holds |
 //! |---|---|

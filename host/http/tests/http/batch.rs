@@ -29,7 +29,7 @@ async fn each_operation_stands_by_itself() {
     ]);
     let answer = apply(&server, &json!({"operations": operations})).await;
     assert_eq!(answer.outcome(), "200");
-    let refused = json!({"code": "precondition-failed", "message": "the key is not as the operation expects"});
+    let refused = json!({"code": "precondition-failed", "message": "the key does not meet the operation's condition"});
     let not_a_number = json!({"code": "not-an-integer", "message": "The value is not a decimal integer of 64 bits."});
     let expected = [
         ("a", true, Value::Null, json!("2"), Value::Null),

@@ -108,7 +108,7 @@ async fn paths_and_details_stand_in_the_log_at_trace() {
     let server = Server::new();
     let log = Log::start(LevelFilter::TRACE);
     let answer = server.send("GET /api/v1/kv/a%0Ab", &[], "").await;
-    let detail = "The key does not exist, or has expired.";
+    let detail = "The key does not exist or has expired.";
     let rest = json!({"operation": "getKey", "path": "/api/v1/kv/a%0Ab", "code": "key-not-found", "detail": detail});
     check(&log, &answer, "GET", &rest);
 }

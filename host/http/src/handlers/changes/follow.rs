@@ -1,4 +1,4 @@
-//! Reading the change feed at the client's pace.
+//! A reader of the change feed, at the client's pace.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::state::streams::StreamTicket;
 const PIECE_BYTES: usize = 64 * 1024;
 /// A page that is waited for shows this often that it is.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
-/// A stream that has sent nothing for so long says that it lives, and where it is.
+/// A stream that has been silent for this long sends a sign of life and its position.
 const PAUSE: Duration = Duration::from_secs(15);
 
 /// A place in the change feed that moves on.
@@ -70,7 +70,7 @@ impl Follower {
         })
     }
 
-    /// Reads a page behind what has been read.
+    /// Reads the next page.
     pub(super) async fn read(&mut self) -> Result<()> {
         // Marked as seen before reading, so that a commit in between wakes the next wait.
         self.commits.borrow_and_update();
@@ -104,7 +104,7 @@ impl Follower {
                     Ok(false) if Instant::now() < deadline && !follower.is_over() => {
                         return Some((Ok(Bytes::from_static(b"\n")), Some(follower)));
                     }
-                    // What is told is the newest, also where the client took nothing for long.
+                    // The position is the newest, even if the client was slow.
                     Ok(false) => follower.read_on().await,
                     outcome => outcome.map(drop),
                 };
@@ -146,7 +146,7 @@ impl Follower {
         Ok(true)
     }
 
-    /// Reads another page behind one that showed nothing. Each is a bounded piece of work, and others have their turn in between: beside
+    /// Reads on after a page without a change. Each page is a bounded piece of work, and other tasks run in between: beside
     /// heavy writing that a filter passes over there is always something to read.
     async fn read_on(&mut self) -> Result<()> {
         tokio::task::yield_now().await;
@@ -180,7 +180,7 @@ impl Follower {
         while self.unsent.is_empty() {
             let outcome = match self.wake(self.pause_at).await {
                 Woken::Over => return false,
-                // Before a pause too, so that the place that it tells is the newest, also where the client took nothing for long.
+                // Before a pause too, so that its position is the newest, even if the client was slow.
                 Woken::Commit | Woken::Pause => self.read_on().await,
             };
             if let Err(problem) = outcome {

@@ -1,4 +1,4 @@
-//! How changes are written: as events and as lines.
+//! Changes as events, lines and pages.
 
 use mantis_db::{Change, ChangeKind};
 use schemars::JsonSchema;
@@ -14,7 +14,7 @@ use crate::wire::time;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct View {
     pub(super) values: bool,
-    /// Whether lines tell the cursor too.
+    /// Whether lines show the cursor too.
     pub(super) progress: bool,
     pub(super) encoding: Encoding,
 }
@@ -36,7 +36,7 @@ pub(super) struct PageOut<'a> {
     more: bool,
 }
 
-/// Where a reader of lines goes on.
+/// The position of a reader of lines.
 #[derive(Serialize)]
 struct ProgressLine<'a> {
     cursor: &'a str,

@@ -1,4 +1,4 @@
-//! `GET /changes`: what was committed, in order, as Server-Sent Events, as lines, or as a page that is waited for.
+//! `GET /changes`: committed changes, in order, as Server-Sent Events, lines, or a long poll.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,14 +32,14 @@ pub(crate) static FOLLOW: Operation = Operation {
     method: Method::GET,
     id: "followChanges",
     tag: Tag::Changes,
-    summary: "Follow what is committed",
+    summary: "Follow committed changes",
     description: "As Server-Sent Events: `id` is a cursor, `event` is `put` or `delete`, `data` is JSON. `Last-Event-ID` resumes where \
-                  a connection broke off; when nothing was shown for 15 seconds a comment and a new `id` come, also while there are commits \
-                  that a filter passes over. With `Accept: application/x-ndjson` the same as one JSON object a line (an empty line after 15 \
-                  seconds; with `progress=true` a line with the `cursor`). With `wait`, or `Accept: application/json`, one page: what \
-                  there is, or what comes within that time, where to go on (`cursor`), and whether there is `more` already. When what follows a cursor is not to be \
-                  had (it is no longer kept, the store was emptied since, or the store is not yet where the cursor is) the answer is \
-                  410 `compacted`, because a cursor does not tell whether it was ever given out; a stream that falls so far behind ends with an `error`.",
+                  after an interruption; after 15 seconds without an event a comment and a new `id` follow, even while the filter skips \
+                  commits. With `Accept: application/x-ndjson` each change is a JSON object on a line (an empty line after 15 \
+                  seconds; with `progress=true` a line with the `cursor`). With `wait`, or `Accept: application/json`, the answer is one \
+                  page: the changes that exist, or the first within that time, the `cursor` to continue from, and whether there is `more`. \
+                  A cursor whose changes are not available (no longer kept, of another or an emptied store, or ahead of the newest \
+                  commit) is 410 `compacted`; a stream that falls that far behind ends with an `error`.",
     query: &[&BUCKET, &PREFIX, &SINCE, &WAIT, &VALUES, &PROGRESS, &ENCODING],
     headers: &[&LAST_EVENT_ID],
     body: None,
@@ -77,8 +77,8 @@ static BUCKET: Parameter = Parameter {
 static SINCE: Parameter = Parameter {
     name: "since",
     kind: Kind::Text { pattern: Pattern::FeedPlace, bytes_max: limits::CHANGES_CURSOR_BYTES_MAX },
-    description: "Where to begin: behind this cursor, with the oldest change that is kept (`earliest`, or `0`), or with the next \
-                  commit (`now`, the default).",
+    description: "Where to start: after this cursor, at the oldest change that is kept (`earliest` or `0`), or at the next commit \
+                  (`now`, the default).",
     role: Role::Optional,
 };
 static WAIT: Parameter = Parameter {
@@ -89,28 +89,28 @@ static WAIT: Parameter = Parameter {
         default: None,
         out_of_range: AnyCode::Http(Code::ParameterInvalid),
     },
-    description: "Asks for one page, and says how many seconds to wait for its first change, reading on over what the filters pass over. \
-                  White space comes before it now and then, so that nobody on the way takes the connection for dead.",
+    description: "Asks for one page, and how many seconds to wait for its first change. Whitespace is sent before it every few seconds, \
+                  so that proxies keep the connection.",
     role: Role::Optional,
 };
 static VALUES: Parameter = Parameter {
     name: "values",
     kind: Kind::Flag,
-    description: "With `true` changes show the new value and its media type.",
+    description: "`true` adds the new value and its media type.",
     role: Role::Optional,
 };
 static PROGRESS: Parameter = Parameter {
     name: "progress",
     kind: Kind::Flag,
-    description: "With `true` lines tell where the reader is, too: `{\"cursor\": \"...\"}` at the start and after 15 seconds in which nothing \
-                  was shown; at the end of a page with `more`. Events do so in any case.",
+    description: "`true` adds lines with the position, `{\"cursor\": \"...\"}`: at the start, after 15 seconds without a change, and with `more` \
+                  at the end of a page. Events always have it.",
     role: Role::Optional,
 };
 static LAST_EVENT_ID: RequestHeader = RequestHeader {
     name: "last-event-id",
     pattern: None,
-    description: "The last `id` that a broken connection brought; comes before `since`.",
-    role: Role::Aside,
+    description: "The last `id` received before an interruption; takes precedence over `since`.",
+    role: Role::OutsideSchema,
 };
 
 async fn changes(state: &Arc<State>, request: &mut Request) -> Result<Response<Body>> {
@@ -146,7 +146,7 @@ async fn changes(state: &Arc<State>, request: &mut Request) -> Result<Response<B
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    // Some proxies collect an answer before they pass it on, unless they are told not to.
+    // Some proxies buffer responses otherwise.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     Ok(response)
 }
@@ -155,7 +155,7 @@ fn since(headers: &HeaderMap, since: Option<&str>) -> Result<Since> {
     let resumed = match headers.get(LAST_EVENT_ID.name) {
         None => None,
         Some(id) => {
-            let malformed = || Problem::new(Code::HeaderInvalid).detail("`last-event-id` is no cursor");
+            let malformed = || Problem::new(Code::HeaderInvalid).detail("`last-event-id` is not a cursor");
             Some(id.to_str().map_err(|_| malformed())?).filter(|id| !id.is_empty())
         }
     };

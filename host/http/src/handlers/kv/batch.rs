@@ -33,9 +33,9 @@ pub(crate) static BATCH: Operation = Operation {
     method: Method::POST,
     id: "applyBatch",
     tag: Tag::KeyValue,
-    summary: "Do many operations",
-    description: "In order. With `atomic` all of them in one commit, or none: if a key is not as an operation expects, the answer is \
-                  409 and names those operations. Without it each stands by itself, and its result says what became of it.",
+    summary: "Run a batch of operations",
+    description: "In order. With `atomic` all of them are one commit, or none is applied: if a condition fails, the answer is 409 and \
+                  names the operations. Without it each operation succeeds or fails on its own, as its result says.",
     query: &[&DETAILS, &ENCODING],
     headers: &[&TRANSACTION],
     body: Some(RequestContent {
@@ -45,7 +45,7 @@ pub(crate) static BATCH: Operation = Operation {
     }),
     answers: &[Answer {
         status: 200,
-        description: "What became of each operation, in order.",
+        description: "The result of each operation, in order.",
         content: &[json_content::<ResultsOut<'_>>()],
         headers: &[&common::VERSION, &common::DURABLE],
     }],
@@ -323,7 +323,8 @@ fn show<'a>(each: &'a Each, operation: &'a Op, encoding: Encoding, details: bool
             let code = Code::PreconditionFailed;
             out.success = false;
             out.version = version.and_then(version_text);
-            out.error = Some(ErrorOut { code: code.as_str(), message: "the key is not as the operation expects" });
+            out.error =
+                Some(ErrorOut { code: code.as_str(), message: "the key does not meet the operation's condition" });
         }
         Each::Failed(error) => {
             out.success = false;

@@ -24,14 +24,14 @@ pub(crate) static CLEAR: Operation = Operation {
     id: "deleteKeys",
     tag: Tag::KeyValue,
     summary: "Delete many keys",
-    description: "Needs `prefix`, or `all=true`. Outside a transaction the keys go in commits of up to 1,000, so that other \
-                  writers are not held up; keys written meanwhile may or may not be among them.",
+    description: "Needs `prefix`, or `all=true`. Outside a transaction the keys are deleted in commits of up to 1,000, so that other \
+                  writers are not blocked; keys written meanwhile may or may not be deleted.",
     query: &[&PREFIX_TO_DELETE, &ALL],
     headers: &[&TRANSACTION],
     body: None,
     answers: &[Answer {
         status: 200,
-        description: "How many keys are gone.",
+        description: "The number of deleted keys.",
         content: &[json_content::<Deleted>()],
         headers: &[&common::VERSION, &common::DURABLE],
     }],
@@ -52,7 +52,7 @@ pub(crate) static CLEAR: Operation = Operation {
 static PREFIX_TO_DELETE: Parameter = Parameter {
     name: PREFIX.name,
     kind: Kind::Key { bytes_min: 1 },
-    description: "The keys that begin with these bytes. `all=true` in its place deletes every key.",
+    description: "The keys with this prefix. `all=true` instead deletes every key.",
     role: Role::Required,
 };
 
@@ -69,7 +69,7 @@ async fn clear(state: &State, request: &mut Request) -> Result<Response<Body>> {
 
 fn selection(query: &Query) -> Result<Span> {
     match (query.bytes(&PREFIX_TO_DELETE), query.flag(&ALL)) {
-        (Some(_), true) => Err(ALL.invalid("and `prefix` are both given; give one")),
+        (Some(_), true) => Err(ALL.invalid("and `prefix` are both given; send one")),
         (None, true) => Ok(Span::All),
         // An empty prefix is more likely a mistake of the caller's than the wish to delete everything.
         (Some([]) | None, false) => Err(Problem::new(Code::SelectionMissing)),

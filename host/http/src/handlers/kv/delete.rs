@@ -22,11 +22,11 @@ pub(crate) static DELETE: Operation = Operation {
     id: "deleteKey",
     tag: Tag::KeyValue,
     summary: "Delete a key",
-    description: "Where there was none, the answer is 404, with `mantisdb-version` and `mantisdb-durable` of the newest commit.",
+    description: "A missing key is 404, with `mantisdb-version` and `mantisdb-durable` of the newest commit.",
     query: &[],
     headers: &[&TRANSACTION, &common::IF_MATCH, &common::IF_NONE_MATCH, &common::IF_UNMODIFIED_SINCE],
     body: None,
-    answers: &[no_content(204, "The key is gone.", &[&common::VERSION, &common::DURABLE])],
+    answers: &[no_content(204, "The key is deleted.", &[&common::VERSION, &common::DURABLE])],
     problems: &[
         shared::KEY_PROBLEMS[0],
         shared::KEY_PROBLEMS[1],
@@ -48,7 +48,7 @@ async fn delete(state: &State, request: &mut Request) -> Result<Response<Body>> 
     let mut session = state.session_for(request).await?;
     let (key, bucket) = (request.key()?, request.bucket()?);
     let mut kv = session.kv(&bucket)?;
-    // A condition says what to do with what exists; what does not is missing first of all.
+    // Conditions apply to an existing key: a missing one is 404 first.
     let mut missing = !conditions.is_empty() && kv.get(&key).await?.is_none();
     let mut guard = conditions.guard();
     let written = loop {
@@ -67,7 +67,7 @@ async fn delete(state: &State, request: &mut Request) -> Result<Response<Body>> 
     Ok(response)
 }
 
-/// There was no such key at the commit that this names.
+/// The key did not exist at this commit.
 fn not_found(written: Written) -> Problem {
     let headers = written::commit_headers(written.version, written.durable);
     headers.fold(Problem::new(Code::KeyNotFound), |problem, (name, value)| problem.header(name, value))

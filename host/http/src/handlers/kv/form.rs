@@ -26,7 +26,7 @@ pub(crate) struct BatchForm {
     pub(crate) atomic: Option<bool>,
 }
 
-/// The operations of a batch. Each becomes what it stands for as soon as it is read: its form is large, and there may be thousands.
+/// The operations of a batch. Each is converted as soon as it is read: its form is large, and there may be thousands.
 pub(crate) struct Operations {
     /// Up to the first that is none.
     read: Vec<Op>,
@@ -67,7 +67,7 @@ pub(super) fn key_of(operation: &Op) -> &[u8] {
     }
 }
 
-/// What is wrong with the operation at this place of a batch.
+/// A problem with the operation at this index.
 fn at(index: usize, problem: Problem) -> Problem {
     let detail = format!("operation {index}: {}", problem.message());
     problem.detail(detail).in_body()
@@ -165,7 +165,7 @@ enum ValueIn {
 struct VersionIn(u64);
 
 impl OperationForm {
-    /// The operation, whose key is not looked at.
+    /// The operation; its key is checked later.
     fn into_op(self) -> Result<Op> {
         self.check_fields()?;
         let expect = self.expect()?;
@@ -194,15 +194,15 @@ impl OperationForm {
             Verb::Increment => match (by, value) {
                 (None, None) => Op::Increment(key, 1),
                 (Some(Whole(by)), None) | (None, Some(ValueIn::Number(by))) => Op::Increment(key, by),
-                (Some(_), Some(_)) => return Err(invalid("`by` and `value` are both given; give one")),
+                (Some(_), Some(_)) => return Err(invalid("`by` and `value` are both given; send one")),
                 (None, Some(ValueIn::Bytes(_))) => {
-                    return Err(invalid("what `increment` adds must be a whole number of 64 bits"));
+                    return Err(invalid("`increment` needs a whole number of 64 bits"));
                 }
             },
         })
     }
 
-    /// Refuses what the operation has no use for: it would be a misunderstanding.
+    /// Refuses members that the operation does not use.
     fn check_fields(&self) -> Result<()> {
         let taken: &[&str] = match self.op {
             Verb::Get => &["key"],
@@ -236,7 +236,7 @@ impl OperationForm {
 
     fn expect(&self) -> Result<Expect> {
         match (&self.if_version, self.absent) {
-            (Some(_), Some(_)) => Err(invalid("`if_version` and `absent` are both given; give one")),
+            (Some(_), Some(_)) => Err(invalid("`if_version` and `absent` are both given; send one")),
             (Some(VersionIn(version)), None) => Ok(Expect::Version(*version)),
             (None, Some(true)) => Ok(Expect::Absent),
             (None, Some(false)) => Ok(Expect::Present),
@@ -250,14 +250,14 @@ fn span(prefix: Option<KeyIn>, start: Option<KeyIn>, end: Option<KeyIn>) -> Resu
     match (prefix, start, end) {
         (None, None, None) => Ok(Span::All),
         (Some(KeyIn(prefix)), None, None) => Ok(Span::Prefix(prefix)),
-        (Some(_), ..) => Err(invalid("`prefix` goes with neither `start` nor `end`")),
+        (Some(_), ..) => Err(invalid("`prefix` cannot be combined with `start` or `end`")),
         (None, start, end) => Ok(Span::Between { start: start.map(|key| key.0), end: end.map(|key| key.0) }),
     }
 }
 
 fn ttl_of(seconds: Option<Whole>, milliseconds: Option<Whole>) -> Result<Option<u64>> {
     match (seconds, milliseconds) {
-        (Some(_), Some(_)) => Err(invalid("`ttl` and `ttl_ms` are both given; give one")),
+        (Some(_), Some(_)) => Err(invalid("`ttl` and `ttl_ms` are both given; send one")),
         (seconds, None) => seconds.map(ttl_of_body).transpose(),
         (None, Some(Whole(given))) => {
             let ttl_ms = u64::try_from(given).ok().filter(|ms| (1..=limits::TTL_MS_MAX).contains(ms));

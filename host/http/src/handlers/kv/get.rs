@@ -28,9 +28,9 @@ use crate::wire::bytes::{BytesIn, BytesOut, Encoding, NumbersOut, base64_text};
 use crate::wire::entry;
 use crate::wire::entry::EntryOut;
 
-/// From this length on an answer says that parts of it can be asked for.
+/// Values of at least this length are sent with `Accept-Ranges`.
 const PARTS_BYTES_MIN: usize = 1024;
-/// Values above this become JSON on a thread for such work.
+/// Values above this are not converted to JSON in place.
 const JSON_BYTES_NOW_MAX: usize = 32 * 1024;
 
 pub(crate) static GET: Operation = Operation {
@@ -65,7 +65,7 @@ pub(crate) static GET: Operation = Operation {
             content: &[Content { media: "*/*", shape: Shape::Bytes }],
             headers: &[&common::ETAG, &common::LAST_MODIFIED, &entry::EXPIRES, &CONTENT_RANGE_HEADER],
         },
-        no_content(304, "The value is the one that the client has.", &[&common::ETAG]),
+        no_content(304, "The client's copy is current.", &[&common::ETAG]),
     ],
     problems: &[
         shared::KEY_PROBLEMS[0],
@@ -91,27 +91,27 @@ static ENCODING_OF_VALUE: Parameter = Parameter {
 static RAW_GET: Parameter = Parameter {
     name: RAW.name,
     kind: Kind::Flag,
-    description: "With `true` the value's bytes, whatever `Accept` and `encoding` say.",
+    description: "`true` returns the value's bytes, whatever `Accept` and `encoding` say.",
     role: Role::Optional,
 };
 static RANGE: RequestHeader = RequestHeader {
     name: "range",
     pattern: None,
-    description: "One range of bytes, as in `bytes=0-99`. Several ranges, and what cannot be read, are answered with the whole value.",
-    role: Role::Aside,
+    description: "A single byte range, as in `bytes=0-99`. Several ranges, and invalid ones, are answered with the whole value.",
+    role: Role::OutsideSchema,
 };
 static IF_RANGE: RequestHeader = RequestHeader {
     name: "if-range",
     pattern: None,
-    description: "An entity tag: the range counts only if the value's bytes still have it. A date is not precise enough, and counts as \
-                  another tag.",
-    role: Role::Aside,
+    description: "An entity tag: the range applies only if it is still that of the value's bytes. A date is not precise enough, and \
+                  never matches.",
+    role: Role::OutsideSchema,
 };
 static CONTENT_RANGE_HEADER: AnswerHeader = AnswerHeader {
     name: "content-range",
     required: true,
     pattern: Some("^bytes [0-9]+-[0-9]+/[0-9]+$"),
-    description: "Which part it is.",
+    description: "The range of this part, and the length of the value.",
 };
 
 fn get_now(state: &State, request: &Request) -> Option<Result<Response<Body>>> {
@@ -178,7 +178,7 @@ fn form(request: &Request, entry: &Entry) -> Result<Form> {
     }
 }
 
-/// The headers that tell of an entry in a form of it.
+/// Sets the headers of an entry in this form.
 fn describe(entry: &Entry, form: Form, headers: &mut HeaderMap) {
     headers.insert(LAST_MODIFIED, date::http_date(entry.modified_ms));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -191,7 +191,7 @@ fn describe(entry: &Entry, form: Form, headers: &mut HeaderMap) {
     }
 }
 
-/// `None` when the answer is to be given. `can_shrink` says whether others would get it compressed who ask for that, and `is_whole`
+/// `None` when the conditions hold. `can_shrink`: whether the response is compressed for clients that accept it; `is_whole`:
 /// whether this client would: parts never are.
 fn judge(
     request: &Request,

@@ -27,7 +27,7 @@ pub(crate) static INCREMENT: Operation = Operation {
     tag: Tag::KeyValue,
     summary: "Add to a number",
     description: "The value is a decimal integer of 64 bits, kept as text; a missing key counts as 0. The answer is the sum. The \
-                  expiry stays as it was.",
+                  expiry does not change.",
     query: &[],
     headers: &[&TRANSACTION, &common::IF_MATCH, &common::IF_NONE_MATCH, &common::IF_UNMODIFIED_SINCE],
     body: Some(RequestContent {

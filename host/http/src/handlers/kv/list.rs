@@ -28,10 +28,10 @@ pub(crate) static LIST: Operation = Operation {
     id: "listKeys",
     tag: Tag::KeyValue,
     summary: "List keys or entries",
-    description: "In order of the keys' bytes. A page is bounded in entries and in bytes; `cursor` is null on the last one. All \
-                  pages of one listing show the same moment as long as they are asked for within 30 seconds of each other and a \
-                  minute in all; after that the listing goes on in the newest state. With `Accept: application/x-ndjson` the whole \
-                  listing comes as a stream, one JSON object a line.",
+    description: "In byte order of the keys. A page is bounded in entries and in bytes; `cursor` is null on the last one. The pages of a \
+                  listing share a snapshot while they are requested within 30 seconds of each other and a minute in total; \
+                  after that the listing continues in the newest state. With `Accept: application/x-ndjson` the whole \
+                  listing is a stream, one JSON object per line.",
     query: &[&PREFIX, &START, &END, &REVERSE, &LIMIT, &CURSOR, &VALUES, &DETAILS, &ENCODING],
     headers: &[&TRANSACTION],
     body: None,

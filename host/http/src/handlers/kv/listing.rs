@@ -14,7 +14,7 @@ use crate::protocol::problem::{Problem, Result};
 use crate::wire::bytes::Encoding;
 use crate::wire::entry::ListedEntryOut;
 
-/// What the text of a cursor begins with.
+/// The prefix of a cursor.
 const CURSOR_MARK: &str = "k1.";
 
 /// What a listing shows, and how.
@@ -28,7 +28,7 @@ pub(crate) struct Listing {
     pub(crate) encoding: Encoding,
 }
 
-/// What the database says of a scan.
+/// An error of a scan.
 pub(crate) fn refused(error: mantis_db::Error) -> Problem {
     of_another_listing(error.into())
 }
@@ -62,7 +62,7 @@ pub(crate) fn cursor_text(cursor: Vec<u8>) -> String {
     format!("{CURSOR_MARK}{}", URL_SAFE_NO_PAD.encode(cursor))
 }
 
-/// What has not the form of a cursor is malformed; one that says nothing of this listing contradicts the request.
+/// Text without the form of a cursor is malformed; a cursor of another listing conflicts with the request.
 fn read_cursor(text: &[u8]) -> Result<Vec<u8>> {
     let encoded = text.strip_prefix(CURSOR_MARK.as_bytes()).filter(|rest| !rest.is_empty());
     let encoded = encoded.filter(|rest| rest.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte)));

@@ -1,4 +1,4 @@
-//! `PUT /kv/{key}`: the body becomes the value, or says it in JSON.
+//! `PUT /kv/{key}`: the body is the value, or has it in JSON.
 
 use bytes::Bytes;
 use http::header::{CONTENT_RANGE, CONTENT_TYPE, ETAG};
@@ -50,13 +50,13 @@ pub(crate) static PUT: Operation = Operation {
     answers: &[
         Answer {
             status: 200,
-            description: "The value was replaced, and the client asked to see it.",
+            description: "The value was replaced, and the client asked for the representation.",
             content: &[json_content::<EntryOut<'_, BytesIn>>()],
             headers: &[&common::ETAG, &common::VERSION, &common::DURABLE, &PREFERENCE_APPLIED],
         },
         no_content(
             201,
-            "The key is new. A client that asked to see it gets it as with 200.",
+            "The key is new. With `Prefer: return=representation` the body is as with 200.",
             &[&common::ETAG, &common::VERSION, &common::DURABLE, &PREFERENCE_APPLIED],
         ),
         no_content(204, "The value was replaced.", &[&common::ETAG, &common::VERSION, &common::DURABLE]),
@@ -97,7 +97,7 @@ static PREFERENCE_APPLIED: AnswerHeader = AnswerHeader {
     description: "`return=representation` when that was asked for.",
 };
 
-/// The JSON that says a value.
+/// A value in JSON.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ValueForm {
@@ -119,7 +119,8 @@ async fn put(state: &State, request: &mut Request) -> Result<Response<Body>> {
     let conditions = Conditions::of(request.headers())?;
     if request.headers().contains_key(CONTENT_RANGE) {
         // To take a part for the whole would lose the rest.
-        return Err(Problem::new(Code::HeaderInvalid).detail("a value is written whole, without `content-range`"));
+        return Err(Problem::new(Code::HeaderInvalid)
+            .detail("partial writes with `content-range` are not supported; send the whole value"));
     }
     let show = prefers_representation(request);
     if show {
@@ -138,10 +139,10 @@ async fn put(state: &State, request: &mut Request) -> Result<Response<Body>> {
             Outcome::Refused(current) => guard.refused(current.as_ref())?,
         }
     };
-    // A tag names the bytes that stand beside it, and without a body those that are stored.
+    // A tag names the bytes in the body, and without a body those that are stored.
     let (mut response, tag) = if show {
         let stored = kv.get(&key).await?.filter(|entry| entry.version == written.version);
-        // When it expires is not known to the millisecond where somebody else has written since: then the bytes have no tag.
+        // After another write its expiry is not known to the millisecond: then the bytes have no tag.
         let tag = stored.as_ref().and_then(|_| etag(written.version, Form::Numbers));
         let entry = stored.unwrap_or_else(|| overwritten(state, &written, &writing.value, &options));
         (represent(&key, &entry, written), tag)
@@ -190,7 +191,7 @@ fn prefers_representation(request: &Request) -> bool {
         .any(|part| part.trim().eq_ignore_ascii_case("return=representation"))
 }
 
-/// What was written, when somebody else has written since.
+/// The written entry, after another write has replaced it.
 fn overwritten(state: &State, written: &Written, value: &Bytes, options: &SetOptions) -> Entry {
     let now_ms = state.database.now_ms();
     Entry {

@@ -12,63 +12,67 @@ const TTL_OUT_OF_RANGE: AnyCode = AnyCode::Db(mantis_db::Code::TtlInvalid);
 pub(crate) static TTL: Parameter = Parameter {
     name: "ttl",
     kind: Kind::Integer { min: 1, max: limits::TTL_S_MAX, default: None, out_of_range: TTL_OUT_OF_RANGE },
-    description: "How long the value is served, in seconds.",
+    description: "Time to live, in seconds.",
     role: Role::Optional,
 };
 pub(crate) static TTL_MS: Parameter = Parameter {
     name: "ttl_ms",
     kind: Kind::Integer { min: 1, max: limits::TTL_MS_MAX, default: None, out_of_range: TTL_OUT_OF_RANGE },
-    description: "How long the value is served, in milliseconds. Counts before `ttl`.",
+    description: "Time to live, in milliseconds. Takes precedence over `ttl`.",
     role: Role::Optional,
 };
 pub(crate) static RAW: Parameter = Parameter {
     name: "raw",
     kind: Kind::Flag,
-    description: "With `true` the body is the value as it is, also when it is JSON.",
-    role: Role::Aside,
+    description: "`true` stores the body as it is, even if it is JSON.",
+    role: Role::OutsideSchema,
 };
 pub(crate) static START: Parameter = Parameter {
     name: "start",
     kind: Kind::Key { bytes_min: 0 },
-    description: "Only keys from this one on, itself included.",
+    description: "Start of the range (inclusive).",
     role: Role::Optional,
 };
 pub(crate) static END: Parameter = Parameter {
     name: "end",
     kind: Kind::Key { bytes_min: 0 },
-    description: "Only keys before this one.",
+    description: "End of the range (exclusive).",
     role: Role::Optional,
 };
 pub(crate) static REVERSE: Parameter = Parameter {
     name: "reverse",
     kind: Kind::Flag,
-    description: "With `true` from the largest key down.",
+    description: "`true` lists from the last key to the first.",
     role: Role::Optional,
 };
 pub(crate) static CURSOR: Parameter = Parameter {
     name: "cursor",
     kind: Kind::Text { pattern: Pattern::Fixed("^k1[.][A-Za-z0-9_-]+$"), bytes_max: limits::KEYS_CURSOR_BYTES_MAX },
-    description: "The cursor of the page before: the answer goes on behind it.",
+    description: "The cursor of the previous page.",
     role: Role::Optional,
 };
 pub(crate) static VALUES: Parameter = Parameter {
     name: "values",
     kind: Kind::Flag,
-    description: "With `true` entries with their values instead of keys.",
+    description: "`true` lists entries with values instead of keys.",
     role: Role::Optional,
 };
 pub(crate) static DETAILS: Parameter = Parameter {
     name: "details",
     kind: Kind::Flag,
-    description: "With `true` entries with their media type and the time of their last write as well.",
+    description: "`true` adds the media type and the time of the last write to entries.",
     role: Role::Optional,
 };
-pub(crate) static ALL: Parameter =
-    Parameter { name: "all", kind: Kind::Flag, description: "With `true` every key of the bucket.", role: Role::Aside };
+pub(crate) static ALL: Parameter = Parameter {
+    name: "all",
+    kind: Kind::Flag,
+    description: "`true` selects every key of the bucket.",
+    role: Role::OutsideSchema,
+};
 
 pub(crate) const KEY_MISSING: AnyCode = AnyCode::Http(Code::KeyNotFound);
 
-/// What can be wrong with a key and a bucket in a path.
+/// Problems with a key and a bucket in a path.
 pub(crate) const KEY_PROBLEMS: [AnyCode; 4] = [
     AnyCode::Db(mantis_db::Code::KeyEmpty),
     AnyCode::Db(mantis_db::Code::KeyTooLong),
@@ -81,7 +85,7 @@ pub(crate) fn ttl_ms(query: &Query) -> Option<u64> {
     query.integer(&TTL_MS).or_else(|| query.integer(&TTL).map(|seconds| seconds * 1000))
 }
 
-/// A time to live that stands in JSON, from seconds to milliseconds.
+/// A time to live in JSON, from seconds to milliseconds.
 pub(crate) fn ttl_of_body(Whole(seconds): Whole) -> Result<u64> {
     let milliseconds = u64::try_from(seconds)
         .ok()

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use mantis_db::Span;
 
-/// The keys that have the prefix, and lie from `start` on and before `end`.
+/// The keys with the prefix, from `start` (inclusive) to `end` (exclusive).
 pub(crate) fn span(prefix: Option<&[u8]>, start: Option<&[u8]>, end: Option<&[u8]>) -> Span {
     let prefix = prefix.unwrap_or_default();
     if start.is_none() && end.is_none() {
@@ -17,13 +17,13 @@ pub(crate) fn span(prefix: Option<&[u8]>, start: Option<&[u8]>, end: Option<&[u8
         (None, behind) => behind.map(Cow::into_owned),
     };
     match (start, end) {
-        // Nothing lies in between, and an empty span says so plainly.
+        // An empty range.
         (Some(start), Some(end)) if start > end => Span::Between { start: Some(end.clone()), end: Some(end) },
         (start, end) => Span::Between { start, end },
     }
 }
 
-/// The first key behind all that have a prefix; none when there is nothing behind them.
+/// End (exclusive) of the keys with a prefix; none when the range has no end.
 fn behind(prefix: &[u8]) -> Option<Cow<'_, [u8]>> {
     let last = prefix.iter().rposition(|&byte| byte != u8::MAX)?;
     let mut behind = prefix[..=last].to_vec();

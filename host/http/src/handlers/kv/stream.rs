@@ -1,5 +1,5 @@
-//! A whole listing as a stream of lines. Pages are read while the client takes them: nothing piles up, and nothing is read for a
-//! client that has gone.
+//! A whole listing as a stream of lines. Pages are read as the client takes them: nothing piles up, and nothing is read for a client
+//! that is gone.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::protocol::problem::Result;
 use crate::state::State;
 use crate::state::sessions::transaction_of;
 use crate::state::streams::StreamTicket;
-use crate::state::transactions::Lent;
+use crate::state::transactions::Lease;
 use crate::wire::bytes::BytesOut;
 use crate::wire::lines::write_line;
 
@@ -29,7 +29,7 @@ struct Reader {
     listing: Listing,
     /// The transaction that is read, if it is one: nobody else can use it meanwhile. Without one each page takes a session from
     /// the pool only while it is read, so that slow clients hold none.
-    transaction: Option<Lent>,
+    transaction: Option<Lease>,
     entries_left: usize,
     at_end: bool,
     _ticket: StreamTicket,

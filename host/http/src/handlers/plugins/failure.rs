@@ -1,4 +1,4 @@
-//! What a failed installation or call answers.
+//! Errors of an installation or call, as problems.
 
 use mantis_db::Code as DbCode;
 use mantis_plugin::{CallError, Error};

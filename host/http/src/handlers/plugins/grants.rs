@@ -11,7 +11,7 @@ use crate::protocol::problem::Result;
 pub(super) static BUCKETS: Parameter = Parameter {
     name: "buckets",
     kind: Kind::Text { pattern: Pattern::Grants, bytes_max: limits::GRANTS_BYTES_MAX },
-    description: "The buckets that the plugin sees, and whether it may write to them: `scores:write,users:read`. `*:write` is everything.",
+    description: "The buckets that the plugin may read or write: `scores:write,users:read`. `*:write` allows everything.",
     role: Role::Optional,
 };
 

@@ -58,8 +58,8 @@ pub(crate) static INSTALL: Operation = Operation {
     id: "installPlugin",
     tag: Tag::Plugins,
     summary: "Install a plugin",
-    description: "The body is a WebAssembly component. A plugin of the same name is replaced once the new one is compiled; calls under way \
-                  end with the old one. Without `buckets` the plugin sees no data.",
+    description: "The body is a WebAssembly component. It replaces a plugin of the same name once it is compiled; calls in progress finish \
+                  with the old one. Without `buckets` the plugin has access to no data.",
     query: &[&BUCKETS, &REUSE, &CALL_DEADLINE, &MEMORY, &HANDLES, &TRANSFER, &LOG_LINES],
     headers: &[],
     body: Some(RequestContent {
@@ -70,13 +70,13 @@ pub(crate) static INSTALL: Operation = Operation {
     answers: &[
         Answer {
             status: 200,
-            description: "It is installed in place of another.",
+            description: "The plugin replaced another.",
             content: &[json_content::<InfoOut<'_>>()],
             headers: &[],
         },
         Answer {
             status: 201,
-            description: "It is installed.",
+            description: "The plugin is installed.",
             content: &[json_content::<InfoOut<'_>>()],
             headers: &[],
         },
@@ -124,11 +124,11 @@ pub(crate) static REMOVE: Operation = Operation {
     id: "removePlugin",
     tag: Tag::Plugins,
     summary: "Remove a plugin",
-    description: "Calls under way come to their end.",
+    description: "Calls in progress finish.",
     query: &[],
     headers: &[],
     body: None,
-    answers: &[no_content(204, "It is gone.", &[])],
+    answers: &[no_content(204, "The plugin is removed.", &[])],
     problems: &[AnyCode::Http(Code::PluginNotFound), AnyCode::Http(Code::PathMalformed)],
     now: None,
     handler: |state, request| Box::pin(async move { remove(state, request) }),
@@ -140,19 +140,19 @@ pub(crate) static CALL: Operation = Operation {
     id: "callFunction",
     tag: Tag::Plugins,
     summary: "Call a function of a plugin",
-    description: "The whole call is one transaction, which is committed when the function returns and forgotten when it fails. It is run \
-                  again when another commit comes first. A plugin that runs its own transactions commits them itself: its answer names the \
-                  newest commit, which comes after them or is the last of them.",
+    description: "The whole call is one transaction, which commits when the function returns and rolls back when it fails. A conflict with \
+                  another commit runs the call again. A plugin that runs its own transactions commits them itself: the answer then names \
+                  the newest commit.",
     query: &[],
     headers: &[],
     body: Some(RequestContent {
         required: false,
         content: &[json_content::<Arguments>()],
-        description: "The arguments in their order, or by their names. Without a body there are none.",
+        description: "The arguments in order, or by name. No body means no arguments.",
     }),
     answers: &[Answer {
         status: 200,
-        description: "What the function returned; null if that is nothing.",
+        description: "The result of the function; null if it returns nothing.",
         content: &[Content { media: media::JSON, shape: Shape::Json }],
         headers: &[&common::VERSION, &common::DURABLE],
     }],
@@ -184,7 +184,7 @@ pub(crate) static CALL: Operation = Operation {
 static REUSE: Parameter = Parameter {
     name: "reuse",
     kind: Kind::Flag,
-    description: "With `true` instances serve one call after another: faster, but what one call leaves in memory the next may find.",
+    description: "`true` reuses instances for later calls: faster, but a call may find what an earlier one left in memory.",
     role: Role::Optional,
 };
 
@@ -288,12 +288,15 @@ async fn read_arguments(state: &State, request: &mut Request) -> Result<Value> {
     expect_json(request)?;
     match json::parse::<Value>(&body)? {
         arguments @ (Value::Array(_) | Value::Object(_)) => Ok(arguments),
-        _ => Err(Problem::new(Code::BodyInvalid).detail("arguments are a list, or an object by the parameters' names")),
+        _ => {
+            Err(Problem::new(Code::BodyInvalid)
+                .detail("arguments must be an array, or an object by the parameters' names"))
+        }
     }
 }
 
 fn options(query: &Query) -> Result<PluginOptions> {
-    // What does not fit the machine's word is above the host's limit as well.
+    // A number beyond `usize` is above the host's limit too.
     let number = |parameter| query.integer(parameter).map(|number| usize::try_from(number).unwrap_or(usize::MAX));
     let limits = PluginLimits {
         call_deadline_ms: query.integer(&CALL_DEADLINE),

@@ -43,7 +43,7 @@ const HEALTHY: Answer =
     Answer { status: 200, description: "It does.", content: &[json_content::<Health>()], headers: &[] };
 const UNHEALTHY: Answer = Answer {
     status: 503,
-    description: "It does not, for this reason.",
+    description: "It does not; `reason` says why.",
     content: &[json_content::<Health>()],
     headers: &[],
 };
@@ -62,7 +62,7 @@ pub(crate) static READY: Operation = operation(
 pub(crate) static LIVE: Operation = operation(
     "getLive",
     "Whether the process runs",
-    "For orchestrators: answers as long as there is somebody to answer.",
+    "For orchestrators: 200 while the process runs.",
     &[HEALTHY],
     |state, request| Box::pin(async move { answer(request, state, None) }),
 );

@@ -1,4 +1,4 @@
-//! `GET /`: a page for who opens the server in a browser.
+//! `GET /`: a page for browsers.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use crate::api::operation::TimeoutPolicy;
 use crate::api::request::Request;
 use crate::handlers::service::docs::{page, page_answer};
 use crate::handlers::service::health;
-use crate::handlers::service::stats::figures;
+use crate::handlers::service::stats::stats;
 use crate::protocol::body::Body;
 use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::problem::Result;
@@ -41,17 +41,17 @@ curl        \"$HOST/api/v1/kv?prefix=g&amp;values=true\"
 curl -N      $HOST/api/v1/changes";
 
 fn home(state: &State, request: &Request) -> Result<Response<Body>> {
-    let figures = figures(state);
+    let stats = stats(state);
     let reason = health::reason_against_writes(state);
     let rows = [
-        ("Keys", figures.store.keys.to_string()),
-        ("Bytes", (figures.store.key_bytes + figures.store.value_bytes).to_string()),
-        ("Version", figures.store.version.to_string()),
-        ("Sessions in use", format!("{} of {}", figures.pool.active_connections, figures.pool.max_connections)),
-        ("Requests", figures.http.requests.to_string()),
-        ("Connections open", figures.http.connections_open.to_string()),
-        ("Transactions open", figures.http.transactions_open.to_string()),
-        ("Plugins", figures.plugins.plugins.to_string()),
+        ("Keys", stats.store.keys.to_string()),
+        ("Bytes", (stats.store.key_bytes + stats.store.value_bytes).to_string()),
+        ("Version", stats.store.version.to_string()),
+        ("Sessions in use", format!("{} of {}", stats.pool.active_connections, stats.pool.max_connections)),
+        ("Requests", stats.http.requests.to_string()),
+        ("Connections open", stats.http.connections_open.to_string()),
+        ("Transactions open", stats.http.transactions_open.to_string()),
+        ("Plugins", stats.plugins.plugins.to_string()),
     ];
     let mut table = String::new();
     for (name, value) in rows {
@@ -73,7 +73,7 @@ fn home(state: &State, request: &Request) -> Result<Response<Body>> {
              <p class=\"{class}\">{health}</p><table>{table}</table>\
              <h2>Try it</h2><pre>{commands}</pre>\
              <p><a href=\"/docs\">The API</a> &middot; <a href=\"/openapi.json\">OpenAPI</a> &middot; \
-             <a href=\"/stats\">All figures</a> &middot; <a href=\"/metrics\">Metrics</a></p></main></html>"
+             <a href=\"/stats\">Statistics</a> &middot; <a href=\"/metrics\">Metrics</a></p></main></html>"
         ),
     )
 }

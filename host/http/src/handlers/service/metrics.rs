@@ -1,4 +1,4 @@
-//! `GET /metrics`: the figures for Prometheus and what reads its formats. No label comes from a client.
+//! `GET /metrics`: the statistics in the formats of Prometheus and OpenMetrics. No label comes from a client.
 
 use std::fmt::{Display, Write as _};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use mantis_plugin::PluginStats;
 use crate::api::description::{Answer, Content, Shape, Tag};
 use crate::api::operation::TimeoutPolicy;
 use crate::api::request::Request;
-use crate::handlers::service::stats::{DiskFigures, Figures, HttpFigures, PoolFigures, StoreFigures, figures};
+use crate::handlers::service::stats::{DiskStats, HttpStats, PoolStats, Stats, StoreStats, stats};
 use crate::protocol::body::Body;
 use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::problem::Result;
@@ -28,14 +28,14 @@ pub(crate) static METRICS: Operation = Operation {
     method: Method::GET,
     id: "getMetrics",
     tag: Tag::Service,
-    summary: "Figures for Prometheus",
-    description: "OpenMetrics for those who accept it, otherwise Prometheus' text format.",
+    summary: "Metrics for Prometheus",
+    description: "OpenMetrics if `Accept` has it, otherwise the Prometheus text format.",
     query: &[],
     headers: &[],
     body: None,
     answers: &[Answer {
         status: 200,
-        description: "The figures.",
+        description: "The metrics.",
         content: &[
             Content { media: PLAIN_FULL, shape: Shape::Text },
             Content { media: OPENMETRICS_FULL, shape: Shape::Text },
@@ -54,7 +54,7 @@ const UNITS: [&str; 2] = ["bytes", "seconds"];
 fn metrics(state: &State, request: &Request) -> Result<Response<Body>> {
     let open = accept::choose(request.headers(), &[PLAIN, OPENMETRICS])? == OPENMETRICS;
     let mut exposition = Exposition { open, text: String::with_capacity(8 * 1024) };
-    write(&mut exposition, state, &figures(state));
+    write(&mut exposition, state, &stats(state));
     if open {
         exposition.text.push_str("# EOF\n");
     }
@@ -64,21 +64,21 @@ fn metrics(state: &State, request: &Request) -> Result<Response<Body>> {
     Ok(response)
 }
 
-fn write(out: &mut Exposition, state: &State, figures: &Figures) {
+fn write(out: &mut Exposition, state: &State, stats: &Stats) {
     write_answers(out, state);
-    write_http(out, &figures.http);
-    write_pool(out, &figures.pool);
-    write_store(out, &figures.store);
-    if let Some(disk) = &figures.store.disk {
+    write_http(out, &stats.http);
+    write_pool(out, &stats.pool);
+    write_store(out, &stats.store);
+    if let Some(disk) = &stats.store.disk {
         write_disk(out, disk);
     }
-    if let Some(bytes) = figures.process.resident_memory_bytes {
+    if let Some(bytes) = stats.process.resident_memory_bytes {
         out.gauge("process_resident_memory_bytes", "Memory that the process occupies.", bytes);
     }
-    write_plugins(out, &figures.plugins);
+    write_plugins(out, &stats.plugins);
 }
 
-fn write_http(out: &mut Exposition, http: &HttpFigures) {
+fn write_http(out: &mut Exposition, http: &HttpStats) {
     out.gauge("http_requests_in_flight", "Requests under way.", http.in_flight);
     out.counter("http_overloads", "Requests refused because too many were under way.", http.overloads);
     out.counter("http_panics", "Requests whose handler panicked.", http.panics);
@@ -89,7 +89,7 @@ fn write_http(out: &mut Exposition, http: &HttpFigures) {
     out.gauge("http_transactions_open", "Transactions open across requests.", http.transactions_open);
 }
 
-fn write_pool(out: &mut Exposition, pool: &PoolFigures) {
+fn write_pool(out: &mut Exposition, pool: &PoolStats) {
     out.gauge("pool_sessions", "Sessions in the pool.", pool.total_connections);
     out.gauge("pool_sessions_active", "Sessions lent out.", pool.active_connections);
     out.gauge("pool_sessions_idle", "Sessions waiting to be used.", pool.idle_connections);
@@ -107,7 +107,7 @@ fn write_pool(out: &mut Exposition, pool: &PoolFigures) {
     out.counter("pool_health_check_failures", "Idle sessions found unfit.", pool.health_check_failures);
 }
 
-fn write_store(out: &mut Exposition, store: &StoreFigures) {
+fn write_store(out: &mut Exposition, store: &StoreStats) {
     out.gauge("store_version", "The newest commit.", store.version);
     out.gauge("store_keys", "Keys with a value.", store.keys);
     out.gauge("store_key_bytes", "Bytes of keys.", store.key_bytes);
@@ -148,7 +148,7 @@ fn write_store(out: &mut Exposition, store: &StoreFigures) {
     );
 }
 
-fn write_disk(out: &mut Exposition, disk: &DiskFigures) {
+fn write_disk(out: &mut Exposition, disk: &DiskStats) {
     out.gauge("store_log_segments", "Segments of the log.", disk.log_segments);
     out.gauge("store_log_bytes", "Bytes of the log.", disk.log_bytes);
     out.gauge("store_synced_version", "The newest commit that survives a power cut.", disk.synced_version);

@@ -1,4 +1,4 @@
-//! What operators and browsers ask: health, figures, documents.
+//! For operators and browsers: health, statistics, documents.
 
 pub(crate) mod docs;
 pub(crate) mod health;

@@ -1,4 +1,4 @@
-//! `GET /stats`: figures for people and programs.
+//! `GET /stats`: statistics for people and programs.
 
 use std::time::Duration;
 
@@ -23,39 +23,37 @@ pub(crate) static STATS: Operation = Operation {
     method: Method::GET,
     id: "getStats",
     tag: Tag::Service,
-    summary: "Figures of the pool, the store, HTTP and plugins",
+    summary: "Statistics of the pool, the store, HTTP and plugins",
     description: "",
     query: &[],
     headers: &[],
     body: None,
     answers: &[Answer {
         status: 200,
-        description: "The figures.",
-        content: &[json_content::<Figures>()],
+        description: "The statistics.",
+        content: &[json_content::<Stats>()],
         headers: &[],
     }],
     problems: &[AnyCode::Http(Code::NotAcceptable)],
     now: None,
-    handler: |state, request| Box::pin(async move { stats(state, request) }),
+    handler: |state, request| Box::pin(async move { show(state, request) }),
     timeout: TimeoutPolicy::Configured,
 };
 
-/// All figures, read at about the same moment.
+/// All statistics, read at about the same moment.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Stats")]
-pub(crate) struct Figures {
-    pub(crate) pool: PoolFigures,
-    pub(crate) store: StoreFigures,
-    pub(crate) http: HttpFigures,
+pub(crate) struct Stats {
+    pub(crate) pool: PoolStats,
+    pub(crate) store: StoreStats,
+    pub(crate) http: HttpStats,
     #[schemars(with = "Counts")]
     pub(crate) plugins: PluginStats,
-    pub(crate) process: ProcessFigures,
+    pub(crate) process: ProcessStats,
 }
 
 /// The session pool. `total = active + idle + creating` and `created = closed + active + idle`, always.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "PoolStats")]
-pub(crate) struct PoolFigures {
+pub(crate) struct PoolStats {
     pub(crate) total_connections: usize,
     pub(crate) active_connections: usize,
     pub(crate) idle_connections: usize,
@@ -79,8 +77,7 @@ pub(crate) struct PoolFigures {
 
 /// The engine.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "StoreStats")]
-pub(crate) struct StoreFigures {
+pub(crate) struct StoreStats {
     pub(crate) version: u64,
     pub(crate) keys: u64,
     pub(crate) key_bytes: u64,
@@ -104,14 +101,13 @@ pub(crate) struct StoreFigures {
     pub(crate) max_writer_hold_time_ms: f64,
     /// None in memory.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "DiskFigures")]
-    pub(crate) disk: Option<DiskFigures>,
+    #[schemars(with = "DiskStats")]
+    pub(crate) disk: Option<DiskStats>,
 }
 
 /// The engine's disk.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "DiskStats")]
-pub(crate) struct DiskFigures {
+pub(crate) struct DiskStats {
     pub(crate) synced_version: u64,
     pub(crate) log_segments: u64,
     pub(crate) log_bytes: u64,
@@ -139,8 +135,7 @@ pub(crate) struct DiskFigures {
 
 /// The HTTP surface. `requests = answers of all classes + in flight`.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "HttpStats")]
-pub(crate) struct HttpFigures {
+pub(crate) struct HttpStats {
     pub(crate) requests: u64,
     pub(crate) in_flight: u64,
     pub(crate) answers: Answers,
@@ -168,15 +163,15 @@ pub(crate) struct Answers {
     pub(crate) server_error: u64,
 }
 
-fn stats(state: &State, request: &Request) -> Result<Response<Body>> {
+fn show(state: &State, request: &Request) -> Result<Response<Body>> {
     accept::choose(request.headers(), &[media::JSON])?;
-    let mut response = respond::json(StatusCode::OK, &figures(state));
+    let mut response = respond::json(StatusCode::OK, &stats(state));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
 }
 
-pub(crate) fn figures(state: &State) -> Figures {
-    Figures {
+pub(crate) fn stats(state: &State) -> Stats {
+    Stats {
         pool: pool(state),
         store: store(state),
         http: http(state),
@@ -185,9 +180,9 @@ pub(crate) fn figures(state: &State) -> Figures {
     }
 }
 
-fn pool(state: &State) -> PoolFigures {
+fn pool(state: &State) -> PoolStats {
     let stats = state.sessions.stats();
-    PoolFigures {
+    PoolStats {
         total_connections: stats.total(),
         active_connections: stats.active,
         idle_connections: stats.idle,
@@ -207,9 +202,9 @@ fn pool(state: &State) -> PoolFigures {
     }
 }
 
-fn store(state: &State) -> StoreFigures {
+fn store(state: &State) -> StoreStats {
     let stats = state.database.stats();
-    StoreFigures {
+    StoreStats {
         version: stats.version,
         keys: stats.keys,
         key_bytes: stats.key_bytes,
@@ -228,7 +223,7 @@ fn store(state: &State) -> StoreFigures {
         deadlines: stats.deadlines,
         writer_hold_time_ms: milliseconds(Duration::from_micros(stats.writer_holds.total_us)),
         max_writer_hold_time_ms: milliseconds(Duration::from_micros(stats.writer_holds.max_us)),
-        disk: state.database.store().disk_stats().map(|disk| DiskFigures {
+        disk: state.database.store().disk_stats().map(|disk| DiskStats {
             synced_version: disk.synced_version,
             log_segments: disk.log_segments,
             log_bytes: disk.log_bytes,
@@ -248,7 +243,7 @@ fn store(state: &State) -> StoreFigures {
     }
 }
 
-fn http(state: &State) -> HttpFigures {
+fn http(state: &State) -> HttpStats {
     let metrics = &state.metrics;
     let answers: [u64; CLASSES] = metrics.answers_total();
     let in_flight = metrics.in_flight() as u64;
@@ -256,7 +251,7 @@ fn http(state: &State) -> HttpFigures {
     let closed = metrics.connections_closed_total();
     let opened = metrics.connections_opened_total();
     let [informational, success, redirection, client_error, server_error] = answers;
-    HttpFigures {
+    HttpStats {
         requests: answers.iter().sum::<u64>() + in_flight,
         in_flight,
         answers: Answers { informational, success, redirection, client_error, server_error },
@@ -273,20 +268,19 @@ fn http(state: &State) -> HttpFigures {
 /// What the process takes. Without `/proc` it is not known.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-#[schemars(rename = "ProcessStats")]
-pub(crate) struct ProcessFigures {
+pub(crate) struct ProcessStats {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "u64")]
     pub(crate) resident_memory_bytes: Option<u64>,
 }
 
-fn process() -> ProcessFigures {
+fn process() -> ProcessStats {
     let resident_kib = || {
         let status = std::fs::read_to_string("/proc/self/status").ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
         line.split_whitespace().next()?.parse::<u64>().ok()
     };
-    ProcessFigures { resident_memory_bytes: resident_kib().map(|kib| kib * 1_024) }
+    ProcessStats { resident_memory_bytes: resident_kib().map(|kib| kib * 1_024) }
 }
 
 fn average_ms(total: Duration, count: u64) -> f64 {

@@ -1,4 +1,4 @@
-//! The figures: `/stats` and `/metrics` say the same, and what they say adds up.
+//! `/stats` and `/metrics` agree, and their sums add up.
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
@@ -95,7 +95,7 @@ const TWINS: &[(&str, &str)] = &[
     ("store.writer_hold_time_ms", "store_writer_hold_seconds_total"),
 ];
 
-/// Figures of `/stats` without a twin: Prometheus makes them from others.
+/// Members of `/stats` without a metric: Prometheus derives them from others.
 const WITHOUT_TWIN: &[&str] = &[
     // From sums and counts.
     "pool.avg_wait_time_ms",
@@ -111,11 +111,11 @@ const WITHOUT_TWIN: &[&str] = &[
 
 const OPENMETRICS: &[&str] = &["accept: application/openmetrics-text; version=1.0.0"];
 
-/// Figures by their names, as they were written.
+/// Numbers by name, as they were written.
 #[derive(Debug, Default)]
-struct Figures(BTreeMap<String, String>);
+struct Numbers(BTreeMap<String, String>);
 
-impl Figures {
+impl Numbers {
     #[track_caller]
     fn number(&self, name: &str) -> f64 {
         self.0[name].parse().unwrap()
@@ -142,22 +142,22 @@ impl Figures {
     }
 }
 
-/// The figures of `/stats` by their paths.
-async fn stats(server: &Server) -> Figures {
-    let mut figures = Figures::default();
-    figures.add("", &server.send("GET /stats", &[], "").await.json());
-    figures
+/// The numbers of `/stats` by their paths.
+async fn stats(server: &Server) -> Numbers {
+    let mut numbers = Numbers::default();
+    numbers.add("", &server.send("GET /stats", &[], "").await.json());
+    numbers
 }
 
 /// The samples of `/metrics` by their names, but for those with labels.
-async fn metrics(server: &Server) -> Figures {
+async fn metrics(server: &Server) -> Numbers {
     let answer = server.send("GET /metrics", &[], "").await;
     let samples = answer.text().lines().filter(|line| !line.starts_with('#') && !line.contains('{'));
     let sample = |line: &str| {
         let (name, value) = line.strip_prefix("mantisdb_").unwrap().split_once(' ').unwrap();
         (name.to_owned(), value.to_owned())
     };
-    Figures(samples.map(sample).collect())
+    Numbers(samples.map(sample).collect())
 }
 
 /// A server on a disk with something to tell: commits, a checkpoint, an old snapshot, a call, a wait.
@@ -438,7 +438,7 @@ async fn work(server: Arc<Server>, client: usize) {
     }
 }
 
-/// Sessions come and go, are held and waited for, while the figures are read.
+/// Sessions come and go, are held and waited for, while the numbers are read.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_sums_add_up_under_load() {
     for max in [1, 4] {
@@ -446,14 +446,14 @@ async fn the_sums_add_up_under_load() {
         let server = Arc::new(Server::with(Limits::default(), AppConfig::default(), pool));
         let clients: Vec<_> = (0..8).map(|client| tokio::spawn(work(Arc::clone(&server), client))).collect();
         while clients.iter().any(|client| !client.is_finished()) {
-            let figures = stats(&server).await;
-            let sum = |names: &[&str]| names.iter().map(|name| figures.count(&format!("pool.{name}"))).sum::<u64>();
+            let numbers = stats(&server).await;
+            let sum = |names: &[&str]| names.iter().map(|name| numbers.count(&format!("pool.{name}"))).sum::<u64>();
             let present = sum(&["active_connections", "idle_connections"]);
-            assert_eq!(sum(&["total_connections"]), present + sum(&["creating_connections"]), "{figures:?}");
-            assert_eq!(sum(&["connections_created"]), present + sum(&["connections_closed"]), "{figures:?}");
-            assert!(sum(&["total_connections"]) <= max as u64, "{figures:?}");
-            let answers = (1..=5).map(|class| figures.count(&format!("http.answers.{class}xx"))).sum::<u64>();
-            assert_eq!(figures.count("http.requests"), answers + figures.count("http.in_flight"), "{figures:?}");
+            assert_eq!(sum(&["total_connections"]), present + sum(&["creating_connections"]), "{numbers:?}");
+            assert_eq!(sum(&["connections_created"]), present + sum(&["connections_closed"]), "{numbers:?}");
+            assert!(sum(&["total_connections"]) <= max as u64, "{numbers:?}");
+            let answers = (1..=5).map(|class| numbers.count(&format!("http.answers.{class}xx"))).sum::<u64>();
+            assert_eq!(numbers.count("http.requests"), answers + numbers.count("http.in_flight"), "{numbers:?}");
         }
         for client in clients {
             client.await.unwrap();
