@@ -37,7 +37,7 @@ impl RequestLog {
     pub(crate) fn log(&self, begun: &Begun, head: &Parts, operation: Option<usize>, outcome: &Result<Response<Body>>) {
         match outcome {
             Err(problem) if problem.code() == Code::Internal.into() => {
-                begun.log_failure(head, self.name(operation), problem)
+                begun.log_failure(head, self.name(operation), problem);
             }
             _ if begun.at.is_some() => begun.log_answer(head, self.name(operation), outcome),
             _ => {}

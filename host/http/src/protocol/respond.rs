@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::protocol::body::Body;
 use crate::protocol::media;
 
-/// media::JSON of a type that always serialises: strings, numbers, lists and structs of them.
+/// JSON of a type that always serialises: strings, numbers, lists and structs of them.
 pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
     bytes(status, media::JSON, Bytes::from(serde_json::to_vec(value).unwrap_or_default()))
 }

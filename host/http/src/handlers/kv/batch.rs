@@ -82,6 +82,7 @@ struct ResultsOut<'a> {
     /// the first commit.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<NumberText>")]
+    #[allow(clippy::option_option, reason = "left out, null, or a version")]
     version: Option<Option<NumberText>>,
 }
 
@@ -114,6 +115,7 @@ struct ResultOut<'a> {
     /// With `details=true`, of an entry that was read.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    #[allow(clippy::option_option, reason = "left out, null, or a time")]
     expires_at: Option<Option<String>>,
     /// With `details=true`, of an entry that was read.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,4 +1,4 @@
-//! `GET /metrics`: the statistics in the formats of Prometheus and OpenMetrics. No label comes from a client.
+//! `GET /metrics`: the statistics in the formats of Prometheus and `OpenMetrics`. No label comes from a client.
 
 use std::fmt::{Display, Write as _};
 use std::time::Duration;
