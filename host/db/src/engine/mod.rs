@@ -27,13 +27,13 @@ mod view;
 use std::sync::Arc;
 
 use mantis_store::disk::Disk;
-use mantis_store::{Compacted, Space};
+use mantis_store::{Compacted, Refused, Space, Written as StoredWritten};
 use tokio::sync::watch;
 
 pub(crate) use cursor_snapshots::CursorSnapshots;
 pub(crate) use mantis_store::{
-    Change as StoredChange, ChangePage, Entry as StoredEntry, FeedCursor, KeyRange, OnProgress, Savepoint, Snapshot,
-    Store, Transaction, Update, Version,
+    Change as StoredChange, ChangePage, Entry as StoredEntry, Error as EngineError, FeedCursor, KeyRange, OnProgress,
+    Savepoint, Snapshot, Store, Transaction, Update, Version,
 };
 pub use mantis_store::{
     Clock, Direction, Durability, Expect, Isolation, OpenError, Options as EngineOptions, Random, Recovered, Stats,
@@ -86,11 +86,11 @@ impl Engine {
         self.0.begin_with(isolation)
     }
 
-    /// Commits one key if it is as expected and the key of `unchanged` still has its version: whether the key had a value before, or the
-    /// entry that refused the write.
+    /// Commits one key if it is as expected and the key of `unchanged` still has its version. Returns the outcome and the
+    /// version that it rests on.
     ///
     /// # Errors
-    /// `conflict` when the key of `unchanged` has changed, `storage-failed`.
+    /// `Conflict` when the key of `unchanged` has changed, `StorageFailed`.
     #[inline]
     pub(crate) fn write(
         &self,
@@ -98,9 +98,8 @@ impl Engine {
         update: Update,
         expect: Expect,
         unchanged: Option<(&[u8], Version)>,
-    ) -> Result<(Result<bool, Option<StoredEntry>>, Version), Error> {
-        let (outcome, seen) = self.0.write_seen(key, update, expect, unchanged)?;
-        Ok((outcome.map(|written| written.previous.is_some()).map_err(|refused| refused.current), seen))
+    ) -> Result<(Result<StoredWritten, Refused>, Version), EngineError> {
+        self.0.write_seen(key, update, expect, unchanged)
     }
 
     /// Runs `work` while no other commit can happen, and commits what it wrote if it succeeds. Every other writer waits meanwhile, so that

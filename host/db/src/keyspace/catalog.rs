@@ -73,18 +73,26 @@ pub(crate) fn guard_key(name: &str) -> layout::EncodedKey {
     number_key(name)
 }
 
-/// The bucket of this name, if it exists, as `get` reads the catalogue.
-pub(crate) fn look_up(name: &str, get: impl FnOnce(&[u8]) -> Result<Option<StoredEntry>>) -> Result<Option<Bucket>> {
+/// The bucket of this name, if it exists: as the transaction sees it, or else as it is now.
+pub(crate) fn look_up(engine: &Engine, transaction: Option<&mut Transaction>, name: &str) -> Result<Option<Bucket>> {
     if name == DEFAULT_BUCKET {
         return Ok(Some(Bucket::DEFAULT));
     }
-    get(&number_key(name))?.map(|stored| Bucket::from_stored(&stored)).transpose()
+    let key = number_key(name);
+    let stored = match transaction {
+        None => engine.get(&key),
+        Some(transaction) => transaction.get(&key)?,
+    };
+    stored.map(|stored| Bucket::from_stored(&stored)).transpose()
 }
 
 /// The bucket of this name, if it exists. The commit is a conflict if the bucket has been dropped or made by then: what a transaction
 /// writes must not end up in a dropped bucket.
 pub(crate) fn find(transaction: &mut Transaction, name: &str) -> Result<Option<Bucket>> {
-    look_up(name, |key| Ok(transaction.get_guarded(key)?))
+    if name == DEFAULT_BUCKET {
+        return Ok(Some(Bucket::DEFAULT));
+    }
+    transaction.get_guarded(&number_key(name))?.map(|stored| Bucket::from_stored(&stored)).transpose()
 }
 
 /// Makes a bucket that does not exist.

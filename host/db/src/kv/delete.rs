@@ -44,9 +44,22 @@ impl Kv<'_> {
     /// `access-denied`, `read-only`, `disk-full`, `storage-failed`: outside a transaction [`Error::deleted`] counts the keys that are gone
     /// all the same; in a transaction `transaction-too-large`, `transaction-too-old`.
     pub async fn delete_span(&mut self, span: &Span) -> Result<Deleted> {
-        let mut deletion = SpanDeletion::of(span);
-        while self.delete_next(&mut deletion).await? {}
-        Ok(deletion.deleted)
+        #[cfg(not(target_family = "wasm"))]
+        self.wait_for_turns(&|bucket, footprint| footprint.names_some_of(&bucket.range(span))).await;
+        // A page downloads this loop, which is smaller than one over a `SpanDeletion`.
+        let (mut keys, mut left) = (0, None);
+        loop {
+            let step = self.delete_step(span, left);
+            let settled = self.session.database.0.engine.settle(step).await;
+            #[cfg(not(target_family = "wasm"))]
+            let settled = settled.map_err(|error| error.after_deleting(keys));
+            let ((gone, rest), version, durable) = settled?;
+            keys += gone;
+            if rest.is_none() {
+                return Ok(Deleted { keys, version, durable });
+            }
+            left = rest;
+        }
     }
 
     /// One commit of [`delete_span`](Self::delete_span), for callers that let others run in between. Returns whether keys may be left.

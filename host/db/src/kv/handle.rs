@@ -54,10 +54,7 @@ impl Kv<'_> {
     /// The bucket, if it exists.
     pub(crate) fn existing(&mut self) -> Result<Option<Bucket>> {
         let session = &mut *self.session;
-        catalog::look_up(self.bucket, |key| match &mut session.transaction {
-            None => Ok(session.database.0.engine.get(key)),
-            Some(transaction) => Ok(transaction.get(key)?),
-        })
+        catalog::look_up(&session.database.0.engine, session.transaction.as_deref_mut(), self.bucket)
     }
 
     /// Runs `work` in the open transaction, or alone in a commit of its own. If the bucket does not exist, work that grows it makes it, and

@@ -1,6 +1,6 @@
 //! Operations on single keys: get, set, delete, increment.
 
-use crate::engine::{Expect, StoredEntry, Unsettled, UnsettledError, Update, View, resting_on};
+use crate::engine::{EngineError, Expect, StoredEntry, Unsettled, UnsettledError, Update, View};
 use crate::keyspace::catalog;
 use crate::kv::handle::{Effect, Kv};
 use crate::kv::outcome::{Counted, Outcome, SetOptions, Written};
@@ -155,13 +155,16 @@ impl Kv<'_> {
             let guard = catalog::guard_key(self.bucket);
             let unchanged = bucket.made.map(|made| (&guard[..], made));
             match self.session.database.0.engine.write(&encoded, update.clone(), expect, unchanged) {
-                Ok((Ok(replaced), seen)) => return Ok((done(seen, replaced), seen)),
-                Ok((Err(current), seen)) => {
-                    return resting_on(seen, current.map(value::entry).transpose().map(Outcome::Refused));
+                Ok((Ok(written), seen)) => return Ok((done(seen, written.previous.is_some()), seen)),
+                Ok((Err(refused), seen)) => {
+                    return match refused.current.map(value::entry).transpose() {
+                        Ok(current) => Ok((Outcome::Refused(current), seen)),
+                        Err(error) => Err(UnsettledError { error, seen }),
+                    };
                 }
                 // The bucket was dropped since it was looked up, and perhaps made again: below it is looked up again.
-                Err(error) if error.code() == Code::Conflict => {}
-                Err(error) => return Err(error.into()),
+                Err(EngineError::Conflict) => {}
+                Err(error) => return Err(Error::from(error).into()),
             }
         }
         let limits = self.limits().clone();
