@@ -30,7 +30,7 @@ const INTEGERS: Record<string, [bigint, bigint]> = {
 };
 
 /** Integers of this size and below are exact in every JSON implementation. */
-const EXACT_MAX = 2n ** 53n;
+const EXACT_MAX = BigInt(Number.MAX_SAFE_INTEGER);
 
 type JsonObject = { [name: string]: Json };
 

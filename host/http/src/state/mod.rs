@@ -63,7 +63,7 @@ impl State {
         names: OperationNames,
     ) -> Self {
         let (share, of) = limits::TRANSACTION_SESSIONS;
-        let transactions_max = config.transactions_max.min((sessions.config().max * share / of).max(1));
+        let transactions_max = config.transactions_max.min((sessions.config().max.saturating_mul(share) / of).max(1));
         Self {
             transactions: Arc::new(OpenTransactions::new(transactions_max, config.transaction_idle_ms)),
             retries: Retries::default(),

@@ -19,10 +19,9 @@ mod output;
 pub(crate) use input::arguments;
 pub(crate) use output::to_json;
 
-use crate::ValueType;
+use mantis_db::limits::JSON_INTEGER_MAX;
 
-/// The largest integer that is a number in JSON. Every JSON reader is exact up to here; larger ones are written as text.
-const JSON_INTEGER_MAX: u64 = 1 << 53;
+use crate::ValueType;
 
 /// Whether a value of the type may be null in JSON.
 fn nullable(value_type: &ValueType) -> bool {
