@@ -200,9 +200,9 @@ fn what_breaks_off_is_no_backup_and_leaves_no_file() {
     import(&server, "lines", &lines(100));
     let whole = server.run(&["backup", "-"]).stdout;
     for (length, is_ended, reason) in [
-        (whole.len() - 1, true, "no whole backup"),
-        (whole.len() / 2, true, "no whole backup"),
-        (0, true, "no whole backup"),
+        (whole.len() - 1, true, "incomplete or damaged"),
+        (whole.len() / 2, true, "incomplete or damaged"),
+        (0, true, "incomplete or damaged"),
         (whole.len() / 2, false, "connection"),
         (whole.len(), false, "connection"),
     ] {

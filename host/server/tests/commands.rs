@@ -242,7 +242,7 @@ fn another_program_is_not_taken_for_a_server_without_the_key() {
     for (url, part) in [
         (stranger("HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\nNot Found"), "not as a MantisDB server does"),
         (stranger("HTTP/1.1 301 Moved\r\nLocation: /\r\nContent-Length: 0\r\n\r\n"), "not as a MantisDB server does"),
-        (stranger("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n<p/>"), "hint: is there a MantisDB"),
+        (stranger("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n<p/>"), "hint: check that the server at this address"),
         (format!("{}/console", server.url), "not as a MantisDB server does"),
     ] {
         let (code, message) = failure(&server.run(&["get", "a", "--url", &url]));

@@ -90,7 +90,7 @@ fn problems_are_named_with_their_lines() {
     assert_eq!(code, 3, "{message}");
     for part in [
         "line 3: the column \"k\" is empty",
-        "line 4: the key is that of line 2",
+        "line 4: duplicate key: line 2 has it",
         "line 5: ",
         "line 6: ",
         "key-too-long",

@@ -200,7 +200,7 @@ fn open(import: &Import) -> Outcome<Source> {
         Format::Ndjson => {
             Records::Ndjson(ndjson::Reader::new(lines, import.key.clone(), jiff::Timestamp::now().as_second()))
         }
-        Format::Csv => Records::Csv(columns(lines, import)?),
+        Format::Csv => Records::Csv(Box::new(columns(lines, import)?)),
     };
     Ok(Source::new(has_mark, records))
 }

@@ -26,7 +26,7 @@ pub(in crate::transfer) struct Source {
 /// Reads the records of one format.
 pub(in crate::transfer) enum Records {
     Lines(lines::Reader),
-    Csv(csv::Reader),
+    Csv(Box<csv::Reader>),
     Ndjson(ndjson::Reader),
 }
 

@@ -117,6 +117,6 @@ mod tests {
         check(line, Some("name"), Ok(("Ada", line, None)));
         check(line, Some("id"), Ok(("17", line, None)));
         check(line, Some("email"), Err("no member"));
-        check(r#"{"id":null}"#, Some("id"), Err("neither text"));
+        check(r#"{"id":null}"#, Some("id"), Err("neither a string"));
     }
 }
