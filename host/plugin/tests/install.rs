@@ -240,7 +240,7 @@ async fn plugins_load_from_a_folder() {
     refused("both.wasm", "both.json", "there is a .toml as well");
     refused("typo.wasm", "typo.toml", "unknown variant `wirte`, expected `read` or `write`");
     refused("unknown.wasm", "unknown.json", "unknown field `grant`");
-    refused("all-read.wasm", "all-read.toml", "`*` goes only with \"write\" and alone");
+    refused("all-read.wasm", "all-read.toml", "`*` can only be granted for writing, and alone");
     refused("broken.wasm", "broken.wasm", "these bytes are not WebAssembly");
     let counter = of("counter.wasm").as_ref().unwrap();
     assert!(counter.reuse);

@@ -227,8 +227,9 @@ pub fn status_of(code: mantis_db::Code) -> u16 {
 pub fn reference_markdown() -> String {
     let mut page = String::from(
         "# Error codes\n\n\
-         Every error names its `code`. Codes are stable; wording is not. Over HTTP an error is `application/problem+json` with the\n\
-         status below. This page is generated from the tables in `host/db/src/error.rs` and `host/http/src/protocol/errors.rs`.\n\n\
+         Every error names its `code`. Codes are stable; wording is not. Over HTTP an error is `application/problem+json`\n\
+         with the status below. This page is generated from the tables in `host/db/src/error.rs` and\n\
+         `host/http/src/protocol/errors.rs`.\n\n\
          ## From the database\n\n\
          The same on every surface: HTTP, plugins, pages and embedding programs.\n\n\
          | code | kind | HTTP status | meaning | remedy |\n|---|---|---|---|---|\n",
@@ -238,8 +239,10 @@ pub fn reference_markdown() -> String {
         row(&mut page, &[&format!("`{name}`"), kind, &status.to_string(), code.meaning(), code.remedy()]);
     }
     page.push_str(
-        "\nA key or value that breaks one of these rules inside a JSON body answers 422 instead of the status above. A transaction that never\n\
-         existed, or was rolled back, answers 404 where its id is in the path. A valid cursor of another listing answers 409.\n\n\
+        "\nA key or value that breaks one of these rules inside a JSON body answers 422 instead of the status above. A\n\
+         transaction that never existed, or was rolled back, answers 404 where its id is in the path. A valid cursor of\n\
+         another listing answers 409. A `conflict` at the commit of a transaction has a `retry_token`, and its hint names\n\
+         `POST /api/v1/transactions?retry=`.\n\n\
          ## From HTTP\n\n\
          | code | HTTP status | meaning | remedy |\n|---|---|---|---|\n",
     );
