@@ -228,7 +228,7 @@ fn a_restore_refuses_what_it_should_and_leaves_nothing() {
     drop(server);
     let before = files(&data);
     let (code, message) = into(&data);
-    assert!(code == 4 && message.contains("there is a store") && message.contains("--data"), "{message}");
+    assert!(code == 4 && message.contains("already holds a store") && message.contains("--data"), "{message}");
     assert!(files(&data) == before);
     for damaged in [&whole[..whole.len() - 20], &[&whole[..], b"more"].concat()] {
         fs::write(&file, damaged).unwrap();
@@ -299,7 +299,7 @@ fn a_check_names_what_is_damaged_and_a_repair_keeps_what_came_before() {
     assert!(keys.starts_with("a0\na1\n"), "{keys}");
     drop(server);
     let again = failure(&run(&["check", "--data", text(&data), "--repair", "--into", text(&new)]));
-    assert!(again.0 == 4 && again.1.contains("there is a store") && again.1.contains("--into"), "{}", again.1);
+    assert!(again.0 == 4 && again.1.contains("already holds a store") && again.1.contains("--into"), "{}", again.1);
 }
 
 #[test]
