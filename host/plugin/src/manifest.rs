@@ -10,8 +10,6 @@ use crate::error::LoadError;
 use crate::limits::{MANIFEST_BYTES_MAX, PluginLimits};
 use crate::options::PluginOptions;
 
-/// The name that grants every bucket.
-
 /// The grants, limits and way of running of a plugin, as written in a file. Every part is optional; without grants a plugin sees no
 /// bucket.
 ///
