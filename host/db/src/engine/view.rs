@@ -14,7 +14,7 @@ pub(crate) trait View {
         &mut self,
         range: &KeyRange,
         direction: Direction,
-        see: impl FnMut(&[u8], StoredEntry) -> ControlFlow<()>,
+        see: &mut dyn FnMut(&[u8], StoredEntry) -> ControlFlow<()>,
     ) -> Result<()>;
 }
 
@@ -27,7 +27,7 @@ impl View for &Snapshot {
         &mut self,
         range: &KeyRange,
         direction: Direction,
-        see: impl FnMut(&[u8], StoredEntry) -> ControlFlow<()>,
+        see: &mut dyn FnMut(&[u8], StoredEntry) -> ControlFlow<()>,
     ) -> Result<()> {
         Ok(Snapshot::visit(self, range, direction, see)?)
     }
@@ -42,7 +42,7 @@ impl View for Transaction {
         &mut self,
         range: &KeyRange,
         direction: Direction,
-        see: impl FnMut(&[u8], StoredEntry) -> ControlFlow<()>,
+        see: &mut dyn FnMut(&[u8], StoredEntry) -> ControlFlow<()>,
     ) -> Result<()> {
         Ok(Transaction::visit(self, range, direction, see)?)
     }

@@ -49,7 +49,7 @@ impl Kv<'_> {
         // A page downloads this loop, which is smaller than one over a `SpanDeletion`.
         let (mut keys, mut left) = (0, None);
         loop {
-            let step = self.delete_step(span, left);
+            let step = self.delete_step(span, left.as_ref());
             let settled = self.session.database.0.engine.settle(step).await;
             #[cfg(not(target_family = "wasm"))]
             let settled = settled.map_err(|error| error.after_deleting(keys));
@@ -72,7 +72,8 @@ impl Kv<'_> {
             let span = deletion.span;
             self.wait_for_turns(&|bucket, footprint| footprint.names_some_of(&bucket.range(span))).await;
         }
-        let step = self.delete_step(deletion.span, deletion.left.take());
+        let left = deletion.left.take();
+        let step = self.delete_step(deletion.span, left.as_ref());
         let settled = self.session.database.0.engine.settle(step).await;
         #[cfg(not(target_family = "wasm"))]
         let settled = settled.map_err(|error| error.after_deleting(deletion.deleted.keys));
@@ -83,7 +84,7 @@ impl Kv<'_> {
     }
 
     /// Deletes the next keys of a span in one commit, or all of them in the open transaction. Returns how many, and what may be left.
-    pub(crate) fn delete_step(&mut self, span: &Span, left: Option<Left>) -> Unsettled<(u64, Option<Left>)> {
+    pub(crate) fn delete_step(&mut self, span: &Span, left: Option<&Left>) -> Unsettled<(u64, Option<Left>)> {
         let limits = self.limits().clone();
         if self.session.in_transaction() {
             return self.through(Effect::Frees, |transaction, bucket| {
@@ -93,10 +94,10 @@ impl Kv<'_> {
         self.through(Effect::Frees, |transaction, bucket| {
             // From where the last commit ended: a snapshot may keep what is deleted, and a walk would pass over all of it again.
             let range = match left {
-                Some((id, rest)) if id == bucket => rest,
-                _ => bucket.range(span),
+                Some((id, rest)) if *id == bucket => rest,
+                _ => &bucket.range(span),
             };
-            let (gone, rest) = delete_some(transaction, &range, DELETED_KEYS_PER_COMMIT)?;
+            let (gone, rest) = delete_some(transaction, range, DELETED_KEYS_PER_COMMIT)?;
             Ok::<_, Error>((gone, rest.map(|rest| (bucket, rest))))
         })
     }

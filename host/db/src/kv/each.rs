@@ -139,7 +139,7 @@ impl Kv<'_> {
         let (mut keys, mut newest, mut left) = (0, 0, None);
         let mut made = Made { each: Each::Refused(None), steps: Steps::new(), writes: true };
         loop {
-            match self.delete_step(span, left.take()) {
+            match self.delete_step(span, left.as_ref()) {
                 Ok(((gone, rest), version)) => {
                     made.steps.push((version, gone));
                     (keys, newest, left) = (keys + gone, version.max(newest), rest);

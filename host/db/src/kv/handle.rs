@@ -3,7 +3,7 @@
 use crate::bucket_name::{DEFAULT_BUCKET, check_bucket_name};
 #[cfg(not(target_family = "wasm"))]
 use crate::engine::Footprint;
-use crate::engine::{Isolation, Savepoint, Transaction, Unsettled, resting_on};
+use crate::engine::{Isolation, Savepoint, Transaction, Unsettled, UnsettledError, Version, resting_on};
 use crate::keyspace::{Bucket, BucketId, catalog};
 use crate::kv::transaction_limits;
 use crate::{Access, Error, Limits, Result, Session};
@@ -62,23 +62,43 @@ impl Kv<'_> {
     pub(crate) fn through<T, E: From<Error>>(
         &mut self,
         effect: Effect,
-        work: impl FnOnce(&mut Transaction, BucketId) -> std::result::Result<T, E>,
+        mut work: impl FnMut(&mut Transaction, BucketId) -> std::result::Result<T, E>,
     ) -> Unsettled<T, E> {
+        let mut done = None;
+        let run = self.run(effect, &mut |transaction, bucket| {
+            let outcome = done.insert(work(transaction, bucket));
+            outcome.is_ok()
+        });
+        match (run, done) {
+            (Ok(seen), Some(Ok(value))) => Ok((value, seen)),
+            (Err(UnsettledError { error: None, seen }), Some(Err(error))) => Err(UnsettledError { error, seen }),
+            (Err(UnsettledError { error: Some(error), seen }), _) => Err(UnsettledError { error: error.into(), seen }),
+            _ => unreachable!("without an error the work was done"),
+        }
+    }
+
+    /// One copy of [`through`](Self::through) for all kinds of work. Returns the commit that the outcome rests on; the error is none if
+    /// `work` failed.
+    fn run(
+        &mut self,
+        effect: Effect,
+        work: &mut Work<'_>,
+    ) -> std::result::Result<Version, UnsettledError<Option<Error>>> {
         self.check_allowed(effect)?;
         let database = self.session.database.clone();
         let (bucket, limits) = (self.bucket, &database.0.limits);
-        let run = |transaction: &mut Transaction| {
+        let mut run = |transaction: &mut Transaction| {
             let (id, before) = bucket_for(transaction, bucket, effect, limits)?;
-            let done = work(transaction, id);
+            let is_done = work(transaction, id);
             // A bucket is made by its first write, and not by one that failed.
-            match (before, &done) {
-                (Some(before), Ok(_)) => transaction.release(before),
-                (Some(before), Err(_)) => transaction.rollback_to(before),
+            match (before, is_done) {
+                (Some(before), true) => transaction.release(before),
+                (Some(before), false) => transaction.rollback_to(before),
                 (None, _) => {}
             }
-            done
+            if is_done { Ok(()) } else { Err(None) }
         };
-        match &mut self.session.transaction {
+        let outcome = match &mut self.session.transaction {
             Some(transaction) => {
                 transaction_limits::check_reads(transaction, limits)?;
                 resting_on(0, run(transaction))
@@ -88,13 +108,14 @@ impl Kv<'_> {
                 resting_on(transaction.version(), run(&mut transaction))
             }
             None => database.0.engine.alone(|transaction| {
-                let value = run(transaction)?;
+                run(transaction)?;
                 if transaction.puts() {
                     database.check_room(transaction.written_bytes())?;
                 }
-                Ok(value)
+                Ok(())
             }),
-        }
+        };
+        outcome.map(|((), seen)| seen)
     }
 
     pub(crate) fn check_allowed(&self, effect: Effect) -> Result<()> {
@@ -127,6 +148,9 @@ impl Kv<'_> {
         }
     }
 }
+
+/// Work on a bucket. Returns whether it succeeded.
+type Work<'w> = dyn FnMut(&mut Transaction, BucketId) -> bool + 'w;
 
 /// The bucket for work of this effect, and, if the bucket was made for it, the savepoint before that.
 fn bucket_for(

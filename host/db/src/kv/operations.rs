@@ -93,7 +93,7 @@ impl Kv<'_> {
         self.limits().check_value(value)?;
         let expires_at_ms = Limits::deadline_ms(options.ttl_ms, self.session.database.now_ms())?;
         let update = Update::Put { value: value::encode(&options.media_type, value), expires_at_ms };
-        self.write(key, update, options.expect)
+        self.write(key, &update, options.expect)
     }
 
     /// Deletes `key`. [`replaced`](Written::replaced) says whether there was something to delete; if not, nothing changes,
@@ -118,7 +118,7 @@ impl Kv<'_> {
 
     pub(crate) fn delete_now(&mut self, key: &[u8], expect: Expect) -> Unsettled<Outcome> {
         self.limits().check_key(key)?;
-        self.write(key, Update::Delete, expect)
+        self.write(key, &Update::Delete, expect)
     }
 
     /// Adds `by` to a decimal number kept as text. A missing key counts as 0. Keeps the expiry.
@@ -141,10 +141,10 @@ impl Kv<'_> {
     }
 
     /// Writes one key: by the engine's short path if the bucket exists and no transaction is open.
-    fn write(&mut self, key: &[u8], update: Update, expect: Expect) -> Unsettled<Outcome> {
-        let effect = if update == Update::Delete { Effect::Frees } else { Effect::Grows };
+    fn write(&mut self, key: &[u8], update: &Update, expect: Expect) -> Unsettled<Outcome> {
+        let effect = if *update == Update::Delete { Effect::Frees } else { Effect::Grows };
         self.check_allowed(effect)?;
-        if let Update::Put { value, .. } = &update {
+        if let Update::Put { value, .. } = update {
             self.session.database.check_room(key.len() + value.len())?;
         }
         let done = |version, replaced| Outcome::Written(Written { version, replaced, durable: false });
@@ -168,8 +168,9 @@ impl Kv<'_> {
             }
         }
         let limits = self.limits().clone();
-        let result =
-            self.through(effect, |transaction, bucket| write::write(transaction, bucket, key, update, expect, &limits));
+        let result = self.through(effect, |transaction, bucket| {
+            write::write(transaction, bucket, key, update.clone(), expect, &limits)
+        });
         match result {
             Ok((replaced, version)) => Ok((done(version, replaced), version)),
             Err(UnsettledError { error: WriteStop::Refused(current), seen }) => Ok((Outcome::Refused(current), seen)),

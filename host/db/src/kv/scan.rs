@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::database::Inner;
-use crate::engine::{Direction, Snapshot, StoredEntry, Transaction, View};
+use crate::engine::{Direction, Snapshot, StoredEntry, View};
 use crate::keyspace::{BUCKET_PREFIX_BYTES, BucketId, Span};
 use crate::kv::cursor::ScanCursor;
 use crate::kv::handle::Kv;
@@ -59,13 +59,8 @@ impl Kv<'_> {
     /// # Errors
     /// `limit-out-of-range`, `cursor-invalid`; in a transaction `transaction-too-old`, `transaction-too-large`.
     pub async fn scan(&mut self, options: &ScanOptions) -> Result<Page> {
-        let Some((entries, cursor)) = self.page(options, |scan, view| match view {
-            Source::Snapshot(snapshot) => collect_entries(scan, &mut &*snapshot),
-            Source::Transaction(transaction) => collect_entries(scan, transaction),
-        })?
-        else {
-            return Ok(Page::default());
-        };
+        let mut entries = Vec::new();
+        let cursor = self.page(options, &mut |scan, view| collect_entries(scan, view, &mut entries))?;
         Ok(Page { entries, cursor })
     }
 
@@ -74,13 +69,8 @@ impl Kv<'_> {
     /// # Errors
     /// Those of [`scan`](Self::scan).
     pub async fn scan_keys(&mut self, options: &ScanOptions) -> Result<KeyPage> {
-        let Some((keys, cursor)) = self.page(options, |scan, view| match view {
-            Source::Snapshot(snapshot) => collect_keys(scan, &mut &*snapshot),
-            Source::Transaction(transaction) => collect_keys(scan, transaction),
-        })?
-        else {
-            return Ok(KeyPage::default());
-        };
+        let mut keys = Vec::new();
+        let cursor = self.page(options, &mut |scan, view| collect_keys(scan, view, &mut keys))?;
         Ok(KeyPage { keys, cursor })
     }
 
@@ -105,12 +95,9 @@ impl Kv<'_> {
         Ok(count)
     }
 
-    /// Runs a page of a scan in the transaction, the snapshot of its cursor, or a new snapshot.
-    fn page<T>(
-        &mut self,
-        options: &ScanOptions,
-        collect: impl Fn(&Scan<'_>, Source<'_>) -> Result<Collected<T>>,
-    ) -> Result<Option<Collected<T>>> {
+    /// Runs a page of a scan in the transaction, the snapshot of its cursor, or a new snapshot, and returns the cursor if there is more.
+    /// `collect` is called again if the snapshot turns out too old.
+    fn page(&mut self, options: &ScanOptions, collect: &mut Collect<'_>) -> Result<Option<Vec<u8>>> {
         self.limits().check_page(options.limit)?;
         self.check_reads()?;
         let Some(bucket) = self.existing()? else {
@@ -121,36 +108,31 @@ impl Kv<'_> {
         let database = &*database.0;
         let scan = Scan::new(&database.limits, bucket.id, options)?;
         if let Some(transaction) = &mut self.session.transaction {
-            let (items, last) = collect(&scan, Source::Transaction(transaction))?;
+            let last = collect(&scan, &mut **transaction)?;
             let cursor = last.map(|key| scan.cursor_at(key, transaction.version()));
             self.check_reads()?;
-            return Ok(Some((items, cursor)));
+            return Ok(cursor);
         }
         let mut snapshot = snapshot_of(database, scan.cursor.as_ref());
-        let page = match collect(&scan, Source::Snapshot(&snapshot)) {
+        let last = match collect(&scan, &mut &*snapshot) {
             // Kept for too long: the scan continues in the newest state.
             Err(error) if error.code() == Code::TransactionTooOld => {
                 database.cursor_snapshots.lock().forget(snapshot.version());
                 snapshot = Arc::new(database.engine.snapshot());
-                collect(&scan, Source::Snapshot(&snapshot))
+                collect(&scan, &mut &*snapshot)
             }
-            page => page,
+            last => last,
         };
-        let (items, last) = page?;
-        let cursor = last.map(|key| {
+        Ok(last?.map(|key| {
             let dropped = database.cursor_snapshots.lock().keep(&snapshot, database.engine.monotonic_us());
             drop(dropped);
             scan.cursor_at(key, snapshot.version())
-        });
-        Ok(Some((items, cursor)))
+        }))
     }
 }
 
-/// The state that a scan reads.
-enum Source<'a> {
-    Snapshot(&'a Snapshot),
-    Transaction(&'a mut Transaction),
-}
+/// Collects a page of a scan from a view, and returns the last key if there is more.
+type Collect<'c> = dyn FnMut(&Scan<'_>, &mut dyn View) -> Result<Option<Vec<u8>>> + 'c;
 
 /// One page of a scan, whatever is collected from it.
 struct Scan<'a> {
@@ -177,8 +159,8 @@ impl<'a> Scan<'a> {
     /// Passes the entries of the page to `see`, which returns the bytes that it takes of each, and returns the last key if there is more.
     fn run(
         &self,
-        view: &mut impl View,
-        mut see: impl FnMut(&[u8], StoredEntry) -> Result<usize>,
+        view: &mut dyn View,
+        see: &mut dyn FnMut(&[u8], StoredEntry) -> Result<usize>,
     ) -> Result<Option<Vec<u8>>> {
         let mut range = self.bucket.range(&self.options.span);
         if let Some(cursor) = &self.cursor {
@@ -188,7 +170,7 @@ impl<'a> Scan<'a> {
         let mut last: Option<Vec<u8>> = None;
         let mut more = false;
         let mut failure = None;
-        view.visit(&range, self.options.direction, |encoded, stored| {
+        view.visit(&range, self.options.direction, &mut |encoded, stored| {
             // The entry after the page: there is more. It is not shown.
             if shown == self.options.limit || bytes >= self.limits.page_bytes_max {
                 more = true;
@@ -219,9 +201,6 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// The items of a page, and the last key if there is more.
-type Collected<T> = (Vec<T>, Option<Vec<u8>>);
-
 /// The snapshot that a scan reads: the one that is kept for its cursor, or a new one.
 fn snapshot_of(database: &Inner, cursor: Option<&ScanCursor>) -> Arc<Snapshot> {
     let kept =
@@ -229,21 +208,25 @@ fn snapshot_of(database: &Inner, cursor: Option<&ScanCursor>) -> Arc<Snapshot> {
     kept.unwrap_or_else(|| Arc::new(database.engine.snapshot()))
 }
 
-fn collect_entries(scan: &Scan<'_>, view: &mut impl View) -> Result<Collected<(Vec<u8>, Entry)>> {
-    let mut entries = Vec::new();
-    let last = scan.run(view, |key, stored| {
+/// Replaces `entries` by those of a page, and returns the last key if there is more.
+fn collect_entries(
+    scan: &Scan<'_>,
+    view: &mut dyn View,
+    entries: &mut Vec<(Vec<u8>, Entry)>,
+) -> Result<Option<Vec<u8>>> {
+    entries.clear();
+    scan.run(view, &mut |key, stored| {
         let bytes = key.len() + stored.value.len();
         entries.push((key.to_vec(), value::entry(stored)?));
         Ok(bytes)
-    })?;
-    Ok((entries, last))
+    })
 }
 
-fn collect_keys(scan: &Scan<'_>, view: &mut impl View) -> Result<Collected<Vec<u8>>> {
-    let mut keys = Vec::new();
-    let last = scan.run(view, |key, _| {
+/// Replaces `keys` by those of a page, and returns the last one if there is more.
+fn collect_keys(scan: &Scan<'_>, view: &mut dyn View, keys: &mut Vec<Vec<u8>>) -> Result<Option<Vec<u8>>> {
+    keys.clear();
+    scan.run(view, &mut |key, _| {
         keys.push(key.to_vec());
         Ok(key.len())
-    })?;
-    Ok((keys, last))
+    })
 }

@@ -113,6 +113,8 @@ impl NodeExt for Node {
         &self.header.header
     }
 
+    // So that `live` stays small enough to become part of every read.
+    #[inline(never)]
     fn value(&self) -> Option<Bytes> {
         if self.about().is_deletion {
             None

@@ -72,9 +72,9 @@ impl Snapshot {
         &self,
         range: &KeyRange,
         direction: Direction,
-        see: impl FnMut(&[u8], Entry) -> ControlFlow<()>,
+        mut see: impl FnMut(&[u8], Entry) -> ControlFlow<()>,
     ) -> Result<(), Error> {
-        self.visit_some(range, direction, u64::MAX, see).map(drop)
+        self.visit_some(range, direction, u64::MAX, &mut see).map(drop)
     }
 
     /// As [`visit`](Self::visit), and ends after `records_max` records, those without a value at this version included. Returns how
@@ -84,7 +84,7 @@ impl Snapshot {
         range: &KeyRange,
         direction: Direction,
         records_max: u64,
-        mut see: impl FnMut(&[u8], Entry) -> ControlFlow<()>,
+        see: &mut dyn FnMut(&[u8], Entry) -> ControlFlow<()>,
     ) -> Result<u64, Error> {
         let mut outcome = Ok(());
         let visited = self.store.visit_at(self.version, range, direction, records_max, |key, entry| {

@@ -35,7 +35,7 @@ impl<'w> Overlay<'w, Box<dyn Iterator<Item = (&'w Box<[u8]>, &'w Update)> + 'w>>
     }
 }
 
-type Show<'s> = dyn FnMut(&[u8], Entry) -> ControlFlow<()> + 's;
+pub(super) type Show<'s> = dyn FnMut(&[u8], Entry) -> ControlFlow<()> + 's;
 
 impl<'w, I: Iterator<Item = (&'w Box<[u8]>, &'w Update)>> Overlay<'w, I> {
     /// Shows the own writes that come before `key`.

@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 
 use bytes::Bytes;
 
-use super::overlay::{Overlay, pending};
+use super::overlay::{Overlay, Show, pending};
 use super::savepoint::{Savepoint, Undo};
 use crate::engine::{RangeRead, ReadSet, ReadTimes, Snapshot, Store, WriteSet};
 use crate::types::{Direction, Entry, Error, KeyRange, NEVER_MS, Update, Version};
@@ -190,6 +190,11 @@ impl Transaction {
         direction: Direction,
         mut see: impl FnMut(&[u8], Entry) -> ControlFlow<()>,
     ) -> Result<(), Error> {
+        self.visit_merged(range, direction, &mut see)
+    }
+
+    /// One copy of [`visit`](Self::visit) for all that entries are shown to.
+    fn visit_merged(&mut self, range: &KeyRange, direction: Direction, see: &mut Show<'_>) -> Result<(), Error> {
         if range.is_empty() {
             return Ok(());
         }
