@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
+#[cfg(not(target_family = "wasm"))]
 use tokio::sync::watch;
 
 use crate::disk::Disk;
@@ -172,6 +173,7 @@ impl Database {
     }
 
     /// The version of the newest commit, as it changes. Commits may be skipped; the newest is always seen.
+    #[cfg(not(target_family = "wasm"))]
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<u64> {
         self.0.engine.watch()

@@ -28,6 +28,7 @@ use std::sync::Arc;
 
 use mantis_store::disk::Disk;
 use mantis_store::{Compacted, Refused, Space, Written as StoredWritten};
+#[cfg(not(target_family = "wasm"))]
 use tokio::sync::watch;
 
 pub(crate) use cursor_snapshots::CursorSnapshots;
@@ -167,6 +168,7 @@ impl Engine {
     }
 
     /// The newest visible commit, as it changes. Commits may be skipped; the newest is always seen.
+    #[cfg(not(target_family = "wasm"))]
     pub(crate) fn watch(&self) -> watch::Receiver<Version> {
         self.0.watch()
     }

@@ -183,7 +183,7 @@ pub(crate) fn name_of(engine: &Engine, id: BucketId) -> Option<String> {
 
 /// Names and numbers of all buckets in use, by name.
 pub(crate) fn list(engine: &Engine) -> Result<Vec<(String, BucketId)>> {
-    let mut buckets = vec![(DEFAULT_BUCKET.to_owned(), Bucket::DEFAULT.id)];
+    let mut buckets = Vec::new();
     let mut damaged = Ok(());
     engine.snapshot().visit(&KeyRange::prefix(&BUCKET_NUMBERS), Direction::Forward, |key, stored| {
         let name = String::from_utf8_lossy(&key[BUCKET_NUMBERS.len()..]).into_owned();
@@ -194,7 +194,9 @@ pub(crate) fn list(engine: &Engine) -> Result<Vec<(String, BucketId)>> {
         ControlFlow::Continue(())
     })?;
     damaged?;
-    buckets.sort_unstable();
+    // The catalogue has all names but that of the bucket that always exists, in their order.
+    let place = buckets.partition_point(|(name, _): &(String, _)| name.as_str() < DEFAULT_BUCKET);
+    buckets.insert(place, (DEFAULT_BUCKET.to_owned(), Bucket::DEFAULT.id));
     Ok(buckets)
 }
 

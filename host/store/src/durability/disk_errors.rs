@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
+#[cfg(not(target_family = "wasm"))]
 use crate::mutants::mutant;
 use crate::types::{Checkpoint, Error, Version};
 
@@ -141,6 +142,7 @@ impl DiskErrors {
 
     /// Why the commit `version` did not happen, if it did not. Of one so old that this is not remembered, that it is not known: whoever
     /// asks so late must not take a commit that was taken back for one that happened.
+    #[cfg(not(target_family = "wasm"))]
     pub(crate) fn refusal(&self, version: Version) -> Option<Error> {
         if self.count.load(Ordering::Acquire) == 0 {
             return None;

@@ -21,8 +21,11 @@ use super::driver::Driver;
 use super::log::LogWriter;
 use super::parker::Parker;
 use crate::disk::{Disk, is_displaced};
+#[cfg(not(target_family = "wasm"))]
 use crate::mutants::mutant;
-use crate::types::{Durability, Error, Version};
+#[cfg(not(target_family = "wasm"))]
+use crate::types::Error;
+use crate::types::{Durability, Version};
 
 /// What makes commits durable.
 pub(crate) struct Durable {
@@ -142,6 +145,7 @@ impl Durable {
     }
 
     /// What became of the commit `version`; none while that is open.
+    #[cfg(not(target_family = "wasm"))]
     pub(crate) fn outcome(&self, version: Version, visible: Version) -> Option<Result<(), Error>> {
         mutant!("false-acknowledgement" => if version < visible { return Some(Ok(())) });
         match self.errors.refusal(version) {

@@ -1,7 +1,7 @@
 //! Commits in memory: puts versions on chains, counts them, and takes back what the disk refused.
 
 use std::io;
-use std::sync::atomic::{Ordering, fence};
+use std::sync::atomic::Ordering;
 
 use super::feed::FeedChange;
 use super::inner::Inner;
@@ -192,22 +192,5 @@ impl Inner {
         if space.keys == 0 {
             writer.spaces.remove(prefix);
         }
-    }
-
-    /// Notifies those who wait for commits that `version` is visible.
-    pub(crate) fn announce_commit(&self, version: Version) {
-        // Pairs with the fence in `Store::watch`.
-        fence(Ordering::SeqCst);
-        if self.commits.receiver_count() > 0 {
-            self.announce(version);
-        }
-    }
-
-    pub(crate) fn announce(&self, version: Version) {
-        self.commits.send_if_modified(|newest| {
-            let newer = version > *newest;
-            *newest = version.max(*newest);
-            newer
-        });
     }
 }

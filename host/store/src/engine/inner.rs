@@ -4,16 +4,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use tokio::sync::watch;
-
 use super::feed::Feed;
 use super::map::KeyMap;
 use super::registry::Registry;
 #[cfg(not(target_family = "wasm"))]
 use super::turns::Turns;
+use super::watchers::Watchers;
 use super::writer_lock::{WriterGuard, WriterLock};
 use crate::durability::Durable;
-use crate::types::{Clock, Options, Random, Version};
+use crate::types::{Clock, Options, Random};
 
 /// An ordered, versioned key space in memory. Cloning gives another handle to the same one.
 #[derive(Clone)]
@@ -26,7 +25,7 @@ pub(crate) struct Inner {
     pub(crate) registry: Registry,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) feed: Feed,
-    pub(crate) commits: watch::Sender<Version>,
+    pub(crate) watchers: Watchers,
     pub(crate) snapshot_age_ms_max: u64,
     pub(crate) space_prefix_bytes: usize,
     #[cfg(not(target_family = "wasm"))]
@@ -34,7 +33,8 @@ pub(crate) struct Inner {
     /// Bytes of all keys and values.
     pub(crate) bytes: AtomicU64,
     /// For [`durable`](Self::durable).
-    pub(crate) durable: Option<Durable>,
+    #[cfg(not(target_family = "wasm"))]
+    durable: Option<Durable>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) writer: WriterLock,
     #[cfg(not(target_family = "wasm"))]
@@ -51,12 +51,13 @@ impl Inner {
             registry: Registry::default(),
             clock: Arc::clone(&options.clock),
             feed: Feed::new(options.feed_bytes_max, options.feed_age_ms_max),
-            commits: watch::Sender::new(0),
+            watchers: Watchers::default(),
             snapshot_age_ms_max: options.snapshot_age_ms_max,
             space_prefix_bytes: options.space_prefix_bytes,
             #[cfg(not(target_family = "wasm"))]
             validated_under_lock_max: options.validated_under_lock_max,
             bytes: AtomicU64::new(0),
+            #[cfg(not(target_family = "wasm"))]
             durable: None,
             random: Arc::clone(&options.random),
             #[cfg(not(target_family = "wasm"))]
@@ -76,6 +77,23 @@ impl Inner {
         return self.durable.as_ref();
         #[cfg(target_family = "wasm")]
         None
+    }
+
+    /// Makes the commits of a store durable, before it is shared. Does nothing in a page.
+    #[cfg_attr(
+        target_family = "wasm",
+        allow(
+            unused_variables,
+            clippy::unused_self,
+            clippy::needless_pass_by_value,
+            reason = "a page has no disk yet"
+        )
+    )]
+    pub(crate) fn set_durable(&mut self, durable: Durable) {
+        #[cfg(not(target_family = "wasm"))]
+        {
+            self.durable = Some(durable);
+        }
     }
 
     /// Waits for the right to write.

@@ -6,10 +6,11 @@
 //! | file | holds |
 //! |---|---|
 //! | `prune` | takes out what no reader can meet |
-//! | `apply` | puts a commit on the chains, announces it, takes it back |
+//! | `apply` | puts a commit on the chains, takes it back |
 //! | `snapshot` | reads pinned to a version |
 //! | `reads` | reads at a version, of the newest one, along a range |
 //! | `inner` | a store's state; [`Store`], the handle to it |
+//! | `watchers` | receivers of the newest commit's version |
 //! | `writer_lock`, `writer` | the one writer's lock and how long it is held; what only its holder changes |
 //! | `garbage` | versions that superseded others, in a queue for the pruner |
 //! | `registry` | which versions are pinned |
@@ -33,6 +34,7 @@ mod registry;
 mod snapshot;
 #[cfg(not(target_family = "wasm"))]
 mod turns;
+mod watchers;
 mod writer;
 mod writer_lock;
 

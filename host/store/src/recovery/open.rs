@@ -56,7 +56,7 @@ impl Store {
         let checkpoints = Checkpoints::new(options.checkpoint_bytes, recovered.checkpoint, recovered.log_bytes);
         let durable =
             Durable::new(disk, (store, reserved), durability, options.segment_bytes_max, writer, checkpoints, lock);
-        inner.durable = Some(durable);
+        inner.set_durable(durable);
         Ok((Self(Arc::new(inner)), recovered))
     }
 }

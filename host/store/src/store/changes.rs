@@ -1,7 +1,6 @@
 //! The change feed, and waiting for commits.
 
-use std::sync::atomic::{Ordering, fence};
-
+#[cfg(not(target_family = "wasm"))]
 use tokio::sync::watch;
 
 use crate::engine::{ChangePage, Compacted, FeedCursor, Store};
@@ -42,12 +41,9 @@ impl Store {
     }
 
     /// Watches the version of the newest commit. Versions in between may be skipped; the newest is always seen.
+    #[cfg(not(target_family = "wasm"))]
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<Version> {
-        let receiver = self.0.commits.subscribe();
-        // Either the next commit sees the receiver, or this sees the commit; see `after_commit`.
-        fence(Ordering::SeqCst);
-        self.0.announce(self.version());
-        receiver
+        self.0.watchers.add(|| self.version())
     }
 }

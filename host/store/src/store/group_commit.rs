@@ -51,7 +51,7 @@ impl Inner {
     pub(super) fn hand_on(&self, version: Version) {
         match self.durable() {
             Some(durable) => self.hand_over(durable),
-            None => self.announce_commit(version),
+            None => self.watchers.announce(version),
         }
     }
 
@@ -177,7 +177,7 @@ impl Inner {
         }
         self.visible.store(last, Ordering::Release);
         durable.notify_settled();
-        self.announce_commit(last);
+        self.watchers.announce(last);
         if !sync && end.writer.current.bytes >= end.sync_asked_at + SYNC_AHEAD_BYTES {
             end.sync_asked_at = end.writer.current.bytes;
             #[cfg(not(target_family = "wasm"))]

@@ -1,5 +1,6 @@
 //! Waits for the outcome of a commit.
 
+#[cfg(not(target_family = "wasm"))]
 use std::sync::atomic::{Ordering, fence};
 #[cfg(not(target_family = "wasm"))]
 use std::task::Poll;
@@ -30,12 +31,21 @@ impl Store {
     }
 }
 
+#[cfg(target_family = "wasm")]
+impl Inner {
+    /// What became of the commit `version`: in a page it is visible at once.
+    #[allow(clippy::unused_async, clippy::unused_self, reason = "a page has no disk yet")]
+    pub(crate) async fn settled(&self, _: Version, _: bool) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+#[cfg(not(target_family = "wasm"))]
 impl Inner {
     /// What became of the commit `version`, as soon as that is known.
     pub(crate) async fn settled(&self, version: Version, has_lost: bool) -> Result<(), Error> {
         let Some(durable) = self.durable() else { return Ok(()) };
         let settled = if has_lost { &durable.lost } else { &durable.settled };
-        #[cfg(not(target_family = "wasm"))]
         let mut has_yielded = false;
         loop {
             if let Some(outcome) = durable.outcome(version, self.visible.load(Ordering::Acquire)) {
@@ -47,7 +57,6 @@ impl Inner {
             if let Some(outcome) = durable.outcome(version, self.visible.load(Ordering::Acquire)) {
                 return outcome;
             }
-            #[cfg(not(target_family = "wasm"))]
             if durable.durability == Durability::Always && !durable.is_driven() {
                 if has_yielded {
                     return self.refuse_undriven(durable, version);
@@ -60,10 +69,7 @@ impl Inner {
             notified.await;
         }
     }
-}
 
-#[cfg(not(target_family = "wasm"))]
-impl Inner {
     /// What becomes of the commit `version` where nobody writes the log: it does not happen, and neither does any other that is pending.
     fn refuse_undriven(&self, durable: &Durable, version: Version) -> Result<(), Error> {
         // A child of the process that opened the store cannot write, and may have been made while another thread held the lock.
