@@ -1,6 +1,5 @@
 //! Snapshots kept between the pages of a scan, so that all of them show one version.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mantis_store::{Snapshot, Version};
@@ -8,13 +7,15 @@ use mantis_store::{Snapshot, Version};
 /// Snapshots kept for cursors, by version: scans that began at the same commit share one.
 #[derive(Debug)]
 pub(crate) struct CursorSnapshots {
-    kept: BTreeMap<Version, Kept>,
+    /// In the order of their versions.
+    kept: Vec<Kept>,
     count_max: usize,
     age_ms_max: u64,
 }
 
 #[derive(Debug)]
 struct Kept {
+    version: Version,
     snapshot: Arc<Snapshot>,
     /// By the monotonic clock.
     used_us: u64,
@@ -22,12 +23,13 @@ struct Kept {
 
 impl CursorSnapshots {
     pub(crate) fn new(count_max: usize, age_ms_max: u64) -> Self {
-        Self { kept: BTreeMap::new(), count_max, age_ms_max }
+        Self { kept: Vec::new(), count_max, age_ms_max }
     }
 
     /// The snapshot at `version`, if it is still kept.
     pub(crate) fn get(&mut self, version: Version, now_us: u64) -> Option<Arc<Snapshot>> {
-        let kept = self.kept.get_mut(&version)?;
+        let place = self.place(version).ok()?;
+        let kept = &mut self.kept[place];
         kept.used_us = now_us;
         Some(Arc::clone(&kept.snapshot))
     }
@@ -37,30 +39,38 @@ impl CursorSnapshots {
         if self.count_max == 0 {
             return None;
         }
+        let version = snapshot.version();
+        let kept = Kept { version, snapshot: Arc::clone(snapshot), used_us: now_us };
         let mut gone = None;
-        if self.kept.len() >= self.count_max
-            && !self.kept.contains_key(&snapshot.version())
-            && let Some(idlest) = self.kept.iter().min_by_key(|(_, kept)| kept.used_us).map(|(&version, _)| version)
-        {
-            gone = self.kept.remove(&idlest).map(|kept| kept.snapshot);
+        match self.place(version) {
+            Ok(place) => self.kept[place] = kept,
+            Err(mut place) => {
+                let idlest = self.kept.iter().enumerate().min_by_key(|(_, kept)| kept.used_us).map(|(index, _)| index);
+                if let Some(idlest) = idlest.filter(|_| self.kept.len() >= self.count_max) {
+                    gone = Some(self.kept.remove(idlest).snapshot);
+                    place -= usize::from(idlest < place);
+                }
+                self.kept.insert(place, kept);
+            }
         }
-        self.kept.insert(snapshot.version(), Kept { snapshot: Arc::clone(snapshot), used_us: now_us });
         gone
     }
 
     /// Forgets a snapshot, because it turned out too old.
     pub(crate) fn forget(&mut self, version: Version) {
-        self.kept.remove(&version);
+        if let Ok(place) = self.place(version) {
+            self.kept.remove(place);
+        }
+    }
+
+    /// Where the snapshot at `version` is, or else where it belongs.
+    fn place(&self, version: Version) -> std::result::Result<usize, usize> {
+        self.kept.binary_search_by_key(&version, |kept| kept.version)
     }
 
     /// Takes out those that nobody has used for the configured time.
     pub(crate) fn take_idle(&mut self, now_us: u64) -> Vec<Arc<Snapshot>> {
-        let idle: Vec<_> = self
-            .kept
-            .iter()
-            .filter(|(_, kept)| now_us.saturating_sub(kept.used_us) / 1_000 > self.age_ms_max)
-            .map(|(&version, _)| version)
-            .collect();
-        idle.iter().filter_map(|version| self.kept.remove(version)).map(|kept| kept.snapshot).collect()
+        let is_idle = |kept: &mut Kept| now_us.saturating_sub(kept.used_us) / 1_000 > self.age_ms_max;
+        self.kept.extract_if(.., is_idle).map(|kept| kept.snapshot).collect()
     }
 }

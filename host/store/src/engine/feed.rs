@@ -1,6 +1,6 @@
 //! The change feed: the latest commits, in version order, in a ring of bounded size.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -134,8 +134,8 @@ impl FeedChange {
 impl Ring {
     /// Drops the oldest commit, unless it is after `visible` or somebody looks at what follows a commit before it.
     fn drop_oldest(&mut self, visible: Version, held_bytes_max: usize) -> Option<Arc<FeedCommit>> {
-        let held = self.holds.first_key_value().filter(|_| self.bytes <= held_bytes_max);
-        let droppable = held.map_or(visible, |(&held, _)| visible.min(held));
+        let held = self.holds.first().filter(|_| self.bytes <= held_bytes_max);
+        let droppable = held.map_or(visible, |&held| visible.min(held));
         let oldest = self.commits.pop_front_if(|oldest| oldest.version <= droppable)?;
         self.bytes -= oldest.bytes;
         self.dropped = oldest.version;
@@ -156,8 +156,8 @@ struct Ring {
     commits: VecDeque<Arc<FeedCommit>>,
     bytes: usize,
     dropped: Version,
-    /// The versions after which commits are held, and how many hold them.
-    holds: BTreeMap<Version, usize>,
+    /// The versions after which commits are held, in order, once for each [`Hold`].
+    holds: Vec<Version>,
     /// How often commits were taken back.
     undone: u64,
 }
@@ -209,7 +209,7 @@ impl Hold<'_> {
     pub(crate) fn move_to(&mut self, version: Version) {
         let mut ring = self.feed.ring.write();
         ring.release(self.version);
-        *ring.holds.entry(version).or_default() += 1;
+        ring.hold(version);
         self.version = version;
     }
 }
@@ -223,12 +223,14 @@ impl Drop for Hold<'_> {
 
 #[cfg(not(target_family = "wasm"))]
 impl Ring {
+    fn hold(&mut self, version: Version) {
+        let place = self.holds.partition_point(|&held| held <= version);
+        self.holds.insert(place, version);
+    }
+
     fn release(&mut self, version: Version) {
-        if let Some(count) = self.holds.get_mut(&version) {
-            *count -= 1;
-            if *count == 0 {
-                self.holds.remove(&version);
-            }
+        if let Ok(place) = self.holds.binary_search(&version) {
+            self.holds.remove(place);
         }
     }
 }
@@ -294,7 +296,7 @@ impl Feed {
         if ring.dropped > version {
             return None;
         }
-        *ring.holds.entry(version).or_default() += 1;
+        ring.hold(version);
         Some(Hold { feed: self, version, undone: ring.undone })
     }
 
@@ -303,7 +305,7 @@ impl Feed {
     pub(crate) fn hold_newest(&self) -> Hold<'_> {
         let mut ring = self.ring.write();
         let version = ring.commits.back().map_or(ring.dropped, |newest| newest.version);
-        *ring.holds.entry(version).or_default() += 1;
+        ring.hold(version);
         Hold { feed: self, version, undone: ring.undone }
     }
 

@@ -1,6 +1,6 @@
 //! The registry of snapshots: which versions are pinned, so that nothing is pruned that one of them may read.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -11,9 +11,23 @@ use crate::types::Version;
 /// The versions that somebody reads at.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
-    /// By version, then by the order of arrival.
-    pub(super) pins: Mutex<BTreeMap<(Version, u64), Arc<Pin>>>,
-    pub(super) arrivals: AtomicU64,
+    pub(super) pins: Mutex<Pins>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Pins {
+    /// In the order of arrival, which is also that of their versions: a new pin is at the newest commit. Most that are let go of are the
+    /// newest or the oldest, and removing one near either end moves few others.
+    pub(super) held: VecDeque<Held>,
+    /// How many have come.
+    pub(super) arrivals: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) version: Version,
+    pub(super) arrival: u64,
+    pub(super) pin: Arc<Pin>,
 }
 
 #[derive(Debug)]
@@ -33,20 +47,22 @@ impl Registry {
     pub(crate) fn horizon(&self, visible: &AtomicU64) -> Version {
         let pins = self.pins.lock();
         let visible = visible.load(Ordering::Acquire);
-        pins.first_key_value().map_or(visible, |(&(version, _), _)| version.min(visible))
+        pins.held.front().map_or(visible, |oldest| oldest.version.min(visible))
     }
 
     /// Whether somebody may read at `from`, or at a later version before `to`. Both have become visible: whoever registers later reads
     /// at `to` or newer.
     pub(crate) fn is_any_between(&self, from: Version, to: Version) -> bool {
-        self.pins.lock().range((from, 0)..(to, 0)).next().is_some()
+        let pins = self.pins.lock();
+        let place = pins.held.partition_point(|held| held.version < from);
+        pins.held.get(place).is_some_and(|held| held.version < to)
     }
 
     /// Revokes the pins older than `age_ms_max`, so that a forgotten snapshot cannot keep every version alive.
     pub(crate) fn revoke_older_than(&self, age_ms_max: u64, now_us: u64) -> usize {
         let mut pins = self.pins.lock();
-        let before = pins.len();
-        pins.retain(|_, pin| {
+        let before = pins.held.len();
+        pins.held.retain(|Held { pin, .. }| {
             let since_us = pin.since_us.load(Ordering::Relaxed);
             let keep = pin.is_ageless || now_us.saturating_sub(since_us) / 1_000 <= age_ms_max;
             if !keep {
@@ -54,12 +70,12 @@ impl Registry {
             }
             keep
         });
-        before - pins.len()
+        before - pins.held.len()
     }
 
     /// How many pins there are, and since when by the monotonic clock the oldest of them.
     pub(crate) fn census(&self) -> (usize, Option<u64>) {
         let pins = self.pins.lock();
-        (pins.len(), pins.values().map(|pin| pin.since_us.load(Ordering::Relaxed)).min())
+        (pins.held.len(), pins.held.iter().map(|held| held.pin.since_us.load(Ordering::Relaxed)).min())
     }
 }

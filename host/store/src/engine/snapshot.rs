@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
 use super::inner::Inner;
-use super::registry::Pin;
+use super::registry::{Held, Pin};
 use crate::types::{Direction, Entry, Error, KeyRange, Version};
 
 /// The store as it was at one commit, for as long as this value lives (but no longer than the configured age).
@@ -30,10 +30,10 @@ impl Snapshot {
     fn pinned(store: &Arc<Inner>, is_ageless: bool) -> Self {
         let since_us = AtomicU64::new(store.clock.monotonic_us());
         let pin = Arc::new(Pin { since_us, is_ageless, revoked: AtomicBool::new(false) });
-        let arrival = store.registry.arrivals.fetch_add(1, Ordering::Relaxed);
         let mut pins = store.registry.pins.lock();
-        let version = store.visible.load(Ordering::Acquire);
-        pins.insert((version, arrival), Arc::clone(&pin));
+        let (version, arrival) = (store.visible.load(Ordering::Acquire), pins.arrivals);
+        pins.arrivals += 1;
+        pins.held.push_back(Held { version, arrival, pin: Arc::clone(&pin) });
         drop(pins);
         Self { store: Arc::clone(store), version, arrival, pin }
     }
@@ -106,6 +106,10 @@ impl Snapshot {
 
 impl Drop for Snapshot {
     fn drop(&mut self) {
-        self.store.registry.pins.lock().remove(&(self.version, self.arrival));
+        let mut pins = self.store.registry.pins.lock();
+        // One that was revoked is not there any more.
+        if let Ok(place) = pins.held.binary_search_by_key(&self.arrival, |held| held.arrival) {
+            pins.held.remove(place);
+        }
     }
 }
