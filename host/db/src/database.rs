@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use parking_lot::Mutex;
 #[cfg(not(target_family = "wasm"))]
 use tokio::sync::watch;
 
 use crate::disk::Disk;
 use crate::engine::{
-    Clock, CursorSnapshots, Durability, Engine, EngineOptions, OnProgress, OpenError, Random, Recovered, Stats, Store,
+    Clock, CursorSnapshots, Durability, Engine, EngineOptions, Mutex, OnProgress, OpenError, Random, Recovered, Stats,
+    Store,
 };
 #[cfg(not(target_family = "wasm"))]
 use crate::keyspace::catalog;

@@ -18,6 +18,7 @@
 //! | [`disk`] | files: a directory, or memory |
 //! | `format` | the bytes of every file |
 //! | `types` | small types that all of them use: versions, entries, ranges, options, errors, statistics |
+//! | [`sync`], `hash` | locks and hash maps; a page has its own |
 //! | `mutants` | known bugs that a test build switches on, to test the tests |
 //!
 //! It knows nothing of buckets, tables, limits on sizes, HTTP or plugins, starts no thread unless asked for [`DiskThreads`], and needs no
@@ -42,9 +43,11 @@ pub mod disk;
 mod durability;
 mod engine;
 mod format;
+mod hash;
 mod mutants;
 mod recovery;
 mod store;
+pub mod sync;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(not(target_family = "wasm"))]

@@ -32,6 +32,8 @@ use mantis_store::{Compacted, Refused, Space, Written as StoredWritten};
 use tokio::sync::watch;
 
 pub(crate) use cursor_snapshots::CursorSnapshots;
+/// A lock as the engine has it: in a page without the code for waiting.
+pub(crate) use mantis_store::sync::Mutex;
 pub(crate) use mantis_store::{
     Change as StoredChange, ChangePage, Entry as StoredEntry, Error as EngineError, FeedCursor, KeyRange, OnProgress,
     Savepoint, Snapshot, Store, Transaction, Update, Version,

@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use parking_lot::RwLock;
 use smallvec::SmallVec;
 
 use super::record::{Header, Node, NodeExt, Record};
 use crate::format::LoggedChange;
 use crate::mutants::mutant;
+use crate::sync::RwLock;
 use crate::types::Version;
 
 /// Commits that have fallen out of the change feed. In a feed that is full, a small commit takes the place of one or two.

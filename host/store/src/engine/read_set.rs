@@ -1,7 +1,8 @@
 //! What a transaction has read and would write.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
+use crate::hash::HashMap;
 #[cfg(not(target_family = "wasm"))]
 use crate::types::Direction;
 use crate::types::{KeyRange, Update, Version};
@@ -55,7 +56,7 @@ impl ReadTimes {
 
 impl ReadSet {
     pub(crate) fn new() -> Self {
-        Self { keys: HashMap::new(), ranges: Vec::new(), times: ReadTimes::NONE, visited: 0 }
+        Self { keys: HashMap::default(), ranges: Vec::new(), times: ReadTimes::NONE, visited: 0 }
     }
 }
 

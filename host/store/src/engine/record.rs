@@ -5,14 +5,13 @@
 
 use std::sync::atomic::AtomicU32;
 
-use arc_swap::ArcSwapAny;
 use bytes::Bytes;
-use parking_lot::Mutex;
 #[cfg(not(target_family = "wasm"))]
 use triomphe::Arc;
 use triomphe::ThinArc;
 
 use crate::mutants::mutant;
+use crate::sync::{Mutex, Swap};
 use crate::types::{Entry, NEVER_MS, Version};
 
 /// One version of a key: a [`Header`] and the value's bytes. Cloning shares it.
@@ -200,11 +199,11 @@ pub(crate) enum Found<R> {
 ///
 /// The head of the chain and the key's bytes lie in one allocation, as a version and its value do. Cloning shares it.
 #[derive(Debug, Clone)]
-pub(crate) struct Record(ThinArc<ArcSwapAny<Node>, u8>);
+pub(crate) struct Record(ThinArc<Swap<Node>, u8>);
 
 impl Record {
     pub(crate) fn new(key: &[u8], first: Node) -> Self {
-        Self(ThinArc::from_header_and_slice(ArcSwapAny::new(first), key))
+        Self(ThinArc::from_header_and_slice(Swap::new(first), key))
     }
 
     pub(crate) fn key(&self) -> &[u8] {
@@ -216,7 +215,7 @@ impl Record {
         std::ptr::eq(self.head(), other.head())
     }
 
-    fn head(&self) -> &ArcSwapAny<Node> {
+    fn head(&self) -> &Swap<Node> {
         &self.0.header.header
     }
 

@@ -4,8 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use parking_lot::Mutex;
-
+use crate::sync::Mutex;
 use crate::types::Version;
 
 /// The versions that somebody reads at.

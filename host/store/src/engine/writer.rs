@@ -1,13 +1,14 @@
 //! What only the holder of the writers' lock changes: numbers of commits, garbage, deadlines, and statistics.
 
 use std::cmp::Ordering as Order;
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 #[cfg(not(target_family = "wasm"))]
 use std::ops::Bound;
 
 use super::feed::Fallen;
 use super::garbage::Garbage;
 use super::record::{Node, NodeExt, Record};
+use crate::hash::HashMap;
 #[cfg(not(target_family = "wasm"))]
 use crate::types::NEVER_MS;
 use crate::types::{Clock, Space, Stats, Version};

@@ -1,5 +1,6 @@
 //! The writers' lock, and how long it is held.
 
+#[cfg(not(target_family = "wasm"))]
 use std::hint;
 use std::ops::{Deref, DerefMut};
 #[cfg(not(target_family = "wasm"))]
@@ -7,9 +8,8 @@ use std::sync::Arc;
 #[cfg(not(target_family = "wasm"))]
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::{Mutex, MutexGuard};
-
 use super::writer::Writer;
+use crate::sync::{Mutex, MutexGuard};
 #[cfg(not(target_family = "wasm"))]
 use crate::types::Clock;
 #[cfg(not(target_family = "wasm"))]
@@ -77,6 +77,7 @@ impl WriterLock {
 
     /// Whoever has the lock for a small commit lets go within microseconds, sooner than a thread can be put to sleep and woken: so this tries
     /// for some twenty of them before it sleeps.
+    #[cfg(not(target_family = "wasm"))]
     fn wait(&self) -> MutexGuard<'_, Writer> {
         const TRIES: usize = 100;
         const PAUSES: usize = 8;
@@ -86,6 +87,11 @@ impl WriterLock {
             }
             (0..PAUSES).for_each(|_| hint::spin_loop());
         }
+        self.writer.lock()
+    }
+
+    #[cfg(target_family = "wasm")]
+    fn wait(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock()
     }
 
@@ -126,9 +132,13 @@ impl WriterLock {
 impl WriterGuard<'_> {
     /// Gives up the right to write to whoever has waited for it longest.
     pub(crate) fn unlock_fair(self) {
+        #[cfg(target_family = "wasm")]
+        drop(self);
         #[cfg(not(target_family = "wasm"))]
-        drop(self.hold);
-        MutexGuard::unlock_fair(self.writer);
+        {
+            drop(self.hold);
+            MutexGuard::unlock_fair(self.writer);
+        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! Savepoints: what a transaction has written, to return to.
 
-use std::collections::HashMap;
-
+use crate::hash::HashMap;
 use crate::types::Update;
 
 /// A moment in a transaction, to return to. Costs nothing; each key's first write after it keeps what it replaces until the

@@ -4,7 +4,6 @@
 //! which ranges it scanned, and commits only if both would read the same at the moment of its commit. Scanned
 //! ranges catch phantoms.
 
-use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
@@ -12,6 +11,7 @@ use bytes::Bytes;
 use super::overlay::{Overlay, Show, pending};
 use super::savepoint::{Savepoint, Undo};
 use crate::engine::{RangeRead, ReadSet, ReadTimes, Snapshot, Store, WriteSet};
+use crate::hash::HashMap;
 use crate::types::{Direction, Entry, Error, KeyRange, NEVER_MS, Update, Version};
 
 /// What a transaction is protected from.
@@ -257,7 +257,7 @@ impl Transaction {
     /// What the transaction has written so far, to return to with [`rollback_to`](Self::rollback_to).
     #[must_use]
     pub fn savepoint(&mut self) -> Savepoint {
-        self.undo.push(Undo { replaced: HashMap::new(), written_bytes: self.written_bytes });
+        self.undo.push(Undo { replaced: HashMap::default(), written_bytes: self.written_bytes });
         Savepoint { depth: self.undo.len() }
     }
 
