@@ -144,6 +144,7 @@ impl Session {
                 #[cfg(not(target_family = "wasm"))]
                 self.attempts.get_or_insert_default().add_conflict(uncommitted.footprint);
                 // Whether that commit happens or not, running this transaction again helps, once it is final.
+                #[cfg(not(target_family = "wasm"))]
                 if uncommitted.seen > 0 {
                     self.database.0.engine.rival_settled(uncommitted.seen).await;
                 }

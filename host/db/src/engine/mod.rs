@@ -46,6 +46,7 @@ pub(crate) use mantis_store::{Footprint, Places, Turn};
 pub(crate) use outcome::{Unsettled, UnsettledError, resting_on};
 pub(crate) use view::View;
 
+#[cfg(not(target_family = "wasm"))]
 use crate::Error;
 
 /// One engine, which all sessions share. Cloning gives another handle to the same one.
@@ -122,6 +123,7 @@ impl Engine {
     }
 
     /// Waits until the commit is final that a transaction lost against, whatever comes of it; returns before its maker is woken.
+    #[cfg(not(target_family = "wasm"))]
     pub(crate) async fn rival_settled(&self, version: Version) {
         let _ = self.0.settled_rival(version).await;
     }
@@ -129,6 +131,7 @@ impl Engine {
     /// Waits until the commit that an outcome rests on is final, so that no answer can be taken back; if that commit did not happen, the
     /// answer is why. Returns the version and whether it survives a power cut. Version 0 is final: that of an open transaction, and of
     /// what rests on nothing.
+    #[cfg(not(target_family = "wasm"))]
     pub(crate) async fn settle<T, E: From<Error>>(&self, outcome: Unsettled<T, E>) -> Result<(T, Version, bool), E> {
         let version = match &outcome {
             Ok((_, version)) => *version,
@@ -139,7 +142,16 @@ impl Engine {
         Ok((value, version, self.is_durable(version)))
     }
 
+    /// The outcome at once: a page's engine is in memory, where nothing is waited for.
+    #[cfg(target_family = "wasm")]
+    #[allow(clippy::unused_self, reason = "a page has no disk yet")]
+    pub(crate) fn settle<T, E>(&self, outcome: Unsettled<T, E>) -> std::future::Ready<Result<(T, Version, bool), E>> {
+        let settled = outcome.map(|(value, version)| (value, version, false));
+        std::future::ready(settled.map_err(|unsettled| unsettled.error))
+    }
+
     /// Whether the commit is certain to survive a power cut. Version 0 is no commit.
+    #[cfg(not(target_family = "wasm"))]
     pub(crate) fn is_durable(&self, version: Version) -> bool {
         version > 0 && self.0.is_durable(version)
     }

@@ -1,6 +1,6 @@
 //! Operations on single keys: get, set, delete, increment.
 
-use crate::engine::{EngineError, Expect, StoredEntry, Unsettled, UnsettledError, Update, View};
+use crate::engine::{EngineError, Expect, Unsettled, UnsettledError, Update, View};
 use crate::keyspace::catalog;
 use crate::kv::handle::{Effect, Kv};
 use crate::kv::outcome::{Counted, Outcome, SetOptions, Written};
@@ -49,20 +49,17 @@ impl Kv<'_> {
         let Some(bucket) = self.existing()? else { return Ok(vec![None; keys.len()]) };
         let limits = self.limits().clone();
         let mut bytes = 0;
-        let mut read = |view: &mut dyn FnMut(&[u8]) -> Result<Option<StoredEntry>>| {
+        let mut read = |view: &mut dyn View| {
             let one = |key: &K| {
-                let entry = view(&bucket.id.key(key.as_ref()))?.map(value::entry).transpose()?;
+                let entry = view.get(&bucket.id.key(key.as_ref()))?.map(value::entry).transpose()?;
                 limits.check_answer(&mut bytes, entry.as_ref().map_or(0, |entry| entry.value.len()))?;
                 Ok(entry)
             };
             keys.iter().map(one).collect()
         };
         let entries = match &mut self.session.transaction {
-            None => {
-                let snapshot = self.session.database.0.engine.snapshot();
-                read(&mut |encoded| View::get(&mut &snapshot, encoded))
-            }
-            Some(transaction) => read(&mut |encoded| View::get(&mut **transaction, encoded)),
+            None => read(&mut &self.session.database.0.engine.snapshot()),
+            Some(transaction) => read(&mut **transaction),
         };
         self.check_reads()?;
         entries

@@ -7,7 +7,7 @@
 //! | `commit` | transactions: begin, validate, commit, queue for a turn |
 //! | `housekeeping` | expiry and pruning |
 //! | `changes` | the change feed; waiting for commits |
-//! | `settled` | what became of a commit |
+//! | `settled` | what became of a commit (not in a page, where that is known at once) |
 //! | `drive` | writing the log, by a thread, by hand, and at the end |
 //! | `space_probe` | whether a full disk has space again |
 //! | `state` | statistics, and what the disk said |
@@ -21,6 +21,7 @@ mod drive;
 mod group_commit;
 mod housekeeping;
 mod read;
+#[cfg(not(target_family = "wasm"))]
 mod settled;
 mod space_probe;
 mod state;

@@ -1,16 +1,11 @@
 //! Waits for the outcome of a commit.
 
-#[cfg(not(target_family = "wasm"))]
 use std::sync::atomic::{Ordering, fence};
-#[cfg(not(target_family = "wasm"))]
 use std::task::Poll;
 
-#[cfg(not(target_family = "wasm"))]
 use crate::durability::Durable;
 use crate::engine::{Inner, Store};
-#[cfg(not(target_family = "wasm"))]
-use crate::types::Durability;
-use crate::types::{Error, Version};
+use crate::types::{Durability, Error, Version};
 
 impl Store {
     /// Waits until the commit `version` is as durable as the store's policy promises, and visible. Ready at once in memory.
@@ -31,16 +26,6 @@ impl Store {
     }
 }
 
-#[cfg(target_family = "wasm")]
-impl Inner {
-    /// What became of the commit `version`: in a page it is visible at once.
-    #[allow(clippy::unused_async, clippy::unused_self, reason = "a page has no disk yet")]
-    pub(crate) async fn settled(&self, _: Version, _: bool) -> Result<(), Error> {
-        Ok(())
-    }
-}
-
-#[cfg(not(target_family = "wasm"))]
 impl Inner {
     /// What became of the commit `version`, as soon as that is known.
     pub(crate) async fn settled(&self, version: Version, has_lost: bool) -> Result<(), Error> {
@@ -85,7 +70,6 @@ impl Inner {
 }
 
 /// Pending once, and polled again at once by whoever runs it.
-#[cfg(not(target_family = "wasm"))]
 async fn yield_now() {
     let mut has_yielded = false;
     std::future::poll_fn(|context| {
