@@ -1,5 +1,6 @@
 //! A transaction's own writes, merged into its reads.
 
+use std::collections::btree_map;
 use std::ops::{Bound, ControlFlow};
 
 use crate::engine::WriteSet;
@@ -17,53 +18,64 @@ pub(super) fn pending(update: &Update, now_ms: u64) -> Option<Entry> {
 }
 
 /// The transaction's own writes in a range, merged into a walk over the snapshot.
-pub(super) struct Overlay<'w, I: Iterator<Item = (&'w Box<[u8]>, &'w Update)>> {
-    writes: std::iter::Peekable<I>,
+pub(super) struct Overlay<'w> {
+    writes: btree_map::Range<'w, Box<[u8]>, Update>,
+    next: Option<(&'w [u8], &'w Update)>,
     direction: Direction,
-}
-
-impl<'w> Overlay<'w, Box<dyn Iterator<Item = (&'w Box<[u8]>, &'w Update)> + 'w>> {
-    pub(super) fn new(writes: &'w WriteSet, range: &KeyRange, direction: Direction) -> Self {
-        let bounds: (Bound<&[u8]>, Bound<&[u8]>) =
-            (range.start.as_ref().map(|key| &key[..]), range.end.as_ref().map(|key| &key[..]));
-        let within = writes.range::<[u8], _>(bounds);
-        let writes: Box<dyn Iterator<Item = _>> = match direction {
-            Direction::Forward => Box::new(within),
-            Direction::Reverse => Box::new(within.rev()),
-        };
-        Self { writes: writes.peekable(), direction }
-    }
 }
 
 pub(super) type Show<'s> = dyn FnMut(&[u8], Entry) -> ControlFlow<()> + 's;
 
-impl<'w, I: Iterator<Item = (&'w Box<[u8]>, &'w Update)>> Overlay<'w, I> {
+impl<'w> Overlay<'w> {
+    pub(super) fn new(writes: &'w WriteSet, range: &KeyRange, direction: Direction) -> Self {
+        let bounds: (Bound<&[u8]>, Bound<&[u8]>) =
+            (range.start.as_ref().map(|key| &key[..]), range.end.as_ref().map(|key| &key[..]));
+        let mut overlay = Self { writes: writes.range::<[u8], _>(bounds), next: None, direction };
+        overlay.advance();
+        overlay
+    }
+
+    fn advance(&mut self) {
+        let next = match self.direction {
+            Direction::Forward => self.writes.next(),
+            Direction::Reverse => self.writes.next_back(),
+        };
+        self.next = next.map(|(key, update)| (&key[..], update));
+    }
+
     /// Shows the own writes that come before `key`.
     pub(super) fn before(&mut self, key: &[u8], now_ms: u64, show: &mut Show<'_>) -> ControlFlow<()> {
-        let direction = self.direction;
-        let earlier = |own: &[u8]| match direction {
-            Direction::Forward => own < key,
-            Direction::Reverse => own > key,
-        };
-        while let Some((own, update)) = self.writes.next_if(|(own, _)| earlier(own)) {
+        while let Some((own, update)) = self.next
+            && self.comes_before(own, key)
+        {
+            self.advance();
             show_pending(own, update, now_ms, show)?;
         }
         ControlFlow::Continue(())
     }
 
+    fn comes_before(&self, own: &[u8], key: &[u8]) -> bool {
+        match self.direction {
+            Direction::Forward => own < key,
+            Direction::Reverse => own > key,
+        }
+    }
+
     /// Whether an own write replaces what the snapshot holds for `key`; shows it in that case.
     pub(super) fn replaces(&mut self, key: &[u8], now_ms: u64, show: &mut Show<'_>) -> ControlFlow<(), bool> {
-        match self.writes.next_if(|(own, _)| own[..] == *key) {
-            Some((own, update)) => {
+        match self.next {
+            Some((own, update)) if own == key => {
+                self.advance();
                 show_pending(own, update, now_ms, show)?;
                 ControlFlow::Continue(true)
             }
-            None => ControlFlow::Continue(false),
+            _ => ControlFlow::Continue(false),
         }
     }
 
     pub(super) fn rest(&mut self, now_ms: u64, show: &mut Show<'_>) -> ControlFlow<()> {
-        for (own, update) in self.writes.by_ref() {
+        while let Some((own, update)) = self.next {
+            self.advance();
             show_pending(own, update, now_ms, show)?;
         }
         ControlFlow::Continue(())
