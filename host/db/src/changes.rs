@@ -1,7 +1,5 @@
 //! The change feed: committed changes in order, from a cursor.
 
-use std::collections::HashMap;
-
 use crate::bucket_name::check_bucket_name;
 use crate::engine::{ChangePage, FeedCursor, StoredChange, Version};
 use crate::keyspace::{self, BucketId, catalog};
@@ -95,7 +93,7 @@ impl Session {
             Since::Earliest => database.engine.feed_start(),
             Since::Cursor(text) => parse_cursor(text, database.epoch)?,
         };
-        let mut names = Names { session: self, known: HashMap::new() };
+        let mut names = Names { session: self, known: Vec::new() };
         let read = database.engine.changes(begin, limit, |encoded| {
             keyspace::split(encoded)
                 .is_some_and(|(id, key)| key.starts_with(&filter.prefix) && names.shown(id, filter.bucket.as_deref()))
@@ -122,7 +120,8 @@ impl Session {
 /// Bucket names by number, looked up once a page, and whether the session may see them.
 struct Names<'s> {
     session: &'s Session,
-    known: HashMap<BucketId, Name>,
+    /// In the order of the numbers. A page has changes of few buckets.
+    known: Vec<(BucketId, Name)>,
 }
 
 enum Name {
@@ -139,7 +138,11 @@ impl Names<'_> {
             let Some(name) = catalog::name_of(&session.database.0.engine, id) else { return Name::Lost };
             if session.grants.check(&name, Access::Read).is_ok() { Name::Shown(name) } else { Name::Hidden }
         };
-        self.known.entry(id).or_insert_with(look_up)
+        let place = self.known.binary_search_by_key(&id, |(known, _)| *known).unwrap_or_else(|place| {
+            self.known.insert(place, (id, look_up()));
+            place
+        });
+        &self.known[place].1
     }
 
     /// Whether to show a change of a bucket. A lost name counts as shown, for [`check_known`](Self::check_known) to find.
@@ -201,12 +204,13 @@ fn cursor_text(epoch: u64, cursor: FeedCursor) -> String {
 
 fn parse_cursor(text: &str, epoch: u64) -> Result<FeedCursor> {
     let parse = || {
-        let mut parts = text.split('-');
-        let life = parts.next().filter(|life| life.len() == 16)?;
+        let (life, cursor) = text.split_once('-').filter(|(life, _)| life.len() == 16)?;
         let life = u64::from_str_radix(life, 16).ok()?;
-        let version = parts.next()?.parse().ok()?;
-        let index = parts.next().map_or(Some(u32::MAX), |index| index.parse().ok())?;
-        parts.next().is_none().then_some((life, FeedCursor { version, index }))
+        let (version, index) = match cursor.split_once('-') {
+            Some((version, index)) => (version, index.parse().ok()?),
+            None => (cursor, u32::MAX),
+        };
+        Some((life, FeedCursor { version: version.parse().ok()?, index }))
     };
     let (life, cursor) = parse().ok_or(Code::CursorInvalid)?;
     if life != epoch {
