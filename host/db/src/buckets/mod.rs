@@ -38,8 +38,7 @@ impl Session {
     #[allow(clippy::unused_async, reason = "an engine behind a network has to ask")]
     pub async fn buckets(&mut self) -> Result<Vec<BucketInfo>> {
         let engine = &self.database.0.engine;
-        let mut buckets = catalog::list(engine)?;
-        buckets.retain(|(name, _)| self.grants.check(name, Access::Read).is_ok());
+        let buckets = catalog::list(engine, &|name| self.grants.check(name, Access::Read).is_ok())?;
         Ok(buckets
             .into_iter()
             .map(|(name, id)| {

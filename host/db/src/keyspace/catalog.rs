@@ -181,22 +181,25 @@ pub(crate) fn name_of(engine: &Engine, id: BucketId) -> Option<String> {
     stored.and_then(|stored| String::from_utf8(stored.value.to_vec()).ok())
 }
 
-/// Names and numbers of all buckets in use, by name.
-pub(crate) fn list(engine: &Engine) -> Result<Vec<(String, BucketId)>> {
+/// Names and numbers of the buckets in use whose name `is_wanted` accepts, by name.
+pub(crate) fn list(engine: &Engine, is_wanted: &dyn Fn(&str) -> bool) -> Result<Vec<(String, BucketId)>> {
     let mut buckets = Vec::new();
     let mut damaged = Ok(());
     engine.snapshot().visit(&KeyRange::prefix(&BUCKET_NUMBERS), Direction::Forward, |key, stored| {
         let name = String::from_utf8_lossy(&key[BUCKET_NUMBERS.len()..]).into_owned();
         match Bucket::from_stored(&stored) {
-            Ok(bucket) => buckets.push((name, bucket.id)),
+            Ok(bucket) if is_wanted(&name) => buckets.push((name, bucket.id)),
+            Ok(_) => {}
             Err(error) => damaged = Err(error),
         }
         ControlFlow::Continue(())
     })?;
     damaged?;
     // The catalogue has all names but that of the bucket that always exists, in their order.
-    let place = buckets.partition_point(|(name, _): &(String, _)| name.as_str() < DEFAULT_BUCKET);
-    buckets.insert(place, (DEFAULT_BUCKET.to_owned(), Bucket::DEFAULT.id));
+    if is_wanted(DEFAULT_BUCKET) {
+        let place = buckets.partition_point(|(name, _): &(String, _)| name.as_str() < DEFAULT_BUCKET);
+        buckets.insert(place, (DEFAULT_BUCKET.to_owned(), Bucket::DEFAULT.id));
+    }
     Ok(buckets)
 }
 

@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use smallvec::SmallVec;
 
 use super::record::{Header, Node, NodeExt, Record};
 use crate::format::LoggedChange;
@@ -13,7 +12,11 @@ use crate::sync::RwLock;
 use crate::types::Version;
 
 /// Commits that have fallen out of the change feed. In a feed that is full, a small commit takes the place of one or two.
-pub(crate) type Fallen = SmallVec<[Arc<FeedCommit>; 2]>;
+#[cfg(not(target_family = "wasm"))]
+pub(crate) type Fallen = smallvec::SmallVec<[Arc<FeedCommit>; 2]>;
+/// Commits that have fallen out of the change feed.
+#[cfg(target_family = "wasm")]
+pub(crate) type Fallen = Vec<Arc<FeedCommit>>;
 
 /// Commits that a reader takes at a time while new ones wait to be appended.
 const PART_COMMITS_MAX: usize = 128;
