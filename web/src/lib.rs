@@ -32,6 +32,12 @@ use mantis_db::{Code, Error, Result};
 fn ready<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(outcome) => outcome,
-        Poll::Pending => Err(Error::new(Code::ReadOnly, "the engine would have to wait, which a page's cannot")),
+        Poll::Pending => Err(would_wait()),
     }
+}
+
+/// One copy for all calls; the engine in memory never waits.
+#[cold]
+fn would_wait() -> Error {
+    Error::new(Code::ReadOnly, "the engine would have to wait, which a page's cannot")
 }

@@ -161,24 +161,31 @@ pub(crate) fn bucket(info: &BucketInfo) -> JsValue {
     make_bucket(&info.name, number(info.keys), number(info.bytes))
 }
 
+/// Figures by name: the names as one text, separated by spaces.
+macro_rules! named {
+    ($first:literal: $figure:expr, $($name:literal: $more:expr,)*) => {
+        (concat!($first, $(" ", $name),*), [$figure, $($more),*])
+    };
+}
+
 pub(crate) fn stats(stats: &Stats) -> JsValue {
-    let rows = [
-        ("version", stats.version),
-        ("keys", stats.keys),
-        ("keyBytes", stats.key_bytes),
-        ("valueBytes", stats.value_bytes),
-        ("versions", stats.versions),
-        ("deadlines", stats.deadlines),
-        ("commits", stats.commits),
-        ("conflicts", stats.conflicts),
-        ("expired", stats.expired),
-        ("pruned", stats.pruned),
-        ("pruneBacklog", stats.prune_backlog),
-        ("snapshots", stats.snapshots),
-        ("oldestSnapshotAgeMs", stats.oldest_snapshot_age_ms),
-        ("snapshotsRevoked", stats.snapshots_revoked),
-        ("feedCommits", stats.feed_commits),
-        ("feedBytes", stats.feed_bytes),
-    ];
-    figures(&rows.map(|(name, _)| name).join(" "), &rows.map(|(_, figure)| number(figure)))
+    let (names, numbers) = named! {
+        "version": stats.version,
+        "keys": stats.keys,
+        "keyBytes": stats.key_bytes,
+        "valueBytes": stats.value_bytes,
+        "versions": stats.versions,
+        "deadlines": stats.deadlines,
+        "commits": stats.commits,
+        "conflicts": stats.conflicts,
+        "expired": stats.expired,
+        "pruned": stats.pruned,
+        "pruneBacklog": stats.prune_backlog,
+        "snapshots": stats.snapshots,
+        "oldestSnapshotAgeMs": stats.oldest_snapshot_age_ms,
+        "snapshotsRevoked": stats.snapshots_revoked,
+        "feedCommits": stats.feed_commits,
+        "feedBytes": stats.feed_bytes,
+    };
+    figures(names, &numbers.map(number))
 }

@@ -1,7 +1,7 @@
 //! `RawSession`: operations, transactions and changes. Every method throws `{ code, kind, message }`.
 
 use js_sys::Uint8Array;
-use mantis_db::{ChangeFilter, Isolation, Session, Since};
+use mantis_db::{ChangeFilter, Entry, Isolation, Kv, Session, Since};
 use wasm_bindgen::prelude::*;
 
 use crate::batch::{RawBatch, key_of};
@@ -19,6 +19,17 @@ impl RawSession {
     pub(crate) fn new(session: Session) -> Self {
         Self(session)
     }
+
+    // One copy of these two for all exports.
+    #[inline(never)]
+    fn kv<'s>(&'s mut self, bucket: &'s str) -> Answer<Kv<'s>> {
+        answer(self.0.kv(bucket))
+    }
+
+    #[inline(never)]
+    fn find(&mut self, bucket: &str, key: &[u8]) -> Answer<Option<Entry>> {
+        answer(ready(self.kv(bucket)?.get(key)))
+    }
 }
 
 /// What a key map operation came to, thrown in JavaScript's form when it failed.
@@ -30,19 +41,19 @@ fn answer<T>(result: mantis_db::Result<T>) -> Answer<T> {
 impl RawSession {
     /// Checks a bucket's name and that the grants show it.
     pub fn check(&mut self, bucket: &str) -> Answer<()> {
-        answer(self.0.kv(bucket).map(|_| ()))
+        self.kv(bucket).map(drop)
     }
 
     /// The value, or undefined.
     pub fn get(&mut self, bucket: &str, key: &[u8]) -> Answer<Option<Uint8Array>> {
-        let found = answer(self.0.kv(bucket).and_then(|mut kv| ready(kv.get(key))))?;
+        let found = self.find(bucket, key)?;
         Ok(found.map(|entry| Uint8Array::from(&entry.value[..])))
     }
 
     /// The entry, or null.
     #[wasm_bindgen(js_name = getEntry)]
     pub fn get_entry(&mut self, bucket: &str, key: &[u8]) -> Answer {
-        let found = answer(self.0.kv(bucket).and_then(|mut kv| ready(kv.get(key))))?;
+        let found = self.find(bucket, key)?;
         Ok(output::entry_or_null(key, found.as_ref()))
     }
 
@@ -51,7 +62,7 @@ impl RawSession {
     #[allow(clippy::needless_pass_by_value, reason = "an array from JavaScript arrives as a vector")]
     pub fn get_many(&mut self, bucket: &str, keys: Vec<Uint8Array>) -> Answer<Vec<JsValue>> {
         let keys: Vec<Vec<u8>> = keys.iter().map(Uint8Array::to_vec).collect();
-        let found = answer(self.0.kv(bucket).and_then(|mut kv| ready(kv.get_many(&keys))))?;
+        let found = answer(ready(self.kv(bucket)?.get_many(&keys)))?;
         Ok(found
             .iter()
             .map(|entry| entry.as_ref().map_or(JsValue::NULL, |entry| output::bytes(&entry.value)))
@@ -60,7 +71,7 @@ impl RawSession {
 
     /// Gives a key a value.
     pub fn set(&mut self, bucket: &str, key: &[u8], value: &[u8]) -> Answer {
-        answer(self.0.kv(bucket).and_then(|mut kv| ready(kv.set(key, value)))).map(output::written)
+        answer(ready(self.kv(bucket)?.set(key, value))).map(output::written)
     }
 
     /// Gives a key a value if it is as expected.
@@ -77,26 +88,26 @@ impl RawSession {
         version: Option<u64>,
     ) -> Answer {
         let options = answer(input::set_options(media_type, ttl_ms, input::expect(expect, version)))?;
-        let outcome = answer(self.0.kv(bucket).and_then(|mut kv| ready(kv.set_with(key, value, &options))))?;
+        let outcome = answer(ready(self.kv(bucket)?.set_with(key, value, &options)))?;
         Ok(output::outcome(key, &outcome))
     }
 
     /// Deletes a key; whether there was something to delete.
     pub fn delete(&mut self, bucket: &str, key: &[u8]) -> Answer {
-        answer(self.0.kv(bucket).and_then(|mut kv| ready(kv.delete(key)))).map(output::deleted)
+        answer(ready(self.kv(bucket)?.delete(key))).map(output::deleted)
     }
 
     /// Deletes a key if it is as expected.
     #[wasm_bindgen(js_name = deleteIf)]
     pub fn delete_if(&mut self, bucket: &str, key: &[u8], expect: &str, version: Option<u64>) -> Answer {
         let expect = input::expect(expect, version);
-        let outcome = answer(self.0.kv(bucket).and_then(|mut kv| ready(kv.delete_if(key, expect))))?;
+        let outcome = answer(ready(self.kv(bucket)?.delete_if(key, expect)))?;
         Ok(output::outcome(key, &outcome))
     }
 
     /// Adds to a number; the sum.
     pub fn increment(&mut self, bucket: &str, key: &[u8], by: i64) -> Answer {
-        answer(self.0.kv(bucket).and_then(|mut kv| ready(kv.increment(key, by)))).map(output::counted)
+        answer(ready(self.kv(bucket)?.increment(key, by))).map(output::counted)
     }
 
     /// A page of entries.
@@ -112,7 +123,7 @@ impl RawSession {
         cursor: Option<Vec<u8>>,
     ) -> Answer {
         let options = input::scan_options(input::span(prefix, start, end), reverse, limit, cursor);
-        let page = answer(self.0.kv(bucket).and_then(|mut kv| ready(kv.scan(&options))))?;
+        let page = answer(ready(self.kv(bucket)?.scan(&options)))?;
         let entries = page.entries.iter().map(|(key, entry)| output::entry(key, entry));
         Ok(output::page(entries, page.cursor.as_deref()))
     }
@@ -131,7 +142,7 @@ impl RawSession {
         cursor: Option<Vec<u8>>,
     ) -> Answer {
         let options = input::scan_options(input::span(prefix, start, end), reverse, limit, cursor);
-        let page = answer(self.0.kv(bucket).and_then(|mut kv| ready(kv.scan_keys(&options))))?;
+        let page = answer(ready(self.kv(bucket)?.scan_keys(&options)))?;
         Ok(output::page(page.keys.iter().map(|key| output::bytes(key)), page.cursor.as_deref()))
     }
 
@@ -144,7 +155,7 @@ impl RawSession {
         end: Option<Vec<u8>>,
     ) -> Answer<f64> {
         let span = input::span(prefix, start, end);
-        answer(self.0.kv(bucket).and_then(|mut kv| ready(kv.count(&span)))).map(output::number)
+        answer(ready(self.kv(bucket)?.count(&span))).map(output::number)
     }
 
     /// Deletes a span; how many keys went.
@@ -157,13 +168,13 @@ impl RawSession {
         end: Option<Vec<u8>>,
     ) -> Answer {
         let span = input::span(prefix, start, end);
-        answer(self.0.kv(bucket).and_then(|mut kv| ready(kv.delete_span(&span)))).map(output::deleted_keys)
+        answer(ready(self.kv(bucket)?.delete_span(&span))).map(output::deleted_keys)
     }
 
     /// Does many operations in one commit.
     pub fn apply(&mut self, bucket: &str, batch: RawBatch) -> Answer {
         let operations = batch.0;
-        let applied = answer(self.0.kv(bucket).and_then(|mut kv| ready(kv.apply(&operations))))?;
+        let applied = answer(ready(self.kv(bucket)?.apply(&operations)))?;
         Ok(output::applied(&applied, |index| operations.get(index).map_or(&[], key_of)))
     }
 
