@@ -34,7 +34,7 @@ impl Session {
     /// The buckets that the session may read, by name, with their sizes.
     ///
     /// # Errors
-    /// None on the embedded engine.
+    /// `read-only` when the catalogue of buckets is damaged.
     #[allow(clippy::unused_async, reason = "an engine behind a network has to ask")]
     pub async fn buckets(&mut self) -> Result<Vec<BucketInfo>> {
         let engine = &self.database.0.engine;

@@ -183,12 +183,11 @@ pub(crate) fn name_of(engine: &Engine, id: BucketId) -> Option<String> {
 
 /// Names and numbers of the buckets in use whose name `is_wanted` accepts, by name.
 pub(crate) fn list(engine: &Engine, is_wanted: &dyn Fn(&str) -> bool) -> Result<Vec<(String, BucketId)>> {
-    let mut buckets = Vec::new();
+    let mut buckets: Vec<(String, BucketId)> = Vec::new();
     let mut damaged = Ok(());
     engine.snapshot().visit(&KeyRange::prefix(&BUCKET_NUMBERS), Direction::Forward, |key, stored| {
-        let name = String::from_utf8_lossy(&key[BUCKET_NUMBERS.len()..]).into_owned();
-        match Bucket::from_stored(&stored) {
-            Ok(bucket) if is_wanted(&name) => buckets.push((name, bucket.id)),
+        match layout::name_in(key).and_then(|name| Ok((name, Bucket::from_stored(&stored)?.id))) {
+            Ok((name, id)) if is_wanted(&name) => buckets.push((name, id)),
             Ok(_) => {}
             Err(error) => damaged = Err(error),
         }
@@ -197,7 +196,7 @@ pub(crate) fn list(engine: &Engine, is_wanted: &dyn Fn(&str) -> bool) -> Result<
     damaged?;
     // The catalogue has all names but that of the bucket that always exists, in their order.
     if is_wanted(DEFAULT_BUCKET) {
-        let place = buckets.partition_point(|(name, _): &(String, _)| name.as_str() < DEFAULT_BUCKET);
+        let place = buckets.partition_point(|(name, _)| name.as_str() < DEFAULT_BUCKET);
         buckets.insert(place, (DEFAULT_BUCKET.to_owned(), Bucket::DEFAULT.id));
     }
     Ok(buckets)

@@ -46,8 +46,7 @@ impl BucketId {
     pub(crate) const NONE: Self = Self(0);
 
     pub(crate) fn from_stored(bytes: &[u8]) -> Result<Self> {
-        let bytes = bytes.try_into().map_err(|_| Error::new(Code::ReadOnly, "the bucket catalogue is damaged"))?;
-        Ok(Self(u32::from_be_bytes(bytes)))
+        Ok(Self(u32::from_be_bytes(bytes.try_into().map_err(|_| damaged())?)))
     }
 
     pub(crate) fn prefix(self) -> [u8; BUCKET_PREFIX_BYTES] {
@@ -87,6 +86,15 @@ pub(crate) fn split(encoded: &[u8]) -> Option<(BucketId, &[u8])> {
 /// Holds the number of the bucket of this name.
 pub(crate) fn number_key(name: &str) -> EncodedKey {
     catalog_key(BUCKET_NUMBERS, name.as_bytes())
+}
+
+/// The bucket's name in a key of the catalogue of numbers.
+pub(crate) fn name_in(number_key: &[u8]) -> Result<String> {
+    String::from_utf8(number_key[BUCKET_NUMBERS.len()..].to_vec()).map_err(|_| damaged())
+}
+
+fn damaged() -> Error {
+    Error::new(Code::ReadOnly, "the bucket catalogue is damaged")
 }
 
 /// Holds the name of the bucket of this number.
