@@ -50,7 +50,7 @@ pub(crate) const LOG_LINE_BYTES_MAX: usize = 4_096;
 
 // What a folder of plugins may hold.
 
-/// Files that are looked at in a folder.
+/// Files of a folder, of any name.
 pub(crate) const FOLDER_FILES_MAX: usize = 10_000;
 /// Bytes of a manifest.
 pub(crate) const MANIFEST_BYTES_MAX: u64 = 64 << 10;

@@ -55,11 +55,11 @@ async fn components_that_cannot_run_are_refused_by_name() {
             "the component imports `wasi:cli/environment@0.2.0`, which this host does not offer; it offers mantis:db/kv@0.1.0, ",
         ),
         (
-            answering(r#"(import "mantis:db/kv@0.1.0" (instance (export "explode" (func))))"#),
-            "the component does not fit the host's interfaces: ",
+            answering(r#"(import "mantis:db/kv@0.2.0" (instance (export "f" (func))))"#),
+            "the component imports `mantis:db/kv@0.2.0`, which this host does not offer; it offers mantis:db/kv@0.1.0, ",
         ),
         (
-            answering(r#"(import "mantis:db/kv@9.0.0" (instance (export "explode" (func))))"#),
+            answering(r#"(import "mantis:db/kv@0.1.0" (instance (export "explode" (func))))"#),
             "the component does not fit the host's interfaces: ",
         ),
         (

@@ -240,7 +240,7 @@ pub fn reference_markdown() -> String {
     }
     page.push_str(
         "\nA key or value that breaks one of these rules inside a JSON body answers 422 instead of the status above. A\n\
-         transaction that never existed, or was rolled back, answers 404 where its id is in the path. A valid cursor of\n\
+         transaction that never existed, or was rolled back by its client, answers 404 where its id is in the path. A valid cursor of\n\
          another listing answers 409. A `conflict` at the commit of a transaction has a `retry_token`, and its hint names\n\
          `POST /api/v1/transactions?retry=`.\n\n\
          ## From HTTP\n\n\

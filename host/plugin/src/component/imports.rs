@@ -11,6 +11,10 @@ const PACKAGE: &str = "mantis:db/";
 const TRANSACTIONS: &str = "mantis:db/transactions@";
 /// The interfaces of the package that the host offers.
 const OFFERED: [&str; 4] = ["kv", "system", "transactions", "types"];
+/// The version of the package that the host offers. Before 1.0, versions with the same minor number are compatible: wasmtime links an
+/// import of one to what is offered as another.
+const VERSION: &str = "0.1.0";
+const COMPATIBLE: &str = "0.1.";
 
 /// The names of the interfaces that a component imports.
 pub(crate) struct Imports(Vec<String>);
@@ -31,7 +35,7 @@ impl Imports {
         match imports.iter().find(|import| !is_offered(import)) {
             None => Ok(Self(imports)),
             Some(import) => {
-                let offered = OFFERED.map(|interface| format!("{PACKAGE}{interface}@0.1.0")).join(", ");
+                let offered = OFFERED.map(|interface| format!("{PACKAGE}{interface}@{VERSION}")).join(", ");
                 Err(Error::ImportUnknown { import: shortened(import), offered })
             }
         }
@@ -48,8 +52,8 @@ impl Imports {
 }
 
 fn is_offered(import: &str) -> bool {
-    let interface = import.strip_prefix(PACKAGE).and_then(|rest| rest.split('@').next());
-    interface.is_some_and(|interface| OFFERED.contains(&interface))
+    let named = import.strip_prefix(PACKAGE).and_then(|rest| rest.split_once('@'));
+    named.is_some_and(|(interface, version)| OFFERED.contains(&interface) && version.starts_with(COMPATIBLE))
 }
 
 fn holds_only_types(item: &ComponentItem, engine: &Engine) -> bool {

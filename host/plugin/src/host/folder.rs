@@ -48,11 +48,14 @@ impl PluginHost {
 /// The files `NAME.wasm` of a folder, in the order of their names.
 ///
 /// # Errors
-/// [`LoadError::Read`].
+/// [`LoadError::Read`], also where the folder has more than 10,000 files of any name.
 pub fn component_files(folder: &Path) -> Result<Vec<PathBuf>, LoadError> {
     let read = |error| LoadError::Read { path: folder.to_owned(), error };
     let mut paths = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(read)?.take(FOLDER_FILES_MAX) {
+    for (count, entry) in std::fs::read_dir(folder).map_err(read)?.enumerate() {
+        if count >= FOLDER_FILES_MAX {
+            return Err(read(std::io::Error::other(format!("it has more than {FOLDER_FILES_MAX} files"))));
+        }
         let path = entry.map_err(read)?.path();
         if path.extension().is_some_and(|extension| extension == "wasm") {
             paths.push(path);

@@ -98,7 +98,7 @@ section! {
     /// Plugins and their bounds.
     PluginSettings, PluginInput, "Plugins";
     dir: PathBuf = PathBuf::new(), "plugins", "PLUGINS",
-        "Directory whose NAME.wasm files are installed at startup, each as its NAME.toml says";
+        "Directory whose NAME.wasm files are installed at startup, each as its NAME.toml or NAME.json says";
     call_deadline_ms: u64 = 1_000, "plugin-call-deadline-ms", "PLUGIN_CALL_DEADLINE_MS", "Total time for a plugin call";
     memory_bytes_max: usize = 64 << 20, "plugin-memory-bytes-max", "PLUGIN_MEMORY_BYTES_MAX",
         "Bytes of memory of one plugin instance";

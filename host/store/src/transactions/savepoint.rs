@@ -4,7 +4,7 @@ use crate::hash::HashMap;
 use crate::types::Update;
 
 /// A moment in a transaction, to return to. Costs nothing; each key's first write after it keeps what it replaces until the
-/// savepoint is [released](Transaction::release) or [rolled back to](Transaction::rollback_to).
+/// savepoint is [released](crate::Transaction::release) or [rolled back to](crate::Transaction::rollback_to).
 #[derive(Debug)]
 pub struct Savepoint {
     /// Its index among the transaction's savepoints.

@@ -77,7 +77,8 @@ fn selection(query: &Query) -> Result<Span> {
     }
 }
 
-/// Deletes a commit's worth of keys at a time, so that other requests are served in between.
+/// Deletes a commit's worth of keys at a time, so that other requests are served in between; in a transaction all of them or none,
+/// which its limits on writes bound.
 async fn delete_in_steps(kv: &mut Kv<'_>, span: &Span) -> Result<mantis_db::Deleted> {
     let mut deletion = SpanDeletion::of(span);
     while kv.delete_next(&mut deletion).await? {

@@ -345,7 +345,7 @@ impl<'de> Deserialize<'de> for VersionIn {
             fn visit_u64<E: serde::de::Error>(self, number: u64) -> std::result::Result<VersionIn, E> {
                 // A larger number may have lost digits on its way through somebody's floats.
                 if number > JSON_INTEGER_MAX {
-                    return Err(E::custom("a version beyond 2^53 is written as text"));
+                    return Err(E::custom("a version beyond 2^53 - 1 is written as text"));
                 }
                 Ok(VersionIn(number))
             }
