@@ -36,7 +36,7 @@ run() {
             export MANTISDB_URL=$url
             printed=$(cat "$work/log")
             ;;
-        'kill %1')
+        'kill %mantisdb')
             stop
             printed=''
             ;;
