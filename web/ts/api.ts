@@ -131,13 +131,13 @@ export interface Kv {
   /** The value; null when it is missing or has expired. */
   get(key: BytesLike): Promise<Uint8Array | null>;
   getEntry(key: BytesLike): Promise<Entry | null>;
-  /** At most 1,000 keys, at one moment; the answers stand in the keys' order. */
+  /** At most 1,000 keys, at one moment; the answers are in the order of the keys. */
   getMany(keys: BytesLike[]): Promise<(Uint8Array | null)[]>;
   set(key: BytesLike, value: BytesLike): Promise<Written>;
   setWith(key: BytesLike, value: BytesLike, options: SetOptions): Promise<Outcome>;
   delete(key: BytesLike): Promise<Deleted>;
   deleteIf(key: BytesLike, expect: Expect): Promise<Outcome>;
-  /** Adds to a decimal number kept as text; a missing key counts as 0. By 1 when not told. */
+  /** Adds to a decimal number kept as text; a missing key counts as 0. `by` is 1 by default. */
   increment(key: BytesLike, by?: bigint | number): Promise<Counted>;
   /** A page of entries in key order. */
   scan(options?: ScanOptions): Promise<Page>;
@@ -181,7 +181,7 @@ export interface Change {
   previousVersion: Version | null;
   /** When the commit was made, in milliseconds since the epoch. */
   timeMs: number;
-  /** Where to resume behind this change. */
+  /** Where to resume after this change. */
   cursor: Cursor;
 }
 

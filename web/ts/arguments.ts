@@ -17,7 +17,7 @@ const VERSION_MAX = 2n ** 64n - 1n;
 export function toInteger(by: bigint | number | undefined): bigint {
   if (by === undefined) return 1n;
   if (typeof by === 'number' && !Number.isSafeInteger(by)) {
-    throw invalid('argument-invalid', 'a number to add is a whole number; use a bigint beyond 2^53');
+    throw invalid('argument-invalid', 'a number to add is a whole number; use a bigint beyond 2^53 - 1');
   }
   const integer = BigInt(by);
   if (integer < INTEGER_MIN || integer > INTEGER_MAX) {

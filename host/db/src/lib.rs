@@ -9,15 +9,17 @@
 //! |---|---|
 //! | `session_pool` | [`SessionManager`]: sessions for a `mantis-pool` |
 //! | `housekeeping` | everything that runs unasked: expiry, interrupted drops, pruning |
-//! | `transact`, `retry` | transactions that run again after a conflict, in the end with a turn of their own |
+//! | `transact` | transactions that run again after a conflict, in the end with a turn of their own |
 //! | `buckets` | listing and dropping buckets |
 //! | `changes` | the change feed |
 //! | `kv` | [`Kv`]: the operations on the keys of one bucket |
 //! | `session` | [`Session`]: grants, an optional transaction |
+//! | `retry` | what a transaction that lost carries into its next attempt |
 //! | `database` | [`Database`]: the engine, and the state that sessions share |
 //! | `keyspace` | the bytes of the one key space; the catalogue of buckets |
 //! | `engine` | the one door to the engine: everything that is asked of it |
 //! | `grants`, `bucket_name`, `limits`, `error` | what is allowed, what a name is, how much, and what went wrong |
+//! | `platform` | what is asked of the platform besides clock, randomness and disk |
 //!
 //! It knows nothing of HTTP, JSON, threads or runtimes, and gets time and randomness from its owner, so that it also runs in a browser
 //! page.

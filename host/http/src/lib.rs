@@ -9,16 +9,16 @@
 //! | room | holds |
 //! |---|---|
 //! | `app`, `routes`, `router`, `request_log` | the path of a request: admit, match, answer, log |
-//! | `openapi` | the document, generated from the table of routes |
 //! | `handlers` | the handlers, a folder or file per resource |
+//! | `openapi` | the document, generated from the table of routes |
 //! | `state` | what lives longer than a request: configuration, sessions, open transactions, streams, metrics |
 //! | `wire` | JSON shapes of requests and responses |
 //! | `api` | what an operation is, the request, its captures and query |
 //! | `protocol` | one rule of HTTP a file |
 //! | `limits` | the bounds that no configuration changes |
 //!
-//! It opens no socket and no file, keeps none of the database's state, and decides nothing that `mantis_db` could decide: limits,
-//! grants and errors are the same on every surface.
+//! It opens no socket and no file except `/proc/self/status`, keeps none of the database's state, and decides nothing
+//! that `mantis_db` could decide: limits, grants and errors are the same on every surface.
 #![deny(missing_docs)]
 
 mod api;

@@ -1,4 +1,4 @@
-//! The defects of the released `crossbeam-skiplist` that shape the key map (`src/map.rs`).
+//! The defects of the released `crossbeam-skiplist` that shape the key map (`src/engine/map.rs`).
 //!
 //! These tests fail when a defect is gone: then look at what the map avoids because of it, and drop the test. They interleave two
 //! operations on one thread, by acting from inside a comparison of keys, so that they do not depend on timing.

@@ -23,7 +23,7 @@ interface JsonChange {
   cursor: Cursor;
 }
 
-/** Follows a server's changes. A connection that breaks is made anew, and goes on behind the last change. */
+/** Follows a server's changes. A connection that breaks is opened again, and continues after the last change. */
 export class HttpChangeFeed implements ChangeFeed {
   readonly ready: Promise<void>;
   readonly #changes: AsyncGenerator<Change, undefined>;

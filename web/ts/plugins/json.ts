@@ -3,7 +3,7 @@
  *
  * | WIT | JSON |
  * |---|---|
- * | integers | number; as decimal text where it is beyond 2^53. Both are taken |
+ * | integers | number; as decimal text where it is beyond 2^53 - 1. Both are taken |
  * | f32, f64 | number; `"NaN"`, `"Infinity"`, `"-Infinity"` for what JSON lacks |
  * | list<u8> | text when it is UTF-8, else `{"base64": ".."}`; an array of numbers is taken too |
  * | record | object, names in kebab-case |

@@ -2,7 +2,7 @@
 //!
 //! | WIT | JSON |
 //! |---|---|
-//! | bool, integers, floats | the same; integers beyond 2^53 as decimal strings, NaN and infinities as `"NaN"`, `"Infinity"`, `"-Infinity"` |
+//! | bool, integers, floats | the same; integers beyond 2^53 - 1 as decimal strings, NaN and infinities as `"NaN"`, `"Infinity"`, `"-Infinity"` |
 //! | char, string | a string |
 //! | `list<u8>` | a string when UTF-8, else `{"base64": ".."}`; arrays of numbers are understood too |
 //! | list, tuple | an array |

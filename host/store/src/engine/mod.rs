@@ -1,7 +1,7 @@
 //! Versions in memory: what the keys are and were, who reads them, and how a commit changes them. Files are unknown here; a commit of a
 //! store on a disk is encoded for the log, and `store/group_commit.rs` writes it.
 //!
-//! From top to bottom, each of the files before it:
+//! From top to bottom; each uses only those below it:
 //!
 //! | file | holds |
 //! |---|---|

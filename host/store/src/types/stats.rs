@@ -47,8 +47,8 @@ pub struct Stats {
 #[cfg(not(target_family = "wasm"))]
 pub const HOLD_BUCKETS: usize = 24;
 
-/// How often a lock was held for how long, as a histogram. Of the holds for single writes one in sixteen is measured, and counts
-/// sixteen times; all others are measured.
+/// How often a lock was held for how long, as a histogram. Of the holds for single writes and commits of up to 8
+/// lookups and writes one in sixteen is measured, and counts sixteen times; all others are measured.
 #[cfg(not(target_family = "wasm"))]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Holds {
