@@ -24,6 +24,7 @@ use resolve::Crate;
 const BELOW: &[(&str, &[&str])] = &[
     ("host/store", &[]),
     ("host/pool", &[]),
+    ("host/dialect", &[]),
     ("host/db", &["host/store", "host/pool"]),
     ("host/plugin", &["host/db", "host/pool"]),
     ("host/http", &["host/plugin", "host/db", "host/pool"]),
