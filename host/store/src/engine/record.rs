@@ -112,8 +112,8 @@ impl NodeExt for Node {
         &self.header.header
     }
 
-    // So that `live` stays small enough to become part of every read.
-    #[inline(never)]
+    // A page has one copy of it. Natively a scan of 100 takes a sixth longer with a call for each value.
+    #[cfg_attr(target_family = "wasm", inline(never))]
     fn value(&self) -> Option<Bytes> {
         if self.about().is_deletion {
             None
