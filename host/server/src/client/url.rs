@@ -38,10 +38,16 @@ impl BaseUrl {
         if uri.query().is_some() {
             return Err(fail("it has a query"));
         }
-        uri.host().filter(|host| !host.is_empty()).ok_or_else(|| fail("it has no host"))?;
+        let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(|| fail("it has no host"))?;
         let authority = uri.authority().map(ToString::to_string).unwrap_or_default();
         if authority.contains('@') {
             return Err(fail("it has a user name"));
+        }
+        // A port that is none must not become the default one, where another server may listen.
+        let port = &authority[host.len()..];
+        let is_port = port.strip_prefix(':').is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+        if !(port.is_empty() || is_port && uri.port_u16().is_some()) {
+            return Err(fail("its port is not a number from 0 to 65535"));
         }
         Ok(Self { authority, path: uri.path().trim_end_matches('/').to_owned() })
     }
@@ -136,6 +142,11 @@ mod tests {
         check("http://127.0.0.1:8080", Ok(("127.0.0.1:8080", "")));
         check("http://db.example/mantis/", Ok(("db.example", "/mantis")));
         check("http://[::1]:9", Ok(("[::1]:9", "")));
+        check("http://[::1]/a", Ok(("[::1]", "/a")));
+        for port in ["99999", "65536", "-1", "+80", ""] {
+            check(&format!("http://127.0.0.1:{port}"), Err("http://127.0.0.1:"));
+            check(&format!("http://[::1]:{port}/"), Err("http://[::1]:"));
+        }
         check("https://db.example", Err("TLS"));
         check("db.example:80", Err("http://"));
         check("http://", Err("http://127"));
