@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mantis_store::{Direction, Error, KeyRange, Snapshot, Store};
+use mantis_store::{Clock, Direction, Error, KeyRange, Snapshot, Store};
 
 use crate::support::{
     START_MS, Working, commit, delete, exclusively, put, put_until, snapshot_lists, store, store_of, store_with, value,
@@ -223,7 +223,10 @@ fn a_revoked_snapshot_never_shows_a_torn_state() {
                 let _working = working;
                 for read in 0..READS {
                     let direction = if read % 2 == 0 { Direction::Forward } else { Direction::Reverse };
-                    match read_whole(&store.snapshot(), direction) {
+                    // Some reads last until their snapshot is too old, however the threads are scheduled.
+                    let until_ms = if read % 64 == 0 { clock.now_ms() + 3 } else { 0 };
+                    let pause = || (clock.now_ms() < until_ms).then(thread::yield_now).is_some();
+                    match read_whole(&store.snapshot(), direction, pause) {
                         Ok(keys) => {
                             assert!(keys == KEYS || keys == 0, "{keys} of {KEYS} keys");
                             whole.fetch_add(1, Ordering::Relaxed);
@@ -238,10 +241,12 @@ fn a_revoked_snapshot_never_shows_a_torn_state() {
     assert!(whole > 0 && refused > 0, "the race was not run: {whole} whole, {refused} refused");
 }
 
-/// Counts the keys of a snapshot, which must all have been written by one commit, and compares with point reads.
-fn read_whole(snapshot: &Snapshot, direction: Direction) -> Result<usize, Error> {
+/// Counts the keys of a snapshot, which must all have been written by one commit, and compares with point reads. After the first key
+/// it waits for as long as `pauses` says so.
+fn read_whole(snapshot: &Snapshot, direction: Direction, pauses: impl Fn() -> bool) -> Result<usize, Error> {
     let mut versions = Vec::new();
     snapshot.visit(&KeyRange::all(), direction, |_, entry| {
+        while versions.is_empty() && pauses() {}
         versions.push(entry.version);
         ControlFlow::Continue(())
     })?;
