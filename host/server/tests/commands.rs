@@ -237,6 +237,27 @@ fn stranger(answer: &'static str) -> String {
 }
 
 #[test]
+fn an_error_whose_body_does_not_end_is_waited_for_no_longer_than_any_answer() {
+    let server = Server::start(&[]);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let mut kept = Vec::new();
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut head = BufReader::new(stream.try_clone().unwrap()).lines();
+            while head.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
+            stream.write_all(b"HTTP/1.1 500 Error\r\nContent-Length: 100\r\n\r\n").unwrap();
+            kept.push(stream);
+        }
+    });
+    for command in [&["get", "a"][..], &["scan"], &["watch"], &["backup", "-"]] {
+        let (code, message) = failure(&server.run(&[command, &["--timeout", "1", "--url", &url]].concat()));
+        assert!(code == 3 && message.contains("within 1 s"), "{command:?}: {message}");
+    }
+}
+
+#[test]
 fn another_program_is_not_taken_for_a_server_without_the_key() {
     let server = Server::start(&[]);
     for (url, part) in [

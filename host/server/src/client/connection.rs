@@ -139,12 +139,10 @@ impl Client {
         let url = self.base.to_string();
         let headers = [(ACCEPT, accept)];
         let sending = self.send(Method::GET, path, &headers, Bytes::new());
-        let response = match timeout(limit, sending).await {
-            Ok(response) => response?,
-            Err(_) => return Err(ClientError::Late { url, seconds: limit.as_secs() }),
-        };
+        let late = || ClientError::Late { url: url.clone(), seconds: limit.as_secs() };
+        let response = timeout(limit, sending).await.map_err(|_| late())??;
         if !response.status().is_success() {
-            let answer = read_whole(&url, response).await?;
+            let answer = timeout(limit, read_whole(&url, response)).await.map_err(|_| late())??;
             return Err(check(&self.base, answer).err().unwrap_or_else(|| unexpected("no stream")));
         }
         let (parts, body) = response.into_parts();
