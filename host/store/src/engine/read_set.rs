@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::hash::HashMap;
 #[cfg(not(target_family = "wasm"))]
 use crate::types::Direction;
-use crate::types::{KeyRange, Update, Version};
+use crate::types::{KeyRange, Update, Version, is_past};
 
 pub(crate) type WriteSet = BTreeMap<Box<[u8]>, Update>;
 
@@ -49,8 +49,8 @@ impl ReadTimes {
 
     /// Whether a value with this deadline is served at `now_ms` if, and only if, it was served at both times.
     pub(crate) fn sees_alike(self, deadline_ms: u64, now_ms: u64) -> bool {
-        let is_live = deadline_ms > now_ms;
-        (deadline_ms > self.earliest_ms) == is_live && (deadline_ms > self.latest_ms) == is_live
+        let is_past_now = is_past(deadline_ms, now_ms);
+        [self.earliest_ms, self.latest_ms].iter().all(|&then_ms| is_past(deadline_ms, then_ms) == is_past_now)
     }
 }
 

@@ -12,7 +12,7 @@ use triomphe::ThinArc;
 
 use crate::mutants::mutant;
 use crate::sync::{Mutex, Swap};
-use crate::types::{Entry, NEVER_MS, Version};
+use crate::types::{Entry, NEVER_MS, Version, is_past};
 
 /// One version of a key: a [`Header`] and the value's bytes. Cloning shares it.
 pub(crate) type Node = ThinArc<Header, u8>;
@@ -127,7 +127,7 @@ impl NodeExt for Node {
     fn live(&self, now_ms: impl FnOnce() -> u64) -> Option<Entry> {
         let about = self.about();
         let expires_at_ms = self.expires_at_ms();
-        if expires_at_ms.is_some_and(|deadline_ms| deadline_ms <= now_ms()) && !mutant!("expired-is-served") {
+        if expires_at_ms.is_some_and(|deadline_ms| is_past(deadline_ms, now_ms())) && !mutant!("expired-is-served") {
             return None;
         }
         Some(Entry { value: self.value()?, version: about.version, modified_ms: about.time_ms, expires_at_ms })
@@ -142,7 +142,7 @@ impl NodeExt for Node {
     }
 
     fn live_version(&self, now_ms: u64) -> Option<Version> {
-        (self.ends_ms() > now_ms).then_some(self.about().version)
+        (!is_past(self.ends_ms(), now_ms)).then_some(self.about().version)
     }
 
     fn older(&self) -> Option<Node> {

@@ -11,7 +11,7 @@ use super::record::{Node, NodeExt, Record};
 use crate::hash::HashMap;
 #[cfg(not(target_family = "wasm"))]
 use crate::types::NEVER_MS;
-use crate::types::{Clock, Space, Stats, Version};
+use crate::types::{Clock, Space, Stats, Version, is_past};
 
 /// What only the holder of the writer lock touches.
 #[derive(Default)]
@@ -93,7 +93,7 @@ impl Writer {
 
     /// What has expired at `now_ms` and is still there, soonest first.
     pub(crate) fn due(&self, now_ms: u64) -> impl Iterator<Item = &Deadline> {
-        self.deadlines.iter().take_while(move |deadline| deadline.at_ms <= now_ms)
+        self.deadlines.iter().take_while(move |deadline| is_past(deadline.at_ms, now_ms))
     }
 }
 

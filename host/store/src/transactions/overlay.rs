@@ -4,12 +4,12 @@ use std::collections::btree_map;
 use std::ops::{Bound, ControlFlow};
 
 use crate::engine::WriteSet;
-use crate::types::{Direction, Entry, KeyRange, Update};
+use crate::types::{Direction, Entry, KeyRange, Update, is_past};
 
 /// A buffered write as its own transaction reads it.
 pub(super) fn pending(update: &Update, now_ms: u64) -> Option<Entry> {
     match update {
-        Update::Put { expires_at_ms: Some(at_ms), .. } if *at_ms <= now_ms => None,
+        Update::Put { expires_at_ms: Some(at_ms), .. } if is_past(*at_ms, now_ms) => None,
         Update::Put { value, expires_at_ms } => {
             Some(Entry { value: value.clone(), version: 0, modified_ms: now_ms, expires_at_ms: *expires_at_ms })
         }

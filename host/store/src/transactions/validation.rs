@@ -17,7 +17,7 @@ use std::ops::ControlFlow;
 
 use crate::engine::{Found, Inner, NodeExt, ReadSet, ReadTimes, Record, WriteSet, Writer};
 use crate::mutants::mutant;
-use crate::types::{Direction, Version};
+use crate::types::{Direction, Version, is_past};
 
 /// Another commit changed what was read, or wrote what would be written.
 pub(crate) struct Lost;
@@ -91,10 +91,10 @@ impl Checks<'_> {
         } else {
             // What is served now is of a later commit. Where nothing is, nothing may have been read.
             let none_was_read = || match record.at(self.version, NodeExt::ends_ms) {
-                Found::Node(ends_ms) | Found::Older(ends_ms) => ends_ms <= times.earliest_ms,
+                Found::Node(ends_ms) | Found::Older(ends_ms) => is_past(ends_ms, times.earliest_ms),
                 Found::NotVisible => true,
             };
-            deadline_ms <= now_ms && none_was_read()
+            is_past(deadline_ms, now_ms) && none_was_read()
         };
         if is_as_read { Ok(()) } else { Err(Lost) }
     }

@@ -5,6 +5,11 @@ use bytes::Bytes;
 /// No deadline: the value stays until it is deleted.
 pub(crate) const NEVER_MS: u64 = u64::MAX;
 
+/// Whether a value with this deadline is no longer served at `now_ms`: from the deadline's own millisecond on.
+pub(crate) const fn is_past(deadline_ms: u64, now_ms: u64) -> bool {
+    deadline_ms <= now_ms
+}
+
 /// The number of a commit: 1 for the first, and every later commit's is larger, mostly by one. A number that a client may have seen is
 /// never given to another commit, even where a power cut took the first.
 ///

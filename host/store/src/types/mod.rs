@@ -17,8 +17,8 @@ mod range;
 mod stats;
 mod write;
 
-pub(crate) use entry::NEVER_MS;
 pub use entry::{Entry, Version};
+pub(crate) use entry::{NEVER_MS, is_past};
 pub use error::Error;
 pub use options::{Durability, OnProgress, Options};
 pub use platform::{Clock, ManualClock, Random, SeededRandom};
