@@ -1,5 +1,8 @@
 //! The configuration of the host: bounds, each with its unit in its name.
 
+/// Bytes that a component may have where nothing else is configured.
+pub const COMPONENT_BYTES_MAX_DEFAULT: usize = 32 << 20;
+
 /// Bounds on plugins and on what they do. [`PluginLimits`](crate::PluginLimits) may lower some of them for one plugin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostConfig {
@@ -53,7 +56,7 @@ impl Default for HostConfig {
             call_deadline_ms: 1_000,
             inline_slice_ms: 2,
             memory_bytes_max: 64 << 20,
-            component_bytes_max: 32 << 20,
+            component_bytes_max: COMPONENT_BYTES_MAX_DEFAULT,
             compile_timeout_ms: 60_000,
             compiles_max: 2,
             compiled_bytes_max: 64 << 20,

@@ -47,6 +47,7 @@ mod text;
 
 pub use call::Called;
 pub use component::{Case, Field, FunctionInfo, SkippedFunction, ValueType};
+pub use config::COMPONENT_BYTES_MAX_DEFAULT;
 pub use config::HostConfig;
 pub use error::{CallError, Error, Limit, LoadError};
 pub use host::{PluginHost, component_files};

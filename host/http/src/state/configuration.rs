@@ -40,7 +40,7 @@ impl Default for AppConfig {
     fn default() -> Self {
         Self {
             body_bytes_max: BODY_BYTES_MAX,
-            component_bytes_max: 32 << 20,
+            component_bytes_max: mantis_plugin::COMPONENT_BYTES_MAX_DEFAULT,
             body_timeout_ms: 30_000,
             request_timeout_ms: 60_000,
             concurrent_requests_max: 10_000,

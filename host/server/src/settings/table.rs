@@ -104,7 +104,7 @@ section! {
         "Bytes of memory of one plugin instance";
     instance_idle_timeout_ms: u64 = 300_000, "plugin-instance-idle-timeout-ms", "PLUGIN_INSTANCE_IDLE_TIMEOUT_MS",
         "Idle time after which a plugin instance is closed";
-    component_bytes_max: usize = 32 << 20, "plugin-component-bytes-max", "PLUGIN_COMPONENT_BYTES_MAX",
+    component_bytes_max: usize = mantis_plugin::COMPONENT_BYTES_MAX_DEFAULT, "plugin-component-bytes-max", "PLUGIN_COMPONENT_BYTES_MAX",
         "Bytes of a component";
     max: usize = 100, "plugins-max", "PLUGINS_MAX", "Most plugins installed at once";
 }
