@@ -191,29 +191,10 @@ fn allow<C>(routes: &[&Route<C>]) -> HeaderValue {
 
 #[cfg(test)]
 mod tests {
-    use http::StatusCode;
-
     use super::*;
     use crate::api::common::{BUCKET, FUNCTION, KEY, PLUGIN, TRANSACTION_ID};
-    use crate::api::description::Tag;
-    use crate::api::operation::TimeoutPolicy;
-    use crate::protocol::respond;
 
-    static OPERATION: Operation<()> = Operation {
-        method: Method::GET,
-        id: "test",
-        tag: Tag::Service,
-        summary: "",
-        description: "",
-        query: &[],
-        headers: &[],
-        body: None,
-        answers: &[],
-        problems: &[],
-        now: None,
-        handler: |(), _| Box::pin(async { Ok(respond::empty(StatusCode::OK)) }),
-        timeout: TimeoutPolicy::Own,
-    };
+    static OPERATION: Operation<()> = Operation::TEST;
 
     static OPERATIONS: [&Operation<()>; 1] = [&OPERATION];
 

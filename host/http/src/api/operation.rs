@@ -48,6 +48,26 @@ pub(crate) struct Operation<C> {
     pub(crate) timeout: TimeoutPolicy,
 }
 
+#[cfg(test)]
+impl Operation<()> {
+    /// An operation that answers 200, for tests.
+    pub(crate) const TEST: Self = Self {
+        method: Method::GET,
+        id: "test",
+        tag: Tag::Service,
+        summary: "",
+        description: "",
+        query: &[],
+        headers: &[],
+        body: None,
+        answers: &[],
+        problems: &[],
+        now: None,
+        handler: |(), _| Box::pin(async { Ok(crate::protocol::respond::empty(http::StatusCode::OK)) }),
+        timeout: TimeoutPolicy::Own,
+    };
+}
+
 /// How long a request may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TimeoutPolicy {

@@ -33,31 +33,14 @@ pub(crate) fn names_transaction(headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use http::{Method, Request, StatusCode};
+    use http::Request;
 
     use super::*;
     use crate::api::common::IF_MATCH;
-    use crate::api::description::Tag;
-    use crate::api::operation::TimeoutPolicy;
-    use crate::protocol::respond;
 
     #[track_caller]
     fn check(headers: &[&'static RequestHeader], taken: bool) {
-        let operation: Operation<()> = Operation {
-            method: Method::GET,
-            id: "test",
-            tag: Tag::Service,
-            summary: "",
-            description: "",
-            query: &[],
-            headers: headers.to_vec().leak(),
-            body: None,
-            answers: &[],
-            problems: &[],
-            now: None,
-            handler: |(), _| Box::pin(async { Ok(respond::empty(StatusCode::OK)) }),
-            timeout: TimeoutPolicy::Own,
-        };
+        let operation = Operation { headers: headers.to_vec().leak(), ..Operation::TEST };
         let request = Request::get("/").header(TRANSACTION.name, "0123456789abcdef0123456789abcdef");
         let (head, ()) = request.body(()).unwrap().into_parts();
         assert_eq!(check_taken(&operation, &head).is_ok(), taken);
