@@ -19,7 +19,7 @@ export async function startModule(source?: WasmSource): Promise<void> {
     throw new MantisError(
       'wasm-unavailable',
       'other',
-      'mantisdb.wasm could not be loaded; it stands beside mantisdb.js',
+      'mantisdb.wasm could not be loaded; it must be in the same directory as mantisdb.js',
       {
         cause,
       },

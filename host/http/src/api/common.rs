@@ -45,8 +45,8 @@ pub(crate) static ENCODING: Parameter = Parameter {
 pub(crate) static IF_MATCH: RequestHeader = RequestHeader {
     name: "if-match",
     pattern: Some(TAGS_PATTERN),
-    description: "`*` or entity tags: only if the key exists, or has one of these versions. Compared strongly; the tag of any form of a \
-                  version stands for it.",
+    description: "`*` or entity tags: only if the key exists, or has one of these versions. Compared strongly; the tag of any form of \
+                  that version matches.",
     role: Role::OutsideSchema,
 };
 pub(crate) static IF_NONE_MATCH: RequestHeader = RequestHeader {
@@ -73,8 +73,8 @@ pub(crate) static ETAG: AnswerHeader = AnswerHeader {
     name: "etag",
     required: false,
     pattern: Some(r#"^"v[0-9]+(-json(-utf8|-base64)?)?(-gzip|-br|-zstd)?"$"#),
-    description: "The version and the form as an entity tag: `\"v7\"` names the stored bytes, `\"v7-json\"` their JSON form; behind either \
-                  stands the coding where it is compressed, as in `\"v7-gzip\"`. Where the answer shows no value, that of the stored \
+    description: "The version and the form as an entity tag: `\"v7\"` names the stored bytes, `\"v7-json\"` their JSON form; a compressed \
+                  form adds its coding, as in `\"v7-gzip\"`. Where the answer shows no value, that of the stored \
                   bytes. Not sent for what a transaction has written and not committed.",
 };
 pub(crate) static VERSION: AnswerHeader = AnswerHeader {
