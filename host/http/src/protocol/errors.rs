@@ -135,7 +135,7 @@ codes! {
     PluginsTooMany "plugins-too-many" 409,
         "The limit of plugins is reached.", "Remove one.";
     PluginError "plugin-error" 422,
-        "The function returned an error, which is in `error`; what it has not committed itself is rolled back.", "Ask the plugin's author.";
+        "The function returned an error, which is in `error`; what it has not committed itself is rolled back.", "Read `error`: it is the function's own message.";
     PluginDeadline "plugin-deadline" 504,
         "The function did not return before its deadline; what it has not committed itself is rolled back.", "Give it less work, or a longer deadline.";
     PluginTrap "plugin-trap" 502,
