@@ -63,7 +63,7 @@ pub use limits::{LimitInvalid, Limits};
 pub use mantis_store::disk;
 pub use mantis_store::{
     Backup, Checkpoint, FileKind, FileReport, Finding, ManualClock, OnProgress, RepairError, Repaired, Report,
-    RestoreError, SeededRandom, Unreadable, check, repair, restore, verify,
+    RestoreError, SeededRandom, Unreadable, check, repair, repairable, restore, verify,
 };
 #[cfg(not(target_family = "wasm"))]
 pub use mantis_store::{DiskEvent, DiskThreads};

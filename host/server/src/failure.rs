@@ -7,6 +7,9 @@ use serde_json::{Map, Value};
 
 use crate::client::{ClientError, Problem};
 
+/// The remedy for a database in a newer format.
+pub const NEWER_VERSION: &str = "run the version of mantisdb that wrote it, or a later one";
+
 /// The process's exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]

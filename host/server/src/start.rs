@@ -12,7 +12,7 @@ use mantis_plugin::{HostConfig, PluginHost};
 use mantis_pool::Pool;
 use tokio::net::{TcpListener, TcpSocket};
 
-use crate::failure::{Exit, Failure};
+use crate::failure::{Exit, Failure, NEWER_VERSION};
 use crate::listen::ConnectionLimits;
 use crate::progress;
 use crate::settings::Settings;
@@ -69,7 +69,7 @@ pub(crate) fn open(settings: &Settings, in_memory: bool) -> Result<Storage, Fail
         let failure = Failure::new(Exit::Local, format!("cannot open {path}: {error}"));
         match error {
             OpenError::InUse => failure.hint("stop the other server, or choose a directory with --data"),
-            OpenError::Newer { .. } => failure.hint("run the version of mantisdb that wrote it, or a later one"),
+            OpenError::Newer { .. } => failure.hint(NEWER_VERSION),
             OpenError::Damaged { .. } => failure.hint(format!(
                 "nothing was changed; restore a backup, or recover what is intact: mantisdb check --data {path} --repair --into NEW"
             )),

@@ -303,6 +303,35 @@ fn a_check_names_what_is_damaged_and_a_repair_keeps_what_came_before() {
 }
 
 #[test]
+fn a_check_hints_at_no_repair_where_it_would_keep_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let (data, log) = damaged(directory.path());
+    let bytes = fs::read(data.join(&log)).unwrap();
+    let flipped = |offset: usize| {
+        let mut bytes = bytes.clone();
+        bytes[offset] ^= 1;
+        Some(bytes)
+    };
+    let newer = fs::read(data.join("store.mantis")).unwrap();
+    for (file, contents, hint) in [
+        // A commit in the middle.
+        (&*log, Some(bytes.clone()), "--repair --into NEW"),
+        // The first commit.
+        (&log, flipped(100), "restore a backup; no commit is intact"),
+        // The header, without which nothing in it can be trusted.
+        (&log, flipped(8), "restore a backup; nothing can be repaired"),
+        (&log, None, "restore a backup; nothing can be repaired"),
+        ("store.mantis", Some([&newer[..12], &[0xff], &newer[13..]].concat()), "run the version of mantisdb"),
+    ] {
+        fs::write(data.join(&log), &bytes).unwrap();
+        contents.map_or_else(|| fs::remove_file(data.join(file)), |bytes| fs::write(data.join(file), bytes)).unwrap();
+        let (code, message) = failure(&run(&["check", "--data", text(&data)]));
+        let repairs = hint.contains("--repair");
+        assert!(code == 4 && message.contains(hint) && message.contains("--repair") == repairs, "{hint}: {message}");
+    }
+}
+
+#[test]
 fn a_repair_in_place_keeps_the_damaged_directory() {
     let directory = tempfile::tempdir().unwrap();
     let (data, _) = damaged(directory.path());

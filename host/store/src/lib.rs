@@ -62,7 +62,7 @@ pub use engine::{Footprint, TURN_MS, Turn};
 pub use format::{Damage, Unreadable};
 pub use recovery::{
     Backup, FileKind, FileReport, Finding, OpenError, Recovered, RepairError, Repaired, Report, RestoreError, check,
-    repair, restore, verify,
+    repair, repairable, restore, verify,
 };
 pub use store::Uncommitted;
 #[cfg(not(target_family = "wasm"))]

@@ -8,7 +8,7 @@ use indicatif::{DecimalBytes, HumanCount};
 use mantis_db::disk::{DirectoryDisk, sync_parent};
 use mantis_db::{
     EngineOptions, FileKind, FileReport, OnProgress, OpenError, Recovered, RepairError, Repaired, Report, RestoreError,
-    check, repair,
+    check, repair, repairable,
 };
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ use super::backup;
 use super::context::{self, Output};
 use super::restore::options;
 use crate::cli::CheckArgs;
-use crate::failure::{Exit, Failure, Outcome};
+use crate::failure::{Exit, Failure, NEWER_VERSION, Outcome};
 use crate::progress;
 
 pub(super) fn run(args: &CheckArgs) -> Outcome {
@@ -53,9 +53,17 @@ pub(super) fn run(args: &CheckArgs) -> Outcome {
     if report.is_right() || repaired.is_some() {
         return Ok(());
     }
-    let shown = data.display();
-    Err(Failure::new(Exit::Local, format!("{shown} is damaged"))
-        .hint(format!("recover what is intact: mantisdb check --data {shown} --repair --into NEW")))
+    Err(Failure::new(Exit::Local, format!("{} is damaged", data.display())).hint(remedy(data, &disk)))
+}
+
+/// What to do about a damaged database. A repair is no remedy where it would keep nothing.
+fn remedy(data: &Path, disk: &DirectoryDisk) -> String {
+    match repairable(disk, &options()) {
+        Ok(0) => "restore a backup; no commit is intact".to_owned(),
+        Ok(_) => format!("recover what is intact: mantisdb check --data {} --repair --into NEW", data.display()),
+        Err(RepairError::Read(OpenError::Newer { .. })) => NEWER_VERSION.to_owned(),
+        Err(error) => format!("restore a backup; {error}"),
+    }
 }
 
 /// The engine's options for work on files, with progress reported.
@@ -182,6 +190,7 @@ fn repair_to(data: &Path, disk: &DirectoryDisk, into: &Path) -> Outcome<Repaired
         let failure = Failure::new(Exit::Local, format!("cannot repair {}: {error}", data.display()));
         match error {
             RepairError::NothingWhole | RepairError::Mixed => failure.hint("restore a backup"),
+            RepairError::Read(OpenError::Newer { .. }) => failure.hint(NEWER_VERSION),
             RepairError::Write(RestoreError::NotEmpty { .. }) => {
                 failure.hint("choose a directory that does not exist or is empty with --into")
             }

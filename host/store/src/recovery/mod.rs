@@ -27,5 +27,5 @@ mod restore;
 pub use backup::{Backup, verify};
 pub use check::{FileKind, FileReport, Finding, Report, check};
 pub use outcome::{OpenError, Recovered};
-pub use repair::{RepairError, Repaired, repair};
+pub use repair::{RepairError, Repaired, repair, repairable};
 pub use restore::{RestoreError, restore};

@@ -59,22 +59,51 @@ pub enum RepairError {
 /// [`RepairError`].
 pub fn repair(disk: &dyn Disk, into: &dyn Disk, options: &Options) -> Result<Repaired, RepairError> {
     let _lock = lock(disk)?;
-    let files = Files::list(disk)?;
-    let store = identity(disk, &files)?;
+    let options = &Options { feed_bytes_max: 0, ..options.clone() };
     let progress = Progress::new(options);
-    let log = Log::read(disk, store, &files, &progress)?;
-    let options = Options { feed_bytes_max: 0, ..options.clone() };
-    let (base, inner) = log.best_base(disk, store, &files, &options, &progress)?;
+    let Plan { store, log, base, inner } = Plan::of(disk, options, &progress)?;
     let chain = log.chain(base);
     redo(disk, store, &inner, &chain, &progress)?;
     let snapshot = Snapshot::take_ageless(&Arc::new(inner));
     let reached = snapshot.version();
-    let kept = write_store(into, &options, reached, |store, file| {
+    let kept = write_store(into, options, reached, |store, file| {
         Ok(write_backup(file, Backup::new(snapshot, store), &mut || ())?)
     })?;
     let commits_left_out = log.commits.values().filter(|commit| commit.version > reached).count() as u64;
     let newest_seen = log.newest_seen.max(reached);
     Ok(Repaired { base, commits: chain.len() as u64, kept, newest_seen, commits_left_out })
+}
+
+/// The newest commit that [`repair`] would keep of the store on `disk`; 0 where it would keep none. Changes nothing. Reads the log and a
+/// checkpoint, and takes as much memory as opening the store.
+///
+/// # Errors
+/// Why [`repair`] would refuse: [`RepairError`], except [`RepairError::Write`].
+pub fn repairable(disk: &dyn Disk, options: &Options) -> Result<Version, RepairError> {
+    let _lock = lock(disk)?;
+    let options = &Options { feed_bytes_max: 0, ..options.clone() };
+    let plan = Plan::of(disk, options, &Progress::new(options))?;
+    Ok(plan.log.reach(plan.base))
+}
+
+/// What a repair begins with.
+struct Plan {
+    /// The damaged store's identity.
+    store: u64,
+    log: Log,
+    /// The commit that the log is put on top of, and the store at that commit.
+    base: Version,
+    inner: Inner,
+}
+
+impl Plan {
+    fn of(disk: &dyn Disk, options: &Options, progress: &Progress) -> Result<Self, RepairError> {
+        let files = Files::list(disk)?;
+        let store = identity(disk, &files)?;
+        let log = Log::read(disk, store, &files, progress)?;
+        let (base, inner) = log.best_base(disk, store, &files, options, progress)?;
+        Ok(Self { store, log, base, inner })
+    }
 }
 
 /// The store's identity; where the file of that name is damaged, the one that all other files agree on.

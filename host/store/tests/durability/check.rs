@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use mantis_store::disk::{DirectoryDisk, Disk, MemoryDisk};
 use mantis_store::testing::{FailingDisk, Fault};
-use mantis_store::{Durability, FileKind, OpenError, RepairError, Repaired, Report, RestoreError, check, repair};
+use mantis_store::{
+    Durability, FileKind, OpenError, RepairError, Repaired, Report, RestoreError, check, repair, repairable,
+};
 
 use super::wreck::{NEVER, Shape, Whole, is_checkpoint, is_segment};
 use super::{Model, commit_writes, golden, open, options};
@@ -54,6 +56,12 @@ pub(super) fn repaired(disk: &MemoryDisk, model: &Model, case: &str) -> Result<R
             assert!(next > told.newest_seen && next > model.newest().0, "{case}: {next}; {told:?}");
         }
         Err(_) => assert!(into.files().is_empty(), "{case}"),
+    }
+    // Whoever asks first learns the same.
+    match (&outcome, repairable(disk, &options(&Arc::default(), 6))) {
+        (Ok(told), Ok(reached)) => assert_eq!(told.kept.version, reached, "{case}"),
+        (Err(refused), Err(error)) => assert_eq!(refused.to_string(), error.to_string(), "{case}"),
+        (_, other) => panic!("{case}: {outcome:?}, and {other:?} was foretold"),
     }
     outcome
 }
