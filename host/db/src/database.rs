@@ -219,11 +219,8 @@ impl Database {
         if self.0.closed.load(Ordering::Acquire) {
             return Err(Error::new(Code::ReadOnly, "the database is shutting down and takes no writes"));
         }
-        if self.0.engine.has_failed() {
-            // The disk's own error goes to the log.
-            return Err(Code::StorageFailed.into());
-        }
-        Ok(())
+        // The disk's own error goes to the log.
+        self.0.engine.check_disk()
     }
 }
 

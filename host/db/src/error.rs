@@ -139,8 +139,8 @@ codes! {
     DiskFull "disk-full" Limit,
         "The disk is full; nothing was written.", "Free space on the disk; writes work again as soon as there is some.";
     StorageFailed "storage-failed" ReadOnly,
-        "The disk refused a write; the server accepts no writes until it is restarted, and its log says why.",
-        "Fix the disk and restart the server, then check whether this write was applied; its outcome is unknown until then.";
+        "The disk failed, or the data directory was moved; the server accepts no writes until it is restarted, and its log says why.",
+        "Fix the disk or put the directory back and restart the server, then check whether this write was applied; its outcome is unknown until then.";
 }
 
 /// What went wrong: a stable [`Code`] for programs and a message for people.
@@ -198,8 +198,13 @@ impl Error {
     #[must_use]
     pub fn after_deleting(mut self, keys: u64) -> Self {
         if keys > 0 {
+            let reason = match self.code {
+                Code::DiskFull => "the disk is full",
+                _ if self.deleted == 0 => &self.message,
+                // The message has a count already.
+                code => code.meaning(),
+            };
             self.deleted += keys;
-            let reason = if self.code == Code::DiskFull { "the disk is full" } else { self.code.meaning() };
             self.message = format!("{} keys were deleted, the others were not: {reason}", self.deleted);
         }
         self

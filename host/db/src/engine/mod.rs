@@ -46,7 +46,6 @@ pub(crate) use mantis_store::{Footprint, Places, Turn};
 pub(crate) use outcome::{Unsettled, UnsettledError, resting_on};
 pub(crate) use view::View;
 
-#[cfg(not(target_family = "wasm"))]
 use crate::Error;
 
 /// One engine, which all sessions share. Cloning gives another handle to the same one.
@@ -222,9 +221,12 @@ impl Engine {
         self.0.stats()
     }
 
-    /// Whether it takes no more writes until it is opened again.
-    pub(crate) fn has_failed(&self) -> bool {
-        self.0.has_failed()
+    /// Whether it takes writes at all.
+    ///
+    /// # Errors
+    /// `storage-failed`, with the reason: it takes none until it is opened again.
+    pub(crate) fn check_disk(&self) -> Result<(), Error> {
+        Ok(self.0.check_disk()?)
     }
 
     /// Whether the last write found no space on the disk.

@@ -49,9 +49,13 @@ impl From<mantis_store::Error> for Error {
                 Self::new(Code::TransactionTooLarge, "the transaction's scans pass over more keys than the limit")
             }
             mantis_store::Error::DiskFull => Code::DiskFull.into(),
-            mantis_store::Error::StorageFailed => Code::StorageFailed.into(),
+            // A page has no disk, and would download the reasons.
+            #[cfg(target_family = "wasm")]
+            mantis_store::Error::StorageFailed(_) => Code::StorageFailed.into(),
             #[cfg(not(target_family = "wasm"))]
-            mantis_store::Error::NoLogThread => Self::new(Code::StorageFailed, error.to_string()),
+            mantis_store::Error::StorageFailed(_)
+            | mantis_store::Error::ReasonForgotten
+            | mantis_store::Error::NoLogThread => Self::new(Code::StorageFailed, error.to_string()),
             // The engine's only other reason.
             _ => Code::TransactionTooOld.into(),
         }

@@ -5,8 +5,10 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use mantis_db::{Code, Database, Expect, Limits, ManualClock, Op, SeededRandom, SetOptions, Span, StorageOptions};
-use mantis_store::disk::{Disk, MemoryDisk};
+use mantis_db::{
+    Code, Database, Durability, Expect, Limits, ManualClock, Op, SeededRandom, SetOptions, Span, StorageOptions,
+};
+use mantis_store::disk::{DirectoryDisk, Disk, MemoryDisk};
 use mantis_store::testing::{FailingDisk, Fault, Operation};
 
 use crate::support::{code, now};
@@ -141,10 +143,50 @@ fn a_full_disk_is_reported_until_a_write_succeeds_or_space_returns() {
         }
         database.check_writable().unwrap();
     }
-    disk.plan(Some(Fault { at: 0, only: Some(Operation::Sync), times: 1, error: ErrorKind::PermissionDenied }));
-    let refused = drive(&database, session.kv("default").unwrap().set(b"a", b"1"), 1).unwrap().unwrap_err();
-    let reason = database.check_writable().unwrap_err();
-    for error in [refused, reason] {
-        assert_eq!((error.code(), error.message()), (Code::StorageFailed, Code::StorageFailed.meaning()));
+}
+
+/// The write that finds the failure, the next one and the reported state all give `reason`.
+#[track_caller]
+fn check_reason(database: &Database, reason: &str) {
+    let write = || {
+        let mut session = database.session();
+        drive(database, session.kv("default").unwrap().set(b"a", b"1"), 1).unwrap().unwrap_err()
+    };
+    for error in [write(), write(), database.check_writable().unwrap_err()] {
+        let expected = format!("{reason}; the store accepts no writes until it is reopened");
+        assert_eq!((error.code(), error.message()), (Code::StorageFailed, &*expected));
     }
+}
+
+#[test]
+fn a_failed_disk_is_not_reported_as_a_moved_directory_nor_the_other_way() {
+    for (operation, reason) in
+        [(Operation::Write, "a write to the disk failed"), (Operation::Sync, "the disk failed to sync")]
+    {
+        let disk = FailingDisk::new(MemoryDisk::new());
+        let database = open(&disk);
+        drive(&database, database.session().kv("default").unwrap().set(b"a", b"1"), 1).unwrap().unwrap();
+        disk.plan(Some(Fault { at: 0, only: Some(operation), times: 1, error: ErrorKind::PermissionDenied }));
+        check_reason(&database, reason);
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    let database = open(&DirectoryDisk::new(&data).unwrap());
+    std::fs::rename(&data, directory.path().join("away")).unwrap();
+    check_reason(&database, "the data directory, or a file in it, was moved, replaced or removed");
+}
+
+#[test]
+fn keys_deleted_before_the_disk_fails_do_not_hide_the_reason() {
+    let disk = FailingDisk::new(MemoryDisk::new());
+    let storage = StorageOptions { durability: Durability::Never, ..StorageOptions::default() };
+    let database = open_with(&disk, Limits::default(), storage);
+    let mut session = database.session();
+    let sets: Vec<_> = (0..1_500_u32).map(|number| set(number.to_be_bytes())).collect();
+    drive(&database, session.kv("default").unwrap().apply(&sets), 1).unwrap().unwrap();
+    disk.plan(Some(Fault { at: 1, only: Some(Operation::Write), times: 1, error: ErrorKind::PermissionDenied }));
+    let error = drive(&database, session.kv("default").unwrap().delete_span(&Span::All), 1).unwrap().unwrap_err();
+    assert_eq!((error.code(), error.deleted()), (Code::StorageFailed, 1_000));
+    let expected = "1000 keys were deleted, the others were not: a write to the disk failed; the store accepts no writes until it is reopened";
+    assert_eq!(error.message(), expected);
 }

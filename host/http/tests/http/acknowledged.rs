@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 
 use mantis_db::Durability;
-use mantis_db::disk::MemoryDisk;
+use mantis_db::disk::{DirectoryDisk, Disk, MemoryDisk};
 use mantis_store::testing::{FailingDisk, Fault, Operation};
 use serde_json::{Value, json};
 
@@ -83,6 +83,36 @@ async fn what_went_before_the_disk_was_full_is_told() {
     assert_eq!(answer.json()["detail"], json!("1000 keys were deleted, the others were not: the disk is full"));
     let answer = full.server.send("DELETE /api/v1/kv?all=true", &[], "").await;
     assert_eq!((answer.outcome().as_str(), answer.json().get("deleted")), ("507 disk-full", None));
+}
+
+/// A write on `disk`, on which `breaks` makes it fail, and `/health` both give `reason`, and no path.
+async fn check_reason(disk: Arc<dyn Disk>, breaks: impl FnOnce(), reason: &str) {
+    let server = Server::on(disk, Durability::Always, true);
+    assert_eq!(server.send("PUT /api/v1/kv/a", &[], "1").await.outcome(), "201");
+    breaks();
+    let expected = format!("{reason}; the store accepts no writes until it is reopened");
+    for _ in 0..2 {
+        let answer = server.send("PUT /api/v1/kv/a", &[], "2").await;
+        assert_eq!((answer.outcome().as_str(), &answer.json()["detail"]), ("503 storage-failed", &json!(expected)));
+    }
+    let health = server.send("GET /health", &[], "").await;
+    assert_eq!(
+        (health.status.as_u16(), &health.json()["reason"]),
+        (503, &json!(format!("storage-failed: {expected}")))
+    );
+}
+
+#[tokio::test]
+async fn a_moved_directory_is_not_answered_as_a_failed_disk() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    let disk = DirectoryDisk::new(&data).unwrap();
+    let moves = || std::fs::rename(&data, directory.path().join("away")).unwrap();
+    check_reason(Arc::new(disk), moves, "the data directory, or a file in it, was moved, replaced or removed").await;
+
+    let disk = FailingDisk::new(MemoryDisk::new());
+    let fails = || disk.plan(Some(Fault { at: 0, only: Some(Operation::Sync), times: 1, error: ErrorKind::Other }));
+    check_reason(Arc::new(disk.clone()), fails, "the disk failed to sync").await;
 }
 
 #[tokio::test]

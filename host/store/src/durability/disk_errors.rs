@@ -3,13 +3,15 @@
 use std::collections::VecDeque;
 use std::io;
 use std::ops::RangeInclusive;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
+use crate::disk::is_displaced;
 #[cfg(not(target_family = "wasm"))]
 use crate::mutants::mutant;
-use crate::types::{Checkpoint, Error, Version};
+use crate::types::{Checkpoint, Error, StorageFailure, Version};
 
 /// Ranges of undone commits whose outcome is remembered.
 const UNDONE_KEPT: usize = 1_024;
@@ -38,7 +40,7 @@ pub(crate) struct DiskErrors {
     /// Ranges undone so far.
     count: AtomicU64,
     /// Set once and for good: nothing more is written.
-    is_failed: AtomicBool,
+    failure: OnceLock<StorageFailure>,
     /// The last write was refused because the disk is full.
     is_full: AtomicBool,
     /// How much it was.
@@ -60,9 +62,9 @@ struct Kept {
 }
 
 impl DiskErrors {
-    /// Whether the disk has failed for good.
-    pub(crate) fn is_failed(&self) -> bool {
-        self.is_failed.load(Ordering::Acquire)
+    /// Why nothing more is written, if the store has failed.
+    pub(crate) fn failure(&self) -> Option<StorageFailure> {
+        self.failure.get().copied()
     }
 
     /// What the disk said when something failed last.
@@ -75,9 +77,11 @@ impl DiskErrors {
         std::mem::take(&mut self.kept.lock().events)
     }
 
-    /// Notes that nothing is written any more.
-    pub(crate) fn fail(&self, error: &io::Error, doing: &str) {
-        self.note(&self.is_failed, DiskEvent::Failed, error, doing);
+    /// Notes that nothing is written any more. Returns why: the first failure stays.
+    pub(crate) fn fail(&self, error: &io::Error, doing: &str, failure: StorageFailure) -> StorageFailure {
+        let failure = if is_displaced(error) { StorageFailure::Displaced } else { failure };
+        self.note(|| self.failure.set(failure).is_ok(), DiskEvent::Failed, error, doing);
+        self.failure().unwrap_or(failure)
     }
 
     /// How many bytes were refused last because the disk is full, if nothing was taken since.
@@ -88,20 +92,20 @@ impl DiskErrors {
     /// Notes that a write of so many bytes was refused because the disk is full.
     pub(crate) fn note_full(&self, bytes: usize, error: &io::Error, doing: &str) {
         self.full_bytes.store(bytes, Ordering::Relaxed);
-        self.note(&self.is_full, DiskEvent::Full, error, doing);
+        self.note(|| !self.is_full.swap(true, Ordering::AcqRel), DiskEvent::Full, error, doing);
     }
 
     /// Notes that a segment was not begun.
     pub(crate) fn refuse_segment(&self, error: &io::Error, doing: &str) {
-        self.note(&self.is_segment_refused, DiskEvent::SegmentRefused, error, doing);
+        self.note(|| !self.is_segment_refused.swap(true, Ordering::AcqRel), DiskEvent::SegmentRefused, error, doing);
     }
 
-    /// Remembers what the disk said, and that `state` holds; an event only where it did not before.
-    fn note(&self, state: &AtomicBool, event: fn(String) -> DiskEvent, error: &io::Error, doing: &str) {
+    /// Remembers what the disk said, and adds an event where `sets`, which sets a state, finds that it is new.
+    fn note(&self, sets: impl FnOnce() -> bool, event: fn(String) -> DiskEvent, error: &io::Error, doing: &str) {
         let mut kept = self.kept.lock();
         let said = format!("{doing}: {error}");
         kept.said = Some(said.clone());
-        if !state.swap(true, Ordering::AcqRel) {
+        if sets() {
             kept.add(event(said));
         }
     }
@@ -152,7 +156,7 @@ impl DiskErrors {
         let is_forgotten = || kept.forgotten.as_ref().is_some_and(|forgotten| forgotten.contains(&version));
         match range {
             Some((_, error)) => Some(*error),
-            None => (is_forgotten() && !mutant!("old-refusal-taken-for-done")).then_some(Error::StorageFailed),
+            None => (is_forgotten() && !mutant!("old-refusal-taken-for-done")).then_some(Error::ReasonForgotten),
         }
     }
 }

@@ -23,9 +23,7 @@ use super::parker::Parker;
 use crate::disk::{Disk, is_displaced};
 #[cfg(not(target_family = "wasm"))]
 use crate::mutants::mutant;
-#[cfg(not(target_family = "wasm"))]
-use crate::types::Error;
-use crate::types::{Durability, Version};
+use crate::types::{Durability, Error, StorageFailure, Version};
 
 /// What makes commits durable.
 pub(crate) struct Durable {
@@ -130,9 +128,17 @@ impl Durable {
         }
     }
 
-    /// Whether the disk has failed for good.
+    /// Whether the store has failed for good.
     pub(crate) fn is_failed(&self) -> bool {
-        self.errors.is_failed()
+        self.errors.failure().is_some()
+    }
+
+    /// Whether the log can still be written.
+    ///
+    /// # Errors
+    /// [`Error::StorageFailed`].
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        self.errors.failure().map_or(Ok(()), |failure| Err(Error::StorageFailed(failure)))
     }
 
     /// Says that the writer's buffer holds a commit. Called under the writer lock.
@@ -156,9 +162,11 @@ impl Durable {
 
     /// Nothing is written any more. A sync that failed may have dropped what it was to write (Rebello et al., "Can Applications
     /// Recover from fsync Failures?", ATC 2020): trying again would be lying.
-    pub(crate) fn fail(&self, error: &io::Error, doing: &str) {
-        self.errors.fail(error, doing);
+    /// Returns the error of every commit that is not visible yet.
+    pub(crate) fn fail(&self, error: &io::Error, doing: &str, failure: StorageFailure) -> Error {
+        let failure = self.errors.fail(error, doing, failure);
         self.wake_for_events();
+        Error::StorageFailed(failure)
     }
 
     /// Whether somebody will write and sync what is pending.
@@ -181,7 +189,7 @@ impl Durable {
     /// As [`fail`](Self::fail), where an error says that nothing that is written would be found again.
     pub(crate) fn fail_if_displaced(&self, error: &io::Error, doing: &str) {
         if is_displaced(error) {
-            self.fail(error, doing);
+            self.fail(error, doing, StorageFailure::Displaced);
         }
     }
 

@@ -9,7 +9,7 @@ use super::record::{Node, NodeExt, Record};
 use super::writer::{Deadline, Writer};
 use crate::format::encode_commit;
 use crate::mutants::mutant;
-use crate::types::{NEVER_MS, Update, Version};
+use crate::types::{NEVER_MS, StorageFailure, Update, Version};
 
 /// Superseded versions that one commit takes out beside its own: pruning catches up, and no commit does the work of many others.
 const PRUNE_PER_COMMIT: usize = 1;
@@ -64,7 +64,7 @@ impl Inner {
                 encode_commit(&mut writer.pending, version, writer.last, time_ms, logged.iter().map(FeedChange::logged))
             {
                 let error = io::Error::new(io::ErrorKind::FileTooLarge, format!("{bytes} bytes in one commit"));
-                durable.fail(&error, "encoding a commit");
+                durable.fail(&error, "encoding a commit", StorageFailure::CommitTooLarge);
             }
             durable.note_pending();
         }

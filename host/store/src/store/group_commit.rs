@@ -16,7 +16,7 @@ use crate::disk::{DiskFile, is_displaced};
 use crate::durability::{AppendError, Durable, LogEnd, panicked};
 use crate::engine::{Inner, WriterGuard};
 use crate::mutants::mutant;
-use crate::types::{Durability, Error, Version};
+use crate::types::{Durability, Error, StorageFailure, Version};
 
 /// A buffer that one large commit has blown up is not kept beyond this.
 const BUFFER_KEPT_BYTES: usize = 1 << 20;
@@ -34,8 +34,8 @@ impl Inner {
     /// Whether commits can be made at all.
     pub(super) fn check_disk(&self) -> Result<(), Error> {
         match self.durable() {
-            Some(durable) if durable.is_failed() => Err(Error::StorageFailed),
-            _ => Ok(()),
+            Some(durable) => durable.check(),
+            None => Ok(()),
         }
     }
 
@@ -113,8 +113,8 @@ impl Inner {
     /// Where the disk, or what works on it, panicked: what came of the work is not known. Nobody is left to wait for it, and nothing is
     /// written after it.
     pub(super) fn give_up(&self, durable: &Durable, panic: &(dyn Any + Send)) {
-        durable.fail(&panicked(panic), "writing the log");
-        self.undo_pending(durable, Error::StorageFailed);
+        let error = durable.fail(&panicked(panic), "writing the log", StorageFailure::Internal);
+        self.undo_pending(durable, error);
     }
 
     /// As [`give_up`](Self::give_up), once the holder of the log lets go of it.
@@ -138,8 +138,8 @@ impl Inner {
     }
 
     fn write_group(&self, durable: &Durable, end: &mut LogEnd, last: Version, sync: bool) {
-        if durable.is_failed() {
-            return self.undo_pending(durable, Error::StorageFailed);
+        if let Err(error) = durable.check() {
+            return self.undo_pending(durable, error);
         }
         mutant!("acknowledged-before-written" => {
             self.visible.store(last, Ordering::Release);
@@ -155,8 +155,8 @@ impl Inner {
                 return self.undo_pending(durable, Error::DiskFull);
             }
             Err(AppendError::Cut(error) | AppendError::Uncut(error)) => {
-                durable.fail(&error, "writing the log");
-                return self.undo_pending(durable, Error::StorageFailed);
+                let error = durable.fail(&error, "writing the log", StorageFailure::Write);
+                return self.undo_pending(durable, error);
             }
         }
         durable.note_room();
@@ -168,8 +168,8 @@ impl Inner {
             let synced = mutant!("no-sync" => Ok(()), or self.sync(durable, &*end.writer.file()));
             let again = |error| mutant!("failed-sync-is-tried-again" => end.writer.file().sync(), or Err(error));
             if let Err(error) = synced.or_else(again) {
-                durable.fail(&error, "syncing the log");
-                return self.undo_pending(durable, Error::StorageFailed);
+                let error = durable.fail(&error, "syncing the log", StorageFailure::Sync);
+                return self.undo_pending(durable, error);
             }
             durable.synced.fetch_max(last, Ordering::AcqRel);
             #[cfg(not(target_family = "wasm"))]
@@ -194,7 +194,8 @@ impl Inner {
         let last = end.writer.current.last;
         if durable.synced.load(Ordering::Acquire) < last && !mutant!("segment-left-unsynced") {
             if let Err(error) = self.sync(durable, &*end.writer.file()) {
-                return durable.fail(&error, "syncing the log");
+                durable.fail(&error, "syncing the log", StorageFailure::Sync);
+                return;
             }
             durable.synced.fetch_max(last, Ordering::AcqRel);
         }
@@ -204,7 +205,9 @@ impl Inner {
                 durable.stats.note_log(&end.writer);
                 durable.errors.segment_is_begun();
             }
-            Err(error) if is_displaced(&error) => durable.fail(&error, "beginning a segment of the log"),
+            Err(error) if is_displaced(&error) => {
+                durable.fail_if_displaced(&error, "beginning a segment of the log");
+            }
             Err(error) => {
                 durable.errors.refuse_segment(&error, "beginning a segment of the log");
                 durable.wake_for_events();
@@ -221,7 +224,7 @@ impl Inner {
         match self.sync(durable, &*file) {
             // Of what was written to a segment before, rotation has taken care.
             Ok(()) => drop(durable.synced.fetch_max(last, Ordering::AcqRel)),
-            Err(error) => durable.fail(&error, "syncing the log"),
+            Err(error) => drop(durable.fail(&error, "syncing the log", StorageFailure::Sync)),
         }
     }
 

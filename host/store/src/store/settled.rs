@@ -12,7 +12,8 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::DiskFull`] and, where nobody writes the log, `NoLogThread`: the commit did not happen.
-    /// [`Error::StorageFailed`]: it is not visible, and its outcome is unknown until the store is reopened.
+    /// [`Error::StorageFailed`] and, for a commit of long ago, `ReasonForgotten`: it is not visible, and its outcome is unknown until
+    /// the store is reopened.
     pub async fn settled(&self, version: Version) -> Result<(), Error> {
         self.0.settled(version, false).await
     }

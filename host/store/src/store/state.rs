@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use crate::durability::DiskEvent;
 use crate::engine::Store;
-use crate::types::{DiskStats, Space, Stats};
+use crate::types::{DiskStats, Error, Space, Stats};
 
 impl Store {
     /// Bytes of all keys and values, expired ones included until they are removed.
@@ -67,10 +67,18 @@ impl Store {
         })
     }
 
-    /// Whether the disk has failed for good.
+    /// Whether the store has failed for good.
     #[must_use]
     pub fn has_failed(&self) -> bool {
-        self.0.check_disk().is_err()
+        self.check_disk().is_err()
+    }
+
+    /// Whether commits can be made at all.
+    ///
+    /// # Errors
+    /// [`Error::StorageFailed`] with the reason: nothing is written until the store is reopened.
+    pub fn check_disk(&self) -> Result<(), Error> {
+        self.0.check_disk()
     }
 
     /// The last error of the disk, and whether it ended writing for good.

@@ -16,12 +16,41 @@ pub enum Error {
     /// The disk is full: the commit did not happen. Reads continue, and writes do once there is space again.
     #[error("the disk is full; nothing was written")]
     DiskFull,
-    /// The disk failed. The commit is not visible; whether it was applied is unknown until the store is reopened, because
-    /// parts of it may be on the disk. Nothing can be written before that; reads continue.
-    #[error("the disk has failed; the store accepts no more writes")]
-    StorageFailed,
+    /// The store failed, for this reason. The commit is not visible; whether it was applied is unknown until the store is reopened,
+    /// because parts of it may be on the disk. Nothing can be written before that; reads continue.
+    #[error("{0}; the store accepts no writes until it is reopened")]
+    StorageFailed(StorageFailure),
+    /// The commit was undone, so many failures ago that their reason is forgotten: it may have been [`DiskFull`](Self::DiskFull) or
+    /// [`StorageFailed`](Self::StorageFailed).
+    #[cfg(not(target_family = "wasm"))]
+    #[error(
+        "the commit failed, and the reason is no longer known; whether it was applied is unknown until the store is reopened"
+    )]
+    ReasonForgotten,
     /// Under [`Durability::Always`](crate::Durability) nobody writes the log: [`DiskThreads`](crate::DiskThreads) were not started, or have ended. The commit did not happen.
     #[cfg(not(target_family = "wasm"))]
     #[error("no thread writes the store's log, so nothing was written; start DiskThreads first and keep them alive")]
     NoLogThread,
+}
+
+/// Why a store accepts no more writes: the part of the disk's error that clients may read. It names no paths; the system's own error is
+/// in [`DiskEvent::Failed`](crate::DiskEvent::Failed), for the owner's log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StorageFailure {
+    /// What is written would not be found under the store's name.
+    #[error("the data directory, or a file in it, was moved, replaced or removed")]
+    Displaced,
+    /// A write to the log failed, and what it left could not be removed.
+    #[error("a write to the disk failed")]
+    Write,
+    /// A sync failed, after which nobody knows what is on the disk.
+    #[error("the disk failed to sync")]
+    Sync,
+    /// The code that writes the log panicked.
+    #[error("writing the log ended in an internal error")]
+    Internal,
+    /// A commit exceeds the 4 GiB of a record.
+    #[error("a commit was too large for the log")]
+    CommitTooLarge,
 }

@@ -5,7 +5,7 @@
 //! | `entry` | the number of a commit; a value with its version, time and deadline |
 //! | `range` | intervals of keys, and directions |
 //! | `write` | what a single write expects, does and returns |
-//! | `error` | the errors of reads and commits |
+//! | `error` | the errors of reads and commits; why a store accepts no more writes |
 //! | `options`, `platform` | how a store is set up; its clock and its randomness |
 //! | `stats` | statistics of a store, of its disk and of a checkpoint |
 
@@ -19,7 +19,7 @@ mod write;
 
 pub use entry::{Entry, Version};
 pub(crate) use entry::{NEVER_MS, is_past};
-pub use error::Error;
+pub use error::{Error, StorageFailure};
 pub use options::{Durability, OnProgress, Options};
 pub use platform::{Clock, ManualClock, Random, SeededRandom};
 pub use range::{Direction, KeyRange};

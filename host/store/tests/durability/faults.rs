@@ -10,7 +10,9 @@ use std::time::Instant;
 
 use mantis_store::disk::{Disk, MemoryDisk};
 use mantis_store::testing::{FailingDisk, Fault, Operation, PowerCutDisk, Tearing};
-use mantis_store::{DiskEvent, Durability, Error, Expect, ManualClock, OpenError, Store, Update, Version};
+use mantis_store::{
+    DiskEvent, Durability, Error, Expect, ManualClock, OpenError, StorageFailure, Store, Update, Version,
+};
 
 use super::{Model, POLICIES, Write, commit_writes, due_writes, open, options, outcome, some_writes, torture};
 use crate::support::{Numbers, START_MS};
@@ -186,7 +188,7 @@ impl Run {
                     assert_eq!((self.fault_is_full(), self.has_failed()), (true, false), "{self}");
                     self.alternatives.push((refused.clone(), self.journal.operations()));
                 }
-                Poll::Ready(Err(Error::StorageFailed)) => {
+                Poll::Ready(Err(Error::StorageFailed(_))) => {
                     assert!(self.has_failed(), "{self}");
                     self.alternatives.push((refused.clone(), usize::MAX));
                 }
@@ -221,10 +223,11 @@ impl Run {
         if self.has_failed() {
             assert!(self.disk.injected() > 0, "{self}");
             let write = self.store().write(b"a1", Update::Delete, Expect::Anything, None);
-            assert_eq!(write, Err(Error::StorageFailed), "{self}");
+            assert!(matches!(write, Err(Error::StorageFailed(_))), "{self}: {write:?}");
             let mut transaction = self.store().begin();
             transaction.put(b"a1", "refused", None);
-            assert_eq!(transaction.commit(), Err(Error::StorageFailed), "{self}");
+            let commit = transaction.commit();
+            assert!(matches!(commit, Err(Error::StorageFailed(_))), "{self}: {commit:?}");
             assert!(self.store().checkpoint().is_ok_and(|checkpoint| checkpoint.is_none()) || self.has_failed());
         }
     }
@@ -399,10 +402,10 @@ fn a_sync_that_failed_is_not_tried_again() {
     for error in [ErrorKind::Other, ErrorKind::StorageFull] {
         let (disk, store) = begun(Durability::Always);
         disk.plan(Some(Fault { at: 0, only: Some(Operation::Sync), times: 1, error }));
-        assert_eq!(put_and_flush(&store), Poll::Ready(Err(Error::StorageFailed)));
+        assert_eq!(put_and_flush(&store), Poll::Ready(Err(Error::StorageFailed(StorageFailure::Sync))));
         assert_eq!(disk.counted(), 1);
         for _ in 0..3 {
-            assert_eq!(put_and_flush(&store), Poll::Ready(Err(Error::StorageFailed)));
+            assert_eq!(put_and_flush(&store), Poll::Ready(Err(Error::StorageFailed(StorageFailure::Sync))));
             assert!(store.checkpoint().is_ok_and(|checkpoint| checkpoint.is_none()) || store.checkpoint().is_err());
         }
         assert_eq!((&store.get(b"a").unwrap().value[..], store.version()), (&b"1"[..], 1));
@@ -419,7 +422,7 @@ fn a_policy_that_syncs_later_keeps_what_is_visible_when_that_fails() {
         disk.plan(Some(Fault { at: 0, only: Some(Operation::Sync), times: 1, error: ErrorKind::Other }));
         assert_eq!(put_and_flush(&store), Poll::Ready(Ok(())), "it was promised before the sync");
         assert_eq!((store.is_durable(2), store.version()), (false, 2));
-        assert_eq!(put_and_flush(&store), Poll::Ready(Err(Error::StorageFailed)));
+        assert_eq!(put_and_flush(&store), Poll::Ready(Err(Error::StorageFailed(StorageFailure::Sync))));
         assert_eq!(&store.get(b"a").unwrap().value[..], b"2");
     }
 }

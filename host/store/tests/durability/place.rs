@@ -13,7 +13,8 @@ use std::{env, fs, process};
 use fork::{Fork, fork, waitpid};
 use mantis_store::disk::{DirectoryDisk, Disk, MemoryDisk};
 use mantis_store::{
-    DiskEvent, DiskThreads, Durability, Error, Expect, OpenError, RestoreError, Store, Update, Version, check, restore,
+    DiskEvent, DiskThreads, Durability, Error, Expect, OpenError, RestoreError, StorageFailure, Store, Update, Version,
+    check, restore,
 };
 
 use super::{POLICIES, open, options, outcome, state_of};
@@ -95,16 +96,17 @@ fn files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
 /// Writes one more key and syncs, which is told to have failed, for a reason that says all of `said`.
 #[track_caller]
 fn check_fails(store: &Store, durability: Durability, said: &[&str]) {
+    let displaced = Error::StorageFailed(StorageFailure::Displaced);
     let version = put(store, "behind", "1");
     store.flush();
     assert!(store.has_failed() && !store.is_durable(version), "{durability:?}");
     if durability == Durability::Always {
-        assert_eq!(outcome(store, version), Poll::Ready(Err(Error::StorageFailed)));
+        assert_eq!(outcome(store, version), Poll::Ready(Err(displaced)));
         assert_eq!(store.get(b"behind"), None);
     }
     let (failure, is_for_good) = store.disk_failure().unwrap();
     assert!(is_for_good && said.iter().all(|said| failure.contains(said)), "{durability:?}: {failure}");
-    assert_eq!(try_put(store, "again"), Err(Error::StorageFailed), "{durability:?}");
+    assert_eq!(try_put(store, "again"), Err(displaced), "{durability:?}");
 }
 
 /// What was durable is in `directory`.
@@ -407,7 +409,7 @@ fn check_child(store: Store, disk: &DirectoryDisk, threads: Option<DiskThreads>)
     let mut context = std::task::Context::from_waker(waker);
     let _ = settled.as_mut().poll(&mut context);
     let outcome = settled.as_mut().poll(&mut context);
-    if !matches!(outcome, Poll::Ready(Err(Error::StorageFailed | Error::NoLogThread))) {
+    if !matches!(outcome, Poll::Ready(Err(Error::StorageFailed(_) | Error::NoLogThread))) {
         return Err(format!("{outcome:?}"));
     }
     drop(settled);

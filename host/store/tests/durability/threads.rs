@@ -11,7 +11,9 @@ use std::{fs, io};
 
 use mantis_store::disk::{DirectoryDisk, MemoryDisk};
 use mantis_store::testing::{FailingDisk, Fault, Operation};
-use mantis_store::{DiskEvent, DiskThreads, Durability, Error, FeedCursor, ManualClock, Store, Version};
+use mantis_store::{
+    DiskEvent, DiskThreads, Durability, Error, FeedCursor, ManualClock, StorageFailure, Store, Version,
+};
 
 use super::hooked::Hooked;
 use super::{POLICIES, changes_behind, open, options, outcome, state_of};
@@ -280,7 +282,7 @@ fn a_sync_that_fails_in_the_background_is_told_of() {
     put(&store, "a", "2");
     let event = told.recv_timeout(PATIENCE).unwrap();
     assert!(matches!(&event, DiskEvent::Failed(said) if said.starts_with("syncing the log: ")), "{event:?}");
-    assert_eq!(wait(&store, put_pending(&store)), Err(Error::StorageFailed));
+    assert_eq!(wait(&store, put_pending(&store)), Err(Error::StorageFailed(StorageFailure::Sync)));
     drop(threads);
     assert!(told.iter().next().is_none(), "once");
 }
@@ -331,13 +333,14 @@ fn check_panic(durability: Durability, at: Operation) {
             break outcomes;
         }
     };
-    assert_eq!(failed[1], Err(Error::StorageFailed), "{case}");
+    let failure = if at == Operation::Sync { StorageFailure::Sync } else { StorageFailure::Internal };
+    assert_eq!(failed[1], Err(Error::StorageFailed(failure)), "{case}");
     assert!(store.has_failed(), "{case}");
     let event = told.recv_timeout(PATIENCE).unwrap();
     assert!(matches!(&event, DiskEvent::Failed(said) if said.ends_with("a panic: planned")), "{case}: {event:?}");
     assert_eq!(
         wait(&store, put_pending(&store)),
-        Err(Error::StorageFailed),
+        Err(Error::StorageFailed(failure)),
         "{case}: those who come later do not wait"
     );
     let (version, shown) = (store.version(), state_of(&store));

@@ -342,6 +342,7 @@ fn a_refusal_that_is_long_past_is_not_taken_for_success() {
         assert!(matches!(outcome, Poll::Ready(Err(_))), "{place} of {REFUSALS}: {outcome:?}");
         let is_recent = place + 1_000 > REFUSALS;
         assert!(!is_recent || outcome == Poll::Ready(Err(Error::DiskFull)), "{place}: {outcome:?}");
+        assert!(place > 0 || outcome == Poll::Ready(Err(Error::ReasonForgotten)), "{place}: {outcome:?}");
     }
     for version in [0, first, done] {
         assert_eq!(outcome(&full.store, version), Poll::Ready(Ok(())), "{version}");
