@@ -261,7 +261,7 @@ impl Engine {
 
     /// Waits until no turn is disturbed by a commit, for the time of a turn at most.
     pub(crate) async fn wait_for_turns(&self, disturbs: &(dyn Fn(&Footprint) -> bool + Sync)) {
-        self.0.give_way(disturbs).await;
+        self.0.wait_for_turns(disturbs).await;
     }
 
     /// Inserts new keys without values ahead of a large commit that will write them, so that it holds the writers' lock for less time.

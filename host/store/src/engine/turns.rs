@@ -200,7 +200,7 @@ impl Turns {
 
     /// Waits for the turns that are in the way of a commit, for the time of a turn at most. `disturbs` says whether the commit changes what
     /// a footprint names.
-    pub(crate) async fn give_way(&self, disturbs: &(dyn Fn(&Footprint) -> bool + Sync)) {
+    pub(crate) async fn wait_for_turns(&self, disturbs: &(dyn Fn(&Footprint) -> bool + Sync)) {
         if !self.are_there() {
             return;
         }

@@ -57,7 +57,7 @@ impl Store {
         self.0.turns.turn(footprint).await
     }
 
-    /// Whether transactions queue for turns or have them: others then [give way](Self::give_way) before they commit.
+    /// Whether transactions queue for turns or have them: others then [wait](Self::wait_for_turns) before they commit.
     #[cfg(not(target_family = "wasm"))]
     #[must_use]
     pub fn has_turns(&self) -> bool {
@@ -67,8 +67,8 @@ impl Store {
     /// Waits until no turn is in the way of a commit, for [`TURN_MS`](crate::TURN_MS) at most. `disturbs` says whether the commit changes
     /// what a footprint names. Who has a turn does not ask.
     #[cfg(not(target_family = "wasm"))]
-    pub async fn give_way(&self, disturbs: &(dyn Fn(&Footprint) -> bool + Sync)) {
-        self.0.turns.give_way(disturbs).await;
+    pub async fn wait_for_turns(&self, disturbs: &(dyn Fn(&Footprint) -> bool + Sync)) {
+        self.0.turns.wait_for_turns(disturbs).await;
     }
 
     /// Commits what a transaction wrote, if what it read still holds; sets `seen` to what a conflict rests on, as
