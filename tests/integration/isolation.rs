@@ -213,8 +213,8 @@ fn open(disk: Option<&Arc<dyn Disk>>, durability: Durability) -> Opened {
         return Opened { _threads: None, database: Database::in_memory(Limits::default(), clock, random).unwrap() };
     };
     // Small, so that segments change and checkpoints are made meanwhile.
-    let keeping = StorageOptions { durability, checkpoint_bytes: 4_000 };
-    let (database, _) = Database::open(Limits::default(), clock, random, Arc::clone(disk), keeping).unwrap();
+    let storage = StorageOptions { durability, checkpoint_bytes: 4_000 };
+    let (database, _) = Database::open(Limits::default(), clock, random, Arc::clone(disk), storage).unwrap();
     let threads = DiskThreads::start(database.store(), Box::new(|_| ())).unwrap();
     Opened { _threads: Some(threads), database }
 }

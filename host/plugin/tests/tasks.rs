@@ -35,8 +35,8 @@ async fn a_transaction_commits_or_leaves_nothing() {
 async fn a_commit_says_whether_it_is_durable_and_so_does_the_call() {
     for (durability, durable) in [(Durability::Always, true), (Durability::Never, false)] {
         let (clock, random) = (Arc::new(ManualClock::new(NOW_MS)), Arc::new(SeededRandom::new(7)));
-        let keeping = StorageOptions { durability, ..StorageOptions::default() };
-        let opened = Database::open(Limits::default(), clock, random, Arc::new(MemoryDisk::default()), keeping);
+        let storage = StorageOptions { durability, ..StorageOptions::default() };
+        let opened = Database::open(Limits::default(), clock, random, Arc::new(MemoryDisk::default()), storage);
         let database = opened.unwrap().0;
         let _threads = DiskThreads::start(database.store(), Box::new(|_| {})).unwrap();
         let fixture = Fixture::over(database, config());

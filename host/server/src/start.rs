@@ -62,8 +62,8 @@ pub(crate) fn open(settings: &Settings, in_memory: bool) -> Result<Storage, Fail
     let (given, path) = (&settings.storage, settings.storage.data.display());
     let disk = DirectoryDisk::new(&given.data)
         .map_err(|error| Failure::new(Exit::Local, format!("cannot use {path}: {error}")).hint(OTHER_PLACE))?;
-    let keeping = StorageOptions { durability: given.durability.0, checkpoint_bytes: given.checkpoint_bytes };
-    let open = |tell| Database::open_watched(limits, clock, random, Arc::new(disk), keeping, Some(tell));
+    let storage = StorageOptions { durability: given.durability.0, checkpoint_bytes: given.checkpoint_bytes };
+    let open = |tell| Database::open_watched(limits, clock, random, Arc::new(disk), storage, Some(tell));
     let opened = progress::watch(open);
     let (database, recovered) = opened.map_err(|error| {
         let failure = Failure::new(Exit::Local, format!("cannot open {path}: {error}"));

@@ -65,7 +65,7 @@ impl<'a> Http<'a> {
 
     /// Sends a request and waits for its answer, not always for long.
     fn send(&mut self, line: &str, headers: &str, body: &str) -> Result<Answer> {
-        let patience = if self.numbers.chance(1) { Duration::from_millis(1) } else { PATIENCE };
+        let timeout = if self.numbers.chance(1) { Duration::from_millis(1) } else { PATIENCE };
         let transaction = self.transaction.as_ref().map(|id| format!("Mantisdb-Transaction: {id}\r\n"));
         let transaction = transaction.unwrap_or_default();
         let length = body.len();
@@ -73,7 +73,7 @@ impl<'a> Http<'a> {
             "{line} HTTP/1.1\r\nHost: localhost\r\n{transaction}{headers}Content-Length: {length}\r\n\r\n{body}"
         );
         let stream = self.connect();
-        stream.get_ref().set_read_timeout(Some(patience)).unwrap();
+        stream.get_ref().set_read_timeout(Some(timeout)).unwrap();
         let answer = stream.get_mut().write_all(request.as_bytes()).and_then(|()| read_answer(stream));
         answer.map_err(|_| {
             self.stream = None;

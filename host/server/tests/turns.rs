@@ -1,4 +1,4 @@
-//! Over HTTP, who has lost again and again gets a turn: others give way, for as long as it lasts.
+//! Over HTTP, who has lost again and again gets a turn: others wait while it lasts.
 
 use std::io::Write;
 

@@ -50,8 +50,8 @@ pub(crate) fn folder(dir: &Path) -> Result<TempDir> {
 /// Opens the store in `dir` as the server does, without its threads.
 pub(crate) fn open(dir: &Path, durability: Durability, checkpoint_bytes: u64) -> Result<(Database, Recovered)> {
     let (clock, random) = (Arc::new(WallClock), Arc::new(SeededRandom::new(1)));
-    let keeping = StorageOptions { durability, checkpoint_bytes };
-    Ok(Database::open(Limits::default(), clock, random, Arc::new(DirectoryDisk::new(dir)?), keeping)?)
+    let storage = StorageOptions { durability, checkpoint_bytes };
+    Ok(Database::open(Limits::default(), clock, random, Arc::new(DirectoryDisk::new(dir)?), storage)?)
 }
 
 /// Writes the keys `0..keys` in random order, expiring at what `expires_at_ms` says. Under `always` a thread has to write the log.

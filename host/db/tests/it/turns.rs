@@ -54,9 +54,9 @@ async fn lose(database: &Database, session: &mut Session, key: &[u8], times: u32
         database.session().kv("default").unwrap().set(key, b"0").await.unwrap();
         assert_eq!(session.commit().await.unwrap_err().code(), Code::Conflict);
         if lost < times {
-            let loss = session.take_retry().unwrap();
-            assert_eq!(loss.conflicts(), lost);
-            session.begin_again(Isolation::Serializable, loss).await.unwrap();
+            let retry = session.take_retry().unwrap();
+            assert_eq!(retry.conflicts(), lost);
+            session.begin_again(Isolation::Serializable, retry).await.unwrap();
         }
     }
 }
@@ -64,8 +64,8 @@ async fn lose(database: &Database, session: &mut Session, key: &[u8], times: u32
 /// Loses over `hot` as often as that takes, and begins again with a turn.
 async fn take_turn(database: &Database, session: &mut Session) {
     lose(database, session, b"hot", 3).await;
-    let loss = session.take_retry().unwrap();
-    session.begin_again(Isolation::Serializable, loss).await.unwrap();
+    let retry = session.take_retry().unwrap();
+    session.begin_again(Isolation::Serializable, retry).await.unwrap();
 }
 
 #[test]
@@ -190,8 +190,8 @@ async fn making_and_dropping_buckets_waits_for_turns_too() {
             work(&mut session).await;
             database.session().kv("default").unwrap().set(b"hot", b"0").await.unwrap();
             assert_eq!(session.commit().await.unwrap_err().code(), Code::Conflict);
-            let loss = session.take_retry().unwrap();
-            session.begin_again(Isolation::Serializable, loss).await.unwrap();
+            let retry = session.take_retry().unwrap();
+            session.begin_again(Isolation::Serializable, retry).await.unwrap();
         }
         work(&mut session).await;
         let other = database.clone();

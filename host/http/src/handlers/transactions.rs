@@ -129,18 +129,18 @@ async fn begin(state: &State, request: &mut Request) -> Result<Response<Body>> {
         Some("snapshot") => Isolation::Snapshot,
         _ => Isolation::Serializable,
     };
-    let retry = match request.query.text(&RETRY) {
+    let token = match request.query.text(&RETRY) {
         Some(text) => Some(TransactionId::parse(text).ok_or_else(|| RETRY.invalid("must be a retry token"))?),
         None => None,
     };
-    let mut loss = retry.and_then(|token| state.retries.take(token));
-    if let Some(lost) = loss.take() {
+    let mut retry = token.and_then(|token| state.retries.take(token));
+    if let Some(lost) = retry.take() {
         // Who waits for a turn holds no session.
-        loss = Some(state.database.wait_for_turn(lost).await);
+        retry = Some(state.database.wait_for_turn(lost).await);
     }
     let mut session = state.session().await?;
-    match loss {
-        Some(loss) => session.begin_again(isolation, loss).await?,
+    match retry {
+        Some(retry) => session.begin_again(isolation, retry).await?,
         None => session.begin(isolation).await?,
     }
     let id = random_id(state);
@@ -162,9 +162,9 @@ async fn commit(state: &State, request: &mut Request) -> Result<Response<Body>> 
         Err(error) => {
             let problem = Problem::from(error);
             return Err(match session.take_retry() {
-                Some(loss) => {
+                Some(retry) => {
                     let token = random_id(state);
-                    state.retries.keep(token, loss);
+                    state.retries.keep(token, retry);
                     let hint =
                         "Begin again with `POST /api/v1/transactions?retry=` and the `retry_token` of this answer.";
                     problem.hint(hint).member("retry_token", token.text().into())

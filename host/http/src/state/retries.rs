@@ -16,13 +16,13 @@ pub(crate) struct Retries(Mutex<VecDeque<Kept>>);
 struct Kept {
     token: TransactionId,
     bytes: usize,
-    loss: Retry,
+    retry: Retry,
 }
 
 impl Retries {
-    /// Keeps the loss of a transaction, under a random token.
-    pub(crate) fn keep(&self, token: TransactionId, loss: Retry) {
-        let new = Kept { token, bytes: loss.bytes(), loss };
+    /// Keeps the retry of a transaction under a random token.
+    pub(crate) fn keep(&self, token: TransactionId, retry: Retry) {
+        let new = Kept { token, bytes: retry.bytes(), retry };
         let mut kept = self.0.lock();
         let mut bytes = new.bytes + kept.iter().map(|kept| kept.bytes).sum::<usize>();
         let mut forgotten = Vec::new();
@@ -39,10 +39,10 @@ impl Retries {
         drop(forgotten);
     }
 
-    /// Takes the loss of a token, if it is still kept.
+    /// Takes the retry of a token, if it is still kept.
     pub(crate) fn take(&self, token: TransactionId) -> Option<Retry> {
         let mut kept = self.0.lock();
         let place = kept.iter().position(|kept| kept.token == token)?;
-        kept.remove(place).map(|kept| kept.loss)
+        kept.remove(place).map(|kept| kept.retry)
     }
 }

@@ -61,9 +61,9 @@ impl Server {
     /// commits under another policy than `always`.
     pub(crate) fn on(disk: Arc<dyn Disk>, durability: Durability, with_threads: bool) -> Self {
         let clock = Arc::new(ManualClock::new(START_MS));
-        let (random, keeping) =
+        let (random, storage) =
             (Arc::new(SeededRandom::new(7)), StorageOptions { durability, ..StorageOptions::default() });
-        let opened = Database::open(Limits::default(), clock.clone(), random, disk, keeping);
+        let opened = Database::open(Limits::default(), clock.clone(), random, disk, storage);
         let database = opened.unwrap().0;
         if !with_threads {
             database.store().drive_by_hand();

@@ -11,13 +11,13 @@ use super::session::{Call, Session};
 use crate::CallError;
 use crate::instance::Outcome;
 
-/// The longest pause after the first lost attempt, in microseconds. It doubles with each loss.
+/// The longest pause after the first lost attempt, in microseconds. It doubles with each attempt.
 const BACKOFF_US: u64 = 100;
 
 /// The result of one attempt.
 enum Attempt {
     Done(Called),
-    /// Another commit came first. Holds the loss if the host noticed it, and not the guest.
+    /// Another commit came first. Holds the retry if the host noticed it, and not the guest.
     Lost(Option<Retry>),
 }
 
@@ -25,16 +25,16 @@ impl Call<'_> {
     /// Runs the call until it counts.
     pub(super) async fn run(&self) -> Result<Called, CallError> {
         let attempts_max = self.executor.attempts_max;
-        let mut loss = None;
+        let mut retry = None;
         for attempt in 1..=attempts_max {
-            match self.attempt(loss.take()).await? {
+            match self.attempt(retry.take()).await? {
                 Attempt::Done(called) => return Ok(called),
-                Attempt::Lost(lost) => loss = lost,
+                Attempt::Lost(lost) => retry = lost,
             }
             if attempt < attempts_max {
                 self.plugin.counters.conflicts_retried.add(1);
-                // With a loss the next attempt queues for a turn; without one it pauses.
-                if loss.is_none() {
+                // With a retry the next attempt queues for a turn; without one it pauses.
+                if retry.is_none() {
                     let pause = backoff(&self.plugin.blueprint.database, attempt);
                     tokio::time::sleep(pause).await;
                 }
@@ -43,16 +43,16 @@ impl Call<'_> {
         Err(CallError::Conflict { attempts: attempts_max })
     }
 
-    async fn attempt(&self, mut loss: Option<Retry>) -> Result<Attempt, CallError> {
-        if let Some(lost) = loss.take() {
+    async fn attempt(&self, mut retry: Option<Retry>) -> Result<Attempt, CallError> {
+        if let Some(lost) = retry.take() {
             // A call that waits for its turn holds no session.
             let turn = self.plugin.blueprint.database.wait_for_turn(lost);
             let turn = tokio::time::timeout_at(self.deadline.into(), turn).await;
-            loss = Some(turn.map_err(|_| self.deadline_reached())?);
+            retry = Some(turn.map_err(|_| self.deadline_reached())?);
         }
         let mut session = self.session().await?;
         session.set_grants(Arc::clone(&self.plugin.grants));
-        let session = self.begin(session, loss).await?;
+        let session = self.begin(session, retry).await?;
         let (finished, session) = self.run_where_it_fits(session).await?;
         self.plugin.counters.log_lines_dropped.add(finished.log_lines_dropped);
         let returned = match finished.outcome {

@@ -52,8 +52,8 @@ impl Call<'_> {
             Some(session) => session,
             None => self.session().await?,
         };
-        let loss = session.restart();
-        self.begin(session, loss).await.map(Err)
+        let retry = session.restart();
+        self.begin(session, retry).await.map(Err)
     }
 
     async fn run_on_thread(&self, session: Session) -> Result<Finished, CallError> {

@@ -58,14 +58,14 @@ impl<'e> Call<'e> {
     }
 
     /// Begins the attempt's transaction, in its turn after losses. A plugin that runs its own transactions gets none.
-    pub(super) async fn begin(&self, mut session: Session, loss: Option<Retry>) -> Result<Session, CallError> {
+    pub(super) async fn begin(&self, mut session: Session, retry: Option<Retry>) -> Result<Session, CallError> {
         if self.plugin.own_transactions {
             return Ok(session);
         }
-        let begun = match loss {
+        let begun = match retry {
             None => session.begin(Isolation::Serializable).await,
-            Some(loss) => {
-                let begun = session.begin_again(Isolation::Serializable, loss);
+            Some(retry) => {
+                let begun = session.begin_again(Isolation::Serializable, retry);
                 let begun = tokio::time::timeout_at(self.deadline.into(), begun).await;
                 begun.map_err(|_| self.deadline_reached())?
             }

@@ -169,9 +169,9 @@ async fn at_random_under_load() {
             let pool = pool.clone();
             tokio::spawn(async move {
                 for round in 0..300 {
-                    let patience = (task * 7 + round * 13) % 6;
-                    let acquired = give_up_after(patience, pool.acquire()).await;
-                    if patience % 2 == 0 {
+                    let polls_max = (task * 7 + round * 13) % 6;
+                    let acquired = give_up_after(polls_max, pool.acquire()).await;
+                    if polls_max % 2 == 0 {
                         tokio::task::yield_now().await;
                     }
                     drop(acquired);

@@ -27,10 +27,10 @@ impl Stage<'_> {
         let mut done: Vec<(u64, Vec<String>)> = Vec::new();
         for (client, path) in self.books.clone().iter().enumerate() {
             let mut told = Told::read(path);
-            self.figures.answered += told.done.len() as u64;
+            self.counts.answered += told.done.len() as u64;
             done.append(&mut told.done);
             if let Some(open) = told.open.take() {
-                self.figures.open += 1;
+                self.counts.open += 1;
                 self.settle(&mut told, open, &found, listing.ended_ms);
             }
             let own: BTreeMap<_, _> = found.iter().filter(|(key, _)| key.starts_with(&format!("c{client}-"))).collect();
@@ -205,7 +205,7 @@ impl Stage<'_> {
     }
 
     /// Keys and deadlines are counted as many as there are. The removal of expired keys is counted when it is under way, and shown when it
-    /// is durable: then the figures agree a moment later.
+    /// is durable: then the statistics agree a moment later.
     fn check_counts(&mut self, connection: &mut Connection) {
         let mut wrong = String::new();
         for _ in 0..PATIENCE.as_millis() / 20 {
@@ -220,13 +220,13 @@ impl Stage<'_> {
 
     /// Compares what is counted with the feed. Between two looks at that only expired keys go.
     fn count(&mut self, connection: &mut Connection) -> Result<(), String> {
-        let figures = |feed: &Feed| (feed.held.len() as u64, feed.deadlines());
+        let stats_of = |feed: &Feed| (feed.held.len() as u64, feed.deadlines());
         self.read_feed(connection);
-        let before = figures(&self.feed);
+        let before = stats_of(&self.feed);
         let buckets = connection.get("/buckets");
         let stats = connection.get("/stats");
         self.read_feed(connection);
-        let after = figures(&self.feed);
+        let after = stats_of(&self.feed);
         let counted = |name: &str| {
             let all = buckets["buckets"].as_array().unwrap();
             let bucket = all.iter().find(|bucket| bucket["name"] == name).unwrap_or(&Value::Null);
@@ -272,6 +272,6 @@ impl Stage<'_> {
                 self.fail(&format!("the feed shows {times} times, not once, that {key} expired"));
             }
         }
-        self.figures.expired += self.feed.once.len() as u64;
+        self.counts.expired += self.feed.once.len() as u64;
     }
 }

@@ -65,7 +65,7 @@ impl Numbers {
 
 /// What was done, in all.
 #[derive(Default)]
-struct Figures {
+struct Counts {
     kills: Kills,
     /// Operations that were answered.
     answered: u64,
@@ -87,7 +87,7 @@ struct Stage<'f> {
     /// The newest version that was seen.
     seen: u64,
     feed: Feed,
-    figures: &'f mut Figures,
+    counts: &'f mut Counts,
 }
 
 /// Small checkpoints and segments; what the feed keeps is in the log, and is read at each start.
@@ -97,7 +97,7 @@ fn arguments<'a>(data: &'a Path, durability: &'a str) -> [&'a str; 8] {
 }
 
 impl<'f> Stage<'f> {
-    fn new(directory: &Path, seed: u64, durability: &'static str, figures: &'f mut Figures) -> Self {
+    fn new(directory: &Path, seed: u64, durability: &'static str, counts: &'f mut Counts) -> Self {
         let books: Vec<_> = (0..CLIENTS).map(|client| directory.join(format!("book-{client}"))).collect();
         for path in &books {
             Book::begin(path, &BTreeMap::new());
@@ -112,7 +112,7 @@ impl<'f> Stage<'f> {
             lived_ms: 0,
             seen: 0,
             feed: Feed::default(),
-            figures,
+            counts,
         };
         stage.load_ballast();
         stage
@@ -137,7 +137,7 @@ impl<'f> Stage<'f> {
         self.cycle += 1;
         if matches!(moment, Moment::Recovering) {
             let arguments = arguments(&self.data, self.durability);
-            self.interrupter.interrupt(&arguments, &mut self.numbers, &mut self.figures.kills);
+            self.interrupter.interrupt(&arguments, &mut self.numbers, &mut self.counts.kills);
         }
         let mut server = Server::start(&arguments(&self.data, self.durability));
         self.check(server.address);
@@ -152,7 +152,7 @@ impl<'f> Stage<'f> {
         server.child.kill().unwrap();
         server.child.wait().unwrap();
         self.lived_ms = begun.elapsed().as_millis() as u64 + 1;
-        self.figures.kills.count(place);
+        self.counts.kills.count(place);
         for worker in workers {
             worker.join().unwrap();
         }
@@ -168,11 +168,11 @@ impl<'f> Stage<'f> {
 fn a_ledger_of_intents_and_answers_holds_through_kills() {
     let times: u64 = std::env::var("MANTIS_TORTURE").map_or(1, |times| times.parse().unwrap());
     let begun = Instant::now();
-    let mut figures = Figures::default();
+    let mut counts = Counts::default();
     let mut cycles = 0;
     for (seed, durability) in ["always", "interval:20", "never"].into_iter().enumerate() {
         let directory = tempfile::tempdir().unwrap();
-        let mut stage = Stage::new(directory.path(), seed as u64, durability, &mut figures);
+        let mut stage = Stage::new(directory.path(), seed as u64, durability, &mut counts);
         for _ in 0..CYCLES * times {
             stage.cycle();
             cycles += 1;
@@ -180,7 +180,7 @@ fn a_ledger_of_intents_and_answers_holds_through_kills() {
         let server = Server::start(&arguments(&stage.data, stage.durability));
         stage.check_expiry(server.address);
     }
-    let Figures { kills, answered, open, expired } = &figures;
+    let Counts { kills, answered, open, expired } = &counts;
     println!("{kills}, {answered} operations answered, {open} open, {expired} keys expired, in {:?}", begun.elapsed());
     assert!(kills.all() >= 50 * times && *answered > 10 * cycles && *expired > cycles, "too little was done");
     // One in two at least meets its moment: a file may not come in time, and a recovery may be over.

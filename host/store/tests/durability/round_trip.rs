@@ -66,7 +66,7 @@ fn check_round_trip(durability: Durability, checkpoint_every: u64, feed_bytes_ma
         write(&disk, durability, checkpoint_every, |options| options.feed_bytes_max = feed_bytes_max);
     let case = format!("{durability:?}, a checkpoint every {checkpoint_every}, {feed_bytes_max} bytes of feed");
     let (version, identity, feed) = (store.version(), store.identity(), feed_of(&store));
-    let figures = store.stats();
+    let stats = store.stats();
     let spaces = [b"a", b"b", b"c"].map(|prefix| store.space(prefix));
     let cursor = store.changes(store.feed_start(), feed.len() / 2, |_| true).unwrap().cursor;
     let behind_cursor = changes_behind(&store, cursor);
@@ -78,7 +78,7 @@ fn check_round_trip(durability: Durability, checkpoint_every: u64, feed_bytes_ma
     assert_eq!((store.version(), recovered.version, store.identity()), (version, version, identity), "{case}");
     assert_eq!([b"a", b"b", b"c"].map(|prefix| store.space(prefix)), spaces, "{case}");
     let again = store.stats();
-    assert_eq!((again.keys, again.deadlines, again.version), (figures.keys, figures.deadlines, version), "{case}");
+    assert_eq!((again.keys, again.deadlines, again.version), (stats.keys, stats.deadlines, version), "{case}");
     assert_eq!((again.versions, again.prune_backlog), (again.keys, 0), "{case}: nothing of the past takes up memory");
     assert!(feed_of(&store).ends_with(&feed), "{case}: what was kept of the feed is kept");
     assert_eq!(changes_behind(&store, cursor), behind_cursor, "{case}: a cursor goes on");

@@ -30,9 +30,9 @@ fn the_figures_of_the_log_are_those_of_its_files() {
             options.feed_bytes_max = 0;
             let (store, _) = Store::open(options, Arc::new(disk.clone()), durability).unwrap();
             for round in 0..40 {
-                let figures = store.disk_stats().unwrap();
-                assert_eq!((figures.log_segments, figures.log_bytes), log_of(&disk), "{durability:?}, {life}, {round}");
-                most = most.max(figures.log_segments);
+                let stats = store.disk_stats().unwrap();
+                assert_eq!((stats.log_segments, stats.log_bytes), log_of(&disk), "{durability:?}, {life}, {round}");
+                most = most.max(stats.log_segments);
                 put(&store, "a", &"v".repeat(50));
                 store.flush();
                 if round % 13 == 12 {

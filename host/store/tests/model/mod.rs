@@ -329,8 +329,8 @@ impl Run {
         }
         let held = reference.held();
         let stats = store.stats();
-        let figures = (stats.version, stats.commits, stats.feed_commits, stats.conflicts, stats.expired);
-        assert_eq!(figures, (version, version, version, reference.conflicts, reference.expired));
+        let counters = (stats.version, stats.commits, stats.feed_commits, stats.conflicts, stats.expired);
+        assert_eq!(counters, (version, version, version, reference.conflicts, reference.expired));
         let bytes = |of: fn((&Key, &Entry)) -> usize| held.iter().map(of).sum::<usize>() as u64;
         let (key_bytes, value_bytes) = (bytes(|(key, _)| key.len()), bytes(|(_, entry)| entry.value.len()));
         assert_eq!((stats.keys, stats.key_bytes, stats.value_bytes), (held.len() as u64, key_bytes, value_bytes));
@@ -393,12 +393,12 @@ impl Open {
         let expected = expected_listing(reference, self.began, scan, &self.writes);
         assert_eq!(seen, self.pin.allows(expected), "{scan:?} over {:?}", self.writes);
         let Ok(seen) = seen else { return };
-        let stretch = match seen.last() {
+        let range = match seen.last() {
             Some((last, _)) if seen.len() == scan.entries_max => scan.range.until(last, scan.direction),
             _ => scan.range.clone(),
         };
-        let seen = reference.list(self.began, &stretch, Direction::Forward, &Writes::new());
-        self.reads.push(Read::Range { range: stretch, at_ms: reference.now_ms, seen });
+        let seen = reference.list(self.began, &range, Direction::Forward, &Writes::new());
+        self.reads.push(Read::Range { range, at_ms: reference.now_ms, seen });
     }
 }
 
