@@ -1,5 +1,4 @@
-//! Hash maps. In a page nobody but its own program chooses keys, so no map needs protection from collisions: the hash is
-//! FNV-1a there, which is short.
+//! Hash maps. A page's keys come only from its own program, so no map needs protection from collisions: the hash is the short FNV-1a.
 
 use std::collections;
 #[cfg(target_family = "wasm")]

@@ -21,8 +21,8 @@
 //! | [`sync`], `hash` | locks and hash maps; a page has its own |
 //! | `mutants` | known bugs that a test build switches on, to test the tests |
 //!
-//! It knows nothing of buckets, tables, limits on sizes, HTTP or plugins, starts no thread unless asked for [`DiskThreads`], and needs no
-//! runtime: whoever owns a [`Store`] calls [`Store::maintain`] from time to time.
+//! It knows nothing of buckets, tables, limits on sizes, HTTP or plugins, starts no thread except [`DiskThreads`], and needs no runtime:
+//! the owner of a [`Store`] calls [`Store::maintain`] from time to time.
 //!
 //! ```
 //! use std::sync::Arc;

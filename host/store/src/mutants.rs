@@ -9,7 +9,7 @@ compile_error!("the feature `mutants` is for tests only");
 
 /// One place of a mutant:
 /// - `mutant!("name")`: whether the engine is that mutant;
-/// - `mutant!("name" => bug)`: does something wrong there, and nothing otherwise;
+/// - `mutant!("name" => bug)`: does something wrong there; otherwise nothing;
 /// - `mutant!("name" => bug, or right)`: a wrong value in place of the right one.
 macro_rules! mutant {
     ($name:literal) => {

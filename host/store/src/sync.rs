@@ -29,7 +29,7 @@ mod page {
             Self(std::sync::Mutex::new(value))
         }
 
-        /// The value. Panics where the lock is held: one thread cannot wait for itself.
+        /// The value. Panics if the lock is held: one thread cannot wait for itself.
         pub fn lock(&self) -> MutexGuard<'_, T> {
             // A panic aborts the page's store: no lock is ever poisoned.
             self.0.lock().unwrap_or_else(PoisonError::into_inner)

@@ -13,40 +13,40 @@ use crate::durability::{DiskEvent, panicked};
 use crate::engine::Store;
 use crate::types::Checkpoint;
 
-/// How long a thread sleeps that nobody wakes.
+/// How long a thread sleeps unless it is woken.
 const IDLE: Duration = Duration::from_secs(1);
-/// How often it is asked whether a checkpoint is due.
+/// How often a thread checks whether a checkpoint is due.
 const CHECKPOINT_LOOK: Duration = Duration::from_millis(200);
 
-/// How long a checkpoint rests at a time, at most.
+/// The longest rest while a checkpoint is made.
 const REST_MAX: Duration = Duration::from_millis(20);
 
-/// After so many of those looks, on a full disk, it is probed for space.
+/// After this many such checks, a full disk is probed for space.
 const LOOKS_PER_SPACE_PROBE: u32 = 5;
 
-/// After so many of them it is asked whether the log is still found under its name.
+/// After this many, the log is checked for its name.
 const LOOKS_PER_PLACE_LOOK: u32 = 5;
 
-/// Called with events of the disk, soon after they happen. It has to return soon, as the log's thread waits for it. Where it panics, that
-/// event is lost, and it is called with the next one all the same.
+/// Called with events of the disk, soon after they happen. It has to return soon, because the log's thread waits for it. If it panics, that
+/// event is lost, and it is still called with the next one.
 pub type OnDiskEvent = Box<dyn Fn(DiskEvent) + Send + Sync>;
 
-/// The threads of a store on a disk. Dropping it writes and syncs what is pending, and waits for them to end.
+/// The threads of a store on a disk. Dropping it writes and syncs pending commits, and waits for the threads to end.
 pub struct DiskThreads {
     store: Store,
     on_event: Arc<OnDiskEvent>,
     is_stopping: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
-    /// Ends after the threads, when what they left is written.
+    /// Ends after the threads, once their remaining commits are written.
     driving: Option<Driving>,
 }
 
-/// Reports an event. The thread survives a panic of the callback, because commits wait for it; the panic was printed by then.
+/// Reports an event. The thread survives a panic of the callback, because commits wait for it; the panic has been printed by then.
 fn report(on_event: &OnDiskEvent, event: DiskEvent) {
     let _ = catch_unwind(AssertUnwindSafe(|| on_event(event)));
 }
 
-/// Says that the log is written for as long as this lives.
+/// Declares that the log is written while this lives.
 struct Driving(Store);
 
 impl Driving {
@@ -68,8 +68,8 @@ impl Drop for Driving {
 }
 
 impl DiskThreads {
-    /// Starts the threads. A store in memory needs none and gets none. Under [`Durability::Always`](crate::Durability) commits are refused with
-    /// [`Error::NoLogThread`](crate::Error::NoLogThread) before, and after this is dropped.
+    /// Starts the threads. A store in memory needs none and gets none. Under [`Durability::Always`](crate::Durability), commits are refused
+    /// with [`Error::NoLogThread`](crate::Error::NoLogThread) before this call and after the result is dropped.
     ///
     /// # Errors
     /// A thread cannot be started.
@@ -130,11 +130,11 @@ impl Drop for DiskThreads {
         self.store.interrupt();
         for thread in self.threads.drain(..) {
             thread.thread().unpark();
-            // What it left pending is written below.
+            // Its remaining commits are written below.
             let _ = thread.join();
         }
         self.store.flush();
-        // Where this fails, versions have a gap, which harms nobody.
+        // If this fails, versions have a gap, which does no harm.
         let _ = self.store.close();
         drop(self.driving.take());
         self.store.take_disk_events().into_iter().for_each(|event| report(&self.on_event, event));
@@ -148,12 +148,12 @@ impl fmt::Debug for DiskThreads {
 }
 
 impl Store {
-    /// As [`drive`](Self::drive). Where that panics, the store fails.
+    /// As [`drive`](Self::drive). If it panics, the store fails.
     fn drive_or_give_up(&self, idle: Duration) {
         self.or_give_up(|store| store.drive(idle));
     }
 
-    /// Does some of a thread's work. Where that panics, the store fails, and the thread survives.
+    /// Does some of a thread's work. If it panics, the store fails, and the thread survives.
     fn or_give_up(&self, work: impl FnOnce(&Self)) {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(self)))
             && let Some(durable) = self.0.durable()
@@ -162,7 +162,7 @@ impl Store {
         }
     }
 
-    /// Fails where the log is not found under its name any more, even if nobody writes: the next start would not find it.
+    /// Makes the store fail if the log no longer has its name, even if nobody writes: the next start would not find it.
     fn check_place(&self) {
         let Some(durable) = self.0.durable().filter(|durable| !durable.is_failed()) else { return };
         let file = self.0.with_log(durable, |end| end.writer.file());
@@ -171,12 +171,11 @@ impl Store {
         }
     }
 
-    /// As [`checkpoint`](Self::checkpoint), resting for as long as it works, until `is_hurried` or the log grows fast: what the thread
-    /// for checkpoints calls. One that never rests takes a core for itself, and what the system does with what it wrote then takes
-    /// another from writers.
+    /// As [`checkpoint`](Self::checkpoint), resting for as long as it works, until `is_hurried` or the log grows fast: for the thread that
+    /// makes checkpoints. Without rests it would occupy one core, and the system's work on what it wrote would take another from writers.
     ///
     /// # Errors
-    /// As there.
+    /// As for [`checkpoint`](Self::checkpoint).
     pub fn checkpoint_at_leisure(&self, is_hurried: &AtomicBool) -> io::Result<Option<Checkpoint>> {
         let mut working_since = Instant::now();
         self.checkpoint_with_rests(&mut || {

@@ -19,18 +19,18 @@ use super::{Disk, DiskFile, Displaced};
 use crate::format::names;
 use crate::mutants::mutant;
 
-/// The file whose lock keeps out programs of earlier versions, which lock nothing else.
+/// The lock file. Programs of earlier versions lock nothing else.
 const LOCK: &str = "lock";
 
 /// A directory of the file system. Cloning gives another handle to the same one.
 ///
-/// The directory is opened once, and its files are opened relative to it: neither its name nor the process's current directory matter
-/// any more. Where its name comes to lead elsewhere, or a file is not the one that was put there, whatever would be written fails: it
-/// would not be found again. A child of the process that opened it writes nothing.
+/// The directory is opened once and its files are opened relative to it, so neither its name nor the process's current directory matters
+/// afterwards. If the name leads elsewhere, or a file was replaced by another, writes fail: the next start would not find them. A child of
+/// the process that opened the directory writes nothing.
 #[derive(Debug, Clone)]
 pub struct DirectoryDisk {
     directory: Arc<Directory>,
-    /// What keeps others out for as long as this or a clone of it lives; none where each use locks by itself.
+    /// Keeps others out while this or a clone of it lives; `None` where each use locks by itself.
     held: Option<Arc<Lock>>,
 }
 
@@ -38,22 +38,22 @@ pub struct DirectoryDisk {
 struct Directory {
     place: Place,
     is_read_only: bool,
-    /// While it is locked, which file has which of the engine's names: nobody else makes, renames or removes any.
+    /// While the directory is locked: which file has which of the engine's names. Nobody else makes, renames or removes any.
     files: Mutex<Option<BTreeMap<String, Identity>>>,
 }
 
 impl DirectoryDisk {
-    /// The directory `path`. It is made if it does not exist, with those above it, and all of their names are durable then.
+    /// The directory `path`. Creates it and its missing parents, and makes their names durable.
     ///
     /// # Errors
-    /// The directory cannot be made or opened, or its name cannot be made durable. What was made is removed again as far as possible.
+    /// The directory cannot be created or opened, or its name cannot be made durable. What was created is removed as far as possible.
     pub fn new(path: impl Into<PathBuf>) -> io::Result<Self> {
         let path = path.into();
         create_all(&path, sync_parent)?;
         Self::open(&path, false)
     }
 
-    /// The directory `path`, which must exist, for reading alone: whatever would change it fails, and locking it makes no file.
+    /// The directory `path`, which must exist, read-only: changes fail, and locking creates no file.
     ///
     /// # Errors
     /// There is no such directory.
@@ -66,24 +66,24 @@ impl DirectoryDisk {
         Ok(Self { directory: Arc::new(directory), held: None })
     }
 
-    /// The same directory, locked once for all that is done with what is returned: nobody comes in between.
+    /// The same directory, locked once for everything done through the result, so that nobody gets in between two steps.
     ///
     /// # Errors
-    /// As those of [`lock`](Disk::lock).
+    /// As for [`lock`](Disk::lock).
     pub fn locked(&self) -> io::Result<Self> {
         Ok(Self { directory: Arc::clone(&self.directory), held: Some(Arc::new(Lock::take(&self.directory)?)) })
     }
 
-    /// The directory's path, absolute from the time when it was opened.
+    /// The directory's path, made absolute when it was opened.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.directory.place.name()
     }
 
-    /// Whether its path still leads to it.
+    /// Checks that the path still leads to the directory.
     ///
     /// # Errors
-    /// It does not: the directory was moved, replaced or removed.
+    /// The directory was moved, replaced or removed.
     pub fn check_place(&self) -> io::Result<()> {
         self.directory.place.check()
     }
@@ -94,7 +94,7 @@ impl DirectoryDisk {
 }
 
 impl Directory {
-    /// Fails unless names may be made, changed and removed.
+    /// Fails unless names may be created, changed and removed.
     fn check_writable(&self) -> io::Result<()> {
         if self.is_read_only {
             return Err(io::ErrorKind::ReadOnlyFilesystem.into());
@@ -103,12 +103,12 @@ impl Directory {
         self.place.check()
     }
 
-    /// The files that have the engine's names, and whatever else `wanted` lets through.
+    /// The files with the engine's names, and others that `wanted` accepts.
     fn list(&self, wanted: impl Fn(&str) -> bool) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in Dir::read_from(self.place.handle())? {
             let entry = entry?;
-            // What has a name that the engine would not give is not the engine's.
+            // A name that is not UTF-8 is not one of the engine's.
             let Ok(name) = str::from_utf8(entry.file_name().to_bytes()) else { continue };
             if name == LOCK || !wanted(name) {
                 continue;
@@ -128,7 +128,7 @@ impl Directory {
         Ok(names)
     }
 
-    /// Notes which files there are.
+    /// Records which files exist.
     fn note_files(&self) -> io::Result<()> {
         mutant!("directory-by-name" => return Ok(()));
         let mut files = BTreeMap::new();
@@ -141,7 +141,7 @@ impl Directory {
         Ok(())
     }
 
-    /// Fails where `name` leads to another file than the one that was put there.
+    /// Fails if `name` leads to another file than the expected one.
     fn check_file(&self, name: &str, expected: Identity) -> io::Result<()> {
         let found = match self.place.identity_of(name)? {
             Some(found) if found == expected => return Ok(()),
@@ -152,10 +152,10 @@ impl Directory {
         Err(Displaced::error(format!("the store's file {} was {found} by somebody else", path.display())))
     }
 
-    /// Takes a file that is about to be removed, or to get another name, off the list of those that are known.
+    /// Forgets a known file that is about to be removed or renamed.
     ///
     /// # Errors
-    /// The name leads to another file than the known one, which is to be left alone.
+    /// The name leads to another file than the known one, which must be left alone.
     fn release(&self, name: &str) -> io::Result<Option<Identity>> {
         let mut files = self.files.lock();
         let Some(files) = files.as_mut() else { return Ok(None) };
@@ -175,13 +175,13 @@ impl Directory {
         Displaced::error(format!("the file {} was put among the store's by somebody else", path.display()))
     }
 
-    /// The error of a file that is there and was not made here, where that is known.
+    /// The error for an existing file that this process did not create, if that is known.
     fn foreign(&self, name: &str) -> Option<io::Error> {
         let is_foreign = self.files.lock().as_ref().is_some_and(|files| !files.contains_key(name));
         is_foreign.then(|| self.made_by_others(name))
     }
 
-    /// Puts a file on the list.
+    /// Remembers a file.
     fn know(&self, name: &str, identity: Option<Identity>) {
         if let (Some(files), Some(identity)) = (self.files.lock().as_mut(), identity) {
             files.insert(name.to_owned(), identity);
@@ -189,14 +189,14 @@ impl Directory {
     }
 }
 
-/// Makes the directory `path` and those above it that are missing, and has `sync` make the name of each durable.
+/// Creates the directory `path` and its missing parents, and calls `sync` to make each name durable.
 fn create_all(path: &Path, sync: impl Fn(&Path) -> io::Result<()>) -> io::Result<()> {
     let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.is_dir();
     let missing: Vec<_> = path.ancestors().take_while(is_missing).collect();
     fs::create_dir_all(path)?;
     let synced = missing.iter().rev().try_for_each(|made| sync(made));
     if synced.is_err() {
-        // The next attempt would take what it found for durable.
+        // The next attempt would take these names for durable.
         for made in missing {
             let _ = fs::remove_dir(made);
         }
@@ -204,10 +204,10 @@ fn create_all(path: &Path, sync: impl Fn(&Path) -> io::Result<()>) -> io::Result
     synced
 }
 
-/// Makes the name `path`, and all beside it, durable.
+/// Makes the name `path`, and all names beside it, durable.
 ///
 /// # Errors
-/// The directory that `path` lies in cannot be opened or synced.
+/// The parent directory of `path` cannot be opened or synced.
 pub fn sync_parent(path: &Path) -> io::Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     sync_names(parent.unwrap_or(Path::new(".")))
@@ -282,7 +282,7 @@ fn is_taken(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AlreadyExists
 }
 
-/// Locks the file that programs of earlier versions lock. None where there is none and none may be made: no such program uses the
+/// Locks the file that programs of earlier versions lock. `None` if it does not exist and must not be created: no such program uses the
 /// directory then.
 fn lock_file(directory: &Directory, is_all: bool) -> io::Result<Option<File>> {
     let flags = if directory.is_read_only { OFlags::RDONLY } else { OFlags::RDWR | OFlags::CREATE };
@@ -298,7 +298,7 @@ fn lock_file(directory: &Directory, is_all: bool) -> io::Result<Option<File>> {
     }
 }
 
-/// Keeps others out.
+/// Keeps others out of the directory.
 #[derive(Debug)]
 struct Lock {
     directory: Arc<Directory>,
@@ -316,7 +316,7 @@ impl Lock {
         let file = lock_file(directory, own.is_none())?;
         directory.note_files()?;
         if let (None, Some(file)) = (&own, &file) {
-            // All that keeps others out: it must stay where it is.
+            // Nothing else keeps others out, so this file must stay in place.
             directory.know(LOCK, Some(Identity::of_open(file)?));
         }
         Ok(Self { directory: Arc::clone(directory), file, own, _registered: registered })
@@ -326,8 +326,8 @@ impl Lock {
 impl Drop for Lock {
     fn drop(&mut self) {
         *self.directory.files.lock() = None;
-        // A child shares the locks: it must not let others in beside its parent. In the parent they end at once, and not with the last
-        // copy of a handle, which one that is about to run another program may still have.
+        // A child shares the locks and must not let others in beside its parent. In the parent the locks end here, not with the last copy
+        // of a handle, which a child that is about to run another program may still hold.
         if self.directory.place.check_process().is_ok() {
             let _ = self.own.as_ref().map(|own| flock(own, FlockOperation::Unlock));
             let _ = self.file.as_ref().map(File::unlock);
@@ -338,7 +338,7 @@ impl Drop for Lock {
 /// An open file of a directory.
 struct DirectoryFile {
     file: File,
-    /// The name that it was opened by.
+    /// The name by which it was opened.
     name: String,
     directory: Arc<Directory>,
 }
@@ -370,7 +370,7 @@ impl DiskFile for DirectoryFile {
 
     fn check_place(&self) -> io::Result<()> {
         self.directory.place.check()?;
-        // What this process has removed or renamed itself is not on the list.
+        // Files that this process removed or renamed itself are not in the map.
         let known = |name: &str| self.directory.files.lock().as_ref().and_then(|files| files.get(name).copied());
         for name in [&*self.name, LOCK] {
             if let Some(known) = known(name) {
@@ -409,7 +409,7 @@ mod tests {
 
     use super::*;
 
-    /// Makes `path` below a new directory where `a` exists, and compares the names that are made durable with those expected.
+    /// Creates `path` below a new directory that contains `a`, and compares the names made durable with the expected ones.
     #[track_caller]
     fn check_synced(path: &str, expected: &[&str]) {
         let directory = tempfile::tempdir().unwrap();
@@ -438,7 +438,7 @@ mod tests {
 
     #[test]
     fn a_relative_path_has_a_directory_above_it() {
-        // Nothing is made: tests share the process's directory.
+        // Nothing is created: all tests share the process's current directory.
         for path in ["data", "./data", "/"] {
             sync_parent(Path::new(path)).unwrap();
         }

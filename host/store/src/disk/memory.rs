@@ -45,7 +45,7 @@ impl MemoryDisk {
 
 impl Disk for MemoryDisk {
     fn lock(&self) -> io::Result<Box<dyn Any + Send + Sync>> {
-        // Every lock that is held is a clone of the one in the disk's files, which all handles share.
+        // Each held lock is a clone of the one in the disk's files, which all handles share.
         let _files = self.files.lock();
         if Arc::weak_count(&self.lock) > 0 {
             return Err(io::ErrorKind::WouldBlock.into());
@@ -121,7 +121,7 @@ pub(crate) fn in_memory(size: u64) -> io::Result<usize> {
     usize::try_from(size).map_err(|_| io::ErrorKind::FileTooLarge.into())
 }
 
-/// Puts `bytes` at `offset`, after zeros where there was nothing.
+/// Writes `bytes` at `offset`, filling any gap with zeros.
 pub(crate) fn overwrite(contents: &mut Vec<u8>, bytes: &[u8], offset: u64) -> io::Result<()> {
     let start = in_memory(offset)?;
     let end = start.checked_add(bytes.len()).ok_or(io::ErrorKind::FileTooLarge)?;

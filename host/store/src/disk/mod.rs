@@ -1,11 +1,11 @@
-//! Where the engine's files live: one directory, through a trait, so that a test can fail any operation and cut the power.
+//! Where the engine's files live: one directory, behind a trait, so that tests can fail any operation and cut the power.
 //!
 //! | implementation | is |
 //! |---|---|
 //! | [`DirectoryDisk`] | a directory of the file system (not in a browser page) |
 //! | [`MemoryDisk`] | files in memory |
 //!
-//! Nothing here waits for anything but the disk, starts a thread or needs a runtime.
+//! Nothing here waits for anything but the disk, starts a thread, or needs a runtime.
 
 #[cfg(unix)]
 mod directory;
@@ -24,56 +24,56 @@ pub(crate) use memory::{in_memory, overwrite};
 
 /// The files of one directory. Names are plain: letters, digits, `-` and `.`.
 pub trait Disk: Send + Sync + 'static {
-    /// Keeps others out of the directory for as long as what is returned lives.
+    /// Keeps others out of the directory while the result lives.
     ///
     /// # Errors
-    /// [`io::ErrorKind::WouldBlock`] when somebody else has it.
+    /// [`io::ErrorKind::WouldBlock`] if it is locked already.
     fn lock(&self) -> io::Result<Box<dyn Any + Send + Sync>>;
 
     /// The names of the files, in no particular order.
     fn list(&self) -> io::Result<Vec<String>>;
 
-    /// Makes a file that does not exist yet. Its name is durable after [`sync_directory`](Self::sync_directory).
+    /// Creates a file. Its name is durable after [`sync_directory`](Self::sync_directory).
     fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>>;
 
-    /// Opens a file that exists.
+    /// Opens an existing file.
     fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>>;
 
-    /// Gives a file another name, in place of the file that had it. Durable after [`sync_directory`](Self::sync_directory).
+    /// Renames a file, and replaces one of that name. Durable after [`sync_directory`](Self::sync_directory).
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
 
     /// Removes a file. Durable after [`sync_directory`](Self::sync_directory).
     fn remove(&self, name: &str) -> io::Result<()>;
 
-    /// Makes the names as they are now durable.
+    /// Makes the current names durable.
     fn sync_directory(&self) -> io::Result<()>;
 }
 
 /// An open file.
 pub trait DiskFile: Send + Sync + 'static {
-    /// Its length in bytes.
+    /// The length in bytes.
     fn size(&self) -> io::Result<u64>;
 
-    /// Reads bytes from `offset` on into `buffer`, and returns how many; 0 at the end of the file.
+    /// Reads bytes from `offset` into `buffer`, and returns how many; 0 at the end of the file.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 
     /// Writes some of `bytes` at `offset`, and returns how many. The file grows as needed.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize>;
 
-    /// Cuts the file, or lengthens it with zeros.
+    /// Cuts the file, or extends it with zeros.
     fn set_size(&self, size: u64) -> io::Result<()>;
 
     /// Makes contents and length durable.
     fn sync(&self) -> io::Result<()>;
 
-    /// Whether what is written here would be found again: the file, and the directory that it is in, still have their names. Part of
-    /// [`sync`](Self::sync) where names can change.
+    /// Checks that writes would be found again: the file and its directory still have their names. Part of [`sync`](Self::sync) where names
+    /// can change.
     fn check_place(&self) -> io::Result<()> {
         Ok(())
     }
 }
 
-/// Somebody else moved, replaced or removed a directory or a file: what is written there is not found again under its name.
+/// A directory or a file was moved, replaced or removed by somebody else: writes would not be found under its name.
 #[cfg(unix)]
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -86,13 +86,13 @@ impl Displaced {
     }
 }
 
-/// Whether an error says that nothing that is written from now on would be found again: trying again is of no use.
+/// Whether an error means that further writes would not be found again, so that trying again is of no use.
 #[cfg(unix)]
 pub(crate) fn is_displaced(error: &io::Error) -> bool {
     error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Displaced>)
 }
 
-/// Whether an error says that: no page has a directory.
+/// As above; a page has no directory.
 #[cfg(not(unix))]
 pub(crate) fn is_displaced(_: &io::Error) -> bool {
     false
@@ -111,13 +111,13 @@ impl OpenHere {
     }
 }
 
-/// Whether a lock was refused because this very process has it.
+/// Whether a lock was refused because this process holds it.
 #[cfg(unix)]
 pub(crate) fn is_open_here(error: &io::Error) -> bool {
     error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<OpenHere>)
 }
 
-/// Fills as much of `buffer` as the file has from `offset` on, and returns how much that is.
+/// Fills `buffer` from `offset` as far as the file goes, and returns how many bytes were read.
 pub(crate) fn read_full(file: &dyn DiskFile, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut done = 0;
     while done < buffer.len() {
@@ -145,7 +145,7 @@ pub(crate) fn write_all(file: &dyn DiskFile, bytes: &[u8], offset: u64) -> io::R
     Ok(())
 }
 
-/// A file from the front to the back.
+/// Reads a file from its start.
 pub(crate) struct Sequential<'f> {
     file: &'f dyn DiskFile,
     offset: u64,

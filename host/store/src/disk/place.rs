@@ -1,7 +1,7 @@
-//! Where a directory is: a handle of it, the name it was opened by, and whether the one still leads to the other.
+//! A directory's place: its handle, the name by which it was opened, and whether that name still leads to it.
 //!
-//! Everything in the directory is done relative to the handle, so that no other directory is ever written to, whatever becomes of the
-//! name and of the process's current directory. A name that leads elsewhere is an error all the same: the next start would look there.
+//! All operations are relative to the handle, so that no other directory is ever written to, whatever happens to the name or to the
+//! process's current directory. A name that leads elsewhere is still an error, because the next start would look there.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use super::{Displaced, OpenHere};
 use crate::mutants::mutant;
 
-/// What the system knows a file or a directory by, whatever its name. No other has it while a handle is open.
+/// The system's identity of a file or directory, whatever its name. It is unique while a handle is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Identity {
     device: Dev,
@@ -28,7 +28,7 @@ impl Identity {
         Self { device: stat.st_dev, inode: stat.st_ino }
     }
 
-    /// That of an open file.
+    /// The identity of an open file.
     pub(super) fn of_open(file: impl AsFd) -> io::Result<Self> {
         Ok(Self::of(&fstat(file)?))
     }
@@ -39,8 +39,8 @@ impl Identity {
 pub(super) struct Place {
     handle: OwnedFd,
     identity: Identity,
-    /// Absolute from the beginning: the process's current directory may change. Links in it are followed again each time, so that one
-    /// that is made to lead elsewhere is noticed.
+    /// Absolute from the start, because the process's current directory may change. Links in it are followed again each time, so that a
+    /// link that was redirected is noticed.
     name: PathBuf,
     /// The process that opened it.
     process: u32,
@@ -56,7 +56,7 @@ impl Place {
         Ok(Self { handle, identity, name, process: process::id() })
     }
 
-    /// The name that it was opened by.
+    /// The name by which it was opened.
     pub(super) fn name(&self) -> &Path {
         &self.name
     }
@@ -65,13 +65,13 @@ impl Place {
         &self.handle
     }
 
-    /// What a call relative to a directory takes for the file `name`.
+    /// The arguments for a call relative to the directory, for the file `name`.
     pub(super) fn at<'n>(&self, name: &'n str) -> (BorrowedFd<'_>, Cow<'n, Path>) {
         mutant!("directory-by-name" => return (CWD, self.name.join(name).into()));
         (self.handle.as_fd(), Path::new(name).into())
     }
 
-    /// The identity of the file that has the name `name` now, if there is one.
+    /// The identity of the file that now has the name `name`, if any.
     pub(super) fn identity_of(&self, name: &str) -> io::Result<Option<Identity>> {
         let (directory, path) = self.at(name);
         match statat(directory, &*path, AtFlags::SYMLINK_NOFOLLOW) {
@@ -81,13 +81,13 @@ impl Place {
         }
     }
 
-    /// Opens the file `name`, and no link of that name.
+    /// Opens the file `name`; refuses a link of that name.
     pub(super) fn open_file(&self, name: &str, flags: OFlags) -> io::Result<OwnedFd> {
         let (directory, path) = self.at(name);
         Ok(openat(directory, &*path, flags | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::from_raw_mode(0o666))?)
     }
 
-    /// A child of the process that opened the directory shares its handles and its locks, and must leave the files alone.
+    /// A child of the process that opened the directory shares its handles and locks, and must leave the files alone.
     pub(super) fn check_process(&self) -> io::Result<()> {
         if process::id() == self.process {
             return Ok(());
@@ -96,10 +96,10 @@ impl Place {
         Err(io::Error::new(io::ErrorKind::PermissionDenied, what))
     }
 
-    /// Whether its name still leads to it.
+    /// Checks that the name still leads to the directory.
     ///
     /// # Errors
-    /// [`Displaced`] where it does not. Where the name may not be looked at, that is not known, and no error.
+    /// [`Displaced`] if it does not. A name that may not be examined is no error: the answer is unknown.
     pub(super) fn check(&self) -> io::Result<()> {
         mutant!("directory-by-name" => return Ok(()));
         let found = match stat(&self.name) {
@@ -122,42 +122,42 @@ impl Place {
         )))
     }
 
-    /// Where the directory is now, in brackets, as far as the system knows.
+    /// The directory's current path in brackets, as far as the system knows.
     fn now(&self) -> Option<String> {
         let path = fs::read_link(format!("/proc/self/fd/{}", self.handle.as_raw_fd())).ok()?;
         Some(format!(" (now {})", path.display()))
     }
 
-    /// Keeps all others out, this process included, until what is returned is dropped. The lock is the directory's own: no name in it
-    /// has to stay for that. None where the file system locks no directories.
+    /// Keeps all others out, this process included, until the result is dropped. The lock is the directory's own, so no name in it has to
+    /// stay. `None` where the file system locks no directories.
     ///
     /// # Errors
-    /// [`io::ErrorKind::WouldBlock`] where somebody has it.
+    /// [`io::ErrorKind::WouldBlock`] if it is locked already.
     pub(super) fn lock(&self) -> io::Result<Option<OwnedFd>> {
-        // A handle of its own: it is let go of with the last copy, in this process and in its children.
+        // A handle of its own: the lock ends with the last copy of it, in this process and in its children.
         let own = openat(&self.handle, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         match flock(&own, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Some(own)),
             Err(Errno::AGAIN) => Err(io::ErrorKind::WouldBlock.into()),
-            // As over NFS, which locks what is open for writing alone.
+            // As over NFS, which locks only what is open for writing.
             Err(Errno::BADF | Errno::INVAL | Errno::NOSYS | Errno::NOTSUP | Errno::NOLCK) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Notes that this process has a store open here, until what is returned is dropped.
+    /// Registers that this process has a store open here, until the result is dropped.
     ///
     /// # Errors
-    /// [`OpenHere`] where it has one already.
+    /// [`OpenHere`] if it has one open already.
     pub(super) fn register(&self) -> io::Result<Registered> {
         if OPEN_STORES.lock().insert(self.identity) { Ok(Registered(self.identity)) } else { Err(OpenHere::error()) }
     }
 }
 
-/// The directories of the stores that this process has open.
+/// The directories of all stores that this process has open.
 static OPEN_STORES: Mutex<BTreeSet<Identity>> = Mutex::new(BTreeSet::new());
 
-/// An entry among them.
+/// An entry of [`OPEN_STORES`].
 #[derive(Debug)]
 pub(super) struct Registered(Identity);
 

@@ -1,4 +1,4 @@
-//! Which checkpoints a store has, and when the next one is due.
+//! The checkpoints of a store, and when the next one is due.
 
 use std::sync::atomic::AtomicU64;
 
@@ -7,22 +7,22 @@ use parking_lot::Mutex;
 use crate::mutants::mutant;
 use crate::types::Checkpoint;
 
-/// Checkpoints that are kept.
+/// The number of checkpoints kept.
 pub(crate) const KEPT: usize = 2;
 
-/// Which checkpoints there are, and when the next one is due.
+/// The checkpoints of a store, and when the next one is due.
 pub(crate) struct Checkpoints {
     /// Held while one is made.
     pub(crate) making: Mutex<()>,
     /// Oldest first; two of them.
     kept: Mutex<Vec<Checkpoint>>,
     pub(crate) log_bytes_max: u64,
-    /// Bytes of log written since the store was opened when the next attempt is due.
+    /// Bytes of log, counted since the store was opened, at which the next attempt is due.
     pub(crate) due_at_bytes: AtomicU64,
 }
 
 impl Checkpoints {
-    /// `log_bytes` stand in the log after the newest: what the next start would read counts, whichever life of the store wrote it.
+    /// `log_bytes` are in the log after the newest checkpoint. The next start would read them all, so they count whichever run wrote them.
     pub(crate) fn new(log_bytes_max: u64, newest: Option<Checkpoint>, log_bytes: u64) -> Self {
         let log_bytes = mutant!("log-of-former-lives-uncounted" => 0, or log_bytes);
         let due_at_bytes = log_bytes_due(log_bytes_max, newest).saturating_sub(log_bytes);

@@ -1,44 +1,44 @@
-//! How long the log's thread waits, before it writes and syncs, for commits that are likely to come.
+//! How long the log's thread waits for further commits before it writes and syncs.
 //!
-//! Clients that wait for their commits fall into two halves behind a slow sync: one is synced while the other, which came too late for
-//! it, waits for its own. Each client then waits for two syncs, where one would do for all of them. So the thread waits until
-//! as many commits are pending as were answered and pending when the last sync was done, for they come from clients that are
-//! likely to send their next one. It does so for half as long as a sync takes at most, and until a sync's time has passed since the answers.
+//! Clients that wait for their commits split into two halves during a slow sync: one half is being synced while the other, which came too
+//! late for it, waits for its own. Each client then waits for two syncs, where one would do for all. So the thread waits until as many
+//! commits are pending as were answered and pending when the last sync ended, because those clients are likely to send their next one. It
+//! waits at most for half of a sync's time, and no longer than until a sync's time after the answers.
 //!
-//! That pays as long as all of them come round within the time of a sync. Where they take longer, the processor has enough to do for one
-//! half while the disk is busy with the other, and together they would make both wait by turns. Waits that did not pay become rare.
-//! (`commit_delay` of PostgreSQL and `binlog_group_commit_sync_delay` of `MySQL` are the same with values that an administrator has to choose.)
+//! That pays if all of them return within the time of a sync. If they take longer, the processor has enough to do for one half while the
+//! disk is busy with the other, and waiting would idle both in turn. Waits that did not pay become rare. (`commit_delay` of PostgreSQL and
+//! `binlog_group_commit_sync_delay` of `MySQL` do the same with values that an administrator has to choose.)
 
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-/// Syncs that are quicker are over before many clients have come round.
+/// Faster syncs end before many clients have returned.
 const SYNC_US_MIN: u64 = 100;
-/// However slow syncs are, nobody waits longer for others than this.
+/// The longest wait, however slow syncs are.
 const WAIT_US_MAX: u64 = 5_000;
-/// One sync that is slower than so many usual ones counts as that many: disks stall now and then.
+/// A sync slower than this many usual ones counts as that many: disks stall now and then.
 const OUTLIER: u64 = 4;
-/// After waits that did not pay, up to so many groups go without one.
+/// The most groups without a wait, after waits that did not pay.
 const PASSES_MAX: u32 = 64;
 
-/// What is expected of the next group of commits, from the last ones.
+/// The expected size of the next group of commits, from the last ones.
 #[derive(Debug, Default)]
 pub(crate) struct CommitDelay(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// Commits in the group that is being written.
+    /// Commits in the group being written.
     group: u64,
-    /// Commits that the last group had, or that were pending when it was done.
+    /// Commits in the last group, or pending when it ended.
     expected: u64,
-    /// When that was.
+    /// When it ended.
     answered_at: Option<Instant>,
-    /// How long a sync takes, a moving average; none before the first.
+    /// The time of a sync, a moving average; `None` before the first.
     sync_us: Option<u64>,
-    /// Groups yet to go without a wait.
+    /// Groups left to write without a wait.
     passes: u32,
-    /// How many groups go without one after the next wait that does not pay.
+    /// The number of groups without a wait after the next one that does not pay.
     passes_next: u32,
 }
 
@@ -62,11 +62,11 @@ impl CommitDelay {
         state.answered_at = Some(now);
     }
 
-    /// How many commits are worth waiting for while so many are `pending`, and for how long.
+    /// How many commits are worth waiting for while this many are `pending`, and for how long.
     pub(crate) fn worth(&self, pending: u64, now: Instant) -> Option<(u64, Duration)> {
         let mut state = self.0.lock();
         let sync_us = state.sync_us.filter(|us| pending > 0 && pending < state.expected && *us >= SYNC_US_MIN)?;
-        // Who has not come by then was not about to.
+        // A client that has not returned by then was not about to.
         let left = (state.answered_at? + Duration::from_micros(sync_us)).saturating_duration_since(now);
         let time = left.min(Duration::from_micros((sync_us / 2).min(WAIT_US_MAX)));
         if time.is_zero() {
@@ -79,10 +79,10 @@ impl CommitDelay {
         Some((state.expected, time))
     }
 
-    /// Notes what came of a wait: `before` commits were pending when it began, and `after` are `now`.
+    /// Notes the result of a wait: `before` commits were pending when it began, and `after` are at `now`.
     pub(crate) fn waited(&self, before: u64, after: u64, now: Instant) {
         let mut state = self.0.lock();
-        // Fewer are pending where somebody else has written them, and then the wait shows nothing.
+        // There are fewer if somebody else wrote them, and then the wait shows nothing.
         let Some(came) = after.checked_sub(before) else { return };
         let most_came = came * 2 >= state.expected.saturating_sub(before);
         let sync = Duration::from_micros(state.sync_us.unwrap_or(0));
@@ -110,7 +110,7 @@ mod tests {
         (delay, now)
     }
 
-    /// How many groups go without a wait.
+    /// The number of groups that are written without a wait.
     fn passes((delay, answered): &(CommitDelay, Instant)) -> usize {
         (0..1_000).take_while(|_| delay.worth(1, *answered).is_none()).count()
     }

@@ -1,4 +1,4 @@
-//! Errors of the disk: whether commits can be made, which ones were undone and why, and events for the owner's log.
+//! Errors of the disk: whether commits are possible, which ones were undone and why, and events for the owner's log.
 
 use std::collections::VecDeque;
 use std::io;
@@ -15,13 +15,13 @@ use crate::types::{Checkpoint, Error, StorageFailure, Version};
 
 /// Ranges of undone commits whose outcome is remembered.
 const UNDONE_KEPT: usize = 1_024;
-/// Events that wait for somebody to take them; older ones go, so that nobody who does not ask has to pay.
+/// Events kept until they are taken. Older ones are dropped, so that an owner who never takes them pays nothing.
 const EVENTS_KEPT: usize = 64;
 
-/// An event of a store's disk, for the owner's log. Clients get an [`Error`] without the text of the disk's error.
+/// An event of a store's disk, for the owner's log. Clients get an [`Error`] without the disk's own text.
 #[derive(Debug)]
 pub enum DiskEvent {
-    /// A checkpoint was written, or could not be: then it is tried again.
+    /// A checkpoint was written, or failed and will be tried again.
     Checkpoint(io::Result<Checkpoint>),
     /// The disk failed, with this error. Reported once: nothing more is written until the store is reopened.
     Failed(String),
@@ -29,78 +29,78 @@ pub enum DiskEvent {
     Full(String),
     /// Writes succeed again after the disk was full.
     Resumed,
-    /// The next segment of the log could not be begun, because of this. Reported once, until it is: the current one stays in use, and it is
-    /// tried again.
+    /// The next segment of the log could not be begun, for this reason. Reported once until one is: the current segment stays in use, and
+    /// the next group tries again.
     SegmentRefused(String),
 }
 
-/// What the disk refused so far.
+/// Errors of the disk so far.
 #[derive(Default)]
 pub(crate) struct DiskErrors {
-    /// Ranges undone so far.
+    /// The number of ranges undone so far.
     count: AtomicU64,
-    /// Set once and for good: nothing more is written.
+    /// Set once and for good: the store writes nothing more.
     failure: OnceLock<StorageFailure>,
-    /// The last write was refused because the disk is full.
+    /// Whether the last write found the disk full.
     is_full: AtomicBool,
-    /// How much it was.
+    /// The bytes of that write.
     full_bytes: AtomicUsize,
-    /// The last attempt to begin a segment failed.
+    /// Whether the last attempt to begin a segment failed.
     is_segment_refused: AtomicBool,
     kept: Mutex<Kept>,
 }
 
 #[derive(Default)]
 struct Kept {
-    /// Versions that were given to commits which did not happen.
+    /// Versions given to commits that were undone.
     undone: VecDeque<(RangeInclusive<Version>, Error)>,
-    /// From the first to the last version of the ranges that are not remembered any more.
+    /// From the first to the last version of the ranges that were forgotten.
     forgotten: Option<RangeInclusive<Version>>,
-    /// What the disk said last.
+    /// The disk's last error.
     said: Option<String>,
     events: Vec<DiskEvent>,
 }
 
 impl DiskErrors {
-    /// Why nothing more is written, if the store has failed.
+    /// Why the store writes nothing more, if it has failed.
     pub(crate) fn failure(&self) -> Option<StorageFailure> {
         self.failure.get().copied()
     }
 
-    /// What the disk said when something failed last.
+    /// The disk's last error.
     pub(crate) fn said(&self) -> Option<String> {
         self.kept.lock().said.clone()
     }
 
-    /// What happened since it was asked last, oldest first.
+    /// The events since the last call, oldest first.
     pub(crate) fn take_events(&self) -> Vec<DiskEvent> {
         std::mem::take(&mut self.kept.lock().events)
     }
 
-    /// Notes that nothing is written any more. Returns why: the first failure stays.
+    /// Records that the store writes nothing more. Returns the reason: the first failure stays.
     pub(crate) fn fail(&self, error: &io::Error, doing: &str, failure: StorageFailure) -> StorageFailure {
         let failure = if is_displaced(error) { StorageFailure::Displaced } else { failure };
         self.note(|| self.failure.set(failure).is_ok(), DiskEvent::Failed, error, doing);
         self.failure().unwrap_or(failure)
     }
 
-    /// How many bytes were refused last because the disk is full, if nothing was taken since.
+    /// Bytes of the last write, if it found the disk full.
     pub(crate) fn full_bytes(&self) -> Option<usize> {
         self.is_full.load(Ordering::Acquire).then(|| self.full_bytes.load(Ordering::Relaxed))
     }
 
-    /// Notes that a write of so many bytes was refused because the disk is full.
+    /// Records that a write of this many bytes found the disk full.
     pub(crate) fn note_full(&self, bytes: usize, error: &io::Error, doing: &str) {
         self.full_bytes.store(bytes, Ordering::Relaxed);
         self.note(|| !self.is_full.swap(true, Ordering::AcqRel), DiskEvent::Full, error, doing);
     }
 
-    /// Notes that a segment was not begun.
+    /// Records that a segment could not be begun.
     pub(crate) fn refuse_segment(&self, error: &io::Error, doing: &str) {
         self.note(|| !self.is_segment_refused.swap(true, Ordering::AcqRel), DiskEvent::SegmentRefused, error, doing);
     }
 
-    /// Remembers what the disk said, and adds an event where `sets`, which sets a state, finds that it is new.
+    /// Records the disk's error, and adds an event if `sets`, which sets a state, reports that it was not set before.
     fn note(&self, sets: impl FnOnce() -> bool, event: fn(String) -> DiskEvent, error: &io::Error, doing: &str) {
         let mut kept = self.kept.lock();
         let said = format!("{doing}: {error}");
@@ -110,7 +110,7 @@ impl DiskErrors {
         }
     }
 
-    /// Notes that the disk took a write. Whether that is news.
+    /// Records that a write succeeded. Returns whether that is news.
     pub(crate) fn note_room(&self) -> bool {
         let is_news = self.is_full.load(Ordering::Acquire) && self.is_full.swap(false, Ordering::AcqRel);
         if is_news {
@@ -119,16 +119,16 @@ impl DiskErrors {
         is_news
     }
 
-    /// Notes that a segment was begun.
+    /// Records that a segment was begun.
     pub(crate) fn segment_is_begun(&self) {
         self.is_segment_refused.store(false, Ordering::Release);
     }
 
-    /// Remembers that these commits did not happen.
+    /// Remembers that these commits were undone.
     pub(crate) fn undo(&self, versions: RangeInclusive<Version>, error: Error) {
         let mut kept = self.kept.lock();
         match kept.undone.back_mut() {
-            // Nothing was committed in between: one range.
+            // No commit in between: one range.
             Some((last, said)) if *last.start() <= *versions.start() && *last.end() + 1 >= *versions.start() => {
                 *last = *last.start()..=*versions.end();
                 *said = error;
@@ -144,8 +144,8 @@ impl DiskErrors {
         self.count.fetch_add(1, Ordering::Release);
     }
 
-    /// Why the commit `version` did not happen, if it did not. Of one so old that this is not remembered, that it is not known: whoever
-    /// asks so late must not take a commit that was taken back for one that happened.
+    /// Why the commit `version` was undone, if it was. For a commit so old that this was forgotten: that its outcome is unknown, because
+    /// whoever asks so late must not take an undone commit for a successful one.
     #[cfg(not(target_family = "wasm"))]
     pub(crate) fn refusal(&self, version: Version) -> Option<Error> {
         if self.count.load(Ordering::Acquire) == 0 {

@@ -1,38 +1,38 @@
-//! Who writes the log of a store under [`Durability::Always`](crate::Durability): committers leave that to a thread, and wait for it.
-//! Without one they would wait for ever, so they get an error instead.
+//! Who writes the log of a store under [`Durability::Always`](crate::Durability). Committers leave that to a thread and wait for it;
+//! without one they would wait for ever, so they get an error instead.
 
 use std::process;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
-/// Who writes the log, if anybody does.
+/// Who writes the log, if anybody.
 #[derive(Default)]
 pub(crate) struct Driver {
-    /// Threads that do, or that end and write what is pending before.
+    /// Threads that write it, including those that are ending and write pending commits first.
     threads: AtomicUsize,
-    /// The process that started them, as none of them runs in its children.
+    /// The process that started them. They do not run in its children.
     process: AtomicU32,
-    /// The store's owner has said that it does.
+    /// Whether the owner has declared that it writes the log.
     by_hand: AtomicBool,
 }
 
 impl Driver {
-    /// Notes a thread.
+    /// Adds a thread.
     pub(crate) fn begin(&self) {
         self.process.store(process::id(), Ordering::Relaxed);
         self.threads.fetch_add(1, Ordering::Release);
     }
 
-    /// Notes that a thread has ended.
+    /// Removes a thread that has ended.
     pub(crate) fn end(&self) {
         self.threads.fetch_sub(1, Ordering::Release);
     }
 
-    /// Notes that the owner writes the log.
+    /// Records that the owner writes the log.
     pub(crate) fn drive_by_hand(&self) {
         self.by_hand.store(true, Ordering::Release);
     }
 
-    /// Whether what is pending will be written.
+    /// Whether somebody will write pending commits.
     pub(crate) fn is_there(&self) -> bool {
         self.by_hand.load(Ordering::Acquire) || self.threads.load(Ordering::Acquire) > 0 && !self.is_left_behind()
     }

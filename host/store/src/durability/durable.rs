@@ -1,4 +1,4 @@
-//! What makes commits durable, as the engine holds it: the end of the log, what became of it, and who waits for it.
+//! The engine's state for durable commits: the end of the log, its outcomes, and who waits for them.
 //!
 //! The operations that also need the engine are in `store/group_commit.rs`.
 
@@ -25,25 +25,25 @@ use crate::disk::{Disk, is_displaced};
 use crate::mutants::mutant;
 use crate::types::{Durability, Error, StorageFailure, Version};
 
-/// What makes commits durable.
+/// The state for durable commits.
 pub(crate) struct Durable {
     pub(crate) disk: Arc<dyn Disk>,
     /// The store's identity.
     pub(crate) store: u64,
     pub(crate) durability: Durability,
     pub(crate) segment_bytes_max: u64,
-    /// Held while records are written, and taken before the writer lock where both are needed. Whoever lets go of it looks whether
-    /// commits are pending: see `with_log` in `store/group_commit.rs`.
+    /// Held while records are written, and taken before the writer lock if both are needed. Its holder checks for pending commits after
+    /// releasing it: see `with_log` in `store/group_commit.rs`.
     pub(crate) log: Mutex<LogEnd>,
-    /// How many commits the writer's buffer holds. Written under the writer lock.
+    /// The number of commits in the writer's buffer. Written under the writer lock.
     pub(crate) pending: AtomicU64,
     /// The newest commit that is certain to survive a power cut.
     pub(crate) synced: AtomicU64,
-    /// The newest version that is used up, whatever becomes of its commit; see `identity`. Written by the holder of the log.
+    /// The newest version that is used up, whatever the outcome of its commit; see `identity`. Written by the holder of the log.
     pub(crate) reserved: AtomicU64,
     pub(crate) errors: DiskErrors,
     pub(crate) settled: Notify,
-    /// As `settled`, for transactions that have lost: they are woken before those who have won, who would win again.
+    /// As `settled`, for transactions that have lost: they are woken before the winners, who would win again.
     pub(crate) lost: Notify,
     pub(crate) parker: Parker,
     #[cfg(not(target_family = "wasm"))]
@@ -56,15 +56,15 @@ pub(crate) struct Durable {
     _lock: Box<dyn Any + Send + Sync>,
 }
 
-/// The log, and the buffer that takes turns with the writer's.
+/// The log, and a buffer that is swapped with the writer's.
 pub(crate) struct LogEnd {
     pub(crate) writer: LogWriter,
     pub(crate) records: Vec<u8>,
-    /// How long the segment was when the log's thread was last asked to sync it.
+    /// The length of the segment when the log's thread was last asked to sync it.
     pub(crate) sync_asked_at: u64,
 }
 
-/// What was written and how often, since the store was opened.
+/// Counters since the store was opened.
 #[derive(Debug, Default)]
 pub(crate) struct DurableStats {
     pub(crate) groups: AtomicU64,
@@ -76,13 +76,13 @@ pub(crate) struct DurableStats {
     pub(crate) checkpoint_failures: AtomicU64,
     pub(crate) checkpoint_us: AtomicU64,
     pub(crate) commits_undone: AtomicU64,
-    /// Of the log as it is, noted by its holder: reading statistics must not wait for a sync.
+    /// The current log, noted by its holder: statistics must not wait for a sync.
     pub(crate) log_segments: AtomicU64,
     pub(crate) log_bytes: AtomicU64,
 }
 
 impl DurableStats {
-    /// Notes how long the log is. Called by its holder whenever that changes.
+    /// Records the length of the log. Called by its holder whenever it changes.
     #[cfg_attr(target_family = "wasm", allow(unused_variables, clippy::unused_self, reason = "a page has no log"))]
     pub(crate) fn note_log(&self, log: &LogWriter) {
         #[cfg(not(target_family = "wasm"))]
@@ -141,7 +141,7 @@ impl Durable {
         self.errors.failure().map_or(Ok(()), |failure| Err(Error::StorageFailed(failure)))
     }
 
-    /// Says that the writer's buffer holds a commit. Called under the writer lock.
+    /// Records that the writer's buffer holds a commit. Called under the writer lock.
     pub(crate) fn note_pending(&self) {
         self.pending.store(self.pending.load(Ordering::Relaxed) + 1, Ordering::Release);
     }
@@ -150,7 +150,7 @@ impl Durable {
         self.pending.load(Ordering::Relaxed) > 0
     }
 
-    /// What became of the commit `version`; none while that is open.
+    /// The outcome of the commit `version`; `None` while it is open.
     #[cfg(not(target_family = "wasm"))]
     pub(crate) fn outcome(&self, version: Version, visible: Version) -> Option<Result<(), Error>> {
         mutant!("false-acknowledgement" => if version < visible { return Some(Ok(())) });
@@ -160,16 +160,16 @@ impl Durable {
         }
     }
 
-    /// Nothing is written any more. A sync that failed may have dropped what it was to write (Rebello et al., "Can Applications
-    /// Recover from fsync Failures?", ATC 2020): trying again would be lying.
-    /// Returns the error of every commit that is not visible yet.
+    /// Makes the store fail: it writes nothing more. A failed sync may have dropped the data that it was to write (Rebello et al., "Can
+    /// Applications Recover from fsync Failures?", ATC 2020), so that a retry would lie. Returns the error of every commit that is not
+    /// visible yet.
     pub(crate) fn fail(&self, error: &io::Error, doing: &str, failure: StorageFailure) -> Error {
         let failure = self.errors.fail(error, doing, failure);
         self.wake_for_events();
         Error::StorageFailed(failure)
     }
 
-    /// Whether somebody will write and sync what is pending.
+    /// Whether somebody will write and sync pending commits.
     #[cfg_attr(target_family = "wasm", allow(clippy::unused_self, reason = "a page has no such thread"))]
     pub(crate) fn is_driven(&self) -> bool {
         #[cfg(not(target_family = "wasm"))]
@@ -178,7 +178,7 @@ impl Durable {
         false
     }
 
-    /// Wakes those who wait for commits, so that they look what became of them.
+    /// Wakes everybody who waits for a commit's outcome.
     pub(crate) fn notify_settled(&self) {
         // Either a waiter that has just registered is woken, or it sees the outcome.
         fence(Ordering::SeqCst);
@@ -186,14 +186,14 @@ impl Durable {
         self.settled.notify_waiters();
     }
 
-    /// As [`fail`](Self::fail), where an error says that nothing that is written would be found again.
+    /// As [`fail`](Self::fail), if an error means that further writes would not be found again.
     pub(crate) fn fail_if_displaced(&self, error: &io::Error, doing: &str) {
         if is_displaced(error) {
             self.fail(error, doing, StorageFailure::Displaced);
         }
     }
 
-    /// Notes that the disk took a write.
+    /// Records that a write succeeded.
     pub(crate) fn note_room(&self) {
         if self.errors.note_room() {
             self.wake_for_events();
@@ -207,8 +207,8 @@ impl Durable {
         self.interrupt();
     }
 
-    /// Waits until there is something to write, at most for `time`, and then, where that is worth it, for what is likely to come with it.
-    /// Without any time there is nobody to wait for.
+    /// Waits at most for `time` until there is a commit to write, and then, if that is worth it, for further ones. Does not wait if `time`
+    /// is zero.
     #[cfg(not(target_family = "wasm"))]
     #[allow(clippy::disallowed_methods, reason = "native programs only")]
     pub(crate) fn wait_for_commits(&self, time: Duration) {
@@ -228,27 +228,27 @@ impl Durable {
         self.commit_delay.waited(first, pending, now);
     }
 
-    /// Notes that those in the group are about to be answered.
+    /// Records that the group's clients are about to be answered.
     #[cfg(not(target_family = "wasm"))]
     #[allow(clippy::disallowed_methods, reason = "native programs only")]
     pub(crate) fn note_answers(&self) {
         self.commit_delay.answered(self.pending.load(Ordering::Relaxed), Instant::now());
     }
 
-    /// Waits for `time`, or until it is interrupted, whatever is pending. Whether it was interrupted.
+    /// Waits for `time` or an interrupt, whatever is pending. Returns whether it was interrupted.
     #[cfg(not(target_family = "wasm"))]
     pub(crate) fn rest(&self, time: Duration) -> bool {
         self.parker.rest(time)
     }
 
-    /// Wakes whoever waits for commits, or rests.
+    /// Wakes the thread that waits for commits, or rests.
     #[cfg(not(target_family = "wasm"))]
     pub(crate) fn interrupt(&self) {
         self.parker.interrupt();
     }
 }
 
-/// What a panic said, as an error of the disk.
+/// A panic's message, as an error of the disk.
 pub(crate) fn panicked(panic: &(dyn Any + Send)) -> io::Error {
     let said = panic.downcast_ref::<&str>().copied();
     let said = said.or_else(|| panic.downcast_ref::<String>().map(String::as_str));

@@ -1,9 +1,9 @@
-//! The file that makes a directory a store: whose it is, and which versions are used up.
+//! The file that identifies a store, and the versions that are used up.
 //!
-//! Under [`Durability::Interval`] and [`Durability::Never`] a power cut may take commits whose versions clients have seen. Their
-//! numbers must not come back for other commits: an entity tag or a cursor of the feed would then be taken for another's. So versions
-//! are reserved in ranges, and the file says up to where, before a commit beyond that is visible. After an
-//! unclean shutdown, versions resume after the reserved range.
+//! Under [`Durability::Interval`] and [`Durability::Never`] a power cut may take commits whose versions clients have seen. These numbers
+//! must not return for other commits: an entity tag or a cursor of the feed would then match another commit. So versions are reserved in
+//! ranges, and the file records the end of the range before a commit in it is visible. After an unclean shutdown, versions resume after the
+//! reserved range.
 
 use std::io;
 use std::sync::atomic::Ordering;
@@ -14,18 +14,17 @@ use crate::format::{Header, Kind, names};
 use crate::mutants::mutant;
 use crate::types::{Clock, Durability, Version};
 
-/// Versions that are reserved at a time: one small file is written for a million commits.
+/// Versions reserved at a time: one write of a small file for a million commits.
 const RANGE: Version = 1 << 20;
 
-/// How many versions a store skips after it was restored from a backup or repaired: later commits are lost, but clients may have seen
-/// their versions.
+/// Versions that a store skips after a restore or a repair: later commits are lost, but clients may have seen their versions.
 pub(crate) const LOST_MAX: Version = 1 << 32;
 
-/// Writes the file, durably, in place of the one before.
+/// Writes the file durably, replacing the previous one.
 pub(crate) fn write(disk: &dyn Disk, store: u64, reserved: Version, time_ms: u64) -> io::Result<()> {
     let header = Header { store, salt: 0, version: reserved, time_ms };
     let unfinished = format!("{}{}", names::STORE, names::UNFINISHED);
-    // An attempt that failed may have left something.
+    // A failed attempt may have left a file.
     match disk.remove(&unfinished) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}

@@ -1,4 +1,4 @@
-//! Writing the log: one segment at a time, from the front to the back.
+//! Writes the log: one segment at a time, from start to end.
 
 use std::io;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub(crate) struct Segment {
 pub(crate) struct LogWriter {
     disk: Arc<dyn Disk>,
     store: u64,
-    /// Segments that are no longer written to, oldest first.
+    /// Segments that are no longer written, oldest first.
     pub(crate) older: Vec<Segment>,
     file: Arc<dyn DiskFile>,
     salt: u64,
@@ -35,7 +35,7 @@ impl LogWriter {
     /// Begins a segment after the commit `after`.
     ///
     /// # Errors
-    /// The file cannot be made durable; it is removed again as far as possible.
+    /// The file cannot be made durable; it is removed as far as possible.
     pub(crate) fn begin(
         disk: Arc<dyn Disk>,
         store: u64,
@@ -64,14 +64,14 @@ impl LogWriter {
         Ok(Self { disk, store, older, file, salt, current })
     }
 
-    /// Writes sealed or unsealed records, the newest of which is the commit `last`. `synced` is the newest commit that is durable.
+    /// Writes records, sealing them; the newest is the commit `last`. `synced` is the newest durable commit.
     ///
     /// # Errors
-    /// The disk's. What was written of the records is cut off again; [`Uncut`](AppendError::Uncut) when that failed too.
+    /// The disk's. What was written of the records is cut off again; [`Uncut`](AppendError::Uncut) if that failed too.
     pub(crate) fn append(&mut self, records: &mut [u8], last: Version, synced: Version) -> Result<(), AppendError> {
         seal(records, self.current.bytes, self.salt, synced);
         if let Err(error) = write_all(&*self.file, records, self.current.bytes) {
-            // A record that was refused must not come back with the next start.
+            // A refused record must not return at the next start.
             mutant!("refused-record-left-in-the-log" => return Err(AppendError::Cut(error)));
             let cut = self.file.set_size(self.current.bytes).and_then(|()| self.file.sync());
             return Err(if cut.is_ok() { AppendError::Cut(error) } else { AppendError::Uncut(error) });
@@ -81,12 +81,12 @@ impl LogWriter {
         Ok(())
     }
 
-    /// The file that records are written to, to sync it.
+    /// The file that records are written to, for syncing it.
     pub(crate) fn file(&self) -> Arc<dyn DiskFile> {
         Arc::clone(&self.file)
     }
 
-    /// Begins the next segment. The one before has been synced.
+    /// Begins the next segment. The current one has been synced.
     ///
     /// # Errors
     /// The new file cannot be made durable; the current one stays in use.
@@ -99,10 +99,10 @@ impl LogWriter {
         Ok(())
     }
 
-    /// Removes the oldest segments that `is_needed` does not want, and returns how many went.
+    /// Removes the oldest segments that `is_needed` rejects, and returns how many.
     ///
     /// # Errors
-    /// The disk's. The segments that are still there stay in the list.
+    /// The disk's. Segments that still exist stay in the list.
     pub(crate) fn remove_unneeded(&mut self, is_needed: impl Fn(&Segment) -> bool) -> io::Result<usize> {
         let mut removed = 0;
         while let Some(oldest) = self.older.first().filter(|oldest| !is_needed(oldest)) {
@@ -123,19 +123,19 @@ impl LogWriter {
     }
 }
 
-/// Why records were not written.
+/// Why records could not be written.
 #[derive(Debug)]
 pub(crate) enum AppendError {
-    /// The log is as before.
+    /// The log is unchanged.
     Cut(io::Error),
-    /// The log may hold parts of them: nothing more may be written.
+    /// The log may hold a part of them: nothing more may be written.
     Uncut(io::Error),
 }
 
-/// Makes an empty segment.
+/// Creates an empty segment.
 ///
 /// # Errors
-/// The file cannot be made durable; it is removed again as far as possible.
+/// The file cannot be made durable; it is removed as far as possible.
 pub(crate) fn create_segment(disk: &dyn Disk, header: &Header) -> io::Result<Arc<dyn DiskFile>> {
     let name = names::segment(header.version);
     let file = disk.create(&name)?;
@@ -145,7 +145,7 @@ pub(crate) fn create_segment(disk: &dyn Disk, header: &Header) -> io::Result<Arc
     match written {
         Ok(()) => Ok(Arc::from(file)),
         Err(error) => {
-            // Left behind, it would be in the way of the next attempt.
+            // It would be in the way of the next attempt.
             let _ = disk.remove(&name);
             Err(error)
         }

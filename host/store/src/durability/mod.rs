@@ -1,15 +1,15 @@
-//! What makes commits durable, as far as it knows nothing of keys and versions in memory: the log and its end, the errors of the disk,
-//! and who writes and who waits. The engine holds it ([`Durable`]); `store/` has the operations that need both.
+//! Durable commits, apart from keys and versions in memory: the log and its end, the disk's errors, and who writes and who waits. The
+//! engine holds the state ([`Durable`]); `store/` has the operations that need both.
 //!
 //! | file | holds |
 //! |---|---|
-//! | `durable` | all of it together, for a store on a disk |
-//! | `identity` | the file `store.mantis`: the store's identity, and which versions are used up |
-//! | `checkpoints` | which checkpoints there are, and when the next one is due |
+//! | `durable` | the whole state, for a store on a disk |
+//! | `identity` | the file `store.mantis`: the store's identity, and the versions that are used up |
+//! | `checkpoints` | the checkpoints of a store, and when the next one is due |
 //! | `log` | writes segments |
-//! | `disk_errors` | what the disk refused, which commits that undid, and events for the owner |
+//! | `disk_errors` | errors of the disk, the commits that they undid, and events for the owner |
 //! | `commit_delay` | how long the log's thread waits for more commits before it syncs |
-//! | `driver` | who writes the log, if anybody does |
+//! | `driver` | who writes the log, if anybody |
 //! | `parker` | parks the log's thread until there is something to do |
 
 mod checkpoints;

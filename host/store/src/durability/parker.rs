@@ -11,7 +11,7 @@ const AWAKE: u64 = u64::MAX;
 
 /// Parks one thread.
 pub(crate) struct Parker {
-    /// How many commits have to be pending for the thread to be woken.
+    /// The number of pending commits that wakes the thread.
     wake_at: AtomicU64,
     is_woken: Mutex<bool>,
     wake: Condvar,
@@ -22,7 +22,7 @@ impl Parker {
         Self { wake_at: AtomicU64::new(AWAKE), is_woken: Mutex::new(false), wake: Condvar::new() }
     }
 
-    /// Wakes the thread if it sleeps until so many commits are `pending`, of which there has just come one.
+    /// Wakes the thread if it sleeps until this many commits are `pending`. Called after each commit.
     pub(crate) fn wake(&self, pending: &AtomicU64) {
         // Either the thread sees the commit, or this sees the thread asleep.
         fence(Ordering::SeqCst);
@@ -31,7 +31,7 @@ impl Parker {
         }
     }
 
-    /// Wakes the thread, or lets it not fall asleep the next time.
+    /// Wakes the thread, or keeps it from falling asleep the next time.
     pub(crate) fn interrupt(&self) {
         *self.is_woken.lock() = true;
         self.wake.notify_one();
@@ -48,7 +48,7 @@ impl Parker {
         self.wake_at.store(AWAKE, Ordering::Relaxed);
     }
 
-    /// Sleeps for `time`, or until interrupted, whatever is pending. Whether it was interrupted.
+    /// Sleeps for `time` or until interrupted, whatever is pending. Returns whether it was interrupted.
     #[cfg(not(target_family = "wasm"))]
     pub(crate) fn rest(&self, time: Duration) -> bool {
         let mut is_woken = self.is_woken.lock();

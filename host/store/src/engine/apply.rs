@@ -1,4 +1,4 @@
-//! Commits in memory: puts versions on chains, counts them, and takes back what the disk refused.
+//! Commits in memory: puts versions on chains, counts them, and undoes those that the disk refused.
 
 use std::io;
 use std::sync::atomic::Ordering;
@@ -11,17 +11,17 @@ use crate::format::encode_commit;
 use crate::mutants::mutant;
 use crate::types::{NEVER_MS, StorageFailure, Update, Version};
 
-/// Superseded versions that one commit takes out beside its own: pruning catches up, and no commit does the work of many others.
+/// Superseded versions that a commit frees besides its own: pruning catches up, and no commit does the work of many others.
 const PRUNE_PER_COMMIT: usize = 1;
 
-/// Deleted keys that may wait before a commit that deletes nothing takes out those of others.
+/// Deleted keys that may wait before a commit that deletes nothing removes those of others.
 const DEAD_MAX: usize = 1_024;
 
 /// Applies a write of a commit, by its version, time and key, if it was prepared.
 pub(crate) type ApplyPrepared<'p> = dyn FnMut(&mut Writer, Version, u64, &[u8]) -> Option<FeedChange> + 'p;
 
 impl Inner {
-    /// Puts `writes` on the chains as the next commit and makes it visible. Where they change nothing, there is no new commit.
+    /// Puts `writes` on the chains as the next commit and makes it visible. Without any change there is no new commit.
     pub(crate) fn apply<'w>(
         &self,
         writer: &mut Writer,
@@ -30,7 +30,7 @@ impl Inner {
         self.apply_all(writer, &mut writes.into_iter(), &mut |_, _, _, _| None)
     }
 
-    /// One copy of the code for all that writes come from: it is large.
+    /// Not generic over the source of writes: there is one copy of this large code.
     pub(crate) fn apply_all(
         &self,
         writer: &mut Writer,
@@ -48,7 +48,7 @@ impl Inner {
             return writer.last;
         }
         let pruned = changes.len() + PRUNE_PER_COMMIT;
-        // Taking out a key costs ten times what taking out a version does: that is for whoever deletes.
+        // Removing a key costs ten times as much as freeing a version, so commits that delete do it.
         let deletes = changes.iter().any(|change| change.node.about().is_deletion);
         let too_many = writer.dead.len() > DEAD_MAX && !mutant!("dead-keys-left");
         let keys = if deletes || too_many { pruned } else { 0 };
@@ -68,7 +68,7 @@ impl Inner {
             }
             durable.note_pending();
         }
-        // In memory there is nothing that could have to be taken back.
+        // In memory no commit is ever undone.
         let kept_behind = if self.durable().is_none() { version } else { self.visible.load(Ordering::Relaxed) };
         let made_us = writer.made_us(time_ms, &*self.clock);
         self.feed.push(version, time_ms, made_us, changes, kept_behind, &mut writer.fallen);
@@ -132,7 +132,7 @@ impl Inner {
         Some(FeedChange { record, node, previous })
     }
 
-    /// Takes back what [`apply_one`](Self::apply_one) did for a commit that no reader has met.
+    /// Undoes [`apply_one`](Self::apply_one) for a commit that no reader has seen.
     pub(crate) fn undo(&self, writer: &mut Writer, change: &FeedChange) {
         let (record, node) = (&change.record, &change.node);
         self.take_out(writer, record, node);
@@ -141,7 +141,7 @@ impl Inner {
             self.map.remove(record.key());
             return;
         };
-        // A deletion supersedes something; where that is gone, its turn to be taken out has passed while it was not the newest.
+        // A deletion supersedes something. If that is gone, the deletion's turn to be pruned passed while it was not the newest version.
         if older.about().is_deletion && older.older().is_none() {
             writer.garbage.add_first(record, &older);
         }
@@ -169,7 +169,7 @@ impl Inner {
         }
     }
 
-    /// Adds a key with its value to the statistics, or takes it out of them.
+    /// Adds a key with its value to the statistics, or removes it from them.
     fn account(&self, writer: &mut Writer, key: &[u8], value_bytes: usize, added: bool) {
         let change = |count: &mut u64, by: usize| {
             *count = if added { *count + by as u64 } else { *count - by as u64 };

@@ -18,23 +18,23 @@ pub(crate) type Fallen = smallvec::SmallVec<[Arc<FeedCommit>; 2]>;
 #[cfg(target_family = "wasm")]
 pub(crate) type Fallen = Vec<Arc<FeedCommit>>;
 
-/// Commits that a reader takes at a time while new ones wait to be appended.
+/// Commits that a reader takes at a time while writers wait to append.
 const PART_COMMITS_MAX: usize = 128;
 
-/// Bytes of commits that the ring keeps beyond its size for those who look at them.
+/// Bytes of commits that the ring keeps beyond its size for readers that hold them.
 const HELD_BYTES_MAX: usize = 64 << 20;
 
-/// A place in the feed: after the `index`-th change of the commit `version`, or after all of them.
+/// A position in the feed: after the `index`-th change of the commit `version`, or after all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FeedCursor {
     /// The commit.
     pub version: Version,
-    /// How many of its changes were delivered; `u32::MAX` when the commit is done.
+    /// Number of its changes delivered; `u32::MAX` after the whole commit.
     pub index: u32,
 }
 
 impl FeedCursor {
-    /// Behind everything that the commit `version` changed.
+    /// After all changes of the commit `version`.
     #[must_use]
     pub fn after(version: Version) -> Self {
         Self { version, index: u32::MAX }
@@ -51,11 +51,11 @@ pub struct Change {
     pub expires_at_ms: Option<u64>,
     /// The commit that made the change.
     pub version: Version,
-    /// The commit that had written the value before, if there was one and it had not expired.
+    /// The commit that wrote the previous value, if there was one and it had not expired.
     pub previous: Option<Version>,
     /// When the commit was made, in milliseconds since the epoch.
     pub time_ms: u64,
-    /// The place in the feed right after this change.
+    /// The position right after this change.
     pub cursor: FeedCursor,
 }
 
@@ -67,22 +67,22 @@ impl Change {
     }
 }
 
-/// Some changes, and where the next page begins.
+/// A page of changes, and where the next one begins.
 #[derive(Debug, Clone)]
 pub struct ChangePage {
-    /// The changes that the caller's filter let through, in order.
+    /// The changes that the caller's filter accepted, in order.
     pub changes: Vec<Change>,
-    /// The place after the last change that was looked at.
+    /// The position after the last change examined.
     pub cursor: FeedCursor,
-    /// Whether the feed had been read to its end.
+    /// Whether the end of the feed was reached.
     pub at_end: bool,
 }
 
-/// The feed no longer holds what follows the cursor: something was missed. Read the whole state again and follow from there.
+/// The feed no longer has the changes after the cursor. Read the whole state again and follow from there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("changes up to version {dropped} are no longer kept")]
 pub struct Compacted {
-    /// The newest commit that is gone.
+    /// The newest commit that was dropped.
     pub dropped: Version,
 }
 
@@ -110,7 +110,7 @@ impl FeedCommit {
 }
 
 impl FeedChange {
-    /// The change as the log holds it.
+    /// The change in the form of the log.
     pub(crate) fn logged(&self) -> LoggedChange<'_> {
         let value = if self.node.about().is_deletion { None } else { Some(&self.node.slice) };
         LoggedChange {
@@ -135,7 +135,7 @@ impl FeedChange {
 }
 
 impl Ring {
-    /// Drops the oldest commit, unless it is after `visible` or somebody looks at what follows a commit before it.
+    /// Drops the oldest commit, unless it is newer than `visible` or a reader holds it.
     fn drop_oldest(&mut self, visible: Version, held_bytes_max: usize) -> Option<Arc<FeedCommit>> {
         let held = self.holds.first().filter(|_| self.bytes <= held_bytes_max);
         let droppable = held.map_or(visible, |&held| visible.min(held));
@@ -155,30 +155,30 @@ pub(crate) struct Feed {
 
 #[derive(Default)]
 struct Ring {
-    /// Shared, so that a reader looks at them when it has let go of the ring.
+    /// Shared, so that a reader can examine commits after it releases the ring.
     commits: VecDeque<Arc<FeedCommit>>,
     bytes: usize,
     dropped: Version,
-    /// The versions after which commits are held, in order, once for each [`Hold`].
+    /// The versions after which commits are held, sorted, one for each [`Hold`].
     holds: Vec<Version>,
-    /// How often commits were taken back.
+    /// How often commits were undone.
     undone: u64,
 }
 
-/// Keeps the commits after a version in the ring while somebody looks at them, as long as they are no more than
-/// [`HELD_BYTES_MAX`] beyond what the ring keeps anyway.
+/// Keeps the commits after a version in the ring while a reader examines them, as long as they exceed the ring's size by at most
+/// [`HELD_BYTES_MAX`].
 #[cfg(not(target_family = "wasm"))]
 pub(crate) struct Hold<'f> {
     feed: &'f Feed,
     version: Version,
-    /// How often commits had been taken back when it began.
+    /// How often commits had been undone when the hold began.
     undone: u64,
 }
 
 #[cfg(not(target_family = "wasm"))]
 impl Hold<'_> {
-    /// The commits after the held version, oldest first, some of them at a time; none where some of them are gone, or a commit was
-    /// taken back since: what was looked up meanwhile may have been its doing.
+    /// The commits after the held version, oldest first, in parts; `None` if some were dropped, or if a commit was undone since: a lookup
+    /// in between may have seen its effect.
     pub(crate) fn commits(&self) -> Option<Vec<Arc<FeedCommit>>> {
         let ring = self.feed.ring.read();
         if ring.dropped > self.version || ring.undone != self.undone {
@@ -188,13 +188,13 @@ impl Hold<'_> {
         Some(ring.commits.range(start..).take(PART_COMMITS_MAX).cloned().collect())
     }
 
-    /// How many commits there are after the held version.
+    /// The number of commits after the held version.
     pub(crate) fn commits_behind(&self) -> usize {
         let ring = self.feed.ring.read();
         ring.commits.len() - ring.commits.partition_point(|commit| commit.version <= self.version)
     }
 
-    /// How many changes the commits after the held version have, or `changes_max` where they have more.
+    /// The number of changes in the commits after the held version, at most `changes_max`.
     pub(crate) fn changes_behind(&self, changes_max: usize) -> usize {
         let ring = self.feed.ring.read();
         let newest_first = ring.commits.iter().rev().take_while(|commit| commit.version > self.version);
@@ -208,7 +208,7 @@ impl Hold<'_> {
         changes
     }
 
-    /// Lets go of the commits up to `version`.
+    /// Releases the commits up to `version`.
     pub(crate) fn move_to(&mut self, version: Version) {
         let mut ring = self.feed.ring.write();
         ring.release(self.version);
@@ -243,9 +243,9 @@ impl Feed {
         Self { ring: RwLock::default(), bytes_max, age_ms_max }
     }
 
-    /// Appends the commit `version`, which must be newer than the last. Its age counts from `made_us` of the monotonic clock, which may
-    /// lie before that clock's beginning: then it has wrapped. Commits after `visible` stay whatever their size: they may
-    /// have to be taken back. What falls out of the ring goes into `fallen`, to be freed when nobody waits.
+    /// Appends the commit `version`, which must be newer than the last. Its age counts from `made_us` of the monotonic clock, which may lie
+    /// before that clock's start: then it has wrapped. Commits after `visible` stay whatever their size, because they may be undone.
+    /// Dropped commits go into `fallen`, to be freed when nobody waits.
     pub(crate) fn push(
         &self,
         version: Version,
@@ -273,7 +273,7 @@ impl Feed {
         }
     }
 
-    /// Drops what is older than the feed keeps, at the moment `now_us` of the monotonic clock.
+    /// Drops commits that are too old at the time `now_us` of the monotonic clock.
     pub(crate) fn drop_aged(&self, now_us: u64, visible: Version) {
         let age_ms =
             |commit: &FeedCommit| now_us.wrapping_sub(commit.made_us).cast_signed().max(0).cast_unsigned() / 1_000;
@@ -292,7 +292,7 @@ impl Feed {
         self.bytes_max.saturating_add(HELD_BYTES_MAX)
     }
 
-    /// Holds the commits after `version`; none where some of them are gone.
+    /// Holds the commits after `version`; `None` if some of them were dropped.
     #[cfg(not(target_family = "wasm"))]
     pub(crate) fn hold(&self, version: Version) -> Option<Hold<'_>> {
         let mut ring = self.ring.write();
@@ -303,7 +303,7 @@ impl Feed {
         Some(Hold { feed: self, version, undone: ring.undone })
     }
 
-    /// Holds the commits that follow the newest one.
+    /// Holds the commits after the newest one.
     #[cfg(not(target_family = "wasm"))]
     pub(crate) fn hold_newest(&self) -> Hold<'_> {
         let mut ring = self.ring.write();
@@ -312,7 +312,7 @@ impl Feed {
         Hold { feed: self, version, undone: ring.undone }
     }
 
-    /// Drops the commits up to `version`, which is visible, also where they are held: who looks at them begins again.
+    /// Drops the commits up to `version`, which is visible, held ones too: their readers start again.
     pub(crate) fn drop_through(&self, version: Version) {
         let mut ring = self.ring.write();
         let mut gone = Vec::new();
@@ -323,7 +323,7 @@ impl Feed {
         drop(gone);
     }
 
-    /// Says that nothing before or at `version` is kept. For a feed that is empty.
+    /// Records that nothing up to `version` is kept. For an empty feed.
     pub(crate) fn begin_behind(&self, version: Version) {
         let mut ring = self.ring.write();
         ring.commits.clear();
@@ -331,7 +331,7 @@ impl Feed {
         ring.dropped = version;
     }
 
-    /// Takes the commits after `version` out again, newest first.
+    /// Removes the commits after `version`, and returns them newest first.
     pub(crate) fn take_behind(&self, version: Version) -> Vec<Arc<FeedCommit>> {
         let mut ring = self.ring.write();
         let mut taken = Vec::new();
@@ -343,7 +343,7 @@ impl Feed {
         taken
     }
 
-    /// The newest commit after `version` that changed a key of which `concerns` says so; 0 where there is none.
+    /// The newest commit after `version` with a key that `concerns` accepts; 0 if there is none.
     #[cfg(not(target_family = "wasm"))]
     pub(crate) fn newest_behind(&self, version: Version, concerns: impl Fn(&[u8]) -> bool) -> Version {
         let behind: Vec<_> = {
@@ -354,19 +354,19 @@ impl Feed {
         behind.iter().find(|commit| touches(commit)).map_or(0, |commit| commit.version)
     }
 
-    /// The commits kept, and their bytes.
+    /// The number of kept commits, and their bytes.
     pub(crate) fn size(&self) -> (usize, usize) {
         let ring = self.ring.read();
         (ring.commits.len(), ring.bytes)
     }
 
-    /// The newest commit that is gone.
+    /// The newest commit that was dropped.
     pub(crate) fn dropped(&self) -> Version {
         self.ring.read().dropped
     }
 
-    /// At most `changes_max` changes after `since` and up to the commit `until` that `wanted` lets through, looking at no more
-    /// than `examined_max`.
+    /// At most `changes_max` changes after `since`, up to the commit `until`, that `wanted` accepts. Examines at most `examined_max`
+    /// changes.
     pub(crate) fn read(
         &self,
         since: FeedCursor,
@@ -379,7 +379,7 @@ impl Feed {
         let mut examined = 0;
         loop {
             let commits = match self.commits_behind(page.cursor, until) {
-                // What was read until now is in order; the next call reports the gap.
+                // The changes read so far are in order; the next call reports the gap.
                 Err(_) if examined > 0 => return Ok(page),
                 Err(_) if mutant!("silent-feed") => return Ok(ChangePage { at_end: true, ..page }),
                 commits => commits?,
@@ -404,16 +404,16 @@ impl Feed {
         }
     }
 
-    /// The next few commits of which something lies after `since`, up to the commit `until`.
+    /// The next few commits with changes after `since`, up to the commit `until`.
     fn commits_behind(&self, since: FeedCursor, until: Version) -> Result<Vec<Arc<FeedCommit>>, Compacted> {
         let ring = self.ring.read();
-        // A cursor after a whole commit that was the last to go has missed nothing; before the first commit is nothing to miss.
+        // A cursor after the whole of the last dropped commit has missed nothing, nor has one before the first commit.
         if ring.dropped > 0 && since < FeedCursor::after(ring.dropped) {
             return Err(Compacted { dropped: ring.dropped });
         }
         let is_done = since.index == u32::MAX;
         let mut start = ring.commits.partition_point(|commit| commit.version < since.version);
-        // What followed a commit that a power cut took is not what follows it here.
+        // The commits that followed one that a power cut took are not those that follow it here.
         match ring.commits.get(start) {
             Some(commit) if commit.version == since.version => start += usize::from(is_done),
             _ if since.version == ring.dropped => {}

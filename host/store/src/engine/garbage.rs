@@ -1,4 +1,4 @@
-//! The queue of versions that superseded others, from which the pruner takes what no reader can meet.
+//! The queue of versions that superseded others, from which the pruner takes those that no reader can see.
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
@@ -8,35 +8,35 @@ use super::registry::Registry;
 use crate::mutants::mutant;
 use crate::types::Version;
 
-/// Capacity of a queue that is not worth giving back.
+/// Capacity of a queue that is too small to be worth freeing.
 const KEPT: usize = 1_024;
 
 /// Versions that superseded others, in the order of their commits.
 #[derive(Default)]
 pub(crate) struct Garbage {
-    /// Those that have been looked at once, and a gap among them.
+    /// Versions that were examined once, with a gap among them.
     kept: VecDeque<Superseding>,
-    /// Those that follow, visible or not.
+    /// The versions after them, visible or not.
     fresh: VecDeque<Superseding>,
-    /// How many have left `kept` at its front, modulo 2^32: a version notes its place as a number that stays the same.
+    /// How many have left the front of `kept`, modulo 2^32: a version notes its place as a number that stays the same.
     popped: u32,
     /// Where the sweep over `kept` continues.
     sweep: usize,
-    /// Where the sweep puts what stays: between this place and its own there is nothing of use.
+    /// Where the sweep moves versions that stay: the entries between this place and its own are unused.
     gap: usize,
 }
 
-/// A version that superseded others. It names its node, so that taking out what it superseded costs the same however long the chain
-/// above has grown; and only what is needed for that, as all of it has left the processor's caches by then.
+/// A version that superseded others. It names its node, so that freeing what it superseded costs the same however long the chain above has
+/// grown; and it has only what that needs, because all of it has left the processor's caches by then.
 pub(crate) struct Superseding {
     pub(super) version: Version,
-    /// None once the version itself was taken out of the middle of its chain.
+    /// `None` once the version itself was removed from the middle of its chain.
     pub(super) node: Option<Node>,
-    /// Of a deletion: the key may go with it.
+    /// For a deletion: the key may be removed with it.
     pub(super) deleted: Option<Record>,
 }
 
-/// An entry of a gap in the queue: it leaves at the front whatever is read.
+/// An entry of a gap in the queue, which the front drops whatever is read.
 const GAP: Superseding = Superseding { version: 0, node: None, deleted: None };
 
 impl Superseding {
@@ -52,12 +52,12 @@ impl Garbage {
         self.kept.len() + self.fresh.len()
     }
 
-    /// Steps from one beginning of the sweep to the next.
+    /// Steps from one start of the sweep to the next.
     pub(super) fn sweep_len(&self) -> usize {
         self.kept.len() + 1
     }
 
-    /// Gives back memory of queues that have become short: a snapshot that was held for long leaves queues of millions.
+    /// Frees memory of queues that have become short: a long-held snapshot leaves queues of millions.
     pub(super) fn shrink(&mut self) {
         shrink(&mut self.kept);
         shrink(&mut self.fresh);
@@ -76,7 +76,7 @@ impl Garbage {
         self.note_place(0);
     }
 
-    /// Forgets the versions after `version`, which were taken back.
+    /// Removes the versions after `version`, which were undone.
     pub(crate) fn forget_behind(&mut self, version: Version) {
         while self.fresh.pop_back_if(|superseding| superseding.version > version).is_some() {}
     }
@@ -87,7 +87,7 @@ impl Garbage {
         self.kept.iter().chain(&self.fresh).take(count).filter_map(|superseding| superseding.deleted.as_ref())
     }
 
-    /// The next version that superseded what no reader can meet.
+    /// The next version that superseded something that no reader can see.
     pub(super) fn pop(&mut self, horizon: Version) -> Option<Superseding> {
         if self.kept.is_empty() {
             return self.fresh.pop_front_if(|superseding| superseding.version <= horizon);
@@ -98,7 +98,7 @@ impl Garbage {
         Some(superseding)
     }
 
-    /// Looks at the next version that has not been looked at, if it is visible.
+    /// Examines the next version for the first time, if it is visible.
     pub(super) fn look_at_fresh(&mut self, visible: Version, thinned: &mut Thinned<'_>) -> bool {
         let Some(mut superseding) = self.fresh.pop_front_if(|next| next.version <= visible) else { return false };
         if self.is_of_use(&mut superseding, thinned) {
@@ -108,7 +108,7 @@ impl Garbage {
         true
     }
 
-    /// Looks at the next version of the sweep. At the end the gap is closed, and the sweep begins again.
+    /// Examines the next version of the sweep. At the end, closes the gap and starts again.
     pub(super) fn sweep(&mut self, thinned: &mut Thinned<'_>) {
         let Some(superseding) = self.kept.get_mut(self.sweep) else {
             self.kept.truncate(self.gap);
@@ -124,8 +124,8 @@ impl Garbage {
         self.sweep += 1;
     }
 
-    /// Takes what a version superseded out of its chain, if no reader is between the two, and says whether it still supersedes
-    /// something.
+    /// Removes the versions that a version superseded from its chain, if no reader is between the two. Returns whether it still supersedes
+    /// anything.
     fn is_of_use(&mut self, superseding: &mut Superseding, thinned: &mut Thinned<'_>) -> bool {
         if let Some(node) = &superseding.node {
             let Some(older) = node.older() else { return superseding.give_up(thinned) };
@@ -143,7 +143,7 @@ impl Garbage {
         superseding.give_up(thinned)
     }
 
-    /// Lets go of a version that was taken out of its chain: its place among those kept would keep it in memory.
+    /// Releases a version that was removed from its chain: its entry among those kept would keep it in memory.
     fn let_go(&mut self, node: &Node) {
         let index = node.about().place.load(Ordering::Relaxed).wrapping_sub(self.popped);
         if let Some(place) = self.kept.get_mut(index as usize)
@@ -153,7 +153,7 @@ impl Garbage {
         }
     }
 
-    /// Notes in a version where it stands.
+    /// Records a version's place in the queue in the version.
     fn note_place(&self, index: usize) {
         if let Some(node) = &self.kept[index].node {
             #[allow(clippy::cast_possible_truncation, reason = "of a queue shorter than 2^32 the lower half will do")]
@@ -163,21 +163,21 @@ impl Garbage {
 }
 
 impl Superseding {
-    /// Hands over a key of which nothing but the deletion is left.
+    /// Returns a key of which only the deletion is left.
     fn give_up(&mut self, thinned: &mut Thinned<'_>) -> bool {
         thinned.dead.extend(self.deleted.take());
         false
     }
 }
 
-/// What a look at superseded versions took out.
+/// The result of examining superseded versions.
 pub(super) struct Thinned<'r> {
     pub(super) registry: &'r Registry,
     pub(super) cut: usize,
     pub(super) dead: Vec<Record>,
 }
 
-/// Gives back the memory of a queue that has become short.
+/// Frees the memory of a queue that has become short.
 pub(super) fn shrink<T>(queue: &mut VecDeque<T>) {
     let length = queue.len().max(KEPT);
     if queue.capacity() > 4 * length {

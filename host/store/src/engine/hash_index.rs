@@ -1,6 +1,6 @@
 //! The hash index: from a key straight to its record.
 //!
-//! A page does without it: its stores are small, and the index is a tenth of what a page has to load.
+//! A page does without it: its stores are small, and the index would be a tenth of the code that it loads.
 
 use std::borrow::Borrow;
 use std::hash::{Hash, Hasher};
@@ -10,7 +10,7 @@ use papaya::HashSet;
 
 use super::record::{NodeExt, Record};
 
-/// A record as an element of the hash index, where it equals its key.
+/// A record as an element of the hash index, with the equality of its key.
 struct Indexed(Record);
 
 impl Borrow<[u8]> for Indexed {
@@ -32,8 +32,8 @@ impl Eq for Indexed {}
 
 /// All records by the hash of their keys.
 ///
-/// A set that moves its entries a few at a time when it grows, and frees what was removed a few dozen at a time: one that keeps it until
-/// it grows or shrinks frees it in one go, and all writers wait (`docs/decisions.md`, 26). Its table, 9 bytes for a place, shrinks only
+/// A set that moves a few entries at a time when it grows, and frees removed ones a few dozen at a time. One that keeps removed entries
+/// until it grows or shrinks frees them in one go while all writers wait (`docs/decisions.md`, 26). Its table, 9 bytes a slot, shrinks only
 /// when keys are inserted again.
 pub(crate) struct HashIndex(HashSet<Indexed, ahash::RandomState>);
 
@@ -49,7 +49,7 @@ impl HashIndex {
         self.0.get(key, &self.0.guard()).map(|indexed| see(&indexed.0))
     }
 
-    /// Looks the keys and their newest versions up together: lookups that do not depend on each other wait for memory at the same time.
+    /// Looks up several keys and their newest versions together: independent lookups wait for memory at the same time.
     pub(crate) fn bring_near<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) {
         let guard = self.0.guard();
         for key in keys {
@@ -57,12 +57,12 @@ impl HashIndex {
         }
     }
 
-    /// Adds the record of a key that the index does not hold.
+    /// Adds the record of a key that is not in the index.
     pub(crate) fn insert(&self, record: &Record) {
         self.0.insert(Indexed(record.clone()), &self.0.guard());
     }
 
-    /// Takes out the record of a key.
+    /// Removes the record of a key.
     pub(crate) fn remove(&self, key: &[u8]) {
         self.0.remove(key, &self.0.guard());
     }

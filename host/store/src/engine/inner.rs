@@ -20,7 +20,7 @@ pub struct Store(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) map: KeyMap,
-    /// The newest commit that readers may see. Stored after everything that belongs to the commit is in place.
+    /// The newest commit that readers may see. Stored when everything of that commit is in place.
     pub(crate) visible: AtomicU64,
     pub(crate) registry: Registry,
     pub(crate) clock: Arc<dyn Clock>,
@@ -69,8 +69,8 @@ impl Inner {
         }
     }
 
-    /// What makes commits durable; none for a store in memory, whose commits are visible at once. In a page all are, and the compiler
-    /// leaves out what there would be to do (`docs/decisions.md`, 38).
+    /// What makes commits durable; `None` for a store in memory, whose commits are visible at once. In a page all are, and the compiler
+    /// removes the code for others (`docs/decisions.md`, 38).
     #[cfg_attr(target_family = "wasm", allow(clippy::unused_self, reason = "a page has no disk yet"))]
     pub(crate) fn durable(&self) -> Option<&Durable> {
         #[cfg(not(target_family = "wasm"))]
@@ -96,12 +96,12 @@ impl Inner {
         }
     }
 
-    /// Waits for the right to write.
+    /// Waits for the writers' lock.
     pub(crate) fn lock_writer(&self) -> WriterGuard<'_> {
         self.writer.lock()
     }
 
-    /// Waits for the right to write, for work that may take long.
+    /// Waits for the writers' lock, for work that may take long.
     pub(crate) fn lock_writer_for_long(&self) -> WriterGuard<'_> {
         self.writer.lock_for_long()
     }

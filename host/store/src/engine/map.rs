@@ -1,8 +1,8 @@
 //! The key map: a skiplist for order and a hash index for point reads, both over the same records.
 //!
-//! The released `crossbeam-skiplist` loses reads when a live key is overwritten or removed and inserted again, so a node is
-//! inserted once, when its key first appears, and removed once, when nobody can see the key any more; what changes is the version
-//! chain that the node points to. All changes come from one thread at a time: the one that holds the store's writer lock.
+//! The released `crossbeam-skiplist` loses reads when a live key is overwritten or removed and inserted again. So a node is inserted once,
+//! when its key first appears, and removed once, when nobody can see the key any more; only the version chain that the node points to
+//! changes. All changes come from one thread at a time: the holder of the store's writer lock.
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;
@@ -16,11 +16,11 @@ use super::hash_index::HashIndex;
 use super::record::Record;
 use crate::types::{Direction, KeyRange};
 
-/// How many records a walk reads at a time, at first and at most. A page's store is small.
+/// Records that a walk reads at a time, at first and at most. A page's store is small.
 const AHEAD_AT_FIRST: usize = 4;
 const AHEAD_MAX: usize = if cfg!(target_family = "wasm") { 1 } else { 32 };
 
-/// Enough of a key, kept in the skiplist's node, to decide most comparisons without a visit to the record.
+/// The start of a key, kept in the skiplist's node: enough to decide most comparisons without reading the record.
 type Prefix = u128;
 
 fn prefix(key: &[u8]) -> Prefix {
@@ -30,7 +30,7 @@ fn prefix(key: &[u8]) -> Prefix {
     Prefix::from_be_bytes(bytes)
 }
 
-/// Two ways to name a place in the order: a record that stands there, or a key to look for.
+/// Two ways to name a place in the order: the record there, or a key to look up.
 trait Place {
     fn prefix(&self) -> Prefix;
     fn key(&self) -> &[u8];
@@ -53,7 +53,7 @@ impl PartialEq for dyn Place + '_ {
 }
 impl Eq for dyn Place + '_ {}
 
-/// A key to look for.
+/// A key to look up.
 struct Probe<'k> {
     prefix: Prefix,
     key: &'k [u8],
@@ -143,13 +143,13 @@ impl KeyMap {
         self.order.get(&Probe::new(key) as &dyn Place, guard).map(|entry| see(&entry.key().record))
     }
 
-    /// Brings what a change of the keys will read into the processor's caches.
+    /// Loads what a change of the keys will read into the processor's caches.
     #[cfg(not(target_family = "wasm"))]
     pub(crate) fn bring_near<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) {
         self.hash_index.bring_near(keys);
     }
 
-    /// Adds the record of a key that the map does not hold. Only the writer calls this.
+    /// Adds the record of a key that is not in the map. Only the writer calls this.
     pub(crate) fn insert(&self, record: &Record) {
         let guard = &epoch::pin();
         let ordered = Ordered { prefix: prefix(record.key()), record: record.clone() };
@@ -158,7 +158,7 @@ impl KeyMap {
         self.hash_index.insert(record);
     }
 
-    /// Takes out the record of a key that nobody can see any more. Only the writer calls this.
+    /// Removes the record of a key that nobody can see any more. Only the writer calls this.
     pub(crate) fn remove(&self, key: &[u8]) {
         #[cfg(not(target_family = "wasm"))]
         self.hash_index.remove(key);
@@ -168,8 +168,8 @@ impl KeyMap {
         }
     }
 
-    /// Gives up what this thread has removed from the order, and frees some of what was given up before and no reader can meet. Left
-    /// alone, that falls to whoever reads or writes next.
+    /// Hands over what this thread has removed from the order, and frees some of what was handed over before and no reader can see.
+    /// Otherwise that falls to the next reader or writer.
     pub(crate) fn free_removed() {
         epoch::pin().flush();
     }
@@ -204,17 +204,17 @@ impl KeyMap {
     }
 }
 
-/// Records in order, from one end of a range on.
+/// Records in order, from one end of a range.
 ///
-/// They lie apart in memory, and reads that do not depend on each other wait for it at the same time: so some are read ahead, the more
-/// the longer the walk has become, as most walks end soon.
+/// They are scattered in memory, and independent reads wait for it at the same time. So some are read ahead, and more as the walk gets
+/// longer, because most walks end soon.
 struct Walk<'g> {
     direction: Direction,
     next: Option<Entry<'g, 'g, Ordered, ()>>,
     ahead: [Option<&'g Record>; AHEAD_MAX],
-    /// How many of those are read at a time.
+    /// How many are read at a time.
     batch: usize,
-    /// The place of the next one to show.
+    /// The index of the next one to show.
     place: usize,
 }
 
@@ -280,7 +280,7 @@ mod tests {
         keys
     }
 
-    /// No statistic of the store would show that one of the two indexes kept what was removed.
+    /// No statistic of the store would show that one of the two indexes kept a removed record.
     #[test]
     fn what_was_removed_is_in_neither_index() {
         let map = KeyMap::new([1, 2, 3, 4]);

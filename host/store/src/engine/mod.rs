@@ -1,20 +1,20 @@
-//! Versions in memory: what the keys are and were, who reads them, and how a commit changes them. Files are unknown here; a commit of a
-//! store on a disk is encoded for the log, and `store/group_commit.rs` writes it.
+//! Versions in memory: the keys and their history, who reads them, and how a commit changes them. This room does not know files; a commit
+//! of a store on a disk is encoded for the log, and `store/group_commit.rs` writes it.
 //!
 //! From top to bottom; each uses only those below it:
 //!
 //! | file | holds |
 //! |---|---|
-//! | `prune` | takes out what no reader can meet |
-//! | `apply` | puts a commit on the chains, takes it back |
+//! | `prune` | frees what no reader can see |
+//! | `apply` | puts a commit on the chains, and undoes it |
 //! | `snapshot` | reads pinned to a version |
-//! | `reads` | reads at a version, of the newest one, along a range |
+//! | `reads` | reads at a version, of the newest state, along a range |
 //! | `inner` | a store's state; [`Store`], the handle to it |
 //! | `watchers` | receivers of the newest commit's version |
-//! | `writer_lock`, `writer` | the one writer's lock and how long it is held; what only its holder changes |
-//! | `garbage` | versions that superseded others, in a queue for the pruner |
+//! | `writer_lock`, `writer` | the writers' lock and how long it is held; state that only its holder changes |
+//! | `garbage` | the pruner's queue: versions that superseded others |
 //! | `registry` | which versions are pinned |
-//! | `turns`, `read_set` | turns for transactions that keep losing; what a transaction has read and would write |
+//! | `turns`, `read_set` | turns for transactions that keep losing; the reads and writes of a transaction |
 //! | `feed` | the latest commits, in order |
 //! | `map`, `hash_index` | the skiplist and the hash index over the records |
 //! | `record` | a key and the chain of its versions |

@@ -1,11 +1,10 @@
-//! Pruning: superseded versions and deleted keys that no reader can meet are taken out.
+//! Pruning: frees superseded versions and deleted keys that no reader can see.
 //!
-//! A version that superseded another stands in a queue, in the order of commits. What it superseded goes when every reader is at that
-//! commit or a later one (the horizon). A snapshot that is held for long holds the horizon back, and with it the queue; but of a key
-//! that is written again and again it can only meet one version. So what a version superseded is also taken out of the middle of the
-//! chain when no reader is between the two: as soon as the version is visible, or, where a reader was there then, when a sweep over
-//! the queue reaches it. Chains stay as long as there are snapshots that meet different versions of them, and reading far behind
-//! costs as little as that.
+//! A version that superseded another is in a queue, in the order of commits. The superseded version is freed when every reader is at that
+//! commit or a later one (the horizon). A long-held snapshot holds back the horizon, and with it the queue; but of a key that is written
+//! repeatedly it can see only one version. So superseded versions are also removed from the middle of the chain when no reader is between
+//! the two: as soon as the version is visible, or, if there was a reader then, when a sweep over the queue reaches it. Chains are as long
+//! as the number of snapshots that see different versions of them, and so reading an old version stays cheap.
 
 use std::sync::atomic::Ordering;
 
@@ -15,12 +14,12 @@ use super::record::NodeExt;
 use super::writer::Writer;
 use crate::mutants::mutant;
 
-/// Versions that the sweep looks at beside each commit, at least: more than are added.
+/// The least number of versions that the sweep examines at each commit: more than are added.
 const SWEPT_MIN: usize = 2;
 
 impl Inner {
-    /// Takes out up to `versions_max` superseded versions that no reader can meet, oldest first, and up to `keys_max` of the keys that were
-    /// deleted. How many of the two it looked at, whichever is more.
+    /// Frees up to `versions_max` superseded versions that no reader can see, oldest first, and up to `keys_max` deleted keys. Returns how
+    /// many of the two it examined, whichever is more.
     pub(crate) fn prune(&self, writer: &mut Writer, versions_max: usize, keys_max: usize) -> usize {
         let visible = self.visible.load(Ordering::Acquire);
         let horizon = mutant!("pruned-too-early" => visible, or self.registry.horizon(&self.visible));
@@ -32,7 +31,7 @@ impl Inner {
             cut += node.map_or(0, |node| node.cut_older());
             writer.dead.extend(deleted);
         }
-        // Without a snapshot that holds the horizon back, none is left that is visible.
+        // Without a snapshot that holds back the horizon, no visible one is left.
         if horizon < visible {
             let mut thinned = Thinned { registry: &self.registry, cut: 0, dead: Vec::new() };
             while versions < versions_max && writer.garbage.look_at_fresh(visible, &mut thinned) {
@@ -47,7 +46,7 @@ impl Inner {
             && let Some(record) = writer.dead.pop_front()
         {
             keys += 1;
-            // A key that was deleted, removed and written again has a new record: the old one must not take it along.
+            // A key that was deleted, removed and written again has a new record, which the old one must not remove.
             let is_current = || self.map.find(record.key(), |current| current.is_same(&record)) == Some(true);
             if record.is_dead(horizon, visible) && is_current() {
                 self.map.remove(record.key());

@@ -1,4 +1,4 @@
-//! What a transaction has read and would write.
+//! The reads and writes of a transaction.
 
 use std::collections::BTreeMap;
 
@@ -9,15 +9,15 @@ use crate::types::{KeyRange, Update, Version, is_past};
 
 pub(crate) type WriteSet = BTreeMap<Box<[u8]>, Update>;
 
-/// What a transaction read.
+/// The reads of a transaction.
 #[derive(Debug)]
 pub(crate) struct ReadSet {
-    /// Keys, and the version that was seen; `None` where there was no value.
+    /// Keys and the version that was read; `None` if there was no value.
     pub(crate) keys: HashMap<Box<[u8]>, Option<Version>>,
     pub(crate) ranges: Vec<RangeRead>,
-    /// All that a deadline could have decided was read between these times.
+    /// Everything that a deadline could have decided was read between these times.
     pub(crate) times: ReadTimes,
-    /// Records that the scans of `ranges` visited: what scanning them again costs.
+    /// Records that the scans of `ranges` visited: the cost of scanning them again.
     pub(crate) visited: u64,
 }
 
@@ -27,7 +27,7 @@ pub(crate) struct RangeRead {
     pub(crate) times: ReadTimes,
 }
 
-/// When something was read, by the clock, which may be set back.
+/// The times of reads, by the clock, which may be set back.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ReadTimes {
     pub(crate) earliest_ms: u64,
@@ -35,19 +35,19 @@ pub(crate) struct ReadTimes {
 }
 
 impl ReadTimes {
-    /// Of nothing that was read.
+    /// No reads.
     const NONE: Self = Self { earliest_ms: u64::MAX, latest_ms: 0 };
 
     pub(crate) fn at(now_ms: u64) -> Self {
         Self { earliest_ms: now_ms, latest_ms: now_ms }
     }
 
-    /// The times from the first to the last of both.
+    /// The time from the first to the last of both.
     pub(crate) fn with(self, other: Self) -> Self {
         Self { earliest_ms: self.earliest_ms.min(other.earliest_ms), latest_ms: self.latest_ms.max(other.latest_ms) }
     }
 
-    /// Whether a value with this deadline is served at `now_ms` if, and only if, it was served at both times.
+    /// Whether a value with this deadline is served at `now_ms` exactly if it was served at both times.
     pub(crate) fn sees_alike(self, deadline_ms: u64, now_ms: u64) -> bool {
         let is_past_now = is_past(deadline_ms, now_ms);
         [self.earliest_ms, self.latest_ms].iter().all(|&then_ms| is_past(deadline_ms, then_ms) == is_past_now)
@@ -60,14 +60,13 @@ impl ReadSet {
     }
 }
 
-/// A page has no other clients that a long validation could hold up, and would download 3 KB more for the sorting.
+/// A page has no other clients that a long validation could delay, and would download 3 KB more for the sorting.
 #[cfg(not(target_family = "wasm"))]
 impl ReadSet {
-    /// Merges ranges that overlap: validation visits no key twice, however often it was read, and finds a key's range by
-    /// bisection.
+    /// Merges overlapping ranges: validation visits each key once, however often it was read, and finds a key's range by bisection.
     ///
-    /// The one counts as read at each of their times: a key that only the later of two scans covers, and that expired between them, is
-    /// a conflict too, though nothing that was read has changed. Trying again gets over it.
+    /// A merged range counts as read at each of their times: a key that only the later of two scans covers, and that expired between them,
+    /// is a conflict too, although nothing that was read has changed. A retry gets over it.
     pub(crate) fn merge_ranges(&mut self) {
         self.ranges.sort_unstable_by(|a, b| a.range.starts().cmp(&b.range.starts()));
         self.ranges.dedup_by(|next, merged| {
@@ -83,19 +82,19 @@ impl ReadSet {
         });
     }
 
-    /// The scanned range that `key` lies in, once ranges are merged.
+    /// The scanned range that contains `key`, once ranges are merged.
     pub(crate) fn range_of(&self, key: &[u8]) -> Option<&RangeRead> {
         let begun = self.ranges.partition_point(|read| read.range.reaches(key, Direction::Reverse));
         let last = self.ranges[..begun].last()?;
         last.range.reaches(key, Direction::Forward).then_some(last)
     }
 
-    /// Whether something in `range` was read.
+    /// Whether anything in `range` was read.
     pub(crate) fn meets(&self, range: &KeyRange) -> bool {
         self.ranges.iter().any(|read| read.range.overlaps(range)) || self.keys.keys().any(|key| range.contains(key))
     }
 
-    /// Whether `key` was read, by itself or in a range. Once the ranges are [merged](Self::merge_ranges).
+    /// Whether `key` was read, by itself or in a range. For [merged](Self::merge_ranges) ranges.
     pub(crate) fn touches(&self, key: &[u8]) -> bool {
         self.keys.contains_key(key) || self.range_of(key).is_some()
     }

@@ -10,7 +10,7 @@ use crate::types::{Direction, Entry, KeyRange, Version};
 /// Records that a walk visits under one epoch guard.
 const WALK_RECORDS_MAX: usize = 1_024;
 
-/// Reads at a version that the caller has made sure stays: by a pin, or by holding the writer lock.
+/// Reads at a version that the caller keeps from being pruned, by a pin or by holding the writer lock.
 impl Inner {
     pub(crate) fn get_at(&self, key: &[u8], version: Version) -> Option<Entry> {
         let version = mutant!("read-beyond-snapshot" => Version::MAX, or version);
@@ -21,7 +21,7 @@ impl Inner {
         }
     }
 
-    /// Shows `see` at most `records_max` records, and returns how many there were: one more where the range continues.
+    /// Shows `see` at most `records_max` records, and returns how many there were: one more if the range continues.
     pub(crate) fn visit_at(
         &self,
         version: Version,
@@ -45,7 +45,7 @@ impl Inner {
         visited
     }
 
-    /// Walks `range` in parts, each under an epoch guard of its own, so that a long walk does not delay the freeing of memory.
+    /// Walks `range` in parts, each under its own epoch guard, so that a long walk does not delay the freeing of memory.
     pub(crate) fn walk(&self, range: &KeyRange, direction: Direction, see: &mut dyn FnMut(&Record) -> ControlFlow<()>) {
         enum Stop {
             Asked,
@@ -76,10 +76,10 @@ impl Inner {
     }
 }
 
-/// Reads of the newest state, visible or not, for the holder of the writers' lock, and what they rest on.
+/// Reads of the newest state, visible or not, for the holder of the writers' lock, and the commits that they rest on.
 ///
-/// Each read raises `seen` to the version that it met. Deletions count, and what has expired: that there is nothing rests on them.
-/// Where there is no record there never was a value, or everybody sees that it is gone.
+/// Each read raises `seen` to the version that it met. Deletions and expired values count, because an absence rests on them. Without a
+/// record there was never a value, or everybody sees that it is gone.
 impl Inner {
     pub(crate) fn get_newest(&self, key: &[u8], seen: &mut Version) -> Option<Entry> {
         let newest = self
@@ -106,7 +106,7 @@ impl Inner {
         });
     }
 
-    /// The version of what a reader sees who comes after every commit so far. Only for the holder of the writer lock.
+    /// The version that a reader would get who comes after every commit so far. Only for the holder of the writer lock.
     pub(crate) fn newest_live_version(&self, key: &[u8]) -> Option<Version> {
         let now_ms = self.clock.now_ms();
         self.map.find(key, |record| record.newest(|node| node.live_version(now_ms))).flatten()

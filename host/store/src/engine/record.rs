@@ -1,7 +1,7 @@
 //! A key and the chain of its versions, newest first.
 //!
-//! A version and its value lie in one allocation behind a thin pointer, which is what the head of a chain swaps: one cache miss from
-//! the key to the value, and 48 to 80 bytes a key less than with a value of its own (`docs/decisions.md`, 2).
+//! A version and its value are in one allocation behind a thin pointer, which is what the head of a chain swaps: one cache miss from the
+//! key to the value, and 48 to 80 bytes a key less than with a separate value (`docs/decisions.md`, 2).
 
 use std::sync::atomic::AtomicU32;
 
@@ -24,14 +24,14 @@ pub(crate) struct Header {
     pub(crate) time_ms: u64,
     pub(crate) deadline_ms: u64,
     pub(crate) is_deletion: bool,
-    /// Where the version stands in the queue of [`Garbage`](super::garbage::Garbage), if it superseded another.
+    /// The version's place in the queue of [`Garbage`](super::garbage::Garbage), if it superseded another.
     pub(crate) place: AtomicU32,
-    /// Behind a lock of one byte, not another swapped pointer: readers of old versions are few, and dropping a swapped pointer
-    /// looks at what every thread is reading.
+    /// Under a lock of one byte, not another swapped pointer: readers of old versions are few, and dropping a swapped pointer looks at what
+    /// every thread is reading.
     older: Mutex<Option<Node>>,
 }
 
-/// A version's value, where someone holds it as [`Bytes`].
+/// A version's value, held as [`Bytes`].
 struct Value(Node);
 
 impl AsRef<[u8]> for Value {
@@ -40,46 +40,46 @@ impl AsRef<[u8]> for Value {
     }
 }
 
-/// What a [`Node`] answers.
+/// The methods of a [`Node`].
 pub(crate) trait NodeExt {
-    /// A version that gives the key `value`, or deletes it where there is none, on top of the version `older`.
+    /// A version that gives the key `value`, or deletes it if there is none, on top of the version `older`.
     fn create(version: Version, time_ms: u64, deadline_ms: u64, value: Option<&[u8]>, older: Option<Node>) -> Self;
 
-    /// What a key has in place of a version before its first commit. Readers of any version find no value.
+    /// The placeholder of a key before its first commit. Readers of any version find no value.
     #[cfg(not(target_family = "wasm"))]
     fn nothing() -> Self;
 
-    /// Gives a version that nobody shares yet its commit; false where somebody does.
+    /// Assigns a version that is not shared yet to its commit; false if it is shared.
     #[cfg(not(target_family = "wasm"))]
     fn set_commit(&mut self, version: Version, time_ms: u64) -> bool;
 
     /// The version without its value.
     fn about(&self) -> &Header;
 
-    /// The value, sharing this version's memory; none for a deletion.
+    /// The value, sharing this version's memory; `None` for a deletion.
     fn value(&self) -> Option<Bytes>;
 
-    /// The version as readers see it at `now_ms`: nothing when it is a deletion or has expired.
+    /// The version as readers see it at `now_ms`: `None` if it is a deletion or has expired.
     fn live(&self, now_ms: impl FnOnce() -> u64) -> Option<Entry>;
 
-    /// When the value stops being served, if it does.
+    /// When the value stops being served, if ever.
     fn expires_at_ms(&self) -> Option<u64>;
 
-    /// Until when the value is served: never where the version is a deletion.
+    /// Until when the value is served; 0 for a deletion.
     fn ends_ms(&self) -> u64;
 
     /// The number of the version, if readers see it at `now_ms`.
     fn live_version(&self, now_ms: u64) -> Option<Version>;
 
-    /// The version before this one, if it is still there.
+    /// The version before this one, if it still exists.
     fn older(&self) -> Option<Node>;
 
-    /// Links this version to `older` in place of the one that it superseded, whose own link stays for readers who stand there. Only the
-    /// writer calls this, when no reader is at the version that is left out.
+    /// Links this version to `older` in place of the one that it superseded, whose own link stays for readers that are there. Only the
+    /// writer calls this, when no reader is at the version that is skipped.
     fn set_older(&self, older: Option<Node>);
 
-    /// Cuts the versions that this one superseded, and returns how many went. Only the writer calls this, when no reader is at an
-    /// older version than this one's.
+    /// Cuts the versions that this one superseded, and returns how many. Only the writer calls this, when no reader is at an older version
+    /// than this one.
     fn cut_older(&self) -> usize;
 }
 
@@ -166,7 +166,7 @@ impl NodeExt for Node {
 }
 
 impl Header {
-    /// Takes the older version away.
+    /// Detaches the older version.
     fn take_older(&self) -> Option<Node> {
         self.older.lock().take()
     }
@@ -177,19 +177,19 @@ impl Drop for Header {
     fn drop(&mut self) {
         let mut next = self.take_older();
         while let Some(node) = next {
-            // A node that someone else still holds drops its own tail when they let go of it.
+            // A node that somebody else still holds drops its own tail when it is released.
             let is_last = ThinArc::strong_count(&node) == 1;
             next = if is_last { node.about().take_older() } else { None };
         }
     }
 }
 
-/// What a chain holds for a reader at some version.
+/// What a reader at some version finds in a chain.
 pub(crate) enum Found<R> {
-    /// The newest version, which is at or before the reader's.
+    /// The newest version, which is not newer than the reader's.
     Node(R),
-    /// The newest version at or before the reader's, with newer ones before it in the chain. That is certain for readers whose version
-    /// is pinned; for others, if no newer version became visible while they read.
+    /// The newest version that is not newer than the reader's, after newer ones in the chain. That is certain for readers whose version is
+    /// pinned; for others, if no newer version became visible while they read.
     Older(R),
     /// Every version in the chain is newer than the reader's.
     NotVisible,
@@ -197,7 +197,7 @@ pub(crate) enum Found<R> {
 
 /// A key and its versions. The key never changes; the chain is replaced by one writer at a time and read by anyone.
 ///
-/// The head of the chain and the key's bytes lie in one allocation, as a version and its value do. Cloning shares it.
+/// The head of the chain and the key's bytes are in one allocation, as a version and its value are. Cloning shares it.
 #[derive(Debug, Clone)]
 pub(crate) struct Record(ThinArc<Swap<Node>, u8>);
 
@@ -219,7 +219,7 @@ impl Record {
         &self.0.header.header
     }
 
-    /// Shows `see` the version that a reader at `version` meets.
+    /// Shows `see` the version that a reader at `version` finds.
     pub(crate) fn at<R>(&self, version: Version, see: impl FnOnce(&Node) -> R) -> Found<R> {
         let head = self.head().load();
         if head.about().version <= version {
@@ -235,24 +235,24 @@ impl Record {
         Found::NotVisible
     }
 
-    /// The newest version, published or not: to be acted on by the writer alone.
+    /// The newest version, published or not. Only the writer may act on it.
     pub(crate) fn newest<R>(&self, see: impl FnOnce(&Node) -> R) -> R {
         see(&self.head().load())
     }
 
-    /// Puts `node`, which was made on top of the newest version, on top of the chain. Only the writer calls this.
+    /// Puts `node`, which was made on top of the newest version, on the chain. Only the writer calls this.
     pub(crate) fn push(&self, node: Node) {
         self.head().store(node);
     }
 
-    /// Takes the newest version off the chain, which `older` is then the head of. Only the writer calls this, for a version that no
-    /// reader has met.
+    /// Removes the newest version from the chain, whose head is `older` afterwards. Only the writer calls this, for a version that no
+    /// reader has seen.
     pub(crate) fn pop(&self, older: Node) {
         self.head().store(older);
     }
 
-    /// Whether every reader finds the key without a value: it is deleted, and no reader is at a version before `horizon`, or there is
-    /// nothing left before the deletion, which has become `visible`.
+    /// Whether every reader finds the key without a value: it is deleted, and either no reader is at a version before `horizon`, or nothing
+    /// is left before the deletion, which is `visible`.
     pub(crate) fn is_dead(&self, horizon: Version, visible: Version) -> bool {
         self.newest(|node| {
             let about = node.about();
@@ -260,7 +260,7 @@ impl Record {
         })
     }
 
-    /// Whether the key has not had a version yet.
+    /// Whether the key has had no version yet.
     #[cfg(not(target_family = "wasm"))]
     pub(crate) fn is_unused(&self) -> bool {
         self.newest(|node| node.about().version == 0)

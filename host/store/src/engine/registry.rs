@@ -1,4 +1,4 @@
-//! The registry of snapshots: which versions are pinned, so that nothing is pruned that one of them may read.
+//! The registry of snapshots: the pinned versions, which pruning must not free.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::Mutex;
 use crate::types::Version;
 
-/// The versions that somebody reads at.
+/// The versions at which somebody reads.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     pub(super) pins: Mutex<Pins>,
@@ -15,10 +15,10 @@ pub(crate) struct Registry {
 
 #[derive(Debug, Default)]
 pub(super) struct Pins {
-    /// In the order of arrival, which is also that of their versions: a new pin is at the newest commit. Most that are let go of are the
-    /// newest or the oldest, and removing one near either end moves few others.
+    /// In the order of arrival, which is also that of their versions: a new pin is at the newest commit. Most released ones are the newest
+    /// or the oldest, and removing one near either end moves few others.
     pub(super) held: VecDeque<Held>,
-    /// How many have come.
+    /// How many have been added.
     pub(super) arrivals: u64,
 }
 
@@ -33,24 +33,23 @@ pub(super) struct Held {
 pub(super) struct Pin {
     /// By the monotonic clock: setting the wall clock ages nothing.
     pub(super) since_us: AtomicU64,
-    /// Whether it may be held for as long as it takes.
+    /// Whether it may be held for any time.
     pub(super) is_ageless: bool,
-    /// Set before the pruner may take what the pin protected.
+    /// Set before the pruner may free what the pin protected.
     pub(super) revoked: AtomicBool,
 }
 
 impl Registry {
-    /// The oldest version that somebody may read at, `visible` included.
+    /// The oldest version at which somebody may read, `visible` included.
     ///
-    /// Called by the writer. A snapshot that registers later reads at `visible` or newer, because it looks under the same lock.
+    /// Called by the writer. A snapshot that registers later reads at `visible` or newer, because it reads that under the same lock.
     pub(crate) fn horizon(&self, visible: &AtomicU64) -> Version {
         let pins = self.pins.lock();
         let visible = visible.load(Ordering::Acquire);
         pins.held.front().map_or(visible, |oldest| oldest.version.min(visible))
     }
 
-    /// Whether somebody may read at `from`, or at a later version before `to`. Both have become visible: whoever registers later reads
-    /// at `to` or newer.
+    /// Whether somebody may read at `from`, or at a later version before `to`. Both are visible: later registrations read at `to` or newer.
     pub(crate) fn is_any_between(&self, from: Version, to: Version) -> bool {
         let pins = self.pins.lock();
         let place = pins.held.partition_point(|held| held.version < from);
@@ -72,7 +71,7 @@ impl Registry {
         before - pins.held.len()
     }
 
-    /// How many pins there are, and since when by the monotonic clock the oldest of them.
+    /// The number of pins, and the start of the oldest one by the monotonic clock.
     pub(crate) fn census(&self) -> (usize, Option<u64>) {
         let pins = self.pins.lock();
         (pins.held.len(), pins.held.iter().map(|held| held.pin.since_us.load(Ordering::Relaxed)).min())

@@ -22,7 +22,7 @@ impl Snapshot {
         Self::pinned(store, false)
     }
 
-    /// A snapshot that is never too old, for work of the engine's own.
+    /// A snapshot without a maximum age, for the engine's own work.
     pub(crate) fn take_ageless(store: &Arc<Inner>) -> Self {
         Self::pinned(store, true)
     }
@@ -38,7 +38,7 @@ impl Snapshot {
         Self { store: Arc::clone(store), version, arrival, pin }
     }
 
-    /// What is pinned.
+    /// The pinned version.
     pub(crate) fn store(&self) -> &Arc<Inner> {
         &self.store
     }
@@ -64,10 +64,10 @@ impl Snapshot {
         Ok(entry)
     }
 
-    /// Shows `see` the keys and values of `range` in order until it answers `Break` or the range ends.
+    /// Shows `see` the keys and values of `range` in order until it returns `Break` or the range ends.
     ///
     /// # Errors
-    /// [`Error::SnapshotTooOld`], possibly after `see` was shown some entries: they were right, more are not to be had.
+    /// [`Error::SnapshotTooOld`], possibly after `see` was shown some entries: these were right, and there are no more.
     pub fn visit(
         &self,
         range: &KeyRange,
@@ -77,8 +77,8 @@ impl Snapshot {
         self.visit_some(range, direction, u64::MAX, &mut see).map(drop)
     }
 
-    /// As [`visit`](Self::visit), and ends after `records_max` records, those without a value at this version included. Returns how
-    /// many there were; one more than `records_max` where the range goes on.
+    /// As [`visit`](Self::visit), and ends after `records_max` records, including those without a value at this version. Returns how many
+    /// there were; one more than `records_max` if the range continues.
     pub(crate) fn visit_some(
         &self,
         range: &KeyRange,
@@ -96,9 +96,9 @@ impl Snapshot {
         Ok(visited)
     }
 
-    /// Checked after the read: the pruner revokes a pin before it takes anything.
+    /// Checked after the read: the pruner revokes a pin before it frees anything.
     pub(crate) fn still_pinned(&self) -> Result<(), Error> {
-        // What the read missed was taken after the revocation: on weakly ordered processors too, the flag is looked at last.
+        // If the read missed anything, it was freed after the revocation: the flag is read last, on weakly ordered processors too.
         fence(Ordering::Acquire);
         if self.pin.revoked.load(Ordering::SeqCst) { Err(Error::SnapshotTooOld) } else { Ok(()) }
     }
@@ -107,7 +107,7 @@ impl Snapshot {
 impl Drop for Snapshot {
     fn drop(&mut self) {
         let mut pins = self.store.registry.pins.lock();
-        // One that was revoked is not there any more.
+        // A revoked pin is no longer registered.
         if let Ok(place) = pins.held.binary_search_by_key(&self.arrival, |held| held.arrival) {
             pins.held.remove(place);
         }

@@ -1,12 +1,12 @@
-//! Turns: a transaction that has lost again and again gets to commit once without being disturbed.
+//! Turns: a transaction that has lost repeatedly gets to commit once without being disturbed.
 //!
-//! Optimistic transactions that meet on a key can starve: whoever is slower loses every time. One that has lost a few times queues, with
-//! the [`Footprint`] of its last attempt, behind the others whose footprints meet its own. When these are done it has the turn. A turn
-//! is no lock: it ends with the commit, or after [`TURN_MS`]; until then other commits that would change what the footprint names
-//! wait. What the transaction really reads and writes in its turn is validated as always.
+//! Optimistic transactions that meet on a key can starve: the slower one loses every time. One that has lost a few times queues, with the
+//! [`Footprint`] of its last attempt, after the others whose footprints meet its own. When these are done it has the turn. A turn is no
+//! lock: it ends with the commit, or after [`TURN_MS`]; until then other commits that would change something in the footprint wait. What
+//! the transaction actually reads and writes in its turn is validated as always.
 //!
-//! Whom a transaction has to wait for is found once, when it queues, and whom a commit disturbs once, when it comes: so a full
-//! queue costs whoever waits in it no more than a look at a few flags.
+//! A transaction's predecessors are determined once, when it queues, and the turns that a commit disturbs once, when it comes. So in a full
+//! queue each waiter only has to check a few flags.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -22,13 +22,13 @@ use tokio::sync::Notify;
 use super::read_set::{ReadSet, WriteSet};
 use crate::types::{Clock, KeyRange};
 
-/// How long a turn lasts, in milliseconds, and how long anybody waits for others' turns to commit.
+/// The length of a turn in milliseconds, and the longest that a commit waits for others' turns.
 pub const TURN_MS: u64 = 100;
 
-/// How long a transaction waits for its turn, in milliseconds: then it has it, whoever else has one.
+/// The longest wait for a turn, in milliseconds: after it a transaction has its turn, whoever else has one.
 const QUEUED_MS_MAX: u64 = 2_000;
 
-/// Transactions that queue at a time, and the bytes of their footprints. More go on without a turn.
+/// Transactions that queue at a time, and the bytes of their footprints. Further ones continue without a turn.
 const QUEUED_MAX: usize = 256;
 const FOOTPRINT_BYTES_MAX: usize = 4 << 20;
 
@@ -39,9 +39,9 @@ const OVER: u64 = 1;
 #[derive(Debug)]
 pub struct Footprint {
     reads: ReadSet,
-    /// In order.
+    /// Sorted.
     writes: Vec<Box<[u8]>>,
-    /// Hashes of the keys that were read, and of those that would have been written, each in order.
+    /// Hashes of the keys that were read, and of those that would have been written, each sorted.
     read_hashes: Vec<u64>,
     write_hashes: Vec<u64>,
 }
@@ -61,19 +61,19 @@ impl Footprint {
         Self { reads, writes: writes.into_keys().collect(), read_hashes, write_hashes }
     }
 
-    /// Whether a change of `key` would be a change of what it names.
+    /// Whether a change of `key` would change something in the footprint.
     #[must_use]
     pub fn names(&self, key: &[u8]) -> bool {
         self.reads.touches(key) || self.writes.binary_search_by(|write| (**write).cmp(key)).is_ok()
     }
 
-    /// Whether a change somewhere in `range` could be.
+    /// Whether a change in `range` could.
     #[must_use]
     pub fn names_some_of(&self, range: &KeyRange) -> bool {
         self.reads.meets(range) || self.writes.iter().any(|key| range.contains(key))
     }
 
-    /// Whether either would change what the other names. Two keys of one hash count as one.
+    /// Whether either would change something in the other. Two keys with one hash count as one.
     fn meets(&self, other: &Self) -> bool {
         share_one(&self.write_hashes, &other.write_hashes)
             || share_one(&self.write_hashes, &other.read_hashes)
@@ -86,7 +86,7 @@ impl Footprint {
         !self.reads.ranges.is_empty() && keys.iter().any(|key| self.reads.range_of(key).is_some())
     }
 
-    /// About how much memory it takes.
+    /// Its approximate size in memory.
     #[must_use]
     pub fn bytes(&self) -> usize {
         const KEY_BYTES: usize = 56;
@@ -96,7 +96,7 @@ impl Footprint {
     }
 }
 
-/// Whether two lists in order have an element in common.
+/// Whether two sorted lists have an element in common.
 fn share_one(a: &[u64], b: &[u64]) -> bool {
     let (mut a, mut b) = (a.iter().peekable(), b.iter().peekable());
     while let (Some(one), Some(other)) = (a.peek(), b.peek()) {
@@ -109,7 +109,7 @@ fn share_one(a: &[u64], b: &[u64]) -> bool {
     false
 }
 
-/// The transactions that queue for a turn or have it.
+/// The transactions that queue for a turn or have one.
 pub(crate) struct Turns {
     clock: Arc<dyn Clock>,
     count: AtomicUsize,
@@ -139,7 +139,7 @@ impl Ticket {
     }
 }
 
-/// A place in the queue, and then the turn. Ends when dropped.
+/// A place in the queue, then the turn. Ends when dropped.
 pub struct Turn {
     turns: Arc<Turns>,
     ticket: Arc<Ticket>,
@@ -156,17 +156,17 @@ impl Turns {
         Self { clock, count: AtomicUsize::new(0), queue: Mutex::default(), changed: Notify::new() }
     }
 
-    /// Whether anybody queues or has a turn.
+    /// Whether any transaction queues or has a turn.
     pub(crate) fn are_there(&self) -> bool {
         self.count.load(Ordering::Acquire) > 0
     }
 
-    /// The time by which turns end: never 0 or 1, which have meanings of their own.
+    /// The time by which turns end: never 0 or 1, which have special meanings.
     fn now_us(&self) -> u64 {
         self.clock.monotonic_us().saturating_add(OVER + 1)
     }
 
-    /// The queue without turns that have passed: whoever holds on to one is in nobody's way.
+    /// The queue without turns that have passed: holding on to one delays nobody.
     fn tickets(&self, now_us: u64) -> parking_lot::MutexGuard<'_, VecDeque<Arc<Ticket>>> {
         let mut queue = self.queue.lock();
         queue.retain(|ticket| !ticket.is_over(now_us));
@@ -174,8 +174,8 @@ impl Turns {
         queue
     }
 
-    /// Queues a transaction that has lost, and waits for its turn: until those that queued before and whose footprints meet its own have had
-    /// theirs, or two seconds have passed. None where as many queue as may, or where the clock cannot wake who waits.
+    /// Queues a transaction that has lost, and waits for its turn: until the earlier ones whose footprints meet its own have had theirs, or
+    /// two seconds have passed. `None` if the queue is full, or the clock cannot wake a waiter.
     pub(crate) async fn turn(self: &Arc<Self>, footprint: Arc<Footprint>) -> Option<Turn> {
         drop(self.clock.sleep(0)?);
         let bytes = footprint.bytes();
@@ -198,8 +198,8 @@ impl Turns {
         Some(turn)
     }
 
-    /// Waits for the turns that are in the way of a commit, for the time of a turn at most. `disturbs` says whether the commit changes what
-    /// a footprint names.
+    /// Waits for the turns that a commit would disturb, for the time of a turn at most. `disturbs` says whether the commit changes
+    /// something in a footprint.
     pub(crate) async fn wait_for_turns(&self, disturbs: &(dyn Fn(&Footprint) -> bool + Sync)) {
         if !self.are_there() {
             return;
@@ -210,7 +210,7 @@ impl Turns {
         self.wait_for(turns, TURN_MS).await;
     }
 
-    /// Waits until all of these are over, for at most so many milliseconds.
+    /// Waits until all of these are over, for at most this many milliseconds.
     async fn wait_for(&self, mut tickets: Vec<Arc<Ticket>>, ms: u64) {
         let until_us = self.now_us() + ms * 1_000;
         loop {

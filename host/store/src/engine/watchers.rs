@@ -3,7 +3,7 @@
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use native::Watchers;
 
-/// None: a page reads the change feed after its own writes.
+/// Empty: a page reads the change feed after its own writes.
 #[cfg(target_family = "wasm")]
 #[derive(Debug, Default)]
 pub(crate) struct Watchers {}

@@ -1,4 +1,4 @@
-//! What only the holder of the writers' lock changes: numbers of commits, garbage, deadlines, and statistics.
+//! The state that only the holder of the writers' lock changes: numbers of commits, garbage, deadlines, and statistics.
 
 use std::cmp::Ordering as Order;
 use std::collections::{BTreeSet, VecDeque};
@@ -13,25 +13,25 @@ use crate::hash::HashMap;
 use crate::types::NEVER_MS;
 use crate::types::{Clock, Space, Stats, Version, is_past};
 
-/// What only the holder of the writer lock touches.
+/// The state that only the holder of the writers' lock uses.
 #[derive(Default)]
 pub(crate) struct Writer {
     /// The newest commit, visible or not.
     pub(crate) last: Version,
-    /// The newest version that was given to a commit, even if that was taken back: a version is given once.
+    /// The newest version given to a commit, even if that was undone: a version is given once.
     pub(crate) given: Version,
     pub(crate) garbage: Garbage,
-    /// Keys that were deleted and whose values are gone: out of both indexes they go, unless they were written again.
+    /// Deleted keys without versions, to be removed from both indexes unless they were written again.
     pub(crate) dead: VecDeque<Record>,
     pub(crate) deadlines: BTreeSet<Deadline>,
     pub(crate) spaces: HashMap<Box<[u8]>, Space>,
-    /// Commits that wait to be written to the log, encoded.
+    /// Encoded commits that wait to be written to the log.
     pub(crate) pending: Vec<u8>,
     pub(crate) stats: Stats,
-    /// Short holds of the lock, to measure some of them.
+    /// Number of short holds of the lock, some of which are measured.
     #[cfg(not(target_family = "wasm"))]
     pub(crate) short_holds: u64,
-    /// What has fallen out of the change feed, to be freed without the lock.
+    /// Commits dropped from the change feed, to be freed without the lock.
     pub(crate) fallen: Fallen,
     /// When the newest commit was made, by both clocks.
     made: Made,
@@ -42,14 +42,15 @@ pub(crate) struct Writer {
 struct Made {
     time_ms: u64,
     monotonic_us: u64,
-    /// How many commits have shared it.
+    /// Commits that have shared it.
     commits: u32,
 }
 
-/// Commits that share one reading of the monotonic clock, so that a wall clock that stands still does not stop the other one.
+/// Commits that share one reading of the monotonic clock, so that a wall clock that does not move does not stop the other one.
 const SHARED_READING_MAX: u32 = 1_024;
 
-/// When a key expires. Deadlines of one time are ordered by version, which rarely leaves keys to be compared: those lie elsewhere.
+/// When a key expires. Deadlines of the same time are ordered by version, which rarely leaves keys to compare: those are elsewhere in
+/// memory.
 #[cfg_attr(not(target_family = "wasm"), derive(Clone))]
 pub(crate) struct Deadline {
     pub(crate) at_ms: u64,
@@ -58,13 +59,13 @@ pub(crate) struct Deadline {
 }
 
 impl Deadline {
-    /// When `node`, a version of `record`'s key, expires, if it does.
+    /// When `node`, a version of `record`'s key, expires, if ever.
     pub(super) fn of(record: &Record, node: &Node) -> Option<Self> {
         let at_ms = node.expires_at_ms()?;
         Some(Self { at_ms, version: node.about().version, record: record.clone() })
     }
 
-    /// Behind every deadline of that time.
+    /// After every deadline of that time.
     #[cfg(not(target_family = "wasm"))]
     pub(crate) fn last_at(at_ms: u64) -> Self {
         let nobodys = Record::new(&[], Node::create(0, 0, NEVER_MS, None, None));
@@ -73,8 +74,8 @@ impl Deadline {
 }
 
 impl Writer {
-    /// The monotonic clock's time for a commit that is made at `time_ms`. Commits of one millisecond share a reading: each costs a tenth
-    /// of a small commit, and the feed's ages are milliseconds.
+    /// The monotonic clock's time for a commit at `time_ms`. Commits of one millisecond share a reading: each costs a tenth of a small
+    /// commit, and the feed's ages are in milliseconds.
     pub(super) fn made_us(&mut self, time_ms: u64, clock: &dyn Clock) -> u64 {
         let made = &mut self.made;
         if made.time_ms != time_ms || made.commits >= SHARED_READING_MAX {
@@ -91,7 +92,7 @@ impl Writer {
         behind.take_while(move |deadline| deadline.at_ms <= to_ms)
     }
 
-    /// What has expired at `now_ms` and is still there, soonest first.
+    /// Values that have expired at `now_ms` and have not been removed, soonest first.
     pub(crate) fn due(&self, now_ms: u64) -> impl Iterator<Item = &Deadline> {
         self.deadlines.iter().take_while(move |deadline| is_past(deadline.at_ms, now_ms))
     }

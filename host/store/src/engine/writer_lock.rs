@@ -15,14 +15,14 @@ use crate::types::Clock;
 #[cfg(not(target_family = "wasm"))]
 use crate::types::{HOLD_BUCKETS, Holds};
 
-/// Held for one commit at a time; nothing inside waits for anything. Small commits take about a microsecond.
+/// Held for one commit at a time; nothing inside waits. Small commits take about a microsecond.
 pub(crate) struct WriterLock {
     writer: Mutex<Writer>,
     #[cfg(not(target_family = "wasm"))]
     holds: HoldCounts,
 }
 
-/// How often the lock was held for how long.
+/// A histogram of how long the lock was held.
 #[cfg(not(target_family = "wasm"))]
 struct HoldCounts {
     clock: Arc<dyn Clock>,
@@ -31,15 +31,15 @@ struct HoldCounts {
     max_us: AtomicU64,
 }
 
-/// The right to write.
+/// The writers' lock, held.
 pub(crate) struct WriterGuard<'l> {
-    // Dropped in this order: the hold counts for whoever has the lock.
+    // Dropped in this order: the time counts while the lock is held.
     #[cfg(not(target_family = "wasm"))]
     hold: Option<HoldTime<'l>>,
     writer: MutexGuard<'l, Writer>,
 }
 
-/// Short holds of which one is measured: to read the clock twice takes a tenth of the time of a small commit.
+/// Short holds of which one is measured: reading the clock twice takes a tenth of the time of a small commit.
 #[cfg(not(target_family = "wasm"))]
 const SHORT_PER_MEASURED: u64 = 16;
 
@@ -48,7 +48,7 @@ const SHORT_PER_MEASURED: u64 = 16;
 struct HoldTime<'l> {
     counts: &'l HoldCounts,
     since_us: u64,
-    /// How many holds it counts as.
+    /// The number of holds for which it counts.
     weight: u64,
 }
 
@@ -65,18 +65,18 @@ impl WriterLock {
         Self { writer: Mutex::default() }
     }
 
-    /// Waits for the right to write, for work that may take long: every hold is measured.
+    /// Waits for the lock, for work that may take long: every such hold is measured.
     pub(crate) fn lock_for_long(&self) -> WriterGuard<'_> {
         self.guard(self.wait(), true)
     }
 
-    /// Waits for the right to write, for work of about a microsecond.
+    /// Waits for the lock, for work of about a microsecond.
     pub(crate) fn lock(&self) -> WriterGuard<'_> {
         self.guard(self.wait(), false)
     }
 
-    /// Whoever has the lock for a small commit lets go within microseconds, sooner than a thread can be put to sleep and woken: so this tries
-    /// for some twenty of them before it sleeps.
+    /// The holder of the lock for a small commit releases it within microseconds, sooner than a thread can be parked and woken. So this
+    /// retries for some twenty of them before it parks.
     #[cfg(not(target_family = "wasm"))]
     fn wait(&self) -> MutexGuard<'_, Writer> {
         const TRIES: usize = 100;
@@ -113,12 +113,12 @@ impl WriterLock {
         WriterGuard { writer }
     }
 
-    /// The writer, where nobody else can have it.
+    /// The writer's state, without locking, when nobody else can have it.
     pub(crate) fn get_mut(&mut self) -> &mut Writer {
         self.writer.get_mut()
     }
 
-    /// How often it was held for how long.
+    /// The histogram of holds.
     #[cfg(not(target_family = "wasm"))]
     pub(crate) fn holds(&self) -> Holds {
         Holds {
@@ -130,7 +130,7 @@ impl WriterLock {
 }
 
 impl WriterGuard<'_> {
-    /// Gives up the right to write to whoever has waited for it longest.
+    /// Hands the lock to the longest waiter.
     pub(crate) fn unlock_fair(self) {
         #[cfg(target_family = "wasm")]
         drop(self);
@@ -159,7 +159,7 @@ impl DerefMut for WriterGuard<'_> {
 #[cfg(not(target_family = "wasm"))]
 impl Drop for HoldTime<'_> {
     fn drop(&mut self) {
-        // Only the holder of the lock changes the counts: no need for an atomic addition.
+        // Only the holder of the lock changes the counts: no atomic addition is needed.
         let add = |count: &AtomicU64, by: u64| count.store(count.load(Ordering::Relaxed) + by, Ordering::Relaxed);
         let held_us = self.counts.clock.monotonic_us().saturating_sub(self.since_us);
         add(&self.counts.counts[Holds::bucket(held_us)], self.weight);

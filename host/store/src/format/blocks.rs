@@ -1,4 +1,4 @@
-//! The bytes of a checkpoint, and of a backup, which is a checkpoint under another name.
+//! The bytes of a checkpoint; a backup has the same format.
 //!
 //! After the header (see [`super::header`]) come blocks, and at the end a block with the number of entries:
 //!
@@ -20,17 +20,17 @@ use crate::types::{Checkpoint, NEVER_MS, Version};
 
 const BLOCK_BYTES: usize = 256 << 10;
 const BLOCK_HEADER_BYTES: usize = 16;
-/// Bytes of a block that are read first, and then as many again as there are: a length that is not what was written costs little more
-/// memory than there are bytes.
+/// Bytes of a block that are read first, then doubled while there are more: a damaged length costs little more memory than the file has
+/// bytes.
 const STEP_BYTES: usize = 64 << 10;
 
-/// Where and how a file is not what was written.
+/// The place and kind of damage in a file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("offset {offset}: {what}")]
 pub struct Damage {
-    /// Where, in bytes.
+    /// The offset in bytes.
     pub offset: u64,
-    /// What is wrong there.
+    /// The damage.
     pub what: &'static str,
 }
 
@@ -38,7 +38,7 @@ pub struct Damage {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unreadable {
-    /// It is not what was written, or not all of it.
+    /// It is damaged or incomplete.
     #[error(transparent)]
     Damaged(#[from] Damage),
     /// A later program wrote it, in this version of the format.
@@ -49,10 +49,10 @@ pub enum Unreadable {
     Io(#[from] io::Error),
 }
 
-/// Makes blocks.
+/// Writes blocks.
 pub(crate) struct BlockWriter {
     salt: u64,
-    /// Where the block under way begins.
+    /// The start of the current block.
     offset: u64,
     block: Vec<u8>,
     count: u32,
@@ -60,7 +60,7 @@ pub(crate) struct BlockWriter {
 }
 
 impl BlockWriter {
-    /// Begins after the header of a file with this salt.
+    /// Starts after the header of a file with this salt.
     pub(crate) fn new(salt: u64) -> Self {
         Self { salt, offset: HEADER_BYTES as u64, block: vec![0; BLOCK_HEADER_BYTES], count: 0, entries: 0 }
     }
@@ -79,10 +79,10 @@ impl BlockWriter {
         self.count == 0
     }
 
-    /// The block under way, complete; the next one begins.
+    /// Completes the current block, and begins the next.
     ///
     /// # Errors
-    /// It is longer than a block can say (4 GiB).
+    /// It exceeds the 4 GiB of a block.
     pub(crate) fn take(&mut self) -> io::Result<Vec<u8>> {
         let mut block = std::mem::replace(&mut self.block, Vec::with_capacity(BLOCK_BYTES + (BLOCK_BYTES >> 4)));
         self.block.resize(BLOCK_HEADER_BYTES, 0);
@@ -107,7 +107,7 @@ impl BlockWriter {
         self.entries
     }
 
-    /// Bytes of the file so far, without the block under way.
+    /// Bytes of the file so far, without the current block.
     pub(crate) fn bytes(&self) -> u64 {
         self.offset
     }
@@ -122,13 +122,13 @@ pub(crate) fn put_entry(block: &mut Vec<u8>, entry: &StoredEntry<'_>) {
     put_counted(block, entry.value);
 }
 
-/// An entry as a file holds it.
+/// An entry in the form of a file.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StoredEntry<'b> {
     pub(crate) key: &'b [u8],
     pub(crate) version: Version,
     pub(crate) time_ms: u64,
-    /// [`NEVER_MS`] where there is none.
+    /// [`NEVER_MS`] if there is none.
     pub(crate) deadline_ms: u64,
     pub(crate) value: &'b [u8],
 }
@@ -142,13 +142,13 @@ impl<'b> StoredEntry<'b> {
     }
 }
 
-/// Reads blocks, one after the other.
+/// Reads blocks in order.
 pub(crate) struct BlockReader<'s> {
     source: &'s mut dyn Read,
     pub(crate) header: Header,
-    /// The block that was read last, as it stands in the file.
+    /// The last block read, in the form of the file.
     pub(crate) block: Vec<u8>,
-    /// Where it begins.
+    /// Its offset.
     pub(crate) offset: u64,
     entries: u64,
     last_key: Option<Vec<u8>>,
@@ -166,7 +166,7 @@ impl<'s> BlockReader<'s> {
         Ok(Self { source, header, block: bytes, offset: 0, entries: 0, last_key: None })
     }
 
-    /// Reads a block and shows `see` its entries. None, or after the last block what there was in all.
+    /// Reads a block and shows `see` its entries. Returns `None`, or after the last block what the file has in all.
     pub(crate) fn next(
         &mut self,
         mut see: impl FnMut(StoredEntry<'_>),
@@ -244,7 +244,7 @@ impl Damages {
 
 /// Shows `see` the entries of a checkpoint in order, and returns its header and what was in it.
 ///
-/// Entries are shown before the end is known to be right: after an error they count for nothing.
+/// Entries are shown before the end is verified: after an error they are worthless.
 pub(crate) fn read(
     source: &mut dyn Read,
     mut see: impl FnMut(StoredEntry<'_>),
@@ -257,7 +257,7 @@ pub(crate) fn read(
     }
 }
 
-/// Fills as much of `buffer` as there is left, and returns how much that is.
+/// Fills `buffer` as far as there are bytes, and returns how many were read.
 fn fill(source: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut done = 0;
     while done < buffer.len() {

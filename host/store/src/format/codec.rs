@@ -1,8 +1,8 @@
-//! Bytes of the files: numbers of variable length, and checksums.
+//! The encoding of numbers of variable length, and checksums.
 
 use twox_hash::XxHash3_64;
 
-/// A checksum of `bytes` that another salt, or another place in the file, does not repeat: XXH3-64 (Collet 2019), seeded.
+/// A checksum of `bytes` that differs for another salt or another place in the file: XXH3-64 (Collet 2019), seeded.
 pub(crate) fn checksum(salt: u64, offset: u64, bytes: &[u8]) -> u64 {
     XxHash3_64::oneshot_with_seed(salt.wrapping_add(offset), bytes)
 }
@@ -18,7 +18,7 @@ pub(crate) fn put_number(buffer: &mut Vec<u8>, mut number: u64) {
     buffer.push(number as u8);
 }
 
-/// Bytes that are read from the front. Every method answers `None` where there are too few, or where they are not what is read.
+/// Bytes that are read from the front. Every method returns `None` if there are too few, or if they do not encode such a value.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reader<'b>(pub(crate) &'b [u8]);
 
@@ -52,7 +52,7 @@ impl<'b> Reader<'b> {
             }
             number |= bits << shift;
             if byte < 0x80 {
-                // One number has one form.
+                // Each number has one encoding.
                 return (byte != 0 || shift == 0).then_some(number);
             }
         }

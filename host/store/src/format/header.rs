@@ -10,20 +10,20 @@
 //! | 32..40 | the newest commit before the segment's first, the commit that a checkpoint shows, or the newest version that a store has used up beyond its log |
 //! | 40..48 | when the file was made, in ms since the epoch |
 //! | 48..56 | 0 |
-//! | 56..64 | the checksum of what stands before |
+//! | 56..64 | the checksum of the bytes before |
 //!
 //! Numbers are little-endian.
 
 use super::codec::{Reader, checksum};
 use crate::types::Version;
 
-/// Length of a header, and the place of what follows it.
+/// The length of a header, and the offset after it.
 pub(crate) const HEADER_BYTES: usize = 64;
 /// The only version of the format so far.
 pub(crate) const FORMAT: u32 = 1;
 
 const MAGIC: &[u8; 8] = b"MANTISDB";
-/// The seed of a header's checksum, which has no salt yet.
+/// The seed of a header's checksum, because the salt is not known yet.
 const HEADER_SALT: u64 = 0;
 
 /// A kind of file.
@@ -56,7 +56,7 @@ pub(crate) struct Header {
 /// Why a header cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BadHeader {
-    /// It is cut short, or not what was written.
+    /// It is incomplete or damaged.
     Damaged,
     /// A later program wrote it, in this version of the format.
     Newer(u32),
@@ -88,7 +88,7 @@ impl Header {
             begins_right.then_some((format, is_whole, header))
         };
         match read() {
-            // The layout after the version is the later program's to choose.
+            // The layout after the version is the later program's choice.
             Some((format, ..)) if format > FORMAT => Err(BadHeader::Newer(format)),
             Some((FORMAT, true, header)) => Ok(header),
             _ => Err(BadHeader::Damaged),

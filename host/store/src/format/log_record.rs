@@ -1,4 +1,4 @@
-//! A commit as the log holds it.
+//! The bytes of a commit in the log.
 //!
 //! | bytes | what |
 //! |---|---|
@@ -12,27 +12,27 @@
 //! | 48..56 | the newest commit that was durable when this was written |
 //! | 56.. | the changes |
 //!
-//! A change is a byte of flags (1: a value, 2: a deadline, 4: a version before), the key, and what the flags say in that order. Keys
-//! and values have their length in front; lengths and numbers are LEB128.
+//! A change is a byte of flags (1: a value, 2: a deadline, 4: a previous version), the key, and the flagged fields in that order. Keys and
+//! values follow their length; lengths and numbers are LEB128.
 //!
-//! What was durable when a record was written distinguishes a torn end from damage: see [`super::scan`]. The second checksum is for the
-//! search for records after a bad place: a value that is full of what looks like long records must not make that slow.
+//! The newest durable commit in each record distinguishes a torn end from damage: see [`super::scan`]. The second checksum is for the
+//! search for records after damage: a value full of bytes that look like long records must not make that slow.
 
 use super::codec::{Reader, checksum, put_counted, put_number};
 use crate::mutants::mutant;
 use crate::types::{NEVER_MS, Version};
 
-/// Length of what stands before the changes.
+/// Length of a record before its changes.
 pub(crate) const RECORD_HEADER_BYTES: usize = 56;
 
-/// Where what the header says begins, after the checksums.
+/// Offset of the checksummed part of the header.
 const SAYS: usize = 16;
 
 const HAS_VALUE: u8 = 1;
 const HAS_DEADLINE: u8 = 2;
 const HAS_PREVIOUS: u8 = 4;
 
-/// What a record says before its changes.
+/// A record's header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RecordHeader {
     pub(crate) length: usize,
@@ -43,14 +43,14 @@ pub(crate) struct RecordHeader {
     pub(crate) synced: Version,
 }
 
-/// A record that is what was written.
+/// An intact record.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LogRecord<'b> {
     pub(crate) header: RecordHeader,
     changes: &'b [u8],
 }
 
-/// A change as the log holds it.
+/// A change in the form of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LoggedChange<'b> {
     pub(crate) key: &'b [u8],
@@ -59,10 +59,10 @@ pub(crate) struct LoggedChange<'b> {
     pub(crate) previous: Option<Version>,
 }
 
-/// Appends a commit. Its place, checksum and what is durable are filled in by [`seal`].
+/// Appends a commit. [`seal`] fills in its place, its checksum and what is durable.
 ///
 /// # Errors
-/// The length, when it is more than a record can say (4 GiB).
+/// The length, if it exceeds the 4 GiB of a record.
 pub(crate) fn encode<'c>(
     buffer: &mut Vec<u8>,
     version: Version,
@@ -121,7 +121,7 @@ pub(crate) fn seal(buffer: &mut [u8], offset: u64, salt: u64, synced: Version) {
 }
 
 impl RecordHeader {
-    /// The header at the front of `bytes`, right or not.
+    /// The header at the start of `bytes`, intact or not.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader(bytes.get(SAYS..RECORD_HEADER_BYTES)?);
         Some(Self {
@@ -134,14 +134,14 @@ impl RecordHeader {
         })
     }
 
-    /// The header at the front of `bytes`, which stand at `offset` of a segment, if it is what was written.
+    /// The header at the start of `bytes`, from `offset` of a segment, if it is intact.
     pub(crate) fn decode_whole(bytes: &[u8], offset: u64, salt: u64) -> Option<Self> {
         let header = Self::decode(bytes).filter(Self::is_plausible)?;
         let sum = Reader(&bytes[8..]).u64()?;
         (sum == checksum(salt, offset, &bytes[SAYS..RECORD_HEADER_BYTES])).then_some(header)
     }
 
-    /// Whether a record that was written could say this.
+    /// Whether a writer could have produced this header.
     pub(crate) fn is_plausible(&self) -> bool {
         self.count > 0 && self.after < self.version && self.synced <= self.after
     }
@@ -153,7 +153,7 @@ impl RecordHeader {
 }
 
 impl<'b> LogRecord<'b> {
-    /// The record at the front of `bytes`, which stand at `offset` of a segment, if it is whole and what was written.
+    /// The record at the start of `bytes`, from `offset` of a segment, if it is whole and intact.
     pub(crate) fn decode(bytes: &'b [u8], offset: u64, salt: u64) -> Option<Self> {
         let header = RecordHeader::decode(bytes).filter(RecordHeader::is_plausible)?;
         let bytes = bytes.get(..header.record_bytes())?;
@@ -162,14 +162,14 @@ impl<'b> LogRecord<'b> {
         is_whole.then_some(Self { header, changes: &bytes[RECORD_HEADER_BYTES..] })
     }
 
-    /// The changes. `None` where they are not what the format says, which a right checksum rules out short of a mistake in the
-    /// program that wrote them.
+    /// The changes. `None` if they do not have the format, which a valid checksum rules out, except for a bug in the program that wrote
+    /// them.
     pub(crate) fn changes(&self) -> Option<Vec<LoggedChange<'b>>> {
-        /// One of no value under the empty key: its flags and the key's length.
+        /// A change without a value under the empty key: its flags and the key's length.
         const CHANGE_BYTES_MIN: usize = 2;
         let mut reader = Reader(self.changes);
         let count = usize::try_from(self.header.count).unwrap_or(usize::MAX);
-        // Never more capacity than the bytes can fill, whatever the record says: growing by doubling would take half as much again.
+        // Never more capacity than the bytes can fill, whatever the record says; growth by doubling would take half as much again.
         let mut changes = Vec::with_capacity(count.min(self.changes.len() / CHANGE_BYTES_MIN));
         for _ in 0..self.header.count {
             changes.push(decode_change(&mut reader)?);
@@ -189,7 +189,7 @@ fn decode_change<'b>(reader: &mut Reader<'b>) -> Option<LoggedChange<'b>> {
     };
     let value = if flags & HAS_VALUE == 0 { None } else { Some(reader.counted()?) };
     let expires_at_ms = when(HAS_DEADLINE, reader)?;
-    // What never expires is written without a deadline.
+    // A value that never expires is written without a deadline.
     if expires_at_ms == Some(NEVER_MS) {
         return None;
     }

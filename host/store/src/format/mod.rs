@@ -6,7 +6,7 @@
 //! | `scan` | a segment: its records, and whether its end is torn or damaged |
 //! | `log_record` | a record of the log: one commit |
 //! | `blocks` | a checkpoint or a backup: blocks of entries |
-//! | `header` | what every file begins with |
+//! | `header` | the header of every file |
 //! | `codec` | numbers of variable length (LEB128), and checksums |
 
 mod blocks;
@@ -21,7 +21,7 @@ pub use blocks::{Damage, Unreadable};
 pub(crate) use header::{BadHeader, FORMAT, HEADER_BYTES, Header, Kind};
 pub(crate) use log_record::{LogRecord, LoggedChange, encode as encode_commit, seal};
 pub(crate) use scan::{End, salvage, scan};
-/// For what fuzzing checks.
+/// For fuzzing.
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use {
     blocks::put_entry,

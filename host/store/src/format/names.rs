@@ -2,9 +2,9 @@
 
 use crate::types::Version;
 
-/// The file that makes a directory a store: its identity and format.
+/// The file that identifies a directory as a store, and has its format.
 pub(crate) const STORE: &str = "store.mantis";
-/// What a file is called while it is written. Left behind by a crash, it is removed.
+/// The suffix of a file's name while it is written. Opening removes such remains of a crash.
 pub(crate) const UNFINISHED: &str = ".unfinished";
 
 /// A file that is written to find out whether there is space, and removed.
@@ -23,7 +23,7 @@ pub(crate) fn checkpoint(version: Version) -> String {
     numbered(CHECKPOINT, version)
 }
 
-/// Whether a file was being written when somebody stopped.
+/// Whether a file was being written when a process ended.
 pub(crate) fn is_unfinished(name: &str) -> bool {
     let Some(name) = name.strip_suffix(UNFINISHED) else { return false };
     name == STORE || name == SPACE_PROBE || checkpoint_of(name).is_some()
@@ -44,7 +44,7 @@ pub(crate) fn checkpoint_of(name: &str) -> Option<Version> {
     number(CHECKPOINT, name)
 }
 
-/// Twenty digits: names in the order of their letters are in the order of their commits.
+/// Twenty digits, so that names sort in the order of their commits.
 fn numbered((before, behind): (&str, &str), version: Version) -> String {
     format!("{before}{version:020}{behind}")
 }

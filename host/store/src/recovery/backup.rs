@@ -1,4 +1,4 @@
-//! Backups: the whole store at one commit, handed out piece by piece beside all other work.
+//! Backups: the whole store at one commit, handed out in pieces while the store is in use.
 
 use std::io::{self, Read};
 use std::ops::ControlFlow;
@@ -8,13 +8,13 @@ use crate::format::{BlockWriter, Header, Kind, StoredEntry, Unreadable, read_che
 use crate::mutants::mutant;
 use crate::types::{Checkpoint, Direction, KeyRange, Version};
 
-/// Bytes of an entry beside key and value, about: lengths, version, time, deadline.
+/// Approximate bytes of an entry besides key and value: lengths, version, time, deadline.
 const ENTRY_BYTES: u64 = 12;
 
-/// The bytes of a checkpoint file, piece by piece: the header, blocks of about 256 KiB, and a block that says that this was all.
+/// The bytes of a checkpoint file in pieces: the header, blocks of about 256 KiB, and a block that marks the end.
 ///
-/// The versions that it shows stay in memory while it is taken on: between two pieces there may be as much time as a snapshot may be
-/// held ([`Options::snapshot_age_ms_max`](crate::Options)), however long it takes in all. It holds nobody up.
+/// The versions that it shows stay in memory while pieces are taken. Between two pieces there may be as much time as a snapshot may be held
+/// ([`Options::snapshot_age_ms_max`](crate::Options)), however long the backup takes in all. It delays nobody.
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -26,16 +26,16 @@ const ENTRY_BYTES: u64 = 12;
 /// ```
 pub struct Backup {
     snapshot: Snapshot,
-    /// None once it is handed out.
+    /// `None` after it was handed out.
     header: Option<Header>,
-    /// The keys that are still to come.
+    /// The keys that are left.
     rest: Option<KeyRange>,
     blocks: BlockWriter,
     is_complete: bool,
 }
 
 impl Backup {
-    /// What `snapshot` shows, as a file of the store `store`.
+    /// The contents of `snapshot`, as a file of the store `store`.
     pub(crate) fn new(snapshot: Snapshot, store: u64) -> Self {
         let inner = snapshot.store();
         let (salt, time_ms) = (inner.random.next_u64(), inner.clock.now_ms());
@@ -56,7 +56,7 @@ impl Backup {
         Checkpoint { version: self.version(), entries: self.blocks.entries(), bytes: self.blocks.bytes() }
     }
 
-    /// About how many bytes there will be in all.
+    /// The approximate number of bytes in all.
     #[must_use]
     pub fn bytes_estimate(&self) -> u64 {
         let stats = self.snapshot.store().lock_writer().stats.clone();
@@ -65,7 +65,7 @@ impl Backup {
 
     fn piece(&mut self) -> io::Result<Vec<u8>> {
         self.fill();
-        // After the read, as always.
+        // Checked after the read, as always.
         if self.snapshot.still_pinned().is_err() {
             return Err(io::Error::new(io::ErrorKind::TimedOut, "the backup was not continued for too long"));
         }
@@ -77,7 +77,7 @@ impl Backup {
         self.blocks.take()
     }
 
-    /// Puts entries into the block under way until it is full or there are no more.
+    /// Adds entries to the current block until it is full or there are no more.
     fn fill(&mut self) {
         let Some(rest) = self.rest.take() else { return };
         let version = mutant!("backup-of-no-moment" => Version::MAX, or self.snapshot.version());
@@ -85,7 +85,7 @@ impl Backup {
         let mut last: Option<Box<[u8]>> = None;
         self.snapshot.store().walk(&rest, Direction::Forward, &mut |record| {
             record.at(version, |node| {
-                // What has expired is still there until a commit removes it.
+                // Expired keys are still there until a commit removes them.
                 if !node.about().is_deletion {
                     let about = node.about();
                     blocks.put(&StoredEntry {
@@ -110,8 +110,8 @@ impl Backup {
 impl Iterator for Backup {
     type Item = io::Result<Vec<u8>>;
 
-    /// The next piece. [`TimedOut`](io::ErrorKind::TimedOut) when it was not taken on for too long, and
-    /// [`FileTooLarge`](io::ErrorKind::FileTooLarge) for an entry that is longer than the format can say (4 GiB): nothing comes then.
+    /// The next piece. [`TimedOut`](io::ErrorKind::TimedOut) if the caller waited too long, and
+    /// [`FileTooLarge`](io::ErrorKind::FileTooLarge) for an entry that exceeds the format's 4 GiB: nothing follows these.
     fn next(&mut self) -> Option<Self::Item> {
         if let Some(header) = self.header.take() {
             return Some(Ok(header.encode(Kind::Checkpoint).to_vec()));
@@ -132,18 +132,18 @@ impl std::fmt::Debug for Backup {
 }
 
 impl Store {
-    /// A backup of the store as it is visible now.
+    /// A backup of the store's current visible state.
     #[must_use]
     pub fn backup(&self) -> Backup {
-        // A store in memory has no identity, and nobody asks a backup for it.
+        // A store in memory has no identity, and no backup of it needs one.
         Backup::new(Snapshot::take(&self.0), self.identity().unwrap_or(0))
     }
 }
 
-/// Reads a whole backup, and says what is in it.
+/// Reads a whole backup, and returns what is in it.
 ///
 /// # Errors
-/// It is not what was written, or not all of it; a later program wrote it; reading failed.
+/// It is damaged or incomplete; a later program wrote it; reading failed.
 pub fn verify(backup: &mut dyn Read) -> Result<Checkpoint, Unreadable> {
     read_checkpoint(backup, |_| {}).map(|(_, whole)| whole)
 }

@@ -12,61 +12,61 @@ use crate::types::{Options, Version};
 
 const UNUSED: &str = "begun and never written to; the next start removes it";
 
-/// What was found in a directory.
+/// The result of a check of a directory.
 #[derive(Debug)]
 pub struct Report {
-    /// What stands in each file, by name.
+    /// The contents of each file, by name.
     pub files: Vec<FileReport>,
     /// What opening the store would find, or why it would fail.
     pub opening: Result<Recovered, OpenError>,
 }
 
-/// What stands in a file.
+/// The contents of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileReport {
     /// Its name.
     pub name: String,
-    /// What it is, by its name.
+    /// Its kind, by its name.
     pub kind: FileKind,
     /// Its length.
     pub bytes: u64,
-    /// The commit that a checkpoint shows; the first and the last whole commit of a segment, up to the first bad place.
+    /// The commit of a checkpoint; the first and last whole commit of a segment, up to the first damage.
     pub versions: Option<(Version, Version)>,
-    /// Keys in a checkpoint; whole commits in a segment, up to the first bad place.
+    /// Keys in a checkpoint; whole commits in a segment, up to the first damage.
     pub entries: u64,
-    /// What there is to say of it.
+    /// Notes on the file, and its damage.
     pub findings: Vec<Finding>,
 }
 
-/// What a file is.
+/// The kind of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
     /// The file that makes a directory a store.
     Identity,
     /// The whole store at one commit.
     Checkpoint,
-    /// Commits, one after the other.
+    /// Commits, in order.
     Segment,
-    /// What was being written when a process ended.
+    /// A file that was being written when a process ended.
     Unfinished,
-    /// Not the engine's.
+    /// Not a file of the engine.
     Other,
 }
 
-/// Something to say of a file.
+/// A note on a file, or damage in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// Where, in bytes.
+    /// Its offset in bytes.
     pub offset: u64,
-    /// What.
+    /// What was found.
     pub what: String,
-    /// Whether the file is not what was written. Otherwise it is what the end of a process or of the power may leave, and costs
-    /// nothing that was promised.
+    /// Whether the file differs from what was written. Otherwise it is what a crash or a power cut may leave, and costs nothing that was
+    /// promised.
     pub is_damage: bool,
 }
 
 impl Report {
-    /// Whether every file is what was written, and the store would open.
+    /// Whether every file is intact and the store would open.
     #[must_use]
     pub fn is_right(&self) -> bool {
         self.opening.is_ok() && self.files.iter().all(FileReport::is_right)
@@ -85,7 +85,7 @@ impl FileReport {
         Self { name, kind, bytes: 0, versions: None, entries: 0, findings: Vec::new() }
     }
 
-    /// Whether it is what was written, apart from what the end of a process may leave.
+    /// Whether the file is intact, apart from what a crash may leave.
     #[must_use]
     pub fn is_right(&self) -> bool {
         !self.findings.iter().any(|finding| finding.is_damage)
@@ -99,7 +99,7 @@ impl FileReport {
         self.findings.push(Finding { offset, what: what.into(), is_damage: true });
     }
 
-    /// What stands in its header, unless that is wrong.
+    /// Its header, unless that is damaged.
     fn check_header(&mut self, kind: Kind, bytes: &[u8], store: Option<u64>) -> Option<Header> {
         match Header::decode(kind, bytes) {
             Ok(header) => self.is_in_place(header, store).then_some(header),
@@ -114,7 +114,7 @@ impl FileReport {
         }
     }
 
-    /// Whether a file says the store and the version that it should.
+    /// Whether a file's header has the expected store and version.
     fn is_in_place(&mut self, header: Header, store: Option<u64>) -> bool {
         let version = names::segment_of(&self.name).or(names::checkpoint_of(&self.name)).unwrap_or(header.version);
         let is_in_place = header.version == version && store.is_none_or(|store| store == header.store);
@@ -129,15 +129,15 @@ fn newer(format: u32) -> String {
     format!("it is in format {format}, which this program cannot read (it reads format {FORMAT})")
 }
 
-/// Looks at every file of the store on `disk`, and finds out whether it would open. Changes nothing: not a byte and not a file.
+/// Reads every file of the store on `disk`, and finds out whether it would open. Changes nothing and creates no file.
 ///
-/// Takes as much memory as opening would. Of `options` only the clock and the randomness matter.
+/// Takes as much memory as opening the store. Of `options` only the clock and the randomness matter.
 ///
 /// # Errors
-/// [`OpenError::InUse`], [`OpenError::InUseHere`] and [`OpenError::Io`] where it could not be looked at. What is wrong with the store is in the report.
+/// [`OpenError::InUse`], [`OpenError::InUseHere`] and [`OpenError::Io`]: the store could not be read. Damage is in the report.
 pub fn check(disk: &dyn Disk, options: &Options) -> Result<Report, OpenError> {
     let _lock = lock(disk)?;
-    // Who follows the store is of no interest here.
+    // The check needs no change feed.
     let options = Options { feed_bytes_max: 0, ..options.clone() };
     let progress = Progress::new(&options);
     let mut names = disk.list().doing(|| "listing the store's files".into())?;
@@ -155,9 +155,9 @@ pub fn check(disk: &dyn Disk, options: &Options) -> Result<Report, OpenError> {
     Ok(Report { files, opening })
 }
 
-/// Where the log stands after the segments that were looked at.
-struct LogPlace {
-    /// The last of them.
+/// The end of the log after the segments read so far.
+struct LogEnd {
+    /// The newest segment.
     name: String,
     is_whole: bool,
     last: Version,
@@ -169,8 +169,8 @@ struct Check<'d> {
     store: Option<u64>,
     opens: bool,
     segments: Vec<Version>,
-    log: Option<LogPlace>,
-    /// The newest whole checkpoint's commit. Checkpoints come before segments in the order of names.
+    log: Option<LogEnd>,
+    /// The commit of the newest intact checkpoint. In the order of names checkpoints come before segments.
     base: Version,
     progress: Progress,
 }
@@ -225,7 +225,8 @@ impl Check<'_> {
         let after = names::segment_of(&report.name).unwrap_or_default();
         let is_last = self.segments.last() == Some(&after);
         if bytes.len() <= HEADER_BYTES && Header::decode(Kind::Segment, &bytes) == Err(BadHeader::Damaged) {
-            // No record is written before the header is durable, and the first segment's is durable before the store is one.
+            // No record is written before its segment's header is durable, and the first segment's header is durable before the identity is
+            // written.
             let may_be_torn = is_last && self.log.is_some();
             return if self.opens || may_be_torn { report.remark(0, UNUSED) } else { report.damage(0, BAD_HEADER) };
         }
@@ -252,17 +253,17 @@ impl Check<'_> {
                 report.remark(offset, format!("{bytes} bytes of an unfinished write; the next start cuts them off"));
             }
             Ok(End::Torn { offset } | End::Damaged { offset }) => {
-                report.damage(offset, behind(&bytes, header.salt, offset));
+                report.damage(offset, damage_at(&bytes, header.salt, offset));
             }
             Err(offset) => report.damage(offset, BAD_CHANGES),
         }
         let last = report.versions.map_or(after, |(_, last)| last);
-        self.log = Some(LogPlace { name: report.name.clone(), is_whole: report.is_right(), last });
+        self.log = Some(LogEnd { name: report.name.clone(), is_whole: report.is_right(), last });
     }
 
-    /// Says where the segment before does not lead up to this one.
+    /// Reports where the previous segment does not lead up to this one.
     fn link(&self, report: &mut FileReport, after: Version) {
-        // Where a segment is damaged, it is clear why it does not lead here.
+        // Damage in the previous segment explains the gap.
         let Some(log) = self.log.as_ref().filter(|log| log.is_whole && log.last != after) else { return };
         let what = format!("it follows commit {after}, and {} ends with commit {}", log.name, log.last);
         if log.last < after && after <= self.base {
@@ -286,14 +287,14 @@ impl Check<'_> {
     }
 }
 
-/// What is wrong at `offset`, and how much stands after it.
-fn behind(bytes: &[u8], salt: u64, offset: u64) -> String {
+/// The damage at `offset`, and how many whole commits follow it.
+fn damage_at(bytes: &[u8], salt: u64, offset: u64) -> String {
     let mut commits = 0;
     salvage(bytes, salt, |place, _| commits += u64::from(place > offset));
     if commits == 0 { BAD_RECORD.into() } else { format!("{BAD_RECORD}; {commits} whole commits follow in the file") }
 }
 
-/// Makes sure that what keeps the store from opening stands with the file that it is about.
+/// Makes sure that the reason why the store does not open is listed with its file.
 fn name_reason(files: &mut Vec<FileReport>, error: &OpenError) {
     let (name, offset, what) = match error {
         OpenError::Damaged { file, offset, what } => (file, *offset, what.clone()),

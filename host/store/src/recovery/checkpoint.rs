@@ -11,33 +11,33 @@ use crate::format::names;
 use crate::mutants::mutant;
 use crate::types::{Checkpoint, Version};
 
-/// A file is synced whenever so much was written: the disk gets it bit by bit, and not all of it in a burst at the end.
+/// Bytes after which a file is synced: the disk gets them evenly, not in one burst at the end.
 const SYNC_EVERY_BYTES: u64 = 1 << 20;
 
 impl Store {
-    /// Whether so much log was written since the last checkpoint that another one is due.
+    /// Whether the log has grown enough since the last checkpoint for another one.
     #[must_use]
     pub fn is_checkpoint_due(&self) -> bool {
         let Some(durable) = self.0.durable() else { return false };
         durable.stats.bytes.load(Ordering::Relaxed) >= durable.checkpoints.due_at_bytes.load(Ordering::Relaxed)
     }
 
-    /// Writes a checkpoint beside all other work, and removes the older ones but one, with the segments of the log that neither they
-    /// nor the change feed need. None when nothing was committed since the last one, or the store is in memory.
+    /// Writes a checkpoint while the store is in use, and removes all older ones but one, with the segments of the log that neither they
+    /// nor the change feed need. `None` if nothing was committed since the last one, or the store is in memory.
     ///
     /// # Errors
-    /// The disk's. All that the store needs is still there then, and an attempt is due again after an eighth of the log that is due
-    /// otherwise; where only the removal failed, the checkpoint counts.
+    /// The disk's. Everything that the store needs is still there, and the next attempt is due after an eighth of the usual log growth; if
+    /// only the removal failed, the checkpoint counts.
     pub fn checkpoint(&self) -> io::Result<Option<Checkpoint>> {
         self.checkpoint_with_rests(&mut || ())
     }
 
-    /// As [`checkpoint`](Self::checkpoint), with a call of `rest` after every block of some 256 KiB, as long as the log has not grown
-    /// by half of what makes the next checkpoint due: then it hurries, so that the log after it stays short. `rest` may ask for statistics,
-    /// and not for another checkpoint.
+    /// As [`checkpoint`](Self::checkpoint), with a call of `rest` after every block of some 256 KiB until the log has grown by half of what
+    /// makes the next checkpoint due: from then on it hurries, so that the log stays short. `rest` may ask for statistics, but not for
+    /// another checkpoint.
     ///
     /// # Errors
-    /// As there.
+    /// As for [`checkpoint`](Self::checkpoint).
     pub fn checkpoint_with_rests(&self, rest: &mut dyn FnMut()) -> io::Result<Option<Checkpoint>> {
         let Some(durable) = self.0.durable() else { return Ok(None) };
         let _making = durable.checkpoints.making.lock();
@@ -49,7 +49,7 @@ impl Store {
         let written = durable.stats.bytes.load(Ordering::Relaxed);
         let wait = durable.checkpoints.log_bytes_max;
         durable.checkpoints.due_at_bytes.store(written + wait / 8, Ordering::Relaxed);
-        // Behind a checkpoint there is no gap in the log, whatever the policy.
+        // After a checkpoint the log has no gap, whatever the policy.
         self.0.sync_written(durable);
         if durable.is_failed() {
             return Err(io::Error::other("the disk has already failed"));
@@ -79,7 +79,7 @@ impl Store {
 }
 
 impl Inner {
-    /// Removes checkpoints beyond those kept, and segments that nobody needs.
+    /// Removes checkpoints beyond those kept, and segments that are no longer needed.
     fn remove_unneeded(&self, durable: &Durable, kept: &[Checkpoint]) -> io::Result<()> {
         for name in durable.disk.list()? {
             let is_kept = |version| kept.iter().any(|checkpoint| checkpoint.version == version);
@@ -88,7 +88,7 @@ impl Inner {
             }
         }
         durable.disk.sync_directory()?;
-        // A single checkpoint has nothing to fall back on but the whole log.
+        // With a single checkpoint, the only fallback is the whole log.
         let Some(oldest) = kept.first().filter(|_| kept.len() == KEPT) else { return Ok(()) };
         let oldest = mutant!("segments-removed-too-early" => kept.last().unwrap_or(oldest), or oldest);
         let dropped = self.feed.dropped();
@@ -115,7 +115,7 @@ pub(crate) fn write<T, E: From<io::Error>>(
         Ok(written)
     });
     if written.is_err() {
-        // It may not even exist; the next start removes what is left of it.
+        // It may not even exist; the next start removes any remains.
         let _ = disk.remove(&unfinished);
     }
     written
@@ -126,7 +126,7 @@ fn write_unfinished<T, E: From<io::Error>>(
     name: &str,
     contents: impl FnOnce(&dyn DiskFile) -> Result<T, E>,
 ) -> Result<T, E> {
-    // An attempt that failed at the same commit may have left something.
+    // A failed attempt at the same commit may have left a file.
     match disk.remove(name) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
         _ => {}
@@ -137,7 +137,7 @@ fn write_unfinished<T, E: From<io::Error>>(
     Ok(written)
 }
 
-/// Writes all of `backup`, which ends with this, and calls `rest` after each piece.
+/// Writes all of `backup`, and calls `rest` after each piece.
 pub(crate) fn write_backup(file: &dyn DiskFile, mut backup: Backup, rest: &mut dyn FnMut()) -> io::Result<Checkpoint> {
     let (mut offset, mut synced) = (0, 0);
     for piece in &mut backup {

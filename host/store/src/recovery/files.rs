@@ -1,4 +1,4 @@
-//! The files of a store on a disk: which there are, and how they are read.
+//! The files of a store on a disk: which exist, and how they are read.
 
 use std::any::Any;
 use std::io;
@@ -40,7 +40,7 @@ impl Files {
         })
     }
 
-    /// What the store says of itself; none where there is no store.
+    /// The store's identity file; `None` if there is no store.
     pub(crate) fn identity(&self, disk: &dyn Disk) -> Result<Option<Header>, OpenError> {
         if !self.has_identity {
             return match (&self.segments[..], &self.checkpoints[..]) {
@@ -57,13 +57,13 @@ impl Files {
         Ok(Some(header))
     }
 
-    /// What opening reads, as long as the newest checkpoint is whole.
+    /// The files that opening reads if the newest checkpoint is intact.
     pub(super) fn read_first(&self) -> impl Iterator<Item = String> {
         let newest = self.checkpoints.last().map(|&version| names::checkpoint(version));
         newest.into_iter().chain(self.segments.iter().map(|&after| names::segment(after)))
     }
 
-    /// Removes what a crash left unfinished.
+    /// Removes unfinished files that a crash left.
     pub(super) fn tidy(&mut self, disk: &dyn Disk) -> Result<(), OpenError> {
         for name in self.unfinished.drain(..) {
             disk.remove(&name).doing(|| format!("removing {name}"))?;
@@ -72,7 +72,7 @@ impl Files {
     }
 }
 
-/// Whether a segment has at most a header: what is left of a store that was being made.
+/// Whether a segment has at most a header: the remains of a store that was being created.
 fn is_without_records(disk: &dyn Disk, name: &str) -> Result<bool, OpenError> {
     let bytes = disk.open(name).and_then(|file| file.size()).doing(|| format!("reading {name}"))?;
     Ok(bytes <= HEADER_BYTES as u64)

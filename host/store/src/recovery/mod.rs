@@ -1,16 +1,16 @@
-//! A store's files and the store: opening, checkpoints, backups, and what can be done about damage.
+//! A store's files and the store: opening, checkpoints, backups, and the repair of damage.
 //!
 //! | file | holds |
 //! |---|---|
-//! | `open` | opens what is on a disk, or makes a store there |
-//! | `check` | looks at every file, and changes nothing |
-//! | `repair` | puts what is whole of a damaged store onto another disk |
-//! | `restore` | puts a backup onto a disk |
-//! | `checkpoint` | writes the whole store into a file, and removes what that replaces |
-//! | `backup` | hands out the whole store, piece by piece |
-//! | `replay` | does the commits of the log again |
-//! | `files` | which files there are, and how they are read |
-//! | `progress` | reports how far reading has come |
+//! | `open` | opens a store on a disk, or creates one |
+//! | `check` | reads every file, and changes nothing |
+//! | `repair` | copies the intact part of a damaged store to another disk |
+//! | `restore` | restores a backup to a disk |
+//! | `checkpoint` | writes the whole store into a file, and removes the files that it replaces |
+//! | `backup` | hands out the whole store in pieces |
+//! | `replay` | applies the commits of the log again |
+//! | `files` | which files exist, and how they are read |
+//! | `progress` | reports the progress of reading |
 //! | `outcome` | what opening found, or why it failed |
 
 mod backup;

@@ -1,10 +1,9 @@
-//! Opens a store on a disk: reads and checks its files, and puts their contents into memory.
+//! Opens a store on a disk: reads and checks its files, and loads their contents into memory.
 //!
-//! 1. The directory is locked. The file `store.mantis` says that it is a store, of which identity and in which format.
-//! 2. The newest checkpoint that is whole is read; if it is damaged, the older one.
+//! 1. The directory is locked. The file `store.mantis` identifies the store and its format.
+//! 2. The newest checkpoint is read; if it is damaged, the older one.
 //! 3. The records of the log that are newer are applied again, in order and without a gap. Older ones fill the change feed.
-//! 4. A torn end of the last segment is cut off. Anything else that is not what was written ends the opening: nothing is changed
-//!    then, and the error names file and offset.
+//! 4. A torn end of the last segment is cut off. Any other damage is an error that names file and offset, and nothing is changed.
 
 use std::io;
 use std::sync::Arc;
@@ -24,17 +23,17 @@ use crate::types::{Checkpoint, Durability, Options};
 const NO_LOG: &str = "the store has lost its log: there is neither a segment nor a checkpoint";
 
 impl Store {
-    /// Opens the store on `disk`, or makes one where there is none.
+    /// Opens the store on `disk`, or creates one if there is none.
     ///
-    /// Nothing is written by itself then: under [`Durability::Always`] a thread has to call [`drive`](Self::drive), as one of
-    /// [`DiskThreads`](crate::DiskThreads) does, or the owner, who says so with `drive_by_hand`. Commits are refused where neither is there.
+    /// Opening starts no thread: under [`Durability::Always`] a thread has to call [`drive`](Self::drive), as one of
+    /// [`DiskThreads`](crate::DiskThreads) does, or the owner, who declares that with `drive_by_hand`. Without either, commits are refused.
     ///
     /// # Errors
-    /// [`OpenError`]: nothing was changed. In a page always, which keeps stores in memory.
+    /// [`OpenError`]: nothing was changed. Always in a page, which keeps stores in memory.
     #[allow(clippy::needless_pass_by_value, reason = "a store's options are made for it")]
     pub fn open(options: Options, disk: Arc<dyn Disk>, durability: Durability) -> Result<(Self, Recovered), OpenError> {
         if cfg!(target_family = "wasm") {
-            // A page's build has no code that would write: see `Inner::durable`.
+            // A page's build has no code that writes: see `Inner::durable`.
             return Err(io::Error::from(io::ErrorKind::Unsupported)).doing(|| "opening a store in a page".into());
         }
         let lock = lock(&*disk)?;
@@ -43,12 +42,12 @@ impl Store {
         files.tidy(&*disk)?;
         let (store, reserved) =
             identity.map_or_else(|| (options.random.next_u64(), 0), |header| (header.store, header.version));
-        // A name that was found may not have been durable so far, and all that follows builds on it.
+        // Names that were found may not be durable yet, and everything that follows builds on them.
         disk.sync_directory().doing(|| "syncing the store's directory".into())?;
         let writer = log_end(&disk, store, &options, segments)?;
         if identity.is_none() {
-            // After the log's first segment, so that a store without one has lost it. Where this fails the segment stays, for the name
-            // may have been given all the same; the next opening replaces it.
+            // After the log's first segment, so that a store without one has lost it. If this fails the segment stays, because the name may
+            // have been given all the same; the next opening replaces it.
             identity::write(&*disk, store, 0, options.clock.now_ms()).doing(|| "making a store".into())?;
         }
         let end = inner.writer.get_mut();
@@ -61,18 +60,18 @@ impl Store {
     }
 }
 
-/// What is on a disk, read and checked. So far nothing was changed.
+/// The contents of a disk, read and checked. Nothing was changed so far.
 pub(crate) struct Recovery {
     inner: Inner,
-    /// What the store says of itself; none where there is no store.
+    /// The store's identity; `None` if there is no store.
     identity: Option<Header>,
     segments: Vec<(Segment, u64)>,
-    /// Of which those are to be removed that a crash left unfinished.
+    /// The files, among them unfinished ones of a crash to be removed.
     files: Files,
     pub(crate) recovered: Recovered,
 }
 
-/// Reads what is on `disk`.
+/// Reads the contents of `disk`.
 pub(crate) fn recover(options: &Options, disk: &dyn Disk, progress: &Progress) -> Result<Recovery, OpenError> {
     let mut files = Files::list(disk)?;
     let mut recovered = Recovered::default();
@@ -99,7 +98,7 @@ pub(crate) fn recover(options: &Options, disk: &dyn Disk, progress: &Progress) -
     Ok(Recovery { inner, identity: Some(header), segments, files, recovered })
 }
 
-/// A store with the contents of the newest checkpoint that is whole.
+/// A store with the contents of the newest intact checkpoint.
 fn newest_checkpoint(
     options: &Options,
     disk: &dyn Disk,
@@ -149,7 +148,7 @@ pub(crate) fn load(
     Ok((inner, header, checkpoint))
 }
 
-/// The end of the log, ready for the next record: the last segment goes on where it ends for certain.
+/// The end of the log, ready for the next record: the last segment continues at its certain end.
 fn log_end(
     disk: &Arc<dyn Disk>,
     store: u64,
@@ -158,7 +157,7 @@ fn log_end(
 ) -> Result<LogWriter, OpenError> {
     let current = segments.pop();
     if let Some((last, _)) = &current {
-        // What was read must stay: the records that follow say that it is durable.
+        // What was read must stay: the records that follow declare it durable.
         let name = names::segment(last.after);
         let sync = || {
             let file = disk.open(&name)?;

@@ -10,17 +10,17 @@ use crate::types::{Checkpoint, Version};
 pub struct Recovered {
     /// Whether there was no store before.
     pub is_new: bool,
-    /// The checkpoint that the rest was built on.
+    /// The checkpoint that the log was applied to.
     pub checkpoint: Option<Checkpoint>,
-    /// Damaged checkpoints that were passed over: the file, the offset, and what is wrong.
+    /// Damaged checkpoints that were skipped: the file, the offset, and the damage.
     pub passed_over: Vec<(String, u64, &'static str)>,
     /// Segments of the log that were read.
     pub segments: usize,
-    /// Commits that were done again on top of the checkpoint.
+    /// Commits that were applied again on top of the checkpoint.
     pub commits: u64,
     /// The bytes of these commits in the log.
     pub log_bytes: u64,
-    /// What was cut off the end of the log: the file, the offset, and how many bytes. They were never acknowledged as durable.
+    /// The torn end that was cut off the log: the file, the offset, and how many bytes. They were never acknowledged as durable.
     pub cut: Option<(String, u64, u64)>,
     /// The newest commit.
     pub version: Version,
@@ -80,7 +80,7 @@ pub enum OpenError {
         file: String,
         /// Where in it, in bytes.
         offset: u64,
-        /// What is wrong.
+        /// The damage.
         what: String,
     },
     /// The options are not valid.

@@ -9,7 +9,7 @@ use crate::types::{OnProgress, Options};
 /// Bytes from one report to the next.
 const STEP_BYTES: u64 = 256 << 10;
 
-/// How far reading has come.
+/// The progress of reading.
 pub(crate) struct Progress {
     report: Option<OnProgress>,
     total: Cell<u64>,
@@ -23,16 +23,16 @@ impl Progress {
         Self { report, total: Cell::new(0), done: Cell::new(0), reported: Cell::new(0) }
     }
 
-    /// Adds the files that are to be read. Their sizes are only asked for where progress is reported.
+    /// Adds the files that are to be read. Their sizes are determined only if progress is reported.
     pub(crate) fn expect(&self, disk: &dyn Disk, names: impl IntoIterator<Item = String>) {
         if self.report.is_some() {
-            // What cannot be asked for its length is about to say so itself.
+            // A file whose length cannot be read is about to report that itself.
             let bytes = |name: String| disk.open(&name).and_then(|file| file.size()).unwrap_or(0);
             self.total.set(self.total.get() + names.into_iter().map(bytes).sum::<u64>());
         }
     }
 
-    /// Counts so many bytes more.
+    /// Counts this many bytes more.
     pub(crate) fn add(&self, bytes: u64) {
         self.reach(self.done.get() + bytes);
     }
@@ -41,7 +41,7 @@ impl Progress {
         self.done.get()
     }
 
-    /// Counts up to so many bytes in all.
+    /// Counts up to this many bytes in all.
     pub(crate) fn reach(&self, done: u64) {
         let total = self.total.get();
         let done = done.max(self.done.get());
@@ -54,13 +54,13 @@ impl Progress {
         }
     }
 
-    /// Counts what is read of `source`.
+    /// Counts the bytes read from `source`.
     pub(crate) fn count<R: Read>(&self, source: R) -> Counted<'_, R> {
         Counted { progress: self, source }
     }
 }
 
-/// What is read through it counts.
+/// Counts the bytes read through it.
 pub(crate) struct Counted<'p, R> {
     progress: &'p Progress,
     source: R,

@@ -1,4 +1,4 @@
-//! From a damaged store to one that is whole: the longest exact prefix of its commits that can be put together, on another disk.
+//! Repairs a damaged store: copies the longest intact prefix of its commits to another disk.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,19 +18,19 @@ use crate::types::{Checkpoint, Options, Version};
 /// What a repair kept, and what it left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Repaired {
-    /// The checkpoint's commit that the log was put on top of; 0 where it was the log alone.
+    /// The commit of the checkpoint that the log was applied to; 0 for the log alone.
     pub base: Version,
-    /// Commits of the log on top of it.
+    /// Commits of the log applied to it.
     pub commits: u64,
     /// The new store: its version, its keys, and the length of its file.
     pub kept: Checkpoint,
-    /// The newest commit that any file mentions. What lies between it and [`kept`](Self::kept) is lost.
+    /// The newest commit that any file mentions. The commits between [`kept`](Self::kept) and it are lost.
     pub newest_seen: Version,
-    /// Whole commits after those that were kept. They stand on others that are lost, so they were left out.
+    /// Whole commits after those that were kept. They build on lost ones, so they were left out.
     pub commits_left_out: u64,
 }
 
-/// Why a store was not repaired. It is as it was.
+/// Why a store was not repaired. It is unchanged.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RepairError {
@@ -48,12 +48,12 @@ pub enum RepairError {
     Write(#[from] RestoreError),
 }
 
-/// Puts the longest exact prefix of the commits of the store on `disk` onto the disk `into`, which must hold no store.
+/// Copies the longest intact prefix of the commits of the store on `disk` to the disk `into`, which must hold no store.
 ///
-/// It begins with a whole checkpoint, or with the first commit, and ends before the first commit that is missing or not what was
-/// written, whatever gets further. What is kept is what the store held at that commit. Nothing changes on `disk`. The new store has an
-/// identity of its own and skips 2^32 versions, as after [`restore`](crate::restore). Takes as much memory as opening the store. Of `options` only the clock
-/// and the randomness matter.
+/// The prefix begins with an intact checkpoint, or with the first commit, whichever gets further, and ends before the first commit that is
+/// missing or damaged. The new store holds what the damaged one held at that commit. Nothing changes on `disk`. The new store has an
+/// identity of its own and skips 2^32 versions, as after [`restore`](crate::restore). Takes as much memory as opening the store. Of
+/// `options` only the clock and the randomness matter.
 ///
 /// # Errors
 /// [`RepairError`].
@@ -74,7 +74,7 @@ pub fn repair(disk: &dyn Disk, into: &dyn Disk, options: &Options) -> Result<Rep
     Ok(Repaired { base, commits: chain.len() as u64, kept, newest_seen, commits_left_out })
 }
 
-/// The newest commit that [`repair`] would keep of the store on `disk`; 0 where it would keep none. Changes nothing. Reads the log and a
+/// The newest commit that [`repair`] of the store on `disk` would keep; 0 if it would keep none. Changes nothing. Reads the log and a
 /// checkpoint, and takes as much memory as opening the store.
 ///
 /// # Errors
@@ -86,12 +86,12 @@ pub fn repairable(disk: &dyn Disk, options: &Options) -> Result<Version, RepairE
     Ok(plan.log.reach(plan.base))
 }
 
-/// What a repair begins with.
+/// The starting point of a repair.
 struct Plan {
     /// The damaged store's identity.
     store: u64,
     log: Log,
-    /// The commit that the log is put on top of, and the store at that commit.
+    /// The commit that the log is applied to, and the store at that commit.
     base: Version,
     inner: Inner,
 }
@@ -106,7 +106,7 @@ impl Plan {
     }
 }
 
-/// The store's identity; where the file of that name is damaged, the one that all other files agree on.
+/// The store's identity; if its file is damaged, the one that all other files agree on.
 fn identity(disk: &dyn Disk, files: &Files) -> Result<u64, RepairError> {
     match files.identity(disk) {
         Ok(Some(header)) => return Ok(header.store),
@@ -134,7 +134,7 @@ fn header(disk: &dyn Disk, kind: Kind, name: &str) -> Result<Option<Header>, Ope
     Ok(Header::decode(kind, &bytes[..got]).ok())
 }
 
-/// A whole commit, and where it stands.
+/// A whole commit, and its place in the log.
 #[derive(Debug, Clone, Copy)]
 struct Commit {
     version: Version,
@@ -144,16 +144,16 @@ struct Commit {
 
 /// Every whole commit of the log.
 struct Log {
-    /// By the commit before it.
+    /// By the previous commit.
     commits: BTreeMap<Version, Commit>,
-    /// Whether the log's first segment, which has the first commit, can be read.
+    /// Whether the log's first segment, which has the first commit, is readable.
     begins_at_first: bool,
     newest_seen: Version,
 }
 
 impl Log {
     fn read(disk: &dyn Disk, store: u64, files: &Files, progress: &Progress) -> Result<Self, OpenError> {
-        // A name proves nothing: what counts is what stands under a checksum.
+        // A name proves nothing: only contents with a valid checksum count.
         let mut log = Self { commits: BTreeMap::new(), begins_at_first: false, newest_seen: 0 };
         progress.expect(disk, files.segments.iter().map(|&segment| names::segment(segment)));
         for &segment in &files.segments {
@@ -192,7 +192,7 @@ impl Log {
         progress: &Progress,
     ) -> Result<(Version, Inner), RepairError> {
         let mut bases = files.checkpoints.clone();
-        // The furthest reach first, then the least to do.
+        // The furthest reach first, then the least work.
         bases.sort_by_key(|&base| std::cmp::Reverse((self.reach(base), base)));
         let first = || Ok((0, Inner::new(options)));
         for base in bases {
@@ -214,7 +214,7 @@ impl Log {
     }
 }
 
-/// A segment whose header can be trusted, without which nothing in it can.
+/// A segment with a trustworthy header: without it, none of its contents can be trusted.
 fn read_segment(disk: &dyn Disk, store: u64, segment: Version) -> Result<Option<(Vec<u8>, Header)>, OpenError> {
     let bytes = read_file(disk, &names::segment(segment))?;
     let header = Header::decode(Kind::Segment, &bytes).ok();
@@ -222,7 +222,7 @@ fn read_segment(disk: &dyn Disk, store: u64, segment: Version) -> Result<Option<
     Ok(header.map(|header| (bytes, header)))
 }
 
-/// Does the commits of `chain` again.
+/// Applies the commits of `chain` again.
 fn redo(disk: &dyn Disk, store: u64, inner: &Inner, chain: &[Commit], progress: &Progress) -> Result<(), OpenError> {
     let segments = || chain.chunk_by(|commit, next| commit.segment == next.segment);
     progress.expect(disk, segments().map(|commits| names::segment(commits[0].segment)));

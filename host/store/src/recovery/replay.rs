@@ -22,15 +22,15 @@ pub(super) struct Replay<'r> {
     pub(super) base: Version,
     pub(super) progress: &'r Progress,
     pub(super) recovered: &'r mut Recovered,
-    /// Files to remove when everything is right.
+    /// Files to remove once all checks have passed.
     pub(super) unfinished: &'r mut Vec<String>,
 }
 
 impl Replay<'_> {
-    /// Returns what is left of the segments, oldest first, without a torn end.
+    /// Returns the remaining segments, oldest first, without a torn end.
     pub(super) fn run(mut self, segments: &[Version]) -> Result<Vec<(Segment, u64)>, OpenError> {
         let mut done: Vec<(Segment, u64)> = Vec::new();
-        // The feed has what the log has.
+        // The feed gets the commits of the log.
         self.inner.feed.begin_behind(segments.first().copied().unwrap_or(self.base));
         for (place, &after) in segments.iter().enumerate() {
             let is_last = place + 1 == segments.len();
@@ -43,7 +43,8 @@ impl Replay<'_> {
                 Some((torn, offset, _)) if !is_abandoned => return Err(OpenError::damaged(torn, *offset, BAD_RECORD)),
                 _ => {}
             }
-            // No record is written before the header is durable, and the first segment's is durable before the store is one.
+            // No record is written before its segment's header is durable, and the first segment's header is durable before the identity is
+            // written.
             let may_be_torn = is_empty && is_last && place > 0;
             let header = match Header::decode(Kind::Segment, &bytes) {
                 Err(BadHeader::Damaged) if is_abandoned || may_be_torn => None,
@@ -78,12 +79,12 @@ impl Replay<'_> {
         Ok(done)
     }
 
-    /// Whether a segment was written to after the next one had been begun after the commit `next`, which failed.
+    /// Whether a segment was written to after the next one, begun after the commit `next`, had failed.
     fn has_gone_on(&self, segment: &Segment, next: Version) -> bool {
         segment.last > next || segment.last == next && self.recovered.cut.is_some()
     }
 
-    /// Between two segments there is nothing missing, except what the checkpoint has.
+    /// Checks that nothing is missing between two segments, except what the checkpoint has.
     fn bridge(&self, before: Option<&Segment>, after: Version) -> Result<(), OpenError> {
         let Some(before) = before.filter(|before| before.last != after) else { return Ok(()) };
         if after < before.last || after > self.base {
@@ -108,7 +109,7 @@ impl Replay<'_> {
             return Err(OpenError::damaged(&names::segment(last), 0, what));
         }
         if last < reached {
-            // A checkpoint is made when the log is durable that far: what else the log had is not known.
+            // A checkpoint is made when the log is durable that far; what the log had beyond it is unknown.
             let (file, offset) = match (&self.recovered.cut, end) {
                 (Some((file, offset, _)), _) => (file.clone(), *offset),
                 (None, Some(end)) => (names::segment(end.after), end.bytes),
@@ -121,7 +122,7 @@ impl Replay<'_> {
         Ok(())
     }
 
-    /// Does the records of a segment again, and says which was the newest and how it ends.
+    /// Applies the records of a segment again, and returns the newest and how the segment ends.
     fn segment(&mut self, name: &str, bytes: &[u8], header: &Header) -> Result<(Version, End), OpenError> {
         let mut newest = header.version;
         let end = scan(bytes, header.salt, header.version, |offset, record| {
@@ -146,7 +147,7 @@ impl Replay<'_> {
     }
 
     fn gap(&self, name: &str, offset: u64, reached: Version, after: Version) -> OpenError {
-        // Where a checkpoint was passed over, that is what is wrong.
+        // A checkpoint that was skipped is the actual damage.
         if let Some((file, offset, what)) = self.recovered.passed_over.first() {
             return OpenError::damaged(file, *offset, *what);
         }
@@ -155,7 +156,7 @@ impl Replay<'_> {
 }
 
 impl Inner {
-    /// Does a commit of the log again.
+    /// Applies a commit of the log again.
     pub(crate) fn redo(&self, version: Version, time_ms: u64, changes: &[LoggedChange<'_>]) {
         let mut writer = self.lock_writer();
         let mut redone = Vec::with_capacity(changes.len());
@@ -176,14 +177,14 @@ impl Inner {
         self.prune(&mut writer, pruned + 1, pruned + 1);
     }
 
-    /// When by the monotonic clock a commit of the log was made. That clock knows nothing of earlier lives of the store: the age comes from
-    /// the wall clock, here and never again, and is nothing where that clock was set back since.
+    /// The time by the monotonic clock at which a commit of the log was made. That clock knows nothing of earlier runs, so the age comes
+    /// from the wall clock, here only, and is 0 if that clock was set back since.
     fn made_us(&self, time_ms: u64) -> u64 {
         let age_ms = self.clock.now_ms().saturating_sub(time_ms);
         self.clock.monotonic_us().wrapping_sub(age_ms.saturating_mul(1_000))
     }
 
-    /// Puts a commit into the feed that the checkpoint has the outcome of.
+    /// Adds a commit to the feed whose outcome the checkpoint has.
     fn remember(&self, version: Version, time_ms: u64, changes: &[LoggedChange<'_>]) {
         let remembered = changes.iter().map(|change| {
             let node = Node::create(version, time_ms, change.expires_at_ms.unwrap_or(NEVER_MS), change.value, None);

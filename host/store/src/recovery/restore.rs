@@ -1,4 +1,4 @@
-//! From a backup to a store, on a disk where there is none.
+//! Restores a backup to a disk that holds no store.
 
 use std::io;
 
@@ -9,7 +9,7 @@ use crate::durability::{create_segment, identity};
 use crate::format::{BlockReader, Header, Kind, Unreadable, names};
 use crate::types::{Checkpoint, Options, Version};
 
-/// Why a store was not restored. Unless it says so, nothing was written.
+/// Why a store was not restored. Unless an error says otherwise, nothing was written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RestoreError {
@@ -22,24 +22,24 @@ pub enum RestoreError {
     /// This process has a store open in the directory.
     #[error("this process has a store open in the directory")]
     InUseHere,
-    /// There is a store, or a part of one.
+    /// The disk holds a store, or a part of one.
     #[error("the directory already holds a store or a part of one: {file}")]
     NotEmpty {
         /// A file of it.
         file: String,
     },
-    /// The disk did not take it. What it took is removed again as far as possible; what remains does not open as a store, unless it
-    /// is all there.
+    /// Writing to the disk failed. What was written is removed as far as possible; the remains do not open as a store, unless they are
+    /// complete.
     #[error("writing the store: {0}")]
     Write(#[from] io::Error),
 }
 
-/// Puts what `backup` holds onto `disk`, which must hold no store, and says what that was. Versions, times and deadlines stay.
+/// Restores `backup` to `disk`, which must hold no store, and returns its contents. Versions, times and deadlines stay.
 ///
-/// The whole backup is read and checked before anything is written, and once more while it is copied. The store has an identity of its
-/// own: what it commits from now on is not what the store that the backup was taken of committed, so a cursor of that one's change
-/// feed is answered `compacted`, and its next commit is 2^32 versions further, so that no version that a client knows of a lost commit (as an
-/// entity tag) is given to another one. Of `options` only the clock and the randomness matter.
+/// The whole backup is read and checked before anything is written, and once more while it is copied. The store gets an identity of its
+/// own: its further commits differ from those of the store that was backed up, so a cursor of that one's change feed is answered
+/// `compacted`. Its next commit is 2^32 versions further, so that no version that a client knows of a lost commit (as an entity tag) is
+/// given to another one. Of `options` only the clock and the randomness matter.
 ///
 /// # Errors
 /// [`RestoreError`]. An interrupted restore leaves nothing that opens as a store, or all of it.
@@ -48,7 +48,7 @@ pub fn restore(backup: &dyn DiskFile, disk: &dyn Disk, options: &Options) -> Res
     write_store(disk, options, version, |store, file| {
         let mut source = Sequential::new(backup);
         let mut blocks = BlockReader::begin(&mut source)?;
-        // Their checksums depend on the salt and the place, which stay.
+        // Checksums depend on the salt and the place, which stay.
         write_all(file, &Header { store, ..blocks.header }.encode(Kind::Checkpoint), 0)?;
         loop {
             let end = blocks.next(|_| {})?;
@@ -62,7 +62,7 @@ pub fn restore(backup: &dyn DiskFile, disk: &dyn Disk, options: &Options) -> Res
     })
 }
 
-/// Makes a store of a new identity at `version`, whose checkpoint `contents` writes into a file.
+/// Creates a store with a new identity at `version`, whose checkpoint `contents` writes into a file.
 pub(crate) fn write_store(
     disk: &dyn Disk,
     options: &Options,
@@ -79,7 +79,7 @@ pub(crate) fn write_store(
         return Err(RestoreError::NotEmpty { file });
     }
     let (store, salt, time_ms) = (options.random.next_u64(), options.random.next_u64(), options.clock.now_ms());
-    // With a segment and no identity the directory is neither a store nor a place for a new one, until all the rest is durable.
+    // With a segment and no identity, the directory is neither a store nor free for a new one, until all the rest is durable.
     create_segment(disk, &Header { store, salt, version, time_ms })?;
     let written = checkpoint::write(disk, version, |file| contents(store, file));
     if written.is_err() {

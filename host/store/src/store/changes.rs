@@ -7,12 +7,12 @@ use crate::engine::{ChangePage, Compacted, FeedCursor, Store};
 use crate::types::Version;
 
 impl Store {
-    /// At most `changes_max` changes after `since` whose key `wanted` lets through.
+    /// At most `changes_max` changes after `since` whose key `wanted` accepts.
     ///
-    /// Looks at no more than 16,384 changes a call: a page may be empty before the end of the feed.
+    /// Examines at most 16,384 changes a call: a page may be empty before the end of the feed.
     ///
     /// # Errors
-    /// [`Compacted`] when what follows `since` is no longer kept, or `since` lies in the future.
+    /// [`Compacted`] if the changes after `since` are no longer kept, or `since` is in the future.
     pub fn changes(
         &self,
         since: FeedCursor,
@@ -29,13 +29,13 @@ impl Store {
         self.0.feed.read(since, visible, changes_max, EXAMINED_MAX, wanted)
     }
 
-    /// Where the oldest change that is still kept can be read from.
+    /// The cursor before the oldest change that is still kept.
     #[must_use]
     pub fn feed_start(&self) -> FeedCursor {
         FeedCursor::after(self.0.feed.dropped())
     }
 
-    /// Drops the commits up to `version` from the feed, as if they were too old for it: for an owner that can no longer interpret them.
+    /// Drops the commits up to `version` from the feed, as if they were too old: for an owner that can no longer interpret them.
     pub fn forget_changes(&self, version: Version) {
         self.0.feed.drop_through(version.min(self.version()));
     }

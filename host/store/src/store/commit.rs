@@ -1,4 +1,4 @@
-//! Transactions from their beginning to their commit: validation, the writers' lock, and turns for those that keep losing.
+//! Transactions from begin to commit: validation, the writers' lock, and turns for those that keep losing.
 
 #[cfg(not(target_family = "wasm"))]
 use std::sync::Arc;
@@ -19,19 +19,19 @@ use crate::types::{Error, Version};
 #[cfg(not(target_family = "wasm"))]
 const SHORT_COMMIT_MAX: u64 = 8;
 
-/// Keys that are brought near before a commit: as many as a cache of 1 MiB holds with what leads to them.
+/// Keys that are prefetched before a commit: as many as a cache of 1 MiB holds with the nodes on the way to them.
 #[cfg(not(target_family = "wasm"))]
 const NEAR_WRITES_MAX: usize = 4_096;
 
 /// A commit that did not happen.
 #[derive(Debug)]
 pub struct Uncommitted {
-    /// Why.
+    /// The reason.
     pub error: Error,
-    /// The newest commit that this rests on and that is not visible yet, 0 where there is none: a transaction that starts again once that has
+    /// The newest commit that this rests on and that is not visible yet, or 0: a transaction that starts again once that has
     /// [settled](Store::settled) does not lose to it again.
     pub seen: Version,
-    /// After a conflict what was read and would have been written, to [wait for a turn](Store::turn) with.
+    /// After a conflict: the reads and writes of the attempt, to [wait for a turn](Store::turn) with.
     #[cfg(not(target_family = "wasm"))]
     pub footprint: Option<Arc<Footprint>>,
 }
@@ -49,9 +49,9 @@ impl Store {
         Transaction::new(self.clone(), isolation)
     }
 
-    /// Queues a transaction that has lost, by what its last attempt read and wrote, and waits for its turn: behind those that queued before
-    /// and meet it, for two seconds at most. None at once where the clock cannot wake who waits, or too many queue: then it goes on
-    /// without one.
+    /// Queues a transaction that has lost, with the reads and writes of its last attempt, and waits for its turn: after the earlier ones
+    /// that meet it, for two seconds at most. `None` at once if the clock cannot wake a waiter, or the queue is full: then it continues
+    /// without a turn.
     #[cfg(not(target_family = "wasm"))]
     pub async fn turn(&self, footprint: Arc<Footprint>) -> Option<Turn> {
         self.0.turns.turn(footprint).await
@@ -64,14 +64,14 @@ impl Store {
         self.0.turns.are_there()
     }
 
-    /// Waits until no turn is in the way of a commit, for [`TURN_MS`](crate::TURN_MS) at most. `disturbs` says whether the commit changes
-    /// what a footprint names. Who has a turn does not ask.
+    /// Waits until no turn would be disturbed by a commit, for [`TURN_MS`](crate::TURN_MS) at most. `disturbs` says whether the commit
+    /// changes something in a footprint. A transaction that has the turn does not call this.
     #[cfg(not(target_family = "wasm"))]
     pub async fn wait_for_turns(&self, disturbs: &(dyn Fn(&Footprint) -> bool + Sync)) {
         self.0.turns.wait_for_turns(disturbs).await;
     }
 
-    /// Commits what a transaction wrote, if what it read still holds; sets `seen` to what a conflict rests on, as
+    /// Commits a transaction's writes if its reads still hold; sets `seen` to the commits that a conflict rests on, as
     /// [`newest_rival`](Inner::newest_rival).
     pub(crate) fn commit(
         &self,
@@ -83,19 +83,19 @@ impl Store {
     ) -> Result<Version, Error> {
         let inner = &*self.0;
         inner.check_disk()?;
-        // Under snapshot isolation the reads are those that were guarded.
+        // Under snapshot isolation only guarded reads count.
         let unwritten = (isolation == Isolation::Snapshot).then_some(writes);
         let checks = Checks { version: snapshot.version(), reads, unwritten };
         let locked = inner.lock_validated(&checks, writes);
-        // Pruning needs the lock that is held now; a pin that was revoked before no longer keeps what validation looks for.
+        // Pruning needs the lock that is held now; a pin that was revoked before no longer keeps what validation reads.
         snapshot.still_pinned()?;
-        // What the commit supersedes is then kept for others only.
+        // From here on, only others can keep the versions that the commit supersedes.
         drop(snapshot);
         #[cfg_attr(
             target_family = "wasm",
             allow(unused_variables, unused_mut, reason = "nothing is prepared in a page")
         )]
-        // The guard goes first, whatever happens: what was prepared and not used takes the lock again.
+        // The guard is dropped first in any case: giving back unused places takes the lock again.
         let Ok((mut prepared, mut writer)) = locked else {
             inner.lock_writer().stats.conflicts += 1;
             *seen = inner.newest_rival(isolation, reads, writes);
@@ -116,12 +116,12 @@ impl Transaction {
     /// Without writes there is nothing to validate: everything was read at one moment, whose version is returned.
     ///
     /// # Errors
-    /// [`Error::Conflict`] when another commit changed what was read, [`Error::SnapshotTooOld`].
+    /// [`Error::Conflict`] if another commit changed what was read, [`Error::SnapshotTooOld`].
     pub fn commit(self) -> Result<Version, Error> {
         self.commit_seen().map_err(|uncommitted| uncommitted.error)
     }
 
-    /// As [`commit`](Self::commit), and returns with the error what helps to start again.
+    /// As [`commit`](Self::commit), with an error that helps to start again.
     ///
     /// # Errors
     /// As [`commit`](Self::commit).
@@ -148,7 +148,7 @@ impl Transaction {
 }
 
 impl Inner {
-    /// Takes the writers' lock for the commit of `writes`, while `checks` hold.
+    /// Takes the writers' lock for the commit of `writes` if `checks` hold.
     #[cfg(not(target_family = "wasm"))]
     fn lock_validated(&self, checks: &Checks<'_>, writes: &WriteSet) -> Result<(Prepared<'_>, WriterGuard<'_>), Lost> {
         let few = self.validated_under_lock_max;
@@ -170,7 +170,7 @@ impl Inner {
         }
     }
 
-    /// Takes the writers' lock for the commit of `writes`, while `checks` hold.
+    /// Takes the writers' lock for the commit of `writes` if `checks` hold.
     #[cfg(target_family = "wasm")]
     fn lock_validated(&self, checks: &Checks<'_>, _: &WriteSet) -> Result<((), WriterGuard<'_>), Lost> {
         let writer = self.lock_writer_for_long();
@@ -178,8 +178,8 @@ impl Inner {
         Ok(((), writer))
     }
 
-    /// The newest commit that is not visible yet and that changed what a transaction read, or, where its writes are validated, wrote.
-    /// None in a page, where every commit is visible at once.
+    /// The newest commit that is not visible yet and changed something that a transaction read, or, if its writes are validated, wrote.
+    /// `None` in a page, where every commit is visible at once.
     #[cfg_attr(
         target_family = "wasm",
         allow(unused_variables, clippy::unused_self, reason = "nothing is waited for in a page")
@@ -195,7 +195,7 @@ impl Inner {
         0
     }
 
-    /// Looks up the keys of a commit together, so that the writer does not wait for memory at one after the other.
+    /// Looks up the keys of a commit together, so that the writer does not wait for memory at each in turn.
     #[cfg_attr(
         target_family = "wasm",
         allow(unused_variables, clippy::unused_self, reason = "a page has no hash index")

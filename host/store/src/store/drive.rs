@@ -1,4 +1,4 @@
-//! Writing the log: by a thread, by the owner by hand, and for the last time.
+//! Writes the log: a thread does, or the owner by hand, and a last time at the end.
 
 use std::io;
 use std::sync::atomic::Ordering;
@@ -19,11 +19,11 @@ impl Store {
         }
     }
 
-    /// Makes every commit so far durable, and notes that nothing was lost, so that the next opening continues with the next version.
-    /// The store can go on being used. Does nothing in memory.
+    /// Makes every commit so far durable, and records that nothing was lost, so that the next opening continues with the next version. The
+    /// store can still be used. Does nothing in memory.
     ///
     /// # Errors
-    /// The disk's. Nothing is lost then but numbers: the next opening leaves a gap in the versions.
+    /// The disk's. Only numbers are lost then: the next opening leaves a gap in the versions.
     pub fn close(&self) -> io::Result<()> {
         let Some(durable) = self.0.durable() else { return Ok(()) };
         self.flush();
@@ -31,7 +31,7 @@ impl Store {
             let last = end.writer.current.last;
             let is_complete = durable.synced.load(Ordering::Acquire) >= last;
             let given = self.0.lock_writer().given;
-            // Until a commit is in the log whose number is higher, only this file records which numbers an earlier run used up.
+            // Until the log has a commit with a higher number, only this file records which numbers an earlier run used up.
             let reserved = if given > last && !mutant!("reserved-freed") { given } else { 0 };
             let before = durable.reserved.load(Ordering::Relaxed);
             if durable.is_failed() || !is_complete || before == 0 || before == reserved {
@@ -46,19 +46,19 @@ impl Store {
 
 #[cfg(not(target_family = "wasm"))]
 impl Store {
-    /// Says that whoever owns the store writes its log by hand, with [`drive`](Self::drive) or [`flush`](Self::flush) and for as long as
-    /// it is open. Under [`Durability::Always`] a commit then waits for that, however long it takes; where nobody has said so, and no
-    /// [`DiskThreads`](crate::DiskThreads) are there, a commit that is waited for is refused with [`Error::NoLogThread`](crate::Error::NoLogThread).
+    /// Declares that the store's owner writes its log by hand, with [`drive`](Self::drive) or [`flush`](Self::flush), for as long as it is
+    /// open. Under [`Durability::Always`] a commit then waits for that, however long it takes. Without this call and without
+    /// [`DiskThreads`](crate::DiskThreads), a commit that is waited for is refused with [`Error::NoLogThread`](crate::Error::NoLogThread).
     pub fn drive_by_hand(&self) {
         if let Some(durable) = self.0.durable() {
             durable.driver.drive_by_hand();
         }
     }
 
-    /// Waits for something to do, for `idle` at most, and does it. Under [`Durability::Always`] it writes and syncs commits; unless `idle`
-    /// is zero it first waits for more of them where that has proved worth it, for up to half the time that a sync takes and 5 ms at
-    /// most. Under [`Durability::Interval`] it syncs what was written. Under [`Durability::Never`] it syncs what has come together ahead
-    /// of the end of the segment, so that commits do not wait long there. What the log's thread calls over and over.
+    /// Waits for work, for `idle` at most, and does it; the log's thread calls this in a loop. Under [`Durability::Always`] it writes and
+    /// syncs commits; unless `idle` is zero it first waits for further ones if that has proved worth it, for up to half the time of a sync
+    /// and 5 ms at most. Under [`Durability::Interval`] it syncs what was written. Under [`Durability::Never`] it syncs before the end of a
+    /// segment, so that commits do not wait long there.
     pub fn drive(&self, idle: Duration) {
         let Some(durable) = self.0.durable() else { return };
         match durable.durability {
@@ -78,7 +78,7 @@ impl Store {
         }
     }
 
-    /// Lets [`drive`](Self::drive) stop waiting for something to do.
+    /// Makes [`drive`](Self::drive) stop waiting for work.
     pub fn interrupt(&self) {
         if let Some(durable) = self.0.durable() {
             durable.interrupt();

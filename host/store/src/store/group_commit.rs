@@ -1,11 +1,11 @@
 //! From a commit in memory to a commit on the disk.
 //!
-//! A commit goes onto the chains and, encoded, into a buffer, both under the writer lock. The holder of the log then takes the
-//! buffer with all commits in it, writes it, syncs it if the policy says so, and only then makes the commits visible: one write and
-//! one sync serve all who wait (group commit; `DeWitt` et al. 1984). Under [`Durability::Always`] a thread does that; otherwise the
-//! committer does, unless somebody else is at it, who will then take this commit along.
+//! A commit goes onto the chains and, encoded, into a buffer, both under the writer lock. The holder of the log then takes the buffer with
+//! all its commits, writes it, syncs it if the policy says so, and only then makes the commits visible: one write and one sync serve all
+//! who wait (group commit; `DeWitt` et al. 1984). Under [`Durability::Always`] a thread does that; otherwise the committer does, unless
+//! somebody else is doing it and will include this commit.
 //!
-//! Where writing fails, the commits that were not visible yet are undone, newest first.
+//! If a write fails, the commits that were not visible yet are undone, newest first.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,11 +18,11 @@ use crate::engine::{Inner, WriterGuard};
 use crate::mutants::mutant;
 use crate::types::{Durability, Error, StorageFailure, Version};
 
-/// A buffer that one large commit has blown up is not kept beyond this.
+/// Capacity above which the buffer is freed after one large commit.
 const BUFFER_KEPT_BYTES: usize = 1 << 20;
 
-/// Where commits do not wait for a sync, the log is synced whenever it has grown by this: at the end of a segment, where they do wait,
-/// little is left to be done.
+/// Growth after which the log is synced when commits do not wait for a sync: at the end of a segment, where they do wait, little is left to
+/// sync.
 const SYNC_AHEAD_BYTES: u64 = 4 << 20;
 
 /// Whether there may be space again later.
@@ -31,7 +31,7 @@ fn is_full(error: &io::Error) -> bool {
 }
 
 impl Inner {
-    /// Whether commits can be made at all.
+    /// Whether commits are possible.
     pub(super) fn check_disk(&self) -> Result<(), Error> {
         match self.durable() {
             Some(durable) => durable.check(),
@@ -39,7 +39,7 @@ impl Inner {
         }
     }
 
-    /// Lets the next writer in, and hands the commit on.
+    /// Releases the writer lock, and passes on the commit.
     pub(super) fn after_commit(&self, mut writer: WriterGuard<'_>, version: Version) {
         let fallen = std::mem::take(&mut writer.fallen);
         drop(writer);
@@ -47,7 +47,7 @@ impl Inner {
         self.hand_on(version);
     }
 
-    /// Hands the newest commit to whoever writes the log, or announces it.
+    /// Passes the newest commit to whoever writes the log, or announces it.
     pub(super) fn hand_on(&self, version: Version) {
         match self.durable() {
             Some(durable) => self.hand_over(durable),
@@ -55,7 +55,7 @@ impl Inner {
         }
     }
 
-    /// Hands what the writer has buffered to whoever writes it.
+    /// Passes the writer's buffer to whoever writes it.
     pub(super) fn hand_over(&self, durable: &Durable) {
         match durable.durability {
             Durability::Always => durable.parker.wake(&durable.pending),
@@ -63,10 +63,10 @@ impl Inner {
         }
     }
 
-    /// Writes what is pending, unless somebody else is doing so and will take it along.
+    /// Writes pending commits, unless somebody else is doing so and will include them.
     fn write_pending(&self, durable: &Durable) {
         loop {
-            // Either the holder of the log sees the commit after letting go, or this gets the log.
+            // Either the holder of the log sees the commit after releasing it, or this gets the log.
             fence(Ordering::SeqCst);
             let Some(mut end) = durable.log.try_lock() else { return };
             self.write_groups(durable, &mut end, false);
@@ -78,14 +78,14 @@ impl Inner {
         }
     }
 
-    /// Writes what is pending, and makes it durable. Waits for its turn.
+    /// Writes pending commits and makes them durable. Waits for the log.
     pub(super) fn write_and_sync(&self, durable: &Durable) {
         let sync = durable.durability == Durability::Always;
         self.with_log(durable, |end| self.write_groups(durable, end, sync));
         self.sync_written(durable);
     }
 
-    /// Waits for the log and does `work` with it, and then what committers have left to the holder of the log meanwhile.
+    /// Waits for the log and does `work` with it, then writes commits that came meanwhile and were left to the holder of the log.
     pub(crate) fn with_log<T>(&self, durable: &Durable, work: impl FnOnce(&mut LogEnd) -> T) -> T {
         let done = work(&mut durable.log.lock());
         fence(Ordering::SeqCst);
@@ -104,27 +104,27 @@ impl Inner {
             end.records.clear();
             end.records.shrink_to(BUFFER_KEPT_BYTES);
             if sync {
-                // What has come meanwhile may be worth a wait for more: see `commit_delay`.
+                // Commits that came meanwhile may be worth a wait for more: see `commit_delay`.
                 break;
             }
         }
     }
 
-    /// Where the disk, or what works on it, panicked: what came of the work is not known. Nobody is left to wait for it, and nothing is
-    /// written after it.
+    /// After a panic of the disk, or of code that uses it: the outcome of the work is unknown. Ends all waits for it, and nothing is
+    /// written afterwards.
     pub(super) fn give_up(&self, durable: &Durable, panic: &(dyn Any + Send)) {
         let error = durable.fail(&panicked(panic), "writing the log", StorageFailure::Internal);
         self.undo_pending(durable, error);
     }
 
-    /// As [`give_up`](Self::give_up), once the holder of the log lets go of it.
+    /// As [`give_up`](Self::give_up), once the holder of the log releases it.
     #[cfg(not(target_family = "wasm"))]
     pub(crate) fn wait_and_give_up(&self, durable: &Durable, panic: &(dyn Any + Send)) {
         let _end = durable.log.lock();
         self.give_up(durable, panic);
     }
 
-    /// Takes the writer's buffer, and says which commit is the newest in it.
+    /// Takes the writer's buffer, and returns the newest commit in it.
     fn take_pending(&self, durable: &Durable, end: &mut LogEnd) -> Option<Version> {
         let mut writer = self.lock_writer();
         #[cfg(not(target_family = "wasm"))]
@@ -188,7 +188,7 @@ impl Inner {
         }
     }
 
-    /// Begins the next segment. Where that fails the current one stays in use, and the next group tries again.
+    /// Begins the next segment. If that fails the current one stays in use, and the next group tries again.
     fn rotate(&self, durable: &Durable, end: &mut LogEnd) {
         // A segment that is not the last is complete for certain.
         let last = end.writer.current.last;
@@ -215,20 +215,20 @@ impl Inner {
         }
     }
 
-    /// Makes durable what is written. Commits go on meanwhile.
+    /// Makes durable what was written. Commits continue meanwhile.
     pub(crate) fn sync_written(&self, durable: &Durable) {
         let (file, last) = self.with_log(durable, |end| (end.writer.file(), end.writer.current.last));
         if durable.is_failed() || durable.synced.load(Ordering::Acquire) >= last {
             return;
         }
         match self.sync(durable, &*file) {
-            // Of what was written to a segment before, rotation has taken care.
+            // Rotation has synced earlier segments.
             Ok(()) => drop(durable.synced.fetch_max(last, Ordering::AcqRel)),
             Err(error) => drop(durable.fail(&error, "syncing the log", StorageFailure::Sync)),
         }
     }
 
-    /// Syncs the log, and notes how long that took.
+    /// Syncs the log, and records how long that took.
     fn sync(&self, durable: &Durable, file: &dyn DiskFile) -> io::Result<()> {
         let begun = self.clock.monotonic_us();
         let synced = catch_unwind(AssertUnwindSafe(|| file.sync())).unwrap_or_else(|panic| Err(panicked(&*panic)));
@@ -242,7 +242,7 @@ impl Inner {
         synced
     }
 
-    /// Takes every commit back that is not visible yet.
+    /// Undoes every commit that is not visible yet.
     pub(super) fn undo_pending(&self, durable: &Durable, error: Error) {
         let mut writer = self.lock_writer();
         let visible = self.visible.load(Ordering::Acquire);

@@ -1,4 +1,4 @@
-//! Housekeeping: expiry, and pruning of what commits left.
+//! Housekeeping: expiry, and pruning of superseded versions.
 
 use std::sync::atomic::Ordering;
 
@@ -7,14 +7,14 @@ use crate::engine::Inner;
 use crate::engine::{KeyMap, Store};
 use crate::types::Update;
 
-/// Keys that are brought near before they are removed by themselves, which walks the order too.
+/// Keys that are prefetched before they are removed, because removal also walks the order.
 #[cfg(not(target_family = "wasm"))]
 const NEAR_DUE_MAX: usize = 64;
 
 impl Store {
     /// Housekeeping: removes up to `keys_max` expired keys in one commit, revokes snapshots that are too old, and prunes.
     ///
-    /// The owner calls this a few times a second. Returns how many keys were removed: when it is `keys_max`, more may be due.
+    /// The owner calls this a few times a second. Returns how many keys were removed: if it is `keys_max`, more may be due.
     #[allow(clippy::must_use_candidate, reason = "most callers come again anyway")]
     pub fn maintain(&self, keys_max: usize) -> usize {
         let inner = &*self.0;
@@ -31,7 +31,7 @@ impl Store {
         writer.stats.expired += removed as u64;
         let version = inner.apply(&mut writer, due.iter().map(|record| (record.key(), &Update::Delete)));
         let fallen = std::mem::take(&mut writer.fallen);
-        // Writers that have waited for long come first, here and after the next step.
+        // Writers that have waited long go first, here and after the next step.
         writer.unlock_fair();
         drop(fallen);
         inner.hand_on(version);
@@ -39,9 +39,9 @@ impl Store {
         removed
     }
 
-    /// Frees up to `versions_max` versions that were superseded and that no reader can meet any more, and as many keys that were deleted.
-    /// Returns how many of either it looked at: when it is `versions_max`, there may be more. Commits free one version more than they
-    /// make, and [`maintain`](Self::maintain) as many as it makes; more are left where a snapshot kept them for long.
+    /// Frees up to `versions_max` superseded versions that no reader can see any more, and as many deleted keys. Returns how many of either
+    /// it examined: if it is `versions_max`, there may be more. Commits free one version more than they make, and
+    /// [`maintain`](Self::maintain) as many as it makes; more are left if a snapshot kept them for long.
     #[allow(clippy::must_use_candidate, reason = "most callers come again anyway")]
     pub fn prune(&self, versions_max: usize) -> usize {
         let inner = &*self.0;
@@ -55,7 +55,7 @@ impl Store {
 
 #[cfg(not(target_family = "wasm"))]
 impl Inner {
-    /// Looks up the keys that are next to be removed, so that they are in the processor's caches when writers have to wait for that.
+    /// Looks up the keys that are removed next, so that they are in the processor's caches when writers have to wait for that.
     fn bring_due_near(&self, keys_max: usize) {
         let count = keys_max.min(NEAR_DUE_MAX);
         let near: Vec<_> = {

@@ -1,4 +1,4 @@
-//! What a store does: the operations of `Store`, where versions in memory and the log meet.
+//! The operations of `Store`, where versions in memory and the log meet.
 //!
 //! | file | holds |
 //! |---|---|
@@ -7,10 +7,10 @@
 //! | `commit` | transactions: begin, validate, commit, queue for a turn |
 //! | `housekeeping` | expiry and pruning |
 //! | `changes` | the change feed; waiting for commits |
-//! | `settled` | what became of a commit (not in a page, where that is known at once) |
-//! | `drive` | writing the log, by a thread, by hand, and at the end |
+//! | `settled` | the outcome of a commit (not in a page, where it is known at once) |
+//! | `drive` | writes the log, by a thread, by hand, and at the end |
 //! | `space_probe` | whether a full disk has space again |
-//! | `state` | statistics, and what the disk said |
+//! | `state` | statistics, and the disk's failures |
 //! | `group_commit` | from a commit in memory to a commit on the disk, or back |
 //!
 //! A store on a disk is opened in `recovery/`, which also has checkpoints and backups.

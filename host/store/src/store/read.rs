@@ -1,4 +1,4 @@
-//! Reads of a store as it is now, and snapshots.
+//! Reads of a store's current state, and snapshots.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -22,7 +22,7 @@ impl Store {
             let visible = inner.visible.load(Ordering::Acquire);
             match inner.map.find(key, |record| record.at(visible, |node| node.live(|| inner.clock.now_ms())))? {
                 Found::Node(entry) => return entry,
-                // Either newer versions are not published yet, or what `visible` stood for was pruned meanwhile.
+                // Either newer versions are not published yet, or the version for `visible` was pruned meanwhile.
                 Found::Older(entry) if inner.visible.load(Ordering::Acquire) == visible => return entry,
                 Found::NotVisible if inner.visible.load(Ordering::Acquire) == visible => return None,
                 Found::Older(_) | Found::NotVisible => {}
@@ -42,19 +42,19 @@ impl Store {
         self.0.lock_writer().last
     }
 
-    /// Pins the store as it is now for reading.
+    /// Pins the current state of the store for reading.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         Snapshot::take(&self.0)
     }
 
-    /// The store's identity, which stays the same from one opening to the next; none in memory.
+    /// The store's identity, which stays the same when it is opened again; `None` in memory.
     #[must_use]
     pub fn identity(&self) -> Option<u64> {
         self.0.durable().map(|durable| durable.store)
     }
 
-    /// When commits are acknowledged; none in memory, where nothing is durable.
+    /// When commits are acknowledged; `None` in memory, where nothing is durable.
     #[must_use]
     pub fn durability(&self) -> Option<Durability> {
         self.0.durable().map(|durable| durable.durability)

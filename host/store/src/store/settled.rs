@@ -11,24 +11,24 @@ impl Store {
     /// Waits until the commit `version` is as durable as the store's policy promises, and visible. Ready at once in memory.
     ///
     /// # Errors
-    /// [`Error::DiskFull`] and, where nobody writes the log, `NoLogThread`: the commit did not happen.
+    /// [`Error::DiskFull`] and, if nobody writes the log, `NoLogThread`: the commit did not happen.
     /// [`Error::StorageFailed`] and, for a commit of long ago, `ReasonForgotten`: it is not visible, and its outcome is unknown until
     /// the store is reopened.
     pub async fn settled(&self, version: Version) -> Result<(), Error> {
         self.0.settled(version, false).await
     }
 
-    /// As [`settled`](Self::settled), for a transaction that has lost against the commit `version`: woken before whoever made it.
+    /// As [`settled`](Self::settled), for a transaction that has lost against the commit `version`: woken before the winner.
     ///
     /// # Errors
-    /// As there.
+    /// As for [`settled`](Self::settled).
     pub async fn settled_rival(&self, version: Version) -> Result<(), Error> {
         self.0.settled(version, true).await
     }
 }
 
 impl Inner {
-    /// What became of the commit `version`, as soon as that is known.
+    /// The outcome of the commit `version`, as soon as it is known.
     pub(crate) async fn settled(&self, version: Version, has_lost: bool) -> Result<(), Error> {
         let Some(durable) = self.durable() else { return Ok(()) };
         let settled = if has_lost { &durable.lost } else { &durable.settled };
@@ -47,7 +47,7 @@ impl Inner {
                 if has_yielded {
                     return self.refuse_undriven(durable, version);
                 }
-                // Whoever polls by hand has a turn to flush.
+                // A caller that polls by hand gets a chance to flush.
                 has_yielded = true;
                 yield_now().await;
                 continue;
@@ -56,12 +56,12 @@ impl Inner {
         }
     }
 
-    /// What becomes of the commit `version` where nobody writes the log: it does not happen, and neither does any other that is pending.
+    /// The outcome of the commit `version` if nobody writes the log: it did not happen, nor did any other pending one.
     fn refuse_undriven(&self, durable: &Durable, version: Version) -> Result<(), Error> {
         // A child of the process that opened the store cannot write, and may have been made while another thread held the lock.
         if !durable.driver.is_left_behind() {
             let _end = durable.log.lock();
-            // Whoever held the log may have written it.
+            // The previous holder of the log may have written it.
             if !durable.is_driven() && durable.outcome(version, self.visible.load(Ordering::Acquire)).is_none() {
                 self.undo_pending(durable, Error::NoLogThread);
             }
@@ -70,7 +70,7 @@ impl Inner {
     }
 }
 
-/// Pending once, and polled again at once by whoever runs it.
+/// Pending once, then polled again at once by its executor.
 async fn yield_now() {
     let mut has_yielded = false;
     std::future::poll_fn(|context| {

@@ -1,4 +1,4 @@
-//! Statistics of a store and of its disk, and what became of the disk.
+//! Statistics of a store and of its disk, and the disk's failures.
 
 use std::sync::atomic::Ordering;
 
@@ -24,7 +24,7 @@ impl Store {
     pub fn stats(&self) -> Stats {
         let writer = self.0.lock_writer();
         let mut stats = writer.stats.clone();
-        // A commit that is not visible yet may still be taken back.
+        // A commit that is not visible yet may still be undone.
         stats.version = self.version();
         stats.deadlines = writer.deadlines.len() as u64;
         stats.prune_backlog = (writer.garbage.len() + writer.dead.len()) as u64;
@@ -43,7 +43,7 @@ impl Store {
         stats
     }
 
-    /// Current statistics of the disk; none in memory.
+    /// Current statistics of the disk; `None` in memory.
     #[must_use]
     pub fn disk_stats(&self) -> Option<DiskStats> {
         let durable = self.0.durable()?;
@@ -73,7 +73,7 @@ impl Store {
         self.check_disk().is_err()
     }
 
-    /// Whether commits can be made at all.
+    /// Whether commits are possible.
     ///
     /// # Errors
     /// [`Error::StorageFailed`] with the reason: nothing is written until the store is reopened.
@@ -81,15 +81,15 @@ impl Store {
         self.0.check_disk()
     }
 
-    /// The last error of the disk, and whether it ended writing for good.
+    /// The last error of the disk, and whether the store writes nothing more because of it.
     #[must_use]
     pub fn disk_failure(&self) -> Option<(String, bool)> {
         let durable = self.0.durable()?;
         durable.errors.said().map(|said| (said, durable.is_failed()))
     }
 
-    /// Events of the disk since the last call, oldest first, for the owner's log. Checkpoints are not among them: they are reported to the
-    /// caller who makes them. [`DiskThreads`](crate::DiskThreads) calls this by itself.
+    /// Events of the disk since the last call, oldest first, for the owner's log. Checkpoints are not among them: their caller gets the
+    /// result. [`DiskThreads`](crate::DiskThreads) calls this by itself.
     #[must_use]
     pub fn take_disk_events(&self) -> Vec<DiskEvent> {
         self.0.durable().map_or_else(Vec::new, |durable| durable.errors.take_events())

@@ -6,10 +6,10 @@ use crate::transactions::Transaction;
 use crate::types::{Error, Expect, Refused, Update, Version, Written};
 
 impl Store {
-    /// Writes one key in a commit of its own if it is as expected and every key of `unchanged` still has the version named with it.
+    /// Writes one key in a commit of its own if it is as expected and every key of `unchanged` still has the given version.
     ///
     /// # Errors
-    /// [`Refused`] with what the key is, when it is not as expected. [`Error::Conflict`], inside, when a key of `unchanged` differs.
+    /// [`Refused`] with the key's value, if it is not as expected. [`Error::Conflict`], inside, if a key of `unchanged` differs.
     pub fn write(
         &self,
         key: &[u8],
@@ -20,9 +20,9 @@ impl Store {
         Ok(self.write_seen(key, update, expect, unchanged)?.0)
     }
 
-    /// As [`write`](Self::write), and returns beside the result the version that it rests on, which is what has to be waited for
-    /// before anybody learns of it: the commit; where there was nothing to do, the newest commit that can be seen, or the one after it that
-    /// left nothing to do; where the key was not as expected, the commit that made it what it is, 0 for a key that never was.
+    /// As [`write`](Self::write), and also returns the version that the result rests on, which must be settled before anybody learns of the
+    /// result: the commit; if there was nothing to do, the newest visible commit, or a later one that left nothing to do; if the key was
+    /// not as expected, the commit that last changed it, 0 for a key that never existed.
     ///
     /// # Errors
     /// As [`write`](Self::write).
@@ -56,23 +56,24 @@ impl Store {
         Ok((Ok(Written { version, previous }), seen))
     }
 
-    /// Runs `work` while no other commit can happen, and commits what it wrote when it succeeds.
+    /// Runs `work` while no other commit can happen, and commits its writes if it succeeds.
     ///
-    /// For short, bounded work that must not lose a race (a counter, a batch): it holds up all other writers. `work` sees what was
-    /// committed and is not visible yet: before anybody learns of its outcome, wait for the version that is returned or, after an
-    /// error, for [`newest`](Self::newest), or only for what it rests on ([`exclusively_seen`](Self::exclusively_seen)). It must not call [`write`](Self::write), [`stats`](Self::stats), [`space`](Self::space)
-    /// or [`maintain`](Self::maintain): they wait for the lock that it holds.
+    /// For short, bounded work that must not lose a race (a counter, a batch): it delays all other writers. `work` sees commits that are
+    /// not visible yet: before anybody learns of its outcome, wait for the version that is returned or, after an error, for
+    /// [`newest`](Self::newest), or only for what it rests on ([`exclusively_seen`](Self::exclusively_seen)). It must not call
+    /// [`write`](Self::write), [`stats`](Self::stats), [`space`](Self::space) or [`maintain`](Self::maintain): they wait for the lock that
+    /// it holds.
     ///
     /// # Errors
-    /// Whatever `work` returns; then nothing is written.
+    /// The error of `work`; then nothing is written.
     pub fn exclusively<T, E>(&self, work: impl FnOnce(&mut Transaction) -> Result<T, E>) -> Result<(T, Version), E> {
         let (outcome, newest, _) = self.run_exclusively(work);
         outcome.map(|value| (value, newest))
     }
 
-    /// As [`exclusively`](Self::exclusively), and returns beside the outcome the version that it rests on, which is what has to be waited
-    /// for before anybody learns of it: the commit; where nothing was written, the newest commit that can be seen, or the newest one after
-    /// it that `work` met; after an error the newest that it met, 0 for none.
+    /// As [`exclusively`](Self::exclusively), and also returns the version that the outcome rests on, which must be settled before anybody
+    /// learns of the outcome: the commit; if nothing was written, the newest visible commit, or a later one that `work` read; after an
+    /// error the newest one that it read, or 0.
     pub fn exclusively_seen<T, E>(
         &self,
         work: impl FnOnce(&mut Transaction) -> Result<T, E>,
@@ -81,7 +82,7 @@ impl Store {
         (outcome, seen)
     }
 
-    /// Besides the outcome the newest commit, and the version that the outcome rests on.
+    /// Also returns the newest commit, and the version that the outcome rests on.
     fn run_exclusively<T, E>(
         &self,
         work: impl FnOnce(&mut Transaction) -> Result<T, E>,
@@ -93,7 +94,7 @@ impl Store {
         (outcome, newest, seen)
     }
 
-    /// One copy of the code for all kinds of work.
+    /// Not generic over `work`: there is one copy of the code.
     fn end_exclusive(&self, mut writer: WriterGuard<'_>, transaction: Transaction, keep: bool) -> (Version, Version) {
         let (inner, before, seen) = (&*self.0, writer.last, transaction.seen());
         if !keep {
@@ -108,7 +109,7 @@ impl Store {
     }
 }
 
-/// What a set of writes holds, as [`apply`](crate::engine::Inner::apply) takes it.
+/// A set of writes in the form that [`apply`](crate::engine::Inner::apply) takes.
 pub(super) fn by_reference(writes: &WriteSet) -> impl Iterator<Item = (&[u8], &Update)> {
     writes.iter().map(|(key, update)| (&key[..], update))
 }

@@ -26,16 +26,16 @@ pub enum Operation {
     Sync,
 }
 
-/// What fails, and how.
+/// A planned fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fault {
     /// The number of the first operation that fails, from 0, among those counted.
     pub at: u64,
-    /// Only operations of this kind count; all of them without it.
+    /// The kind of operation that counts; all of them if `None`.
     pub only: Option<Operation>,
-    /// How many fail in a row; `u64::MAX` for good.
+    /// How many fail in a row; `u64::MAX` for all further ones.
     pub times: u64,
-    /// The error. With [`io::ErrorKind::WriteZero`] a write stores half of what it was given, and the next one fails with
+    /// The error. With [`io::ErrorKind::WriteZero`] a write stores half of its bytes, and the next one fails with
     /// [`io::ErrorKind::StorageFull`].
     pub error: io::ErrorKind,
 }
@@ -47,7 +47,7 @@ struct Plan {
     injected: u64,
 }
 
-/// A disk whose operations fail as planned, and work on another disk until then. Cloning gives another handle to the same one.
+/// A disk whose operations fail as planned, and otherwise work on another disk. Cloning gives another handle to the same one.
 #[derive(Debug, Clone)]
 pub struct FailingDisk<D> {
     inner: D,
@@ -55,12 +55,12 @@ pub struct FailingDisk<D> {
 }
 
 impl<D: Disk> FailingDisk<D> {
-    /// Works on `inner`, without faults so far.
+    /// Uses `inner`, without faults so far.
     pub fn new(inner: D) -> Self {
         Self { inner, plan: Arc::default() }
     }
 
-    /// Plans a fault in place of the one before, and counts operations anew.
+    /// Plans a fault in place of the previous one, and counts operations from 0 again.
     pub fn plan(&self, fault: Option<Fault>) {
         *self.plan.lock() = Plan { fault, counted: 0, injected: 0 };
     }
@@ -86,7 +86,7 @@ impl<D: Disk> FailingDisk<D> {
     }
 }
 
-/// The error that the plan has for the next operation, which is of this kind.
+/// The planned error for the next operation, which is of this kind.
 fn check(plan: &Mutex<Plan>, operation: Operation) -> io::Result<()> {
     let mut plan = plan.lock();
     let only = plan.fault.and_then(|fault| fault.only);
@@ -160,7 +160,7 @@ impl DiskFile for FailingFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
         match check(&self.plan, Operation::Write) {
             Ok(()) => self.file.write_at(bytes, offset),
-            // A short write is what a disk that fills up answers first.
+            // A short write is the first answer of a disk that fills up.
             Err(error) if error.kind() == io::ErrorKind::WriteZero => {
                 if let Some(fault) = &mut self.plan.lock().fault {
                     fault.error = io::ErrorKind::StorageFull;

@@ -1,8 +1,8 @@
-//! Fuzzing what reads files: whatever the bytes are, reading them neither panics nor hangs nor takes much memory, what is read is what
-//! would be written again, and what was changed without a new checksum is never taken for something else.
+//! Fuzzing of the code that reads files: whatever the bytes are, it neither panics nor hangs nor takes much memory, what it reads would be
+//! written as the same bytes, and a change without a new checksum is never taken for something else.
 //!
-//! A [`Target`] is something that reads bytes, and all of that said of it. Two make inputs for it: the tests here, which change bytes by
-//! chance, and libFuzzer in `fuzz/`, which goes by the code that an input reaches and uses this module through the feature `testing`.
+//! A [`Target`] is something that reads bytes, with these properties. Two make inputs for it: the tests here, which change bytes at random,
+//! and libFuzzer in `fuzz/`, which is guided by code coverage and uses this module through the feature `testing`.
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "what is not as it should be is found by a panic")]
 
@@ -22,28 +22,28 @@ mod tests;
 pub use change::Chance;
 use change::{Frame, change};
 
-/// Longer inputs are not made.
+/// The maximum length of an input.
 pub const INPUT_BYTES_MAX: usize = 16 << 10;
-/// What reading may hold in memory: so many times the input, and a block.
+/// The maximum memory of reading: this many times the input, and a block.
 const MEMORY_FACTOR: u64 = 64;
 const MEMORY_BYTES: u64 = 128 << 10;
 
 /// Something that reads bytes.
 pub struct Target {
     name: &'static str,
-    /// What stands before a block of bytes, where there are such.
+    /// The bytes before a block, if there are blocks.
     frame: Option<Frame>,
     /// Reads them and nothing more; its memory is measured.
     read: fn(&[u8]),
-    /// Reads and checks them, and says what came of it, so that inputs of different kinds are told apart.
+    /// Reads and checks them, and returns the outcome, which distinguishes inputs of different kinds.
     explore: fn(&[u8]) -> String,
-    /// Puts the checksums right, and sometimes what else would stop a reader at once.
+    /// Fixes the checksums, and sometimes other fields that would stop a reader at once.
     reseal: fn(&mut [u8], &mut Chance),
-    /// What it reads of the bytes, if they are whole; changing them may leave less of it but nothing else.
+    /// What it reads from the bytes, if they are whole; after a change it may read less, but nothing else.
     contents: fn(&[u8]) -> Contents,
 }
 
-/// What is read of bytes.
+/// What was read from bytes.
 struct Contents {
     is_whole: bool,
     parts: Vec<Vec<u8>>,
@@ -69,7 +69,7 @@ impl Target {
         },
     };
 
-    /// Checkpoints, and backups, which are the same.
+    /// Checkpoints, and backups, which have the same format.
     pub const CHECKPOINT: Self = Self {
         name: "checkpoint",
         frame: Some(Frame { bytes: 16, length_at: 8 }),
@@ -78,7 +78,7 @@ impl Target {
         },
         explore: explore_checkpoint,
         reseal: reseal_checkpoint,
-        // Entries count only if all of the file is right.
+        // Entries count only if the whole file is intact.
         contents: |bytes| match entries(bytes, |_| ()) {
             Ok(_) => Contents { is_whole: true, parts: vec![bytes.to_vec()] },
             Err(_) => Contents { is_whole: false, parts: Vec::new() },
@@ -92,34 +92,34 @@ impl Target {
         read: |bytes| drop(explore_codec(&bytes[..bytes.len().min(64)])),
         explore: explore_codec,
         reseal: |_, _| (),
-        // Without a checksum nothing tells what was changed.
+        // Without a checksum a change is not noticed.
         contents: |_| Contents { is_whole: false, parts: Vec::new() },
     };
 
-    /// Reads an input and nothing more. What that holds in memory is for [`check_memory`](Self::check_memory).
+    /// Reads an input and nothing more. [`check_memory`](Self::check_memory) checks how much memory that takes.
     pub fn read(&self, input: &[u8]) {
         (self.read)(input);
     }
 
-    /// Checks that no more bytes were held in memory than the input is worth.
+    /// Checks that reading held no more memory than the input justifies.
     pub fn check_memory(&self, input: &[u8], held_bytes: u64) {
         let bound = MEMORY_FACTOR * input.len() as u64 + MEMORY_BYTES;
         assert!(held_bytes <= bound, "{}: {held_bytes} bytes were held for {} bytes", self.name, input.len());
     }
 
-    /// Reads an input, checks what comes of it, and says what that is: inputs of different kinds are told apart by it.
+    /// Reads an input, checks the result, and returns the outcome, which distinguishes inputs of different kinds.
     #[must_use]
     pub fn explore(&self, input: &[u8]) -> String {
         (self.explore)(input)
     }
 
-    /// Whether all of an input is what was written.
+    /// Whether the whole input is intact.
     #[must_use]
     pub fn is_whole(&self, input: &[u8]) -> bool {
         (self.contents)(input).is_whole
     }
 
-    /// Changes an input, without putting its checksums right, and checks that what is read then is a beginning of what was there.
+    /// Changes an input without fixing its checksums, and checks that what is read then is a prefix of what was there.
     pub fn check_damage(&self, input: &[u8], chance: &mut Chance) {
         let original = (self.contents)(input).parts;
         let mut damaged = input.to_vec();
@@ -128,12 +128,12 @@ impl Target {
         assert!(original.starts_with(&parts), "something else was read: {parts:?}, not {original:?}");
     }
 
-    /// Puts an input's checksums right, and sometimes what else would stop a reader at once.
+    /// Fixes an input's checksums, and sometimes other fields that would stop a reader at once.
     pub fn reseal(&self, input: &mut [u8], chance: &mut Chance) {
         (self.reseal)(input, chance);
     }
 
-    /// Lets `change` change one of an input's blocks, and puts the block's length right. Answers whether there was one.
+    /// Lets `change` change one of an input's blocks, and fixes the block's length. Returns whether there was a block.
     pub fn change_block(
         &self,
         input: &mut Vec<u8>,
@@ -148,7 +148,7 @@ fn put_u64(bytes: &mut [u8], place: usize, number: u64) {
     bytes[place..place + 8].copy_from_slice(&number.to_le_bytes());
 }
 
-/// Puts a file's header right, and returns the salt and the version in it.
+/// Fixes a file's header, and returns its salt and version.
 fn reseal_header(bytes: &mut [u8]) -> Option<(u64, u64)> {
     let header = bytes.get_mut(..HEADER_BYTES)?;
     let sum = checksum(0, 0, &header[..56]);
@@ -210,7 +210,7 @@ fn explore_segment(bytes: &[u8]) -> String {
     format!("{} {kind} {end:?}", count.min(3))
 }
 
-/// A record as the log would write it.
+/// A record in the form of the log.
 fn encoded(header: &RecordHeader, changes: &[LoggedChange<'_>], offset: u64, salt: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     encode_commit(&mut bytes, header.version, header.after, header.time_ms, changes.iter().copied()).unwrap();
@@ -269,7 +269,7 @@ fn explore_checkpoint(bytes: &[u8]) -> String {
     format!("{} {} {outcome}", count.min(3), deadlines > 0)
 }
 
-/// The blocks of a checkpoint that is whole, without what stands before their entries.
+/// The blocks of an intact checkpoint, without the bytes before their entries.
 fn bodies(bytes: &[u8]) -> Vec<u8> {
     let (mut offset, mut bodies) = (HEADER_BYTES, Vec::new());
     loop {
@@ -302,7 +302,7 @@ fn reseal_checkpoint(bytes: &mut [u8], chance: &mut Chance) {
     }
 }
 
-/// Reads numbers and counted bytes in turn, as far as it goes.
+/// Reads numbers and counted bytes in turn, as far as possible.
 fn explore_codec(bytes: &[u8]) -> String {
     let mut reader = Reader(bytes);
     let mut said = String::new();

@@ -1,9 +1,9 @@
-//! Files in memory that remember every operation, and what a power cut could leave of them.
+//! Files in memory that record every operation, and the possible remains after a power cut.
 //!
-//! The model is that of file systems without ordering between files: what was synced stays; of everything else any part may be
-//! there, in any order. A write may be torn at 512 bytes (a sector) or at every byte, a file may have its new length without its
-//! new contents, and a name that was made, changed or removed may be as it was until its directory is synced. See Pillai et al.,
-//! "All File Systems Are Not Created Equal" (OSDI 2014), for systems that do each of these.
+//! The model is that of file systems without ordering between files: synced data stays; of everything else any part may be there, in any
+//! order. A write may be torn at 512 bytes (a sector) or at every byte, a file may have its new length without its new contents, and a name
+//! that was made, changed or removed may be in its old state until its directory is synced. See Pillai et al., "All File Systems Are Not
+//! Created Equal" (OSDI 2014), for systems that do each of these.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -14,13 +14,13 @@ use parking_lot::Mutex;
 
 use crate::disk::{Disk, DiskFile, MemoryDisk, in_memory, overwrite};
 
-/// Which file an operation is on, whatever its name is by then.
+/// The file of an operation, whatever its name is by then.
 type Inode = usize;
 
 #[derive(Debug, Clone)]
 enum Done {
     Create(String, Inode),
-    /// The file that was renamed is meant, whatever has its old name by then.
+    /// The file that was renamed, whichever file has its old name by then.
     Rename(String, String, Inode),
     Remove(String),
     SyncDirectory,
@@ -36,7 +36,7 @@ struct Journal {
     inodes: usize,
 }
 
-/// Files in memory that remember every operation. Cloning gives another handle to the same ones.
+/// Files in memory that record every operation. Cloning gives another handle to the same ones.
 #[derive(Debug, Clone, Default)]
 pub struct PowerCutDisk {
     memory: MemoryDisk,
@@ -50,7 +50,7 @@ impl PowerCutDisk {
         Self::default()
     }
 
-    /// A disk that begins with these files, all of them durable.
+    /// A disk that starts with these files, all of them durable.
     #[must_use]
     pub fn with_files(files: BTreeMap<String, Vec<u8>>) -> Self {
         let disk = Self { memory: MemoryDisk::with_files(files.clone()), journal: Arc::default() };
@@ -63,13 +63,13 @@ impl PowerCutDisk {
         disk
     }
 
-    /// How many operations have changed something so far. The power can be cut after each: at 0 to this many.
+    /// The number of operations so far that changed something. The power can be cut after each: at 0 to this many.
     #[must_use]
     pub fn operations(&self) -> usize {
         self.journal.lock().done.len()
     }
 
-    /// What is certain, and what is not, when the power is cut after the first `operations`.
+    /// The certain and uncertain changes when the power is cut after the first `operations`.
     #[must_use]
     pub fn cut_after(&self, operations: usize) -> Wreck {
         let journal = self.journal.lock();
@@ -184,7 +184,7 @@ impl DiskFile for PowerCutFile {
     }
 }
 
-/// How writes that were not synced break.
+/// Where writes that were not synced can be torn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tearing {
     /// At multiples of 512 bytes in the file.
@@ -193,7 +193,7 @@ pub enum Tearing {
     Bytes,
 }
 
-/// What a power cut leaves: files that are certain, and changes of which any part may have happened.
+/// The result of a power cut: files that are certain, and changes of which any part may have happened.
 #[derive(Debug, Clone, Default)]
 pub struct Wreck {
     names: BTreeMap<String, Inode>,
@@ -233,20 +233,20 @@ impl Wreck {
         self.unsynced_names.is_empty() && self.unsynced.is_empty()
     }
 
-    /// The disk with nothing of what is uncertain.
+    /// The disk without any uncertain change.
     #[must_use]
     pub fn least(&self) -> MemoryDisk {
         self.disk(Tearing::Sectors, |_| 0)
     }
 
-    /// The disk with everything that is uncertain, as after the end of the process alone.
+    /// The disk with all uncertain changes, as after the end of the process alone.
     #[must_use]
     pub fn most(&self) -> MemoryDisk {
         self.disk(Tearing::Sectors, |_| 1)
     }
 
-    /// The disk with some of what is uncertain. `choose` is called with a number of ways above 1 for each choice, and returns one
-    /// of them: 0 stands for "did not happen".
+    /// The disk with some of the uncertain changes. `choose` is called with a number of options above 1 for each choice, and returns one of
+    /// them: 0 means "did not happen".
     #[must_use]
     pub fn disk(&self, tearing: Tearing, mut choose: impl FnMut(u64) -> u64) -> MemoryDisk {
         let mut names = self.names.clone();
@@ -282,7 +282,7 @@ fn rename(names: &mut BTreeMap<String, Inode>, change: &Done) {
 }
 
 fn change_contents(contents: &mut Vec<u8>, change: &Done) {
-    // What was done in memory once can be done again.
+    // An operation that succeeded in memory succeeds again.
     match change {
         Done::Write(_, bytes, offset) => overwrite(contents, bytes, *offset).unwrap_or_default(),
         Done::SetSize(_, size) => contents.resize(in_memory(*size).unwrap_or_default(), 0),
@@ -290,7 +290,7 @@ fn change_contents(contents: &mut Vec<u8>, change: &Done) {
     }
 }
 
-/// Does some parts of a change.
+/// Applies some parts of a change.
 fn tear(contents: &mut Vec<u8>, change: &Done, tearing: Tearing, choose: &mut impl FnMut(u64) -> u64) {
     let Done::Write(_, bytes, offset) = change else {
         if choose(2) == 1 {
@@ -298,7 +298,7 @@ fn tear(contents: &mut Vec<u8>, change: &Done, tearing: Tearing, choose: &mut im
         }
         return;
     };
-    // All of it, or nothing, or parts of it, with or without the length that belongs to all of it.
+    // All of it, or nothing, or parts of it, with or without the length of the whole.
     match choose(4) {
         0 => {}
         1 => change_contents(contents, change),
@@ -317,7 +317,7 @@ fn tear(contents: &mut Vec<u8>, change: &Done, tearing: Tearing, choose: &mut im
     }
 }
 
-/// The pieces that a write at `offset` breaks into.
+/// The pieces into which a write at `offset` is torn.
 fn pieces<'b>(
     bytes: &'b [u8],
     offset: u64,

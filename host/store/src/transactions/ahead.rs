@@ -1,23 +1,23 @@
-//! Validation ahead of the writers' lock. A page has one thread, and no other writers to hold up.
+//! Validation ahead of the writers' lock. A page has one thread, and no other writers to delay.
 
 use super::validation::{Checks, Lost, look_up_key};
 use crate::engine::{Deadline, FeedCommit, Hold, Inner, Record, Writer, WriterGuard};
 use crate::mutants::mutant;
 
-/// Changes, and deadlines, that are looked at under the lock.
+/// Changes, and deadlines, that are examined under the lock.
 const UNDER_LOCK_MAX: usize = 256;
 
-/// Rounds without the lock. Each has what was committed during the one before, so a few are enough; only where commits come
-/// faster than they can be looked at, the last ones fall to the holder of the lock.
+/// Rounds without the lock. Each examines what was committed during the previous one, so a few are enough; only if commits come faster than
+/// they can be examined does the holder of the lock have more to do.
 const ROUNDS_MAX: usize = 32;
 
-/// Validations from the start, where the ring has not kept what came meanwhile.
+/// Validations from the start, when the ring has dropped what came meanwhile.
 const STARTS_MAX: usize = 3;
 
 /// Deadlines that are copied under one hold of the lock.
 const DEADLINES_PER_HOLD: usize = 128;
 
-/// A validation that has come as far as it can without the lock.
+/// A validation that has got as far as it can without the lock.
 pub(crate) struct Ahead<'c, 'i> {
     checks: &'c Checks<'c>,
     inner: &'i Inner,
@@ -25,7 +25,7 @@ pub(crate) struct Ahead<'c, 'i> {
 }
 
 struct Progress<'f> {
-    /// The commits before it have been looked at.
+    /// The commits before it have been examined.
     hold: Hold<'f>,
     /// The values that had expired by then have been looked at.
     now_ms: u64,
@@ -102,7 +102,7 @@ fn start<'i>(checks: &Checks<'_>, inner: &'i Inner) -> Result<Progress<'i>, Lost
             Err(Stop::Gap) => {}
         }
     }
-    // More is committed meanwhile than can be kept to look at: another attempt begins with less behind it.
+    // So much is committed meanwhile that the ring cannot hold it: another attempt has fewer commits to examine.
     Err(Lost)
 }
 
@@ -121,7 +121,7 @@ impl Checks<'_> {
             self.deadlines(inner, read.earliest_ms.min(now_ms), read.latest_ms.max(now_ms), now_ms)?;
             progress
         } else {
-            // What is committed from now on stays to be looked at.
+            // The ring holds what is committed from now on.
             let hold = inner.feed.hold_newest();
             self.look_up(inner, now_ms, u64::MAX)?;
             Progress { hold, now_ms }
@@ -134,7 +134,7 @@ impl Checks<'_> {
         Ok(progress)
     }
 
-    /// Looks at what came since the last round; how many changes and deadlines.
+    /// Examines what came since the last round. Returns the number of changes and deadlines.
     fn round(&self, inner: &Inner, progress: &mut Progress<'_>) -> Result<usize, Stop> {
         let now_ms = inner.clock.now_ms();
         let changes = self.commits(inner, &mut progress.hold, now_ms)?;
@@ -173,14 +173,14 @@ impl Checks<'_> {
                 look_up_key(inner, key, *seen, now_ms)?;
             }
             if let Some(read) = self.reads.range_of(key) {
-                // A record that was taken out had nothing left that anybody could read.
+                // A record that was removed had nothing left that anybody could read.
                 inner.map.find(key, |record| self.look_at(record, read.times, now_ms)).unwrap_or(Ok(()))?;
             }
         }
         Ok(())
     }
 
-    /// Looks at the deadlines after `from_ms` and up to `to_ms`; how many there were.
+    /// Examines the deadlines after `from_ms` and up to `to_ms`. Returns how many there were.
     fn deadlines(&self, inner: &Inner, from_ms: u64, to_ms: u64, now_ms: u64) -> Result<usize, Lost> {
         let (mut last, mut count) = (Deadline::last_at(from_ms), 0);
         if from_ms == to_ms {
@@ -201,7 +201,7 @@ impl Checks<'_> {
         }
     }
 
-    /// Looks at a value whose deadline has passed, or lies ahead again where the clock was set back.
+    /// Examines a value whose deadline has passed, or is in the future again because the clock was set back.
     fn deadline(&self, inner: &Inner, record: &Record, now_ms: u64) -> Result<(), Lost> {
         mutant!("deadlines-skipped" => return Ok(()));
         let key = record.key();
@@ -239,7 +239,7 @@ mod tests {
         store.write(key.as_bytes(), update, Expect::Anything, None).unwrap().unwrap();
     }
 
-    /// What was read before the lock may have been the doing of a commit that is taken back: then it counts for nothing.
+    /// What was read before the lock may be the effect of a commit that was undone: then it does not count.
     #[test]
     fn what_was_looked_at_is_looked_at_again_after_a_commit_was_taken_back() {
         let written = WriteSet::from([(Box::from(*b"came"), Update::Delete)]);

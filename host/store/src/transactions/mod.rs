@@ -1,4 +1,4 @@
-//! Transactions: reads at a snapshot, buffered writes, and whether the reads still hold at the commit.
+//! Transactions: reads at a snapshot, buffered writes, and validation of the reads at the commit.
 //!
 //! Optimistic concurrency control with backward validation (Kung and Robinson 1981): a transaction remembers which keys it read and
 //! which ranges it scanned, and commits only if both would read the same at the moment of its commit. Scanned ranges catch phantoms.
@@ -8,9 +8,9 @@
 //! |---|---|
 //! | `transaction` | [`Transaction`]: reads, buffered writes, savepoints |
 //! | `overlay` | its own writes merged into its reads |
-//! | `savepoint` | what was written since a moment |
+//! | `savepoint` | the writes since a moment |
 //! | `ahead` | validation ahead of the writers' lock |
-//! | `validation` | whether what was read still holds |
+//! | `validation` | whether the reads still hold |
 //! | `prepare` | records in the indexes for the new keys of a large commit, before it |
 
 #[cfg(not(target_family = "wasm"))]

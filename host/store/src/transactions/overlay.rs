@@ -61,7 +61,7 @@ impl<'w> Overlay<'w> {
         }
     }
 
-    /// Whether an own write replaces what the snapshot holds for `key`; shows it in that case.
+    /// Whether an own write replaces the snapshot's value of `key`; if so, shows it.
     pub(super) fn replaces(&mut self, key: &[u8], now_ms: u64, show: &mut Show<'_>) -> ControlFlow<(), bool> {
         match self.next {
             Some((own, update)) if own == key => {

@@ -1,21 +1,22 @@
-//! New keys of a large commit, put into the indexes before it.
+//! Puts new keys of a large commit into the indexes ahead of it.
 //!
-//! Finding the place of a new key in the order takes microseconds, and a commit of 100,000 of them would hold all other writers up for
-//! as long. So they get their places before, a few under each hold of the lock, without a version that anybody could read, and their
-//! versions are made; the commit itself only numbers the versions and puts them on the chains.
+//! Finding the place of a new key in the order takes microseconds, and a commit of 100,000 of them would delay all other writers by as
+//! much. So they get their places before the commit, a few under each hold of the lock, without a version that anybody could read, and
+//! their versions are made; the commit itself only numbers the versions and puts them on the chains.
 
 use std::collections::VecDeque;
 
 use crate::engine::{FeedChange, Inner, Node, NodeExt, Record, Store, WriteSet, Writer};
 use crate::types::{NEVER_MS, Update, Version};
 
-/// Writes from which on a commit's new keys are prepared: below, the commit takes less time than waiting for the lock again.
+/// The number of writes from which a commit's new keys are prepared: with fewer, the commit takes less time than waiting for the lock
+/// again.
 const WRITES_MIN: usize = 128;
 
 /// Keys that get their places under one hold of the lock.
 const KEYS_PER_HOLD: usize = 16;
 
-/// Places that a commit is about to use. Those that it does not use are given back when this is dropped.
+/// Places that a commit is about to use. Unused ones are given back when this is dropped.
 pub(crate) struct Prepared<'s> {
     inner: &'s Inner,
     /// In the order of their keys.
@@ -24,7 +25,7 @@ pub(crate) struct Prepared<'s> {
 
 struct Place {
     record: Record,
-    /// What its first version will be, where that is known.
+    /// Its first version, if that is known.
     node: Option<Node>,
 }
 
@@ -46,7 +47,7 @@ impl Inner {
         prepared
     }
 
-    /// As [`apply`](Self::apply), with what was prepared for it.
+    /// As [`apply`](Self::apply), with the prepared places.
     pub(crate) fn apply_prepared(
         &self,
         writer: &mut Writer,
@@ -65,8 +66,8 @@ impl Inner {
 }
 
 impl Store {
-    /// Gives new keys their places in the indexes, for a commit under the writers' lock that is to put many: so that it does not take as
-    /// long as that. Those that are not used are removed when the result is dropped. Does nothing for fewer than 128 keys.
+    /// Gives new keys their places in the indexes ahead of a commit under the writers' lock that will put many, so that it takes less time.
+    /// Unused places are removed when the result is dropped. Does nothing for fewer than 128 keys.
     #[must_use]
     pub fn make_places<'k>(&self, keys: impl ExactSizeIterator<Item = &'k [u8]>) -> Places<'_> {
         let mut prepared = Prepared { inner: &self.0, places: VecDeque::new() };
@@ -103,8 +104,8 @@ impl Prepared<'_> {
         }
     }
 
-    /// Gives `key` the version that was made for it, if there is one and its place has not been used by another commit. To be called for
-    /// the keys of the commit in their order.
+    /// Gives `key` the version that was made for it, if there is one and no other commit has used its place. To be called for the keys of
+    /// the commit in their order.
     pub(crate) fn apply(
         &mut self,
         writer: &mut Writer,
@@ -129,7 +130,7 @@ impl Drop for Prepared<'_> {
         for places in self.places.make_contiguous().chunks(KEYS_PER_HOLD) {
             let writer = self.inner.lock_writer_for_long();
             for Place { record, .. } in places {
-                // Another commit may have used it: then it is in use, or was removed as every key is.
+                // Another commit may have used it: then it is in use, or was removed like any key.
                 if record.is_unused() {
                     self.inner.map.remove(record.key());
                 }

@@ -1,8 +1,7 @@
 //! A transaction until it commits: reads at a snapshot, and buffered writes.
 //!
-//! Optimistic concurrency control with backward validation (Kung and Robinson 1981): a transaction remembers which keys it read and
-//! which ranges it scanned, and commits only if both would read the same at the moment of its commit. Scanned
-//! ranges catch phantoms.
+//! Optimistic concurrency control with backward validation (Kung and Robinson 1981): a transaction remembers which keys it read and which
+//! ranges it scanned, and commits only if both would read the same at the moment of its commit. Scanned ranges catch phantoms.
 
 use std::ops::ControlFlow;
 
@@ -14,21 +13,21 @@ use crate::engine::{RangeRead, ReadSet, ReadTimes, Snapshot, Store, WriteSet};
 use crate::hash::HashMap;
 use crate::types::{Direction, Entry, Error, KeyRange, NEVER_MS, Update, Version};
 
-/// What a transaction is protected from.
+/// The isolation of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Isolation {
-    /// From everything: the outcome is as if transactions ran one after the other.
+    /// Serialisable: the outcome is as if transactions ran one after the other.
     #[default]
     Serializable,
-    /// It sees one snapshot, and of two that write the same key the first to commit wins, unless the key holds again what it held. Its reads are not validated: write skew
-    /// can happen.
+    /// It sees one snapshot, and of two that write the same key the first to commit wins, unless the key holds again what it held. Its
+    /// reads are not validated: write skew can happen.
     Snapshot,
 }
 
 #[derive(Debug)]
 pub(crate) enum View {
     Pinned(Snapshot),
-    /// The writer lock is held: nothing changes underneath.
+    /// The writer lock is held: nothing changes meanwhile.
     Exclusive(Version),
 }
 
@@ -45,7 +44,7 @@ pub struct Transaction {
     pub(super) undo: Vec<Undo>,
     walked: u64,
     visits_max: u64,
-    /// The newest version that was met under the writer lock: what an outcome rests on where nothing is written.
+    /// The newest version read under the writer lock: an outcome without writes rests on it.
     seen: Version,
 }
 
@@ -74,14 +73,12 @@ impl Transaction {
         }
     }
 
-    /// Bounds the keys that all scans together may visit, those included that were deleted and are not removed yet. No bound at
-    /// first.
+    /// Bounds the keys that all scans together may visit, including deleted ones that are not removed yet. Unbounded at first.
     pub fn set_visits_max(&mut self, visits_max: u64) {
         self.visits_max = visits_max;
     }
 
-    /// Keys that scans have visited so far, those included that were deleted and are not removed yet: what validation may have to
-    /// visit again.
+    /// Keys that scans have visited so far, including deleted ones that are not removed yet: what validation may have to visit again.
     #[must_use]
     pub fn visited_count(&self) -> u64 {
         self.reads.visited
@@ -102,7 +99,7 @@ impl Transaction {
         self.reads.keys.len() + self.reads.ranges.len()
     }
 
-    /// Keys that [`visit`](Self::visit) has visited so far, also those that the transaction itself has deleted: a measure of its work.
+    /// Keys that [`visit`](Self::visit) has visited so far, including those that the transaction itself has deleted: a measure of its work.
     #[must_use]
     pub fn walked_count(&self) -> u64 {
         self.walked
@@ -120,8 +117,8 @@ impl Transaction {
         self.written_bytes
     }
 
-    /// What [`write_count`](Self::write_count) and [`written_bytes`](Self::written_bytes) would be after writing `value_bytes` to
-    /// `key`; a deletion writes none.
+    /// What [`write_count`](Self::write_count) and [`written_bytes`](Self::written_bytes) would be after a write of `value_bytes` (0 for a
+    /// deletion) to `key`.
     #[must_use]
     pub fn size_with(&self, key: &[u8], value_bytes: usize) -> (usize, usize) {
         match self.writes.get(key) {
@@ -141,7 +138,7 @@ impl Transaction {
         self.writes.values().any(|update| matches!(update, Update::Put { .. }))
     }
 
-    /// The value of `key`: what the transaction wrote itself, at version 0, or what its snapshot holds.
+    /// The value of `key`: the transaction's own write, at version 0, or the snapshot's value.
     ///
     /// # Errors
     /// [`Error::SnapshotTooOld`].
@@ -167,7 +164,7 @@ impl Transaction {
         }
     }
 
-    /// Like [`get`](Self::get); the commit is a conflict when another one has changed the key by then, under every isolation.
+    /// Like [`get`](Self::get); the commit is a conflict if another one has changed the key by then, whatever the isolation.
     ///
     /// # Errors
     /// [`Error::SnapshotTooOld`].
@@ -180,7 +177,7 @@ impl Transaction {
         Ok(entry)
     }
 
-    /// Shows `see` the keys and values of `range` in order, own writes included, until it answers `Break` or the range ends.
+    /// Shows `see` the keys and values of `range` in order, own writes included, until it returns `Break` or the range ends.
     ///
     /// # Errors
     /// [`Error::SnapshotTooOld`], [`Error::VisitsTooMany`].
@@ -193,7 +190,7 @@ impl Transaction {
         self.visit_merged(range, direction, &mut see)
     }
 
-    /// One copy of [`visit`](Self::visit) for all that entries are shown to.
+    /// Not generic over `see`: there is one copy of [`visit`](Self::visit)'s code.
     fn visit_merged(&mut self, range: &KeyRange, direction: Direction, see: &mut Show<'_>) -> Result<(), Error> {
         if range.is_empty() {
             return Ok(());
@@ -254,15 +251,14 @@ impl Transaction {
         self.store.0.clock.now_ms()
     }
 
-    /// What the transaction has written so far, to return to with [`rollback_to`](Self::rollback_to).
+    /// The state of the transaction's writes, to return to with [`rollback_to`](Self::rollback_to).
     #[must_use]
     pub fn savepoint(&mut self) -> Savepoint {
         self.undo.push(Undo { replaced: HashMap::default(), written_bytes: self.written_bytes });
         Savepoint { depth: self.undo.len() }
     }
 
-    /// Discards what was written since the savepoint, and the savepoints after it. What was read stays read. Costs as much as was
-    /// written since.
+    /// Discards the writes since the savepoint, and the savepoints after it. Reads stay. The cost is proportional to those writes.
     #[allow(clippy::needless_pass_by_value, reason = "a savepoint is used up")]
     pub fn rollback_to(&mut self, savepoint: Savepoint) {
         while self.undo.len() >= savepoint.depth
@@ -278,7 +274,7 @@ impl Transaction {
         }
     }
 
-    /// Keeps what was written since the savepoint, which cannot be returned to any more. Costs as much as was written since.
+    /// Keeps the writes since the savepoint, which can no longer be returned to. The cost is proportional to those writes.
     #[allow(clippy::needless_pass_by_value, reason = "a savepoint is used up")]
     pub fn release(&mut self, savepoint: Savepoint) {
         while self.undo.len() >= savepoint.depth
@@ -302,7 +298,7 @@ impl Transaction {
         self.buffer(key, Update::Delete);
     }
 
-    /// What was met under the writer lock.
+    /// The newest version read under the writer lock.
     pub(crate) fn seen(&self) -> Version {
         self.seen
     }

@@ -1,7 +1,7 @@
 //! Validation: whether a transaction would read at its commit what it has read at its snapshot.
 //!
-//! A transaction of few reads looks them up under the writers' lock. One of many is validated in two steps, so that other writers
-//! wait for as long as a few hundred lookups take, however much it has read:
+//! A transaction with few reads looks them up under the writers' lock. One with many is validated in two steps, so that other writers wait
+//! only as long as a few hundred lookups take, however much it has read:
 //!
 //! 1. Ahead, without the lock. Where the change feed's ring reaches back to the snapshot, each change since is looked up in what was
 //!    read; where it does not, or that would cost more, everything is read again. Commits made meanwhile stay in the ring
@@ -19,10 +19,10 @@ use crate::engine::{Found, Inner, NodeExt, ReadSet, ReadTimes, Record, WriteSet,
 use crate::mutants::mutant;
 use crate::types::{Direction, Version, is_past};
 
-/// Another commit changed what was read, or wrote what would be written.
+/// Another commit changed what was read, or wrote one of the keys to be written.
 pub(crate) struct Lost;
 
-/// What has to hold for a transaction to commit.
+/// The conditions for a transaction to commit.
 pub(crate) struct Checks<'t> {
     /// The transaction's snapshot.
     pub(crate) version: Version,
@@ -32,17 +32,17 @@ pub(crate) struct Checks<'t> {
 }
 
 impl Checks<'_> {
-    /// Lookups that validation without the ring takes, about.
+    /// The approximate number of lookups for validation without the ring.
     #[cfg(not(target_family = "wasm"))]
     pub(crate) fn lookups(&self) -> u64 {
         let keys = self.reads.keys.len() + self.unwritten.map_or(0, WriteSet::len);
         self.reads.visited + (keys + self.reads.ranges.len()) as u64
     }
 
-    /// Looks everything up as it is at `now_ms`. Under the writers' lock the answer is final; without it, it is what holds of the
-    /// commits before it began.
+    /// Looks everything up in the state at `now_ms`. Under the writers' lock the answer is final; without it, it holds for the commits
+    /// before it began.
     ///
-    /// False after `visits_max` records in scanned ranges: there may be more than were read, records that another commit has prepared.
+    /// False after `visits_max` records in scanned ranges: there may be more than were read, because another commit has prepared records.
     pub(crate) fn look_up(&self, inner: &Inner, now_ms: u64, visits_max: u64) -> Result<bool, Lost> {
         let mut visits = 0;
         if !mutant!("lost-update") {
@@ -89,7 +89,7 @@ impl Checks<'_> {
         let is_as_read = if newest <= self.version {
             times.sees_alike(deadline_ms, now_ms)
         } else {
-            // What is served now is of a later commit. Where nothing is, nothing may have been read.
+            // The value served now is of a later commit. If there is none, nothing may have been read.
             let none_was_read = || match record.at(self.version, NodeExt::ends_ms) {
                 Found::Node(ends_ms) | Found::Older(ends_ms) => is_past(ends_ms, times.earliest_ms),
                 Found::NotVisible => true,
@@ -107,7 +107,7 @@ pub(super) fn look_up_key(inner: &Inner, key: &[u8], seen: Option<Version>, now_
 }
 
 impl Inner {
-    /// Whether `checks` hold of every commit so far. False where that took more than `visits_max` visits to records in scanned ranges.
+    /// Whether `checks` hold for every commit so far. False if that took more than `visits_max` visits to records in scanned ranges.
     pub(crate) fn validate(&self, writer: &Writer, checks: &Checks<'_>, visits_max: u64) -> Result<bool, Lost> {
         let now_ms = self.clock.now_ms();
         let latest_ms = checks.reads.times.latest_ms.max(now_ms);

@@ -10,8 +10,8 @@ pub(crate) const fn is_past(deadline_ms: u64, now_ms: u64) -> bool {
     deadline_ms <= now_ms
 }
 
-/// The number of a commit: 1 for the first, and every later commit's is larger, mostly by one. A number that a client may have seen is
-/// never given to another commit, even where a power cut took the first.
+/// The number of a commit: 1 for the first, and larger for each later one, mostly by one. A number that a client may have seen is never
+/// given to another commit, even if a power cut took the first.
 ///
 /// 0 is a write that is not committed yet: a transaction reads its own writes at this version.
 pub type Version = u64;

@@ -1,4 +1,4 @@
-//! Small types that every room uses and that users see. Nothing here knows another room.
+//! Small types that every room uses and that users see. This room imports no other.
 //!
 //! | file | holds |
 //! |---|---|

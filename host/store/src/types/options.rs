@@ -7,19 +7,19 @@ use super::platform::{Clock, Random};
 /// When a commit is acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
-    /// When it is certain to survive a power cut. Nothing is visible to others before.
+    /// Once it is certain to survive a power cut. Nothing is visible to others before.
     Always,
-    /// When the operating system has it, so that it survives the end of the process; a power cut takes at most this many
-    /// milliseconds of commits.
+    /// Once the operating system has it, so that it survives the end of the process; a power cut takes at most this many milliseconds of
+    /// commits.
     Interval {
         /// Milliseconds between syncs.
         ms: u64,
     },
-    /// When the operating system has it. How much a power cut takes is the operating system's choice.
+    /// Once the operating system has it. How much a power cut takes is the operating system's choice.
     Never,
 }
 
-/// Called again and again with the bytes read so far and the bytes to read in all.
+/// Called repeatedly with the bytes read so far and the bytes to read in all.
 pub type OnProgress = Arc<dyn Fn(u64, u64) + Send + Sync>;
 
 /// How a store is set up.

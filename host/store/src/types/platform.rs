@@ -8,16 +8,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A wall clock, which shows the time of day and may be set, and a monotonic clock, which measures how much time has passed.
 pub trait Clock: Send + Sync + 'static {
-    /// Milliseconds since 1970-01-01T00:00:00Z. It may jump; the engine compares it with the deadlines of keys and stamps commits with
-    /// it, nothing more.
+    /// Milliseconds since 1970-01-01T00:00:00Z. It may jump; the engine uses it only for the deadlines of keys and the times of commits.
     fn now_ms(&self) -> u64;
 
-    /// Microseconds since some moment, never going back and never set: for the ages of snapshots, transactions, backups and changes,
-    /// and for statistics of how long something took. On a machine that sleeps it may stand still meanwhile.
+    /// Microseconds since some moment, never set and never going back: for the ages of snapshots, transactions, backups and changes, and
+    /// for durations in statistics. It may stop while the machine sleeps.
     fn monotonic_us(&self) -> u64;
 
-    /// Ends after `ms` milliseconds, at the executor's pace. None where this clock cannot wake a waiter, the default: transactions that lose
-    /// again and again do not get [turns](crate::Turn) then.
+    /// Ends after `ms` milliseconds, at the executor's pace. `None`, the default, if this clock cannot wake a waiter: then transactions
+    /// that lose repeatedly get no [turns](crate::Turn).
     #[cfg(not(target_family = "wasm"))]
     fn sleep(&self, ms: u64) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
         let _ = ms;
@@ -66,7 +65,7 @@ impl ManualClock {
         self.passed_us.fetch_add(by_ms.saturating_mul(1_000), Ordering::SeqCst);
     }
 
-    /// Sets the wall clock, forward or back, while no time passes: real clocks are set.
+    /// Sets the wall clock, forward or back, while no time passes, as real clocks are set.
     pub fn set_ms(&self, now_ms: u64) {
         self.wall_ms.store(now_ms, Ordering::SeqCst);
     }
@@ -87,7 +86,7 @@ impl Clock for ManualClock {
 pub struct SeededRandom(AtomicU64);
 
 impl SeededRandom {
-    /// A sequence that `seed` decides.
+    /// The sequence of `seed`.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self(AtomicU64::new(seed))

@@ -1,8 +1,8 @@
-//! Ranges of keys and the directions in which they are walked.
+//! Ranges of keys, and the directions of walks over them.
 
 use std::ops::Bound;
 
-/// Which way a scan goes.
+/// The direction of a scan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Direction {
     /// From the smallest key up.
@@ -15,9 +15,9 @@ pub enum Direction {
 /// An interval of keys, ordered as unsigned bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyRange {
-    /// Where the range begins.
+    /// The start of the range.
     pub start: Bound<Box<[u8]>>,
-    /// Where the range ends.
+    /// The end of the range.
     pub end: Bound<Box<[u8]>>,
 }
 
@@ -46,13 +46,13 @@ impl KeyRange {
         Self { start: Bound::Included(prefix.into()), end }
     }
 
-    /// Whether `key` lies in the range.
+    /// Whether the range contains `key`.
     #[must_use]
     pub fn contains(&self, key: &[u8]) -> bool {
         self.reaches(key, Direction::Forward) && self.reaches(key, Direction::Reverse)
     }
 
-    /// Whether a walk in `direction` that stands at `key` has not left the range yet.
+    /// Whether a walk in `direction` that has reached `key` is still in the range.
     pub(crate) fn reaches(&self, key: &[u8], direction: Direction) -> bool {
         match direction {
             Direction::Forward => match &self.end {
@@ -68,7 +68,7 @@ impl KeyRange {
         }
     }
 
-    /// What is left of the range for a walk in `direction` that has done `key`.
+    /// The rest of the range for a walk in `direction` after `key`.
     #[must_use]
     pub fn after(&self, key: &[u8], direction: Direction) -> Self {
         let done = Bound::Excluded(key.into());
@@ -78,7 +78,7 @@ impl KeyRange {
         }
     }
 
-    /// The part of the range that a walk in `direction` has done when it stands at `key`, that key included.
+    /// The part of the range that a walk in `direction` has covered when it has reached `key`, including that key.
     #[must_use]
     pub fn until(&self, key: &[u8], direction: Direction) -> Self {
         let here = Bound::Included(key.into());
@@ -88,7 +88,7 @@ impl KeyRange {
         }
     }
 
-    /// Where the range starts, in the order of starts.
+    /// The start of the range, in the order of starts.
     #[cfg(not(target_family = "wasm"))]
     pub(crate) fn starts(&self) -> impl Ord + '_ {
         match &self.start {
@@ -98,7 +98,7 @@ impl KeyRange {
         }
     }
 
-    /// Where the range ends, in the order of ends.
+    /// The end of the range, in the order of ends.
     #[cfg(not(target_family = "wasm"))]
     pub(crate) fn ends(&self) -> impl Ord + '_ {
         match &self.end {
@@ -115,7 +115,7 @@ impl KeyRange {
         ![self, other, &between(self, other), &between(other, self)].iter().any(|range| range.is_empty())
     }
 
-    /// Whether no key can lie in the range.
+    /// Whether the range can contain no key.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         match (&self.start, &self.end) {
@@ -129,7 +129,7 @@ impl KeyRange {
     }
 }
 
-/// The smallest key that is larger than every key with this prefix; none when the prefix is all `0xff`.
+/// The smallest key that is larger than every key with this prefix; `None` if the prefix is all `0xff`.
 fn successor_of_prefix(prefix: &[u8]) -> Option<Box<[u8]>> {
     let last = prefix.iter().rposition(|&byte| byte != 0xff)?;
     let mut successor = prefix[..=last].to_vec();

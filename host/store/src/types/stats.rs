@@ -2,13 +2,13 @@
 
 use super::entry::Version;
 
-/// Statistics of a store. They are read one after the other: beside writers they may be a few commits apart.
+/// Statistics of a store. They are read one by one, so that during writes they may be a few commits apart.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
     /// The newest commit.
     pub version: Version,
-    /// Keys with a value, those included that have expired and not been removed yet.
+    /// Keys with a value, including expired ones that have not been removed yet.
     pub keys: u64,
     /// The bytes of these keys.
     pub key_bytes: u64,
@@ -24,7 +24,7 @@ pub struct Stats {
     pub conflicts: u64,
     /// Keys removed because they had expired.
     pub expired: u64,
-    /// Superseded versions taken out.
+    /// Superseded versions freed.
     pub pruned: u64,
     /// Superseded versions and deleted keys that are still in memory: because a snapshot needs them, or because housekeeping has not reached them.
     pub prune_backlog: u64,
@@ -47,13 +47,12 @@ pub struct Stats {
 #[cfg(not(target_family = "wasm"))]
 pub const HOLD_BUCKETS: usize = 24;
 
-/// How often a lock was held for how long, as a histogram. Of the holds for single writes and commits of up to 8
-/// lookups and writes one in sixteen is measured, and counts sixteen times; all others are measured.
+/// A histogram of how long a lock was held. Of the holds for single writes and for commits of up to 8 lookups and writes, one in sixteen is
+/// measured and counts sixteen times; all others are measured.
 #[cfg(not(target_family = "wasm"))]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Holds {
-    /// Holds of less than 1 us, of less than 2 us, and so on by powers of two; each hold counts once. The last bucket has all that
-    /// took longer.
+    /// Holds of less than 1 us, of less than 2 us, and so on by powers of two; each hold counts once. The last bucket has all longer ones.
     pub counts: [u64; HOLD_BUCKETS],
     /// All holds together, in microseconds.
     pub total_us: u64,
@@ -69,7 +68,7 @@ impl Holds {
         ((u64::BITS - us.leading_zeros()) as usize).min(HOLD_BUCKETS - 1)
     }
 
-    /// The end of a bucket in microseconds, which none of its holds has reached; none for the last.
+    /// The exclusive upper bound of a bucket in microseconds; `None` for the last.
     #[must_use]
     pub fn bucket_end_us(bucket: usize) -> Option<u64> {
         (bucket + 1 < HOLD_BUCKETS).then(|| 1 << bucket)
@@ -88,13 +87,13 @@ pub struct DiskStats {
     pub log_bytes: u64,
     /// Bytes written to the log.
     pub log_bytes_written: u64,
-    /// Writes to the log: each holds the commits that came together.
+    /// Writes to the log: each holds the commits of a group.
     pub log_groups: u64,
     /// Syncs of the log.
     pub log_syncs: u64,
-    /// How long they took in all, in microseconds.
+    /// Their total time in microseconds.
     pub log_sync_us: u64,
-    /// How long the longest of them took, in microseconds.
+    /// The longest of them, in microseconds.
     pub log_sync_us_max: u64,
     /// Commits undone because they could not be written.
     pub commits_undone: u64,
@@ -102,12 +101,13 @@ pub struct DiskStats {
     pub checkpoints: u64,
     /// Checkpoints that could not be written.
     pub checkpoint_failures: u64,
-    /// How long the last one took, in microseconds.
+    /// The time that the last one took, in microseconds.
     pub checkpoint_us: u64,
     /// The newest checkpoint, if there is one.
     pub checkpoint: Option<Checkpoint>,
-    /// Whether a thread, or the owner by hand, writes and syncs the log. Without that nothing bounds what a
-    /// power cut takes under [`Durability::Interval`](crate::Durability), and [`Durability::Always`](crate::Durability) commits nothing.
+    /// Whether a thread, or the owner by hand, writes and syncs the log. If nobody does, a power cut under
+    /// [`Durability::Interval`](crate::Durability) takes any number of commits, and [`Durability::Always`](crate::Durability) commits
+    /// nothing.
     pub is_driven: bool,
 }
 
@@ -122,7 +122,7 @@ pub struct Space {
     pub value_bytes: u64,
 }
 
-/// What a checkpoint or a backup holds.
+/// The contents of a checkpoint or a backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Checkpoint {
     /// The commit that it shows.

@@ -45,12 +45,12 @@ pub enum Update {
     Delete,
 }
 
-/// A write that happened.
+/// A completed write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written {
-    /// The commit, or the newest one where there was nothing to do (deleting an absent key).
+    /// The commit, or the newest one if there was nothing to do (deleting an absent key).
     pub version: Version,
-    /// The value before, if there was one.
+    /// The previous value, if any.
     pub previous: Option<Entry>,
 }
 

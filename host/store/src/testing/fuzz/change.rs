@@ -1,4 +1,4 @@
-//! Changing inputs by chance.
+//! Random changes of inputs.
 
 use crate::format::{HEADER_BYTES, Reader, put_number};
 use crate::{Random, SeededRandom};
@@ -8,7 +8,7 @@ use crate::{Random, SeededRandom};
 pub struct Chance(SeededRandom);
 
 impl Chance {
-    /// Decisions that follow from this seed.
+    /// Decisions from this seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self(SeededRandom::new(seed))
@@ -20,21 +20,21 @@ impl Chance {
         usize::try_from(self.0.next_u64() % bound).unwrap_or(0)
     }
 
-    /// Whether something happens that does so this often in a hundred times.
+    /// Whether an event happens that has this chance in a hundred.
     pub fn percent(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 }
 
-/// What stands before a block of bytes.
+/// The bytes before a block.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Frame {
     pub(super) bytes: usize,
-    /// Where in it the block's length stands.
+    /// The offset of the block's length in them.
     pub(super) length_at: usize,
 }
 
-/// Changes bytes in one place; `from` are bytes that may be taken over.
+/// Changes bytes in one place; `from` are bytes that may be copied.
 pub(super) fn change(bytes: &mut Vec<u8>, from: Option<&[u8]>, chance: &mut Chance) {
     const NUMBERS: [u64; 9] = [0, 1, 0x7f, 0x80, 0xff, 0x7fff_ffff, 0xffff_ffff, 1 << 63, u64::MAX];
     let place = chance.below(bytes.len() + 1);
@@ -74,8 +74,7 @@ pub(super) fn change(bytes: &mut Vec<u8>, from: Option<&[u8]>, chance: &mut Chan
     }
 }
 
-/// Lets `change` change one block, and puts the length that stands before it right, so that those behind it are still found. Without a
-/// block nothing happens.
+/// Lets `change` change one block, and fixes its length, so that the blocks after it are still found. Does nothing without a block.
 pub(super) fn change_block(
     bytes: &mut Vec<u8>,
     frame: Frame,

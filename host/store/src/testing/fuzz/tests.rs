@@ -1,8 +1,8 @@
-//! Fuzzing by chance, as a test: the same inputs each time, or others for as long as is asked for.
+//! Random fuzzing as a test: the same inputs each time, or new ones for a given time.
 //!
-//! Inputs are made by changing those of `tests/corpus` and files of a real store. Half of them get their checksums put right, to come
-//! behind those. One whose outcome none had before is changed further; longer runs put it into the corpus, and a failing one goes there
-//! in any case, so that it stays a test. `fuzz/` does the same with a feedback by code coverage.
+//! Inputs are made by changing those of `tests/corpus` and files of a real store. Half of them get their checksums fixed, to reach the code
+//! after these checks. An input with a new outcome is changed further; longer runs put it into the corpus, and a failing one always goes
+//! there, so that it stays a test. `fuzz/` does the same with feedback from code coverage.
 
 #![allow(clippy::disallowed_methods, reason = "a run that is given seconds has to look at a clock")]
 
@@ -19,7 +19,7 @@ use crate::disk::MemoryDisk;
 use crate::format::{checksum, put_counted, put_number};
 use crate::{Durability, ManualClock, Options, SeededRandom, Store};
 
-/// Inputs that a test makes without being given seconds.
+/// Inputs of a test run without a given time.
 const INPUTS: usize = 100_000;
 
 #[test]
@@ -45,7 +45,7 @@ fn numbers_are_read_as_written_or_not_at_all() {
 fn run(target: &Target, seeds: Vec<Vec<u8>>) {
     let seconds = std::env::var("MANTIS_FUZZ_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
     let until = seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
-    // Runs that are given seconds differ.
+    // Runs with a given time differ.
     let random = until.map_or(1, |_| u64::from(std::process::id()));
     let mut chance = Chance::new(random);
     let corpus = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/corpus").join(target.name);
@@ -86,7 +86,7 @@ fn run(target: &Target, seeds: Vec<Vec<u8>>) {
     println!("fuzz {}: {inputs} inputs, {} outcomes, {found} of them new", target.name, outcomes.len());
 }
 
-/// Checks an input, with its memory measured, and says what came of it.
+/// Checks an input, with its memory measured, and returns the outcome.
 fn try_one(target: &Target, input: &[u8], corpus: &Path) -> String {
     keeping(corpus, input, || {
         let memory = allocation_counter::measure(|| target.read(input));
@@ -110,7 +110,7 @@ fn save(corpus: &Path, name: &str, input: &[u8]) -> PathBuf {
     path
 }
 
-/// The files of a store that had something of everything, by the beginning of their names.
+/// The files of a store with some of everything, by the start of their names.
 fn files(beginning: &str) -> Vec<Vec<u8>> {
     let disk = MemoryDisk::new();
     let clock = Arc::new(ManualClock::new(1_000));
