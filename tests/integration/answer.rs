@@ -126,10 +126,10 @@ impl Answer {
             Self::Values(values) => {
                 json!({ "values": listed(values.iter().map(|value| optional(value.as_deref())).collect()) })
             }
-            Self::Written(commit) => commit.told_as("written", json!({})),
+            Self::Written(commit) => commit.line("written", json!({})),
             Self::Refused { current } => json!({ "refused": current }),
-            Self::Deleted { existed, commit } => commit.told_as("version", json!({ "deleted": existed })),
-            Self::Number { number, commit } => commit.told_as("version", json!({ "number": number })),
+            Self::Deleted { existed, commit } => commit.line("version", json!({ "deleted": existed })),
+            Self::Number { number, commit } => commit.line("version", json!({ "number": number })),
             Self::Page { entries, more } => {
                 json!({ "entries": listed(entries.iter().map(Listed::to_json).collect()), "more": more })
             }
@@ -137,16 +137,16 @@ impl Answer {
                 json!({ "keys": listed(keys.iter().map(|key| told(key)).collect()), "more": more })
             }
             Self::Count(count) => json!({ "count": count }),
-            Self::DeletedKeys { count, commit } => commit.told_as("version", json!({ "deleted_keys": count })),
+            Self::DeletedKeys { count, commit } => commit.line("version", json!({ "deleted_keys": count })),
             Self::Applied { commit, results } => {
                 let results = listed(results.iter().map(BatchResult::to_json).collect());
-                commit.told_as("applied", json!({ "results": results }))
+                commit.line("applied", json!({ "results": results }))
             }
             Self::BatchRefused(refusals) => json!({ "refused": listed(
                 refusals.iter().map(|(index, current)| json!({ "index": index, "current": current })).collect()
             ) }),
             Self::Begun => "begun".into(),
-            Self::Committed(commit) => commit.told_as("committed", json!({})),
+            Self::Committed(commit) => commit.line("committed", json!({})),
             Self::RolledBack => "rolled back".into(),
             Self::Clock { now_ms } => json!({ "now_ms": now_ms }),
             Self::Changes { changes, at_end } => {
@@ -163,7 +163,7 @@ impl Answer {
 
 impl Commit {
     /// The line with the commit in it. That it is not durable is usual, and left out.
-    fn told_as(self, name: &str, mut line: Value) -> Value {
+    fn line(self, name: &str, mut line: Value) -> Value {
         line[name] = self.version.into();
         if self.durable {
             line["durable"] = true.into();

@@ -9,7 +9,7 @@ fn get(store: &Store, key: &str) -> Option<String> {
 }
 
 #[test]
-fn an_expired_key_is_not_served_in_any_way() {
+fn an_expired_key_is_never_served() {
     let (store, clock) = store_with(|_| {});
     put_until(&store, "a", "a", Some(START_MS + 10));
     put(&store, "b", "b");
@@ -28,7 +28,7 @@ fn an_expired_key_is_not_served_in_any_way() {
 }
 
 #[test]
-fn an_own_write_that_has_expired_is_not_shown_either() {
+fn an_expired_own_write_is_not_shown() {
     let (store, clock) = store_with(|_| {});
     put(&store, "a", "old");
     let mut transaction = store.begin();
@@ -65,7 +65,7 @@ fn removal_is_a_commit_that_the_feed_shows() {
 }
 
 #[test]
-fn a_deadline_goes_with_its_value() {
+fn a_deadline_is_replaced_with_its_value() {
     let (store, clock) = store_with(|_| {});
     for key in ["later", "sooner", "never", "deleted", "recreated", "same"] {
         put_until(&store, key, "1", Some(START_MS + 10));
@@ -95,7 +95,7 @@ fn a_deadline_goes_with_its_value() {
 }
 
 #[test]
-fn many_keys_with_one_deadline_go_in_bounded_steps() {
+fn many_keys_with_one_deadline_are_removed_in_bounded_steps() {
     let (store, clock) = store_with(|_| {});
     commit(&store, |transaction| {
         (0..1_000).for_each(|key| transaction.put(format!("{key:04}").as_bytes(), "", Some(START_MS + 10)));
@@ -126,7 +126,7 @@ fn a_deadline_in_the_past_is_never_served() {
 }
 
 #[test]
-fn a_clock_set_back_serves_again_what_was_not_removed() {
+fn a_clock_set_back_revives_keys_not_yet_removed() {
     let (store, clock) = store_with(|_| {});
     put_until(&store, "a", "a", Some(START_MS + 10));
     put_until(&store, "b", "b", Some(START_MS + 10));
@@ -139,7 +139,7 @@ fn a_clock_set_back_serves_again_what_was_not_removed() {
 }
 
 #[test]
-fn overwriting_an_expired_key_creates_it_anew() {
+fn overwriting_an_expired_key_creates_it() {
     let (store, clock) = store_with(|_| {});
     let first = put_until(&store, "a", "1", Some(START_MS + 10));
     let second = put_until(&store, "a", "2", Some(START_MS + 20));

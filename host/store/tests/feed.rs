@@ -1,4 +1,4 @@
-//! The change feed shows every commit once, in order, from wherever a follower left off, and says when it cannot.
+//! The change feed shows every commit once, in order, from wherever a follower left off, and reports gaps.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +12,7 @@ fn key_and_version(change: &Change) -> (String, Version) {
     (String::from_utf8(change.key().to_vec()).unwrap(), change.version)
 }
 
-/// Reads on from `since` in pages of `page_max` until the end.
+/// Reads from `since` to the end in pages of `page_max`.
 #[track_caller]
 fn follow(store: &Store, since: FeedCursor, page_max: usize, wanted: fn(&[u8]) -> bool) -> Vec<Change> {
     let (mut changes, mut cursor) = (Vec::new(), since);
@@ -56,7 +56,7 @@ fn a_follower_resumes_at_every_cursor_without_gap_or_repeat() {
             let rest = follow(&store, change.cursor, page_max, |_| true);
             assert_eq!(rest.iter().map(key_and_version).collect::<Vec<_>>(), names[done..], "{:?}", change.cursor);
         }
-        // A cursor behind a commit, made from its version.
+        // A cursor after a commit, made from its version.
         for version in 0..=store.version() {
             let rest = follow(&store, FeedCursor::after(version), page_max, |_| true);
             assert!(rest.iter().map(key_and_version).eq(names.iter().filter(|(_, of)| *of > version).cloned()));
@@ -67,17 +67,17 @@ fn a_follower_resumes_at_every_cursor_without_gap_or_repeat() {
 }
 
 #[test]
-fn a_change_tells_what_it_replaced() {
+fn a_change_names_the_version_it_replaced() {
     let store = store();
     let first = put(&store, "a", "1");
     let second = put(&store, "a", "2");
     delete(&store, "a");
     put(&store, "a", "3");
-    let told: Vec<_> = follow(&store, FeedCursor::after(0), 10, |_| true)
+    let shown: Vec<_> = follow(&store, FeedCursor::after(0), 10, |_| true)
         .iter()
         .map(|change| (change.value.is_some(), change.previous))
         .collect();
-    assert_eq!(told, [(true, None), (true, Some(first)), (false, Some(second)), (true, None)]);
+    assert_eq!(shown, [(true, None), (true, Some(first)), (false, Some(second)), (true, None)]);
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn following_the_feed_gives_the_state() {
 }
 
 #[test]
-fn a_clock_that_steps_drops_nothing_of_the_feed() {
+fn a_clock_step_drops_nothing_of_the_feed() {
     let (store, clock) = store_with(|options| options.feed_age_ms_max = 100);
     for now_ms in [START_MS + 24 * 60 * 60 * 1_000, 0, u64::MAX / 2, START_MS] {
         put(&store, "a", "1");
@@ -111,7 +111,7 @@ fn a_clock_that_steps_drops_nothing_of_the_feed() {
 }
 
 #[test]
-fn what_is_no_longer_kept_is_told() {
+fn a_gap_in_the_feed_is_reported() {
     let (store, _) = store_with(|options| options.feed_bytes_max = 4_096);
     for round in 0..100 {
         put(&store, &format!("{round}"), &"v".repeat(100));
@@ -138,7 +138,7 @@ fn what_is_no_longer_kept_is_told() {
 }
 
 #[test]
-fn a_commit_larger_than_the_feed_is_told_as_gone() {
+fn a_commit_larger_than_the_feed_is_reported_as_a_gap() {
     let (store, _) = store_with(|options| options.feed_bytes_max = 1_000);
     put(&store, "a", "1");
     let version = put(&store, "a", &"v".repeat(2_000));
@@ -151,7 +151,7 @@ fn a_commit_larger_than_the_feed_is_told_as_gone() {
 }
 
 #[test]
-fn what_is_forgotten_is_told_as_gone() {
+fn forgotten_changes_are_reported_as_a_gap() {
     let store = commits_of_many_sizes();
     let before = store.stats();
     store.forget_changes(7);
@@ -181,7 +181,7 @@ fn an_empty_feed_is_at_its_end() {
 }
 
 #[test]
-fn cursors_that_nobody_was_given_are_answered_with_sense() {
+fn forged_cursors_get_a_sensible_answer() {
     let store = commits_of_many_sizes();
     let newest = store.version();
     for version in [newest + 1, u64::MAX] {
@@ -189,7 +189,7 @@ fn cursors_that_nobody_was_given_are_answered_with_sense() {
             assert!(store.changes(FeedCursor { version, index }, 10, |_| true).is_err(), "{version} {index}");
         }
     }
-    // An index beyond the commit's changes stands behind all of them.
+    // An index beyond the commit's changes is after all of them.
     let beyond = follow(&store, FeedCursor { version: 5, index: 1_000 }, 10, |_| true);
     assert_eq!(beyond.len(), follow(&store, FeedCursor::after(5), 10, |_| true).len());
     let nothing_asked = store.changes(FeedCursor::after(0), 0, |_| true).unwrap();
@@ -197,7 +197,7 @@ fn cursors_that_nobody_was_given_are_answered_with_sense() {
 }
 
 #[test]
-fn one_call_looks_at_a_bounded_number_of_changes() {
+fn one_call_examines_a_bounded_number_of_changes() {
     const EXAMINED_MAX: u32 = 16_384;
     let store = store();
     let version = commit(&store, |transaction| {
@@ -223,9 +223,9 @@ fn a_filter_may_use_the_store() {
     assert!(store.version() > newest);
 }
 
-/// Followers beside writers: every version in turn, never ahead of what can be read, never told of a gap that is not there.
+/// Followers during writes: every version in turn, never ahead of the readable state, and no false gaps.
 #[test]
-fn followers_beside_writers_are_never_ahead_and_never_miss() {
+fn followers_during_writes_are_never_ahead_and_miss_nothing() {
     const WRITES: u64 = 60_000;
     let store = store();
     thread::scope(|scope| {
@@ -251,9 +251,9 @@ fn followers_beside_writers_are_never_ahead_and_never_miss() {
     });
 }
 
-/// A follower that is slower than the feed is long must be told of what it missed, and finds the rest in place.
+/// A follower slower than the feed is long must learn of its gap, and finds the rest in place.
 #[test]
-fn a_slow_follower_is_told_and_nothing_else_is_missing() {
+fn a_slow_follower_learns_of_its_gap_and_misses_nothing_else() {
     let (store, _) = store_with(|options| options.feed_bytes_max = 20_000);
     let writers = AtomicUsize::new(1);
     let mut gaps = 0;
@@ -273,7 +273,7 @@ fn a_slow_follower_is_told_and_nothing_else_is_missing() {
                     }
                 }
                 Err(Compacted { dropped }) => {
-                    assert!(dropped > cursor.version, "told of a gap that is not there");
+                    assert!(dropped > cursor.version, "a gap that is not there");
                     gaps += 1;
                     cursor = FeedCursor::after(dropped);
                 }
@@ -284,7 +284,7 @@ fn a_slow_follower_is_told_and_nothing_else_is_missing() {
 }
 
 #[test]
-fn whoever_waits_learns_of_the_newest_commit() {
+fn waiters_learn_of_the_newest_commit() {
     let store = store();
     put(&store, "a", "1");
     put(&store, "a", "2");
@@ -300,7 +300,7 @@ fn whoever_waits_learns_of_the_newest_commit() {
         for _ in 0..4 {
             scope.spawn(|| (0..2_000).for_each(|_| _ = put(&store, "a", "")));
         }
-        // Who comes in the middle sees, without another commit, what was committed before.
+        // A receiver that is added later sees earlier commits without waiting for another one.
         for _ in 0..2_000 {
             let before = store.version();
             assert!(*store.watch().borrow() >= before);

@@ -11,7 +11,7 @@ use crate::support::{
 
 use Direction::{Forward, Reverse};
 
-/// Runs two transactions over the same store, both begun before either commits, and compares what becomes of them.
+/// Runs two transactions over the same store, both begun before either commits, and compares their outcomes.
 #[track_caller]
 fn check(
     isolation: Isolation,
@@ -70,7 +70,7 @@ fn write_skew_is_refused_unless_a_snapshot_was_asked_for() {
 }
 
 #[test]
-fn of_two_that_write_blindly_the_first_wins_only_in_snapshots() {
+fn blind_writes_conflict_only_under_snapshot_isolation() {
     check(Isolation::Snapshot, write("a"), write("a"), FIRST_ONLY);
     check(Isolation::Snapshot, write("new"), write("new"), FIRST_ONLY);
     // In a serial order of the two the later one overwrites: nothing was read that could be wrong.
@@ -95,7 +95,7 @@ fn a_phantom_is_refused() {
 }
 
 #[test]
-fn only_the_stretch_that_was_scanned_is_protected() {
+fn only_the_scanned_range_is_protected() {
     let stopped = |direction| all![scan(KeyRange::all(), direction, 2), write("z")];
     check(Isolation::Serializable, write("ab"), stopped(Forward), FIRST_ONLY);
     check(Isolation::Serializable, write("b"), stopped(Forward), FIRST_ONLY);
@@ -105,9 +105,9 @@ fn only_the_stretch_that_was_scanned_is_protected() {
     check(Isolation::Serializable, write("ab"), stopped(Reverse), BOTH);
 }
 
-/// Stretches are merged before they are validated: what they cover stays the same.
+/// Scanned ranges are merged before validation: what they cover stays the same.
 #[test]
-fn whatever_was_scanned_is_protected_and_nothing_else() {
+fn exactly_the_scanned_ranges_are_protected() {
     let mut numbers = Numbers::new(11);
     for run in 0..2_000 {
         let key = |number: u64| Box::from([b'a' + (number % 12) as u8]);
@@ -134,7 +134,7 @@ fn whatever_was_scanned_is_protected_and_nothing_else() {
 
 /// A key that expires between two scans makes them disagree, even if the last one would read the same again.
 #[test]
-fn scans_that_overlap_are_protected_at_the_time_of_each() {
+fn overlapping_scans_are_protected_at_the_time_of_each() {
     let (store, clock) = store_with(|_| {});
     put_until(&store, "a", "1", Some(START_MS + 10));
     put(&store, "b", "1");
@@ -163,7 +163,7 @@ fn bounds_of_a_scanned_range_are_exact() {
 }
 
 #[test]
-fn a_scan_that_stops_at_an_own_write_is_protected_to_there() {
+fn a_scan_that_stops_at_an_own_write_is_protected_up_to_it() {
     let scanned = || all![write("aa"), scan(KeyRange::all(), Forward, 2), write("z")];
     check(Isolation::Serializable, write("a0"), scanned(), FIRST_ONLY);
     check(Isolation::Serializable, write("ab"), scanned(), BOTH);
@@ -188,9 +188,9 @@ fn a_deleted_key_is_a_conflict_even_when_it_was_pruned() {
     assert_eq!(transaction.commit(), Err(Error::Conflict));
 }
 
-/// What was read would be read the same.
+/// All reads would give the same again.
 #[test]
-fn a_key_that_came_and_went_conflicts_with_nothing() {
+fn a_key_created_and_deleted_meanwhile_is_no_conflict() {
     let steps = [&read("new") as &dyn Fn(&mut Transaction), &scan(KeyRange::all(), Forward, usize::MAX)];
     for (step, maintained) in steps.into_iter().flat_map(|step| [(step, false), (step, true)]) {
         for validated_under_lock_max in [0, 64] {
@@ -268,7 +268,7 @@ fn own_writes_are_seen_in_place() {
 }
 
 #[test]
-fn a_scan_among_own_writes_stops_where_it_is_told() {
+fn a_scan_among_own_writes_stops_at_break() {
     let store = store_of(&["b", "d"]);
     let mut transaction = store.begin();
     for key in [b"a", b"c", b"d", b"e"] {
@@ -305,7 +305,7 @@ fn a_range_without_keys_is_empty_and_does_not_panic() {
 }
 
 #[test]
-fn rolling_back_keeps_what_was_read() {
+fn rolling_back_keeps_the_reads() {
     let store = store_of(&["a"]);
     let mut transaction = store.begin();
     write("b")(&mut transaction);
@@ -320,7 +320,7 @@ fn rolling_back_keeps_what_was_read() {
 }
 
 #[test]
-fn what_expired_inside_a_transaction_is_a_conflict() {
+fn a_key_that_expires_during_a_transaction_is_a_conflict() {
     let live = START_MS + 10;
     for (step, conflict) in [
         (&read("a") as &dyn Fn(&mut Transaction), true),
@@ -346,7 +346,7 @@ fn what_expired_inside_a_transaction_is_a_conflict() {
 }
 
 #[test]
-fn what_had_expired_before_the_transaction_is_no_conflict() {
+fn a_key_that_expired_before_the_transaction_is_no_conflict() {
     let (store, clock) = store_with(|_| {});
     put_until(&store, "a", "", Some(START_MS + 10));
     clock.set_ms(START_MS + 10);
@@ -371,7 +371,7 @@ fn a_clock_set_back_that_revives_a_key_is_a_conflict_with_scans() {
 }
 
 #[test]
-fn exclusive_work_sees_the_newest_and_writes_all_or_nothing() {
+fn exclusive_work_sees_the_newest_state_and_writes_all_or_nothing() {
     let store = store_of(&["a"]);
     let (seen, version) = exclusively(&store, |transaction| {
         transaction.put(b"b", "own", None);
@@ -395,7 +395,7 @@ fn exclusive_work_sees_the_newest_and_writes_all_or_nothing() {
 }
 
 #[test]
-fn one_write_happens_only_to_what_was_expected() {
+fn a_write_whose_precondition_fails_changes_nothing() {
     let (store, clock) = store_with(|_| {});
     let one = put(&store, "live", "1");
     put_until(&store, "expired", "1", Some(START_MS + 10));
@@ -432,7 +432,7 @@ fn one_write_happens_only_to_what_was_expected() {
 }
 
 #[test]
-fn deleting_what_does_not_exist_is_no_commit() {
+fn deleting_an_absent_key_is_no_commit() {
     let store = store_of(&["a"]);
     assert_eq!(delete(&store, "missing"), 1);
     assert_eq!(commit(&store, |transaction| transaction.delete(b"missing")), 1);
@@ -447,7 +447,7 @@ fn listed_now(store: &Store) -> String {
 }
 
 #[test]
-fn a_visitor_that_panics_harms_nobody() {
+fn a_panicking_visitor_harms_nobody() {
     let store = store_of(&["a", "b"]);
     let mut transaction = store.begin();
     assert!(panics(|| {

@@ -1,4 +1,4 @@
-//! Threads against each other: sums add up, batches are seen whole, and of those that want the same thing exactly one gets it.
+//! Threads against each other: sums add up, batches are seen whole, and exactly one of several rivals wins.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -33,7 +33,7 @@ fn retry<T>(store: &Store, mut work: impl FnMut(&mut Transaction) -> Result<T, E
 }
 
 #[test]
-fn increments_add_up_whichever_way_they_are_made() {
+fn increments_of_every_kind_add_up() {
     const ROUNDS: u64 = 3_000;
     let store = store();
     in_threads(|thread| {
@@ -76,7 +76,7 @@ fn compare_and_swap(store: &Store) {
 }
 
 #[test]
-fn exactly_one_creates_a_key() {
+fn exactly_one_racing_writer_creates_a_key() {
     const ROUNDS: usize = 5_000;
     let store = store();
     let created = AtomicUsize::new(0);
@@ -90,9 +90,9 @@ fn exactly_one_creates_a_key() {
     assert_eq!(created.into_inner(), ROUNDS);
 }
 
-/// Whoever finds nothing under a prefix puts something there: a scan that misses a phantom would let two in.
+/// Each thread puts something under a prefix if it is empty: a scan that misses a phantom would let two in.
 #[test]
-fn exactly_one_takes_an_empty_range() {
+fn exactly_one_racing_transaction_takes_an_empty_range() {
     const ROUNDS: u64 = 2_000;
     let store = store();
     in_threads(|thread| {
@@ -144,7 +144,7 @@ fn write_skew_cannot_break_a_rule_over_two_keys() {
     assert_eq!(total, BUDGET);
 }
 
-/// Money moves between accounts, some of which come and go; whoever looks at all of them at once sees the same total.
+/// Money moves between accounts, some of which come and go; each reader of all of them sees the same total.
 #[test]
 fn a_commit_is_seen_whole_or_not_at_all() {
     const ACCOUNTS: u64 = 50;
@@ -211,9 +211,9 @@ fn transfer(transaction: &mut Transaction, from: u64, to: u64, amount: u64) -> R
     Ok(())
 }
 
-/// Everything at once; afterwards the feed, the figures and the keys must tell the same story.
+/// Everything at once; afterwards the feed, the statistics and the keys must agree.
 #[test]
-fn after_a_storm_feed_figures_and_keys_agree() {
+fn after_a_storm_feed_statistics_and_keys_agree() {
     const ROUNDS: u64 = 20_000;
     const KEYS: u64 = 64;
     let (store, clock) = store_with(|options| {

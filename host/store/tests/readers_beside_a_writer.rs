@@ -1,4 +1,4 @@
-//! A reader beside a busy writer never misses a key, never sees one that is gone, and never sees a value of the wrong moment.
+//! A reader during writes never misses a key, never sees a removed one, and never sees a value of the wrong moment.
 //!
 //! Every commit of the writer follows a schedule, so that what a reader must see at a version can be computed and compared.
 
@@ -10,36 +10,36 @@ use mantis_store::{Direction, Expect, KeyRange, Store, Update, Version};
 
 use crate::support::{Numbers, Working, commit, store};
 
-/// Readers beside the one writer.
+/// Readers besides the one writer.
 const READERS: usize = 2;
-/// Keys that each reader looks at in a run. There are eight runs: 12.8 million reads.
+/// Keys that each reader reads in a run. There are eight runs: 12.8 million reads.
 const READS_PER_READER: u64 = 800_000;
 /// Keys in one scan, at most.
 const SCAN_KEYS_MAX: u64 = 64;
 
 #[test]
-fn every_key_is_overwritten() {
+fn overwriting_every_key_hides_none_from_readers() {
     check(|_| false);
 }
 
 #[test]
-fn neighbours_are_deleted_and_written_again() {
+fn deleting_neighbours_hides_no_other_key() {
     check(|key| key % 2 == 1);
 }
 
 #[test]
-fn runs_of_neighbours_are_deleted_and_written_again() {
+fn deleting_runs_of_neighbours_hides_no_other_key() {
     check(|key| key % 32 != 0);
 }
 
 #[test]
-fn every_key_is_deleted_and_written_again() {
+fn deleting_and_rewriting_every_key_hides_no_live_key() {
     check(|_| true);
 }
 
-/// The indexes grow and shrink beside readers, who must find every key that is there and none that is not.
+/// The indexes grow and shrink while readers must find exactly the keys that are there.
 #[test]
-fn keys_are_found_while_the_store_grows_and_shrinks() {
+fn growth_and_shrinking_hide_no_key() {
     const KEYS: u64 = 100_000;
     const ROUNDS: u64 = 3;
     let store = store();
@@ -66,7 +66,7 @@ fn keys_are_found_while_the_store_grows_and_shrinks() {
                     let key = numbers.below(KEYS);
                     let expected = (key < turn) == written;
                     let found = store.get(&name(key)).is_some();
-                    // Between the two, at most so many commits came.
+                    // Between the two, at most this many commits came.
                     let passed = store.version() - before;
                     let far = (turn..turn + passed).all(|touched| touched % KEYS != key) && passed < KEYS;
                     assert!(!far || found == expected, "key {key} at {before} + {passed}: found is {found}");
@@ -86,10 +86,10 @@ fn name(key: u64) -> [u8; 8] {
     key.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes()
 }
 
-/// A scan is made of stretches. Whatever happens to the keys between two of them, and to the key at which one ends, every key of the
-/// snapshot is shown once.
+/// A scan is made in parts. Whatever happens to the keys between two parts, and to the key at which one ends, every key of the snapshot is
+/// shown once.
 #[test]
-fn a_long_scan_goes_on_where_it_was_when_keys_go_and_come_under_it() {
+fn a_long_scan_keeps_its_place_while_keys_come_and_go() {
     const KEYS: u32 = 5_000;
     for direction in [Direction::Forward, Direction::Reverse] {
         let store = store();
@@ -118,8 +118,8 @@ fn a_long_scan_goes_on_where_it_was_when_keys_go_and_come_under_it() {
     }
 }
 
-/// Readers beside a writer that deletes and rewrites the keys that `churned` names and overwrites the others: few keys with short
-/// names, and many that differ only where the map's inline prefix has ended.
+/// Readers during writes that delete and rewrite the keys that `churned` names and overwrite the others: few keys with short names, and
+/// many that differ only after the end of the map's inline prefix.
 #[track_caller]
 fn check(churned: fn(u64) -> bool) {
     run(&Schedule { keys: (0..8).map(|key| format!("{key}").into()).collect(), churned });
@@ -163,7 +163,7 @@ fn value(version: Version) -> Vec<u8> {
     version.to_le_bytes().to_vec()
 }
 
-/// What every commit does: the first writes all keys, and every later one the next key in turn.
+/// The writes of each commit: the first writes all keys, and every later one the next key in turn.
 struct Schedule {
     keys: Vec<Box<str>>,
     /// The keys that are deleted in even rounds.
@@ -222,7 +222,7 @@ impl Schedule {
         }
     }
 
-    /// A snapshot, read by key and by scans, must show exactly its version. Returns how many keys were looked at.
+    /// A snapshot, read by key and by scans, must show exactly its version. Returns how many keys were read.
     #[track_caller]
     fn check_snapshot(&self, store: &Store, numbers: &mut Numbers) -> u64 {
         let snapshot = store.snapshot();

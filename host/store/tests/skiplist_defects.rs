@@ -1,7 +1,7 @@
 //! The defects of the released `crossbeam-skiplist` that shape the key map (`src/engine/map.rs`).
 //!
-//! These tests fail when a defect is gone: then look at what the map avoids because of it, and drop the test. They interleave two
-//! operations on one thread, by acting from inside a comparison of keys, so that they do not depend on timing.
+//! These tests fail when a defect is gone: then see what the map avoids because of it, and remove the test. They interleave two operations
+//! on one thread, by acting from inside a comparison of keys, so that they do not depend on timing.
 
 use std::cell::RefCell;
 use std::cmp::Ordering as Order;
@@ -102,7 +102,7 @@ fn removals_with_the_inner_at(comparison: usize) -> usize {
 
 /// Why the map walks from entry to entry and does not use `range`.
 #[test]
-fn a_walked_range_leaks_what_is_removed_later() {
+fn a_walked_range_leaks_later_removals() {
     let all_entries = dropped_after(|list, guard| {
         let mut entries = list.ref_iter();
         let walked = std::iter::from_fn(|| entries.next(guard)).map(|entry| entry.release(guard)).count();
@@ -152,9 +152,9 @@ fn dropped_after(walk: impl Fn(&SkipList<usize, CountsDrops>, &Guard) -> usize) 
     drops.load(Ordering::Relaxed)
 }
 
-/// Why an insert that depends on what is there is decided before, under the writer lock.
+/// Why an insert that depends on existing keys is decided before, under the writer lock.
 #[test]
-fn a_conditional_insert_does_not_ask_when_the_key_is_absent() {
+fn a_conditional_insert_skips_its_condition_if_the_key_is_absent() {
     let map = SkipMap::new();
     let asked = AtomicUsize::new(0);
     let refuse = |_: &&str| {

@@ -1,4 +1,4 @@
-//! Snapshots keep what they show, no longer than they may, and leave nothing behind.
+//! Snapshots keep their state, no longer than they may, and leave no memory in use.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -32,7 +32,7 @@ fn get(snapshot: &Snapshot, key: &str) -> Option<String> {
 }
 
 #[test]
-fn a_snapshot_stays_as_it_was() {
+fn a_snapshot_does_not_change() {
     let store = store_of(&["a", "b"]);
     let before = store.snapshot();
     put(&store, "a", "new");
@@ -93,7 +93,7 @@ fn snapshots_dropped_in_any_order_leave_nothing() {
 }
 
 #[test]
-fn deleted_keys_leave_nothing() {
+fn deleted_keys_leave_no_memory() {
     let store = store();
     for key in 0..1_000 {
         put(&store, &format!("{key}"), "");
@@ -104,7 +104,7 @@ fn deleted_keys_leave_nothing() {
 }
 
 #[test]
-fn a_snapshot_may_be_held_so_long_and_no_longer() {
+fn a_snapshot_is_revoked_at_its_maximum_age() {
     let (store, clock) = store_with(|options| options.snapshot_age_ms_max = 100);
     put(&store, "a", "a");
     let (snapshot, mut transaction) = (store.snapshot(), store.begin());
@@ -145,7 +145,7 @@ fn a_clock_set_back_does_not_lengthen_the_age() {
 }
 
 #[test]
-fn a_clock_that_steps_ages_no_snapshot() {
+fn a_clock_step_ages_no_snapshot() {
     const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
     let (store, clock) = store_with(|options| options.snapshot_age_ms_max = 100);
     put(&store, "a", "old");
@@ -167,7 +167,7 @@ fn a_clock_that_steps_ages_no_snapshot() {
 }
 
 #[test]
-fn a_snapshot_revoked_in_the_middle_of_a_scan_says_so() {
+fn a_snapshot_revoked_during_a_scan_reports_it() {
     let (store, clock) = store_with(|options| options.snapshot_age_ms_max = 100);
     for key in ["a", "b", "c"] {
         put(&store, key, key);
@@ -187,8 +187,8 @@ fn a_snapshot_revoked_in_the_middle_of_a_scan_says_so() {
     assert_eq!((outcome, shown), (Err(Error::SnapshotTooOld), vec![b"a".to_vec(), b"b".to_vec()]));
 }
 
-/// Readers hold snapshots that may be revoked at any moment beside a writer that prunes what they protected: they must be told, or
-/// see every key of their version.
+/// Readers hold snapshots that may be revoked at any moment while a writer prunes what they protected: they must get an error, or see every
+/// key of their version.
 #[test]
 fn a_revoked_snapshot_never_shows_a_torn_state() {
     const KEYS: usize = 64;
@@ -262,7 +262,7 @@ fn a_chain_of_a_million_versions_is_read_pruned_and_dropped() {
     for dropped_unpruned in [true, false] {
         let store = store();
         put(&store, "hot", "first");
-        // Versions between snapshots are taken out: each of these has its own.
+        // Versions between snapshots are freed: each of these has its own.
         let mut snapshots = vec![store.snapshot()];
         for _ in 0..VERSIONS {
             put(&store, "hot", "");
@@ -283,7 +283,7 @@ fn a_chain_of_a_million_versions_is_read_pruned_and_dropped() {
 
 /// Two snapshots that overlap leave a long queue below a long chain. Pruning must not walk the chain for every entry of the queue.
 #[test]
-fn pruning_costs_the_same_however_long_the_chain_above_has_grown() {
+fn the_cost_of_pruning_does_not_grow_with_the_chain_above() {
     const VERSIONS: u64 = 100_000;
     let store = store();
     put(&store, "hot", "");
@@ -308,9 +308,9 @@ fn pruning_costs_the_same_however_long_the_chain_above_has_grown() {
     check_nothing_is_left_over(&store);
 }
 
-/// A snapshot meets one version of each key, however often they are written again: what it cannot meet goes, from memory too.
+/// A snapshot sees one version of each key, however often it is rewritten: the others are freed.
 #[test]
-fn a_held_snapshot_keeps_what_it_can_meet_and_no_more() {
+fn a_held_snapshot_keeps_only_versions_that_it_can_see() {
     const VERSIONS: u64 = 10_000;
     let store = store();
     put(&store, "hot", "first");
@@ -329,9 +329,9 @@ fn a_held_snapshot_keeps_what_it_can_meet_and_no_more() {
     check_nothing_is_left_over(&store);
 }
 
-/// What came and went since a snapshot leaves nothing: a queue beside a backup stays as quick as without it.
+/// What came and went since a snapshot leaves nothing: the queue is as short as without it.
 #[test]
-fn keys_that_come_and_go_beside_a_snapshot_leave_nothing() {
+fn keys_that_come_and_go_during_a_snapshot_leave_no_memory() {
     let store = store();
     put(&store, "stays", "");
     let snapshot = store.snapshot();
@@ -345,9 +345,9 @@ fn keys_that_come_and_go_beside_a_snapshot_leave_nothing() {
     assert_eq!(snapshot_lists(&snapshot, &KeyRange::all(), Direction::Forward), "stays=");
 }
 
-/// Nobody does the housekeeping: values go with the commits that follow, and of the keys that were deleted a bounded number waits.
+/// Without housekeeping: values are freed by the commits that follow, and a bounded number of deleted keys waits.
 #[test]
-fn commits_alone_keep_what_waits_to_be_freed_in_bounds() {
+fn commits_alone_bound_the_prune_backlog() {
     const KEYS: u64 = 3_000;
     let store = store();
     let each_key = |work: &dyn Fn(&str)| (0..KEYS).for_each(|key| work(&format!("{key:05}")));
@@ -359,7 +359,7 @@ fn commits_alone_keep_what_waits_to_be_freed_in_bounds() {
     (0..2 * KEYS).for_each(|round| _ = put(&store, "hot", &round.to_string()));
     let stats = store.stats();
     assert!(stats.versions < 1_030 && stats.prune_backlog < 1_030 && stats.keys == 1, "{stats:?}");
-    // Keys that are written again are not taken along.
+    // Keys that were written again are not removed.
     each_key(&|key| _ = put(&store, key, "y"));
     check_nothing_is_left_over(&store);
     assert_eq!(store.stats().keys, KEYS + 1);
@@ -367,7 +367,7 @@ fn commits_alone_keep_what_waits_to_be_freed_in_bounds() {
 }
 
 #[test]
-fn readers_beside_a_pruned_chain_let_go_of_it_without_recursion() {
+fn dropping_a_long_pruned_chain_does_not_recurse() {
     let store = store();
     put(&store, "hot", "0");
     let stop = AtomicBool::new(false);

@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Shared helpers of the tests.
 
 use std::convert::Infallible;
 use std::ops::ControlFlow;
@@ -10,7 +10,7 @@ use mantis_store::{
     Version,
 };
 
-/// When the clock of a new store stands.
+/// The initial time of a new store's clock.
 pub(crate) const START_MS: u64 = 1_000_000;
 
 /// A store and its clock, with options that `adjust` may change.
@@ -21,7 +21,7 @@ pub(crate) fn store_with(adjust: impl FnOnce(&mut Options)) -> (Store, Arc<Manua
     (Store::new(options), clock)
 }
 
-/// A store whose clock stands still.
+/// A store whose clock does not move.
 pub(crate) fn store() -> Store {
     store_with(|_| {}).0
 }
@@ -46,7 +46,7 @@ pub(crate) fn delete(store: &Store, key: &str) -> Version {
     store.write(key.as_bytes(), Update::Delete, Expect::Anything, None).unwrap().unwrap().version
 }
 
-/// Commits what `work` writes, without reads.
+/// Commits the writes of `work`, without reads.
 pub(crate) fn commit(store: &Store, work: impl FnOnce(&mut Transaction)) -> Version {
     let mut transaction = store.begin();
     work(&mut transaction);
@@ -102,7 +102,7 @@ pub(crate) fn transaction_lists(transaction: &mut Transaction, range: &KeyRange,
     listed(|see| transaction.visit(range, direction, see).unwrap(), usize::MAX)
 }
 
-/// Counts the threads that still work, so that a writer beside them stops when the last one ends, by a panic too.
+/// Counts the threads that still work, so that a writer stops when the last of them ends, also after a panic.
 pub(crate) struct Working<'c>(&'c AtomicUsize);
 
 impl<'c> Working<'c> {
@@ -117,7 +117,7 @@ impl Drop for Working<'_> {
     }
 }
 
-/// A small generator of numbers (`xorshift64*`), quick enough not to slow down what it drives.
+/// A small generator of numbers (`xorshift64*`), fast enough not to slow down its caller.
 pub(crate) struct Numbers(u64);
 
 impl Numbers {

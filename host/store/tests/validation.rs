@@ -1,4 +1,4 @@
-//! Transactions of many reads are validated ahead of the writers' lock: what they have read is protected all the same.
+//! Transactions with many reads are validated ahead of the writers' lock, and protected all the same.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ fn get_each(transaction: &mut Transaction) {
 /// Commits a transaction that has read all keys, with `work` done between, by each way of validating it.
 #[track_caller]
 fn check(work: fn(&Store, &ManualClock), expected: Result<(), Error>) {
-    // The ring reaches back to the snapshot, or has dropped what follows it.
+    // The ring reaches back to the snapshot, or has dropped the commits after it.
     for feed_bytes_max in [64 << 20, 0] {
         for read in [scan, get_each] {
             let (store, clock) = filled(|options| options.feed_bytes_max = feed_bytes_max);
@@ -58,13 +58,13 @@ fn check(work: fn(&Store, &ManualClock), expected: Result<(), Error>) {
 }
 
 #[test]
-fn a_change_of_what_was_read_is_a_conflict() {
+fn a_change_of_a_read_key_is_a_conflict() {
     check(|store, _| _ = put(store, &key(7), "after"), Err(Error::Conflict));
     check(|store, _| _ = delete(store, &key(KEYS - 1)), Err(Error::Conflict));
     check(|store, _| _ = put(store, "key/absent", "appeared"), Err(Error::Conflict));
     check(
         |store, _| {
-            // The change that matters lies behind many that do not, and before as many.
+            // The change that matters comes after many that do not, and before as many.
             (0..2_000).for_each(|number| _ = put(store, &format!("other/{number}"), ""));
             put(store, &key(7), "after");
             (0..2_000).for_each(|number| _ = put(store, &format!("other/{number}"), ""));
@@ -87,7 +87,7 @@ fn changes_elsewhere_are_no_conflict() {
 }
 
 #[test]
-fn what_expired_is_a_conflict_whether_it_was_removed_or_not() {
+fn an_expired_read_is_a_conflict_whether_removed_or_not() {
     check(|_, clock| clock.set_ms(START_MS + 100), Err(Error::Conflict));
     check(
         |store, clock| {
@@ -100,7 +100,7 @@ fn what_expired_is_a_conflict_whether_it_was_removed_or_not() {
 }
 
 #[test]
-fn many_deadlines_are_all_looked_at() {
+fn many_deadlines_are_all_examined() {
     for last_is_read in [false, true] {
         let (store, clock) = filled(|_| ());
         for number in 0..1_000 {
@@ -114,9 +114,9 @@ fn many_deadlines_are_all_looked_at() {
     }
 }
 
-/// Under snapshot isolation what was written may not have been written by others, of however many keys.
+/// Under snapshot isolation no other transaction may have written the keys to be written, however many.
 #[test]
-fn of_two_snapshots_that_write_many_keys_the_first_wins() {
+fn the_first_of_two_large_writers_wins_under_snapshot_isolation() {
     for feed_bytes_max in [64 << 20, 0] {
         for others in [&["key/00007"][..], &["other"][..], &["new/00300"][..]] {
             let (store, _) = filled(|options| options.feed_bytes_max = feed_bytes_max);
@@ -131,7 +131,7 @@ fn of_two_snapshots_that_write_many_keys_the_first_wins() {
             let expected = if others == ["other"] { Ok(()) } else { Err(Error::Conflict) };
             assert_eq!(transaction.commit().map(|_| ()), expected, "{others:?}");
             let keys = usize::try_from(store.stats().keys).unwrap();
-            // A refused transaction leaves none of the places that were prepared for its new keys.
+            // A refused transaction gives back the places that were prepared for its new keys.
             assert_eq!(
                 keys,
                 KEYS + 1
@@ -150,7 +150,7 @@ fn of_two_snapshots_that_write_many_keys_the_first_wins() {
     }
 }
 
-/// Ends the threads beside a test, also when it panics.
+/// Ends the test's threads, also when it panics.
 struct Ends<'d>(&'d AtomicBool);
 
 impl Drop for Ends<'_> {
@@ -159,9 +159,9 @@ impl Drop for Ends<'_> {
     }
 }
 
-/// Whoever reads all counters and writes their sum while others count: a sum that was never true must not be committed.
+/// A transaction reads all counters and writes their sum while others count: a sum that was never true must not be committed.
 #[test]
-fn a_sum_of_many_counters_is_never_wrong_beside_those_who_count() {
+fn a_sum_of_many_counters_is_never_wrong_during_increments() {
     const COUNTERS: u64 = 300;
     for feed_bytes_max in [64 << 20, 2_000] {
         let (store, _) = store_with(|options| {

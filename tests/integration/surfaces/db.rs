@@ -83,7 +83,7 @@ impl Player {
                 let buckets = session.buckets().await?;
                 Ok(Answer::Buckets(buckets.into_iter().map(|bucket| (bucket.name, bucket.keys)).collect()))
             }
-            Operation::DropBucket {} => session.drop_bucket(&step.bucket).await.map(told_deleted),
+            Operation::DropBucket {} => session.drop_bucket(&step.bucket).await.map(deleted_answer),
             Operation::Changes(asked) => changes(session, asked, step, cursors).await,
             operation => on_bucket(session, step, operation, cursors).await,
         }
@@ -99,19 +99,19 @@ async fn on_bucket(
     let mut kv = session.kv(&step.bucket)?;
     Ok(match operation {
         Operation::Get { key } => Answer::Value(kv.get(&key.0).await?.map(|entry| entry.value.to_vec())),
-        Operation::GetEntry { key } => Answer::Entry(kv.get(&key.0).await?.as_ref().map(told_entry)),
+        Operation::GetEntry { key } => Answer::Entry(kv.get(&key.0).await?.as_ref().map(entry_of)),
         Operation::GetMany { keys } => {
             let keys: Vec<_> = keys.0.iter().map(|key| &key.0[..]).collect();
             let entries = kv.get_many(&keys).await?;
             Answer::Values(entries.into_iter().map(|entry| entry.map(|entry| entry.value.to_vec())).collect())
         }
         Operation::Set { key, value } => Answer::Written(commit(kv.set(&key.0, &value.0).await?)),
-        Operation::SetWith(set) => told_outcome(kv.set_with(&set.key.0, &set.value.0, &set_options(set)?).await?),
+        Operation::SetWith(set) => outcome_answer(kv.set_with(&set.key.0, &set.value.0, &set_options(set)?).await?),
         Operation::Delete { key } => {
             let written = kv.delete(&key.0).await?;
             Answer::Deleted { existed: written.replaced, commit: commit(written) }
         }
-        Operation::DeleteIf { key, r#if } => told_outcome(kv.delete_if(&key.0, expect(*r#if)).await?),
+        Operation::DeleteIf { key, r#if } => outcome_answer(kv.delete_if(&key.0, expect(*r#if)).await?),
         Operation::Increment { key, by } => {
             let counted = kv.increment(&key.0, *by).await?;
             Answer::Number { number: counted.number, commit: commit(counted.written) }
@@ -130,11 +130,11 @@ async fn on_bucket(
             let page = kv.scan_keys(&scan_options(scan, cursors)).await?;
             Answer::KeyPage { more: keep(cursors, step, page.cursor), keys: page.keys }
         }
-        Operation::Count { span } => Answer::Count(kv.count(&told_span(span)).await?),
-        Operation::DeleteSpan { span } => told_deleted(kv.delete_span(&told_span(span)).await?),
+        Operation::Count { span } => Answer::Count(kv.count(&span_of(span)).await?),
+        Operation::DeleteSpan { span } => deleted_answer(kv.delete_span(&span_of(span)).await?),
         Operation::Apply { ops } => {
             let operations = ops.0.iter().map(batch_operation).collect::<Result<Vec<_>>>()?;
-            told_applied(kv.apply(&operations).await?)
+            applied_answer(kv.apply(&operations).await?)
         }
         other => panic!("{other:?} is no operation on a bucket"),
     })
@@ -183,14 +183,14 @@ fn cursor(from: &CursorFrom, cursors: &HashMap<String, Vec<u8>>) -> Vec<u8> {
 
 fn scan_options(scan: &scenario::Scan, cursors: &HashMap<String, Vec<u8>>) -> ScanOptions {
     ScanOptions {
-        span: told_span(&scan.span),
+        span: span_of(&scan.span),
         direction: if scan.reverse { Direction::Reverse } else { Direction::Forward },
         limit: scan.limit as usize,
         cursor: scan.cursor.as_ref().map(|from| cursor(from, cursors)),
     }
 }
 
-fn told_span(span: &scenario::Span) -> Span {
+fn span_of(span: &scenario::Span) -> Span {
     match span {
         scenario::Span::All => Span::All,
         scenario::Span::Prefix(prefix) => Span::Prefix(prefix.0.clone()),
@@ -219,13 +219,13 @@ fn batch_operation(operation: &BatchOperation) -> Result<Op> {
         BatchOperation::Get { key } => Op::Get(key.0.clone()),
         BatchOperation::Set(set) => Op::Set(set.key.0.clone(), set.value.0.clone(), set_options(set)?),
         BatchOperation::Delete { key, r#if } => Op::Delete(key.0.clone(), expect(*r#if)),
-        BatchOperation::DeleteSpan { span } => Op::DeleteSpan(told_span(span)),
+        BatchOperation::DeleteSpan { span } => Op::DeleteSpan(span_of(span)),
         BatchOperation::Increment { key, by } => Op::Increment(key.0.clone(), *by),
         BatchOperation::Check { key, r#if } => Op::Check(key.0.clone(), expect(*r#if)),
     })
 }
 
-fn told_entry(entry: &mantis_db::Entry) -> Entry {
+fn entry_of(entry: &mantis_db::Entry) -> Entry {
     Entry {
         value: entry.value.to_vec(),
         media_type: entry.media_type.as_str().to_owned(),
@@ -239,31 +239,31 @@ fn commit(written: mantis_db::Written) -> Commit {
     Commit { version: written.version, durable: written.durable }
 }
 
-fn told_deleted(deleted: mantis_db::Deleted) -> Answer {
+fn deleted_answer(deleted: mantis_db::Deleted) -> Answer {
     let commit = Commit { version: deleted.version, durable: deleted.durable };
     Answer::DeletedKeys { count: deleted.keys, commit }
 }
 
-fn told_outcome(outcome: Outcome) -> Answer {
+fn outcome_answer(outcome: Outcome) -> Answer {
     match outcome {
         Outcome::Written(written) => Answer::Written(commit(written)),
         Outcome::Refused(current) => Answer::Refused { current: current.map(|entry| entry.version) },
     }
 }
 
-fn told_applied(applied: Applied) -> Answer {
+fn applied_answer(applied: Applied) -> Answer {
     match applied {
         Applied::Refused(refusals) => Answer::BatchRefused(
             refusals.into_iter().map(|refusal| (refusal.index, refusal.current.map(|entry| entry.version))).collect(),
         ),
         Applied::Committed { version, durable, results } => Answer::Applied {
             commit: Commit { version, durable },
-            results: results.into_iter().map(told_result).collect(),
+            results: results.into_iter().map(result_of).collect(),
         },
     }
 }
 
-fn told_result(result: OpResult) -> BatchResult {
+fn result_of(result: OpResult) -> BatchResult {
     match result {
         OpResult::Entry(entry) => BatchResult::Entry(entry.map(|entry| (entry.value.to_vec(), entry.version))),
         OpResult::Done => BatchResult::Done,

@@ -236,28 +236,28 @@ fn batch_operation(operation: &BatchOperation) -> Value {
 fn told(operation: &Operation, answer: &Value) -> Answer {
     let (case, payload) = case(answer);
     match case {
-        "value" => Answer::Value((!payload.is_null()).then(|| told_data(payload))),
-        "entry" => Answer::Entry(told_entry(payload)),
-        "values" => Answer::Values(list(payload, told_bytes)),
+        "value" => Answer::Value((!payload.is_null()).then(|| data_of(payload))),
+        "entry" => Answer::Entry(entry_of(payload)),
+        "values" => Answer::Values(list(payload, bytes_of)),
         "written" if matches!(operation, Operation::Commit {}) => Answer::Committed(commit(payload)),
         "written" => Answer::Written(commit(payload)),
         "outcome" => match self::case(payload) {
             ("written", written) => Answer::Written(commit(written)),
-            (_, current) => Answer::Refused { current: told_entry(current).map(|entry| entry.version) },
+            (_, current) => Answer::Refused { current: entry_of(current).map(|entry| entry.version) },
         },
         "deleted" => {
             Answer::Deleted { existed: payload["existed"].as_bool().unwrap(), commit: commit(&payload["written"]) }
         }
         "counted" => Answer::Number { number: signed(&payload["number"]), commit: commit(&payload["written"]) },
         "page" => {
-            Answer::Page { entries: list(&payload["entries"], told_listed), more: payload["more"].as_bool().unwrap() }
+            Answer::Page { entries: list(&payload["entries"], listed_of), more: payload["more"].as_bool().unwrap() }
         }
         "keys" => Answer::KeyPage {
-            keys: list(&payload[0], |key| told_bytes(key).unwrap()),
+            keys: list(&payload[0], |key| bytes_of(key).unwrap()),
             more: payload[1].as_bool().unwrap(),
         },
         "count" => Answer::Count(number(payload)),
-        "applied" => told_applied(operation, payload),
+        "applied" => applied_answer(operation, payload),
         "done" if matches!(operation, Operation::Begin {}) => Answer::Begun,
         "done" => Answer::RolledBack,
         "error" => Answer::Error(payload.as_str().unwrap().to_owned()),
@@ -269,14 +269,14 @@ fn commit(written: &Value) -> Commit {
     Commit { version: number(&written["version"]), durable: written["durable"].as_bool().unwrap() }
 }
 
-fn told_applied(operation: &Operation, applied: &Value) -> Answer {
+fn applied_answer(operation: &Operation, applied: &Value) -> Answer {
     match case(applied) {
         ("refused", refusals) => Answer::BatchRefused(list(refusals, |refusal| {
             let index = usize::try_from(number(&refusal["index"])).unwrap();
-            (index, told_entry(&refusal["current"]).map(|entry| entry.version))
+            (index, entry_of(&refusal["current"]).map(|entry| entry.version))
         })),
         (_, committed) => {
-            let (commit, mut results) = (commit(&committed[0]), list(&committed[1], told_result));
+            let (commit, mut results) = (commit(&committed[0]), list(&committed[1], result_of));
             match (operation, &results[..]) {
                 (Operation::DeleteSpan { .. }, [BatchResult::Deleted(count)]) => {
                     Answer::DeletedKeys { count: *count, commit }
@@ -287,9 +287,9 @@ fn told_applied(operation: &Operation, applied: &Value) -> Answer {
     }
 }
 
-fn told_result(result: &Value) -> BatchResult {
+fn result_of(result: &Value) -> BatchResult {
     match case(result) {
-        ("entry", entry) => BatchResult::Entry(told_entry(entry).map(|entry| (entry.value, entry.version))),
+        ("entry", entry) => BatchResult::Entry(entry_of(entry).map(|entry| (entry.value, entry.version))),
         ("done", _) => BatchResult::Done,
         ("deleted", count) => BatchResult::Deleted(number(count)),
         ("number", sum) => BatchResult::Number(signed(sum)),
@@ -297,9 +297,9 @@ fn told_result(result: &Value) -> BatchResult {
     }
 }
 
-fn told_entry(entry: &Value) -> Option<Entry> {
+fn entry_of(entry: &Value) -> Option<Entry> {
     (!entry.is_null()).then(|| Entry {
-        value: told_bytes(&entry["value"]).unwrap(),
+        value: bytes_of(&entry["value"]).unwrap(),
         media_type: entry["media-type"].as_str().unwrap().to_owned(),
         version: number(&entry["version"]),
         modified_ms: number(&entry["modified-at-ms"]),
@@ -307,9 +307,9 @@ fn told_entry(entry: &Value) -> Option<Entry> {
     })
 }
 
-fn told_listed(entry: &Value) -> Listed {
-    let told = told_entry(entry).unwrap();
-    Listed { key: told_bytes(&entry["key"]).unwrap(), value: told.value, version: told.version }
+fn listed_of(entry: &Value) -> Listed {
+    let told = entry_of(entry).unwrap();
+    Listed { key: bytes_of(&entry["key"]).unwrap(), value: told.value, version: told.version }
 }
 
 /// A variant is an object with one field, or a text when its case has nothing with it.
@@ -321,7 +321,7 @@ fn case(variant: &Value) -> (&str, &Value) {
     }
 }
 
-fn told_bytes(bytes: &Value) -> Option<Vec<u8>> {
+fn bytes_of(bytes: &Value) -> Option<Vec<u8>> {
     match bytes {
         Value::Null => None,
         Value::String(text) => Some(text.clone().into_bytes()),
@@ -329,12 +329,12 @@ fn told_bytes(bytes: &Value) -> Option<Vec<u8>> {
     }
 }
 
-fn told_data(data: &Value) -> Vec<u8> {
+fn data_of(data: &Value) -> Vec<u8> {
     match case(data) {
         ("repeated", repeated) => {
             repeated[0].as_str().unwrap().repeat(usize::try_from(number(&repeated[1])).unwrap()).into()
         }
-        (_, bytes) => told_bytes(bytes).unwrap(),
+        (_, bytes) => bytes_of(bytes).unwrap(),
     }
 }
 

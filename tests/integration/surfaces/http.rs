@@ -24,8 +24,8 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use self::answers::{
-    applied, commit, deleted_if, deleted_keys, entry, failed, found, json_of, list, number, read, tagged_commit,
-    told_bytes, version, written,
+    applied, bytes_of, commit, deleted_if, deleted_keys, entry, failed, found, json_of, list, number, read,
+    tagged_commit, version, written,
 };
 use crate::absent;
 use crate::answer::{Answer, Change, Commit, Listed};
@@ -168,7 +168,7 @@ impl Client {
                 let operations: Vec<_> = keys.0.iter().map(|key| json!({ "op": "get", "key": bytes(key) })).collect();
                 self.batch(step, operations, true, |body, _| {
                     Answer::Values(list(&body["results"], |result| {
-                        Some(&result["value"]).filter(|value| !value.is_null()).map(told_bytes)
+                        Some(&result["value"]).filter(|value| !value.is_null()).map(bytes_of)
                     }))
                 })
                 .await
@@ -286,13 +286,13 @@ impl Client {
         let more = self.keep(step, body["cursor"].as_str());
         if values {
             let listed = |entry: &Value| Listed {
-                key: told_bytes(&entry["key"]),
-                value: told_bytes(&entry["value"]),
+                key: bytes_of(&entry["key"]),
+                value: bytes_of(&entry["value"]),
                 version: version(&entry["version"]),
             };
             Answer::Page { entries: list(&body["entries"], listed), more }
         } else {
-            Answer::KeyPage { keys: list(&body["keys"], told_bytes), more }
+            Answer::KeyPage { keys: list(&body["keys"], bytes_of), more }
         }
     }
 
@@ -331,8 +331,8 @@ impl Client {
         let change = |change: &Value| Change {
             kind: change["kind"].as_str().unwrap().to_owned(),
             bucket: change["bucket"].as_str().unwrap().to_owned(),
-            key: told_bytes(&change["key"]),
-            value: change.get("value").map(told_bytes),
+            key: bytes_of(&change["key"]),
+            value: change.get("value").map(bytes_of),
             version: number(&change["version"]),
             previous_version: Some(&change["previous_version"]).filter(|version| !version.is_null()).map(number),
         };

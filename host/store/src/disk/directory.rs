@@ -428,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn the_name_of_each_directory_that_is_made_is_made_durable() {
+    fn each_created_directory_gets_a_durable_name() {
         check_synced("a", &[]);
         check_synced("a/", &[]);
         check_synced("b", &["b"]);
@@ -447,7 +447,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_whose_name_is_not_durable_is_not_left_behind() {
+    fn a_directory_whose_name_is_not_durable_is_removed() {
         let directory = tempfile::tempdir().unwrap();
         let sync = |made: &Path| if made.ends_with("b") { Err(io::ErrorKind::PermissionDenied.into()) } else { Ok(()) };
         let failed = create_all(&directory.path().join("a/b"), sync);

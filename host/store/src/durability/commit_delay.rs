@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn those_who_were_answered_are_expected_beside_those_who_wait() {
+    fn answered_clients_are_expected_besides_waiting_ones() {
         let (delay, now) = after(32, 30, 1_000);
         assert_eq!(delay.worth(31, now), Some((62, us(500))));
         assert_eq!(delay.worth(62, now), None, "all are there");
@@ -128,14 +128,14 @@ mod tests {
     }
 
     #[test]
-    fn one_client_alone_waits_for_nobody() {
+    fn a_single_client_waits_for_nobody() {
         let (delay, now) = after(1, 0, 1_000);
         assert_eq!(delay.worth(1, now), None);
         assert_eq!(CommitDelay::default().worth(1, now), None, "nothing is known yet");
     }
 
     #[test]
-    fn a_wait_is_short_beside_the_sync_and_has_a_bound() {
+    fn a_wait_is_short_compared_with_a_sync_and_bounded() {
         let worth = |sync_us| {
             let (delay, now) = after(2, 0, sync_us);
             delay.worth(1, now)
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn who_does_not_come_within_a_sync_is_not_waited_for() {
+    fn clients_slower_than_a_sync_are_not_waited_for() {
         let (delay, now) = after(2, 0, 1_000);
         assert_eq!(delay.worth(1, now + us(700)), Some((2, us(300))));
         assert_eq!(delay.worth(1, now + us(1_000)), None);
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn one_slow_sync_does_not_count_for_many() {
+    fn one_slow_sync_counts_once() {
         let (delay, now) = after(2, 0, 800);
         delay.took(1_600);
         assert_eq!(delay.worth(1, now), Some((2, us(450))));
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_in_vain_become_rare_and_one_that_paid_brings_them_back() {
+    fn useless_waits_become_rare_until_one_pays() {
         let after = after(4, 0, 1_000);
         let (delay, now) = &after;
         let mut all = Vec::new();
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_that_came_to_an_end_too_late_did_not_pay() {
+    fn a_wait_longer_than_a_sync_does_not_pay() {
         let after = after(4, 0, 1_000);
         after.0.waited(1, 4, after.1 + us(999));
         assert_eq!(passes(&after), 0);
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_that_somebody_else_ended_tells_nothing() {
+    fn a_wait_cut_short_by_another_writer_is_not_judged() {
         let after = after(4, 0, 1_000);
         after.0.waited(2, 0, after.1);
         assert_eq!(passes(&after), 0);

@@ -111,7 +111,7 @@ impl DiskErrors {
     }
 
     /// Records that a write succeeded. Returns whether that is news.
-    pub(crate) fn note_room(&self) -> bool {
+    pub(crate) fn note_space(&self) -> bool {
         let is_news = self.is_full.load(Ordering::Acquire) && self.is_full.swap(false, Ordering::AcqRel);
         if is_news {
             self.kept.lock().add(DiskEvent::Resumed);

@@ -34,11 +34,11 @@ impl Driver {
 
     /// Whether somebody will write pending commits.
     pub(crate) fn is_there(&self) -> bool {
-        self.by_hand.load(Ordering::Acquire) || self.threads.load(Ordering::Acquire) > 0 && !self.is_left_behind()
+        self.by_hand.load(Ordering::Acquire) || self.threads.load(Ordering::Acquire) > 0 && !self.is_in_child()
     }
 
     /// Whether this process is a child of the one whose threads write the log.
-    pub(crate) fn is_left_behind(&self) -> bool {
+    pub(crate) fn is_in_child(&self) -> bool {
         let process = self.process.load(Ordering::Relaxed);
         process != 0 && process != process::id()
     }

@@ -194,8 +194,8 @@ impl Durable {
     }
 
     /// Records that a write succeeded.
-    pub(crate) fn note_room(&self) {
-        if self.errors.note_room() {
+    pub(crate) fn note_space(&self) {
+        if self.errors.note_space() {
             self.wake_for_events();
         }
     }

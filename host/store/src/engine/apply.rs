@@ -69,9 +69,9 @@ impl Inner {
             durable.note_pending();
         }
         // In memory no commit is ever undone.
-        let kept_behind = if self.durable().is_none() { version } else { self.visible.load(Ordering::Relaxed) };
+        let kept_after = if self.durable().is_none() { version } else { self.visible.load(Ordering::Relaxed) };
         let made_us = writer.made_us(time_ms, &*self.clock);
-        self.feed.push(version, time_ms, made_us, changes, kept_behind, &mut writer.fallen);
+        self.feed.push(version, time_ms, made_us, changes, kept_after, &mut writer.fallen);
         (writer.last, writer.given) = (version, version);
         writer.stats.commits += 1;
         if self.durable().is_none() {

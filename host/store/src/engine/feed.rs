@@ -102,7 +102,7 @@ pub(crate) struct FeedCommit {
 
 impl FeedCommit {
     /// The cursor after the change at `index`.
-    fn cursor_behind(&self, index: usize) -> FeedCursor {
+    fn cursor_after(&self, index: usize) -> FeedCursor {
         let repeated = usize::from(mutant!("feed-repeats"));
         let delivered = u32::try_from(index + 1 - repeated).ok().filter(|_| index + 1 < self.changes.len());
         FeedCursor { version: self.version, index: delivered.unwrap_or(u32::MAX) }
@@ -189,13 +189,13 @@ impl Hold<'_> {
     }
 
     /// The number of commits after the held version.
-    pub(crate) fn commits_behind(&self) -> usize {
+    pub(crate) fn commits_after(&self) -> usize {
         let ring = self.feed.ring.read();
         ring.commits.len() - ring.commits.partition_point(|commit| commit.version <= self.version)
     }
 
     /// The number of changes in the commits after the held version, at most `changes_max`.
-    pub(crate) fn changes_behind(&self, changes_max: usize) -> usize {
+    pub(crate) fn changes_after(&self, changes_max: usize) -> usize {
         let ring = self.feed.ring.read();
         let newest_first = ring.commits.iter().rev().take_while(|commit| commit.version > self.version);
         let mut changes = 0;
@@ -324,7 +324,7 @@ impl Feed {
     }
 
     /// Records that nothing up to `version` is kept. For an empty feed.
-    pub(crate) fn begin_behind(&self, version: Version) {
+    pub(crate) fn begin_after(&self, version: Version) {
         let mut ring = self.ring.write();
         ring.commits.clear();
         ring.bytes = 0;
@@ -332,7 +332,7 @@ impl Feed {
     }
 
     /// Removes the commits after `version`, and returns them newest first.
-    pub(crate) fn take_behind(&self, version: Version) -> Vec<Arc<FeedCommit>> {
+    pub(crate) fn take_after(&self, version: Version) -> Vec<Arc<FeedCommit>> {
         let mut ring = self.ring.write();
         let mut taken = Vec::new();
         while let Some(newest) = ring.commits.pop_back_if(|newest| newest.version > version) {
@@ -345,13 +345,13 @@ impl Feed {
 
     /// The newest commit after `version` with a key that `concerns` accepts; 0 if there is none.
     #[cfg(not(target_family = "wasm"))]
-    pub(crate) fn newest_behind(&self, version: Version, concerns: impl Fn(&[u8]) -> bool) -> Version {
-        let behind: Vec<_> = {
+    pub(crate) fn newest_after(&self, version: Version, concerns: impl Fn(&[u8]) -> bool) -> Version {
+        let later: Vec<_> = {
             let ring = self.ring.read();
             ring.commits.iter().rev().take_while(|commit| commit.version > version).cloned().collect()
         };
         let touches = |commit: &FeedCommit| commit.changes.iter().any(|change| concerns(change.record.key()));
-        behind.iter().find(|commit| touches(commit)).map_or(0, |commit| commit.version)
+        later.iter().find(|commit| touches(commit)).map_or(0, |commit| commit.version)
     }
 
     /// The number of kept commits, and their bytes.
@@ -378,7 +378,7 @@ impl Feed {
         let mut page = ChangePage { changes: Vec::new(), cursor: since, at_end: false };
         let mut examined = 0;
         loop {
-            let commits = match self.commits_behind(page.cursor, until) {
+            let commits = match self.commits_after(page.cursor, until) {
                 // The changes read so far are in order; the next call reports the gap.
                 Err(_) if examined > 0 => return Ok(page),
                 Err(_) if mutant!("silent-feed") => return Ok(ChangePage { at_end: true, ..page }),
@@ -391,7 +391,7 @@ impl Feed {
                         return Ok(page);
                     }
                     examined += 1;
-                    page.cursor = commit.cursor_behind(index);
+                    page.cursor = commit.cursor_after(index);
                     if wanted(change.record.key()) {
                         page.changes.push(change.delivered(commit, page.cursor));
                     }
@@ -405,7 +405,7 @@ impl Feed {
     }
 
     /// The next few commits with changes after `since`, up to the commit `until`.
-    fn commits_behind(&self, since: FeedCursor, until: Version) -> Result<Vec<Arc<FeedCommit>>, Compacted> {
+    fn commits_after(&self, since: FeedCursor, until: Version) -> Result<Vec<Arc<FeedCommit>>, Compacted> {
         let ring = self.ring.read();
         // A cursor after the whole of the last dropped commit has missed nothing, nor has one before the first commit.
         if ring.dropped > 0 && since < FeedCursor::after(ring.dropped) {
@@ -420,7 +420,7 @@ impl Feed {
             _ if mutant!("lost-commit-followed") => {}
             _ => return Err(Compacted { dropped: since.version.max(ring.dropped) }),
         }
-        let behind = ring.commits.range(start..).take_while(|commit| commit.version <= until);
-        Ok(behind.take(PART_COMMITS_MAX).cloned().collect())
+        let later = ring.commits.range(start..).take_while(|commit| commit.version <= until);
+        Ok(later.take(PART_COMMITS_MAX).cloned().collect())
     }
 }

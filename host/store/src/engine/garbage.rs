@@ -77,7 +77,7 @@ impl Garbage {
     }
 
     /// Removes the versions after `version`, which were undone.
-    pub(crate) fn forget_behind(&mut self, version: Version) {
+    pub(crate) fn forget_after(&mut self, version: Version) {
         while self.fresh.pop_back_if(|superseding| superseding.version > version).is_some() {}
     }
 
@@ -135,7 +135,7 @@ impl Garbage {
             }
             node.set_older(older.older());
             thinned.cut += 1;
-            self.let_go(&older);
+            self.release(&older);
             if node.older().is_some() {
                 return true;
             }
@@ -144,7 +144,7 @@ impl Garbage {
     }
 
     /// Releases a version that was removed from its chain: its entry among those kept would keep it in memory.
-    fn let_go(&mut self, node: &Node) {
+    fn release(&mut self, node: &Node) {
         let index = node.about().place.load(Ordering::Relaxed).wrapping_sub(self.popped);
         if let Some(place) = self.kept.get_mut(index as usize)
             && place.node.as_ref().is_some_and(|there| std::ptr::eq(there.about(), node.about()))

@@ -282,7 +282,7 @@ mod tests {
 
     /// No statistic of the store would show that one of the two indexes kept a removed record.
     #[test]
-    fn what_was_removed_is_in_neither_index() {
+    fn a_removed_key_is_in_neither_index() {
         let map = KeyMap::new([1, 2, 3, 4]);
         let keys: Vec<Box<[u8]>> = (0..20_000_u32).map(|key| key.to_be_bytes().into()).collect();
         for _ in 0..2 {

@@ -88,8 +88,8 @@ impl Writer {
     /// The deadlines after `from` and up to the time `to_ms`, soonest first.
     #[cfg(not(target_family = "wasm"))]
     pub(crate) fn deadlines_after(&self, from: &Deadline, to_ms: u64) -> impl Iterator<Item = &Deadline> {
-        let behind = self.deadlines.range((Bound::Excluded(from), Bound::Unbounded));
-        behind.take_while(move |deadline| deadline.at_ms <= to_ms)
+        let later = self.deadlines.range((Bound::Excluded(from), Bound::Unbounded));
+        later.take_while(move |deadline| deadline.at_ms <= to_ms)
     }
 
     /// Values that have expired at `now_ms` and have not been removed, soonest first.

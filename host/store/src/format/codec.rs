@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_come_back() {
+    fn numbers_are_decoded_as_encoded() {
         for number in [0, 1, 127, 128, 300, u64::from(u32::MAX), u64::MAX - 1, u64::MAX] {
             let mut bytes = Vec::new();
             put_number(&mut bytes, number);
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_has_one_form_and_an_end() {
+    fn a_number_has_one_encoding_of_bounded_length() {
         check_refused(&[]);
         check_refused(&[0x80]);
         check_refused(&[0x80, 0x00]);

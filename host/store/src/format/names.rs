@@ -45,12 +45,12 @@ pub(crate) fn checkpoint_of(name: &str) -> Option<Version> {
 }
 
 /// Twenty digits, so that names sort in the order of their commits.
-fn numbered((before, behind): (&str, &str), version: Version) -> String {
-    format!("{before}{version:020}{behind}")
+fn numbered((before, after): (&str, &str), version: Version) -> String {
+    format!("{before}{version:020}{after}")
 }
 
-fn number((before, behind): (&str, &str), name: &str) -> Option<Version> {
-    let digits = name.strip_prefix(before)?.strip_suffix(behind)?;
+fn number((before, after): (&str, &str), name: &str) -> Option<Version> {
+    let digits = name.strip_prefix(before)?.strip_suffix(after)?;
     let is_number = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
     if is_number { digits.parse().ok() } else { None }
 }

@@ -231,8 +231,8 @@ impl Check<'_> {
             return if self.opens || may_be_torn { report.remark(0, UNUSED) } else { report.damage(0, BAD_HEADER) };
         }
         let Some(header) = report.check_header(Kind::Segment, &bytes, self.store) else { return };
-        let has_gone_on = self.log.as_ref().is_some_and(|log| log.last > after);
-        if bytes.len() == HEADER_BYTES && has_gone_on {
+        let was_continued = self.log.as_ref().is_some_and(|log| log.last > after);
+        if bytes.len() == HEADER_BYTES && was_continued {
             return report.remark(0, UNUSED);
         }
         self.link(report, after);

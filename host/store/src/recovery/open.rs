@@ -144,7 +144,7 @@ pub(crate) fn load(
     (writer.last, writer.given) = (header.version, header.version);
     *inner.writer.get_mut() = writer;
     inner.visible.store(header.version, Ordering::Release);
-    inner.feed.begin_behind(header.version);
+    inner.feed.begin_after(header.version);
     Ok((inner, header, checkpoint))
 }
 

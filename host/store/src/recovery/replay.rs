@@ -31,14 +31,14 @@ impl Replay<'_> {
     pub(super) fn run(mut self, segments: &[Version]) -> Result<Vec<(Segment, u64)>, OpenError> {
         let mut done: Vec<(Segment, u64)> = Vec::new();
         // The feed gets the commits of the log.
-        self.inner.feed.begin_behind(segments.first().copied().unwrap_or(self.base));
+        self.inner.feed.begin_after(segments.first().copied().unwrap_or(self.base));
         for (place, &after) in segments.iter().enumerate() {
             let is_last = place + 1 == segments.len();
             let name = names::segment(after);
             let bytes = read_file(self.disk, &name)?;
             let before = done.last().map(|(before, _)| *before);
             let is_empty = bytes.len() <= HEADER_BYTES;
-            let is_abandoned = is_empty && before.is_some_and(|before| self.has_gone_on(&before, after));
+            let is_abandoned = is_empty && before.is_some_and(|before| self.was_continued(&before, after));
             match &self.recovered.cut {
                 Some((torn, offset, _)) if !is_abandoned => return Err(OpenError::damaged(torn, *offset, BAD_RECORD)),
                 _ => {}
@@ -80,7 +80,7 @@ impl Replay<'_> {
     }
 
     /// Whether a segment was written to after the next one, begun after the commit `next`, had failed.
-    fn has_gone_on(&self, segment: &Segment, next: Version) -> bool {
+    fn was_continued(&self, segment: &Segment, next: Version) -> bool {
         segment.last > next || segment.last == next && self.recovered.cut.is_some()
     }
 
@@ -91,7 +91,7 @@ impl Replay<'_> {
             let what = format!("it ends with commit {}, and the next segment follows commit {after}", before.last);
             return Err(OpenError::damaged(&names::segment(before.after), before.bytes, what));
         }
-        self.inner.feed.begin_behind(after);
+        self.inner.feed.begin_after(after);
         Ok(())
     }
 

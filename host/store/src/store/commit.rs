@@ -188,7 +188,7 @@ impl Inner {
         #[cfg(not(target_family = "wasm"))]
         if self.durable().is_some() {
             let validates_writes = isolation == Isolation::Snapshot;
-            return self.feed.newest_behind(self.visible.load(Ordering::Acquire), |key| {
+            return self.feed.newest_after(self.visible.load(Ordering::Acquire), |key| {
                 reads.touches(key) || validates_writes && writes.contains_key(key)
             });
         }

@@ -159,7 +159,7 @@ impl Inner {
                 return self.undo_pending(durable, error);
             }
         }
-        durable.note_room();
+        durable.note_space();
         durable.stats.note_log(&end.writer);
         durable.stats.groups.fetch_add(1, Ordering::Relaxed);
         durable.stats.bytes.fetch_add(end.records.len() as u64, Ordering::Relaxed);
@@ -246,14 +246,14 @@ impl Inner {
     pub(super) fn undo_pending(&self, durable: &Durable, error: Error) {
         let mut writer = self.lock_writer();
         let visible = self.visible.load(Ordering::Acquire);
-        let commits = self.feed.take_behind(visible);
+        let commits = self.feed.take_after(visible);
         for commit in &commits {
             for change in commit.changes.iter().rev() {
                 mutant!("refused-commit-stays" => break);
                 self.undo(&mut writer, change);
             }
         }
-        writer.garbage.forget_behind(visible);
+        writer.garbage.forget_after(visible);
         writer.pending.clear();
         durable.pending.store(0, Ordering::Release);
         durable.stats.commits_undone.fetch_add(commits.len() as u64, Ordering::Relaxed);

@@ -59,7 +59,7 @@ impl Inner {
     /// The outcome of the commit `version` if nobody writes the log: it did not happen, nor did any other pending one.
     fn refuse_undriven(&self, durable: &Durable, version: Version) -> Result<(), Error> {
         // A child of the process that opened the store cannot write, and may have been made while another thread held the lock.
-        if !durable.driver.is_left_behind() {
+        if !durable.driver.is_in_child() {
             let _end = durable.log.lock();
             // The previous holder of the log may have written it.
             if !durable.is_driven() && durable.outcome(version, self.visible.load(Ordering::Acquire)).is_none() {

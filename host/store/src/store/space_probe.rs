@@ -25,7 +25,7 @@ impl Store {
         let Some(bytes) = durable.errors.full_bytes().filter(|_| !durable.is_failed()) else { return };
         // The log is held, so that no write is refused because of the space that the probe takes.
         self.0.with_log(durable, |_| match try_bytes(&*durable.disk, &*self.0.random, bytes.min(TRIED_BYTES_MAX)) {
-            Ok(()) => durable.note_room(),
+            Ok(()) => durable.note_space(),
             Err(error) => durable.fail_if_displaced(&error, "probing for space"),
         });
     }

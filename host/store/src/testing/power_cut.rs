@@ -333,10 +333,10 @@ fn pieces<'b>(
             // One cut at any byte leaves two pieces; long runs keep the number of choices small.
             Tearing::Bytes => 1 + choose(rest.len() as u64),
         };
-        let (piece, behind) = rest.split_at(rest.len().min(in_memory(length).unwrap_or(usize::MAX)));
+        let (piece, after) = rest.split_at(rest.len().min(in_memory(length).unwrap_or(usize::MAX)));
         pieces.push((start, piece));
         start += piece.len() as u64;
-        rest = behind;
+        rest = after;
     }
     pieces
 }

@@ -79,7 +79,7 @@ impl<'c, 'i> Ahead<'c, 'i> {
     fn few_are_left(&self, writer: &Writer) -> bool {
         let (from_ms, to_ms) = between(self.progress.now_ms, self.inner.clock.now_ms());
         let deadlines = writer.deadlines_after(&Deadline::last_at(from_ms), to_ms).take(UNDER_LOCK_MAX + 1).count();
-        deadlines <= UNDER_LOCK_MAX && self.progress.hold.changes_behind(UNDER_LOCK_MAX + 1) <= UNDER_LOCK_MAX
+        deadlines <= UNDER_LOCK_MAX && self.progress.hold.changes_after(UNDER_LOCK_MAX + 1) <= UNDER_LOCK_MAX
     }
 
     /// Looks at what is left, under the lock.
@@ -113,7 +113,7 @@ fn between(a: u64, b: u64) -> (u64, u64) {
 
 impl Checks<'_> {
     fn start<'f>(&self, inner: &'f Inner) -> Result<Progress<'f>, Stop> {
-        let in_ring = inner.feed.hold(self.version).filter(|hold| hold.commits_behind() as u64 <= self.lookups());
+        let in_ring = inner.feed.hold(self.version).filter(|hold| hold.commits_after() as u64 <= self.lookups());
         let now_ms = inner.clock.now_ms();
         let mut progress = if let Some(hold) = in_ring {
             let read = self.reads.times;
@@ -146,7 +146,7 @@ impl Checks<'_> {
 
     /// Looks at the commits after `hold`, as many as there are at first, and moves it after them; how many changes they had.
     fn commits(&self, inner: &Inner, hold: &mut Hold<'_>, now_ms: u64) -> Result<usize, Stop> {
-        let (mut left, mut changes) = (hold.commits_behind(), 0);
+        let (mut left, mut changes) = (hold.commits_after(), 0);
         loop {
             let commits = hold.commits().ok_or(Stop::Gap)?;
             let Some(last) = commits.last() else { return Ok(changes) };
@@ -241,7 +241,7 @@ mod tests {
 
     /// What was read before the lock may be the effect of a commit that was undone: then it does not count.
     #[test]
-    fn what_was_looked_at_is_looked_at_again_after_a_commit_was_taken_back() {
+    fn an_undone_commit_invalidates_earlier_lookups() {
         let written = WriteSet::from([(Box::from(*b"came"), Update::Delete)]);
         let none = WriteSet::new();
         for (reads, unwritten) in [
@@ -249,7 +249,7 @@ mod tests {
             (reads(&[], vec![KeyRange::prefix(b"c")]), &none),
             (reads(&[], Vec::new()), &written),
         ] {
-            for is_taken_back in [false, true] {
+            for is_undone in [false, true] {
                 let disk = FailingDisk::new(MemoryDisk::new());
                 let options = Options::new(Arc::new(ManualClock::new(1)), Arc::new(SeededRandom::new(1)));
                 let store = Store::open(options, Arc::new(disk.clone()), Durability::Always).unwrap().0;
@@ -260,19 +260,19 @@ mod tests {
                 let checks = Checks { version: snapshot.version(), reads: &reads, unwritten: Some(unwritten) };
                 let ahead = Ahead::new(&checks, &store.0);
                 let ahead = ahead.unwrap_or_else(|_| panic!("what came and went conflicts with nothing"));
-                if is_taken_back {
+                if is_undone {
                     let full = Fault { at: 0, only: Some(Operation::Write), times: 1, error: ErrorKind::StorageFull };
                     disk.plan(Some(full));
                 }
                 store.flush();
-                assert_eq!(ahead.lock().is_err(), is_taken_back);
+                assert_eq!(ahead.lock().is_err(), is_undone);
             }
         }
     }
 
     /// A scan that met nothing is a lookup too: a hundred thousand of them are not done under the lock.
     #[test]
-    fn scans_of_nothing_count() {
+    fn empty_scans_count_as_lookups() {
         let ranges = (0..100_u8).map(|number| KeyRange::prefix(&[number])).collect();
         let checks = Checks { version: 0, reads: &reads(&["a"], ranges), unwritten: None };
         assert_eq!(checks.lookups(), 101);

@@ -1,4 +1,4 @@
-//! A backup is the store at one commit, whatever goes on beside it; what is restored is just that, and nothing less is taken for it.
+//! A backup is the store at one commit, whatever happens meanwhile; a restore yields exactly that, and nothing less passes as a backup.
 
 use std::io::ErrorKind;
 use std::ops::ControlFlow;
@@ -38,7 +38,7 @@ fn restored(bytes: &[u8], durability: Durability) -> (Store, MemoryDisk) {
     (open(&disk, durability).unwrap().0, disk)
 }
 
-/// Some commits, and the backup behind them.
+/// Some commits, and the backup after them.
 fn some_backup(commits: u64) -> (Vec<u8>, Model) {
     let (store, mut model, mut numbers) = (store_with(|_| {}).0, Model::new(), Numbers::new(commits));
     for _ in 0..commits {
@@ -49,7 +49,7 @@ fn some_backup(commits: u64) -> (Vec<u8>, Model) {
 }
 
 #[test]
-fn what_was_backed_up_is_what_is_restored() {
+fn a_restored_backup_has_all_of_the_store() {
     for durability in POLICIES {
         for from_disk in [true, false] {
             let (disk, clock) = (MemoryDisk::new(), Arc::new(ManualClock::new(START_MS)));
@@ -77,7 +77,7 @@ fn what_was_backed_up_is_what_is_restored() {
             assert!(copy.identity().is_some() && copy.identity() != store.identity(), "its future is another");
             assert_eq!((copy.version(), copy.feed_start().version), (version, version));
             assert!(copy.changes(start, 10, |_| true).is_err(), "a cursor of the original is of no use");
-            // The copy lives on, as a store does.
+            // The copy is used further, like any store.
             let writes = [(b"a1".to_vec(), Some((b"more".to_vec(), None)))];
             // What the original committed later has other versions, even if the copy is closed first.
             copy.close().unwrap();
@@ -104,7 +104,7 @@ fn a_checkpoint_of_format_1_is_a_backup() {
 }
 
 #[test]
-fn an_empty_store_has_a_backup_too() {
+fn an_empty_store_can_be_backed_up() {
     let (copy, disk) = restored(&bytes_of(store_with(|_| {}).0.backup()), Durability::Always);
     assert_eq!((copy.version(), state_of(&copy)), (0, State::new()));
     assert_eq!(put(&copy, "a1", "1"), (1 << 32) + 1);
@@ -114,7 +114,7 @@ fn an_empty_store_has_a_backup_too() {
 }
 
 #[test]
-fn what_has_expired_stays_so() {
+fn expired_keys_stay_expired_after_a_restore() {
     let (store, clock) = store_with(|_| {});
     put_until(&store, "a1", "1", Some(START_MS + 10));
     put_until(&store, "a2", "2", Some(START_MS + 20));
@@ -135,7 +135,7 @@ fn padded(number: u64) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_committed_between_two_pieces_is_not_in_it() {
+fn commits_between_two_pieces_are_not_in_the_backup() {
     let (store, clock) = store_with(|_| {});
     let mut numbers = Numbers::new(1);
     let key = |number: u64| format!("{number:05}").into_bytes();
@@ -147,7 +147,7 @@ fn what_is_committed_between_two_pieces_is_not_in_it() {
     for piece in backup {
         bytes.extend(piece.unwrap());
         pieces += 1;
-        // Of what is there, some is replaced and some goes; some comes between.
+        // Some of the keys are replaced, some deleted, and some are new.
         for _ in 0..200 {
             let put = (numbers.below(3) > 0).then(|| (padded(u64::MAX), None));
             commit_writes(&store, &[(key(numbers.below(4_000)), put)]);
@@ -164,7 +164,7 @@ fn what_is_committed_between_two_pieces_is_not_in_it() {
 }
 
 #[test]
-fn a_backup_goes_on_when_the_clock_steps() {
+fn a_backup_survives_a_clock_step() {
     let (store, clock) = store_with(|_| {});
     for number in 0..10_000 {
         commit_writes(&store, &[(padded(number), Some((padded(number), None)))]);
@@ -181,7 +181,7 @@ fn a_backup_goes_on_when_the_clock_steps() {
 }
 
 #[test]
-fn a_backup_that_is_not_taken_on_is_given_up() {
+fn an_abandoned_backup_times_out() {
     let (store, clock) = store_with(|_| {});
     for number in 0..1_000 {
         commit_writes(&store, &[(padded(number), Some((padded(number), None)))]);
@@ -196,7 +196,7 @@ fn a_backup_that_is_not_taken_on_is_given_up() {
 }
 
 #[test]
-fn a_backup_beside_writers_never_shows_half_a_commit() {
+fn a_backup_during_writes_never_shows_half_a_commit() {
     const PAIRS: u64 = 300;
     const SUM: u64 = 1_000_000;
     let (store, _) = open(&MemoryDisk::new(), Durability::Never).unwrap();
@@ -240,7 +240,7 @@ fn number_of(entry: &mantis_store::Entry) -> u64 {
     number(&mantis_store::Entry { value: entry.value.slice(..8), ..entry.clone() })
 }
 
-/// A backup that is not what was written is refused, and nothing is written.
+/// A damaged backup is refused, and nothing is written.
 #[track_caller]
 fn check_refused(bytes: &[u8], is_newer: bool, case: &str) {
     let disk = MemoryDisk::new();
@@ -266,14 +266,14 @@ fn no_bit_of_a_backup_flips_unnoticed() {
 }
 
 #[test]
-fn no_part_of_a_backup_is_taken_for_all_of_it() {
+fn a_truncated_backup_is_refused() {
     let (bytes, _) = some_backup(40);
     for length in 0..bytes.len() {
         check_refused(&bytes[..length], false, &format!("{length} bytes"));
     }
     check_refused(&[&bytes[..], b"\0"].concat(), false, "a byte more");
     check_refused(&[&bytes[..], &bytes[..]].concat(), false, "twice");
-    // A backup of several blocks, of which some are missing or in another's place.
+    // A backup of several blocks, some of which are missing or misplaced.
     let (store, _) = store_with(|_| {});
     for number in 0..1_200 {
         commit_writes(&store, &[(padded(number), Some((padded(number), None)))]);
@@ -291,8 +291,8 @@ fn no_part_of_a_backup_is_taken_for_all_of_it() {
     }
 }
 
-/// A backup whose checksums are right, with these entries: key, version.
-fn forged(version: u64, entries: &[(&[u8], u8)], told: u64) -> Vec<u8> {
+/// A backup with valid checksums and these entries: key, version.
+fn forged(version: u64, entries: &[(&[u8], u8)], count_at_end: u64) -> Vec<u8> {
     const SALT: u64 = 77;
     let mut bytes = b"MANTISDBCKPT\x01\0\0\0".to_vec();
     for number in [1, SALT, version, 0, 0] {
@@ -300,7 +300,7 @@ fn forged(version: u64, entries: &[(&[u8], u8)], told: u64) -> Vec<u8> {
     }
     bytes.extend(XxHash3_64::oneshot_with_seed(0, &bytes[..56]).to_le_bytes());
     let listed = entries.iter().flat_map(|(key, version)| [&[key.len() as u8], *key, &[*version, 0, 0, 0]].concat());
-    for (count, contents) in [(entries.len() as u32, listed.collect()), (0, told.to_le_bytes().to_vec())] {
+    for (count, contents) in [(entries.len() as u32, listed.collect()), (0, count_at_end.to_le_bytes().to_vec())] {
         let block = [&(contents.len() as u32).to_le_bytes(), &count.to_le_bytes(), &contents[..]].concat();
         bytes.extend(XxHash3_64::oneshot_with_seed(SALT + bytes.len() as u64, &block).to_le_bytes());
         bytes.extend(block);
@@ -309,7 +309,7 @@ fn forged(version: u64, entries: &[(&[u8], u8)], told: u64) -> Vec<u8> {
 }
 
 #[test]
-fn a_forged_backup_is_refused_where_it_makes_no_sense() {
+fn a_forged_backup_with_invalid_contents_is_refused() {
     let right = forged(2, &[(b"a", 1), (b"b", 2)], 2);
     assert_eq!(restored(&right, Durability::Always).0.stats().keys, 2);
     check_refused(&forged(2, &[(b"b", 1), (b"a", 2)], 2), false, "out of order");
@@ -320,7 +320,7 @@ fn a_forged_backup_is_refused_where_it_makes_no_sense() {
 }
 
 #[test]
-fn where_a_store_is_none_is_restored() {
+fn a_restore_onto_a_store_is_refused() {
     let (bytes, _) = some_backup(10);
     let disk = MemoryDisk::new();
     let (store, _) = open(&disk, Durability::Always).unwrap();
@@ -337,7 +337,7 @@ fn where_a_store_is_none_is_restored() {
             other => panic!("{name}: {other:?}"),
         }
     }
-    // What is not the engine's is in nobody's way.
+    // Files that are not the engine's do not matter.
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("notes.txt"), "not the engine's").unwrap();
     let disk = DirectoryDisk::new(directory.path()).unwrap();
@@ -345,7 +345,7 @@ fn where_a_store_is_none_is_restored() {
     assert_eq!(open(&disk, Durability::Always).unwrap().1.version, verify(&mut &bytes[..]).unwrap().version);
 }
 
-/// What opening an image of an interrupted restore may come to. Says whether all of it is there.
+/// The possible results of opening an image of an interrupted restore. Returns whether all of it is there.
 #[track_caller]
 fn check_interrupted(image: &MemoryDisk, model: &Model, case: &str) -> bool {
     match open(image, Durability::Always) {
@@ -362,7 +362,7 @@ fn check_interrupted(image: &MemoryDisk, model: &Model, case: &str) -> bool {
 }
 
 #[test]
-fn a_restore_that_the_power_ends_is_all_there_or_no_store() {
+fn a_restore_cut_by_a_power_failure_is_complete_or_no_store() {
     let (bytes, model) = some_backup(40);
     let (disk, mut numbers, mut images) = (PowerCutDisk::new(), Numbers::new(1), 0);
     restore_bytes(&bytes, &disk).unwrap();
@@ -382,7 +382,7 @@ fn a_restore_that_the_power_ends_is_all_there_or_no_store() {
 }
 
 #[test]
-fn a_restore_that_the_disk_fails_says_so_and_leaves_no_store() {
+fn a_restore_that_fails_on_the_disk_leaves_no_store() {
     let (bytes, model) = some_backup(40);
     let counted = FailingDisk::new(MemoryDisk::new());
     counted.plan(None);

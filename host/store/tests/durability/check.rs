@@ -1,5 +1,5 @@
-//! A check changes nothing, looks at everything, and says of the store what opening it would; a repair gives an exact prefix, as long
-//! as there is one.
+//! A check changes nothing, reads everything, and reports what opening the store would; a repair keeps an exact prefix, as long as there is
+//! one.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -16,7 +16,7 @@ use super::wreck::{NEVER, Shape, Whole, is_checkpoint, is_segment};
 use super::{Model, commit_writes, golden, open, options};
 use crate::support::put;
 
-/// Looks at a store. Nothing changes by that.
+/// Checks a store, which must not change.
 #[track_caller]
 pub(super) fn checked(disk: &MemoryDisk) -> Report {
     let before = disk.files();
@@ -25,7 +25,7 @@ pub(super) fn checked(disk: &MemoryDisk) -> Report {
     report
 }
 
-/// Whether a check said of a store what opening it said.
+/// The check's report must agree with opening the store.
 #[track_caller]
 pub(super) fn assert_agrees<T>(report: &Report, opened: &Result<(T, mantis_store::Recovered), OpenError>) {
     match (&report.opening, opened) {
@@ -38,28 +38,31 @@ pub(super) fn assert_agrees<T>(report: &Report, opened: &Result<(T, mantis_store
     }
 }
 
-/// Repairs a store, which stays as it is. What comes of it is the state after some commit.
+/// Repairs a store, which must not change. The result is the state after some commit.
 #[track_caller]
 pub(super) fn repaired(disk: &MemoryDisk, model: &Model, case: &str) -> Result<Repaired, RepairError> {
     let (before, into) = (disk.files(), MemoryDisk::new());
     let outcome = repair(disk, &into, &options(&Arc::default(), 6));
     assert!(disk.files() == before, "{case}: the repair changed the store itself");
     match &outcome {
-        Ok(told) => {
+        Ok(result) => {
             let report = checked(&into);
             assert!(report.is_right(), "{case}: {report:?}");
             let (store, _) = open(&into, Durability::Always).unwrap();
-            model.check(&store).unwrap_or_else(|error| panic!("{case}: {error}; {told:?}"));
-            assert_eq!((store.version(), store.stats().keys), (told.kept.version, told.kept.entries), "{case}");
-            assert!(told.newest_seen >= told.kept.version && told.base <= told.kept.version, "{case}: {told:?}");
+            model.check(&store).unwrap_or_else(|error| panic!("{case}: {error}; {result:?}"));
+            assert_eq!((store.version(), store.stats().keys), (result.kept.version, result.kept.entries), "{case}");
+            assert!(
+                result.newest_seen >= result.kept.version && result.base <= result.kept.version,
+                "{case}: {result:?}"
+            );
             let next = commit_writes(&store, &[(b"next".to_vec(), Some((b"1".to_vec(), None)))]);
-            assert!(next > told.newest_seen && next > model.newest().0, "{case}: {next}; {told:?}");
+            assert!(next > result.newest_seen && next > model.newest().0, "{case}: {next}; {result:?}");
         }
         Err(_) => assert!(into.files().is_empty(), "{case}"),
     }
-    // Whoever asks first learns the same.
+    // `repairable` foretells it.
     match (&outcome, repairable(disk, &options(&Arc::default(), 6))) {
-        (Ok(told), Ok(reached)) => assert_eq!(told.kept.version, reached, "{case}"),
+        (Ok(result), Ok(reached)) => assert_eq!(result.kept.version, reached, "{case}"),
         (Err(refused), Err(error)) => assert_eq!(refused.to_string(), error.to_string(), "{case}"),
         (_, other) => panic!("{case}: {outcome:?}, and {other:?} was foretold"),
     }
@@ -67,7 +70,7 @@ pub(super) fn repaired(disk: &MemoryDisk, model: &Model, case: &str) -> Result<R
 }
 
 /// The findings, a line each; damage with a `!`.
-fn told(report: &Report) -> String {
+fn listed(report: &Report) -> String {
     let lines = report.files.iter().flat_map(|file| {
         let line = |finding: &mantis_store::Finding| {
             let mark = if finding.is_damage { "!" } else { "" };
@@ -79,10 +82,10 @@ fn told(report: &Report) -> String {
 }
 
 #[test]
-fn a_store_as_it_should_be_is_right_and_every_file_is_described() {
+fn an_intact_store_passes_and_every_file_is_described() {
     let whole = Whole::write(Shape { log_bytes: 6_000, segment_bytes_max: 1_500, checkpoint_every: 20, seed: 21 });
     let report = checked(&MemoryDisk::with_files(whole.files.clone()));
-    assert!(report.is_right() && told(&report).is_empty(), "{}", told(&report));
+    assert!(report.is_right() && listed(&report).is_empty(), "{}", listed(&report));
     let names: Vec<_> = report.files.iter().map(|file| &*file.name).collect();
     assert_eq!(names, whole.files.keys().collect::<Vec<_>>());
     let mut commits = 0;
@@ -105,9 +108,9 @@ fn a_store_as_it_should_be_is_right_and_every_file_is_described() {
 }
 
 #[test]
-fn files_of_format_1_are_right() {
+fn files_of_format_1_pass_the_check() {
     let report = checked(&MemoryDisk::with_files(golden::files(1)));
-    assert!(report.is_right() && told(&report).is_empty(), "{}", told(&report));
+    assert!(report.is_right() && listed(&report).is_empty(), "{}", listed(&report));
     let described: Vec<_> = report.files.iter().map(|file| (file.kind, file.versions, file.entries)).collect();
     let checkpoint = (FileKind::Checkpoint, Some((7, 7)), 5);
     assert_eq!(described[0], checkpoint);
@@ -116,7 +119,7 @@ fn files_of_format_1_are_right() {
 }
 
 #[test]
-fn what_the_end_of_a_process_leaves_is_no_damage() {
+fn remains_of_a_crash_are_no_damage() {
     let whole = Whole::write(Shape { log_bytes: 3_000, segment_bytes_max: 1_500, checkpoint_every: 20, seed: 22 });
     let last = whole.last_segment().to_owned();
     let torn = whole.with(&last, |bytes| bytes.truncate(bytes.len() - 3));
@@ -126,19 +129,19 @@ fn what_the_end_of_a_process_leaves_is_no_damage() {
     files.insert("store.mantis.unfinished".into(), vec![1]);
     files.insert("notes.txt".into(), vec![1]);
     let report = checked(&MemoryDisk::with_files(files));
-    let told = told(&report);
-    assert!(report.is_right() && !told.contains('!'), "{told}");
+    let listed = listed(&report);
+    assert!(report.is_right() && !listed.contains('!'), "{listed}");
     for (name, what) in
         [(&*last, "an unfinished write"), (&next, "never written to"), ("store.mantis.u", "being written")]
     {
-        assert!(told.lines().any(|line| line.starts_with(name) && line.contains(what)), "{name}: {told}");
+        assert!(listed.lines().any(|line| line.starts_with(name) && line.contains(what)), "{name}: {listed}");
     }
     let other = report.files.iter().find(|file| file.name == "notes.txt").unwrap();
     assert_eq!((other.kind, other.findings.len()), (FileKind::Other, 0));
 }
 
 #[test]
-fn an_empty_directory_is_checked_without_a_trace() {
+fn checking_an_empty_directory_leaves_it_empty() {
     let directory = tempfile::tempdir().unwrap();
     let disk = DirectoryDisk::read_only(directory.path()).unwrap();
     let report = check(&disk, &options(&Arc::default(), 1)).unwrap();
@@ -148,7 +151,7 @@ fn an_empty_directory_is_checked_without_a_trace() {
 }
 
 #[test]
-fn a_store_in_use_is_not_checked_and_a_disk_for_reading_changes_nothing() {
+fn a_store_in_use_is_not_checked_and_a_read_only_disk_is_unchanged() {
     let directory = tempfile::tempdir().unwrap();
     let disk = DirectoryDisk::new(directory.path()).unwrap();
     let (store, _) = open(&disk, Durability::Always).unwrap();
@@ -168,7 +171,7 @@ fn a_store_in_use_is_not_checked_and_a_disk_for_reading_changes_nothing() {
     assert!(reading.open("store.mantis").unwrap().set_size(0).is_err());
 }
 
-/// The commits of a store, and where each stands.
+/// The commits of a store, and the place of each.
 fn places(whole: &Whole) -> Vec<(u64, String, Range<usize>)> {
     let mut places = Vec::new();
     let mut versions = whole.model.states.keys().copied().skip(1);
@@ -185,7 +188,7 @@ fn places(whole: &Whole) -> Vec<(u64, String, Range<usize>)> {
     places
 }
 
-/// The furthest that one can get without the commits and the files of which a byte was changed.
+/// The furthest commit that a repair can reach without the commits and the files in which a byte was changed.
 fn furthest(whole: &Whole, places: &[(u64, String, Range<usize>)], name: &str, offset: usize) -> Option<u64> {
     let is_hit = |file: &str, range: &Range<usize>| file == name && (offset < 64 || range.contains(&offset));
     let first_segment = whole.names(is_segment)[0];
@@ -194,8 +197,8 @@ fn furthest(whole: &Whole, places: &[(u64, String, Range<usize>)], name: &str, o
         bases.push(0);
     }
     let reach = |base: u64| {
-        let behind = places.iter().filter(|(version, ..)| *version > base);
-        behind.take_while(|(_, file, range)| !is_hit(file, range)).last().map_or(base, |(version, ..)| *version)
+        let later = places.iter().filter(|(version, ..)| *version > base);
+        later.take_while(|(_, file, range)| !is_hit(file, range)).last().map_or(base, |(version, ..)| *version)
     };
     bases.into_iter().map(reach).max()
 }
@@ -205,7 +208,7 @@ fn number(name: &str) -> u64 {
 }
 
 #[test]
-fn whichever_byte_changes_a_check_finds_it_and_a_repair_keeps_all_that_can_be_kept() {
+fn any_changed_byte_is_found_and_a_repair_keeps_the_longest_intact_prefix() {
     for checkpoint_every in [NEVER, 20] {
         let whole = Whole::write(Shape { log_bytes: 5_000, segment_bytes_max: 1_000, checkpoint_every, seed: 23 });
         let (places, newest) = (places(&whole), whole.model.newest().0);
@@ -219,25 +222,25 @@ fn whichever_byte_changes_a_check_finds_it_and_a_repair_keeps_all_that_can_be_ke
                 assert!(file.findings.iter().any(|finding| finding.offset <= offset as u64), "{case}: {report:?}");
                 let is_torn = report.is_right();
                 let may_be_torn = name == whole.last_segment() && offset >= whole.last_group() || bytes.len() == 64;
-                assert!(!is_torn || may_be_torn, "{case}: {}", told(&report));
+                assert!(!is_torn || may_be_torn, "{case}: {}", listed(&report));
                 assert_agrees(&report, &open(&MemoryDisk::with_files(disk.files()), Durability::Always));
                 let outcome = repaired(&disk, &whole.model, &case);
-                // The identity in a format of its own says that nothing is known of the others.
+                // An identity of another format means that nothing is known of the other files.
                 if name == "store.mantis" && (12..16).contains(&offset) {
                     assert!(matches!(outcome, Err(RepairError::Read(OpenError::Newer { .. }))), "{case}: {outcome:?}");
                     continue;
                 }
                 let expected = furthest(&whole, &places, name, offset);
                 match (&outcome, expected) {
-                    (Ok(told), Some(expected)) => {
-                        assert_eq!(told.kept.version, expected, "{case}: {told:?}");
+                    (Ok(result), Some(expected)) => {
+                        assert_eq!(result.kept.version, expected, "{case}: {result:?}");
                         let left_out = if is_segment(name) && expected < newest && offset >= 64 {
                             places.iter().filter(|(version, ..)| *version > expected).count() - 1
                         } else {
-                            told.commits_left_out as usize
+                            result.commits_left_out as usize
                         };
-                        assert_eq!(told.commits_left_out as usize, left_out, "{case}: {told:?}");
-                        assert!(left_out == 0 || told.newest_seen == newest, "{case}: {told:?}");
+                        assert_eq!(result.commits_left_out as usize, left_out, "{case}: {result:?}");
+                        assert!(left_out == 0 || result.newest_seen == newest, "{case}: {result:?}");
                     }
                     (Err(RepairError::NothingWhole), None) => {}
                     _ => panic!("{case}: {outcome:?}, and {expected:?} can be reached"),
@@ -257,7 +260,7 @@ fn whichever_byte_changes_a_check_finds_it_and_a_repair_keeps_all_that_can_be_ke
 }
 
 #[test]
-fn files_that_are_gone_are_named_and_the_rest_is_repaired() {
+fn missing_files_are_named_and_the_rest_is_repaired() {
     let shape = Shape { log_bytes: 5_000, segment_bytes_max: 1_000, checkpoint_every: 20, seed: 24 };
     let whole = Whole::write(shape);
     for name in whole.files.keys() {
@@ -265,21 +268,21 @@ fn files_that_are_gone_are_named_and_the_rest_is_repaired() {
         files.remove(name);
         let disk = MemoryDisk::with_files(files);
         let report = checked(&disk);
-        let told_of = report.files.iter().any(|file| file.name == *name && !file.is_right());
-        assert_eq!(report.opening.is_err(), told_of || !report.is_right(), "{name}: {}", told(&report));
+        let is_reported = report.files.iter().any(|file| file.name == *name && !file.is_right());
+        assert_eq!(report.opening.is_err(), is_reported || !report.is_right(), "{name}: {}", listed(&report));
         let outcome = repaired(&disk, &whole.model, name);
         let kept = outcome.unwrap_or_else(|error| panic!("without {name}: {error}")).kept.version;
-        // Behind the newest checkpoint, what a segment had is nowhere else.
+        // The contents of segments after the newest checkpoint are nowhere else.
         let least = if is_segment(name) { whole.newest_checkpoint().map_or(0, number) } else { whole.model.newest().0 };
         assert!(kept >= least, "without {name}: {kept}");
     }
-    // Without the log there is the newest checkpoint; without that, nothing to begin with.
+    // Without the log there is the newest checkpoint; without that, there is nothing to begin with.
     let without = |is_gone: fn(&str) -> bool| {
         let files = whole.files.iter().filter(|(name, _)| !is_gone(name));
         MemoryDisk::with_files(files.map(|(name, bytes)| (name.clone(), bytes.clone())).collect())
     };
-    let told = repaired(&without(is_segment), &whole.model, "without a log").unwrap();
-    assert_eq!(Some(told.kept.version), whole.newest_checkpoint().map(number));
+    let result = repaired(&without(is_segment), &whole.model, "without a log").unwrap();
+    assert_eq!(Some(result.kept.version), whole.newest_checkpoint().map(number));
     let alone = repaired(&without(|name| name != "store.mantis"), &whole.model, "the identity alone");
     assert!(matches!(alone, Err(RepairError::NothingWhole)), "{alone:?}");
     let nothing = repaired(&MemoryDisk::new(), &whole.model, "nothing");
@@ -294,7 +297,7 @@ fn files_of_two_stores_are_not_mixed() {
     let mut files = whole.files.clone();
     files.insert(first.clone(), other.files[&first].clone());
     let disk = MemoryDisk::with_files(files.clone());
-    assert!(told(&checked(&disk)).contains(&format!("!{first} 0: it belongs to another store")));
+    assert!(listed(&checked(&disk)).contains(&format!("!{first} 0: it belongs to another store")));
     repaired(&disk, &whole.model, "a segment of another store").unwrap();
     files.get_mut("store.mantis").unwrap()[40] ^= 1;
     let outcome = repaired(&MemoryDisk::with_files(files), &whole.model, "and no identity");
@@ -302,7 +305,7 @@ fn files_of_two_stores_are_not_mixed() {
 }
 
 #[test]
-fn a_disk_that_fails_is_never_taken_for_a_store_that_is_right() {
+fn a_failing_disk_never_passes_the_check() {
     let whole = Whole::write(Shape { log_bytes: 2_000, segment_bytes_max: 1_000, checkpoint_every: 20, seed: 28 });
     let disk = FailingDisk::new(MemoryDisk::with_files(whole.files.clone()));
     for at in 0.. {
@@ -317,7 +320,7 @@ fn a_disk_that_fails_is_never_taken_for_a_store_that_is_right() {
 }
 
 #[test]
-fn a_repair_into_a_store_is_refused_and_a_disk_that_fails_is_told_of() {
+fn a_repair_onto_a_store_is_refused_and_a_failing_disk_is_reported() {
     let whole = Whole::write(Shape { log_bytes: 2_000, segment_bytes_max: 1_000, checkpoint_every: 20, seed: 27 });
     let disk = MemoryDisk::with_files(whole.files.clone());
     let options = options(&Arc::default(), 1);
@@ -330,7 +333,7 @@ fn a_repair_into_a_store_is_refused_and_a_disk_that_fails_is_told_of() {
         failing.plan(Some(Fault { at: reads, only: None, times: u64::MAX, error: ErrorKind::Other }));
         let into = MemoryDisk::new();
         match repair(&failing, &into, &options) {
-            Ok(told) => assert!(failing.injected() == 0 && told.kept.version == whole.model.newest().0),
+            Ok(result) => assert!(failing.injected() == 0 && result.kept.version == whole.model.newest().0),
             Err(RepairError::Read(OpenError::Io { .. })) => assert!(into.files().is_empty()),
             Err(other) => panic!("{reads}: {other}"),
         }

@@ -1,4 +1,4 @@
-//! Segments and checkpoints: when they are made and removed, so that the disk holds no more than the store needs.
+//! Segments and checkpoints are made and removed so that the disk holds no more than the store needs.
 
 use std::io;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::{POLICIES, SEGMENT_BYTES_MAX, open, options};
 use crate::support::{START_MS, delete, put, value};
 
 #[test]
-fn segments_are_full_and_each_begins_where_the_one_before_ends() {
+fn each_segment_begins_where_the_full_one_before_ends() {
     let disk = MemoryDisk::new();
     drop(write(&disk, Durability::Always, 1_000, |_| {}));
     let files = disk.files();
@@ -27,7 +27,7 @@ fn segments_are_full_and_each_begins_where_the_one_before_ends() {
 }
 
 #[test]
-fn two_checkpoints_stay_with_the_log_that_they_and_the_feed_need() {
+fn two_checkpoints_and_the_log_that_they_and_the_feed_need_are_kept() {
     for (feed_bytes_max, keeps_all) in [(0, false), (usize::MAX, true)] {
         let disk = MemoryDisk::new();
         let Written { store, .. } =
@@ -38,11 +38,11 @@ fn two_checkpoints_stay_with_the_log_that_they_and_the_feed_need() {
         let number = |name: &str| name.split(['-', '.']).nth(1).unwrap().parse::<u64>().unwrap();
         assert_eq!(segments.first().map(|name| number(name)) == Some(0), keeps_all, "{segments:?}");
         if !keeps_all {
-            // Of the first two segments, at most one is at or behind the older checkpoint.
+            // Of the first two segments, at most one is at or after the older checkpoint.
             let oldest = number(&checkpoints[0]);
             assert!(number(&segments[0]) <= oldest && number(&segments[1]) > oldest, "{checkpoints:?} {segments:?}");
         }
-        // With the feed's age, what it needs of the log goes too.
+        // With the feed's age, the part of the log that it needs is removed too.
         drop(store);
         let all = disk
             .files()
@@ -53,7 +53,7 @@ fn two_checkpoints_stay_with_the_log_that_they_and_the_feed_need() {
 }
 
 #[test]
-fn what_the_feed_gave_up_with_age_goes_with_the_next_checkpoint() {
+fn segments_too_old_for_the_feed_go_with_the_next_checkpoint() {
     let disk = MemoryDisk::new();
     let Written { store, clock, .. } = write(&disk, Durability::Never, 1_000, |_| {});
     for _ in 0..2 {
@@ -71,7 +71,7 @@ fn what_the_feed_gave_up_with_age_goes_with_the_next_checkpoint() {
 }
 
 #[test]
-fn the_log_tells_how_old_the_feed_is_once() {
+fn the_age_of_the_feed_is_read_from_the_log_once() {
     const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
     let opened_at = |now_ms: u64| {
         let disk = MemoryDisk::new();
@@ -124,7 +124,7 @@ fn without_a_commit_there_is_no_checkpoint() {
 }
 
 #[test]
-fn a_checkpoint_is_due_after_so_many_bytes_of_log() {
+fn a_checkpoint_is_due_after_its_bytes_of_log() {
     let (disk, clock) = (MemoryDisk::new(), Arc::default());
     let mut options = options(&clock, 1);
     options.checkpoint_bytes = 1_000;
@@ -142,7 +142,7 @@ fn a_checkpoint_is_due_after_so_many_bytes_of_log() {
 
 /// A deletion is not visible yet when its own commit prunes.
 #[test]
-fn a_deletion_keeps_nothing_that_was_overwritten_after_it() {
+fn a_deletion_does_not_keep_later_overwritten_values() {
     for durability in [Durability::Interval { ms: 10 }, Durability::Never] {
         let store = open(&MemoryDisk::new(), durability).unwrap().0;
         put(&store, "a", "1");
@@ -155,7 +155,7 @@ fn a_deletion_keeps_nothing_that_was_overwritten_after_it() {
     }
 }
 
-/// A store with so many MiB in it, whose next checkpoint is due 4 MiB of log later.
+/// A store of this many MiB, whose next checkpoint is due after 4 MiB more of log.
 fn filled(disk: &(impl Disk + Clone), mib: usize) -> Store {
     let mut options = options(&Arc::default(), 1);
     (options.segment_bytes_max, options.checkpoint_bytes) = (1 << 30, 4 << 20);
@@ -187,7 +187,7 @@ fn a_checkpoint_rests_until_the_log_has_grown_much() {
 }
 
 #[test]
-fn a_checkpoint_is_synced_bit_by_bit_and_fails_with_each_of_the_syncs() {
+fn a_checkpoint_is_synced_in_parts_and_fails_with_any_of_them() {
     let disk = FailingDisk::new(MemoryDisk::new());
     let store = filled(&disk, 4);
     store.flush();
@@ -207,16 +207,16 @@ fn a_checkpoint_is_synced_bit_by_bit_and_fails_with_each_of_the_syncs() {
         }
         at += 1;
     }
-    // One for each MiB, and one for what is left.
+    // One for each MiB, and one for the rest.
     assert_eq!(at, 5);
     let version = store.version();
     drop(store);
     assert_eq!(open(&disk, Durability::Never).unwrap().0.version(), version);
 }
 
-/// A store that is opened again and again before so much was written that a checkpoint is due in one of its lives.
+/// A store that is opened repeatedly, each time too briefly to write enough for a checkpoint.
 #[test]
-fn the_log_is_bounded_across_lives_that_are_each_too_short_for_a_checkpoint() {
+fn the_log_is_bounded_across_runs_too_short_for_a_checkpoint() {
     const CHECKPOINT_BYTES: u64 = 4_000;
     for durability in POLICIES {
         let (disk, clock) = (MemoryDisk::new(), Arc::default());
@@ -241,7 +241,7 @@ fn the_log_is_bounded_across_lives_that_are_each_too_short_for_a_checkpoint() {
         let case = format!("{durability:?}: {checkpoints} checkpoints, {replayed_max} bytes, {segments:?}");
         assert!((12..=16).contains(&checkpoints), "{case}");
         assert!(replayed_max < CHECKPOINT_BYTES + 2 * SEGMENT_BYTES_MAX, "{case}");
-        // Two checkpoints are kept, with the log behind the older one.
+        // Two checkpoints are kept, with the log after the older one.
         assert!(!segments[0].contains("00000000000000000000"), "{case}");
         assert!(log_bytes < 3 * CHECKPOINT_BYTES, "{case}: {log_bytes} bytes");
     }

@@ -1,8 +1,8 @@
-//! Bits that flip, files that end early, and files that are not where they were: what was durable and is not what was written any
-//! more is refused by name and place, or replaced by what is whole; never is a wrong value served.
+//! Flipped bits, truncated files and misplaced files: damaged durable data is refused by name and place, or replaced by what is intact; a
+//! wrong value is never served.
 //!
-//! With `MANTIS_TORTURE` every bit of a log of 64 KiB flips, every byte of a log of 1 MiB with its checkpoints changes, and every file of
-//! these ends at every length; without, the logs are smaller.
+//! With `MANTIS_TORTURE` every bit of a log of 64 KiB is flipped, every byte of a log of 1 MiB with its checkpoints is changed, and each of
+//! these files is truncated to every length; without, the logs are smaller.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,7 +14,7 @@ use super::wreck::{Files, NEVER, Shape, Whole, is_checkpoint, is_segment};
 use super::{commit_writes, open, options, torture};
 use crate::support::Numbers;
 
-/// What a large log has more in each value, so that it has few records.
+/// Bytes added to each value of a large log, so that it has few records.
 const LARGE_VALUE_BYTES: u64 = 1 << 10;
 
 const FIRST_SEGMENT: &str = "log-00000000000000000000.mantis";
@@ -70,7 +70,7 @@ fn no_file_of_a_large_log_ends_early_unnoticed() {
 }
 
 #[test]
-fn a_stretch_of_zeros_or_of_rubbish_is_noticed() {
+fn a_range_of_zeros_or_garbage_is_noticed() {
     let whole = Whole::write(Shape { log_bytes: 6_000, segment_bytes_max: 2_000, checkpoint_every: 20, seed: 3 });
     let mut numbers = Numbers::new(3);
     for (name, bytes) in &whole.files {
@@ -105,7 +105,7 @@ fn no_file_ends_early_unnoticed() {
 }
 
 #[test]
-fn what_follows_the_end_of_a_file_is_noticed() {
+fn bytes_after_the_end_of_a_file_are_noticed() {
     let whole = Whole::write(Shape { log_bytes: 6_000, segment_bytes_max: 1_500, checkpoint_every: 20, seed: 5 });
     let mut numbers = Numbers::new(5);
     for (name, bytes) in &whole.files {
@@ -130,20 +130,20 @@ fn what_follows_the_end_of_a_file_is_noticed() {
     }
 }
 
-/// Opens files of which some were put in the place of others: all that counts is that the outcome is right.
+/// Opens files some of which were put in the place of others: only the outcome must be right.
 #[track_caller]
 fn check_mixed(whole: &Whole, files: Files, changed: &[&str], case: &str) -> bool {
     let newest = whole.model.newest().0;
     match whole.open(&MemoryDisk::with_files(files), &|| case.to_owned()) {
         Err(OpenError::Damaged { file, .. }) => {
-            assert!(changed.contains(&&*file), "{case}: {file} is told of");
+            assert!(changed.contains(&&*file), "{case}: {file} is reported");
             true
         }
         Err(other) => panic!("{case}: {other}"),
         Ok((version, recovered)) => {
-            let told = recovered.cut.is_some() || !recovered.passed_over.is_empty();
+            let is_reported = recovered.cut.is_some() || !recovered.passed_over.is_empty();
             let is_checkpoint_alone = changed.iter().all(|name| is_checkpoint(name));
-            assert!(told || is_checkpoint_alone || version == newest, "{case}: {recovered}");
+            assert!(is_reported || is_checkpoint_alone || version == newest, "{case}: {recovered}");
             assert!(version == newest || recovered.cut.is_some(), "{case}: {recovered}");
             false
         }
@@ -187,7 +187,7 @@ fn a_file_under_another_number_is_noticed() {
                 copied.insert(to.clone(), whole.files[from].clone());
                 let mut renamed = copied.clone();
                 renamed.remove(from);
-                // Where the file was, there is a gap: the one behind it is told of.
+                // The missing file leaves a gap, which the next one reveals.
                 let all: Vec<_> = whole.files.keys().map(|name| &**name).chain([&*to]).collect();
                 check_mixed(&whole, copied, &[&to], &format!("{from} copied to {to}"));
                 check_mixed(&whole, renamed, &all, &format!("{from} renamed to {to}"));
@@ -200,7 +200,7 @@ fn a_file_under_another_number_is_noticed() {
 fn a_file_of_another_store_is_noticed() {
     let shape = Shape { log_bytes: 5_000, segment_bytes_max: 1_000, checkpoint_every: 20, seed: 8 };
     let (whole, other) = (Whole::write(shape), Whole::write(Shape { seed: 9, ..shape }));
-    // The same commits under another identity: only that tells them apart.
+    // The same commits under another identity: only that distinguishes them.
     let twin = Whole::write(shape);
     assert!(twin.files == whole.files, "the same seed writes the same");
     for name in whole.files.keys() {
@@ -220,7 +220,7 @@ fn a_file_of_another_store_is_noticed() {
 }
 
 #[test]
-fn a_file_as_it_was_before_is_noticed_where_something_follows_it() {
+fn an_older_version_of_a_file_is_noticed_if_another_follows_it() {
     for checkpoint_every in [NEVER, 20] {
         let whole = Whole::write(Shape { log_bytes: 5_000, segment_bytes_max: 1_000, checkpoint_every, seed: 10 });
         for files in &whole.history {
@@ -233,7 +233,7 @@ fn a_file_as_it_was_before_is_noticed_where_something_follows_it() {
                 match whole.open(&MemoryDisk::with_files(mixed), &case) {
                     Err(OpenError::Damaged { file, .. }) => assert_eq!(&file, name, "{}", case()),
                     Err(other) => panic!("{}: {other}", case()),
-                    // Of the last segment, an earlier time is a prefix that nothing contradicts.
+                    // An earlier version of the last segment is a prefix that nothing contradicts.
                     Ok((version, _)) => {
                         assert!(name == whole.last_segment() || version == whole.model.newest().0, "{}", case());
                     }
@@ -244,7 +244,7 @@ fn a_file_as_it_was_before_is_noticed_where_something_follows_it() {
 }
 
 #[test]
-fn a_missing_file_is_noticed_where_something_follows_it() {
+fn a_missing_file_is_noticed_if_another_follows_it() {
     for checkpoint_every in [NEVER, 20] {
         let whole = Whole::write(Shape { log_bytes: 5_000, segment_bytes_max: 1_000, checkpoint_every, seed: 11 });
         let newest = whole.model.newest().0;
@@ -257,7 +257,7 @@ fn a_missing_file_is_noticed_where_something_follows_it() {
                 Ok((version, _)) => assert!(name == whole.last_segment() || version == newest, "without {name}"),
             }
         }
-        // Of the log nothing at all, or nothing but one empty file where its first segment was.
+        // Nothing of the log at all, or only an empty file in place of its first segment.
         let files = whole.files.iter().filter(|(name, _)| !is_segment(name));
         let mut files: Files = files.map(|(name, bytes)| (name.clone(), bytes.clone())).collect();
         let opened = whole.open(&MemoryDisk::with_files(files.clone()), &|| "without a log".into());
@@ -269,7 +269,7 @@ fn a_missing_file_is_noticed_where_something_follows_it() {
 }
 
 #[test]
-fn a_store_that_was_not_made_to_the_end_is_made_anew() {
+fn a_store_whose_creation_was_interrupted_is_created_again() {
     let made = MemoryDisk::new();
     drop(open(&made, Durability::Always).unwrap());
     let header = made.files().remove(FIRST_SEGMENT).unwrap();
@@ -290,12 +290,12 @@ fn a_store_that_was_not_made_to_the_end_is_made_anew() {
 }
 
 #[test]
-fn a_value_full_of_what_looks_like_records_does_not_hold_up_an_opening() {
+fn a_value_full_of_forged_records_does_not_slow_down_opening() {
     let disk = MemoryDisk::new();
     let mut options = options(&Arc::default(), 1);
     options.segment_bytes_max = 1 << 30;
     let (store, _) = Store::open(options, Arc::new(disk.clone()), Durability::Always).unwrap();
-    // At every fourth byte stands a length, a count, and versions that go down.
+    // Every fourth byte begins a length, a count, and descending versions.
     let value = (500_000..1_000_000_u32).rev().flat_map(u32::to_le_bytes).collect();
     for writes in [(b"a".to_vec(), Some((b"1".to_vec(), None))), (b"b".to_vec(), Some((value, None)))] {
         commit_writes(&store, &[writes]);
@@ -313,7 +313,7 @@ fn a_value_full_of_what_looks_like_records_does_not_hold_up_an_opening() {
 }
 
 #[test]
-fn whatever_happens_to_several_files_no_wrong_value_is_served_or_repaired() {
+fn damage_to_several_files_never_yields_a_wrong_value() {
     let began = Instant::now();
     let mut outcomes = [0; 2];
     for seed in 0..6_u64 {
@@ -357,7 +357,7 @@ fn whatever_happens_to_several_files_no_wrong_value_is_served_or_repaired() {
 }
 
 #[test]
-fn behind_a_damaged_checkpoint_stands_the_one_before_and_its_log() {
+fn a_damaged_checkpoint_falls_back_to_the_one_before_and_its_log() {
     let whole = Whole::write(Shape { log_bytes: 8_000, segment_bytes_max: 1_000, checkpoint_every: 20, seed: 12 });
     let checkpoints = whole.names(is_checkpoint);
     let mut files = whole.files.clone();
@@ -373,9 +373,9 @@ fn behind_a_damaged_checkpoint_stands_the_one_before_and_its_log() {
         let middle = bytes.len() / 2;
         bytes[middle] ^= 1;
         let opened = whole.open(&MemoryDisk::with_files(files), &|| name.into());
-        assert!(opened.is_err() || name == whole.last_segment(), "{name} is needed behind {older}: {opened:?}");
+        assert!(opened.is_err() || name == whole.last_segment(), "{name} is needed besides {older}: {opened:?}");
     }
-    // And with both gone, the log alone is enough as long as it reaches back to the beginning.
+    // With both gone, the log alone suffices as long as it reaches back to the beginning.
     files.get_mut(checkpoints[0]).unwrap()[100] ^= 1;
     let (version, recovered) = whole.open(&MemoryDisk::with_files(files), &|| "both".into()).unwrap();
     assert_eq!((version, recovered.passed_over.len(), recovered.checkpoint), (whole.model.newest().0, 2, None));

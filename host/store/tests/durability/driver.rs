@@ -1,4 +1,4 @@
-//! Who writes the log under `always`: where nobody does, whoever waits for a commit is told so, and nobody waits for ever.
+//! Who writes the log under `always`: if nobody does, those who wait for a commit get an error, and nobody waits for ever.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -18,7 +18,7 @@ fn start(store: &Store) -> DiskThreads {
     DiskThreads::start(store, Box::new(|_| {})).unwrap()
 }
 
-/// Runs `work` in another thread, and fails where it does not end.
+/// Runs `work` in another thread, and fails if it does not end.
 #[track_caller]
 fn ends<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let (sender, done) = mpsc::channel();
@@ -79,7 +79,7 @@ fn an_owner_that_writes_the_log_by_hand_is_waited_for() {
     }
     store.flush();
     assert_eq!((waiter.join().unwrap(), store.is_durable(version)), (Ok(()), true));
-    // And so is one that looks once and writes then.
+    // So is one that polls once and writes then.
     let (store, _) = open(&MemoryDisk::new(), Durability::Always).unwrap();
     let version = put(&store, "a", "1");
     assert_eq!(outcome(&store, version), Poll::Pending);
@@ -88,26 +88,26 @@ fn an_owner_that_writes_the_log_by_hand_is_waited_for() {
 }
 
 #[test]
-fn who_waits_already_is_told_when_the_threads_end() {
+fn waiters_get_an_error_when_the_threads_end() {
     let (store, _) = open(&MemoryDisk::new(), Durability::Always).unwrap();
     let threads = start(&store);
     // Nobody has been given that version, so it cannot settle.
     let waiting = store.clone();
-    let (sender, told) = mpsc::channel();
+    let (sender, events) = mpsc::channel();
     thread::spawn(move || {
         sender.send(None).unwrap();
         sender.send(Some(wait(&waiting, 100))).unwrap();
     });
-    assert_eq!(told.recv_timeout(PATIENCE).unwrap(), None);
+    assert_eq!(events.recv_timeout(PATIENCE).unwrap(), None);
     assert!(store.disk_stats().unwrap().is_driven);
     drop(threads);
     assert!(!store.disk_stats().unwrap().is_driven);
-    assert_eq!(told.recv_timeout(PATIENCE).unwrap(), Some(Err(Error::NoLogThread)));
+    assert_eq!(events.recv_timeout(PATIENCE).unwrap(), Some(Err(Error::NoLogThread)));
 }
 
-/// Whatever was answered while the threads ended is true afterwards.
+/// The answers given while the threads ended are true afterwards.
 #[test]
-fn commits_that_meet_the_end_of_the_threads_happen_or_are_refused() {
+fn commits_during_the_end_of_the_threads_happen_or_are_refused() {
     for round in 0..50 {
         let disk = MemoryDisk::new();
         let (store, _) = open(&disk, Durability::Always).unwrap();
@@ -144,14 +144,14 @@ fn commits_that_meet_the_end_of_the_threads_happen_or_are_refused() {
     }
 }
 
-/// Whoever is told of events may panic: the thread goes on, and so do commits and checkpoints.
+/// A panic in the callback for events stops neither the thread, nor commits, nor checkpoints.
 #[test]
 fn an_event_whose_listener_panics_ends_no_thread() {
     let disk = FailingDisk::new(MemoryDisk::new());
     let mut options = options(&Arc::default(), 7);
     options.checkpoint_bytes = 2_000;
     let (store, _) = Store::open(options, Arc::new(disk.clone()), Durability::Always).unwrap();
-    let (sender, told) = mpsc::channel();
+    let (sender, events) = mpsc::channel();
     let sender = Mutex::new(sender);
     let on_event = move |event| {
         sender.lock().unwrap_or_else(std::sync::PoisonError::into_inner).send(event).unwrap();
@@ -169,7 +169,7 @@ fn an_event_whose_listener_panics_ends_no_thread() {
         }
         // The checkpoint's thread panics as well, and makes the next one.
         let is_checkpoint = |event: &DiskEvent| matches!(event, DiskEvent::Checkpoint(Ok(_)));
-        while !is_checkpoint(&told.recv_timeout(PATIENCE).unwrap()) {}
+        while !is_checkpoint(&events.recv_timeout(PATIENCE).unwrap()) {}
     }
     let version = put(&store, "b", "1");
     ends(move || drop(threads));
@@ -178,16 +178,16 @@ fn an_event_whose_listener_panics_ends_no_thread() {
     assert_eq!(value(store.get(b"b")).as_deref(), Some("1"));
 }
 
-/// A disk that panics when it is asked for room fails the store, and does not end the thread that asks.
+/// A disk that panics in a space probe fails the store, and does not end the probing thread.
 #[test]
-fn a_disk_that_panics_when_it_is_asked_for_room_fails_the_store() {
+fn a_panic_of_the_disk_in_a_space_probe_fails_the_store() {
     let is_armed = Arc::<AtomicBool>::default();
     let (is_planned, failing) = (Arc::clone(&is_armed), FailingDisk::new(MemoryDisk::new()));
     let disk = Hooked::over(failing.clone(), move |operation| {
         assert!(operation != Operation::Create || !is_planned.load(Ordering::SeqCst), "planned");
     });
     let (store, _) = Store::open(options(&Arc::default(), 7), Arc::new(disk), Durability::Never).unwrap();
-    let (sender, told) = mpsc::channel();
+    let (sender, events) = mpsc::channel();
     let threads = DiskThreads::start(&store, Box::new(move |event| sender.send(event).unwrap())).unwrap();
     put(&store, "a", "1");
     is_armed.store(true, Ordering::SeqCst);
@@ -195,7 +195,7 @@ fn a_disk_that_panics_when_it_is_asked_for_room_fails_the_store() {
     failing.plan(Some(Fault { at: 0, only, times: u64::MAX, error }));
     let update = Update::Put { value: "2".into(), expires_at_ms: None };
     let _ = store.write(b"a", update, mantis_store::Expect::Anything, None);
-    let mut events = std::iter::from_fn(|| Some(told.recv_timeout(PATIENCE).unwrap()));
+    let mut events = std::iter::from_fn(|| Some(events.recv_timeout(PATIENCE).unwrap()));
     assert!(events.any(|event| matches!(&event, DiskEvent::Failed(said) if said.contains("a panic: planned"))));
     ends(move || drop(threads));
     assert!(store.has_failed());

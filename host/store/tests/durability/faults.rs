@@ -1,7 +1,7 @@
-//! Every operation on the disk fails, one after the other, in every way: whatever was acknowledged is there, whatever was refused is
-//! not, reads go on, and so do writes where nothing was lost.
+//! Every operation on the disk fails, one after the other, in every way: acknowledged commits are there, refused ones are not, reads
+//! continue, and so do writes if nothing was lost.
 //!
-//! The disk below also remembers, so that the power can go at any moment of a run with faults.
+//! The disk also records its operations, so that the power can fail at any moment of a run with faults.
 
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -19,20 +19,20 @@ use crate::support::{Numbers, START_MS};
 
 const STEPS: u64 = 26;
 
-/// A run with a fault, what is known to have happened, and what else may have.
+/// A run with a fault, what is known to have happened, and what may have.
 struct Run {
     journal: PowerCutDisk,
     disk: FailingDisk<PowerCutDisk>,
     durability: Durability,
     clock: Arc<ManualClock>,
     store: Option<Store>,
-    /// What was acknowledged.
+    /// The acknowledged commits.
     model: Model,
     /// The newest version that the store gave.
     given: Version,
-    /// What refused commits may have left on the disk, until so many operations were done.
+    /// What refused commits may have left on the disk, up to this many operations.
     alternatives: Vec<(Model, usize)>,
-    /// The operations done when the store said that a commit is durable, and that commit.
+    /// The number of operations when the store reported a commit as durable, and that commit.
     durable: Vec<(usize, Version)>,
     numbers: Numbers,
     fault: Fault,
@@ -66,7 +66,7 @@ impl Run {
         self.store().disk_failure().is_some_and(|(_, for_good)| for_good)
     }
 
-    /// Does the whole script, as far as the disk lets it.
+    /// Runs the whole script, as far as the disk allows.
     #[track_caller]
     fn perform(&mut self) {
         for step in 0..STEPS {
@@ -85,7 +85,7 @@ impl Run {
         }
     }
 
-    /// Opens the store, again where the fault has passed by then. Whether that came to anything.
+    /// Opens the store, again if the fault has passed by then. Returns whether that succeeded.
     #[track_caller]
     fn reopen(&mut self) -> bool {
         self.store = None;
@@ -106,7 +106,7 @@ impl Run {
         false
     }
 
-    /// Finds out which of the refused commits came back: none of those refused because the disk was full.
+    /// Determines which of the refused commits came back: none of those refused because the disk was full.
     #[track_caller]
     fn take_up(&mut self, store: &Store) {
         let operations = self.journal.operations();
@@ -155,7 +155,7 @@ impl Run {
         }
     }
 
-    /// Whether the disk has done for good with failing, and the store has not failed over it.
+    /// Whether the disk will not fail any more, and the store has not failed.
     fn is_over(&self) -> bool {
         let times = self.fault.times.saturating_add(u64::from(self.fault.error == ErrorKind::WriteZero));
         self.disk.injected() >= times && !self.has_failed()
@@ -211,7 +211,7 @@ impl Run {
         }
     }
 
-    /// Reads tell what was acknowledged and nothing else; where the disk has failed, no write is begun.
+    /// Reads show exactly the acknowledged commits; after the disk has failed, no write is begun.
     #[track_caller]
     fn check_reads(&mut self) {
         let now_ms = self.store().now_ms();
@@ -232,7 +232,7 @@ impl Run {
         }
     }
 
-    /// Opens the disk without faults: all that was acknowledged is there. Then cuts the power at some moments of the run.
+    /// Opens the disk without faults: all acknowledged commits are there. Then cuts the power at some moments of the run.
     #[track_caller]
     fn finish(mut self, cuts: u64) -> u64 {
         self.store = None;
@@ -327,7 +327,7 @@ fn check_everywhere(
 }
 
 #[test]
-fn wherever_the_disk_fails_nothing_acknowledged_is_lost_and_nothing_refused_is_kept() {
+fn no_disk_fault_loses_an_acknowledged_commit_or_keeps_a_refused_one() {
     let began = Instant::now();
     let (mut runs, mut images) = (0, 0);
     for durability in POLICIES {
@@ -344,7 +344,7 @@ fn wherever_the_disk_fails_nothing_acknowledged_is_lost_and_nothing_refused_is_k
 }
 
 #[test]
-fn operations_of_one_kind_fail_while_all_others_work() {
+fn faults_of_one_kind_of_operation_lose_no_acknowledged_commit() {
     use Operation::{Create, Remove, Rename, SetSize, Sync, SyncDirectory, Write};
     let began = Instant::now();
     let mut runs = 0;
@@ -376,7 +376,7 @@ fn put_and_flush(store: &Store) -> Poll<Result<(), Error>> {
 }
 
 #[test]
-fn a_full_disk_refuses_until_there_is_room_and_then_goes_on_unaided() {
+fn a_full_disk_refuses_until_there_is_space_and_then_recovers_by_itself() {
     for durability in POLICIES {
         for error in [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::WriteZero] {
             for times in [1, 7] {
@@ -427,7 +427,7 @@ fn a_policy_that_syncs_later_keeps_what_is_visible_when_that_fails() {
     }
 }
 
-/// The events since the last call: what happened, and what the disk said is about.
+/// The events since the last call: their kind, and the operation named in the disk's error.
 fn events(store: &Store) -> Vec<String> {
     let event = |event| match event {
         DiskEvent::Checkpoint(made) => panic!("nobody made {made:?}"),
@@ -440,7 +440,7 @@ fn events(store: &Store) -> Vec<String> {
 }
 
 #[test]
-fn word_is_given_once_of_each_failure_and_once_when_it_is_over() {
+fn each_failure_and_its_end_are_reported_once() {
     for durability in POLICIES {
         let (disk, store) = begun(durability);
         assert!(events(&store).is_empty());
@@ -469,7 +469,7 @@ fn is_left(disk: &impl Disk) -> bool {
 }
 
 #[test]
-fn a_full_disk_is_found_to_have_room_when_nobody_writes() {
+fn returning_space_is_noticed_without_a_write() {
     for durability in POLICIES {
         for error in [ErrorKind::StorageFull, ErrorKind::WriteZero] {
             let (disk, store) = begun(durability);
@@ -480,7 +480,7 @@ fn a_full_disk_is_found_to_have_room_when_nobody_writes() {
             (0..3).for_each(|_| store.probe_space());
             assert!(store.is_disk_full() && !is_left(&disk));
             assert_eq!(events(&store), ["full writing the log"]);
-            // There is room, but the attempt cannot be tidied up: the next one does that.
+            // There is space, but the probe's file cannot be removed: the next probe removes it.
             disk.plan(Some(Fault { at: 1, only: Some(Operation::Remove), times: 1, error: ErrorKind::Other }));
             store.probe_space();
             assert!(store.is_disk_full() && is_left(&disk));
@@ -493,7 +493,7 @@ fn a_full_disk_is_found_to_have_room_when_nobody_writes() {
 }
 
 #[test]
-fn what_an_attempt_to_find_room_left_goes_with_the_next_start() {
+fn remains_of_a_space_probe_are_removed_at_the_next_start() {
     let (disk, store) = begun(Durability::Always);
     let (only, error) = (Some(Operation::Write), ErrorKind::StorageFull);
     disk.plan(Some(Fault { at: 0, only, times: 1, error }));

@@ -141,7 +141,7 @@ fn checkpoint(file: &[u8]) -> BTreeMap<Vec<u8>, Vec<u8>> {
 }
 
 #[test]
-fn the_page_is_enough_to_read_the_golden_files() {
+fn the_format_page_suffices_to_read_the_golden_files() {
     let files = files(1);
     let (mut state, mut last) = (BTreeMap::new(), 0);
     check_header("STOR", &files["store.mantis"]);

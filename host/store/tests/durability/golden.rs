@@ -1,4 +1,4 @@
-//! Files of every format that was ever released open, with exactly what was put into them.
+//! Files of every released format open, with exactly their original contents.
 //!
 //! They are written once, by the program of their time, and never again: `cargo test -p mantis-store --test main -- --ignored
 //! write_golden_files` does not replace them.
@@ -32,10 +32,11 @@ fn written_out(store: &Store) -> String {
         let (key, value) = (key.escape_ascii(), entry.value.escape_ascii());
         writeln!(lines, "{key}={value} v{} t{} {:?}", entry.version, entry.modified_ms, entry.expires_at_ms).unwrap();
     }
-    for told in feed_of(store) {
-        let (key, value) = (told.key.escape_ascii(), told.value.map(|value| value.escape_ascii().to_string()));
-        let (version, previous) = (told.version, told.previous);
-        writeln!(lines, "v{version} t{} {key} {value:?} {:?} {previous:?}", told.time_ms, told.expires_at_ms).unwrap();
+    for change in feed_of(store) {
+        let (key, value) = (change.key.escape_ascii(), change.value.map(|value| value.escape_ascii().to_string()));
+        let (version, previous) = (change.version, change.previous);
+        writeln!(lines, "v{version} t{} {key} {value:?} {:?} {previous:?}", change.time_ms, change.expires_at_ms)
+            .unwrap();
     }
     lines
 }
@@ -61,7 +62,7 @@ v9 t4500 e Some(\"gone\") None None
 v10 t5000 e None None Some(9)
 ";
 
-/// The same number always, so that it does not matter who draws one and when.
+/// Always the same number, so that it does not matter who draws one and when.
 struct NotRandom;
 
 impl Random for NotRandom {
@@ -70,7 +71,7 @@ impl Random for NotRandom {
     }
 }
 
-/// Something of everything that a file can hold.
+/// Some of everything that a file can hold.
 fn write_format_1(disk: &MemoryDisk) {
     let clock = Arc::new(ManualClock::new(1_000));
     let mut options = options(&clock, 0);
@@ -118,7 +119,7 @@ fn write_golden_files() {
 }
 
 #[test]
-fn files_of_format_1_open_with_what_was_put_into_them() {
+fn files_of_format_1_open_with_their_contents() {
     let files = files(1);
     for durability in POLICIES {
         let disk = MemoryDisk::with_files(files.clone());

@@ -1,4 +1,4 @@
-//! A disk with something to do before each of its operations.
+//! A disk with a hook before each of its operations.
 
 use std::any::Any;
 use std::io;

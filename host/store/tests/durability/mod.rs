@@ -1,10 +1,10 @@
-//! What a power cut, a bad disk, a full disk or a newer program could do to what was committed.
+//! What a power cut, a bad disk, a full disk or a newer program could do to committed data.
 //!
-//! Nothing runs by itself here, except in [`threads`]: a test commits, calls [`Store::flush`] where a thread would, and asks what
-//! became of the commit.
+//! No thread runs here, except in [`threads`]: a test commits, calls [`Store::flush`] in place of a thread, and asks for the outcome of the
+//! commit.
 
 #![allow(clippy::cast_possible_truncation, reason = "the numbers of a test are small")]
-#![allow(clippy::disallowed_methods, reason = "threads and files are native, and a run tells how long it took")]
+#![allow(clippy::disallowed_methods, reason = "threads and files are native, and a run prints how long it took")]
 
 mod backup;
 mod check;
@@ -44,14 +44,14 @@ const POLICIES: [Durability; 3] = [Durability::Always, Durability::Interval { ms
 /// A segment that a few commits fill.
 const SEGMENT_BYTES_MAX: u64 = 300;
 
-/// What becomes of a key: a value and its deadline, or nothing.
+/// The new state of a key: a value and its deadline, or nothing.
 type Write = (Vec<u8>, Option<(Vec<u8>, Option<u64>)>);
 
 type State = BTreeMap<Vec<u8>, Entry>;
 
-/// A change as the feed tells it.
+/// A change as the feed shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Told {
+struct Shown {
     key: Vec<u8>,
     value: Option<Vec<u8>>,
     expires_at_ms: Option<u64>,
@@ -60,7 +60,7 @@ struct Told {
     time_ms: u64,
 }
 
-impl From<&Change> for Told {
+impl From<&Change> for Shown {
     fn from(change: &Change) -> Self {
         Self {
             key: change.key().to_vec(),
@@ -73,11 +73,11 @@ impl From<&Change> for Told {
     }
 }
 
-/// What was committed: the whole state after every commit, and all changes.
+/// The committed history: the whole state after every commit, and all changes.
 #[derive(Debug, Clone)]
 struct Model {
     states: BTreeMap<Version, State>,
-    changes: Vec<Told>,
+    changes: Vec<Shown>,
 }
 
 impl Model {
@@ -89,7 +89,7 @@ impl Model {
         self.states.last_key_value().map(|(&version, state)| (version, state)).unwrap()
     }
 
-    /// Notes a commit, and says whether it changes anything: where it does not, the store makes none.
+    /// Adds a commit, and returns whether it changes anything: if not, the store makes none.
     fn commit(&mut self, version: Version, time_ms: u64, writes: &[Write]) -> bool {
         let mut state = self.newest().1.clone();
         let before = self.changes.len();
@@ -104,7 +104,7 @@ impl Model {
             }
             let was_live = |old: &Entry| old.expires_at_ms.is_none_or(|at_ms| at_ms > time_ms);
             let previous = replaced.filter(was_live).map(|old| old.version);
-            self.changes.push(Told { key: key.clone(), value, expires_at_ms, version, previous, time_ms });
+            self.changes.push(Shown { key: key.clone(), value, expires_at_ms, version, previous, time_ms });
         }
         let changes = self.changes.len() > before;
         if changes {
@@ -113,17 +113,17 @@ impl Model {
         changes
     }
 
-    /// Forgets the commits that are not in, or come behind, `newest`.
-    fn cut_behind(&mut self, newest: Version) {
+    /// Forgets the commits that are not in `newest`, or come after it.
+    fn cut_after_version(&mut self, newest: Version) {
         self.states.retain(|&version, _| version <= newest);
-        self.changes.retain(|told| told.version <= newest);
+        self.changes.retain(|change| change.version <= newest);
     }
 
-    fn changes_within(&self, behind: Version, until: Version) -> Vec<Told> {
-        self.changes.iter().filter(|told| told.version > behind && told.version <= until).cloned().collect()
+    fn changes_within(&self, after: Version, until: Version) -> Vec<Shown> {
+        self.changes.iter().filter(|change| change.version > after && change.version <= until).cloned().collect()
     }
 
-    /// Compares everything that the store tells with the state after its version, which is one of those noted.
+    /// Compares everything that the store shows with the state after its version, which is in the history.
     fn check(&self, store: &Store) -> Result<(), String> {
         let version = store.version();
         let Some(expected) = self.states.get(&version) else {
@@ -138,17 +138,17 @@ impl Model {
             |part: fn(&Vec<u8>, &Entry) -> usize| expected.iter().map(|(key, entry)| part(key, entry) as u64).sum();
         let (key_bytes, value_bytes): (u64, u64) = (bytes(|key, _| key.len()), bytes(|_, entry| entry.value.len()));
         let deadlines = expected.values().filter(|entry| entry.expires_at_ms.is_some()).count();
-        let told = (stats.keys, stats.key_bytes, stats.value_bytes, store.bytes(), stats.deadlines);
-        if told != (expected.len() as u64, key_bytes, value_bytes, key_bytes + value_bytes, deadlines as u64) {
+        let shown = (stats.keys, stats.key_bytes, stats.value_bytes, store.bytes(), stats.deadlines);
+        if shown != (expected.len() as u64, key_bytes, value_bytes, key_bytes + value_bytes, deadlines as u64) {
             return Err(format!("at {version} with {expected:?} the figures are {stats:?}"));
         }
         let feed = feed_of(store);
         let expected = self.changes_within(store.feed_start().version, version);
-        if feed == expected { Ok(()) } else { Err(format!("at {version} the feed tells {feed:?}, not {expected:?}")) }
+        if feed == expected { Ok(()) } else { Err(format!("at {version} the feed shows {feed:?}, not {expected:?}")) }
     }
 }
 
-/// Every key that holds a value, what has expired included where the store's clock stands at 0.
+/// Every key with a value, including expired ones if the store's clock is at 0.
 fn state_of(store: &Store) -> State {
     let mut state = State::new();
     let see = |key: &[u8], entry| {
@@ -160,14 +160,14 @@ fn state_of(store: &Store) -> State {
 }
 
 /// All changes that are kept.
-fn feed_of(store: &Store) -> Vec<Told> {
-    changes_behind(store, store.feed_start())
+fn feed_of(store: &Store) -> Vec<Shown> {
+    changes_after(store, store.feed_start())
 }
 
-fn changes_behind(store: &Store, cursor: FeedCursor) -> Vec<Told> {
+fn changes_after(store: &Store, cursor: FeedCursor) -> Vec<Shown> {
     let page = store.changes(cursor, usize::MAX, |_| true).unwrap();
     assert!(page.at_end);
-    page.changes.iter().map(Told::from).collect()
+    page.changes.iter().map(Shown::from).collect()
 }
 
 /// Small segments, and spaces by the first byte of a key.
@@ -178,7 +178,7 @@ fn options(clock: &Arc<ManualClock>, seed: u64) -> Options {
     options
 }
 
-/// Opens the store on a handle to `disk`, with a clock that stands at 0: whatever has expired is shown.
+/// Opens the store on a handle to `disk`, with a clock at 0, so that expired keys are shown.
 fn open(disk: &(impl Disk + Clone), durability: Durability) -> Result<(Store, Recovered), OpenError> {
     Store::open(options(&Arc::default(), 7), Arc::new(disk.clone()), durability)
 }
@@ -195,22 +195,22 @@ fn buffer(transaction: &mut Transaction, (key, put): &Write) {
     }
 }
 
-/// What became of a commit, as far as it is known now.
+/// The outcome of a commit, as far as it is known now.
 fn outcome(store: &Store, version: Version) -> Poll<Result<(), Error>> {
     pin!(store.settled(version)).poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// Numbers a `torture` run takes more of: as many times as the variable `MANTIS_TORTURE` says.
+/// A factor for the length of a test: the variable `MANTIS_TORTURE`.
 fn torture() -> u64 {
     std::env::var("MANTIS_TORTURE").ok().and_then(|times| times.parse().ok()).unwrap_or(1)
 }
 
-/// A few keys, so that they meet often; with their first byte they fall into spaces.
+/// A few keys, so that they collide often; their first bytes put them into spaces.
 fn some_key(numbers: &mut Numbers) -> Vec<u8> {
     format!("{}{}", ["a", "b", "c"][numbers.below(3) as usize], numbers.below(4)).into_bytes()
 }
 
-/// What becomes of some keys, each once and in their order.
+/// New states for some keys, each once and in order.
 fn some_writes(numbers: &mut Numbers, keys_max: u64, now_ms: u64) -> Vec<Write> {
     let mut writes = BTreeMap::new();
     for _ in 0..=numbers.below(keys_max) {
@@ -223,7 +223,7 @@ fn some_writes(numbers: &mut Numbers, keys_max: u64, now_ms: u64) -> Vec<Write> 
     writes.into_iter().collect()
 }
 
-/// The changes of a commit that removes what is due: by deadline, version, and key.
+/// The changes of a commit that removes expired keys: by deadline, version, and key.
 fn due_writes(state: &State, now_ms: u64) -> Vec<Write> {
     let mut due: Vec<_> = state
         .iter()

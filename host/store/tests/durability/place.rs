@@ -1,5 +1,5 @@
-//! Directories that are moved, replaced, removed, reached by other names, locked, or inherited: what was told to be durable is found
-//! again under the store's name, and no directory but the store's is touched.
+//! Directories that are moved, replaced, removed, reached by other names, locked, or inherited: data reported as durable is found again
+//! under the store's name, and no directory but the store's is touched.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::symlink;
@@ -23,7 +23,7 @@ use crate::support::{put, value};
 /// Longer than any disk takes, and far shorter than a test may hang.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Tells a process that runs one test by itself, and for which directory.
+/// Names the directory to a process that runs one test by itself.
 const ALONE: &str = "MANTIS_TEST_ALONE";
 
 /// Runs the test called `name` in a process of its own, with `directory` in the variable [`ALONE`].
@@ -78,13 +78,13 @@ impl Data {
     }
 }
 
-/// Writes where that may be refused.
+/// Writes if that is not refused.
 fn try_put(store: &Store, key: &str) -> Result<Version, Error> {
     let update = Update::Put { value: "1".into(), expires_at_ms: None };
     store.write(key.as_bytes(), update, Expect::Anything, None).map(|written| written.unwrap().version)
 }
 
-/// The contents of all files of a directory but the one that is locked.
+/// The contents of all files of a directory except the lock file.
 fn files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
     let files = fs::read_dir(directory).unwrap().map(|file| file.unwrap());
     files
@@ -93,23 +93,23 @@ fn files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
         .collect()
 }
 
-/// Writes one more key and syncs, which is told to have failed, for a reason that says all of `said`.
+/// Writes one more key and syncs, which must fail for a reason that contains all of `said`.
 #[track_caller]
 fn check_fails(store: &Store, durability: Durability, said: &[&str]) {
     let displaced = Error::StorageFailed(StorageFailure::Displaced);
-    let version = put(store, "behind", "1");
+    let version = put(store, "later", "1");
     store.flush();
     assert!(store.has_failed() && !store.is_durable(version), "{durability:?}");
     if durability == Durability::Always {
         assert_eq!(outcome(store, version), Poll::Ready(Err(displaced)));
-        assert_eq!(store.get(b"behind"), None);
+        assert_eq!(store.get(b"later"), None);
     }
     let (failure, is_for_good) = store.disk_failure().unwrap();
     assert!(is_for_good && said.iter().all(|said| failure.contains(said)), "{durability:?}: {failure}");
     assert_eq!(try_put(store, "again"), Err(displaced), "{durability:?}");
 }
 
-/// What was durable is in `directory`.
+/// The durable key is in `directory`.
 #[track_caller]
 fn check_kept(directory: &Path, durability: Durability) {
     let (store, recovered) = open(&DirectoryDisk::new(directory).unwrap(), durability).unwrap();
@@ -117,7 +117,7 @@ fn check_kept(directory: &Path, durability: Durability) {
 }
 
 #[test]
-fn a_directory_that_was_moved_away_fails_the_store_at_the_next_sync() {
+fn a_moved_directory_fails_the_store_at_the_next_sync() {
     for durability in POLICIES {
         let data = Data::new();
         let store = data.store(durability);
@@ -137,7 +137,7 @@ fn a_directory_that_was_moved_away_fails_the_store_at_the_next_sync() {
 }
 
 #[test]
-fn a_directory_that_is_gone_or_is_none_any_more_fails_the_store() {
+fn a_removed_or_replaced_directory_fails_the_store() {
     for durability in POLICIES {
         for replace in [|_: &Path| (), |name: &Path| fs::write(name, "a file").unwrap()] {
             let data = Data::new();
@@ -175,7 +175,7 @@ fn a_link_that_leads_elsewhere_fails_the_store() {
 }
 
 #[test]
-fn neither_segments_nor_checkpoints_go_to_the_directory_that_took_the_name() {
+fn no_segment_or_checkpoint_goes_to_another_directory_of_that_name() {
     let data = Data::new();
     let store = data.store(Durability::Never);
     data.move_away();
@@ -185,7 +185,7 @@ fn neither_segments_nor_checkpoints_go_to_the_directory_that_took_the_name() {
     while !store.has_failed() {
         written += 1;
         assert!(written < 100, "a segment of the log was begun");
-        put(&store, "behind", &"v".repeat(50));
+        put(&store, "later", &"v".repeat(50));
     }
     assert_eq!(files(&data.data()), BTreeMap::new());
 
@@ -198,14 +198,14 @@ fn neither_segments_nor_checkpoints_go_to_the_directory_that_took_the_name() {
 }
 
 #[test]
-fn an_idle_store_that_was_moved_is_told_of() {
+fn an_idle_store_reports_that_its_directory_was_moved() {
     for durability in POLICIES {
         let data = Data::new();
         let store = data.store(durability);
-        let (sender, told) = mpsc::channel();
+        let (sender, events) = mpsc::channel();
         let _threads = DiskThreads::start(&store, Box::new(move |event| sender.send(event).unwrap())).unwrap();
         data.move_away();
-        let event = told.recv_timeout(PATIENCE).unwrap();
+        let event = events.recv_timeout(PATIENCE).unwrap();
         let is_right = |said: &str| said.contains(data.data().to_str().unwrap()) && said.contains("moved");
         assert!(matches!(&event, DiskEvent::Failed(said) if is_right(said)), "{durability:?}: {event:?}");
         assert!(store.has_failed());
@@ -213,7 +213,7 @@ fn an_idle_store_that_was_moved_is_told_of() {
 }
 
 #[test]
-fn what_was_restored_under_the_old_name_is_left_alone() {
+fn a_store_restored_under_the_old_name_is_left_alone() {
     let data = Data::new();
     let store = data.store(Durability::Never);
     store.checkpoint().unwrap().unwrap();
@@ -226,7 +226,7 @@ fn what_was_restored_under_the_old_name_is_left_alone() {
     let restored = files(&data.data());
     assert!(restored.keys().any(|name| name.starts_with("checkpoint-")));
     for _ in 0..3 {
-        let _ = try_put(&store, "behind");
+        let _ = try_put(&store, "later");
         assert!(store.checkpoint().is_err());
     }
     store.flush();
@@ -252,7 +252,7 @@ fn nothing_is_restored_into_the_directory_of_an_open_store() {
     check_fails(&store, Durability::Always, &["log-00000000000000000000.mantis", "removed"]);
 }
 
-/// Does `meddle` with the file that is written to, after which a sync would be of no use.
+/// Does `meddle` with the current segment's file, after which a sync would be of no use.
 #[track_caller]
 fn check_meddled(meddle: impl Fn(&Path)) {
     for durability in POLICIES {
@@ -265,7 +265,7 @@ fn check_meddled(meddle: impl Fn(&Path)) {
 }
 
 #[test]
-fn a_log_that_is_not_under_its_name_fails_the_store() {
+fn a_log_that_lost_its_name_fails_the_store() {
     check_meddled(|log| fs::remove_file(log).unwrap());
     check_meddled(|log| fs::rename(log, log.with_extension("old")).unwrap());
     check_meddled(|log| {
@@ -311,7 +311,7 @@ fn a_segment_that_somebody_else_made_fails_the_store() {
 }
 
 #[test]
-fn a_store_is_opened_once_in_a_process_whatever_it_is_called() {
+fn a_process_opens_a_store_once_under_any_name() {
     let data = Data::new();
     let store = data.store(Durability::Always);
     symlink("data", data.at("link")).unwrap();
@@ -329,8 +329,8 @@ fn a_store_is_opened_once_in_a_process_whatever_it_is_called() {
 }
 
 #[test]
-fn a_lock_is_not_taken_away_with_the_file() {
-    const NAME: &str = "a_lock_is_not_taken_away_with_the_file";
+fn removing_the_lock_file_releases_no_lock() {
+    const NAME: &str = "removing_the_lock_file_releases_no_lock";
     if let Some(directory) = alone_in() {
         let opened = open(&DirectoryDisk::new(&directory).unwrap(), Durability::Always).map(drop);
         assert!(matches!(opened, Err(OpenError::InUse)), "{opened:?}");
@@ -346,17 +346,17 @@ fn a_lock_is_not_taken_away_with_the_file() {
     let here = open(&data.disk(), Durability::Always).map(drop);
     assert!(matches!(here, Err(OpenError::InUseHere)), "{here:?}");
     run_alone(NAME, &data.data());
-    // An attempt makes the file anew, and is turned away by the directory's own lock.
+    // The attempt creates the file again, and the directory's own lock refuses it.
     fs::remove_file(data.data().join("lock")).unwrap_or_default();
     run_alone(NAME, &data.data());
-    let version = put(&store, "behind", "1");
+    let version = put(&store, "later", "1");
     store.flush();
     assert!(store.is_durable(version), "whose lock it is does not suffer");
 }
 
-/// A program of an earlier version locks the file alone.
+/// A program of an earlier version locks only the file.
 #[test]
-fn a_lock_on_the_file_keeps_others_out_as_it_did() {
+fn a_lock_on_the_lock_file_still_keeps_others_out() {
     let data = Data::new();
     drop(data.store(Durability::Always));
     let file = fs::File::options().write(true).open(data.data().join("lock")).unwrap();
@@ -372,8 +372,8 @@ fn a_lock_on_the_file_keeps_others_out_as_it_did() {
 }
 
 #[test]
-fn another_current_directory_changes_nothing() {
-    const NAME: &str = "another_current_directory_changes_nothing";
+fn changing_the_current_directory_changes_nothing() {
+    const NAME: &str = "changing_the_current_directory_changes_nothing";
     let Some(directory) = alone_in() else {
         run_alone(NAME, Data::new().directory.path());
         return;
@@ -401,10 +401,10 @@ fn another_current_directory_changes_nothing() {
     }
 }
 
-/// What a child of the process that opened a store gets for everything that would write. Nothing of it may reach the disk.
+/// The outcome of each write in a child of the process that opened a store. None of them may reach the disk.
 fn check_child(store: Store, disk: &DirectoryDisk, threads: Option<DiskThreads>) -> Result<(), String> {
     let version = try_put(&store, "child").map_err(|error| error.to_string())?;
-    // It is polled twice: once to give way, and once for the answer.
+    // It is polled twice: once to yield, and once for the answer.
     let (mut settled, waker) = (Box::pin(store.settled(version)), std::task::Waker::noop());
     let mut context = std::task::Context::from_waker(waker);
     let _ = settled.as_mut().poll(&mut context);
@@ -430,15 +430,15 @@ fn check_child(store: Store, disk: &DirectoryDisk, threads: Option<DiskThreads>)
     if let Some(place) = attempts.iter().position(Result::is_ok) {
         return Err(format!("attempt {place} succeeds"));
     }
-    // The threads themselves stayed behind, and cannot be waited for.
+    // The threads stayed in the parent, and cannot be waited for.
     std::mem::forget(threads);
     drop(store);
     Ok(())
 }
 
 #[test]
-fn a_child_writes_nothing_and_lets_nobody_in() {
-    const NAME: &str = "a_child_writes_nothing_and_lets_nobody_in";
+fn a_child_process_writes_nothing_and_releases_no_lock() {
+    const NAME: &str = "a_child_process_writes_nothing_and_releases_no_lock";
     let Some(directory) = alone_in() else {
         run_alone(NAME, Data::new().directory.path());
         return;
@@ -464,7 +464,7 @@ fn a_child_writes_nothing_and_lets_nobody_in() {
             }
         }
         assert_eq!(files(&data), before, "{durability:?}");
-        run_alone("a_lock_is_not_taken_away_with_the_file", &data);
+        run_alone("removing_the_lock_file_releases_no_lock", &data);
         let version = put(&store, "parent", "1");
         store.flush();
         assert!(store.is_durable(version), "{durability:?}: the parent goes on");
@@ -475,7 +475,7 @@ fn a_child_writes_nothing_and_lets_nobody_in() {
 }
 
 #[test]
-fn what_is_locked_once_stays_locked_between_one_use_and_the_next() {
+fn a_directory_stays_locked_between_two_uses() {
     let data = Data::new();
     drop(data.store(Durability::Always));
     let locked = DirectoryDisk::read_only(data.data()).unwrap().locked().unwrap();

@@ -1,5 +1,5 @@
-//! The power goes after any operation on the disk: what is left opens, and is exactly what some prefix of the commits came to.
-//! Whatever the store had said to be durable is in it.
+//! The power fails after any operation on the disk: the remains open, and are exactly the state after some prefix of the commits, with
+//! everything that the store had reported as durable.
 //!
 //! `MANTIS_TORTURE=n` takes n times as many workloads.
 
@@ -21,24 +21,24 @@ const IMAGES: u64 = 10;
 const WORKLOADS_PER_POLICY: u64 = 11;
 const STEPS: u64 = 70;
 
-/// A store at work on a disk that remembers, and what must come of it.
+/// A store on a disk that records its operations, and the expected results.
 struct Workload {
     disk: PowerCutDisk,
     durability: Durability,
     clock: Arc<ManualClock>,
-    /// None between two openings.
+    /// `None` between two openings.
     store: Option<Store>,
     model: Model,
-    /// The operations done when the store said that a commit is durable, and that commit.
+    /// The number of operations when the store reported a commit as durable, and that commit.
     durable: Vec<(usize, Version)>,
-    /// The operations done when a commit was visible, and that commit.
+    /// The number of operations when a commit was visible, and that commit.
     visible: Vec<(usize, Version)>,
     numbers: Numbers,
     seed: u64,
 }
 
 impl Workload {
-    /// Goes on with what `files` and `model` hold.
+    /// Continues with the contents of `files` and `model`.
     fn begin(disk: PowerCutDisk, model: Model, durability: Durability, seed: u64) -> Self {
         let clock = Arc::new(ManualClock::new(START_MS));
         let (numbers, durable) = (Numbers::new(seed), vec![(disk.operations(), model.newest().0)]);
@@ -52,11 +52,11 @@ impl Workload {
         self.store.as_ref().unwrap()
     }
 
-    /// The end of the process, with the power on.
+    /// The process ends, with the power on.
     fn reopen(&mut self) {
         if let Some(store) = self.store.take() {
-            // Nobody was promised what is pending.
-            self.model.cut_behind(store.version());
+            // Pending commits were promised to nobody.
+            self.model.cut_after_version(store.version());
         }
         let options = options(&self.clock, self.seed + self.disk.operations() as u64);
         let (store, recovered) = Store::open(options, Arc::new(self.disk.clone()), self.durability).unwrap();
@@ -107,7 +107,7 @@ impl Workload {
     fn settle(&mut self) {
         let (version, _) = self.model.newest();
         if self.durability == Durability::Always {
-            // Left pending now and then: the power may go before anything is written.
+            // Left pending now and then: the power may fail before anything is written.
             if self.numbers.below(8) == 0 {
                 return;
             }
@@ -117,7 +117,7 @@ impl Workload {
         assert_eq!(outcome(self.store(), version), Poll::Ready(Ok(())));
     }
 
-    /// The newest commit that was said to be durable when this many operations were done.
+    /// The newest commit that was reported as durable at this number of operations.
     fn least(&self, operations: usize) -> Version {
         newest(&self.durable, operations)
     }
@@ -128,7 +128,7 @@ fn newest(noted: &[(usize, Version)], operations: usize) -> Version {
     known.map(|(_, version)| *version).max().unwrap()
 }
 
-/// An image, and what opening it must come to.
+/// An image, and the expected result of opening it.
 struct Case<'w> {
     workload: &'w Workload,
     operations: usize,
@@ -169,7 +169,7 @@ impl Case<'_> {
         (store.version(), store.identity())
     }
 
-    /// No version that somebody may have seen is given to another commit, and who saw a commit that is gone is told so.
+    /// No version that somebody may have seen is given to another commit, and followers who saw a lost commit learn of it.
     #[track_caller]
     fn check_versions(&self, image: &MemoryDisk) {
         if self.operations.is_multiple_of(4) {
@@ -179,7 +179,7 @@ impl Case<'_> {
         let seen = newest(&self.workload.visible, self.operations);
         let held = store.version();
         if held < seen && store.changes(FeedCursor::after(seen), 1, |_| true).is_ok() {
-            self.fail(&format!("it holds {held}, and the followers of {seen} are not told of a gap"));
+            self.fail(&format!("it holds {held}, and the followers of {seen} learn of no gap"));
         }
         let next = commit_writes(&store, &[(b"next".to_vec(), Some((b"1".to_vec(), None)))]);
         store.flush();
@@ -187,7 +187,7 @@ impl Case<'_> {
             self.fail(&format!("the next commit is {next}, and {seen} was seen"));
         }
         if held < seen && store.changes(FeedCursor::after(seen), 1, |_| true).is_ok() {
-            self.fail(&format!("after {next} the followers of {seen} are no longer told of a gap"));
+            self.fail(&format!("after {next} the followers of {seen} no longer learn of a gap"));
         }
     }
 
@@ -198,7 +198,7 @@ impl Case<'_> {
     }
 }
 
-/// Counts what was opened, for all tests of this file together.
+/// Counts the opened images of all tests of this file.
 static IMAGES_CHECKED: AtomicU64 = AtomicU64::new(0);
 
 /// Checks the least, the most and some random images of every boundary, and returns a few that were torn.
@@ -238,18 +238,18 @@ fn random_image(wreck: &Wreck, tearing: Tearing, numbers: &mut Numbers) -> Memor
 }
 
 #[test]
-fn whenever_the_power_goes_a_prefix_is_left_with_all_that_was_durable() {
+fn a_power_cut_at_any_time_leaves_a_prefix_with_all_durable_commits() {
     let began = Instant::now();
     for durability in POLICIES {
         for seed in 0..WORKLOADS_PER_POLICY * torture() {
             let mut workload = Workload::begin(PowerCutDisk::new(), Model::new(), durability, seed);
             (0..STEPS).for_each(|_| workload.step());
             let torn = check_every_cut(&workload, IMAGES);
-            // The power goes again, during recovery or after it.
+            // The power fails again, during recovery or after it.
             for (image, version) in torn.into_iter().take(4) {
                 let disk = PowerCutDisk::with_files(image.files());
                 let mut model = workload.model.clone();
-                model.cut_behind(version);
+                model.cut_after_version(version);
                 let mut second = Workload::begin(disk, model, durability, seed + 1_000_000);
                 (0..8).for_each(|_| second.step());
                 check_every_cut(&second, IMAGES / 2);

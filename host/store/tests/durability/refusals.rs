@@ -1,4 +1,4 @@
-//! Commits, refusals, expiry, snapshots and ends of the process in any order: the store does as a model that knows which commits
+//! Commits, refusals, expiry, snapshots and ends of the process in any order: the store behaves like a model that knows which commits
 //! happened.
 //!
 //! `MANTIS_TORTURE=n` takes n times as many runs.
@@ -18,7 +18,7 @@ struct Run {
     disk: FailingDisk<MemoryDisk>,
     clock: Arc<ManualClock>,
     store: Option<Store>,
-    /// What happened for certain, and what happens if everything that is pending does.
+    /// The certain state, and the state if everything pending happens.
     certain: Model,
     hoped: Model,
     pending: Vec<Version>,
@@ -141,15 +141,15 @@ impl Run {
         if self.pending.is_empty() {
             self.certain.check(self.store()).unwrap();
         } else {
-            // The figures are those of what is pending.
+            // The statistics include pending commits.
             assert_eq!(super::state_of(self.store()), *self.certain.newest().1);
-            let behind = self.store().feed_start().version;
-            assert_eq!(super::feed_of(self.store()), self.certain.changes_within(behind, self.store().version()));
+            let start = self.store().feed_start().version;
+            assert_eq!(super::feed_of(self.store()), self.certain.changes_within(start, self.store().version()));
         }
         self.clock.set_ms(now_ms);
     }
 
-    /// When nobody looks at the past any more, nothing of it is left.
+    /// When nobody reads the past any more, nothing of it is left.
     fn finish(mut self) {
         self.flush();
         self.snapshots.clear();
@@ -164,7 +164,7 @@ impl Run {
 }
 
 #[test]
-fn whatever_is_refused_the_store_goes_on_as_if_it_had_never_been_asked() {
+fn a_refused_operation_leaves_no_trace_in_the_store() {
     for seed in 0..600 * torture() {
         let mut run = Run::new(seed);
         (0..80).for_each(|_| run.step());

@@ -1,4 +1,4 @@
-//! What was committed is there when the store is opened again.
+//! Every commit is there when the store is opened again.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -8,7 +8,7 @@ use mantis_store::disk::{DirectoryDisk, Disk, MemoryDisk};
 use mantis_store::testing::PowerCutDisk;
 use mantis_store::{Durability, FeedCursor, ManualClock, OpenError, Options, Store};
 
-use super::{Model, POLICIES, changes_behind, commit_writes, due_writes, feed_of, open, options, outcome, some_writes};
+use super::{Model, POLICIES, changes_after, commit_writes, due_writes, feed_of, open, options, outcome, some_writes};
 use crate::support::{Numbers, START_MS, delete, put, put_until, value};
 
 /// A store with a history, and the model of it.
@@ -69,7 +69,7 @@ fn check_round_trip(durability: Durability, checkpoint_every: u64, feed_bytes_ma
     let stats = store.stats();
     let spaces = [b"a", b"b", b"c"].map(|prefix| store.space(prefix));
     let cursor = store.changes(store.feed_start(), feed.len() / 2, |_| true).unwrap().cursor;
-    let behind_cursor = changes_behind(&store, cursor);
+    let after_cursor = changes_after(&store, cursor);
     store.close().unwrap();
     drop(store);
 
@@ -81,11 +81,11 @@ fn check_round_trip(durability: Durability, checkpoint_every: u64, feed_bytes_ma
     assert_eq!((again.keys, again.deadlines, again.version), (stats.keys, stats.deadlines, version), "{case}");
     assert_eq!((again.versions, again.prune_backlog), (again.keys, 0), "{case}: nothing of the past takes up memory");
     assert!(feed_of(&store).ends_with(&feed), "{case}: what was kept of the feed is kept");
-    assert_eq!(changes_behind(&store, cursor), behind_cursor, "{case}: a cursor goes on");
+    assert_eq!(changes_after(&store, cursor), after_cursor, "{case}: a cursor goes on");
     assert_eq!((recovered.cut, recovered.passed_over.len(), recovered.is_new), (None, 0, false), "{case}");
     assert_eq!(recovered.checkpoint.is_some(), checkpoint_every <= 120, "{case}");
 
-    // Work goes on where it stopped.
+    // Work continues where it stopped.
     let writes = [(b"a1".to_vec(), Some((b"more".to_vec(), None)))];
     assert_eq!(commit_writes(&store, &writes), version + 1, "{case}");
     model.commit(version + 1, 0, &writes);
@@ -96,7 +96,7 @@ fn check_round_trip(durability: Durability, checkpoint_every: u64, feed_bytes_ma
 }
 
 #[test]
-fn everything_that_was_committed_comes_back() {
+fn every_commit_is_recovered() {
     for durability in POLICIES {
         for checkpoint_every in [1, 2, 7, 50, 1_000] {
             for feed_bytes_max in [0, 3_000, usize::MAX] {
@@ -106,9 +106,9 @@ fn everything_that_was_committed_comes_back() {
     }
 }
 
-/// Where the process ends without a word, what it told of may be gone: its numbers are left out.
+/// After an unclean end, reported commits may be gone: their numbers are not reused.
 #[test]
-fn versions_go_on_without_a_gap_only_after_a_proper_end() {
+fn versions_continue_without_a_gap_only_after_a_clean_shutdown() {
     for durability in POLICIES {
         let disk = MemoryDisk::new();
         let Written { store, .. } = write(&disk, durability, 50, |_| {});
@@ -127,29 +127,29 @@ fn versions_go_on_without_a_gap_only_after_a_proper_end() {
     }
 }
 
-/// A life without commits does not forget which numbers the life before it may have used.
+/// A run without commits does not forget which numbers the previous one may have used.
 #[test]
-fn a_proper_end_without_a_commit_frees_no_version() {
+fn a_clean_shutdown_without_a_commit_reuses_no_version() {
     let writes = [(b"a".to_vec(), Some((b"1".to_vec(), None)))];
     for durability in [Durability::Interval { ms: 10 }, Durability::Never] {
         let disk = PowerCutDisk::new();
         let store = Store::open(options(&Arc::default(), 3), Arc::new(disk.clone()), durability).unwrap().0;
-        let told = (0..3).map(|_| commit_writes(&store, &writes)).max().unwrap();
-        // The power goes, and takes all of them.
+        let seen = (0..3).map(|_| commit_writes(&store, &writes)).max().unwrap();
+        // The power fails, and takes all of them.
         let image = disk.cut_after(disk.operations()).least();
-        assert!(open(&image, durability).unwrap().0.version() < told);
+        assert!(open(&image, durability).unwrap().0.version() < seen);
         for _ in 0..3 {
             let store = open(&image, durability).unwrap().0;
             store.close().unwrap();
         }
         let store = open(&image, durability).unwrap().0;
         let next = commit_writes(&store, &writes);
-        assert!(next > told, "{durability:?}: {next}, and {told} was told");
+        assert!(next > seen, "{durability:?}: {next}, and {seen} was seen");
     }
 }
 
 #[test]
-fn odd_keys_values_and_deadlines_come_back() {
+fn odd_keys_values_and_deadlines_are_recovered() {
     for checkpoint in [false, true] {
         let (disk, mut model) = (MemoryDisk::new(), Model::new());
         let (store, _) = open(&disk, Durability::Always).unwrap();
@@ -171,7 +171,7 @@ fn odd_keys_values_and_deadlines_come_back() {
             disk.remove(&names(&disk, "checkpoint")[0]).unwrap();
         }
         drop(store);
-        // What a deadline of 0 hides is there all the same.
+        // Keys hidden by a deadline of 0 are still there.
         let (store, recovered) = open(&disk, Durability::Always).unwrap();
         assert_eq!((recovered.keys, recovered.checkpoint.is_some()), (5, checkpoint));
         let hidden = model.states.last_entry().unwrap().into_mut().remove(&b"b\0\xff"[..]).unwrap();
@@ -182,7 +182,7 @@ fn odd_keys_values_and_deadlines_come_back() {
 }
 
 #[test]
-fn an_expired_key_does_not_come_back_to_life() {
+fn an_expired_key_stays_expired_after_reopening() {
     for durability in POLICIES {
         let (disk, clock) = (MemoryDisk::new(), Arc::new(ManualClock::new(START_MS)));
         let open = || Store::open(options(&clock, 1), Arc::new(disk.clone()), durability).unwrap().0;
@@ -203,28 +203,28 @@ fn an_expired_key_does_not_come_back_to_life() {
     }
 }
 
-/// Options that note what is told of progress.
-fn watched(told: &Arc<Mutex<Vec<(u64, u64)>>>) -> Options {
-    let (mut options, told) = (options(&Arc::default(), 3), Arc::clone(told));
+/// Options that record the reported progress.
+fn watched(reports: &Arc<Mutex<Vec<(u64, u64)>>>) -> Options {
+    let (mut options, reports) = (options(&Arc::default(), 3), Arc::clone(reports));
     options.segment_bytes_max = 1 << 20;
-    options.on_progress = Some(Arc::new(move |done, total| told.lock().unwrap().push((done, total))));
+    options.on_progress = Some(Arc::new(move |done, total| reports.lock().unwrap().push((done, total))));
     options
 }
 
-/// Whether progress was told step by step, from little to all.
+/// Whether progress was reported step by step, up to the total.
 #[track_caller]
-fn check_progress(case: &str, told: &Mutex<Vec<(u64, u64)>>, total_min: u64) {
-    let told = std::mem::take(&mut *told.lock().unwrap());
-    let (done, total) = *told.last().unwrap();
-    assert!(told.is_sorted() && told.iter().all(|(done, total)| done <= total), "{case}: {told:?}");
-    assert!(told.len() > 8 && told[0].0 * 4 < total, "{case}: {told:?}");
+fn check_progress(case: &str, reports: &Mutex<Vec<(u64, u64)>>, total_min: u64) {
+    let reports = std::mem::take(&mut *reports.lock().unwrap());
+    let (done, total) = *reports.last().unwrap();
+    assert!(reports.is_sorted() && reports.iter().all(|(done, total)| done <= total), "{case}: {reports:?}");
+    assert!(reports.len() > 8 && reports[0].0 * 4 < total, "{case}: {reports:?}");
     assert!(total >= total_min && done == total, "{case}: {done} of {total}, at least {total_min}");
 }
 
 #[test]
-fn what_takes_long_tells_how_far_it_has_come() {
-    let (disk, told) = (MemoryDisk::new(), Arc::default());
-    let open = || Store::open(watched(&told), Arc::new(disk.clone()), Durability::Never).unwrap();
+fn long_reads_report_their_progress() {
+    let (disk, reports) = (MemoryDisk::new(), Arc::default());
+    let open = || Store::open(watched(&reports), Arc::new(disk.clone()), Durability::Never).unwrap();
     let (store, _) = open();
     for round in 0..60 {
         put(&store, &format!("a{round}"), &"v".repeat(100_000));
@@ -234,14 +234,14 @@ fn what_takes_long_tells_how_far_it_has_come() {
     }
     store.flush();
     drop(store);
-    assert!(told.lock().unwrap().is_empty(), "there was nothing to read");
+    assert!(reports.lock().unwrap().is_empty(), "there was nothing to read");
     let bytes: u64 = disk.files().values().map(|bytes| bytes.len() as u64).sum();
     drop(open());
-    check_progress("opening", &told, bytes - 100);
-    assert!(mantis_store::check(&disk, &watched(&told)).unwrap().is_right());
-    check_progress("checking", &told, 2 * bytes - 200);
-    mantis_store::repair(&disk, &MemoryDisk::new(), &watched(&told)).unwrap();
-    check_progress("repairing", &told, bytes - 100);
+    check_progress("opening", &reports, bytes - 100);
+    assert!(mantis_store::check(&disk, &watched(&reports)).unwrap().is_right());
+    check_progress("checking", &reports, 2 * bytes - 200);
+    mantis_store::repair(&disk, &MemoryDisk::new(), &watched(&reports)).unwrap();
+    check_progress("repairing", &reports, bytes - 100);
 }
 
 #[test]
@@ -267,7 +267,7 @@ fn nothing_is_visible_before_it_is_as_durable_as_promised() {
 }
 
 #[test]
-fn what_is_pending_when_the_process_ends_is_not_there_and_its_version_is_free() {
+fn a_pending_commit_is_lost_with_the_process_and_its_version_is_reused() {
     let disk = MemoryDisk::new();
     let (store, _) = open(&disk, Durability::Always).unwrap();
     put(&store, "a1", "1");
@@ -292,7 +292,7 @@ fn check_second_opener(disk: &(impl Disk + Clone), other: &(impl Disk + Clone)) 
 }
 
 #[test]
-fn a_second_opener_is_turned_away() {
+fn a_second_opener_is_refused() {
     let memory = MemoryDisk::new();
     check_second_opener(&memory, &memory.clone());
     let directory = tempfile::tempdir().unwrap();
@@ -301,7 +301,7 @@ fn a_second_opener_is_turned_away() {
 }
 
 #[test]
-fn a_directory_holds_what_memory_would() {
+fn a_directory_and_memory_hold_the_same() {
     let directory = tempfile::tempdir().unwrap();
     let disk = DirectoryDisk::new(directory.path()).unwrap();
     std::fs::write(directory.path().join("notes.txt"), "not the engine's").unwrap();
@@ -321,7 +321,7 @@ fn a_directory_holds_what_memory_would() {
     assert_eq!(std::fs::read_to_string(directory.path().join("notes.txt")).unwrap(), "not the engine's");
 }
 
-/// Writes the number 2 where a file tells its format.
+/// Writes the number 2 as a file's format.
 fn from_a_later_program(files: &BTreeMap<String, Vec<u8>>, name: &str) -> MemoryDisk {
     let mut files = files.clone();
     files.get_mut(name).unwrap()[12] = 2;
@@ -339,12 +339,12 @@ fn check_newer(disk: &MemoryDisk, name: &str) {
 }
 
 #[test]
-fn what_a_later_program_wrote_is_refused_and_left_as_it_is() {
+fn files_of_a_newer_format_are_refused_and_unchanged() {
     let disk = MemoryDisk::new();
     let Written { store, .. } = write(&disk, Durability::Always, 30, |_| {});
     drop(store);
     let mut files = disk.files();
-    // What tidying would remove.
+    // Cleaning up would remove it.
     files.insert("checkpoint-00000000000000009999.mantis.unfinished".into(), b"half".to_vec());
     let checkpoints = names(&disk, "checkpoint");
     for name in files.keys() {
@@ -353,14 +353,14 @@ fn what_a_later_program_wrote_is_refused_and_left_as_it_is() {
             check_newer(&from_a_later_program(&files, name), name);
         }
     }
-    // A header alone, as behind a rotation.
+    // A header alone, as after a rotation.
     let last = names(&disk, "log").pop().unwrap();
     files.get_mut(&last).unwrap().truncate(64);
     check_newer(&from_a_later_program(&files, &last), &last);
 }
 
 #[test]
-fn files_without_their_identity_are_no_store_and_no_room_for_one() {
+fn files_without_an_identity_are_refused_and_not_overwritten() {
     let disk = MemoryDisk::new();
     drop(write(&disk, Durability::Always, 30, |_| {}));
     let mut files = disk.files();
@@ -374,7 +374,7 @@ fn files_without_their_identity_are_no_store_and_no_room_for_one() {
 }
 
 #[test]
-fn a_feed_that_lost_its_log_says_so() {
+fn a_feed_without_its_log_reports_the_gap() {
     let disk = MemoryDisk::new();
     let Written { store, .. } = write(&disk, Durability::Always, 10, |options| options.feed_bytes_max = 0);
     drop(store);

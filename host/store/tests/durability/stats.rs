@@ -1,4 +1,4 @@
-//! Figures of the disk: they are those of its files, and whoever asks for them does not wait for the disk.
+//! Statistics of the disk: they match its files, and reading them does not wait for the disk.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -13,7 +13,7 @@ use super::threads::PATIENCE;
 use super::{POLICIES, options};
 use crate::support::put;
 
-/// Segments of the log and their bytes, as the files tell.
+/// Segments of the log and their bytes, by the files.
 fn log_of(disk: &MemoryDisk) -> (u64, u64) {
     let files = disk.files();
     let segments: Vec<_> = files.iter().filter(|(name, _)| name.starts_with("log-")).collect();
@@ -21,7 +21,7 @@ fn log_of(disk: &MemoryDisk) -> (u64, u64) {
 }
 
 #[test]
-fn the_figures_of_the_log_are_those_of_its_files() {
+fn statistics_of_the_log_match_its_files() {
     for durability in POLICIES {
         let disk = MemoryDisk::new();
         let mut most = 0;
@@ -44,7 +44,7 @@ fn the_figures_of_the_log_are_those_of_its_files() {
     }
 }
 
-/// Asks for everything that is answered at once.
+/// Calls everything that answers at once.
 fn ask(store: &Store) {
     let _ = (store.disk_stats(), store.stats(), store.disk_failure(), store.take_disk_events());
     let _ = (store.has_failed(), store.is_disk_full(), store.is_checkpoint_due(), store.is_durable(1));
@@ -53,7 +53,7 @@ fn ask(store: &Store) {
     let _ = (store.watch(), store.feed_start(), store.backup().bytes_estimate());
 }
 
-/// Holds the disk in an operation of this kind, and asks meanwhile.
+/// Blocks the disk in an operation of this kind, and reads statistics meanwhile.
 #[track_caller]
 fn check_asked_while(held: Operation, durability: Durability) {
     let case = format!("{held:?}, {durability:?}");
@@ -98,7 +98,7 @@ fn check_asked_while(held: Operation, durability: Durability) {
 }
 
 #[test]
-fn nobody_who_asks_waits_for_the_disk() {
+fn statistics_do_not_wait_for_the_disk() {
     for held in [Operation::Sync, Operation::Write, Operation::Create, Operation::Remove, Operation::SyncDirectory] {
         for durability in POLICIES {
             check_asked_while(held, durability);

@@ -1,4 +1,4 @@
-//! Threads on real files: what one of them sees is durable, nobody waits for ever, and all of it is there afterwards.
+//! Threads on real files: whatever one of them sees is durable, nobody waits for ever, and all of it is there afterwards.
 
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -16,7 +16,7 @@ use mantis_store::{
 };
 
 use super::hooked::Hooked;
-use super::{POLICIES, changes_behind, open, options, outcome, state_of};
+use super::{POLICIES, changes_after, open, options, outcome, state_of};
 use crate::support::{Numbers, Working, number, put};
 
 const THREADS: u64 = 4;
@@ -47,7 +47,7 @@ pub(super) fn wait(store: &Store, version: Version) -> Result<(), Error> {
 }
 
 #[test]
-fn a_segment_is_synced_ahead_of_its_end_where_nobody_waits_for_it() {
+fn a_segment_is_synced_before_its_end_when_nobody_waits_for_it() {
     for durability in [Durability::Interval { ms: 60_000 }, Durability::Never] {
         let mut options = options(&Arc::default(), 1);
         options.segment_bytes_max = 64 << 20;
@@ -55,7 +55,7 @@ fn a_segment_is_synced_ahead_of_its_end_where_nobody_waits_for_it() {
         let put_mib = |key: &str, mib: usize| put(&store, key, &"v".repeat(mib << 20));
         let (first, second) = (put_mib("a", 3), put_mib("b", 2));
         assert!(!store.is_durable(first), "{durability:?}");
-        // It was asked for, and so does not rest.
+        // It was asked to hurry, and so does not rest.
         store.drive(PATIENCE);
         assert!(store.is_durable(second), "{durability:?}");
         let third = put_mib("c", 3);
@@ -126,30 +126,30 @@ fn check_threads(durability: Durability, rounds: u64) {
             }
         });
     });
-    let (version, state, feed) = (store.version(), state_of(&store), changes_behind(&store, FeedCursor::after(0)));
+    let (version, state, feed) = (store.version(), state_of(&store), changes_after(&store, FeedCursor::after(0)));
     assert_eq!((version, feed.len() as u64), (THREADS * rounds, THREADS * rounds));
     drop(threads);
-    assert!(store.is_durable(version), "threads that end leave nothing behind");
+    assert!(store.is_durable(version), "threads that end leave nothing pending");
     drop(store);
     let (store, recovered) = open(&disk, durability).unwrap();
     assert_eq!((store.version(), state_of(&store)), (version, state), "{recovered}");
-    assert_eq!(changes_behind(&store, FeedCursor::after(0)), feed);
+    assert_eq!(changes_after(&store, FeedCursor::after(0)), feed);
     assert!(recovered.checkpoint.is_some() && recovered.cut.is_none(), "{recovered}");
 }
 
 #[test]
-fn what_is_visible_is_durable_and_nobody_waits_for_ever() {
+fn visible_commits_are_durable_and_nobody_waits_for_ever() {
     check_threads(Durability::Always, 300);
 }
 
 #[test]
-fn a_commit_that_meets_a_sync_or_a_checkpoint_is_written_all_the_same() {
+fn a_commit_during_a_sync_or_a_checkpoint_is_written() {
     check_threads(Durability::Interval { ms: 1 }, 1_000);
     check_threads(Durability::Never, 1_000);
 }
 
 #[test]
-fn the_end_of_the_threads_writes_what_is_pending() {
+fn ending_the_threads_writes_pending_commits() {
     for durability in POLICIES {
         let disk = MemoryDisk::new();
         let (store, _) = open(&disk, durability).unwrap();
@@ -157,16 +157,16 @@ fn the_end_of_the_threads_writes_what_is_pending() {
         let versions: Vec<_> = (0..100).map(|_| put(&store, "a", "1")).collect();
         drop(threads);
         assert!(versions.iter().all(|version| store.is_durable(*version)));
-        // Without them nobody writes, and a flush still does.
+        // Without threads nobody writes, but a flush still does.
         let version = put(&store, "a", "2");
         store.flush();
         assert_eq!((outcome(&store, version), store.is_durable(version)), (Poll::Ready(Ok(())), true));
     }
 }
 
-/// Behind a slow sync two clients do not stay halves that wait for each other's sync.
+/// During slow syncs two clients do not remain halves that wait for each other's sync.
 #[test]
-fn commits_that_are_likely_to_come_share_a_slow_sync() {
+fn expected_commits_share_a_slow_sync() {
     const COMMITS: u64 = 150;
     let clock = Arc::new(ManualClock::new(1));
     let (syncing, syncs) = mpsc::channel();
@@ -212,7 +212,7 @@ fn an_idle_store_writes_at_once_when_a_commit_comes() {
 }
 
 #[test]
-fn whoever_holds_the_log_writes_what_comes_meanwhile() {
+fn the_holder_of_the_log_writes_commits_that_come_meanwhile() {
     for durability in [Durability::Interval { ms: 10 }, Durability::Never] {
         // Somebody commits whenever a file is made, renamed, removed or made durable, as a thread could.
         let (memory, meddler) = (MemoryDisk::new(), Arc::<(OnceLock<Store>, Mutex<Vec<Version>>)>::default());
@@ -248,7 +248,7 @@ fn whoever_holds_the_log_writes_what_comes_meanwhile() {
 }
 
 #[test]
-fn the_files_are_the_engines_and_no_others() {
+fn the_directory_has_no_files_but_the_engines() {
     let directory = tempfile::tempdir().unwrap();
     let disk = DirectoryDisk::new(directory.path()).unwrap();
     let (store, _) = open(&disk, Durability::Always).unwrap();
@@ -269,22 +269,22 @@ fn the_files_are_the_engines_and_no_others() {
     assert_eq!(sizes.into_iter().collect::<Vec<_>>(), expected.map(|(name, has_bytes)| (name.to_owned(), has_bytes)));
 }
 
-/// Nobody writes any more, and nobody asks: the owner is told all the same.
+/// Without further writes or calls, the owner still learns of it.
 #[test]
-fn a_sync_that_fails_in_the_background_is_told_of() {
+fn a_failed_background_sync_is_reported() {
     let disk = FailingDisk::new(MemoryDisk::new());
     let (store, _) = open(&disk, Durability::Interval { ms: 1 }).unwrap();
-    let (sender, told) = mpsc::channel();
+    let (sender, events) = mpsc::channel();
     let threads = DiskThreads::start(&store, Box::new(move |event| sender.send(event).unwrap())).unwrap();
-    // The first commit reserves versions, which a sync is part of.
+    // The first commit reserves versions, which includes a sync.
     put(&store, "a", "1");
     disk.plan(Some(Fault { at: 0, only: Some(Operation::Sync), times: u64::MAX, error: io::ErrorKind::Other }));
     put(&store, "a", "2");
-    let event = told.recv_timeout(PATIENCE).unwrap();
+    let event = events.recv_timeout(PATIENCE).unwrap();
     assert!(matches!(&event, DiskEvent::Failed(said) if said.starts_with("syncing the log: ")), "{event:?}");
     assert_eq!(wait(&store, put_pending(&store)), Err(Error::StorageFailed(StorageFailure::Sync)));
     drop(threads);
-    assert!(told.iter().next().is_none(), "once");
+    assert!(events.iter().next().is_none(), "once");
 }
 
 /// A commit that is refused when it is written.
@@ -293,22 +293,22 @@ fn put_pending(store: &Store) -> Version {
 }
 
 #[test]
-fn a_full_disk_is_told_of_and_so_is_room_again_without_a_write() {
+fn a_full_disk_and_returning_space_are_reported_without_a_write() {
     let disk = FailingDisk::new(MemoryDisk::new());
     let (store, _) = open(&disk, Durability::Always).unwrap();
-    let (sender, told) = mpsc::channel();
+    let (sender, events) = mpsc::channel();
     let _threads = DiskThreads::start(&store, Box::new(move |event| sender.send(event).unwrap())).unwrap();
     let (only, error) = (Some(Operation::Write), io::ErrorKind::StorageFull);
     disk.plan(Some(Fault { at: 0, only, times: u64::MAX, error }));
     assert_eq!(wait(&store, put(&store, "a", "1")), Err(Error::DiskFull));
-    let event = told.recv_timeout(PATIENCE).unwrap();
+    let event = events.recv_timeout(PATIENCE).unwrap();
     assert!(matches!(event, DiskEvent::Full(_)) && store.is_disk_full(), "{event:?}");
     disk.plan(None);
-    let event = told.recv_timeout(PATIENCE).unwrap();
+    let event = events.recv_timeout(PATIENCE).unwrap();
     assert!(matches!(event, DiskEvent::Resumed) && !store.is_disk_full(), "{event:?}");
 }
 
-/// Commits until the panic has come: whoever waits is told, the owner is told once, and nothing is written any more.
+/// Commits until the panic has come: waiters get an error, the owner gets one event, and nothing is written any more.
 #[track_caller]
 fn check_panic(durability: Durability, at: Operation) {
     let case = format!("{durability:?}, {at:?}");
@@ -320,7 +320,7 @@ fn check_panic(durability: Durability, at: Operation) {
     let mut options = options(&Arc::default(), 7);
     options.checkpoint_bytes = u64::MAX;
     let (store, _) = Store::open(options, Arc::new(disk), durability).unwrap();
-    let (sender, told) = mpsc::channel();
+    let (sender, events) = mpsc::channel();
     let threads = DiskThreads::start(&store, Box::new(move |event| sender.send(event).unwrap())).unwrap();
     assert_eq!(wait(&store, put(&store, "a", "before")), Ok(()));
     is_armed.store(true, Ordering::SeqCst);
@@ -336,7 +336,7 @@ fn check_panic(durability: Durability, at: Operation) {
     let failure = if at == Operation::Sync { StorageFailure::Sync } else { StorageFailure::Internal };
     assert_eq!(failed[1], Err(Error::StorageFailed(failure)), "{case}");
     assert!(store.has_failed(), "{case}");
-    let event = told.recv_timeout(PATIENCE).unwrap();
+    let event = events.recv_timeout(PATIENCE).unwrap();
     assert!(matches!(&event, DiskEvent::Failed(said) if said.ends_with("a panic: planned")), "{case}: {event:?}");
     assert_eq!(
         wait(&store, put_pending(&store)),
@@ -345,11 +345,11 @@ fn check_panic(durability: Durability, at: Operation) {
     );
     let (version, shown) = (store.version(), state_of(&store));
     drop(threads);
-    assert!(told.iter().next().is_none(), "{case}: once");
+    assert!(events.iter().next().is_none(), "{case}: once");
     assert_eq!((store.version(), state_of(&store)), (version, shown), "{case}");
     drop(store);
     let (store, _) = open(&memory, durability).unwrap();
-    assert!(store.version() >= version, "{case}: what was told of is there");
+    assert!(store.version() >= version, "{case}: reported commits are there");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A commit that the disk refused leaves nothing behind: the store goes on as one that was never asked for it.
+//! A commit that the disk refused leaves no trace: the store continues as one that was never asked for it.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -13,7 +13,7 @@ use mantis_store::{
     Update, Version,
 };
 
-use super::{Told, feed_of, open, options, outcome, state_of};
+use super::{Shown, feed_of, open, options, outcome, state_of};
 use crate::support::{START_MS, commit, delete, exclusively, increment, number, put, put_until, value};
 
 /// A store on a disk that can be full, under `Always`.
@@ -32,7 +32,7 @@ impl Full {
         Self { store: opened.unwrap().0, disk, memory, clock }
     }
 
-    /// Does `work`, and lets the disk refuse all of its commits.
+    /// Does `work`, and makes the disk refuse all of its commits.
     #[track_caller]
     fn refuse(&self, work: impl FnOnce(&Store)) {
         let before = self.store.newest();
@@ -52,7 +52,7 @@ fn full_once() -> Fault {
     Fault { at: 0, only: Some(Operation::Write), times: 1, error: std::io::ErrorKind::StorageFull }
 }
 
-/// What can be told of a store, without the numbers of its commits and those that only count what was tried.
+/// The observable state of a store, without numbers of commits and counters of attempts.
 #[derive(Debug, PartialEq)]
 struct Observed {
     values: BTreeMap<Vec<u8>, (Vec<u8>, Option<u64>)>,
@@ -71,12 +71,12 @@ struct Observed {
 
 impl Observed {
     fn of(store: &Store) -> Self {
-        // Pruning is a commit behind, and a refused commit does its part of it.
+        // Pruning runs one commit late, and a refused commit does its part of it.
         store.maintain(1_000);
         (0..3).for_each(|_| _ = store.prune(1_000));
         let stats = store.stats();
         let values = state_of(store).into_iter().map(|(key, entry)| (key, (entry.value.to_vec(), entry.expires_at_ms)));
-        let told = |told: Told| (told.key, told.value, told.previous.is_some());
+        let without_numbers = |change: Shown| (change.key, change.value, change.previous.is_some());
         Self {
             values: values.collect(),
             spaces: [b"a", b"b"].map(|prefix| store.space(prefix)),
@@ -89,12 +89,12 @@ impl Observed {
             bytes: store.bytes(),
             feed_commits: stats.feed_commits,
             feed_bytes: stats.feed_bytes,
-            feed: feed_of(store).into_iter().map(told).collect(),
+            feed: feed_of(store).into_iter().map(without_numbers).collect(),
         }
     }
 }
 
-/// What all cases begin with: a key with a value, one without, one with a deadline, one that was deleted.
+/// The initial state of all cases: a key with a value, one without, one with a deadline, one that was deleted.
 fn prepare(store: &Store) {
     put(store, "a-old", "old");
     put(store, "b-other", "other");
@@ -105,7 +105,7 @@ fn prepare(store: &Store) {
     store.flush();
 }
 
-/// What all cases go on with: it meets every key again, and every deadline.
+/// The further work of all cases: it touches every key again, and every deadline.
 fn go_on(store: &Store, clock: &ManualClock) {
     for round in 0..3 {
         for key in ["a-old", "a-new", "a-gone", "b-new"] {
@@ -127,8 +127,8 @@ fn go_on(store: &Store, clock: &ManualClock) {
     }
 }
 
-/// Compares a store that was refused `work` with one that was never asked for it, at once and after more work; with or without a
-/// snapshot that keeps old versions alive meanwhile.
+/// Compares a store that was refused `work` with one that was never asked for it, at once and after more work; with or without a snapshot
+/// that keeps old versions alive meanwhile.
 #[track_caller]
 fn check_undone(case: &str, work: fn(&Store)) {
     for pinned in [false, true] {
@@ -160,7 +160,7 @@ fn check_undone(case: &str, work: fn(&Store)) {
             }
             assert_eq!(Observed::of(&refused.store), Observed::of(&other.store), "{case}, after more work");
             assert_eq!(refused.store.stats().deadlines, 0);
-            // The disk has nothing of it either.
+            // Nothing of it is on the disk either.
             let (state, feed, version) = (state_of(&refused.store), feed_of(&refused.store), refused.store.version());
             drop(refused.store);
             let (store, recovered) = open(&refused.memory, Durability::Always).unwrap();
@@ -178,7 +178,7 @@ fn put_pending_until(store: &Store, key: &str, at_ms: u64) {
 type Case = (&'static str, fn(&Store));
 
 #[test]
-fn a_refused_commit_leaves_nothing_behind() {
+fn a_refused_commit_leaves_no_trace() {
     let cases: [Case; 17] = [
         ("a new key", |store| {
             put(store, "a-new", "pending");
@@ -246,7 +246,7 @@ fn a_refused_commit_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_refused_expiry_is_made_up_for() {
+fn a_refused_expiry_is_repeated() {
     let full = Full::new();
     prepare(&full.store);
     full.clock.set_ms(START_MS + 50);
@@ -258,7 +258,7 @@ fn a_refused_expiry_is_made_up_for() {
 }
 
 #[test]
-fn what_was_built_on_a_refused_commit_is_refused_with_it() {
+fn commits_that_build_on_a_refused_one_are_refused() {
     let full = Full::new();
     full.refuse(|store| {
         let first = put(store, "a", "1");
@@ -278,7 +278,7 @@ fn what_was_built_on_a_refused_commit_is_refused_with_it() {
 }
 
 #[test]
-fn an_answer_that_tells_of_a_refused_commit_is_refused_too_and_none_after_it() {
+fn only_answers_that_rest_on_a_refused_commit_fail() {
     let full = Full::new();
     put(&full.store, "a", "1");
     full.store.flush();
@@ -293,7 +293,7 @@ fn an_answer_that_tells_of_a_refused_commit_is_refused_too_and_none_after_it() {
     for version in [seen, nothing_to_do] {
         assert_eq!(outcome(&full.store, version), Poll::Ready(Err(Error::DiskFull)));
     }
-    // The same questions again: they see nothing that was refused.
+    // The same operations again: they see nothing that was refused.
     let update = Update::Put { value: "2".into(), expires_at_ms: None };
     let seen = full.store.write(b"a", update, Expect::Absent, None).unwrap().unwrap_err().seen;
     let nothing_to_do = delete(&full.store, "b");
@@ -303,7 +303,7 @@ fn an_answer_that_tells_of_a_refused_commit_is_refused_too_and_none_after_it() {
 }
 
 #[test]
-fn a_version_is_given_once_and_its_outcome_stays() {
+fn a_version_is_given_once_and_its_outcome_is_final() {
     let full = Full::new();
     let mut outcomes: Vec<(Version, Result<(), Error>)> = Vec::new();
     for round in 0..12 {
@@ -326,7 +326,7 @@ fn a_version_is_given_once_and_its_outcome_stays() {
 }
 
 #[test]
-fn a_refusal_that_is_long_past_is_not_taken_for_success() {
+fn an_old_refusal_is_not_taken_for_success() {
     const REFUSALS: usize = 2_000;
     let full = Full::new();
     let first = put(&full.store, "a", "1");
@@ -350,7 +350,7 @@ fn a_refusal_that_is_long_past_is_not_taken_for_success() {
 }
 
 #[test]
-fn a_transaction_is_validated_as_if_what_was_refused_had_never_been() {
+fn validation_ignores_refused_commits() {
     for isolation in [Isolation::Serializable, Isolation::Snapshot] {
         let full = Full::new();
         put(&full.store, "a", "1");
@@ -376,7 +376,7 @@ fn a_transaction_is_validated_as_if_what_was_refused_had_never_been() {
 }
 
 #[test]
-fn followers_and_watchers_meet_nothing_that_was_refused() {
+fn followers_and_watchers_see_no_refused_commit() {
     let full = Full::new();
     put(&full.store, "a", "1");
     full.store.flush();
@@ -396,12 +396,13 @@ fn followers_and_watchers_meet_nothing_that_was_refused() {
     full.store.flush();
     assert_eq!(*watch.borrow_and_update(), version);
     let page = full.store.changes(cursor, 10, |_| true).unwrap();
-    let told: Vec<_> = page.changes.iter().map(Told::from).map(|told| (told.version, told.previous)).collect();
-    assert_eq!(told, [(version, Some(cursor.version))]);
+    let changes: Vec<_> =
+        page.changes.iter().map(Shown::from).map(|change| (change.version, change.previous)).collect();
+    assert_eq!(changes, [(version, Some(cursor.version))]);
 }
 
 #[test]
-fn a_feed_of_no_bytes_keeps_what_may_have_to_be_taken_back() {
+fn a_feed_of_no_bytes_keeps_commits_that_may_be_undone() {
     let (memory, clock) = (MemoryDisk::new(), Arc::new(ManualClock::new(START_MS)));
     let disk = FailingDisk::new(memory);
     let mut options = options(&clock, 5);
@@ -421,14 +422,14 @@ fn a_feed_of_no_bytes_keeps_what_may_have_to_be_taken_back() {
 }
 
 #[test]
-fn a_commit_that_was_refused_is_not_acknowledged_with_one_behind_it() {
+fn a_refused_commit_is_not_acknowledged_with_a_later_one() {
     for policy in [Durability::Always, Durability::Interval { ms: 1_000 }, Durability::Never] {
         let disk = FailingDisk::new(MemoryDisk::new());
         let clock = Arc::new(ManualClock::new(START_MS));
         let store = Store::open(options(&clock, 5), Arc::new(disk.clone()), policy).unwrap().0;
         put(&store, "first", "1");
         store.flush();
-        // Of four commits, each written by itself, the second and the third find no room.
+        // Of four commits, each written by itself, the second and the third find no space.
         disk.plan(Some(Fault { at: 1, times: 2, ..full_once() }));
         let versions: Vec<_> = ["a", "b", "c", "d"]
             .map(|key| {
@@ -439,14 +440,14 @@ fn a_commit_that_was_refused_is_not_acknowledged_with_one_behind_it() {
             .into();
         let expected = [Ok(()), Err(Error::DiskFull), Err(Error::DiskFull), Ok(())];
         let outcomes: Vec<_> = versions.iter().map(|&version| outcome(&store, version)).collect();
-        assert_eq!(outcomes, expected.map(Poll::Ready), "{policy:?}: the last one stands, and not all before it");
+        assert_eq!(outcomes, expected.map(Poll::Ready), "{policy:?}: the last one succeeds, and not all before it");
         assert_eq!((store.get(b"b"), store.get(b"d").map(|entry| entry.version)), (None, Some(versions[3])));
     }
 }
 
-/// What work under the writers' lock and a single write say that they rest on, and the newest commit.
+/// The versions that work under the writers' lock and a single write report to rest on, and the newest commit.
 #[test]
-fn an_outcome_names_the_newest_version_that_it_met() {
+fn an_outcome_names_the_newest_version_read() {
     let full = Full::new();
     let store = &full.store;
     let [a, b, c] = ["a", "b", "c"].map(|key| put(store, key, "1"));
@@ -501,7 +502,7 @@ fn an_outcome_names_the_newest_version_that_it_met() {
 }
 
 #[test]
-fn a_conflict_names_the_commit_that_it_was_lost_against_while_that_is_open() {
+fn a_conflict_names_the_winning_commit_while_it_is_open() {
     let full = Full::new();
     let store = &full.store;
     let lost = |transaction: Transaction| transaction.commit_seen().map_err(|lost| (lost.error, lost.seen));
@@ -515,7 +516,7 @@ fn a_conflict_names_the_commit_that_it_was_lost_against_while_that_is_open() {
             if reads {
                 transaction.get(b"a").unwrap();
             } else {
-                // Two stretches, of which the second holds the key.
+                // Two parts of a scan, the second of which contains the key.
                 for range in [KeyRange::prefix(b"0"), KeyRange::prefix(b"a")] {
                     transaction.visit(&range, Direction::Forward, |_, _| ControlFlow::Continue(())).unwrap();
                 }
@@ -534,9 +535,9 @@ fn a_conflict_names_the_commit_that_it_was_lost_against_while_that_is_open() {
     }
 }
 
-/// Whoever lost against a commit begins again before its maker does, who would win again.
+/// The loser against a commit begins again before the winner does, who would win again.
 #[test]
-fn who_has_lost_is_woken_before_who_has_won() {
+fn losers_are_woken_before_winners() {
     struct Waking(&'static str, Arc<Mutex<Vec<&'static str>>>);
     impl Wake for Waking {
         fn wake(self: Arc<Self>) {

@@ -1,4 +1,4 @@
-//! The files of a store, and what may come of opening them when they are damaged.
+//! The files of a store, and the allowed results of opening them when they are damaged.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,24 +14,24 @@ use crate::support::{Numbers, START_MS};
 
 pub(super) type Files = BTreeMap<String, Vec<u8>>;
 
-/// The files of a store, what is in them, and the files as they were after each commit.
+/// The files of a store, its history, and the files as they were after each commit.
 pub(super) struct Whole {
     pub(super) files: Files,
     pub(super) model: Model,
-    /// Empty where that would be too much.
+    /// Empty if that would be too much.
     pub(super) history: Vec<Files>,
-    /// How long each file was after some commit.
+    /// The length of each file after some commit.
     lengths: BTreeMap<String, BTreeSet<usize>>,
-    /// Whether what is opened is also checked and repaired.
+    /// Whether the files are also checked and repaired.
     pub(super) is_looked_at: bool,
 }
 
-/// How a store is written that is then damaged.
+/// How a store that will be damaged is written.
 #[derive(Clone, Copy)]
 pub(super) struct Shape {
     pub(super) log_bytes: usize,
     pub(super) segment_bytes_max: u64,
-    /// After how many commits a checkpoint is made.
+    /// The number of commits between checkpoints.
     pub(super) checkpoint_every: usize,
     pub(super) seed: u64,
 }
@@ -42,7 +42,7 @@ impl Whole {
         Self::write_values(shape, 0)
     }
 
-    /// The same with so many bytes more in each value; where these are many, the files before the last commit are not kept.
+    /// The same with this many more bytes in each value; if they are many, the files before the last commit are not kept.
     pub(super) fn write_values(shape: Shape, more_bytes: u64) -> Self {
         let disk = MemoryDisk::new();
         let clock = Arc::new(mantis_store::ManualClock::new(START_MS));
@@ -91,7 +91,7 @@ impl Whole {
         self.names(is_checkpoint).last().copied()
     }
 
-    /// Where the last group of the last segment begins: nothing behind it says that it was durable.
+    /// Where the last group of the last segment begins: nothing after it says that it was durable.
     pub(super) fn last_group(&self) -> usize {
         let name = self.last_segment();
         self.lengths[name].range(..self.files[name].len()).next_back().copied().unwrap_or(64)
@@ -103,7 +103,7 @@ impl Whole {
         MemoryDisk::with_files(files)
     }
 
-    /// Opens damaged files: they are refused, or what comes of them is the state after some commit.
+    /// Opens damaged files: they are refused, or the result is the state after some commit.
     #[track_caller]
     pub(super) fn open(&self, disk: &MemoryDisk, case: &dyn Fn() -> String) -> Result<(Version, Recovered), OpenError> {
         let before = disk.files();
@@ -129,8 +129,10 @@ impl Whole {
     #[track_caller]
     fn repair(&self, files: &Files, opened: Option<Version>, case: &dyn Fn() -> String) {
         match repaired(&MemoryDisk::with_files(files.clone()), &self.model, &case()) {
-            Ok(told) => assert!(opened.is_none_or(|version| told.kept.version >= version), "{}: {told:?}", case()),
-            // Where nothing but the identity is left, opening begins anew.
+            Ok(result) => {
+                assert!(opened.is_none_or(|version| result.kept.version >= version), "{}: {result:?}", case());
+            }
+            // If nothing but the identity is left, opening starts from nothing.
             Err(error) => assert!(opened.is_none_or(|version| version == 0), "{}: {error}", case()),
         }
     }
@@ -145,16 +147,17 @@ impl Whole {
             Err(OpenError::Newer { file, .. }) => {
                 assert!(file == name && (12..16).contains(&offset), "{}: {file}", case());
             }
-            Err(OpenError::Damaged { file, offset: told, what }) => {
-                assert_eq!(file, name, "{}: {what} at {told}", case());
-                assert!(told <= offset as u64, "{}: {what} at {told}", case());
+            Err(OpenError::Damaged { file, offset: found, what }) => {
+                assert_eq!(file, name, "{}: {what} at {found}", case());
+                assert!(found <= offset as u64, "{}: {what} at {found}", case());
             }
             Err(other) => panic!("{}: {other}", case()),
             Ok((version, recovered)) if Some(name) == self.newest_checkpoint() => {
-                let told = recovered.passed_over.iter().any(|(file, told, _)| file == name && *told <= offset as u64);
-                assert!(told && version == newest, "{}: {recovered}", case());
+                let is_reported =
+                    recovered.passed_over.iter().any(|(file, found, _)| file == name && *found <= offset as u64);
+                assert!(is_reported && version == newest, "{}: {recovered}", case());
             }
-            // Nobody looks at the one before.
+            // The previous one is not read.
             Ok((version, recovered)) if is_checkpoint(name) => assert_eq!((version, recovered.cut), (newest, None)),
             Ok((version, recovered)) => {
                 let cut = recovered.cut.clone().unwrap_or_else(|| panic!("{}: {recovered}", case()));
@@ -205,7 +208,7 @@ pub(super) fn is_checkpoint(name: &str) -> bool {
 pub(super) const NEVER: usize = usize::MAX;
 
 impl Whole {
-    /// A stretch may reach over a format's number and the end of a group.
+    /// A damaged range may include a format's number and the end of a group.
     #[track_caller]
     pub(super) fn check_stretch(&self, disk: &MemoryDisk, name: &str, first: usize) {
         if first < 16 {
@@ -216,7 +219,7 @@ impl Whole {
                 Ok((version, _)) => assert!(is_checkpoint(name) && version == self.model.newest().0),
             }
         } else if name == self.last_segment() && first < self.last_group() {
-            // What said that the damaged part was durable may be damaged too.
+            // The record that said that the damaged part was durable may be damaged too.
             let case = || format!("{name} damaged from {first} on");
             match self.open(disk, &case) {
                 Err(OpenError::Damaged { file, .. }) => assert_eq!(file, name, "{}", case()),
@@ -242,7 +245,7 @@ impl Whole {
     fn check_cut(&self, name: &str, length: usize) {
         let disk = self.with(name, |bytes| bytes.truncate(length));
         let (case, newest) = (|| format!("{name} cut to {length}"), self.model.newest().0);
-        // A cut between two records leaves a file that is whole.
+        // A cut between two records leaves an intact file.
         let was_so = self.lengths[name].contains(&length);
         match self.open(&disk, &case) {
             Err(OpenError::Damaged { file, .. }) => assert_eq!(file, name, "{}", case()),
@@ -252,12 +255,12 @@ impl Whole {
                 assert_eq!((version, recovered.passed_over.len()), (newest, usize::from(is_newest)), "{}", case());
             }
             Ok((version, recovered)) if name == self.last_segment() => {
-                let told = recovered.cut.as_ref().is_some_and(|cut| cut.0 == name);
-                assert!(told || was_so, "{}: {recovered}", case());
+                let is_reported = recovered.cut.as_ref().is_some_and(|cut| cut.0 == name);
+                assert!(is_reported || was_so, "{}: {recovered}", case());
                 let is_shorter = length < self.files[name].len();
                 assert!(version <= newest && is_shorter, "{}", case());
             }
-            // What an older segment lost, the checkpoint has; the feed begins behind it.
+            // The checkpoint has what an older segment lost; the feed begins after it.
             Ok((version, recovered)) => {
                 let base = recovered.checkpoint.map_or(0, |checkpoint| checkpoint.version);
                 assert!(is_segment(name) && was_so && version == newest && base > 0, "{}: {recovered}", case());

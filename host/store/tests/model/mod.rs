@@ -1,4 +1,4 @@
-//! The store does what a plain map of every version would do, whatever happens to it and in whatever order.
+//! The store behaves like a plain map of every version, under any operations in any order.
 
 mod operations;
 mod reference;
@@ -27,7 +27,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(6_000)))]
 
     #[test]
-    fn whatever_happens_the_store_does_as_the_model(operations in operations(), under_lock_max in ANY_VALIDATION) {
+    fn the_store_behaves_like_the_model(operations in operations(), under_lock_max in ANY_VALIDATION) {
         let mut run = Run::new(under_lock_max);
         for operation in operations {
             run.perform(operation);
@@ -37,7 +37,7 @@ proptest! {
     }
 }
 
-/// A store, the model of it, and what is open over both.
+/// A store, its model, and what is open on both.
 struct Run {
     store: Store,
     clock: Arc<ManualClock>,
@@ -80,7 +80,7 @@ impl Pin {
         revokes
     }
 
-    /// What a read gives while the pin is held.
+    /// The result of a read while the pin is held.
     fn allows<T>(&self, read: T) -> Result<T, Error> {
         if self.revoked.get() { Err(Error::SnapshotTooOld) } else { Ok(read) }
     }
@@ -315,7 +315,7 @@ impl Run {
         }
         assert!(seen.next().is_none());
         assert_eq!(page.at_end, self.followed == self.reference.changes.len());
-        // Where the next page begins is what counts; the cursor's form is the feed's own affair.
+        // Only the start of the next page matters; the cursor's form is the feed's own affair.
         self.cursor = page.cursor;
     }
 
@@ -347,7 +347,7 @@ impl Run {
         }
     }
 
-    /// When all that was open is gone, so is all that was superseded; and the feed has told everything.
+    /// When everything that was open is closed, everything superseded is gone; and the feed has shown everything.
     fn finish(mut self) {
         self.transactions = Default::default();
         self.snapshots = Default::default();
@@ -415,7 +415,7 @@ fn buffer(transaction: &mut Transaction, key: &[u8], put: Option<&Put>) {
 
 type See<'s> = &'s mut dyn FnMut(&[u8], Entry) -> ControlFlow<()>;
 
-/// What a scan shows before it has enough.
+/// The entries of a scan before it has enough.
 fn listing(
     scan: &Scan,
     visit: impl FnOnce(&KeyRange, Direction, See<'_>) -> Result<(), Error>,

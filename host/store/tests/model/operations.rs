@@ -1,11 +1,11 @@
-//! What may happen to a store, as data that can be generated and shrunk.
+//! Operations on a store, as data that can be generated and shrunk.
 
 use std::ops::Bound;
 
 use mantis_store::{Direction, Isolation, KeyRange};
 use proptest::prelude::*;
 
-/// Keys around every edge that the map knows: empty, prefixes of each other, equal in their first 16 bytes, all `0xff`.
+/// Keys around every edge case of the map: empty, prefixes of each other, equal in their first 16 bytes, all `0xff`.
 pub(crate) const KEYS: [&[u8]; 12] = [
     b"",
     b"\0",
@@ -55,7 +55,7 @@ pub(crate) enum Write {
     Delete,
 }
 
-/// What a write expects, in relation to what is there.
+/// The precondition of a write, relative to the current state.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Expected {
     Anything,

@@ -1,4 +1,4 @@
-//! What the store should do, in the plainest way: every version is a whole map.
+//! The expected behaviour of the store, in its plainest form: every version is a whole map.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use mantis_store::{Direction, Entry, KeyRange, Version};
 
 pub(crate) type Key = Vec<u8>;
 
-/// What becomes of a key: a value and its deadline, or nothing.
+/// The new state of a key: a value and its deadline, or nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Put {
     pub(crate) value: Vec<u8>,
@@ -28,7 +28,7 @@ pub(crate) struct Changed {
 /// The states of the store after every commit, and the commits.
 pub(crate) struct Reference {
     pub(crate) now_ms: u64,
-    /// How long it has been, whatever the clock showed.
+    /// The time that has passed, whatever the clock showed.
     pub(crate) passed_ms: u64,
     states: Vec<BTreeMap<Key, Entry>>,
     pub(crate) changes: Vec<Changed>,
@@ -37,7 +37,7 @@ pub(crate) struct Reference {
     pub(crate) revoked: u64,
 }
 
-/// What a transaction read from its snapshot.
+/// The reads of a transaction from its snapshot.
 #[derive(Debug, Clone)]
 pub(crate) enum Read {
     Key { key: Key, seen: Option<Version> },
@@ -76,7 +76,7 @@ impl Reference {
         self.states.len() as u64 - 1
     }
 
-    /// Everything in the newest state, what has expired included.
+    /// Everything in the newest state, including expired keys.
     pub(crate) fn held(&self) -> &BTreeMap<Key, Entry> {
         &self.states[self.states.len() - 1]
     }
@@ -139,7 +139,7 @@ impl Reference {
         removed
     }
 
-    /// Whether `key` holds something else than at `version`, expired or not.
+    /// Whether `key` has another value than at `version`, expired or not.
     pub(crate) fn has_changed_since(&self, version: Version, key: &[u8]) -> bool {
         let held = |state: &BTreeMap<Key, Entry>| state.get(key).map(|entry| entry.version);
         held(self.state(version)) != held(self.held())
@@ -173,7 +173,7 @@ impl Reference {
         })
     }
 
-    /// Whether the read would give the same if it were made now: what a serialisable commit promises.
+    /// Whether the read would give the same now: the promise of a serialisable commit.
     pub(crate) fn would_repeat(&self, read: &Read) -> bool {
         match read {
             Read::Key { key, seen } => self.get(self.version(), key).map(|entry| entry.version) == *seen,

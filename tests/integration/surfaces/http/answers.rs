@@ -16,7 +16,7 @@ pub(super) fn applied(operations: &[BatchOperation], body: &Value, commit: Commi
         assert_eq!(result["success"], true, "an atomic batch fails as a whole");
         if let BatchOperation::Get { .. } = operation {
             let value = Some(&result["value"]).filter(|value| !value.is_null());
-            return BatchResult::Entry(value.map(|value| (told_bytes(value), version(&result["version"]))));
+            return BatchResult::Entry(value.map(|value| (bytes_of(value), version(&result["version"]))));
         }
         assert_eq!(version(&result["version"]), committed, "one commit for all");
         match operation {
@@ -28,7 +28,7 @@ pub(super) fn applied(operations: &[BatchOperation], body: &Value, commit: Commi
     Answer::Applied { commit, results }
 }
 
-pub(super) fn told_bytes(bytes: &Value) -> Vec<u8> {
+pub(super) fn bytes_of(bytes: &Value) -> Vec<u8> {
     match bytes {
         Value::String(text) => text.clone().into_bytes(),
         other => BASE64_STANDARD.decode(other["base64"].as_str().unwrap()).unwrap(),
