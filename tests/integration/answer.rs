@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde_json::{Map, Value, json};
 
-use crate::data::told;
+use crate::data::shown;
 
 /// Lists longer than this are told by their length, their ends and a hash.
 const LISTED_MAX: usize = 16;
@@ -134,7 +134,7 @@ impl Answer {
                 json!({ "entries": listed(entries.iter().map(Listed::to_json).collect()), "more": more })
             }
             Self::KeyPage { keys, more } => {
-                json!({ "keys": listed(keys.iter().map(|key| told(key)).collect()), "more": more })
+                json!({ "keys": listed(keys.iter().map(|key| shown(key)).collect()), "more": more })
             }
             Self::Count(count) => json!({ "count": count }),
             Self::DeletedKeys { count, commit } => commit.line("version", json!({ "deleted_keys": count })),
@@ -156,7 +156,7 @@ impl Answer {
             Self::Closed => "closed".into(),
             Self::Error(code) => json!({ "error": code }),
             Self::Absent => ABSENT.into(),
-            Self::Line(line) => with_lists_told(line),
+            Self::Line(line) => with_lists_shown(line),
         }
     }
 }
@@ -186,7 +186,7 @@ impl Entry {
     /// What is usual is left out.
     fn to_json(&self) -> Value {
         let mut fields = Map::new();
-        fields.insert("value".into(), told(&self.value));
+        fields.insert("value".into(), shown(&self.value));
         fields.insert("version".into(), self.version.into());
         fields.insert("modified_ms".into(), self.modified_ms.into());
         if self.media_type != "application/octet-stream" {
@@ -201,7 +201,7 @@ impl Entry {
 
 impl Listed {
     fn to_json(&self) -> Value {
-        json!([told(&self.key), told(&self.value), self.version])
+        json!([shown(&self.key), shown(&self.value), self.version])
     }
 }
 
@@ -209,7 +209,7 @@ impl BatchResult {
     fn to_json(&self) -> Value {
         match self {
             Self::Entry(None) => json!({ "value": null }),
-            Self::Entry(Some((value, version))) => json!({ "value": told(value), "version": version }),
+            Self::Entry(Some((value, version))) => json!({ "value": shown(value), "version": version }),
             Self::Done => "done".into(),
             Self::Deleted(count) => json!({ "deleted": count }),
             Self::Number(number) => json!({ "number": number }),
@@ -220,12 +220,12 @@ impl BatchResult {
 impl Change {
     fn to_json(&self) -> Value {
         let mut fields = Map::new();
-        fields.insert(self.kind.clone(), told(&self.key));
+        fields.insert(self.kind.clone(), shown(&self.key));
         if self.bucket != "default" {
             fields.insert("bucket".into(), self.bucket.as_str().into());
         }
         if let Some(value) = &self.value {
-            fields.insert("value".into(), told(value));
+            fields.insert("value".into(), shown(value));
         }
         fields.insert("version".into(), self.version.into());
         if let Some(previous_version) = self.previous_version {
@@ -235,17 +235,17 @@ impl Change {
     }
 }
 
-fn with_lists_told(line: &Value) -> Value {
+fn with_lists_shown(line: &Value) -> Value {
     let Value::Object(fields) = line else { return line.clone() };
-    let told = |value: &Value| match value {
+    let shown = |value: &Value| match value {
         Value::Array(items) => listed(items.clone()),
         other => other.clone(),
     };
-    fields.iter().map(|(name, value)| (name.clone(), told(value))).collect()
+    fields.iter().map(|(name, value)| (name.clone(), shown(value))).collect()
 }
 
 fn optional(value: Option<&[u8]>) -> Value {
-    value.map_or(Value::Null, told)
+    value.map_or(Value::Null, shown)
 }
 
 /// A list, or what tells it from others when it is long.

@@ -13,7 +13,7 @@ const NEED_A_DISK: [Code; 2] = [Code::DiskFull, Code::StorageFailed];
 const STEPS_MIN: usize = 60;
 
 #[test]
-fn there_are_as_many_steps_as_is_said() {
+fn the_number_of_steps_matches_the_readme() {
     let scenarios = scenario::all();
     let steps: usize = scenarios.iter().map(|scenario| scenario.steps.len()).sum();
     println!("{} scenarios, {steps} steps", scenarios.len());
@@ -25,7 +25,7 @@ fn there_are_as_many_steps_as_is_said() {
 }
 
 #[test]
-fn every_code_of_the_database_is_met() {
+fn every_code_of_the_database_occurs_in_a_scenario() {
     let scenarios = scenario::all();
     let steps = scenarios.iter().flat_map(|scenario| &scenario.steps);
     let met: BTreeSet<_> = steps.filter_map(|step| step.expect["error"].as_str().map(str::to_owned)).collect();

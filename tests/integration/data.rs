@@ -31,12 +31,12 @@ impl<'de> Deserialize<'de> for Data {
 
 impl Serialize for Data {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        told(&self.0).serialize(serializer)
+        shown(&self.0).serialize(serializer)
     }
 }
 
 /// How a transcript tells bytes: the shortest of the three forms, the same for the same bytes.
-pub(crate) fn told(bytes: &[u8]) -> Value {
+pub(crate) fn shown(bytes: &[u8]) -> Value {
     match (std::str::from_utf8(bytes), bytes.first()) {
         (Ok(text), Some(first)) if text.len() > REPEAT_BYTES_MIN && bytes.iter().all(|byte| byte == first) => {
             json!({ "repeat": [char::from(*first).to_string(), bytes.len()] })

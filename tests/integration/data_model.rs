@@ -50,13 +50,13 @@ fn in_force() -> BTreeMap<String, u64> {
 }
 
 #[test]
-fn the_document_tells_the_limits_as_they_are() {
-    let told: BTreeMap<_, _> = rows().into_iter().map(|row| (row.name, row.value)).collect();
-    assert_eq!(told, in_force());
+fn the_document_states_the_actual_limits() {
+    let shown: BTreeMap<_, _> = rows().into_iter().map(|row| (row.name, row.value)).collect();
+    assert_eq!(shown, in_force());
 }
 
 #[test]
-fn the_document_names_codes_that_exist() {
+fn the_document_names_existing_codes() {
     for Row { name, past_it, .. } in rows() {
         let code = past_it.split(['`', ';', ' ']).next().unwrap();
         let is_code = Code::ALL.iter().any(|known| known.as_str() == code);
@@ -67,7 +67,7 @@ fn the_document_names_codes_that_exist() {
 
 /// Pages and guests are built without the crate, and have figures of their own.
 #[test]
-fn what_pages_and_guests_know_of_the_limits_is_so() {
+fn pages_and_guests_state_the_actual_limits() {
     let figure = |path: &str, name: &str| {
         let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
         let text = std::fs::read_to_string(path).unwrap();

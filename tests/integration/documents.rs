@@ -62,7 +62,7 @@ fn broken(document: &Path, text: &str, target: &str) -> bool {
 }
 
 #[test]
-fn links_lead_somewhere() {
+fn links_have_existing_targets() {
     let mut count = 0;
     let mut lost = Vec::new();
     for (document, text) in documents() {

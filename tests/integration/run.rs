@@ -64,25 +64,25 @@ async fn check_same<S: Surface>(surface: &S, place: Place) {
 }
 
 #[tokio::test]
-async fn a_page_says_what_the_crate_says() {
+async fn a_page_answers_like_the_crate() {
     check_same(&Page::new(), Place::Memory).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_client_for_pages_says_what_the_crate_says() {
+async fn the_client_for_pages_answers_like_the_crate() {
     let client = Client::new();
     check_same(&client, Place::Memory).await;
     check_same(&client, Place::Disk).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn http_says_what_the_crate_says() {
+async fn http_answers_like_the_crate() {
     check_same(&Http, Place::Memory).await;
     check_same(&Http, Place::Disk).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn plugins_say_what_the_crate_says() {
+async fn plugins_answer_like_the_crate() {
     let guest = Guest::new();
     check_same(&guest, Place::Memory).await;
     check_same(&guest, Place::Disk).await;

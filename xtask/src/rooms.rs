@@ -130,14 +130,14 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_one_way_is_right() {
+    fn imports_without_a_circle_pass() {
         let lib = "mod a; mod b; pub use a::A; pub(crate) mod c { pub use crate::b::*; }";
         let a = "use crate::c::B; pub struct A(B); #[cfg(test)] mod tests { use crate::A; }";
         assert_eq!(faults_of(&[("lib.rs", lib), ("a.rs", a), ("b.rs", "pub struct B;")]), [""; 0]);
     }
 
     #[test]
-    fn a_circle_of_files_is_named_with_what_makes_it() {
+    fn a_circle_of_files_is_named_with_its_imports() {
         let cases = [
             // A use declaration, through the crate's root.
             "use crate::A; pub struct B(A);",
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_circle_of_folders_is_one_where_files_go_one_way() {
+    fn a_circle_of_folders_is_found_where_files_have_none() {
         let files = [
             ("lib.rs", "mod low; mod high;"),
             ("low/mod.rs", "mod one; mod two; pub use one::One; pub use two::Two;"),
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_door_that_its_room_asks_is_a_circle() {
+    fn a_room_that_imports_its_door_is_a_circle() {
         let files = [
             ("lib.rs", "mod room;"),
             ("room/mod.rs", "mod part; use part::Part; pub const LIMIT: usize = 1; pub fn f(_: Part) {}"),

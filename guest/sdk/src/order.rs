@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_sort_as_the_numbers_do() {
+    fn bytes_sort_like_their_numbers() {
         let numbers = [i64::MIN, i64::MIN + 1, -256, -1, 0, 1, 255, 256, i64::MAX - 1, i64::MAX];
         for pair in numbers.windows(2) {
             assert!(ascending(pair[0]) < ascending(pair[1]), "{pair:?}");

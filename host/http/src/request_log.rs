@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_clock_is_looked_at_for_a_log_that_nobody_reads() {
+    fn no_clock_is_read_for_a_disabled_log() {
         let begun = || Begun::new(HeaderValue::from_static("name"));
         let at_level = |level: Level| {
             let subscriber = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::sink).finish();

@@ -66,7 +66,7 @@ async fn a_call_that_always_loses_gives_up() {
 
 /// Reading a number and writing a new one loses no update.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn calls_side_by_side_lose_nothing() {
+async fn concurrent_calls_lose_no_update() {
     const CALLERS: u64 = 4;
     const CALLS: u64 = 50;
     let fixture = Fixture::new();
@@ -111,7 +111,7 @@ async fn time_and_randomness_are_the_databases() {
 
 /// A count goes on over the pages that it walks in.
 #[tokio::test]
-async fn counting_goes_beyond_a_page() {
+async fn count_exceeds_a_page() {
     let fixture = Fixture::with_guest("procedures", &["kept"]).await;
     for key in 0..2_500 {
         fixture.set("kept", &format!("key-{key}"), "value").await;

@@ -124,7 +124,7 @@ fn check(place: &str, outcome: Result<Value, CallError>, expected: &Outcome) {
 
 /// A refused allocation that the guest bears is no fault.
 #[tokio::test]
-async fn memory_is_bounded_for_the_polite_too() {
+async fn memory_is_bounded_for_well_behaved_guests_too() {
     let fixture = Fixture::new();
     let limits = PluginLimits { memory_bytes_max: Some(16 << 20), ..PluginLimits::default() };
     fixture.install("over-allocate", writing(&[]).limits(limits)).await;
@@ -134,7 +134,7 @@ async fn memory_is_bounded_for_the_polite_too() {
 
 /// Guests spin on every thread that their plugin gets while other calls and the database go on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn neighbours_of_a_spinning_guest_go_on() {
+async fn a_spinning_guest_does_not_stop_others() {
     let fixture = Fixture::with(HostConfig { guest_threads: 3, ..config() });
     fixture.install("counter", writing(&["counters"])).await;
     fixture.install("spin", writing(&["faults"])).await;

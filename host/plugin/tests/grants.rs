@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::support::Fixture;
 
 #[tokio::test]
-async fn grants_decide_what_is_seen() {
+async fn grants_decide_what_a_plugin_sees() {
     let fixture = Fixture::new();
     for bucket in ["mine", "theirs", "secret", "default"] {
         fixture.set(bucket, "key", "value").await;

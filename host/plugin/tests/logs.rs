@@ -123,7 +123,7 @@ async fn a_line_cannot_pretend_to_be_two() {
 
 /// The reason of a trap is in the log.
 #[tokio::test]
-async fn a_panic_says_why() {
+async fn the_message_of_a_panic_is_logged() {
     let recorder = recorder();
     let fixture = Fixture::new();
     fixture.install_as("panics", "trap", writing(&[])).await;

@@ -32,7 +32,7 @@ async fn a_transaction_commits_or_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_commit_says_whether_it_is_durable_and_so_does_the_call() {
+async fn a_commit_and_its_call_report_durability() {
     for (durability, durable) in [(Durability::Always, true), (Durability::Never, false)] {
         let (clock, random) = (Arc::new(ManualClock::new(NOW_MS)), Arc::new(SeededRandom::new(7)));
         let storage = StorageOptions { durability, ..StorageOptions::default() };

@@ -81,7 +81,7 @@ fn backups_into_one_file_at_once_do_not_mix() {
 }
 
 #[test]
-fn a_backup_of_a_server_at_work_is_served_again_as_it_was() {
+fn a_backup_of_a_busy_server_restores_its_state() {
     let directory = tempfile::tempdir().unwrap();
     let (data, new) = (directory.path().join("data"), directory.path().join("new"));
     let (file, again) = (directory.path().join("db.backup"), directory.path().join("again.backup"));
@@ -193,7 +193,7 @@ fn server_that_breaks_off(backup: Vec<u8>, is_ended: bool) -> String {
 }
 
 #[test]
-fn what_breaks_off_is_no_backup_and_leaves_no_file() {
+fn an_interrupted_backup_leaves_no_file() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("db.backup");
     let server = Server::start(&[]);
@@ -214,7 +214,7 @@ fn what_breaks_off_is_no_backup_and_leaves_no_file() {
 }
 
 #[test]
-fn a_restore_refuses_what_it_should_and_leaves_nothing() {
+fn a_refused_restore_leaves_no_files() {
     let directory = tempfile::tempdir().unwrap();
     let (file, new) = (directory.path().join("db.backup"), directory.path().join("new"));
     let data = directory.path().join("data");
@@ -368,7 +368,7 @@ fn an_unfinished_write_is_no_damage() {
 }
 
 #[test]
-fn a_check_makes_no_directory_and_options_go_together() {
+fn a_check_creates_no_directory_and_needs_matching_options() {
     let directory = tempfile::tempdir().unwrap();
     let none = directory.path().join("none");
     let (code, message) = failure(&run(&["check", "--data", text(&none)]));

@@ -117,7 +117,7 @@ fn check_resume(durability: &str, kill: bool) {
 }
 
 #[test]
-fn a_stream_goes_on_from_its_last_event_after_a_restart() {
+fn a_stream_resumes_from_its_last_event_after_a_restart() {
     for durability in ["always", "interval:20", "never"] {
         for kill in [true, false] {
             check_resume(durability, kill);

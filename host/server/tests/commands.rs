@@ -72,7 +72,7 @@ fn keys_are_bytes() {
 }
 
 #[test]
-fn scan_shows_a_stretch_in_either_direction() {
+fn scan_shows_a_range_in_either_direction() {
     let server = Server::start(&[]);
     for key in ["a", "b1", "b2", "b3", "c"] {
         server.ok(&["put", "--bucket", "scanned", key, &format!("{key}\tvalue")]);
@@ -121,7 +121,7 @@ fn watch_follows_changes() {
 }
 
 #[test]
-fn a_watch_that_breaks_off_names_where_to_go_on() {
+fn an_interrupted_watch_names_the_cursor_to_resume_from() {
     let mut server = Server::start(&[]);
     server.ok(&["put", "elsewhere", "1"]);
     let mut command = program();
@@ -162,7 +162,7 @@ fn failures_have_a_code_and_a_hint() {
 }
 
 #[test]
-fn a_value_is_described_in_the_same_words_everywhere() {
+fn a_value_has_the_same_fields_in_all_commands() {
     let server = Server::start(&[]);
     server.ok(&["put", "a", "1", "--media-type", "text/html", "--ttl", "100"]);
     let json = |text: String| serde_json::from_str::<serde_json::Value>(&text).unwrap();
@@ -180,7 +180,7 @@ fn a_value_is_described_in_the_same_words_everywhere() {
 }
 
 #[test]
-fn a_condition_that_does_not_hold_is_told_in_the_words_of_its_option() {
+fn a_failed_condition_is_reported_by_its_option() {
     let server = Server::start(&[]);
     server.ok(&["put", "a", "1"]);
     for (arguments, part) in [
@@ -196,7 +196,7 @@ fn a_condition_that_does_not_hold_is_told_in_the_words_of_its_option() {
 }
 
 #[test]
-fn a_failure_is_json_when_json_is_asked_for() {
+fn a_failure_is_json_with_the_json_option() {
     let server = Server::start(&[]);
     let directory = tempfile::tempdir().unwrap();
     let nothing = directory.path().to_str().unwrap();
@@ -237,7 +237,7 @@ fn stranger(answer: &'static str) -> String {
 }
 
 #[test]
-fn an_error_whose_body_does_not_end_is_waited_for_no_longer_than_any_answer() {
+fn an_endless_error_body_times_out_like_any_answer() {
     let server = Server::start(&[]);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -291,7 +291,7 @@ fn numbers_out_of_range_are_refused_with_the_range() {
 }
 
 #[test]
-fn what_a_variable_gives_is_blamed_on_the_variable() {
+fn an_invalid_variable_is_named_in_the_error() {
     let check = |name: &str, value: &str, arguments: &[&str], present: &str, absent: &str| {
         let mut command = program();
         command.env(name, value).args(arguments);
@@ -305,7 +305,7 @@ fn what_a_variable_gives_is_blamed_on_the_variable() {
 }
 
 #[test]
-fn a_directory_by_itself_is_told_the_option_it_belongs_behind() {
+fn a_directory_without_its_option_gets_a_hint() {
     for (arguments, is_told) in [
         (&["check", "some/where"][..], true),
         (&["check", "some/where", "--json"], true),

@@ -8,7 +8,7 @@ use crate::support::{Server, pause, read_all, read_answer};
 const GET: &[u8] = b"GET /live HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 #[test]
-fn beyond_the_limit_a_connection_is_refused_and_told_so() {
+fn a_connection_over_the_limit_is_refused_with_an_answer() {
     let server = Server::start(&["--connections-max", "3"]);
     let mut held: Vec<_> = (0..3).map(|_| server.connect()).collect();
     for stream in &mut held {
@@ -92,7 +92,7 @@ fn both_protocols_are_spoken_on_one_port() {
 }
 
 #[test]
-fn the_head_of_a_stream_tells_no_length() {
+fn head_of_a_stream_has_no_length() {
     let server = Server::start(&[]);
     let head =
         b"HEAD /api/v1/kv HTTP/1.1\r\nHost: localhost\r\nAccept: application/x-ndjson\r\nConnection: close\r\n\r\n";
@@ -102,7 +102,7 @@ fn the_head_of_a_stream_tells_no_length() {
 
 /// A client may say that it will send no more, and still wants its answers.
 #[test]
-fn a_client_that_has_said_all_gets_its_answers() {
+fn a_half_closed_client_gets_its_answers() {
     let server = Server::start(&[]);
     let put =
         |key: usize| format!("PUT /api/v1/kv/{key} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello");
@@ -130,7 +130,7 @@ fn a_client_that_has_said_all_gets_its_answers() {
 
 /// Streams to a client that has gone end when they next have something to say.
 #[test]
-fn a_stream_to_a_client_that_has_gone_ends() {
+fn a_stream_ends_with_its_client() {
     let server = Server::start(&[]);
     for path in ["/api/v1/changes", "/api/v1/changes?wait=30"] {
         let mut stream = server.connect();
@@ -171,7 +171,7 @@ fn wait_until_none_is_followed(server: &Server) {
 
 /// Streams that a filter keeps silent end soon after their clients have gone, whether anybody writes or not: there is room for others.
 #[test]
-fn a_filtered_stream_to_a_client_that_has_gone_makes_room() {
+fn a_filtered_stream_ends_with_its_client() {
     let server = Server::start(&["--streams-max", "10"]);
     let open = |query: &str| {
         let mut stream = server.connect();
@@ -210,7 +210,7 @@ fn a_filtered_stream_to_a_client_that_has_gone_makes_room() {
 
 /// A client that has said that it will send no more may still listen.
 #[test]
-fn a_client_that_has_said_all_keeps_its_stream() {
+fn a_half_closed_client_keeps_its_stream() {
     let server = Server::start(&[]);
     let put = || {
         server.exchange(

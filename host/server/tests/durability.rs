@@ -34,7 +34,7 @@ fn file(data: &Path, beginning: &str) -> PathBuf {
 }
 
 #[test]
-fn what_was_answered_survives_a_kill() {
+fn acknowledged_writes_survive_a_kill() {
     for durability in POLICIES {
         let directory = tempfile::tempdir().unwrap();
         let data = directory.path().join("data");
@@ -94,7 +94,7 @@ fn a_directory_belongs_to_one_server_at_a_time() {
 }
 
 #[test]
-fn damage_is_refused_with_file_and_offset_and_nothing_is_changed() {
+fn damage_is_reported_with_file_and_offset_and_nothing_is_changed() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path();
     let server = start(data, "always");

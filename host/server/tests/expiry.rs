@@ -20,7 +20,7 @@ fn store_figures(server: &Server) -> Value {
 
 /// The feed is small, so that what it keeps of them is no part of what stays.
 #[test]
-fn many_keys_that_expire_leave_nothing_and_their_memory_returns() {
+fn many_expired_keys_give_their_memory_back() {
     let server = Server::start(&["--feed-bytes-max", "1000000"]);
     let lines = (0..KEYS).fold(String::new(), |mut lines, number| {
         let _ = writeln!(lines, "{number},{}", "x".repeat(300));

@@ -11,7 +11,7 @@ fn check_status(server: &Server, request: &[u8], status: &str) {
 }
 
 #[test]
-fn what_is_too_large_has_its_status() {
+fn each_oversized_part_has_its_status() {
     let server = Server::start(&["--body-bytes-max", "1000", "--header-bytes-max", "8192"]);
     let put = b"PUT /api/v1/kv/a HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n".as_slice();
     let body = [b'x'; 1_001];
@@ -62,7 +62,7 @@ fn a_client_that_trickles_its_head_is_ended() {
 }
 
 #[test]
-fn a_client_that_takes_nothing_is_ended() {
+fn a_client_that_reads_nothing_is_ended() {
     let server = Server::start(&["--send-timeout-ms", "500"]);
     let value = vec![b'x'; 8 << 20];
     let head = format!("PUT /api/v1/kv/large HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", value.len());

@@ -17,7 +17,7 @@ fn check(server: &Server, method: &str, path: &str, body: &str, expected: &str) 
 }
 
 #[test]
-fn limits_of_pages_that_are_none_are_refused() {
+fn invalid_page_limits_are_refused() {
     let server = Server::start(&[]);
     check(&server, "PUT", "/api/v1/kv/a", "1", "201");
     for limit in ["0", "1001", "4294967296", "18446744073709551616", "99999999999999999999", "00"] {
@@ -77,7 +77,7 @@ fn every_byte_is_an_ordinary_byte_of_a_key() {
 }
 
 #[test]
-fn what_is_no_key_is_refused() {
+fn invalid_keys_are_refused() {
     let server = Server::start(&[]);
     for (path, expected) in [
         ("/api/v1/kv/".to_owned(), "400 key-empty"),

@@ -51,7 +51,7 @@ fn end(mut server: Server) -> String {
 }
 
 #[test]
-fn a_directory_that_is_moved_away_takes_no_more_writes() {
+fn a_moved_directory_gets_no_more_writes() {
     for durability in POLICIES {
         let directory = tempfile::tempdir().unwrap();
         let (data, away) = (directory.path().join("data"), directory.path().join("away"));
@@ -88,7 +88,7 @@ fn a_directory_that_is_moved_away_takes_no_more_writes() {
 }
 
 #[test]
-fn what_is_restored_under_the_name_of_a_running_servers_directory_is_left_alone() {
+fn a_restore_under_a_running_servers_path_is_left_alone() {
     for durability in POLICIES {
         let directory = tempfile::tempdir().unwrap();
         let (data, away) = (directory.path().join("data"), directory.path().join("away"));
@@ -131,7 +131,7 @@ fn refused(mut command: Command) -> (i32, String) {
 }
 
 #[test]
-fn a_server_keeps_its_directory_when_the_file_of_the_lock_is_gone() {
+fn a_server_keeps_its_directory_without_the_lock_file() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("data");
     let server = start(&data, "always");
@@ -154,7 +154,7 @@ fn a_server_keeps_its_directory_when_the_file_of_the_lock_is_gone() {
 }
 
 #[test]
-fn a_directory_that_is_removed_takes_no_more_writes() {
+fn a_removed_directory_gets_no_more_writes() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("data");
     let server = start(&data, "always");

@@ -86,7 +86,7 @@ fn too_deep() -> Vec<u8> {
 }
 
 #[test]
-fn what_nests_too_deep_is_refused_in_every_way_in() {
+fn components_nested_too_deeply_are_refused_by_every_command() {
     const REASON: &str = "components, modules and types nest more than 100 deep in the component, which is the limit";
     let server = Server::start(&[]);
     let (code, message) = failure(&server.run_with(&["plugin", "put", "deep", "-"], &too_deep()));
@@ -124,7 +124,7 @@ fn idle_instances_are_closed() {
 }
 
 #[test]
-fn after_a_restart_those_of_the_directory_come_back() {
+fn plugins_of_the_directory_return_after_a_restart() {
     let (data, plugins) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     std::fs::copy(counter(), plugins.path().join("kept.wasm")).unwrap();
     let arguments = ["--data", data.path().to_str().unwrap(), "--plugins", plugins.path().to_str().unwrap()];

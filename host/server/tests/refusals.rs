@@ -36,7 +36,7 @@ fn refused_count(server: &Server) -> u64 {
 }
 
 #[test]
-fn what_is_no_request_is_told_why() {
+fn malformed_requests_get_a_reason() {
     let server = Server::start(&[]);
     let line = "GET /live HTTP/1.1\r\nHost: localhost\r\n";
     let many = "X: 1\r\n".repeat(150);
@@ -84,7 +84,7 @@ fn a_value_that_looks_like_a_refusal_is_a_value() {
 }
 
 #[test]
-fn what_comes_too_slowly_or_too_often_is_told_so_in_full() {
+fn slow_and_excess_connections_get_a_full_answer() {
     let server = Server::start(&["--header-timeout-ms", "300", "--connections-max", "2"]);
     let before = refused_count(&server);
     let mut slow = server.connect();

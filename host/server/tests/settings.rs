@@ -71,7 +71,7 @@ fn mistakes_in_the_configuration_are_named() {
 }
 
 #[test]
-fn a_body_without_room_for_a_value_is_told_of() {
+fn a_body_limit_below_the_value_limit_is_reported() {
     let log_of = |arguments: &[&str]| {
         let mut server = Server::start(arguments);
         server.signal("-TERM");
@@ -89,7 +89,7 @@ fn a_body_without_room_for_a_value_is_told_of() {
 }
 
 #[test]
-fn a_listener_that_others_can_reach_needs_a_word_of_consent() {
+fn a_public_listener_needs_an_explicit_option() {
     let mut command = program();
     command.args(["serve", "--listen", "0.0.0.0:0"]);
     let (code, message) = failure(&run_with(command, b""));
@@ -120,7 +120,7 @@ fn a_loopback_listener_answers_to_its_own_names_and_those_allowed() {
 }
 
 #[test]
-fn the_start_says_where_it_listens_and_what_it_keeps_to() {
+fn the_start_reports_its_address_and_settings() {
     let server = Server::start(&["--memory", "--connections-max", "123"]);
     for part in ["MantisDB", &server.url, "in memory", "123 connections"] {
         assert!(server.greeting.contains(part), "{} says {part:?}", server.greeting);

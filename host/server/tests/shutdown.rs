@@ -45,7 +45,7 @@ fn the_deadline_cuts_off_what_does_not_finish() {
 }
 
 #[test]
-fn a_second_signal_ends_it_at_once() {
+fn a_second_signal_ends_the_server_at_once() {
     let mut server = Server::start(&[]);
     let mut slow = server.connect();
     slow.write_all(HALF_A_PUT).unwrap();

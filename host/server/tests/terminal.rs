@@ -20,7 +20,7 @@ fn on_a_terminal(server: &Server, command: &str) -> String {
 }
 
 #[test]
-fn work_shows_on_a_terminal_and_nowhere_else() {
+fn progress_is_shown_on_a_terminal_only() {
     let server = Server::start(&[]);
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();

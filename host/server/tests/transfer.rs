@@ -18,7 +18,7 @@ fn check_round_trip(file: &[u8], import: &[&str]) -> Server {
 }
 
 #[test]
-fn a_file_of_lines_comes_back_byte_for_byte() {
+fn a_file_of_lines_is_exported_byte_for_byte() {
     let server = check_round_trip(b"zebra\napple\n\n\xff\x00binary\nw\xc3\xb6rter\r\napple\nno end", &[]);
     assert_eq!(server.ok(&["scan", "--bucket", "b", "--prefix", "a"]), "apple\n");
     assert_eq!(server.ok(&["get", "--bucket", "b", "zebra"]), "zebra");
@@ -28,7 +28,7 @@ fn a_file_of_lines_comes_back_byte_for_byte() {
 }
 
 #[test]
-fn a_file_of_columns_comes_back_byte_for_byte() {
+fn a_file_of_columns_is_exported_byte_for_byte() {
     let csv = b"name,id\r\n\"Smith, J\",2\n\"two\nlines\",10\r\nplain,1\n";
     let server = check_round_trip(csv, &["--format", "csv", "--key", "id"]);
     assert_eq!(server.ok(&["scan", "--bucket", "b"]), "1\n10\n2\n");
@@ -37,14 +37,14 @@ fn a_file_of_columns_comes_back_byte_for_byte() {
 }
 
 #[test]
-fn json_objects_come_back_byte_for_byte() {
+fn json_objects_are_exported_byte_for_byte() {
     let lines = b"{\"id\": 2, \"b\": 1}\n{\"id\":\"10\"}\n";
     let server = check_round_trip(lines, &["--format", "ndjson", "--key", "id"]);
     assert_eq!(server.ok(&["get", "--bucket", "b", "2"]), "{\"id\": 2, \"b\": 1}");
 }
 
 #[test]
-fn changes_show_in_their_place() {
+fn a_changed_record_is_exported_in_its_place() {
     let server = check_round_trip(b"id,v\nb,1\na,2\nc,3\n", &["--format", "csv", "--key", "id"]);
     server.ok(&["put", "--bucket", "b", "a", "a,changed"]);
     server.ok(&["delete", "--bucket", "b", "b"]);
@@ -61,7 +61,7 @@ fn changes_show_in_their_place() {
 }
 
 #[test]
-fn an_export_by_key_is_an_import() {
+fn an_export_by_key_can_be_imported() {
     let server = Server::start(&[]);
     server.ok(&["put", "a", "1\n2"]);
     server.ok(&["put", "-e", r"\xff", "x,\"y\""]);
@@ -124,7 +124,7 @@ fn wrong_combinations_are_usage_errors() {
 }
 
 #[test]
-fn a_batch_that_is_too_large_for_the_server_goes_in_parts() {
+fn a_batch_too_large_for_the_server_is_split() {
     let server = Server::start(&["--body-bytes-max", "2000"]);
     let file: Vec<_> = (0..500).map(|number| format!("line number {number}")).collect();
     let file = file.join("\n");
@@ -145,7 +145,7 @@ fn large_and_binary_values_are_imported() {
 
 /// A value of the default limit goes in and comes out by every command, also where each byte takes six in JSON.
 #[test]
-fn the_largest_values_go_both_ways() {
+fn the_largest_values_are_imported_and_exported() {
     let server = Server::start(&["--request-timeout-ms", "300000", "--body-timeout-ms", "300000"]);
     let size = 16 << 20;
     for (name, byte) in [("text", b'v'), ("controls", 1), ("bytes", 0xff)] {
@@ -169,7 +169,7 @@ fn the_largest_values_go_both_ways() {
 
 /// An export asks for many values at once, and the answer to that is bounded.
 #[test]
-fn an_export_leaves_no_large_value_out() {
+fn an_export_omits_no_large_value() {
     let server = Server::start(&[]);
     assert!(server.run_with(&["import", "--format", "csv", "--key", "k"], b"k,v\na,1\nb,2\n").status.success());
     let value = vec![b'v'; 10 << 20];
@@ -183,7 +183,7 @@ fn an_export_leaves_no_large_value_out() {
 }
 
 #[test]
-fn an_export_to_a_file_replaces_it_at_the_end_and_only_when_told_to() {
+fn an_export_replaces_a_file_at_the_end_and_only_with_force() {
     let server = Server::start(&[]);
     server.ok(&["put", "a", "1"]);
     let directory = tempfile::tempdir().unwrap();
@@ -205,7 +205,7 @@ fn an_export_to_a_file_replaces_it_at_the_end_and_only_when_told_to() {
 
 /// Debian's packages wamerican and unicode-data; `scripts/setup.sh` installs them.
 #[test]
-fn real_files_come_back_byte_for_byte() {
+fn real_files_are_exported_byte_for_byte() {
     for (path, arguments) in [
         ("/usr/share/dict/american-english", &[][..]),
         ("/usr/share/unicode/UnicodeData.txt", &["--format", "csv", "--delimiter", ";", "--no-header", "--key", "1"]),
@@ -219,7 +219,7 @@ fn real_files_come_back_byte_for_byte() {
 }
 
 #[test]
-fn a_bucket_that_only_looks_like_an_order_is_left_alone() {
+fn a_bucket_that_only_resembles_an_order_is_left_alone() {
     let server = Server::start(&[]);
     let import =
         |bucket: &str, more: &[&str]| server.run_with(&[&["import", "--bucket", bucket], more].concat(), b"z\n");
@@ -249,7 +249,7 @@ fn a_bucket_that_only_looks_like_an_order_is_left_alone() {
 }
 
 #[test]
-fn a_name_that_leaves_no_room_for_the_order_is_refused_before_anything_is_stored() {
+fn a_name_too_long_for_its_order_is_refused_before_any_write() {
     let server = Server::start(&[]);
     let long = "n".repeat(58);
     let (code, message) = failure(&server.run_with(&["import", "--bucket", &long], b"a\n"));
@@ -283,7 +283,7 @@ fn a_file_without_a_record_changes_nothing() {
 }
 
 #[test]
-fn a_column_that_is_not_there_stops_the_import() {
+fn a_missing_column_stops_the_import() {
     let server = Server::start(&[]);
     let before = server.ok(&["bucket", "list"]);
     for columns in [&["--key", "nonsense"][..], &["--key", "id", "--value", "nonsense"]] {
@@ -296,7 +296,7 @@ fn a_column_that_is_not_there_stops_the_import() {
 }
 
 #[test]
-fn a_byte_order_mark_belongs_to_no_record() {
+fn a_byte_order_mark_is_not_part_of_a_record() {
     let csv = b"\xef\xbb\xbfid,name\r\n2,Ada\r\n1,Bob\r\n";
     let server = check_round_trip(csv, &["--format", "csv", "--key", "id"]);
     assert_eq!(server.ok(&["export", "--bucket", "b", "--format", "lines"]), "1,Bob\n2,Ada\n");

@@ -63,7 +63,7 @@ fn come_again(server: &Server, stalls: bool) -> bool {
 }
 
 #[test]
-fn a_turn_keeps_others_out_until_it_commits_or_has_lasted_too_long() {
+fn a_turn_delays_others_until_its_commit_or_its_end() {
     let server = Server::start(&["--memory"]);
     send(&server, "PUT /api/v1/kv/hot", None, "theirs");
     assert!(!come_again(&server, true));

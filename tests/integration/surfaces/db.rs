@@ -119,12 +119,12 @@ async fn on_bucket(
         Operation::Scan(scan) => {
             let page = kv.scan(&scan_options(scan, cursors)).await?;
             let more = keep(cursors, step, page.cursor);
-            let told = |(key, entry): (_, mantis_db::Entry)| Listed {
+            let shown = |(key, entry): (_, mantis_db::Entry)| Listed {
                 key,
                 value: entry.value.to_vec(),
                 version: entry.version,
             };
-            Answer::Page { entries: page.entries.into_iter().map(told).collect(), more }
+            Answer::Page { entries: page.entries.into_iter().map(shown).collect(), more }
         }
         Operation::ScanKeys(scan) => {
             let page = kv.scan_keys(&scan_options(scan, cursors)).await?;
@@ -154,7 +154,7 @@ async fn changes(
     let filter = ChangeFilter { bucket: asked.of.clone(), prefix };
     let page = session.changes(&filter, &since, asked.limit as usize).await?;
     keep(cursors, step, Some(page.cursor.into_bytes()));
-    let told = |change: mantis_db::Change| Change {
+    let shown = |change: mantis_db::Change| Change {
         kind: if change.kind == ChangeKind::Put { "put" } else { "delete" }.to_owned(),
         bucket: change.bucket,
         key: change.key,
@@ -162,7 +162,7 @@ async fn changes(
         version: change.version,
         previous_version: change.previous_version,
     };
-    Ok(Answer::Changes { changes: page.changes.into_iter().map(told).collect(), at_end: page.at_end })
+    Ok(Answer::Changes { changes: page.changes.into_iter().map(shown).collect(), at_end: page.at_end })
 }
 
 /// Remembers the cursor of a step that has a name; whether there is one.

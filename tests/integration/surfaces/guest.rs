@@ -59,7 +59,7 @@ impl Surface for Guest {
         assert_eq!(answers.len(), scenario.steps.len(), "{}", scenario.name);
         let answer = |(step, answer): (&Step, &Value)| match done_beside.remove(&std::ptr::from_ref(step).addr()) {
             Some(done) => done,
-            None => told(&step.operation, answer),
+            None => shown(&step.operation, answer),
         };
         scenario.steps.iter().zip(answers).map(answer).collect()
     }
@@ -182,8 +182,8 @@ fn operation(step: &Step, step_named: &dyn Fn(&String) -> usize) -> Value {
 
 /// Long data that repeats one byte is not sent.
 fn data(data: &Data) -> Value {
-    match crate::data::told(&data.0) {
-        Value::Object(told) if told.contains_key("repeat") => json!({ "repeated": told["repeat"] }),
+    match crate::data::shown(&data.0) {
+        Value::Object(shown) if shown.contains_key("repeat") => json!({ "repeated": shown["repeat"] }),
         _ => json!({ "bytes": bytes(data) }),
     }
 }
@@ -233,7 +233,7 @@ fn batch_operation(operation: &BatchOperation) -> Value {
 }
 
 /// The component's answer to an operation.
-fn told(operation: &Operation, answer: &Value) -> Answer {
+fn shown(operation: &Operation, answer: &Value) -> Answer {
     let (case, payload) = case(answer);
     match case {
         "value" => Answer::Value((!payload.is_null()).then(|| data_of(payload))),
@@ -308,8 +308,8 @@ fn entry_of(entry: &Value) -> Option<Entry> {
 }
 
 fn listed_of(entry: &Value) -> Listed {
-    let told = entry_of(entry).unwrap();
-    Listed { key: bytes_of(&entry["key"]).unwrap(), value: told.value, version: told.version }
+    let shown = entry_of(entry).unwrap();
+    Listed { key: bytes_of(&entry["key"]).unwrap(), value: shown.value, version: shown.version }
 }
 
 /// A variant is an object with one field, or a text when its case has nothing with it.

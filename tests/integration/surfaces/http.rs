@@ -242,8 +242,8 @@ impl Client {
         let answer = self.send(&outside, Method::POST, &format!("{path}/commit"), []).await;
         read(&answer, |body| {
             let commit = commit(&answer);
-            let told = json!({ "version": commit.version.to_string(), "durable": commit.durable });
-            assert_eq!(body, &told, "the body and the headers are of one commit");
+            let shown = json!({ "version": commit.version.to_string(), "durable": commit.durable });
+            assert_eq!(body, &shown, "the body and the headers are of one commit");
             Answer::Committed(commit)
         })
     }
@@ -345,7 +345,7 @@ impl Client {
         step: &Step,
         operations: Vec<Value>,
         atomic: bool,
-        told: impl FnOnce(&Value, Commit) -> Answer,
+        shown: impl FnOnce(&Value, Commit) -> Answer,
     ) -> Answer {
         let body = json!({ "operations": operations, "atomic": atomic }).to_string();
         let headers = vec![(CONTENT_TYPE, HeaderValue::from_static(JSON))];
@@ -358,7 +358,7 @@ impl Client {
                 (usize::try_from(operation["index"].as_u64().unwrap()).unwrap(), current)
             })),
             Some(_) => failed(&answer),
-            None => told(&body, commit(&answer)),
+            None => shown(&body, commit(&answer)),
         }
     }
 

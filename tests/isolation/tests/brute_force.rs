@@ -109,7 +109,7 @@ fn some_history(numbers: &mut Numbers) -> Vec<Transaction> {
 }
 
 #[test]
-fn serialisability_is_what_trying_every_order_finds() {
+fn serialisability_agrees_with_trying_every_order() {
     let mut numbers = Numbers::new(1);
     let (mut explained_count, mut kinds) = (0, BTreeMap::new());
     for round in 0..20_000 * torture() {
@@ -198,7 +198,7 @@ fn linearisable(calls: &[Call]) -> bool {
 }
 
 #[test]
-fn linearisability_is_what_trying_every_order_finds() {
+fn linearisability_agrees_with_trying_every_order() {
     let mut numbers = Numbers::new(2);
     let mut counts = [0, 0];
     for round in 0..20_000 * torture() {

@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_leads_back_is_a_circle() {
+    fn only_a_path_back_is_a_circle() {
         let edges = [("a", "b"), ("b", "c"), ("c", "b"), ("c", "d"), ("d", "d")];
         let graph = Graph::of(edges.map(|(from, to)| (from.to_owned(), to.to_owned())));
         assert_eq!(graph.circles(), [BTreeSet::from(["b".to_owned(), "c".to_owned()])]);

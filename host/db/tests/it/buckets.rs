@@ -13,7 +13,7 @@ fn sized(expected: &[(&str, u64)]) -> Vec<(String, u64)> {
 }
 
 #[test]
-fn sizes_follow_what_is_written() {
+fn bucket_sizes_follow_writes() {
     let stage = Stage::new();
     let mut session = stage.session();
     session.put("b", "a", "12345");

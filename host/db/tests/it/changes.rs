@@ -53,7 +53,7 @@ fn resuming_at_every_cursor_shows_the_rest() {
 }
 
 #[test]
-fn now_begins_with_the_next_commit() {
+fn the_cursor_now_starts_with_the_next_commit() {
     let (_stage, mut session) = busy();
     let page = now(session.changes(&ChangeFilter::default(), &Since::Now, 10)).unwrap();
     assert!(page.changes.is_empty() && page.at_end);
@@ -81,7 +81,7 @@ fn changes_have_the_old_and_the_new_version() {
 }
 
 #[test]
-fn filters_narrow() {
+fn filters_restrict_the_changes() {
     let (_stage, mut session) = busy();
     let filtered =
         |session: &mut Session, filter| now(session.changes(&filter, &Since::Earliest, 100)).unwrap().changes;

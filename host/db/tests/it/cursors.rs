@@ -33,7 +33,7 @@ fn pages_show_one_moment_while_the_cursor_is_used() {
 }
 
 #[test]
-fn a_clock_that_steps_ends_neither_cursors_nor_transactions() {
+fn a_clock_step_ends_neither_cursors_nor_transactions() {
     let stage = Stage::new();
     let mut session = filled(&stage);
     let mut open = stage.session();

@@ -15,7 +15,7 @@ fn expired() -> Stage {
 }
 
 #[test]
-fn it_is_not_read() {
+fn an_expired_key_is_not_read() {
     let stage = expired();
     let mut session = stage.session();
     assert_eq!(session.text("default", "goes"), None);
@@ -27,7 +27,7 @@ fn it_is_not_read() {
 }
 
 #[test]
-fn it_is_absent_for_writers() {
+fn an_expired_key_is_absent_for_writers() {
     let stage = expired();
     let mut session = stage.session();
     let mut kv = session.kv("default").unwrap();
@@ -48,7 +48,7 @@ fn an_increment_of_an_expired_number_starts_at_0_without_a_deadline() {
 }
 
 #[test]
-fn housekeeping_removes_it_in_one_commit() {
+fn housekeeping_removes_expired_keys_in_one_commit() {
     let stage = expired();
     let before = stage.database.version();
     stage.database.maintain();
@@ -58,7 +58,7 @@ fn housekeeping_removes_it_in_one_commit() {
 }
 
 #[test]
-fn many_go_in_several_commits() {
+fn many_expired_keys_are_removed_in_several_commits() {
     let stage = Stage::new();
     let mut session = stage.session();
     let options = for_ms(5);
@@ -73,7 +73,7 @@ fn many_go_in_several_commits() {
 }
 
 #[test]
-fn a_clock_that_is_set_back_brings_it_back_until_it_is_removed() {
+fn a_clock_set_back_revives_keys_not_yet_removed() {
     let stage = expired();
     stage.clock.set_ms(1_000_000);
     assert_eq!(stage.session().text("default", "goes").as_deref(), Some("7"));
@@ -91,7 +91,7 @@ fn a_time_to_live_past_the_end_of_time_is_forever() {
 }
 
 #[test]
-fn what_a_snapshot_kept_is_freed_soon_after_it() {
+fn versions_kept_by_a_snapshot_are_freed_soon_after_it() {
     let stage = Stage::new();
     let (mut reader, mut writer) = (stage.session(), stage.session());
     for round in 0..2 {

@@ -185,7 +185,7 @@ fn put(session: &mut Session, bucket: &str, key: &str, bytes: usize) {
 }
 
 #[test]
-fn names_and_feed_come_back_together() {
+fn names_and_feed_are_recovered_together() {
     let (disk, clock) = (MemoryDisk::new(), Arc::new(ManualClock::new(1_000_000)));
     let mut database = open(&disk, &clock, |_| ());
     let mut session = database.session();

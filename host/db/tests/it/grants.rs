@@ -67,7 +67,7 @@ fn buckets_without_a_grant_are_hidden() {
 }
 
 #[test]
-fn grants_that_are_taken_away_are_gone_at_once() {
+fn revoked_grants_end_at_once() {
     let stage = Stage::new();
     let mut session = stage.session();
     now(session.begin(Isolation::Serializable)).unwrap();
@@ -77,7 +77,7 @@ fn grants_that_are_taken_away_are_gone_at_once() {
 }
 
 #[test]
-fn the_wider_of_two_grants_counts() {
+fn the_wider_of_two_grants_applies() {
     let grants = Grants::none().bucket("a", Access::Write).bucket("a", Access::Read);
     assert!(grants.check("a", Access::Write).is_ok());
     assert!(!grants.is_all());

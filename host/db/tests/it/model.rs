@@ -149,7 +149,7 @@ impl Twin {
 
 proptest! {
     #[test]
-    fn it_does_what_a_map_does(actions in vec(action(), 0..60)) {
+    fn the_database_behaves_like_a_map(actions in vec(action(), 0..60)) {
         let stage = Stage::new();
         let mut twin = Twin { session: stage.session(), seen: Model::new(), committed: Model::new() };
         for action in actions {

@@ -5,7 +5,7 @@ use mantis_db::{Code, Isolation};
 use crate::support::{Short, Stage, code, now};
 
 #[test]
-fn a_second_transaction_is_refused_and_the_first_goes_on() {
+fn a_second_transaction_is_refused_and_the_first_continues() {
     let mut session = Stage::new().session();
     now(session.begin(Isolation::default())).unwrap();
     session.put("default", "a", "1");

@@ -20,7 +20,7 @@ fn check_media_type(text: &str) {
 }
 
 #[test]
-fn media_types_come_back_as_they_were_given() {
+fn media_types_are_returned_as_given() {
     check_media_type("application/octet-stream");
     check_media_type("text/plain; charset=utf-8");
     check_media_type("image/svg+xml");
@@ -78,7 +78,7 @@ proptest! {
     }
 
     #[test]
-    fn bytes_come_back(key in proptest::collection::vec(any::<u8>(), 1..200), value in proptest::collection::vec(any::<u8>(), 0..200)) {
+    fn values_are_returned_byte_for_byte(key in proptest::collection::vec(any::<u8>(), 1..200), value in proptest::collection::vec(any::<u8>(), 0..200)) {
         let mut session = Stage::new().session();
         now(session.kv("default").unwrap().set(&key, &value)).unwrap();
         let entry = now(session.kv("default").unwrap().get(&key)).unwrap().unwrap();

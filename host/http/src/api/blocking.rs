@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn work_that_waits_takes_no_thread() {
+    fn waiting_work_takes_no_thread() {
         let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
         runtime.block_on(async {
             let (first, second) = (Arc::new(Notify::new()), Arc::new(Notify::new()));

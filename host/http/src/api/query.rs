@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn takes_what_is_known_once_and_in_range() {
+    fn a_parameter_is_accepted_once_and_in_range() {
         check("", Ok(0));
         check("&&", Ok(0));
         check("limit=1&raw=true", Ok(2));

@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn the_best_liked_is_chosen_and_the_first_of_equals() {
+    fn the_highest_weight_wins_and_the_first_of_equals() {
         const JSON: &str = "application/json";
         const LINES: &str = "application/x-ndjson";
         check("*/*", &[JSON, LINES], Some(JSON));
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn weights_are_read_to_three_decimals() {
+    fn weights_are_parsed_to_three_decimals() {
         for (text, weight) in
             [("1", Some(1000)), ("0.5", Some(500)), ("0.001", Some(1)), ("1.000", Some(1000)), ("0", Some(0))]
         {

@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn the_best_liked_coding_is_chosen() {
+    fn the_coding_of_highest_weight_is_chosen() {
         check("gzip", Some("gzip"));
         check("gzip, deflate, br, zstd", Some("zstd"));
         check("gzip, deflate, br", Some("br"));
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn packed_media_are_left_alone() {
+    fn compressed_media_are_not_compressed_again() {
         for media in [
             "text/plain",
             "application/json; charset=utf-8",

@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_of_tags_is_refused() {
+    fn a_malformed_list_of_tags_is_refused() {
         for value in ["", " ", ",", "v7", "\"v7", "\"v7\" \"v8\"", "*, \"v7\"", "w/\"v7\"", "\"a b\"", "**"] {
             assert!(parse_tags(value.as_bytes()).is_none(), "{value:?}");
         }
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_is_spared_only_the_form_that_it_has() {
+    fn not_modified_needs_the_tag_of_the_same_form() {
         let has = |value: &str| {
             let tags = parse_tags(value.as_bytes()).expect("well-formed");
             tags.match_form(etag(7, Form::Numbers).as_ref())

@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_is_the_whole_value() {
+    fn any_other_range_yields_the_whole_value() {
         for text in ["bytes=0-1,3-4", "lines=1-2", "bytes=3-1", "bytes=-", "bytes", "bytes=a-b"] {
             check(text, &Ok(None));
         }

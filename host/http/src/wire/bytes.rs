@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_come_as_text_base64_or_numbers() {
+    fn bytes_are_parsed_from_text_base64_or_numbers() {
         check("\"hi\"", Ok((b"hi", true)));
         check("\"\"", Ok((b"", true)));
         check("\"\\u0000\\n\"", Ok((b"\0\n", true)));
@@ -269,14 +269,14 @@ mod tests {
     }
 
     #[test]
-    fn keys_come_as_text_or_base64_only() {
+    fn keys_are_parsed_from_text_or_base64_only() {
         assert_eq!(parse::<KeyIn>(b"\"a\"").unwrap(), KeyIn(b"a".to_vec()));
         assert_eq!(parse::<KeyIn>(b"{\"base64\":\"YQ==\"}").unwrap(), KeyIn(b"a".to_vec()));
         assert_eq!(parse::<KeyIn>(b"[97]").unwrap_err().code().as_str(), "body-invalid");
     }
 
     #[test]
-    fn bytes_are_written_as_text_where_they_can_be() {
+    fn bytes_are_written_as_text_if_they_are_utf_8() {
         let write = |bytes: &[u8], encoding| serde_json::to_string(&BytesOut(bytes, encoding)).unwrap();
         assert_eq!(write(b"a\"b", Encoding::Text), "\"a\\\"b\"");
         assert_eq!(write(&[255], Encoding::Text), "{\"base64\":\"/w==\"}");
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn the_length_of_bytes_is_known_before_they_are_written() {
+    fn the_written_length_of_bytes_is_computed_ahead() {
         let every: Vec<u8> = (0..=255).collect();
         for bytes in
             [&b""[..], b"a", b"ab", b"abc", &every[..128], &every[..], "gr\u{fc}n \u{1f98a} \u{2028}".as_bytes()]

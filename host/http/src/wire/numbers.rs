@@ -104,7 +104,7 @@ mod tests {
     use crate::wire::json::parse;
 
     #[test]
-    fn whole_numbers_have_several_spellings() {
+    fn integers_parse_from_several_spellings() {
         for (json, number) in [
             ("5", 5),
             ("5.0", 5),

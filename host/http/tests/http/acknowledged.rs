@@ -45,7 +45,7 @@ async fn apply(server: &Server, path: &str, body: &Value) -> Answer {
 }
 
 #[tokio::test]
-async fn a_span_in_a_batch_on_a_full_disk_is_no_success() {
+async fn a_span_in_a_batch_fails_on_a_full_disk() {
     for durability in POLICIES {
         for keys in [1_000, 2_500] {
             let full = Full::new(durability);
@@ -68,7 +68,7 @@ async fn a_span_in_a_batch_on_a_full_disk_is_no_success() {
 }
 
 #[tokio::test]
-async fn what_went_before_the_disk_was_full_is_told() {
+async fn keys_deleted_before_the_disk_was_full_are_counted() {
     let full = Full::new(Durability::Never);
     full.fill("default", 2_500).await;
     full.refuse(1, 1);
@@ -116,7 +116,7 @@ async fn a_moved_directory_is_not_answered_as_a_failed_disk() {
 }
 
 #[tokio::test]
-async fn a_bucket_that_is_dropped_when_the_disk_fills_up_is_dropped() {
+async fn a_drop_completes_when_the_disk_fills_up() {
     let full = Full::new(Durability::Never);
     full.fill("b", 2_500).await;
     full.refuse(2, u64::MAX);
@@ -126,7 +126,7 @@ async fn a_bucket_that_is_dropped_when_the_disk_fills_up_is_dropped() {
 }
 
 #[tokio::test]
-async fn errors_are_answered_while_the_commit_of_another_waits_for_the_disk() {
+async fn errors_do_not_wait_for_the_commits_of_others() {
     let server = Server::on(Arc::new(MemoryDisk::new()), Durability::Always, false);
     let mut write = pin!(server.send("PUT /api/v1/kv/text", &["content-type: text/plain"], "abc"));
     let mut poll = Context::from_waker(Waker::noop());

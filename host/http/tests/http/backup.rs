@@ -41,7 +41,7 @@ async fn a_backup_is_the_database_at_the_commit_that_it_names() {
 }
 
 #[tokio::test]
-async fn a_backup_is_made_as_the_client_takes_it_and_does_not_see_what_comes_meanwhile() {
+async fn a_backup_is_made_as_the_client_reads_and_excludes_later_commits() {
     let server = filled().await;
     let response = server.open("GET /api/v1/backup", &[]).await;
     let (mut body, mut bytes) = (response.into_body().into_data_stream(), Vec::new());
@@ -62,7 +62,7 @@ async fn a_backup_is_made_as_the_client_takes_it_and_does_not_see_what_comes_mea
 }
 
 #[tokio::test]
-async fn backups_count_among_the_streams_and_let_go_when_the_client_does() {
+async fn backups_count_as_streams_and_end_with_the_client() {
     let server = Server::with_config(AppConfig { streams_max: 1, ..AppConfig::default() });
     server.send("PUT /api/v1/kv/a", &[], "1").await;
     let mut body = server.open("GET /api/v1/backup", &[]).await.into_body().into_data_stream();

@@ -12,7 +12,7 @@ async fn apply(server: &Server, body: &Value) -> Answer {
 }
 
 #[tokio::test]
-async fn each_operation_stands_by_itself() {
+async fn each_operation_succeeds_or_fails_by_itself() {
     let server = Server::new();
     server.send("PUT /api/v1/kv/text", &["content-type: text/plain"], "abc").await;
     let operations = json!([
@@ -57,7 +57,7 @@ async fn each_operation_stands_by_itself() {
 }
 
 #[tokio::test]
-async fn an_atomic_batch_is_done_whole_or_not_at_all() {
+async fn an_atomic_batch_is_applied_whole_or_not_at_all() {
     let server = Server::new();
     let operations = json!([
         {"op": "set", "key": "a", "value": "1"},
@@ -94,7 +94,7 @@ async fn an_atomic_batch_is_done_whole_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn a_batch_has_its_form_and_its_bounds() {
+async fn malformed_and_oversized_batches_are_refused() {
     let server = Server::new();
     let get = json!({"op": "get", "key": "a"});
     for (body, outcome) in [
@@ -134,7 +134,7 @@ async fn a_batch_has_its_form_and_its_bounds() {
 }
 
 #[tokio::test]
-async fn a_large_batch_runs_elsewhere_and_says_the_same() {
+async fn a_large_batch_runs_on_another_thread_with_the_same_answer() {
     let server = Server::new();
     let set = |index: usize| json!({"op": "set", "key": format!("{index:05}"), "value": "x".repeat(20)});
     let operations: Vec<_> = (0..5_000).map(set).collect();
@@ -146,7 +146,7 @@ async fn a_large_batch_runs_elsewhere_and_says_the_same() {
 }
 
 #[tokio::test]
-async fn the_values_of_an_answer_are_bounded_as_they_are_written() {
+async fn the_bound_of_an_answer_counts_written_bytes() {
     let mut limits = Limits::default();
     limits.answer_bytes_max = 1_000;
     let server = Server::with(limits, AppConfig::default(), Config::default());

@@ -4,7 +4,7 @@ use crate::harness::{Answer, Server};
 use mantis_http::{AppConfig, HostGuard};
 
 #[tokio::test]
-async fn only_our_own_names_are_answered_to() {
+async fn only_own_host_names_are_answered() {
     let server = Server::new();
     let send = async |headers: &[&str]| server.send("GET /health", headers, "").await.outcome();
     assert_eq!(send(&["host: localhost"]).await, "200");
@@ -19,7 +19,7 @@ async fn only_our_own_names_are_answered_to() {
 }
 
 #[tokio::test]
-async fn paths_and_methods_are_those_of_the_table() {
+async fn paths_and_methods_match_the_table() {
     let server = Server::new();
     for (line, outcome, allow) in [
         ("GET /nothing", "404 route-not-found", None),
@@ -41,7 +41,7 @@ async fn paths_and_methods_are_those_of_the_table() {
 }
 
 #[tokio::test]
-async fn request_ids_are_echoed_or_made() {
+async fn request_ids_are_echoed_or_generated() {
     let server = Server::new();
     let answer = server.send("GET /api/v1/kv/none", &["x-request-id: abc-123"], "").await;
     assert_eq!(answer.header("x-request-id"), Some("abc-123"));
@@ -57,7 +57,7 @@ const APP: &str = "origin: https://app.example";
 const EVIL: &str = "origin: https://evil.example";
 
 #[tokio::test]
-async fn pages_of_other_origins_are_kept_out_until_named() {
+async fn pages_of_other_origins_are_refused_until_configured() {
     let server = Server::new();
     let answer = server.send("GET /health", &[APP], "").await;
     assert_eq!((answer.header("access-control-allow-origin"), answer.header("vary")), (None, None), "off");
@@ -89,7 +89,7 @@ async fn pages_of_other_origins_are_kept_out_until_named() {
 }
 
 #[tokio::test]
-async fn pages_may_read_every_header_that_an_answer_is_said_to_have() {
+async fn pages_may_read_every_documented_header() {
     let server = Server::with_config(AppConfig { cors_origins: vec!["*".to_owned()], ..AppConfig::default() });
     let answer = server.send("GET /health", &[APP], "").await;
     let exposed: Vec<_> = answer.header("access-control-expose-headers").unwrap().split(", ").collect();
@@ -108,7 +108,7 @@ async fn get_compressed(server: &Server, path: &str, codings: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn large_answers_are_compressed_for_those_who_ask() {
+async fn large_answers_are_compressed_on_request() {
     let server = Server::new();
     let text = "many words ".repeat(10_000);
     server.send("PUT /api/v1/kv/text", &["content-type: text/plain"], text.clone()).await;

@@ -95,7 +95,7 @@ async fn a_page_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn silence_is_broken_now_and_then() {
+async fn an_idle_stream_sends_keep_alives() {
     let server = Server::new();
     let mut events = follow(&server, "GET /api/v1/changes?bucket=quiet", &["accept: text/event-stream"]).await;
     events.next().await.unwrap();
@@ -140,7 +140,7 @@ async fn next_beside_writes(server: &Server, events: &mut (impl Stream<Item = St
 const MORE_THAN_A_PAGE: u32 = 20_000;
 
 #[tokio::test(start_paused = true)]
-async fn a_filter_that_passes_over_what_is_written_keeps_no_stream_silent() {
+async fn a_filter_that_matches_nothing_does_not_silence_the_stream() {
     let server = Server::new();
     for (form, query) in [("text/event-stream", "?bucket=quiet"), ("text/event-stream", "?prefix=quiet")] {
         let mut events = follow(&server, &format!("GET /api/v1/changes{query}"), &[&format!("accept: {form}")]).await;
@@ -159,7 +159,7 @@ async fn a_filter_that_passes_over_what_is_written_keeps_no_stream_silent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pause_is_counted_from_what_was_sent_last() {
+async fn a_pause_is_counted_from_the_last_event_sent() {
     let server = Server::new();
     let mut events = follow(&server, "GET /api/v1/changes?bucket=b", &["accept: text/event-stream"]).await;
     events.next().await.unwrap();
@@ -175,7 +175,7 @@ async fn a_pause_is_counted_from_what_was_sent_last() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_follower_that_was_shown_nothing_for_long_can_go_on() {
+async fn a_follower_of_a_quiet_stream_can_resume() {
     let mut limits = Limits::default();
     limits.feed_bytes_max = 64 * 1024;
     let server = Server::with(limits, AppConfig::default(), Config::default());
@@ -204,7 +204,7 @@ async fn a_follower_that_was_shown_nothing_for_long_can_go_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn lines_tell_the_cursor_to_whoever_asks() {
+async fn lines_include_the_cursor_on_request() {
     let server = Server::new();
     let lines = ["accept: application/x-ndjson"];
     let mut plain = follow(&server, "GET /api/v1/changes?bucket=b", &lines).await;
@@ -229,7 +229,7 @@ async fn lines_tell_the_cursor_to_whoever_asks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_page_reads_on_while_it_may_wait_and_otherwise_says_that_there_is_more() {
+async fn a_page_reads_on_while_it_may_wait_and_otherwise_reports_more() {
     let server = Server::new();
     write_elsewhere(&server, MORE_THAN_A_PAGE);
     server.send("PUT /api/v1/buckets/b/kv/found", &[], "x").await;
@@ -257,7 +257,7 @@ async fn a_page_reads_on_while_it_may_wait_and_otherwise_says_that_there_is_more
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_page_that_waits_in_vain_ends_in_time_whatever_is_written_elsewhere() {
+async fn a_page_that_waits_in_vain_ends_in_time_despite_other_writes() {
     let server = Server::new();
     write_elsewhere(&server, MORE_THAN_A_PAGE);
     let before = tokio::time::Instant::now();
@@ -281,7 +281,7 @@ async fn a_page_that_waits_in_vain_ends_in_time_whatever_is_written_elsewhere() 
 
 /// A follower whose filter passes over much lets others have their turn, however much there is.
 #[tokio::test]
-async fn what_is_passed_over_is_read_in_bounded_pieces() {
+async fn filtered_changes_are_read_in_bounded_parts() {
     const PAGES: u32 = 10;
     let server = Server::new();
     write_elsewhere(&server, 16_384 * PAGES);
@@ -309,7 +309,7 @@ fn life(server: &Server) -> String {
 }
 
 #[tokio::test]
-async fn what_cannot_be_followed_is_refused() {
+async fn invalid_requests_to_follow_are_refused() {
     let server = Server::new();
     let send = async |line: &str, headers: &[&str]| {
         server.send(&format!("GET /api/v1/changes{line}"), headers, "").await.outcome()

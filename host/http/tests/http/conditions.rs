@@ -32,7 +32,7 @@ fn check<'s>(server: &'s Server, line: &str, header: &str, outcome: &str) -> imp
 }
 
 #[tokio::test]
-async fn reads_are_answered_or_spared() {
+async fn conditional_reads_are_answered_or_not_modified() {
     let server = server().await;
     for (header, outcome) in [
         ("if-none-match: \"v2\"", "304"),
@@ -64,7 +64,7 @@ async fn reads_are_answered_or_spared() {
 }
 
 #[tokio::test]
-async fn writes_happen_only_as_agreed() {
+async fn conditional_writes_happen_only_if_the_condition_holds() {
     for (line, header, outcome) in [
         ("PUT /api/v1/kv/a", "if-match: \"v2\"", "204"),
         ("PUT /api/v1/kv/a", "if-match: \"v1\", \"v2\"", "204"),
@@ -155,7 +155,7 @@ async fn read_as(server: &Server, method: &str, form: usize, coding: &str, heade
 }
 
 #[tokio::test]
-async fn a_tag_names_bytes() {
+async fn a_tag_identifies_the_bytes_of_a_form() {
     let server = server().await;
     server.send("PUT /api/v1/kv/large", &["content-type: text/plain"], "many words ".repeat(200)).await;
     let (mut bytes_of, mut full) = (HashMap::new(), Vec::new());
@@ -198,7 +198,7 @@ async fn a_tag_names_bytes() {
 }
 
 #[tokio::test]
-async fn a_part_belongs_to_the_stored_bytes() {
+async fn a_range_is_of_the_stored_bytes() {
     let server = server().await;
     server.send("PUT /api/v1/kv/large", &["content-type: text/plain"], "many words ".repeat(200)).await;
     let ask = async |form: usize, coding: &str, condition: &str| {
@@ -228,7 +228,7 @@ async fn a_part_belongs_to_the_stored_bytes() {
 }
 
 #[tokio::test]
-async fn an_answer_to_a_write_has_the_tag_of_what_it_shows() {
+async fn an_answer_to_a_write_has_the_tag_of_its_form() {
     let server = Server::with_config(AppConfig { compression: false, ..AppConfig::default() });
     let show = ["content-type: text/plain", "prefer: return=representation"];
     let tag = async |line: &str, headers: &[&str], body: &'static str| {

@@ -37,7 +37,7 @@ async fn the_openapi_document_is_up_to_date() {
 }
 
 #[tokio::test]
-async fn the_document_is_whole() {
+async fn operations_are_documented_once_with_their_errors() {
     let document = Server::new().app.openapi();
     let mut ids = BTreeSet::new();
     for (path, item) in document["paths"].as_object().unwrap() {

@@ -24,7 +24,7 @@ fn check<'s>(
 }
 
 #[tokio::test]
-async fn a_value_comes_back_byte_for_byte() {
+async fn a_value_is_returned_byte_for_byte() {
     let server = Server::new();
     check(&server, "PUT /api/v1/kv/a", &["content-type: image/png"], &[0, 159, 255], "201").await;
     let answer = server.send("GET /api/v1/kv/a", &[], "").await;
@@ -50,7 +50,7 @@ async fn a_value_comes_back_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn the_structured_form_says_a_value_in_json() {
+async fn the_structured_form_has_the_value_in_json() {
     const JSON: &str = "content-type: application/json; charset=utf-8";
     let server = Server::new();
     for (body, value, media) in [
@@ -87,7 +87,7 @@ async fn the_structured_form_says_a_value_in_json() {
 }
 
 #[tokio::test]
-async fn the_json_form_is_served_to_those_who_ask_for_it() {
+async fn the_json_form_is_served_on_request() {
     let server = Server::new();
     server.send("PUT /api/v1/kv/test", &["content-type: text/plain"], "Hello").await;
     let numbers = json!({"key": "test", "value": [72, 101, 108, 108, 111], "version": "1", "expires_at": null});
@@ -195,7 +195,7 @@ async fn a_value_expires() {
 }
 
 #[tokio::test]
-async fn a_number_is_counted() {
+async fn an_increment_returns_the_new_number() {
     const JSON: &[&str] = &["content-type: application/json"];
     let server = Server::new();
     for (body, sum) in
@@ -229,7 +229,7 @@ async fn a_number_is_counted() {
 }
 
 #[tokio::test]
-async fn what_was_written_is_shown_to_those_who_prefer_it() {
+async fn the_written_entry_is_returned_on_request() {
     let server = Server::new();
     let headers = ["content-type: text/plain", "prefer: return=representation, handling=lenient"];
     let answer = server.send("PUT /api/v1/kv/a?ttl=60", &headers, "Hi").await;
@@ -243,7 +243,7 @@ async fn what_was_written_is_shown_to_those_who_prefer_it() {
 }
 
 #[tokio::test]
-async fn head_says_what_get_would() {
+async fn head_has_the_headers_of_get() {
     let server = Server::new();
     server.send("PUT /api/v1/kv/a", &["content-type: text/plain"], "Hello").await;
     for (line, status) in [

@@ -18,7 +18,7 @@ use serde_json::json;
 use crate::harness::{Server, poll, request};
 
 #[tokio::test]
-async fn a_body_is_bounded_announced_or_not() {
+async fn a_body_is_bounded_with_or_without_a_length() {
     let server = Server::with_config(AppConfig { body_bytes_max: 1_000, ..AppConfig::default() });
     for (bytes, outcome) in [(1_000, "201"), (1_001, "413 body-too-large")] {
         let line = format!("PUT /api/v1/kv/{bytes}");
@@ -50,7 +50,7 @@ async fn a_body_is_bounded_announced_or_not() {
 
 /// A value of the largest size, and one of a byte more, in every form that has room for it in a body of the default size.
 #[tokio::test]
-async fn a_value_that_may_be_stored_can_be_sent() {
+async fn every_storable_value_can_be_sent() {
     let server = Server::new();
     let size = Limits::DEFAULT.value_bytes_max;
     let (json, raw) = ("content-type: application/json", "accept: application/octet-stream");
@@ -81,7 +81,7 @@ async fn a_value_that_may_be_stored_can_be_sent() {
 }
 
 #[tokio::test]
-async fn every_bound_is_that_of_the_database() {
+async fn every_bound_matches_the_database() {
     let mut limits = Limits::default();
     (limits.page_entries_max, limits.batch_operations_max, limits.key_bytes_max) = (50, 3, 9);
     let server = Server::with(limits, AppConfig::default(), Config::default());
@@ -116,7 +116,7 @@ async fn every_bound_is_that_of_the_database() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_body_is_not_waited_for() {
+async fn a_slow_body_times_out() {
     let server = Server::new();
     let pieces = stream::unfold((), |()| async {
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -140,7 +140,7 @@ impl<S: futures_util::Stream> futures_util::Stream for SyncStream<S> {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_is_no_value() {
+async fn an_interrupted_body_is_not_stored() {
     let server = Server::new();
     let pieces = [Ok(Frame::data(Bytes::from_static(b"x"))), Err("connection reset")];
     let broken = request("PUT /api/v1/kv/a", &[], StreamBody::new(stream::iter(pieces)));
@@ -149,7 +149,7 @@ async fn a_body_that_breaks_off_is_no_value() {
 }
 
 #[tokio::test]
-async fn too_many_requests_at_once_are_refused_at_once() {
+async fn requests_over_the_limit_are_refused_at_once() {
     let server = Server::with_config(AppConfig { concurrent_requests_max: 1, ..AppConfig::default() });
     let never = StreamBody::new(stream::pending::<Result<Frame<Bytes>, Infallible>>());
     let mut first = Box::pin(server.app.handle_with_body(request("PUT /api/v1/kv/a", &[], never)));
@@ -162,7 +162,7 @@ async fn too_many_requests_at_once_are_refused_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_busy_pool_is_waited_for_and_then_given_up() {
+async fn a_busy_pool_is_waited_for_until_a_timeout() {
     let pool = Config { min_idle: 0, max: 1, ..Config::default() };
     let server = Server::with(Limits::default(), AppConfig::default(), pool);
     server.send("POST /api/v1/transactions", &[], "").await;
@@ -172,7 +172,7 @@ async fn a_busy_pool_is_waited_for_and_then_given_up() {
 }
 
 #[tokio::test]
-async fn a_store_that_is_full_says_so() {
+async fn a_full_store_refuses_writes_with_its_own_code() {
     let mut limits = Limits::default();
     limits.store_bytes_max = 100;
     let server = Server::with(limits, AppConfig::default(), Config::default());

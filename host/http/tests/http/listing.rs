@@ -43,7 +43,7 @@ fn check<'a>(server: &'a Server, query: &str, expected: &'a [&'a str]) -> impl F
 }
 
 #[tokio::test]
-async fn a_listing_shows_what_is_asked_for() {
+async fn a_listing_shows_the_requested_span_and_fields() {
     let server = Server::new();
     for key in ["a", "b", "b%2Fa", "b%2Fb", "c"] {
         server.send(&format!("PUT /api/v1/kv/{key}"), &[], key).await;
@@ -82,7 +82,7 @@ async fn a_listing_shows_what_is_asked_for() {
 }
 
 #[tokio::test]
-async fn pages_follow_each_other_and_show_one_moment() {
+async fn pages_continue_and_show_one_moment() {
     let server = filled(250).await;
     let mut seen = Vec::new();
     let mut cursor: Option<String> = None;
@@ -120,7 +120,7 @@ async fn a_page_is_bounded_by_what_it_shows() {
 }
 
 #[tokio::test]
-async fn a_cursor_goes_on_only_where_it_was_made() {
+async fn a_cursor_works_only_for_its_own_listing() {
     let server = Server::new();
     for path in ["kv", "buckets/b/kv"] {
         for key in ["a", "key-1", "key-2", "key-3", "z"] {
@@ -186,7 +186,7 @@ async fn a_stream_has_everything_in_order() {
 }
 
 #[tokio::test]
-async fn a_stream_reads_only_what_the_client_takes_and_holds_no_session() {
+async fn a_stream_reads_only_as_the_client_does_and_holds_no_session() {
     let config = AppConfig { streams_max: 1, ..AppConfig::default() };
     let pool = Config { min_idle: 0, max: 1, ..Config::default() };
     let server = Server::with(Limits::default(), config, pool);
@@ -205,7 +205,7 @@ async fn a_stream_reads_only_what_the_client_takes_and_holds_no_session() {
 }
 
 #[tokio::test]
-async fn the_head_of_a_stream_tells_no_length() {
+async fn head_of_a_stream_has_no_length() {
     let server = filled(10).await;
     let lines = "accept: application/x-ndjson";
     for (path, accept) in [
@@ -250,7 +250,7 @@ async fn many_keys_are_deleted_in_steps() {
 }
 
 #[tokio::test]
-async fn others_get_their_turn_while_many_keys_are_deleted() {
+async fn other_writers_progress_while_many_keys_are_deleted() {
     let server = filled(2_500).await;
     let mut deleting = Box::pin(server.send("DELETE /api/v1/kv?all=true", &[], ""));
     assert!(matches!(poll(&mut deleting).await, Poll::Pending), "it does not finish in one go");
@@ -260,7 +260,7 @@ async fn others_get_their_turn_while_many_keys_are_deleted() {
 }
 
 #[tokio::test]
-async fn buckets_come_into_being_and_go() {
+async fn buckets_are_created_and_dropped() {
     let server = Server::new();
     for (bucket, key) in [("users", "ann"), ("users", "bob"), ("scores", "ann")] {
         server.send(&format!("PUT /api/v1/buckets/{bucket}/kv/{key}"), &[], "12345").await;

@@ -82,7 +82,7 @@ fn check(log: &Log, answer: &Answer, method: &str, rest: &Value) {
 }
 
 #[tokio::test]
-async fn a_request_is_one_event_without_what_the_client_wrote() {
+async fn a_request_is_logged_once_without_client_data() {
     let server = Server::new();
     let log = Log::start(LevelFilter::DEBUG);
     let answer = server.send("PUT /api/v1/kv/secret", &[], "value").await;
@@ -104,7 +104,7 @@ async fn a_request_is_one_event_without_what_the_client_wrote() {
 }
 
 #[tokio::test]
-async fn paths_and_details_stand_in_the_log_at_trace() {
+async fn paths_and_details_are_logged_only_at_trace() {
     let server = Server::new();
     let log = Log::start(LevelFilter::TRACE);
     let answer = server.send("GET /api/v1/kv/a%0Ab", &[], "").await;
@@ -114,7 +114,7 @@ async fn paths_and_details_stand_in_the_log_at_trace() {
 }
 
 #[tokio::test]
-async fn at_the_default_level_requests_leave_nothing() {
+async fn the_default_level_logs_no_requests() {
     let server = Server::new();
     let log = Log::start(LevelFilter::INFO);
     server.send("PUT /api/v1/kv/a", &[], "1").await;
@@ -135,7 +135,7 @@ impl Body for Poison {
 }
 
 #[tokio::test]
-async fn what_the_server_did_wrong_is_logged_at_every_level() {
+async fn server_errors_are_logged_at_every_level() {
     let server = Server::new();
     let log = Log::start(LevelFilter::ERROR);
     let answer = server.send_request(request("PUT /api/v1/kv/secret", &[], Poison)).await;

@@ -31,7 +31,7 @@ pub(crate) const WASM: &[&str] = &["content-type: application/wasm"];
 pub(crate) const JSON: &[&str] = &["content-type: application/json"];
 
 #[tokio::test]
-async fn what_cannot_be_installed_is_refused() {
+async fn invalid_components_are_refused() {
     let server = Server::new();
     for (line, headers, body, outcome) in [
         ("PUT /api/v1/plugins/a", WASM, &b"not wasm"[..], "422 plugin-invalid"),
@@ -51,7 +51,7 @@ async fn what_cannot_be_installed_is_refused() {
 
 /// A component whose types nest so deep that their reader would overflow its stack: 3 bytes a level.
 #[tokio::test]
-async fn what_nests_too_deep_is_refused() {
+async fn components_nested_too_deeply_are_refused() {
     let server = Server::new();
     for kind in [0x41, 0x42] {
         let mut types = vec![1];
@@ -89,7 +89,7 @@ async fn idle_instances_are_closed() {
 }
 
 #[tokio::test]
-async fn what_is_not_installed_is_not_found() {
+async fn a_missing_plugin_is_not_found() {
     let server = Server::new();
     assert_eq!(server.send("GET /api/v1/plugins", &[], "").await.json(), json!({"plugins": []}));
     assert_eq!(server.send("GET /api/v1/plugins/a", &[], "").await.outcome(), "404 plugin-not-found");
@@ -163,7 +163,7 @@ async fn functions_are_called_and_fail_in_their_own_ways() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn limits_are_taken_as_far_as_the_document_says() {
+async fn limits_are_accepted_up_to_their_documented_bounds() {
     let server = Server::new();
     let component = wat::parse_str(COMPONENT).unwrap();
     let document = server.app.openapi();

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::harness::Server;
 
 #[tokio::test]
-async fn health_says_whether_writes_are_taken() {
+async fn health_reports_whether_writes_are_accepted() {
     let server = Server::new();
     let healthy = json!({"status": "healthy", "timestamp": "2026-01-31T12:00:00.000Z"});
     for path in ["/health", "/ready", "/live"] {
@@ -21,7 +21,7 @@ async fn health_says_whether_writes_are_taken() {
 }
 
 #[tokio::test]
-async fn a_server_that_shuts_down_says_so() {
+async fn a_shutdown_is_reported_by_ready() {
     let server = Server::new();
     server.app.shutting_down();
     let answer = server.send("GET /ready", &[], "").await;
@@ -30,7 +30,7 @@ async fn a_server_that_shuts_down_says_so() {
 }
 
 #[tokio::test]
-async fn pages_need_nothing_from_elsewhere() {
+async fn pages_load_nothing_from_elsewhere() {
     let server = Server::new();
     for path in ["/", "/docs"] {
         let page = server.send(&format!("GET {path}"), &["host: localhost:8080"], "").await;

@@ -176,7 +176,7 @@ async fn busy_server() -> Server {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_figure_has_its_twin_in_the_metrics() {
+async fn every_statistic_is_also_a_metric() {
     let server = busy_server().await;
     let (stats, metrics) = (stats(&server).await, metrics(&server).await);
     let known: BTreeSet<_> = TWINS.iter().map(|(path, _)| *path).chain(WITHOUT_TWIN.iter().copied()).collect();
@@ -197,7 +197,7 @@ async fn every_figure_has_its_twin_in_the_metrics() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_disk_and_the_memory_are_told_of_in_both() {
+async fn disk_and_memory_are_in_stats_and_metrics() {
     let server = busy_server().await;
     let (stats, metrics) = (stats(&server).await, metrics(&server).await);
     for (path, expected) in [
@@ -293,7 +293,7 @@ impl DiskFile for SlowFile {
 
 /// What is answered at once is answered on the thread that asks for it: a lock that is held while the disk works would stop it.
 #[tokio::test]
-async fn what_is_answered_at_once_does_not_wait_for_a_sync() {
+async fn statistics_do_not_wait_for_a_sync() {
     const PATIENCE: Duration = Duration::from_secs(20);
     let disk = SlowDisk::default();
     let server = Server::on(Arc::new(disk.clone()), Durability::Always, true);
@@ -327,7 +327,7 @@ async fn what_is_answered_at_once_does_not_wait_for_a_sync() {
 }
 
 #[tokio::test]
-async fn the_time_of_waits_is_told() {
+async fn times_of_waits_are_reported() {
     let pool = Config { min_idle: 0, max: 1, ..Config::default() };
     let server = Server::with(Limits::default(), AppConfig::default(), pool);
     let begun = server.send("POST /api/v1/transactions", &[], "").await.json();

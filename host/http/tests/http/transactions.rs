@@ -69,7 +69,7 @@ async fn a_lost_race_is_a_conflict() {
 }
 
 #[tokio::test]
-async fn who_has_lost_comes_again_with_a_token() {
+async fn a_loser_retries_with_a_token() {
     let server = Server::new();
     let lose = async |id: &str| {
         send_in(&server, id, "GET /api/v1/kv/a", "").await;
@@ -124,7 +124,7 @@ async fn a_transaction_is_rolled_back() {
 }
 
 #[tokio::test]
-async fn what_cannot_belong_to_a_transaction_is_refused() {
+async fn requests_that_cannot_join_a_transaction_are_refused() {
     let server = Server::new();
     let id = begin(&server).await;
     for line in [
@@ -164,7 +164,7 @@ async fn an_idle_transaction_is_rolled_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_transaction_goes_on_when_the_clock_steps() {
+async fn a_transaction_survives_a_clock_step() {
     const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
     let server = Server::new();
     server.send("PUT /api/v1/kv/a", &[], "1").await;
@@ -187,7 +187,7 @@ async fn a_transaction_goes_on_when_the_clock_steps() {
 }
 
 #[tokio::test]
-async fn transactions_are_bounded_and_leave_sessions_for_others() {
+async fn open_transactions_are_bounded_and_leave_sessions_for_others() {
     let pool = Config { min_idle: 0, max: 8, ..Config::default() };
     let server = Server::with(Limits::default(), AppConfig::default(), pool);
     let mut open = Vec::new();
@@ -218,7 +218,7 @@ async fn one_request_at_a_time_uses_a_transaction() {
 }
 
 #[tokio::test]
-async fn a_snapshot_may_be_asked_for() {
+async fn snapshot_isolation_is_available() {
     let server = Server::new();
     server.send("PUT /api/v1/kv/a", &[], "0").await;
     let begun = server.send("POST /api/v1/transactions?isolation=snapshot", &[], "").await.json();

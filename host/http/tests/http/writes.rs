@@ -12,7 +12,7 @@ fn told(answer: &Answer) -> (String, Option<&str>, Option<&str>) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_write_tells_its_commit_and_whether_it_is_durable() {
+async fn every_write_returns_its_commit_and_durability() {
     let steps = [
         // Nothing has been committed: there is nothing to name.
         ("DELETE /api/v1/kv/a", "", "404 key-not-found", None),
@@ -47,7 +47,7 @@ async fn every_write_tells_its_commit_and_whether_it_is_durable() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_batch_tells_the_newest_of_its_commits() {
+async fn a_batch_returns_its_newest_commit() {
     for (server, durable) in [(Server::new(), "false"), (Server::on_disk(), "true")] {
         for (operations, versions, version) in [
             (json!([{"op": "set", "key": "a", "value": "1"}, {"op": "increment", "key": "n"}]), ["1", "2"], Some("2")),
@@ -75,7 +75,7 @@ async fn a_batch_tells_the_newest_of_its_commits() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_transaction_tells_it_when_it_commits() {
+async fn a_transaction_returns_its_commit_when_it_commits() {
     for (server, durable) in [(Server::new(), false), (Server::on_disk(), true)] {
         let begun = server.send("POST /api/v1/transactions", &[], "").await;
         let id = begun.json()["id"].as_str().unwrap().to_owned();

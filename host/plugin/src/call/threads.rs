@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn one_owner_leaves_room_for_others() {
+    fn one_plugin_leaves_room_for_others() {
         let threads = Threads::start(2, 4).unwrap();
         let release = occupy(&threads, 1);
         for _ in 0..3 {

@@ -47,7 +47,7 @@ mod tests {
     const SLOW: Duration = Duration::from_millis(1);
 
     #[test]
-    fn a_function_proves_itself_and_may_lose_its_place() {
+    fn a_function_runs_inline_only_while_it_is_quick() {
         let history = History::default();
         for _ in 0..QUICK_RUNS {
             assert!(!history.is_quick());

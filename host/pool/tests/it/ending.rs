@@ -152,7 +152,7 @@ async fn dropping_the_last_handle_ends_maintenance_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn dropping_the_last_handle_in_the_middle_of_a_pass_leaves_nothing_behind() {
+async fn dropping_the_last_handle_during_a_pass_leaks_nothing() {
     let (lab, pool) = pool(Config { min_idle: 4, ..plain(4) });
     *lab.on_create.lock() = Behaviour::Take(ms(100));
     let maintenance = pool.spawn_maintenance();

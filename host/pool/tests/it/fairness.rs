@@ -62,7 +62,7 @@ fn waiters_are_served_in_order_with_idle_fifo() {
 }
 
 #[test]
-fn one_who_left_does_not_hold_up_the_rest() {
+fn a_departed_waiter_does_not_delay_the_rest() {
     let (lab, pool) = pool(untimed(1));
     let held = take(&pool, 1);
     let mut waiters = queue_up(&pool, 5);

@@ -20,7 +20,7 @@ async fn fills_up_to_min_idle() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn reports_a_failure_to_fill_and_goes_on_later() {
+async fn reports_a_failure_to_fill_and_retries_later() {
     let (lab, pool) = pool(Config { min_idle: 3, ..plain(5) });
     *lab.on_create.lock() = Behaviour::Fail;
     let report = pool.maintain().await;
@@ -154,7 +154,7 @@ async fn most_objects_stay_at_hand_during_checks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hanging_backend_does_not_hold_up_maintenance_for_long() {
+async fn a_hanging_backend_does_not_delay_maintenance_for_long() {
     let config =
         Config { health_check_interval: Some(secs(30)), validate_timeout: Some(secs(5)), min_idle: 1, ..plain(100) };
     let (lab, pool) = pool(config);

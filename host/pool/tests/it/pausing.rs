@@ -28,7 +28,7 @@ async fn holds_back_idle_objects_and_room() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_wait_goes_on_counting() {
+async fn a_wait_during_a_pause_times_out() {
     let (_, pool) = pool(Config { wait_timeout: Some(ms(200)), ..plain(2) });
     pool.pause();
     assert!(matches!(pool.acquire().await, Err(Error::Timeout { step: Step::Wait, .. })));

@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn both_forms_give_the_bytes_back() {
+    fn both_forms_decode_to_the_same_bytes() {
         check(b"plain", "plain", r#""plain""#);
         check("Käse\n\t\\".as_bytes(), "Käse\\n\\t\\\\", r#""Käse\n\t\\""#);
         check(b"\0\xff", "\\x00\\xff", r#"{"base64":"AP8="}"#);
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn an_array_of_bytes_is_read_too() {
+    fn an_array_of_bytes_is_accepted() {
         assert_eq!(serde_json::from_str::<JsonBytes>("[72,105]").unwrap().0, b"Hi");
         assert!(serde_json::from_str::<JsonBytes>("[256]").is_err());
         assert!(serde_json::from_str::<JsonBytes>(r#"{"base64":"?"}"#).is_err());

@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn any_byte_can_stand_in_a_key() {
+    fn any_byte_can_be_in_a_key() {
         assert_eq!(Path::key("default", b"a/b c\0\xff").as_str(), "/api/v1/kv/a%2Fb%20c%00%FF");
         assert_eq!(Path::key("words", b"..").as_str(), "/api/v1/buckets/words/kv/%2E%2E");
         let path = Path::keys("default").with("prefix", Some(b"a&b")).with("start", None).with("limit", Some(b"5"));

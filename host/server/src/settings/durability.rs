@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read() {
+    fn a_printed_policy_parses_to_itself() {
         for text in ["always", "interval:1", "interval:1000", "interval:60000", "never"] {
             assert_eq!(text.parse::<DurabilitySetting>().unwrap().to_string(), text);
         }

@@ -82,7 +82,7 @@ mod tests {
     use crate::settings::Settings;
 
     #[test]
-    fn the_printed_settings_are_a_file_that_gives_them_back() {
+    fn the_printed_settings_are_a_valid_file_with_the_same_values() {
         let settings = Settings::default();
         let printed = toml::to_string(&settings).unwrap();
         assert_eq!(SettingsInput::from_toml(&printed).unwrap().resolve(), settings);

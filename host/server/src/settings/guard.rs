@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn only_loopback_listens_without_more_words() {
+    fn a_public_listener_needs_consent() {
         let loopback = HostGuard::Loopback { also: Vec::new() };
         check("127.0.0.1:8080", false, Some(&loopback));
         check("127.8.9.10:0", false, Some(&loopback));

@@ -62,19 +62,19 @@ pub(super) fn failed(answer: &Answered) -> Answer {
     Answer::Error(code(answer))
 }
 
-pub(super) fn read(answer: &Answered, told: impl FnOnce(&Value) -> Answer) -> Answer {
-    if answer.status().is_success() { told(&json_of(answer)) } else { failed(answer) }
+pub(super) fn read(answer: &Answered, shown: impl FnOnce(&Value) -> Answer) -> Answer {
+    if answer.status().is_success() { shown(&json_of(answer)) } else { failed(answer) }
 }
 
 /// What a key that may be missing comes to.
 pub(super) fn found<T>(
     answer: &Answered,
-    told: impl FnOnce(Option<T>) -> Answer,
+    shown: impl FnOnce(Option<T>) -> Answer,
     read: impl FnOnce(&Answered) -> T,
 ) -> Answer {
     match answer.status() {
-        status if status.is_success() => told(Some(read(answer))),
-        StatusCode::NOT_FOUND if code(answer) == "key-not-found" => told(None),
+        status if status.is_success() => shown(Some(read(answer))),
+        StatusCode::NOT_FOUND if code(answer) == "key-not-found" => shown(None),
         _ => failed(answer),
     }
 }
@@ -108,7 +108,7 @@ pub(super) fn commit(answer: &Answered) -> Commit {
         (Some(version), Some(durable)) => {
             Commit { version: version.parse().unwrap(), durable: durable.parse().unwrap() }
         }
-        told => panic!("of version and durability one is missing: {told:?}"),
+        shown => panic!("of version and durability one is missing: {shown:?}"),
     }
 }
 

@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn operations_have_one_reading() {
+    fn operations_parse_in_one_way_only() {
         let key = || b"k".to_vec();
         let set =
             |ttl_ms, expect| Op::Set(key(), b"v".to_vec(), SetOptions { media_type: MediaType::TEXT, ttl_ms, expect });
@@ -406,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_operation_has_no_use_for_is_refused() {
+    fn fields_of_other_operations_are_refused() {
         for json in [
             r#"["get","k"]"#,
             r#"{"op":{"get":null},"key":"k"}"#,

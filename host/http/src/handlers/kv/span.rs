@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn prefix_start_and_end_all_hold() {
+    fn prefix_start_and_end_all_apply() {
         check(b"b", None, None, &[b"b", b"ba", b"bb", b"bz"]);
         check(b"b", Some(b"ba"), None, &[b"ba", b"bb", b"bz"]);
         check(b"b", None, Some(b"bb"), &[b"b", b"ba"]);

@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_counted_as_often_as_they_are_linked() {
+    fn parts_count_once_for_each_link() {
         let parts = |base, exponent| check(&powers(base, exponent)).unwrap();
         for exponent in 3..10 {
             // The constant part cancels out of the difference.

@@ -265,13 +265,13 @@ mod tests {
     }
 
     #[test]
-    fn columns_go_by_number_too() {
+    fn columns_are_selected_by_number_too() {
         assert_eq!(read("x;5\" disk\n", b';', "2", false), [Ok(record("5\" disk", "x;5\" disk", LineEnd::Lf))]);
         assert_eq!(read("b,a\n1,2\n", b',', "2", true)[1], Ok(record("2", "1,2", LineEnd::Lf)));
     }
 
     #[test]
-    fn what_cannot_be_a_record_is_named() {
+    fn malformed_records_are_reported_by_line() {
         let fails = |text: &str, part: &str| {
             let last = read(text, b',', "2", false).pop().unwrap().unwrap_err();
             assert!(last.contains(part), "{text:?}: {last}");

@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_order_mark_is_no_part_of_the_first_line() {
+    fn a_byte_order_mark_is_not_part_of_the_first_line() {
         check(b"\xef\xbb\xbfa\nb", true, b"a\n");
         check(b"\xef\xbb\xbf", true, b"");
         check(b"\xef\xbbx\n", false, b"\xef\xbbx\n");

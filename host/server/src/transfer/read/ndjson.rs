@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn objects_of_which_a_member_is_the_key() {
+    fn a_member_of_an_object_can_be_its_key() {
         let line = r#"{"id": 17, "name": "Ada"}"#;
         check(line, Some("name"), Ok(("Ada", line, None)));
         check(line, Some("id"), Ok(("17", line, None)));
