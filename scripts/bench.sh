@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Measures MantisDB beside its floors and peers, prints the tables and writes them into benches/RESULTS.md.
 #   scripts/bench.sh [http|latency|footprint|engine|pool|plugin|contention|durable|disk|compare ...]    all of them when none is named
-# A part that is named replaces its section; all of them together write the file anew.
+# A part that is named replaces its section; all of them together write the whole file again.
 # Files are made below BENCH_DIR (TMPDIR, /tmp): name a folder on the disk that is to be measured.
-# Peers come from the package manager; what is missing is named and left out.
+# Peers come from the package manager; missing ones are named and left out.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
@@ -17,7 +17,7 @@ scratch=$(mktemp -d "${BENCH_DIR:-${TMPDIR:-/tmp}}/mantisdb-bench.XXXXXX")
 export TMPDIR=$scratch
 group=
 
-# However this ends, what it started ends with it, and leaves nothing behind.
+# However this ends, the processes that it started end with it, and leave no files.
 finish() {
     trap - EXIT INT TERM
     [ -z "$group" ] || kill -TERM -- "-$group" 2>/dev/null || true

@@ -63,7 +63,7 @@ write_some() {
     done
 }
 
-# read_back NAME: everything that was answered is there, and is what was written
+# read_back NAME: every acknowledged write is there, with its value
 read_back() {
     local number lost=''
     for number in $(seq "$answered"); do
@@ -123,7 +123,7 @@ full_disk() {
     echo "full disk: $before writes, $((answered - before)) more when there was room"
 }
 
-# trace INJECTION...: has calls of the running server fail as strace is told, from now on
+# trace INJECTION...: makes calls of the running server fail as given to strace, from now on
 trace() {
     local injection options=() task
     for injection in "$@"; do options+=(-e "inject=$injection"); done
@@ -193,7 +193,7 @@ refused() {
     restart_whole "$3 after $before writes"
 }
 
-# batch OPERATIONS: sends operations on the bucket `span`, each of which stands by itself; what the answer says of the first
+# batch OPERATIONS: sends operations on the bucket `span`, each of which is independent; prints the answer to the first
 batch() {
     printf '{"operations":[%s]}' "$1" | curl -sS -X POST "$url/api/v1/buckets/span/kv" -H 'Content-Type: application/json' --data-binary @- |
         grep -oE '"success":[a-z]+|"code":"[^"]*"' | head -n 2 | paste -sd ' '
@@ -208,7 +208,7 @@ fill_span() {
 
 span_keys() { curl -sS "$url/api/v1/buckets" | grep -oE '"name":"span","keys":[0-9]+'; }
 
-# refused_for_good NAME DURABILITY REFUSAL INJECTION...: every write is refused and reads go on, until the calls work again
+# refused_for_good NAME DURABILITY REFUSAL INJECTION...: every write is refused and reads continue, until the calls work again
 refused_for_good() {
     local prepare=fill_span
     with_failing "$1" "$2" "${@:4}"

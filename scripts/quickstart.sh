@@ -40,7 +40,7 @@ import_and_export() {
     echo "$1: imported and exported in $(((ended - began) / 1000)) ms"
 }
 
-# undescribed: the figures of /stats that the reference does not name.
+# undescribed: the statistics of /stats that the reference does not name.
 undescribed() {
     curl -fsS "$url/stats" | grep -o '"[a-z0-9_]*":' | tr -d '":' | sort -u | while read -r name; do
         grep -q "[\`.]$name\`" docs/reference/http.md || echo "$name"

@@ -17,7 +17,7 @@ disk_share=8
 work=$(mktemp -d)
 server=''
 trap 'stop; rm -rf "$work"' EXIT
-# What it learns of a run stays out of the tree: each run begins anew.
+# What it learns of a run stays out of the tree: each run starts from nothing.
 cd "$work"
 export SCHEMATHESIS_HOOKS=schemathesis_hooks PYTHONPATH="$root/tests" PYTHONDONTWRITEBYTECODE=1
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what building and testing need beyond rustup and a C compiler, or names what is missing and fails.
+# Installs what building and testing need beyond rustup and a C compiler, or names the missing tools and fails.
 #   wasm targets (rustup), Chromium and the word lists of the import tests (package manager, as root), npm packages (web/),
 #   schemathesis (Python, into target/python), cargo-deny (cargo, into target/tools), and strace where that is possible.
 set -euo pipefail

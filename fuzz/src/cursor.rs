@@ -17,7 +17,7 @@ const BUCKET: &str = "fruit";
 
 type Entries = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// A database that does not change any more, and what is in it.
+/// A database that does not change any more, and its contents.
 struct Known {
     database: Database,
     /// The bucket as it was when a scan began whose snapshot is kept, and as it is.
@@ -28,7 +28,7 @@ struct Known {
 /// Checks one input: a byte of choices, and a cursor.
 ///
 /// # Panics
-/// The cursor shows what it should not: that is what is looked for.
+/// The cursor shows too much: a finding.
 pub fn check(input: &[u8]) {
     static KNOWN: OnceLock<Known> = OnceLock::new();
     let known = KNOWN.get_or_init(Known::new);
@@ -53,7 +53,7 @@ impl Known {
         };
         for number in 0..24_u8 {
             set(BUCKET, &[b'k', number], &[number, 1]);
-            // Buckets before and behind.
+            // Buckets before and after.
             set("apples", &[b'k', number], b"not to be seen");
             set("pears", &[b'k', number], b"not to be seen");
         }
@@ -72,7 +72,7 @@ impl Known {
         Self { database, states: [old, new], changes: all.changes }
     }
 
-    /// A made-up cursor shows what comes behind its key in one of the states, and the pages that follow the rest of that.
+    /// A forged cursor shows the keys after its key in one of the states, and the following pages show the rest.
     fn check_scan(&self, options: &ScanOptions) {
         let mut options = options.clone();
         let mut session = self.database.session();
@@ -103,7 +103,7 @@ impl Known {
         assert!(expected.contains(&shown), "{shown:?} were shown behind {last_key:?}");
     }
 
-    /// A made-up place in the feed shows the changes behind it, each once and in order.
+    /// A forged position in the feed shows the changes after it, each once and in order.
     fn check_feed(&self, cursor: &str, limit: usize) {
         let mut session = self.database.session();
         let mut since = cursor.to_owned();
@@ -132,7 +132,7 @@ impl Known {
     }
 }
 
-/// What an embedded database answers is there at once.
+/// An embedded database answers at once.
 fn ready<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,

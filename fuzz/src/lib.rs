@@ -9,11 +9,11 @@ use mantis_store::testing::fuzz::{Chance, Target};
 /// Checks one input of a target.
 ///
 /// # Panics
-/// It is not read as it should be: that is what is looked for.
+/// It is not read as it should be: a finding.
 pub fn check(target: &Target, input: &[u8]) {
     let memory = allocation_counter::measure(|| target.read(input));
     target.check_memory(input, memory.bytes_max);
-    // What came of it tells nothing new: libFuzzer sees the code that was reached.
+    // The outcome is not needed: libFuzzer sees the code that was reached.
     let _ = target.explore(input);
     if target.is_whole(input) {
         // The same damage for the same input, or nobody could look at it again.
@@ -23,7 +23,7 @@ pub fn check(target: &Target, input: &[u8]) {
 }
 
 /// Changes the first `size` bytes of `data` to at most `size_max` others, mostly so that checksums and lengths stay right: hardly any
-/// other change would come behind them.
+/// other change would get past them.
 pub fn mutate(target: &Target, data: &mut [u8], size: usize, size_max: usize, seed: u32) -> usize {
     let mut chance = Chance::new(seed.into());
     let mut input = data[..size].to_vec();

@@ -121,7 +121,7 @@ pub(crate) fn runs(surface: &str, scenario: &Scenario) -> bool {
         return false;
     }
     match surface {
-        // Requests have no identity yet: whoever reaches the listener may do everything.
+        // Requests have no identity yet: every client of the listener may do everything.
         "http" | "client" => scenario.grants.is_none(),
         // A page is its own only user, and sets one limit.
         "page" => {

@@ -1,4 +1,4 @@
-//! What an operation came to, in a form that every surface can tell.
+//! The outcome of an operation, in a form that every surface can produce.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::data::shown;
 
-/// Lists longer than this are told by their length, their ends and a hash.
+/// Lists longer than this are shown by their length, their ends and a hash.
 const LISTED_MAX: usize = 16;
 
 /// The line of a step that was left out.
@@ -21,7 +21,7 @@ pub(crate) enum Answer {
     Entry(Option<Entry>),
     Values(Vec<Option<Bytes>>),
     Written(Commit),
-    /// Not as expected: the version of what is there.
+    /// Not as expected: the version of the present value.
     Refused {
         current: Option<u64>,
     },
@@ -50,7 +50,7 @@ pub(crate) enum Answer {
         commit: Commit,
         results: Vec<BatchResult>,
     },
-    /// The operations that refused, each with the version of what is there.
+    /// The operations that were refused, each with the version of the present value.
     BatchRefused(Vec<(usize, Option<u64>)>),
     Begun,
     Committed(Commit),
@@ -66,13 +66,13 @@ pub(crate) enum Answer {
     Closed,
     /// A `mantis_db::Code`.
     Error(String),
-    /// The surface lacks it, and nobody did it in its place.
+    /// The surface lacks it, and it was not done in another way.
     Absent,
-    /// The line of a surface that tells its answers itself, but for long lists.
+    /// The line of a surface that formats its answers itself, except for long lists.
     Line(Value),
 }
 
-/// What a write is told of its commit.
+/// What a write learns of its commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Commit {
     /// 0 in a transaction that is open.
@@ -248,7 +248,7 @@ fn optional(value: Option<&[u8]>) -> Value {
     value.map_or(Value::Null, shown)
 }
 
-/// A list, or what tells it from others when it is long.
+/// A list, or what distinguishes it from others if it is long.
 fn listed(items: Vec<Value>) -> Value {
     if items.len() <= LISTED_MAX {
         return items.into();

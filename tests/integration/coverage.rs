@@ -1,4 +1,4 @@
-//! That no error code is forgotten, and that the scenarios are as many as is said.
+//! No error code is forgotten, and there are as many scenarios as documented.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -4,7 +4,7 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 
-/// Values longer than this that repeat one byte are told as `{"repeat":["x",4096]}`.
+/// Values longer than this that repeat one byte are shown as `{"repeat":["x",4096]}`.
 const REPEAT_BYTES_MIN: usize = 64;
 
 /// Bytes, written as `"text"`, `{"base64":"AP8="}` or `{"repeat":["x",4096]}`.
@@ -35,7 +35,7 @@ impl Serialize for Data {
     }
 }
 
-/// How a transcript tells bytes: the shortest of the three forms, the same for the same bytes.
+/// How a transcript shows bytes: the shortest of the three forms, the same for the same bytes.
 pub(crate) fn shown(bytes: &[u8]) -> Value {
     match (std::str::from_utf8(bytes), bytes.first()) {
         (Ok(text), Some(first)) if text.len() > REPEAT_BYTES_MIN && bytes.iter().all(|byte| byte == first) => {

@@ -1,4 +1,4 @@
-//! That docs/concepts/data-model.md tells the limits as they are.
+//! docs/concepts/data-model.md states the actual limits.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -65,7 +65,7 @@ fn the_document_names_existing_codes() {
     }
 }
 
-/// Pages and guests are built without the crate, and have figures of their own.
+/// Pages and guests are built without the crate, and have constants of their own.
 #[test]
 fn pages_and_guests_state_the_actual_limits() {
     let figure = |path: &str, name: &str| {

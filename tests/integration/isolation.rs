@@ -68,7 +68,7 @@ fn failure(error: &Error) -> Failure {
     match error.code() {
         Code::Conflict => Failure::Conflict,
         Code::DiskFull => Failure::Failed,
-        // It may be on the disk, for whoever opens it next.
+        // It may be on the disk, and be found at the next opening.
         Code::StorageFailed => Failure::Unknown,
         other => panic!("{other:?}: {error}"),
     }
@@ -193,12 +193,12 @@ impl Connection for Direct {
 enum Place {
     Memory,
     MemoryDisk(Durability),
-    /// A disk that fails for good in the middle.
+    /// A disk that fails permanently in the middle.
     FailingDisk,
     Directory(Durability),
 }
 
-/// Writes are answered before they are synced, which nobody can tell as long as the power stays.
+/// Writes are answered before they are synced, which nobody can notice as long as the power stays.
 const INTERVAL: Durability = Durability::Interval { ms: 5 };
 
 /// What keeps a store going. The threads end first.
@@ -219,7 +219,7 @@ fn open(disk: Option<&Arc<dyn Disk>>, durability: Durability) -> Opened {
     Opened { _threads: Some(threads), database }
 }
 
-/// Runs clients against a store of their own; what is on a disk is looked at when it was opened again.
+/// Runs clients against a store of their own; the contents of a disk are read after it was opened again.
 fn history(seed: u64, place: Place, steps: usize) -> Notes {
     let mut numbers = Numbers::new(seed);
     let plan = Plan { prefix: "h/".into(), lists: 3 + numbers.below(10), registers: 4, steps };
@@ -284,7 +284,7 @@ fn histories_through_the_crate_have_no_anomaly() {
     assert!(total.histories() >= 1_000 && total.operations() >= 500_000, "too few: {total}");
 }
 
-/// Changes what one committed transaction was told, as a faulty store might; none where there is nothing to change.
+/// Changes what one committed transaction read, as a faulty store might; `None` if there is nothing to change.
 fn corrupt(history: &mut [Transaction], numbers: &mut Numbers) -> Option<()> {
     let unique = 1_000_000;
     let transaction = numbers.below(history.len());

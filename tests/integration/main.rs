@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `scenario` | the form of the data: scenarios, steps, operations |
 //! | `data` | keys and values as the data writes them |
-//! | `answer` | what an operation came to, in a form that every surface can tell |
+//! | `answer` | the outcome of an operation, in a form that every surface can produce |
 //! | `absent` | what a surface does not have, and why |
 //! | `surface`, `surfaces` | how a scenario is run on each |
 //! | `run` | running, comparing, and writing `target/transcripts` |

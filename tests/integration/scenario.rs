@@ -39,7 +39,7 @@ pub(crate) enum GrantedAccess {
     Write,
 }
 
-/// An operation, where it is done, and what must come of it.
+/// An operation, where it is done, and its expected outcome.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(try_from = "Map<String, Value>")]
 pub(crate) struct Step {

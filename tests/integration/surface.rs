@@ -21,7 +21,7 @@ pub(crate) enum Place {
 
 /// A way to the database.
 pub(crate) trait Surface {
-    /// As it stands in `absent` and in the transcript's file name.
+    /// As in `absent` and in the transcript's file name.
     const NAME: &'static str;
 
     /// Runs the steps in a database of their own and returns their answers, in order.

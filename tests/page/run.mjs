@@ -1,5 +1,5 @@
 // Runs scenarios with `web/`'s interface. A line of JSON comes in, a line of JSON goes out:
-//   {"open":{"now_ms":..,"store_bytes_max":..|null,"url":..|null}}   a new database, in the page, or behind a URL in Node
+//   {"open":{"now_ms":..,"store_bytes_max":..|null,"url":..|null}}   a new database, in the page, or at a URL in Node
 //   {"step":{..}}                                                    the step's line of the transcript
 // `node run.mjs page` starts a browser, `node run.mjs client` none.
 

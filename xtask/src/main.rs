@@ -1,4 +1,4 @@
-//! What the repository builds beside its crates, and what it checks of itself.
+//! Builds that are not crates of the workspace, and checks of the repository.
 //!
 //! One file per subcommand.
 

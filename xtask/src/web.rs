@@ -34,7 +34,7 @@ pub(crate) fn run() -> Result<()> {
     let root = &Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("");
     let wasm = compile(root)?;
     let raw = root.join(RAW);
-    // What an older build left would be bundled without a word.
+    // Files of an older build would be bundled silently.
     if raw.exists() {
         fs::remove_dir_all(&raw).with_context(|| format!("cannot empty {}", raw.display()))?;
     }
@@ -82,7 +82,7 @@ fn flags(root: &Path) -> Vec<String> {
     flags
 }
 
-/// Puts each plugin's component beside what is to be known of its functions.
+/// Puts each plugin's component next to the description of its functions.
 fn describe_plugins(components: &Path, names: &[&str], plugins: &Path) -> Result<()> {
     fs::create_dir_all(plugins).with_context(|| format!("cannot make {}", plugins.display()))?;
     for name in names {

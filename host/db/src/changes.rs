@@ -99,7 +99,7 @@ impl Session {
                 .is_some_and(|(id, key)| key.starts_with(&filter.prefix) && names.shown(id, filter.bucket.as_deref()))
         });
         let read = read.and_then(|page| names.check_known(page));
-        // What was dropped since the start was looked up, no cursor has promised. In a page nothing comes in between.
+        // No cursor promises names that were dropped after the start was determined. In a page nothing happens in between.
         #[cfg(not(target_family = "wasm"))]
         if read.is_err() && !matches!(since, Since::Cursor(_)) {
             let cursor = cursor_text(database.epoch, database.engine.feed_start());
@@ -158,7 +158,7 @@ impl Names<'_> {
     /// changes: the filter cannot be applied to them.
     ///
     /// A name is kept as long as the feed has changes of its bucket. But the feed may have moved on since the page was read, and after a
-    /// restart it may reach further back than before: with more room, or by another clock. Neither happens in a page.
+    /// restart it may reach further back than before: with a larger size, or by another clock. Neither happens in a page.
     #[cfg_attr(
         target_family = "wasm",
         allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "nothing is lost in a page")

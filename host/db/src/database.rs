@@ -204,7 +204,7 @@ impl Database {
         Ok(())
     }
 
-    /// Whether `bytes` more may be written. What they replace counts until it is gone.
+    /// Checks that `bytes` more may be written. The values that they replace count until they are freed.
     pub(crate) fn check_room(&self, bytes: usize) -> Result<()> {
         self.check_open()?;
         let (held, max) = (self.0.engine.bytes(), self.0.limits.store_bytes_max);
@@ -214,7 +214,7 @@ impl Database {
         Ok(())
     }
 
-    /// As [`check_room`](Self::check_room) for writes that take no room.
+    /// As [`check_room`](Self::check_room), for writes that need no space.
     pub(crate) fn check_open(&self) -> Result<()> {
         if self.0.closed.load(Ordering::Acquire) {
             return Err(Error::new(Code::ReadOnly, "the database is shutting down and takes no writes"));

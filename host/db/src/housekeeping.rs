@@ -27,7 +27,7 @@ impl Database {
         #[cfg(not(target_family = "wasm"))]
         continue_drops(self);
         forget_names(self);
-        // What a snapshot kept for long is freed soon after it, and not only as fast as new commits come.
+        // Versions that a snapshot kept are freed soon after it ends, and not only as fast as new commits come.
         for _ in 0..PRUNED_HOLDS_PER_CALL {
             if self.0.engine.prune(PRUNED_VERSIONS_PER_HOLD) < PRUNED_VERSIONS_PER_HOLD {
                 break;
@@ -46,7 +46,7 @@ fn continue_drops(database: &Database) {
     database.0.dropped_buckets.lock().append(&mut dropped);
 }
 
-/// Forgets the names of dropped buckets of which the feed has no change any more: the feed's bound is theirs too.
+/// Forgets the names of dropped buckets without changes in the feed: the feed's bound limits them too.
 fn forget_names(database: &Database) {
     let engine = &database.0.engine;
     let start = engine.feed_start().version;
@@ -55,8 +55,8 @@ fn forget_names(database: &Database) {
         if version > start || due.len() == NAMES_PER_COMMIT * NAME_COMMITS_PER_CALL {
             return true;
         }
-        // Not visible: the removal may still be taken back. Of another version: it was taken back, and the commit that repeated it has
-        // an entry of its own in this list.
+        // Not visible: the removal may still be undone. Of another version: it was undone, and the commit that repeated it has its own
+        // entry in this list.
         let is_kept = catalog::has_former_name(engine, id, version);
         if is_kept {
             due.push(id);
@@ -64,7 +64,7 @@ fn forget_names(database: &Database) {
         is_kept
     });
     for ids in due.chunks(NAMES_PER_COMMIT) {
-        // What fails is tried again by the next call.
+        // The next call tries again.
         let _ = removal::alone(database, &mut |transaction| {
             catalog::forget_names(transaction, ids);
             Ok(())

@@ -69,7 +69,7 @@ const TRANSACTION_WRITES_MAX: u64 = 1 << 24;
 /// The largest count: plugins and pages number entries, operations and buckets with 32 bits.
 const COUNT_MAX: u64 = u32::MAX as u64;
 
-/// Keys that the deletion of a span or of a bucket removes in one commit, so that other writers are not held up.
+/// Keys that the deletion of a span or of a bucket removes in one commit, so that other writers are not delayed.
 pub(crate) const DELETED_KEYS_PER_COMMIT: usize = 1_000;
 /// Commits of independent operations that wait together to become final.
 #[cfg(not(target_family = "wasm"))]
@@ -81,9 +81,9 @@ pub(crate) const CONFLICTS_BEFORE_TURN: u32 = 3;
 #[cfg(not(target_family = "wasm"))]
 pub(crate) const TRANSACT_ATTEMPTS_MAX: u32 = 64;
 
-/// Expired keys that housekeeping removes in one commit: it holds up a writer for some ten microseconds.
+/// Expired keys that housekeeping removes in one commit: it delays a writer by some ten microseconds.
 pub(crate) const EXPIRED_KEYS_PER_COMMIT: usize = 4;
-/// Commits of expired keys in one call of housekeeping: its caller has its thread back within some tenths of a second.
+/// Commits of expired keys in one call of housekeeping, which then takes at most some tenths of a second.
 pub(crate) const EXPIRED_COMMITS_PER_CALL: usize = 4_000;
 /// Versions that housekeeping frees under one hold of the writers' lock, and holds in one call.
 pub(crate) const PRUNED_VERSIONS_PER_HOLD: usize = 8;

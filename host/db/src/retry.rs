@@ -45,7 +45,7 @@ impl Attempts {
     pub(crate) fn add_conflict(&mut self, footprint: Option<Arc<Footprint>>) {
         let had_turn = self.turn.is_some();
         let turn = self.turn.take().filter(Turn::goes_on);
-        // A transaction that let its turn pass needs as many conflicts again: turns in a row would hold others up without end.
+        // A transaction that let its turn pass needs as many conflicts again: consecutive turns would delay others without end.
         let conflicts = if had_turn && turn.is_none() { 1 } else { self.conflicts + 1 };
         self.retry = footprint.map(|footprint| Retry { conflicts, footprint, turn });
     }

@@ -10,9 +10,9 @@ use crate::{Database, Grants, Session};
 
 /// Makes sessions of one database for a [`mantis_pool::Pool`]. They have all grants; the borrower narrows them.
 ///
-/// A session of the embedded engine is memory of this process and cannot go bad. So the pool's `recycle` and `validate` stay what they
-/// are by default, nothing; all that a use leaves in a session is undone when it is released. [`Session::operations`] counts on over
-/// all uses.
+/// A session of the embedded engine is memory of this process and cannot go bad. So the pool's `recycle` and `validate` keep their
+/// defaults, which do nothing; a release undoes everything that a use leaves in a session. [`Session::operations`] keeps counting over all
+/// uses.
 #[derive(Debug, Clone)]
 pub struct SessionManager {
     database: Database,

@@ -111,7 +111,7 @@ impl<C> Router<C> {
         };
         if let Some(before) = place.route.path.strip_suffix(REST) {
             insert(&format!("{before}{{*key}}"));
-            // An empty key is answered by the handlers, not taken for another path.
+            // An empty key is the handlers' error, not another path.
             insert(before);
         } else {
             insert(place.route.path);

@@ -47,7 +47,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         report(&format!("guest get of 100 B in a transaction, bucket {bucket}"), guest);
         println!("{:<58} {:>10.2}", "  ratio", guest / native);
     }
-    // For a profiler: `call_cost reads` goes on with nothing but reads of a guest.
+    // For a profiler: `call_cost reads` continues with only reads of a guest.
     if std::env::args().nth(1).as_deref() == Some("reads") {
         for _ in 0..20 {
             guest_reads(&host, "default").await?;

@@ -109,7 +109,7 @@ async fn time_and_randomness_are_the_databases() {
     assert_ne!(first, fixture.call("procedures/random", json!([16])).await.unwrap());
 }
 
-/// A count goes on over the pages that it walks in.
+/// A count covers more keys than one page.
 #[tokio::test]
 async fn count_exceeds_a_page() {
     let fixture = Fixture::with_guest("procedures", &["kept"]).await;
@@ -146,7 +146,7 @@ async fn calls_are_counted() {
     assert_eq!((stats.plugins, stats.total.calls, stats.total.traps), (0, 3, 1));
 }
 
-/// The log is written by nobody but the test: whoever waits for it waits for ever.
+/// Only the test writes the log: a caller that waits for it waits for ever.
 #[tokio::test]
 async fn an_error_does_not_wait_for_the_commits_of_others() {
     let clock = Arc::new(ManualClock::new(NOW_MS));

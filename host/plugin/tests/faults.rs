@@ -17,7 +17,7 @@ enum Outcome {
     Limit(Limit),
     /// It reaches its deadline.
     Deadline,
-    /// The guest is told of an error of this code, and passes it on.
+    /// The guest gets an error of this code, and returns it.
     Code(&'static str),
     /// The host gives up running it again.
     Conflict,
@@ -87,14 +87,14 @@ async fn a_fault_is_contained() {
     let counters = writing(&["counters"]);
     fixture.install("counter", counters).await;
     for (calls, (guest, function, arguments, expected)) in (1..).zip(cases()) {
-        // Only those that never end meet a deadline that a busy machine may not keep.
+        // Only faults that never end have a deadline, which a busy machine may miss.
         let call_deadline_ms = matches!(expected, Deadline).then_some(DEADLINE_MS);
         let limits = PluginLimits { call_deadline_ms, ..PluginLimits::default() };
         fixture.install(guest, writing(&["faults"]).limits(limits)).await;
         let outcome = fixture.host.call(guest, function, arguments.clone()).await;
         let place = format!("{guest}/{function}{arguments}");
         check(&place, outcome.map(|called| called.value), &expected);
-        // The neighbour goes on, and what the fault wrote is undone.
+        // Other plugins work on, and the fault's writes are undone.
         assert_eq!(
             fixture.call("counter/increment", json!(["calls", 1])).await.unwrap(),
             json!(calls),
@@ -132,7 +132,7 @@ async fn memory_is_bounded_for_well_behaved_guests_too() {
     assert!((10..=16).contains(&mib.as_u64().unwrap()), "{mib} MiB");
 }
 
-/// Guests spin on every thread that their plugin gets while other calls and the database go on.
+/// Guests spin on every thread that their plugin gets while other calls and the database continue.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_spinning_guest_does_not_stop_others() {
     let fixture = Fixture::with(HostConfig { guest_threads: 3, ..config() });
@@ -195,7 +195,7 @@ async fn a_quick_function_that_turns_slow_moves_to_a_thread() {
     assert_eq!(fixture.host.stats().total.inline_runs, inline_runs, "it has to prove itself anew");
 }
 
-/// The queue is bounded; who finds it full is told at once.
+/// The queue is bounded; a call that finds it full fails at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_queue_says_busy() {
     let fixture = Fixture::with(HostConfig { guest_threads: 1, queue_max: 1, ..config() });
@@ -214,7 +214,7 @@ async fn a_full_queue_says_busy() {
         tokio::task::yield_now().await;
     }
     assert!(matches!(fixture.call("spin/forever", json!([])).await, Err(CallError::Busy(_))));
-    // Waiting counts: the second meets its deadline although it hardly ran.
+    // Waiting counts: the second reaches its deadline although it hardly ran.
     for outcome in [first, second] {
         assert!(matches!(outcome.await.unwrap(), Err(CallError::Deadline { .. })));
     }

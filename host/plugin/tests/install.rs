@@ -1,4 +1,4 @@
-//! Installing: what is refused, and what happens to calls under way.
+//! Installing: refused components, and the fate of running calls.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -136,7 +136,7 @@ async fn info_describes_a_plugin() {
     assert!(fixture.host.info("counter").is_none());
 }
 
-/// Calls end with the plugin that they met; new ones meet the new one.
+/// Running calls end with the plugin that they started in; later ones use the new one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn plugins_come_and_go_while_calls_run() {
     let fixture = Fixture::new();

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Fixture, writing};
 
-/// What a function of the fixture says to one argument; what is wrong with it as `place: reason` otherwise.
+/// The answer of a function of the fixture to one argument, or the argument's error as `place: reason`.
 async fn call(fixture: &Fixture, function: &str, arguments: &Value) -> Result<Value, String> {
     match fixture.host.call("types", function, arguments.clone()).await {
         Ok(called) => Ok(called.value),

@@ -1,4 +1,4 @@
-//! Components that nest too deeply for the compiler are refused before it sees them, and the host goes on.
+//! Components that nest too deeply for the compiler are refused before it sees them, and the host continues.
 
 use std::fmt::Write as _;
 
@@ -66,7 +66,7 @@ fn nested_components(levels: usize, mut innermost: Vec<u8>) -> Vec<u8> {
     innermost
 }
 
-/// Each case has so many levels, the outermost component included.
+/// Each case has this many levels, including the outermost component.
 fn cases(levels: usize) -> Vec<(&'static str, Vec<u8>)> {
     let types_only = |kinds: &[u8]| component(&[types(&[nested_types(kinds, levels - 1, &[1, 0x40, 0, 1, 0])])]);
     let module_type = [0, MODULE_TYPE, 0];

@@ -80,7 +80,7 @@ async fn open_transactions_are_bounded_and_end_with_the_call() {
     check_code(fixture.call("tasks/leave-open", json!([1])).await, "transactions-too-many");
 }
 
-/// The plugin is told of a conflict; the host does not run it again.
+/// The plugin gets the conflict; the host does not run it again.
 #[tokio::test]
 async fn a_conflict_is_the_plugins_to_handle() {
     let fixture = Fixture::new();

@@ -85,7 +85,7 @@ async fn pass_and_pause<M: Manager>(pool: &Weak<Handle<M>>, ending: &Notify) -> 
     .await
 }
 
-/// Runs `future` to its end or its panic: a manager that panics once must not end maintenance for good.
+/// Runs `future` to its end or its panic: a manager that panics once must not end maintenance.
 async fn contain(future: impl Future) {
     let mut future = pin!(future);
     poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx).is_ready())) {
@@ -97,7 +97,7 @@ async fn contain(future: impl Future) {
 
 /// Checks idle objects that were not validated or used for a while, a few at a time, so that most stay at hand.
 /// Hottest first, and each goes to the cold end, so that the order is the same in the end. Stops when the next round
-/// would be due: a backend that hangs must not hold up the rest.
+/// would be due: a backend that hangs must not delay the rest.
 async fn check_health<M: Manager>(shared: &Arc<Shared<M>>, report: &mut MaintenanceReport<M::Error>) {
     let Some(interval) = shared.config.health_check_interval else { return };
     let begin = Instant::now();

@@ -88,7 +88,7 @@ impl<M: Manager> Object<M> {
         &this.entry().metrics
     }
 
-    /// Takes the object out of the pool for good. Its place is free for another at once.
+    /// Takes the object out of the pool permanently. Its place is free for another at once.
     #[must_use = "the object is dropped otherwise; `Object::close` says so"]
     pub fn detach(mut this: Self) -> M::Object {
         let entry = this.take();

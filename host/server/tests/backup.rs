@@ -41,7 +41,7 @@ fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     files.map(|path| (path.file_name().unwrap().into(), fs::read(&path).unwrap())).collect()
 }
 
-/// A file of so many lines.
+/// A file of this many lines.
 fn lines(count: usize) -> Vec<u8> {
     let mut lines = Vec::new();
     (0..count).for_each(|number| writeln!(lines, "line {number} of a file that fills more than a block").unwrap());
@@ -239,7 +239,7 @@ fn a_refused_restore_leaves_no_files() {
     assert!(code == 4 && message.contains("not a regular file"), "{message}");
     let (code, message) = failure(&run(&["restore", "/nowhere", "--data", text(&new)]));
     assert!(code == 4 && message.contains("/nowhere") && !new.exists(), "{message}");
-    // A directory that is there and holds nothing of a database will do.
+    // An existing directory without files of a database is accepted.
     fs::create_dir(&new).unwrap();
     fs::write(new.join("notes.txt"), "mine").unwrap();
     fs::write(&file, &whole).unwrap();

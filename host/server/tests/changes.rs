@@ -1,4 +1,4 @@
-//! The change feed over the end of a server: a client goes on where it was, or is told that what it missed is no longer kept.
+//! The change feed across a restart of the server: a client resumes, or learns that the changes it missed are no longer kept.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -91,7 +91,7 @@ fn check_resume(durability: &str, kill: bool) {
     let mut wanted = Vec::new();
     let mut seen: Vec<Event> = Vec::new();
     for life in 0..3 {
-        // The stream was cut in the middle: what it had not shown comes first now, and then what is new.
+        // The stream was cut in the middle: the changes not yet shown come first, then new ones.
         let last = seen.last().map(|(id, _)| id.clone());
         let query = if life == 0 { "?since=earliest" } else { "" };
         let (mut events, status) = Events::open(&server, query, last.as_deref());
@@ -125,7 +125,7 @@ fn a_stream_resumes_from_its_last_event_after_a_restart() {
     }
 }
 
-/// The cursor behind the first change.
+/// The cursor after the first change.
 fn first_cursor(server: &Server) -> String {
     Events::open(server, "?since=earliest", None).0.next().0
 }
@@ -158,7 +158,7 @@ fn history_beyond_its_bytes_is_gone_after_a_restart_too() {
         end(server, kill);
         let server = start();
         check_compacted(&server, &cursor);
-        // What was kept before is what is kept now, or less; from there on, all is shown.
+        // At most the changes kept before are kept now; from there on, all are shown.
         let (_, status) = Events::open(&server, "", Some(&id));
         let (_, kept) = Events::open(&server, "?since=earliest", None).0.next();
         assert!(kept >= oldest, "{kept} was forgotten before");

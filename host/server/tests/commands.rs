@@ -135,7 +135,7 @@ fn an_interrupted_watch_names_the_cursor_to_resume_from() {
     server.child.wait().unwrap();
     let (code, message) = failure(&watching.wait_with_output().unwrap());
     assert_eq!(code, 3);
-    // Nothing was shown, and all the same it is known where: behind the first commit.
+    // Nothing was shown, but the cursor is known: after the first commit.
     let cursor = message.split_once("`--since ").and_then(|(_, rest)| rest.split_once('`')).unwrap_or_default().0;
     assert!(cursor.ends_with("-1"), "{message}");
 }

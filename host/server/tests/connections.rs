@@ -32,7 +32,7 @@ fn an_idle_connection_is_closed_in_time_and_not_before() {
     let mut used = server.connect();
     used.write_all(GET).unwrap();
     read_answer(&mut used);
-    // By then its buffers are gone; it must work all the same.
+    // By then its buffers are freed; it must still work.
     pause(2_600);
     used.write_all(GET).unwrap();
     assert!(read_answer(&mut used).starts_with("HTTP/1.1 200"));
@@ -222,7 +222,7 @@ fn a_half_closed_client_keeps_its_stream() {
         let head = format!("GET /api/v1/changes{query} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         stream.write_all(head.as_bytes()).unwrap();
         stream.shutdown(Shutdown::Write).unwrap();
-        // Several looks at whether it is there.
+        // Longer than several checks of the client.
         pause(3_500);
         assert_eq!(streams_open(&server), 1, "{query}");
         put();

@@ -78,7 +78,7 @@ fn a_client_that_reads_nothing_is_ended() {
     server.check_alive();
 }
 
-/// What belongs to no request is not taken for one, and a second request in the same packet is.
+/// Bytes that belong to no request are not taken for one, but a second request in the same packet is.
 #[test]
 fn pipelined_requests_are_answered_in_order() {
     let server = Server::start(&[]);

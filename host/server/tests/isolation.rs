@@ -18,7 +18,7 @@ use crate::support::{PATIENCE, Server, pause};
 /// Where the server listens now: another port after each start.
 type Address = Mutex<SocketAddr>;
 
-/// A connection that is made anew when it is lost, and the open transaction.
+/// A connection that is opened again when it is lost, and the open transaction.
 struct Http<'a> {
     address: &'a Address,
     stream: Option<BufReader<TcpStream>>,

@@ -1,4 +1,4 @@
-//! Keys and parameters that look for a weak spot, over a raw connection so that no client mends them on the way.
+//! Keys and parameters that look for a weak spot, over a raw connection so that no client corrects them on the way.
 
 use crate::support::Server;
 

@@ -1,4 +1,4 @@
-//! A thousand requests in a row that are none: each is refused as documented or its connection closed, and nothing is left behind.
+//! A thousand malformed requests in a row: each is refused as documented or its connection closed, and nothing remains open.
 
 use std::io::Write;
 use std::net::Shutdown;
@@ -71,7 +71,7 @@ fn is_failure(answer: &str) -> bool {
     answer.split(' ').nth(1).is_some_and(|status| status.starts_with('5'))
 }
 
-/// Each breaks one rule, and is told so.
+/// Each breaks one rule, and the answer names it.
 #[test]
 fn each_broken_rule_is_answered() {
     check(42, broken);

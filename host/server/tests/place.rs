@@ -1,4 +1,4 @@
-//! The directory of a running server that is moved, replaced, restored into or unlocked: what was told to be durable is there
+//! The directory of a running server that is moved, replaced, restored into or unlocked: data reported as durable is there
 //! afterwards, and no other directory is touched.
 
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use crate::durability::{POLICIES, send, start};
 use crate::support::{PATIENCE, Server, failure, pause, program, run_with};
 
-/// Writes so many keys, and returns those that were told to be durable, and those that were refused.
+/// Writes this many keys, and returns those reported as durable, and the number of refused ones.
 fn put_many(server: &Server, prefix: &str, count: usize) -> (Vec<String>, usize) {
     let (mut durable, mut refused) = (Vec::new(), 0);
     for number in 0..count {
@@ -65,7 +65,7 @@ fn a_moved_directory_gets_no_more_writes() {
             assert_eq!((behind.len(), refused), (0, 40), "no write is answered that the next start would not find");
         }
         durable.extend(behind);
-        // Where nobody waits for a sync, it is found out within about a second.
+        // If nobody waits for a sync, it is noticed within about a second.
         for _ in 0..PATIENCE.as_millis() / 20 {
             if put_many(&server, "later", 1).1 == 1 {
                 break;
@@ -136,7 +136,7 @@ fn a_server_keeps_its_directory_without_the_lock_file() {
     let data = directory.path().join("data");
     let server = start(&data, "always");
     fs::remove_file(data.join("lock")).unwrap();
-    // The first attempt makes the file anew.
+    // The first attempt creates the file again.
     for command in ["serve", "check", "check", "serve"] {
         let mut other = program();
         other.args([command, "--data", data.to_str().unwrap()]);

@@ -67,7 +67,7 @@ fn malformed_requests_get_a_reason() {
     server.check_alive();
 }
 
-/// The bytes of a value are nobody's answer, whatever they look like.
+/// The bytes of a value are never an answer, whatever they look like.
 #[test]
 fn a_value_that_looks_like_a_refusal_is_a_value() {
     let server = Server::start(&[]);

@@ -140,7 +140,7 @@ fn a_port_in_use_is_named() {
     assert!(message.contains("hint: another process"), "{message}");
 }
 
-/// What a client is told when a request fails leads to its place in the log.
+/// The answer to a failed request leads to its place in the log.
 #[test]
 fn a_request_id_is_found_in_the_log() {
     let mut server = Server::start(&["--log", "json", "--log-level", "debug"]);

@@ -1,4 +1,4 @@
-//! Over HTTP, who has lost again and again gets a turn: others wait while it lasts.
+//! Over HTTP, a transaction that has lost repeatedly gets a turn: others wait while it lasts.
 
 use std::io::Write;
 

@@ -103,7 +103,7 @@ impl Random for Signs {
     }
 }
 
-/// The steps that are done beside the guest, in order, and what came of them by the step's address.
+/// The steps that are done beside the guest, in order, and their outcomes by the step's address.
 struct Beside {
     database: Database,
     player: Player,
@@ -125,7 +125,7 @@ impl Beside {
     }
 }
 
-/// What comes of a step, which waits for nothing but the log.
+/// The outcome of a step, which waits for nothing but the log.
 fn wait<T>(step: impl Future<Output = T>, database: &Database) -> T {
     let mut step = pin!(step);
     loop {

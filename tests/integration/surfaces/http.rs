@@ -34,7 +34,7 @@ use crate::scenario::{BatchOperation, Changes, Condition, CursorFrom, Operation,
 use crate::surface::{Place, Stage, Surface};
 use crate::surfaces::db::Player;
 
-/// What stands in a path as it is; dots and slashes do too, so that nobody may take them for more than bytes.
+/// Characters that a path contains unescaped, dots and slashes among them, so that nothing takes them for more than bytes.
 const IN_PATH: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
 const IN_QUERY: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 

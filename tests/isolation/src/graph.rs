@@ -39,7 +39,7 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// A graph of so many nodes, without edges.
+    /// A graph of this many nodes, without edges.
     #[must_use]
     pub fn new(nodes: usize) -> Self {
         Self { edges: vec![Vec::new(); nodes] }

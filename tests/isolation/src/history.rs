@@ -1,4 +1,4 @@
-//! What clients did, when, and what they were told.
+//! What clients did, when, and their answers.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -32,13 +32,13 @@ pub enum Outcome {
 pub enum Isolation {
     /// It happens at one moment.
     Serialisable,
-    /// It reads at one moment and writes at a later one; in between nobody else writes what it writes.
+    /// It reads at one moment and writes at a later one; in between nobody else writes the same.
     Snapshot,
 }
 
 /// A key, by its number.
 pub type Key = usize;
-/// What a list holds: a number that nobody else appends in the whole history.
+/// An element of a list: a number that is appended once in the whole history.
 pub type Element = u32;
 
 /// How a list came to be read.
@@ -110,11 +110,11 @@ pub struct Transaction {
     pub committing: u64,
     /// When its outcome was known; [`NEVER`] if that is open.
     pub returned: u64,
-    /// What came of it.
+    /// Its outcome.
     pub outcome: Outcome,
     /// What it was promised.
     pub isolation: Isolation,
-    /// The number of its commit, where it wrote and was told.
+    /// The number of its commit, if it wrote and learned of it.
     pub version: Option<u64>,
 }
 
@@ -138,7 +138,7 @@ impl Transaction {
         Self { outcome: Outcome::Failed, ..self }
     }
 
-    /// The same, with nobody knowing what came of it.
+    /// The same, with an unknown outcome.
     #[must_use]
     pub fn open(self) -> Self {
         Self { outcome: Outcome::Open, returned: NEVER, ..self }
@@ -159,7 +159,7 @@ impl Transaction {
     }
 }
 
-/// A commit that somebody was told the number of.
+/// A commit whose number some client learned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Commit {
     /// When it was asked for.

@@ -51,11 +51,11 @@ pub enum What {
 pub struct Call {
     /// When it was made.
     pub called: u64,
-    /// When it returned; [`NEVER`] if nobody knows what came of it.
+    /// When it returned; [`NEVER`] if its outcome is unknown.
     pub returned: u64,
     /// What it was.
     pub what: What,
-    /// The commit that wrote what was found or written, where the client was told.
+    /// The commit that wrote what was found or written, if the client learned of it.
     pub version: Option<u64>,
 }
 
@@ -267,7 +267,7 @@ pub fn check_versions(calls: &[Call]) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The commits that the calls tell of.
+/// The commits that the calls mention.
 pub fn commits(calls: &[Call]) -> impl Iterator<Item = Commit> {
     let writes = calls.iter().filter(|call| call.what.is_write());
     writes.filter_map(|call| Some(Commit { called: call.called, returned: call.returned, version: call.version? }))

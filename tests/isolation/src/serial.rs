@@ -1,6 +1,6 @@
 //! All keys: is there an order of the transactions that explains what each of them read?
 //!
-//! Every key holds a list to which unique elements are appended, so that a read tells which writes came before it and in which order
+//! Every key holds a list to which unique elements are appended, so that a read shows which writes came before it and in which order
 //! (Kingsbury and Alvaro 2020). That gives a graph of what must come before what; transactions that form a cycle cannot have happened one
 //! after the other. A serialisable transaction is one node. One under snapshot isolation is two, its reads and its writes, and one that
 //! writes what another wrote reads after it; then write skew is no cycle, and everything else that must not happen still is. Time gives
@@ -231,7 +231,7 @@ impl<'h> Versions<'h> {
         Nodes { history: self.history, committed: &self.committed }
     }
 
-    /// What a node stands for; none for a moment between calls.
+    /// The transaction of a node; `None` for a moment between calls.
     fn step(&self, node: usize) -> Option<Step> {
         let transactions = self.history.len();
         if node >= transactions {
@@ -294,7 +294,7 @@ impl Nodes<'_> {
         }
     }
 
-    /// What had returned comes before what is called then. A moment between them stands for all pairs.
+    /// What had returned comes before what is called then. A moment between them represents all pairs.
     fn add_time(&self, graph: &mut Graph) {
         let mut events = Vec::new();
         for (place, transaction) in self.history.iter().enumerate() {

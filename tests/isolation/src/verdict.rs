@@ -27,7 +27,7 @@ pub fn check(notes: &Notes) -> Result<(), String> {
         let between: Vec<_> = anomaly.between.iter().map(|&place| &notes.transactions[place]).collect();
         format!("{} on list {}: {between:#?}", anomaly.kind.as_str(), anomaly.key)
     })?;
-    // A verdict "fine" is worth as much as the order that it comes with.
+    // A verdict "fine" is only as good as its order.
     replay(&notes.transactions, &order).map_err(|contradiction| format!("the checker is wrong: {contradiction:?}"))
 }
 

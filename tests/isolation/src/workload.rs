@@ -57,7 +57,7 @@ pub struct Put {
 }
 
 /// A client's way to the store. Between `begin` and `commit` or `rollback` everything belongs to the transaction. Writes answer
-/// with the number of their commit where the client is told.
+/// with the number of their commit if the client learns it.
 pub trait Connection {
     /// Begins a transaction.
     ///
@@ -124,7 +124,7 @@ pub struct Notes {
     pub operations: usize,
     /// Conflicts and refused conditions.
     pub conflicts: usize,
-    /// Operations and transactions of which nobody knows whether they happened.
+    /// Operations and transactions with an unknown outcome.
     pub open: usize,
 }
 
@@ -157,7 +157,7 @@ impl<'a, C: Connection> Client<'a, C> {
         Self { connection, plan, shared, numbers: Numbers::new(seed), notes: Notes::default() }
     }
 
-    /// Does what the plan says, and returns what came of it.
+    /// Executes the plan, and returns the outcome.
     pub fn run(mut self) -> Notes {
         for _ in 0..self.plan.steps {
             match self.numbers.below(100) {
@@ -298,7 +298,7 @@ impl<'a, C: Connection> Client<'a, C> {
         self.note(Transaction::done(operations, called, 0), written);
     }
 
-    /// Notes a transaction and what came of it.
+    /// Notes a transaction and its outcome.
     fn note(&mut self, mut transaction: Transaction, committed: Result<Option<u64>>) {
         transaction.returned = self.shared.time.tick();
         self.count(committed.as_ref().err());
@@ -432,14 +432,14 @@ fn text(list: &[Element]) -> String {
     list.iter().map(Element::to_string).collect::<Vec<_>>().join(" ")
 }
 
-/// A list as it was written. What is no list reads as one that nobody wrote.
+/// A list as it was written. Anything else reads as one that nobody wrote.
 fn list(found: Option<&Found>) -> Vec<Element> {
     found.map_or_else(Vec::new, |found| {
         found.value.split(' ').map(|word| word.parse().unwrap_or(Element::MAX)).collect()
     })
 }
 
-/// What a read of a register found. What is no number reads as one that nobody wrote.
+/// What a read of a register found. Anything but a number reads as one that nobody wrote.
 fn found(found: Option<Found>) -> (What, Option<u64>) {
     let Some(found) = found else { return (What::Get(None), None) };
     (What::Get(Some(found.value.parse().unwrap_or(i64::MIN))), found.version)

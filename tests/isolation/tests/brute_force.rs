@@ -1,4 +1,4 @@
-//! The verdicts beside those of trying every order, on random histories that are small enough for it.
+//! The verdicts compared with those of trying every order, on random histories that are small enough for it.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Is the checker right? Histories with a known fault, and its verdicts beside those of trying every order.
+//! Is the checker right? Histories with a known fault, and its verdicts compared with those of trying every order.
 
 mod brute_force;
 mod planted;

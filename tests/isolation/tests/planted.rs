@@ -1,4 +1,4 @@
-//! One history for each thing that must not happen, and beside each a history that differs little and is fine.
+//! One history for each anomaly, and for each a valid history that differs little.
 
 use mantis_isolation::history::{Commit, NEVER, Operation, Transaction, check_commits};
 use mantis_isolation::linear::{self, Call, Expect, Fault, What};
@@ -158,7 +158,7 @@ fn a_stale_read() {
 
 #[test]
 fn an_order_against_real_time() {
-    // Serialisable, the first behind the second; but it had returned before.
+    // Serialisable, the first after the second; but it had returned before.
     flagged(&[t(&[a(X, &[2], 1)], 1, 2), t(&[a(X, &[], 2)], 3, 4), t(&[r(X, &[2, 1])], 5, 6)], Kind::DirtyRead);
     let blind = |key, element| vec![Operation::append(key, element)];
     flagged(&[t(&[blind(X, 1)], 1, 2), t(&[blind(X, 2)], 3, 4), t(&[r(X, &[2, 1])], 5, 6)], Kind::RealTime);

@@ -9,7 +9,7 @@ use syn::{Attribute, Item, ItemMod, ItemUse, Macro, UseTree, Visibility};
 
 /// A path in a module, as segments.
 pub(super) struct Mention {
-    /// The inline modules of the file that it stands in.
+    /// The inline modules that contain it.
     pub(super) within: Vec<String>,
     pub(super) segments: Vec<String>,
 }

@@ -25,7 +25,7 @@ pub(super) struct Crate {
 /// A module, in a file of its own or within one.
 struct Module {
     file: String,
-    /// Names that it takes from elsewhere, and what they stand for.
+    /// Names that it imports, and what they refer to.
     names: BTreeMap<String, Vec<String>>,
     /// Modules all of whose names it takes.
     globs: Vec<Vec<String>>,
@@ -104,7 +104,7 @@ impl Crate {
         }
     }
 
-    /// `segments`, as they stand in the module `at`, from the crate's root; none where they name something of another crate.
+    /// `segments`, written in the module `at`, as a path from the crate's root; `None` if they name something of another crate.
     fn absolute(&self, at: &[String], segments: &[String]) -> Option<Vec<String>> {
         let mut from = at.to_vec();
         let mut rest = segments;

@@ -48,7 +48,7 @@ impl Session {
             .collect())
     }
 
-    /// Drops a bucket with its keys, and returns how many they were. The bucket is gone at once; its memory is freed in small commits. If
+    /// Drops a bucket with its keys, and returns how many there were. The bucket is gone at once; its memory is freed in small commits. If
     /// these are interrupted, by an error or by the end of the process, housekeeping continues them: the answer is the same, and has the
     /// version of the commit that dropped the bucket.
     ///
@@ -87,7 +87,7 @@ impl Session {
             let ((), version, durable) = settled?;
             #[cfg(not(target_family = "wasm"))]
             let Ok(((), version, durable)) = settled else {
-                // The bucket is gone all the same, and nobody else writes there: what is visible is what is left.
+                // The bucket is gone all the same, and nobody else writes to it: the visible keys are those that are left.
                 keys += catalog::count(&mut engine.begin(Isolation::Snapshot), &range)?;
                 return Ok(Deleted { keys, version: dropped.1, durable: dropped.2 });
             };

@@ -1,4 +1,4 @@
-//! Removal of the keys of what was dropped, in small commits.
+//! Removes the keys of a dropped bucket, in small commits.
 
 use std::ops::ControlFlow;
 
@@ -10,16 +10,16 @@ use crate::limits::DELETED_KEYS_PER_COMMIT;
 use crate::platform;
 use crate::{Database, Result};
 
-/// What is left of a dropped bucket.
+/// The rest of a dropped bucket.
 pub(crate) enum Rest {
-    /// Keys in this range.
+    /// The range of its keys.
     Keys(KeyRange),
-    /// Keys that have expired: they go as those of other buckets do, and the feed shows that.
+    /// Its expired keys: they are removed like those of other buckets, and the feed shows that.
     Expired,
     Nothing,
 }
 
-/// Runs `work` while no other commit can happen. The code for that is large: all steps of a drop share this copy.
+/// Runs `work` while no other commit can happen. All steps of a drop share this copy of large code.
 pub(crate) fn alone(database: &Database, work: &mut dyn FnMut(&mut Transaction) -> Result<()>) -> Unsettled<()> {
     database.0.engine.alone(work)
 }
@@ -28,8 +28,8 @@ pub(crate) fn all_keys(id: BucketId) -> KeyRange {
     KeyRange::prefix(&id.prefix())
 }
 
-/// Removes some keys of a dropped bucket in one commit, and with the last of them the mark that the bucket was dropped. Without that mark it
-/// removes nothing: the commit that dropped the bucket may have been taken back.
+/// Removes some keys of a dropped bucket in one commit, and with the last of them the mark of the drop. Without that mark it removes
+/// nothing: the commit that dropped the bucket may have been undone.
 pub(crate) fn remove_some(
     database: &Database,
     id: BucketId,
@@ -49,7 +49,7 @@ pub(crate) fn remove_some(
         *rest = match left {
             Some(left) => Rest::Keys(left),
             None if count < held => Rest::Expired,
-            // Keys before the range, whose deletion was taken back.
+            // Keys before the range, whose deletion was undone.
             None if has_keys(transaction, id)? => Rest::Keys(all_keys(id)),
             None => {
                 catalog::retire(transaction, id)?;
@@ -74,7 +74,7 @@ fn has_keys(transaction: &mut Transaction, id: BucketId) -> Result<bool> {
     Ok(has_keys)
 }
 
-/// Removes keys of a dropped bucket, in no more than so many commits, and returns whether nothing is left.
+/// Removes keys of a dropped bucket in at most this many commits, and returns whether nothing is left.
 #[cfg(not(target_family = "wasm"))]
 pub(crate) fn finish(database: &Database, id: BucketId, commits_left: &mut usize) -> bool {
     let mut range = all_keys(id);
@@ -94,6 +94,6 @@ pub(crate) fn finish(database: &Database, id: BucketId, commits_left: &mut usize
         }
         platform::yield_now();
     }
-    // While the mark is visible, the commits that remove it may still be taken back.
+    // While the mark is visible, the commits that remove it may still be undone.
     !catalog::is_dropped(&database.0.engine, id)
 }

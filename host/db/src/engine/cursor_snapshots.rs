@@ -34,7 +34,7 @@ impl CursorSnapshots {
         Some(Arc::clone(&kept.snapshot))
     }
 
-    /// Keeps a snapshot for the next page. At the limit the one that was used longest ago goes, and is returned: dropping it takes time.
+    /// Keeps a snapshot for the next page. At the limit, removes the least recently used one and returns it: dropping it takes time.
     pub(crate) fn keep(&mut self, snapshot: &Arc<Snapshot>, now_us: u64) -> Option<Arc<Snapshot>> {
         if self.count_max == 0 {
             return None;
@@ -63,12 +63,12 @@ impl CursorSnapshots {
         }
     }
 
-    /// Where the snapshot at `version` is, or else where it belongs.
+    /// The index of the snapshot at `version`, or else where it belongs.
     fn place(&self, version: Version) -> std::result::Result<usize, usize> {
         self.kept.binary_search_by_key(&version, |kept| kept.version)
     }
 
-    /// Takes out those that nobody has used for the configured time.
+    /// Removes those that nobody has used for the configured time.
     pub(crate) fn take_idle(&mut self, now_us: u64) -> Vec<Arc<Snapshot>> {
         let is_idle = |kept: &mut Kept| now_us.saturating_sub(kept.used_us) / 1_000 > self.age_ms_max;
         self.kept.extract_if(.., is_idle).map(|kept| kept.snapshot).collect()

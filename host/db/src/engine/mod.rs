@@ -121,15 +121,15 @@ impl Engine {
         Ok(self.0.settled(version).await?)
     }
 
-    /// Waits until the commit is final that a transaction lost against, whatever comes of it; returns before its maker is woken.
+    /// Waits until the commit that a transaction lost against is final, whatever its outcome; returns before its maker is woken.
     #[cfg(not(target_family = "wasm"))]
     pub(crate) async fn rival_settled(&self, version: Version) {
         let _ = self.0.settled_rival(version).await;
     }
 
-    /// Waits until the commit that an outcome rests on is final, so that no answer can be taken back; if that commit did not happen, the
-    /// answer is why. Returns the version and whether it survives a power cut. Version 0 is final: that of an open transaction, and of
-    /// what rests on nothing.
+    /// Waits until the commit that an outcome rests on is final, so that no answer can be revoked; if that commit did not happen, its error
+    /// is the answer. Returns the version and whether it survives a power cut. Version 0 is final: that of an open transaction, and of an
+    /// outcome that rests on nothing.
     #[cfg(not(target_family = "wasm"))]
     pub(crate) async fn settle<T, E: From<Error>>(&self, outcome: Unsettled<T, E>) -> Result<(T, Version, bool), E> {
         let version = match &outcome {
@@ -141,7 +141,7 @@ impl Engine {
         Ok((value, version, self.is_durable(version)))
     }
 
-    /// The outcome at once: a page's engine is in memory, where nothing is waited for.
+    /// The outcome at once: a page's engine is in memory, where nothing has to be waited for.
     #[cfg(target_family = "wasm")]
     #[allow(clippy::unused_self, reason = "a page has no disk yet")]
     pub(crate) fn settle<T, E>(&self, outcome: Unsettled<T, E>) -> std::future::Ready<Result<(T, Version, bool), E>> {
@@ -191,7 +191,7 @@ impl Engine {
         self.0.maintain(keys_max)
     }
 
-    /// Frees up to `versions_max` versions that no reader can meet. Returns how many it examined.
+    /// Frees up to `versions_max` versions that no reader can see. Returns how many it examined.
     pub(crate) fn prune(&self, versions_max: usize) -> usize {
         self.0.prune(versions_max)
     }
@@ -201,7 +201,7 @@ impl Engine {
         self.0.version()
     }
 
-    /// What stays the same when the engine is opened again; none in memory.
+    /// The identity that stays the same when the engine is opened again; `None` in memory.
     pub(crate) fn identity(&self) -> Option<u64> {
         self.0.identity()
     }
@@ -245,10 +245,10 @@ impl Engine {
     }
 }
 
-/// Turns of transactions that lose again and again, and work ahead of the writers' lock: a page has neither.
+/// Turns of transactions that lose repeatedly, and work ahead of the writers' lock: a page has neither.
 #[cfg(not(target_family = "wasm"))]
 impl Engine {
-    /// Queues a transaction that has lost, and waits for its turn. None where it goes on without one.
+    /// Queues a transaction that has lost, and waits for its turn. `None` if it continues without one.
     pub(crate) async fn turn(&self, footprint: Arc<Footprint>) -> Option<Turn> {
         self.0.turn(footprint).await
     }
@@ -259,13 +259,13 @@ impl Engine {
         self.0.has_turns()
     }
 
-    /// Waits until no turn is disturbed by a commit, for the time of a turn at most.
+    /// Waits until a commit would disturb no turn, for the time of a turn at most.
     pub(crate) async fn wait_for_turns(&self, disturbs: &(dyn Fn(&Footprint) -> bool + Sync)) {
         self.0.wait_for_turns(disturbs).await;
     }
 
     /// Inserts new keys without values ahead of a large commit that will write them, so that it holds the writers' lock for less time.
-    /// Those that it does not use go when the result is dropped.
+    /// Unused ones are removed when the result is dropped.
     pub(crate) fn insert_ahead<'k>(&self, keys: impl ExactSizeIterator<Item = &'k [u8]>) -> Places<'_> {
         self.0.make_places(keys)
     }

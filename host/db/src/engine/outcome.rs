@@ -1,7 +1,7 @@
 //! Outcomes of the engine: committed, conflict, unknown, and refused for lack of space.
 //!
 //! An outcome rests on a commit, its own or the newest one it has seen, that may not be final yet. Until [`Engine::settle`] has waited for
-//! that commit, the outcome is [`Unsettled`], also where it is an error: nothing is reported that could be taken back.
+//! that commit, the outcome is [`Unsettled`], errors included: nothing is reported that could be undone.
 //!
 //! | outcome | error | the caller |
 //! |---|---|---|

@@ -135,8 +135,8 @@ pub(crate) fn mark_dropped(transaction: &mut Transaction, name: &str) -> Result<
     Ok(id)
 }
 
-/// Whether the bucket is marked as dropped and its keys are not all removed. The mark is gone for good once no read sees it: a commit
-/// that is not visible yet may be taken back.
+/// Whether the bucket is marked as dropped and its keys are not all removed. The mark is gone for good only when no read sees it: a commit
+/// that is not visible yet may be undone.
 #[cfg(not(target_family = "wasm"))]
 pub(crate) fn is_dropped(engine: &Engine, id: BucketId) -> bool {
     engine.get(&dropped_key(id)).is_some()
@@ -159,7 +159,7 @@ pub(crate) fn retire(transaction: &mut Transaction, id: BucketId) -> Result<()> 
     Ok(())
 }
 
-/// Whether the former name of a bucket is still the one of that commit. If not, the commit was taken back, or is not visible yet.
+/// Whether the former name of a bucket is still the one of that commit. If not, the commit was undone, or is not visible yet.
 pub(crate) fn has_former_name(engine: &Engine, id: BucketId, version: Version) -> bool {
     engine.get(&former_name_key(id)).is_some_and(|stored| stored.version == version)
 }

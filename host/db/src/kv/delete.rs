@@ -37,8 +37,8 @@ impl<'a> SpanDeletion<'a> {
 }
 
 impl Kv<'_> {
-    /// Deletes the keys of a span. Inside a transaction all at once; outside in commits of 1,000 keys, so
-    /// that other writers are not held up: keys written meanwhile may or may not be among them.
+    /// Deletes the keys of a span: inside a transaction all at once; outside in commits of 1,000 keys, so that other writers are not
+    /// delayed. Keys written meanwhile may or may not be among them.
     ///
     /// # Errors
     /// `access-denied`, `read-only`, `disk-full`, `storage-failed`: outside a transaction [`Error::deleted`] counts the keys that are gone

@@ -85,7 +85,7 @@ impl Kv<'_> {
             Settling { engine, open: Vec::new(), results: Vec::with_capacity(operations.len()), newest: 0 };
         self.wait_for_turns_of(operations).await;
         for operation in operations {
-            // A reader sees the writes before it, and nothing that could still be taken back.
+            // A reader sees the writes before it, and nothing that could still be undone.
             if operation.effect() == Effect::Reads {
                 settling.settle().await;
             }
@@ -187,8 +187,7 @@ struct Settling {
 }
 
 impl Settling {
-    /// Waits for every commit so far, and notes those that were taken back: a later one may have happened all the same, if the disk had
-    /// space again in between.
+    /// Waits for every commit so far, and notes undone ones: a later one may have succeeded, if the disk had space again in between.
     async fn settle(&mut self) {
         for mut made in self.open.drain(..) {
             let (gone, refused) = settle_steps(&self.engine, &mut made.steps).await;

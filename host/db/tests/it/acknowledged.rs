@@ -1,4 +1,4 @@
-//! What is acknowledged happened, all of it: on a disk that is full for good or for a moment, whatever the policy.
+//! Acknowledged operations happened, all of them: on a disk that is full for good or for a moment, whatever the policy.
 
 use std::io::ErrorKind;
 
@@ -26,13 +26,13 @@ impl Full {
         Self { database, disk }
     }
 
-    /// Writes so many keys of the bucket in one commit.
+    /// Writes this many keys of the bucket in one commit.
     fn fill(&self, bucket: &str, keys: u32) {
         let sets: Vec<_> = (0..keys).map(|number| set(number.to_be_bytes())).collect();
         drive(&self.database, self.database.session().kv(bucket).unwrap().apply(&sets), 1).unwrap().unwrap();
     }
 
-    /// From the next write but `at` on, so many find the disk full.
+    /// Lets this many writes find the disk full, after the next `at` ones.
     fn refuse(&self, at: u64, times: u64) {
         self.disk.plan(Some(Fault { at, only: Some(Operation::Write), times, error: ErrorKind::StorageFull }));
     }

@@ -1,4 +1,4 @@
-//! Buckets: their sizes, their numbers, and what is left of a dropped one.
+//! Buckets: their sizes, their numbers, and the remains of a dropped one.
 
 use mantis_db::{Code, Expect, Isolation, Op, Session, Span};
 
@@ -36,7 +36,7 @@ fn dropping_frees_everything_even_of_a_large_bucket() {
     let sets = (0..2_500_u32).map(|number| Op::Set(number.to_be_bytes().to_vec(), vec![1; 10], for_ms(60_000)));
     now(session.kv("b").unwrap().apply(&sets.collect::<Vec<_>>())).unwrap();
     assert_eq!(now(session.drop_bucket("b")).unwrap().keys, 2_500);
-    // With the feed's last change of it goes its name.
+    // The name is removed with the feed's last change of the bucket.
     stage.clock.advance_ms(24 * 60 * 60 * 1_000 + 1);
     stage.database.maintain();
     stage.database.maintain();

@@ -1,4 +1,4 @@
-//! Scan cursors: what they pin, for how long, and what a made-up one can do.
+//! Scan cursors: what they pin, for how long, and what a forged one can do.
 
 use mantis_db::{Code, Direction, Isolation, ScanOptions, Session, Span};
 

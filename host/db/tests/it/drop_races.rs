@@ -1,5 +1,5 @@
-//! Dropping a bucket while others write to it: whatever was acknowledged is in the bucket or was seen to be deleted. A write into a
-//! bucket that is gone would be neither.
+//! Dropping a bucket during writes to it: every acknowledged key is in the bucket or was counted as deleted. A write into a dropped bucket
+//! would be neither.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,4 +1,4 @@
-//! Expiry before housekeeping has come by: what has expired is there no more, though it is still stored.
+//! Expiry before housekeeping: an expired key is absent, although it is still stored.
 
 use mantis_db::{Expect, Isolation, Outcome, ScanOptions, SetOptions, Span};
 

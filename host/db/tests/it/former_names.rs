@@ -1,4 +1,4 @@
-//! Names of dropped buckets: the feed can name the bucket of every change that it holds, or says that changes are missing.
+//! Names of dropped buckets: the feed can name the bucket of every change that it holds, or reports a gap.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ fn read(session: &mut Session, filter: &ChangeFilter, since: Since) -> mantis_db
     }
 }
 
-/// What happened, in the bucket called so, to which key.
+/// The kind of change, the name of its bucket, and its key.
 fn told(changes: &[Change]) -> Vec<String> {
     let kind = |change: &Change| if change.kind == ChangeKind::Put { '+' } else { '-' };
     let key = |change: &Change| String::from_utf8(change.key.clone()).unwrap();
@@ -68,7 +68,7 @@ fn a_late_reader_sees_all_changes_of_a_dropped_bucket() {
         check(&mut session, Some("b"), &between, &["-b/a"]);
         check(&mut session, Some("b"), &after, &[]);
     }
-    // When the feed has forgotten it all, so has the catalogue; and a late reader is told.
+    // When the feed has forgotten the bucket, so has the catalogue; and a late reader gets an error.
     stage.clock.advance_ms(HOUR_MS + 1);
     stage.database.maintain();
     stage.database.maintain();
@@ -95,7 +95,7 @@ fn buckets_of_one_name_are_shown_as_one() {
     check(&mut session, Some("b"), &Since::Earliest, &all);
     check(&mut session, None, &Since::Earliest, &all);
     check(&mut session, Some("c"), &Since::Earliest, &[]);
-    // Grants are by name, whether the bucket is there or was.
+    // Grants are by name, whether the bucket exists or was dropped.
     let of_b = Arc::new(Grants::none().bucket("b", Access::Read));
     let of_c = Arc::new(Grants::none().bucket("c", Access::Read));
     check(&mut stage.database.session_with(of_b), None, &Since::Earliest, &all);
@@ -131,7 +131,7 @@ fn what_expires_in_a_dropped_bucket_is_shown() {
     check(&mut session, None, &Since::Earliest, &["+b/short", "+b/long", "-b/long", "-b/short"]);
 }
 
-/// The feed's bytes bound how many names are kept, in the store and beside it.
+/// The feed's size bounds how many names are kept, in the store and in memory.
 #[test]
 fn buckets_made_and_dropped_for_ever_do_not_fill_the_store() {
     const CYCLES: u32 = 30_000;
@@ -165,7 +165,7 @@ fn open(disk: &MemoryDisk, clock: &Arc<ManualClock>, change: impl FnOnce(&mut Li
     Database::open(limits, Arc::clone(clock) as _, random, Arc::new(disk.clone()), storage).unwrap().0
 }
 
-/// Writes the log and a checkpoint, and opens the store anew.
+/// Writes the log and a checkpoint, and opens the store again.
 fn reopen(
     database: Database,
     disk: &MemoryDisk,
@@ -193,7 +193,7 @@ fn names_and_feed_are_recovered_together() {
     put(&mut session, "b", "a", 1);
     now(session.drop_bucket("b")).unwrap();
     drop(session);
-    // Housekeeping in every life of the store, and checkpoints between them.
+    // Housekeeping in every run of the store, and checkpoints between them.
     for _ in 0..4 {
         clock.advance_ms(5 * HOUR_MS);
         database.maintain();
@@ -209,7 +209,7 @@ fn names_and_feed_are_recovered_together() {
     assert_eq!(code(read(&mut database.session(), &of("b"), since)), Code::Compacted);
 }
 
-/// A name was forgotten together with the feed's changes, and a later life of the store has room for more of them out of the log.
+/// A name was forgotten together with the feed's changes, and a later run of the store has room for more of them from the log.
 #[test]
 fn changes_recovered_without_a_name_are_compacted() {
     let (disk, clock) = (MemoryDisk::new(), Arc::new(ManualClock::new(1_000_000)));
@@ -242,7 +242,7 @@ fn changes_recovered_without_a_name_are_compacted() {
     for filter in [ChangeFilter::default(), of("b"), of("kept")] {
         assert_eq!(code(read(&mut session, &filter, since.clone())), Code::Compacted, "{filter:?}");
     }
-    // Whoever begins with the oldest is shown what can be named, without a gap.
+    // A reader from the oldest change sees what can be named, without a gap.
     for filter in [ChangeFilter::default(), of("kept")] {
         let shown = told(&read(&mut session, &filter, Since::Earliest).unwrap());
         assert!(
@@ -253,7 +253,7 @@ fn changes_recovered_without_a_name_are_compacted() {
     check(&mut session, Some("b"), &Since::Earliest, &[]);
 }
 
-/// What was noted of a commit that was taken back is not taken for what the next one wrote.
+/// A note of an undone commit is not taken for the next one's.
 #[test]
 fn a_rolled_back_removal_forgets_no_name_early() {
     let clock = Arc::new(ManualClock::new(1_000_000));

@@ -1,4 +1,4 @@
-//! What the two isolations promise where the scenarios, which are serialisable, cannot show it.
+//! The promises of the two isolations, where the scenarios, which are serialisable, cannot show them.
 
 use mantis_db::{Code, Isolation};
 

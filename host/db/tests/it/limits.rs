@@ -1,4 +1,4 @@
-//! Limits: what is refused leaves nothing behind, and no session can make a transaction grow past them.
+//! Limits: a refused operation leaves nothing, and no session can make a transaction exceed them.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -49,7 +49,7 @@ fn a_transaction_cannot_read_on_past_its_limit() {
     assert_eq!(stage.database.version(), 0, "nothing was written");
 }
 
-/// One scan over everything counts as one stretch, and is as much work as there are keys, deleted ones included.
+/// One scan over everything counts as one range, and costs as much work as there are keys, including deleted ones.
 #[test]
 fn a_transaction_scans_no_more_keys_than_its_limit() {
     let stage = Stage::with(|limits| limits.transaction_visits_max = 10);

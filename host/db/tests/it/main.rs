@@ -1,7 +1,7 @@
-//! Tests of the database, a module for each promise. What all surfaces show alike is tested by the scenarios of `mantis-tests`;
-//! here is what only this crate shows.
+//! Tests of the database, a module for each promise. The scenarios of `mantis-tests` cover what all surfaces have in common; these tests
+//! cover what only this crate shows.
 //!
-//! Every operation is polled once (`support::now`): that it is ready then is tested throughout.
+//! Every operation is polled once (`support::now`): all of them check that it is ready then.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![allow(clippy::disallowed_methods, reason = "tests are native programs with threads")]
 

@@ -47,7 +47,7 @@ fn within(start: u8, end: u8) -> std::ops::Range<Vec<u8>> {
     key(start)..key(end.max(start))
 }
 
-/// What the session sees, and what others do.
+/// Operations of the session, and of others.
 struct Twin {
     session: Session,
     seen: Model,

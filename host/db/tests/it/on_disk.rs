@@ -1,4 +1,4 @@
-//! A database on a disk whose log nobody writes until a test does: what is waited for, and what an end in between leaves.
+//! A database on a disk whose log is written only when a test does it: what operations wait for, and the state after an interruption.
 
 use std::io::ErrorKind;
 use std::pin::pin;
@@ -22,7 +22,7 @@ pub(crate) fn open_with(disk: &(impl Disk + Clone + 'static), limits: Limits, st
     Database::open(limits, clock, random, Arc::new(disk.clone()), storage).unwrap().0
 }
 
-/// Polls the future, and writes the log whenever it waits, at most so many times. What it came to, if it did.
+/// Polls the future, and writes the log whenever it waits, at most this many times. Its result, if it is ready.
 pub(crate) fn drive<T>(database: &Database, future: impl Future<Output = T>, writes_max: usize) -> Option<T> {
     let mut future = pin!(future);
     for written in 0.. {
@@ -41,7 +41,7 @@ pub(crate) fn set(key: impl Into<Vec<u8>>) -> Op {
 
 #[test]
 fn an_interrupted_drop_is_finished() {
-    // Given up before its first commit was durable, and later; with the process, and in it.
+    // Cancelled before its first commit was durable, and later; with the end of the process, and without.
     for writes in 0..4 {
         for ends in [true, false] {
             let disk = MemoryDisk::new();
@@ -100,7 +100,7 @@ fn a_drop_that_the_disk_refuses_did_not_happen() {
     keep_house();
     assert_eq!(now(session.kv("b").unwrap().count(&Span::All)).unwrap(), 2_500);
 
-    // Full in the middle: the bucket is gone, and its keys go when there is room.
+    // Full in the middle: the bucket is gone, and its keys are removed when there is space.
     assert!(drive(&database, session.drop_bucket("b"), 1).is_none());
     is_full(true);
     keep_house();

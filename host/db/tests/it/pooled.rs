@@ -1,4 +1,4 @@
-//! Sessions from a pool come back clean, and cost little while nobody uses them.
+//! Sessions from a pool are clean, and cost little while nobody uses them.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ async fn the_next_user_finds_no_transaction_and_all_grants() {
     assert_eq!(session.text("scores", "a"), None);
 }
 
-/// So many bytes a session may take until it is used.
+/// The bytes that a session may take until it is used.
 const SESSION_BYTES_MAX: usize = 256;
 
 #[tokio::test]

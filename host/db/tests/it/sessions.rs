@@ -1,4 +1,4 @@
-//! Sessions: one transaction at a time, which ends with its commit whatever comes of it.
+//! Sessions: one transaction at a time, which ends with its commit, whatever the outcome.
 
 use mantis_db::{Code, Isolation};
 

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use mantis_db::{Code, Database, Entry, Expect, Limits, ManualClock, Result, SeededRandom, Session, SetOptions};
 
-/// What the future is ready with when it is first polled.
+/// The result of a future that is ready when first polled.
 #[track_caller]
 pub(crate) fn now<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {

@@ -1,4 +1,4 @@
-//! Transactions that lose again and again get turns, and nobody else waits for them longer than a turn.
+//! Transactions that lose repeatedly get turns, and nobody else waits for them longer than a turn.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use mantis_db::{Clock, Code, Database, Isolation, Limits, SeededRandom, Session};
 
-/// A clock that wakes those who wait, in a runtime, whose time it keeps.
+/// A clock that wakes waiters, with the time of a runtime.
 struct RuntimeClock(Instant);
 
 impl Clock for RuntimeClock {
@@ -61,7 +61,7 @@ async fn lose(database: &Database, session: &mut Session, key: &[u8], times: u32
     }
 }
 
-/// Loses over `hot` as often as that takes, and begins again with a turn.
+/// Loses over `hot` as often as necessary, and begins again with a turn.
 async fn take_turn(database: &Database, session: &mut Session) {
     lose(database, session, b"hot", 3).await;
     let retry = session.take_retry().unwrap();

@@ -51,7 +51,7 @@ fn outcome<T>(joined: std::result::Result<Result<T>, JoinError>) -> Result<T> {
     }
 }
 
-/// Remembers that work can go on.
+/// Remembers that work can continue.
 struct Woken(Notify);
 
 impl Wake for Woken {

@@ -127,7 +127,7 @@ impl Conditions {
         matched && !excluded && !modified_since
     }
 
-    /// What must hold of the key for a write to go on, where that can be said without reading it.
+    /// What must hold of the key for a write to proceed, where that can be said without reading it.
     fn expect(&self) -> Option<Expect> {
         match self {
             Self { if_unmodified_since_s: Some(_), .. } | Self { if_match: Some(_), if_none_match: Some(_), .. } => {

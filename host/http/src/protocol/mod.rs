@@ -19,7 +19,7 @@
 //!
 //! The headers are read by hand, and not with the crate `headers` (0.4), because each would lose something:
 //! - `If-Match`, `If-None-Match`: it compares with one tag and hides the tags, from which `conditions` reads versions.
-//! - `Range`: a suffix longer than the value is lost, and invalid ranges cannot be told from those beyond the end.
+//! - `Range`: a suffix longer than the value is lost, and invalid ranges cannot be distinguished from those beyond the end.
 //! - `Host`: it takes the first of several, where there may be one only. `Origin` is compared as it is written.
 //! - `Content-Type`: it is kept as the client wrote it. `Transfer-Encoding`: any coding before `chunked` has to be refused.
 //! - `Accept`, `Accept-Encoding`, `Prefer`: it does not have them. Dates are read by `httpdate` in both.

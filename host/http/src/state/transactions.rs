@@ -166,13 +166,13 @@ impl OpenTransactions {
 }
 
 impl Lease {
-    /// Takes the session out for good, to commit it.
+    /// Takes the session out, to commit it.
     pub(crate) fn end_with_commit(self) -> PooledSession {
         self.registry.remember(self.id, Ending::Commit);
         self.end()
     }
 
-    /// Takes the session out for good: the transaction ends with this request.
+    /// Takes the session out: the transaction ends with this request.
     pub(crate) fn end(mut self) -> PooledSession {
         self.registry.open.lock().remove(&self.id);
         match self.session.take() {

@@ -124,7 +124,7 @@ impl Serialize for BytesOut<'_> {
 }
 
 impl BytesOut<'_> {
-    /// The most that so many bytes can take as JSON: each one as `\u0000`.
+    /// The most that this many bytes can take as JSON: each one as `\u0000`.
     pub(crate) const fn length_max(bytes: usize) -> usize {
         6 * bytes + "{\"base64\":\"\"}".len()
     }

@@ -25,7 +25,7 @@ impl Full {
         Self { server: Server::on(Arc::new(disk.clone()), durability, true), disk }
     }
 
-    /// Writes so many keys in one commit.
+    /// Writes this many keys in one commit.
     async fn fill(&self, bucket: &str, keys: usize) {
         let set = |number| json!({"op": "set", "key": format!("k{number:05}"), "value": "1"});
         let operations: Vec<_> = (0..keys).map(set).collect();
@@ -34,7 +34,7 @@ impl Full {
         assert_eq!(answer.outcome(), "200");
     }
 
-    /// From the next write but `at` on, so many find the disk full.
+    /// Lets this many writes find the disk full, after the next `at` ones.
     fn refuse(&self, at: u64, times: u64) {
         self.disk.plan(Some(Fault { at, only: Some(Operation::Write), times, error: ErrorKind::StorageFull }));
     }

@@ -1,4 +1,4 @@
-//! What is written down is what is so. `UPDATE=1 cargo test -p mantis-http` writes it anew.
+//! The generated documents are up to date. `UPDATE=1 cargo test -p mantis-http` writes them again.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Bounds, and what is said at them.
+//! Bounds, and the answers at them.
 
 use std::convert::Infallible;
 use std::task::Poll;

@@ -93,7 +93,7 @@ async fn a_request_is_logged_once_without_client_data() {
     let answer = server.send("GET /api/v1/kv/another-secret", &[], "").await;
     assert_eq!(answer.json()["request_id"], answer.header("x-request-id").unwrap());
     check(&log, &answer, "GET", &json!({"operation": "getKey", "code": "key-not-found"}));
-    // What reached no operation is told as well.
+    // A request that reached no operation is logged as well.
     let answer = server.send("GET /secret", &[], "").await;
     check(&log, &answer, "GET", &json!({"code": "route-not-found"}));
     let answer = server.send("OPTIONS /api/v1/kv", &[], "").await;

@@ -77,7 +77,7 @@ async fn idle_instances_are_closed() {
     assert_eq!(server.send("PUT /api/v1/plugins/sums?reuse=true", WASM, component).await.outcome(), "201");
     assert_eq!(server.send("POST /api/v1/plugins/sums/call/add", JSON, "[1,2]").await.outcome(), "200");
     let idle = async || server.send("GET /stats", &[], "").await.json()["plugins"]["instances_warm"].clone();
-    // A call runs on a thread of its own, which a clock that stands still would leave no time.
+    // A call runs on a thread of its own, which a clock that does not move would give no time.
     tokio::time::pause();
     server.app.maintain().await;
     tokio::time::advance(Duration::from_secs(299)).await;

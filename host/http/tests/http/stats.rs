@@ -100,7 +100,7 @@ const WITHOUT_TWIN: &[&str] = &[
     // From sums and counts.
     "pool.avg_wait_time_ms",
     "store.disk.avg_sync_time_ms",
-    // From `http_answers_total`, which tells operations apart, and `http_requests_in_flight`.
+    // From `http_answers_total`, which distinguishes operations, and `http_requests_in_flight`.
     "http.requests",
     "http.answers.1xx",
     "http.answers.2xx",
@@ -160,7 +160,7 @@ async fn metrics(server: &Server) -> Numbers {
     Numbers(samples.map(sample).collect())
 }
 
-/// A server on a disk with something to tell: commits, a checkpoint, an old snapshot, a call, a wait.
+/// A server on a disk with something to report: commits, a checkpoint, an old snapshot, a call, a wait.
 async fn busy_server() -> Server {
     let server = Server::on_disk();
     for key in ["a", "b", "a"] {
@@ -306,7 +306,7 @@ async fn statistics_do_not_wait_for_a_sync() {
     }
     let (answered, is_answered) = mpsc::channel::<()>();
     let held = Arc::clone(&disk.held);
-    // Lets go in the end, so that whoever waits is found out and does not wait for ever.
+    // Releases the disk at the end, so that a waiter is detected and does not wait for ever.
     let watch = thread::spawn(move || {
         let is_right = is_answered.recv_timeout(PATIENCE).is_ok();
         held.is_held.store(false, Ordering::SeqCst);

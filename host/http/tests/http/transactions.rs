@@ -90,7 +90,7 @@ async fn a_loser_retries_with_a_token() {
     let begun = server.send(&format!("POST /api/v1/transactions?retry={token}&isolation=snapshot"), &[], "").await;
     let id = begun.json()["id"].as_str().unwrap().to_owned();
     assert_eq!(server.send(&format!("POST /api/v1/transactions/{id}/commit"), &[], "").await.outcome(), "200");
-    // A token that was used, or never given, does no harm; what is none is refused.
+    // A token that was used, or never given, does no harm; a malformed one is refused.
     for unknown in [&token[..], &"0".repeat(32)] {
         let answer = server.send(&format!("POST /api/v1/transactions?retry={unknown}"), &[], "").await;
         assert_eq!(answer.outcome(), "201");

@@ -1,6 +1,6 @@
 //! Compiles components on threads of their own, few at once.
 //!
-//! The compiler cannot be interrupted. When an install stops waiting, its thread goes on until the component is compiled, and
+//! The compiler cannot be interrupted. When an install stops waiting, its thread continues until the component is compiled, and
 //! counts against the bound of compiles until then. The cost of a compile is bounded by the component's size, by one core (the
 //! compiler runs single-threaded), and by the limits of the WebAssembly validator (7.6 MB a function, 1,000,000 functions).
 

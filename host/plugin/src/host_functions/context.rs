@@ -188,7 +188,7 @@ impl Context {
     }
 }
 
-/// An empty table for so many entries.
+/// An empty table for this many entries.
 fn table(entries_max: usize) -> ResourceTable {
     let mut table = ResourceTable::new();
     table.set_max_capacity(entries_max);

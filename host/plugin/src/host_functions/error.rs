@@ -6,7 +6,7 @@ use crate::Limit;
 
 /// Why a host function failed.
 pub(crate) enum Failed {
-    /// The guest gets an error and goes on.
+    /// The guest gets an error and continues.
     Error(GuestError),
     /// The guest is stopped.
     Stop(Stop),

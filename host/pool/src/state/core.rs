@@ -247,7 +247,7 @@ impl<M: Manager> Core<M> {
 
 /// Settling.
 impl<M: Manager> Core<M> {
-    /// Brings the pool to rest: what is free goes to the first who waits for it, and what is too much is closed.
+    /// Settles the pool: free objects and places go to the first waiters, and surplus objects are closed.
     #[inline]
     pub(crate) fn settle(&mut self) {
         let is_at_rest = self.state == PoolState::Open && self.queue.waiting() == 0 && self.excess() == 0;

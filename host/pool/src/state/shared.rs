@@ -66,7 +66,7 @@ impl<M: Manager> Shared<M> {
         }
     }
 
-    /// Runs `act` under the mutex, then serves whoever can be served.
+    /// Runs `act` under the mutex, then serves all waiters that it can.
     #[inline]
     pub(crate) fn with_core<R>(&self, act: impl FnOnce(&mut Core<M>) -> R) -> R {
         let mut core = self.core.lock();

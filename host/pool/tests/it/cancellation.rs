@@ -187,7 +187,7 @@ async fn at_random_under_load() {
     assert_whole(&lab, &pool);
 }
 
-/// Polls so many times at most, when the future wakes.
+/// Polls at most this many times, whenever the future wakes.
 async fn give_up_after<F: Future>(mut polls: u64, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     std::future::poll_fn(|cx| {

@@ -137,7 +137,7 @@ fn too_many_waiters_are_refused() {
     assert!(error.is_overload());
 }
 
-/// Everyone gets the same, whoever else is there.
+/// Every caller gets the same share, whoever else waits.
 #[tokio::test]
 async fn nobody_starves() {
     const TASKS: usize = 16;

@@ -20,7 +20,7 @@ pub(crate) enum Behaviour {
     Fail,
     Panic,
     Hang,
-    /// Suspends so many times, each time waking itself at once.
+    /// Suspends this many times, each time waking itself at once.
     Yield(usize),
     /// Takes so long.
     Take(Duration),

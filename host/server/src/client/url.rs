@@ -89,7 +89,7 @@ impl Path {
     #[must_use]
     pub fn part(mut self, part: &[u8]) -> Self {
         self.0.push('/');
-        // A part that is nothing but dots would be taken for a step up by proxies and some clients.
+        // Proxies and some clients would take a part of only dots for a step up.
         if part == b"." || part == b".." {
             self.0.push_str(&"%2E".repeat(part.len()));
         } else {

@@ -18,7 +18,7 @@ pub(super) async fn run(args: PutArgs) -> Outcome {
     let key = context::whole_key(&args.key, &args.form)?;
     let ttl_ms = context::ttl_ms(args.ttl)?.map(|ms| ms.to_string());
     let value = value(&args)?;
-    // `raw`: a JSON value is stored as it is, not taken for the structured form of this request.
+    // `raw`: a JSON value is stored as it is, not read as the structured form of this request.
     let path = Path::key(&args.bucket.bucket, &key)
         .with("raw", Some(b"true"))
         .with("ttl_ms", ttl_ms.as_deref().map(str::as_bytes));

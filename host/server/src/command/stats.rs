@@ -1,4 +1,4 @@
-//! `mantisdb stats`: the server's figures.
+//! `mantisdb stats`: the server's statistics.
 
 use serde_json::Value;
 

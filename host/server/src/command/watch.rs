@@ -24,7 +24,7 @@ pub(super) async fn run(args: WatchArgs) -> Outcome {
     let mut lines = context::client(&args.server)?.lines(&path, SILENCE_MAX).await?;
     let mut output = Output::new();
     let mut left = args.limit.unwrap_or(u64::MAX);
-    // Where to go on, which moves also while the filters pass over all that is committed.
+    // The cursor to resume from, which also moves while the filters exclude all commits.
     let mut cursor = None;
     while left > 0 {
         let Some(line) = lines.next().await.map_err(|error| resumable(error.into(), cursor.as_deref()))? else {
@@ -54,7 +54,7 @@ pub(super) async fn run(args: WatchArgs) -> Outcome {
     Ok(())
 }
 
-/// Adds where to go on to a failure, if anything was heard of that.
+/// Adds the cursor to resume from to a failure, if one is known.
 fn resumable(failure: Failure, cursor: Option<&str>) -> Failure {
     match cursor {
         Some(cursor) => failure.hint(format!("`--since {cursor}` goes on from there")),

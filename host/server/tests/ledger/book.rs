@@ -1,4 +1,4 @@
-//! What a client notes: each line is on the disk before the client goes on.
+//! A client's notes: each line is on the disk before the client continues.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -14,7 +14,7 @@ pub(super) type Effect = (String, Option<Held>);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Held {
     pub(super) value: String,
-    /// When it expires, if it does: at one moment once that was told, before that some time within these.
+    /// When it expires, if ever: at one moment once that was answered, before that some time within these.
     pub(super) expires_ms: Option<RangeInclusive<u64>>,
     /// As answered; none where the answer is not known or has no version.
     pub(super) version: Option<u64>,
@@ -74,7 +74,7 @@ impl Book {
         self.0.sync_data().unwrap();
     }
 
-    /// Begins the file anew with what is there.
+    /// Rewrites the file with its current state.
     pub(super) fn begin(path: &Path, held: &BTreeMap<String, Held>) {
         let mut text = Vec::new();
         for (key, held) in held {

@@ -169,7 +169,7 @@ impl Stage<'_> {
         }
     }
 
-    /// Reads by key, in either order and by prefix, and what is counted, agree with the feed.
+    /// Reads by key, in either order and by prefix, and counts, agree with the feed.
     fn check_indexes(&mut self, connection: &mut Connection) {
         let listing = self.list(connection, "&reverse=true");
         self.agree("the listing in reverse", "", true, &listing);
@@ -218,7 +218,7 @@ impl Stage<'_> {
         self.fail(&wrong);
     }
 
-    /// Compares what is counted with the feed. Between two looks at that only expired keys go.
+    /// Compares counts with the feed. Between two comparisons only expired keys are removed.
     fn count(&mut self, connection: &mut Connection) -> Result<(), String> {
         let stats_of = |feed: &Feed| (feed.held.len() as u64, feed.deadlines());
         self.read_feed(connection);
@@ -244,7 +244,7 @@ impl Stage<'_> {
         Ok(())
     }
 
-    /// When every short deadline has passed: what is left is what the books say, and the feed has shown each of the others go.
+    /// After every short deadline: the keys left are those of the books, and the feed has shown the removal of the others.
     pub(super) fn check_expiry(&mut self, address: SocketAddr) {
         self.check(address);
         let mut connection = Connection::new(address).unwrap();

@@ -227,7 +227,7 @@ fn check_presence(key: &str, held: Option<&Held>, was_there: bool, asked_at_ms: 
     assert!(is_right, "{key} was {} before, and is {held:?}", if was_there { "there" } else { "absent" });
 }
 
-/// The deadline that was answered, which is a time to live behind the commit, and that behind the question.
+/// The answered deadline, which is a time to live after the commit, and so after the request.
 #[track_caller]
 fn deadline(answer: &Answer, ttl_ms: u64, asked_at_ms: u64) -> RangeInclusive<u64> {
     let answered_at_ms = now_ms();

@@ -99,7 +99,7 @@ impl Feed {
     }
 }
 
-/// A number that stands as text.
+/// A number written as text.
 pub(super) fn number(value: &Value) -> Option<u64> {
     value.as_str().map(|text| text.parse().unwrap())
 }

@@ -4,8 +4,8 @@
 //! killed (SIGKILL) at random, when a segment of the log or a checkpoint is begun or gets its name, and while it recovers. After each
 //! restart the files alone say what must be there: what was answered is, what was never sent is not, batches and transactions are
 //! there as a whole, versions are those that were answered and never go back, and deadlines are those that were answered. The change
-//! feed goes on from a cursor of before the kill without a gap or a repetition, and what it comes to agrees with listings in either
-//! order and by prefix, with point reads and with what is counted. At the end nothing is left beyond its deadline, and the feed has
+//! feed continues from a cursor of before the kill without a gap or a repetition, and its result agrees with listings in either
+//! order and by prefix, with point reads and with counts. At the end nothing is left beyond its deadline, and the feed has
 //! shown each expiry.
 
 #![allow(
@@ -71,7 +71,7 @@ struct Counts {
     answered: u64,
     /// Operations that were under way when the server was killed.
     open: u64,
-    /// Keys of which the feed showed that they expired.
+    /// Keys whose expiry the feed showed.
     expired: u64,
 }
 
@@ -183,7 +183,7 @@ fn a_ledger_of_intents_and_answers_holds_through_kills() {
     let Counts { kills, answered, open, expired } = &counts;
     println!("{kills}, {answered} operations answered, {open} open, {expired} keys expired, in {:?}", begun.elapsed());
     assert!(kills.all() >= 50 * times && *answered > 10 * cycles && *expired > cycles, "too little was done");
-    // One in two at least meets its moment: a file may not come in time, and a recovery may be over.
+    // At least one in two hits its moment: a file may not come in time, and a recovery may be over.
     for (place, tried) in [
         ("when a segment had begun", cycles / 6),
         ("when a checkpoint had begun", cycles / 6),

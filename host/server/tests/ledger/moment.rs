@@ -34,9 +34,9 @@ pub(super) const MOMENTS: [Moment; 6] = [
 
 /// What a server is doing when it is killed, one start after the other, before it may recover.
 const PARTS: [&str; 4] = [AT_START, AT_CHECKPOINT, AT_LOG, AT_LOG];
-/// How often it is tried to meet one of them. On a busy machine it may be over before it is stopped.
+/// Attempts to hit one of them. On a busy machine it may be over before the server is stopped.
 const TRIES: usize = 10;
-/// Kills are spread over so much of a part at least.
+/// Kills are spread over at least this much of a part.
 const SPAN_US_MIN: u64 = 200;
 
 /// Where kills landed.
@@ -112,7 +112,7 @@ impl Interrupter {
         Self { spans_us: BTreeMap::from([(AT_START, 1_000), (AT_CHECKPOINT, 10_000), (AT_LOG, 10_000)]) }
     }
 
-    /// Starts the server a few times, and kills it before its recovery and in each part of it, and sometimes behind it.
+    /// Starts the server a few times, and kills it before its recovery, in each part of it, and sometimes after it.
     pub(super) fn interrupt(&mut self, arguments: &[&str], numbers: &mut Numbers, kills: &mut Kills) {
         for part in PARTS {
             for _ in 0..TRIES {

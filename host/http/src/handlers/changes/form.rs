@@ -166,7 +166,7 @@ impl Form {
         }
     }
 
-    /// The last thing on a stream that cannot go on.
+    /// The last event of a stream that cannot continue.
     pub(super) fn write_error(self, out: &mut Vec<u8>, problem: &Problem) {
         let error = ErrorOut { code: problem.code().as_str(), message: problem.message() };
         if self == Self::Events {

@@ -72,7 +72,7 @@ pub(crate) static BATCH: Operation = Operation {
     timeout: TimeoutPolicy::Configured,
 };
 
-/// What became of a batch.
+/// The outcome of a batch.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "BatchResults", deny_unknown_fields)]
 struct ResultsOut<'a> {
@@ -102,7 +102,7 @@ impl Serialize for EachResult<'_> {
     }
 }
 
-/// What became of an operation.
+/// The outcome of an operation.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "BatchResult", deny_unknown_fields)]
 struct ResultOut<'a> {
@@ -258,7 +258,7 @@ impl Room {
     }
 }
 
-/// What became of each, the version that the batch was done at, and whether that is certain to survive a power cut.
+/// The outcome of each, the version of the batch, and whether that is certain to survive a power cut.
 async fn all_or_nothing(kv: &mut Kv<'_>, operations: &[Op], encoding: Encoding) -> Result<(Vec<Each>, u64, bool)> {
     let weigh = |entry: &Entry| BytesOut(&entry.value, encoding).length();
     match kv.apply_weighed(operations, &weigh).await.map_err(|error| Problem::from(error).in_body())? {

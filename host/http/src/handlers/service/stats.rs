@@ -94,7 +94,7 @@ pub(crate) struct StoreStats {
     pub(crate) feed_commits: u64,
     pub(crate) feed_bytes: u64,
     pub(crate) deadlines: u64,
-    /// How long commits have held up other writers, all together and the longest.
+    /// How long commits have delayed other writers, in total and at most.
     #[schemars(range(min = 0))]
     pub(crate) writer_hold_time_ms: f64,
     #[schemars(range(min = 0))]
