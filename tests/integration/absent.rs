@@ -83,7 +83,7 @@ const ABSENT: &[Absent] = &[
     Absent {
         surfaces: &["client"],
         what: "the change feed",
-        reason: "a stream over a network tells of no end that a transcript could show; `web/tests` follow it",
+        reason: "a stream over a network reports no end that a transcript could show; `web/tests` follow it",
         is_such: |step| matches!(step.operation, Operation::Changes(_)),
     },
     Absent {

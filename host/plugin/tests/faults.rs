@@ -192,7 +192,7 @@ async fn a_quick_function_that_turns_slow_moves_to_a_thread() {
     }
     let inline_runs = fixture.host.stats().total.inline_runs;
     call(1).await.unwrap();
-    assert_eq!(fixture.host.stats().total.inline_runs, inline_runs, "it has to prove itself anew");
+    assert_eq!(fixture.host.stats().total.inline_runs, inline_runs, "it has to prove itself again");
 }
 
 /// The queue is bounded; a call that finds it full fails at once.

@@ -218,7 +218,7 @@ fn a_failure_is_json_with_the_json_option() {
         assert_eq!(document[name], value, "{arguments:?}: {message}");
     }
     let (_, message) = failure(&server.run(&["put", "a", "--literal", "--", "--json"]));
-    assert_eq!(message, "", "what stands behind -- is no option");
+    assert_eq!(message, "", "an argument after -- is no option");
 }
 
 /// Answers every request with `answer`, as some other program would.
@@ -306,7 +306,7 @@ fn an_invalid_variable_is_named_in_the_error() {
 
 #[test]
 fn a_directory_without_its_option_gets_a_hint() {
-    for (arguments, is_told) in [
+    for (arguments, has_hint) in [
         (&["check", "some/where"][..], true),
         (&["check", "some/where", "--json"], true),
         (&["serve", "some/where"], true),
@@ -315,6 +315,6 @@ fn a_directory_without_its_option_gets_a_hint() {
     ] {
         let output = program().args(arguments).output().unwrap();
         let (code, said) = failure(&output);
-        assert_eq!((code, said.contains("--data some/where")), (2, is_told), "{arguments:?}: {said}");
+        assert_eq!((code, said.contains("--data some/where")), (2, has_hint), "{arguments:?}: {said}");
     }
 }

@@ -60,11 +60,11 @@ fn a_moved_directory_gets_no_more_writes() {
         assert_eq!(refused, 0);
         fs::rename(&data, &away).unwrap();
         fs::create_dir(&data).unwrap();
-        let (behind, refused) = put_many(&server, "behind", 40);
+        let (later, refused) = put_many(&server, "after", 40);
         if durability == "always" {
-            assert_eq!((behind.len(), refused), (0, 40), "no write is answered that the next start would not find");
+            assert_eq!((later.len(), refused), (0, 40), "no write is answered that the next start would not find");
         }
-        durable.extend(behind);
+        durable.extend(later);
         // If nobody waits for a sync, it is noticed within about a second.
         for _ in 0..PATIENCE.as_millis() / 20 {
             if put_many(&server, "later", 1).1 == 1 {
@@ -107,7 +107,7 @@ fn a_restore_under_a_running_servers_path_is_left_alone() {
         assert!(before.keys().any(|name| name.to_str().unwrap().starts_with("checkpoint-")));
         // Enough for a checkpoint, as far as they are taken.
         for number in 0..40 {
-            send(&server, "PUT", &format!("/api/v1/kv/behind-{number}"), &"v".repeat(50_000));
+            send(&server, "PUT", &format!("/api/v1/kv/after-{number}"), &"v".repeat(50_000));
         }
         end(server);
         assert_eq!(files(&data), before, "{durability}");
@@ -160,8 +160,8 @@ fn a_removed_directory_gets_no_more_writes() {
     let server = start(&data, "always");
     put_many(&server, "before", 3);
     fs::remove_dir_all(&data).unwrap();
-    assert_eq!(put_many(&server, "behind", 5), (Vec::new(), 5));
-    assert!(!data.exists(), "it is not made anew beneath the server");
+    assert_eq!(put_many(&server, "after", 5), (Vec::new(), 5));
+    assert!(!data.exists(), "it is not created again beneath the server");
     let log = end(server);
     assert!(log.contains("removed") && log.contains(data.to_str().unwrap()), "{log}");
 }

@@ -78,9 +78,9 @@ fn a_body_limit_below_the_value_limit_is_reported() {
         assert_eq!(server.wait(), Some(0));
         server.log()
     };
-    let told = log_of(&["--value-bytes-max", "33554432"]);
+    let log = log_of(&["--value-bytes-max", "33554432"]);
     for part in ["WARN", "limits.body_bytes_max is 25165824", "33554432", "45787820 or more"] {
-        assert!(told.contains(part), "{told} names {part}");
+        assert!(log.contains(part), "{log} names {part}");
     }
     assert!(log_of(&["--body-bytes-max", "100"]).contains("limits.body_bytes_max is 100"));
     for fitting in [&[][..], &["--value-bytes-max", "100", "--body-bytes-max", "100"]] {

@@ -57,7 +57,7 @@ fn come_again(server: &Server, stalls: bool) -> bool {
     assert!(answered.starts_with("HTTP/1.1 204"), "{answered}");
     assert!(
         send(server, "GET /api/v1/kv/hot", None, "").ends_with("theirs"),
-        "it came behind, or made the turn's holder lose"
+        "it came later, or made the turn's holder lose"
     );
     commit.starts_with("HTTP/1.1 200")
 }

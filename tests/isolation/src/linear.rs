@@ -246,17 +246,17 @@ impl<'c> Search<'c> {
 /// # Errors
 /// [`Fault::TwoValues`], [`Fault::VersionsBackwards`].
 pub fn check_versions(calls: &[Call]) -> Result<(), Fault> {
-    let mut told: Vec<_> = calls.iter().filter_map(|call| Some((call.version?, call))).collect();
-    told.sort_by_key(|(version, call)| (*version, !call.what.is_write()));
+    let mut numbered: Vec<_> = calls.iter().filter_map(|call| Some((call.version?, call))).collect();
+    numbered.sort_by_key(|(version, call)| (*version, !call.what.is_write()));
     let mut values: HashMap<u64, &Call> = HashMap::new();
-    for (version, call) in &told {
+    for (version, call) in &numbered {
         let other = values.entry(*version).or_insert(call);
         if other.what.written() != call.what.written() {
             return Err(Fault::TwoValues(Box::new([**other, **call])));
         }
     }
     let mut latest: Option<&Call> = None;
-    for same in told.chunk_by(|(a, x), (b, y)| a == b && x.what.is_write() == y.what.is_write()) {
+    for same in numbered.chunk_by(|(a, x), (b, y)| a == b && x.what.is_write() == y.what.is_write()) {
         for (_, call) in same {
             if let Some(latest) = latest.filter(|latest| call.returned < latest.called) {
                 return Err(Fault::VersionsBackwards(Box::new([*latest, **call])));

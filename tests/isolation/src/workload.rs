@@ -307,9 +307,9 @@ impl<'a, C: Connection> Client<'a, C> {
             Err(Failure::Unknown) => transaction = transaction.open(),
             Err(_) => transaction.outcome = Outcome::Failed,
         }
-        let told = |operation: &Operation| !matches!(operation, Operation::Read { how: How::Expected, .. });
+        let has_answer = |operation: &Operation| !matches!(operation, Operation::Read { how: How::Expected, .. });
         if transaction.outcome == Outcome::Failed {
-            transaction.operations.retain(told);
+            transaction.operations.retain(has_answer);
         }
         self.notes.transactions.push(transaction);
     }

@@ -69,20 +69,20 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
         runtime.block_on(async {
             let (first, second) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-            let (waits, tells) = ((Arc::clone(&first), Arc::clone(&second)), (first, second));
+            let (waits, wakes) = ((Arc::clone(&first), Arc::clone(&second)), (first, second));
             let waiting = blocking(move || async move {
                 waits.0.notified().await;
                 waits.1.notified().await;
                 Ok(())
             });
-            let telling = blocking(move || async move {
-                tells.0.notify_one();
+            let waking = blocking(move || async move {
+                wakes.0.notify_one();
                 tokio::task::yield_now().await;
-                tells.1.notify_one();
+                wakes.1.notify_one();
                 Ok(())
             });
-            let (waited, told) = tokio::join!(waiting, telling);
-            assert!(waited.is_ok() && told.is_ok());
+            let (waited, woken) = tokio::join!(waiting, waking);
+            assert!(waited.is_ok() && woken.is_ok());
         });
     }
 }

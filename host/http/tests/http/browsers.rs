@@ -146,11 +146,15 @@ async fn large_answers_are_compressed_on_request() {
         let full = server.send(&line, &[&accept, &codings], "").await;
         let tag = format!("if-none-match: {}", full.header("etag").unwrap());
         let spared = server.send(&line, &[&accept, &codings, &tag], "").await;
-        let told = |answer: &Answer| {
+        let headers_of = |answer: &Answer| {
             let vary: Vec<_> = answer.headers.get_all("vary").iter().cloned().collect();
             (answer.header("etag").map(str::to_owned), vary)
         };
-        assert_eq!((spared.status.as_u16(), told(&spared)), (304, told(&full)), "{line} {accept} {codings}");
+        assert_eq!(
+            (spared.status.as_u16(), headers_of(&spared)),
+            (304, headers_of(&full)),
+            "{line} {accept} {codings}"
+        );
         assert_eq!((spared.header("content-encoding"), spared.body.len()), (None, 0));
     }
     for (path, codings) in [

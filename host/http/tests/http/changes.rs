@@ -47,7 +47,7 @@ async fn events_arrive_as_they_are_committed() {
     let headers = ["accept: text/event-stream", &*format!("last-event-id: {}", field(&put, "id: "))];
     let mut resumed = follow(&server, "GET /api/v1/changes?since=earliest", &headers).await;
     resumed.next().await.unwrap();
-    assert_eq!(resumed.next().await.unwrap(), both, "what came behind the last id, and nothing else");
+    assert_eq!(resumed.next().await.unwrap(), both, "the changes after the last id, and nothing else");
 }
 
 #[tokio::test]
@@ -171,7 +171,7 @@ async fn a_pause_is_counted_from_the_last_event_sent() {
     assert!(field(&shown, "id: ").ends_with("-1"), "{shown:?}");
     let pause = events.next().await.unwrap();
     assert_eq!(before.elapsed(), Duration::from_secs(15));
-    assert!(field(&pause, "id: ").ends_with("-6"), "behind what was passed over since the last change: {pause:?}");
+    assert!(field(&pause, "id: ").ends_with("-6"), "after the changes excluded since the last one: {pause:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -209,17 +209,17 @@ async fn lines_include_the_cursor_on_request() {
     let lines = ["accept: application/x-ndjson"];
     let mut plain = follow(&server, "GET /api/v1/changes?bucket=b", &lines).await;
     assert!(matches!(poll(&mut plain.next()).await, Poll::Pending), "nothing but changes");
-    let mut told = follow(&server, "GET /api/v1/changes?bucket=b&progress=true", &lines).await;
+    let mut with_progress = follow(&server, "GET /api/v1/changes?bucket=b&progress=true", &lines).await;
     let cursor = |piece: &str| {
         let line: Value = serde_json::from_str(piece).unwrap();
         assert_eq!(line.as_object().unwrap().len(), 1, "{piece:?}");
         line["cursor"].as_str().unwrap().to_owned()
     };
-    assert!(cursor(&told.next().await.unwrap()).ends_with("-0"));
+    assert!(cursor(&with_progress.next().await.unwrap()).ends_with("-0"));
     write_elsewhere(&server, 3);
     let before = tokio::time::Instant::now();
     assert_eq!(plain.next().await.unwrap(), "\n");
-    assert!(cursor(&told.next().await.unwrap()).ends_with("-3"));
+    assert!(cursor(&with_progress.next().await.unwrap()).ends_with("-3"));
     assert_eq!(before.elapsed(), Duration::from_secs(15));
 
     let page = server.send("GET /api/v1/changes?bucket=b&since=0&wait=0&progress=true", &lines, "").await;

@@ -183,11 +183,11 @@ async fn a_tag_identifies_the_bytes_of_a_form() {
                 let expected = if has == tag { 304 } else { 200 };
                 assert_eq!(answer.status, expected, "{form} {coding} {condition}");
                 assert_eq!(answer.header("etag"), Some(&**tag));
-                let told: Vec<_> = answer.headers.get_all("vary").iter().cloned().collect();
-                assert_eq!((&told, answer.header("last-modified").is_some()), (vary, true));
+                let found: Vec<_> = answer.headers.get_all("vary").iter().cloned().collect();
+                assert_eq!((&found, answer.header("last-modified").is_some()), (vary, true));
             }
             let answer = read_as(&server, "GET", *form, coding, Some(&format!("if-match: {has}"))).await;
-            assert_eq!(answer.status, 200, "any tag of a version stands for it: {has}");
+            assert_eq!(answer.status, 200, "any tag of a version matches it: {has}");
         }
         let failed = read_as(&server, "GET", *form, coding, Some("if-match: \"v1\"")).await;
         assert_eq!((failed.outcome(), failed.header("etag")), ("412 precondition-failed".into(), Some(&**tag)));

@@ -43,9 +43,9 @@ async fn operations_are_documented_once_with_their_errors() {
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             let id = operation["operationId"].as_str().unwrap();
-            assert!(ids.insert(id.to_owned()), "{id} stands twice");
+            assert!(ids.insert(id.to_owned()), "{id} occurs twice");
             for status in ["400", "421", "500", "503"] {
-                assert!(!operation["responses"][status].is_null(), "{method} {path} does not tell of {status}");
+                assert!(!operation["responses"][status].is_null(), "{method} {path} does not list {status}");
             }
             let template: BTreeSet<_> =
                 path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).collect();

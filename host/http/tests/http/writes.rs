@@ -7,7 +7,7 @@ use crate::harness::{Answer, Server};
 const JSON: &[&str] = &["content-type: application/json"];
 
 /// Its outcome, and what its headers say was written.
-fn told(answer: &Answer) -> (String, Option<&str>, Option<&str>) {
+fn written(answer: &Answer) -> (String, Option<&str>, Option<&str>) {
     (answer.outcome(), answer.header("mantisdb-version"), answer.header("mantisdb-durable"))
 }
 
@@ -33,7 +33,7 @@ async fn every_write_returns_its_commit_and_durability() {
     for (server, durable) in [(Server::new(), "false"), (Server::on_disk(), "true")] {
         for (line, body, outcome, version) in steps {
             let answer = server.send(line, &[], body).await;
-            assert_eq!(told(&answer), (outcome.to_owned(), version, version.map(|_| durable)), "{line}");
+            assert_eq!(written(&answer), (outcome.to_owned(), version, version.map(|_| durable)), "{line}");
         }
         for (line, headers, outcome, version) in [
             ("DELETE /api/v1/kv/a", "if-none-match: *", "404 key-not-found", Some("8")),
@@ -41,7 +41,7 @@ async fn every_write_returns_its_commit_and_durability() {
             ("PUT /api/v1/kv/a", "if-match: *", "412 precondition-failed", None),
         ] {
             let answer = server.send(line, &[headers], "").await;
-            assert_eq!(told(&answer), (outcome.to_owned(), version, version.map(|_| durable)), "{line} {headers}");
+            assert_eq!(written(&answer), (outcome.to_owned(), version, version.map(|_| durable)), "{line} {headers}");
         }
     }
 }
@@ -60,7 +60,7 @@ async fn a_batch_returns_its_newest_commit() {
             let answer = server.send("POST /api/v1/kv", JSON, body).await;
             let results = answer.json()["results"].clone();
             assert_eq!([&results[0]["version"], &results[1]["version"]], versions, "{operations}");
-            assert_eq!(told(&answer), ("200".to_owned(), version, version.map(|_| durable)), "{operations}");
+            assert_eq!(written(&answer), ("200".to_owned(), version, version.map(|_| durable)), "{operations}");
         }
         for (operations, version) in [
             (json!([{"op": "set", "key": "a", "value": "1"}, {"op": "increment", "key": "n"}]), "5"),
@@ -68,7 +68,7 @@ async fn a_batch_returns_its_newest_commit() {
         ] {
             let body = json!({"operations": operations, "atomic": true}).to_string();
             let answer = server.send("POST /api/v1/kv", JSON, body).await;
-            assert_eq!(told(&answer), ("200".to_owned(), Some(version), Some(durable)), "{operations}");
+            assert_eq!(written(&answer), ("200".to_owned(), Some(version), Some(durable)), "{operations}");
             assert_eq!(answer.json()["version"], version, "{operations}");
         }
     }
@@ -89,11 +89,11 @@ async fn a_transaction_returns_its_commit_when_it_commits() {
             ("DELETE /api/v1/kv/a", "404 key-not-found"),
         ] {
             let answer = server.send(line, &[within], "").await;
-            assert_eq!(told(&answer), (outcome.to_owned(), None, None), "{line}");
+            assert_eq!(written(&answer), (outcome.to_owned(), None, None), "{line}");
         }
         let committed = server.send(&format!("POST /api/v1/transactions/{id}/commit"), &[], "").await;
         let (version, said) = (Some("1"), if durable { "true" } else { "false" });
-        assert_eq!(told(&committed), ("200".to_owned(), version, Some(said)));
+        assert_eq!(written(&committed), ("200".to_owned(), version, Some(said)));
         assert_eq!(committed.json(), json!({"version": "1", "durable": durable}));
     }
 }

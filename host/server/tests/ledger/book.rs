@@ -87,7 +87,7 @@ impl Book {
 
 /// What a client's file says.
 #[derive(Default)]
-pub(super) struct Told {
+pub(super) struct Recorded {
     /// By key.
     pub(super) held: BTreeMap<String, Held>,
     /// What was sent last and not answered.
@@ -96,22 +96,22 @@ pub(super) struct Told {
     pub(super) done: Vec<(u64, Vec<String>)>,
 }
 
-impl Told {
+impl Recorded {
     pub(super) fn read(path: &Path) -> Self {
-        let mut told = Self::default();
+        let mut recorded = Self::default();
         for line in BufReader::new(File::open(path).unwrap()).lines() {
             match serde_json::from_str(&line.unwrap()).unwrap() {
-                Line::Is(effect) => told.apply(&[effect], None),
-                Line::Intent(effects) => told.open = Some(effects),
+                Line::Is(effect) => recorded.apply(&[effect], None),
+                Line::Intent(effects) => recorded.open = Some(effects),
                 Line::Done(done) => {
-                    let effects = told.open.take().unwrap();
-                    told.done.push((done.version, effects.iter().map(|(key, _)| key.clone()).collect()));
-                    told.apply(&effects, Some(&done));
+                    let effects = recorded.open.take().unwrap();
+                    recorded.done.push((done.version, effects.iter().map(|(key, _)| key.clone()).collect()));
+                    recorded.apply(&effects, Some(&done));
                 }
-                Line::Refused => told.open = None,
+                Line::Refused => recorded.open = None,
             }
         }
-        told
+        recorded
     }
 
     pub(super) fn apply(&mut self, effects: &[Effect], done: Option<&Done>) {

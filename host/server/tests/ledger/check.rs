@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use serde_json::Value;
 
-use super::book::{Book, Effect, Held, Told};
+use super::book::{Book, Effect, Held, Recorded};
 use super::client::Connection;
 use super::feed::{Feed, number};
 use super::{CLIENTS, Stage, ms_of, now_ms};
@@ -26,16 +26,16 @@ impl Stage<'_> {
         let found: BTreeMap<_, _> = listing.entries.iter().cloned().collect();
         let mut done: Vec<(u64, Vec<String>)> = Vec::new();
         for (client, path) in self.books.clone().iter().enumerate() {
-            let mut told = Told::read(path);
-            self.counts.answered += told.done.len() as u64;
-            done.append(&mut told.done);
-            if let Some(open) = told.open.take() {
+            let mut recorded = Recorded::read(path);
+            self.counts.answered += recorded.done.len() as u64;
+            done.append(&mut recorded.done);
+            if let Some(open) = recorded.open.take() {
                 self.counts.open += 1;
-                self.settle(&mut told, open, &found, listing.ended_ms);
+                self.settle(&mut recorded, open, &found, listing.ended_ms);
             }
             let own: BTreeMap<_, _> = found.iter().filter(|(key, _)| key.starts_with(&format!("c{client}-"))).collect();
-            for key in told.held.keys().chain(own.keys().copied()) {
-                self.compare(key, told.held.get(key), found.get(key), &listing);
+            for key in recorded.held.keys().chain(own.keys().copied()) {
+                self.compare(key, recorded.held.get(key), found.get(key), &listing);
             }
             Book::begin(path, &own.into_iter().map(|(key, held)| (key.clone(), held.clone())).collect());
         }
@@ -69,7 +69,13 @@ impl Stage<'_> {
     }
 
     /// What was not answered has happened as a whole, or not at all.
-    fn settle(&self, told: &mut Told, mut open: Vec<Effect>, found: &BTreeMap<String, Held>, listed_at_ms: u64) {
+    fn settle(
+        &self,
+        recorded: &mut Recorded,
+        mut open: Vec<Effect>,
+        found: &BTreeMap<String, Held>,
+        listed_at_ms: u64,
+    ) {
         for held in open.iter_mut().filter_map(|(_, held)| held.as_mut()) {
             // It was asked for when the server lived, and so it was done then, if at all.
             held.expires_ms = held.expires_ms.as_ref().map(|within| *within.start()..=within.start() + self.lived_ms);
@@ -86,14 +92,14 @@ impl Stage<'_> {
             if versions.len() > 1 {
                 self.fail(&format!("a commit is there in parts: {open:?} has the versions {versions:?}"));
             }
-            told.apply(&open, None);
+            recorded.apply(&open, None);
         } else if there > 0 && !open.iter().any(|(_, held)| held.is_none()) {
             self.fail(&format!("a commit is there in parts: {there} of {open:?}"));
         }
     }
 
-    fn compare(&self, key: &str, told: Option<&Held>, found: Option<&Held>, listing: &Listing) {
-        match (told, found) {
+    fn compare(&self, key: &str, recorded: Option<&Held>, found: Option<&Held>, listing: &Listing) {
+        match (recorded, found) {
             (None, None) => {}
             (None, Some(found)) => self.fail(&format!("{key} was deleted or never sent, and is {found:?}")),
             (Some(held), None) => {
@@ -103,8 +109,8 @@ impl Stage<'_> {
             }
             (Some(held), Some(found)) => {
                 let expires = match (&held.expires_ms, &found.expires_ms) {
-                    (Some(told), Some(found)) => told.contains(found.start()),
-                    (told, found) => told == found,
+                    (Some(recorded), Some(found)) => recorded.contains(found.start()),
+                    (recorded, found) => recorded == found,
                 };
                 let version = held.version.is_none_or(|version| found.version == Some(version));
                 if held.value != found.value || !version || !expires {
@@ -132,10 +138,10 @@ impl Stage<'_> {
 
     /// Everything that was answered since the cursor is in the feed, in order and once.
     fn check_feed(&mut self, connection: &mut Connection, done: &[(u64, Vec<String>)]) {
-        self.feed.told.clear();
+        self.feed.changed.clear();
         self.read_feed(connection);
         for (version, keys) in done.iter().filter(|(version, _)| *version > 0) {
-            if let Some(key) = keys.iter().find(|key| !self.feed.told.contains(&(*version, (*key).clone()))) {
+            if let Some(key) = keys.iter().find(|key| !self.feed.changed.contains(&(*version, (*key).clone()))) {
                 self.fail(&format!("the feed leaves out {key} at version {version}"));
             }
         }
@@ -157,7 +163,7 @@ impl Stage<'_> {
         for (key, held) in &listed {
             let is_right = key.starts_with(prefix)
                 && held.may_be_there_at(listing.begun_ms)
-                && self.feed.held.get(*key).map_or_else(|| held.may_be_gone_at(now_ms()), |told| told == *held);
+                && self.feed.held.get(*key).map_or_else(|| held.may_be_gone_at(now_ms()), |recorded| recorded == *held);
             if !is_right {
                 self.fail(&format!("{what} has {key} as {held:?}; the feed has {:?}", self.feed.held.get(*key)));
             }
@@ -178,7 +184,7 @@ impl Stage<'_> {
             let listing = self.list(connection, &format!("&prefix={prefix}"));
             self.agree("the listing by prefix", &prefix, false, &listing);
         }
-        let gone = self.feed.told.iter().map(|(_, key)| key).filter(|key| !self.feed.held.contains_key(*key));
+        let gone = self.feed.changed.iter().map(|(_, key)| key).filter(|key| !self.feed.held.contains_key(*key));
         for key in self.feed.held.keys().chain(gone) {
             self.check_read(connection, key);
         }
@@ -259,7 +265,7 @@ impl Stage<'_> {
         self.check(address);
         let listing = self.list(&mut connection, "");
         let left: BTreeSet<_> = listing.entries.into_iter().map(|(key, _)| key).collect();
-        let books = self.books.iter().flat_map(|path| Told::read(path).held.into_keys());
+        let books = self.books.iter().flat_map(|path| Recorded::read(path).held.into_keys());
         assert_eq!(left, books.collect(), "what is left is not what the books say");
         assert_eq!(
             left,

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::book::{Book, Done, Effect, Held, Line, Told};
+use super::book::{Book, Done, Effect, Held, Line, Recorded};
 use super::{CLIENTS, Numbers, ms_of, now_ms};
 use crate::support::PATIENCE;
 
@@ -106,7 +106,7 @@ enum Deed {
 pub(super) fn work(address: SocketAddr, path: &Path, client: usize, cycle: u64) {
     let mut numbers = Numbers(cycle * CLIENTS as u64 + client as u64);
     let mut book = Book::open(path);
-    let mut told = Told { held: Told::read(path).held, ..Told::default() };
+    let mut recorded = Recorded { held: Recorded::read(path).held, ..Recorded::default() };
     let Ok(mut connection) = Connection::new(address) else { return };
     for number in 0.. {
         let key = |numbers: &mut Numbers| format!("c{client}-{:02}", numbers.below(KEYS));
@@ -132,7 +132,7 @@ pub(super) fn work(address: SocketAddr, path: &Path, client: usize, cycle: u64) 
             8 | 9 => (Deed::Delete, vec![(some, None)]),
             10 => {
                 let counter = format!("c{client}-counter");
-                let sum = told.held.get(&counter).map_or(0, |held| held.value.parse::<u64>().unwrap()) + 1;
+                let sum = recorded.held.get(&counter).map_or(0, |held| held.value.parse::<u64>().unwrap()) + 1;
                 (Deed::Increment, vec![(counter, Some(Held::lasting(sum.to_string())))])
             }
             _ => (Deed::Transaction, (0..2).map(|_| put(key(&mut numbers), "transaction")).collect()),
@@ -140,10 +140,10 @@ pub(super) fn work(address: SocketAddr, path: &Path, client: usize, cycle: u64) 
         // Of several writes to a key in one commit the last one stays.
         let effects: Vec<_> = effects.into_iter().collect::<BTreeMap<_, _>>().into_iter().collect();
         book.note(&Line::Intent(effects.clone()));
-        let Ok(done) = perform(&mut connection, deed, &effects, &told.held) else { return };
+        let Ok(done) = perform(&mut connection, deed, &effects, &recorded.held) else { return };
         match done {
             Some(done) => {
-                told.apply(&effects, Some(&done));
+                recorded.apply(&effects, Some(&done));
                 book.note(&Line::Done(done));
             }
             None => book.note(&Line::Refused),

@@ -22,7 +22,7 @@ pub(super) struct Feed {
     /// Keys that were written, by those who write them once, with a deadline soon.
     pub(super) once: BTreeSet<String>,
     /// What was shown since this was last emptied.
-    pub(super) told: BTreeSet<(u64, String)>,
+    pub(super) changed: BTreeSet<(u64, String)>,
 }
 
 impl Feed {
@@ -89,7 +89,7 @@ impl Feed {
             }
             *self.expiries.entry(key.clone()).or_default() += u64::from(previous.is_none());
         }
-        self.told.insert((version, key));
+        self.changed.insert((version, key));
         Ok(())
     }
 

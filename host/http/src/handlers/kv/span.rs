@@ -11,10 +11,10 @@ pub(crate) fn span(prefix: Option<&[u8]>, start: Option<&[u8]>, end: Option<&[u8
         return if prefix.is_empty() { Span::All } else { Span::Prefix(prefix.to_vec()) };
     }
     let start = start.max((!prefix.is_empty()).then_some(prefix)).map(<[u8]>::to_vec);
-    let end = match (end, behind(prefix)) {
-        (Some(end), Some(behind)) => Some(end.min(&behind).to_vec()),
+    let end = match (end, end_of_prefix(prefix)) {
+        (Some(end), Some(after)) => Some(end.min(&after).to_vec()),
         (Some(end), None) => Some(end.to_vec()),
-        (None, behind) => behind.map(Cow::into_owned),
+        (None, after) => after.map(Cow::into_owned),
     };
     match (start, end) {
         // An empty range.
@@ -24,11 +24,11 @@ pub(crate) fn span(prefix: Option<&[u8]>, start: Option<&[u8]>, end: Option<&[u8
 }
 
 /// End (exclusive) of the keys with a prefix; none when the range has no end.
-fn behind(prefix: &[u8]) -> Option<Cow<'_, [u8]>> {
+fn end_of_prefix(prefix: &[u8]) -> Option<Cow<'_, [u8]>> {
     let last = prefix.iter().rposition(|&byte| byte != u8::MAX)?;
-    let mut behind = prefix[..=last].to_vec();
-    behind[last] += 1;
-    Some(Cow::Owned(behind))
+    let mut after = prefix[..=last].to_vec();
+    after[last] += 1;
+    Some(Cow::Owned(after))
 }
 
 #[cfg(test)]
