@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::load::{Load, Protocol, digits, put_digits};
 
-/// Keys of a batch while a store is filled: few enough that what a batch leaves behind weighs nothing.
+/// Keys of a batch while a store is filled: few enough that the garbage of a batch does not count.
 const FILL_KEYS: u64 = 1_000;
 
 /// Whose paths a request has.
@@ -26,7 +26,7 @@ pub fn key(n: u64) -> String {
     format!("key:{n:020}")
 }
 
-/// 64 bytes that tell which key they belong to.
+/// 64 bytes that name their key.
 #[must_use]
 pub fn value(n: u64) -> String {
     format!("{n:064}")

@@ -1,4 +1,4 @@
-//! A closed-loop load generator: every connection sends a request, waits for the whole answer, checks it, and goes on.
+//! A closed-loop load generator: every connection sends a request, waits for the whole answer, checks it, and continues.
 //!
 //! It speaks just enough HTTP/1.1 and Redis's protocol to read one answer, so that it costs less than what it measures.
 
@@ -203,7 +203,7 @@ async fn read_http<'b>(stream: &mut TcpStream, buffer: &'b mut Vec<u8>) -> Resul
     Ok((status, &buffer[head_bytes..all_bytes]))
 }
 
-/// Reads chunks behind the head, moves what they hold together, and returns where it ends.
+/// Reads chunks after the head, joins their contents, and returns where these end.
 async fn join_chunks(stream: &mut TcpStream, buffer: &mut Vec<u8>, head_bytes: usize) -> Result<usize> {
     let (mut next, mut end) = (head_bytes, head_bytes);
     loop {

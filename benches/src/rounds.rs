@@ -1,6 +1,6 @@
-//! Interleaved rounds: what is compared runs in turns, forwards and backwards, so that a slow minute of the machine hits all alike.
+//! Interleaved rounds: the contestants run in turns, forwards and backwards, so that a slow minute of the machine hits all alike.
 
-/// The figures of one contestant, one per round.
+/// The measurements of one contestant, one per round.
 #[derive(Debug, Clone, Default)]
 pub struct Samples(pub Vec<f64>);
 
@@ -25,7 +25,7 @@ impl Samples {
             .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &figure| (low.min(figure), high.max(figure)))
     }
 
-    /// These figures as multiples of another contestant's in the same rounds.
+    /// These measurements as multiples of another contestant's in the same rounds.
     #[must_use]
     pub fn relative_to(&self, other: &Self) -> Self {
         Self(self.0.iter().zip(&other.0).map(|(ours, theirs)| ours / theirs).collect())

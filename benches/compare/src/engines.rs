@@ -1,4 +1,4 @@
-//! What is compared, behind one interface.
+//! The engines under comparison, with one interface.
 
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};

@@ -7,7 +7,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `engines` | what is compared, behind one interface |
+//! | `engines` | the engines under comparison, with one interface |
 //! | `workload` | which operation comes next, on which key |
 
 mod engines;

@@ -86,7 +86,7 @@ impl Workload {
     }
 }
 
-/// Does what is planned. `rows` are there; rows that are inserted get the numbers from `place` on.
+/// Executes the plan. `rows` are there; rows that are inserted get the numbers from `place` on.
 pub(crate) fn run(engine: &dyn Engine, plan: &Plan, rows: u64, place: u64) -> Result<()> {
     let (mut next, mut row) = (place, vec![0; ROW_BYTES]);
     for step in &plan.steps {
@@ -162,7 +162,7 @@ fn key(n: u64) -> [u8; 24] {
     key
 }
 
-/// A row tells its number.
+/// A row contains its number.
 fn fill(row: &mut [u8], n: u64, update: u64) {
     for (place, byte) in row.iter_mut().enumerate() {
         // Something that no engine can compress to nothing.

@@ -95,7 +95,7 @@ impl<K: OwnedKey, L: Link> Index<K, L> for SccMap<K, L> {
     }
 }
 
-/// Many small tables, each behind a lock: eight bytes an entry, and a table that grows stops only its own readers.
+/// Many small tables, each with a lock: eight bytes an entry, and a table that grows stops only its own readers.
 pub(crate) struct Sharded<K, L> {
     shards: Box<[Shard<K, L>]>,
     hasher: RandomState,

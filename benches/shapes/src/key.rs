@@ -12,7 +12,7 @@ pub(crate) trait OwnedKey: for<'k> From<&'k [u8]> + AsRef<[u8]> + Ord + Clone + 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct BoxedKey(Box<[u8]>);
 
-/// A key of up to 30 bytes beside its length; a longer one goes behind a pointer.
+/// A key of up to 30 bytes and its length; a longer one is behind a pointer.
 #[derive(Clone)]
 pub(crate) enum InlineKey {
     Short { length: u8, bytes: [u8; INLINE_BYTES_MAX] },

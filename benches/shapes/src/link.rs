@@ -24,7 +24,7 @@ pub(crate) trait Link: Send + Sync + 'static {
     /// A chain of one version.
     fn new(first: &Draft<'_>) -> Self;
 
-    /// Puts a version in front, then cuts off the one behind it, as the engine does when no snapshot needs it.
+    /// Puts a version in front, then cuts off the one before it, as the engine does when no snapshot needs it.
     fn publish(&self, draft: &Draft<'_>);
 
     /// The value at `snapshot`, to keep.

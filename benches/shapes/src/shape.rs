@@ -1,4 +1,4 @@
-//! The maps under test, behind one interface.
+//! The maps under test, with one interface.
 
 pub(crate) mod baseline;
 pub(crate) mod chained;

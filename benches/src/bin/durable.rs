@@ -1,4 +1,4 @@
-//! Writes over the wire at equal promises of durability: MantisDB beside Redis, Redis behind webdis, and etcd.
+//! Writes over the wire at equal promises of durability: MantisDB, Redis, Redis behind webdis, and etcd.
 //!
 //! usage: durable --mantisdb target/release/mantisdb [--dir /tmp] [--keys 1000000] [--rounds 5] [--seconds 3]
 //!
@@ -29,7 +29,7 @@ const KEY_BYTES: usize = 24;
 const VALUE_BYTES: usize = 64;
 /// Connections whose first write of a turn is read back.
 const READ_BACK: u64 = 16;
-/// Syncs that tell what one costs.
+/// Syncs from which the cost of one is measured.
 const SYNCS: usize = 200;
 
 #[derive(Parser)]
@@ -230,7 +230,7 @@ fn contestants(options: &Options, dir: &Path) -> Result<Vec<Contestant>> {
     Ok(all)
 }
 
-/// Starts a peer on `port`; `port + 1` is for what stands behind it.
+/// Starts a peer on `port`; `port + 1` is for the server behind it.
 fn start(
     servers: &mut Servers,
     peer: Peer,
@@ -286,7 +286,7 @@ impl Contestant {
         }
     }
 
-    /// Writes of the `run`-th turn: values tell the key and the turn.
+    /// Writes of the `run`-th turn: values contain the key and the turn.
     fn load(&self, kind: Kind, options: &Options, run: u64) -> Load {
         let (template, peer, keys) = (template(self.peer, kind, run), self.peer, options.keys);
         let request: Arc<WriteRequest> = Arc::new(move |n, buffer: &mut Vec<u8>| template.write(n, keys, buffer));
@@ -300,7 +300,7 @@ impl Contestant {
         }
     }
 
-    /// Looks whether what was surely written in the `run`-th turn is there.
+    /// Checks that the values certainly written in the `run`-th turn are there.
     fn read_back(&self, kind: Kind, options: &Options, run: u64) -> Result<()> {
         for connection in 0..READ_BACK.min(options.connections as u64) {
             let first = Load::first_number(connection);
@@ -347,7 +347,7 @@ impl Contestant {
 #[derive(Default)]
 struct Template {
     bytes: Vec<u8>,
-    /// Where keys and their values stand.
+    /// The offsets of keys and their values.
     places: Vec<(usize, usize)>,
     is_base64: bool,
     run: u64,
@@ -358,7 +358,7 @@ impl Template {
         self.bytes.extend_from_slice(text.as_bytes());
     }
 
-    /// A key, what stands between it and its value, and the value.
+    /// A key, the bytes between it and its value, and the value.
     fn pair(&mut self, between: &str) {
         let at = self.bytes.len();
         let (key, value) = (key(0), value(self.run, 0));
@@ -369,7 +369,7 @@ impl Template {
         self.text(&texts[1]);
     }
 
-    /// Puts the head of an HTTP request before what is there as its body.
+    /// Puts the head of an HTTP request before the bytes, which are its body.
     fn behind(mut self, head: impl Fn(usize) -> String) -> Self {
         let head = head(self.bytes.len());
         self.bytes.splice(0..0, head.bytes());
@@ -487,7 +487,7 @@ fn key(n: u64) -> String {
     format!("key:{n:020}")
 }
 
-/// 64 bytes that tell who wrote them for which key.
+/// 64 bytes that name their writer and their key.
 fn value(run: u64, n: u64) -> String {
     format!("{run:032}{n:032}")
 }

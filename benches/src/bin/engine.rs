@@ -1,4 +1,4 @@
-//! The engine in process, beside the simplest thing that could hold the same data: `RwLock<BTreeMap>`.
+//! The engine in process, compared with the simplest structure that could hold the same data: `RwLock<BTreeMap>`.
 //!
 //! usage: engine [--keys 1000,1000000,10000000] [--rounds 5]
 //!

@@ -1,4 +1,4 @@
-//! What things weigh: an idle connection, a pooled session, a warm plugin instance, a key; and what a GET costs beside ever more
+//! Memory of an idle connection, a pooled session, a warm plugin instance, a key; and the cost of a GET with ever more
 //! connections.
 //!
 //! usage: footprint --mantisdb target/release/mantisdb --floor target/release/floor [--keys 1000000] [--connections 10000] [--rounds 5]
@@ -22,7 +22,7 @@ use mantis_db::{Access, Database, Grants, Limits, ManualClock, SeededRandom, Ses
 use mantis_plugin::{HostConfig, PluginHost, PluginOptions};
 use mantis_pool::Pool;
 
-/// The program's, so that what is weighed here weighs as much there.
+/// The program's own allocator, so that both use the same memory.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -165,14 +165,14 @@ type Start<'o> = Box<dyn Fn(&mut Servers) -> Result<()> + 'o>;
 /// Gives the server on a port the keys from a number to below another.
 type Fill = fn(u16, u64, u64) -> Result<()>;
 
-/// A server that is started anew for each measurement.
+/// A server that is started again for each measurement.
 struct Peer<'o> {
     name: &'static str,
     port: u16,
     start: Start<'o>,
     load: Box<dyn Fn(usize) -> Load + 'o>,
     fill: Option<Fill>,
-    /// Whether requests beside many connections are measured.
+    /// Whether requests with many idle connections are measured.
     grows: bool,
 }
 
@@ -264,7 +264,7 @@ impl Peer<'_> {
     }
 }
 
-/// What a GET costs beside more and more connections that take turns, at one rate.
+/// The cost of a GET with more and more connections that take turns, at one rate.
 fn growth(peers: &[Peer<'_>], options: &Options) -> Result<Table> {
     let peers: Vec<_> = peers.iter().filter(|peer| peer.grows).collect();
     let running = peers.iter().map(|peer| peer.servers()).collect::<Result<Vec<_>>>()?;
@@ -285,7 +285,7 @@ fn growth(peers: &[Peer<'_>], options: &Options) -> Result<Table> {
         let used = Duration::from_nanos(running[peer].cpu_ns()? - before_ns);
         p99[index].0.push(Duration::from_nanos(paced.latencies.value_at_quantile(0.99)).as_secs_f64() * 1e6);
         drop(held);
-        // The server lets go of them before the next turn.
+        // The server releases them before the next turn.
         pause(Duration::from_millis(500));
         #[allow(clippy::cast_precision_loss, reason = "counts far below 2^53")]
         Ok::<_, anyhow::Error>(used.as_secs_f64() * 1e6 / paced.latencies.len() as f64)

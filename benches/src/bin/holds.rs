@@ -1,4 +1,4 @@
-//! How long one client's large work holds up others: the writers' lock, measured inside the store, and a neighbour's PUT beside it.
+//! How long one client's large work delays others: the writers' lock, measured inside the store, and a neighbour's PUT.
 //!
 //! usage: holds [--keys 1000000,10000000] [--rounds 5]
 //!
@@ -44,8 +44,8 @@ const SCANNED: u64 = 600_000;
 const READ: u64 = 100_000;
 const COMMITS: u64 = 1_000;
 const NEW: u64 = 100_000;
-/// How far behind the snapshot's version lies.
-const BEHIND: u64 = 100_000;
+/// The number of commits since the snapshot's version.
+const COMMITS_SINCE: u64 = 100_000;
 
 fn main() {
     let arguments = Arguments::parse();
@@ -115,7 +115,7 @@ fn measure(keys: u64, rounds: usize) -> Table {
         }),
     );
     let snapshot = store.snapshot();
-    (0..BEHIND).for_each(|_| put(&store, b"hot", value()));
+    (0..COMMITS_SINCE).for_each(|_| put(&store, b"hot", value()));
     report("a snapshot's read of a key 100,000 versions back", Box::new(|| timed(|| drop(snapshot.get(b"hot")))));
     table
 }
@@ -157,7 +157,7 @@ struct Sample {
     put_median: u64,
 }
 
-/// Does `work` while a neighbour puts one key after the other, and says what came of both.
+/// Does `work` while a neighbour puts one key after the other, and returns both results.
 fn beside_a_neighbour(store: &Store, work: &mut dyn FnMut() -> Duration) -> Sample {
     let done = AtomicBool::new(false);
     let before = store.stats().writer_holds;

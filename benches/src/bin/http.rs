@@ -1,4 +1,4 @@
-//! Requests over HTTP: MantisDB beside a raw loop, hyper's constant, nginx and Redis behind webdis.
+//! Requests over HTTP: MantisDB, a raw loop, hyper's constant, nginx, and Redis behind webdis.
 //!
 //! usage: http --mantisdb target/release/mantisdb --floor target/release/floor [--keys 1000000] [--rounds 5] [--seconds 2]
 //!

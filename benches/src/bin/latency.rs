@@ -22,7 +22,7 @@ use mantis_benches::table::Table;
 
 const SHARES: [f64; 3] = [0.25, 0.5, 0.75];
 const QUANTILES: [(&str, f64); 3] = [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)];
-/// Rounds that tell what a server can do.
+/// Rounds from which a server's maximum rate is measured.
 const CAPACITY_ROUNDS: usize = 3;
 
 #[derive(Parser)]
@@ -33,7 +33,7 @@ struct Options {
     /// The floors' binary
     #[arg(long, default_value = "target/release/floor")]
     floor: String,
-    /// Where the files are of what is durable
+    /// Directory for the files of durable servers
     #[arg(long, default_value = "/tmp")]
     dir: PathBuf,
     /// Keys in the stores
@@ -158,7 +158,7 @@ fn mantisdb(options: &Options, cores: &str, port: u16, how: &[&str]) -> Result<S
     Ok(servers)
 }
 
-/// webdis on `port`, and Redis on the one behind it.
+/// webdis on `port`, and Redis on the next port.
 fn webdis(keys: u64, cores: &str, dir: &Path, port: u16, how: &[&str]) -> Result<Servers> {
     let folder = dir.join(port.to_string());
     fs::create_dir(&folder)?;

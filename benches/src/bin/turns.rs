@@ -1,4 +1,4 @@
-//! Clients that add to one key, each in transactions of their own: how long the slowest takes beside the median.
+//! Clients that add to one key, each in transactions of their own: how long the slowest takes compared with the median.
 //!
 //! usage: turns [--clients 2,4,8] [--rounds 2000]
 //!

@@ -8,7 +8,7 @@ use crossbeam_epoch::{self as epoch, Atomic, Guard, Owned, Shared};
 
 use super::{Draft, Link};
 
-/// A version and the older ones behind it.
+/// A version and the older ones.
 struct Version {
     number: u64,
     #[expect(dead_code, reason = "held for its size: the engine needs it")]

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::{Draft, Link};
 
-/// A version and the older ones behind it.
+/// A version and the older ones.
 pub(crate) struct Version {
     number: u64,
     #[expect(dead_code, reason = "held for its size: the engine needs it")]

@@ -11,7 +11,7 @@ use super::{Draft, Link};
 
 type Version = ThinArc<Header, u8>;
 
-/// What stands before the value's bytes.
+/// The header before the value's bytes.
 pub(crate) struct Header {
     version: u64,
     #[expect(dead_code, reason = "held for its size: the engine needs it")]

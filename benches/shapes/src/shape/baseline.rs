@@ -1,4 +1,4 @@
-//! The baseline: a B-tree behind one lock, with one version per key.
+//! The baseline: a B-tree under one lock, with one version per key.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;

@@ -1,4 +1,4 @@
-//! How long a set takes while checkpoints are written, one behind the other, beside a quiet time.
+//! How long a set takes while checkpoints are written one after the other, compared with a quiet time.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;

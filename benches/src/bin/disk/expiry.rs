@@ -1,4 +1,4 @@
-//! How long a set takes while a million other keys expire within a second, beside a quiet time, and what becomes of their memory.
+//! How long a set takes while a million other keys expire within a second, compared with a quiet time, and how much of their memory returns.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -20,7 +20,7 @@ const SCAN: usize = 100;
 /// Buckets that are there when others are made, and how many those are.
 const BUCKETS: [u64; 2] = [10, 9_900];
 const BUCKETS_MADE: u64 = 100;
-/// Checkpoints are for another part: none shall run beside this.
+/// Another part measures checkpoints: none may run during this one.
 const CHECKPOINT_BYTES: u64 = keep::NO_CHECKPOINTS;
 
 /// Does one operation on the `n`-th key.
@@ -61,7 +61,7 @@ pub(crate) fn measure(arguments: &Arguments) -> Result<()> {
     make_buckets(arguments)
 }
 
-/// What the first write to a bucket costs, which makes it, beside a few others and beside as many as there may be.
+/// The cost of the first write to a bucket, which makes it, with a few other buckets and with the most allowed.
 fn make_buckets(arguments: &Arguments) -> Result<()> {
     let mut stores = Vec::new();
     for &buckets in &BUCKETS {

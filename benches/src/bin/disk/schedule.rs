@@ -1,4 +1,4 @@
-//! Sets on a fixed schedule: each counts from when it was to be sent, so that one that stalls is not kind to those behind it.
+//! Sets on a fixed schedule: each counts from when it was to be sent, so that a stall counts for those that wait after it.
 
 use std::collections::VecDeque;
 use std::thread;
@@ -57,7 +57,7 @@ fn send(store: &Store, keys: u64, rate: u64, is_over: impl Fn() -> bool) -> Resu
     }
 }
 
-/// How late the schedule itself runs beside a busy core, with nothing to do: what any latency holds.
+/// How late the schedule itself runs with one busy core and nothing to do: a part of every latency.
 pub(crate) fn alone(rate: u64, time: Duration) -> Result<Vec<Latency>> {
     let _busy = Busy::keep(SERVER_CORE)?;
     let work = move || -> Result<Vec<Latency>> {

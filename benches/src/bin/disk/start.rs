@@ -1,4 +1,4 @@
-//! Opening a store: from checkpoints alone, and with as much log behind them as there can be; bytes of memory and of disk per key.
+//! Opening a store: from checkpoints alone, and with the longest possible log after them; bytes of memory and of disk per key.
 
 use std::fs::{self, File};
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! The pool beside its peers: alone, and in the server's role.
+//! The pool compared with its peers: alone, and in the server's role.
 //!
 //! usage: pool [--rounds 5]
 //!
