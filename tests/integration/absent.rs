@@ -1,11 +1,10 @@
-//! What a surface does not have and does not show, and why. Nothing else excuses a difference between surfaces.
+//! What a surface lacks or does not show, and why. Nothing else excuses a difference between surfaces.
 
 use serde_json::Value;
 
 use crate::scenario::{BatchOperation, Condition, CursorFrom, Operation, Scenario, Span, Step};
 
-/// Steps that a surface cannot express. They are done beside it, by the crate on the same database, so that what follows begins
-/// with the same state.
+/// Steps that a surface cannot express. The crate does them on the same database, so that later steps start from the same state.
 pub(crate) struct Absent {
     surfaces: &'static [&'static str],
     pub(crate) what: &'static str,
@@ -14,7 +13,7 @@ pub(crate) struct Absent {
     is_such: fn(&Step) -> bool,
 }
 
-/// HTTP, and what speaks it.
+/// HTTP, and its clients.
 const HTTP: &[&str] = &["http", "client"];
 
 const ABSENT: &[Absent] = &[
@@ -115,7 +114,7 @@ pub(crate) fn lacking(surface: &str, step: &Step) -> Option<&'static str> {
 
 /// Scenarios that a surface does not run.
 pub(crate) fn runs(surface: &str, scenario: &Scenario) -> bool {
-    // Elsewhere buckets are dropped by a call that a transaction has not.
+    // On other surfaces buckets are dropped by a call that transactions do not have.
     let drops_inside = |step: &Step| matches!(step.operation, Operation::DropBucket {}) && step.transaction.is_some();
     if !["db", "http"].contains(&surface) && scenario.steps.iter().any(drops_inside) {
         return false;
@@ -133,7 +132,7 @@ pub(crate) fn runs(surface: &str, scenario: &Scenario) -> bool {
     }
 }
 
-/// Parts of answers that a surface does not show. They are taken out on both sides before its answers are compared.
+/// Parts of answers that a surface does not show. They are removed on both sides before answers are compared.
 pub(crate) struct Unseen {
     surfaces: &'static [&'static str],
     #[allow(dead_code, reason = "for readers")]

@@ -9,7 +9,7 @@ use crate::data::shown;
 /// Lists longer than this are shown by their length, their ends and a hash.
 const LISTED_MAX: usize = 16;
 
-/// The line of a step that was left out.
+/// The line of a step that was skipped.
 pub(crate) const ABSENT: &str = "absent";
 
 type Bytes = Vec<u8>;
@@ -162,7 +162,7 @@ impl Answer {
 }
 
 impl Commit {
-    /// The line with the commit in it. That it is not durable is usual, and left out.
+    /// The line with the commit in it. Not being durable is usual, and left out.
     fn line(self, name: &str, mut line: Value) -> Value {
         line[name] = self.version.into();
         if self.durable {
@@ -172,7 +172,7 @@ impl Commit {
     }
 }
 
-/// What must come on a disk where the scenario says what comes in memory: a commit that is answered is durable.
+/// The expected answer on a disk, given the one in memory: an answered commit is durable.
 pub(crate) fn durable(line: &Value) -> Value {
     let mut line = line.clone();
     let commits = ["written", "applied", "committed", "version"];
@@ -183,7 +183,7 @@ pub(crate) fn durable(line: &Value) -> Value {
 }
 
 impl Entry {
-    /// What is usual is left out.
+    /// Usual values are left out.
     fn to_json(&self) -> Value {
         let mut fields = Map::new();
         fields.insert("value".into(), shown(&self.value));
@@ -260,7 +260,7 @@ fn listed(items: Vec<Value>) -> Value {
     json!({ "length": items.len(), "first": items.first(), "last": items.last(), "hash": hasher.finish() })
 }
 
-/// Takes the hashes out: an expectation that a person wrote names none.
+/// Removes the hashes: an expectation written by a person has none.
 pub(crate) fn without_hashes(line: &Value) -> Value {
     match line {
         Value::Object(fields) => fields

@@ -7,9 +7,9 @@ use mantis_db::Code;
 
 use crate::scenario;
 
-/// What only a disk can say, and the scenarios run in memory: `host/store/tests/durability` has disks that say so.
+/// Codes that need a disk, while the scenarios run in memory: `host/store/tests/durability` has disks for them.
 const NEED_A_DISK: [Code; 2] = [Code::DiskFull, Code::StorageFailed];
-/// Fewer would not do for what a store does.
+/// Fewer would not cover what a store does.
 const STEPS_MIN: usize = 60;
 
 #[test]

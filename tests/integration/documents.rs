@@ -1,4 +1,4 @@
-//! That the documents lead somewhere: links to files and headings, and paths of the repository that they name.
+//! Links to files and headings, and paths of the repository, in the documents have existing targets.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 /// Folders whose files documents name by their path.
 const FOLDERS: [&str; 9] = ["host/", "guest/", "web/", "tests/", "docs/", "scripts/", "fuzz/", "benches/", "xtask/"];
-/// What is built, or was.
+/// Build output.
 const NOT_IN_THE_REPOSITORY: [&str; 4] = ["/target", "/dist", "web/plugins", "fuzz/corpus"];
-/// Parts of a path that is a form, and not one file.
+/// Placeholders in a path that names no single file.
 const PLACEHOLDERS: [&str; 3] = ["TARGET", "NAME", "format-N"];
 
 fn root() -> PathBuf {
@@ -39,7 +39,7 @@ fn prose(text: &str) -> String {
     text.split("```").step_by(2).collect::<Vec<_>>().join("\n")
 }
 
-/// What a heading is called in links, as forges name it.
+/// A heading's name in links, as forges derive it.
 fn anchors(text: &str) -> BTreeSet<String> {
     let name = |heading: &str| {
         let kept = heading.trim_start_matches('#').trim().to_lowercase();
@@ -49,7 +49,7 @@ fn anchors(text: &str) -> BTreeSet<String> {
     prose(text).lines().filter(|line| line.starts_with('#')).map(name).collect()
 }
 
-/// Where a link leads to, if to nothing.
+/// The target of a link, if it does not exist.
 fn broken(document: &Path, text: &str, target: &str) -> bool {
     let (file, anchor) = target.split_once('#').map_or((target, None), |(file, anchor)| (file, Some(anchor)));
     let path = if file.is_empty() { document.to_path_buf() } else { document.parent().unwrap().join(file) };

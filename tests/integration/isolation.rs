@@ -26,7 +26,7 @@ use mantis_store::testing::{FailingDisk, Fault, Operation as DiskOperation};
 
 const BUCKET: &str = "default";
 
-/// A session, and whether to be impatient.
+/// A session, and whether it gives up waiting at times.
 struct Direct {
     session: Session,
     numbers: Numbers,
@@ -94,7 +94,7 @@ impl Direct {
         Self { session: database.session(), numbers: Numbers::new(seed) }
     }
 
-    /// Writes that are asked for when the disk has failed already do not happen for certain.
+    /// Writes requested after the disk has failed certainly do not happen.
     fn check_disk(&self) -> Result<()> {
         if self.session.database().store().has_failed() { Err(Failure::Failed) } else { Ok(()) }
     }
@@ -121,7 +121,7 @@ impl Connection for Direct {
         if self.numbers.chance(50) {
             self.session.rollback();
         } else {
-            // A session that is dropped takes its transaction along.
+            // Dropping a session drops its transaction.
             self.session = self.session.database().session();
         }
     }
@@ -188,7 +188,7 @@ impl Connection for Direct {
     }
 }
 
-/// Where a history's store is.
+/// Where a history's store is kept.
 #[derive(Clone, Copy)]
 enum Place {
     Memory,
@@ -201,7 +201,7 @@ enum Place {
 /// Writes are answered before they are synced, which nobody can notice as long as the power stays.
 const INTERVAL: Durability = Durability::Interval { ms: 5 };
 
-/// What keeps a store going. The threads end first.
+/// What keeps a store running. The threads end first.
 struct Opened {
     _threads: Option<DiskThreads>,
     database: Database,
@@ -212,7 +212,7 @@ fn open(disk: Option<&Arc<dyn Disk>>, durability: Durability) -> Opened {
     let Some(disk) = disk else {
         return Opened { _threads: None, database: Database::in_memory(Limits::default(), clock, random).unwrap() };
     };
-    // Small, so that segments change and checkpoints are made meanwhile.
+    // Small, so that segments and checkpoints change meanwhile.
     let storage = StorageOptions { durability, checkpoint_bytes: 4_000 };
     let (database, _) = Database::open(Limits::default(), clock, random, Arc::clone(disk), storage).unwrap();
     let threads = DiskThreads::start(database.store(), Box::new(|_| ())).unwrap();
@@ -280,7 +280,7 @@ fn histories_through_the_crate_have_no_anomaly() {
         total.take(&history(seed, place, 45)).unwrap_or_else(|said| panic!("seed {seed}: {said}"));
     }
     println!("isolation: {total}");
-    // What docs/concepts/isolation.md promises.
+    // The promises of docs/concepts/isolation.md.
     assert!(total.histories() >= 1_000 && total.operations() >= 500_000, "too few: {total}");
 }
 
@@ -318,7 +318,7 @@ fn a_corrupted_read_is_flagged_or_proven_possible() {
             match serial::check(&corrupted) {
                 Err(_) => flagged += 1,
                 Ok(order) => {
-                    // It could have been read so: here is the order.
+                    // That read was possible: here is the order.
                     assert_eq!(replay(&corrupted, &order), Ok(()));
                     possible += 1;
                 }

@@ -1,4 +1,4 @@
-//! Running the scenarios, comparing, and writing `target/transcripts`.
+//! Runs the scenarios, compares, and writes `target/transcripts`.
 
 use std::path::PathBuf;
 
@@ -49,7 +49,7 @@ fn write(surface: &str, place: Place, transcript: &Value) {
     std::fs::write(folder.join(format!("{surface}{ending}.json")), text + "\n").unwrap();
 }
 
-/// Checks a surface, and that it says of every scenario that it runs what the crate says, to the last entry of long lists.
+/// Checks a surface, which must answer every scenario that it runs like the crate, to the last entry of long lists.
 async fn check_same<S: Surface>(surface: &S, place: Place) {
     let (crate_says, surface_says) = (check(&Db, place).await, check(surface, place).await);
     for scenario in scenario::all().iter().filter(|scenario| absent::runs(S::NAME, scenario)) {

@@ -55,7 +55,7 @@ pub(crate) struct Step {
     pub(crate) expect: Value,
 }
 
-/// What can be asked of a surface.
+/// The operations of all surfaces.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) enum Operation {
@@ -165,20 +165,20 @@ fn page_default() -> u32 {
     100
 }
 
-/// Where a cursor comes from.
+/// The origin of a cursor.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum CursorFrom {
     /// The answer to the step of this name.
     Step(String),
-    /// Nowhere: bytes that no scan made.
+    /// No origin: bytes that no scan made.
     MadeUp(Data),
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Changes {
-    /// Behind the cursor of this step; from the beginning when there is none.
+    /// After the cursor of this step; from the beginning if there is none.
     #[serde(default)]
     pub(crate) since: Option<CursorFrom>,
     /// Of one bucket only.
@@ -277,7 +277,7 @@ fn numbered_key(prefix: &str, number: usize) -> Data {
 impl TryFrom<Map<String, Value>> for Step {
     type Error = String;
 
-    /// What all steps have is taken out; the rest must be an operation, without a field too many.
+    /// The fields of all steps are removed; the rest must be an operation, without an additional field.
     fn try_from(mut fields: Map<String, Value>) -> Result<Self, String> {
         let mut text = |name: &str| match fields.remove(name) {
             None => Ok(None),

@@ -8,14 +8,14 @@ use mantis_db::{Access, Database, DiskThreads, Grants, Limits, ManualClock, Rand
 use crate::answer::Answer;
 use crate::scenario::{GrantedAccess, Scenario};
 
-/// When every scenario begins, in milliseconds since the epoch: 2025-06-15T15:06:40.123Z.
+/// The start time of every scenario, in milliseconds since the epoch: 2025-06-15T15:06:40.123Z.
 pub(crate) const START_MS: u64 = 1_750_000_000_123;
 
-/// Where a scenario's database is.
+/// The storage of a scenario's database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
     Memory,
-    /// On a disk, and every commit is synced before it is answered.
+    /// On a disk, where every commit is synced before it is answered.
     Disk,
 }
 
@@ -24,7 +24,7 @@ pub(crate) trait Surface {
     /// As in `absent` and in the transcript's file name.
     const NAME: &'static str;
 
-    /// Runs the steps in a database of their own and returns their answers, in order.
+    /// Runs the steps in a new database and returns their answers, in order.
     async fn run(&self, scenario: &Scenario, place: Place) -> Vec<Answer>;
 }
 
@@ -34,7 +34,7 @@ pub(crate) struct Stage {
     pub(crate) database: Database,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) grants: Arc<Grants>,
-    /// Write the log, where there is one.
+    /// Write the log, if there is one.
     _threads: Arc<DiskThreads>,
 }
 
@@ -56,8 +56,7 @@ impl Stage {
         Self { database, clock, grants: Arc::new(grants(scenario)), _threads: Arc::new(threads) }
     }
 
-    /// Lets time pass. Housekeeping follows at once, so that the commit that removes what has expired has the same number
-    /// everywhere.
+    /// Lets time pass. Housekeeping runs at once, so that the commit that removes expired keys has the same number everywhere.
     pub(crate) fn advance_clock(&self, ms: u64) -> Answer {
         self.clock.advance_ms(ms);
         self.database.maintain();

@@ -42,7 +42,7 @@ fn build(guest: &Path) -> Result<()> {
     let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(["build", "--release", "--target", TARGET])
         .current_dir(guest)
-        // The host's flags and target folder are not the guests'.
+        // The host's flags and target folder must not apply to the guests.
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_TARGET_DIR")
         .status()
@@ -66,7 +66,7 @@ fn guests(guest: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// What an earlier build left of guests that are gone must not look like one.
+/// Output of an earlier build for removed guests must not remain.
 fn remove_others(components: &Path, names: &[String]) -> Result<()> {
     for entry in fs::read_dir(components)? {
         let path = entry?.path();
@@ -78,7 +78,7 @@ fn remove_others(components: &Path, names: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// The bindings put a description of their world into the module; the encoder reads it from there.
+/// The bindings put a description of their world into the module, from which the encoder reads it.
 fn encode(module: &Path) -> Result<Vec<u8>> {
     let module = fs::read(module)?;
     ComponentEncoder::default().validate(true).module(&module)?.encode()

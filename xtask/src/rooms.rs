@@ -1,12 +1,12 @@
-//! `cargo xtask rooms`: whether what imports what still goes one way, between crates, folders and files.
+//! `cargo xtask rooms`: checks that imports go one way, between crates, folders and files.
 //!
 //! Rules, for each crate below `host/` and for `web/`:
 //! 1. A crate depends on the crates below it and on no others ([`BELOW`]).
 //! 2. The files of a crate import each other without a circle, and so do the files and folders within each folder.
 //!
-//! An import is a path that begins with `crate`, `super`, `self` or a module's name, in a `use` declaration, in code or in a
-//! macro's arguments; it is followed through re-exports to the file that defines what it names. A declaration (`mod x;`) and a re-export
-//! (`pub use`) are no imports. Code under `#[cfg(test)]` is passed over.
+//! An import is a path that begins with `crate`, `super`, `self` or a module's name, in a `use` declaration, in code or in a macro's
+//! arguments; it is followed through re-exports to the file that defines the item. A declaration (`mod x;`) and a re-export (`pub use`) are
+//! no imports. Code under `#[cfg(test)]` is skipped.
 
 mod graph;
 mod parse;
@@ -20,7 +20,7 @@ use anyhow::{Context, Result, bail};
 use graph::Graph;
 use resolve::Crate;
 
-/// The crates that may be held against the rules, and which of the others each may depend on. The lowest first.
+/// The checked crates, and which of the others each may depend on. The lowest first.
 const BELOW: &[(&str, &[&str])] = &[
     ("host/store", &[]),
     ("host/pool", &[]),
@@ -32,7 +32,7 @@ const BELOW: &[(&str, &[&str])] = &[
     ("web", &["host/db"]),
 ];
 
-/// Checks every crate, and prints each import that is against the rules.
+/// Checks every crate, and prints each import that breaks the rules.
 pub(crate) fn run() -> Result<()> {
     let mut faults = Vec::new();
     for (folder, below) in BELOW {
@@ -52,7 +52,7 @@ pub(crate) fn run() -> Result<()> {
 fn check_dependencies(folder: &str, below: &[&str], faults: &mut Vec<String>) -> Result<()> {
     let manifest = Path::new(folder).join("Cargo.toml");
     let text = std::fs::read_to_string(&manifest).with_context(|| manifest.display().to_string())?;
-    // Tests may use anything.
+    // Tests may import anything.
     let text = text.split("[dev-dependencies]").next().unwrap_or_default();
     for (other, _) in BELOW {
         let name = if *other == "host/server" { "mantisdb".to_owned() } else { other.replace("host/", "mantis-") };
@@ -115,7 +115,7 @@ fn report_circles(
 mod tests {
     use super::*;
 
-    /// What is found of a crate with these files.
+    /// The findings for a crate with these files.
     #[track_caller]
     fn faults_of(files: &[(&str, &str)]) -> Vec<String> {
         let folder = tempfile::tempdir().unwrap();
@@ -141,7 +141,7 @@ mod tests {
         let cases = [
             // A use declaration, through the crate's root.
             "use crate::A; pub struct B(A);",
-            // A path in code, from beside.
+            // A path in code, from a sibling.
             "pub struct B(super::a::A);",
             // Under another name.
             "use crate::a::A as Other; pub struct B(Other);",

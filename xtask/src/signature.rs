@@ -1,4 +1,4 @@
-//! The functions of a component and their types as JSON, in the form that the host shows them in, for the page to read.
+//! The functions of a component and their types as JSON, in the host's form, for the page to read.
 
 use anyhow::{Result, bail, ensure};
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ pub(crate) fn describe(name: &str, component: &[u8]) -> Result<Value> {
     let world = &resolve.worlds[world];
     let interface_name = |key: &WorldKey| resolve.name_world_key(key);
     let mut functions = Vec::new();
-    // As on the host, what JSON cannot carry is left out.
+    // As on the host, types that JSON cannot express are left out.
     let mut add = |name: &str, function: &Function| functions.extend(describe_function(&resolve, name, function).ok());
     for (key, item) in &world.exports {
         match item {

@@ -10,9 +10,9 @@ use wasm_bindgen_cli_support::Bindgen;
 
 use crate::signature;
 
-/// What `web/build.mjs` reads: the glue as wasm-bindgen makes it.
+/// The input of `web/build.mjs`: the glue as wasm-bindgen makes it.
 const RAW: &str = "web/dist/raw";
-/// Where `cargo xtask guests` puts components.
+/// The output folder of `cargo xtask guests`.
 const COMPONENTS: &str = "guest/target/components";
 /// The components that become plugins for pages.
 const PLUGINS: &[&str] = &["counter", "leaderboard"];
@@ -69,7 +69,7 @@ fn compile(root: &Path) -> Result<PathBuf> {
     Ok(target.join("wasm32-unknown-unknown/web/mantis_web.wasm"))
 }
 
-/// The caller's flags, and some that keep this machine's folders out of the panic messages: pages download those.
+/// The caller's flags, and some that keep this machine's folders out of the panic messages, which pages download.
 fn flags(root: &Path) -> Vec<String> {
     let given = std::env::var("RUSTFLAGS").unwrap_or_default();
     let mut flags: Vec<String> = given.split_whitespace().map(String::from).collect();

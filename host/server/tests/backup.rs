@@ -24,7 +24,7 @@ fn run(arguments: &[&str]) -> Output {
     run_with(command, b"")
 }
 
-/// Runs a command that must succeed, and returns what it wrote to both streams.
+/// Runs a command that must succeed, and returns its output on both streams.
 #[track_caller]
 fn ok(arguments: &[&str]) -> String {
     let output = run(arguments);
@@ -54,7 +54,7 @@ fn import(server: &Server, bucket: &str, file: &[u8]) {
     assert!(output.status.success(), "{output:?}");
 }
 
-/// `key\tvalue` a line.
+/// Lines of `key\tvalue`.
 fn listed(server: &Server, bucket: &str) -> String {
     server.ok(&["scan", "--bucket", bucket, "--values"])
 }
@@ -89,7 +89,7 @@ fn a_backup_of_a_busy_server_restores_its_state() {
     import(&server, "lines", &imported);
     server.ok(&["put", "soon", "x", "--ttl", "1000"]);
     let before = listed(&server, "lines");
-    // Two keys that are always written together, by others, all the while.
+    // Two keys that other clients keep writing together.
     let address = server.address;
     let (is_over, wrote) = (AtomicBool::new(false), AtomicBool::new(false));
     let said = thread::scope(|scope| {
@@ -145,7 +145,7 @@ fn a_backup_of_a_busy_server_restores_its_state() {
     let soon: Value = serde_json::from_str(&server.ok(&["get", "soon", "--json"])).unwrap();
     assert!(soon["expires_at"].is_string(), "{soon}");
 
-    // The copy has a life of its own.
+    // The copy is used independently.
     let gone = follow(&server, cursor);
     assert!(gone.starts_with("HTTP/1.1 410") && gone.contains("\"compacted\""), "{gone}");
     assert!(follow(&server, "now").starts_with("HTTP/1.1 200"));
@@ -177,7 +177,7 @@ fn a_backup_goes_to_standard_output_and_no_file_is_replaced_unasked() {
     assert!(code == 3 && message.contains("cannot reach"), "{message}");
 }
 
-/// Answers one request with a backup that ends early: with its connection, or as if it were all.
+/// Answers one request with a backup that ends early: with its connection, or as if it were complete.
 fn server_that_breaks_off(backup: Vec<u8>, is_ended: bool) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -248,7 +248,7 @@ fn a_refused_restore_leaves_no_files() {
     assert_eq!(said["bytes"], whole.len());
 }
 
-/// A directory with keys `a0` to `a19`, of which the commit of one was damaged, and the file's name.
+/// A directory with keys `a0` to `a19`, one of whose commits was damaged, and the file's name.
 fn damaged(directory: &Path) -> (PathBuf, String) {
     let data = directory.join("data");
     let server = start(&data);
@@ -344,7 +344,7 @@ fn a_repair_in_place_keeps_the_damaged_directory() {
     assert!(ok(&["check", "--data", text(&data)]).contains(&format!("{kept} keys at version {kept}")));
     assert!(start(&data).ok(&["scan"]).starts_with("a0\n"));
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2);
-    // Where nothing is damaged, nothing is done.
+    // If nothing is damaged, nothing is done.
     assert!(ok(&["check", "--data", text(&data), "--repair", "--in-place"]).contains("nothing to repair"));
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2);
 }

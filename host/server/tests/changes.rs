@@ -8,14 +8,14 @@ use serde_json::Value;
 
 use crate::support::{PATIENCE, Server, pause};
 
-/// An event of the feed: its `id`, and the key that it is about.
+/// An event of the feed: its `id` and its key.
 type Event = (String, String);
 
 /// A stream of events.
 struct Events(BufReader<TcpStream>);
 
 impl Events {
-    /// Opens the stream. Its status, and the body's code where it is a problem.
+    /// Opens the stream. Returns its status, and the body's code if it is a problem.
     fn open(server: &Server, query: &str, last_event_id: Option<&str>) -> (Self, String) {
         let mut stream = server.connect();
         let resume = last_event_id.map(|id| format!("Last-Event-ID: {id}\r\n")).unwrap_or_default();
@@ -34,7 +34,7 @@ impl Events {
         line
     }
 
-    /// The next event; what has no data is none.
+    /// The next event; `None` for one without data.
     fn next(&mut self) -> Event {
         let mut id = String::new();
         loop {
@@ -72,7 +72,7 @@ fn start(data: &Path, more: &[&str]) -> Server {
     Server::start(&[&["--data", data.to_str().unwrap()], more].concat())
 }
 
-/// Ends a server with SIGKILL, or properly.
+/// Ends a server with SIGKILL, or cleanly.
 fn end(mut server: Server, kill: bool) {
     if kill {
         server.child.kill().unwrap();
@@ -112,7 +112,7 @@ fn check_resume(durability: &str, kill: bool) {
     seen.extend(events.take(3));
     let keys: Vec<_> = seen.iter().map(|(_, key)| key.clone()).collect();
     assert_eq!(keys, wanted, "{durability}, killed: {kill}");
-    // And from the beginning all of it is shown again, under the same cursors.
+    // From the beginning, all of it is shown again, under the same cursors.
     assert_eq!(Events::open(&server, "?since=earliest", None).0.take(wanted.len()), seen);
 }
 
@@ -130,7 +130,7 @@ fn first_cursor(server: &Server) -> String {
     Events::open(server, "?since=earliest", None).0.next().0
 }
 
-/// What follows a cursor is gone: as a page and as a stream.
+/// The changes after a cursor are gone: as a page and as a stream.
 #[track_caller]
 fn check_compacted(server: &Server, cursor: &str) {
     let page = send(server, "GET", &format!("/changes?since={cursor}"), "");
@@ -145,7 +145,7 @@ fn check_compacted(server: &Server, cursor: &str) {
 fn history_beyond_its_bytes_is_gone_after_a_restart_too() {
     for kill in [true, false] {
         let directory = tempfile::tempdir().unwrap();
-        // With segments that are much smaller than the history, so that the log can forget.
+        // With segments much smaller than the history, so that the log can be truncated.
         let start = || start(directory.path(), &["--feed-bytes-max", "40000", "--checkpoint-bytes", "20000"]);
         let server = start();
         put(&server, "first", "value");
@@ -182,7 +182,7 @@ fn history_beyond_its_age_is_gone_after_a_restart_too() {
         end(server, kill);
         pause(1_600);
         let server = start();
-        // Housekeeping looks a few times a second.
+        // Housekeeping runs a few times a second.
         for _ in 0..PATIENCE.as_millis() / 50 {
             put(&server, "third", "value");
             let page = send(&server, "GET", &format!("/changes?since={cursor}"), "");

@@ -221,7 +221,7 @@ fn a_failure_is_json_with_the_json_option() {
     assert_eq!(message, "", "an argument after -- is no option");
 }
 
-/// Answers every request with `answer`, as some other program would.
+/// Answers every request with `answer`, as another program would.
 fn stranger(answer: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

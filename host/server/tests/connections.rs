@@ -41,7 +41,7 @@ fn an_idle_connection_is_closed_in_time_and_not_before() {
     server.check_alive();
 }
 
-/// A request that comes in pieces around the moment at which an idle connection gives up its buffers loses none of them.
+/// A request that arrives in pieces around the moment at which an idle connection frees its buffers loses none of them.
 #[test]
 fn parking_loses_no_byte() {
     let server = Server::start(&["--header-timeout-ms", "20000"]);
@@ -100,7 +100,7 @@ fn head_of_a_stream_has_no_length() {
     assert!(answer.starts_with("HTTP/1.1 200") && !answer.contains("content-length"), "{answer}");
 }
 
-/// A client may say that it will send no more, and still wants its answers.
+/// A client may announce that it will send no more, and still wants its answers.
 #[test]
 fn a_half_closed_client_gets_its_answers() {
     let server = Server::start(&[]);
@@ -128,7 +128,7 @@ fn a_half_closed_client_gets_its_answers() {
     server.check_alive();
 }
 
-/// Streams to a client that has gone end when they next have something to say.
+/// Streams to a client that has gone end with their next event.
 #[test]
 fn a_stream_ends_with_its_client() {
     let server = Server::start(&[]);
@@ -157,7 +157,7 @@ fn streams_open(server: &Server) -> u64 {
     stats["http"]["streams_open"].as_u64().unwrap()
 }
 
-/// Fails after less than the 15 seconds after which a stream says that it lives.
+/// Fails in less than the 15 seconds between keep-alives of a stream.
 #[track_caller]
 fn wait_until_none_is_followed(server: &Server) {
     for _ in 0..100 {
@@ -169,7 +169,7 @@ fn wait_until_none_is_followed(server: &Server) {
     panic!("{} are still followed", streams_open(server));
 }
 
-/// Streams that a filter keeps silent end soon after their clients have gone, whether anybody writes or not: there is room for others.
+/// Streams without matching changes end soon after their clients have gone, whether anybody writes or not: others can open streams.
 #[test]
 fn a_filtered_stream_ends_with_its_client() {
     let server = Server::start(&["--streams-max", "10"]);
@@ -208,7 +208,7 @@ fn a_filtered_stream_ends_with_its_client() {
     server.check_alive();
 }
 
-/// A client that has said that it will send no more may still listen.
+/// A client that has announced that it will send no more may still listen.
 #[test]
 fn a_half_closed_client_keeps_its_stream() {
     let server = Server::start(&[]);
@@ -234,16 +234,16 @@ fn a_half_closed_client_keeps_its_stream() {
             came.extend_from_slice(&bytes[..count]);
         }
         drop(stream);
-        // It is found to have gone when it is next sent something, at the next pause at the latest.
+        // Its absence is noticed when it is next sent something, at the next pause at the latest.
         put();
         wait_until_none_is_followed(&server);
     }
 }
 
 const HELD: usize = 10_000;
-/// What each of them may cost the server, in resident memory that the allocator has not given back yet.
+/// The resident memory that each of them may cost the server, with memory that the allocator has not given back yet.
 const CONNECTION_BYTES_MAX: u64 = 64 << 10;
-/// What may be left of it all when they are closed.
+/// The memory that may remain when they are closed.
 const LEFT_KIB_MAX: u64 = 24 << 10;
 
 #[test]
@@ -259,7 +259,7 @@ fn ten_thousand_keep_alive_connections_are_held_and_their_memory_returns() {
         for stream in &mut held {
             assert!(read_answer(stream).starts_with("HTTP/1.1 200"));
         }
-        // By then they have given up their buffers.
+        // By then they have freed their buffers.
         pause(2_600);
     }
     assert_eq!(others_open(&server), HELD);
@@ -267,7 +267,7 @@ fn ten_thousand_keep_alive_connections_are_held_and_their_memory_returns() {
     drop(held);
     let (mut after_kib, mut are_gone) = (u64::MAX, false);
     for _ in 0..150 {
-        // The connection that asked before may not be counted as closed yet: it counts as gone when it was once.
+        // The previous connection may not be counted as closed yet: it is gone once the count has dropped.
         are_gone |= others_open(&server) == 0;
         after_kib = server.resident_kib();
         if are_gone && after_kib < before_kib + LEFT_KIB_MAX {

@@ -1,4 +1,4 @@
-//! What the program keeps when it is killed, and what it refuses to start on.
+//! What the program keeps after a kill, and what it refuses to start on.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ fn send_json(server: &Server, path: &str, body: &str) -> String {
     server.exchange(format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).as_bytes())
 }
 
-/// The one file whose name begins so.
+/// The one file whose name begins like this.
 fn file(data: &Path, beginning: &str) -> PathBuf {
     let files = fs::read_dir(data).unwrap().map(|file| file.unwrap().path());
     let mut named = files.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with(beginning));
@@ -104,7 +104,7 @@ fn damage_is_reported_with_file_and_offset_and_nothing_is_changed() {
     drop(server);
     let log = file(data, "log-");
     let mut bytes = fs::read(&log).unwrap();
-    // In the first record, which later ones prove durable.
+    // In the first record, whose durability later ones prove.
     bytes[100] ^= 1;
     fs::write(&log, &bytes).unwrap();
     let mut command = program();

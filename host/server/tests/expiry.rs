@@ -7,9 +7,9 @@ use serde_json::Value;
 use crate::support::{PATIENCE, Server, pause};
 
 const KEYS: u64 = 200_000;
-/// Time to live in seconds, enough for most of them to be there at once.
+/// Time to live in seconds, enough for most of them to exist at once.
 const TTL_S: &str = "25";
-/// What may stay resident of some 100 MB when they are gone.
+/// The part of some 100 MB that may stay resident when they are gone.
 const LEFT_KIB_MAX: u64 = 32 << 10;
 
 fn store_figures(server: &Server) -> Value {
@@ -18,7 +18,7 @@ fn store_figures(server: &Server) -> Value {
     stats["store"].take()
 }
 
-/// The feed is small, so that what it keeps of them is no part of what stays.
+/// The feed is small, so that it does not keep them in memory.
 #[test]
 fn many_expired_keys_give_their_memory_back() {
     let server = Server::start(&["--feed-bytes-max", "1000000"]);

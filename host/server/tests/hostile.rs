@@ -1,4 +1,4 @@
-//! Clients that do what they should not. The server answers or closes, and lives on.
+//! Misbehaving clients. The server answers or closes, and keeps running.
 
 use std::io::Write;
 

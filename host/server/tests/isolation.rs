@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::support::{PATIENCE, Server, pause};
 
-/// Where the server listens now: another port after each start.
+/// The server's address: another port after each start.
 type Address = Mutex<SocketAddr>;
 
 /// A connection that is opened again when it is lost, and the open transaction.
@@ -63,7 +63,7 @@ impl<'a> Http<'a> {
         })
     }
 
-    /// Sends a request and waits for its answer, not always for long.
+    /// Sends a request and waits for its answer, sometimes only briefly.
     fn send(&mut self, line: &str, headers: &str, body: &str) -> Result<Answer> {
         let timeout = if self.numbers.chance(1) { Duration::from_millis(1) } else { PATIENCE };
         let transaction = self.transaction.as_ref().map(|id| format!("Mantisdb-Transaction: {id}\r\n"));
@@ -81,7 +81,7 @@ impl<'a> Http<'a> {
         })
     }
 
-    /// Like `send`; what the server refused has not happened.
+    /// Like `send`; refused requests have had no effect.
     fn ask(&mut self, line: &str, headers: &str, body: &str) -> Result<Answer> {
         let answer = self.send(line, headers, body)?;
         if answer.status < 300 || answer.status == 404 {
@@ -91,7 +91,7 @@ impl<'a> Http<'a> {
         Err(match (answer.status, &*code) {
             (412, _) | (409, "check-failed") => Failure::Refused,
             (409, "conflict") => Failure::Conflict,
-            // It ended with its server, or the request before was given up and is still being answered.
+            // It ended with its server, or the previous request was abandoned and is still being answered.
             (409, "transaction-not-open" | "transaction-busy") => Failure::Failed,
             _ => panic!("{line}: {} {}", answer.status, answer.body),
         })
@@ -147,7 +147,7 @@ impl Connection for Http<'_> {
 
     fn rollback(&mut self) {
         let id = self.transaction.take().unwrap();
-        // Half of them are left to the server to forget.
+        // Half of them are left for the server to roll back.
         if self.numbers.chance(50) {
             let _ = self.send(&format!("DELETE /api/v1/transactions/{id}"), "", "");
         }
@@ -223,14 +223,14 @@ fn start(data: &Path, durability: &str) -> Server {
     Server::start(&["--data", data.to_str().unwrap(), "--durability", durability, "--checkpoint-bytes", "20000"])
 }
 
-/// A server, and where it keeps its data.
+/// A server, and its data directory.
 struct Kept<'a> {
     server: Server,
     data: &'a Path,
     durability: &'a str,
 }
 
-/// Runs clients with keys of their own; the server is killed and started again so many times meanwhile. Says how many of the kills met
+/// Runs clients with keys of their own; meanwhile the server is killed and restarted this many times. Returns how many of the kills hit
 /// clients at work.
 fn history(kept: &mut Kept<'_>, seed: u64, kills: usize) -> (Notes, usize) {
     let server = &mut kept.server;
@@ -265,7 +265,7 @@ fn history(kept: &mut Kept<'_>, seed: u64, kills: usize) -> (Notes, usize) {
 fn histories_through_http_have_no_anomaly() {
     let times: u64 = std::env::var("MANTIS_TORTURE").map_or(1, |times| times.parse().unwrap());
     let (mut total, mut kills) = (Total::default(), 0);
-    // A kill takes nothing that was answered under either.
+    // Under both, a kill takes no acknowledged write.
     for (place, durability) in ["always", "interval:20"].into_iter().enumerate() {
         let directory = tempfile::tempdir().unwrap();
         let data = directory.path();
@@ -277,6 +277,6 @@ fn histories_through_http_have_no_anomaly() {
         }
     }
     println!("isolation: {total}, through HTTP with {kills} kills");
-    // What docs/concepts/isolation.md promises. Where clients are quick, a kill may come too late for them.
+    // The promises of docs/concepts/isolation.md. Fast clients may finish before a kill.
     assert!(total.histories() >= 100 && total.operations() >= 80_000 && kills > 20, "too few: {total}, {kills} kills");
 }

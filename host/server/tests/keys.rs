@@ -1,8 +1,8 @@
-//! Keys and parameters that look for a weak spot, over a raw connection so that no client corrects them on the way.
+//! Hostile keys and parameters, over a raw connection so that no client corrects them on the way.
 
 use crate::support::Server;
 
-/// Sends a request and compares `STATUS code`, or `STATUS` where all went well.
+/// Sends a request and compares `STATUS code`, or `STATUS` for a success.
 #[track_caller]
 fn check(server: &Server, method: &str, path: &str, body: &str, expected: &str) -> String {
     let length = body.len();

@@ -5,7 +5,7 @@ use std::net::Shutdown;
 
 use crate::support::{Server, pause, read_all};
 
-/// How much more memory a server may hold after a thousand of them. It keeps some buffers for the next.
+/// The additional memory that a server may hold after a thousand of them. It keeps some buffers for later ones.
 const LEFT_KIB_MAX: u64 = 16 << 10;
 
 /// The same numbers in every run.
@@ -26,15 +26,15 @@ impl Numbers {
     }
 }
 
-/// A request, and how its answer must begin.
+/// A request, and the start of its answer.
 struct Malformed {
     request: Vec<u8>,
-    /// Without the rest of it the server would wait: the client hangs up, and may then be spared the answer.
+    /// Without the rest of the request the server would wait: the client hangs up, and may then get no answer.
     is_cut_off: bool,
     answer_start: &'static str,
 }
 
-/// Sends a thousand requests, each on a connection of its own, and looks at each answer.
+/// Sends a thousand requests, each on its own connection, and checks each answer.
 #[track_caller]
 fn check(seed: u64, malformed: impl Fn(&mut Numbers) -> Malformed) {
     let server = Server::start(&[]);
@@ -66,7 +66,7 @@ fn check(seed: u64, malformed: impl Fn(&mut Numbers) -> Malformed) {
     assert!(after_kib < before_kib + LEFT_KIB_MAX, "{before_kib} KiB before, {after_kib} after");
 }
 
-/// That the server says it failed itself.
+/// The server's message that it failed itself.
 fn is_failure(answer: &str) -> bool {
     answer.split(' ').nth(1).is_some_and(|status| status.starts_with('5'))
 }
@@ -77,7 +77,7 @@ fn each_broken_rule_is_answered() {
     check(42, broken);
 }
 
-/// Well-formed requests with bytes changed, taken out, put in and repeated. Some are requests still, so any answer will do but that
+/// Well-formed requests with bytes changed, removed, inserted and repeated. Some are still requests, so any answer is allowed except that
 /// the server failed.
 #[test]
 fn garbled_requests_do_no_harm() {

@@ -43,7 +43,7 @@ fn check_there(data: &Path, durable: &[String]) {
     }
 }
 
-/// Ends it, and returns what it has logged.
+/// Ends the server, and returns its log.
 fn end(mut server: Server) -> String {
     server.signal("-TERM");
     server.wait();
@@ -105,7 +105,7 @@ fn a_restore_under_a_running_servers_path_is_left_alone() {
         assert!(restored.status.success(), "{restored:?}");
         let before = files(&data);
         assert!(before.keys().any(|name| name.to_str().unwrap().starts_with("checkpoint-")));
-        // Enough for a checkpoint, as far as they are taken.
+        // Enough for a checkpoint, if they are accepted.
         for number in 0..40 {
             send(&server, "PUT", &format!("/api/v1/kv/after-{number}"), &"v".repeat(50_000));
         }
@@ -115,7 +115,7 @@ fn a_restore_under_a_running_servers_path_is_left_alone() {
     }
 }
 
-/// The exit code of a command that is to end by itself, and what it wrote to standard error.
+/// The exit code of a command that must end by itself, and its standard error.
 #[track_caller]
 fn refused(mut command: Command) -> (i32, String) {
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();

@@ -103,7 +103,7 @@ fn components_nested_too_deeply_are_refused_by_every_command() {
     assert!(message.contains("deep.wasm") && message.contains(REASON), "{message}");
 }
 
-/// Their memory is given back, without anybody asking for it.
+/// Their memory is given back without a request.
 #[test]
 fn idle_instances_are_closed() {
     let server = Server::start(&["--plugin-call-deadline-ms", "10000", "--plugin-instance-idle-timeout-ms", "100"]);

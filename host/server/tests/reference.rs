@@ -1,4 +1,4 @@
-//! The reference pages say what the program takes. `UPDATE=1 cargo test -p mantisdb reference` rewrites them.
+//! The reference pages match the program. `UPDATE=1 cargo test -p mantisdb reference` rewrites them.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -40,7 +40,7 @@ fn cli() {
     check("cli.md", &text);
 }
 
-/// The first page without the options of `serve`, which has a page of its own; its usage line still says that it takes them.
+/// The first page without the options of `serve`, which has its own page; its usage line still lists them.
 fn overview(mut command: clap::Command) -> String {
     let usage = command.render_usage().to_string();
     let usage = usage.trim_start_matches("Usage: ").to_owned();

@@ -1,4 +1,4 @@
-//! What is refused before it reaches the application is answered like everything else.
+//! Requests that are refused before they reach the application are answered like all others.
 
 use std::io::Write;
 

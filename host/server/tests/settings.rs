@@ -1,4 +1,4 @@
-//! Where settings come from, and what refuses to start.
+//! Sources of settings, and settings that prevent a start.
 
 use crate::support::{Server, failure, program, run_with};
 

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-/// How long anything here may take before the test fails.
+/// The longest time that anything may take before the test fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The program, without the settings of the environment that the tests run in.
@@ -23,7 +23,7 @@ pub(crate) struct Server {
     pub(crate) child: Child,
     pub(crate) address: SocketAddr,
     pub(crate) url: String,
-    /// What it said when it started.
+    /// Its first message.
     pub(crate) greeting: String,
     log: mpsc::Receiver<String>,
 }
@@ -88,7 +88,7 @@ impl Server {
         run_with(command, input)
     }
 
-    /// Runs a command that must succeed, and returns what it wrote.
+    /// Runs a command that must succeed, and returns its output.
     #[track_caller]
     pub(crate) fn ok(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
@@ -112,7 +112,7 @@ impl Server {
         panic!("the server is still there");
     }
 
-    /// Everything that it has logged.
+    /// Its whole log.
     pub(crate) fn log(&self) -> String {
         self.log.recv_timeout(PATIENCE).unwrap_or_default()
     }
@@ -151,7 +151,7 @@ pub(crate) fn read_all(stream: &mut TcpStream) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Reads one answer whose length its head gives, and leaves the connection open.
+/// Reads one answer with a length in its head, and leaves the connection open.
 pub(crate) fn read_answer(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     let mut byte = [0];
@@ -174,7 +174,7 @@ pub(crate) fn pause(milliseconds: u64) {
     std::thread::sleep(Duration::from_millis(milliseconds));
 }
 
-/// The exit code, and what was written to standard error.
+/// The exit code, and the standard error.
 pub(crate) fn failure(output: &Output) -> (i32, String) {
     (output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr).into_owned())
 }

@@ -1,10 +1,10 @@
-//! What shows on a terminal, and only there. The terminal is a pseudo-terminal of Python's, which Debian has.
+//! Output that is shown only on a terminal: a pseudo-terminal of Python's, which Debian has.
 
 use std::process::Command;
 
 use crate::support::{Server, failure, program};
 
-/// Runs a shell's command on a terminal of its own; everything that shows there. `$0` is the program.
+/// Runs a shell's command on a terminal of its own, and returns everything shown there. `$0` is the program.
 #[track_caller]
 fn on_a_terminal(server: &Server, command: &str) -> String {
     const SPAWN: &str = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";

@@ -51,7 +51,7 @@ fn a_changed_record_is_exported_in_its_place() {
     server.ok(&["put", "--bucket", "b", "new", "new,4"]);
     assert_eq!(server.ok(&["export", "--bucket", "b"]), "id,v\na,changed\nc,3\nnew,4\n");
     assert_eq!(server.ok(&["export", "--bucket", "b", "--format", "lines"]), "a,changed\nc,3\nnew,4\n");
-    // Another import writes its own order; what it does not name follows by key.
+    // Another import writes its own order; keys that it does not name follow in key order.
     let output = server.run_with(&["import", "--bucket", "b", "--format", "lines"], b"z\n");
     assert!(output.status.success(), "{output:?}");
     assert_eq!(server.ok(&["export", "--bucket", "b"]), "z\na,changed\nc,3\nnew,4\n");
@@ -143,7 +143,7 @@ fn large_and_binary_values_are_imported() {
     assert_eq!(server.run(&["export"]).stdout, file);
 }
 
-/// A value of the default limit goes in and comes out by every command, also where each byte takes six in JSON.
+/// A value of the default limit is imported and exported by every command, also if each byte takes six in JSON.
 #[test]
 fn the_largest_values_are_imported_and_exported() {
     let server = Server::start(&["--request-timeout-ms", "300000", "--body-timeout-ms", "300000"]);
@@ -167,7 +167,7 @@ fn the_largest_values_are_imported_and_exported() {
     assert!(message.contains("value-too-large"), "{message}");
 }
 
-/// An export asks for many values at once, and the answer to that is bounded.
+/// An export asks for many values at once, and the size of that answer is bounded.
 #[test]
 fn an_export_omits_no_large_value() {
     let server = Server::start(&[]);
@@ -240,7 +240,7 @@ fn a_bucket_that_only_resembles_an_order_is_left_alone() {
         server.ok(&["bucket", "drop", "a.order"]);
     }
 
-    // An order into which somebody has put a key is theirs, too.
+    // An order with a key that somebody else has put there is theirs, too.
     assert!(import("b", &[]).status.success());
     server.ok(&["put", "--bucket", "b.order", "mine", "mine"]);
     assert_eq!(failure(&import("b", &[])).0, 4);

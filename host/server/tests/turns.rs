@@ -32,8 +32,8 @@ fn work(server: &Server, id: &str) {
     assert!(send(server, "PUT /api/v1/kv/hot", Some(id), "mine").starts_with("HTTP/1.1 204"));
 }
 
-/// Loses three times, begins again, works, lets somebody else write the same, and then commits; after the other's answer where the turn
-/// stalls. Whether it was committed.
+/// Loses three times, begins again, works, lets another client write the same key, and then commits; after the other's answer if the turn
+/// stalls. Returns whether it committed.
 fn come_again(server: &Server, stalls: bool) -> bool {
     let mut token = None;
     for _ in 0..3 {
@@ -67,6 +67,6 @@ fn a_turn_delays_others_until_its_commit_or_its_end() {
     let server = Server::start(&["--memory"]);
     send(&server, "PUT /api/v1/kv/hot", None, "theirs");
     assert!(!come_again(&server, true));
-    // A machine that is busy for 100 ms lets a turn pass.
+    // On a machine that is busy for 100 ms a turn passes unused.
     assert!((0..20).any(|_| come_again(&server, false)));
 }

@@ -26,11 +26,11 @@ impl Surface for Db {
     }
 }
 
-/// Does one step after the other.
+/// Does the steps in order.
 pub(crate) struct Player {
     stage: Stage,
     session: Session,
-    /// A session for each transaction; it stays when the transaction has ended.
+    /// A session for each transaction; it stays after the transaction has ended.
     transactions: HashMap<String, Session>,
     cursors: HashMap<String, Vec<u8>>,
 }
@@ -55,7 +55,7 @@ impl Player {
         self.cursors.get(step).cloned()
     }
 
-    /// Remembers a cursor that another surface was given for the step of this name.
+    /// Remembers the cursor that another surface got for the step of this name.
     pub(crate) fn remember(&mut self, step: &str, cursor: &str) {
         self.cursors.insert(step.to_owned(), cursor.as_bytes().to_vec());
     }
@@ -165,7 +165,7 @@ async fn changes(
     Ok(Answer::Changes { changes: page.changes.into_iter().map(shown).collect(), at_end: page.at_end })
 }
 
-/// Remembers the cursor of a step that has a name; whether there is one.
+/// Remembers the cursor of a named step; returns whether there is one.
 fn keep(cursors: &mut HashMap<String, Vec<u8>>, step: &Step, cursor: Option<Vec<u8>>) -> bool {
     let more = cursor.is_some();
     if let (Some(name), Some(cursor)) = (&step.name, cursor) {

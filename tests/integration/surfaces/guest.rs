@@ -1,8 +1,8 @@
 //! A plugin, called through `mantis-plugin`: the component `guest/fixtures/mirror` does the steps of a scenario in one call, so
 //! that its transactions stay open from step to step.
 //!
-//! Where a scenario lets time pass, or does what plugins cannot, the guest gives a sign: it asks for [`SIGN_BYTES`] random bytes.
-//! The database's source of randomness, which is ours, does the step then.
+//! When a scenario lets time pass, or does something that plugins cannot, the guest gives a sign: it asks for [`SIGN_BYTES`] random bytes.
+//! The test's source of randomness does the step then.
 
 use std::collections::HashMap;
 use std::collections::VecDeque;
@@ -24,7 +24,7 @@ use crate::scenario::{BatchOperation, Condition, CursorFrom, Operation, Scan, Sc
 use crate::surface::{Place, Stage, Surface};
 use crate::surfaces::db::Player;
 
-/// So many random bytes ask for the next step that the guest cannot do.
+/// A request for this many random bytes asks for the next step that the guest cannot do.
 const SIGN_BYTES: usize = 61;
 
 /// The component, read once.
@@ -80,7 +80,7 @@ fn host(stage: &Stage) -> PluginHost {
     PluginHost::new(stage.database.clone(), sessions, config).unwrap()
 }
 
-/// Randomness that takes some requests for a sign.
+/// A source of randomness that takes some requests for a sign.
 struct Signs {
     random: SeededRandom,
     beside: Mutex<Option<Beside>>,
@@ -141,7 +141,7 @@ fn is_beside(step: &Step) -> bool {
         || absent::lacking(Guest::NAME, step).is_some()
 }
 
-/// The scenario's steps as the component takes them.
+/// The scenario's steps in the component's form.
 fn script(scenario: &Scenario) -> Value {
     let named = |name: &String| scenario.steps.iter().rposition(|step| step.name.as_ref() == Some(name)).unwrap();
     let by_name = |number: usize, name: &String| {
@@ -312,7 +312,7 @@ fn listed_of(entry: &Value) -> Listed {
     Listed { key: bytes_of(&entry["key"]).unwrap(), value: shown.value, version: shown.version }
 }
 
-/// A variant is an object with one field, or a text when its case has nothing with it.
+/// A variant is an object with one field, or a text if its case has no payload.
 fn case(variant: &Value) -> (&str, &Value) {
     match variant {
         Value::String(case) => (case, &Value::Null),

@@ -94,14 +94,14 @@ impl Server {
     }
 }
 
-/// One connection, and what a client of HTTP has to remember.
+/// One connection, and the state of an HTTP client.
 struct Client {
     connection: SendRequest<Full<Bytes>>,
     host: String,
-    /// The ids of transactions by their names in the scenario, of those too that have ended.
+    /// The ids of transactions by their names in the scenario, including ended ones.
     transactions: HashMap<String, String>,
     cursors: HashMap<String, String>,
-    /// Does what HTTP has not.
+    /// Does what HTTP lacks.
     beside: Player,
     stage: Stage,
 }
@@ -255,7 +255,7 @@ impl Client {
         Answer::RolledBack
     }
 
-    /// The path of a step's transaction, and the step without it: what ends a transaction is not done inside it.
+    /// The path of a step's transaction, and the step without it: the end of a transaction is not done inside it.
     fn transaction(&self, step: &Step) -> (Step, String) {
         let id = &self.transactions[step.transaction.as_ref().unwrap()];
         (Step { transaction: None, ..step.clone() }, format!("/api/v1/transactions/{id}"))
@@ -473,7 +473,7 @@ fn batch_operation(operation: &BatchOperation) -> Value {
     })
 }
 
-/// A field that is not given is left out.
+/// An absent field is left out.
 fn without_null(fields: Value) -> Value {
     let Value::Object(fields) = fields else { return fields };
     fields.into_iter().filter(|(_, value)| !value.is_null()).collect()

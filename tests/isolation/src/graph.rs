@@ -1,4 +1,4 @@
-//! Cycles in a graph whose edges say why one thing comes before another.
+//! Cycles in a graph whose edges have a reason why one thing comes before another.
 
 use std::collections::VecDeque;
 
@@ -20,13 +20,13 @@ pub enum Why {
 /// An edge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Edge {
-    /// What comes first.
+    /// The earlier one.
     pub from: usize,
-    /// What comes later.
+    /// The later one.
     pub to: usize,
     /// Why.
     pub why: Why,
-    /// The key that it is about; 0 where it is about none.
+    /// Its key; 0 if it has none.
     pub key: usize,
     /// Of a [`Why::ReadWrite`] edge: whether a range was read in which the key was missing.
     pub phantom: bool,
@@ -51,7 +51,7 @@ impl Graph {
         self.edges.len() - 1
     }
 
-    /// Adds an edge. One from a node to itself says nothing and is left out.
+    /// Adds an edge. One from a node to itself is left out.
     pub fn add(&mut self, edge: Edge) {
         if edge.from != edge.to {
             self.edges[edge.from].push(edge);
@@ -91,7 +91,7 @@ impl Graph {
             .min_by_key(Vec::len)
     }
 
-    /// The shortest way over edges that are `allowed`.
+    /// The shortest path over edges that are `allowed`.
     fn path(&self, from: usize, to: usize, allowed: impl Fn(&Edge) -> bool) -> Option<Vec<Edge>> {
         let mut reached_by: Vec<Option<Edge>> = vec![None; self.edges.len()];
         let mut queue = VecDeque::from([from]);
@@ -125,7 +125,7 @@ impl Graph {
         let (mut on_stack, mut stack) = (vec![false; nodes], Vec::new());
         let (mut components, mut next) = (Vec::new(), 0);
         for root in 0..nodes {
-            // Nodes that are being visited, and which of their edges comes next.
+            // Nodes being visited, and the next of their edges.
             let mut visits = if index[root] == UNSEEN { vec![(root, 0)] } else { Vec::new() };
             while let Some((node, place)) = visits.pop() {
                 if place == 0 {

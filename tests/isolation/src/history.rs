@@ -2,10 +2,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The time of what did not return.
+/// The time of an event that did not happen.
 pub const NEVER: u64 = u64::MAX;
 
-/// The time of all clients: every look gives a larger number than all looks before it.
+/// The time of all clients: each reading is larger than all earlier ones.
 #[derive(Debug, Default)]
 pub struct Time(AtomicU64);
 
@@ -16,18 +16,18 @@ impl Time {
     }
 }
 
-/// What is known of something that a client tried.
+/// What is known of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// It happened, between its call and its return.
     Done,
     /// It did not happen and never will.
     Failed,
-    /// Nobody said: it happened at any time after its call, or never.
+    /// Unknown: it happened at any time after its call, or never.
     Open,
 }
 
-/// What a transaction promises.
+/// The isolation of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Isolation {
     /// It happens at one moment.
@@ -41,14 +41,14 @@ pub type Key = usize;
 /// An element of a list: a number that is appended once in the whole history.
 pub type Element = u32;
 
-/// How a list came to be read.
+/// How a list was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum How {
-    /// It was asked for by its key.
+    /// By its key.
     Named,
-    /// A range was read that the key is in.
+    /// In a range that contains the key.
     Scanned,
-    /// It was not read, but the transaction was to happen only if the list is this: nothing is known where it did not happen.
+    /// It was not read, but the transaction was to happen only if the list is this: nothing is known if it did not happen.
     Expected,
 }
 
@@ -57,18 +57,18 @@ pub enum How {
 pub enum Operation {
     /// The list was read.
     Read {
-        /// Which.
+        /// The key.
         key: Key,
-        /// What it was.
+        /// The list.
         list: Vec<Element>,
-        /// How.
+        /// The way.
         how: How,
     },
     /// The list was written with one element more than it had when the same transaction last read or wrote it.
     Append {
-        /// Which.
+        /// The key.
         key: Key,
-        /// What was put at its end.
+        /// The new element at its end.
         element: Element,
     },
 }
@@ -86,7 +86,7 @@ impl Operation {
         Self::Read { key, list: list.to_vec(), how: How::Scanned }
     }
 
-    /// A condition that the transaction had.
+    /// A condition of the transaction.
     #[must_use]
     pub fn expect(key: Key, list: &[Element]) -> Self {
         Self::Read { key, list: list.to_vec(), how: How::Expected }
@@ -99,20 +99,20 @@ impl Operation {
     }
 }
 
-/// What a client tried to do as one.
+/// A unit of a client's work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transaction {
-    /// In the order in which they were done.
+    /// In order.
     pub operations: Vec<Operation>,
     /// When it began.
     pub called: u64,
-    /// When its commit was asked for: before that nobody may see what it wrote. Of a single operation, when it was called.
+    /// When its commit was requested: before that nobody may see its writes. For a single operation, when it was called.
     pub committing: u64,
     /// When its outcome was known; [`NEVER`] if that is open.
     pub returned: u64,
     /// Its outcome.
     pub outcome: Outcome,
-    /// What it was promised.
+    /// Its isolation.
     pub isolation: Isolation,
     /// The number of its commit, if it wrote and learned of it.
     pub version: Option<u64>,
@@ -144,13 +144,13 @@ impl Transaction {
         Self { outcome: Outcome::Open, returned: NEVER, ..self }
     }
 
-    /// The same, with its commit asked for later than its beginning.
+    /// The same, with its commit requested later than its beginning.
     #[must_use]
     pub fn committing(self, at: u64) -> Self {
         Self { committing: at, ..self }
     }
 
-    /// What it appended, and to which keys.
+    /// Its appended elements, and their keys.
     pub fn appends(&self) -> impl Iterator<Item = (Key, Element)> {
         self.operations.iter().filter_map(|operation| match operation {
             Operation::Append { key, element } => Some((*key, *element)),
@@ -162,7 +162,7 @@ impl Transaction {
 /// A commit whose number some client learned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Commit {
-    /// When it was asked for.
+    /// When it was requested.
     pub called: u64,
     /// When it was answered.
     pub returned: u64,
@@ -170,7 +170,7 @@ pub struct Commit {
     pub version: u64,
 }
 
-/// Whether the numbers of commits grow in the order of time: one that was answered before another was asked for has the smaller.
+/// Checks that the numbers of commits grow in the order of time: one that was answered before another was requested has the smaller one.
 ///
 /// # Errors
 /// The two commits that contradict it.
@@ -178,7 +178,7 @@ pub fn check_commits(commits: &[Commit]) -> Result<(), (Commit, Commit)> {
     let mut commits = commits.to_vec();
     commits.sort_by_key(|commit| commit.version);
     let mut latest: Option<Commit> = None;
-    // Where several share a number they are one commit.
+    // Several with one number are one commit.
     for same in commits.chunk_by(|a, b| a.version == b.version) {
         if let (Some(latest), Some(&early)) = (latest, same.iter().min_by_key(|commit| commit.returned))
             && early.returned < latest.called

@@ -1,14 +1,14 @@
-//! Checks concurrent histories: whether what clients were answered could have come from doing one thing after the other.
+//! Checks concurrent histories: whether clients' answers could have come from doing one thing after the other.
 //!
 //! | module | holds |
 //! |---|---|
 //! | [`history`] | what clients did, when, and their answers |
 //! | [`linear`] | one key: calls take effect one by one, each between its call and its return |
-//! | [`serial`] | all keys: transactions over lists that only grow, as a graph of what must come before what |
+//! | [`serial`] | all keys: transactions over lists that only grow, as a graph of necessary orders |
 //! | [`graph`] | cycles in such a graph, and orders where there are none |
-//! | [`replay`] | doing a history again in a given order: proves a verdict "fine" without trusting the graph |
-//! | [`numbers`] | random numbers that a seed decides |
-//! | [`verdict`] | all of that together, and counts over many histories |
+//! | [`replay`] | repeats a history in a given order: proves a verdict "fine" without trusting the graph |
+//! | [`numbers`] | random numbers from a seed |
+//! | [`verdict`] | all of these checks, and counts over many histories |
 //! | [`workload`] | clients that do random things through a [`workload::Connection`] and note them |
 //!
 //! It knows nothing of MantisDB. A client's time is a count that all clients share: a call takes a number when it is made and another when

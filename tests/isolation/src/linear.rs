@@ -1,25 +1,25 @@
-//! One key: is there an order of the calls that each of them agrees with, and in which none comes before one that had returned when it
-//! was called? The search is Wing's and Gong's (1993) with Lowe's memory of what was tried (2017).
+//! One key: is there an order of the calls that all of them agree with, in which none comes before one that had returned when it was
+//! called? The search is Wing's and Gong's (1993) with Lowe's memory of tried states (2017).
 
 use std::collections::{HashMap, HashSet};
 
 use crate::history::{Commit, NEVER};
 
-/// What the key holds: nothing, or a number.
+/// The state of the key: nothing, or a number.
 pub type State = Option<i64>;
 
-/// When a conditional write is done.
+/// The condition of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expect {
     /// The key holds nothing.
     Absent,
     /// The key holds something.
     Present,
-    /// The key holds this. Clients that give a version mean the value that they saw at it.
+    /// The key holds this. A client that gives a version means the value that it saw at it.
     Value(i64),
 }
 
-/// What was asked, and what was answered. Answers of open calls are unknown.
+/// A request and its answer. Answers of open calls are unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
     /// A read and what it found.
@@ -30,18 +30,18 @@ pub enum What {
     Delete(Option<bool>),
     /// A conditional write of `value`, and whether it was done.
     Swap {
-        /// What must hold.
+        /// The condition.
         expect: Expect,
-        /// What is written.
+        /// The value.
         value: i64,
-        /// Whether it was.
+        /// Whether it was applied.
         done: Option<bool>,
     },
     /// An addition to a number, where nothing counts as 0, and the sum.
     Add {
         /// What was added.
         by: i64,
-        /// What it came to.
+        /// The sum.
         sum: Option<i64>,
     },
 }
@@ -53,7 +53,7 @@ pub struct Call {
     pub called: u64,
     /// When it returned; [`NEVER`] if its outcome is unknown.
     pub returned: u64,
-    /// What it was.
+    /// The request and the answer.
     pub what: What,
     /// The commit that wrote what was found or written, if the client learned of it.
     pub version: Option<u64>,
@@ -62,21 +62,21 @@ pub struct Call {
 /// Why the calls on a key cannot have taken effect one by one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
-    /// No order agrees with what was answered. Names the call at which the longest attempt ended.
+    /// No order agrees with the answers. Names the call at which the longest attempt ended.
     NotLinearisable(Call),
     /// One version has two values.
     TwoValues(Box<[Call; 2]>),
     /// The versions contradict the order of time: the first has the smaller one and was called when the second had returned.
     VersionsBackwards(Box<[Call; 2]>),
-    /// The search was given up after [`STEPS_MAX`] steps.
+    /// The search was abandoned after [`STEPS_MAX`] steps.
     Undecided,
 }
 
-/// Steps after which a search is given up. Histories without faults take about one a call.
+/// Steps after which a search is abandoned. Histories without faults take about one a call.
 pub const STEPS_MAX: usize = 5_000_000;
 
 impl What {
-    /// What the key holds afterwards; none when the answer contradicts what it held before.
+    /// The state of the key afterwards; `None` if the answer contradicts the state before.
     #[must_use]
     pub fn apply(self, state: State) -> Option<State> {
         let holds = |expect| match expect {
@@ -114,7 +114,7 @@ impl What {
     }
 }
 
-/// Checks the calls on one key by their answers alone; versions are not looked at. The key holds nothing at first.
+/// Checks the calls on one key by their answers alone; versions are ignored. The key holds nothing at first.
 ///
 /// # Errors
 /// [`Fault::NotLinearisable`], [`Fault::Undecided`].
@@ -129,17 +129,17 @@ struct Search<'c> {
     /// In the order in which they were called.
     calls: &'c [Call],
     taken: Vec<bool>,
-    /// Calls before this place are taken, or open.
+    /// All calls before this index are taken, or open.
     first: usize,
     /// Those of the open ones.
     open: Vec<usize>,
     /// Calls that have returned and are not taken.
     left: usize,
-    /// What was taken and the state that it led to, where the search has been.
+    /// Sets of taken calls, with their state, that the search has visited.
     seen: HashSet<(Vec<u64>, State)>,
 }
 
-/// A choice: a state, and the calls that may take effect next in it.
+/// A choice: a state, and the calls that may take effect next.
 struct Choice {
     state: State,
     next: Vec<usize>,
@@ -189,7 +189,7 @@ impl<'c> Search<'c> {
         Err(Fault::Undecided)
     }
 
-    /// The calls that may come next, the best guess last: no call that is left had returned when they were called.
+    /// The calls that may come next, the best guess last: no remaining call had returned when they were called.
     fn next(&mut self, state: State) -> Vec<usize> {
         while self.first < self.calls.len() && (self.taken[self.first] || self.calls[self.first].returned == NEVER) {
             self.first += 1;
@@ -202,7 +202,7 @@ impl<'c> Search<'c> {
                 break;
             }
             if !self.taken[place] && call.returned != NEVER {
-                // What agrees and never changes anything may as well come now: whatever comes later does not need it.
+                // A call that agrees and never changes anything may come now: no later call depends on it.
                 if !call.what.is_write() && call.what.apply(state).is_some() {
                     return vec![place];
                 }
@@ -210,7 +210,7 @@ impl<'c> Search<'c> {
                 next.push(place);
             }
         }
-        // Those that may never have happened are the last resort.
+        // Calls that may never have happened are the last resort.
         let open = self.open.iter().copied().filter(|&place| !self.taken[place] && self.calls[place].called < bound);
         let mut guesses: Vec<_> = open.collect();
         guesses.extend(next.into_iter().rev());
@@ -228,7 +228,7 @@ impl<'c> Search<'c> {
         self.first = first;
     }
 
-    /// The call that has to come before all that were called after it returned.
+    /// The call that must come before all that were called after it returned.
     fn blocking(&self) -> Option<usize> {
         let left = (0..self.calls.len()).filter(|&place| !self.taken[place]);
         left.min_by_key(|&place| self.calls[place].returned)
@@ -240,8 +240,8 @@ impl<'c> Search<'c> {
     }
 }
 
-/// Checks what the versions of one key's calls say: a version has one value, and in the order of versions, writes before reads, no call
-/// had returned when an earlier one was called.
+/// Checks the versions of one key's calls: a version has one value, and in the order of versions, writes before reads, no call had returned
+/// when an earlier one was called.
 ///
 /// # Errors
 /// [`Fault::TwoValues`], [`Fault::VersionsBackwards`].

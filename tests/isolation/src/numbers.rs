@@ -1,11 +1,11 @@
-//! Random numbers that a seed decides.
+//! Random numbers from a seed.
 
 /// The same sequence for the same seed (`SplitMix64`, Steele, Lea and Flood 2014).
 #[derive(Debug, Clone)]
 pub struct Numbers(u64);
 
 impl Numbers {
-    /// A sequence that `seed` decides.
+    /// The sequence of `seed`.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self(seed)

@@ -1,4 +1,4 @@
-//! Does a history again in a given order, and so proves that the order explains it. Knows nothing of graphs.
+//! Repeats a history in a given order, and so proves that the order explains it. Does not use the graph.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ pub enum Step {
     Reads(usize),
     /// A transaction under snapshot isolation reads.
     Begins(usize),
-    /// And what it wrote becomes visible.
+    /// Its writes become visible.
     Commits(usize),
     /// A serialisable transaction reads and writes.
     Happens(usize),
@@ -22,9 +22,9 @@ type Lists = HashMap<Key, Vec<Element>>;
 /// Why an order does not explain a history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Contradiction {
-    /// A committed transaction is missing, or something is in the order that cannot be.
+    /// A committed transaction is missing, or the order contains something impossible.
     NotThatHistory,
-    /// A transaction did not read what was there.
+    /// A transaction did not read the present state.
     Reads(usize),
     /// A transaction had returned when one before it was called.
     Time(usize),
@@ -32,10 +32,10 @@ pub enum Contradiction {
     Overwrites(usize),
 }
 
-/// Does the transactions in the order, beginning with empty lists.
+/// Applies the transactions in the order, starting with empty lists.
 ///
 /// # Errors
-/// [`Contradiction`], with the transaction that it is about.
+/// [`Contradiction`], with its transaction.
 pub fn replay(history: &[Transaction], order: &[Step]) -> Result<(), Contradiction> {
     let mut lists = Lists::new();
     let mut written_at: HashMap<Key, usize> = HashMap::new();
@@ -90,7 +90,7 @@ pub fn replay(history: &[Transaction], order: &[Step]) -> Result<(), Contradicti
     if history.iter().zip(committed).any(missing) { Err(Contradiction::NotThatHistory) } else { Ok(()) }
 }
 
-/// What a transaction writes that sees these lists; none where it read something else.
+/// The writes of a transaction that sees these lists; `None` if it read something else.
 fn run(transaction: &Transaction, lists: &Lists, reads_only: bool) -> Option<Lists> {
     let mut own = Lists::new();
     for operation in &transaction.operations {

@@ -1,10 +1,10 @@
-//! All keys: is there an order of the transactions that explains what each of them read?
+//! All keys: is there an order of the transactions that explains the reads of each?
 //!
 //! Every key holds a list to which unique elements are appended, so that a read shows which writes came before it and in which order
-//! (Kingsbury and Alvaro 2020). That gives a graph of what must come before what; transactions that form a cycle cannot have happened one
-//! after the other. A serialisable transaction is one node. One under snapshot isolation is two, its reads and its writes, and one that
-//! writes what another wrote reads after it; then write skew is no cycle, and everything else that must not happen still is. Time gives
-//! edges, too: what is found is an order in which nothing comes before what had returned when it was called (strict serialisability).
+//! (Kingsbury and Alvaro 2020). That gives a graph of necessary orders; transactions that form a cycle cannot have happened one after the
+//! other. A serialisable transaction is one node. One under snapshot isolation is two, its reads and its writes, and one that overwrites
+//! another reads after it; then write skew is no cycle, but every other anomaly still is. Time gives edges, too: the result is an order in
+//! which nothing comes before something that had returned when it was called (strict serialisability).
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -14,7 +14,7 @@ use crate::replay::Step;
 
 macro_rules! kinds {
     ($($variant:ident $name:literal;)*) => {
-        /// What must not happen, by its name in the literature where it has one.
+        /// An anomaly, by its name in the literature if it has one.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Kind {
             $(#[doc = concat!("“", $name, "”")] $variant,)*
@@ -48,24 +48,23 @@ kinds! {
     RealTime "order against real time";
 }
 
-/// Something that must not happen, and where it did.
+/// An anomaly and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Anomaly {
     /// Its name.
     pub kind: Kind,
-    /// The transactions that it is between, by their places in the history.
+    /// Its transactions, by their places in the history.
     pub between: Vec<usize>,
-    /// The key that it shows on; that of the first step where there are several.
+    /// Its key; the first one if there are several.
     pub key: Key,
 }
 
-/// Checks a history, and returns an order that explains it; [`crate::replay::replay`] proves that it does.
+/// Checks a history, and returns an order that explains it, as [`crate::replay::replay`] proves.
 ///
-/// What transactions read that failed, or whose outcome is open and which nobody saw the writes of, must have been there at one moment,
-/// too.
+/// The reads of transactions that failed, or whose outcome is open and whose writes nobody saw, must also be of one moment.
 ///
 /// # Errors
-/// The first anomaly that was found.
+/// The first anomaly found.
 pub fn check(history: &[Transaction]) -> Result<Vec<Step>, Anomaly> {
     let versions = Versions::new(history)?;
     let graph = Nodes { history, committed: &versions.committed }.graph(&versions);
@@ -75,7 +74,7 @@ pub fn check(history: &[Transaction]) -> Result<Vec<Step>, Anomaly> {
     }
 }
 
-/// A list that a transaction read, without what it had appended itself.
+/// A list that a transaction read, without its own elements.
 struct Read<'h> {
     by: usize,
     key: Key,
@@ -83,7 +82,7 @@ struct Read<'h> {
     how: How,
 }
 
-/// What a transaction appended to a key, and to which list.
+/// A transaction's appends to a key, and the list before.
 struct Write<'h> {
     by: usize,
     key: Key,
@@ -91,16 +90,16 @@ struct Write<'h> {
     elements: Vec<Element>,
 }
 
-/// Who wrote what in which order.
+/// The writers of each key, in order.
 struct Versions<'h> {
     history: &'h [Transaction],
     reads: Vec<Read<'h>>,
     writes: Vec<Write<'h>>,
-    /// Who appended an element, and whether it was the last that they appended to this key.
+    /// The transaction that appended an element, and whether it was its last one for this key.
     writers: HashMap<(Key, Element), (usize, bool)>,
-    /// What each key held in the end.
+    /// The final contents of each key.
     lists: BTreeMap<Key, Vec<Element>>,
-    /// Which transactions happened.
+    /// The transactions that happened.
     committed: Vec<bool>,
 }
 
@@ -118,7 +117,7 @@ impl<'h> Versions<'h> {
         Ok(versions)
     }
 
-    /// Notes what a transaction read from others and what it wrote.
+    /// Notes the reads of a transaction from others, and its writes.
     fn note(&mut self, by: usize, transaction: &'h Transaction) -> Result<(), Anomaly> {
         let mut seen: HashMap<Key, &'h [Element]> = HashMap::new();
         let mut own: BTreeMap<Key, Write<'h>> = BTreeMap::new();
@@ -147,7 +146,7 @@ impl<'h> Versions<'h> {
         Ok(())
     }
 
-    /// Orders what was read: of two lists of a key one begins with the other.
+    /// Orders the reads: of two lists of a key one must begin with the other.
     fn order_reads(&mut self) -> Result<(), Anomaly> {
         let counts = |committed: &[bool], read: &Read<'_>| read.how != How::Expected || committed[read.by];
         let longest = loop {
@@ -158,7 +157,7 @@ impl<'h> Versions<'h> {
                     *other = read;
                 }
             }
-            // What was seen has happened, and so has what that was done on condition of.
+            // Writes that were seen have happened, and so have the writes that their conditions rest on.
             let mut news = false;
             for read in longest.values() {
                 self.check_elements(read)?;
@@ -189,14 +188,14 @@ impl<'h> Versions<'h> {
         Ok(())
     }
 
-    /// What happened and was not seen came behind what it was appended to; there is room for one.
+    /// An unseen write that happened came after the list to which it was appended; only one can.
     fn order_unread(&mut self) -> Result<(), Anomaly> {
         for write in self.writes.iter().filter(|write| self.committed[write.by]) {
             let list = self.lists.entry(write.key).or_default();
             let Some(rest) = list.strip_prefix(write.base) else { continue };
             match rest.first() {
                 None => list.extend(&write.elements),
-                // What was seen has its place.
+                // Writes that were seen have their place.
                 Some(_) if rest.contains(&write.elements[0]) => {}
                 Some(next) => {
                     let between = vec![write.by, self.writers[&(write.key, *next)].0];
@@ -221,7 +220,7 @@ impl<'h> Versions<'h> {
         Ok(())
     }
 
-    /// Who appended to the same list, where two lists part.
+    /// Transactions that appended to the same list, where two lists diverge.
     fn forked(&self, a: &Read<'_>, b: &Read<'_>) -> Vec<usize> {
         let parting = a.list.iter().zip(b.list).find(|(a, b)| a != b);
         parting.map_or_else(Vec::new, |(x, y)| [x, y].map(|element| self.writers[&(a.key, *element)].0).to_vec())
@@ -246,14 +245,14 @@ impl<'h> Versions<'h> {
     }
 }
 
-/// How transactions become nodes: each has one by its place in the history, and the writes of those under snapshot isolation have more.
+/// The nodes of transactions: each has one by its place in the history, and the writes of those under snapshot isolation have another.
 struct Nodes<'v> {
     history: &'v [Transaction],
     committed: &'v [bool],
 }
 
 impl Nodes<'_> {
-    /// Where what the transaction wrote became visible.
+    /// The node at which a transaction's writes become visible.
     fn writes(&self, place: usize) -> usize {
         let two = self.committed[place] && self.history[place].isolation == Isolation::Snapshot;
         if two { self.history.len() + place } else { place }
@@ -270,7 +269,7 @@ impl Nodes<'_> {
     }
 
     fn add_versions(&self, graph: &mut Graph, versions: &Versions<'_>) {
-        // Who wrote each element of a list.
+        // The writer of each element of a list.
         let mut turns: HashMap<Key, Vec<usize>> = HashMap::new();
         for (&key, list) in &versions.lists {
             let writers: Vec<_> = list.iter().map(|element| versions.writers[&(key, *element)].0).collect();
@@ -294,7 +293,7 @@ impl Nodes<'_> {
         }
     }
 
-    /// What had returned comes before what is called then. A moment between them represents all pairs.
+    /// Calls that had returned come before those called later. A moment between them represents all pairs.
     fn add_time(&self, graph: &mut Graph) {
         let mut events = Vec::new();
         for (place, transaction) in self.history.iter().enumerate() {

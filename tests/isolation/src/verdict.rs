@@ -1,4 +1,4 @@
-//! Everything that is checked of what clients noted.
+//! All checks of the clients' notes.
 
 use std::fmt;
 
@@ -8,10 +8,10 @@ use crate::replay::replay;
 use crate::serial;
 use crate::workload::Notes;
 
-/// Checks what the clients of one history noted.
+/// Checks the notes of the clients of one history.
 ///
 /// # Errors
-/// What is wrong, for people, with the operations that it is about.
+/// The anomaly, for people, with its operations.
 pub fn check(notes: &Notes) -> Result<(), String> {
     for (key, calls) in &notes.calls {
         let shown = |fault| format!("register {key}: {fault:?}; its calls: {calls:#?}");
@@ -31,7 +31,7 @@ pub fn check(notes: &Notes) -> Result<(), String> {
     replay(&notes.transactions, &order).map_err(|contradiction| format!("the checker is wrong: {contradiction:?}"))
 }
 
-/// Figures of many histories.
+/// Counts over many histories.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Total {
     histories: usize,

@@ -14,16 +14,16 @@ pub enum Failure {
     Refused,
     /// Another transaction came first: nothing was written.
     Conflict,
-    /// Nothing was done for another reason.
+    /// Nothing was done, for another reason.
     Failed,
-    /// The connection was lost, or nobody waited for the answer: it may happen at any time, or never.
+    /// The connection was lost, or the client did not wait for the answer: it may happen at any time, or never.
     Unknown,
 }
 
 /// What most calls return.
 pub type Result<T> = std::result::Result<T, Failure>;
 
-/// A value and the commit that wrote it; inside a transaction that has none yet, none.
+/// A value and the commit that wrote it; inside a transaction without a commit yet, `None`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
     /// The text.
@@ -32,10 +32,10 @@ pub struct Found {
     pub version: Option<u64>,
 }
 
-/// When a write is done.
+/// The condition of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expect {
-    /// In any case.
+    /// None.
     Anything,
     /// The key is missing.
     Absent,
@@ -48,54 +48,54 @@ pub enum Expect {
 /// A write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Put {
-    /// Where.
+    /// The key.
     pub key: String,
-    /// What.
+    /// The value.
     pub value: String,
-    /// When.
+    /// The condition.
     pub expect: Expect,
 }
 
-/// A client's way to the store. Between `begin` and `commit` or `rollback` everything belongs to the transaction. Writes answer
-/// with the number of their commit if the client learns it.
+/// A client's way to the store. Between `begin` and `commit` or `rollback` everything belongs to the transaction. Writes return the number
+/// of their commit if the client learns it.
 pub trait Connection {
     /// Begins a transaction.
     ///
     /// # Errors
-    /// [`Failure`]; so for all others.
+    /// [`Failure`], as for all other methods.
     fn begin(&mut self, isolation: Isolation) -> Result<()>;
-    /// Commits the transaction, which has ended then.
+    /// Commits the transaction, and ends it.
     fn commit(&mut self) -> Result<Option<u64>>;
-    /// Ends the transaction without a commit, in one way or another.
+    /// Ends the transaction without a commit, in any way.
     fn rollback(&mut self);
     /// Reads a key.
     fn get(&mut self, key: &str) -> Result<Option<Found>>;
     /// Reads several keys at one moment.
     fn get_many(&mut self, keys: &[String]) -> Result<Vec<Option<Found>>>;
-    /// Reads the first keys with a prefix, and says whether those are all.
+    /// Reads the first keys with a prefix, and returns whether those are all.
     fn scan(&mut self, prefix: &str, limit: usize) -> Result<(Vec<(String, Found)>, bool)>;
     /// Writes a key.
     fn put(&mut self, put: &Put) -> Result<Option<u64>>;
     /// Writes several keys at one moment, or none.
     fn batch(&mut self, puts: &[Put]) -> Result<Option<u64>>;
-    /// Deletes a key, and says whether it was there.
+    /// Deletes a key, and returns whether it existed.
     fn delete(&mut self, key: &str) -> Result<bool>;
     /// Adds to a number, and returns the sum.
     fn add(&mut self, key: &str, by: i64) -> Result<(i64, Option<u64>)>;
-    /// Waits a little, or not, so that others come between two calls.
+    /// Waits briefly, or not, so that others come between two calls.
     fn pause(&mut self, numbers: &mut Numbers);
 }
 
-/// What one history is about.
+/// The parameters of a history.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// What all of its keys begin with; no other history has the same.
+    /// The prefix of all its keys; no other history has the same.
     pub prefix: String,
     /// Keys that hold lists.
     pub lists: usize,
-    /// Keys that hold values that are set, swapped and deleted; behind them in number half as many that are added to.
+    /// Keys with values that are set, swapped and deleted; after them in number half as many with numbers to add to.
     pub registers: usize,
-    /// Things that each client does.
+    /// Actions of each client.
     pub steps: usize,
 }
 
@@ -107,13 +107,13 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// A number that nobody else has: of an element, or of a value.
+    /// A unique number: of an element, or of a value.
     fn unique(&self) -> u32 {
         self.numbers.fetch_add(1, Ordering::Relaxed) + 1
     }
 }
 
-/// What clients did and saw.
+/// The clients' actions and observations.
 #[derive(Debug, Clone, Default)]
 pub struct Notes {
     /// On keys that hold lists.
@@ -129,7 +129,7 @@ pub struct Notes {
 }
 
 impl Notes {
-    /// Puts those of another client to these.
+    /// Adds those of another client.
     pub fn join(&mut self, other: Self) {
         self.transactions.extend(other.transactions);
         for (key, calls) in other.calls {
@@ -152,7 +152,7 @@ pub struct Client<'a, C> {
 }
 
 impl<'a, C: Connection> Client<'a, C> {
-    /// A client that does what `seed` says.
+    /// A client whose actions depend on `seed`.
     pub fn new(connection: C, plan: &'a Plan, shared: &'a Shared, seed: u64) -> Self {
         Self { connection, plan, shared, numbers: Numbers::new(seed), notes: Notes::default() }
     }
@@ -175,7 +175,7 @@ impl<'a, C: Connection> Client<'a, C> {
         self.notes
     }
 
-    /// Reads everything, when all others are done: what was written is to be seen.
+    /// Reads everything after all others are done: every write must be seen.
     pub fn look_at_all(mut self) -> Notes {
         self.read(self.plan.lists);
         for key in 0..self.plan.registers + self.plan.registers / 2 {
@@ -314,7 +314,7 @@ impl<'a, C: Connection> Client<'a, C> {
         self.notes.transactions.push(transaction);
     }
 
-    /// Something with a register.
+    /// An action on a register.
     fn register(&mut self) {
         let key = self.numbers.below(self.plan.registers);
         let value = i64::from(self.shared.unique());
@@ -343,7 +343,7 @@ impl<'a, C: Connection> Client<'a, C> {
         }
     }
 
-    /// Something with a number that is added to.
+    /// An action on a number.
     fn number(&mut self) {
         let key = self.plan.registers + self.numbers.below(self.plan.registers / 2);
         let by = 1 + i64::try_from(self.numbers.below(3)).unwrap_or(0);
@@ -380,7 +380,7 @@ impl<'a, C: Connection> Client<'a, C> {
         });
     }
 
-    /// Does a call on one key, notes it, and returns its answer. `unanswered` is how it looks without one.
+    /// Does a call on one key, notes it, and returns its answer. `unanswered` is its form without one.
     fn call(
         &mut self,
         key: Key,
@@ -396,7 +396,7 @@ impl<'a, C: Connection> Client<'a, C> {
         self.count(if is_refused { Some(&Failure::Refused) } else { answer.as_ref().err() });
         let call = match answer {
             Ok((what, version)) => Call { called, returned, what, version },
-            // A read without an answer says nothing.
+            // A read without an answer shows nothing.
             Err(Failure::Unknown) if unanswered(None) != What::Get(None) => {
                 Call { called, returned: NEVER, what: unanswered(None), version: None }
             }

@@ -1,4 +1,4 @@
-//! The verdicts compared with those of trying every order, on random histories that are small enough for it.
+//! The verdicts compared with those of trying every order, on random histories small enough for it.
 
 use std::collections::BTreeMap;
 
@@ -44,8 +44,7 @@ fn any_order<T: Copy>(items: &mut [T], from: usize, passes: &mut impl FnMut(&[T]
     })
 }
 
-/// A history that may have any fault: transactions run one after the other, some of them over lists from before, and their times
-/// are moved about.
+/// A history that may have any fault: transactions run one after the other, some of them over earlier lists, and their times are shifted.
 fn some_history(numbers: &mut Numbers) -> Vec<Transaction> {
     let count = 2 + numbers.below(3);
     let mut past: Vec<[Vec<u32>; 2]> = vec![Default::default()];
@@ -134,7 +133,7 @@ fn serialisability_agrees_with_trying_every_order() {
     assert!(explained_count > 1_000 && flagged > 1_000);
 }
 
-/// Calls on one key as they could be answered, with some answers made up.
+/// Calls on one key as they could be answered, with some false answers.
 fn some_calls(numbers: &mut Numbers) -> Vec<Call> {
     let mut state = None;
     let mut calls = Vec::new();

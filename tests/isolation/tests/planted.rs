@@ -41,7 +41,7 @@ fn fine(history: &[Transaction]) {
 fn a_lost_update() {
     flagged(&[t(&[a(X, &[], 1)], 1, 4), t(&[a(X, &[], 2)], 2, 3)], Kind::LostUpdate);
     flagged(&[t(&[a(X, &[], 1)], 1, 4), t(&[a(X, &[], 2)], 2, 3), t(&[r(X, &[2])], 5, 6)], Kind::LostUpdate);
-    // Appended to a list by name, it still read it too early.
+    // It appended to a list by name, and still read it too early.
     flagged(&[t(&[a(X, &[], 1)], 1, 4), t(&[a(X, &[], 2)], 2, 3), t(&[r(X, &[1, 2])], 5, 6)], Kind::LostUpdate);
     fine(&[t(&[a(X, &[], 1)], 1, 4), t(&[a(X, &[1], 2)], 2, 3), t(&[r(X, &[1, 2])], 5, 6)]);
     // Of two with the same base, one did not happen.
@@ -58,7 +58,7 @@ fn an_acknowledged_write_that_vanished() {
     flagged(&[t(&[a(X, &[], 1)], 1, 2), t(&[r(X, &[])], 3, 4)], Kind::StaleRead);
     flagged(&[t(&[a(X, &[], 1)], 1, 2), t(&[a(X, &[], 2)], 3, 4), t(&[r(X, &[2])], 5, 6)], Kind::LostUpdate);
     fine(&[t(&[a(X, &[], 1)], 1, 2).open(), t(&[r(X, &[])], 3, 4)]);
-    // What is open may still come, but not go again.
+    // An open one may still come, but not go again.
     fine(&[t(&[a(X, &[], 1)], 1, 2).open(), t(&[r(X, &[])], 3, 4), t(&[r(X, &[1])], 5, 6)]);
     flagged(&[t(&[a(X, &[], 1)], 1, 2).open(), t(&[r(X, &[1])], 3, 4), t(&[r(X, &[])], 5, 6)], Kind::StaleRead);
 }
@@ -81,7 +81,7 @@ fn an_intermediate_read() {
     let two = t(&[a(X, &[], 1), vec![Operation::append(X, 2)]], 1, 4);
     flagged(&[two.clone(), t(&[r(X, &[1])], 2, 3)], Kind::IntermediateRead);
     fine(&[two.clone(), t(&[r(X, &[])], 2, 3), t(&[r(X, &[1, 2])], 5, 6)]);
-    // Its own it may read, and must.
+    // It may read its own writes, and must.
     fine(&[t(&[a(X, &[], 1), r(X, &[1])], 1, 2)]);
     flagged(&[t(&[a(X, &[], 1), r(X, &[])], 1, 2)], Kind::Own);
 }
@@ -96,7 +96,7 @@ fn a_value_never_written_and_one_written_twice() {
 fn a_dirty_write() {
     let both = |x: &[u32], y: &[u32], element| [a(X, x, element), a(Y, y, element)];
     let read = t(&[r(X, &[1, 2]), r(Y, &[2, 1])], 5, 6);
-    // What they read agrees with the order on each key, only the orders contradict each other.
+    // The reads agree with the order on each key; only the orders contradict each other.
     flagged(&[t(&both(&[], &[2], 1), 1, 4), t(&both(&[1], &[], 2), 2, 3), read], Kind::DirtyWrite);
     let read = t(&[r(X, &[1, 2]), r(Y, &[1, 2])], 5, 6);
     fine(&[t(&both(&[], &[], 1), 1, 4), t(&both(&[1], &[1], 2), 2, 3), read]);
@@ -113,12 +113,12 @@ fn a_torn_batch() {
     let batch = t(&[a(X, &[], 1), a(Y, &[], 2)], 1, 4);
     for isolation in [Transaction::in_snapshot, |transaction| transaction] {
         flagged(&[isolation(batch.clone()), isolation(t(&[r(X, &[1]), r(Y, &[])], 2, 3))], Kind::FracturedRead);
-        // What is open is whole, too, if it happened.
+        // An open one is also whole, if it happened.
         flagged(&[isolation(batch.clone().open()), isolation(t(&[r(X, &[1]), r(Y, &[])], 5, 6))], Kind::FracturedRead);
         fine(&[isolation(batch.clone()), isolation(t(&[r(X, &[1]), r(Y, &[2])], 2, 3))]);
         fine(&[isolation(batch.clone().open()), isolation(t(&[r(X, &[]), r(Y, &[])], 5, 6))]);
     }
-    // A transaction that fails later read one moment, too.
+    // A transaction that fails later must also have read one moment.
     flagged(&[batch, t(&[r(X, &[1]), r(Y, &[])], 2, 3).failed()], Kind::FracturedRead);
 }
 
@@ -135,7 +135,7 @@ fn write_skew_only_in_snapshots() {
     let skew = [t(&[r(X, &[]), a(Y, &[], 1)], 1, 4), t(&[r(Y, &[]), a(X, &[], 2)], 2, 3)];
     flagged(&skew, Kind::WriteSkew);
     fine(&skew.clone().map(Transaction::in_snapshot));
-    // One that asked for more is protected from the other's.
+    // One that asked for more is protected from the other's writes.
     let [one, other] = skew;
     fine(&[one.in_snapshot(), other]);
 }

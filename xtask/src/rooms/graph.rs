@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Nodes by name, and where their edges lead.
+/// Nodes by name, and the targets of their edges.
 #[derive(Default)]
 pub(super) struct Graph(BTreeMap<String, BTreeSet<String>>);
 
 impl Graph {
-    /// A graph of these edges. What leads to itself is left out.
+    /// A graph of these edges, without those from a node to itself.
     pub(super) fn of(edges: impl IntoIterator<Item = (String, String)>) -> Self {
         let mut graph = Self::default();
         for (from, to) in edges.into_iter().filter(|(from, to)| from != to) {

@@ -1,4 +1,4 @@
-//! What a file of Rust says of modules and imports.
+//! The modules and imports of a Rust file.
 
 use std::path::Path;
 
@@ -17,15 +17,15 @@ pub(super) struct Mention {
 /// A `use` declaration of one name.
 pub(super) struct Use {
     pub(super) within: Vec<String>,
-    /// What it names; `*` at the end for everything.
+    /// The item; `*` at the end for everything.
     pub(super) target: Vec<String>,
-    /// What it is called here.
+    /// Its local name.
     pub(super) name: String,
-    /// Whether others may take it from here.
+    /// Whether others may import it from here.
     pub(super) is_export: bool,
 }
 
-/// What a file says.
+/// The contents of a file.
 #[derive(Default)]
 pub(super) struct File {
     /// Modules in files of their own.

@@ -12,7 +12,7 @@ use super::parse::File;
 pub(super) struct Import {
     pub(super) from: String,
     pub(super) to: String,
-    /// What is used.
+    /// The imported item.
     pub(super) name: String,
 }
 
@@ -27,12 +27,12 @@ struct Module {
     file: String,
     /// Names that it imports, and what they refer to.
     names: BTreeMap<String, Vec<String>>,
-    /// Modules all of whose names it takes.
+    /// Modules all of whose names it imports.
     globs: Vec<Vec<String>>,
 }
 
 impl Crate {
-    /// Reads the crate whose sources lie in the folder `src`, from `lib.rs` and `main.rs` on.
+    /// Reads the crate in the folder `src`, from `lib.rs` and `main.rs` on.
     pub(super) fn read(src: &Path) -> Result<Self> {
         let mut found = Self { modules: BTreeMap::new(), imports: BTreeSet::new() };
         let mut files = Vec::new();
@@ -138,7 +138,7 @@ impl Crate {
         (from != to).then_some(Import { from, to, name })
     }
 
-    /// The file that defines what a path from the crate's root names, and the name.
+    /// The file and the name of the item at a path from the crate's root.
     fn file_of(&self, target: &[String], depth: usize) -> Option<(String, String)> {
         // A re-export that leads back to itself does not compile.
         if depth > 16 {
@@ -166,7 +166,7 @@ impl Crate {
         self.modules.get(&here).map(|module| (module.file.clone(), name.to_owned()))
     }
 
-    /// Whether a module has a module or takes a name so called.
+    /// Whether a module declares a module or imports a name like this.
     fn defines(&self, module: &[String], name: &str) -> bool {
         self.modules.contains_key(&[module, &[name.to_owned()]].concat())
             || self.modules.get(module).is_some_and(|module| module.names.contains_key(name))

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-/// A value, or none, that a write gives a key.
+/// The value that a write gives a key, or none.
 pub(super) type Effect = (String, Option<Held>);
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,7 +16,7 @@ pub(super) struct Held {
     pub(super) value: String,
     /// When it expires, if ever: at one moment once that was answered, before that some time within these.
     pub(super) expires_ms: Option<RangeInclusive<u64>>,
-    /// As answered; none where the answer is not known or has no version.
+    /// As answered; `None` if the answer is unknown or has no version.
     pub(super) version: Option<u64>,
 }
 
@@ -31,16 +31,16 @@ impl Held {
         self.expires_ms.as_ref().is_some_and(|within| *within.start() <= time_ms)
     }
 
-    /// Whether it may still be there then.
+    /// Whether it may still exist then.
     pub(super) fn may_be_there_at(&self, time_ms: u64) -> bool {
         self.expires_ms.as_ref().is_none_or(|within| *within.end() > time_ms)
     }
 }
 
-/// What an answer says of a commit.
+/// An answer's data about a commit.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Done {
-    /// 0 where the answer does not name it.
+    /// 0 if the answer does not name it.
     pub(super) version: u64,
     /// When what it wrote expires.
     pub(super) expires_ms: Option<RangeInclusive<u64>>,
@@ -49,13 +49,13 @@ pub(super) struct Done {
 /// A line of a client's file.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Line {
-    /// What was there when the file was begun.
+    /// A value that existed when the file was begun.
     Is(Effect),
-    /// What is about to be sent.
+    /// A request about to be sent.
     Intent(Vec<Effect>),
-    /// The newest intent was answered: done.
+    /// The newest intent was answered: applied.
     Done(Done),
-    /// The newest intent was answered: not done.
+    /// The newest intent was answered: not applied.
     Refused,
 }
 
@@ -85,12 +85,12 @@ impl Book {
     }
 }
 
-/// What a client's file says.
+/// The contents of a client's file.
 #[derive(Default)]
 pub(super) struct Recorded {
     /// By key.
     pub(super) held: BTreeMap<String, Held>,
-    /// What was sent last and not answered.
+    /// The last request, if it was not answered.
     pub(super) open: Option<Vec<Effect>>,
     /// Versions that were answered, with the keys written.
     pub(super) done: Vec<(u64, Vec<String>)>,

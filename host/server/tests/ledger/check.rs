@@ -1,4 +1,4 @@
-//! What the server has, compared with what the books say, and what it says in one way with what it says in another.
+//! Compares the server's data with the clients' books, and its different answers with each other.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use super::feed::{Feed, number};
 use super::{CLIENTS, Stage, ms_of, now_ms};
 use crate::support::{PATIENCE, pause};
 
-/// What a listing showed, and between when and when it was made: a key whose deadline falls in between may be in it.
+/// A listing, and the times of its start and end: a key whose deadline is in between may be in it.
 struct Listing {
     entries: Vec<(String, Held)>,
     begun_ms: u64,
@@ -19,7 +19,7 @@ struct Listing {
 }
 
 impl Stage<'_> {
-    /// Compares what the server has with what the books say, and begins new books with it.
+    /// Compares the server's data with the books, and begins new books with it.
     pub(super) fn check(&mut self, address: SocketAddr) {
         let mut connection = Connection::new(address).unwrap();
         let listing = self.list(&mut connection, "");
@@ -49,7 +49,7 @@ impl Stage<'_> {
         self.check_indexes(&mut connection);
     }
 
-    /// The keys of the bucket with all that is shown of them.
+    /// The keys of the bucket with everything that is shown of them.
     fn list(&self, connection: &mut Connection, query: &str) -> Listing {
         let begun_ms = now_ms();
         let (mut entries, mut cursor) = (Vec::new(), String::new());
@@ -68,7 +68,7 @@ impl Stage<'_> {
         }
     }
 
-    /// What was not answered has happened as a whole, or not at all.
+    /// A request without an answer was applied as a whole, or not at all.
     fn settle(
         &self,
         recorded: &mut Recorded,
@@ -77,7 +77,7 @@ impl Stage<'_> {
         listed_at_ms: u64,
     ) {
         for held in open.iter_mut().filter_map(|(_, held)| held.as_mut()) {
-            // It was asked for when the server lived, and so it was done then, if at all.
+            // It was sent while the server lived, so it was applied then, if at all.
             held.expires_ms = held.expires_ms.as_ref().map(|within| *within.start()..=within.start() + self.lived_ms);
         }
         let is_there = |(key, held): &Effect| match (held, found.get(key)) {
@@ -153,7 +153,7 @@ impl Stage<'_> {
         }
     }
 
-    /// A listing shows what the feed comes to, in order; what has expired in the meantime may be missing in either.
+    /// A listing shows the state of the feed, in order; keys that have expired in the meantime may be missing in either.
     fn agree(&self, what: &str, prefix: &str, is_reverse: bool, listing: &Listing) {
         let rank = |pair: &[(String, Held)]| if is_reverse { pair[0].0 > pair[1].0 } else { pair[0].0 < pair[1].0 };
         if !listing.entries.windows(2).all(rank) {
@@ -210,8 +210,8 @@ impl Stage<'_> {
         }
     }
 
-    /// Keys and deadlines are counted as many as there are. The removal of expired keys is counted when it is under way, and shown when it
-    /// is durable: then the statistics agree a moment later.
+    /// The counts of keys and deadlines match. The removal of expired keys is counted when it begins, and shown when it is durable: then
+    /// the statistics agree a moment later.
     fn check_counts(&mut self, connection: &mut Connection) {
         let mut wrong = String::new();
         for _ in 0..PATIENCE.as_millis() / 20 {
@@ -242,7 +242,7 @@ impl Stage<'_> {
         if !(after.0..=before.0).contains(&keys) || !(after.1..=before.1).contains(&deadlines) {
             return Err(format!("{keys} keys and {deadlines} deadlines are counted, not {before:?} to {after:?}"));
         }
-        // Besides there are the ballast, its name by number and number by name, and the next number.
+        // There are also the ballast, its name by number and number by name, and the next number.
         let (all, besides) = (stats["store"]["keys"].as_u64().unwrap(), counted("ballast") + 3);
         if !(after.0 + besides..=before.0 + besides).contains(&all) {
             return Err(format!("{all} keys are counted in all, not {before:?} to {after:?} and {besides} besides"));

@@ -1,4 +1,4 @@
-//! A client: it notes what it is about to ask, asks, notes the answer, and looks whether its notes allow it.
+//! A client: it notes its intent, sends the request, notes the answer, and checks the answer against its notes.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -12,7 +12,7 @@ use super::book::{Book, Done, Effect, Held, Line, Recorded};
 use super::{CLIENTS, Numbers, ms_of, now_ms};
 use crate::support::PATIENCE;
 
-/// Keys that each client writes again and again.
+/// Keys that each client writes repeatedly.
 const KEYS: u64 = 24;
 
 const TEXT: &str = "Content-Type: text/plain\r\n";
@@ -91,7 +91,7 @@ impl Connection {
     }
 }
 
-/// What one client is about to do.
+/// A client's next request.
 #[derive(Clone, Copy)]
 enum Deed {
     Put,
@@ -151,7 +151,7 @@ pub(super) fn work(address: SocketAddr, path: &Path, client: usize, cycle: u64) 
     }
 }
 
-/// Sends what the intent says; none when nothing was done.
+/// Sends the intended request; `None` if nothing was applied.
 fn perform(
     connection: &mut Connection,
     deed: Deed,
@@ -201,7 +201,7 @@ fn perform(
     })
 }
 
-/// Writes in a transaction; the commit's version, none when it was refused.
+/// Writes in a transaction; the commit's version, `None` if it was refused.
 fn transact(connection: &mut Connection, effects: &[Effect]) -> io::Result<Option<u64>> {
     let begun = connection.send("POST", "/transactions", "", "")?;
     begun.must_be(&[201]);
@@ -234,6 +234,6 @@ fn deadline(answer: &Answer, ttl_ms: u64, asked_at_ms: u64) -> RangeInclusive<u6
     let expires_at_ms = ms_of(&answer.json()["expires_at"]).unwrap();
     let possible = asked_at_ms + ttl_ms..=answered_at_ms + ttl_ms;
     assert!(possible.contains(&expires_at_ms), "{expires_at_ms} is not within {possible:?}: {}", answer.head);
-    // What expired before its answer was made is shown with a deadline that counts from there.
+    // A key that expired before its answer was made is shown with a deadline counted from then.
     if answered_at_ms < asked_at_ms + ttl_ms { expires_at_ms..=expires_at_ms } else { possible }
 }

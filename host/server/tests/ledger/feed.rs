@@ -1,4 +1,4 @@
-//! The change feed, read on from where it was left before the kill, and what it comes to when it is done again.
+//! The change feed, read on from before the kill, and the state that it yields when it is applied.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,20 +8,20 @@ use super::book::Held;
 use super::client::Connection;
 use super::ms_of;
 
-/// A place in the feed, and everything that it has said so far.
+/// A position in the feed, and everything that it has shown so far.
 #[derive(Default)]
 pub(super) struct Feed {
     cursor: Option<String>,
     /// The newest commit that was shown, and its keys.
     version: u64,
     shown: BTreeSet<String>,
-    /// What there is by what the feed has said: the expired too, until it says that they were removed.
+    /// The state according to the feed, including expired keys until it shows their removal.
     pub(super) held: BTreeMap<String, Held>,
     /// How often each key was removed because it had expired.
     pub(super) expiries: BTreeMap<String, u64>,
-    /// Keys that were written, by those who write them once, with a deadline soon.
+    /// Keys written once, by clients, with a near deadline.
     pub(super) once: BTreeSet<String>,
-    /// What was shown since this was last emptied.
+    /// Changes shown since this was last emptied.
     pub(super) changed: BTreeSet<(u64, String)>,
 }
 
@@ -29,7 +29,7 @@ impl Feed {
     /// Reads on to the end.
     ///
     /// # Errors
-    /// What the feed may not say.
+    /// A violation of the feed's promises.
     pub(super) fn read(&mut self, connection: &mut Connection) -> Result<(), String> {
         loop {
             let since = self.cursor.as_deref().unwrap_or("earliest");
@@ -50,8 +50,8 @@ impl Feed {
         }
     }
 
-    /// Does a change again. Nothing comes twice, nothing out of order, and each change follows the one before it of its key, so that
-    /// none is left out.
+    /// Applies a change. Nothing repeats, nothing is out of order, and each change follows the previous one of its key, so that none is
+    /// missing.
     fn take(&mut self, change: &Value) -> Result<(), String> {
         let version = number(&change["version"]).unwrap();
         let key = change["key"].as_str().unwrap().to_owned();
@@ -68,7 +68,7 @@ impl Feed {
         let before = self.held.get(&key);
         let previous = number(&change["previous_version"]);
         let follows = match before {
-            // What has expired is as good as absent.
+            // An expired key is as good as absent.
             Some(before) if previous.is_none() => before.may_be_gone_at(time_ms),
             Some(before) => previous == before.version && before.may_be_there_at(time_ms),
             None => previous.is_none(),

@@ -1,12 +1,11 @@
-//! A ledger of what was sent and what was answered, kept by clients outside of the server, through kills at random and aimed moments.
+//! A ledger of requests and answers, kept by clients outside of the server, through kills at random and chosen moments.
 //!
-//! Every client writes its intent to a file and syncs that before it sends a request, and what was answered likewise. The server is
-//! killed (SIGKILL) at random, when a segment of the log or a checkpoint is begun or gets its name, and while it recovers. After each
-//! restart the files alone say what must be there: what was answered is, what was never sent is not, batches and transactions are
-//! there as a whole, versions are those that were answered and never go back, and deadlines are those that were answered. The change
-//! feed continues from a cursor of before the kill without a gap or a repetition, and its result agrees with listings in either
-//! order and by prefix, with point reads and with counts. At the end nothing is left beyond its deadline, and the feed has
-//! shown each expiry.
+//! Every client writes its intent to a file and syncs that before it sends a request, and likewise each answer. The server is killed
+//! (SIGKILL) at random, when a segment of the log or a checkpoint is begun or gets its name, and while it recovers. After each restart the
+//! files alone determine what must be there: answered writes are, unsent ones are not, batches and transactions are there as a whole,
+//! versions are those that were answered and never go back, and so are deadlines. The change feed continues from a cursor of before the
+//! kill without a gap or a repetition, and its result agrees with listings in either order and by prefix, with point reads and with counts.
+//! At the end nothing is left beyond its deadline, and the feed has shown each expiry.
 
 #![allow(
     clippy::disallowed_methods,
@@ -63,13 +62,13 @@ impl Numbers {
     }
 }
 
-/// What was done, in all.
+/// Totals of the test.
 #[derive(Default)]
 struct Counts {
     kills: Kills,
     /// Operations that were answered.
     answered: u64,
-    /// Operations that were under way when the server was killed.
+    /// Operations in progress when the server was killed.
     open: u64,
     /// Keys whose expiry the feed showed.
     expired: u64,
@@ -82,9 +81,9 @@ struct Stage<'f> {
     numbers: Numbers,
     interrupter: Interrupter,
     cycle: u64,
-    /// How long the server lived that was killed last.
+    /// How long the last killed server lived.
     lived_ms: u64,
-    /// The newest version that was seen.
+    /// The newest version seen.
     seen: u64,
     feed: Feed,
     counts: &'f mut Counts,
@@ -118,7 +117,7 @@ impl<'f> Stage<'f> {
         stage
     }
 
-    /// Overwrites the same keys again and again.
+    /// Overwrites the same keys repeatedly.
     fn load_ballast(&self) {
         let server = Server::start(&arguments(&self.data, self.durability));
         let mut connection = Connection::new(server.address).unwrap();

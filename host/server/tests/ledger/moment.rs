@@ -1,4 +1,4 @@
-//! The moments at which a server is killed: blindly, when a file comes into being, and while it recovers.
+//! The moments at which a server is killed: at random, when a file is created, and while it recovers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -17,9 +17,9 @@ use crate::support::{PATIENCE, pause, program};
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Moment {
     AfterMs(u64),
-    /// A file whose name has this in it comes into being, or is renamed.
+    /// A file whose name contains this is created, or renamed.
     FileWith(&'static str),
-    /// Some times while it starts, and then at some time of its next life.
+    /// Several times while it starts, and then at some time of its next run.
     Recovering,
 }
 
@@ -32,7 +32,7 @@ pub(super) const MOMENTS: [Moment; 6] = [
     Moment::FileWith("checkpoint-"),
 ];
 
-/// What a server is doing when it is killed, one start after the other, before it may recover.
+/// What a server is doing when it is killed, in successive starts, before it may recover.
 const PARTS: [&str; 4] = [AT_START, AT_CHECKPOINT, AT_LOG, AT_LOG];
 /// Attempts to hit one of them. On a busy machine it may be over before the server is stopped.
 const TRIES: usize = 10;
@@ -69,7 +69,7 @@ fn names(data: &Path) -> BTreeSet<String> {
     files.filter_map(|file| file.ok()?.file_name().into_string().ok()).collect()
 }
 
-/// Waits for the moment to kill the server, for some seconds at most: a file may not come. Says which moment it was.
+/// Waits for the moment to kill the server, for some seconds at most: a file may not come. Returns the moment.
 pub(super) fn wait_for(moment: Moment, data: &Path, numbers: &mut Numbers) -> &'static str {
     let Moment::FileWith(part) = moment else {
         let ms = if let Moment::AfterMs(ms) = moment { ms } else { 20 };
@@ -100,8 +100,8 @@ const AT_START: &str = "before a recovery";
 const TOO_EARLY: &str = "before it had the directory";
 const TOO_LATE: &str = "just after a recovery";
 
-/// Kills servers while they recover. How long each part of a recovery takes is learnt: where a kill comes too late, the next one comes
-/// sooner after that part was seen to begin.
+/// Kills servers while they recover. The duration of each part of a recovery is learnt: if a kill comes too late, the next one comes sooner
+/// after that part was seen to begin.
 #[derive(Debug)]
 pub(super) struct Interrupter {
     spans_us: BTreeMap<&'static str, u64>,
@@ -129,7 +129,7 @@ impl Interrupter {
     }
 }
 
-/// Kills a server some time after it has begun with a part of its recovery, and says where it was then.
+/// Kills a server some time after a part of its recovery has begun, and returns where it was then.
 fn interrupt_in(part: &str, delay_us: u64, arguments: &[&str]) -> &'static str {
     let mut command = program();
     command.args(["serve", "--listen", "127.0.0.1:0"]).args(arguments);
@@ -152,14 +152,14 @@ fn interrupt_in(part: &str, delay_us: u64, arguments: &[&str]) -> &'static str {
     place
 }
 
-/// What the system says of a process.
+/// The system's data about a process.
 struct Process {
     directory: String,
     has_read_checkpoint: bool,
 }
 
 impl Process {
-    /// Where its recovery is.
+    /// The part of its recovery.
     fn place(&mut self) -> &'static str {
         let is_locked = self.has_open("/lock");
         if self.is_served() {
@@ -181,14 +181,14 @@ impl Process {
         files.any(|path| path.to_string_lossy().contains(part))
     }
 
-    /// The threads for the disk begin when everything was read.
+    /// The threads for the disk start when everything is read.
     fn is_served(&self) -> bool {
         let Ok(threads) = fs::read_dir(format!("{}/task", self.directory)) else { return false };
         let mut names = threads.filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("comm")).ok());
         names.any(|name| name.starts_with("mantis-log") || name.starts_with("mantis-checkpoi"))
     }
 
-    /// Stops it, so that it stays where it is.
+    /// Stops the process, so that it stays in that part.
     fn stop(&self, child: &Child) {
         kill_process(Pid::from_child(child), Signal::STOP).unwrap();
         let is_stopped = || {

@@ -1,4 +1,4 @@
-//! What the server answered, in the words that all surfaces share.
+//! The server's answers, in the terms that all surfaces share.
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use http::StatusCode;
@@ -40,7 +40,7 @@ pub(super) fn number(number: &Value) -> u64 {
     number.as_str().unwrap().parse().unwrap()
 }
 
-/// What is not committed has no version.
+/// Uncommitted values have no version.
 pub(super) fn version(version: &Value) -> u64 {
     if version.is_null() { 0 } else { number(version) }
 }
@@ -66,7 +66,7 @@ pub(super) fn read(answer: &Answered, shown: impl FnOnce(&Value) -> Answer) -> A
     if answer.status().is_success() { shown(&json_of(answer)) } else { failed(answer) }
 }
 
-/// What a key that may be missing comes to.
+/// The answer for a key that may be missing.
 pub(super) fn found<T>(
     answer: &Answered,
     shown: impl FnOnce(Option<T>) -> Answer,
@@ -100,7 +100,7 @@ pub(super) fn tagged(answer: &Answered) -> Option<u64> {
     Some(tag.strip_prefix("\"v").and_then(|rest| rest.strip_suffix('"')).unwrap().parse().unwrap())
 }
 
-/// What an answer's headers say of a commit. Of a transaction that is open they say nothing.
+/// The commit in an answer's headers. For an open transaction there is none.
 pub(super) fn commit(answer: &Answered) -> Commit {
     let header = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap());
     match (header("mantisdb-version"), header("mantisdb-durable")) {
@@ -112,7 +112,7 @@ pub(super) fn commit(answer: &Answered) -> Commit {
     }
 }
 
-/// The same of what exists now, whose tag names the commit too.
+/// The same for the present value, whose tag also names the commit.
 pub(super) fn tagged_commit(answer: &Answered) -> Commit {
     let commit = commit(answer);
     assert_eq!(tagged(answer).unwrap_or(0), commit.version);
@@ -131,7 +131,7 @@ pub(super) fn written(answer: &Answered) -> Answer {
     }
 }
 
-/// A key that is missing is 404 whatever the condition says; what the condition says of it tells which answer that is.
+/// A missing key is 404 whatever the condition; the condition tells which answer that is.
 pub(super) fn deleted_if(answer: &Answered, condition: Condition) -> Answer {
     match (answer.status(), condition) {
         (StatusCode::NO_CONTENT, _) => Answer::Written(commit(answer)),
