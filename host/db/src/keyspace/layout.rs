@@ -13,14 +13,17 @@
 
 use std::ops::Bound;
 
-use smallvec::SmallVec;
-
 use crate::engine::KeyRange;
 use crate::keyspace::span::Span;
 use crate::{Code, Error, Result};
 
 /// A key as the engine has it. A key of common length needs no allocation.
-pub(crate) type EncodedKey = SmallVec<[u8; 128]>;
+#[cfg(not(target_family = "wasm"))]
+pub(crate) type EncodedKey = smallvec::SmallVec<[u8; 128]>;
+
+/// A key as the engine has it. A page allocates each: it downloads less code.
+#[cfg(target_family = "wasm")]
+pub(crate) type EncodedKey = Vec<u8>;
 
 /// Bytes before a key of a bucket: the tag and the number.
 pub(crate) const BUCKET_PREFIX_BYTES: usize = 5;
@@ -113,7 +116,7 @@ pub(crate) fn former_name_key(id: BucketId) -> EncodedKey {
 }
 
 fn catalog_key(section: Section, rest: &[u8]) -> EncodedKey {
-    let mut encoded = EncodedKey::from_slice(&section);
+    let mut encoded = EncodedKey::from(&section[..]);
     encoded.extend_from_slice(rest);
     encoded
 }
