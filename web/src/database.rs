@@ -6,7 +6,7 @@ use mantis_db::{Access, Database, Grants, Limits};
 use wasm_bindgen::prelude::*;
 
 use crate::output;
-use crate::platform::{PageClock, PageRandom};
+use crate::platform::{Function, PageClock, PageRandom};
 use crate::session::RawSession;
 
 /// Bytes of all keys and values when the page names no limit: a quarter of what a page's memory can hold at all.
@@ -23,7 +23,7 @@ pub struct RawDatabase(Database);
 impl RawDatabase {
     /// An empty database. `clock` answers milliseconds since the epoch; `Date.now` when it is not given.
     #[wasm_bindgen(constructor)]
-    pub fn new(clock: Option<js_sys::Function>, store_bytes_max: Option<f64>) -> Self {
+    pub fn new(clock: Option<Function>, store_bytes_max: Option<f64>) -> Self {
         let mut limits = Limits::default();
         limits.store_bytes_max = store_bytes_max.and_then(crate::input::whole).unwrap_or(STORE_BYTES_MAX);
         limits.feed_bytes_max = FEED_BYTES_MAX;
@@ -38,11 +38,13 @@ impl RawDatabase {
         RawSession::new(self.0.session())
     }
 
-    /// A session that may read the buckets of `read` and write those of `write`, and sees no other.
+    /// A session that may read the buckets of `read` and write those of `write`, and sees no other. Spaces separate names.
     #[wasm_bindgen(js_name = sessionWith)]
-    pub fn session_with(&self, read: Vec<String>, write: Vec<String>) -> RawSession {
-        let readable = read.into_iter().fold(Grants::none(), |grants, name| grants.bucket(name, Access::Read));
-        let grants = write.into_iter().fold(readable, |grants, name| grants.bucket(name, Access::Write));
+    pub fn session_with(&self, read: &str, write: &str) -> RawSession {
+        let mut grants = Grants::none();
+        for (names, access) in [(read, Access::Read), (write, Access::Write)] {
+            grants = names.split_ascii_whitespace().fold(grants, |grants, name| grants.bucket(name, access));
+        }
         RawSession::new(self.0.session_with(Arc::new(grants)))
     }
 

@@ -12,6 +12,16 @@ pub(crate) fn whole(number: f64) -> Option<u64> {
     (number.fract() == 0.0 && (0.0..=WHOLE_MAX).contains(&number)).then_some(number as u64)
 }
 
+/// Keys that follow each other in `bytes`, by their lengths.
+pub(crate) fn keys<'k>(mut bytes: &'k [u8], lengths: &[u32]) -> Vec<&'k [u8]> {
+    let next = |&length: &u32| {
+        let (key, rest) = bytes.split_at_checked(length as usize)?;
+        bytes = rest;
+        Some(key)
+    };
+    lengths.iter().map_while(next).collect()
+}
+
 /// `anything`, `absent`, `present`, or `version` with a version.
 pub(crate) fn expect(name: &str, version: Option<u64>) -> Expect {
     match (name, version) {

@@ -1,6 +1,10 @@
 // The objects that answers consist of. Each is made in one call from WebAssembly.
 // Bytes arrive as views of its memory, which the next call may reuse or move: they are copied here.
 
+export function bytes(value) {
+  return value.slice();
+}
+
 export function failure(code, kind, message) {
   return { code, kind, message };
 }

@@ -1,6 +1,5 @@
 //! Answers, as JavaScript objects: one call out for each, to a function of `output.js` that makes the object.
 
-use js_sys::{Array, Uint8Array};
 use mantis_db::{
     Applied, BucketInfo, Change, ChangeKind, Changes, Committed, Counted, Deleted, Entry, Error, OpResult, Outcome,
     Refusal, Stats, Written,
@@ -9,6 +8,8 @@ use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen(module = "/src/output.js")]
 extern "C" {
+    #[wasm_bindgen(js_name = bytes)]
+    fn make_bytes(value: &[u8]) -> JsValue;
     fn failure(code: &str, kind: &str, message: &str) -> JsValue;
     #[wasm_bindgen(js_name = entry)]
     fn make_entry(
@@ -29,11 +30,11 @@ extern "C" {
     #[wasm_bindgen(js_name = counted)]
     fn make_counted(number: i64, version: u64, durable: bool) -> JsValue;
     fn refused(current: JsValue) -> JsValue;
-    fn committed(version: u64, durable: bool, results: Array) -> JsValue;
-    fn rejected(refusals: Array) -> JsValue;
+    fn committed(version: u64, durable: bool, results: Vec<JsValue>) -> JsValue;
+    fn rejected(refusals: Vec<JsValue>) -> JsValue;
     fn refusal(index: u32, current: JsValue) -> JsValue;
     #[wasm_bindgen(js_name = page)]
-    fn make_page(items: Array, cursor: Option<&[u8]>) -> JsValue;
+    fn make_page(items: Vec<JsValue>, cursor: Option<&[u8]>) -> JsValue;
     #[wasm_bindgen(js_name = change)]
     fn make_change(
         put: bool,
@@ -48,7 +49,7 @@ extern "C" {
         cursor: &str,
     ) -> JsValue;
     #[wasm_bindgen(js_name = changes)]
-    fn make_changes(items: Array, cursor: &str, at_end: bool) -> JsValue;
+    fn make_changes(items: Vec<JsValue>, cursor: &str, at_end: bool) -> JsValue;
     #[wasm_bindgen(js_name = bucket)]
     fn make_bucket(name: &str, keys: f64, bytes: f64) -> JsValue;
     fn figures(names: &str, numbers: &[f64]) -> JsValue;
@@ -66,7 +67,7 @@ pub(crate) fn error(error: &Error) -> JsValue {
 }
 
 pub(crate) fn bytes(value: &[u8]) -> JsValue {
-    Uint8Array::from(value).into()
+    make_bytes(value)
 }
 
 pub(crate) fn entry(key: &[u8], entry: &Entry) -> JsValue {

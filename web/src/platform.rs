@@ -15,7 +15,14 @@ extern "C" {
 
     /// Fills at most 65,536 bytes.
     #[wasm_bindgen(js_namespace = crypto, js_name = getRandomValues, catch)]
-    fn get_random_values(buffer: &js_sys::Uint8Array) -> Result<JsValue, JsValue>;
+    fn get_random_values(buffer: &mut [u8]) -> Result<(), JsValue>;
+
+    /// A function of the page's.
+    #[wasm_bindgen(typescript_type = "Function")]
+    pub type Function;
+
+    #[wasm_bindgen(method, catch)]
+    fn call(this: &Function, receiver: &JsValue) -> Result<JsValue, JsValue>;
 }
 
 /// Bytes that `crypto.getRandomValues` fills at once.
@@ -23,12 +30,12 @@ const RANDOM_BYTES_MAX: usize = 65_536;
 
 /// `Date.now`, or the function that the page gave instead.
 pub(crate) struct PageClock {
-    function: Option<js_sys::Function>,
+    function: Option<Function>,
     last_ms: AtomicU64,
 }
 
 impl PageClock {
-    pub(crate) fn new(function: Option<js_sys::Function>) -> Self {
+    pub(crate) fn new(function: Option<Function>) -> Self {
         Self { function, last_ms: AtomicU64::new(0) }
     }
 }
@@ -38,7 +45,7 @@ impl Clock for PageClock {
     fn now_ms(&self) -> u64 {
         let shown = match &self.function {
             None => Some(date_now()),
-            Some(function) => function.call0(&JsValue::NULL).ok().and_then(|value| value.as_f64()),
+            Some(function) => function.call(&JsValue::NULL).ok().and_then(|value| value.as_f64()),
         };
         if let Some(now_ms) = shown.and_then(crate::input::whole) {
             self.last_ms.store(now_ms, Ordering::Relaxed);
@@ -60,12 +67,10 @@ pub(crate) struct PageRandom;
 impl Random for PageRandom {
     fn fill(&self, buffer: &mut [u8]) {
         for chunk in buffer.chunks_mut(RANDOM_BYTES_MAX) {
-            let bytes = js_sys::Uint8Array::new_with_length(u32::try_from(chunk.len()).unwrap_or(0));
-            if get_random_values(&bytes).is_err() {
+            if get_random_values(chunk).is_err() {
                 // Going on with predictable bytes would be worse than stopping; every browser has this function.
                 wasm_bindgen::throw_str("crypto.getRandomValues failed");
             }
-            bytes.copy_to(chunk);
         }
     }
 }

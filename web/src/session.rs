@@ -1,6 +1,5 @@
 //! `RawSession`: operations, transactions and changes. Every method throws `{ code, kind, message }`.
 
-use js_sys::Uint8Array;
 use mantis_db::{ChangeFilter, Entry, Isolation, Kv, Session, Since};
 use wasm_bindgen::prelude::*;
 
@@ -44,10 +43,10 @@ impl RawSession {
         self.kv(bucket).map(drop)
     }
 
-    /// The value, or undefined.
-    pub fn get(&mut self, bucket: &str, key: &[u8]) -> Answer<Option<Uint8Array>> {
+    /// The value, or null.
+    pub fn get(&mut self, bucket: &str, key: &[u8]) -> Answer {
         let found = self.find(bucket, key)?;
-        Ok(found.map(|entry| Uint8Array::from(&entry.value[..])))
+        Ok(found.map_or(JsValue::NULL, |entry| output::bytes(&entry.value)))
     }
 
     /// The entry, or null.
@@ -57,12 +56,10 @@ impl RawSession {
         Ok(output::entry_or_null(key, found.as_ref()))
     }
 
-    /// The values in the keys' order; null where there is none.
+    /// The values in the keys' order; null where there is none. `keys` are the keys' bytes one after the other.
     #[wasm_bindgen(js_name = getMany)]
-    #[allow(clippy::needless_pass_by_value, reason = "an array from JavaScript arrives as a vector")]
-    pub fn get_many(&mut self, bucket: &str, keys: Vec<Uint8Array>) -> Answer<Vec<JsValue>> {
-        let keys: Vec<Vec<u8>> = keys.iter().map(Uint8Array::to_vec).collect();
-        let found = answer(ready(self.kv(bucket)?.get_many(&keys)))?;
+    pub fn get_many(&mut self, bucket: &str, keys: &[u8], lengths: &[u32]) -> Answer<Vec<JsValue>> {
+        let found = answer(ready(self.kv(bucket)?.get_many(&input::keys(keys, lengths))))?;
         Ok(found
             .iter()
             .map(|entry| entry.as_ref().map_or(JsValue::NULL, |entry| output::bytes(&entry.value)))

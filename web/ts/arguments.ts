@@ -52,11 +52,15 @@ export function toEnds(span: Span = {}): { prefix?: Uint8Array; start?: Uint8Arr
 
 /** A bucket's name, which stands in paths: a wrong one must not become another path. */
 export function toBucketName(name: string): string {
-  if (typeof name === 'string' && /^[a-z0-9][a-z0-9._-]{0,62}$/.test(name)) return name;
+  if (isBucketName(name)) return name;
   throw invalid(
     'bucket-name-invalid',
     "A bucket's name has 1 to 63 characters of a-z, 0-9, '-', '_' and '.', and begins with a letter or digit.",
   );
+}
+
+export function isBucketName(name: unknown): name is string {
+  return typeof name === 'string' && /^[a-z0-9][a-z0-9._-]{0,62}$/.test(name);
 }
 
 export function toKeys(keys: BytesLike[]): Uint8Array[] {

@@ -12,6 +12,18 @@ export function toBytes(value: BytesLike): Uint8Array {
   throw invalid('argument-invalid', 'keys and values are strings or Uint8Arrays');
 }
 
+/** Byte strings as one, with the length of each. */
+export function concatenate(parts: Uint8Array[]): { bytes: Uint8Array; lengths: Uint32Array } {
+  const lengths = Uint32Array.from(parts, (part) => part.length);
+  const bytes = new Uint8Array(lengths.reduce((sum, length) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return { bytes, lengths };
+}
+
 /** The text of UTF-8 bytes; what is not UTF-8 becomes U+FFFD. */
 export function toText(bytes: Uint8Array): string {
   return decoder.decode(bytes);

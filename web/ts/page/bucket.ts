@@ -20,7 +20,7 @@ import type {
   Written,
 } from '../api.js';
 import { toBucketName, toEnds, toExpectation, toInteger, toKeys, toScan, toTtlMs } from '../arguments.js';
-import { fromBase64Url, toBase64Url, toBytes } from '../bytes.js';
+import { concatenate, fromBase64Url, toBase64Url, toBytes } from '../bytes.js';
 import { invalid } from '../errors.js';
 import { RawBatch, call, type RawSession } from './raw.js';
 
@@ -52,7 +52,7 @@ export class Bucket {
   }
 
   get(key: BytesLike): Uint8Array | null {
-    return this.#read((session) => session.get(this.name, toBytes(key))) ?? null;
+    return this.#read((session) => session.get(this.name, toBytes(key)) as Uint8Array | null);
   }
 
   getEntry(key: BytesLike): Entry | null {
@@ -60,7 +60,10 @@ export class Bucket {
   }
 
   getMany(keys: BytesLike[]): (Uint8Array | null)[] {
-    return this.#read((session) => session.getMany(this.name, toKeys(keys)));
+    return this.#read((session) => {
+      const { bytes, lengths } = concatenate(toKeys(keys));
+      return session.getMany(this.name, bytes, lengths) as (Uint8Array | null)[];
+    });
   }
 
   set(key: BytesLike, value: BytesLike): Written {

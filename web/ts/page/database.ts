@@ -10,6 +10,7 @@ import type {
   TransactionOptions,
   Written,
 } from '../api.js';
+import { isBucketName } from '../arguments.js';
 import { MantisError, invalid } from '../errors.js';
 import type { Plugin, PluginModule, PluginOptions } from '../plugins/api.js';
 import { PagePlugin } from '../plugins/page.js';
@@ -63,7 +64,9 @@ export class PageDatabase implements MantisDB, Target, FeedSource {
   /** A session that sees the named buckets only. */
   sessionWith(read: string[], write: string[]): RawSession {
     this.#checkOpen();
-    return this.#database.sessionWith(read, write);
+    // No bucket has another name. Bucket names have no spaces.
+    const names = (buckets: string[]) => buckets.filter(isBucketName).join(' ');
+    return this.#database.sessionWith(names(read), names(write));
   }
 
   transact<T>(work: (transaction: Transaction) => Promise<T>, options?: TransactionOptions): Promise<T> {
