@@ -1,4 +1,4 @@
-// Makes web/dist and web/demo/dist of what `cargo xtask web` put into web/dist/raw.
+// Makes web/dist and web/demo/dist from the output of `cargo xtask web` in web/dist/raw.
 
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { makePlugins } from './plugins.mjs';
 const here = fileURLToPath(new URL('.', import.meta.url));
 const at = (...parts) => join(here, ...parts);
 
-/** Runs one of npm's tools. What it has to say is for the person who builds: no stack of ours around it. */
+/** Runs one of npm's tools. Its own output says what failed, without a stack of this script. */
 function tool(name, ...options) {
   try {
     execFileSync(at('node_modules/.bin', name), options, { cwd: here, stdio: 'inherit' });
@@ -31,9 +31,9 @@ function bundle(entry, outfile) {
     minify: true,
     sourcemap: 'linked',
     legalComments: 'none',
-    // Only reached outside a browser.
+    // Used only outside a browser.
     external: ['node:fs/promises'],
-    // wasm-bindgen names a module of ours twice in its list of imports.
+    // wasm-bindgen lists one module twice in its imports.
     logOverride: { 'duplicate-object-key': 'silent' },
     logLevel: 'warning',
   });
@@ -51,7 +51,7 @@ async function demo(plugins) {
   mkdirSync(dist, { recursive: true });
   for (const file of ['index.html', 'style.css']) copyFileSync(at('demo', file), join(dist, file));
   copyFileSync(at('dist/mantisdb.wasm'), join(dist, 'mantisdb.wasm'));
-  // The plugins' modules find their WebAssembly beside the script that they become part of.
+  // The plugins' modules load their WebAssembly from beside the script that they are bundled into.
   for (const { folder, cores } of plugins) for (const core of cores) copyFileSync(join(folder, core), join(dist, core));
   await bundle(at('demo/src/main.ts'), join(dist, 'demo.js'));
 }
@@ -71,8 +71,8 @@ for (const made of ['dist/plugins', 'tests/dist']) rmSync(at(made), { recursive:
 // has overflowed uses them.
 const small = ['-Os', '--converge', '--one-caller-inline-max-function-size', '16', '--low-memory-unused'];
 const stripped = ['--strip-debug', '--strip-producers', '--strip-target-features'];
-// What the compiler uses, and nothing else: with all features, wasm-opt may write what needs an engine with garbage collection,
-// which Node 20, Safari before 18.2 and Firefox before 120 are not.
+// The features that the compiler uses, and no others: with all features, wasm-opt may require an engine with garbage collection, which
+// Node 20, Safari before 18.2 and Firefox before 120 are not.
 const features = [
   'bulk-memory',
   'bulk-memory-opt',

@@ -5,14 +5,14 @@ use wasm_bindgen::prelude::*;
 
 use crate::{input, output};
 
-/// Operations, in order. Using it up with `RawSession.apply` frees it.
+/// Operations, in order. `RawSession.apply` consumes and frees it.
 #[wasm_bindgen]
 #[derive(Debug, Default)]
 pub struct RawBatch(pub(crate) Vec<Op>);
 
 #[wasm_bindgen]
 impl RawBatch {
-    /// No operations.
+    /// An empty batch.
     #[wasm_bindgen(constructor)]
     pub fn new() -> Self {
         Self::default()
@@ -23,7 +23,7 @@ impl RawBatch {
         self.0.push(Op::Get(key));
     }
 
-    /// Gives a key a value.
+    /// Sets a key.
     ///
     /// # Errors
     /// `media-type-invalid`, `ttl-invalid`.
@@ -57,13 +57,13 @@ impl RawBatch {
         self.0.push(Op::Increment(key, by));
     }
 
-    /// Writes nothing, but must hold.
+    /// Writes nothing; the batch fails if the condition does not hold.
     pub fn check(&mut self, key: Vec<u8>, expect: &str, version: Option<u64>) {
         self.0.push(Op::Check(key, input::expect(expect, version)));
     }
 }
 
-/// The key of an operation; nothing for a span.
+/// The key of an operation; empty for a span.
 pub(crate) fn key_of(operation: &Op) -> &[u8] {
     match operation {
         Op::Get(key) | Op::Set(key, ..) | Op::Delete(key, _) | Op::Increment(key, _) | Op::Check(key, _) => key,

@@ -1,4 +1,4 @@
-//! `RawDatabase`: opening, sessions, housekeeping, figures.
+//! `RawDatabase`: opening, sessions, housekeeping, statistics.
 
 use std::sync::Arc;
 
@@ -9,9 +9,9 @@ use crate::output;
 use crate::platform::{Function, PageClock, PageRandom};
 use crate::session::RawSession;
 
-/// Bytes of all keys and values when the page names no limit: a quarter of what a page's memory can hold at all.
+/// The most bytes of all keys and values by default: a quarter of the largest memory that a page can have.
 const STORE_BYTES_MAX: u64 = 1 << 30;
-/// Bytes of history for the change feed. A server keeps 64 MiB; a page follows closely and has less room.
+/// Bytes of history for the change feed. A server keeps 64 MiB; a page follows closely and has less memory.
 const FEED_BYTES_MAX: usize = 8 << 20;
 
 /// One database in the page's memory.
@@ -21,7 +21,7 @@ pub struct RawDatabase(Database);
 
 #[wasm_bindgen]
 impl RawDatabase {
-    /// An empty database. `clock` answers milliseconds since the epoch; `Date.now` when it is not given.
+    /// An empty database. `clock` returns milliseconds since the epoch; `Date.now` by default.
     #[wasm_bindgen(constructor)]
     pub fn new(clock: Option<Function>, store_bytes_max: Option<f64>) -> Self {
         let mut limits = Limits::default();
@@ -33,12 +33,12 @@ impl RawDatabase {
         }
     }
 
-    /// A session that may do everything.
+    /// A session with all grants.
     pub fn session(&self) -> RawSession {
         RawSession::new(self.0.session())
     }
 
-    /// A session that may read the buckets of `read` and write those of `write`, and sees no other. Spaces separate names.
+    /// A session that may read the buckets of `read` and write those of `write`. Spaces separate names.
     #[wasm_bindgen(js_name = sessionWith)]
     pub fn session_with(&self, read: &str, write: &str) -> RawSession {
         let mut grants = Grants::none();
@@ -53,24 +53,24 @@ impl RawDatabase {
         self.0.version()
     }
 
-    /// The time by the database's clock, in milliseconds since the epoch.
+    /// The time of the database's clock, in milliseconds since the epoch.
     #[wasm_bindgen(js_name = nowMs)]
     pub fn now_ms(&self) -> f64 {
         output::number(self.0.now_ms())
     }
 
-    /// Removes what has expired and frees what nobody can read any more.
+    /// Removes expired keys and frees versions that no reader needs.
     pub fn maintain(&self) {
         self.0.maintain();
     }
 
-    /// Refuses writes from now on.
+    /// Makes all later writes fail.
     #[wasm_bindgen(js_name = closeForWrites)]
     pub fn close_for_writes(&self) {
         self.0.close_for_writes();
     }
 
-    /// The engine's figures, by name.
+    /// The engine's statistics, by name.
     pub fn stats(&self) -> JsValue {
         output::stats(&self.0.stats())
     }

@@ -1,4 +1,4 @@
-//! Arguments from JavaScript, checked.
+//! Checks of arguments from JavaScript.
 
 use mantis_db::limits::JSON_INTEGER_MAX;
 use mantis_db::{Code, Direction, Error, Expect, MediaType, Result, ScanOptions, SetOptions, Span};
@@ -6,13 +6,13 @@ use mantis_db::{Code, Direction, Error, Expect, MediaType, Result, ScanOptions, 
 #[allow(clippy::cast_precision_loss, reason = "it is the largest integer that is exact")]
 const WHOLE_MAX: f64 = JSON_INTEGER_MAX as f64;
 
-/// A whole number that is not negative; none for anything else.
+/// A whole number of at least 0; none for anything else.
 pub(crate) fn whole(number: f64) -> Option<u64> {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked here")]
     (number.fract() == 0.0 && (0.0..=WHOLE_MAX).contains(&number)).then_some(number as u64)
 }
 
-/// Keys that follow each other in `bytes`, by their lengths.
+/// The keys in `bytes`, which follow each other with these lengths.
 pub(crate) fn keys<'k>(mut bytes: &'k [u8], lengths: &[u32]) -> Vec<&'k [u8]> {
     let next = |&length: &u32| {
         let (key, rest) = bytes.split_at_checked(length as usize)?;
@@ -22,7 +22,7 @@ pub(crate) fn keys<'k>(mut bytes: &'k [u8], lengths: &[u32]) -> Vec<&'k [u8]> {
     lengths.iter().map_while(next).collect()
 }
 
-/// `anything`, `absent`, `present`, or `version` with a version.
+/// The expectation named `anything`, `absent`, `present`, or `version` with a version.
 pub(crate) fn expect(name: &str, version: Option<u64>) -> Expect {
     match (name, version) {
         ("absent", _) => Expect::Absent,
@@ -38,7 +38,7 @@ pub(crate) fn set_options(media_type: Option<String>, ttl_ms: Option<f64>, expec
     Ok(SetOptions { media_type, ttl_ms, expect })
 }
 
-/// A prefix, or else the two ends.
+/// The span of a prefix, or of the two ends.
 pub(crate) fn span(prefix: Option<Vec<u8>>, start: Option<Vec<u8>>, end: Option<Vec<u8>>) -> Span {
     match prefix {
         Some(prefix) => Span::Prefix(prefix),
@@ -49,7 +49,7 @@ pub(crate) fn span(prefix: Option<Vec<u8>>, start: Option<Vec<u8>>, end: Option<
 
 pub(crate) fn scan_options(span: Span, reverse: bool, limit: f64, cursor: Option<Vec<u8>>) -> ScanOptions {
     let direction = if reverse { Direction::Reverse } else { Direction::Forward };
-    // What is no number of entries becomes 0, which the database refuses by name.
+    // An invalid number becomes 0, which the database refuses as `limit-out-of-range`.
     let limit = whole(limit).and_then(|limit| usize::try_from(limit).ok()).unwrap_or(0);
     ScanOptions { span, direction, limit, cursor }
 }

@@ -1,18 +1,18 @@
 //! MantisDB in a browser page: the same store and the same operations as in the server, for JavaScript.
 //!
-//! This crate translates and does nothing else. What it exports is raw: flat arguments, bytes for keys, synchronous calls. The API
-//! that pages use stands on top of it, in `ts/`.
+//! This crate only translates. Its exports are raw: flat arguments, bytes for keys, synchronous calls. `ts/` builds the API for pages
+//! on them.
 //!
 //! | module | holds |
 //! |---|---|
-//! | `database` | `RawDatabase`: opening, sessions, housekeeping, figures |
+//! | `database` | `RawDatabase`: opening, sessions, housekeeping, statistics |
 //! | `session` | `RawSession`: operations, transactions and changes |
 //! | `batch` | `RawBatch`: many operations for one commit |
 //! | `input` | arguments from JavaScript, checked |
-//! | `output` | the JavaScript objects that answers consist of |
+//! | `output` | answers as JavaScript objects |
 //! | `platform` | the page's clock and randomness |
 //!
-//! It starts no timer and keeps nothing beyond the page's life.
+//! It starts no timer, and its data is lost when the page ends.
 #![deny(missing_docs)]
 
 mod batch;
@@ -33,7 +33,7 @@ use mantis_db::{Code, Error, Result};
 #[global_allocator]
 static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
 
-/// What a future of the embedded engine comes to: it is ready when first polled.
+/// The outcome of a future of the embedded engine, which is ready when first polled.
 fn ready<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(outcome) => outcome,
@@ -41,7 +41,7 @@ fn ready<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
     }
 }
 
-/// One copy for all calls; the engine in memory never waits.
+/// One copy for all calls. Never happens: the engine in memory does not wait.
 #[cold]
 fn would_wait() -> Error {
     Error::new(Code::ReadOnly, "the engine would have to wait, which a page's cannot")

@@ -1,5 +1,5 @@
-// The objects that answers consist of. Each is made in one call from WebAssembly.
-// Bytes arrive as views of its memory, which the next call may reuse or move: they are copied here.
+// The objects of answers. WebAssembly makes each in one call.
+// Bytes arrive as views of its memory, which the next call may reuse or move, and are copied here.
 
 export function bytes(value) {
   return value.slice();

@@ -1,4 +1,4 @@
-//! Answers, as JavaScript objects: one call out for each, to a function of `output.js` that makes the object.
+//! Answers as JavaScript objects, each made by one call of a function in `output.js`.
 
 use mantis_db::{
     Applied, BucketInfo, Change, ChangeKind, Changes, Committed, Counted, Deleted, Entry, Error, OpResult, Outcome,
@@ -55,13 +55,13 @@ extern "C" {
     fn figures(names: &str, numbers: &[f64]) -> JsValue;
 }
 
-/// A count or a time: both stay far below 2^53, up to which JavaScript's numbers are exact.
+/// A count or a time in ms: exact as a JavaScript number, because both are far below 2^53.
 #[allow(clippy::cast_precision_loss, reason = "counts and times in ms are below 2^53")]
 pub(crate) fn number(number: u64) -> f64 {
     number as f64
 }
 
-/// What is thrown: `{ code, kind, message }`.
+/// The error to throw: `{ code, kind, message }`.
 pub(crate) fn error(error: &Error) -> JsValue {
     failure(error.code().as_str(), error.kind().as_str(), error.message())
 }
@@ -112,7 +112,7 @@ pub(crate) fn outcome(key: &[u8], outcome: &Outcome) -> JsValue {
     }
 }
 
-/// What a batch came to. `key_of` names the key of the operation at a place.
+/// The outcome of a batch. `key_of` returns the key of the operation at an index.
 pub(crate) fn applied<'k>(applied: &Applied, key_of: impl Fn(usize) -> &'k [u8]) -> JsValue {
     match applied {
         Applied::Committed { version, durable, results } => {
@@ -120,7 +120,7 @@ pub(crate) fn applied<'k>(applied: &Applied, key_of: impl Fn(usize) -> &'k [u8])
                 OpResult::Entry(found) => entry_or_null(key_of(index), found.as_ref()),
                 OpResult::Deleted(keys) => JsValue::from_f64(number(*keys)),
                 OpResult::Number(sum) => JsValue::from(*sum),
-                // Done, and what a later version may add: nothing to tell.
+                // `Done` has no value, nor have results that a later version may add.
                 _ => JsValue::UNDEFINED,
             });
             committed(*version, *durable, results.collect())
@@ -162,7 +162,7 @@ pub(crate) fn bucket(info: &BucketInfo) -> JsValue {
     make_bucket(&info.name, number(info.keys), number(info.bytes))
 }
 
-/// Figures by name: the names as one text, separated by spaces.
+/// Numbers by name, with the names as one text, separated by spaces.
 macro_rules! named {
     ($first:literal: $figure:expr, $($name:literal: $more:expr,)*) => {
         (concat!($first, $(" ", $name),*), [$figure, $($more),*])

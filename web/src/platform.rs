@@ -13,11 +13,11 @@ extern "C" {
     #[wasm_bindgen(js_namespace = performance, js_name = now)]
     fn performance_now() -> f64;
 
-    /// Fills at most 65,536 bytes.
+    /// Fills at most [`RANDOM_BYTES_MAX`].
     #[wasm_bindgen(js_namespace = crypto, js_name = getRandomValues, catch)]
     fn get_random_values(buffer: &mut [u8]) -> Result<(), JsValue>;
 
-    /// A function of the page's.
+    /// A function of the page.
     #[wasm_bindgen(typescript_type = "Function")]
     pub type Function;
 
@@ -25,10 +25,10 @@ extern "C" {
     fn call(this: &Function, receiver: &JsValue) -> Result<JsValue, JsValue>;
 }
 
-/// Bytes that `crypto.getRandomValues` fills at once.
+/// The most bytes of one call of `crypto.getRandomValues`.
 const RANDOM_BYTES_MAX: usize = 65_536;
 
-/// `Date.now`, or the function that the page gave instead.
+/// `Date.now`, or a function of the page instead.
 pub(crate) struct PageClock {
     function: Option<Function>,
     last_ms: AtomicU64,
@@ -41,7 +41,7 @@ impl PageClock {
 }
 
 impl Clock for PageClock {
-    /// A function that throws or answers nonsense leaves the clock where it was: the engine can't do without a time.
+    /// If the function throws or returns no time, the clock keeps its last value: the engine needs a time.
     fn now_ms(&self) -> u64 {
         let shown = match &self.function {
             None => Some(date_now()),
@@ -53,7 +53,7 @@ impl Clock for PageClock {
         self.last_ms.load(Ordering::Relaxed)
     }
 
-    /// A function of the page's is all the time there is: it decides how old things are too.
+    /// With a function of the page, ages follow that function too.
     fn monotonic_us(&self) -> u64 {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it begins at 0 with the page")]
         let now_ms = if self.function.is_none() { performance_now() as u64 } else { self.now_ms() };
@@ -68,7 +68,7 @@ impl Random for PageRandom {
     fn fill(&self, buffer: &mut [u8]) {
         for chunk in buffer.chunks_mut(RANDOM_BYTES_MAX) {
             if get_random_values(chunk).is_err() {
-                // Going on with predictable bytes would be worse than stopping; every browser has this function.
+                // Predictable bytes would be worse than a failure; every browser has this function.
                 wasm_bindgen::throw_str("crypto.getRandomValues failed");
             }
         }

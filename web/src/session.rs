@@ -6,7 +6,7 @@ use wasm_bindgen::prelude::*;
 use crate::batch::{RawBatch, key_of};
 use crate::{input, output, ready};
 
-/// What is thrown, or the answer.
+/// The answer, or what is thrown.
 type Answer<T = JsValue> = Result<T, JsValue>;
 
 /// A session: identity, grants, an optional open transaction.
@@ -31,14 +31,14 @@ impl RawSession {
     }
 }
 
-/// What a key map operation came to, thrown in JavaScript's form when it failed.
+/// The outcome of an operation, with its error as the object to throw.
 fn answer<T>(result: mantis_db::Result<T>) -> Answer<T> {
     result.map_err(|error| output::error(&error))
 }
 
 #[wasm_bindgen]
 impl RawSession {
-    /// Checks a bucket's name and that the grants show it.
+    /// Checks the name of a bucket, and that the grants include it.
     pub fn check(&mut self, bucket: &str) -> Answer<()> {
         self.kv(bucket).map(drop)
     }
@@ -56,7 +56,7 @@ impl RawSession {
         Ok(output::entry_or_null(key, found.as_ref()))
     }
 
-    /// The values in the keys' order; null where there is none. `keys` are the keys' bytes one after the other.
+    /// The values in the order of the keys, with null for missing keys. `keys` has the bytes of all keys, one after the other.
     #[wasm_bindgen(js_name = getMany)]
     pub fn get_many(&mut self, bucket: &str, keys: &[u8], lengths: &[u32]) -> Answer<Vec<JsValue>> {
         let found = answer(ready(self.kv(bucket)?.get_many(&input::keys(keys, lengths))))?;
@@ -66,12 +66,12 @@ impl RawSession {
             .collect())
     }
 
-    /// Gives a key a value.
+    /// Sets a key.
     pub fn set(&mut self, bucket: &str, key: &[u8], value: &[u8]) -> Answer {
         answer(ready(self.kv(bucket)?.set(key, value))).map(output::written)
     }
 
-    /// Gives a key a value if it is as expected.
+    /// Sets a key if it is as expected.
     #[wasm_bindgen(js_name = setWith)]
     #[allow(clippy::too_many_arguments, reason = "flat arguments are what crosses into WebAssembly cheaply")]
     pub fn set_with(
@@ -89,7 +89,7 @@ impl RawSession {
         Ok(output::outcome(key, &outcome))
     }
 
-    /// Deletes a key; whether there was something to delete.
+    /// Deletes a key.
     pub fn delete(&mut self, bucket: &str, key: &[u8]) -> Answer {
         answer(ready(self.kv(bucket)?.delete(key))).map(output::deleted)
     }
@@ -102,7 +102,7 @@ impl RawSession {
         Ok(output::outcome(key, &outcome))
     }
 
-    /// Adds to a number; the sum.
+    /// Adds to a number.
     pub fn increment(&mut self, bucket: &str, key: &[u8], by: i64) -> Answer {
         answer(ready(self.kv(bucket)?.increment(key, by))).map(output::counted)
     }
@@ -143,7 +143,7 @@ impl RawSession {
         Ok(output::page(page.keys.iter().map(|key| output::bytes(key)), page.cursor.as_deref()))
     }
 
-    /// How many keys a span has.
+    /// The number of keys in a span.
     pub fn count(
         &mut self,
         bucket: &str,
@@ -155,7 +155,7 @@ impl RawSession {
         answer(ready(self.kv(bucket)?.count(&span))).map(output::number)
     }
 
-    /// Deletes a span; how many keys went.
+    /// Deletes the keys of a span.
     #[wasm_bindgen(js_name = deleteSpan)]
     pub fn delete_span(
         &mut self,
@@ -168,14 +168,14 @@ impl RawSession {
         answer(ready(self.kv(bucket)?.delete_span(&span))).map(output::deleted_keys)
     }
 
-    /// Does many operations in one commit.
+    /// Runs many operations in one commit.
     pub fn apply(&mut self, bucket: &str, batch: RawBatch) -> Answer {
         let operations = batch.0;
         let applied = answer(ready(self.kv(bucket)?.apply(&operations)))?;
         Ok(output::applied(&applied, |index| operations.get(index).map_or(&[], key_of)))
     }
 
-    /// Opens a transaction: snapshot isolation on request, else serialisable.
+    /// Opens a transaction, with snapshot isolation or serialisable.
     pub fn begin(&mut self, snapshot_isolation: bool) -> Answer<()> {
         let isolation = if snapshot_isolation { Isolation::Snapshot } else { Isolation::Serializable };
         answer(ready(self.0.begin(isolation)))
@@ -186,13 +186,12 @@ impl RawSession {
         answer(ready(self.0.commit())).map(output::transaction)
     }
 
-    /// Forgets the open transaction, if there is one.
+    /// Rolls back the open transaction, if there is one.
     pub fn rollback(&mut self) {
         self.0.rollback();
     }
 
-    /// Committed changes behind a cursor; from the next commit on when `since` is `now`, from the oldest that is kept when it is
-    /// `earliest`.
+    /// Committed changes after a cursor, from the next commit on if `since` is `now`, or from the oldest kept if it is `earliest`.
     pub fn changes(&mut self, bucket: Option<String>, prefix: Vec<u8>, since: String, limit: f64) -> Answer {
         let since = match &since[..] {
             "now" => Since::Now,
@@ -209,7 +208,7 @@ impl RawSession {
         Ok(answer(ready(self.0.buckets()))?.iter().map(output::bucket).collect())
     }
 
-    /// Drops a bucket; how many keys it had.
+    /// Drops a bucket.
     #[wasm_bindgen(js_name = dropBucket)]
     pub fn drop_bucket(&mut self, name: &str) -> Answer {
         answer(ready(self.0.drop_bucket(name))).map(output::deleted_keys)

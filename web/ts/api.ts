@@ -1,88 +1,88 @@
 /**
- * What a page works with. There are two implementations: `open()` keeps the data in the page, `connect(url)` speaks to a server.
- * Both mean the same; a page changes from one to the other in one line.
+ * The interface of a database, with two implementations: `open()` keeps the data in the page, `connect(url)` uses a server. Their
+ * methods have the same meaning; a page switches from one to the other in one line.
  *
- * Every method that answers a promise rejects with a `MantisError`, whose `code` is one of the reference's codes.
+ * Every method that returns a promise rejects with a `MantisError`, whose `code` is in the reference of error codes.
  */
 
 import type { Plugin, PluginModule, PluginOptions } from './plugins/api.js';
 
-/** Bytes, or text that stands for its UTF-8 bytes. */
+/** Bytes, or text, which is encoded as UTF-8. */
 export type BytesLike = string | Uint8Array;
 
-/** The commit that last wrote a key. Compare for equality; it grows with every commit. 0n: a write of the open transaction. */
+/** The commit that last wrote a key. It grows with every commit; compare it for equality. 0n is a write of the open transaction. */
 export type Version = bigint;
 
-/** Where a scan or the change feed goes on. Opaque. */
+/** The place where a scan or the change feed continues. Opaque. */
 export type Cursor = string;
 
-/** A key, its value, and what is known of it. */
+/** A key, its value and the value's metadata. */
 export interface Entry {
   key: Uint8Array;
   value: Uint8Array;
-  /** `application/octet-stream` unless the writer said otherwise. */
+  /** `application/octet-stream` unless set by the writer. */
   mediaType: string;
   version: Version;
-  /** Milliseconds since 1970-01-01T00:00:00Z. */
+  /** The time of the commit that wrote the value, in milliseconds since 1970-01-01T00:00:00Z. */
   modifiedAtMs: number;
-  /** The value is not served from then on; null when it stays. */
+  /** The time from which the value is no longer returned, in milliseconds since the epoch; null if it does not expire. */
   expiresAtMs: number | null;
 }
 
-/** What must hold of a key for a write to happen. An expired key is absent. */
+/** A condition on a key, without which a write does not happen. An expired key is absent. */
 export type Expect = 'anything' | 'absent' | 'present' | { version: Version };
 
 export interface SetOptions {
-  /** At most 255 bytes of visible ASCII; `application/octet-stream` when not given. */
+  /** At most 255 bytes of visible ASCII; `application/octet-stream` by default. */
   mediaType?: string;
-  /** The value is not served from this many milliseconds on: at least 1, at most 100 years' worth. */
+  /** Milliseconds after which the value expires: 1 to 100 years. */
   ttlMs?: number;
-  /** `anything` when not given. */
+  /** `anything` by default. */
   expect?: Expect;
 }
 
-/** What a write came to. */
+/** The outcome of a write. */
 export interface Written {
-  /** The commit, the last one of several, or the newest where there was nothing to write. 0n in a transaction, before it commits. */
+  /** The commit, the last of several, or the newest one if nothing was written. 0n in a transaction before it commits. */
   version: Version;
-  /** Whether that is certain to survive a power cut. In a page nothing is, nor in a transaction before it commits. */
+  /** Whether the write is certain to survive a power cut. False in a page, and in a transaction before it commits. */
   durable: boolean;
 }
 
-/** A deletion without a condition. */
+/** The outcome of an unconditional deletion. */
 export interface Deleted extends Written {
-  /** Whether there was something to delete. */
+  /** Whether the key had a value. */
   existed: boolean;
 }
 
-/** Keys that were deleted together. */
+/** The outcome of a deletion of several keys. */
 export interface DeletedKeys extends Written {
-  /** How many. */
+  /** The number of deleted keys. */
   keys: number;
 }
 
-/** A number that was added to. */
+/** The outcome of an increment. */
 export interface Counted extends Written {
   /** The sum. */
   number: bigint;
 }
 
-/** What a conditional write came to. A lost race is an answer, not an error: `current` is what the key holds. */
+/** The outcome of a conditional write. An unmet condition is not an error: `current` is the key's present entry. */
 export type Outcome = ({ written: true } & Written) | { written: false; current: Entry | null };
 
-/** All keys (`{}`), those that begin with a prefix, or those from `start` (included) to `end` (excluded). */
+/** All keys (`{}`), keys that begin with a prefix, or keys from `start` (inclusive) to `end` (exclusive). */
 export type Span = { prefix: BytesLike } | { prefix?: never; start?: BytesLike; end?: BytesLike };
 
 export type ScanOptions = Span & {
-  /** From the largest key down. */
+  /** In descending order. */
   reverse?: boolean;
-  /** Entries of a page: 1 to 1,000; 100 when not given. */
+  /** Entries of a page: 1 to 1,000; 100 by default. */
   limit?: number;
-  /** From the page before, with the same span and direction. */
+  /** The cursor of the previous page of a scan with the same span and direction. */
   cursor?: Cursor | null;
 };
 
-/** Pages are bounded in bytes too (1 MiB): a page may be shorter than its limit. Go on while there is a cursor. */
+/** A page of entries. It is also limited to 1 MiB, so it may have fewer than the limit: continue as long as there is a cursor. */
 export interface Page {
   entries: Entry[];
   cursor: Cursor | null;
@@ -102,7 +102,7 @@ export type Operation =
   | { op: 'increment'; key: BytesLike; by?: bigint | number }
   | { op: 'check'; key: BytesLike; expect: Expect };
 
-/** What an operation of a batch came to. */
+/** The result of one operation of a batch. */
 export type OperationResult =
   | { op: 'get'; entry: Entry | null }
   | { op: 'set' }
@@ -111,15 +111,16 @@ export type OperationResult =
   | { op: 'increment'; number: bigint }
   | { op: 'check' };
 
-/** An operation whose expectation failed: its place from 0, and what its key holds. */
+/** An operation whose condition did not hold: its index, from 0, and the key's present entry. */
 export interface Refusal {
   index: number;
   current: Entry | null;
 }
 
 /**
- * What a batch came to: everything was done, or nothing was written and every failed expectation is named. `version` is that of its
- * commit, or of the newest one that it saw where it wrote nothing; 0n in a transaction, and before the first commit.
+ * The outcome of a batch: either all of it was done, or nothing was written and every operation whose condition did not hold is
+ * listed. `version` is its commit, or the newest commit that it saw if it wrote nothing; 0n in a transaction, and before the first
+ * commit.
  */
 export type Applied =
   ({ committed: true; results: OperationResult[] } & Written) | { committed: false; refusals: Refusal[] };
@@ -128,48 +129,48 @@ export type Applied =
 export interface Kv {
   /** The bucket's name. */
   readonly bucket: string;
-  /** The value; null when it is missing or has expired. */
+  /** The value; null if the key is missing or has expired. */
   get(key: BytesLike): Promise<Uint8Array | null>;
   getEntry(key: BytesLike): Promise<Entry | null>;
-  /** At most 1,000 keys, at one moment; the answers are in the order of the keys. */
+  /** The values of up to 1,000 keys in one snapshot, in the order of the keys. */
   getMany(keys: BytesLike[]): Promise<(Uint8Array | null)[]>;
   set(key: BytesLike, value: BytesLike): Promise<Written>;
   setWith(key: BytesLike, value: BytesLike, options: SetOptions): Promise<Outcome>;
   delete(key: BytesLike): Promise<Deleted>;
   deleteIf(key: BytesLike, expect: Expect): Promise<Outcome>;
-  /** Adds to a decimal number kept as text; a missing key counts as 0. `by` is 1 by default. */
+  /** Adds to a decimal number stored as text; a missing key counts as 0. `by` is 1 by default. */
   increment(key: BytesLike, by?: bigint | number): Promise<Counted>;
   /** A page of entries in key order. */
   scan(options?: ScanOptions): Promise<Page>;
   /** A page of keys in order. */
   scanKeys(options?: ScanOptions): Promise<KeyPage>;
-  /** All entries of a span, page after page; `limit` is the size of a page. */
+  /** All entries of a span, page by page; `limit` is the size of a page. */
   entries(options?: ScanOptions): AsyncIterableIterator<Entry>;
   count(span?: Span): Promise<number>;
-  /** Outside a transaction in commits of 1,000 keys. */
+  /** Deletes the keys of a span; outside a transaction in commits of 1,000 keys. */
   deleteSpan(span: Span): Promise<DeletedKeys>;
-  /** At most 10,000 operations in one commit, all or nothing. */
+  /** Runs up to 10,000 operations in order in one commit, all or none of them. */
   apply(operations: Operation[]): Promise<Applied>;
 }
 
 export interface TransactionOptions {
-  /** `serializable` when not given: what was read must not have changed. `snapshot`: only what was written must not have. */
+  /** `serializable` (the default): a commit fails if what was read has changed. `snapshot`: only if what was written has. */
   isolation?: 'serializable' | 'snapshot';
 }
 
-/** Reads of one moment, and writes that nobody sees before they are committed together. */
+/** Reads of one snapshot, and writes that become visible together at commit. */
 export interface Transaction {
-  /** A bucket whose calls belong to this transaction. They fail with `transaction-not-open` once it has ended. */
+  /** A bucket whose calls belong to this transaction. They fail with `transaction-not-open` after it has ended. */
   kv(bucket?: string): Kv;
-  /** Rejects with `conflict` when another commit changed what was read: begin again. It has ended then, whatever the outcome. */
+  /** Ends the transaction, whatever the outcome. Rejects with `conflict` if another commit changed what was read: run it again. */
   commit(): Promise<Written>;
-  /** Forgets what was written. Nothing happens when it has ended already. */
+  /** Discards the writes. Does nothing if the transaction has ended already. */
   rollback(): Promise<void>;
 }
 
 /** One key that a commit changed. */
 export interface Change {
-  /** `delete` when it was deleted or has expired. */
+  /** `delete` if the key was deleted or has expired. */
   kind: 'put' | 'delete';
   bucket: string;
   key: Uint8Array;
@@ -177,62 +178,62 @@ export interface Change {
   mediaType: string | null;
   expiresAtMs: number | null;
   version: Version;
-  /** The commit that had written the value before; null when there was none. */
+  /** The commit that wrote the previous value; null if there was none. */
   previousVersion: Version | null;
-  /** When the commit was made, in milliseconds since the epoch. */
+  /** The time of the commit, in milliseconds since the epoch. */
   timeMs: number;
-  /** Where to resume after this change. */
+  /** The cursor after this change. */
   cursor: Cursor;
 }
 
 export interface ChangesOptions {
-  /** Of this bucket only. */
+  /** Changes of this bucket only. */
   bucket?: string;
-  /** Of keys that begin so. */
+  /** Changes of keys with this prefix only. */
   prefix?: BytesLike;
-  /** `now` when not given: the next commit. `earliest`: the oldest that is kept. Or a change's cursor: what follows it. */
+  /** `now` (the default): from the next commit. `earliest`: from the oldest change kept. Or a cursor: after that change. */
   since?: 'now' | 'earliest' | Cursor;
-  /** Ends the iteration when it is aborted. */
+  /** Ends the iteration when aborted. */
   signal?: AbortSignal;
 }
 
-/** Every change in order, for `for await`. It never ends by itself; leaving the loop closes it. */
+/** All changes in order, for `for await`. The feed has no end; leaving the loop closes it. */
 export interface ChangeFeed extends AsyncIterableIterator<Change> {
-  /** Resolves when the feed is followed: what is committed after that is shown. */
+  /** Resolves when the feed is connected: later commits will be shown. */
   readonly ready: Promise<void>;
   return(): Promise<IteratorResult<Change>>;
 }
 
 export interface BucketInfo {
   name: string;
-  /** Keys; those that have expired count until they are removed, within a second or so. */
+  /** The number of keys. Expired keys count until they are removed, within about a second. */
   keys: number;
   /** Bytes of keys and values, as stored. */
   bytes: number;
 }
 
-/** Figures of the engine. Counts, bytes and milliseconds, as the names say. */
+/** Statistics of the engine: counts, bytes and milliseconds, as the names say. */
 export type Stats = Record<string, number>;
 
-/** A database: in the page, or behind a URL. */
+/** A database, in the page or on a server. */
 export interface MantisDB {
-  /** The URL of the server; null when the data is in the page. */
+  /** The URL of the server; null if the data is in the page. */
   readonly url: string | null;
-  /** The keys and values of a bucket, `default` when none is named. */
+  /** The keys and values of a bucket, `default` if none is named. */
   kv(bucket?: string): Kv;
   transaction(options?: TransactionOptions): Promise<Transaction>;
   /**
-   * Runs `work` in a transaction and commits it. After a conflict `work` runs again, at most 8 times; after any other error the
-   * transaction is rolled back and the error is passed on.
+   * Runs `work` in a transaction and commits it. After a conflict it runs `work` again, 8 times in all at most; after any other
+   * error it rolls the transaction back and rejects with that error.
    */
   transact<T>(work: (transaction: Transaction) => Promise<T>, options?: TransactionOptions): Promise<T>;
   changes(options?: ChangesOptions): ChangeFeed;
   buckets(): Promise<BucketInfo[]>;
-  /** Drops a bucket and the keys that it has. */
+  /** Drops a bucket with its keys. */
   dropBucket(name: string): Promise<DeletedKeys>;
   stats(): Promise<Stats>;
-  /** A plugin: in the page the module that the build made of it; on a server its name, or that module, which knows its name. */
+  /** A plugin: in the page the module that the build made of it, or its name; on a server its name, or the module that has it. */
   plugin(plugin: string | PluginModule, options?: PluginOptions): Plugin;
-  /** Ends feeds and timers. In the page the data is gone with it. */
+  /** Ends feeds and timers. In the page the data is lost. */
   close(): Promise<void>;
 }

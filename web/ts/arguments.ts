@@ -1,12 +1,12 @@
-/** Arguments, checked the same way for the page and for a server, before either sees them. */
+/** Checks of arguments, the same for the page and for a server. */
 
 import type { BytesLike, Cursor, Expect, ScanOptions, SetOptions, Span } from './api.js';
 import { toBytes } from './bytes.js';
 import { MantisError, invalid } from './errors.js';
 
-/** Entries of a page when the caller names no number. */
+/** Entries of a page by default. */
 const PAGE_ENTRIES = 100;
-/** Keys of one `getMany`. */
+/** The most keys of one `getMany`. */
 const KEYS_MAX = 1_000;
 
 const INTEGER_MIN = -(2n ** 63n);
@@ -26,7 +26,7 @@ export function toInteger(by: bigint | number | undefined): bigint {
   return integer;
 }
 
-/** An expectation as its name, and its version if it names one. */
+/** The name of an expectation, and its version if it has one. */
 export function toExpectation(expect: Expect | undefined): { name: string; version?: bigint } {
   if (expect === undefined) return { name: 'anything' };
   if (expect === 'anything' || expect === 'absent' || expect === 'present') return { name: expect };
@@ -50,7 +50,7 @@ export function toEnds(span: Span = {}): { prefix?: Uint8Array; start?: Uint8Arr
   };
 }
 
-/** A bucket's name, which stands in paths: a wrong one must not become another path. */
+/** Checks the name of a bucket, which becomes part of paths: an invalid one must not lead to another path. */
 export function toBucketName(name: string): string {
   if (isBucketName(name)) return name;
   throw invalid(

@@ -24,12 +24,12 @@ export function concatenate(parts: Uint8Array[]): { bytes: Uint8Array; lengths: 
   return { bytes, lengths };
 }
 
-/** The text of UTF-8 bytes; what is not UTF-8 becomes U+FFFD. */
+/** The text of UTF-8 bytes; invalid bytes become U+FFFD. */
 export function toText(bytes: Uint8Array): string {
   return decoder.decode(bytes);
 }
 
-/** The text, or null when the bytes are not UTF-8. */
+/** The text; null if the bytes are not UTF-8. */
 export function toTextStrictly(bytes: Uint8Array): string | null {
   try {
     return strictDecoder.decode(bytes);
@@ -40,12 +40,12 @@ export function toTextStrictly(bytes: Uint8Array): string | null {
 
 export function toBase64(bytes: Uint8Array): string {
   let binary = '';
-  // In pieces: a call takes some 100,000 arguments at most.
+  // In pieces: a call takes about 100,000 arguments at most.
   for (let at = 0; at < bytes.length; at += 32_768) binary += String.fromCharCode(...bytes.subarray(at, at + 32_768));
   return btoa(binary);
 }
 
-/** As in addresses: without `+`, `/` and padding. */
+/** Base64 for URLs: without `+`, `/` and padding. */
 export function toBase64Url(bytes: Uint8Array): string {
   return toBase64(bytes).replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '');
 }
@@ -54,7 +54,7 @@ export function fromBase64Url(text: string): Uint8Array {
   return fromBase64(text.replaceAll('-', '+').replaceAll('_', '/'));
 }
 
-/** Throws when the text is not base64. */
+/** Throws if the text is not base64. */
 export function fromBase64(text: string): Uint8Array {
   return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
 }

@@ -1,6 +1,6 @@
 import type { Entry, Kv, ScanOptions } from './api.js';
 
-/** All entries of a span, page after page. */
+/** All entries of a span, page by page. */
 export async function* entries(kv: Pick<Kv, 'scan'>, options: ScanOptions = {}): AsyncIterableIterator<Entry> {
   let cursor = options.cursor ?? null;
   do {

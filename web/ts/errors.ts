@@ -1,13 +1,13 @@
-/** What an operation failed with. */
+/** The failure of an operation. */
 export class MantisError extends Error {
   override readonly name = 'MantisError';
   /** Stable and kebab-case, for programs: `conflict`, `key-too-long`. */
   readonly code: string;
-  /** The family: what to do about it. `not-found`, `access-denied`, `invalid`, `limit`, `constraint`, `conflict`, ... */
+  /** The family, which says what to do: `not-found`, `access-denied`, `invalid`, `limit`, `constraint`, `conflict`, ... */
   readonly kind: string;
-  /** What a plugin returned as its own error, when `code` is `plugin-error`. */
+  /** The error that a plugin returned, if `code` is `plugin-error`. */
   readonly value?: unknown;
-  /** The server's advice, where it gives one. */
+  /** The server's advice, if it gives any. */
   readonly hint?: string;
 
   constructor(
@@ -24,7 +24,7 @@ export class MantisError extends Error {
   }
 }
 
-/** An argument that can never be right. */
+/** The error of an invalid argument. */
 export function invalid(code: string, message: string): MantisError {
   return new MantisError(code, 'invalid', message);
 }

@@ -1,12 +1,12 @@
 import type { MantisDB, Transaction, TransactionOptions } from './api.js';
 import { MantisError } from './errors.js';
 
-/** How often work is begun, the first time included. */
+/** Attempts, the first included. */
 const ATTEMPTS_MAX = 8;
-/** The longest pause after the first conflict; it doubles with each further one. */
+/** The longest pause after the first conflict; it doubles with each further conflict. */
 const PAUSE_MS = 2;
 
-/** Runs `work` in a transaction; again after a conflict. */
+/** Runs `work` in a transaction, and again after a conflict. */
 export async function transact<T>(
   database: Pick<MantisDB, 'transaction'>,
   work: (transaction: Transaction) => Promise<T>,
@@ -19,7 +19,7 @@ export async function transact<T>(
       await transaction.commit();
       return result;
     } catch (error) {
-      // The error that matters is the one at hand, also when the server can't be told any more.
+      // The caller gets the first error, also if the rollback cannot reach the server.
       await transaction.rollback().catch(() => undefined);
       if (!isConflict(error) || attempt === ATTEMPTS_MAX) throw error;
     }
@@ -31,7 +31,7 @@ function isConflict(error: unknown): boolean {
   return error instanceof MantisError && error.kind === 'conflict';
 }
 
-/** A pause of random length, so that those who met do not meet again. */
+/** A pause of random length, so that transactions that conflicted do not meet again. */
 export function pauseAfter(attempt: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, Math.random() * PAUSE_MS * 2 ** attempt));
 }

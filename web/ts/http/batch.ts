@@ -5,24 +5,24 @@ import { toEnds, toExpectation, toInteger, toTtlMs } from '../arguments.js';
 import { invalid } from '../errors.js';
 import { fromJsonEntry, toJsonBytes, toJsonValue, type JsonBytes, type JsonEntry } from './json.js';
 
-/** What became of an atomic batch. */
+/** The outcome of an atomic batch. */
 export interface JsonResults {
   results: JsonResult[];
 }
 
-/** What became of an operation. */
+/** The outcome of an operation. */
 export interface JsonResult extends Partial<JsonEntry> {
   key: JsonBytes;
   version: string | null;
   deleted?: number;
 }
 
-/** Names the operations that refused, in the answer `check-failed`. */
+/** Lists the operations whose condition did not hold, in the answer `check-failed`. */
 export interface JsonRefusal {
   index: number;
 }
 
-/** A batch's body. Written by hand where a number may have more digits than JavaScript's numbers keep. */
+/** The body of a batch. Written by hand where an integer may have more digits than a JavaScript number keeps. */
 export function toBatch(operations: Operation[]): string {
   return `{"atomic":true,"operations":[${operations.map(toOperation).join(',')}]}`;
 }

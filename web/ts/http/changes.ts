@@ -7,7 +7,7 @@ import { kindOf } from './codes.js';
 import { readEvents } from './events.js';
 import { fromJsonBytes, fromJsonTime, fromJsonVersion, type JsonBytes } from './json.js';
 
-/** Between two attempts to reach a server that was lost. */
+/** The pause between attempts to reach a server after the connection was lost. */
 const RETRY_MS = 1_000;
 
 interface JsonChange {
@@ -23,12 +23,12 @@ interface JsonChange {
   cursor: Cursor;
 }
 
-/** Follows a server's changes. A connection that breaks is opened again, and continues after the last change. */
+/** Follows a server's changes. Opens a broken connection again and continues after the last change. */
 export class HttpChangeFeed implements ChangeFeed {
   readonly ready: Promise<void>;
   readonly #changes: AsyncGenerator<Change, undefined>;
   readonly #ended = new AbortController();
-  /** The change that was waited for to know that the feed is followed, or its end. */
+  /** The first change, or the end: requested at construction, and returned by the first `next`. */
   #first: Promise<IteratorResult<Change>> | null;
 
   constructor(client: Client, options: ChangesOptions, closed: AbortSignal) {
@@ -43,10 +43,10 @@ export class HttpChangeFeed implements ChangeFeed {
       failed = reject;
     });
     this.#changes = follow(client, options, this.#ended.signal, followed);
-    // Asked for at once, so that the connection is made without waiting for the first `next`.
+    // Requested at once, so that the connection does not wait for the first `next`.
     this.#first = this.#changes.next();
     this.#first.then(followed, failed);
-    // Whoever waits for either hears of it; nobody has to.
+    // A failure also rejects `next`: nobody has to wait for `ready`.
     this.ready.catch(() => undefined);
   }
 
@@ -56,7 +56,7 @@ export class HttpChangeFeed implements ChangeFeed {
     return first ?? this.#changes.next();
   }
 
-  /** Ends a `next` that waits, too. */
+  /** Also ends a `next` that waits. */
   async return(): Promise<IteratorResult<Change>> {
     this.#ended.abort();
     return this.#changes.return(undefined);
@@ -93,7 +93,7 @@ async function* follow(
       }
     } catch (error) {
       if (ended.aborted) return undefined;
-      // The first attempt must succeed: until then the address may simply be wrong.
+      // The first attempt must succeed: before that the address may be wrong.
       if (cursor === undefined || !isPassing(error)) throw error;
     }
     await pause(RETRY_MS, ended);
@@ -101,7 +101,7 @@ async function* follow(
   return undefined;
 }
 
-/** Whether the server may be there again soon: it was lost, or has too much to do. */
+/** Whether the server may answer again soon: it was unreachable, or overloaded. */
 function isPassing(error: unknown): boolean {
   if (!(error instanceof MantisError)) return true;
   return ['unreachable', 'streams-too-many', 'overloaded', 'shutting-down'].includes(error.code);

@@ -5,16 +5,16 @@ import { kindOf } from './codes.js';
 export interface ConnectOptions {
   /** Headers for every request, such as `Authorization`. */
   headers?: Record<string, string>;
-  /** Instead of the page's `fetch`. */
+  /** Replaces the page's `fetch`. */
   fetch?: typeof fetch;
 }
 
 /** One request of the API. */
 export interface ApiRequest {
   method: 'GET' | 'PUT' | 'POST' | 'DELETE';
-  /** Below `base`, percent-encoded. */
+  /** Relative to `base`, percent-encoded. */
   path: string;
-  /** `/api/v1` when not given. */
+  /** `/api/v1` by default. */
   base?: string;
   query?: Record<string, string | Uint8Array | undefined>;
   headers?: Record<string, string | undefined>;
@@ -25,7 +25,7 @@ export interface ApiRequest {
 const API = '/api/v1';
 const JSON_TYPE = 'application/json';
 
-/** Speaks HTTP: addresses, headers, and what an answer's status means. */
+/** The HTTP side: URLs, headers, and the meaning of status codes. */
 export class Client {
   readonly url: string;
   readonly #headers: Record<string, string>;
@@ -37,14 +37,14 @@ export class Client {
     this.#fetch = options.fetch ?? ((...request) => fetch(...request));
   }
 
-  /** Sends a request. An answer that is an error is thrown. */
+  /** Sends a request. Throws if the answer is an error. */
   async send(request: ApiRequest): Promise<Response> {
     const { response, error } = await this.attempt(request);
     if (error !== null) throw error;
     return response;
   }
 
-  /** Sends a request, for those who want to know more of an answer that is an error than its code. */
+  /** Sends a request, for callers that need more of an error answer than its code. */
   async attempt(request: ApiRequest): Promise<{ response: Response; error: MantisError | null }> {
     const { method, path, base = API, query = {}, headers = {}, body, signal } = request;
     const given = Object.entries(headers).filter((header): header is [string, string] => header[1] !== undefined);
@@ -53,7 +53,7 @@ export class Client {
       response = await this.#fetch(`${this.url}${base}${path}${toQuery(query)}`, {
         method,
         headers: { ...this.#headers, ...Object.fromEntries(given) },
-        // The store's answers are the newest there are: none of them is to come out of a cache.
+        // Every answer comes from the store, none from a cache.
         cache: 'no-store',
         ...(body === undefined ? {} : { body: body as BodyInit }),
         ...(signal === undefined ? {} : { signal }),
@@ -65,7 +65,7 @@ export class Client {
     return { response, error: response.ok ? null : await toError(response) };
   }
 
-  /** Sends a request, with a body in JSON if there is one, and reads the answer's JSON. */
+  /** Sends a request, with a JSON body if there is one, and reads the JSON of the answer. */
   async json<T>(request: ApiRequest): Promise<T> {
     return (await this.written<T>(request)).body;
   }
@@ -81,13 +81,13 @@ export class Client {
     return { body: parseJson(await response.text()) as T, written: toWritten(response) };
   }
 
-  /** Reads a page of the service itself, which lies beside the API. */
+  /** Reads a resource of the service itself, outside `/api/v1`. */
   service<T>(path: string): Promise<T> {
     return this.json<T>({ method: 'GET', base: '', path });
   }
 }
 
-/** What an answer's headers say was written. Of a transaction they say nothing until it commits. */
+/** The outcome of a write, from the headers of the answer. In a transaction only the commit has them. */
 export function toWritten({ headers }: Response): Written {
   return {
     version: BigInt(headers.get('mantisdb-version') ?? 0),
@@ -95,7 +95,7 @@ export function toWritten({ headers }: Response): Written {
   };
 }
 
-/** Bytes in an address. Every byte but letters, digits, `-`, `_` and `~` is written out: dots would be taken for folders. */
+/** Bytes in a URL. Escapes every byte but letters, digits, `-`, `_` and `~`: dots could become path segments. */
 export function percentEncode(bytes: Uint8Array): string {
   let text = '';
   for (const byte of bytes) {
@@ -105,7 +105,7 @@ export function percentEncode(bytes: Uint8Array): string {
   return text;
 }
 
-/** JSON in which a sum may have more digits than a number of JavaScript's keeps: such a one becomes text. */
+/** Parses JSON in which a sum may have more digits than a JavaScript number keeps: such a sum becomes text. */
 export function parseJson(text: string): unknown {
   return JSON.parse(text.replace(/([,{]"value":)(-?\d{16,})(?=[,}])/g, '$1"$2"'));
 }

@@ -1,4 +1,4 @@
-/** What family an error code belongs to. Over HTTP an error names its code only. */
+/** The family of each error code. Over HTTP an error has only its code. */
 
 const KINDS: Record<string, string> = {
   'bucket-not-found': 'not-found',
@@ -30,7 +30,7 @@ const KINDS: Record<string, string> = {
   'read-only': 'read-only',
 };
 
-/** Codes that only HTTP has, by their status. */
+/** The family of codes that only HTTP has, by status. */
 const KINDS_BY_STATUS: Record<number, string> = {
   400: 'invalid',
   401: 'access-denied',

@@ -19,7 +19,7 @@ import { HttpKv } from './kv.js';
 import { HttpPlugin } from './plugin.js';
 import { HttpTransaction } from './transaction.js';
 
-/** A database behind a URL. */
+/** A database on a server. */
 class HttpDatabase implements MantisDB {
   readonly #client: Client;
   readonly #closed = new AbortController();
@@ -69,7 +69,7 @@ class HttpDatabase implements MantisDB {
     return Object.fromEntries(figures);
   }
 
-  /** What `options` say is for the page: on a server the host's own settings hold. */
+  /** `options` apply to the page; on a server the settings of the host apply. */
   plugin(plugin: string | PluginModule, _options?: PluginOptions): Plugin {
     return new HttpPlugin(this.#client, typeof plugin === 'string' ? plugin : plugin.name);
   }
@@ -79,7 +79,7 @@ class HttpDatabase implements MantisDB {
   }
 }
 
-/** A database behind a URL, such as `http://127.0.0.1:8080`. Asks nothing yet: the first call tells whether it is there. */
+/** A database on a server, by its URL, such as `http://127.0.0.1:8080`. Sends nothing: the first call shows whether it answers. */
 export function connect(url: string, options: ConnectOptions = {}): MantisDB {
   return new HttpDatabase(new Client(url, options));
 }

@@ -1,6 +1,6 @@
-/** Server-Sent Events as they arrive, by the rules of the HTML standard. */
+/** Server-Sent Events as they arrive, parsed by the rules of the HTML standard. */
 
-/** An event. An `id` without data moves the cursor and is no event for anybody. */
+/** An event. An `id` without data only moves the cursor. */
 export interface ServerEvent {
   id: string | null;
   event: string;
@@ -15,7 +15,7 @@ export async function* readEvents(body: ReadableStream<Uint8Array>): AsyncGenera
       const { done, value } = await reader.read();
       if (done) return undefined;
       text += value;
-      // Complete events only; a line may end in the next piece. The server ends its lines with a single line feed.
+      // Complete events only: a line may continue in the next piece. The server ends its lines with a single line feed.
       let end: number;
       while ((end = text.indexOf('\n\n')) >= 0) {
         yield parse(text.slice(0, end));

@@ -1,17 +1,17 @@
-/** How the API's JSON carries bytes, versions and times. */
+/** Bytes, versions and times in the API's JSON. */
 
 import type { BytesLike, Entry, Version } from '../api.js';
 import { fromBase64, toBase64, toBytes, toTextStrictly } from '../bytes.js';
 
-/** Text where the bytes are UTF-8. */
+/** Text if the bytes are UTF-8, else base64. */
 export type JsonBytes = string | { base64: string };
 
-/** An entry of a listing, and what a batch reads. */
+/** An entry of a listing or of a batch's result. */
 export interface JsonEntry {
   key: JsonBytes;
   value: JsonBytes;
   media_type: string;
-  /** Decimal; null for what a transaction wrote itself. */
+  /** Decimal; null for a write of the transaction itself. */
   version: string | null;
   modified_at: string;
   expires_at: string | null;
@@ -26,7 +26,7 @@ export function toJsonBytes(bytes: BytesLike): JsonBytes {
   return toTextStrictly(encoded) ?? { base64: toBase64(encoded) };
 }
 
-/** A value always as base64: as text it would be stored as text. */
+/** A value, always as base64: a text would be stored with a text media type. */
 export function toJsonValue(bytes: BytesLike): JsonBytes {
   return { base64: toBase64(toBytes(bytes)) };
 }

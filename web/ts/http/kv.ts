@@ -26,13 +26,13 @@ import { percentEncode, toWritten, type ApiRequest, type Client } from './client
 import { fromJsonBytes, fromJsonEntry, type JsonBytes, type JsonEntry } from './json.js';
 
 const MEDIA_TYPE = 'application/octet-stream';
-/** Keys of a page that only counts or deletes. */
+/** Keys of a page that is only counted or deleted. */
 const PAGE_KEYS = 1_000;
 
-/** The transaction that requests belong to, if any. Throws when it has ended. */
+/** The transaction that requests belong to, if any. Throws if it has ended. */
 export type TransactionId = () => string | undefined;
 
-/** One bucket of a server. */
+/** One bucket on a server. */
 export class HttpKv implements Kv {
   readonly bucket: string;
   readonly #client: Client;
@@ -80,7 +80,7 @@ export class HttpKv implements Kv {
     const condition = toHeaders(options.expect);
     const ttlMs = toTtlMs(options);
     const mediaType = options.mediaType ?? MEDIA_TYPE;
-    // `fetch` may change a Content-Type that it can read: one that is out of the ordinary goes in a batch, as it is.
+    // `fetch` may rewrite a Content-Type that it can parse: an unusual one is sent unchanged in a batch.
     if (path === null || !/^[a-z]+\/[a-z0-9.+-]+$/.test(mediaType))
       return this.#writeInBatch({ op: 'set', key, value, ...options });
     try {
@@ -104,7 +104,7 @@ export class HttpKv implements Kv {
       const { keys, ...written } = await this.#deleteInBatch({ op: 'delete', key });
       return { existed: keys > 0, ...written };
     }
-    // A key that is missing is an error there, and its answer names a commit as well.
+    // A missing key is an error there, whose answer also has a version.
     const { response, error } = await this.#client.attempt(this.#within({ method: 'DELETE', path }));
     if (error !== null && error.code !== 'key-not-found') throw error;
     return { existed: error === null, ...toWritten(response) };
@@ -137,7 +137,7 @@ export class HttpKv implements Kv {
     return entries(this, options);
   }
 
-  /** Over HTTP all keys come along to be counted. */
+  /** Over HTTP the count transfers all keys. */
   async count(span: Span = {}): Promise<number> {
     let count = 0;
     let cursor: string | null = null;
@@ -181,7 +181,7 @@ export class HttpKv implements Kv {
     }
   }
 
-  /** What the keys hold whose operations refused: asked for afterwards, and so perhaps newer. */
+  /** The entries of keys whose conditions did not hold: read afterwards, so possibly newer. */
   #look(operations: Operation[], named: JsonRefusal[]): Promise<Refusal[]> {
     return Promise.all(
       named.map(async ({ index }) => {
@@ -198,7 +198,7 @@ export class HttpKv implements Kv {
     return { written: false, current: applied.refusals[0]?.current ?? null };
   }
 
-  /** Deletes without a condition. */
+  /** Deletes unconditionally. */
   async #deleteInBatch(operation: Operation): Promise<DeletedKeys> {
     const applied = await this.apply([operation]);
     if (!applied.committed) throw new MantisError('conflict', 'conflict', 'a write without a condition was refused');
@@ -207,7 +207,7 @@ export class HttpKv implements Kv {
     return { keys, version: applied.version, durable: applied.durable };
   }
 
-  /** A page at a time, so that other writers are not held up; in a transaction it is all the same. */
+  /** Deletes page by page, so that other writers do not wait; in a transaction that makes no difference. */
   async #deleteBetween(start: Uint8Array | undefined, end: Uint8Array | undefined): Promise<DeletedKeys> {
     let deleted = null as DeletedKeys | null;
     let from = start;
@@ -215,7 +215,7 @@ export class HttpKv implements Kv {
       const rest = { ...(from === undefined ? {} : { start: from }), ...(end === undefined ? {} : { end }) };
       const { keys, cursor } = await this.scanKeys({ ...rest, limit: PAGE_KEYS });
       const last = keys.at(-1);
-      // Where there is nothing, that is done too: it names the newest commit.
+      // A deletion of nothing is sent too: its answer has the newest version.
       if (last === undefined) return deleted ?? this.#deleteInBatch({ op: 'delete-span', span: rest });
       const behind = Uint8Array.of(...last, 0);
       const these: DeletedKeys = await this.#deleteInBatch({ op: 'delete-span', span: { ...rest, end: behind } });
@@ -246,7 +246,7 @@ export class HttpKv implements Kv {
     return this.#client.json<T>(this.#within(request));
   }
 
-  /** The request in its transaction, if there is one. */
+  /** The request with the header of its transaction, if there is one. */
   #within(request: ApiRequest): ApiRequest {
     return { ...request, headers: { 'mantisdb-transaction': this.#transaction(), ...request.headers } };
   }
@@ -255,7 +255,7 @@ export class HttpKv implements Kv {
     return this.bucket === 'default' ? '/kv' : `/buckets/${toBucketName(this.bucket)}/kv`;
   }
 
-  /** The path of a key; null for the two keys that no address can name, because they mean folders there. */
+  /** The path of a key; null for the keys `.` and `..`, which are relative segments in a URL. */
   #pathOf(key: Uint8Array): string | null {
     if (key.length === 0) throw invalid('key-empty', 'A key has at least one byte.');
     const encoded = percentEncode(key);
@@ -267,7 +267,7 @@ function isCode(error: unknown, code: string): boolean {
   return error instanceof MantisError && error.code === code;
 }
 
-/** An expectation as a conditional request. */
+/** The headers of a conditional request. */
 function toHeaders(expect: Expect | undefined): Record<string, string | undefined> {
   const { name, version } = toExpectation(expect);
   switch (name) {

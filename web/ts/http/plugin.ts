@@ -1,7 +1,7 @@
 import type { Called, Json, Plugin } from '../plugins/api.js';
 import type { Client } from './client.js';
 
-/** A plugin that a server runs. */
+/** A plugin on a server. */
 export class HttpPlugin implements Plugin {
   readonly name: string;
   readonly #client: Client;

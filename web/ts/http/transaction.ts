@@ -3,7 +3,7 @@ import { MantisError, invalid } from '../errors.js';
 import type { Client } from './client.js';
 import { HttpKv } from './kv.js';
 
-/** A transaction that a server holds open. It rolls back by itself when nothing is asked of it for 30 seconds. */
+/** A transaction that a server holds open. The server rolls it back after 30 seconds without a request. */
 export class HttpTransaction implements Transaction {
   readonly #client: Client;
   #id: string | null;
@@ -30,7 +30,7 @@ export class HttpTransaction implements Transaction {
     try {
       await this.#client.send({ method: 'DELETE', path: `/transactions/${id}` });
     } catch (error) {
-      // It had been idle for so long that the server rolled it back.
+      // It was idle for too long, and the server rolled it back.
       if (!(error instanceof MantisError && error.code === 'transaction-not-open')) throw error;
     }
   }

@@ -1,4 +1,4 @@
-/** The operations on one bucket, at once: what the asynchronous API and the plugins' imports both stand on. */
+/** The operations on one bucket, synchronously: the common base of the asynchronous API and the plugins' imports. */
 
 import type {
   Applied,
@@ -24,9 +24,9 @@ import { concatenate, fromBase64Url, toBase64Url, toBytes } from '../bytes.js';
 import { invalid } from '../errors.js';
 import { RawBatch, call, type RawSession } from './raw.js';
 
-/** Where a bucket's calls go, and who is told of what they wrote. */
+/** The session of a bucket's calls, and a notice of their writes. */
 export interface Target {
-  /** The session to use. Throws when its transaction has ended. */
+  /** The session to use. Throws if its transaction has ended. */
   session(): RawSession;
   /** Called after each write. */
   wrote(): void;
@@ -46,7 +46,7 @@ export class Bucket {
     this.name = name;
   }
 
-  /** Throws when the name is malformed or the grants do not show the bucket. */
+  /** Throws if the name is invalid or the grants do not include the bucket. */
   check(): void {
     this.#read((session) => session.check(this.name));
   }

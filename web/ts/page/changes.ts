@@ -3,13 +3,13 @@ import { toBucketName } from '../arguments.js';
 import { toBytes } from '../bytes.js';
 import { call, type RawSession } from './raw.js';
 
-/** Changes that are fetched from the store at once. */
+/** Changes of one read from the store. */
 const PAGE_CHANGES = 100;
 
-/** What the feed needs of its database. */
+/** The part of the database that the feed uses. */
 export interface FeedSource {
   session(): RawSession;
-  /** Aborted when the database is closed: feeds end then. */
+  /** Aborted when the database is closed, which ends feeds. */
   readonly closed: AbortSignal;
   /** Resolves after the next commit, or when `signal` is aborted. */
   nextCommit(signal: AbortSignal): Promise<void>;
@@ -21,7 +21,7 @@ interface RawChanges {
   atEnd: boolean;
 }
 
-/** Follows the commits of the page's store. Where it begins is settled when it is made. */
+/** Follows the commits of the page's store, from the place that is determined at construction. */
 export class PageChangeFeed implements ChangeFeed {
   readonly ready = Promise.resolve();
   readonly #changes: AsyncGenerator<Change, undefined>;
@@ -39,7 +39,7 @@ export class PageChangeFeed implements ChangeFeed {
     return this.#changes.next();
   }
 
-  /** Ends a `next` that waits, too. */
+  /** Also ends a `next` that waits. */
   async return(): Promise<IteratorResult<Change>> {
     this.#ended.abort();
     return this.#changes.return(undefined);
@@ -56,7 +56,7 @@ function follow(source: FeedSource, options: ChangesOptions, ended: AbortSignal)
     call(() => source.session().changes(options.bucket, prefix, since, limit) as RawChanges);
   if (options.bucket !== undefined) toBucketName(options.bucket);
   const since = options.since ?? 'now';
-  // Taken now, so that nothing is missed that is committed before the first `next`.
+  // Read at construction, so that commits before the first `next` are not missed.
   const begin = since === 'now' ? read('now', 1).cursor : since;
   return (async function* () {
     let cursor = begin;

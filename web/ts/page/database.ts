@@ -21,10 +21,10 @@ import { PageKv } from './kv.js';
 import { call, type RawDatabase, type RawSession } from './raw.js';
 import { PageTransaction } from './transaction.js';
 
-/** How often housekeeping runs: what has expired leaves the memory and shows in the feed within this time. */
+/** The interval of housekeeping: expired keys leave the memory, and appear in the feed, within this time. */
 const MAINTAIN_EVERY_MS = 250;
 
-/** A database in the page. `maintain` and `nowMs` are there for pages that bring their own clock. */
+/** A database in the page. `maintain` and `nowMs` are for pages with a clock of their own. */
 export class PageDatabase implements MantisDB, Target, FeedSource {
   readonly url = null;
   readonly #database: RawDatabase;
@@ -50,7 +50,7 @@ export class PageDatabase implements MantisDB, Target, FeedSource {
     return this.begin(options);
   }
 
-  /** Opens a transaction; with `session`, one whose grants are not the database's. */
+  /** Opens a transaction, in `session` if its grants differ from the database's. */
   begin(options: TransactionOptions = {}, session?: RawSession): PageTransaction {
     this.#checkOpen();
     return new PageTransaction(session ?? this.newSession(), options.isolation === 'snapshot', () => this.wrote());
@@ -61,10 +61,10 @@ export class PageDatabase implements MantisDB, Target, FeedSource {
     return this.#database.session();
   }
 
-  /** A session that sees the named buckets only. */
+  /** A session with these buckets only. */
   sessionWith(read: string[], write: string[]): RawSession {
     this.#checkOpen();
-    // No bucket has another name. Bucket names have no spaces.
+    // Invalid names grant nothing, and valid ones have no spaces.
     const names = (buckets: string[]) => buckets.filter(isBucketName).join(' ');
     return this.#database.sessionWith(names(read), names(write));
   }
@@ -98,7 +98,7 @@ export class PageDatabase implements MantisDB, Target, FeedSource {
     return new PagePlugin(this, module, options);
   }
 
-  /** The time by the database's clock, in milliseconds since the epoch. */
+  /** The time of the database's clock, in milliseconds since the epoch. */
   nowMs(): number {
     return this.#database.nowMs();
   }
@@ -108,7 +108,7 @@ export class PageDatabase implements MantisDB, Target, FeedSource {
     return { version: this.#database.version(), durable: false };
   }
 
-  /** Housekeeping; a timer does it too. */
+  /** Housekeeping; a timer calls it too. */
   maintain(): void {
     this.#checkOpen();
     call(() => this.#database.maintain());
@@ -119,7 +119,7 @@ export class PageDatabase implements MantisDB, Target, FeedSource {
     if (this.#closed.signal.aborted) return;
     clearInterval(this.#timer);
     this.#closed.abort();
-    // Transactions that are still open end by themselves; they keep their share of the memory until they are collected.
+    // Open transactions keep their part of the memory until they are garbage-collected.
     this.#database.closeForWrites();
     this.#session.free();
     this.#database.free();
@@ -164,7 +164,7 @@ export class PageDatabase implements MantisDB, Target, FeedSource {
   }
 }
 
-/** Says so when it is called, as a server does. */
+/** Fails when it is called, as on a server. */
 function missingPlugin(name: string): Plugin {
   const call = async () => {
     throw new MantisError('plugin-not-found', 'not-found', `there is no plugin ${name}: give it to open()`);

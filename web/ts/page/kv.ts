@@ -19,7 +19,7 @@ import type {
 import { entries } from '../entries.js';
 import { Bucket, type Target } from './bucket.js';
 
-/** The interface's promises over a store that never waits: `async` is there to turn what is thrown into a rejection. */
+/** The interface's promises over a store that never waits: `async` turns exceptions into rejections. */
 export class PageKv implements Kv {
   readonly #bucket: Bucket;
 

@@ -6,28 +6,27 @@ import type { WasmSource } from './source.js';
 
 export interface OpenOptions {
   /**
-   * The time in milliseconds since the epoch, for tests and for replaying: `Date.now` when not given. It must not call the
-   * database.
+   * The time in milliseconds since the epoch, for tests and replays: `Date.now` by default. It must not call the database.
    */
   clock?: () => number;
-  /** Bytes of all keys and values: `store-full` beyond. 1 GiB when not given. */
+  /** The most bytes of all keys and values; writes beyond fail with `store-full`. 1 GiB by default. */
   storeBytesMax?: number;
   /** Plugins that `plugin(name)` finds. */
   plugins?: PluginModule[];
-  /** Where `mantisdb.wasm` is, when it does not stand beside the script. */
+  /** The source of `mantisdb.wasm` if it is not beside the script. */
   wasm?: WasmSource;
 }
 
-/** A database in the page: what this interface adds is of no use on a server. */
+/** A database in the page, with methods that a server does not need. */
 export interface PageMantisDB extends MantisDB {
   readonly url: null;
-  /** The time by the database's clock, in milliseconds since the epoch. */
+  /** The time of the database's clock, in milliseconds since the epoch. */
   nowMs(): number;
-  /** Removes what has expired and frees what nobody can read any more. A timer does it four times a second. */
+  /** Removes expired keys and frees versions that no reader needs. A timer calls it four times a second. */
   maintain(): void;
 }
 
-/** Opens an empty database in the page's memory. Its contents end with the page. */
+/** Opens an empty database in the page's memory. The data is lost when the page ends. */
 export async function open(options: OpenOptions = {}): Promise<PageMantisDB> {
   await startModule(options.wasm);
   const database = call(() => new RawDatabase(options.clock, options.storeBytesMax));

@@ -1,4 +1,4 @@
-/** The WebAssembly module, started once a page, and what its calls throw. */
+/** The WebAssembly module, started once a page, and the errors of its calls. */
 
 import start, { RawBatch, RawDatabase, RawSession } from '../../dist/raw/mantis_web.js';
 import { MantisError } from '../errors.js';
@@ -8,13 +8,13 @@ export { RawBatch, RawDatabase, RawSession };
 
 let started: Promise<unknown> | undefined;
 
-/** Starts the module. Beside this script when no source is named. */
+/** Starts the module, from beside this script if no source is named. */
 export async function startModule(source?: WasmSource): Promise<void> {
   started ??= start({ module_or_path: source ?? new URL('./mantisdb.wasm', import.meta.url) });
   try {
     await started;
   } catch (cause) {
-    // So that a page that was offline for a moment may try again.
+    // A page that was offline for a moment can try again.
     started = undefined;
     throw new MantisError(
       'wasm-unavailable',
@@ -27,7 +27,7 @@ export async function startModule(source?: WasmSource): Promise<void> {
   }
 }
 
-/** Runs a call into the module, and turns what it throws into a `MantisError`. */
+/** Runs a call into the module, and turns its exceptions into `MantisError`s. */
 export function call<T>(work: () => T): T {
   try {
     return work();

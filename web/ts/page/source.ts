@@ -1,2 +1,2 @@
-/** Where the WebAssembly module comes from: its address, its bytes, or the module itself. */
+/** The source of the WebAssembly module: its URL, its bytes, or the module itself. */
 export type WasmSource = string | URL | Response | BufferSource | WebAssembly.Module;

@@ -23,7 +23,7 @@ export class PageTransaction implements Transaction, Target {
     return this.#session;
   }
 
-  /** Nobody sees a write before the commit. */
+  /** Nothing to announce: a write is visible to others only after the commit. */
   wrote(): void {}
 
   kv(bucket = 'default'): Kv {

@@ -1,4 +1,4 @@
-/** Plugins as a page sees them, wherever they run. */
+/** The interface of plugins, in the page and on a server. */
 
 import type { Written } from '../api.js';
 
@@ -7,39 +7,40 @@ export interface Plugin {
   readonly name: string;
   /**
    * Calls an exported function: `submit`, or `interface.function`. Arguments are a JSON array in order, or an object by parameter
-   * name; the answer is JSON too. A call is one transaction: it commits when the function returns, and is rolled back when it
+   * name; the result is JSON too. A call is one transaction: it commits when the function returns, and rolls back when the function
    * returns an error (`plugin-error`, whose `value` is the plugin's own) or crashes (`plugin-trap`).
    */
   call(name: string, args?: Json[] | { [parameter: string]: Json }): Promise<Json>;
-  /** Calls it, and tells of the call's commit as well. */
+  /** Calls the function, and returns the commit of the call as well. */
   invoke(name: string, args?: Json[] | { [parameter: string]: Json }): Promise<Called>;
 }
 
 /**
- * What a call came to. Its version is that of its commit, or of the newest one that was seen where it wrote nothing. A plugin that runs
- * its own transactions learns of each of their commits itself: here it is the newest when it returned, and none of its own is newer.
+ * The outcome of a call. `version` is its commit, or the newest commit seen if it wrote nothing. For a plugin that runs its own
+ * transactions, which gets the version of each commit itself, it is the newest commit at the time of return: none of the plugin's
+ * own is newer.
  */
 export interface Called extends Written {
-  /** What the function answered. */
+  /** The result of the function. */
   value: Json;
 }
 
 export type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
 
-/** The buckets that a plugin sees. Whatever is not named is denied. */
+/** The buckets that a plugin may use. All others are denied. */
 export type Grants = 'all' | Record<string, 'read' | 'write'>;
 
-/** How a plugin runs in the page. On a server the host's own settings hold, and these say nothing. */
+/** Options of a plugin in the page. On a server the settings of the host apply instead. */
 export interface PluginOptions {
-  /** Nothing when not given. */
+  /** None by default. */
   grants?: Grants;
-  /** Whether an instance serves several calls. Its memory lives on then. */
+  /** Whether an instance serves several calls and keeps its memory between them. */
   reuse?: boolean;
-  /** What the plugin logs; `console` when not given. At most 100 lines a call. */
+  /** Receives the plugin's log lines, at most 100 a call; `console` by default. */
   log?: (level: 'debug' | 'info' | 'warn' | 'error', message: string) => void;
 }
 
-/** A plugin for the page: what `cargo xtask web` makes of a component. Import it as a module. */
+/** A plugin for the page, made from a component by `cargo xtask web`. Import it as a module. */
 export interface PluginModule {
   name: string;
   functions: FunctionInfo[];
@@ -49,14 +50,14 @@ export interface PluginModule {
   instantiate(imports: Record<string, unknown>): Promise<Record<string, unknown>>;
 }
 
-/** A function that can be called, as `GET /plugins/{name}` shows it too. */
+/** A function that can be called, as in the answer of `GET /plugins/{name}`. */
 export interface FunctionInfo {
   /** `function`, or `interface.function` for one of an exported interface. */
   name: string;
   params: Field[];
-  /** What it answers: its result, or the `ok` of it. Null for nothing. */
+  /** The type of the result, or of its `ok`. Null if there is none. */
   result: ValueType | null;
-  /** Whether it answers a result: what its error carries, null inside when nothing. Absent when it can't fail. */
+  /** The type of the error, with null inside if it carries nothing. Absent if the function can't fail. */
   error?: { payload: ValueType | null };
 }
 
@@ -80,7 +81,7 @@ export type ValueType =
   | 'f64'
   | 'char'
   | 'string'
-  /** `list<u8>`, which JSON carries as text or base64. */
+  /** `list<u8>`: text or base64 in JSON. */
   | 'bytes'
   | { list: ValueType }
   | { record: Field[] }

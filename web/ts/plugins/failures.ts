@@ -1,4 +1,4 @@
-/** Errors on their way between the store and a plugin: `mantis:db/types.error`, as `jco` shows it to JavaScript. */
+/** Conversion of errors between the store and a plugin: `mantis:db/types.error` in the form of `jco`. */
 
 import { MantisError } from '../errors.js';
 
@@ -8,10 +8,10 @@ export interface WitError {
   val: { code: string; message: string };
 }
 
-/** The kinds that have a case of their own; the rest is `other`. */
+/** The kinds with a case of their own; all others are `other`. */
 const CASES = new Set(['not-found', 'access-denied', 'invalid', 'limit', 'constraint', 'conflict', 'read-only']);
 
-/** Runs an imported function; what the store refuses becomes the function's error, anything else a trap. */
+/** Runs an imported function. A `MantisError` becomes the function's error, anything else a trap. */
 export function guarded<T>(call: { conflictSeen: boolean }, work: () => T): T {
   try {
     return work();

@@ -1,4 +1,4 @@
-/** The host's side of `mantis:db`: what a plugin imports, over the page's store. */
+/** The host's side of `mantis:db`: the imports of plugins, over the page's store. */
 
 import type {
   Applied,
@@ -17,31 +17,31 @@ import { Bucket, type Target } from '../page/bucket.js';
 import { guarded as guardedIn } from './failures.js';
 import type { PluginOptions } from './api.js';
 
-/** Resource handles that an instance may hold at once: as many as on a server. */
+/** Resource handles that an instance may hold at once, as on a server. */
 const HANDLES_MAX = 64;
 /** Transactions that an instance may have open at once. */
 const TRANSACTIONS_MAX = 4;
 const RANDOM_BYTES_MAX = 4_096;
 const LOG_LINE_BYTES_MAX = 4_096;
 const LOG_LINES_MAX = 100;
-/** Of a packed entry: two lengths and the version. */
+/** Bytes of a packed entry's header: two lengths and the version. */
 const HEAD_BYTES = 16;
 
-/** What a call works in. An instance that serves several calls gets a new one each time. */
+/** The context of a call. An instance that serves several calls gets a new one each time. */
 export interface Call {
   target: Target;
   nowMs(): number;
   /** Opens a transaction, for plugins that run their own. */
   begin(): OpenTransaction;
   logLines: number;
-  /** Whether the plugin was told of a conflict: if it fails then, the call is run again. */
+  /** Whether the plugin got a conflict: if the call then fails, it runs again. */
   conflictSeen: boolean;
 }
 
 /** The imports of an instance, by interface. */
 export interface Imports {
   interfaces: Record<string, unknown>;
-  /** Rolls back what a call left open. */
+  /** Rolls back transactions that a call left open. */
   endCall(): void;
 }
 
@@ -95,7 +95,7 @@ export function makeImports(current: () => Call, log: NonNullable<PluginOptions[
     }
 
     static open(name: string): KvBucket {
-      // A call's target is looked up anew each time, so that a handle that outlives its call belongs to the next.
+      // The target is looked up at each use, so that a handle that outlives its call belongs to the next one.
       const target: Target = { session: () => current().target.session(), wrote: () => current().target.wrote() };
       return guarded(() => new KvBucket(target, name));
     }
@@ -192,7 +192,7 @@ export function makeImports(current: () => Call, log: NonNullable<PluginOptions[
       return guarded(() => new KvBucket(this.#transaction, name));
     }
 
-    /** The plugin gives its handle away with it. */
+    /** Takes the plugin's handle. */
     static commit(transaction: Transaction): Written {
       open.delete(transaction.#transaction);
       return guarded(() => transaction.#transaction.commitNow());
@@ -220,7 +220,7 @@ export function makeImports(current: () => Call, log: NonNullable<PluginOptions[
       try {
         log(level, oneLine(message));
       } catch (error) {
-        // It is the page that failed, not the plugin.
+        // The page's log function failed, not the plugin.
         reportError(error);
       }
     },
@@ -240,7 +240,7 @@ export function makeImports(current: () => Call, log: NonNullable<PluginOptions[
   };
 }
 
-/** Cut to the limit between two characters, and without characters that would begin a new line or steer a terminal. */
+/** The message, cut to the limit between two characters, with spaces for control characters. */
 function oneLine(message: string): string {
   const bytes = toBytes(message);
   const isCut = bytes.length > LOG_LINE_BYTES_MAX;
@@ -272,7 +272,7 @@ function fromWitScanOptions({ span, reverse, limit, cursor }: WitScanOptions): S
 function fromWitSetOptions({ mediaType, ttlMs, expect }: WitSetOptions): SetOptions {
   return {
     ...(mediaType === undefined ? {} : { mediaType }),
-    // Beyond 2^53 it becomes inexact, and stays far beyond what the store allows.
+    // Inexact beyond 2^53, but then also far beyond the store's limit.
     ...(ttlMs === undefined ? {} : { ttlMs: Number(ttlMs) }),
     expect: fromWitExpect(expect),
   };

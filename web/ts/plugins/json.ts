@@ -1,11 +1,11 @@
 /**
- * JSON to a component's values, as `jco` spells them in JavaScript, and back. The same rules as on a server:
+ * Conversion between JSON and a component's values, in the JavaScript form of `jco`. The rules are those of a server:
  *
  * | WIT | JSON |
  * |---|---|
- * | integers | number; as decimal text where it is beyond 2^53 - 1. Both are taken |
- * | f32, f64 | number; `"NaN"`, `"Infinity"`, `"-Infinity"` for what JSON lacks |
- * | list<u8> | text when it is UTF-8, else `{"base64": ".."}`; an array of numbers is taken too |
+ * | integers | number; decimal text beyond 2^53 - 1. Both are accepted |
+ * | f32, f64 | number; `"NaN"`, `"Infinity"`, `"-Infinity"` |
+ * | list<u8> | text if it is UTF-8, else `{"base64": ".."}`; an array of numbers is accepted too |
  * | record | object, names in kebab-case |
  * | option | the value or null; an option in an option is `{"some": ..}` or null |
  * | result | `{"ok": ..}` or `{"err": ..}` |
@@ -29,7 +29,7 @@ const INTEGERS: Record<string, [bigint, bigint]> = {
   u64: [0n, 2n ** 64n - 1n],
 };
 
-/** Integers of this size and below are exact in every JSON implementation. */
+/** The largest integer that is exact in every JSON implementation. */
 const EXACT_MAX = BigInt(Number.MAX_SAFE_INTEGER);
 
 type JsonObject = { [name: string]: Json };
@@ -127,7 +127,7 @@ function toSimple(type: string, json: Json, place: string): unknown {
 }
 
 function toIntegerOf([min, max]: [bigint, bigint], json: Json, place: string, wide: boolean): bigint | number {
-  // A number by its digits in JSON: those are what a server sees.
+  // A number as its digits in JSON, as a server reads it.
   const digits = typeof json === 'number' ? JSON.stringify(json) : json;
   if (typeof digits !== 'string' || !/^[+-]?[0-9]{1,40}$/.test(digits)) {
     throw unfit(place, 'must be a whole number, as decimal text beyond 2^53');
@@ -162,7 +162,7 @@ function isOption(type: ValueType): boolean {
   return typeof type === 'object' && 'option' in type;
 }
 
-/** `jco` too writes an option in an option with a tag: else none could not be told from some none. */
+/** `jco` also tags an option in an option: otherwise none and some none would be the same. */
 function toOption(type: ValueType, json: Json, place: string): unknown {
   if (!isOption(type)) return json === null ? undefined : toGuest(type, json, place);
   if (json === null) return { tag: 'none' };
@@ -183,7 +183,7 @@ function fromFields(fields: Field[], object: JsonObject, place: string): Record<
   return Object.fromEntries(fields.map((field) => [camelCase(field.name), member(field, object[field.name], place)]));
 }
 
-/** An absent optional member is none; any other must be there. */
+/** A missing optional member is none; any other is required. */
 function member({ name, type }: Field, json: Json | undefined, place: string): unknown {
   const here = place === '' ? name : `${place}.${name}`;
   if (json === undefined && !isOption(type)) throw unfit(here, 'is missing');
@@ -200,7 +200,7 @@ function fromSimple(type: string, value: unknown): Json {
   return type === 'f32' ? shortest(value as number) : (value as Json);
 }
 
-/** The number with the fewest digits that is the same in 32 bits, so that 0.1 stays 0.1. */
+/** The shortest number that is equal in 32 bits, so that 0.1 stays 0.1. */
 function shortest(number: number): number {
   for (let digits = 1; digits < 9; digits++) {
     const candidate = Number(number.toPrecision(digits));

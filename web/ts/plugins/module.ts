@@ -3,16 +3,16 @@ import type { PluginModule } from './api.js';
 
 type CoreModule = WebAssembly.Module | Promise<WebAssembly.Module>;
 
-/** What `jco transpile --instantiation async` exports. */
+/** The exports of `jco transpile --instantiation async`. */
 export type Instantiate = (
   getCoreModule: (path: string) => CoreModule,
   imports: Record<string, unknown>,
 ) => Promise<Record<string, unknown>>;
 
-/** Where a core module is, or its bytes in base64. */
+/** The URL of a core module, or its bytes in base64. */
 export type CoreSource = URL | string;
 
-/** A component's JavaScript and its description as a module for the page. Its WebAssembly is fetched and compiled once. */
+/** A component's JavaScript and description as a module for the page. Fetches and compiles its WebAssembly once. */
 export function pluginModule(
   description: Omit<PluginModule, 'instantiate'>,
   instantiate: Instantiate,
@@ -25,7 +25,7 @@ export function pluginModule(
     if (known !== undefined) return known;
     const module = load(path, cores[path]);
     compiled.set(path, module);
-    // So that a page that was offline for a moment may try again.
+    // A page that was offline for a moment can try again.
     module.catch(() => compiled.delete(path));
     return module;
   }

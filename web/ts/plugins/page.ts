@@ -9,7 +9,7 @@ import { makeImports, type Call, type Imports } from './imports.js';
 import { fromGuest, toArguments } from './json.js';
 import { camelCase } from './names.js';
 
-/** How often a call is run, the first time included: as often as on a server. */
+/** Attempts of a call, the first included, as on a server. */
 const ATTEMPTS_MAX = 9;
 
 type Exports = Record<string, unknown>;
@@ -21,10 +21,10 @@ interface Instance {
   call: Call | null;
 }
 
-/** Another commit came first: the call is to be run again. */
+/** Another commit came first: the call has to run again. */
 const LOST = Symbol('lost');
 
-/** What a call came to: what it returned, or the error that it returned. */
+/** The value that a call returned, or the error. */
 type Returned = { ok: unknown } | { err: unknown };
 
 /** A component that runs in the page, over the page's store. */
@@ -59,7 +59,7 @@ export class PagePlugin implements Plugin {
     }
     const values = toArguments(info.params, args);
     for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
-      // Before the transaction begins: from there to the commit nothing waits, so that a call can't be overtaken by the page.
+      // Made before the transaction begins: from there to the commit nothing waits, so that the page cannot write in between.
       const instance = await this.#instance();
       const answer = this.#attempt(instance, info, values);
       if (answer !== LOST) return answer;
@@ -68,7 +68,7 @@ export class PagePlugin implements Plugin {
     throw new MantisError('conflict', 'conflict', `the call lost against other commits ${ATTEMPTS_MAX} times`);
   }
 
-  /** Runs the call once. `LOST` when another commit came first. */
+  /** Runs the call once. `LOST` if another commit came first. */
   #attempt(instance: Instance, info: FunctionInfo, values: unknown[]): Called | typeof LOST {
     const database = this.#database;
     const transaction = this.#module.ownTransactions ? null : database.begin({}, this.#session());
@@ -98,7 +98,7 @@ export class PagePlugin implements Plugin {
     }
   }
 
-  /** One kept from an earlier call, or a new one. An instance that crashed is never used again. */
+  /** The instance of an earlier call, or a new one. An instance that crashed is never used again. */
   async #instance(): Promise<Instance> {
     const kept = this.#kept;
     this.#kept = null;
@@ -137,7 +137,7 @@ function run(exports: Exports, info: FunctionInfo, values: unknown[]): Returned 
   }
 }
 
-/** Whether the function returned the error by which the store tells of a conflict: one of its type, or one that looks the same. */
+/** Whether the function returned the store's error for a conflict: one of its type, or one of the same shape. */
 function saysConflict(info: FunctionInfo, payload: unknown): boolean {
   const type = info.error?.payload;
   if (typeof type !== 'object' || type === null || !('variant' in type)) return false;
@@ -147,7 +147,7 @@ function saysConflict(info: FunctionInfo, payload: unknown): boolean {
   return isFailure && (payload as { tag: string }).tag === 'conflict';
 }
 
-/** Commits it. `LOST` when another commit came first. */
+/** Commits the transaction. `LOST` if another commit came first. */
 function commit(transaction: PageTransaction): Written | typeof LOST {
   try {
     return transaction.commitNow();
