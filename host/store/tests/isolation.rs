@@ -69,6 +69,36 @@ fn write_skew_is_refused_unless_a_snapshot_was_asked_for() {
     skew(Isolation::Snapshot, BOTH);
 }
 
+/// A parent goes only if nothing references it, and a child comes only if its parent is there: guards keep that rule under both
+/// isolations, whichever of the two commits first.
+#[test]
+fn guarded_reads_are_validated_in_snapshots_too() {
+    let guarded = || scan_guarded(KeyRange::prefix(b"b"), usize::MAX);
+    for isolation in [Isolation::Serializable, Isolation::Snapshot] {
+        let takes_parent = || all![guarded(), remove("a")];
+        let adds_child = || all![read_guarded("a"), write("b-child")];
+        check(isolation, takes_parent(), adds_child(), FIRST_ONLY);
+        check(isolation, adds_child(), takes_parent(), FIRST_ONLY);
+        check(isolation, adds_child(), all![read_guarded("a"), write("b-other")], BOTH);
+        // What lies beyond the range, or beyond the entry that the scan stopped at, is nothing that it saw.
+        check(isolation, write("c"), all![guarded(), write("z")], BOTH);
+        check(isolation, write("b-child"), all![scan_guarded(KeyRange::prefix(b"b"), 1), write("z")], BOTH);
+        check(isolation, write("b"), all![scan_guarded(KeyRange::prefix(b"b"), 1), write("z")], FIRST_ONLY);
+    }
+}
+
+fn read_guarded(key: &'static str) -> impl Fn(&mut Transaction) {
+    move |transaction| drop(transaction.get_guarded(key.as_bytes()).unwrap())
+}
+
+fn scan_guarded(range: KeyRange, entries: usize) -> impl Fn(&mut Transaction) {
+    move |transaction| drop(listed(|see| transaction.visit_guarded(&range, Forward, see).unwrap(), entries))
+}
+
+fn remove(key: &'static str) -> impl Fn(&mut Transaction) {
+    move |transaction| transaction.delete(key.as_bytes())
+}
+
 #[test]
 fn blind_writes_conflict_only_under_snapshot_isolation() {
     check(Isolation::Snapshot, write("a"), write("a"), FIRST_ONLY);

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use mantis_store::{Direction, Error, Expect, FeedCursor, KeyRange, Store, Transaction, Update};
+use mantis_store::{Direction, Error, Expect, FeedCursor, Isolation, KeyRange, Store, Transaction, Update};
 
 use crate::support::{Numbers, START_MS, Working, commit, exclusively, increment, number, store, store_with};
 
@@ -112,6 +112,46 @@ fn exactly_one_racing_transaction_takes_an_empty_range() {
         }
     });
     assert_eq!(store.stats().keys, ROUNDS);
+}
+
+/// Parents come and go while children come: a parent goes only where a guarded scan finds no child, and a child comes only where a guarded
+/// read finds its parent.
+#[test]
+fn guards_leave_no_child_without_a_parent_in_snapshots() {
+    const ROUNDS: u64 = 4_000;
+    const PARENTS: u64 = 4;
+    let store = store();
+    in_threads(|thread| {
+        let mut numbers = Numbers::new(thread + 1);
+        for round in 0..ROUNDS {
+            let parent = [b"p", &numbers.below(PARENTS).to_be_bytes()[..]].concat();
+            let children = [b"c", &parent[..]].concat();
+            let child = [&children[..], &thread.to_be_bytes()].concat();
+            let mut transaction = store.begin_with(Isolation::Snapshot);
+            let is_there = transaction.get_guarded(&parent).unwrap().is_some();
+            let mut has_children = false;
+            transaction
+                .visit_guarded(&KeyRange::prefix(&children), Direction::Forward, |_, _| {
+                    has_children = true;
+                    ControlFlow::Break(())
+                })
+                .unwrap();
+            match (thread + round) % 4 {
+                0 => transaction.put(&parent, "", None),
+                1 if !has_children => transaction.delete(&parent),
+                2 if is_there => transaction.put(&child, "", None),
+                _ => transaction.delete(&child),
+            }
+            let _ = transaction.commit();
+        }
+    });
+    store
+        .snapshot()
+        .visit(&KeyRange::prefix(b"c"), Direction::Forward, |child, _| {
+            assert!(store.get(&child[1..10]).is_some(), "a child has no parent");
+            ControlFlow::Continue(())
+        })
+        .unwrap();
 }
 
 /// Each thread may take from either of two accounts while their sum allows it: write skew would overdraw them.

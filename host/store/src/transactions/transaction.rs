@@ -19,8 +19,8 @@ pub enum Isolation {
     /// Serialisable: the outcome is as if transactions ran one after the other.
     #[default]
     Serializable,
-    /// It sees one snapshot, and of two that write the same key the first to commit wins, unless the key holds again what it held. Its
-    /// reads are not validated: write skew can happen.
+    /// It sees one snapshot, and of two that write the same key the first to commit wins, unless the key holds again what it held. Of its
+    /// reads only guarded ones are validated: write skew can happen.
     Snapshot,
 }
 
@@ -91,6 +91,12 @@ impl Transaction {
             View::Pinned(snapshot) => snapshot.version(),
             View::Exclusive(version) => *version,
         }
+    }
+
+    /// Whether the writers' lock is held: then nothing changes underneath, and nothing may ask for what needs that lock.
+    #[must_use]
+    pub fn is_exclusive(&self) -> bool {
+        matches!(self.view, View::Exclusive(_))
     }
 
     /// Keys and ranges that would be validated now.
@@ -187,11 +193,33 @@ impl Transaction {
         direction: Direction,
         mut see: impl FnMut(&[u8], Entry) -> ControlFlow<()>,
     ) -> Result<(), Error> {
-        self.visit_merged(range, direction, &mut see)
+        self.visit_merged(range, direction, self.isolation == Isolation::Serializable, &mut see)
     }
 
-    /// Not generic over `see`: there is one copy of [`visit`](Self::visit)'s code.
-    fn visit_merged(&mut self, range: &KeyRange, direction: Direction, see: &mut Show<'_>) -> Result<(), Error> {
+    /// Like [`visit`](Self::visit); the commit is a conflict when another one has changed, added or removed a key in what was shown by
+    /// then, under every isolation.
+    ///
+    /// # Errors
+    /// As [`visit`](Self::visit).
+    pub fn visit_guarded(
+        &mut self,
+        range: &KeyRange,
+        direction: Direction,
+        mut see: impl FnMut(&[u8], Entry) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        // Nothing changes under the writers' lock.
+        let is_noted = matches!(self.view, View::Pinned(_));
+        self.visit_merged(range, direction, is_noted, &mut see)
+    }
+
+    /// One copy of [`visit`](Self::visit) for all that entries are shown to. A range that is noted is validated by the commit.
+    fn visit_merged(
+        &mut self,
+        range: &KeyRange,
+        direction: Direction,
+        is_noted: bool,
+        see: &mut Show<'_>,
+    ) -> Result<(), Error> {
         if range.is_empty() {
             return Ok(());
         }
@@ -236,7 +264,7 @@ impl Transaction {
             let _ = own.rest(now_ms, &mut show);
         }
         self.walked += walked;
-        if self.isolation == Isolation::Serializable {
+        if is_noted {
             let range = stopped_at.map_or_else(|| range.clone(), |key| range.until(&key, direction));
             let times = ReadTimes::at(now_ms);
             self.reads.times = self.reads.times.with(times);
