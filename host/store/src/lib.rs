@@ -44,7 +44,8 @@ mod durability;
 mod engine;
 mod format;
 mod hash;
-mod mutants;
+#[doc(hidden)]
+pub mod mutants;
 mod recovery;
 mod store;
 pub mod sync;
