@@ -77,7 +77,13 @@ impl Parser {
                 let kind = ErrorKind::Syntax { expected: vec!["\"=\"".into()] };
                 return Err(ParseError { parameter: name.into(), text: name.into(), offset: name.len(), kind });
             };
+            let conditions_before = building.query.root.filter.len();
             building.add(name, value)?;
+            // A word of the language, or a condition on an embed.
+            if building.query.root.filter.len() == conditions_before {
+                let kind = ErrorKind::Syntax { expected: vec!["a column".into()] };
+                return Err(ParseError { parameter: name.into(), text: name.into(), offset: 0, kind });
+            }
         }
         Ok(building.query.root.filter)
     }

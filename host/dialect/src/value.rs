@@ -63,10 +63,11 @@ pub(crate) fn within(input: &mut Input<'_>) -> Parsed<Operand> {
     }
 }
 
-/// `(a,"b c",..)`; `()` has no element.
+/// `(a,"b c",..)`; `()` has no element. Spaces count within it but before the first element.
 pub(crate) fn parenthesised(input: &mut Input<'_>) -> Parsed<Operand> {
     crate::text::spaces(input)?;
     expect(input, "(", "\"(\"")?;
+    crate::text::spaces(input)?;
     if takes(input, ")") {
         return Ok(Operand::List(Vec::new()));
     }

@@ -79,7 +79,8 @@ fn conditions() {
 fn lists() {
     check("id=in.(1,3,5)", "where id.in.(1,3,5)");
     check("id=not.in.()", "where id.not.in.()");
-    check("id=in.( ,3)", r#"where id.in.(" ",3)"#);
+    check("id=in.(   )", "where id.in.()");
+    check("id=in.( ,3)", r#"where id.in.("",3)"#);
     check("id=in.(,)", r#"where id.in.("","")"#);
     check(r#"n=in.("Hebdon, John",David White)"#, r#"where n.in.("Hebdon, John","David White")"#);
     check(r#"n=in.("Double\"Quote\"McGraw\"")"#, r#"where n.in.("Double\"Quote\"McGraw\"")"#);
@@ -96,7 +97,7 @@ fn trees_of_conditions() {
     );
     check(
         "and=( and ( id.in.( 1, 2 ) , id.eq.3 ) , or ( b.eq.2 ) )",
-        r#"where and(and(id.in.(" 1"," 2 "),id.eq."3 "),or(b.eq."2 "))"#,
+        r#"where and(and(id.in.(1," 2 "),id.eq."3 "),or(b.eq."2 "))"#,
     );
     check("and=(or.eq.1,and.not.in.(1,2),not.is.true)", r#"where and("or".eq.1,"and".not.in.(1,2),"not".is.true)"#);
     check(r#"or=(w.eq."with, comma",w.eq."say \"hi\"")"#, r#"where or(w.eq."with, comma",w.eq."say \"hi\"")"#);
