@@ -25,9 +25,9 @@ const BELOW: &[(&str, &[&str])] = &[
     ("host/store", &[]),
     ("host/pool", &[]),
     ("host/dialect", &[]),
-    ("host/db", &["host/store", "host/pool"]),
+    ("host/db", &["host/dialect", "host/store", "host/pool"]),
     ("host/plugin", &["host/db", "host/pool"]),
-    ("host/http", &["host/plugin", "host/db", "host/pool"]),
+    ("host/http", &["host/plugin", "host/db", "host/dialect", "host/pool"]),
     ("host/server", &["host/http", "host/plugin", "host/db", "host/pool", "host/store"]),
     ("web", &["host/db"]),
 ];

@@ -42,6 +42,8 @@ mod retry;
 mod session;
 #[cfg(feature = "pool")]
 mod session_pool;
+#[cfg(feature = "tables")]
+pub mod tables;
 #[cfg(not(target_family = "wasm"))]
 mod transact;
 

@@ -1,0 +1,188 @@
+//! The error of everything that is done with tables.
+
+use std::fmt;
+
+/// What went wrong with a table, in the shape that PostgREST's clients read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableError {
+    /// A SQLSTATE (`23505`) or PostgREST's own code (`PGRST204`): [`code`] lists those that occur.
+    pub code: &'static str,
+    /// What happened, for people, in PostgreSQL's words where it has some.
+    pub message: String,
+    /// Which value, row or constraint.
+    pub details: Option<String>,
+    /// Whether `details` is the text of a JSON value to be shown as such: the candidates of [`code::AMBIGUOUS_RELATIONSHIP`].
+    pub details_are_json: bool,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+/// What every operation on tables returns.
+pub type TableResult<T> = std::result::Result<T, TableError>;
+
+/// The codes of [`TableError`].
+pub mod code {
+    macro_rules! codes {
+        ($($name:ident $code:literal $meaning:literal;)*) => {
+            $(#[doc = $meaning] pub const $name: &str = $code;)*
+            /// Every code with its meaning, in the order of the reference.
+            pub const ALL: &[(&str, &str)] = &[$(($code, $meaning),)*];
+
+            /// The meaning of a code; empty for one that is not listed.
+            #[must_use]
+            pub fn meaning(code: &str) -> &'static str {
+                match code { $($code => $meaning,)* _ => "" }
+            }
+        };
+    }
+    codes! {
+        PARSE "PGRST100" "A parameter does not follow the dialect's grammar.";
+        BODY_INVALID "PGRST102" "The body is not valid.";
+        RANGE_NOT_SATISFIABLE "PGRST103" "The rows asked for are beyond the last one.";
+        SCHEMA_UNKNOWN "PGRST106" "A header names another schema than `public`.";
+        MEDIA_UNAVAILABLE "PGRST107" "None of the media types asked for is available.";
+        UPSERT_WINDOW "PGRST114" "A PUT with a limit or offset.";
+        METHOD_UNSUPPORTED "PGRST117" "The method is not one that tables have.";
+        PREFERENCES_INVALID "PGRST122" "A preference is not known, and handling is strict.";
+        PATH_INVALID "PGRST125" "The path is not one of a table.";
+        NOT_EMBEDDED "PGRST108" "A filter or order names a table that the select does not embed.";
+        UPSERT_FILTERS "PGRST105" "The filters of a PUT are not `eq` on exactly the primary key.";
+        UPSERT_KEYS "PGRST115" "The body of a PUT has another primary key than its filters.";
+        RELATED_ORDER "PGRST118" "An order by an embedded table that is not to-one.";
+        EMBED_FILTER "PGRST120" "A filter on an embed other than is.null and not.is.null.";
+        AGGREGATES_OFF "PGRST123" "Aggregates are switched off.";
+        MAX_AFFECTED "PGRST124" "More rows are affected than `max-affected` allows.";
+        NOT_IMPLEMENTED "PGRST127" "A combination that is not implemented.";
+        NO_RELATIONSHIP "PGRST200" "No foreign key joins the two tables.";
+        AMBIGUOUS_RELATIONSHIP "PGRST201" "Several foreign keys join the two tables.";
+        NO_COLUMN "PGRST204" "A column of the body or of `columns` does not exist.";
+        NO_TABLE "PGRST205" "The table does not exist, or the grants do not show it.";
+        NOT_SINGULAR "PGRST116" "The result does not have exactly one row.";
+        NOT_SUPPORTED "0A000" "A conversion that no value can have.";
+        CARDINALITY_VIOLATION "21000" "A statement that would change a row twice, or all rows without saying so.";
+        STRING_TRUNCATION "22001" "A text is longer than its column allows.";
+        NUMERIC_OUT_OF_RANGE "22003" "A number is out of its type's range.";
+        INVALID_DATETIME "22007" "A date or time cannot be read.";
+        DATETIME_OVERFLOW "22008" "A date or time is out of range.";
+        DIVISION_BY_ZERO "22012" "A division by zero.";
+        TIME_ZONE_OFFSET_INVALID "22009" "An offset from UTC is out of range.";
+        PARAMETER_INVALID "22023" "A parameter such as a time zone or a length is not valid.";
+        ESCAPE_INVALID "22025" "A pattern ends in its escape character.";
+        CHARACTER_INVALID "22021" "A character that a text cannot hold.";
+        TEXT_INVALID "22P02" "A text is not a value of its type.";
+        JSON_CHARACTER_INVALID "22P05" "A character that a JSON text cannot hold.";
+        REGEX_INVALID "2201B" "A regular expression is not valid.";
+        ARRAY_SUBSCRIPT "2202E" "An array's sub-arrays differ in length.";
+        NOT_NULL_VIOLATION "23502" "A column that is not nullable would be null.";
+        FOREIGN_KEY_VIOLATION "23503" "A foreign key would have no parent.";
+        UNIQUE_VIOLATION "23505" "A unique key would occur twice.";
+        CHECK_VIOLATION "23514" "A check constraint fails.";
+        RESTRICT_VIOLATION "23001" "A row is referenced, and its foreign key restricts.";
+        GENERATED_ALWAYS "428C9" "A value for a column that does not take one.";
+        ACTIVE_TRANSACTION "25001" "It belongs to no transaction, and one is open.";
+        READ_ONLY "25006" "The transaction or the grants allow reading only.";
+        DEPENDENT_OBJECTS "2BP01" "Something else depends on it.";
+        SERIALIZATION_FAILURE "40001" "Another commit came first; run the transaction again.";
+        SYNTAX_ERROR "42601" "A definition is not well-formed.";
+        INSUFFICIENT_PRIVILEGE "42501" "The grants do not allow it.";
+        CANNOT_COERCE "42846" "There is no cast between the two types.";
+        AMBIGUOUS_COLUMN "42702" "A column's name is ambiguous.";
+        PARAMETER_UNDEFINED "42P02" "The query names an argument that was not given.";
+        COLUMN_UNDEFINED "42703" "The column does not exist.";
+        OBJECT_UNDEFINED "42704" "A type, index or constraint does not exist.";
+        OPERATOR_UNDEFINED "42883" "The operator or function does not exist for the type.";
+        DATATYPE_MISMATCH "42804" "A value has another type than its place.";
+        GROUPING "42803" "A column is neither grouped nor aggregated.";
+        COLUMN_DUPLICATE "42701" "A column occurs twice.";
+        OBJECT_DUPLICATE "42710" "An index or constraint exists already.";
+        TABLE_DUPLICATE "42P07" "The table exists already and differs.";
+        NAME_INVALID "42602" "A name is empty or too long.";
+        SEQUENCE_EXHAUSTED "2200H" "An identity column has no number left.";
+        OBJECT_IN_USE "55006" "Another change of the table is under way.";
+        SCHEMA_INVALID "42P16" "The definition of a table is not valid.";
+        NO_CONFLICT_KEY "42P10" "No unique key has exactly these columns.";
+        FOREIGN_KEY_INVALID "42830" "A foreign key does not match a unique key of its target.";
+        DISK_FULL "53100" "The disk is full; nothing was written.";
+        OUT_OF_MEMORY "53200" "The store has reached its limit of bytes.";
+        LIMIT_EXCEEDED "54000" "A limit of size, count or depth is exceeded.";
+        QUERY_CANCELED "57014" "The query examined more rows or took longer than its limit.";
+        SHUTDOWN "57P01" "The store takes no writes now.";
+        PRECONDITION_FAILED "PT412" "The row does not have the version that was asked for.";
+        IO_ERROR "58030" "The disk failed.";
+        INTERNAL "XX000" "Something unexpected; the log says what.";
+        DATA_CORRUPTED "XX001" "What is stored cannot be read.";
+    }
+}
+
+impl TableError {
+    /// An error with a code of [`code`] and a message.
+    #[must_use]
+    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), details: None, details_are_json: false, hint: None }
+    }
+
+    /// The same with details.
+    #[must_use]
+    pub fn with_details(mut self, details: impl Into<String>) -> Self {
+        self.details = Some(details.into());
+        self
+    }
+
+    /// The same with details that are a JSON value.
+    #[must_use]
+    pub fn with_json_details(mut self, details: impl Into<String>) -> Self {
+        self.details = Some(details.into());
+        self.details_are_json = true;
+        self
+    }
+
+    /// The same with a hint.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl fmt::Display for TableError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)
+    }
+}
+
+impl std::error::Error for TableError {}
+
+impl From<crate::Error> for TableError {
+    fn from(error: crate::Error) -> Self {
+        use crate::Code;
+        let code = match error.code() {
+            Code::Conflict | Code::TransactionTooOld => code::SERIALIZATION_FAILURE,
+            Code::TransactionTooLarge | Code::KeyTooLong | Code::ValueTooLarge => code::LIMIT_EXCEEDED,
+            Code::AccessDenied => code::INSUFFICIENT_PRIVILEGE,
+            Code::StoreFull => code::OUT_OF_MEMORY,
+            Code::DiskFull => code::DISK_FULL,
+            Code::ReadOnly => code::SHUTDOWN,
+            Code::StorageFailed => code::IO_ERROR,
+            _ => code::INTERNAL,
+        };
+        Self::new(code, error.message())
+    }
+}
+
+impl From<mantis_dialect::ParseError> for TableError {
+    fn from(error: mantis_dialect::ParseError) -> Self {
+        use mantis_dialect::ErrorKind;
+        let (parameter, text, column) = (error.parameter(), error.text(), error.column());
+        let parse =
+            || Self::new(code::PARSE, format!("\"failed to parse {parameter} ({text})\" (line 1, column {column})"));
+        match error.kind() {
+            ErrorKind::Negative => Self::new(code::RANGE_NOT_SATISFIABLE, "Requested range not satisfiable")
+                .with_details(format!("{parameter} should be greater than or equal to zero.")),
+            ErrorKind::TooDeep { .. } | ErrorKind::TooLarge { .. } | ErrorKind::TooLong { .. } => {
+                Self::new(code::LIMIT_EXCEEDED, error.to_string()).with_hint("Ask for less in one request.")
+            }
+            ErrorKind::Unsupported { what } => parse().with_details(format!("{what} is not supported")),
+            _ => parse().with_details(error.to_string()),
+        }
+    }
+}
