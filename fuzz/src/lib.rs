@@ -2,6 +2,7 @@
 #![deny(missing_docs)]
 
 pub mod cursor;
+pub mod tables;
 
 use libfuzzer_sys::fuzzer_mutate;
 use mantis_store::testing::fuzz::{Chance, Target};

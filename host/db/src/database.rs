@@ -1,6 +1,10 @@
 //! [`Database`]: one engine, and the state that all sessions share.
 
+#[cfg(feature = "tables")]
+use std::any::Any;
 use std::sync::Arc;
+#[cfg(feature = "tables")]
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 #[cfg(not(target_family = "wasm"))]
@@ -13,7 +17,7 @@ use crate::engine::{
 };
 #[cfg(not(target_family = "wasm"))]
 use crate::keyspace::catalog;
-use crate::keyspace::{BUCKET_PREFIX_BYTES, BucketId};
+use crate::keyspace::{BUCKET_PREFIX_BYTES, Dropped};
 use crate::limits::SEGMENT_BYTES_MIN;
 use crate::{Code, Error, LimitInvalid, Limits, Result};
 
@@ -44,11 +48,17 @@ pub(crate) struct Inner {
     pub(crate) epoch: u64,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) cursor_snapshots: Mutex<CursorSnapshots>,
-    /// Dropped buckets with keys that nobody is removing.
+    /// Dropped buckets and spaces with keys that nobody is removing.
     #[cfg(not(target_family = "wasm"))]
-    pub(crate) dropped_buckets: Mutex<Vec<BucketId>>,
-    /// Dropped buckets without keys whose names are kept for the feed, each with the commit that removed the last key.
-    pub(crate) former_names: Mutex<Vec<(u64, BucketId)>>,
+    pub(crate) dropped: Mutex<Vec<Dropped>>,
+    /// Those without keys whose names are kept for the feed, each with the commit that removed the last key.
+    pub(crate) former_names: Mutex<Vec<(u64, Dropped)>>,
+    /// The catalogue of tables, which this room below does not know.
+    #[cfg(feature = "tables")]
+    pub(crate) tables: OnceLock<Box<dyn Any + Send + Sync>>,
+    /// What writes of rows keep between statements, likewise.
+    #[cfg(feature = "tables")]
+    pub(crate) rows: OnceLock<Box<dyn Any + Send + Sync>>,
     closed: AtomicBool,
 }
 
@@ -128,13 +138,15 @@ impl Database {
         Self(Arc::new(Inner {
             epoch: engine.identity().unwrap_or_else(|| random.next_u64()),
             #[cfg(not(target_family = "wasm"))]
-            dropped_buckets: Mutex::new(
-                catalog::numbers(&engine, catalog::DROPPED_BUCKETS).into_iter().map(|(_, id)| id).collect(),
-            ),
+            dropped: Mutex::new(catalog::dropped(&engine)),
             #[cfg(not(target_family = "wasm"))]
-            former_names: Mutex::new(catalog::numbers(&engine, catalog::FORMER_NAMES)),
+            former_names: Mutex::new(catalog::former_names(&engine)),
             #[cfg(target_family = "wasm")]
             former_names: Mutex::default(),
+            #[cfg(feature = "tables")]
+            tables: OnceLock::new(),
+            #[cfg(feature = "tables")]
+            rows: OnceLock::new(),
             engine,
             random,
             cursor_snapshots: Mutex::new(CursorSnapshots::new(limits.cursor_snapshots_max, limits.cursor_age_ms_max)),

@@ -1,4 +1,4 @@
-//! Housekeeping: everything that runs unasked. Expiry, interrupted drops of buckets, former names, pruning.
+//! Housekeeping: everything that runs unasked. Expiry, interrupted drops of buckets and tables, former names, pruning.
 
 #[cfg(not(target_family = "wasm"))]
 use std::mem;
@@ -40,33 +40,33 @@ impl Database {
 /// Continues drops that were interrupted.
 #[cfg(not(target_family = "wasm"))]
 fn continue_drops(database: &Database) {
-    let mut dropped = mem::take(&mut *database.0.dropped_buckets.lock());
+    let mut dropped = mem::take(&mut *database.0.dropped.lock());
     let mut commits_left = DROP_COMMITS_PER_CALL;
-    dropped.retain(|&id| !removal::finish(database, id, &mut commits_left));
-    database.0.dropped_buckets.lock().append(&mut dropped);
+    dropped.retain(|&dropped| !removal::finish(database, dropped, &mut commits_left));
+    database.0.dropped.lock().append(&mut dropped);
 }
 
-/// Forgets the names of dropped buckets without changes in the feed: the feed's bound limits them too.
+/// Forgets the names of dropped buckets and tables of which the feed has no change any more: the feed's bound is theirs too.
 fn forget_names(database: &Database) {
     let engine = &database.0.engine;
     let start = engine.feed_start().version;
     let mut due = Vec::new();
-    database.0.former_names.lock().retain(|&(version, id)| {
+    database.0.former_names.lock().retain(|&(version, dropped)| {
         if version > start || due.len() == NAMES_PER_COMMIT * NAME_COMMITS_PER_CALL {
             return true;
         }
-        // Not visible: the removal may still be undone. Of another version: it was undone, and the commit that repeated it has its own
-        // entry in this list.
-        let is_kept = catalog::has_former_name(engine, id, version);
+        // Not visible: the removal may still be undone. Of another version: it was undone, and the commit that repeated it has
+        // an entry of its own in this list.
+        let is_kept = catalog::has_former_name(engine, dropped, version);
         if is_kept {
-            due.push(id);
+            due.push(dropped);
         }
         is_kept
     });
-    for ids in due.chunks(NAMES_PER_COMMIT) {
-        // The next call tries again.
+    for names in due.chunks(NAMES_PER_COMMIT) {
+        // What fails is tried again by the next call.
         let _ = removal::alone(database, &mut |transaction| {
-            catalog::forget_names(transaction, ids);
+            catalog::forget_names(transaction, names);
             Ok(())
         });
         platform::yield_now();

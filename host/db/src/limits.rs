@@ -31,8 +31,26 @@ pub struct Limits {
     /// Keys that the scans of one transaction may pass over, deleted ones included that are not removed yet:
     /// `transaction-too-large`. Default 10,000,000.
     pub transaction_visits_max: u64,
+    /// Rows and index entries that one query may examine: 57014. Default 10,000,000.
+    pub query_rows_max: u64,
+    /// Bytes of rows, groups and embedded rows that one query holds at a time: 54000. Default 64 MiB.
+    pub query_bytes_max: usize,
+    /// How long one query may take, in milliseconds: 57014. Default 30,000.
+    pub query_ms_max: u64,
+    /// How deep embeds may be nested: 54000. Default 10.
+    pub query_depth_max: usize,
+    /// Rows that one statement may insert, change or delete, those included that foreign keys' actions change: 54000. Default 1,000,000.
+    pub statement_rows_max: usize,
+    /// Bytes of rows that one statement may write, without index entries: 54000. Default 512 MiB.
+    pub statement_bytes_max: usize,
+    /// Bytes of keys and values that the statements of one transaction may write, index entries included: 54000. Default 1 GiB.
+    pub table_transaction_bytes_max: usize,
+    /// Keys and ranges that the statements of one transaction may read so that it has to hold them: 54000. Default 4,000,000.
+    pub table_transaction_reads_max: usize,
     /// Buckets: `buckets-too-many`. Default 10,000.
     pub buckets_max: usize,
+    /// Tables: code 54000. Default 10,000.
+    pub tables_max: usize,
     /// Bytes of all keys and values: `store-full`. Default: no limit but the machine's memory.
     pub store_bytes_max: u64,
     /// Snapshots kept for scan cursors, so that the pages of one scan show one version. Default 256.
@@ -55,6 +73,38 @@ pub const JSON_INTEGER_MAX: u64 = (1 << 53) - 1;
 pub const MEDIA_TYPE_BYTES_MAX: usize = 255;
 /// Characters of a bucket's name.
 pub const BUCKET_NAME_BYTES_MAX: usize = 63;
+/// Bytes of the name of a table, column, index or constraint, as in PostgreSQL.
+pub const TABLE_NAME_BYTES_MAX: usize = 63;
+/// Columns of a table.
+pub const TABLE_COLUMNS_MAX: usize = 500;
+/// Unique keys and indexes of a table.
+pub const TABLE_INDEXES_MAX: usize = 64;
+/// Foreign keys of a table, and its checks.
+pub const CONSTRAINTS_MAX: usize = 64;
+/// Tables' foreign keys that reference one table.
+pub const REFERENCES_MAX: usize = 1_000;
+/// Columns of a key or index, as in PostgreSQL.
+pub const KEY_COLUMNS_MAX: usize = 32;
+/// Values of a column's enum.
+pub const ENUM_VALUES_MAX: usize = 1_000;
+/// Bytes of a comment.
+pub const COMMENT_BYTES_MAX: usize = 8_192;
+/// Bytes of the filter of an index or check, and its parts.
+pub const FILTER_BYTES_MAX: usize = 8_192;
+#[cfg(feature = "tables")]
+pub(crate) const FILTER_NODES_MAX: usize = 1_000;
+/// Bytes of a table's definition, as it is stored.
+pub const SCHEMA_BYTES_MAX: usize = 1 << 20;
+/// Layouts that rows of a table may have: a change of its columns adds one.
+pub const LAYOUTS_MAX: usize = 1_000;
+/// Older rows that a change of a table looks at in one commit, and the time after which it ends early: other writers wait that long.
+#[cfg(feature = "tables")]
+pub(crate) const EXISTING_ROWS_PER_COMMIT: usize = 512;
+#[cfg(feature = "tables")]
+pub(crate) const EXISTING_US_PER_COMMIT: u64 = 2_000;
+/// Tables whose definitions are kept ready.
+#[cfg(feature = "tables")]
+pub(crate) const TABLES_READY_MAX: usize = 1_024;
 /// A time to live: 100 years of 365.25 days, in milliseconds.
 pub const TTL_MS_MAX: u64 = 3_155_760_000_000;
 
@@ -66,6 +116,8 @@ const VALUE_BYTES_MAX: u64 = 1 << 30;
 /// 32 bytes besides itself and its value.
 const TRANSACTION_BYTES_MAX: u64 = 2 << 30;
 const TRANSACTION_WRITES_MAX: u64 = 1 << 24;
+/// Depth of embeds, whatever the limit: each takes a few frames of the stack.
+const QUERY_DEPTH_MAX: u64 = 100;
 /// The largest count: plugins and pages number entries, operations and buckets with 32 bits.
 const COUNT_MAX: u64 = u32::MAX as u64;
 
@@ -94,6 +146,16 @@ pub(crate) const DROP_COMMITS_PER_CALL: usize = 50;
 /// Former names that housekeeping removes in one commit, and commits in one call.
 pub(crate) const NAMES_PER_COMMIT: usize = 1_000;
 pub(crate) const NAME_COMMITS_PER_CALL: usize = 50;
+
+/// Levels of embeds in a select: `54000`.
+#[cfg(feature = "tables")]
+pub(crate) const EMBED_DEPTH_MAX: usize = 16;
+/// Embeds of a select at all levels together: `54000`.
+#[cfg(feature = "tables")]
+pub(crate) const EMBEDS_MAX: usize = 64;
+/// Columns, aggregates and embeds that are shown of one table: `54000`. PostgreSQL's limit.
+#[cfg(feature = "tables")]
+pub(crate) const OUTPUTS_MAX: usize = 1_664;
 
 /// Bytes of a log segment, at least, however small the log is kept.
 pub(crate) const SEGMENT_BYTES_MIN: u64 = 4 << 10;
@@ -143,7 +205,16 @@ impl Limits {
         transaction_bytes_max: 64 << 20,
         transaction_reads_max: 100_000,
         transaction_visits_max: 10_000_000,
+        query_rows_max: 10_000_000,
+        query_bytes_max: 64 << 20,
+        query_ms_max: 30_000,
+        query_depth_max: 10,
+        statement_rows_max: 1_000_000,
+        statement_bytes_max: 512 << 20,
+        table_transaction_bytes_max: 1 << 30,
+        table_transaction_reads_max: 4_000_000,
         buckets_max: 10_000,
+        tables_max: 10_000,
         store_bytes_max: u64::MAX,
         cursor_snapshots_max: 256,
         cursor_age_ms_max: 30_000,
@@ -170,7 +241,16 @@ impl Limits {
             ("transaction_bytes_max", self.transaction_bytes_max as u64, 1, TRANSACTION_BYTES_MAX),
             count("transaction_reads_max", self.transaction_reads_max),
             ("transaction_visits_max", self.transaction_visits_max, 1, u64::MAX),
+            ("query_rows_max", self.query_rows_max, 1, u64::MAX),
+            ("query_bytes_max", self.query_bytes_max as u64, 1, u64::MAX),
+            ("query_ms_max", self.query_ms_max, 1, u64::MAX),
+            ("query_depth_max", self.query_depth_max as u64, 0, QUERY_DEPTH_MAX),
+            count("statement_rows_max", self.statement_rows_max),
+            ("statement_bytes_max", self.statement_bytes_max as u64, 1, TRANSACTION_BYTES_MAX),
+            ("table_transaction_bytes_max", self.table_transaction_bytes_max as u64, 1, TRANSACTION_BYTES_MAX),
+            count("table_transaction_reads_max", self.table_transaction_reads_max),
             ("buckets_max", self.buckets_max as u64, 0, COUNT_MAX),
+            ("tables_max", self.tables_max as u64, 0, COUNT_MAX),
             ("transaction_age_ms_max", self.transaction_age_ms_max, 1, u64::MAX),
         ];
         let invalid = rows.into_iter().find(|(_, value, min, max)| value < min || value > max);

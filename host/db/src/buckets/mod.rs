@@ -12,7 +12,7 @@ use crate::Database;
 use crate::bucket_name::{DEFAULT_BUCKET, check_bucket_name};
 #[cfg(not(target_family = "wasm"))]
 use crate::engine::Isolation;
-use crate::keyspace::{BucketId, catalog};
+use crate::keyspace::{BucketId, Dropped, catalog};
 use crate::kv::outcome::Deleted;
 #[cfg(target_family = "wasm")]
 use crate::limits::DELETED_KEYS_PER_COMMIT;
@@ -74,13 +74,15 @@ impl Session {
             Ok(())
         });
         #[cfg(not(target_family = "wasm"))]
-        let mut dropping = Dropping { database: &self.database, id: outcome.is_ok().then_some(id) };
+        let mut dropping =
+            Dropping { database: &self.database, dropped: outcome.is_ok().then_some(Dropped::Bucket(id)) };
         #[cfg_attr(target_family = "wasm", allow(unused_variables, reason = "a page's drops are never interrupted"))]
         let dropped = engine.settle(outcome).await?;
-        let (mut keys, mut range) = (0, all_keys(id));
+        let bucket = Dropped::Bucket(id);
+        let (mut keys, mut range) = (0, all_keys(bucket));
         loop {
             let (mut gone, mut rest) = (0, Rest::Nothing);
-            let outcome = remove_some(&self.database, id, &range, &mut gone, &mut rest);
+            let outcome = remove_some(&self.database, bucket, &range, &mut gone, &mut rest);
             let settled = engine.settle(outcome).await;
             // In memory only damage is an error.
             #[cfg(target_family = "wasm")]
@@ -100,12 +102,12 @@ impl Session {
                 #[cfg(target_family = "wasm")]
                 Rest::Expired => {
                     engine.remove_expired(DELETED_KEYS_PER_COMMIT);
-                    range = all_keys(id);
+                    range = all_keys(bucket);
                 }
                 Rest::Nothing => {
                     #[cfg(not(target_family = "wasm"))]
                     {
-                        dropping.id = None;
+                        dropping.dropped = None;
                     }
                     return Ok(Deleted { keys, version, durable });
                 }
@@ -118,12 +120,12 @@ impl Session {
 #[cfg(not(target_family = "wasm"))]
 struct Dropping<'d> {
     database: &'d Database,
-    id: Option<BucketId>,
+    dropped: Option<Dropped>,
 }
 
 #[cfg(not(target_family = "wasm"))]
 impl Drop for Dropping<'_> {
     fn drop(&mut self) {
-        self.database.0.dropped_buckets.lock().extend(self.id);
+        self.database.0.dropped.lock().extend(self.dropped);
     }
 }

@@ -1,16 +1,16 @@
-//! Removes the keys of a dropped bucket, in small commits.
+//! Removal of the keys of what was dropped, buckets and the spaces of tables, in small commits.
 
 use std::ops::ControlFlow;
 
 use crate::engine::{Direction, KeyRange, Transaction, Unsettled};
-use crate::keyspace::{BucketId, catalog};
+use crate::keyspace::{Dropped, catalog};
 use crate::kv::delete;
 use crate::limits::DELETED_KEYS_PER_COMMIT;
 #[cfg(not(target_family = "wasm"))]
 use crate::platform;
 use crate::{Database, Result};
 
-/// The rest of a dropped bucket.
+/// What is left of it.
 pub(crate) enum Rest {
     /// The range of its keys.
     Keys(KeyRange),
@@ -24,24 +24,24 @@ pub(crate) fn alone(database: &Database, work: &mut dyn FnMut(&mut Transaction) 
     database.0.engine.alone(work)
 }
 
-pub(crate) fn all_keys(id: BucketId) -> KeyRange {
-    KeyRange::prefix(&id.prefix())
+pub(crate) fn all_keys(dropped: Dropped) -> KeyRange {
+    KeyRange::prefix(&dropped.prefix())
 }
 
-/// Removes some keys of a dropped bucket in one commit, and with the last of them the mark of the drop. Without that mark it removes
-/// nothing: the commit that dropped the bucket may have been undone.
+/// Removes some keys of what was dropped in one commit, and with the last of them the mark of that. Without the mark it removes nothing: the
+/// commit that dropped it may have been undone.
 pub(crate) fn remove_some(
     database: &Database,
-    id: BucketId,
+    dropped: Dropped,
     range: &KeyRange,
     gone: &mut u64,
     rest: &mut Rest,
 ) -> Unsettled<()> {
-    // A dropped bucket only loses keys. When as many as it has now go in one commit, no later change in the feed is of this bucket.
-    let held = database.0.engine.space(&id.prefix()).keys;
+    // What was dropped only loses keys. When as many as it has now go in one commit, no later change in the feed is of it.
+    let held = database.0.engine.space(&dropped.prefix()).keys;
     let mut is_retired = false;
     let outcome = alone(database, &mut |transaction| {
-        if !catalog::is_dropped_in(transaction, id)? {
+        if !catalog::is_dropped_in(transaction, dropped)? {
             return Ok(());
         }
         let (count, left) = delete::delete_some(transaction, range, DELETED_KEYS_PER_COMMIT)?;
@@ -50,9 +50,9 @@ pub(crate) fn remove_some(
             Some(left) => Rest::Keys(left),
             None if count < held => Rest::Expired,
             // Keys before the range, whose deletion was undone.
-            None if has_keys(transaction, id)? => Rest::Keys(all_keys(id)),
+            None if has_keys(transaction, dropped)? => Rest::Keys(all_keys(dropped)),
             None => {
-                catalog::retire(transaction, id)?;
+                catalog::retire(transaction, dropped)?;
                 is_retired = true;
                 Rest::Nothing
             }
@@ -60,31 +60,31 @@ pub(crate) fn remove_some(
         Ok(())
     })?;
     if is_retired {
-        database.0.former_names.lock().push((outcome.1, id));
+        database.0.former_names.lock().push((outcome.1, dropped));
     }
     Ok(outcome)
 }
 
-fn has_keys(transaction: &mut Transaction, id: BucketId) -> Result<bool> {
+fn has_keys(transaction: &mut Transaction, dropped: Dropped) -> Result<bool> {
     let mut has_keys = false;
-    transaction.visit(&all_keys(id), Direction::Forward, |_, _| {
+    transaction.visit(&all_keys(dropped), Direction::Forward, |_, _| {
         has_keys = true;
         ControlFlow::Break(())
     })?;
     Ok(has_keys)
 }
 
-/// Removes keys of a dropped bucket in at most this many commits, and returns whether nothing is left.
+/// Removes keys of what was dropped, in no more than so many commits, and returns whether nothing is left.
 #[cfg(not(target_family = "wasm"))]
-pub(crate) fn finish(database: &Database, id: BucketId, commits_left: &mut usize) -> bool {
-    let mut range = all_keys(id);
+pub(crate) fn finish(database: &Database, dropped: Dropped, commits_left: &mut usize) -> bool {
+    let mut range = all_keys(dropped);
     loop {
         if *commits_left == 0 || database.check_open().is_err() {
             return false;
         }
         *commits_left -= 1;
         let mut rest = Rest::Nothing;
-        if remove_some(database, id, &range, &mut 0, &mut rest).is_err() {
+        if remove_some(database, dropped, &range, &mut 0, &mut rest).is_err() {
             return false;
         }
         match rest {
@@ -95,5 +95,5 @@ pub(crate) fn finish(database: &Database, id: BucketId, commits_left: &mut usize
         platform::yield_now();
     }
     // While the mark is visible, the commits that remove it may still be undone.
-    !catalog::is_dropped(&database.0.engine, id)
+    !catalog::is_dropped(&database.0.engine, dropped)
 }

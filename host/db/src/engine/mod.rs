@@ -32,6 +32,9 @@ use mantis_store::{Compacted, Refused, Space, Written as StoredWritten};
 use tokio::sync::watch;
 
 pub(crate) use cursor_snapshots::CursorSnapshots;
+/// A place of a known bug that a test build switches on.
+#[cfg(feature = "tables")]
+pub(crate) use mantis_store::mutants::mutant;
 /// A lock as the engine has it: in a page without the code for waiting.
 pub(crate) use mantis_store::sync::Mutex;
 pub(crate) use mantis_store::{
@@ -44,6 +47,8 @@ pub use mantis_store::{
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use mantis_store::{Footprint, Places, Turn};
 pub(crate) use outcome::{Unsettled, UnsettledError, resting_on};
+#[cfg(feature = "tables")]
+pub(crate) use view::EntryHeader;
 pub(crate) use view::View;
 
 use crate::Error;

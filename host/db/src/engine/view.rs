@@ -1,21 +1,68 @@
 //! Reads of one version: through a snapshot, or through a transaction, which also sees its own writes.
 
+#![cfg_attr(not(feature = "tables"), allow(dead_code, reason = "only tables use all of it"))]
+
 use std::ops::ControlFlow;
 
-use mantis_store::{Direction, Entry as StoredEntry, KeyRange, Snapshot, Transaction};
+use mantis_store::{Direction, Entry as StoredEntry, KeyRange, Snapshot, Transaction, Version};
 
 use crate::Result;
+
+/// An entry without its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct EntryHeader {
+    /// The commit that wrote it; 0 for the transaction's own write.
+    pub(crate) version: Version,
+    /// When that was, in milliseconds since the epoch.
+    pub(crate) modified_ms: u64,
+}
+
+/// What a visit shows of each entry: key and value, shared.
+pub(crate) type SeeShared<'s> = dyn FnMut(&[u8], StoredEntry) -> ControlFlow<()> + 's;
+
+/// What is shown of each of several keys: its place among them, header and value, borrowed.
+pub(crate) type SeeAt<'s> = dyn FnMut(usize, &EntryHeader, &[u8]) -> ControlFlow<()> + 's;
+
+/// What a visit shows of each entry: key, header and value, borrowed.
+pub(crate) type SeeEntry<'s> = dyn FnMut(&[u8], &EntryHeader, &[u8]) -> ControlFlow<()> + 's;
 
 /// A consistent state to read.
 pub(crate) trait View {
     fn get(&mut self, key: &[u8]) -> Result<Option<StoredEntry>>;
 
-    fn visit(
-        &mut self,
-        range: &KeyRange,
-        direction: Direction,
-        see: &mut dyn FnMut(&[u8], StoredEntry) -> ControlFlow<()>,
-    ) -> Result<()>;
+    /// As [`get`](Self::get), and a transaction that writes is a conflict if another commit changes the key by then, under every
+    /// isolation.
+    fn get_guarded(&mut self, key: &[u8]) -> Result<Option<StoredEntry>> {
+        self.get(key)
+    }
+
+    /// As [`visit`](Self::visit), and a transaction that writes is a conflict if another commit changes what was shown, or adds to it, by
+    /// then, under every isolation.
+    fn visit_guarded(&mut self, range: &KeyRange, direction: Direction, see: &mut SeeShared<'_>) -> Result<()> {
+        self.visit(range, direction, see)
+    }
+
+    /// Shows `see` the entries of `range` in order until it answers `Break` or the range ends, without sharing their values.
+    fn visit_borrowed(&mut self, range: &KeyRange, direction: Direction, see: &mut SeeEntry<'_>) -> Result<()> {
+        self.visit(range, direction, &mut |key, entry| {
+            see(key, &EntryHeader { version: entry.version, modified_ms: entry.modified_ms }, &entry.value)
+        })
+    }
+
+    /// Shows `see` the entry of each of `keys` by its place among them, where there is one.
+    fn get_many(&mut self, keys: &[&[u8]], see: &mut SeeAt<'_>) -> Result<()> {
+        for (place, key) in keys.iter().enumerate() {
+            if let Some(entry) = self.get(key)? {
+                let header = EntryHeader { version: entry.version, modified_ms: entry.modified_ms };
+                if see(place, &header, &entry.value).is_break() {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn visit(&mut self, range: &KeyRange, direction: Direction, see: &mut SeeShared<'_>) -> Result<()>;
 }
 
 impl View for &Snapshot {
@@ -23,12 +70,7 @@ impl View for &Snapshot {
         Ok(Snapshot::get(self, key)?)
     }
 
-    fn visit(
-        &mut self,
-        range: &KeyRange,
-        direction: Direction,
-        see: &mut dyn FnMut(&[u8], StoredEntry) -> ControlFlow<()>,
-    ) -> Result<()> {
+    fn visit(&mut self, range: &KeyRange, direction: Direction, see: &mut SeeShared<'_>) -> Result<()> {
         Ok(Snapshot::visit(self, range, direction, see)?)
     }
 }
@@ -38,12 +80,15 @@ impl View for Transaction {
         Ok(Transaction::get(self, key)?)
     }
 
-    fn visit(
-        &mut self,
-        range: &KeyRange,
-        direction: Direction,
-        see: &mut dyn FnMut(&[u8], StoredEntry) -> ControlFlow<()>,
-    ) -> Result<()> {
+    fn get_guarded(&mut self, key: &[u8]) -> Result<Option<StoredEntry>> {
+        Ok(Transaction::get_guarded(self, key)?)
+    }
+
+    fn visit_guarded(&mut self, range: &KeyRange, direction: Direction, see: &mut SeeShared<'_>) -> Result<()> {
+        Ok(Transaction::visit_guarded(self, range, direction, see)?)
+    }
+
+    fn visit(&mut self, range: &KeyRange, direction: Direction, see: &mut SeeShared<'_>) -> Result<()> {
         Ok(Transaction::visit(self, range, direction, see)?)
     }
 }

@@ -1,12 +1,15 @@
 //! The catalogue: names and numbers of buckets.
 //!
-//! All that reads and writes the keys of the catalogue is here. A bucket goes through three states:
+//! All that reads and writes the keys of the catalogue is here, but for schemas, which `tables/schema` has. A bucket goes through three
+//! states:
 //!
 //! | state | keys of the catalogue |
 //! |---|---|
 //! | in use | its number by name, its name by number |
 //! | dropped, with keys left | its name by number, the mark of a dropped bucket |
 //! | dropped, without keys | its former name, as long as the feed has changes of it |
+//!
+//! The last two are those of a table's rows too, and but for the names of an index.
 
 use std::ops::ControlFlow;
 
@@ -14,13 +17,12 @@ use crate::bucket_name::DEFAULT_BUCKET;
 #[cfg(not(target_family = "wasm"))]
 use crate::engine::Footprint;
 use crate::engine::{Direction, Engine, KeyRange, StoredEntry, Transaction, Version};
+#[cfg(all(feature = "tables", not(target_family = "wasm")))]
+use crate::keyspace::layout::SpaceId;
 use crate::keyspace::layout::{
-    self, BUCKET_NUMBERS, BucketId, NEXT_BUCKET, dropped_key, former_name_key, name_key, number_key,
+    self, BUCKET_NUMBERS, BucketId, Dropped, NEXT_BUCKET, former_name_key, name_key, number_key,
 };
 use crate::{Code, Error, Limits, Result};
-
-#[cfg(not(target_family = "wasm"))]
-pub(crate) use layout::{DROPPED_BUCKETS, FORMER_NAMES};
 
 /// The number of the first bucket that a client makes.
 const FIRST_BUCKET_ID: BucketId = BucketId(16);
@@ -126,7 +128,7 @@ pub(crate) fn mark_dropped(transaction: &mut Transaction, name: &str) -> Result<
     let stored = transaction.get(&key)?.ok_or_else(|| Error::from(Code::BucketNotFound))?;
     let id = Bucket::from_stored(&stored)?.id;
     transaction.delete(&key);
-    transaction.put(&dropped_key(id), Vec::new(), None);
+    transaction.put(&Dropped::Bucket(id).mark_key(), Vec::new(), None);
     if let Some(stored) = transaction.get(&NEXT_BUCKET)?
         && let Numbering { next, count: Some(count) } = Numbering::from_stored(&stored.value)?
     {
@@ -135,39 +137,39 @@ pub(crate) fn mark_dropped(transaction: &mut Transaction, name: &str) -> Result<
     Ok(id)
 }
 
-/// Whether the bucket is marked as dropped and its keys are not all removed. The mark is gone for good only when no read sees it: a commit
-/// that is not visible yet may be undone.
+/// Whether it is marked as dropped and its keys are not all removed. The mark is gone for good once no read sees it: a commit that is not
+/// visible yet may be undone.
 #[cfg(not(target_family = "wasm"))]
-pub(crate) fn is_dropped(engine: &Engine, id: BucketId) -> bool {
-    engine.get(&dropped_key(id)).is_some()
+pub(crate) fn is_dropped(engine: &Engine, dropped: Dropped) -> bool {
+    engine.get(&dropped.mark_key()).is_some()
 }
 
 /// As [`is_dropped`], as the transaction sees it.
-pub(crate) fn is_dropped_in(transaction: &mut Transaction, id: BucketId) -> Result<bool> {
-    Ok(transaction.get(&dropped_key(id))?.is_some())
+pub(crate) fn is_dropped_in(transaction: &mut Transaction, dropped: Dropped) -> Result<bool> {
+    Ok(transaction.get(&dropped.mark_key())?.is_some())
 }
 
-/// Ends the drop of a bucket that has no keys left: its name becomes a former name, for readers of its changes. The version of that is no
-/// older than the last of these.
-pub(crate) fn retire(transaction: &mut Transaction, id: BucketId) -> Result<()> {
-    let key = name_key(id);
+/// Ends the drop of what has no keys left: its name becomes a former name, for readers of its changes. The version of that is no older than
+/// the last of these.
+pub(crate) fn retire(transaction: &mut Transaction, dropped: Dropped) -> Result<()> {
+    let key = dropped.name_key();
     if let Some(name) = transaction.get(&key)? {
-        transaction.put(&former_name_key(id), name.value, None);
+        transaction.put(&dropped.former_name_key(), name.value, None);
+        transaction.delete(&key);
     }
-    transaction.delete(&key);
-    transaction.delete(&dropped_key(id));
+    transaction.delete(&dropped.mark_key());
     Ok(())
 }
 
-/// Whether the former name of a bucket is still the one of that commit. If not, the commit was undone, or is not visible yet.
-pub(crate) fn has_former_name(engine: &Engine, id: BucketId, version: Version) -> bool {
-    engine.get(&former_name_key(id)).is_some_and(|stored| stored.version == version)
+/// Whether a former name is still the one of that commit. If not, the commit was undone, or is not visible yet.
+pub(crate) fn has_former_name(engine: &Engine, dropped: Dropped, version: Version) -> bool {
+    engine.get(&dropped.former_name_key()).is_some_and(|stored| stored.version == version)
 }
 
-/// Deletes the former names of these buckets.
-pub(crate) fn forget_names(transaction: &mut Transaction, ids: &[BucketId]) {
-    for &id in ids {
-        transaction.delete(&former_name_key(id));
+/// Deletes these former names.
+pub(crate) fn forget_names(transaction: &mut Transaction, dropped: &[Dropped]) {
+    for dropped in dropped {
+        transaction.delete(&dropped.former_name_key());
     }
 }
 
@@ -202,17 +204,38 @@ pub(crate) fn list(engine: &Engine, is_wanted: &dyn Fn(&str) -> bool) -> Result<
     Ok(buckets)
 }
 
-/// The numbers of buckets in a section of the catalogue, each with the version of its entry, as they were when the engine was opened: in
-/// a page there are none.
+/// What was dropped and still has keys, as it was when the engine was opened: in a page there is none.
 #[cfg(not(target_family = "wasm"))]
-pub(crate) fn numbers(engine: &Engine, section: layout::Section) -> Vec<(Version, BucketId)> {
+pub(crate) fn dropped(engine: &Engine) -> Vec<Dropped> {
+    let buckets = numbers(engine, layout::DROPPED_BUCKETS, |number| Dropped::Bucket(BucketId(number)));
+    #[cfg(feature = "tables")]
+    let buckets = buckets.chain(numbers(engine, layout::tables::DROPPED, |space| Dropped::Space(SpaceId(space))));
+    buckets.map(|(_, dropped)| dropped).collect()
+}
+
+/// What was dropped and has a former name, each with the version of that.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) fn former_names(engine: &Engine) -> Vec<(Version, Dropped)> {
+    let buckets = numbers(engine, layout::FORMER_NAMES, |number| Dropped::Bucket(BucketId(number)));
+    #[cfg(feature = "tables")]
+    let buckets = buckets.chain(numbers(engine, layout::tables::FORMER, |space| Dropped::Space(SpaceId(space))));
+    buckets.collect()
+}
+
+/// The numbers in a section of the catalogue, each with the version of its entry.
+#[cfg(not(target_family = "wasm"))]
+fn numbers(
+    engine: &Engine,
+    section: layout::Section,
+    dropped: fn(u32) -> Dropped,
+) -> impl Iterator<Item = (Version, Dropped)> + use<> {
     let mut numbers = Vec::new();
     let seen = engine.snapshot().visit(&KeyRange::prefix(&section), Direction::Forward, |key, stored| {
-        numbers.extend(BucketId::from_stored(&key[section.len()..]).ok().map(|id| (stored.version, id)));
+        numbers.extend(BucketId::from_stored(&key[section.len()..]).ok().map(|id| (stored.version, dropped(id.0))));
         ControlFlow::Continue(())
     });
     debug_assert!(seen.is_ok(), "a snapshot is not too old at once");
-    numbers
+    numbers.into_iter()
 }
 
 /// Whether making or dropping the bucket of this name would change what a transaction has read or written of the catalogue.

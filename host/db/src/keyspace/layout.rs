@@ -7,9 +7,17 @@
 //! | `00` | `r` number (u32 BE) | the bucket's name |
 //! | `00` | `d` number (u32 BE) | nothing; the bucket is dropped, and its keys are being removed |
 //! | `00` | `f` number (u32 BE) | the name of a dropped bucket without keys, kept as long as the feed has changes of it |
+//! | `00` | `s` | the number that the next space gets (u32 BE), and how many tables there are (u32 BE) |
+//! | `00` | `t` table's name | its schema |
+//! | `00` | `u` space (u32 BE) | of rows: the table's name; of a dropped table: its last schema |
+//! | `00` | `m` space (u32 BE) | of rows: the largest value that an identity column ever had (i64 BE), unless it is stored |
+//! | `00` | `x` space (u32 BE) | nothing; the space is dropped, and its keys are being removed |
+//! | `00` | `g` space (u32 BE) | the last schema of a dropped table without keys, kept as long as the feed has changes of it |
 //! | `10` | number (u32 BE), key | the stored value |
+//! | `20` | space (u32 BE), key | a row, or an entry of an index |
 //!
-//! A number is never used twice, so that what is left of a dropped bucket cannot appear in a new one.
+//! A number is never used twice, so that what is left of a dropped bucket cannot appear in a new one. The same goes for spaces: a table has one
+//! for its rows and one for each index.
 
 use std::ops::Bound;
 
@@ -25,11 +33,13 @@ pub(crate) type EncodedKey = smallvec::SmallVec<[u8; 128]>;
 #[cfg(target_family = "wasm")]
 pub(crate) type EncodedKey = Vec<u8>;
 
-/// Bytes before a key of a bucket: the tag and the number.
+/// Bytes before a key of a bucket or space: the tag and the number.
 pub(crate) const BUCKET_PREFIX_BYTES: usize = 5;
 
 const CATALOGUE: u8 = 0x00;
 const ENTRIES: u8 = 0x10;
+#[cfg(feature = "tables")]
+const SPACES: u8 = 0x20;
 
 /// A part of the catalogue: the two bytes before each of its keys.
 pub(crate) type Section = [u8; 2];
@@ -39,6 +49,19 @@ pub(crate) const BUCKET_NUMBERS: Section = [CATALOGUE, b'b'];
 pub(crate) const BUCKET_NAMES: Section = [CATALOGUE, b'r'];
 pub(crate) const DROPPED_BUCKETS: Section = [CATALOGUE, b'd'];
 pub(crate) const FORMER_NAMES: Section = [CATALOGUE, b'f'];
+
+/// The sections of tables.
+#[cfg(feature = "tables")]
+pub(crate) mod tables {
+    use super::{CATALOGUE, Section};
+
+    pub(crate) const NEXT_SPACE: Section = [CATALOGUE, b's'];
+    pub(crate) const SCHEMAS: Section = [CATALOGUE, b't'];
+    pub(crate) const NAMES: Section = [CATALOGUE, b'u'];
+    pub(crate) const IDENTITY_MARKS: Section = [CATALOGUE, b'm'];
+    pub(crate) const DROPPED: Section = [CATALOGUE, b'x'];
+    pub(crate) const FORMER: Section = [CATALOGUE, b'g'];
+}
 
 /// A bucket's number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -53,8 +76,7 @@ impl BucketId {
     }
 
     pub(crate) fn prefix(self) -> [u8; BUCKET_PREFIX_BYTES] {
-        let [a, b, c, d] = self.0.to_be_bytes();
-        [ENTRIES, a, b, c, d]
+        numbered(ENTRIES, self.0)
     }
 
     /// A key of this bucket, encoded.
@@ -75,6 +97,93 @@ impl BucketId {
                 start: start.as_ref().map_or_else(|| whole().start, |key| Bound::Included(self.key(key)[..].into())),
                 end: end.as_ref().map_or_else(|| whole().end, |key| Bound::Excluded(self.key(key)[..].into())),
             },
+        }
+    }
+}
+
+fn numbered(tag: u8, number: u32) -> [u8; BUCKET_PREFIX_BYTES] {
+    let [a, b, c, d] = number.to_be_bytes();
+    [tag, a, b, c, d]
+}
+
+/// Bytes before a key of a space: the tag and the number.
+#[cfg(feature = "tables")]
+pub(crate) const SPACE_PREFIX_BYTES: usize = BUCKET_PREFIX_BYTES;
+
+/// What each key of the space of this number begins with.
+#[cfg(feature = "tables")]
+pub(crate) fn space_prefix(space: u32) -> [u8; SPACE_PREFIX_BYTES] {
+    numbered(SPACES, space)
+}
+
+/// The number of a space: the rows of a table, or the entries of one index. Never used twice.
+#[cfg(feature = "tables")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SpaceId(pub u32);
+
+#[cfg(feature = "tables")]
+impl SpaceId {
+    /// What each of its keys begins with.
+    pub(crate) fn prefix(self) -> [u8; BUCKET_PREFIX_BYTES] {
+        space_prefix(self.0)
+    }
+
+    /// The key of the catalogue that a section has for it.
+    pub(crate) fn catalog_key(self, section: Section) -> EncodedKey {
+        catalog_key(section, &self.0.to_be_bytes())
+    }
+}
+
+/// Holds the schema of the table of this name.
+#[cfg(feature = "tables")]
+pub(crate) fn schema_key(name: &str) -> EncodedKey {
+    catalog_key(tables::SCHEMAS, name.as_bytes())
+}
+
+/// Something that was dropped as a whole, and whose keys are removed after that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dropped {
+    /// A bucket.
+    Bucket(BucketId),
+    /// The rows of a table, or the entries of an index.
+    #[cfg(feature = "tables")]
+    Space(SpaceId),
+}
+
+impl Dropped {
+    /// What each of its keys begins with.
+    pub(crate) fn prefix(self) -> [u8; BUCKET_PREFIX_BYTES] {
+        match self {
+            Self::Bucket(id) => id.prefix(),
+            #[cfg(feature = "tables")]
+            Self::Space(id) => id.prefix(),
+        }
+    }
+
+    /// Exists while its keys are being removed.
+    pub(crate) fn mark_key(self) -> EncodedKey {
+        match self {
+            Self::Bucket(id) => catalog_key(DROPPED_BUCKETS, &id.0.to_be_bytes()),
+            #[cfg(feature = "tables")]
+            Self::Space(id) => id.catalog_key(tables::DROPPED),
+        }
+    }
+
+    /// Holds its name as long as it has keys.
+    pub(crate) fn name_key(self) -> EncodedKey {
+        match self {
+            Self::Bucket(id) => name_key(id),
+            #[cfg(feature = "tables")]
+            Self::Space(id) => id.catalog_key(tables::NAMES),
+        }
+    }
+
+    /// Holds its name as long as the feed has changes of it.
+    pub(crate) fn former_name_key(self) -> EncodedKey {
+        match self {
+            Self::Bucket(id) => former_name_key(id),
+            #[cfg(feature = "tables")]
+            Self::Space(id) => id.catalog_key(tables::FORMER),
         }
     }
 }
@@ -103,11 +212,6 @@ fn damaged() -> Error {
 /// Holds the name of the bucket of this number.
 pub(crate) fn name_key(id: BucketId) -> EncodedKey {
     catalog_key(BUCKET_NAMES, &id.0.to_be_bytes())
-}
-
-/// Exists while keys of a dropped bucket are being removed.
-pub(crate) fn dropped_key(id: BucketId) -> EncodedKey {
-    catalog_key(DROPPED_BUCKETS, &id.0.to_be_bytes())
 }
 
 /// Holds the name of a dropped bucket without keys.

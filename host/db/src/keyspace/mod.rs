@@ -2,7 +2,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `layout` | the bytes of every key: catalogue, entries |
+//! | `layout` | the bytes of every key: catalogue, entries, rows |
 //! | `catalog` | the names and numbers of buckets: find, make, list, drop |
 //! | `span` | a range of a bucket's keys |
 
@@ -11,5 +11,9 @@ mod layout;
 mod span;
 
 pub(crate) use catalog::Bucket;
-pub(crate) use layout::{BUCKET_PREFIX_BYTES, BucketId, split};
+#[cfg(feature = "tables")]
+pub use layout::SpaceId;
+pub(crate) use layout::{BUCKET_PREFIX_BYTES, BucketId, Dropped, split};
+#[cfg(feature = "tables")]
+pub(crate) use layout::{EncodedKey, SPACE_PREFIX_BYTES, schema_key, space_prefix, tables};
 pub use span::Span;
