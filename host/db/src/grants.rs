@@ -1,15 +1,20 @@
-//! What a session may touch, and its text form: `scores:write,users:read`.
+//! What a session may touch, and its text form: `scores:write,users:read,table/orders:write`.
 
 use std::fmt;
+use std::fmt::Write as _;
 use std::str::FromStr;
 
 use crate::bucket_name::is_bucket_name;
+use crate::limits::TABLE_NAME_BYTES_MAX;
 use crate::{Code, Result};
 
-/// The name that grants every bucket.
+/// The name that grants every bucket, with every table.
 const ALL_BUCKETS: &str = "*";
 
-/// What is allowed on a bucket.
+/// Before a table's name. No bucket's name has a slash.
+const TABLE: &str = "table/";
+
+/// What is allowed on a bucket or table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Access {
     /// Reading.
@@ -29,7 +34,10 @@ impl Access {
     }
 }
 
-/// The buckets that a session may touch. Everything else is denied.
+/// The buckets and tables that a session may touch. Everything else is denied.
+///
+/// As text a table is `table/` and its name, in which `%`, `,`, `:`, `*` and control characters are percent-encoded; `table/*` is every
+/// table.
 ///
 /// ```
 /// use mantis_db::{Access, Grants};
@@ -40,25 +48,40 @@ impl Access {
 ///
 /// assert_eq!(grants, "scores:write,users:read".parse()?);
 /// assert_eq!(Grants::all().to_string(), "*:write");
+///
+/// let grants: Grants = "scores:write,table/orders:read".parse()?;
+/// assert_eq!(grants.table_access("orders"), Some(Access::Read));
+/// assert_eq!(grants.table_access("clients"), None);
 /// # Ok::<(), mantis_db::GrantInvalid>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grants {
     everything: bool,
     buckets: Vec<(String, Access)>,
+    tables: Vec<TableGrant>,
+}
+
+/// What is allowed on a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct TableGrant {
+    /// As in the grants' text.
+    text: String,
+    /// None for every table.
+    name: Option<String>,
+    access: Access,
 }
 
 impl Grants {
     /// Everything is allowed.
     #[must_use]
     pub fn all() -> Self {
-        Self { everything: true, buckets: Vec::new() }
+        Self { everything: true, buckets: Vec::new(), tables: Vec::new() }
     }
 
     /// Nothing is allowed.
     #[must_use]
     pub fn none() -> Self {
-        Self { everything: false, buckets: Vec::new() }
+        Self { everything: false, buckets: Vec::new(), tables: Vec::new() }
     }
 
     /// The grants that a list of buckets makes, as in a manifest: `*` with [`Access::Write`] and alone is [`Grants::all`].
@@ -72,12 +95,24 @@ impl Grants {
         let mut pairs = pairs.into_iter().peekable();
         while let Some((name, access)) = pairs.next() {
             match name.as_ref() {
-                ALL_BUCKETS if access == Access::Write && grants.buckets.is_empty() && pairs.peek().is_none() => {
+                ALL_BUCKETS
+                    if access == Access::Write
+                        && grants.buckets.is_empty()
+                        && grants.tables.is_empty()
+                        && pairs.peek().is_none() =>
+                {
                     return Ok(Self::all());
                 }
                 ALL_BUCKETS => return Err(GrantInvalid::AllBuckets),
                 bucket if is_bucket_name(bucket) => grants = grants.bucket(bucket, access),
-                bucket => return Err(GrantInvalid::Malformed(format!("{bucket}:{}", access.as_str()))),
+                other => {
+                    let granted = other.strip_prefix(TABLE).and_then(table_name);
+                    let malformed = || GrantInvalid::Malformed(format!("{other}:{}", access.as_str()));
+                    match granted.ok_or_else(malformed)? {
+                        None => grants = grants.all_tables(access),
+                        Some(name) => grants = grants.table(name, access),
+                    }
+                }
             }
         }
         Ok(grants)
@@ -90,6 +125,31 @@ impl Grants {
         self
     }
 
+    /// Allows `access` on the table `name`.
+    #[must_use]
+    pub fn table(mut self, name: impl Into<String>, access: Access) -> Self {
+        let name = name.into();
+        self.tables.push(TableGrant { text: table_text(&name), name: Some(name), access });
+        self
+    }
+
+    /// Allows `access` on every table.
+    #[must_use]
+    pub fn all_tables(mut self, access: Access) -> Self {
+        self.tables.push(TableGrant { text: format!("{TABLE}{ALL_BUCKETS}"), name: None, access });
+        self
+    }
+
+    /// The most that is allowed on the table `name`; none where the grants do not show it.
+    #[must_use]
+    pub fn table_access(&self, name: &str) -> Option<Access> {
+        if self.everything {
+            return Some(Access::Write);
+        }
+        let granted = self.tables.iter().filter(|grant| grant.name.as_deref().is_none_or(|granted| granted == name));
+        granted.map(|grant| grant.access).max()
+    }
+
     /// The buckets named, and what is allowed on each. Empty for [`Grants::all`].
     #[must_use]
     pub fn buckets(&self) -> &[(String, Access)] {
@@ -99,7 +159,9 @@ impl Grants {
     /// The grants as a list, from which [`from_pairs`](Self::from_pairs) makes the same again.
     pub fn pairs(&self) -> impl Iterator<Item = (&str, Access)> {
         let all = self.everything.then_some((ALL_BUCKETS, Access::Write));
-        all.into_iter().chain(self.buckets.iter().map(|(bucket, access)| (bucket.as_str(), *access)))
+        let buckets = self.buckets.iter().map(|(bucket, access)| (bucket.as_str(), *access));
+        let tables = self.tables.iter().map(|grant| (grant.text.as_str(), grant.access));
+        all.into_iter().chain(buckets).chain(tables)
     }
 
     /// Whether everything is allowed.
@@ -125,6 +187,37 @@ impl Grants {
     }
 }
 
+/// A table's name as it is in the text of grants.
+fn table_text(name: &str) -> String {
+    let mut text = TABLE.to_owned();
+    for character in name.chars() {
+        if character.is_ascii_control() || matches!(character, '%' | ',' | ':' | '*') {
+            let _ = write!(text, "%{:02X}", u32::from(character));
+        } else {
+            text.push(character);
+        }
+    }
+    text
+}
+
+/// The name that a grant's text has after `table/`: none in it for every table, none at all where it is not written as [`table_text`] does.
+#[allow(clippy::option_option, reason = "what names no table, every table, or one")]
+fn table_name(text: &str) -> Option<Option<String>> {
+    if text == ALL_BUCKETS {
+        return Some(None);
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut parts = text.split('%');
+    bytes.extend_from_slice(parts.next()?.as_bytes());
+    for part in parts {
+        bytes.push(u8::from_str_radix(part.get(..2)?, 16).ok()?);
+        bytes.extend_from_slice(part.get(2..)?.as_bytes());
+    }
+    let name = String::from_utf8(bytes).ok()?;
+    let is_valid = (1..=TABLE_NAME_BYTES_MAX).contains(&name.len()) && !name.contains('\0');
+    (is_valid && table_text(&name).strip_prefix(TABLE) == Some(text)).then_some(Some(name))
+}
+
 /// Reads `scores:write,users:read`, or `*:write`. An empty text is an error: [`Grants::none`] has no text form to read.
 impl FromStr for Grants {
     type Err = GrantInvalid;
@@ -132,7 +225,7 @@ impl FromStr for Grants {
     fn from_str(text: &str) -> std::result::Result<Self, GrantInvalid> {
         let pair = |grant: &'_ str| {
             let malformed = || GrantInvalid::Malformed(grant.to_owned());
-            let (bucket, access) = grant.split_once(':').ok_or_else(malformed)?;
+            let (bucket, access) = grant.rsplit_once(':').ok_or_else(malformed)?;
             let access = match access {
                 "read" => Access::Read,
                 "write" => Access::Write,
@@ -191,11 +284,30 @@ mod tests {
         check("a:read", &Grants::none().bucket("a", Access::Read));
         check("a:read,b-c:write", &Grants::none().bucket("a", Access::Read).bucket("b-c", Access::Write));
         check("*:write", &Grants::all());
+        check("a:read,table/a:write", &Grants::none().bucket("a", Access::Read).table("a", Access::Write));
+        check("table/*:read", &Grants::none().all_tables(Access::Read));
+        check("table/ÄÖ %25%3A%2C%2A%0A/:read", &Grants::none().table("ÄÖ %:,*\n/", Access::Read));
         assert_eq!(Grants::from_pairs(Grants::none().pairs()), Ok(Grants::none()));
     }
 
     #[test]
+    fn tables_and_buckets_are_granted_apart() {
+        let grants = Grants::none().bucket("a", Access::Write).table("b", Access::Read).table("b", Access::Write);
+        assert_eq!((grants.table_access("a"), grants.table_access("b")), (None, Some(Access::Write)));
+        assert!(grants.check("b", Access::Read).is_err());
+        assert_eq!(Grants::all().table_access("any"), Some(Access::Write));
+        let every = Grants::none().all_tables(Access::Read).table("b", Access::Write);
+        assert_eq!((every.table_access("a"), every.table_access("b")), (Some(Access::Read), Some(Access::Write)));
+        assert!(every.check("a", Access::Read).is_err());
+    }
+
+    #[test]
     fn invalid_grants_are_refused() {
+        for text in
+            ["table/:read", "table/%:read", "table/%zz:read", "table/%61:read", "table/%3a:read", "table/a:b:read"]
+        {
+            assert!(matches!(text.parse::<Grants>(), Err(GrantInvalid::Malformed(_))), "{text}");
+        }
         for text in ["", "a", "a:", ":read", "a:READ", "A:read", "a:read:write", "a:read,", "a:read, b:read"] {
             assert!(matches!(text.parse::<Grants>(), Err(GrantInvalid::Malformed(_))), "{text}");
         }

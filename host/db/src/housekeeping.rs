@@ -24,6 +24,8 @@ impl Database {
             }
             platform::yield_now();
         }
+        #[cfg(all(feature = "tables", not(target_family = "wasm")))]
+        crate::tables::define::alter::interrupted::take_back_interrupted(self);
         #[cfg(not(target_family = "wasm"))]
         continue_drops(self);
         forget_names(self);

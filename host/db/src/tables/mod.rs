@@ -1,24 +1,35 @@
-//! Tables: typed rows with PostgreSQL's types and rules.
+//! Tables: typed rows, their schema, keys and indexes, and queries on them, with PostgreSQL's types and rules.
+//!
+//! A query reads top to bottom: the [tree](mantis_dialect::Query) of a request, bound to a schema (`query/bind`), planned
+//! (`query/plan`), executed over encoded rows (`query/execute`), and shown to a [`RowSink`](query::RowSink). From the bottom up:
 //!
 //! | module | holds |
 //! |---|---|
 //! | `error` | [`TableError`]: SQLSTATE and PostgREST codes with message, details and hint |
-//! | `context` | [`Environment`]: what a statement sees of the world besides the store |
 //! | `types` | PostgreSQL's types: values, their text and JSON forms, casts, comparison, patterns |
 //! | `table` | [`TableSchema`](table::TableSchema): what a table is: columns, keys, indexes, checks |
 //! | `codec` | keys in the order of their values, and the compact form of a row |
+//! | `schema` | the document that describes a table; changes of a schema; the catalogue |
+//! | `query` | select: bind, plan, execute, embed, aggregate, write as JSON |
+//! | `define` | making, showing, altering and dropping tables; building indexes beside writers |
+//! | `rows` | insert, update, upsert and delete, with defaults, constraints and index entries |
+//! | `handle` | [`Rows`]: the statements, in the open transaction or in their own |
+//!
+//! No HTTP: what a status or a header is, the HTTP crate decides by the error's code.
 
 pub mod codec;
 mod context;
+pub mod define;
 mod error;
+mod handle;
+pub mod query;
+pub mod rows;
+pub mod schema;
 pub mod table;
 pub mod types;
 
 pub use context::Environment;
 pub use error::{TableError, TableResult, code};
-
-/// What the codec knows of schemas.
-pub mod schema {
-    pub use super::table;
-    pub use super::table::TableSchema;
-}
+pub use handle::{Rows, SelectOptions, WriteOptions, Written};
+pub use query::{Count, Selected};
+pub use rows::{Input, Resolution, RowBatch};

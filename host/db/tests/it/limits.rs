@@ -180,7 +180,7 @@ fn closing_refuses_writes_and_nothing_else() {
 fn an_unenforceable_limit_makes_no_database() {
     type Change = fn(&mut Limits, u64);
     #[allow(clippy::cast_possible_truncation, reason = "figures of this test, on machines of 64 bits")]
-    let rows: [(Change, &str, &[u64], &[u64]); 17] = [
+    let rows: [(Change, &str, &[u64], &[u64]); 18] = [
         (|limits, n| limits.key_bytes_max = n as usize, "key_bytes_max", &[1, 4_096], &[0, 4_097]),
         (|limits, n| limits.value_bytes_max = n as usize, "value_bytes_max", &[1, 1 << 30], &[0, (1 << 30) + 1]),
         (|limits, n| limits.page_entries_max = n as usize, "page_entries_max", &[1, 0xffff_ffff], &[0, 1 << 32]),
@@ -202,6 +202,7 @@ fn an_unenforceable_limit_makes_no_database() {
         ),
         (|limits, n| limits.transaction_reads_max = n as usize, "transaction_reads_max", &[1], &[0, 1 << 32]),
         (|limits, n| limits.buckets_max = n as usize, "buckets_max", &[0, 0xffff_ffff], &[1 << 32]),
+        (|limits, n| limits.tables_max = n as usize, "tables_max", &[0, 0xffff_ffff], &[1 << 32]),
         (|limits, n| limits.transaction_age_ms_max = n, "transaction_age_ms_max", &[1, u64::MAX], &[0]),
         (|limits, n| limits.store_bytes_max = n, "store_bytes_max", &[0, u64::MAX], &[]),
         (|limits, n| limits.cursor_snapshots_max = n as usize, "cursor_snapshots_max", &[0, u64::MAX], &[]),

@@ -22,6 +22,8 @@ mod one_door;
 mod pooled;
 mod sessions;
 mod support;
+#[cfg(feature = "tables")]
+mod tables;
 mod turns;
 mod values;
 mod waits;

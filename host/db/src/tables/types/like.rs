@@ -6,7 +6,7 @@ use crate::tables::{TableError, TableResult, code};
 const PIECE_CHARACTERS_MAX: usize = 1000;
 
 /// A pattern in which `%` stands for any characters and `_` for one; `\` takes the special meaning from what follows. A match takes
-/// time linear in the text, times [`PIECE_CHARACTERS_MAX`] for a pattern with `_`.
+/// time linear in the text, times 1,000 for a pattern with `_`.
 #[derive(Debug, Clone)]
 pub struct Like {
     ignores_case: bool,

@@ -1,0 +1,120 @@
+//! One schema replaced by another in a commit, with what that means to other tables.
+
+use crate::engine::Transaction;
+use crate::tables::define::change::{Numbering, check_bound, put_schema, schema_in};
+use crate::tables::define::create::{add_reference, remove_reference};
+use crate::tables::define::drop::mark_dropped;
+use crate::tables::schema::TableChange;
+use crate::tables::schema::alter::{needed, take_back};
+use crate::tables::schema::filter::place_of;
+use crate::tables::schema::resolve::{NO_SPACE, is_unique_key};
+use crate::tables::table::{ForeignKey, SpaceId, TableSchema};
+use crate::tables::{Environment, TableError, TableResult, code};
+
+/// What a commit has made of a schema.
+pub(super) struct Replaced {
+    pub(super) schema: TableSchema,
+    /// Spaces that are dropped.
+    pub(super) dropped: Vec<SpaceId>,
+}
+
+/// Replaces the schema `old` by `new`: gives new indexes their spaces, drops those of old ones, and tells the tables on the other side of
+/// foreign keys.
+pub(super) fn replace(
+    transaction: &mut Transaction,
+    old: &TableSchema,
+    mut new: TableSchema,
+    change: &TableChange,
+    environment: &Environment,
+) -> TableResult<Replaced> {
+    if new.indexes.iter().any(|index| index.space == NO_SPACE) {
+        let mut numbering = Numbering::of(transaction)?;
+        for index in new.indexes.iter_mut().filter(|index| index.space == NO_SPACE) {
+            index.space = numbering.space()?;
+        }
+        numbering.put(transaction);
+    }
+    check_bound(&new, environment)?;
+    let is_renaming = old.columns.iter().any(|column| {
+        let same = new.columns.iter().find(|other| other.id == column.id);
+        same.is_none_or(|other| other.name != column.name)
+    });
+    update_references(transaction, &new, change, is_renaming)?;
+    let dropped = follow(transaction, old, &new)?;
+    put_schema(transaction, &new)?;
+    Ok(Replaced { schema: new, dropped })
+}
+
+/// Takes back what an unfinished change of the table has added, if there is one; of the table with these rows only, where `rows` says so. Returns
+/// the spaces that are dropped.
+pub(crate) fn take_back_in(
+    transaction: &mut Transaction,
+    name: &str,
+    rows: Option<SpaceId>,
+) -> TableResult<Vec<SpaceId>> {
+    let Some(schema) = schema_in(transaction, name)? else { return Ok(Vec::new()) };
+    if schema.pending.is_none() || rows.is_some_and(|rows| rows != schema.rows) {
+        return Ok(Vec::new());
+    }
+    let before = take_back(&schema);
+    let dropped = follow(transaction, &schema, &before)?;
+    put_schema(transaction, &before)?;
+    Ok(dropped)
+}
+
+/// Drops the spaces of indexes that are gone, and tells the targets of foreign keys.
+fn follow(transaction: &mut Transaction, old: &TableSchema, new: &TableSchema) -> TableResult<Vec<SpaceId>> {
+    let is_kept = |space: SpaceId| new.indexes.iter().any(|index| index.space == space);
+    let dropped: Vec<_> = old.indexes.iter().map(|index| index.space).filter(|&space| !is_kept(space)).collect();
+    for &space in &dropped {
+        mark_dropped(transaction, space);
+    }
+    let has = |schema: &TableSchema, key: &ForeignKey| {
+        schema.foreign_keys.iter().any(|other| other.name == key.name && other.target == key.target)
+    };
+    for key in old.foreign_keys.iter().filter(|key| key.target != old.name && !has(new, key)) {
+        remove_reference(transaction, &old.name, key)?;
+    }
+    for key in new.foreign_keys.iter().filter(|key| key.target != new.name && !has(old, key)) {
+        add_reference(transaction, &new.name, key)?;
+    }
+    Ok(dropped)
+}
+
+/// Makes sure that the tables which reference this one still find a unique key, under its columns' new names.
+fn update_references(
+    transaction: &mut Transaction,
+    new: &TableSchema,
+    change: &TableChange,
+    is_renaming: bool,
+) -> TableResult<()> {
+    let mut children: Vec<&str> = new.referenced_by.iter().map(|reference| reference.table.as_str()).collect();
+    children.retain(|child| *child != new.name);
+    children.sort_unstable();
+    children.dedup();
+    for child in children {
+        let Some(mut schema) = schema_in(transaction, child)? else { continue };
+        for key in schema.foreign_keys.iter_mut().filter(|key| key.target == new.name) {
+            // At the first commit of several nothing is renamed yet.
+            let renamed = key.target_columns.iter().map(|column| {
+                let to = change.rename_columns.get(column).filter(|_| is_renaming);
+                to.filter(|to| place_of(new, to).is_some()).unwrap_or(column).clone()
+            });
+            let renamed: Vec<String> = renamed.collect();
+            let places: Option<Vec<usize>> = renamed.iter().map(|column| place_of(new, column)).collect();
+            if !places.is_some_and(|places| is_unique_key(new, &places)) {
+                let what = format!("columns {} of table {}", key.target_columns.join(", "), new.name);
+                return Err(needed(&what, &key.name, child));
+            }
+            key.target_columns = renamed;
+        }
+        if is_renaming {
+            if schema.pending.is_some() {
+                let message = format!("a change of table \"{child}\", which references this one, is under way");
+                return Err(TableError::new(code::OBJECT_IN_USE, message));
+            }
+            put_schema(transaction, &schema)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,18 @@
+//! [`Rows`]: the rows of one table through one session, and the statements on them.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `rows` | [`Rows`]: the table, its session, the surroundings |
+//! | `options` | what a statement is told besides its query, and what it answers besides its rows |
+//! | `read` | select, explain, and reads for programs |
+//! | `write` | insert, update, put, delete: each as work within a transaction |
+//! | `run` | that work in the open transaction, or in transactions of its own until one commits |
+
+mod options;
+mod read;
+mod rows;
+mod run;
+mod write;
+
+pub use options::{SelectOptions, WriteOptions, Written};
+pub use rows::Rows;

@@ -1,0 +1,127 @@
+//! What a query has to work with besides the rows: surroundings, limits, and what is used up of them.
+
+use std::cell::Cell;
+use std::ops::ControlFlow;
+
+use crate::engine::{Direction, Engine, KeyRange, View};
+use crate::keyspace::space_prefix;
+use crate::limits::Limits;
+use crate::tables::query::plan::Sizes;
+use crate::tables::table::SpaceId;
+use crate::tables::{Environment, TableError, TableResult, code};
+
+/// Rows between two looks at the clock.
+const ROWS_PER_LOOK: u64 = 1 << 10;
+
+/// Keys of a space whose size cannot be asked for.
+const ASSUMED_KEYS: u64 = 1_000_000;
+
+/// The surroundings of one query, and what it has used of its limits. Selects of one statement may share it.
+pub(crate) struct QueryContext<'a> {
+    /// For sizes of spaces and the clock; rows are read through a view.
+    pub(crate) engine: &'a Engine,
+    pub(crate) environment: &'a Environment,
+    pub(crate) limits: &'a Limits,
+    /// Whether only full scans are planned: what every other plan is held against in tests.
+    pub(crate) scans_only: bool,
+    /// Whether the writers' lock is held: sizes, which need it, are assumed to be large then, so that indexes are used.
+    pub(crate) is_exclusive: bool,
+    /// Rows and index entries that may be examined.
+    pub(crate) examined_max: u64,
+    started_us: u64,
+    examined: Cell<u64>,
+    held_bytes: Cell<usize>,
+}
+
+impl<'a> QueryContext<'a> {
+    pub(crate) fn new(engine: &'a Engine, environment: &'a Environment, limits: &'a Limits) -> Self {
+        Self {
+            engine,
+            environment,
+            limits,
+            scans_only: false,
+            is_exclusive: false,
+            examined_max: limits.query_rows_max,
+            started_us: engine.monotonic_us(),
+            examined: Cell::new(0),
+            held_bytes: Cell::new(0),
+        }
+    }
+
+    /// Rows and index entries examined so far.
+    pub(crate) fn rows_examined(&self) -> u64 {
+        self.examined.get()
+    }
+
+    #[cfg(test)]
+    pub(super) fn held_bytes(&self) -> usize {
+        self.held_bytes.get()
+    }
+
+    /// Counts a row or index entry that is examined.
+    #[inline]
+    pub(super) fn examine(&self) -> TableResult<()> {
+        let examined = self.examined.get() + 1;
+        self.examined.set(examined);
+        if examined > self.examined_max {
+            return Err(self.too_many_rows());
+        }
+        if examined.is_multiple_of(ROWS_PER_LOOK) { self.check_time() } else { Ok(()) }
+    }
+
+    #[cold]
+    fn too_many_rows(&self) -> TableError {
+        let max = self.examined_max;
+        TableError::new(code::QUERY_CANCELED, "canceling statement due to the limit on rows examined")
+            .with_details(format!("The query would examine more than {max} rows (query_rows_max)."))
+            .with_hint("Use a filter that an index serves, or a smaller limit.")
+    }
+
+    fn check_time(&self) -> TableResult<()> {
+        let max = self.limits.query_ms_max;
+        if self.engine.monotonic_us().saturating_sub(self.started_us) / 1_000 <= max {
+            return Ok(());
+        }
+        Err(TableError::new(code::QUERY_CANCELED, "canceling statement due to statement timeout")
+            .with_details(format!("The query took longer than {max} ms (query_ms_max)."))
+            .with_hint("Use a filter that an index serves, or a smaller limit."))
+    }
+
+    /// Takes bytes from what the query may hold.
+    ///
+    /// # Errors
+    /// 54000.
+    pub(super) fn hold(&self, bytes: usize) -> TableResult<()> {
+        let held = self.held_bytes.get().saturating_add(bytes);
+        let max = self.limits.query_bytes_max;
+        if held > max {
+            return Err(TableError::new(code::LIMIT_EXCEEDED, "the query would hold too many bytes")
+                .with_details(format!("Its sorted, grouped and embedded rows exceed {max} bytes (query_bytes_max)."))
+                .with_hint("Use a smaller limit, also on embedded tables, or fewer columns."));
+        }
+        self.held_bytes.set(held);
+        Ok(())
+    }
+
+    /// Gives back what [`hold`](Self::hold) took.
+    pub(super) fn release(&self, bytes: usize) {
+        self.held_bytes.set(self.held_bytes.get().saturating_sub(bytes));
+    }
+}
+
+impl Sizes for QueryContext<'_> {
+    fn keys(&self, space: SpaceId) -> u64 {
+        if self.is_exclusive { ASSUMED_KEYS } else { self.engine.space(&space_prefix(space.0)).keys }
+    }
+
+    /// In the newest state and not through the view: a transaction does not depend on what its plans are made by.
+    fn count(&self, range: &KeyRange, keys_max: u64) -> u64 {
+        let mut count = 0;
+        let snapshot = self.engine.snapshot();
+        let counted = (&snapshot).visit_borrowed(range, Direction::Forward, &mut |_, _, _| {
+            count += 1;
+            if count < keys_max { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        if counted.is_ok() { count } else { keys_max }
+    }
+}

@@ -1,0 +1,316 @@
+//! The rows of a page: filtered, in order, without those before and behind it; and how many there are in all.
+
+use std::ops::ControlFlow;
+
+use super::context::QueryContext;
+use super::embed;
+use super::filter::Filter;
+use super::held::{Alone, Family, HeldRows};
+use super::order::{Sorter, write_terms};
+use super::source::{See, Source};
+use super::stored::StoredRow;
+use super::wants::Wants;
+use crate::engine::View;
+use crate::tables::TableResult;
+use crate::tables::query::Count;
+use crate::tables::query::bound::Select;
+
+/// Rows that are worked on at once where rows of other tables belong to them, and their bytes.
+const BATCH_ROWS: usize = 1_000;
+const BATCH_ROWS_MIN: usize = 64;
+const BATCH_BYTES: usize = 1 << 20;
+/// Rows up to which an estimated count is exact.
+const COUNTED_ROWS: u64 = 1_000;
+
+/// Where rows come from.
+pub(super) enum Supply<'c> {
+    /// From the table, as a plan says.
+    Planned(Source<'c>),
+    /// They are given; so many have been seen.
+    Given(&'c [StoredRow<'c>], usize),
+}
+
+impl Supply<'_> {
+    /// Shows `see` the rows that are left until it stops. Whether all have been shown.
+    fn visit(&mut self, view: &mut dyn View, context: &QueryContext<'_>, see: &mut See<'_>) -> TableResult<bool> {
+        match self {
+            Self::Planned(source) => source.visit(view, context, see),
+            Self::Given(rows, next) => {
+                while let Some(&row) = rows.get(*next) {
+                    *next += 1;
+                    if see(row)?.is_break() {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            }
+        }
+    }
+
+    /// Counts the rows that are left, which all pass.
+    fn count(&mut self, view: &mut dyn View, context: &QueryContext<'_>) -> TableResult<u64> {
+        match self {
+            Self::Planned(source) => source.count(view, context),
+            Self::Given(rows, next) => Ok((rows.len() - *next) as u64),
+        }
+    }
+}
+
+/// Takes the rows of a page in their order.
+pub(super) trait Take<'c> {
+    /// Whether it takes rows one by one where they are stored, or with what belongs to them.
+    fn takes_alone(&self) -> bool;
+
+    /// Takes a row.
+    fn alone(&mut self, row: StoredRow<'_>) -> TableResult<()>;
+
+    /// Takes rows.
+    fn batch(&mut self, rows: HeldRows<'c>, view: &mut dyn View) -> TableResult<()>;
+}
+
+/// Which rows a page has.
+pub(super) struct Page<'c> {
+    pub(super) select: &'c Select,
+    pub(super) filter: Filter<'c>,
+    /// Whether the rows that are supplied must be sorted.
+    pub(super) is_sorted_here: bool,
+    pub(super) offset: u64,
+    pub(super) limit: Option<u64>,
+    pub(super) count: Count,
+    /// The planner's estimate of all rows.
+    pub(super) rows_estimate: u64,
+}
+
+/// What became of the rows.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Outcome {
+    pub(super) skipped: u64,
+    pub(super) taken: u64,
+    pub(super) total: Option<u64>,
+}
+
+/// Where in a page a row is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Where {
+    Before,
+    Within,
+    Behind,
+}
+
+/// Counts the rows that pass.
+struct Counter {
+    offset: u64,
+    /// The first row behind the page.
+    end: u64,
+    /// Rows behind the page are counted up to this one.
+    counted_to: u64,
+    passed: u64,
+}
+
+impl Counter {
+    fn next(&mut self) -> Where {
+        let place = self.passed;
+        self.passed += 1;
+        match place {
+            place if place < self.offset => Where::Before,
+            place if place < self.end => Where::Within,
+            _ => Where::Behind,
+        }
+    }
+
+    fn is_page_full(&self) -> bool {
+        self.passed >= self.end
+    }
+
+    /// Whether no more rows are needed, for the page or the count.
+    fn is_done(&self) -> bool {
+        self.passed >= self.end.max(self.counted_to)
+    }
+
+    fn flow(&self) -> ControlFlow<()> {
+        if self.is_done() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
+impl<'c> Page<'c> {
+    /// Hands the rows of the page to `take`.
+    pub(super) fn run(
+        &self,
+        supply: &mut Supply<'c>,
+        view: &mut dyn View,
+        context: &'c QueryContext<'c>,
+        take: &mut dyn Take<'c>,
+    ) -> TableResult<Outcome> {
+        let end = self.limit.map_or(u64::MAX, |limit| self.offset.saturating_add(limit));
+        let counted_to = match self.count {
+            Count::None | Count::Planned => 0,
+            Count::Exact => u64::MAX,
+            Count::Estimated => COUNTED_ROWS + 1,
+        };
+        let mut counter = Counter { offset: self.offset, end, counted_to, passed: 0 };
+        let is_whole = if counter.is_done() {
+            false
+        } else if self.is_sorted_here {
+            self.run_sorted(&mut counter, supply, view, context, take)?;
+            true
+        } else if self.filter.looks_beyond() || !take.takes_alone() {
+            self.run_batches(&mut counter, supply, view, context, take)?
+        } else {
+            self.run_alone(&mut counter, supply, view, context, take)?
+        };
+        let skipped = counter.passed.min(self.offset);
+        let total = match self.count {
+            Count::None => None,
+            Count::Planned => Some(self.rows_estimate),
+            _ if is_whole => Some(counter.passed),
+            _ => Some(self.rows_estimate.max(counter.passed)),
+        };
+        Ok(Outcome { skipped, taken: counter.passed.min(end) - skipped, total })
+    }
+
+    /// Rows one by one, where they are stored. Whether all were seen.
+    fn run_alone(
+        &self,
+        counter: &mut Counter,
+        supply: &mut Supply<'c>,
+        view: &mut dyn View,
+        context: &'c QueryContext<'c>,
+        take: &mut dyn Take<'c>,
+    ) -> TableResult<bool> {
+        // Once the page is full, rows that all pass are counted without a look at them.
+        let counts_keys = self.filter.passes_all() && counter.counted_to == u64::MAX;
+        if !(counts_keys && counter.is_page_full()) {
+            let is_whole = supply.visit(view, context, &mut |row| {
+                if !self.filter.passes_alone(row, context)? {
+                    return Ok(ControlFlow::Continue(()));
+                }
+                if counter.next() == Where::Within {
+                    take.alone(row)?;
+                }
+                if counts_keys && counter.is_page_full() { Ok(ControlFlow::Break(())) } else { Ok(counter.flow()) }
+            })?;
+            if is_whole || !counts_keys {
+                return Ok(is_whole);
+            }
+        }
+        counter.passed += supply.count(view, context)?;
+        Ok(true)
+    }
+
+    /// Rows in batches, with what belongs to them. Whether all were seen.
+    fn run_batches(
+        &self,
+        counter: &mut Counter,
+        supply: &mut Supply<'c>,
+        view: &mut dyn View,
+        context: &'c QueryContext<'c>,
+        take: &mut dyn Take<'c>,
+    ) -> TableResult<bool> {
+        let looks_beyond = self.filter.looks_beyond();
+        // How many of the rows will pass is not known: more and more are tried.
+        let mut tried = if looks_beyond { BATCH_ROWS_MIN } else { 0 };
+        loop {
+            let mut rows = HeldRows::new(context);
+            let wanted = batch_rows(counter).max(tried).min(BATCH_ROWS);
+            tried = (tried * 2).min(BATCH_ROWS);
+            let is_whole = supply.visit(view, context, &mut |row| {
+                if !self.filter.passes_alone(row, context)? {
+                    return Ok(ControlFlow::Continue(()));
+                }
+                if looks_beyond || counter.next() == Where::Within {
+                    rows.push(row)?;
+                }
+                let is_full = rows.len() >= wanted || rows.bytes() >= BATCH_BYTES;
+                if is_full { Ok(ControlFlow::Break(())) } else { Ok(counter.flow()) }
+            })?;
+            if looks_beyond {
+                let mut family = Family::new(&self.select.table, rows);
+                let mut within = embed::passing(&self.filter, &mut family, view, context)?;
+                rows = family.rows;
+                within.retain(|_| counter.next() == Where::Within);
+                rows.keep(&within);
+            }
+            if rows.len() > 0 {
+                take.batch(rows, view)?;
+            }
+            if is_whole || counter.is_done() {
+                return Ok(is_whole);
+            }
+        }
+    }
+
+    /// All rows, sorted, then those of the page.
+    fn run_sorted(
+        &self,
+        counter: &mut Counter,
+        supply: &mut Supply<'c>,
+        view: &mut dyn View,
+        context: &'c QueryContext<'c>,
+        take: &mut dyn Take<'c>,
+    ) -> TableResult<()> {
+        let order = &self.select.order;
+        let wants = Wants::of_order(self.select);
+        let mut sorter = Sorter::new(context, Some(counter.end).filter(|&end| end != u64::MAX));
+        let mut terms = Vec::new();
+        if wants.is_empty() && !self.filter.looks_beyond() {
+            supply.visit(view, context, &mut |row| {
+                if self.filter.passes_alone(row, context)? {
+                    write_terms(order, &Alone::new(&self.select.table, row, context)?, &mut terms)?;
+                    sorter.push(&terms, row)?;
+                }
+                Ok(ControlFlow::Continue(()))
+            })?;
+        } else {
+            loop {
+                let mut rows = HeldRows::new(context);
+                let is_whole = supply.visit(view, context, &mut |row| {
+                    if self.filter.passes_alone(row, context)? {
+                        rows.push(row)?;
+                    }
+                    let is_full = rows.len() >= BATCH_ROWS || rows.bytes() >= BATCH_BYTES;
+                    Ok(if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+                })?;
+                let mut family = Family::new(&self.select.table, rows);
+                if self.filter.looks_beyond() {
+                    let kept = embed::passing(&self.filter, &mut family, view, context)?;
+                    family.rows.keep(&kept);
+                }
+                embed::fetch(self.select, &mut family, &wants, view, context)?;
+                for place in 0..family.rows.len() {
+                    write_terms(order, &family.row(place)?, &mut terms)?;
+                    sorter.push(&terms, family.rows.get(place))?;
+                }
+                if is_whole {
+                    break;
+                }
+            }
+        }
+        let sorted = sorter.sort();
+        let offset = usize::try_from(counter.offset).unwrap_or(usize::MAX);
+        let mut rows = HeldRows::new(context);
+        for row in sorted.iter().skip(offset) {
+            if take.takes_alone() {
+                take.alone(row.row())?;
+                continue;
+            }
+            rows.push(row.row())?;
+            if rows.len() >= BATCH_ROWS || rows.bytes() >= BATCH_BYTES {
+                take.batch(std::mem::replace(&mut rows, HeldRows::new(context)), view)?;
+            }
+        }
+        if rows.len() > 0 {
+            take.batch(rows, view)?;
+        }
+        counter.passed = sorter.count();
+        Ok(())
+    }
+}
+
+/// How many rows are collected: no more than the page needs, as far as that is known.
+fn batch_rows(counter: &Counter) -> usize {
+    match counter.end.saturating_sub(counter.passed) {
+        // They are only counted.
+        0 => BATCH_ROWS,
+        needed => usize::try_from(needed).unwrap_or(usize::MAX),
+    }
+}

@@ -1,0 +1,13 @@
+//! Rows of tables: what statements write, and what holds of it.
+
+mod actions;
+mod changes;
+mod concurrency;
+mod constraints;
+mod definitions;
+mod model;
+mod power_cut;
+mod races;
+mod restart;
+mod statements;
+mod support;

@@ -1,0 +1,237 @@
+//! The power goes after any operation on the disk: rows, entries and definitions are those of some prefix of the statements, with all that was
+//! acknowledged.
+//!
+//! `MANTIS_TORTURE=n` takes n times as many workloads.
+
+use mantis_db::tables::schema::{TableChange, TableDocument};
+use mantis_db::tables::{Resolution, WriteOptions};
+use mantis_db::{Database, Limits, Session, StorageOptions};
+use mantis_store::disk::MemoryDisk;
+use mantis_store::testing::{PowerCutDisk, Tearing, Wreck};
+
+use super::support::{check_tables, delete, get, patch, post};
+use crate::on_disk::{drive, open_with};
+use crate::support::now;
+
+const PARENT: &str = r#"{"columns":[{"name":"id","type":"integer","nullable":false},{"name":"code","type":"text"}],
+    "primary_key":["id"],"unique":[["code"]]}"#;
+const CHILD: &str = r#"{"columns":[{"name":"id","type":"bigint","identity":true},{"name":"parent","type":"integer"},
+      {"name":"n","type":"integer"}],
+    "primary_key":["id"],
+    "indexes":[{"columns":["parent","n"]},{"columns":[{"column":"n","descending":true}],"filter":"n=gt.3"}],
+    "foreign_keys":[{"columns":["parent"],"references":{"table":"parent","columns":["id"]},
+                     "on_delete":"cascade","on_update":"cascade"}]}"#;
+
+const WORKLOADS: u64 = 6;
+const STATEMENTS: u64 = 40;
+/// Random images of each wreck.
+const IMAGES: u64 = 3;
+
+/// Pseudo-random numbers (`splitmix64`).
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % bound
+    }
+}
+
+fn storage() -> StorageOptions {
+    // Now and then a checkpoint, also in the middle of what is torn.
+    StorageOptions { checkpoint_bytes: 4_000, ..StorageOptions::default() }
+}
+
+fn open(disk: &MemoryDisk) -> Database {
+    open_with(disk, Limits::default(), storage())
+}
+
+#[track_caller]
+fn define(database: &Database, session: &mut Session, name: &str, document: &str) {
+    let document = TableDocument::read(document.as_bytes()).unwrap();
+    drive(database, session.create_table(name, &document), 9).unwrap().unwrap();
+}
+
+/// All rows of both tables.
+fn rows(database: &Database) -> [String; 2] {
+    let mut session = database.session();
+    ["parent?order=id", "child?order=id"].map(|target| get(&mut session, target))
+}
+
+/// The images of a wreck: nothing of what is uncertain, all of it, and some.
+fn images(wreck: &Wreck, numbers: &mut Numbers, count: u64) -> Vec<MemoryDisk> {
+    let mut images = vec![wreck.least()];
+    if !wreck.is_certain() {
+        images.push(wreck.most());
+        for image in 0..count {
+            let tearing = if image % 2 == 0 { Tearing::Sectors } else { Tearing::Bytes };
+            images.push(wreck.disk(tearing, |ways| numbers.below(ways)));
+        }
+    }
+    images
+}
+
+/// A random statement, driven to its end or given up before its commit is durable; whether it was acknowledged.
+fn some_statement(database: &Database, session: &mut Session, numbers: &mut Numbers) -> bool {
+    let merge = WriteOptions { resolution: Resolution::Merge, ..WriteOptions::default() };
+    let plain = WriteOptions::default();
+    let (id, other, n) = (numbers.below(5), numbers.below(5), numbers.below(8));
+    let writes_max = if numbers.below(8) == 0 { 0 } else { 30 };
+    let answer = match numbers.below(10) {
+        0 | 1 => {
+            let body = format!(r#"[{{"id":{id},"code":"c{n}"}},{{"id":{},"code":"d{n}"}}]"#, id + 5);
+            drive(database, post(session, "parent", &body, &merge), writes_max)
+        }
+        2..6 => {
+            let body =
+                format!(r#"[{{"parent":{id},"n":{n}}},{{"parent":{other},"n":{}}},{{"parent":null,"n":{n}}}]"#, n + 1);
+            drive(database, post(session, "child", &body, &plain), writes_max)
+        }
+        6 => drive(
+            database,
+            patch(session, &format!("child?n=gte.{n}"), &format!(r#"{{"n":{other}}}"#), &plain),
+            writes_max,
+        ),
+        7 => {
+            let body = format!(r#"{{"id":{}}}"#, other + 5);
+            drive(database, patch(session, &format!("parent?id=eq.{id}"), &body, &plain), writes_max)
+        }
+        8 => drive(database, delete(session, &format!("parent?id=eq.{id}"), &plain), writes_max),
+        _ => drive(database, delete(session, &format!("child?n=eq.{n}"), &plain), writes_max),
+    };
+    // What was given up is a commit of its own, and not acknowledged.
+    database.store().flush();
+    // A refusal writes nothing, and is none of the states.
+    answer.is_some_and(|answer| answer.is_ok())
+}
+
+#[test]
+fn whenever_the_power_goes_statements_are_there_whole_or_not_at_all() {
+    let times: u64 = std::env::var("MANTIS_TORTURE").map_or(1, |times| times.parse().unwrap());
+    let mut checked = 0;
+    for seed in 0..WORKLOADS * times {
+        let (disk, mut numbers) = (PowerCutDisk::new(), Numbers(seed));
+        let database = open_with(&disk, Limits::default(), storage());
+        let mut session = database.session();
+        define(&database, &mut session, "parent", PARENT);
+        define(&database, &mut session, "child", CHILD);
+        let began = disk.operations();
+        // The rows after each statement, and the operations that were done when it was acknowledged, if it was.
+        let mut states = vec![(rows(&database), Some(began))];
+        for step in 0..STATEMENTS {
+            let is_acknowledged = some_statement(&database, &mut session, &mut numbers);
+            states.push((rows(&database), is_acknowledged.then(|| disk.operations())));
+            if step % 16 == 15 {
+                database.store().checkpoint().unwrap();
+            }
+        }
+        database.store().flush();
+        check_tables(&database);
+        disk.cuts(|operations, wreck| {
+            if operations < began {
+                return;
+            }
+            let due = states.iter().rposition(|(_, at)| at.is_some_and(|at| at <= operations)).unwrap();
+            for image in images(wreck, &mut numbers, IMAGES) {
+                let reopened = open(&image);
+                let found = rows(&reopened);
+                let is_one = states[due..].iter().any(|(rows, _)| *rows == found);
+                assert!(is_one, "seed {seed}, after operation {operations}: {found:?} is none of {:?}", &states[due..]);
+                check_tables(&reopened);
+                checked += 1;
+            }
+        });
+    }
+    println!("{checked} images");
+    assert!(checked >= 500 * times, "{checked} images are too few");
+}
+
+const FILLED: u32 = 700;
+
+/// Cuts the power within a change of the table `t`, and shows `see` what is left once housekeeping is done.
+fn cut_within(work: impl FnOnce(&Database, &mut Session), mut see: impl FnMut(&Database, bool)) {
+    let (disk, mut numbers) = (PowerCutDisk::new(), Numbers(1));
+    let database = open_with(&disk, Limits::default(), storage());
+    let mut session = database.session();
+    define(
+        &database,
+        &mut session,
+        "t",
+        r#"{"columns":[{"name":"id","type":"integer","nullable":false},
+        {"name":"word","type":"text"}],"primary_key":["id"],"indexes":[{"columns":["word"]}]}"#,
+    );
+    let rows: Vec<_> = (0..FILLED).map(|id| format!(r#"{{"id":{id},"word":"w{id}"}}"#)).collect();
+    let body = format!("[{}]", rows.join(","));
+    drive(&database, post(&mut session, "t", &body, &WriteOptions::default()), 9).unwrap().unwrap();
+    let began = disk.operations();
+    work(&database, &mut session);
+    let ended = disk.operations();
+    disk.cuts(|operations, wreck| {
+        if operations < began {
+            return;
+        }
+        for image in images(wreck, &mut numbers, 1) {
+            let reopened = open(&image);
+            check_tables(&reopened);
+            for _ in 0..6 {
+                reopened.maintain();
+                reopened.store().flush();
+            }
+            check_tables(&reopened);
+            see(&reopened, operations == ended);
+        }
+    });
+}
+
+#[test]
+fn an_index_is_built_or_gone_whenever_the_power_goes() {
+    let change = TableChange::read(br#"{"add_unique":[["word"]]}"#).unwrap();
+    let (mut gone, mut built) = (0, 0);
+    cut_within(
+        |database, session| {
+            drive(database, session.alter_table("t", &change), 30).unwrap().unwrap();
+        },
+        |database, is_ended| {
+            let mut session = database.session();
+            let is_built = !now(session.describe_table("t")).unwrap().unique.is_empty();
+            let row = |database: &Database, body: &str| {
+                let mut session = database.session();
+                drive(database, post(&mut session, "t", body, &WriteOptions::default()), 9).unwrap()
+            };
+            // Nothing is left of a build that is gone, and writers do not keep it up.
+            let keys = database.stats().keys;
+            let entries = if is_built { 2 } else { 1 };
+            assert_eq!(keys, u64::from(FILLED) * (1 + entries) + 3, "the rows, their entries, and the catalogue");
+            row(database, r#"{"id":-1,"word":"new"}"#).unwrap();
+            assert_eq!(database.stats().keys, keys + 1 + entries);
+            assert_eq!(row(database, r#"{"id":-2,"word":"w1"}"#).is_err(), is_built);
+            assert!(is_built || !is_ended, "it was acknowledged");
+            *if is_built { &mut built } else { &mut gone } += 1;
+            check_tables(database);
+        },
+    );
+    assert!(gone > 5 && built > 0, "{gone} gone, {built} built");
+}
+
+#[test]
+fn a_table_is_there_or_gone_whenever_the_power_goes() {
+    let (mut there, mut gone) = (0, 0);
+    cut_within(
+        |database, session| {
+            drive(database, session.drop_table("t"), 30).unwrap().unwrap();
+        },
+        |database, is_ended| {
+            let mut session = database.session();
+            let is_there = now(session.describe_table("t")).is_ok();
+            let keys = database.stats().keys;
+            // The numbering, and the schema for readers of the feed.
+            assert_eq!(keys, if is_there { u64::from(FILLED) * 2 + 3 } else { 2 });
+            assert!(!is_there || !is_ended, "it was acknowledged");
+            *if is_there { &mut there } else { &mut gone } += 1;
+        },
+    );
+    assert!(there > 0 && gone > 2, "{there} there, {gone} gone");
+}
