@@ -10,6 +10,7 @@ use http::header::{ALLOW, CONTENT_LENGTH, DATE};
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
 use hyper::body::Incoming;
+use mantis_db::tables::{TableError, code};
 use mantis_db::{Database, SessionManager};
 use mantis_plugin::PluginHost;
 use mantis_pool::Pool;
@@ -22,10 +23,10 @@ use crate::handlers::service::docs;
 use crate::protocol::body::Body;
 use crate::protocol::cors::Cors;
 use crate::protocol::deadline::within;
-use crate::protocol::errors::Code;
+use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::problem::{Problem, Result};
 use crate::protocol::request_id::{RequestIds, X_REQUEST_ID};
-use crate::protocol::{compress, date, hosts, respond};
+use crate::protocol::{accept, compress, date, hosts, respond};
 use crate::request_log::{Begun, RequestLog};
 use crate::router::{Matched, Router};
 use crate::routes::ROUTES;
@@ -170,11 +171,11 @@ impl App {
         if path.len() + query.map_or(0, str::len) > limits::URI_BYTES_MAX {
             return Err(Code::UriTooLong.into());
         }
-        if head.method == Method::OPTIONS {
+        if head.method == Method::OPTIONS && (!routes::speaks_dialect(path) || Cors::is_preflight(head)) {
             return self.options(head).map(Admitted::Answered);
         }
         hosts::check_origin(head, |origin| self.0.cors.allows(origin))?;
-        let matched = self.0.router.find(&head.method, path)?;
+        let matched = self.0.router.find(&head.method, path).map_err(|problem| unrouted(path, problem))?;
         transaction_header::check_taken(matched.operation, head)?;
         let query = Query::parse(query, matched.operation.query, self.0.state.database.limits())?;
         Ok(Admitted::Routed(matched, query))
@@ -186,7 +187,9 @@ impl App {
             "*" => HeaderValue::from_static("GET, HEAD, PUT, POST, DELETE, OPTIONS"),
             path => self.0.router.allow(path)?,
         };
-        let mut response = respond::empty(StatusCode::NO_CONTENT);
+        // PostgREST's clients know 200.
+        let speaks_dialect = routes::speaks_dialect(head.uri.path());
+        let mut response = respond::empty(if speaks_dialect { StatusCode::OK } else { StatusCode::NO_CONTENT });
         if Cors::is_preflight(head) {
             self.0.cors.answer_preflight(head, &allow, &mut response);
         }
@@ -232,8 +235,13 @@ impl App {
         begun: Begun,
     ) -> Response<Body> {
         self.0.log.log(&begun, head, operation, &outcome);
-        let mut response =
-            outcome.unwrap_or_else(|problem| problem.into_response(begun.id.to_str().unwrap_or_default()));
+        let mut response = outcome.unwrap_or_else(|problem| {
+            if routes::speaks_dialect(head.uri.path()) && !accept::prefers_problem(&head.headers) {
+                problem.into_table_response()
+            } else {
+                problem.into_response(begun.id.to_str().unwrap_or_default())
+            }
+        });
         if self.0.state.config.compression {
             response = compress::compress(&head.headers, response);
         }
@@ -251,6 +259,20 @@ impl App {
 enum Admitted {
     Routed(Matched<Arc<State>>, Query),
     Answered(Response<Body>),
+}
+
+/// What is wrong with a path or method, in the words of those who speak the tables' dialect.
+fn unrouted(path: &str, problem: Problem) -> Problem {
+    if !routes::speaks_dialect(path) {
+        return problem;
+    }
+    if problem.code() == Code::RouteNotFound.into() {
+        return TableError::new(code::PATH_INVALID, "Invalid path specified in request URL").into();
+    }
+    if problem.code() == Code::MethodNotAllowed.into() {
+        return problem.recoded(AnyCode::Table(code::METHOD_UNSUPPORTED));
+    }
+    problem
 }
 
 /// A response to `HEAD`: without the body, with its length where that is known.

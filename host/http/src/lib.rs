@@ -37,5 +37,5 @@ pub use app::App;
 pub use protocol::body::{Body, BodyError};
 pub use protocol::errors;
 pub use protocol::hosts::HostGuard;
-pub use state::configuration::{AppConfig, BODY_BYTES_MAX};
+pub use state::configuration::{AppConfig, BODY_BYTES_MAX, TablesConfig};
 pub use state::metrics::HttpMetrics;

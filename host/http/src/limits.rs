@@ -43,5 +43,13 @@ pub(crate) const CHANGES_PER_READ_MAX: usize = 100;
 /// Bytes of keys and values after which a page of changes ends.
 pub(crate) const CHANGES_PAGE_BYTES_MAX: usize = 1 << 20;
 
+/// Bytes of the rows of one answer.
+pub(crate) const TABLE_ANSWER_BYTES_MAX: usize = 64 << 20;
+
 /// Bytes of the `buckets` parameter: a hundred buckets with long names.
 pub(crate) const GRANTS_BYTES_MAX: usize = 8 * 1024;
+
+/// Rows that a query may examine on a thread that other requests wait for; a longer one starts over on a thread for long work.
+pub(crate) const SHORT_QUERY_ROWS_MAX: u64 = 4_096;
+/// Bytes of rows that are written on such a thread.
+pub(crate) const SHORT_BODY_BYTES_MAX: usize = 64 << 10;

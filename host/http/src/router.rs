@@ -180,6 +180,9 @@ fn by_method<C>(route: &'static Route<C>, method: &Method) -> Option<(&'static O
 fn allow<C>(routes: &[&Route<C>]) -> HeaderValue {
     let mut methods = Vec::new();
     for operation in routes.iter().flat_map(|route| route.operations) {
+        if operation.method == Method::OPTIONS {
+            continue;
+        }
         methods.push(operation.method.as_str());
         if operation.method == Method::GET {
             methods.push("HEAD");

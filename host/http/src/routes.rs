@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::api::operation;
+use crate::handlers::tables::{operations as rows, schema, typescript};
 use crate::handlers::{backup, buckets, changes, kv, plugins, service, transactions};
 use crate::state::{Operation, State};
 
@@ -36,6 +37,18 @@ pub(crate) static ROUTES: &[Route] = &[
     route("/api/v1/plugins", &[&plugins::LIST]),
     route("/api/v1/plugins/{name}", &[&plugins::SHOW, &plugins::INSTALL, &plugins::REMOVE]),
     route("/api/v1/plugins/{name}/call/{function}", &[&plugins::CALL]),
+    route(
+        "/api/v1/tables/{table}",
+        &[&rows::READ, &rows::INSERT, &rows::UPDATE, &rows::PUT, &rows::DELETE, &rows::OPTIONS],
+    ),
+    route("/api/v1/tables/{table}/{row}", &[&rows::SHOW_ROW, &rows::PUT_ROW, &rows::UPDATE_ROW, &rows::DELETE_ROW]),
+    at_rest(
+        "/rest/v1/{table}",
+        &[&rows::READ, &rows::INSERT, &rows::UPDATE, &rows::PUT, &rows::DELETE, &rows::OPTIONS],
+    ),
+    route("/api/v1/schema/types.ts", &[&typescript::TYPES]),
+    route("/api/v1/schema/tables", &[&schema::LIST]),
+    route("/api/v1/schema/tables/{table}", &[&schema::SHOW, &schema::CREATE, &schema::ALTER, &schema::DROP]),
 ];
 
 /// The ids of all operations, in the order in which the router numbers them.
@@ -49,6 +62,15 @@ const fn route(path: &'static str, operations: &'static [&'static Operation]) ->
 
 const fn in_bucket(path: &'static str, operations: &'static [&'static Operation]) -> Route {
     Route { path, operations, id_suffix: "InBucket" }
+}
+
+const fn at_rest(path: &'static str, operations: &'static [&'static Operation]) -> Route {
+    Route { path, operations, id_suffix: "AtRest" }
+}
+
+/// Whether errors at this path have the shape of PostgREST's.
+pub(crate) fn speaks_dialect(path: &str) -> bool {
+    path.starts_with("/api/v1/tables/") || path.starts_with("/rest/v1/")
 }
 
 const fn under_base(path: &'static str, operations: &'static [&'static Operation]) -> Route {

@@ -20,8 +20,16 @@ pub(crate) static FUNCTION: PathParameter = PathParameter {
     pattern: None,
     description: "The function's name; `interface.function` for one of an exported interface.",
 };
+pub(crate) static TABLE: PathParameter =
+    PathParameter { name: "table", pattern: None, description: "The table's name, percent-encoded." };
+pub(crate) static ROW: PathParameter = PathParameter {
+    name: "row",
+    pattern: None,
+    description: "The values of the row's primary key, percent-encoded, with commas between them.",
+};
 /// All that a path may name.
-pub(crate) static PATH_PARAMETERS: &[&PathParameter] = &[&KEY, &BUCKET, &TRANSACTION_ID, &PLUGIN, &FUNCTION];
+pub(crate) static PATH_PARAMETERS: &[&PathParameter] =
+    &[&KEY, &BUCKET, &TRANSACTION_ID, &PLUGIN, &FUNCTION, &TABLE, &ROW];
 
 pub(crate) static PREFIX: Parameter = Parameter {
     name: "prefix",

@@ -52,6 +52,8 @@ pub(crate) enum Kind {
     /// The percent-encoded bytes of a key or of its beginning, no longer than the database's limits let keys be. Too few are for the
     /// handler to refuse, which knows why.
     Key { bytes_min: usize },
+    /// Parameters of any name, any number of times, which the handler reads from the request's head.
+    Dialect,
     /// Text that must not be empty.
     Text { pattern: Pattern, bytes_max: usize },
 }
@@ -80,6 +82,8 @@ pub(crate) enum Tag {
     Transactions,
     Changes,
     Plugins,
+    Tables,
+    Schemas,
 }
 
 /// A header that a request may carry.
@@ -139,6 +143,11 @@ pub(crate) struct AnswerHeader {
 }
 
 impl Tag {
+    /// Whether errors have the shape of PostgREST's.
+    pub(crate) fn speaks_dialect(self) -> bool {
+        self == Self::Tables
+    }
+
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Service => "service",
@@ -147,6 +156,8 @@ impl Tag {
             Self::Transactions => "transactions",
             Self::Changes => "changes",
             Self::Plugins => "plugins",
+            Self::Tables => "tables",
+            Self::Schemas => "schemas",
         }
     }
 }

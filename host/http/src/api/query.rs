@@ -17,6 +17,9 @@ impl Query {
     /// Reads the raw query of a request that takes the parameters `known`.
     pub(crate) fn parse(raw: Option<&str>, known: &[&'static Parameter], limits: &Limits) -> Result<Self> {
         let mut query = Self::default();
+        if known.iter().any(|parameter| matches!(parameter.kind, Kind::Dialect)) {
+            return Ok(query);
+        }
         for pair in raw.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let name = decode(name)?;
@@ -78,7 +81,7 @@ impl Parameter {
             Kind::Key { .. } if value.len() > limits.key_bytes_max => {
                 Err(self.invalid(&format!("has {} bytes; the limit is {}", value.len(), limits.key_bytes_max)))
             }
-            Kind::Key { .. } => Ok(()),
+            Kind::Key { .. } | Kind::Dialect => Ok(()),
             Kind::Text { bytes_max, .. } => match text {
                 Some(text) if !text.is_empty() && text.len() <= *bytes_max => Ok(()),
                 _ => Err(self.invalid(&format!("must be text of 1 to {bytes_max} bytes"))),

@@ -6,4 +6,5 @@ pub(crate) mod changes;
 pub(crate) mod kv;
 pub(crate) mod plugins;
 pub(crate) mod service;
+pub(crate) mod tables;
 pub(crate) mod transactions;

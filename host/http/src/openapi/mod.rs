@@ -80,6 +80,8 @@ fn tags() -> Value {
         (Tag::Buckets, "Named key spaces."),
         (Tag::Transactions, "Transactions that span several requests."),
         (Tag::Changes, "Committed changes, in order."),
+        (Tag::Tables, "Typed rows, in PostgREST's dialect."),
+        (Tag::Schemas, "What tables are."),
         (Tag::Plugins, "WebAssembly components that run next to the data."),
     ];
     tags.iter().map(|(tag, description)| json!({"name": tag.as_str(), "description": description})).collect()

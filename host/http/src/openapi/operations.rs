@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::api::common::{BUCKET, PATH_PARAMETERS};
-use crate::api::description::{Answer, AnswerHeader, Kind, Parameter, RequestHeader, Role};
+use crate::api::description::{Answer, AnswerHeader, Kind, Parameter, RequestHeader, Role, Tag};
 use crate::api::operation::{Operation, Route};
 use crate::api::transaction_header::TRANSACTION;
 use crate::limits;
@@ -13,8 +13,8 @@ use crate::openapi::patterns;
 use crate::openapi::schemas::Schemas;
 use crate::openapi::subject::Subject;
 use crate::protocol::errors::{AnyCode, Code};
-use crate::protocol::media::PROBLEM_JSON;
-use crate::protocol::problem::ProblemOut;
+use crate::protocol::media::{JSON, PROBLEM_JSON};
+use crate::protocol::problem::{ProblemOut, TableErrorOut};
 
 /// Problems of any request.
 const COMMON: &[Code] = &[
@@ -109,7 +109,7 @@ pub(super) fn call_problems<C>(call: &Operation<C>, schemas: &mut Schemas) -> Ve
     for code in problems(call) {
         by_status.entry(code.status().as_u16()).or_default().push(code.as_str());
     }
-    by_status.into_iter().map(|(status, codes)| (status, problem_value(status, &codes, schemas))).collect()
+    by_status.into_iter().map(|(status, codes)| (status, problem_value(call.tag, status, &codes, schemas))).collect()
 }
 
 /// The headers that many answers have.
@@ -169,6 +169,7 @@ fn query_parameter(parameter: &Parameter, subject: &Subject<'_>) -> Value {
                 |range| json!({"type": "integer", "minimum": range.min, "maximum": range.max, "default": range.max}),
             )
         }
+        Kind::Dialect => json!({"type": "object", "additionalProperties": {"type": "string"}}),
         Kind::Key { bytes_min: 0 } => json!({"type": "string"}),
         Kind::Key { bytes_min } => json!({"type": "string", "minLength": bytes_min}),
         Kind::Text { pattern, bytes_max } => {
@@ -220,10 +221,11 @@ fn responses<C>(path: &str, operation: &Operation<C>, schemas: &mut Schemas) -> 
     }
     let mut responses = Map::new();
     for answer in operation.answers {
-        responses.insert(answer.status.to_string(), answer_value(answer, by_status.remove(&answer.status), schemas));
+        let codes = by_status.remove(&answer.status);
+        responses.insert(answer.status.to_string(), answer_value(operation.tag, answer, codes, schemas));
     }
     for (status, codes) in by_status {
-        responses.insert(status.to_string(), problem_value(status, &codes, schemas));
+        responses.insert(status.to_string(), problem_value(operation.tag, status, &codes, schemas));
     }
     Value::Object(responses)
 }
@@ -245,12 +247,14 @@ fn problems<C>(operation: &Operation<C>) -> Vec<AnyCode> {
     codes
 }
 
-fn answer_value(answer: &Answer, codes: Option<Vec<&'static str>>, schemas: &mut Schemas) -> Value {
+fn answer_value(tag: Tag, answer: &Answer, codes: Option<Vec<&'static str>>, schemas: &mut Schemas) -> Value {
     let mut value = json!({"description": answer.description, "headers": headers(answer.headers)});
     let mut shown = schemas.response(answer.content);
     if let Some(codes) = codes {
         value["description"] = format!("{} Or {}.", answer.description, list(&codes)).into();
-        shown[PROBLEM_JSON] = problem_schema(schemas);
+        for (media, schema) in problem_content(tag, schemas) {
+            shown[media] = schema;
+        }
     }
     if shown.as_object().is_some_and(|shown| !shown.is_empty()) {
         value["content"] = shown;
@@ -258,7 +262,7 @@ fn answer_value(answer: &Answer, codes: Option<Vec<&'static str>>, schemas: &mut
     value
 }
 
-fn problem_value(status: u16, codes: &[&'static str], schemas: &mut Schemas) -> Value {
+fn problem_value(tag: Tag, status: u16, codes: &[&'static str], schemas: &mut Schemas) -> Value {
     let mut headers = request_id_header();
     if matches!(status, 429 | 503) {
         headers["retry-after"] = json!({"$ref": "#/components/headers/RetryAfter"});
@@ -266,12 +270,18 @@ fn problem_value(status: u16, codes: &[&'static str], schemas: &mut Schemas) -> 
     json!({
         "description": format!("One of: {}.", list(codes)),
         "headers": headers,
-        "content": {PROBLEM_JSON: problem_schema(schemas)},
+        "content": problem_content(tag, schemas),
     })
 }
 
-fn problem_schema(schemas: &mut Schemas) -> Value {
-    json!({"schema": schemas.of_response::<ProblemOut<'_>>()})
+/// The forms that errors have.
+fn problem_content(tag: Tag, schemas: &mut Schemas) -> Map<String, Value> {
+    let mut content = Map::new();
+    content.insert(PROBLEM_JSON.to_owned(), json!({"schema": schemas.of_response::<ProblemOut<'_>>()}));
+    if tag.speaks_dialect() {
+        content.insert(JSON.to_owned(), json!({"schema": schemas.of_response::<TableErrorOut<'_>>()}));
+    }
+    content
 }
 
 fn list(codes: &[&'static str]) -> String {

@@ -22,7 +22,7 @@ pub(crate) fn weighted(headers: &HeaderMap, name: impl AsHeaderName) -> impl Ite
 }
 
 /// `0`, `1`, or either with up to three decimals.
-fn parse_weight(text: &str) -> Option<Weight> {
+pub(crate) fn parse_weight(text: &str) -> Option<Weight> {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
     if decimals.len() > 3 || !decimals.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
@@ -72,6 +72,12 @@ pub(crate) fn weight_by(headers: &HeaderMap, media: &str, counts: impl Fn(&str) 
 /// The weight that `Accept` gives a media type.
 pub(crate) fn weight(headers: &HeaderMap, media: &str) -> Weight {
     weight_by(headers, media, |_| true)
+}
+
+/// Whether the client likes RFC 9457's form of errors better than plain JSON.
+pub(crate) fn prefers_problem(headers: &HeaderMap) -> bool {
+    let named = |range: &str| range.eq_ignore_ascii_case(crate::protocol::media::PROBLEM_JSON);
+    is_given(headers) && weight_by(headers, crate::protocol::media::PROBLEM_JSON, named) > 0
 }
 
 /// The offered media type that the client likes best; of several the first.

@@ -10,13 +10,13 @@ use http::{HeaderMap, HeaderValue, Method, Response};
 use crate::protocol::body::Body;
 
 /// Answer headers that a page may read beside those that every page may.
-const EXPOSED: &str = "etag, last-modified, location, content-range, accept-ranges, content-disposition, mantisdb-expires, \
-                       mantisdb-durable, mantisdb-version, mantisdb-bytes-estimate, preference-applied, retry-after, x-request-id, allow";
+const EXPOSED: &str = "etag, last-modified, location, content-location, content-range, accept-ranges, content-disposition, \
+                       proxy-status, warning, mantisdb-expires, mantisdb-durable, mantisdb-version, mantisdb-bytes-estimate, preference-applied, retry-after, x-request-id, allow";
 /// Request headers that a page may send.
-const ALLOWED: &str = "accept, authorization, content-type, if-match, if-none-match, if-modified-since, if-unmodified-since, if-range, \
-                       last-event-id, mantisdb-transaction, prefer, range, x-request-id";
-/// How long a browser remembers the answer to its question, in seconds.
-const MAX_AGE_S: &str = "600";
+const ALLOWED: &str = "accept, accept-profile, apikey, authorization, content-profile, content-type, if-match, if-none-match, if-modified-since, if-unmodified-since, if-range, \
+                       last-event-id, mantisdb-transaction, prefer, range, range-unit, x-client-info, x-request-id, x-retry-count";
+/// How long a browser remembers the answer to its question, in seconds: a day, of which browsers take as much as they allow.
+const MAX_AGE_S: &str = "86400";
 
 /// The origins that are let in.
 #[derive(Debug)]

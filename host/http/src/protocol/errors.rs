@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 
 use http::StatusCode;
+use mantis_db::tables;
 
 macro_rules! codes {
     ($($variant:ident $code:literal $status:literal, $meaning:literal, $remedy:literal;)*) => {
@@ -50,6 +51,8 @@ macro_rules! codes {
 codes! {
     RouteNotFound "route-not-found" 404,
         "No resource exists at this path.", "`GET /openapi.json` lists the paths; those of the API start with `/api/v1`.";
+    RowNotFound "row-not-found" 404,
+        "The table has no row with this primary key.", "`GET` on the table's path lists its rows.";
     MethodNotAllowed "method-not-allowed" 405,
         "The path does not support this method.", "Use one of the methods in the `Allow` header.";
     PathMalformed "path-malformed" 400,
@@ -146,11 +149,13 @@ codes! {
         "Too many plugin calls or installations are in progress.", "Retry after the time in `Retry-After`.";
 }
 
-/// A code of either table.
+/// A code of one of the three lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AnyCode {
     Db(mantis_db::Code),
     Http(Code),
+    /// A SQLSTATE or PostgREST's own code: [`mantis_db::tables::code`].
+    Table(&'static str),
 }
 
 impl From<mantis_db::Code> for AnyCode {
@@ -170,6 +175,7 @@ impl AnyCode {
         match self {
             Self::Db(code) => code.as_str(),
             Self::Http(code) => code.as_str(),
+            Self::Table(code) => code,
         }
     }
 
@@ -177,6 +183,7 @@ impl AnyCode {
         let status = match self {
             Self::Db(code) => status_of(code),
             Self::Http(code) => code.status(),
+            Self::Table(code) => status_of_table(code),
         };
         StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
@@ -185,6 +192,7 @@ impl AnyCode {
         match self {
             Self::Db(code) => code.meaning(),
             Self::Http(code) => code.meaning(),
+            Self::Table(code) => tables::code::meaning(code),
         }
     }
 
@@ -192,6 +200,8 @@ impl AnyCode {
         match self {
             Self::Db(code) => code.remedy(),
             Self::Http(code) => code.remedy(),
+            // Each error of a table has a hint of its own, or none.
+            Self::Table(_) => "",
         }
     }
 }
@@ -222,6 +232,30 @@ pub fn status_of(code: mantis_db::Code) -> u16 {
     }
 }
 
+/// The status of an error of a table: PostgREST's, but for our own (conflict, limits, a full disk).
+#[must_use]
+pub fn status_of_table(code: &str) -> u16 {
+    match code {
+        "PGRST201" | "PGRST203" => 300,
+        "42501" => 403,
+        "42883" | "42P01" | "PGRST125" | "PGRST202" | "PGRST205" => 404,
+        "25006" | "PGRST101" | "PGRST105" | "PGRST117" => 405,
+        "PGRST106" | "PGRST107" | "PGRST116" => 406,
+        "23503" | "23505" | "40001" | "42P07" => 409,
+        "PGRST103" => 416,
+        "53100" | "53200" => 507,
+        "57P01" | "58030" => 503,
+        // The length of a query and of a statement is the client's to choose.
+        "54000" | "57014" => 400,
+        "PT412" => 412,
+        _ => match code.get(..2) {
+            Some("53" | "08") => 503,
+            Some("XX" | "58") => 500,
+            _ => 400,
+        },
+    }
+}
+
 /// The reference page of all codes, in Markdown.
 #[must_use]
 pub fn reference_markdown() -> String {
@@ -248,6 +282,16 @@ pub fn reference_markdown() -> String {
     );
     for &code in Code::ALL {
         row(&mut page, &[&format!("`{}`", code.as_str()), &code.status().to_string(), code.meaning(), code.remedy()]);
+    }
+    page.push_str(
+        "\n## From tables\n\n\
+         SQLSTATEs of PostgreSQL and codes of PostgREST, in the shape `{code, message, details, hint}`; each error has a message of its\n\
+         own, and a hint where one helps. `Accept: application/problem+json` asks for the shape of the others. Ours, where PostgREST\n\
+         answers otherwise: 40001 is 409, 53100 and 53200 are 507, 54000 and 57014 are 400, a key twice in one upsert (21000) is 400.\n\n\
+         | code | HTTP status | meaning |\n|---|---|---|\n",
+    );
+    for (code, meaning) in tables::code::ALL {
+        row(&mut page, &[&format!("`{code}`"), &status_of_table(code).to_string(), meaning]);
     }
     page
 }

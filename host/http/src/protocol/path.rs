@@ -40,6 +40,18 @@ pub(crate) fn decode(raw: &str) -> Result<Cow<'_, [u8]>, MalformedEscape> {
     Ok(Cow::Owned(decoded))
 }
 
+/// Decodes a name or value of a form, where `+` is a space; none where it is malformed or not UTF-8.
+///
+/// Browsers' `URLSearchParams` and forms write spaces so.
+pub(crate) fn decode_form(raw: &str) -> Option<Cow<'_, str>> {
+    if !raw.bytes().any(|byte| matches!(byte, b'+' | b'%')) {
+        return Some(Cow::Borrowed(raw));
+    }
+    let spaced = raw.replace('+', " ");
+    let bytes = decode(&spaced).ok()?.into_owned();
+    String::from_utf8(bytes).ok().map(Cow::Owned)
+}
+
 fn hex(digit: u8) -> Result<u8, MalformedEscape> {
     match digit {
         b'0'..=b'9' => Ok(digit - b'0'),

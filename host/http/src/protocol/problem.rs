@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
+use mantis_db::tables::TableError;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -48,6 +49,17 @@ pub(crate) struct ProblemOut<'a> {
     #[serde(flatten)]
     #[schemars(skip)]
     members: &'a Map<String, Value>,
+}
+
+/// An error of a table's route, as PostgREST writes it.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "TableError")]
+pub(crate) struct TableErrorOut<'a> {
+    /// A SQLSTATE, or a code of PostgREST or MantisDB.
+    code: &'a str,
+    message: &'a str,
+    details: Value,
+    hint: Option<&'a str>,
 }
 
 impl Problem {
@@ -98,6 +110,12 @@ impl Problem {
         self
     }
 
+    /// The same, with its headers, under another code of the same status.
+    pub(crate) fn recoded(mut self, code: AnyCode) -> Self {
+        self.0.code = code;
+        self
+    }
+
     /// For keys and values in a JSON body: the request itself was well-formed.
     pub(crate) fn in_body(mut self) -> Self {
         if matches!(self.0.status.as_u16(), 400 | 413 | 414 | 415) {
@@ -122,6 +140,27 @@ impl Problem {
 
     pub(crate) fn into_response(self, request_id: &str) -> Response<Body> {
         self.into_bytes(request_id).map(Body::full)
+    }
+
+    /// The same in the shape that PostgREST's clients read: `{code, message, details, hint}`.
+    pub(crate) fn into_table_response(self) -> Response<Body> {
+        let mut inner = *self.0;
+        let code = inner.code.as_str();
+        let form = TableErrorOut {
+            code,
+            message: if inner.detail.is_empty() { inner.code.meaning() } else { &inner.detail },
+            details: inner.members.remove("details").unwrap_or_default(),
+            hint: (!inner.hint.is_empty()).then_some(&inner.hint),
+        };
+        let mut response = Response::new(Body::full(serde_json::to_vec(&form).unwrap_or_default().into()));
+        *response.status_mut() = inner.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+        if let Ok(value) = HeaderValue::from_str(&format!("MantisDB; error={code}")) {
+            headers.insert("proxy-status", value);
+        }
+        headers.extend(inner.headers);
+        response
     }
 
     pub(crate) fn into_bytes(self, request_id: &str) -> Response<Bytes> {
@@ -155,6 +194,21 @@ impl From<mantis_db::Error> for Problem {
         let problem = Self::new(error.code());
         let problem = if error.deleted() > 0 { problem.member("deleted", error.deleted().into()) } else { problem };
         if error.message() == error.code().meaning() { problem } else { problem.detail(error.message().to_owned()) }
+    }
+}
+
+impl From<TableError> for Problem {
+    fn from(error: TableError) -> Self {
+        let mut problem = Self::new(AnyCode::Table(error.code)).detail(error.message);
+        if let Some(details) = error.details {
+            let json = error.details_are_json.then(|| serde_json::from_str(&details).ok()).flatten();
+            problem = problem.member("details", json.unwrap_or_else(|| details.into()));
+        }
+        if problem.0.status == StatusCode::METHOD_NOT_ALLOWED {
+            // RFC 9110 asks for it: the others are allowed.
+            problem = problem.header(ALLOW, HeaderValue::from_static("OPTIONS,GET,HEAD,POST,PATCH,DELETE"));
+        }
+        problem.hint(error.hint.unwrap_or_default())
     }
 }
 

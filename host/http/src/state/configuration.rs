@@ -30,10 +30,31 @@ pub struct AppConfig {
     pub transaction_idle_ms: u64,
     /// Listings, change streams and backups open at once: `streams-too-many`. Default 1,000.
     pub streams_max: usize,
+    /// The rules of the tables' dialect.
+    pub tables: TablesConfig,
     /// Whether answers are compressed for clients that ask for it. Default true.
     pub compression: bool,
     /// The server's version, for documents.
     pub version: String,
+}
+
+/// What of the tables' dialect the owner decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TablesConfig {
+    /// Whether an update or delete without a filter is refused: 21000. Default true.
+    pub safe_update: bool,
+    /// Rows of a page at most, whatever a request asks for; none for no bound. Default none.
+    pub rows_max: Option<u64>,
+    /// Whether aggregates are allowed: PGRST123. Default true.
+    pub aggregates: bool,
+    /// Whether `Prefer: tx=rollback` is heard. Default true.
+    pub transaction_end: bool,
+}
+
+impl Default for TablesConfig {
+    fn default() -> Self {
+        Self { safe_update: true, rows_max: None, aggregates: true, transaction_end: true }
+    }
 }
 
 impl Default for AppConfig {
@@ -49,6 +70,7 @@ impl Default for AppConfig {
             transactions_max: 1_000,
             transaction_idle_ms: 30_000,
             streams_max: 1_000,
+            tables: TablesConfig::default(),
             compression: true,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }

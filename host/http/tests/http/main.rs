@@ -16,5 +16,6 @@ mod log;
 mod plugins;
 mod service;
 mod stats;
+mod tables;
 mod transactions;
 mod writes;

@@ -1,0 +1,499 @@
+//! The rows in a request's body: JSON, CSV, lines of JSON, or a form.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+
+use mantis_db::limits::TABLE_COLUMNS_MAX;
+use mantis_db::tables::{Input, RowBatch, TableError, TableResult, code};
+use serde::Deserializer as _;
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::protocol::path;
+
+/// What a body is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Json,
+    Lines,
+    Csv,
+    Form,
+}
+
+impl Format {
+    /// By the `Content-Type` without its parameters, in lower case; JSON where there is none.
+    ///
+    /// # Errors
+    /// `PGRST102` for any other.
+    pub(super) fn of(media_type: Option<&str>) -> TableResult<Self> {
+        match media_type {
+            None
+            | Some(
+                "" | "application/json" | "application/vnd.pgrst.object+json" | "application/vnd.pgrst.array+json",
+            ) => Ok(Self::Json),
+            Some("application/x-ndjson") => Ok(Self::Lines),
+            Some("text/csv") => Ok(Self::Csv),
+            Some("application/x-www-form-urlencoded") => Ok(Self::Form),
+            Some(other) => Err(invalid(format!("Content-Type not acceptable: {other}"))),
+        }
+    }
+}
+
+/// How the columns of a body are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Columns<'q> {
+    /// These and no others (`columns=`): what else is in a row is left out.
+    Named(&'q [mantis_dialect::Name]),
+    /// Those of the first row, which all others must have too.
+    Same,
+    /// Those of all rows together (`missing=default`).
+    All,
+}
+
+/// A body's rows, and whether they came in a list.
+#[derive(Debug)]
+pub(super) struct Rows<'b> {
+    pub(super) batch: RowBatch<'b>,
+    pub(super) is_list: bool,
+}
+
+/// Reads a body.
+///
+/// # Errors
+/// `PGRST102`: it is not of its format, or its rows have different columns.
+pub(super) fn read<'b>(body: &'b [u8], format: Format, columns: Columns<'_>) -> TableResult<Rows<'b>> {
+    match format {
+        Format::Json => read_json(body, columns),
+        Format::Lines => read_lines(body, columns),
+        Format::Csv => read_csv(body, columns).map(|batch| Rows { batch, is_list: true }),
+        Format::Form => read_form(body, columns).map(|batch| Rows { batch, is_list: false }),
+    }
+}
+
+/// Values that a body may have, with those that its rows lack. A row of two bytes may lack all its columns.
+const VALUES_MAX: usize = 4 << 20;
+
+/// The room that a row more needs.
+///
+/// # Errors
+/// 54000.
+fn push_row(batch: &mut RowBatch<'_>) -> TableResult<usize> {
+    let first = batch.values.len();
+    let values = first + batch.columns.len();
+    // A row without columns counts too.
+    if values.max(batch.rows) > VALUES_MAX {
+        let message = format!("the rows of one request have more than {VALUES_MAX} values");
+        return Err(too_much(message).with_hint("Go in steps, each with a part of the rows."));
+    }
+    batch.values.resize(values, Input::Missing);
+    batch.rows += 1;
+    Ok(first)
+}
+
+fn too_much(message: String) -> TableError {
+    TableError::new(code::LIMIT_EXCEEDED, message)
+}
+
+fn too_many_columns() -> TableError {
+    too_much(format!("the rows have more than {TABLE_COLUMNS_MAX} columns"))
+}
+
+fn invalid(message: impl Into<String>) -> TableError {
+    TableError::new(code::BODY_INVALID, message)
+}
+
+fn not_json(error: &serde_json::Error) -> TableError {
+    match error.to_string() {
+        // With the place where it was found out.
+        text if text.starts_with(OTHER_KEYS) => invalid(OTHER_KEYS),
+        text => invalid("Empty or invalid json").with_details(text),
+    }
+}
+
+const OTHER_KEYS: &str = "All object keys must match";
+
+fn read_json<'b>(body: &'b [u8], columns: Columns<'_>) -> TableResult<Rows<'b>> {
+    let mut builder = Builder::new(columns);
+    if columns == Columns::All {
+        builder.take_names(body)?;
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let read = (&mut deserializer).deserialize_any(Body(&mut builder));
+    let is_list = read.map_err(|error| builder.failure(&error))?;
+    deserializer.end().map_err(|error| not_json(&error))?;
+    Ok(Rows { batch: builder.batch, is_list })
+}
+
+fn read_lines<'b>(body: &'b [u8], columns: Columns<'_>) -> TableResult<Rows<'b>> {
+    let mut builder = Builder::new(columns);
+    let lines = || body.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
+    if columns == Columns::All {
+        for line in lines() {
+            builder.take_names(line)?;
+        }
+    }
+    for line in lines() {
+        let mut deserializer = serde_json::Deserializer::from_slice(line);
+        let read = (&mut deserializer).deserialize_map(Row(&mut builder));
+        read.map_err(|error| builder.failure(&error))?;
+        deserializer.end().map_err(|error| not_json(&error))?;
+    }
+    Ok(Rows { batch: builder.batch, is_list: true })
+}
+
+/// Collects rows.
+struct Builder<'b> {
+    batch: RowBatch<'b>,
+    /// Where each column is.
+    places: HashMap<Cow<'b, str>, usize>,
+    /// Whether the columns are known, and other keys are left out.
+    is_named: bool,
+    /// Whether a row may lack columns.
+    may_lack: bool,
+    /// What stopped the reader, other than the text.
+    error: Option<TableError>,
+}
+
+impl<'b> Builder<'b> {
+    fn new(columns: Columns<'_>) -> Self {
+        let mut builder = Self {
+            batch: RowBatch::default(),
+            places: HashMap::new(),
+            is_named: columns != Columns::Same,
+            may_lack: columns != Columns::Same,
+            error: None,
+        };
+        if let Columns::Named(names) = columns {
+            for name in names {
+                // The request's line bounds how many there are.
+                builder.column(Cow::Owned(name.to_string()));
+            }
+        }
+        builder
+    }
+
+    /// Adds a column unless it is there.
+    fn column(&mut self, name: Cow<'b, str>) {
+        let place = self.batch.columns.len();
+        if let std::collections::hash_map::Entry::Vacant(entry) = self.places.entry(name) {
+            self.batch.columns.push(entry.key().clone());
+            entry.insert(place);
+        }
+    }
+
+    /// Adds the names of all keys as columns.
+    fn take_names(&mut self, json: &'b [u8]) -> TableResult<()> {
+        let mut deserializer = serde_json::Deserializer::from_slice(json);
+        let read = (&mut deserializer).deserialize_any(Names(self));
+        read.map_err(|error| self.failure(&error))
+    }
+
+    /// What stopped the reader.
+    fn failure(&mut self, error: &serde_json::Error) -> TableError {
+        self.error.take().unwrap_or_else(|| not_json(error))
+    }
+
+    /// Keeps an error until the reader has stopped.
+    fn stop<E: serde::de::Error>(&mut self, error: TableError) -> E {
+        self.error = Some(error);
+        E::custom("stopped")
+    }
+
+    /// Where the key's column is; the place `hint` is tried first, since most rows have their keys in one order. The first row makes the
+    /// columns where they are not named.
+    fn place(&mut self, key: Cow<'b, str>, hint: usize) -> TableResult<Option<usize>> {
+        let columns = &mut self.batch.columns;
+        if columns.get(hint).is_some_and(|column| *column == key) {
+            return Ok(Some(hint));
+        }
+        if let Some(&place) = self.places.get(&key) {
+            return Ok(Some(place));
+        }
+        if self.is_named || self.batch.rows > 1 {
+            return Ok(None);
+        }
+        if columns.len() == TABLE_COLUMNS_MAX {
+            return Err(too_many_columns());
+        }
+        self.column(key);
+        self.batch.values.push(Input::Missing);
+        Ok(Some(self.batch.columns.len() - 1))
+    }
+}
+
+/// A name: borrowed where it has no escapes.
+struct Name;
+
+impl<'de> DeserializeSeed<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(name))
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(name.to_owned()))
+    }
+}
+
+/// Names of the keys of an object, or of all objects of a list.
+struct Names<'a, 'b>(&'a mut Builder<'b>);
+
+impl<'de: 'b, 'b> DeserializeSeed<'de> for Names<'_, 'b> {
+    type Value = ();
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de: 'b, 'b> Visitor<'de> for Names<'_, 'b> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object or a list of objects")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut place = 0;
+        while let Some(name) = map.next_key_seed(Name)? {
+            map.next_value::<IgnoredAny>()?;
+            if self.0.batch.columns.get(place).is_none_or(|known| *known != name) {
+                self.0.column(name);
+                if self.0.batch.columns.len() > TABLE_COLUMNS_MAX {
+                    return Err(self.0.stop(too_many_columns()));
+                }
+            }
+            place += 1;
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        while list.next_element_seed(Names(self.0))?.is_some() {}
+        Ok(())
+    }
+}
+
+/// The whole of a body; whether it is a list.
+struct Body<'a, 'b>(&'a mut Builder<'b>);
+
+impl<'de: 'b, 'b> Visitor<'de> for Body<'_, 'b> {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object or a list of objects")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<bool, A::Error> {
+        Row(self.0).visit_map(map)?;
+        Ok(false)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<bool, A::Error> {
+        while list.next_element_seed(Row(self.0))?.is_some() {}
+        Ok(true)
+    }
+}
+
+/// One row.
+struct Row<'a, 'b>(&'a mut Builder<'b>);
+
+impl<'de: 'b, 'b> DeserializeSeed<'de> for Row<'_, 'b> {
+    type Value = ();
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de: 'b, 'b> Visitor<'de> for Row<'_, 'b> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let builder = self.0;
+        let first = push_row(&mut builder.batch).map_err(|error| builder.stop(error))?;
+        let (mut hint, mut found) = (0, 0);
+        while let Some(key) = map.next_key_seed(Name)? {
+            let place = builder.place(key, hint).map_err(|error| builder.stop(error))?;
+            hint += 1;
+            let Some(place) = place else {
+                if !builder.is_named {
+                    return Err(serde::de::Error::custom(OTHER_KEYS));
+                }
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            let value: &'de RawValue = map.next_value()?;
+            let slot = &mut builder.batch.values[first + place];
+            // Of a key that occurs twice the last value counts.
+            found += usize::from(*slot == Input::Missing);
+            *slot = Input::Json(value.get());
+        }
+        if !builder.may_lack && found < builder.batch.columns.len() {
+            return Err(serde::de::Error::custom(OTHER_KEYS));
+        }
+        Ok(())
+    }
+}
+
+fn read_csv<'b>(body: &'b [u8], columns: Columns<'_>) -> TableResult<RowBatch<'b>> {
+    let not_csv = |error: csv::Error| match error.kind() {
+        csv::ErrorKind::UnequalLengths { .. } => invalid("All lines must have same number of fields"),
+        _ => invalid("The body is not valid CSV").with_details(error.to_string()),
+    };
+    let mut reader = csv::ReaderBuilder::new().from_reader(body);
+    let header: Vec<String> = reader.headers().map_err(not_csv)?.iter().map(str::to_owned).collect();
+    let mut builder = Builder::new(columns);
+    // The place in the batch of each field of the file.
+    let mut places = Vec::with_capacity(header.len());
+    let mut seen = HashSet::new();
+    for name in &header {
+        if !builder.is_named || columns == Columns::All {
+            if seen.len() == TABLE_COLUMNS_MAX {
+                return Err(too_many_columns());
+            }
+            builder.column(Cow::Owned(name.clone()));
+        }
+        let place = builder.places.get(name.as_str()).copied();
+        if place.is_some() && !seen.insert(name) {
+            return Err(invalid(format!("The header has the column \"{name}\" twice")));
+        }
+        places.push(place);
+    }
+    let mut batch = builder.batch;
+    let mut record = csv::StringRecord::new();
+    while reader.read_record(&mut record).map_err(not_csv)? {
+        let first = push_row(&mut batch)?;
+        for (field, place) in record.iter().zip(&places) {
+            if let Some(place) = place {
+                batch.values[first + place] = match field {
+                    "NULL" => Input::Json("null"),
+                    text => Input::Text(Cow::Owned(text.to_owned())),
+                };
+            }
+        }
+    }
+    Ok(batch)
+}
+
+fn read_form<'b>(body: &'b [u8], columns: Columns<'_>) -> TableResult<RowBatch<'b>> {
+    let text = std::str::from_utf8(body).map_err(|_| invalid("The form is not UTF-8"))?;
+    let mut builder = Builder::new(columns);
+    // A form's names are all columns, unless they are named.
+    builder.is_named = matches!(columns, Columns::Named(_));
+    push_row(&mut builder.batch)?;
+    for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let (name, value) = (path::decode_form(name), path::decode_form(value));
+        let (Some(name), Some(value)) = (name, value) else { return Err(invalid("The form is not well encoded")) };
+        if let Some(place) = builder.place(name, usize::MAX)? {
+            builder.batch.values[place] = Input::Text(value);
+        }
+    }
+    Ok(builder.batch)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(body: &str, format: Format, columns: Columns<'_>, expected: Result<&str, &str>) {
+        let shown = read(body.as_bytes(), format, columns).map(|rows| {
+            let RowBatch { columns, values, rows } = &rows.batch;
+            assert_eq!(values.len(), columns.len() * rows);
+            let mut shown = columns.join(",");
+            for row in 0..*rows {
+                let cells = values[row * columns.len()..(row + 1) * columns.len()].iter().map(|value| match value {
+                    Input::Missing => "-".to_owned(),
+                    Input::Json(json) => (*json).to_owned(),
+                    Input::Text(text) => format!("'{text}'"),
+                    Input::Value(_) => unreachable!(),
+                });
+                shown = format!("{shown};{}", cells.collect::<Vec<_>>().join(","));
+            }
+            shown
+        });
+        assert_eq!(shown.as_deref().map_err(|error| &error.message[..]), expected, "{body}");
+    }
+
+    #[test]
+    fn rows_of_json_have_the_keys_of_the_first() {
+        let same = |body, expected| check(body, Format::Json, Columns::Same, expected);
+        same(r#"{"a": 1.0, "b": "x"}"#, Ok(r#"a,b;1.0,"x""#));
+        same(r#"[{"a":1,"b":[2]},{"b":null,"a":{"c":3}}]"#, Ok(r#"a,b;1,[2];{"c":3},null"#));
+        same("[]", Ok(""));
+        same("[{}, {}]", Ok(";;"));
+        same(r#"[{"a":1},{"a":1,"b":2}]"#, Err(OTHER_KEYS));
+        same(r#"[{"a":1,"b":2},{"a":1}]"#, Err(OTHER_KEYS));
+        same(r#"{"a":1,"a":2}"#, Ok("a;2"));
+        same(r#"{"\u0061":1}"#, Ok("a;1"));
+        for broken in ["", "{", "[1]", "7", "\"x\"", "null", r#"{"a":1} x"#, "[{\"a\":01}]", "[{},1]"] {
+            same(broken, Err("Empty or invalid json"));
+        }
+    }
+
+    #[test]
+    fn named_columns_leave_out_other_keys_and_may_lack() {
+        let names: [mantis_dialect::Name; 2] = ["a".into(), "b".into()];
+        let named = |body, format, expected| check(body, format, Columns::Named(&names), expected);
+        named(r#"[{"b":1,"x":2},{"a":3}]"#, Format::Json, Ok("a,b;-,1;3,-"));
+        named("x,b\n1,2\n", Format::Csv, Ok("a,b;-,'2'"));
+        named("b=1&x=2", Format::Form, Ok("a,b;-,'1'"));
+    }
+
+    #[test]
+    fn all_columns_are_those_of_all_rows() {
+        check(r#"[{"a":1},{"b":2}]"#, Format::Json, Columns::All, Ok("a,b;1,-;-,2"));
+        check("{\"a\":1}\n\n{\"b\":2}\n", Format::Lines, Columns::All, Ok("a,b;1,-;-,2"));
+    }
+
+    #[test]
+    fn lines_csv_and_forms_are_read() {
+        check("{\"a\":1}\n{\"a\":2}", Format::Lines, Columns::Same, Ok("a;1;2"));
+        check("{\"a\":1}\n[{\"a\":2}]", Format::Lines, Columns::Same, Err("Empty or invalid json"));
+        check("a,b\n1,\"x,\"\"y\"\nNULL,", Format::Csv, Columns::Same, Ok("a,b;'1','x,\"y';null,''"));
+        check("a,b\n1\n", Format::Csv, Columns::Same, Err("All lines must have same number of fields"));
+        check("a,a\n1,2\n", Format::Csv, Columns::Same, Err("The header has the column \"a\" twice"));
+        check("a=forms+are+fun&b=%C3%BC", Format::Form, Columns::Same, Ok("a,b;'forms are fun','ü'"));
+        check("a=%zz", Format::Form, Columns::Same, Err("The form is not well encoded"));
+    }
+
+    /// A body whose reader would compare every name with every other, or make room for values that it lacks.
+    #[test]
+    fn a_body_has_room_for_no_more_than_a_table_could_take() {
+        let many = |make: &dyn Fn(usize) -> String, count| (0..count).map(make).collect::<Vec<_>>().join(",");
+        let columns = "the rows have more than 500 columns";
+        let keys = format!("{{{}}}", many(&|n| format!("\"k{n}\":1"), 200_000));
+        check(&keys, Format::Json, Columns::Same, Err(columns));
+        check(&keys, Format::Lines, Columns::All, Err(columns));
+        let rows = format!("[{}]", many(&|n| format!("{{\"k{n}\":1}}"), 200_000));
+        check(&rows, Format::Json, Columns::All, Err(columns));
+        check(&format!("{}\n", many(&|n| format!("k{n}"), 200_000)), Format::Csv, Columns::Same, Err(columns));
+        let form = many(&|n| format!("k{n}=1"), 200_000).replace(',', "&");
+        check(&form, Format::Form, Columns::All, Err(columns));
+
+        let names: Vec<mantis_dialect::Name> = (0..3_000).map(|n| format!("k{n}").as_str().into()).collect();
+        let values = "the rows of one request have more than 4194304 values";
+        let empty = format!("[{}]", many(&|_| "{}".to_owned(), 2_000));
+        check(&empty, Format::Json, Columns::Named(&names), Err(values));
+    }
+}

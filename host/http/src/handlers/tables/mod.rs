@@ -1,0 +1,32 @@
+//! Rows of tables in PostgREST's dialect, and the tables' schemas.
+//!
+//! A request for rows reads top to bottom: `request` (the head: preferences, form of the answer, query), `body` (rows of JSON, CSV or a
+//! form), `read` or `write` (the call of `mantis-db`, status and headers), `answer` (the rows' text).
+//!
+//! | file | holds |
+//! |---|---|
+//! | `operations` | the operations of the paths, for the table of routes |
+//! | `request` | the head of a request for rows |
+//! | `preferences`, `media`, `range` | `Prefer`; `Accept`; `Range`, `limit` and `offset`, `Content-Range` |
+//! | `body` | the rows in a body |
+//! | `read`, `write`, `plan` | GET and HEAD; POST, PATCH, PUT and DELETE; a query's plan |
+//! | `row` | one row by its primary key |
+//! | `answer`, `csv`, `headers` | where rows are collected; rows as CSV; headers of several answers |
+//! | `typescript` | the tables as TypeScript types |
+//! | `schema` | `/api/v1/schema/tables`: make, show, alter and drop tables |
+
+mod answer;
+mod body;
+mod csv;
+mod headers;
+mod media;
+pub(crate) mod operations;
+mod plan;
+mod preferences;
+mod range;
+mod read;
+mod request;
+mod row;
+pub(crate) mod schema;
+pub(crate) mod typescript;
+mod write;

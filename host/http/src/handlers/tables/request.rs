@@ -1,0 +1,73 @@
+//! What every request for rows has: its preferences, the form of its answer, and its query.
+
+use http::HeaderMap;
+use http::uri::Uri;
+use jiff::tz::TimeZone;
+use mantis_db::tables::{Environment, TableError, TableResult, code};
+use mantis_dialect::{Parser, Query};
+
+use super::media::{self, Media};
+use super::preferences::Preferences;
+use crate::protocol::path;
+use crate::state::State;
+
+/// A request for rows, read but for its body.
+#[derive(Debug)]
+pub(super) struct TableRequest {
+    pub(super) preferences: Preferences,
+    pub(super) media: Media,
+    pub(super) query: Query,
+    pub(super) environment: Environment,
+}
+
+/// The only schema that there is, by the name that clients know.
+const SCHEMA: &str = "public";
+
+impl TableRequest {
+    /// Reads the head of a request. `profile` is the header that names a schema: `accept-profile` or `content-profile`.
+    ///
+    /// # Errors
+    /// Of the preferences, `PGRST106`, `PGRST107`, `PGRST100`.
+    pub(super) fn read(state: &State, uri: &Uri, headers: &HeaderMap, profile: &str) -> TableResult<Self> {
+        check_profile(headers, profile)?;
+        let preferences = Preferences::of(headers)?;
+        let media = media::choose(headers)?;
+        let parameters = parameters(uri.query())?;
+        let borrowed = parameters.iter().map(|(name, value)| (&name[..], &value[..]));
+        let query = Parser::default().query(borrowed)?;
+        let zone = preferences.time_zone.as_ref().map_or(TimeZone::UTC, |(_, zone)| zone.clone());
+        Ok(Self { preferences, media, query, environment: state.database.environment(zone) })
+    }
+}
+
+fn check_profile(headers: &HeaderMap, profile: &str) -> TableResult<()> {
+    match headers.get(profile) {
+        Some(name) if name != SCHEMA => {
+            let name = String::from_utf8_lossy(name.as_bytes());
+            Err(TableError::new(code::SCHEMA_UNKNOWN, format!("Invalid schema: {name}"))
+                .with_hint(format!("Only the following schemas are exposed: {SCHEMA}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The parameters of a query, decoded as forms are, in their order.
+fn parameters(query: Option<&str>) -> TableResult<Vec<(String, String)>> {
+    let pairs = query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+    pairs
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            match (path::decode_form(name), path::decode_form(value)) {
+                (Some(name), Some(value)) => Ok((name.into_owned(), value.into_owned())),
+                _ => Err(TableError::new(code::PARSE, "a parameter is not UTF-8, or has a `%` without two digits")),
+            }
+        })
+        .collect()
+}
+
+/// `Content-Location`: the path, and the parameters sorted, as PostgREST writes it.
+pub(super) fn content_location(uri: &Uri) -> String {
+    let mut pairs: Vec<&str> = uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()).collect();
+    pairs.sort_unstable();
+    if pairs.is_empty() { uri.path().to_owned() } else { format!("{}?{}", uri.path(), pairs.join("&")) }
+}

@@ -1,0 +1,276 @@
+//! `/tables/{table}/{row}`: one row by its primary key, with an entity tag.
+//!
+//! The tag names the version of the row, and which of its columns are shown in which form: `"v7"` for all of them as JSON,
+//! `"v7-SHOWN"` for anything else. `If-Match` takes the tag of any form. With embedded rows there is no tag: they change by themselves.
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use http::header::{CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH, VARY};
+use http::{HeaderValue, Method, Response, StatusCode};
+use mantis_db::tables::query::{Cell, OutputColumn, RowSink};
+use mantis_db::tables::{Input, RowBatch, SelectOptions, TableError, TableResult, WriteOptions, Written, code};
+use mantis_dialect::{Condition, Operand, Selection};
+
+use super::answer::AnswerRows;
+use super::body::{self, Columns, Format};
+use super::headers::VARIES_BY;
+use super::media::{Form, Media};
+use super::preferences::{Applicable, Missing, Representation, TransactionEnd};
+use super::request::TableRequest;
+use crate::api::common;
+use crate::api::request::Request;
+use crate::protocol::body::Body;
+use crate::protocol::errors::Code;
+use crate::protocol::path;
+use crate::protocol::problem::{Problem, Result};
+use crate::protocol::respond;
+use crate::state::State;
+use crate::wire::written;
+
+/// A request for one row, read but for its body.
+struct RowRequest {
+    asked: TableRequest,
+    table: String,
+    /// The values of its primary key.
+    key: Vec<String>,
+    form: Form,
+}
+
+impl RowRequest {
+    fn read(state: &State, request: &Request, profile: &str) -> Result<Self> {
+        let head = &request.head;
+        let asked = TableRequest::read(state, &head.uri, &head.headers, profile)?;
+        let root = &asked.query.root;
+        if !root.filter.is_empty() || !root.order.is_empty() || root.limit.is_some() || root.offset.is_some() {
+            return Err(TableError::new(
+                code::PARSE,
+                "the path names the row: it takes no filter, order, limit or offset",
+            )
+            .into());
+        }
+        let form = match asked.media {
+            Media::Rows(Form::Json | Form::Array { strips_nulls: false }) => Form::Object { strips_nulls: false },
+            Media::Rows(Form::Array { strips_nulls: true }) => Form::Object { strips_nulls: true },
+            Media::Rows(form) => form,
+            Media::Plan(_) => return Err(Code::NotAcceptable.into()),
+        };
+        let raw = request.captures.get(head.uri.path(), &common::ROW);
+        let key = raw.split(',').map(decoded).collect::<Result<_>>()?;
+        Ok(Self { asked, table: request.path_text(&common::TABLE)?.into_owned(), key, form })
+    }
+
+    /// The row's conditions become the query's filter.
+    async fn select_row(&mut self, session: &mut mantis_db::Session) -> TableResult<()> {
+        let texts: Vec<&str> = self.key.iter().map(String::as_str).collect();
+        let conditions = session.rows(&self.table, self.asked.environment.clone()).key_conditions(&texts).await?;
+        self.asked.query.root.filter = conditions;
+        Ok(())
+    }
+
+    /// The columns of the primary key and their values.
+    fn key_columns(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.asked.query.root.filter.iter().filter_map(|condition| match condition {
+            Condition::Compare(comparison) => match &comparison.operand {
+                Operand::Text(text) => Some((&*comparison.subject.field.name, &**text)),
+                _ => None,
+            },
+            _ => None,
+        })
+    }
+
+    /// The tag of the row in the form that is asked for, at a version.
+    fn tag(&self, version: u64) -> Option<HeaderValue> {
+        let select = self.asked.query.select.as_deref();
+        let embeds = select.is_some_and(|select| select.iter().any(|shown| matches!(shown, Selection::Embed(_))));
+        if version == 0 || embeds {
+            return None;
+        }
+        let is_plain = select.is_none() && self.form == (Form::Object { strips_nulls: false });
+        let zone = self.asked.preferences.time_zone.as_ref().map(|(name, _)| name.as_str());
+        let tag = if is_plain && zone.is_none() {
+            format!("\"v{version}\"")
+        } else {
+            let mut hasher = DefaultHasher::new();
+            (format!("{select:?}{:?}", self.form), zone).hash(&mut hasher);
+            format!("\"v{version}-{:x}\"", hasher.finish())
+        };
+        HeaderValue::from_str(&tag).ok()
+    }
+}
+
+fn decoded(raw: &str) -> Result<String> {
+    let bytes = path::decode(raw)?.into_owned();
+    String::from_utf8(bytes).map_err(|_| TableError::new(code::TEXT_INVALID, "the row's key is not UTF-8").into())
+}
+
+/// Rows that also note the version of the last one.
+struct Versioned {
+    rows: AnswerRows,
+    version: u64,
+}
+
+impl RowSink for Versioned {
+    fn begin(&mut self, columns: &[OutputColumn]) -> TableResult<()> {
+        self.version = 0;
+        self.rows.begin(columns)
+    }
+
+    fn version(&mut self, version: u64) {
+        self.version = version;
+    }
+
+    fn row(&mut self, cells: &[Cell<'_>]) -> TableResult<()> {
+        self.rows.row(cells)
+    }
+}
+
+/// The version that `If-Match` asks for: none for no condition or `*`, an error for a tag that names no version.
+fn version_asked(request: &Request) -> Result<Option<u64>> {
+    let Some(tags) = request.header(IF_MATCH) else { return Ok(None) };
+    if tags.trim() == "*" {
+        return Ok(None);
+    }
+    let version = tags.trim().strip_prefix("\"v").and_then(|rest| rest.strip_suffix('"')).and_then(|rest| {
+        let digits = rest.split('-').next()?;
+        digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
+    });
+    version
+        .map(Some)
+        .ok_or_else(|| Problem::new(Code::PreconditionFailed).detail("`if-match` takes one tag of the row, or `*`"))
+}
+
+pub(super) async fn show(state: &State, request: &mut Request) -> Result<Response<Body>> {
+    let mut row = RowRequest::read(state, request, "accept-profile")?;
+    let mut session = state.session_for(request).await?;
+    row.select_row(&mut session).await?;
+    let mut shown = Versioned { rows: AnswerRows::new(row.form, &row.asked.environment), version: 0 };
+    let options = SelectOptions { without_aggregates: true, ..SelectOptions::default() };
+    let selected =
+        session.rows(&row.table, row.asked.environment.clone()).select(&row.asked.query, &options, &mut shown).await?;
+    drop(session);
+    if selected.rows == 0 {
+        return Err(Code::RowNotFound.into());
+    }
+    let tag = row.tag(shown.version);
+    let is_known = tag.as_ref().is_some_and(|tag| {
+        request.header(IF_NONE_MATCH).is_some_and(|known| {
+            known.trim() == "*" || known.split(',').any(|known| known.trim().trim_start_matches("W/") == *tag)
+        })
+    });
+    if version_asked(request)?.is_some_and(|version| version != shown.version) {
+        return Err(Code::PreconditionFailed.into());
+    }
+    let mut response = if is_known {
+        respond::empty(StatusCode::NOT_MODIFIED)
+    } else {
+        let mut response = Response::new(Body::full(shown.rows.into_bytes()));
+        response.headers_mut().insert(CONTENT_TYPE, row.form.content_type());
+        response
+    };
+    describe(&mut response, &row, tag, Applicable::Read);
+    Ok(response)
+}
+
+fn describe(response: &mut Response<Body>, row: &RowRequest, tag: Option<HeaderValue>, kind: Applicable) {
+    let headers = response.headers_mut();
+    headers.insert(VARY, HeaderValue::from_static(VARIES_BY));
+    if let Some(tag) = tag {
+        headers.insert(ETAG, tag);
+    }
+    if let Some(applied) = row.asked.preferences.applied(kind, false) {
+        headers.insert("preference-applied", applied);
+    }
+}
+
+pub(super) async fn write(state: &State, request: &mut Request) -> Result<Response<Body>> {
+    let mut row = RowRequest::read(state, request, "content-profile")?;
+    let method = request.head.method.clone();
+    if !state.config.tables.transaction_end {
+        row.asked.preferences.transaction = None;
+    }
+    let preferences = &row.asked.preferences;
+    let options = WriteOptions {
+        missing_is_default: method == Method::PUT || preferences.missing == Some(Missing::Default),
+        is_rolled_back: preferences.transaction == Some(TransactionEnd::Rollback),
+        if_version: version_asked(request)?,
+        replaces: method == Method::PUT,
+        ..WriteOptions::default()
+    };
+    let shows = preferences.representation == Some(Representation::Full);
+    let bytes = if method == Method::DELETE {
+        bytes::Bytes::new()
+    } else {
+        request.read_body(state.config.body_bytes_max, state.config.body_timeout_ms).await?
+    };
+    let mut session = state.session_for(request).await?;
+    row.select_row(&mut session).await?;
+    let mut batch = match method {
+        Method::DELETE => RowBatch::default(),
+        _ => one_row(&bytes, Format::of(request.media_type().as_deref())?, &row)?,
+    };
+    if method == Method::PUT {
+        add_key(&mut batch, &row);
+    }
+    let mut shown = shows.then(|| Versioned { rows: AnswerRows::new(row.form, &row.asked.environment), version: 0 });
+    let returning = shown.as_mut().map(|shown| shown as &mut dyn RowSink);
+    let query = &row.asked.query;
+    let mut rows = session.rows(&row.table, row.asked.environment.clone());
+    let (written, kind) = match method {
+        Method::PUT => (rows.put(query, &batch, &options, returning).await?, Applicable::Put),
+        Method::PATCH => (rows.update(query, &batch, &options, returning).await?, Applicable::Update),
+        _ => (rows.delete(query, &options, returning).await?, Applicable::Delete),
+    };
+    drop(session);
+    if written.affected == 0 {
+        // What does not exist has no version either.
+        let is_guarded = request.headers().contains_key(IF_MATCH);
+        return Err(if is_guarded { Code::PreconditionFailed } else { Code::RowNotFound }.into());
+    }
+    Ok(answer(&row, kind, &options, &written, shown))
+}
+
+fn answer(
+    row: &RowRequest,
+    kind: Applicable,
+    options: &WriteOptions,
+    written: &Written,
+    shown: Option<Versioned>,
+) -> Response<Body> {
+    let is_new = kind == Applicable::Put && written.inserted > 0;
+    let status = match (&shown, is_new) {
+        (_, true) => StatusCode::CREATED,
+        (Some(_), false) => StatusCode::OK,
+        (None, false) => StatusCode::NO_CONTENT,
+    };
+    let mut response = respond::empty(status);
+    if let Some(shown) = shown {
+        *response.body_mut() = Body::full(shown.rows.into_bytes());
+        response.headers_mut().insert(CONTENT_TYPE, row.form.content_type());
+    }
+    let is_kept = kind != Applicable::Delete && !options.is_rolled_back;
+    describe(&mut response, row, if is_kept { row.tag(written.version) } else { None }, kind);
+    if !options.is_rolled_back {
+        written::set_commit_headers(&mut response, written.version, written.durable);
+    }
+    response
+}
+
+/// The one row of a body.
+fn one_row<'b>(bytes: &'b [u8], format: Format, row: &RowRequest) -> TableResult<RowBatch<'b>> {
+    let columns = row.asked.query.columns.as_deref().map_or(Columns::Same, Columns::Named);
+    let rows = body::read(bytes, format, columns)?;
+    if rows.is_list || rows.batch.rows != 1 {
+        return Err(TableError::new(code::BODY_INVALID, "the body is one object: the path names one row"));
+    }
+    Ok(rows.batch)
+}
+
+/// Adds the key that the path names where the body does not.
+fn add_key(batch: &mut RowBatch<'_>, row: &RowRequest) {
+    for (column, value) in row.key_columns() {
+        if !batch.columns.iter().any(|named| named == column) {
+            batch.columns.push(column.to_owned().into());
+            batch.values.push(Input::Text(value.to_owned().into()));
+        }
+    }
+}
