@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
+use crate::client::text::printable_lines;
 use crate::client::{ClientError, Problem};
 
 /// The remedy for a database in a newer format.
@@ -14,7 +15,7 @@ pub const NEWER_VERSION: &str = "run the version of mantisdb that wrote it, or a
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// The key, bucket, plugin or function was not found, or a condition was not met.
+    /// The key, bucket, table, plugin or function was not found, or a condition was not met.
     NotFound = 1,
     /// The command line or the configuration is invalid.
     Usage = 2,
@@ -84,9 +85,9 @@ impl Failure {
             eprintln!("{}", Value::from(self.into_json()));
             return;
         }
-        eprintln!("error: {}", self.message);
+        eprintln!("error: {}", printable_lines(&self.message));
         if let Some(hint) = &self.hint {
-            eprintln!("hint: {hint}");
+            eprintln!("hint: {}", printable_lines(hint));
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use mantis_db::disk::DirectoryDisk;
 use mantis_db::{Database, DiskEvent, DiskThreads, OpenError, Recovered, SessionManager, StorageOptions};
-use mantis_http::{App, AppConfig, HostGuard};
+use mantis_http::{App, AppConfig, HostGuard, TablesConfig};
 use mantis_plugin::{HostConfig, PluginHost};
 use mantis_pool::Pool;
 use tokio::net::{TcpListener, TcpSocket};
@@ -191,8 +191,14 @@ fn app_config(settings: &Settings, allowed_hosts: HostGuard) -> AppConfig {
         body_timeout_ms: given.body_timeout_ms,
         request_timeout_ms: given.request_timeout_ms,
         concurrent_requests_max: given.requests_max,
-        cors_origins: settings.server.cors_origins.clone(),
+        cors_origins: settings.http.cors_origins.clone(),
         allowed_hosts,
+        tables: TablesConfig {
+            safe_update: settings.tables.safe_update,
+            rows_max: Some(settings.tables.max_rows).filter(|&rows| rows > 0),
+            aggregates: settings.tables.aggregates,
+            transaction_end: settings.tables.tx_rollback,
+        },
         transactions_max: given.transactions_max,
         transaction_idle_ms: given.transaction_idle_ms,
         streams_max: given.streams_max,

@@ -20,6 +20,7 @@ mod refusals;
 mod settings;
 mod shutdown;
 mod support;
+mod tables;
 mod terminal;
 mod transfer;
 mod turns;

@@ -49,3 +49,19 @@ fn progress_is_shown_on_a_terminal_only() {
         assert_eq!((code, &*message), (0, ""), "{arguments:?}");
     }
 }
+
+#[test]
+fn rows_are_cut_to_the_terminal_which_obeys_none_of_them() {
+    let server = Server::start(&[]);
+    server.ok(&["table", "create", "t", "--column", "id:bigint", "--column", "note:text"]);
+    let rows = format!("{{\"id\":1,\"note\":\"\\u001b[31m\\u009b {}\"}}\n", "x".repeat(300));
+    assert!(server.run_with(&["table", "import", "t", "--format", "ndjson"], rows.as_bytes()).status.success());
+    let shown = on_a_terminal(&server, "stty rows 24 cols 40; \"$0\" table select t");
+    assert!(shown.contains("id  note") && shown.contains(" 1  \\u{1b}[31m\\u{9b} x"), "{shown:?}");
+    assert!(shown.contains('…') && shown.lines().all(|line| line.chars().count() <= 41), "{shown:?}");
+    for command in ["select t --csv", "select t --json", "export t", "export t --format csv"] {
+        let shown = on_a_terminal(&server, &format!("\"$0\" table {command}"));
+        assert!(shown.contains("xxx") && !shown.contains(['\u{1b}', '\u{9b}']), "{command}: {shown:?}");
+    }
+    assert!(on_a_terminal(&server, "echo id,note | \"$0\" table import t").contains("0 rows imported"));
+}

@@ -1,7 +1,9 @@
 //! Errors of requests: the server's problem document, or why there is none.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
+
+use super::text::printable;
 
 /// Why a request failed.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +57,8 @@ pub enum ClientError {
     },
 }
 
-/// The problem document of an answer (RFC 9457), as far as the server filled it in.
+/// The problem document of an answer, as far as the server filled it in: RFC 9457's, or that of tables with `message` and `details`
+/// among the members.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct Problem {
@@ -65,7 +68,8 @@ pub struct Problem {
     pub title: String,
     /// What happened in this case.
     pub detail: String,
-    /// What to do about it.
+    /// What to do about it; tables send null for none.
+    #[serde(deserialize_with = "null_as_nothing")]
     pub hint: String,
     /// What the server's log calls this request.
     pub request_id: String,
@@ -103,6 +107,7 @@ impl Problem {
             }
             "overloaded" | "plugin-busy" | "shutting-down" => "try again later",
             "uri-too-long" => "use a shorter key",
+            "PGRST205" if self.hint.is_empty() => "`mantisdb table list` lists the tables",
             "key-not-found" | "plugin-error" | "bucket-not-found" => return None,
             "internal" => return Some(format!("report it with the request id {}", self.request_id)),
             _ => &self.hint,
@@ -111,17 +116,26 @@ impl Problem {
     }
 }
 
+fn null_as_nothing<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
 fn refusal(status: u16, problem: &Problem) -> String {
-    let what = if problem.detail.is_empty() { &problem.title } else { &problem.detail };
-    let what = what.trim_end_matches('.');
+    let member = |name| problem.members.get(name).and_then(Value::as_str).unwrap_or_default();
+    let texts = [&*problem.detail, member("message"), &*problem.title];
+    let what = texts.into_iter().find(|text| !text.is_empty()).unwrap_or_default();
+    let what = printable(what.trim_end_matches('.'));
     if let Some(error) = problem.members.get("error") {
         // A plugin's own error says more than the code.
-        return format!("the function returned the error {error} ({})", problem.code);
+        let error = error.to_string();
+        return format!("the function returned the error {} ({})", printable(&error), printable(&problem.code));
     }
-    if what.is_empty() {
-        return format!("the server answered {status} ({})", problem.code);
+    let code = printable(&problem.code);
+    match printable(member("details").trim_end_matches('.')) {
+        _ if what.is_empty() => format!("the server answered {status} ({code})"),
+        details if details.is_empty() => format!("{what} ({code})"),
+        details => format!("{what}: {details} ({code})"),
     }
-    format!("{what} ({})", problem.code)
 }
 
 impl ClientError {
@@ -148,7 +162,13 @@ impl ClientError {
     pub fn is_unmet(&self) -> bool {
         matches!(
             self.code(),
-            "key-not-found" | "bucket-not-found" | "plugin-not-found" | "function-not-found" | "precondition-failed"
+            "key-not-found"
+                | "bucket-not-found"
+                | "plugin-not-found"
+                | "function-not-found"
+                | "precondition-failed"
+                | "PGRST205"
+                | "42P01"
         )
     }
 

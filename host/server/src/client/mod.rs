@@ -5,10 +5,12 @@
 //! | `url` | the server's address, and the paths of buckets and keys |
 //! | `connection` | [`Client`]: requests and answers |
 //! | `error` | [`ClientError`]: the server's problem document, or why there is none |
+//! | `object` | JSON objects in their order |
 //! | `text` | bytes in JSON and on terminals |
 
 mod connection;
 mod error;
+pub mod object;
 pub mod text;
 mod url;
 

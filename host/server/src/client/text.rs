@@ -1,5 +1,6 @@
 //! Bytes in JSON and on terminals.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
 use base64::Engine;
@@ -90,6 +91,38 @@ pub fn escape(bytes: &[u8]) -> String {
     text
 }
 
+/// Text for a terminal: characters that a terminal would obey, or that change the order of others, as `\n`, `\r`, `\t` or `\u{..}`.
+#[must_use]
+pub fn printable(text: &str) -> Cow<'_, str> {
+    let is_obeyed = |character: char| {
+        character.is_control() || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(is_obeyed) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 8);
+    for character in text.chars() {
+        match character {
+            '\n' | '\r' | '\t' => escaped.extend(character.escape_default()),
+            obeyed if is_obeyed(obeyed) => escaped.extend(obeyed.escape_unicode()),
+            plain => escaped.push(plain),
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+/// Text of several lines for a terminal: each is [`printable`], but for tabs.
+#[must_use]
+pub fn printable_lines(text: &str) -> String {
+    let mut printed = String::with_capacity(text.len());
+    for piece in text.split_inclusive(['\n', '\t']) {
+        let end = piece.strip_suffix(['\n', '\t']).map_or(piece.len(), str::len);
+        printed.push_str(&printable(&piece[..end]));
+        printed.push_str(&piece[end..]);
+    }
+    printed
+}
+
 fn push_hex(text: &mut String, bytes: &[u8]) {
     for byte in bytes {
         // Writing to a string cannot fail.
@@ -150,6 +183,12 @@ mod tests {
         assert_eq!(serde_json::from_str::<JsonBytes>("[72,105]").unwrap().0, b"Hi");
         assert!(serde_json::from_str::<JsonBytes>("[256]").is_err());
         assert!(serde_json::from_str::<JsonBytes>(r#"{"base64":"?"}"#).is_err());
+    }
+
+    #[test]
+    fn a_terminal_obeys_nothing_that_is_printable() {
+        assert!(matches!(printable("naïve \\ 日本"), Cow::Borrowed("naïve \\ 日本")));
+        assert_eq!(printable("a\x1b[31m\n\t\u{9b}\u{202e}\u{7f}"), r"a\u{1b}[31m\n\t\u{9b}\u{202e}\u{7f}");
     }
 
     #[test]

@@ -2,10 +2,25 @@
 
 use std::fmt::Write;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_encode, utf8_percent_encode};
 
 /// All but RFC 3986's unreserved characters.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'~').remove(b'.');
+
+/// What stands for itself in a query as a person types it, but for `%`, is kept. A plus sign is one: forms would make it a space.
+const TYPED: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'+')
+    .add(b'<')
+    .add(b'>')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
 
 /// A server's address, as in `http://127.0.0.1:8080`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,6 +131,35 @@ impl Path {
         self
     }
 
+    /// The rows of a table.
+    #[must_use]
+    pub fn table(name: &str) -> Self {
+        Self::new("/api/v1/tables").part(name.as_bytes())
+    }
+
+    /// The schema of a table.
+    #[must_use]
+    pub fn schema(table: &str) -> Self {
+        Self::new("/api/v1/schema/tables").part(table.as_bytes())
+    }
+
+    /// Adds parameters as a person types them, `select=id,name&id=gt.5`. `%XX` is an escape; any other `%`, and what has no place in a
+    /// URL, stands for itself.
+    #[must_use]
+    pub fn with_query(mut self, query: &str) -> Self {
+        for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
+            self.0.push(if self.0.contains('?') { '&' } else { '?' });
+            for (place, piece) in parameter.split('%').enumerate() {
+                if place > 0 {
+                    let is_escape = piece.len() >= 2 && piece.bytes().take(2).all(|byte| byte.is_ascii_hexdigit());
+                    self.0.push_str(if is_escape { "%" } else { "%25" });
+                }
+                self.0.extend(utf8_percent_encode(piece, TYPED));
+            }
+        }
+        self
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -160,5 +204,21 @@ mod tests {
         assert_eq!(Path::key("words", b"..").as_str(), "/api/v1/buckets/words/kv/%2E%2E");
         let path = Path::keys("default").with("prefix", Some(b"a&b")).with("start", None).with("limit", Some(b"5"));
         assert_eq!(path.as_str(), "/api/v1/kv?prefix=a%26b&limit=5");
+    }
+
+    #[test]
+    fn a_query_is_sent_as_it_was_typed() {
+        let check = |typed: &str, sent: &str| {
+            assert_eq!(Path::new("/t").with_query(typed).as_str(), format!("/t{sent}"), "{typed}");
+        };
+        check("select=id,name&id=gt.5", "?select=id,name&id=gt.5");
+        check("name=eq.C++ 100%&", "?name=eq.C%2B%2B%20100%25");
+        check("name=like.%25a%zz%", "?name=like.%25a%25zz%25");
+        check("n=eq.Käse#1", "?n=eq.K%C3%A4se%231");
+        check("", "");
+        assert_eq!(
+            Path::table("a b").with("limit", Some(b"1")).with_query("x=is.null").as_str(),
+            "/api/v1/tables/a%20b?limit=1&x=is.null"
+        );
     }
 }

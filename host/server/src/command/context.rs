@@ -79,6 +79,16 @@ pub(crate) fn ttl_ms(seconds: Option<f64>) -> Outcome<Option<u64>> {
     Err(Failure::usage(format!("a time to live of {seconds} s is not between 1 ms and 100 years")))
 }
 
+/// The character that separates columns of CSV.
+pub(super) fn delimiter(text: &str) -> Outcome<u8> {
+    match text.as_bytes() {
+        b"\\t" => Ok(b'\t'),
+        [byte] if !matches!(byte, b'"' | b'\n' | b'\r') => Ok(*byte),
+        _ => Err(Failure::usage(format!("{text:?} cannot separate columns"))
+            .hint("--delimiter takes one ASCII character, or \\t")),
+    }
+}
+
 /// Everything in a file, or in standard input for `-`.
 pub(super) fn read_input(path: &FilePath) -> Outcome<Bytes> {
     let mut bytes = Vec::new();
@@ -95,6 +105,33 @@ pub(super) fn read_input(path: &FilePath) -> Outcome<Bytes> {
     Ok(bytes.into())
 }
 
+/// The query of a table's rows, checked as far as the server would mistake it: every parameter has a name.
+pub(super) fn check_query(query: &str) -> Outcome {
+    match query.split('&').find(|parameter| !parameter.is_empty() && !parameter.contains('=')) {
+        None => Ok(()),
+        Some(parameter) => Err(Failure::usage(format!("{parameter:?} is no parameter of a query"))
+            .hint("a query is as in 'select=id,name&id=gt.5'; %26 is an ampersand in a value")),
+    }
+}
+
+/// Text that goes to a terminal so that it obeys none of it, and to anything else as it is. Characters are not split between writes.
+pub(super) struct Plain<W>(pub(super) W);
+
+impl<W: Write + IsTerminal> Write for Plain<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.is_terminal() {
+            self.0.write_all(text::printable_lines(&String::from_utf8_lossy(bytes)).as_bytes())?;
+        } else {
+            self.0.write_all(bytes)?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
 /// Standard output, buffered.
 pub(super) struct Output(BufWriter<StdoutLock<'static>>);
 
@@ -106,6 +143,25 @@ impl Output {
     /// Writes bytes as they are.
     pub(super) fn bytes(&mut self, bytes: &[u8]) -> Outcome {
         self.0.write_all(bytes).map_err(|error| Failure::stream(&error))
+    }
+
+    /// Writes text, so that a terminal obeys none of it.
+    pub(super) fn plain(&mut self, text: &[u8]) -> Outcome {
+        if Self::is_terminal() {
+            return self.bytes(text::printable_lines(&String::from_utf8_lossy(text)).as_bytes());
+        }
+        self.bytes(text)
+    }
+
+    /// Writes lines.
+    pub(super) fn grid(&mut self, lines: &[String]) -> Outcome {
+        lines.iter().try_for_each(|line| self.line(line))
+    }
+
+    /// Columns of the terminal, if there is one.
+    pub(super) fn width() -> Option<usize> {
+        let (_, columns) = console::Term::stdout().size_checked().filter(|_| Self::is_terminal())?;
+        Some(usize::from(columns)).filter(|&columns| columns > 0)
     }
 
     /// Writes a line.

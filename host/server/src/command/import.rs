@@ -82,7 +82,7 @@ fn plan(args: ImportArgs) -> Outcome<Import> {
         format,
         key: args.key,
         value: args.value,
-        delimiter: delimiter(args.delimiter.as_deref().unwrap_or(if is_tsv { "\t" } else { "," }))?,
+        delimiter: context::delimiter(args.delimiter.as_deref().unwrap_or(if is_tsv { "\t" } else { "," }))?,
         has_header: !args.no_header,
         key_prefix: args.key_prefix.map(|prefix| prefix.as_bytes().to_vec()).unwrap_or_default(),
         ttl_s: args.ttl,
@@ -98,14 +98,5 @@ fn guess(file: &Path, has_columns: bool) -> Format {
         Some("csv" | "tsv") => Format::Csv,
         _ if has_columns => Format::Csv,
         _ => Format::Lines,
-    }
-}
-
-fn delimiter(text: &str) -> Outcome<u8> {
-    match text.as_bytes() {
-        b"\\t" => Ok(b'\t'),
-        [byte] if !matches!(byte, b'"' | b'\n' | b'\r') => Ok(*byte),
-        _ => Err(Failure::usage(format!("{text:?} cannot separate columns"))
-            .hint("--delimiter takes one ASCII character, or \\t")),
     }
 }

@@ -7,6 +7,7 @@ mod config;
 mod context;
 mod delete;
 mod export;
+mod file;
 mod get;
 mod import;
 mod plugin;
@@ -15,6 +16,7 @@ mod restore;
 mod scan;
 mod serve;
 mod stats;
+mod table;
 mod watch;
 
 use crate::cli::{Cli, Command};
@@ -39,6 +41,7 @@ pub async fn run(cli: Cli) -> Outcome {
         Some(Command::Restore(args)) => restore::run(&args),
         Some(Command::Check(args)) => check::run(&args),
         Some(Command::Bucket(args)) => bucket::run(args).await,
+        Some(Command::Table(args)) => table::run(args).await,
         Some(Command::Plugin(args)) => plugin::run(args).await,
         Some(Command::Stats(args)) => stats::run(args).await,
         Some(Command::Watch(args)) => watch::run(args).await,

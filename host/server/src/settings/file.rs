@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::table::{
-    ConnectionInput, LimitInput, LogInput, PluginInput, PoolInput, ServerInput, SettingsInput, StorageInput,
+    ConnectionInput, HttpInput, LimitInput, LogInput, PluginInput, PoolInput, ServerInput, SettingsInput, StorageInput,
+    TableInput,
 };
 
 /// Bytes of a configuration file.
@@ -45,7 +46,10 @@ pub enum FileError {
 struct File {
     listen: Option<std::net::SocketAddr>,
     allowed_hosts: Option<Vec<String>>,
+    /// Its place before there was a section for it.
     cors_origins: Option<Vec<String>>,
+    http: HttpInput,
+    tables: TableInput,
     storage: StorageInput,
     log: LogInput,
     connections: ConnectionInput,
@@ -69,10 +73,22 @@ impl SettingsInput {
     }
 
     fn from_toml(text: &str) -> Result<Self, toml::de::Error> {
-        let File { listen, allowed_hosts, cors_origins, storage, log, connections, limits, pool, plugins } =
-            toml::from_str(text)?;
-        let server = ServerInput { listen, allowed_hosts, cors_origins };
-        Ok(Self { server, storage, log, connections, limits, pool, plugins })
+        let File {
+            listen,
+            allowed_hosts,
+            cors_origins,
+            http,
+            tables,
+            storage,
+            log,
+            connections,
+            limits,
+            pool,
+            plugins,
+        } = toml::from_str(text)?;
+        let server = ServerInput { listen, allowed_hosts };
+        let http = http.or(HttpInput { cors_origins });
+        Ok(Self { server, http, tables, storage, log, connections, limits, pool, plugins })
     }
 }
 
@@ -104,6 +120,13 @@ mod tests {
         check("[pool]\nmax = -1\n", &["line 2"]);
         check("listen = 8080\n", &["line 1"]);
         check("[limits\n", &["line 1"]);
-        check("[tables]\nsafe_update = true\n", &["line 1", "tables"]);
+        check("[table]\nsafe_update = true\n", &["line 1", "table"]);
+    }
+
+    #[test]
+    fn origins_are_also_read_from_where_they_were_before() {
+        let origins = |text| SettingsInput::from_toml(text).unwrap().resolve().http.cors_origins;
+        assert_eq!(origins("cors_origins = [\"a\"]"), ["a"]);
+        assert_eq!(origins("cors_origins = [\"a\"]\n[http]\ncors_origins = [\"b\"]"), ["b"]);
     }
 }

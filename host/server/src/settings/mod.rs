@@ -28,7 +28,7 @@ pub use file::FileError;
 pub use guard::{ListenRefused, host_guard};
 pub use reference::reference;
 pub use table::{
-    ConnectionInput, ConnectionSettings, LimitInput, LimitSettings, LogFormat, LogInput, LogLevel, LogSettings,
-    PluginInput, PluginSettings, PoolInput, PoolSettings, ServerInput, ServerSettings, Settings, SettingsInput,
-    StorageInput, StorageSettings,
+    ConnectionInput, ConnectionSettings, HttpInput, HttpSettings, LimitInput, LimitSettings, LogFormat, LogInput,
+    LogLevel, LogSettings, PluginInput, PluginSettings, PoolInput, PoolSettings, ServerInput, ServerSettings, Settings,
+    SettingsInput, StorageInput, StorageSettings, TableInput, TableSettings,
 };

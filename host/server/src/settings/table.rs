@@ -16,8 +16,25 @@ section! {
         "Address and port to listen on; port 0 picks a free one";
     allowed_hosts: Vec<String> = Vec::new(), "allowed-host", "ALLOWED_HOSTS",
         "Host names to accept in requests besides the loopback names, without a port; repeatable";
+}
+
+section! {
+    /// Who may use the API from a page.
+    HttpSettings, HttpInput, "HTTP";
     cors_origins: Vec<String> = Vec::new(), "cors-origin", "CORS_ORIGINS",
         "Origins whose pages may call the API, as in `https://example.com`, or `*`; repeatable";
+}
+
+section! {
+    /// The tables' dialect.
+    TableSettings, TableInput, "Tables";
+    safe_update: bool = true, "tables-safe-update", "TABLES_SAFE_UPDATE",
+        "Whether an update or delete of rows without a filter is refused";
+    max_rows: u64 = 0, "tables-max-rows", "TABLES_MAX_ROWS",
+        "Most rows of a page, whatever a request asks for; 0 means no limit";
+    aggregates: bool = true, "tables-aggregates", "TABLES_AGGREGATES", "Whether requests may use aggregates";
+    tx_rollback: bool = true, "tables-tx-rollback", "TABLES_TX_ROLLBACK",
+        "Whether `Prefer: tx=rollback` undoes a request's writes at its end";
 }
 
 section! {
@@ -141,6 +158,10 @@ pub struct Settings {
     /// Where the server listens.
     #[serde(flatten)]
     pub server: ServerSettings,
+    /// `[http]`
+    pub http: HttpSettings,
+    /// `[tables]`
+    pub tables: TableSettings,
     /// `[storage]`
     pub storage: StorageSettings,
     /// `[log]`
@@ -161,6 +182,10 @@ pub struct SettingsInput {
     #[command(flatten)]
     pub(super) server: ServerInput,
     #[command(flatten)]
+    pub(super) http: HttpInput,
+    #[command(flatten)]
+    pub(super) tables: TableInput,
+    #[command(flatten)]
     pub(super) storage: StorageInput,
     #[command(flatten)]
     pub(super) log: LogInput,
@@ -180,6 +205,8 @@ impl SettingsInput {
     pub fn or(self, below: Self) -> Self {
         Self {
             server: self.server.or(below.server),
+            http: self.http.or(below.http),
+            tables: self.tables.or(below.tables),
             storage: self.storage.or(below.storage),
             log: self.log.or(below.log),
             connections: self.connections.or(below.connections),
@@ -194,6 +221,8 @@ impl SettingsInput {
     pub fn resolve(self) -> Settings {
         Settings {
             server: self.server.resolve(),
+            http: self.http.resolve(),
+            tables: self.tables.resolve(),
             storage: self.storage.resolve(),
             log: self.log.resolve(),
             connections: self.connections.resolve(),
@@ -209,6 +238,8 @@ impl Settings {
     pub(super) fn all() -> Vec<Setting> {
         [
             ServerSettings::settings(""),
+            HttpSettings::settings("http."),
+            TableSettings::settings("tables."),
             StorageSettings::settings("storage."),
             LogSettings::settings("log."),
             ConnectionSettings::settings("connections."),

@@ -1,12 +1,10 @@
 //! The import: one thread reads the file and fills batches, and several requests send them.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader};
-use std::path::{Path as FilePath, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use hyper::Method;
 use hyper::header::CONTENT_TYPE;
 use mantis_db::limits::KEY_BYTES_MAX;
@@ -16,21 +14,19 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
 use super::batch::{Batch, Batcher, Problem, Taken};
+use super::input;
 use super::order::{self, Companion, Head};
 use super::read::csv::{self, Column, ColumnsError};
 use super::read::{LineReader, Piece, Record, Records, Source, lines, ndjson};
+use super::retry::{Repeat, with_retries};
 use crate::cli::Format;
 use crate::client::{Client, ClientError, Path};
 use crate::failure::{Exit, Failure, Outcome};
-use crate::progress;
 
 /// Concurrent requests.
 const REQUESTS_AT_ONCE: usize = 4;
 /// Filled batches that wait to be sent.
 const BATCHES_WAITING_MAX: usize = 4;
-/// Retries of a request when the server is overloaded, and the first pause in milliseconds, which doubles.
-const RETRIES_MAX: u32 = 6;
-const RETRY_PAUSE_MS: u64 = 100;
 /// Problems reported with their lines; further ones are counted.
 const PROBLEMS_KEPT_MAX: usize = 20;
 
@@ -181,18 +177,7 @@ impl Batches {
 
 fn open(import: &Import) -> Outcome<Source> {
     let failed = |error: io::Error| Failure::file("read", &import.file, &error);
-    let (total, input): (_, Box<dyn io::Read + Send>) = if import.file == FilePath::new("-") {
-        (None, Box::new(io::stdin()))
-    } else {
-        let file = File::open(&import.file).map_err(failed)?;
-        let metadata = file.metadata().map_err(failed)?;
-        if metadata.is_dir() {
-            return Err(failed(io::ErrorKind::IsADirectory.into()));
-        }
-        (metadata.is_file().then_some(metadata.len()), Box::new(file))
-    };
-    let input: Box<dyn BufRead + Send> =
-        Box::new(BufReader::with_capacity(256 << 10, progress::bar(total).wrap_read(input)));
+    let input = input::open(&import.file)?;
     let mut lines = LineReader::new(input);
     let has_mark = lines.take_mark().map_err(failed)?;
     let records = match import.format {
@@ -282,7 +267,15 @@ async fn send_batches(
         }
         if keep_order {
             let path = order::chunk_path(&bucket, batch.number);
-            with_retries(&client, Method::PUT, &path, OCTETS, batch.chunk.into_bytes()).await?;
+            with_retries(
+                &client,
+                Repeat::Always,
+                Method::PUT,
+                &path,
+                &[(CONTENT_TYPE, OCTETS)],
+                batch.chunk.into_bytes(),
+            )
+            .await?;
         }
     }
 }
@@ -316,7 +309,9 @@ async fn send_operations(client: &Client, bucket: &str, batch: &Batch, report: &
             continue;
         }
         let body = batch.request(operations.clone());
-        match with_retries(client, Method::POST, &path, "application/json", body).await {
+        match with_retries(client, Repeat::Always, Method::POST, &path, &[(CONTENT_TYPE, "application/json")], body)
+            .await
+        {
             Ok(answer) => {
                 let BatchAnswer { results } = answer.json()?;
                 // A record without a result cannot be reported as imported.
@@ -350,7 +345,9 @@ async fn send_alone(client: &Client, bucket: &str, record: Record) -> Result<(),
     let ttl = record.ttl_s.map(|seconds| seconds.to_string());
     let path = Path::key(bucket, &record.key).with("raw", Some(b"true")).with("ttl", ttl.as_deref().map(str::as_bytes));
     let media_type = record.media_type.as_deref().unwrap_or(OCTETS);
-    with_retries(client, Method::PUT, &path, media_type, record.value.into()).await.map(drop)
+    with_retries(client, Repeat::Always, Method::PUT, &path, &[(CONTENT_TYPE, media_type)], record.value.into())
+        .await
+        .map(drop)
 }
 
 /// Whether the server refused this record, rather than every request.
@@ -367,24 +364,4 @@ fn message(error: &Value) -> String {
         (None, Some(code)) => code.to_owned(),
         (None, None) => "the server refused the record".to_owned(),
     }
-}
-
-/// Sends a request, with retries while the server is overloaded.
-async fn with_retries(
-    client: &Client,
-    method: Method,
-    path: &Path,
-    content_type: &str,
-    body: Bytes,
-) -> Result<crate::client::Answer, ClientError> {
-    let mut pause_ms = RETRY_PAUSE_MS;
-    for _ in 0..RETRIES_MAX {
-        match client.request(method.clone(), path, &[(CONTENT_TYPE, content_type)], body.clone()).await {
-            Err(error) if matches!(error.status(), Some(429 | 503)) => {}
-            result => return result,
-        }
-        tokio::time::sleep(Duration::from_millis(pause_ms)).await;
-        pause_ms *= 2;
-    }
-    client.request(method, path, &[(CONTENT_TYPE, content_type)], body).await
 }

@@ -3,8 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 
-use csv_core::ReadRecordResult;
-
+use super::columns::Columns;
 use super::line_reader::LineReader;
 use super::record::{Found, LineEnd, Piece, Record};
 
@@ -56,7 +55,7 @@ impl Column {
     /// Finds the index. A column of that name takes precedence over its number.
     fn find(&mut self, names: &Columns) -> Result<(), String> {
         let by_name = names.iter().position(|name| name == self.name.as_bytes());
-        let by_number = || self.number().filter(|&place| place < names.end_count);
+        let by_number = || self.number().filter(|&place| place < names.len());
         self.place = by_name.or_else(by_number).ok_or_else(|| {
             let names: Vec<_> = names.iter().map(|name| String::from_utf8_lossy(name)).collect();
             format!("there is no column {:?}; the columns are {}", self.name, names.join(", "))
@@ -116,27 +115,12 @@ impl Reader {
         if LineEnd::split(&raw).0.is_empty() {
             return Ok(Some(Found { line, piece: Ok(Piece::Text(raw)) }));
         }
-        let piece = if self.read_columns(&mut raw)? {
+        let piece = if self.columns.read(&mut self.lines, &mut raw)? {
             self.piece(raw)
         } else {
             Err("a quoted column is not closed before the end of the file".to_owned())
         };
         Ok(Some(Found { line, piece }))
-    }
-
-    /// Reads the columns of a record whose first line is in `raw`, and its further lines onto that; false where the file ends within a
-    /// quoted column.
-    fn read_columns(&mut self, raw: &mut Vec<u8>) -> io::Result<bool> {
-        self.columns.clear();
-        let mut start = 0;
-        while !self.columns.take(&raw[start..]) {
-            start = raw.len();
-            if !self.lines.read_onto(raw)? {
-                // The file's last line may lack its end. Where an end does not end the record, a quote is open.
-                return Ok(!raw.ends_with(b"\n") && self.columns.take(b"\n"));
-            }
-        }
-        Ok(true)
     }
 
     /// Makes the piece of a record's raw text, whose columns have been read.
@@ -153,80 +137,19 @@ impl Reader {
             }
             return Ok(Piece::Text(raw));
         }
-        let key = self.columns.named(&self.key)?;
+        let key = named(&self.columns, &self.key)?;
         if key.is_empty() {
             return Err(format!("the column {:?} is empty; a key has at least one byte", self.key.name));
         }
-        let value = self.value.as_ref().map_or(Ok(text), |column| self.columns.named(column))?;
+        let value = self.value.as_ref().map_or(Ok(text), |column| named(&self.columns, column))?;
         Ok(Piece::Record(Record::new(key.to_vec(), value.to_vec(), end)))
     }
 }
 
-/// The columns of one record, without their quotes, as `csv-core` reads them.
-struct Columns {
-    parser: csv_core::Reader,
-    bytes: Vec<u8>,
-    byte_count: usize,
-    /// Where each column ends in `bytes`.
-    ends: Vec<usize>,
-    end_count: usize,
-}
-
-impl Columns {
-    fn new(delimiter: u8) -> Self {
-        // A line ends with its line feed, as lines are counted: a carriage return alone is data.
-        let terminator = csv_core::Terminator::Any(b'\n');
-        let mut parser = csv_core::ReaderBuilder::new().delimiter(delimiter).terminator(terminator).build();
-        // The parser would drop a byte order mark from its first input; the file's own has been taken already.
-        parser.read_record(b"\n", &mut [], &mut []);
-        Self { parser, bytes: Vec::new(), byte_count: 0, ends: vec![0; 16], end_count: 0 }
-    }
-
-    fn clear(&mut self) {
-        (self.byte_count, self.end_count) = (0, 0);
-    }
-
-    /// Reads a line of the record; whether the record ends with it.
-    fn take(&mut self, mut line: &[u8]) -> bool {
-        loop {
-            // Quotes only take bytes away, so that there is always room for a line's.
-            self.bytes.resize(self.bytes.len().max(self.byte_count + line.len()), 0);
-            let (bytes, ends) = (&mut self.bytes[self.byte_count..], &mut self.ends[self.end_count..]);
-            let (result, read, written, ended) = self.parser.read_record(line, bytes, ends);
-            line = &line[read..];
-            self.byte_count += written;
-            self.end_count += ended;
-            match result {
-                ReadRecordResult::Record => return true,
-                ReadRecordResult::OutputEndsFull => self.ends.resize(2 * self.ends.len(), 0),
-                ReadRecordResult::OutputFull => {}
-                ReadRecordResult::InputEmpty | ReadRecordResult::End => return false,
-            }
-        }
-    }
-
-    /// Takes the carriage return of the record's end from the last column.
-    fn drop_carriage_return(&mut self) {
-        if let Some(end) = self.ends[..self.end_count].last_mut() {
-            *end = end.saturating_sub(1);
-        }
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        let ends = &self.ends[..self.end_count];
-        let starts = std::iter::once(&0).chain(ends);
-        starts.zip(ends).map(|(&start, &end)| &self.bytes[start..end])
-    }
-
-    fn named(&self, column: &Column) -> Result<&[u8], String> {
-        let place = column.place;
-        let start = place.checked_sub(1).map_or(Some(0), |before| self.ends[..self.end_count].get(before).copied());
-        let end = self.ends[..self.end_count].get(place).copied();
-        start
-            .zip(end)
-            .map(|(start, end)| &self.bytes[start..end])
-            .ok_or_else(|| format!("the record has {} columns and no column {:?}", self.end_count, column.name))
-    }
+fn named<'a>(columns: &'a Columns, column: &Column) -> Result<&'a [u8], String> {
+    columns
+        .get(column.place)
+        .ok_or_else(|| format!("the record has {} columns and no column {:?}", columns.len(), column.name))
 }
 
 #[cfg(test)]
@@ -309,7 +232,7 @@ mod tests {
                     break;
                 }
                 if raw != b"\n" {
-                    if reader.read_columns(&mut raw).unwrap() {
+                    if reader.columns.read(&mut reader.lines, &mut raw).unwrap() {
                         found.push(reader.columns.iter().map(<[u8]>::to_vec).collect::<Vec<_>>());
                     } else {
                         // The crate closes the quote by itself.

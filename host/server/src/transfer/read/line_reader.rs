@@ -39,6 +39,11 @@ impl LineReader {
         Ok(false)
     }
 
+    /// The input from here on.
+    pub(in crate::transfer) fn into_input(self) -> Box<dyn BufRead + Send> {
+        self.input
+    }
+
     /// Appends the next line with its end to `buffer`; false at the end of the file.
     pub(in crate::transfer) fn read_onto(&mut self, buffer: &mut Vec<u8>) -> io::Result<bool> {
         let room = RECORD_BYTES_MAX.saturating_sub(buffer.len());

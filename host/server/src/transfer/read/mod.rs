@@ -4,8 +4,10 @@
 //! |---|---|
 //! | `record` | [`Piece`]s of a file: records, and text between them |
 //! | `line_reader` | the file's lines, counted and bounded |
+//! | `columns` | the columns of a record of CSV |
 //! | `lines`, `csv`, `ndjson` | one format each, over lines |
 
+mod columns;
 pub(super) mod csv;
 mod line_reader;
 pub(super) mod lines;
@@ -14,6 +16,7 @@ mod record;
 
 use std::io;
 
+pub(super) use columns::Columns;
 pub(super) use line_reader::{BYTE_ORDER_MARK, LineReader};
 pub(super) use record::{Found, LineEnd, Piece, Record};
 

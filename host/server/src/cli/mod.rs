@@ -1,4 +1,11 @@
 //! The command line's shape: what clap reads and documents.
+//!
+//! | module | holds |
+//! |---|---|
+//! | this one | the program, the server's options, and the commands on keys, buckets and plugins |
+//! | `table` | the commands on tables |
+
+mod table;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -6,6 +13,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::settings::SettingsInput;
+pub use table::{
+    RowFormat, TableArgs, TableCommand, TableCreateArgs, TableExportArgs, TableImportArgs, TableSelectArgs,
+};
 
 /// A database that runs your code next to your data.
 ///
@@ -53,13 +63,14 @@ impl Cli {
                 | PluginCommand::Remove { server, .. }
                 | PluginCommand::Call { server, .. } => server.json,
             },
+            Command::Table(args) => args.server().json,
         }
     }
 }
 
 const EXIT_CODES: &str = "Exit codes:
   0  done
-  1  the key, bucket, plugin or function was not found, or a condition was not met
+  1  the key, bucket, table, plugin or function was not found, or a condition was not met
   2  the command line or the configuration is invalid
   3  the server refused the request, failed, or could not be reached
   4  a local file or stream failed, or its contents are invalid
@@ -93,6 +104,8 @@ pub enum Command {
     Check(CheckArgs),
     /// List and drop buckets
     Bucket(BucketArgs),
+    /// Create, show, import, export and query tables
+    Table(TableArgs),
     /// Install, list, remove and call plugins
     Plugin(PluginArgs),
     /// Show the server's statistics

@@ -1,0 +1,118 @@
+//! `mantisdb table create`: from a schema document, or from options.
+
+use hyper::Method;
+use serde_json::{Map, Value, json};
+
+use super::schema;
+use crate::cli::TableCreateArgs;
+use crate::command::context;
+use crate::failure::{Failure, Outcome};
+
+pub(super) async fn run(args: TableCreateArgs) -> Outcome {
+    let body = match &args.file {
+        Some(file) => context::read_input(file)?,
+        None => document(&args)?.to_string().into(),
+    };
+    schema::write(&args.server, Method::PUT, &args.name, body, "created").await
+}
+
+/// The schema that the options describe.
+fn document(args: &TableCreateArgs) -> Outcome<Value> {
+    let columns = args.column.iter().map(|text| column(text)).collect::<Outcome<Vec<_>>>()?;
+    let foreign_keys = args.foreign_key.iter().map(|text| foreign_key(text)).collect::<Outcome<Vec<_>>>()?;
+    let mut document = json!({ "columns": columns });
+    if !args.primary_key.is_empty() {
+        document["primary_key"] = json!(args.primary_key);
+    }
+    if !foreign_keys.is_empty() {
+        document["foreign_keys"] = foreign_keys.into();
+    }
+    Ok(document)
+}
+
+/// `NAME:TYPE[:not-null][:identity][:default=VALUE]`. A default is the last option, since it may have colons.
+fn column(text: &str) -> Outcome<Value> {
+    let failed = |reason: &str| {
+        Failure::usage(format!("--column {text:?}: {reason}")).hint(
+            "a column is NAME:TYPE, and then :not-null, :identity or :default=VALUE; --file takes all of a schema",
+        )
+    };
+    let (name, rest) = text.split_once(':').ok_or_else(|| failed("it has no type"))?;
+    let (rest, default) = match rest.split_once(":default=") {
+        Some((rest, default)) => (rest, Some(default)),
+        None => (rest, None),
+    };
+    let mut parts = rest.split(':');
+    let r#type = parts.next().unwrap_or_default();
+    if name.is_empty() || r#type.is_empty() {
+        return Err(failed("its name or type is empty"));
+    }
+    let mut column = Map::from_iter([("name".to_owned(), name.into()), ("type".to_owned(), r#type.into())]);
+    for option in parts {
+        match option {
+            "not-null" => column.insert("nullable".to_owned(), false.into()),
+            "identity" => column.insert("identity".to_owned(), true.into()),
+            _ => return Err(failed(&format!("there is no option {option:?}"))),
+        };
+    }
+    if let Some(default) = default {
+        column.insert("default".to_owned(), default_value(default));
+    }
+    Ok(column.into())
+}
+
+/// A function as in `now()`, JSON, or else text.
+fn default_value(text: &str) -> Value {
+    if let Some(function) = text.strip_suffix("()") {
+        return json!({ "function": function });
+    }
+    serde_json::from_str(text).unwrap_or_else(|_| text.into())
+}
+
+/// `COLUMN=TABLE.COLUMN`
+fn foreign_key(text: &str) -> Outcome<Value> {
+    let parts = text.split_once('=').and_then(|(column, rest)| Some((column, rest.split_once('.')?)));
+    let Some((column, (table, referenced))) = parts else {
+        return Err(Failure::usage(format!("--foreign-key {text:?} is not COLUMN=TABLE.COLUMN"))
+            .hint("as in country=countries.code; --file takes keys of several columns"));
+    };
+    Ok(json!({ "columns": [column], "references": { "table": table, "columns": [referenced] } }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: Result<Value, &str>) {
+        match (column(text), expected) {
+            (Ok(column), Ok(expected)) => assert_eq!(column, expected, "{text}"),
+            (Err(failure), Err(part)) => assert!(failure.message.contains(part), "{}", failure.message),
+            (column, _) => panic!("{text}: {column:?}"),
+        }
+    }
+
+    #[test]
+    fn columns_from_options() {
+        check("id:bigint:identity", Ok(json!({"name": "id", "type": "bigint", "identity": true})));
+        check(
+            "p:numeric(10,2):not-null:default=1.5",
+            Ok(json!({"name": "p", "type": "numeric(10,2)", "nullable": false, "default": 1.5})),
+        );
+        check("t:text:default=a:b", Ok(json!({"name": "t", "type": "text", "default": "a:b"})));
+        check(
+            "m:timestamptz:default=now()",
+            Ok(json!({"name": "m", "type": "timestamptz", "default": {"function": "now"}})),
+        );
+        check("id", Err("no type"));
+        check(":text", Err("empty"));
+        check("id:bigint:unique", Err("no option \"unique\""));
+    }
+
+    #[test]
+    fn foreign_keys_from_options() {
+        let key = json!({"columns": ["a"], "references": {"table": "t", "columns": ["b"]}});
+        assert_eq!(foreign_key("a=t.b").unwrap(), key);
+        assert!(foreign_key("a=t").is_err() && foreign_key("t.b").is_err());
+    }
+}

@@ -1,0 +1,34 @@
+//! `mantisdb table export`: rows to standard output or a file.
+
+use std::io::BufWriter;
+use std::path::Path;
+
+use super::import::guess;
+use crate::cli::{RowFormat, TableExportArgs};
+use crate::command::context::{self, Plain};
+use crate::command::file;
+use crate::failure::Outcome;
+use crate::transfer::table::export::{self, Export};
+
+pub(super) async fn run(args: TableExportArgs) -> Outcome {
+    let client = context::client(&args.server)?;
+    let path = args.output.as_deref().filter(|path| *path != Path::new("-"));
+    let format = args.format.or_else(|| guess(path?)).unwrap_or(RowFormat::Ndjson);
+    let query = args.query.unwrap_or_default();
+    context::check_query(&query)?;
+    let export = Export { table: args.name, format, query, to_file: path.is_some() };
+    let report = if let Some(path) = path {
+        file::write(path, args.force, async |output| export::run(&client, &export, output).await).await?
+    } else {
+        let mut output = BufWriter::with_capacity(file::BUFFER_BYTES, Plain(std::io::stdout()));
+        export::run(&client, &export, &mut output).await?
+    };
+    // Standard output may be the data.
+    if args.server.json {
+        eprintln!("{}", serde_json::json!(report));
+    } else if export.to_file {
+        let (rows, bytes) = (context::count(report.rows, "row"), context::count(report.bytes, "byte"));
+        eprintln!("{rows} exported, {bytes}");
+    }
+    Ok(())
+}

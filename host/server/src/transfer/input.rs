@@ -1,0 +1,31 @@
+//! Files to read, with a bar on a terminal.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::Path;
+
+use crate::failure::{Failure, Outcome};
+use crate::progress;
+
+const BUFFER_BYTES: usize = 256 << 10;
+
+/// Whether the path stands for standard input.
+pub(super) fn is_standard(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+/// Opens a file, or standard input for `-`. A bar shows how much of it has been read.
+pub(super) fn open(path: &Path) -> Outcome<Box<dyn BufRead + Send>> {
+    let failed = |error: io::Error| Failure::file("read", path, &error);
+    let (total, input): (_, Box<dyn io::Read + Send>) = if is_standard(path) {
+        (None, Box::new(io::stdin()))
+    } else {
+        let file = File::open(path).map_err(failed)?;
+        let metadata = file.metadata().map_err(failed)?;
+        if metadata.is_dir() {
+            return Err(failed(io::ErrorKind::IsADirectory.into()));
+        }
+        (metadata.is_file().then_some(metadata.len()), Box::new(file))
+    };
+    Ok(Box::new(BufReader::with_capacity(BUFFER_BYTES, progress::bar(total).wrap_read(input))))
+}

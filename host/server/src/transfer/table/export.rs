@@ -1,0 +1,110 @@
+//! The export: pages of rows to a stream, in one of the formats.
+
+use std::io::Write;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::csv;
+use super::pages::{Page, Pages};
+use crate::cli::RowFormat;
+use crate::client::{Client, Path};
+use crate::failure::{Failure, Outcome};
+use crate::progress;
+
+/// What to export, and how.
+#[derive(Debug)]
+pub(crate) struct Export {
+    pub(crate) table: String,
+    pub(crate) format: RowFormat,
+    /// The dialect's parameters; none for all rows.
+    pub(crate) query: String,
+    /// Whether the output is a file, rather than standard output.
+    pub(crate) to_file: bool,
+}
+
+/// The result of an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub(crate) struct Report {
+    pub(crate) rows: u64,
+    pub(crate) bytes: u64,
+}
+
+/// Writes rows to `output`.
+pub(crate) async fn run(client: &Client, export: &Export, output: &mut dyn Write) -> Outcome<Report> {
+    let document: Value = client.get_json(&Path::schema(&export.table)).await?;
+    let is_csv = export.format == RowFormat::Csv;
+    let mut pages = Pages::begin(client, &export.table, &export.query, is_csv, &document).await?;
+    let bar = if export.to_file { progress::bar(None) } else { progress::output_bar() };
+    let mut writer = Writer { output: &mut bar.wrap_write(output), format: export.format, report: Report::default() };
+    let written = write(&mut pages, &mut writer, &document, &export.query).await;
+    pages.end().await;
+    written?;
+    bar.finish_and_clear();
+    Ok(writer.report)
+}
+
+async fn write(pages: &mut Pages<'_>, writer: &mut Writer<'_>, document: &Value, query: &str) -> Outcome {
+    while let Some(page) = pages.next().await? {
+        writer.page(page)?;
+    }
+    writer.finish(document, query)
+}
+
+struct Writer<'a> {
+    output: &'a mut dyn Write,
+    format: RowFormat,
+    report: Report,
+}
+
+impl Writer<'_> {
+    fn page(&mut self, page: Page) -> Outcome {
+        match page {
+            Page::Lines(lines) => {
+                for line in lines {
+                    let before: &[u8] = match self.format {
+                        RowFormat::Json if self.report.rows == 0 => b"[",
+                        RowFormat::Json => b",\n",
+                        RowFormat::Csv | RowFormat::Ndjson => b"",
+                    };
+                    let after: &[u8] = if self.format == RowFormat::Json { b"" } else { b"\n" };
+                    self.push(&[before, &line, after].concat())?;
+                    self.report.rows += 1;
+                }
+            }
+            Page::Records(records) => {
+                // Each page has the header.
+                let is_first = self.report.rows == 0;
+                self.report.rows += records.len().saturating_sub(1) as u64;
+                let mut text = String::new();
+                for record in records.iter().skip(usize::from(!is_first)) {
+                    csv::push_record(record, &mut text);
+                }
+                self.push(text.as_bytes())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, document: &Value, query: &str) -> Outcome {
+        let has_rows = self.report.rows > 0;
+        match self.format {
+            RowFormat::Json => self.push(if has_rows { b"]\n" } else { b"[]\n" })?,
+            // Of no rows the server names no columns.
+            RowFormat::Csv if !has_rows && !query.split('&').any(|parameter| parameter.starts_with("select=")) => {
+                let columns = document["columns"].as_array().map(Vec::as_slice).unwrap_or_default();
+                let names: Vec<_> = columns.iter().map(|column| column["name"].as_str().map(str::to_owned)).collect();
+                let mut header = String::new();
+                csv::push_record(&names, &mut header);
+                self.push(header.as_bytes())?;
+            }
+            RowFormat::Csv | RowFormat::Ndjson => {}
+        }
+        self.output.flush().map_err(|error| Failure::stream(&error))
+    }
+
+    fn push(&mut self, bytes: &[u8]) -> Outcome {
+        self.report.bytes += bytes.len() as u64;
+        self.output.write_all(bytes).map_err(|error| Failure::stream(&error))
+    }
+}
