@@ -21,6 +21,18 @@ trap 'stop; rm -rf "$work"' EXIT
 cd "$work"
 export SCHEMATHESIS_HOOKS=schemathesis_hooks PYTHONPATH="$root/tests" PYTHONDONTWRITEBYTECODE=1
 
+# tables: makes the tables that the hooks name.
+tables() {
+    local name
+    for name in writers books; do
+        curl -fsS -o "$work/made" -X PUT "$url/api/v1/schema/tables/$name" -H 'content-type: application/json' \
+            -d '{"columns": [{"name": "id", "type": "bigint", "identity": true}, {"name": "name", "type": "text"},
+                 {"name": "details", "type": "jsonb"}], "primary_key": ["id"]}'
+        curl -fsS -o "$work/made" "$url/api/v1/tables/$name" -H 'content-type: application/json' \
+            -d '[{"name": "a", "details": {"b": 1}}, {"name": "c", "details": null}]'
+    done
+}
+
 # pass NAME EXAMPLES: one run against the server that was started.
 pass() {
     if ! "$root/target/python/bin/schemathesis" --config-file "$root/tests/schemathesis.toml" run "$url/openapi.json" --no-color \
@@ -34,10 +46,12 @@ pass() {
 }
 
 serve "$mantisdb" "$work/log" --memory
+tables
 pass 'in memory' "$examples"
 stop
 
 serve "$mantisdb" "$work/log" --data "$work/data"
+tables
 [ "$(curl -fsS -o /dev/null -w '%header{mantisdb-durable}' -T "$root/README.md" "$url/api/v1/kv/readme")" = true ] \
     || fail "a write is not said to be durable" "look at its headers"
 curl -fsS "$url/stats" | grep -q '"synced_version"' || fail "/stats has no figures of the disk" "look at it"

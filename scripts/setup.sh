@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what building and testing need beyond rustup and a C compiler, or names the missing tools and fails.
-#   wasm targets (rustup), Chromium and the word lists of the import tests (package manager, as root), npm packages (web/),
+#   wasm targets (rustup), Chromium and the files of the import tests (package manager, as root), npm packages (web/),
 #   schemathesis (Python, into target/python), cargo-deny (cargo, into target/tools), and strace where that is possible.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -33,6 +33,7 @@ packages=()
 have chromium || packages+=(chromium)
 [ -r /usr/share/dict/american-english ] || packages+=(wamerican)
 [ -r /usr/share/unicode/UnicodeData.txt ] || packages+=(unicode-data)
+[ -r /usr/share/iso-codes/json/iso_3166-1.json ] || packages+=(iso-codes)
 have curl || packages+=(curl)
 python_with_venv >/dev/null || packages+=(python3 python3-venv)
 have node || packages+=(nodejs)

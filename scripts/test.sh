@@ -21,6 +21,10 @@ scripts/mutants.sh
 scripts/fuzz.sh 20
 step "schemathesis: requests made up from /openapi.json, valid and not"
 scripts/schemathesis.sh target/debug/mantisdb
+step "conformance cases of the tables' dialect"
+scripts/conformance.sh "${MANTISDB_CONFORMANCE:-}"
+step "clients of PostgREST and Supabase"
+scripts/clients.sh target/debug/mantisdb
 step "a full disk and a failing one"
 scripts/disk-faults.sh target/debug/mantisdb
 step "browser tests"
