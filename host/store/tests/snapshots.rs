@@ -221,7 +221,11 @@ fn a_revoked_snapshot_never_shows_a_torn_state() {
             let working = Working::one_of(&readers);
             scope.spawn(|| {
                 let _working = working;
-                for read in 0..READS {
+                // More where the writer was not given the time to disturb them.
+                for read in 0..100 * READS {
+                    if read >= READS && refused.load(Ordering::Relaxed) > 0 {
+                        break;
+                    }
                     let direction = if read % 2 == 0 { Direction::Forward } else { Direction::Reverse };
                     // Some reads last until their snapshot is too old, however the threads are scheduled.
                     let until_ms = if read % 64 == 0 { clock.now_ms() + 3 } else { 0 };
