@@ -35,6 +35,11 @@ mod page {
             self.0.lock().unwrap_or_else(PoisonError::into_inner)
         }
 
+        /// The value, if the lock is not held.
+        pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+            self.0.try_lock().ok()
+        }
+
         /// The value, without locking.
         pub fn get_mut(&mut self) -> &mut T {
             self.0.get_mut().unwrap_or_else(PoisonError::into_inner)

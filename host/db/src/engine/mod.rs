@@ -221,6 +221,12 @@ impl Engine {
         self.0.space(prefix)
     }
 
+    /// As [`space`](Self::space), and none during a large commit: a plan waits for no writer, and a statement that runs alone not for itself.
+    #[cfg(feature = "tables")]
+    pub(crate) fn try_space(&self, prefix: &[u8]) -> Option<Space> {
+        self.0.try_space(prefix)
+    }
+
     /// Counters and sizes.
     pub(crate) fn stats(&self) -> Stats {
         self.0.stats()

@@ -101,6 +101,11 @@ impl Inner {
         self.writer.lock()
     }
 
+    /// The writers' lock if nobody holds it.
+    pub(crate) fn try_lock_writer(&self) -> Option<WriterGuard<'_>> {
+        self.writer.try_lock()
+    }
+
     /// Waits for the writers' lock, for work that may take long.
     pub(crate) fn lock_writer_for_long(&self) -> WriterGuard<'_> {
         self.writer.lock_for_long()

@@ -75,24 +75,39 @@ impl WriterLock {
         self.guard(self.wait(), false)
     }
 
+    /// The lock if it is free within microseconds, for work of about one: for those who must not wait, or may hold it themselves.
+    pub(crate) fn try_lock(&self) -> Option<WriterGuard<'_>> {
+        self.free_soon().map(|writer| self.guard(writer, false))
+    }
+
     /// The holder of the lock for a small commit releases it within microseconds, sooner than a thread can be parked and woken. So this
     /// retries for some twenty of them before it parks.
     #[cfg(not(target_family = "wasm"))]
     fn wait(&self) -> MutexGuard<'_, Writer> {
+        self.free_soon().unwrap_or_else(|| self.writer.lock())
+    }
+
+    #[cfg(not(target_family = "wasm"))]
+    fn free_soon(&self) -> Option<MutexGuard<'_, Writer>> {
         const TRIES: usize = 100;
         const PAUSES: usize = 8;
         for _ in 0..TRIES {
             if let Some(writer) = self.writer.try_lock() {
-                return writer;
+                return Some(writer);
             }
             (0..PAUSES).for_each(|_| hint::spin_loop());
         }
-        self.writer.lock()
+        None
     }
 
     #[cfg(target_family = "wasm")]
     fn wait(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock()
+    }
+
+    #[cfg(target_family = "wasm")]
+    fn free_soon(&self) -> Option<MutexGuard<'_, Writer>> {
+        self.writer.try_lock()
     }
 
     #[cfg(not(target_family = "wasm"))]

@@ -19,6 +19,13 @@ impl Store {
         self.0.lock_writer().spaces.get(prefix).copied().unwrap_or_default()
     }
 
+    /// As [`space`](Self::space), and none where the writers' lock is not free within microseconds: during a large commit, and for the caller
+    /// of [`exclusively_seen`](Self::exclusively_seen) within it.
+    #[must_use]
+    pub fn try_space(&self, prefix: &[u8]) -> Option<Space> {
+        Some(self.0.try_lock_writer()?.spaces.get(prefix).copied().unwrap_or_default())
+    }
+
     /// Current statistics.
     #[must_use]
     pub fn stats(&self) -> Stats {

@@ -93,12 +93,6 @@ impl Transaction {
         }
     }
 
-    /// Whether the writers' lock is held: then nothing changes underneath, and nothing may ask for what needs that lock.
-    #[must_use]
-    pub fn is_exclusive(&self) -> bool {
-        matches!(self.view, View::Exclusive(_))
-    }
-
     /// Keys and ranges that would be validated now.
     #[must_use]
     pub fn read_count(&self) -> usize {

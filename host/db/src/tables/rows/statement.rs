@@ -116,13 +116,11 @@ impl<'s> Statement<'s> {
         environment: &'s Environment,
         keeps_rows: bool,
     ) -> Self {
-        let mut context = QueryContext::new(&database.0.engine, environment, &database.0.limits);
-        context.is_exclusive = transaction.is_exclusive();
         Self {
             transaction,
             database,
             environment,
-            context,
+            context: QueryContext::new(&database.0.engine, environment, &database.0.limits),
             keeps_rows,
             changed: Changed::default(),
             removals: Vec::new(),

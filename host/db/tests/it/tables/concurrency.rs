@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use mantis_db::tables::{Resolution, TableResult, WriteOptions};
 use mantis_db::{Database, Isolation, Limits, SeededRandom, Session};
 
-use super::support::{Answer, check_tables, create, delete, patch, post};
+use super::support::{Answer, check_tables, create, delete, get, patch, post};
 use crate::support::now;
 
 const TASKS: u64 = 16;
@@ -122,6 +122,23 @@ fn race_parents_and_children(action: &str, orphaned: &AtomicU64, placed: &Atomic
         });
         check_tables(&database);
     }
+}
+
+#[test]
+fn a_read_is_planned_while_a_writer_holds_the_lock() {
+    let database = database();
+    let mut session = database.session();
+    create(&mut session, "counter", COUNTER);
+    let rows = |ids: std::ops::Range<u32>| ids.map(|id| format!(r#"{{"id":{id},"n":{}}}"#, id % 7)).collect::<Vec<_>>();
+    block_on(post(&mut session, "counter", &format!("[{}]", rows(1..50).join(",")), &WriteOptions::default())).unwrap();
+    let mut reader = database.session();
+    let outcome = database.store().exclusively(|_| {
+        // In a thread of its own, whose end is waited for: it would never come.
+        let read =
+            std::thread::scope(|scope| scope.spawn(|| get(&mut reader, "counter?n=eq.3&id=lt.9&select=id")).join());
+        read.map_err(drop)
+    });
+    assert_eq!(outcome.unwrap().0, r#"[{"id":3}]"#);
 }
 
 #[test]

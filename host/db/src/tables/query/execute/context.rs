@@ -13,7 +13,10 @@ use crate::tables::{Environment, TableError, TableResult, code};
 /// Rows between two looks at the clock.
 const ROWS_PER_LOOK: u64 = 1 << 10;
 
-/// Keys of a space whose size cannot be asked for.
+/// Keys of a space that are counted one by one where its size is not to be had at once.
+const COUNTED_KEYS_MAX: u64 = 10_000;
+
+/// The keys that a larger space is taken to have then: an index that serves is preferred.
 const ASSUMED_KEYS: u64 = 1_000_000;
 
 /// The surroundings of one query, and what it has used of its limits. Selects of one statement may share it.
@@ -24,8 +27,6 @@ pub(crate) struct QueryContext<'a> {
     pub(crate) limits: &'a Limits,
     /// Whether only full scans are planned: what every other plan is held against in tests.
     pub(crate) scans_only: bool,
-    /// Whether the writers' lock is held: sizes, which need it, are assumed to be large then, so that indexes are used.
-    pub(crate) is_exclusive: bool,
     /// Rows and index entries that may be examined.
     pub(crate) examined_max: u64,
     started_us: u64,
@@ -40,7 +41,6 @@ impl<'a> QueryContext<'a> {
             environment,
             limits,
             scans_only: false,
-            is_exclusive: false,
             examined_max: limits.query_rows_max,
             started_us: engine.monotonic_us(),
             examined: Cell::new(0),
@@ -111,7 +111,12 @@ impl<'a> QueryContext<'a> {
 
 impl Sizes for QueryContext<'_> {
     fn keys(&self, space: SpaceId) -> u64 {
-        if self.is_exclusive { ASSUMED_KEYS } else { self.engine.space(&space_prefix(space.0)).keys }
+        let prefix = space_prefix(space.0);
+        if let Some(space) = self.engine.try_space(&prefix) {
+            return space.keys;
+        }
+        let counted = self.count(&KeyRange::prefix(&prefix), COUNTED_KEYS_MAX);
+        if counted < COUNTED_KEYS_MAX { counted } else { ASSUMED_KEYS }
     }
 
     /// In the newest state and not through the view: a transaction does not depend on what its plans are made by.
