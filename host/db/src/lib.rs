@@ -8,7 +8,8 @@
 //! | module | holds |
 //! |---|---|
 //! | `session_pool` | [`SessionManager`]: sessions for a `mantis-pool` |
-//! | `housekeeping` | everything that runs unasked: expiry, interrupted drops, pruning |
+//! | `housekeeping` | everything that runs unasked: expiry, interrupted drops and changes of tables, pruning |
+//! | `tables` | typed rows, their definitions, and queries on them; a feature |
 //! | `transact` | transactions that run again after a conflict, in the end with a turn of their own |
 //! | `buckets` | listing and dropping buckets |
 //! | `changes` | the change feed |
@@ -21,8 +22,8 @@
 //! | `grants`, `bucket_name`, `limits`, `error` | what is allowed, what a name is, how much, and what went wrong |
 //! | `platform` | what is asked of the platform besides clock, randomness and disk |
 //!
-//! It knows nothing of HTTP, JSON, threads or runtimes, and gets time and randomness from its owner, so that it also runs in a browser
-//! page.
+//! It knows nothing of HTTP, threads or runtimes, and of JSON only in tables; it gets time and randomness from its owner, so that it also
+//! runs in a browser page.
 #![deny(missing_docs)]
 
 mod bucket_name;

@@ -116,8 +116,8 @@ const VALUE_BYTES_MAX: u64 = 1 << 30;
 /// 32 bytes besides itself and its value.
 const TRANSACTION_BYTES_MAX: u64 = 2 << 30;
 const TRANSACTION_WRITES_MAX: u64 = 1 << 24;
-/// Depth of embeds, whatever the limit: each takes a few frames of the stack.
-const QUERY_DEPTH_MAX: u64 = 100;
+/// Levels of embeds in a select, whatever the limit (`54000`): each takes a few frames of the stack.
+pub(crate) const QUERY_DEPTH_MAX: usize = 16;
 /// The largest count: plugins and pages number entries, operations and buckets with 32 bits.
 const COUNT_MAX: u64 = u32::MAX as u64;
 
@@ -147,9 +147,6 @@ pub(crate) const DROP_COMMITS_PER_CALL: usize = 50;
 pub(crate) const NAMES_PER_COMMIT: usize = 1_000;
 pub(crate) const NAME_COMMITS_PER_CALL: usize = 50;
 
-/// Levels of embeds in a select: `54000`.
-#[cfg(feature = "tables")]
-pub(crate) const EMBED_DEPTH_MAX: usize = 16;
 /// Embeds of a select at all levels together: `54000`.
 #[cfg(feature = "tables")]
 pub(crate) const EMBEDS_MAX: usize = 64;
@@ -244,7 +241,7 @@ impl Limits {
             ("query_rows_max", self.query_rows_max, 1, u64::MAX),
             ("query_bytes_max", self.query_bytes_max as u64, 1, u64::MAX),
             ("query_ms_max", self.query_ms_max, 1, u64::MAX),
-            ("query_depth_max", self.query_depth_max as u64, 0, QUERY_DEPTH_MAX),
+            ("query_depth_max", self.query_depth_max as u64, 0, QUERY_DEPTH_MAX as u64),
             count("statement_rows_max", self.statement_rows_max),
             ("statement_bytes_max", self.statement_bytes_max as u64, 1, TRANSACTION_BYTES_MAX),
             ("table_transaction_bytes_max", self.table_transaction_bytes_max as u64, 1, TRANSACTION_BYTES_MAX),

@@ -41,7 +41,7 @@ pub mod code {
         RANGE_NOT_SATISFIABLE "PGRST103" "The rows asked for are beyond the last one.";
         SCHEMA_UNKNOWN "PGRST106" "A header names another schema than `public`.";
         MEDIA_UNAVAILABLE "PGRST107" "None of the media types asked for is available.";
-        UPSERT_WINDOW "PGRST114" "A PUT with a limit or offset.";
+        UPSERT_WINDOW "PGRST114" "A PUT, PATCH or DELETE with a limit or offset.";
         METHOD_UNSUPPORTED "PGRST117" "The method is not one that tables have.";
         PREFERENCES_INVALID "PGRST122" "A preference is not known, and handling is strict.";
         PATH_INVALID "PGRST125" "The path is not one of a table.";
@@ -58,7 +58,7 @@ pub mod code {
         NO_COLUMN "PGRST204" "A column of the body or of `columns` does not exist.";
         NO_TABLE "PGRST205" "The table does not exist, or the grants do not show it.";
         NOT_SINGULAR "PGRST116" "The result does not have exactly one row.";
-        NOT_SUPPORTED "0A000" "A conversion that no value can have.";
+        NOT_SUPPORTED "0A000" "A change or conversion that is not supported.";
         CARDINALITY_VIOLATION "21000" "A statement that would change a row twice, or all rows without saying so.";
         STRING_TRUNCATION "22001" "A text is longer than its column allows.";
         NUMERIC_OUT_OF_RANGE "22003" "A number is out of its type's range.";
@@ -77,16 +77,12 @@ pub mod code {
         FOREIGN_KEY_VIOLATION "23503" "A foreign key would have no parent.";
         UNIQUE_VIOLATION "23505" "A unique key would occur twice.";
         CHECK_VIOLATION "23514" "A check constraint fails.";
-        RESTRICT_VIOLATION "23001" "A row is referenced, and its foreign key restricts.";
-        GENERATED_ALWAYS "428C9" "A value for a column that does not take one.";
         ACTIVE_TRANSACTION "25001" "It belongs to no transaction, and one is open.";
-        READ_ONLY "25006" "The transaction or the grants allow reading only.";
         DEPENDENT_OBJECTS "2BP01" "Something else depends on it.";
         SERIALIZATION_FAILURE "40001" "Another commit came first; run the transaction again.";
         SYNTAX_ERROR "42601" "A definition is not well-formed.";
         INSUFFICIENT_PRIVILEGE "42501" "The grants do not allow it.";
         CANNOT_COERCE "42846" "There is no cast between the two types.";
-        AMBIGUOUS_COLUMN "42702" "A column's name is ambiguous.";
         PARAMETER_UNDEFINED "42P02" "The query names an argument that was not given.";
         COLUMN_UNDEFINED "42703" "The column does not exist.";
         OBJECT_UNDEFINED "42704" "A type, index or constraint does not exist.";
@@ -108,7 +104,7 @@ pub mod code {
         QUERY_CANCELED "57014" "The query examined more rows or took longer than its limit.";
         SHUTDOWN "57P01" "The store takes no writes now.";
         PRECONDITION_FAILED "PT412" "The row does not have the version that was asked for.";
-        IO_ERROR "58030" "The disk failed.";
+        IO_ERROR "58030" "The disk failed, or the data directory was moved.";
         INTERNAL "XX000" "Something unexpected; the log says what.";
         DATA_CORRUPTED "XX001" "What is stored cannot be read.";
     }
@@ -141,6 +137,15 @@ impl TableError {
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+}
+
+impl TableError {
+    /// The answer must have exactly one row, and has so many.
+    #[must_use]
+    pub fn not_singular(rows: u64) -> Self {
+        Self::new(code::NOT_SINGULAR, "Cannot coerce the result to a single JSON object")
+            .with_details(format!("The result contains {rows} rows"))
     }
 }
 

@@ -6,13 +6,14 @@
 //! | module | holds |
 //! |---|---|
 //! | `error` | [`TableError`]: SQLSTATE and PostgREST codes with message, details and hint |
+//! | `context` | [`Environment`]: a statement's time, time zone and randomness |
 //! | `types` | PostgreSQL's types: values, their text and JSON forms, casts, comparison, patterns |
 //! | `table` | [`TableSchema`](table::TableSchema): what a table is: columns, keys, indexes, checks |
 //! | `codec` | keys in the order of their values, and the compact form of a row |
 //! | `schema` | the document that describes a table; changes of a schema; the catalogue |
 //! | `query` | select: bind, plan, execute, embed, aggregate, write as JSON |
-//! | `define` | making, showing, altering and dropping tables; building indexes beside writers |
 //! | `rows` | insert, update, upsert and delete, with defaults, constraints and index entries |
+//! | `define` | making, showing, altering and dropping tables; building indexes beside writers |
 //! | `handle` | [`Rows`]: the statements, in the open transaction or in their own |
 //!
 //! No HTTP: what a status or a header is, the HTTP crate decides by the error's code.

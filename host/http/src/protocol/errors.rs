@@ -262,8 +262,8 @@ pub fn reference_markdown() -> String {
     let mut page = String::from(
         "# Error codes\n\n\
          Every error names its `code`. Codes are stable; wording is not. Over HTTP an error is `application/problem+json`\n\
-         with the status below. This page is generated from the tables in `host/db/src/error.rs` and\n\
-         `host/http/src/protocol/errors.rs`.\n\n\
+         with the status below. This page is generated from the tables in `host/db/src/error.rs`,\n\
+         `host/db/src/tables/error.rs` and `host/http/src/protocol/errors.rs`.\n\n\
          ## From the database\n\n\
          The same on every surface: HTTP, plugins, pages and embedding programs.\n\n\
          | code | kind | HTTP status | meaning | remedy |\n|---|---|---|---|---|\n",

@@ -267,6 +267,16 @@ async fn a_write_of_every_row_is_refused_unless_the_owner_allows_it() {
 }
 
 #[tokio::test]
+async fn aggregates_are_refused_where_the_owner_switches_them_off() {
+    let tables = TablesConfig { aggregates: false, ..TablesConfig::default() };
+    let server = library(AppConfig { tables, ..AppConfig::default() }).await;
+    check(&server, "GET /api/v1/tables/books?select=count()", &[], "", "400 PGRST123").await;
+    let body = r#"{"isbn":"n","title":"x"}"#;
+    check(&server, "POST /api/v1/tables/books?select=pages.sum()", &[JSON, FULL], body, "400 PGRST123").await;
+    check(&server, "DELETE /api/v1/tables/books?isbn=eq.a1&select=count()", &[FULL], "", "400 PGRST123").await;
+}
+
+#[tokio::test]
 async fn a_transaction_holds_rows_and_keys() {
     let server = library(permissive()).await;
     let begun = server.send("POST /api/v1/transactions", &[], "").await.json();

@@ -246,6 +246,5 @@ fn check_singular(options: &WriteOptions, rows: u64) -> TableResult<()> {
     if !options.is_singular || rows == 1 {
         return Ok(());
     }
-    Err(TableError::new(code::NOT_SINGULAR, "Cannot coerce the result to a single JSON object")
-        .with_details(format!("The result contains {rows} rows")))
+    Err(TableError::not_singular(rows))
 }

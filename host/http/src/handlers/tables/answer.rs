@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use mantis_db::tables::query::{Cell, JsonForm, JsonRows, OutputColumn, RowSink};
-use mantis_db::tables::{Environment, TableError, TableResult, code};
+use mantis_db::tables::{Environment, TableResult};
 
 use super::csv::CsvRows;
 use super::media::Form;
@@ -65,10 +65,4 @@ impl RowSink for AnswerRows {
             Self::Counted => Ok(()),
         }
     }
-}
-
-/// The error of an answer that must have exactly one row and has not.
-pub(super) fn not_singular(rows: u64) -> TableError {
-    TableError::new(code::NOT_SINGULAR, "Cannot coerce the result to a single JSON object")
-        .with_details(format!("The result contains {rows} rows"))
 }

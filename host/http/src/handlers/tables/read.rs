@@ -3,9 +3,9 @@
 use http::header::{CONTENT_LOCATION, CONTENT_TYPE, VARY};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use mantis_db::tables::query::RowSink as _;
-use mantis_db::tables::{SelectOptions, Selected, code};
+use mantis_db::tables::{SelectOptions, Selected, TableError, code};
 
-use super::answer::{AnswerRows, not_singular};
+use super::answer::AnswerRows;
 use super::headers::{VARIES_BY, warn};
 use super::media::{Form, Media};
 use super::preferences::Applicable;
@@ -60,7 +60,7 @@ pub(super) async fn read(state: &State, request: &mut Request) -> Result<Respons
     };
     let (status, content_range) = range::status_of_page(window.offset, &selected);
     let status = match status {
-        Ok(_) if form.is_singular() && selected.rows != 1 => return Err(not_singular(selected.rows).into()),
+        Ok(_) if form.is_singular() && selected.rows != 1 => return Err(TableError::not_singular(selected.rows).into()),
         Ok(status) => status,
         Err(error) => return Err(Problem::from(error).header(range::HEADER, content_range)),
     };

@@ -6,7 +6,7 @@ use http::header::{CONTENT_TYPE, LOCATION, VARY};
 use http::{HeaderValue, Response, StatusCode};
 use mantis_db::Session;
 use mantis_db::tables::query::RowSink;
-use mantis_db::tables::{RowBatch, TableError, TableResult, WriteOptions, Written, code};
+use mantis_db::tables::{Resolution, RowBatch, TableError, TableResult, WriteOptions, Written, code};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::answer::AnswerRows;
@@ -67,6 +67,7 @@ impl Writing {
             is_singular: form.is_singular(),
             is_rolled_back: preferences.transaction == Some(TransactionEnd::Rollback),
             needs_filter: state.config.tables.safe_update,
+            without_aggregates: !state.config.tables.aggregates,
             ..WriteOptions::default()
         };
         let table = request.path_text(&common::TABLE)?.into_owned();
@@ -157,9 +158,8 @@ pub(super) async fn insert(state: &State, request: &mut Request) -> Result<Respo
         Ok((writing, written, rows))
     };
     let (writing, written, rows) = if is_long { blocking(work).await? } else { work().await? };
-    let merged_only = writing.options.resolution == mantis_db::tables::Resolution::Merge
-        && written.inserted == 0
-        && !written.resolution_ignored;
+    let merged_only =
+        writing.options.resolution == Resolution::Merge && written.inserted == 0 && !written.resolution_ignored;
     let status = if merged_only { StatusCode::OK } else { StatusCode::CREATED };
     let mut response = writing.answer(status, Applicable::Insert, &written, rows, None);
     if let Some(key) = &written.key

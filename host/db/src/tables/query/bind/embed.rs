@@ -3,7 +3,7 @@
 use mantis_dialect::{Embed, Order, Part, Query, Selection};
 
 use super::nearest::shown;
-use crate::limits::{EMBED_DEPTH_MAX, EMBEDS_MAX};
+use crate::limits::{EMBEDS_MAX, QUERY_DEPTH_MAX};
 use crate::tables::{TableError, TableResult, code};
 
 /// A table that is selected from, before anything is known of it.
@@ -44,9 +44,9 @@ impl<'q> Node<'q> {
         for selection in selections {
             let Selection::Embed(embed) = selection else { continue };
             *embeds += 1;
-            if depth == EMBED_DEPTH_MAX || *embeds > EMBEDS_MAX {
+            if depth == QUERY_DEPTH_MAX || *embeds > EMBEDS_MAX {
                 let message = format!(
-                    "a query embeds at most {EMBEDS_MAX} tables, in at most {EMBED_DEPTH_MAX} levels of each other"
+                    "a query embeds at most {EMBEDS_MAX} tables, in at most {QUERY_DEPTH_MAX} levels of each other"
                 );
                 return Err(TableError::new(code::LIMIT_EXCEEDED, message));
             }

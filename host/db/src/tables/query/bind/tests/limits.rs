@@ -1,7 +1,7 @@
 //! What is too large to be bound.
 
 use super::check::{check, refuse};
-use crate::limits::{EMBED_DEPTH_MAX, EMBEDS_MAX, OUTPUTS_MAX};
+use crate::limits::{EMBEDS_MAX, OUTPUTS_MAX, QUERY_DEPTH_MAX};
 use crate::tables::code;
 
 #[test]
@@ -14,9 +14,9 @@ fn embeds_are_bounded() {
         format!("cities?select={text}")
     };
     let message =
-        format!("a query embeds at most {EMBEDS_MAX} tables, in at most {EMBED_DEPTH_MAX} levels of each other");
-    refuse(&nested(EMBED_DEPTH_MAX + 1), code::LIMIT_EXCEEDED, &message);
-    assert!(super::check::Asked::new(&nested(EMBED_DEPTH_MAX)).bind().is_ok());
+        format!("a query embeds at most {EMBEDS_MAX} tables, in at most {QUERY_DEPTH_MAX} levels of each other");
+    refuse(&nested(QUERY_DEPTH_MAX + 1), code::LIMIT_EXCEEDED, &message);
+    assert!(super::check::Asked::new(&nested(QUERY_DEPTH_MAX)).bind().is_ok());
     let beside = |count: usize| format!("cities?select={}", vec!["authors()"; count].join(","));
     refuse(&beside(EMBEDS_MAX + 1), code::LIMIT_EXCEEDED, &message);
     assert!(super::check::Asked::new(&beside(EMBEDS_MAX)).bind().is_ok());
