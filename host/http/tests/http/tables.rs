@@ -259,6 +259,14 @@ async fn writes_answer_with_their_rows_where_that_is_preferred() {
 }
 
 #[tokio::test]
+async fn json_that_is_sent_as_a_form_is_named_as_such() {
+    let server = library(permissive()).await;
+    let form = "content-type: application/x-www-form-urlencoded";
+    let answer = check(&server, "POST /api/v1/tables/writers", &[form], r#"{"name":"Kai"}"#, "400 PGRST204").await;
+    assert!(answer.json()["hint"].as_str().is_some_and(|hint| hint.contains("application/json")));
+}
+
+#[tokio::test]
 async fn a_write_of_every_row_is_refused_unless_the_owner_allows_it() {
     let server = library(AppConfig::default()).await;
     check(&server, "DELETE /api/v1/tables/books", &[], "", "400 21000").await;

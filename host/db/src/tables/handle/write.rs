@@ -176,5 +176,6 @@ fn check_filter(verb: &str, query: &Query, options: &WriteOptions) -> TableResul
     if !options.needs_filter || !query.root.filter.is_empty() {
         return Ok(());
     }
-    Err(TableError::new(code::CARDINALITY_VIOLATION, format!("{verb} requires a WHERE clause")))
+    Err(TableError::new(code::CARDINALITY_VIOLATION, format!("{verb} requires a WHERE clause"))
+        .with_hint("Name the rows by a filter; one that holds for all of them names them all."))
 }

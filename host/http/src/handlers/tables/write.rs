@@ -154,7 +154,8 @@ pub(super) async fn insert(state: &State, request: &mut Request) -> Result<Respo
         let mut rows = writing.rows();
         let batch = body::read(&bytes, format, writing.columns())?.batch;
         let mut table = session.rows(&writing.table, writing.asked.environment.clone());
-        let written = table.insert(&writing.asked.query, &batch, &writing.options, returning(&mut rows)).await?;
+        let written = table.insert(&writing.asked.query, &batch, &writing.options, returning(&mut rows)).await;
+        let written = written.map_err(|error| misread(error, format))?;
         Ok((writing, written, rows))
     };
     let (writing, written, rows) = if is_long { blocking(work).await? } else { work().await? };
@@ -172,6 +173,14 @@ pub(super) async fn insert(state: &State, request: &mut Request) -> Result<Respo
         }
     }
     Ok(response)
+}
+
+/// The error of rows whose columns are not there: curl sends JSON as a form unless told otherwise.
+fn misread(error: TableError, format: Format) -> TableError {
+    if format == Format::Form && error.code == code::NO_COLUMN {
+        return error.with_hint("The body was read as a form; JSON is sent with `Content-Type: application/json`.");
+    }
+    error
 }
 
 fn escaped(filter: &str) -> String {
