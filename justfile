@@ -27,6 +27,18 @@ test:
 schemathesis examples='80' seed='1':
     scripts/schemathesis.sh target/debug/mantisdb {{examples}} {{seed}}
 
+# Run the packages of PostgREST's and Supabase's users against a server (after `just test`, which builds it)
+clients:
+    scripts/clients.sh target/debug/mantisdb
+
+# Run cases of PostgREST's dialect that are in a folder, against a server (after `just test`, which builds it)
+conformance folder:
+    scripts/conformance.sh {{folder}} target/debug/mantisdb
+
+# Ask random queries of tables and of SQLite, and show no difference: so many, from a seed
+differential queries='240000' seed='1':
+    MANTIS_DIFFERENTIAL_QUERIES={{queries}} MANTIS_DIFFERENTIAL_SEED={{seed}} cargo test -p mantis-db --test differential
+
 # All that proves durability and isolation, in full: at least 2,000 kills, and the rest twenty times as often as the tests do. It takes hours
 torture times='20':
     MANTIS_TORTURE=$((2 * {{times}})) cargo test --workspace --exclude mantis-web --exclude mantis-benches --exclude xtask --test main -- ledger --nocapture
@@ -39,7 +51,7 @@ torture times='20':
     cargo build --workspace --exclude mantis-web --exclude mantis-benches --exclude xtask
     {{just_executable()}} disk-faults
 
-# Build the engine as one mutant after the other, and show that the tests catch each: `just mutants`, or `just mutants no-sync`
+# Build the engine and its tables as one mutant after the other, and show that the tests catch each: `just mutants`, or `just mutants no-sync`
 mutants *names:
     scripts/mutants.sh {{names}}
 
