@@ -269,6 +269,9 @@ fn unrouted(path: &str, problem: Problem) -> Problem {
     if problem.code() == Code::RouteNotFound.into() {
         return TableError::new(code::PATH_INVALID, "Invalid path specified in request URL").into();
     }
+    if problem.code() == Code::MethodNotAllowed.into() && path.starts_with("/rest/v1/rpc/") {
+        return problem.recoded(AnyCode::Table(code::CALL_METHOD)).detail("Cannot use this method on RPC");
+    }
     if problem.code() == Code::MethodNotAllowed.into() {
         return problem.recoded(AnyCode::Table(code::METHOD_UNSUPPORTED));
     }

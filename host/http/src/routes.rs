@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::api::operation;
+use crate::handlers::tables::rpc::operations as rpc;
 use crate::handlers::tables::{operations as rows, schema, typescript};
 use crate::handlers::{backup, buckets, changes, kv, plugins, service, transactions};
 use crate::state::{Operation, State};
@@ -46,6 +47,7 @@ pub(crate) static ROUTES: &[Route] = &[
         "/rest/v1/{table}",
         &[&rows::READ, &rows::INSERT, &rows::UPDATE, &rows::PUT, &rows::DELETE, &rows::OPTIONS],
     ),
+    route("/rest/v1/rpc/{routine}", &[&rpc::GET, &rpc::POST, &rpc::OPTIONS]),
     route("/api/v1/schema/types.ts", &[&typescript::TYPES]),
     route("/api/v1/schema/tables", &[&schema::LIST]),
     route("/api/v1/schema/tables/{table}", &[&schema::SHOW, &schema::CREATE, &schema::ALTER, &schema::DROP]),

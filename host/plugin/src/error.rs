@@ -207,6 +207,9 @@ pub enum CallError {
     /// The database refused the call's commit.
     #[error(transparent)]
     Db(mantis_db::Error),
+    /// The caller did not accept the result.
+    #[error("the caller did not accept the result")]
+    Declined,
     /// The limit of calls under way is reached.
     #[error("too many calls are under way: {0}; try again later")]
     Busy(&'static str),

@@ -37,6 +37,7 @@ pub mod code {
     }
     codes! {
         PARSE "PGRST100" "A parameter does not follow the dialect's grammar.";
+        CALL_METHOD "PGRST101" "GET and HEAD call only functions of plugins that write nothing.";
         BODY_INVALID "PGRST102" "The body is not valid.";
         RANGE_NOT_SATISFIABLE "PGRST103" "The rows asked for are beyond the last one.";
         SCHEMA_UNKNOWN "PGRST106" "A header names another schema than `public`.";
@@ -53,8 +54,10 @@ pub mod code {
         AGGREGATES_OFF "PGRST123" "Aggregates are switched off.";
         MAX_AFFECTED "PGRST124" "More rows are affected than `max-affected` allows.";
         NOT_IMPLEMENTED "PGRST127" "A combination that is not implemented.";
+        MAX_AFFECTED_CALL "PGRST128" "`max-affected` on a call of a function that does not return rows.";
         NO_RELATIONSHIP "PGRST200" "No foreign key joins the two tables.";
         AMBIGUOUS_RELATIONSHIP "PGRST201" "Several foreign keys join the two tables.";
+        NO_FUNCTION "PGRST202" "No function of an installed plugin has this name and these arguments.";
         NO_COLUMN "PGRST204" "A column of the body or of `columns` does not exist.";
         NO_TABLE "PGRST205" "The table does not exist, or the grants do not show it.";
         NOT_SINGULAR "PGRST116" "The result does not have exactly one row.";
@@ -103,6 +106,7 @@ pub mod code {
         LIMIT_EXCEEDED "54000" "A limit of size, count or depth is exceeded.";
         QUERY_CANCELED "57014" "The query examined more rows or took longer than its limit.";
         SHUTDOWN "57P01" "The store takes no writes now.";
+        RAISED "P0001" "A plugin's function returned an error that has no code of its own.";
         PRECONDITION_FAILED "PT412" "The row does not have the version that was asked for.";
         IO_ERROR "58030" "The disk failed, or the data directory was moved.";
         INTERNAL "XX000" "Something unexpected; the log says what.";

@@ -31,6 +31,6 @@ pub mod types;
 
 pub use context::Environment;
 pub use error::{TableError, TableResult, code};
-pub use handle::{Rows, SelectOptions, WriteOptions, Written};
+pub use handle::{RowSet, Rows, SelectOptions, WriteOptions, Written};
 pub use query::{Count, Selected};
 pub use rows::{Input, Resolution, RowBatch};

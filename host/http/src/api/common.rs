@@ -27,9 +27,14 @@ pub(crate) static ROW: PathParameter = PathParameter {
     pattern: None,
     description: "The values of the row's primary key, percent-encoded, with commas between them.",
 };
+pub(crate) static ROUTINE: PathParameter = PathParameter {
+    name: "routine",
+    pattern: None,
+    description: "`PLUGIN.FUNCTION`, in kebab-case or snake_case. The plugin's name ends at the first dot.",
+};
 /// All that a path may name.
 pub(crate) static PATH_PARAMETERS: &[&PathParameter] =
-    &[&KEY, &BUCKET, &TRANSACTION_ID, &PLUGIN, &FUNCTION, &TABLE, &ROW];
+    &[&KEY, &BUCKET, &TRANSACTION_ID, &PLUGIN, &FUNCTION, &TABLE, &ROW, &ROUTINE];
 
 pub(crate) static PREFIX: Parameter = Parameter {
     name: "prefix",

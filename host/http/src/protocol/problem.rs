@@ -24,6 +24,8 @@ pub(crate) struct Problem(Box<Inner>);
 #[derive(Debug)]
 struct Inner {
     code: AnyCode,
+    /// A code that a plugin has given, which is shown in place of ours.
+    shown_code: Option<Box<str>>,
     status: StatusCode,
     detail: Cow<'static, str>,
     hint: Cow<'static, str>,
@@ -68,6 +70,7 @@ impl Problem {
         let code = code.into();
         let mut problem = Self(Box::new(Inner {
             code,
+            shown_code: None,
             status: code.status(),
             detail: Cow::Borrowed(""),
             hint: Cow::Borrowed(code.remedy()),
@@ -95,6 +98,14 @@ impl Problem {
     /// Another status than the table's, where the place decides.
     pub(crate) fn status(mut self, status: StatusCode) -> Self {
         self.0.status = status;
+        self
+    }
+
+    /// A code of a plugin's own, of 1 to 100 visible characters; any other is passed over.
+    pub(crate) fn shown_code(mut self, code: String) -> Self {
+        if (1..=100).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_graphic()) {
+            self.0.shown_code = Some(code.into());
+        }
         self
     }
 
@@ -145,7 +156,8 @@ impl Problem {
     /// The same in the shape that PostgREST's clients read: `{code, message, details, hint}`.
     pub(crate) fn into_table_response(self) -> Response<Body> {
         let mut inner = *self.0;
-        let code = inner.code.as_str();
+        let shown_code = inner.shown_code.take();
+        let code = shown_code.as_deref().unwrap_or(inner.code.as_str());
         let form = TableErrorOut {
             code,
             message: if inner.detail.is_empty() { inner.code.meaning() } else { &inner.detail },
@@ -156,7 +168,9 @@ impl Problem {
         *response.status_mut() = inner.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
-        if let Ok(value) = HeaderValue::from_str(&format!("MantisDB; error={code}")) {
+        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        let token = if code.bytes().all(is_token) { code } else { inner.code.as_str() };
+        if let Ok(value) = HeaderValue::from_str(&format!("MantisDB; error={token}")) {
             headers.insert("proxy-status", value);
         }
         headers.extend(inner.headers);
@@ -171,7 +185,7 @@ impl Problem {
             title: inner.code.meaning(),
             status: inner.status.as_u16(),
             detail: if inner.detail.is_empty() { inner.code.meaning() } else { &inner.detail },
-            code,
+            code: inner.shown_code.as_deref().unwrap_or(code),
             hint: &inner.hint,
             request_id,
             members: &inner.members,

@@ -14,6 +14,7 @@ mod limits;
 mod listing;
 mod log;
 mod plugins;
+mod rpc;
 mod service;
 mod stats;
 mod tables;

@@ -7,7 +7,7 @@ use mantis_db::{Committed, Database, Kind, Retry};
 use serde_json::Value;
 
 use super::answer::{self, Called};
-use super::session::{Call, Session};
+use super::session::{Accepts, Call, Session};
 use crate::CallError;
 use crate::instance::Outcome;
 
@@ -23,11 +23,11 @@ enum Attempt {
 
 impl Call<'_> {
     /// Runs the call until it counts.
-    pub(super) async fn run(&self) -> Result<Called, CallError> {
+    pub(super) async fn run(&self, accepts: &Accepts<'_>) -> Result<Called, CallError> {
         let attempts_max = self.executor.attempts_max;
         let mut retry = None;
         for attempt in 1..=attempts_max {
-            match self.attempt(retry.take()).await? {
+            match self.attempt(retry.take(), accepts).await? {
                 Attempt::Done(called) => return Ok(called),
                 Attempt::Lost(lost) => retry = lost,
             }
@@ -43,7 +43,7 @@ impl Call<'_> {
         Err(CallError::Conflict { attempts: attempts_max })
     }
 
-    async fn attempt(&self, mut retry: Option<Retry>) -> Result<Attempt, CallError> {
+    async fn attempt(&self, mut retry: Option<Retry>, accepts: &Accepts<'_>) -> Result<Attempt, CallError> {
         if let Some(lost) = retry.take() {
             // A call that waits for its turn holds no session.
             let turn = self.plugin.blueprint.database.wait_for_turn(lost);
@@ -68,6 +68,7 @@ impl Call<'_> {
                 Ok(Attempt::Lost(session.and_then(|mut session| session.restart())))
             }
             Err(error) => Err(CallError::Plugin(error)),
+            Ok(value) if !accepts(&value) => Err(CallError::Declined),
             Ok(value) if self.plugin.own_transactions => {
                 Ok(Attempt::Done(Called { value, committed: newest(&self.plugin.blueprint.database) }))
             }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::answer::Called;
 use super::executor::Executor;
-use super::session::Call;
+use super::session::{Accepts, Call};
 use crate::engine::clock;
 use crate::plugin::Plugin;
 use crate::{CallError, json};
@@ -19,6 +19,7 @@ impl Executor {
         plugin: &Arc<Plugin>,
         function: &str,
         arguments: Value,
+        accepts: &Accepts<'_>,
     ) -> Result<Called, CallError> {
         let begun = clock::now();
         let _active = self.enter();
@@ -27,7 +28,7 @@ impl Executor {
         let bytes_max = plugin.blueprint.limits.value_bytes_max;
         let outcome = match json::arguments(&plugin.functions[place].params, arguments, bytes_max) {
             Err(bad) => Err(CallError::ArgumentsInvalid { place: bad.place, reason: bad.reason }),
-            Ok(arguments) => Call::new(self, plugin, place, arguments.into(), begun).run().await,
+            Ok(arguments) => Call::new(self, plugin, place, arguments.into(), begun).run(accepts).await,
         };
         counted.end(&outcome);
         outcome
@@ -46,7 +47,7 @@ impl Counted<'_> {
         self.ended = true;
         let counters = &self.plugin.counters;
         match outcome {
-            Ok(_) => {}
+            Ok(_) | Err(CallError::Declined) => {}
             Err(CallError::Deadline { .. }) => counters.deadlines.add(1),
             Err(CallError::Trap { .. }) => counters.traps.add(1),
             Err(CallError::Limit { .. }) => counters.limits.add(1),

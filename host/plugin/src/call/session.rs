@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use mantis_db::{Isolation, Retry, SessionManager};
 use mantis_pool::Object;
+use serde_json::Value;
 use wasmtime::component::Val;
 
 use super::executor::Executor;
@@ -13,6 +14,9 @@ use crate::CallError;
 use crate::plugin::Plugin;
 
 pub(super) type Session = Object<SessionManager>;
+
+/// Whether the caller takes a result; otherwise its call is undone.
+pub(crate) type Accepts<'a> = dyn Fn(&Value) -> bool + Send + Sync + 'a;
 
 /// One call under way.
 pub(super) struct Call<'e> {

@@ -150,8 +150,24 @@ impl PluginHost {
     /// # Errors
     /// [`CallError`]. The call wrote nothing then, unless the plugin runs its own transactions.
     pub async fn call(&self, plugin: &str, function: &str, arguments: Value) -> Result<Called, CallError> {
+        self.call_if(plugin, function, arguments, &|_| true).await
+    }
+
+    /// Calls a function as [`call`](Self::call) does, and commits only a result that `accepts` agrees to. It is asked before the commit, for
+    /// each result again where commits conflict; the last result counts.
+    ///
+    /// # Errors
+    /// [`CallError`]; [`CallError::Declined`] where `accepts` did not agree. The call wrote nothing then, unless the plugin runs its own
+    /// transactions.
+    pub async fn call_if(
+        &self,
+        plugin: &str,
+        function: &str,
+        arguments: Value,
+        accepts: &(dyn Fn(&Value) -> bool + Send + Sync),
+    ) -> Result<Called, CallError> {
         let found = self.plugin(plugin).ok_or_else(|| CallError::PluginNotFound(plugin.into()))?;
-        self.0.executor.call(&found, function, arguments).await
+        self.0.executor.call(&found, function, arguments, accepts).await
     }
 
     /// The ranges from which a plugin may choose its limits, each under the name of its field in [`PluginLimits`](crate::PluginLimits).

@@ -33,6 +33,7 @@ pub(crate) mod stored;
 pub use crate::tables::table;
 pub use change::TableChange;
 pub use document::TableDocument;
+pub use names::nearest;
 pub use ready::Table;
 pub use table::TableSchema;
 

@@ -63,7 +63,8 @@ fn cut(text: &str, bytes: usize) -> &str {
 }
 
 /// The name among `names` that `wanted` was probably meant to be: at most a third of its characters differ.
-pub(crate) fn nearest(wanted: &str, names: impl IntoIterator<Item = String>) -> Option<String> {
+#[must_use]
+pub fn nearest(wanted: &str, names: impl IntoIterator<Item = String>) -> Option<String> {
     let wanted_characters: Vec<char> = wanted.chars().flat_map(char::to_lowercase).take(TABLE_NAME_BYTES_MAX).collect();
     let mut distance_max = wanted_characters.len() / 3 + 1;
     let mut nearest = None;

@@ -93,6 +93,28 @@ fn empty(name: &str) -> TableSchema {
     }
 }
 
+/// The schema of rows that are stored nowhere: columns of these names and types, all of them nullable.
+pub(crate) fn plain_schema(name: &str, columns: impl Iterator<Item = (String, Type)>) -> TableSchema {
+    let mut schema = empty(name);
+    schema.columns = columns.zip(1..).map(|((name, r#type), id)| plain_column(id, name, r#type)).collect();
+    schema.layouts.push(layout_of(&schema));
+    schema
+}
+
+fn plain_column(id: u32, name: String, r#type: Type) -> Column {
+    Column {
+        id,
+        name,
+        r#type,
+        nullable: true,
+        default: None,
+        identity: false,
+        allowed: None,
+        comment: None,
+        missing: Value::Null,
+    }
+}
+
 /// The layout of rows that are written under a schema: its columns in their order.
 pub(crate) fn layout_of(schema: &TableSchema) -> Layout {
     Layout { columns: schema.columns.iter().map(|column| (column.id, column.r#type)).collect() }

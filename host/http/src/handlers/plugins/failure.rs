@@ -29,7 +29,7 @@ pub(super) fn of_install(error: &Error) -> Problem {
     Problem::new(code).detail(error.to_string())
 }
 
-pub(super) fn of_call(error: CallError) -> Problem {
+pub(crate) fn of_call(error: CallError) -> Problem {
     let detail = error.to_string();
     let problem = match error {
         CallError::PluginNotFound(_) => Problem::new(Code::PluginNotFound),

@@ -26,7 +26,7 @@ use crate::protocol::{accept, media, respond};
 use crate::state::{Operation, State};
 use crate::wire::{json, written};
 
-mod failure;
+pub(crate) mod failure;
 mod grants;
 mod info;
 

@@ -11,6 +11,7 @@
 //! | `body` | the rows in a body |
 //! | `read`, `write`, `plan` | GET and HEAD; POST, PATCH, PUT and DELETE; a query's plan |
 //! | `row` | one row by its primary key |
+//! | `rpc` | `/rest/v1/rpc`: functions of plugins |
 //! | `answer`, `csv`, `headers` | where rows are collected; rows as CSV; headers of several answers |
 //! | `typescript` | the tables as TypeScript types |
 //! | `schema` | `/api/v1/schema/tables`: make, show, alter and drop tables |
@@ -27,6 +28,7 @@ mod range;
 mod read;
 mod request;
 mod row;
+pub(crate) mod rpc;
 pub(crate) mod schema;
 pub(crate) mod typescript;
 mod write;

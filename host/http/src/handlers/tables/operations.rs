@@ -19,7 +19,7 @@ use crate::protocol::respond;
 use crate::state::{Operation, State};
 
 /// Every parameter is a filter, or one of the dialect's own words.
-static DIALECT: Parameter = Parameter {
+pub(super) static DIALECT: Parameter = Parameter {
     name: "dialect",
     kind: Kind::Dialect,
     description: "PostgREST's dialect: `select`, `order`, `limit`, `offset`, `and`, `or`, `columns`, `on_conflict`, and any column \
@@ -27,7 +27,7 @@ static DIALECT: Parameter = Parameter {
     // Which columns there are, no schema of all tables can say.
     role: Role::OutsideSchema,
 };
-static PREFER: RequestHeader = RequestHeader {
+pub(super) static PREFER: RequestHeader = RequestHeader {
     name: "prefer",
     pattern: None,
     description: "`return=minimal|headers-only|representation`, `count=exact|planned|estimated`, \
@@ -35,32 +35,32 @@ static PREFER: RequestHeader = RequestHeader {
                   `timezone=`, `max-affected=`, `tx=commit|rollback`.",
     role: Role::Optional,
 };
-static RANGE: RequestHeader = RequestHeader {
+pub(super) static RANGE: RequestHeader = RequestHeader {
     name: "range",
     pattern: None,
     description: "Which rows, as in `0-9`; of those that `limit` and `offset` name.",
     role: Role::OutsideSchema,
 };
-static PROFILE: RequestHeader = RequestHeader {
+pub(super) static PROFILE: RequestHeader = RequestHeader {
     name: "accept-profile",
     pattern: None,
     description: "The schema: `public`.",
     role: Role::OutsideSchema,
 };
-static CONTENT_PROFILE: RequestHeader = RequestHeader {
+pub(super) static CONTENT_PROFILE: RequestHeader = RequestHeader {
     name: "content-profile",
     pattern: None,
     description: "The schema: `public`.",
     role: Role::OutsideSchema,
 };
 
-static CONTENT_RANGE: AnswerHeader = AnswerHeader {
+pub(super) static CONTENT_RANGE: AnswerHeader = AnswerHeader {
     name: "content-range",
     required: false,
     pattern: None,
     description: "Which rows these are, of how many: `0-9/100`; `*` for what is not known or not there.",
 };
-static PREFERENCE_APPLIED: AnswerHeader = AnswerHeader {
+pub(super) static PREFERENCE_APPLIED: AnswerHeader = AnswerHeader {
     name: "preference-applied",
     required: false,
     pattern: None,

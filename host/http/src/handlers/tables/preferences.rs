@@ -54,6 +54,8 @@ pub(super) enum Applicable {
     Update,
     Put,
     Delete,
+    /// Of a function.
+    Call,
 }
 
 impl Preferences {
@@ -116,7 +118,7 @@ impl Preferences {
     /// `Preference-Applied`: those that a request of this kind has applied, in PostgREST's order.
     pub(super) fn applied(&self, kind: Applicable, resolution_ignored: bool) -> Option<HeaderValue> {
         let (is_read, is_insert) = (kind == Applicable::Read, kind == Applicable::Insert);
-        let limits_affected = matches!(kind, Applicable::Update | Applicable::Delete);
+        let limits_affected = matches!(kind, Applicable::Update | Applicable::Delete | Applicable::Call);
         let resolution =
             self.resolution.filter(|_| is_insert && !resolution_ignored).map(|resolution| match resolution {
                 Resolution::Ignore => "resolution=ignore-duplicates",

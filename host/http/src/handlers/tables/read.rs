@@ -84,7 +84,7 @@ fn whole(status: StatusCode, rows: AnswerRows) -> Response<Body> {
 }
 
 /// An answer to HEAD whose length nobody has counted.
-fn unmeasured(status: StatusCode) -> Response<Body> {
+pub(super) fn unmeasured(status: StatusCode) -> Response<Body> {
     let mut response = respond::empty(status);
     *response.body_mut() = Body::stream(futures_util::stream::empty());
     response

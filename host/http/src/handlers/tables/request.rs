@@ -29,10 +29,19 @@ impl TableRequest {
     /// # Errors
     /// Of the preferences, `PGRST106`, `PGRST107`, `PGRST100`.
     pub(super) fn read(state: &State, uri: &Uri, headers: &HeaderMap, profile: &str) -> TableResult<Self> {
+        Self::of(state, headers, profile, &parameters(uri.query())?)
+    }
+
+    /// The same, where the parameters are decoded.
+    pub(super) fn of(
+        state: &State,
+        headers: &HeaderMap,
+        profile: &str,
+        parameters: &[(String, String)],
+    ) -> TableResult<Self> {
         check_profile(headers, profile)?;
         let preferences = Preferences::of(headers)?;
         let media = media::choose(headers)?;
-        let parameters = parameters(uri.query())?;
         let borrowed = parameters.iter().map(|(name, value)| (&name[..], &value[..]));
         let query = Parser::default().query(borrowed)?;
         let zone = preferences.time_zone.as_ref().map_or(TimeZone::UTC, |(_, zone)| zone.clone());
@@ -52,7 +61,7 @@ fn check_profile(headers: &HeaderMap, profile: &str) -> TableResult<()> {
 }
 
 /// The parameters of a query, decoded as forms are, in their order.
-fn parameters(query: Option<&str>) -> TableResult<Vec<(String, String)>> {
+pub(super) fn parameters(query: Option<&str>) -> TableResult<Vec<(String, String)>> {
     let pairs = query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
     pairs
         .map(|pair| {

@@ -117,21 +117,50 @@ pub(crate) fn show_rows<'c>(
     context: &'c QueryContext<'c>,
     sink: &mut dyn RowSink,
 ) -> TableResult<Selected> {
+    let filter = Filter::inner_only(select);
+    given(select, filter, Supply::Given(rows, 0), view, context, Paging::default(), sink)
+}
+
+/// Shows `sink` those of the given rows that the query selects. Counts are exact.
+///
+/// # Errors
+/// As [`select`].
+pub(crate) fn select_given<'c>(
+    select: &'c Select,
+    rows: &'c [StoredRow<'c>],
+    view: &mut dyn View,
+    context: &'c QueryContext<'c>,
+    paging: Paging,
+    sink: &mut dyn RowSink,
+) -> TableResult<Selected> {
+    let count = if paging.count == Count::None { Count::None } else { Count::Exact };
+    let paging = Paging { count, ..paging };
+    given(select, Filter::of(select), Supply::Examined(rows, 0), view, context, paging, sink)
+}
+
+fn given<'c>(
+    select: &'c Select,
+    filter: Filter<'c>,
+    mut supply: Supply<'c>,
+    view: &mut dyn View,
+    context: &'c QueryContext<'c>,
+    paging: Paging,
+    sink: &mut dyn RowSink,
+) -> TableResult<Selected> {
     check_depth(select, context.limits.query_depth_max)?;
     sink.begin(&output::columns(select))?;
-    let mut supply = Supply::Given(rows, 0);
-    let filter = Filter::inner_only(select);
     if select.is_grouped {
-        return grouped(select, filter, &mut supply, view, context, Paging::default(), sink);
+        return grouped(select, filter, &mut supply, view, context, paging, sink);
     }
     let page = Page {
         select,
         filter,
         is_sorted_here: !select.order.is_empty(),
         offset: select.offset,
-        limit: select.limit,
-        count: Count::None,
-        rows_estimate: rows.len() as u64,
+        limit: smaller(select.limit, paging.rows_max),
+        count: paging.count,
+        // Nobody asks for it.
+        rows_estimate: 0,
     };
     let outcome = page.run(&mut supply, view, context, &mut Shown::new(select, context, sink))?;
     Ok(selected(outcome))

@@ -28,6 +28,8 @@ pub(super) enum Supply<'c> {
     Planned(Source<'c>),
     /// They are given; so many have been seen.
     Given(&'c [StoredRow<'c>], usize),
+    /// The same, and each counts as examined.
+    Examined(&'c [StoredRow<'c>], usize),
 }
 
 impl Supply<'_> {
@@ -35,15 +37,8 @@ impl Supply<'_> {
     fn visit(&mut self, view: &mut dyn View, context: &QueryContext<'_>, see: &mut See<'_>) -> TableResult<bool> {
         match self {
             Self::Planned(source) => source.visit(view, context, see),
-            Self::Given(rows, next) => {
-                while let Some(&row) = rows.get(*next) {
-                    *next += 1;
-                    if see(row)?.is_break() {
-                        return Ok(false);
-                    }
-                }
-                Ok(true)
-            }
+            Self::Given(rows, next) => visit_given(rows, next, see),
+            Self::Examined(rows, next) => visit_given(rows, next, &mut |row| context.examine().and_then(|()| see(row))),
         }
     }
 
@@ -51,9 +46,19 @@ impl Supply<'_> {
     fn count(&mut self, view: &mut dyn View, context: &QueryContext<'_>) -> TableResult<u64> {
         match self {
             Self::Planned(source) => source.count(view, context),
-            Self::Given(rows, next) => Ok((rows.len() - *next) as u64),
+            Self::Given(rows, next) | Self::Examined(rows, next) => Ok((rows.len() - *next) as u64),
         }
     }
+}
+
+fn visit_given(rows: &[StoredRow<'_>], next: &mut usize, see: &mut See<'_>) -> TableResult<bool> {
+    while let Some(&row) = rows.get(*next) {
+        *next += 1;
+        if see(row)?.is_break() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Takes the rows of a page in their order.
