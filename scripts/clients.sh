@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
+[ -r guest/target/components/leaderboard.wasm ] || fail "the guest components are missing" "cargo xtask guests"
 mantisdb=$(realpath "${1:-target/debug/mantisdb}")
 work=$(mktemp -d)
 server=''

@@ -22,6 +22,17 @@ async fn an_error_rolls_back() {
     assert_eq!(fixture.text("kept", "key").await.as_deref(), Some("value"));
 }
 
+#[tokio::test]
+async fn a_result_that_is_not_accepted_leaves_nothing() {
+    let fixture = Fixture::with_guest("procedures", &["kept"]).await;
+    let arguments = || json!(["kept", "key", "value"]);
+    let declined = fixture.host.call_if("procedures", "set", arguments(), &|_| false).await;
+    assert!(matches!(declined, Err(CallError::Declined)), "{declined:?}");
+    assert_eq!(fixture.text("kept", "key").await, None);
+    fixture.host.call_if("procedures", "set", arguments(), &serde_json::Value::is_null).await.unwrap();
+    assert_eq!(fixture.text("kept", "key").await.as_deref(), Some("value"));
+}
+
 /// What may be stored may be handed to a call, and back.
 #[tokio::test]
 async fn a_value_of_the_largest_size_goes_through_a_call() {

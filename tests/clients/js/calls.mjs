@@ -132,6 +132,42 @@ export const writes = [
   }, { data: [] }],
 ];
 
+const IDA = { player: 'ida', score: 90, rank: 1 };
+const JON = { player: 'jon', score: 70, rank: 2 };
+const KIM = { player: 'kim', score: 70, rank: 2 };
+
+/** Calls of functions: of `leaderboard`, which may write, and of `standings`, the same plugin, which may not. */
+export const functions = [
+  ['a function', (db) => db.rpc('leaderboard.top', { n: 10 }), { data: [IDA, JON, KIM], status: 200 }],
+  ['a function, filtered', (db) => db.rpc('leaderboard.top', { n: 10 }).lt('score', 80).order('player', { ascending: false }), { data: [KIM, JON] }],
+  ['a function, a part of its rows', (db) => db.rpc('leaderboard.top', { n: 10 }).select('who:player').range(1, 2), { data: [{ who: 'jon' }, { who: 'kim' }] }],
+  ['a function, counted', (db) => db.rpc('leaderboard.top', { n: 10 }, { count: 'exact' }).limit(1), { data: [IDA], count: 3, status: 206 }],
+  ['a function, only counted', (db) => db.rpc('standings.top', { n: 10 }, { head: true, count: 'exact' }), { data: null, count: 3 }],
+  ['a function, one row', (db) => db.rpc('leaderboard.top', { n: 1 }).single(), { data: IDA }],
+  ['a function, one row of many', (db) => db.rpc('leaderboard.top', { n: 2 }).single(), { error: 'PGRST116', status: 406 }],
+  ['a function, one row of none', (db) => db.rpc('leaderboard.top', { n: 2 }).eq('player', 'lou').maybeSingle(), { data: null }],
+  ['a function as CSV', (db) => db.rpc('leaderboard.top', { n: 1 }).csv(), { data: 'player,score,rank\nida,90,1' }],
+  ['a function by GET', (db) => db.rpc('standings.top', { n: 2 }, { get: true }), { data: [IDA, JON] }],
+  ['a function by GET, filtered', (db) => db.rpc('standings.top', { n: 3 }, { get: true }).eq('rank', 2).select('player'), { data: [{ player: 'jon' }, { player: 'kim' }] }],
+  ['a function by GET that may write', (db) => db.rpc('leaderboard.top', { n: 2 }, { get: true }), { error: 'PGRST101', status: 405 }],
+  ['a value', (db) => db.rpc('leaderboard.standing_of', { player: 'kim' }), { data: KIM }],
+  ['no value', (db) => db.rpc('leaderboard.standing_of', { player: 'lou' }), { data: null, status: 200 }],
+  ['a number', (db) => db.rpc('leaderboard.submit', { player: 'ida', score: 1 }), { data: 1 }],
+  ['a call that is undone', async (db) => {
+    await db.rpc('leaderboard.submit', { player: 'lou', score: 100 }).rollback();
+    return db.rpc('leaderboard.standing_of', { player: 'lou' });
+  }, { data: null }],
+  ['a call whose answer cannot be had', async (db) => {
+    const { error } = await db.rpc('leaderboard.submit', { player: 'lou', score: 100 }).csv();
+    const standing = await db.rpc('leaderboard.standing_of', { player: 'lou' });
+    return { data: [error.code, standing.data] };
+  }, { data: ['PGRST107', null] }],
+  ['an error of the function', (db) => db.rpc('leaderboard.top', { n: 1001 }), { error: 'P0001', status: 400 }],
+  ['an argument of another type', (db) => db.rpc('leaderboard.top', { n: 'many' }), { error: '22P02', status: 400 }],
+  ['an argument that is not there', (db) => db.rpc('leaderboard.top', { m: 10 }), { error: 'PGRST202', status: 404 }],
+  ['a function that is not there', (db) => db.rpc('leaderboard.bottom', { n: 10 }), { error: 'PGRST202', status: 404 }],
+];
+
 /** What of a result is compared. */
 export function shown(result, expected) {
   const seen = {};

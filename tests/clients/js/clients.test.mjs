@@ -8,9 +8,10 @@ import { PostgrestClient } from '@supabase/postgrest-js';
 import { createClient } from '@supabase/supabase-js';
 import WebSocket from 'ws';
 
-import { reads, shown, writes } from './calls.mjs';
+import { functions, reads, shown, writes } from './calls.mjs';
 
 const base = process.env.MANTISDB_URL;
+const component = readFileSync(new URL('../../../guest/target/components/leaderboard.wasm', import.meta.url));
 const tables = JSON.parse(readFileSync(new URL('../tables.json', import.meta.url)));
 
 const clients = {
@@ -37,6 +38,19 @@ async function reset() {
   }
 }
 
+/** Installs the leaderboard twice, and gives it scores. */
+async function install() {
+  const headers = { 'content-type': 'application/wasm' };
+  for (const [name, access] of [['leaderboard', 'write'], ['standings', 'read']]) {
+    const path = `${base}/api/v1/plugins/${name}?buckets=leaderboard:${access}`;
+    const response = await fetch(path, { method: 'PUT', headers, body: component });
+    assert.ok(response.ok, await response.text());
+  }
+  for (const [player, score] of [['ida', 90], ['jon', 70], ['kim', 70]]) {
+    await send('POST', 'plugins/leaderboard/call/submit', { player, score });
+  }
+}
+
 for (const [client, make] of Object.entries(clients)) {
   test(client, async (t) => {
     await reset();
@@ -47,6 +61,8 @@ for (const [client, make] of Object.entries(clients)) {
         assert.deepEqual(shown(await call(db), expected), wanted);
       });
     for (const entry of reads) await check(entry);
+    await install();
+    for (const entry of functions) await check(entry);
     for (const entry of writes) {
       await reset();
       await check(entry);

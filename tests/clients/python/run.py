@@ -124,6 +124,35 @@ WRITES = [
     ("delete a parent", lambda db: db.from_("labels").delete().eq("id", 1), APIError({"code": "23503"})),
 ]
 
+STANDINGS = [{"player": "ida", "score": 90, "rank": 1}, {"player": "jon", "score": 70, "rank": 2}, {"player": "kim", "score": 70, "rank": 2}]
+# Of `leaderboard`, which may write, and of `standings`, the same plugin, which may not.
+FUNCTIONS = [
+    ("a function", lambda db: db.rpc("leaderboard.top", {"n": 10}), STANDINGS),
+    ("a function, filtered", lambda db: db.rpc("leaderboard.top", {"n": 10}).lt("score", 80).order("player", desc=True), STANDINGS[:0:-1]),
+    ("a function, columns", lambda db: db.rpc("leaderboard.top", {"n": 10}).select("player").limit(1), [{"player": "ida"}]),
+    ("a function, counted", lambda db: db.rpc("leaderboard.top", {"n": 10}, count=CountMethod.exact).limit(1), 3),
+    ("a function, only counted", lambda db: db.rpc("standings.top", {"n": 10}, count=CountMethod.exact, head=True), 3),
+    ("a function, one row", lambda db: db.rpc("leaderboard.top", {"n": 1}).single(), STANDINGS[0]),
+    ("a function by GET", lambda db: db.rpc("standings.top", {"n": 2}, get=True), STANDINGS[:2]),
+    ("a function by GET, filtered", lambda db: db.rpc("standings.top", {"n": 3}, get=True).eq("rank", 2), STANDINGS[1:]),
+    ("a function by GET that may write", lambda db: db.rpc("leaderboard.top", {"n": 2}, get=True), APIError({"code": "PGRST101"})),
+    ("a value", lambda db: db.rpc("leaderboard.standing_of", {"player": "kim"}), STANDINGS[2]),
+    ("an error of the function", lambda db: db.rpc("leaderboard.top", {"n": 1001}), APIError({"code": "P0001"})),
+    ("an argument that is not there", lambda db: db.rpc("leaderboard.top", {"m": 10}), APIError({"code": "PGRST202"})),
+    ("a function that is not there", lambda db: db.rpc("leaderboard.bottom", {}), APIError({"code": "PGRST202"})),
+]
+COMPONENT = pathlib.Path(__file__).parents[3] / "guest/target/components/leaderboard.wasm"
+
+
+def install(base):
+    for name, access in (("leaderboard", "write"), ("standings", "read")):
+        url = f"{base}/api/v1/plugins/{name}?buckets=leaderboard:{access}"
+        headers = {"content-type": "application/wasm"}
+        urllib.request.urlopen(urllib.request.Request(url, COMPONENT.read_bytes(), headers, method="PUT")).read()
+    for row in STANDINGS:
+        arguments = {"player": row["player"], "score": row["score"]}
+        send(base, "POST", "plugins/leaderboard/call/submit", arguments)
+
 
 def send(base, method, path, body=None):
     data = None if body is None else json.dumps(body).encode()
@@ -169,8 +198,9 @@ def main(base):
     failed = 0
     for name, client in clients.items():
         reset(base)
+        install(base)
         passed = 0
-        for is_write, calls in ((False, READS), (True, WRITES)):
+        for is_write, calls in ((False, READS), (False, FUNCTIONS), (True, WRITES)):
             for what, call, expected in calls:
                 if is_write:
                     reset(base)
