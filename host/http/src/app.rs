@@ -26,7 +26,8 @@ use crate::protocol::deadline::within;
 use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::problem::{Problem, Result};
 use crate::protocol::request_id::{RequestIds, X_REQUEST_ID};
-use crate::protocol::{accept, compress, date, hosts, respond};
+use crate::protocol::supabase::Service;
+use crate::protocol::{accept, compress, date, hosts, respond, supabase};
 use crate::request_log::{Begun, RequestLog};
 use crate::router::{Matched, Router};
 use crate::routes::ROUTES;
@@ -185,6 +186,8 @@ impl App {
     fn options(&self, head: &Parts) -> Result<Response<Body>> {
         let allow = match head.uri.path() {
             "*" => HeaderValue::from_static("GET, HEAD, PUT, POST, DELETE, OPTIONS"),
+            // The page's request is to be answered, so that its client can show what is wrong.
+            path if Cors::is_preflight(head) && Service::at(path).is_some() => supabase::METHODS,
             path => self.0.router.allow(path)?,
         };
         // PostgREST's clients know 200.
@@ -235,13 +238,7 @@ impl App {
         begun: Begun,
     ) -> Response<Body> {
         self.0.log.log(&begun, head, operation, &outcome);
-        let mut response = outcome.unwrap_or_else(|problem| {
-            if routes::speaks_dialect(head.uri.path()) && !accept::prefers_problem(&head.headers) {
-                problem.into_table_response()
-            } else {
-                problem.into_response(begun.id.to_str().unwrap_or_default())
-            }
-        });
+        let mut response = outcome.unwrap_or_else(|problem| shown(problem, head, &begun));
         if self.0.state.config.compression {
             response = compress::compress(&head.headers, response);
         }
@@ -252,6 +249,21 @@ impl App {
         }
         self.0.state.metrics.count_answer(operation, response.status());
         response
+    }
+}
+
+/// A problem in the shape that the client reads.
+fn shown(problem: Problem, head: &Parts, begun: &Begun) -> Response<Body> {
+    let path = head.uri.path();
+    if accept::prefers_problem(&head.headers) {
+        return problem.into_response(begun.id.to_str().unwrap_or_default());
+    }
+    if routes::speaks_dialect(path) {
+        return problem.into_table_response();
+    }
+    match Service::at(path).filter(|_| problem.code() == Code::RouteNotFound.into()) {
+        Some(service) => service.absent(),
+        None => problem.into_response(begun.id.to_str().unwrap_or_default()),
     }
 }
 

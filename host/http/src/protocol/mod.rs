@@ -16,6 +16,7 @@
 //! | `range` | a single range of bytes |
 //! | `request_id` | `x-request-id` |
 //! | `respond` | responses of common shapes |
+//! | `supabase` | Supabase's services that are not here |
 //!
 //! The headers are read by hand, and not with the crate `headers` (0.4), because each would lose something:
 //! - `If-Match`, `If-None-Match`: it compares with one tag and hides the tags, from which `conditions` reads versions.
@@ -39,3 +40,4 @@ pub(crate) mod problem;
 pub(crate) mod range;
 pub(crate) mod request_id;
 pub(crate) mod respond;
+pub(crate) mod supabase;

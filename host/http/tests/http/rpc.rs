@@ -1,5 +1,6 @@
 //! Functions of plugins as PostgREST's clients call them.
 
+use mantis_http::AppConfig;
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Server};
@@ -275,4 +276,29 @@ async fn get_calls_only_plugins_that_write_nothing() {
     check(&server, "OPTIONS /rest/v1/rpc/game.other", &[], "", "404 PGRST202").await;
     let documented = server.app.openapi();
     assert!(documented["paths"]["/rest/v1/rpc/{routine}"]["post"] != Value::Null);
+}
+
+/// Each client of Supabase reads an error's message from members of its own.
+#[tokio::test]
+async fn services_that_are_not_here_say_so_to_their_clients() {
+    let origin = AppConfig { cors_origins: vec!["https://example.com".to_owned()], ..AppConfig::default() };
+    let server = Server::with_config(origin);
+    for (line, members) in [
+        ("POST /auth/v1/token?grant_type=password", &["code", "error_code", "msg"][..]),
+        ("POST /storage/v1/object/list/avatars", &["error", "message", "statusCode"]),
+        ("GET /realtime/v1/websocket", &["error", "message"]),
+        ("POST /functions/v1/hello", &["code", "message"]),
+        ("POST /graphql/v1", &["data", "errors"]),
+    ] {
+        let answer = server.send(line, &["origin: https://example.com"], "").await;
+        assert_eq!(answer.status, 404);
+        assert_eq!(answer.json().as_object().unwrap().keys().collect::<Vec<_>>(), members, "{line}");
+        assert_eq!(answer.header("access-control-allow-origin"), Some("https://example.com"), "{line}");
+        let (_, path) = line.split_once(' ').unwrap();
+        let preflight = ["origin: https://example.com", "access-control-request-method: POST"];
+        let answer = server.send(&format!("OPTIONS {path}"), &preflight, "").await;
+        assert_eq!(answer.status, 204, "{line}");
+        let problem = server.send(line, &["accept: application/problem+json"], "").await;
+        assert_eq!(problem.outcome(), "404 route-not-found");
+    }
 }
