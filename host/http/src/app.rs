@@ -132,10 +132,10 @@ impl App {
         &self.0.state.metrics
     }
 
-    /// The OpenAPI 3.1 document of this API, with the functions of the plugins that are installed now.
+    /// The OpenAPI 3.1 document of this API, with the functions of the plugins that are installed now, without its tables.
     #[must_use]
     pub fn openapi(&self) -> serde_json::Value {
-        docs::openapi(&self.0.state)
+        docs::openapi(&self.0.state, &[], 0)
     }
 
     async fn answer(&self, head: Parts, body: RequestBody) -> Response<Body> {

@@ -43,6 +43,10 @@ pub(crate) const CHANGES_PER_READ_MAX: usize = 100;
 /// Bytes of keys and values after which a page of changes ends.
 pub(crate) const CHANGES_PAGE_BYTES_MAX: usize = 1 << 20;
 
+/// Tables that a document shows one by one, and their columns together. What is beyond is counted in it.
+pub(crate) const DOCUMENT_TABLES_MAX: usize = 1_000;
+pub(crate) const DOCUMENT_COLUMNS_MAX: usize = 10_000;
+
 /// Bytes of the rows of one answer.
 pub(crate) const TABLE_ANSWER_BYTES_MAX: usize = 64 << 20;
 

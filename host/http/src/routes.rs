@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::api::operation;
 use crate::handlers::tables::rpc::operations as rpc;
-use crate::handlers::tables::{operations as rows, schema, typescript};
+use crate::handlers::tables::{operations as rows, root, schema, typescript};
 use crate::handlers::{backup, buckets, changes, kv, plugins, service, transactions};
 use crate::state::{Operation, State};
 
@@ -43,6 +43,8 @@ pub(crate) static ROUTES: &[Route] = &[
         &[&rows::READ, &rows::INSERT, &rows::UPDATE, &rows::PUT, &rows::DELETE, &rows::OPTIONS],
     ),
     route("/api/v1/tables/{table}/{row}", &[&rows::SHOW_ROW, &rows::PUT_ROW, &rows::UPDATE_ROW, &rows::DELETE_ROW]),
+    route("/rest/v1/", &[&root::ROOT, &root::OPTIONS]),
+    Route { path: "/rest/v1", operations: &[&root::ROOT, &root::OPTIONS], id_suffix: "WithoutSlash" },
     at_rest(
         "/rest/v1/{table}",
         &[&rows::READ, &rows::INSERT, &rows::UPDATE, &rows::PUT, &rows::DELETE, &rows::OPTIONS],
@@ -72,7 +74,7 @@ const fn at_rest(path: &'static str, operations: &'static [&'static Operation]) 
 
 /// Whether errors at this path have the shape of PostgREST's.
 pub(crate) fn speaks_dialect(path: &str) -> bool {
-    path.starts_with("/api/v1/tables/") || path.starts_with("/rest/v1/")
+    path.starts_with("/api/v1/tables/") || path.starts_with("/rest/v1/") || path == "/rest/v1"
 }
 
 const fn under_base(path: &'static str, operations: &'static [&'static Operation]) -> Route {

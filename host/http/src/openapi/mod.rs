@@ -1,4 +1,13 @@
-//! The OpenAPI 3.1 document and its page, written from the table of routes.
+//! The documents: of the whole API, written from the table of routes, the functions of plugins and the tables; and PostgREST's.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `operations`, `patterns`, `schemas` | the operations of the table of routes |
+//! | `functions` | a path for each function of a plugin |
+//! | `tables`, `columns` | paths and schemas for each table |
+//! | `page` | the same for people |
+//! | `swagger` | the document at the root of `/rest/v1` |
+//! | `subject` | what a document shows of the server |
 
 use serde_json::{Map, Value, json};
 
@@ -6,15 +15,19 @@ use crate::api::description::Tag;
 use crate::api::operation::{Operation, Route};
 use crate::openapi::schemas::Schemas;
 
+mod columns;
 mod functions;
 mod operations;
 mod page;
 mod patterns;
 mod schemas;
 mod subject;
+mod swagger;
+mod tables;
 
 pub(crate) use page::page;
 pub(crate) use subject::Subject;
+pub(crate) use swagger::{Root, document as root_document};
 
 const DESCRIPTION: &str = "Keys, values, transactions, changes and plugins of a MantisDB server.\n\n\
     A key in a path is percent-decoded once and is bytes: it may hold slashes, and nothing is normalised. `HEAD` works wherever `GET` \
@@ -28,7 +41,14 @@ pub(crate) fn document<C>(routes: &[Route<C>], subject: &Subject<'_>) -> Value {
         paths.insert(route.path.to_owned(), path_item(routes, route, subject, &mut schemas));
     }
     functions::add(&mut paths, routes, subject.plugins, &mut schemas);
-    json!({
+    tables::add(&mut paths, routes, subject.tables);
+    let failure = tables::failure(&mut schemas);
+    let mut components = json!({
+        "schemas": schemas.all(subject.limits),
+        "headers": operations::common_headers(),
+    });
+    tables::add_components(&mut components, subject.tables, failure);
+    let mut document = json!({
         "openapi": "3.1.0",
         "info": {
             "title": "MantisDB",
@@ -39,11 +59,12 @@ pub(crate) fn document<C>(routes: &[Route<C>], subject: &Subject<'_>) -> Value {
         "servers": [{"url": "/"}],
         "tags": tags(),
         "paths": paths,
-        "components": {
-            "schemas": schemas.all(subject.limits),
-            "headers": operations::common_headers(),
-        },
-    })
+        "components": components,
+    });
+    if subject.tables_left_out > 0 {
+        document["x-mantisdb-tables-left-out"] = subject.tables_left_out.into();
+    }
+    document
 }
 
 fn path_item<C>(routes: &[Route<C>], route: &Route<C>, subject: &Subject<'_>, schemas: &mut Schemas) -> Value {

@@ -6,6 +6,7 @@
 //! | `sessions` | the session that a request works with: pooled, or of an open transaction |
 //! | `transactions` | the open transactions |
 //! | `retries` | what a transaction that lost takes along to its next attempt |
+//! | `documents` | documents of all tables and plugins, kept until these change |
 //! | `streams` | the bound on open streams |
 //! | `metrics` | counters |
 
@@ -21,11 +22,13 @@ use crate::api::operation;
 use crate::api::operation::Route;
 use crate::limits;
 use crate::state::configuration::AppConfig;
+use crate::state::documents::Documents;
 use crate::state::metrics::{HttpMetrics, OperationNames};
 use crate::state::retries::Retries;
 use crate::state::transactions::OpenTransactions;
 
 pub(crate) mod configuration;
+pub(crate) mod documents;
 pub(crate) mod metrics;
 pub(crate) mod retries;
 pub(crate) mod sessions;
@@ -46,6 +49,7 @@ pub(crate) struct State {
     pub(crate) transactions: Arc<OpenTransactions>,
     pub(crate) retries: Retries,
     pub(crate) metrics: HttpMetrics,
+    pub(crate) documents: Documents,
     pub(crate) shutdown: watch::Sender<bool>,
     /// Cursor prefix of this incarnation of the store.
     pub(crate) incarnation: Option<String>,
@@ -68,6 +72,7 @@ impl State {
             transactions: Arc::new(OpenTransactions::new(transactions_max, config.transaction_idle_ms)),
             retries: Retries::default(),
             metrics: HttpMetrics::new(names),
+            documents: Documents::default(),
             shutdown: watch::Sender::new(false),
             incarnation: incarnation_of(&database),
             routes,

@@ -7,6 +7,7 @@ mod batch;
 mod browsers;
 mod changes;
 mod conditions;
+mod described;
 mod documents;
 mod harness;
 mod keys;

@@ -98,7 +98,7 @@ impl Catalog {
 
     /// The table of a stored schema. What a transaction has written itself, or what is older than what is ready, is made anew each time. A
     /// version whose commit was taken back may be used again: the bytes are compared too.
-    fn ready(&self, name: &str, stored: &StoredEntry) -> TableResult<Arc<Table>> {
+    pub(crate) fn ready(&self, name: &str, stored: &StoredEntry) -> TableResult<Arc<Table>> {
         let is_same = |table: &Arc<Table>| table.schema_version == stored.version && table.stored == stored.value;
         if let Some(table) = self.ready.lock().get(name).filter(|table| is_same(table)) {
             return Ok(Arc::clone(table));
@@ -140,7 +140,7 @@ pub(crate) fn check_access(grants: &Grants, name: &str, access: Access) -> Table
 }
 
 /// Shows every stored schema by the table's name.
-fn visit_schemas(view: &mut dyn View, see: &mut dyn FnMut(&str, StoredEntry)) -> TableResult<()> {
+pub(crate) fn visit_schemas(view: &mut dyn View, see: &mut dyn FnMut(&str, StoredEntry)) -> TableResult<()> {
     let section = sections::SCHEMAS;
     let mut damaged = false;
     view.visit(&KeyRange::prefix(&section), Direction::Forward, &mut |key, stored| {

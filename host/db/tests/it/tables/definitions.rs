@@ -50,6 +50,42 @@ fn a_table_is_made_once_and_then_confirmed() {
 }
 
 #[test]
+fn definitions_are_shown_up_to_a_bound() {
+    let stage = Stage::new();
+    let mut session = stage.session();
+    create(&mut session, "clients", CLIENTS);
+    create(&mut session, "orders", ORDERS);
+    let mut shown = |tables_max, columns_max| {
+        let (tables, left_out) = now(session.describe_tables_within(tables_max, columns_max)).unwrap();
+        (tables.into_iter().filter_map(|table| table.name).collect::<Vec<_>>(), left_out)
+    };
+    assert_eq!(shown(2, 3), (vec!["clients".to_owned(), "orders".to_owned()], 0));
+    assert_eq!(shown(2, 2), (vec!["clients".to_owned()], 1));
+    assert_eq!(shown(1, 9), (vec!["clients".to_owned()], 1));
+    assert_eq!(shown(9, 0), (Vec::new(), 2));
+}
+
+#[test]
+fn the_fingerprint_is_that_of_the_definitions() {
+    let stage = Stage::new();
+    let mut session = stage.session();
+    let mut seen = vec![now(session.tables_fingerprint()).unwrap()];
+    create(&mut session, "clients", CLIENTS);
+    seen.push(now(session.tables_fingerprint()).unwrap());
+    create(&mut session, "clients", CLIENTS);
+    assert_eq!(now(session.tables_fingerprint()).unwrap(), seen[1], "nothing was written");
+    create(&mut session, "others", CLIENTS);
+    seen.push(now(session.tables_fingerprint()).unwrap());
+    now(session.drop_table("others")).unwrap();
+    assert_eq!(now(session.tables_fingerprint()).unwrap(), seen[1], "the same definitions");
+    create(&mut session, "others", CLIENTS);
+    seen.push(now(session.tables_fingerprint()).unwrap());
+    seen.sort_unstable();
+    seen.dedup();
+    assert_eq!(seen.len(), 4);
+}
+
+#[test]
 fn a_table_that_is_referenced_stays() {
     let stage = Stage::new();
     let mut session = stage.session();

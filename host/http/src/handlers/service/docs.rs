@@ -1,13 +1,18 @@
 //! `GET /openapi.json` and `GET /docs`: the document for programs and for people.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Method, Response, StatusCode};
+use mantis_db::tables::schema::TableDocument;
 use serde_json::Value;
 
+use crate::api::blocking::blocking;
 use crate::api::description::{Answer, Content, Shape, Tag};
 use crate::api::operation::TimeoutPolicy;
 use crate::api::request::Request;
+use crate::limits;
 use crate::openapi;
 use crate::openapi::Subject;
 use crate::protocol::body::Body;
@@ -26,7 +31,7 @@ pub(crate) static OPENAPI: Operation = Operation {
     id: "getOpenapi",
     tag: Tag::Service,
     summary: "This document",
-    description: "The functions of installed plugins are in it, with their types.",
+    description: "The functions of installed plugins and the tables are in it, with their types, as they are now.",
     query: &[],
     headers: &[],
     body: None,
@@ -38,7 +43,7 @@ pub(crate) static OPENAPI: Operation = Operation {
     }],
     problems: &[AnyCode::Http(Code::NotAcceptable)],
     now: None,
-    handler: |state, request| Box::pin(async move { document(state, request) }),
+    handler: |state, request| Box::pin(document(state, request)),
     timeout: TimeoutPolicy::Configured,
 };
 
@@ -63,21 +68,32 @@ pub(crate) const fn page_answer(description: &'static str) -> Answer {
     Answer { status: 200, description, content: &[Content { media: media::HTML, shape: Shape::Text }], headers: &[] }
 }
 
-/// The OpenAPI document of the server as it is now.
-pub(crate) fn openapi(state: &State) -> Value {
+/// The OpenAPI document of the server with these tables, and how many there are besides.
+pub(crate) fn openapi(state: &State, tables: &[TableDocument], tables_left_out: usize) -> Value {
     let subject = Subject {
         version: &state.config.version,
         limits: state.database.limits(),
         incarnation: state.incarnation.as_deref(),
+        tables,
+        tables_left_out,
         plugins: &state.plugins.list(),
         limit_ranges: &state.plugins.limit_ranges(),
     };
     openapi::document(state.routes, &subject)
 }
 
-fn document(state: &State, request: &Request) -> Result<Response<Body>> {
+async fn document(state: &Arc<State>, request: &Request) -> Result<Response<Body>> {
     accept::choose(request.headers(), &[media::JSON])?;
-    Ok(respond::json(StatusCode::OK, &openapi(state)))
+    let fingerprint = state.fingerprint().await?;
+    let maker = Arc::clone(state);
+    let make = blocking(move || async move {
+        let mut session = maker.session().await?;
+        let (tables, left_out) =
+            session.describe_tables_within(limits::DOCUMENT_TABLES_MAX, limits::DOCUMENT_COLUMNS_MAX).await?;
+        Ok(Bytes::from(openapi(&maker, &tables, left_out).to_string()))
+    });
+    let document = state.documents.openapi.get(fingerprint, make).await?;
+    Ok(respond::bytes(StatusCode::OK, media::JSON, document))
 }
 
 fn docs(state: &State, request: &Request) -> Result<Response<Body>> {

@@ -11,6 +11,7 @@
 //! | `body` | the rows in a body |
 //! | `read`, `write`, `plan` | GET and HEAD; POST, PATCH, PUT and DELETE; a query's plan |
 //! | `row` | one row by its primary key |
+//! | `root` | which tables and functions there are, as PostgREST tells it |
 //! | `rpc` | `/rest/v1/rpc`: functions of plugins |
 //! | `answer`, `csv`, `headers` | where rows are collected; rows as CSV; headers of several answers |
 //! | `typescript` | the tables as TypeScript types |
@@ -27,6 +28,7 @@ mod preferences;
 mod range;
 mod read;
 mod request;
+pub(crate) mod root;
 mod row;
 pub(crate) mod rpc;
 pub(crate) mod schema;

@@ -1,0 +1,46 @@
+//! Documents that are made of all tables and plugins, kept until these change.
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use bytes::Bytes;
+use tokio::sync::Mutex;
+
+use crate::protocol::problem::Result;
+use crate::state::State;
+
+/// A document, and what it was made of.
+#[derive(Debug, Default)]
+pub(crate) struct KeptDocument(Mutex<Option<(u64, Bytes)>>);
+
+/// The documents of a server.
+#[derive(Debug, Default)]
+pub(crate) struct Documents {
+    pub(crate) openapi: KeptDocument,
+    pub(crate) root: KeptDocument,
+}
+
+impl KeptDocument {
+    /// The document of what has this fingerprint, made where it is another than the last. One request makes it, others wait for it.
+    pub(crate) async fn get(&self, fingerprint: u64, make: impl Future<Output = Result<Bytes>>) -> Result<Bytes> {
+        let mut kept = self.0.lock().await;
+        if let Some((_, document)) = kept.as_ref().filter(|(of, _)| *of == fingerprint) {
+            return Ok(document.clone());
+        }
+        let document = make.await?;
+        *kept = Some((fingerprint, document.clone()));
+        Ok(document)
+    }
+}
+
+impl State {
+    /// A number that changes with the tables, the plugins and their grants.
+    pub(crate) async fn fingerprint(&self) -> Result<u64> {
+        let mut hasher = DefaultHasher::new();
+        self.session().await?.tables_fingerprint().await?.hash(&mut hasher);
+        for plugin in self.plugins.list() {
+            (plugin.name, plugin.sha256).hash(&mut hasher);
+            plugin.grants.to_string().hash(&mut hasher);
+        }
+        Ok(hasher.finish())
+    }
+}
