@@ -278,6 +278,19 @@ async fn get_calls_only_plugins_that_write_nothing() {
     assert!(documented["paths"]["/rest/v1/rpc/{routine}"]["post"] != Value::Null);
 }
 
+#[tokio::test]
+async fn functions_are_among_the_typescript_types() {
+    let types = server().await.send("GET /api/v1/schema/types.ts", &[], "").await;
+    for part in [
+        r#""game.top-standings": { Args: { "n": number }; Returns: { "player-name": string; "score": number; "rank": number }[] }"#,
+        r#""game.echo": { Args: { "first_text": string }; Returns: string }"#,
+        r#""game.maybe": { Args: { "flag"?: boolean | null }; Returns: number }"#,
+        r#""loud.nothing": { Args: never; Returns: undefined }"#,
+    ] {
+        assert!(types.text().contains(part), "{part}\n{}", types.text());
+    }
+}
+
 /// Each client of Supabase reads an error's message from members of its own.
 #[tokio::test]
 async fn services_that_are_not_here_say_so_to_their_clients() {

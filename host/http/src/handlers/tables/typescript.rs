@@ -1,4 +1,4 @@
-//! `/api/v1/schema/types.ts`: the tables as TypeScript types, in the form that supabase-js reads.
+//! `/api/v1/schema/types.ts`: the tables and the functions of plugins as TypeScript types, in the form that supabase-js reads.
 
 use std::fmt::Write as _;
 
@@ -7,6 +7,7 @@ use http::{Method, Response, StatusCode};
 use mantis_db::tables::schema::TableDocument;
 use mantis_db::tables::types::{Scalar, Type};
 
+use super::rpc::typescript;
 use crate::api::description::{Answer, Content, Shape, Tag};
 use crate::api::operation::TimeoutPolicy;
 use crate::api::request::Request;
@@ -24,7 +25,7 @@ pub(crate) static TYPES: Operation = Operation {
     method: Method::GET,
     id: "typescriptTypes",
     tag: Tag::Schemas,
-    summary: "The tables as TypeScript types",
+    summary: "The tables and functions as TypeScript types",
     description: "In the form that supabase-js reads: `createClient<Database>(..)`.",
     query: &[],
     headers: &[],
@@ -43,11 +44,12 @@ pub(crate) static TYPES: Operation = Operation {
 
 async fn types(state: &State, _: &mut Request) -> Result<Response<Body>> {
     let tables = state.session().await?.describe_tables().await?;
-    Ok(respond::bytes(StatusCode::OK, TYPESCRIPT, Bytes::from(module(&tables))))
+    let functions = typescript::functions(&state.plugins.list());
+    Ok(respond::bytes(StatusCode::OK, TYPESCRIPT, Bytes::from(module(&tables, &functions))))
 }
 
 /// The whole module.
-fn module(tables: &[TableDocument]) -> String {
+fn module(tables: &[TableDocument], functions: &str) -> String {
     let mut text = String::from(
         "export type Json = string | number | boolean | null | { [key: string]: Json | undefined } | Json[]\n\n\
          export type Database = {\n",
@@ -57,7 +59,9 @@ fn module(tables: &[TableDocument]) -> String {
     for table in tables {
         write_table(&mut text, table);
     }
-    text.push_str("    }\n    Views: { [_ in never]: never }\n    Functions: { [_ in never]: never }\n    Enums: {\n");
+    text.push_str("    }\n    Views: { [_ in never]: never }\n    Functions: ");
+    text.push_str(functions);
+    text.push_str("\n    Enums: {\n");
     for (name, values) in enums(tables) {
         let _ = writeln!(text, "      {}: {}", quoted(&name), values);
     }
@@ -157,7 +161,7 @@ mod tests {
                 "primary_key": ["id"], "foreign_keys": [{"name": "books_writer_fkey", "columns": ["writer"],
                 "references": {"table": "writers", "columns": ["id"]}}]}"#,
         );
-        let text = module(&[document.unwrap()]);
+        let text = module(&[document.unwrap()], "{ [_ in never]: never }");
         for part in [
             "\"books\": {",
             "Row: {\n          \"id\": number\n          \"kind\": Database[\"public\"][\"Enums\"][\"books_kind\"] | null\n",

@@ -11,6 +11,7 @@
 //! | `arguments` | arguments of a body or a query, by the types of the parameters |
 //! | `answer` | a result as rows, or as the value that it is |
 //! | `rows` | a list of records as rows, whose columns have PostgreSQL's types |
+//! | `typescript` | functions as TypeScript types |
 //! | `failure` | a plugin's error in the shape of the others |
 
 mod answer;
@@ -20,3 +21,4 @@ mod failure;
 mod function;
 pub(crate) mod operations;
 mod rows;
+pub(super) mod typescript;
