@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use crate::api::operation;
-use crate::handlers::tables::rpc::operations as rpc;
-use crate::handlers::tables::{operations as rows, root, schema, typescript};
-use crate::handlers::{backup, buckets, changes, kv, plugins, service, transactions};
+use crate::handlers::tables::{operations as rows, schema, typescript};
+use crate::handlers::{backup, buckets, changes, console, kv, plugins, service, transactions};
 use crate::state::{Operation, State};
 
 type Route = operation::Route<Arc<State>>;
@@ -21,7 +20,7 @@ pub(crate) static ROUTES: &[Route] = &[
     under_base("/api/v1/stats", &[&service::stats::STATS]),
     route("/openapi.json", &[&service::docs::OPENAPI]),
     route("/docs", &[&service::docs::DOCS]),
-    route("/", &[&service::home::HOME]),
+    route("/", &[&console::home::HOME]),
     route("/api/v1/kv", &[&kv::list::LIST, &kv::batch::BATCH, &kv::clear::CLEAR]),
     route("/api/v1/kv/{key}", &[&kv::get::GET, &kv::put::PUT, &kv::delete::DELETE]),
     route("/api/v1/kv/{key}/increment", &[&kv::increment::INCREMENT]),

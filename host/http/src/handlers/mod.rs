@@ -3,6 +3,7 @@
 pub(crate) mod backup;
 pub(crate) mod buckets;
 pub(crate) mod changes;
+pub(crate) mod console;
 pub(crate) mod kv;
 pub(crate) mod plugins;
 pub(crate) mod service;

@@ -45,3 +45,59 @@ async fn pages_load_nothing_from_elsewhere() {
     let place = problem["type"].as_str().unwrap().strip_prefix("/docs#").unwrap();
     assert!(docs.text().contains(&format!("id=\"{place}\"")), "a problem's type leads to its place in the page");
 }
+
+/// A server with a table of two rows.
+async fn with_table() -> Server {
+    let server = Server::new();
+    let json = "content-type: application/json";
+    let schema = json!({
+        "columns": [{"name": "id", "type": "integer"}, {"name": "said", "type": "text", "comment": "who <b>knows</b>"}],
+        "primary_key": ["id"], "comment": "What people said"
+    });
+    assert_eq!(server.send("PUT /api/v1/schema/tables/words", &[json], schema.to_string()).await.outcome(), "201");
+    let rows = json!([{"id": 1, "said": "<script>alert(1)</script>"}, {"id": 2, "said": null}]);
+    assert_eq!(server.send("POST /api/v1/tables/words", &[json], rows.to_string()).await.outcome(), "201");
+    server
+}
+
+#[tokio::test]
+async fn the_page_shows_tables_and_their_rows() {
+    let server = with_table().await;
+    let home = server.send("GET /", &["host: localhost:8080"], "").await;
+    assert!(home.text().contains("<a href=\"/?table=words\">words</a>"), "{}", home.text());
+    assert!(home.text().contains("What people said"), "{}", home.text());
+
+    let page =
+        server.send("GET /?table=words&filter=id%3Dgt.0&order=id.desc&limit=1", &["host: localhost:8080"], "").await;
+    let text = page.text();
+    assert_eq!(page.status, 200);
+    assert!(text.contains("<td>2</td><td class=\"null\">null</td>") && !text.contains("alert"), "{text}");
+    assert!(text.contains("Rows 1 to 1 of about 2"), "{text}");
+    let next = "/?table=words&amp;filter=id%3Dgt.0&amp;order=id.desc&amp;limit=1&amp;offset=1";
+    assert!(text.contains(&format!("<a href=\"{next}\">")), "{text}");
+    let command = "curl 'http://localhost:8080/api/v1/tables/words?id=gt.0&amp;order=id.desc&amp;limit=1'";
+    assert!(text.contains(command), "{text}");
+    assert!(text.contains("who &lt;b&gt;knows"), "{text}");
+    let same = server.send("GET /api/v1/tables/words?id=gt.0&order=id.desc&limit=1", &[], "").await;
+    assert_eq!(same.json(), json!([{"id": 2, "said": null}]));
+
+    let page = server.send(&format!("GET {}", next.replace("&amp;", "&")), &["host: localhost:8080"], "").await;
+    assert!(page.text().contains("<td>1</td><td>&lt;script&gt;alert(1)&lt;/script&gt;</td>"), "{}", page.text());
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_filter_stands_in_the_page() {
+    let server = with_table().await;
+    for (query, expected) in [
+        ("table=words&filter=id%3Dgt.x", "22P02"),
+        ("table=words&filter=id%3Dfoo", "PGRST100"),
+        ("table=words&select=nothing", "42703"),
+        ("table=words&filter=%25%25", "PGRST100"),
+        ("table=%3Cscript%3E", "PGRST205"),
+    ] {
+        let page = server.send(&format!("GET /?{query}"), &["host: localhost:8080"], "").await;
+        assert_eq!(page.status, 200, "{query}");
+        assert!(page.text().contains(&format!("<p class=\"bad\">{expected} ")), "{query}: {}", page.text());
+        assert!(!page.text().contains("<script"), "{query}");
+    }
+}

@@ -126,6 +126,12 @@ impl DefaultDocument {
         RawValue::from_string(text).map(Self).map_err(|error| unreadable(&error))
     }
 
+    /// Its JSON.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        self.0.get()
+    }
+
     /// What it says.
     #[must_use]
     pub fn form(&self) -> DefaultForm<'_> {

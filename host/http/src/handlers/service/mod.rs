@@ -1,7 +1,6 @@
-//! For operators and browsers: health, statistics, documents.
+//! For operators: health, statistics, documents.
 
 pub(crate) mod docs;
 pub(crate) mod health;
-pub(crate) mod home;
 pub(crate) mod metrics;
 pub(crate) mod stats;

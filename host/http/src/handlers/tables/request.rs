@@ -61,7 +61,7 @@ fn check_profile(headers: &HeaderMap, profile: &str) -> TableResult<()> {
 }
 
 /// The parameters of a query, decoded as forms are, in their order.
-pub(super) fn parameters(query: Option<&str>) -> TableResult<Vec<(String, String)>> {
+pub(crate) fn parameters(query: Option<&str>) -> TableResult<Vec<(String, String)>> {
     let pairs = query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
     pairs
         .map(|pair| {
