@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `session_pool` | [`SessionManager`]: sessions for a `mantis-pool` |
 //! | `housekeeping` | everything that runs unasked: expiry, interrupted drops and changes of tables, pruning |
+//! | `batch` | operations on keys and rows of any buckets and tables, all or nothing; with `tables` |
 //! | `tables` | typed rows, their definitions, and queries on them; a feature |
 //! | `transact` | transactions that run again after a conflict, in the end with a turn of their own |
 //! | `buckets` | listing and dropping buckets |
@@ -26,6 +27,8 @@
 //! runs in a browser page.
 #![deny(missing_docs)]
 
+#[cfg(feature = "tables")]
+pub mod batch;
 mod bucket_name;
 mod buckets;
 mod changes;

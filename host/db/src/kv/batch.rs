@@ -82,6 +82,18 @@ impl From<Error> for Stop {
 }
 
 impl Op {
+    /// Checks what needs no read.
+    pub(crate) fn check(&self, limits: &Limits) -> Result<()> {
+        if let Some(key) = self.key() {
+            limits.check_key(key)?;
+        }
+        if let Self::Set(_, value, options) = self {
+            limits.check_value(value)?;
+            Limits::deadline_ms(options.ttl_ms, 0)?;
+        }
+        Ok(())
+    }
+
     pub(crate) fn effect(&self) -> Effect {
         match self {
             Self::Get(_) | Self::Check(..) => Effect::Reads,
@@ -143,6 +155,18 @@ impl Kv<'_> {
         }
     }
 
+    /// Does one operation that was [checked](Op::check), in the open transaction. Whoever opened that undoes what is written by one that
+    /// fails.
+    #[cfg(feature = "tables")]
+    pub(crate) fn apply_to_open(&mut self, operation: &Op) -> std::result::Result<OpResult, WriteStop> {
+        let limits = self.limits().clone();
+        let result = self.through(operation.effect(), |transaction, bucket| {
+            let now_ms = transaction.now_ms();
+            apply_one(transaction, bucket, operation, now_ms, &limits)
+        });
+        result.map(|(result, _)| result).map_err(|unsettled| unsettled.error)
+    }
+
     /// Waits for turns once for all operations.
     #[cfg(not(target_family = "wasm"))]
     pub(crate) async fn wait_for_turns_of(&mut self, operations: &[Op]) {
@@ -175,29 +199,18 @@ impl Kv<'_> {
 
 /// Checks what needs no read.
 fn check(limits: &Limits, operations: &[Op]) -> Result<()> {
-    check_operations(limits, operations)?;
+    check_operations(limits, operations.len())?;
     for (index, operation) in operations.iter().enumerate() {
-        check_one(limits, operation).map_err(|error| at(index, &error))?;
+        operation.check(limits).map_err(|error| at(index, &error))?;
     }
     Ok(())
 }
 
-pub(crate) fn check_operations(limits: &Limits, operations: &[Op]) -> Result<()> {
-    if operations.len() > limits.batch_operations_max {
-        let (count, max) = (operations.len(), limits.batch_operations_max);
+pub(crate) fn check_operations(limits: &Limits, count: usize) -> Result<()> {
+    let max = limits.batch_operations_max;
+    if count > max {
         let message = format!("the batch has {count} operations; the limit is {max}");
         return Err(Error::new(Code::OperationsTooMany, message));
-    }
-    Ok(())
-}
-
-fn check_one(limits: &Limits, operation: &Op) -> Result<()> {
-    if let Some(key) = operation.key() {
-        limits.check_key(key)?;
-    }
-    if let Op::Set(_, value, options) = operation {
-        limits.check_value(value)?;
-        Limits::deadline_ms(options.ttl_ms, 0)?;
     }
     Ok(())
 }

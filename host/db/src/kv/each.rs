@@ -79,7 +79,7 @@ impl Kv<'_> {
         operations: &[Op],
         keep: &mut (dyn FnMut(&Entry) -> Result<()> + Send),
     ) -> Result<AppliedEach> {
-        batch::check_operations(self.limits(), operations)?;
+        batch::check_operations(self.limits(), operations.len())?;
         let engine = self.database().0.engine.clone();
         let mut settling =
             Settling { engine, open: Vec::new(), results: Vec::with_capacity(operations.len()), newest: 0 };

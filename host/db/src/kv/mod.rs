@@ -25,6 +25,8 @@ mod transaction_limits;
 pub(crate) mod value;
 mod write;
 
+#[cfg(feature = "tables")]
+pub(crate) use batch::check_operations;
 pub use batch::{Applied, Op, OpResult, Refusal};
 pub use delete::SpanDeletion;
 #[cfg(not(target_family = "wasm"))]
@@ -33,3 +35,5 @@ pub use handle::Kv;
 pub use outcome::{Counted, Deleted, Outcome, SetOptions, Written};
 pub use scan::{KeyPage, Page, ScanOptions};
 pub use value::{Entry, MediaType};
+#[cfg(feature = "tables")]
+pub(crate) use write::WriteStop;

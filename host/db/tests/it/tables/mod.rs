@@ -1,6 +1,7 @@
 //! Rows of tables: what statements write, and what holds of it.
 
 mod actions;
+mod batch;
 mod changes;
 mod concurrency;
 mod constraints;
