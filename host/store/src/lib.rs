@@ -57,7 +57,7 @@ mod transactions;
 mod types;
 
 pub use durability::DiskEvent;
-pub use engine::{Change, ChangePage, Compacted, FeedCursor, Snapshot, Store};
+pub use engine::{Change, ChangePage, Compacted, Decision, Examined, FeedCursor, Snapshot, Store};
 #[cfg(not(target_family = "wasm"))]
 pub use engine::{Footprint, TURN_MS, Turn};
 pub use format::{Damage, Unreadable};

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::feed::FeedChange;
 use super::inner::Inner;
+use super::kept_spans::KeptSpans;
 use super::record::{Node, NodeExt, Record};
 use super::writer::{Deadline, Writer};
 use crate::format::encode_commit;
@@ -26,15 +27,18 @@ impl Inner {
         &self,
         writer: &mut Writer,
         writes: impl IntoIterator<Item = (&'w [u8], &'w Update)>,
+        kept: &KeptSpans,
     ) -> Version {
-        self.apply_all(writer, &mut writes.into_iter(), &mut |_, _, _, _| None)
+        self.apply_all(writer, &mut writes.into_iter(), kept, &mut |_, _, _, _| None)
     }
 
-    /// Not generic over the source of writes: there is one copy of this large code.
+    /// Not generic over the source of writes: there is one copy of this large code. The feed and the log get the values replaced under keys
+    /// of `kept` too.
     pub(crate) fn apply_all(
         &self,
         writer: &mut Writer,
         writes: &mut dyn Iterator<Item = (&[u8], &Update)>,
+        kept: &KeptSpans,
         prepared: &mut ApplyPrepared<'_>,
     ) -> Version {
         let version = writer.given + 1;
@@ -42,7 +46,13 @@ impl Inner {
         let mut changes: Vec<FeedChange> = Vec::with_capacity(writes.size_hint().0);
         for (key, update) in writes {
             let change = prepared(writer, version, time_ms, key);
-            changes.extend(change.or_else(|| self.apply_one(writer, version, time_ms, key, update)));
+            let change = change.or_else(|| self.apply_one(writer, version, time_ms, key, update));
+            changes.extend(change.map(|mut change| {
+                if change.previous.is_some() && kept.has(key) {
+                    change.replaced = change.node.older();
+                }
+                change
+            }));
         }
         if changes.is_empty() {
             return writer.last;
@@ -129,7 +139,7 @@ impl Inner {
         };
         writer.stats.versions += 1;
         self.put_in(writer, &record, &node);
-        Some(FeedChange { record, node, previous })
+        Some(FeedChange { record, node, previous, replaced: None })
     }
 
     /// Undoes [`apply_one`](Self::apply_one) for a commit that no reader has seen.

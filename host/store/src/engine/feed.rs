@@ -53,10 +53,44 @@ pub struct Change {
     pub version: Version,
     /// The commit that wrote the previous value, if there was one and it had not expired.
     pub previous: Option<Version>,
+    /// The value that it replaced or deleted, where the transaction [asked for it](crate::Transaction::keep_replaced).
+    pub replaced: Option<Bytes>,
     /// When the commit was made, in milliseconds since the epoch.
     pub time_ms: u64,
     /// The position right after this change.
     pub cursor: FeedCursor,
+}
+
+/// A change, for a reader of the feed to decide about.
+#[derive(Debug, Clone, Copy)]
+pub struct Examined<'f> {
+    /// The key that changed.
+    pub key: &'f [u8],
+    /// As [`Change::value`].
+    pub value: Option<&'f [u8]>,
+    /// As [`Change::replaced`].
+    pub replaced: Option<&'f [u8]>,
+    /// As [`Change::version`].
+    pub version: Version,
+    /// As [`Change::previous`].
+    pub previous: Option<Version>,
+}
+
+/// What a reader of the feed decides about a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// It is in the page.
+    Take,
+    /// It is passed over.
+    Pass,
+    /// The page ends before it.
+    Stop,
+}
+
+impl From<bool> for Decision {
+    fn from(is_wanted: bool) -> Self {
+        if is_wanted { Self::Take } else { Self::Pass }
+    }
 }
 
 impl Change {
@@ -90,6 +124,8 @@ pub(crate) struct FeedChange {
     pub(crate) record: Record,
     pub(crate) node: Node,
     pub(crate) previous: Option<Version>,
+    /// The version `previous`, where the transaction asked for it.
+    pub(crate) replaced: Option<Node>,
 }
 
 pub(crate) struct FeedCommit {
@@ -118,7 +154,19 @@ impl FeedChange {
             value,
             expires_at_ms: self.node.expires_at_ms(),
             previous: self.previous,
+            replaced: self.replaced.as_ref().map(|replaced| &replaced.slice),
         }
+    }
+
+    fn examined(&self, commit: &FeedCommit) -> Examined<'_> {
+        let LoggedChange { key, value, previous, replaced, .. } = self.logged();
+        Examined { key, value, replaced, version: commit.version, previous }
+    }
+
+    /// Bytes of its key and values.
+    fn bytes(&self) -> usize {
+        let replaced = self.replaced.as_ref().map_or(0, |replaced| size_of::<Header>() + replaced.slice.len());
+        self.record.key().len() + self.node.slice.len() + replaced
     }
 
     fn delivered(&self, commit: &FeedCommit, cursor: FeedCursor) -> Change {
@@ -128,6 +176,7 @@ impl FeedChange {
             expires_at_ms: self.node.expires_at_ms(),
             version: commit.version,
             previous: self.previous,
+            replaced: self.replaced.as_ref().and_then(Node::value),
             time_ms: commit.time_ms,
             cursor,
         }
@@ -256,11 +305,7 @@ impl Feed {
         fallen: &mut Fallen,
     ) {
         const CHANGE_BYTES: usize = size_of::<FeedChange>() + size_of::<Record>() + size_of::<Header>();
-        let bytes = size_of::<FeedCommit>()
-            + changes
-                .iter()
-                .map(|change| CHANGE_BYTES + change.record.key().len() + change.node.slice.len())
-                .sum::<usize>();
+        let bytes = size_of::<FeedCommit>() + changes.iter().map(|change| CHANGE_BYTES + change.bytes()).sum::<usize>();
         let commit = Arc::new(FeedCommit { version, time_ms, made_us, bytes, changes });
         mutant!("feed-gap" => if version.is_multiple_of(7) { return });
         let mut ring = self.ring.write();
@@ -365,7 +410,7 @@ impl Feed {
         self.ring.read().dropped
     }
 
-    /// At most `changes_max` changes after `since`, up to the commit `until`, that `wanted` accepts. Examines at most `examined_max`
+    /// At most `changes_max` changes after `since`, up to the commit `until`, that `decide` takes. Examines at most `examined_max`
     /// changes.
     pub(crate) fn read(
         &self,
@@ -373,7 +418,7 @@ impl Feed {
         until: Version,
         changes_max: usize,
         examined_max: usize,
-        mut wanted: impl FnMut(&[u8]) -> bool,
+        mut decide: impl FnMut(&Examined<'_>) -> Decision,
     ) -> Result<ChangePage, Compacted> {
         let mut page = ChangePage { changes: Vec::new(), cursor: since, at_end: false };
         let mut examined = 0;
@@ -391,8 +436,12 @@ impl Feed {
                         return Ok(page);
                     }
                     examined += 1;
+                    let decision = decide(&change.examined(commit));
+                    if decision == Decision::Stop {
+                        return Ok(page);
+                    }
                     page.cursor = commit.cursor_after(index);
-                    if wanted(change.record.key()) {
+                    if decision == Decision::Take {
                         page.changes.push(change.delivered(commit, page.cursor));
                     }
                 }

@@ -15,7 +15,7 @@
 //! | `garbage` | the pruner's queue: versions that superseded others |
 //! | `registry` | which versions are pinned |
 //! | `turns`, `read_set` | turns for transactions that keep losing; the reads and writes of a transaction |
-//! | `feed` | the latest commits, in order |
+//! | `feed`, `kept_spans` | the latest commits, in order; keys whose replaced values it keeps |
 //! | `map`, `hash_index` | the skiplist and the hash index over the records |
 //! | `record` | a key and the chain of its versions |
 
@@ -25,6 +25,7 @@ mod garbage;
 #[cfg(not(target_family = "wasm"))]
 mod hash_index;
 mod inner;
+mod kept_spans;
 mod map;
 mod prune;
 mod read_set;
@@ -38,12 +39,13 @@ mod watchers;
 mod writer;
 mod writer_lock;
 
-pub use feed::{Change, ChangePage, Compacted, FeedCursor};
+pub use feed::{Change, ChangePage, Compacted, Decision, Examined, FeedCursor};
 pub(crate) use feed::{Fallen, FeedChange};
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use feed::{FeedCommit, Hold};
 pub(crate) use inner::Inner;
 pub use inner::Store;
+pub(crate) use kept_spans::KeptSpans;
 pub(crate) use map::KeyMap;
 pub(crate) use read_set::{RangeRead, ReadSet, ReadTimes, WriteSet};
 pub(crate) use record::{Found, Node, NodeExt, Record};

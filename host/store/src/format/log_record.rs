@@ -12,8 +12,8 @@
 //! | 48..56 | the newest commit that was durable when this was written |
 //! | 56.. | the changes |
 //!
-//! A change is a byte of flags (1: a value, 2: a deadline, 4: a previous version), the key, and the flagged fields in that order. Keys and
-//! values follow their length; lengths and numbers are LEB128.
+//! A change is a byte of flags (1: a value, 2: a deadline, 4: a previous version, 8: the value that it replaced), the key, and the flagged
+//! fields in that order. Keys and values follow their length; lengths and numbers are LEB128.
 //!
 //! The newest durable commit in each record distinguishes a torn end from damage: see [`super::scan`]. The second checksum is for the
 //! search for records after damage: a value full of bytes that look like long records must not make that slow.
@@ -31,6 +31,7 @@ const SAYS: usize = 16;
 const HAS_VALUE: u8 = 1;
 const HAS_DEADLINE: u8 = 2;
 const HAS_PREVIOUS: u8 = 4;
+const HAS_REPLACED: u8 = 8;
 
 /// A record's header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +58,8 @@ pub(crate) struct LoggedChange<'b> {
     pub(crate) value: Option<&'b [u8]>,
     pub(crate) expires_at_ms: Option<u64>,
     pub(crate) previous: Option<Version>,
+    /// The value of the version `previous`, where it is kept.
+    pub(crate) replaced: Option<&'b [u8]>,
 }
 
 /// Appends a commit. [`seal`] fills in its place, its checksum and what is durable.
@@ -94,7 +97,8 @@ fn encode_change(buffer: &mut Vec<u8>, change: &LoggedChange<'_>) {
     buffer.push(
         flag(change.value.is_some(), HAS_VALUE)
             | flag(change.expires_at_ms.is_some(), HAS_DEADLINE)
-            | flag(change.previous.is_some(), HAS_PREVIOUS),
+            | flag(change.previous.is_some(), HAS_PREVIOUS)
+            | flag(change.replaced.is_some(), HAS_REPLACED),
     );
     put_counted(buffer, change.key);
     if let Some(value) = change.value {
@@ -102,6 +106,9 @@ fn encode_change(buffer: &mut Vec<u8>, change: &LoggedChange<'_>) {
     }
     for number in [change.expires_at_ms, change.previous].into_iter().flatten() {
         put_number(buffer, number);
+    }
+    if let Some(replaced) = change.replaced {
+        put_counted(buffer, replaced);
     }
 }
 
@@ -180,7 +187,7 @@ impl<'b> LogRecord<'b> {
 
 fn decode_change<'b>(reader: &mut Reader<'b>) -> Option<LoggedChange<'b>> {
     let flags = reader.byte()?;
-    if flags > HAS_VALUE | HAS_DEADLINE | HAS_PREVIOUS {
+    if flags > HAS_VALUE | HAS_DEADLINE | HAS_PREVIOUS | HAS_REPLACED {
         return None;
     }
     let key = reader.counted()?;
@@ -194,5 +201,10 @@ fn decode_change<'b>(reader: &mut Reader<'b>) -> Option<LoggedChange<'b>> {
         return None;
     }
     let previous = when(HAS_PREVIOUS, reader)?;
-    Some(LoggedChange { key, value, expires_at_ms, previous })
+    let replaced = if flags & HAS_REPLACED == 0 { None } else { Some(reader.counted()?) };
+    // What was replaced had a version.
+    if replaced.is_some() && previous.is_none() {
+        return None;
+    }
+    Some(LoggedChange { key, value, expires_at_ms, previous, replaced })
 }

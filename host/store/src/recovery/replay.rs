@@ -168,7 +168,8 @@ impl Inner {
                 None => Update::Delete,
             };
             let applied = self.apply_one(&mut writer, version, time_ms, change.key, &update);
-            redone.extend(applied.map(|applied| FeedChange { previous: change.previous, ..applied }));
+            let (previous, replaced) = (change.previous, replaced(change));
+            redone.extend(applied.map(|applied| FeedChange { previous, replaced, ..applied }));
         }
         let pruned = redone.len();
         self.feed.push(version, time_ms, self.made_us(time_ms), redone, version, &mut Fallen::new());
@@ -189,8 +190,14 @@ impl Inner {
         let remembered = changes.iter().map(|change| {
             let node = Node::create(version, time_ms, change.expires_at_ms.unwrap_or(NEVER_MS), change.value, None);
             let record = Record::new(change.key, node.clone());
-            FeedChange { record, node, previous: change.previous }
+            FeedChange { record, node, previous: change.previous, replaced: replaced(change) }
         });
         self.feed.push(version, time_ms, self.made_us(time_ms), remembered.collect(), version, &mut Fallen::new());
     }
+}
+
+/// The version that a change replaced, where the log has its value.
+fn replaced(change: &LoggedChange<'_>) -> Option<Node> {
+    let version = change.previous.unwrap_or(0);
+    change.replaced.map(|value| Node::create(version, 0, NEVER_MS, Some(value), None))
 }

@@ -3,7 +3,7 @@
 #[cfg(not(target_family = "wasm"))]
 use tokio::sync::watch;
 
-use crate::engine::{ChangePage, Compacted, FeedCursor, Store};
+use crate::engine::{ChangePage, Compacted, Decision, Examined, FeedCursor, Store};
 use crate::types::Version;
 
 impl Store {
@@ -17,7 +17,21 @@ impl Store {
         &self,
         since: FeedCursor,
         changes_max: usize,
-        wanted: impl FnMut(&[u8]) -> bool,
+        mut wanted: impl FnMut(&[u8]) -> bool,
+    ) -> Result<ChangePage, Compacted> {
+        self.changes_decided(since, changes_max, |change| wanted(change.key).into())
+    }
+
+    /// As [`changes`](Self::changes), for a caller that looks at values too: of the changes after `since` at most `changes_max` that `decide`
+    /// takes, up to the one at which it stops.
+    ///
+    /// # Errors
+    /// As [`changes`](Self::changes).
+    pub fn changes_decided(
+        &self,
+        since: FeedCursor,
+        changes_max: usize,
+        decide: impl FnMut(&Examined<'_>) -> Decision,
     ) -> Result<ChangePage, Compacted> {
         const EXAMINED_MAX: usize = 16_384;
         // The writer appends to the feed before it publishes: readers get neither a change nor a cursor that is ahead of the state.
@@ -26,7 +40,7 @@ impl Store {
         if since.version > visible.max(dropped) {
             return Err(Compacted { dropped });
         }
-        self.0.feed.read(since, visible, changes_max, EXAMINED_MAX, wanted)
+        self.0.feed.read(since, visible, changes_max, EXAMINED_MAX, decide)
     }
 
     /// The cursor before the oldest change that is still kept.

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use super::write::by_reference;
 #[cfg(not(target_family = "wasm"))]
 use crate::engine::{Footprint, Turn};
-use crate::engine::{Inner, ReadSet, Snapshot, Store, WriteSet, WriterGuard};
+use crate::engine::{Inner, KeptSpans, ReadSet, Snapshot, Store, WriteSet, WriterGuard};
 #[cfg(not(target_family = "wasm"))]
 use crate::transactions::{Ahead, Prepared};
 use crate::transactions::{Checks, Isolation, Lost, Transaction, View};
@@ -79,6 +79,7 @@ impl Store {
         isolation: Isolation,
         reads: &ReadSet,
         writes: &WriteSet,
+        kept: &KeptSpans,
         seen: &mut Version,
     ) -> Result<Version, Error> {
         let inner = &*self.0;
@@ -102,9 +103,9 @@ impl Store {
             return Err(Error::Conflict);
         };
         #[cfg(not(target_family = "wasm"))]
-        let version = inner.apply_prepared(&mut writer, writes, &mut prepared);
+        let version = inner.apply_prepared(&mut writer, writes, kept, &mut prepared);
         #[cfg(target_family = "wasm")]
-        let version = inner.apply(&mut writer, by_reference(writes));
+        let version = inner.apply(&mut writer, by_reference(writes), kept);
         inner.after_commit(writer, version);
         Ok(version)
     }
@@ -127,13 +128,13 @@ impl Transaction {
     /// As [`commit`](Self::commit).
     #[cfg_attr(target_family = "wasm", expect(unused_mut, reason = "only merging changes the reads"))]
     pub fn commit_seen(self) -> Result<Version, Uncommitted> {
-        let Self { store, view, isolation, mut reads, writes, .. } = self;
+        let Self { store, view, isolation, mut reads, writes, kept, .. } = self;
         match view {
             View::Pinned(snapshot) if !writes.is_empty() => {
                 #[cfg(not(target_family = "wasm"))]
                 reads.merge_ranges();
                 let mut seen = 0;
-                let committed = store.commit(snapshot, isolation, &reads, &writes, &mut seen);
+                let committed = store.commit(snapshot, isolation, &reads, &writes, &kept, &mut seen);
                 committed.map_err(|error| Uncommitted {
                     error,
                     seen,

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 #[cfg(not(target_family = "wasm"))]
 use crate::engine::Inner;
-use crate::engine::{KeyMap, Store};
+use crate::engine::{KeptSpans, KeyMap, Store};
 use crate::types::Update;
 
 /// Keys that are prefetched before they are removed, because removal also walks the order.
@@ -29,7 +29,8 @@ impl Store {
         let due: Vec<_> = writer.due(now_ms).take(removable).map(|deadline| deadline.record.clone()).collect();
         let removed = due.len();
         writer.stats.expired += removed as u64;
-        let version = inner.apply(&mut writer, due.iter().map(|record| (record.key(), &Update::Delete)));
+        let version =
+            inner.apply(&mut writer, due.iter().map(|record| (record.key(), &Update::Delete)), &KeptSpans::default());
         let fallen = std::mem::take(&mut writer.fallen);
         // Writers that have waited long go first, here and after the next step.
         writer.unlock_fair();

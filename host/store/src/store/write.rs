@@ -1,6 +1,6 @@
 //! Writes of one key, and work under the writers' lock.
 
-use crate::engine::{Store, WriteSet, WriterGuard};
+use crate::engine::{KeptSpans, Store, WriteSet, WriterGuard};
 use crate::mutants::mutant;
 use crate::transactions::Transaction;
 use crate::types::{Error, Expect, Refused, Update, Version, Written};
@@ -50,7 +50,7 @@ impl Store {
             return Ok((Err(Refused { current: previous, seen: writer.last }), seen));
         }
         let before = writer.last;
-        let version = inner.apply(&mut writer, std::iter::once((key, &update)));
+        let version = inner.apply(&mut writer, std::iter::once((key, &update)), &KeptSpans::default());
         let seen = if version > before { version } else { seen.max(self.version()) };
         inner.after_commit(writer, version);
         Ok((Ok(Written { version, previous }), seen))
@@ -100,9 +100,9 @@ impl Store {
         if !keep {
             return (before, seen);
         }
-        let writes = transaction.into_writes();
+        let (writes, kept) = transaction.into_writes();
         inner.bring_near(&writes);
-        let version = inner.apply(&mut writer, by_reference(&writes));
+        let version = inner.apply(&mut writer, by_reference(&writes), &kept);
         let seen = if version > before { version } else { seen.max(self.version()) };
         inner.after_commit(writer, version);
         (version, seen)

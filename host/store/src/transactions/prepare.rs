@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use crate::engine::{FeedChange, Inner, Node, NodeExt, Record, Store, WriteSet, Writer};
+use crate::engine::{FeedChange, Inner, KeptSpans, Node, NodeExt, Record, Store, WriteSet, Writer};
 use crate::types::{NEVER_MS, Update, Version};
 
 /// The number of writes from which a commit's new keys are prepared: with fewer, the commit takes less time than waiting for the lock
@@ -52,10 +52,11 @@ impl Inner {
         &self,
         writer: &mut Writer,
         writes: &WriteSet,
+        kept: &KeptSpans,
         prepared: &mut Prepared<'_>,
     ) -> Version {
         let mut writes = writes.iter().map(|(key, update)| (&key[..], update));
-        self.apply_all(writer, &mut writes, &mut |writer, version, time_ms, key| {
+        self.apply_all(writer, &mut writes, kept, &mut |writer, version, time_ms, key| {
             prepared.apply(writer, version, time_ms, key)
         })
     }
@@ -121,7 +122,7 @@ impl Prepared<'_> {
         record.push(node.clone());
         writer.stats.versions += 1;
         self.inner.put_in(writer, &record, &node);
-        Some(FeedChange { record, node, previous: None })
+        Some(FeedChange { record, node, previous: None, replaced: None })
     }
 }
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::overlay::{Overlay, Show, pending};
 use super::savepoint::{Savepoint, Undo};
-use crate::engine::{RangeRead, ReadSet, ReadTimes, Snapshot, Store, WriteSet};
+use crate::engine::{KeptSpans, RangeRead, ReadSet, ReadTimes, Snapshot, Store, WriteSet};
 use crate::hash::HashMap;
 use crate::types::{Direction, Entry, Error, KeyRange, NEVER_MS, Update, Version};
 
@@ -39,6 +39,8 @@ pub struct Transaction {
     pub(crate) isolation: Isolation,
     pub(crate) reads: ReadSet,
     pub(crate) writes: WriteSet,
+    /// Where the feed gets the replaced values too.
+    pub(crate) kept: KeptSpans,
     pub(super) written_bytes: usize,
     /// One for each savepoint, oldest first.
     pub(super) undo: Vec<Undo>,
@@ -65,6 +67,7 @@ impl Transaction {
             isolation,
             reads: ReadSet::new(),
             writes: WriteSet::new(),
+            kept: KeptSpans::default(),
             written_bytes: 0,
             undo: Vec::new(),
             walked: 0,
@@ -111,7 +114,7 @@ impl Transaction {
         self.writes.len()
     }
 
-    /// Bytes of the keys and values that would be written now.
+    /// Bytes of the keys and values that would be written now, and of replaced values that are kept.
     #[must_use]
     pub fn written_bytes(&self) -> usize {
         self.written_bytes
@@ -320,13 +323,21 @@ impl Transaction {
         self.buffer(key, Update::Delete);
     }
 
+    /// Keeps the values that the transaction replaces or deletes under keys that begin with `prefix`: the change feed and the log get them
+    /// beside the new ones. `bytes` of them are counted as [written](Self::written_bytes): those of a value that the transaction is about
+    /// to replace.
+    pub fn keep_replaced(&mut self, prefix: &[u8], bytes: usize) {
+        self.kept.add(prefix);
+        self.written_bytes += bytes;
+    }
+
     /// The newest version read under the writer lock.
     pub(crate) fn seen(&self) -> Version {
         self.seen
     }
 
-    pub(crate) fn into_writes(self) -> WriteSet {
-        self.writes
+    pub(crate) fn into_writes(self) -> (WriteSet, KeptSpans) {
+        (self.writes, self.kept)
     }
 
     fn buffer(&mut self, key: &[u8], update: Update) {

@@ -18,6 +18,7 @@ mod hooked;
 mod place;
 mod power_cut;
 mod refusals;
+mod replaced;
 mod round_trip;
 mod stats;
 mod threads;
