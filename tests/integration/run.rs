@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::absent;
-use crate::answer::{ABSENT, durable, without_hashes};
+use crate::answer::{ABSENT, comparable, durable};
 use crate::scenario;
 use crate::surface::{Place, Surface};
 use crate::surfaces::db::Db;
@@ -27,7 +27,7 @@ async fn check<S: Surface>(surface: &S, place: Place) -> Value {
                 Place::Memory => step.expect.clone(),
                 Place::Disk => durable(&step.expect),
             };
-            if *line != ABSENT && seen(&without_hashes(line)) != seen(&expected) {
+            if *line != ABSENT && seen(&comparable(line, &expected)) != seen(&expected) {
                 let (name, number, operation) = (&scenario.name, number + 1, step.operation_name());
                 wrong
                     .push(format!("{name}, step {number}, {operation}:\n    expected {expected}\n    came     {line}"));

@@ -1,5 +1,7 @@
 //! The form of the data: scenarios, steps, operations. README.md beside the data describes it for those who write it.
 
+pub(crate) mod tables;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -7,6 +9,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::data::Data;
+
+use self::tables::{
+    AlterTable, CreateTable, DeleteRow, DeleteRows, GetRow, InsertRows, RowQuery, UpdateManyRows, UpdateRow, UpdateRows,
+};
 
 /// A file of `../scenarios`.
 #[derive(Debug, Deserialize)]
@@ -26,9 +32,12 @@ pub(crate) struct Scenario {
     /// Limits that differ from the default, by their names in `mantis_db::Limits`.
     #[serde(default)]
     pub(crate) limits: BTreeMap<String, u64>,
-    /// `read` or `write` by bucket. When given, the steps may touch nothing else.
+    /// `read` or `write` by bucket, and by `table/` and a table's name. When given, the steps may touch nothing else.
     #[serde(default)]
     pub(crate) grants: Option<BTreeMap<String, GrantedAccess>>,
+    /// Steps that the crate does first, whatever the grants.
+    #[serde(default)]
+    pub(crate) before: Vec<Step>,
     pub(crate) steps: Vec<Step>,
 }
 
@@ -109,6 +118,46 @@ pub(crate) enum Operation {
     DropBucket {},
     /// From now on the database takes no writes.
     CloseForWrites {},
+    CreateTable(CreateTable),
+    AlterTable(AlterTable),
+    DropTable {
+        table: String,
+    },
+    DescribeTable {
+        table: String,
+    },
+    Tables {},
+    GetRow(GetRow),
+    SelectRows(RowQuery),
+    CountRows(RowQuery),
+    ExplainRows(RowQuery),
+    InsertRows(InsertRows),
+    UpdateRows(UpdateRows),
+    UpdateRow(UpdateRow),
+    UpdateManyRows(UpdateManyRows),
+    DeleteRows(DeleteRows),
+    DeleteRow(DeleteRow),
+}
+
+impl Operation {
+    /// Whether it is about the definition of tables.
+    pub(crate) fn defines_tables(&self) -> bool {
+        use Operation as O;
+        matches!(
+            self,
+            O::CreateTable(_) | O::AlterTable(_) | O::DropTable { .. } | O::DescribeTable { .. } | O::Tables {}
+        )
+    }
+
+    /// Whether it is about rows of tables.
+    pub(crate) fn is_of_rows(&self) -> bool {
+        use Operation as O;
+        matches!(self, O::GetRow(_) | O::SelectRows(_) | O::CountRows(_) | O::ExplainRows(_) | O::InsertRows(_))
+            || matches!(
+                self,
+                O::UpdateRows(_) | O::UpdateRow(_) | O::UpdateManyRows(_) | O::DeleteRows(_) | O::DeleteRow(_)
+            )
+    }
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -56,6 +56,11 @@ impl Stage {
         Self { database, clock, grants: Arc::new(grants(scenario)), _threads: Arc::new(threads) }
     }
 
+    /// The same database under other grants.
+    pub(crate) fn with_grants(&self, grants: Grants) -> Self {
+        Self { grants: Arc::new(grants), ..self.clone() }
+    }
+
     /// Lets time pass. Housekeeping runs at once, so that the commit that removes expired keys has the same number everywhere.
     pub(crate) fn advance_clock(&self, ms: u64) -> Answer {
         self.clock.advance_ms(ms);
@@ -81,6 +86,14 @@ pub(crate) fn limits(scenario: &Scenario) -> Limits {
             "feed_bytes_max" => limits.feed_bytes_max = size,
             "page_bytes_max" => limits.page_bytes_max = size,
             "store_bytes_max" => limits.store_bytes_max = value,
+            "query_bytes_max" => limits.query_bytes_max = size,
+            "query_depth_max" => limits.query_depth_max = size,
+            "query_rows_max" => limits.query_rows_max = value,
+            "statement_bytes_max" => limits.statement_bytes_max = size,
+            "statement_rows_max" => limits.statement_rows_max = size,
+            "table_transaction_bytes_max" => limits.table_transaction_bytes_max = size,
+            "table_transaction_reads_max" => limits.table_transaction_reads_max = size,
+            "tables_max" => limits.tables_max = size,
             "transaction_age_ms_max" => limits.transaction_age_ms_max = value,
             "transaction_bytes_max" => limits.transaction_bytes_max = size,
             "transaction_reads_max" => limits.transaction_reads_max = size,
@@ -93,11 +106,14 @@ pub(crate) fn limits(scenario: &Scenario) -> Limits {
 
 pub(crate) fn grants(scenario: &Scenario) -> Grants {
     let Some(granted) = &scenario.grants else { return Grants::all() };
-    granted.iter().fold(Grants::none(), |grants, (bucket, access)| {
+    granted.iter().fold(Grants::none(), |grants, (name, access)| {
         let access = match access {
             GrantedAccess::Read => Access::Read,
             GrantedAccess::Write => Access::Write,
         };
-        grants.bucket(bucket, access)
+        match name.strip_prefix("table/") {
+            Some(table) => grants.table(table, access),
+            None => grants.bucket(name, access),
+        }
     })
 }

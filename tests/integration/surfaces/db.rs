@@ -1,13 +1,15 @@
 //! The crate `mantis-db`, called directly.
 
+mod tables;
+
 use std::collections::HashMap;
 
 use mantis_db::{
-    Applied, ChangeFilter, ChangeKind, Direction, Expect, MediaType, Op, OpResult, Outcome, Result, ScanOptions,
-    Session, SetOptions, Since, Span,
+    Applied, ChangeFilter, ChangeKind, Direction, Expect, Grants, MediaType, Op, OpResult, Outcome, Result,
+    ScanOptions, Session, SetOptions, Since, Span,
 };
 
-use crate::answer::{Answer, BatchResult, Change, Commit, Entry, Listed};
+use crate::answer::{Answer, BatchResult, Change, Commit, Entry, Listed, comparable};
 use crate::scenario::{self, BatchOperation, Condition, CursorFrom, Operation, Scenario, Step};
 use crate::surface::{Place, Stage, Surface};
 
@@ -17,12 +19,25 @@ impl Surface for Db {
     const NAME: &'static str = "db";
 
     async fn run(&self, scenario: &Scenario, place: Place) -> Vec<Answer> {
-        let mut player = Player::new(Stage::new(scenario, place));
+        let stage = Stage::new(scenario, place);
+        prepare(&stage, scenario).await;
+        let mut player = Player::new(stage);
         let mut answers = Vec::new();
         for step in &scenario.steps {
             answers.push(player.play(step).await);
         }
         answers
+    }
+}
+
+/// Does what a scenario has before its steps.
+pub(crate) async fn prepare(stage: &Stage, scenario: &Scenario) {
+    let mut player = Player::new(stage.with_grants(Grants::all()));
+    for step in &scenario.before {
+        let line = player.play(step).await.to_json();
+        let mut said = comparable(&line, &step.expect);
+        said.as_object_mut().map(|line| line.remove("durable"));
+        assert_eq!(said, step.expect, "{}: before its steps", scenario.name);
     }
 }
 
@@ -45,6 +60,10 @@ impl Player {
         let answer = match &step.operation {
             Operation::AdvanceClock { ms } => return self.stage.advance_clock(*ms),
             Operation::CloseForWrites {} => return self.stage.close_for_writes(),
+            operation if operation.defines_tables() || operation.is_of_rows() => {
+                let answer = tables::answer(&self.stage.database.clone(), self.session(step), operation).await;
+                return answer.unwrap_or_else(|error| tables::failed(&error));
+            }
             operation => self.operate(step, operation).await,
         };
         answer.unwrap_or_else(|error| Answer::Error(error.code().as_str().to_owned()))
@@ -60,33 +79,49 @@ impl Player {
         self.cursors.insert(step.to_owned(), cursor.as_bytes().to_vec());
     }
 
-    async fn operate(&mut self, step: &Step, operation: &Operation) -> Result<Answer> {
-        let (stage, cursors) = (self.stage.clone(), &mut self.cursors);
-        let session = match &step.transaction {
+    /// The session of the step's transaction, or that of all steps outside of transactions.
+    fn session(&mut self, step: &Step) -> &mut Session {
+        let stage = &self.stage;
+        match &step.transaction {
             None => &mut self.session,
             Some(name) => self
                 .transactions
                 .entry(name.clone())
                 .or_insert_with(|| stage.database.session_with(stage.grants.clone())),
-        };
-        match operation {
-            Operation::Begin {} => session.begin(mantis_db::Isolation::Serializable).await.map(|()| Answer::Begun),
-            Operation::Commit {} | Operation::CommitAgain {} => {
-                let mantis_db::Committed { version, durable } = session.commit().await?;
-                Ok(Answer::Committed(Commit { version, durable }))
-            }
-            Operation::Rollback {} => {
-                session.rollback();
-                Ok(Answer::RolledBack)
-            }
-            Operation::Buckets {} => {
-                let buckets = session.buckets().await?;
-                Ok(Answer::Buckets(buckets.into_iter().map(|bucket| (bucket.name, bucket.keys)).collect()))
-            }
-            Operation::DropBucket {} => session.drop_bucket(&step.bucket).await.map(deleted_answer),
-            Operation::Changes(asked) => changes(session, asked, step, cursors).await,
-            operation => on_bucket(session, step, operation, cursors).await,
         }
+    }
+
+    async fn operate(&mut self, step: &Step, operation: &Operation) -> Result<Answer> {
+        let mut cursors = std::mem::take(&mut self.cursors);
+        let answer = operate(self.session(step), &mut cursors, step, operation).await;
+        self.cursors = cursors;
+        answer
+    }
+}
+
+async fn operate(
+    session: &mut Session,
+    cursors: &mut HashMap<String, Vec<u8>>,
+    step: &Step,
+    operation: &Operation,
+) -> Result<Answer> {
+    match operation {
+        Operation::Begin {} => session.begin(mantis_db::Isolation::Serializable).await.map(|()| Answer::Begun),
+        Operation::Commit {} | Operation::CommitAgain {} => {
+            let mantis_db::Committed { version, durable } = session.commit().await?;
+            Ok(Answer::Committed(Commit { version, durable }))
+        }
+        Operation::Rollback {} => {
+            session.rollback();
+            Ok(Answer::RolledBack)
+        }
+        Operation::Buckets {} => {
+            let buckets = session.buckets().await?;
+            Ok(Answer::Buckets(buckets.into_iter().map(|bucket| (bucket.name, bucket.keys)).collect()))
+        }
+        Operation::DropBucket {} => session.drop_bucket(&step.bucket).await.map(deleted_answer),
+        Operation::Changes(asked) => changes(session, asked, step, cursors).await,
+        operation => on_bucket(session, step, operation, cursors).await,
     }
 }
 

@@ -22,7 +22,7 @@ use crate::answer::{Answer, BatchResult, Commit, Entry, Listed};
 use crate::data::Data;
 use crate::scenario::{BatchOperation, Condition, CursorFrom, Operation, Scan, Scenario, Set, Span, Step};
 use crate::surface::{Place, Stage, Surface};
-use crate::surfaces::db::Player;
+use crate::surfaces::db::{Player, prepare};
 
 /// A request for this many random bytes asks for the next step that the guest cannot do.
 const SIGN_BYTES: usize = 61;
@@ -47,6 +47,7 @@ impl Surface for Guest {
     async fn run(&self, scenario: &Scenario, place: Place) -> Vec<Answer> {
         let signs = Arc::new(Signs::default());
         let stage = Stage::with_random(scenario, place, signs.clone());
+        prepare(&stage, scenario).await;
         let beside = Beside::new(&stage, scenario);
         *signs.beside.lock().unwrap() = Some(beside);
         let host = host(&stage);

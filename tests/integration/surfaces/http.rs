@@ -1,6 +1,7 @@
 //! HTTP: a server in this process on a port of its own, and a client that speaks to it over a connection.
 
 mod answers;
+mod tables;
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
@@ -32,7 +33,7 @@ use crate::answer::{Answer, Change, Commit, Listed};
 use crate::data::Data;
 use crate::scenario::{BatchOperation, Changes, Condition, CursorFrom, Operation, Scan, Scenario, Set, Span, Step};
 use crate::surface::{Place, Stage, Surface};
-use crate::surfaces::db::Player;
+use crate::surfaces::db::{Player, prepare};
 
 /// Characters that a path contains unescaped, dots and slashes among them, so that nothing takes them for more than bytes.
 const IN_PATH: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
@@ -49,6 +50,7 @@ impl Surface for Http {
 
     async fn run(&self, scenario: &Scenario, place: Place) -> Vec<Answer> {
         let stage = Stage::new(scenario, place);
+        prepare(&stage, scenario).await;
         let server = Server::start(&stage).await;
         let mut client = Client::connect(&server, stage).await;
         let mut answers = Vec::new();
@@ -147,6 +149,8 @@ impl Client {
                 deleted_keys(&answer)
             }
             Operation::Changes(asked) => self.changes(step, asked).await,
+            operation if operation.defines_tables() => self.on_definition(step, operation).await,
+            operation if operation.is_of_rows() => self.on_rows(step, operation).await,
             operation => self.on_bucket(step, operation).await,
         }
     }

@@ -14,7 +14,7 @@ use crate::absent;
 use crate::answer::Answer;
 use crate::scenario::{Operation, Scenario, Step};
 use crate::surface::{Place, START_MS, Stage, Surface};
-use crate::surfaces::db::Player;
+use crate::surfaces::db::{Player, prepare};
 use crate::surfaces::http::Server;
 
 /// A page with the data in it.
@@ -58,6 +58,7 @@ impl Surface for Client {
 
     async fn run(&self, scenario: &Scenario, place: Place) -> Vec<Answer> {
         let stage = Stage::new(scenario, place);
+        prepare(&stage, scenario).await;
         let server = Server::start(&stage).await;
         self.0.open(&json!({ "url": format!("http://127.0.0.1:{}", server.port()) })).await;
         let mut beside = Player::new(stage.clone());

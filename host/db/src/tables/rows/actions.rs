@@ -97,6 +97,11 @@ impl Statement<'_> {
             match if parents.new.is_some() { definition.on_update } else { definition.on_delete } {
                 Action::NoAction => forbidden.push(Forbidden { link, parents: parents.old }),
                 Action::Restrict => self.refuse_children(&link, &parents.old)?,
+                // A child whose values are the defaults already stays as it was, and may reference what went.
+                Action::SetDefault => {
+                    self.change_children(&link, Action::SetDefault, &parents)?;
+                    forbidden.push(Forbidden { link, parents: parents.old });
+                }
                 action => self.change_children(&link, action, &parents)?,
             }
         }

@@ -52,6 +52,9 @@ impl Statement<'_> {
         if_version: Option<u64>,
         wanted: &dyn Fn(&ChangedRow) -> bool,
     ) -> TableResult<()> {
+        if given.rows == 0 {
+            return Ok(());
+        }
         let key_places = key_places(target, given)?;
         let mut named = HashSet::new();
         for row in 0..given.rows {

@@ -330,6 +330,9 @@ fn add(
         building.add_foreign_key(key)?;
     }
     let mut schema = building.schema;
+    if has_rows {
+        check_added(&schema, &pending)?;
+    }
     if let Some(text) = &change.comment {
         schema.comment = comment(text.as_deref())?;
     }
@@ -524,21 +527,39 @@ fn check_type(schema: &TableSchema, place: usize, to: Type, pending: &Pending) -
     if keeps_keys(column.r#type, to) {
         return Ok(());
     }
-    let indexed = schema.indexes.iter().filter(|index| {
-        index.keys.iter().any(|key| key.column == place)
-            || index.filter.as_ref().is_some_and(|filter| mentions(filter, &column.name))
-    });
-    let indexed = indexed.map(|index| &index.name);
-    let checked = schema.checks.iter().filter(|check| mentions(&check.filter, &column.name)).map(|check| &check.name);
-    let keyed = schema.foreign_keys.iter().filter(|key| key.columns.contains(&place)).map(|key| &key.name);
-    let primary = schema.primary_key.iter().filter(|key| key.columns.contains(&place)).map(|key| &key.name);
-    match primary.chain(keyed).chain(indexed).chain(checked).next() {
+    match dependent(schema, place) {
         None => Ok(()),
         Some(name) => {
             let message = format!("cannot alter type of column \"{}\" because \"{name}\" depends on it", column.name);
             Err(unsupported(message).with_hint("Drop that, change the type, and add it again."))
         }
     }
+}
+
+/// Refuses what the change adds on a column whose type it changes too: until the change ends, keys and filters are of the type before.
+fn check_added(schema: &TableSchema, pending: &Pending) -> TableResult<()> {
+    for (place, column) in schema.columns.iter().enumerate() {
+        let to = pending.casts.iter().find(|(id, to)| *id == column.id && !keeps_keys(column.r#type, *to));
+        if let Some(name) = to.and_then(|_| dependent(schema, place)) {
+            let message = format!("cannot alter type of column \"{}\" and add \"{name}\" at once", column.name);
+            return Err(unsupported(message).with_hint("Change the type first, then add it."));
+        }
+    }
+    Ok(())
+}
+
+/// The name of a key, index or check that depends on a column's type.
+fn dependent(schema: &TableSchema, place: usize) -> Option<&String> {
+    let name = &schema.columns[place].name;
+    let indexed = schema.indexes.iter().filter(|index| {
+        index.keys.iter().any(|key| key.column == place)
+            || index.filter.as_ref().is_some_and(|filter| mentions(filter, name))
+    });
+    let indexed = indexed.map(|index| &index.name);
+    let checked = schema.checks.iter().filter(|check| mentions(&check.filter, name)).map(|check| &check.name);
+    let keyed = schema.foreign_keys.iter().filter(|key| key.columns.contains(&place)).map(|key| &key.name);
+    let primary = schema.primary_key.iter().filter(|key| key.columns.contains(&place)).map(|key| &key.name);
+    primary.chain(keyed).chain(indexed).chain(checked).next()
 }
 
 /// Whether a cast changes no value, and no bytes of keys.

@@ -77,6 +77,21 @@ fn a_default_that_has_no_parent_is_refused() {
 }
 
 #[test]
+fn a_default_that_is_the_parent_that_goes_is_refused() {
+    for is_indexed in [true, false] {
+        let child = child("set default", "set default", is_indexed);
+        let mut tables = Tables::new(&[("parent", PARENT), ("child", &child)]);
+        tables.post("parent", r#"[{"id":1},{"id":9}]"#).unwrap();
+        tables.post("child", r#"[{"id":1,"parent":9},{"id":2,"parent":1}]"#).unwrap();
+        let refused = "23503 update or delete on table \"parent\" violates foreign key constraint \"child_parent_fkey\" on \
+             table \"child\" | Key (id)=(9) is still referenced from table \"child\".";
+        assert_eq!(outcome(tables.delete("parent?id=eq.9")), refused, "index {is_indexed}");
+        assert_eq!(outcome(tables.patch("parent?id=eq.9", r#"{"id":8}"#)), refused, "index {is_indexed}");
+        assert_eq!(tables.check(), 4);
+    }
+}
+
+#[test]
 fn only_a_change_of_the_referenced_columns_counts() {
     let child = r#"{"columns":[{"name":"id","type":"integer","nullable":false},{"name":"code","type":"varchar"}],
       "primary_key":["id"],

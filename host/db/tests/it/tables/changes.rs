@@ -235,6 +235,15 @@ fn types_change_where_all_values_can_be_cast() {
         tables.get("orders?select=memo&order=memo.desc.nullslast"),
         "[{\"memo\":7},{\"memo\":5},{\"memo\":null}]"
     );
+    // Its entries would be those of the type before.
+    let message = "cannot alter type of column \"memo\" and add \"orders_memo_idx\" at once";
+    refused(
+        &mut tables,
+        "orders",
+        r#"{"alter_columns": [{"name": "memo", "type": "text"}], "add_indexes": [{"columns": ["memo"]}]}"#,
+        "0A000",
+        message,
+    );
     tables.post("orders", r#"{"id": 9, "total": 1}"#).unwrap();
     altered(
         &mut tables,
