@@ -87,6 +87,35 @@ fn guarded_reads_are_validated_in_snapshots_too() {
     }
 }
 
+#[test]
+fn a_guard_of_presence_conflicts_with_removals_alone() {
+    for isolation in [Isolation::Serializable, Isolation::Snapshot] {
+        let adds_child = || all![exists_guarded("a"), write("b-child")];
+        check(isolation, write("a"), adds_child(), BOTH);
+        check(isolation, remove("a"), adds_child(), FIRST_ONLY);
+        check(isolation, write("new"), all![exists_guarded("new"), write("b")], FIRST_ONLY);
+        check(isolation, remove("b"), adds_child(), BOTH);
+        // What is read as well is guarded as it was read, in whichever order.
+        for reads in [all![exists_guarded("a"), read_guarded("a")], all![read_guarded("a"), exists_guarded("a")]] {
+            check(isolation, write("a"), all![reads, write("b")], FIRST_ONLY);
+        }
+    }
+    check(Isolation::Serializable, write("a"), all![exists_guarded("a"), read("a"), write("b")], FIRST_ONLY);
+    check(Isolation::Snapshot, write("a"), all![exists_guarded("a"), read("a"), write("b")], BOTH);
+    // It may even have been another one meanwhile.
+    let store = store_of(&["a"]);
+    let mut transaction = store.begin_with(Isolation::Snapshot);
+    assert!(transaction.exists_guarded(b"a").unwrap());
+    transaction.put(b"b-child", "written", None);
+    delete(&store, "a");
+    put(&store, "a", "again");
+    assert!(transaction.commit().is_ok());
+}
+
+fn exists_guarded(key: &'static str) -> impl Fn(&mut Transaction) {
+    move |transaction| assert!(transaction.exists_guarded(key.as_bytes()).is_ok())
+}
+
 fn read_guarded(key: &'static str) -> impl Fn(&mut Transaction) {
     move |transaction| drop(transaction.get_guarded(key.as_bytes()).unwrap())
 }

@@ -36,6 +36,12 @@ pub(crate) trait View {
         self.get(key)
     }
 
+    /// Whether there is such a key, and a transaction that writes is a conflict if another commit changes that by then, under every
+    /// isolation.
+    fn exists_guarded(&mut self, key: &[u8]) -> Result<bool> {
+        Ok(self.get_guarded(key)?.is_some())
+    }
+
     /// As [`visit`](Self::visit), and a transaction that writes is a conflict if another commit changes what was shown, or adds to it, by
     /// then, under every isolation.
     fn visit_guarded(&mut self, range: &KeyRange, direction: Direction, see: &mut SeeShared<'_>) -> Result<()> {
@@ -82,6 +88,10 @@ impl View for Transaction {
 
     fn get_guarded(&mut self, key: &[u8]) -> Result<Option<StoredEntry>> {
         Ok(Transaction::get_guarded(self, key)?)
+    }
+
+    fn exists_guarded(&mut self, key: &[u8]) -> Result<bool> {
+        Ok(Transaction::exists_guarded(self, key)?)
     }
 
     fn visit_guarded(&mut self, range: &KeyRange, direction: Direction, see: &mut SeeShared<'_>) -> Result<()> {

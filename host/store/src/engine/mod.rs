@@ -47,7 +47,7 @@ pub(crate) use inner::Inner;
 pub use inner::Store;
 pub(crate) use kept_spans::KeptSpans;
 pub(crate) use map::KeyMap;
-pub(crate) use read_set::{RangeRead, ReadSet, ReadTimes, WriteSet};
+pub(crate) use read_set::{RangeRead, ReadSet, ReadTimes, Seen, WriteSet};
 pub(crate) use record::{Found, Node, NodeExt, Record};
 pub use snapshot::Snapshot;
 #[cfg(not(target_family = "wasm"))]

@@ -12,13 +12,37 @@ pub(crate) type WriteSet = BTreeMap<Box<[u8]>, Update>;
 /// The reads of a transaction.
 #[derive(Debug)]
 pub(crate) struct ReadSet {
-    /// Keys and the version that was read; `None` if there was no value.
-    pub(crate) keys: HashMap<Box<[u8]>, Option<Version>>,
+    pub(crate) keys: HashMap<Box<[u8]>, Seen>,
     pub(crate) ranges: Vec<RangeRead>,
     /// Everything that a deadline could have decided was read between these times.
     pub(crate) times: ReadTimes,
     /// Records that the scans of `ranges` visited: the cost of scanning them again.
     pub(crate) visited: u64,
+}
+
+/// What was read of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// The value of this version.
+    Version(Version),
+    /// There was a value, whichever it was.
+    Present,
+    Absent,
+}
+
+impl Seen {
+    pub(crate) fn of(version: Option<Version>) -> Self {
+        version.map_or(Self::Absent, Self::Version)
+    }
+
+    /// Whether a key that now has a value of this version would be read alike.
+    pub(crate) fn is_still(self, live: Option<Version>) -> bool {
+        match self {
+            Self::Version(version) => live == Some(version),
+            Self::Present => live.is_some(),
+            Self::Absent => live.is_none(),
+        }
+    }
 }
 
 #[derive(Debug)]

@@ -223,14 +223,14 @@ mod tests {
 
     use super::*;
     use crate::disk::MemoryDisk;
-    use crate::engine::{RangeRead, ReadSet, ReadTimes, WriteSet};
+    use crate::engine::{RangeRead, ReadSet, ReadTimes, Seen, WriteSet};
     use crate::testing::{FailingDisk, Fault, Operation};
     use crate::{Durability, Expect, KeyRange, ManualClock, Options, SeededRandom, Store, Update};
 
     const TIMES: ReadTimes = ReadTimes { earliest_ms: 1, latest_ms: 1 };
 
     fn reads(keys: &[&str], ranges: Vec<KeyRange>) -> ReadSet {
-        let keys = keys.iter().map(|key| (Box::from(key.as_bytes()), None)).collect::<HashMap<_, _>>();
+        let keys = keys.iter().map(|key| (Box::from(key.as_bytes()), Seen::Absent)).collect::<HashMap<_, _>>();
         let ranges = ranges.into_iter().map(|range| RangeRead { range, times: TIMES }).collect();
         ReadSet { keys, ranges, times: TIMES, visited: 0 }
     }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::overlay::{Overlay, Show, pending};
 use super::savepoint::{Savepoint, Undo};
-use crate::engine::{KeptSpans, RangeRead, ReadSet, ReadTimes, Snapshot, Store, WriteSet};
+use crate::engine::{RangeRead, ReadSet, ReadTimes, Seen, Snapshot, Store, WriteSet};
 use crate::hash::HashMap;
 use crate::types::{Direction, Entry, Error, KeyRange, NEVER_MS, Update, Version};
 
@@ -149,18 +149,27 @@ impl Transaction {
         if let Some(update) = self.writes.get(key) {
             return Ok(pending(update, self.store.0.clock.now_ms()));
         }
-        let entry = match &self.view {
-            View::Pinned(snapshot) => snapshot.get(key)?,
-            View::Exclusive(_) => self.store.0.get_newest(key, &mut self.seen),
-        };
-        if self.isolation == Isolation::Serializable && !self.reads.keys.contains_key(key) {
+        let entry = self.look(key)?;
+        if self.isolation == Isolation::Serializable && matches!(self.reads.keys.get(key), None | Some(Seen::Present)) {
             self.note_read(key, entry.as_ref());
         }
         Ok(entry)
     }
 
+    /// The value of a key that the transaction has not written.
+    fn look(&mut self, key: &[u8]) -> Result<Option<Entry>, Error> {
+        Ok(match &self.view {
+            View::Pinned(snapshot) => snapshot.get(key)?,
+            View::Exclusive(_) => self.store.0.get_newest(key, &mut self.seen),
+        })
+    }
+
     fn note_read(&mut self, key: &[u8], entry: Option<&Entry>) {
-        self.reads.keys.insert(key.into(), entry.map(|entry| entry.version));
+        self.note(key, Seen::of(entry.map(|entry| entry.version)), entry);
+    }
+
+    fn note(&mut self, key: &[u8], seen: Seen, entry: Option<&Entry>) {
+        self.reads.keys.insert(key.into(), seen);
         // A value without a deadline is the same at any time.
         if entry.is_none_or(|entry| entry.expires_at_ms.is_some()) {
             self.reads.times = self.reads.times.with(ReadTimes::at(self.store.0.clock.now_ms()));
@@ -178,6 +187,24 @@ impl Transaction {
             self.note_read(key, entry.as_ref());
         }
         Ok(entry)
+    }
+
+    /// Whether `key` has a value; the commit is a conflict if another one has changed that by then, whatever the isolation. Another value
+    /// in its place is none.
+    ///
+    /// # Errors
+    /// [`Error::SnapshotTooOld`].
+    pub fn exists_guarded(&mut self, key: &[u8]) -> Result<bool, Error> {
+        if let Some(update) = self.writes.get(key) {
+            return Ok(pending(update, self.store.0.clock.now_ms()).is_some());
+        }
+        let entry = self.look(key)?;
+        // What was read of it already says more.
+        if matches!(self.view, View::Pinned(_)) && !self.reads.keys.contains_key(key) {
+            let seen = if entry.is_some() { Seen::Present } else { Seen::Absent };
+            self.note(key, seen, entry.as_ref());
+        }
+        Ok(entry.is_some())
     }
 
     /// Shows `see` the keys and values of `range` in order, own writes included, until it returns `Break` or the range ends.

@@ -15,7 +15,7 @@
 
 use std::ops::ControlFlow;
 
-use crate::engine::{Found, Inner, NodeExt, ReadSet, ReadTimes, Record, WriteSet, Writer};
+use crate::engine::{Found, Inner, NodeExt, ReadSet, ReadTimes, Record, Seen, WriteSet, Writer};
 use crate::mutants::mutant;
 use crate::types::{Direction, Version, is_past};
 
@@ -100,10 +100,10 @@ impl Checks<'_> {
     }
 }
 
-/// Whether `key` shows at `now_ms` the version that was seen.
-pub(super) fn look_up_key(inner: &Inner, key: &[u8], seen: Option<Version>, now_ms: u64) -> Result<(), Lost> {
+/// Whether `key` shows at `now_ms` what was seen.
+pub(super) fn look_up_key(inner: &Inner, key: &[u8], seen: Seen, now_ms: u64) -> Result<(), Lost> {
     let live = inner.map.find(key, |record| record.newest(|node| node.live_version(now_ms))).flatten();
-    if live == seen { Ok(()) } else { Err(Lost) }
+    if seen.is_still(live) { Ok(()) } else { Err(Lost) }
 }
 
 impl Inner {
