@@ -28,8 +28,7 @@ impl Rows<'_> {
         let paging = Paging { count: options.count, rows_max: options.rows_max };
         self.read(|rows, view| {
             let bound = rows.bind(view, query, options)?;
-            let mut context = rows.context();
-            context.examined_max = context.examined_max.min(options.examined_max.unwrap_or(u64::MAX));
+            let context = rows.context(options);
             let mut selected = execute::select(&bound.select, view, &context, paging, sink)?;
             selected.warnings.extend(bound.warnings);
             Ok(selected)
@@ -50,7 +49,7 @@ impl Rows<'_> {
         let paging = Paging { count: options.count, rows_max: options.rows_max };
         self.read(|rows, view| {
             let bound = rows.bind(view, query, options)?;
-            let context = rows.context();
+            let context = rows.context(options);
             if is_analyzed {
                 explain::analyze(&bound.select, view, &context, paging)
             } else {
@@ -137,9 +136,11 @@ impl Rows<'_> {
         bind::select(query, table, &mut scope)
     }
 
-    fn context(&self) -> QueryContext<'_> {
+    fn context(&self, options: &SelectOptions) -> QueryContext<'_> {
         let database = &self.session.database.0;
-        QueryContext::new(&database.engine, &self.environment, &database.limits)
+        let mut context = QueryContext::new(&database.engine, &self.environment, &database.limits);
+        context.examined_max = context.examined_max.min(options.examined_max.unwrap_or(u64::MAX));
+        context
     }
 }
 

@@ -39,16 +39,19 @@ impl Statement<'_> {
     pub(crate) fn finish(&mut self) -> TableResult<Changed> {
         let mut forbidden = Vec::new();
         while !self.removals.is_empty() {
-            let removals = std::mem::take(&mut self.removals);
-            // One table after the other, and of each first what went.
-            let mut rest = &removals[..];
-            while let Some(first) = rest.first() {
-                let same = |removal: &&Removal| {
-                    Arc::ptr_eq(&removal.target, &first.target) && removal.new.is_some() == first.new.is_some()
+            // One table after the other, and of each apart what went and what changed.
+            let mut groups: Vec<Vec<Removal>> = Vec::new();
+            for removal in std::mem::take(&mut self.removals) {
+                let is_alike = |group: &&mut Vec<Removal>| {
+                    Arc::ptr_eq(&removal.target, &group[0].target) && removal.new.is_some() == group[0].new.is_some()
                 };
-                let (group, others) = rest.split_at(rest.iter().take_while(same).count());
-                self.act_on_children(&first.target, group, &mut forbidden)?;
-                rest = others;
+                match groups.iter_mut().find(is_alike) {
+                    Some(group) => group.push(removal),
+                    None => groups.push(vec![removal]),
+                }
+            }
+            for group in groups {
+                self.act_on_children(&group[0].target, &group, &mut forbidden)?;
             }
         }
         for Forbidden { link, parents } in forbidden {

@@ -11,6 +11,7 @@ use super::violation::{self, KeyText};
 use crate::engine::{View, mutant};
 use crate::keyspace::EncodedKey;
 use crate::tables::query::execute::StoredRow;
+use crate::tables::table::ForeignKey;
 use crate::tables::types::Value;
 use crate::tables::{TableError, TableResult, code};
 
@@ -39,9 +40,11 @@ impl Statement<'_> {
         values: &[Value<'_>],
     ) -> TableResult<ChangedRow> {
         self.transaction.put(key, bytes.clone(), None);
+        self.forget_children(target);
         for place in 0..target.table.entries.len() {
             let row = StoredRow { key, version: 0, bytes: &bytes };
             if let Some(entry) = target.entry(place, row, values, &self.context)? {
+                mutant!("built-index-not-kept-up" => if target.table.schema.indexes[place].is_building { continue });
                 self.put_entry(target, place, &entry, key, values)?;
             }
         }
@@ -119,9 +122,14 @@ impl Statement<'_> {
         }
         self.count_row(new_key.len() + bytes.len())?;
         self.count_identity(target, Some(&old), Some(&new));
+        let references_differ =
+            |foreign_key: &ForeignKey| foreign_key.columns.iter().any(|&column| old[column] != new[column]);
+        if moves || target.table.schema.foreign_keys.iter().any(references_differ) {
+            self.forget_children(target);
+        }
         for (place, foreign_key) in target.table.schema.foreign_keys.iter().enumerate() {
             let is_unchecked = moves && pending.is_some_and(|pending| pending.constraints.contains(&foreign_key.name));
-            if is_unchecked || foreign_key.columns.iter().any(|&column| old[column] != new[column]) {
+            if is_unchecked || references_differ(foreign_key) {
                 self.check_parent(target, place, &new_key, &new)?;
             }
         }

@@ -67,6 +67,7 @@ impl Statement<'_> {
         match self.stored_row(&entry.key)? {
             None => self.transaction.put(&entry.key, value, None),
             Some(there) if there.bytes == value => {}
+            Some(_) if mutant!("duplicate-entered") => self.transaction.put(&entry.key, value, None),
             Some(_) => {
                 let name = &target.table.schema.indexes[place].name;
                 let text = KeyText::of_index(target, place, values, self.environment)?;

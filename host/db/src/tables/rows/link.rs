@@ -20,7 +20,7 @@ pub(super) struct Link {
     pub(super) child: Arc<Target>,
     pub(super) parent: Arc<Target>,
     /// Its place in the child's schema.
-    foreign_key: usize,
+    pub(super) foreign_key: usize,
     /// The referenced columns, in the order of the foreign key's.
     pub(super) parent_columns: Places,
     /// The parent's key.
@@ -133,6 +133,17 @@ impl Link {
             push(&mut bytes, value, r#type, false);
         }
         bytes
+    }
+
+    /// The same of an encoded row of the child; none where one of them is null, so that it has no parent.
+    ///
+    /// # Errors
+    /// XX001.
+    pub(super) fn encoded_of(&self, row: &[u8]) -> TableResult<Option<Vec<u8>>> {
+        let row = self.child.table.reader.open(row)?;
+        let values = self.definition().columns.iter().map(|&column| row.column(column));
+        let values = values.collect::<TableResult<SmallVec<[Value<'_>; 4]>>>()?;
+        Ok(if values.iter().any(Value::is_null) { None } else { Some(self.encoded(&values)) })
     }
 
     /// The referenced values of a parent as children have them, in the foreign key's order; none where no child can have them.

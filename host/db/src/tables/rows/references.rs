@@ -4,8 +4,6 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use smallvec::SmallVec;
-
 use super::link::Link;
 use super::statement::Statement;
 use super::target::Target;
@@ -52,7 +50,7 @@ impl Statement<'_> {
     pub(super) fn has_parent(&mut self, link: &Link, child: &[Value<'_>]) -> TableResult<bool> {
         match link.parent_of(child, self.environment) {
             Ok(key) if mutant!("parent-unguarded") => Ok(View::get(self.transaction, &key)?.is_some()),
-            Ok(key) => Ok(View::get_guarded(self.transaction, &key)?.is_some()),
+            Ok(key) => Ok(View::exists_guarded(self.transaction, &key)?),
             Err(needs_none) => Ok(needs_none),
         }
     }
@@ -63,7 +61,7 @@ impl Statement<'_> {
     /// Those of the engine.
     pub(super) fn is_there(&mut self, link: &Link, values: &[Value<'_>]) -> TableResult<bool> {
         match link.parent_with(values, self.environment) {
-            Some(key) => Ok(View::get_guarded(self.transaction, &key)?.is_some()),
+            Some(key) => Ok(View::exists_guarded(self.transaction, &key)?),
             None => Ok(false),
         }
     }
@@ -80,36 +78,94 @@ impl Statement<'_> {
         first_only: bool,
     ) -> TableResult<Vec<(usize, Box<[u8]>)>> {
         let mut found = Found { keys: Vec::new(), first_only, outcome: Ok(()) };
-        let mut scattered = HashMap::new();
+        let mut wanted = HashMap::new();
         for (place, values) in parents.iter().enumerate() {
             match link.children_of(values) {
                 Some(range) => self.visit_children(&range, &mut found, |key, entry| {
                     link.child_at(key, &entry.value).map(|key| Some((place, key)))
                 })?,
-                None => drop(scattered.insert(link.encoded(values), place)),
+                None => drop(wanted.insert(link.encoded(values), place)),
             }
         }
-        if !scattered.is_empty() {
-            // All rows are looked at once, however many parents there are.
-            let range = KeyRange::prefix(&space_prefix(link.child.table.schema.rows.0));
-            self.visit_children(&range, &mut found, |key, entry| {
-                let row = link.child.table.reader.open(&entry.value)?;
-                let values = link.definition().columns.iter().map(|&column| row.column(column));
-                let values = values.collect::<TableResult<SmallVec<[Value<'_>; 4]>>>()?;
-                Ok(scattered.get(&link.encoded(&values)).map(|&place| (place, key.into())))
-            })?;
+        if !wanted.is_empty() {
+            self.scattered_children(link, &wanted, &mut found)?;
         }
         Ok(found.keys)
+    }
+
+    /// Finds children without an index: all rows are looked at, once for all parents of a round, and from the second round on (a tree that
+    /// goes level by level) only once more.
+    fn scattered_children(
+        &mut self,
+        link: &Link,
+        wanted: &HashMap<Vec<u8>, usize>,
+        found: &mut Found,
+    ) -> TableResult<()> {
+        let name = (link.child.table.schema.rows, link.foreign_key);
+        if let Some(Some(known)) = self.scattered.get(&name) {
+            let known = Arc::clone(known);
+            return self.known_children(link, wanted, &known, found);
+        }
+        let mut bytes_left =
+            if self.scattered.contains_key(&name) { self.database.limits().query_bytes_max } else { 0 };
+        let mut by_values = ByValues::new();
+        let range = KeyRange::prefix(&space_prefix(link.child.table.schema.rows.0));
+        self.visit_children(&range, found, |key, entry| {
+            let Some(values) = link.encoded_of(&entry.value)? else { return Ok(None) };
+            let child = wanted.get(&values).map(|&place| (place, key.into()));
+            // More than may be held at a time is not kept: it is looked for again.
+            bytes_left = bytes_left.saturating_sub(values.len() + key.len() + BYTES_PER_CHILD);
+            if bytes_left > 0 {
+                by_values.entry(values).or_default().push(key.into());
+            }
+            Ok(child)
+        })?;
+        // What ended at the first child has not seen all of them.
+        let has_ended = found.first_only && !found.keys.is_empty();
+        let is_whole = bytes_left > 0 && !has_ended;
+        self.scattered.insert(name, is_whole.then(|| Arc::new(by_values)));
+        Ok(())
+    }
+
+    /// Children by a map of them, which still has those that the statement has removed since.
+    fn known_children(
+        &mut self,
+        link: &Link,
+        wanted: &HashMap<Vec<u8>, usize>,
+        known: &ByValues,
+        found: &mut Found,
+    ) -> TableResult<()> {
+        for (values, &place) in wanted {
+            for key in known.get(values).into_iter().flatten() {
+                self.context.examine()?;
+                let is_still = match self.stored_row(key)? {
+                    Some(row) => link.encoded_of(&row.bytes)?.as_ref() == Some(values),
+                    None => false,
+                };
+                if is_still || mutant!("removed-child-still-known") {
+                    found.keys.push((place, key.clone()));
+                }
+            }
+        }
+        // As a scan would have found them.
+        found.keys.sort_unstable_by(|a, b| a.1.cmp(&b.1));
+        self.check_rows(found.keys.len())
+    }
+
+    /// Forgets which children have which parent, because a row has another one now.
+    pub(super) fn forget_children(&mut self, target: &Target) {
+        self.scattered.retain(|(rows, _), _| *rows != target.table.schema.rows);
     }
 
     fn visit_children(
         &mut self,
         range: &KeyRange,
         found: &mut Found,
-        child: impl Fn(&[u8], &StoredEntry) -> TableResult<Option<(usize, Box<[u8]>)>>,
+        mut child: impl FnMut(&[u8], &StoredEntry) -> TableResult<Option<(usize, Box<[u8]>)>>,
     ) -> TableResult<()> {
         let max = self.database.limits().statement_rows_max;
-        let mut see = |key: &[u8], entry: StoredEntry| match child(key, &entry) {
+        let context = &self.context;
+        let mut see = |key: &[u8], entry: StoredEntry| match context.examine().and_then(|()| child(key, &entry)) {
             Ok(None) => ControlFlow::Continue(()),
             Ok(Some(child)) => {
                 found.keys.push(child);
@@ -133,6 +189,12 @@ impl Statement<'_> {
         self.check_rows(if found.first_only { 0 } else { found.keys.len() })
     }
 }
+
+/// The keys of rows by the values of a foreign key, encoded.
+pub(super) type ByValues = HashMap<Vec<u8>, Vec<Box<[u8]>>>;
+
+/// What a child takes in [`ByValues`] beside its bytes.
+const BYTES_PER_CHILD: usize = 80;
 
 struct Found {
     keys: Vec<(usize, Box<[u8]>)>,

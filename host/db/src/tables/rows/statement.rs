@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::link::Link;
+use super::references::ByValues;
 use super::target::Target;
 use crate::Database;
 use crate::engine::{Transaction, mutant};
@@ -34,6 +35,8 @@ pub(crate) struct Statement<'s> {
     pub(super) buffer: Vec<u8>,
     targets: HashMap<String, Arc<Target>>,
     pub(super) links: HashMap<(SpaceId, usize), Arc<Link>>,
+    /// By foreign key that no index serves and by which children were looked for: which there are, if that is known.
+    pub(super) scattered: HashMap<(SpaceId, usize), Option<Arc<ByValues>>>,
     counted: HashMap<SpaceId, Counted>,
     rows: usize,
     bytes: usize,
@@ -128,6 +131,7 @@ impl<'s> Statement<'s> {
             buffer: Vec::new(),
             targets: HashMap::new(),
             links: HashMap::new(),
+            scattered: HashMap::new(),
             counted: HashMap::new(),
             rows: 0,
             bytes: 0,

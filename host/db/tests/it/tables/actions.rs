@@ -174,3 +174,55 @@ fn more_rows_than_a_statement_may_change_are_refused_whole() {
     }
     assert_eq!(tables.check(), 18);
 }
+
+/// A table of rows that reference each other, without an index on what they reference by.
+fn nodes(others: &str) -> Tables {
+    let node = format!(
+        r#"{{"columns":[{{"name":"id","type":"integer","nullable":false}},{{"name":"up","type":"integer"}},
+                       {{"name":"friend","type":"integer"}}],
+            "primary_key":["id"],
+            "foreign_keys":[
+              {{"columns":["up"],"references":{{"table":"node","columns":["id"]}},"on_delete":"cascade"}}{others}]}}"#
+    );
+    Tables::new(&[("node", &node)])
+}
+
+const CHAIN: u64 = 300;
+
+#[test]
+fn a_tree_without_an_index_is_not_looked_through_for_each_level() {
+    let mut tables = nodes("");
+    let rows: Vec<_> = (1..=CHAIN).map(|id| format!(r#"{{"id":{id},"up":{}}}"#, id.max(2) - 1)).collect();
+    tables.post("node", &format!("[{}]", rows.join(","))).unwrap();
+    // Children count as rows that are examined.
+    tables.options.examined_max = Some(CHAIN - 1);
+    assert_eq!(tables.delete("node?id=eq.1").unwrap_err().code, "57014");
+    assert_eq!(tables.check(), CHAIN);
+    tables.options.examined_max = Some(4 * CHAIN);
+    tables.delete("node?id=eq.1").unwrap();
+    assert_eq!(tables.check(), 0);
+}
+
+#[test]
+fn a_child_that_an_action_has_removed_or_changed_counts_no_more() {
+    let restrict = r#",{"columns":["friend"],"references":{"table":"node","columns":["id"]},"on_delete":"restrict"}"#;
+    let mut tables = nodes(restrict);
+    // Each level references the next one, and is gone by the time that one goes.
+    let row = |id: i32| {
+        let up = if id == 1 { "null".to_owned() } else { (id - 1).to_string() };
+        format!(r#"{{"id":{id},"up":{up},"friend":{}}}"#, id + 1)
+    };
+    let rows: Vec<_> = (1..8).map(row).collect();
+    tables.post("node", &format!(r#"[{{"id":8,"up":7}},{}]"#, rows.join(","))).unwrap();
+    tables.delete("node?id=eq.1").unwrap();
+    assert_eq!(tables.check(), 0);
+
+    let nulls = r#",{"columns":["friend"],"references":{"table":"node","columns":["id"]},"on_delete":"set null"}"#;
+    let mut tables = nodes(nulls);
+    tables.post("node", r#"[{"id":1},{"id":2,"up":1},{"id":3,"up":2},{"id":4,"up":3},{"id":5,"up":4}]"#).unwrap();
+    let friends: Vec<_> = (10..15).map(|id| format!(r#"{{"id":{id},"friend":{}}}"#, id - 9)).collect();
+    tables.post("node", &format!("[{}]", friends.join(","))).unwrap();
+    tables.delete("node?id=eq.1").unwrap();
+    assert_eq!(tables.get("node?friend=not.is.null"), "[]");
+    assert_eq!(tables.check(), 5);
+}

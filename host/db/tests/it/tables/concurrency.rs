@@ -231,6 +231,9 @@ fn of_two_transactions_that_would_break_a_constraint_together_the_second_conflic
     }
     check_pair(r#"POST parent {"id":7}"#, r#"PATCH parent?id=eq.2 {"id":7}"#, false);
     check_pair(child, child, true);
+    // Children need their parent, whatever its other columns are.
+    check_pair(r#"PATCH parent?id=eq.1 {"n":1}"#, child, true);
+    check_pair(child, r#"PATCH parent?id=eq.1 {"n":1}"#, true);
     check_pair(child, "DELETE parent?id=eq.2", true);
     check_pair(r#"PATCH parent?id=eq.1 {"n":1}"#, r#"PATCH parent?id=eq.2 {"n":1}"#, true);
 }

@@ -3,6 +3,8 @@
 //!
 //! `MANTIS_TORTURE=n` takes n times as many workloads.
 
+use std::cell::RefCell;
+
 use mantis_db::tables::schema::{TableChange, TableDocument};
 use mantis_db::tables::{Resolution, WriteOptions};
 use mantis_db::{Database, Limits, Session, StorageOptions};
@@ -16,11 +18,27 @@ use crate::support::now;
 const PARENT: &str = r#"{"columns":[{"name":"id","type":"integer","nullable":false},{"name":"code","type":"text"}],
     "primary_key":["id"],"unique":[["code"]]}"#;
 const CHILD: &str = r#"{"columns":[{"name":"id","type":"bigint","identity":true},{"name":"parent","type":"integer"},
-      {"name":"n","type":"integer"}],
+      {"name":"n","type":"integer"},{"name":"code","type":"text"},{"name":"data","type":"jsonb"},
+      {"name":"w","type":"integer","default":1}],
     "primary_key":["id"],
-    "indexes":[{"columns":["parent","n"]},{"columns":[{"column":"n","descending":true}],"filter":"n=gt.3"}],
+    "indexes":[{"columns":["parent","n"]},{"columns":[{"column":"n","descending":true}],"filter":"n=gt.3"},
+               {"columns":["data->>k"]}],
     "foreign_keys":[{"columns":["parent"],"references":{"table":"parent","columns":["id"]},
-                     "on_delete":"cascade","on_update":"cascade"}]}"#;
+                     "on_delete":"cascade","on_update":"cascade"},
+                    {"columns":["code"],"references":{"table":"parent","columns":["code"]},
+                     "on_delete":"set null","on_update":"set null"}]}"#;
+
+/// Changes of `child`; each may be refused, by what is there and by a change that was interrupted.
+const CHANGES: [&str; 8] = [
+    r#"{"add_columns":[{"name":"more","type":"integer","default":7}],"add_checks":[{"name":"few","check":"n=lt.100"}]}"#,
+    r#"{"drop_columns":["more"],"drop_constraints":["few"]}"#,
+    r#"{"add_indexes":[{"name":"added","columns":["w",{"column":"id","descending":true}],"filter":"data->>k=neq.3"}]}"#,
+    r#"{"drop_indexes":["added"]}"#,
+    r#"{"alter_columns":[{"name":"w","type":"numeric(6,1)"}]}"#,
+    r#"{"alter_columns":[{"name":"w","type":"integer"}]}"#,
+    r#"{"add_unique":[{"name":"once","columns":["parent","n"]}]}"#,
+    r#"{"drop_constraints":["once"]}"#,
+];
 
 const WORKLOADS: u64 = 6;
 const STATEMENTS: u64 = 40;
@@ -80,14 +98,18 @@ fn some_statement(database: &Database, session: &mut Session, numbers: &mut Numb
     let plain = WriteOptions::default();
     let (id, other, n) = (numbers.below(5), numbers.below(5), numbers.below(8));
     let writes_max = if numbers.below(8) == 0 { 0 } else { 30 };
-    let answer = match numbers.below(10) {
+    let answer = match numbers.below(12) {
         0 | 1 => {
             let body = format!(r#"[{{"id":{id},"code":"c{n}"}},{{"id":{},"code":"d{n}"}}]"#, id + 5);
             drive(database, post(session, "parent", &body, &merge), writes_max)
         }
         2..6 => {
-            let body =
-                format!(r#"[{{"parent":{id},"n":{n}}},{{"parent":{other},"n":{}}},{{"parent":null,"n":{n}}}]"#, n + 1);
+            let more = format!(r#""code":"c{other}","data":{{"k":{n}}}"#);
+            let last = if n % 2 == 0 { more } else { r#""code":null,"data":null"#.to_owned() };
+            let body = format!(
+                r#"[{{"parent":{id},"n":{n}}},{{"parent":{other},"n":{}}},{{"parent":null,"n":{n},{last}}}]"#,
+                n + 1
+            );
             drive(database, post(session, "child", &body, &plain), writes_max)
         }
         6 => drive(
@@ -100,7 +122,16 @@ fn some_statement(database: &Database, session: &mut Session, numbers: &mut Numb
             drive(database, patch(session, &format!("parent?id=eq.{id}"), &body, &plain), writes_max)
         }
         8 => drive(database, delete(session, &format!("parent?id=eq.{id}"), &plain), writes_max),
-        _ => drive(database, delete(session, &format!("child?n=eq.{n}"), &plain), writes_max),
+        9 => drive(database, delete(session, &format!("child?n=eq.{n}"), &plain), writes_max),
+        change => {
+            let change = CHANGES[usize::try_from(n).unwrap() / 2 * 2 + usize::try_from(change).unwrap() % 2];
+            let change = TableChange::read(change.as_bytes()).unwrap();
+            let altered = drive(database, session.alter_table("child", &change), writes_max);
+            // As the server does now and then: it takes back what was interrupted, and converts older rows.
+            database.maintain();
+            database.store().flush();
+            return altered.is_some_and(|altered| altered.is_ok());
+        }
     };
     // What was given up is a commit of its own, and not acknowledged.
     database.store().flush();
@@ -161,9 +192,9 @@ fn cut_within(work: impl FnOnce(&Database, &mut Session), mut see: impl FnMut(&D
         &mut session,
         "t",
         r#"{"columns":[{"name":"id","type":"integer","nullable":false},
-        {"name":"word","type":"text"}],"primary_key":["id"],"indexes":[{"columns":["word"]}]}"#,
+        {"name":"word","type":"text"},{"name":"n","type":"integer"}],"primary_key":["id"],"indexes":[{"columns":["word"]}]}"#,
     );
-    let rows: Vec<_> = (0..FILLED).map(|id| format!(r#"{{"id":{id},"word":"w{id}"}}"#)).collect();
+    let rows: Vec<_> = (0..FILLED).map(|id| format!(r#"{{"id":{id},"word":"w{id}","n":{}}}"#, id % 9)).collect();
     let body = format!("[{}]", rows.join(","));
     drive(&database, post(&mut session, "t", &body, &WriteOptions::default()), 9).unwrap().unwrap();
     let began = disk.operations();
@@ -234,4 +265,42 @@ fn a_table_is_there_or_gone_whenever_the_power_goes() {
         },
     );
     assert!(there > 0 && gone > 2, "{there} there, {gone} gone");
+}
+
+/// A change is made as a whole or not at all: the definition is the one before or the one after, and rows are as it says.
+#[track_caller]
+fn check_change(change: &str, row_after: impl Fn(u32) -> String) {
+    let change = TableChange::read(change.as_bytes()).unwrap();
+    let definition = |database: &Database| format!("{:?}", now(database.session().describe_table("t")).unwrap());
+    let row_before = |id| format!(r#"{{"id":{id},"word":"w{id}","n":{}}}"#, id % 9);
+    let rows = [(0..FILLED).map(row_before).collect::<Vec<_>>(), (0..FILLED).map(row_after).collect()];
+    let rows = rows.map(|rows| format!("[{}]", rows.join(",")));
+    let (definitions, mut met) = (RefCell::new(Vec::new()), [0, 0]);
+    cut_within(
+        |database, session| {
+            definitions.borrow_mut().push(definition(database));
+            drive(database, session.alter_table("t", &change), 60).unwrap().unwrap();
+            definitions.borrow_mut().push(definition(database));
+        },
+        |database, is_ended| {
+            let found = (definition(database), get(&mut database.session(), "t?order=id"));
+            let definitions = definitions.borrow();
+            let place = (0..2).find(|&place| found == (definitions[place].clone(), rows[place].clone()));
+            let place = place.unwrap_or_else(|| panic!("{found:?} is neither before nor after"));
+            assert!(place == 1 || !is_ended, "it was acknowledged");
+            met[place] += 1;
+        },
+    );
+    assert!(met[0] > 0 && met[1] > 0, "{met:?} images before and after");
+}
+
+#[test]
+fn a_change_is_made_whole_or_not_at_all_whenever_the_power_goes() {
+    check_change(r#"{"alter_columns":[{"name":"n","type":"numeric(5,2)"}]}"#, |id| {
+        format!(r#"{{"id":{id},"word":"w{id}","n":{}.00}}"#, id % 9)
+    });
+    let several = r#"{"drop_columns":["n"],"rename_columns":{"word":"text"},
+        "add_columns":[{"name":"more","type":"integer","default":7}],"add_checks":[{"check":"id=gte.0"}],
+        "add_indexes":[{"columns":["id",{"column":"word","descending":true}],"filter":"id=gt.5"}]}"#;
+    check_change(several, |id| format!(r#"{{"id":{id},"text":"w{id}","more":7}}"#));
 }

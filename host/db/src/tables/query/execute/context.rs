@@ -60,7 +60,7 @@ impl<'a> QueryContext<'a> {
 
     /// Counts a row or index entry that is examined.
     #[inline]
-    pub(super) fn examine(&self) -> TableResult<()> {
+    pub(crate) fn examine(&self) -> TableResult<()> {
         let examined = self.examined.get() + 1;
         self.examined.set(examined);
         if examined > self.examined_max {
