@@ -7,9 +7,11 @@
 //! | `load` | a closed-loop HTTP/1.1 load generator that checks every answer |
 //! | `paced` | the same open-loop: requests at fixed times, and histograms of their latency |
 //! | `kv` | keys, values, requests and filling, the same for MantisDB, Redis and webdis |
+//! | `client` | a blocking client that sets servers up |
 //! | `table` | Markdown tables |
 #![deny(missing_docs)]
 
+pub mod client;
 pub mod kv;
 pub mod load;
 pub mod paced;

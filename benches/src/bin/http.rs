@@ -5,14 +5,12 @@
 //! Prints Markdown. 64-byte values under uniformly random keys, 64 keep-alive connections, servers on core 0, load on core 1.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpStream;
-
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use clap::Parser;
+use mantis_benches::client::Client;
 use mantis_benches::kv::{self, Dialect};
 use mantis_benches::load::{Load, Protocol};
 use mantis_benches::process::{Servers, available};
@@ -171,41 +169,4 @@ fn webdis(port: u16, redis_port: u16, keys: u64) -> Result<Arc<Servers>> {
     servers.start_webdis(folder.path(), port, redis_port)?;
     servers.keep(folder);
     Ok(Arc::new(servers))
-}
-
-/// A blocking client for setting up.
-struct Client(TcpStream);
-
-impl Client {
-    fn connect(port: u16) -> Result<Self> {
-        Ok(Self(TcpStream::connect(("127.0.0.1", port))?))
-    }
-
-    fn send(&mut self, method: &str, path: &str, media_type: &str, body: &[u8]) -> Result<()> {
-        let length = body.len();
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {media_type}\r\nContent-Length: {length}\r\n\r\n"
-        );
-        self.0.write_all(head.as_bytes())?;
-        self.0.write_all(body)?;
-        let mut answer = Vec::new();
-        let mut chunk = vec![0; 65_536];
-        loop {
-            let read = self.0.read(&mut chunk)?;
-            ensure!(read > 0, "the server closed the connection");
-            answer.extend_from_slice(&chunk[..read]);
-            let Some(end) = answer.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
-            let head = String::from_utf8_lossy(&answer[..end]).to_ascii_lowercase();
-            let length = head
-                .lines()
-                .find_map(|line| line.strip_prefix("content-length:"))
-                .map_or(Ok(0), |length| length.trim().parse::<usize>())?;
-            if answer.len() < end + 4 + length {
-                continue;
-            }
-            let status = head.get(9..10).unwrap_or_default();
-            ensure!(status == "2", "{method} {path}: {}", String::from_utf8_lossy(&answer));
-            return Ok(());
-        }
-    }
 }
