@@ -5,18 +5,9 @@
 
 use std::borrow::Cow;
 
-use crate::protocol::errors::Code;
-use crate::protocol::problem::Problem;
-
 /// A `%` that two hexadecimal digits do not follow.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct MalformedEscape;
-
-impl From<MalformedEscape> for Problem {
-    fn from(_: MalformedEscape) -> Self {
-        Self::new(Code::PathMalformed)
-    }
-}
 
 /// Decodes a raw part of a path or query.
 pub(crate) fn decode(raw: &str) -> Result<Cow<'_, [u8]>, MalformedEscape> {

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use crate::protocol::body::Body;
 use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::media::PROBLEM_JSON;
+use crate::protocol::path::MalformedEscape;
 
 /// The result of a handler.
 pub(crate) type Result<T> = std::result::Result<T, Problem>;
@@ -223,6 +224,12 @@ impl From<TableError> for Problem {
             problem = problem.header(ALLOW, HeaderValue::from_static("OPTIONS,GET,HEAD,POST,PATCH,DELETE"));
         }
         problem.hint(error.hint.unwrap_or_default())
+    }
+}
+
+impl From<MalformedEscape> for Problem {
+    fn from(_: MalformedEscape) -> Self {
+        Self::new(Code::PathMalformed)
     }
 }
 

@@ -2,12 +2,14 @@
 
 use http::header::{CONTENT_TYPE, VARY};
 use http::{HeaderValue, Response};
-use mantis_db::tables::SelectOptions;
+use mantis_db::tables::{SelectOptions, code};
 
 use super::headers::VARIES_BY;
 use super::media::Plan;
 use super::request::TableRequest;
+use crate::api::blocking::blocking;
 use crate::api::request::Request;
+use crate::limits::SHORT_QUERY_ROWS_MAX;
 use crate::protocol::body::Body;
 use crate::protocol::problem::Result;
 use crate::state::State;
@@ -21,8 +23,21 @@ pub(super) async fn explain(
     plan: Plan,
 ) -> Result<Response<Body>> {
     let mut session = state.session_for(request).await?;
+    let short = SelectOptions { examined_max: Some(SHORT_QUERY_ROWS_MAX), ..options.clone() };
     let mut rows = session.rows(table, asked.environment.clone());
-    let explanation = rows.explain(&asked.query, options, plan.is_analyzed).await?;
+    let explained = rows.explain(&asked.query, &short, plan.is_analyzed).await;
+    let explanation = match explained {
+        // On a thread for requests it would hold up others.
+        Err(error) if error.code == code::QUERY_CANCELED => {
+            let (table, options) = (table.to_owned(), options.clone());
+            let (query, environment) = (asked.query.clone(), asked.environment.clone());
+            let work = move || async move {
+                Ok(session.rows(&table, environment).explain(&query, &options, plan.is_analyzed).await?)
+            };
+            blocking(work).await?
+        }
+        explained => explained?,
+    };
     let text = if plan.is_json { explanation.to_json() } else { explanation.to_text() };
     let mut response = Response::new(Body::full(text.into()));
     response.headers_mut().insert(CONTENT_TYPE, plan.content_type());

@@ -4,9 +4,12 @@
 //! `"v7-SHOWN"` for anything else. `If-Match` takes the tag of any form. With embedded rows there is no tag: they change by themselves.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::Arc;
 
+use bytes::Bytes;
 use http::header::{CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH, VARY};
 use http::{HeaderValue, Method, Response, StatusCode};
+use mantis_db::Session;
 use mantis_db::tables::query::{Cell, OutputColumn, RowSink};
 use mantis_db::tables::{Input, RowBatch, SelectOptions, TableError, TableResult, WriteOptions, Written, code};
 use mantis_dialect::{Condition, Operand, Selection};
@@ -17,8 +20,10 @@ use super::headers::VARIES_BY;
 use super::media::{Form, Media};
 use super::preferences::{Applicable, Missing, Representation, TransactionEnd};
 use super::request::TableRequest;
+use crate::api::blocking::blocking;
 use crate::api::common;
 use crate::api::request::Request;
+use crate::limits::{SHORT_BODY_BYTES_MAX, SHORT_QUERY_ROWS_MAX};
 use crate::protocol::body::Body;
 use crate::protocol::errors::Code;
 use crate::protocol::path;
@@ -60,7 +65,7 @@ impl RowRequest {
     }
 
     /// The row's conditions become the query's filter.
-    async fn select_row(&mut self, session: &mut mantis_db::Session) -> TableResult<()> {
+    async fn select_row(&mut self, session: &mut Session) -> TableResult<()> {
         let texts: Vec<&str> = self.key.iter().map(String::as_str).collect();
         let conditions = session.rows(&self.table, self.asked.environment.clone()).key_conditions(&texts).await?;
         self.asked.query.root.filter = conditions;
@@ -143,14 +148,16 @@ pub(super) async fn show(state: &State, request: &mut Request) -> Result<Respons
     let mut row = RowRequest::read(state, request, "accept-profile")?;
     let mut session = state.session_for(request).await?;
     row.select_row(&mut session).await?;
-    let mut shown = Versioned { rows: AnswerRows::new(row.form, &row.asked.environment), version: 0 };
-    let options = SelectOptions { without_aggregates: true, ..SelectOptions::default() };
-    let selected =
-        session.rows(&row.table, row.asked.environment.clone()).select(&row.asked.query, &options, &mut shown).await?;
-    drop(session);
-    if selected.rows == 0 {
-        return Err(Code::RowNotFound.into());
-    }
+    let row = Arc::new(row);
+    let shown = match show_row(&row, &mut session, Some(SHORT_QUERY_ROWS_MAX)).await {
+        // Embedded rows may be many.
+        Err(error) if error.code == code::QUERY_CANCELED => {
+            let row = Arc::clone(&row);
+            blocking(move || async move { Ok(show_row(&row, &mut session, None).await?) }).await?
+        }
+        shown => shown?,
+    };
+    let Some(shown) = shown else { return Err(Code::RowNotFound.into()) };
     let tag = row.tag(shown.version);
     let is_known = tag.as_ref().is_some_and(|tag| {
         request.header(IF_NONE_MATCH).is_some_and(|known| {
@@ -169,6 +176,19 @@ pub(super) async fn show(state: &State, request: &mut Request) -> Result<Respons
     };
     describe(&mut response, &row, tag, Applicable::Read);
     Ok(response)
+}
+
+/// The row, if it is there and no more than so many rows have to be examined.
+async fn show_row(
+    row: &RowRequest,
+    session: &mut Session,
+    examined_max: Option<u64>,
+) -> TableResult<Option<Versioned>> {
+    let mut shown = Versioned { rows: AnswerRows::new(row.form, &row.asked.environment), version: 0 };
+    let options = SelectOptions { without_aggregates: true, examined_max, ..SelectOptions::default() };
+    let mut rows = session.rows(&row.table, row.asked.environment.clone());
+    let selected = rows.select(&row.asked.query, &options, &mut shown).await?;
+    Ok((selected.rows > 0).then_some(shown))
 }
 
 fn describe(response: &mut Response<Body>, row: &RowRequest, tag: Option<HeaderValue>, kind: Applicable) {
@@ -197,36 +217,77 @@ pub(super) async fn write(state: &State, request: &mut Request) -> Result<Respon
         ..WriteOptions::default()
     };
     let shows = preferences.representation == Some(Representation::Full);
-    let bytes = if method == Method::DELETE {
-        bytes::Bytes::new()
+    let (bytes, format) = if method == Method::DELETE {
+        (Bytes::new(), Format::Json)
     } else {
-        request.read_body(state.config.body_bytes_max, state.config.body_timeout_ms).await?
+        let bytes = request.read_body(state.config.body_bytes_max, state.config.body_timeout_ms).await?;
+        (bytes, Format::of(request.media_type().as_deref())?)
     };
     let mut session = state.session_for(request).await?;
     row.select_row(&mut session).await?;
-    let mut batch = match method {
-        Method::DELETE => RowBatch::default(),
-        _ => one_row(&bytes, Format::of(request.media_type().as_deref())?, &row)?,
+    let short = bytes.len() <= SHORT_BODY_BYTES_MAX;
+    let writing = Arc::new(Writing { row, kind: kind_of(&method), options, shows, bytes, format });
+    let done = if short { Some(writing.write(&mut session, Some(SHORT_QUERY_ROWS_MAX)).await) } else { None };
+    let (written, shown) = match done {
+        // What turns out to be long starts over.
+        Some(Err(error)) if error.code != code::QUERY_CANCELED => return Err(error.into()),
+        Some(Ok(done)) => done,
+        _ => {
+            let writing = Arc::clone(&writing);
+            blocking(move || async move { Ok(writing.write(&mut session, None).await?) }).await?
+        }
     };
-    if method == Method::PUT {
-        add_key(&mut batch, &row);
-    }
-    let mut shown = shows.then(|| Versioned { rows: AnswerRows::new(row.form, &row.asked.environment), version: 0 });
-    let returning = shown.as_mut().map(|shown| shown as &mut dyn RowSink);
-    let query = &row.asked.query;
-    let mut rows = session.rows(&row.table, row.asked.environment.clone());
-    let (written, kind) = match method {
-        Method::PUT => (rows.put(query, &batch, &options, returning).await?, Applicable::Put),
-        Method::PATCH => (rows.update(query, &batch, &options, returning).await?, Applicable::Update),
-        _ => (rows.delete(query, &options, returning).await?, Applicable::Delete),
-    };
-    drop(session);
     if written.affected == 0 {
         // What does not exist has no version either.
         let is_guarded = request.headers().contains_key(IF_MATCH);
         return Err(if is_guarded { Code::PreconditionFailed } else { Code::RowNotFound }.into());
     }
-    Ok(answer(&row, kind, &options, &written, shown))
+    Ok(answer(&writing.row, writing.kind, &writing.options, &written, shown))
+}
+
+fn kind_of(method: &Method) -> Applicable {
+    match *method {
+        Method::PUT => Applicable::Put,
+        Method::PATCH => Applicable::Update,
+        _ => Applicable::Delete,
+    }
+}
+
+/// A write of one row, with its body.
+struct Writing {
+    row: RowRequest,
+    kind: Applicable,
+    options: WriteOptions,
+    shows: bool,
+    bytes: Bytes,
+    format: Format,
+}
+
+impl Writing {
+    /// Writes, and examines at most so many rows.
+    async fn write(
+        &self,
+        session: &mut Session,
+        examined_max: Option<u64>,
+    ) -> TableResult<(Written, Option<Versioned>)> {
+        let row = &self.row;
+        let environment = &row.asked.environment;
+        let mut shown = self.shows.then(|| Versioned { rows: AnswerRows::new(row.form, environment), version: 0 });
+        let returning = shown.as_mut().map(|shown| shown as &mut dyn RowSink);
+        let mut rows = session.rows(&row.table, environment.clone());
+        let (query, options) = (&row.asked.query, &WriteOptions { examined_max, ..self.options.clone() });
+        let body = || one_row(&self.bytes, self.format, row);
+        let written = match self.kind {
+            Applicable::Put => {
+                let mut batch = body()?;
+                add_key(&mut batch, row);
+                rows.put(query, &batch, options, returning).await?
+            }
+            Applicable::Update => rows.update(query, &body()?, options, returning).await?,
+            _ => rows.delete(query, options, returning).await?,
+        };
+        Ok((written, shown))
+    }
 }
 
 fn answer(

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::header::{CONTENT_TYPE, LOCATION, VARY};
 use http::{HeaderValue, Response, StatusCode};
 use mantis_db::Session;
@@ -24,6 +25,7 @@ use crate::protocol::body::Body;
 use crate::protocol::problem::Result;
 use crate::protocol::respond;
 use crate::state::State;
+use crate::state::sessions::Held;
 use crate::wire::written;
 
 /// What is escaped in the value of a filter within a `Location`.
@@ -139,7 +141,7 @@ fn returning(rows: &mut Option<AnswerRows>) -> Option<&mut dyn RowSink> {
 }
 
 /// A body's bytes and what they are.
-async fn read_body(state: &State, request: &mut Request) -> Result<(bytes::Bytes, Format)> {
+async fn read_body(state: &State, request: &mut Request) -> Result<(Bytes, Format)> {
     let format = Format::of(request.media_type().as_deref())?;
     let body = request.read_body(state.config.body_bytes_max, state.config.body_timeout_ms).await?;
     Ok((body, format))
@@ -148,17 +150,8 @@ async fn read_body(state: &State, request: &mut Request) -> Result<(bytes::Bytes
 pub(super) async fn insert(state: &State, request: &mut Request) -> Result<Response<Body>> {
     let writing = Writing::read(state, request, Applicable::Insert)?;
     let (bytes, format) = read_body(state, request).await?;
-    let mut session = state.session_for(request).await?;
-    let is_long = bytes.len() > SHORT_BODY_BYTES_MAX;
-    let work = move || async move {
-        let mut rows = writing.rows();
-        let batch = body::read(&bytes, format, writing.columns())?.batch;
-        let mut table = session.rows(&writing.table, writing.asked.environment.clone());
-        let written = table.insert(&writing.asked.query, &batch, &writing.options, returning(&mut rows)).await;
-        let written = written.map_err(|error| misread(error, format))?;
-        Ok((writing, written, rows))
-    };
-    let (writing, written, rows) = if is_long { blocking(work).await? } else { work().await? };
+    let session = state.session_for(request).await?;
+    let (writing, written, rows) = run(Applicable::Insert, writing, session, bytes, format).await?;
     let merged_only =
         writing.options.resolution == Resolution::Merge && written.inserted == 0 && !written.resolution_ignored;
     let status = if merged_only { StatusCode::OK } else { StatusCode::CREATED };
@@ -190,21 +183,8 @@ fn escaped(filter: &str) -> String {
 pub(super) async fn update(state: &State, request: &mut Request) -> Result<Response<Body>> {
     let writing = Writing::read(state, request, Applicable::Update)?;
     let (bytes, format) = read_body(state, request).await?;
-    let mut session = state.session_for(request).await?;
-    let short = (bytes.len() <= SHORT_BODY_BYTES_MAX).then_some(SHORT_QUERY_ROWS_MAX);
-    let writing = Arc::new(writing);
-    let done = match short {
-        Some(_) => Some(update_rows(&writing, &mut session, &bytes, format, short).await),
-        None => None,
-    };
-    let (written, rows) = match done {
-        Some(done) if !is_long(&done) => done?,
-        _ => {
-            let writing = Arc::clone(&writing);
-            let work = move || async move { Ok(update_rows(&writing, &mut session, &bytes, format, None).await?) };
-            blocking(work).await?
-        }
-    };
+    let session = state.session_for(request).await?;
+    let (writing, written, rows) = run(Applicable::Update, writing, session, bytes, format).await?;
     let shown = written.affected.checked_sub(1).map(|last| (0, last));
     Ok(writing.answer(status_of(rows.is_some()), Applicable::Update, &written, rows, shown))
 }
@@ -212,35 +192,67 @@ pub(super) async fn update(state: &State, request: &mut Request) -> Result<Respo
 /// Rows written, and those to show.
 type Done = TableResult<(Written, Option<AnswerRows>)>;
 
+/// Runs a statement: on this thread if it is short, and else on a thread for long work.
+async fn run(
+    kind: Applicable,
+    writing: Writing,
+    mut session: Held,
+    bytes: Bytes,
+    format: Format,
+) -> Result<(Arc<Writing>, Written, Option<AnswerRows>)> {
+    let writing = Arc::new(writing);
+    if bytes.len() <= SHORT_BODY_BYTES_MAX {
+        let done = write_rows(kind, &writing, &mut session, &bytes, format, Some(SHORT_QUERY_ROWS_MAX)).await;
+        // What turns out to be long starts over.
+        if !is_long(&done) {
+            let (written, rows) = done?;
+            return Ok((writing, written, rows));
+        }
+    }
+    let shared = Arc::clone(&writing);
+    let work = move || async move { Ok(write_rows(kind, &shared, &mut session, &bytes, format, None).await?) };
+    let (written, rows) = blocking(work).await?;
+    Ok((writing, written, rows))
+}
+
 /// Whether a statement is to start over on a thread for long work.
 fn is_long(done: &Done) -> bool {
     done.as_ref().is_err_and(|error| error.code == code::QUERY_CANCELED)
 }
 
-async fn update_rows(
+/// Runs a statement that examines at most so many rows.
+async fn write_rows(
+    kind: Applicable,
     writing: &Writing,
     session: &mut Session,
     bytes: &[u8],
     format: Format,
     examined_max: Option<u64>,
 ) -> Done {
-    let body::Rows { batch, is_list } = body::read(bytes, format, writing.columns())?;
     let mut rows = writing.rows();
     let mut table = session.rows(&writing.table, writing.asked.environment.clone());
-    let options = &WriteOptions { examined_max, ..writing.options.clone() };
-    let written = if is_list {
-        table.update_many(&writing.asked.query, &batch, options, returning(&mut rows)).await?
-    } else {
-        table.update(&writing.asked.query, &batch, options, returning(&mut rows)).await?
+    let (query, options) = (&writing.asked.query, &WriteOptions { examined_max, ..writing.options.clone() });
+    let body = || body::read(bytes, format, writing.columns());
+    let written = match kind {
+        Applicable::Insert => {
+            let batch = body()?.batch;
+            let written = table.insert(query, &batch, options, returning(&mut rows)).await;
+            written.map_err(|error| misread(error, format))?
+        }
+        Applicable::Put => {
+            let batch = body()?.batch;
+            check_one(&batch)?;
+            table.put(query, &batch, options, returning(&mut rows)).await?
+        }
+        Applicable::Update => match body()? {
+            body::Rows { batch, is_list: true } => {
+                table.update_many(query, &batch, options, returning(&mut rows)).await?
+            }
+            body::Rows { batch, .. } => table.update(query, &batch, options, returning(&mut rows)).await?,
+        },
+        // A read does not come here.
+        Applicable::Delete | Applicable::Read => table.delete(query, options, returning(&mut rows)).await?,
     };
-    Ok((written, rows))
-}
-
-async fn delete_rows(writing: &Writing, session: &mut Session, examined_max: Option<u64>) -> Done {
-    let mut rows = writing.rows();
-    let mut table = session.rows(&writing.table, writing.asked.environment.clone());
-    let options = WriteOptions { examined_max, ..writing.options.clone() };
-    let written = table.delete(&writing.asked.query, &options, returning(&mut rows)).await?;
     Ok((written, rows))
 }
 
@@ -251,15 +263,8 @@ fn status_of(shows_rows: bool) -> StatusCode {
 pub(super) async fn put(state: &State, request: &mut Request) -> Result<Response<Body>> {
     let writing = Writing::read(state, request, Applicable::Put)?;
     let (bytes, format) = read_body(state, request).await?;
-    let batch = body::read(&bytes, format, writing.columns())?.batch;
-    check_one(&batch)?;
-    let mut rows = writing.rows();
-    let mut session = state.session_for(request).await?;
-    let written = session
-        .rows(&writing.table, writing.asked.environment.clone())
-        .put(&writing.asked.query, &batch, &writing.options, returning(&mut rows))
-        .await?;
-    drop(session);
+    let session = state.session_for(request).await?;
+    let (writing, written, rows) = run(Applicable::Put, writing, session, bytes, format).await?;
     let status = match (rows.is_some(), written.inserted) {
         (false, _) => StatusCode::NO_CONTENT,
         (true, 0) => StatusCode::OK,
@@ -277,13 +282,7 @@ fn check_one(batch: &RowBatch<'_>) -> TableResult<()> {
 
 pub(super) async fn delete(state: &State, request: &mut Request) -> Result<Response<Body>> {
     let writing = Writing::read(state, request, Applicable::Delete)?;
-    let mut session = state.session_for(request).await?;
-    let writing = Arc::new(writing);
-    let mut done = delete_rows(&writing, &mut session, Some(SHORT_QUERY_ROWS_MAX)).await;
-    if is_long(&done) {
-        let writing = Arc::clone(&writing);
-        done = Ok(blocking(move || async move { Ok(delete_rows(&writing, &mut session, None).await?) }).await?);
-    }
-    let (written, rows) = done?;
+    let session = state.session_for(request).await?;
+    let (writing, written, rows) = run(Applicable::Delete, writing, session, Bytes::new(), Format::Json).await?;
     Ok(writing.answer(status_of(rows.is_some()), Applicable::Delete, &written, rows, None))
 }
