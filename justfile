@@ -42,7 +42,9 @@ differential queries='240000' seed='1':
 # All that proves durability and isolation, in full: at least 2,000 kills, and the rest twenty times as often as the tests do. It takes hours
 torture times='20':
     MANTIS_TORTURE=$((2 * {{times}})) cargo test --workspace --exclude mantis-web --exclude mantis-benches --exclude xtask --test main -- ledger --nocapture
+    MANTIS_TORTURE=$((20 * {{times}})) cargo test --workspace --exclude mantis-web --exclude mantis-benches --exclude xtask --test main -- upserts --nocapture
     MANTIS_TORTURE={{times}} cargo test --workspace --exclude mantis-web --exclude mantis-benches --exclude xtask --test main -- durability:: --nocapture
+    MANTIS_TORTURE={{times}} cargo test -p mantis-db --test it -- power_cut concurrency --nocapture
     MANTIS_TORTURE={{times}} cargo test --workspace --exclude mantis-web --exclude mantis-benches --exclude xtask --test main -- isolation::histories --nocapture
     MANTIS_TORTURE={{times}} cargo test -p mantis-isolation -- --nocapture
     MANTIS_TORTURE={{times}} cargo test --workspace --exclude mantis-web --exclude mantis-benches --exclude xtask --test integration -- isolation --nocapture

@@ -24,3 +24,4 @@ mod tables;
 mod terminal;
 mod transfer;
 mod turns;
+mod upserts;

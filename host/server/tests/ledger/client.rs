@@ -16,30 +16,30 @@ use crate::support::PATIENCE;
 const KEYS: u64 = 24;
 
 const TEXT: &str = "Content-Type: text/plain\r\n";
-pub(super) const JSON: &str = "Content-Type: application/json\r\n";
+pub(crate) const JSON: &str = "Content-Type: application/json\r\n";
 
 /// One connection, one request at a time.
-pub(super) struct Connection {
+pub(crate) struct Connection {
     stream: TcpStream,
 }
 
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) head: String,
-    pub(super) body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.head))
     }
 
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut fields = self.head.lines().filter_map(|line| line.split_once(": "));
         fields.find_map(|(field, value)| field.eq_ignore_ascii_case(name).then_some(value))
     }
 
-    pub(super) fn version(&self) -> u64 {
+    pub(crate) fn version(&self) -> u64 {
         // `"v7"` and `"v7-json"` are of version 7.
         let number =
             |tag: &str| tag.trim_matches('"').split('-').next().unwrap().trim_start_matches('v').parse().unwrap();
@@ -47,20 +47,20 @@ impl Answer {
     }
 
     #[track_caller]
-    fn must_be(&self, good: &[u16]) {
+    pub(crate) fn must_be(&self, good: &[u16]) {
         assert!(good.contains(&self.status), "{} {}", self.head, String::from_utf8_lossy(&self.body));
     }
 }
 
 impl Connection {
-    pub(super) fn new(address: SocketAddr) -> io::Result<Self> {
+    pub(crate) fn new(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         Ok(Self { stream })
     }
 
-    pub(super) fn send(&mut self, method: &str, path: &str, headers: &str, body: &str) -> io::Result<Answer> {
+    pub(crate) fn send(&mut self, method: &str, path: &str, headers: &str, body: &str) -> io::Result<Answer> {
         let length = body.len();
         let request = format!(
             "{method} /api/v1{path} HTTP/1.1\r\nHost: localhost\r\n{headers}Content-Length: {length}\r\n\r\n{body}"
@@ -84,7 +84,7 @@ impl Connection {
 
     /// The answer to a GET that must succeed.
     #[track_caller]
-    pub(super) fn get(&mut self, path: &str) -> Value {
+    pub(crate) fn get(&mut self, path: &str) -> Value {
         let answer = self.send("GET", path, "Accept: application/json\r\n", "").unwrap();
         assert_eq!(answer.status, 200, "{path}: {}", String::from_utf8_lossy(&answer.body));
         answer.json()

@@ -15,9 +15,10 @@
 
 mod book;
 mod check;
-mod client;
+pub(crate) mod client;
 mod feed;
 mod moment;
+mod rows;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
