@@ -57,9 +57,40 @@ impl Parser {
     /// # Errors
     /// [`ParseError`], the first in order.
     pub fn query<'p>(&self, parameters: impl IntoIterator<Item = (&'p str, &'p str)>) -> Result<Query, ParseError> {
-        let mut building = Building { budget: self.budget(), limits: self.limits, query: Query::default() };
+        let mut building = self.building();
         for (name, value) in parameters {
             building.add(name, value)?;
+        }
+        Ok(building.query)
+    }
+
+    /// The query that three texts make, as programs give them: a filter of conditions between `&`, decoded, a select and an order. Empty
+    /// ones say nothing.
+    ///
+    /// The filter may also say what [`query`](Self::query) takes of embedded tables and of groups: `items.order=line`,
+    /// `having=(count().gt.1)`.
+    ///
+    /// # Errors
+    /// [`ParseError`], also where the filter says a word of the language that is no condition.
+    pub fn texts(&self, filter: &str, select: &str, order: &str) -> Result<Query, ParseError> {
+        let mut building = self.building();
+        building.add_filter(filter)?;
+        let Query { select: selects, columns, on_conflict, root, .. } = &building.query;
+        let words = [
+            ("select", selects.is_some()),
+            ("columns", columns.is_some()),
+            ("on_conflict", on_conflict.is_some()),
+            ("order", !root.order.is_empty()),
+            ("limit", root.limit.is_some()),
+            ("offset", root.offset.is_some()),
+        ];
+        if let Some((word, _)) = words.into_iter().find(|&(_, is_said)| is_said) {
+            return Err(not_a_condition(word));
+        }
+        for (name, text) in [("select", select), ("order", order)] {
+            if !text.trim().is_empty() {
+                building.add(name, text)?;
+            }
         }
         Ok(building.query)
     }
@@ -69,20 +100,14 @@ impl Parser {
     /// # Errors
     /// [`ParseError`].
     pub fn filter(&self, text: &str) -> Result<Vec<Condition>, ParseError> {
-        let parts = split_outside_quotes(text, '&').filter(|part| !part.trim().is_empty());
-        let pairs = parts.map(|part| split_outside_quotes_once(part, '='));
-        let mut building = Building { budget: self.budget(), limits: self.limits, query: Query::default() };
-        for (name, value) in pairs {
-            let Some(value) = value else {
-                let kind = ErrorKind::Syntax { expected: vec!["\"=\"".into()] };
-                return Err(ParseError { parameter: name.into(), text: name.into(), offset: name.len(), kind });
-            };
+        let mut building = self.building();
+        for pair in pairs(text) {
+            let (name, value) = pair?;
             let conditions_before = building.query.root.filter.len();
             building.add(name, value)?;
             // A word of the language, or a condition on an embed.
             if building.query.root.filter.len() == conditions_before {
-                let kind = ErrorKind::Syntax { expected: vec!["a column".into()] };
-                return Err(ParseError { parameter: name.into(), text: name.into(), offset: 0, kind });
+                return Err(not_a_condition(name));
             }
         }
         Ok(building.query.root.filter)
@@ -94,6 +119,10 @@ impl Parser {
     /// [`ParseError`].
     pub fn select(&self, text: &str) -> Result<Select, ParseError> {
         parse("select", text, &self.budget(), self.limits, select)
+    }
+
+    fn building(&self) -> Building {
+        Building { budget: self.budget(), limits: self.limits, query: Query::default() }
     }
 
     fn budget(&self) -> Budget {
@@ -124,6 +153,14 @@ enum Word {
 }
 
 impl Building {
+    fn add_filter(&mut self, text: &str) -> Result<(), ParseError> {
+        for pair in pairs(text) {
+            let (name, value) = pair?;
+            self.add(name, value)?;
+        }
+        Ok(())
+    }
+
     fn add(&mut self, name: &str, value: &str) -> Result<(), ParseError> {
         match name {
             "select" if self.query.select.is_none() => {
@@ -264,6 +301,23 @@ fn key(input: &mut Input<'_>) -> Parsed<Key> {
         Some(word) => Key::Word(path, word),
         None => Key::Field(path, Field { name: last.name, path: steps }),
     })
+}
+
+/// The names and values of a filter: between `&` and around the first `=`, outside of quotes.
+fn pairs(text: &str) -> impl Iterator<Item = Result<(&str, &str), ParseError>> {
+    let parts = split_outside_quotes(text, '&').filter(|part| !part.trim().is_empty());
+    parts.map(|part| match split_outside_quotes_once(part, '=') {
+        (name, Some(value)) => Ok((name, value)),
+        (name, None) => {
+            let kind = ErrorKind::Syntax { expected: vec!["\"=\"".into()] };
+            Err(ParseError { parameter: name.into(), text: name.into(), offset: name.len(), kind })
+        }
+    })
+}
+
+fn not_a_condition(name: &str) -> ParseError {
+    let kind = ErrorKind::Syntax { expected: vec!["a column".into()] };
+    ParseError { parameter: name.into(), text: name.into(), offset: 0, kind }
 }
 
 /// The parts of a text between `separator`, which counts outside of quotes only.

@@ -234,6 +234,38 @@ fn arguments_stand_apart_from_the_text() {
 }
 
 #[test]
+fn a_filter_a_select_and_an_order_make_a_query() {
+    let parser = Parser::default().with_arguments();
+    let check = |filter, select, order, expected: &str| {
+        let query = parser.texts(filter, select, order).unwrap_or_else(|error| panic!("{filter}: {error}"));
+        assert_eq!(written(&query), expected, "{filter}");
+    };
+    check("", "", "", "");
+    check(
+        "a=eq.$1&or=(b.gt.$2,c.is.null)",
+        "a",
+        "b.desc",
+        "select a; where a.eq.$1,or(b.gt.$2,c.is.null); order b.desc",
+    );
+    check("b.order=c&b.limit=2&b.d=eq.1", "a,b(c)", " ", "select a,b(c); b: where d.eq.1; b: order c.asc; b: limit 2");
+    check("having=(count().gt.1)", "a,count()", "", "select a,count(); having count().gt.1");
+    check("&a=eq.\"x&y\"&", "", "", r#"where a.eq."\"x&y\"""#);
+    for (filter, parameter) in [
+        ("select=a", "select"),
+        ("columns=a", "columns"),
+        ("on_conflict=a", "on_conflict"),
+        ("order=a", "order"),
+        ("a=eq.1&limit=1", "limit"),
+        ("offset=0", "offset"),
+        ("a", "a"),
+        ("a=eq.1&b", "b"),
+    ] {
+        let error = parser.texts(filter, "a", "a").expect_err(filter);
+        assert_eq!(error.parameter(), parameter, "{filter}");
+    }
+}
+
+#[test]
 fn array_literals() {
     let check = |literal: &str, expected: Option<&[Option<&str>]>| {
         let elements = array_elements(literal);

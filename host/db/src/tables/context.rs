@@ -31,6 +31,12 @@ impl std::fmt::Debug for Environment {
 }
 
 impl Database {
+    /// The surroundings of a statement that begins now, in UTC.
+    #[must_use]
+    pub fn environment_utc(&self) -> Environment {
+        self.environment(TimeZone::UTC)
+    }
+
     /// The surroundings of a statement that begins now.
     #[must_use]
     pub fn environment(&self, time_zone: TimeZone) -> Environment {

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `error` | [`TableError`]: SQLSTATE and PostgREST codes with message, details and hint |
 //! | `context` | [`Environment`]: a statement's time, time zone and randomness |
+//! | `interrupt` | [`Interrupt`]: whether a statement is to stop |
 //! | `types` | PostgreSQL's types: values, their text and JSON forms, casts, comparison, patterns |
 //! | `table` | [`TableSchema`](table::TableSchema): what a table is: columns, keys, indexes, checks |
 //! | `codec` | keys in the order of their values, and the compact form of a row |
@@ -23,6 +24,7 @@ mod context;
 pub mod define;
 mod error;
 mod handle;
+mod interrupt;
 pub mod query;
 pub mod rows;
 pub mod schema;
@@ -31,6 +33,7 @@ pub mod types;
 
 pub use context::Environment;
 pub use error::{TableError, TableResult, code};
-pub use handle::{RowSet, Rows, SelectOptions, WriteOptions, Written};
-pub use query::{Count, Selected};
-pub use rows::{Input, Resolution, RowBatch};
+pub use handle::{Rows, SelectOptions, WriteOptions, Written};
+pub use interrupt::Interrupt;
+pub use query::{Count, QueryText, QueryTexts, Selected};
+pub use rows::{Input, Literal, Resolution, RowBatch};

@@ -68,6 +68,18 @@ impl Rows<'_> {
         Ok(selected.total.unwrap_or(selected.rows))
     }
 
+    /// Checks that there is such a table, and that the grants show it.
+    ///
+    /// # Errors
+    /// PGRST205.
+    #[allow(clippy::unused_async, reason = "an engine behind a network has to ask")]
+    pub async fn check(&mut self) -> TableResult<()> {
+        self.read(|rows, view| {
+            let database = &rows.session.database;
+            database.catalog().shown(view, &rows.session.grants, rows.table, Access::Read).map(drop)
+        })
+    }
+
     /// The row with this primary key: a value for each column, in the order of the schema.
     ///
     /// # Errors
@@ -89,27 +101,42 @@ impl Rows<'_> {
     ///
     /// # Errors
     /// PGRST205, 42501, 42P10 where the table has no primary key of so many columns.
-    #[allow(clippy::unused_async, reason = "an engine behind a network has to ask")]
     pub async fn key_conditions(&mut self, key: &[&str]) -> TableResult<Vec<Condition>> {
+        self.conditions_of_key(key.len(), |place| Operand::Text(key[place].into())).await
+    }
+
+    /// The same, where the values are the query's first arguments.
+    ///
+    /// # Errors
+    /// As [`key_conditions`](Self::key_conditions).
+    pub async fn key_arguments(&mut self, count: usize) -> TableResult<Vec<Condition>> {
+        self.conditions_of_key(count, |place| Operand::Argument(u16::try_from(place + 1).unwrap_or(u16::MAX))).await
+    }
+
+    #[allow(clippy::unused_async, reason = "an engine behind a network has to ask")]
+    async fn conditions_of_key(
+        &mut self,
+        count: usize,
+        operand: impl Fn(usize) -> Operand,
+    ) -> TableResult<Vec<Condition>> {
         self.read(|rows, view| {
             let database = &rows.session.database;
             let table = database.catalog().shown(view, &rows.session.grants, rows.table, Access::Read)?;
             let columns = table.schema.primary_key.as_ref().map_or(&[][..], |key| &key.columns);
-            if columns.is_empty() || columns.len() != key.len() {
-                let message =
-                    format!("the primary key has {} columns, and {} values are given", columns.len(), key.len());
+            if columns.is_empty() || columns.len() != count {
+                let message = format!("the primary key has {} columns, and {count} values are given", columns.len());
                 return Err(TableError::new(code::NO_CONFLICT_KEY, message));
             }
-            let equal = |(&column, &text): (&usize, &&str)| {
+            let equal = |(place, &column): (usize, &usize)| {
                 let field = Field { name: table.schema.columns[column].name.as_str().into(), path: Vec::new() };
                 Condition::Compare(Comparison {
                     subject: Subject { field, aggregate: None },
                     operator: Operator::Equal,
                     quantifier: None,
-                    operand: Operand::Text(text.into()),
+                    operand: operand(place),
                 })
             };
-            Ok(columns.iter().zip(key).map(equal).collect())
+            Ok(columns.iter().enumerate().map(equal).collect())
         })
     }
 
@@ -139,7 +166,7 @@ impl Rows<'_> {
     fn context(&self, options: &SelectOptions) -> QueryContext<'_> {
         let database = &self.session.database.0;
         let mut context = QueryContext::new(&database.engine, &self.environment, &database.limits);
-        context.examined_max = context.examined_max.min(options.examined_max.unwrap_or(u64::MAX));
+        context.interrupt = self.interrupt;
         context
     }
 }

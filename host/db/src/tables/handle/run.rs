@@ -182,10 +182,11 @@ impl Rows<'_> {
         let (database, grants) = (&self.session.database, &self.session.grants);
         database.catalog().shown(transaction, grants, self.table, Access::Write)?;
         let mut statement = Statement::new(transaction, database, &self.environment, returning.is_some());
+        statement.context.interrupt = self.interrupt;
         let examined_max = &mut statement.context.examined_max;
         *examined_max = options.examined_max.unwrap_or(u64::MAX).min(*examined_max);
         let target = statement.target(self.table)?;
-        let bound = if matches_rows || returning.is_some() {
+        let mut bound = if matches_rows || returning.is_some() {
             let transaction = &mut *statement.transaction;
             let mut scope = Scope {
                 tables: &mut |name| database.catalog().shown(transaction, grants, name, Access::Read),
@@ -201,6 +202,10 @@ impl Rows<'_> {
         check_affected(options, statement.affected())?;
         let changed = statement.finish()?;
         let mut shown = changed.affected;
+        if let (true, Some(bound)) = (matches_rows, &mut bound) {
+            // The rows before it were not changed.
+            bound.select.offset = 0;
+        }
         if let (Some(sink), Some(bound)) = (returning, &bound) {
             let rows: Vec<_> = changed.rows.iter().map(StoredRow::from).collect();
             shown = execute::show_rows(&bound.select, &rows, statement.transaction, &statement.context, sink)?.rows;

@@ -2,6 +2,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | `texts` | [`QueryTexts`]: queries by their texts, each parsed once |
 //! | `bound` | a query with its names resolved: the form between `bind` and the rest |
 //! | `bind` | a dialect's tree and schemas to a bound query; the relationships between tables |
 //! | `plan` | which rows are read, and in which order: primary key, index, or all |
@@ -19,8 +20,10 @@ pub(crate) mod explain;
 mod json;
 pub(crate) mod plan;
 mod sink;
+mod texts;
 
 pub use answer::{Count, Selected};
 pub use explain::Explanation;
 pub use json::{JsonForm, JsonRows};
 pub use sink::{Cell, OutputColumn, RowSink};
+pub use texts::{QueryText, QueryTexts};

@@ -1,6 +1,6 @@
 //! A batch of raw values to values of the columns' types.
 
-use super::batch::{Input, RowBatch};
+use super::batch::{Input, Literal, RowBatch};
 use super::statement::Statement;
 use super::target::Target;
 use crate::engine::Random;
@@ -79,14 +79,54 @@ fn read<'v>(input: &Input<'v>, column: &Column, environment: &Environment) -> Ta
         Input::Json(raw) => types::from_json(raw, column.r#type, environment).map(Some),
         Input::Text(text) => types::from_text(text, column.r#type, environment).map(Some),
         Input::Value(value) => check_value(value, column.r#type, environment).map(Some),
+        Input::Literal(literal, text) => {
+            let r#type = column.r#type;
+            let fits = match literal {
+                Literal::Array => r#type.is_array,
+                Literal::Json => !r#type.is_array && r#type.scalar == Scalar::Jsonb,
+                Literal::Numeric => is_number(r#type),
+            };
+            match literal {
+                _ if !fits => Err(mismatch()),
+                Literal::Numeric if !matches!(r#type.scalar, Scalar::Numeric(_)) => {
+                    let number = Type::scalar(Scalar::Numeric(None));
+                    let value = types::from_text(text, number, environment)?;
+                    types::cast(value, number, r#type, environment).map(Some)
+                }
+                _ => types::from_text(text, r#type, environment).map(Some),
+            }
+        }
     }
+}
+
+fn mismatch() -> TableError {
+    TableError::new(code::DATATYPE_MISMATCH, "a value is not of the type of its column")
+}
+
+fn is_number(r#type: Type) -> bool {
+    use Scalar::{BigInt, Double, Integer, Numeric, Real, SmallInt};
+    !r#type.is_array && matches!(r#type.scalar, SmallInt | Integer | BigInt | Real | Double | Numeric(_))
+}
+
+/// The type that a number has by itself.
+fn number_type(value: &Value<'_>) -> Option<Type> {
+    let scalar = match value {
+        Value::Integer(_) => Scalar::BigInt,
+        Value::Real(_) => Scalar::Real,
+        Value::Double(_) => Scalar::Double,
+        Value::Numeric(_) => Scalar::Numeric(None),
+        _ => return None,
+    };
+    Some(Type::scalar(scalar))
 }
 
 /// A value that a program made, once it is one of this type: as its text would be read.
 fn check_value<'v>(value: &Value<'v>, r#type: Type, environment: &Environment) -> TableResult<Value<'v>> {
     if !is_of(value, r#type) {
-        let message = "a value is not of the type of its column";
-        return Err(TableError::new(code::DATATYPE_MISMATCH, message));
+        return match number_type(value) {
+            Some(from) if is_number(r#type) => types::cast(value.clone().into_owned(), from, r#type, environment),
+            _ => Err(mismatch()),
+        };
     }
     match value {
         Value::Null | Value::Boolean(_) | Value::Real(_) | Value::Double(_) | Value::Bytes(_) | Value::Uuid(_) => {

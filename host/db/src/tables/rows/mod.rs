@@ -37,7 +37,7 @@ mod target;
 mod update;
 mod violation;
 
-pub use batch::{Input, Resolution, RowBatch};
+pub use batch::{Input, Literal, Resolution, RowBatch};
 pub(crate) use input::{Values, key_of};
 pub(crate) use insert::{Conflict, NewRows, put_key};
 pub(crate) use statement::{Changed, ChangedRow, Statement, Stored, check_versions};

@@ -159,6 +159,7 @@ impl<'s> Statement<'s> {
     pub(super) fn count_row(&mut self, bytes: usize) -> TableResult<()> {
         self.rows += 1;
         self.bytes += bytes;
+        self.context.check_written(self.rows)?;
         let limits = self.database.limits();
         self.check_rows(0)?;
         if self.bytes > limits.statement_bytes_max {

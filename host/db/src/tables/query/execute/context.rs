@@ -8,10 +8,13 @@ use crate::keyspace::space_prefix;
 use crate::limits::Limits;
 use crate::tables::query::plan::Sizes;
 use crate::tables::table::SpaceId;
-use crate::tables::{Environment, TableError, TableResult, code};
+use crate::tables::{Environment, Interrupt, TableError, TableResult, code};
 
 /// Rows between two looks at the clock.
 const ROWS_PER_LOOK: u64 = 1 << 10;
+
+/// Rows between two questions whether to stop.
+const ROWS_PER_QUESTION: u64 = 1 << 6;
 
 /// Keys of a space that are counted one by one where its size is not to be had at once.
 const COUNTED_KEYS_MAX: u64 = 10_000;
@@ -29,6 +32,8 @@ pub(crate) struct QueryContext<'a> {
     pub(crate) scans_only: bool,
     /// Rows and index entries that may be examined.
     pub(crate) examined_max: u64,
+    /// Whether to stop.
+    pub(crate) interrupt: Interrupt<'a>,
     started_us: u64,
     examined: Cell<u64>,
     held_bytes: Cell<usize>,
@@ -42,6 +47,7 @@ impl<'a> QueryContext<'a> {
             limits,
             scans_only: false,
             examined_max: limits.query_rows_max,
+            interrupt: Interrupt::default(),
             started_us: engine.monotonic_us(),
             examined: Cell::new(0),
             held_bytes: Cell::new(0),
@@ -66,7 +72,22 @@ impl<'a> QueryContext<'a> {
         if examined > self.examined_max {
             return Err(self.too_many_rows());
         }
-        if examined.is_multiple_of(ROWS_PER_LOOK) { self.check_time() } else { Ok(()) }
+        if examined.is_multiple_of(ROWS_PER_QUESTION) { self.look(examined) } else { Ok(()) }
+    }
+
+    /// Asks whether to stop, and looks at the clock now and then; `count` rows have been worked on.
+    #[cold]
+    fn look(&self, count: u64) -> TableResult<()> {
+        self.interrupt.check()?;
+        if count.is_multiple_of(ROWS_PER_LOOK) { self.check_time() } else { Ok(()) }
+    }
+
+    /// Asks now and then whether to stop, where `count` rows have been written.
+    ///
+    /// # Errors
+    /// 57014.
+    pub(crate) fn check_written(&self, count: usize) -> TableResult<()> {
+        if (count as u64).is_multiple_of(ROWS_PER_QUESTION) { self.interrupt.check() } else { Ok(()) }
     }
 
     #[cold]
