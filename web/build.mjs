@@ -82,15 +82,19 @@ const features = [
   'reference-types',
   'sign-ext',
 ].map((feature) => `--enable-${feature}`);
-const files = ['dist/raw/mantis_web_bg.wasm', '-o', 'dist/mantisdb.wasm'];
-tool('wasm-opt', ...small, ...stripped, '--mvp-features', ...features, ...files);
+/** The builds of the store, and what each is called where it is shipped. */
+const builds = { kv: 'mantisdb.wasm', tables: 'mantisdb-tables.wasm', complete: 'mantisdb-complete.wasm' };
+for (const [name, shipped] of Object.entries(builds)) {
+  const files = [`dist/raw/${name}/mantis_web_bg.wasm`, '-o', `dist/${shipped}`];
+  tool('wasm-opt', ...small, ...stripped, '--mvp-features', ...features, ...files);
+}
 const plugins = await makePlugins(at('dist/raw/plugins'), at('dist/plugins'), bundle);
 await makePlugins(at('dist/raw/fixtures'), at('tests/dist'), bundle);
 types();
 await bundle(at('ts/index.ts'), at('dist/mantisdb.js'));
 await demo(plugins);
 report([
-  at('dist/mantisdb.wasm'),
+  ...Object.values(builds).map((shipped) => at('dist', shipped)),
   at('dist/mantisdb.js'),
   ...plugins.flatMap(({ folder, cores }) => ['plugin.js', ...cores].map((file) => join(folder, file))),
   at('demo/dist/demo.js'),

@@ -19,8 +19,10 @@ export class Player {
     try {
       return await this.#run(step, step.operation);
     } catch (error) {
-      if (error?.name === 'MantisError') return { error: error.code };
-      throw error;
+      if (error?.name !== 'MantisError') throw error;
+      const { code, message } = error;
+      // Errors of tables have messages that are the same everywhere.
+      return /^(PGRST\d+|[0-9A-Z]{5}|precondition-failed)$/.test(code) ? { error: code, message } : { error: code };
     }
   }
 
@@ -36,13 +38,32 @@ export class Player {
         await this.#transactions.get(step.in).rollback();
         return 'rolled back';
       case 'buckets':
-        return { buckets: (await this.#database.buckets()).map(({ name, keys }) => [name, keys]) };
+        return {
+          buckets: (await this.#database.buckets()).map(({ name, keys }) => [name, keys]),
+        };
       case 'drop-bucket':
         return toldKeys(await this.#database.dropBucket(step.bucket));
       case 'changes':
         return this.#changes(step, operation);
+      case 'create-table':
+        return {
+          created: (await this.#database.createTable(operation.table, operation.schema)).isNew,
+        };
+      case 'alter-table':
+        await this.#database.alterTable(operation.table, operation.changes);
+        return 'altered';
+      case 'drop-table':
+        await this.#database.dropTable(operation.table);
+        return 'dropped';
+      case 'describe-table':
+        return { table: await this.#database.describeTable(operation.table) };
+      case 'tables':
+        return {
+          tables: (await this.#database.tables()).map(({ name }) => name),
+        };
       default: {
         const within = step.in === null ? this.#database : this.#transactions.get(step.in);
+        if (operation.table !== undefined) return this.#onTable(operation, within.table(operation.table));
         return this.#onBucket(step, operation, within.kv(step.bucket));
       }
     }
@@ -56,7 +77,9 @@ export class Player {
       case 'get-entry':
         return { entry: toldEntry(await kv.getEntry(key)) };
       case 'get-many':
-        return { values: (await kv.getMany(operation.keys.map(bytes))).map(toldBytes) };
+        return {
+          values: (await kv.getMany(operation.keys.map(bytes))).map(toldBytes),
+        };
       case 'set':
         return toldCommit('written', await kv.set(key, bytes(operation.value)));
       case 'set-with':
@@ -69,16 +92,26 @@ export class Player {
         return toldOutcome(await kv.deleteIf(key, expect(operation.if)));
       case 'increment': {
         const counted = await kv.increment(key, integer(operation.by));
-        return { number: told(counted.number), ...toldCommit('version', counted) };
+        return {
+          number: told(counted.number),
+          ...toldCommit('version', counted),
+        };
       }
       case 'scan': {
         const page = await kv.scan(this.#scanOptions(operation));
-        const entries = page.entries.map((entry) => [toldBytes(entry.key), toldBytes(entry.value), told(entry.version)]);
+        const entries = page.entries.map((entry) => [
+          toldBytes(entry.key),
+          toldBytes(entry.value),
+          told(entry.version),
+        ]);
         return { entries, more: this.#keep(step, page.cursor) };
       }
       case 'scan-keys': {
         const page = await kv.scanKeys(this.#scanOptions(operation));
-        return { keys: page.keys.map(toldBytes), more: this.#keep(step, page.cursor) };
+        return {
+          keys: page.keys.map(toldBytes),
+          more: this.#keep(step, page.cursor),
+        };
       }
       case 'count':
         return { count: await kv.count(span(operation.span)) };
@@ -86,6 +119,51 @@ export class Player {
         return toldKeys(await kv.deleteSpan(span(operation.span)));
       case 'apply':
         return toldApplied(await kv.apply(operation.ops.map(batchOperation)));
+      default:
+        throw new Error(`there is no ${operation.op}`);
+    }
+  }
+
+  async #onTable(operation, table) {
+    const { key, columns, rows, set, returning, if_version: version, select } = operation;
+    const options = {
+      ...(returning === null || returning === undefined ? {} : { returning: returning || true }),
+      ...(version === null || version === undefined ? {} : { ifVersion: integer(version) }),
+    };
+    switch (operation.op) {
+      case 'get-row': {
+        const found = await table.get(key.map(keyPart), select);
+        return found === null ? { row: null } : { row_json: found.json, version: told(found.version) };
+      }
+      case 'select-rows':
+        return { rows_json: await queried(table, operation).json() };
+      case 'count-rows':
+        return { count: await queried(table, operation).count() };
+      case 'explain-rows':
+        return {
+          plan: (await queried(table, operation).explain()).trimEnd().split('\n'),
+        };
+      case 'insert-rows': {
+        const inserted = inOrder(rows, columns);
+        if (operation.on_conflict === 'fail') return toldChanged(await table.insert(inserted, options), options);
+        const { conflict_columns: onConflict } = operation;
+        const ignoreDuplicates = operation.on_conflict === 'ignore';
+        const conflict = {
+          ignoreDuplicates,
+          ...(onConflict.length === 0 ? {} : { onConflict }),
+        };
+        return toldChanged(await table.upsert(inserted, { ...options, ...conflict }), options);
+      }
+      case 'update-rows':
+        return toldChanged(await queried(table, operation).update(row(set), options), options);
+      case 'update-row':
+        return toldChanged(await table.updateRow(key.map(keyPart), row(set), options), options);
+      case 'update-many-rows':
+        return toldChanged(await table.updateMany(inOrder(rows, columns), options), options);
+      case 'delete-rows':
+        return toldChanged(await queried(table, operation).delete(options), options);
+      case 'delete-row':
+        return toldChanged(await table.deleteRow(key.map(keyPart), options), options);
       default:
         throw new Error(`there is no ${operation.op}`);
     }
@@ -113,7 +191,12 @@ export class Player {
   }
 
   #scanOptions({ span: scanned, reverse, limit, cursor }) {
-    return { ...span(scanned), reverse, limit, cursor: cursor === null ? null : this.#cursor(cursor) };
+    return {
+      ...span(scanned),
+      reverse,
+      limit,
+      cursor: cursor === null ? null : this.#cursor(cursor),
+    };
   }
 
   /** Made-up cursors are texts here, as real ones are. */
@@ -170,7 +253,10 @@ function span(span) {
   if (span === 'all') return {};
   if ('prefix' in span) return { prefix: bytes(span.prefix) };
   const { start, end } = span.between;
-  return { ...(start === null ? {} : { start: bytes(start) }), ...(end === null ? {} : { end: bytes(end) }) };
+  return {
+    ...(start === null ? {} : { start: bytes(start) }),
+    ...(end === null ? {} : { end: bytes(end) }),
+  };
 }
 
 function batchOperation(operation) {
@@ -179,7 +265,12 @@ function batchOperation(operation) {
     case 'get':
       return { op: 'get', key };
     case 'set':
-      return { op: 'set', key, value: bytes(operation.value), ...setOptions(operation) };
+      return {
+        op: 'set',
+        key,
+        value: bytes(operation.value),
+        ...setOptions(operation),
+      };
     case 'increment':
       return { op: 'increment', key, by: integer(operation.by) };
     case 'delete-span':
@@ -187,6 +278,83 @@ function batchOperation(operation) {
     default:
       return { op: operation.op, key, expect: expect(operation.if) };
   }
+}
+
+// Tables.
+
+/** A value of a row. Numbers that JavaScript's would change stay as they are written. */
+function cell(value) {
+  if (Array.isArray(value)) return value.map(cell);
+  if (typeof value !== 'object' || value === null) return value;
+  const [[name, digits] = [], ...more] = Object.entries(value);
+  if (more.length === 0 && (name === 'number' || name === 'integer')) return JSON.rawJSON(digits);
+  return row(value);
+}
+
+function row(values) {
+  return Object.fromEntries(Object.entries(values).map(([column, value]) => [column, cell(value)]));
+}
+
+/** Rows whose members have the order of the columns, where that is given. */
+function inOrder(rows, columns) {
+  const ordered = (values) => Object.fromEntries((columns ?? Object.keys(values)).map((name) => [name, values[name]]));
+  return rows.map((values) => row(ordered(values)));
+}
+
+function keyPart(value) {
+  return typeof value === 'object' ? (value.number ?? value.integer) : value;
+}
+
+/** An argument of a filter. */
+function argument(value) {
+  return typeof value === 'object' && value !== null ? keyPart(value) : value;
+}
+
+/** The query that a step's texts make. Conditions whose value is an argument, or a list of them, go through `where`. */
+function queried(table, { filter, arguments: given, select = '', order, limit = null, offset = 0 }) {
+  let query = table;
+  for (const part of split(filter, '&')) {
+    const [name, value] = split(part, '=', 2);
+    const [, operator, operand] = /^((?:not\.)?[a-z]+)\.(\$\d+|\(\$\d+(?:,\$\d+)*\))$/.exec(value) ?? [];
+    const named = operand?.match(/\d+/g).map((place) => argument(given[place - 1]));
+    if (named === undefined || named.includes(null) || (operator.endsWith('in') && operand[0] === '$')) {
+      query = query.parameter(name, inserted(value, given, /(^|\.)(and|or)$/.test(name)));
+    } else {
+      query = query.where(name, operator, operator.endsWith('in') ? named : named[0]);
+    }
+  }
+  for (const [name, value] of [
+    ['select', select],
+    ['order', order],
+  ]) {
+    if (value !== '') query = query.parameter(name, value);
+  }
+  if (limit !== null) query = query.limit(limit);
+  return offset === 0 ? query : query.offset(offset);
+}
+
+/** The parts of a text between separators outside of quotes; the last has the rest. */
+function split(text, separator, most = Infinity) {
+  const parts = [''];
+  let quoted = false;
+  for (const character of text) {
+    if (character === '"') quoted = !quoted;
+    if (character === separator && !quoted && parts.length < most) parts.push('');
+    else parts[parts.length - 1] += character;
+  }
+  return parts.filter((part) => part !== '' || most !== Infinity);
+}
+
+/** A parameter's value with arguments in the places of `$1`, `$2`, ..: within parentheses in quotes. */
+function inserted(value, given, isGroup) {
+  let depth = isGroup ? 1 : 0;
+  return value.replace(/"(?:[^"\\]|\\.)*"|[()]|\$(\d+)/g, (text, place) => {
+    if (text === '(') depth += 1;
+    if (text === ')') depth -= 1;
+    if (place === undefined) return text;
+    const plain = String(argument(given[place - 1]));
+    return depth > 0 ? `"${plain.replace(/["\\]/g, '\\$&')}"` : plain;
+  });
 }
 
 // From answers to the transcript.
@@ -198,7 +366,15 @@ function told(number) {
 
 /** What was written. That it is not durable is usual, and left out; that nothing is said of it is not. */
 function toldCommit(name, { version, durable }) {
-  return { [name]: told(version), ...(durable === false ? {} : { durable: durable ?? null }) };
+  return {
+    [name]: told(version),
+    ...(durable === false ? {} : { durable: durable ?? null }),
+  };
+}
+
+function toldChanged(written, { returning }) {
+  const rows = returning === undefined ? {} : { rows_json: written.json };
+  return { changed: written.count, ...toldCommit('version', written), ...rows };
 }
 
 function toldKeys(deleted) {
@@ -239,9 +415,17 @@ function toldOutcome(outcome) {
 
 function toldApplied(applied) {
   if (!applied.committed) {
-    return { refused: applied.refusals.map((refusal) => ({ index: refusal.index, current: current(refusal.current) })) };
+    return {
+      refused: applied.refusals.map((refusal) => ({
+        index: refusal.index,
+        current: current(refusal.current),
+      })),
+    };
   }
-  return { ...toldCommit('applied', applied), results: applied.results.map(toldResult) };
+  return {
+    ...toldCommit('applied', applied),
+    results: applied.results.map(toldResult),
+  };
 }
 
 function toldResult(result) {
@@ -249,7 +433,10 @@ function toldResult(result) {
     case 'get':
       return result.entry === null
         ? { value: null }
-        : { value: toldBytes(result.entry.value), version: told(result.entry.version) };
+        : {
+            value: toldBytes(result.entry.value),
+            version: told(result.entry.version),
+          };
     case 'delete':
     case 'delete-span':
       return { deleted: result.deleted };

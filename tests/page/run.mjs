@@ -1,10 +1,18 @@
 // Runs scenarios with `web/`'s interface. A line of JSON comes in, a line of JSON goes out:
-//   {"open":{"now_ms":..,"store_bytes_max":..|null,"url":..|null}}   a new database, in the page, or at a URL in Node
-//   {"step":{..}}                                                    the step's line of the transcript
+//   {"open":{"now_ms":..,"store_bytes_max":..|null,"tables":..,"url":..|null}}   a new database, in the page, or at a URL in Node
+//   {"step":{..}}                                                                the step's line of the transcript
 // `node run.mjs page` starts a browser, `node run.mjs client` none.
 
 import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
+import { setFlagsFromString } from 'node:v8';
+import { createContext, runInContext } from 'node:vm';
+
+// Node 20 has `JSON.rawJSON` in contexts that are made after its flag is set.
+if (JSON.rawJSON === undefined) {
+  setFlagsFromString('--harmony-json-parse-with-source');
+  globalThis.JSON = runInContext('JSON', createContext());
+}
 
 const PLAYER = new URL('./play.mjs', import.meta.url);
 
@@ -22,7 +30,7 @@ async function inPage() {
         await database?.close();
         nowMs = options.now_ms;
         const storeBytesMax = options.store_bytes_max ?? undefined;
-        database = await open({ clock: () => nowMs, storeBytesMax });
+        database = await open({ clock: () => nowMs, storeBytesMax, tables: options.tables && 'complete' });
         player = new Player(database);
       },
       async step(step) {

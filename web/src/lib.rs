@@ -10,6 +10,8 @@
 //! | `batch` | `RawBatch`: many operations for one commit |
 //! | `input` | arguments from JavaScript, checked |
 //! | `output` | answers as JavaScript objects |
+//! | `tables` | `RawSession` on tables, a feature |
+//! | `table_output` | its answers |
 //! | `platform` | the page's clock and randomness |
 //!
 //! It starts no timer, and its data is lost when the page ends.
@@ -21,12 +23,16 @@ mod input;
 mod output;
 mod platform;
 mod session;
+#[cfg(feature = "tables")]
+mod table_output;
+#[cfg(feature = "tables")]
+mod tables;
 
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use mantis_db::{Code, Error, Result};
+use mantis_db::{Code, Error};
 
 /// Smaller than the standard library's, and as fast.
 #[cfg(target_family = "wasm")]
@@ -34,10 +40,10 @@ use mantis_db::{Code, Error, Result};
 static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
 
 /// The outcome of a future of the embedded engine, which is ready when first polled.
-fn ready<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
+fn ready<T, E: From<Error>>(future: impl Future<Output = Result<T, E>>) -> Result<T, E> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(outcome) => outcome,
-        Poll::Pending => Err(would_wait()),
+        Poll::Pending => Err(would_wait().into()),
     }
 }
 

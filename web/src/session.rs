@@ -7,12 +7,12 @@ use crate::batch::{RawBatch, key_of};
 use crate::{input, output, ready};
 
 /// The answer, or what is thrown.
-type Answer<T = JsValue> = Result<T, JsValue>;
+pub(crate) type Answer<T = JsValue> = Result<T, JsValue>;
 
 /// A session: identity, grants, an optional open transaction.
 #[wasm_bindgen]
 #[derive(Debug)]
-pub struct RawSession(Session);
+pub struct RawSession(pub(crate) Session);
 
 impl RawSession {
     pub(crate) fn new(session: Session) -> Self {

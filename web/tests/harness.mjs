@@ -27,21 +27,23 @@ export function withPage(ready = async () => {}) {
   return held;
 }
 
-/** Opens a database in the page, with a clock that stands still where `clock` says. */
-function inPage({ clock = null }) {
+/** Opens a database in the page, with a clock that stands still where `clock` says, and with tables where `tables` does. */
+function inPage({ clock = null, tables = false }) {
   return `
     let now = ${clock};
     const clock = { advance: (ms) => (now += ms) };
-    const db = await open(now === null ? {} : { clock: () => now });`;
+    const tables = ${JSON.stringify(tables)};
+    const db = await open(now === null ? { tables } : { tables, clock: () => now });`;
 }
 
 /**
  * Two tests, unless a clock is given: `work(db, clock)` is run in the page with a database in it, and with one on a server of its
  * own. Both must answer `expected`; `overHttp` where a server answers otherwise, and false where the test is for the page alone.
- * `install` names components of `guest/` that the server is to have.
+ * `install` names components of `guest/` that the server is to have. `tables` is the option of `open`.
  */
-export function checkBoth(held, name, work, expected, { clock, overHttp = expected, install = [] } = {}) {
-  test(`in the page: ${name}`, async () => assert.deepEqual(await run(held, work, inPage({ clock })), expected));
+export function checkBoth(held, name, work, expected, { clock, tables, overHttp = expected, install = [] } = {}) {
+  test(`in the page: ${name}`, async () =>
+    assert.deepEqual(await run(held, work, inPage({ clock, tables })), expected));
   if (clock !== undefined || overHttp === false) return;
   test(`over HTTP: ${name}`, async () => {
     const server = await startServer(held.browser.origin);

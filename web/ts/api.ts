@@ -6,6 +6,15 @@
  */
 
 import type { Plugin, PluginModule, PluginOptions } from './plugins/api.js';
+import type {
+  AnyDatabase,
+  DatabaseTypes,
+  Table,
+  TableChange,
+  TableCreated,
+  TableDefinition,
+  TableName,
+} from './tables/api.js';
 
 /** Bytes, or text, which is encoded as UTF-8. */
 export type BytesLike = string | Uint8Array;
@@ -159,9 +168,11 @@ export interface TransactionOptions {
 }
 
 /** Reads of one snapshot, and writes that become visible together at commit. */
-export interface Transaction {
+export interface Transaction<D extends DatabaseTypes = AnyDatabase> {
   /** A bucket whose calls belong to this transaction. They fail with `transaction-not-open` after it has ended. */
   kv(bucket?: string): Kv;
+  /** A table whose statements belong to this transaction, likewise. A statement that fails is undone alone. */
+  table<N extends TableName<D>>(name: N): Table<D['public']['Tables'][N]>;
   /** Ends the transaction, whatever the outcome. Rejects with `conflict` if another commit changed what was read: run it again. */
   commit(): Promise<Written>;
   /** Discards the writes. Does nothing if the transaction has ended already. */
@@ -215,18 +226,29 @@ export interface BucketInfo {
 /** Statistics of the engine: counts, bytes and milliseconds, as the names say. */
 export type Stats = Record<string, number>;
 
-/** A database, in the page or on a server. */
-export interface MantisDB {
+/** A database, in the page or on a server. `D` are the types of its tables. */
+export interface MantisDB<D extends DatabaseTypes = AnyDatabase> {
   /** The URL of the server; null if the data is in the page. */
   readonly url: string | null;
   /** The keys and values of a bucket, `default` if none is named. */
   kv(bucket?: string): Kv;
-  transaction(options?: TransactionOptions): Promise<Transaction>;
+  /** The rows of a table. In the page a database has tables if it was opened with `tables`; otherwise calls reject with `0A000`. */
+  table<N extends TableName<D>>(name: N): Table<D['public']['Tables'][N]>;
+  /** The definitions of all tables, by name. */
+  tables(): Promise<TableDefinition[]>;
+  describeTable(name: string): Promise<TableDefinition>;
+  /** Makes a table, or confirms that it is there with this definition. */
+  createTable(name: string, definition: TableDefinition): Promise<TableCreated>;
+  /** Alters a table: all of the changes or none. Returns its definition after that. */
+  alterTable(name: string, change: TableChange): Promise<TableDefinition>;
+  /** Drops a table with its rows. Refused (2BP01) where a foreign key of another table references it. */
+  dropTable(name: string): Promise<void>;
+  transaction(options?: TransactionOptions): Promise<Transaction<D>>;
   /**
    * Runs `work` in a transaction and commits it. After a conflict it runs `work` again, 8 times in all at most; after any other
    * error it rolls the transaction back and rejects with that error.
    */
-  transact<T>(work: (transaction: Transaction) => Promise<T>, options?: TransactionOptions): Promise<T>;
+  transact<T>(work: (transaction: Transaction<D>) => Promise<T>, options?: TransactionOptions): Promise<T>;
   changes(options?: ChangesOptions): ChangeFeed;
   buckets(): Promise<BucketInfo[]>;
   /** Drops a bucket with its keys. */

@@ -2,6 +2,7 @@
 
 export type * from './api.js';
 export type * from './plugins/api.js';
+export type * from './tables/api.js';
 export { fromBase64, toBase64, toBytes, toText } from './bytes.js';
 export { MantisError } from './errors.js';
 export type { ConnectOptions } from './http/client.js';

@@ -29,7 +29,7 @@ const BELOW: &[(&str, &[&str])] = &[
     ("host/plugin", &["host/db", "host/pool"]),
     ("host/http", &["host/plugin", "host/db", "host/dialect", "host/pool"]),
     ("host/server", &["host/http", "host/plugin", "host/db", "host/pool", "host/store"]),
-    ("web", &["host/db"]),
+    ("web", &["host/db", "host/dialect"]),
 ];
 
 /// Checks every crate, and prints each import that breaks the rules.

@@ -10,8 +10,10 @@ use wasm_bindgen_cli_support::Bindgen;
 
 use crate::signature;
 
-/// The input of `web/build.mjs`: the glue as wasm-bindgen makes it.
+/// The input of `web/build.mjs`: of each build the glue as wasm-bindgen makes it.
 const RAW: &str = "web/dist/raw";
+/// The builds for pages, and the features of each: keys and values alone, with tables, and with all that tables can do.
+const BUILDS: &[(&str, &str)] = &[("kv", ""), ("tables", "tables"), ("complete", "complete")];
 /// The output folder of `cargo xtask guests`.
 const COMPONENTS: &str = "guest/target/components";
 /// The components that become plugins for pages.
@@ -32,21 +34,23 @@ const FIXTURES: &[&str] = &[
 
 pub(crate) fn run() -> Result<()> {
     let root = &Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("");
-    let wasm = compile(root)?;
     let raw = root.join(RAW);
     // Files of an older build would be bundled silently.
     if raw.exists() {
         fs::remove_dir_all(&raw).with_context(|| format!("cannot empty {}", raw.display()))?;
     }
-    Bindgen::new()
-        .input_path(&wasm)
-        .web(true)?
-        .typescript(true)
-        .omit_default_module_path(true)
-        .remove_name_section(true)
-        .remove_producers_section(true)
-        .generate(&raw)
-        .context("wasm-bindgen could not read the build; are its two crates the same release?")?;
+    for (name, features) in BUILDS {
+        let wasm = compile(root, features)?;
+        Bindgen::new()
+            .input_path(&wasm)
+            .web(true)?
+            .typescript(true)
+            .omit_default_module_path(true)
+            .remove_name_section(true)
+            .remove_producers_section(true)
+            .generate(raw.join(name))
+            .context("wasm-bindgen could not read the build; are its two crates the same release?")?;
+    }
     for (folder, names) in [("plugins", PLUGINS), ("fixtures", FIXTURES)] {
         describe_plugins(&root.join(COMPONENTS), names, &raw.join(folder))?;
     }
@@ -57,10 +61,20 @@ pub(crate) fn run() -> Result<()> {
     finish(command("node", ["build.mjs"], &web))
 }
 
-/// Compiles the store for the page.
-fn compile(root: &Path) -> Result<PathBuf> {
+/// Compiles the store for the page, with these features.
+fn compile(root: &Path, features: &str) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let arguments = ["build", "--package", "mantis-web", "--profile", "web", "--target", "wasm32-unknown-unknown"];
+    let arguments = [
+        "build",
+        "--package",
+        "mantis-web",
+        "--profile",
+        "web",
+        "--target",
+        "wasm32-unknown-unknown",
+        "--features",
+        features,
+    ];
     let mut build = command(cargo, arguments, root);
     // With a target named, these reach no build script and no macro.
     build.env("CARGO_ENCODED_RUSTFLAGS", flags(root).join("\u{1f}"));

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::process::Stdio;
 
 use mantis_db::limits::JSON_INTEGER_MAX;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::Mutex;
 
 use crate::absent;
-use crate::answer::Answer;
+use crate::answer::{Answer, Rows};
 use crate::scenario::{Operation, Scenario, Step};
 use crate::surface::{Place, START_MS, Stage, Surface};
 use crate::surfaces::db::{Player, prepare};
@@ -41,7 +41,9 @@ impl Surface for Page {
     async fn run(&self, scenario: &Scenario, place: Place) -> Vec<Answer> {
         assert_eq!(place, Place::Memory, "a page has no disk");
         let store_bytes_max = scenario.limits.get("store_bytes_max");
-        self.0.open(&json!({ "now_ms": START_MS, "store_bytes_max": store_bytes_max })).await;
+        let of_tables = |step: &Step| step.operation.defines_tables() || step.operation.is_of_rows();
+        let tables = scenario.steps.iter().any(of_tables);
+        self.0.open(&json!({ "now_ms": START_MS, "store_bytes_max": store_bytes_max, "tables": tables })).await;
         let mut answers = Vec::new();
         for step in &scenario.steps {
             answers.push(match absent::lacking(Self::NAME, step) {
@@ -135,11 +137,31 @@ fn written(value: Value) -> Value {
 
 fn read(value: Value) -> Value {
     match &value {
+        // Rows come as their text, with all digits of their numbers.
+        Value::Object(fields) if fields.contains_key("rows_json") || fields.contains_key("row_json") => {
+            with_rows(fields.clone())
+        }
         Value::Object(fields) if fields.contains_key("integer") => {
             serde_json::from_str(fields["integer"].as_str().unwrap()).unwrap()
         }
         _ => within(value, read),
     }
+}
+
+fn with_rows(mut fields: Map<String, Value>) -> Value {
+    let one = fields.remove("row_json").map(|text| Rows::read_one(text.as_str().unwrap().as_bytes()));
+    let many = fields.remove("rows_json").map(|text| Rows::read(text.as_str().unwrap().as_bytes()));
+    let is_one = one.is_some();
+    let Rows { columns, mut rows } = one.or(many).unwrap();
+    if !columns.is_empty() {
+        fields.insert("columns".to_owned(), columns.into());
+    }
+    if is_one {
+        fields.insert("row".to_owned(), rows.remove(0));
+    } else {
+        fields.insert("rows".to_owned(), rows.into());
+    }
+    Value::Object(fields)
 }
 
 fn within(value: Value, change: fn(Value) -> Value) -> Value {

@@ -6,6 +6,7 @@ import {
   open,
   toText,
   type Change,
+  type Condition,
   type Kv,
   type MantisDB,
   type Written,
@@ -43,3 +44,37 @@ function show(change: Change): void {
 
 await use(await open({ clock: () => 0, plugins: [leaderboard] }));
 await use(connect('http://127.0.0.1:8080'));
+
+/** As `GET /api/v1/schema/types.ts` writes it. */
+type Database = {
+  public: {
+    Tables: {
+      books: {
+        Row: { id: number; title: string; pages: number | null };
+        Insert: { id?: number; title: string; pages?: number | null };
+        Update: { id?: number; title?: string; pages?: number | null };
+        Relationships: [];
+      };
+    };
+    Views: { [_ in never]: never };
+  };
+};
+
+async function useTables(db: MantisDB<Database>): Promise<number> {
+  const books = db.table('books');
+  const { count, version } = await books.insert([{ title: 'Rain' }, { title: 'Fog', pages: 80 }]);
+  // @ts-expect-error A title is needed.
+  await books.insert({ pages: 1 });
+  // @ts-expect-error There is no such table.
+  db.table('boks');
+  const [row] = await books.where('pages', 'gt', 100).order('id', { descending: true }).select('id', 'title').rows();
+  // @ts-expect-error It was not selected.
+  console.log(row?.pages, version + 1n);
+  const counted = await books.select<{ n: number }>('n:count()').row();
+  const conditions: Condition[] = [['data->>city', 'eq', 'Bern'], { not: { any: [['id', 'in', [1, 2n]]] } }];
+  for (const condition of conditions) await connect('http://127.0.0.1').table('any').where(condition).delete();
+  await db.transact(async (transaction) => transaction.table('books').where('id', 'eq', 1).update({ pages: null }));
+  return count + (counted?.n ?? 0) + (await books.page()).total;
+}
+
+void open<Database>({ tables: 'complete' }).then(useTables);

@@ -1,5 +1,5 @@
 import type { Written } from '../api.js';
-import { MantisError } from '../errors.js';
+import { MantisError, isTableCode, tableError } from '../errors.js';
 import { kindOf } from './codes.js';
 
 export interface ConnectOptions {
@@ -9,14 +9,17 @@ export interface ConnectOptions {
   fetch?: typeof fetch;
 }
 
+type Query = Record<string, string | Uint8Array | undefined> | [name: string, value: string][];
+
 /** One request of the API. */
 export interface ApiRequest {
-  method: 'GET' | 'PUT' | 'POST' | 'DELETE';
+  method: 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE';
   /** Relative to `base`, percent-encoded. */
   path: string;
   /** `/api/v1` by default. */
   base?: string;
-  query?: Record<string, string | Uint8Array | undefined>;
+  /** By name, or in order where a name may come twice. */
+  query?: Query;
   headers?: Record<string, string | undefined>;
   body?: Uint8Array | string;
   signal?: AbortSignal;
@@ -123,10 +126,10 @@ function toBase(url: string): string {
   return parsed.origin + parsed.pathname.replace(/\/+$/, '');
 }
 
-function toQuery(query: Record<string, string | Uint8Array | undefined>): string {
-  const parts = Object.entries(query).flatMap(([name, value]) => {
+function toQuery(query: Query): string {
+  const parts = (Array.isArray(query) ? query : Object.entries(query)).flatMap(([name, value]) => {
     if (value === undefined) return [];
-    return `${name}=${typeof value === 'string' ? encodeURIComponent(value) : percentEncode(value)}`;
+    return `${encodeURIComponent(name)}=${typeof value === 'string' ? encodeURIComponent(value) : percentEncode(value)}`;
   });
   return parts.length === 0 ? '' : `?${parts.join('&')}`;
 }
@@ -135,7 +138,10 @@ interface Problem {
   code?: string;
   title?: string;
   detail?: string;
-  hint?: string;
+  /** Of tables. */
+  message?: string;
+  details?: unknown;
+  hint?: string | null;
   error?: unknown;
 }
 
@@ -148,8 +154,10 @@ async function toError(response: Response): Promise<MantisError> {
     problem = {};
   }
   const code = problem.code ?? `http-${status}`;
-  const message = problem.detail ?? problem.title ?? `the server answered ${status}`;
-  const hint = problem.hint === undefined ? {} : { hint: problem.hint };
+  const message = problem.detail ?? problem.message ?? problem.title ?? `the server answered ${status}`;
+  const { details, hint: given } = problem;
+  const hint = given === undefined || given === null ? {} : { hint: given };
+  if (isTableCode(code)) return tableError({ code, message, details, ...hint }, problem);
   const value = code === 'plugin-error' ? { value: problem.error } : {};
   return new MantisError(code, kindOf(code, status), message, { ...hint, ...value, cause: problem });
 }

@@ -28,6 +28,7 @@ const KINDS: Record<string, string> = {
   'disk-full': 'limit',
   'storage-failed': 'read-only',
   'read-only': 'read-only',
+  'precondition-failed': 'constraint',
 };
 
 /** The family of codes that only HTTP has, by status. */

@@ -13,10 +13,13 @@ import { toBucketName } from '../arguments.js';
 import type { Plugin, PluginModule, PluginOptions } from '../plugins/api.js';
 import { camelCase } from '../plugins/names.js';
 import { transact } from '../retry.js';
+import type { AnyDatabase, DatabaseTypes, Table, TableChange, TableCreated, TableDefinition } from '../tables/api.js';
+import { table } from '../tables/query.js';
 import { HttpChangeFeed } from './changes.js';
 import { Client, type ConnectOptions } from './client.js';
 import { HttpKv } from './kv.js';
 import { HttpPlugin } from './plugin.js';
+import { HttpRows, HttpTables } from './rows.js';
 import { HttpTransaction } from './transaction.js';
 
 /** A database on a server. */
@@ -34,6 +37,30 @@ class HttpDatabase implements MantisDB {
 
   kv(bucket = 'default'): Kv {
     return new HttpKv(this.#client, bucket, () => undefined);
+  }
+
+  table(name: string): Table<never> {
+    return table(new HttpRows(this.#client, name, () => undefined));
+  }
+
+  async tables(): Promise<TableDefinition[]> {
+    return new HttpTables(this.#client).list();
+  }
+
+  async describeTable(name: string): Promise<TableDefinition> {
+    return new HttpTables(this.#client).describe(name);
+  }
+
+  async createTable(name: string, definition: TableDefinition): Promise<TableCreated> {
+    return new HttpTables(this.#client).create(name, definition);
+  }
+
+  async alterTable(name: string, change: TableChange): Promise<TableDefinition> {
+    return new HttpTables(this.#client).alter(name, change);
+  }
+
+  async dropTable(name: string): Promise<void> {
+    return new HttpTables(this.#client).drop(name);
   }
 
   async transaction(options: TransactionOptions = {}): Promise<Transaction> {
@@ -80,6 +107,6 @@ class HttpDatabase implements MantisDB {
 }
 
 /** A database on a server, by its URL, such as `http://127.0.0.1:8080`. Sends nothing: the first call shows whether it answers. */
-export function connect(url: string, options: ConnectOptions = {}): MantisDB {
-  return new HttpDatabase(new Client(url, options));
+export function connect<D extends DatabaseTypes = AnyDatabase>(url: string, options: ConnectOptions = {}): MantisDB<D> {
+  return new HttpDatabase(new Client(url, options)) as unknown as MantisDB<D>;
 }

@@ -1,7 +1,10 @@
 import type { Kv, Transaction, Written } from '../api.js';
 import { MantisError, invalid } from '../errors.js';
+import type { Table } from '../tables/api.js';
+import { table } from '../tables/query.js';
 import type { Client } from './client.js';
 import { HttpKv } from './kv.js';
+import { HttpRows } from './rows.js';
 
 /** A transaction that a server holds open. The server rolls it back after 30 seconds without a request. */
 export class HttpTransaction implements Transaction {
@@ -15,6 +18,10 @@ export class HttpTransaction implements Transaction {
 
   kv(bucket = 'default'): Kv {
     return new HttpKv(this.#client, bucket, () => this.#open());
+  }
+
+  table(name: string): Table<never> {
+    return table(new HttpRows(this.#client, name, () => this.#open()));
   }
 
   async commit(): Promise<Written> {

@@ -22,7 +22,7 @@ import type {
 import { toBucketName, toEnds, toExpectation, toInteger, toKeys, toScan, toTtlMs } from '../arguments.js';
 import { concatenate, fromBase64Url, toBase64Url, toBytes } from '../bytes.js';
 import { invalid } from '../errors.js';
-import { RawBatch, call, type RawSession } from './raw.js';
+import { call, newBatch, type RawBatch, type RawSession } from './raw.js';
 
 /** The session of a bucket's calls, and a notice of their writes. */
 export interface Target {
@@ -115,7 +115,7 @@ export class Bucket {
 
   apply(operations: Operation[]): Applied {
     const applied = this.#write((session) => {
-      const batch = new RawBatch();
+      const batch = newBatch(session);
       try {
         for (const operation of operations) add(batch, operation);
       } catch (error) {

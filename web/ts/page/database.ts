@@ -15,10 +15,13 @@ import { MantisError, invalid } from '../errors.js';
 import type { Plugin, PluginModule, PluginOptions } from '../plugins/api.js';
 import { PagePlugin } from '../plugins/page.js';
 import { transact } from '../retry.js';
+import type { Table, TableChange, TableCreated, TableDefinition } from '../tables/api.js';
+import { table } from '../tables/query.js';
 import type { Target } from './bucket.js';
 import { PageChangeFeed, type FeedSource } from './changes.js';
 import { PageKv } from './kv.js';
 import { call, type RawDatabase, type RawSession } from './raw.js';
+import { PageRows, PageTables } from './rows.js';
 import { PageTransaction } from './transaction.js';
 
 /** The interval of housekeeping: expired keys leave the memory, and appear in the feed, within this time. */
@@ -44,6 +47,30 @@ export class PageDatabase implements MantisDB, Target, FeedSource {
 
   kv(bucket = 'default'): Kv {
     return new PageKv(this, bucket);
+  }
+
+  table(name: string): Table<never> {
+    return table(new PageRows(this, name));
+  }
+
+  async tables(): Promise<TableDefinition[]> {
+    return new PageTables(this).list();
+  }
+
+  async describeTable(name: string): Promise<TableDefinition> {
+    return new PageTables(this).describe(name);
+  }
+
+  async createTable(name: string, definition: TableDefinition): Promise<TableCreated> {
+    return new PageTables(this).create(name, definition);
+  }
+
+  async alterTable(name: string, change: TableChange): Promise<TableDefinition> {
+    return new PageTables(this).alter(name, change);
+  }
+
+  async dropTable(name: string): Promise<void> {
+    new PageTables(this).drop(name);
   }
 
   async transaction(options: TransactionOptions = {}): Promise<Transaction> {

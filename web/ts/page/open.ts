@@ -1,7 +1,8 @@
 import type { MantisDB } from '../api.js';
 import type { PluginModule } from '../plugins/api.js';
+import type { AnyDatabase, DatabaseTypes } from '../tables/api.js';
 import { PageDatabase } from './database.js';
-import { RawDatabase, call, startModule } from './raw.js';
+import { call, startModule, type Build } from './raw.js';
 import type { WasmSource } from './source.js';
 
 export interface OpenOptions {
@@ -11,14 +12,20 @@ export interface OpenOptions {
   clock?: () => number;
   /** The most bytes of all keys and values; writes beyond fail with `store-full`. 1 GiB by default. */
   storeBytesMax?: number;
+  /**
+   * Whether the database has tables, which loads `mantisdb-tables.wasm` instead of `mantisdb.wasm`. `'complete'` loads
+   * `mantisdb-complete.wasm`, which also has regular expressions (`match`, `imatch`) and the names of time zones: without it the one
+   * is `0A000`, and the other `22023`. False by default.
+   */
+  tables?: boolean | 'complete';
   /** Plugins that `plugin(name)` finds. */
   plugins?: PluginModule[];
-  /** The source of `mantisdb.wasm` if it is not beside the script. */
+  /** The source of the WebAssembly module if it is not beside the script. */
   wasm?: WasmSource;
 }
 
 /** A database in the page, with methods that a server does not need. */
-export interface PageMantisDB extends MantisDB {
+export interface PageMantisDB<D extends DatabaseTypes = AnyDatabase> extends MantisDB<D> {
   readonly url: null;
   /** The time of the database's clock, in milliseconds since the epoch. */
   nowMs(): number;
@@ -27,8 +34,9 @@ export interface PageMantisDB extends MantisDB {
 }
 
 /** Opens an empty database in the page's memory. The data is lost when the page ends. */
-export async function open(options: OpenOptions = {}): Promise<PageMantisDB> {
-  await startModule(options.wasm);
+export async function open<D extends DatabaseTypes = AnyDatabase>(options: OpenOptions = {}): Promise<PageMantisDB<D>> {
+  const build: Build = options.tables === 'complete' ? 'complete' : options.tables ? 'tables' : 'kv';
+  const { RawDatabase } = await startModule(build, options.wasm);
   const database = call(() => new RawDatabase(options.clock, options.storeBytesMax));
-  return new PageDatabase(database, options.plugins ?? []);
+  return new PageDatabase(database, options.plugins ?? []) as unknown as PageMantisDB<D>;
 }

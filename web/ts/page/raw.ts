@@ -1,33 +1,59 @@
-/** The WebAssembly module, started once a page, and the errors of its calls. */
+/** The WebAssembly modules, each started once a page, and the errors of their calls. */
 
-import start, { RawBatch, RawDatabase, RawSession } from '../../dist/raw/mantis_web.js';
-import { MantisError } from '../errors.js';
+import * as complete from '../../dist/raw/complete/mantis_web.js';
+import * as kv from '../../dist/raw/kv/mantis_web.js';
+import * as tables from '../../dist/raw/tables/mantis_web.js';
+import type { RawBatch, RawSession } from '../../dist/raw/tables/mantis_web.js';
+import { MantisError, tableError } from '../errors.js';
 import type { WasmSource } from './source.js';
 
-export { RawBatch, RawDatabase, RawSession };
+export type { RawBatch, RawDatabase, RawSession } from '../../dist/raw/tables/mantis_web.js';
 
-let started: Promise<unknown> | undefined;
+/** The classes of a module. Without tables sessions lack the methods for them. */
+type Exports = typeof tables;
 
-/** Starts the module, from beside this script if no source is named. */
-export async function startModule(source?: WasmSource): Promise<void> {
-  started ??= start({ module_or_path: source ?? new URL('./mantisdb.wasm', import.meta.url) });
+/** A build of the store: keys and values alone, with tables, or with all that tables can do. */
+export type Build = 'kv' | 'tables' | 'complete';
+
+interface Module {
+  file: string;
+  exports: Exports;
+  started?: Promise<unknown>;
+}
+
+const MODULES: Record<Build, Module> = {
+  kv: { file: 'mantisdb.wasm', exports: kv as unknown as Exports },
+  tables: { file: 'mantisdb-tables.wasm', exports: tables },
+  complete: { file: 'mantisdb-complete.wasm', exports: complete as unknown as Exports },
+};
+
+/** Starts a module, from beside this script if no source is named. */
+export async function startModule(build: Build, source?: WasmSource): Promise<Exports> {
+  const module = MODULES[build];
+  const { file, exports } = module;
+  module.started ??= exports.default({ module_or_path: source ?? new URL(`./${file}`, import.meta.url) });
   try {
-    await started;
+    await module.started;
+    return exports;
   } catch (cause) {
     // A page that was offline for a moment can try again.
-    started = undefined;
+    delete module.started;
     throw new MantisError(
       'wasm-unavailable',
       'other',
-      'mantisdb.wasm could not be loaded; it must be in the same directory as mantisdb.js',
-      {
-        cause,
-      },
+      `${file} could not be loaded; it must be in the same directory as mantisdb.js`,
+      { cause },
     );
   }
 }
 
-/** Runs a call into the module, and turns its exceptions into `MantisError`s. */
+/** A batch for a session, of the session's own module. */
+export function newBatch(session: RawSession): RawBatch {
+  const module = Object.values(MODULES).find(({ exports }) => session instanceof exports.RawSession);
+  return new (module ?? MODULES.kv).exports.RawBatch();
+}
+
+/** Runs a call into a module, and turns its exceptions into `MantisError`s. */
 export function call<T>(work: () => T): T {
   try {
     return work();
@@ -38,12 +64,14 @@ export function call<T>(work: () => T): T {
 
 function asError(thrown: unknown): MantisError {
   if (thrown instanceof MantisError) return thrown;
-  if (isFailure(thrown)) return new MantisError(thrown.code, thrown.kind, thrown.message);
+  if (isFailure(thrown)) {
+    const { code, kind, message } = thrown;
+    return kind === undefined ? tableError(thrown) : new MantisError(code, kind, message);
+  }
   return new MantisError('internal', 'other', `the store failed: ${String(thrown)}`, { cause: thrown });
 }
 
-function isFailure(thrown: unknown): thrown is { code: string; kind: string; message: string } {
-  return (
-    typeof thrown === 'object' && thrown !== null && !(thrown instanceof Error) && 'code' in thrown && 'kind' in thrown
-  );
+/** What calls throw. Errors of tables have no kind of their own. */
+function isFailure(thrown: unknown): thrown is { code: string; kind?: string; message: string } {
+  return typeof thrown === 'object' && thrown !== null && !(thrown instanceof Error) && 'code' in thrown;
 }

@@ -1,8 +1,11 @@
 import type { Kv, Transaction, Written } from '../api.js';
 import { invalid } from '../errors.js';
+import type { Table } from '../tables/api.js';
+import { table } from '../tables/query.js';
 import type { Target } from './bucket.js';
 import { PageKv } from './kv.js';
 import { call, type RawSession } from './raw.js';
+import { PageRows } from './rows.js';
 
 /** A transaction: a session of its own, until it ends. */
 export class PageTransaction implements Transaction, Target {
@@ -28,6 +31,10 @@ export class PageTransaction implements Transaction, Target {
 
   kv(bucket = 'default'): Kv {
     return new PageKv(this, bucket);
+  }
+
+  table(name: string): Table<never> {
+    return table(new PageRows(this, name));
   }
 
   async commit(): Promise<Written> {

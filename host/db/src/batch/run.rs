@@ -12,7 +12,9 @@ use crate::limits::TRANSACT_ATTEMPTS_MAX;
 use crate::session::Committed;
 use crate::tables::query::{Cell, JsonForm, JsonRows, OutputColumn, RowSink};
 use crate::tables::{Environment, SelectOptions, TableError, TableResult, WriteOptions, Written, code};
-use crate::{Code, Error, Limits, Session};
+#[cfg(not(target_family = "wasm"))]
+use crate::{Code, Error};
+use crate::{Limits, Session};
 
 /// Why a batch did not happen.
 enum Stop {

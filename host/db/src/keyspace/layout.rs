@@ -26,11 +26,11 @@ use crate::keyspace::span::Span;
 use crate::{Code, Error, Result};
 
 /// A key as the engine has it. A key of common length needs no allocation.
-#[cfg(not(target_family = "wasm"))]
+#[cfg(any(feature = "tables", not(target_family = "wasm")))]
 pub(crate) type EncodedKey = smallvec::SmallVec<[u8; 128]>;
 
-/// A key as the engine has it. A page allocates each: it downloads less code.
-#[cfg(target_family = "wasm")]
+/// A key as the engine has it. A page without tables allocates each: it downloads less code.
+#[cfg(all(not(feature = "tables"), target_family = "wasm"))]
 pub(crate) type EncodedKey = Vec<u8>;
 
 /// Bytes before a key of a bucket or space: the tag and the number.

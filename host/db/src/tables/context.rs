@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use jiff::tz::TimeZone;
-
+use crate::tables::time_zone::TimeZone;
 use crate::{Database, Random};
 
 /// The surroundings of one statement. All its rows see the same time.

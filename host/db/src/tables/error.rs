@@ -1,12 +1,16 @@
 //! The error of everything that is done with tables.
 
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 
-use crate::Kind;
-
-/// What went wrong with a table, in the shape that PostgREST's clients read.
+/// What went wrong with a table. Its parts are read as its fields. It is one pointer, because nearly every result here has room for one
+/// and few have one: a result is passed on in a register.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TableError {
+pub struct TableError(Box<TableErrorParts>);
+
+/// The parts of a [`TableError`], in the shape that PostgREST's clients read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableErrorParts {
     /// A SQLSTATE (`23505`) or PostgREST's own code (`PGRST204`): [`code`] lists those that occur.
     pub code: &'static str,
     /// What happened, for people, in PostgreSQL's words where it has some.
@@ -120,7 +124,19 @@ impl TableError {
     /// An error with a code of [`code`] and a message.
     #[must_use]
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), details: None, details_are_json: false, hint: None }
+        Self::of(code, message.into())
+    }
+
+    // One copy for all kinds of messages.
+    #[inline(never)]
+    fn of(code: &'static str, message: String) -> Self {
+        Self(Box::new(TableErrorParts { code, message, details: None, details_are_json: false, hint: None }))
+    }
+
+    /// Its parts by value.
+    #[must_use]
+    pub fn into_parts(self) -> TableErrorParts {
+        *self.0
     }
 
     /// The same with details.
@@ -155,22 +171,17 @@ impl TableError {
     }
 }
 
-impl TableError {
-    /// The kind of the error, by its code: what a program does about it.
-    #[must_use]
-    pub fn kind(&self) -> Kind {
-        match self.code {
-            code::NO_TABLE => Kind::NotFound,
-            code::INSUFFICIENT_PRIVILEGE => Kind::AccessDenied,
-            code::PRECONDITION_FAILED => Kind::Constraint,
-            code::SERIALIZATION_FAILURE => Kind::Conflict,
-            code::QUERY_CANCELED => Kind::Limit,
-            code::SHUTDOWN | code::IO_ERROR => Kind::ReadOnly,
-            code if code.starts_with("23") => Kind::Constraint,
-            code if code.starts_with("53") || code.starts_with("54") => Kind::Limit,
-            code if code.starts_with("XX") => Kind::Other,
-            _ => Kind::Invalid,
-        }
+impl Deref for TableError {
+    type Target = TableErrorParts;
+
+    fn deref(&self) -> &TableErrorParts {
+        &self.0
+    }
+}
+
+impl DerefMut for TableError {
+    fn deref_mut(&mut self) -> &mut TableErrorParts {
+        &mut self.0
     }
 }
 

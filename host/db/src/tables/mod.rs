@@ -6,6 +6,8 @@
 //! | module | holds |
 //! |---|---|
 //! | `error` | [`TableError`]: SQLSTATE and PostgREST codes with message, details and hint |
+//! | `sort` | sorting, in one copy where every byte is downloaded |
+//! | `time_zone` | [`TimeZone`]: zones with their rules, or seconds from UTC |
 //! | `context` | [`Environment`]: a statement's time, time zone and randomness |
 //! | `interrupt` | [`Interrupt`]: whether a statement is to stop |
 //! | `types` | PostgreSQL's types: values, their text and JSON forms, casts, comparison, patterns |
@@ -28,12 +30,14 @@ mod interrupt;
 pub mod query;
 pub mod rows;
 pub mod schema;
+mod sort;
 pub mod table;
+mod time_zone;
 pub mod types;
 
 pub use context::Environment;
-pub use error::{TableError, TableResult, code};
-pub use handle::{Rows, SelectOptions, WriteOptions, Written};
-pub use interrupt::Interrupt;
-pub use query::{Count, QueryText, QueryTexts, Selected};
-pub use rows::{Input, Literal, Resolution, RowBatch};
+pub use error::{TableError, TableErrorParts, TableResult, code};
+pub use handle::{RowSet, Rows, SelectOptions, WriteOptions, Written};
+pub use query::{Count, Selected};
+pub use rows::{Input, Resolution, RowBatch};
+pub use time_zone::TimeZone;

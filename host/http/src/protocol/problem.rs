@@ -214,6 +214,7 @@ impl From<mantis_db::Error> for Problem {
 
 impl From<TableError> for Problem {
     fn from(error: TableError) -> Self {
+        let error = error.into_parts();
         let mut problem = Self::new(AnyCode::Table(error.code)).detail(error.message);
         if let Some(details) = error.details {
             let json = error.details_are_json.then(|| serde_json::from_str(&details).ok()).flatten();

@@ -1,7 +1,5 @@
 //! What all changes of the catalogue share.
 
-use jiff::tz::TimeZone;
-
 #[cfg(not(target_family = "wasm"))]
 use crate::engine::Footprint;
 use crate::engine::{Engine, Isolation, Transaction, Unsettled};
@@ -9,6 +7,7 @@ use crate::keyspace::{schema_key, tables as sections};
 use crate::tables::query::bind;
 use crate::tables::schema::{Table, stored};
 use crate::tables::table::{SpaceId, TableSchema};
+use crate::tables::time_zone::TimeZone;
 use crate::tables::{Environment, TableError, TableResult, code};
 use crate::{Access, Code, Database, Error, Session};
 

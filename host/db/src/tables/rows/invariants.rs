@@ -4,8 +4,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use jiff::tz::TimeZone;
-
 use super::link::Link;
 use super::target::{Target, without_space};
 use crate::Database;
@@ -13,6 +11,7 @@ use crate::engine::{Direction, KeyRange, View};
 use crate::keyspace::space_prefix;
 use crate::tables::query::execute::{QueryContext, StoredRow};
 use crate::tables::table::SpaceId;
+use crate::tables::time_zone::TimeZone;
 use crate::tables::{Environment, TableResult};
 
 type Entries = BTreeMap<Vec<u8>, Vec<u8>>;

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use jiff::tz::TimeZone;
 use smallvec::SmallVec;
 
 use crate::keyspace::{EncodedKey, SPACE_PREFIX_BYTES};
@@ -11,7 +10,9 @@ use crate::tables::query::bind;
 use crate::tables::query::bound::Predicate;
 use crate::tables::query::execute::{QueryContext, StoredRow, row_satisfies};
 use crate::tables::schema::Table;
+use crate::tables::sort::sort_by;
 use crate::tables::table::IndexKey;
+use crate::tables::time_zone::TimeZone;
 use crate::tables::types::{self, Value};
 use crate::tables::{Environment, TableError, TableResult, code};
 
@@ -56,7 +57,7 @@ impl Target {
             .iter()
             .map(|check| Ok((check.name.clone(), bind::predicate(&check.filter.conditions, table, &environment)?)));
         let mut checks = checks.collect::<TableResult<Vec<_>>>()?;
-        checks.sort_by(|(a, _), (b, _)| a.cmp(b));
+        sort_by(&mut checks, |(a, _), (b, _)| a.cmp(b));
         let columns = schema.layouts.last().map_or(&[][..], |layout| &layout.columns);
         let layout = columns.iter().map(|(id, _)| schema.columns.iter().position(|column| column.id == *id));
         let layout = layout.collect::<Option<Vec<_>>>().ok_or_else(damaged)?;

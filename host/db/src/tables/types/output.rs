@@ -2,11 +2,10 @@
 
 use std::fmt::Write as _;
 
-use jiff::tz::TimeZone;
-
 use super::datetime::{Style, write_date, write_time, write_timestamp, write_timestamptz};
 use super::{Array, Scalar, Type, Value, array, json, number};
 use crate::tables::Environment;
+use crate::tables::time_zone::TimeZone;
 
 /// Appends a value as PostgreSQL's output function of its type writes it. A null is nothing.
 pub fn write_text(value: &Value<'_>, r#type: Type, env: &Environment, out: &mut String) {

@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
-use jiff::tz::TimeZone;
 use mantis_dialect::JsonStep;
 
 use super::output::write_json_in;
 use super::{Scalar, Type, Value, json};
+use crate::tables::time_zone::TimeZone;
 
 /// The type of what a path leads to: text where its last step is `->>`, otherwise jsonb.
 #[must_use]

@@ -1,20 +1,43 @@
-//! Regular expressions: `match` and `imatch`.
+//! Regular expressions: `match` and `imatch`. A build without the feature `patterns` refuses them.
 
+#[cfg(feature = "patterns")]
 use regex::{Regex, RegexBuilder};
 
+#[cfg(feature = "patterns")]
 use super::text::check_characters;
 use crate::tables::{TableError, TableResult, code};
 
 /// The largest compiled expression, in bytes.
+#[cfg(feature = "patterns")]
 const COMPILED_BYTES_MAX: usize = 1 << 20;
 /// The deepest nesting of an expression.
+#[cfg(feature = "patterns")]
 const NESTING_MAX: u32 = 100;
 
 /// A regular expression in the syntax of the `regex` crate, which finds in time linear in the text. As in PostgreSQL, `.` is any
 /// character, a line's end too, and `^` and `$` are the ends of the text.
 #[derive(Debug, Clone)]
-pub struct Pattern(Regex);
+pub struct Pattern(#[cfg(feature = "patterns")] Regex);
 
+#[cfg(not(feature = "patterns"))]
+impl Pattern {
+    /// Compiles no expression: this build has none.
+    ///
+    /// # Errors
+    /// 0A000.
+    pub fn new(_regex: &str, _ignore_case: bool) -> TableResult<Self> {
+        Err(TableError::new(code::NOT_SUPPORTED, "this build has no regular expressions")
+            .with_hint("Use like or ilike."))
+    }
+
+    /// Whether it occurs in a text.
+    #[must_use]
+    pub fn matches(&self, _text: &str) -> bool {
+        false
+    }
+}
+
+#[cfg(feature = "patterns")]
 impl Pattern {
     /// Compiles an expression.
     ///
@@ -39,6 +62,7 @@ impl Pattern {
     }
 }
 
+#[cfg(feature = "patterns")]
 fn error_of(fault: &regex::Error) -> TableError {
     let text = fault.to_string();
     let error = |reason: &str| TableError::new(code::REGEX_INVALID, format!("invalid regular expression: {reason}"));

@@ -105,7 +105,7 @@ fn long_values_are_cut_in_the_details_of_a_failing_row() {
     )]);
     let body = format!(r#"{{"a":"{}","b":null}}"#, "ä".repeat(40));
     let error = tables.post("t", &body).unwrap_err();
-    assert_eq!(error.details.unwrap(), format!("Failing row contains ({}..., null).", "ä".repeat(32)));
+    assert_eq!(error.details.as_deref().unwrap(), format!("Failing row contains ({}..., null).", "ä".repeat(32)));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use crate::tables::schema::TableChange;
 use crate::tables::schema::alter::{needed, take_back};
 use crate::tables::schema::filter::place_of;
 use crate::tables::schema::resolve::{NO_SPACE, is_unique_key};
+use crate::tables::sort::sort_by;
 use crate::tables::table::{ForeignKey, SpaceId, TableSchema};
 use crate::tables::{Environment, TableError, TableResult, code};
 
@@ -90,7 +91,7 @@ fn update_references(
 ) -> TableResult<()> {
     let mut children: Vec<&str> = new.referenced_by.iter().map(|reference| reference.table.as_str()).collect();
     children.retain(|child| *child != new.name);
-    children.sort_unstable();
+    sort_by(&mut children, Ord::cmp);
     children.dedup();
     for child in children {
         let Some(mut schema) = schema_in(transaction, child)? else { continue };

@@ -6,6 +6,7 @@ use mantis_dialect::{Comparison as Condition, Is, Operand, Operator, Quantifier,
 
 use super::column::CAST_HINT;
 use crate::tables::query::bound::{Comparison, Test};
+use crate::tables::sort::sort_by;
 use crate::tables::types::{self, Array, Like, Pattern, Scalar, Type, Value};
 use crate::tables::{Environment, TableError, TableResult, code};
 
@@ -73,7 +74,7 @@ impl<'a> Operands<'a> {
         let mut values: Vec<Value<'static>> =
             elements.map(|one| self.value(one, tested)).collect::<TableResult<_>>()?;
         let has_null = values.len() < count;
-        values.sort_by(|one, other| types::compare(one, other));
+        sort_by(&mut values, |one, other| types::compare(one, other));
         values.dedup_by(|one, other| types::compare(one, other).is_eq());
         // What is in no list with a null in it is perhaps that null.
         Ok(Meaning::Test(match (has_null, values.is_empty()) {

@@ -11,6 +11,7 @@ use super::nearest::shown;
 use crate::tables::query::bound::{Junction, Relation};
 use crate::tables::schema::Table;
 use crate::tables::schema::names::nearest;
+use crate::tables::sort::sort_by;
 use crate::tables::table::{ForeignKey, Reference};
 use crate::tables::{TableError, TableResult, code};
 
@@ -249,7 +250,7 @@ fn only(columns: &[String]) -> Option<&str> {
 fn is_unique(table: &Table, key: &ForeignKey) -> bool {
     let sorted = |columns: &mut dyn Iterator<Item = usize>| {
         let mut columns: Vec<usize> = columns.collect();
-        columns.sort_unstable();
+        sort_by(&mut columns, Ord::cmp);
         columns
     };
     let of_key = sorted(&mut key.columns.iter().copied());

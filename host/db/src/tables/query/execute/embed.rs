@@ -27,6 +27,7 @@ use crate::tables::codec;
 use crate::tables::query::bound::{Embed, Order, Select};
 use crate::tables::query::plan::{Lookup, scan};
 use crate::tables::schema::Table;
+use crate::tables::sort::sort_by;
 use crate::tables::types::{self, Scalar, Type, Value};
 use crate::tables::{Environment, TableResult};
 
@@ -174,7 +175,7 @@ fn sort<'c>(
     context.hold(all.len())?;
     let of = |place: usize| &all[place.checked_sub(1).map_or(0, |before| ends[before])..ends[place]];
     for list in lists {
-        list.sort_by(|&left, &right| of(left).cmp(of(right)));
+        sort_by(list, |&left, &right| of(left).cmp(of(right)));
     }
     context.release(all.len());
     Ok(())
@@ -338,7 +339,7 @@ impl<'c> Finder<'_, 'c> {
             Some(lookup) => {
                 found.is_ordered |= lookup.is_unique || lookup.direction.is_some();
                 let mut sorted: Vec<usize> = (0..owners.len()).collect();
-                sorted.sort_unstable_by(|&left, &right| owners[left].key.cmp(&owners[right].key));
+                sort_by(&mut sorted, |&left, &right| owners[left].key.cmp(&owners[right].key));
                 if lookup.is_unique {
                     self.by_unique_key(&lookup, owners, &sorted, &mut found, view)?;
                 } else {

@@ -8,6 +8,7 @@ use super::evaluate::{Values, holds, misplaced};
 use super::order::write_terms;
 use crate::tables::codec;
 use crate::tables::query::bound::{AggregateCall, Expression, OrderBy, Predicate, Select, Source, Subject};
+use crate::tables::sort::sort_by;
 use crate::tables::types::{self, Accumulator, Value};
 use crate::tables::{Environment, TableResult};
 
@@ -262,7 +263,7 @@ fn page(grouping: Arc<Grouping<'_>>, mut rows: Vec<GroupRow>, limit: Option<u64>
             write_terms(&select.order, &GroupMember { grouping: &grouping, row: &row }, &mut terms)?;
             sorted.push((terms, row));
         }
-        sorted.sort_by(|(left, _), (right, _)| left.cmp(right));
+        sort_by(&mut sorted, |(left, _), (right, _)| left.cmp(right));
         rows = sorted.into_iter().map(|(_, row)| row).collect();
     }
     let total = rows.len() as u64;

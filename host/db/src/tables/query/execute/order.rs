@@ -9,6 +9,7 @@ use super::stored::StoredRow;
 use crate::tables::TableResult;
 use crate::tables::codec;
 use crate::tables::query::bound::{Order, OrderBy};
+use crate::tables::sort::sort_by;
 
 /// What comes before a term that is null where nulls come first, that has a value, that is null where nulls come last.
 const NULL_FIRST: u8 = 0;
@@ -148,7 +149,7 @@ impl<'c> Sorter<'c> {
             return std::mem::take(&mut self.heap).into_sorted_vec();
         }
         let mut rows = std::mem::take(&mut self.rows);
-        rows.sort_unstable();
+        sort_by(&mut rows, Ord::cmp);
         rows
     }
 }

@@ -7,6 +7,7 @@ use std::ops::Bound;
 use mantis_dialect::JsonStep;
 
 use crate::tables::query::bound::{Comparison, Expression, Predicate, Subject, Test};
+use crate::tables::sort::sort_by;
 use crate::tables::types::{Scalar, Value, compare};
 
 /// Something that an index may have as a part of its key: a column, or a way into its JSON.
@@ -312,7 +313,7 @@ fn order(left: &Value<'_>, right: &Value<'_>) -> Ordering {
 }
 
 fn sort(points: &mut Vec<Cow<'_, Value<'static>>>) {
-    points.sort_by(|left, right| order(left, right));
+    sort_by(points, |left, right| order(left, right));
     points.dedup_by(|left, right| order(left, right).is_eq());
 }
 

@@ -1,12 +1,11 @@
 //! Whether a partial index has all rows that a filter lets pass.
 
-use jiff::tz::TimeZone;
-
 use crate::tables::Environment;
 use crate::tables::query::bind;
 use crate::tables::query::bound::{Comparison, Predicate, Subject, Test};
 use crate::tables::schema::Table;
 use crate::tables::table::Index;
+use crate::tables::time_zone::TimeZone;
 use crate::tables::types::{Value, compare, equal};
 
 /// Which rows a partial index has.

@@ -1,5 +1,6 @@
 //! What one array holds of another: by elements, whatever their order and dimensions. Nulls match nothing.
 
+use crate::tables::sort::sort_by;
 use crate::tables::types::compare::compare;
 use crate::tables::types::{Array, Value};
 
@@ -23,7 +24,7 @@ struct Sorted<'a>(Vec<&'a Value<'static>>);
 impl<'a> Sorted<'a> {
     fn new(array: &'a Array) -> Self {
         let mut elements = array.elements.iter().filter(|element| !element.is_null()).collect::<Vec<_>>();
-        elements.sort_unstable_by(|a, b| compare(a, b));
+        sort_by(&mut elements, |a, b| compare(a, b));
         Self(elements)
     }
 

@@ -1,11 +1,10 @@
 //! What the tokens of a date or time say together, by PostgreSQL's rules with `datestyle` `ISO, MDY`.
 
-use jiff::tz::TimeZone;
-
 use super::calendar::{Civil, DAY_US, civil, days, days_in_month};
 use super::lexer::{Token, tokens};
 use super::words::{Special, Word, word};
 use super::zone;
+use crate::tables::time_zone::{TimeZone, fixed};
 use crate::tables::{Environment, TableError, TableResult, code};
 
 const SECOND_US: i64 = 1_000_000;
@@ -133,7 +132,7 @@ impl Fields {
             (Token::Date(joined), None) => self.joined(joined, after),
             (Token::Offset(offset), None) => {
                 let seconds = zone::offset(offset).map_err(|()| Fault::Format)?.ok_or(Fault::Offset)?;
-                self.zone = Some(zone::fixed(seconds));
+                self.zone = Some(fixed(seconds));
                 Ok(mask::ZONE)
             }
             (Token::Word(text) | Token::SignedWord(text), None) => self.word(text, after, env),
@@ -167,7 +166,7 @@ impl Fields {
                 let (local, offset) = zone::local_us(env.now_us, &env.time_zone);
                 self.set_day(local.div_euclid(DAY_US));
                 self.set_time(local.rem_euclid(DAY_US));
-                self.zone = Some(zone::fixed(offset));
+                self.zone = Some(fixed(offset));
                 Ok(if self.wants_time { mask::TIME } else { mask::DATE | mask::TIME | mask::ZONE })
             }
             Word::Day(distance) => {
@@ -249,7 +248,7 @@ impl Fields {
         }
         let at = text.find('-').ok_or(Fault::Format)?;
         let seconds = zone::offset(&text[at..]).map_err(|()| Fault::Format)?.ok_or(Fault::Offset)?;
-        self.zone = Some(zone::fixed(seconds));
+        self.zone = Some(fixed(seconds));
         match self.run_together(&text[..at], self.mask | mask::DATE)? {
             mask::TIME => Ok(mask::TIME | mask::ZONE),
             _ => Err(Fault::Format),

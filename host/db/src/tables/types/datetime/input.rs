@@ -4,6 +4,7 @@ use super::calendar::{DAY_US, FIRST_DAY, INFINITE_DAY, INFINITE_US, LAST_DAY};
 use super::fields::{Fault, Reading};
 use super::words::Special;
 use super::zone::utc_us;
+use crate::tables::time_zone::fixed_offset;
 use crate::tables::{Environment, TableError, TableResult, code};
 
 /// The text, as days since 1970-01-01.
@@ -44,7 +45,7 @@ fn plain_date(text: &str) -> Option<i64> {
 pub(in crate::tables::types) fn read_time(text: &str, env: &Environment) -> TableResult<i64> {
     match Reading::of(text, "time", true, env)? {
         // A zone whose offset changes says nothing without a date.
-        Reading::Fields { day: None, zone: Some(zone), .. } if zone.to_fixed_offset().is_err() => {
+        Reading::Fields { day: None, zone: Some(zone), .. } if fixed_offset(&zone).is_none() => {
             Err(Fault::Format.error("time", text))
         }
         Reading::Fields { time_us: Some(time_us), .. } => Ok(time_us),

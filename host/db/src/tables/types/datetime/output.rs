@@ -1,9 +1,8 @@
 //! Dates and times as text, in PostgreSQL's style `ISO`.
 
-use jiff::tz::TimeZone;
-
 use super::calendar::{Civil, DAY_US, INFINITE_DAY, INFINITE_US, civil};
 use super::zone::local_us;
+use crate::tables::time_zone::TimeZone;
 
 /// How a timestamp is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,8 +1,11 @@
 //! Time zones: by name, abbreviation or offset; local time to UTC and back.
 
-use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
+#[cfg(feature = "zones")]
+use jiff::tz::{AmbiguousOffset, Offset};
 
+#[cfg(feature = "zones")]
 use super::calendar::{Civil, DAY_US, civil};
+use crate::tables::time_zone::{self, TimeZone, fixed, fixed_offset};
 use crate::tables::{TableError, TableResult, code};
 
 /// The greatest offset from UTC that a text may have, in seconds (exclusive).
@@ -74,8 +77,7 @@ const ABBREVIATIONS: &[(&str, i32)] = &[
 /// The zone of an abbreviation in lower case.
 pub(super) fn abbreviated(word: &str) -> Option<TimeZone> {
     let at = ABBREVIATIONS.binary_search_by_key(&word, |(name, _)| name).ok()?;
-    let offset = Offset::from_seconds(ABBREVIATIONS[at].1 * 60).ok()?;
-    Some(TimeZone::fixed(offset))
+    Some(fixed(ABBREVIATIONS[at].1 * 60))
 }
 
 /// A zone by its name (`Europe/Zurich`), abbreviation (`UTC`, `cet`) or hours from UTC (`+2`, `-03:30`), as `Prefer: timezone=` and a
@@ -103,7 +105,7 @@ pub(super) fn named(name: &str) -> Option<TimeZone> {
     let is_name = name.len() <= 64
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'_' | b'-' | b'+'))
         && name != "local";
-    if is_name { TimeZone::get(name).ok() } else { None }
+    if is_name { time_zone::named(name) } else { None }
 }
 
 /// 22023
@@ -112,11 +114,6 @@ pub(super) fn unknown(name: &str) -> TableError {
         code::PARAMETER_INVALID,
         format!("time zone \"{}\" not recognized", super::super::text::shown(name)),
     )
-}
-
-/// The zone that is always that many seconds ahead of UTC.
-pub(super) fn fixed(seconds: i32) -> TimeZone {
-    Offset::from_seconds(seconds).map_or(TimeZone::UTC, TimeZone::fixed)
 }
 
 /// An offset: a sign and `hh`, `hmm`, `hhmm`, `hh:mm` or `hh:mm:ss`, in seconds east of UTC. The inner none is one out of range.
@@ -156,14 +153,19 @@ pub(super) fn offset(text: &str) -> Result<Option<i32>, ()> {
 /// UTC for a local time, both in microseconds since 1970. Of a local time that a change of clocks skips or repeats, standard time decides,
 /// as in PostgreSQL: the offset before a gap, and the one after a fold.
 pub(in crate::tables::types) fn utc_us(local_us: i64, zone: &TimeZone) -> i64 {
-    let seconds = match zone.to_fixed_offset() {
-        Ok(offset) => offset.seconds(),
-        Err(_) => local_offset(local_us, zone).map_or(0, Offset::seconds),
-    };
+    let seconds = fixed_offset(zone).or_else(|| local_offset_s(local_us, zone)).unwrap_or(0);
     local_us.saturating_sub(i64::from(seconds) * 1_000_000)
 }
 
-fn local_offset(local_us: i64, zone: &TimeZone) -> Option<Offset> {
+/// How many seconds a zone with rules is ahead of UTC at a local time.
+#[cfg(not(feature = "zones"))]
+fn local_offset_s(_local_us: i64, _zone: &TimeZone) -> Option<i32> {
+    None
+}
+
+/// How many seconds a zone with rules is ahead of UTC at a local time.
+#[cfg(feature = "zones")]
+fn local_offset_s(local_us: i64, zone: &TimeZone) -> Option<i32> {
     let (days, us) = (local_us.div_euclid(DAY_US), local_us.rem_euclid(DAY_US));
     let Civil { year, month, day } = civil(days);
     let date = jiff::civil::Date::new(i16::try_from(year).ok()?, i8::try_from(month).ok()?, i8::try_from(day).ok()?);
@@ -174,21 +176,30 @@ fn local_offset(local_us: i64, zone: &TimeZone) -> Option<Offset> {
         i8::try_from(second).ok()?,
         i32::try_from(us % 1_000_000 * 1000).ok()?,
     );
-    Some(match zone.to_ambiguous_timestamp(time).offset() {
+    let offset = match zone.to_ambiguous_timestamp(time).offset() {
         AmbiguousOffset::Unambiguous { offset } => offset,
         AmbiguousOffset::Gap { before, .. } => before,
         AmbiguousOffset::Fold { after, .. } => after,
-    })
+    };
+    Some(Offset::seconds(offset))
 }
 
 /// The local time of a UTC time, and how many seconds it is ahead.
 pub(in crate::tables::types) fn local_us(utc_us: i64, zone: &TimeZone) -> (i64, i32) {
-    let seconds = if let Ok(offset) = zone.to_fixed_offset() {
-        offset.seconds()
-    } else {
-        // Zones do not change in the last days of the year 9999.
-        let clamped = utc_us.div_euclid(1_000_000).clamp(-377_705_023_201, 253_402_207_200);
-        jiff::Timestamp::from_second(clamped).map_or(0, |timestamp| zone.to_offset(timestamp).seconds())
-    };
+    let seconds = fixed_offset(zone).unwrap_or_else(|| offset_s(utc_us, zone));
     (utc_us.saturating_add(i64::from(seconds) * 1_000_000), seconds)
+}
+
+/// How many seconds a zone with rules is ahead of UTC at a time.
+#[cfg(not(feature = "zones"))]
+fn offset_s(_utc_us: i64, _zone: &TimeZone) -> i32 {
+    0
+}
+
+/// How many seconds a zone with rules is ahead of UTC at a time.
+#[cfg(feature = "zones")]
+fn offset_s(utc_us: i64, zone: &TimeZone) -> i32 {
+    // Zones do not change in the last days of the year 9999.
+    let clamped = utc_us.div_euclid(1_000_000).clamp(-377_705_023_201, 253_402_207_200);
+    jiff::Timestamp::from_second(clamped).map_or(0, |timestamp| zone.to_offset(timestamp).seconds())
 }

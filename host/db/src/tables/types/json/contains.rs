@@ -2,6 +2,7 @@
 
 use super::order::compare_scalars;
 use super::tree::{Json, compare_keys};
+use crate::tables::sort::sort_by;
 
 /// Whether `a @> b`: each member of an object of b is one of a, each element of an array of b is one of a's, whatever their order. An
 /// array also contains a scalar that is one of its elements, at the root alone. A text that is no JSON contains nothing.
@@ -35,7 +36,7 @@ fn contains(a: &Json<'_>, b: &Json<'_>) -> bool {
         (Json::Array(elements), Json::Array(wanted)) => {
             // Scalars are looked up, so that two long arrays of them don't cost the product of their lengths.
             let mut scalars = elements.iter().filter(|element| is_scalar(element)).collect::<Vec<_>>();
-            scalars.sort_unstable_by(|a, b| compare_scalars(a, b));
+            sort_by(&mut scalars, |a, b| compare_scalars(a, b));
             wanted.iter().all(|value| {
                 if is_scalar(value) {
                     return scalars.binary_search_by(|scalar| compare_scalars(scalar, value)).is_ok();

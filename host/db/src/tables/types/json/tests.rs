@@ -6,7 +6,8 @@ use super::*;
 
 #[track_caller]
 fn reads(text: &str, expected: &str) {
-    let found = canonical(text).unwrap_or_else(|error| format!("{} {}", error.code, error.details.unwrap_or_default()));
+    let found =
+        canonical(text).unwrap_or_else(|error| format!("{} {}", error.code, error.details.clone().unwrap_or_default()));
     assert_eq!(found, expected, "{text}");
 }
 

@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use std::fmt::Write;
 
 use super::escape::escape;
+use crate::tables::sort::sort_by;
 use crate::tables::types::Numeric;
 
 /// A JSON value.
@@ -21,7 +22,7 @@ pub(in crate::tables::types) enum Json<'a> {
 
 impl<'a> Json<'a> {
     pub(super) fn object(mut members: Vec<(Cow<'a, str>, Json<'a>)>) -> Self {
-        members.sort_by(|(a, _), (b, _)| compare_keys(a, b));
+        sort_by(&mut members, |(a, _), (b, _)| compare_keys(a, b));
         // The last of equal keys counts, so it is put where the first is kept.
         members.dedup_by(|later, earlier| {
             let is_same = later.0 == earlier.0;

@@ -28,7 +28,7 @@ fn library() -> &'static BTreeMap<String, Arc<Table>> {
 }
 
 pub(super) fn environment() -> Environment {
-    Environment { time_zone: jiff::tz::TimeZone::UTC, now_us: 0, random: Arc::new(NoRandom) }
+    Environment { time_zone: crate::tables::TimeZone::UTC, now_us: 0, random: Arc::new(NoRandom) }
 }
 
 /// A query over a table of the library: `table?select=..&name=eq.x`, undecoded.

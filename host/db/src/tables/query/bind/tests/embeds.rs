@@ -151,7 +151,7 @@ fn orders_by_embedded_rows() {
     let message = "A related order on 'authors' is not possible";
     let error = refuse("cities?select=*,authors(*)&order=authors(id)", code::RELATED_ORDER, message);
     let details = "'cities' and 'authors' do not form a many-to-one or one-to-one relationship";
-    assert_eq!((error.details.as_deref(), error.hint), (Some(details), None));
+    assert_eq!((error.details.as_deref(), &error.hint), (Some(details), &None));
     refuse("cities?select=*,a:authors(*)&order=a(id)", code::RELATED_ORDER, "A related order on 'a' is not possible");
     refuse(
         "authors?select=cities(name)&order=cities(nope)",

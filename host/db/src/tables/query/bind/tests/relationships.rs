@@ -92,7 +92,7 @@ fn several_relationships_are_all_told() {
         "Could not embed because more than one relationship was found for 'sites' and 'plans'",
     );
     assert!(error.details_are_json);
-    let details: serde_json::Value = serde_json::from_str(&error.details.unwrap()).unwrap();
+    let details: serde_json::Value = serde_json::from_str(error.details.as_deref().unwrap()).unwrap();
     let expected = json!([
         {
             "cardinality": "many-to-one",
@@ -125,11 +125,11 @@ fn no_relationship_has_the_nearest_as_a_hint() {
     );
     let error = refuse("authors?select=flights(id)", code::NO_RELATIONSHIP, &message("flights"));
     let details = "Searched for a foreign key relationship between 'authors' and 'flights' in the schema 'public', but no matches were found.";
-    assert_eq!((error.details.as_deref(), error.hint), (Some(details), None));
+    assert_eq!((error.details.as_deref(), &error.hint), (Some(details), &None));
     let error = refuse("authors?select=cities!strange(id)", code::NO_RELATIONSHIP, &message("cities"));
     let details = "Searched for a foreign key relationship between 'authors' and 'cities' using the hint 'strange' in the schema 'public', \
                    but no matches were found.";
-    assert_eq!((error.details.as_deref(), error.hint), (Some(details), None));
+    assert_eq!((error.details.as_deref(), &error.hint), (Some(details), &None));
 }
 
 #[test]

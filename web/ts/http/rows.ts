@@ -1,0 +1,157 @@
+/** Statements on the rows of one table of a server. */
+
+import type { Version } from '../api.js';
+import { toBytes } from '../bytes.js';
+import type { TableChange, TableCreated, TableDefinition } from '../tables/api.js';
+import { name as named, toJson, type Parameter } from '../tables/dialect.js';
+import type { RowStore, StoreWritten, Verb, Writing } from '../tables/query.js';
+import { percentEncode, toWritten, type ApiRequest, type Client } from './client.js';
+
+const JSON_TYPE = 'application/json';
+const PLAN_TYPE = 'application/vnd.pgrst.plan+text';
+
+const METHODS: Record<Verb, ApiRequest['method']> = {
+  insert: 'POST',
+  merge: 'POST',
+  ignore: 'POST',
+  update: 'PATCH',
+  'update-many': 'PATCH',
+  delete: 'DELETE',
+};
+const RESOLUTIONS: { [verb in Verb]?: string } = { merge: 'merge-duplicates', ignore: 'ignore-duplicates' };
+
+/** A table's statements. `transaction` is the open transaction's id, if there is one. */
+export class HttpRows implements RowStore {
+  readonly #client: Client;
+  readonly #transaction: () => string | undefined;
+  readonly table: string;
+
+  constructor(client: Client, table: string, transaction: () => string | undefined) {
+    this.#client = client;
+    this.table = table;
+    this.#transaction = transaction;
+  }
+
+  async select(parameters: Parameter[], countsAll: boolean): Promise<{ rows: string; total: number | undefined }> {
+    const response = await this.#send('GET', parameters, countsAll ? { prefer: 'count=exact' } : {});
+    return { rows: await response.text(), total: totalOf(response) };
+  }
+
+  async get(key: string[], parameters: Parameter[]): Promise<{ rows: string; version: Version }> {
+    const { response, error } = await this.#attempt('GET', parameters, {}, undefined, key);
+    if (error?.code === 'row-not-found') return { rows: '[]', version: 0n };
+    if (error !== null) throw error;
+    // What a transaction has written itself has no tag.
+    const version = /^"v(\d+)/.exec(response.headers.get('etag') ?? '')?.[1] ?? 0;
+    return { rows: `[${await response.text()}]`, version: BigInt(version) };
+  }
+
+  async count(parameters: Parameter[]): Promise<number> {
+    const none: Parameter[] = [...parameters, ['limit', '0']];
+    return totalOf(await this.#send('GET', none, { prefer: 'count=exact' })) ?? 0;
+  }
+
+  async explain(parameters: Parameter[]): Promise<string> {
+    return (await this.#send('GET', parameters, { accept: PLAN_TYPE })).text();
+  }
+
+  async write(writing: Writing): Promise<StoreWritten> {
+    const { verb, parameters, columns, rows, returned, key, ifVersion } = writing;
+    const preferences = [
+      `return=${returned ? 'representation' : 'minimal'}`,
+      'count=exact',
+      'missing=default',
+      ...(RESOLUTIONS[verb] === undefined ? [] : [`resolution=${RESOLUTIONS[verb]}`]),
+    ];
+    const body = verb === 'delete' ? undefined : toJson(verb === 'update' ? rows[0] : rows);
+    const headers = {
+      prefer: preferences.join(','),
+      ...(body === undefined ? {} : { 'content-type': JSON_TYPE }),
+      ...(ifVersion === undefined ? {} : { 'if-match': `"v${ifVersion}"` }),
+    };
+    const inBody: Parameter[] =
+      body === undefined || columns.length === 0 ? [] : [['columns', columns.map(named).join(',')]];
+    const { response, error } = await this.#attempt(METHODS[verb], [...parameters, ...inBody], headers, body, key);
+    if (key !== undefined && error?.code === 'row-not-found') {
+      return { count: 0, rows: returned ? '[]' : undefined, ...toWritten(response) };
+    }
+    if (error !== null) throw error;
+    const text = await response.text();
+    if (key !== undefined) return { count: 1, rows: returned ? `[${text}]` : undefined, ...toWritten(response) };
+    return { count: totalOf(response) ?? 0, rows: returned ? text : undefined, ...toWritten(response) };
+  }
+
+  async #send(
+    method: ApiRequest['method'],
+    parameters: Parameter[],
+    headers: Record<string, string>,
+  ): Promise<Response> {
+    const { response, error } = await this.#attempt(method, parameters, headers);
+    if (error !== null) throw error;
+    return response;
+  }
+
+  #attempt(
+    method: ApiRequest['method'],
+    parameters: Parameter[],
+    headers: Record<string, string>,
+    body?: string,
+    key?: string[],
+  ): ReturnType<Client['attempt']> {
+    const row = key === undefined ? '' : `/${key.map((value) => percentEncode(toBytes(value))).join(',')}`;
+    return this.#client.attempt({
+      method,
+      path: `/tables/${encodeURIComponent(this.table)}${row}`,
+      query: parameters,
+      headers: { accept: JSON_TYPE, ...headers, 'mantisdb-transaction': this.#transaction() },
+      ...(body === undefined ? {} : { body }),
+    });
+  }
+}
+
+/** Definitions of tables. */
+export class HttpTables {
+  readonly #client: Client;
+
+  constructor(client: Client) {
+    this.#client = client;
+  }
+
+  async create(name: string, definition: TableDefinition): Promise<TableCreated> {
+    const response = await this.#send('PUT', name, definition);
+    return { isNew: response.status === 201, definition: (await response.json()) as TableDefinition };
+  }
+
+  async alter(name: string, change: TableChange): Promise<TableDefinition> {
+    return (await (await this.#send('PATCH', name, change)).json()) as TableDefinition;
+  }
+
+  async drop(name: string): Promise<void> {
+    await this.#send('DELETE', name);
+  }
+
+  async describe(name: string): Promise<TableDefinition> {
+    return (await (await this.#send('GET', name)).json()) as TableDefinition;
+  }
+
+  async list(): Promise<TableDefinition[]> {
+    const { tables } = await this.#client.json<{ tables: TableDefinition[] }>({
+      method: 'GET',
+      path: '/schema/tables',
+    });
+    return tables;
+  }
+
+  #send(method: ApiRequest['method'], name: string, document?: TableDefinition | TableChange): Promise<Response> {
+    const path = `/schema/tables/${encodeURIComponent(name)}`;
+    const body = toJson(document);
+    const headers = { accept: JSON_TYPE, ...(body === undefined ? {} : { 'content-type': JSON_TYPE }) };
+    return this.#client.send({ method, path, headers, ...(body === undefined ? {} : { body }) });
+  }
+}
+
+/** How many rows there are in all, or were written: what `Content-Range` says after its slash. */
+function totalOf(response: Response): number | undefined {
+  const total = response.headers.get('content-range')?.split('/')[1];
+  return total === undefined || total === '*' ? undefined : Number(total);
+}
