@@ -250,8 +250,11 @@ async fn write_rows(
             }
             body::Rows { batch, .. } => table.update(query, &batch, options, returning(&mut rows)).await?,
         },
-        // A read does not come here.
-        Applicable::Delete | Applicable::Read => table.delete(query, options, returning(&mut rows)).await?,
+        Applicable::Delete => table.delete(query, options, returning(&mut rows)).await?,
+        Applicable::Read | Applicable::Call => {
+            let message = "a request that writes nothing came to where rows are written";
+            return Err(TableError::new(code::INTERNAL, message).into());
+        }
     };
     Ok((written, rows))
 }
