@@ -57,3 +57,7 @@ pub(crate) const GRANTS_BYTES_MAX: usize = 8 * 1024;
 pub(crate) const SHORT_QUERY_ROWS_MAX: u64 = 4_096;
 /// Bytes of rows that are written on such a thread.
 pub(crate) const SHORT_BODY_BYTES_MAX: usize = 64 << 10;
+/// Operations of a batch that run on such a thread.
+pub(crate) const SHORT_BATCH_OPERATIONS_MAX: usize = 64;
+/// Arguments of one filter of a batch.
+pub(crate) const BATCH_ARGUMENTS_MAX: usize = 100;

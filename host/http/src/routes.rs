@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::api::operation;
 use crate::handlers::tables::{operations as rows, schema, typescript};
-use crate::handlers::{backup, buckets, changes, console, kv, plugins, service, transactions};
+use crate::handlers::{backup, batch, buckets, changes, kv, plugins, service, transactions};
 use crate::state::{Operation, State};
 
 type Route = operation::Route<Arc<State>>;
@@ -32,6 +32,7 @@ pub(crate) static ROUTES: &[Route] = &[
     route("/api/v1/transactions", &[&transactions::BEGIN]),
     route("/api/v1/transactions/{id}", &[&transactions::ROLL_BACK]),
     route("/api/v1/transactions/{id}/commit", &[&transactions::COMMIT]),
+    route("/api/v1/batch", &[&batch::BATCH]),
     route("/api/v1/changes", &[&changes::FOLLOW]),
     route("/api/v1/backup", &[&backup::DOWNLOAD]),
     route("/api/v1/plugins", &[&plugins::LIST]),

@@ -20,7 +20,7 @@ pub enum Operation<'o> {
         op: Op,
     },
     /// On rows of a table.
-    Row(RowOperation<'o>),
+    Row(Box<RowOperation<'o>>),
 }
 
 /// One operation on the rows of a table.
@@ -160,6 +160,12 @@ impl Matches {
     /// How many rows have to be counted to know.
     pub(super) fn rows_to_count(self) -> u64 {
         self.max.map_or(self.min, |max| max.saturating_add(1))
+    }
+}
+
+impl<'o> From<RowOperation<'o>> for Operation<'o> {
+    fn from(operation: RowOperation<'o>) -> Self {
+        Self::Row(Box::new(operation))
     }
 }
 

@@ -49,8 +49,8 @@ impl Session {
     /// let line = RowBatch { columns: vec!["what".into()], values: vec![Input::Text("tea".into())], rows: 1 };
     /// let order_id = Reference { operation: 0, column: "id".to_owned() };
     /// let operations = [
-    ///     Operation::Row(RowOperation::new("orders", Default::default(), insert(order, vec![]))),
-    ///     Operation::Row(RowOperation::new("lines", Default::default(), insert(line, vec![("order_id".into(), order_id)]))),
+    ///     RowOperation::new("orders", Default::default(), insert(order, vec![])).into(),
+    ///     RowOperation::new("lines", Default::default(), insert(line, vec![("order_id".into(), order_id)])).into(),
     ///     Operation::Key { bucket: "default".into(), op: Op::Increment(b"orders".to_vec(), 1) },
     /// ];
     /// let applied = session.batch(&operations, &database.environment(TimeZone::UTC), &Default::default()).await?;

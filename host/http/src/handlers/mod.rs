@@ -1,6 +1,7 @@
 //! The handlers, a folder or file per resource.
 
 pub(crate) mod backup;
+pub(crate) mod batch;
 pub(crate) mod buckets;
 pub(crate) mod changes;
 pub(crate) mod console;

@@ -42,8 +42,10 @@ impl Schemas {
         let mut all = self.requests.take_definitions(true);
         all.extend(self.responses.take_definitions(true));
         let mut all = Value::Object(all);
-        if let Some(operations) = all.pointer_mut("/Batch/properties/operations") {
-            operations["maxItems"] = limits.batch_operations_max.into();
+        for batch in ["Batch", "Operations"] {
+            if let Some(operations) = all.pointer_mut(&format!("/{batch}/properties/operations")) {
+                operations["maxItems"] = limits.batch_operations_max.into();
+            }
         }
         if let Some(Value::String(description)) = all.pointer_mut("/KeyIn/description") {
             *description = description.replace("{key_bytes_max}", &limits.key_bytes_max.to_string());

@@ -101,8 +101,8 @@ codes! {
     RangeUnsatisfiable "range-unsatisfiable" 416,
         "The range starts after the end of the value.", "`Content-Range` has the value's length.";
     CheckFailed "check-failed" 409,
-        "A key did not meet the condition of an operation in an atomic batch; nothing was written.",
-        "Read the keys in `operations` again, then resend the batch.";
+        "A key or a row did not meet the condition of an operation in a batch that is all or nothing; nothing was written.",
+        "Read again what `operations` names, then resend the batch.";
     SelectionMissing "selection-missing" 400,
         "The request does not say which keys to delete.", "Give `prefix`, or `all=true` for every key.";
     TransactionNotTaken "transaction-not-taken" 400,

@@ -4,14 +4,14 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::protocol::errors::Code;
 use crate::protocol::problem::{Problem, Result};
 
 /// Reads a JSON body. What is no JSON is malformed; JSON of another form is invalid.
-pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+pub(crate) fn parse<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T> {
     // All text at once is checked faster than one string after the other.
     let parsed = match std::str::from_utf8(body) {
         Ok(text) => serde_json::from_str(text),

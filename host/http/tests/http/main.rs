@@ -14,6 +14,7 @@ mod keys;
 mod limits;
 mod listing;
 mod log;
+mod operations;
 mod plugins;
 mod rpc;
 mod service;

@@ -31,6 +31,10 @@ fn key(bucket: &'static str, op: Op) -> Operation<'static> {
     Operation::Key { bucket: bucket.into(), op }
 }
 
+fn row(operation: RowOperation<'static>) -> Operation<'static> {
+    operation.into()
+}
+
 fn set(key_text: &str, value: &str) -> Operation<'static> {
     key("default", Op::Set(key_text.into(), value.into(), SetOptions::default()))
 }
@@ -65,7 +69,7 @@ fn insert(target: &'static str, json: &'static str) -> Operation<'static> {
 #[track_caller]
 fn insert_from(target: &'static str, json: &'static str, from: &[(&'static str, usize, &str)]) -> Operation<'static> {
     let from = from.iter().map(|&(column, operation, of)| (column.into(), reference(operation, of))).collect();
-    Operation::Row(on(target, RowVerb::Insert { rows: rows(json), resolution: Resolution::Fail, from }))
+    row(on(target, RowVerb::Insert { rows: rows(json), resolution: Resolution::Fail, from }))
 }
 
 fn reference(operation: usize, column: &str) -> Reference {
@@ -83,11 +87,11 @@ fn delete(target: &'static str) -> RowOperation<'static> {
 }
 
 fn matching(operation: RowOperation<'static>, matches: impl Into<Option<Matches>>) -> Operation<'static> {
-    Operation::Row(RowOperation { matches: matches.into(), ..operation })
+    row(RowOperation { matches: matches.into(), ..operation })
 }
 
 fn of_version(operation: RowOperation<'static>, version: u64) -> Operation<'static> {
-    Operation::Row(RowOperation { if_version: Some(version), ..operation })
+    row(RowOperation { if_version: Some(version), ..operation })
 }
 
 #[track_caller]
@@ -167,7 +171,7 @@ fn operations_see_the_writes_of_those_before_them() {
             key("default", Op::Increment(b"stock".to_vec(), -2)),
             key("default", Op::Get(b"stock".to_vec())),
             insert("orders?select=id,status", r#"[{"status":"new"}]"#),
-            Operation::Row(on("orders?status=eq.new&select=id", RowVerb::Select)),
+            row(on("orders?status=eq.new&select=id", RowVerb::Select)),
             matching(update("orders?status=eq.new&select=id", r#"[{"status":"sent"}]"#), Matches::exactly(2)),
             check("orders?status=eq.new", Matches::exactly(0)),
             matching(delete("lines?order_id=eq.1"), None),
@@ -260,7 +264,7 @@ fn foreign_keys_hold_after_each_operation() {
 fn a_key_twice_in_a_batch_is_found() {
     let one = || insert("orders", r#"[{"id":7,"status":"x"}]"#);
     let with = |resolution| {
-        Operation::Row(on("orders?select=*", RowVerb::Insert { rows: rows(r#"[{"id":7}]"#), resolution, from: vec![] }))
+        row(on("orders?select=*", RowVerb::Insert { rows: rows(r#"[{"id":7}]"#), resolution, from: vec![] }))
     };
     expect(&[one(), one()], "failed 1: 23505");
     expect(&[one(), with(Resolution::Ignore)], "1/1 []");
@@ -272,7 +276,7 @@ fn a_key_twice_in_a_batch_is_found() {
 fn the_key_of_a_row_is_passed_on() {
     let by_key = |verb, operation, column: &str| {
         let arguments = vec![Argument::Reference(reference(operation, column))];
-        Operation::Row(RowOperation { arguments, ..on("lines?order_id=eq.$1&select=id,n", verb) })
+        row(RowOperation { arguments, ..on("lines?order_id=eq.$1&select=id,n", verb) })
     };
     expect(
         &[
@@ -323,7 +327,7 @@ fn grants_of_every_table_and_bucket_are_obeyed() {
     check(key("default", Op::Get(b"a".to_vec())), "1 none");
     check(set("a", "1"), "failed 1: access-denied");
     check(key("secret", Op::Get(b"a".to_vec())), "failed 1: bucket-not-found");
-    check(Operation::Row(on("orders?select=id", RowVerb::Select)), r#"2 [{"id":1}]"#);
+    check(row(on("orders?select=id", RowVerb::Select)), r#"2 [{"id":1}]"#);
     check(insert("orders", r#"[{"status":"x"}]"#), "failed 1: 42501");
     check(matching(delete("orders"), Matches::exactly(7)), "refused 1: 1 rows");
     check(matching(delete("orders"), Matches::exactly(1)), "failed 1: 42501");
@@ -342,7 +346,7 @@ fn limits_are_named() {
     };
     let gets = vec![key("default", Op::Get(b"a".to_vec())); 4];
     limited(|limits| limits.batch_operations_max = 3, &gets, "failed: operations-too-many");
-    let read = || Operation::Row(on("orders?id=eq.1", RowVerb::Select));
+    let read = || row(on("orders?id=eq.1", RowVerb::Select));
     limited(|limits| limits.answer_bytes_max = 50, &[set("a", "1"), read(), read()], "failed 2: answer-too-large");
     limited(|limits| limits.answer_bytes_max = 20, &[set("a", "1"), read()], "failed 1: 54000");
     let insert = || insert("orders", r#"[{"status":"a"},{"status":"b"},{"status":"c"}]"#);

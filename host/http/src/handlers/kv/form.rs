@@ -60,7 +60,7 @@ impl Operations {
 }
 
 /// The key of an operation; empty for one on a range.
-pub(super) fn key_of(operation: &Op) -> &[u8] {
+pub(crate) fn key_of(operation: &Op) -> &[u8] {
     match operation {
         Op::Get(key) | Op::Set(key, ..) | Op::Delete(key, _) | Op::Increment(key, _) | Op::Check(key, _) => key,
         _ => &[],
@@ -88,7 +88,7 @@ impl<'de> Deserialize<'de> for Operations {
                 let mut operations = Operations { read: Vec::new(), failed: None, count: 0 };
                 while let Some(json::Object(form)) = list.next_element::<json::Object<OperationForm>>()? {
                     if operations.failed.is_none() {
-                        match form.into_op() {
+                        match form.into_op_of_path() {
                             Ok(operation) => operations.read.push(operation),
                             Err(problem) => operations.failed = Some(at(operations.count, problem)),
                         }
@@ -106,6 +106,9 @@ impl<'de> Deserialize<'de> for Operations {
 #[serde(deny_unknown_fields)]
 pub(crate) struct OperationForm {
     op: Verb,
+    /// Only where the path names none.
+    #[serde(default, deserialize_with = "json::given")]
+    pub(crate) bucket: Option<String>,
     #[serde(default, deserialize_with = "json::given")]
     key: Option<KeyIn>,
     #[serde(default, deserialize_with = "json::given")]
@@ -162,11 +165,19 @@ enum ValueIn {
 }
 
 /// A version: a decimal number, as text or not.
-struct VersionIn(u64);
+pub(crate) struct VersionIn(pub(crate) u64);
 
 impl OperationForm {
+    /// The operation of a batch whose path names the bucket.
+    fn into_op_of_path(self) -> Result<Op> {
+        if self.bucket.is_some() {
+            return Err(invalid("the path names the bucket; `POST /api/v1/batch` takes operations on several"));
+        }
+        self.into_op()
+    }
+
     /// The operation; its key is checked later.
-    fn into_op(self) -> Result<Op> {
+    pub(crate) fn into_op(self) -> Result<Op> {
         self.check_fields()?;
         let expect = self.expect()?;
         let Self { op, key, value, by, ttl, ttl_ms, media_type, .. } = self;

@@ -6,13 +6,13 @@
 pub(crate) mod batch;
 pub(crate) mod clear;
 pub(crate) mod delete;
-mod form;
-mod form_schema;
+pub(crate) mod form;
+pub(crate) mod form_schema;
 pub(crate) mod get;
 pub(crate) mod increment;
 pub(crate) mod list;
 mod listing;
 pub(crate) mod put;
-mod shared;
+pub(crate) mod shared;
 mod span;
 mod stream;

@@ -14,7 +14,7 @@ use crate::protocol::path;
 
 /// What a body is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
+pub(crate) enum Format {
     Json,
     Lines,
     Csv,
@@ -42,7 +42,7 @@ impl Format {
 
 /// How the columns of a body are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Columns<'q> {
+pub(crate) enum Columns<'q> {
     /// These and no others (`columns=`): what else is in a row is left out.
     Named(&'q [mantis_dialect::Name]),
     /// Those of the first row, which all others must have too.
@@ -53,16 +53,16 @@ pub(super) enum Columns<'q> {
 
 /// A body's rows, and whether they came in a list.
 #[derive(Debug)]
-pub(super) struct Rows<'b> {
-    pub(super) batch: RowBatch<'b>,
-    pub(super) is_list: bool,
+pub(crate) struct Rows<'b> {
+    pub(crate) batch: RowBatch<'b>,
+    pub(crate) is_list: bool,
 }
 
 /// Reads a body.
 ///
 /// # Errors
 /// `PGRST102`: it is not of its format, or its rows have different columns.
-pub(super) fn read<'b>(body: &'b [u8], format: Format, columns: Columns<'_>) -> TableResult<Rows<'b>> {
+pub(crate) fn read<'b>(body: &'b [u8], format: Format, columns: Columns<'_>) -> TableResult<Rows<'b>> {
     match format {
         Format::Json => read_json(body, columns),
         Format::Lines => read_lines(body, columns),
@@ -72,7 +72,7 @@ pub(super) fn read<'b>(body: &'b [u8], format: Format, columns: Columns<'_>) -> 
 }
 
 /// Values that a body may have, with those that its rows lack. A row of two bytes may lack all its columns.
-const VALUES_MAX: usize = 4 << 20;
+pub(crate) const VALUES_MAX: usize = 4 << 20;
 
 /// The room that a row more needs.
 ///

@@ -18,7 +18,7 @@
 //! | `schema` | `/api/v1/schema/tables`: make, show, alter and drop tables |
 
 mod answer;
-mod body;
+pub(crate) mod body;
 mod csv;
 mod headers;
 mod media;
