@@ -40,7 +40,7 @@ impl Wake for Unpark {
     }
 }
 
-fn wait<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut future = pin!(future);
     loop {
@@ -190,7 +190,7 @@ impl Connection for Direct {
 
 /// Where a history's store is kept.
 #[derive(Clone, Copy)]
-enum Place {
+pub(crate) enum Place {
     Memory,
     MemoryDisk(Durability),
     /// A disk that fails permanently in the middle.
@@ -199,7 +199,7 @@ enum Place {
 }
 
 /// Writes are answered before they are synced, which nobody can notice as long as the power stays.
-const INTERVAL: Durability = Durability::Interval { ms: 5 };
+pub(crate) const INTERVAL: Durability = Durability::Interval { ms: 5 };
 
 /// What keeps a store running. The threads end first.
 struct Opened {
@@ -219,8 +219,19 @@ fn open(disk: Option<&Arc<dyn Disk>>, durability: Durability) -> Opened {
     Opened { _threads: Some(threads), database }
 }
 
-/// Runs clients against a store of their own; the contents of a disk are read after it was opened again.
 fn history(seed: u64, place: Place, steps: usize) -> Notes {
+    history_of(seed, place, steps, |_| (), Direct::new)
+}
+
+/// Runs clients, each with a connection of its own, against a store of their own; the contents of a disk are read after it was opened
+/// again.
+pub(crate) fn history_of<C: Connection>(
+    seed: u64,
+    place: Place,
+    steps: usize,
+    prepare: impl FnOnce(&Database),
+    connect: impl Fn(&Database, u64) -> C + Sync,
+) -> Notes {
     let mut numbers = Numbers::new(seed);
     let plan = Plan { prefix: "h/".into(), lists: 3 + numbers.below(10), registers: 4, steps };
     let clients = 4 + numbers.below(5);
@@ -237,6 +248,7 @@ fn history(seed: u64, place: Place, steps: usize) -> Notes {
     };
     let shared = Shared::default();
     let mut opened = open(disk.as_ref(), durability);
+    prepare(&opened.database);
     if matches!(place, Place::FailingDisk) {
         let only = *numbers.pick(&[DiskOperation::Sync, DiskOperation::Write]);
         let at = 5 + numbers.below(40) as u64;
@@ -244,8 +256,8 @@ fn history(seed: u64, place: Place, steps: usize) -> Notes {
     }
     let mut notes = Notes::default();
     thread::scope(|scope| {
-        let (opened, plan, shared) = (&opened, &plan, &shared);
-        let run = |client| move || Client::new(Direct::new(&opened.database, client), plan, shared, client).run();
+        let (opened, plan, shared, connect) = (&opened, &plan, &shared, &connect);
+        let run = |client| move || Client::new(connect(&opened.database, client), plan, shared, client).run();
         let running: Vec<_> = (0..clients as u64).map(|client| scope.spawn(run(seed * 100 + client))).collect();
         for client in running {
             notes.join(client.join().unwrap());
@@ -256,12 +268,12 @@ fn history(seed: u64, place: Place, steps: usize) -> Notes {
         failing.plan(None);
         opened = open(disk.as_ref(), durability);
     }
-    notes.join(Client::new(Direct::new(&opened.database, seed), &plan, &shared, seed).look_at_all());
+    notes.join(Client::new(connect(&opened.database, seed), &plan, &shared, seed).look_at_all());
     notes
 }
 
 /// More by `MANTIS_TORTURE=20`.
-fn torture() -> u64 {
+pub(crate) fn torture() -> u64 {
     std::env::var("MANTIS_TORTURE").map_or(1, |times| times.parse().unwrap())
 }
 

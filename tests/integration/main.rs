@@ -21,6 +21,7 @@ mod data;
 mod data_model;
 mod documents;
 mod isolation;
+mod isolation_of_rows;
 mod run;
 mod scenario;
 mod surface;
