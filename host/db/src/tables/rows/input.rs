@@ -128,6 +128,7 @@ fn check_value<'v>(value: &Value<'v>, r#type: Type, environment: &Environment) -
             _ => Err(mismatch()),
         };
     }
+    value.check_range()?;
     match value {
         Value::Null | Value::Boolean(_) | Value::Real(_) | Value::Double(_) | Value::Bytes(_) | Value::Uuid(_) => {
             Ok(value.clone())

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::Numeric;
+use crate::tables::{TableError, TableResult, code};
 
 /// A value, borrowed from an encoded row where that has its bytes. What the variants mean follows from the [`Type`](super::Type) beside it.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,6 +52,21 @@ impl Value<'_> {
     #[must_use]
     pub fn is_null(&self) -> bool {
         matches!(self, Self::Null)
+    }
+
+    /// Checks a time of day, which has no text beyond its range; other values are checked as their text is read.
+    ///
+    /// # Errors
+    /// 22008.
+    pub(crate) fn check_range(&self) -> TableResult<()> {
+        const DAY_US: i64 = 86_400_000_000;
+        match self {
+            Self::Time(us) if !(0..=DAY_US).contains(us) => {
+                Err(TableError::new(code::DATETIME_OVERFLOW, "time out of range"))
+            }
+            Self::Array(array) => array.elements.iter().try_for_each(Value::check_range),
+            _ => Ok(()),
+        }
     }
 
     /// The same value, which borrows nothing.

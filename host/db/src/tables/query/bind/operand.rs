@@ -166,6 +166,9 @@ impl<'a> Operands<'a> {
 
     /// An operand as a value of the type that is tested.
     fn value(self, one: &One<'_>, tested: Tested<'_>) -> TableResult<Value<'static>> {
+        if let One::Value(value) = one {
+            value.check_range()?;
+        }
         let value = match one {
             One::Null => return Ok(Value::Null),
             One::Value(value) if has_form_of(value, tested.r#type) => (*value).clone(),
