@@ -24,6 +24,7 @@
 //! | `bucket` | [`Bucket`]: keys and values |
 //! | `scan` | [`Scan`]: entries in order, page by page |
 //! | `batch` | [`Batch`]: many operations, applied atomically |
+//! | [`table`] | [`Table`](table::Table): typed rows, and structs as rows |
 //! | `error` | the code and message of an [`Error`] |
 //! | [`order`] | numbers as key bytes in numeric order |
 //! | [`system`] | time and randomness |
@@ -45,6 +46,7 @@ pub mod order;
 mod panic;
 mod scan;
 pub mod system;
+pub mod table;
 pub mod transaction;
 
 pub use batch::Batch;
@@ -53,6 +55,7 @@ pub use bindings::mantis::db::types::{
 };
 pub use bucket::Bucket;
 pub use scan::Scan;
+pub use table::Table;
 #[doc(hidden)]
 pub use wit_bindgen;
 
@@ -81,6 +84,7 @@ macro_rules! generate {
             with: {
                 "mantis:db/types@0.1.0": ::mantis_guest::bindings::mantis::db::types,
                 "mantis:db/kv@0.1.0": ::mantis_guest::bindings::mantis::db::kv,
+                "mantis:db/tables@0.1.0": ::mantis_guest::bindings::mantis::db::tables,
                 "mantis:db/system@0.1.0": ::mantis_guest::bindings::mantis::db::system,
                 $($more)*
             },

@@ -1,7 +1,7 @@
 //! Explicit transactions, for worlds that import `mantis:db/transactions`. A procedure runs in a transaction of its own.
 
 use crate::bindings::mantis::db::transactions;
-use crate::{Bucket, Error, Result, Written};
+use crate::{Bucket, Error, Result, Table, Written};
 
 /// An open transaction. Dropping it rolls back.
 #[derive(Debug)]
@@ -19,6 +19,11 @@ impl Transaction {
     /// Opens a bucket whose operations belong to the transaction. They fail once it has ended.
     pub fn bucket(&self, name: &str) -> Result<Bucket> {
         self.0.bucket(name).map(Bucket::from_handle)
+    }
+
+    /// Opens a table whose operations belong to the transaction. They fail once it has ended.
+    pub fn table(&self, name: &str) -> Result<Table> {
+        self.0.table(name).map(Table::from_handle)
     }
 
     /// Commits. Returns the version of the commit, and whether it is certain to survive a power cut.

@@ -11,15 +11,16 @@ use crate::limits::{MANIFEST_BYTES_MAX, PluginLimits};
 use crate::options::PluginOptions;
 
 /// The grants, limits and way of running of a plugin, as written in a file. Every part is optional; without grants a plugin sees no
-/// bucket.
+/// bucket and no table.
 ///
 /// ```
 /// let manifest: mantis_plugin::Manifest = toml::from_str(r#"
 ///     reuse = false
 ///
-///     [grants]                # buckets; "*" = "write", alone, is every bucket
+///     [grants]                # buckets and tables; "*" = "write", alone, is all of them
 ///     leaderboard = "write"
 ///     players = "read"
+///     "table/orders" = "write"
 ///
 ///     [limits]
 ///     call_deadline_ms = 500
@@ -31,7 +32,7 @@ use crate::options::PluginOptions;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Manifest {
-    /// The buckets that it sees, and the access to each.
+    /// The buckets and tables (`table/NAME`) that it sees, and the access to each.
     pub grants: BTreeMap<String, ManifestAccess>,
     /// Limits of its own.
     pub limits: PluginLimits,
@@ -118,6 +119,7 @@ mod tests {
         check("[grants]\na = \"read\"", Some(&Grants::none().bucket("a", Access::Read)));
         let both = Grants::none().bucket("a", Access::Read).bucket("b", Access::Write);
         check("[grants]\na = \"read\"\nb = \"write\"", Some(&both));
+        check("[grants]\n\"table/a\" = \"write\"", Some(&Grants::none().table("a", Access::Write)));
         check("[grants]\n\"*\" = \"write\"", Some(&Grants::all()));
         for text in ["\"*\" = \"read\"", "\"*\" = \"write\"\na = \"read\"", "a = \"own\"", "a = \"READ\"", "a = 1"] {
             check(&format!("[grants]\n{text}"), None);

@@ -8,7 +8,7 @@ use crate::limits::PluginLimits;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PluginOptions {
-    /// The buckets that it sees.
+    /// The buckets and tables that it sees.
     pub grants: Grants,
     /// Limits of its own, at most the host's.
     pub limits: PluginLimits,

@@ -10,7 +10,7 @@ use crate::text::shortened;
 const PACKAGE: &str = "mantis:db/";
 const TRANSACTIONS: &str = "mantis:db/transactions@";
 /// The interfaces of the package that the host offers.
-const OFFERED: [&str; 4] = ["kv", "system", "transactions", "types"];
+const OFFERED: [&str; 5] = ["kv", "system", "tables", "transactions", "types"];
 /// The version of the package that the host offers. Before 1.0, versions with the same minor number are compatible: wasmtime links an
 /// import of one to what is offered as another.
 const VERSION: &str = "0.1.0";

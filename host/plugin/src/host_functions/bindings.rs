@@ -5,6 +5,7 @@ wasmtime::component::bindgen!({
     interfaces: "
         import mantis:db/types@0.1.0;
         import mantis:db/kv@0.1.0;
+        import mantis:db/tables@0.1.0;
         import mantis:db/transactions@0.1.0;
         import mantis:db/system@0.1.0;
     ",
@@ -12,8 +13,9 @@ wasmtime::component::bindgen!({
     trappable_error_type: { "mantis:db/types.error" => crate::host_functions::error::Failed },
     with: {
         "mantis:db/kv.bucket": crate::host_functions::resources::OpenBucket,
+        "mantis:db/tables.table": crate::host_functions::resources::OpenTable,
         "mantis:db/transactions.transaction": crate::host_functions::resources::OpenTransaction,
     },
 });
 
-pub(crate) use mantis::db::{kv, system, transactions, types};
+pub(crate) use mantis::db::{kv, system, tables, transactions, types};

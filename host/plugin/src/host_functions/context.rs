@@ -1,9 +1,8 @@
 //! The state of one instance on the host: the session of the call under way, open handles, and what the run has used up.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
+use mantis_db::tables::{Interrupt, QueryTexts, Rows, TableResult};
 use mantis_db::{Database, Kind, Kv, Session, SessionManager};
 use mantis_pool::Object;
 use wasmtime::component::{Resource, ResourceTable};
@@ -11,22 +10,12 @@ use wasmtime::{ResourceLimiter, UpdateDeadline};
 
 use super::error::{Failed, Stop};
 use super::log::RunLog;
-use super::resources::{OpenBucket, OpenTransaction};
+use super::resources::{OpenBucket, OpenTable, OpenTransaction, TransactionPlace};
 use super::wait::wait_for;
+use super::watch::{Until, Watch};
 use crate::Limit;
-use crate::engine::{Ticks, clock};
+use crate::engine::Ticks;
 use crate::limits::{Limits, TABLE_ELEMENTS_MAX, TRANSACTIONS_MAX};
-
-/// When and why a run ends.
-#[derive(Debug, Clone)]
-pub(crate) struct Until {
-    /// The time at which it is stopped.
-    pub(crate) at: Instant,
-    /// The reason that the run then ends with.
-    pub(crate) reason: Stop,
-    /// Set when the caller has gone away.
-    pub(crate) abandoned: Arc<AtomicBool>,
-}
 
 /// An instance's state on the host.
 pub(crate) struct Context {
@@ -35,8 +24,8 @@ pub(crate) struct Context {
     pub(crate) limits: Limits,
     /// The session of the call under way.
     pub(crate) session: Option<Object<SessionManager>>,
-    /// The [`OpenBucket`]s. In a table of their own, because they have a limit of their own.
-    pub(crate) buckets: ResourceTable,
+    /// The [`OpenBucket`]s and [`OpenTable`]s. In a table of their own, because they have a limit of their own.
+    pub(crate) handles: ResourceTable,
     /// The [`OpenTransaction`]s.
     pub(crate) transactions: ResourceTable,
     pub(crate) transactions_opened: u64,
@@ -45,29 +34,33 @@ pub(crate) struct Context {
     pub(crate) conflict_seen: bool,
     /// Whether memory was refused in this run: then a trap after it is for want of memory.
     pub(crate) memory_refused: bool,
+    /// The queries of the plugin, parsed.
+    pub(crate) queries: Arc<QueryTexts>,
     transferred_bytes: u64,
-    until: Option<Until>,
-    ticks: Ticks,
-    /// The first tick at which the clock is read.
-    clock_from_tick: u64,
+    watch: Watch,
 }
 
 impl Context {
-    pub(crate) fn new(plugin: Arc<str>, database: Database, limits: Limits, ticks: Ticks) -> Self {
+    pub(crate) fn new(
+        plugin: Arc<str>,
+        database: Database,
+        queries: Arc<QueryTexts>,
+        limits: Limits,
+        ticks: Ticks,
+    ) -> Self {
         Self {
             plugin,
             database,
             session: None,
-            buckets: table(limits.handles_max),
+            handles: table(limits.handles_max),
             transactions: table(TRANSACTIONS_MAX),
             transactions_opened: 0,
             log: RunLog::default(),
             conflict_seen: false,
             memory_refused: false,
+            queries,
             transferred_bytes: 0,
-            until: None,
-            clock_from_tick: u64::MAX,
-            ticks,
+            watch: Watch::new(ticks),
             limits,
         }
     }
@@ -79,14 +72,12 @@ impl Context {
         self.conflict_seen = false;
         self.memory_refused = false;
         self.transferred_bytes = 0;
-        let left_ms = until.at.saturating_duration_since(clock::now()).as_millis();
-        self.clock_from_tick = self.ticks.get().saturating_add(u64::try_from(left_ms).unwrap_or(u64::MAX));
-        self.until = Some(until);
+        self.watch.begin(until);
     }
 
     /// Ends a run. Transactions that the guest left open are rolled back.
     pub(crate) fn end(&mut self) -> Option<Object<SessionManager>> {
-        self.until = None;
+        self.watch.end();
         for transaction in self.transactions.iter_mut().filter_map(|open| open.downcast_mut::<OpenTransaction>()) {
             transaction.session.rollback();
         }
@@ -101,21 +92,12 @@ impl Context {
     /// Fails when the run must stop now. Costs one read of a counter until the time is nearly over.
     #[inline]
     pub(crate) fn check_time(&self) -> Result<(), Stop> {
-        if self.ticks.get() < self.clock_from_tick { Ok(()) } else { self.check_clock() }
-    }
-
-    #[cold]
-    fn check_clock(&self) -> Result<(), Stop> {
-        match &self.until {
-            Some(until) if clock::now() >= until.at => Err(until.reason.clone()),
-            Some(until) if until.abandoned.load(Ordering::Relaxed) => Err(Stop::Abandoned),
-            _ => Ok(()),
-        }
+        self.watch.check()
     }
 
     /// The engine's callback when the epoch has advanced.
     pub(crate) fn on_epoch(&self) -> wasmtime::Result<UpdateDeadline> {
-        self.check_clock()?;
+        self.watch.check_clock()?;
         Ok(UpdateDeadline::Continue(1))
     }
 
@@ -140,19 +122,39 @@ impl Context {
     ) -> Result<T, Failed> {
         self.check_time()?;
         self.transfer(bytes)?;
-        let bucket = self.buckets.get(handle).map_err(|_| Stop::UNKNOWN_HANDLE)?;
-        let session = match bucket.transaction {
-            None => self.session.as_deref_mut(),
-            Some(place) => {
-                let transaction = self.transactions.get_mut(&Resource::<OpenTransaction>::new_borrow(place.rep));
-                transaction.ok().filter(|open| open.number == place.number).map(|open| &mut open.session)
-            }
-        };
-        let Some(session) = session else {
-            return Err(mantis_db::Error::from(mantis_db::Code::TransactionNotOpen).into());
-        };
+        let bucket = self.handles.get(handle).map_err(|_| Stop::UNKNOWN_HANDLE)?;
+        let session = session_of(&mut self.session, &mut self.transactions, bucket.transaction)?;
         let outcome = wait_for(async { work(&mut session.kv(&bucket.name)?).await });
         outcome.map_err(|failed| self.note_conflict(failed))
+    }
+
+    /// Runs a statement on a table, and counts `bytes`, those of its arguments. It ends when the run does.
+    pub(crate) fn on_table<T>(
+        &mut self,
+        handle: &Resource<OpenTable>,
+        bytes: usize,
+        work: impl AsyncFnOnce(&mut Rows<'_>) -> TableResult<T>,
+    ) -> Result<T, Failed> {
+        self.check_time()?;
+        self.transfer(bytes)?;
+        let table = self.handles.get(handle).map_err(|_| Stop::UNKNOWN_HANDLE)?;
+        let session = session_of(&mut self.session, &mut self.transactions, table.transaction)?;
+        let watch = &self.watch;
+        let is_over = || watch.check().is_err();
+        let rows = session.rows(&table.name, self.database.environment_utc());
+        let mut rows = rows.interrupted(Interrupt::when(&is_over));
+        let outcome = wait_for(work(&mut rows));
+        drop(rows);
+        if outcome.is_err() {
+            // The error of a statement that was interrupted is none for the guest.
+            self.check_time()?;
+        }
+        outcome.map_err(|failed| self.note_conflict(failed))
+    }
+
+    /// Bytes that may still pass between guest and host.
+    pub(crate) fn transfer_left(&self) -> u64 {
+        self.limits.transfer_bytes_max.saturating_sub(self.transferred_bytes)
     }
 
     /// Notes whether the error that the guest gets is a conflict.
@@ -163,17 +165,26 @@ impl Context {
 
     /// Opens a bucket, at least for reading; one that the grants do not name is not found.
     pub(crate) fn open_bucket(&mut self, bucket: OpenBucket) -> Result<Resource<OpenBucket>, Failed> {
+        self.open(bucket, Self::check_bucket)
+    }
+
+    /// Makes a handle, unless `check` fails for it.
+    pub(crate) fn open<T: Send + 'static>(
+        &mut self,
+        opened: T,
+        check: impl FnOnce(&mut Self, &Resource<T>) -> Result<(), Failed>,
+    ) -> Result<Resource<T>, Failed> {
         self.check_time()?;
         let max = self.limits.handles_max;
         let full = |_| {
             let message = format!("{max} handles are open, which is the limit; drop one first");
             Failed::limit("handles-too-many", message)
         };
-        let handle = self.buckets.push(bucket).map_err(full)?;
-        match self.check_bucket(&handle) {
+        let handle = self.handles.push(opened).map_err(full)?;
+        match check(self, &handle) {
             Ok(()) => Ok(handle),
             Err(failed) => {
-                let _ = self.buckets.delete(handle);
+                let _ = self.handles.delete(handle);
                 Err(failed)
             }
         }
@@ -181,11 +192,27 @@ impl Context {
 
     /// Checks the name, and that the grants show the bucket.
     fn check_bucket(&mut self, handle: &Resource<OpenBucket>) -> Result<(), Failed> {
-        let bucket = self.buckets.get(handle).map_err(|_| Stop::UNKNOWN_HANDLE)?;
+        let bucket = self.handles.get(handle).map_err(|_| Stop::UNKNOWN_HANDLE)?;
         let session = self.session.as_deref_mut().ok_or(Stop::NO_CALL)?;
         session.kv(&bucket.name)?;
         Ok(())
     }
+}
+
+/// The session of the call, or that of a transaction which is still open.
+fn session_of<'c>(
+    own: &'c mut Option<Object<SessionManager>>,
+    transactions: &'c mut ResourceTable,
+    transaction: Option<TransactionPlace>,
+) -> Result<&'c mut Session, Failed> {
+    let session = match transaction {
+        None => own.as_deref_mut(),
+        Some(place) => {
+            let transaction = transactions.get_mut(&Resource::<OpenTransaction>::new_borrow(place.rep));
+            transaction.ok().filter(|open| open.number == place.number).map(|open| &mut open.session)
+        }
+    };
+    session.ok_or_else(|| mantis_db::Error::from(mantis_db::Code::TransactionNotOpen).into())
 }
 
 /// An empty table for this many entries.

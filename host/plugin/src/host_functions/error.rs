@@ -1,5 +1,7 @@
 //! How a host function fails: with an error for the guest, or with a reason to stop the guest.
 
+use std::fmt::Write as _;
+
 use mantis_db::Kind;
 
 use crate::Limit;
@@ -15,7 +17,7 @@ pub(crate) enum Failed {
 /// An error for the guest, before it becomes one of `wit/`.
 pub(crate) struct GuestError {
     pub(crate) kind: Kind,
-    /// Stable and kebab-case.
+    /// Stable: kebab-case, or the SQLSTATE of a failure of tables.
     pub(crate) code: String,
     pub(crate) message: String,
 }
@@ -57,5 +59,19 @@ impl From<mantis_db::Error> for Failed {
     fn from(error: mantis_db::Error) -> Self {
         let (code, message) = (error.code().as_str().into(), error.message().into());
         Self::Error(GuestError { kind: error.kind(), code, message })
+    }
+}
+
+impl From<mantis_db::tables::TableError> for Failed {
+    /// The details and the hint are lines of their own, as psql shows them.
+    fn from(error: mantis_db::tables::TableError) -> Self {
+        let (kind, code) = (error.kind(), error.code.into());
+        let mut message = error.message;
+        for (label, line) in [("DETAIL", error.details), ("HINT", error.hint)] {
+            if let Some(line) = line {
+                let _ = write!(message, "\n{label}: {line}");
+            }
+        }
+        Self::Error(GuestError { kind, code, message })
     }
 }

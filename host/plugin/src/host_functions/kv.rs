@@ -135,7 +135,7 @@ impl kv::HostBucket for Context {
     }
 
     fn drop(&mut self, bucket: Bucket) -> wasmtime::Result<()> {
-        let _ = self.buckets.delete(bucket);
+        let _ = self.handles.delete(bucket);
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use wasmtime::Engine;
 use wasmtime::component::{HasSelf, Linker};
 
-use super::bindings::{kv, system, transactions, types};
+use super::bindings::{kv, system, tables, transactions, types};
 use super::context::Context;
 use crate::Error;
 
@@ -13,6 +13,7 @@ pub(crate) fn linker(engine: &Engine) -> Result<Linker<Context>, Error> {
     let mut linker = Linker::new(engine);
     let linked = types::add_to_linker::<_, Own>(&mut linker, |context| context)
         .and_then(|()| kv::add_to_linker::<_, Own>(&mut linker, |context| context))
+        .and_then(|()| tables::add_to_linker::<_, Own>(&mut linker, |context| context))
         .and_then(|()| transactions::add_to_linker::<_, Own>(&mut linker, |context| context))
         .and_then(|()| system::add_to_linker::<_, Own>(&mut linker, |context| context));
     linked.map_err(|error| Error::Engine(format!("cannot offer the interfaces: {error:#}")))?;

@@ -2,9 +2,11 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `kv`, `transactions`, `system` | one interface each, implemented for [`Context`] |
+//! | `kv`, `tables`, `transactions`, `system` | one interface each, implemented for [`Context`] |
 //! | `linker` | offers the interfaces to components |
 //! | `convert` | between the types of `wit/` and those of the database |
+//! | `values`, `answer_rows` | the same of the values of rows; rows on their way to a guest |
+//! | `watch` | when and why a run ends |
 //! | `context` | [`Context`]: an instance's session, open handles, and what its run has used up |
 //! | `wait` | waits for a commit on the guest's thread |
 //! | `log` | guests' log lines, bounded |
@@ -14,6 +16,7 @@
 //!
 //! Nothing here decides what a guest may see: the database checks each operation against the session's grants.
 
+mod answer_rows;
 mod bindings;
 mod context;
 mod convert;
@@ -23,9 +26,13 @@ mod linker;
 mod log;
 mod resources;
 mod system;
+mod tables;
 mod transactions;
+mod values;
 mod wait;
+mod watch;
 
-pub(crate) use context::{Context, Until};
+pub(crate) use context::Context;
 pub(crate) use error::Stop;
 pub(crate) use linker::linker;
+pub(crate) use watch::Until;

@@ -10,6 +10,13 @@ pub struct OpenBucket {
     pub(crate) transaction: Option<TransactionPlace>,
 }
 
+/// A table of rows.
+pub struct OpenTable {
+    pub(crate) name: Box<str>,
+    /// The transaction that it belongs to; `None` for the session of the call.
+    pub(crate) transaction: Option<TransactionPlace>,
+}
+
 /// The place of a transaction in its table, and its number: a place is used again, a number never.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TransactionPlace {

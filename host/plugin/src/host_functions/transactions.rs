@@ -6,7 +6,7 @@ use wasmtime::component::Resource;
 use super::bindings::{transactions, types};
 use super::context::Context;
 use super::error::{Failed, Stop};
-use super::resources::{OpenBucket, OpenTransaction, TransactionPlace};
+use super::resources::{OpenBucket, OpenTable, OpenTransaction, TransactionPlace};
 use super::wait::wait_for;
 use crate::limits::TRANSACTIONS_MAX;
 
@@ -40,6 +40,12 @@ impl transactions::HostTransaction for Context {
         let open = self.transactions.get(&transaction).map_err(|_| Stop::UNKNOWN_HANDLE)?;
         let place = TransactionPlace { rep: transaction.rep(), number: open.number };
         self.open_bucket(OpenBucket { name: name.into(), transaction: Some(place) })
+    }
+
+    fn table(&mut self, transaction: Transaction, name: String) -> Result<Resource<OpenTable>> {
+        let open = self.transactions.get(&transaction).map_err(|_| Stop::UNKNOWN_HANDLE)?;
+        let place = TransactionPlace { rep: transaction.rep(), number: open.number };
+        self.open_table(OpenTable { name: name.into(), transaction: Some(place) })
     }
 
     fn commit(&mut self, transaction: Transaction) -> Result<types::Written> {

@@ -9,15 +9,15 @@ use super::error::Failed;
 
 /// The outcome of an operation. Every operation is ready at the first poll, except a commit that must reach the disk first: the
 /// thread waits for it, for a few milliseconds, because a guest's stack cannot be put aside.
-pub(super) fn wait_for<T>(operation: impl Future<Output = mantis_db::Result<T>>) -> Result<T, Failed> {
+pub(super) fn wait_for<T, E: Into<Failed>>(operation: impl Future<Output = Result<T, E>>) -> Result<T, Failed> {
     let mut operation = pin!(operation);
     if let Poll::Ready(outcome) = operation.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-        return Ok(outcome?);
+        return outcome.map_err(Into::into);
     }
     let thread = Waker::from(Arc::new(Unpark(std::thread::current())));
     loop {
         match operation.as_mut().poll(&mut Context::from_waker(&thread)) {
-            Poll::Ready(outcome) => return Ok(outcome?),
+            Poll::Ready(outcome) => return outcome.map_err(Into::into),
             Poll::Pending => std::thread::park(),
         }
     }

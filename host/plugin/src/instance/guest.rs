@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use mantis_db::tables::QueryTexts;
 use mantis_db::{Database, SessionManager};
 use mantis_pool::Object;
 use wasmtime::component::{ComponentExportIndex, Func, Instance, InstancePre, Val};
@@ -17,6 +18,8 @@ pub(crate) struct Blueprint {
     pub(crate) name: Arc<str>,
     pub(crate) database: Database,
     pub(crate) pre: InstancePre<Context>,
+    /// Its queries on tables, parsed once for all instances.
+    pub(crate) queries: Arc<QueryTexts>,
     pub(crate) limits: Limits,
     pub(crate) ticks: Ticks,
     /// The places of the functions in the component, in the order of the plugin's list.
@@ -39,6 +42,7 @@ impl GuestInstance {
         let context = Context::new(
             Arc::clone(&blueprint.name),
             blueprint.database.clone(),
+            Arc::clone(&blueprint.queries),
             blueprint.limits,
             blueprint.ticks.clone(),
         );

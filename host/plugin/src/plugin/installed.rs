@@ -75,6 +75,7 @@ impl Plugin {
             name,
             database: shared.database.clone(),
             pre,
+            queries: Arc::default(),
             limits,
             ticks: shared.ticks.clone(),
             exports: exports.places,

@@ -1,0 +1,58 @@
+//! When and why a run ends.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use super::error::Stop;
+use crate::engine::{Ticks, clock};
+
+/// When and why a run ends.
+#[derive(Debug, Clone)]
+pub(crate) struct Until {
+    /// The time at which it is stopped.
+    pub(crate) at: Instant,
+    /// The reason that the run then ends with.
+    pub(crate) reason: Stop,
+    /// Set when the caller has gone away.
+    pub(crate) abandoned: Arc<AtomicBool>,
+}
+
+/// Watches the end of an instance's runs, one after the other.
+pub(crate) struct Watch {
+    until: Option<Until>,
+    ticks: Ticks,
+    /// The first tick at which the clock is read.
+    clock_from_tick: u64,
+}
+
+impl Watch {
+    pub(super) fn new(ticks: Ticks) -> Self {
+        Self { until: None, ticks, clock_from_tick: u64::MAX }
+    }
+
+    pub(super) fn begin(&mut self, until: Until) {
+        let left_ms = until.at.saturating_duration_since(clock::now()).as_millis();
+        self.clock_from_tick = self.ticks.get().saturating_add(u64::try_from(left_ms).unwrap_or(u64::MAX));
+        self.until = Some(until);
+    }
+
+    pub(super) fn end(&mut self) {
+        self.until = None;
+    }
+
+    /// Fails when the run must stop now. Costs one read of a counter until the time is nearly over.
+    #[inline]
+    pub(super) fn check(&self) -> Result<(), Stop> {
+        if self.ticks.get() < self.clock_from_tick { Ok(()) } else { self.check_clock() }
+    }
+
+    #[cold]
+    pub(super) fn check_clock(&self) -> Result<(), Stop> {
+        match &self.until {
+            Some(until) if clock::now() >= until.at => Err(until.reason.clone()),
+            Some(until) if until.abandoned.load(Ordering::Relaxed) => Err(Stop::Abandoned),
+            _ => Ok(()),
+        }
+    }
+}
