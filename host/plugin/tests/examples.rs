@@ -1,9 +1,12 @@
 //! The example plugins.
 
-use mantis_plugin::CallError;
+use mantis_db::tables::schema::TableDocument;
+use mantis_db::tables::{Input, RowBatch, WriteOptions};
+use mantis_db::{Access, Grants};
+use mantis_plugin::{CallError, PluginOptions};
 use serde_json::{Value, json};
 
-use crate::support::Fixture;
+use crate::support::{Fixture, guest_folder};
 
 /// Calls in a row, each with its answer; `Err` is the plugin's own error.
 #[track_caller]
@@ -90,4 +93,60 @@ async fn leaderboard_orders_many() {
     let top = fixture.call("leaderboard/top", json!([1000])).await.unwrap();
     let scores: Vec<_> = top.as_array().unwrap().iter().map(|standing| standing["score"].as_i64().unwrap()).collect();
     assert_eq!(scores, (-150..150).rev().collect::<Vec<_>>());
+}
+
+/// A market with two accounts.
+async fn market() -> Fixture {
+    let fixture = Fixture::new();
+    let schema = guest_folder().join("examples/order-book/schema");
+    for table in ["accounts", "orders", "trades"] {
+        let document = std::fs::read(schema.join(table).with_extension("json")).unwrap();
+        let document = TableDocument::read(&document).unwrap();
+        fixture.database.session().create_table(table, &document).await.unwrap();
+    }
+    let rows = [["ada", "0", "10"], ["bob", "5000", "0"]].map(|row| row.map(|text| Input::Text(text.into())));
+    let columns = vec!["name".into(), "cash_cents".into(), "shares".into()];
+    let batch = RowBatch::of_rows(columns, rows).unwrap();
+    let mut session = fixture.database.session();
+    let mut accounts = session.rows("accounts", fixture.database.environment_utc());
+    accounts.insert(&mantis_dialect::Query::default(), &batch, &WriteOptions::default(), None).await.unwrap();
+    let tables = ["accounts", "orders", "trades"];
+    let grants = tables.iter().fold(Grants::none(), |grants, table| grants.table(*table, Access::Write));
+    fixture.install("order-book", PluginOptions::new(grants)).await;
+    fixture
+}
+
+#[tokio::test]
+async fn order_book_trades_the_best_price_first_and_the_oldest_of_it() {
+    let fixture = market().await;
+    let placed = |order: i64, trades: Value, remaining: i64| {
+        Ok(json!({ "order": order, "trades": trades, "remaining": remaining }))
+    };
+    let trade = |against: i64, price: i64, quantity: i64| json!({ "against": against, "price-cents": price, "quantity": quantity });
+    let level =
+        |side: &str, price: i64, quantity: i64| json!({ "side": side, "price-cents": price, "quantity": quantity });
+    check(
+        &fixture,
+        &[
+            ("order-book/place", json!(["ada", "sell", 300, 2]), placed(1, json!([]), 2)),
+            ("order-book/place", json!(["ada", "sell", 200, 3]), placed(2, json!([]), 3)),
+            ("order-book/place", json!(["ada", "sell", 200, 1]), placed(3, json!([]), 1)),
+            ("order-book/book", json!([10]), Ok(json!([level("sell", 200, 4), level("sell", 300, 2)]))),
+            (
+                "order-book/place",
+                json!(["bob", "buy", 250, 6]),
+                placed(4, json!([trade(2, 200, 3), trade(3, 200, 1)]), 2),
+            ),
+            ("order-book/book", json!([10]), Ok(json!([level("sell", 300, 2), level("buy", 250, 2)]))),
+            ("order-book/place", json!(["ada", "sell", 100, 1]), placed(5, json!([trade(4, 250, 1)]), 0)),
+            ("order-book/cancel", json!([4]), Ok(json!(1))),
+            (
+                "order-book/cancel",
+                json!([4]),
+                Err(json!({ "invalid": { "code": "order-not-open", "message": "4 is no open order" } })),
+            ),
+            ("order-book/book", json!([1]), Ok(json!([level("sell", 300, 2)]))),
+        ],
+    )
+    .await;
 }
