@@ -239,10 +239,11 @@ fn has_form_of(value: &Value<'_>, r#type: Type) -> bool {
         | (Value::Integer(_), Scalar::BigInt)
         | (Value::Real(_), Scalar::Real)
         | (Value::Double(_), Scalar::Double)
-        | (Value::Text(_), Scalar::Text)
         | (Value::Bytes(_), Scalar::Bytea)
         | (Value::Uuid(_), Scalar::Uuid)
         | (Value::Timestamp(_), Scalar::Timestamp | Scalar::TimestampTz) => true,
+        // What no text holds is refused where texts are read.
+        (Value::Text(text), Scalar::Text) => !text.contains('\0'),
         (Value::Integer(number), Scalar::SmallInt) => i16::try_from(*number).is_ok(),
         (Value::Integer(number), Scalar::Integer) => i32::try_from(*number).is_ok(),
         _ => false,
