@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::scenario::tables::{DeleteRow, GetRow, UpdateRow};
 use crate::scenario::{BatchOperation, Condition, CursorFrom, Operation, Scenario, Span, Step};
 
 /// Steps that a surface cannot express. The crate does them on the same database, so that later steps start from the same state.
@@ -28,6 +29,12 @@ const ABSENT: &[Absent] = &[
         what: "listing and dropping buckets",
         reason: "a plugin knows the buckets that its grants name; that they exist is its operator's business",
         is_such: |step| matches!(step.operation, Operation::Buckets {} | Operation::DropBucket {}),
+    },
+    Absent {
+        surfaces: &["guest"],
+        what: "definitions of tables",
+        reason: "what tables there are is their operator's business",
+        is_such: |step| step.operation.defines_tables(),
     },
     Absent {
         surfaces: &["guest"],
@@ -74,6 +81,27 @@ const ABSENT: &[Absent] = &[
         },
     },
     Absent {
+        surfaces: HTTP,
+        what: "tables without a name, and rows whose key is an empty text",
+        reason: "a path has no empty part at its end; `k=eq.` as a filter names such a row",
+        is_such: |step| match &step.operation {
+            Operation::GetRow(GetRow { key, .. })
+            | Operation::UpdateRow(UpdateRow { key, .. })
+            | Operation::DeleteRow(DeleteRow { key, .. }) => *key == [""],
+            Operation::CreateTable(create) => create.table.is_empty(),
+            _ => false,
+        },
+    },
+    Absent {
+        surfaces: HTTP,
+        what: "an argument that is not given",
+        reason: "a client writes arguments in their places itself",
+        is_such: |step| match &step.operation {
+            Operation::SelectRows(asked) => names_more(&asked.filter, asked.arguments.len()),
+            _ => false,
+        },
+    },
+    Absent {
         surfaces: &["page"],
         what: "a limit on the changes of a page that is out of range",
         reason: "a feed has no pages: whoever reads it stops when it likes",
@@ -97,6 +125,11 @@ const ABSENT: &[Absent] = &[
         },
     },
 ];
+
+/// Whether a filter names an argument after the last one.
+fn names_more(filter: &str, arguments: usize) -> bool {
+    filter.contains(&format!("${}", arguments + 1))
+}
 
 fn is_past_keys(span: &Span) -> bool {
     let is_long = |key: &crate::data::Data| key.0.len() > 4_096;
@@ -175,6 +208,17 @@ const UNSEEN: &[Unseen] = &[
             }
             Some(current) => without_zero(current),
             None => {}
+        },
+    },
+    Unseen {
+        surfaces: HTTP,
+        what: "the version at which there was no row to change",
+        reason: "the answer is 404, without a commit",
+        hide: |line| {
+            if line["changed"] == 0 {
+                line["version"] = Value::Null;
+                line.as_object_mut().unwrap().remove("durable");
+            }
         },
     },
     Unseen {

@@ -228,7 +228,10 @@ impl Commit {
 pub(crate) fn durable(line: &Value) -> Value {
     let mut line = line.clone();
     let commits = ["written", "applied", "committed", "version"];
-    if commits.iter().any(|name| line.get(name).and_then(Value::as_u64).is_some_and(|version| version > 0)) {
+    // A row's version is that of a commit before.
+    let is_read = line.get("row").is_some();
+    if !is_read && commits.iter().any(|name| line.get(name).and_then(Value::as_u64).is_some_and(|version| version > 0))
+    {
         line["durable"] = true.into();
     }
     line

@@ -4,6 +4,7 @@ mod tables;
 
 use std::collections::HashMap;
 
+use mantis_db::tables::query::OutputColumn;
 use mantis_db::{
     Applied, ChangeFilter, ChangeKind, Direction, Expect, Grants, MediaType, Op, OpResult, Outcome, Result,
     ScanOptions, Session, SetOptions, Since, Span,
@@ -48,12 +49,14 @@ pub(crate) struct Player {
     /// A session for each transaction; it stays after the transaction has ended.
     transactions: HashMap<String, Session>,
     cursors: HashMap<String, Vec<u8>>,
+    /// The columns of the rows that the last step showed.
+    pub(crate) shown: Vec<OutputColumn>,
 }
 
 impl Player {
     pub(crate) fn new(stage: Stage) -> Self {
         let session = stage.database.session_with(stage.grants.clone());
-        Self { stage, session, transactions: HashMap::new(), cursors: HashMap::new() }
+        Self { stage, session, transactions: HashMap::new(), cursors: HashMap::new(), shown: Vec::new() }
     }
 
     pub(crate) async fn play(&mut self, step: &Step) -> Answer {
@@ -61,7 +64,9 @@ impl Player {
             Operation::AdvanceClock { ms } => return self.stage.advance_clock(*ms),
             Operation::CloseForWrites {} => return self.stage.close_for_writes(),
             operation if operation.defines_tables() || operation.is_of_rows() => {
-                let answer = tables::answer(&self.stage.database.clone(), self.session(step), operation).await;
+                let (database, mut shown) = (self.stage.database.clone(), Vec::new());
+                let answer = tables::answer(&database, self.session(step), operation, &mut shown).await;
+                self.shown = shown;
                 return answer.unwrap_or_else(|error| tables::failed(&error));
             }
             operation => self.operate(step, operation).await,

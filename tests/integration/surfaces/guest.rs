@@ -4,6 +4,8 @@
 //! When a scenario lets time pass, or does something that plugins cannot, the guest gives a sign: it asks for [`SIGN_BYTES`] random bytes.
 //! The test's source of randomness does the step then.
 
+mod tables;
+
 use std::collections::HashMap;
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -17,6 +19,7 @@ use mantis_plugin::{HostConfig, PluginHost, PluginOptions};
 use mantis_pool::Pool;
 use serde_json::{Value, json};
 
+use self::tables::Types;
 use crate::absent;
 use crate::answer::{Answer, BatchResult, Commit, Entry, Listed};
 use crate::data::Data;
@@ -45,6 +48,7 @@ impl Surface for Guest {
     const NAME: &'static str = "guest";
 
     async fn run(&self, scenario: &Scenario, place: Place) -> Vec<Answer> {
+        let types = tables::rehearse(scenario, place).await;
         let signs = Arc::new(Signs::default());
         let stage = Stage::with_random(scenario, place, signs.clone());
         prepare(&stage, scenario).await;
@@ -53,16 +57,16 @@ impl Surface for Guest {
         let host = host(&stage);
         let options = PluginOptions::new((*stage.grants).clone());
         host.install("mirror", self.component.clone(), options).await.unwrap();
-        let answers = host.call("mirror", "run", json!([script(scenario)])).await;
+        let answers = host.call("mirror", "run", json!([script(scenario, &types)])).await;
         let answers = answers.unwrap_or_else(|error| panic!("{}: {error}", scenario.name));
         let mut done_beside = signs.beside.lock().unwrap().take().unwrap().answers;
         let answers = answers.value.as_array().unwrap();
         assert_eq!(answers.len(), scenario.steps.len(), "{}", scenario.name);
-        let answer = |(step, answer): (&Step, &Value)| match done_beside.remove(&std::ptr::from_ref(step).addr()) {
-            Some(done) => done,
-            None => shown(&step.operation, answer),
+        let answer = |((step, answer), types): ((&Step, &Value), &Types)| {
+            let done = done_beside.remove(&std::ptr::from_ref(step).addr());
+            done.or_else(|| tables::shown(answer, types)).unwrap_or_else(|| shown(&step.operation, answer))
         };
-        scenario.steps.iter().zip(answers).map(answer).collect()
+        scenario.steps.iter().zip(answers).zip(&types).map(answer).collect()
     }
 }
 
@@ -143,7 +147,7 @@ fn is_beside(step: &Step) -> bool {
 }
 
 /// The scenario's steps in the component's form.
-fn script(scenario: &Scenario) -> Value {
+fn script(scenario: &Scenario, types: &[Types]) -> Value {
     let named = |name: &String| scenario.steps.iter().rposition(|step| step.name.as_ref() == Some(name)).unwrap();
     let by_name = |number: usize, name: &String| {
         // The last step of this name before the one that asks.
@@ -153,7 +157,11 @@ fn script(scenario: &Scenario) -> Value {
             .unwrap_or_else(|| named(name))
     };
     let step = |(number, step): (usize, &Step)| {
-        let operation = if is_beside(step) { json!("sign") } else { operation(step, &|name| by_name(number, name)) };
+        let operation = match &step.operation {
+            _ if is_beside(step) => json!("sign"),
+            of_rows if of_rows.is_of_rows() => tables::operation(step, &types[number]),
+            _ => operation(step, &|name| by_name(number, name)),
+        };
         json!({ "operation": operation, "bucket": step.bucket, "transaction": step.transaction })
     };
     scenario.steps.iter().enumerate().map(step).collect()
@@ -190,7 +198,11 @@ fn data(data: &Data) -> Value {
 }
 
 fn bytes(data: &Data) -> Value {
-    json!({ "base64": BASE64_STANDARD.encode(&data.0) })
+    json!({ "base64": base64(&data.0) })
+}
+
+fn base64(bytes: &[u8]) -> String {
+    BASE64_STANDARD.encode(bytes)
 }
 
 fn scan(scan: &Scan, step_named: &dyn Fn(&String) -> usize) -> Value {

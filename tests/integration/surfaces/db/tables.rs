@@ -5,29 +5,34 @@ use mantis_db::tables::query::{Cell, JsonForm, JsonRows, OutputColumn, RowSink};
 use mantis_db::tables::schema::{TableChange, TableDocument};
 use mantis_db::tables::types::{Numeric, Value};
 use mantis_db::tables::{
-    Input, Resolution, RowBatch, SelectOptions, TableError, TableResult, WriteOptions, Written, code,
+    Input, QueryText, Resolution, RowBatch, SelectOptions, TableError, TableResult, WriteOptions, Written,
 };
 use mantis_db::{Database, Session};
-use mantis_dialect::{Parser, Query};
+use mantis_dialect::Query;
 use serde_json::value::RawValue;
 
 use crate::answer::{Answer, Commit, Rows, exact};
 use crate::scenario::Operation;
 use crate::scenario::tables::{
     DeleteRow, DeleteRows, GetRow, InsertRows, OnConflict, Row, RowQuery, UpdateManyRows, UpdateRow, UpdateRows,
-    json_text, parameters,
+    json_text,
 };
 
 /// A bound that no answer of a scenario reaches: HTTP's.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
-/// The answer of a failed step. What a row's version refuses has a name, as on other surfaces.
+/// The answer of a failed step.
 pub(super) fn failed(error: &TableError) -> Answer {
-    let code = if error.code == code::PRECONDITION_FAILED { "precondition-failed" } else { error.code };
-    Answer::TableError { code: code.to_owned(), message: error.message.clone() }
+    Answer::TableError { code: error.code.to_owned(), message: error.message.clone() }
 }
 
-pub(super) async fn answer(database: &Database, session: &mut Session, operation: &Operation) -> TableResult<Answer> {
+/// Does a step on tables. `shown` are the columns of the rows that it shows.
+pub(super) async fn answer(
+    database: &Database,
+    session: &mut Session,
+    operation: &Operation,
+    shown: &mut Vec<OutputColumn>,
+) -> TableResult<Answer> {
     match operation {
         Operation::CreateTable(create) => {
             let document = TableDocument::read(create.schema.to_string().as_bytes())?;
@@ -47,7 +52,7 @@ pub(super) async fn answer(database: &Database, session: &mut Session, operation
             let documents = session.describe_tables().await?;
             Ok(Answer::Tables(documents.into_iter().filter_map(|document| document.name).collect()))
         }
-        operation => Statement { database, session }.run(operation).await,
+        operation => Statement { database, session, shown }.run(operation).await,
     }
 }
 
@@ -55,6 +60,7 @@ pub(super) async fn answer(database: &Database, session: &mut Session, operation
 struct Statement<'a> {
     database: &'a Database,
     session: &'a mut Session,
+    shown: &'a mut Vec<OutputColumn>,
 }
 
 impl Statement<'_> {
@@ -65,7 +71,7 @@ impl Statement<'_> {
                 let mut rows = self.collected();
                 let options = select_options(asked);
                 self.rows(&asked.table).select(&query_of(asked)?, &options, &mut rows).await?;
-                Ok(Answer::Rows(rows.read()))
+                Ok(Answer::Rows(self.read(rows)))
             }
             Operation::CountRows(asked) => {
                 let mut counted = Counted;
@@ -94,7 +100,22 @@ impl Statement<'_> {
 
     fn collected(&self) -> Collected {
         let environment = self.database.environment(TimeZone::UTC);
-        Collected { json: JsonRows::new(JsonForm::Array, false, ANSWER_BYTES_MAX, environment), version: 0 }
+        Collected {
+            json: JsonRows::new(JsonForm::Array, false, ANSWER_BYTES_MAX, environment),
+            columns: Vec::new(),
+            version: 0,
+        }
+    }
+
+    fn read(&mut self, rows: Collected) -> Rows {
+        let (rows, columns) = rows.read();
+        *self.shown = columns;
+        rows
+    }
+
+    fn changed(&mut self, written: &Written, rows: Option<Collected>) -> Answer {
+        let commit = Commit { version: written.version, durable: written.durable };
+        Answer::Changed { count: written.affected, commit, returned: rows.map(|rows| self.read(rows)) }
     }
 
     /// A query for the row of this primary key.
@@ -106,7 +127,7 @@ impl Statement<'_> {
     ) -> TableResult<Query> {
         let texts: Vec<_> = key.iter().map(text).collect();
         let texts: Vec<_> = texts.iter().map(String::as_str).collect();
-        let mut query = query([("select", select.unwrap_or_default())])?;
+        let mut query = query("", select, "")?;
         query.root.filter = self.rows(table).key_conditions(&texts).await?;
         Ok(query)
     }
@@ -116,7 +137,7 @@ impl Statement<'_> {
         let mut rows = self.collected();
         self.rows(&asked.table).select(&query, &SelectOptions::default(), &mut rows).await?;
         let version = rows.version;
-        let rows = rows.read();
+        let rows = self.read(rows);
         Ok(Answer::Row((!rows.rows.is_empty()).then_some((rows, version))))
     }
 
@@ -124,9 +145,11 @@ impl Statement<'_> {
         let columns = insert.rows.columns(insert.columns.as_ref());
         let texts = texts_of(&columns, &insert.rows.0);
         let batch = batch_of(&columns, &texts, insert.rows.0.len());
-        let conflict_columns = insert.conflict_columns.join(",");
         let returning = insert.returning.as_deref();
-        let query = query([("select", returning.unwrap_or_default()), ("on_conflict", &conflict_columns)])?;
+        let mut query = query("", returning, "")?;
+        if !insert.conflict_columns.is_empty() {
+            query.on_conflict = Some(insert.conflict_columns.iter().map(|column| column.as_str().into()).collect());
+        }
         let resolution = match insert.on_conflict {
             OnConflict::Fail => Resolution::Fail,
             OnConflict::Ignore => Resolution::Ignore,
@@ -135,15 +158,14 @@ impl Statement<'_> {
         let options = WriteOptions { resolution, ..WriteOptions::default() };
         let mut rows = returning.map(|_| self.collected());
         let written = self.rows(&insert.table).insert(&query, &batch, &options, sink(&mut rows)).await?;
-        Ok(changed(&written, rows))
+        Ok(self.changed(&written, rows))
     }
 
     async fn update(&mut self, update: &UpdateRows) -> TableResult<Answer> {
         let returning = update.returning.as_deref();
-        let mut pairs = parameters(&update.filter);
-        pairs.extend([("select", returning.unwrap_or_default()), ("order", &update.order)]);
+        let query = query(&update.filter, returning, &update.order)?;
         let options = write_options(&update.arguments, None);
-        self.update_by(&query(pairs)?, &update.table, &update.set, &options, returning).await
+        self.update_by(&query, &update.table, &update.set, &options, returning).await
     }
 
     async fn update_one(&mut self, update: &UpdateRow) -> TableResult<Answer> {
@@ -165,7 +187,7 @@ impl Statement<'_> {
         let mut rows = returning.map(|_| self.collected());
         let batch = batch_of(&columns, &texts, 1);
         let written = self.rows(table).update(query, &batch, options, sink(&mut rows)).await?;
-        Ok(changed(&written, rows))
+        Ok(self.changed(&written, rows))
     }
 
     async fn update_many(&mut self, update: &UpdateManyRows) -> TableResult<Answer> {
@@ -174,17 +196,16 @@ impl Statement<'_> {
         let batch = batch_of(&columns, &texts, update.rows.0.len());
         let options = WriteOptions::default();
         let written = self.rows(&update.table).update_many(&Query::default(), &batch, &options, None).await?;
-        Ok(changed(&written, None))
+        Ok(self.changed(&written, None))
     }
 
     async fn delete(&mut self, delete: &DeleteRows) -> TableResult<Answer> {
         let returning = delete.returning.as_deref();
-        let mut pairs = parameters(&delete.filter);
-        pairs.extend([("select", returning.unwrap_or_default()), ("order", &delete.order)]);
+        let query = query(&delete.filter, returning, &delete.order)?;
         let mut rows = returning.map(|_| self.collected());
         let options = write_options(&delete.arguments, None);
-        let written = self.rows(&delete.table).delete(&query(pairs)?, &options, sink(&mut rows)).await?;
-        Ok(changed(&written, rows))
+        let written = self.rows(&delete.table).delete(&query, &options, sink(&mut rows)).await?;
+        Ok(self.changed(&written, rows))
     }
 
     async fn delete_one(&mut self, delete: &DeleteRow) -> TableResult<Answer> {
@@ -193,22 +214,16 @@ impl Statement<'_> {
         let mut rows = returning.map(|_| self.collected());
         let options = write_options(&[], delete.if_version);
         let written = self.rows(&delete.table).delete(&query, &options, sink(&mut rows)).await?;
-        Ok(changed(&written, rows))
+        Ok(self.changed(&written, rows))
     }
 }
 
-/// The tree of parameters; those without a text are not given.
-fn query<'p>(parameters: impl IntoIterator<Item = (&'p str, &'p str)>) -> TableResult<Query> {
-    let given = parameters.into_iter().filter(|(name, value)| !(value.is_empty() && WORDS.contains(name)));
-    Ok(Parser::default().with_arguments().query(given)?)
+fn query(filter: &str, select: Option<&str>, order: &str) -> TableResult<Query> {
+    QueryText { filter, select: select.unwrap_or_default(), order }.parse()
 }
 
-const WORDS: [&str; 4] = ["select", "order", "on_conflict", "columns"];
-
 fn query_of(asked: &RowQuery) -> TableResult<Query> {
-    let mut pairs = parameters(&asked.filter);
-    pairs.extend([("select", &*asked.select), ("order", &asked.order)]);
-    let mut query = query(pairs)?;
+    let mut query = query(&asked.filter, Some(&asked.select), &asked.order)?;
     query.root.limit = asked.limit.map(u64::from);
     query.root.offset = Some(asked.offset.into());
     Ok(query)
@@ -261,25 +276,22 @@ fn sink(rows: &mut Option<Collected>) -> Option<&mut dyn RowSink> {
     rows.as_mut().map(|rows| rows as &mut dyn RowSink)
 }
 
-fn changed(written: &Written, rows: Option<Collected>) -> Answer {
-    let commit = Commit { version: written.version, durable: written.durable };
-    Answer::Changed { count: written.affected, commit, returned: rows.map(Collected::read) }
-}
-
 /// Rows as JSON, and the version of the last one.
 struct Collected {
     json: JsonRows,
+    columns: Vec<OutputColumn>,
     version: u64,
 }
 
 impl Collected {
-    fn read(self) -> Rows {
-        Rows::read(&self.json.into_bytes())
+    fn read(self) -> (Rows, Vec<OutputColumn>) {
+        (Rows::read(&self.json.into_bytes()), self.columns)
     }
 }
 
 impl RowSink for Collected {
     fn begin(&mut self, columns: &[OutputColumn]) -> TableResult<()> {
+        self.columns = columns.to_vec();
         self.json.begin(columns)
     }
 
