@@ -76,6 +76,13 @@ impl View for &Snapshot {
         Ok(Snapshot::get(self, key)?)
     }
 
+    fn get_many(&mut self, keys: &[&[u8]], see: &mut SeeAt<'_>) -> Result<()> {
+        Ok(Snapshot::get_many(self, keys, |place, entry| {
+            let header = EntryHeader { version: entry.version, modified_ms: entry.modified_ms };
+            see(place, &header, &entry.value)
+        })?)
+    }
+
     fn visit(&mut self, range: &KeyRange, direction: Direction, see: &mut SeeShared<'_>) -> Result<()> {
         Ok(Snapshot::visit(self, range, direction, see)?)
     }

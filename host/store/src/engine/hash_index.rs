@@ -5,10 +5,14 @@
 use std::borrow::Borrow;
 use std::hash::{Hash, Hasher};
 use std::hint::black_box;
+use std::ops::ControlFlow;
 
 use papaya::HashSet;
 
 use super::record::{NodeExt, Record};
+
+/// Keys that are looked up together. A processor waits for about as many places in memory at once.
+const TOGETHER: usize = 32;
 
 /// A record as an element of the hash index, with the equality of its key.
 struct Indexed(Record);
@@ -47,6 +51,26 @@ impl HashIndex {
     /// Shows `see` the record of `key`, if there is one.
     pub(crate) fn find<R>(&self, key: &[u8], see: impl FnOnce(&Record) -> R) -> Option<R> {
         self.0.get(key, &self.0.guard()).map(|indexed| see(&indexed.0))
+    }
+
+    /// Shows `see` the record of each of `keys` by its place among them, where there is one, until it answers `Break`. A few are looked up,
+    /// with their newest versions, before the first of them is shown: independent lookups wait for memory at the same time.
+    pub(crate) fn find_many(&self, keys: &[&[u8]], mut see: impl FnMut(usize, &Record) -> ControlFlow<()>) {
+        for (chunk, keys) in keys.chunks(TOGETHER).enumerate() {
+            let guard = self.0.guard();
+            let mut found = [None; TOGETHER];
+            for (found, key) in found.iter_mut().zip(keys) {
+                *found = self.0.get(*key, &guard).map(|indexed| &indexed.0);
+            }
+            for record in found.into_iter().flatten() {
+                black_box(record.newest(|node| node.about().version));
+            }
+            for (place, record) in found.into_iter().enumerate() {
+                if record.is_some_and(|record| see(chunk * TOGETHER + place, record).is_break()) {
+                    return;
+                }
+            }
+        }
     }
 
     /// Looks up several keys and their newest versions together: independent lookups wait for memory at the same time.

@@ -143,6 +143,22 @@ impl KeyMap {
         self.order.get(&Probe::new(key) as &dyn Place, guard).map(|entry| see(&entry.key().record))
     }
 
+    /// Shows `see` the record of each of `keys` by its place among them, where there is one, until it answers `Break`.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn find_many(&self, keys: &[&[u8]], see: impl FnMut(usize, &Record) -> ControlFlow<()>) {
+        self.hash_index.find_many(keys, see);
+    }
+
+    /// Shows `see` the record of each of `keys` by its place among them, where there is one, until it answers `Break`.
+    #[cfg(target_family = "wasm")]
+    pub(crate) fn find_many(&self, keys: &[&[u8]], mut see: impl FnMut(usize, &Record) -> ControlFlow<()>) {
+        for (place, key) in keys.iter().enumerate() {
+            if self.find(key, |record| see(place, record)).is_some_and(|flow| flow.is_break()) {
+                return;
+            }
+        }
+    }
+
     /// Loads what a change of the keys will read into the processor's caches.
     #[cfg(not(target_family = "wasm"))]
     pub(crate) fn bring_near<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) {

@@ -21,6 +21,20 @@ impl Inner {
         }
     }
 
+    /// Shows `see` the value of each of `keys` by its place among them, where there is one, until it answers `Break`.
+    pub(crate) fn get_many_at(
+        &self,
+        keys: &[&[u8]],
+        version: Version,
+        mut see: impl FnMut(usize, Entry) -> ControlFlow<()>,
+    ) {
+        let version = mutant!("read-beyond-snapshot" => Version::MAX, or version);
+        self.map.find_many(keys, |place, record| match record.at(version, |node| node.live(|| self.clock.now_ms())) {
+            Found::Node(Some(entry)) | Found::Older(Some(entry)) => see(place, entry),
+            Found::Node(None) | Found::Older(None) | Found::NotVisible => ControlFlow::Continue(()),
+        });
+    }
+
     /// Shows `see` at most `records_max` records, and returns how many there were: one more if the range continues.
     pub(crate) fn visit_at(
         &self,

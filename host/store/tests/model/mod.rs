@@ -145,6 +145,13 @@ impl Run {
             Operation::PinnedGet { slot, key } => self.with_pinned(slot, |reference, pinned| {
                 let expected = pinned.pin.allows(reference.get(pinned.version, KEYS[key]));
                 assert_eq!(pinned.snapshot.get(KEYS[key]), expected);
+                let all = KEYS.iter().map(|key| reference.get(pinned.version, key)).collect();
+                let mut seen = vec![None; KEYS.len()];
+                let outcome = pinned.snapshot.get_many(&KEYS, |place, entry| {
+                    seen[place] = Some(entry);
+                    ControlFlow::Continue(())
+                });
+                assert_eq!(outcome.map(|()| seen), pinned.pin.allows(all));
             }),
             Operation::PinnedVisit { slot, scan } => self.with_pinned(slot, |reference, pinned| {
                 let seen = listing(&scan, |range, direction, see| pinned.snapshot.visit(range, direction, see));

@@ -42,6 +42,14 @@ impl Supply<'_> {
         }
     }
 
+    /// Says that so many rows will be wanted.
+    fn expect(&mut self, rows: u64) {
+        match self {
+            Self::Planned(source) => source.expect(rows),
+            Self::Given(..) => {}
+        }
+    }
+
     /// Counts the rows that are left, which all pass.
     fn count(&mut self, view: &mut dyn View, context: &QueryContext<'_>) -> TableResult<u64> {
         match self {
@@ -153,6 +161,9 @@ impl<'c> Page<'c> {
             Count::Estimated => COUNTED_ROWS + 1,
         };
         let mut counter = Counter { offset: self.offset, end, counted_to, passed: 0 };
+        if self.filter.passes_all() && !self.is_sorted_here {
+            supply.expect(end);
+        }
         let is_whole = if counter.is_done() {
             false
         } else if self.is_sorted_here {

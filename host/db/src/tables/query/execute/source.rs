@@ -47,6 +47,11 @@ impl<'p> Source<'p> {
         Self { table, plan, next: 0, rest: None, pending, fetched_rows: FETCHED_ROWS_MIN, shape }
     }
 
+    /// Says that so many rows will be wanted, if there are as many: they are fetched at once.
+    pub(super) fn expect(&mut self, rows: u64) {
+        self.fetched_rows = usize::try_from(rows).unwrap_or(usize::MAX).clamp(1, FETCHED_ROWS_MAX);
+    }
+
     /// Shows `see` the rows that are left until it stops. Whether all have been shown.
     pub(super) fn visit(
         &mut self,
