@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures MantisDB beside its floors and peers, prints the tables and writes them into benches/RESULTS.md.
-#   scripts/bench.sh [http|latency|footprint|engine|codec|pool|plugin|contention|durable|disk|compare ...]    all of them when none is named
+#   scripts/bench.sh [http|latency|footprint|engine|codec|tables|pool|plugin|contention|durable|disk|compare ...]    all of them when none is named
 # A part that is named replaces its section; all of them together write the whole file again.
 # Files are made below BENCH_DIR (TMPDIR, /tmp): name a folder on the disk that is to be measured.
 # Peers come from the package manager; missing ones are named and left out.
@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 require taskset "apt-get install util-linux"
 require setpriv "apt-get install util-linux"
 which=("$@")
-[ "${#which[@]}" -gt 0 ] || which=(http latency footprint engine codec pool plugin contention durable disk compare)
+[ "${#which[@]}" -gt 0 ] || which=(http latency footprint engine codec tables pool plugin contention durable disk compare)
 results=benches/RESULTS.md
 scratch=$(mktemp -d "${BENCH_DIR:-${TMPDIR:-/tmp}}/mantisdb-bench.XXXXXX")
 export TMPDIR=$scratch
@@ -50,6 +50,8 @@ section() {
         footprint) (ulimit -n "$(ulimit -Hn)" && target/release/footprint) ;;
         engine) taskset -c 1 target/release/engine --keys 1000,1000000,10000000 ;;
         codec) taskset -c 1 target/release/codec ;;
+        # PostgreSQL runs as a user of its own.
+        tables) chmod 711 "$scratch" && target/release/tables --dir "$scratch" ;;
         pool) target/release/pool ;;
         plugin)
             printf '### Calls between host and guest\n\n```text\n'
@@ -88,8 +90,8 @@ measure() {
 
 for name in "${which[@]}"; do
     case $name in
-        http | latency | footprint | engine | codec | pool | plugin | contention | durable | disk | compare) ;;
-        *) fail "there is no bench called $name" "http, latency, footprint, engine, codec, pool, plugin, contention, durable, disk, compare" ;;
+        http | latency | footprint | engine | codec | tables | pool | plugin | contention | durable | disk | compare) ;;
+        *) fail "there is no bench called $name" "http, latency, footprint, engine, codec, tables, pool, plugin, contention, durable, disk, compare" ;;
     esac
 done
 # A process group of its own, so that all of it can be ended at once.

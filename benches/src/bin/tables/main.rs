@@ -11,8 +11,10 @@
 //! | `ours` | MantisDB: server, tables, requests |
 //! | `postgresql` | PostgreSQL: server, `pgbench`, bulk inserts |
 //! | `sqlite` | SQLite, in this process |
+//! | `alter` | how long another writer waits for an `ALTER` |
 //! | `goals` | the goals, beside what they came to |
 
+mod alter;
 mod contest;
 mod goals;
 mod ours;
@@ -27,7 +29,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use mantis_benches::process::{LOAD_CORE, pin_this_thread};
+use mantis_benches::process::{LOAD_CORE, SERVER_CORE, all_cores, pin_this_thread};
 use mantis_benches::rounds::{Samples, interleave};
 use mantis_benches::table::Table;
 
@@ -81,17 +83,23 @@ impl Results {
         let index = self.contestants.iter().position(|&contestant| contestant == (operation, name))?;
         self.cpu_us.get(index)
     }
+
+    pub(crate) fn rates(&self, operation: Operation, name: &str) -> Option<&Samples> {
+        let index = self.contestants.iter().position(|&contestant| contestant == (operation, name))?;
+        self.rates.get(index)
+    }
 }
 
 fn main() -> Result<()> {
     let options = Options::parse();
+    let all_cores = all_cores()?;
     pin_this_thread(LOAD_CORE)?;
     let dir = tempfile::Builder::new().prefix("mantisdb-tables").tempdir_in(&options.dir)?;
     let books = *options.rows.first().context("no rows")?;
     let mut sizes = Vec::new();
     let mut contestants = Vec::new();
     for (port, &books) in (18_087..).zip(&options.rows) {
-        let ours = Arc::new(Ours::start(&options.mantisdb, port, books, None)?);
+        let ours = Arc::new(Ours::start(SERVER_CORE, &options.mantisdb, port, books, None)?);
         let weight = ours.fill().context("MantisDB")?;
         ours.check()?;
         let name = if sizes.is_empty() { OURS } else { &*format!("{OURS}, {books} rows").leak() };
@@ -100,7 +108,8 @@ fn main() -> Result<()> {
     }
     let mut disk = Vec::new();
     if !options.without_disk {
-        let ours = Arc::new(Ours::start(&options.mantisdb, 18_093, books, Some(&dir.path().join("ours")))?);
+        let ours =
+            Arc::new(Ours::start(SERVER_CORE, &options.mantisdb, 18_093, books, Some(&dir.path().join("ours")))?);
         ours.make_bulk_tables()?;
         disk.extend([Operation::BulkAscending, Operation::BulkScattered].map(|bulk| ours.contestant(bulk, OURS, 1)));
     }
@@ -129,8 +138,16 @@ fn main() -> Result<()> {
     if !options.without_disk {
         show_beside(&disk, "Bulk inserts that are safe from a power cut", true);
     }
-    goals::show(&memory, &disk);
+    let longest_ms = if options.only.is_empty() { Some(altered(&options, &all_cores, books)?) } else { None };
+    goals::show(&memory, &disk, longest_ms);
     Ok(())
+}
+
+/// The longest that another writer waited for an `ALTER`, on a server of its own that may use all cores.
+fn altered(options: &Options, cores: &str, books: u64) -> Result<f64> {
+    let ours = Ours::start(cores, &options.mantisdb, 18_094, books, None)?;
+    ours.fill()?;
+    alter::measure(18_094, books)
 }
 
 fn measure(mut contestants: Vec<Contestant>, options: &Options) -> Result<Results> {
@@ -143,7 +160,8 @@ fn measure(mut contestants: Vec<Contestant>, options: &Options) -> Result<Result
     let mut rates = vec![Samples::default(); contestants.len()];
     let cpu_us = interleave(contestants.len(), options.rounds, |index| {
         let contestant = &mut contestants[index];
-        let time = Duration::from_secs(options.seconds);
+        // The smaller tables are there for their growth alone.
+        let time = Duration::from_secs(options.seconds) / if contestant.name.contains(" rows") { 2 } else { 1 };
         let measured =
             (contestant.run)(time).with_context(|| format!("{}, {}", contestant.name, contestant.operation.name()))?;
         #[allow(clippy::cast_precision_loss, reason = "counts and times far below 2^53")]

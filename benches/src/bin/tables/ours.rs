@@ -34,8 +34,8 @@ pub(crate) struct Weight {
 
 impl Ours {
     /// Starts a server. In memory without a folder, else in it, each write synced.
-    pub(crate) fn start(program: &str, port: u16, books: u64, folder: Option<&Path>) -> Result<Self> {
-        let mut servers = Servers::new();
+    pub(crate) fn start(cores: &str, program: &str, port: u16, books: u64, folder: Option<&Path>) -> Result<Self> {
+        let mut servers = Servers::on(cores);
         let listen = format!("127.0.0.1:{port}");
         let data = folder.map(|folder| folder.display().to_string());
         let arguments: Vec<&str> = match &data {
