@@ -15,7 +15,9 @@ impl Client {
     /// # Errors
     /// Nothing listens there.
     pub fn connect(port: u16) -> Result<Self> {
-        Ok(Self(TcpStream::connect(("127.0.0.1", port))?))
+        let stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_nodelay(true)?;
+        Ok(Self(stream))
     }
 
     /// Sends a request, and reads its answer.
@@ -27,8 +29,7 @@ impl Client {
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {media_type}\r\nContent-Length: {length}\r\n\r\n"
         );
-        self.0.write_all(head.as_bytes())?;
-        self.0.write_all(body)?;
+        self.0.write_all(&[head.as_bytes(), body].concat())?;
         let mut answer = Vec::new();
         let mut chunk = vec![0; 65_536];
         loop {

@@ -47,11 +47,12 @@ impl Ours {
         Ok(Self { servers: Arc::new(servers), port, sizes, next: Arc::new(AtomicU64::new(books)) })
     }
 
-    /// Makes the tables for bulk inserts alone.
-    pub(crate) fn make_bulk_tables(&self) -> Result<()> {
+    /// Makes the tables for bulk inserts alone, and fills the one with random keys.
+    pub(crate) fn fill_bulk_tables(&self) -> Result<()> {
         let mut client = Client::connect(self.port)?;
         make(&mut client, "ascending", false, false)?;
-        make(&mut client, "scattered", false, true)
+        make(&mut client, "scattered", false, true)?;
+        self.fill_books(&mut client, "scattered", 0, self.sizes.books)
     }
 
     /// Makes and fills all tables and as many keys, and says what a row and an index entry weigh.
@@ -59,7 +60,6 @@ impl Ours {
         let mut client = Client::connect(self.port)?;
         self.make_authors(&mut client)?;
         make(&mut client, "books", true, false)?;
-        self.make_bulk_tables()?;
         let tenth = self.sizes.books / 10;
         self.fill_books(&mut client, "books", 0, tenth)?;
         let before = self.resident()?;
@@ -68,7 +68,7 @@ impl Ours {
         let change = r#"{"add_indexes":[{"columns":["shelf","id"]}]}"#;
         client.send("PATCH", "/api/v1/schema/tables/books", JSON, change.as_bytes())?;
         let indexed = self.resident()?;
-        self.fill_books(&mut client, "scattered", 0, self.sizes.books)?;
+        self.fill_bulk_tables()?;
         kv::fill_mantisdb(self.port, 0, self.sizes.books)?;
         #[allow(clippy::cast_precision_loss, reason = "a figure")]
         let per = |bytes: u64, count: u64| bytes as f64 / count as f64;
@@ -103,8 +103,8 @@ impl Ours {
     fn fill_books(&self, client: &mut Client, table: &str, first: u64, end: u64) -> Result<()> {
         let path = format!("/api/v1/tables/{table}");
         let make = if table == "scattered" { Book::scattered } else { Book::ascending };
-        for first in (first..end).step_by(usize::try_from(BATCH_ROWS)?) {
-            let books = (first..(first + BATCH_ROWS).min(end)).map(|number| make(number, self.sizes));
+        for first in (first..end).step_by(usize::try_from(FILL_ROWS)?) {
+            let books = (first..(first + FILL_ROWS).min(end)).map(|number| make(number, self.sizes));
             client.send("POST", &path, JSON, rows::json(books).as_bytes())?;
         }
         Ok(())
@@ -293,6 +293,8 @@ impl Ours {
 }
 
 const JSON: &str = "application/json";
+/// Rows of a step while a table is filled: each is a commit, which may be synced.
+const FILL_ROWS: u64 = 5_000;
 
 struct Write {
     method: &'static str,

@@ -112,7 +112,9 @@ impl PostgreSql {
         let authors: String =
             (0..self.sizes.groups).map(|id| format!("{id}\t{}\tItaly\n", rows::author_name(id))).collect();
         copy_in(&mut client, "authors", &authors)?;
-        for (table, make) in [("books", Book::ascending as fn(u64, Sizes) -> Book), ("scattered", Book::scattered)] {
+        let scattered: fn(u64, Sizes) -> Book = Book::scattered;
+        for (table, make) in [("books", Book::ascending as _), ("scattered", scattered), ("disk_scattered", scattered)]
+        {
             for first in (0..self.sizes.books).step_by(100_000) {
                 let books = first..(first + 100_000).min(self.sizes.books);
                 copy_in(&mut client, table, &rows::copy(books.map(|number| make(number, self.sizes))))?;

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-/// Rows of a bulk insert, and of a step while a table is filled.
+/// Rows of a bulk insert.
 pub(crate) const BATCH_ROWS: u64 = 1_000;
 /// Rows of a page.
 pub(crate) const PAGE_ROWS: usize = 25;
