@@ -317,6 +317,32 @@ check(
 );
 
 check(
+  'what is too deep is refused, and nothing breaks',
+  async (db, books) => {
+    const nested = (depth) => {
+      let value = null;
+      for (let level = 0; level < depth; level++) value = [value];
+      return value;
+    };
+    let condition = ['id', 'eq', 1];
+    for (let level = 0; level < 40; level++) condition = { any: [condition] };
+    const code = (promise) =>
+      promise.then(
+        () => 'done',
+        (error) => error.code,
+      );
+    return [
+      await code(books.insert({ title: 'deep', data: nested(500) })),
+      await code(books.insert({ title: 'deeper', data: nested(2_000) })),
+      await code(books.where(condition).rows()),
+      await code(books.select(`${'writers('.repeat(40)}id${')'.repeat(40)}`).rows()),
+      await books.count(),
+    ];
+  },
+  ['done', '54000', '54000', '54000', 4],
+);
+
+check(
   'a refusal says what, which and why',
   async (db, books) => {
     const { code, kind, message, details, hint } = await books.insert({ title: 'Fog' }).catch((error) => error);

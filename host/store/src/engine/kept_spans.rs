@@ -1,9 +1,20 @@
-//! Keys whose replaced values the change feed keeps.
+//! Keys whose replaced values the change feed keeps. A page without tables keeps none, and downloads less code.
 
 /// Prefixes of such keys. None of them begins with another, so that the last one that is not greater than a key decides about it.
 #[derive(Debug, Default)]
-pub(crate) struct KeptSpans(Vec<Box<[u8]>>);
+pub(crate) struct KeptSpans(#[cfg(any(feature = "replaced", not(target_family = "wasm")))] Vec<Box<[u8]>>);
 
+#[cfg(all(not(feature = "replaced"), target_family = "wasm"))]
+#[allow(clippy::unused_self, reason = "other builds have prefixes")]
+impl KeptSpans {
+    pub(crate) fn add(&mut self, _prefix: &[u8]) {}
+
+    pub(crate) fn has(&self, _key: &[u8]) -> bool {
+        false
+    }
+}
+
+#[cfg(any(feature = "replaced", not(target_family = "wasm")))]
 impl KeptSpans {
     /// Adds the keys that begin with `prefix`.
     pub(crate) fn add(&mut self, prefix: &[u8]) {
