@@ -426,7 +426,7 @@ mod tests {
                     Input::Missing => "-".to_owned(),
                     Input::Json(json) => (*json).to_owned(),
                     Input::Text(text) => format!("'{text}'"),
-                    Input::Value(_) => unreachable!(),
+                    Input::Value(_) | Input::Literal(..) => unreachable!(),
                 });
                 shown = format!("{shown};{}", cells.collect::<Vec<_>>().join(","));
             }
