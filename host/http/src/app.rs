@@ -187,7 +187,9 @@ impl App {
         let allow = match head.uri.path() {
             "*" => HeaderValue::from_static("GET, HEAD, PUT, POST, DELETE, OPTIONS"),
             // The page's request is to be answered, so that its client can show what is wrong.
-            path if Cors::is_preflight(head) && Service::at(path).is_some() => supabase::METHODS,
+            path if Cors::is_preflight(head) && Service::at(path).is_some() => {
+                HeaderValue::from_static(supabase::METHODS)
+            }
             path => self.0.router.allow(path)?,
         };
         // PostgREST's clients know 200.

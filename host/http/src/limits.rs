@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use mantis_db::tables::define::DescribeLimits;
+
 pub(crate) use mantis_db::limits::{BUCKET_NAME_BYTES_MAX, KEY_BYTES_MAX, MEDIA_TYPE_BYTES_MAX, TTL_MS_MAX};
 
 /// Bytes of a path and its query together: a key of 4,096 bytes with every byte escaped, and the rest.
@@ -43,9 +45,9 @@ pub(crate) const CHANGES_PER_READ_MAX: usize = 100;
 /// Bytes of keys and values after which a page of changes ends.
 pub(crate) const CHANGES_PAGE_BYTES_MAX: usize = 1 << 20;
 
-/// Tables that a document shows one by one, and their columns together. What is beyond is counted in it.
-pub(crate) const DOCUMENT_TABLES_MAX: usize = 1_000;
-pub(crate) const DOCUMENT_COLUMNS_MAX: usize = 10_000;
+/// Tables that a document shows one by one. What is beyond is counted in it.
+pub(crate) const DOCUMENT_TABLES: DescribeLimits =
+    DescribeLimits { tables_max: 1_000, columns_max: 10_000, stored_bytes_max: 4 << 20 };
 
 /// Bytes of the rows of one answer.
 pub(crate) const TABLE_ANSWER_BYTES_MAX: usize = 64 << 20;

@@ -28,7 +28,7 @@ const PREFIXES: &[(&str, Service)] = &[
 ];
 
 /// The methods by which clients call them.
-pub(crate) const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+pub(crate) const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 impl Service {
     /// The service at a path.

@@ -1,12 +1,9 @@
 //! Documents that are made of all tables and plugins, kept until these change.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-
 use bytes::Bytes;
 use tokio::sync::Mutex;
 
 use crate::protocol::problem::Result;
-use crate::state::State;
 
 /// A document, and what it was made of.
 #[derive(Debug, Default)]
@@ -29,18 +26,5 @@ impl KeptDocument {
         let document = make.await?;
         *kept = Some((fingerprint, document.clone()));
         Ok(document)
-    }
-}
-
-impl State {
-    /// A number that changes with the tables, the plugins and their grants.
-    pub(crate) async fn fingerprint(&self) -> Result<u64> {
-        let mut hasher = DefaultHasher::new();
-        self.session().await?.tables_fingerprint().await?.hash(&mut hasher);
-        for plugin in self.plugins.list() {
-            (plugin.name, plugin.sha256).hash(&mut hasher);
-            plugin.grants.to_string().hash(&mut hasher);
-        }
-        Ok(hasher.finish())
     }
 }

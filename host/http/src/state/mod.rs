@@ -6,7 +6,7 @@
 //! | `sessions` | the session that a request works with: pooled, or of an open transaction |
 //! | `transactions` | the open transactions |
 //! | `retries` | what a transaction that lost takes along to its next attempt |
-//! | `documents` | documents of all tables and plugins, kept until these change |
+//! | `documents`, `fingerprint` | documents of all tables and plugins, kept until these change |
 //! | `streams` | the bound on open streams |
 //! | `metrics` | counters |
 
@@ -29,6 +29,7 @@ use crate::state::transactions::OpenTransactions;
 
 pub(crate) mod configuration;
 pub(crate) mod documents;
+mod fingerprint;
 pub(crate) mod metrics;
 pub(crate) mod retries;
 pub(crate) mod sessions;

@@ -18,6 +18,7 @@ mod show;
 pub use alter::TableAltered;
 pub use create::Created;
 pub use drop::TableDropped;
+pub use show::DescribeLimits;
 
 #[cfg(doc)]
 use crate::Session;

@@ -8,6 +8,17 @@ use crate::tables::schema::catalog::visit_schemas;
 use crate::tables::schema::describe::describe;
 use crate::{Access, Session};
 
+/// How many definitions are shown at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DescribeLimits {
+    /// Tables.
+    pub tables_max: usize,
+    /// Columns of all of them together.
+    pub columns_max: usize,
+    /// Bytes of their definitions as they are stored.
+    pub stored_bytes_max: usize,
+}
+
 impl Session {
     /// The definition of a table, in the normal form: [`create_table`](Self::create_table) confirms it.
     ///
@@ -21,17 +32,12 @@ impl Session {
         Ok(describe(&table.schema, &self.defining()))
     }
 
-    /// The definitions of the first of the tables that the grants show, by name: at most so many tables, with at most so many columns
-    /// together. And how many tables are left out.
+    /// The definitions of the first of the tables that the grants show, by name, as many as the limits allow; and how many are left out.
     ///
     /// # Errors
     /// XX001 where the catalogue cannot be read.
     #[allow(clippy::unused_async, reason = "an engine behind a network has to ask")]
-    pub async fn describe_tables_within(
-        &mut self,
-        tables_max: usize,
-        columns_max: usize,
-    ) -> TableResult<(Vec<TableDocument>, usize)> {
+    pub async fn describe_tables_within(&mut self, limits: DescribeLimits) -> TableResult<(Vec<TableDocument>, usize)> {
         let database = &self.database;
         let snapshot = database.0.engine.snapshot();
         let environment = self.defining();
@@ -41,11 +47,17 @@ impl Session {
                 stored.push((name.to_owned(), schema));
             }
         })?;
-        let (mut shown, mut columns_left) = (Vec::new(), columns_max);
-        for (name, schema) in stored.iter().take(tables_max) {
+        let (mut shown, mut columns, mut bytes) = (Vec::new(), 0, 0);
+        for (name, schema) in stored.iter().take(limits.tables_max) {
+            bytes += schema.value.len();
+            if bytes > limits.stored_bytes_max {
+                break;
+            }
             let table = database.catalog().ready(name, schema)?;
-            let Some(left) = columns_left.checked_sub(table.schema.columns.len()) else { break };
-            columns_left = left;
+            columns += table.schema.columns.len();
+            if columns > limits.columns_max {
+                break;
+            }
             shown.push(describe(&table.schema, &environment));
         }
         let left_out = stored.len() - shown.len();

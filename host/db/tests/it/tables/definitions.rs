@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use mantis_db::tables::define::DescribeLimits;
 use mantis_db::tables::schema::TableDocument;
 use mantis_db::tables::{TableError, TableResult};
 use mantis_db::{Access, Database, Grants, Isolation, Limits, Session, StorageOptions};
@@ -55,14 +56,16 @@ fn definitions_are_shown_up_to_a_bound() {
     let mut session = stage.session();
     create(&mut session, "clients", CLIENTS);
     create(&mut session, "orders", ORDERS);
-    let mut shown = |tables_max, columns_max| {
-        let (tables, left_out) = now(session.describe_tables_within(tables_max, columns_max)).unwrap();
+    let mut shown = |tables_max, columns_max, stored_bytes_max| {
+        let limits = DescribeLimits { tables_max, columns_max, stored_bytes_max };
+        let (tables, left_out) = now(session.describe_tables_within(limits)).unwrap();
         (tables.into_iter().filter_map(|table| table.name).collect::<Vec<_>>(), left_out)
     };
-    assert_eq!(shown(2, 3), (vec!["clients".to_owned(), "orders".to_owned()], 0));
-    assert_eq!(shown(2, 2), (vec!["clients".to_owned()], 1));
-    assert_eq!(shown(1, 9), (vec!["clients".to_owned()], 1));
-    assert_eq!(shown(9, 0), (Vec::new(), 2));
+    assert_eq!(shown(2, 3, 9_999), (vec!["clients".to_owned(), "orders".to_owned()], 0));
+    assert_eq!(shown(2, 2, 9_999), (vec!["clients".to_owned()], 1));
+    assert_eq!(shown(1, 9, 9_999), (vec!["clients".to_owned()], 1));
+    assert_eq!(shown(9, 0, 9_999), (Vec::new(), 2));
+    assert_eq!(shown(9, 9, 9), (Vec::new(), 2));
 }
 
 #[test]

@@ -88,8 +88,7 @@ async fn document(state: &Arc<State>, request: &Request) -> Result<Response<Body
     let maker = Arc::clone(state);
     let make = blocking(move || async move {
         let mut session = maker.session().await?;
-        let (tables, left_out) =
-            session.describe_tables_within(limits::DOCUMENT_TABLES_MAX, limits::DOCUMENT_COLUMNS_MAX).await?;
+        let (tables, left_out) = session.describe_tables_within(limits::DOCUMENT_TABLES).await?;
         Ok(Bytes::from(openapi(&maker, &tables, left_out).to_string()))
     });
     let document = state.documents.openapi.get(fingerprint, make).await?;

@@ -68,8 +68,7 @@ async fn root(state: &Arc<State>, request: &Request) -> Result<Response<Body>> {
     let maker = Arc::clone(state);
     let make = blocking(move || async move {
         let mut session = maker.session().await?;
-        let (tables, tables_left_out) =
-            session.describe_tables_within(limits::DOCUMENT_TABLES_MAX, limits::DOCUMENT_COLUMNS_MAX).await?;
+        let (tables, tables_left_out) = session.describe_tables_within(limits::DOCUMENT_TABLES).await?;
         let plugins = maker.plugins.list();
         let root = Root { version: &maker.config.version, tables: &tables, tables_left_out, plugins: &plugins };
         Ok(Bytes::from(openapi::root_document(&root).to_string()))

@@ -107,7 +107,7 @@ impl Answer<'_> {
             Ok(status) => status,
             Err(error) => return Err(Problem::from(error).header(range::HEADER, content_range)),
         };
-        let mut response = if self.is_head { unmeasured(status) } else { self.whole(status, rows.into_bytes()) };
+        let mut response = if self.is_head { unmeasured(status) } else { whole(status, rows.into_bytes()) };
         self.describe(response.headers_mut(), content_range);
         warn(response.headers_mut(), &selected.warnings);
         Ok(response)
@@ -132,15 +132,8 @@ impl Answer<'_> {
             text.push('\n');
         }
         let is_counted = self.asked.preferences.count.is_some_and(|count| count != Count::None);
-        let mut response = self.whole(StatusCode::OK, text.into_bytes().into());
+        let mut response = whole(StatusCode::OK, text.into_bytes().into());
         self.describe(response.headers_mut(), range::content_range(Some((0, 0)), is_counted.then_some(1)));
-        response
-    }
-
-    #[allow(clippy::unused_self, reason = "beside the other responses")]
-    fn whole(&self, status: StatusCode, text: Bytes) -> Response<Body> {
-        let mut response = Response::new(Body::full(text));
-        *response.status_mut() = status;
         response
     }
 
@@ -149,6 +142,12 @@ impl Answer<'_> {
         headers.insert(CONTENT_TYPE, self.form.content_type());
         headers.insert(VARY, HeaderValue::from_static(VARIES_BY));
     }
+}
+
+fn whole(status: StatusCode, text: Bytes) -> Response<Body> {
+    let mut response = Response::new(Body::full(text));
+    *response.status_mut() = status;
+    response
 }
 
 /// The value without the members of objects that are null.

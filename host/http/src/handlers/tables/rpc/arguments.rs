@@ -176,7 +176,7 @@ fn bytes(text: &str) -> Option<Value> {
     let digits = text.strip_prefix("\\x")?.as_bytes();
     let digit = |digit: u8| char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let pairs = digits.chunks(2).map(|pair| match pair {
-        [high, low] => Some(digit(*high)? << 4 | digit(*low)?),
+        [high, low] => Some((digit(*high)? << 4) | digit(*low)?),
         _ => None,
     });
     let bytes = pairs.collect::<Option<Vec<u8>>>()?;

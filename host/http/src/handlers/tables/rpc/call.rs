@@ -1,5 +1,7 @@
 //! A call from its request to its response.
 
+use std::collections::HashSet;
+
 use http::header::ALLOW;
 use http::{HeaderValue, Method, Response, StatusCode};
 use mantis_db::tables::{TableError, code};
@@ -89,8 +91,12 @@ fn prepare(
 ) -> Result<Call> {
     let profile = if request.head.method == Method::POST { "content-profile" } else { "accept-profile" };
     let mut asked = TableRequest::of(state, request.headers(), profile, dialect)?;
+    if !state.config.tables.transaction_end {
+        asked.preferences.transaction = None;
+    }
     if let Some(columns) = &asked.query.columns {
-        arguments.retain(|(name, _)| columns.iter().any(|column| **column == **name));
+        let columns: HashSet<&str> = columns.iter().map(|column| &**column).collect();
+        arguments.retain(|(name, _)| columns.contains(&**name));
     }
     let names: Vec<_> = arguments.iter().map(|(name, _)| name.clone()).collect();
     let names: Vec<_> = names.iter().map(String::as_str).collect();

@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(error: Value, error_type: Option<&ValueType>, expected: (Option<&str>, &str, Value)) {
+    fn check(error: &Value, error_type: Option<&ValueType>, expected: (Option<&str>, &str, Value)) {
         let shown = PluginError::of(error.clone(), error_type);
         assert_eq!((shown.code.as_deref(), &*shown.message, shown.details), expected, "{error}");
     }
@@ -88,18 +88,18 @@ mod tests {
         const UNTOLD: &str = "the function returned an error";
         let names = ValueType::Enum(vec!["too-late".into()]);
         let cases = ValueType::Variant(vec![Case { name: "refused".into(), payload: None }]);
-        check(Value::Null, None, (None, UNTOLD, Value::Null));
-        check(json!("no such player"), Some(&ValueType::String), (None, "no such player", Value::Null));
-        check(json!("too-late"), Some(&names), (Some("too-late"), "too-late", Value::Null));
-        check(json!("refused"), Some(&cases), (Some("refused"), "refused", Value::Null));
-        check(json!({"refused": "ask first"}), Some(&cases), (Some("refused"), "ask first", Value::Null));
-        check(json!({"refused": 7}), Some(&cases), (Some("refused"), UNTOLD, json!(7)));
-        check(json!({"message": "no", "code": "E7", "details": {"a": 1}}), None, (Some("E7"), "no", json!({"a": 1})));
+        check(&Value::Null, None, (None, UNTOLD, Value::Null));
+        check(&json!("no such player"), Some(&ValueType::String), (None, "no such player", Value::Null));
+        check(&json!("too-late"), Some(&names), (Some("too-late"), "too-late", Value::Null));
+        check(&json!("refused"), Some(&cases), (Some("refused"), "refused", Value::Null));
+        check(&json!({"refused": "ask first"}), Some(&cases), (Some("refused"), "ask first", Value::Null));
+        check(&json!({"refused": 7}), Some(&cases), (Some("refused"), UNTOLD, json!(7)));
+        check(&json!({"message": "no", "code": "E7", "details": {"a": 1}}), None, (Some("E7"), "no", json!({"a": 1})));
         check(
-            json!({"conflict": {"code": "key-not-found", "message": "no key"}}),
+            &json!({"conflict": {"code": "key-not-found", "message": "no key"}}),
             Some(&cases),
             (Some("key-not-found"), "no key", Value::Null),
         );
-        check(json!(9), Some(&ValueType::U32), (None, UNTOLD, json!(9)));
+        check(&json!(9), Some(&ValueType::U32), (None, UNTOLD, json!(9)));
     }
 }

@@ -70,11 +70,20 @@ fn kebab(name: &str) -> String {
     name.replace('_', "-")
 }
 
+/// Names of arguments that an error repeats, and the characters of each.
+const ARGUMENTS_SHOWN: usize = 20;
+const CHARACTERS_SHOWN: usize = 100;
+
+fn beginning(name: &str) -> &str {
+    name.char_indices().nth(CHARACTERS_SHOWN).map_or(name, |(end, _)| &name[..end])
+}
+
 /// There is no such function, or it takes other arguments than these.
 pub(super) fn not_found(plugins: &PluginHost, name: &str, found: Option<&Function>, arguments: &[&str]) -> TableError {
-    let mut arguments = arguments.to_vec();
-    arguments.sort_unstable();
-    let listed = arguments.join(", ");
+    let mut shown: Vec<_> = arguments.iter().take(ARGUMENTS_SHOWN).map(|name| beginning(name)).collect();
+    shown.sort_unstable();
+    let listed = shown.join(", ");
+    let name = beginning(name);
     let (called, searched) = match arguments.len() {
         0 => (" without parameters".to_owned(), " without parameters".to_owned()),
         1 => (format!("({listed})"), format!(" with parameter {listed}")),

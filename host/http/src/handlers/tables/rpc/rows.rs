@@ -88,30 +88,30 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(value_type: ValueType, expected: &str) {
-        assert_eq!(column_type(&value_type).to_string(), expected, "{value_type:?}");
+    fn check(value_type: &ValueType, expected: &str) {
+        assert_eq!(column_type(value_type).to_string(), expected, "{value_type:?}");
     }
 
     #[test]
     fn every_type_of_a_field_is_one_of_a_column() {
         let list = |element| ValueType::List(Box::new(element));
         let option = |inner| ValueType::Option(Box::new(inner));
-        check(ValueType::U8, "smallint");
-        check(ValueType::U16, "integer");
-        check(ValueType::U32, "bigint");
-        check(ValueType::S64, "bigint");
-        check(ValueType::U64, "numeric");
-        check(ValueType::F32, "real");
-        check(ValueType::Enum(vec!["a".into()]), "text");
-        check(ValueType::Flags(vec!["a".into()]), "text[]");
-        check(ValueType::Bytes, "bytea");
-        check(option(ValueType::Char), "text");
-        check(option(option(ValueType::Char)), "jsonb");
-        check(list(ValueType::S64), "bigint[]");
-        check(list(option(ValueType::Bool)), "boolean[]");
-        check(list(list(ValueType::S64)), "jsonb");
-        check(list(ValueType::Bytes), "jsonb");
-        check(list(option(ValueType::Bytes)), "jsonb");
-        check(ValueType::Tuple(vec![ValueType::S8]), "jsonb");
+        check(&ValueType::U8, "smallint");
+        check(&ValueType::U16, "integer");
+        check(&ValueType::U32, "bigint");
+        check(&ValueType::S64, "bigint");
+        check(&ValueType::U64, "numeric");
+        check(&ValueType::F32, "real");
+        check(&ValueType::Enum(vec!["a".into()]), "text");
+        check(&ValueType::Flags(vec!["a".into()]), "text[]");
+        check(&ValueType::Bytes, "bytea");
+        check(&option(ValueType::Char), "text");
+        check(&option(option(ValueType::Char)), "jsonb");
+        check(&list(ValueType::S64), "bigint[]");
+        check(&list(option(ValueType::Bool)), "boolean[]");
+        check(&list(list(ValueType::S64)), "jsonb");
+        check(&list(ValueType::Bytes), "jsonb");
+        check(&list(option(ValueType::Bytes)), "jsonb");
+        check(&ValueType::Tuple(vec![ValueType::S8]), "jsonb");
     }
 }

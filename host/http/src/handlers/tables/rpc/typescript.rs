@@ -105,19 +105,19 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(value_type: ValueType, expected: &str) {
-        assert_eq!(type_of(&value_type), expected);
+    fn check(value_type: &ValueType, expected: &str) {
+        assert_eq!(type_of(value_type), expected);
     }
 
     #[test]
     fn every_type_is_one_of_typescript() {
         let boxed = |value_type| Box::new(value_type);
-        check(ValueType::List(boxed(ValueType::Option(boxed(ValueType::Bool)))), "(boolean | null)[]");
-        check(ValueType::Tuple(vec![ValueType::S8, ValueType::String]), "[number, string]");
-        check(ValueType::Enum(vec!["a".into(), "b-c".into()]), r#""a" | "b-c""#);
-        check(ValueType::Flags(vec!["a".into()]), r#"("a")[]"#);
+        check(&ValueType::List(boxed(ValueType::Option(boxed(ValueType::Bool)))), "(boolean | null)[]");
+        check(&ValueType::Tuple(vec![ValueType::S8, ValueType::String]), "[number, string]");
+        check(&ValueType::Enum(vec!["a".into(), "b-c".into()]), r#""a" | "b-c""#);
+        check(&ValueType::Flags(vec!["a".into()]), r#"("a")[]"#);
         let either = ValueType::Result { ok: Some(boxed(ValueType::U32)), err: None };
-        check(either, r#"{ "ok": number } | { "err": null }"#);
+        check(&either, r#"{ "ok": number } | { "err": null }"#);
     }
 
     #[test]
