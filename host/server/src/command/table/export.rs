@@ -30,5 +30,11 @@ pub(super) async fn run(args: TableExportArgs) -> Outcome {
         let (rows, bytes) = (context::count(report.rows, "row"), context::count(report.bytes, "byte"));
         eprintln!("{rows} exported, {bytes}");
     }
+    if report.moments > 1 && !args.server.json {
+        eprintln!(
+            "note: the rows are of {} moments: a snapshot is kept for a minute, and the export went on by primary key",
+            report.moments
+        );
+    }
     Ok(())
 }

@@ -28,6 +28,8 @@ pub(crate) struct Export {
 pub(crate) struct Report {
     pub(crate) rows: u64,
     pub(crate) bytes: u64,
+    /// The moments that the rows are of: more than one where reading them took longer than a snapshot is kept.
+    pub(crate) moments: u64,
 }
 
 /// Writes rows to `output`.
@@ -40,6 +42,7 @@ pub(crate) async fn run(client: &Client, export: &Export, output: &mut dyn Write
     let written = write(&mut pages, &mut writer, &document, &export.query).await;
     pages.end().await;
     written?;
+    writer.report.moments = pages.moments();
     bar.finish_and_clear();
     Ok(writer.report)
 }

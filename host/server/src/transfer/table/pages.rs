@@ -1,7 +1,8 @@
 //! A table's rows page by page, in one snapshot: the pages are requests of a transaction that only reads.
 //!
 //! Where the query says neither columns nor order nor a window, pages go by primary key, each from the last row of the one before; else
-//! by offset.
+//! by offset. A snapshot is kept for a minute. Pages by key then go on in a newer one: each row that is there all the time is read once,
+//! and of those that come, change or go meanwhile each is as it was when its page was read. Pages by offset would leave rows out, and end.
 
 use bytes::Bytes;
 use hyper::Method;
@@ -17,8 +18,12 @@ use crate::transfer::retry::{Repeat, with_retries};
 
 /// Rows of a page; fewer where they do not fit into an answer.
 const PAGE_ROWS_MAX: u64 = 10_000;
-/// The code of an answer that is too large.
+/// The code of an answer that is too large, and of a transaction that has passed over too many rows.
 const TOO_LARGE: &str = "54000";
+/// Snapshots in a row that may end before a page of them is read.
+const FRUITLESS_MAX: u32 = 3;
+/// The codes of a transaction that was open, or left alone, for too long.
+const ENDED: [&str; 3] = ["40001", "transaction-too-old", "transaction-not-open"];
 /// The types whose order a filter follows, of which a primary key makes pages, without what is in parentheses.
 const ORDERED_TYPES: [&str; 11] = [
     "smallint",
@@ -49,6 +54,10 @@ pub(super) struct Pages<'a> {
     path: Path,
     is_csv: bool,
     transaction: String,
+    /// Snapshots in a row, this one included, of which no page was read.
+    fruitless: u32,
+    /// The snapshots that were read.
+    moments: u64,
     place: Place,
     page_rows: u64,
 }
@@ -74,19 +83,38 @@ impl<'a> Pages<'a> {
         document: &Value,
     ) -> Outcome<Self> {
         let (query, place) = place(query, document)?;
-        let path = Path::new("/api/v1/transactions").with("isolation", Some(b"snapshot"));
-        let begun =
-            with_retries(client, Repeat::Always, Method::POST, &path, &[(ACCEPT, "application/json")], Bytes::new())
-                .await?;
-        let Begun { id } = begun.json()?;
         let path = Path::table(table).with_query(&query);
-        Ok(Self { client, path, is_csv, transaction: id, place, page_rows: PAGE_ROWS_MAX })
+        let transaction = snapshot(client).await?;
+        Ok(Self { client, path, is_csv, transaction, fruitless: 1, moments: 1, place, page_rows: PAGE_ROWS_MAX })
     }
 
     /// Ends the snapshot. Left alone it ends by itself.
-    pub(super) async fn end(self) {
+    pub(super) async fn end(&self) {
         let path = Path::new("/api/v1/transactions").part(self.transaction.as_bytes());
         let _ = self.client.request(Method::DELETE, &path, &[], Bytes::new()).await;
+    }
+
+    /// The moments that the rows are of: more than one where the snapshots ended before the rows did.
+    pub(super) fn moments(&self) -> u64 {
+        self.moments
+    }
+
+    /// Goes on in a newer snapshot, if this one has come to its end in the middle of pages by key.
+    async fn renew(&mut self, error: ClientError) -> Outcome {
+        if !matches!(self.place, Place::After { .. }) && ENDED.contains(&error.code()) {
+            return Err(Failure::from(error).hint(
+                "a snapshot is kept for a minute; without select, order, limit and offset the export goes on by primary key",
+            ));
+        }
+        if self.fruitless > FRUITLESS_MAX {
+            return Err(error.into());
+        }
+        self.end().await;
+        self.transaction = snapshot(self.client).await?;
+        self.fruitless += 1;
+        self.moments += 1;
+        self.page_rows = PAGE_ROWS_MAX;
+        Ok(())
     }
 
     /// The next page; none after the last.
@@ -97,8 +125,12 @@ impl<'a> Pages<'a> {
             let headers =
                 [(ACCEPT, accept), (HeaderName::from_static("mantisdb-transaction"), self.transaction.as_str())];
             match with_retries(self.client, Repeat::Always, Method::GET, &path, &headers, Bytes::new()).await {
-                Ok(answer) => return self.take(&answer.body),
+                Ok(answer) => {
+                    self.fruitless = 0;
+                    return self.take(&answer.body);
+                }
                 Err(error) if error.code() == TOO_LARGE && self.page_rows > 1 => self.page_rows /= 2,
+                Err(error) if ENDED.contains(&error.code()) || error.code() == TOO_LARGE => self.renew(error).await?,
                 Err(error) => return Err(error.into()),
             }
         }
@@ -155,6 +187,15 @@ impl<'a> Pages<'a> {
         }
         Ok(Some(page))
     }
+}
+
+/// Begins a transaction that only reads, and returns its id.
+async fn snapshot(client: &Client) -> Outcome<String> {
+    let path = Path::new("/api/v1/transactions").with("isolation", Some(b"snapshot"));
+    let headers = [(ACCEPT, "application/json")];
+    let begun = with_retries(client, Repeat::Always, Method::POST, &path, &headers, Bytes::new()).await?;
+    let Begun { id } = begun.json()?;
+    Ok(id)
 }
 
 /// The query without its window, and where it begins.
