@@ -1,10 +1,12 @@
 //! The commands on tables.
 
 use std::fs;
+use std::io::Read as _;
+use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::support::{Server, failure};
+use crate::support::{Server, failure, pause, program};
 
 /// A server with a table `films` of three rows.
 fn with_films() -> Server {
@@ -154,6 +156,45 @@ fn an_export_reads_every_page() {
         assert!(numbers.into_iter().eq(0..3_000), "{query}");
     }
     assert_eq!(server.ok(&["table", "export", "many", "--format", "csv"]).lines().count(), 3_001);
+}
+
+/// The snapshot ends while nobody takes the rows; what is read goes on in another one, by key, and is said to be of both.
+#[test]
+fn an_export_goes_on_after_its_snapshot_has_ended() {
+    let server = Server::start(&["--transaction-idle-ms", "100"]);
+    server.ok(&["table", "create", "many", "--column", "n:bigint", "--column", "text:text", "--primary-key", "n"]);
+    let rows: String = (0..30_000).map(|number| format!("{number},{}\n", "x".repeat(50))).collect();
+    let output = server.run_with(&["table", "import", "many", "--columns", "n,text"], rows.as_bytes());
+    assert!(output.status.success(), "{output:?}");
+    let (code, stdout, stderr) = stalled_export(&server, &["table", "export", "many"]);
+    let exported = lines(&stdout);
+    assert!(exported.iter().map(|row| row["n"].as_u64().unwrap()).eq(0..30_000), "{stderr}");
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stderr.starts_with("note: the rows are of "), "{stderr}");
+
+    let (code, _, stderr) = stalled_export(&server, &["table", "export", "many", "--query", "order=n"]);
+    assert_eq!(code, 3, "by offset rows would be left out: {stderr}");
+    assert!(stderr.contains("hint: a snapshot is kept for a minute"), "{stderr}");
+}
+
+/// Runs an export whose output is not read until the server has no transaction open. Its exit code and outputs.
+fn stalled_export(server: &Server, arguments: &[&str]) -> (i32, String, String) {
+    let mut command = program();
+    command.args(arguments).env("MANTISDB_URL", &server.url).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut first = [0];
+    child.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
+    let is_open = || {
+        let stats: Value = serde_json::from_str(&server.ok(&["stats", "--json"])).unwrap();
+        stats["http"]["transactions_open"].as_u64().unwrap() > 0
+    };
+    while is_open() {
+        pause(20);
+    }
+    let output = child.wait_with_output().unwrap();
+    let stdout = [&first[..], &output.stdout].concat();
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (output.status.code().unwrap(), text(&stdout), text(&output.stderr))
 }
 
 #[test]
