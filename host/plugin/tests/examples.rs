@@ -109,7 +109,7 @@ async fn market() -> Fixture {
     let batch = RowBatch::of_rows(columns, rows).unwrap();
     let mut session = fixture.database.session();
     let mut accounts = session.rows("accounts", fixture.database.environment_utc());
-    accounts.insert(&mantis_dialect::Query::default(), &batch, &WriteOptions::default(), None).await.unwrap();
+    accounts.insert(&mantis_db::tables::Query::default(), &batch, &WriteOptions::default(), None).await.unwrap();
     let tables = ["accounts", "orders", "trades"];
     let grants = tables.iter().fold(Grants::none(), |grants, table| grants.table(*table, Access::Write));
     fixture.install("order-book", PluginOptions::new(grants)).await;

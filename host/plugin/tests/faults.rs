@@ -135,7 +135,7 @@ async fn fill_table(fixture: &Fixture) {
     let rows = (0..ROWS).map(|id| [Input::Text(id.to_string().into()), Input::Text((&*text).into())]);
     let batch = RowBatch::of_rows(vec!["id".into(), "text".into()], rows).unwrap();
     let mut rows = session.rows("faults", fixture.database.environment_utc());
-    rows.insert(&mantis_dialect::Query::default(), &batch, &WriteOptions::default(), None).await.unwrap();
+    rows.insert(&mantis_db::tables::Query::default(), &batch, &WriteOptions::default(), None).await.unwrap();
 }
 
 #[test]

@@ -393,7 +393,7 @@ fn increment(database: &mantis_db::Database) {
         let row = [Input::Text("a".into()), Input::Value(Value::Integer(number + 10))];
         let batch = RowBatch::of_rows(vec!["name".into(), "number".into()], [row]).unwrap();
         let options = WriteOptions { resolution: Resolution::Merge, ..WriteOptions::default() };
-        rows.insert(&mantis_dialect::Query::default(), &batch, &options, None).await.unwrap()
+        rows.insert(&mantis_db::tables::Query::default(), &batch, &options, None).await.unwrap()
     };
     let mut work = std::pin::pin!(work);
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());

@@ -36,8 +36,9 @@ mod time_zone;
 pub mod types;
 
 pub use context::Environment;
-pub use error::{TableError, TableErrorParts, TableResult, code};
-pub use handle::{RowSet, Rows, SelectOptions, WriteOptions, Written};
-pub use query::{Count, Selected};
-pub use rows::{Input, Resolution, RowBatch};
-pub use time_zone::TimeZone;
+pub use error::{TableError, TableResult, code};
+pub use handle::{Rows, SelectOptions, WriteOptions, Written};
+pub use interrupt::Interrupt;
+pub use mantis_dialect::Query;
+pub use query::{Count, QueryText, QueryTexts, Selected};
+pub use rows::{Input, Literal, Resolution, RowBatch};

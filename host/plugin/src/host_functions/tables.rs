@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use mantis_db::tables::types::Value;
-use mantis_db::tables::{QueryText, Resolution, RowBatch, SelectOptions, TableError, WriteOptions, Written, code};
-use mantis_dialect::Query;
+use mantis_db::tables::{
+    Query, QueryText, Resolution, RowBatch, SelectOptions, TableError, WriteOptions, Written, code,
+};
 use wasmtime::component::Resource;
 
 use super::answer_rows::{AnswerRows, PackedRows};
