@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 seconds=${1:-20}
 shift || true
 targets=("$@")
-[ "${#targets[@]}" -gt 0 ] || targets=(segment checkpoint codec cursor tables)
+[ "${#targets[@]}" -gt 0 ] || targets=(segment checkpoint codec cursor tables dialect bodies rows documents)
 
 if ! have c++; then
     { [ "$(id -u)" -eq 0 ] && have apt-get && apt-get update -qq &&

@@ -1,15 +1,14 @@
 //! Cursors are the clients' to send, and nothing in them is trusted: a made-up one begins a page somewhere else in what its sender may
 //! read anyway, or is refused. It never shows another bucket, a state that never was, or a change twice.
 
-use std::future::Future;
-use std::pin::pin;
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll, Waker};
 
 use mantis_db::{
     Change, ChangeFilter, Code, Database, Direction, Limits, ManualClock, Op, ScanOptions, SeededRandom, SetOptions,
     Since, Span,
 };
+
+use crate::ready;
 
 /// What a scan's cursor holds before the last key.
 const HEAD_BYTES: usize = 16;
@@ -129,13 +128,5 @@ impl Known {
         assert_eq!(self.changes[skipped..], shown);
         assert!(self.changes[..skipped].iter().all(|change| change.version <= version), "skipped behind {cursor}");
         assert!(shown.iter().all(|change| change.version >= version), "shown again behind {cursor}");
-    }
-}
-
-/// An embedded database answers at once.
-fn ready<T>(future: impl Future<Output = T>) -> T {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(output) => output,
-        Poll::Pending => panic!("an embedded database does not wait"),
     }
 }

@@ -1,8 +1,29 @@
 //! What the fuzz targets share: an input is checked, and changed, as `mantis_store::testing::fuzz` says.
 #![deny(missing_docs)]
 
+pub mod bodies;
 pub mod cursor;
+pub mod dialect;
+pub mod documents;
+pub mod rows;
 pub mod tables;
+
+#[path = "../../host/http/src/handlers/tables/body.rs"]
+#[allow(dead_code, clippy::similar_names, reason = "the crate that it is of uses all of it, and has other lints")]
+mod reader;
+
+#[path = "../../host/http/src/protocol/path.rs"]
+#[allow(dead_code, reason = "the crate that it is of uses all of it")]
+mod path;
+
+/// What the reader takes from the crate that it is of.
+mod protocol {
+    pub(crate) use super::path;
+}
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 
 use libfuzzer_sys::fuzzer_mutate;
 use mantis_store::testing::fuzz::{Chance, Target};
@@ -46,4 +67,13 @@ pub fn mutate(target: &Target, data: &mut [u8], size: usize, size_max: usize, se
         target.reseal(&mut data[..size], &mut chance);
     }
     size
+}
+
+/// What a call on a database in memory comes to.
+#[track_caller]
+fn ready<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("nothing waits in memory"),
+    }
 }

@@ -155,7 +155,10 @@ fn quantifier(input: &mut Input<'_>, operator: Operator) -> Parsed<Option<Quanti
 /// `(1,2,3)`, or an argument that is a list.
 fn in_list(input: &mut Input<'_>) -> Parsed<Operand> {
     if input.state.has_arguments && next(input) == Some('$') {
-        return within(input);
+        return match within(input)? {
+            argument @ Operand::Argument(_) => Ok(argument),
+            _ => fail(&["an argument such as $1", "(1,2,3)"]),
+        };
     }
     parenthesised(input)
 }

@@ -231,6 +231,10 @@ fn arguments_stand_apart_from_the_text() {
     let Condition::Compare(comparison) = &Parser::default().filter("age=gte.$1").unwrap()[0] else { panic!() };
     assert_eq!(comparison.operand, Operand::Text("$1".into()));
     assert!(Parser::default().filter("age").is_err());
+    // A list is one argument, or in parentheses.
+    for no_list in ["a=in.$x", "a=in.$", "or=(a.in.$0)"] {
+        assert!(parser.filter(no_list).is_err(), "{no_list}");
+    }
 }
 
 #[test]
