@@ -67,9 +67,9 @@ pub(super) fn work(address: SocketAddr, path: &Path, cycle: u64) {
     let Ok(mut connection) = Connection::new(address) else { return };
     loop {
         let place = usize::try_from(numbers.below(PARTS.len() as u64 + 1)).unwrap();
-        // The ballast has the same value of it many times.
+        // The ballast has the same value of it many times, and no other row has one twice: meanwhile they keep to it already.
         let Some(part) = PARTS.get(place) else {
-            let never = json!({ "add_unique": [{ "name": "never", "columns": ["n"] }] }).to_string();
+            let never = json!({ "add_unique": [{ "name": "never", "columns": ["w"] }] }).to_string();
             let Ok(answer) = connection.send("PATCH", "/schema/tables/child", JSON, &never) else { return };
             answer.must_be(&[409]);
             continue;

@@ -54,7 +54,7 @@ impl Author {
         let (id, n, kind) = (self.id(12), self.below(9), self.kind());
         let (parent, twin) = (self.some_parent(), self.some_parent());
         json!({
-            "id": id, "parent": parent, "twin": twin, "n": n, "w": self.below(1_000), "tag": format!("t{id}"),
+            "id": id, "parent": parent, "twin": twin, "n": n, "w": id + 10_000 * self.below(9), "tag": format!("t{id}"),
             "data": { "kind": kind }
         })
     }
