@@ -11,8 +11,10 @@ use crate::tables::schema::resolve::is_unique_constraint;
 use crate::tables::table::{Column, Default, ForeignKey, Index, IndexKey, TableSchema};
 use crate::tables::types;
 
-/// The document of a schema. `environment` has the time zone of its times.
+/// The document of a schema, while a change is under way of the one before it: older rows may object to what is pending, and then it goes.
+/// `environment` has the time zone of its times.
 pub(crate) fn describe(schema: &TableSchema, environment: &Environment) -> TableDocument {
+    let schema = schema.pending.as_ref().map_or(schema, |pending| &pending.before);
     // An index with a descending part is no constraint, even if it does for one.
     let is_constraint = |index: &&Index| is_unique_constraint(index) && index.keys.iter().all(|key| !key.is_descending);
     let (unique, indexes): (Vec<_>, Vec<_>) = schema.indexes.iter().partition(is_constraint);

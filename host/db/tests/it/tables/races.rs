@@ -143,6 +143,7 @@ fn beside_a_build(
 ) -> Result<(), &'static str> {
     let mut builder = slow.database.session();
     let change = TableChange::read(build.as_bytes()).unwrap();
+    let before = now(slow.session.describe_table("t")).unwrap();
     let mut altering = std::pin::pin!(builder.alter_table("t", &change));
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     // The first commit, and that of the first rows.
@@ -150,6 +151,8 @@ fn beside_a_build(
     slow.database.store().flush();
     assert!(altering.as_mut().poll(&mut context).is_pending());
     slow.database.store().flush();
+    let meanwhile_shown = now(slow.session.describe_table("t")).unwrap();
+    assert_eq!(meanwhile_shown, before, "what is pending may be taken back");
     meanwhile(&slow.database, &mut slow.session);
     let outcome = drive(&slow.database, altering, 20).unwrap();
     check_tables(&slow.database);
