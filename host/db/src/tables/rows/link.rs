@@ -1,5 +1,6 @@
 //! A foreign key, with the keys of both tables that it is checked by.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -13,6 +14,9 @@ use crate::tables::types::{self, Scalar, Type, Value};
 use crate::tables::{Environment, TableError, TableResult, code};
 
 type Places = SmallVec<[usize; 4]>;
+
+/// The keys of rows by the values of a foreign key, encoded.
+pub(super) type ByValues = HashMap<Vec<u8>, Vec<Box<[u8]>>>;
 
 /// A foreign key, with the keys of both tables that it is checked by.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use super::link::Link;
+use super::link::{ByValues, Link};
 use super::statement::Statement;
 use super::target::Target;
 use crate::engine::{Direction, KeyRange, StoredEntry, View, mutant};
@@ -189,9 +189,6 @@ impl Statement<'_> {
         self.check_rows(if found.first_only { 0 } else { found.keys.len() })
     }
 }
-
-/// The keys of rows by the values of a foreign key, encoded.
-pub(super) type ByValues = HashMap<Vec<u8>, Vec<Box<[u8]>>>;
 
 /// What a child takes in [`ByValues`] beside its bytes.
 const BYTES_PER_CHILD: usize = 80;

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::link::Link;
-use super::references::ByValues;
+use super::link::{ByValues, Link};
 use super::target::Target;
 use crate::Database;
 use crate::engine::{Transaction, mutant};
