@@ -8,7 +8,7 @@ pub use jiff::tz::TimeZone;
 
 /// A time zone.
 #[cfg(not(feature = "zones"))]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimeZone {
     /// How far it is ahead of UTC.
     seconds: i32,
@@ -40,7 +40,7 @@ pub(crate) fn fixed_offset(zone: &TimeZone) -> Option<i32> {
 
 /// How many seconds a zone is ahead of UTC.
 #[cfg(not(feature = "zones"))]
-#[allow(clippy::trivially_copy_pass_by_ref, clippy::unnecessary_wraps, reason = "zones with rules are not so simple")]
+#[allow(clippy::unnecessary_wraps, reason = "zones with rules are not so simple")]
 pub(crate) fn fixed_offset(zone: &TimeZone) -> Option<i32> {
     Some(zone.seconds)
 }
