@@ -65,11 +65,9 @@ impl From<mantis_db::Error> for Failed {
 impl From<mantis_db::tables::TableError> for Failed {
     /// The details and the hint are lines of their own, as psql shows them.
     fn from(error: mantis_db::tables::TableError) -> Self {
-        let kind = error.kind();
-        let error = error.into_parts();
-        let code = error.code.into();
-        let mut message = error.message;
-        for (label, line) in [("DETAIL", error.details), ("HINT", error.hint)] {
+        let (kind, code) = (error.kind(), error.code.into());
+        let mut message = error.message.clone();
+        for (label, line) in [("DETAIL", &error.details), ("HINT", &error.hint)] {
             if let Some(line) = line {
                 let _ = write!(message, "\n{label}: {line}");
             }
