@@ -1,10 +1,11 @@
-//! The change feed: committed changes in order, from a cursor.
+//! The change feed: committed changes of keys in order, from a cursor. What it shows of tables is in `tables/feed`.
 
 use crate::bucket_name::check_bucket_name;
+use crate::database::Inner;
 use crate::engine::{ChangePage, FeedCursor, StoredChange, Version};
 use crate::keyspace::{self, BucketId, catalog};
 use crate::kv::value::{self, MediaType};
-use crate::{Access, Code, Error, Result, Session};
+use crate::{Access, Code, Database, Error, Result, Session};
 use bytes::Bytes;
 
 /// What happened to a key.
@@ -88,37 +89,62 @@ impl Session {
             check_bucket_name(bucket)?;
             self.grants.check(bucket, Access::Read)?;
         }
-        let begin = match since {
-            Since::Now => FeedCursor::after(database.engine.version()),
-            Since::Earliest => database.engine.feed_start(),
-            Since::Cursor(text) => parse_cursor(text, database.epoch)?,
-        };
-        let mut names = Names { session: self, known: Vec::new() };
+        let begin = begin(&self.database, since)?;
+        let mut names = Names::new(self);
         let read = database.engine.changes(begin, limit, |encoded| {
             keyspace::split(encoded)
                 .is_some_and(|(id, key)| key.starts_with(&filter.prefix) && names.shown(id, filter.bucket.as_deref()))
         });
-        let read = read.and_then(|page| names.check_known(page));
-        // No cursor promises names that were dropped after the start was determined. In a page nothing happens in between.
-        #[cfg(not(target_family = "wasm"))]
-        if read.is_err() && !matches!(since, Since::Cursor(_)) {
-            let cursor = cursor_text(database.epoch, database.engine.feed_start());
-            return Ok(Changes { changes: Vec::new(), cursor, at_end: false });
-        }
-        let page = read.map_err(|version| {
-            if begin.version > version {
-                // The cursor is of commits that were lost, or forged: the next changes would not follow it.
-                return Error::new(Code::Compacted, "the cursor is ahead of the newest commit");
+        let page = match read.and_then(|page| names.check_known(page)) {
+            Ok(page) => page,
+            Err(version) => {
+                let cursor = after_compaction(&self.database, since, begin, version)?;
+                return Ok(Changes { changes: Vec::new(), cursor, at_end: false });
             }
-            Error::new(Code::Compacted, format!("changes up to version {version} are no longer kept"))
-        })?;
+        };
         let changes = page.changes.iter().filter_map(|change| names.describe(change)).collect::<Result<_>>()?;
         Ok(Changes { changes, cursor: cursor_text(database.epoch, page.cursor), at_end: page.at_end })
     }
 }
 
+/// The place where a reader begins.
+///
+/// # Errors
+/// `compacted`, `cursor-invalid`.
+pub(crate) fn begin(database: &Database, since: &Since) -> Result<FeedCursor> {
+    let Inner { engine, epoch, .. } = &*database.0;
+    match since {
+        Since::Now => Ok(FeedCursor::after(engine.version())),
+        Since::Earliest => Ok(engine.feed_start()),
+        Since::Cursor(text) => parse_cursor(text, *epoch),
+    }
+}
+
+/// The cursor of a reader whose changes, up to `version`, are not kept: the oldest one, unless it had a cursor.
+///
+/// # Errors
+/// `compacted`.
+#[cfg_attr(target_family = "wasm", allow(unused_variables, reason = "nothing happens in between in a page"))]
+pub(crate) fn after_compaction(
+    database: &Database,
+    since: &Since,
+    begin: FeedCursor,
+    version: Version,
+) -> Result<String> {
+    // No cursor promises names that were dropped after the start was determined. In a page nothing happens in between.
+    #[cfg(not(target_family = "wasm"))]
+    if !matches!(since, Since::Cursor(_)) {
+        return Ok(cursor_text(database.0.epoch, database.0.engine.feed_start()));
+    }
+    if begin.version > version {
+        // The cursor is of commits that were lost, or forged: the next changes would not follow it.
+        return Err(Error::new(Code::Compacted, "the cursor is ahead of the newest commit"));
+    }
+    Err(Error::new(Code::Compacted, format!("changes up to version {version} are no longer kept")))
+}
+
 /// Bucket names by number, looked up once a page, and whether the session may see them.
-struct Names<'s> {
+pub(crate) struct Names<'s> {
     session: &'s Session,
     /// In the order of the numbers. A page has changes of few buckets.
     known: Vec<(BucketId, Name)>,
@@ -131,7 +157,18 @@ enum Name {
     Lost,
 }
 
-impl Names<'_> {
+impl<'s> Names<'s> {
+    pub(crate) fn new(session: &'s Session) -> Self {
+        Self { session, known: Vec::new() }
+    }
+
+    /// Whether to show a change of a bucket; none where its name is lost.
+    #[cfg(feature = "tables")]
+    pub(crate) fn is_shown(&mut self, id: BucketId, wanted: Option<&str>) -> Option<bool> {
+        let is_shown = self.shown(id, wanted);
+        (!matches!(self.name(id), Name::Lost)).then_some(is_shown)
+    }
+
     fn name(&mut self, id: BucketId) -> &Name {
         let session = self.session;
         let look_up = || {
@@ -177,7 +214,7 @@ impl Names<'_> {
         Ok(page)
     }
 
-    fn describe(&mut self, change: &StoredChange) -> Option<Result<Change>> {
+    pub(crate) fn describe(&mut self, change: &StoredChange) -> Option<Result<Change>> {
         let (id, key) = keyspace::split(change.key())?;
         let Name::Shown(bucket) = self.name(id) else { return None };
         let bucket = bucket.clone();
@@ -197,7 +234,7 @@ impl Names<'_> {
 }
 
 /// `epoch-version-index` in hexadecimal, decimal and decimal; after a whole commit without the index.
-fn cursor_text(epoch: u64, cursor: FeedCursor) -> String {
+pub(crate) fn cursor_text(epoch: u64, cursor: FeedCursor) -> String {
     let FeedCursor { version, index } = cursor;
     if index == u32::MAX { format!("{epoch:016x}-{version}") } else { format!("{epoch:016x}-{version}-{index}") }
 }

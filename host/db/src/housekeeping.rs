@@ -29,6 +29,8 @@ impl Database {
         #[cfg(not(target_family = "wasm"))]
         continue_drops(self);
         forget_names(self);
+        #[cfg(feature = "tables")]
+        crate::tables::schema::history::forget_schemas(self);
         // Versions that a snapshot kept are freed soon after it ends, and not only as fast as new commits come.
         for _ in 0..PRUNED_HOLDS_PER_CALL {
             if self.0.engine.prune(PRUNED_VERSIONS_PER_HOLD) < PRUNED_VERSIONS_PER_HOLD {

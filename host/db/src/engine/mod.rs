@@ -38,8 +38,8 @@ pub(crate) use mantis_store::mutants::mutant;
 /// A lock as the engine has it: in a page without the code for waiting.
 pub(crate) use mantis_store::sync::Mutex;
 pub(crate) use mantis_store::{
-    Change as StoredChange, ChangePage, Entry as StoredEntry, Error as EngineError, FeedCursor, KeyRange, OnProgress,
-    Savepoint, Snapshot, Store, Transaction, Update, Version,
+    Change as StoredChange, ChangePage, Decision, Entry as StoredEntry, Error as EngineError, Examined, FeedCursor,
+    KeyRange, OnProgress, Savepoint, Snapshot, Store, Transaction, Update, Version,
 };
 pub use mantis_store::{
     Clock, Direction, Durability, Expect, Isolation, OpenError, Options as EngineOptions, Random, Recovered, Stats,
@@ -172,6 +172,20 @@ impl Engine {
         wanted: impl FnMut(&[u8]) -> bool,
     ) -> Result<ChangePage, Version> {
         self.0.changes(since, changes_max, wanted).map_err(|Compacted { dropped, .. }| dropped)
+    }
+
+    /// As [`changes`](Self::changes), for a caller that looks at values too, and may end the page.
+    ///
+    /// # Errors
+    /// As [`changes`](Self::changes).
+    #[cfg(feature = "tables")]
+    pub(crate) fn changes_decided(
+        &self,
+        since: FeedCursor,
+        changes_max: usize,
+        decide: impl FnMut(&Examined<'_>) -> Decision,
+    ) -> Result<ChangePage, Version> {
+        self.0.changes_decided(since, changes_max, decide).map_err(|Compacted { dropped, .. }| dropped)
     }
 
     /// Where the oldest change that is still kept begins.

@@ -13,6 +13,8 @@
 //! | `00` | `m` space (u32 BE) | of rows: the largest value that an identity column ever had (i64 BE), unless it is stored |
 //! | `00` | `x` space (u32 BE) | nothing; the space is dropped, and its keys are being removed |
 //! | `00` | `g` space (u32 BE) | the last schema of a dropped table without keys, kept as long as the feed has changes of it |
+//! | `00` | `h` space (u32 BE) number (u32 BE) | of rows: the schema of this number, replaced or dropped by the commit of this entry; kept as long as the feed has earlier changes |
+//! | `00` | `k` | the newest commit of an entry `h` that was removed (u64 BE): the feed's changes before it cannot be decoded |
 //! | `10` | number (u32 BE), key | the stored value |
 //! | `20` | space (u32 BE), key | a row, or an entry of an index |
 //!
@@ -61,6 +63,8 @@ pub(crate) mod tables {
     pub(crate) const IDENTITY_MARKS: Section = [CATALOGUE, b'm'];
     pub(crate) const DROPPED: Section = [CATALOGUE, b'x'];
     pub(crate) const FORMER: Section = [CATALOGUE, b'g'];
+    pub(crate) const FORMER_SCHEMAS: Section = [CATALOGUE, b'h'];
+    pub(crate) const FORGOTTEN: Section = [CATALOGUE, b'k'];
 }
 
 /// A bucket's number.
@@ -138,6 +142,28 @@ impl SpaceId {
 #[cfg(feature = "tables")]
 pub(crate) fn schema_key(name: &str) -> EncodedKey {
     catalog_key(tables::SCHEMAS, name.as_bytes())
+}
+
+/// Holds a schema of the table with these rows that is no longer in force.
+#[cfg(feature = "tables")]
+pub(crate) fn former_schema_key(rows: SpaceId, number: u32) -> EncodedKey {
+    let mut encoded = rows.catalog_key(tables::FORMER_SCHEMAS);
+    encoded.extend_from_slice(&number.to_be_bytes());
+    encoded
+}
+
+/// The table's name in a key of the catalogue of schemas.
+#[cfg(feature = "tables")]
+pub(crate) fn name_in_schema_key(key: &[u8]) -> Option<&str> {
+    std::str::from_utf8(key.strip_prefix(&tables::SCHEMAS)?).ok()
+}
+
+/// The space that an encoded key is of.
+#[cfg(feature = "tables")]
+pub(crate) fn space_of(encoded: &[u8]) -> Option<SpaceId> {
+    let (prefix, _) = encoded.split_at_checked(SPACE_PREFIX_BYTES)?;
+    let (&tag, number) = prefix.split_first()?;
+    (tag == SPACES).then_some(SpaceId(u32::from_be_bytes(number.try_into().ok()?)))
 }
 
 /// Something that was dropped as a whole, and whose keys are removed after that.

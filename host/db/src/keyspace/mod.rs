@@ -15,5 +15,7 @@ pub(crate) use catalog::Bucket;
 pub use layout::SpaceId;
 pub(crate) use layout::{BUCKET_PREFIX_BYTES, BucketId, Dropped, split};
 #[cfg(feature = "tables")]
-pub(crate) use layout::{EncodedKey, SPACE_PREFIX_BYTES, schema_key, space_prefix, tables};
+pub(crate) use layout::{
+    EncodedKey, SPACE_PREFIX_BYTES, former_schema_key, name_in_schema_key, schema_key, space_of, space_prefix, tables,
+};
 pub use span::Span;

@@ -17,6 +17,7 @@
 //! | `query` | select: bind, plan, execute, embed, aggregate, write as JSON |
 //! | `rows` | insert, update, upsert and delete, with defaults, constraints and index entries |
 //! | `define` | making, showing, altering and dropping tables; building indexes beside writers |
+//! | `feed` | [`Session::feed`](crate::Session::feed): changes of rows and definitions |
 //! | `handle` | [`Rows`]: the statements, in the open transaction or in their own |
 //!
 //! No HTTP: what a status or a header is, the HTTP crate decides by the error's code.
@@ -25,6 +26,7 @@ pub mod codec;
 mod context;
 pub mod define;
 mod error;
+pub mod feed;
 mod handle;
 mod interrupt;
 pub mod query;

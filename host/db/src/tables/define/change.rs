@@ -5,7 +5,7 @@ use crate::engine::Footprint;
 use crate::engine::{Engine, Isolation, Transaction, Unsettled};
 use crate::keyspace::{schema_key, tables as sections};
 use crate::tables::query::bind;
-use crate::tables::schema::{Table, stored};
+use crate::tables::schema::{Table, history, stored};
 use crate::tables::table::{SpaceId, TableSchema};
 use crate::tables::time_zone::TimeZone;
 use crate::tables::{Environment, TableError, TableResult, code};
@@ -68,8 +68,10 @@ pub(super) async fn commit<T>(
             let disturbs = |footprint: &Footprint| transaction.written_keys().any(|key| footprint.names(key));
             engine.wait_for_turns(&disturbs).await;
         }
+        let kept = history::kept_in(&transaction);
         match transaction.commit_seen() {
             Ok(version) => {
+                database.catalog().histories.kept(version, kept);
                 committed(&value);
                 return settled(engine, Ok((value, version))).await;
             }
@@ -85,11 +87,28 @@ pub(super) async fn commit<T>(
             }
         }
     }
-    let outcome = engine.alone(&mut work);
+    let outcome = alone(database, &mut work);
     if let Ok((value, _)) = &outcome {
         committed(value);
     }
     settled(engine, outcome).await
+}
+
+/// Runs `work` while no other commit can happen.
+pub(super) fn alone<T>(
+    database: &Database,
+    mut work: impl FnMut(&mut Transaction) -> TableResult<T>,
+) -> Unsettled<T, TableError> {
+    let mut kept = Vec::new();
+    let outcome = database.0.engine.alone(|transaction| {
+        let value = work(transaction)?;
+        kept = history::kept_in(transaction);
+        Ok(value)
+    });
+    if let Ok((_, version)) = &outcome {
+        database.catalog().histories.kept(*version, kept);
+    }
+    outcome
 }
 
 async fn settled<T>(engine: &Engine, outcome: Unsettled<T, TableError>) -> TableResult<(T, Changed)> {
@@ -103,8 +122,9 @@ pub(crate) fn schema_in(transaction: &mut Transaction, name: &str) -> TableResul
     stored.map(|stored| stored::decode(&stored.value)).transpose()
 }
 
-/// Writes the schema of a table.
+/// Writes the schema of a table. The one before it is kept for the feed.
 pub(super) fn put_schema(transaction: &mut Transaction, schema: &TableSchema) -> TableResult<()> {
+    history::keep_replaced(transaction, &schema.name, Some(schema))?;
     transaction.put(&schema_key(&schema.name), stored::encode(schema)?, None);
     Ok(())
 }

@@ -7,7 +7,7 @@ use crate::tables::define::change::{Changed, Numbering, commit, schema_in};
 use crate::tables::define::create::remove_reference;
 use crate::tables::schema::catalog::not_found;
 use crate::tables::schema::identity::mark_key;
-use crate::tables::schema::stored;
+use crate::tables::schema::{history, stored};
 use crate::tables::table::{SpaceId, TableSchema};
 use crate::tables::{TableError, TableResult, code};
 use crate::{Database, Session};
@@ -63,6 +63,7 @@ fn drop_in(transaction: &mut Transaction, name: &str) -> TableResult<TableSchema
     numbering.tables = numbering.tables.saturating_sub(1);
     numbering.put(transaction);
     schema.pending = None;
+    history::keep_replaced(transaction, name, None)?;
     transaction.delete(&schema_key(name));
     transaction.delete(&mark_key(schema.rows));
     // Readers of its changes need its layouts.

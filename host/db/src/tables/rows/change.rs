@@ -85,6 +85,7 @@ impl Statement<'_> {
         row: &ChangedRow,
         changes: impl IntoIterator<Item = (usize, Value<'v>)>,
     ) -> TableResult<ChangedRow> {
+        self.keep_old(target, row);
         let (key, old_bytes) = (&row.key, row.bytes.clone());
         let old = target.decode(&old_bytes)?;
         let mut new = old.clone();
@@ -145,6 +146,7 @@ impl Statement<'_> {
     /// # Errors
     /// 54000 where a limit is reached.
     pub(super) fn remove_row(&mut self, target: &Arc<Target>, row: &ChangedRow) -> TableResult<()> {
+        self.keep_old(target, row);
         self.transaction.delete(&row.key);
         let values = target.decode(&row.bytes)?;
         for place in 0..target.table.entries.len() {
@@ -160,6 +162,14 @@ impl Statement<'_> {
             self.removals.push(Removal { target: Arc::clone(target), old: row.bytes.clone(), new: None });
         }
         Ok(())
+    }
+
+    /// Has the feed keep a row that is about to change or go, where the table asks for that. What the transaction itself has written is no old
+    /// row.
+    fn keep_old(&mut self, target: &Target, row: &ChangedRow) {
+        if target.table.schema.keeps_old_rows && row.version > 0 && !mutant!("old-row-not-kept") {
+            self.transaction.keep_replaced(&target.table.schema.rows.prefix(), row.bytes.len());
+        }
     }
 
     /// The row at a key as the transaction sees it.

@@ -8,6 +8,7 @@ use crate::engine::{Direction, KeyRange, Mutex, StoredEntry, View, mutant};
 use crate::keyspace::{schema_key, tables as sections};
 use crate::limits::TABLES_READY_MAX;
 use crate::tables::schema::altering::Altering;
+use crate::tables::schema::history::Histories;
 use crate::tables::schema::identity::Identities;
 use crate::tables::schema::names::nearest;
 use crate::tables::schema::ready::Table;
@@ -21,6 +22,7 @@ pub(crate) struct Catalog {
     ready: Mutex<HashMap<Box<str>, Arc<Table>>>,
     pub(crate) altering: Altering,
     pub(crate) identities: Identities,
+    pub(crate) histories: Histories,
 }
 
 impl std::fmt::Debug for Catalog {

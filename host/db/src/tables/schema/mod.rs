@@ -14,6 +14,7 @@
 //! | `stored` | a schema as bytes |
 //! | `ready` | [`Table`]: a schema and what is derived from it once |
 //! | `catalog` | `Catalog`: schemas in the key space, and their cache |
+//! | `history` | schemas that are no longer in force, for the change feed |
 //! | `identity` | the numbers that identity columns get |
 
 pub(crate) mod alter;
@@ -24,6 +25,7 @@ pub mod change;
 pub(crate) mod describe;
 pub mod document;
 pub(crate) mod filter;
+pub(crate) mod history;
 pub(crate) mod identity;
 pub(crate) mod names;
 mod ready;

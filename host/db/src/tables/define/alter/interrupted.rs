@@ -4,7 +4,7 @@ use crate::Database;
 use crate::engine::{Transaction, mutant};
 use crate::keyspace::{Dropped, schema_key};
 use crate::tables::define::alter::replace::take_back_in;
-use crate::tables::define::change::schema_in;
+use crate::tables::define::change::{alone, schema_in};
 use crate::tables::schema::stored;
 
 /// Takes back changes of tables that were interrupted.
@@ -23,7 +23,7 @@ pub(crate) fn take_back_interrupted(database: &Database) {
         // nothing is there to be taken back.
         let mut was_pending = true;
         if database.check_open().is_ok() {
-            let outcome = engine.alone(|transaction: &mut Transaction| {
+            let outcome = alone(database, |transaction: &mut Transaction| {
                 was_pending = schema_in(transaction, &name)?.is_some_and(|schema| schema.pending.is_some());
                 take_back_in(transaction, &name, None)
             });
