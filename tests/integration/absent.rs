@@ -93,7 +93,18 @@ const ABSENT: &[Absent] = &[
         },
     },
     Absent {
-        surfaces: HTTP,
+        surfaces: &["client"],
+        what: "rows whose key is a dot, or two",
+        reason: "URLs leave such parts of a path out, encoded or not",
+        is_such: |step| match &step.operation {
+            Operation::GetRow(GetRow { key, .. })
+            | Operation::UpdateRow(UpdateRow { key, .. })
+            | Operation::DeleteRow(DeleteRow { key, .. }) => *key == ["."] || *key == [".."],
+            _ => false,
+        },
+    },
+    Absent {
+        surfaces: &["http", "client", "page"],
         what: "an argument that is not given",
         reason: "a client writes arguments in their places itself",
         is_such: |step| match &step.operation {
@@ -208,6 +219,16 @@ const UNSEEN: &[Unseen] = &[
             }
             Some(current) => without_zero(current),
             None => {}
+        },
+    },
+    Unseen {
+        surfaces: &["page", "client"],
+        what: "that a row's version was refused, rather than a key's",
+        reason: "pages have one name for both",
+        hide: |line| {
+            if line["error"] == "PT412" {
+                line["error"] = "precondition-failed".into();
+            }
         },
     },
     Unseen {
