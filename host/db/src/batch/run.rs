@@ -32,7 +32,7 @@ impl Session {
     /// # use mantis_db::{Database, Limits, ManualClock, SeededRandom};
     /// use mantis_db::batch::{Applied, Operation, Reference, RowOperation, RowVerb};
     /// use mantis_db::tables::{Input, RowBatch, Resolution, schema::TableDocument};
-    /// use jiff::tz::TimeZone;
+    /// use mantis_db::tables::TimeZone;
     /// use mantis_db::Op;
     /// # let (clock, random) = (Arc::new(ManualClock::new(0)), Arc::new(SeededRandom::new(7)));
     /// # let database = Database::in_memory(Limits::default(), clock, random).unwrap();

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::tables::TimeZone;
 use bytes::Bytes;
-use jiff::tz::TimeZone;
 
 use super::era::Era;
 use super::event::{Matches, RowChange, RowChangeKind};
