@@ -163,7 +163,8 @@ fn an_export_reads_every_page() {
 fn an_export_goes_on_after_its_snapshot_has_ended() {
     let server = Server::start(&["--transaction-idle-ms", "100"]);
     server.ok(&["table", "create", "many", "--column", "n:bigint", "--column", "text:text", "--primary-key", "n"]);
-    let rows: String = (0..30_000).map(|number| format!("{number},{}\n", "x".repeat(50))).collect();
+    let row = |number: u64| format!("{number},{}\n", "x".repeat(50));
+    let rows: String = (0..30_000).map(row).collect();
     let output = server.run_with(&["table", "import", "many", "--columns", "n,text"], rows.as_bytes());
     assert!(output.status.success(), "{output:?}");
     let (code, stdout, stderr) = stalled_export(&server, &["table", "export", "many"]);

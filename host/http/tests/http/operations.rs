@@ -174,7 +174,7 @@ async fn malformed_and_oversized_batches_are_refused() {
         (String::new(), "400 body-malformed"),
     ] {
         let answer = server.send("POST /api/v1/batch", &[JSON], body.clone()).await;
-        assert_eq!(answer.outcome(), outcome, "{:.80}", body);
+        assert_eq!(answer.outcome(), outcome, "{body:.80}");
     }
     let answer = server.send("POST /api/v1/batch", &["content-type: text/plain"], "{}").await;
     assert_eq!(answer.outcome(), "415 media-type-unsupported");
