@@ -112,9 +112,8 @@ impl PostgreSql {
         let authors: String =
             (0..self.sizes.groups).map(|id| format!("{id}\t{}\tItaly\n", rows::author_name(id))).collect();
         copy_in(&mut client, "authors", &authors)?;
-        let scattered: fn(u64, Sizes) -> Book = Book::scattered;
-        for (table, make) in [("books", Book::ascending as _), ("scattered", scattered), ("disk_scattered", scattered)]
-        {
+        let (ascending, scattered): (Make, Make) = (Book::ascending, Book::scattered);
+        for (table, make) in [("books", ascending), ("scattered", scattered), ("disk_scattered", scattered)] {
             for first in (0..self.sizes.books).step_by(100_000) {
                 let books = first..(first + 100_000).min(self.sizes.books);
                 copy_in(&mut client, table, &rows::copy(books.map(|number| make(number, self.sizes))))?;
@@ -287,8 +286,7 @@ impl PostgreSql {
             sql += &format!(" on conflict (id) do update set {}", set.collect::<Vec<_>>().join(", "));
         }
         let statement = client.prepare(&sql)?;
-        let make: fn(u64, Sizes) -> Book =
-            if operation == Operation::BulkScattered { Book::scattered } else { Book::ascending };
+        let make: Make = if operation == Operation::BulkScattered { Book::scattered } else { Book::ascending };
         let this = Rc::clone(self);
         let run = Box::new(move |time: Duration| {
             let before = this.servers.cpu_ns()?;
@@ -331,6 +329,9 @@ impl Drop for PostgreSql {
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
+
+/// Makes a row of a number.
+type Make = fn(u64, Sizes) -> Book;
 
 /// How rows are inserted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
