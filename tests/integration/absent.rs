@@ -163,11 +163,6 @@ pub(crate) fn runs(surface: &str, scenario: &Scenario) -> bool {
     if !["db", "http"].contains(&surface) && scenario.steps.iter().any(drops_inside) {
         return false;
     }
-    let is_of_tables = |step: &Step| step.operation.defines_tables() || step.operation.is_of_rows();
-    // Tables are not wired up there yet.
-    if surface == "guest" && scenario.steps.iter().any(is_of_tables) {
-        return false;
-    }
     // Tables are defined by calls that transactions do not have.
     let defines_inside = |step: &Step| step.operation.defines_tables() && step.transaction.is_some();
     if ["page", "client"].contains(&surface) && scenario.steps.iter().any(defines_inside) {
