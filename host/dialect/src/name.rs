@@ -101,7 +101,13 @@ pub(crate) fn cast(input: &mut Input<'_>) -> Parsed<Option<Cast>> {
     if !takes(input, "::") {
         return Ok(None);
     }
-    let mut cast = String::from(name(input)?);
+    let name = name(input)?;
+    let is_of_a_type = |character: char| character.is_alphanumeric() || matches!(character, '_' | ' ' | '$');
+    let mut cast = match name.trim() {
+        // In quotes it could be anything, which would read as something else when it is written.
+        name if !name.is_empty() && name.chars().all(is_of_a_type) => String::from(name),
+        _ => return fail(&["the name of a type"]),
+    };
     if takes(input, "(") {
         let modifier: &str = take_till(1.., ')').context("the length or precision of a type").parse_next(input)?;
         expect(input, ")", "\")\"")?;

@@ -166,6 +166,13 @@ fn refuse(text: &str, offset: usize, message: &str) {
 }
 
 #[test]
+fn a_cast_names_a_type() {
+    check(r#"select=a::"b ""#, "select=a::b");
+    assert!(query(r#"select=a::"b,c""#).is_err());
+    assert!(query(r#"select=a::" ""#).is_err());
+}
+
+#[test]
 fn what_is_refused_and_where() {
     refuse("select=id,,name", 3, r#"select, character 4: unexpected ",", expected a name"#);
     refuse("select=id(", 3, r#"select, character 4: the text ends, expected "," or ")""#);
