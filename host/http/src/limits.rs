@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use mantis_db::tables::define::DescribeLimits;
-
-pub(crate) use mantis_db::limits::{BUCKET_NAME_BYTES_MAX, KEY_BYTES_MAX, MEDIA_TYPE_BYTES_MAX, TTL_MS_MAX};
+pub(crate) use mantis_db::limits::{
+    BUCKET_NAME_BYTES_MAX, KEY_BYTES_MAX, MEDIA_TYPE_BYTES_MAX, TABLE_NAME_BYTES_MAX, TTL_MS_MAX,
+};
 
 /// Bytes of a path and its query together: a key of 4,096 bytes with every byte escaped, and the rest.
 pub(crate) const URI_BYTES_MAX: usize = 16 * 1024;

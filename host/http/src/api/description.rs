@@ -54,6 +54,9 @@ pub(crate) enum Kind {
     Key { bytes_min: usize },
     /// Parameters of any name, any number of times, which the handler reads from the request's head.
     Dialect,
+    /// Parameters of any other name, any number of times, which the handler reads from the request's head, where the text parameter `with` is
+    /// given.
+    Filters { with: &'static str },
     /// Text that must not be empty.
     Text { pattern: Pattern, bytes_max: usize },
 }

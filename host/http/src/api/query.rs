@@ -20,10 +20,21 @@ impl Query {
         if known.iter().any(|parameter| matches!(parameter.kind, Kind::Dialect)) {
             return Ok(query);
         }
-        for pair in raw.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+        let filters_with = known.iter().find_map(|parameter| match parameter.kind {
+            Kind::Filters { with } => Some(with),
+            _ => None,
+        });
+        let pairs = || raw.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+        let name_of = |pair: &str| pair.split_once('=').map_or(pair, |(name, _)| name).to_owned();
+        let has_filters = filters_with.is_some_and(|with| pairs().any(|pair| name_of(pair) == with));
+        for pair in pairs() {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let name = decode(name)?;
-            let Some(parameter) = known.iter().find(|parameter| parameter.name.as_bytes() == name) else {
+            let named = known.iter().filter(|parameter| !matches!(parameter.kind, Kind::Filters { .. }));
+            let Some(parameter) = named.into_iter().find(|parameter| parameter.name.as_bytes() == name) else {
+                if has_filters {
+                    continue;
+                }
                 return Err(unknown(&name, known));
             };
             if query.bytes(parameter).is_some() {
@@ -81,7 +92,7 @@ impl Parameter {
             Kind::Key { .. } if value.len() > limits.key_bytes_max => {
                 Err(self.invalid(&format!("has {} bytes; the limit is {}", value.len(), limits.key_bytes_max)))
             }
-            Kind::Key { .. } | Kind::Dialect => Ok(()),
+            Kind::Key { .. } | Kind::Dialect | Kind::Filters { .. } => Ok(()),
             Kind::Text { bytes_max, .. } => match text {
                 Some(text) if !text.is_empty() && text.len() <= *bytes_max => Ok(()),
                 _ => Err(self.invalid(&format!("must be text of 1 to {bytes_max} bytes"))),

@@ -169,7 +169,7 @@ fn query_parameter(parameter: &Parameter, subject: &Subject<'_>) -> Value {
                 |range| json!({"type": "integer", "minimum": range.min, "maximum": range.max, "default": range.max}),
             )
         }
-        Kind::Dialect => json!({"type": "object", "additionalProperties": {"type": "string"}}),
+        Kind::Dialect | Kind::Filters { .. } => json!({"type": "object", "additionalProperties": {"type": "string"}}),
         Kind::Key { bytes_min: 0 } => json!({"type": "string"}),
         Kind::Key { bytes_min } => json!({"type": "string", "minLength": bytes_min}),
         Kind::Text { pattern, bytes_max } => {

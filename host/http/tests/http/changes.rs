@@ -354,3 +354,95 @@ async fn streams_are_bounded_and_end_with_the_server() {
     drop(events);
     assert_eq!(server.send("GET /api/v1/changes", &[], "").await.outcome(), "503 shutting-down");
 }
+
+/// A table that keeps old rows, and changes of it beside a key.
+async fn with_orders() -> Server {
+    let server = Server::new();
+    let json = ["content-type: application/json"];
+    let schema = r#"{"columns": [{"name": "id", "type": "int"}, {"name": "status", "type": "text"},
+        {"name": "since", "type": "int"}, {"name": "data", "type": "jsonb"}], "primary_key": ["id"], "changes": "full"}"#;
+    for (line, body) in [
+        ("PUT /api/v1/schema/tables/orders", schema),
+        ("POST /api/v1/tables/orders", r#"{"id": 1, "status": "open", "since": 5, "data": {"a": [1]}}"#),
+        ("PATCH /api/v1/tables/orders?id=eq.1", r#"{"status": "paid"}"#),
+        ("PATCH /api/v1/tables/orders?id=eq.1", r#"{"status": "sent"}"#),
+        ("PUT /api/v1/kv/a?raw=true", "1"),
+        ("DELETE /api/v1/tables/orders?id=eq.1", ""),
+    ] {
+        let answer = server.send(line, &json, body).await;
+        assert!(answer.status.is_success(), "{line}: {answer:?}");
+    }
+    server
+}
+
+#[tokio::test]
+async fn rows_that_matched_before_or_after_are_shown() {
+    let server = with_orders().await;
+    for (query, expected) in [
+        ("table=orders&status=eq.paid&select=status", vec!["create", "update open>paid ft", "update paid>sent tf"]),
+        (
+            "table=orders&and=(since.eq.5,data->a->>0.eq.1)&status=eq.open&select=status",
+            vec!["create", "insert ->open ft", "update open>paid tf"],
+        ),
+        ("table=orders&id=neq.1", vec!["create"]),
+        (
+            "",
+            vec!["create", "insert ->open ft", "update open>paid tt", "update paid>sent tt", "put", "delete sent>- tf"],
+        ),
+        ("prefix=a", vec!["put"]),
+    ] {
+        let line = format!("GET /api/v1/changes?wait=0&since=earliest&{query}");
+        let page = server.send(&line, &[], "").await.json();
+        let told = |change: &Value| {
+            let kind = change["kind"].as_str().unwrap();
+            if change["matches"].is_null() {
+                return kind.to_owned();
+            }
+            assert_eq!(change["key"], serde_json::json!({"id": 1}));
+            let status = |name: &str| change[name]["status"].as_str().unwrap_or("-").to_owned();
+            let matches = |name: &str| if change["matches"][name] == true { 't' } else { 'f' };
+            format!("{kind} {}>{} {}{}", status("old"), status("row"), matches("old"), matches("new"))
+        };
+        assert_eq!(page["changes"].as_array().unwrap().iter().map(told).collect::<Vec<_>>(), expected, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn events_of_rows_resume_and_say_what_happened() {
+    let server = with_orders().await;
+    let mut events =
+        follow(&server, "GET /api/v1/changes?since=earliest&table=orders", &["accept: text/event-stream"]).await;
+    events.next().await.unwrap();
+    let all = events.next().await.unwrap();
+    let kinds: Vec<_> =
+        all.split("\n\n").map(|event| field(event, "event: ")).filter(|kind| !kind.is_empty()).collect();
+    assert_eq!(kinds, ["create", "insert", "update", "update", "delete"]);
+    let first = all.split("\n\n").nth(1).unwrap();
+    let headers = ["accept: text/event-stream", &*format!("last-event-id: {}", field(first, "id: "))];
+    let mut resumed = follow(&server, "GET /api/v1/changes?table=orders", &headers).await;
+    resumed.next().await.unwrap();
+    let rest = resumed.next().await.unwrap();
+    assert!(all.ends_with(&rest) && rest.matches("event: ").count() == 3, "{rest}");
+}
+
+#[tokio::test]
+async fn a_filter_that_cannot_be_followed_is_refused() {
+    let server = with_orders().await;
+    for (query, status, code) in [
+        ("table=orders&no=eq.1", 400, "42703"),
+        ("table=orders&status=1", 400, "PGRST100"),
+        ("table=orders&select=id,clients(*)", 500, "PGRST127"),
+        ("table=none", 404, "PGRST205"),
+        ("table=orders&bucket=default", 400, "parameter-invalid"),
+        ("status=eq.paid", 400, "parameter-unknown"),
+        ("table=orders&wait=0&wait=0", 400, "parameter-repeated"),
+    ] {
+        let answer = server.send(&format!("GET /api/v1/changes?{query}"), &[], "").await;
+        let found = (answer.status.as_u16(), answer.json()["code"].as_str().unwrap_or_default().to_owned());
+        if code == "PGRST127" {
+            assert_eq!(found.1, code, "{query}");
+        } else {
+            assert_eq!(found, (status, code.to_owned()), "{query}");
+        }
+    }
+}

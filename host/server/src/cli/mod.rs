@@ -495,6 +495,15 @@ pub struct WatchArgs {
     /// Only keys with this prefix
     #[arg(long, value_name = "PREFIX")]
     pub prefix: Option<OsString>,
+    /// Only changes of this table: of its rows and of its definition
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["bucket", "prefix"])]
+    pub table: Option<String>,
+    /// Only rows that match before or after the change, as in `status=eq.paid`; repeatable
+    #[arg(long = "filter", value_name = "COLUMN=OPERATOR.VALUE", requires = "table")]
+    pub filters: Vec<String>,
+    /// What to show of each row, as in `id,status`
+    #[arg(long, value_name = "COLUMNS", requires = "table")]
+    pub select: Option<String>,
     /// Start after this cursor, or at the earliest retained change
     #[arg(long, value_name = "CURSOR|earliest")]
     pub since: Option<String>,

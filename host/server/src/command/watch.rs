@@ -15,12 +15,17 @@ const SILENCE_MAX: Duration = Duration::from_secs(45);
 
 pub(super) async fn run(args: WatchArgs) -> Outcome {
     let prefix = args.prefix.as_deref().map(|prefix| context::key(prefix, &args.form)).transpose()?;
-    let path = Path::new("/api/v1/changes")
+    let mut path = Path::new("/api/v1/changes")
         .with("bucket", args.bucket.as_deref().map(str::as_bytes))
         .with("prefix", prefix.as_deref())
+        .with("table", args.table.as_deref().map(str::as_bytes))
+        .with("select", args.select.as_deref().map(str::as_bytes))
         .with("values", Some(b"true"))
         .with("progress", Some(b"true"))
         .with("since", args.since.as_deref().map(str::as_bytes));
+    for filter in &args.filters {
+        path = path.with_query(filter);
+    }
     let mut lines = context::client(&args.server)?.lines(&path, SILENCE_MAX).await?;
     let mut output = Output::new();
     let mut left = args.limit.unwrap_or(u64::MAX);
@@ -62,8 +67,15 @@ fn resumable(failure: Failure, cursor: Option<&str>) -> Failure {
     }
 }
 
-/// What happened, bucket, key and value, separated by tabs.
+/// What happened, and to what, separated by tabs: bucket, key and value; or table, and key, row and old row as JSON; or the table alone.
 fn show(change: &Value) -> String {
+    if let Some(table) = change["table"].as_str() {
+        let kind = change["kind"].as_str().unwrap_or_default();
+        let rows =
+            ["key", "row", "old"].map(|name| change.get(name).filter(|row| !row.is_null()).map(Value::to_string));
+        let rows: String = rows.into_iter().flatten().map(|row| format!("\t{}", printable(&row))).collect();
+        return format!("{kind}\t{}{rows}", escape(table.as_bytes()));
+    }
     let text = |name: &str| change[name].as_str().unwrap_or_default();
     let bytes = |name: &str| {
         let value = change.get(name).cloned().unwrap_or_default();
@@ -72,4 +84,10 @@ fn show(change: &Value) -> String {
     let kind = text("kind");
     let line = format!("{kind}\t{}\t{}", text("bucket"), bytes("key"));
     if kind == "put" { format!("{line}\t{}", bytes("value")) } else { line }
+}
+
+/// JSON without the control characters that it may have as they are: a terminal would obey them.
+fn printable(json: &str) -> String {
+    let escaped = |character: char| format!("\\u{:04x}", u32::from(character));
+    json.chars().map(|character| if character.is_control() { escaped(character) } else { character.into() }).collect()
 }

@@ -6,6 +6,7 @@ mod changes;
 mod concurrency;
 mod constraints;
 mod definitions;
+mod feed;
 mod model;
 mod power_cut;
 mod races;

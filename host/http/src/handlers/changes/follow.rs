@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
-use mantis_db::{Change, ChangeFilter, Since};
+use mantis_db::Since;
+use mantis_db::tables::feed::{FeedError, FeedEvent, FeedScope};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -14,7 +15,7 @@ use crate::handlers::changes::View;
 use crate::handlers::changes::form::Form;
 use crate::limits;
 use crate::protocol::body::{Body, BodyError};
-use crate::protocol::problem::Result;
+use crate::protocol::problem::{Problem, Result};
 use crate::state::State;
 use crate::state::streams::StreamTicket;
 
@@ -28,11 +29,11 @@ const PAUSE: Duration = Duration::from_secs(15);
 /// A place in the change feed that moves on.
 pub(super) struct Follower {
     state: Arc<State>,
-    filter: ChangeFilter,
+    scope: FeedScope,
     since: Since,
     /// Behind everything that was taken out of `unsent`.
     cursor: String,
-    unsent: VecDeque<Change>,
+    unsent: VecDeque<FeedEvent>,
     /// Behind everything that was read.
     read_to: String,
     at_end: bool,
@@ -41,6 +42,14 @@ pub(super) struct Follower {
     commits: watch::Receiver<u64>,
     shutdown: watch::Receiver<bool>,
     _ticket: StreamTicket,
+}
+
+fn problem(error: FeedError) -> Problem {
+    match error {
+        FeedError::Feed(error) => error.into(),
+        FeedError::Table(error) => error.into(),
+        error => Problem::new(mantis_db::Code::ReadOnly).detail(error.to_string()),
+    }
 }
 
 /// Why a wait ended.
@@ -54,10 +63,10 @@ enum Woken {
 }
 
 impl Follower {
-    pub(super) fn new(state: &Arc<State>, filter: ChangeFilter, since: Since) -> Result<Self> {
+    pub(super) fn new(state: &Arc<State>, scope: FeedScope, since: Since) -> Result<Self> {
         Ok(Self {
             state: Arc::clone(state),
-            filter,
+            scope,
             since,
             cursor: String::new(),
             unsent: VecDeque::new(),
@@ -75,9 +84,9 @@ impl Follower {
         // Marked as seen before reading, so that a commit in between wakes the next wait.
         self.commits.borrow_and_update();
         let mut session = self.state.session().await?;
-        let page = session.changes(&self.filter, &self.since, limits::CHANGES_PER_READ_MAX).await?;
+        let page = session.feed(&self.scope, &self.since, limits::CHANGES_PER_READ_MAX).await.map_err(problem)?;
         drop(session);
-        self.unsent.extend(page.changes);
+        self.unsent.extend(page.events);
         self.at_end = page.at_end;
         if self.unsent.is_empty() {
             self.cursor.clone_from(&page.cursor);
@@ -122,8 +131,8 @@ impl Follower {
         while bytes < limits::CHANGES_PAGE_BYTES_MAX
             && let Some(change) = self.unsent.pop_front()
         {
-            bytes += change.key.len() + change.value.as_ref().map_or(0, |(_, value)| value.len());
-            self.cursor.clone_from(&change.cursor);
+            bytes += change.size_bytes();
+            change.cursor().clone_into(&mut self.cursor);
             taken.push(change);
         }
         if self.unsent.is_empty() {
@@ -197,7 +206,7 @@ impl Follower {
             && let Some(change) = self.unsent.pop_front()
         {
             form.write_change(piece, &change, view);
-            self.cursor = change.cursor;
+            change.cursor().clone_into(&mut self.cursor);
         }
         self.pause_at = Instant::now() + PAUSE;
         true

@@ -1,8 +1,11 @@
 //! Changes as events, lines and pages.
 
+use mantis_db::tables::feed::{FeedEvent, Matches, RowChange, RowChangeKind, TableEvent, TableEventKind};
+use mantis_db::tables::schema::TableDocument;
 use mantis_db::{Change, ChangeKind};
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::protocol::problem::Problem;
 use crate::wire::bytes::{BytesOut, Encoding};
@@ -31,7 +34,7 @@ pub(super) enum Form {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Changes", deny_unknown_fields)]
 pub(super) struct PageOut<'a> {
-    changes: Vec<ChangeOut<'a>>,
+    changes: Vec<EventOut<'a>>,
     cursor: &'a str,
     more: bool,
 }
@@ -45,6 +48,74 @@ struct ProgressLine<'a> {
 }
 
 /// A change as JSON.
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "AnyChange")]
+pub(super) enum EventOut<'a> {
+    Key(ChangeOut<'a>),
+    Row(RowOut<'a>),
+    Table(TableOut<'a>),
+}
+
+/// A change of a row.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "RowChange", deny_unknown_fields)]
+pub(super) struct RowOut<'a> {
+    #[schemars(extend("enum" = ["insert", "update", "delete"]))]
+    kind: &'static str,
+    table: &'a str,
+    /// The number of the definition by which it is shown.
+    schema_version: u32,
+    /// The primary key; null where the table has none.
+    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
+    key: Option<&'a RawValue>,
+    /// The row after the change; null where it is gone.
+    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
+    row: Option<&'a RawValue>,
+    /// The row before the change; null where it is new, or where the table keeps no old rows.
+    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
+    old: Option<&'a RawValue>,
+    matches: MatchesOut,
+    /// The commit.
+    version: NumberText,
+    /// The version that it replaced or deleted; null for a new row.
+    previous_version: Option<NumberText>,
+    #[schemars(extend("format" = "date-time"))]
+    time: String,
+    cursor: &'a str,
+}
+
+/// Which of the two rows the filter selects.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ChangeMatches", deny_unknown_fields)]
+struct MatchesOut {
+    /// Null where that is not known, because the table keeps no old rows.
+    old: Option<bool>,
+    new: bool,
+}
+
+/// A change of a table's definition.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "TableDefinitionChange", deny_unknown_fields)]
+pub(super) struct TableOut<'a> {
+    #[schemars(extend("enum" = ["create", "alter", "drop"]))]
+    kind: &'static str,
+    table: &'a str,
+    /// The number of the definition.
+    schema_version: u32,
+    /// The definition; null where the table is gone.
+    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
+    schema: Option<&'a TableDocument>,
+    /// The commit.
+    version: NumberText,
+    /// The version that it replaced or deleted; null for a new table.
+    previous_version: Option<NumberText>,
+    #[schemars(extend("format" = "date-time"))]
+    time: String,
+    cursor: &'a str,
+}
+
+/// A change of a key.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Change", deny_unknown_fields)]
 pub(super) struct ChangeOut<'a> {
@@ -78,6 +149,73 @@ struct ErrorLine<'a> {
 struct ErrorOut<'a> {
     code: &'a str,
     message: &'a str,
+}
+
+pub(super) fn event_out(event: &FeedEvent, view: View) -> Option<EventOut<'_>> {
+    Some(match event {
+        FeedEvent::Key(change) => EventOut::Key(change_out(change, view)),
+        FeedEvent::Row(change) => EventOut::Row(row_out(change)),
+        FeedEvent::Table(event) => EventOut::Table(table_out(event)),
+        _ => return None,
+    })
+}
+
+fn row_out(change: &RowChange) -> RowOut<'_> {
+    // The database writes valid JSON.
+    let raw =
+        |json: &'_ Option<bytes::Bytes>| -> Option<&'_ RawValue> { serde_json::from_slice(json.as_deref()?).ok() };
+    let Matches { old, new } = change.matches;
+    RowOut {
+        kind: row_kind(change.kind),
+        table: &change.table,
+        schema_version: change.schema_version,
+        key: raw(&change.key),
+        row: raw(&change.row),
+        old: raw(&change.old),
+        matches: MatchesOut { old, new },
+        version: NumberText(change.version),
+        previous_version: change.previous_version.map(NumberText),
+        time: time::rfc3339(change.time_ms),
+        cursor: &change.cursor,
+    }
+}
+
+fn table_out(event: &TableEvent) -> TableOut<'_> {
+    TableOut {
+        kind: table_kind(event.kind),
+        table: &event.table,
+        schema_version: event.schema_version,
+        schema: event.schema.as_ref(),
+        version: NumberText(event.version),
+        previous_version: event.previous_version.map(NumberText),
+        time: time::rfc3339(event.time_ms),
+        cursor: &event.cursor,
+    }
+}
+
+fn row_kind(kind: RowChangeKind) -> &'static str {
+    match kind {
+        RowChangeKind::Insert => "insert",
+        RowChangeKind::Update => "update",
+        RowChangeKind::Delete => "delete",
+    }
+}
+
+fn table_kind(kind: TableEventKind) -> &'static str {
+    match kind {
+        TableEventKind::Create => "create",
+        TableEventKind::Alter => "alter",
+        TableEventKind::Drop => "drop",
+    }
+}
+
+fn kind_of(event: &FeedEvent) -> &'static str {
+    match event {
+        FeedEvent::Key(change) => name(change.kind),
+        FeedEvent::Row(change) => row_kind(change.kind),
+        FeedEvent::Table(event) => table_kind(event.kind),
+        _ => "",
+    }
 }
 
 pub(super) fn change_out(change: &Change, view: View) -> ChangeOut<'_> {
@@ -130,9 +268,9 @@ impl Form {
     }
 
     /// All of an answer that ends.
-    pub(super) fn write_page(self, out: &mut Vec<u8>, changes: &[Change], cursor: &str, more: bool, view: View) {
+    pub(super) fn write_page(self, out: &mut Vec<u8>, changes: &[FeedEvent], cursor: &str, more: bool, view: View) {
         if self == Self::Page {
-            let changes = changes.iter().map(|change| change_out(change, view)).collect();
+            let changes = changes.iter().filter_map(|change| event_out(change, view)).collect();
             write_line(out, &PageOut { changes, cursor, more });
         } else {
             for change in changes {
@@ -142,14 +280,15 @@ impl Form {
         }
     }
 
-    pub(super) fn write_change(self, out: &mut Vec<u8>, change: &Change, view: View) {
+    pub(super) fn write_change(self, out: &mut Vec<u8>, change: &FeedEvent, view: View) {
+        let Some(shown) = event_out(change, view) else { return };
         if self == Self::Events {
-            for part in ["id: ", &change.cursor, "\nevent: ", name(change.kind), "\ndata: "] {
+            for part in ["id: ", change.cursor(), "\nevent: ", kind_of(change), "\ndata: "] {
                 out.extend_from_slice(part.as_bytes());
             }
         }
         // JSON has no line breaks, so that it is one line of data.
-        write_line(out, &change_out(change, view));
+        write_line(out, &shown);
         if self == Self::Events {
             out.push(b'\n');
         }

@@ -5,13 +5,17 @@ use std::time::Duration;
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Response};
+use mantis_db::tables::feed::{FeedScope, TableFeed};
+use mantis_db::tables::{TableError, TableResult, code};
 use mantis_db::{ChangeFilter, Code as DbCode, Since};
+use mantis_dialect::Parser;
 
 use crate::api::common::{ENCODING, PREFIX};
 use crate::api::description::{
     Answer, Content, Kind, Parameter, Pattern, RequestHeader, Role, Shape, Tag, json_content,
 };
 use crate::api::operation::TimeoutPolicy;
+use crate::api::query::Query;
 use crate::api::request::Request;
 use crate::handlers::changes::follow::Follower;
 use crate::handlers::changes::form::{Form, PageOut, View};
@@ -19,7 +23,7 @@ use crate::limits;
 use crate::protocol::body::Body;
 use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::problem::{Problem, Result};
-use crate::protocol::{accept, media};
+use crate::protocol::{accept, media, path};
 use crate::state::{Operation, State};
 use crate::wire::bytes::Encoding;
 
@@ -33,14 +37,15 @@ pub(crate) static FOLLOW: Operation = Operation {
     id: "followChanges",
     tag: Tag::Changes,
     summary: "Follow committed changes",
-    description: "As Server-Sent Events: `id` is a cursor, `event` is `put` or `delete`, `data` is JSON. `Last-Event-ID` resumes where \
-                  after an interruption; after 15 seconds without an event a comment and a new `id` follow, even while the filter skips \
+    description: "Of keys, of rows and of definitions of tables, as far as the grants show them. As Server-Sent Events: `id` is a cursor, \
+                  `event` says what happened (`put`, `delete`; `insert`, `update`, `delete`; `create`, `alter`, `drop`), `data` \
+                  is JSON. `Last-Event-ID` resumes after an interruption; after 15 seconds without an event a comment and a new `id` follow, even while the filter skips \
                   commits. With `Accept: application/x-ndjson` each change is a JSON object on a line (an empty line after 15 \
                   seconds; with `progress=true` a line with the `cursor`). With `wait`, or `Accept: application/json`, the answer is one \
                   page: the changes that exist, or the first within that time, the `cursor` to continue from, and whether there is `more`. \
                   A cursor whose changes are not available (no longer kept, of another or an emptied store, or ahead of the newest \
                   commit) is 410 `compacted`; a stream that falls that far behind ends with an `error`.",
-    query: &[&BUCKET, &PREFIX, &SINCE, &WAIT, &VALUES, &PROGRESS, &ENCODING],
+    query: &[&BUCKET, &PREFIX, &TABLE, &FILTERS, &SINCE, &WAIT, &VALUES, &PROGRESS, &ENCODING],
     headers: &[&LAST_EVENT_ID],
     body: None,
     answers: &[Answer {
@@ -62,6 +67,13 @@ pub(crate) static FOLLOW: Operation = Operation {
         AnyCode::Db(DbCode::BucketNameInvalid),
         AnyCode::Db(DbCode::CursorInvalid),
         AnyCode::Db(DbCode::Compacted),
+        AnyCode::Table(code::PARSE),
+        AnyCode::Table(code::NOT_IMPLEMENTED),
+        AnyCode::Table(code::NO_TABLE),
+        AnyCode::Table(code::TEXT_INVALID),
+        AnyCode::Table(code::COLUMN_UNDEFINED),
+        AnyCode::Table(code::OPERATOR_UNDEFINED),
+        AnyCode::Table(code::LIMIT_EXCEEDED),
     ],
     now: None,
     handler: |state, request| Box::pin(changes(state, request)),
@@ -73,6 +85,21 @@ static BUCKET: Parameter = Parameter {
     kind: Kind::Text { pattern: Pattern::BucketName, bytes_max: limits::BUCKET_NAME_BYTES_MAX },
     description: "Only changes of this bucket.",
     role: Role::Optional,
+};
+static TABLE: Parameter = Parameter {
+    name: "table",
+    kind: Kind::Text { pattern: Pattern::Fixed("^.{1,63}$"), bytes_max: limits::TABLE_NAME_BYTES_MAX },
+    description: "Only changes of this table: of its rows (`insert`, `update`, `delete`) and of its definition (`create`, `alter`, `drop`).",
+    // Whether there is such a table, the store decides.
+    role: Role::OutsideSchema,
+};
+static FILTERS: Parameter = Parameter {
+    name: "filters",
+    kind: Kind::Filters { with: "table" },
+    description: "With `table`: `select`, `and`, `or`, and any column with an operator and a value, as in `status=eq.paid`. A change of a row is \
+                  shown where the row before or after it matches; `matches` says which. A column with the name of one of these \
+                  parameters is named in `and`.",
+    role: Role::OutsideSchema,
 };
 static SINCE: Parameter = Parameter {
     name: "since",
@@ -121,16 +148,13 @@ async fn changes(state: &Arc<State>, request: &mut Request) -> Result<Response<B
         None => &[EVENTS, media::NDJSON, media::JSON],
     };
     let media = accept::choose(request.headers(), offered)?;
-    let filter = ChangeFilter {
-        bucket: query.text(&BUCKET).map(str::to_owned),
-        prefix: query.bytes(&PREFIX).unwrap_or_default().to_vec(),
-    };
+    let scope = scope(query, request.head.uri.query())?;
     let view = View { values: query.flag(&VALUES), progress: query.flag(&PROGRESS), encoding: Encoding::of(query) };
     let since = since(request.headers(), query.text(&SINCE))?;
     if state.is_shutting_down() {
         return Err(Code::ShuttingDown.into());
     }
-    let mut follower = Follower::new(state, filter, since)?;
+    let mut follower = Follower::new(state, scope, since)?;
     // What is wrong with the request shows here, where it can still be said with a status.
     follower.read().await?;
     let body = if wait_s.is_some() || media == media::JSON {
@@ -149,6 +173,41 @@ async fn changes(state: &Arc<State>, request: &mut Request) -> Result<Response<B
     // Some proxies buffer responses otherwise.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     Ok(response)
+}
+
+/// Which changes the request asks for: of keys where it names a bucket or a prefix, of rows where it names a table, or all.
+fn scope(query: &Query, raw: Option<&str>) -> Result<FeedScope> {
+    let (bucket, prefix) = (query.text(&BUCKET), query.bytes(&PREFIX));
+    match query.text(&TABLE) {
+        Some(_) if bucket.is_some() || prefix.is_some() => {
+            Err(TABLE.invalid("goes with neither `bucket` nor `prefix`: a table has rows, a bucket has keys"))
+        }
+        Some(table) => {
+            let parameters = filters(raw)?;
+            let borrowed = parameters.iter().map(|(name, value)| (&name[..], &value[..]));
+            let query = Parser::default().query(borrowed).map_err(TableError::from)?;
+            Ok(FeedScope::Table(TableFeed::new(table, query)?))
+        }
+        None if bucket.is_none() && prefix.is_none() => Ok(FeedScope::All),
+        None => Ok(FeedScope::Keys(ChangeFilter {
+            bucket: bucket.map(str::to_owned),
+            prefix: prefix.unwrap_or_default().to_vec(),
+        })),
+    }
+}
+
+/// The parameters that are not the feed's own.
+fn filters(raw: Option<&str>) -> TableResult<Vec<(String, String)>> {
+    let is_own = |name: &str| FOLLOW.query.iter().any(|parameter| parameter.name == name);
+    let pairs = raw.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+    let decoded = pairs.map(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        match (path::decode_form(name), path::decode_form(value)) {
+            (Some(name), Some(value)) => Ok((name.into_owned(), value.into_owned())),
+            _ => Err(TableError::new(code::PARSE, "a parameter is not UTF-8, or has a `%` without two digits")),
+        }
+    });
+    decoded.filter(|pair| pair.as_ref().map_or(true, |(name, _)| !is_own(name))).collect()
 }
 
 fn since(headers: &HeaderMap, since: Option<&str>) -> Result<Since> {
