@@ -90,7 +90,7 @@ fn changed(document: &str) -> Tables {
     let mut tables = Tables::new(&[("orders", document)]);
     tables.post("orders", r#"[{"id": 1, "status": "open"}, {"id": 2, "status": "paid"}]"#).unwrap();
     tables.patch("orders?id=eq.1", r#"{"status": "paid too"}"#).unwrap();
-    tables.upsert(Resolution::MergeDuplicates, "orders", r#"{"id": 2, "status": "sent"}"#).unwrap();
+    tables.upsert(Resolution::Merge, "orders", r#"{"id": 2, "status": "sent"}"#).unwrap();
     tables.delete("orders?id=eq.2").unwrap();
     tables
 }
@@ -404,7 +404,9 @@ fn a_restart_shows_the_same_changes_from_every_cursor() {
 fn a_restart_with_more_room_does_not_show_what_it_cannot_decode() {
     let (disk, options) = (MemoryDisk::new(), WriteOptions::default());
     let open = |feed_bytes_max: usize| {
-        open_with(&disk, Limits { feed_bytes_max, ..Limits::default() }, StorageOptions::default())
+        let mut limits = Limits::default();
+        limits.feed_bytes_max = feed_bytes_max;
+        open_with(&disk, limits, StorageOptions::default())
     };
     {
         let database = open(0);
