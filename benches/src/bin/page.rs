@@ -106,6 +106,7 @@ async fn fill(session: &mut Session, rows: &[String]) -> Result<()> {
     Ok(())
 }
 
+#[allow(clippy::disallowed_methods, reason = "a native program that measures time")]
 async fn measure(session: &mut Session, parameters: &[(&str, &str)]) -> Result<Figure> {
     let (began, mut times, mut bytes) = (Instant::now(), Vec::new(), 0);
     while began.elapsed() < ROUND_TIME || times.len() < 5 {

@@ -242,6 +242,6 @@ fn show_weights(sizes: &[(&str, ours::Weight)]) {
     let Some((_, weight)) = sizes.first() else { return };
     println!(
         "A row of {:.0} bytes of JSON takes {:.0} bytes of memory, an entry of an index of two columns {:.0}.\n",
-        weight.json_bytes, weight.row_bytes, weight.entry_bytes
+        weight.json, weight.row, weight.entry
     );
 }

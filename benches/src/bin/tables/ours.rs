@@ -27,9 +27,9 @@ pub(crate) struct Ours {
 /// Bytes by which the server grew.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Weight {
-    pub(crate) row_bytes: f64,
-    pub(crate) entry_bytes: f64,
-    pub(crate) json_bytes: f64,
+    pub(crate) row: f64,
+    pub(crate) entry: f64,
+    pub(crate) json: f64,
 }
 
 impl Ours {
@@ -74,9 +74,9 @@ impl Ours {
         let per = |bytes: u64, count: u64| bytes as f64 / count as f64;
         let sample = rows::json((0..BATCH_ROWS).map(|number| Book::ascending(number, self.sizes)));
         Ok(Weight {
-            row_bytes: per(filled.saturating_sub(before), self.sizes.books - tenth),
-            entry_bytes: per(indexed.saturating_sub(filled), self.sizes.books),
-            json_bytes: per(sample.len() as u64, BATCH_ROWS),
+            row: per(filled.saturating_sub(before), self.sizes.books - tenth),
+            entry: per(indexed.saturating_sub(filled), self.sizes.books),
+            json: per(sample.len() as u64, BATCH_ROWS),
         })
     }
 

@@ -4,6 +4,7 @@
 //! when it is acknowledged, with `on` from a power cut.
 
 use std::cell::RefCell;
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -72,15 +73,9 @@ impl PostgreSql {
         } else {
             servers.start(&program, &["-D", &data], port)?;
         }
-        let this =
-            Self { servers, port, folder: path, sizes: Sizes::of(books), connections, next: RefCell::new(books) };
-        this.keep(folder);
-        Ok(this)
-    }
-
-    fn keep(&self, folder: TempDir) {
         // The server still has files there when this ends: `Drop` removes the folder after it.
         let _ = folder.keep();
+        Ok(Self { servers, port, folder: path, sizes: Sizes::of(books), connections, next: RefCell::new(books) })
     }
 
     fn connect(&self) -> Result<Client> {
@@ -109,8 +104,10 @@ impl PostgreSql {
              create sequence numbers start {};",
             self.sizes.books
         ))?;
-        let authors: String =
-            (0..self.sizes.groups).map(|id| format!("{id}\t{}\tItaly\n", rows::author_name(id))).collect();
+        let mut authors = String::new();
+        for id in 0..self.sizes.groups {
+            let _ = writeln!(authors, "{id}\t{}\tItaly", rows::author_name(id));
+        }
         copy_in(&mut client, "authors", &authors)?;
         let (ascending, scattered): (Make, Make) = (Book::ascending, Book::scattered);
         for (table, make) in [("books", ascending), ("scattered", scattered), ("disk_scattered", scattered)] {
@@ -283,7 +280,7 @@ impl PostgreSql {
             format!("insert into {table} select * from json_populate_recordset(null::{table}, $1::text::json)");
         if way == Way::Upsert {
             let set = rows::COLUMNS[1..].iter().map(|column| format!("{column} = excluded.{column}"));
-            sql += &format!(" on conflict (id) do update set {}", set.collect::<Vec<_>>().join(", "));
+            let _ = write!(sql, " on conflict (id) do update set {}", set.collect::<Vec<_>>().join(", "));
         }
         let statement = client.prepare(&sql)?;
         let make: Make = if operation == Operation::BulkScattered { Book::scattered } else { Book::ascending };

@@ -46,7 +46,9 @@ mod tests {
         #[test]
         fn a_key_is_kept_if_a_prefix_says_so(prefixes in prop::collection::vec(some_key(), 0..6), key in some_key()) {
             let mut kept = KeptSpans::default();
-            prefixes.iter().for_each(|prefix| kept.add(prefix));
+            for prefix in &prefixes {
+                kept.add(prefix);
+            }
             prop_assert_eq!(kept.has(&key), prefixes.iter().any(|prefix| key.starts_with(prefix)));
         }
     }

@@ -16,7 +16,9 @@ fn write(store: &Store) {
                     None => transaction.delete(key.as_bytes()),
                 }
             }
-            kept.iter().for_each(|prefix| transaction.keep_replaced(prefix.as_bytes(), 0));
+            for prefix in kept {
+                transaction.keep_replaced(prefix.as_bytes(), 0);
+            }
         });
     };
     put(&[("k1", Some("one")), ("k2", Some("")), ("o", Some("other"))], &["k"]);

@@ -102,7 +102,7 @@ impl Era {
                     Some(row) => holds(&self.key_filter, row)?,
                     None => holds(&self.key_filter, &self.row_of_key(change.key)?)?,
                 };
-                if !of_key { Some(false) } else { self.is_key_only.then_some(true) }
+                if of_key { self.is_key_only.then_some(true) } else { Some(false) }
             }
         };
         Ok(Matches { old, new })
