@@ -15,7 +15,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use mantis_benches::process::{LOAD_CORE, Servers, pause};
 use postgres::{Client, NoTls};
-use tempfile::TempDir;
 
 use crate::contest::{Contestant, Measured, Operation};
 use crate::rows::{self, BATCH_ROWS, Book, PAGE_ROWS, Sizes};

@@ -47,7 +47,7 @@ pub(crate) fn document<C>(routes: &[Route<C>], subject: &Subject<'_>) -> Value {
         "schemas": schemas.all(subject.limits),
         "headers": operations::common_headers(),
     });
-    tables::add_components(&mut components, subject.tables, failure);
+    tables::add_components(&mut components, subject.tables, &failure);
     let mut document = json!({
         "openapi": "3.1.0",
         "info": {

@@ -33,7 +33,7 @@ pub(super) fn add<C>(paths: &mut Map<String, Value>, routes: &[Route<C>], tables
 }
 
 /// Adds the schemas of each table's rows, and the response that they share.
-pub(super) fn add_components(components: &mut Value, tables: &[TableDocument], failure: Value) {
+pub(super) fn add_components(components: &mut Value, tables: &[TableDocument], failure: &Value) {
     for table in tables {
         let Some(name) = &table.name else { continue };
         let name = component(name);

@@ -250,9 +250,10 @@ async fn write_rows(
             }
             body::Rows { batch, .. } => table.update(query, &batch, options, returning(&mut rows)).await?,
         },
-        // Reads and calls do not come here.
-        Applicable::Delete | Applicable::Read | Applicable::Call => {
-            table.delete(query, options, returning(&mut rows)).await?
+        Applicable::Delete => table.delete(query, options, returning(&mut rows)).await?,
+        Applicable::Read | Applicable::Call => {
+            let message = "a request that writes nothing came to where rows are written";
+            return Err(TableError::new(code::INTERNAL, message));
         }
     };
     Ok((written, rows))

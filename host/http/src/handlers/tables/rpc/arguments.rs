@@ -30,7 +30,7 @@ pub(super) fn split(parameters: Pairs, function: Option<&Function>) -> (Vec<(Str
     for (name, value) in parameters {
         let is_argument = match function.and_then(|function| function.parameter(&name)) {
             Some(parameter) => is_list(&parameter.value_type) || !arguments.iter().any(|(other, _)| *other == name),
-            None => !WORDS.contains(&name.as_str()) && !(returns_rows && is_condition(&name, &value)),
+            None => !(WORDS.contains(&name.as_str()) || returns_rows && is_condition(&name, &value)),
         };
         if is_argument {
             arguments.push((name, Argument::Text(value)));

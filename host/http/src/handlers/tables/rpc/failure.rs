@@ -78,6 +78,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
+    #[allow(clippy::needless_pass_by_value, reason = "a table of expectations reads better")]
     fn check(error: &Value, error_type: Option<&ValueType>, expected: (Option<&str>, &str, Value)) {
         let shown = PluginError::of(error.clone(), error_type);
         assert_eq!((shown.code.as_deref(), &*shown.message, shown.details), expected, "{error}");
