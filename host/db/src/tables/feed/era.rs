@@ -179,7 +179,7 @@ impl Shower<'_> {
 
 /// The table with the columns of `today` whose names it has not: its own ones by the names that they have got since, later ones with what older
 /// rows show in them, and, of another table of that name, columns in which all is null.
-pub(super) fn extended(schema: &TableSchema, today: &TableSchema) -> Arc<Table> {
+pub(super) fn extended(schema: &TableSchema, today: &TableSchema) -> TableSchema {
     let mut extended = schema.clone();
     let mut unused = u32::MAX;
     for column in &today.columns {
@@ -194,7 +194,7 @@ pub(super) fn extended(schema: &TableSchema, today: &TableSchema) -> Arc<Table> 
         };
         extended.columns.push(column);
     }
-    Arc::new(Table::new(extended, 0))
+    extended
 }
 
 /// Binds a select without anything but columns.

@@ -150,14 +150,20 @@ impl<'s> Eras<'s> {
 
     /// The filter and the select as the table's schema understands them, with the columns that today's table of that name has besides.
     fn bind(&self, table: &Arc<Table>) -> TableResult<Era> {
-        let bound = Era::new(table, table, self.feed, &self.environment);
-        match bound {
+        match Era::new(table, table, self.feed, &self.environment) {
             Err(error) if error.code == code::COLUMN_UNDEFINED => {
+                // Its own last schema first: a table of that name that was made later is another one.
                 let today = self.session.database.catalog().find(&mut &self.snapshot, &table.schema.name)?;
-                match today.map(|today| super::era::extended(&table.schema, &today.schema)) {
-                    Some(extended) => Era::new(table, &extended, self.feed, &self.environment),
-                    None => Err(error),
+                let is_same = today.as_ref().is_some_and(|today| today.schema.rows == table.schema.rows);
+                let mut extended = table.schema.clone();
+                if !is_same && let Some(last) = history::former_schemas(&mut &self.snapshot, table.schema.rows)?.last()
+                {
+                    extended = super::era::extended(&extended, &stored::decode(&last.stored)?);
                 }
+                if let Some(today) = today {
+                    extended = super::era::extended(&extended, &today.schema);
+                }
+                Era::new(table, &Arc::new(Table::new(extended, 0)), self.feed, &self.environment)
             }
             bound => bound,
         }

@@ -8,11 +8,29 @@ use super::link::Link;
 use super::target::{Target, without_space};
 use crate::Database;
 use crate::engine::{Direction, KeyRange, View};
-use crate::keyspace::space_prefix;
+use crate::keyspace::{space_prefix, tables as sections};
 use crate::tables::query::execute::{QueryContext, StoredRow};
 use crate::tables::table::SpaceId;
 use crate::tables::time_zone::TimeZone;
 use crate::tables::{Environment, TableResult};
+
+/// How many keys of the store are definitions of other times, which the change feed needs, and what is known of those that are forgotten.
+///
+/// # Panics
+/// The snapshot is too old.
+#[must_use]
+pub fn former_schema_count(database: &Database) -> u64 {
+    let (snapshot, mut count) = (database.0.engine.snapshot(), 0);
+    for section in [sections::FORMER_SCHEMAS, sections::FORGOTTEN] {
+        let mut view = &snapshot;
+        let seen = view.visit_borrowed(&KeyRange::prefix(&section), Direction::Forward, &mut |_, _, _| {
+            count += 1;
+            ControlFlow::Continue(())
+        });
+        assert!(seen.is_ok(), "{seen:?}");
+    }
+    count
+}
 
 type Entries = BTreeMap<Vec<u8>, Vec<u8>>;
 

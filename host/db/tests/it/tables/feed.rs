@@ -161,16 +161,16 @@ fn a_new_primary_key_is_a_delete_and_an_insert() {
 
 #[test]
 fn cascades_and_tables_without_a_primary_key_are_shown() {
-    let child = r#"{"columns": [{"name": "order", "type": "int"}], "changes": "full", "foreign_keys":
-        [{"columns": ["order"], "references": {"table": "orders", "columns": ["id"]}, "on_delete": "cascade"}]}"#;
+    let child = r#"{"columns": [{"name": "of", "type": "int"}], "changes": "full", "foreign_keys":
+        [{"columns": ["of"], "references": {"table": "orders", "columns": ["id"]}, "on_delete": "cascade"}]}"#;
     let mut tables = Tables::new(&[("orders", NEW), ("lines", child)]);
     tables.post("orders", r#"{"id": 1, "status": "open"}"#).unwrap();
-    tables.post("lines", r#"[{"order": 1}, {"order": 1}]"#).unwrap();
+    tables.post("lines", r#"[{"of": 1}, {"of": 1}]"#).unwrap();
     tables.delete("orders?id=eq.1").unwrap();
     check(
         &mut tables.session,
-        &of("lines", "order=eq.1"),
-        &["create lines 1", "+ - - {order:1} ft", "+ - - {order:1} ft", "- - {order:1} - tf", "- - {order:1} - tf"],
+        &of("lines", "of=eq.1"),
+        &["create lines 1", "+ - - {of:1} ft", "+ - - {of:1} ft", "- - {of:1} - tf", "- - {of:1} - tf"],
     );
     // That another table references it shows in its schema alone.
     check(
@@ -209,7 +209,8 @@ fn what_a_transaction_takes_back_or_overwrites_is_not_shown() {
 
 #[test]
 fn a_change_is_shown_by_the_definition_of_its_time() {
-    let mut tables = Tables::new(&[("orders", FULL)]);
+    let document = FULL.replace(r#""indexes": [{"columns": ["status"]}], "#, "");
+    let mut tables = Tables::new(&[("orders", &document)]);
     tables.post("orders", r#"{"id": 1, "status": "5"}"#).unwrap();
     alter(&mut tables.session, "orders", r#"{"rename_columns": {"status": "state"}}"#);
     tables.patch("orders", r#"{"state": "6"}"#).unwrap();
@@ -416,11 +417,11 @@ fn a_restart_with_more_room_does_not_show_what_it_cannot_decode() {
         done(&database, post(&mut session, "orders", r#"{"id": 1, "status": "open"}"#, &options)).unwrap();
         let change = TableChange::read(br#"{"rename_columns": {"status": "state"}}"#).unwrap();
         done(&database, session.alter_table("orders", &change)).unwrap();
+        done(&database, patch(&mut session, "orders", r#"{"state": "paid"}"#, &options)).unwrap();
         for _ in 0..3 {
             database.maintain();
             database.store().flush();
         }
-        done(&database, patch(&mut session, "orders", r#"{"state": "paid"}"#, &options)).unwrap();
     }
     let database = open(1 << 20);
     let mut session = database.session();

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use jiff::tz::TimeZone;
 use mantis_db::tables::query::{JsonForm, JsonRows};
-use mantis_db::tables::rows::invariants::check_table_invariants;
+use mantis_db::tables::rows::invariants::{check_table_invariants, former_schema_count};
 use mantis_db::tables::schema::TableDocument;
 use mantis_db::tables::{
     Environment, Input, Resolution, RowBatch, SelectOptions, TableError, TableResult, WriteOptions, Written,
@@ -127,6 +127,11 @@ pub(crate) fn get(session: &mut Session, target: &str) -> String {
 #[track_caller]
 pub(crate) fn check_tables(database: &Database) -> u64 {
     check_table_invariants(database).unwrap_or_else(|broken| panic!("{broken}"))
+}
+
+/// Keys of the store, without the definitions that are kept for the feed.
+pub(crate) fn key_count(database: &Database) -> u64 {
+    database.stats().keys - former_schema_count(database)
 }
 
 #[track_caller]

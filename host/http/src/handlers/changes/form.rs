@@ -161,17 +161,14 @@ pub(super) fn event_out(event: &FeedEvent, view: View) -> Option<EventOut<'_>> {
 }
 
 fn row_out(change: &RowChange) -> RowOut<'_> {
-    // The database writes valid JSON.
-    let raw =
-        |json: &'_ Option<bytes::Bytes>| -> Option<&'_ RawValue> { serde_json::from_slice(json.as_deref()?).ok() };
     let Matches { old, new } = change.matches;
     RowOut {
         kind: row_kind(change.kind),
         table: &change.table,
         schema_version: change.schema_version,
-        key: raw(&change.key),
-        row: raw(&change.row),
-        old: raw(&change.old),
+        key: raw(change.key.as_ref()),
+        row: raw(change.row.as_ref()),
+        old: raw(change.old.as_ref()),
         matches: MatchesOut { old, new },
         version: NumberText(change.version),
         previous_version: change.previous_version.map(NumberText),
@@ -191,6 +188,11 @@ fn table_out(event: &TableEvent) -> TableOut<'_> {
         time: time::rfc3339(event.time_ms),
         cursor: &event.cursor,
     }
+}
+
+/// The JSON that the database wrote.
+fn raw(json: Option<&bytes::Bytes>) -> Option<&RawValue> {
+    serde_json::from_slice(json?).ok()
 }
 
 fn row_kind(kind: RowChangeKind) -> &'static str {
