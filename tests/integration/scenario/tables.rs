@@ -190,14 +190,14 @@ impl RowList {
 /// JSON whose exact numbers are numbers again.
 pub(crate) fn json_text(value: &Value) -> String {
     match value {
-        Value::Object(fields) => match (fields.len(), fields.get("number")) {
-            (1, Some(Value::String(digits))) => digits.clone(),
-            _ => {
-                let member =
-                    |(name, value): (&String, &Value)| format!("{}:{}", Value::from(name.as_str()), json_text(value));
-                format!("{{{}}}", fields.iter().map(member).collect::<Vec<_>>().join(","))
+        Value::Object(fields) => {
+            if let (1, Some(Value::String(digits))) = (fields.len(), fields.get("number")) {
+                return digits.clone();
             }
-        },
+            let member =
+                |(name, value): (&String, &Value)| format!("{}:{}", Value::from(name.as_str()), json_text(value));
+            format!("{{{}}}", fields.iter().map(member).collect::<Vec<_>>().join(","))
+        }
         Value::Array(items) => format!("[{}]", items.iter().map(json_text).collect::<Vec<_>>().join(",")),
         other => other.to_string(),
     }

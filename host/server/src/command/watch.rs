@@ -71,10 +71,14 @@ fn resumable(failure: Failure, cursor: Option<&str>) -> Failure {
 fn show(change: &Value) -> String {
     if let Some(table) = change["table"].as_str() {
         let kind = change["kind"].as_str().unwrap_or_default();
-        let rows =
-            ["key", "row", "old"].map(|name| change.get(name).filter(|row| !row.is_null()).map(Value::to_string));
-        let rows: String = rows.into_iter().flatten().map(|row| format!("\t{}", printable(&row))).collect();
-        return format!("{kind}\t{}{rows}", escape(table.as_bytes()));
+        let mut line = format!("{kind}\t{}", escape(table.as_bytes()));
+        for name in ["key", "row", "old"] {
+            if let Some(row) = change.get(name).filter(|row| !row.is_null()) {
+                line.push('\t');
+                line.push_str(&printable(&row.to_string()));
+            }
+        }
+        return line;
     }
     let text = |name: &str| change[name].as_str().unwrap_or_default();
     let bytes = |name: &str| {

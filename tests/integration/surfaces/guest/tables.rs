@@ -87,19 +87,19 @@ pub(super) fn operation(step: &Step, types: &Types) -> Json {
             json!({ "update-many": [columns, types.rows(&columns, &update.rows.0)] })
         }
         Operation::UpdateRows(UpdateRows { filter, arguments, set, returning, order, .. }) => {
-            let asked = asked(filter, arguments.iter().map(argument).collect(), returning.as_ref(), order);
+            let asked = asked(filter, &arguments.iter().map(argument).collect::<Vec<_>>(), returning.as_ref(), order);
             json!({ "update": [asked, types.assigned(set), null] })
         }
         Operation::DeleteRows(DeleteRows { filter, arguments, returning, order, .. }) => {
-            let asked = asked(filter, arguments.iter().map(argument).collect(), returning.as_ref(), order);
+            let asked = asked(filter, &arguments.iter().map(argument).collect::<Vec<_>>(), returning.as_ref(), order);
             json!({ "delete": [asked, null] })
         }
         Operation::UpdateRow(UpdateRow { key, set, if_version, returning, .. }) => {
-            let asked = asked(&types.key_filter(), types.key(key), returning.as_ref(), "");
+            let asked = asked(&types.key_filter(), &types.key(key), returning.as_ref(), "");
             json!({ "update": [asked, types.assigned(set), version(*if_version)] })
         }
         Operation::DeleteRow(DeleteRow { key, if_version, returning, .. }) => {
-            let asked = asked(&types.key_filter(), types.key(key), returning.as_ref(), "");
+            let asked = asked(&types.key_filter(), &types.key(key), returning.as_ref(), "");
             json!({ "delete": [asked, version(*if_version)] })
         }
         other => panic!("{other:?} is no operation on rows"),
@@ -118,7 +118,7 @@ fn query(asked: &RowQuery) -> Json {
 }
 
 /// Which rows are changed, and what is shown of them.
-fn asked(filter: &str, arguments: Vec<Json>, returning: Option<&String>, order: &str) -> Json {
+fn asked(filter: &str, arguments: &[Json], returning: Option<&String>, order: &str) -> Json {
     json!({ "filter": filter, "arguments": arguments, "select": returning.map_or("", String::as_str), "order": order,
             "limit": null, "offset": 0 })
 }
@@ -150,7 +150,7 @@ impl Types {
         let columns = self.key_columns();
         let value = |(place, value): (usize, &Json)| {
             let column = columns.get(place).and_then(|name: &String| self.column(name));
-            self.typed(column, value)
+            typed(column, value)
         };
         key.iter().enumerate().map(value).collect()
     }
@@ -162,33 +162,33 @@ impl Types {
     }
 
     fn rows(&self, columns: &[String], rows: &[Row]) -> Vec<Vec<Json>> {
-        let row = |row: &Row| columns.iter().map(|name| self.typed(self.column(name), &row[name])).collect();
+        let row = |row: &Row| columns.iter().map(|name| typed(self.column(name), &row[name])).collect();
         rows.iter().map(row).collect()
     }
 
     fn assigned(&self, set: &Row) -> Vec<Json> {
-        set.iter().map(|(name, value)| json!([name, self.typed(self.column(name), value)])).collect()
+        set.iter().map(|(name, value)| json!([name, typed(self.column(name), value)])).collect()
     }
+}
 
-    /// A value of a column's type; what is none is a text, about which the host says what is wrong.
-    fn typed(&self, column: Option<Type>, value: &Json) -> Json {
-        if value.is_null() {
-            return json!("null");
-        }
-        let unbounded = |r#type: Type| Type {
-            scalar: match r#type.scalar {
-                Scalar::Varchar(_) | Scalar::Char(_) => Scalar::Text,
-                Scalar::Numeric(_) => Scalar::Numeric(None),
-                scalar => scalar,
-            },
-            ..r#type
-        };
-        let text = json_text(value);
-        let read = column.map(unbounded).and_then(|r#type| Some((from_json(&text, r#type, &utc()).ok()?, r#type)));
-        match read {
-            Some((value, r#type)) => written(&value, r#type),
-            None => json!({ "text": value.as_str().map_or(text, str::to_owned) }),
-        }
+/// A value of a column's type; what is none is a text, about which the host says what is wrong.
+fn typed(column: Option<Type>, value: &Json) -> Json {
+    if value.is_null() {
+        return json!("null");
+    }
+    let unbounded = |r#type: Type| Type {
+        scalar: match r#type.scalar {
+            Scalar::Varchar(_) | Scalar::Char(_) => Scalar::Text,
+            Scalar::Numeric(_) => Scalar::Numeric(None),
+            scalar => scalar,
+        },
+        ..r#type
+    };
+    let text = json_text(value);
+    let read = column.map(unbounded).and_then(|r#type| Some((from_json(&text, r#type, &utc()).ok()?, r#type)));
+    match read {
+        Some((value, r#type)) => written(&value, r#type),
+        None => json!({ "text": value.as_str().map_or(text, str::to_owned) }),
     }
 }
 

@@ -82,15 +82,15 @@ impl Client {
             }
             Operation::InsertRows(insert) => self.insert_rows(step, insert).await,
             Operation::UpdateRows(UpdateRows { table, filter, arguments, set, returning, order }) => {
-                let path = path(table, changed_pairs(filter, arguments, returning.as_ref(), order));
+                let path = path(table, &changed_pairs(filter, arguments, returning.as_ref(), order));
                 self.change(step, Method::PATCH, &path, returning.as_ref(), object(set)).await
             }
             Operation::UpdateManyRows(UpdateManyRows { table, columns, rows }) => {
-                let path = path(table, column_pairs(columns.as_ref()));
+                let path = path(table, &column_pairs(columns.as_ref()));
                 self.change(step, Method::PATCH, &path, None, array(rows)).await
             }
             Operation::DeleteRows(DeleteRows { table, filter, arguments, returning, order }) => {
-                let path = path(table, changed_pairs(filter, arguments, returning.as_ref(), order));
+                let path = path(table, &changed_pairs(filter, arguments, returning.as_ref(), order));
                 self.change(step, Method::DELETE, &path, returning.as_ref(), String::new()).await
             }
             Operation::UpdateRow(UpdateRow { table, key, set, if_version, returning }) => {
@@ -241,7 +241,7 @@ fn page(asked: &RowQuery) -> String {
     if asked.offset > 0 {
         pairs.push(("offset".to_owned(), asked.offset.to_string()));
     }
-    path(&asked.table, pairs)
+    path(&asked.table, &pairs)
 }
 
 /// A filter's parameters with its arguments in their places.
@@ -293,7 +293,7 @@ fn schema(table: &str) -> String {
     format!("/api/v1/schema/tables/{}", encoded(table))
 }
 
-fn path(table: &str, pairs: Pairs) -> String {
+fn path(table: &str, pairs: &Pairs) -> String {
     let pairs: Vec<_> = pairs.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
     let path = format!("/api/v1/tables/{}", encoded(table));
     if pairs.is_empty() { path } else { format!("{path}?{}", pairs.join("&")) }

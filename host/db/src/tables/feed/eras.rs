@@ -8,7 +8,6 @@ use bytes::Bytes;
 
 use super::era::Era;
 use super::event::{Matches, RowChange, RowChangeKind};
-use super::examined;
 use super::scope::TableFeed;
 use crate::engine::{Examined, Snapshot, StoredChange, Version, View};
 use crate::keyspace::{Dropped, tables as sections};
@@ -211,4 +210,15 @@ impl<'s> Eras<'s> {
 fn table_of(former: &Former) -> TableResult<Arc<Table>> {
     let schema = stored::decode(&former.stored)?;
     Ok(Arc::new(Table::new(schema, former.ended)))
+}
+
+/// The key, value and replaced value of a change, for those that are shown later.
+pub(super) fn examined(change: &StoredChange) -> Examined<'_> {
+    Examined {
+        key: change.key(),
+        value: change.value.as_deref(),
+        replaced: change.replaced.as_deref(),
+        version: change.version,
+        previous: change.previous,
+    }
 }

@@ -25,7 +25,7 @@ use self::era::Era;
 use self::eras::{Eras, Found};
 use crate::bucket_name::check_bucket_name;
 use crate::changes::{Names, after_compaction, begin, cursor_text};
-use crate::engine::{Decision, Examined, StoredChange, Version};
+use crate::engine::{Decision, Examined, Version};
 use crate::keyspace::{self, name_in_schema_key, space_of};
 use crate::tables::schema::describe::describe;
 use crate::tables::schema::stored;
@@ -248,15 +248,4 @@ fn table_event(name: &str, change: &Examined<'_>) -> TableResult<Option<TableEve
         time_ms: 0,
         cursor: String::new(),
     }))
-}
-
-/// The key, value and replaced value of a change, for those that are shown later.
-fn examined(change: &StoredChange) -> Examined<'_> {
-    Examined {
-        key: change.key(),
-        value: change.value.as_deref(),
-        replaced: change.replaced.as_deref(),
-        version: change.version,
-        previous: change.previous,
-    }
 }

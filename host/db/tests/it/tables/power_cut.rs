@@ -233,11 +233,11 @@ fn an_index_is_built_or_gone_whenever_the_power_goes() {
                 drive(database, post(&mut session, "t", body, &WriteOptions::default()), 9).unwrap()
             };
             // Nothing is left of a build that is gone, and writers do not keep it up.
-            let keys = key_count(&database);
+            let keys = key_count(database);
             let entries = if is_built { 2 } else { 1 };
             assert_eq!(keys, u64::from(FILLED) * (1 + entries) + 3, "the rows, their entries, and the catalogue");
             row(database, r#"{"id":-1,"word":"new"}"#).unwrap();
-            assert_eq!(key_count(&database), keys + 1 + entries);
+            assert_eq!(key_count(database), keys + 1 + entries);
             assert_eq!(row(database, r#"{"id":-2,"word":"w1"}"#).is_err(), is_built);
             assert!(is_built || !is_ended, "it was acknowledged");
             *if is_built { &mut built } else { &mut gone } += 1;
@@ -257,7 +257,7 @@ fn a_table_is_there_or_gone_whenever_the_power_goes() {
         |database, is_ended| {
             let mut session = database.session();
             let is_there = now(session.describe_table("t")).is_ok();
-            let keys = key_count(&database);
+            let keys = key_count(database);
             // The numbering, and the schema for readers of the feed.
             assert_eq!(keys, if is_there { u64::from(FILLED) * 2 + 3 } else { 2 });
             assert!(!is_there || !is_ended, "it was acknowledged");

@@ -9,7 +9,7 @@ use mantis_db::tables::schema::TableDocument;
 use mantis_db::tables::{SelectOptions, TableResult};
 use mantis_dialect::{Parser, Query};
 
-use super::page::page;
+use super::page::{host, page};
 use super::table;
 use super::view::TableView;
 use crate::api::description::{Kind, Parameter, Role, Tag};
@@ -64,11 +64,6 @@ curl        \"$HOST/api/v1/tables/books?title=like.R*\"";
 const REFRESH_S: u32 = 10;
 /// Tables that the page lists.
 const TABLES_MAX: usize = 200;
-
-/// The host that the commands name.
-pub(super) fn host(request: &Request) -> String {
-    escape(request.header(http::header::HOST).unwrap_or("localhost:8080"))
-}
 
 async fn console(state: &State, request: &mut Request) -> Result<Response<Body>> {
     match TableView::read(request.head.uri.query()) {

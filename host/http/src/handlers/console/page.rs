@@ -26,3 +26,8 @@ pub(super) fn page(request: &Request, title: &str, refresh_s: Option<u32>, conte
     response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     Ok(response)
 }
+
+/// The host that the commands of a page name, as HTML.
+pub(super) fn host(request: &Request) -> String {
+    escape(request.header(http::header::HOST).unwrap_or("localhost:8080"))
+}

@@ -7,8 +7,7 @@ use mantis_db::tables::query::{Count, Selected};
 use mantis_db::tables::schema::TableDocument;
 use mantis_db::tables::{SelectOptions, TableError, TableResult};
 
-use super::home::host;
-use super::page::page;
+use super::page::{host, page};
 use super::rows::HtmlRows;
 use super::view::TableView;
 use crate::api::blocking::blocking;
