@@ -128,7 +128,7 @@ impl Client {
         };
         let mut headers = preferences(returning.as_ref());
         headers.extend(resolution.map(|resolution| (PREFER, HeaderValue::from_static(resolution))));
-        let answer = self.send_body(step, Method::POST, &path(table, pairs), headers, array(rows).into()).await;
+        let answer = self.send_body(step, Method::POST, &path(table, &pairs), headers, array(rows).into()).await;
         changed(&answer, returning.as_ref())
     }
 
