@@ -213,7 +213,7 @@ fn table_of(former: &Former) -> TableResult<Arc<Table>> {
 }
 
 /// The key, value and replaced value of a change, for those that are shown later.
-pub(super) fn examined(change: &StoredChange) -> Examined<'_> {
+fn examined(change: &StoredChange) -> Examined<'_> {
     Examined {
         key: change.key(),
         value: change.value.as_deref(),
