@@ -38,12 +38,14 @@ pub(crate) use mantis_store::mutants::mutant;
 /// A lock as the engine has it: in a page without the code for waiting.
 pub(crate) use mantis_store::sync::Mutex;
 pub(crate) use mantis_store::{
-    Change as StoredChange, ChangePage, Decision, Entry as StoredEntry, Error as EngineError, Examined, FeedCursor,
-    KeyRange, OnProgress, Savepoint, Snapshot, Store, Transaction, Update, Version,
+    Change as StoredChange, ChangePage, Entry as StoredEntry, Error as EngineError, FeedCursor, KeyRange, OnProgress,
+    Savepoint, Snapshot, Store, Transaction, Update, Version,
 };
 pub use mantis_store::{
     Clock, Direction, Durability, Expect, Isolation, OpenError, Options as EngineOptions, Random, Recovered, Stats,
 };
+#[cfg(feature = "tables")]
+pub(crate) use mantis_store::{Decision, Examined};
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use mantis_store::{Footprint, Places, Turn};
 pub(crate) use outcome::{Unsettled, UnsettledError, resting_on};
