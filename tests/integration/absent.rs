@@ -104,6 +104,15 @@ const ABSENT: &[Absent] = &[
         },
     },
     Absent {
+        surfaces: &["guest"],
+        what: "U+0000 escaped in JSON",
+        reason: "a plugin writes typed values: it has the character itself, which is refused with another code",
+        is_such: |step| match &step.operation {
+            Operation::InsertRows(insert) => serde_json::to_string(insert).is_ok_and(|text| text.contains("\\u0000")),
+            _ => false,
+        },
+    },
+    Absent {
         surfaces: &["http", "client", "page"],
         what: "an argument that is not given",
         reason: "a client writes arguments in their places itself",

@@ -146,7 +146,8 @@ fn decode(raw: &str) -> Result<Vec<u8>> {
 
 fn unknown(name: &[u8], known: &[&Parameter]) -> Problem {
     let mut detail = format!("unknown parameter `{}`", String::from_utf8_lossy(name));
-    for (index, parameter) in known.iter().enumerate() {
+    let named = known.iter().filter(|parameter| !matches!(parameter.kind, Kind::Filters { .. }));
+    for (index, parameter) in named.enumerate() {
         let before = if index == 0 { "; this request takes " } else { ", " };
         let _ = write!(detail, "{before}`{}`", parameter.name);
     }

@@ -325,6 +325,14 @@ async fn invalid_requests_to_follow_are_refused() {
     assert_eq!(send("?wait=31", &[]).await, "400 parameter-invalid");
     assert_eq!(send("?table=t", &[]).await, "404 PGRST205");
     assert_eq!(send("?tables=t", &[]).await, "400 parameter-unknown");
+    let schema = r#"{"columns": [{"name": "id", "type": "bigint"}], "primary_key": ["id"]}"#;
+    let made = server.send("PUT /api/v1/schema/tables/t", &["content-type: application/json"], schema).await;
+    assert_eq!(made.outcome(), "201");
+    assert_eq!(
+        send("?table=t&filters=eq.1", &[]).await,
+        "400 42703",
+        "the document's word for filters is no parameter"
+    );
     assert_eq!(send("", &["accept: text/csv"]).await, "406 not-acceptable");
 }
 

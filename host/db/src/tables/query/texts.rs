@@ -20,7 +20,7 @@ pub struct QueryText<'t> {
     pub filter: &'t str,
     /// What is shown; empty for all columns.
     pub select: &'t str,
-    /// The order; empty for that of the primary key.
+    /// The order; without it rows come in any order.
     pub order: &'t str,
 }
 

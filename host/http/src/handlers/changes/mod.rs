@@ -198,7 +198,8 @@ fn scope(query: &Query, raw: Option<&str>) -> Result<FeedScope> {
 
 /// The parameters that are not the feed's own.
 fn filters(raw: Option<&str>) -> TableResult<Vec<(String, String)>> {
-    let is_own = |name: &str| FOLLOW.query.iter().any(|parameter| parameter.name == name);
+    let named = || FOLLOW.query.iter().filter(|parameter| !matches!(parameter.kind, Kind::Filters { .. }));
+    let is_own = |name: &str| named().any(|parameter| parameter.name == name);
     let pairs = raw.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
     let decoded = pairs.map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
