@@ -58,7 +58,7 @@ fn check_batch(batch: &RowBatch<'_>) {
         match value {
             Input::Json(json) => drop(serde_json::from_str::<&RawValue>(json).unwrap()),
             Input::Missing | Input::Text(_) => {}
-            Input::Value(_) => panic!("a body has no values"),
+            Input::Value(_) | Input::Literal(..) => panic!("a body has no values"),
         }
     }
 }
