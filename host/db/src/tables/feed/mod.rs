@@ -18,6 +18,8 @@ mod scope;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 pub use event::{FeedError, FeedEvent, FeedPage, Matches, RowChange, RowChangeKind, TableEvent, TableEventKind};
 pub use scope::{FeedScope, TableFeed};
 
@@ -39,8 +41,9 @@ const PAGE_BYTES_MAX: usize = 1 << 20;
 /// How long a page is looked for: a filter beside fast writers does not hold up others. The next page goes on from there.
 const PAGE_US_MAX: u64 = 5_000;
 
-/// Changes between two looks at the clock.
+/// Changes between two looks at the clock, and their bytes: conditions take long on large rows.
 const CHANGES_PER_LOOK: usize = 32;
+const BYTES_PER_LOOK: usize = 1 << 16;
 
 impl Session {
     /// At most `limit` committed changes of keys, rows and definitions after `since`. Never waits: `Database::watch` reports new commits.
@@ -88,22 +91,37 @@ impl Session {
             return Err(error);
         }
         let mut events = Vec::with_capacity(page.changes.len());
+        let (mut shown_bytes, mut shown_to) = (0, None);
         for (change, taken) in page.changes.iter().zip(taken.drain(..)) {
             match taken {
                 Taken::Key => {
                     events.extend(names.describe(change).transpose()?.map(|change| FeedEvent::Key(Box::new(change))));
                 }
                 Taken::Row { era, matches } => {
-                    let row = eras.row(&era, change, matches, cursor_text(database.epoch, change.cursor))?;
-                    events.push(FeedEvent::Row(Box::new(row)));
+                    // What a select shows may be larger than what is stored, and may fail: the page ends before it then.
+                    if shown_bytes > PAGE_BYTES_MAX {
+                        break;
+                    }
+                    match eras.row(&era, change, matches, cursor_text(database.epoch, change.cursor)) {
+                        Ok(row) => {
+                            shown_bytes +=
+                                [&row.key, &row.row, &row.old].into_iter().flatten().map(Bytes::len).sum::<usize>();
+                            events.push(FeedEvent::Row(Box::new(row)));
+                        }
+                        Err(error) if events.is_empty() => return Err(error.into()),
+                        Err(_) => break,
+                    }
                 }
                 Taken::Table(event) => {
                     let cursor = cursor_text(database.epoch, change.cursor);
                     events.push(FeedEvent::Table(Box::new(TableEvent { cursor, time_ms: change.time_ms, ..*event })));
                 }
             }
+            shown_to = Some(change.cursor);
         }
-        Ok(FeedPage { events, cursor: cursor_text(database.epoch, page.cursor), at_end: page.at_end })
+        let is_whole = shown_to == page.changes.last().map(|change| change.cursor);
+        let cursor = if is_whole { page.cursor } else { shown_to.unwrap_or(page.cursor) };
+        Ok(FeedPage { events, cursor: cursor_text(database.epoch, cursor), at_end: page.at_end && is_whole })
     }
 }
 
@@ -123,6 +141,7 @@ struct Reader<'s> {
     taken: Vec<Taken>,
     bytes: usize,
     looked: usize,
+    looked_bytes: usize,
     started_us: u64,
     /// The newest change whose names or schema are not known any more.
     lost: Option<Version>,
@@ -150,6 +169,7 @@ impl<'s> Reader<'s> {
             taken: Vec::new(),
             bytes: 0,
             looked: 0,
+            looked_bytes: 0,
             started_us: session.database.0.engine.monotonic_us(),
             lost: None,
             failed: None,
@@ -161,6 +181,7 @@ impl<'s> Reader<'s> {
         if change.version > self.eras.version() || self.bytes > PAGE_BYTES_MAX || self.is_late() {
             return Decision::Stop;
         }
+        self.looked_bytes += change.value.map_or(0, <[u8]>::len) + change.replaced.map_or(0, <[u8]>::len);
         match self.see(change) {
             Ok(Seen::Shown(taken, bytes)) => {
                 self.bytes += bytes;
@@ -182,8 +203,11 @@ impl<'s> Reader<'s> {
     fn is_late(&mut self) -> bool {
         self.looked += 1;
         let engine = &self.session.database.0.engine;
-        self.looked.is_multiple_of(CHANGES_PER_LOOK)
-            && engine.monotonic_us().saturating_sub(self.started_us) > PAGE_US_MAX
+        let is_due = self.looked.is_multiple_of(CHANGES_PER_LOOK) || self.looked_bytes > BYTES_PER_LOOK;
+        if is_due {
+            self.looked_bytes = 0;
+        }
+        is_due && engine.monotonic_us().saturating_sub(self.started_us) > PAGE_US_MAX
     }
 
     fn see(&mut self, change: &Examined<'_>) -> std::result::Result<Seen, FeedError> {

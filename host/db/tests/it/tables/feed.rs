@@ -432,3 +432,42 @@ fn a_restart_with_more_room_does_not_show_what_it_cannot_decode() {
         "not what was before the definition that is forgotten"
     );
 }
+
+#[test]
+fn a_page_is_bounded_by_what_it_shows() {
+    let mut tables = Tables::new(&[("orders", NEW)]);
+    let rows: Vec<_> = (0..40).map(|id| format!(r#"{{"id": {id}, "status": "{id}{}"}}"#, "x".repeat(2_000))).collect();
+    tables.post("orders", &format!("[{}]", rows.join(","))).unwrap();
+    let select = vec!["status"; 100].join(",");
+    let scope = of("orders", &format!("select={select}"));
+    let (mut since, mut shown) = (Since::Earliest, 0);
+    loop {
+        let page = now(tables.session.feed(&scope, &since, 100)).unwrap();
+        let bytes = |event: &FeedEvent| match event {
+            FeedEvent::Row(change) => change.row.as_ref().map_or(0, bytes::Bytes::len),
+            _ => 0,
+        };
+        let bytes: usize = page.events.iter().map(bytes).sum();
+        assert!(bytes < (1 << 20) + 250_000, "{bytes} bytes of {} events", page.events.len());
+        shown += page.events.iter().filter(|event| matches!(event, FeedEvent::Row(_))).count();
+        if page.at_end {
+            break;
+        }
+        since = Since::Cursor(page.cursor);
+    }
+    assert_eq!(shown, 40, "every change is shown once");
+}
+
+#[test]
+fn what_comes_before_a_change_that_cannot_be_shown_is_shown() {
+    let mut tables = Tables::new(&[("orders", NEW)]);
+    for (id, status) in [(1, "10"), (2, "20"), (3, "x")] {
+        tables.post("orders", &format!(r#"{{"id": {id}, "status": "{status}"}}"#)).unwrap();
+    }
+    let scope = of("orders", "select=status::integer");
+    let page = now(tables.session.feed(&scope, &Since::Earliest, 100)).unwrap();
+    let lines: Vec<_> = page.events.iter().map(line).collect();
+    assert_eq!(lines, ["create orders 1", "+ {id:1} - {status:10} ft", "+ {id:2} - {status:20} ft"]);
+    assert!(!page.at_end);
+    assert!(now(tables.session.feed(&scope, &Since::Cursor(page.cursor), 100)).is_err());
+}

@@ -13,6 +13,12 @@ use crate::tables::{Environment, Interrupt, TableError, TableResult, code};
 /// Rows between two looks at the clock.
 const ROWS_PER_LOOK: u64 = 1 << 10;
 
+/// Bytes of rows between two looks at the clock: conditions take long on large rows.
+const BYTES_PER_LOOK: usize = 1 << 16;
+
+/// What a short query may take (`SelectOptions::examined_max`).
+const SHORT_US_MAX: u64 = 10_000;
+
 /// Rows between two questions whether to stop.
 const ROWS_PER_QUESTION: u64 = 1 << 6;
 
@@ -37,6 +43,8 @@ pub(crate) struct QueryContext<'a> {
     started_us: u64,
     examined: Cell<u64>,
     held_bytes: Cell<usize>,
+    /// Bytes of rows seen since the clock was looked at for them.
+    seen_bytes: Cell<usize>,
 }
 
 impl<'a> QueryContext<'a> {
@@ -51,6 +59,7 @@ impl<'a> QueryContext<'a> {
             started_us: engine.monotonic_us(),
             examined: Cell::new(0),
             held_bytes: Cell::new(0),
+            seen_bytes: Cell::new(0),
         }
     }
 
@@ -73,6 +82,27 @@ impl<'a> QueryContext<'a> {
             return Err(self.too_many_rows());
         }
         if examined.is_multiple_of(ROWS_PER_QUESTION) { self.look(examined) } else { Ok(()) }
+    }
+
+    /// Counts a row or index entry of so many bytes that is examined.
+    ///
+    /// # Errors
+    /// 57014.
+    #[inline]
+    pub(crate) fn examine_bytes(&self, bytes: usize) -> TableResult<()> {
+        let seen = self.seen_bytes.get() + bytes;
+        self.seen_bytes.set(seen);
+        if seen > BYTES_PER_LOOK {
+            self.look_for_bytes()?;
+        }
+        self.examine()
+    }
+
+    #[cold]
+    fn look_for_bytes(&self) -> TableResult<()> {
+        self.seen_bytes.set(0);
+        self.interrupt.check()?;
+        self.check_time()
     }
 
     /// Asks whether to stop, and looks at the clock now and then; `count` rows have been worked on.
@@ -100,6 +130,10 @@ impl<'a> QueryContext<'a> {
 
     fn check_time(&self) -> TableResult<()> {
         let max = self.limits.query_ms_max;
+        let is_short = self.examined_max < self.limits.query_rows_max;
+        if is_short && self.engine.monotonic_us().saturating_sub(self.started_us) > SHORT_US_MAX {
+            return Err(self.too_many_rows());
+        }
         if self.engine.monotonic_us().saturating_sub(self.started_us) / 1_000 <= max {
             return Ok(());
         }
