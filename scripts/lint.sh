@@ -16,6 +16,7 @@ cargo clippy --manifest-path guest/Cargo.toml --workspace --target wasm32-unknow
 cargo clippy --manifest-path fuzz/Cargo.toml --no-default-features --all-targets -- -D warnings
 step "clippy, as a page is built"
 cargo clippy -p mantis-web --target wasm32-unknown-unknown -- -D warnings
+cargo clippy -p mantis-web --features tables --target wasm32-unknown-unknown -- -D warnings
 step "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 step "licences, sources, duplicates"

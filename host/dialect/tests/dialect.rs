@@ -167,7 +167,7 @@ fn refuse(text: &str, offset: usize, message: &str) {
 
 #[test]
 fn a_cast_names_a_type() {
-    check(r#"select=a::"b ""#, "select=a::b");
+    check(r#"select=a::"b ""#, "select a::b");
     assert!(query(r#"select=a::"b,c""#).is_err());
     assert!(query(r#"select=a::" ""#).is_err());
 }

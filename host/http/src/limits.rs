@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use mantis_db::tables::define::DescribeLimits;
+
 pub(crate) use mantis_db::limits::{
     BUCKET_NAME_BYTES_MAX, KEY_BYTES_MAX, MEDIA_TYPE_BYTES_MAX, TABLE_NAME_BYTES_MAX, TTL_MS_MAX,
 };

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::api::operation;
-use crate::handlers::tables::{operations as rows, schema, typescript};
-use crate::handlers::{backup, batch, buckets, changes, kv, plugins, service, transactions};
+use crate::handlers::tables::rpc::operations as rpc;
+use crate::handlers::tables::{operations as rows, root, schema, typescript};
+use crate::handlers::{backup, batch, buckets, changes, console, kv, plugins, service, transactions};
 use crate::state::{Operation, State};
 
 type Route = operation::Route<Arc<State>>;

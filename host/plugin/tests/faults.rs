@@ -57,7 +57,7 @@ fn cases() -> Vec<Case> {
         odd("numeric", false, Code("22003")),
         odd("json", false, Code("54000")),
         odd("array", false, Code("54000")),
-        odd("text", false, Returns(json!(0))),
+        odd("text", false, Code("22021")),
     ];
     let mut cases = vec![
         ("trap", "panic-after-write", json!([]), Traps("unreachable")),

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
+use crate::Kind;
+
 /// What went wrong with a table. Its parts are read as its fields. It is one pointer, because nearly every result here has room for one
 /// and few have one: a result is passed on in a register.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -168,6 +170,25 @@ impl TableError {
     pub fn not_singular(rows: u64) -> Self {
         Self::new(code::NOT_SINGULAR, "Cannot coerce the result to a single JSON object")
             .with_details(format!("The result contains {rows} rows"))
+    }
+}
+
+impl TableError {
+    /// The kind of the error, by its code: what a program does about it.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self.code {
+            code::NO_TABLE => Kind::NotFound,
+            code::INSUFFICIENT_PRIVILEGE => Kind::AccessDenied,
+            code::PRECONDITION_FAILED => Kind::Constraint,
+            code::SERIALIZATION_FAILURE => Kind::Conflict,
+            code::QUERY_CANCELED => Kind::Limit,
+            code::SHUTDOWN | code::IO_ERROR => Kind::ReadOnly,
+            code if code.starts_with("23") => Kind::Constraint,
+            code if code.starts_with("53") || code.starts_with("54") => Kind::Limit,
+            code if code.starts_with("XX") => Kind::Other,
+            _ => Kind::Invalid,
+        }
     }
 }
 

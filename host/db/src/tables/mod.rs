@@ -38,9 +38,10 @@ mod time_zone;
 pub mod types;
 
 pub use context::Environment;
-pub use error::{TableError, TableResult, code};
-pub use handle::{Rows, SelectOptions, WriteOptions, Written};
+pub use error::{TableError, TableErrorParts, TableResult, code};
+pub use handle::{RowSet, Rows, SelectOptions, WriteOptions, Written};
 pub use interrupt::Interrupt;
 pub use mantis_dialect::Query;
 pub use query::{Count, QueryText, QueryTexts, Selected};
 pub use rows::{Input, Literal, Resolution, RowBatch};
+pub use time_zone::TimeZone;

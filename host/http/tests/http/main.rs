@@ -14,6 +14,7 @@ mod keys;
 mod limits;
 mod listing;
 mod log;
+mod operations;
 mod order_book;
 mod plugins;
 mod rpc;

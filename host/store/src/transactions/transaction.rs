@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::overlay::{Overlay, Show, pending};
 use super::savepoint::{Savepoint, Undo};
-use crate::engine::{RangeRead, ReadSet, ReadTimes, Seen, Snapshot, Store, WriteSet};
+use crate::engine::{KeptSpans, RangeRead, ReadSet, ReadTimes, Seen, Snapshot, Store, WriteSet};
 use crate::hash::HashMap;
 use crate::types::{Direction, Entry, Error, KeyRange, NEVER_MS, Update, Version};
 

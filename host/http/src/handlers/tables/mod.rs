@@ -28,6 +28,7 @@ mod preferences;
 mod range;
 mod read;
 pub(crate) mod request;
+pub(crate) mod root;
 mod row;
 pub(crate) mod rpc;
 pub(crate) mod schema;
