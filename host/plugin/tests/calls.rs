@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Waker};
 
 use mantis_db::disk::MemoryDisk;
-use mantis_db::{Database, Limits, ManualClock, SeededRandom, StorageOptions};
+use mantis_db::{Access, Database, Grants, Limits, ManualClock, SeededRandom, StorageOptions};
 use mantis_plugin::{CallError, HostConfig};
 use serde_json::json;
 
@@ -26,11 +26,20 @@ async fn an_error_rolls_back() {
 async fn a_result_that_is_not_accepted_leaves_nothing() {
     let fixture = Fixture::with_guest("procedures", &["kept"]).await;
     let arguments = || json!(["kept", "key", "value"]);
-    let declined = fixture.host.call_if("procedures", "set", arguments(), &|_| false).await;
+    let declined = fixture.host.call_if("procedures", "set", arguments(), &|_| true, &|_| false).await;
     assert!(matches!(declined, Err(CallError::Declined)), "{declined:?}");
     assert_eq!(fixture.text("kept", "key").await, None);
-    fixture.host.call_if("procedures", "set", arguments(), &serde_json::Value::is_null).await.unwrap();
+    fixture.host.call_if("procedures", "set", arguments(), &|_| true, &serde_json::Value::is_null).await.unwrap();
     assert_eq!(fixture.text("kept", "key").await.as_deref(), Some("value"));
+}
+
+#[tokio::test]
+async fn a_plugin_whose_grants_are_not_permitted_is_not_called() {
+    let fixture = Fixture::with_guest("procedures", &["kept"]).await;
+    let reads_only = |grants: &Grants| grants.pairs().all(|(_, access)| access == Access::Read);
+    let declined = fixture.host.call_if("procedures", "set", json!(["kept", "key", "value"]), &reads_only, &|_| true);
+    assert!(matches!(declined.await, Err(CallError::Declined)));
+    assert_eq!(fixture.text("kept", "key").await, None);
 }
 
 /// What may be stored may be handed to a call, and back.

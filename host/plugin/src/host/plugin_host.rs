@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use mantis_db::{Database, SessionManager};
+use mantis_db::{Database, Grants, SessionManager};
 use mantis_pool::Pool;
 use parking_lot::RwLock;
 use serde_json::Value;
@@ -150,23 +150,27 @@ impl PluginHost {
     /// # Errors
     /// [`CallError`]. The call wrote nothing then, unless the plugin runs its own transactions.
     pub async fn call(&self, plugin: &str, function: &str, arguments: Value) -> Result<Called, CallError> {
-        self.call_if(plugin, function, arguments, &|_| true).await
+        self.call_if(plugin, function, arguments, &|_| true, &|_| true).await
     }
 
-    /// Calls a function as [`call`](Self::call) does, and commits only a result that `accepts` agrees to. It is asked before the commit, for
-    /// each result again where commits conflict; the last result counts.
+    /// Calls a function as [`call`](Self::call) does, if `permits` agrees to the grants of the plugin that has the name by now, and commits only
+    /// a result that `accepts` agrees to. That is asked before the commit, for each result again where commits conflict; the last result counts.
     ///
     /// # Errors
-    /// [`CallError`]; [`CallError::Declined`] where `accepts` did not agree. The call wrote nothing then, unless the plugin runs its own
+    /// [`CallError`]; [`CallError::Declined`] where one of the two did not agree. The call wrote nothing then, unless the plugin runs its own
     /// transactions.
     pub async fn call_if(
         &self,
         plugin: &str,
         function: &str,
         arguments: Value,
+        permits: &(dyn Fn(&Grants) -> bool + Send + Sync),
         accepts: &(dyn Fn(&Value) -> bool + Send + Sync),
     ) -> Result<Called, CallError> {
         let found = self.plugin(plugin).ok_or_else(|| CallError::PluginNotFound(plugin.into()))?;
+        if !permits(&found.grants) {
+            return Err(CallError::Declined);
+        }
         self.0.executor.call(&found, function, arguments, accepts).await
     }
 

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use http::header::ALLOW;
 use http::{HeaderValue, Method, Response, StatusCode};
+use mantis_db::Grants;
 use mantis_db::tables::{TableError, code};
 use mantis_plugin::CallError;
 use parking_lot::Mutex;
@@ -12,7 +13,7 @@ use serde_json::Value;
 use super::answer::Answer;
 use super::arguments::{self, Argument, Pairs};
 use super::failure;
-use super::function::{Function, not_found};
+use super::function::{Function, not_found, reads_only};
 use crate::api::common;
 use crate::api::request::Request;
 use crate::handlers::tables::body::Format;
@@ -41,12 +42,17 @@ pub(super) async fn get(state: &State, request: &mut Request) -> Result<Response
     let (arguments, dialect) = arguments::split(parameters, found.as_ref());
     let call = prepare(state, request, &name, found, arguments, &dialect)?;
     if !call.function.is_read_only() {
-        return Err(Problem::new(AnyCode::Table(code::CALL_METHOD))
-            .detail(format!("Cannot use the {} method on RPC", request.head.method))
-            .hint("The grants of the plugin allow it to write: call it with POST.")
-            .header(ALLOW, HeaderValue::from_static("OPTIONS,POST")));
+        return Err(not_by(&request.head.method));
     }
     run(state, request, &call).await
+}
+
+/// The plugin may write, and the method must not.
+fn not_by(method: &Method) -> Problem {
+    Problem::new(AnyCode::Table(code::CALL_METHOD))
+        .detail(format!("Cannot use the {method} method on RPC"))
+        .hint("The grants of the plugin allow it to write: call it with POST.")
+        .header(ALLOW, HeaderValue::from_static("OPTIONS,POST"))
 }
 
 pub(super) async fn post(state: &State, request: &mut Request) -> Result<Response<Body>> {
@@ -138,8 +144,11 @@ async fn run(state: &State, request: &Request, call: &Call) -> Result<Response<B
         *made.lock() = Some(response);
         is_accepted
     };
-    let called =
-        state.plugins.call_if(&function.plugin().name, &function.info().name, arguments.clone(), &accepts).await;
+    // Another plugin may have got the name since its grants were looked at.
+    let method = &request.head.method;
+    let permits = |grants: &Grants| *method == Method::POST || reads_only(grants);
+    let (plugin, called) = (&function.plugin().name, &function.info().name);
+    let called = state.plugins.call_if(plugin, called, arguments.clone(), &permits, &accepts).await;
     match (called, made.into_inner()) {
         (Ok(called), Some(Ok(mut response))) => {
             if !function.is_read_only() {
@@ -148,6 +157,7 @@ async fn run(state: &State, request: &Request, call: &Call) -> Result<Response<B
             Ok(response)
         }
         (Err(CallError::Declined), Some(response)) => response,
+        (Err(CallError::Declined), None) => Err(not_by(method)),
         (Err(CallError::PluginNotFound(_) | CallError::FunctionNotFound(_)), _) => {
             Err(not_found(&state.plugins, &name, None, &[]).into())
         }
