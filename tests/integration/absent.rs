@@ -213,6 +213,16 @@ pub(crate) struct Unseen {
 
 const UNSEEN: &[Unseen] = &[
     Unseen {
+        surfaces: &["guest"],
+        what: "the message about a value that is none of its type",
+        reason: "a plugin's values have types: what is none of its column's is handed over as text, and the message is about that text",
+        hide: |line| {
+            if line["error"] == "22P02" {
+                line["message"] = Value::Null;
+            }
+        },
+    },
+    Unseen {
         surfaces: &["http"],
         what: "milliseconds of the time of a write",
         reason: "`Last-Modified` has seconds",
