@@ -172,6 +172,15 @@ export function makeImports(current: () => Call, log: NonNullable<PluginOptions[
     }
   }
 
+  /** Plugins in pages have no tables yet: opening one fails, so that nothing else of it is ever called. */
+  class Table {
+    static open(_name: string): Table {
+      return guarded(() => {
+        throw new MantisError('0A000', 'other', 'plugins in pages have no tables yet');
+      });
+    }
+  }
+
   class Transaction {
     readonly #transaction: OpenTransaction;
 
@@ -190,6 +199,10 @@ export function makeImports(current: () => Call, log: NonNullable<PluginOptions[
 
     bucket(name: string): KvBucket {
       return guarded(() => new KvBucket(this.#transaction, name));
+    }
+
+    table(name: string): Table {
+      return Table.open(name);
     }
 
     /** Takes the plugin's handle. */
@@ -230,6 +243,7 @@ export function makeImports(current: () => Call, log: NonNullable<PluginOptions[
     interfaces: {
       'mantis:db/kv': { Bucket: KvBucket },
       'mantis:db/transactions': { Transaction },
+      'mantis:db/tables': { Table },
       'mantis:db/system': system,
       'mantis:db/types': {},
     },
