@@ -70,6 +70,7 @@ fn answer<T>(result: TableResult<T>) -> Answer<T> {
     result.map_err(|error| output::table_error(&error))
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "wasm-bindgen hands lists of texts over by value")]
 #[wasm_bindgen]
 impl RawSession {
     /// The rows that a query selects, or the one with the primary key `key`, if that has a value: `{ rows, total, version }`, the rows as JSON,
