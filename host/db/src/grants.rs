@@ -164,6 +164,12 @@ impl Grants {
         all.into_iter().chain(buckets).chain(tables)
     }
 
+    /// Whether nothing can be written with these grants.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.pairs().all(|(_, access)| access == Access::Read)
+    }
+
     /// Whether everything is allowed.
     #[must_use]
     pub fn is_all(&self) -> bool {

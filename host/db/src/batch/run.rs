@@ -32,7 +32,6 @@ impl Session {
     /// # use mantis_db::{Database, Limits, ManualClock, SeededRandom};
     /// use mantis_db::batch::{Applied, Operation, Reference, RowOperation, RowVerb};
     /// use mantis_db::tables::{Input, RowBatch, Resolution, schema::TableDocument};
-    /// use mantis_db::tables::TimeZone;
     /// use mantis_db::Op;
     /// # let (clock, random) = (Arc::new(ManualClock::new(0)), Arc::new(SeededRandom::new(7)));
     /// # let database = Database::in_memory(Limits::default(), clock, random).unwrap();
@@ -53,7 +52,7 @@ impl Session {
     ///     RowOperation::new("lines", Default::default(), insert(line, vec![("order_id".into(), order_id)])).into(),
     ///     Operation::Key { bucket: "default".into(), op: Op::Increment(b"orders".to_vec(), 1) },
     /// ];
-    /// let applied = session.batch(&operations, &database.environment(TimeZone::UTC), &Default::default()).await?;
+    /// let applied = session.batch(&operations, &database.environment_utc(), &Default::default()).await?;
     /// assert!(matches!(applied, Applied::Committed { results, .. } if results.len() == 3));
     /// # Ok::<(), mantis_db::batch::BatchError>(()) }).unwrap();
     /// ```
@@ -229,10 +228,9 @@ impl Session {
         if (matches.is_none() && if_version.is_none()) || matches!(operation.verb, RowVerb::Insert { .. }) {
             return Ok(());
         }
-        let rows_max = match (matches, if_version) {
-            (Some(matches), None) => Some(matches.rows_to_count()),
-            _ => None,
-        };
+        // All of them for their versions, unless one more than there may be refuses anyway.
+        let counted = matches.as_ref().filter(|matches| if_version.is_none() || matches.max.is_some());
+        let rows_max = counted.map(|matches| matches.rows_to_count());
         let mut query = Query { select: Some(Vec::new()), ..Query::default() };
         query.root.filter.clone_from(&operation.query.root.filter);
         let mut found = Versions { expected: *if_version, other: None };

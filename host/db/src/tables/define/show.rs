@@ -82,13 +82,8 @@ impl Session {
     ///
     /// # Errors
     /// XX001 where the catalogue cannot be read.
-    #[allow(clippy::unused_async, reason = "an engine behind a network has to ask")]
     pub async fn describe_tables(&mut self) -> TableResult<Vec<TableDocument>> {
-        let database = &self.database;
-        let snapshot = database.0.engine.snapshot();
-        let tables = database.catalog().tables(&mut &snapshot)?;
-        let shown = tables.iter().filter(|table| self.grants.table_access(&table.schema.name).is_some());
-        let environment = self.defining();
-        Ok(shown.map(|table| describe(&table.schema, &environment)).collect())
+        let all = DescribeLimits { tables_max: usize::MAX, columns_max: usize::MAX, stored_bytes_max: usize::MAX };
+        Ok(self.describe_tables_within(all).await?.0)
     }
 }

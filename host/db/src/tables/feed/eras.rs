@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::tables::TimeZone;
 use bytes::Bytes;
 
 use super::era::Era;
@@ -58,7 +57,7 @@ impl<'s> Eras<'s> {
     pub(super) fn new(session: &'s Session, feed: Option<&'s TableFeed>) -> TableResult<Self> {
         let snapshot = session.database.0.engine.snapshot();
         let forgotten = history::forgotten(&mut &snapshot)?;
-        let environment = session.database.environment(TimeZone::UTC);
+        let environment = session.database.environment_utc();
         Ok(Self { session, snapshot, feed, environment, forgotten, known: HashMap::new() })
     }
 

@@ -18,8 +18,6 @@ mod scope;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 pub use event::{FeedError, FeedEvent, FeedPage, Matches, RowChange, RowChangeKind, TableEvent, TableEventKind};
 pub use scope::{FeedScope, TableFeed};
 
@@ -104,9 +102,9 @@ impl Session {
                     }
                     match eras.row(&era, change, matches, cursor_text(database.epoch, change.cursor)) {
                         Ok(row) => {
-                            shown_bytes +=
-                                [&row.key, &row.row, &row.old].into_iter().flatten().map(Bytes::len).sum::<usize>();
-                            events.push(FeedEvent::Row(Box::new(row)));
+                            let event = FeedEvent::Row(Box::new(row));
+                            shown_bytes += event.size_bytes();
+                            events.push(event);
                         }
                         Err(error) if events.is_empty() => return Err(error.into()),
                         Err(_) => break,

@@ -11,7 +11,7 @@ pub struct SelectOptions {
     pub count: Count,
     /// At most so many rows, whatever the query says.
     pub rows_max: Option<u64>,
-    /// A query that would examine more rows, or take longer than 10 ms for large ones, is an error (57014), whatever the limits say: one to
+    /// A query that would examine more rows, or take longer than 10 ms, is an error (57014), whatever the limits say: one to
     /// run where it holds nobody up.
     pub examined_max: Option<u64>,
     /// Values of `$1`, `$2`, .. in the query.

@@ -166,7 +166,7 @@ impl Rows<'_> {
     fn context(&self, options: &SelectOptions) -> QueryContext<'_> {
         let database = &self.session.database.0;
         let mut context = QueryContext::new(&database.engine, &self.environment, &database.limits);
-        context.examined_max = context.examined_max.min(options.examined_max.unwrap_or(u64::MAX));
+        context.lower_examined_max(options.examined_max);
         context.interrupt = self.interrupt;
         context
     }

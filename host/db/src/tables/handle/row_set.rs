@@ -31,7 +31,7 @@ use crate::tables::{Environment, TableResult};
 /// rows.push(&[Value::Text("jon".into()), Value::Integer(7)])?;
 ///
 /// let query = mantis_dialect::Parser::default().query([("select", "player"), ("score", "gt.8")])?;
-/// let environment = database.environment(jiff::tz::TimeZone::UTC);
+/// let environment = database.environment_utc();
 /// let mut answer = JsonRows::new(JsonForm::Array, false, 1 << 20, environment.clone());
 /// rows.select(&database, &environment, &query, &SelectOptions::default(), &mut answer)?;
 /// assert_eq!(answer.into_bytes(), br#"[{"player":"ida"}]"#);
@@ -101,7 +101,7 @@ impl RowSet {
         let stored = |(&start, &end)| StoredRow { key: &[], version: 0, bytes: &self.bytes[start..end] };
         let rows: Vec<_> = starts.zip(&self.ends).map(stored).collect();
         let mut context = QueryContext::new(&database.0.engine, environment, &database.0.limits);
-        context.examined_max = context.examined_max.min(options.examined_max.unwrap_or(u64::MAX));
+        context.lower_examined_max(options.examined_max);
         let snapshot = database.0.engine.snapshot();
         let paging = Paging { count: options.count, rows_max: options.rows_max };
         let mut selected = execute::select_given(&bound.select, &rows, &mut &snapshot, &context, paging, sink)?;

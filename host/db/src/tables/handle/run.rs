@@ -183,8 +183,7 @@ impl Rows<'_> {
         database.catalog().shown(transaction, grants, self.table, Access::Write)?;
         let mut statement = Statement::new(transaction, database, &self.environment, returning.is_some());
         statement.context.interrupt = self.interrupt;
-        let examined_max = &mut statement.context.examined_max;
-        *examined_max = options.examined_max.unwrap_or(u64::MAX).min(*examined_max);
+        statement.context.lower_examined_max(options.examined_max);
         let target = statement.target(self.table)?;
         let mut bound = if matches_rows || returning.is_some() {
             let transaction = &mut *statement.transaction;

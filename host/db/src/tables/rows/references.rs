@@ -9,6 +9,7 @@ use super::statement::Statement;
 use super::target::Target;
 use crate::engine::{Direction, KeyRange, StoredEntry, View, mutant};
 use crate::keyspace::space_prefix;
+use crate::tables::sort::sort_by;
 use crate::tables::table::Reference;
 use crate::tables::types::Value;
 use crate::tables::{TableError, TableResult, code};
@@ -137,7 +138,7 @@ impl Statement<'_> {
     ) -> TableResult<()> {
         for (values, &place) in wanted {
             for key in known.get(values).into_iter().flatten() {
-                self.context.examine()?;
+                self.context.examine(key.len())?;
                 let is_still = match self.stored_row(key)? {
                     Some(row) => link.encoded_of(&row.bytes)?.as_ref() == Some(values),
                     None => false,
@@ -148,7 +149,7 @@ impl Statement<'_> {
             }
         }
         // As a scan would have found them.
-        found.keys.sort_unstable_by(|a, b| a.1.cmp(&b.1));
+        sort_by(&mut found.keys, |a, b| a.1.cmp(&b.1));
         self.check_rows(found.keys.len())
     }
 
@@ -165,21 +166,23 @@ impl Statement<'_> {
     ) -> TableResult<()> {
         let max = self.database.limits().statement_rows_max;
         let context = &self.context;
-        let mut see = |key: &[u8], entry: StoredEntry| match context.examine().and_then(|()| child(key, &entry)) {
-            Ok(None) => ControlFlow::Continue(()),
-            Ok(Some(child)) => {
-                found.keys.push(child);
-                if found.first_only || found.keys.len() > max {
-                    ControlFlow::Break(())
-                } else {
-                    ControlFlow::Continue(())
+        let mut see =
+            |key: &[u8], entry: StoredEntry| match context.examine(entry.value.len()).and_then(|()| child(key, &entry))
+            {
+                Ok(None) => ControlFlow::Continue(()),
+                Ok(Some(child)) => {
+                    found.keys.push(child);
+                    if found.first_only || found.keys.len() > max {
+                        ControlFlow::Break(())
+                    } else {
+                        ControlFlow::Continue(())
+                    }
                 }
-            }
-            Err(error) => {
-                found.outcome = Err(error);
-                ControlFlow::Break(())
-            }
-        };
+                Err(error) => {
+                    found.outcome = Err(error);
+                    ControlFlow::Break(())
+                }
+            };
         if mutant!("children-unguarded") {
             View::visit(self.transaction, range, Direction::Forward, &mut see)?;
         } else {

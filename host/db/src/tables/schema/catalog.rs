@@ -92,6 +92,7 @@ impl Catalog {
     ///
     /// # Errors
     /// `XX001` where a stored schema cannot be read.
+    #[cfg(any(feature = "testing", not(target_family = "wasm")))]
     pub(crate) fn tables(&self, view: &mut dyn View) -> TableResult<Vec<Arc<Table>>> {
         let mut found = Vec::new();
         visit_schemas(view, &mut |name, stored| found.push((name.to_owned(), stored)))?;

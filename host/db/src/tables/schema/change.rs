@@ -57,7 +57,7 @@ pub struct TableChange {
     /// What the table is for; null for nothing.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub comment: Option<Option<String>>,
-    /// How much of a row the change feed will show; it shows no rows yet.
+    /// How much of a row the change feed shows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changes: Option<ChangesDocument>,
 }

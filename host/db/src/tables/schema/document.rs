@@ -53,7 +53,7 @@ pub struct TableDocument {
     /// What the table is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
-    /// How much of a row the change feed will show; it shows no rows yet.
+    /// How much of a row the change feed shows.
     #[serde(default, skip_serializing_if = "ChangesDocument::is_new")]
     pub changes: ChangesDocument,
 }
@@ -254,7 +254,7 @@ pub struct CheckDocument {
     pub check: String,
 }
 
-/// How much of a row the change feed will show; it shows no rows yet.
+/// How much of a row the change feed shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ChangesDocument {

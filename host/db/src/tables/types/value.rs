@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::Numeric;
+use super::datetime::DAY_US;
 use crate::tables::{TableError, TableResult, code};
 
 /// A value, borrowed from an encoded row where that has its bytes. What the variants mean follows from the [`Type`](super::Type) beside it.
@@ -59,7 +60,6 @@ impl Value<'_> {
     /// # Errors
     /// 22008.
     pub(crate) fn check_range(&self) -> TableResult<()> {
-        const DAY_US: i64 = 86_400_000_000;
         match self {
             Self::Time(us) if !(0..=DAY_US).contains(us) => {
                 Err(TableError::new(code::DATETIME_OVERFLOW, "time out of range"))

@@ -73,43 +73,35 @@ impl<'a> QueryContext<'a> {
         self.held_bytes.get()
     }
 
-    /// Counts a row or index entry that is examined.
-    #[inline]
-    pub(crate) fn examine(&self) -> TableResult<()> {
-        let examined = self.examined.get() + 1;
-        self.examined.set(examined);
-        if examined > self.examined_max {
-            return Err(self.too_many_rows());
-        }
-        if examined.is_multiple_of(ROWS_PER_QUESTION) { self.look(examined) } else { Ok(()) }
-    }
-
     /// Counts a row or index entry of so many bytes that is examined.
     ///
     /// # Errors
     /// 57014.
     #[inline]
-    pub(crate) fn examine_bytes(&self, bytes: usize) -> TableResult<()> {
-        let seen = self.seen_bytes.get() + bytes;
+    pub(crate) fn examine(&self, bytes: usize) -> TableResult<()> {
+        let (examined, seen) = (self.examined.get() + 1, self.seen_bytes.get() + bytes);
+        self.examined.set(examined);
         self.seen_bytes.set(seen);
-        if seen > BYTES_PER_LOOK {
-            self.look_for_bytes()?;
+        if examined > self.examined_max {
+            return Err(self.too_many_rows());
         }
-        self.examine()
+        if examined.is_multiple_of(ROWS_PER_QUESTION) || seen > BYTES_PER_LOOK { self.look() } else { Ok(()) }
     }
 
+    /// Lets no more rows and index entries be examined than that.
+    pub(crate) fn lower_examined_max(&mut self, max: Option<u64>) {
+        self.examined_max = self.examined_max.min(max.unwrap_or(u64::MAX));
+    }
+
+    /// Asks whether to stop, and looks at the clock now and then.
     #[cold]
-    fn look_for_bytes(&self) -> TableResult<()> {
+    fn look(&self) -> TableResult<()> {
+        self.interrupt.check()?;
+        if self.seen_bytes.get() <= BYTES_PER_LOOK && !self.examined.get().is_multiple_of(ROWS_PER_LOOK) {
+            return Ok(());
+        }
         self.seen_bytes.set(0);
-        self.interrupt.check()?;
         self.check_time()
-    }
-
-    /// Asks whether to stop, and looks at the clock now and then; `count` rows have been worked on.
-    #[cold]
-    fn look(&self, count: u64) -> TableResult<()> {
-        self.interrupt.check()?;
-        if count.is_multiple_of(ROWS_PER_LOOK) { self.check_time() } else { Ok(()) }
     }
 
     /// Asks now and then whether to stop, where `count` rows have been written.
@@ -130,11 +122,12 @@ impl<'a> QueryContext<'a> {
 
     fn check_time(&self) -> TableResult<()> {
         let max = self.limits.query_ms_max;
+        let taken_us = self.engine.monotonic_us().saturating_sub(self.started_us);
         let is_short = self.examined_max < self.limits.query_rows_max;
-        if is_short && self.engine.monotonic_us().saturating_sub(self.started_us) > SHORT_US_MAX {
+        if is_short && taken_us > SHORT_US_MAX {
             return Err(self.too_many_rows());
         }
-        if self.engine.monotonic_us().saturating_sub(self.started_us) / 1_000 <= max {
+        if taken_us / 1_000 <= max {
             return Ok(());
         }
         Err(TableError::new(code::QUERY_CANCELED, "canceling statement due to statement timeout")

@@ -422,7 +422,7 @@ impl<'c> Finder<'_, 'c> {
             let mut entries = 0;
             view.visit_borrowed(&lookup.range(&owners[owner].values), direction, &mut |key, header, bytes| {
                 entries += 1;
-                outcome = self.context.examine().and_then(|()| match shape {
+                outcome = self.context.examine(bytes.len()).and_then(|()| match shape {
                     None => self.take(found, owner, StoredRow { key, version: header.version, bytes }),
                     Some(shape) => {
                         pending.push((owner, key_of_row(self.of.table, shape.row_key(key, bytes)?)));
@@ -465,7 +465,7 @@ fn get_each(
     let mut outcome = Ok(());
     view.get_many(&keys, &mut |place, header, bytes| {
         let row = StoredRow { key: keys[place], version: header.version, bytes };
-        outcome = context.examine().and_then(|()| see(wanted[place].0, row));
+        outcome = context.examine(bytes.len()).and_then(|()| see(wanted[place].0, row));
         if outcome.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     outcome

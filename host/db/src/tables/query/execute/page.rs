@@ -38,7 +38,9 @@ impl Supply<'_> {
         match self {
             Self::Planned(source) => source.visit(view, context, see),
             Self::Given(rows, next) => visit_given(rows, next, see),
-            Self::Examined(rows, next) => visit_given(rows, next, &mut |row| context.examine().and_then(|()| see(row))),
+            Self::Examined(rows, next) => {
+                visit_given(rows, next, &mut |row| context.examine(row.bytes.len()).and_then(|()| see(row)))
+            }
         }
     }
 

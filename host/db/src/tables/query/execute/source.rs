@@ -140,7 +140,7 @@ impl<'p> Source<'p> {
             };
             let mut stopped = Ok(None);
             view.visit_borrowed(&range, direction, &mut |key, header, bytes| {
-                let examined = context.examine_bytes(bytes.len());
+                let examined = context.examine(bytes.len());
                 stopped = examined.and_then(|()| see(key, header.version, bytes)).map(|flow| match flow {
                     ControlFlow::Continue(()) => None,
                     ControlFlow::Break(()) => Some(range.after(key, direction)),
@@ -216,8 +216,7 @@ fn visit_each<'k>(
     let mut stopped = Ok(None);
     view.get_many(&keys, &mut |place, header, bytes| {
         let row = StoredRow { key: keys[place], version: header.version, bytes };
-        stopped =
-            context.examine_bytes(bytes.len()).and_then(|()| see(row)).map(|flow| flow.is_break().then_some(place));
+        stopped = context.examine(bytes.len()).and_then(|()| see(row)).map(|flow| flow.is_break().then_some(place));
         if matches!(stopped, Ok(None)) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
     stopped
