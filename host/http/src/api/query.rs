@@ -24,14 +24,15 @@ impl Query {
             Kind::Filters { with } => Some(with),
             _ => None,
         });
-        let pairs = || raw.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
-        let name_of = |pair: &str| pair.split_once('=').map_or(pair, |(name, _)| name).to_owned();
-        let has_filters = filters_with.is_some_and(|with| pairs().any(|pair| name_of(pair) == with));
-        for pair in pairs() {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let pairs = || {
+            let pairs = raw.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+            pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        };
+        let is_name = |raw: &str, name: &str| decode(raw).is_ok_and(|decoded| decoded == name.as_bytes());
+        let has_filters = filters_with.is_some_and(|with| pairs().any(|(name, _)| is_name(name, with)));
+        for (name, value) in pairs() {
             let name = decode(name)?;
-            let named = known.iter().filter(|parameter| !matches!(parameter.kind, Kind::Filters { .. }));
-            let Some(parameter) = named.into_iter().find(|parameter| parameter.name.as_bytes() == name) else {
+            let Some(parameter) = named(known).find(|parameter| parameter.name.as_bytes() == name) else {
                 if has_filters {
                     continue;
                 }
@@ -144,10 +145,14 @@ fn decode(raw: &str) -> Result<Vec<u8>> {
     })
 }
 
-fn unknown(name: &[u8], known: &[&Parameter]) -> Problem {
+/// The parameters that are given by their names.
+pub(crate) fn named(known: &[&'static Parameter]) -> impl Iterator<Item = &'static Parameter> {
+    known.iter().copied().filter(|parameter| !matches!(parameter.kind, Kind::Filters { .. }))
+}
+
+fn unknown(name: &[u8], known: &[&'static Parameter]) -> Problem {
     let mut detail = format!("unknown parameter `{}`", String::from_utf8_lossy(name));
-    let named = known.iter().filter(|parameter| !matches!(parameter.kind, Kind::Filters { .. }));
-    for (index, parameter) in named.enumerate() {
+    for (index, parameter) in named(known).enumerate() {
         let before = if index == 0 { "; this request takes " } else { ", " };
         let _ = write!(detail, "{before}`{}`", parameter.name);
     }

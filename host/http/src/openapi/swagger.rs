@@ -37,7 +37,7 @@ pub(crate) fn document(root: &Root<'_>) -> Value {
     for plugin in root.plugins {
         for function in plugin.functions.iter() {
             let name = format!("{}.{}", plugin.name, function.name);
-            let is_read_only = plugin.grants.pairs().all(|(_, access)| access == mantis_db::Access::Read);
+            let is_read_only = plugin.grants.is_read_only();
             paths.insert(format!("/rpc/{name}"), call(&name, &function.params, is_read_only));
         }
     }

@@ -57,20 +57,25 @@ pub(super) fn failure(schemas: &mut Schemas) -> Value {
     })
 }
 
-/// The name of a table's schema. Names of components have few characters: others are written as their bytes.
+/// The name of a table's schema.
 fn component(table: &str) -> String {
+    format!("table.{}", in_few_characters(table))
+}
+
+/// A name in the characters that names of components have: others are written as their bytes.
+fn in_few_characters(table: &str) -> String {
     let bytes = table.bytes().map(|byte| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' => char::from(byte).to_string(),
         other => format!(".{other:02X}"),
     });
-    format!("table.{}", bytes.collect::<String>())
+    bytes.collect()
 }
 
 fn of_table<C>(route: &Route<C>, operation: &Operation<C>, table: &TableDocument, name: &str) -> Value {
     let row = json!({"$ref": format!("#/components/schemas/{}", component(name))});
     let is_one = route.path == ROW;
     let mut value = json!({
-        "operationId": format!("{}.{}", operation.id, component(name).trim_start_matches("table.")),
+        "operationId": format!("{}.{}", operation.id, in_few_characters(name)),
         "tags": [operation.tag.as_str()],
         "summary": format!("{}: `{name}`", operation.summary),
         "description": "As the operation of any table, which lists its parameters, headers and errors. `select` changes what a row has.",
@@ -135,6 +140,7 @@ mod tests {
     #[test]
     fn no_two_tables_share_a_component() {
         assert_eq!(component("order_lines"), "table.order_lines");
+        assert_eq!(in_few_characters("table.foo"), "table.2Efoo", "and not that of a table `2Efoo`");
         assert_eq!(component("a b.c-ä"), "table.a.20b.2Ec.2D.C3.A4");
     }
 }

@@ -2,11 +2,11 @@
 //! from members of its own for each, and show it to people; so a 404 has these members.
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Response, StatusCode};
+use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use crate::protocol::body::Body;
+use crate::protocol::respond;
 
 /// A service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,12 +40,8 @@ impl Service {
 
     /// 404 in the shape that the service's client reads.
     pub(crate) fn absent(self) -> Response<Body> {
-        let text = self.body().to_string();
-        let mut response = Response::new(Body::full(Bytes::from(text)));
-        *response.status_mut() = StatusCode::NOT_FOUND;
-        let json = HeaderValue::from_static("application/json; charset=utf-8");
-        response.headers_mut().insert(CONTENT_TYPE, json);
-        response
+        let body = Bytes::from(self.body().to_string());
+        respond::bytes(StatusCode::NOT_FOUND, "application/json; charset=utf-8", body)
     }
 
     fn body(self) -> Value {

@@ -238,3 +238,27 @@ impl Answer {
         format!("{status} {}", problem["code"].as_str().unwrap())
     }
 }
+
+/// The status and the body; of an error its code, after all four members and the header were found.
+pub(crate) fn table_outcome(answer: &Answer) -> String {
+    let status = answer.status.as_u16();
+    if status < 300 {
+        return format!("{status} {}", answer.text());
+    }
+    let code = answer.header("proxy-status").expect("an error's header").strip_prefix("MantisDB; error=").unwrap();
+    if !answer.body.is_empty() {
+        let error = answer.json();
+        let members: Vec<_> = error.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(members, ["code", "details", "hint", "message"], "{error}");
+        assert_eq!(error["code"], code);
+        assert!(error["message"].as_str().is_some_and(|message| !message.is_empty()), "{error}");
+    }
+    format!("{status} {code}")
+}
+
+/// Sends a request about tables, whose answer must be `expected`: the status with the body, or with an error's code.
+pub(crate) async fn check_table(server: &Server, line: &str, headers: &[&str], body: &str, expected: &str) -> Answer {
+    let answer = server.send(line, headers, body.to_owned()).await;
+    assert_eq!(table_outcome(&answer), expected, "{line} {headers:?} {}", answer.text());
+    answer
+}

@@ -3,7 +3,7 @@
 use mantis_http::AppConfig;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Server};
+use crate::harness::{Server, check_table};
 use crate::plugins::{JSON, WASM};
 
 /// A component with functions of all kinds that a client can tell apart.
@@ -81,34 +81,18 @@ async fn server() -> Server {
     server
 }
 
-/// The status and the body; of an error its code, after all four members and the header were found.
-fn outcome(answer: &Answer) -> String {
-    let status = answer.status.as_u16();
-    if status < 300 {
-        return format!("{status} {}", answer.text());
-    }
-    let code = answer.header("proxy-status").expect("an error's header").strip_prefix("MantisDB; error=").unwrap();
-    if !answer.body.is_empty() {
-        let error = answer.json();
-        let members: Vec<_> = error.as_object().unwrap().keys().map(String::as_str).collect();
-        assert_eq!(members, ["code", "details", "hint", "message"], "{error}");
-        assert_eq!(error["code"], code);
-    }
-    format!("{status} {code}")
-}
-
-async fn check(server: &Server, line: &str, headers: &[&str], body: &str, expected: &str) -> Answer {
-    let answer = server.send(line, headers, body.to_owned()).await;
-    assert_eq!(outcome(&answer), expected, "{line} {headers:?} {body} {}", answer.text());
-    answer
-}
-
 #[tokio::test]
 async fn a_list_of_records_is_rows() {
     let server = server().await;
     let get = async |query: &str, expected: &str| {
-        check(&server, &format!("GET /rest/v1/rpc/game.top_standings?n=3{query}"), &[], "", &format!("200 {expected}"))
-            .await
+        check_table(
+            &server,
+            &format!("GET /rest/v1/rpc/game.top_standings?n=3{query}"),
+            &[],
+            "",
+            &format!("200 {expected}"),
+        )
+        .await
     };
     get("", ALL).await;
     get("&select=name:player-name,score::text&rank=eq.1", r#"[{"name":"ida","score":"90"}]"#).await;
@@ -130,12 +114,12 @@ async fn a_list_of_records_is_rows() {
         ("&score=like.9*", "404 42883"),
         ("&offset=4", "200 []"),
     ] {
-        check(&server, &format!("GET /rest/v1/rpc/game.top-standings?n=3{query}"), &[], "", expected).await;
+        check_table(&server, &format!("GET /rest/v1/rpc/game.top-standings?n=3{query}"), &[], "", expected).await;
     }
     let body = r#"{"n": 3}"#;
     let post = async |query: &str, headers: &[&str], expected: &str| {
         let headers = [JSON, headers].concat();
-        check(&server, &format!("POST /rest/v1/rpc/game.top-standings{query}"), &headers, body, expected).await
+        check_table(&server, &format!("POST /rest/v1/rpc/game.top-standings{query}"), &headers, body, expected).await
     };
     let answer = post("?limit=2&select=rank", &["prefer: count=exact"], r#"206 [{"rank":1},{"rank":2}]"#).await;
     assert_eq!(answer.header("content-range"), Some("0-1/3"));
@@ -149,7 +133,7 @@ async fn a_list_of_records_is_rows() {
     post("", &["prefer: handling=strict, max-affected=2"], "400 PGRST124").await;
     let answer = post("", &["prefer: return=minimal, count=exact"], "204 ").await;
     assert_eq!(answer.header("content-range"), Some("0-2/3"));
-    let answer = check(
+    let answer = check_table(
         &server,
         "GET /rest/v1/rpc/game.top-standings?n=3",
         &["range: 1-1"],
@@ -158,9 +142,14 @@ async fn a_list_of_records_is_rows() {
     )
     .await;
     assert_eq!(answer.header("content-range"), Some("1-1/*"));
-    let answer =
-        check(&server, "HEAD /rest/v1/rpc/game.top-standings?n=3&score=lt.80", &["prefer: count=exact"], "", "200 ")
-            .await;
+    let answer = check_table(
+        &server,
+        "HEAD /rest/v1/rpc/game.top-standings?n=3&score=lt.80",
+        &["prefer: count=exact"],
+        "",
+        "200 ",
+    )
+    .await;
     assert_eq!(answer.header("content-range"), Some("0-1/2"));
 }
 
@@ -185,17 +174,18 @@ async fn any_other_result_is_its_json() {
         ("POST /rest/v1/rpc/game.sum?select=a", r#"{"numbers": []}"#, "400 PGRST127"),
         ("POST /rest/v1/rpc/game.sum?limit=1", r#"{"numbers": []}"#, "400 PGRST127"),
     ] {
-        check(&server, line, &[], body, expected).await;
+        check_table(&server, line, &[], body, expected).await;
     }
     let form = &["content-type: application/x-www-form-urlencoded"];
-    check(&server, "POST /rest/v1/rpc/game.sum", form, "numbers={1,2}", "200 3").await;
+    check_table(&server, "POST /rest/v1/rpc/game.sum", form, "numbers={1,2}", "200 3").await;
     let body = r#"{"numbers": [1]}"#;
-    let answer = check(&server, "POST /rest/v1/rpc/game.sum", &["prefer: count=exact"], body, "200 1").await;
+    let answer = check_table(&server, "POST /rest/v1/rpc/game.sum", &["prefer: count=exact"], body, "200 1").await;
     assert_eq!(answer.header("content-range"), Some("0-0/1"));
-    check(&server, "POST /rest/v1/rpc/game.sum", &["accept: application/vnd.pgrst.object+json"], body, "200 1").await;
-    check(&server, "POST /rest/v1/rpc/game.sum", &["accept: text/csv"], body, "406 PGRST107").await;
+    check_table(&server, "POST /rest/v1/rpc/game.sum", &["accept: application/vnd.pgrst.object+json"], body, "200 1")
+        .await;
+    check_table(&server, "POST /rest/v1/rpc/game.sum", &["accept: text/csv"], body, "406 PGRST107").await;
     let strict = &["prefer: handling=strict, max-affected=1"];
-    check(&server, "POST /rest/v1/rpc/game.sum", strict, body, "400 PGRST128").await;
+    check_table(&server, "POST /rest/v1/rpc/game.sum", strict, body, "400 PGRST128").await;
 }
 
 #[tokio::test]
@@ -222,7 +212,7 @@ async fn a_function_is_known_by_its_name_and_its_arguments() {
             Some("game.echo(first-text)"),
         ),
     ] {
-        let answer = check(&server, line, &[], body, "404 PGRST202").await;
+        let answer = check_table(&server, line, &[], body, "404 PGRST202").await;
         let error = answer.json();
         assert_eq!(error["message"], format!("Could not find the function public.{message} in the schema cache"));
         let hint = hint.map(|hint| format!("Perhaps you meant to call the function public.{hint}"));
@@ -239,17 +229,23 @@ async fn a_function_is_known_by_its_name_and_its_arguments() {
         ("PUT /rest/v1/rpc/game.crash", "", "405 PGRST101"),
         ("POST /rest/v1/rpc/game.crash/more", "", "404 PGRST125"),
     ] {
-        check(&server, line, &[], body, expected).await;
+        check_table(&server, line, &[], body, expected).await;
     }
     let body = r#"{"n": 3, "comment": "left out"}"#;
-    check(&server, "POST /rest/v1/rpc/game.top-standings?columns=n&select=count()", &[], body, r#"200 [{"count":3}]"#)
-        .await;
+    check_table(
+        &server,
+        "POST /rest/v1/rpc/game.top-standings?columns=n&select=count()",
+        &[],
+        body,
+        r#"200 [{"count":3}]"#,
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn an_error_of_a_plugin_keeps_its_members() {
     let server = server().await;
-    let answer = check(&server, "POST /rest/v1/rpc/game.refuse", JSON, r#"{"number": 11}"#, "400 E7").await;
+    let answer = check_table(&server, "POST /rest/v1/rpc/game.refuse", JSON, r#"{"number": 11}"#, "400 E7").await;
     let expected = json!({"code": "E7", "message": "too large", "details": "at most ten", "hint": null});
     assert_eq!(answer.json(), expected);
     let headers = &["accept: application/problem+json"];
@@ -262,18 +258,19 @@ async fn get_calls_only_plugins_that_write_nothing() {
     let server = server().await;
     for method in ["GET", "HEAD"] {
         let answer =
-            check(&server, &format!("{method} /rest/v1/rpc/loud.sum?numbers={{1}}"), &[], "", "405 PGRST101").await;
+            check_table(&server, &format!("{method} /rest/v1/rpc/loud.sum?numbers={{1}}"), &[], "", "405 PGRST101")
+                .await;
         assert_eq!(answer.header("allow"), Some("OPTIONS,POST"));
     }
-    let answer = check(&server, "POST /rest/v1/rpc/loud.sum", JSON, r#"{"numbers": [4]}"#, "200 4").await;
+    let answer = check_table(&server, "POST /rest/v1/rpc/loud.sum", JSON, r#"{"numbers": [4]}"#, "200 4").await;
     assert_eq!(answer.header("mantisdb-durable"), None, "nothing was ever committed");
     for (line, allow) in
         [("OPTIONS /rest/v1/rpc/loud.sum", "OPTIONS,POST"), ("OPTIONS /rest/v1/rpc/game.sum", "OPTIONS,GET,HEAD,POST")]
     {
-        let answer = check(&server, line, &[], "", "200 ").await;
+        let answer = check_table(&server, line, &[], "", "200 ").await;
         assert_eq!(answer.header("allow"), Some(allow));
     }
-    check(&server, "OPTIONS /rest/v1/rpc/game.other", &[], "", "404 PGRST202").await;
+    check_table(&server, "OPTIONS /rest/v1/rpc/game.other", &[], "", "404 PGRST202").await;
     let documented = server.app.openapi();
     assert!(documented["paths"]["/rest/v1/rpc/{routine}"]["post"] != Value::Null);
 }

@@ -3,7 +3,7 @@
 use mantis_http::{AppConfig, TablesConfig};
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Server};
+use crate::harness::{Answer, Server, check_table};
 
 const JSON: &str = "content-type: application/json";
 const FULL: &str = "prefer: return=representation";
@@ -57,29 +57,6 @@ fn permissive() -> AppConfig {
     AppConfig { tables: TablesConfig { safe_update: false, ..TablesConfig::default() }, ..AppConfig::default() }
 }
 
-/// The status and the body; of an error its code, after all four members and the header were found.
-fn outcome(answer: &Answer) -> String {
-    let status = answer.status.as_u16();
-    if status < 300 {
-        return format!("{status} {}", answer.text());
-    }
-    let code = answer.header("proxy-status").expect("an error's header").strip_prefix("MantisDB; error=").unwrap();
-    if !answer.body.is_empty() {
-        let error = answer.json();
-        let members: Vec<_> = error.as_object().unwrap().keys().map(String::as_str).collect();
-        assert_eq!(members, ["code", "details", "hint", "message"], "{error}");
-        assert_eq!(error["code"], code);
-        assert!(error["message"].as_str().is_some_and(|message| !message.is_empty()), "{error}");
-    }
-    format!("{status} {code}")
-}
-
-async fn check(server: &Server, line: &str, headers: &[&str], body: &str, expected: &str) -> Answer {
-    let answer = server.send(line, headers, body.to_owned()).await;
-    assert_eq!(outcome(&answer), expected, "{line} {headers:?} {}", answer.text());
-    answer
-}
-
 #[tokio::test]
 async fn rows_are_filtered_ordered_paged_and_embedded() {
     let server = library(permissive()).await;
@@ -111,7 +88,7 @@ async fn rows_are_filtered_ordered_paged_and_embedded() {
     ] {
         let query = query.replace(' ', "%20").replace('{', "%7B").replace('}', "%7D");
         for base in ["/api/v1/tables", "/rest/v1"] {
-            check(&server, &format!("GET {base}/{query}"), &[], "", expected).await;
+            check_table(&server, &format!("GET {base}/{query}"), &[], "", expected).await;
         }
     }
 }
@@ -169,12 +146,19 @@ async fn rows_are_sent_in_the_form_that_is_asked_for() {
         ),
     ] {
         let answer =
-            check(&server, &format!("GET /api/v1/tables/{query}"), &[&format!("accept: {accept}")], "", expected).await;
+            check_table(&server, &format!("GET /api/v1/tables/{query}"), &[&format!("accept: {accept}")], "", expected)
+                .await;
         assert_eq!(answer.header("content-type"), Some(kind));
     }
-    check(&server, "GET /api/v1/tables/books", &["accept: application/vnd.pgrst.object+json"], "", "406 PGRST116")
-        .await;
-    check(&server, "GET /api/v1/tables/books", &["accept: image/png"], "", "406 PGRST107").await;
+    check_table(
+        &server,
+        "GET /api/v1/tables/books",
+        &["accept: application/vnd.pgrst.object+json"],
+        "",
+        "406 PGRST116",
+    )
+    .await;
+    check_table(&server, "GET /api/v1/tables/books", &["accept: image/png"], "", "406 PGRST107").await;
     let plan = ["accept: application/vnd.pgrst.plan+json; for=\"application/json\"; options=analyze;"];
     let answer = server.send("GET /api/v1/tables/books?isbn=eq.a1", &plan, "").await;
     assert!(answer.json()[0]["Plan"]["Node Type"].is_string(), "{}", answer.text());
@@ -254,7 +238,7 @@ async fn writes_answer_with_their_rows_where_that_is_preferred() {
     ] {
         let headers = [JSON, prefer];
         let sent = if prefer.is_empty() { &headers[..1] } else { &headers[..] };
-        check(&server, line, sent, body, expected).await;
+        check_table(&server, line, sent, body, expected).await;
     }
 }
 
@@ -262,26 +246,27 @@ async fn writes_answer_with_their_rows_where_that_is_preferred() {
 async fn json_that_is_sent_as_a_form_is_named_as_such() {
     let server = library(permissive()).await;
     let form = "content-type: application/x-www-form-urlencoded";
-    let answer = check(&server, "POST /api/v1/tables/writers", &[form], r#"{"name":"Kai"}"#, "400 PGRST204").await;
+    let answer =
+        check_table(&server, "POST /api/v1/tables/writers", &[form], r#"{"name":"Kai"}"#, "400 PGRST204").await;
     assert!(answer.json()["hint"].as_str().is_some_and(|hint| hint.contains("application/json")));
 }
 
 #[tokio::test]
 async fn a_write_of_every_row_is_refused_unless_the_owner_allows_it() {
     let server = library(AppConfig::default()).await;
-    check(&server, "DELETE /api/v1/tables/books", &[], "", "400 21000").await;
-    check(&server, "PATCH /api/v1/tables/books", &[JSON], r#"{"pages":1}"#, "400 21000").await;
-    check(&server, "DELETE /api/v1/tables/books?isbn=not.is.null", &[], "", "204 ").await;
+    check_table(&server, "DELETE /api/v1/tables/books", &[], "", "400 21000").await;
+    check_table(&server, "PATCH /api/v1/tables/books", &[JSON], r#"{"pages":1}"#, "400 21000").await;
+    check_table(&server, "DELETE /api/v1/tables/books?isbn=not.is.null", &[], "", "204 ").await;
 }
 
 #[tokio::test]
 async fn aggregates_are_refused_where_the_owner_switches_them_off() {
     let tables = TablesConfig { aggregates: false, ..TablesConfig::default() };
     let server = library(AppConfig { tables, ..AppConfig::default() }).await;
-    check(&server, "GET /api/v1/tables/books?select=count()", &[], "", "400 PGRST123").await;
+    check_table(&server, "GET /api/v1/tables/books?select=count()", &[], "", "400 PGRST123").await;
     let body = r#"{"isbn":"n","title":"x"}"#;
-    check(&server, "POST /api/v1/tables/books?select=pages.sum()", &[JSON, FULL], body, "400 PGRST123").await;
-    check(&server, "DELETE /api/v1/tables/books?isbn=eq.a1&select=count()", &[FULL], "", "400 PGRST123").await;
+    check_table(&server, "POST /api/v1/tables/books?select=pages.sum()", &[JSON, FULL], body, "400 PGRST123").await;
+    check_table(&server, "DELETE /api/v1/tables/books?isbn=eq.a1&select=count()", &[FULL], "", "400 PGRST123").await;
 }
 
 #[tokio::test]
@@ -291,14 +276,15 @@ async fn a_transaction_holds_rows_and_keys() {
     let id = begun["id"].as_str().unwrap();
     let within = format!("mantisdb-transaction: {id}");
     let insert = r#"{"isbn":"t","title":"x"}"#;
-    check(&server, "POST /api/v1/tables/books", &[JSON, &within], insert, "201 ").await;
+    check_table(&server, "POST /api/v1/tables/books", &[JSON, &within], insert, "201 ").await;
     // A statement that fails leaves what came before it.
-    check(&server, "POST /api/v1/tables/books", &[JSON, &within], insert, "409 23505").await;
-    check(&server, "GET /api/v1/tables/books?isbn=eq.t&select=title", &[&within], "", r#"200 [{"title":"x"}]"#).await;
-    check(&server, "GET /api/v1/tables/books?isbn=eq.t", &[], "", "200 []").await;
+    check_table(&server, "POST /api/v1/tables/books", &[JSON, &within], insert, "409 23505").await;
+    check_table(&server, "GET /api/v1/tables/books?isbn=eq.t&select=title", &[&within], "", r#"200 [{"title":"x"}]"#)
+        .await;
+    check_table(&server, "GET /api/v1/tables/books?isbn=eq.t", &[], "", "200 []").await;
     assert_eq!(server.send("PUT /api/v1/kv/k", &[&within], "v").await.status, 201);
     assert_eq!(server.send(&format!("POST /api/v1/transactions/{id}/commit"), &[], "").await.status, 200);
-    check(&server, "GET /api/v1/tables/books?isbn=eq.t&select=title", &[], "", r#"200 [{"title":"x"}]"#).await;
+    check_table(&server, "GET /api/v1/tables/books?isbn=eq.t&select=title", &[], "", r#"200 [{"title":"x"}]"#).await;
     assert_eq!(server.send("GET /api/v1/kv/k", &[], "").await.status, 200);
 }
 

@@ -57,6 +57,16 @@ pub(super) enum EventOut<'a> {
     Table(TableOut<'a>),
 }
 
+impl EventOut<'_> {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Key(change) => change.kind,
+            Self::Row(change) => change.kind,
+            Self::Table(event) => event.kind,
+        }
+    }
+}
+
 /// A change of a row.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "RowChange", deny_unknown_fields)]
@@ -211,15 +221,6 @@ fn table_kind(kind: TableEventKind) -> &'static str {
     }
 }
 
-fn kind_of(event: &FeedEvent) -> &'static str {
-    match event {
-        FeedEvent::Key(change) => name(change.kind),
-        FeedEvent::Row(change) => row_kind(change.kind),
-        FeedEvent::Table(event) => table_kind(event.kind),
-        _ => "",
-    }
-}
-
 pub(super) fn change_out(change: &Change, view: View) -> ChangeOut<'_> {
     let value = change.value.as_ref().filter(|_| view.values);
     ChangeOut {
@@ -285,7 +286,7 @@ impl Form {
     pub(super) fn write_change(self, out: &mut Vec<u8>, change: &FeedEvent, view: View) {
         let Some(shown) = event_out(change, view) else { return };
         if self == Self::Events {
-            for part in ["id: ", change.cursor(), "\nevent: ", kind_of(change), "\ndata: "] {
+            for part in ["id: ", change.cursor(), "\nevent: ", shown.kind(), "\ndata: "] {
                 out.extend_from_slice(part.as_bytes());
             }
         }

@@ -15,15 +15,16 @@ use crate::api::description::{
     Answer, Content, Kind, Parameter, Pattern, RequestHeader, Role, Shape, Tag, json_content,
 };
 use crate::api::operation::TimeoutPolicy;
-use crate::api::query::Query;
+use crate::api::query::{Query, named};
 use crate::api::request::Request;
 use crate::handlers::changes::follow::Follower;
 use crate::handlers::changes::form::{Form, PageOut, View};
+use crate::handlers::tables::request::parameters;
 use crate::limits;
 use crate::protocol::body::Body;
 use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::problem::{Problem, Result};
-use crate::protocol::{accept, media, path};
+use crate::protocol::{accept, media};
 use crate::state::{Operation, State};
 use crate::wire::bytes::Encoding;
 
@@ -198,17 +199,9 @@ fn scope(query: &Query, raw: Option<&str>) -> Result<FeedScope> {
 
 /// The parameters that are not the feed's own.
 fn filters(raw: Option<&str>) -> TableResult<Vec<(String, String)>> {
-    let named = || FOLLOW.query.iter().filter(|parameter| !matches!(parameter.kind, Kind::Filters { .. }));
-    let is_own = |name: &str| named().any(|parameter| parameter.name == name);
-    let pairs = raw.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
-    let decoded = pairs.map(|pair| {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        match (path::decode_form(name), path::decode_form(value)) {
-            (Some(name), Some(value)) => Ok((name.into_owned(), value.into_owned())),
-            _ => Err(TableError::new(code::PARSE, "a parameter is not UTF-8, or has a `%` without two digits")),
-        }
-    });
-    decoded.filter(|pair| pair.as_ref().map_or(true, |(name, _)| !is_own(name))).collect()
+    let mut given = parameters(raw)?;
+    given.retain(|(name, _)| !named(FOLLOW.query).any(|own| own.name == name));
+    Ok(given)
 }
 
 fn since(headers: &HeaderMap, since: Option<&str>) -> Result<Since> {

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use http::{Method, Response};
 use mantis_db::Session;
+use mantis_db::tables::define::DescribeLimits;
 use mantis_db::tables::query::{Count, RowSink};
 use mantis_db::tables::schema::TableDocument;
 use mantis_db::tables::{SelectOptions, TableResult};
@@ -18,6 +19,7 @@ use crate::api::request::Request;
 use crate::handlers::service::docs::page_answer;
 use crate::handlers::service::health;
 use crate::handlers::service::stats::stats;
+use crate::limits;
 use crate::protocol::body::Body;
 use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::problem::Result;
@@ -44,7 +46,7 @@ pub(crate) static HOME: Operation = Operation {
     answers: &[page_answer("The page. What is wrong with a filter stands in it.")],
     problems: &[AnyCode::Http(Code::NotAcceptable)],
     now: None,
-    handler: |state, request| Box::pin(async move { console(state, request).await }),
+    handler: |state, request| Box::pin(console(state, request)),
     timeout: TimeoutPolicy::Configured,
 };
 
@@ -108,12 +110,13 @@ async fn home(state: &State, request: &Request) -> Result<Response<Body>> {
 /// The tables with their sizes, each a link to its page.
 async fn tables(state: &State) -> Result<String> {
     let mut session = state.session().await?;
-    let documents = session.describe_tables().await?;
-    if documents.is_empty() {
+    let shown = DescribeLimits { tables_max: TABLES_MAX, ..limits::DOCUMENT_TABLES };
+    let (documents, left_out) = session.describe_tables_within(shown).await?;
+    if documents.is_empty() && left_out == 0 {
         return Ok("<p>There are none.</p>".to_owned());
     }
-    let mut html = "<table><tr><th>Name</th><th>Rows, about</th><th>Columns</th><th></th></tr>".to_owned();
-    for document in documents.iter().take(TABLES_MAX) {
+    let mut html = "<table><tr><th>Name</th><th>Rows (about)</th><th>Columns</th><th></th></tr>".to_owned();
+    for document in &documents {
         let name = document.name.as_deref().unwrap_or_default();
         // A table may be dropped meanwhile.
         let rows =
@@ -128,8 +131,8 @@ async fn tables(state: &State) -> Result<String> {
         );
     }
     html.push_str("</table>");
-    if documents.len() > TABLES_MAX {
-        let _ = write!(html, "<p>And {} more.</p>", documents.len() - TABLES_MAX);
+    if left_out > 0 {
+        let _ = write!(html, "<p>And {left_out} more.</p>");
     }
     Ok(html)
 }
@@ -143,7 +146,7 @@ async fn planned_rows(state: &State, session: &mut Session, table: &str) -> Tabl
     let mut query: Query = Parser::default().query([])?;
     query.root.limit = Some(0);
     let options = SelectOptions { count: Count::Planned, ..SelectOptions::default() };
-    let environment = state.database.environment(jiff::tz::TimeZone::UTC);
+    let environment = state.database.environment_utc();
     let selected = session.rows(table, environment).select(&query, &options, &mut NoRows).await?;
     Ok(selected.total.unwrap_or_default())
 }

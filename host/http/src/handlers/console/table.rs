@@ -60,7 +60,7 @@ async fn rows(state: &State, view: &TableView) -> Result<TableResult<(Selected, 
         without_aggregates: !state.config.tables.aggregates,
         ..SelectOptions::default()
     };
-    let environment = state.database.environment(jiff::tz::TimeZone::UTC);
+    let environment = state.database.environment_utc();
     let mut session = state.session().await?;
     let table = view.table.clone();
     blocking(move || async move {

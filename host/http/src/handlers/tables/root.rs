@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE};
+use http::header::ALLOW;
 use http::{HeaderValue, Method, Response, StatusCode};
 use mantis_db::tables::{TableError, code};
 
@@ -74,12 +74,8 @@ async fn root(state: &Arc<State>, request: &Request) -> Result<Response<Body>> {
         Ok(Bytes::from(openapi::root_document(&root).to_string()))
     });
     let document = state.documents.root.get(fingerprint, make).await?;
-    let mut response = respond::bytes(StatusCode::OK, media, document);
-    if media == OPENAPI {
-        let value = HeaderValue::from_static("application/openapi+json; charset=utf-8");
-        response.headers_mut().insert(CONTENT_TYPE, value);
-    }
-    Ok(response)
+    let shown = if media == OPENAPI { "application/openapi+json; charset=utf-8" } else { media };
+    Ok(respond::bytes(StatusCode::OK, shown, document))
 }
 
 fn options() -> Response<Body> {

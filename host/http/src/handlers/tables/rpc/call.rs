@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::answer::Answer;
 use super::arguments::{self, Argument, Pairs};
 use super::failure;
-use super::function::{Function, not_found, reads_only};
+use super::function::{Function, not_found};
 use crate::api::common;
 use crate::api::request::Request;
 use crate::handlers::tables::body::Format;
@@ -146,7 +146,7 @@ async fn run(state: &State, request: &Request, call: &Call) -> Result<Response<B
     };
     // Another plugin may have got the name since its grants were looked at.
     let method = &request.head.method;
-    let permits = |grants: &Grants| *method == Method::POST || reads_only(grants);
+    let permits = |grants: &Grants| *method == Method::POST || grants.is_read_only();
     let (plugin, called) = (&function.plugin().name, &function.info().name);
     let called = state.plugins.call_if(plugin, called, arguments.clone(), &permits, &accepts).await;
     match (called, made.into_inner()) {

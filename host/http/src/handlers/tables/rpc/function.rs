@@ -2,7 +2,6 @@
 
 use mantis_db::tables::schema::nearest;
 use mantis_db::tables::{TableError, code};
-use mantis_db::{Access, Grants};
 use mantis_plugin::{Field, FunctionInfo, PluginHost, PluginInfo, ValueType};
 
 /// A function that clients can call.
@@ -38,7 +37,7 @@ impl Function {
 
     /// Whether nothing that it does can write.
     pub(super) fn is_read_only(&self) -> bool {
-        reads_only(&self.plugin.grants)
+        self.plugin.grants.is_read_only()
     }
 
     /// The columns of its rows, if its result is a list of records.
@@ -63,11 +62,6 @@ impl Function {
         let parameters: Vec<_> = self.info().params.iter().map(|parameter| parameter.name.as_str()).collect();
         format!("public.{}({})", self.name(), parameters.join(", "))
     }
-}
-
-/// Whether nothing can be written with these grants.
-pub(super) fn reads_only(grants: &Grants) -> bool {
-    grants.pairs().all(|(_, access)| access == Access::Read)
 }
 
 /// A name in the form of WIT's names, none of which has a `_`.
