@@ -28,7 +28,7 @@ impl Error {
         }
     }
 
-    /// The stable kebab-case code.
+    /// The stable code: kebab-case, or of a failure of tables a SQLSTATE or PostgREST's code.
     #[must_use]
     pub fn code(&self) -> &str {
         &self.failure().code

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Waker};
 
 use mantis_db::disk::MemoryDisk;
-use mantis_db::{Access, Database, Grants, Limits, ManualClock, SeededRandom, StorageOptions};
+use mantis_db::{Database, Grants, Limits, ManualClock, SeededRandom, StorageOptions};
 use mantis_plugin::{CallError, HostConfig};
 use serde_json::json;
 
@@ -36,8 +36,8 @@ async fn a_result_that_is_not_accepted_leaves_nothing() {
 #[tokio::test]
 async fn a_plugin_whose_grants_are_not_permitted_is_not_called() {
     let fixture = Fixture::with_guest("procedures", &["kept"]).await;
-    let reads_only = |grants: &Grants| grants.pairs().all(|(_, access)| access == Access::Read);
-    let declined = fixture.host.call_if("procedures", "set", json!(["kept", "key", "value"]), &reads_only, &|_| true);
+    let declined =
+        fixture.host.call_if("procedures", "set", json!(["kept", "key", "value"]), &Grants::is_read_only, &|_| true);
     assert!(matches!(declined.await, Err(CallError::Declined)));
     assert_eq!(fixture.text("kept", "key").await, None);
 }

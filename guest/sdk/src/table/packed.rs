@@ -15,7 +15,7 @@ pub fn unpack(packed: PackedRows) -> Rows {
 }
 
 /// Packed rows, from which values are taken one after the other.
-pub struct Packed {
+pub(super) struct Packed {
     data: Vec<u8>,
     at: usize,
     rows_left: u32,

@@ -18,7 +18,7 @@ pub trait IntoValue {
     fn into_value(self) -> Value;
 }
 
-pub(super) fn mismatch(wanted: &str, value: &Value) -> Error {
+fn mismatch(wanted: &str, value: &Value) -> Error {
     let found = match value {
         Value::Null => "null",
         Value::Boolean(_) => "a boolean",

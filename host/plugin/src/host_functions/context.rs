@@ -205,13 +205,9 @@ fn session_of<'c>(
     transactions: &'c mut ResourceTable,
     transaction: Option<TransactionPlace>,
 ) -> Result<&'c mut Session, Failed> {
-    let session = match transaction {
-        None => own.as_deref_mut(),
-        Some(place) => {
-            let transaction = transactions.get_mut(&Resource::<OpenTransaction>::new_borrow(place.rep));
-            transaction.ok().filter(|open| open.number == place.number).map(|open| &mut open.session)
-        }
-    };
+    let Some(place) = transaction else { return own.as_deref_mut().ok_or(Failed::Stop(Stop::NO_CALL)) };
+    let open = transactions.get_mut(&Resource::<OpenTransaction>::new_borrow(place.rep)).ok();
+    let session = open.filter(|open| open.number == place.number).map(|open| &mut open.session);
     session.ok_or_else(|| mantis_db::Error::from(mantis_db::Code::TransactionNotOpen).into())
 }
 

@@ -144,8 +144,8 @@ impl tables::HostTable for Context {
         Ok(answer.into_rows())
     }
 
-    fn count(&mut self, table: Table, query: tables::Query) -> Result<u64> {
-        let (limit, offset) = (query.limit, query.offset);
+    fn count(&mut self, table: Table, mut query: tables::Query) -> Result<u64> {
+        let (limit, offset) = (query.limit.take(), std::mem::take(&mut query.offset));
         let asked = self.asked(query)?;
         let count = self.on_table(&table, 0, async |rows| rows.count(&asked.query, asked.arguments).await)?;
         Ok(count.saturating_sub(offset.into()).min(limit.map_or(u64::MAX, u64::from)))

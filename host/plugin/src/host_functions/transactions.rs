@@ -37,14 +37,12 @@ impl transactions::HostTransaction for Context {
     }
 
     fn bucket(&mut self, transaction: Transaction, name: String) -> Result<Resource<OpenBucket>> {
-        let open = self.transactions.get(&transaction).map_err(|_| Stop::UNKNOWN_HANDLE)?;
-        let place = TransactionPlace { rep: transaction.rep(), number: open.number };
+        let place = self.place(&transaction)?;
         self.open_bucket(OpenBucket { name: name.into(), transaction: Some(place) })
     }
 
     fn table(&mut self, transaction: Transaction, name: String) -> Result<Resource<OpenTable>> {
-        let open = self.transactions.get(&transaction).map_err(|_| Stop::UNKNOWN_HANDLE)?;
-        let place = TransactionPlace { rep: transaction.rep(), number: open.number };
+        let place = self.place(&transaction)?;
         self.open_table(OpenTable { name: name.into(), transaction: Some(place) })
     }
 
@@ -58,5 +56,13 @@ impl transactions::HostTransaction for Context {
     fn drop(&mut self, transaction: Transaction) -> wasmtime::Result<()> {
         let _ = self.transactions.delete(transaction);
         Ok(())
+    }
+}
+
+impl Context {
+    /// The place of an open transaction, for handles that belong to it.
+    fn place(&self, transaction: &Transaction) -> Result<TransactionPlace> {
+        let open = self.transactions.get(transaction).map_err(|_| Stop::UNKNOWN_HANDLE)?;
+        Ok(TransactionPlace { rep: transaction.rep(), number: open.number })
     }
 }
