@@ -327,3 +327,25 @@ fn real_files_become_tables() {
         assert_eq!(shown, "code,combining\n1F980,0\n");
     }
 }
+
+#[test]
+fn rows_are_watched_as_they_are_written() {
+    let server = Server::start(&[]);
+    let long = "12345678901234567890.10";
+    let default = format!("n:numeric:default={long}");
+    server.ok(&["table", "create", "exact", "--column", &default, "--column", "id:int", "--primary-key", "id"]);
+    let output = server.run_with(&["table", "import", "exact"], b"id,n\n1,0.30000000000000000000\n");
+    assert!(output.status.success(), "{output:?}");
+    let watch = ["watch", "--table", "exact", "--filter", "id=eq.1", "--since", "earliest", "--limit", "2"];
+    let watched = server.ok(&watch);
+    let row = r#"{"n":0.30000000000000000000,"id":1}"#;
+    assert_eq!(watched, format!("create\texact\ninsert\texact\t{{\"id\":1}}\t{row}\n"));
+    let watched = server.ok(&[&watch[..], &["--json"]].concat());
+    assert!(watched.contains(row) && watched.contains(long), "{watched}");
+}
+
+#[test]
+fn a_table_without_a_schema_is_told_of_both_ways_to_give_one() {
+    let (code, message) = failure(&Server::start(&[]).run(&["table", "create", "nothing"]));
+    assert!(code == 2 && message.contains("--file") && message.contains("--column"), "{message}");
+}

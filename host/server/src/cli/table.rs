@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 
 use super::ServerArgs;
 
@@ -67,12 +67,13 @@ pub enum TableCommand {
 
 /// Options of `table create`.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("schema").args(["file", "column"]).required(true))]
 #[allow(missing_docs, reason = "the help texts are on the arguments")]
 pub struct TableCreateArgs {
     /// The table
     pub name: String,
     /// The schema as JSON; - reads standard input
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["column", "primary_key", "foreign_key"], required_unless_present = "column")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["primary_key", "foreign_key"])]
     pub file: Option<PathBuf>,
     /// A column, as in id:bigint:identity, name:text:not-null or `made:timestamptz:default=now()`; repeatable
     #[arg(long, value_name = "NAME:TYPE[:OPTION..]")]

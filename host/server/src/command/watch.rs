@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::context::{self, Output};
 use crate::cli::WatchArgs;
@@ -35,8 +37,9 @@ pub(super) async fn run(args: WatchArgs) -> Outcome {
         let Some(line) = lines.next().await.map_err(|error| resumable(error.into(), cursor.as_deref()))? else {
             return Err(resumable(Failure::new(Exit::Server, "the server ended the feed"), cursor.as_deref()));
         };
-        let line: Value =
-            serde_json::from_slice(&line).map_err(|error| ClientError::Unexpected { reason: error.to_string() })?;
+        let unexpected = |error: serde_json::Error| ClientError::Unexpected { reason: error.to_string() };
+        let written: &RawValue = serde_json::from_slice(&line).map_err(unexpected)?;
+        let line: Value = serde_json::from_str(written.get()).map_err(unexpected)?;
         if let Some(error) = line.get("error") {
             let text = |name: &str| error[name].as_str().unwrap_or_default();
             let message = format!("the server ended the feed: {} ({})", text("message"), text("code"));
@@ -50,9 +53,9 @@ pub(super) async fn run(args: WatchArgs) -> Outcome {
         }
         left -= 1;
         if args.server.json {
-            output.json(&line)?;
+            output.json(&written)?;
         } else {
-            output.line(show(&line))?;
+            output.line(show(&line, written))?;
         }
         output.flush()?;
     }
@@ -67,15 +70,26 @@ fn resumable(failure: Failure, cursor: Option<&str>) -> Failure {
     }
 }
 
+/// The rows of a change as they are written: columns in their order, numbers with all their digits.
+#[derive(Deserialize)]
+struct Rows<'l> {
+    #[serde(borrow, default)]
+    key: Option<&'l RawValue>,
+    #[serde(borrow, default)]
+    row: Option<&'l RawValue>,
+    #[serde(borrow, default)]
+    old: Option<&'l RawValue>,
+}
+
 /// What happened, and to what, separated by tabs: bucket, key and value; or table, and key, row and old row as JSON; or the table alone.
-fn show(change: &Value) -> String {
+fn show(change: &Value, written: &RawValue) -> String {
     if let Some(table) = change["table"].as_str() {
         let kind = change["kind"].as_str().unwrap_or_default();
         let mut line = format!("{kind}\t{}", escape(table.as_bytes()));
-        for name in ["key", "row", "old"] {
-            if let Some(row) = change.get(name).filter(|row| !row.is_null()) {
+        if let Ok(Rows { key, row, old }) = serde_json::from_str(written.get()) {
+            for row in [key, row, old].into_iter().flatten() {
                 line.push('\t');
-                line.push_str(&printable(&row.to_string()));
+                line.push_str(&printable(row.get()));
             }
         }
         return line;

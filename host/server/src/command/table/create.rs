@@ -66,7 +66,12 @@ fn default_value(text: &str) -> Value {
     if let Some(function) = text.strip_suffix("()") {
         return json!({ "function": function });
     }
-    serde_json::from_str(text).unwrap_or_else(|_| text.into())
+    match serde_json::from_str(text) {
+        // With more digits than a float has: its column reads them from a text as well.
+        Ok(Value::Number(number)) if number.to_string() != text => text.into(),
+        Ok(value) => value,
+        Err(_) => text.into(),
+    }
 }
 
 /// `COLUMN=TABLE.COLUMN`
@@ -98,6 +103,10 @@ mod tests {
         check(
             "p:numeric(10,2):not-null:default=1.5",
             Ok(json!({"name": "p", "type": "numeric(10,2)", "nullable": false, "default": 1.5})),
+        );
+        check(
+            "n:numeric:default=12345678901234567890.10",
+            Ok(json!({"name": "n", "type": "numeric", "default": "12345678901234567890.10"})),
         );
         check("t:text:default=a:b", Ok(json!({"name": "t", "type": "text", "default": "a:b"})));
         check(

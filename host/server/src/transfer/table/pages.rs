@@ -85,7 +85,7 @@ impl<'a> Pages<'a> {
         let (query, place) = place(query, document)?;
         let path = Path::table(table).with_query(&query);
         let transaction = snapshot(client).await?;
-        Ok(Self { client, path, is_csv, transaction, fruitless: 1, moments: 1, place, page_rows: PAGE_ROWS_MAX })
+        Ok(Self { client, path, is_csv, transaction, fruitless: 1, moments: 0, place, page_rows: PAGE_ROWS_MAX })
     }
 
     /// Ends the snapshot. Left alone it ends by itself.
@@ -101,10 +101,11 @@ impl<'a> Pages<'a> {
 
     /// Goes on in a newer snapshot, if this one has come to its end in the middle of pages by key.
     async fn renew(&mut self, error: ClientError) -> Outcome {
-        if !matches!(self.place, Place::After { .. }) && ENDED.contains(&error.code()) {
-            return Err(Failure::from(error).hint(
-                "a snapshot is kept for a minute; without select, order, limit and offset the export goes on by primary key",
-            ));
+        if !matches!(self.place, Place::After { .. }) {
+            let is_ended = ENDED.contains(&error.code());
+            let failure = Failure::from(error);
+            let hint = "a snapshot is kept for a minute; without select, order, limit and offset the export goes on by primary key";
+            return Err(if is_ended { failure.hint(hint) } else { failure });
         }
         if self.fruitless > FRUITLESS_MAX {
             return Err(error.into());
@@ -112,7 +113,6 @@ impl<'a> Pages<'a> {
         self.end().await;
         self.transaction = snapshot(self.client).await?;
         self.fruitless += 1;
-        self.moments += 1;
         self.page_rows = PAGE_ROWS_MAX;
         Ok(())
     }
@@ -126,6 +126,7 @@ impl<'a> Pages<'a> {
                 [(ACCEPT, accept), (HeaderName::from_static("mantisdb-transaction"), self.transaction.as_str())];
             match with_retries(self.client, Repeat::Always, Method::GET, &path, &headers, Bytes::new()).await {
                 Ok(answer) => {
+                    self.moments += u64::from(self.fruitless > 0);
                     self.fruitless = 0;
                     return self.take(&answer.body);
                 }
