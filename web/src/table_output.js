@@ -17,7 +17,3 @@ export function written(count, version, durable, rows) {
 export function created(isNew, definition) {
   return { isNew, definition };
 }
-
-export function committed(version, durable) {
-  return { version, durable };
-}

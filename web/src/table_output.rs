@@ -15,8 +15,6 @@ extern "C" {
     fn make_written(count: f64, version: u64, durable: bool, rows: Option<&[u8]>) -> JsValue;
     #[wasm_bindgen(js_name = created)]
     fn make_created(is_new: bool, definition: &str) -> JsValue;
-    #[wasm_bindgen(js_name = committed)]
-    fn make_committed(version: u64, durable: bool) -> JsValue;
 }
 
 /// The error to throw: `{ code, message, details, hint }`.
@@ -34,8 +32,4 @@ pub(crate) fn rows_written(written: &Written, rows: Option<&[u8]>) -> JsValue {
 
 pub(crate) fn table_created(is_new: bool, definition: &str) -> JsValue {
     make_created(is_new, definition)
-}
-
-pub(crate) fn commit(version: u64, durable: bool) -> JsValue {
-    make_committed(version, durable)
 }

@@ -4,18 +4,13 @@
 use mantis_db::Session;
 use mantis_db::tables::query::{Cell, JsonForm, JsonRows, OutputColumn, RowSink};
 use mantis_db::tables::schema::{TableChange, TableDocument};
-use mantis_db::tables::{
-    Count, Environment, Input, Resolution, RowBatch, SelectOptions, TableResult, TimeZone, WriteOptions,
-};
+use mantis_db::tables::{Count, Environment, Input, Resolution, RowBatch, SelectOptions, TableResult, WriteOptions};
 use mantis_dialect::{Parser, Query};
 use wasm_bindgen::prelude::*;
 
 use crate::output::number;
 use crate::session::{Answer, RawSession};
 use crate::table_output as output;
-
-/// The most bytes of an answer's rows, as on a server.
-const ANSWER_BYTES_MAX: usize = 64 << 20;
 
 /// A query of parameters: a name, its value, and so on.
 fn parsed(parameters: &[String]) -> TableResult<Query> {
@@ -25,7 +20,7 @@ fn parsed(parameters: &[String]) -> TableResult<Query> {
 
 /// A statement's time is now, its zone UTC.
 fn environment(session: &Session) -> Environment {
-    session.database().environment(TimeZone::UTC)
+    session.database().environment_utc()
 }
 
 /// Rows as JSON, and the version of the last one.
@@ -36,7 +31,8 @@ struct Shown {
 
 impl Shown {
     fn new(session: &Session) -> Self {
-        let rows = JsonRows::new(JsonForm::Array, false, ANSWER_BYTES_MAX, environment(session));
+        let rows =
+            JsonRows::new(JsonForm::Array, false, session.database().limits().answer_bytes_max, environment(session));
         Self { rows, version: 0 }
     }
 }
@@ -114,9 +110,9 @@ impl RawSession {
         Ok(answer(explain())?.to_text())
     }
 
-    /// Writes rows, or the one with the primary key `key`, if that has a value: `verb` is `insert`, `merge` or `ignore` (an insert that meets rows), `update`, `update-many` or `delete`. `values` has the
-    /// values of all `rows` as JSON, a line for each of the `columns`, empty where none is given. Answers `{ count, version, durable, rows }`,
-    /// the rows as JSON if they are `returned`.
+    /// Writes rows, or the one with the primary key `key`, if that has a value. `verb` is `insert`, `merge` or `ignore` (inserts that may
+    /// meet rows), `update`, `update-many` or `delete`. `values` has the values of all `rows` as JSON, a line for each of the `columns`,
+    /// empty where none is given. Answers `{ count, version, durable, rows }`, the rows as JSON if they are `returned`.
     #[wasm_bindgen(js_name = writeRows)]
     #[allow(clippy::too_many_arguments, reason = "flat arguments are what crosses into WebAssembly cheaply")]
     pub fn write_rows(
@@ -186,9 +182,8 @@ impl RawSession {
 
     /// Drops a table.
     #[wasm_bindgen(js_name = dropTable)]
-    pub fn drop_table(&mut self, name: &str) -> Answer {
-        let dropped = answer(crate::ready(self.0.drop_table(name)))?;
-        Ok(output::commit(dropped.version, dropped.durable))
+    pub fn drop_table(&mut self, name: &str) -> Answer<()> {
+        answer(crate::ready(self.0.drop_table(name))).map(drop)
     }
 
     /// The definition of a table.

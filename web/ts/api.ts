@@ -208,7 +208,7 @@ export interface ChangesOptions {
   signal?: AbortSignal;
 }
 
-/** All changes in order, for `for await`. The feed has no end; leaving the loop closes it. */
+/** All changes of keys in order, for `for await`. The feed has no end; leaving the loop closes it. */
 export interface ChangeFeed extends AsyncIterableIterator<Change> {
   /** Resolves when the feed is connected: later commits will be shown. */
   readonly ready: Promise<void>;

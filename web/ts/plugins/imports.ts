@@ -176,7 +176,7 @@ export function makeImports(current: () => Call, log: NonNullable<PluginOptions[
   class Table {
     static open(_name: string): Table {
       return guarded(() => {
-        throw new MantisError('0A000', 'other', 'plugins in pages have no tables yet');
+        throw new MantisError('0A000', 'invalid', 'plugins in pages have no tables yet');
       });
     }
   }

@@ -118,7 +118,7 @@ export interface RowsWritten<R> extends Written {
 
 /**
  * Rows of a table: all, or those that `where` leaves, in an order. Each method that narrows returns another query and changes nothing;
- * nothing is read before one of those that return a promise. The order of a query without one is that of the primary key.
+ * nothing is read before one of those that return a promise. Rows of a query without an order come in any order.
  *
  * Rows are JSON as a server answers it. Numbers beyond 2^53 lose digits there: select `id::text`, or take `json()`.
  */
