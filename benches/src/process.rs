@@ -35,6 +35,23 @@ impl Servers {
         Self::on(SERVER_CORE)
     }
 
+    /// Waits until the servers do nothing more, three seconds at most.
+    ///
+    /// # Errors
+    /// When `/proc` cannot be read.
+    pub fn rest(&self) -> Result<()> {
+        let mut before_ns = self.cpu_ns()?;
+        for _ in 0..150 {
+            pause(Duration::from_millis(20));
+            let now_ns = self.cpu_ns()?;
+            if now_ns.saturating_sub(before_ns) < 500_000 {
+                break;
+            }
+            before_ns = now_ns;
+        }
+        Ok(())
+    }
+
     /// Nothing started yet; what is runs on these cores (`0-3`).
     #[must_use]
     pub fn on(cores: &str) -> Self {

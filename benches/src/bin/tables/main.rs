@@ -27,7 +27,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use mantis_benches::process::{LOAD_CORE, SERVER_CORE, all_cores, pin_this_thread};
 use mantis_benches::rounds::{Samples, interleave};
@@ -96,6 +96,7 @@ fn main() -> Result<()> {
     pin_this_thread(LOAD_CORE)?;
     let dir = tempfile::Builder::new().prefix("mantisdb-tables").tempdir_in(&options.dir)?;
     let books = *options.rows.first().context("no rows")?;
+    ensure!(options.rows.iter().all(|&rows| rows > rows::BATCH_ROWS), "a table has fewer rows than a batch");
     let mut sizes = Vec::new();
     let mut contestants = Vec::new();
     for (port, &books) in (18_087..).zip(&options.rows) {

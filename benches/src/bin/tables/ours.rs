@@ -117,23 +117,9 @@ impl Ours {
 
     /// The server's memory once it rests.
     fn resident(&self) -> Result<u64> {
-        self.rest()?;
+        self.servers.rest()?;
         pause(Duration::from_millis(500));
         self.servers.resident_bytes()
-    }
-
-    /// Waits until the server does nothing more, a few seconds at most.
-    fn rest(&self) -> Result<()> {
-        let mut before = self.servers.cpu_ns()?;
-        for _ in 0..150 {
-            pause(Duration::from_millis(20));
-            let now = self.servers.cpu_ns()?;
-            if now - before < 500_000 {
-                break;
-            }
-            before = now;
-        }
-        Ok(())
     }
 
     /// All operations.
@@ -166,7 +152,7 @@ impl Ours {
             let before = ours.servers.cpu_ns()?;
             let outcome = load.run(time).with_context(|| format!("{operation:?}"))?;
             if operation.writes() {
-                ours.rest()?;
+                ours.servers.rest()?;
             }
             let cpu_ns = ours.servers.cpu_ns()? - before;
             if operation == Operation::Insert {
@@ -181,7 +167,7 @@ impl Ours {
     fn remove_new(&self) -> Result<()> {
         let path = format!("/api/v1/tables/books?id=gte.{}", self.sizes.books);
         Client::connect(self.port)?.send("DELETE", &path, JSON, b"")?;
-        self.rest()
+        self.servers.rest()
     }
 
     fn load(&self, operation: Operation, connections: usize) -> Load {
@@ -213,22 +199,22 @@ impl Ours {
             ),
             Operation::Insert => {
                 let next = Arc::clone(&self.next);
-                self.writes(connections, 1, move |_| {
+                self.writes(connections, move |_| {
                     let number = next.fetch_add(1, Ordering::Relaxed);
                     let mut body = String::new();
                     Book::ascending(number, sizes).write_json(&mut body);
                     Write { method: "POST", path: "/api/v1/tables/books".to_owned(), headers: "", body }
                 })
             }
-            Operation::Update => self.writes(connections, 1, move |n| Write {
+            Operation::Update => self.writes(connections, move |n| Write {
                 method: "PATCH",
                 path: format!("/api/v1/tables/books?id=eq.{}", n % sizes.books),
                 headers: "",
                 body: format!("{{\"price\":{}}}", Price((n >> 40) % 10_000)),
             }),
-            Operation::Upsert => self.writes(1, 0, move |n| {
-                let first = n % sizes.books.saturating_sub(BATCH_ROWS).max(1);
-                let books = (first..(first + BATCH_ROWS).min(sizes.books)).map(|number| Book::ascending(number, sizes));
+            Operation::Upsert => self.writes(1, move |n| {
+                let first = sizes.batch_start(n);
+                let books = (first..first + BATCH_ROWS).map(|number| Book::ascending(number, sizes));
                 Write {
                     method: "POST",
                     path: "/api/v1/tables/books".to_owned(),
@@ -243,7 +229,7 @@ impl Ours {
 
     fn bulk(&self, table: &'static str, make: fn(u64, Sizes) -> Book) -> Load {
         let (next, sizes) = (AtomicU64::new(self.sizes.books), self.sizes);
-        self.writes(1, 0, move |_| {
+        self.writes(1, move |_| {
             let first = next.fetch_add(BATCH_ROWS, Ordering::Relaxed);
             let body = rows::json((first..first + BATCH_ROWS).map(|number| make(number, sizes)));
             Write { method: "POST", path: format!("/api/v1/tables/{table}"), headers: "", body }
@@ -268,19 +254,14 @@ impl Ours {
         }
     }
 
-    fn writes(
-        &self,
-        connections: usize,
-        clock_stride: u64,
-        request: impl Fn(u64) -> Write + Send + Sync + 'static,
-    ) -> Load {
+    fn writes(&self, connections: usize, request: impl Fn(u64) -> Write + Send + Sync + 'static) -> Load {
         Load {
             protocol: Protocol::Http,
             port: self.port,
             connections,
-            clock_stride: clock_stride.max(1),
+            clock_stride: 1,
             request: Arc::new(move |n, buffer| {
-                let Write { method, path, headers, body, .. } = request(n);
+                let Write { method, path, headers, body } = request(n);
                 let length = body.len();
                 let _ = write!(
                     buffer,

@@ -236,7 +236,7 @@ impl PostgreSql {
             .stdin(Stdio::null())
             .output()?;
         if operation.writes() {
-            self.rest()?;
+            self.servers.rest()?;
         } else {
             // The sessions' processes end.
             pause(Duration::from_millis(50));
@@ -250,19 +250,6 @@ impl PostgreSql {
         };
         ensure!(count("number of failed transactions:") == Some(0), "pgbench: {text}");
         Ok((count("number of transactions actually processed:").context("pgbench counts nothing")?, cpu_ns))
-    }
-
-    fn rest(&self) -> Result<()> {
-        let mut before = self.servers.cpu_ns()?;
-        for _ in 0..100 {
-            pause(Duration::from_millis(20));
-            let now = self.servers.cpu_ns()?;
-            if now - before < 500_000 {
-                break;
-            }
-            before = now;
-        }
-        Ok(())
     }
 
     fn bulk(
@@ -300,7 +287,7 @@ impl PostgreSql {
                 units += done;
             }
             let elapsed = start.elapsed();
-            this.rest()?;
+            this.servers.rest()?;
             Ok(Measured { units, cpu_ns: this.servers.cpu_ns()? - before, elapsed })
         });
         Ok(Contestant { operation, name, run })
@@ -309,7 +296,7 @@ impl PostgreSql {
     fn first_of_batch(&self, way: Way) -> u64 {
         let next = &mut *self.next.borrow_mut();
         *next += BATCH_ROWS;
-        if way == Way::Upsert { rows::mix(*next) % (self.sizes.books - BATCH_ROWS).max(1) } else { *next }
+        if way == Way::Upsert { self.sizes.batch_start(rows::mix(*next)) } else { *next }
     }
 }
 

@@ -26,6 +26,11 @@ impl Sizes {
     pub(crate) fn of(books: u64) -> Self {
         Self { books, groups: (books / BOOKS_PER_GROUP).max(1) }
     }
+
+    /// The first book of a batch that is there; tables have more books than a batch.
+    pub(crate) fn batch_start(self, dice: u64) -> u64 {
+        dice % (self.books - BATCH_ROWS).max(1)
+    }
 }
 
 /// A book: the row of every table but the authors'.

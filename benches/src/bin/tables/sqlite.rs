@@ -132,7 +132,7 @@ impl Sqlite {
                 let set = COLUMNS[1..].iter().map(|column| format!("{column} = excluded.{column}"));
                 let set = set.collect::<Vec<_>>().join(", ");
                 let sql = format!("{} on conflict (id) do update set {set}", INSERT[0]);
-                let first = dice % (self.sizes.books - BATCH_ROWS).max(1);
+                let first = self.sizes.batch_start(dice);
                 self.batch(connection, &sql, first, Book::ascending)?;
             }
             Operation::BulkAscending => self.batch(connection, INSERT[1], number, Book::ascending)?,
