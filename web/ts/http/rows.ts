@@ -8,7 +8,8 @@ import type { RowStore, StoreWritten, Verb, Writing } from '../tables/query.js';
 import { percentEncode, toWritten, type ApiRequest, type Client } from './client.js';
 
 const JSON_TYPE = 'application/json';
-const PLAN_TYPE = 'application/vnd.pgrst.plan+text';
+/** Of the rows alone, as the page's plan: other forms have the step that writes the document too. */
+const PLAN_TYPE = 'application/vnd.pgrst.plan+text; for="application/x-ndjson"';
 
 const METHODS: Record<Verb, ApiRequest['method']> = {
   insert: 'POST',

@@ -16,7 +16,8 @@ use crate::scenario::tables::{
 use crate::scenario::{Operation, Step};
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
-const PLAN: &str = "application/vnd.pgrst.plan+text";
+// Of the rows alone; other forms have the step that writes the document too.
+const PLAN: &str = "application/vnd.pgrst.plan+text; for=\"application/x-ndjson\"";
 
 type Header = (HeaderName, HeaderValue);
 

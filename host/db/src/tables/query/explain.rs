@@ -8,8 +8,11 @@ use crate::tables::query::execute::{self, Paging, QueryContext};
 use crate::tables::query::plan::{Access, Lookup, Plan, Sizes};
 use crate::tables::query::{Cell, OutputColumn, RowSink, Selected};
 use crate::tables::schema::Table;
-use crate::tables::types::{Type, Value, write_json, write_text};
+use crate::tables::types::{Scalar, Type, Value, write_json, write_text};
 use crate::tables::{Environment, TableResult};
+
+/// Of the values of an `IN`, this many are shown.
+const IN_VALUES_SHOWN: usize = 20;
 
 /// How a select is executed.
 #[derive(Debug, Clone, PartialEq)]
@@ -99,12 +102,21 @@ impl Node {
     }
 }
 
+/// How columns and values are written.
+#[derive(Clone, Copy)]
+struct Words<'a> {
+    environment: &'a Environment,
+    /// What the columns' table is called, where there are several.
+    alias: Option<&'a str>,
+}
+
 fn node_of(select: &Select, plan: &Plan, paging: Paging, context: &QueryContext<'_>) -> Node {
     let environment = context.environment;
     let estimate = plan.estimate;
-    let mut node = scan_of(select, plan, environment);
+    let words = Words { environment, alias: None };
+    let mut node = scan_of(select, plan, words);
     for embed in &select.embeds {
-        node = joined(node, embed, context);
+        node = joined(node, embed, (&select.table, &select.table.schema.name, 1), context);
     }
     let (mut cost, mut rows) = (node.cost, estimate.rows);
     if select.is_grouped {
@@ -117,7 +129,7 @@ fn node_of(select: &Select, plan: &Plan, paging: Paging, context: &QueryContext<
             node = node.with_list("Group Key", groups(select));
         }
         if let Some(having) = &select.having {
-            node = node.with("Filter", said(having, &select.table, environment));
+            node = node.with("Filter", said(having, &select.table, words));
         }
     }
     if !select.order.is_empty() && (select.is_grouped || !plan.is_ordered) {
@@ -132,7 +144,7 @@ fn node_of(select: &Select, plan: &Plan, paging: Paging, context: &QueryContext<
     node
 }
 
-fn scan_of(select: &Select, plan: &Plan, environment: &Environment) -> Node {
+fn scan_of(select: &Select, plan: &Plan, words: Words<'_>) -> Node {
     let table = &select.table;
     let name = &table.schema.name;
     let key = || table.schema.primary_key.as_ref().map_or("", |key| key.name.as_str());
@@ -149,8 +161,8 @@ fn scan_of(select: &Select, plan: &Plan, environment: &Environment) -> Node {
         Access::Index { index, .. } | Access::Entries { index, .. } => (by(&table.schema.indexes[*index].name), true),
     };
     match &select.filter {
-        Some(filter) if is_by_key && plan.is_covered => node.with("Index Cond", said(filter, table, environment)),
-        Some(filter) => node.with("Filter", said(filter, table, environment)),
+        Some(filter) if is_by_key && plan.is_covered => node.with("Index Cond", said(filter, table, words)),
+        Some(filter) => node.with("Filter", said(filter, table, words)),
         None => node,
     }
 }
@@ -160,10 +172,18 @@ fn is_whole(ranges: &[crate::engine::KeyRange], table: &Table) -> bool {
     ranges == [all]
 }
 
-/// The step that adds the rows of an embed.
-fn joined(node: Node, embed: &Embed, context: &QueryContext<'_>) -> Node {
+/// The step that adds the rows of an embed to those of another table, which is called `outer`, at a depth. An embed is called by its table and its
+/// depth, as in PostgREST's statements.
+fn joined(
+    node: Node,
+    embed: &Embed,
+    (outer_table, outer, depth): (&Table, &str, usize),
+    context: &QueryContext<'_>,
+) -> Node {
     let select = &embed.select;
     let table = &select.table;
+    let alias = format!("{}_{depth}", table.schema.name);
+    let words = Words { environment: context.environment, alias: Some(&alias) };
     let lookup = Lookup::of(table, &embed.relation.remote, &select.order);
     let rows = node.rows;
     let key = || table.schema.primary_key.as_ref().map_or("", |key| key.name.as_str());
@@ -174,15 +194,24 @@ fn joined(node: Node, embed: &Embed, context: &QueryContext<'_>) -> Node {
         let all = f64_of(context.keys(table.schema.rows));
         ("Hash Join", Node::new("Seq Scan", all, rows))
     };
-    inner = inner.with("Relation Name", &table.schema.name).with("Alias", &embed.name);
+    inner = inner.with("Relation Name", &table.schema.name).with("Alias", &alias);
+    let mut conditions = Vec::new();
     if let Some(junction) = &embed.relation.junction {
         inner = inner.with("Through", &junction.table.schema.name);
+    } else {
+        let (local, remote) = (&embed.relation.local, &embed.relation.remote);
+        let name = |table: &Table, column: usize| table.schema.columns[column].name.clone();
+        let pairs = local.iter().zip(remote).map(|(&own, &other)| (name(outer_table, own), name(table, other)));
+        conditions.extend(pairs.map(|(own, other)| format!("({alias}.{other} = {outer}.{own})")));
     }
-    if let Some(filter) = &select.filter {
-        inner = inner.with("Filter", said(filter, table, context.environment));
+    conditions.extend(select.filter.as_ref().map(|filter| said(filter, table, words)));
+    match &conditions[..] {
+        [] => {}
+        [one] => inner = inner.with("Join Filter", one),
+        several => inner = inner.with("Join Filter", format!("({})", several.join(" AND "))),
     }
     for nested in &select.embeds {
-        inner = joined(inner, nested, context);
+        inner = joined(inner, nested, (table, &alias, depth + 1), context);
     }
     let cost = node.cost + inner.cost;
     let mut step = node.then(kind, cost, rows).with("Join Type", if embed.is_inner { "Inner" } else { "Left" });
@@ -249,37 +278,41 @@ fn column(expression: &Expression, table: &Table) -> String {
 }
 
 /// A predicate in PostgreSQL's words.
-fn said(predicate: &Predicate, table: &Table, environment: &Environment) -> String {
+fn said(predicate: &Predicate, table: &Table, words: Words<'_>) -> String {
     let list = |parts: &[Predicate], word: &str| {
-        let parts: Vec<String> = parts.iter().map(|part| said(part, table, environment)).collect();
+        let parts: Vec<String> = parts.iter().map(|part| said(part, table, words)).collect();
         format!("({})", parts.join(word))
     };
     match predicate {
         Predicate::And(parts) => list(parts, " AND "),
         Predicate::Or(parts) => list(parts, " OR "),
-        Predicate::Not(part) => format!("(NOT {})", said(part, table, environment)),
+        Predicate::Not(part) => format!("(NOT {})", said(part, table, words)),
         Predicate::Exists(embed) => format!("EXISTS(embed {})", embed + 1),
         Predicate::Test { subject: Subject::Expression(expression), test } if expression.through.is_empty() => {
-            said_of(&column(expression, table), test, expression.r#type(), environment)
+            let alias = words.alias.map_or_else(String::new, |alias| format!("{alias}."));
+            said_of(&(alias + &column(expression, table)), test, expression.r#type(), words.environment)
         }
         Predicate::Test { subject: Subject::Expression(expression), test } => {
-            said_of("embedded column", test, expression.r#type(), environment)
+            said_of("embedded column", test, expression.r#type(), words.environment)
         }
         Predicate::Test { subject: Subject::Aggregate(call), test } => {
             let name = format!("{:?}()", call.function).to_lowercase();
-            said_of(&name, test, call.cast.unwrap_or(call.source_type), environment)
+            said_of(&name, test, call.cast.unwrap_or(call.source_type), words.environment)
         }
     }
 }
 
 fn said_of(subject: &str, test: &Test, r#type: Type, environment: &Environment) -> String {
-    let literal = |value: &Value<'_>| {
-        if value.is_null() {
-            return "NULL".to_owned();
-        }
+    let text_of = |value: &Value<'_>| {
         let mut text = String::new();
         write_text(value, r#type, environment, &mut text);
-        format!("'{}'", text.replace('\'', "''"))
+        text
+    };
+    let literal = |value: &Value<'_>| match value {
+        Value::Null => format!("NULL::{type}"),
+        Value::Boolean(value) => value.to_string(),
+        Value::Integer(number) if *number >= 0 && r#type == Type::scalar(Scalar::Integer) => number.to_string(),
+        value => format!("'{}'::{type}", text_of(value).replace('\'', "''")),
     };
     let several = |tests: &[Test], word: &str| {
         let tests: Vec<String> = tests.iter().map(|test| said_of(subject, test, r#type, environment)).collect();
@@ -292,8 +325,11 @@ fn said_of(subject: &str, test: &Test, r#type: Type, environment: &Environment) 
         Test::IsDistinct(value) => format!("({subject} IS DISTINCT FROM {})", literal(value)),
         Test::Compare(comparison, value) => format!("({subject} {} {})", operator(*comparison), literal(value)),
         Test::In(values) => {
-            let values: Vec<String> = values.iter().take(20).map(literal).collect();
-            format!("({subject} = ANY ({}))", values.join(", "))
+            let mut texts: Vec<String> = values.iter().take(IN_VALUES_SHOWN).map(text_of).collect();
+            if values.len() > IN_VALUES_SHOWN {
+                texts.push("...".to_owned());
+            }
+            format!("({subject} = ANY ('{{{}}}'::{type}[]))", texts.join(",").replace('\'', "''"))
         }
         Test::Like(_) => format!("({subject} ~~ pattern)"),
         Test::Match(_) => format!("({subject} ~ pattern)"),
@@ -318,6 +354,15 @@ fn operator(comparison: Comparison) -> &'static str {
 }
 
 impl Explanation {
+    /// The plan of an answer that is one document: another step, `Aggregate`, writes all rows into it. PostgREST's plans
+    /// begin so, as its statement gathers the rows with `json_agg`.
+    #[must_use]
+    pub fn gathered(mut self) -> Self {
+        let cost = self.root.cost + self.root.rows * 0.01;
+        self.root = self.root.then("Aggregate", cost, 1.0).with("Strategy", "Plain");
+        self
+    }
+
     /// As `EXPLAIN (FORMAT JSON)`: an array of one object, whose `Plan` has the last step and, in `Plans`, those before it.
     #[must_use]
     pub fn to_json(&self) -> String {
@@ -389,7 +434,9 @@ fn write_lines(node: &Node, depth: usize, out: &mut String) {
         out.push_str(" Backward");
     }
     let _ = text("Index Name").map(|index| write!(out, " using {index}"));
-    let _ = text("Relation Name").map(|table| write!(out, " on {table}"));
+    let table = text("Relation Name");
+    let _ = table.map(|table| write!(out, " on {table}"));
+    let _ = text("Alias").filter(|alias| Some(*alias) != table).map(|alias| write!(out, " {alias}"));
     let _ = writeln!(out, "  (cost=0.00..{:.2} rows={} width=0)", node.cost, node.rows.round());
     for (name, field) in &node.fields {
         if matches!(*name, "Index Name" | "Relation Name" | "Scan Direction" | "Alias") {

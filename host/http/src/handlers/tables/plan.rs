@@ -5,7 +5,7 @@ use http::{HeaderValue, Response};
 use mantis_db::tables::{SelectOptions, code};
 
 use super::headers::VARIES_BY;
-use super::media::Plan;
+use super::media::{Form, Plan};
 use super::request::TableRequest;
 use crate::api::blocking::blocking;
 use crate::api::request::Request;
@@ -38,6 +38,8 @@ pub(super) async fn explain(
         }
         explained => explained?,
     };
+    // Lines are written one by one; every other form is one document.
+    let explanation = if plan.of == Form::Lines { explanation } else { explanation.gathered() };
     let text = if plan.is_json { explanation.to_json() } else { explanation.to_text() };
     let mut response = Response::new(Body::full(text.into()));
     response.headers_mut().insert(CONTENT_TYPE, plan.content_type());

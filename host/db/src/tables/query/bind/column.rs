@@ -33,6 +33,20 @@ fn undefined(table: &Table, name: &str) -> TableError {
     }
 }
 
+/// An error of an embedded table's column. PostgREST's statement calls the table by its name and depth, `clients_1`, and so do
+/// PostgreSQL's messages.
+pub(super) fn of_embed(mut error: TableError, table: &Table, depth: usize) -> TableError {
+    if error.code == code::COLUMN_UNDEFINED {
+        let (name, alias) =
+            (format!("column {}.", table.schema.name), format!("column {}_{depth}.", table.schema.name));
+        error.message = error.message.replacen(&name, &alias, 1);
+        let (name, alias) =
+            (format!("column \"{}.", table.schema.name), format!("column \"{}_{depth}.", table.schema.name));
+        error.hint = error.hint.take().map(|hint| hint.replace(&name, &alias));
+    }
+    error
+}
+
 /// A column, or a part of its JSON, cast where a type is named.
 ///
 /// # Errors

@@ -11,6 +11,8 @@ use crate::tables::{TableError, TableResult, code};
 pub(super) struct Node<'q> {
     /// How it is embedded; none at the root.
     pub(super) embed: Option<&'q Embed>,
+    /// How many tables it is embedded in.
+    pub(super) depth: usize,
     /// What is shown of it.
     pub(super) selections: &'q [Selection],
     /// Its parts of the query: several where it goes by several names.
@@ -52,7 +54,7 @@ impl<'q> Node<'q> {
             }
             children.push(Self::grown(Some(embed), &embed.select, depth + 1, embeds)?);
         }
-        Ok(Self { embed, selections, parts: Vec::new(), children })
+        Ok(Self { embed, depth, selections, parts: Vec::new(), children })
     }
 
     /// The name by which other parameters know it.

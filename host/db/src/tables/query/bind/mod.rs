@@ -147,7 +147,8 @@ fn selected(
     let having_groups = row.having(having, &output, without_aggregates)?;
     // Aggregates of a to-one spread are over the rows that it is spread in.
     let is_grouped = shape == Shape::Whole && (shows_aggregates || orders_by_aggregates || !having.is_empty());
-    let rows = Rows { table: &table, embeds: &embeds, outputs: &output, is_grouped, without_aggregates };
+    let rows =
+        Rows { table: &table, depth: node.depth, embeds: &embeds, outputs: &output, is_grouped, without_aggregates };
     let order = node.order().iter().map(|term| rows.order(term)).collect::<TableResult<_>>()?;
     let (limit, offset) = (node.limit(), node.offset());
     Ok(Select { table, filter, output, order, limit, offset, embeds, is_grouped, having: having_groups })
@@ -169,7 +170,8 @@ fn embedded(node: &Node<'_>, table: &Table, outputs: &mut Outputs, scope: &mut S
             (true, true) => Shape::SpreadOne,
             (true, false) => Shape::SpreadMany,
         };
-        let mut select = selected(child, other, shape, &[], scope)?;
+        let mut select = selected(child, Arc::clone(&other), shape, &[], scope)
+            .map_err(|error| column::of_embed(error, &other, child.depth))?;
         let name = child.name();
         match shape {
             Shape::Whole if child.is_hidden() => {}

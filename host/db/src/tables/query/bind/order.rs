@@ -14,6 +14,8 @@ use crate::tables::{TableError, TableResult, code};
 #[derive(Clone, Copy)]
 pub(super) struct Rows<'a> {
     pub(super) table: &'a Table,
+    /// How many tables theirs is embedded in.
+    pub(super) depth: usize,
     /// The tables embedded in them.
     pub(super) embeds: &'a [Embed],
     /// What is shown of the rows, also through their to-one spreads.
@@ -65,7 +67,10 @@ impl Rows<'_> {
         }
         let expression = match self.shown(place, &subject.field)? {
             Some(expression) => expression,
-            None => through(place, column::expression(other, &subject.field, None)?),
+            None => {
+                let found = column::expression(other, &subject.field, None);
+                through(place, found.map_err(|error| column::of_embed(error, other, self.depth + 1))?)
+            }
         };
         if self.is_grouped {
             check_grouped(other, &subject.field.name, &expression, self.outputs)?;

@@ -156,8 +156,19 @@ fn orders_by_embedded_rows() {
     refuse(
         "authors?select=cities(name)&order=cities(nope)",
         code::COLUMN_UNDEFINED,
-        "column cities.nope does not exist",
+        "column cities_1.nope does not exist",
     );
+}
+
+#[test]
+fn names_the_columns_of_embedded_tables_as_the_statement_does() {
+    let nearest = "Perhaps you meant to reference the column \"cities_1.name\".";
+    let error = refuse("authors?select=cities(nam)", code::COLUMN_UNDEFINED, "column cities_1.nam does not exist");
+    assert_eq!(error.hint.as_deref(), Some(nearest));
+    refuse("authors?select=cities()&cities.nope=eq.1", code::COLUMN_UNDEFINED, "column cities_1.nope does not exist");
+    refuse("cities?select=a:authors(books(nope))", code::COLUMN_UNDEFINED, "column books_2.nope does not exist");
+    refuse("cities?select=authors(id,cities(nope))", code::COLUMN_UNDEFINED, "column cities_2.nope does not exist");
+    refuse("cities?select=nope,authors(id)", code::COLUMN_UNDEFINED, "column cities.nope does not exist");
 }
 
 #[test]

@@ -37,12 +37,12 @@ fn without_cost(line: &str) -> String {
 
 #[test]
 fn plans_are_told_in_the_words_of_postgresql() {
-    check("id=eq.1", "Index Scan using orders_pkey on orders\n  Index Cond: (id = '1')");
+    check("id=eq.1", "Index Scan using orders_pkey on orders\n  Index Cond: (id = 1)");
     check(
         "client=eq.1&total=gt.5",
-        "Index Scan using orders_client_idx on orders\n  Filter: ((client = '1') AND (total > '5'))",
+        "Index Scan using orders_client_idx on orders\n  Filter: ((client = 1) AND (total > '5'::numeric))",
     );
-    check("total=gt.5&limit=2", "Limit\n  ->  Seq Scan on orders\n        Filter: (total > '5')");
+    check("total=gt.5&limit=2", "Limit\n  ->  Seq Scan on orders\n        Filter: (total > '5'::numeric)");
     check(
         "order=total.desc&limit=2",
         "Limit\n  ->  Sort\n        Sort Key: total DESC\n        ->  Seq Scan on orders",
@@ -50,7 +50,11 @@ fn plans_are_told_in_the_words_of_postgresql() {
     check("order=id.desc&limit=2", "Limit\n  ->  Index Scan Backward using orders_pkey on orders");
     check(
         "select=id,clients!inner(name)&limit=2",
-        "Limit\n  ->  Nested Loop\n        Join Type: Inner\n        ->  Seq Scan on orders\n        ->  Index Scan using clients_pkey on clients",
+        "Limit\n  ->  Nested Loop\n        Join Type: Inner\n        ->  Seq Scan on orders\n        ->  Index Scan using clients_pkey on clients clients_1\n              Join Filter: (clients_1.id = orders.client)",
+    );
+    check(
+        "select=id,c:clients!inner()&c.name=in.(a,b)&limit=1",
+        "Limit\n  ->  Nested Loop\n        Join Type: Inner\n        ->  Seq Scan on orders\n        ->  Index Scan using clients_pkey on clients clients_1\n              Join Filter: ((clients_1.id = orders.client) AND (clients_1.name = ANY ('{a,b}'::text[])))",
     );
     check("select=client,total.sum()", "Aggregate\n  Strategy: Sorted\n  Group Key: client\n  ->  Seq Scan on orders");
 }
