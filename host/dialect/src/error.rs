@@ -25,6 +25,11 @@ pub enum ErrorKind {
         /// What it is for.
         what: &'static str,
     },
+    /// `$` and digits that number no argument: the first is `$1`, the last `$65535`.
+    NoArgument {
+        /// What was written, or its beginning.
+        written: String,
+    },
     /// A negative number where rows are counted.
     Negative,
     /// More levels of parentheses than are allowed.
@@ -97,6 +102,9 @@ impl fmt::Display for ParseError {
                 }
             }
             ErrorKind::Unsupported { what } => write!(f, "{parameter}, character {column}: {what} is not supported"),
+            ErrorKind::NoArgument { written } => {
+                write!(f, "{parameter}, character {column}: there is no argument {written}, arguments are $1 to $65535")
+            }
             ErrorKind::Negative => write!(f, "{parameter}: a negative number"),
             ErrorKind::TooDeep { depth_max } => {
                 write!(f, "{parameter}, character {column}: nested deeper than {depth_max} levels")

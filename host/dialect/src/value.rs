@@ -5,8 +5,12 @@ use std::borrow::Cow;
 use winnow::Parser as _;
 use winnow::token::take_while;
 
-use crate::text::{Input, Parsed, expect, fail, next, rest, takes};
+use crate::error::ErrorKind;
+use crate::text::{Input, Parsed, expect, fail, fatal, next, rest, takes};
 use crate::tree::Operand;
+
+/// Characters of an argument that there cannot be, in its error.
+const ARGUMENT_SHOWN: usize = 20;
 
 /// A text in double quotes, in which a backslash takes the character after it as it is.
 pub(crate) fn quoted(input: &mut Input<'_>) -> Parsed<String> {
@@ -29,19 +33,28 @@ pub(crate) fn quoted(input: &mut Input<'_>) -> Parsed<String> {
     }
 }
 
-/// An unquoted text as an operand: an argument where the parser takes those, else a text.
-fn operand(input: &Input<'_>, text: &str) -> Operand {
-    let number = text.strip_prefix('$').filter(|digits| digits.starts_with(|digit: char| matches!(digit, '1'..='9')));
-    match number.and_then(|digits| digits.parse().ok()) {
-        Some(number) if input.state.has_arguments => Operand::Argument(number),
-        _ => Operand::Text(text.into()),
+/// An unquoted text as an operand: an argument where the parser takes those, else a text. `$` and digits alone are meant as an argument.
+fn operand<'t>(input: &mut Input<'t>, text: &str, before: Input<'t>) -> Parsed<Operand> {
+    let digits =
+        text.strip_prefix('$').filter(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()));
+    match digits {
+        Some(digits) if input.state.has_arguments => match digits.parse() {
+            Ok(number @ 1..) if !digits.starts_with('0') => Ok(Operand::Argument(number)),
+            _ => {
+                input.input = before.input;
+                let written = text.chars().take(ARGUMENT_SHOWN).collect();
+                Err(fatal(ErrorKind::NoArgument { written }))
+            }
+        },
+        _ => Ok(Operand::Text(text.into())),
     }
 }
 
 /// All that is left, as it is: the operand of a parameter's own condition.
 pub(crate) fn whole(input: &mut Input<'_>) -> Parsed<Operand> {
+    let before = *input;
     let text: &str = winnow::token::rest.parse_next(input)?;
-    Ok(operand(input, text))
+    operand(input, text, before)
 }
 
 /// An operand within parentheses: in quotes, an array literal, or what comes before a comma or the end.
@@ -98,8 +111,9 @@ fn quoted_element(input: &mut Input<'_>) -> Parsed<Operand> {
 }
 
 fn element(input: &mut Input<'_>) -> Parsed<Operand> {
+    let before = *input;
     let text: &str = take_while(0.., |character| character != ',' && character != ')').parse_next(input)?;
-    Ok(operand(input, text))
+    operand(input, text, before)
 }
 
 /// How long the array literal at the beginning of a text is; none where its braces do not close.

@@ -226,11 +226,12 @@ fn limits() {
 #[test]
 fn arguments_stand_apart_from_the_text() {
     let parser = Parser::default().with_arguments();
-    let filter = parser.filter(r#"age=gte.$1&or=(a.eq.$2,b.eq."$3",c.in.($1,x),d.in.$12)&"x&y"=eq.=&p=eq.$0"#).unwrap();
+    let filter =
+        parser.filter(r#"age=gte.$1&or=(a.eq.$2,b.eq."$3",c.in.($1,x),d.in.$12)&"x&y"=eq.=&p=eq.$5.00"#).unwrap();
     let written: Vec<_> = filter.iter().map(ToString::to_string).collect();
     assert_eq!(
         written,
-        ["age.gte.$1", r#"or(a.eq.$2,b.eq."$3",c.in.($1,x),d.in.$12)"#, r#""x&y".eq."=""#, r#"p.eq."$0""#]
+        ["age.gte.$1", r#"or(a.eq.$2,b.eq."$3",c.in.($1,x),d.in.$12)"#, r#""x&y".eq."=""#, r#"p.eq."$5.00""#]
     );
     let Condition::Compare(comparison) = &filter[0] else { panic!("{:?}", filter[0]) };
     assert_eq!((comparison.operator, &comparison.operand), (Operator::GreaterOrEqual, &Operand::Argument(1)));
@@ -242,6 +243,19 @@ fn arguments_stand_apart_from_the_text() {
     for no_list in ["a=in.$x", "a=in.$", "or=(a.in.$0)"] {
         assert!(parser.filter(no_list).is_err(), "{no_list}");
     }
+    for (filter, written, offset) in [
+        ("a=eq.$0", "$0", 3),
+        ("a=eq.$01", "$01", 3),
+        ("a=gt.$65536", "$65536", 3),
+        ("or=(a.eq.1,b.lt.$99999999999999999999999)", "$9999999999999999999", 13),
+        ("a=in.(1,$0)", "$0", 6),
+        ("a=in.$0", "$0", 3),
+    ] {
+        let error = parser.filter(filter).unwrap_err();
+        assert_eq!(error.kind(), &ErrorKind::NoArgument { written: written.to_owned() }, "{filter}");
+        assert_eq!(error.offset(), offset, "{filter}");
+    }
+    assert!(parser.filter("a=eq.$65535&b=eq.$&or=(c.eq.\"$0\")").is_ok());
 }
 
 #[test]

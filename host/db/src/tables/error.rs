@@ -122,6 +122,29 @@ pub mod code {
     }
 }
 
+/// Bytes of a message, of details, of a hint: what a request has sent is repeated in part.
+const TEXT_BYTES_MAX: usize = 1_000;
+
+/// Characters of a parameter that stand before and after the place where it is wrong.
+const AROUND_MAX: usize = 100;
+
+/// A text, or its two ends.
+fn bounded(mut text: String) -> String {
+    if text.len() > TEXT_BYTES_MAX {
+        let half = TEXT_BYTES_MAX / 2;
+        text.replace_range(text.floor_char_boundary(half)..text.ceil_char_boundary(text.len() - half), "…");
+    }
+    text
+}
+
+/// The part of a text around a place in it.
+fn around(text: &str, offset: usize) -> String {
+    let start = text[..offset].char_indices().rev().nth(AROUND_MAX - 1).map_or(0, |(at, _)| at);
+    let end = text[offset..].char_indices().nth(AROUND_MAX).map_or(text.len(), |(at, _)| offset + at);
+    let cut = |is_cut: bool| if is_cut { "…" } else { "" };
+    format!("{}{}{}", cut(start > 0), &text[start..end], cut(end < text.len()))
+}
+
 impl TableError {
     /// An error with a code of [`code`] and a message.
     #[must_use]
@@ -132,6 +155,7 @@ impl TableError {
     // One copy for all kinds of messages.
     #[inline(never)]
     fn of(code: &'static str, message: String) -> Self {
+        let message = bounded(message);
         Self(Box::new(TableErrorParts { code, message, details: None, details_are_json: false, hint: None }))
     }
 
@@ -144,7 +168,7 @@ impl TableError {
     /// The same with details.
     #[must_use]
     pub fn with_details(mut self, details: impl Into<String>) -> Self {
-        self.details = Some(details.into());
+        self.details = Some(bounded(details.into()));
         self
     }
 
@@ -159,7 +183,7 @@ impl TableError {
     /// The same with a hint.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(bounded(hint.into()));
         self
     }
 }
@@ -234,7 +258,9 @@ impl From<crate::Error> for TableError {
 impl From<mantis_dialect::ParseError> for TableError {
     fn from(error: mantis_dialect::ParseError) -> Self {
         use mantis_dialect::ErrorKind;
-        let (parameter, text, column) = (error.parameter(), error.text(), error.column());
+        let (parameter, column) = (error.parameter(), error.column());
+        let parameter = around(parameter, 0);
+        let text = around(error.text(), error.offset());
         let parse =
             || Self::new(code::PARSE, format!("\"failed to parse {parameter} ({text})\" (line 1, column {column})"));
         match error.kind() {
@@ -243,8 +269,52 @@ impl From<mantis_dialect::ParseError> for TableError {
             ErrorKind::TooDeep { .. } | ErrorKind::TooLarge { .. } | ErrorKind::TooLong { .. } => {
                 Self::new(code::LIMIT_EXCEEDED, error.to_string()).with_hint("Ask for less in one request.")
             }
+            ErrorKind::NoArgument { written } => {
+                Self::new(code::PARAMETER_UNDEFINED, format!("there is no parameter {written}"))
+                    .with_details(error.to_string())
+                    .with_hint("A text that begins with $ is given as an argument.")
+            }
             ErrorKind::Unsupported { what } => parse().with_details(format!("{what} is not supported")),
             _ => parse().with_details(error.to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mantis_dialect::Parser;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(name: &str, value: &str, message: &str) {
+        let error = TableError::from(Parser::default().query([(name, value)]).unwrap_err());
+        assert_eq!((error.code, &*error.message), (code::PARSE, message));
+        assert!(error.details.as_ref().is_some_and(|details| details.len() <= TEXT_BYTES_MAX + 3), "{error:?}");
+    }
+
+    #[test]
+    fn a_long_parameter_is_repeated_around_the_place_where_it_is_wrong() {
+        check("select", "a,,b", "\"failed to parse select (a,,b)\" (line 1, column 3)");
+        let (before, after) = ("é,".repeat(5_000), ",é".repeat(5_000));
+        let shown = format!("…{},x{}…", "é,".repeat(50), &after[..147]);
+        check(
+            "select",
+            &format!("{before},x{after}"),
+            &format!("\"failed to parse select ({shown})\" (line 1, column 10001)"),
+        );
+        let name = "x".repeat(10_000);
+        let shown = format!("{}…", "x".repeat(100));
+        check(&name, "none", &format!("\"failed to parse {shown} (none)\" (line 1, column 1)"));
+    }
+
+    #[test]
+    fn no_text_of_an_error_is_long() {
+        let long = "日本".repeat(100_000);
+        let error = TableError::new(code::NO_TABLE, format!("no {long}!")).with_details(&*long).with_hint(&*long);
+        for text in [&error.message, error.details.as_ref().unwrap(), error.hint.as_ref().unwrap()] {
+            assert!(text.len() <= TEXT_BYTES_MAX + 3 && text.contains('…'), "{} bytes", text.len());
+        }
+        assert!(error.message.starts_with("no 日") && error.message.ends_with("本!"));
     }
 }
