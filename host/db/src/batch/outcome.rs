@@ -61,7 +61,7 @@ pub enum Found {
     },
     /// Rows that the filter selects.
     Rows {
-        /// How many, counted up to one more than `matches` allows; of a select, all that it shows.
+        /// How many, counted up to one more than `matches` allows.
         count: u64,
         /// The version of the first that has another than the one expected; 0 for a write of the batch's own transaction.
         version: Option<u64>,

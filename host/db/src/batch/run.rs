@@ -186,6 +186,10 @@ impl Session {
         if let RowVerb::Select = operation.verb {
             let mut sink = batch.rows(self.database.limits());
             let mut rows = self.rows(&operation.table, (*environment).clone());
+            // One row more than there may be refuses the batch: the others need not be read.
+            let counted = operation.matches.and_then(|matches| matches.max).map(|max| max.saturating_add(1));
+            let rows_max = selects.rows_max.into_iter().chain(counted).min();
+            let selects = SelectOptions { rows_max, ..selects };
             let count = rows.select(&operation.query, &selects, &mut sink).await?.rows;
             check_matches(operation.matches, count)?;
             return Ok((Done::Selected(sink.into_bytes()), None));

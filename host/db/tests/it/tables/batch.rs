@@ -353,6 +353,12 @@ fn limits_are_named() {
     limited(|limits| limits.statement_rows_max = 2, &[set("a", "1"), insert()], "failed 1: 54000");
     limited(|limits| limits.transaction_writes_max = 5, &[insert(), set("a", "1")], "failed 1: transaction-too-large");
     limited(|limits| limits.query_rows_max = 1, &[set("a", "1"), matching(delete("orders"), None)], "failed 1: 57014");
+    // A select that shows more rows than it may reads no more than one beyond.
+    let many = || {
+        let select = RowOperation { matches: Some(Matches { min: 0, max: Some(0) }), ..on("orders", RowVerb::Select) };
+        Operation::from(select)
+    };
+    limited(|limits| limits.query_rows_max = 1, &[set("a", "1"), many()], "refused 1: 1 rows");
     let options = BatchOptions { needs_filter: true, ..BatchOptions::default() };
     let mut tables = tables();
     let environment = tables.stage.database.environment(TimeZone::UTC);
