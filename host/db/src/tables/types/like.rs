@@ -1,12 +1,13 @@
 //! `like` and `ilike`.
 
+use crate::tables::types::steps::Steps;
 use crate::tables::{TableError, TableResult, code};
 
 /// The longest piece of a pattern between two `%` that has a `_`: it is tried at each place of a text.
 const PIECE_CHARACTERS_MAX: usize = 1000;
 
 /// A pattern in which `%` stands for any characters and `_` for one; `\` takes the special meaning from what follows. A match takes
-/// time linear in the text, times 1,000 for a pattern with `_`.
+/// time linear in the text, times 1,000 for a pattern with `_`, whose steps are counted.
 #[derive(Debug, Clone)]
 pub struct Like {
     ignores_case: bool,
@@ -76,28 +77,30 @@ impl Like {
     }
 
     /// Whether the whole text matches.
-    #[must_use]
-    pub fn matches(&self, text: &str) -> bool {
+    ///
+    /// # Errors
+    /// That of `steps`.
+    pub fn matches(&self, text: &str, steps: &Steps<'_>) -> TableResult<bool> {
         if !self.ignores_case {
-            return self.matches_folded(text);
+            return self.matches_folded(text, steps);
         }
         if text.is_ascii() {
-            return self.matches_folded(&text.to_ascii_lowercase());
+            return self.matches_folded(&text.to_ascii_lowercase(), steps);
         }
-        self.matches_folded(&text.chars().map(folded).collect::<String>())
+        self.matches_folded(&text.chars().map(folded).collect::<String>(), steps)
     }
 
-    fn matches_folded(&self, text: &str) -> bool {
-        let Some((first, others)) = self.pieces.split_first() else { return text.is_empty() };
-        let Some(mut rest) = first.strip_start(text) else { return false };
-        let Some((last, middle)) = others.split_last() else { return rest.is_empty() };
+    fn matches_folded(&self, text: &str, steps: &Steps<'_>) -> TableResult<bool> {
+        let Some((first, others)) = self.pieces.split_first() else { return Ok(text.is_empty()) };
+        let Some(mut rest) = first.strip_start(text) else { return Ok(false) };
+        let Some((last, middle)) = others.split_last() else { return Ok(rest.is_empty()) };
         for piece in middle {
-            match piece.strip_first(rest) {
+            match piece.strip_first(rest, steps)? {
                 Some(after) => rest = after,
-                None => return false,
+                None => return Ok(false),
             }
         }
-        last.ends(rest)
+        Ok(last.ends(rest))
     }
 
     /// What every match begins with, where that is anything: for a range of an index. None where case is ignored.
@@ -141,11 +144,18 @@ impl Piece {
     }
 
     /// What is left after the first place where this piece is.
-    fn strip_first<'t>(&self, text: &'t str) -> Option<&'t str> {
-        match self {
-            Self::Plain(plain) => text.find(plain.as_str()).map(|at| &text[at + plain.len()..]),
-            Self::Wild(_) => text.char_indices().find_map(|(at, _)| self.strip_start(&text[at..])),
+    fn strip_first<'t>(&self, text: &'t str, steps: &Steps<'_>) -> TableResult<Option<&'t str>> {
+        let piece = match self {
+            Self::Plain(plain) => return Ok(text.find(plain.as_str()).map(|at| &text[at + plain.len()..])),
+            Self::Wild(piece) => piece,
+        };
+        for (at, _) in text.char_indices() {
+            steps.take(piece.len())?;
+            if let Some(after) = self.strip_start(&text[at..]) {
+                return Ok(Some(after));
+            }
         }
+        Ok(None)
     }
 
     /// Whether a text ends with this piece.

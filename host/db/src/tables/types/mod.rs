@@ -15,6 +15,7 @@
 //! | `numeric` | [`Numeric`]: exact decimals, their arithmetic and scales |
 //! | `number`, `text` | integers and floats as text; blanks, lengths, booleans, bytes |
 //! | `like`, `pattern` | like and ilike; regular expressions |
+//! | `steps` | [`Steps`]: work within one value, which asks now and then whether to stop |
 
 mod aggregate;
 mod array;
@@ -30,6 +31,7 @@ mod numeric;
 mod output;
 mod path;
 mod pattern;
+mod steps;
 mod text;
 mod value;
 
@@ -48,6 +50,7 @@ pub use numeric::{DIGITS_MAX as NUMERIC_DIGITS_MAX, Numeric};
 pub use output::{write_json, write_text};
 pub use path::{json_path, json_path_type};
 pub use pattern::Pattern;
+pub use steps::Steps;
 pub use value::{Array, Value};
 
 /// The type of a column or expression.

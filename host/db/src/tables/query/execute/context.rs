@@ -104,6 +104,16 @@ impl<'a> QueryContext<'a> {
         self.check_time()
     }
 
+    /// Asks whether to stop and looks at the clock, in the middle of a row.
+    ///
+    /// # Errors
+    /// 57014.
+    #[cold]
+    pub(super) fn go_on(&self) -> TableResult<()> {
+        self.interrupt.check()?;
+        self.check_time()
+    }
+
     /// Asks now and then whether to stop, where `count` rows have been written.
     ///
     /// # Errors

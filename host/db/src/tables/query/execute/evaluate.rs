@@ -1,7 +1,7 @@
 //! Values of rows, and whether predicates hold of them, with three-valued logic: `None` is unknown.
 
 use crate::tables::query::bound::{AggregateCall, Comparison, Expression, Predicate, Subject, Test};
-use crate::tables::types::{self, Type, Value, compare};
+use crate::tables::types::{self, Steps, Type, Value, compare};
 use crate::tables::{Environment, TableError, TableResult, code};
 
 /// Something that has values: a row alone, a row with what belongs to it, a group.
@@ -17,6 +17,11 @@ pub(super) trait Values {
     /// The value of an aggregate over the rows of the embed at this place.
     fn aggregate_of(&self, _embed: usize, _call: &AggregateCall) -> TableResult<Value<'_>> {
         Err(misplaced("an embedded table"))
+    }
+
+    /// Asks whether to stop, in the middle of a row; of what is only shown, never.
+    fn go_on(&self) -> TableResult<()> {
+        Ok(())
     }
 
     /// Whether the embed at this place has rows.
@@ -60,13 +65,13 @@ pub(super) fn holds<V: Values + ?Sized>(predicate: &Predicate, row: &V) -> Table
                 Subject::Expression(expression) => row.value(expression)?,
                 Subject::Aggregate(call) => row.aggregate(call)?,
             };
-            passes(test, &value)
+            passes(test, &value, &Steps::new(&|| row.go_on()))
         }
     }
 }
 
 /// Whether a value passes a test.
-fn passes(test: &Test, value: &Value<'_>) -> TableResult<Option<bool>> {
+fn passes(test: &Test, value: &Value<'_>, steps: &Steps<'_>) -> TableResult<Option<bool>> {
     Ok(match test {
         Test::IsNull => Some(value.is_null()),
         Test::IsNotNull => Some(!value.is_null()),
@@ -75,17 +80,17 @@ fn passes(test: &Test, value: &Value<'_>) -> TableResult<Option<bool>> {
             (false, false) => compare(value, other).is_ne(),
             (is_null, other_is_null) => is_null != other_is_null,
         }),
-        Test::Any(tests) => return any(tests, |test| passes(test, value)),
-        Test::All(tests) => return all(tests, |test| passes(test, value)),
+        Test::Any(tests) => return any(tests, |test| passes(test, value, steps)),
+        Test::All(tests) => return all(tests, |test| passes(test, value, steps)),
         Test::Unknown => None,
         _ if value.is_null() => None,
         Test::Compare(Comparison::Equal, other) => Some(types::equal(value, other)),
         Test::Compare(comparison, other) => Some(comparison.holds(compare(value, other))),
         Test::In(list) => Some(list.binary_search_by(|other| compare(other, value)).is_ok()),
-        Test::Like(like) => Some(like.matches(text(value)?)),
+        Test::Like(like) => Some(like.matches(text(value)?, steps)?),
         Test::Match(pattern) => Some(pattern.matches(text(value)?)),
-        Test::Contains(other) => Some(contains(value, other)?),
-        Test::ContainedIn(other) => Some(contains(other, value)?),
+        Test::Contains(other) => Some(contains(value, other, steps)?),
+        Test::ContainedIn(other) => Some(contains(other, value, steps)?),
         Test::Overlaps(other) => match (value, other) {
             (Value::Array(left), Value::Array(right)) => Some(types::array_overlaps(left, right)),
             _ => return Err(misplaced("an array")),
@@ -100,10 +105,10 @@ fn text<'v>(value: &'v Value<'_>) -> TableResult<&'v str> {
     }
 }
 
-fn contains(whole: &Value<'_>, part: &Value<'_>) -> TableResult<bool> {
+fn contains(whole: &Value<'_>, part: &Value<'_>, steps: &Steps<'_>) -> TableResult<bool> {
     match (whole, part) {
         (Value::Array(whole), Value::Array(part)) => Ok(types::array_contains(whole, part)),
-        (Value::Json(whole), Value::Json(part)) => Ok(types::json_contains(whole, part)),
+        (Value::Json(whole), Value::Json(part)) => types::json_contains(whole, part, steps),
         _ => Err(misplaced("an array")),
     }
 }

@@ -142,6 +142,26 @@ impl Values for GroupMember<'_> {
     }
 }
 
+/// A group of which a condition is to hold.
+struct TestedGroup<'g> {
+    member: GroupMember<'g>,
+    context: &'g QueryContext<'g>,
+}
+
+impl Values for TestedGroup<'_> {
+    fn value(&self, expression: &Expression) -> TableResult<Value<'_>> {
+        self.member.value(expression)
+    }
+
+    fn go_on(&self) -> TableResult<()> {
+        self.context.go_on()
+    }
+
+    fn aggregate(&self, call: &AggregateCall) -> TableResult<Value<'_>> {
+        self.member.aggregate(call)
+    }
+}
+
 /// The same value without a copy of its text or bytes.
 fn borrowed<'v>(value: &'v Value<'static>) -> Value<'v> {
     use std::borrow::Cow;
@@ -206,7 +226,7 @@ impl<'c> Groups<'c> {
 
     /// The groups that `having`, limit and offset leave, in their order; without one, in that of what they are grouped by.
     pub(super) fn finish(mut self, limit: Option<u64>) -> TableResult<GroupRows<'c>> {
-        let grouping = Arc::clone(&self.grouping);
+        let (grouping, context) = (Arc::clone(&self.grouping), self.context);
         let mut rows = Vec::with_capacity(self.by_key.len());
         let mut groups = std::mem::take(&mut self.by_key);
         if groups.is_empty() && grouping.is_one_group() {
@@ -222,7 +242,7 @@ impl<'c> Groups<'c> {
             };
             rows.push(row);
         }
-        page(grouping, rows, limit)
+        page(grouping, rows, limit, context)
     }
 }
 
@@ -242,15 +262,21 @@ pub(super) fn counted<'s>(
     let value = Value::Integer(i64::try_from(rows).unwrap_or(i64::MAX));
     let aggregates = grouping.calls.iter().map(|call| cast_result(value.clone(), call, context.environment));
     let aggregates = aggregates.collect::<TableResult<_>>()?;
-    page(grouping, vec![GroupRow { values: Vec::new(), embeds: Vec::new(), aggregates }], limit)
+    page(grouping, vec![GroupRow { values: Vec::new(), embeds: Vec::new(), aggregates }], limit, context)
 }
 
-fn page(grouping: Arc<Grouping<'_>>, mut rows: Vec<GroupRow>, limit: Option<u64>) -> TableResult<GroupRows<'_>> {
+fn page<'s>(
+    grouping: Arc<Grouping<'s>>,
+    mut rows: Vec<GroupRow>,
+    limit: Option<u64>,
+    context: &QueryContext<'_>,
+) -> TableResult<GroupRows<'s>> {
     let select = grouping.select;
     if let Some(having) = &select.having {
         let mut kept = Vec::with_capacity(rows.len());
         for row in rows {
-            if holds(having, &GroupMember { grouping: &grouping, row: &row })? == Some(true) {
+            let member = GroupMember { grouping: &grouping, row: &row };
+            if holds(having, &TestedGroup { member, context })? == Some(true) {
                 kept.push(row);
             }
         }

@@ -207,6 +207,10 @@ impl Values for Member<'_> {
         refine(value, column, expression, family.rows.context.environment)
     }
 
+    fn go_on(&self) -> TableResult<()> {
+        self.family.rows.context.go_on()
+    }
+
     fn exists(&self, embed: usize) -> TableResult<bool> {
         Ok(self.family.related(embed)?.has_any(self.place))
     }
@@ -235,6 +239,10 @@ impl<'r> Alone<'r> {
 }
 
 impl Values for Alone<'_> {
+    fn go_on(&self) -> TableResult<()> {
+        self.context.go_on()
+    }
+
     fn value(&self, expression: &Expression) -> TableResult<Value<'_>> {
         debug_assert!(expression.through.is_empty(), "nothing belongs to a row by itself");
         let value = self.row.column(expression.column)?;
