@@ -451,3 +451,31 @@ async fn a_filter_that_cannot_be_followed_is_refused() {
         assert_eq!(found, (status, code.to_owned()), "{query}");
     }
 }
+
+#[tokio::test]
+async fn a_condition_on_a_large_row_holds_up_no_other_request() {
+    let server = Server::new();
+    let schema =
+        r#"{"columns": [{"name": "id", "type": "integer"}, {"name": "t", "type": "text"}], "primary_key": ["id"]}"#;
+    assert_eq!(
+        server.send("PUT /api/v1/schema/tables/large", &["content-type: application/json"], schema).await.status,
+        201
+    );
+    let row = format!(r#"{{"id": 1, "t": "{}"}}"#, "a".repeat(400_000));
+    assert_eq!(server.send("POST /api/v1/tables/large", &["content-type: application/json"], row).await.status, 201);
+    // Nearly the whole piece is compared at each place of the text.
+    let pattern = format!("*_{}b*", "a".repeat(900));
+    let line = format!("GET /api/v1/changes?table=large&since=earliest&wait=0&t=like.{pattern}&select=id");
+    let order = std::cell::RefCell::new(Vec::new());
+    let follow = async {
+        let page = server.send(&line, &[], "").await;
+        assert_eq!((page.status.as_u16(), page.json()["changes"].as_array().unwrap().len()), (200, 1));
+        order.borrow_mut().push("feed");
+    };
+    let other = async {
+        assert_eq!(server.send("GET /health", &[], "").await.status, 200);
+        order.borrow_mut().push("other");
+    };
+    tokio::join!(follow, other);
+    assert_eq!(*order.borrow(), ["other", "feed"]);
+}

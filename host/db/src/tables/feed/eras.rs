@@ -16,6 +16,9 @@ use crate::tables::table::SpaceId;
 use crate::tables::{Environment, TableResult, code};
 use crate::{Access, Session, Since};
 
+/// Former definitions of a name to which a filter is tried to bind, newest first.
+const FORMER_TRIED_MAX: usize = 32;
+
 /// The definitions of tables, of one page.
 pub(super) struct Eras<'s> {
     session: &'s Session,
@@ -86,8 +89,14 @@ impl<'s> Eras<'s> {
         };
         match self.bind(&table) {
             Err(error) if is_past && error.code == code::COLUMN_UNDEFINED => {
-                let former = history::former_schemas(&mut &self.snapshot, table.schema.rows)?;
-                if former.is_empty() { Err(error) } else { Ok(()) }
+                // Also those of tables that had the name before: their changes may be in the feed.
+                let former = history::former_schemas_named(&mut &self.snapshot, &feed.name, FORMER_TRIED_MAX)?;
+                for former in former.iter().rev() {
+                    if self.bind(&table_of(former)?).is_ok() {
+                        return Ok(());
+                    }
+                }
+                Err(error)
             }
             bound => bound.map(drop),
         }

@@ -3,6 +3,7 @@
 //! The commit that replaces or drops a schema keeps it under its number. A commit before that one, and after the one that replaced the schema
 //! before it, wrote by this schema. It is removed when the feed has no such commit left.
 
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
@@ -67,6 +68,25 @@ pub(crate) fn former_schemas(view: &mut dyn View, rows: SpaceId) -> TableResult<
         ControlFlow::Continue(())
     })?;
     Ok(former)
+}
+
+/// The kept schemas of tables of this name, this one and those before it: the newest of each are last, and only so many.
+///
+/// # Errors
+/// Those of the view.
+pub(crate) fn former_schemas_named(view: &mut dyn View, name: &str, max: usize) -> TableResult<Vec<Former>> {
+    let mut former = VecDeque::new();
+    let range = KeyRange::prefix(&sections::FORMER_SCHEMAS);
+    view.visit(&range, Direction::Forward, &mut |_, entry| {
+        if stored::is_named(&entry.value, name) {
+            if former.len() == max {
+                former.pop_front();
+            }
+            former.push_back(Former { ended: entry.version, stored: entry.value });
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(former.into())
 }
 
 /// The newest commit that ended a schema which is not kept any more: changes before it cannot be decoded.

@@ -51,6 +51,12 @@ pub(crate) fn decode(bytes: &[u8]) -> TableResult<TableSchema> {
     }
 }
 
+/// Whether such bytes are the schema of a table of this name, without reading the rest of it.
+pub(crate) fn is_named(bytes: &[u8], name: &str) -> bool {
+    let Ok(name) = serde_json::to_string(name) else { return false };
+    bytes.strip_prefix(&[FORM]).is_some_and(|json| json.starts_with(format!("{{\"name\":{name},").as_bytes()))
+}
+
 fn damaged(reason: &str) -> TableError {
     TableError::new(code::DATA_CORRUPTED, format!("the stored schema of a table cannot be read: {reason}"))
 }

@@ -293,6 +293,19 @@ fn a_dropped_table_is_decoded_and_its_successor_is_another_one() {
         &of("orders", "code=eq.a&select=code"),
         &["create orders 1", "drop orders 1", "create orders 1", "+ {code:a} - {code:a} ft"],
     );
+    // One of the dropped table alone finds its rows; the feed ends where a table without it has some.
+    let scope = of("orders", "status=eq.open&select=id");
+    let page = now(tables.session.feed(&scope, &Since::Earliest, 10)).unwrap();
+    let lines: Vec<_> = page.events.iter().map(line).collect();
+    let expected =
+        ["create orders 1", "+ {id:1} - {id:1} ft", "~ {id:1} {id:1} {id:1} tf", "drop orders 1", "create orders 1"];
+    assert_eq!(lines, expected);
+    let error = now(tables.session.feed(&scope, &Since::Cursor(page.cursor), 10)).unwrap_err();
+    assert!(matches!(error, FeedError::Table(error) if error.code == "42703"));
+    for (query, since) in [("status=eq.open", Since::Now), ("nothing=eq.open", Since::Earliest)] {
+        let error = now(tables.session.feed(&of("orders", query), &since, 10)).unwrap_err();
+        assert!(matches!(error, FeedError::Table(error) if error.code == "42703"), "{query}");
+    }
 }
 
 #[test]

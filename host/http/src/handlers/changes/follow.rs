@@ -11,6 +11,7 @@ use mantis_db::tables::feed::{FeedError, FeedEvent, FeedScope};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::api::blocking::blocking;
 use crate::handlers::changes::View;
 use crate::handlers::changes::form::Form;
 use crate::limits;
@@ -29,7 +30,7 @@ const PAUSE: Duration = Duration::from_secs(15);
 /// A place in the change feed that moves on.
 pub(super) struct Follower {
     state: Arc<State>,
-    scope: FeedScope,
+    scope: Arc<FeedScope>,
     since: Since,
     /// Behind everything that was taken out of `unsent`.
     cursor: String,
@@ -66,7 +67,7 @@ impl Follower {
     pub(super) fn new(state: &Arc<State>, scope: FeedScope, since: Since) -> Result<Self> {
         Ok(Self {
             state: Arc::clone(state),
-            scope,
+            scope: Arc::new(scope),
             since,
             cursor: String::new(),
             unsent: VecDeque::new(),
@@ -84,8 +85,18 @@ impl Follower {
         // Marked as seen before reading, so that a commit in between wakes the next wait.
         self.commits.borrow_and_update();
         let mut session = self.state.session().await?;
-        let page = session.feed(&self.scope, &self.since, limits::CHANGES_PER_READ_MAX).await.map_err(problem)?;
-        drop(session);
+        let page = if matches!(*self.scope, FeedScope::Table(_)) {
+            // A condition on one large row takes long, and what is shown of it does: not where other requests wait.
+            let (scope, since) = (Arc::clone(&self.scope), self.since.clone());
+            let read = move || async move {
+                session.feed(&scope, &since, limits::CHANGES_PER_READ_MAX).await.map_err(problem)
+            };
+            blocking(read).await?
+        } else {
+            let page = session.feed(&self.scope, &self.since, limits::CHANGES_PER_READ_MAX).await.map_err(problem)?;
+            drop(session);
+            page
+        };
         self.unsent.extend(page.events);
         self.at_end = page.at_end;
         if self.unsent.is_empty() {
