@@ -266,7 +266,12 @@ pub enum GrantInvalid {
 impl fmt::Display for GrantInvalid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Malformed(grant) => write!(f, "`{grant}` is not a grant such as `scores:write` or `users:read`"),
+            Self::Malformed(grant) => {
+                write!(
+                    f,
+                    "`{grant}` is not a grant such as `scores:write`, `users:read`, `table/orders:read` or `table/*:read`"
+                )
+            }
             Self::AllBuckets => f.write_str("`*` can only be granted for writing, and alone"),
         }
     }

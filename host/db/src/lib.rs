@@ -21,6 +21,7 @@
 //! | `keyspace` | the bytes of the one key space; the catalogue of buckets |
 //! | `engine` | the one door to the engine: everything that is asked of it |
 //! | `grants`, `bucket_name`, `limits`, `error` | what is allowed, what a name is, how much, and what went wrong |
+//! | `reader_words` | what readers of JSON and TOML say, as sentences |
 //! | `platform` | what is asked of the platform besides clock, randomness and disk |
 //!
 //! It knows nothing of HTTP, threads or runtimes, and of JSON only in tables; it gets time and randomness from its owner, so that it also
@@ -41,6 +42,8 @@ mod keyspace;
 mod kv;
 pub mod limits;
 mod platform;
+#[cfg(feature = "tables")]
+mod reader_words;
 #[cfg(not(target_family = "wasm"))]
 mod retry;
 mod session;
@@ -73,6 +76,8 @@ pub use mantis_store::{
 };
 #[cfg(not(target_family = "wasm"))]
 pub use mantis_store::{DiskEvent, DiskThreads};
+#[cfg(feature = "tables")]
+pub use reader_words::{json_error, reader_error};
 #[cfg(not(target_family = "wasm"))]
 pub use retry::Retry;
 pub use session::{Committed, Session};

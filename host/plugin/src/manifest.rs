@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use mantis_db::{Access, GrantInvalid, Grants};
+use mantis_db::{Access, GrantInvalid, Grants, json_error, reader_error};
 use serde::Deserialize;
 
 use crate::error::LoadError;
@@ -76,12 +76,14 @@ pub(crate) fn options_of(component: &Path) -> Result<PluginOptions, LoadError> {
         (true, true) => return Err(invalid(&json_path, &"there is a .toml as well; keep one of them")),
         (true, false) => {
             let manifest = toml::from_str::<Manifest>(&text(&toml_path)?);
-            let manifest = manifest.map_err(|error| invalid(&toml_path, &error))?;
+            let said =
+                |error: toml::de::Error| error.to_string().replace(error.message(), &reader_error(error.message()));
+            let manifest = manifest.map_err(|error| invalid(&toml_path, &said(error)))?;
             (toml_path, manifest)
         }
         (false, true) => {
             let manifest = serde_json::from_str::<Manifest>(&text(&json_path)?);
-            let manifest = manifest.map_err(|error| invalid(&json_path, &error))?;
+            let manifest = manifest.map_err(|error| invalid(&json_path, &json_error(&error)))?;
             (json_path, manifest)
         }
     };

@@ -238,8 +238,8 @@ async fn plugins_load_from_a_folder() {
         assert!(error.starts_with(&path) && error.contains(reason), "{error}");
     };
     refused("both.wasm", "both.json", "there is a .toml as well");
-    refused("typo.wasm", "typo.toml", "unknown variant `wirte`, expected `read` or `write`");
-    refused("unknown.wasm", "unknown.json", "unknown field `grant`");
+    refused("typo.wasm", "typo.toml", "`wirte` is not known here; there is `read` or `write`");
+    refused("unknown.wasm", "unknown.json", "there is no member `grant`");
     refused("all-read.wasm", "all-read.toml", "`*` can only be granted for writing, and alone");
     refused("broken.wasm", "broken.wasm", "these bytes are not WebAssembly");
     let counter = of("counter.wasm").as_ref().unwrap();

@@ -19,7 +19,7 @@ pub(crate) fn parse<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T> {
     };
     parsed.map_err(|error| {
         let code = if error.is_data() { Code::BodyInvalid } else { Code::BodyMalformed };
-        Problem::new(code).detail(error.to_string())
+        Problem::new(code).detail(mantis_db::json_error(&error))
     })
 }
 

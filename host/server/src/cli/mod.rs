@@ -444,7 +444,8 @@ pub enum PluginCommand {
         name: String,
         /// The component file; - reads standard input
         component: PathBuf,
-        /// Grant access to a bucket, as in players:read or scores:write (read and write); *:write grants all; repeatable
+        /// Grant access to a bucket or table, as in players:read, scores:write (read and write), table/orders:write, or table/*:read (every
+        /// table); *:write grants all; repeatable
         #[arg(long, value_name = "BUCKET:ACCESS", value_delimiter = ',')]
         grant: Vec<String>,
         /// Let an instance serve several calls

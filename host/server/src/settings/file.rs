@@ -31,13 +31,18 @@ pub enum FileError {
         path: PathBuf,
     },
     /// It is not TOML, or has an unknown name. The message shows the line.
-    #[error("in the configuration file {}: {source}", path.display())]
+    #[error("in the configuration file {}: {}", path.display(), told(source))]
     Parse {
         /// The file.
         path: PathBuf,
         /// What is wrong, with the line.
         source: Box<toml::de::Error>,
     },
+}
+
+/// The error with its line, in words for people.
+fn told(error: &toml::de::Error) -> String {
+    error.to_string().replace(error.message(), &mantis_db::reader_error(error.message()))
 }
 
 // serde cannot combine `flatten` with `deny_unknown_fields`, so the settings outside any section are listed once more.

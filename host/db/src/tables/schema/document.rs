@@ -327,7 +327,7 @@ impl TableDocument {
 
 /// The error of a text that is no document.
 pub(super) fn unreadable(error: &serde_json::Error) -> TableError {
-    TableError::new(code::SYNTAX_ERROR, format!("the definition is not valid: {error}"))
+    TableError::new(code::SYNTAX_ERROR, format!("the definition is not valid: {}", crate::json_error(error)))
 }
 
 impl Serialize for KeyDocument {

@@ -146,14 +146,14 @@ fn defaults_are_values_of_their_type() {
 
 #[test]
 fn documents_that_are_not_understood_are_refused_with_the_place() {
-    refused("", "42601", "the definition is not valid: EOF while parsing a value at line 1 column 0");
+    refused("", "42601", "the definition is not valid: the text ends within a value (line 1, column 0)");
     refused(
         r#"{"columns": [], "colums": []}"#,
         "42601",
-        "the definition is not valid: unknown field `colums`, expected one of `name`, `columns`, `primary_key`, `unique`, \
-         `indexes`, `foreign_keys`, `checks`, `comment`, `changes` at line 1 column 24",
+        "the definition is not valid: there is no member `colums`; there is `name`, `columns`, `primary_key`, `unique`, \
+         `indexes`, `foreign_keys`, `checks`, `comment`, `changes` (line 1, column 24)",
     );
-    refused("{}", "42601", "the definition is not valid: missing field `columns` at line 1 column 2");
+    refused("{}", "42601", "the definition is not valid: the member `columns` is missing (line 1, column 2)");
     let deep = format!("{{\"columns\": {}", "[".repeat(100_000));
     assert_eq!(schema_of(&deep).unwrap_err().code, "42601");
 }

@@ -104,7 +104,7 @@ fn invalid(message: impl Into<String>) -> TableError {
 }
 
 fn not_json(error: &serde_json::Error) -> TableError {
-    match error.to_string() {
+    match mantis_db::json_error(error) {
         // With the place where it was found out.
         text if text.starts_with(OTHER_KEYS) => invalid(OTHER_KEYS),
         text => invalid("Empty or invalid json").with_details(text),
