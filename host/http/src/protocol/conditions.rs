@@ -19,15 +19,16 @@ pub(crate) struct Conditions {
     if_modified_since_s: Option<u64>,
 }
 
+/// The tags of a header.
 #[derive(Debug)]
-enum Tags {
+pub(crate) enum Tags {
     Any,
     These(Vec<Tag>),
 }
 
 /// An entity tag of a condition. Foreign tags name no version, and match nothing.
 #[derive(Debug)]
-struct Tag {
+pub(crate) struct Tag {
     weak: bool,
     /// With its quotes.
     text: Box<[u8]>,
@@ -190,8 +191,16 @@ impl Tags {
         }
     }
 
+    /// The texts of the tags that compare strongly, with their quotes; none of `*`.
+    pub(crate) fn strong(&self) -> Option<impl Iterator<Item = &[u8]>> {
+        match self {
+            Self::Any => None,
+            Self::These(tags) => Some(tags.iter().filter(|tag| !tag.weak).map(|tag| &*tag.text)),
+        }
+    }
+
     /// Compares the whole tag, weakly: what is not committed has none, and only `*` matches it.
-    fn match_form(&self, shown: Option<&HeaderValue>) -> bool {
+    pub(crate) fn match_form(&self, shown: Option<&HeaderValue>) -> bool {
         match self {
             Self::Any => true,
             Self::These(tags) => shown.is_some_and(|shown| tags.iter().any(|tag| *tag.text == *shown.as_bytes())),
@@ -230,7 +239,11 @@ pub(crate) fn etag(version: u64, form: Form) -> Option<HeaderValue> {
     HeaderValue::from_bytes(&text[..end]).ok()
 }
 
-fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>> {
+/// The tags of a header; none where it is not there.
+///
+/// # Errors
+/// `header-invalid` for what is no list of tags: to ignore it would make a guarded write an unguarded one.
+pub(crate) fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>> {
     let mut found: Option<Tags> = None;
     for value in headers.get_all(name) {
         let malformed = || {

@@ -335,6 +335,8 @@ async fn a_row_has_a_path_and_a_tag() {
         (format!("PATCH {ROW}"), vec![old.to_owned()], r#"{"name":"Eva"}"#, 412),
         (format!("PATCH {ROW}"), vec![current.clone()], r#"{"name":"Eva"}"#, 204),
         (format!("PATCH {ROW}"), vec![current], r#"{"name":"Eve"}"#, 412),
+        (format!("GET {ROW}"), vec!["if-match: \"v1\", *".to_owned()], "", 400),
+        (format!("GET {ROW}"), vec!["if-none-match: *".to_owned()], "", 304),
         ("PUT /api/v1/tables/books/n1".to_owned(), vec![], r#"{"title":"New","pages":3}"#, 201),
         ("PUT /api/v1/tables/books/n1".to_owned(), vec![], r#"{"title":"Newer"}"#, 204),
         ("PUT /api/v1/tables/books/n1".to_owned(), vec![], r#"{"isbn":"n2","title":"x"}"#, 400),
@@ -347,6 +349,31 @@ async fn a_row_has_a_path_and_a_tag() {
         }
         let answer = server.send(&line, &sent, body).await;
         assert_eq!(answer.status.as_u16(), status, "{line} {headers:?} {}", answer.text());
+    }
+    // One of several tags is enough, weak ones are none, and `*` is any row that is there.
+    let tag = server.send(&format!("GET {ROW}"), &[], "").await.header("etag").unwrap().to_owned();
+    for (line, condition, status) in [
+        (format!("GET {ROW}"), format!("if-match: \"v1\", {tag}"), 200),
+        (format!("GET {ROW}"), "if-match: \"v1\", \"x\"".to_owned(), 412),
+        (format!("PATCH {ROW}"), "if-match: \"v1\", \"v2\"".to_owned(), 412),
+        (format!("PATCH {ROW}"), format!("if-match: W/{tag}"), 412),
+        (format!("PATCH {ROW}"), format!("if-none-match: {tag}"), 412),
+        (format!("PATCH {ROW}"), format!("if-match: \"v1\", {tag}"), 204),
+        (format!("PUT {ROW}"), "if-match: *".to_owned(), 204),
+        (format!("PUT {ROW}"), "if-none-match: *".to_owned(), 412),
+        ("PUT /api/v1/tables/writers/77".to_owned(), "if-match: *".to_owned(), 412),
+        ("PUT /api/v1/tables/writers/77".to_owned(), "if-match: \"v1\", \"v2\"".to_owned(), 412),
+        ("PUT /api/v1/tables/writers/77".to_owned(), "if-none-match: *".to_owned(), 201),
+        ("PUT /api/v1/tables/writers/77".to_owned(), "if-none-match: *".to_owned(), 412),
+    ] {
+        let body = match &line[..] {
+            line if line.starts_with("GET") => "",
+            line if line.ends_with("77") => r#"{"name":"Nea"}"#,
+            _ => r#"{"name":"Ida"}"#,
+        };
+        let sent = if body.is_empty() { vec![&condition[..]] } else { vec![&condition[..], JSON] };
+        let answer = server.send(&line, &sent, body).await;
+        assert_eq!(answer.status.as_u16(), status, "{line} {condition} {}", answer.text());
     }
     // What a PUT leaves out is the default again.
     let replaced = server.send("GET /api/v1/tables/books/n1?select=title,pages", &[], "").await.json();

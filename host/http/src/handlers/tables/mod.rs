@@ -10,7 +10,7 @@
 //! | `preferences`, `media`, `range` | `Prefer`; `Accept`; `Range`, `limit` and `offset`, `Content-Range` |
 //! | `body` | the rows in a body |
 //! | `read`, `write`, `plan` | GET and HEAD; POST, PATCH, PUT and DELETE; a query's plan |
-//! | `row` | one row by its primary key |
+//! | `row`, `preconditions` | one row by its primary key; its `If-Match` and `If-None-Match` |
 //! | `root` | which tables and functions there are, as PostgREST tells it |
 //! | `rpc` | `/rest/v1/rpc`: functions of plugins |
 //! | `answer`, `csv`, `headers` | where rows are collected; rows as CSV; headers of several answers |
@@ -24,6 +24,7 @@ mod headers;
 mod media;
 pub(crate) mod operations;
 mod plan;
+mod preconditions;
 mod preferences;
 mod range;
 mod read;

@@ -1,33 +1,34 @@
 //! `/tables/{table}/{row}`: one row by its primary key, with an entity tag.
 //!
 //! The tag names the version of the row, and which of its columns are shown in which form: `"v7"` for all of them as JSON,
-//! `"v7-SHOWN"` for anything else. `If-Match` takes the tag of any form. With embedded rows there is no tag: they change by themselves.
+//! `"v7-SHOWN"` for anything else. With embedded rows there is no tag: they change by themselves.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH, VARY};
+use http::header::{CONTENT_TYPE, ETAG, VARY};
 use http::{HeaderValue, Method, Response, StatusCode};
 use mantis_db::Session;
 use mantis_db::tables::query::{Cell, OutputColumn, RowSink};
 use mantis_db::tables::{Input, RowBatch, SelectOptions, TableError, TableResult, WriteOptions, Written, code};
-use mantis_dialect::{Condition, Operand, Selection};
+use mantis_dialect::{Condition, Operand, Query, Selection};
 
 use super::answer::AnswerRows;
 use super::body::{self, Columns, Format};
 use super::headers::VARIES_BY;
 use super::media::{Form, Media};
+use super::preconditions::{Preconditions, Versions};
 use super::preferences::{Applicable, Missing, Representation, TransactionEnd};
 use super::request::TableRequest;
 use crate::api::blocking::blocking;
 use crate::api::common;
 use crate::api::request::Request;
-use crate::limits::{SHORT_BODY_BYTES_MAX, SHORT_QUERY_ROWS_MAX};
+use crate::limits::{CONDITION_ATTEMPTS_MAX, SHORT_BODY_BYTES_MAX, SHORT_QUERY_ROWS_MAX};
 use crate::protocol::body::Body;
 use crate::protocol::errors::Code;
 use crate::protocol::path;
-use crate::protocol::problem::{Problem, Result};
+use crate::protocol::problem::Result;
 use crate::protocol::respond;
 use crate::state::State;
 use crate::wire::written;
@@ -129,23 +130,9 @@ impl RowSink for Versioned {
     }
 }
 
-/// The version that `If-Match` asks for: none for no condition or `*`, an error for a tag that names no version.
-fn version_asked(request: &Request) -> Result<Option<u64>> {
-    let Some(tags) = request.header(IF_MATCH) else { return Ok(None) };
-    if tags.trim() == "*" {
-        return Ok(None);
-    }
-    let version = tags.trim().strip_prefix("\"v").and_then(|rest| rest.strip_suffix('"')).and_then(|rest| {
-        let digits = rest.split('-').next()?;
-        digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
-    });
-    version
-        .map(Some)
-        .ok_or_else(|| Problem::new(Code::PreconditionFailed).detail("`if-match` takes one tag of the row, or `*`"))
-}
-
 pub(super) async fn show(state: &State, request: &mut Request) -> Result<Response<Body>> {
     let mut row = RowRequest::read(state, request, "accept-profile")?;
+    let conditions = Preconditions::of(request.headers())?;
     let mut session = state.session_for(request).await?;
     row.select_row(&mut session).await?;
     let row = Arc::new(row);
@@ -159,14 +146,10 @@ pub(super) async fn show(state: &State, request: &mut Request) -> Result<Respons
     };
     let Some(shown) = shown else { return Err(Code::RowNotFound.into()) };
     let tag = row.tag(shown.version);
-    let is_known = tag.as_ref().is_some_and(|tag| {
-        request.header(IF_NONE_MATCH).is_some_and(|known| {
-            known.trim() == "*" || known.split(',').any(|known| known.trim().trim_start_matches("W/") == *tag)
-        })
-    });
-    if version_asked(request)?.is_some_and(|version| version != shown.version) {
+    if conditions.if_match.is_some_and(|versions| !versions.have(shown.version)) {
         return Err(Code::PreconditionFailed.into());
     }
+    let is_known = conditions.if_none_match.is_some_and(|known| known.match_form(tag.as_ref()));
     let mut response = if is_known {
         respond::empty(StatusCode::NOT_MODIFIED)
     } else {
@@ -204,6 +187,7 @@ fn describe(response: &mut Response<Body>, row: &RowRequest, tag: Option<HeaderV
 
 pub(super) async fn write(state: &State, request: &mut Request) -> Result<Response<Body>> {
     let mut row = RowRequest::read(state, request, "content-profile")?;
+    let conditions = Preconditions::of(request.headers())?;
     let method = request.head.method.clone();
     if !state.config.tables.transaction_end {
         row.asked.preferences.transaction = None;
@@ -212,7 +196,6 @@ pub(super) async fn write(state: &State, request: &mut Request) -> Result<Respon
     let options = WriteOptions {
         missing_is_default: method == Method::PUT || preferences.missing == Some(Missing::Default),
         is_rolled_back: preferences.transaction == Some(TransactionEnd::Rollback),
-        if_version: version_asked(request)?,
         replaces: method == Method::PUT,
         ..WriteOptions::default()
     };
@@ -226,7 +209,7 @@ pub(super) async fn write(state: &State, request: &mut Request) -> Result<Respon
     let mut session = state.session_for(request).await?;
     row.select_row(&mut session).await?;
     let short = bytes.len() <= SHORT_BODY_BYTES_MAX;
-    let writing = Arc::new(Writing { row, kind: kind_of(&method), options, shows, bytes, format });
+    let writing = Arc::new(Writing { row, conditions, kind: kind_of(&method), options, shows, bytes, format });
     let done = if short { Some(writing.write(&mut session, Some(SHORT_QUERY_ROWS_MAX)).await) } else { None };
     let (written, shown) = match done {
         // What turns out to be long starts over.
@@ -239,8 +222,9 @@ pub(super) async fn write(state: &State, request: &mut Request) -> Result<Respon
     };
     if written.affected == 0 {
         // What does not exist has no version either.
-        let is_guarded = request.headers().contains_key(IF_MATCH);
-        return Err(if is_guarded { Code::PreconditionFailed } else { Code::RowNotFound }.into());
+        return Err(
+            if writing.conditions.if_match.is_some() { Code::PreconditionFailed } else { Code::RowNotFound }.into()
+        );
     }
     Ok(answer(&writing.row, writing.kind, &writing.options, &written, shown))
 }
@@ -256,6 +240,7 @@ fn kind_of(method: &Method) -> Applicable {
 /// A write of one row, with its body.
 struct Writing {
     row: RowRequest,
+    conditions: Preconditions,
     kind: Applicable,
     options: WriteOptions,
     shows: bool,
@@ -270,17 +255,74 @@ impl Writing {
         session: &mut Session,
         examined_max: Option<u64>,
     ) -> TableResult<(Written, Option<Versioned>)> {
+        let Preconditions { if_match, if_none_match } = &self.conditions;
+        let only = if_match.as_ref().and_then(Versions::only);
+        let is_put = self.kind == Applicable::Put;
+        // To change or delete nothing is an error anyway, so that `*` needs a look at the row for PUT alone.
+        let is_open = if_none_match.is_some()
+            || match if_match {
+                None => false,
+                Some(Versions::Any) => is_put,
+                Some(Versions::These(_)) => only.is_none(),
+            };
+        if !is_open {
+            return self.write_version(session, examined_max, only).await;
+        }
+        for _ in 0..CONDITION_ATTEMPTS_MAX {
+            let version = self.version_there(session).await?;
+            match self.write_version(session, examined_max, version).await {
+                // Another write came first: what there is now may meet the conditions too.
+                Err(error) if error.code == code::PRECONDITION_FAILED => {}
+                written => return written,
+            }
+        }
+        Err(TableError::new(code::SERIALIZATION_FAILURE, "could not serialize access due to concurrent update"))
+    }
+
+    /// The version of the row that is there, which meets the conditions; none if none is.
+    ///
+    /// # Errors
+    /// PT412 where they are not met.
+    async fn version_there(&self, session: &mut Session) -> TableResult<Option<u64>> {
+        let row = &self.row;
+        let mut query = Query { select: Some(Vec::new()), ..Query::default() };
+        query.root.filter.clone_from(&row.asked.query.root.filter);
+        let mut found = Versioned { rows: AnswerRows::Counted, version: 0 };
+        let mut rows = session.rows(&row.table, row.asked.environment.clone());
+        let is_there = rows.select(&query, &SelectOptions::default(), &mut found).await?.rows > 0;
+        let Preconditions { if_match, if_none_match } = &self.conditions;
+        let is_asked = if_match.as_ref().is_none_or(|versions| is_there && versions.have(found.version));
+        let tag = row.tag(found.version);
+        let is_excluded = is_there && if_none_match.as_ref().is_some_and(|tags| tags.match_form(tag.as_ref()));
+        if !is_asked || is_excluded {
+            let message = "The row does not meet `If-Match` or `If-None-Match`";
+            return Err(TableError::new(code::PRECONDITION_FAILED, message));
+        }
+        Ok(is_there.then_some(found.version))
+    }
+
+    /// Writes the row, which must have this version if one is given.
+    async fn write_version(
+        &self,
+        session: &mut Session,
+        examined_max: Option<u64>,
+        if_version: Option<u64>,
+    ) -> TableResult<(Written, Option<Versioned>)> {
         let row = &self.row;
         let environment = &row.asked.environment;
         let mut shown = self.shows.then(|| Versioned { rows: AnswerRows::new(row.form, environment), version: 0 });
         let returning = shown.as_mut().map(|shown| shown as &mut dyn RowSink);
         let mut rows = session.rows(&row.table, environment.clone());
-        let (query, options) = (&row.asked.query, &WriteOptions { examined_max, ..self.options.clone() });
+        let (query, options) = (&row.asked.query, &WriteOptions { examined_max, if_version, ..self.options.clone() });
         let body = || one_row(&self.bytes, self.format, row);
         let written = match self.kind {
             Applicable::Put => {
                 let mut batch = body()?;
                 add_key(&mut batch, row);
+                if self.conditions.if_none_match.is_some() && if_version.is_none() {
+                    // Not over a row that another write has made meanwhile.
+                    return Ok((rows.insert(query, &batch, options, returning).await?, shown));
+                }
                 rows.put(query, &batch, options, returning).await?
             }
             Applicable::Update => rows.update(query, &body()?, options, returning).await?,
