@@ -135,7 +135,7 @@ impl App {
     /// The OpenAPI 3.1 document of this API, with the functions of the plugins that are installed now, without its tables.
     #[must_use]
     pub fn openapi(&self) -> serde_json::Value {
-        docs::openapi(&self.0.state, &[], 0)
+        docs::openapi(&self.0.state)
     }
 
     async fn answer(&self, head: Parts, body: RequestBody) -> Response<Body> {

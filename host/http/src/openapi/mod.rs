@@ -6,6 +6,7 @@
 //! | `functions` | a path for each function of a plugin |
 //! | `tables`, `columns` | paths and schemas for each table |
 //! | `page` | the same for people |
+//! | `pieces` | an object that is written member by member |
 //! | `swagger` | the document at the root of `/rest/v1` |
 //! | `subject` | what a document shows of the server |
 
@@ -20,6 +21,7 @@ mod functions;
 mod operations;
 mod page;
 mod patterns;
+mod pieces;
 mod schemas;
 mod subject;
 mod swagger;
@@ -27,27 +29,59 @@ mod tables;
 
 pub(crate) use page::page;
 pub(crate) use subject::Subject;
-pub(crate) use swagger::{Root, document as root_document};
+pub(crate) use swagger::{Root, text as root_text};
 
 const DESCRIPTION: &str = "Keys, values, transactions, changes and plugins of a MantisDB server.\n\n\
     A key in a path is percent-decoded once and is bytes: it may hold slashes, and nothing is normalised. `HEAD` works wherever `GET` \
     does, and `OPTIONS` names a path's methods. Errors are `application/problem+json` with a stable `code`. Parameters and headers \
     that change what a request means beyond its schemas (conditions, ranges, raw bodies) are listed under `x-mantisdb-outside-schema`.";
 
-/// The document of the operations in `routes`.
+/// The text of the document of the operations in `routes`, with the subject's tables. It is written table by table: as a tree it would take
+/// many times its length.
+pub(crate) fn text<C>(routes: &[Route<C>], subject: &Subject<'_>) -> Vec<u8> {
+    let document = document(routes, subject);
+    let members = |value: &Value| value.as_object().cloned().unwrap_or_default();
+    pieces::object(|whole| {
+        for (name, value) in &members(&document) {
+            match &**name {
+                "paths" => whole.object(name, |paths| {
+                    paths.add_all(&members(value));
+                    tables::add(paths, routes, subject.tables);
+                }),
+                "components" => whole.object(name, |components| {
+                    for (name, value) in &members(value) {
+                        components.object(name, |all| {
+                            all.add_all(&members(value));
+                            if name == "schemas" {
+                                tables::add_schemas(all, subject.tables);
+                            }
+                        });
+                    }
+                }),
+                _ => whole.add(name, value),
+            }
+        }
+    })
+}
+
+/// The document of the operations in `routes`, without the subject's tables.
 pub(crate) fn document<C>(routes: &[Route<C>], subject: &Subject<'_>) -> Value {
     let (mut paths, mut schemas) = (Map::new(), Schemas::new());
     for route in routes {
         paths.insert(route.path.to_owned(), path_item(routes, route, subject, &mut schemas));
     }
     functions::add(&mut paths, routes, subject.plugins, &mut schemas);
-    tables::add(&mut paths, routes, subject.tables);
-    let failure = tables::failure(&mut schemas);
+    let responses = tables::shared_responses(routes, &mut schemas);
     let mut components = json!({
         "schemas": schemas.all(subject.limits),
         "headers": operations::common_headers(),
     });
-    tables::add_components(&mut components, subject.tables, &failure);
+    if !subject.tables.is_empty() {
+        components["responses"] = responses.into();
+        for (name, header) in tables::shared_headers(routes) {
+            components["headers"][name] = header;
+        }
+    }
     let mut document = json!({
         "openapi": "3.1.0",
         "info": {

@@ -288,7 +288,7 @@ fn list(codes: &[&'static str]) -> String {
     codes.iter().map(|code| format!("`{code}`")).collect::<Vec<_>>().join(", ")
 }
 
-fn header_value(header: &AnswerHeader) -> Value {
+pub(super) fn header_value(header: &AnswerHeader) -> Value {
     let mut schema = json!({"type": "string"});
     if let Some(pattern) = header.pattern {
         schema["pattern"] = pattern.into();

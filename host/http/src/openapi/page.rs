@@ -60,7 +60,8 @@ fn write_errors(html: &mut String) {
     html.push_str("<h2>Error codes</h2><table>");
     let of_database = mantis_db::Code::ALL.iter().map(|&code| AnyCode::from(code));
     let of_http = Code::ALL.iter().map(|&code| AnyCode::from(code));
-    for code in of_database.chain(of_http) {
+    let of_tables = mantis_db::tables::code::ALL.iter().map(|&(code, _)| AnyCode::Table(code));
+    for code in of_database.chain(of_http).chain(of_tables) {
         let _ = write!(
             html,
             "<tr id=\"error-{name}\"><td><code>{name}</code><td>{}<td>{} {}",

@@ -8,6 +8,7 @@ use mantis_plugin::{Field, PluginInfo, ValueType};
 use serde_json::{Map, Value, json};
 
 use crate::openapi::columns::{default, is_nullable};
+use crate::openapi::pieces::{self, Members};
 
 /// What the document shows.
 pub(crate) struct Root<'a> {
@@ -18,43 +19,42 @@ pub(crate) struct Root<'a> {
     pub(crate) plugins: &'a [PluginInfo],
 }
 
-/// The document.
-pub(crate) fn document(root: &Root<'_>) -> Value {
-    let (mut definitions, mut paths, mut parameters) = (Map::new(), Map::new(), shared_parameters());
+/// The text of the document, which is written table by table.
+pub(crate) fn text(root: &Root<'_>) -> Vec<u8> {
+    let tables = || root.tables.iter().filter_map(|table| Some((table, table.name.as_deref()?)));
     let itself = json!({
         "tags": ["Introspection"],
         "summary": "This document",
         "produces": ["application/openapi+json", "application/json"],
         "responses": {"200": {"description": "OK"}},
     });
-    paths.insert("/".to_owned(), json!({"get": itself}));
-    for table in root.tables {
-        let Some(name) = &table.name else { continue };
-        definitions.insert(name.clone(), definition(table));
-        add_parameters(&mut parameters, table, name);
-        paths.insert(format!("/{name}"), path(table, name));
-    }
-    for plugin in root.plugins {
-        for function in plugin.functions.iter() {
-            let name = format!("{}.{}", plugin.name, function.name);
-            let is_read_only = plugin.grants.is_read_only();
-            paths.insert(format!("/rpc/{name}"), call(&name, &function.params, is_read_only));
+    pieces::object(|whole| {
+        whole.add("swagger", &json!("2.0"));
+        let description = "Tables, in PostgREST's dialect.";
+        whole.add("info", &json!({"title": "MantisDB", "description": description, "version": root.version}));
+        whole.add("basePath", &json!("/rest/v1"));
+        whole.add("consumes", &json!(MEDIA));
+        whole.add("produces", &json!(MEDIA));
+        whole.object("paths", |paths| {
+            paths.add("/", &json!({"get": itself}));
+            tables().for_each(|(table, name)| paths.add(&format!("/{name}"), &path(table, name)));
+            for plugin in root.plugins {
+                for function in plugin.functions.iter() {
+                    let name = format!("{}.{}", plugin.name, function.name);
+                    let is_read_only = plugin.grants.is_read_only();
+                    paths.add(&format!("/rpc/{name}"), &call(&name, &function.params, is_read_only));
+                }
+            }
+        });
+        whole.object("definitions", |all| tables().for_each(|(table, name)| all.add(name, &definition(table))));
+        whole.object("parameters", |parameters| {
+            parameters.add_all(&shared_parameters());
+            tables().for_each(|(table, name)| add_parameters(parameters, table, name));
+        });
+        if root.tables_left_out > 0 {
+            whole.add("x-mantisdb-tables-left-out", &root.tables_left_out.into());
         }
-    }
-    let mut document = json!({
-        "swagger": "2.0",
-        "info": {"title": "MantisDB", "description": "Tables, in PostgREST's dialect.", "version": root.version},
-        "basePath": "/rest/v1",
-        "consumes": MEDIA,
-        "produces": MEDIA,
-        "paths": paths,
-        "definitions": definitions,
-        "parameters": parameters,
-    });
-    if root.tables_left_out > 0 {
-        document["x-mantisdb-tables-left-out"] = root.tables_left_out.into();
-    }
-    document
+    })
 }
 
 const MEDIA: &[&str] = &[
@@ -179,15 +179,13 @@ fn shared_parameters() -> Map<String, Value> {
     ])
 }
 
-fn add_parameters(parameters: &mut Map<String, Value>, table: &TableDocument, name: &str) {
-    parameters.insert(
-        format!("body.{name}"),
-        json!({"name": name, "in": "body", "required": false, "schema": reference("definitions", name)}),
-    );
+fn add_parameters(parameters: &mut Members<'_>, table: &TableDocument, name: &str) {
+    let body = json!({"name": name, "in": "body", "required": false, "schema": reference("definitions", name)});
+    parameters.add(&format!("body.{name}"), &body);
     for column in &table.columns {
         let filter =
             json!({"name": column.name, "in": "query", "required": false, "type": "string", "format": column.r#type});
-        parameters.insert(format!("rowFilter.{name}.{}", column.name), filter);
+        parameters.add(&format!("rowFilter.{name}.{}", column.name), &filter);
     }
 }
 

@@ -4,7 +4,9 @@ use mantis_db::tables::schema::TableDocument;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
+use crate::api::description::{Answer, AnswerHeader};
 use crate::api::operation::{Operation, Route};
+use crate::openapi::pieces::Members;
 use crate::openapi::schemas::Schemas;
 use crate::openapi::{columns, operations};
 use crate::protocol::media::{JSON, PROBLEM_JSON};
@@ -17,36 +19,75 @@ const ROW: &str = "/api/v1/tables/{table}/{row}";
 const FAILURE: &str = "TableFailure";
 
 /// Adds the paths of each table: those of the routes of any, with its name filled in.
-pub(super) fn add<C>(paths: &mut Map<String, Value>, routes: &[Route<C>], tables: &[TableDocument]) {
+pub(super) fn add<C>(paths: &mut Members<'_>, routes: &[Route<C>], tables: &[TableDocument]) {
     for table in tables {
         let Some(name) = &table.name else { continue };
         let encoded = utf8_percent_encode(name, NON_ALPHANUMERIC).to_string();
-        for route in routes.iter().filter(|route| matches!(route.path, ROWS | ROW)) {
-            let mut item = Map::new();
-            for operation in route.operations.iter().filter(|operation| operation.method != http::Method::OPTIONS) {
-                let method = operation.method.as_str().to_ascii_lowercase();
-                item.insert(method, of_table(route, operation, table, name));
-            }
-            paths.insert(route.path.replace("{table}", &encoded), Value::Object(item));
+        for route in of_tables(routes) {
+            paths.object(&route.path.replace("{table}", &encoded), |item| {
+                for operation in described(route) {
+                    let method = operation.method.as_str().to_ascii_lowercase();
+                    item.add(&method, &of_table(route, operation, table, name));
+                }
+            });
         }
     }
 }
 
-/// Adds the schemas of each table's rows, and the response that they share.
-pub(super) fn add_components(components: &mut Value, tables: &[TableDocument], failure: &Value) {
+/// Adds the schemas of each table's rows.
+pub(super) fn add_schemas(schemas: &mut Members<'_>, tables: &[TableDocument]) {
     for table in tables {
         let Some(name) = &table.name else { continue };
         let name = component(name);
-        components["schemas"][&name] = columns::row(table);
-        components["schemas"][format!("{name}.input")] = columns::input(table);
-    }
-    if !tables.is_empty() {
-        components["responses"] = json!({FAILURE: failure});
+        schemas.add(&name, &columns::row(table));
+        schemas.add(&format!("{name}.input"), &columns::input(table));
     }
 }
 
+fn of_tables<C>(routes: &[Route<C>]) -> impl Iterator<Item = &Route<C>> {
+    routes.iter().filter(|route| matches!(route.path, ROWS | ROW))
+}
+
+fn described<C>(route: &Route<C>) -> impl Iterator<Item = &Operation<C>> {
+    route.operations.iter().copied().filter(|operation| operation.method != http::Method::OPTIONS)
+}
+
+/// The responses that tables share: those that show no rows, and that of a request that failed.
+pub(super) fn shared_responses<C>(routes: &[Route<C>], schemas: &mut Schemas) -> Map<String, Value> {
+    let mut shared = Map::new();
+    for operation in of_tables(routes).flat_map(described) {
+        for answer in operation.answers.iter().filter(|answer| answer.content.is_empty()) {
+            let response = json!({"description": answer.description, "headers": operations::headers(answer.headers)});
+            shared.insert(shared_name(operation, answer), response);
+        }
+    }
+    shared.insert(FAILURE.to_owned(), failure(schemas));
+    shared
+}
+
+/// The headers of the responses that show rows, which tables share.
+pub(super) fn shared_headers<C>(routes: &[Route<C>]) -> Map<String, Value> {
+    let mut shared = Map::new();
+    for operation in of_tables(routes).flat_map(described) {
+        for answer in operation.answers.iter().filter(|answer| !answer.content.is_empty()) {
+            for header in answer.headers {
+                shared.insert(header_name(operation, answer, header), operations::header_value(header));
+            }
+        }
+    }
+    shared
+}
+
+fn header_name<C>(operation: &Operation<C>, answer: &Answer, header: &AnswerHeader) -> String {
+    format!("{}.{}", shared_name(operation, answer), header.name)
+}
+
+fn shared_name<C>(operation: &Operation<C>, answer: &Answer) -> String {
+    format!("{}.{}", operation.id, answer.status)
+}
+
 /// What a request that failed is answered with.
-pub(super) fn failure(schemas: &mut Schemas) -> Value {
+fn failure(schemas: &mut Schemas) -> Value {
     json!({
         "description": "An error, whose codes the operation of any table lists.",
         "headers": operations::request_id_header(),
@@ -111,7 +152,11 @@ fn body<C>(operation: &Operation<C>, table: &TableDocument, name: &str, is_one: 
 fn responses<C>(operation: &Operation<C>, row: &Value, is_one: bool) -> Value {
     let mut responses = Map::new();
     for answer in operation.answers {
-        let mut value = json!({"description": answer.description, "headers": operations::headers(answer.headers)});
+        if answer.content.is_empty() {
+            let shared = shared_name(operation, answer);
+            responses.insert(answer.status.to_string(), json!({"$ref": format!("#/components/responses/{shared}")}));
+            continue;
+        }
         let mut content = Map::new();
         for shown in answer.content {
             let schema = match shown.media {
@@ -124,10 +169,13 @@ fn responses<C>(operation: &Operation<C>, row: &Value, is_one: bool) -> Value {
             };
             content.insert(shown.media.to_owned(), json!({"schema": schema}));
         }
-        if !content.is_empty() {
-            value["content"] = Value::Object(content);
+        let mut headers = operations::request_id_header();
+        for header in answer.headers {
+            let shared = header_name(operation, answer, header);
+            headers[header.name] = json!({"$ref": format!("#/components/headers/{shared}")});
         }
-        responses.insert(answer.status.to_string(), value);
+        let response = json!({"description": answer.description, "headers": headers, "content": content});
+        responses.insert(answer.status.to_string(), response);
     }
     responses.insert("default".to_owned(), json!({"$ref": format!("#/components/responses/{FAILURE}")}));
     Value::Object(responses)

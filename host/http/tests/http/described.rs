@@ -152,3 +152,30 @@ async fn a_change_of_a_schema_is_in_the_documents_at_once() {
         assert_eq!(plugins().await, expected, "{grants}");
     }
 }
+
+/// The documents of a thousand tables are held in memory, and sent to whoever asks.
+#[tokio::test]
+async fn what_a_table_adds_to_the_documents_is_bounded() {
+    let server = Server::new();
+    let size = async |path: &str| document(&server, path).await.to_string().len();
+    let schema = json!({
+        "columns": [{"name": "id", "type": "bigint"}, {"name": "name", "type": "text"}, {"name": "n", "type": "integer"}],
+        "primary_key": ["id"]
+    });
+    let make = async |number: usize| {
+        let answer = server.send(&format!("PUT /api/v1/schema/tables/t{number:02}"), JSON, schema.to_string()).await;
+        assert_eq!(answer.status, 201, "{}", answer.text());
+    };
+    make(0).await;
+    let before = [size("/openapi.json").await, size("/rest/v1/").await];
+    for number in 1..=20 {
+        make(number).await;
+    }
+    let after = [size("/openapi.json").await, size("/rest/v1/").await];
+    for (name, (before, after), bytes_max) in
+        [("openapi.json", (before[0], after[0]), 16_000), ("rest/v1", (before[1], after[1]), 4_000)]
+    {
+        let bytes = (after - before) / 20;
+        assert!(bytes < bytes_max, "{name}: {bytes} bytes a table");
+    }
+}

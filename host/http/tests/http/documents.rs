@@ -61,6 +61,23 @@ async fn operations_are_documented_once_with_their_errors() {
 }
 
 #[tokio::test]
+async fn the_type_of_every_problem_leads_to_a_place_in_the_page() {
+    let server = Server::new();
+    let page = server.send("GET /docs", &[], "").await;
+    let of_database = mantis_db::Code::ALL.iter().map(|code| code.as_str());
+    let of_http = mantis_http::errors::Code::ALL.iter().map(|code| code.as_str());
+    let of_tables = mantis_db::tables::code::ALL.iter().map(|&(code, _)| code);
+    let (mut names, text) = (BTreeSet::new(), page.text());
+    for code in of_database.chain(of_http).chain(of_tables) {
+        assert_eq!(text.matches(&format!("id=\"error-{code}\"")).count(), 1, "{code}");
+        names.insert(code);
+    }
+    assert_eq!(text.matches("id=\"error-").count(), names.len());
+    let problem = server.send("GET /api/v1/schema/tables/none", &[], "").await;
+    assert_eq!(problem.json()["type"], "/docs#error-PGRST205");
+}
+
+#[tokio::test]
 async fn codes_of_the_two_tables_differ() {
     let of_database = mantis_db::Code::ALL.iter().map(|code| code.as_str());
     let of_http = mantis_http::errors::Code::ALL.iter().map(|code| code.as_str());

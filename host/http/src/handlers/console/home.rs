@@ -43,7 +43,10 @@ pub(crate) static HOME: Operation = Operation {
     query: &[&VIEW],
     headers: &[],
     body: None,
-    answers: &[page_answer("The page. What is wrong with a filter stands in it.")],
+    answers: &[
+        page_answer(200, "The page. What is wrong with a filter stands in it."),
+        page_answer(404, "A page that says that there is no such table."),
+    ],
     problems: &[AnyCode::Http(Code::NotAcceptable)],
     now: None,
     handler: |state, request| Box::pin(console(state, request)),

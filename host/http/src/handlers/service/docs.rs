@@ -8,7 +8,6 @@ use http::{HeaderValue, Method, Response, StatusCode};
 use mantis_db::tables::schema::TableDocument;
 use serde_json::Value;
 
-use crate::api::blocking::blocking;
 use crate::api::description::{Answer, Content, Shape, Tag};
 use crate::api::operation::TimeoutPolicy;
 use crate::api::request::Request;
@@ -56,7 +55,7 @@ pub(crate) static DOCS: Operation = Operation {
     query: &[],
     headers: &[],
     body: None,
-    answers: &[page_answer("The page.")],
+    answers: &[page_answer(200, "The page.")],
     problems: &[AnyCode::Http(Code::NotAcceptable)],
     now: None,
     handler: |state, request| Box::pin(async move { docs(state, request) }),
@@ -64,13 +63,23 @@ pub(crate) static DOCS: Operation = Operation {
 };
 
 /// An answer that is a page.
-pub(crate) const fn page_answer(description: &'static str) -> Answer {
-    Answer { status: 200, description, content: &[Content { media: media::HTML, shape: Shape::Text }], headers: &[] }
+pub(crate) const fn page_answer(status: u16, description: &'static str) -> Answer {
+    Answer { status, description, content: &[Content { media: media::HTML, shape: Shape::Text }], headers: &[] }
 }
 
-/// The OpenAPI document of the server with these tables, and how many there are besides.
-pub(crate) fn openapi(state: &State, tables: &[TableDocument], tables_left_out: usize) -> Value {
-    let subject = Subject {
+/// The OpenAPI document of the server, without its tables.
+pub(crate) fn openapi(state: &State) -> Value {
+    with_subject(state, &[], 0, |subject| openapi::document(state.routes, subject))
+}
+
+/// Makes something of the server with these tables; how many there are besides.
+fn with_subject<T>(
+    state: &State,
+    tables: &[TableDocument],
+    tables_left_out: usize,
+    make: impl FnOnce(&Subject<'_>) -> T,
+) -> T {
+    make(&Subject {
         version: &state.config.version,
         limits: state.database.limits(),
         incarnation: state.incarnation.as_deref(),
@@ -78,19 +87,18 @@ pub(crate) fn openapi(state: &State, tables: &[TableDocument], tables_left_out: 
         tables_left_out,
         plugins: &state.plugins.list(),
         limit_ranges: &state.plugins.limit_ranges(),
-    };
-    openapi::document(state.routes, &subject)
+    })
 }
 
 async fn document(state: &Arc<State>, request: &Request) -> Result<Response<Body>> {
     accept::choose(request.headers(), &[media::JSON])?;
     let fingerprint = state.fingerprint().await?;
     let maker = Arc::clone(state);
-    let make = blocking(move || async move {
+    let make = move || async move {
         let mut session = maker.session().await?;
         let (tables, left_out) = session.describe_tables_within(limits::DOCUMENT_TABLES).await?;
-        Ok(Bytes::from(openapi(&maker, &tables, left_out).to_string()))
-    });
+        Ok(with_subject(&maker, &tables, left_out, |subject| openapi::text(maker.routes, subject)))
+    };
     let document = state.documents.openapi.get(fingerprint, make).await?;
     Ok(respond::bytes(StatusCode::OK, media::JSON, document))
 }

@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::header::ALLOW;
 use http::{HeaderValue, Method, Response, StatusCode};
 use mantis_db::tables::{TableError, code};
 
-use crate::api::blocking::blocking;
 use crate::api::description::{Answer, Content, Shape, Tag, no_content};
 use crate::api::operation::TimeoutPolicy;
 use crate::api::request::Request;
@@ -66,13 +64,13 @@ async fn root(state: &Arc<State>, request: &Request) -> Result<Response<Body>> {
     })?;
     let fingerprint = state.fingerprint().await?;
     let maker = Arc::clone(state);
-    let make = blocking(move || async move {
+    let make = move || async move {
         let mut session = maker.session().await?;
         let (tables, tables_left_out) = session.describe_tables_within(limits::DOCUMENT_TABLES).await?;
         let plugins = maker.plugins.list();
         let root = Root { version: &maker.config.version, tables: &tables, tables_left_out, plugins: &plugins };
-        Ok(Bytes::from(openapi::root_document(&root).to_string()))
-    });
+        Ok(openapi::root_text(&root))
+    };
     let document = state.documents.root.get(fingerprint, make).await?;
     let shown = if media == OPENAPI { "application/openapi+json; charset=utf-8" } else { media };
     Ok(respond::bytes(StatusCode::OK, shown, document))
