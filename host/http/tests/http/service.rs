@@ -89,6 +89,9 @@ async fn the_page_shows_tables_and_their_rows() {
 async fn what_is_wrong_with_a_filter_stands_in_the_page() {
     let server = with_table().await;
     for (query, expected) in [
+        ("table=words&filter=limit%3D1", "PGRST100"),
+        ("table=words&filter=id%3Deq.1%26offset%3D1", "PGRST100"),
+        ("table=words&filter=select%3Dsaid", "PGRST100"),
         ("table=words&filter=id%3Dgt.x", "22P02"),
         ("table=words&filter=id%3Dfoo", "PGRST100"),
         ("table=words&select=nothing", "42703"),
@@ -96,8 +99,11 @@ async fn what_is_wrong_with_a_filter_stands_in_the_page() {
         ("table=%3Cscript%3E", "PGRST205"),
     ] {
         let page = server.send(&format!("GET /?{query}"), &["host: localhost:8080"], "").await;
-        assert_eq!(page.status, 200, "{query}");
+        assert_eq!(page.status, if expected == "PGRST205" { 404 } else { 200 }, "{query}");
         assert!(page.text().contains(&format!("<p class=\"bad\">{expected} ")), "{query}: {}", page.text());
         assert!(!page.text().contains("<script"), "{query}");
     }
+    let page = server.send("GET /?table=words&offset=50", &["host: localhost:8080"], "").await;
+    assert!(page.text().contains("No rows of about 2 after the first 50: the end is before that."), "{}", page.text());
+    assert!(page.text().contains("<a href=\"/?table=words\">&larr; first</a>"), "{}", page.text());
 }

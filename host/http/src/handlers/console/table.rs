@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use http::Response;
 use mantis_db::tables::query::{Count, Selected};
 use mantis_db::tables::schema::TableDocument;
+use mantis_db::tables::schema::document::ColumnDocument;
 use mantis_db::tables::{SelectOptions, TableError, TableResult};
 
 use super::page::{host, page};
@@ -13,7 +14,7 @@ use super::view::TableView;
 use crate::api::blocking::blocking;
 use crate::api::request::Request;
 use crate::protocol::body::Body;
-use crate::protocol::problem::Result;
+use crate::protocol::problem::{Problem, Result};
 use crate::state::State;
 use crate::wire::html::escape;
 
@@ -25,7 +26,9 @@ pub(super) async fn show(state: &State, request: &Request, view: TableView) -> R
         Ok(document) => document,
         Err(error) => {
             content.push_str(&error_html(&error));
-            return page(request, &view.table, None, &content);
+            let mut response = page(request, &view.table, None, &content)?;
+            *response.status_mut() = Problem::from(error).answer_status();
+            return Ok(response);
         }
     };
     if let Some(comment) = &document.comment {
@@ -106,6 +109,7 @@ fn pages(view: &TableView, selected: &Selected) -> String {
     let last = selected.offset.saturating_add(selected.rows);
     let total = selected.total.map_or_else(String::new, |total| format!(" of about {total}"));
     let mut html = match selected.rows {
+        0 if view.offset > 0 => format!("<p>No rows{total} after the first {}: the end is before that. ", view.offset),
         0 => format!("<p>No rows{total}. "),
         _ => format!("<p>Rows {first} to {last}{total}. "),
     };
@@ -113,6 +117,9 @@ fn pages(view: &TableView, selected: &Selected) -> String {
         let there = TableView { offset, ..view.clone() };
         let _ = write!(html, "<a href=\"{}\">{text}</a> ", escape(&there.page_path()));
     };
+    if view.offset > view.limit {
+        link(0, "&larr; first");
+    }
     if view.offset > 0 {
         link(view.offset.saturating_sub(view.limit), "&larr; before");
     }
@@ -121,6 +128,14 @@ fn pages(view: &TableView, selected: &Selected) -> String {
     }
     html.push_str("</p>");
     html
+}
+
+/// A column's type, and the values of an `enum`.
+fn typed(column: &ColumnDocument) -> String {
+    match &column.allowed {
+        None => column.r#type.clone(),
+        Some(values) => format!("{}: {}", column.r#type, values.join(", ")),
+    }
 }
 
 /// The table's columns, keys, indexes and checks.
@@ -138,7 +153,7 @@ fn definition(document: &TableDocument) -> String {
             html,
             "<tr><td>{}</td><td>{}</td><td>{}</td><td>{default}</td><td>{}</td></tr>",
             escape(&column.name),
-            escape(&column.r#type),
+            escape(&typed(column)),
             if column.nullable == Some(false) { "no" } else { "yes" },
             escape(column.comment.as_deref().unwrap_or_default())
         );

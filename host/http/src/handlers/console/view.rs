@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use mantis_db::tables::TableResult;
+use mantis_db::tables::{TableError, TableResult, code};
 use mantis_dialect::{Parser, Query};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -13,6 +13,9 @@ use crate::protocol::path;
 const ROWS_DEFAULT: u64 = 25;
 /// Rows of a page at most.
 const ROWS_MAX: u64 = 100;
+
+/// Words of the dialect that say nothing of which rows.
+const NOT_IN_FILTERS: &[&str] = &["select", "order", "limit", "offset", "columns", "on_conflict"];
 
 /// What stays readable in an address that stands in quotes of a shell: none of these means anything to a shell, a URL's query or HTML.
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC
@@ -78,7 +81,7 @@ impl TableView {
     /// The query of the dialect.
     ///
     /// # Errors
-    /// PGRST100.
+    /// PGRST100, also for a filter that says more than which rows.
     pub(super) fn query(&self) -> TableResult<Query> {
         let pairs = self.parameters()?;
         let borrowed = pairs.iter().map(|(name, value)| (&name[..], &value[..]));
@@ -129,6 +132,10 @@ impl TableView {
             push("offset", &self.offset.to_string());
         }
         let filters = parameters(Some(&self.filter))?;
+        if let Some((word, _)) = filters.iter().find(|(name, _)| NOT_IN_FILTERS.contains(&name.as_str())) {
+            let error = TableError::new(code::PARSE, format!("the filter has no place for \"{word}\""));
+            return Err(error.with_hint("Which columns, in which order and how many have fields of their own."));
+        }
         let after_select = usize::from(!self.select.is_empty());
         pairs.splice(after_select..after_select, filters);
         Ok(pairs)
