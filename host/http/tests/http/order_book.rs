@@ -109,6 +109,38 @@ async fn what_is_refused_writes_nothing() {
     assert_eq!(rows(&server, "trades").await, json!([]));
 }
 
+/// What the grants of a plugin do not allow, none of its functions does, by whichever path they are called.
+#[tokio::test]
+async fn grants_hold_for_functions_that_are_called_as_procedures() {
+    let server = market().await;
+    let body = json!({"account": "ada", "side": "sell", "price-cents": 10, "quantity": 1}).to_string();
+    let path = guest_folder().join("target/components/order-book.wasm");
+    let component = std::fs::read(&path).unwrap();
+    for (grants, code) in [
+        ("table/accounts:read,table/orders:write,table/trades:write", "42501"),
+        ("table/*:read", "42501"),
+        ("table/accounts:write,table/trades:write", "PGRST205"),
+    ] {
+        let line = format!("PUT /api/v1/plugins/order-book?buckets={grants}");
+        let answer = server.send(&line, WASM, component.clone()).await;
+        assert!(answer.status.is_success(), "{}", answer.text());
+        let answer = server.send("POST /rest/v1/rpc/order-book.place", JSON, body.clone()).await;
+        assert_eq!((answer.status.as_u16(), answer.json()["code"].as_str()), (400, Some(code)), "{grants}");
+        assert_eq!(rows(&server, "orders").await, json!([]), "{grants}");
+        assert_eq!(rows(&server, "accounts?name=eq.ada&select=shares").await, json!([{"shares": 50}]), "{grants}");
+    }
+}
+
+#[tokio::test]
+async fn a_constraint_that_a_function_meets_is_told_with_its_details() {
+    let server = market().await;
+    let body = json!({"account": "bob", "side": "sell", "price-cents": 1, "quantity": 51}).to_string();
+    let answer = server.send("POST /rest/v1/rpc/order-book.place", JSON, body).await.json();
+    assert_eq!(answer["code"], "23514", "{answer}");
+    assert!(answer["message"].as_str().is_some_and(|message| !message.contains('\n')), "{answer}");
+    assert!(answer["details"].as_str().is_some_and(|details| details.starts_with("Failing row contains")), "{answer}");
+}
+
 /// Orders that meet the same ones conflict, and are placed one after the other.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn orders_at_the_same_time_trade_each_share_once() {

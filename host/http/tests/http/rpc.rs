@@ -121,6 +121,9 @@ async fn a_list_of_records_is_rows() {
         let headers = [JSON, headers].concat();
         check_table(&server, &format!("POST /rest/v1/rpc/game.top-standings{query}"), &headers, body, expected).await
     };
+    let form = ["content-type: application/x-www-form-urlencoded"];
+    let answer = check_table(&server, "POST /rest/v1/rpc/game.top-standings", &form, body, "400 PGRST102").await;
+    assert!(answer.json()["hint"].as_str().is_some_and(|hint| hint.contains("application/json")), "{}", answer.text());
     let answer = post("?limit=2&select=rank", &["prefer: count=exact"], r#"206 [{"rank":1},{"rank":2}]"#).await;
     assert_eq!(answer.header("content-range"), Some("0-1/3"));
     assert_eq!(answer.header("preference-applied"), Some("count=exact"));

@@ -4,9 +4,11 @@ use mantis_db::tables::types::{Scalar, Type, Value as Cell, from_text};
 use mantis_db::tables::{Environment, TableError, TableResult, code};
 use mantis_dialect::Parser;
 use mantis_plugin::{Field, ValueType};
+use serde::de::IgnoredAny;
 use serde_json::{Map, Number, Value, json};
 
 use super::function::Function;
+use crate::handlers::tables::request::parameters;
 
 /// An argument, before its type is known.
 #[derive(Debug)]
@@ -62,11 +64,26 @@ pub(super) fn of_json(body: &[u8]) -> TableResult<Vec<(String, Argument)>> {
         return Ok(Vec::new());
     }
     let invalid = |details: String| TableError::new(code::BODY_INVALID, "Empty or invalid json").with_details(details);
-    let body: Value = serde_json::from_slice(body).map_err(|error| invalid(error.to_string()))?;
+    let body: Value = serde_json::from_slice(body).map_err(|error| invalid(mantis_db::json_error(&error)))?;
     let Value::Object(members) = body else {
         return Err(invalid("The arguments of a function are an object by their names.".to_owned()));
     };
     Ok(members.into_iter().map(|(name, value)| (name, Argument::Json(value))).collect())
+}
+
+/// The arguments of a form.
+///
+/// # Errors
+/// PGRST102, also for JSON: what `curl -d` sends has a form's content type unless it is told another.
+pub(super) fn of_form(body: &[u8]) -> TableResult<Vec<(String, Argument)>> {
+    let invalid = |message| TableError::new(code::BODY_INVALID, message);
+    let starts_as_json = matches!(body.trim_ascii_start().first(), Some(b'{' | b'['));
+    if starts_as_json && serde_json::from_slice::<IgnoredAny>(body).is_ok() {
+        return Err(invalid("The body is JSON, and its content type is that of a form")
+            .with_hint("The body was read as a form; JSON is sent with `Content-Type: application/json`."));
+    }
+    let form = std::str::from_utf8(body).map_err(|_| invalid("The form is not UTF-8"))?;
+    Ok(parameters(Some(form))?.into_iter().map(|(name, value)| (name, Argument::Text(value))).collect())
 }
 
 /// The arguments by the names of the function's parameters, or none where it has others, needs more, or one is given twice.

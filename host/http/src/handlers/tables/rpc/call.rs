@@ -63,10 +63,7 @@ pub(super) async fn post(state: &State, request: &mut Request) -> Result<Respons
     let dialect = parameters(request.head.uri.query())?;
     let arguments = match format {
         Format::Json => arguments::of_json(&body)?,
-        Format::Form => {
-            let form = std::str::from_utf8(&body).map_err(|_| TableError::new(code::BODY_INVALID, "not UTF-8"))?;
-            parameters(Some(form))?.into_iter().map(|(name, value)| (name, Argument::Text(value))).collect()
-        }
+        Format::Form => arguments::of_form(&body)?,
         Format::Lines | Format::Csv => {
             return Err(TableError::new(code::BODY_INVALID, "The arguments of a function are JSON, or a form").into());
         }

@@ -58,7 +58,8 @@ impl PluginError {
                 };
                 let (code, message, hint) = (text("code"), text("message"), text("hint"));
                 let details = members.remove("details").unwrap_or_default();
-                Self { code, message: message.unwrap_or_default(), details, hint: hint.unwrap_or_default() }
+                let message = message.unwrap_or_default();
+                Self { code, message, details, hint: hint.unwrap_or_default() }.with_lines_apart()
             }
             Value::Object(members) if members.len() == 1 && matches!(error_type, Some(ValueType::Variant(_))) => {
                 let Some((case, payload)) = members.into_iter().next() else { return Self::default() };
@@ -67,6 +68,30 @@ impl PluginError {
             }
             other => Self { message: "the function returned an error".to_owned(), details: other, ..Self::default() },
         }
+    }
+}
+
+impl PluginError {
+    /// The same with the lines `DETAIL: ` and `HINT: ` in their places, which errors of `mantis:db/tables` have after their message, unless
+    /// the plugin says something else there.
+    fn with_lines_apart(mut self) -> Self {
+        let Some((first, rest)) = self.message.split_once('\n') else { return self };
+        let (mut details, mut hint) = (None, None);
+        for line in rest.lines() {
+            match (line.strip_prefix("DETAIL: "), line.strip_prefix("HINT: ")) {
+                (Some(text), _) if details.is_none() => details = Some(text),
+                (_, Some(text)) if hint.is_none() => hint = Some(text),
+                _ => return self,
+            }
+        }
+        if self.details.is_null() {
+            self.details = details.map_or(Value::Null, Value::from);
+        }
+        if self.hint.is_empty() {
+            self.hint = hint.unwrap_or_default().to_owned();
+        }
+        self.message = first.to_owned();
+        self
     }
 }
 
@@ -101,6 +126,13 @@ mod tests {
             Some(&cases),
             (Some("key-not-found"), "no key", Value::Null),
         );
+        // What the database said of a constraint.
+        let said = "duplicate key\nDETAIL: Key (id)=(1) already exists.\nHINT: Choose another.";
+        let conflict = json!({"constraint": {"code": "23505", "message": said}});
+        check(&conflict, Some(&cases), (Some("23505"), "duplicate key", json!("Key (id)=(1) already exists.")));
+        assert_eq!(PluginError::of(conflict, Some(&cases)).hint, "Choose another.");
+        check(&json!({"message": "a\nDETAIL: b", "details": 7}), None, (None, "a", json!(7)));
+        check(&json!({"message": "a\nb\nDETAIL: c"}), None, (None, "a\nb\nDETAIL: c", Value::Null));
         check(&json!(9), Some(&ValueType::U32), (None, UNTOLD, json!(9)));
     }
 }

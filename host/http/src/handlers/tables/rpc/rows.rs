@@ -39,10 +39,10 @@ pub(super) fn column_type(value_type: &ValueType) -> Type {
     Type::scalar(scalar)
 }
 
-/// The rows that a list of records is.
+/// The rows that a list of records is. U+0000, which no column holds, is U+FFFD in them.
 ///
 /// # Errors
-/// 22021 and 22P05 for U+0000 in a text, which no column holds.
+/// Those of values that are none of their column's type.
 pub(super) fn row_set(name: &str, fields: &[Field], list: &Value, environment: &Environment) -> TableResult<RowSet> {
     let types: Vec<_> = fields.iter().map(|field| column_type(&field.value_type)).collect();
     let mut rows = RowSet::new(name, fields.iter().zip(&types).map(|(field, &r#type)| (&*field.name, r#type)));
@@ -67,7 +67,24 @@ fn cell<'v>(value: &'v Value, r#type: Type, environment: &Environment) -> TableR
         (Value::Number(number), Scalar::SmallInt | Scalar::Integer | Scalar::BigInt) if number.is_i64() => {
             Ok(Cell::Integer(number.as_i64().unwrap_or_default()))
         }
-        _ => types::from_json(&value.to_string(), r#type, environment),
+        _ => {
+            let mut text = value.to_string();
+            if text.contains("\\u0000") {
+                text = without_nul(value).to_string();
+            }
+            types::from_json(&text, r#type, environment)
+        }
+    }
+}
+
+/// The value with U+FFFD in the place of U+0000.
+fn without_nul(value: &Value) -> Value {
+    let plain = |text: &str| text.replace('\0', "\u{fffd}");
+    match value {
+        Value::String(text) => plain(text).into(),
+        Value::Array(items) => items.iter().map(without_nul).collect(),
+        Value::Object(members) => members.iter().map(|(name, value)| (plain(name), without_nul(value))).collect(),
+        other => other.clone(),
     }
 }
 
@@ -85,7 +102,34 @@ fn bytes(value: &Value) -> Cow<'_, [u8]> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use mantis_db::tables::SelectOptions;
+    use mantis_db::tables::query::{JsonForm, JsonRows};
+    use mantis_db::{Database, Limits, ManualClock, SeededRandom};
+    use mantis_dialect::Query;
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn a_character_that_no_column_holds_fails_no_answer() {
+        let fields = [
+            ("a", ValueType::String),
+            ("b", ValueType::List(Box::new(ValueType::String))),
+            ("c", ValueType::Record(vec![Field { name: "d".into(), value_type: ValueType::String }])),
+        ];
+        let fields = fields.map(|(name, value_type)| Field { name: name.into(), value_type });
+        let list = json!([{"a": "x\0y", "b": ["\0", "\\u0000"], "c": {"d": "\0"}}]);
+        let (clock, random) = (ManualClock::new(0), SeededRandom::new(1));
+        let database = Database::in_memory(Limits::default(), Arc::new(clock), Arc::new(random)).unwrap();
+        let environment = database.environment_utc();
+        let rows = row_set("f", &fields, &list, &environment).unwrap();
+        let mut json = JsonRows::new(JsonForm::Array, false, 1 << 10, environment.clone());
+        rows.select(&database, &environment, &Query::default(), &SelectOptions::default(), &mut json).unwrap();
+        let expected = json!([{"a": "x\u{fffd}y", "b": ["\u{fffd}", "\\u0000"], "c": {"d": "\u{fffd}"}}]);
+        assert_eq!(serde_json::from_slice::<Value>(&json.into_bytes()).unwrap(), expected);
+    }
 
     #[track_caller]
     fn check(value_type: &ValueType, expected: &str) {
