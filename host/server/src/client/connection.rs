@@ -12,6 +12,7 @@ use hyper::{Method, Request, Response};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
@@ -188,6 +189,14 @@ impl Answer {
     /// # Errors
     /// It is not of this form.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, ClientError> {
+        serde_json::from_slice(&self.body).map_err(|error| unexpected(error.to_string()))
+    }
+
+    /// The same, borrowing from the answer.
+    ///
+    /// # Errors
+    /// A body that is not of this form.
+    pub fn json_of<'a, T: Deserialize<'a>>(&'a self) -> Result<T, ClientError> {
         serde_json::from_slice(&self.body).map_err(|error| unexpected(error.to_string()))
     }
 

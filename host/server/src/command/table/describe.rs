@@ -3,22 +3,26 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use bytes::Bytes;
+use hyper::Method;
+use hyper::header::ACCEPT;
+use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::grid::Grid;
 use crate::cli::ServerArgs;
-use crate::client::Path;
 use crate::client::text::printable;
+use crate::client::{Answer, Path};
 use crate::command::context::{self, Output};
 use crate::failure::Outcome;
 
 pub(super) async fn list(server: &ServerArgs) -> Outcome {
-    let answer: Value = context::client(server)?.get_json(&Path::new("/api/v1/schema/tables")).await?;
     let mut output = Output::new();
-    if server.json {
-        output.json(&answer)?;
+    let Some(answer) = asked(&Path::new("/api/v1/schema/tables"), server, &mut output).await? else {
         return output.flush();
-    }
+    };
+    let answer: Value = answer.json()?;
     let mut grid = Grid::new(["table", "columns", "primary key", "comment"]);
     grid.align_right(1);
     for table in items(&answer["tables"]) {
@@ -30,12 +34,10 @@ pub(super) async fn list(server: &ServerArgs) -> Outcome {
 }
 
 pub(super) async fn run(name: &str, server: &ServerArgs) -> Outcome {
-    let table: Value = context::client(server)?.get_json(&Path::schema(name)).await?;
     let mut output = Output::new();
-    if server.json {
-        output.json(&table)?;
-        return output.flush();
-    }
+    let Some(answer) = asked(&Path::schema(name), server, &mut output).await? else { return output.flush() };
+    let (table, written): (Value, Written<'_>) = (answer.json()?, answer.json_of()?);
+    let mut defaults = written.columns.iter().map(|column| column.default);
     let mut grid = Grid::new(["column", "type", "null", "default", "comment"]);
     for column in items(&table["columns"]) {
         let null = if column["nullable"] == false { "no" } else { "yes" };
@@ -43,7 +45,7 @@ pub(super) async fn run(name: &str, server: &ServerArgs) -> Outcome {
             text(&column["name"]),
             text(&column["type"]),
             null.into(),
-            default(column).into(),
+            default(column, defaults.next().flatten()).into(),
             text(&column["comment"]),
         ]);
     }
@@ -54,9 +56,41 @@ pub(super) async fn run(name: &str, server: &ServerArgs) -> Outcome {
     output.flush()
 }
 
-/// A line for each key, index and check.
+/// What the server says; none where that was written out as the JSON that it is.
+async fn asked(path: &Path, server: &ServerArgs, output: &mut Output) -> Outcome<Option<Answer>> {
+    let headers = [(ACCEPT, "application/json")];
+    let answer = context::client(server)?.request(Method::GET, path, &headers, Bytes::new()).await?;
+    if !server.json {
+        return Ok(Some(answer));
+    }
+    // As it came: numbers keep their digits, and members their order.
+    output.plain(answer.body.trim_ascii_end())?;
+    output.bytes(b"\n")?;
+    Ok(None)
+}
+
+/// The columns' defaults as they were written: a number may have more digits than a `Value` keeps.
+#[derive(Deserialize)]
+struct Written<'a> {
+    #[serde(borrow)]
+    columns: Vec<WrittenColumn<'a>>,
+}
+
+#[derive(Deserialize)]
+struct WrittenColumn<'a> {
+    #[serde(borrow)]
+    default: Option<&'a RawValue>,
+}
+
+/// A line for each list of values, key, index and check.
 fn constraints(table: &Value) -> Vec<String> {
     let mut lines = Vec::new();
+    for column in items(&table["columns"]) {
+        if let Some(values) = column["enum"].as_array() {
+            let values: Vec<_> = values.iter().map(ToString::to_string).collect();
+            lines.push(format!("enum {} {}", text(&column["name"]), values.join(", ")));
+        }
+    }
     if !table["primary_key"].is_null() {
         lines.push(format!("primary key {}", key(&table["primary_key"])));
     }
@@ -118,13 +152,13 @@ fn names(key: &Value) -> String {
     columns.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
-fn default(column: &Value) -> String {
+fn default(column: &Value, written: Option<&RawValue>) -> String {
     match &column["default"] {
         _ if column["identity"] == true => "identity".to_owned(),
         Value::Null => String::new(),
         default => match default["function"].as_str() {
             Some(function) => format!("{function}()"),
-            None => default.to_string(),
+            None => written.map_or_else(String::new, |written| written.get().to_owned()),
         },
     }
 }

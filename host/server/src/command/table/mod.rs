@@ -44,7 +44,11 @@ pub(super) async fn run(args: TableArgs) -> Outcome {
             let headers = [(ACCEPT, "text/plain, application/typescript, */*")];
             let answer = context::client(&server)?.request(Method::GET, &path, &headers, Bytes::new()).await?;
             let mut output = Output::new();
-            output.plain(&answer.body)?;
+            if server.json {
+                output.json(&serde_json::json!({"types": String::from_utf8_lossy(&answer.body)}))?;
+            } else {
+                output.plain(&answer.body)?;
+            }
             output.flush()
         }
         TableCommand::Import(args) => import::run(args).await,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read};
 use std::ops::Range;
 
+use mantis_db::json_error;
 use serde_json::value::RawValue;
 
 use crate::cli::RowFormat;
@@ -97,7 +98,26 @@ fn invalid(message: impl Into<String>) -> io::Error {
 }
 
 fn object(text: &[u8]) -> Result<Fields, String> {
-    serde_json::from_slice(text).map(Fields::Object).map_err(|error| format!("not a JSON object: {error}"))
+    serde_json::from_slice(text).map(Fields::Object).map_err(|error| format!("not a JSON object: {}", said(&error)))
+}
+
+/// What is wrong with the text of one row. Where that is counts from the row's beginning, whose line is named apart.
+fn said(error: &serde_json::Error) -> String {
+    let text = json_error(error);
+    match (error.line(), error.column()) {
+        (_, 0) => text.rsplit_once(" (").map_or(&*text, |(said, _)| said).to_owned(),
+        (1, _) => text.replace("(line 1, column ", "(character "),
+        _ => text.replace("(line ", "(line of the row "),
+    }
+}
+
+/// The text, or the line in which it is none.
+fn utf8(bytes: Vec<u8>, first_line: u64) -> io::Result<String> {
+    String::from_utf8(bytes).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = first_line + before.iter().map(|&byte| u64::from(byte == b'\n')).sum::<u64>();
+        invalid(format!("line {line}: the text is not UTF-8; is this another kind of file?"))
+    })
 }
 
 fn next_line(lines: &mut LineReader) -> io::Result<Option<Row>> {
@@ -139,7 +159,7 @@ impl CsvRows {
             if LineEnd::split(&raw).1 == LineEnd::CrLf {
                 columns.drop_carriage_return();
             }
-            names = columns.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
+            names = columns.iter().map(|name| utf8(name.to_vec(), lines.line)).collect::<io::Result<_>>()?;
         }
         for (place, name) in names.iter().enumerate() {
             if name.is_empty() {
@@ -238,12 +258,14 @@ pub(super) struct Document {
 
 impl Document {
     fn read(lines: LineReader) -> io::Result<Self> {
-        let mut text = String::new();
-        lines.into_input().take(DOCUMENT_BYTES_MAX + 1).read_to_string(&mut text)?;
-        if text.len() as u64 > DOCUMENT_BYTES_MAX {
+        let mut bytes = Vec::new();
+        lines.into_input().take(DOCUMENT_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > DOCUMENT_BYTES_MAX {
             return Err(invalid(format!("a JSON document has at most {DOCUMENT_BYTES_MAX} bytes; use ndjson")));
         }
-        let rows = Self::find(&text).map_err(|error| invalid(format!("not a JSON list of objects: {error}")))?;
+        let text = utf8(bytes, 1)?;
+        let rows = Self::find(&text);
+        let rows = rows.map_err(|error| invalid(format!("not a JSON list of objects: {}", json_error(&error))))?;
         Ok(Self { text, rows: rows.into_iter(), counted: 0, line: 1 })
     }
 
@@ -308,6 +330,51 @@ mod tests {
         let list = "[\n {\"a\":\n 1},\n 7, {}]";
         check(list, RowFormat::Json, &[(2, "{\"a\":\n 1}", true), (4, "7", false), (4, "{}", true)]);
         check("{\"x\": [{\"a\":1}\n,{}]}", RowFormat::Json, &[(1, "{\"a\":1}", true), (2, "{}", true)]);
+    }
+
+    #[test]
+    fn a_broken_file_is_refused_with_the_place() {
+        let refused = |bytes: &[u8], format: RowFormat| {
+            let form = RowsForm { format, delimiter: b',', columns: Vec::new() };
+            let mut rows = match Rows::open(Box::new(Cursor::new(bytes.to_vec())), &form) {
+                Ok(rows) => rows,
+                Err(error) => return error.to_string(),
+            };
+            loop {
+                match rows.next().unwrap() {
+                    Some(Row { line, fields: Err(message), .. }) => return format!("line {line}: {message}"),
+                    Some(_) => {}
+                    None => return "no error".to_owned(),
+                }
+            }
+        };
+        for (bytes, format, expected) in [
+            (
+                &b"[{\"a\":1},\n{\"a\":"[..],
+                RowFormat::Json,
+                "not a JSON list of objects: the text ends within a value (line 2, column 5)",
+            ),
+            (b"[\n\xff]", RowFormat::Json, "line 2: the text is not UTF-8; is this another kind of file?"),
+            (b"\x89PNG\r\n\x1a\n", RowFormat::Csv, "line 1: the text is not UTF-8; is this another kind of file?"),
+            (b"a\n1\n\xff\n", RowFormat::Csv, "line 3: the column \"a\" is not UTF-8"),
+            (
+                b"{\"a\":1}\n{\"a\":\n",
+                RowFormat::Ndjson,
+                "line 2: not a JSON object: the text ends within a value (character 5)",
+            ),
+            (
+                b"{\"a\":1}\n[1]\n",
+                RowFormat::Ndjson,
+                "line 2: not a JSON object: found a list, expected an object",
+            ),
+            (
+                b"[{\"a\":1},\n\n {\"a\":1,\n \"a\" 2}]",
+                RowFormat::Json,
+                "not a JSON list of objects: expected `:` (line 4, column 6)",
+            ),
+        ] {
+            assert_eq!(refused(bytes, format), expected);
+        }
     }
 
     #[test]
