@@ -25,6 +25,18 @@ const ABSENT: &[Absent] = &[
         is_such: |step| matches!(step.operation, Operation::Changes(_)),
     },
     Absent {
+        surfaces: &["guest", "client", "page"],
+        what: "batches across keys and tables",
+        reason: "a transaction does the same; pages and the client for them have batches of keys",
+        is_such: |step| matches!(step.operation, Operation::Batch(_)),
+    },
+    Absent {
+        surfaces: &["guest", "client", "page"],
+        what: "the change feed of rows",
+        reason: "plugins ask for no changes, pages and the client for them for those of keys",
+        is_such: |step| matches!(step.operation, Operation::RowChanges(_)),
+    },
+    Absent {
         surfaces: &["guest"],
         what: "listing and dropping buckets",
         reason: "a plugin knows the buckets that its grants name; that they exist is its operator's business",
@@ -170,6 +182,13 @@ pub(crate) fn runs(surface: &str, scenario: &Scenario) -> bool {
     // On other surfaces buckets are dropped by a call that transactions do not have.
     let drops_inside = |step: &Step| matches!(step.operation, Operation::DropBucket {}) && step.transaction.is_some();
     if !["db", "http"].contains(&surface) && scenario.steps.iter().any(drops_inside) {
+        return false;
+    }
+    // What is done beside a surface is no part of its transactions, and in a page nothing can be.
+    let applies = |step: &Step| {
+        matches!(step.operation, Operation::Batch(_)) && (surface == "page" || step.transaction.is_some())
+    };
+    if scenario.steps.iter().any(|step| applies(step) && lacking(surface, step).is_some()) {
         return false;
     }
     // Tables are defined by calls that transactions do not have.

@@ -1,5 +1,6 @@
 //! The outcome of an operation, in a form that every surface can produce.
 
+mod across;
 mod rows;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -8,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::data::shown;
 
+pub(crate) use self::across::{Event, Found, RowsResult};
 pub(crate) use self::rows::{Rows, exact};
 
 /// Lists longer than this are shown by their length, their ends and a hash.
@@ -86,6 +88,20 @@ pub(crate) enum Answer {
         commit: Commit,
         returned: Option<Rows>,
     },
+    /// A batch across keys and tables.
+    BatchDone {
+        commit: Commit,
+        results: Vec<RowsResult>,
+    },
+    /// The operations whose condition did not hold, each with what was found.
+    BatchStopped(Vec<(usize, Found)>),
+    /// The operation that failed, if it was one, and why.
+    BatchFailed {
+        operation: Option<usize>,
+        error: Box<Answer>,
+    },
+    /// Changes of rows, of definitions and of keys.
+    Events(Vec<Event>),
     /// A `mantis_db::Code`.
     Error(String),
     /// A code of tables, and the message.
@@ -195,6 +211,23 @@ impl Answer {
             Self::Changed { count, commit, returned } => {
                 let line = commit.line("version", json!({ "changed": count }));
                 returned.as_ref().map_or(line.clone(), |rows| with_rows(line, rows))
+            }
+            Self::BatchDone { commit, results } => {
+                let results = listed(results.iter().map(RowsResult::to_json).collect());
+                commit.line("applied", json!({ "results": results }))
+            }
+            Self::BatchStopped(refusals) => {
+                json!({ "refused": listed(refusals.iter().map(|(index, found)| found.to_json(*index)).collect()) })
+            }
+            Self::BatchFailed { operation, error } => {
+                let mut line = error.to_json();
+                if let Some(operation) = operation {
+                    line["operation"] = (*operation).into();
+                }
+                line
+            }
+            Self::Events(events) => {
+                json!({ "changes": listed(events.iter().map(Event::to_json).collect()), "at_end": true })
             }
             Self::Error(code) => json!({ "error": code }),
             Self::TableError { code, message } => json!({ "error": code, "message": message }),

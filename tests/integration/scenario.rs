@@ -1,5 +1,6 @@
 //! The form of the data: scenarios, steps, operations. README.md beside the data describes it for those who write it.
 
+pub(crate) mod across;
 pub(crate) mod tables;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::data::Data;
 
+use self::across::{Batch, RowChanges};
 use self::tables::{
     AlterTable, CreateTable, DeleteRow, DeleteRows, GetRow, InsertRows, RowQuery, UpdateManyRows, UpdateRow, UpdateRows,
 };
@@ -137,6 +139,8 @@ pub(crate) enum Operation {
     UpdateManyRows(UpdateManyRows),
     DeleteRows(DeleteRows),
     DeleteRow(DeleteRow),
+    Batch(Batch),
+    RowChanges(RowChanges),
 }
 
 impl Operation {
@@ -147,6 +151,11 @@ impl Operation {
             self,
             O::CreateTable(_) | O::AlterTable(_) | O::DropTable { .. } | O::DescribeTable { .. } | O::Tables {}
         )
+    }
+
+    /// Whether it may be about keys and tables at once.
+    pub(crate) fn is_across(&self) -> bool {
+        matches!(self, Self::Batch(_) | Self::RowChanges(_))
     }
 
     /// Whether it is about rows of tables.

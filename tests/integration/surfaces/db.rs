@@ -1,5 +1,6 @@
 //! The crate `mantis-db`, called directly.
 
+mod across;
 mod tables;
 
 use std::collections::HashMap;
@@ -63,6 +64,20 @@ impl Player {
         let answer = match &step.operation {
             Operation::AdvanceClock { ms } => return self.stage.advance_clock(*ms),
             Operation::CloseForWrites {} => return self.stage.close_for_writes(),
+            Operation::Batch(batch) => {
+                let database = self.stage.database.clone();
+                return across::batch(&database, self.session(step), batch).await;
+            }
+            Operation::RowChanges(asked) => {
+                let since = self.since(asked.since.as_ref());
+                return match across::changes(&mut self.session, asked, since).await {
+                    Ok((answer, cursor)) => {
+                        keep(&mut self.cursors, step, Some(cursor.into_bytes()));
+                        answer
+                    }
+                    Err(failed) => failed,
+                };
+            }
             operation if operation.defines_tables() || operation.is_of_rows() => {
                 let (database, mut shown) = (self.stage.database.clone(), Vec::new());
                 let answer = tables::answer(&database, self.session(step), operation, &mut shown).await;
@@ -94,6 +109,10 @@ impl Player {
                 .entry(name.clone())
                 .or_insert_with(|| stage.database.session_with(stage.grants.clone())),
         }
+    }
+
+    fn since(&self, from: Option<&CursorFrom>) -> Since {
+        from.map_or(Since::Earliest, |from| Since::Cursor(String::from_utf8(cursor(from, &self.cursors)).unwrap()))
     }
 
     async fn operate(&mut self, step: &Step, operation: &Operation) -> Result<Answer> {

@@ -1,5 +1,6 @@
 //! HTTP: a server in this process on a port of its own, and a client that speaks to it over a connection.
 
+mod across;
 mod answers;
 mod tables;
 
@@ -149,6 +150,8 @@ impl Client {
                 deleted_keys(&answer)
             }
             Operation::Changes(asked) => self.changes(step, asked).await,
+            Operation::Batch(batch) => self.on_batch(step, batch).await,
+            Operation::RowChanges(asked) => self.row_changes(step, asked).await,
             operation if operation.defines_tables() => self.on_definition(step, operation).await,
             operation if operation.is_of_rows() => self.on_rows(step, operation).await,
             operation => self.on_bucket(step, operation).await,

@@ -41,7 +41,8 @@ impl Surface for Page {
     async fn run(&self, scenario: &Scenario, place: Place) -> Vec<Answer> {
         assert_eq!(place, Place::Memory, "a page has no disk");
         let store_bytes_max = scenario.limits.get("store_bytes_max");
-        let of_tables = |step: &Step| step.operation.defines_tables() || step.operation.is_of_rows();
+        let of_tables =
+            |step: &Step| step.operation.defines_tables() || step.operation.is_of_rows() || step.operation.is_across();
         let tables = scenario.steps.iter().any(of_tables);
         self.0.open(&json!({ "now_ms": START_MS, "store_bytes_max": store_bytes_max, "tables": tables })).await;
         let mut answers = Vec::new();

@@ -256,7 +256,7 @@ fn text(value: &serde_json::Value) -> String {
 }
 
 /// The values of rows as JSON texts, row by row.
-fn texts_of(columns: &[String], rows: &[Row]) -> Vec<String> {
+pub(super) fn texts_of(columns: &[String], rows: &[Row]) -> Vec<String> {
     let row = |row: &Row| {
         assert_eq!(row.len(), columns.len(), "a row has a value for each column: {row:?}");
         columns.iter().map(|column| json_text(&row[column])).collect::<Vec<_>>()
@@ -264,7 +264,7 @@ fn texts_of(columns: &[String], rows: &[Row]) -> Vec<String> {
     rows.iter().flat_map(row).collect()
 }
 
-fn batch_of<'b>(columns: &'b [String], texts: &'b [String], rows: usize) -> RowBatch<'b> {
+pub(super) fn batch_of<'b>(columns: &'b [String], texts: &'b [String], rows: usize) -> RowBatch<'b> {
     RowBatch {
         columns: columns.iter().map(|column| column.as_str().into()).collect(),
         values: texts.iter().map(|text| Input::Json(text)).collect(),

@@ -211,11 +211,11 @@ fn preferences(returning: Option<&String>) -> Vec<Header> {
     vec![(CONTENT_TYPE, HeaderValue::from_static(JSON)), (PREFER, HeaderValue::from_static(returning))]
 }
 
-fn object(row: &Row) -> String {
+pub(super) fn object(row: &Row) -> String {
     json_text(&Value::Object(row.clone()))
 }
 
-fn array(rows: &RowList) -> String {
+pub(super) fn array(rows: &RowList) -> String {
     json_text(&rows.0.iter().map(|row| Value::Object(row.clone())).collect())
 }
 

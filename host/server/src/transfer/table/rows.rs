@@ -362,11 +362,7 @@ mod tests {
                 RowFormat::Ndjson,
                 "line 2: not a JSON object: the text ends within a value (character 5)",
             ),
-            (
-                b"{\"a\":1}\n[1]\n",
-                RowFormat::Ndjson,
-                "line 2: not a JSON object: found a list, expected an object",
-            ),
+            (b"{\"a\":1}\n[1]\n", RowFormat::Ndjson, "line 2: not a JSON object: found a list, expected an object"),
             (
                 b"[{\"a\":1},\n\n {\"a\":1,\n \"a\" 2}]",
                 RowFormat::Json,
