@@ -90,11 +90,17 @@ impl App {
         self.answer(head, RequestBody::other(body)).await
     }
 
-    /// The response to data on a connection that is not a request that can be handled. It is counted like any other.
+    /// The response to data on a connection that is not a request that can be handled. It is counted like any other. `path` is the
+    /// beginning of the path that it asks for, as far as there is one: it decides the shape of the answer.
     #[must_use]
-    pub fn refuse(&self, code: Code) -> Response<Bytes> {
+    pub fn refuse(&self, code: Code, path: &str) -> Response<Bytes> {
         let id = self.0.ids.make();
-        let mut response = Problem::new(code).into_bytes(id.to_str().unwrap_or_default());
+        let problem = Problem::new(code);
+        let mut response = if routes::speaks_dialect(path) {
+            problem.into_table_bytes()
+        } else {
+            problem.into_bytes(id.to_str().unwrap_or_default())
+        };
         let headers = response.headers_mut();
         headers.insert(X_REQUEST_ID, id);
         headers.insert(DATE, date::http_date(self.0.state.database.now_ms()));

@@ -67,6 +67,29 @@ fn malformed_requests_get_a_reason() {
     server.check_alive();
 }
 
+/// Clients of tables read one shape of errors, however early a request is refused.
+#[test]
+fn what_is_too_long_for_a_table_is_refused_in_the_shape_of_its_other_errors() {
+    let server = Server::start(&[]);
+    for length in [17_000, 60_000, 200_000] {
+        for path in ["/rest/v1/books", "/api/v1/tables/books", "/rest/v1/rpc/a.b"] {
+            let request = format!(
+                "GET {path}?a=eq.{} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+                "k".repeat(length)
+            );
+            let answer = server.exchange(request.as_bytes());
+            assert!(answer.starts_with("HTTP/1.1 414 "), "{path}, {length}: {answer}");
+            let body = answer.split_once("\r\n\r\n").map(|(_, body)| body).unwrap_or_default();
+            let body: serde_json::Value = serde_json::from_str(body).unwrap();
+            let members: Vec<_> = body.as_object().unwrap().keys().map(String::as_str).collect();
+            assert_eq!(
+                (&body["code"], &members[..]),
+                (&"uri-too-long".into(), &["code", "details", "hint", "message"][..])
+            );
+        }
+    }
+}
+
 /// The bytes of a value are never an answer, whatever they look like.
 #[test]
 fn a_value_that_looks_like_a_refusal_is_a_value() {

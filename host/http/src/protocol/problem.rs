@@ -156,6 +156,10 @@ impl Problem {
 
     /// The same in the shape that PostgREST's clients read: `{code, message, details, hint}`.
     pub(crate) fn into_table_response(self) -> Response<Body> {
+        self.into_table_bytes().map(Body::full)
+    }
+
+    pub(crate) fn into_table_bytes(self) -> Response<Bytes> {
         let mut inner = *self.0;
         let shown_code = inner.shown_code.take();
         let code = shown_code.as_deref().unwrap_or(inner.code.as_str());
@@ -165,10 +169,13 @@ impl Problem {
             details: inner.members.remove("details").unwrap_or_default(),
             hint: (!inner.hint.is_empty()).then_some(&inner.hint),
         };
-        let mut response = Response::new(Body::full(serde_json::to_vec(&form).unwrap_or_default().into()));
+        let json = Bytes::from(serde_json::to_vec(&form).unwrap_or_default());
+        let length = json.len();
+        let mut response = Response::new(json);
         *response.status_mut() = inner.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
         let is_token = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
         let token = if code.bytes().all(is_token) { code } else { inner.code.as_str() };
         if let Ok(value) = HeaderValue::from_str(&format!("MantisDB; error={token}")) {

@@ -14,10 +14,9 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::{HttpService, service_fn};
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use mantis_http::errors::Code;
 use tokio::net::TcpStream;
 
-use super::answers;
+use super::answers::{self, Refusal};
 use super::io::Io;
 use super::progress::{Order, Stage};
 use super::registry::Member;
@@ -79,7 +78,7 @@ async fn run_http1(mut stream: TcpStream, mut ahead: Bytes, member: Arc<Member>)
     loop {
         match at_work(stream, ahead, &member).await {
             End::Parked(parked, left) => (stream, ahead) = (parked, left),
-            End::Refused(stream, code) => return Box::pin(answers::refuse(stream, member.app(), code)).await,
+            End::Refused(stream, refusal) => return Box::pin(answers::refuse(stream, member.app(), &refusal)).await,
             End::Over => return,
         }
         if ahead.is_empty() {
@@ -110,7 +109,7 @@ enum End {
     /// It is idle; these bytes were read ahead from its socket.
     Parked(TcpStream, Bytes),
     /// The bytes received are not a valid request; the answer is still to be sent.
-    Refused(TcpStream, Code),
+    Refused(TcpStream, Refusal),
     Over,
 }
 
