@@ -45,8 +45,6 @@ pub(crate) const TRANSACTIONS_MAX: usize = 4;
 
 /// Random bytes at once.
 pub(crate) const RANDOM_BYTES_MAX: u32 = 4_096;
-/// Arguments of a query on a table.
-pub(crate) const ARGUMENTS_MAX: usize = 100;
 /// Bytes of a log line; the rest is cut off.
 pub(crate) const LOG_LINE_BYTES_MAX: usize = 4_096;
 

@@ -198,6 +198,19 @@ impl TableError {
 }
 
 impl TableError {
+    /// The message, with the details and the hint as lines of their own, as psql shows them.
+    #[must_use]
+    pub fn to_lines(&self) -> String {
+        let mut lines = self.message.clone();
+        for (label, line) in [("\nDETAIL: ", &self.details), ("\nHINT: ", &self.hint)] {
+            if let Some(line) = line {
+                lines.push_str(label);
+                lines.push_str(line);
+            }
+        }
+        lines
+    }
+
     /// The kind of the error, by its code: what a program does about it.
     #[must_use]
     pub fn kind(&self) -> Kind {

@@ -19,9 +19,11 @@
 //! | `define` | making, showing, altering and dropping tables; building indexes beside writers |
 //! | `feed` | [`Session::feed`](crate::Session::feed): changes of rows and definitions |
 //! | `handle` | [`Rows`]: the statements, in the open transaction or in their own |
+//! | `calls` | the statements as plugins call them |
 //!
 //! No HTTP: what a status or a header is, the HTTP crate decides by the error's code.
 
+pub mod calls;
 pub mod codec;
 mod context;
 pub mod define;

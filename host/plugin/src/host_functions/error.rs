@@ -1,7 +1,5 @@
 //! How a host function fails: with an error for the guest, or with a reason to stop the guest.
 
-use std::fmt::Write as _;
-
 use mantis_db::Kind;
 
 use crate::Limit;
@@ -63,15 +61,7 @@ impl From<mantis_db::Error> for Failed {
 }
 
 impl From<mantis_db::tables::TableError> for Failed {
-    /// The details and the hint are lines of their own, as psql shows them.
     fn from(error: mantis_db::tables::TableError) -> Self {
-        let (kind, code) = (error.kind(), error.code.into());
-        let mut message = error.message.clone();
-        for (label, line) in [("DETAIL", &error.details), ("HINT", &error.hint)] {
-            if let Some(line) = line {
-                let _ = write!(message, "\n{label}: {line}");
-            }
-        }
-        Self::Error(GuestError { kind, code, message })
+        Self::Error(GuestError { kind: error.kind(), code: error.code.into(), message: error.to_lines() })
     }
 }

@@ -2,38 +2,20 @@
 
 use std::sync::Arc;
 
+use mantis_db::tables::calls::{self, Call, PackedRows, Weight};
 use mantis_db::tables::types::Value;
-use mantis_db::tables::{
-    Query, QueryText, Resolution, RowBatch, SelectOptions, TableError, WriteOptions, Written, code,
-};
+use mantis_db::tables::{Query, QueryText, Resolution, RowBatch, WriteOptions, Written};
 use wasmtime::component::Resource;
 
-use super::answer_rows::{AnswerRows, PackedRows};
+use super::answer_rows::AnswerRows;
 use super::bindings::{tables, types};
 use super::context::Context;
 use super::error::Failed;
 use super::resources::OpenTable;
 use super::values::{self, row_bytes, value_bytes};
-use crate::limits::ARGUMENTS_MAX;
 
 type Result<T> = std::result::Result<T, Failed>;
 type Table = Resource<OpenTable>;
-
-/// What a guest asks for.
-struct Asked {
-    query: Arc<Query>,
-    arguments: Vec<Value<'static>>,
-}
-
-impl Asked {
-    fn for_reading(self) -> (Arc<Query>, SelectOptions) {
-        (self.query, SelectOptions { arguments: self.arguments, ..SelectOptions::default() })
-    }
-
-    fn for_writing(self, if_version: Option<u64>) -> (Arc<Query>, WriteOptions) {
-        (self.query, WriteOptions { arguments: self.arguments, if_version, ..WriteOptions::default() })
-    }
-}
 
 impl Context {
     /// Opens a table, at least for reading; one that the grants do not name is not found.
@@ -42,17 +24,13 @@ impl Context {
     }
 
     /// Counts what a query passes, and parses it unless that was done before.
-    fn asked(&mut self, asked: tables::Query) -> Result<Asked> {
+    fn asked(&mut self, asked: tables::Query) -> Result<Call> {
         let tables::Query { filter, arguments, select, order, limit, offset } = asked;
         let values: usize = arguments.iter().map(value_bytes).sum();
         self.check_time()?;
         self.transfer(filter.len() + select.len() + order.len() + values)?;
-        let mut query = self.queries.get(&QueryText { filter: &filter, select: &select, order: &order })?;
-        if limit.is_some() || offset > 0 {
-            let root = &mut Arc::make_mut(&mut query).root;
-            (root.limit, root.offset) = (limit.map(u64::from), Some(offset.into()));
-        }
-        Ok(Asked { query, arguments: checked(arguments)? })
+        let text = QueryText { filter: &filter, select: &select, order: &order };
+        Ok(Call::new(&self.queries, &text, checked(arguments)?, limit, offset)?)
     }
 
     /// The query of a select by itself.
@@ -84,12 +62,7 @@ impl Context {
 
 /// Arguments as values.
 fn checked(arguments: Vec<tables::Value>) -> Result<Vec<Value<'static>>> {
-    if arguments.len() > ARGUMENTS_MAX {
-        let message = format!("{} arguments are given; the limit is {ARGUMENTS_MAX}", arguments.len());
-        let hint = "Give a list of values as one array: `id=in.$1`.";
-        return Err(TableError::new(code::LIMIT_EXCEEDED, message).with_hint(hint).into());
-    }
-    Ok(arguments.into_iter().map(values::argument).collect())
+    Ok(calls::arguments(arguments.into_iter().map(values::input))?)
 }
 
 /// What rows to write count as.
@@ -116,45 +89,43 @@ impl tables::HostTable for Context {
         primary_key: Vec<tables::Value>,
         select: String,
     ) -> Result<Option<(Vec<tables::Value>, u64)>> {
-        let (columns, bytes) = (primary_key.len(), row_bytes(&primary_key));
-        let mut query = self.selected(&select)?;
-        let options = SelectOptions { arguments: checked(primary_key)?, ..SelectOptions::default() };
+        let bytes = row_bytes(&primary_key);
+        self.transfer(select.len())?;
+        let text = QueryText { select: &select, ..QueryText::default() };
+        let call = Call::new(&self.queries, &text, checked(primary_key)?, None, 0)?;
         let mut answer = self.answer_rows();
-        self.on_table(&table, bytes, async |rows| {
-            Arc::make_mut(&mut query).root.filter = rows.key_arguments(columns).await?;
-            rows.select(&query, &options, &mut answer).await
-        })?;
+        self.on_table(&table, bytes, async |rows| call.get(rows, &mut answer).await)?;
         self.transfer(answer.bytes())?;
         Ok(answer.into_last())
     }
 
     fn select(&mut self, table: Table, query: tables::Query) -> Result<tables::Rows> {
-        let (query, options) = self.asked(query)?.for_reading();
+        let call = self.asked(query)?;
         let mut answer = self.answer_rows();
-        self.on_table(&table, 0, async |rows| rows.select(&query, &options, &mut answer).await)?;
+        self.on_table(&table, 0, async |rows| call.select(rows, &mut answer).await)?;
         self.transfer(answer.bytes())?;
         Ok(answer.into_rows())
     }
 
     fn select_packed(&mut self, table: Table, query: tables::Query) -> Result<tables::PackedRows> {
-        let (query, options) = self.asked(query)?.for_reading();
-        let mut answer = PackedRows::new(self.answer_bytes_max(), self.database.environment_utc());
-        self.on_table(&table, 0, async |rows| rows.select(&query, &options, &mut answer).await)?;
-        self.transfer(answer.bytes())?;
-        Ok(answer.into_rows())
+        let call = self.asked(query)?;
+        let environment = self.database.environment_utc();
+        let mut answer = PackedRows::new(self.answer_bytes_max(), environment, Weight::Packed);
+        self.on_table(&table, 0, async |rows| call.select(rows, &mut answer).await)?;
+        self.transfer(answer.head().bytes())?;
+        let count = answer.count;
+        let (columns, data) = answer.into_parts();
+        Ok(tables::PackedRows { columns, data, count })
     }
 
-    fn count(&mut self, table: Table, mut query: tables::Query) -> Result<u64> {
-        let (limit, offset) = (query.limit.take(), std::mem::take(&mut query.offset));
-        let asked = self.asked(query)?;
-        let count = self.on_table(&table, 0, async |rows| rows.count(&asked.query, asked.arguments).await)?;
-        Ok(count.saturating_sub(offset.into()).min(limit.map_or(u64::MAX, u64::from)))
+    fn count(&mut self, table: Table, query: tables::Query) -> Result<u64> {
+        let call = self.asked(query)?;
+        self.on_table(&table, 0, async |rows| call.count(rows).await)
     }
 
     fn explain(&mut self, table: Table, query: tables::Query) -> Result<String> {
-        let (query, options) = self.asked(query)?.for_reading();
-        let explained = self.on_table(&table, 0, async |rows| rows.explain(&query, &options, false).await)?;
-        let text = explained.to_text();
+        let call = self.asked(query)?;
+        let text = self.on_table(&table, 0, async |rows| call.explain(rows).await)?;
         self.transfer(text.len())?;
         Ok(text)
     }
@@ -169,21 +140,17 @@ impl tables::HostTable for Context {
         returning: Option<String>,
     ) -> Result<tables::Changed> {
         let bytes = batch_bytes(&columns, &rows) + conflict_columns.iter().map(String::len).sum::<usize>();
-        let mut query = self.selected(returning.as_deref().unwrap_or_default())?;
-        if !conflict_columns.is_empty() {
-            let columns = conflict_columns.into_iter().map(String::into_boxed_str).collect();
-            Arc::make_mut(&mut query).on_conflict = Some(columns);
-        }
+        let query = self.selected(returning.as_deref().unwrap_or_default())?;
         let resolution = match on_conflict {
             tables::OnConflict::Fail => Resolution::Fail,
             tables::OnConflict::Ignore => Resolution::Ignore,
             tables::OnConflict::Merge => Resolution::Merge,
         };
-        let options = WriteOptions { resolution, ..WriteOptions::default() };
         let batch = batch(columns, rows)?;
         let mut returned = returning.map(|_| self.answer_rows());
         let written = self.on_table(&table, bytes, async |rows| {
-            rows.insert(&query, &batch, &options, returned.as_mut().map(|rows| rows as _)).await
+            let returned = returned.as_mut().map(|rows| rows as _);
+            calls::insert(rows, query, &batch, resolution, conflict_columns, returned).await
         })?;
         self.changed(&written, returned)
     }
@@ -209,23 +176,23 @@ impl tables::HostTable for Context {
         assign: Vec<(String, tables::Value)>,
         if_version: Option<u64>,
     ) -> Result<tables::Changed> {
-        let (query, options) = self.asked(query)?.for_writing(if_version);
+        let call = self.asked(query)?;
         let (columns, row): (Vec<_>, Vec<_>) = assign.into_iter().unzip();
         let rows = vec![row];
         let bytes = batch_bytes(&columns, &rows);
         let batch = batch(columns, rows)?;
-        let mut returned = query.select.is_some().then(|| self.answer_rows());
+        let mut returned = call.returns_rows().then(|| self.answer_rows());
         let written = self.on_table(&table, bytes, async |rows| {
-            rows.update(&query, &batch, &options, returned.as_mut().map(|rows| rows as _)).await
+            call.update(rows, &batch, if_version, returned.as_mut().map(|rows| rows as _)).await
         })?;
         self.changed(&written, returned)
     }
 
     fn delete(&mut self, table: Table, query: tables::Query, if_version: Option<u64>) -> Result<tables::Changed> {
-        let (query, options) = self.asked(query)?.for_writing(if_version);
-        let mut returned = query.select.is_some().then(|| self.answer_rows());
+        let call = self.asked(query)?;
+        let mut returned = call.returns_rows().then(|| self.answer_rows());
         let written = self.on_table(&table, 0, async |rows| {
-            rows.delete(&query, &options, returned.as_mut().map(|rows| rows as _)).await
+            call.delete(rows, if_version, returned.as_mut().map(|rows| rows as _)).await
         })?;
         self.changed(&written, returned)
     }
