@@ -41,7 +41,7 @@ async function makePlugin(description, dist, bundle) {
     // An error that a function returns arrives in something that no crash throws.
     noComponentErrorWrapping: false,
   });
-  writeFileSync(join(generated, 'component.js'), files[`${name}.js`]);
+  writeFileSync(join(generated, 'component.js'), inStrictCode(Buffer.from(files[`${name}.js`]).toString()));
   const modules = Object.keys(files).filter((path) => path.endsWith('.wasm'));
   for (const path of modules) files[path] = limitMemory(files[path], MEMORY_PAGES_MAX);
   const cores = modules.filter((path) => files[path].length > INLINE_BYTES_MAX);
@@ -61,4 +61,12 @@ export default pluginModule(${readFileSync(description, 'utf8')}, instantiate, {
   await bundle(entry, join(folder, 'plugin.js'));
   writeFileSync(join(folder, 'plugin.d.ts'), DECLARATION);
   return { name, folder, cores };
+}
+
+/** Renames functions that `jco` names as the component does, and that strict code cannot have. */
+function inStrictCode(source) {
+  const renamed = source.replace(/^  function (arguments|eval)\(/gm, '  function $1_(');
+  if (renamed === source) return source;
+  const exported = (line) => line.replace(/(?<=[{,] )(arguments|eval),/g, '$1: $1_,');
+  return renamed.replace(/^  return \{ .*\};$/gm, exported);
 }

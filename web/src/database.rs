@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mantis_db::{Access, Database, Grants, Limits};
+use mantis_db::{Access, Database, Grants, Limits, Session};
 use wasm_bindgen::prelude::*;
 
 use crate::output;
@@ -14,10 +14,25 @@ const STORE_BYTES_MAX: u64 = 1 << 30;
 /// Bytes of history for the change feed. A server keeps 64 MiB; a page follows closely and has less memory.
 const FEED_BYTES_MAX: usize = 8 << 20;
 
-/// One database in the page's memory.
+/// One database in the page's memory; with tables, the queries of its plugins that were parsed lately.
 #[wasm_bindgen]
 #[derive(Debug)]
-pub struct RawDatabase(Database);
+pub struct RawDatabase(Database, #[cfg(feature = "tables")] Arc<mantis_db::tables::QueryTexts>);
+
+impl RawDatabase {
+    /// A session that may do no more than this.
+    pub(crate) fn with_grants(&self, grants: Grants) -> RawSession {
+        self.opened(self.0.session_with(Arc::new(grants)))
+    }
+
+    fn opened(&self, session: Session) -> RawSession {
+        RawSession(
+            session,
+            #[cfg(feature = "tables")]
+            Arc::clone(&self.1),
+        )
+    }
+}
 
 #[wasm_bindgen]
 impl RawDatabase {
@@ -28,14 +43,18 @@ impl RawDatabase {
         limits.store_bytes_max = store_bytes_max.and_then(crate::input::whole).unwrap_or(STORE_BYTES_MAX);
         limits.feed_bytes_max = FEED_BYTES_MAX;
         match Database::in_memory(limits, Arc::new(PageClock::new(clock)), Arc::new(PageRandom)) {
-            Ok(database) => Self(database),
+            Ok(database) => Self(
+                database,
+                #[cfg(feature = "tables")]
+                Arc::default(),
+            ),
             Err(invalid) => wasm_bindgen::throw_str(invalid.limit),
         }
     }
 
     /// A session with all grants.
     pub fn session(&self) -> RawSession {
-        RawSession::new(self.0.session())
+        self.opened(self.0.session())
     }
 
     /// A session that may read the buckets of `read` and write those of `write`. Spaces separate names.
@@ -45,7 +64,7 @@ impl RawDatabase {
         for (names, access) in [(read, Access::Read), (write, Access::Write)] {
             grants = names.split_ascii_whitespace().fold(grants, |grants, name| grants.bucket(name, access));
         }
-        RawSession::new(self.0.session_with(Arc::new(grants)))
+        self.with_grants(grants)
     }
 
     /// The newest commit.

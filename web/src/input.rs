@@ -1,7 +1,7 @@
 //! Checks of arguments from JavaScript.
 
 use mantis_db::limits::JSON_INTEGER_MAX;
-use mantis_db::{Code, Direction, Error, Expect, MediaType, Result, ScanOptions, SetOptions, Span};
+use mantis_db::{Code, Direction, Error, Expect, MediaType, Result, ScanOptions, SetOptions, Since, Span};
 
 #[allow(clippy::cast_precision_loss, reason = "it is the largest integer that is exact")]
 const WHOLE_MAX: f64 = JSON_INTEGER_MAX as f64;
@@ -49,7 +49,20 @@ pub(crate) fn span(prefix: Option<Vec<u8>>, start: Option<Vec<u8>>, end: Option<
 
 pub(crate) fn scan_options(span: Span, reverse: bool, limit: f64, cursor: Option<Vec<u8>>) -> ScanOptions {
     let direction = if reverse { Direction::Reverse } else { Direction::Forward };
-    // An invalid number becomes 0, which the database refuses as `limit-out-of-range`.
-    let limit = whole(limit).and_then(|limit| usize::try_from(limit).ok()).unwrap_or(0);
+    let limit = self::limit(limit);
     ScanOptions { span, direction, limit, cursor }
+}
+
+/// The limit of a page. An invalid number becomes 0, which the database refuses as `limit-out-of-range`.
+pub(crate) fn limit(limit: f64) -> usize {
+    whole(limit).and_then(|limit| usize::try_from(limit).ok()).unwrap_or(0)
+}
+
+/// Where the change feed begins: `now`, `earliest`, or a cursor.
+pub(crate) fn since(since: String) -> Since {
+    match &since[..] {
+        "now" => Since::Now,
+        "earliest" => Since::Earliest,
+        _ => Since::Cursor(since),
+    }
 }

@@ -12,12 +12,18 @@
 //! | `output` | answers as JavaScript objects |
 //! | `tables` | `RawSession` on tables, a feature |
 //! | `table_output` | its answers |
+//! | `calls` | `RawSession` on tables for plugins, of the same feature |
+//! | `call_output` | its answers |
 //! | `platform` | the page's clock and randomness |
 //!
 //! It starts no timer, and its data is lost when the page ends.
 #![deny(missing_docs)]
 
 mod batch;
+#[cfg(feature = "tables")]
+mod call_output;
+#[cfg(feature = "tables")]
+mod calls;
 mod database;
 mod input;
 mod output;

@@ -1,6 +1,6 @@
 //! `RawSession`: operations, transactions and changes. Every method throws `{ code, kind, message }`.
 
-use mantis_db::{ChangeFilter, Entry, Isolation, Kv, Session, Since};
+use mantis_db::{ChangeFilter, Entry, Isolation, Kv, Session};
 use wasm_bindgen::prelude::*;
 
 use crate::batch::{RawBatch, key_of};
@@ -9,16 +9,15 @@ use crate::{input, output, ready};
 /// The answer, or what is thrown.
 pub(crate) type Answer<T = JsValue> = Result<T, JsValue>;
 
-/// A session: identity, grants, an optional open transaction.
+/// A session: identity, grants, an optional open transaction; with tables, the queries that were parsed lately.
 #[wasm_bindgen]
 #[derive(Debug)]
-pub struct RawSession(pub(crate) Session);
+pub struct RawSession(
+    pub(crate) Session,
+    #[cfg(feature = "tables")] pub(crate) std::sync::Arc<mantis_db::tables::QueryTexts>,
+);
 
 impl RawSession {
-    pub(crate) fn new(session: Session) -> Self {
-        Self(session)
-    }
-
     // One copy of these two for all exports.
     #[inline(never)]
     fn kv<'s>(&'s mut self, bucket: &'s str) -> Answer<Kv<'s>> {
@@ -193,12 +192,7 @@ impl RawSession {
 
     /// Committed changes after a cursor, from the next commit on if `since` is `now`, or from the oldest kept if it is `earliest`.
     pub fn changes(&mut self, bucket: Option<String>, prefix: Vec<u8>, since: String, limit: f64) -> Answer {
-        let since = match &since[..] {
-            "now" => Since::Now,
-            "earliest" => Since::Earliest,
-            _ => Since::Cursor(since),
-        };
-        let limit = input::whole(limit).and_then(|limit| usize::try_from(limit).ok()).unwrap_or(0);
+        let (since, limit) = (input::since(since), input::limit(limit));
         let changes = answer(ready(self.0.changes(&ChangeFilter { bucket, prefix }, &since, limit)))?;
         Ok(output::changes(&changes))
     }

@@ -17,16 +17,19 @@ const BUILDS: &[(&str, &str)] = &[("kv", ""), ("tables", "tables"), ("complete",
 /// The output folder of `cargo xtask guests`.
 const COMPONENTS: &str = "guest/target/components";
 /// The components that become plugins for pages.
-const PLUGINS: &[&str] = &["counter", "leaderboard"];
+const PLUGINS: &[&str] = &["counter", "leaderboard", "order-book"];
 /// Those that the tests of `web/` run.
 const FIXTURES: &[&str] = &[
     "always-conflict",
     "flood-logs",
     "hand-over-too-much",
     "hoard-handles",
+    "mirror",
+    "misuse-tables",
     "over-allocate",
     "procedures",
     "recurse",
+    "tables",
     "tasks",
     "trap",
     "types",

@@ -20,7 +20,7 @@ import { table } from '../tables/query.js';
 import type { Target } from './bucket.js';
 import { PageChangeFeed, type FeedSource } from './changes.js';
 import { PageKv } from './kv.js';
-import { call, type RawDatabase, type RawSession } from './raw.js';
+import { call, hasTables, type RawDatabase, type RawSession } from './raw.js';
 import { PageRows, PageTables } from './rows.js';
 import { PageTransaction } from './transaction.js';
 
@@ -88,12 +88,18 @@ export class PageDatabase implements MantisDB, Target, FeedSource {
     return this.#database.session();
   }
 
-  /** A session with these buckets only. */
+  /** A session with these buckets and tables only. */
   sessionWith(read: string[], write: string[]): RawSession {
     this.#checkOpen();
-    // Invalid names grant nothing, and valid ones have no spaces.
-    const names = (buckets: string[]) => buckets.filter(isBucketName).join(' ');
-    return this.#database.sessionWith(names(read), names(write));
+    return call(() => {
+      // Invalid names of buckets grant nothing, and valid ones have no spaces.
+      if (!hasTables(this.#session)) {
+        const names = (granted: string[]) => granted.filter(isBucketName).join(' ');
+        return this.#database.sessionWith(names(read), names(write));
+      }
+      const names = (granted: string[]) => granted.filter((name) => name.startsWith('table/') || isBucketName(name));
+      return this.#database.sessionGranted(names(read), names(write));
+    });
   }
 
   transact<T>(work: (transaction: Transaction) => Promise<T>, options?: TransactionOptions): Promise<T> {

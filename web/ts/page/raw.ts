@@ -3,11 +3,11 @@
 import * as complete from '../../dist/raw/complete/mantis_web.js';
 import * as kv from '../../dist/raw/kv/mantis_web.js';
 import * as tables from '../../dist/raw/tables/mantis_web.js';
-import type { RawBatch, RawSession } from '../../dist/raw/tables/mantis_web.js';
+import type { RawBatch, RawCall, RawSession } from '../../dist/raw/tables/mantis_web.js';
 import { MantisError, tableError } from '../errors.js';
 import type { WasmSource } from './source.js';
 
-export type { RawBatch, RawDatabase, RawSession } from '../../dist/raw/tables/mantis_web.js';
+export type { RawBatch, RawCall, RawDatabase, RawSession } from '../../dist/raw/tables/mantis_web.js';
 
 /** The classes of a module. Without tables sessions lack the methods for them. */
 type Exports = typeof tables;
@@ -49,8 +49,22 @@ export async function startModule(build: Build, source?: WasmSource): Promise<Ex
 
 /** A batch for a session, of the session's own module. */
 export function newBatch(session: RawSession): RawBatch {
+  return new (exportsOf(session).RawBatch)();
+}
+
+/** A plugin's query for a session with tables, likewise. */
+export function newCall(session: RawSession, ...query: ConstructorParameters<Exports['RawCall']>): RawCall {
+  return new (exportsOf(session).RawCall)(...query);
+}
+
+function exportsOf(session: RawSession): Exports {
   const module = Object.values(MODULES).find(({ exports }) => session instanceof exports.RawSession);
-  return new (module ?? MODULES.kv).exports.RawBatch();
+  return (module ?? MODULES.kv).exports;
+}
+
+/** Whether the session's module has tables. */
+export function hasTables(session: RawSession): boolean {
+  return (session as Partial<RawSession>).selectRows !== undefined;
 }
 
 /** Runs a call into a module, and turns its exceptions into `MantisError`s. */

@@ -6,7 +6,7 @@ import type { TableChange, TableCreated, TableDefinition } from '../tables/api.j
 import { toJson, type Parameter } from '../tables/dialect.js';
 import type { RowStore, StoreWritten, Writing } from '../tables/query.js';
 import type { Target } from './bucket.js';
-import { call, type RawSession } from './raw.js';
+import { call, hasTables, type RawSession } from './raw.js';
 
 /** A table's statements. The store never waits; `async` turns exceptions into rejections. */
 export class PageRows implements RowStore {
@@ -102,10 +102,10 @@ export class PageTables {
 }
 
 /** Runs a call on tables, where the database has them. */
-function inTables<T>(target: Target, work: (session: RawSession) => T): T {
+export function inTables<T>(target: Target, work: (session: RawSession) => T): T {
   return call(() => {
     const session = target.session();
-    if ((session as Partial<RawSession>).selectRows === undefined) {
+    if (!hasTables(session)) {
       throw new MantisError('0A000', 'invalid', 'this database was opened without tables', {
         hint: 'open({ tables: true })',
       });

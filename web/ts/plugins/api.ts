@@ -27,7 +27,10 @@ export interface Called extends Written {
 
 export type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
 
-/** The buckets that a plugin may use. All others are denied. */
+/**
+ * The buckets and tables that a plugin may use. All others are denied. A table is `table/` and its name, in which `%`, `,`, `:`, `*`
+ * and control characters are percent-encoded; `table/*` is every table.
+ */
 export type Grants = 'all' | Record<string, 'read' | 'write'>;
 
 /** Options of a plugin in the page. On a server the settings of the host apply instead. */

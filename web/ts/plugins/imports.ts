@@ -16,6 +16,8 @@ import { MantisError } from '../errors.js';
 import { Bucket, type Target } from '../page/bucket.js';
 import { guarded as guardedIn } from './failures.js';
 import type { PluginOptions } from './api.js';
+import { PluginRows, type WitQuery } from './rows.js';
+import type { WitValue } from './values.js';
 
 /** Resource handles that an instance may hold at once, as on a server. */
 const HANDLES_MAX = 64;
@@ -77,27 +79,33 @@ type WitOperation =
 
 /** The imports of one instance. `current` is the call that it serves. */
 export function makeImports(current: () => Call, log: NonNullable<PluginOptions['log']>): Imports {
-  let buckets = 0;
+  let handles = 0;
   const open = new Set<OpenTransaction>();
   const guarded = <T>(work: () => T): T => guardedIn(current(), work);
 
+  // Looked up at each use, so that a handle that outlives its call belongs to the next one.
+  const ofCall: Target = { session: () => current().target.session(), wrote: () => current().target.wrote() };
+
+  /** Counts a handle, unless `check` throws. */
+  function opened<T extends { check(): void }>(handle: T): T {
+    if (handles === HANDLES_MAX) {
+      const message = `${HANDLES_MAX} handles are open, which is the limit; drop one first`;
+      throw new MantisError('handles-too-many', 'limit', message);
+    }
+    handle.check();
+    handles += 1;
+    return handle;
+  }
+
   class KvBucket {
-    #bucket: Bucket;
+    readonly #bucket: Bucket;
 
     constructor(target: Target, name: string) {
-      if (buckets === HANDLES_MAX) {
-        const message = `${HANDLES_MAX} handles are open, which is the limit; drop one first`;
-        throw new MantisError('handles-too-many', 'limit', message);
-      }
-      this.#bucket = new Bucket(target, name);
-      this.#bucket.check();
-      buckets += 1;
+      this.#bucket = opened(new Bucket(target, name));
     }
 
     static open(name: string): KvBucket {
-      // The target is looked up at each use, so that a handle that outlives its call belongs to the next one.
-      const target: Target = { session: () => current().target.session(), wrote: () => current().target.wrote() };
-      return guarded(() => new KvBucket(target, name));
+      return guarded(() => new KvBucket(ofCall, name));
     }
 
     get(key: Uint8Array): Uint8Array | undefined {
@@ -168,16 +176,59 @@ export function makeImports(current: () => Call, log: NonNullable<PluginOptions[
     }
 
     [Symbol.dispose](): void {
-      buckets -= 1;
+      handles -= 1;
     }
   }
 
-  /** Plugins in pages have no tables yet: opening one fails, so that nothing else of it is ever called. */
   class Table {
-    static open(_name: string): Table {
-      return guarded(() => {
-        throw new MantisError('0A000', 'invalid', 'plugins in pages have no tables yet');
-      });
+    readonly #rows: PluginRows;
+
+    constructor(target: Target, name: string) {
+      this.#rows = opened(new PluginRows(target, name));
+    }
+
+    static open(name: string): Table {
+      return guarded(() => new Table(ofCall, name));
+    }
+
+    get(primaryKey: WitValue[], select: string): unknown {
+      return guarded(() => this.#rows.get(primaryKey, select));
+    }
+
+    select(query: WitQuery): unknown {
+      return guarded(() => this.#rows.select(query));
+    }
+
+    selectPacked(query: WitQuery): unknown {
+      return guarded(() => this.#rows.selectPacked(query));
+    }
+
+    count(query: WitQuery): bigint {
+      return guarded(() => this.#rows.count(query));
+    }
+
+    explain(query: WitQuery): string {
+      return guarded(() => this.#rows.explain(query));
+    }
+
+    insert(...insertion: Parameters<PluginRows['insert']>): unknown {
+      return guarded(() => this.#rows.insert(...insertion));
+    }
+
+    updateMany(columns: string[], rows: WitValue[][]): unknown {
+      return guarded(() => this.#rows.updateMany(columns, rows));
+    }
+
+    update(query: WitQuery, assign: [string, WitValue][], ifVersion: bigint | undefined): unknown {
+      return guarded(() => this.#rows.update(query, assign, ifVersion));
+    }
+
+    delete(query: WitQuery, ifVersion: bigint | undefined): unknown {
+      return guarded(() => this.#rows.delete(query, ifVersion));
+    }
+
+    [Symbol.dispose](): void {
+      handles -= 1;
     }
   }
 
@@ -202,7 +253,7 @@ export function makeImports(current: () => Call, log: NonNullable<PluginOptions[
     }
 
     table(name: string): Table {
-      return Table.open(name);
+      return guarded(() => new Table(this.#transaction, name));
     }
 
     /** Takes the plugin's handle. */
