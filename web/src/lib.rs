@@ -14,6 +14,7 @@
 //! | `table_output` | its answers |
 //! | `calls` | `RawSession` on tables for plugins, of the same feature |
 //! | `call_output` | its answers |
+//! | `feed` | `RawSession`: the changes of a table, of the same feature |
 //! | `platform` | the page's clock and randomness |
 //!
 //! It starts no timer, and its data is lost when the page ends.
@@ -25,6 +26,8 @@ mod call_output;
 #[cfg(feature = "tables")]
 mod calls;
 mod database;
+#[cfg(feature = "tables")]
+mod feed;
 mod input;
 mod output;
 mod platform;

@@ -13,7 +13,7 @@ use crate::session::{Answer, RawSession};
 use crate::table_output as output;
 
 /// A query of parameters: a name, its value, and so on.
-fn parsed(parameters: &[String]) -> TableResult<Query> {
+pub(crate) fn parsed(parameters: &[String]) -> TableResult<Query> {
     let pairs = parameters.chunks_exact(2).map(|pair| (&pair[0][..], &pair[1][..]));
     Ok(Parser::default().query(pairs)?)
 }
@@ -201,7 +201,7 @@ impl RawSession {
 }
 
 /// The rows of a statement. JSON has no line breaks where JavaScript writes it.
-fn batch_of<'v>(columns: Vec<String>, values: &'v str, rows: usize) -> RowBatch<'v> {
+pub(crate) fn batch_of<'v>(columns: Vec<String>, values: &'v str, rows: usize) -> RowBatch<'v> {
     let wanted = rows.saturating_mul(columns.len());
     let read = |line: &'v str| if line.is_empty() { Input::Missing } else { Input::Json(line) };
     let mut values: Vec<Input<'v>> = values.split('\n').map(read).take(wanted).collect();

@@ -197,22 +197,26 @@ export interface Change {
   cursor: Cursor;
 }
 
-export interface ChangesOptions {
-  /** Changes of this bucket only. */
-  bucket?: string;
-  /** Changes of keys with this prefix only. */
-  prefix?: BytesLike;
+/** Where a feed begins and ends. */
+export interface FeedOptions {
   /** `now` (the default): from the next commit. `earliest`: from the oldest change kept. Or a cursor: after that change. */
   since?: 'now' | 'earliest' | Cursor;
   /** Ends the iteration when aborted. */
   signal?: AbortSignal;
 }
 
-/** All changes of keys in order, for `for await`. The feed has no end; leaving the loop closes it. */
-export interface ChangeFeed extends AsyncIterableIterator<Change> {
+export interface ChangesOptions extends FeedOptions {
+  /** Changes of this bucket only. */
+  bucket?: string;
+  /** Changes of keys with this prefix only. */
+  prefix?: BytesLike;
+}
+
+/** Changes in order, for `for await`. The feed has no end; leaving the loop closes it. */
+export interface ChangeFeed<T = Change> extends AsyncIterableIterator<T> {
   /** Resolves when the feed is connected: later commits will be shown. */
   readonly ready: Promise<void>;
-  return(): Promise<IteratorResult<Change>>;
+  return(): Promise<IteratorResult<T>>;
 }
 
 export interface BucketInfo {
@@ -249,6 +253,7 @@ export interface MantisDB<D extends DatabaseTypes = AnyDatabase> {
    * error it rolls the transaction back and rejects with that error.
    */
   transact<T>(work: (transaction: Transaction<D>) => Promise<T>, options?: TransactionOptions): Promise<T>;
+  /** The changes of keys; `table(name).changes()` has those of rows. */
   changes(options?: ChangesOptions): ChangeFeed;
   buckets(): Promise<BucketInfo[]>;
   /** Drops a bucket with its keys. */

@@ -1,7 +1,9 @@
-import type { Change, ChangeFeed, ChangesOptions, Cursor } from '../api.js';
+import type { Change, ChangeFeed, ChangesOptions, Cursor, FeedOptions } from '../api.js';
 import { toBucketName } from '../arguments.js';
 import { toBytes } from '../bytes.js';
-import { MantisError } from '../errors.js';
+import { MantisError, isTableCode, tableError } from '../errors.js';
+import type { TableDefinition, TableEvent } from '../tables/api.js';
+import { grouped, type Parameter } from '../tables/dialect.js';
 import type { Client } from './client.js';
 import { kindOf } from './codes.js';
 import { readEvents } from './events.js';
@@ -23,15 +25,71 @@ interface JsonChange {
   cursor: Cursor;
 }
 
+/** The members of every change of a table. */
+interface JsonTableEvent {
+  table: string;
+  schema_version: number;
+  version: string;
+  previous_version: string | null;
+  time: string;
+  cursor: Cursor;
+}
+
+type JsonRowChange<R> = JsonTableEvent & {
+  kind: 'insert' | 'update' | 'delete';
+  key: { [column: string]: unknown } | null;
+  row: R | null;
+  old: R | null;
+  matches: { old: boolean | null; new: boolean };
+};
+
+type JsonTableChange = JsonTableEvent & { kind: 'create' | 'alter' | 'drop'; schema: TableDefinition | null };
+
+/** Parameters of the feed itself, which no column's filter can have as its name. */
+const OWN = /^(bucket|prefix|table|filters|since|wait|values|progress|encoding)$/;
+
+/** What a feed asks for, and what it makes of an event; of one that is none of its own, undefined. */
+interface Feed<T> {
+  query(): [name: string, value: string | Uint8Array][];
+  read(kind: string, data: string): T | undefined;
+}
+
+/** The changes of keys. */
+export function keyFeed(client: Client, options: ChangesOptions, closed: AbortSignal): ChangeFeed {
+  const { bucket, prefix } = options;
+  const query = (): ReturnType<Feed<Change>['query']> => [
+    ['values', 'true'],
+    ...(bucket === undefined ? [] : ([['bucket', toBucketName(bucket)]] as [[string, string]])),
+    ...(prefix === undefined ? [] : ([['prefix', toBytes(prefix)]] as [[string, Uint8Array]])),
+  ];
+  const read = (kind: string, data: string) =>
+    kind === 'put' || kind === 'delete' ? toChange(JSON.parse(data) as JsonChange) : undefined;
+  return new HttpChangeFeed(client, { query, read }, options, closed);
+}
+
+/** The changes of a table that a query selects. */
+export function tableFeed<R>(
+  client: Client,
+  table: string,
+  parameters: Parameter[],
+  options: FeedOptions,
+  closed: AbortSignal,
+): ChangeFeed<TableEvent<R>> {
+  const filters = parameters.map((one): Parameter => (OWN.test(one[0]) ? ['and', `(${grouped(one)})`] : one));
+  const query = (): [string, string][] => [['table', table], ...filters];
+  const read = (_: string, data: string) => toTableEvent(JSON.parse(data) as JsonRowChange<R> | JsonTableChange);
+  return new HttpChangeFeed(client, { query, read }, options, closed);
+}
+
 /** Follows a server's changes. Opens a broken connection again and continues after the last change. */
-export class HttpChangeFeed implements ChangeFeed {
+class HttpChangeFeed<T> implements ChangeFeed<T> {
   readonly ready: Promise<void>;
-  readonly #changes: AsyncGenerator<Change, undefined>;
+  readonly #changes: AsyncGenerator<T, undefined>;
   readonly #ended = new AbortController();
   /** The first change, or the end: requested at construction, and returned by the first `next`. */
-  #first: Promise<IteratorResult<Change>> | null;
+  #first: Promise<IteratorResult<T>> | null;
 
-  constructor(client: Client, options: ChangesOptions, closed: AbortSignal) {
+  constructor(client: Client, feed: Feed<T>, options: FeedOptions, closed: AbortSignal) {
     for (const signal of [options.signal, closed]) {
       if (signal?.aborted) this.#ended.abort();
       signal?.addEventListener('abort', () => this.#ended.abort(), { once: true, signal: this.#ended.signal });
@@ -42,7 +100,7 @@ export class HttpChangeFeed implements ChangeFeed {
       followed = resolve;
       failed = reject;
     });
-    this.#changes = follow(client, options, this.#ended.signal, followed);
+    this.#changes = follow(client, feed, options.since, this.#ended.signal, followed);
     // Requested at once, so that the connection does not wait for the first `next`.
     this.#first = this.#changes.next();
     this.#first.then(followed, failed);
@@ -50,14 +108,14 @@ export class HttpChangeFeed implements ChangeFeed {
     this.ready.catch(() => undefined);
   }
 
-  next(): Promise<IteratorResult<Change>> {
+  next(): Promise<IteratorResult<T>> {
     const first = this.#first;
     this.#first = null;
     return first ?? this.#changes.next();
   }
 
   /** Also ends a `next` that waits. */
-  async return(): Promise<IteratorResult<Change>> {
+  async return(): Promise<IteratorResult<T>> {
     this.#ended.abort();
     return this.#changes.return(undefined);
   }
@@ -67,18 +125,15 @@ export class HttpChangeFeed implements ChangeFeed {
   }
 }
 
-async function* follow(
+async function* follow<T>(
   client: Client,
-  options: ChangesOptions,
+  feed: Feed<T>,
+  since: Cursor | undefined,
   ended: AbortSignal,
   followed: () => void,
-): AsyncGenerator<Change, undefined> {
-  const query = {
-    bucket: options.bucket === undefined ? undefined : toBucketName(options.bucket),
-    prefix: options.prefix === undefined ? undefined : toBytes(options.prefix),
-    since: options.since,
-    values: 'true',
-  };
+): AsyncGenerator<T, undefined> {
+  const place: [string, string][] = since === undefined ? [] : [['since', since]];
+  const query = [...feed.query(), ...place];
   let cursor: Cursor | undefined;
   while (!ended.aborted) {
     try {
@@ -89,7 +144,8 @@ async function* follow(
         if (id !== null) cursor = id;
         if (event === 'error' && data !== null) throw toError(data);
         followed();
-        if ((event === 'put' || event === 'delete') && data !== null) yield toChange(JSON.parse(data) as JsonChange);
+        const change = data === null ? undefined : feed.read(event, data);
+        if (change !== undefined) yield change;
       }
     } catch (error) {
       if (ended.aborted) return undefined;
@@ -109,6 +165,7 @@ function isPassing(error: unknown): boolean {
 
 function toError(data: string): MantisError {
   const { code, message } = JSON.parse(data) as { code: string; message: string };
+  if (isTableCode(code)) return tableError({ code, message });
   return new MantisError(code, kindOf(code, 0), message);
 }
 
@@ -125,6 +182,20 @@ function toChange(change: JsonChange): Change {
     timeMs: fromJsonTime(change.time),
     cursor: change.cursor,
   };
+}
+
+function toTableEvent<R>(change: JsonRowChange<R> | JsonTableChange): TableEvent<R> {
+  const shared = {
+    table: change.table,
+    schemaVersion: change.schema_version,
+    version: fromJsonVersion(change.version),
+    previousVersion: change.previous_version === null ? null : BigInt(change.previous_version),
+    timeMs: fromJsonTime(change.time),
+    cursor: change.cursor,
+  };
+  if ('schema' in change) return { kind: change.kind, schema: change.schema, ...shared };
+  const { kind, key, row, old, matches } = change;
+  return { kind, key, row, old, matches, ...shared } as TableEvent<R>;
 }
 
 function pause(ms: number, ended: AbortSignal): Promise<void> {

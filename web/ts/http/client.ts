@@ -9,7 +9,7 @@ export interface ConnectOptions {
   fetch?: typeof fetch;
 }
 
-type Query = Record<string, string | Uint8Array | undefined> | [name: string, value: string][];
+type Query = Record<string, string | Uint8Array | undefined> | [name: string, value: string | Uint8Array][];
 
 /** One request of the API. */
 export interface ApiRequest {

@@ -15,7 +15,7 @@ import { camelCase } from '../plugins/names.js';
 import { transact } from '../retry.js';
 import type { AnyDatabase, DatabaseTypes, Table, TableChange, TableCreated, TableDefinition } from '../tables/api.js';
 import { table } from '../tables/query.js';
-import { HttpChangeFeed } from './changes.js';
+import { keyFeed, tableFeed } from './changes.js';
 import { Client, type ConnectOptions } from './client.js';
 import { HttpKv } from './kv.js';
 import { HttpPlugin } from './plugin.js';
@@ -40,7 +40,9 @@ class HttpDatabase implements MantisDB {
   }
 
   table(name: string): Table<never> {
-    return table(new HttpRows(this.#client, name, () => undefined));
+    return table(new HttpRows(this.#client, name, () => undefined), (parameters, options) =>
+      tableFeed(this.#client, name, parameters, options, this.#closed.signal),
+    );
   }
 
   async tables(): Promise<TableDefinition[]> {
@@ -74,7 +76,7 @@ class HttpDatabase implements MantisDB {
   }
 
   changes(options: ChangesOptions = {}): ChangeFeed {
-    return new HttpChangeFeed(this.#client, options, this.#closed.signal);
+    return keyFeed(this.#client, options, this.#closed.signal);
   }
 
   async buckets(): Promise<BucketInfo[]> {

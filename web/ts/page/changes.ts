@@ -1,7 +1,10 @@
-import type { Change, ChangeFeed, ChangesOptions, Cursor } from '../api.js';
+import type { Change, ChangeFeed, ChangesOptions, Cursor, FeedOptions } from '../api.js';
 import { toBucketName } from '../arguments.js';
 import { toBytes } from '../bytes.js';
+import type { TableEvent } from '../tables/api.js';
+import type { Parameter } from '../tables/dialect.js';
 import { call, type RawSession } from './raw.js';
+import { inTables } from './rows.js';
 
 /** Changes of one read from the store. */
 const PAGE_CHANGES = 100;
@@ -9,38 +12,72 @@ const PAGE_CHANGES = 100;
 /** The part of the database that the feed uses. */
 export interface FeedSource {
   session(): RawSession;
+  /** Called after each write. */
+  wrote(): void;
   /** Aborted when the database is closed, which ends feeds. */
   readonly closed: AbortSignal;
   /** Resolves after the next commit, or when `signal` is aborted. */
   nextCommit(signal: AbortSignal): Promise<void>;
 }
 
-interface RawChanges {
-  items: Change[];
+interface Changes<T> {
+  items: T[];
   cursor: Cursor;
   atEnd: boolean;
 }
 
+/** Reads at most so many changes after a place. */
+type Read<T> = (since: Cursor, limit: number) => Changes<T>;
+
+/** The changes of keys. */
+export function keyFeed(source: FeedSource, { bucket, prefix, ...options }: ChangesOptions): ChangeFeed {
+  const read: Read<Change> = (since, limit) =>
+    call(() => {
+      if (bucket !== undefined) toBucketName(bucket);
+      const keys = prefix === undefined ? new Uint8Array() : toBytes(prefix);
+      return source.session().changes(bucket, keys, since, limit) as Changes<Change>;
+    });
+  return new PageChangeFeed(source, read, options);
+}
+
+/** The changes of a table that a query selects. */
+export function tableFeed<R>(
+  source: FeedSource,
+  table: string,
+  parameters: Parameter[],
+  options: FeedOptions,
+): ChangeFeed<TableEvent<R>> {
+  const given = parameters.flat();
+  const read: Read<TableEvent<R>> = (since, limit) =>
+    inTables(source, (session) => session.tableChanges(table, given, since, limit) as Changes<TableEvent<R>>);
+  return new PageChangeFeed(source, read, options);
+}
+
 /** Follows the commits of the page's store, from the place that is determined at construction. */
-export class PageChangeFeed implements ChangeFeed {
-  readonly ready = Promise.resolve();
-  readonly #changes: AsyncGenerator<Change, undefined>;
+class PageChangeFeed<T> implements ChangeFeed<T> {
+  readonly ready: Promise<void>;
+  readonly #changes: AsyncGenerator<T, undefined>;
   readonly #ended = new AbortController();
 
-  constructor(source: FeedSource, options: ChangesOptions) {
+  constructor(source: FeedSource, read: Read<T>, options: FeedOptions) {
     for (const signal of [options.signal, source.closed]) {
       if (signal?.aborted) this.#ended.abort();
       signal?.addEventListener('abort', () => this.#ended.abort(), { once: true, signal: this.#ended.signal });
     }
-    this.#changes = follow(source, options, this.#ended.signal);
+    // Begun at construction, so that commits before the first `next` are not missed.
+    const begun = begin(read, options.since ?? 'now');
+    this.ready = begun.then(() => undefined);
+    // A failure also rejects `next`: nobody has to wait for `ready`.
+    this.ready.catch(() => undefined);
+    this.#changes = follow(source, read, begun, this.#ended.signal);
   }
 
-  next(): Promise<IteratorResult<Change>> {
+  next(): Promise<IteratorResult<T>> {
     return this.#changes.next();
   }
 
   /** Also ends a `next` that waits. */
-  async return(): Promise<IteratorResult<Change>> {
+  async return(): Promise<IteratorResult<T>> {
     this.#ended.abort();
     return this.#changes.return(undefined);
   }
@@ -50,25 +87,27 @@ export class PageChangeFeed implements ChangeFeed {
   }
 }
 
-function follow(source: FeedSource, options: ChangesOptions, ended: AbortSignal): AsyncGenerator<Change, undefined> {
-  const prefix = options.prefix === undefined ? new Uint8Array() : toBytes(options.prefix);
-  const read = (since: Cursor, limit: number) =>
-    call(() => source.session().changes(options.bucket, prefix, since, limit) as RawChanges);
-  if (options.bucket !== undefined) toBucketName(options.bucket);
-  const since = options.since ?? 'now';
-  // Read at construction, so that commits before the first `next` are not missed.
-  const begin = since === 'now' ? read('now', 1).cursor : since;
-  return (async function* () {
-    let cursor = begin;
-    while (!ended.aborted) {
-      const page = read(cursor, PAGE_CHANGES);
-      cursor = page.cursor;
-      for (const change of page.items) {
-        if (ended.aborted) return;
-        yield change;
-      }
-      if (page.atEnd) await source.nextCommit(ended);
+/** The place to begin at, which is read at once. A first read shows what is wrong with the request. */
+async function begin<T>(read: Read<T>, since: Cursor): Promise<Cursor> {
+  const { cursor } = read(since, 1);
+  return since === 'now' ? cursor : since;
+}
+
+async function* follow<T>(
+  source: FeedSource,
+  read: Read<T>,
+  begun: Promise<Cursor>,
+  ended: AbortSignal,
+): AsyncGenerator<T, undefined> {
+  let cursor = await begun;
+  while (!ended.aborted) {
+    const page = read(cursor, PAGE_CHANGES);
+    cursor = page.cursor;
+    for (const change of page.items) {
+      if (ended.aborted) return;
+      yield change;
     }
-    return undefined;
-  })();
+    if (page.atEnd) await source.nextCommit(ended);
+  }
+  return undefined;
 }

@@ -18,7 +18,7 @@ import { transact } from '../retry.js';
 import type { Table, TableChange, TableCreated, TableDefinition } from '../tables/api.js';
 import { table } from '../tables/query.js';
 import type { Target } from './bucket.js';
-import { PageChangeFeed, type FeedSource } from './changes.js';
+import { keyFeed, tableFeed, type FeedSource } from './changes.js';
 import { PageKv } from './kv.js';
 import { call, hasTables, type RawDatabase, type RawSession } from './raw.js';
 import { PageRows, PageTables } from './rows.js';
@@ -50,7 +50,7 @@ export class PageDatabase implements MantisDB, Target, FeedSource {
   }
 
   table(name: string): Table<never> {
-    return table(new PageRows(this, name));
+    return table(new PageRows(this, name), (parameters, options) => tableFeed(this, name, parameters, options));
   }
 
   async tables(): Promise<TableDefinition[]> {
@@ -107,7 +107,7 @@ export class PageDatabase implements MantisDB, Target, FeedSource {
   }
 
   changes(options: ChangesOptions = {}): ChangeFeed {
-    return new PageChangeFeed(this, options);
+    return keyFeed(this, options);
   }
 
   async buckets(): Promise<BucketInfo[]> {

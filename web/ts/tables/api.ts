@@ -1,6 +1,6 @@
 /** The interface of tables, in the page and on a server. */
 
-import type { Version, Written } from '../api.js';
+import type { ChangeFeed, Cursor, FeedOptions, Version, Written } from '../api.js';
 import type { Json } from '../plugins/api.js';
 
 /** The types of one table's rows: as they are read, inserted and updated. */
@@ -148,6 +148,11 @@ export interface Query<T extends TableTypes, R = T['Row']> {
   count(): Promise<number>;
   /** How the rows would be found, as PostgreSQL's `EXPLAIN` says it. */
   explain(): Promise<string>;
+  /**
+   * The changes of rows that the filters select before the change or after it, shown as `select` says, and those of the table's
+   * definition. An order, a limit, other tables and aggregates are refused (PGRST127).
+   */
+  changes(options?: FeedOptions): ChangeFeed<TableEvent<R>>;
   /** Gives these rows the values. A query without `where` is refused (21000). */
   update<S = R>(values: T['Update'], options?: WriteOptions): Promise<RowsWritten<S>>;
   /** Deletes these rows. A query without `where` is refused (21000). */
@@ -169,6 +174,43 @@ export interface Table<T extends TableTypes = AnyTable> extends Query<T> {
   deleteRow<S = T['Row']>(key: RowKey, options?: RowWriteOptions): Promise<RowsWritten<S>>;
   /** Gives each row that is named by its primary key the values beside it, in one commit. */
   updateMany<S = T['Row']>(rows: readonly T['Update'][], options?: WriteOptions): Promise<RowsWritten<S>>;
+}
+
+/** What the feed of a table shows. */
+export type TableEvent<R = { [column: string]: Json }> = RowChange<R> | TableDefined;
+
+/** A row that a commit changed. An update of its primary key is a `delete` and an `insert` of one version. */
+export interface RowChange<R> extends EventPlace {
+  kind: 'insert' | 'update' | 'delete';
+  /** The primary key; null where the table has none. */
+  key: { [column: string]: Json } | null;
+  /** The row after the change; null where it is gone. */
+  row: R | null;
+  /** The row before it, of a table with `changes: 'full'`; otherwise null. */
+  old: R | null;
+  /** Which of the two the filters select; null where that is not known, because the table keeps no old rows. */
+  matches: { old: boolean | null; new: boolean };
+}
+
+/** A change of the table's definition. A dropped table has no `delete` for each row. */
+export interface TableDefined extends EventPlace {
+  kind: 'create' | 'alter' | 'drop';
+  /** The definition; null where the table is gone. */
+  schema: TableDefinition | null;
+}
+
+/** What every change of a table has. */
+export interface EventPlace {
+  table: string;
+  /** The number of the definition by which it is shown: that of its time. */
+  schemaVersion: number;
+  version: Version;
+  /** The commit that wrote what was there before; null if there was nothing. */
+  previousVersion: Version | null;
+  /** The time of the commit, in milliseconds since the epoch. */
+  timeMs: number;
+  /** The cursor after this change. */
+  cursor: Cursor;
 }
 
 /** The type of a column: `integer`, `varchar(20)`, `text[]`. */

@@ -42,9 +42,18 @@ function member(condition: Condition, negated = ''): string {
   if ('any' in condition) return `${negated}or${group(condition.any)}`;
   if ('all' in condition) return `${negated}and${group(condition.all)}`;
   const [column, operator, value] = condition;
-  const text = operand(operator, value);
+  return `${field(column)}.${negated}${within(operator, operand(operator, value))}`;
+}
+
+/** A parameter as it stands within a group. */
+export function grouped([name, value]: Parameter): string {
+  const [, operator, text] = /^((?:not\.)?[a-z]+(?:\([a-z]+\))?)\.(.*)$/s.exec(value) ?? [];
+  return `${name}.${operator === undefined || text === undefined ? value : within(operator as FilterOperator, text)}`;
+}
+
+function within(operator: FilterOperator, text: string): string {
   const isPlain = base(operator) === 'in' || base(operator) === 'is' || /^[\w.*:+-]+$/.test(text);
-  return `${field(column)}.${negated}${operator}.${isPlain ? text : quoted(text)}`;
+  return `${operator}.${isPlain ? text : quoted(text)}`;
 }
 
 /** The operator without what stands before and after it. */

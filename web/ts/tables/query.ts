@@ -1,6 +1,6 @@
 /** The builder of queries, over whatever runs them. */
 
-import type { Version, Written } from '../api.js';
+import type { ChangeFeed, FeedOptions, Version, Written } from '../api.js';
 import { MantisError, invalid } from '../errors.js';
 import type {
   AnyTable,
@@ -14,6 +14,7 @@ import type {
   RowWriteOptions,
   RowsWritten,
   Table,
+  TableEvent,
   UpsertOptions,
   WriteOptions,
 } from './api.js';
@@ -52,6 +53,9 @@ export interface RowStore {
   write(writing: Writing): Promise<StoreWritten>;
 }
 
+/** Follows the changes that the parameters of a query select. */
+export type Follow = (parameters: Parameter[], options: FeedOptions) => ChangeFeed<TableEvent<never>>;
+
 /** What a query says besides its filters. */
 interface Window {
   select?: string;
@@ -62,11 +66,14 @@ interface Window {
 
 class RowQuery implements Query<AnyTable> {
   protected readonly store: RowStore;
+  readonly #follow: Follow | null;
   readonly #filters: Parameter[];
   readonly #window: Window;
 
-  constructor(store: RowStore, filters: Parameter[], window: Window) {
+  /** `follow` is null in a transaction. */
+  constructor(store: RowStore, follow: Follow | null, filters: Parameter[], window: Window) {
     this.store = store;
+    this.#follow = follow;
     this.#filters = filters;
     this.#window = window;
   }
@@ -137,6 +144,13 @@ class RowQuery implements Query<AnyTable> {
     return this.store.explain(this.#parameters());
   }
 
+  changes(options: FeedOptions = {}): ChangeFeed<TableEvent<never>> {
+    if (this.#follow === null) {
+      throw invalid('argument-invalid', "changes belong to no transaction: ask the database's table for them");
+    }
+    return this.#follow(this.#parameters(), options);
+  }
+
   async update(values: Row, options?: WriteOptions): Promise<RowsWritten<never>> {
     return this.write('update', [values], options);
   }
@@ -185,17 +199,17 @@ class RowQuery implements Query<AnyTable> {
   }
 
   #filtered(filter: Parameter): RowQuery {
-    return new RowQuery(this.store, [...this.#filters, filter], this.#window);
+    return new RowQuery(this.store, this.#follow, [...this.#filters, filter], this.#window);
   }
 
   #with(window: Window): RowQuery {
-    return new RowQuery(this.store, this.#filters, { ...this.#window, ...window });
+    return new RowQuery(this.store, this.#follow, this.#filters, { ...this.#window, ...window });
   }
 }
 
 class RowTable extends RowQuery implements Table {
-  constructor(store: RowStore) {
-    super(store, [], {});
+  constructor(store: RowStore, follow: Follow | null) {
+    super(store, follow, [], {});
   }
 
   get name(): string {
@@ -254,7 +268,7 @@ function whole(number: number): number {
   throw invalid('argument-invalid', 'a number of rows is a whole number');
 }
 
-/** A table over what runs its statements. */
-export function table(store: RowStore): Table<never> {
-  return new RowTable(store) as unknown as Table<never>;
+/** A table over what runs its statements and, outside a transaction, follows its changes. */
+export function table(store: RowStore, follow: Follow | null = null): Table<never> {
+  return new RowTable(store, follow) as unknown as Table<never>;
 }
