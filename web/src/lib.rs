@@ -14,6 +14,7 @@
 //! | `table_output` | its answers |
 //! | `calls` | `RawSession` on tables for plugins, of the same feature |
 //! | `call_output` | its answers |
+//! | `operations` | `RawOperations`: operations on keys and rows for one commit, of the same feature |
 //! | `feed` | `RawSession`: the changes of a table, of the same feature |
 //! | `platform` | the page's clock and randomness |
 //!
@@ -29,6 +30,8 @@ mod database;
 #[cfg(feature = "tables")]
 mod feed;
 mod input;
+#[cfg(feature = "tables")]
+mod operations;
 mod output;
 mod platform;
 mod session;

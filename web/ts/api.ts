@@ -6,6 +6,7 @@
  */
 
 import type { Plugin, PluginModule, PluginOptions } from './plugins/api.js';
+import type { BatchOperation, Batched } from './tables/batch.js';
 import type {
   AnyDatabase,
   DatabaseTypes,
@@ -173,6 +174,8 @@ export interface Transaction<D extends DatabaseTypes = AnyDatabase> {
   kv(bucket?: string): Kv;
   /** A table whose statements belong to this transaction, likewise. A statement that fails is undone alone. */
   table<N extends TableName<D>>(name: N): Table<D['public']['Tables'][N]>;
+  /** Runs operations on keys and rows in order, all or none of them: one that fails or is refused undoes the batch, and nothing else. */
+  batch(operations: readonly BatchOperation[]): Promise<Batched>;
   /** Ends the transaction, whatever the outcome. Rejects with `conflict` if another commit changed what was read: run it again. */
   commit(): Promise<Written>;
   /** Discards the writes. Does nothing if the transaction has ended already. */
@@ -253,6 +256,11 @@ export interface MantisDB<D extends DatabaseTypes = AnyDatabase> {
    * error it rolls the transaction back and rejects with that error.
    */
   transact<T>(work: (transaction: Transaction<D>) => Promise<T>, options?: TransactionOptions): Promise<T>;
+  /**
+   * Runs operations on keys and rows of any buckets and tables in order, in one commit: all of them, or none if a condition does not
+   * hold or one fails. Each sees what those before it wrote. An error has the index of its `operation`.
+   */
+  batch(operations: readonly BatchOperation[]): Promise<Batched>;
   /** The changes of keys; `table(name).changes()` has those of rows. */
   changes(options?: ChangesOptions): ChangeFeed;
   buckets(): Promise<BucketInfo[]>;

@@ -11,12 +11,20 @@ export class MantisError extends Error {
   readonly details?: unknown;
   /** Advice, where there is any. */
   readonly hint?: string;
+  /** The index of the operation of a batch that failed. */
+  readonly operation?: number;
 
   constructor(
     code: string,
     kind: string,
     message: string,
-    more: { value?: unknown; details?: unknown; hint?: string | undefined; cause?: unknown } = {},
+    more: {
+      value?: unknown;
+      details?: unknown;
+      hint?: string | undefined;
+      operation?: number | undefined;
+      cause?: unknown;
+    } = {},
   ) {
     super(message, 'cause' in more ? { cause: more.cause } : undefined);
     this.code = code;
@@ -24,6 +32,7 @@ export class MantisError extends Error {
     if ('value' in more) this.value = more.value;
     if (more.details !== undefined && more.details !== null) this.details = more.details;
     if (more.hint !== undefined && more.hint !== null) this.hint = more.hint;
+    if (more.operation !== undefined) this.operation = more.operation;
   }
 }
 
@@ -38,6 +47,7 @@ export interface TableFailure {
   message: string;
   details?: unknown;
   hint?: string | undefined;
+  operation?: number | undefined;
 }
 
 /** Whether a code is one of tables: a SQLSTATE, or one of PostgREST's. */
@@ -57,9 +67,11 @@ const TABLE_KINDS: [RegExp, string][] = [
 ];
 
 /** The error of a failure of tables. */
-export function tableError({ code, message, details, hint }: TableFailure, cause?: unknown): MantisError {
+export function tableError({ code, message, ...more }: TableFailure, cause?: unknown): MantisError {
+  const { details, hint, operation } = more;
   // A server has a name for it.
-  if (code === 'PT412') return new MantisError('precondition-failed', 'constraint', message, { details, hint });
+  if (code === 'PT412')
+    return new MantisError('precondition-failed', 'constraint', message, { details, hint, operation });
   const kind = TABLE_KINDS.find(([pattern]) => pattern.test(code))?.[1] ?? 'invalid';
-  return new MantisError(code, kind, message, { details, hint, ...(cause === undefined ? {} : { cause }) });
+  return new MantisError(code, kind, message, { details, hint, operation, ...(cause === undefined ? {} : { cause }) });
 }

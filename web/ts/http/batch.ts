@@ -27,7 +27,7 @@ export function toBatch(operations: Operation[]): string {
   return `{"atomic":true,"operations":[${operations.map(toOperation).join(',')}]}`;
 }
 
-function toOperation(operation: Operation): string {
+export function toOperation(operation: Operation): string {
   if (operation.op === 'increment') {
     const { key, by } = operation;
     return `{"op":"increment","key":${JSON.stringify(toJsonBytes(key))},"by":${toInteger(by)}}`;

@@ -143,6 +143,8 @@ interface Problem {
   details?: unknown;
   hint?: string | null;
   error?: unknown;
+  /** Of a batch. */
+  operation?: number;
 }
 
 async function toError(response: Response): Promise<MantisError> {
@@ -155,9 +157,9 @@ async function toError(response: Response): Promise<MantisError> {
   }
   const code = problem.code ?? `http-${status}`;
   const message = problem.detail ?? problem.message ?? problem.title ?? `the server answered ${status}`;
-  const { details, hint: given } = problem;
+  const { details, hint: given, operation } = problem;
   const hint = given === undefined || given === null ? {} : { hint: given };
-  if (isTableCode(code)) return tableError({ code, message, details, ...hint }, problem);
+  if (isTableCode(code)) return tableError({ code, message, details, operation, ...hint }, problem);
   const value = code === 'plugin-error' ? { value: problem.error } : {};
-  return new MantisError(code, kindOf(code, status), message, { ...hint, ...value, cause: problem });
+  return new MantisError(code, kindOf(code, status), message, { ...hint, ...value, operation, cause: problem });
 }

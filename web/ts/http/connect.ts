@@ -14,10 +14,12 @@ import type { Plugin, PluginModule, PluginOptions } from '../plugins/api.js';
 import { camelCase } from '../plugins/names.js';
 import { transact } from '../retry.js';
 import type { AnyDatabase, DatabaseTypes, Table, TableChange, TableCreated, TableDefinition } from '../tables/api.js';
+import type { BatchOperation, Batched } from '../tables/batch.js';
 import { table } from '../tables/query.js';
 import { keyFeed, tableFeed } from './changes.js';
 import { Client, type ConnectOptions } from './client.js';
 import { HttpKv } from './kv.js';
+import { runBatch } from './operations.js';
 import { HttpPlugin } from './plugin.js';
 import { HttpRows, HttpTables } from './rows.js';
 import { HttpTransaction } from './transaction.js';
@@ -73,6 +75,10 @@ class HttpDatabase implements MantisDB {
 
   transact<T>(work: (transaction: Transaction) => Promise<T>, options?: TransactionOptions): Promise<T> {
     return transact(this, work, options);
+  }
+
+  async batch(operations: readonly BatchOperation[]): Promise<Batched> {
+    return runBatch(this.#client, operations, undefined);
   }
 
   changes(options: ChangesOptions = {}): ChangeFeed {

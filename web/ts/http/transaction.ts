@@ -1,9 +1,11 @@
 import type { Kv, Transaction, Written } from '../api.js';
 import { MantisError, invalid } from '../errors.js';
 import type { Table } from '../tables/api.js';
+import type { BatchOperation, Batched } from '../tables/batch.js';
 import { table } from '../tables/query.js';
 import type { Client } from './client.js';
 import { HttpKv } from './kv.js';
+import { runBatch } from './operations.js';
 import { HttpRows } from './rows.js';
 
 /** A transaction that a server holds open. The server rolls it back after 30 seconds without a request. */
@@ -22,6 +24,10 @@ export class HttpTransaction implements Transaction {
 
   table(name: string): Table<never> {
     return table(new HttpRows(this.#client, name, () => this.#open()));
+  }
+
+  async batch(operations: readonly BatchOperation[]): Promise<Batched> {
+    return runBatch(this.#client, operations, this.#open());
   }
 
   async commit(): Promise<Written> {

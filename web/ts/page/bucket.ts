@@ -117,7 +117,7 @@ export class Bucket {
     const applied = this.#write((session) => {
       const batch = newBatch(session);
       try {
-        for (const operation of operations) add(batch, operation);
+        for (const operation of operations) addTo(batch, operation);
       } catch (error) {
         batch.free();
         throw error;
@@ -125,7 +125,7 @@ export class Bucket {
       return session.apply(this.name, batch) as RawApplied;
     });
     if (!applied.committed) return applied;
-    const results = operations.map((operation, index) => result(operation, applied.results[index]));
+    const results = operations.map((operation, index) => resultOf(operation, applied.results[index]));
     return { ...applied, results };
   }
 
@@ -161,7 +161,8 @@ function cursorBytes(cursor: string): Uint8Array {
   }
 }
 
-function add(batch: RawBatch, operation: Operation): void {
+/** Adds an operation to a batch. */
+export function addTo(batch: RawBatch, operation: Operation): void {
   switch (operation.op) {
     case 'get':
       return batch.get(toBytes(operation.key));
@@ -189,7 +190,8 @@ function add(batch: RawBatch, operation: Operation): void {
   }
 }
 
-function result(operation: Operation, value: unknown): OperationResult {
+/** The result of an operation of a batch. */
+export function resultOf(operation: Operation, value: unknown): OperationResult {
   switch (operation.op) {
     case 'get':
       return { op: 'get', entry: value as Entry | null };

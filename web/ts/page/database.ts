@@ -16,10 +16,12 @@ import type { Plugin, PluginModule, PluginOptions } from '../plugins/api.js';
 import { PagePlugin } from '../plugins/page.js';
 import { transact } from '../retry.js';
 import type { Table, TableChange, TableCreated, TableDefinition } from '../tables/api.js';
+import type { BatchOperation, Batched } from '../tables/batch.js';
 import { table } from '../tables/query.js';
 import type { Target } from './bucket.js';
 import { keyFeed, tableFeed, type FeedSource } from './changes.js';
 import { PageKv } from './kv.js';
+import { runBatch } from './operations.js';
 import { call, hasTables, type RawDatabase, type RawSession } from './raw.js';
 import { PageRows, PageTables } from './rows.js';
 import { PageTransaction } from './transaction.js';
@@ -104,6 +106,10 @@ export class PageDatabase implements MantisDB, Target, FeedSource {
 
   transact<T>(work: (transaction: Transaction) => Promise<T>, options?: TransactionOptions): Promise<T> {
     return transact(this, work, options);
+  }
+
+  async batch(operations: readonly BatchOperation[]): Promise<Batched> {
+    return runBatch(this, operations);
   }
 
   changes(options: ChangesOptions = {}): ChangeFeed {

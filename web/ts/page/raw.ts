@@ -3,11 +3,11 @@
 import * as complete from '../../dist/raw/complete/mantis_web.js';
 import * as kv from '../../dist/raw/kv/mantis_web.js';
 import * as tables from '../../dist/raw/tables/mantis_web.js';
-import type { RawBatch, RawCall, RawSession } from '../../dist/raw/tables/mantis_web.js';
+import type { RawBatch, RawCall, RawOperations, RawSession } from '../../dist/raw/tables/mantis_web.js';
 import { MantisError, tableError } from '../errors.js';
 import type { WasmSource } from './source.js';
 
-export type { RawBatch, RawCall, RawDatabase, RawSession } from '../../dist/raw/tables/mantis_web.js';
+export type { RawBatch, RawCall, RawDatabase, RawOperations, RawSession } from '../../dist/raw/tables/mantis_web.js';
 
 /** The classes of a module. Without tables sessions lack the methods for them. */
 type Exports = typeof tables;
@@ -57,6 +57,11 @@ export function newCall(session: RawSession, ...query: ConstructorParameters<Exp
   return new (exportsOf(session).RawCall)(...query);
 }
 
+/** Operations for a session with tables, likewise. */
+export function newOperations(session: RawSession): RawOperations {
+  return new (exportsOf(session).RawOperations)();
+}
+
 function exportsOf(session: RawSession): Exports {
   const module = Object.values(MODULES).find(({ exports }) => session instanceof exports.RawSession);
   return (module ?? MODULES.kv).exports;
@@ -79,13 +84,13 @@ export function call<T>(work: () => T): T {
 function asError(thrown: unknown): MantisError {
   if (thrown instanceof MantisError) return thrown;
   if (isFailure(thrown)) {
-    const { code, kind, message } = thrown;
-    return kind === undefined ? tableError(thrown) : new MantisError(code, kind, message);
+    const { code, kind, message, operation } = thrown;
+    return kind === undefined ? tableError(thrown) : new MantisError(code, kind, message, { operation });
   }
   return new MantisError('internal', 'other', `the store failed: ${String(thrown)}`, { cause: thrown });
 }
 
 /** What calls throw. Errors of tables have no kind of their own. */
-function isFailure(thrown: unknown): thrown is { code: string; kind?: string; message: string } {
+function isFailure(thrown: unknown): thrown is { code: string; kind?: string; message: string; operation?: number } {
   return typeof thrown === 'object' && thrown !== null && !(thrown instanceof Error) && 'code' in thrown;
 }

@@ -1,9 +1,11 @@
 import type { Kv, Transaction, Written } from '../api.js';
 import { invalid } from '../errors.js';
 import type { Table } from '../tables/api.js';
+import type { BatchOperation, Batched } from '../tables/batch.js';
 import { table } from '../tables/query.js';
 import type { Target } from './bucket.js';
 import { PageKv } from './kv.js';
+import { runBatch } from './operations.js';
 import { call, type RawSession } from './raw.js';
 import { PageRows } from './rows.js';
 
@@ -35,6 +37,10 @@ export class PageTransaction implements Transaction, Target {
 
   table(name: string): Table<never> {
     return table(new PageRows(this, name));
+  }
+
+  async batch(operations: readonly BatchOperation[]): Promise<Batched> {
+    return runBatch(this, operations);
   }
 
   async commit(): Promise<Written> {

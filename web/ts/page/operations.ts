@@ -1,0 +1,127 @@
+/** Batches of operations on keys and rows in the page. */
+
+import type { OperationResult, Written } from '../api.js';
+import { toBucketName } from '../arguments.js';
+import { invalid } from '../errors.js';
+import {
+  isOfRows,
+  toArgument,
+  toMatches,
+  toRows,
+  type BatchOperation,
+  type BatchRefusal,
+  type BatchResult,
+  type Batched,
+  type RowOperation,
+  type RowSelect,
+} from '../tables/batch.js';
+import { name, toJson } from '../tables/dialect.js';
+import { addTo, resultOf, type Target } from './bucket.js';
+import { newBatch, newOperations, type RawOperations } from './raw.js';
+import { inTables } from './rows.js';
+
+type RawBatched = ({ committed: true; results: unknown[] } & Written) | { committed: false; refusals: RawRefusal[] };
+type RawRefusal = { index: number; version?: bigint; matched?: number };
+
+/** What was written. */
+interface RawChanged {
+  affected: number;
+  inserted: number;
+  json?: string;
+}
+
+export function runBatch(target: Target, operations: readonly BatchOperation[]): Batched {
+  const batched = inTables(target, (session) => {
+    const asked = newOperations(session);
+    try {
+      for (const operation of operations) {
+        if (isOfRows(operation)) {
+          addRows(asked, operation);
+        } else {
+          const { bucket = 'default', ...ofKey } = operation;
+          const batch = newBatch(session);
+          addTo(batch, ofKey);
+          asked.keys(toBucketName(bucket), batch);
+        }
+      }
+    } catch (error) {
+      asked.free();
+      throw error;
+    }
+    return session.batch(asked) as RawBatched;
+  });
+  if (!batched.committed) return { committed: false, refusals: batched.refusals.map(toRefusal) };
+  target.wrote();
+  const results = operations.map((operation, index) => toResult(operation, batched.results[index]));
+  return { ...batched, results };
+}
+
+function addRows(asked: RawOperations, operation: RowOperation): void {
+  const { op, table } = operation;
+  const given = 'set' in operation ? (operation.set ?? {}) : 'rows' in operation ? operation.rows : [];
+  const rows = (Array.isArray(given) ? given : [given]) as { [column: string]: unknown }[];
+  const columns = [...new Set(rows.flatMap((row) => Object.keys(row).filter((key) => row[key] !== undefined)))];
+  const values = rows.flatMap((row) => columns.map((column) => toJson(row[column]) ?? '')).join('\n');
+  const { order, limit, offset }: Partial<RowSelect> = op === 'select' ? operation : {};
+  const select = op === 'check' ? undefined : operation.select;
+  const texts = { select, order, on_conflict: onConflict(operation) };
+  const parameters = Object.entries(texts).flatMap(([name, text]) => (text === undefined ? [] : [name, text]));
+  asked.rows(
+    verb(operation),
+    table,
+    ('filter' in operation ? operation.filter : undefined) ?? '',
+    parameters,
+    limit,
+    offset,
+    columns,
+    values,
+    rows.length,
+    select !== undefined,
+  );
+  for (const value of ('arguments' in operation ? operation.arguments : undefined) ?? []) {
+    const argument = toArgument(value);
+    if (argument === null || typeof argument === 'string') asked.argument(argument ?? undefined);
+    else asked.argumentFrom(argument.operation, argument.column);
+  }
+  for (const [column, made] of Object.entries(('from' in operation ? operation.from : undefined) ?? {})) {
+    asked.from(column, made.operation, made.column);
+  }
+  const matches = 'matches' in operation ? toMatches(operation.matches) : undefined;
+  if (matches !== undefined) asked.matches(matches.min, matches.max);
+  if ('ifVersion' in operation && operation.ifVersion !== undefined) asked.ifVersion(operation.ifVersion);
+}
+
+function verb(operation: RowOperation): string {
+  switch (operation.op) {
+    case 'insert':
+      return operation.onDuplicate ?? 'insert';
+    case 'select':
+    case 'update':
+    case 'delete':
+    case 'check':
+      return operation.op;
+    default:
+      throw invalid('argument-invalid', `there is no operation ${JSON.stringify((operation as RowOperation).op)}`);
+  }
+}
+
+function onConflict(operation: RowOperation): string | undefined {
+  return operation.op === 'insert' ? operation.onConflict?.map(name).join(',') : undefined;
+}
+
+function toRefusal({ index, version, matched }: RawRefusal): BatchRefusal {
+  // What the transaction wrote itself has no version.
+  const found = { index, version: version === undefined || version === 0n ? null : version };
+  return matched === undefined ? found : { ...found, matched };
+}
+
+function toResult(operation: BatchOperation, result: unknown): BatchResult {
+  if (!isOfRows(operation)) return resultOf(operation, result);
+  const { op } = operation;
+  if (op === 'check') return { op } as OperationResult;
+  if (op === 'select') return { op, rows: toRows(result as string) };
+  const { affected, inserted, json } = result as RawChanged;
+  const rows = toRows(json);
+  if (op === 'insert') return { op, inserted, updated: affected - inserted, rows };
+  return op === 'update' ? { op, updated: affected, rows } : { op, deleted: affected, rows };
+}
