@@ -73,6 +73,20 @@ async function useTables(db: MantisDB<Database>): Promise<number> {
   const counted = await books.select<{ n: number }>('n:count()').row();
   const conditions: Condition[] = [['data->>city', 'eq', 'Bern'], { not: { any: [['id', 'in', [1, 2n]]] } }];
   for (const condition of conditions) await connect('http://127.0.0.1').table('any').where(condition).delete();
+  for await (const change of books.where('pages', 'gt', 1).select('id').changes({ since: 'earliest' })) {
+    if (change.kind === 'alter') console.log(change.schema?.columns.length);
+    // @ts-expect-error It was not selected.
+    else if ('row' in change) console.log(change.row?.title, change.matches.old);
+  }
+  const batched = await db.batch([
+    { op: 'check', bucket: 'stock', key: 'tea', expect: 'present' },
+    { op: 'insert', table: 'orders', rows: { client: 'Ida' }, select: 'id' },
+    { op: 'update', table: 'clients', filter: 'name=eq.$1', arguments: ['Ida'], set: { n: 1 }, matches: { min: 1 } },
+    { op: 'select', table: 'lines', filter: 'order_id=eq.$1', arguments: [{ operation: 1, column: 'id' }] },
+    // @ts-expect-error A select changes nothing.
+    { op: 'select', table: 'lines', set: {} },
+  ]);
+  if (batched.committed) for (const result of batched.results) if (result.op === 'select') console.log(result.rows);
   await db.transact(async (transaction) => transaction.table('books').where('id', 'eq', 1).update({ pages: null }));
   return count + (counted?.n ?? 0) + (await books.page()).total;
 }
