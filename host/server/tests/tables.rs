@@ -84,6 +84,24 @@ fn a_table_is_created_listed_described_and_dropped() {
 }
 
 #[test]
+fn a_description_shows_enums_and_every_digit_of_a_default() {
+    let server = Server::start(&[]);
+    let schema = r#"{"columns": [
+        {"name": "kind", "type": "text", "enum": ["new", "paid, late"], "default": "new"},
+        {"name": "rate", "type": "numeric", "default": 0.12345678901234567890123}]}"#;
+    let created = server.run_with(&["table", "create", "rates", "--file", "-"], schema.as_bytes());
+    assert_eq!(failure(&created).0, 0, "{created:?}");
+    let described = server.ok(&["table", "describe", "rates"]);
+    assert!(described.contains(r#"enum kind "new", "paid, late""#), "{described}");
+    assert!(described.contains("0.12345678901234567890123"), "{described}");
+    let json = server.ok(&["table", "describe", "rates", "--json"]);
+    assert!(json.contains(r#""default":0.12345678901234567890123"#) && json.lines().count() == 1, "{json}");
+    assert!(server.ok(&["table", "list", "--json"]).contains("0.12345678901234567890123"));
+    let types: Value = serde_json::from_str(&server.ok(&["table", "types", "--json"])).unwrap();
+    assert!(types["types"].as_str().is_some_and(|types| types.contains("rates")), "{types}");
+}
+
+#[test]
 fn rows_are_shown_as_a_table_as_csv_and_as_json() {
     let server = with_films();
     let shown = server.run(&["table", "select", "films", "order=id", "select=id,title,rating,extra&id=lt.5"]);

@@ -3,6 +3,7 @@
 use http::{Method, Response, StatusCode};
 use mantis_db::tables::code;
 use mantis_db::tables::schema::{TableChange, TableDocument};
+use serde::Serialize;
 
 use crate::api::blocking::blocking;
 use crate::api::common;
@@ -123,7 +124,13 @@ fn table(request: &Request) -> Result<String> {
 async fn list(state: &State, request: &mut Request) -> Result<Response<Body>> {
     accept::choose(request.headers(), &[media::JSON])?;
     let tables = state.session().await?.describe_tables().await?;
-    Ok(respond::json(StatusCode::OK, &serde_json::json!({"tables": tables})))
+    Ok(respond::json(StatusCode::OK, &TablesOut { tables }))
+}
+
+/// All definitions. Not as a `Value`, in which the numbers of defaults would lose digits.
+#[derive(Serialize)]
+struct TablesOut {
+    tables: Vec<TableDocument>,
 }
 
 async fn show(state: &State, request: &mut Request) -> Result<Response<Body>> {
