@@ -14,48 +14,38 @@ pub(crate) struct Absent {
     is_such: fn(&Step) -> bool,
 }
 
+/// Plugins, on a server and in a page.
+const GUESTS: &[&str] = &["guest", "page-guest"];
 /// HTTP, and its clients.
 const HTTP: &[&str] = &["http", "client"];
 
 const ABSENT: &[Absent] = &[
     Absent {
-        surfaces: &["guest"],
+        surfaces: GUESTS,
         what: "the change feed",
         reason: "plugins will be called with changes; they do not ask for them",
         is_such: |step| matches!(step.operation, Operation::Changes(_)),
     },
     Absent {
-        surfaces: &["guest", "client", "page"],
-        what: "batches across keys and tables",
-        reason: "a transaction does the same; pages and the client for them have batches of keys",
-        is_such: |step| matches!(step.operation, Operation::Batch(_)),
-    },
-    Absent {
-        surfaces: &["guest", "client", "page"],
-        what: "the change feed of rows",
-        reason: "plugins ask for no changes, pages and the client for them for those of keys",
-        is_such: |step| matches!(step.operation, Operation::RowChanges(_)),
-    },
-    Absent {
-        surfaces: &["guest"],
+        surfaces: GUESTS,
         what: "listing and dropping buckets",
         reason: "a plugin knows the buckets that its grants name; that they exist is its operator's business",
         is_such: |step| matches!(step.operation, Operation::Buckets {} | Operation::DropBucket {}),
     },
     Absent {
-        surfaces: &["guest"],
+        surfaces: GUESTS,
         what: "definitions of tables",
         reason: "what tables there are is their operator's business",
         is_such: |step| step.operation.defines_tables(),
     },
     Absent {
-        surfaces: &["guest"],
+        surfaces: GUESTS,
         what: "deleting a span in several commits",
         reason: "a plugin deletes a span in a batch, and in transactions the scenarios do so",
         is_such: |step| matches!(step.operation, Operation::DeleteSpan { .. }) && step.transaction.is_none(),
     },
     Absent {
-        surfaces: &["guest"],
+        surfaces: GUESTS,
         what: "committing twice",
         reason: "committing takes the transaction's handle away: there is nothing left to commit",
         is_such: |step| matches!(step.operation, Operation::CommitAgain {}),
@@ -116,7 +106,7 @@ const ABSENT: &[Absent] = &[
         },
     },
     Absent {
-        surfaces: &["guest"],
+        surfaces: GUESTS,
         what: "U+0000 escaped in JSON",
         reason: "a plugin writes typed values: it has the character itself, which is refused with another code",
         is_such: |step| match &step.operation {
@@ -199,11 +189,14 @@ pub(crate) fn runs(surface: &str, scenario: &Scenario) -> bool {
     match surface {
         // Requests have no identity yet: every client of the listener may do everything.
         "http" | "client" => scenario.grants.is_none(),
-        // A page is its own only user, and sets one limit.
-        "page" => {
+        // A page is its own only user, and sets one limit. Its plugins have the grants that it gives them.
+        "page" | "page-guest" => {
             let is_writable = |step: &Step| !matches!(step.operation, Operation::CloseForWrites {});
             let sets = |name: &String| name == "store_bytes_max";
-            scenario.grants.is_none() && scenario.limits.keys().all(sets) && scenario.steps.iter().all(is_writable)
+            // What is done beside a plugin, the page does, which may do everything.
+            let is_granted = scenario.grants.is_none()
+                || surface == "page-guest" && scenario.steps.iter().all(|step| lacking(surface, step).is_none());
+            is_granted && scenario.limits.keys().all(sets) && scenario.steps.iter().all(is_writable)
         }
         _ => true,
     }
@@ -221,7 +214,7 @@ pub(crate) struct Unseen {
 
 const UNSEEN: &[Unseen] = &[
     Unseen {
-        surfaces: &["guest"],
+        surfaces: GUESTS,
         what: "the message about a value that is none of its type",
         reason: "a plugin's values have types: what is none of its column's is handed over as text, and the message is about that text",
         hide: |line| {

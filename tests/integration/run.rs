@@ -11,7 +11,7 @@ use crate::surface::{Place, Surface};
 use crate::surfaces::db::Db;
 use crate::surfaces::guest::Guest;
 use crate::surfaces::http::Http;
-use crate::surfaces::web::{Client, Page};
+use crate::surfaces::web::{Client, Page, PageGuest};
 
 /// Runs every scenario on a surface, writes its transcript, and compares it with what the scenarios expect.
 async fn check<S: Surface>(surface: &S, place: Place) -> Value {
@@ -66,6 +66,11 @@ async fn check_same<S: Surface>(surface: &S, place: Place) {
 #[tokio::test]
 async fn a_page_answers_like_the_crate() {
     check_same(&Page::new(), Place::Memory).await;
+}
+
+#[tokio::test]
+async fn plugins_in_a_page_answer_like_the_crate() {
+    check_same(&PageGuest::new(), Place::Memory).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,7 @@
 // Runs scenarios with `web/`'s interface. A line of JSON comes in, a line of JSON goes out:
 //   {"open":{"now_ms":..,"store_bytes_max":..|null,"tables":..,"url":..|null}}   a new database, in the page, or at a URL in Node
 //   {"step":{..}}                                                                the step's line of the transcript
+//   {"guest":{"steps":[..],"beside":[..],"grants":..}}                            what a plugin in the page answers to all steps
 // `node run.mjs page` starts a browser, `node run.mjs client` none.
 
 import { readFile } from 'node:fs/promises';
@@ -24,6 +25,7 @@ async function inPage() {
   await page.evaluate(async (source) => {
     const { Player } = await import(URL.createObjectURL(new Blob([source], { type: 'text/javascript' })));
     const { open } = await import('/dist/mantisdb.js');
+    const SIGN_BYTES = 61;
     let nowMs, database, player;
     window.scenario = {
       async open(options) {
@@ -39,11 +41,31 @@ async function inPage() {
         database.maintain();
         return { now_ms: database.nowMs() };
       },
+      async guest({ steps, beside, grants }) {
+        const { default: mirror } = await import('/tests/dist/mirror/plugin.js');
+        const played = [];
+        const fill = crypto.getRandomValues.bind(crypto);
+        // So many bytes ask for the next step beside the plugin. A store in a page does it before anybody waits.
+        crypto.getRandomValues = (bytes) => {
+          // What the page cannot do either, such as ending a transaction of the plugin's, has no answer.
+          if (bytes.length === SIGN_BYTES) played.push(window.scenario.step(beside[played.length]).catch(() => null));
+          return fill(bytes);
+        };
+        try {
+          const answers = await database.plugin(mirror, { grants, log: () => {} }).call('run', [steps]);
+          return { answers, beside: await Promise.all(played) };
+        } catch (error) {
+          return { failed: String(error), code: error.code };
+        } finally {
+          delete crypto.getRandomValues;
+        }
+      },
     };
   }, await readFile(PLAYER, 'utf8'));
   return {
     open: (options) => page.evaluate((options) => window.scenario.open(options), options),
     step: (step) => page.evaluate((step) => window.scenario.step(step), step),
+    guest: (guest) => page.evaluate((guest) => window.scenario.guest(guest), guest),
     close: () => browser.close(),
   };
 }
@@ -63,12 +85,19 @@ async function overHttp() {
   };
 }
 
+/** For `JSON.stringify`, which drops the sign of -0. */
+function withSign(_, value) {
+  return Object.is(value, -0) ? JSON.rawJSON('-0.0') : value;
+}
+
 const surface = await (process.argv[2] === 'client' ? overHttp() : inPage());
 try {
   for await (const line of createInterface({ input: process.stdin })) {
-    const { open, step } = JSON.parse(line);
-    const answer = open === undefined ? await surface.step(step) : ((await surface.open(open)), 'open');
-    process.stdout.write(`${JSON.stringify(answer)}\n`);
+    const { open, step, guest } = JSON.parse(line);
+    let answer = 'open';
+    if (open !== undefined) await surface.open(open);
+    else answer = await (step === undefined ? surface.guest(guest) : surface.step(step));
+    process.stdout.write(`${JSON.stringify(answer, withSign)}\n`);
   }
 } finally {
   await surface.close();

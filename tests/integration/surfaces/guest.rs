@@ -19,7 +19,7 @@ use mantis_plugin::{HostConfig, PluginHost, PluginOptions};
 use mantis_pool::Pool;
 use serde_json::{Value, json};
 
-use self::tables::Types;
+pub(crate) use self::tables::{Types, rehearse};
 use crate::absent;
 use crate::answer::{Answer, BatchResult, Commit, Entry, Listed};
 use crate::data::Data;
@@ -48,7 +48,7 @@ impl Surface for Guest {
     const NAME: &'static str = "guest";
 
     async fn run(&self, scenario: &Scenario, place: Place) -> Vec<Answer> {
-        let types = tables::rehearse(scenario, place).await;
+        let types = rehearse(scenario, place).await;
         let signs = Arc::new(Signs::default());
         let stage = Stage::with_random(scenario, place, signs.clone());
         prepare(&stage, scenario).await;
@@ -57,14 +57,14 @@ impl Surface for Guest {
         let host = host(&stage);
         let options = PluginOptions::new((*stage.grants).clone());
         host.install("mirror", self.component.clone(), options).await.unwrap();
-        let answers = host.call("mirror", "run", json!([script(scenario, &types)])).await;
+        let answers = host.call("mirror", "run", json!([script(Self::NAME, scenario, &types)])).await;
         let answers = answers.unwrap_or_else(|error| panic!("{}: {error}", scenario.name));
         let mut done_beside = signs.beside.lock().unwrap().take().unwrap().answers;
         let answers = answers.value.as_array().unwrap();
         assert_eq!(answers.len(), scenario.steps.len(), "{}", scenario.name);
         let answer = |((step, answer), types): ((&Step, &Value), &Types)| {
             let done = done_beside.remove(&std::ptr::from_ref(step).addr());
-            done.or_else(|| tables::shown(answer, types)).unwrap_or_else(|| shown(&step.operation, answer))
+            done.unwrap_or_else(|| self::answer(&step.operation, answer, types))
         };
         scenario.steps.iter().zip(answers).zip(&types).map(answer).collect()
     }
@@ -118,7 +118,7 @@ struct Beside {
 
 impl Beside {
     fn new(stage: &Stage, scenario: &Scenario) -> Self {
-        let steps = scenario.steps.iter().filter(|step| is_beside(step));
+        let steps = scenario.steps.iter().filter(|step| is_beside(Guest::NAME, step));
         let steps = steps.map(|step| (std::ptr::from_ref(step).addr(), step.clone())).collect();
         Self { database: stage.database.clone(), player: Player::new(stage.clone()), steps, answers: HashMap::new() }
     }
@@ -141,13 +141,14 @@ fn wait<T>(step: impl Future<Output = T>, database: &Database) -> T {
     }
 }
 
-fn is_beside(step: &Step) -> bool {
+/// Whether a step is done beside the component that runs on `surface`.
+pub(crate) fn is_beside(surface: &str, step: &Step) -> bool {
     matches!(step.operation, Operation::AdvanceClock { .. } | Operation::CloseForWrites {})
-        || absent::lacking(Guest::NAME, step).is_some()
+        || absent::lacking(surface, step).is_some()
 }
 
 /// The scenario's steps in the component's form.
-fn script(scenario: &Scenario, types: &[Types]) -> Value {
+pub(crate) fn script(surface: &str, scenario: &Scenario, types: &[Types]) -> Value {
     let named = |name: &String| scenario.steps.iter().rposition(|step| step.name.as_ref() == Some(name)).unwrap();
     let by_name = |number: usize, name: &String| {
         // The last step of this name before the one that asks.
@@ -158,7 +159,7 @@ fn script(scenario: &Scenario, types: &[Types]) -> Value {
     };
     let step = |(number, step): (usize, &Step)| {
         let operation = match &step.operation {
-            _ if is_beside(step) => json!("sign"),
+            _ if is_beside(surface, step) => json!("sign"),
             of_rows if of_rows.is_of_rows() => tables::operation(step, &types[number]),
             _ => operation(step, &|name| by_name(number, name)),
         };
@@ -245,7 +246,11 @@ fn batch_operation(operation: &BatchOperation) -> Value {
     }
 }
 
-/// The component's answer to an operation.
+/// The component's answer to a step.
+pub(crate) fn answer(operation: &Operation, answer: &Value, types: &Types) -> Answer {
+    tables::shown(answer, types).unwrap_or_else(|| shown(operation, answer))
+}
+
 fn shown(operation: &Operation, answer: &Value) -> Answer {
     let (case, payload) = case(answer);
     match case {

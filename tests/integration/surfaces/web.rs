@@ -1,6 +1,7 @@
 //! The interface for pages, in its two implementations: the build for pages in a browser (`page`), and the client for a server
-//! (`client`), in Node. `tests/page/run.mjs` does the steps of both.
+//! (`client`), in Node. `tests/page/run.mjs` does the steps of both. A plugin in the page (`page-guest`) does them too.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Stdio;
 
@@ -12,9 +13,10 @@ use tokio::sync::Mutex;
 
 use crate::absent;
 use crate::answer::{Answer, Rows};
-use crate::scenario::{Operation, Scenario, Step};
+use crate::scenario::{GrantedAccess, Operation, Scenario, Step};
 use crate::surface::{Place, START_MS, Stage, Surface};
 use crate::surfaces::db::{Player, prepare};
+use crate::surfaces::guest;
 use crate::surfaces::http::Server;
 
 /// A page with the data in it.
@@ -22,6 +24,9 @@ pub(crate) struct Page(Runner);
 
 /// The client for pages, and a server in this process.
 pub(crate) struct Client(Runner);
+
+/// A plugin in a page: the component that `surfaces/guest` runs.
+pub(crate) struct PageGuest(Runner);
 
 impl Page {
     pub(crate) fn new() -> Self {
@@ -35,16 +40,64 @@ impl Client {
     }
 }
 
+impl PageGuest {
+    pub(crate) fn new() -> Self {
+        Self(Runner::start("page"))
+    }
+}
+
+/// Opens a database in the page for a scenario.
+async fn open_in_page(runner: &Runner, scenario: &Scenario, place: Place) {
+    assert_eq!(place, Place::Memory, "a page has no disk");
+    let store_bytes_max = scenario.limits.get("store_bytes_max");
+    let of_tables = |step: &Step| step.operation.defines_tables() || step.operation.is_of_rows();
+    let tables = scenario.steps.iter().chain(&scenario.before).any(of_tables);
+    runner.open(&json!({ "now_ms": START_MS, "store_bytes_max": store_bytes_max, "tables": tables })).await;
+}
+
+/// Grants as the page names them.
+fn granted(grants: &BTreeMap<String, GrantedAccess>) -> Value {
+    let access = |access: &GrantedAccess| match access {
+        GrantedAccess::Read => "read",
+        GrantedAccess::Write => "write",
+    };
+    grants.iter().map(|(name, granted)| (name.clone(), Value::from(access(granted)))).collect::<Map<_, _>>().into()
+}
+
+impl Surface for PageGuest {
+    const NAME: &'static str = "page-guest";
+
+    async fn run(&self, scenario: &Scenario, place: Place) -> Vec<Answer> {
+        let types = guest::rehearse(scenario, place).await;
+        open_in_page(&self.0, scenario, place).await;
+        for step in &scenario.before {
+            self.0.play(step).await;
+        }
+        let beside = scenario.steps.iter().filter(|step| guest::is_beside(Self::NAME, step));
+        let beside: Vec<_> = beside.map(|step| written(serde_json::to_value(step).unwrap())).collect();
+        let grants = scenario.grants.as_ref().map_or_else(|| json!("all"), granted);
+        let script = guest::script(Self::NAME, scenario, &types);
+        let played = self.0.ask(json!({ "guest": { "steps": script, "beside": beside, "grants": grants } })).await;
+        let answers = played["answers"].as_array().unwrap_or_else(|| panic!("{}: {played}", scenario.name));
+        let mut beside = played["beside"].as_array().unwrap().iter().cloned();
+        let answer = |((step, answer), types): ((&Step, &Value), &guest::Types)| match &step.operation {
+            // What is done beside the plugin goes on after it; a feed or a definition then shows another time.
+            Operation::AdvanceClock { .. } => Answer::Line(read(beside.next().unwrap())),
+            _ if guest::is_beside(Self::NAME, step) => {
+                beside.next();
+                Answer::Absent
+            }
+            operation => guest::answer(operation, answer, types),
+        };
+        scenario.steps.iter().zip(answers).zip(&types).map(answer).collect()
+    }
+}
+
 impl Surface for Page {
     const NAME: &'static str = "page";
 
     async fn run(&self, scenario: &Scenario, place: Place) -> Vec<Answer> {
-        assert_eq!(place, Place::Memory, "a page has no disk");
-        let store_bytes_max = scenario.limits.get("store_bytes_max");
-        let of_tables =
-            |step: &Step| step.operation.defines_tables() || step.operation.is_of_rows() || step.operation.is_across();
-        let tables = scenario.steps.iter().any(of_tables);
-        self.0.open(&json!({ "now_ms": START_MS, "store_bytes_max": store_bytes_max, "tables": tables })).await;
+        open_in_page(&self.0, scenario, place).await;
         let mut answers = Vec::new();
         for step in &scenario.steps {
             answers.push(match absent::lacking(Self::NAME, step) {

@@ -202,6 +202,8 @@ function fromSimple(type: string, value: unknown): Json {
 
 /** The shortest number that is equal in 32 bits, so that 0.1 stays 0.1. */
 function shortest(number: number): number {
+  // The text of -0 has no sign.
+  if (number === 0) return number;
   for (let digits = 1; digits < 9; digits++) {
     const candidate = Number(number.toPrecision(digits));
     if (Math.fround(candidate) === number) return candidate;

@@ -21,7 +21,7 @@ use crate::surfaces::db::{Player, prepare};
 
 /// What is known of the types of a step on rows.
 #[derive(Default)]
-pub(super) struct Types {
+pub(crate) struct Types {
     /// The table, if there is one.
     table: Option<TableDocument>,
     /// The columns of the rows that the step shows.
@@ -29,7 +29,7 @@ pub(super) struct Types {
 }
 
 /// Does the steps with the crate, and returns the types that each meets.
-pub(super) async fn rehearse(scenario: &Scenario, place: Place) -> Vec<Types> {
+pub(crate) async fn rehearse(scenario: &Scenario, place: Place) -> Vec<Types> {
     let stage = Stage::new(scenario, place);
     prepare(&stage, scenario).await;
     let everything = stage.with_grants(Grants::all());
