@@ -51,8 +51,14 @@ pub(crate) const CHANGES_PAGE_BYTES_MAX: usize = 1 << 20;
 pub(crate) const DOCUMENT_TABLES: DescribeLimits =
     DescribeLimits { tables_max: 1_000, columns_max: 10_000, stored_bytes_max: 4 << 20 };
 
-/// Bytes of the rows of one answer.
+/// Bytes of the rows of an answer that is collected: in a transaction, of one row, and of rows that were written.
 pub(crate) const TABLE_ANSWER_BYTES_MAX: usize = 64 << 20;
+/// Bytes of the rows of any other answer that are collected; beyond them it is sent piece by piece.
+pub(crate) const TABLE_COLLECTED_BYTES: usize = 1 << 20;
+/// Bytes of such a piece, about: it ends with a row.
+pub(crate) const TABLE_PIECE_BYTES: usize = 256 << 10;
+/// Bytes of sorted and grouped rows that all answers hold together while they are sent piece by piece.
+pub(crate) const STREAMS_HELD_BYTES_MAX: usize = 256 << 20;
 
 /// Bytes of the `buckets` parameter: a hundred buckets with long names.
 pub(crate) const GRANTS_BYTES_MAX: usize = 8 * 1024;

@@ -41,7 +41,7 @@ pub mod types;
 
 pub use context::Environment;
 pub use error::{TableError, TableErrorParts, TableResult, code};
-pub use handle::{RowSet, Rows, SelectOptions, WriteOptions, Written};
+pub use handle::{RowSet, RowStream, Rows, SelectOptions, WriteOptions, Written};
 pub use interrupt::Interrupt;
 pub use mantis_dialect::Query;
 pub use query::{Count, QueryText, QueryTexts, Selected};

@@ -1,7 +1,9 @@
-//! The bound on open streams, which hold a connection as long as the client likes.
+//! The bounds on open streams, which hold a connection as long as the client likes: their number, and what they hold besides.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::limits::STREAMS_HELD_BYTES_MAX;
 use crate::protocol::errors::Code;
 use crate::protocol::problem::{Problem, Result};
 use crate::state::State;
@@ -22,5 +24,30 @@ impl StreamTicket {
 impl Drop for StreamTicket {
     fn drop(&mut self) {
         self.0.metrics.leave_stream();
+    }
+}
+
+/// Bytes that all streams hold besides their place.
+#[derive(Debug, Default)]
+pub(crate) struct StreamsHeld(AtomicUsize);
+
+/// Bytes that one of them holds. Given back when dropped.
+pub(crate) struct HeldByStream(Arc<State>, usize);
+
+impl HeldByStream {
+    pub(crate) fn take(state: &Arc<State>, bytes: usize) -> Result<Self> {
+        let before = state.streams_held.0.fetch_add(bytes, Ordering::Relaxed);
+        let held = Self(Arc::clone(state), bytes);
+        if before.saturating_add(bytes) <= STREAMS_HELD_BYTES_MAX {
+            return Ok(held);
+        }
+        let detail = format!("open streams hold more than {STREAMS_HELD_BYTES_MAX} bytes of sorted and grouped rows");
+        Err(Problem::new(Code::StreamsTooMany).detail(detail))
+    }
+}
+
+impl Drop for HeldByStream {
+    fn drop(&mut self) {
+        self.0.streams_held.0.fetch_sub(self.1, Ordering::Relaxed);
     }
 }

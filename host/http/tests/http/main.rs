@@ -20,6 +20,7 @@ mod plugins;
 mod rpc;
 mod service;
 mod stats;
+mod streams;
 mod tables;
 mod transactions;
 mod writes;

@@ -43,8 +43,8 @@ impl Snapshot {
         &self.store
     }
 
-    /// Restarts the time for which it may be held.
-    pub(crate) fn renew(&self) {
+    /// Restarts the time for which it may be held. One that was revoked stays so.
+    pub fn renew(&self) {
         self.pin.since_us.store(self.store.clock.monotonic_us(), Ordering::Relaxed);
     }
 

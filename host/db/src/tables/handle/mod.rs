@@ -6,6 +6,7 @@
 //! | `options` | what a statement is told besides its query, and what it answers besides its rows |
 //! | `read` | select, explain, and reads for programs |
 //! | `write` | insert, update, put, delete: each as work within a transaction |
+//! | `stream` | [`RowStream`]: the rows of a select piece by piece |
 //! | `row_set` | [`RowSet`]: rows that are no table's, queried as if they were |
 //! | `run` | that work in the open transaction, or in transactions of its own until one commits |
 
@@ -14,8 +15,10 @@ mod read;
 mod row_set;
 mod rows;
 mod run;
+mod stream;
 mod write;
 
 pub use options::{SelectOptions, WriteOptions, Written};
 pub use row_set::RowSet;
 pub use rows::Rows;
+pub use stream::RowStream;

@@ -151,7 +151,7 @@ impl Rows<'_> {
         read
     }
 
-    fn bind(&self, view: &mut dyn View, query: &Query, options: &SelectOptions) -> TableResult<Bound> {
+    pub(super) fn bind(&self, view: &mut dyn View, query: &Query, options: &SelectOptions) -> TableResult<Bound> {
         let (catalog, grants) = (self.session.database.catalog(), &self.session.grants);
         let table = catalog.shown(view, grants, self.table, Access::Read)?;
         let mut scope = Scope {

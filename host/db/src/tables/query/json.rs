@@ -24,6 +24,8 @@ pub struct JsonRows {
     form: JsonForm,
     strips_nulls: bool,
     bytes_max: usize,
+    /// Bytes from which on the text is a piece to be taken.
+    piece_bytes: usize,
     environment: Environment,
     columns: Vec<Column>,
     /// The names of all columns, each `,"name":`.
@@ -48,6 +50,7 @@ impl JsonRows {
             form,
             strips_nulls,
             bytes_max,
+            piece_bytes: usize::MAX,
             environment,
             columns: Vec::new(),
             names: Vec::new(),
@@ -57,11 +60,22 @@ impl JsonRows {
         }
     }
 
-    /// The whole text.
+    /// [Is full](RowSink::is_full) from so many bytes on, for text that is taken in pieces. Of one object there are no pieces.
+    pub fn set_piece_bytes(&mut self, bytes: usize) {
+        self.piece_bytes = bytes;
+    }
+
+    /// Takes the text so far; what comes continues it.
+    #[must_use]
+    pub fn take_piece(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.text)
+    }
+
+    /// The whole text, or the rest of it.
     #[must_use]
     pub fn into_bytes(mut self) -> Vec<u8> {
         if self.form == JsonForm::Array {
-            if self.text.is_empty() {
+            if !self.has_rows {
                 self.text.push(b'[');
             }
             self.text.push(b']');
@@ -117,6 +131,10 @@ impl RowSink for JsonRows {
         self.text.clear();
         self.has_rows = false;
         Ok(())
+    }
+
+    fn is_full(&self) -> bool {
+        self.form != JsonForm::Object && self.text.len() >= self.piece_bytes
     }
 
     fn row(&mut self, cells: &[Cell<'_>]) -> TableResult<()> {
@@ -245,6 +263,30 @@ mod tests {
         check(JsonForm::Array, false, &[], "[]");
         check(JsonForm::Object, false, &rows[..1], r#"{"i\"d":1,"rows":[]}"#);
         check(JsonForm::Lines, false, &rows, "{\"i\\\"d\":1,\"rows\":[]}\n{\"i\\\"d\":null,\"rows\":{\"a\":null}}\n");
+    }
+
+    #[test]
+    fn pieces_make_up_the_same_text() {
+        for form in [JsonForm::Array, JsonForm::Lines] {
+            for count in [0, 1, 2, 7] {
+                let mut whole = JsonRows::new(form, false, 1_000, Environment::neutral());
+                let mut pieces = JsonRows::new(form, false, 100, Environment::neutral());
+                pieces.set_piece_bytes(40);
+                whole.begin(&columns()).unwrap();
+                pieces.begin(&columns()).unwrap();
+                let mut text = Vec::new();
+                for id in 0..count {
+                    let row = [Cell::Value(Value::Integer(id)), Cell::Json("[]")];
+                    whole.row(&row).unwrap();
+                    pieces.row(&row).unwrap();
+                    if pieces.is_full() {
+                        text.extend(pieces.take_piece());
+                    }
+                }
+                text.extend(pieces.into_bytes());
+                assert_eq!(String::from_utf8(text), String::from_utf8(whole.into_bytes()), "{form:?} {count}");
+            }
+        }
     }
 
     #[test]

@@ -37,6 +37,12 @@ pub trait RowSink: Send {
         true
     }
 
+    /// Whether it takes no more rows for now. Rows that are read piece by piece stop there, or a batch of rows with what belongs to them
+    /// later; all others go on.
+    fn is_full(&self) -> bool {
+        false
+    }
+
     /// A row: a cell for each column.
     ///
     /// # Errors

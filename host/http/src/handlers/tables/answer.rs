@@ -35,7 +35,30 @@ impl AnswerRows {
         }
     }
 
-    /// The text of the answer.
+    /// Is full from so many bytes on, for text that is taken in pieces.
+    pub(super) fn set_piece_bytes(&mut self, bytes: usize) {
+        match self {
+            Self::Json(rows) => rows.set_piece_bytes(bytes),
+            Self::Csv(rows) => rows.set_piece_bytes(bytes),
+            Self::Counted => {}
+        }
+    }
+
+    /// Takes the text so far; what comes continues it.
+    pub(super) fn take_piece(&mut self) -> Bytes {
+        match self {
+            Self::Json(rows) => rows.take_piece().into(),
+            Self::Csv(rows) => rows.take_piece().into_bytes().into(),
+            Self::Counted => Bytes::new(),
+        }
+    }
+
+    /// Takes the rest of the text.
+    pub(super) fn take_rest(&mut self) -> Bytes {
+        std::mem::replace(self, Self::Counted).into_bytes()
+    }
+
+    /// The text of the answer, or the rest of it.
     pub(super) fn into_bytes(self) -> Bytes {
         match self {
             Self::Json(rows) => rows.into_bytes().into(),
@@ -56,6 +79,14 @@ impl RowSink for AnswerRows {
 
     fn wants_rows(&self) -> bool {
         !matches!(self, Self::Counted)
+    }
+
+    fn is_full(&self) -> bool {
+        match self {
+            Self::Json(rows) => rows.is_full(),
+            Self::Csv(rows) => rows.is_full(),
+            Self::Counted => false,
+        }
     }
 
     fn row(&mut self, cells: &[Cell<'_>]) -> TableResult<()> {

@@ -13,8 +13,11 @@ pub(super) struct CsvRows {
     environment: Environment,
     types: Vec<Option<Type>>,
     bytes_max: usize,
+    /// Bytes from which on the text is a piece to be taken.
+    piece_bytes: usize,
     header: String,
-    pub(super) text: String,
+    has_rows: bool,
+    text: String,
     cell: String,
 }
 
@@ -25,15 +28,27 @@ impl CsvRows {
             environment,
             types: Vec::new(),
             bytes_max,
+            piece_bytes: usize::MAX,
             header: String::new(),
+            has_rows: false,
             text: String::new(),
             cell: String::new(),
         }
     }
 
-    /// The whole text; of no rows it is a single line end.
+    /// Is full from so many bytes on, for text that is taken in pieces.
+    pub(super) fn set_piece_bytes(&mut self, bytes: usize) {
+        self.piece_bytes = bytes;
+    }
+
+    /// Takes the text so far; what comes continues it.
+    pub(super) fn take_piece(&mut self) -> String {
+        std::mem::take(&mut self.text)
+    }
+
+    /// The whole text, or the rest of it; of no rows it is a single line end.
     pub(super) fn into_text(self) -> String {
-        if self.text.is_empty() { "\n".to_owned() } else { self.text }
+        if self.has_rows { self.text } else { "\n".to_owned() }
     }
 }
 
@@ -42,11 +57,16 @@ impl RowSink for CsvRows {
         self.types = columns.iter().map(|column| column.r#type).collect();
         self.header = columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(",");
         self.text.clear();
+        self.has_rows = false;
         Ok(())
     }
 
+    fn is_full(&self) -> bool {
+        self.text.len() >= self.piece_bytes
+    }
+
     fn row(&mut self, cells: &[Cell<'_>]) -> TableResult<()> {
-        if self.text.is_empty() {
+        if !std::mem::replace(&mut self.has_rows, true) {
             self.text.push_str(&self.header);
         }
         self.text.push('\n');

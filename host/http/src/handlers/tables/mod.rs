@@ -13,6 +13,7 @@
 //! | `row`, `preconditions` | one row by its primary key; its `If-Match` and `If-None-Match` |
 //! | `root` | which tables and functions there are, as PostgREST tells it |
 //! | `rpc` | `/rest/v1/rpc`: functions of plugins |
+//! | `stream` | a large answer, sent piece by piece |
 //! | `answer`, `csv`, `headers` | where rows are collected; rows as CSV; headers of several answers |
 //! | `typescript` | the tables as TypeScript types |
 //! | `schema` | `/api/v1/schema/tables`: make, show, alter and drop tables |
@@ -33,5 +34,6 @@ pub(crate) mod root;
 mod row;
 pub(crate) mod rpc;
 pub(crate) mod schema;
+mod stream;
 pub(crate) mod typescript;
 mod write;

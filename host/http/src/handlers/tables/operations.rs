@@ -101,6 +101,7 @@ const READ_PROBLEMS: &[AnyCode] = &[
     AnyCode::Table(code::OPERATOR_UNDEFINED),
     AnyCode::Table(code::LIMIT_EXCEEDED),
     AnyCode::Table(code::QUERY_CANCELED),
+    AnyCode::Http(Code::StreamsTooMany),
 ];
 const WRITE_PROBLEMS: &[AnyCode] = &[
     AnyCode::Table(code::PARSE),

@@ -1,26 +1,31 @@
 //! `GET` and `HEAD` of a table: rows, their count, or the plan for finding them.
 
+use std::sync::Arc;
+
 use http::header::{CONTENT_LOCATION, CONTENT_TYPE, VARY};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use mantis_db::tables::query::RowSink as _;
-use mantis_db::tables::{SelectOptions, Selected, TableError, code};
+use mantis_db::tables::{Environment, Interrupt, SelectOptions, Selected, TableError, code};
+use mantis_dialect::Query;
 
 use super::answer::AnswerRows;
 use super::headers::{VARIES_BY, warn};
 use super::media::{Form, Media};
 use super::preferences::Applicable;
 use super::request::{TableRequest, content_location};
-use super::{plan, range};
+use super::stream::{Maker, Presence};
+use super::{plan, range, stream};
 use crate::api::blocking::blocking;
 use crate::api::common;
 use crate::api::request::Request;
-use crate::limits::SHORT_QUERY_ROWS_MAX;
+use crate::limits::{SHORT_QUERY_ROWS_MAX, TABLE_COLLECTED_BYTES};
 use crate::protocol::body::Body;
 use crate::protocol::problem::{Problem, Result};
 use crate::protocol::respond;
 use crate::state::State;
+use crate::state::sessions::Held;
 
-pub(super) async fn read(state: &State, request: &mut Request) -> Result<Response<Body>> {
+pub(super) async fn read(state: &Arc<State>, request: &mut Request) -> Result<Response<Body>> {
     let head = &request.head;
     let mut asked = TableRequest::read(state, &head.uri, &head.headers, "accept-profile")?;
     let root = &mut asked.query.root;
@@ -38,49 +43,125 @@ pub(super) async fn read(state: &State, request: &mut Request) -> Result<Respons
         Media::Plan(plan) => return plan::explain(state, request, &table, &asked, &options, plan).await,
     };
     let is_head = request.head.method == Method::HEAD;
-    let mut rows =
+    let rows =
         if is_head && !form.is_singular() { AnswerRows::Counted } else { AnswerRows::new(form, &asked.environment) };
-    let mut session = state.session_for(request).await?;
-    let short = SelectOptions { examined_max: Some(SHORT_QUERY_ROWS_MAX), ..options.clone() };
-    let selected = session.rows(&table, asked.environment.clone()).select(&asked.query, &short, &mut rows).await;
-    let selected = match selected {
-        // On a thread for requests it would hold up others.
-        Err(error) if error.code == code::QUERY_CANCELED => {
-            let (query, environment) = (asked.query.clone(), asked.environment.clone());
-            let mut all = if rows.wants_rows() { AnswerRows::new(form, &environment) } else { AnswerRows::Counted };
-            let done = blocking(move || async move {
-                let selected = session.rows(&table, environment).select(&query, &options, &mut all).await?;
-                Ok((selected, all))
-            });
-            let (selected, all) = done.await?;
-            rows = all;
-            selected
-        }
-        selected => selected?,
+    let reading = Reading { table, query: asked.query, environment: asked.environment, options, form };
+    let session = state.session_for(request).await?;
+    let found = match session {
+        // What it writes may change what it reads, so nothing of it is left to be read.
+        Held::Leased(_) => reading.collected(session, rows).await?,
+        Held::Pooled(_) => reading.begun(session, rows).await?,
     };
-    let (status, content_range) = range::status_of_page(window.offset, &selected);
+    let (selected, status) = (&found.selected, range::status_of_page(window.offset, &found.selected));
     let status = match status {
-        Ok(_) if form.is_singular() && selected.rows != 1 => return Err(TableError::not_singular(selected.rows).into()),
-        Ok(status) => status,
-        Err(error) => return Err(Problem::from(error).header(range::HEADER, content_range)),
+        (Ok(_), _) if form.is_singular() && selected.rows != 1 => {
+            return Err(TableError::not_singular(selected.rows).into());
+        }
+        (Ok(status), content_range) => Ok((status, content_range)),
+        (Err(error), content_range) => Err(Problem::from(error).header(range::HEADER, content_range)),
     };
-    let mut response = if is_head { unmeasured(status) } else { whole(status, rows) };
+    let (status, content_range) = status?;
+    let mut response = if is_head { unmeasured(status) } else { with_rows(state, status, found.rows)? };
     let headers = response.headers_mut();
     headers.insert(range::HEADER, content_range);
     if let Ok(location) = HeaderValue::from_str(&content_location(&request.head.uri)) {
         headers.insert(CONTENT_LOCATION, location);
     }
-    describe(headers, form, &selected);
+    describe(headers, form, &found.selected);
     if let Some(applied) = asked.preferences.applied(Applicable::Read, false) {
         headers.insert("preference-applied", applied);
     }
     Ok(response)
 }
 
-fn whole(status: StatusCode, rows: AnswerRows) -> Response<Body> {
-    let mut response = Response::new(Body::full(rows.into_bytes()));
+/// A select on its way.
+struct Reading {
+    table: String,
+    query: Query,
+    environment: Environment,
+    options: SelectOptions,
+    form: Form,
+}
+
+/// What a select found.
+struct Found {
+    selected: Selected,
+    rows: FoundRows,
+}
+
+enum FoundRows {
+    Whole(AnswerRows),
+    /// There is more of them than is collected.
+    Begun(Box<Maker>),
+}
+
+impl Reading {
+    /// Options of an attempt on a thread for requests, where a long one would hold up others.
+    fn short(&self) -> SelectOptions {
+        SelectOptions { examined_max: Some(SHORT_QUERY_ROWS_MAX), ..self.options.clone() }
+    }
+
+    /// All rows.
+    async fn collected(self, mut session: Held, mut rows: AnswerRows) -> Result<Found> {
+        let short = self.short();
+        let selected = session.rows(&self.table, self.environment.clone()).select(&self.query, &short, &mut rows).await;
+        match selected {
+            Err(error) if error.code == code::QUERY_CANCELED => {}
+            selected => return Ok(Found { selected: selected?, rows: FoundRows::Whole(rows) }),
+        }
+        let rows = self.again(&rows);
+        blocking(move || async move {
+            let mut rows = rows;
+            let mut table = session.rows(&self.table, self.environment);
+            let selected = table.select(&self.query, &self.options, &mut rows).await?;
+            Ok(Found { selected, rows: FoundRows::Whole(rows) })
+        })
+        .await
+    }
+
+    /// All rows, or the first of them and how many there are.
+    async fn begun(self, mut session: Held, mut rows: AnswerRows) -> Result<Found> {
+        rows.set_piece_bytes(TABLE_COLLECTED_BYTES);
+        let table = session.rows(&self.table, self.environment.clone());
+        let mut stream = table.stream(&self.query, self.short())?;
+        let (mut maker, is_collected) = match stream.next(&mut rows, Interrupt::default()) {
+            Ok(Some(selected)) => return Ok(Found { selected, rows: FoundRows::Whole(rows) }),
+            Ok(None) => {
+                stream.lift_examined_max();
+                (Maker { stream, rows }, true)
+            }
+            Err(error) if error.code == code::QUERY_CANCELED => {
+                let mut rows = self.again(&rows);
+                rows.set_piece_bytes(TABLE_COLLECTED_BYTES);
+                (Maker { stream: table.stream(&self.query, self.options)?, rows }, false)
+            }
+            Err(error) => return Err(error.into()),
+        };
+        drop(session);
+        let presence = Presence::new();
+        let absence = presence.absence();
+        blocking(move || async move {
+            let (selected, is_whole) = maker.first(is_collected, Interrupt::when(&|| absence.is_known()))?;
+            let rows = if is_whole { FoundRows::Whole(maker.rows) } else { FoundRows::Begun(Box::new(maker)) };
+            Ok(Found { selected, rows })
+        })
+        .await
+    }
+
+    /// The same kind of rows, from the beginning.
+    fn again(&self, rows: &AnswerRows) -> AnswerRows {
+        if rows.wants_rows() { AnswerRows::new(self.form, &self.environment) } else { AnswerRows::Counted }
+    }
+}
+
+fn with_rows(state: &Arc<State>, status: StatusCode, rows: FoundRows) -> Result<Response<Body>> {
+    let body = match rows {
+        FoundRows::Whole(rows) => Body::full(rows.into_bytes()),
+        FoundRows::Begun(maker) => stream::body(state, *maker)?,
+    };
+    let mut response = Response::new(body);
     *response.status_mut() = status;
-    response
+    Ok(response)
 }
 
 /// An answer to HEAD whose length nobody has counted.

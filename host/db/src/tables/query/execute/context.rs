@@ -41,13 +41,40 @@ pub(crate) struct QueryContext<'a> {
     /// Whether to stop.
     pub(crate) interrupt: Interrupt<'a>,
     started_us: u64,
+    /// What the query took before, in microseconds.
+    spent_us: u64,
     examined: Cell<u64>,
     held_bytes: Cell<usize>,
     /// Bytes of rows seen since the clock was looked at for them.
     seen_bytes: Cell<usize>,
 }
 
+/// What a query has used of its limits, where it goes on later.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Spent {
+    us: u64,
+    examined: u64,
+    pub(super) held_bytes: usize,
+}
+
 impl<'a> QueryContext<'a> {
+    /// The surroundings of a query that goes on. The time between counts for nothing.
+    pub(crate) fn go_on(mut self, spent: Spent) -> Self {
+        self.spent_us = spent.us;
+        self.examined.set(spent.examined);
+        self.held_bytes.set(spent.held_bytes);
+        self
+    }
+
+    /// What is used up.
+    pub(crate) fn spent(&self) -> Spent {
+        Spent { us: self.taken_us(), examined: self.examined.get(), held_bytes: self.held_bytes.get() }
+    }
+
+    fn taken_us(&self) -> u64 {
+        self.spent_us + self.engine.monotonic_us().saturating_sub(self.started_us)
+    }
+
     pub(crate) fn new(engine: &'a Engine, environment: &'a Environment, limits: &'a Limits) -> Self {
         Self {
             engine,
@@ -57,6 +84,7 @@ impl<'a> QueryContext<'a> {
             examined_max: limits.query_rows_max,
             interrupt: Interrupt::default(),
             started_us: engine.monotonic_us(),
+            spent_us: 0,
             examined: Cell::new(0),
             held_bytes: Cell::new(0),
             seen_bytes: Cell::new(0),
@@ -130,9 +158,18 @@ impl<'a> QueryContext<'a> {
             .with_hint("Use a filter that an index serves, or a smaller limit.")
     }
 
+    /// Asks whether to stop, and looks at the clock: in work on rows that were examined before.
+    ///
+    /// # Errors
+    /// 57014.
+    pub(super) fn check(&self) -> TableResult<()> {
+        self.interrupt.check()?;
+        self.check_time()
+    }
+
     fn check_time(&self) -> TableResult<()> {
         let max = self.limits.query_ms_max;
-        let taken_us = self.engine.monotonic_us().saturating_sub(self.started_us);
+        let taken_us = self.taken_us();
         let is_short = self.examined_max < self.limits.query_rows_max;
         if is_short && taken_us > SHORT_US_MAX {
             return Err(self.too_many_rows());
@@ -151,14 +188,20 @@ impl<'a> QueryContext<'a> {
     /// 54000.
     pub(super) fn hold(&self, bytes: usize) -> TableResult<()> {
         let held = self.held_bytes.get().saturating_add(bytes);
-        let max = self.limits.query_bytes_max;
-        if held > max {
-            return Err(TableError::new(code::LIMIT_EXCEEDED, "the query would hold too many bytes")
-                .with_details(format!("Its sorted, grouped and embedded rows exceed {max} bytes (query_bytes_max)."))
-                .with_hint("Use a smaller limit, also on embedded tables, or fewer columns."));
+        if held > self.limits.query_bytes_max {
+            return Err(self.holds_too_much());
         }
         self.held_bytes.set(held);
         Ok(())
+    }
+
+    /// The error of a query that would hold more than it may.
+    #[cold]
+    pub(super) fn holds_too_much(&self) -> TableError {
+        let max = self.limits.query_bytes_max;
+        TableError::new(code::LIMIT_EXCEEDED, "the query would hold too many bytes")
+            .with_details(format!("Its sorted, grouped and embedded rows exceed {max} bytes (query_bytes_max)."))
+            .with_hint("Use a smaller limit, also on embedded tables, or an order that an index has.")
     }
 
     /// Gives back what [`hold`](Self::hold) took.

@@ -106,6 +106,7 @@ impl<'s> Grouping<'s> {
 }
 
 /// A group.
+#[derive(Debug)]
 pub(super) struct GroupRow {
     /// The values that it is grouped by.
     values: Vec<Value<'static>>,
@@ -122,6 +123,8 @@ pub(super) struct GroupRows<'c> {
     pub(super) total: u64,
     /// How many of these `offset` left out.
     pub(super) skipped: u64,
+    /// What they weighed while they were made.
+    pub(super) held_bytes: usize,
 }
 
 /// A group, to be asked for its values.
@@ -242,7 +245,8 @@ impl<'c> Groups<'c> {
             };
             rows.push(row);
         }
-        page(grouping, rows, limit, context)
+        let rows = page(grouping, rows, limit, self.context)?;
+        Ok(GroupRows { held_bytes: self.held_bytes, ..rows })
     }
 }
 
@@ -274,9 +278,9 @@ fn page<'s>(
     let select = grouping.select;
     if let Some(having) = &select.having {
         let mut kept = Vec::with_capacity(rows.len());
-        for row in rows {
-            let member = GroupMember { grouping: &grouping, row: &row };
-            if holds(having, &TestedGroup { member, context })? == Some(true) {
+        for (at, row) in rows.into_iter().enumerate() {
+            context.check_written(at)?;
+            if holds(having, &GroupMember { grouping: &grouping, row: &row })? == Some(true) {
                 kept.push(row);
             }
         }
@@ -284,7 +288,8 @@ fn page<'s>(
     }
     if !select.order.is_empty() {
         let mut sorted = Vec::with_capacity(rows.len());
-        for row in rows {
+        for (at, row) in rows.into_iter().enumerate() {
+            context.check_written(at)?;
             let mut terms = Vec::new();
             write_terms(&select.order, &GroupMember { grouping: &grouping, row: &row }, &mut terms)?;
             sorted.push((terms, row));
@@ -298,5 +303,5 @@ fn page<'s>(
     if let Some(limit) = limit.and_then(|limit| usize::try_from(limit).ok()) {
         rows.truncate(limit);
     }
-    Ok(GroupRows { grouping, rows, total, skipped })
+    Ok(GroupRows { grouping, rows, total, skipped, held_bytes: 0 })
 }

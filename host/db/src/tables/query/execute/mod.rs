@@ -6,6 +6,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | `piecewise` | a select whose rows are shown piece by piece |
 //! | `rows` | what is done with the rows of a page: shown, grouped, handed on |
 //! | `page` | filter, order, offset, limit and count |
 //! | `filter` | what of the filter a row alone answers, and what needs other tables |
@@ -13,7 +14,8 @@
 //! | `output` | cells of rows and groups; embedded rows as JSON |
 //! | `groups` | groups and aggregates |
 //! | `held` | rows that are held, with what belongs to them |
-//! | `order` | terms of an order as bytes; sorting |
+//! | `sorter` | sorting rows by their terms |
+//! | `order` | terms of an order as bytes |
 //! | `wants` | which embeds must be fetched, and how much of them |
 //! | `source` | the rows of a plan, in batches |
 //! | `stored` | [`StoredRow`]: a row as it is stored |
@@ -29,7 +31,9 @@ mod held;
 mod order;
 mod output;
 mod page;
+mod piecewise;
 mod rows;
+mod sorter;
 mod source;
 mod stored;
 #[cfg(test)]
@@ -38,7 +42,8 @@ mod wants;
 
 use std::sync::Arc;
 
-pub(crate) use context::QueryContext;
+pub(crate) use context::{QueryContext, Spent};
+pub(crate) use piecewise::Progress;
 pub(crate) use stored::{SeeRow, StoredRow};
 
 use self::filter::Filter;
@@ -79,8 +84,7 @@ pub(crate) fn select<'c>(
     let plan = plan_of(select, context, paging);
     let mut supply = Supply::Planned(Source::new(&select.table, &plan));
     if select.is_grouped {
-        let filter = Filter::of(select);
-        let filter = if plan.is_covered { filter.without_alone() } else { filter };
+        let filter = filter_of(select, &plan);
         return grouped(select, filter, &mut supply, view, context, paging, sink);
     }
     let page = page_of(select, &plan, paging);
@@ -193,11 +197,16 @@ pub(crate) fn plan_of(select: &Select, context: &QueryContext<'_>, paging: Pagin
     plan::plan(select, wish, context, context.environment)
 }
 
-fn page_of<'c>(select: &'c Select, plan: &Plan, paging: Paging) -> Page<'c> {
+/// What is left to look at in rows that a plan reads.
+fn filter_of<'c>(select: &'c Select, plan: &Plan) -> Filter<'c> {
     let filter = Filter::of(select);
+    if plan.is_covered { filter.without_alone() } else { filter }
+}
+
+fn page_of<'c>(select: &'c Select, plan: &Plan, paging: Paging) -> Page<'c> {
     Page {
         select,
-        filter: if plan.is_covered { filter.without_alone() } else { filter },
+        filter: filter_of(select, plan),
         is_sorted_here: !select.order.is_empty() && !plan.is_ordered,
         offset: select.offset,
         limit: smaller(select.limit, paging.rows_max),
@@ -216,27 +225,38 @@ fn grouped<'c>(
     paging: Paging,
     sink: &mut dyn RowSink,
 ) -> TableResult<Selected> {
-    let grouping = Arc::new(Grouping::of(select));
-    let limit = smaller(select.limit, paging.rows_max);
-    let counts_only = grouping.counts_only();
-    let count = if counts_only { Count::Exact } else { Count::None };
-    let shown = if counts_only { Some(0) } else { None };
-    let page = Page { select, filter, is_sorted_here: false, offset: 0, limit: shown, count, rows_estimate: 0 };
-    let groups = if counts_only {
-        let outcome = page.run(supply, view, context, &mut Nothing as &mut dyn Take<'c>)?;
-        groups::counted(grouping, outcome.total.unwrap_or(0), limit, context)?
-    } else {
-        let mut take = Grouped::new(select, grouping, context);
-        page.run(supply, view, context, &mut take)?;
-        take.groups.finish(limit)?
-    };
-    let GroupRows { grouping, rows, total, skipped } = &groups;
+    let groups = groups_of(select, filter, supply, view, context, paging)?;
+    let GroupRows { grouping, rows, total, skipped, .. } = &groups;
     if sink.wants_rows() {
         let mut shower = Shower::new(select, context.environment);
         rows.iter().try_for_each(|row| shower.show_group(grouping, row, sink))?;
     }
     let total = (paging.count != Count::None).then_some(*total);
     Ok(Selected { rows: rows.len() as u64, offset: *skipped, total, warnings: Vec::new() })
+}
+
+/// The groups of the rows.
+fn groups_of<'c>(
+    select: &'c Select,
+    filter: Filter<'c>,
+    supply: &mut Supply<'c>,
+    view: &mut dyn View,
+    context: &'c QueryContext<'c>,
+    paging: Paging,
+) -> TableResult<GroupRows<'c>> {
+    let grouping = Arc::new(Grouping::of(select));
+    let limit = smaller(select.limit, paging.rows_max);
+    let counts_only = grouping.counts_only();
+    let count = if counts_only { Count::Exact } else { Count::None };
+    let shown = if counts_only { Some(0) } else { None };
+    let page = Page { select, filter, is_sorted_here: false, offset: 0, limit: shown, count, rows_estimate: 0 };
+    if counts_only {
+        let outcome = page.run(supply, view, context, &mut Nothing as &mut dyn Take<'c>)?;
+        return groups::counted(grouping, outcome.total.unwrap_or(0), limit, context);
+    }
+    let mut take = Grouped::new(select, grouping, context);
+    page.run(supply, view, context, &mut take)?;
+    take.groups.finish(limit)
 }
 
 fn selected(outcome: Outcome) -> Selected {

@@ -72,6 +72,10 @@ impl<'c> Take<'c> for Shown<'c, '_> {
         }
         self.show(rows, view)
     }
+
+    fn is_full(&self) -> bool {
+        self.sink.is_full()
+    }
 }
 
 /// Groups rows.

@@ -22,10 +22,9 @@ pub(super) type See<'s> = dyn FnMut(StoredRow<'_>) -> TableResult<ControlFlow<()
 /// Sees an entry: its key, version and value.
 type SeeEntry<'s> = dyn FnMut(&[u8], u64, &[u8]) -> TableResult<ControlFlow<()>> + 's;
 
-/// The rows of a plan, and how far they were read.
-pub(super) struct Source<'p> {
-    table: &'p Table,
-    plan: &'p Plan,
+/// How far the rows of a plan were read.
+#[derive(Debug, Clone)]
+pub(super) struct SourcePlace {
     /// The next key or range of the plan, counted in its direction.
     next: usize,
     /// What is left of a range that was begun.
@@ -33,23 +32,45 @@ pub(super) struct Source<'p> {
     /// Keys of rows that index entries led to and that are not read yet.
     pending: VecDeque<EncodedKey>,
     fetched_rows: usize,
+}
+
+impl Default for SourcePlace {
+    fn default() -> Self {
+        Self { next: 0, rest: None, pending: VecDeque::new(), fetched_rows: FETCHED_ROWS_MIN }
+    }
+}
+
+/// The rows of a plan, and how far they were read.
+pub(super) struct Source<'p> {
+    table: &'p Table,
+    plan: &'p Plan,
+    place: SourcePlace,
     /// How the entries of the plan's index are read.
     shape: Option<&'p EntryShape>,
 }
 
 impl<'p> Source<'p> {
     pub(super) fn new(table: &'p Table, plan: &'p Plan) -> Self {
+        Self::resumed(table, plan, SourcePlace::default())
+    }
+
+    /// The same rows from where they were read to.
+    pub(super) fn resumed(table: &'p Table, plan: &'p Plan, place: SourcePlace) -> Self {
         let shape = match &plan.access {
             Access::Index { index, .. } | Access::Entries { index, .. } => Some(&table.entries[*index]),
             Access::Nothing | Access::Keys(_) | Access::Rows(_) => None,
         };
-        let pending = VecDeque::new();
-        Self { table, plan, next: 0, rest: None, pending, fetched_rows: FETCHED_ROWS_MIN, shape }
+        Self { table, plan, place, shape }
+    }
+
+    /// How far they were read.
+    pub(super) fn into_place(self) -> SourcePlace {
+        self.place
     }
 
     /// Says that so many rows will be wanted, if there are as many: they are fetched at once.
     pub(super) fn expect(&mut self, rows: u64) {
-        self.fetched_rows = usize::try_from(rows).unwrap_or(usize::MAX).clamp(1, FETCHED_ROWS_MAX);
+        self.place.fetched_rows = usize::try_from(rows).unwrap_or(usize::MAX).clamp(1, FETCHED_ROWS_MAX);
     }
 
     /// Shows `see` the rows that are left until it stops. Whether all have been shown.
@@ -68,7 +89,7 @@ impl<'p> Source<'p> {
                 if self.visit_pending(view, context, see)?.is_break() {
                     return Ok(false);
                 }
-                if self.fetch_keys(view, context)? && self.pending.is_empty() {
+                if self.fetch_keys(view, context)? && self.place.pending.is_empty() {
                     return Ok(true);
                 }
             },
@@ -77,8 +98,8 @@ impl<'p> Source<'p> {
 
     /// Counts the rows that are left without looking at them. Only where every row that the plan reads passes the filter.
     pub(super) fn count(&mut self, view: &mut dyn View, context: &QueryContext<'_>) -> TableResult<u64> {
-        let mut count = self.pending.len() as u64;
-        self.pending.clear();
+        let mut count = self.place.pending.len() as u64;
+        self.place.pending.clear();
         let (Access::Rows(ranges) | Access::Index { ranges, .. }) = &self.plan.access else {
             self.visit(view, context, &mut |_| {
                 count += 1;
@@ -100,15 +121,15 @@ impl<'p> Source<'p> {
         context: &QueryContext<'_>,
         see: &mut See<'_>,
     ) -> TableResult<bool> {
-        while self.next < keys.len() {
-            let from = self.next;
+        while self.place.next < keys.len() {
+            let from = self.place.next;
             let count = (keys.len() - from).min(FETCHED_ROWS_MAX);
             let at = |place: usize| match self.plan.direction {
                 Direction::Forward => from + place,
                 Direction::Reverse => keys.len() - 1 - from - place,
             };
             let stopped = visit_each(count, |place| &keys[at(place)], view, context, see)?;
-            self.next = from + stopped.map_or(count, |place| place + 1);
+            self.place.next = from + stopped.map_or(count, |place| place + 1);
             if stopped.is_some() {
                 return Ok(false);
             }
@@ -118,10 +139,10 @@ impl<'p> Source<'p> {
 
     fn next_range(&mut self, ranges: &[KeyRange]) -> Option<KeyRange> {
         let place = match self.plan.direction {
-            Direction::Forward => self.next,
-            Direction::Reverse => ranges.len().checked_sub(self.next + 1)?,
+            Direction::Forward => self.place.next,
+            Direction::Reverse => ranges.len().checked_sub(self.place.next + 1)?,
         };
-        self.next += 1;
+        self.place.next += 1;
         ranges.get(place).cloned()
     }
 
@@ -135,7 +156,7 @@ impl<'p> Source<'p> {
     ) -> TableResult<bool> {
         let direction = self.plan.direction;
         loop {
-            let Some(range) = self.rest.take().or_else(|| self.next_range(ranges)) else {
+            let Some(range) = self.place.rest.take().or_else(|| self.next_range(ranges)) else {
                 return Ok(true);
             };
             let mut stopped = Ok(None);
@@ -148,7 +169,7 @@ impl<'p> Source<'p> {
                 if matches!(stopped, Ok(None)) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             })?;
             if let Some(rest) = stopped? {
-                self.rest = Some(rest);
+                self.place.rest = Some(rest);
                 return Ok(false);
             }
         }
@@ -156,13 +177,13 @@ impl<'p> Source<'p> {
 
     /// Collects the keys of the next rows from the index. Whether there are no more.
     fn fetch_keys(&mut self, view: &mut dyn View, context: &QueryContext<'_>) -> TableResult<bool> {
-        let wanted = self.fetched_rows;
-        self.fetched_rows = (wanted * 2).min(FETCHED_ROWS_MAX);
+        let wanted = self.place.fetched_rows;
+        self.place.fetched_rows = (wanted * 2).min(FETCHED_ROWS_MAX);
         let Some(shape) = self.shape else {
             return Ok(true);
         };
         let table = self.table;
-        let mut found = std::mem::take(&mut self.pending);
+        let mut found = std::mem::take(&mut self.place.pending);
         let mut see = |key: &[u8], value: &[u8]| -> TableResult<ControlFlow<()>> {
             found.push_back(key_of_row(table, shape.row_key(key, value)?));
             Ok(if found.len() < wanted { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
@@ -176,7 +197,7 @@ impl<'p> Source<'p> {
             }
             Access::Nothing | Access::Keys(_) | Access::Rows(_) => Ok(true),
         };
-        self.pending = found;
+        self.place.pending = found;
         ended
     }
 
@@ -186,13 +207,13 @@ impl<'p> Source<'p> {
         context: &QueryContext<'_>,
         see: &mut See<'_>,
     ) -> TableResult<ControlFlow<()>> {
-        let count = self.pending.len();
-        let pending = &*self.pending.make_contiguous();
+        let count = self.place.pending.len();
+        let pending = &*self.place.pending.make_contiguous();
         if let Some(place) = visit_each(count, |place| &pending[place], view, context, see)? {
-            self.pending.drain(..=place);
+            self.place.pending.drain(..=place);
             return Ok(ControlFlow::Break(()));
         }
-        self.pending.clear();
+        self.place.pending.clear();
         Ok(ControlFlow::Continue(()))
     }
 }

@@ -8,7 +8,8 @@ use crate::keyspace::{EncodedKey, SPACE_PREFIX_BYTES, SpaceId, space_prefix};
 use crate::limits::Limits;
 use crate::tables::codec::KeyShape;
 use crate::tables::query::bind::{self, Bound, Scope};
-use crate::tables::query::execute::{self, Paging, QueryContext, StoredRow};
+use crate::tables::query::bound::Select;
+use crate::tables::query::execute::{self, Paging, Progress, QueryContext, StoredRow};
 use crate::tables::query::plan::{Access, Plan};
 use crate::tables::query::{Count, JsonForm, JsonRows, Selected};
 use crate::tables::schema::resolve::resolve;
@@ -171,7 +172,37 @@ impl World {
         let selected = execute::select(&bound.select, &mut view, &context, paging, &mut sink)?;
         assert_eq!(context.held_bytes(), 0, "all that was held is given back");
         let json = String::from_utf8(sink.into_bytes()).expect("JSON");
+        if !scans_only {
+            self.check_pieces(&bound.select, paging, &json, &selected);
+        }
         Ok(Answer { json, selected, examined: context.rows_examined() })
+    }
+
+    /// Pieces make up the same answer, each in a context of its own, and what is left is counted in the middle.
+    fn check_pieces(&self, select: &Select, paging: Paging, json: &str, selected: &Selected) {
+        let snapshot = self.engine.snapshot();
+        let mut view = &snapshot;
+        let mut progress = Progress::begin(select, &self.context(), paging).expect("a select");
+        let mut sink = JsonRows::new(JsonForm::Array, false, usize::MAX, self.environment.clone());
+        sink.set_piece_bytes(100);
+        let (mut text, mut pieces) = (Vec::new(), 0);
+        loop {
+            let mut context = self.context().go_on(progress.spent());
+            context.examined_max = u64::MAX;
+            let done = progress.go_on(select, &mut view, &context, &mut sink).expect("a piece");
+            if let Some(done) = done {
+                assert!(pieces > 0 || done == *selected, "{done:?} {selected:?}");
+                break;
+            }
+            text.extend(sink.take_piece());
+            if pieces == 1 {
+                let measured = progress.measure(select, &mut view, &self.context()).expect("a count");
+                assert_eq!(measured, *selected, "what is left is counted");
+            }
+            pieces += 1;
+        }
+        text.extend(sink.into_bytes());
+        assert_eq!(String::from_utf8(text).expect("JSON"), json, "in {pieces} pieces");
     }
 
     /// The answer of a query that is right.
