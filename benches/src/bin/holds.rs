@@ -143,7 +143,7 @@ fn validated(store: &Store, read: &mut dyn FnMut(&mut Transaction)) -> Duration 
 fn scan(transaction: &mut Transaction, keys: u64) {
     let range = KeyRange { start: Bound::Included(Box::from(*b"key:")), end: Bound::Excluded(Box::from(*b"key;")) };
     let mut seen = 0;
-    let _ = transaction.visit(&range, Direction::Forward, |_, _| {
+    let _ = transaction.visit(&range, Direction::Forward, |_, _, _| {
         seen += 1;
         if seen < keys { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });

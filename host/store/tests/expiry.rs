@@ -43,7 +43,7 @@ fn an_expired_own_write_is_not_shown() {
         seen += 1;
         std::ops::ControlFlow::Continue(())
     };
-    transaction.visit(&KeyRange::all(), Direction::Forward, count).unwrap();
+    transaction.visit_shared(&KeyRange::all(), Direction::Forward, count).unwrap();
     assert_eq!(seen, 0);
 }
 

@@ -2,7 +2,7 @@
 
 use std::ops::{Bound, ControlFlow};
 
-use mantis_store::{Direction, Error, Expect, Isolation, KeyRange, Refused, Store, Transaction, Update};
+use mantis_store::{Direction, EntryHeader, Error, Expect, Isolation, KeyRange, Refused, Store, Transaction, Update};
 
 use crate::support::{
     Numbers, START_MS, commit, delete, exclusively, listed, panics, put, put_until, store_of, store_with,
@@ -37,7 +37,7 @@ fn write(key: &'static str) -> impl Fn(&mut Transaction) {
 
 /// Reads `range` in `direction` until `entries` were seen.
 fn scan(range: KeyRange, direction: Direction, entries: usize) -> impl Fn(&mut Transaction) {
-    move |transaction| drop(listed(|see| transaction.visit(&range, direction, see).unwrap(), entries))
+    move |transaction| drop(listed(|see| transaction.visit_shared(&range, direction, see).unwrap(), entries))
 }
 
 type Step = Box<dyn Fn(&mut Transaction)>;
@@ -121,7 +121,14 @@ fn read_guarded(key: &'static str) -> impl Fn(&mut Transaction) {
 }
 
 fn scan_guarded(range: KeyRange, entries: usize) -> impl Fn(&mut Transaction) {
-    move |transaction| drop(listed(|see| transaction.visit_guarded(&range, Forward, see).unwrap(), entries))
+    move |transaction| {
+        let mut left = entries;
+        let see = |_: &[u8], _: &EntryHeader, _: &[u8]| {
+            left = left.saturating_sub(1);
+            if left > 0 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        };
+        transaction.visit_guarded(&range, Forward, see).unwrap();
+    }
 }
 
 fn remove(key: &'static str) -> impl Fn(&mut Transaction) {
@@ -181,7 +188,7 @@ fn exactly_the_scanned_ranges_are_protected() {
         let mut transaction = store.begin();
         for range in &ranges {
             transaction
-                .visit(range, if run % 2 == 0 { Forward } else { Reverse }, |_, _| ControlFlow::Continue(()))
+                .visit_shared(range, if run % 2 == 0 { Forward } else { Reverse }, |_, _| ControlFlow::Continue(()))
                 .unwrap();
         }
         transaction.put(b"z", "own", None);
@@ -338,7 +345,7 @@ fn a_scan_among_own_writes_stops_at_break() {
         (Reverse, ["e=own", "e=own d=own", "e=own d=own c=own", "e=own d=own c=own b=b"]),
     ] {
         for (entries, expected) in (1..).zip(expected) {
-            let seen = listed(|see| transaction.visit(&KeyRange::all(), direction, see).unwrap(), entries);
+            let seen = listed(|see| transaction.visit_shared(&KeyRange::all(), direction, see).unwrap(), entries);
             assert_eq!(seen, expected);
         }
     }
@@ -502,7 +509,7 @@ fn deleting_an_absent_key_is_no_commit() {
 
 fn listed_now(store: &Store) -> String {
     let snapshot = store.snapshot();
-    listed(|see| snapshot.visit(&KeyRange::all(), Forward, see).unwrap(), usize::MAX)
+    listed(|see| snapshot.visit_shared(&KeyRange::all(), Forward, see).unwrap(), usize::MAX)
 }
 
 #[test]
@@ -510,7 +517,8 @@ fn a_panicking_visitor_harms_nobody() {
     let store = store_of(&["a", "b"]);
     let mut transaction = store.begin();
     assert!(panics(|| {
-        transaction.visit(&KeyRange::all(), Forward, |_, _| -> ControlFlow<()> { panic!("in the middle of a scan") })
+        transaction
+            .visit_shared(&KeyRange::all(), Forward, |_, _| -> ControlFlow<()> { panic!("in the middle of a scan") })
     }));
     put(&store, "c", "c");
     assert_eq!(listed_now(&store), "a=a b=b c=c");

@@ -46,7 +46,7 @@ fn increments_of_every_kind_add_up() {
                     retry(&store, |transaction| {
                         // Read by a scan instead of by key.
                         let mut before = 0;
-                        transaction.visit(&KeyRange::prefix(b"cou"), Direction::Forward, |_, entry| {
+                        transaction.visit_shared(&KeyRange::prefix(b"cou"), Direction::Forward, |_, entry| {
                             before = number(&entry);
                             ControlFlow::Break(())
                         })?;
@@ -100,7 +100,7 @@ fn exactly_one_racing_transaction_takes_an_empty_range() {
             retry(&store, |transaction| {
                 let prefix = round.to_be_bytes();
                 let mut taken = false;
-                transaction.visit(&KeyRange::prefix(&prefix), Direction::Reverse, |_, _| {
+                transaction.visit_shared(&KeyRange::prefix(&prefix), Direction::Reverse, |_, _| {
                     taken = true;
                     ControlFlow::Break(())
                 })?;
@@ -131,7 +131,7 @@ fn guards_leave_no_child_without_a_parent_in_snapshots() {
             let is_there = transaction.get_guarded(&parent).unwrap().is_some();
             let mut has_children = false;
             transaction
-                .visit_guarded(&KeyRange::prefix(&children), Direction::Forward, |_, _| {
+                .visit_guarded(&KeyRange::prefix(&children), Direction::Forward, |_, _, _| {
                     has_children = true;
                     ControlFlow::Break(())
                 })
@@ -147,7 +147,7 @@ fn guards_leave_no_child_without_a_parent_in_snapshots() {
     });
     store
         .snapshot()
-        .visit(&KeyRange::prefix(b"c"), Direction::Forward, |child, _| {
+        .visit_shared(&KeyRange::prefix(b"c"), Direction::Forward, |child, _| {
             assert!(store.get(&child[1..10]).is_some(), "a child has no parent");
             ControlFlow::Continue(())
         })
@@ -220,8 +220,8 @@ fn a_commit_is_seen_whole_or_not_at_all() {
                         ControlFlow::Continue(())
                     };
                     match look % 3 {
-                        0 => store.snapshot().visit(&KeyRange::all(), direction, add).unwrap(),
-                        1 => store.begin().visit(&KeyRange::all(), direction, add).unwrap(),
+                        0 => store.snapshot().visit_shared(&KeyRange::all(), direction, add).unwrap(),
+                        1 => store.begin().visit_shared(&KeyRange::all(), direction, add).unwrap(),
                         _ => {
                             let snapshot = store.snapshot();
                             let accounts = (0..ACCOUNTS).map(u64::to_be_bytes);
@@ -306,7 +306,7 @@ fn after_a_storm_feed_statistics_and_keys_agree() {
     let mut keys = Vec::new();
     store
         .snapshot()
-        .visit(&KeyRange::all(), Direction::Forward, |key, entry| {
+        .visit_shared(&KeyRange::all(), Direction::Forward, |key, entry| {
             keys.push((key.to_vec(), entry.value));
             ControlFlow::Continue(())
         })

@@ -97,7 +97,7 @@ fn a_long_scan_keeps_its_place_while_keys_come_and_go() {
         for pinned in [true, false] {
             let snapshot = store.snapshot();
             let mut seen = Vec::new();
-            let outcome = snapshot.visit(&KeyRange::all(), direction, |key, _| {
+            let outcome = snapshot.visit_shared(&KeyRange::all(), direction, |key, _| {
                 seen.push(u32::from_be_bytes(key.try_into().unwrap()));
                 let write = |key: &[u8], update| _ = store.write(key, update, Expect::Anything, None).unwrap();
                 if !pinned {
@@ -239,7 +239,7 @@ impl Schedule {
                 seen.push((Box::<[u8]>::from(key), entry.version));
                 ControlFlow::Continue(())
             };
-            snapshot.visit(&range, direction, see).unwrap();
+            snapshot.visit_shared(&range, direction, see).unwrap();
             let seen: Vec<_> = seen.iter().map(|(key, version)| (&key[..], *version)).collect();
             assert_eq!(seen, expected, "scan {direction:?} at {version}");
             expected.reverse();

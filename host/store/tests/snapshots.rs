@@ -123,7 +123,7 @@ fn a_snapshot_is_revoked_at_its_maximum_age() {
     assert_eq!(snapshot.get(b"a"), Err(Error::SnapshotTooOld));
     assert_eq!(snapshot.get(b"missing"), Err(Error::SnapshotTooOld));
     let see = |_: &[u8], _| -> ControlFlow<()> { panic!("nothing can be shown") };
-    assert_eq!(snapshot.visit(&KeyRange::all(), Direction::Forward, see), Err(Error::SnapshotTooOld));
+    assert_eq!(snapshot.visit_shared(&KeyRange::all(), Direction::Forward, see), Err(Error::SnapshotTooOld));
     assert_eq!(transaction.get(b"a"), Err(Error::SnapshotTooOld));
     assert_eq!(transaction.commit(), Err(Error::SnapshotTooOld));
     assert_eq!(get(&young, "a").as_deref(), Some("new"));
@@ -174,7 +174,7 @@ fn a_snapshot_revoked_during_a_scan_reports_it() {
     }
     let snapshot = store.snapshot();
     let mut shown = Vec::new();
-    let outcome = snapshot.visit(&KeyRange::all(), Direction::Forward, |key, entry| {
+    let outcome = snapshot.visit_shared(&KeyRange::all(), Direction::Forward, |key, entry| {
         assert_eq!(entry.value, key);
         shown.push(key.to_vec());
         if key == b"b" {
@@ -249,7 +249,7 @@ fn a_revoked_snapshot_never_shows_a_torn_state() {
 /// it waits for as long as `pauses` says so.
 fn read_whole(snapshot: &Snapshot, direction: Direction, pauses: impl Fn() -> bool) -> Result<usize, Error> {
     let mut versions = Vec::new();
-    snapshot.visit(&KeyRange::all(), direction, |_, entry| {
+    snapshot.visit_shared(&KeyRange::all(), direction, |_, entry| {
         while versions.is_empty() && pauses() {}
         versions.push(entry.version);
         ControlFlow::Continue(())

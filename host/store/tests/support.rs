@@ -94,12 +94,12 @@ pub(crate) fn listed(
 }
 
 pub(crate) fn snapshot_lists(snapshot: &Snapshot, range: &KeyRange, direction: Direction) -> String {
-    listed(|see| snapshot.visit(range, direction, see).unwrap(), usize::MAX)
+    listed(|see| snapshot.visit_shared(range, direction, see).unwrap(), usize::MAX)
 }
 
 /// Everything that a transaction sees.
 pub(crate) fn transaction_lists(transaction: &mut Transaction, range: &KeyRange, direction: Direction) -> String {
-    listed(|see| transaction.visit(range, direction, see).unwrap(), usize::MAX)
+    listed(|see| transaction.visit_shared(range, direction, see).unwrap(), usize::MAX)
 }
 
 /// Counts the threads that still work, so that a writer stops when the last of them ends, also after a panic.

@@ -34,7 +34,7 @@ fn reader(store: &Store, isolation: Isolation, read: fn(&mut Transaction)) -> Tr
 
 fn scan(transaction: &mut Transaction) {
     let range = KeyRange::prefix(b"key/");
-    transaction.visit(&range, Direction::Forward, |_, _| ControlFlow::Continue(())).unwrap();
+    transaction.visit_shared(&range, Direction::Forward, |_, _| ControlFlow::Continue(())).unwrap();
 }
 
 fn get_each(transaction: &mut Transaction) {
@@ -140,7 +140,7 @@ fn the_first_of_two_large_writers_wins_under_snapshot_isolation() {
             let mut seen = 0;
             store
                 .snapshot()
-                .visit(&KeyRange::all(), Direction::Forward, |_, _| {
+                .visit_shared(&KeyRange::all(), Direction::Forward, |_, _| {
                     seen += 1;
                     ControlFlow::Continue(())
                 })

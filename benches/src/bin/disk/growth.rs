@@ -117,7 +117,7 @@ fn set(store: &Store, n: u64) -> Result<()> {
 fn scan(store: &Store, n: u64) -> Result<()> {
     let range = KeyRange { start: Bound::Included(keep::key(n).as_slice().into()), end: Bound::Unbounded };
     let (mut seen, mut bytes) = (0, 0);
-    store.snapshot().visit(&range, Direction::Forward, |_, entry| {
+    store.snapshot().visit_shared(&range, Direction::Forward, |_, entry| {
         seen += 1;
         bytes += entry.value.len();
         if seen < SCAN { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }

@@ -67,7 +67,7 @@ pub(crate) fn remove_some(
 
 fn has_keys(transaction: &mut Transaction, dropped: Dropped) -> Result<bool> {
     let mut has_keys = false;
-    transaction.visit(&all_keys(dropped), Direction::Forward, |_, _| {
+    transaction.visit(&all_keys(dropped), Direction::Forward, |_, _, _| {
         has_keys = true;
         ControlFlow::Break(())
     })?;

@@ -32,6 +32,8 @@ use mantis_store::{Compacted, Refused, Space, Written as StoredWritten};
 use tokio::sync::watch;
 
 pub(crate) use cursor_snapshots::CursorSnapshots;
+#[cfg(feature = "tables")]
+pub(crate) use mantis_store::EntryHeader;
 /// A place of a known bug that a test build switches on.
 #[cfg(feature = "tables")]
 pub(crate) use mantis_store::mutants::mutant;
@@ -49,8 +51,6 @@ pub(crate) use mantis_store::{Decision, Examined};
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use mantis_store::{Footprint, Places, Turn};
 pub(crate) use outcome::{Unsettled, UnsettledError, resting_on};
-#[cfg(feature = "tables")]
-pub(crate) use view::EntryHeader;
 pub(crate) use view::View;
 
 use crate::Error;

@@ -4,18 +4,9 @@
 
 use std::ops::ControlFlow;
 
-use mantis_store::{Direction, Entry as StoredEntry, KeyRange, Snapshot, Transaction, Version};
+use mantis_store::{Direction, Entry as StoredEntry, EntryHeader, KeyRange, Snapshot, Transaction};
 
 use crate::Result;
-
-/// An entry without its value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct EntryHeader {
-    /// The commit that wrote it; 0 for the transaction's own write.
-    pub(crate) version: Version,
-    /// When that was, in milliseconds since the epoch.
-    pub(crate) modified_ms: u64,
-}
 
 /// What a visit shows of each entry: key and value, shared.
 pub(crate) type SeeShared<'s> = dyn FnMut(&[u8], StoredEntry) -> ControlFlow<()> + 's;
@@ -44,31 +35,27 @@ pub(crate) trait View {
 
     /// As [`visit`](Self::visit), and a transaction that writes is a conflict if another commit changes what was shown, or adds to it, by
     /// then, under every isolation.
-    fn visit_guarded(&mut self, range: &KeyRange, direction: Direction, see: &mut SeeShared<'_>) -> Result<()> {
+    fn visit_guarded(&mut self, range: &KeyRange, direction: Direction, see: &mut SeeEntry<'_>) -> Result<()> {
         self.visit(range, direction, see)
     }
 
     /// Shows `see` the entries of `range` in order until it answers `Break` or the range ends, without sharing their values.
-    fn visit_borrowed(&mut self, range: &KeyRange, direction: Direction, see: &mut SeeEntry<'_>) -> Result<()> {
-        self.visit(range, direction, &mut |key, entry| {
-            see(key, &EntryHeader { version: entry.version, modified_ms: entry.modified_ms }, &entry.value)
-        })
-    }
+    fn visit(&mut self, range: &KeyRange, direction: Direction, see: &mut SeeEntry<'_>) -> Result<()>;
+
+    /// As [`visit`](Self::visit), with values that are kept.
+    fn visit_shared(&mut self, range: &KeyRange, direction: Direction, see: &mut SeeShared<'_>) -> Result<()>;
 
     /// Shows `see` the entry of each of `keys` by its place among them, where there is one.
     fn get_many(&mut self, keys: &[&[u8]], see: &mut SeeAt<'_>) -> Result<()> {
         for (place, key) in keys.iter().enumerate() {
-            if let Some(entry) = self.get(key)? {
-                let header = EntryHeader { version: entry.version, modified_ms: entry.modified_ms };
-                if see(place, &header, &entry.value).is_break() {
-                    break;
-                }
+            if let Some(entry) = self.get(key)?
+                && see(place, &entry.header(), &entry.value).is_break()
+            {
+                break;
             }
         }
         Ok(())
     }
-
-    fn visit(&mut self, range: &KeyRange, direction: Direction, see: &mut SeeShared<'_>) -> Result<()>;
 }
 
 impl View for &Snapshot {
@@ -77,14 +64,15 @@ impl View for &Snapshot {
     }
 
     fn get_many(&mut self, keys: &[&[u8]], see: &mut SeeAt<'_>) -> Result<()> {
-        Ok(Snapshot::get_many(self, keys, |place, entry| {
-            let header = EntryHeader { version: entry.version, modified_ms: entry.modified_ms };
-            see(place, &header, &entry.value)
-        })?)
+        Ok(Snapshot::get_many(self, keys, see)?)
     }
 
-    fn visit(&mut self, range: &KeyRange, direction: Direction, see: &mut SeeShared<'_>) -> Result<()> {
+    fn visit(&mut self, range: &KeyRange, direction: Direction, see: &mut SeeEntry<'_>) -> Result<()> {
         Ok(Snapshot::visit(self, range, direction, see)?)
+    }
+
+    fn visit_shared(&mut self, range: &KeyRange, direction: Direction, see: &mut SeeShared<'_>) -> Result<()> {
+        Ok(Snapshot::visit_shared(self, range, direction, see)?)
     }
 }
 
@@ -101,11 +89,15 @@ impl View for Transaction {
         Ok(Transaction::exists_guarded(self, key)?)
     }
 
-    fn visit_guarded(&mut self, range: &KeyRange, direction: Direction, see: &mut SeeShared<'_>) -> Result<()> {
+    fn visit_guarded(&mut self, range: &KeyRange, direction: Direction, see: &mut SeeEntry<'_>) -> Result<()> {
         Ok(Transaction::visit_guarded(self, range, direction, see)?)
     }
 
-    fn visit(&mut self, range: &KeyRange, direction: Direction, see: &mut SeeShared<'_>) -> Result<()> {
+    fn visit(&mut self, range: &KeyRange, direction: Direction, see: &mut SeeEntry<'_>) -> Result<()> {
         Ok(Transaction::visit(self, range, direction, see)?)
+    }
+
+    fn visit_shared(&mut self, range: &KeyRange, direction: Direction, see: &mut SeeShared<'_>) -> Result<()> {
+        Ok(Transaction::visit_shared(self, range, direction, see)?)
     }
 }

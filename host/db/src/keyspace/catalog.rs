@@ -187,7 +187,7 @@ pub(crate) fn name_of(engine: &Engine, id: BucketId) -> Option<String> {
 pub(crate) fn list(engine: &Engine, is_wanted: &dyn Fn(&str) -> bool) -> Result<Vec<(String, BucketId)>> {
     let mut buckets: Vec<(String, BucketId)> = Vec::new();
     let mut damaged = Ok(());
-    engine.snapshot().visit(&KeyRange::prefix(&BUCKET_NUMBERS), Direction::Forward, |key, stored| {
+    engine.snapshot().visit_shared(&KeyRange::prefix(&BUCKET_NUMBERS), Direction::Forward, |key, stored| {
         match layout::name_in(key).and_then(|name| Ok((name, Bucket::from_stored(&stored)?.id))) {
             Ok((name, id)) if is_wanted(&name) => buckets.push((name, id)),
             Ok(_) => {}
@@ -230,7 +230,7 @@ fn numbers(
     dropped: fn(u32) -> Dropped,
 ) -> impl Iterator<Item = (Version, Dropped)> + use<> {
     let mut numbers = Vec::new();
-    let seen = engine.snapshot().visit(&KeyRange::prefix(&section), Direction::Forward, |key, stored| {
+    let seen = engine.snapshot().visit_shared(&KeyRange::prefix(&section), Direction::Forward, |key, stored| {
         numbers.extend(BucketId::from_stored(&key[section.len()..]).ok().map(|id| (stored.version, dropped(id.0))));
         ControlFlow::Continue(())
     });
@@ -248,7 +248,7 @@ pub(crate) fn disturbs(name: &str) -> impl Fn(&Footprint) -> bool + Sync {
 /// Counts the keys of a range one by one.
 pub(crate) fn count(transaction: &mut Transaction, range: &KeyRange) -> Result<u64> {
     let mut count = 0;
-    transaction.visit(range, Direction::Forward, |_, _| {
+    transaction.visit(range, Direction::Forward, |_, _, _| {
         count += 1;
         ControlFlow::Continue(())
     })?;

@@ -143,7 +143,7 @@ pub(crate) fn delete_whole_span(
 
 fn encoded_keys(transaction: &mut Transaction, range: &KeyRange, keys_max: usize) -> Result<Vec<Box<[u8]>>> {
     let mut keys: Vec<Box<[u8]>> = Vec::new();
-    transaction.visit(range, Direction::Forward, |key, _| {
+    transaction.visit(range, Direction::Forward, |key, _, _| {
         debug_assert!(key.len() > BUCKET_PREFIX_BYTES, "a key is never empty");
         keys.push(key.into());
         if keys.len() < keys_max { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }

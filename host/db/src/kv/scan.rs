@@ -4,12 +4,12 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::database::Inner;
-use crate::engine::{Direction, Snapshot, StoredEntry, View};
+use crate::engine::{Direction, EntryHeader, KeyRange, Snapshot, View};
 use crate::keyspace::{BUCKET_PREFIX_BYTES, BucketId, Span};
 use crate::kv::cursor::ScanCursor;
 use crate::kv::handle::Kv;
 use crate::kv::value::{self, Entry};
-use crate::{Code, Limits, Result};
+use crate::{Code, Error, Limits, Result};
 
 /// Options of a scan.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +83,7 @@ impl Kv<'_> {
         let Some(bucket) = self.existing()? else { return Ok(0) };
         let range = bucket.id.range(span);
         let mut count = 0;
-        let mut see = |_: &[u8], _| {
+        let mut see = |_: &[u8], _: &EntryHeader, _: &[u8]| {
             count += 1;
             ControlFlow::Continue(())
         };
@@ -156,48 +156,68 @@ impl<'a> Scan<'a> {
         Ok(scan)
     }
 
-    /// Passes the entries of the page to `see`, which returns the bytes that it takes of each, and returns the last key if there is more.
-    fn run(
-        &self,
-        view: &mut dyn View,
-        see: &mut dyn FnMut(&[u8], StoredEntry) -> Result<usize>,
-    ) -> Result<Option<Vec<u8>>> {
-        let mut range = self.bucket.range(&self.options.span);
-        if let Some(cursor) = &self.cursor {
-            range = range.after(&self.bucket.key(&cursor.last_key), self.options.direction);
+    /// The keys that are left of the span.
+    fn range(&self) -> KeyRange {
+        let range = self.bucket.range(&self.options.span);
+        match &self.cursor {
+            Some(cursor) => range.after(&self.bucket.key(&cursor.last_key), self.options.direction),
+            None => range,
         }
-        let (mut shown, mut bytes) = (0, 0);
-        let mut last: Option<Vec<u8>> = None;
-        let mut more = false;
-        let mut failure = None;
-        view.visit(&range, self.options.direction, &mut |encoded, stored| {
-            // The entry after the page: there is more. It is not shown.
-            if shown == self.options.limit || bytes >= self.limits.page_bytes_max {
-                more = true;
-                return ControlFlow::Break(());
-            }
-            let key = &encoded[BUCKET_PREFIX_BYTES..];
-            shown += 1;
-            match see(key, stored) {
-                Ok(taken) => bytes += taken,
-                Err(error) => {
-                    failure = Some(error);
-                    return ControlFlow::Break(());
-                }
-            }
-            if shown == self.options.limit || bytes >= self.limits.page_bytes_max {
-                last = Some(key.to_vec());
-            }
-            ControlFlow::Continue(())
-        })?;
-        if let Some(error) = failure {
-            return Err(error);
-        }
-        Ok(last.filter(|_| more))
+    }
+
+    fn filling(&self) -> Filling<'_> {
+        Filling { scan: self, shown: 0, bytes: 0, last: None, has_more: false, failure: None }
     }
 
     fn cursor_at(&self, last_key: Vec<u8>, version: u64) -> Vec<u8> {
         ScanCursor { direction: self.options.direction, bucket: self.bucket, version, last_key }.encode()
+    }
+}
+
+/// A page on its way.
+struct Filling<'s> {
+    scan: &'s Scan<'s>,
+    shown: usize,
+    bytes: usize,
+    /// The last key, once the page is full.
+    last: Option<Vec<u8>>,
+    has_more: bool,
+    failure: Option<Error>,
+}
+
+impl Filling<'_> {
+    fn is_full(&self) -> bool {
+        self.shown == self.scan.options.limit || self.bytes >= self.scan.limits.page_bytes_max
+    }
+
+    /// Takes an entry to the page by `take`, which returns its bytes.
+    fn add(&mut self, encoded: &[u8], take: impl FnOnce(&[u8]) -> Result<usize>) -> ControlFlow<()> {
+        // The entry after the page: there is more. It is not shown.
+        if self.is_full() {
+            self.has_more = true;
+            return ControlFlow::Break(());
+        }
+        let key = &encoded[BUCKET_PREFIX_BYTES..];
+        self.shown += 1;
+        match take(key) {
+            Ok(taken) => self.bytes += taken,
+            Err(error) => {
+                self.failure = Some(error);
+                return ControlFlow::Break(());
+            }
+        }
+        if self.is_full() {
+            self.last = Some(key.to_vec());
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// The last key, if there is more.
+    fn end(self) -> Result<Option<Vec<u8>>> {
+        match self.failure {
+            Some(error) => Err(error),
+            None => Ok(self.last.filter(|_| self.has_more)),
+        }
     }
 }
 
@@ -215,18 +235,26 @@ fn collect_entries(
     entries: &mut Vec<(Vec<u8>, Entry)>,
 ) -> Result<Option<Vec<u8>>> {
     entries.clear();
-    scan.run(view, &mut |key, stored| {
-        let bytes = key.len() + stored.value.len();
-        entries.push((key.to_vec(), value::entry(stored)?));
-        Ok(bytes)
-    })
+    let mut filling = scan.filling();
+    view.visit_shared(&scan.range(), scan.options.direction, &mut |encoded, stored| {
+        filling.add(encoded, |key| {
+            let bytes = key.len() + stored.value.len();
+            entries.push((key.to_vec(), value::entry(stored)?));
+            Ok(bytes)
+        })
+    })?;
+    filling.end()
 }
 
 /// Replaces `keys` by those of a page, and returns the last one if there is more.
 fn collect_keys(scan: &Scan<'_>, view: &mut dyn View, keys: &mut Vec<Vec<u8>>) -> Result<Option<Vec<u8>>> {
     keys.clear();
-    scan.run(view, &mut |key, _| {
-        keys.push(key.to_vec());
-        Ok(key.len())
-    })
+    let mut filling = scan.filling();
+    view.visit(&scan.range(), scan.options.direction, &mut |encoded, _, _| {
+        filling.add(encoded, |key| {
+            keys.push(key.to_vec());
+            Ok(key.len())
+        })
+    })?;
+    filling.end()
 }

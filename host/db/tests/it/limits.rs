@@ -279,13 +279,16 @@ fn a_large_batch_leaves_only_its_writes() {
     let mut session = stage.session();
     session.put("default", "k000", "old");
     let mut batch: Vec<_> = (0..200).map(|number| set(&format!("k{number:03}"), b"new")).collect();
-    let records = || {
-        let mut transaction = stage.database.store().begin();
-        transaction
-            .visit(&mantis_store::KeyRange::all(), mantis_store::Direction::Forward, |_, _| ControlFlow::Continue(()))
-            .unwrap();
-        transaction.visited_count()
-    };
+    let records =
+        || {
+            let mut transaction = stage.database.store().begin();
+            transaction
+                .visit(&mantis_store::KeyRange::all(), mantis_store::Direction::Forward, |_, _, _| {
+                    ControlFlow::Continue(())
+                })
+                .unwrap();
+            transaction.visited_count()
+        };
     let before = records();
     batch.push(Op::Check(b"absent".to_vec(), Expect::Present));
     let mut kv = session.kv("default").unwrap();

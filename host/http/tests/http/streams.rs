@@ -93,7 +93,8 @@ async fn an_answer_that_is_sorted_comes_in_its_order() {
 /// The rows are some 6 MB, and a query may hold a fourth of one: it holds their keys.
 #[tokio::test]
 async fn more_rows_are_sorted_than_may_be_held() {
-    let limits = Limits { query_bytes_max: 1 << 20, ..Limits::default() };
+    let mut limits = Limits::default();
+    limits.query_bytes_max = 1 << 20;
     let server = Server::with(limits, AppConfig::default(), Config::default());
     filled(&server).await;
     for query in ["order=n", "order=n&limit=5500"] {
@@ -161,7 +162,8 @@ async fn a_client_that_stops_reading_gives_its_snapshot_back_and_is_cut_off() {
 
 #[tokio::test]
 async fn an_error_in_the_middle_is_no_end() {
-    let limits = Limits { query_rows_max: ROWS as u64, ..Limits::default() };
+    let mut limits = Limits::default();
+    limits.query_rows_max = ROWS as u64;
     let server = Server::with(limits, AppConfig::default(), Config::default());
     filled(&server).await;
     let mut body = server.open("GET /api/v1/tables/many", &[]).await.into_body();
@@ -177,7 +179,8 @@ async fn an_error_in_the_middle_is_no_end() {
     // Where the limit is met before the first byte, it is an error by name.
     let answer = server.send("GET /api/v1/tables/many?order=text&n=gte.0&select=id,n", &[], "").await;
     assert_eq!(answer.status, 200, "{}", answer.text());
-    let limits = Limits { query_rows_max: ROWS as u64 - 1, ..Limits::default() };
+    let mut limits = Limits::default();
+    limits.query_rows_max = ROWS as u64 - 1;
     let server = Server::with(limits, AppConfig::default(), Config::default());
     filled(&server).await;
     let answer = server.send("GET /api/v1/tables/many", &[], "").await;

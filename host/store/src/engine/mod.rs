@@ -48,7 +48,7 @@ pub use inner::Store;
 pub(crate) use kept_spans::KeptSpans;
 pub(crate) use map::KeyMap;
 pub(crate) use read_set::{RangeRead, ReadSet, ReadTimes, Seen, WriteSet};
-pub(crate) use record::{Found, Node, NodeExt, Record};
+pub(crate) use record::{Found, Node, NodeExt, Record, Shown};
 pub use snapshot::Snapshot;
 #[cfg(not(target_family = "wasm"))]
 pub use turns::{Footprint, TURN_MS, Turn};

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::inner::Inner;
-use super::record::{Found, NodeExt, Record};
+use super::record::{Found, NodeExt, Record, Shown};
 use crate::mutants::mutant;
 use crate::types::{Direction, Entry, KeyRange, Version};
 
@@ -26,12 +26,18 @@ impl Inner {
         &self,
         keys: &[&[u8]],
         version: Version,
-        mut see: impl FnMut(usize, Entry) -> ControlFlow<()>,
+        mut see: impl FnMut(usize, Shown<'_>) -> ControlFlow<()>,
     ) {
         let version = mutant!("read-beyond-snapshot" => Version::MAX, or version);
-        self.map.find_many(keys, |place, record| match record.at(version, |node| node.live(|| self.clock.now_ms())) {
-            Found::Node(Some(entry)) | Found::Older(Some(entry)) => see(place, entry),
-            Found::Node(None) | Found::Older(None) | Found::NotVisible => ControlFlow::Continue(()),
+        self.map.find_many(keys, |place, record| {
+            let found = record.at(version, |node| {
+                if node.is_live(|| self.clock.now_ms()) {
+                    see(place, Shown::Stored(node))
+                } else {
+                    ControlFlow::Continue(())
+                }
+            });
+            found.or_continue()
         });
     }
 
@@ -42,7 +48,7 @@ impl Inner {
         range: &KeyRange,
         direction: Direction,
         records_max: u64,
-        mut see: impl FnMut(&[u8], Entry) -> ControlFlow<()>,
+        mut see: impl FnMut(&[u8], Shown<'_>) -> ControlFlow<()>,
     ) -> u64 {
         let mut visited = 0;
         self.walk(range, direction, &mut |record| {
@@ -50,11 +56,11 @@ impl Inner {
             if visited > records_max {
                 return ControlFlow::Break(());
             }
-            let found = record.at(version, |node| node.live(|| self.clock.now_ms()));
-            match found {
-                Found::Node(Some(entry)) | Found::Older(Some(entry)) => see(record.key(), entry),
-                Found::Node(None) | Found::Older(None) | Found::NotVisible => ControlFlow::Continue(()),
-            }
+            let found = record.at(version, |node| {
+                let is_live = node.is_live(|| self.clock.now_ms());
+                if is_live { see(record.key(), Shown::Stored(node)) } else { ControlFlow::Continue(()) }
+            });
+            found.or_continue()
         });
         visited
     }
@@ -109,14 +115,14 @@ impl Inner {
         range: &KeyRange,
         direction: Direction,
         seen: &mut Version,
-        see: &mut dyn FnMut(&[u8], Entry) -> ControlFlow<()>,
+        see: &mut dyn FnMut(&[u8], Shown<'_>) -> ControlFlow<()>,
     ) {
         self.walk(range, direction, &mut |record| {
-            let entry = record.newest(|node| {
+            record.newest(|node| {
                 *seen = node.about().version.max(*seen);
-                node.live(|| self.clock.now_ms())
-            });
-            entry.map_or(ControlFlow::Continue(()), |entry| see(record.key(), entry))
+                let is_live = node.is_live(|| self.clock.now_ms());
+                if is_live { see(record.key(), Shown::Stored(node)) } else { ControlFlow::Continue(()) }
+            })
         });
     }
 

@@ -3,6 +3,7 @@
 //! A version and its value are in one allocation behind a thin pointer, which is what the head of a chain swaps: one cache miss from the
 //! key to the value, and 48 to 80 bytes a key less than with a separate value (`docs/decisions.md`, 2).
 
+use std::ops::ControlFlow;
 use std::sync::atomic::AtomicU32;
 
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use triomphe::ThinArc;
 
 use crate::mutants::mutant;
 use crate::sync::{Mutex, Swap};
-use crate::types::{Entry, NEVER_MS, Version, is_past};
+use crate::types::{Entry, EntryHeader, NEVER_MS, Version, is_past};
 
 /// One version of a key: a [`Header`] and the value's bytes. Cloning shares it.
 pub(crate) type Node = ThinArc<Header, u8>;
@@ -40,6 +41,44 @@ impl AsRef<[u8]> for Value {
     }
 }
 
+/// A value as a reader finds it: where it is, so that a copy that shares it is made only where it is asked for.
+pub(crate) enum Shown<'n> {
+    Stored(&'n Node),
+    /// A transaction's own write.
+    Own(Entry),
+}
+
+impl Shown<'_> {
+    #[inline]
+    pub(crate) fn header(&self) -> EntryHeader {
+        match self {
+            Self::Stored(node) => {
+                let about = node.about();
+                let expires_at_ms = node.expires_at_ms();
+                EntryHeader { version: about.version, modified_ms: about.time_ms, expires_at_ms }
+            }
+            Self::Own(entry) => entry.header(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Stored(node) => &node.slice,
+            Self::Own(entry) => &entry.value,
+        }
+    }
+
+    /// The value, shared.
+    #[inline]
+    pub(crate) fn into_entry(self) -> Entry {
+        match self {
+            Self::Stored(node) => node.entry(),
+            Self::Own(entry) => entry,
+        }
+    }
+}
+
 /// The methods of a [`Node`].
 pub(crate) trait NodeExt {
     /// A version that gives the key `value`, or deletes it if there is none, on top of the version `older`.
@@ -58,6 +97,12 @@ pub(crate) trait NodeExt {
 
     /// The value, sharing this version's memory; `None` for a deletion.
     fn value(&self) -> Option<Bytes>;
+
+    /// The value with its version and times, whatever the time is. That of a deletion is empty.
+    fn entry(&self) -> Entry;
+
+    /// Whether readers see a value at `now_ms`: it is no deletion, and has not expired.
+    fn is_live(&self, now_ms: impl FnOnce() -> u64) -> bool;
 
     /// The version as readers see it at `now_ms`: `None` if it is a deletion or has expired.
     fn live(&self, now_ms: impl FnOnce() -> u64) -> Option<Entry>;
@@ -124,13 +169,21 @@ impl NodeExt for Node {
         }
     }
 
+    #[inline]
+    fn entry(&self) -> Entry {
+        let (about, expires_at_ms) = (self.about(), self.expires_at_ms());
+        let value = self.value().unwrap_or_default();
+        Entry { value, version: about.version, modified_ms: about.time_ms, expires_at_ms }
+    }
+
+    #[inline]
+    fn is_live(&self, now_ms: impl FnOnce() -> u64) -> bool {
+        let is_past = self.expires_at_ms().is_some_and(|deadline_ms| is_past(deadline_ms, now_ms()));
+        !self.about().is_deletion && (!is_past || mutant!("expired-is-served"))
+    }
+
     fn live(&self, now_ms: impl FnOnce() -> u64) -> Option<Entry> {
-        let about = self.about();
-        let expires_at_ms = self.expires_at_ms();
-        if expires_at_ms.is_some_and(|deadline_ms| is_past(deadline_ms, now_ms())) && !mutant!("expired-is-served") {
-            return None;
-        }
-        Some(Entry { value: self.value()?, version: about.version, modified_ms: about.time_ms, expires_at_ms })
+        self.is_live(now_ms).then(|| self.entry())
     }
 
     fn expires_at_ms(&self) -> Option<u64> {
@@ -193,6 +246,16 @@ pub(crate) enum Found<R> {
     Older(R),
     /// Every version in the chain is newer than the reader's.
     NotVisible,
+}
+
+impl Found<ControlFlow<()>> {
+    /// What was answered about the version, where there is one.
+    pub(crate) fn or_continue(self) -> ControlFlow<()> {
+        match self {
+            Self::Node(flow) | Self::Older(flow) => flow,
+            Self::NotVisible => ControlFlow::Continue(()),
+        }
+    }
 }
 
 /// A key and its versions. The key never changes; the chain is replaced by one writer at a time and read by anyone.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
 use super::inner::Inner;
+use super::record::Shown;
 use super::registry::{Held, Pin};
-use crate::types::{Direction, Entry, Error, KeyRange, Version};
+use crate::types::{Direction, Entry, EntryHeader, Error, KeyRange, Version};
 
 /// The store as it was at one commit, for as long as this value lives (but no longer than the configured age).
 #[derive(Debug)]
@@ -69,42 +70,62 @@ impl Snapshot {
     ///
     /// # Errors
     /// [`Error::SnapshotTooOld`], possibly after `see` was shown some values: these were right, and there are no more.
-    pub fn get_many(&self, keys: &[&[u8]], mut see: impl FnMut(usize, Entry) -> ControlFlow<()>) -> Result<(), Error> {
+    pub fn get_many(
+        &self,
+        keys: &[&[u8]],
+        mut see: impl FnMut(usize, &EntryHeader, &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
         let mut outcome = Ok(());
-        self.store.get_many_at(keys, self.version, |place, entry| {
+        self.store.get_many_at(keys, self.version, |place, shown| {
             outcome = self.still_pinned();
-            if outcome.is_err() { ControlFlow::Break(()) } else { see(place, entry) }
+            if outcome.is_err() { ControlFlow::Break(()) } else { see(place, &shown.header(), shown.bytes()) }
         });
         outcome?;
         self.still_pinned()
     }
 
-    /// Shows `see` the keys and values of `range` in order until it returns `Break` or the range ends.
+    /// Shows `see` the keys and values of `range` in order until it returns `Break` or the range ends. They are borrowed, so that nothing is
+    /// made of what is only looked at; for values that are to be kept there is [`visit_shared`](Self::visit_shared).
     ///
     /// # Errors
     /// [`Error::SnapshotTooOld`], possibly after `see` was shown some entries: these were right, and there are no more.
+    #[inline]
     pub fn visit(
+        &self,
+        range: &KeyRange,
+        direction: Direction,
+        mut see: impl FnMut(&[u8], &EntryHeader, &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        self.visit_shown(range, direction, u64::MAX, |key, shown| see(key, &shown.header(), shown.bytes())).map(drop)
+    }
+
+    /// As [`visit`](Self::visit), with values that share the store's memory for as long as they are kept.
+    ///
+    /// # Errors
+    /// As [`visit`](Self::visit).
+    pub fn visit_shared(
         &self,
         range: &KeyRange,
         direction: Direction,
         mut see: impl FnMut(&[u8], Entry) -> ControlFlow<()>,
     ) -> Result<(), Error> {
-        self.visit_some(range, direction, u64::MAX, &mut see).map(drop)
+        self.visit_shown(range, direction, u64::MAX, |key, shown| see(key, shown.into_entry())).map(drop)
     }
 
     /// As [`visit`](Self::visit), and ends after `records_max` records, including those without a value at this version. Returns how many
     /// there were; one more than `records_max` if the range continues.
-    pub(crate) fn visit_some(
+    #[inline]
+    pub(crate) fn visit_shown(
         &self,
         range: &KeyRange,
         direction: Direction,
         records_max: u64,
-        see: &mut dyn FnMut(&[u8], Entry) -> ControlFlow<()>,
+        mut see: impl FnMut(&[u8], Shown<'_>) -> ControlFlow<()>,
     ) -> Result<u64, Error> {
         let mut outcome = Ok(());
-        let visited = self.store.visit_at(self.version, range, direction, records_max, |key, entry| {
+        let visited = self.store.visit_at(self.version, range, direction, records_max, |key, shown| {
             outcome = self.still_pinned();
-            if outcome.is_err() { ControlFlow::Break(()) } else { see(key, entry) }
+            if outcome.is_err() { ControlFlow::Break(()) } else { see(key, shown) }
         });
         outcome?;
         self.still_pinned()?;

@@ -3,7 +3,7 @@
 use std::collections::btree_map;
 use std::ops::{Bound, ControlFlow};
 
-use crate::engine::WriteSet;
+use crate::engine::{Shown, WriteSet};
 use crate::types::{Direction, Entry, KeyRange, Update, is_past};
 
 /// A buffered write as its own transaction reads it.
@@ -24,7 +24,7 @@ pub(super) struct Overlay<'w> {
     direction: Direction,
 }
 
-pub(super) type Show<'s> = dyn FnMut(&[u8], Entry) -> ControlFlow<()> + 's;
+pub(super) type Show<'s> = dyn FnMut(&[u8], Shown<'_>) -> ControlFlow<()> + 's;
 
 impl<'w> Overlay<'w> {
     pub(super) fn new(writes: &'w WriteSet, range: &KeyRange, direction: Direction) -> Self {
@@ -84,7 +84,7 @@ impl<'w> Overlay<'w> {
 
 fn show_pending(key: &[u8], update: &Update, now_ms: u64, show: &mut Show<'_>) -> ControlFlow<()> {
     match pending(update, now_ms) {
-        Some(entry) => show(key, entry),
+        Some(entry) => show(key, Shown::Own(entry)),
         None => ControlFlow::Continue(()),
     }
 }

@@ -9,9 +9,9 @@ use bytes::Bytes;
 
 use super::overlay::{Overlay, Show, pending};
 use super::savepoint::{Savepoint, Undo};
-use crate::engine::{KeptSpans, RangeRead, ReadSet, ReadTimes, Seen, Snapshot, Store, WriteSet};
+use crate::engine::{KeptSpans, RangeRead, ReadSet, ReadTimes, Seen, Shown, Snapshot, Store, WriteSet};
 use crate::hash::HashMap;
-use crate::types::{Direction, Entry, Error, KeyRange, NEVER_MS, Update, Version};
+use crate::types::{Direction, Entry, EntryHeader, Error, KeyRange, NEVER_MS, Update, Version};
 
 /// The isolation of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -215,9 +215,24 @@ impl Transaction {
         &mut self,
         range: &KeyRange,
         direction: Direction,
+        mut see: impl FnMut(&[u8], &EntryHeader, &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        let is_noted = self.isolation == Isolation::Serializable;
+        self.visit_merged(range, direction, is_noted, &mut |key, shown| see(key, &shown.header(), shown.bytes()))
+    }
+
+    /// As [`visit`](Self::visit), with values that share the store's memory for as long as they are kept.
+    ///
+    /// # Errors
+    /// As [`visit`](Self::visit).
+    pub fn visit_shared(
+        &mut self,
+        range: &KeyRange,
+        direction: Direction,
         mut see: impl FnMut(&[u8], Entry) -> ControlFlow<()>,
     ) -> Result<(), Error> {
-        self.visit_merged(range, direction, self.isolation == Isolation::Serializable, &mut see)
+        let is_noted = self.isolation == Isolation::Serializable;
+        self.visit_merged(range, direction, is_noted, &mut |key, shown| see(key, shown.into_entry()))
     }
 
     /// Like [`visit`](Self::visit); the commit is a conflict when another one has changed, added or removed a key in what was shown by
@@ -229,11 +244,11 @@ impl Transaction {
         &mut self,
         range: &KeyRange,
         direction: Direction,
-        mut see: impl FnMut(&[u8], Entry) -> ControlFlow<()>,
+        mut see: impl FnMut(&[u8], &EntryHeader, &[u8]) -> ControlFlow<()>,
     ) -> Result<(), Error> {
         // Nothing changes under the writers' lock.
         let is_noted = matches!(self.view, View::Pinned(_));
-        self.visit_merged(range, direction, is_noted, &mut see)
+        self.visit_merged(range, direction, is_noted, &mut |key, shown| see(key, &shown.header(), shown.bytes()))
     }
 
     /// One copy of [`visit`](Self::visit) for all that entries are shown to. A range that is noted is validated by the commit.
@@ -250,21 +265,21 @@ impl Transaction {
         let now_ms = self.store.0.clock.now_ms();
         let mut stopped_at: Option<Box<[u8]>> = None;
         let mut own = Overlay::new(&self.writes, range, direction);
-        let mut show = |key: &[u8], entry: Entry| {
-            let flow = see(key, entry);
+        let mut show = |key: &[u8], shown: Shown<'_>| {
+            let flow = see(key, shown);
             if flow.is_break() {
                 stopped_at = Some(key.into());
             }
             flow
         };
         let (mut broke, mut walked) = (false, 0);
-        let mut merge = |key: &[u8], entry: Entry| {
+        let mut merge = |key: &[u8], shown: Shown<'_>| {
             walked += 1;
             let flow = own.before(key, now_ms, &mut show);
             let flow = match flow {
                 ControlFlow::Continue(()) => match own.replaces(key, now_ms, &mut show) {
                     ControlFlow::Continue(true) => ControlFlow::Continue(()),
-                    ControlFlow::Continue(false) => show(key, entry),
+                    ControlFlow::Continue(false) => show(key, shown),
                     ControlFlow::Break(()) => ControlFlow::Break(()),
                 },
                 ControlFlow::Break(()) => ControlFlow::Break(()),
@@ -274,7 +289,7 @@ impl Transaction {
         };
         let visits_left = self.visits_max.saturating_sub(self.reads.visited);
         let visited = match &self.view {
-            View::Pinned(snapshot) => snapshot.visit_some(range, direction, visits_left, &mut merge)?,
+            View::Pinned(snapshot) => snapshot.visit_shown(range, direction, visits_left, &mut merge)?,
             View::Exclusive(_) => {
                 self.store.0.visit_newest(range, direction, &mut self.seen, &mut merge);
                 0

@@ -28,3 +28,22 @@ pub struct Entry {
     /// When the value stops being served, in milliseconds since the epoch.
     pub expires_at_ms: Option<u64>,
 }
+
+/// A value's version and times, without the value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EntryHeader {
+    /// The commit that wrote the value.
+    pub version: Version,
+    /// When that commit was made, in milliseconds since the epoch.
+    pub modified_ms: u64,
+    /// When the value stops being served, in milliseconds since the epoch.
+    pub expires_at_ms: Option<u64>,
+}
+
+impl Entry {
+    /// What there is to know besides the value.
+    #[must_use]
+    pub fn header(&self) -> EntryHeader {
+        EntryHeader { version: self.version, modified_ms: self.modified_ms, expires_at_ms: self.expires_at_ms }
+    }
+}

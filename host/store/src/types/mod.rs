@@ -17,7 +17,7 @@ mod range;
 mod stats;
 mod write;
 
-pub use entry::{Entry, Version};
+pub use entry::{Entry, EntryHeader, Version};
 pub(crate) use entry::{NEVER_MS, is_past};
 pub use error::{Error, StorageFailure};
 pub use options::{Durability, OnProgress, Options};

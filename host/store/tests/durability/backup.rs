@@ -226,7 +226,7 @@ fn a_backup_during_writes_never_shows_half_a_commit() {
                 keys += u64::from(number_of(&entry) <= SUM);
                 ControlFlow::Continue(())
             };
-            copy.snapshot().visit(&KeyRange::all(), Direction::Forward, see).unwrap();
+            copy.snapshot().visit_shared(&KeyRange::all(), Direction::Forward, see).unwrap();
             assert_eq!(keys, 2 * PAIRS);
             for number in 0..PAIRS {
                 let sum: u64 = pair(number).iter().map(|key| number_of(&copy.get(key).unwrap())).sum();

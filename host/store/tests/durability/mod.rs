@@ -156,7 +156,7 @@ fn state_of(store: &Store) -> State {
         state.insert(key.to_vec(), entry);
         ControlFlow::Continue(())
     };
-    store.snapshot().visit(&KeyRange::all(), Direction::Forward, see).unwrap();
+    store.snapshot().visit_shared(&KeyRange::all(), Direction::Forward, see).unwrap();
     state
 }
 

@@ -135,7 +135,7 @@ impl Run {
                 seen.insert(key.to_vec(), entry);
                 std::ops::ControlFlow::Continue(())
             };
-            snapshot.visit(&KeyRange::all(), Direction::Forward, see).unwrap();
+            snapshot.visit_shared(&KeyRange::all(), Direction::Forward, see).unwrap();
             assert_eq!(Some(&seen), self.certain.states.get(&snapshot.version()), "at {}", snapshot.version());
         }
         if self.pending.is_empty() {

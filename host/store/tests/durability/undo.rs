@@ -472,7 +472,7 @@ fn an_outcome_names_the_newest_version_read() {
     let walking = |range: KeyRange, keys_max: usize| {
         let mut left = keys_max;
         store.exclusively_seen(|transaction| {
-            transaction.visit(&range, Direction::Forward, |_, _| {
+            transaction.visit_shared(&range, Direction::Forward, |_, _| {
                 left -= 1;
                 if left > 0 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             })
@@ -518,7 +518,7 @@ fn a_conflict_names_the_winning_commit_while_it_is_open() {
             } else {
                 // Two parts of a scan, the second of which contains the key.
                 for range in [KeyRange::prefix(b"0"), KeyRange::prefix(b"a")] {
-                    transaction.visit(&range, Direction::Forward, |_, _| ControlFlow::Continue(())).unwrap();
+                    transaction.visit_shared(&range, Direction::Forward, |_, _| ControlFlow::Continue(())).unwrap();
                 }
             }
             transaction.put(b"a", "3", None);

@@ -7,9 +7,10 @@ use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use mantis_store::{
-    Direction, Entry, Error, Expect, FeedCursor, Isolation, KeyRange, ManualClock, Refused, Savepoint, Snapshot, Store,
-    Transaction, Update, Written,
+    Direction, Entry, EntryHeader, Error, Expect, FeedCursor, Isolation, KeyRange, ManualClock, Refused, Savepoint,
+    Snapshot, Store, Transaction, Update, Written,
 };
 use proptest::prelude::*;
 
@@ -147,14 +148,16 @@ impl Run {
                 assert_eq!(pinned.snapshot.get(KEYS[key]), expected);
                 let all = KEYS.iter().map(|key| reference.get(pinned.version, key)).collect();
                 let mut seen = vec![None; KEYS.len()];
-                let outcome = pinned.snapshot.get_many(&KEYS, |place, entry| {
-                    seen[place] = Some(entry);
+                let outcome = pinned.snapshot.get_many(&KEYS, |place, header, value| {
+                    let EntryHeader { version, modified_ms, expires_at_ms } = *header;
+                    let value = Bytes::copy_from_slice(value);
+                    seen[place] = Some(Entry { value, version, modified_ms, expires_at_ms });
                     ControlFlow::Continue(())
                 });
                 assert_eq!(outcome.map(|()| seen), pinned.pin.allows(all));
             }),
             Operation::PinnedVisit { slot, scan } => self.with_pinned(slot, |reference, pinned| {
-                let seen = listing(&scan, |range, direction, see| pinned.snapshot.visit(range, direction, see));
+                let seen = listing(&scan, |range, direction, see| pinned.snapshot.visit_shared(range, direction, see));
                 let expected = expected_listing(reference, pinned.version, &scan, &Writes::new());
                 assert_eq!(seen, pinned.pin.allows(expected), "{scan:?}");
             }),
@@ -232,7 +235,7 @@ impl Run {
                 buffer(transaction, KEYS[*key], put.as_ref());
                 own.insert(KEYS[*key].to_vec(), put);
             }
-            let seen = listing(&all, |range, direction, see| transaction.visit(range, direction, see)).unwrap();
+            let seen = listing(&all, |range, direction, see| transaction.visit_shared(range, direction, see)).unwrap();
             assert_eq!(seen, expected_listing(&self.reference, self.reference.version(), &all, &own));
             if fails { Err("on purpose") } else { Ok(seen.len()) }
         });
@@ -367,7 +370,7 @@ impl Run {
         for direction in [Direction::Forward, Direction::Reverse] {
             let all = Scan { range: KeyRange::all(), direction, entries_max: usize::MAX };
             let snapshot = self.store.snapshot();
-            let seen = listing(&all, |range, direction, see| snapshot.visit(range, direction, see));
+            let seen = listing(&all, |range, direction, see| snapshot.visit_shared(range, direction, see));
             assert_eq!(seen, Ok(expected_listing(&self.reference, snapshot.version(), &all, &Writes::new())));
         }
     }
@@ -392,7 +395,7 @@ impl Open {
     }
 
     fn visit(&mut self, reference: &Reference, scan: &Scan) {
-        let seen = listing(scan, |range, direction, see| self.transaction.visit(range, direction, see));
+        let seen = listing(scan, |range, direction, see| self.transaction.visit_shared(range, direction, see));
         if scan.range.is_empty() {
             assert_eq!(seen, Ok(Listing::new()));
             return;

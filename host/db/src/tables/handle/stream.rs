@@ -51,7 +51,7 @@ impl Rows<'_> {
         let paging = Paging { count: options.count, rows_max: options.rows_max };
         let context = QueryContext::new(&database.0.engine, &environment, &database.0.limits);
         let progress = Progress::begin(&bound.select, &context, paging)?;
-        Ok(RowStream { snapshot, environment, bound, options, progress, database })
+        Ok(RowStream { database, snapshot, environment, bound, options, progress })
     }
 }
 
@@ -67,21 +67,22 @@ impl RowStream {
         let mut context = context(database, environment, options, progress.spent());
         context.interrupt = interrupt;
         let done = progress.go_on(&bound.select, &mut &*snapshot, &context, sink).map_err(outside_transaction)?;
-        Ok(done.map(|selected| with_warnings(selected, bound)))
+        Ok(done.map(|selected| Selected { warnings: bound.warnings.clone(), ..selected }))
     }
 
     /// What the select answers besides its rows, of all pieces: those to come are counted. From then on there are only as many rows read as
     /// are shown.
     ///
     /// # Errors
-    /// As [`next`](Self::next). The limits are on the count alone.
+    /// As [`next`](Self::next). What the count uses of the limits is not taken from the pieces.
     pub fn measure(&mut self, interrupt: Interrupt<'_>) -> TableResult<Selected> {
         self.snapshot.renew();
         let Self { database, snapshot, environment, bound, options, progress } = self;
-        let mut context = context(database, environment, options, Spent::default());
+        // A limit on rows that the pieces to come would exceed is met here already, where it can still be told by its name.
+        let mut context = context(database, environment, options, progress.spent());
         context.interrupt = interrupt;
         let selected = progress.measure(&bound.select, &mut &*snapshot, &context).map_err(outside_transaction)?;
-        Ok(with_warnings(selected, bound))
+        Ok(Selected { warnings: bound.warnings.clone(), ..selected })
     }
 
     /// Keeps the commit for as long again as from one piece to the next: for who is still busy with the one before.
@@ -106,10 +107,6 @@ impl RowStream {
     pub fn held_bytes(&self) -> usize {
         self.progress.held_bytes()
     }
-}
-
-fn with_warnings(selected: Selected, bound: &Bound) -> Selected {
-    Selected { warnings: bound.warnings.clone(), ..selected }
 }
 
 fn context<'a>(

@@ -22,8 +22,8 @@ use crate::tables::{Environment, TableResult};
 pub fn former_schema_count(database: &Database) -> u64 {
     let (snapshot, mut count) = (database.0.engine.snapshot(), 0);
     for section in [sections::FORMER_SCHEMAS, sections::FORGOTTEN] {
-        let mut view = &snapshot;
-        let seen = view.visit_borrowed(&KeyRange::prefix(&section), Direction::Forward, &mut |_, _, _| {
+        let view = &snapshot;
+        let seen = view.visit(&KeyRange::prefix(&section), Direction::Forward, |_, _, _| {
             count += 1;
             ControlFlow::Continue(())
         });
@@ -124,8 +124,8 @@ impl Check<'_> {
     fn entries(&mut self, space: SpaceId) -> Result<Entries, String> {
         let mut entries = Entries::new();
         let range = KeyRange::prefix(&space_prefix(space.0));
-        let visited = self.view.visit(&range, Direction::Forward, &mut |key, entry| {
-            entries.insert(key.to_vec(), entry.value.to_vec());
+        let visited = self.view.visit(&range, Direction::Forward, &mut |key, _, value| {
+            entries.insert(key.to_vec(), value.to_vec());
             ControlFlow::Continue(())
         });
         visited.map(|()| entries).map_err(|error| error.to_string())

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::link::{ByValues, Link};
 use super::statement::Statement;
 use super::target::Target;
-use crate::engine::{Direction, KeyRange, StoredEntry, View, mutant};
+use crate::engine::{Direction, EntryHeader, KeyRange, View, mutant};
 use crate::keyspace::space_prefix;
 use crate::tables::sort::sort_by;
 use crate::tables::table::Reference;
@@ -82,8 +82,8 @@ impl Statement<'_> {
         let mut wanted = HashMap::new();
         for (place, values) in parents.iter().enumerate() {
             match link.children_of(values) {
-                Some(range) => self.visit_children(&range, &mut found, |key, entry| {
-                    link.child_at(key, &entry.value).map(|key| Some((place, key)))
+                Some(range) => self.visit_children(&range, &mut found, |key, value| {
+                    link.child_at(key, value).map(|key| Some((place, key)))
                 })?,
                 None => drop(wanted.insert(link.encoded(values), place)),
             }
@@ -111,8 +111,8 @@ impl Statement<'_> {
             if self.scattered.contains_key(&name) { self.database.limits().query_bytes_max } else { 0 };
         let mut by_values = ByValues::new();
         let range = KeyRange::prefix(&space_prefix(link.child.table.schema.rows.0));
-        self.visit_children(&range, found, |key, entry| {
-            let Some(values) = link.encoded_of(&entry.value)? else { return Ok(None) };
+        self.visit_children(&range, found, |key, value| {
+            let Some(values) = link.encoded_of(value)? else { return Ok(None) };
             let child = wanted.get(&values).map(|&place| (place, key.into()));
             // More than may be held at a time is not kept: it is looked for again.
             bytes_left = bytes_left.saturating_sub(values.len() + key.len() + BYTES_PER_CHILD);
@@ -162,27 +162,28 @@ impl Statement<'_> {
         &mut self,
         range: &KeyRange,
         found: &mut Found,
-        mut child: impl FnMut(&[u8], &StoredEntry) -> TableResult<Option<(usize, Box<[u8]>)>>,
+        mut child: impl FnMut(&[u8], &[u8]) -> TableResult<Option<(usize, Box<[u8]>)>>,
     ) -> TableResult<()> {
         let max = self.database.limits().statement_rows_max;
         let context = &self.context;
-        let mut see =
-            |key: &[u8], entry: StoredEntry| match context.examine(entry.value.len()).and_then(|()| child(key, &entry))
-            {
-                Ok(None) => ControlFlow::Continue(()),
-                Ok(Some(child)) => {
-                    found.keys.push(child);
-                    if found.first_only || found.keys.len() > max {
-                        ControlFlow::Break(())
-                    } else {
-                        ControlFlow::Continue(())
-                    }
-                }
-                Err(error) => {
-                    found.outcome = Err(error);
+        let mut see = |key: &[u8], _: &EntryHeader, value: &[u8]| match context
+            .examine(value.len())
+            .and_then(|()| child(key, value))
+        {
+            Ok(None) => ControlFlow::Continue(()),
+            Ok(Some(child)) => {
+                found.keys.push(child);
+                if found.first_only || found.keys.len() > max {
                     ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
                 }
-            };
+            }
+            Err(error) => {
+                found.outcome = Err(error);
+                ControlFlow::Break(())
+            }
+        };
         if mutant!("children-unguarded") {
             View::visit(self.transaction, range, Direction::Forward, &mut see)?;
         } else {

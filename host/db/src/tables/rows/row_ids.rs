@@ -43,7 +43,7 @@ impl RowIds {
 fn after_last(view: &mut dyn View, target: &Target) -> TableResult<i64> {
     let mut last = Ok(0);
     let range = KeyRange::prefix(&space_prefix(target.table.schema.rows.0));
-    view.visit(&range, Direction::Reverse, &mut |key, _| {
+    view.visit(&range, Direction::Reverse, &mut |key, _, _| {
         last = target.table.row_key.decode(without_space(key)).map(|(values, _)| match values[..] {
             [Value::Integer(id)] => id,
             _ => 0,

@@ -146,7 +146,7 @@ pub(crate) fn check_access(grants: &Grants, name: &str, access: Access) -> Table
 pub(crate) fn visit_schemas(view: &mut dyn View, see: &mut dyn FnMut(&str, StoredEntry)) -> TableResult<()> {
     let section = sections::SCHEMAS;
     let mut damaged = false;
-    view.visit(&KeyRange::prefix(&section), Direction::Forward, &mut |key, stored| {
+    view.visit_shared(&KeyRange::prefix(&section), Direction::Forward, &mut |key, stored| {
         match std::str::from_utf8(&key[section.len()..]) {
             Ok(name) => see(name, stored),
             Err(_) => damaged = true,

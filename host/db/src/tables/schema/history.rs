@@ -63,7 +63,7 @@ pub(crate) fn kept_in(transaction: &Transaction) -> Vec<EncodedKey> {
 pub(crate) fn former_schemas(view: &mut dyn View, rows: SpaceId) -> TableResult<Vec<Former>> {
     let mut former = Vec::new();
     let range = KeyRange::prefix(&rows.catalog_key(sections::FORMER_SCHEMAS));
-    view.visit(&range, Direction::Forward, &mut |_, entry| {
+    view.visit_shared(&range, Direction::Forward, &mut |_, entry| {
         former.push(Former { ended: entry.version, stored: entry.value });
         ControlFlow::Continue(())
     })?;
@@ -115,7 +115,7 @@ pub(crate) fn forget_schemas(database: &Database) {
     if !std::mem::replace(&mut histories.0.lock().has_looked, true) {
         let mut found = Vec::new();
         let range = KeyRange::prefix(&sections::FORMER_SCHEMAS);
-        let seen = engine.snapshot().visit(&range, Direction::Forward, |key, entry| {
+        let seen = engine.snapshot().visit_shared(&range, Direction::Forward, |key, entry| {
             found.push((entry.version, EncodedKey::from(key)));
             ControlFlow::Continue(())
         });

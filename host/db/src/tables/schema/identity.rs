@@ -153,7 +153,7 @@ fn largest_stored(view: &mut dyn View, table: &Table) -> TableResult<Option<i64>
         }
     }
     let (mut largest, mut failed) = (None, Ok(()));
-    view.visit_borrowed(&KeyRange::prefix(&schema.rows.prefix()), Direction::Forward, &mut |_, _, row| {
+    view.visit(&KeyRange::prefix(&schema.rows.prefix()), Direction::Forward, &mut |_, _, row| {
         match table.reader.open(row).and_then(|row| integer(Some(&row.column(place)?))) {
             Ok(value) => largest = largest.max(Some(value)),
             Err(error) => failed = Err(error),
@@ -167,7 +167,7 @@ fn largest_stored(view: &mut dyn View, table: &Table) -> TableResult<Option<i64>
 fn end_of(view: &mut dyn View, space: SpaceId, direction: Direction) -> TableResult<Option<Vec<u8>>> {
     let prefix = space.prefix();
     let mut end = None;
-    view.visit_borrowed(&KeyRange::prefix(&prefix), direction, &mut |key, _, _| {
+    view.visit(&KeyRange::prefix(&prefix), direction, &mut |key, _, _| {
         end = Some(key[prefix.len()..].to_vec());
         ControlFlow::Break(())
     })?;

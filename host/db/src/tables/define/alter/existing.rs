@@ -53,7 +53,7 @@ fn check_some(
     let engine = &database.0.engine;
     let began_us = engine.monotonic_us();
     let mut found: Vec<(Box<[u8]>, Bytes)> = Vec::new();
-    View::visit(transaction, range, Direction::Forward, &mut |key, stored| {
+    View::visit_shared(transaction, range, Direction::Forward, &mut |key, stored| {
         found.push((key.into(), stored.value));
         if found.len() < EXISTING_ROWS_PER_COMMIT { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;

@@ -121,7 +121,7 @@ fn begin_in(
 /// Whether the table has rows. The transaction is a conflict if it gets its first one.
 fn has_rows(transaction: &mut Transaction, rows: SpaceId) -> TableResult<bool> {
     let mut has_rows = false;
-    View::visit_guarded(transaction, &KeyRange::prefix(&rows.prefix()), Direction::Forward, &mut |_, _| {
+    View::visit_guarded(transaction, &KeyRange::prefix(&rows.prefix()), Direction::Forward, &mut |_, _, _| {
         has_rows = true;
         std::ops::ControlFlow::Break(())
     })?;

@@ -224,7 +224,7 @@ impl Sizes for QueryContext<'_> {
     fn count(&self, range: &KeyRange, keys_max: u64) -> u64 {
         let mut count = 0;
         let snapshot = self.engine.snapshot();
-        let counted = (&snapshot).visit_borrowed(range, Direction::Forward, &mut |_, _, _| {
+        let counted = View::visit(&mut &snapshot, range, Direction::Forward, &mut |_, _, _| {
             count += 1;
             if count < keys_max { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });

@@ -420,7 +420,7 @@ impl<'c> Finder<'_, 'c> {
         for &owner in sorted {
             let mut outcome = Ok(());
             let mut entries = 0;
-            view.visit_borrowed(&lookup.range(&owners[owner].values), direction, &mut |key, header, bytes| {
+            view.visit(&lookup.range(&owners[owner].values), direction, &mut |key, header, bytes| {
                 entries += 1;
                 outcome = self.context.examine(bytes.len()).and_then(|()| match shape {
                     None => self.take(found, owner, StoredRow { key, version: header.version, bytes }),

@@ -357,14 +357,13 @@ impl<'c> Page<'c> {
         context: &'c QueryContext<'c>,
         take: &mut dyn Take<'c>,
     ) -> TableResult<Step> {
-        let mut sorted = match reading.sorted.take() {
-            Some(sorted) => sorted,
-            None => {
-                let mut sorted = self.sort(reading.counter.end, supply, view, context)?;
-                sorted.skip(reading.counter.offset, context)?;
-                reading.counter.passed = sorted.count();
-                sorted
-            }
+        let mut sorted = if let Some(sorted) = reading.sorted.take() {
+            sorted
+        } else {
+            let mut sorted = self.sort(reading.counter.end, supply, view, context)?;
+            sorted.skip(reading.counter.offset, context)?;
+            reading.counter.passed = sorted.count();
+            sorted
         };
         loop {
             let mut rows = HeldRows::new(context);

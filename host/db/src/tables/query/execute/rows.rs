@@ -123,7 +123,7 @@ impl<'c> Take<'c> for Stored<'_, '_> {
     }
 
     fn alone(&mut self, row: StoredRow<'_>) -> TableResult<()> {
-        (self.0)(row.key, &EntryHeader { version: row.version, modified_ms: 0 }, row.bytes)
+        (self.0)(row.key, &EntryHeader { version: row.version, modified_ms: 0, expires_at_ms: None }, row.bytes)
     }
 
     fn batch(&mut self, rows: HeldRows<'c>, _view: &mut dyn View) -> TableResult<()> {

@@ -160,7 +160,7 @@ impl<'p> Source<'p> {
                 return Ok(true);
             };
             let mut stopped = Ok(None);
-            view.visit_borrowed(&range, direction, &mut |key, header, bytes| {
+            view.visit(&range, direction, &mut |key, header, bytes| {
                 let examined = context.examine(bytes.len());
                 stopped = examined.and_then(|()| see(key, header.version, bytes)).map(|flow| match flow {
                     ControlFlow::Continue(()) => None,

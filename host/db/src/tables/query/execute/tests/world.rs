@@ -216,7 +216,7 @@ impl World {
         let mut rows = Vec::new();
         let range = KeyRange::prefix(&space_prefix(self.table(table).schema.rows.0));
         let snapshot = self.engine.snapshot();
-        View::visit_borrowed(&mut &snapshot, &range, Direction::Forward, &mut |key, header, bytes| {
+        View::visit(&mut &snapshot, &range, Direction::Forward, &mut |key, header, bytes| {
             rows.push((EncodedKey::from_slice(key), header.version, bytes.to_vec()));
             std::ops::ControlFlow::Continue(())
         })
