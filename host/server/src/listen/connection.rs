@@ -156,12 +156,20 @@ where
                 }
                 return Poll::Ready(End::Over);
             }
-            Some(Order::Cut) => return Poll::Ready(End::Over),
+            Some(Order::Cut) => {
+                if let Some(connection) = this.connection.take() {
+                    connection.into_parts().io.reset();
+                }
+                return Poll::Ready(End::Over);
+            }
         }
         if let Err(error) = ready!(Pin::new(connection).poll(cx)) {
             tracing::debug!(%error, "a connection failed");
         }
         let parts = this.connection.take().map(http1::Connection::into_parts);
+        if let Some(parts) = parts.as_ref().filter(|_| this.member.progress.is_broken_off()) {
+            parts.io.reset();
+        }
         Poll::Ready(parts.map_or(End::Over, |parts| ended(parts.io, &parts.read_buf, &this.member)))
     }
 }
@@ -243,7 +251,11 @@ impl Body for Counted {
             // Between two pieces it means nothing.
             return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"\n")))));
         }
-        Pin::new(&mut self.body).poll_frame(cx)
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if matches!(polled, Poll::Ready(Some(Err(_)))) {
+            self.under_way.0.progress.broke_off();
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

@@ -33,6 +33,12 @@ impl Io {
         self.refusal
     }
 
+    /// Ends the connection by a reset: of an answer without a length the client would take a plain end for the end of the answer.
+    pub(super) fn reset(&self) {
+        // Where it cannot be set, the end is a plain one.
+        let _ = self.stream.inner().set_zero_linger();
+    }
+
     /// The socket; what was read ahead and not taken is lost.
     pub(super) fn into_stream(self) -> TcpStream {
         self.stream.into_inner()

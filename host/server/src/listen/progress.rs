@@ -62,6 +62,8 @@ pub(super) struct Progress {
     has_said_all: AtomicBool,
     /// Whether it was sent something since then: a client that is gone answers that with a reset.
     is_greeted: AtomicBool,
+    /// Whether an answer could not be completed, so that the connection must not end as if it were.
+    is_broken_off: AtomicBool,
     waker: OnceLock<Waker>,
 }
 
@@ -143,6 +145,16 @@ impl Progress {
             self.is_greeted.store(false, Relaxed);
             self.is_streaming.store(true, Relaxed);
         }
+    }
+
+    /// An answer could not be completed.
+    pub(super) fn broke_off(&self) {
+        self.is_broken_off.store(true, Relaxed);
+    }
+
+    /// Whether an answer could not be completed.
+    pub(super) fn is_broken_off(&self) -> bool {
+        self.is_broken_off.load(Relaxed)
     }
 
     pub(super) fn is_streaming(&self) -> bool {

@@ -6,7 +6,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::csv;
-use super::pages::{Page, Pages};
+use super::page::Page;
+use super::pages::Pages;
 use crate::cli::RowFormat;
 use crate::client::{Client, Path};
 use crate::failure::{Failure, Outcome};
