@@ -210,7 +210,8 @@ fn an_export_of_a_query_is_what_was_imported() {
     let text = |number: u64| {
         format!("a \"\"quoted\"\"\nline, {number} \\ {}", "x\n".repeat(usize::try_from(number % 97).unwrap()))
     };
-    let rows: String = (0..40_000).map(|number| format!("{number},\"{}\"\n", text(number))).collect();
+    let row = |number: u64| format!("{number},\"{}\"\n", text(number));
+    let rows: String = (0..40_000).map(row).collect();
     let output = server.run_with(&["table", "import", "texts", "--columns", "n,text"], rows.as_bytes());
     assert!(output.status.success(), "{output:?}");
     let exported = server.ok(&["table", "export", "texts", "--query", "order=n", "--format", "csv"]);
