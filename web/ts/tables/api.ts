@@ -275,6 +275,7 @@ export interface TableChange {
     comment?: string | null;
     enum?: string[] | null;
   })[];
+  add_primary_key?: NonNullable<TableDefinition['primary_key']>;
   add_unique?: NonNullable<TableDefinition['unique']>;
   add_indexes?: IndexDefinition[];
   add_checks?: { check: string; name?: string }[];

@@ -18,9 +18,11 @@ pub struct TableSchema {
     pub comment: Option<String>,
     /// The columns in their order.
     pub columns: Vec<Column>,
-    /// The primary key; none for a table with a hidden row id.
+    /// The primary key.
     pub primary_key: Option<PrimaryKey>,
-    /// Unique keys and secondary indexes. The primary key has no index: the rows are in its order.
+    /// What rows are kept by.
+    pub row_keys: RowKeys,
+    /// Unique keys and secondary indexes. The primary key is among them unless rows are kept by it.
     pub indexes: Vec<Index>,
     /// To other tables and to itself.
     pub foreign_keys: Vec<ForeignKey>,
@@ -45,10 +47,14 @@ pub struct Pending {
     pub before: Box<TableSchema>,
     /// Names of indexes that are being built.
     pub indexes: Vec<String>,
+    /// The primary key that the table gets, in place of one that it may have: its index is being built.
+    pub primary_key: Option<PrimaryKey>,
     /// Names of checks and foreign keys that older rows may break.
     pub constraints: Vec<String>,
     /// Ids of columns that are not nullable any more, and in which older rows may have nulls.
     pub not_null: Vec<u32>,
+    /// Ids of columns that may be null once the primary key has gone.
+    pub nullable: Vec<u32>,
     /// Ids of columns whose enum has lost values, which older rows may have.
     pub allowed: Vec<u32>,
     /// Ids of columns whose type will change, and the new types: rows that are written now must have values that can be cast.
@@ -100,6 +106,33 @@ pub struct PrimaryKey {
     pub columns: Vec<usize>,
 }
 
+/// What the rows of a table are kept by: what their keys have behind the space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, std::default::Default)]
+pub enum RowKeys {
+    /// The values of the primary key's columns.
+    PrimaryKey,
+    /// A hidden row id.
+    #[default]
+    Id,
+    /// A null and a hidden row id; or, in a row that was there when the primary key was dropped, the values that it had then. No primary key
+    /// has a null, so that both stay apart.
+    IdBehindNull,
+}
+
+impl TableSchema {
+    /// The primary key, where rows are kept by it.
+    #[must_use]
+    pub fn clustering(&self) -> Option<&PrimaryKey> {
+        self.primary_key.as_ref().filter(|_| self.row_keys == RowKeys::PrimaryKey)
+    }
+
+    /// The place of the primary key's index; none where rows are kept by it, and where there is none.
+    #[must_use]
+    pub fn primary_index(&self) -> Option<usize> {
+        self.indexes.iter().position(|index| index.is_primary && !index.is_building)
+    }
+}
+
 /// A unique key or a secondary index.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Index {
@@ -111,6 +144,8 @@ pub struct Index {
     pub keys: Vec<IndexKey>,
     /// Whether a key occurs once; keys with a null in them are all different.
     pub is_unique: bool,
+    /// Whether it is that of the primary key, present or to be.
+    pub is_primary: bool,
     /// Which rows it has, in the dialect's filters (`status=eq.paid`); all where none.
     pub filter: Option<Filter>,
     /// Whether entries of older rows are still being added: writers keep it up, readers don't use it yet.

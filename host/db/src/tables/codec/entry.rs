@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `20`, space (u32 BE), each column of the primary key | the row |
 //! | `20`, space (u32 BE), hidden row id as a bigint | the row |
+//! | `20`, space (u32 BE), null, hidden row id as a bigint | the row, beside others whose primary key was dropped |
 //! | `20`, space (u32 BE), each part of the index, the row's key | nothing |
 //! | `20`, space (u32 BE), each part of a unique index, none of them null | the row's key |
 //!
@@ -12,7 +13,7 @@
 use crate::keyspace::{EncodedKey, SPACE_PREFIX_BYTES, space_prefix};
 use crate::tables::codec::damage::damaged;
 use crate::tables::codec::{key, push};
-use crate::tables::schema::table::{Index, SpaceId, TableSchema};
+use crate::tables::schema::table::{Index, RowKeys, SpaceId, TableSchema};
 use crate::tables::types::{Scalar, Type, Value};
 use crate::tables::{TableError, TableResult, code};
 
@@ -41,13 +42,17 @@ impl KeyShape {
         Self { parts: parts.into() }
     }
 
-    /// The keys of a table's rows: the primary key, or the hidden row id (a bigint).
+    /// The keys of a table's rows: the primary key, or the hidden row id (a bigint), which may have a null before it.
     #[must_use]
     pub fn of_rows(schema: &TableSchema) -> Self {
         let ascending = |r#type| KeyPart { r#type, is_descending: false };
-        let parts = match &schema.primary_key {
-            Some(key) => key.columns.iter().map(|&column| ascending(schema.columns[column].r#type)).collect(),
-            None => [ascending(Type::scalar(Scalar::BigInt))].into(),
+        let id = ascending(Type::scalar(Scalar::BigInt));
+        let parts = match (schema.row_keys, &schema.primary_key) {
+            (RowKeys::PrimaryKey, Some(key)) => {
+                key.columns.iter().map(|&column| ascending(schema.columns[column].r#type)).collect()
+            }
+            (RowKeys::IdBehindNull, _) => [id, id].into(),
+            _ => [id].into(),
         };
         Self { parts }
     }
@@ -80,6 +85,12 @@ impl KeyShape {
             has_null |= value.is_null();
         }
         has_null
+    }
+
+    /// Whether a key whose space has been taken off begins with a null.
+    #[must_use]
+    pub fn begins_with_null(key: &[u8]) -> bool {
+        key::begins_with_null(key)
     }
 
     /// The key of a row.

@@ -2,12 +2,12 @@
 
 use crate::buckets::removal::{Rest, all_keys, remove_some};
 use crate::engine::Transaction;
-use crate::keyspace::{Dropped, schema_key, tables as sections};
+use crate::keyspace::{Dropped, schema_key};
 use crate::tables::define::change::{Changed, Numbering, commit, schema_in};
 use crate::tables::define::create::remove_reference;
 use crate::tables::schema::catalog::not_found;
+use crate::tables::schema::history;
 use crate::tables::schema::identity::mark_key;
-use crate::tables::schema::{history, stored};
 use crate::tables::table::{SpaceId, TableSchema};
 use crate::tables::{TableError, TableResult, code};
 use crate::{Database, Session};
@@ -46,7 +46,7 @@ fn spaces_of(schema: &TableSchema) -> Vec<SpaceId> {
 }
 
 fn drop_in(transaction: &mut Transaction, name: &str) -> TableResult<TableSchema> {
-    let mut schema = schema_in(transaction, name)?.ok_or_else(|| not_found(name))?;
+    let schema = schema_in(transaction, name)?.ok_or_else(|| not_found(name))?;
     let others = schema.referenced_by.iter().filter(|reference| reference.table != name);
     let others: Vec<String> = others
         .map(|other| format!("constraint {} on table {} depends on table {name}", other.foreign_key, other.table))
@@ -62,12 +62,9 @@ fn drop_in(transaction: &mut Transaction, name: &str) -> TableResult<TableSchema
     let mut numbering = Numbering::of(transaction)?;
     numbering.tables = numbering.tables.saturating_sub(1);
     numbering.put(transaction);
-    schema.pending = None;
     history::keep_replaced(transaction, name, None)?;
     transaction.delete(&schema_key(name));
     transaction.delete(&mark_key(schema.rows));
-    // Readers of its changes need its layouts.
-    transaction.put(&schema.rows.catalog_key(sections::NAMES), stored::encode(&schema)?, None);
     for space in spaces_of(&schema) {
         mark_dropped(transaction, space);
     }

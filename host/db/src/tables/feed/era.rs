@@ -94,13 +94,13 @@ impl Era {
         };
         let is_selected = |bytes: &[u8]| self.select.filter.as_ref().map_or(Ok(true), |filter| holds(filter, bytes));
         let new = change.value.map_or(Ok(false), is_selected)?;
-        let old = match (change.previous, change.replaced) {
+        let old = match (change.previous, self.old_row(change)) {
             (None, _) => Some(false),
             (Some(_), Some(replaced)) => Some(is_selected(replaced)?),
             (Some(_), None) => {
                 let of_key = match change.value {
                     Some(row) => holds(&self.key_filter, row)?,
-                    None => holds(&self.key_filter, &self.row_of_key(change.key)?)?,
+                    None => holds(&self.key_filter, &self.row_of_key(change)?)?,
                 };
                 if of_key { self.is_key_only.then_some(true) } else { Some(false) }
             }
@@ -108,11 +108,24 @@ impl Era {
         Ok(Matches { old, new })
     }
 
-    /// A row of which only the key is known: the rest is null.
-    fn row_of_key(&self, key: &[u8]) -> TableResult<Vec<u8>> {
+    /// The row before a change, where the table shows it.
+    pub(super) fn old_row<'c>(&self, change: &Examined<'c>) -> Option<&'c [u8]> {
+        change.replaced.filter(|_| self.table.schema.keeps_old_rows)
+    }
+
+    /// A row that is gone and of which only the primary key is known: the rest is null. Where rows are not kept by it, it is in the row that
+    /// was there.
+    fn row_of_key(&self, change: &Examined<'_>) -> TableResult<Vec<u8>> {
         let schema = &self.table.schema;
         let columns = schema.primary_key.as_ref().map_or(&[][..], |key| &key.columns);
-        let (values, _) = self.table.row_key.decode(&key[SPACE_PREFIX_BYTES..])?;
+        let values = match change.replaced.filter(|_| schema.clustering().is_none()) {
+            Some(row) => {
+                let row = self.table.reader.open(row)?;
+                columns.iter().map(|&column| row.column(column)).collect::<TableResult<_>>()?
+            }
+            None if schema.clustering().is_none() => Vec::new(),
+            None => self.table.row_key.decode(&change.key[SPACE_PREFIX_BYTES..])?.0,
+        };
         let value_of = |id: &u32| {
             let in_key = columns.iter().position(|&column| schema.columns[column].id == *id);
             in_key.and_then(|place| values.get(place).cloned()).unwrap_or(Value::Null)
@@ -160,9 +173,9 @@ impl Shower<'_> {
     /// XX001.
     pub(super) fn key(&self, change: &Examined<'_>) -> TableResult<Option<Vec<u8>>> {
         let Some(select) = &self.era.key else { return Ok(None) };
-        match change.value.or(change.replaced) {
+        match change.value.or(self.era.old_row(change)) {
             Some(row) => self.json(select, change, row),
-            None => self.json(select, change, &self.era.row_of_key(change.key)?),
+            None => self.json(select, change, &self.era.row_of_key(change)?),
         }
         .map(Some)
     }

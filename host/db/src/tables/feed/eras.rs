@@ -205,7 +205,7 @@ impl<'s> Eras<'s> {
             schema_version: era.table.schema.version,
             key: shower.key(&shown)?.map(Bytes::from),
             row: show(shown.value)?.map(Bytes::from),
-            old: show(shown.replaced)?.map(Bytes::from),
+            old: show(era.old_row(&shown))?.map(Bytes::from),
             matches,
             version: change.version,
             previous_version: change.previous,

@@ -89,7 +89,7 @@ impl Rows<'_> {
         self.read(|rows, view| {
             let database = &rows.session.database;
             let table = database.catalog().shown(view, &rows.session.grants, rows.table, Access::Read)?;
-            let key = rows::key_of(&table, key, &rows.environment)?;
+            let Some(key) = rows::key_of(view, &table, key, &rows.environment)? else { return Ok(None) };
             let Some(stored) = view.get(&key)? else { return Ok(None) };
             let row = table.reader.open(&stored.value)?;
             let values = (0..row.column_count()).map(|column| row.column(column).map(Value::into_owned));

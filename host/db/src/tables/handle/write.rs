@@ -130,7 +130,7 @@ impl Rows<'_> {
                 values.only_with_key(target, &key)?;
                 NewRows::new(statement, target, &values, options.missing_is_default)
             })?;
-            let conflict = Conflict::of_put(options.replaces, options.if_version);
+            let conflict = Conflict::of_put(target, options.replaces, options.if_version);
             statement.insert(target, rows, Some(conflict))
         })
         .await

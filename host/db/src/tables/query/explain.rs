@@ -147,7 +147,7 @@ fn node_of(select: &Select, plan: &Plan, paging: Paging, context: &QueryContext<
 fn scan_of(select: &Select, plan: &Plan, words: Words<'_>) -> Node {
     let table = &select.table;
     let name = &table.schema.name;
-    let key = || table.schema.primary_key.as_ref().map_or("", |key| key.name.as_str());
+    let key = || table.schema.clustering().map_or("", |key| key.name.as_str());
     let node =
         |kind| Node::new(kind, plan.estimate.cost, plan.estimate.rows).with("Relation Name", name).with("Alias", name);
     let direction = if plan.direction == Direction::Reverse { "Backward" } else { "Forward" };
@@ -186,7 +186,7 @@ fn joined(
     let words = Words { environment: context.environment, alias: Some(&alias) };
     let lookup = Lookup::of(table, &embed.relation.remote, &select.order);
     let rows = node.rows;
-    let key = || table.schema.primary_key.as_ref().map_or("", |key| key.name.as_str());
+    let key = || table.schema.clustering().map_or("", |key| key.name.as_str());
     let (kind, mut inner) = if let Some(lookup) = lookup {
         let index = lookup.index.map_or_else(key, |index| &table.schema.indexes[index].name);
         ("Nested Loop", Node::new("Index Scan", rows * 3.0, rows).with("Index Name", index))

@@ -85,16 +85,18 @@ impl Statement<'_> {
         row: &ChangedRow,
         changes: impl IntoIterator<Item = (usize, Value<'v>)>,
     ) -> TableResult<ChangedRow> {
-        self.keep_old(target, row);
         let (key, old_bytes) = (&row.key, row.bytes.clone());
         let old = target.decode(&old_bytes)?;
         let mut new = old.clone();
         for (column, value) in changes {
             new[column] = value;
         }
-        let new_key = match target.key_columns() {
-            [] => EncodedKey::from_slice(key),
-            _ => target.row_key(&new, None)?,
+        let new_key = match target.has_row_ids() {
+            false => target.row_key(&new, None)?,
+            true if target.changes_key(&old, &new) && !mutant!("row-stays-under-another-key") => {
+                target.row_key(&new, Some(self.draw_row_ids(target, 1)?))?
+            }
+            true => EncodedKey::from_slice(key),
         };
         let bytes = if mutant!("check-skipped-on-update") {
             target.encode(&new, &mut self.buffer)?
@@ -102,6 +104,7 @@ impl Statement<'_> {
             self.checked(target, &new_key, &new)?
         };
         let moves = new_key[..] != key[..];
+        self.keep_old(target, row, moves);
         let pending = target.table.schema.pending.as_ref();
         if moves {
             // The change that is under way may have passed the new key already, and never looked at the row.
@@ -146,7 +149,7 @@ impl Statement<'_> {
     /// # Errors
     /// 54000 where a limit is reached.
     pub(super) fn remove_row(&mut self, target: &Arc<Target>, row: &ChangedRow) -> TableResult<()> {
-        self.keep_old(target, row);
+        self.keep_old(target, row, true);
         self.transaction.delete(&row.key);
         let values = target.decode(&row.bytes)?;
         for place in 0..target.table.entries.len() {
@@ -164,11 +167,13 @@ impl Statement<'_> {
         Ok(())
     }
 
-    /// Has the feed keep a row that is about to change or go, where the table asks for that. What the transaction itself has written is no old
-    /// row.
-    fn keep_old(&mut self, target: &Target, row: &ChangedRow) {
-        if target.table.schema.keeps_old_rows && row.version > 0 && !mutant!("old-row-not-kept") {
-            self.transaction.keep_replaced(&target.table.schema.rows.prefix(), row.bytes.len());
+    /// Has the feed keep a row that is about to change or go, where the table asks for that, and where a row that is `gone` from its key has its
+    /// primary key nowhere else. What the transaction itself has written is no old row.
+    fn keep_old(&mut self, target: &Target, row: &ChangedRow, is_gone: bool) {
+        let schema = &target.table.schema;
+        let keeps_key = is_gone && target.has_row_ids() && schema.primary_key.is_some();
+        if (keeps_key || schema.keeps_old_rows && row.version > 0) && !mutant!("old-row-not-kept") {
+            self.transaction.keep_replaced(&schema.rows.prefix(), row.bytes.len());
         }
     }
 
@@ -183,7 +188,7 @@ impl Statement<'_> {
 
     /// A key that is written is validated by the commit under every isolation: that it was free needs no guard of its own.
     pub(super) fn check_key_is_free(&mut self, target: &Target, key: &[u8], values: &[Value<'_>]) -> TableResult<()> {
-        let Some(primary_key) = &target.table.schema.primary_key else { return Ok(()) };
+        let Some(primary_key) = target.table.schema.clustering() else { return Ok(()) };
         if self.stored_row(key)?.is_none() || mutant!("primary-key-not-looked-up") {
             return Ok(());
         }

@@ -44,7 +44,7 @@ impl Statement<'_> {
             }
         }
         for (place, index) in schema.indexes.iter().enumerate() {
-            if pending.indexes.contains(&index.name) {
+            if index.is_building {
                 self.enter(target, place, key, bytes, &values)?;
             }
         }

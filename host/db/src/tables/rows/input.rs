@@ -3,7 +3,7 @@
 use super::batch::{Input, Literal, RowBatch};
 use super::statement::Statement;
 use super::target::Target;
-use crate::engine::Random;
+use crate::engine::{Random, View};
 use crate::keyspace::EncodedKey;
 use crate::tables::query::bind;
 use crate::tables::schema::Table;
@@ -247,11 +247,16 @@ fn of_uuid(builder: uuid::Builder, column: &Column, environment: &Environment) -
     if column.r#type == from { Ok(uuid) } else { types::cast(uuid, from, column.r#type, environment) }
 }
 
-/// The key of the row with this primary key.
+/// The key of the row with this primary key, if there is one.
 ///
 /// # Errors
-/// 42P10 where the table has no primary key of so many columns; those of the values' types.
-pub(crate) fn key_of(table: &Table, key: &[Value<'_>], environment: &Environment) -> TableResult<EncodedKey> {
+/// 42P10 where the table has no primary key of so many columns; those of the values' types, and of the view.
+pub(crate) fn key_of(
+    view: &mut dyn View,
+    table: &Table,
+    key: &[Value<'_>],
+    environment: &Environment,
+) -> TableResult<Option<EncodedKey>> {
     let schema = &table.schema;
     let primary_key = schema.primary_key.as_ref().filter(|primary_key| primary_key.columns.len() == key.len());
     let primary_key = primary_key.ok_or_else(|| {
@@ -261,5 +266,24 @@ pub(crate) fn key_of(table: &Table, key: &[Value<'_>], environment: &Environment
     let values = key.iter().zip(&primary_key.columns);
     let values = values.map(|(value, &column)| check_value(value, schema.columns[column].r#type, environment));
     let values = values.collect::<TableResult<Vec<_>>>()?;
-    table.row_key.row_key(schema.rows, &primary_key.name, &values)
+    let key = by_primary_key(table, &values)?;
+    if schema.clustering().is_some() {
+        return Ok(Some(key));
+    }
+    let entry = view.get(&key)?;
+    Ok(entry.map(|entry| EncodedKey::from([&schema.rows.prefix()[..], &entry.value].concat())))
+}
+
+/// The key of what has these values in the primary key: of the row, or of the entry that leads to it.
+///
+/// # Errors
+/// 54000 where it is too long; XX001 where there is no primary key.
+pub(super) fn by_primary_key(table: &Table, values: &[Value<'_>]) -> TableResult<EncodedKey> {
+    let schema = &table.schema;
+    if let Some(key) = schema.clustering() {
+        return table.row_key.row_key(schema.rows, &key.name, values);
+    }
+    let index = schema.primary_index();
+    let index = index.ok_or_else(|| TableError::new(code::DATA_CORRUPTED, "the primary key has no index"))?;
+    Ok(table.entries[index].entry(values, &[])?.0)
 }

@@ -19,6 +19,7 @@ use crate::tables::{Environment, TableError, TableResult, code};
 /// The unique key by which an upsert meets rows that are there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Arbiter {
+    /// The primary key that rows are kept by.
     Primary,
     /// The index at this place.
     Index(usize),
@@ -63,15 +64,23 @@ impl Conflict {
         }
         let arbiter = match on_conflict {
             Some(names) => Some(arbiter_on(target, names)?),
-            None => (!target.key_columns().is_empty()).then_some(Arbiter::Primary),
+            None => Arbiter::of_primary_key(target),
         };
         let merges = resolution == Resolution::Merge;
         Ok(arbiter.map(|arbiter| Self { arbiter, merges, replaces: false, if_version: None }))
     }
 
-    /// That of a PUT. If it `replaces`, columns that are not given become what they would be in a new row.
-    pub(crate) fn of_put(replaces: bool, if_version: Option<u64>) -> Self {
-        Self { arbiter: Arbiter::Primary, merges: true, replaces, if_version }
+    /// That of a PUT, on a table with a primary key. If it `replaces`, columns that are not given become what they would be in a new row.
+    pub(crate) fn of_put(target: &Target, replaces: bool, if_version: Option<u64>) -> Self {
+        let arbiter = Arbiter::of_primary_key(target).unwrap_or(Arbiter::Primary);
+        Self { arbiter, merges: true, replaces, if_version }
+    }
+}
+
+impl Arbiter {
+    fn of_primary_key(target: &Target) -> Option<Self> {
+        let schema = &target.table.schema;
+        schema.clustering().map(|_| Self::Primary).or_else(|| schema.primary_index().map(Self::Index))
     }
 }
 
@@ -86,7 +95,7 @@ fn arbiter_on(target: &Target, names: &[Name]) -> TableResult<Arbiter> {
     });
     let columns = columns.collect::<TableResult<HashSet<_>>>()?;
     let is_all = |key: &mut dyn Iterator<Item = usize>| key.collect::<HashSet<_>>() == columns;
-    if schema.primary_key.as_ref().is_some_and(|key| is_all(&mut key.columns.iter().copied())) {
+    if schema.clustering().is_some_and(|key| is_all(&mut key.columns.iter().copied())) {
         return Ok(Arbiter::Primary);
     }
     let index = schema.indexes.iter().position(|index| {
@@ -144,12 +153,8 @@ impl<'v> NewRows<'v> {
                 values[place] = Value::Integer(number);
             }
         }
-        let first_id = match target.key_columns() {
-            [] if given.rows > 0 => {
-                Some(statement.database.row_state().row_ids.draw(statement.transaction, target, given.rows)?)
-            }
-            _ => None,
-        };
+        let draws = target.has_row_ids() && given.rows > 0;
+        let first_id = draws.then(|| statement.draw_row_ids(target, given.rows)).transpose()?;
         Ok(Self { columns: given.columns.clone(), values, rows: given.rows, first_id })
     }
 
@@ -211,6 +216,13 @@ impl Statement<'_> {
         Ok(())
     }
 
+    /// The row that the entry of a unique key leads to.
+    pub(super) fn row_of_entry(&mut self, target: &Target, entry: &[u8]) -> TableResult<Option<ChangedRow>> {
+        let Some(found) = self.stored_row(entry)? else { return Ok(None) };
+        let row_key = [&space_prefix(target.table.schema.rows.0)[..], &found.bytes].concat();
+        self.stored_row(&row_key)?.map_or_else(|| Err(super::change::vanished()), |row| Ok(Some(row)))
+    }
+
     fn note_inserted(&mut self, row: ChangedRow) {
         self.changed.inserted += 1;
         self.note(row);
@@ -247,9 +259,7 @@ impl Statement<'_> {
         let entry = target.entry(index, row, values, &self.context)?;
         // Keys with a null in them are all different.
         let Some(entry) = entry.filter(|entry| entry.is_alone) else { return Ok(None) };
-        let Some(found) = self.stored_row(&entry.key)? else { return Ok(None) };
-        let row_key = [&space_prefix(target.table.schema.rows.0)[..], &found.bytes].concat();
-        self.stored_row(&row_key)?.map_or_else(|| Err(super::change::vanished()), |row| Ok(Some(row)))
+        self.row_of_entry(target, &entry.key)
     }
 }
 

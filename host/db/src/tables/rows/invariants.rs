@@ -69,12 +69,15 @@ impl Check<'_> {
         let schema = &target.table.schema;
         let inner = &self.database.0;
         let context = QueryContext::new(&inner.engine, self.environment, &inner.limits);
+        if schema.primary_key.is_some() && schema.clustering().is_none() && schema.primary_index().is_none() {
+            return Err("its primary key has no index".into());
+        }
         let rows = self.entries(schema.rows)?;
         let mut expected = vec![Entries::new(); schema.indexes.len()];
         for (key, bytes) in &rows {
             let fail = |error| format!("row {key:?}: {error:?}");
             let values = target.decode(bytes).map_err(fail)?;
-            if schema.primary_key.is_some() && target.row_key(&values, None).map_err(fail)?[..] != key[..] {
+            if schema.clustering().is_some() && target.row_key(&values, None).map_err(fail)?[..] != key[..] {
                 return Err(format!("row {values:?} is at another key than its own"));
             }
             let pending = schema.pending.as_ref();

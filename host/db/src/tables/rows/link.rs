@@ -174,7 +174,7 @@ fn keys_on(target: &Target, columns: &[usize]) -> impl Iterator<Item = Key> {
         is_all.then_some(order)
     };
     let schema = &target.table.schema;
-    let primary = schema.primary_key.as_ref().and_then(|key| order(&mut key.columns.iter().copied()));
+    let primary = schema.clustering().and_then(|key| order(&mut key.columns.iter().copied()));
     let indexes = schema.indexes.iter().enumerate().filter_map(|(place, index)| {
         let is_whole = index.filter.is_none() && !index.is_building;
         let mut columns = index.keys.iter().take_while(|key| key.path.is_empty()).map(|key| key.column);

@@ -9,7 +9,8 @@ use std::ops::ControlFlow;
 use super::target::{Target, without_space};
 use crate::engine::{Direction, KeyRange, Mutex, View};
 use crate::keyspace::space_prefix;
-use crate::tables::table::SpaceId;
+use crate::tables::codec::KeyShape;
+use crate::tables::table::{RowKeys, SpaceId};
 use crate::tables::types::Value;
 use crate::tables::{TableError, TableResult, code};
 
@@ -43,11 +44,16 @@ impl RowIds {
 fn after_last(view: &mut dyn View, target: &Target) -> TableResult<i64> {
     let mut last = Ok(0);
     let range = KeyRange::prefix(&space_prefix(target.table.schema.rows.0));
-    view.visit(&range, Direction::Reverse, &mut |key, _, _| {
-        last = target.table.row_key.decode(without_space(key)).map(|(values, _)| match values[..] {
-            [Value::Integer(id)] => id,
-            _ => 0,
-        });
+    let is_behind_null = target.table.schema.row_keys == RowKeys::IdBehindNull;
+    view.visit(&range, Direction::Reverse, &mut |key, _| {
+        let key = without_space(key);
+        // Nulls come last: what does not begin with one is of a former primary key.
+        if !is_behind_null || KeyShape::begins_with_null(key) {
+            last = target.table.row_key.decode(key).map(|(values, _)| match values[..] {
+                [.., Value::Integer(id)] => id,
+                _ => 0,
+            });
+        }
         ControlFlow::Break(())
     })?;
     Ok(last?.saturating_add(1))

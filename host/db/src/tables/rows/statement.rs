@@ -151,6 +151,14 @@ impl<'s> Statement<'s> {
         Ok(target)
     }
 
+    /// The first of `count` hidden row ids that nobody else gets.
+    ///
+    /// # Errors
+    /// 54000 where the numbers are used up; those of reading the rows.
+    pub(super) fn draw_row_ids(&mut self, target: &Target, count: usize) -> TableResult<i64> {
+        self.database.row_state().row_ids.draw(self.transaction, target, count)
+    }
+
     /// Counts a row that is written, changed or removed, also by an action of a foreign key.
     ///
     /// # Errors

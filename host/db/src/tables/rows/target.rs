@@ -11,7 +11,7 @@ use crate::tables::query::bound::Predicate;
 use crate::tables::query::execute::{QueryContext, StoredRow, row_satisfies};
 use crate::tables::schema::Table;
 use crate::tables::sort::sort_by;
-use crate::tables::table::IndexKey;
+use crate::tables::table::{IndexKey, RowKeys};
 use crate::tables::time_zone::TimeZone;
 use crate::tables::types::{self, Value};
 use crate::tables::{Environment, TableError, TableResult, code};
@@ -75,12 +75,7 @@ impl Target {
         &self.table.schema.name
     }
 
-    /// The name of the index that a row's key is the entry of.
-    pub(super) fn key_name(&self) -> &str {
-        self.table.schema.primary_key.as_ref().map_or(self.name(), |key| &key.name)
-    }
-
-    /// The places of the primary key's columns; none where rows have a hidden id.
+    /// The places of the primary key's columns; none where there is no primary key.
     pub(super) fn key_columns(&self) -> &[usize] {
         self.table.schema.primary_key.as_ref().map_or(&[], |key| &key.columns)
     }
@@ -95,16 +90,28 @@ impl Target {
         !self.referenced.is_empty()
     }
 
+    /// Whether rows are kept by hidden ids.
+    pub(super) fn has_row_ids(&self) -> bool {
+        self.table.schema.clustering().is_none()
+    }
+
     /// The key of a row: by its primary key, or by its hidden id.
     pub(super) fn row_key(&self, values: &[Value<'_>], row_id: Option<i64>) -> TableResult<EncodedKey> {
-        let space = self.table.schema.rows;
-        match (&self.table.schema.primary_key, row_id) {
-            (Some(key), _) => {
-                self.table.row_key.row_key(space, &key.name, key.columns.iter().map(|&column| &values[column]))
+        let (schema, shape) = (&self.table.schema, &self.table.row_key);
+        match (schema.clustering(), row_id.map(Value::Integer)) {
+            (Some(key), _) => shape.row_key(schema.rows, &key.name, key.columns.iter().map(|&column| &values[column])),
+            (None, Some(id)) if schema.row_keys == RowKeys::IdBehindNull => {
+                shape.row_key(schema.rows, self.name(), [&Value::Null, &id])
             }
-            (None, Some(id)) => self.table.row_key.row_key(space, self.name(), [&Value::Integer(id)]),
+            (None, Some(id)) => shape.row_key(schema.rows, self.name(), [&id]),
             (None, None) => Err(TableError::new(code::INTERNAL, "a row has neither a primary key nor an id")),
         }
+    }
+
+    /// Whether a row gets another primary key. The feed shows that as one row that goes and another one that comes, so it gets another key
+    /// too.
+    pub(super) fn changes_key(&self, old: &[Value<'_>], new: &[Value<'_>]) -> bool {
+        self.key_columns().iter().any(|&column| old[column] != new[column])
     }
 
     /// The bytes of a row.

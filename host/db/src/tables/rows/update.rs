@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::input::Values;
+use super::input::{Values, by_primary_key};
 use super::statement::{ChangedRow, Statement, check_versions};
 use super::target::Target;
 use crate::tables::types::Value;
@@ -61,14 +61,14 @@ impl Statement<'_> {
             let row = given.row(row);
             let key = key_places.iter().map(|&place| row[place].clone().filter(|value| !value.is_null()));
             let key = key.collect::<Option<Vec<_>>>().ok_or_else(|| no_key(target))?;
-            let space = target.table.schema.rows;
-            let key = target.table.row_key.row_key(space, target.key_name(), &key)?;
+            let key = by_primary_key(&target.table, &key)?;
             if !named.insert(key.clone()) {
                 let message = "UPDATE command cannot affect row a second time";
                 return Err(TableError::new(code::CARDINALITY_VIOLATION, message)
                     .with_hint("Ensure that no two rows of the body have the same primary key."));
             }
-            let stored = self.stored_row(&key)?.filter(wanted);
+            let stored = if target.has_row_ids() { self.row_of_entry(target, &key)? } else { self.stored_row(&key)? };
+            let stored = stored.filter(wanted);
             if let Some(version) = if_version {
                 check_versions(stored.as_slice(), version)?;
             }

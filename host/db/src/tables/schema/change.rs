@@ -24,13 +24,13 @@ use crate::tables::schema::document::{
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TableChange {
-    /// Names of unique keys, foreign keys and checks that go.
+    /// Names of the primary key, unique keys, foreign keys and checks that go.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub drop_constraints: Vec<String>,
     /// Names of indexes that go.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub drop_indexes: Vec<String>,
-    /// Names of columns that go, with the indexes, foreign keys and checks that name them. The primary key's stay.
+    /// Names of columns that go, with the keys, indexes, foreign keys and checks that name them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub drop_columns: Vec<String>,
     /// New names of columns by their present ones.
@@ -42,6 +42,9 @@ pub struct TableChange {
     /// New columns, after the others. Older rows have the default in them, as it is now.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub add_columns: Vec<ColumnDocument>,
+    /// The primary key, of a table that has none, or whose own one is in `drop_constraints`. Its columns are not nullable any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub add_primary_key: Option<KeyDocument>,
     /// New unique keys.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub add_unique: Vec<KeyDocument>,

@@ -17,7 +17,8 @@ pub(crate) fn describe(schema: &TableSchema, environment: &Environment) -> Table
     let schema = schema.pending.as_ref().map_or(schema, |pending| &pending.before);
     // An index with a descending part is no constraint, even if it does for one.
     let is_constraint = |index: &&Index| is_unique_constraint(index) && index.keys.iter().all(|key| !key.is_descending);
-    let (unique, indexes): (Vec<_>, Vec<_>) = schema.indexes.iter().partition(is_constraint);
+    let others = schema.indexes.iter().filter(|index| !index.is_primary);
+    let (unique, indexes): (Vec<_>, Vec<_>) = others.partition(is_constraint);
     TableDocument {
         name: Some(schema.name.clone()),
         columns: schema.columns.iter().map(|column| describe_column(column, environment)).collect(),

@@ -140,7 +140,7 @@ fn largest_of(scalar: Scalar) -> i64 {
 fn largest_stored(view: &mut dyn View, table: &Table) -> TableResult<Option<i64>> {
     let Some(place) = table.identity() else { return Ok(None) };
     let schema = &table.schema;
-    if schema.primary_key.as_ref().is_some_and(|key| key.columns[0] == place) {
+    if schema.clustering().is_some_and(|key| key.columns[0] == place) {
         let end = end_of(view, schema.rows, Direction::Reverse)?;
         return end.map(|key| integer(table.row_key.decode(&key)?.0.first())).transpose();
     }

@@ -24,7 +24,7 @@ pub struct Table {
     pub row_key: KeyShape,
     /// The entries of each index, by its place in the schema.
     pub entries: Vec<EntryShape>,
-    /// For each foreign key the index, or else the primary key, that finds the rows that reference one parent.
+    /// For each foreign key the primary key that rows are kept by, or else the index, that finds the rows that reference one parent.
     pub foreign_key_indexes: Vec<Option<ServingKey>>,
     columns: HashMap<Box<str>, usize>,
     identity: Option<usize>,
@@ -35,7 +35,7 @@ pub struct Table {
 /// What finds rows by some columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServingKey {
-    /// The primary key: the rows themselves.
+    /// The primary key that rows are kept by.
     Primary,
     /// The index at this place.
     Index(usize),
@@ -100,7 +100,7 @@ fn serving_key(schema: &TableSchema, columns: &[usize]) -> Option<ServingKey> {
     let begins = |key: &[usize]| {
         key.get(..columns.len()).is_some_and(|first| first.iter().all(|column| columns.contains(column)))
     };
-    if schema.primary_key.as_ref().is_some_and(|key| begins(&key.columns)) {
+    if schema.clustering().is_some_and(|key| begins(&key.columns)) {
         return Some(ServingKey::Primary);
     }
     let serves = |index: &Index| {

@@ -12,7 +12,8 @@ use crate::tables::schema::document::{
 use crate::tables::schema::filter::{fields, index_key, place_of, read_filter};
 use crate::tables::schema::names::{check_name, choose_name};
 use crate::tables::table::{
-    Check, Column, Default, Filter, ForeignKey, Index, IndexKey, Layout, PrimaryKey, Reference, SpaceId, TableSchema,
+    Check, Column, Default, Filter, ForeignKey, Index, IndexKey, Layout, PrimaryKey, Reference, RowKeys, SpaceId,
+    TableSchema,
 };
 use crate::tables::types::{self, Scalar, Type, Value};
 use crate::tables::{Environment, TableError, TableResult, code};
@@ -82,6 +83,7 @@ fn empty(name: &str) -> TableSchema {
         comment: None,
         columns: Vec::new(),
         primary_key: None,
+        row_keys: RowKeys::Id,
         indexes: Vec::new(),
         foreign_keys: Vec::new(),
         referenced_by: Vec::new(),
@@ -137,11 +139,13 @@ pub(crate) struct Building<'b, 'f> {
     find: &'b mut FindTable<'f>,
     /// Names that parts still to come have of their own.
     reserved: HashSet<String>,
+    /// A name that is free because its part goes.
+    freed: Option<String>,
 }
 
 impl<'b, 'f> Building<'b, 'f> {
     pub(crate) fn new(schema: TableSchema, environment: &'b Environment, find: &'b mut FindTable<'f>) -> Self {
-        Self { schema, environment, find, reserved: HashSet::new() }
+        Self { schema, environment, find, reserved: HashSet::new(), freed: None }
     }
 
     /// Keeps names that documents give from being chosen for what comes before them.
@@ -266,6 +270,28 @@ impl<'b, 'f> Building<'b, 'f> {
         }
         let name = self.name(document.name.as_deref(), &[], "pkey")?;
         self.schema.primary_key = Some(PrimaryKey { name, columns: places });
+        self.schema.row_keys = RowKeys::PrimaryKey;
+        Ok(())
+    }
+
+    /// The name and the columns of a primary key for a table that is there; it may have the name of the one that it replaces.
+    pub(crate) fn primary_key(
+        &mut self,
+        document: &KeyDocument,
+        replaced: Option<&str>,
+    ) -> TableResult<(String, Vec<usize>)> {
+        let places = self.key_columns(&document.columns, "primary key")?;
+        self.freed = replaced.map(str::to_owned);
+        let name = self.name(document.name.as_deref(), &[], "pkey");
+        self.freed = None;
+        Ok((name?, places))
+    }
+
+    /// Adds the index of a primary key by which rows are not kept.
+    pub(crate) fn add_primary_index(&mut self, name: &str, columns: &[usize]) -> TableResult<()> {
+        let keys = columns.iter().map(|&column| IndexKey { column, path: Vec::new(), is_descending: false });
+        self.push_index(name.to_owned(), keys.collect(), true, None)?;
+        self.schema.indexes.last_mut().into_iter().for_each(|index| index.is_primary = true);
         Ok(())
     }
 
@@ -309,7 +335,15 @@ impl<'b, 'f> Building<'b, 'f> {
         if self.schema.indexes.len() >= TABLE_INDEXES_MAX {
             return Err(limit("indexes and unique keys", TABLE_INDEXES_MAX));
         }
-        self.schema.indexes.push(Index { name, space: NO_SPACE, keys, is_unique, filter, is_building: false });
+        self.schema.indexes.push(Index {
+            name,
+            space: NO_SPACE,
+            keys,
+            is_unique,
+            filter,
+            is_primary: false,
+            is_building: false,
+        });
         Ok(())
     }
 
@@ -363,14 +397,18 @@ impl<'b, 'f> Building<'b, 'f> {
         Ok(())
     }
 
+    fn is_taken(&self, name: &str) -> bool {
+        has_name(&self.schema, name) && self.freed.as_deref() != Some(name)
+    }
+
     /// The name given, if it is free, or one that is chosen.
     fn name(&mut self, given: Option<&str>, columns: &[&str], suffix: &str) -> TableResult<String> {
         let Some(given) = given else {
-            let is_taken = |name: &str| self.reserved.contains(name) || has_name(&self.schema, name);
+            let is_taken = |name: &str| self.reserved.contains(name) || self.is_taken(name);
             return Ok(choose_name(&self.schema.name, columns, suffix, is_taken));
         };
         check_name("a constraint or index", given)?;
-        if has_name(&self.schema, given) {
+        if self.is_taken(given) {
             let message = format!("constraint \"{given}\" for relation \"{}\" already exists", self.schema.name);
             return Err(TableError::new(code::OBJECT_DUPLICATE, message));
         }

@@ -9,7 +9,8 @@ use crate::limits::SCHEMA_BYTES_MAX;
 use crate::tables::schema::document::ActionDocument;
 use crate::tables::schema::filter::parse_filter;
 use crate::tables::table::{
-    Check, Column, Default, ForeignKey, Index, IndexKey, Layout, Pending, PrimaryKey, Reference, SpaceId, TableSchema,
+    Check, Column, Default, ForeignKey, Index, IndexKey, Layout, Pending, PrimaryKey, Reference, RowKeys, SpaceId,
+    TableSchema,
 };
 use crate::tables::types::{self, Type, Value};
 use crate::tables::{Environment, TableError, TableResult, code};
@@ -70,6 +71,9 @@ struct Stored {
     comment: Option<String>,
     columns: Vec<StoredColumn>,
     primary_key: Option<StoredKey>,
+    /// None where rows are kept by the primary key, or by ids where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    row_ids: Option<StoredRowIds>,
     indexes: Vec<StoredIndex>,
     foreign_keys: Vec<StoredForeignKey>,
     referenced_by: Vec<(String, String)>,
@@ -112,6 +116,13 @@ struct StoredKey {
     columns: Vec<usize>,
 }
 
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum StoredRowIds {
+    Plain,
+    BehindNull,
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StoredIndex {
@@ -120,6 +131,8 @@ struct StoredIndex {
     keys: Vec<StoredIndexKey>,
     is_unique: bool,
     filter: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_primary: bool,
     is_building: bool,
 }
 
@@ -154,8 +167,12 @@ struct StoredForeignKey {
 struct StoredPending {
     before: Box<Stored>,
     indexes: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    primary_key: Option<StoredKey>,
     constraints: Vec<String>,
     not_null: Vec<u32>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    nullable: Vec<u32>,
     allowed: Vec<u32>,
     casts: Vec<(u32, String)>,
 }
@@ -169,10 +186,12 @@ impl Stored {
             version: schema.version,
             comment: schema.comment.clone(),
             columns: schema.columns.iter().map(|column| StoredColumn::of(column, &environment)).collect(),
-            primary_key: schema
-                .primary_key
-                .as_ref()
-                .map(|key| StoredKey { name: key.name.clone(), columns: key.columns.clone() }),
+            primary_key: schema.primary_key.as_ref().map(StoredKey::of),
+            row_ids: match (schema.row_keys, &schema.primary_key) {
+                (RowKeys::PrimaryKey, _) | (RowKeys::Id, None) => None,
+                (RowKeys::Id, Some(_)) => Some(StoredRowIds::Plain),
+                (RowKeys::IdBehindNull, _) => Some(StoredRowIds::BehindNull),
+            },
             indexes: schema.indexes.iter().map(StoredIndex::of).collect(),
             foreign_keys: schema.foreign_keys.iter().map(StoredForeignKey::of).collect(),
             referenced_by: schema
@@ -192,8 +211,10 @@ impl Stored {
                 before: Box::new(Self::of(&pending.before)),
                 allowed: pending.allowed.clone(),
                 indexes: pending.indexes.clone(),
+                primary_key: pending.primary_key.as_ref().map(StoredKey::of),
                 constraints: pending.constraints.clone(),
                 not_null: pending.not_null.clone(),
+                nullable: pending.nullable.clone(),
                 casts: pending.casts.iter().map(|(id, r#type)| (*id, r#type.to_string())).collect(),
             }),
         }
@@ -212,7 +233,12 @@ impl Stored {
                 .into_iter()
                 .map(|column| column.into_column(&environment))
                 .collect::<TableResult<_>>()?,
-            primary_key: self.primary_key.map(|key| PrimaryKey { name: key.name, columns: key.columns }),
+            row_keys: match (self.row_ids, &self.primary_key) {
+                (None, Some(_)) => RowKeys::PrimaryKey,
+                (None, None) | (Some(StoredRowIds::Plain), _) => RowKeys::Id,
+                (Some(StoredRowIds::BehindNull), _) => RowKeys::IdBehindNull,
+            },
+            primary_key: self.primary_key.map(StoredKey::into_key),
             indexes: self.indexes.into_iter().map(StoredIndex::into_index).collect::<TableResult<_>>()?,
             foreign_keys: self.foreign_keys.into_iter().map(StoredForeignKey::into_foreign_key).collect(),
             referenced_by: self
@@ -237,7 +263,8 @@ impl Stored {
 
 /// Refuses places of columns that are none: what follows relies on them.
 fn check_places(schema: &TableSchema) -> TableResult<()> {
-    let primary = schema.primary_key.iter().flat_map(|key| &key.columns);
+    let to_be = schema.pending.iter().filter_map(|pending| pending.primary_key.as_ref());
+    let primary = schema.primary_key.iter().chain(to_be).flat_map(|key| &key.columns);
     let indexed = schema.indexes.iter().flat_map(|index| index.keys.iter().map(|key| &key.column));
     let referencing = schema.foreign_keys.iter().flat_map(|key| &key.columns);
     let mut places = primary.chain(indexed).chain(referencing);
@@ -309,6 +336,16 @@ impl StoredColumn {
     }
 }
 
+impl StoredKey {
+    fn of(key: &PrimaryKey) -> Self {
+        Self { name: key.name.clone(), columns: key.columns.clone() }
+    }
+
+    fn into_key(self) -> PrimaryKey {
+        PrimaryKey { name: self.name, columns: self.columns }
+    }
+}
+
 impl StoredIndex {
     fn of(index: &Index) -> Self {
         let keys = index.keys.iter().map(|key| StoredIndexKey {
@@ -322,6 +359,7 @@ impl StoredIndex {
             keys: keys.collect(),
             is_unique: index.is_unique,
             filter: index.filter.as_ref().map(|filter| filter.text.clone()),
+            is_primary: index.is_primary,
             is_building: index.is_building,
         }
     }
@@ -338,6 +376,7 @@ impl StoredIndex {
             keys: keys.collect(),
             is_unique: self.is_unique,
             filter: self.filter.as_deref().map(parse_filter).transpose()?,
+            is_primary: self.is_primary,
             is_building: self.is_building,
         })
     }
@@ -391,8 +430,10 @@ impl StoredPending {
             before: Box::new(self.before.into_schema()?),
             allowed: self.allowed,
             indexes: self.indexes,
+            primary_key: self.primary_key.map(StoredKey::into_key),
             constraints: self.constraints,
             not_null: self.not_null,
+            nullable: self.nullable,
             casts: typed(self.casts)?,
         })
     }

@@ -9,6 +9,7 @@ mod definitions;
 mod feed;
 mod model;
 mod power_cut;
+mod primary_keys;
 mod races;
 mod restart;
 mod statements;

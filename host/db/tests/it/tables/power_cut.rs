@@ -29,7 +29,7 @@ const CHILD: &str = r#"{"columns":[{"name":"id","type":"bigint","identity":true}
                      "on_delete":"set null","on_update":"set null"}]}"#;
 
 /// Changes of `child`; each may be refused, by what is there and by a change that was interrupted.
-const CHANGES: [&str; 8] = [
+const CHANGES: [&str; 9] = [
     r#"{"add_columns":[{"name":"more","type":"integer","default":7}],"add_checks":[{"name":"few","check":"n=lt.100"}]}"#,
     r#"{"drop_columns":["more"],"drop_constraints":["few"]}"#,
     r#"{"add_indexes":[{"name":"added","columns":["w",{"column":"id","descending":true}],"filter":"data->>k=neq.3"}]}"#,
@@ -38,6 +38,7 @@ const CHANGES: [&str; 8] = [
     r#"{"alter_columns":[{"name":"w","type":"integer"}]}"#,
     r#"{"add_unique":[{"name":"once","columns":["parent","n"]}]}"#,
     r#"{"drop_constraints":["once"]}"#,
+    r#"{"drop_constraints":["child_pkey"],"add_primary_key":["id"]}"#,
 ];
 
 const WORKLOADS: u64 = 6;
@@ -303,4 +304,6 @@ fn a_change_is_made_whole_or_not_at_all_whenever_the_power_goes() {
         "add_columns":[{"name":"more","type":"integer","default":7}],"add_checks":[{"check":"id=gte.0"}],
         "add_indexes":[{"columns":["id",{"column":"word","descending":true}],"filter":"id=gt.5"}]}"#;
     check_change(several, |id| format!(r#"{{"id":{id},"text":"w{id}","more":7}}"#));
+    let row = |id| format!(r#"{{"id":{id},"word":"w{id}","n":{}}}"#, id % 9);
+    check_change(r#"{"drop_constraints":["t_pkey"],"add_primary_key":["word","id"]}"#, row);
 }

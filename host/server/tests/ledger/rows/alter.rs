@@ -66,7 +66,16 @@ pub(super) fn work(address: SocketAddr, path: &Path, cycle: u64) {
     let mut recorded = Recorded { held: Recorded::read(path).held, ..Recorded::default() };
     let Ok(mut connection) = Connection::new(address) else { return };
     loop {
-        let place = usize::try_from(numbers.below(PARTS.len() as u64 + 1)).unwrap();
+        let place = usize::try_from(numbers.below(PARTS.len() as u64 + 2)).unwrap();
+        if place > PARTS.len() {
+            // The definition stays as it is, and rows are kept by hidden ids after the first time.
+            let again = json!({ "drop_constraints": ["child_pkey"], "add_primary_key": ["id"] }).to_string();
+            let Ok(answer) = connection.send("PATCH", "/schema/tables/child", JSON, &again) else { return };
+            if !is_too_early(&answer) {
+                answer.must_be(&[200]);
+            }
+            continue;
+        }
         // The ballast has the same value of it many times, and no other row has one twice: meanwhile they keep to it already.
         let Some(part) = PARTS.get(place) else {
             let never = json!({ "add_unique": [{ "name": "never", "columns": ["w"] }] }).to_string();

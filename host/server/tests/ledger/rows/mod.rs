@@ -1,7 +1,8 @@
 //! The ledger for rows: clients write tables that reference each other, while one alters them, through kills.
 //!
 //! Each client has rows of its own in three tables, and a model of them: a cascade deletes what the model says, a foreign key or unique key
-//! refuses what it says. Another client adds and drops indexes, keys, checks and columns and changes a type, so that most kills hit a build.
+//! refuses what it says. Another client adds and drops indexes, keys, checks and columns, changes a type and replaces the primary key, so that
+//! most kills hit a build.
 //! After each kill
 //!
 //! - the data directory, opened as the kill left it, has exactly its rows in each index, a parent for each foreign key and one row for each

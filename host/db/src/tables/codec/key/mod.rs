@@ -63,6 +63,11 @@ pub(super) fn push_text_beginning<B: KeyBuffer>(out: &mut B, text: &str, is_desc
     }
 }
 
+/// Whether bytes begin with a null, of whatever type, that is not descending.
+pub(super) fn begins_with_null(bytes: &[u8]) -> bool {
+    bytes.first() == Some(&scalar::NULL)
+}
+
 /// Takes the value of this type off the front of `bytes`; text and bytes are borrowed where they stand there as they are.
 ///
 /// # Errors

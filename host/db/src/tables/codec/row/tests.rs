@@ -188,6 +188,7 @@ fn altered_table() -> TableSchema {
             column(1, Type::scalar(Scalar::BigInt), Value::Null),
         ],
         primary_key: None,
+        row_keys: crate::tables::table::RowKeys::Id,
         indexes: vec![],
         foreign_keys: vec![],
         referenced_by: vec![],

@@ -34,7 +34,7 @@ use crate::tables::table::SpaceId;
 use crate::tables::{Environment, TableError, TableResult, code};
 use crate::{Database, Session};
 
-use replace::{Replaced, replace, take_back_in};
+use replace::{Replaced, check_end, replace, take_back_in};
 
 /// A table that is altered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,6 +113,9 @@ fn begin_in(
     } else {
         alter(&schema, change, environment, &mut find)?
     };
+    if altered.pending.is_some() {
+        check_end(transaction, &altered, change, environment)?;
+    }
     let replaced = replace(transaction, &schema, altered, change, environment)?;
     dropped.extend(&replaced.dropped);
     Ok(Replaced { dropped, ..replaced })

@@ -5,7 +5,7 @@ use crate::tables::define::change::{Numbering, check_bound, put_schema, schema_i
 use crate::tables::define::create::{add_reference, remove_reference};
 use crate::tables::define::drop::mark_dropped;
 use crate::tables::schema::TableChange;
-use crate::tables::schema::alter::{needed, take_back};
+use crate::tables::schema::alter::{end, needed, take_back};
 use crate::tables::schema::filter::place_of;
 use crate::tables::schema::resolve::{NO_SPACE, is_unique_key};
 use crate::tables::sort::sort_by;
@@ -89,10 +89,43 @@ fn update_references(
     change: &TableChange,
     is_renaming: bool,
 ) -> TableResult<()> {
+    for schema in referencing(transaction, new, change, is_renaming)? {
+        if schema.pending.is_some() {
+            let message = format!("a change of table \"{}\", which references this one, is under way", schema.name);
+            return Err(TableError::new(code::OBJECT_IN_USE, message));
+        }
+        put_schema(transaction, &schema)?;
+    }
+    Ok(())
+}
+
+/// Makes sure that a change which takes several commits can end.
+pub(super) fn check_end(
+    transaction: &mut Transaction,
+    begun: &TableSchema,
+    change: &TableChange,
+    environment: &Environment,
+) -> TableResult<()> {
+    let ended = end(begun, change)?;
+    check_bound(&ended, environment)?;
+    referencing(transaction, &ended, change, true).map(drop)
+}
+
+/// The other tables that reference this one, with its columns' new names where it is `renaming`; none otherwise.
+///
+/// # Errors
+/// 2BP01 where one of them does not find a unique key.
+fn referencing(
+    transaction: &mut Transaction,
+    new: &TableSchema,
+    change: &TableChange,
+    is_renaming: bool,
+) -> TableResult<Vec<TableSchema>> {
     let mut children: Vec<&str> = new.referenced_by.iter().map(|reference| reference.table.as_str()).collect();
     children.retain(|child| *child != new.name);
     sort_by(&mut children, Ord::cmp);
     children.dedup();
+    let mut renamed_in = Vec::new();
     for child in children {
         let Some(mut schema) = schema_in(transaction, child)? else { continue };
         for key in schema.foreign_keys.iter_mut().filter(|key| key.target == new.name) {
@@ -110,12 +143,8 @@ fn update_references(
             key.target_columns = renamed;
         }
         if is_renaming {
-            if schema.pending.is_some() {
-                let message = format!("a change of table \"{child}\", which references this one, is under way");
-                return Err(TableError::new(code::OBJECT_IN_USE, message));
-            }
-            put_schema(transaction, &schema)?;
+            renamed_in.push(schema);
         }
     }
-    Ok(())
+    Ok(renamed_in)
 }

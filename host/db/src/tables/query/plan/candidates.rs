@@ -64,7 +64,7 @@ impl Candidate {
     }
 }
 
-/// The commonest query: the filter is `eq` on the one column of the primary key.
+/// The commonest query: the filter is `eq` on the one column that rows are kept by.
 pub(super) fn by_primary_key(select: &Select) -> Option<Plan> {
     let Some(Predicate::Test { subject: Subject::Expression(expression), test }) = &select.filter else {
         return None;
@@ -73,7 +73,7 @@ pub(super) fn by_primary_key(select: &Select) -> Option<Plan> {
         return None;
     };
     let schema = &select.table.schema;
-    let is_key = schema.primary_key.as_ref().is_some_and(|key| key.columns == [field.column]);
+    let is_key = schema.clustering().is_some_and(|key| key.columns == [field.column]);
     if !is_key || !field.path.is_empty() || value.is_null() {
         return None;
     }

@@ -18,15 +18,15 @@ pub(super) struct Part<'t> {
     pub(super) is_nullable: bool,
 }
 
-/// A key by which rows can be found: the primary key, or an index.
+/// A key by which rows can be found: what they are kept by, or an index.
 #[derive(Debug)]
 pub(super) struct Path<'t> {
-    /// Its place in the schema's indexes; none for the primary key.
+    /// Its place in the schema's indexes; none for what rows are kept by.
     pub(super) index: Option<usize>,
     pub(super) space: SpaceId,
     /// Its parts; none for a hidden row id.
     pub(super) parts: SmallVec<[Part<'t>; 4]>,
-    /// The primary key's, which follow the parts of an entry and tell equal ones apart.
+    /// Those of the primary key that rows are kept by, which follow the parts of an entry and tell equal ones apart.
     pub(super) row_parts: SmallVec<[Part<'t>; 4]>,
     /// Whether rows with the same parts, none of them null, are one row.
     pub(super) is_unique: bool,
@@ -59,7 +59,7 @@ impl<'t> Path<'t> {
 }
 
 fn primary_parts(table: &Table) -> impl Iterator<Item = Part<'_>> {
-    let columns = table.schema.primary_key.as_ref().map_or(&[][..], |key| &key.columns);
+    let columns = table.schema.clustering().map_or(&[][..], |key| &key.columns);
     columns.iter().map(|&column| Part {
         field: Field { column, path: &[] },
         key: KeyPart { r#type: table.schema.columns[column].r#type, is_descending: false },
