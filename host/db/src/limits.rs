@@ -97,9 +97,12 @@ pub(crate) const FILTER_NODES_MAX: usize = 1_000;
 pub const SCHEMA_BYTES_MAX: usize = 1 << 20;
 /// Layouts that rows of a table may have: a change of its columns adds one.
 pub const LAYOUTS_MAX: usize = 1_000;
-/// Older rows that a change of a table looks at in one commit, and the time after which it ends early: other writers wait that long.
+/// Older rows that a change of a table looks at in one commit, their bytes, and the time after which it ends early: other writers wait that
+/// long.
 #[cfg(feature = "tables")]
 pub(crate) const EXISTING_ROWS_PER_COMMIT: usize = 512;
+#[cfg(feature = "tables")]
+pub(crate) const EXISTING_BYTES_PER_COMMIT: usize = 1 << 20;
 #[cfg(feature = "tables")]
 pub(crate) const EXISTING_US_PER_COMMIT: u64 = 2_000;
 /// Tables whose definitions are kept ready.

@@ -14,7 +14,7 @@ const BETWEEN: Duration = Duration::from_micros(500);
 const QUIET: Duration = Duration::from_secs(3);
 
 /// The changes, each of the table of that name.
-const CHANGES: [(&str, &str, &str); 4] = [
+const CHANGES: [(&str, &str, &str); 6] = [
     ("add an index", "books", r#"{"add_indexes":[{"columns":["added_at"]}]}"#),
     ("add a unique key", "books", r#"{"add_unique":[["title"]]}"#),
     ("change a type", "books", r#"{"alter_columns":[{"name":"pages","type":"bigint"}]}"#),
@@ -23,6 +23,8 @@ const CHANGES: [(&str, &str, &str); 4] = [
         "scattered",
         r#"{"add_foreign_keys":[{"columns":["author_id"],"references":{"table":"authors","columns":["id"]}}]}"#,
     ),
+    ("change a type with its index", "books", r#"{"alter_columns":[{"name":"added_at","type":"timestamp"}]}"#),
+    ("add a primary key", "books", r#"{"drop_constraints":["books_pkey"],"add_primary_key":["id"]}"#),
 ];
 
 /// Alters the tables of the server on `port`, and shows how long another client's `PUT`s took meanwhile. Returns the longest, in

@@ -49,6 +49,8 @@ pub struct Pending {
     pub indexes: Vec<String>,
     /// The primary key that the table gets, in place of one that it may have: its index is being built.
     pub primary_key: Option<PrimaryKey>,
+    /// Indexes in whose place others of their names are being built, because of a column's type.
+    pub rebuilt: Vec<SpaceId>,
     /// Names of checks and foreign keys that older rows may break.
     pub constraints: Vec<String>,
     /// Ids of columns that are not nullable any more, and in which older rows may have nulls.

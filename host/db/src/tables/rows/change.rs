@@ -115,7 +115,7 @@ impl Statement<'_> {
         self.transaction.put(&new_key, bytes.clone(), None);
         for place in 0..target.table.entries.len() {
             let row = StoredRow { key, version: 0, bytes: &old_bytes };
-            let before = target.entry(place, row, &old, &self.context)?;
+            let before = target.entry_of_old(place, row, &old, &self.context)?;
             let bytes = mutant!("filter-of-the-old-row" => &old_bytes, or &bytes);
             let row = StoredRow { key: &new_key, version: 0, bytes };
             let after = target.entry(place, row, &new, &self.context)?;
@@ -154,7 +154,7 @@ impl Statement<'_> {
         let values = target.decode(&row.bytes)?;
         for place in 0..target.table.entries.len() {
             let row = StoredRow { key: &row.key, version: row.version, bytes: &row.bytes };
-            if let Some(entry) = target.entry(place, row, &values, &self.context)? {
+            if let Some(entry) = target.entry_of_old(place, row, &values, &self.context)? {
                 mutant!("entry-left-after-delete" => continue);
                 self.remove_entry(target, place, &entry, row.key)?;
             }

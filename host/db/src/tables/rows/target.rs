@@ -5,13 +5,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use crate::engine::mutant;
 use crate::keyspace::{EncodedKey, SPACE_PREFIX_BYTES};
+use crate::tables::codec::KeyPart;
 use crate::tables::query::bind;
 use crate::tables::query::bound::Predicate;
 use crate::tables::query::execute::{QueryContext, StoredRow, row_satisfies};
 use crate::tables::schema::Table;
+use crate::tables::schema::cast::cast;
 use crate::tables::sort::sort_by;
-use crate::tables::table::{IndexKey, RowKeys};
+use crate::tables::table::{Check, Column, IndexKey, RowKeys};
 use crate::tables::time_zone::TimeZone;
 use crate::tables::types::{self, Value};
 use crate::tables::{Environment, TableError, TableResult, code};
@@ -28,6 +31,8 @@ pub(crate) struct Target {
     layout: Vec<usize>,
     /// The columns that foreign keys may reference.
     referenced: Vec<usize>,
+    /// The table as it is once a change of its types is done.
+    after: Option<Box<Target>>,
 }
 
 /// An index entry that belongs to a row.
@@ -47,14 +52,21 @@ impl Target {
         let schema = &table.schema;
         // A check means the same to every statement, whatever that's time zone is.
         let environment = Environment { time_zone: TimeZone::UTC, ..environment.clone() };
+        let after = table.after.as_ref().map(|after| Self::new(after, &environment).map(Box::new)).transpose()?;
+        // What is built for the types to come is of that table, and new checks too.
+        let is_new = |check: &&Check| {
+            let before = schema.pending.as_ref().map(|pending| &pending.before.checks);
+            before.is_some_and(|before| before.iter().all(|other| other.name != check.name))
+        };
         let filters = schema.indexes.iter().map(|index| {
-            let filter = index.filter.as_ref();
+            let filter = index.filter.as_ref().filter(|_| after.is_none() || !index.is_building);
             filter.map(|filter| bind::predicate(&filter.conditions, table, &environment)).transpose()
         });
         let filters = filters.collect::<TableResult<_>>()?;
         let checks = schema
             .checks
             .iter()
+            .filter(|check| after.is_none() || !is_new(check))
             .map(|check| Ok((check.name.clone(), bind::predicate(&check.filter.conditions, table, &environment)?)));
         let mut checks = checks.collect::<TableResult<Vec<_>>>()?;
         sort_by(&mut checks, |(a, _), (b, _)| a.cmp(b));
@@ -67,7 +79,7 @@ impl Target {
             referenced.extend(unique.flat_map(|index| index.keys.iter().map(|key| key.column)));
             referenced.extend(schema.primary_key.iter().flat_map(|key| &key.columns));
         }
-        Ok(Self { table: Arc::clone(table), filters, checks, layout, referenced })
+        Ok(Self { table: Arc::clone(table), filters, checks, layout, referenced, after })
     }
 
     /// The table's name.
@@ -140,7 +152,41 @@ impl Target {
                 return Ok(Some(name));
             }
         }
-        Ok(None)
+        self.after.as_ref().map_or(Ok(None), |after| after.failed_check(row, context))
+    }
+
+    /// The index at `place` as it will be and this table then, where it is built for types to come.
+    fn to_come(&self, place: usize) -> Option<(&Self, usize)> {
+        mutant!("built-for-the-type-before" => return None);
+        let index = self.table.schema.indexes.get(place).filter(|index| index.is_building)?;
+        let after = self.after.as_deref()?;
+        let place = after.table.schema.indexes.iter().position(|other| other.space == index.space)?;
+        Some((after, place))
+    }
+
+    /// Values of a row as those of the types to come.
+    fn cast_to(&self, after: &Self, values: &[Value<'_>]) -> TableResult<Vec<Value<'static>>> {
+        let columns = self.table.schema.columns.iter().zip(&after.table.schema.columns);
+        let cast = |((from, to), value): ((&Column, &Column), &Value<'_>)| match value {
+            value if value.is_null() || from.r#type == to.r#type => Ok(value.clone().into_owned()),
+            value => cast(value.clone(), from.r#type, to.r#type),
+        };
+        columns.zip(values).map(cast).collect()
+    }
+
+    /// The entry that a row which was there has. None where it cannot have one in an index that is built for types to come: the change fails
+    /// at that row, unless it goes.
+    pub(super) fn entry_of_old(
+        &self,
+        place: usize,
+        row: StoredRow<'_>,
+        values: &[Value<'_>],
+        context: &QueryContext<'_>,
+    ) -> TableResult<Option<IndexEntry>> {
+        match self.entry(place, row, values, context) {
+            Err(error) if error.code != code::DATA_CORRUPTED && self.to_come(place).is_some() => Ok(None),
+            entry => entry,
+        }
     }
 
     /// The row's entry in the index at `place`; none where its filter leaves the row out.
@@ -151,6 +197,9 @@ impl Target {
         values: &[Value<'_>],
         context: &QueryContext<'_>,
     ) -> TableResult<Option<IndexEntry>> {
+        if let Some((after, place)) = self.to_come(place) {
+            return after.entry(place, row, &self.cast_to(after, values)?, context);
+        }
         if let Some(filter) = &self.filters[place]
             && row_satisfies(filter, &self.table, row, context)? != Some(true)
         {
@@ -162,6 +211,12 @@ impl Target {
         Ok(Some(IndexEntry { key, is_alone }))
     }
 
+    /// The parts of the keys of the index at `place`.
+    pub(super) fn entry_parts(&self, place: usize) -> &[KeyPart] {
+        let (target, place) = self.to_come(place).unwrap_or((self, place));
+        target.table.entries[place].key().parts()
+    }
+
     /// Shows `see` the values that the index at `place` orders the row by.
     pub(super) fn with_index_values<T>(
         &self,
@@ -169,6 +224,9 @@ impl Target {
         values: &[Value<'_>],
         see: impl for<'v> FnOnce(&[&'v Value<'v>]) -> TableResult<T>,
     ) -> TableResult<T> {
+        if let Some((after, place)) = self.to_come(place) {
+            return after.with_index_values(place, &self.cast_to(after, values)?, see);
+        }
         let keys = &self.table.schema.indexes[place].keys;
         let of_path = |key: &IndexKey| match key.path.as_slice() {
             [] => None,

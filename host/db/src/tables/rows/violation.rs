@@ -93,11 +93,11 @@ impl KeyText {
                 if key.path.is_empty() { name.clone() } else { format!("({name}{})", path_text(&key.path)) }
             })
             .collect();
-        let shape = target.table.entries[place].key();
+        let shape = target.entry_parts(place);
         let texts = target.with_index_values(place, values, |parts| {
             Ok(parts
                 .iter()
-                .zip(shape.parts())
+                .zip(shape)
                 .map(|(value, part)| {
                     let mut text = String::new();
                     write(value, part.r#type, environment, &mut text);

@@ -1,12 +1,14 @@
 //! A table as statements use it: its schema, and what is derived from that once.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::engine::Version;
 use crate::tables::TableResult;
 use crate::tables::codec::{EntryShape, KeyShape, RowReader};
+use crate::tables::schema::alter::completed;
 use crate::tables::schema::cast::{cast, cast_whole};
 use crate::tables::table::{Index, Pending, TableSchema};
 use crate::tables::types::Value;
@@ -26,6 +28,8 @@ pub struct Table {
     pub entries: Vec<EntryShape>,
     /// For each foreign key the primary key that rows are kept by, or else the index, that finds the rows that reference one parent.
     pub foreign_key_indexes: Vec<Option<ServingKey>>,
+    /// The table as it is once a change of its types is done: what is built meanwhile is of that.
+    pub after: Option<Arc<Table>>,
     columns: HashMap<Box<str>, usize>,
     identity: Option<usize>,
     /// The bytes of the schema that it was made of.
@@ -51,7 +55,10 @@ impl Table {
     pub(super) fn from_stored(schema: TableSchema, schema_version: Version, stored: Bytes) -> Self {
         let columns = schema.columns.iter().enumerate().map(|(place, column)| (column.name.as_str().into(), place));
         let serving = schema.foreign_keys.iter().map(|key| serving_key(&schema, &key.columns));
+        let changes_types = schema.pending.as_ref().is_some_and(|pending| !pending.casts.is_empty());
+        let after = changes_types.then(|| completed(&schema).ok()).flatten();
         Self {
+            after: after.map(|after| Arc::new(Self::new(after, schema_version))),
             schema_version,
             reader: RowReader::new(&schema, cast),
             row_key: KeyShape::of_rows(&schema),

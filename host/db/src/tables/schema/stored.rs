@@ -169,6 +169,8 @@ struct StoredPending {
     indexes: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     primary_key: Option<StoredKey>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    rebuilt: Vec<u32>,
     constraints: Vec<String>,
     not_null: Vec<u32>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -212,6 +214,7 @@ impl Stored {
                 allowed: pending.allowed.clone(),
                 indexes: pending.indexes.clone(),
                 primary_key: pending.primary_key.as_ref().map(StoredKey::of),
+                rebuilt: pending.rebuilt.iter().map(|space| space.0).collect(),
                 constraints: pending.constraints.clone(),
                 not_null: pending.not_null.clone(),
                 nullable: pending.nullable.clone(),
@@ -431,6 +434,7 @@ impl StoredPending {
             allowed: self.allowed,
             indexes: self.indexes,
             primary_key: self.primary_key.map(StoredKey::into_key),
+            rebuilt: self.rebuilt.into_iter().map(SpaceId).collect(),
             constraints: self.constraints,
             not_null: self.not_null,
             nullable: self.nullable,

@@ -225,28 +225,16 @@ fn what_older_rows_allow_holds_from_then_on() {
 #[test]
 fn types_change_where_all_values_can_be_cast() {
     let mut tables = filled();
-    let message = "cannot alter type of column \"memo\" because \"orders_memo_idx\" depends on it";
-    refused(&mut tables, "orders", r#"{"alter_columns": [{"name": "memo", "type": "int"}]}"#, "0A000", message);
-    altered(&mut tables, "orders", r#"{"drop_indexes": ["orders_memo_idx"]}"#);
     altered(&mut tables, "orders", r#"{"alter_columns": [{"name": "memo", "type": "int", "default": 4}]}"#);
     assert_eq!(
         tables.get("orders?select=memo&order=memo.desc.nullslast"),
         "[{\"memo\":7},{\"memo\":5},{\"memo\":null}]"
     );
-    // Its entries would be those of the type before.
-    let message = "cannot alter type of column \"memo\" and add \"orders_memo_idx\" at once";
-    refused(
-        &mut tables,
-        "orders",
-        r#"{"alter_columns": [{"name": "memo", "type": "text"}], "add_indexes": [{"columns": ["memo"]}]}"#,
-        "0A000",
-        message,
-    );
     tables.post("orders", r#"{"id": 9, "total": 1}"#).unwrap();
     altered(
         &mut tables,
         "orders",
-        r#"{"alter_columns": [{"name": "memo", "type": "text"}], "add_indexes": [{"columns": ["client"]}]}"#,
+        r#"{"alter_columns": [{"name": "memo", "type": "text"}], "add_indexes": [{"columns": ["client"]}, {"columns": ["memo", "id"]}]}"#,
     );
     assert_eq!(tables.get("orders?select=memo&id=in.(1,9)&order=id"), "[{\"memo\":\"5\"},{\"memo\":\"4\"}]");
     // Keys that stay as they are.
@@ -279,6 +267,76 @@ fn types_change_where_all_values_can_be_cast() {
         "42804",
         &message.replace("memo", "id").replace("bytea", "uuid"),
     );
+}
+
+#[test]
+fn keys_and_checks_follow_the_type_of_their_column() {
+    let mut tables = filled();
+    altered(
+        &mut tables,
+        "orders",
+        r#"{"alter_columns": [{"name": "memo", "type": "int"}, {"name": "total", "type": "int"}, {"name": "id", "type": "text"}],
+            "add_unique": [["memo", "total"]], "add_indexes": [{"columns": ["client"], "filter": "memo=gt.5"}]}"#,
+    );
+    let shown = now(tables.session.describe_table("orders")).unwrap();
+    assert_eq!((shown.indexes.len(), shown.unique.len(), shown.checks.len()), (2, 1, 1));
+    assert_eq!(shown.primary_key.unwrap().columns, ["id"]);
+    assert_eq!(
+        tables.get("orders?order=memo"),
+        "[{\"id\":\"1\",\"client\":1,\"memo\":5,\"total\":2},{\"id\":\"2\",\"client\":2,\"memo\":7,\"total\":2},\
+         {\"id\":\"3\",\"client\":null,\"memo\":null,\"total\":0}]"
+    );
+    for (row, code) in [
+        (r#"{"id": "1", "total": 1}"#, "23505"),
+        (r#"{"id": "9", "total": 2, "memo": 7}"#, "23505"),
+        (r#"{"id": "9", "total": -1}"#, "23514"),
+    ] {
+        assert_eq!(tables.post("orders", row).unwrap_err().code, code, "{row}");
+    }
+    tables.put("orders?id=eq.x", r#"{"id": "x", "total": 1, "memo": 50}"#).unwrap();
+    // What was rounded stays so.
+    altered(&mut tables, "orders", r#"{"alter_columns": [{"name": "total", "type": "numeric"}]}"#);
+    assert_eq!(tables.get("orders?select=total&id=eq.1"), r#"[{"total":2}]"#);
+    assert_eq!(tables.get("orders?select=id&memo=gte.7&order=memo"), r#"[{"id":"2"},{"id":"x"}]"#);
+    // Values that were different become the same, and one cannot follow.
+    let message = "could not create unique index \"orders_memo_total_key\"";
+    tables.post("orders", r#"{"id": "y", "total": 1.2, "memo": 50}"#).unwrap();
+    refused(&mut tables, "orders", r#"{"alter_columns": [{"name": "total", "type": "int"}]}"#, "23505", message);
+    let message = "invalid input syntax for type integer: \"x\"";
+    refused(&mut tables, "orders", r#"{"alter_columns": [{"name": "id", "type": "int"}]}"#, "22P02", message);
+    tables.delete("orders?id=in.(x,y)").unwrap();
+    altered(&mut tables, "orders", r#"{"alter_columns": [{"name": "id", "type": "int"}]}"#);
+    assert_eq!(tables.get("orders?select=id&id=eq.3"), r#"[{"id":3}]"#);
+    tables.check();
+}
+
+#[test]
+fn a_foreign_key_keeps_the_types_of_its_columns() {
+    let mut tables = filled();
+    altered(
+        &mut tables,
+        "orders",
+        r#"{"add_foreign_keys": [{"columns": ["client"], "references": {"table": "clients"}}]}"#,
+    );
+    let message = "foreign key constraint \"orders_client_fkey\" cannot be implemented";
+    for (table, change) in [
+        ("orders", r#"{"alter_columns": [{"name": "client", "type": "text"}]}"#),
+        ("clients", r#"{"alter_columns": [{"name": "id", "type": "text"}]}"#),
+    ] {
+        refused(&mut tables, table, change, "42804", message);
+    }
+    altered(
+        &mut tables,
+        "orders",
+        r#"{"drop_constraints": ["orders_client_fkey"], "alter_columns": [{"name": "client", "type": "text"}]}"#,
+    );
+    altered(&mut tables, "clients", r#"{"alter_columns": [{"name": "id", "type": "text"}]}"#);
+    altered(
+        &mut tables,
+        "orders",
+        r#"{"add_foreign_keys": [{"columns": ["client"], "references": {"table": "clients"}}]}"#,
+    );
+    assert_eq!(tables.post("orders", r#"{"id": 9, "client": "9", "total": 1}"#).unwrap_err().code, "23503");
 }
 
 #[test]

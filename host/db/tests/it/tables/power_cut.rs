@@ -304,6 +304,10 @@ fn a_change_is_made_whole_or_not_at_all_whenever_the_power_goes() {
         "add_columns":[{"name":"more","type":"integer","default":7}],"add_checks":[{"check":"id=gte.0"}],
         "add_indexes":[{"columns":["id",{"column":"word","descending":true}],"filter":"id=gt.5"}]}"#;
     check_change(several, |id| format!(r#"{{"id":{id},"text":"w{id}","more":7}}"#));
+    let retyped = r#"{"alter_columns":[{"name":"id","type":"numeric"},{"name":"word","type":"varchar(9)"},{"name":"n","type":"text"}],
+        "add_indexes":[{"columns":["n","id"],"filter":"id=gt.5"}]}"#;
+    let text = |id| format!(r#"{{"id":{id},"word":"w{id}","n":"{}"}}"#, id % 9);
+    check_change(retyped, text);
     let row = |id| format!(r#"{{"id":{id},"word":"w{id}","n":{}}}"#, id % 9);
     check_change(r#"{"drop_constraints":["t_pkey"],"add_primary_key":["word","id"]}"#, row);
 }

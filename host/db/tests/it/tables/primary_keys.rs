@@ -109,6 +109,18 @@ fn rows_stay_when_their_primary_key_is_dropped() {
 }
 
 #[test]
+fn row_ids_do_not_meet_keys_that_rows_had() {
+    let mut tables = log();
+    tables.delete("log?id=gt.0").unwrap();
+    altered(&mut tables, "log", r#"{"add_primary_key": ["id"]}"#);
+    tables.post("log", r#"[{"id": 4, "word": "d"}, {"id": 5, "word": "e"}, {"id": 6, "word": "f"}]"#).unwrap();
+    altered(&mut tables, "log", r#"{"drop_constraints": ["log_pkey"]}"#);
+    // Ids go on after 3.
+    tables.post("log", r#"[{"id": 7, "word": "g"}, {"id": 8, "word": "h"}]"#).unwrap();
+    assert_eq!(tables.check(), 5);
+}
+
+#[test]
 fn a_primary_key_is_replaced_by_another_one() {
     let mut tables = Tables::new(&[]);
     tables.create("log", &LOG.1.replace(r#""indexes""#, r#""primary_key": ["word"], "indexes""#));

@@ -192,6 +192,39 @@ fn writers_keep_an_index_up_while_it_is_built() {
 }
 
 #[test]
+fn writers_keep_up_what_is_built_for_another_type() {
+    let mut slow = Slow::new([0, 0]);
+    let build = r#"{"alter_columns":[{"name":"id","type":"text"},{"name":"up","type":"text"}],
+        "add_unique":[["up"]],"add_indexes":[{"columns":["id","up"],"filter":"up=gt.5"}]}"#;
+    let built = beside_a_build(&mut slow, build, |database, session| {
+        for deed in [
+            Post("t", r#"{"id":0,"word":"new","up":7000}"#),
+            Patch("t?id=eq.1", r#"{"word":"other","up":8000}"#),
+            Patch("t?id=eq.2", r#"{"id":5000}"#),
+            Patch("t?id=eq.1100", r#"{"id":-5}"#),
+            Delete("t?id=eq.3"),
+            Delete("t?id=eq.1101"),
+        ] {
+            statement(database, session, deed).unwrap();
+        }
+        assert_eq!(statement(database, session, Post("t", r#"{"id":-1,"up":4}"#)), Err("23505"));
+        assert_eq!(statement(database, session, Post("t", r#"{"id":5,"up":9000}"#)), Err("23505"));
+    });
+    assert_eq!(built, Ok(()));
+    assert_eq!(statement(&slow.database, &mut slow.session, Post("t", r#"{"id":"-5","up":"x"}"#)), Err("23505"));
+    // One that nothing can be made of goes in time, or the change does.
+    let back = r#"{"alter_columns":[{"name":"up","type":"int"}]}"#;
+    for (end, expected) in [(Patch("t?id=eq.1102", r#"{"up":"y"}"#), Err("22P02")), (Delete("t?id=eq.1102"), Ok(()))] {
+        statement(&slow.database, &mut slow.session, Patch("t?id=eq.1102", r#"{"up":"x"}"#)).unwrap();
+        let built = beside_a_build(&mut slow, back, |database, session| {
+            let done = statement(database, session, end);
+            assert_eq!(done, expected, "writers keep to the type to come");
+        });
+        assert_eq!(built, expected);
+    }
+}
+
+#[test]
 fn a_duplicate_that_goes_while_an_index_is_built_leaves_no_entry() {
     let mut slow = Slow::new([1, 1_100]);
     let mut late = slow.database.session();

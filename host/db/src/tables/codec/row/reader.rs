@@ -8,6 +8,7 @@ use super::view::{RowView, split_head};
 use crate::tables::TableResult;
 use crate::tables::codec::damage::damaged;
 use crate::tables::schema::TableSchema;
+use crate::tables::schema::table::Column;
 use crate::tables::types::{Type, Value};
 
 /// An explicit cast of a value from a type (the first) to another.
@@ -19,6 +20,8 @@ pub struct RowReader {
     layouts: Box<[LayoutReader]>,
     /// Of each column of today, its type and what it is where the row's layout has none.
     columns: Box<[(Type, Value<'static>)]>,
+    /// Types that a column has had one after the other: a value is cast to each of them, as it would be had it been rewritten each time.
+    chains: Box<[Vec<Type>]>,
     cast: Cast,
 }
 
@@ -34,8 +37,8 @@ struct LayoutReader {
 enum Source {
     /// The place in the row's layout.
     Row(usize),
-    /// The place in the row's layout, where it has another type.
-    Cast(usize, Type),
+    /// The place in the row's layout, where it has another type, and the place of the types from that one to today's.
+    Cast(usize, usize),
     /// The row is older than the column.
     Missing,
 }
@@ -44,18 +47,25 @@ impl RowReader {
     /// A reader of all layouts of the table.
     #[must_use]
     pub fn new(schema: &TableSchema, cast: Cast) -> Self {
-        let layouts = schema.layouts.iter().map(|layout| {
+        let mut chains = Vec::new();
+        let layouts = schema.layouts.iter().enumerate().map(|(number, layout)| {
             let types: Vec<_> = layout.columns.iter().map(|&(_, r#type)| r#type).collect();
             let sources =
                 schema.columns.iter().map(|column| match layout.columns.iter().position(|&(id, _)| id == column.id) {
-                    Some(place) if types[place] == column.r#type => Source::Row(place),
-                    Some(place) => Source::Cast(place, types[place]),
+                    Some(place) => match chain(schema, number, column) {
+                        types if types.len() == 1 => Source::Row(place),
+                        types => {
+                            chains.push(types);
+                            Source::Cast(place, chains.len() - 1)
+                        }
+                    },
                     None => Source::Missing,
                 });
             LayoutReader { shape: RowShape::new(&types), sources: sources.collect() }
         });
+        let layouts = layouts.collect();
         let columns = schema.columns.iter().map(|column| (column.r#type, column.missing.clone()));
-        Self { layouts: layouts.collect(), columns: columns.collect(), cast }
+        Self { layouts, columns: columns.collect(), chains: chains.into(), cast }
     }
 
     /// The shape of today's layout, and its number: how rows are written.
@@ -107,7 +117,7 @@ impl<'a> Row<'a> {
     pub fn column(&self, column: usize) -> TableResult<Value<'a>> {
         match self.sources[column] {
             Source::Row(place) => self.view.get(place),
-            Source::Cast(place, from) => self.cast(column, place, from),
+            Source::Cast(place, chain) => self.cast(place, chain),
             Source::Missing => Ok(borrowed(&self.reader.columns[column].1)),
         }
     }
@@ -123,7 +133,7 @@ impl<'a> Row<'a> {
     pub fn is_null(&self, column: usize) -> TableResult<bool> {
         match self.sources[column] {
             Source::Row(place) => Ok(self.view.is_null(place)),
-            Source::Cast(place, from) => Ok(self.cast(column, place, from)?.is_null()),
+            Source::Cast(place, chain) => Ok(self.cast(place, chain)?.is_null()),
             Source::Missing => Ok(self.reader.columns[column].1.is_null()),
         }
     }
@@ -145,12 +155,25 @@ impl<'a> Row<'a> {
     }
 
     #[cold]
-    fn cast(&self, column: usize, place: usize, from: Type) -> TableResult<Value<'static>> {
-        match self.view.get(place)? {
-            Value::Null => Ok(Value::Null),
-            value => (self.reader.cast)(value, from, self.reader.columns[column].0),
+    fn cast(&self, place: usize, chain: usize) -> TableResult<Value<'static>> {
+        let mut value = self.view.get(place)?;
+        for types in self.reader.chains[chain].windows(2) {
+            if value.is_null() {
+                break;
+            }
+            value = (self.reader.cast)(value, types[0], types[1])?;
         }
+        Ok(value.into_owned())
     }
+}
+
+/// The types of a column from those of the layout of this number on, without repetitions, to today's.
+fn chain(schema: &TableSchema, number: usize, column: &Column) -> Vec<Type> {
+    let of_layouts = schema.layouts[number..].iter().flat_map(|layout| &layout.columns);
+    let mut types: Vec<Type> =
+        of_layouts.filter(|(id, _)| *id == column.id).map(|(_, r#type)| *r#type).chain([column.r#type]).collect();
+    types.dedup();
+    types
 }
 
 fn borrowed<'a>(value: &'a Value<'static>) -> Value<'a> {

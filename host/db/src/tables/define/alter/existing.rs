@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::Database;
 use crate::engine::{Direction, KeyRange, Transaction, View};
-use crate::limits::{EXISTING_ROWS_PER_COMMIT, EXISTING_US_PER_COMMIT};
+use crate::limits::{EXISTING_BYTES_PER_COMMIT, EXISTING_ROWS_PER_COMMIT, EXISTING_US_PER_COMMIT};
 use crate::platform;
 use crate::tables::rows::Statement;
 use crate::tables::schema::catalog::not_found;
@@ -53,11 +53,13 @@ fn check_some(
     let engine = &database.0.engine;
     let began_us = engine.monotonic_us();
     let mut found: Vec<(Box<[u8]>, Bytes)> = Vec::new();
-    View::visit_shared(transaction, range, Direction::Forward, &mut |key, stored| {
+    let (mut bytes, mut is_last) = (0, true);
+    View::visit(transaction, range, Direction::Forward, &mut |key, stored| {
+        bytes += key.len() + stored.value.len();
         found.push((key.into(), stored.value));
-        if found.len() < EXISTING_ROWS_PER_COMMIT { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        is_last = found.len() < EXISTING_ROWS_PER_COMMIT && bytes < EXISTING_BYTES_PER_COMMIT;
+        if is_last { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
-    let is_last = found.len() < EXISTING_ROWS_PER_COMMIT;
     let mut statement = Statement::new(transaction, database, environment, false);
     let target = statement.target(name)?;
     if target.table.schema.rows != rows {

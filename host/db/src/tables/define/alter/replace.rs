@@ -5,7 +5,7 @@ use crate::tables::define::change::{Numbering, check_bound, put_schema, schema_i
 use crate::tables::define::create::{add_reference, remove_reference};
 use crate::tables::define::drop::mark_dropped;
 use crate::tables::schema::TableChange;
-use crate::tables::schema::alter::{end, needed, take_back};
+use crate::tables::schema::alter::{completed, end, keeps_keys, needed, other_key, take_back};
 use crate::tables::schema::filter::place_of;
 use crate::tables::schema::resolve::{NO_SPACE, is_unique_key};
 use crate::tables::sort::sort_by;
@@ -35,7 +35,9 @@ pub(super) fn replace(
         }
         numbering.put(transaction);
     }
-    check_bound(&new, environment)?;
+    // What is added beside a change of types is of the types to come.
+    let changes_types = new.pending.as_ref().is_some_and(|pending| !pending.casts.is_empty());
+    check_bound(&if changes_types { completed(&new)? } else { new.clone() }, environment)?;
     let is_renaming = old.columns.iter().any(|column| {
         let same = new.columns.iter().find(|other| other.id == column.id);
         same.is_none_or(|other| other.name != column.name)
@@ -108,7 +110,20 @@ pub(super) fn check_end(
 ) -> TableResult<()> {
     let ended = end(begun, change)?;
     check_bound(&ended, environment)?;
-    referencing(transaction, &ended, change, true).map(drop)
+    for child in referencing(transaction, &ended, change, true)? {
+        for key in child.foreign_keys.iter().filter(|key| key.target == ended.name) {
+            for column in &key.target_columns {
+                let after = place_of(&ended, column).map(|place| &ended.columns[place]);
+                let before = after.and_then(|after| begun.columns.iter().find(|other| other.id == after.id));
+                if let (Some(before), Some(after)) = (before, after)
+                    && !keeps_keys(before.r#type, after.r#type)
+                {
+                    return Err(other_key(&key.name, before.r#type, after.r#type));
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The other tables that reference this one, with its columns' new names where it is `renaming`; none otherwise.

@@ -3,7 +3,7 @@
 use crate::tables::schema::alter::column::alter_column;
 use crate::tables::schema::alter::layouts::renew_layout;
 use crate::tables::schema::alter::refusals::{contains_nulls, in_primary_key, unsupported};
-use crate::tables::schema::alter::types::check_added;
+use crate::tables::schema::alter::types::rebuild;
 use crate::tables::schema::change::TableChange;
 use crate::tables::schema::document::{ChangesDocument, CheckDocument, ColumnDocument, KeyDocument};
 use crate::tables::schema::resolve::{Building, FindTable, NO_SPACE, comment, has_name};
@@ -24,6 +24,7 @@ pub(super) fn add(
         before: Box::new(before),
         indexes: Vec::new(),
         primary_key: None,
+        rebuilt: Vec::new(),
         constraints: Vec::new(),
         not_null: Vec::new(),
         nullable: Vec::new(),
@@ -62,7 +63,7 @@ pub(super) fn add(
     }
     let mut schema = building.schema;
     if has_rows {
-        check_added(&schema, &pending)?;
+        rebuild(&mut schema, change, &mut pending)?;
     }
     if let Some(text) = &change.comment {
         schema.comment = comment(text.as_deref())?;

@@ -31,6 +31,7 @@ use crate::tables::types::Value;
 use crate::tables::{Environment, TableResult};
 
 pub(crate) use refusals::{contains_nulls, needed};
+pub(crate) use types::{keeps_keys, other_key};
 
 use add::add;
 use layouts::renew_layout;
@@ -92,6 +93,16 @@ pub(crate) fn end(schema: &TableSchema, change: &TableChange) -> TableResult<Tab
     Ok(ended)
 }
 
+/// The schema that a change under way leads to, before it drops and renames.
+///
+/// # Errors
+/// As [`alter`].
+pub(crate) fn completed(schema: &TableSchema) -> TableResult<TableSchema> {
+    let mut completed = schema.clone();
+    complete(&mut completed)?;
+    Ok(completed)
+}
+
 /// The schema without what an unfinished change has added. What other tables have changed in it meanwhile stays.
 pub(crate) fn take_back(schema: &TableSchema) -> TableSchema {
     let Some(pending) = &schema.pending else { return schema.clone() };
@@ -121,8 +132,16 @@ fn complete(schema: &mut TableSchema) -> TableResult<Option<String>> {
         forget_primary_key(schema);
         schema.primary_key = Some(key);
     }
+    for space in &pending.rebuilt {
+        let Some(old) = schema.indexes.iter().position(|index| index.space == *space) else { continue };
+        let name = &schema.indexes[old].name;
+        if let Some(new) = schema.indexes.iter().position(|index| index.is_building && index.name == *name) {
+            schema.indexes.swap(old, new);
+            schema.indexes.remove(new);
+        }
+    }
     for index in &mut schema.indexes {
-        index.is_building &= !pending.indexes.contains(&index.name);
+        index.is_building = false;
     }
     for column in schema.columns.iter_mut().filter(|column| pending.nullable.contains(&column.id)) {
         column.nullable = true;
