@@ -1,11 +1,12 @@
 // Makes web/dist and web/demo/dist from the output of `cargo xtask web` in web/dist/raw.
 
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
+import { withoutPanics } from './panics.mjs';
 import { makePlugins } from './plugins.mjs';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
@@ -85,7 +86,9 @@ const features = [
 /** The builds of the store, and what each is called where it is shipped. */
 const builds = { kv: 'mantisdb.wasm', tables: 'mantisdb-tables.wasm', complete: 'mantisdb-complete.wasm' };
 for (const [name, shipped] of Object.entries(builds)) {
-  const files = [`dist/raw/${name}/mantis_web_bg.wasm`, '-o', `dist/${shipped}`];
+  const trapping = `dist/raw/${name}/trapping.wasm`;
+  writeFileSync(at(trapping), withoutPanics(readFileSync(at(`dist/raw/${name}/mantis_web_bg.wasm`))));
+  const files = [trapping, '-o', `dist/${shipped}`];
   tool('wasm-opt', ...small, ...stripped, '--mvp-features', ...features, ...files);
 }
 const plugins = await makePlugins(at('dist/raw/plugins'), at('dist/plugins'), bundle);

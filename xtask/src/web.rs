@@ -49,7 +49,8 @@ pub(crate) fn run() -> Result<()> {
             .web(true)?
             .typescript(true)
             .omit_default_module_path(true)
-            .remove_name_section(true)
+            // `web/build.mjs` finds by their names the functions that panic, and strips the names.
+            .remove_name_section(false)
             .remove_producers_section(true)
             .generate(raw.join(name))
             .context("wasm-bindgen could not read the build; are its two crates the same release?")?;
