@@ -13,11 +13,13 @@ pub(in crate::tables::types) enum Style {
     Json,
 }
 
-/// Two digits.
+/// Two digits: the last of a number that is not negative.
 fn push_two(number: i64, out: &mut String) {
-    let digit = |digit: i64| char::from(b'0' + u8::try_from(digit).unwrap_or(0));
-    out.push(digit(number / 10 % 10));
-    out.push(digit(number % 10));
+    const DIGITS: &str = "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748\
+        4950515253545556575859606162636465666768697071727374757677787980818283848586878889909192939495969798\
+        99";
+    let at = usize::try_from(number % 100 * 2).unwrap_or(0);
+    out.push_str(&DIGITS[at..at + 2]);
 }
 
 /// At least four digits of a year that is not negative.
