@@ -71,6 +71,16 @@ for (const made of ['dist/plugins', 'tests/dist']) rmSync(at(made), { recursive:
 // caller compresses worse, except where it is tiny. The stack's last bytes are the lowest 1024 of the memory: only code whose stack
 // has overflowed uses them.
 const small = ['-Os', '--converge', '--one-caller-inline-max-function-size', '16', '--low-memory-unused'];
+// The build with all of tables is for pages that do much with them: small functions are inlined, which takes a fifth off a query's time
+// and adds 7 % to the download.
+const fast = [
+  '-O3',
+  '--flexible-inline-max-function-size',
+  '40',
+  '--always-inline-max-function-size',
+  '20',
+  '--low-memory-unused',
+];
 const stripped = ['--strip-debug', '--strip-producers', '--strip-target-features'];
 // The features that the compiler uses, and no others: with all features, wasm-opt may require an engine with garbage collection, which
 // Node 20, Safari before 18.2 and Firefox before 120 are not.
@@ -89,7 +99,8 @@ for (const [name, shipped] of Object.entries(builds)) {
   const trapping = `dist/raw/${name}/trapping.wasm`;
   writeFileSync(at(trapping), withoutPanics(readFileSync(at(`dist/raw/${name}/mantis_web_bg.wasm`))));
   const files = [trapping, '-o', `dist/${shipped}`];
-  tool('wasm-opt', ...small, ...stripped, '--mvp-features', ...features, ...files);
+  const optimized = name === 'complete' ? fast : small;
+  tool('wasm-opt', ...optimized, ...stripped, '--mvp-features', ...features, ...files);
 }
 const plugins = await makePlugins(at('dist/raw/plugins'), at('dist/plugins'), bundle);
 await makePlugins(at('dist/raw/fixtures'), at('tests/dist'), bundle);

@@ -25,7 +25,7 @@ const FORM: u8 = 1;
 pub(crate) fn encode(schema: &TableSchema) -> TableResult<Vec<u8>> {
     let mut bytes = vec![FORM];
     serde_json::to_writer(&mut bytes, &Stored::of(schema))
-        .map_err(|error| TableError::new(code::INTERNAL, format!("the schema cannot be written: {error}")))?;
+        .map_err(|_| TableError::new(code::INTERNAL, "the schema cannot be written"))?;
     if bytes.len() > SCHEMA_BYTES_MAX {
         let message = format!(
             "the definition of table \"{}\" has {} bytes; the limit is {SCHEMA_BYTES_MAX}",

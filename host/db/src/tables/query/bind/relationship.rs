@@ -225,9 +225,13 @@ fn through_junctions(
 
 /// The tables that reference both.
 fn junctions<'a>(table: &'a Table, other: &Table) -> BTreeSet<&'a str> {
-    let of_other: BTreeSet<&str> = other.schema.referenced_by.iter().map(|reference| &*reference.table).collect();
+    // Collecting would bring a page the code that sorts a list of texts.
+    let mut of_other = BTreeSet::new();
+    of_other.extend(other.schema.referenced_by.iter().map(|reference| &*reference.table));
     let names = table.schema.referenced_by.iter().map(|reference| &*reference.table);
-    names.filter(|name| of_other.contains(name)).collect()
+    let mut of_both = BTreeSet::new();
+    of_both.extend(names.filter(|name| of_other.contains(name)));
+    of_both
 }
 
 fn foreign_key<'t>(table: &'t Table, reference: &Reference) -> Option<&'t ForeignKey> {
@@ -339,7 +343,8 @@ fn none(table: &Table, target: &str, hint: Option<&str>, tables: &mut Tables<'_>
 
 /// The names of tables that this one can embed, up to a bound.
 fn neighbours(table: &Table, tables: &mut Tables<'_>) -> TableResult<BTreeSet<String>> {
-    let mut names: BTreeSet<String> = table.schema.foreign_keys.iter().map(|key| key.target.clone()).collect();
+    let mut names = BTreeSet::new();
+    names.extend(table.schema.foreign_keys.iter().map(|key| key.target.clone()));
     for reference in table.schema.referenced_by.iter().take(HINTED_TABLES_MAX) {
         let Some(other) = accessible(tables, &reference.table)? else { continue };
         names.insert(reference.table.clone());
