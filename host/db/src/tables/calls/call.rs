@@ -111,7 +111,7 @@ impl Call {
 
     fn for_writing(self, if_version: Option<u64>) -> (Arc<Query>, WriteOptions) {
         let Self { query, arguments, limit, offset } = self;
-        (windowed(query, limit, offset), WriteOptions { arguments, if_version, ..WriteOptions::default() })
+        (windowed(query, limit, offset), WriteOptions { if_version, arguments, ..WriteOptions::default() })
     }
 }
 

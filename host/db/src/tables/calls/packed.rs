@@ -135,7 +135,7 @@ mod tests {
             (numeric("1.50"), Scalar::Numeric(None), &[6, 4, 0, 0, 0, b'1', b'.', b'5', b'0']),
             (Value::Text("ä".into()), Scalar::Text, &[7, 2, 0, 0, 0, 0xc3, 0xa4]),
             (Value::Bytes(vec![0, 9].into()), Scalar::Bytea, &[8, 2, 0, 0, 0, 0, 9]),
-            (Value::Timestamp(-1), Scalar::Timestamptz, &[11, 255, 255, 255, 255, 255, 255, 255, 255]),
+            (Value::Timestamp(-1), Scalar::TimestampTz, &[11, 255, 255, 255, 255, 255, 255, 255, 255]),
             (Value::Date(1), Scalar::Date, &[12, 1, 0, 0, 0]),
             (Value::Time(256), Scalar::Time, &[13, 0, 1, 0, 0, 0, 0, 0, 0]),
             (Value::Uuid([7; 16]), Scalar::Uuid, &[14, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7]),
