@@ -3,6 +3,7 @@
 use mantis_db::tables::feed::{
     FeedError, FeedEvent, FeedScope, RowChange, RowChangeKind, TableEvent, TableEventKind, TableFeed,
 };
+use mantis_db::tables::schema::TableDocument;
 use wasm_bindgen::prelude::*;
 
 use crate::output::number;
@@ -96,7 +97,7 @@ fn table_change(event: &TableEvent) -> JsValue {
         },
         &event.table,
         event.schema_version,
-        event.schema.as_ref().map(|schema| schema.to_json()).as_deref(),
+        event.schema.as_ref().map(TableDocument::to_json).as_deref(),
         event.version,
         event.previous_version,
         number(event.time_ms),
