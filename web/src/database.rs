@@ -25,6 +25,7 @@ impl RawDatabase {
         self.opened(self.0.session_with(Arc::new(grants)))
     }
 
+    #[cfg_attr(not(feature = "tables"), allow(clippy::unused_self, reason = "with tables it has the parsed queries"))]
     fn opened(&self, session: Session) -> RawSession {
         RawSession(
             session,
