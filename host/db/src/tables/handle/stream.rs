@@ -115,7 +115,7 @@ fn context<'a>(
     options: &SelectOptions,
     spent: Spent,
 ) -> QueryContext<'a> {
-    let mut context = QueryContext::new(&database.0.engine, environment, &database.0.limits).go_on(spent);
+    let mut context = QueryContext::new(&database.0.engine, environment, &database.0.limits).resumed(spent);
     context.lower_examined_max(options.examined_max);
     context
 }

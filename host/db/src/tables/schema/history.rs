@@ -77,7 +77,7 @@ pub(crate) fn former_schemas(view: &mut dyn View, rows: SpaceId) -> TableResult<
 pub(crate) fn former_schemas_named(view: &mut dyn View, name: &str, max: usize) -> TableResult<Vec<Former>> {
     let mut former = VecDeque::new();
     let range = KeyRange::prefix(&sections::FORMER_SCHEMAS);
-    view.visit(&range, Direction::Forward, &mut |_, entry| {
+    view.visit_shared(&range, Direction::Forward, &mut |_, entry| {
         if stored::is_named(&entry.value, name) {
             if former.len() == max {
                 former.pop_front();

@@ -59,7 +59,7 @@ pub(crate) struct Spent {
 
 impl<'a> QueryContext<'a> {
     /// The surroundings of a query that goes on. The time between counts for nothing.
-    pub(crate) fn go_on(mut self, spent: Spent) -> Self {
+    pub(crate) fn resumed(mut self, spent: Spent) -> Self {
         self.spent_us = spent.us;
         self.examined.set(spent.examined);
         self.held_bytes.set(spent.held_bytes);

@@ -187,7 +187,7 @@ impl World {
         sink.set_piece_bytes(100);
         let (mut text, mut pieces) = (Vec::new(), 0);
         loop {
-            let mut context = self.context().go_on(progress.spent());
+            let mut context = self.context().resumed(progress.spent());
             context.examined_max = u64::MAX;
             let done = progress.go_on(select, &mut view, &context, &mut sink).expect("a piece");
             if let Some(done) = done {
