@@ -19,6 +19,8 @@ pub struct HttpMetrics {
     names: OperationNames,
     in_flight: AtomicUsize,
     streams_open: AtomicUsize,
+    /// Bytes that streams hold besides their place.
+    streams_held_bytes: AtomicUsize,
     overloads: AtomicU64,
     panics: AtomicU64,
     connections_opened: AtomicU64,
@@ -32,6 +34,7 @@ impl HttpMetrics {
             names,
             in_flight: AtomicUsize::new(0),
             streams_open: AtomicUsize::new(0),
+            streams_held_bytes: AtomicUsize::new(0),
             overloads: AtomicU64::new(0),
             panics: AtomicU64::new(0),
             connections_opened: AtomicU64::new(0),
@@ -132,6 +135,20 @@ impl HttpMetrics {
             self.leave_stream();
         }
         entered
+    }
+
+    /// Whether a stream may hold so many bytes more; `release_in_stream` gives them back.
+    pub(crate) fn hold_in_stream(&self, bytes: usize, max: usize) -> bool {
+        let before = self.streams_held_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let holds = before.saturating_add(bytes) <= max;
+        if !holds {
+            self.release_in_stream(bytes);
+        }
+        holds
+    }
+
+    pub(crate) fn release_in_stream(&self, bytes: usize) {
+        self.streams_held_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     pub(crate) fn leave_stream(&self) {

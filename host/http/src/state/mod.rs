@@ -25,7 +25,6 @@ use crate::state::configuration::AppConfig;
 use crate::state::documents::Documents;
 use crate::state::metrics::{HttpMetrics, OperationNames};
 use crate::state::retries::Retries;
-use crate::state::streams::StreamsHeld;
 use crate::state::transactions::OpenTransactions;
 
 pub(crate) mod configuration;
@@ -52,7 +51,6 @@ pub(crate) struct State {
     pub(crate) retries: Retries,
     pub(crate) metrics: HttpMetrics,
     pub(crate) documents: Documents,
-    pub(crate) streams_held: StreamsHeld,
     pub(crate) shutdown: watch::Sender<bool>,
     /// Cursor prefix of this incarnation of the store.
     pub(crate) incarnation: Option<String>,
@@ -76,7 +74,6 @@ impl State {
             retries: Retries::default(),
             metrics: HttpMetrics::new(names),
             documents: Documents::default(),
-            streams_held: StreamsHeld::default(),
             shutdown: watch::Sender::new(false),
             incarnation: incarnation_of(&database),
             routes,

@@ -1,7 +1,6 @@
 //! The bounds on open streams, which hold a connection as long as the client likes: their number, and what they hold besides.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::limits::STREAMS_HELD_BYTES_MAX;
 use crate::protocol::errors::Code;
@@ -27,19 +26,13 @@ impl Drop for StreamTicket {
     }
 }
 
-/// Bytes that all streams hold besides their place.
-#[derive(Debug, Default)]
-pub(crate) struct StreamsHeld(AtomicUsize);
-
-/// Bytes that one of them holds. Given back when dropped.
+/// Bytes that one of them holds besides its place. Given back when dropped.
 pub(crate) struct HeldByStream(Arc<State>, usize);
 
 impl HeldByStream {
     pub(crate) fn take(state: &Arc<State>, bytes: usize) -> Result<Self> {
-        let before = state.streams_held.0.fetch_add(bytes, Ordering::Relaxed);
-        let held = Self(Arc::clone(state), bytes);
-        if before.saturating_add(bytes) <= STREAMS_HELD_BYTES_MAX {
-            return Ok(held);
+        if state.metrics.hold_in_stream(bytes, STREAMS_HELD_BYTES_MAX) {
+            return Ok(Self(Arc::clone(state), bytes));
         }
         let detail = format!("open streams hold more than {STREAMS_HELD_BYTES_MAX} bytes of sorted and grouped rows");
         Err(Problem::new(Code::StreamsTooMany).detail(detail))
@@ -48,6 +41,6 @@ impl HeldByStream {
 
 impl Drop for HeldByStream {
     fn drop(&mut self) {
-        self.0.streams_held.0.fetch_sub(self.1, Ordering::Relaxed);
+        self.0.metrics.release_in_stream(self.1);
     }
 }
