@@ -6,8 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::csv;
-use super::page::Page;
-use super::pages::Pages;
+use super::pages::{Page, Pages};
 use crate::cli::RowFormat;
 use crate::client::{Client, Path};
 use crate::failure::{Failure, Outcome};

@@ -1,9 +1,8 @@
-//! A table's rows page by page.
+//! A table's rows page by page, in one snapshot: the pages are requests of a transaction that only reads.
 //!
-//! Where the query says neither columns nor order nor a window, pages are requests of a transaction that only reads, and go by primary key,
-//! each from the last row of the one before. Its snapshot is kept for a minute. Pages then go on in a newer one: each row that is there all
-//! the time is read once, and of those that come, change or go meanwhile each is as it was when its page was read. So a table of any size is
-//! exported, and a break in the middle repaired. Any other query is [one answer](super::whole), in one snapshot.
+//! Where the query says neither columns nor order nor a window, pages go by primary key, each from the last row of the one before; else
+//! by offset. A snapshot is kept for a minute. Pages by key then go on in a newer one: each row that is there all the time is read once,
+//! and of those that come, change or go meanwhile each is as it was when its page was read. Pages by offset would leave rows out, and end.
 
 use bytes::Bytes;
 use hyper::Method;
@@ -11,12 +10,10 @@ use hyper::header::{ACCEPT, HeaderName};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::csv::Records;
-use super::page::{Page, unexpected};
-use super::whole::Whole;
+use super::csv::{Field, Records};
 use crate::client::object::{self, Object};
 use crate::client::{Client, ClientError, Path};
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::transfer::retry::{Repeat, with_retries};
 
 /// Rows of a page; fewer where they do not fit into an answer.
@@ -42,10 +39,38 @@ const ORDERED_TYPES: [&str; 11] = [
     "uuid",
 ];
 
+/// The rows of a page.
+#[derive(Debug)]
+pub(super) enum Page {
+    /// JSON objects, a line each.
+    Lines(Vec<Bytes>),
+    /// The header, and the records.
+    Records(Vec<Vec<Field>>),
+}
+
 /// Reads pages.
-pub(super) enum Pages<'a> {
-    ByKey(KeyPages<'a>),
-    Whole(Box<Whole>),
+pub(super) struct Pages<'a> {
+    client: &'a Client,
+    path: Path,
+    is_csv: bool,
+    transaction: String,
+    /// Snapshots in a row, this one included, of which no page was read.
+    fruitless: u32,
+    /// The snapshots that were read.
+    moments: u64,
+    place: Place,
+    page_rows: u64,
+}
+
+/// Where the next page begins.
+enum Place {
+    After { key: Vec<String>, last: Option<Vec<String>> },
+    At { offset: u64, left: u64 },
+}
+
+#[derive(Deserialize)]
+struct Begun {
+    id: String,
 }
 
 impl<'a> Pages<'a> {
@@ -57,72 +82,31 @@ impl<'a> Pages<'a> {
         is_csv: bool,
         document: &Value,
     ) -> Outcome<Self> {
-        let path = Path::table(table).with_query(query);
-        match key_of_pages(query, document) {
-            Some(key) => KeyPages::begin(client, path, is_csv, key).await.map(Self::ByKey),
-            None => Whole::begin(client, &path, is_csv).await.map(|whole| Self::Whole(Box::new(whole))),
-        }
-    }
-
-    /// The next page; none after the last.
-    pub(super) async fn next(&mut self) -> Outcome<Option<Page>> {
-        match self {
-            Self::ByKey(pages) => pages.next().await,
-            Self::Whole(whole) => whole.next().await,
-        }
+        let (query, place) = place(query, document)?;
+        let path = Path::table(table).with_query(&query);
+        let transaction = snapshot(client).await?;
+        Ok(Self { client, path, is_csv, transaction, fruitless: 1, moments: 0, place, page_rows: PAGE_ROWS_MAX })
     }
 
     /// Ends the snapshot. Left alone it ends by itself.
     pub(super) async fn end(&self) {
-        if let Self::ByKey(pages) = self {
-            pages.end().await;
-        }
-    }
-
-    /// The moments that the rows are of: more than one where the snapshots ended before the rows did.
-    pub(super) fn moments(&self) -> u64 {
-        match self {
-            Self::ByKey(pages) => pages.moments,
-            Self::Whole(_) => 1,
-        }
-    }
-}
-
-/// Pages by primary key.
-pub(super) struct KeyPages<'a> {
-    client: &'a Client,
-    path: Path,
-    is_csv: bool,
-    transaction: String,
-    /// Snapshots in a row, this one included, of which no page was read.
-    fruitless: u32,
-    /// The snapshots that were read.
-    moments: u64,
-    key: Vec<String>,
-    /// The key of the last row.
-    last: Option<Vec<String>>,
-    page_rows: u64,
-}
-
-#[derive(Deserialize)]
-struct Begun {
-    id: String,
-}
-
-impl<'a> KeyPages<'a> {
-    async fn begin(client: &'a Client, path: Path, is_csv: bool, key: Vec<String>) -> Outcome<Self> {
-        let transaction = snapshot(client).await?;
-        let page_rows = PAGE_ROWS_MAX;
-        Ok(Self { client, path, is_csv, transaction, fruitless: 1, moments: 0, key, last: None, page_rows })
-    }
-
-    async fn end(&self) {
         let path = Path::new("/api/v1/transactions").part(self.transaction.as_bytes());
         let _ = self.client.request(Method::DELETE, &path, &[], Bytes::new()).await;
     }
 
-    /// Goes on in a newer snapshot, if this one has come to its end.
+    /// The moments that the rows are of: more than one where the snapshots ended before the rows did.
+    pub(super) fn moments(&self) -> u64 {
+        self.moments
+    }
+
+    /// Goes on in a newer snapshot, if this one has come to its end in the middle of pages by key.
     async fn renew(&mut self, error: ClientError) -> Outcome {
+        if !matches!(self.place, Place::After { .. }) {
+            let is_ended = ENDED.contains(&error.code());
+            let failure = Failure::from(error);
+            let hint = "a snapshot is kept for a minute; without select, order, limit and offset the export goes on by primary key";
+            return Err(if is_ended { failure.hint(hint) } else { failure });
+        }
         if self.fruitless > FRUITLESS_MAX {
             return Err(error.into());
         }
@@ -133,9 +117,10 @@ impl<'a> KeyPages<'a> {
         Ok(())
     }
 
-    async fn next(&mut self) -> Outcome<Option<Page>> {
+    /// The next page; none after the last.
+    pub(super) async fn next(&mut self) -> Outcome<Option<Page>> {
         loop {
-            let path = self.page_path();
+            let Some(path) = self.page_path() else { return Ok(None) };
             let accept = if self.is_csv { "text/csv" } else { "application/x-ndjson" };
             let headers =
                 [(ACCEPT, accept), (HeaderName::from_static("mantisdb-transaction"), self.transaction.as_str())];
@@ -152,16 +137,27 @@ impl<'a> KeyPages<'a> {
         }
     }
 
-    fn page_path(&self) -> Path {
-        let order: Vec<_> = self.key.iter().map(|column| quoted_name(column)).collect();
-        let after = self.last.as_ref().map(|last| after(&self.key, last));
-        let path = self.path.clone().with("order", Some(order.join(",").as_bytes()));
-        let path = path.with("and", after.as_deref().map(str::as_bytes));
-        path.with("limit", Some(self.page_rows.to_string().as_bytes()))
+    fn page_path(&self) -> Option<Path> {
+        let number = |number: u64| number.to_string().into_bytes();
+        match &self.place {
+            Place::At { left: 0, .. } => None,
+            Place::At { offset, left } => {
+                let path = self.path.clone().with("limit", Some(&number(self.page_rows.min(*left))));
+                Some(path.with("offset", Some(&number(*offset))))
+            }
+            Place::After { key, last } => {
+                let order: Vec<_> = key.iter().map(|column| quoted_name(column)).collect();
+                let after = last.as_ref().map(|last| after(key, last));
+                let path = self.path.clone().with("order", Some(order.join(",").as_bytes()));
+                let path = path.with("and", after.as_deref().map(str::as_bytes));
+                Some(path.with("limit", Some(&number(self.page_rows))))
+            }
+        }
     }
 
     /// Reads an answer, and moves on.
     fn take(&mut self, body: &Bytes) -> Outcome<Option<Page>> {
+        let unexpected = |reason: String| Failure::from(ClientError::Unexpected { reason });
         let page = if self.is_csv {
             let text = std::str::from_utf8(body).map_err(|error| unexpected(error.to_string()))?;
             Page::Records(Records::new(text).collect())
@@ -176,12 +172,20 @@ impl<'a> KeyPages<'a> {
         if rows == 0 {
             return Ok(None);
         }
-        let found = last_key(&page, &self.key).ok_or_else(|| unexpected("a row has no primary key".to_owned()))?;
-        // A page that does not move on would be read for ever.
-        if self.last.as_ref() == Some(&found) {
-            return Err(unexpected("two pages end with the same row".to_owned()));
+        match &mut self.place {
+            Place::At { offset, left } => {
+                *offset += rows as u64;
+                *left = left.saturating_sub(rows as u64);
+            }
+            Place::After { key, last } => {
+                let found = last_key(&page, key).ok_or_else(|| unexpected("a row has no primary key".to_owned()))?;
+                // A page that does not move on would be read for ever.
+                if last.as_ref() == Some(&found) {
+                    return Err(unexpected("two pages end with the same row".to_owned()));
+                }
+                *last = Some(found);
+            }
         }
-        self.last = Some(found);
         Ok(Some(page))
     }
 }
@@ -195,13 +199,24 @@ async fn snapshot(client: &Client) -> Outcome<String> {
     Ok(id)
 }
 
-/// The primary key, if the pages of a query go by it.
-fn key_of_pages(query: &str, document: &Value) -> Option<Vec<String>> {
-    let decides = |parameter: &str| {
-        let name = parameter.split('=').next().unwrap_or_default();
-        matches!(name, "select" | "order" | "limit" | "offset" | "having")
+/// The query without its window, and where it begins.
+fn place(query: &str, document: &Value) -> Outcome<(String, Place)> {
+    let name_of = |parameter: &str| parameter.split('=').next().unwrap_or_default().to_owned();
+    let parameters: Vec<_> = query.split('&').filter(|parameter| !parameter.is_empty()).collect();
+    let number = |name: &str, default: u64| {
+        let given = parameters.iter().rev().find(|parameter| name_of(parameter) == name);
+        let Some(given) = given else { return Ok(default) };
+        let digits = given.split_once('=').map_or("", |(_, digits)| digits);
+        digits.parse().map_err(|_| Failure::usage(format!("{given:?}: the {name} is a number from 0 on")))
     };
-    if query.split('&').any(decides) { None } else { ordered_key(document) }
+    let is_plain =
+        parameters.iter().all(|parameter| !matches!(&*name_of(parameter), "select" | "order" | "limit" | "offset"));
+    if is_plain && let Some(key) = ordered_key(document) {
+        return Ok((query.to_owned(), Place::After { key, last: None }));
+    }
+    let place = Place::At { offset: number("offset", 0)?, left: number("limit", u64::MAX)? };
+    let rest = parameters.iter().filter(|parameter| !matches!(&*name_of(parameter), "limit" | "offset"));
+    Ok((rest.copied().collect::<Vec<_>>().join("&"), place))
 }
 
 /// The primary key, if pages can go by it.
@@ -275,11 +290,15 @@ mod tests {
     #[test]
     fn pages_go_by_key_where_the_query_leaves_it_to_them() {
         let document = json!({"columns": [{"name": "id", "type": "bigint"}, {"name": "j", "type": "jsonb"}], "primary_key": ["id"]});
-        let by_key = |query: &str| key_of_pages(query, &document).is_some();
+        let by_key = |query: &str| matches!(place(query, &document).unwrap(), (_, Place::After { .. }));
         assert!(by_key("") && by_key("id=gt.5&or=(id.eq.1)"));
         assert!(!by_key("select=id") && !by_key("order=id") && !by_key("limit=1"));
+        let (rest, window) = place("select=id&limit=5&offset=2&id=gt.1", &document).unwrap();
+        assert_eq!(rest, "select=id&id=gt.1");
+        assert!(matches!(window, Place::At { offset: 2, left: 5 }));
+        assert!(place("limit=x", &document).is_err());
         let json_key = json!({"columns": [{"name": "j", "type": "jsonb"}], "primary_key": ["j"]});
-        assert!(key_of_pages("", &json_key).is_none());
-        assert!(key_of_pages("", &json!({"columns": []})).is_none());
+        assert!(matches!(place("", &json_key).unwrap(), (_, Place::At { .. })));
+        assert!(matches!(place("", &json!({"columns": []})).unwrap(), (_, Place::At { .. })));
     }
 }
