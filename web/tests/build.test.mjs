@@ -10,8 +10,11 @@ import { gzipSync } from 'node:zlib';
 
 const at = (path) => fileURLToPath(new URL(path, import.meta.url));
 
-/** The store as a page downloads it, in each build. Raise a bound with a reason. */
-const WASM_GZIP_BYTES_MAX = { 'mantisdb.wasm': 69_600, 'mantisdb-tables.wasm': 409_500 };
+/**
+ * The store as a page downloads it, in each build. Raise a bound with a reason. Of the one with tables 37 KB are the feed of rows, batches
+ * and plugins' calls.
+ */
+const WASM_GZIP_BYTES_MAX = { 'mantisdb.wasm': 70_400, 'mantisdb-tables.wasm': 496_000 };
 
 test('the types stand on their own', async () => {
   const options = [

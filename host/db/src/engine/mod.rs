@@ -32,7 +32,6 @@ use mantis_store::{Compacted, Refused, Space, Written as StoredWritten};
 use tokio::sync::watch;
 
 pub(crate) use cursor_snapshots::CursorSnapshots;
-#[cfg(feature = "tables")]
 pub(crate) use mantis_store::EntryHeader;
 /// A place of a known bug that a test build switches on.
 #[cfg(feature = "tables")]
