@@ -2,8 +2,8 @@
 
 const decoder = new TextDecoder();
 
-function parsed(json) {
-  return json === undefined ? null : JSON.parse(decoder.decode(json));
+function text(json) {
+  return json === undefined ? null : decoder.decode(json);
 }
 
 export function rowChange(
@@ -20,13 +20,15 @@ export function rowChange(
   timeMs,
   cursor,
 ) {
+  const json = { key: text(key), row: text(row), old: text(old) };
   return {
     kind,
     table,
     schemaVersion,
-    key: parsed(key),
-    row: parsed(row),
-    old: parsed(old),
+    key: JSON.parse(json.key),
+    row: JSON.parse(json.row),
+    old: JSON.parse(json.old),
+    json,
     matches: { old: matchesOld ?? null, new: matchesNew },
     version,
     previousVersion: previousVersion ?? null,

@@ -50,6 +50,7 @@ check(
       changes.map(told),
       [first.table, first.version === version, first.previousVersion, typeof first.timeMs, typeof first.cursor],
       second.previousVersion === version,
+      [first.json, second.json.old],
     ];
   },
   [
@@ -61,6 +62,7 @@ check(
     ],
     ['orders', true, null, 'number', 'string'],
     true,
+    [{ key: '{"id":1}', row: '{"id":1,"total":1.50}', old: null }, '{"id":2,"total":2.00}'],
   ],
 );
 

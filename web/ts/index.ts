@@ -16,6 +16,7 @@ export type {
   RowOperation,
   RowSelect,
   RowUpdate,
+  RowsShown,
 } from './tables/batch.js';
 export { fromBase64, toBase64, toBytes, toText } from './bytes.js';
 export { MantisError } from './errors.js';

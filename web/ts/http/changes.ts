@@ -8,6 +8,7 @@ import type { Client } from './client.js';
 import { kindOf } from './codes.js';
 import { readEvents } from './events.js';
 import { fromJsonBytes, fromJsonTime, fromJsonVersion, type JsonBytes } from './json.js';
+import { memberTexts } from './texts.js';
 
 /** The pause between attempts to reach a server after the connection was lost. */
 const RETRY_MS = 1_000;
@@ -77,7 +78,7 @@ export function tableFeed<R>(
 ): ChangeFeed<TableEvent<R>> {
   const filters = parameters.map((one): Parameter => (OWN.test(one[0]) ? ['and', `(${grouped(one)})`] : one));
   const query = (): [string, string][] => [['table', table], ...filters];
-  const read = (_: string, data: string) => toTableEvent(JSON.parse(data) as JsonRowChange<R> | JsonTableChange);
+  const read = (_: string, data: string) => toTableEvent<R>(data);
   return new HttpChangeFeed(client, { query, read }, options, closed);
 }
 
@@ -184,7 +185,8 @@ function toChange(change: JsonChange): Change {
   };
 }
 
-function toTableEvent<R>(change: JsonRowChange<R> | JsonTableChange): TableEvent<R> {
+function toTableEvent<R>(data: string): TableEvent<R> {
+  const change = JSON.parse(data) as JsonRowChange<R> | JsonTableChange;
   const shared = {
     table: change.table,
     schemaVersion: change.schema_version,
@@ -195,7 +197,10 @@ function toTableEvent<R>(change: JsonRowChange<R> | JsonTableChange): TableEvent
   };
   if ('schema' in change) return { kind: change.kind, schema: change.schema, ...shared };
   const { kind, key, row, old, matches } = change;
-  return { kind, key, row, old, matches, ...shared } as TableEvent<R>;
+  const texts = memberTexts(data);
+  const text = (name: 'key' | 'row' | 'old') => (change[name] === null ? null : (texts[name] ?? null));
+  const json = { key: text('key'), row: text('row'), old: text('old') };
+  return { kind, key, row, old, json, matches, ...shared } as TableEvent<R>;
 }
 
 function pause(ms: number, ended: AbortSignal): Promise<void> {

@@ -7,9 +7,9 @@ import {
   isOfRows,
   toArgument,
   toMatches,
+  toRefusal,
   toRows,
   type BatchOperation,
-  type BatchRefusal,
   type BatchResult,
   type Batched,
   type RowOperation,
@@ -18,6 +18,7 @@ import { name, toJson } from '../tables/dialect.js';
 import { fromResult, toOperation, type JsonResult } from './batch.js';
 import { parseJson, toWritten, type Client } from './client.js';
 import { toJsonBytes } from './json.js';
+import { itemTexts, memberTexts } from './texts.js';
 
 interface JsonRefusal {
   index: number;
@@ -40,10 +41,11 @@ export async function runBatch(
   const { response, error } = await client.attempt({ method: 'POST', path: '/batch', query, headers, body });
   if (error?.code === 'check-failed') {
     const { operations: refusals } = error.cause as { operations: JsonRefusal[] };
-    return { committed: false, refusals: refusals.map(toRefusal) };
+    return { committed: false, refusals: refusals.map(fromRefusal) };
   }
   if (error !== null) throw error;
-  const answers = results(await response.text());
+  const { results = '[]' } = memberTexts(await response.text());
+  const answers = itemTexts(results);
   const shown = operations.map((operation, index) => toResult(operation, answers[index] ?? '{}'));
   return { committed: true, ...toWritten(response), results: shown };
 }
@@ -84,9 +86,8 @@ function toRowForm(operation: RowOperation): object {
   return { ...guarded, set: operation.set ?? {}, from: operation.from, select: operation.select };
 }
 
-function toRefusal({ index, version, matched }: JsonRefusal): BatchRefusal {
-  const found = { index, version: version === undefined || version === null ? null : BigInt(version) };
-  return matched === undefined ? found : { ...found, matched };
+function fromRefusal({ index, version, matched }: JsonRefusal): ReturnType<typeof toRefusal> {
+  return toRefusal(index, matched, typeof version === 'string' ? BigInt(version) : version);
 }
 
 function toResult(operation: BatchOperation, json: string): BatchResult {
@@ -96,52 +97,18 @@ function toResult(operation: BatchOperation, json: string): BatchResult {
   }
   const { op } = operation;
   if (op === 'check') return { op } as OperationResult;
-  const {
-    inserted = 0,
-    updated = 0,
-    deleted = 0,
-    rows = [],
-  } = JSON.parse(json) as {
-    inserted?: number;
-    updated?: number;
-    deleted?: number;
-    rows?: ReturnType<typeof toRows>;
-  };
+  const { inserted, updated, deleted, rows } = memberTexts(json);
+  const shown = toRows(rows);
   switch (op) {
     case 'select':
-      return { op, rows };
+      return { op, ...shown };
     case 'insert':
-      return { op, inserted, updated, rows };
+      return { op, inserted: Number(inserted), updated: Number(updated), ...shown };
     case 'update':
-      return { op, updated, rows };
+      return { op, updated: Number(updated), ...shown };
     case 'delete':
-      return { op, deleted, rows };
+      return { op, deleted: Number(deleted), ...shown };
     default:
       throw new MantisError('internal', 'other', `there is no operation ${String(op)}`);
   }
-}
-
-/** The texts of the objects in the list `results`, the last member: numbers in them are read where it is known what they are. */
-function results(text: string): string[] {
-  const found: string[] = [];
-  let depth = 0;
-  let begin = 0;
-  let isText = false;
-  for (let at = text.indexOf('"results":[') + '"results":['.length; at < text.length; at++) {
-    const character = text[at];
-    if (isText) {
-      if (character === '\\') at += 1;
-      else if (character === '"') isText = false;
-    } else if (character === '"') {
-      isText = true;
-    } else if (character === '{' || character === '[') {
-      if (depth === 0) begin = at;
-      depth += 1;
-    } else if (character === '}' || character === ']') {
-      depth -= 1;
-      if (depth === 0) found.push(text.slice(begin, at + 1));
-      if (depth < 0) break;
-    }
-  }
-  return found;
 }

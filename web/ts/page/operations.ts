@@ -7,9 +7,9 @@ import {
   isOfRows,
   toArgument,
   toMatches,
+  toRefusal,
   toRows,
   type BatchOperation,
-  type BatchRefusal,
   type BatchResult,
   type Batched,
   type RowOperation,
@@ -50,7 +50,7 @@ export function runBatch(target: Target, operations: readonly BatchOperation[]):
     }
     return session.batch(asked) as RawBatched;
   });
-  if (!batched.committed) return { committed: false, refusals: batched.refusals.map(toRefusal) };
+  if (!batched.committed) return { committed: false, refusals: batched.refusals.map(fromRefusal) };
   target.wrote();
   const results = operations.map((operation, index) => toResult(operation, batched.results[index]));
   return { ...batched, results };
@@ -109,19 +109,18 @@ function onConflict(operation: RowOperation): string | undefined {
   return operation.op === 'insert' ? operation.onConflict?.map(name).join(',') : undefined;
 }
 
-function toRefusal({ index, version, matched }: RawRefusal): BatchRefusal {
+function fromRefusal({ index, version, matched }: RawRefusal): ReturnType<typeof toRefusal> {
   // What the transaction wrote itself has no version.
-  const found = { index, version: version === undefined || version === 0n ? null : version };
-  return matched === undefined ? found : { ...found, matched };
+  return toRefusal(index, matched, version === 0n ? null : version);
 }
 
 function toResult(operation: BatchOperation, result: unknown): BatchResult {
   if (!isOfRows(operation)) return resultOf(operation, result);
   const { op } = operation;
   if (op === 'check') return { op } as OperationResult;
-  if (op === 'select') return { op, rows: toRows(result as string) };
+  if (op === 'select') return { op, ...toRows(result as string) };
   const { affected, inserted, json } = result as RawChanged;
-  const rows = toRows(json);
-  if (op === 'insert') return { op, inserted, updated: affected - inserted, rows };
-  return op === 'update' ? { op, updated: affected, rows } : { op, deleted: affected, rows };
+  const shown = toRows(json);
+  if (op === 'insert') return { op, inserted, updated: affected - inserted, ...shown };
+  return op === 'update' ? { op, updated: affected, ...shown } : { op, deleted: affected, ...shown };
 }

@@ -188,6 +188,8 @@ export interface RowChange<R> extends EventPlace {
   row: R | null;
   /** The row before it, of a table with `changes: 'full'`; otherwise null. */
   old: R | null;
+  /** The same three as JSON, with all digits of their numbers. */
+  json: { key: string | null; row: string | null; old: string | null };
   /** Which of the two the filters select; null where that is not known, because the table keeps no old rows. */
   matches: { old: boolean | null; new: boolean };
 }

@@ -80,20 +80,30 @@ export interface Made {
   column: string;
 }
 
-/** The result of one operation. Rows are those that a `select` asks for. */
+/** The result of one operation. */
 export type BatchResult =
   | OperationResult
-  | { op: 'select'; rows: { [column: string]: Json }[] }
-  | { op: 'insert'; inserted: number; updated: number; rows: { [column: string]: Json }[] }
-  | { op: 'update'; updated: number; rows: { [column: string]: Json }[] }
-  | { op: 'delete'; deleted: number; rows: { [column: string]: Json }[] };
+  | ({ op: 'select' } & RowsShown)
+  | ({ op: 'insert'; inserted: number; updated: number } & RowsShown)
+  | ({ op: 'update'; updated: number } & RowsShown)
+  | ({ op: 'delete'; deleted: number } & RowsShown);
+
+/** The rows that a `select` asks for; otherwise none. */
+export interface RowsShown {
+  rows: { [column: string]: Json }[];
+  /** The same as the text of a JSON array, with all digits of their numbers. */
+  json: string;
+}
 
 /** An operation whose condition did not hold: its index, from 0, and what was found. */
 export type BatchRefusal =
   /** The version of the key; null where it is missing, or was written by the batch's own transaction. */
   | { index: number; version: Version | null }
-  /** How many rows the filter selects, and the version of the first that has another than the one expected. */
-  | { index: number; matched: number; version: Version | null };
+  /**
+   * How many rows the filter selects, and the version of the first that has another than the one expected, if there is such a row:
+   * null where the batch's own transaction wrote it.
+   */
+  | { index: number; matched: number; version?: Version | null };
 
 /** The outcome of a batch: all of it was done, or nothing was written. */
 export type Batched =
@@ -126,7 +136,17 @@ export function toMatches(matches: Filtered['matches']): { min: number; max: num
   return { min, max };
 }
 
-/** The rows of an answer, without the digits that JavaScript's numbers don't have. */
-export function toRows(json: string | undefined): { [column: string]: Json }[] {
-  return json === undefined ? [] : (JSON.parse(json) as { [column: string]: Json }[]);
+/** The rows of an answer. */
+export function toRows(json = '[]'): RowsShown {
+  return { rows: JSON.parse(json) as RowsShown['rows'], json };
+}
+
+/** A refusal; `version` is undefined where nothing was found that has one. */
+export function toRefusal(
+  index: number,
+  matched: number | undefined,
+  version: Version | null | undefined,
+): BatchRefusal {
+  if (matched === undefined) return { index, version: version ?? null };
+  return version === undefined ? { index, matched } : { index, matched, version };
 }
