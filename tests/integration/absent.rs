@@ -27,7 +27,25 @@ const ABSENT: &[Absent] = &[
         is_such: |step| matches!(step.operation, Operation::Changes(_)),
     },
     Absent {
-        surfaces: GUESTS,
+        surfaces: &["guest"],
+        what: "batches across keys and tables",
+        reason: "a transaction does the same",
+        is_such: |step| matches!(step.operation, Operation::Batch(_)),
+    },
+    Absent {
+        surfaces: &["guest"],
+        what: "the change feed of rows",
+        reason: "plugins will be called with changes; they do not ask for them",
+        is_such: |step| matches!(step.operation, Operation::RowChanges(_)),
+    },
+    Absent {
+        surfaces: &["page", "client"],
+        what: "one feed of all tables and keys",
+        reason: "pages and the client for them follow a table, or keys",
+        is_such: |step| matches!(&step.operation, Operation::RowChanges(asked) if asked.table.is_none()),
+    },
+    Absent {
+        surfaces: &["guest"],
         what: "listing and dropping buckets",
         reason: "a plugin knows the buckets that its grants name; that they exist is its operator's business",
         is_such: |step| matches!(step.operation, Operation::Buckets {} | Operation::DropBucket {}),
@@ -124,16 +142,10 @@ const ABSENT: &[Absent] = &[
         },
     },
     Absent {
-        surfaces: &["page"],
+        surfaces: &["page", "client"],
         what: "a limit on the changes of a page that is out of range",
         reason: "a feed has no pages: whoever reads it stops when it likes",
         is_such: |step| matches!(&step.operation, Operation::Changes(asked) if !(1..=1_000).contains(&asked.limit)),
-    },
-    Absent {
-        surfaces: &["client"],
-        what: "the change feed",
-        reason: "a stream over a network reports no end that a transcript could show; `web/tests` follow it",
-        is_such: |step| matches!(step.operation, Operation::Changes(_)),
     },
     Absent {
         surfaces: &["http"],
@@ -174,11 +186,9 @@ pub(crate) fn runs(surface: &str, scenario: &Scenario) -> bool {
     if !["db", "http"].contains(&surface) && scenario.steps.iter().any(drops_inside) {
         return false;
     }
-    // What is done beside a surface is no part of its transactions, and in a page nothing can be.
-    let applies = |step: &Step| {
-        matches!(step.operation, Operation::Batch(_)) && (surface == "page" || step.transaction.is_some())
-    };
-    if scenario.steps.iter().any(|step| applies(step) && lacking(surface, step).is_some()) {
+    // What is done beside a surface is no part of its transactions.
+    let applies_inside = |step: &Step| matches!(step.operation, Operation::Batch(_)) && step.transaction.is_some();
+    if scenario.steps.iter().any(|step| applies_inside(step) && lacking(surface, step).is_some()) {
         return false;
     }
     // Tables are defined by calls that transactions do not have.
@@ -234,9 +244,9 @@ const UNSEEN: &[Unseen] = &[
         },
     },
     Unseen {
-        surfaces: HTTP,
+        surfaces: &["http", "client", "page"],
         what: "that a refusing key was written by the same transaction",
-        reason: "what is not committed has no version, and so no `ETag`",
+        reason: "what is not committed has no version, and so no `ETag`; a page's batches answer as a server's",
         hide: |line| match line.get_mut("refused") {
             Some(Value::Array(refusals)) => {
                 for refusal in refusals {
@@ -269,7 +279,7 @@ const UNSEEN: &[Unseen] = &[
         },
     },
     Unseen {
-        surfaces: &["http", "page"],
+        surfaces: &["http", "page", "client"],
         what: "that a page of changes ends where the feed does",
         reason: "the stream goes on; who waits for more learns that there is none",
         hide: hide_end,

@@ -1,9 +1,32 @@
 // Does the steps of scenarios with `web/`'s interface, in a page as in Node: its two implementations take the same steps.
 
-/** Longer values that repeat one character are told as that. */
-const TOLD_BYTES_MAX = 64;
-/** A feed that brings nothing for so long has come to its end. In a page it brings what there is without waiting. */
+import { operationAcross, toldBatch, toldEvent } from './across.mjs';
+import {
+  argument,
+  batchOperation,
+  bytes,
+  expect,
+  inOrder,
+  integer,
+  keyPart,
+  row,
+  setOptions,
+  span,
+  told,
+  toldApplied,
+  toldBytes,
+  toldChange,
+  toldChanged,
+  toldCommit,
+  toldEntry,
+  toldKeys,
+  toldOutcome,
+} from './data.mjs';
+
+/** A feed that brings nothing for so long, after what is awaited of it, has come to its end. */
 const QUIET_MS = 50;
+/** An awaited change that has not come after so long is lost. */
+const LOST_MS = 20_000;
 
 export class Player {
   #database;
@@ -20,9 +43,13 @@ export class Player {
       return await this.#run(step, step.operation);
     } catch (error) {
       if (error?.name !== 'MantisError') throw error;
-      const { code, message } = error;
+      const { code, message, operation } = error;
+      const at = operation === undefined ? {} : { operation };
+      const prefix = operation === undefined ? '' : `operation ${operation}: `;
+      if (!message.startsWith(prefix)) throw error;
       // Errors of tables have messages that are the same everywhere.
-      return /^(PGRST\d+|[0-9A-Z]{5}|precondition-failed)$/.test(code) ? { error: code, message } : { error: code };
+      const isOfTables = /^(PGRST\d+|[0-9A-Z]{5}|precondition-failed)$/.test(code);
+      return { error: code, ...(isOfTables ? { message: message.slice(prefix.length) } : {}), ...at };
     }
   }
 
@@ -45,6 +72,10 @@ export class Player {
         return toldKeys(await this.#database.dropBucket(step.bucket));
       case 'changes':
         return this.#changes(step, operation);
+      case 'row-changes':
+        return this.#rowChanges(step, operation);
+      case 'batch':
+        return toldBatch(operation.ops, await this.#within(step).batch(operation.ops.map(operationAcross)));
       case 'create-table':
         return {
           created: (await this.#database.createTable(operation.table, operation.schema)).isNew,
@@ -62,11 +93,16 @@ export class Player {
           tables: (await this.#database.tables()).map(({ name }) => name),
         };
       default: {
-        const within = step.in === null ? this.#database : this.#transactions.get(step.in);
+        const within = this.#within(step);
         if (operation.table !== undefined) return this.#onTable(operation, within.table(operation.table));
         return this.#onBucket(step, operation, within.kv(step.bucket));
       }
     }
+  }
+
+  /** The transaction that the step belongs to, or the database. */
+  #within(step) {
+    return step.in === null ? this.#database : this.#transactions.get(step.in);
   }
 
   async #onBucket(step, operation, kv) {
@@ -171,23 +207,37 @@ export class Player {
 
   async #changes(step, { since, of, prefix, limit }) {
     const feed = this.#database.changes({
-      since: since === null ? 'earliest' : this.#cursor(since),
+      since: this.#since(since),
       ...(of === null ? {} : { bucket: of }),
       ...(prefix === null ? {} : { prefix: bytes(prefix) }),
     });
+    return this.#follow(step, since, feed, limit, toldChange);
+  }
+
+  async #rowChanges(step, { table, filter, select, since }) {
+    const query = queried(this.#database.table(table), { filter, select, arguments: [], order: '' });
+    return this.#follow(step, since, query.changes({ since: this.#since(since) }), Infinity, toldEvent);
+  }
+
+  /** The changes that a feed brings: those that are awaited, however long they take, and what comes at once after them. */
+  async #follow(step, since, feed, limit, tell) {
     const changes = [];
     try {
+      await feed.ready;
       while (changes.length < limit) {
-        const next = await within(QUIET_MS, feed.next());
+        const next = await within(changes.length < step.awaited ? LOST_MS : QUIET_MS, feed.next());
         if (next === undefined) break;
         changes.push(next.value);
       }
     } finally {
       await feed.return();
     }
-    const behind = changes.at(-1)?.cursor ?? (since === null ? 'earliest' : this.#cursor(since));
-    this.#keep(step, behind);
-    return { changes: changes.map(toldChange), at_end: null };
+    this.#keep(step, changes.at(-1)?.cursor ?? this.#since(since));
+    return { changes: changes.map(tell), at_end: null };
+  }
+
+  #since(from) {
+    return from === null ? 'earliest' : this.#cursor(from);
   }
 
   #scanOptions({ span: scanned, reverse, limit, cursor }) {
@@ -221,93 +271,6 @@ async function within(ms, promise) {
   } finally {
     clearTimeout(timer);
   }
-}
-
-// From the data to arguments.
-
-/** Text stays text, so that the interface's own way with it is used. */
-function bytes(data) {
-  if (typeof data === 'string') return data;
-  if ('repeat' in data) return new TextEncoder().encode(data.repeat[0].repeat(data.repeat[1]));
-  return Uint8Array.from(atob(data.base64), (character) => character.charCodeAt(0));
-}
-
-/** Numbers that JSON's readers would round come as `{"integer":"..."}`. */
-function integer(number) {
-  return BigInt(typeof number === 'object' ? number.integer : number);
-}
-
-function expect(condition) {
-  return typeof condition === 'string' ? condition : { version: integer(condition.version) };
-}
-
-function setOptions({ media_type: mediaType, ttl_ms: ttlMs, if: condition }) {
-  return {
-    ...(mediaType === null ? {} : { mediaType }),
-    ...(ttlMs === null ? {} : { ttlMs }),
-    expect: expect(condition),
-  };
-}
-
-function span(span) {
-  if (span === 'all') return {};
-  if ('prefix' in span) return { prefix: bytes(span.prefix) };
-  const { start, end } = span.between;
-  return {
-    ...(start === null ? {} : { start: bytes(start) }),
-    ...(end === null ? {} : { end: bytes(end) }),
-  };
-}
-
-function batchOperation(operation) {
-  const key = operation.key === undefined ? undefined : bytes(operation.key);
-  switch (operation.op) {
-    case 'get':
-      return { op: 'get', key };
-    case 'set':
-      return {
-        op: 'set',
-        key,
-        value: bytes(operation.value),
-        ...setOptions(operation),
-      };
-    case 'increment':
-      return { op: 'increment', key, by: integer(operation.by) };
-    case 'delete-span':
-      return { op: 'delete-span', span: span(operation.span) };
-    default:
-      return { op: operation.op, key, expect: expect(operation.if) };
-  }
-}
-
-// Tables.
-
-/** A value of a row. Numbers that JavaScript's would change stay as they are written. */
-function cell(value) {
-  if (Array.isArray(value)) return value.map(cell);
-  if (typeof value !== 'object' || value === null) return value;
-  const [[name, digits] = [], ...more] = Object.entries(value);
-  if (more.length === 0 && (name === 'number' || name === 'integer')) return JSON.rawJSON(digits);
-  return row(value);
-}
-
-function row(values) {
-  return Object.fromEntries(Object.entries(values).map(([column, value]) => [column, cell(value)]));
-}
-
-/** Rows whose members have the order of the columns, where that is given. */
-function inOrder(rows, columns) {
-  const ordered = (values) => Object.fromEntries((columns ?? Object.keys(values)).map((name) => [name, values[name]]));
-  return rows.map((values) => row(ordered(values)));
-}
-
-function keyPart(value) {
-  return typeof value === 'object' ? (value.number ?? value.integer) : value;
-}
-
-/** An argument of a filter. */
-function argument(value) {
-  return typeof value === 'object' && value !== null ? keyPart(value) : value;
 }
 
 /** The query that a step's texts make. Conditions whose value is an argument, or a list of them, go through `where`. */
@@ -355,104 +318,4 @@ function inserted(value, given, isGroup) {
     const plain = String(argument(given[place - 1]));
     return depth > 0 ? `"${plain.replace(/["\\]/g, '\\$&')}"` : plain;
   });
-}
-
-// From answers to the transcript.
-
-function told(number) {
-  const small = Number(number);
-  return Number.isSafeInteger(small) ? small : { integer: String(number) };
-}
-
-/** What was written. That it is not durable is usual, and left out; that nothing is said of it is not. */
-function toldCommit(name, { version, durable }) {
-  return {
-    [name]: told(version),
-    ...(durable === false ? {} : { durable: durable ?? null }),
-  };
-}
-
-function toldChanged(written, { returning }) {
-  const rows = returning === undefined ? {} : { rows_json: written.json };
-  return { changed: written.count, ...toldCommit('version', written), ...rows };
-}
-
-function toldKeys(deleted) {
-  return { deleted_keys: deleted.keys, ...toldCommit('version', deleted) };
-}
-
-function toldBytes(bytes) {
-  if (bytes === null) return null;
-  if (bytes.length > TOLD_BYTES_MAX && bytes[0] < 0x80 && bytes.every((byte) => byte === bytes[0])) {
-    return { repeat: [String.fromCharCode(bytes[0]), bytes.length] };
-  }
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    return { base64: btoa(String.fromCharCode(...bytes)) };
-  }
-}
-
-function toldEntry(entry) {
-  if (entry === null) return null;
-  const { value, version, modifiedAtMs, mediaType, expiresAtMs } = entry;
-  return {
-    value: toldBytes(value),
-    version: told(version),
-    modified_ms: modifiedAtMs,
-    ...(mediaType === 'application/octet-stream' ? {} : { media_type: mediaType }),
-    ...(expiresAtMs === null ? {} : { expires_at_ms: expiresAtMs }),
-  };
-}
-
-function current(entry) {
-  return entry === null ? null : told(entry.version);
-}
-
-function toldOutcome(outcome) {
-  return outcome.written ? toldCommit('written', outcome) : { refused: current(outcome.current) };
-}
-
-function toldApplied(applied) {
-  if (!applied.committed) {
-    return {
-      refused: applied.refusals.map((refusal) => ({
-        index: refusal.index,
-        current: current(refusal.current),
-      })),
-    };
-  }
-  return {
-    ...toldCommit('applied', applied),
-    results: applied.results.map(toldResult),
-  };
-}
-
-function toldResult(result) {
-  switch (result.op) {
-    case 'get':
-      return result.entry === null
-        ? { value: null }
-        : {
-            value: toldBytes(result.entry.value),
-            version: told(result.entry.version),
-          };
-    case 'delete':
-    case 'delete-span':
-      return { deleted: result.deleted };
-    case 'increment':
-      return { number: told(result.number) };
-    default:
-      return 'done';
-  }
-}
-
-function toldChange({ kind, bucket, key, value, version, previousVersion }) {
-  return {
-    [kind]: toldBytes(key),
-    ...(bucket === 'default' ? {} : { bucket }),
-    ...(value === null ? {} : { value: toldBytes(value) }),
-    version: told(version),
-    ...(previousVersion === null ? {} : { previous: told(previousVersion) }),
-  };
 }

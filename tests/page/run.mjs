@@ -4,8 +4,8 @@
 //   {"guest":{"steps":[..],"beside":[..],"grants":..}}                            what a plugin in the page answers to all steps
 // `node run.mjs page` starts a browser, `node run.mjs client` none.
 
-import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import { createContext, runInContext } from 'node:vm';
 
@@ -17,11 +17,19 @@ if (JSON.rawJSON === undefined) {
 
 const PLAYER = new URL('./play.mjs', import.meta.url);
 
+/** A module and those that it imports, as one text. */
+async function bundled(url) {
+  const { build } = await import('../../web/node_modules/esbuild/lib/main.js');
+  const { outputFiles } = await build({ entryPoints: [fileURLToPath(url)], bundle: true, format: 'esm', write: false });
+  return outputFiles[0].text;
+}
+
 /** The database in a page of a browser. */
 async function inPage() {
   const { startBrowser } = await import('../../web/tests/browser.mjs');
   const browser = await startBrowser();
   const page = await browser.page('/tests/pages/empty.html');
+  const player = await bundled(PLAYER);
   await page.evaluate(async (source) => {
     const { Player } = await import(URL.createObjectURL(new Blob([source], { type: 'text/javascript' })));
     const { open } = await import('/dist/mantisdb.js');
@@ -61,7 +69,7 @@ async function inPage() {
         }
       },
     };
-  }, await readFile(PLAYER, 'utf8'));
+  }, player);
   return {
     open: (options) => page.evaluate((options) => window.scenario.open(options), options),
     step: (step) => page.evaluate((step) => window.scenario.step(step), step),

@@ -6,14 +6,15 @@ use std::path::PathBuf;
 use std::process::Stdio;
 
 use mantis_db::limits::JSON_INTEGER_MAX;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::Mutex;
 
 use crate::absent;
-use crate::answer::{Answer, Rows};
-use crate::scenario::{GrantedAccess, Operation, Scenario, Step};
+use crate::answer::{Answer, Rows, exact};
+use crate::scenario::{Operation, Scenario, Step};
 use crate::surface::{Place, START_MS, Stage, Surface};
 use crate::surfaces::db::{Player, prepare};
 use crate::surfaces::guest;
@@ -168,7 +169,9 @@ impl Runner {
     }
 
     async fn play(&self, step: &Step) -> Answer {
-        let step = written(serde_json::to_value(step).unwrap());
+        let awaited = awaited(step);
+        let mut step = written(serde_json::to_value(step).unwrap());
+        step["awaited"] = awaited.into();
         Answer::Line(read(self.ask(json!({ "step": step })).await))
     }
 
@@ -179,6 +182,13 @@ impl Runner {
         let answer = answer.expect("run.mjs ended; `cargo xtask web` builds what it needs, and its errors stand above");
         serde_json::from_str(&answer).unwrap()
     }
+}
+
+/// The changes that a step is to wait for: a feed has no end that a reader could see.
+fn awaited(step: &Step) -> u64 {
+    let changes = &step.expect["changes"];
+    let listed = || changes.as_array().map_or(0, |changes| changes.len() as u64);
+    changes["length"].as_u64().unwrap_or_else(listed)
 }
 
 /// Numbers that JavaScript's JSON would round are written as text.
@@ -194,6 +204,10 @@ fn read(value: Value) -> Value {
         // Rows come as their text, with all digits of their numbers.
         Value::Object(fields) if fields.contains_key("rows_json") || fields.contains_key("row_json") => {
             with_rows(fields.clone())
+        }
+        Value::Object(fields) if fields.len() == 1 && fields.contains_key("exact") => {
+            let json: Box<RawValue> = serde_json::from_str(fields["exact"].as_str().unwrap()).unwrap();
+            exact(&json)
         }
         Value::Object(fields) if fields.contains_key("integer") => {
             serde_json::from_str(fields["integer"].as_str().unwrap()).unwrap()
