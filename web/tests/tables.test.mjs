@@ -254,7 +254,7 @@ check(
 check(
   'a plan names the index',
   async (db, books) => books.where('id', 'eq', 2).explain(),
-  "Index Scan using books_pkey on books  (cost=0.00..1.00 rows=1 width=0)\n  Index Cond: (id = '2')\n",
+  "Index Scan using books_pkey on books  (cost=0.00..1.00 rows=1 width=0)\n  Index Cond: (id = '2'::bigint)\n",
 );
 
 check(

@@ -30,6 +30,23 @@ fn prefix(key: &[u8]) -> Prefix {
     Prefix::from_be_bytes(bytes)
 }
 
+/// A map that is being filled in order. The order has no cheaper way in than one search for each key.
+pub(crate) struct Loading<'m> {
+    map: &'m KeyMap,
+    last: Option<Record>,
+}
+
+impl Loading<'_> {
+    /// Adds the record of a key that comes after all others.
+    pub(crate) fn push(&mut self, record: &Record) {
+        if cfg!(debug_assertions) {
+            let last = self.last.replace(record.clone());
+            debug_assert!(last.is_none_or(|last| last.key() < record.key()), "keys out of order");
+        }
+        self.map.insert(record);
+    }
+}
+
 /// Two ways to name a place in the order: the record there, or a key to look up.
 trait Place {
     fn prefix(&self) -> Prefix;
@@ -172,6 +189,11 @@ impl KeyMap {
         self.order.insert(ordered, (), guard).release(guard);
         #[cfg(not(target_family = "wasm"))]
         self.hash_index.insert(record);
+    }
+
+    /// Begins to fill this map, which is empty and which nobody reads yet, with records in ascending order of their keys.
+    pub(crate) fn load_sorted(&self) -> Loading<'_> {
+        Loading { map: self, last: None }
     }
 
     /// Removes the record of a key that nobody can see any more. Only the writer calls this.

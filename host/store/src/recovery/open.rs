@@ -134,10 +134,11 @@ pub(crate) fn load(
 ) -> Result<(Inner, Header, Checkpoint), Unreadable> {
     let mut inner = Inner::new(options);
     let mut writer = Writer::default();
+    let mut loading = inner.map.load_sorted();
     let (header, checkpoint) = read_checkpoint(&mut progress.count(Sequential::new(file)), |entry| {
         let node = Node::create(entry.version, entry.time_ms, entry.deadline_ms, Some(entry.value), None);
         let record = Record::new(entry.key, node.clone());
-        inner.map.insert(&record);
+        loading.push(&record);
         inner.put_in(&mut writer, &record, &node);
         writer.stats.versions += 1;
     })?;

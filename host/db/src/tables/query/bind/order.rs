@@ -65,12 +65,11 @@ impl Rows<'_> {
         if !embed.relation.is_to_one {
             return Err(not_to_one(&self.table.schema.name, name));
         }
-        let expression = match self.shown(place, &subject.field)? {
-            Some(expression) => expression,
-            None => {
-                let found = column::expression(other, &subject.field, None);
-                through(place, found.map_err(|error| column::of_embed(error, other, self.depth + 1))?)
-            }
+        let expression = if let Some(expression) = self.shown(place, &subject.field)? {
+            expression
+        } else {
+            let found = column::expression(other, &subject.field, None);
+            through(place, found.map_err(|error| column::of_embed(error, other, self.depth + 1))?)
         };
         if self.is_grouped {
             check_grouped(other, &subject.field.name, &expression, self.outputs)?;
