@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Read as _;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 
 use serde_json::{Value, json};
 
@@ -174,33 +174,110 @@ fn an_export_reads_every_page() {
         assert!(numbers.into_iter().eq(0..3_000), "{query}");
     }
     assert_eq!(server.ok(&["table", "export", "many", "--format", "csv"]).lines().count(), 3_001);
+    for (query, numbers) in [
+        ("select=n&order=n&limit=1500&offset=1200", 1_200..2_700),
+        ("select=n&order=n&limit=700&offset=2000", 2_000..2_700),
+        ("select=n&order=n&limit=700&offset=2990", 2_990..3_000),
+        ("select=n&order=n&n=lt.20&offset=30", 0..0),
+    ] {
+        let exported = lines(&server.ok(&["table", "export", "many", "--query", query]));
+        assert!(exported.iter().map(|row| row["n"].as_u64().unwrap()).eq(numbers), "{query}");
+    }
+}
+
+/// A table `many` of 30,000 rows, more than a pipe and a page hold.
+fn import_many(server: &Server, text_bytes: usize) {
+    server.ok(&["table", "create", "many", "--column", "n:bigint", "--column", "text:text", "--primary-key", "n"]);
+    let row = |number: u64| format!("{number},{}\n", "x".repeat(text_bytes));
+    let rows: String = (0..30_000).map(row).collect();
+    let output = server.run_with(&["table", "import", "many", "--columns", "n,text"], rows.as_bytes());
+    assert!(output.status.success(), "{output:?}");
 }
 
 /// The snapshot ends while nobody takes the rows; what is read goes on in another one, by key, and is said to be of both.
 #[test]
 fn an_export_goes_on_after_its_snapshot_has_ended() {
     let server = Server::start(&["--transaction-idle-ms", "100"]);
-    server.ok(&["table", "create", "many", "--column", "n:bigint", "--column", "text:text", "--primary-key", "n"]);
-    let row = |number: u64| format!("{number},{}\n", "x".repeat(50));
-    let rows: String = (0..30_000).map(row).collect();
-    let output = server.run_with(&["table", "import", "many", "--columns", "n,text"], rows.as_bytes());
-    assert!(output.status.success(), "{output:?}");
+    import_many(&server, 50);
     let (code, stdout, stderr) = stalled_export(&server, &["table", "export", "many"]);
     let exported = lines(&stdout);
     assert!(exported.iter().map(|row| row["n"].as_u64().unwrap()).eq(0..30_000), "{stderr}");
     assert_eq!(code, 0, "{stderr}");
     assert!(stderr.starts_with("note: the rows are of "), "{stderr}");
 
+    // Of any other query there is one snapshot, which lasts while the rows are taken.
+    for (query, format, lines_count) in
+        [("order=n.desc", "ndjson", 30_000), ("select=n,text", "csv", 30_001), ("limit=20000&offset=5", "csv", 20_001)]
+    {
+        let arguments = ["table", "export", "many", "--query", query, "--format", format];
+        let (code, stdout, stderr) = stalled_export(&server, &arguments);
+        assert_eq!((code, stdout.lines().count()), (0, lines_count), "{query}: {stderr}");
+        assert!(!stderr.contains("moments"), "{query}: {stderr}");
+    }
+}
+
+/// Quoted line ends and quotes stand where pieces of the answer may end.
+#[test]
+fn an_export_of_a_query_is_what_was_imported() {
+    let server = Server::start(&[]);
+    server.ok(&["table", "create", "texts", "--column", "n:bigint", "--column", "text:text", "--primary-key", "n"]);
+    let text = |number: u64| {
+        format!("a \"\"quoted\"\"\nline, {number} \\ {}", "x\n".repeat(usize::try_from(number % 97).unwrap()))
+    };
+    let row = |number: u64| format!("{number},\"{}\"\n", text(number));
+    let rows: String = (0..40_000).map(row).collect();
+    let output = server.run_with(&["table", "import", "texts", "--columns", "n,text"], rows.as_bytes());
+    assert!(output.status.success(), "{output:?}");
+    let exported = server.ok(&["table", "export", "texts", "--query", "order=n", "--format", "csv"]);
+    assert!(exported == format!("n,text\n{rows}"), "{} bytes of {}", exported.len(), rows.len());
+    assert_eq!(server.ok(&["table", "export", "texts", "--query", "select=n&n=lt.0", "--format", "csv"]), "");
+}
+
+/// Under a cap an answer is without the rows behind it. A snapshot that is gone cannot be asked for them.
+#[test]
+fn an_export_that_a_cap_and_an_ended_snapshot_leave_without_rows_fails() {
+    let server = Server::start(&["--transaction-idle-ms", "100", "--tables-max-rows", "20000"]);
+    import_many(&server, 50);
     let (code, _, stderr) = stalled_export(&server, &["table", "export", "many", "--query", "order=n"]);
     assert_eq!(code, 3, "by offset rows would be left out: {stderr}");
-    assert!(stderr.contains("hint: a snapshot is kept for a minute"), "{stderr}");
+    assert!(stderr.contains("hint: this server caps the rows of an answer"), "{stderr}");
+}
+
+#[test]
+fn an_export_from_a_server_that_dies_in_the_middle_looks_incomplete() {
+    let server = Server::start(&[]);
+    // More than the sockets of a connection hold.
+    import_many(&server, 1_000);
+    let begin = |query| {
+        let mut child = export_begun(&server, &["table", "export", "many", "--query", query, "--format", "json"]);
+        child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+        (query, child)
+    };
+    let exports = ["", "order=n.desc", "select=n,text"].map(begin);
+    drop(server);
+    for (query, child) in exports {
+        let output = child.wait_with_output().unwrap();
+        let (code, stderr) = failure(&output);
+        assert_eq!(code, 3, "{query}: {stderr}");
+        assert!(stderr.contains("error: ") && !output.stdout.ends_with(b"]\n"), "{query}: {stderr}");
+    }
+}
+
+/// Pieces of an answer may be line ends alone: nulls of a single column.
+#[test]
+fn an_export_of_nulls_has_a_line_for_each() {
+    let server = Server::start(&[]);
+    server.ok(&["table", "create", "nulls", "--column", "n:bigint", "--column", "a:bigint", "--primary-key", "n"]);
+    let rows: String = (0..50_000).map(|number| format!("{number},\n")).collect();
+    let output = server.run_with(&["table", "import", "nulls", "--columns", "n,a"], rows.as_bytes());
+    assert!(output.status.success(), "{output:?}");
+    let exported = server.ok(&["table", "export", "nulls", "--query", "select=a&order=n", "--format", "csv"]);
+    assert!(exported == format!("a\n{}", "\n".repeat(50_000)), "{} bytes", exported.len());
 }
 
 /// Runs an export whose output is not read until the server has no transaction open. Its exit code and outputs.
 fn stalled_export(server: &Server, arguments: &[&str]) -> (i32, String, String) {
-    let mut command = program();
-    command.args(arguments).env("MANTISDB_URL", &server.url).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
+    let mut child = export_begun(server, arguments);
     let mut first = [0];
     child.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
     let is_open = || {
@@ -214,6 +291,12 @@ fn stalled_export(server: &Server, arguments: &[&str]) -> (i32, String, String) 
     let stdout = [&first[..], &output.stdout].concat();
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     (output.status.code().unwrap(), text(&stdout), text(&output.stderr))
+}
+
+fn export_begun(server: &Server, arguments: &[&str]) -> Child {
+    let mut command = program();
+    command.args(arguments).env("MANTISDB_URL", &server.url).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().unwrap()
 }
 
 #[test]

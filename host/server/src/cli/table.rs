@@ -59,7 +59,8 @@ pub enum TableCommand {
     /// Write a table's rows to standard output or a file
     ///
     /// The rows are those of one moment. A snapshot is kept for a minute: an export that takes longer goes on by primary key in a newer one,
-    /// and says so at its end, or ends there if the query says which columns, order or page.
+    /// and says so at its end. If the query says which columns, order or page, it is one answer, whose snapshot is kept while it is taken;
+    /// where the server caps answers, such an export goes on by offset, and fails if its snapshot ends before the rows do.
     Export(TableExportArgs),
     /// Show rows
     Select(TableSelectArgs),

@@ -127,19 +127,23 @@ impl Client {
     /// # Errors
     /// Those of [`request`](Self::request).
     pub async fn lines(&self, path: &Path, silence_max: Duration) -> Result<Lines, ClientError> {
-        let pieces = self.pieces(path, "application/x-ndjson", silence_max).await?;
+        let pieces = self.pieces(path, &[(ACCEPT, "application/x-ndjson")], silence_max).await?;
         Ok(Lines { pieces, buffer: BytesMut::new(), searched: 0 })
     }
 
-    /// Reads a stream of bytes of a media type. Requests meanwhile go over another connection.
+    /// Reads a stream of bytes. Requests meanwhile go over another connection.
     ///
     /// # Errors
     /// Those of [`request`](Self::request).
-    pub async fn pieces(&self, path: &Path, accept: &str, silence_max: Duration) -> Result<Pieces, ClientError> {
+    pub async fn pieces(
+        &self,
+        path: &Path,
+        headers: &[(HeaderName, &str)],
+        silence_max: Duration,
+    ) -> Result<Pieces, ClientError> {
         let limit = self.answer_timeout;
         let url = self.base.to_string();
-        let headers = [(ACCEPT, accept)];
-        let sending = self.send(Method::GET, path, &headers, Bytes::new());
+        let sending = self.send(Method::GET, path, headers, Bytes::new());
         let late = || ClientError::Late { url: url.clone(), seconds: limit.as_secs() };
         let response = timeout(limit, sending).await.map_err(|_| late())??;
         if !response.status().is_success() {

@@ -5,6 +5,7 @@ use std::path::Path as FilePath;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
+use hyper::header::ACCEPT;
 use indicatif::{DecimalBytes, HumanCount, ProgressBar};
 use mantis_db::disk::sync_parent;
 use mantis_db::{Checkpoint, Unreadable, verify};
@@ -94,7 +95,7 @@ async fn download<W: Write + Send + 'static>(
     path: &FilePath,
 ) -> Outcome<(Checkpoint, Box<W>)> {
     let media = "application/vnd.mantisdb.backup";
-    let mut pieces = client.pieces(&Path::new("/api/v1/backup"), media, SILENCE_MAX).await?;
+    let mut pieces = client.pieces(&Path::new("/api/v1/backup"), &[(ACCEPT, media)], SILENCE_MAX).await?;
     let bar = progress::bar(bytes_estimate(&pieces));
     let (sender, receiver) = mpsc::channel(PIECES_WAITING_MAX);
     let mut arriving = Arriving { pieces: receiver, piece: Bytes::new(), output, bar: bar.clone() };

@@ -32,9 +32,17 @@ pub(super) async fn with_retries(
     headers: &[(HeaderName, &str)],
     body: Bytes,
 ) -> Result<Answer, ClientError> {
+    retried(repeat, || client.request(method.clone(), path, headers, body.clone())).await
+}
+
+/// The same for a request that `send` sends.
+pub(super) async fn retried<T, F>(repeat: Repeat, send: impl Fn() -> F) -> Result<T, ClientError>
+where
+    F: Future<Output = Result<T, ClientError>>,
+{
     let mut pause_ms = RETRY_PAUSE_MS;
     for _ in 0..RETRIES_MAX {
-        match client.request(method.clone(), path, headers, body.clone()).await {
+        match send().await {
             Err(error)
                 if matches!(error.status(), Some(429 | 503))
                     && (repeat == Repeat::Always || error.code() != REQUEST_TIMEOUT) => {}
@@ -43,5 +51,5 @@ pub(super) async fn with_retries(
         tokio::time::sleep(Duration::from_millis(pause_ms)).await;
         pause_ms *= 2;
     }
-    client.request(method, path, headers, body).await
+    send().await
 }

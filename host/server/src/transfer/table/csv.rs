@@ -16,6 +16,11 @@ impl<'a> Records<'a> {
     pub(crate) fn new(text: &'a str) -> Self {
         Self { rest: Some(text).filter(|text| !text.is_empty() && *text != "\n") }
     }
+
+    /// At least one record, if only of a null, from the middle of an answer.
+    pub(crate) fn amid(text: &'a str) -> Self {
+        Self { rest: Some(text) }
+    }
 }
 
 impl Iterator for Records<'_> {
@@ -111,5 +116,7 @@ mod tests {
         check("a\n\"open", "a\nopen\n");
         check("a\n\"\\x\"y,1", "a\n\\x,1\n");
         check("", "");
+        assert_eq!(Records::amid("").count(), 1);
+        assert_eq!(Records::amid("\n").count(), 2);
     }
 }

@@ -6,7 +6,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::csv;
-use super::pages::{Page, Pages};
+use super::page::Page;
+use super::pages::{self, Pages, Place};
+use super::whole::Whole;
 use crate::cli::RowFormat;
 use crate::client::{Client, Path};
 use crate::failure::{Failure, Outcome};
@@ -36,22 +38,64 @@ pub(crate) struct Report {
 pub(crate) async fn run(client: &Client, export: &Export, output: &mut dyn Write) -> Outcome<Report> {
     let document: Value = client.get_json(&Path::schema(&export.table)).await?;
     let is_csv = export.format == RowFormat::Csv;
-    let mut pages = Pages::begin(client, &export.table, &export.query, is_csv, &document).await?;
+    let mut source = Source::begin(client, export, is_csv, &document).await?;
     let bar = if export.to_file { progress::bar(None) } else { progress::output_bar() };
     let mut writer = Writer { output: &mut bar.wrap_write(output), format: export.format, report: Report::default() };
-    let written = write(&mut pages, &mut writer, &document, &export.query).await;
-    pages.end().await;
+    let written = write(&mut source, &mut writer, &document, &export.query).await;
+    source.end().await;
     written?;
-    writer.report.moments = pages.moments();
+    writer.report.moments = source.moments();
     bar.finish_and_clear();
     Ok(writer.report)
 }
 
-async fn write(pages: &mut Pages<'_>, writer: &mut Writer<'_>, document: &Value, query: &str) -> Outcome {
-    while let Some(page) = pages.next().await? {
+async fn write(source: &mut Source<'_>, writer: &mut Writer<'_>, document: &Value, query: &str) -> Outcome {
+    while let Some(page) = source.next().await? {
         writer.page(page)?;
     }
     writer.finish(document, query)
+}
+
+/// Where the rows come from: one answer for what cannot go by primary key, unless the server caps answers.
+enum Source<'a> {
+    Pages(Pages<'a>),
+    Whole(Box<Whole>),
+}
+
+impl<'a> Source<'a> {
+    async fn begin(client: &'a Client, export: &Export, is_csv: bool, document: &Value) -> Outcome<Self> {
+        let path = |query: &str| Path::table(&export.table).with_query(query);
+        let (rest, place) = pages::place(&export.query, document)?;
+        if let Place::At { offset, left } = place
+            && let Some(whole) = Whole::begin(client, &path(&export.query), is_csv, offset, left).await?
+        {
+            return Ok(Self::Whole(Box::new(whole)));
+        }
+        Pages::begin(client, path(&rest), is_csv, place).await.map(Self::Pages)
+    }
+
+    /// The next rows; none after the last.
+    async fn next(&mut self) -> Outcome<Option<Page>> {
+        match self {
+            Self::Pages(pages) => pages.next().await,
+            Self::Whole(whole) => whole.next().await,
+        }
+    }
+
+    /// Ends the snapshot. Left alone it ends by itself.
+    async fn end(&self) {
+        if let Self::Pages(pages) = self {
+            pages.end().await;
+        }
+    }
+
+    /// The moments that the rows are of.
+    fn moments(&self) -> u64 {
+        match self {
+            Self::Pages(pages) => pages.moments(),
+            Self::Whole(_) => 1,
+        }
+    }
 }
 
 struct Writer<'a> {

@@ -1,7 +1,7 @@
 //! A table's rows page by page, in one snapshot: the pages are requests of a transaction that only reads.
 //!
 //! Where the query says neither columns nor order nor a window, pages go by primary key, each from the last row of the one before; else
-//! by offset. A snapshot is kept for a minute. Pages by key then go on in a newer one: each row that is there all the time is read once,
+//! by offset, for servers that cap [one answer](super::whole). A snapshot is kept for a minute. Pages by key then go on in a newer one: each row that is there all the time is read once,
 //! and of those that come, change or go meanwhile each is as it was when its page was read. Pages by offset would leave rows out, and end.
 
 use bytes::Bytes;
@@ -10,7 +10,8 @@ use hyper::header::{ACCEPT, HeaderName};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::csv::{Field, Records};
+use super::csv::Records;
+use super::page::{Page, unexpected};
 use crate::client::object::{self, Object};
 use crate::client::{Client, ClientError, Path};
 use crate::failure::{Failure, Outcome};
@@ -39,15 +40,6 @@ const ORDERED_TYPES: [&str; 11] = [
     "uuid",
 ];
 
-/// The rows of a page.
-#[derive(Debug)]
-pub(super) enum Page {
-    /// JSON objects, a line each.
-    Lines(Vec<Bytes>),
-    /// The header, and the records.
-    Records(Vec<Vec<Field>>),
-}
-
 /// Reads pages.
 pub(super) struct Pages<'a> {
     client: &'a Client,
@@ -63,7 +55,7 @@ pub(super) struct Pages<'a> {
 }
 
 /// Where the next page begins.
-enum Place {
+pub(super) enum Place {
     After { key: Vec<String>, last: Option<Vec<String>> },
     At { offset: u64, left: u64 },
 }
@@ -74,16 +66,8 @@ struct Begun {
 }
 
 impl<'a> Pages<'a> {
-    /// Begins with the first page. `document` is the table's schema.
-    pub(super) async fn begin(
-        client: &'a Client,
-        table: &str,
-        query: &str,
-        is_csv: bool,
-        document: &Value,
-    ) -> Outcome<Self> {
-        let (query, place) = place(query, document)?;
-        let path = Path::table(table).with_query(&query);
+    /// Begins with the first page of `path`, whose query [has no window](place).
+    pub(super) async fn begin(client: &'a Client, path: Path, is_csv: bool, place: Place) -> Outcome<Self> {
         let transaction = snapshot(client).await?;
         Ok(Self { client, path, is_csv, transaction, fruitless: 1, moments: 0, place, page_rows: PAGE_ROWS_MAX })
     }
@@ -104,7 +88,7 @@ impl<'a> Pages<'a> {
         if !matches!(self.place, Place::After { .. }) {
             let is_ended = ENDED.contains(&error.code());
             let failure = Failure::from(error);
-            let hint = "a snapshot is kept for a minute; without select, order, limit and offset the export goes on by primary key";
+            let hint = "this server caps the rows of an answer, and keeps a snapshot for a minute; without select, order, limit and offset the export goes on by primary key";
             return Err(if is_ended { failure.hint(hint) } else { failure });
         }
         if self.fruitless > FRUITLESS_MAX {
@@ -157,7 +141,6 @@ impl<'a> Pages<'a> {
 
     /// Reads an answer, and moves on.
     fn take(&mut self, body: &Bytes) -> Outcome<Option<Page>> {
-        let unexpected = |reason: String| Failure::from(ClientError::Unexpected { reason });
         let page = if self.is_csv {
             let text = std::str::from_utf8(body).map_err(|error| unexpected(error.to_string()))?;
             Page::Records(Records::new(text).collect())
@@ -200,7 +183,7 @@ async fn snapshot(client: &Client) -> Outcome<String> {
 }
 
 /// The query without its window, and where it begins.
-fn place(query: &str, document: &Value) -> Outcome<(String, Place)> {
+pub(super) fn place(query: &str, document: &Value) -> Outcome<(String, Place)> {
     let name_of = |parameter: &str| parameter.split('=').next().unwrap_or_default().to_owned();
     let parameters: Vec<_> = query.split('&').filter(|parameter| !parameter.is_empty()).collect();
     let number = |name: &str, default: u64| {
@@ -209,8 +192,9 @@ fn place(query: &str, document: &Value) -> Outcome<(String, Place)> {
         let digits = given.split_once('=').map_or("", |(_, digits)| digits);
         digits.parse().map_err(|_| Failure::usage(format!("{given:?}: the {name} is a number from 0 on")))
     };
-    let is_plain =
-        parameters.iter().all(|parameter| !matches!(&*name_of(parameter), "select" | "order" | "limit" | "offset"));
+    let is_plain = parameters
+        .iter()
+        .all(|parameter| !matches!(&*name_of(parameter), "select" | "order" | "limit" | "offset" | "having"));
     if is_plain && let Some(key) = ordered_key(document) {
         return Ok((query.to_owned(), Place::After { key, last: None }));
     }
