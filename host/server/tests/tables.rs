@@ -268,7 +268,8 @@ fn an_export_from_a_server_that_dies_in_the_middle_looks_incomplete() {
 fn an_export_of_nulls_has_a_line_for_each() {
     let server = Server::start(&[]);
     server.ok(&["table", "create", "nulls", "--column", "n:bigint", "--column", "a:bigint", "--primary-key", "n"]);
-    let rows: String = (0..50_000).map(|number| format!("{number},\n")).collect();
+    let row = |number: u64| format!("{number},\n");
+    let rows: String = (0..50_000).map(row).collect();
     let output = server.run_with(&["table", "import", "nulls", "--columns", "n,a"], rows.as_bytes());
     assert!(output.status.success(), "{output:?}");
     let exported = server.ok(&["table", "export", "nulls", "--query", "select=a&order=n", "--format", "csv"]);
