@@ -13,6 +13,8 @@ use crate::transfer::retry::{Repeat, retried};
 
 /// The longest silence before the answer counts as broken: between two pieces the server may look at many rows.
 const SILENCE_MAX: Duration = Duration::from_mins(1);
+/// Bytes of a row, as much as of a record of an import.
+const ROW_BYTES_MAX: usize = 128 << 20;
 /// The code for an offset beyond the last row, where rows are counted.
 const BEYOND: &str = "PGRST103";
 
@@ -63,6 +65,9 @@ impl Whole {
     pub(super) async fn next(&mut self) -> Outcome<Option<Page>> {
         while !self.is_over {
             let rows = if let Some(piece) = self.pieces.next().await? {
+                if self.rest.len() > ROW_BYTES_MAX {
+                    return Err(unexpected("a row of the answer is too long".to_owned()));
+                }
                 self.rest.extend_from_slice(&piece);
                 self.complete()
             } else {
@@ -127,4 +132,30 @@ fn counts(headers: &HeaderMap) -> Option<(u64, u64)> {
         None => 0,
     };
     Some((rows, total.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::header::HeaderValue;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(range: &'static str, expected: Option<(u64, u64)>) {
+        let headers = HeaderMap::from_iter([(CONTENT_RANGE, HeaderValue::from_static(range))]);
+        assert_eq!(counts(&headers), expected, "{range}");
+    }
+
+    #[test]
+    fn an_answer_is_whole_only_if_it_says_what_is_in_it() {
+        check("0-9/100", Some((10, 100)));
+        check("5-5/6", Some((1, 6)));
+        check("*/0", Some((0, 0)));
+        check("*/12", Some((0, 12)));
+        check("0-9/*", None);
+        check("9-0/100", None);
+        check("0-18446744073709551615/1", None);
+        check("x", None);
+        assert_eq!(counts(&HeaderMap::new()), None);
+    }
 }
