@@ -36,6 +36,8 @@ pub struct TableSchema {
     pub layouts: Vec<Layout>,
     /// The id that the next column gets.
     pub next_column_id: u32,
+    /// The version since which the identity column counts, or none does: what was counted before is not gone on with as it is in memory.
+    pub counts_since: u32,
     /// A change that is under way: what it has added holds for rows that are written now, and older rows are still being looked at.
     pub pending: Option<Pending>,
 }

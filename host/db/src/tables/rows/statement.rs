@@ -270,7 +270,7 @@ impl<'s> Statement<'s> {
                 && !mutant!("identity-mark-not-written")
                 && let Some((key, mark)) = identities.mark_write(engine, &table, removed)?
             {
-                self.transaction.put(&key, mark.to_vec(), None);
+                self.transaction.put(&key, mark, None);
             }
             if let Some(value) = stored {
                 identities.note(engine, &table, value)?;

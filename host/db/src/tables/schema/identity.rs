@@ -30,6 +30,10 @@ struct Slot(Mutex<Option<Arc<Counter>>>);
 
 #[derive(Debug)]
 struct Counter {
+    /// The id of the column.
+    column: u32,
+    /// The version of the schema since which it counts. While it did not, values were stored that the counter does not know.
+    since: u32,
     /// The largest value that was drawn, noted or stored; at least 0.
     largest: AtomicI64,
     /// A value that is stored or marked, or was larger than all that were when it went: the removal of smaller ones needs no mark.
@@ -67,7 +71,7 @@ impl Identities {
 
     /// Remembers that a value has been stored: while it or a larger one is there, removals of smaller ones write no mark.
     pub(crate) fn committed(&self, table: &Table, value: i64) {
-        if let Some(counter) = self.loaded(table.schema.rows) {
+        if let Some(counter) = self.loaded(table.schema.rows).filter(|counter| counter.counts(table)) {
             counter.held.fetch_max(value, Ordering::AcqRel);
         }
     }
@@ -82,10 +86,11 @@ impl Identities {
         engine: &Engine,
         table: &Table,
         removed: i64,
-    ) -> TableResult<Option<(EncodedKey, [u8; 8])>> {
+    ) -> TableResult<Option<(EncodedKey, Vec<u8>)>> {
         let counter = self.counter(engine, table)?;
         let held = counter.held.fetch_max(removed, Ordering::AcqRel);
-        Ok((removed >= held).then(|| (mark_key(table.schema.rows), removed.to_be_bytes())))
+        let mark = || [&removed.to_be_bytes()[..], &counter.column.to_be_bytes()].concat();
+        Ok((removed >= held).then(|| (mark_key(table.schema.rows), mark())))
     }
 
     /// Forgets the counter of a table that is dropped.
@@ -98,23 +103,52 @@ impl Identities {
         slot.0.lock().clone()
     }
 
-    /// The counter of a table. Only the first call reads rows; others of the same table wait for it.
+    /// The counter of a table. Only the first call since its column counts reads rows; others of the same table wait for it.
     fn counter(&self, engine: &Engine, table: &Table) -> TableResult<Arc<Counter>> {
         let slot = Arc::clone(self.0.lock().entry(table.schema.rows).or_default());
         let mut loaded = slot.0.lock();
-        if let Some(counter) = &*loaded {
+        // A statement under an older schema cannot commit any more, whatever it draws.
+        if let Some(counter) = loaded.as_ref().filter(|counter| counter.since >= table.schema.counts_since) {
             return Ok(Arc::clone(counter));
         }
+        let column = table.identity().map_or(0, |place| table.schema.columns[place].id);
         let snapshot = engine.snapshot();
         let mut view = &snapshot;
         let mark = match View::get(&mut view, &mark_key(table.schema.rows))? {
-            Some(stored) => i64::from_be_bytes(stored.value[..].try_into().map_err(|_| damaged())?),
+            Some(stored) => mark_of(&stored.value, column)?,
             None => 0,
         };
-        let largest = largest_stored(&mut view, table)?.map_or(mark, |stored| stored.max(mark)).max(0);
-        let counter = Arc::new(Counter { largest: AtomicI64::new(largest), held: AtomicI64::new(largest) });
+        let held = largest_stored(&mut view, table)?.map_or(mark, |stored| stored.max(mark)).max(0);
+        let before = loaded.as_ref().filter(|before| before.column == column);
+        let largest = before.map_or(held, |before| before.largest.load(Ordering::Acquire).max(held));
+        let counter = Arc::new(Counter {
+            column,
+            since: table.schema.counts_since,
+            largest: AtomicI64::new(largest),
+            held: AtomicI64::new(held),
+        });
         *loaded = Some(Arc::clone(&counter));
         Ok(counter)
+    }
+}
+
+impl Counter {
+    /// Whether it is what the table counts by.
+    fn counts(&self, table: &Table) -> bool {
+        table.identity().is_some_and(|place| table.schema.columns[place].id == self.column)
+            && table.schema.counts_since == self.since
+    }
+}
+
+/// The largest value that was removed from the column, as the mark has it: of another column, it says nothing.
+fn mark_of(mark: &[u8], column: u32) -> TableResult<i64> {
+    let (value, of) = mark.split_at_checked(8).ok_or_else(damaged)?;
+    let value = i64::from_be_bytes(value.try_into().map_err(|_| damaged())?);
+    match of.try_into().map(u32::from_be_bytes) {
+        Ok(of) => Ok(if of == column { value } else { 0 }),
+        // The form before, of a table whose column has always been the same.
+        Err(_) if of.is_empty() => Ok(value),
+        Err(_) => Err(damaged()),
     }
 }
 

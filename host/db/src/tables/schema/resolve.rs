@@ -91,6 +91,7 @@ fn empty(name: &str) -> TableSchema {
         keeps_old_rows: false,
         layouts: Vec::new(),
         next_column_id: 1,
+        counts_since: 1,
         pending: None,
     }
 }

@@ -81,6 +81,8 @@ struct Stored {
     keeps_old_rows: bool,
     layouts: Vec<Vec<(u32, String)>>,
     next_column_id: u32,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    counts_since: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pending: Option<StoredPending>,
 }
@@ -209,6 +211,7 @@ impl Stored {
                 .map(|layout| layout.columns.iter().map(|(id, r#type)| (*id, r#type.to_string())).collect())
                 .collect(),
             next_column_id: schema.next_column_id,
+            counts_since: schema.counts_since,
             pending: schema.pending.as_ref().map(|pending| StoredPending {
                 before: Box::new(Self::of(&pending.before)),
                 allowed: pending.allowed.clone(),
@@ -257,11 +260,17 @@ impl Stored {
             keeps_old_rows: self.keeps_old_rows,
             layouts: layouts.collect::<TableResult<_>>()?,
             next_column_id: self.next_column_id,
+            counts_since: self.counts_since,
             pending: self.pending.map(StoredPending::into_pending).transpose()?,
         };
         check_places(&schema)?;
         Ok(schema)
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives it so")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// Refuses places of columns that are none: what follows relies on them.

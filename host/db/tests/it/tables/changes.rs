@@ -387,6 +387,45 @@ fn a_counter_can_be_added_and_goes_on_after_the_largest() {
     assert_eq!(tables.get("orders?select=id&id=gt.3"), r#"[{"id":4}]"#);
 }
 
+#[test]
+fn a_counter_that_paused_goes_on_after_what_was_stored_meanwhile() {
+    const COUNTS: &str = r#"{"alter_columns": [{"name": "id", "identity": true}]}"#;
+    const PAUSES: &str = r#"{"alter_columns": [{"name": "id", "identity": false}]}"#;
+    let mut tables = filled();
+    altered(&mut tables, "orders", COUNTS);
+    tables.post("orders", r#"{"total": 1}"#).unwrap();
+    altered(&mut tables, "orders", PAUSES);
+    tables.post("orders", r#"[{"id": 5, "total": 1}, {"id": 6, "total": 1}, {"id": 90, "total": 1}]"#).unwrap();
+    altered(&mut tables, "orders", COUNTS);
+    tables.post("orders", r#"[{"total": 1}, {"total": 1}]"#).unwrap();
+    assert_eq!(tables.get("orders?select=id&id=gt.6&order=id"), r#"[{"id":90},{"id":91},{"id":92}]"#);
+    // What went while it counted does not come again.
+    tables.delete("orders?id=gt.6").unwrap();
+    altered(&mut tables, "orders", PAUSES);
+    altered(&mut tables, "orders", COUNTS);
+    tables.post("orders", r#"{"total": 1}"#).unwrap();
+    assert_eq!(tables.get("orders?select=id&id=gt.6"), r#"[{"id":93}]"#);
+    tables.check();
+}
+
+#[test]
+fn another_column_counts_by_itself() {
+    let mut tables = filled();
+    altered(&mut tables, "orders", r#"{"alter_columns": [{"name": "id", "identity": true}]}"#);
+    tables.post("orders", r#"{"id": 2000000000, "total": 1}"#).unwrap();
+    tables.delete("orders?id=gt.3").unwrap();
+    tables.patch("orders?client=is.null", r#"{"client": 7}"#).unwrap();
+    let moved = r#"{"alter_columns": [{"name": "id", "identity": false}, {"name": "client", "identity": true, "nullable": false}]}"#;
+    altered(&mut tables, "orders", moved);
+    tables.post("orders", r#"{"id": 4, "total": 1}"#).unwrap();
+    assert_eq!(tables.get("orders?select=client&id=eq.4"), r#"[{"client":8}]"#);
+    altered(&mut tables, "orders", r#"{"drop_columns": ["client"]}"#);
+    tables.delete("orders?id=gt.0").unwrap();
+    altered(&mut tables, "orders", r#"{"add_columns": [{"name": "client", "type": "serial"}]}"#);
+    tables.post("orders", r#"{"id": 4, "total": 1}"#).unwrap();
+    assert_eq!(tables.get("orders?select=client"), r#"[{"client":1}]"#);
+}
+
 const ROWS: u32 = 3_000;
 
 /// A table with so many rows, whose groups occur several times, and whose `word` is another in each.

@@ -200,6 +200,7 @@ fn altered_table() -> TableSchema {
             layout(&[(3, Type::TEXT), (1, Type::scalar(Scalar::BigInt))]),
         ],
         next_column_id: 4,
+        counts_since: 1,
         pending: None,
     }
 }

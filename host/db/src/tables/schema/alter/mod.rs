@@ -50,7 +50,7 @@ pub(crate) fn alter(
     let removed = remove(schema.clone(), change, None)?;
     let mut altered = add(removed, change, environment, find, false)?;
     complete(&mut altered)?;
-    altered.version = schema.version + 1;
+    succeed(&mut altered, schema);
     Ok(altered)
 }
 
@@ -66,7 +66,7 @@ pub(crate) fn begin(
     find: &mut FindTable<'_>,
 ) -> TableResult<TableSchema> {
     let mut begun = add(schema.clone(), change, environment, find, true)?;
-    begun.version = schema.version + 1;
+    succeed(&mut begun, schema);
     let needs_none = begun.pending.as_ref().is_none_or(|pending| {
         pending.indexes.is_empty()
             && pending.constraints.is_empty()
@@ -89,7 +89,7 @@ pub(crate) fn end(schema: &TableSchema, change: &TableChange) -> TableResult<Tab
     let mut ended = schema.clone();
     let replaced = complete(&mut ended)?;
     let mut ended = remove(ended, change, replaced.as_deref())?;
-    ended.version = schema.version + 1;
+    succeed(&mut ended, schema);
     Ok(ended)
 }
 
@@ -113,7 +113,7 @@ pub(crate) fn take_back(schema: &TableSchema) -> TableSchema {
     let mut references = schema.referenced_by.clone();
     references.retain(|reference| reference.table != schema.name || !is_new(&reference.foreign_key));
     before.referenced_by = references;
-    before.version = schema.version + 1;
+    succeed(&mut before, schema);
     before.next_column_id = schema.next_column_id;
     before.layouts.clone_from(&schema.layouts);
     let layout = layout_of(&before);
@@ -121,6 +121,13 @@ pub(crate) fn take_back(schema: &TableSchema) -> TableSchema {
         before.layouts.push(layout);
     }
     before
+}
+
+/// Gives a schema the version behind the one that it replaces.
+fn succeed(new: &mut TableSchema, old: &TableSchema) {
+    let counting = |schema: &TableSchema| schema.columns.iter().find(|column| column.identity).map(|column| column.id);
+    new.version = old.version + 1;
+    new.counts_since = if counting(new) == counting(old) { old.counts_since } else { new.version };
 }
 
 /// Ends what is pending: indexes are in use, types are changed. Returns the name of the primary key that has been replaced.
