@@ -59,6 +59,8 @@ pub struct Pending {
     pub not_null: Vec<u32>,
     /// Ids of columns that may be null once the primary key has gone.
     pub nullable: Vec<u32>,
+    /// Ids of columns that have another value in each row, which older rows are still getting.
+    pub filled: Vec<u32>,
     /// Ids of columns whose enum has lost values, which older rows may have.
     pub allowed: Vec<u32>,
     /// Ids of columns whose type will change, and the new types: rows that are written now must have values that can be cast.

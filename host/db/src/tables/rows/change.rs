@@ -88,6 +88,7 @@ impl Statement<'_> {
         let (key, old_bytes) = (&row.key, row.bytes.clone());
         let old = target.decode(&old_bytes)?;
         let mut new = old.clone();
+        self.fill(target, &old_bytes, &mut new)?;
         for (column, value) in changes {
             new[column] = value;
         }

@@ -16,14 +16,25 @@ use crate::tables::types::Value;
 use crate::tables::{TableError, TableResult, code};
 
 impl Statement<'_> {
-    /// Checks that a row keeps to what is pending, and adds its entries to the indexes that are being built.
+    /// Gives a row the values that it lacks in columns that are being filled, checks that it keeps to what is pending, and adds its entries
+    /// to the indexes that are being built.
     ///
     /// # Errors
     /// 23502, 23503, 23505, 23514, 22P02, 54000 for a key that is too long; those of casts.
     pub(crate) fn check_existing(&mut self, target: &Arc<Target>, key: &[u8], bytes: &Bytes) -> TableResult<()> {
         let schema = &target.table.schema;
         let Some(pending) = &schema.pending else { return Ok(()) };
-        let values = target.decode(bytes)?;
+        let mut values = target.decode(bytes)?;
+        let is_filled = self.fill(target, bytes, &mut values)?;
+        let filled = is_filled.then(|| target.encode(&values, &mut self.buffer)).transpose()?;
+        if let Some(filled) = &filled {
+            if schema.keeps_old_rows {
+                self.transaction.keep_replaced(&schema.rows.prefix(), bytes.len());
+            }
+            self.transaction.put(key, filled.clone(), None);
+            self.count_identity(target, None, Some(&values));
+        }
+        let bytes = filled.as_ref().unwrap_or(bytes);
         check_columns(target, pending, &values)?;
         let row = StoredRow { key, version: 0, bytes };
         if !pending.constraints.is_empty()
@@ -49,6 +60,24 @@ impl Statement<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Gives a row values of its own in the columns that are being filled and that it is older than. Returns whether there are any.
+    ///
+    /// # Errors
+    /// 2200H where the type of an identity has no more numbers; those of casts.
+    pub(super) fn fill(&self, target: &Target, bytes: &[u8], values: &mut [Value<'_>]) -> TableResult<bool> {
+        let filled = target.table.schema.pending.as_ref().map(|pending| &pending.filled);
+        let Some(filled) = filled.filter(|filled| !filled.is_empty()) else { return Ok(false) };
+        let row = target.table.reader.open(bytes)?;
+        let mut is_filled = false;
+        for (place, column) in target.table.schema.columns.iter().enumerate() {
+            if filled.contains(&column.id) && row.is_missing(place) && !mutant!("older-rows-not-filled") {
+                values[place] = self.default_of(target, place)?;
+                is_filled = true;
+            }
+        }
+        Ok(is_filled)
     }
 
     /// Adds a row's entry to an index that is being built. A writer may have done so already.

@@ -280,6 +280,15 @@ impl<'s> Statement<'s> {
         Ok(())
     }
 
+    /// Settles the identities of rows that were filled; the counters are told of what this returns once it is committed.
+    ///
+    /// # Errors
+    /// Those of loading the counters.
+    pub(crate) fn take_stored(&mut self) -> TableResult<Vec<Stored>> {
+        self.settle_identities()?;
+        Ok(std::mem::take(&mut self.changed.stored))
+    }
+
     /// Notes a row that the statement itself wrote or deleted.
     pub(super) fn note(&mut self, row: ChangedRow) {
         self.changed.affected += 1;

@@ -118,7 +118,10 @@ impl Identities {
             Some(stored) => mark_of(&stored.value, column)?,
             None => 0,
         };
-        let held = largest_stored(&mut view, table)?.map_or(mark, |stored| stored.max(mark)).max(0);
+        // Rows get their first values in a column that is being filled: all of them are drawn or noted here.
+        let is_new = table.schema.pending.as_ref().is_some_and(|pending| pending.filled.contains(&column));
+        let stored = if is_new { None } else { largest_stored(&mut view, table)? };
+        let held = stored.map_or(mark, |stored| stored.max(mark)).max(0);
         let before = loaded.as_ref().filter(|before| before.column == column);
         let largest = before.map_or(held, |before| before.largest.load(Ordering::Acquire).max(held));
         let counter = Arc::new(Counter {

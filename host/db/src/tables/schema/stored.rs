@@ -177,6 +177,8 @@ struct StoredPending {
     not_null: Vec<u32>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     nullable: Vec<u32>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    filled: Vec<u32>,
     allowed: Vec<u32>,
     casts: Vec<(u32, String)>,
 }
@@ -221,6 +223,7 @@ impl Stored {
                 constraints: pending.constraints.clone(),
                 not_null: pending.not_null.clone(),
                 nullable: pending.nullable.clone(),
+                filled: pending.filled.clone(),
                 casts: pending.casts.iter().map(|(id, r#type)| (*id, r#type.to_string())).collect(),
             }),
         }
@@ -447,6 +450,7 @@ impl StoredPending {
             constraints: self.constraints,
             not_null: self.not_null,
             nullable: self.nullable,
+            filled: self.filled,
             casts: typed(self.casts)?,
         })
     }

@@ -7,6 +7,7 @@ mod concurrency;
 mod constraints;
 mod definitions;
 mod feed;
+mod fills;
 mod model;
 mod power_cut;
 mod primary_keys;

@@ -17,7 +17,7 @@ const PARENT: (&str, &str) = (
 
 /// What a client does in its transaction.
 #[derive(Debug, Clone, Copy)]
-enum Deed {
+pub(super) enum Deed {
     Post(&'static str, &'static str),
     Patch(&'static str, &'static str),
     Delete(&'static str),
@@ -101,16 +101,16 @@ fn a_row_written_under_an_older_definition_is_refused() {
 }
 
 /// A table on a disk whose log is written by hand, so that a change of it stops after each of its commits.
-struct Slow {
-    database: Database,
-    session: Session,
+pub(super) struct Slow {
+    pub(super) database: Database,
+    pub(super) session: Session,
 }
 
-const ROWS: usize = 1_200;
+pub(super) const ROWS: usize = 1_200;
 
 impl Slow {
     /// Rows 1 to 1200, each with a word of its own except that the rows of `twice` share one.
-    fn new(twice: [usize; 2]) -> Self {
+    pub(super) fn new(twice: [usize; 2]) -> Self {
         let database = open_with(&MemoryDisk::new(), Limits::default(), StorageOptions::default());
         let session = database.session();
         let mut slow = Self { database, session };
@@ -136,7 +136,7 @@ type Statement<'s> = std::pin::Pin<Box<dyn Future<Output = mantis_db::tables::Ta
 
 /// Begins to change the table, does `meanwhile` when the build has entered the first rows and not the last, and lets it end.
 #[track_caller]
-fn beside_a_build(
+pub(super) fn beside_a_build(
     slow: &mut Slow,
     build: &str,
     meanwhile: impl FnOnce(&Database, &mut Session),
@@ -159,7 +159,7 @@ fn beside_a_build(
     outcome.map(drop).map_err(|error| error.code)
 }
 
-fn statement(database: &Database, session: &mut Session, deed: Deed) -> Result<(), &'static str> {
+pub(super) fn statement(database: &Database, session: &mut Session, deed: Deed) -> Result<(), &'static str> {
     let options = WriteOptions::default();
     let done = match deed {
         Post(target, body) => drive(database, post(session, target, body, &options), 9),

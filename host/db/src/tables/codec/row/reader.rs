@@ -122,6 +122,15 @@ impl<'a> Row<'a> {
         }
     }
 
+    /// Whether the row is older than the column at this place of the schema.
+    ///
+    /// # Panics
+    /// There is no such column.
+    #[must_use]
+    pub fn is_missing(&self, column: usize) -> bool {
+        matches!(self.sources[column], Source::Missing)
+    }
+
     /// Whether the column at this place of the schema is null. As [`column`](Self::column), but its value is not built, except by a cast.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use crate::Database;
 use crate::engine::{Direction, KeyRange, Transaction, View};
 use crate::limits::{EXISTING_BYTES_PER_COMMIT, EXISTING_ROWS_PER_COMMIT, EXISTING_US_PER_COMMIT};
 use crate::platform;
-use crate::tables::rows::Statement;
+use crate::tables::rows::{Statement, Stored};
 use crate::tables::schema::catalog::not_found;
 use crate::tables::table::SpaceId;
 use crate::tables::{Environment, TableError, TableResult, code};
@@ -33,7 +33,11 @@ pub(super) async fn check_all(
             }
             Ok::<_, TableError>(rest)
         });
-        match database.0.engine.settle(outcome).await?.0 {
+        let (rest, stored) = database.0.engine.settle(outcome).await?.0;
+        for identity in stored {
+            identity.committed(database);
+        }
+        match rest {
             Some(rest) => range = rest,
             None => return Ok(()),
         }
@@ -41,7 +45,7 @@ pub(super) async fn check_all(
     }
 }
 
-/// Looks at rows from the beginning of a range, until it has taken its time. Returns the rest of the range.
+/// Looks at rows from the beginning of a range, until it has taken its time. Returns the rest of the range, and the identities that it stores.
 fn check_some(
     transaction: &mut Transaction,
     database: &Database,
@@ -49,7 +53,7 @@ fn check_some(
     rows: SpaceId,
     environment: &Environment,
     range: &KeyRange,
-) -> TableResult<Option<KeyRange>> {
+) -> TableResult<(Option<KeyRange>, Vec<Stored>)> {
     let engine = &database.0.engine;
     let began_us = engine.monotonic_us();
     let mut found: Vec<(Box<[u8]>, Bytes)> = Vec::new();
@@ -71,9 +75,9 @@ fn check_some(
     for (place, (key, bytes)) in found.iter().enumerate() {
         statement.check_existing(&target, key, bytes)?;
         if place + 1 < found.len() && engine.monotonic_us().saturating_sub(began_us) > EXISTING_US_PER_COMMIT {
-            return Ok(Some(range.after(key, Direction::Forward)));
+            return Ok((Some(range.after(key, Direction::Forward)), statement.take_stored()?));
         }
     }
     let last = found.last().filter(|_| !is_last);
-    Ok(last.map(|(key, _)| range.after(key, Direction::Forward)))
+    Ok((last.map(|(key, _)| range.after(key, Direction::Forward)), statement.take_stored()?))
 }

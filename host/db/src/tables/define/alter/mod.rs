@@ -5,7 +5,7 @@
 //! | commit | what |
 //! |---|---|
 //! | first | what is added holds for rows that are written from now on; the schema says what is pending |
-//! | some | older rows are looked at, some in each commit, and entered into new indexes |
+//! | some | older rows are looked at, some in each commit, get values of their own in new columns, and are entered into new indexes |
 //! | last | nothing is pending any more; what is dropped and renamed is so now |
 //!
 //! If a row objects, another commit takes back what the first one has added. So does housekeeping where a change was interrupted, and the next
@@ -47,7 +47,7 @@ pub struct TableAltered {
 
 impl Session {
     /// Changes the definition of a table: all of `change`, or nothing. Older rows are looked at beside writers, whom each commit holds up for a
-    /// few milliseconds at most; nothing rewrites them.
+    /// few milliseconds at most; only a new column with another value in each row rewrites them.
     ///
     /// # Errors
     /// PGRST205; 2BP01 where something needs what goes; 23502, 23503, 23505, 23514 and those of casts where a row objects; 55006 while another

@@ -55,7 +55,12 @@ impl Outputs {
 
     /// Adds every column of a table.
     pub(super) fn push_all(&mut self, table: &Table) -> TableResult<()> {
+        let filled = table.schema.pending.as_ref().map_or(&[][..], |pending| &pending.filled);
         for (place, column) in table.schema.columns.iter().enumerate() {
+            // Not every row has a value of its own yet.
+            if filled.contains(&column.id) {
+                continue;
+            }
             let expression = Expression {
                 through: Vec::new(),
                 column: place,

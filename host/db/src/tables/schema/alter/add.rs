@@ -2,7 +2,7 @@
 
 use crate::tables::schema::alter::column::alter_column;
 use crate::tables::schema::alter::layouts::renew_layout;
-use crate::tables::schema::alter::refusals::{contains_nulls, in_primary_key, unsupported};
+use crate::tables::schema::alter::refusals::{contains_nulls, in_primary_key};
 use crate::tables::schema::alter::types::rebuild;
 use crate::tables::schema::change::TableChange;
 use crate::tables::schema::document::{ChangesDocument, CheckDocument, ColumnDocument, KeyDocument};
@@ -28,6 +28,7 @@ pub(super) fn add(
         constraints: Vec::new(),
         not_null: Vec::new(),
         nullable: Vec::new(),
+        filled: Vec::new(),
         allowed: Vec::new(),
         casts: Vec::new(),
     };
@@ -41,7 +42,7 @@ pub(super) fn add(
         alter_column(&mut building, column, change, &mut pending)?;
     }
     for column in &change.add_columns {
-        add_column(&mut building, column, environment, has_rows)?;
+        add_column(&mut building, column, environment, has_rows, &mut pending)?;
     }
     if let Some(key) = &change.add_primary_key {
         add_primary_key(&mut building, key, change, has_rows, &mut pending)?;
@@ -121,6 +122,7 @@ fn add_column(
     document: &ColumnDocument,
     environment: &Environment,
     has_rows: bool,
+    pending: &mut Pending,
 ) -> TableResult<()> {
     let place = building.add_column(document)?;
     if !has_rows {
@@ -128,21 +130,17 @@ fn add_column(
     }
     let table = building.schema.name.clone();
     let column = &mut building.schema.columns[place];
-    let each_other = |what: &str| {
-        let message = format!("column \"{}\" would have another {what} in each row that is there", column.name);
-        unsupported(message).with_hint("Add it nullable and without that, give the rows their values, then alter it.")
-    };
-    if column.identity {
-        return Err(each_other("number"));
+    if column.identity || matches!(column.default, Some(Default::Uuid | Default::UuidV7)) {
+        pending.filled.push(column.id);
+        return Ok(());
     }
     column.missing = match &column.default {
-        None => Value::Null,
+        None | Some(Default::Uuid | Default::UuidV7) => Value::Null,
         Some(Default::Literal(value)) => value.clone(),
         Some(Default::Now) => {
             let now = Value::Timestamp(environment.now_us);
             types::cast(now, Type::scalar(Scalar::TimestampTz), column.r#type, environment)?
         }
-        Some(Default::Uuid | Default::UuidV7) => return Err(each_other("uuid")),
     };
     if column.missing.is_null() && !column.nullable {
         return Err(contains_nulls(&table, &column.name));

@@ -71,6 +71,7 @@ pub(crate) fn begin(
         pending.indexes.is_empty()
             && pending.constraints.is_empty()
             && pending.not_null.is_empty()
+            && pending.filled.is_empty()
             && pending.allowed.is_empty()
             && pending.casts.is_empty()
     });
