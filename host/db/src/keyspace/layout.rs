@@ -10,7 +10,7 @@
 //! | `00` | `s` | the number that the next space gets (u32 BE), and how many tables there are (u32 BE) |
 //! | `00` | `t` table's name | its schema |
 //! | `00` | `u` space (u32 BE) | of rows: the table's name; of a dropped table: its last schema |
-//! | `00` | `m` space (u32 BE) | of rows: the largest value that an identity column ever had (i64 BE), unless it is stored |
+//! | `00` | `m` space (u32 BE) | of rows: the largest value that an identity column ever had (i64 BE), unless it is stored, and the column's id (u32 BE) |
 //! | `00` | `x` space (u32 BE) | nothing; the space is dropped, and its keys are being removed |
 //! | `00` | `g` space (u32 BE) | the last schema of a dropped table without keys, kept as long as the feed has changes of it |
 //! | `00` | `h` space (u32 BE) number (u32 BE) | of rows: the schema of this number, replaced or dropped by the commit of this entry; kept as long as the feed has earlier changes |

@@ -32,7 +32,10 @@ impl Statement<'_> {
                 self.transaction.keep_replaced(&schema.rows.prefix(), bytes.len());
             }
             self.transaction.put(key, filled.clone(), None);
-            self.count_identity(target, None, Some(&values));
+            // Of another column, the counter knows the value; to load it may take a look at all rows, while writers wait.
+            if target.table.identity().is_some_and(|place| pending.filled.contains(&schema.columns[place].id)) {
+                self.count_identity(target, None, Some(&values));
+            }
         }
         let bytes = filled.as_ref().unwrap_or(bytes);
         check_columns(target, pending, &values)?;

@@ -82,7 +82,9 @@ impl Check<'_> {
             }
             let pending = schema.pending.as_ref();
             for (column, value) in schema.columns.iter().zip(&values) {
-                let is_pending = pending.is_some_and(|pending| pending.not_null.contains(&column.id));
+                let is_pending = pending.is_some_and(|pending| {
+                    pending.not_null.contains(&column.id) || pending.filled.contains(&column.id)
+                });
                 if value.is_null() && !column.nullable && !is_pending {
                     return Err(format!("row {values:?} has no {}", column.name));
                 }

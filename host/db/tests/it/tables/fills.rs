@@ -1,7 +1,9 @@
 //! Columns with another value in each row, added to rows that are there.
 
 use mantis_db::tables::WriteOptions;
-use mantis_db::{Limits, StorageOptions};
+use mantis_db::tables::feed::{FeedEvent, FeedScope, TableFeed};
+use mantis_db::{Limits, Since, StorageOptions};
+use mantis_dialect::Query;
 use mantis_store::disk::MemoryDisk;
 
 use super::changes::{alter, altered, change, filled, refused};
@@ -106,6 +108,50 @@ fn writers_beside_a_fill_give_rows_their_values() {
     }
     statement(&slow.database, &mut slow.session, Post("t", r#"{"id":-1}"#)).unwrap();
     are_unique(&get(&mut slow.session, "t?select=n"), ROWS);
+}
+
+#[test]
+fn rows_that_go_beside_a_fill_leave_no_key() {
+    let mut slow = Slow::new([0, 0]);
+    let build = r#"{"drop_constraints":["t_pkey"],"add_columns":[{"name":"n","type":"serial"}],"add_primary_key":["n"],
+        "add_unique":[["id"]]}"#;
+    let built = beside_a_build(&mut slow, build, |database, session| {
+        for deed in [
+            Delete("t?id=in.(3,1101,1102)"),
+            Patch("t?id=eq.1100", r#"{"id":-5}"#),
+            Patch("t?id=gt.1190", r#"{"up":null}"#),
+            Post("t", r#"[{"id":3,"word":"new"},{"id":1101,"word":"new"}]"#),
+        ] {
+            statement(database, session, deed).unwrap();
+        }
+    });
+    assert_eq!(built, Ok(()));
+    are_unique(&get(&mut slow.session, "t?select=n"), ROWS - 1);
+    assert_eq!(get(&mut slow.session, "t?select=id&n=eq.1"), r#"[{"id":1}]"#);
+}
+
+#[test]
+fn followers_see_what_older_rows_get() {
+    let mut tables = filled();
+    altered(&mut tables, "clients", r#"{"changes": "full"}"#);
+    let feed = FeedScope::Table(TableFeed::new("clients", Query::default()).unwrap());
+    let since = Since::Cursor(now(tables.session.feed(&feed, &Since::Now, 1)).unwrap().cursor);
+    altered(&mut tables, "clients", r#"{"add_columns": [{"name": "n", "type": "serial"}]}"#);
+    let events = now(tables.session.feed(&feed, &since, 10)).unwrap().events;
+    let rows = events.iter().filter_map(|event| match event {
+        FeedEvent::Row(change) => {
+            let text = |json: &Option<bytes::Bytes>| String::from_utf8(json.clone().unwrap().to_vec()).unwrap();
+            Some(format!("{:?} {} {}", change.kind, text(&change.old), text(&change.row)))
+        }
+        _ => None,
+    });
+    let mut rows: Vec<_> = rows.collect();
+    rows.sort();
+    let expected = [
+        r#"Update {"id":1,"code":"a","n":null} {"id":1,"code":"a","n":1}"#,
+        r#"Update {"id":2,"code":"b","n":null} {"id":2,"code":"b","n":2}"#,
+    ];
+    assert_eq!(rows, expected);
 }
 
 #[test]

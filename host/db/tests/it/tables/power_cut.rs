@@ -310,4 +310,6 @@ fn a_change_is_made_whole_or_not_at_all_whenever_the_power_goes() {
     check_change(retyped, text);
     let row = |id| format!(r#"{{"id":{id},"word":"w{id}","n":{}}}"#, id % 9);
     check_change(r#"{"drop_constraints":["t_pkey"],"add_primary_key":["word","id"]}"#, row);
+    let numbered = |id| format!(r#"{{"id":{id},"word":"w{id}","n":{},"number":{}}}"#, id % 9, id + 1);
+    check_change(r#"{"add_columns":[{"name":"number","type":"serial"}],"add_unique":[["number"]]}"#, numbered);
 }
