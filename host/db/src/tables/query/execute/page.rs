@@ -246,7 +246,8 @@ impl<'c> Page<'c> {
             } else {
                 self.run_alone(&mut reading.counter, supply, view, context, take)?
             };
-            (reading.is_over, reading.is_whole) = (step != Step::Full, step == Step::Whole);
+            reading.is_over = step != Step::Full;
+            reading.is_whole |= step == Step::Whole;
         }
         Ok(reading.is_over)
     }
@@ -363,6 +364,7 @@ impl<'c> Page<'c> {
             let mut sorted = self.sort(reading.counter.end, supply, view, context)?;
             sorted.skip(reading.counter.offset, context)?;
             reading.counter.passed = sorted.count();
+            reading.is_whole = true;
             sorted
         };
         loop {

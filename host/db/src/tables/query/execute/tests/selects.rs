@@ -85,6 +85,12 @@ fn counts_are_those_of_all_rows_that_pass() {
 }
 
 #[test]
+fn rows_that_are_sorted_and_shown_in_pieces_are_counted_and_not_estimated() {
+    let answer = world().run("items", "name=not.is.null&order=price,id", Count::Exact, false).unwrap();
+    assert_eq!((answer.selected.rows, answer.selected.total), (4, Some(4)));
+}
+
+#[test]
 fn more_rows_than_allowed_are_an_error() {
     let mut world = world();
     world.limits.query_rows_max = 3;
