@@ -304,6 +304,29 @@ fn keys_and_checks_follow_the_type_of_their_column() {
 }
 
 #[test]
+fn a_foreign_key_keeps_the_types_of_its_columns_without_rows_too() {
+    let mut tables = Tables::new(&[CLIENTS, ORDERS]);
+    let key = r#"{"add_foreign_keys": [{"columns": ["client"], "references": {"table": "clients"}}]}"#;
+    altered(&mut tables, "orders", key);
+    let parent = r#"{"add_columns": [{"name": "above", "type": "int"}],
+        "add_foreign_keys": [{"columns": ["above"], "references": {"table": "clients"}}]}"#;
+    altered(&mut tables, "clients", parent);
+    let message = "foreign key constraint \"orders_client_fkey\" cannot be implemented";
+    let change = r#"{"alter_columns": [{"name": "client", "type": "numeric(4,1)"}]}"#;
+    refused(&mut tables, "orders", change, "42804", message);
+    let message = "foreign key constraint \"clients_above_fkey\" cannot be implemented";
+    for column in ["id", "above"] {
+        let change = format!(r#"{{"alter_columns": [{{"name": "{column}", "type": "text"}}]}}"#);
+        refused(&mut tables, "clients", &change, "42804", message);
+    }
+    altered(&mut tables, "clients", r#"{"drop_constraints": ["clients_above_fkey"]}"#);
+    let message = "foreign key constraint \"orders_client_fkey\" cannot be implemented";
+    let change = r#"{"rename_columns": {"id": "number"}, "alter_columns": [{"name": "number", "type": "text"}]}"#;
+    refused(&mut tables, "clients", change, "42804", message);
+    altered(&mut tables, "clients", r#"{"alter_columns": [{"name": "id", "type": "bigint"}]}"#);
+}
+
+#[test]
 fn a_foreign_key_keeps_the_types_of_its_columns() {
     let mut tables = filled();
     altered(

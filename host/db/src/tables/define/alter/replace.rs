@@ -7,9 +7,9 @@ use crate::tables::define::drop::mark_dropped;
 use crate::tables::schema::TableChange;
 use crate::tables::schema::alter::{completed, end, keeps_keys, needed, other_key, take_back};
 use crate::tables::schema::filter::place_of;
-use crate::tables::schema::resolve::{NO_SPACE, is_unique_key};
+use crate::tables::schema::resolve::{NO_SPACE, have_same_keys, is_unique_key};
 use crate::tables::sort::sort_by;
-use crate::tables::table::{ForeignKey, SpaceId, TableSchema};
+use crate::tables::table::{Column, ForeignKey, SpaceId, TableSchema};
 use crate::tables::{Environment, TableError, TableResult, code};
 
 /// What a commit has made of a schema.
@@ -42,6 +42,7 @@ pub(super) fn replace(
         let same = new.columns.iter().find(|other| other.id == column.id);
         same.is_none_or(|other| other.name != column.name)
     });
+    check_compared(transaction, old, &new)?;
     update_references(transaction, &new, change, is_renaming)?;
     let dropped = follow(transaction, old, &new)?;
     put_schema(transaction, &new)?;
@@ -82,6 +83,49 @@ fn follow(transaction: &mut Transaction, old: &TableSchema, new: &TableSchema) -
         add_reference(transaction, &new.name, key)?;
     }
     Ok(dropped)
+}
+
+/// Makes sure that foreign keys compare values of one kind, also where there are no rows yet.
+///
+/// # Errors
+/// 42804.
+fn check_compared(transaction: &mut Transaction, old: &TableSchema, new: &TableSchema) -> TableResult<()> {
+    let retyped = |column: &Column| {
+        let before = old.columns.iter().find(|before| before.id == column.id)?.r#type;
+        (!have_same_keys(before, column.r#type)).then_some((before, column.r#type))
+    };
+    let retyped: Vec<_> = new.columns.iter().filter_map(|column| Some((column, retyped(column)?))).collect();
+    if retyped.is_empty() {
+        return Ok(());
+    }
+    for key in &new.foreign_keys {
+        for (&own, other) in key.columns.iter().zip(&key.target_columns) {
+            let own = &new.columns[own];
+            let other = place_of(new, other).filter(|_| key.target == new.name).map(|place| &new.columns[place]);
+            if other.is_some_and(|other| have_same_keys(own.r#type, other.r#type)) {
+                continue;
+            }
+            let is_compared = |id| own.id == id || other.is_some_and(|other| other.id == id);
+            if let Some((_, (from, to))) = retyped.iter().find(|(column, _)| is_compared(column.id)) {
+                return Err(other_key(&key.name, *from, *to));
+            }
+        }
+    }
+    let mut tables: Vec<&str> = new.referenced_by.iter().map(|reference| reference.table.as_str()).collect();
+    tables.dedup();
+    for table in tables {
+        let Some(child) = schema_in(transaction, table)?.filter(|child| child.name != new.name) else { continue };
+        for key in child.foreign_keys.iter().filter(|key| key.target == old.name) {
+            // Their columns have the names from before this change.
+            let ids = key.target_columns.iter().filter_map(|name| Some(old.columns[place_of(old, name)?].id));
+            for id in ids {
+                if let Some((_, (from, to))) = retyped.iter().find(|(column, _)| column.id == id) {
+                    return Err(other_key(&key.name, *from, *to));
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Makes sure that the tables which reference this one still find a unique key, under its columns' new names.
