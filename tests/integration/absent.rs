@@ -27,13 +27,13 @@ const ABSENT: &[Absent] = &[
         is_such: |step| matches!(step.operation, Operation::Changes(_)),
     },
     Absent {
-        surfaces: &["guest"],
+        surfaces: GUESTS,
         what: "batches across keys and tables",
         reason: "a transaction does the same",
         is_such: |step| matches!(step.operation, Operation::Batch(_)),
     },
     Absent {
-        surfaces: &["guest"],
+        surfaces: GUESTS,
         what: "the change feed of rows",
         reason: "plugins will be called with changes; they do not ask for them",
         is_such: |step| matches!(step.operation, Operation::RowChanges(_)),
@@ -45,7 +45,7 @@ const ABSENT: &[Absent] = &[
         is_such: |step| matches!(&step.operation, Operation::RowChanges(asked) if asked.table.is_none()),
     },
     Absent {
-        surfaces: &["guest"],
+        surfaces: GUESTS,
         what: "listing and dropping buckets",
         reason: "a plugin knows the buckets that its grants name; that they exist is its operator's business",
         is_such: |step| matches!(step.operation, Operation::Buckets {} | Operation::DropBucket {}),

@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 
 use crate::absent;
 use crate::answer::{Answer, Rows, exact};
-use crate::scenario::{Operation, Scenario, Step};
+use crate::scenario::{GrantedAccess, Operation, Scenario, Step};
 use crate::surface::{Place, START_MS, Stage, Surface};
 use crate::surfaces::db::{Player, prepare};
 use crate::surfaces::guest;
@@ -51,7 +51,8 @@ impl PageGuest {
 async fn open_in_page(runner: &Runner, scenario: &Scenario, place: Place) {
     assert_eq!(place, Place::Memory, "a page has no disk");
     let store_bytes_max = scenario.limits.get("store_bytes_max");
-    let of_tables = |step: &Step| step.operation.defines_tables() || step.operation.is_of_rows();
+    let of_tables =
+        |step: &Step| step.operation.defines_tables() || step.operation.is_of_rows() || step.operation.is_across();
     let tables = scenario.steps.iter().chain(&scenario.before).any(of_tables);
     runner.open(&json!({ "now_ms": START_MS, "store_bytes_max": store_bytes_max, "tables": tables })).await;
 }

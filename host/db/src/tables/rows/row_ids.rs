@@ -45,7 +45,7 @@ fn after_last(view: &mut dyn View, target: &Target) -> TableResult<i64> {
     let mut last = Ok(0);
     let range = KeyRange::prefix(&space_prefix(target.table.schema.rows.0));
     let is_behind_null = target.table.schema.row_keys == RowKeys::IdBehindNull;
-    view.visit(&range, Direction::Reverse, &mut |key, _| {
+    view.visit(&range, Direction::Reverse, &mut |key, _, _| {
         let key = without_space(key);
         // Nulls come last: what does not begin with one is of a former primary key.
         if !is_behind_null || KeyShape::begins_with_null(key) {

@@ -58,7 +58,7 @@ fn check_some(
     let began_us = engine.monotonic_us();
     let mut found: Vec<(Box<[u8]>, Bytes)> = Vec::new();
     let (mut bytes, mut is_last) = (0, true);
-    View::visit(transaction, range, Direction::Forward, &mut |key, stored| {
+    View::visit_shared(transaction, range, Direction::Forward, &mut |key, stored| {
         bytes += key.len() + stored.value.len();
         found.push((key.into(), stored.value));
         is_last = found.len() < EXISTING_ROWS_PER_COMMIT && bytes < EXISTING_BYTES_PER_COMMIT;

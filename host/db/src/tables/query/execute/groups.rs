@@ -245,7 +245,7 @@ impl<'c> Groups<'c> {
             };
             rows.push(row);
         }
-        let rows = page(grouping, rows, limit, self.context)?;
+        let rows = page(grouping, rows, limit, context)?;
         Ok(GroupRows { held_bytes: self.held_bytes, ..rows })
     }
 }
@@ -280,7 +280,8 @@ fn page<'s>(
         let mut kept = Vec::with_capacity(rows.len());
         for (at, row) in rows.into_iter().enumerate() {
             context.check_written(at)?;
-            if holds(having, &GroupMember { grouping: &grouping, row: &row })? == Some(true) {
+            let member = GroupMember { grouping: &grouping, row: &row };
+            if holds(having, &TestedGroup { member, context })? == Some(true) {
                 kept.push(row);
             }
         }
