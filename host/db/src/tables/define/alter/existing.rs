@@ -1,4 +1,4 @@
-//! Older rows, some at a time: each commit holds other writers up for a few milliseconds at most.
+//! Older rows, some at a time: each commit takes a few milliseconds at most.
 
 use std::ops::ControlFlow;
 
