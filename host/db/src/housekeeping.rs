@@ -3,6 +3,7 @@
 #[cfg(not(target_family = "wasm"))]
 use std::mem;
 
+use crate::Database;
 use crate::buckets::removal;
 use crate::keyspace::catalog;
 #[cfg(not(target_family = "wasm"))]
@@ -11,7 +12,6 @@ use crate::limits::{
     EXPIRED_COMMITS_PER_CALL, EXPIRED_KEYS_PER_COMMIT, NAME_COMMITS_PER_CALL, NAMES_PER_COMMIT, PRUNED_HOLDS_PER_CALL,
     PRUNED_VERSIONS_PER_HOLD,
 };
-use crate::{Database, platform};
 
 impl Database {
     /// Housekeeping: removes what has expired, and frees what nobody can read any more. Call it a few times a second.
@@ -22,7 +22,7 @@ impl Database {
             if self.0.engine.remove_expired(EXPIRED_KEYS_PER_COMMIT) < EXPIRED_KEYS_PER_COMMIT {
                 break;
             }
-            platform::yield_now();
+            self.0.engine.give_way();
         }
         #[cfg(all(feature = "tables", not(target_family = "wasm")))]
         crate::tables::define::alter::interrupted::take_back_interrupted(self);
@@ -36,7 +36,7 @@ impl Database {
             if self.0.engine.prune(PRUNED_VERSIONS_PER_HOLD) < PRUNED_VERSIONS_PER_HOLD {
                 break;
             }
-            platform::yield_now();
+            self.0.engine.give_way();
         }
     }
 }
@@ -73,6 +73,6 @@ fn forget_names(database: &Database) {
             catalog::forget_names(transaction, names);
             Ok(())
         });
-        platform::yield_now();
+        engine.give_way();
     }
 }

@@ -22,7 +22,6 @@
 //! | `engine` | the one door to the engine: everything that is asked of it |
 //! | `grants`, `bucket_name`, `limits`, `error` | what is allowed, what a name is, how much, and what went wrong |
 //! | `reader_words` | what readers of JSON and TOML say, as sentences |
-//! | `platform` | what is asked of the platform besides clock, randomness and disk |
 //!
 //! It knows nothing of HTTP, threads or runtimes, and of JSON only in tables; it gets time and randomness from its owner, so that it also
 //! runs in a browser page.
@@ -41,7 +40,6 @@ mod housekeeping;
 mod keyspace;
 mod kv;
 pub mod limits;
-mod platform;
 #[cfg(feature = "tables")]
 mod reader_words;
 #[cfg(not(target_family = "wasm"))]

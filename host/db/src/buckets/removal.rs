@@ -6,8 +6,6 @@ use crate::engine::{Direction, KeyRange, Transaction, Unsettled};
 use crate::keyspace::{Dropped, catalog};
 use crate::kv::delete;
 use crate::limits::DELETED_KEYS_PER_COMMIT;
-#[cfg(not(target_family = "wasm"))]
-use crate::platform;
 use crate::{Database, Result};
 
 /// What is left of it.
@@ -92,7 +90,7 @@ pub(crate) fn finish(database: &Database, dropped: Dropped, commits_left: &mut u
             Rest::Expired => return false,
             Rest::Nothing => break,
         }
-        platform::yield_now();
+        database.0.engine.give_way();
     }
     // While the mark is visible, the commits that remove it may still be undone.
     !catalog::is_dropped(&database.0.engine, dropped)

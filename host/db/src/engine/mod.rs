@@ -118,6 +118,11 @@ impl Engine {
         resting_on(seen, outcome)
     }
 
+    /// Lets those go first who wait to write: between two steps of work that calls [`alone`](Self::alone) several times in a row.
+    pub(crate) fn give_way(&self) {
+        self.0.give_way();
+    }
+
     /// Waits until the commit is final.
     ///
     /// # Errors

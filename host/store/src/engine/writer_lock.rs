@@ -6,7 +6,11 @@ use std::ops::{Deref, DerefMut};
 #[cfg(not(target_family = "wasm"))]
 use std::sync::Arc;
 #[cfg(not(target_family = "wasm"))]
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+#[cfg(not(target_family = "wasm"))]
+use std::thread;
+#[cfg(not(target_family = "wasm"))]
+use std::time::Duration;
 
 use super::writer::Writer;
 use crate::sync::{Mutex, MutexGuard};
@@ -20,6 +24,9 @@ pub(crate) struct WriterLock {
     writer: Mutex<Writer>,
     #[cfg(not(target_family = "wasm"))]
     holds: HoldCounts,
+    /// Threads that wait for it, parked or not yet.
+    #[cfg(not(target_family = "wasm"))]
+    waiting: AtomicUsize,
 }
 
 /// A histogram of how long the lock was held.
@@ -39,6 +46,12 @@ pub(crate) struct WriterGuard<'l> {
     writer: MutexGuard<'l, Writer>,
 }
 
+/// How often, and for how long each time, long work waits for those who wait for the lock.
+#[cfg(not(target_family = "wasm"))]
+const GIVE_WAY_PAUSES: usize = 100;
+#[cfg(not(target_family = "wasm"))]
+const GIVE_WAY_PAUSE: Duration = Duration::from_micros(50);
+
 /// Short holds of which one is measured: reading the clock twice takes a tenth of the time of a small commit.
 #[cfg(not(target_family = "wasm"))]
 const SHORT_PER_MEASURED: u64 = 16;
@@ -57,7 +70,7 @@ impl WriterLock {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
         let counts = std::array::from_fn(|_| AtomicU64::new(0));
         let holds = HoldCounts { clock, counts, total_us: AtomicU64::new(0), max_us: AtomicU64::new(0) };
-        Self { writer: Mutex::default(), holds }
+        Self { writer: Mutex::default(), holds, waiting: AtomicUsize::new(0) }
     }
 
     #[cfg(target_family = "wasm")]
@@ -84,7 +97,28 @@ impl WriterLock {
     /// retries for some twenty of them before it parks.
     #[cfg(not(target_family = "wasm"))]
     fn wait(&self) -> MutexGuard<'_, Writer> {
-        self.free_soon().unwrap_or_else(|| self.writer.lock())
+        self.free_soon().unwrap_or_else(|| {
+            self.waiting.fetch_add(1, Ordering::Relaxed);
+            let writer = self.writer.lock();
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            writer
+        })
+    }
+
+    /// Returns once nobody waits for the lock, or after [`GIVE_WAY_PAUSES`]: between two steps of long work.
+    ///
+    /// A thread that waits tries and yields for a while before it is parked, and the lock is handed to parked ones only. On a busy machine
+    /// each of its turns on the processor can fall into a step, if steps follow each other closely.
+    #[cfg(not(target_family = "wasm"))]
+    #[allow(clippy::disallowed_methods, reason = "not in a page; between steps of long work, which has a thread")]
+    pub(crate) fn give_way(&self) {
+        thread::yield_now();
+        for _ in 0..GIVE_WAY_PAUSES {
+            if self.waiting.load(Ordering::Relaxed) == 0 {
+                return;
+            }
+            thread::sleep(GIVE_WAY_PAUSE);
+        }
     }
 
     #[cfg(not(target_family = "wasm"))]
@@ -182,5 +216,31 @@ impl Drop for HoldTime<'_> {
         if held_us > self.counts.max_us.load(Ordering::Relaxed) {
             self.counts.max_us.store(held_us, Ordering::Relaxed);
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests run natively")]
+mod tests {
+    use super::*;
+    use crate::ManualClock;
+
+    #[test]
+    fn long_work_gives_way_to_those_who_wait_and_to_nobody_for_ever() {
+        let lock = WriterLock::new(Arc::new(ManualClock::new(0)));
+        thread::scope(|scope| {
+            let step = lock.lock_for_long();
+            scope.spawn(|| drop(lock.lock()));
+            while lock.waiting.load(Ordering::Relaxed) == 0 {
+                thread::yield_now();
+            }
+            lock.give_way();
+            assert_eq!(lock.waiting.load(Ordering::Relaxed), 1, "the lock is held");
+            drop(step);
+            while lock.waiting.load(Ordering::Relaxed) > 0 {
+                lock.give_way();
+            }
+            drop(lock.lock_for_long());
+        });
     }
 }

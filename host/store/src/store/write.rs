@@ -82,6 +82,14 @@ impl Store {
         (outcome, seen)
     }
 
+    /// Lets those go first who wait to write, for some milliseconds at most: between two steps of work that takes
+    /// [`exclusively`](Self::exclusively) or housekeeping several times in a row. Does nothing in a page, which has one thread.
+    #[cfg_attr(target_family = "wasm", allow(clippy::unused_self, reason = "nobody waits in a page"))]
+    pub fn give_way(&self) {
+        #[cfg(not(target_family = "wasm"))]
+        self.0.writer.give_way();
+    }
+
     /// Also returns the newest commit, and the version that the outcome rests on.
     fn run_exclusively<T, E>(
         &self,

@@ -13,7 +13,6 @@ use crate::buckets::removal;
 use crate::engine::{Direction, KeyRange, Mutex, Transaction, Version, View};
 use crate::keyspace::{EncodedKey, former_schema_key, schema_key, tables as sections};
 use crate::limits::{NAME_COMMITS_PER_CALL, NAMES_PER_COMMIT};
-use crate::platform;
 use crate::tables::schema::stored;
 use crate::tables::table::{SpaceId, TableSchema};
 use crate::tables::{TableError, TableResult, code};
@@ -152,6 +151,6 @@ pub(crate) fn forget_schemas(database: &Database) {
             }
             Ok(())
         });
-        platform::yield_now();
+        database.0.engine.give_way();
     }
 }

@@ -7,7 +7,6 @@ use bytes::Bytes;
 use crate::Database;
 use crate::engine::{Direction, KeyRange, Transaction, View};
 use crate::limits::{EXISTING_BYTES_PER_COMMIT, EXISTING_ROWS_PER_COMMIT, EXISTING_US_PER_COMMIT};
-use crate::platform;
 use crate::tables::rows::{Statement, Stored};
 use crate::tables::schema::catalog::not_found;
 use crate::tables::table::SpaceId;
@@ -41,7 +40,7 @@ pub(super) async fn check_all(
             Some(rest) => range = rest,
             None => return Ok(()),
         }
-        platform::yield_now();
+        database.0.engine.give_way();
     }
 }
 
