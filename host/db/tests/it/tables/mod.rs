@@ -15,3 +15,4 @@ mod races;
 mod restart;
 mod statements;
 mod support;
+mod type_changes;

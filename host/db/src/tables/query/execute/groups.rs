@@ -8,6 +8,7 @@ use super::evaluate::{Values, holds, misplaced};
 use super::order::write_terms;
 use crate::tables::codec;
 use crate::tables::query::bound::{AggregateCall, Expression, OrderBy, Predicate, Select, Source, Subject};
+use crate::tables::query::{Count, Selected};
 use crate::tables::sort::sort_by;
 use crate::tables::types::{self, Accumulator, Value};
 use crate::tables::{Environment, TableResult};
@@ -125,6 +126,14 @@ pub(super) struct GroupRows<'c> {
     pub(super) skipped: u64,
     /// What they weighed while they were made.
     pub(super) held_bytes: usize,
+}
+
+impl GroupRows<'_> {
+    /// What a select of these groups answers besides them.
+    pub(super) fn selected(&self, count: Count) -> Selected {
+        let total = (count != Count::None).then_some(self.total);
+        Selected { rows: self.rows.len() as u64, offset: self.skipped, total, warnings: Vec::new() }
+    }
 }
 
 /// A group, to be asked for its values.

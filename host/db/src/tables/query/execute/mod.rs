@@ -226,13 +226,11 @@ fn grouped<'c>(
     sink: &mut dyn RowSink,
 ) -> TableResult<Selected> {
     let groups = groups_of(select, filter, supply, view, context, paging)?;
-    let GroupRows { grouping, rows, total, skipped, .. } = &groups;
     if sink.wants_rows() {
         let mut shower = Shower::new(select, context.environment);
-        rows.iter().try_for_each(|row| shower.show_group(grouping, row, sink))?;
+        groups.rows.iter().try_for_each(|row| shower.show_group(&groups.grouping, row, sink))?;
     }
-    let total = (paging.count != Count::None).then_some(*total);
-    Ok(Selected { rows: rows.len() as u64, offset: *skipped, total, warnings: Vec::new() })
+    Ok(groups.selected(paging.count))
 }
 
 /// The groups of the rows.

@@ -16,7 +16,7 @@ use crate::engine::View;
 use crate::tables::TableResult;
 use crate::tables::query::bound::Select;
 use crate::tables::query::plan::Plan;
-use crate::tables::query::{Cell, Count, OutputColumn, RowSink, Selected};
+use crate::tables::query::{Cell, OutputColumn, RowSink, Selected};
 
 /// Rows that are worked on at once at first, where rows of other tables belong to them: how much these are is not known yet.
 const BATCH_ROWS_AT_FIRST: usize = 64;
@@ -136,9 +136,8 @@ impl Progress {
         self.state = if select.is_grouped {
             let filter = filter_of(select, &self.plan);
             let groups = groups_of(select, filter, &mut supply, view, context, self.paging)?;
-            let GroupRows { rows, total, skipped, held_bytes, .. } = groups;
-            let total = (self.paging.count != Count::None).then_some(total);
-            let selected = Selected { rows: rows.len() as u64, offset: skipped, total, warnings: Vec::new() };
+            let selected = groups.selected(self.paging.count);
+            let GroupRows { rows, held_bytes, .. } = groups;
             State::Grouped { rows: rows.into_iter(), selected, held_bytes }
         } else {
             let page: Page<'_> = page_of(select, &self.plan, self.paging);
