@@ -22,7 +22,7 @@ impl Database {
             if self.0.engine.remove_expired(EXPIRED_KEYS_PER_COMMIT) < EXPIRED_KEYS_PER_COMMIT {
                 break;
             }
-            self.0.engine.give_way();
+            self.0.engine.yield_to_writers();
         }
         #[cfg(all(feature = "tables", not(target_family = "wasm")))]
         crate::tables::define::alter::interrupted::take_back_interrupted(self);
@@ -36,7 +36,7 @@ impl Database {
             if self.0.engine.prune(PRUNED_VERSIONS_PER_HOLD) < PRUNED_VERSIONS_PER_HOLD {
                 break;
             }
-            self.0.engine.give_way();
+            self.0.engine.yield_to_writers();
         }
     }
 }
@@ -73,6 +73,6 @@ fn forget_names(database: &Database) {
             catalog::forget_names(transaction, names);
             Ok(())
         });
-        engine.give_way();
+        engine.yield_to_writers();
     }
 }

@@ -96,7 +96,7 @@ fn main() -> Result<()> {
     pin_this_thread(LOAD_CORE)?;
     let dir = tempfile::Builder::new().prefix("mantisdb-tables").tempdir_in(&options.dir)?;
     let books = *options.rows.first().context("no rows")?;
-    ensure!(options.rows.iter().all(|&rows| rows > rows::BATCH_ROWS), "a table has fewer rows than a batch");
+    ensure!(options.rows.iter().all(|&rows| rows >= rows::BATCH_ROWS), "a table has fewer rows than a batch");
     let mut sizes = Vec::new();
     let mut contestants = Vec::new();
     for (port, &books) in (18_087..).zip(&options.rows) {

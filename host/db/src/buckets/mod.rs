@@ -112,6 +112,7 @@ impl Session {
                     return Ok(Deleted { keys, version, durable });
                 }
             }
+            engine.yield_to_writers();
         }
     }
 }

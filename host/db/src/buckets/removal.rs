@@ -90,7 +90,7 @@ pub(crate) fn finish(database: &Database, dropped: Dropped, commits_left: &mut u
             Rest::Expired => return false,
             Rest::Nothing => break,
         }
-        database.0.engine.give_way();
+        database.0.engine.yield_to_writers();
     }
     // While the mark is visible, the commits that remove it may still be undone.
     !catalog::is_dropped(&database.0.engine, dropped)

@@ -119,8 +119,8 @@ impl Engine {
     }
 
     /// Lets those go first who wait to write: between two steps of work that calls [`alone`](Self::alone) several times in a row.
-    pub(crate) fn give_way(&self) {
-        self.0.give_way();
+    pub(crate) fn yield_to_writers(&self) {
+        self.0.yield_to_writers();
     }
 
     /// Waits until the commit is final.

@@ -59,6 +59,7 @@ impl Kv<'_> {
                 return Ok(Deleted { keys, version, durable });
             }
             left = rest;
+            self.session.database.0.engine.yield_to_writers();
         }
     }
 
@@ -80,6 +81,9 @@ impl Kv<'_> {
         let ((gone, left), version, durable) = settled?;
         deletion.deleted = Deleted { keys: deletion.deleted.keys + gone, version, durable };
         deletion.left = left;
+        if deletion.left.is_some() {
+            self.session.database.0.engine.yield_to_writers();
+        }
         Ok(deletion.left.is_some())
     }
 

@@ -7,12 +7,16 @@ use std::hash::{Hash, Hasher};
 use std::hint::black_box;
 use std::ops::ControlFlow;
 
-use papaya::HashSet;
+use papaya::{HashSet, ResizeMode};
 
 use super::record::{NodeExt, Record};
 
 /// Keys that are looked up together. A processor waits for about as many places in memory at once.
 const TOGETHER: usize = 32;
+
+/// Entries that one insertion or removal moves while the table grows or shrinks. Each is a miss of the processor's caches, and a thousand
+/// changes of one commit wait for all of theirs.
+const MOVED_PER_CHANGE: usize = 16;
 
 /// A record as an element of the hash index, with the equality of its key.
 struct Indexed(Record);
@@ -45,7 +49,7 @@ impl HashIndex {
     /// An empty index whose hashes `seeds` make unpredictable.
     pub(crate) fn new(seeds: [u64; 4]) -> Self {
         let hasher = ahash::RandomState::with_seeds(seeds[0], seeds[1], seeds[2], seeds[3]);
-        Self(HashSet::with_hasher(hasher))
+        Self(HashSet::builder().hasher(hasher).resize_mode(ResizeMode::Incremental(MOVED_PER_CHANGE)).build())
     }
 
     /// Shows `see` the record of `key`, if there is one.

@@ -48,9 +48,9 @@ pub(crate) struct WriterGuard<'l> {
 
 /// How often, and for how long each time, long work waits for those who wait for the lock.
 #[cfg(not(target_family = "wasm"))]
-const GIVE_WAY_PAUSES: usize = 100;
+const YIELD_PAUSES: usize = 100;
 #[cfg(not(target_family = "wasm"))]
-const GIVE_WAY_PAUSE: Duration = Duration::from_micros(50);
+const YIELD_PAUSE: Duration = Duration::from_micros(50);
 
 /// Short holds of which one is measured: reading the clock twice takes a tenth of the time of a small commit.
 #[cfg(not(target_family = "wasm"))]
@@ -105,19 +105,19 @@ impl WriterLock {
         })
     }
 
-    /// Returns once nobody waits for the lock, or after [`GIVE_WAY_PAUSES`]: between two steps of long work.
+    /// Returns once nobody waits for the lock, or after [`YIELD_PAUSES`]: between two steps of long work.
     ///
     /// A thread that waits tries and yields for a while before it is parked, and the lock is handed to parked ones only. On a busy machine
     /// each of its turns on the processor can fall into a step, if steps follow each other closely.
     #[cfg(not(target_family = "wasm"))]
     #[allow(clippy::disallowed_methods, reason = "not in a page; between steps of long work, which has a thread")]
-    pub(crate) fn give_way(&self) {
+    pub(crate) fn yield_to_writers(&self) {
         thread::yield_now();
-        for _ in 0..GIVE_WAY_PAUSES {
+        for _ in 0..YIELD_PAUSES {
             if self.waiting.load(Ordering::Relaxed) == 0 {
                 return;
             }
-            thread::sleep(GIVE_WAY_PAUSE);
+            thread::sleep(YIELD_PAUSE);
         }
     }
 
@@ -234,11 +234,11 @@ mod tests {
             while lock.waiting.load(Ordering::Relaxed) == 0 {
                 thread::yield_now();
             }
-            lock.give_way();
+            lock.yield_to_writers();
             assert_eq!(lock.waiting.load(Ordering::Relaxed), 1, "the lock is held");
             drop(step);
             while lock.waiting.load(Ordering::Relaxed) > 0 {
-                lock.give_way();
+                lock.yield_to_writers();
             }
             drop(lock.lock_for_long());
         });

@@ -85,9 +85,9 @@ impl Store {
     /// Lets those go first who wait to write, for some milliseconds at most: between two steps of work that takes
     /// [`exclusively`](Self::exclusively) or housekeeping several times in a row. Does nothing in a page, which has one thread.
     #[cfg_attr(target_family = "wasm", allow(clippy::unused_self, reason = "nobody waits in a page"))]
-    pub fn give_way(&self) {
+    pub fn yield_to_writers(&self) {
         #[cfg(not(target_family = "wasm"))]
-        self.0.writer.give_way();
+        self.0.writer.yield_to_writers();
     }
 
     /// Also returns the newest commit, and the version that the outcome rests on.

@@ -90,6 +90,7 @@ async fn is_removed(database: &Database, dropped: Dropped) -> bool {
             Rest::Expired => range = all_keys(dropped),
             Rest::Nothing => return true,
         }
+        database.0.engine.yield_to_writers();
     }
 }
 

@@ -151,6 +151,6 @@ pub(crate) fn forget_schemas(database: &Database) {
             }
             Ok(())
         });
-        database.0.engine.give_way();
+        database.0.engine.yield_to_writers();
     }
 }

@@ -40,7 +40,7 @@ pub(super) async fn check_all(
             Some(rest) => range = rest,
             None => return Ok(()),
         }
-        database.0.engine.give_way();
+        database.0.engine.yield_to_writers();
     }
 }
 
