@@ -59,7 +59,6 @@ impl Kv<'_> {
                 return Ok(Deleted { keys, version, durable });
             }
             left = rest;
-            self.session.database.0.engine.yield_to_writers();
         }
     }
 
@@ -81,9 +80,6 @@ impl Kv<'_> {
         let ((gone, left), version, durable) = settled?;
         deletion.deleted = Deleted { keys: deletion.deleted.keys + gone, version, durable };
         deletion.left = left;
-        if deletion.left.is_some() {
-            self.session.database.0.engine.yield_to_writers();
-        }
         Ok(deletion.left.is_some())
     }
 

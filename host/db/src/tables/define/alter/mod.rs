@@ -47,7 +47,7 @@ pub struct TableAltered {
 
 impl Session {
     /// Changes the definition of a table: all of `change`, or nothing. Older rows are looked at beside writers, in commits of a few
-    /// milliseconds each, several of which a writer may wait for; only a new column with another value in each row rewrites them.
+    /// milliseconds each, between which waiting writers go first; only a new column with another value in each row rewrites them.
     ///
     /// # Errors
     /// PGRST205; 2BP01 where something needs what goes; 23502, 23503, 23505, 23514 and those of casts where a row objects; 55006 while another
