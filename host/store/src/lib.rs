@@ -15,6 +15,7 @@
 //! | `transactions` | reads at a snapshot, buffered writes, validation |
 //! | `engine` | versions in memory: the key map, snapshots, the writer, pruning, the change feed |
 //! | `durability` | what makes commits durable: the log's end, errors of the disk, who writes and who waits |
+//! | `attachments` | bytes beside the key space: their files, and who needs them |
 //! | [`disk`] | files: a directory, or memory |
 //! | `format` | the bytes of every file |
 //! | `types` | small types that all of them use: versions, entries, ranges, options, errors, statistics |
@@ -39,6 +40,7 @@
 //! ```
 #![deny(missing_docs)]
 
+mod attachments;
 pub mod disk;
 mod durability;
 mod engine;
@@ -65,6 +67,8 @@ pub use recovery::{
     Backup, FileKind, FileReport, Finding, OpenError, Recovered, RepairError, Repaired, Report, RestoreError, check,
     repair, repairable, restore, verify,
 };
+#[cfg(not(target_family = "wasm"))]
+pub use store::Attached;
 pub use store::Uncommitted;
 #[cfg(not(target_family = "wasm"))]
 pub use threads::{DiskThreads, OnDiskEvent};
@@ -72,8 +76,9 @@ pub use threads::{DiskThreads, OnDiskEvent};
 pub use transactions::Places;
 pub use transactions::{Isolation, Savepoint, Transaction};
 pub use types::{
-    Checkpoint, Clock, Direction, DiskStats, Durability, Entry, EntryHeader, Error, Expect, KeyRange, ManualClock,
-    OnProgress, Options, Random, Refused, SeededRandom, Space, Stats, StorageFailure, Update, Version, Written,
+    AttachmentId, Checkpoint, Clock, Direction, DiskStats, Durability, Entry, EntryHeader, Error, Expect, KeyRange,
+    ManualClock, OnProgress, Options, Random, Refused, SeededRandom, Space, Stats, StorageFailure, Update, Version,
+    Written,
 };
 #[cfg(not(target_family = "wasm"))]
 pub use types::{HOLD_BUCKETS, Holds};

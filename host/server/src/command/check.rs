@@ -107,6 +107,7 @@ fn contents(file: &FileReport) -> String {
         }
         (FileKind::Segment, None) => "  no commits".to_owned(),
         (FileKind::Identity, _) => "  identity".to_owned(),
+        (FileKind::Attachment, _) => "  a plugin's component".to_owned(),
         (FileKind::Other, _) => "  not a file of the database".to_owned(),
         (FileKind::Checkpoint | FileKind::Unfinished, _) => String::new(),
     }
@@ -135,6 +136,9 @@ fn show_repaired(output: &mut Output, done: &Done) -> Outcome {
         }
     } else {
         output.line("lost: nothing that the files know of")?;
+    }
+    for id in &repaired.attachments_lost {
+        output.line(format_args!("lost: attachment-{id}.mantis, a plugin's component; install the plugin again"))?;
     }
     output.line(format_args!("repaired into {}", path.display()))?;
     if let Some(damaged) = damaged {
@@ -215,6 +219,7 @@ fn as_json(args: &CheckArgs, report: &Report, done: Option<&Done>) -> Value {
             "kept": backup::as_json(&repaired.kept),
             "base_version": repaired.base.to_string(), "commits": repaired.commits,
             "newest_version_seen": repaired.newest_seen.to_string(), "commits_left_out": repaired.commits_left_out,
+            "attachments_lost": repaired.attachments_lost.iter().map(ToString::to_string).collect::<Vec<_>>(),
         });
     }
     value
@@ -225,6 +230,7 @@ fn file_as_json(file: &FileReport) -> Value {
         FileKind::Identity => "identity",
         FileKind::Checkpoint => "checkpoint",
         FileKind::Segment => "segment",
+        FileKind::Attachment => "attachment",
         FileKind::Unfinished => "unfinished",
         FileKind::Other => "other",
     };

@@ -5,7 +5,7 @@
 use std::any::Any;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 #[cfg(not(target_family = "wasm"))]
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,8 @@ pub(crate) struct Durable {
     pub(crate) disk: Arc<dyn Disk>,
     /// The store's identity.
     pub(crate) store: u64,
+    /// The version of the store's format. Written by the holder of the log.
+    pub(crate) format: AtomicU32,
     pub(crate) durability: Durability,
     pub(crate) segment_bytes_max: u64,
     /// Held while records are written, and taken before the writer lock if both are needed. Its holder checks for pending commits after
@@ -96,7 +98,7 @@ impl DurableStats {
 impl Durable {
     pub(crate) fn new(
         disk: Arc<dyn Disk>,
-        (store, reserved): (u64, Version),
+        (format, store, reserved): (u32, u64, Version),
         durability: Durability,
         segment_bytes_max: u64,
         writer: LogWriter,
@@ -108,6 +110,7 @@ impl Durable {
         Self {
             disk,
             store,
+            format: AtomicU32::new(format),
             durability,
             segment_bytes_max,
             synced: AtomicU64::new(writer.current.last),

@@ -20,9 +20,9 @@ const RANGE: Version = 1 << 20;
 /// Versions that a store skips after a restore or a repair: later commits are lost, but clients may have seen their versions.
 pub(crate) const LOST_MAX: Version = 1 << 32;
 
-/// Writes the file durably, replacing the previous one.
-pub(crate) fn write(disk: &dyn Disk, store: u64, reserved: Version, time_ms: u64) -> io::Result<()> {
-    let header = Header { store, salt: 0, version: reserved, time_ms };
+/// Writes the file durably, replacing the previous one. `format` is that of the whole store.
+pub(crate) fn write(disk: &dyn Disk, format: u32, store: u64, reserved: Version, time_ms: u64) -> io::Result<()> {
+    let header = Header { format, store, salt: 0, version: reserved, time_ms };
     let unfinished = format!("{}{}", names::STORE, names::UNFINISHED);
     // A failed attempt may have left a file.
     match disk.remove(&unfinished) {
@@ -46,7 +46,7 @@ impl Durable {
             return Ok(());
         }
         let reserved = last + RANGE;
-        write(&*self.disk, self.store, reserved, clock.now_ms())?;
+        write(&*self.disk, self.format.load(Ordering::Acquire), self.store, reserved, clock.now_ms())?;
         self.reserved.store(reserved, Ordering::Relaxed);
         Ok(())
     }

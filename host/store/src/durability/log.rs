@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::disk::{Disk, DiskFile, write_all};
-use crate::format::{HEADER_BYTES, Header, Kind, names, seal};
+use crate::format::{FORMAT_PLAIN, HEADER_BYTES, Header, Kind, names, seal};
 use crate::mutants::mutant;
 use crate::types::Version;
 
@@ -44,7 +44,7 @@ impl LogWriter {
         time_ms: u64,
         older: Vec<Segment>,
     ) -> io::Result<Self> {
-        let file = create_segment(&*disk, &Header { store, salt, version: after, time_ms })?;
+        let file = create_segment(&*disk, &Header { format: FORMAT_PLAIN, store, salt, version: after, time_ms })?;
         let current = Segment { after, last: after, bytes: HEADER_BYTES as u64, time_ms };
         Ok(Self { disk, store, older, file, salt, current })
     }
@@ -92,7 +92,8 @@ impl LogWriter {
     /// The new file cannot be made durable; the current one stays in use.
     pub(crate) fn rotate(&mut self, salt: u64, time_ms: u64) -> io::Result<()> {
         let after = self.current.last;
-        self.file = create_segment(&*self.disk, &Header { store: self.store, salt, version: after, time_ms })?;
+        let header = Header { format: FORMAT_PLAIN, store: self.store, salt, version: after, time_ms };
+        self.file = create_segment(&*self.disk, &header)?;
         self.older.push(self.current);
         self.salt = salt;
         self.current = Segment { after, last: after, bytes: HEADER_BYTES as u64, time_ms };

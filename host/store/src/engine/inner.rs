@@ -11,6 +11,8 @@ use super::registry::Registry;
 use super::turns::Turns;
 use super::watchers::Watchers;
 use super::writer_lock::{WriterGuard, WriterLock};
+#[cfg(not(target_family = "wasm"))]
+use crate::attachments::Attachments;
 use crate::durability::Durable;
 use crate::types::{Clock, Options, Random};
 
@@ -35,6 +37,8 @@ pub(crate) struct Inner {
     /// For [`durable`](Self::durable).
     #[cfg(not(target_family = "wasm"))]
     durable: Option<Durable>,
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) attachments: Attachments,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) writer: WriterLock,
     #[cfg(not(target_family = "wasm"))]
@@ -59,6 +63,8 @@ impl Inner {
             bytes: AtomicU64::new(0),
             #[cfg(not(target_family = "wasm"))]
             durable: None,
+            #[cfg(not(target_family = "wasm"))]
+            attachments: Attachments::default(),
             random: Arc::clone(&options.random),
             #[cfg(not(target_family = "wasm"))]
             writer: WriterLock::new(Arc::clone(&options.clock)),

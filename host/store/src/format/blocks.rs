@@ -9,17 +9,32 @@
 //! | 12..16 | how many there are; 0 in the last block, whose 8 bytes are the number of entries in the file |
 //! | 16.. | the entries, in the order of their keys |
 //!
+//! A backup of format 2 goes on with the attachments that its entries refer to, in blocks with the same first 12 bytes:
+//!
+//! | bytes of a block | what |
+//! |---|---|
+//! | 12..16 | 1; 0 in the last block, whose 8 bytes are the number of attachments in the file |
+//! | 16..48 | the name of an attachment |
+//! | 48.. | its next bytes; what follows under the same name continues it |
+//!
+//! Attachments are in the order of their names, each once.
+//!
 //! An entry is the key, the version, the time and the deadline plus one (0: none) as numbers, and the value.
 
 use std::io::{self, Read};
 
+use sha2::{Digest, Sha256};
+
 use super::codec::{Reader, checksum, put_counted, put_number};
-use super::header::{BadHeader, FORMAT, HEADER_BYTES, Header, Kind};
+use super::header::{BadHeader, FORMAT, FORMAT_ATTACHMENTS, HEADER_BYTES, Header, Kind};
 use crate::mutants::mutant;
-use crate::types::{Checkpoint, NEVER_MS, Version};
+use crate::types::{AttachmentId, Checkpoint, NEVER_MS, Version};
 
 const BLOCK_BYTES: usize = 256 << 10;
 const BLOCK_HEADER_BYTES: usize = 16;
+/// Bytes of an attachment in a block.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) const PIECE_BYTES: usize = 256 << 10;
 /// Bytes of a block that are read first, then doubled while there are more: a damaged length costs little more memory than the file has
 /// bytes.
 const STEP_BYTES: usize = 64 << 10;
@@ -102,6 +117,22 @@ impl BlockWriter {
         self.take()
     }
 
+    /// A block with the next bytes of an attachment, after the last block of entries.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn piece(&mut self, id: &AttachmentId, bytes: &[u8]) -> io::Result<Vec<u8>> {
+        self.block.extend_from_slice(id.hash());
+        self.block.extend_from_slice(bytes);
+        self.count = 1;
+        self.take()
+    }
+
+    /// The last block after attachments.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn end_of_attachments(&mut self, attachments: u64) -> io::Result<Vec<u8>> {
+        self.block.extend_from_slice(&attachments.to_le_bytes());
+        self.take()
+    }
+
     /// Entries so far.
     pub(crate) fn entries(&self) -> u64 {
         self.entries
@@ -152,6 +183,10 @@ pub(crate) struct BlockReader<'s> {
     pub(crate) offset: u64,
     entries: u64,
     last_key: Option<Vec<u8>>,
+    /// Whole attachments so far.
+    attachments: u64,
+    /// The attachment that is being read, and its hash so far.
+    attachment: Option<(AttachmentId, Sha256)>,
 }
 
 impl<'s> BlockReader<'s> {
@@ -163,7 +198,16 @@ impl<'s> BlockReader<'s> {
             BadHeader::Damaged => Unreadable::Damaged(Damage { offset: 0, what: "its header is damaged" }),
             BadHeader::Newer(format) => Unreadable::Newer(format),
         })?;
-        Ok(Self { source, header, block: bytes, offset: 0, entries: 0, last_key: None })
+        Ok(Self {
+            source,
+            header,
+            block: bytes,
+            offset: 0,
+            entries: 0,
+            last_key: None,
+            attachments: 0,
+            attachment: None,
+        })
     }
 
     /// Reads a block and shows `see` its entries. Returns `None`, or after the last block what the file has in all.
@@ -181,8 +225,8 @@ impl<'s> BlockReader<'s> {
                 return damaged.say("its number of entries is wrong");
             }
             let bytes = self.offset + self.block.len() as u64;
-            if fill(self.source, &mut [0])? > 0 {
-                return Damages(bytes).say("there are bytes after its end");
+            if !self.has_attachments() {
+                self.check_end(bytes)?;
             }
             let whole = Checkpoint { version: self.header.version, entries: self.entries, bytes };
             return Ok(Some((self.header, whole)));
@@ -205,6 +249,61 @@ impl<'s> BlockReader<'s> {
         }
         self.entries += u64::from(count);
         Ok(None)
+    }
+
+    /// Whether attachments follow the entries.
+    pub(crate) fn has_attachments(&self) -> bool {
+        self.header.format >= FORMAT_ATTACHMENTS
+    }
+
+    /// Reads a block after the entries: an attachment, and its next bytes. Returns the length of the file after the last block, when every
+    /// attachment was whole.
+    pub(crate) fn next_piece(&mut self) -> Result<Piece<'_>, Unreadable> {
+        self.offset += self.block.len() as u64;
+        let damaged = Damages(self.offset);
+        self.read_block()?;
+        let end = self.offset + self.block.len() as u64;
+        let mut reader = Reader(&self.block[12..]);
+        let count = reader.u32().unwrap_or(0);
+        if count == 0 {
+            let number = reader.u64().filter(|_| reader.is_empty());
+            self.attachments += u64::from(self.attachment.is_some());
+            self.finish_attachment()?;
+            if number != Some(self.attachments) {
+                return damaged.say("its number of attachments is wrong");
+            }
+            self.check_end(end)?;
+            return Ok(Piece::End { bytes: end });
+        }
+        let id = reader.take(AttachmentId::BYTES).and_then(|hash| hash.try_into().ok()).map(AttachmentId::from_hash);
+        let Some(id) = id.filter(|_| count == 1) else { return damaged.say("a block of an attachment is malformed") };
+        match &self.attachment {
+            Some((last, _)) if *last == id => {}
+            Some((last, _)) if *last > id => return damaged.say("its attachments are out of order"),
+            _ => {
+                self.attachments += u64::from(self.attachment.is_some());
+                self.finish_attachment()?;
+                self.attachment = Some((id, Sha256::new()));
+            }
+        }
+        let bytes = &self.block[BLOCK_HEADER_BYTES + AttachmentId::BYTES..];
+        if let Some((_, hash)) = &mut self.attachment {
+            hash.update(bytes);
+        }
+        Ok(Piece::Bytes { id, bytes })
+    }
+
+    /// Checks the attachment that has just ended against its name.
+    fn finish_attachment(&mut self) -> Result<(), Unreadable> {
+        let Some((id, hash)) = self.attachment.take() else { return Ok(()) };
+        if AttachmentId::from_hash(hash.finalize().into()) == id {
+            return Ok(());
+        }
+        Damages(self.offset).say("the attachment before is not what its name says")
+    }
+
+    fn check_end(&mut self, bytes: u64) -> Result<(), Unreadable> {
+        if fill(self.source, &mut [0])? > 0 { Damages(bytes).say("there are bytes after its end") } else { Ok(()) }
     }
 
     fn read_block(&mut self) -> Result<(), Unreadable> {
@@ -232,6 +331,14 @@ impl<'s> BlockReader<'s> {
     }
 }
 
+/// A block after the entries.
+pub(crate) enum Piece<'b> {
+    /// The next bytes of this attachment.
+    Bytes { id: AttachmentId, bytes: &'b [u8] },
+    /// The last block; the length of the file.
+    End { bytes: u64 },
+}
+
 /// Makes errors about one offset.
 #[derive(Clone, Copy)]
 struct Damages(u64);
@@ -251,8 +358,14 @@ pub(crate) fn read(
 ) -> Result<(Header, Checkpoint), Unreadable> {
     let mut reader = BlockReader::begin(source)?;
     loop {
-        if let Some(whole) = reader.next(&mut see)? {
-            return Ok(whole);
+        if let Some((header, mut whole)) = reader.next(&mut see)? {
+            while reader.has_attachments() {
+                if let Piece::End { bytes } = reader.next_piece()? {
+                    whole.bytes = bytes;
+                    break;
+                }
+            }
+            return Ok((header, whole));
         }
     }
 }

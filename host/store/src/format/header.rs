@@ -4,7 +4,7 @@
 //! |---|---|
 //! | 0..8 | `MANTISDB` |
 //! | 8..12 | the kind of file: `STOR`, `SEGM` or `CKPT` |
-//! | 12..16 | the version of the format, 1 |
+//! | 12..16 | the version of the format: 2 for a store that has had attachments and a backup that carries some, else 1 |
 //! | 16..24 | the store's identity, random |
 //! | 24..32 | the salt of the file's checksums, random |
 //! | 32..40 | the newest commit before the segment's first, the commit that a checkpoint shows, or the newest version that a store has used up beyond its log |
@@ -19,8 +19,13 @@ use crate::types::Version;
 
 /// The length of a header, and the offset after it.
 pub(crate) const HEADER_BYTES: usize = 64;
-/// The only version of the format so far.
-pub(crate) const FORMAT: u32 = 1;
+/// The newest version of the format.
+pub(crate) const FORMAT: u32 = 2;
+/// The version of a file that knows of no attachments. A file has the oldest version that it fits in, so that older programs read what
+/// they understand.
+pub(crate) const FORMAT_PLAIN: u32 = 1;
+/// The first version with attachments.
+pub(crate) const FORMAT_ATTACHMENTS: u32 = 2;
 
 const MAGIC: &[u8; 8] = b"MANTISDB";
 /// The seed of a header's checksum, because the salt is not known yet.
@@ -44,9 +49,10 @@ impl Kind {
     }
 }
 
-/// The identity, salt, version and time in a header.
+/// The format, identity, salt, version and time in a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header {
+    pub(crate) format: u32,
     pub(crate) store: u64,
     pub(crate) salt: u64,
     pub(crate) version: Version,
@@ -67,7 +73,7 @@ impl Header {
         let mut bytes = [0; HEADER_BYTES];
         bytes[..8].copy_from_slice(MAGIC);
         bytes[8..12].copy_from_slice(kind.tag());
-        bytes[12..16].copy_from_slice(&FORMAT.to_le_bytes());
+        bytes[12..16].copy_from_slice(&self.format.to_le_bytes());
         for (place, number) in [self.store, self.salt, self.version, self.time_ms].into_iter().enumerate() {
             bytes[16 + 8 * place..][..8].copy_from_slice(&number.to_le_bytes());
         }
@@ -82,15 +88,15 @@ impl Header {
             let mut reader = Reader(bytes);
             let begins_right = reader.take(8)? == MAGIC && reader.take(4)? == kind.tag();
             let format = reader.u32()?;
-            let header =
-                Self { store: reader.u64()?, salt: reader.u64()?, version: reader.u64()?, time_ms: reader.u64()? };
+            let (store, salt, version, time_ms) = (reader.u64()?, reader.u64()?, reader.u64()?, reader.u64()?);
+            let header = Self { format, store, salt, version, time_ms };
             let is_whole = reader.u64()? == 0 && reader.u64()? == checksum(HEADER_SALT, 0, &bytes[..56]);
             begins_right.then_some((format, is_whole, header))
         };
         match read() {
             // The layout after the version is the later program's choice.
             Some((format, ..)) if format > FORMAT => Err(BadHeader::Newer(format)),
-            Some((FORMAT, true, header)) => Ok(header),
+            Some((FORMAT_PLAIN..=FORMAT, true, header)) => Ok(header),
             _ => Err(BadHeader::Damaged),
         }
     }

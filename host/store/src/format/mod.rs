@@ -5,7 +5,7 @@
 //! | `names` | the names of the files |
 //! | `scan` | a segment: its records, and whether its end is torn or damaged |
 //! | `log_record` | a record of the log: one commit |
-//! | `blocks` | a checkpoint or a backup: blocks of entries |
+//! | `blocks` | a checkpoint or a backup: blocks of entries, and of attachments |
 //! | `header` | the header of every file |
 //! | `codec` | numbers of variable length (LEB128), and checksums |
 
@@ -16,9 +16,11 @@ mod log_record;
 pub(crate) mod names;
 mod scan;
 
-pub(crate) use blocks::{BlockReader, BlockWriter, StoredEntry, read as read_checkpoint};
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use blocks::PIECE_BYTES;
+pub(crate) use blocks::{BlockReader, BlockWriter, Piece, StoredEntry, read as read_checkpoint};
 pub use blocks::{Damage, Unreadable};
-pub(crate) use header::{BadHeader, FORMAT, HEADER_BYTES, Header, Kind};
+pub(crate) use header::{BadHeader, FORMAT, FORMAT_ATTACHMENTS, FORMAT_PLAIN, HEADER_BYTES, Header, Kind};
 pub(crate) use log_record::{LogRecord, LoggedChange, encode as encode_commit, seal};
 pub(crate) use scan::{End, salvage, scan};
 /// For fuzzing.

@@ -1,6 +1,6 @@
 //! Names of the engine's files.
 
-use crate::types::Version;
+use crate::types::{AttachmentId, Version};
 
 /// The file that identifies a directory as a store, and has its format.
 pub(crate) const STORE: &str = "store.mantis";
@@ -12,6 +12,7 @@ pub(crate) const SPACE_PROBE: &str = "room";
 
 const SEGMENT: (&str, &str) = ("log-", ".mantis");
 const CHECKPOINT: (&str, &str) = ("checkpoint-", ".mantis");
+const ATTACHMENT: (&str, &str) = ("attachment-", ".mantis");
 
 /// The segment whose records follow the commit `after`.
 pub(crate) fn segment(after: Version) -> String {
@@ -23,15 +24,22 @@ pub(crate) fn checkpoint(version: Version) -> String {
     numbered(CHECKPOINT, version)
 }
 
+/// The file with the bytes of an attachment, and nothing else.
+pub(crate) fn attachment(id: &AttachmentId) -> String {
+    let (before, after) = ATTACHMENT;
+    format!("{before}{id}{after}")
+}
+
 /// Whether a file was being written when a process ended.
 pub(crate) fn is_unfinished(name: &str) -> bool {
     let Some(name) = name.strip_suffix(UNFINISHED) else { return false };
-    name == STORE || name == SPACE_PROBE || checkpoint_of(name).is_some()
+    name == STORE || name == SPACE_PROBE || checkpoint_of(name).is_some() || attachment_of(name).is_some()
 }
 
 /// Whether a file is the engine's.
 pub(crate) fn is_ours(name: &str) -> bool {
-    name == STORE || segment_of(name).is_some() || checkpoint_of(name).is_some() || is_unfinished(name)
+    let has_contents = segment_of(name).is_some() || checkpoint_of(name).is_some() || attachment_of(name).is_some();
+    name == STORE || has_contents || is_unfinished(name)
 }
 
 /// The commit in a segment's name.
@@ -42,6 +50,12 @@ pub(crate) fn segment_of(name: &str) -> Option<Version> {
 /// The commit in a checkpoint's name.
 pub(crate) fn checkpoint_of(name: &str) -> Option<Version> {
     number(CHECKPOINT, name)
+}
+
+/// The attachment whose bytes a file has by its name.
+pub(crate) fn attachment_of(name: &str) -> Option<AttachmentId> {
+    let (before, after) = ATTACHMENT;
+    AttachmentId::from_hexadecimal(name.strip_prefix(before)?.strip_suffix(after)?)
 }
 
 /// Twenty digits, so that names sort in the order of their commits.

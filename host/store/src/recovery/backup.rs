@@ -3,15 +3,20 @@
 use std::io::{self, Read};
 use std::ops::ControlFlow;
 
+#[cfg(not(target_family = "wasm"))]
+use super::sent::Sent;
 use crate::engine::{NodeExt, Snapshot, Store};
-use crate::format::{BlockWriter, Header, Kind, StoredEntry, Unreadable, read_checkpoint};
+#[cfg(not(target_family = "wasm"))]
+use crate::format::FORMAT_ATTACHMENTS;
+use crate::format::{BlockWriter, FORMAT_PLAIN, Header, Kind, StoredEntry, Unreadable, read_checkpoint};
 use crate::mutants::mutant;
 use crate::types::{Checkpoint, Direction, KeyRange, Version};
 
 /// Approximate bytes of an entry besides key and value: lengths, version, time, deadline.
 const ENTRY_BYTES: u64 = 12;
 
-/// The bytes of a checkpoint file in pieces: the header, blocks of about 256 KiB, and a block that marks the end.
+/// The bytes of a checkpoint file in pieces: the header, blocks of about 256 KiB, and a block that marks the end. Where the store has
+/// attachments, they follow in blocks of the same kind. One whose file is missing or damaged is left out.
 ///
 /// The versions that it shows stay in memory while pieces are taken. Between two pieces there may be as much time as a snapshot may be held
 /// ([`Options::snapshot_age_ms_max`](crate::Options)), however long the backup takes in all. It delays nobody.
@@ -31,6 +36,10 @@ pub struct Backup {
     /// The keys that are left.
     rest: Option<KeyRange>,
     blocks: BlockWriter,
+    /// The attachments, after the entries; none in a checkpoint.
+    #[cfg(not(target_family = "wasm"))]
+    sent: Option<Sent>,
+    has_entries: bool,
     is_complete: bool,
 }
 
@@ -39,9 +48,28 @@ impl Backup {
     pub(crate) fn new(snapshot: Snapshot, store: u64) -> Self {
         let inner = snapshot.store();
         let (salt, time_ms) = (inner.random.next_u64(), inner.clock.now_ms());
-        let header = Header { store, salt, version: snapshot.version(), time_ms };
+        let header = Header { format: FORMAT_PLAIN, store, salt, version: snapshot.version(), time_ms };
         let (rest, blocks) = (Some(KeyRange::all()), BlockWriter::new(salt));
-        Self { snapshot, header: Some(header), rest, blocks, is_complete: false }
+        Self {
+            snapshot,
+            header: Some(header),
+            rest,
+            blocks,
+            #[cfg(not(target_family = "wasm"))]
+            sent: None,
+            has_entries: true,
+            is_complete: false,
+        }
+    }
+
+    /// With the attachments that the snapshot refers to.
+    #[cfg(not(target_family = "wasm"))]
+    fn with_attachments(mut self) -> Self {
+        self.sent = Sent::of(&self.snapshot);
+        if let (Some(header), Some(_)) = (&mut self.header, &self.sent) {
+            header.format = FORMAT_ATTACHMENTS;
+        }
+        self
     }
 
     /// The commit that it shows.
@@ -60,10 +88,20 @@ impl Backup {
     #[must_use]
     pub fn bytes_estimate(&self) -> u64 {
         let stats = self.snapshot.store().lock_writer().stats.clone();
-        stats.key_bytes + stats.value_bytes + stats.keys * ENTRY_BYTES
+        #[cfg(not(target_family = "wasm"))]
+        let attachments = self.sent.as_ref().map_or(0, Sent::bytes);
+        #[cfg(target_family = "wasm")]
+        let attachments = 0;
+        stats.key_bytes + stats.value_bytes + stats.keys * ENTRY_BYTES + attachments
     }
 
     fn piece(&mut self) -> io::Result<Vec<u8>> {
+        #[cfg(not(target_family = "wasm"))]
+        if let (false, Some(sent)) = (self.has_entries, &mut self.sent) {
+            let (piece, is_last) = sent.piece(&mut self.blocks)?;
+            self.is_complete = is_last;
+            return Ok(piece);
+        }
         self.fill();
         // Checked after the read, as always.
         if self.snapshot.still_pinned().is_err() {
@@ -71,10 +109,19 @@ impl Backup {
         }
         self.snapshot.renew();
         if self.blocks.is_empty() {
-            self.is_complete = true;
+            self.has_entries = false;
+            self.is_complete = !self.has_attachments();
             return self.blocks.end();
         }
         self.blocks.take()
+    }
+
+    #[cfg_attr(target_family = "wasm", allow(clippy::unused_self, reason = "a page has no attachments"))]
+    fn has_attachments(&self) -> bool {
+        #[cfg(not(target_family = "wasm"))]
+        return self.sent.is_some();
+        #[cfg(target_family = "wasm")]
+        false
     }
 
     /// Adds entries to the current block until it is full or there are no more.
@@ -136,7 +183,12 @@ impl Store {
     #[must_use]
     pub fn backup(&self) -> Backup {
         // A store in memory has no identity, and no backup of it needs one.
-        Backup::new(Snapshot::take(&self.0), self.identity().unwrap_or(0))
+        #[cfg(not(target_family = "wasm"))]
+        let _removal = self.0.attachments.lock_removal();
+        let backup = Backup::new(Snapshot::take(&self.0), self.identity().unwrap_or(0));
+        #[cfg(not(target_family = "wasm"))]
+        let backup = backup.with_attachments();
+        backup
     }
 }
 

@@ -1,5 +1,7 @@
 //! Checks every file of a store, without changing anything.
 
+use std::collections::BTreeSet;
+
 use super::files::{BAD_CHANGES, BAD_HEADER, BAD_RECORD, Files, MISPLACED, lock, read_file};
 use super::open::recover;
 use super::outcome::{Doing, OpenError, Recovered};
@@ -8,7 +10,7 @@ use crate::disk::{Disk, Sequential};
 use crate::format::{
     BadHeader, End, FORMAT, HEADER_BYTES, Header, Kind, Unreadable, names, read_checkpoint, salvage, scan,
 };
-use crate::types::{Options, Version};
+use crate::types::{AttachmentId, Options, Version};
 
 const UNUSED: &str = "begun and never written to; the next start removes it";
 
@@ -47,6 +49,8 @@ pub enum FileKind {
     Checkpoint,
     /// Commits, in order.
     Segment,
+    /// The bytes of an attachment.
+    Attachment,
     /// A file that was being written when a process ended.
     Unfinished,
     /// Not a file of the engine.
@@ -79,6 +83,7 @@ impl FileReport {
             names::STORE => FileKind::Identity,
             name if names::segment_of(name).is_some() => FileKind::Segment,
             name if names::checkpoint_of(name).is_some() => FileKind::Checkpoint,
+            name if names::attachment_of(name).is_some() => FileKind::Attachment,
             name if names::is_unfinished(name) => FileKind::Unfinished,
             _ => FileKind::Other,
         };
@@ -143,12 +148,19 @@ pub fn check(disk: &dyn Disk, options: &Options) -> Result<Report, OpenError> {
     let mut names = disk.list().doing(|| "listing the store's files".into())?;
     names.sort_unstable();
     progress.expect(disk, names.iter().cloned());
-    let opening = recover(&options, disk, &progress).map(|recovery| recovery.recovered);
+    let recovered = recover(&options, disk, &progress);
+    let (opening, needed) = match recovered {
+        Ok(recovery) => (Ok(recovery.recovered), Some(recovery.attachments)),
+        Err(error) => (Err(error), None),
+    };
     let list = Files::list(disk)?;
     let store = list.identity(disk).ok().flatten().map(|header| header.store);
     let mut check =
-        Check { disk, store, opens: opening.is_ok(), segments: list.segments, log: None, base: 0, progress };
+        Check { disk, store, opens: opening.is_ok(), segments: list.segments, log: None, base: 0, needed, progress };
     let mut files: Vec<_> = names.into_iter().map(|name| check.file(name)).collect();
+    if let Ok(recovered) = &opening {
+        files.extend(recovered.attachments_missing.iter().map(missing));
+    }
     if let Err(error) = &opening {
         name_reason(&mut files, error);
     }
@@ -172,6 +184,8 @@ struct Check<'d> {
     log: Option<LogEnd>,
     /// The commit of the newest intact checkpoint. In the order of names checkpoints come before segments.
     base: Version,
+    /// The attachments that the store refers to, if it opens.
+    needed: Option<BTreeSet<AttachmentId>>,
     progress: Progress,
 }
 
@@ -183,6 +197,7 @@ impl Check<'_> {
             FileKind::Identity => self.identity(&mut report),
             FileKind::Checkpoint => self.checkpoint(&mut report),
             FileKind::Segment => self.segment(&mut report),
+            FileKind::Attachment => self.attachment(&mut report),
             FileKind::Unfinished | FileKind::Other => {
                 report.bytes = self.disk.open(&report.name).and_then(|file| file.size()).unwrap_or_default();
             }
@@ -217,6 +232,15 @@ impl Check<'_> {
             Err(Unreadable::Damaged(damage)) => report.damage(damage.offset, damage.what),
             Err(Unreadable::Newer(format)) => report.damage(0, newer(format)),
             Err(Unreadable::Io(error)) => report.damage(0, error.to_string()),
+        }
+    }
+
+    fn attachment(&self, report: &mut FileReport) {
+        let (Some(id), Some(bytes)) = (names::attachment_of(&report.name), self.read(report)) else { return };
+        if self.needed.as_ref().is_some_and(|needed| !needed.contains(&id)) {
+            report.remark(0, "no commit names it; the next start removes it");
+        } else if AttachmentId::of(&bytes) != id {
+            report.damage(0, "its bytes are not those that its name says");
         }
     }
 
@@ -285,6 +309,13 @@ impl Check<'_> {
             }
         }
     }
+}
+
+/// The report on an attachment that the store refers to and that is not there.
+fn missing(id: &AttachmentId) -> FileReport {
+    let mut report = FileReport::new(names::attachment(id));
+    report.damage(0, "it is missing, and the store refers to it");
+    report
 }
 
 /// The damage at `offset`, and how many whole commits follow it.

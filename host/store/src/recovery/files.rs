@@ -1,13 +1,14 @@
 //! The files of a store on a disk: which exist, and how they are read.
 
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::io;
 
 use super::outcome::{Doing, OpenError};
 use crate::disk::{Disk, read_full};
 use crate::format::{BadHeader, HEADER_BYTES, Header, Kind, names};
 use crate::mutants::mutant;
-use crate::types::Version;
+use crate::types::{AttachmentId, Version};
 
 pub(crate) const BAD_RECORD: &str = "a durable record is damaged";
 pub(crate) const BAD_CHANGES: &str = "a record's changes do not follow the format";
@@ -21,6 +22,7 @@ pub(crate) struct Files {
     pub(crate) segments: Vec<Version>,
     /// Oldest first.
     pub(crate) checkpoints: Vec<Version>,
+    pub(super) attachments: BTreeSet<AttachmentId>,
     pub(super) unfinished: Vec<String>,
 }
 
@@ -36,6 +38,7 @@ impl Files {
             has_identity: all.iter().any(|name| name == names::STORE),
             segments: numbers(names::segment_of),
             checkpoints: numbers(names::checkpoint_of),
+            attachments: all.iter().filter_map(|name| names::attachment_of(name)).collect(),
             unfinished: all.iter().filter(|name| names::is_unfinished(name)).cloned().collect(),
         })
     }
@@ -61,6 +64,11 @@ impl Files {
     pub(super) fn read_first(&self) -> impl Iterator<Item = String> {
         let newest = self.checkpoints.last().map(|&version| names::checkpoint(version));
         newest.into_iter().chain(self.segments.iter().map(|&after| names::segment(after)))
+    }
+
+    /// Lets attachments go that no commit names: the remains of a crash before it, or after one that dropped them.
+    pub(super) fn abandon_attachments(&mut self, needed: &BTreeSet<AttachmentId>) {
+        self.unfinished.extend(self.attachments.difference(needed).map(names::attachment));
     }
 
     /// Removes unfinished files that a crash left.

@@ -8,6 +8,7 @@
 //! | `restore` | restores a backup to a disk |
 //! | `checkpoint` | writes the whole store into a file, and removes the files that it replaces |
 //! | `backup` | hands out the whole store in pieces |
+//! | `sent` | the attachments of a backup (not in a page) |
 //! | `replay` | applies the commits of the log again |
 //! | `files` | which files exist, and how they are read |
 //! | `progress` | reports the progress of reading |
@@ -23,6 +24,8 @@ mod progress;
 mod repair;
 mod replay;
 mod restore;
+#[cfg(not(target_family = "wasm"))]
+mod sent;
 
 pub use backup::{Backup, verify};
 pub use check::{FileKind, FileReport, Finding, Report, check};

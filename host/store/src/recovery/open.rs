@@ -5,7 +5,9 @@
 //! 3. The records of the log that are newer are applied again, in order and without a gap. Older ones fill the change feed.
 //! 4. A torn end of the last segment is cut off. Any other damage is an error that names file and offset, and nothing is changed.
 
+use std::collections::BTreeSet;
 use std::io;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -16,9 +18,9 @@ use super::replay::Replay;
 use crate::disk::{Disk, DiskFile, Sequential};
 use crate::durability::{Checkpoints, Durable, LogWriter, Segment, identity};
 use crate::engine::{Inner, Node, NodeExt, Record, Store, Writer};
-use crate::format::{Header, Unreadable, names, read_checkpoint};
+use crate::format::{FORMAT_PLAIN, Header, Unreadable, names, read_checkpoint};
 use crate::mutants::mutant;
-use crate::types::{Checkpoint, Durability, Options};
+use crate::types::{AttachmentId, Checkpoint, Direction, Durability, KeyRange, Options};
 
 const NO_LOG: &str = "the store has lost its log: there is neither a segment nor a checkpoint";
 
@@ -37,24 +39,31 @@ impl Store {
             return Err(io::Error::from(io::ErrorKind::Unsupported)).doing(|| "opening a store in a page".into());
         }
         let lock = lock(&*disk)?;
-        let Recovery { mut inner, identity, segments, mut files, recovered } =
+        let Recovery { mut inner, identity, segments, mut files, recovered, .. } =
             recover(&options, &*disk, &Progress::new(&options))?;
         files.tidy(&*disk)?;
-        let (store, reserved) =
-            identity.map_or_else(|| (options.random.next_u64(), 0), |header| (header.store, header.version));
+        let found = identity.map(|header| (header.format, header.store, header.version));
+        let (format, store, reserved) = found.unwrap_or_else(|| (FORMAT_PLAIN, options.random.next_u64(), 0));
         // Names that were found may not be durable yet, and everything that follows builds on them.
         disk.sync_directory().doing(|| "syncing the store's directory".into())?;
         let writer = log_end(&disk, store, &options, segments)?;
         if identity.is_none() {
             // After the log's first segment, so that a store without one has lost it. If this fails the segment stays, because the name may
             // have been given all the same; the next opening replaces it.
-            identity::write(&*disk, store, 0, options.clock.now_ms()).doing(|| "making a store".into())?;
+            identity::write(&*disk, format, store, 0, options.clock.now_ms()).doing(|| "making a store".into())?;
         }
         let end = inner.writer.get_mut();
         end.given = end.given.max(reserved);
         let checkpoints = Checkpoints::new(options.checkpoint_bytes, recovered.checkpoint, recovered.log_bytes);
-        let durable =
-            Durable::new(disk, (store, reserved), durability, options.segment_bytes_max, writer, checkpoints, lock);
+        let durable = Durable::new(
+            disk,
+            (format, store, reserved),
+            durability,
+            options.segment_bytes_max,
+            writer,
+            checkpoints,
+            lock,
+        );
         inner.set_durable(durable);
         Ok((Self(Arc::new(inner)), recovered))
     }
@@ -68,6 +77,8 @@ pub(crate) struct Recovery {
     segments: Vec<(Segment, u64)>,
     /// The files, among them unfinished ones of a crash to be removed.
     files: Files,
+    /// The attachments that the store needs.
+    pub(super) attachments: BTreeSet<AttachmentId>,
     pub(crate) recovered: Recovered,
 }
 
@@ -79,8 +90,10 @@ pub(crate) fn recover(options: &Options, disk: &dyn Disk, progress: &Progress) -
         let (inner, segments) = (Inner::new(options), Vec::new());
         let abandoned = std::mem::take(&mut files.segments);
         files.unfinished.extend(abandoned.into_iter().map(names::segment));
+        let attachments = BTreeSet::new();
+        files.abandon_attachments(&attachments);
         recovered.is_new = true;
-        return Ok(Recovery { inner, identity: None, segments, files, recovered });
+        return Ok(Recovery { inner, identity: None, segments, files, attachments, recovered });
     };
     if files.segments.is_empty() && files.checkpoints.is_empty() && !mutant!("lost-log-taken-for-a-new-store") {
         return Err(OpenError::damaged(&names::segment(0), 0, NO_LOG));
@@ -95,7 +108,24 @@ pub(crate) fn recover(options: &Options, disk: &dyn Disk, progress: &Progress) -
     let segments = replay.run(&segments)?;
     let writer = inner.writer.get_mut();
     (recovered.version, recovered.keys) = (writer.last, writer.stats.keys);
-    Ok(Recovery { inner, identity: Some(header), segments, files, recovered })
+    let attachments = attachments_of(&inner);
+    recovered.attachments_missing = attachments.difference(&files.attachments).copied().collect();
+    files.abandon_attachments(&attachments);
+    Ok(Recovery { inner, identity: Some(header), segments, files, attachments, recovered })
+}
+
+/// The attachments that a store's newest commit refers to.
+pub(super) fn attachments_of(inner: &Inner) -> BTreeSet<AttachmentId> {
+    let (mut found, newest) = (BTreeSet::new(), inner.visible.load(Ordering::Acquire));
+    inner.walk(&KeyRange::prefix(AttachmentId::keys()), Direction::Forward, &mut |record| {
+        record.at(newest, |node| {
+            if !node.about().is_deletion {
+                found.extend(AttachmentId::in_key(record.key()));
+            }
+        });
+        ControlFlow::Continue(())
+    });
+    found
 }
 
 /// A store with the contents of the newest intact checkpoint.

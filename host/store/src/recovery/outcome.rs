@@ -2,8 +2,8 @@
 
 use std::{fmt, io};
 
-use crate::format::FORMAT;
-use crate::types::{Checkpoint, Version};
+use crate::format::{FORMAT, names};
+use crate::types::{AttachmentId, Checkpoint, Version};
 
 /// What opening a store found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -26,6 +26,8 @@ pub struct Recovered {
     pub version: Version,
     /// Keys in the store.
     pub keys: u64,
+    /// Attachments that the store refers to and whose files are missing.
+    pub attachments_missing: Vec<AttachmentId>,
 }
 
 impl fmt::Display for Recovered {
@@ -50,6 +52,9 @@ impl fmt::Display for Recovered {
         }
         if let Some((file, offset, bytes)) = &self.cut {
             write!(f, "; cut {bytes} bytes of an unfinished write off {file} at offset {offset}")?;
+        }
+        for id in &self.attachments_missing {
+            write!(f, "; {} is missing", names::attachment(id))?;
         }
         Ok(())
     }

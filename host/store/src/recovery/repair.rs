@@ -5,18 +5,21 @@ use std::sync::Arc;
 
 use super::backup::Backup;
 use super::checkpoint::write_backup;
-use super::files::{Files, lock, read_file};
-use super::open::load;
+use super::files::{Files, lock, read_file as read_whole};
+use super::open::{attachments_of, load};
 use super::outcome::{Doing, OpenError};
 use super::progress::Progress;
 use super::restore::{RestoreError, write_store};
+use crate::attachments::{read_file, write_file};
 use crate::disk::{Disk, read_full};
 use crate::engine::{Inner, Snapshot};
-use crate::format::{HEADER_BYTES, Header, Kind, LogRecord, Unreadable, names, salvage};
-use crate::types::{Checkpoint, Options, Version};
+use crate::format::{
+    FORMAT_ATTACHMENTS, FORMAT_PLAIN, HEADER_BYTES, Header, Kind, LogRecord, Unreadable, names, salvage,
+};
+use crate::types::{AttachmentId, Checkpoint, Options, Version};
 
 /// What a repair kept, and what it left out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Repaired {
     /// The commit of the checkpoint that the log was applied to; 0 for the log alone.
     pub base: Version,
@@ -28,6 +31,8 @@ pub struct Repaired {
     pub newest_seen: Version,
     /// Whole commits after those that were kept. They build on lost ones, so they were left out.
     pub commits_left_out: u64,
+    /// Attachments that the new store refers to and does not have: their files are missing or damaged.
+    pub attachments_lost: Vec<AttachmentId>,
 }
 
 /// Why a store was not repaired. It is unchanged.
@@ -66,12 +71,21 @@ pub fn repair(disk: &dyn Disk, into: &dyn Disk, options: &Options) -> Result<Rep
     redo(disk, store, &inner, &chain, &progress)?;
     let snapshot = Snapshot::take_ageless(&Arc::new(inner));
     let reached = snapshot.version();
-    let kept = write_store(into, options, reached, |store, file| {
+    let attachments = attachments_of(snapshot.store());
+    let format = if attachments.is_empty() { FORMAT_PLAIN } else { FORMAT_ATTACHMENTS };
+    let mut attachments_lost = Vec::new();
+    let kept = write_store(into, options, (format, reached), |store, file| {
+        for id in attachments {
+            match read_file(disk, id) {
+                Ok(bytes) => write_file(into, id, &bytes)?,
+                Err(_) => attachments_lost.push(id),
+            }
+        }
         Ok(write_backup(file, Backup::new(snapshot, store), &mut || ())?)
     })?;
     let commits_left_out = log.commits.values().filter(|commit| commit.version > reached).count() as u64;
     let newest_seen = log.newest_seen.max(reached);
-    Ok(Repaired { base, commits: chain.len() as u64, kept, newest_seen, commits_left_out })
+    Ok(Repaired { base, commits: chain.len() as u64, kept, newest_seen, commits_left_out, attachments_lost })
 }
 
 /// The newest commit that [`repair`] of the store on `disk` would keep; 0 if it would keep none. Changes nothing. Reads the log and a
@@ -216,7 +230,7 @@ impl Log {
 
 /// A segment with a trustworthy header: without it, none of its contents can be trusted.
 fn read_segment(disk: &dyn Disk, store: u64, segment: Version) -> Result<Option<(Vec<u8>, Header)>, OpenError> {
-    let bytes = read_file(disk, &names::segment(segment))?;
+    let bytes = read_whole(disk, &names::segment(segment))?;
     let header = Header::decode(Kind::Segment, &bytes).ok();
     let header = header.filter(|header| header.store == store && header.version == segment);
     Ok(header.map(|header| (bytes, header)))

@@ -6,8 +6,8 @@ use super::backup::verify;
 use super::checkpoint;
 use crate::disk::{Disk, DiskFile, Sequential, write_all};
 use crate::durability::{create_segment, identity};
-use crate::format::{BlockReader, Header, Kind, Unreadable, names};
-use crate::types::{Checkpoint, Options, Version};
+use crate::format::{BlockReader, FORMAT_PLAIN, Header, Kind, Piece, Unreadable, names};
+use crate::types::{AttachmentId, Checkpoint, Options, Version};
 
 /// Why a store was not restored. Unless an error says otherwise, nothing was written.
 #[derive(Debug, thiserror::Error)]
@@ -45,16 +45,20 @@ pub enum RestoreError {
 /// [`RestoreError`]. An interrupted restore leaves nothing that opens as a store, or all of it.
 pub fn restore(backup: &dyn DiskFile, disk: &dyn Disk, options: &Options) -> Result<Checkpoint, RestoreError> {
     let version = verify(&mut Sequential::new(backup))?.version;
-    write_store(disk, options, version, |store, file| {
+    let format = BlockReader::begin(&mut Sequential::new(backup))?.header.format;
+    write_store(disk, options, (format, version), |store, file| {
         let mut source = Sequential::new(backup);
         let mut blocks = BlockReader::begin(&mut source)?;
         // Checksums depend on the salt and the place, which stay.
-        write_all(file, &Header { store, ..blocks.header }.encode(Kind::Checkpoint), 0)?;
+        write_all(file, &Header { format: FORMAT_PLAIN, store, ..blocks.header }.encode(Kind::Checkpoint), 0)?;
         loop {
             let end = blocks.next(|_| {})?;
             write_all(file, &blocks.block, blocks.offset)?;
             match end {
-                Some((header, whole)) if header.version == version => return Ok(whole),
+                Some((header, whole)) if (header.format, header.version) == (format, version) => {
+                    restore_attachments(&mut blocks, disk)?;
+                    return Ok(whole);
+                }
                 Some(_) => return Err(io::Error::other("the backup changes while it is read").into()),
                 None => {}
             }
@@ -62,11 +66,54 @@ pub fn restore(backup: &dyn DiskFile, disk: &dyn Disk, options: &Options) -> Res
     })
 }
 
-/// Creates a store with a new identity at `version`, whose checkpoint `contents` writes into a file.
+/// Writes the attachments that follow the entries, each into a file of its own. Their names are durable with that of the checkpoint.
+fn restore_attachments(blocks: &mut BlockReader<'_>, disk: &dyn Disk) -> Result<(), RestoreError> {
+    let mut current: Option<(AttachmentId, Box<dyn DiskFile>, u64)> = None;
+    while blocks.has_attachments() {
+        // The reader has checked an attachment when it shows the next one, or the end.
+        match blocks.next_piece()? {
+            Piece::Bytes { id, bytes } => {
+                if current.as_ref().is_none_or(|(last, ..)| *last != id) {
+                    finish_attachment(disk, current.take())?;
+                    current = Some((id, disk.create(&unfinished(id))?, 0));
+                }
+                if let Some((_, file, offset)) = &mut current {
+                    write_all(&**file, bytes, *offset)?;
+                    *offset += bytes.len() as u64;
+                }
+            }
+            Piece::End { .. } => {
+                finish_attachment(disk, current.take())?;
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn finish_attachment(disk: &dyn Disk, whole: Option<(AttachmentId, Box<dyn DiskFile>, u64)>) -> io::Result<()> {
+    let Some((id, file, _)) = whole else { return Ok(()) };
+    file.sync()?;
+    disk.rename(&unfinished(id), &names::attachment(&id))
+}
+
+fn unfinished(id: AttachmentId) -> String {
+    format!("{}{}", names::attachment(&id), names::UNFINISHED)
+}
+
+/// Removes the attachments of a store that was not finished, as far as possible.
+fn remove_attachments(disk: &dyn Disk) {
+    let is_attachment = |name: &String| names::attachment_of(name.trim_end_matches(names::UNFINISHED)).is_some();
+    for name in disk.list().unwrap_or_default().iter().filter(|name| is_attachment(name)) {
+        let _ = disk.remove(name);
+    }
+}
+
+/// Creates a store with a new identity, of this format and at this version, whose checkpoint `contents` writes into a file.
 pub(crate) fn write_store(
     disk: &dyn Disk,
     options: &Options,
-    version: Version,
+    (format, version): (u32, Version),
     contents: impl FnOnce(u64, &dyn DiskFile) -> Result<Checkpoint, RestoreError>,
 ) -> Result<Checkpoint, RestoreError> {
     let _lock = disk.lock().map_err(|error| match error.kind() {
@@ -80,13 +127,14 @@ pub(crate) fn write_store(
     }
     let (store, salt, time_ms) = (options.random.next_u64(), options.random.next_u64(), options.clock.now_ms());
     // With a segment and no identity, the directory is neither a store nor free for a new one, until all the rest is durable.
-    create_segment(disk, &Header { store, salt, version, time_ms })?;
+    create_segment(disk, &Header { format: FORMAT_PLAIN, store, salt, version, time_ms })?;
     let written = checkpoint::write(disk, version, |file| contents(store, file));
     if written.is_err() {
         let _ = disk.remove(&names::checkpoint(version));
         let _ = disk.remove(&names::segment(version));
+        remove_attachments(disk);
     }
     let written = written?;
-    identity::write(disk, store, version.saturating_add(identity::LOST_MAX), time_ms)?;
+    identity::write(disk, format, store, version.saturating_add(identity::LOST_MAX), time_ms)?;
     Ok(written)
 }

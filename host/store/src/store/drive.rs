@@ -37,7 +37,8 @@ impl Store {
             if durable.is_failed() || !is_complete || before == 0 || before == reserved {
                 return Ok(());
             }
-            identity::write(&*durable.disk, durable.store, reserved, self.0.clock.now_ms())?;
+            let format = durable.format.load(Ordering::Acquire);
+            identity::write(&*durable.disk, format, durable.store, reserved, self.0.clock.now_ms())?;
             durable.reserved.store(reserved, Ordering::Relaxed);
             Ok(())
         })

@@ -98,7 +98,7 @@ fn an_intact_store_passes_and_every_file_is_described() {
                 assert_eq!(file.entries, whole.model.states[&version].len() as u64, "{}", file.name);
             }
             FileKind::Segment => commits += file.entries,
-            FileKind::Unfinished | FileKind::Other => panic!("{}", file.name),
+            FileKind::Attachment | FileKind::Unfinished | FileKind::Other => panic!("{}", file.name),
         }
     }
     let newest = whole.model.newest().0;

@@ -6,6 +6,7 @@
 #![allow(clippy::cast_possible_truncation, reason = "the numbers of a test are small")]
 #![allow(clippy::disallowed_methods, reason = "threads and files are native, and a run prints how long it took")]
 
+mod attachments;
 mod backup;
 mod check;
 mod checkpoints;

@@ -321,10 +321,10 @@ fn a_directory_and_memory_hold_the_same() {
     assert_eq!(std::fs::read_to_string(directory.path().join("notes.txt")).unwrap(), "not the engine's");
 }
 
-/// Writes the number 2 as a file's format.
+/// Writes the number 3 as a file's format.
 fn from_a_later_program(files: &BTreeMap<String, Vec<u8>>, name: &str) -> MemoryDisk {
     let mut files = files.clone();
-    files.get_mut(name).unwrap()[12] = 2;
+    files.get_mut(name).unwrap()[12] = 3;
     MemoryDisk::with_files(files)
 }
 
@@ -332,7 +332,7 @@ fn from_a_later_program(files: &BTreeMap<String, Vec<u8>>, name: &str) -> Memory
 fn check_newer(disk: &MemoryDisk, name: &str) {
     let before = disk.files();
     match open(disk, Durability::Always) {
-        Err(OpenError::Newer { file, format: 2 }) if file == name => {}
+        Err(OpenError::Newer { file, format: 3 }) if file == name => {}
         other => panic!("{name}: {other:?}"),
     }
     assert!(disk.files() == before, "{name}: what this program does not know it does not touch");
