@@ -83,7 +83,12 @@ fn counted(bytes: &mut &[u8]) -> Vec<u8> {
 /// The version in the header of a file of this kind.
 #[track_caller]
 fn check_header(kind: &str, file: &[u8]) -> u64 {
-    assert_eq!((&file[..8], &file[8..12], u32_at(file, 12)), (&b"MANTISDB"[..], kind.as_bytes(), 1));
+    check_header_of(1, kind, file)
+}
+
+#[track_caller]
+fn check_header_of(format: usize, kind: &str, file: &[u8]) -> u64 {
+    assert_eq!((&file[..8], &file[8..12], u32_at(file, 12)), (&b"MANTISDB"[..], kind.as_bytes(), format));
     assert_eq!((u64_at(file, 48), u64_at(file, 56)), (0, sum(0, &file[..56])));
     u64_at(file, 32)
 }
@@ -120,6 +125,13 @@ fn segment(file: &[u8], mut last: u64) -> (Vec<KeyAndValue>, u64) {
 
 /// The keys of a checkpoint, and their values.
 fn checkpoint(file: &[u8]) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    let (entries, end) = entries(file);
+    assert_eq!(end, file.len());
+    entries
+}
+
+/// The keys of a checkpoint or backup, their values, and the end of their blocks.
+fn entries(file: &[u8]) -> (BTreeMap<Vec<u8>, Vec<u8>>, usize) {
     let (salt, mut offset, mut entries) = (u64_at(file, 24), HEADER, Vec::new());
     loop {
         let block = &file[offset..offset + BLOCK + u32_at(file, offset + 8)];
@@ -127,9 +139,9 @@ fn checkpoint(file: &[u8]) -> BTreeMap<Vec<u8>, Vec<u8>> {
         offset += block.len();
         let mut rest = &block[BLOCK..];
         if u32_at(block, 12) == 0 {
-            assert_eq!((rest.len(), u64_at(rest, 0), offset), (8, entries.len() as u64, file.len()));
+            assert_eq!((rest.len(), u64_at(rest, 0)), (8, entries.len() as u64));
             assert!(entries.is_sorted_by(|(before, _), (key, _)| before < key));
-            return entries.into_iter().collect();
+            return (entries.into_iter().collect(), offset);
         }
         for _ in 0..u32_at(block, 12) {
             let key = counted(&mut rest);
@@ -137,6 +149,43 @@ fn checkpoint(file: &[u8]) -> BTreeMap<Vec<u8>, Vec<u8>> {
             entries.push((key, counted(&mut rest)));
         }
         assert!(rest.is_empty());
+    }
+}
+
+/// The attachments of a backup, whose blocks begin at `offset`.
+fn attachments(file: &[u8], mut offset: usize) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    let (salt, mut found) = (u64_at(file, 24), BTreeMap::<Vec<u8>, Vec<u8>>::new());
+    loop {
+        let block = &file[offset..offset + BLOCK + u32_at(file, offset + 8)];
+        assert_eq!(u64_at(block, 0), sum(salt.wrapping_add(offset as u64), &block[8..]));
+        offset += block.len();
+        if u32_at(block, 12) == 0 {
+            assert_eq!((block.len(), u64_at(block, BLOCK), offset), (BLOCK + 8, found.len() as u64, file.len()));
+            return found;
+        }
+        assert_eq!(u32_at(block, 12), 1);
+        found.entry(block[BLOCK..48].to_vec()).or_default().extend(&block[48..]);
+    }
+}
+
+#[test]
+fn the_format_page_suffices_to_read_the_attachments_of_a_backup() {
+    let files = files(2);
+    check_header_of(2, "STOR", &files["store.mantis"]);
+    let backup = &files["whole.backup"];
+    check_header_of(2, "CKPT", backup);
+    let (entries, end) = entries(backup);
+    let attachments = attachments(backup, end);
+    let [(hash, bytes)] = &attachments.iter().collect::<Vec<_>>()[..] else { panic!("{attachments:?}") };
+    assert!(entries.contains_key(&[b"\0a", &hash[..]].concat()));
+    let name: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(**bytes, files[&format!("attachment-{name}.mantis")]);
+    for (name, file) in &files {
+        match name.split_once('-') {
+            Some(("log", _)) => assert!(check_header("SEGM", file) < 10),
+            Some(("checkpoint", _)) => assert!(checkpoint(file).len() < 10),
+            _ => {}
+        }
     }
 }
 
