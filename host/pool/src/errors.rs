@@ -22,6 +22,8 @@ pub enum Step {
     Recycle,
     /// In [`Manager::validate`](crate::Manager::validate).
     Validate,
+    /// In [`Manager::release`](crate::Manager::release), which has no limit of time.
+    Release,
 }
 
 impl Step {
@@ -31,6 +33,7 @@ impl Step {
             Self::Create => "raise `create_timeout`, or find out why the backend is slow to answer",
             Self::Recycle => "raise `recycle_timeout`; the object was closed, the next attempt takes another",
             Self::Validate => "raise `validate_timeout`; the object was closed, the next attempt takes another",
+            Self::Release => "see that `Manager::release` does not block",
         }
     }
 }
@@ -42,6 +45,7 @@ impl fmt::Display for Step {
             Self::Create => "create",
             Self::Recycle => "recycle",
             Self::Validate => "validate",
+            Self::Release => "release",
         })
     }
 }
@@ -58,6 +62,21 @@ pub enum Error<E: std::error::Error + 'static> {
         /// The step that was too slow.
         step: Step,
         /// The setting that it exceeded.
+        limit: Duration,
+        /// For [`Step::Wait`]: why the latest creation failed, if creation is failing now.
+        #[source]
+        last_failure: Option<SharedError>,
+    },
+    /// The acquisition as a whole took longer than [`Config::acquire_timeout`](crate::Config::acquire_timeout), or than
+    /// the call of [`Pool::acquire_timeout`](crate::Pool::acquire_timeout) allows.
+    #[error(
+        "the acquisition took longer than {limit:?} and was in step `{during}` at its end; raise `acquire_timeout`, or \
+         find out what makes that step slow"
+    )]
+    AcquireTimeout {
+        /// The step that was under way.
+        during: Step,
+        /// The limit that was exceeded.
         limit: Duration,
         /// For [`Step::Wait`]: why the latest creation failed, if creation is failing now.
         #[source]
@@ -91,7 +110,12 @@ impl<E: std::error::Error + Send + Sync + 'static> Error<E> {
     /// Whether the failure is the pool being busy, so that the same call may succeed a little later.
     #[must_use]
     pub fn is_overload(&self) -> bool {
-        matches!(self, Self::Timeout { step: Step::Wait, .. } | Self::QueueFull { .. })
+        matches!(
+            self,
+            Self::Timeout { step: Step::Wait, .. }
+                | Self::AcquireTimeout { during: Step::Wait, .. }
+                | Self::QueueFull { .. }
+        )
     }
 }
 
@@ -101,6 +125,9 @@ impl<E: std::error::Error + 'static> Clone for Error<E> {
         match self {
             Self::Timeout { step, limit, last_failure } => {
                 Self::Timeout { step: *step, limit: *limit, last_failure: last_failure.clone() }
+            }
+            Self::AcquireTimeout { during, limit, last_failure } => {
+                Self::AcquireTimeout { during: *during, limit: *limit, last_failure: last_failure.clone() }
             }
             Self::Create(source) => Self::Create(Arc::clone(source)),
             Self::Hook(source) => Self::Hook(Arc::clone(source)),

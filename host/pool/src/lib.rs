@@ -55,10 +55,12 @@
 //!   above it go as soon as they are idle. An object that a caller detached is not the pool's any more.)
 //! - Waiters are served first come, first served. An object or the permission to make one is handed to the first
 //!   waiter directly; a newcomer cannot take it.
-//! - Any future may be dropped at any point: what it held goes to the next in line.
+//! - Any future may be dropped at any point: what it held goes to the next in line, and a creation under way goes on.
 //! - Releasing an object needs no runtime, spawns nothing, and never panics. An object's age is judged by the clock,
 //!   at each hand-out.
-//! - Every duration in [`Config`] is applied, and a timeout names the [`Step`] that was too slow.
+//! - Every duration in [`Config`] is applied, and a timeout names the [`Step`] that was too slow. One acquisition has a
+//!   limit as a whole, so that slow steps do not add up.
+//! - No error is lost: what no caller is given goes to [`Builder::on_error`], and is counted.
 //!
 //! # How it works
 //!
@@ -78,12 +80,13 @@
 //! | `object` | [`Object`], the guard |
 //! | `acquire` | the path of one acquisition: claim, check or create, hand out |
 //! | `maintenance` | reaping, health checks, keeping `min_idle` |
+//! | `retain` | closing idle objects by a predicate |
 //! | `pool` | [`Pool`], its builder and weak handle: the API |
 //!
 //! # What it does not do
 //!
-//! - It spawns nothing on its own: who wants `min_idle`, idle timeouts and health checks runs
-//!   [`Pool::run_maintenance`] or calls [`Pool::maintain`].
+//! - It spawns one thing on its own, in whatever runtime the caller is: the rest of a creation whose caller gave up. Who
+//!   wants `min_idle`, idle timeouts and health checks runs [`Pool::run_maintenance`] or calls [`Pool::maintain`].
 //! - Hooks are synchronous. What has to wait belongs in the [`Manager`].
 //! - Closing is dropping: an object that has to take leave over the network does so in the background or not at all.
 //! - No keys: one pool holds one kind of object. A map of pools is a map of pools.
@@ -103,12 +106,13 @@ mod manager;
 mod metrics;
 mod object;
 mod pool;
+mod retain;
 mod state;
 mod stats;
 
 pub use config::{Config, ConfigError, IdleOrder};
 pub use errors::{Error, SharedError, Step};
-pub use hooks::{HookError, HookResult};
+pub use hooks::{HookError, HookResult, UnseenError};
 pub use leaks::Leak;
 pub use lifecycle::{CloseReason, PoolState};
 pub use maintenance::MaintenanceReport;
@@ -116,4 +120,5 @@ pub use manager::Manager;
 pub use metrics::Metrics;
 pub use object::Object;
 pub use pool::{Builder, Pool, WeakPool};
-pub use stats::{Stats, Timeouts};
+pub use retain::Retained;
+pub use stats::{Stats, StepErrors, Timeouts, WaitTimes};

@@ -36,12 +36,14 @@ pub enum CloseReason {
     Abandoned,
     /// Above `max` after a resize.
     Shrunk,
+    /// Not wanted by [`Pool::retain`](crate::Pool::retain).
+    NotRetained,
     /// The pool was drained or closed.
     Shutdown,
 }
 
 impl CloseReason {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::IdleTimeout,
         Self::Lifetime,
         Self::Unhealthy,
@@ -51,6 +53,7 @@ impl CloseReason {
         Self::Detached,
         Self::Abandoned,
         Self::Shrunk,
+        Self::NotRetained,
         Self::Shutdown,
     ];
 

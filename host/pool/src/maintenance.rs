@@ -3,19 +3,25 @@
 use std::{
     future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
+    pin::{Pin, pin},
     sync::{Arc, Weak},
-    task::Poll,
+    task::{Context, Poll},
+    time::Duration,
 };
 
 use tokio::{
-    sync::Notify,
-    time::{Instant, sleep},
+    sync::futures::Notified,
+    time::{Instant, sleep_until},
 };
 
 use crate::{
-    CloseReason, Error, Manager, Object, PoolState,
-    acquire::{Fitness, create::Creation, step::TimeoutPolicy, validate},
+    CloseReason, Error, Manager, Object, PoolState, Step,
+    acquire::{
+        Fitness,
+        create::{Creation, Running, settle_unattended},
+        step::Patience,
+        validate,
+    },
     state::{
         core::Core,
         entry::ReleaseAction,
@@ -25,6 +31,16 @@ use crate::{
 
 /// At most one idle object in this many is away for its health check at a time.
 const CHECKED_SHARE: usize = 8;
+
+/// The most creations side by side to reach `min_idle`.
+const REFILL_PARALLEL: usize = 8;
+
+/// The time after a refill in which maintenance cannot be woken, so that a pool whose idle objects come and go around
+/// `min_idle` does not wake it at each acquisition.
+const REFILL_PAUSE: Duration = Duration::from_millis(10);
+
+/// The shortest time between two passes: what is due more often is due all the time.
+const PASS_PAUSE_MIN: Duration = Duration::from_millis(1);
 
 /// What one pass of maintenance did.
 #[derive(Clone, Debug)]
@@ -60,27 +76,75 @@ pub(crate) async fn pass<M: Manager>(shared: &Arc<Shared<M>>) -> MaintenanceRepo
     report
 }
 
-/// Passes until the pool ends, holding on to it only during a pass.
-pub(crate) async fn run<M: Manager>(pool: Weak<Handle<M>>) {
-    let Some(ending) = pool.upgrade().map(|handle| Arc::clone(&handle.shared.ending)) else { return };
-    while pass_and_pause(&pool, &ending).await {}
+/// What ended a pause.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Woken {
+    /// The next pass is due.
+    Due,
+    /// There is something to create.
+    Wanted,
+    /// The pool ends.
+    Ended,
 }
 
-/// Whether the pool is still there.
-async fn pass_and_pause<M: Manager>(pool: &Weak<Handle<M>>, ending: &Notify) -> bool {
-    // Registered before the state is read, so that no end is missed.
-    let mut ended = pin!(ending.notified());
-    ended.as_mut().enable();
-    let shared = pool.upgrade().map(|handle| Arc::clone(&handle.shared));
-    let Some(shared) = shared.filter(|shared| shared.state() < PoolState::Draining) else { return false };
-    contain(pass(&shared)).await;
-    let mut pause = pin!(sleep(shared.config.maintenance_interval));
+/// Passes and refills until the pool ends, holding on to it only while at work.
+pub(crate) async fn run<M: Manager>(pool: Weak<Handle<M>>) {
+    let Some(shared) = open(&pool) else { return };
+    let interval = shared.config.maintenance_interval;
+    let (ending, wanted) = (Arc::clone(&shared.ending), Arc::clone(&shared.refill));
     drop(shared);
+    let mut woken = Woken::Due;
+    let mut pass_at = None;
+    while woken != Woken::Ended {
+        // Registered before the state is read, so that no end is missed.
+        let mut ended = pin!(ending.notified());
+        ended.as_mut().enable();
+        let Some(shared) = open(&pool) else { return };
+        if woken == Woken::Due {
+            contain(pass(&shared)).await;
+            pass_at = Instant::now().checked_add(interval);
+        } else {
+            contain(refill(&shared, &mut MaintenanceReport::default())).await;
+            drop(shared);
+            let again_at = Instant::now().checked_add(REFILL_PAUSE);
+            if pause(ended.as_mut(), None, again_at).await == Woken::Ended {
+                return;
+            }
+        }
+        let Some(shared) = open(&pool) else { return };
+        let now = Instant::now();
+        let rest = shared.with_core(|core| core.rest(&shared.config, now)).max(PASS_PAUSE_MIN);
+        drop(shared);
+        let until = now.checked_add(rest).into_iter().chain(pass_at).min();
+        woken = pause(ended, Some(pin!(wanted.notified())), until).await;
+    }
+}
+
+/// The pool, unless it ends.
+fn open<M: Manager>(pool: &Weak<Handle<M>>) -> Option<Arc<Shared<M>>> {
+    let shared = pool.upgrade().map(|handle| Arc::clone(&handle.shared));
+    shared.filter(|shared| shared.state() < PoolState::Draining)
+}
+
+/// Waits for the first of three: the end, a wake-up, a time.
+async fn pause(
+    mut ended: Pin<&mut Notified<'_>>,
+    wanted: Option<Pin<&mut Notified<'_>>>,
+    until: Option<Instant>,
+) -> Woken {
+    let mut wanted = wanted;
+    let mut alarm = pin!(until.map(sleep_until));
     poll_fn(|cx| {
         if ended.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(false);
+            return Poll::Ready(Woken::Ended);
         }
-        pause.as_mut().poll(cx).map(|()| true)
+        if wanted.as_mut().is_some_and(|wanted| wanted.as_mut().poll(cx).is_ready()) {
+            return Poll::Ready(Woken::Wanted);
+        }
+        match alarm.as_mut().as_pin_mut() {
+            Some(alarm) => alarm.poll(cx).map(|()| Woken::Due),
+            None => Poll::Pending,
+        }
     })
     .await
 }
@@ -100,6 +164,7 @@ async fn contain(future: impl Future) {
 /// would be due: a backend that hangs must not delay the rest.
 async fn check_health<M: Manager>(shared: &Arc<Shared<M>>, report: &mut MaintenanceReport<M::Error>) {
     let Some(interval) = shared.config.health_check_interval else { return };
+    let patience = Patience::of_steps();
     let begin = Instant::now();
     while begin.elapsed() < interval {
         let due = shared.with_core(|core| core.take_due(&shared.config, CHECKED_SHARE, Instant::now()));
@@ -112,14 +177,17 @@ async fn check_health<M: Manager>(shared: &Arc<Shared<M>>, report: &mut Maintena
         }
         for mut object in objects {
             object.set_release_action(ReleaseAction::Close(CloseReason::Abandoned));
-            match validate(shared, &mut object, TimeoutPolicy::Configured).await {
+            match validate(shared, &mut object, &patience).await {
                 Ok(Fitness::Fit) => {
                     report.healthy += 1;
                     object.entry_mut().note_healthy(Instant::now());
                     object.set_release_action(ReleaseAction::PutBackColdest);
                 }
                 Err(failure) if matches!(*failure, Error::NoRuntime { .. }) => return,
-                Ok(_) | Err(_) => {
+                outcome => {
+                    if let Err(failure) = outcome {
+                        shared.report(Step::Validate, &*failure, Some(Object::metrics(&object)));
+                    }
                     report.unhealthy += 1;
                     object.set_release_action(ReleaseAction::Close(CloseReason::Unhealthy));
                 }
@@ -128,19 +196,42 @@ async fn check_health<M: Manager>(shared: &Arc<Shared<M>>, report: &mut Maintena
     }
 }
 
-/// Creates objects up to `min_idle`.
+/// Creates objects up to `min_idle`, some side by side. After a failure it begins none, and the pool backs off.
 async fn refill<M: Manager>(shared: &Arc<Shared<M>>, report: &mut MaintenanceReport<M::Error>) {
-    while let Some(permit) = shared.with_core(Core::permit_refill) {
-        match Creation::new(shared, permit).run(TimeoutPolicy::Configured).await {
-            Ok(Some(mut object)) => {
-                report.created += 1;
-                object.set_release_action(ReleaseAction::PutBack);
+    let mut running: Vec<Running<M>> = Vec::new();
+    poll_fn(|cx| {
+        loop {
+            while running.len() < REFILL_PARALLEL
+                && report.create_error.is_none()
+                && let Some(permit) = shared.with_core(Core::permit_refill)
+            {
+                running.push(Creation::new(shared, permit).unattended());
             }
-            Ok(None) => {}
-            Err(error) => {
-                report.create_error = Some(*error);
-                return;
+            let before = running.len();
+            running.retain_mut(|creation| is_under_way(shared, creation, report, cx));
+            // One that ended makes room for the next.
+            if running.is_empty() && before == 0 {
+                return Poll::Ready(());
+            }
+            if running.len() == before {
+                return Poll::Pending;
             }
         }
+    })
+    .await;
+}
+
+/// Polls a creation, and takes in its outcome.
+fn is_under_way<M: Manager>(
+    shared: &Shared<M>,
+    creation: &mut Running<M>,
+    report: &mut MaintenanceReport<M::Error>,
+    cx: &mut Context<'_>,
+) -> bool {
+    let Poll::Ready(outcome) = creation.as_mut().poll(cx) else { return true };
+    match settle_unattended(shared, outcome) {
+        Ok(created) => report.created += usize::from(created),
+        Err(failure) => report.create_error = Some(*failure),
     }
+    false
 }

@@ -7,17 +7,18 @@ use std::{
     pin::pin,
     sync::{Arc, Weak},
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use tokio::task::JoinHandle;
 
 use crate::{
     CloseReason, Config, ConfigError, Error, HookResult, Leak, MaintenanceReport, Manager, Metrics, Object, PoolState,
-    Stats,
-    acquire::{acquire, step::TimeoutPolicy},
+    Retained, Stats, UnseenError,
+    acquire::{Wish, acquire},
     config,
     hooks::Hooks,
-    maintenance,
+    maintenance, retain,
     state::shared::{Handle, Shared},
 };
 
@@ -50,17 +51,19 @@ impl<M: Manager> Pool<M> {
 impl<M: Manager> Pool<M> {
     /// Takes an idle object, creates one, or waits for one, first come, first served.
     ///
-    /// The future may be dropped at any time; what it held goes to the next in line. It allocates nothing, arms no
+    /// The future may be dropped at any time; what it held goes to the next in line. A creation that is under way goes
+    /// on in a task of its own, in a tokio runtime, and the object becomes idle. The future allocates nothing, arms no
     /// timer and is ready at its first poll if an object is idle and the manager needs no wait to reset it.
     ///
     /// # Errors
     ///
-    /// - [`Error::Timeout`] with the step that was too slow;
+    /// - [`Error::Timeout`] with the step that was too slow, or [`Error::AcquireTimeout`] if the whole was;
     /// - [`Error::Create`] or [`Error::Hook`] if creating failed for this caller, or for all who waited while there
     ///   was no object that could have been released to them;
     /// - [`Error::Closed`], [`Error::QueueFull`], [`Error::NoRuntime`].
     ///
-    /// An idle object that turns out to be expired or unfit is no error: it is closed and the next one is tried.
+    /// An idle object that turns out to be expired or unfit is no error: it is closed and the next one is tried. After
+    /// three unfit ones, one is created.
     ///
     /// # Panics
     ///
@@ -83,13 +86,32 @@ impl<M: Manager> Pool<M> {
     /// ```
     #[track_caller]
     pub fn acquire(&self) -> impl Future<Output = Result<Object<M>, Error<M::Error>>> + Send {
-        let place = Location::caller();
-        async move {
-            match acquire(self.shared(), place, TimeoutPolicy::Configured).await {
-                Ok(Some(object)) => Ok(object),
-                Err(failure) => Err(*failure),
-                Ok(None) => unreachable!("a caller who waits gets an object or an error"),
-            }
+        self.acquire_as(Location::caller(), Wish::Configured)
+    }
+
+    /// [`acquire`](Self::acquire) with a limit of this call's own, which takes the place of
+    /// [`Config::acquire_timeout`] and [`Config::wait_timeout`]. Zero is for what needs no wait.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`acquire`](Self::acquire), with [`Error::AcquireTimeout`] for the limit.
+    ///
+    /// # Panics
+    ///
+    /// As [`acquire`](Self::acquire) does.
+    #[track_caller]
+    pub fn acquire_timeout(
+        &self,
+        timeout: Duration,
+    ) -> impl Future<Output = Result<Object<M>, Error<M::Error>>> + Send {
+        self.acquire_as(Location::caller(), Wish::AtMost(timeout))
+    }
+
+    async fn acquire_as(&self, place: &'static Location<'static>, wish: Wish) -> Result<Object<M>, Error<M::Error>> {
+        match acquire(self.shared(), place, wish).await {
+            Ok(Some(object)) => Ok(object),
+            Err(failure) => Err(*failure),
+            Ok(None) => unreachable!("a caller who waits gets an object or an error"),
         }
     }
 
@@ -104,7 +126,7 @@ impl<M: Manager> Pool<M> {
     /// [`Error::Create`], [`Error::Hook`] or [`Error::Closed`].
     #[track_caller]
     pub fn try_acquire(&self) -> Result<Option<Object<M>>, Error<M::Error>> {
-        let attempt = pin!(acquire(self.shared(), Location::caller(), TimeoutPolicy::NoWait));
+        let attempt = pin!(acquire(self.shared(), Location::caller(), Wish::NoWait));
         match attempt.poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(outcome) => outcome.map_err(|failure| *failure),
             Poll::Pending => unreachable!("no step is awaited"),
@@ -115,7 +137,7 @@ impl<M: Manager> Pool<M> {
 /// Controlling.
 impl<M: Manager> Pool<M> {
     /// Changes the sizes. Room gained is used at once by those who wait. Above a lowered `max`, idle objects are
-    /// closed at once and others when they are released; below a raised `min_idle`, the next maintenance creates.
+    /// closed at once and others when they are released; below a raised `min_idle`, maintenance creates.
     ///
     /// # Errors
     ///
@@ -138,6 +160,29 @@ impl<M: Manager> Pool<M> {
     /// Undoes [`pause`](Self::pause); waiters are served in order.
     pub fn resume(&self) {
         self.change_state(PoolState::Paused, PoolState::Open);
+    }
+
+    /// Asks `keep` about each idle object, coldest first, and closes those for which it says no: for what an event
+    /// outside has made useless, as the master that moved. Objects on loan are not asked about.
+    ///
+    /// While this runs, the idle objects are not there for callers: `keep` should be quick. It may use the pool.
+    ///
+    /// ```
+    /// # use mantis_pool::{Pool, Config};
+    /// # struct Numbers;
+    /// # impl mantis_pool::Manager for Numbers {
+    /// #     type Object = u64;
+    /// #     type Error = std::convert::Infallible;
+    /// #     async fn create(&self) -> Result<u64, Self::Error> { Ok(0) }
+    /// # }
+    /// # let pool = Pool::new(Numbers, Config::default()).unwrap();
+    /// # drop(pool.try_acquire().unwrap());
+    /// let retained = pool.retain(|_number, metrics| metrics.recycled_count() > 0);
+    /// assert_eq!((retained.kept, retained.closed), (0, 1));
+    /// ```
+    #[allow(clippy::must_use_candidate, reason = "called for what it closes")]
+    pub fn retain(&self, keep: impl FnMut(&M::Object, &Metrics) -> bool) -> Retained {
+        retain::retain(self.shared(), keep)
     }
 
     fn change_state(&self, from: PoolState, to: PoolState) {
@@ -247,9 +292,9 @@ impl<M: Manager> Pool<M> {
         maintenance::pass(self.shared())
     }
 
-    /// Maintenance for the pool's life: a pass now and one every [`Config::maintenance_interval`]. Does not
-    /// keep the pool open; ready when it is drained, closed or gone. A panic of the manager ends the pass, not
-    /// this. Its future has to be polled in a tokio runtime with timers.
+    /// Maintenance for the pool's life: a pass now, one every [`Config::maintenance_interval`] and whenever an idle
+    /// object is due, and a refill as soon as fewer than `min_idle` are idle, up to eight side by side. Does not keep the
+    /// pool open; ready when it is drained, closed or gone. A panic of the manager ends the pass, not this. Its future has to be polled in a tokio runtime with timers.
     pub fn run_maintenance(&self) -> impl Future<Output = ()> + Send + use<M> {
         maintenance::run(Arc::downgrade(&self.handle))
     }
@@ -362,6 +407,13 @@ impl<M: Manager> Builder<M> {
     /// runtime. A panic in it is contained. Not run on objects that are detached.
     pub fn pre_close(mut self, hook: impl Fn(&mut M::Object, &Metrics, CloseReason) + Send + Sync + 'static) -> Self {
         self.hooks.pre_close.push(Box::new(hook));
+        self
+    }
+
+    /// Runs on each error that no caller is given: of checks and resets, and of creations that nobody waits for. On
+    /// whatever thread that happens, perhaps outside a runtime. A panic in it is contained.
+    pub fn on_error(mut self, hook: impl Fn(&UnseenError<'_>) + Send + Sync + 'static) -> Self {
+        self.hooks.on_error.push(Box::new(hook));
         self
     }
 

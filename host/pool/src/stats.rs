@@ -2,9 +2,9 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{CloseReason, Step};
+use crate::{CloseReason, Step, acquire::step::Exceeded};
 
-/// How often each step ran out of time.
+/// How often each step ran out of time, and acquisitions as a whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Timeouts {
@@ -16,6 +16,61 @@ pub struct Timeouts {
     pub recycle: u64,
     /// In [`Manager::validate`](crate::Manager::validate).
     pub validate: u64,
+    /// In [`Config::acquire_timeout`](crate::Config::acquire_timeout) or the call's own limit, whatever the step. Those
+    /// that waited at that time are in `wait` too.
+    pub acquire: u64,
+}
+
+/// How many errors each step returned. Those of [`Manager::create`](crate::Manager::create) are
+/// [`Stats::create_failures`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StepErrors {
+    /// Of [`Manager::recycle`](crate::Manager::recycle) and the hook before it.
+    pub recycle: u64,
+    /// Of [`Manager::validate`](crate::Manager::validate).
+    pub validate: u64,
+    /// Of [`Manager::release`](crate::Manager::release); its panics are counted, too.
+    pub release: u64,
+}
+
+/// How long the granted waits took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WaitTimes {
+    counts: [u64; WaitTimes::BOUNDS.len() + 1],
+}
+
+impl WaitTimes {
+    /// Inclusive upper bounds of all counts but the last.
+    pub const BOUNDS: [Duration; 16] = [
+        Duration::from_micros(100),
+        Duration::from_micros(250),
+        Duration::from_micros(500),
+        Duration::from_millis(1),
+        Duration::from_micros(2_500),
+        Duration::from_millis(5),
+        Duration::from_millis(10),
+        Duration::from_millis(25),
+        Duration::from_millis(50),
+        Duration::from_millis(100),
+        Duration::from_millis(250),
+        Duration::from_millis(500),
+        Duration::from_secs(1),
+        Duration::from_millis(2_500),
+        Duration::from_secs(5),
+        Duration::from_secs(10),
+    ];
+
+    /// For each of [`BOUNDS`](Self::BOUNDS) the waits that took no longer, and longer than the bound before; at the end
+    /// those that took longer than all bounds.
+    #[must_use]
+    pub fn counts(&self) -> &[u64] {
+        &self.counts
+    }
+
+    fn count(&mut self, took: Duration) {
+        self.counts[Self::BOUNDS.partition_point(|bound| *bound < took)] += 1;
+    }
 }
 
 /// A pool's statistics at one moment; see [`Pool::stats`](crate::Pool::stats).
@@ -68,9 +123,13 @@ pub struct Stats {
     pub wait_time_total: Duration,
     /// The longest granted wait.
     pub wait_time_max: Duration,
+    /// The granted waits by the time they took.
+    pub wait_times: WaitTimes,
 
     /// Steps that ran out of time.
     pub timeouts: Timeouts,
+    /// Steps that returned an error; see [`Builder::on_error`](crate::Builder::on_error) for what they were.
+    pub errors: StepErrors,
 }
 
 impl Stats {
@@ -94,6 +153,8 @@ impl Stats {
             waits_abandoned: counters.waits_abandoned,
             wait_time_total: counters.wait_time_total,
             wait_time_max: counters.wait_time_max,
+            wait_times: counters.wait_times,
+            errors: counters.errors,
             timeouts: Timeouts { wait: counters.waits_timed_out, ..counters.timeouts },
         }
     }
@@ -185,7 +246,9 @@ pub(crate) struct Counters {
     pub(crate) waits_abandoned: u64,
     wait_time_total: Duration,
     wait_time_max: Duration,
+    wait_times: WaitTimes,
     timeouts: Timeouts,
+    errors: StepErrors,
 }
 
 impl Counters {
@@ -203,15 +266,27 @@ impl Counters {
         self.waits_granted += 1;
         self.wait_time_total += took;
         self.wait_time_max = self.wait_time_max.max(took);
+        self.wait_times.count(took);
     }
 
-    /// A step other than waiting, which is counted as the wait's outcome, ran out of time.
-    pub(crate) fn count_timeout(&mut self, step: Step) {
+    /// A step ran out of time, or the whole acquisition did in it. A wait's own is counted as the wait's outcome.
+    pub(crate) fn count_timeout(&mut self, step: Step, exceeded: Exceeded) {
+        match (exceeded, step) {
+            (Exceeded::Acquire(_), _) => self.timeouts.acquire += 1,
+            (Exceeded::Step(_), Step::Create) => self.timeouts.create += 1,
+            (Exceeded::Step(_), Step::Recycle) => self.timeouts.recycle += 1,
+            (Exceeded::Step(_), Step::Validate) => self.timeouts.validate += 1,
+            (Exceeded::Step(_), Step::Wait | Step::Release) => {}
+        }
+    }
+
+    /// A step returned an error. Those of a creation are counted as its outcome.
+    pub(crate) fn count_error(&mut self, step: Step) {
         match step {
-            Step::Wait => {}
-            Step::Create => self.timeouts.create += 1,
-            Step::Recycle => self.timeouts.recycle += 1,
-            Step::Validate => self.timeouts.validate += 1,
+            Step::Recycle => self.errors.recycle += 1,
+            Step::Validate => self.errors.validate += 1,
+            Step::Release => self.errors.release += 1,
+            Step::Wait | Step::Create => {}
         }
     }
 }

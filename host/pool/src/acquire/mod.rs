@@ -2,9 +2,9 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `step` | runs a step of the manager under its timeout |
+//! | `step` | runs a step of the manager under its limits of time |
 //! | `wait` | one caller's place in the queue, as a future |
-//! | `create` | creating an object with the pool's permission |
+//! | `create` | creating an object with the pool's permission, with or without a caller |
 //!
 //! **Invariant:** at each await the claim is owned by a value whose drop gives it back ([`Wait`], [`Object`] or
 //! [`Creation`]), which makes the future safe to drop anywhere.
@@ -13,13 +13,13 @@ pub(crate) mod create;
 pub(crate) mod step;
 mod wait;
 
-use std::{panic::Location, pin::pin, sync::Arc};
+use std::{panic::Location, pin::pin, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
 use self::{
     create::Creation,
-    step::{Ran, TimeoutPolicy, run_step},
+    step::{Limits, Patience, Ran, run_step},
     wait::Wait,
 };
 use crate::{
@@ -29,38 +29,79 @@ use crate::{
     state::{core::Claim, entry::ReleaseAction, shared::Shared},
 };
 
+/// After so many objects that failed their check, a caller has one created instead of trying the next: when a backend
+/// has gone, all are bad, and slow checks would add up.
+const UNFIT_MAX: u32 = 3;
+
+/// How long a caller is ready to wait.
+#[derive(Clone, Copy)]
+pub(crate) enum Wish {
+    Configured,
+    AtMost(Duration),
+    NoWait,
+}
+
 pub(crate) async fn acquire<M: Manager>(
     shared: &Arc<Shared<M>>,
     place: &'static Location<'static>,
-    policy: TimeoutPolicy,
+    wish: Wish,
 ) -> Result<Option<Object<M>>, Failure<M>> {
-    let may_wait = policy == TimeoutPolicy::Configured;
+    let mut now = Instant::now();
+    let patience = match wish {
+        Wish::Configured => Patience::Limited(Limits::configured(&shared.config, now)),
+        Wish::AtMost(limit) => Patience::Limited(Limits::of_call(limit, now)),
+        Wish::NoWait => Patience::NoWait,
+    };
+    let may_wait = patience.waits();
     let mut waiting_since = None;
+    let mut unfit = 0;
     let mut claim = shared.with_core(|core| core.claim(may_wait))?;
     loop {
         claim = match claim {
             Claim::Object(entry) => {
                 let mut object = Object::new(shared, entry);
-                match refresh(shared, &mut object, policy).await? {
+                match refresh(shared, &mut object, now, &patience).await? {
                     Fitness::Fit => return Ok(Some(object.lend(place, waiting_since.is_some()))),
                     Fitness::Unfit(reason) => {
                         object.close_unreported(reason);
-                        shared.with_core(|core| core.reclaim(reason, may_wait))?
+                        if let Some(step) = failed_check(reason) {
+                            unfit += 1;
+                            if let Some(failure) = patience.overdue(shared, step) {
+                                shared.with_core(|core| core.closed(reason));
+                                return Err(failure);
+                            }
+                        }
+                        let prefers_new = may_wait && unfit >= UNFIT_MAX;
+                        shared.with_core(|core| core.reclaim(reason, may_wait, prefers_new))?
                     }
                     Fitness::Unknown => return Ok(None),
                 }
             }
             Claim::Creation(permit) => {
-                let Some(mut object) = Creation::new(shared, permit).run(policy).await? else { return Ok(None) };
+                let Some(mut object) = Creation::new(shared, permit).attended(&patience).await? else {
+                    return Ok(None);
+                };
                 object.entry_mut().note_first_use();
                 return Ok(Some(object.lend(place, waiting_since.is_some())));
             }
             Claim::Ticket(ticket) => {
-                let since = *waiting_since.get_or_insert_with(Instant::now);
-                Wait::new(shared, ticket, since).await?
+                let Patience::Limited(limits) = &patience else { unreachable!("only who waits has a ticket") };
+                let since = *waiting_since.get_or_insert(now);
+                Wait::new(shared, ticket, since, limits).await?
             }
             Claim::Nothing => return Ok(None),
         };
+        // Ages are judged by the time of the hand-out, however long the step before took.
+        now = Instant::now();
+    }
+}
+
+/// The check that an object failed which is closed for this reason; `None` if none was needed to see it.
+fn failed_check(reason: CloseReason) -> Option<Step> {
+    match reason {
+        CloseReason::Unhealthy => Some(Step::Validate),
+        CloseReason::RecycleFailed => Some(Step::Recycle),
+        _ => None,
     }
 }
 
@@ -77,20 +118,23 @@ pub(crate) enum Fitness {
 async fn refresh<M: Manager>(
     shared: &Shared<M>,
     object: &mut Object<M>,
-    policy: TimeoutPolicy,
+    now: Instant,
+    patience: &Patience,
 ) -> Result<Fitness, Failure<M>> {
     let entry = object.entry_mut();
-    let now = Instant::now();
     if entry.has_expired(now) {
         return Ok(Fitness::Unfit(CloseReason::Lifetime));
     }
+    if entry.has_idled_for(&shared.config, now) && shared.with_core(|core| core.has_surplus()) {
+        return Ok(Fitness::Unfit(CloseReason::IdleTimeout));
+    }
     if entry.needs_validation(&shared.config, now) {
-        let fitness = validate(shared, object, policy).await?;
+        let fitness = validate(shared, object, patience).await?;
         if fitness != Fitness::Fit {
             return Ok(fitness);
         }
     }
-    let fitness = recycle(shared, object, policy).await?;
+    let fitness = recycle(shared, object, patience).await?;
     if fitness == Fitness::Fit {
         object.entry_mut().note_reuse(now);
     }
@@ -101,42 +145,48 @@ async fn refresh<M: Manager>(
 pub(crate) async fn validate<M: Manager>(
     shared: &Shared<M>,
     object: &mut Object<M>,
-    policy: TimeoutPolicy,
+    patience: &Patience,
 ) -> Result<Fitness, Failure<M>> {
     let entry = object.entry_mut();
     let ran = {
         let check = pin!(shared.manager.validate(&mut entry.object, &entry.metrics));
-        run_step(shared, Step::Validate, policy, check).await
+        run_step(shared, Step::Validate, patience, check).await
     };
-    judge(object, ran, CloseReason::Unhealthy)
+    judge(shared, object, ran, Step::Validate, CloseReason::Unhealthy)
 }
 
 async fn recycle<M: Manager>(
     shared: &Shared<M>,
     object: &mut Object<M>,
-    policy: TimeoutPolicy,
+    patience: &Patience,
 ) -> Result<Fitness, Failure<M>> {
     let entry = object.entry_mut();
-    if hooks::run(&shared.hooks.pre_recycle, &mut entry.object, &entry.metrics).is_err() {
+    if let Err(refusal) = hooks::run(&shared.hooks.pre_recycle, &mut entry.object, &entry.metrics) {
+        shared.fail_step(Step::Recycle, &*refusal, &entry.metrics);
         return Ok(Fitness::Unfit(CloseReason::RecycleFailed));
     }
     let ran = {
         let reset = pin!(shared.manager.recycle(&mut entry.object, &entry.metrics));
-        run_step(shared, Step::Recycle, policy, reset).await
+        run_step(shared, Step::Recycle, patience, reset).await
     };
-    judge(object, ran, CloseReason::RecycleFailed)
+    judge(shared, object, ran, Step::Recycle, CloseReason::RecycleFailed)
 }
 
 /// The fitness that follows from how a check ended. Sets what the guard's drop does if the caller stops here.
 #[inline]
 fn judge<M: Manager>(
+    shared: &Shared<M>,
     object: &mut Object<M>,
     ran: Result<Ran<Result<(), M::Error>>, Failure<M>>,
+    step: Step,
     reason: CloseReason,
 ) -> Result<Fitness, Failure<M>> {
     match ran {
         Ok(Ran::Done(Ok(()))) => Ok(Fitness::Fit),
-        Ok(Ran::Done(Err(_))) => Ok(Fitness::Unfit(reason)),
+        Ok(Ran::Done(Err(error))) => {
+            shared.fail_step(step, &error, Object::metrics(object));
+            Ok(Fitness::Unfit(reason))
+        }
         Ok(Ran::NotStarted) => {
             object.set_release_action(ReleaseAction::PutBack);
             Ok(Fitness::Unknown)

@@ -1,25 +1,105 @@
-//! Runs a step of the manager (create, recycle, validate) under its timeout.
+//! Runs a step of the manager (create, recycle, validate) under the limits of time that hold for it.
 
 use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use tokio::{
     runtime::Handle,
-    time::{Sleep, sleep},
+    time::{Instant, Sleep, sleep_until},
 };
 
-use crate::{Error, Manager, Step, errors::Failure, state::shared::Shared};
+use crate::{Config, Error, Manager, Step, errors::Failure, state::shared::Shared};
 
 /// How long a caller waits for what is not ready at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TimeoutPolicy {
-    /// As long as the config allows for each step.
-    Configured,
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Patience {
+    /// Each step as long as the config allows, and the whole no longer than its own limit.
+    Limited(Limits),
     /// Not at all: a future that would suspend is dropped.
     NoWait,
+}
+
+/// The limits of one acquisition that no single step has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Counted from here.
+    begin: Instant,
+    /// For the acquisition as a whole.
+    acquire: Option<Duration>,
+    /// For its waits in the queue together.
+    pub(crate) wait: Option<Duration>,
+}
+
+impl Limits {
+    /// Those of the config, for an acquisition that begins now.
+    pub(crate) fn configured(config: &Config, begin: Instant) -> Self {
+        Self { begin, acquire: config.acquire_timeout, wait: config.wait_timeout }
+    }
+
+    /// One limit of the caller's in place of the config's two.
+    pub(crate) fn of_call(limit: Duration, begin: Instant) -> Self {
+        Self { begin, acquire: Some(limit), wait: None }
+    }
+
+    /// The end of the whole, and which limit sets it.
+    pub(crate) fn end(&self) -> Option<(Instant, Exceeded)> {
+        self.acquire.and_then(|limit| Some((self.begin.checked_add(limit)?, Exceeded::Acquire(limit))))
+    }
+}
+
+impl Patience {
+    /// Only the steps' own limits hold.
+    pub(crate) fn of_steps() -> Self {
+        Self::Limited(Limits { begin: Instant::now(), acquire: None, wait: None })
+    }
+
+    pub(crate) fn waits(&self) -> bool {
+        matches!(self, Self::Limited(_))
+    }
+
+    fn end(&self) -> Option<(Instant, Exceeded)> {
+        match self {
+            Self::Limited(limits) => limits.end(),
+            Self::NoWait => None,
+        }
+    }
+
+    /// The error of an acquisition that is over its limit as a whole, if it is.
+    #[cold]
+    pub(crate) fn overdue<M: Manager>(&self, shared: &Shared<M>, during: Step) -> Option<Failure<M>> {
+        let (_, exceeded) = self.end().filter(|(at, _)| *at <= Instant::now())?;
+        Some(exceeded.fail(shared, during))
+    }
+}
+
+/// The limit that was exceeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exceeded {
+    Step(Duration),
+    Acquire(Duration),
+}
+
+impl Exceeded {
+    /// The limit that ends first of a step that begins now.
+    pub(crate) fn first(
+        step: Option<(Instant, Exceeded)>,
+        whole: Option<(Instant, Exceeded)>,
+    ) -> Option<(Instant, Exceeded)> {
+        step.into_iter().chain(whole).min_by_key(|(at, _)| *at)
+    }
+
+    /// Counts it, and makes the error.
+    fn fail<M: Manager>(self, shared: &Shared<M>, step: Step) -> Failure<M> {
+        shared.with_core(|core| core.counters.count_timeout(step, self));
+        Box::new(match self {
+            Self::Step(limit) => Error::Timeout { step, limit, last_failure: None },
+            Self::Acquire(limit) => Error::AcquireTimeout { during: step, limit, last_failure: None },
+        })
+    }
 }
 
 /// How far a step got.
@@ -36,21 +116,21 @@ pub(crate) enum Ran<T> {
 pub(crate) fn run_step<'a, M: Manager, F: Future>(
     shared: &'a Shared<M>,
     step: Step,
-    policy: TimeoutPolicy,
+    patience: &'a Patience,
     future: Pin<&'a mut F>,
 ) -> RunStep<'a, M, F> {
-    RunStep { shared, step, policy, future, has_suspended: false, alarm: None }
+    RunStep { shared, step, patience, future, has_suspended: false, alarm: None }
 }
 
 /// The future of [`run_step`].
 pub(crate) struct RunStep<'a, M: Manager, F> {
     shared: &'a Shared<M>,
     step: Step,
-    policy: TimeoutPolicy,
+    patience: &'a Patience,
     future: Pin<&'a mut F>,
     has_suspended: bool,
     /// Made when the step suspends for the first time.
-    alarm: Option<Pin<Box<Sleep>>>,
+    alarm: Option<Alarm>,
 }
 
 impl<M: Manager, F: Future> Future for RunStep<'_, M, F> {
@@ -58,7 +138,7 @@ impl<M: Manager, F: Future> Future for RunStep<'_, M, F> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if self.policy == TimeoutPolicy::NoWait && self.shared.is_known_to_suspend(self.step) {
+        if !self.patience.waits() && self.shared.is_known_to_suspend(self.step) {
             return Poll::Ready(Ok(Ran::NotStarted));
         }
         match self.future.as_mut().poll(cx) {
@@ -85,17 +165,43 @@ impl<M: Manager, F> RunStep<'_, M, F> {
             self.has_suspended = true;
             shared.note_suspension(step);
         }
-        if self.policy == TimeoutPolicy::NoWait {
+        if !self.patience.waits() {
             return Poll::Ready(None);
         }
-        let Some(limit) = shared.config.step_timeout(step) else { return Poll::Pending };
-        let alarm = match &mut self.alarm {
-            Some(alarm) => alarm,
-            None if Handle::try_current().is_err() => return Poll::Ready(Some(Box::new(Error::NoRuntime { step }))),
-            none => none.insert(Box::pin(sleep(limit))),
+        let patience = self.patience;
+        let end = || {
+            let limit = shared.config.step_timeout(step);
+            let own = limit.and_then(|limit| Some((Instant::now().checked_add(limit)?, Exceeded::Step(limit))));
+            Exceeded::first(own, patience.end())
         };
-        ready!(alarm.as_mut().poll(cx));
-        shared.with_core(|core| core.counters.count_timeout(step));
-        Poll::Ready(Some(Box::new(Error::Timeout { step, limit, last_failure: None })))
+        poll_alarm(&mut self.alarm, shared, step, end, cx).map(Some)
     }
+}
+
+/// What ends a step that takes too long.
+pub(crate) struct Alarm {
+    sleep: Pin<Box<Sleep>>,
+    exceeded: Exceeded,
+}
+
+/// Ready with the error when `end` is over, which is asked for once; never, if there is none.
+pub(crate) fn poll_alarm<M: Manager>(
+    alarm: &mut Option<Alarm>,
+    shared: &Shared<M>,
+    step: Step,
+    end: impl FnOnce() -> Option<(Instant, Exceeded)>,
+    cx: &mut Context<'_>,
+) -> Poll<Failure<M>> {
+    let alarm = match alarm {
+        Some(alarm) => alarm,
+        none => {
+            let Some((at, exceeded)) = end() else { return Poll::Pending };
+            if Handle::try_current().is_err() {
+                return Poll::Ready(Box::new(Error::NoRuntime { step }));
+            }
+            none.insert(Alarm { sleep: Box::pin(sleep_until(at)), exceeded })
+        }
+    };
+    ready!(alarm.sleep.as_mut().poll(cx));
+    Poll::Ready(alarm.exceeded.fail(shared, step))
 }

@@ -13,6 +13,7 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
+use super::step::{Exceeded, Limits};
 use crate::{
     Error, Manager, Step,
     errors::Failure,
@@ -29,16 +30,18 @@ pub(crate) struct Wait<'a, M: Manager> {
     /// `None` once the outcome is known.
     ticket: Option<Ticket>,
     since: Instant,
-    deadline: Option<Instant>,
+    /// When the wait ends, and which limit ends it.
+    end: Option<(Instant, Exceeded)>,
     /// Made at the first poll that has to wait.
     alarm: Option<Pin<Box<Sleep>>>,
 }
 
 impl<'a, M: Manager> Wait<'a, M> {
-    /// `first_wait` is when the caller began to wait for the first time: the timeout counts from then.
-    pub(crate) fn new(shared: &'a Arc<Shared<M>>, ticket: Ticket, first_wait: Instant) -> Self {
-        let deadline = shared.config.wait_timeout.and_then(|limit| first_wait.checked_add(limit));
-        Self { shared, ticket: Some(ticket), since: Instant::now(), deadline, alarm: None }
+    /// `first_wait` is when the caller began to wait for the first time: the limit on waits counts from then.
+    pub(crate) fn new(shared: &'a Arc<Shared<M>>, ticket: Ticket, first_wait: Instant, limits: &Limits) -> Self {
+        let own = limits.wait.and_then(|limit| Some((first_wait.checked_add(limit)?, Exceeded::Step(limit))));
+        let end = Exceeded::first(own, limits.end());
+        Self { shared, ticket: Some(ticket), since: Instant::now(), end, alarm: None }
     }
 
     /// The grant, or until when there is no need to look again.
@@ -53,7 +56,7 @@ impl<'a, M: Manager> Wait<'a, M> {
             // A retry time in the past is for others to act on: an attempt is under way, or there is no room for one.
             Err(replaced) => (Err(core.backoff.retry_at().filter(|retry_at| *retry_at > now)), replaced),
         });
-        outcome.map_err(|retry_at| retry_at.into_iter().chain(self.deadline).min())
+        outcome.map_err(|retry_at| retry_at.into_iter().chain(self.end.map(|(at, _)| at)).min())
     }
 
     fn poll_alarm(&mut self, at: Instant, cx: &mut Context<'_>) -> Poll<Result<(), Failure<M>>> {
@@ -73,8 +76,7 @@ impl<'a, M: Manager> Wait<'a, M> {
     }
 
     /// Gives up, unless a grant came at the last moment.
-    fn expire(&mut self, ticket: Ticket) -> Result<Claim<M>, Failure<M>> {
-        let limit = self.shared.config.wait_timeout.unwrap_or_default();
+    fn expire(&mut self, ticket: Ticket, exceeded: Exceeded) -> Result<Claim<M>, Failure<M>> {
         let (since, now) = (self.since, Instant::now());
         let left = self.shared.with_core(|core| match core.queue.leave(ticket) {
             Some(Left::Granted(grant)) => {
@@ -83,17 +85,20 @@ impl<'a, M: Manager> Wait<'a, M> {
             }
             Some(Left::Waiting(waker)) => {
                 core.counters.waits_timed_out += 1;
+                core.counters.count_timeout(Step::Wait, exceeded);
                 Err((waker, core.backoff.last().cloned()))
             }
             None => Err((None, None)),
         });
         match left {
             Ok(grant) => claim(grant),
-            Err((_waker, failure)) => Err(Box::new(Error::Timeout {
-                step: Step::Wait,
-                limit,
-                last_failure: failure.map(|failure| Arc::new(failure) as _),
-            })),
+            Err((_waker, failure)) => {
+                let last_failure = failure.map(|failure| Arc::new(failure) as _);
+                Err(Box::new(match exceeded {
+                    Exceeded::Step(limit) => Error::Timeout { step: Step::Wait, limit, last_failure },
+                    Exceeded::Acquire(limit) => Error::AcquireTimeout { during: Step::Wait, limit, last_failure },
+                }))
+            }
         }
     }
 }
@@ -116,9 +121,9 @@ impl<M: Manager> Future for Wait<'_, M> {
             if let Err(no_runtime) = ready!(this.poll_alarm(look_again_at, cx)) {
                 return Poll::Ready(Err(no_runtime));
             }
-            if this.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            if let Some((_, exceeded)) = this.end.filter(|(at, _)| *at <= Instant::now()) {
                 this.ticket = None;
-                return Poll::Ready(this.expire(ticket));
+                return Poll::Ready(this.expire(ticket, exceeded));
             }
         }
     }

@@ -5,7 +5,7 @@
 //!
 //! No code of users runs here: wakers to wake, errors to drop and objects to close go through the [`Outbox`].
 
-use std::{collections::VecDeque, task::Waker};
+use std::{collections::VecDeque, task::Waker, time::Duration};
 
 use tokio::time::Instant;
 
@@ -33,6 +33,8 @@ pub(crate) struct Core<M: Manager> {
     creating: usize,
     /// The active objects that are in the outbox.
     closing: usize,
+    /// Maintenance sleeps, and is to be woken when there is something to create.
+    pub(crate) is_maintenance_asleep: bool,
     pub(crate) queue: Queue<M>,
     pub(crate) backoff: Backoff<M>,
     pub(crate) counters: Counters,
@@ -46,6 +48,8 @@ pub(crate) struct Outbox<M: Manager> {
     pub(crate) closing: Vec<(Box<Entry<M>>, CloseReason)>,
     /// The pool began to drain, was closed, or lost its last object after that.
     pub(crate) ending: bool,
+    /// Maintenance has something to create, or another time to do so.
+    pub(crate) refill: bool,
 }
 
 /// What a caller may do next.
@@ -80,6 +84,7 @@ impl<M: Manager> Core<M> {
             active: 0,
             creating: 0,
             closing: 0,
+            is_maintenance_asleep: false,
             queue: Queue::new(),
             backoff: Backoff::new(config),
             counters: Counters::default(),
@@ -106,13 +111,13 @@ impl<M: Manager> Core<M> {
 
 impl<M: Manager> Default for Outbox<M> {
     fn default() -> Self {
-        Self { wakers: Vec::new(), errors: Vec::new(), closing: Vec::new(), ending: false }
+        Self { wakers: Vec::new(), errors: Vec::new(), closing: Vec::new(), ending: false, refill: false }
     }
 }
 
 impl<M: Manager> Outbox<M> {
     pub(crate) fn is_empty(&self) -> bool {
-        self.wakers.is_empty() && self.errors.is_empty() && self.closing.is_empty() && !self.ending
+        self.wakers.is_empty() && self.errors.is_empty() && self.closing.is_empty() && !self.ending && !self.refill
     }
 }
 
@@ -121,17 +126,23 @@ impl<M: Manager> Core<M> {
     /// Decides for a caller who just came.
     #[inline]
     pub(crate) fn claim(&mut self, may_wait: bool) -> Result<Claim<M>, Failure<M>> {
-        self.decide(Rank::Newcomer, may_wait)
+        self.decide(Rank::Newcomer, may_wait, false)
     }
 
-    /// Decides for a caller whose object was closed for `reason`.
-    pub(crate) fn reclaim(&mut self, reason: CloseReason, may_wait: bool) -> Result<Claim<M>, Failure<M>> {
+    /// Decides for a caller whose object was closed for `reason`, and who has lost trust in idle ones if it
+    /// `prefers_new`.
+    pub(crate) fn reclaim(
+        &mut self,
+        reason: CloseReason,
+        may_wait: bool,
+        prefers_new: bool,
+    ) -> Result<Claim<M>, Failure<M>> {
         self.closed(reason);
-        self.decide(Rank::Returning, may_wait)
+        self.decide(Rank::Returning, may_wait, prefers_new)
     }
 
     #[inline]
-    fn decide(&mut self, rank: Rank, may_wait: bool) -> Result<Claim<M>, Failure<M>> {
+    fn decide(&mut self, rank: Rank, may_wait: bool, prefers_new: bool) -> Result<Claim<M>, Failure<M>> {
         let returning = rank == Rank::Returning;
         match self.state {
             PoolState::Closed => return Err(Box::new(Error::Closed)),
@@ -140,6 +151,9 @@ impl<M: Manager> Core<M> {
         }
         let may_take = self.state != PoolState::Paused && (returning || self.queue.waiting() == 0);
         if may_take {
+            if prefers_new && let Some(permit) = self.permit_creation() {
+                return Ok(Claim::Creation(permit));
+            }
             if let Some(entry) = self.pop_idle() {
                 return Ok(Claim::Object(entry));
             }
@@ -167,11 +181,15 @@ impl<M: Manager> Core<M> {
 
     /// The permission to create an object, if there is room for one and creation is not backing off.
     pub(crate) fn permit_creation(&mut self) -> Option<CreationPermit> {
-        if self.occupied() >= self.max || !self.backoff.permits(self.creating) {
+        if !self.may_create() {
             return None;
         }
         self.creating += 1;
         Some(CreationPermit { round: self.backoff.round() })
+    }
+
+    fn may_create(&self) -> bool {
+        self.occupied() < self.max && self.backoff.permits(self.creating)
     }
 
     /// A waiter left before it had its answer: what it was granted goes back. Returns its waker, for the caller to
@@ -212,6 +230,8 @@ impl<M: Manager> Core<M> {
         self.counters.create_failures += 1;
         let forgotten = self.backoff.fail(permit.round, error.cloned());
         self.outbox.errors.extend(forgotten);
+        // It learns when the next attempt is due.
+        self.wake_maintenance();
         match error {
             Some(error) if self.occupied() == 0 => self.refuse_all(error),
             _ => self.outbox.wakers.extend(self.queue.wakers()),
@@ -254,6 +274,13 @@ impl<M: Manager> Core<M> {
         if !is_at_rest {
             self.settle_changes();
         }
+        if self.is_maintenance_asleep && self.lacks_idle() && self.may_create() {
+            self.wake_maintenance();
+        }
+    }
+
+    fn wake_maintenance(&mut self) {
+        self.outbox.refill |= std::mem::take(&mut self.is_maintenance_asleep);
     }
 
     fn settle_changes(&mut self) {
@@ -363,9 +390,49 @@ impl<M: Manager> Core<M> {
         due.into_iter().filter_map(|position| self.idle.remove(position)).collect()
     }
 
-    /// The permission to create one more object to keep idle. While anyone waits, they create for themselves.
+    /// The permission to create one more object to keep idle.
     pub(crate) fn permit_refill(&mut self) -> Option<CreationPermit> {
-        let is_short = self.state == PoolState::Open && self.queue.waiting() == 0 && self.idle.len() < self.min_idle;
-        if is_short { self.permit_creation() } else { None }
+        if self.lacks_idle() { self.permit_creation() } else { None }
+    }
+
+    /// Whether maintenance has to create. While anyone waits, they create for themselves.
+    #[inline]
+    fn lacks_idle(&self) -> bool {
+        self.idle.len() + self.creating < self.min_idle && self.state == PoolState::Open && self.queue.waiting() == 0
+    }
+
+    /// Whether the idle objects and one more are more than have to be kept.
+    pub(crate) fn has_surplus(&self) -> bool {
+        self.idle.len() >= self.min_idle
+    }
+
+    /// Whether nobody will ever want an object that is created now.
+    pub(crate) fn is_unwanted(&self) -> bool {
+        self.state >= PoolState::Draining && self.queue.waiting() == 0
+    }
+
+    /// Lets maintenance sleep until it is woken, and for how long at most: until an idle object is due, or `min_idle`
+    /// can be tried again. An object that is released meanwhile is not due sooner than after a whole idle time.
+    pub(crate) fn rest(&mut self, config: &Config, now: Instant) -> Duration {
+        self.is_maintenance_asleep = true;
+        let (idle, surplus) = (self.idle.iter(), self.idle.len() > self.min_idle);
+        let ends = idle.filter_map(|entry| entry.ends_at(config, surplus)).min();
+        let retry = self.backoff.retry_at().filter(|retry_at| self.lacks_idle() && *retry_at > now);
+        let until = ends.into_iter().chain(retry).min().map(|at| at.saturating_duration_since(now));
+        let idle_timeout = config.idle_timeout.filter(|_| config.times_releases());
+        [until, idle_timeout].into_iter().flatten().fold(config.maintenance_interval, Duration::min)
+    }
+
+    /// Takes out all idle objects, hottest last.
+    pub(crate) fn take_idle(&mut self) -> VecDeque<Box<Entry<M>>> {
+        self.active += self.idle.len();
+        std::mem::take(&mut self.idle)
+    }
+
+    /// Puts back what [`take_idle`](Self::take_idle) took, under what was released since.
+    pub(crate) fn put_back_idle(&mut self, mut entries: VecDeque<Box<Entry<M>>>) {
+        self.active -= entries.len();
+        entries.append(&mut self.idle);
+        self.idle = entries;
     }
 }

@@ -17,7 +17,7 @@ pub(crate) struct Entry<M: Manager> {
     expires_at: Option<Instant>,
     /// When it was last created, handed out or validated.
     known_good_at: Instant,
-    /// When maintenance first found it idle since its last use.
+    /// When it was released, if releases are timed; otherwise when maintenance first found it idle since its last use.
     idle_since: Option<Instant>,
     /// Its place among the holders, while it is on loan and holders are recorded.
     pub(crate) holder: Option<HolderId>,
@@ -68,9 +68,16 @@ impl<M: Manager> Entry<M> {
         self.known_good_at = now;
     }
 
-    /// The object is seen idle; its idle time is counted from the first time since its last use.
+    /// The object becomes or is seen idle; its idle time is counted from the first time since its last use.
     pub(crate) fn note_idle(&mut self, now: Instant) {
         self.idle_since.get_or_insert(now);
+    }
+
+    /// When maintenance has to close it, as far as that is known; `surplus` if idle times count.
+    pub(crate) fn ends_at(&self, config: &Config, surplus: bool) -> Option<Instant> {
+        let idle_until = self.idle_since.zip(config.idle_timeout).filter(|_| surplus);
+        let idle_until = idle_until.and_then(|(since, timeout)| since.checked_add(timeout));
+        idle_until.into_iter().chain(self.expires_at).min()
     }
 
     pub(crate) fn has_expired(&self, now: Instant) -> bool {

@@ -1,6 +1,7 @@
 //! The pool's state as handles, guards and maintenance share it, and the way into its core.
 
 use std::{
+    error::Error,
     panic::{AssertUnwindSafe, Location, catch_unwind},
     sync::{
         Arc,
@@ -16,7 +17,7 @@ use super::{
     entry::Entry,
 };
 use crate::{
-    CloseReason, Config, Leak, Manager, PoolState, Stats, Step,
+    CloseReason, Config, Leak, Manager, Metrics, PoolState, Stats, Step, UnseenError,
     hooks::Hooks,
     leaks::{HolderId, Holders},
     stats::Served,
@@ -37,6 +38,10 @@ pub(crate) struct Shared<M: Manager> {
     /// Fires when the pool begins to end and when it is empty after that. Shared on its own, so that maintenance sees
     /// the end without keeping the pool.
     pub(crate) ending: Arc<Notify>,
+    /// Wakes maintenance when there is something to create.
+    pub(crate) refill: Arc<Notify>,
+    /// [`Config::times_releases`], worked out once.
+    times_releases: bool,
 }
 
 /// Keeps the pool open; guards and maintenance share the state without that.
@@ -62,6 +67,8 @@ impl<M: Manager> Shared<M> {
             suspending: AtomicU8::new(0),
             holders: Mutex::default(),
             ending: Arc::new(Notify::new()),
+            refill: Arc::new(Notify::new()),
+            times_releases: config.times_releases(),
             config,
         }
     }
@@ -84,7 +91,7 @@ impl<M: Manager> Shared<M> {
     /// Does what must not happen under the mutex.
     #[cold]
     fn empty(&self, outbox: Outbox<M>) {
-        let Outbox { wakers, errors, closing, ending } = outbox;
+        let Outbox { wakers, errors, closing, ending, refill } = outbox;
         wakers.into_iter().for_each(std::task::Waker::wake);
         drop(errors);
         if !closing.is_empty() {
@@ -99,6 +106,9 @@ impl<M: Manager> Shared<M> {
         }
         if ending {
             self.ending.notify_waiters();
+        }
+        if refill {
+            self.refill.notify_one();
         }
     }
 
@@ -120,10 +130,20 @@ impl<M: Manager> Shared<M> {
     #[inline]
     pub(crate) fn release(&self, mut entry: Box<Entry<M>>) {
         let Entry { object, metrics, .. } = &mut *entry;
-        let reset = catch_unwind(AssertUnwindSafe(|| self.manager.release(object, metrics).is_ok()));
-        match reset {
-            Ok(true) => self.put_back(entry),
-            _ => self.close_entry(entry, CloseReason::ReleaseFailed),
+        match catch_unwind(AssertUnwindSafe(|| self.manager.release(object, metrics))) {
+            Ok(Ok(())) => {
+                if self.times_releases {
+                    entry.note_idle(Instant::now());
+                }
+                self.put_back(entry);
+            }
+            failed => {
+                match failed {
+                    Ok(Err(error)) => self.fail_step(Step::Release, &error, &entry.metrics),
+                    _ => self.with_core(|core| core.counters.count_error(Step::Release)),
+                }
+                self.close_entry(entry, CloseReason::ReleaseFailed);
+            }
         }
     }
 
@@ -155,6 +175,22 @@ impl<M: Manager> Shared<M> {
 
 /// Reports.
 impl<M: Manager> Shared<M> {
+    /// Counts an error that costs an object, and reports it.
+    #[cold]
+    pub(crate) fn fail_step(&self, step: Step, error: &(dyn Error + 'static), metrics: &Metrics) {
+        self.with_core(|core| core.counters.count_error(step));
+        self.report(step, error, Some(metrics));
+    }
+
+    /// Tells the hooks of an error that no caller is given. A panic in one is contained: this runs in drops.
+    #[cold]
+    pub(crate) fn report(&self, step: Step, error: &(dyn Error + 'static), metrics: Option<&Metrics>) {
+        let unseen = UnseenError { step, error, metrics };
+        for hook in &self.hooks.on_error {
+            let _ = catch_unwind(AssertUnwindSafe(|| hook(&unseen)));
+        }
+    }
+
     #[inline]
     pub(crate) fn count_served(&self, waited: bool) {
         let counter = if waited { &self.served_after_wait } else { &self.served_at_once };

@@ -19,6 +19,7 @@ fn defaults_are_valid_and_as_documented() {
     assert_eq!(config.validate(), Ok(()));
     assert_eq!((config.min_idle, config.max, config.max_waiters), (10, 1000, 10_000));
     assert_eq!(config.idle_order, IdleOrder::Lifo);
+    assert_eq!(config.acquire_timeout, Some(secs(30)));
     assert_eq!((config.wait_timeout, config.create_timeout), (Some(secs(10)), Some(secs(10))));
     assert_eq!((config.recycle_timeout, config.validate_timeout), (Some(secs(5)), Some(secs(5))));
     assert_eq!((config.idle_timeout, config.max_lifetime), (Some(secs(300)), Some(secs(3600))));
@@ -42,7 +43,8 @@ fn sizes() {
 #[test]
 fn durations_of_zero() {
     type Set = fn(&mut Config, Duration);
-    let settings: [(&'static str, Set); 12] = [
+    let settings: [(&'static str, Set); 13] = [
+        ("acquire_timeout", |config, value| config.acquire_timeout = Some(value)),
         ("wait_timeout", |config, value| config.wait_timeout = Some(value)),
         ("create_timeout", |config, value| config.create_timeout = Some(value)),
         ("recycle_timeout", |config, value| config.recycle_timeout = Some(value)),
@@ -85,6 +87,7 @@ fn the_rest() {
 #[test]
 fn durations_beyond_the_end_of_time_are_never() {
     let config = Config {
+        acquire_timeout: Some(Duration::MAX),
         wait_timeout: Some(Duration::MAX),
         idle_timeout: Some(Duration::MAX),
         max_lifetime: Some(Duration::MAX),

@@ -153,14 +153,14 @@ async fn dropping_the_last_handle_ends_maintenance_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn dropping_the_last_handle_during_a_pass_leaks_nothing() {
-    let (lab, pool) = pool(Config { min_idle: 4, ..plain(4) });
+    let (lab, pool) = pool(Config { min_idle: 20, ..plain(20) });
     *lab.on_create.lock() = Behaviour::Take(ms(100));
     let maintenance = pool.spawn_maintenance();
-    tokio::time::sleep(ms(250)).await;
+    tokio::time::sleep(ms(150)).await;
     drop(pool);
     maintenance.await.unwrap();
     assert_eq!(lab.alive(), 0);
-    assert_eq!(lab.creations_begun.load(SeqCst), 3, "the one under way was the last");
+    assert_eq!(lab.creations_begun.load(SeqCst), 16, "those under way were the last");
 }
 
 #[tokio::test(start_paused = true)]

@@ -24,6 +24,8 @@ pub(crate) enum Behaviour {
     Yield(usize),
     /// Takes so long.
     Take(Duration),
+    FailAfter(Duration),
+    PanicAfter(Duration),
 }
 
 use Behaviour::Succeed;
@@ -33,7 +35,7 @@ use Behaviour::Succeed;
 pub(crate) struct Broken;
 
 #[derive(Clone, Default)]
-pub(crate) struct Lab(Arc<State>);
+pub(crate) struct Lab(pub(crate) Arc<State>);
 
 pub(crate) struct State {
     pub(crate) on_create: Mutex<Behaviour>,
@@ -167,6 +169,14 @@ async fn perform(behaviour: &Mutex<Behaviour>) -> Result<(), Broken> {
             tokio::time::sleep(time).await;
             Ok(())
         }
+        Behaviour::FailAfter(time) => {
+            tokio::time::sleep(time).await;
+            Err(Broken)
+        }
+        Behaviour::PanicAfter(time) => {
+            tokio::time::sleep(time).await;
+            panic!("panics on purpose");
+        }
         Behaviour::Yield(mut times) => {
             poll_fn(|cx| {
                 if times == 0 {
@@ -187,6 +197,7 @@ pub(crate) fn plain(max: usize) -> Config {
     Config {
         min_idle: 0,
         max,
+        acquire_timeout: None,
         idle_timeout: None,
         max_lifetime: None,
         lifetime_jitter_percent: 0,

@@ -5,8 +5,10 @@
 mod backoff;
 mod cancellation;
 mod config;
+mod deadline;
 mod ending;
 mod fairness;
+mod handed_on;
 mod hooks;
 mod lab;
 mod leaks;
@@ -16,6 +18,7 @@ mod panics;
 mod pausing;
 mod release;
 mod resize;
+mod retain;
 mod stats;
 mod timeouts;
 mod try_acquire;

@@ -170,16 +170,104 @@ async fn a_hanging_backend_does_not_delay_maintenance_for_long() {
 
 #[tokio::test(start_paused = true)]
 async fn runs_at_once_and_at_every_interval() {
-    let (lab, pool) = pool(Config { min_idle: 1, maintenance_interval: secs(7), ..plain(4) });
+    let config = Config { health_check_interval: Some(secs(7)), maintenance_interval: secs(7), ..plain(4) };
+    let (lab, pool) = pool(config);
+    drop(take(&pool, 1));
     let _maintenance = pool.spawn_maintenance();
     tokio::time::sleep(ms(1)).await;
-    for round in 1..=5 {
-        assert_eq!(lab.created(), round, "one in each pass");
-        take(&pool, 1).into_iter().for_each(mantis_pool::Object::close);
+    for round in 0..5 {
+        assert_eq!(lab.validated.load(SeqCst), round, "one in each pass");
         tokio::time::sleep(ms(6_990)).await;
-        assert_eq!(lab.created(), round);
+        assert_eq!(lab.validated.load(SeqCst), round);
         tokio::time::sleep(ms(10)).await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn refills_at_once_and_side_by_side() {
+    let (lab, pool) = pool(Config { min_idle: 10, ..plain(40) });
+    *lab.on_create.lock() = Behaviour::Take(secs(1));
+    let _maintenance = pool.spawn_maintenance();
+    tokio::time::sleep(ms(1)).await;
+    assert_eq!((pool.stats().creating, lab.creations_begun()), (8, 8), "eight side by side");
+    tokio::time::sleep(ms(2_010)).await;
+    assert_eq!((pool.stats().idle, lab.created()), (10, 10));
+    // Both what is lent and what is closed is made up for at once, not at the next pass.
+    let held = take(&pool, 6);
+    tokio::time::sleep(ms(1_011)).await;
+    assert_eq!(pool.stats().idle, 10);
+    take(&pool, 5).into_iter().for_each(mantis_pool::Object::close);
+    tokio::time::sleep(ms(1_011)).await;
+    assert_eq!((pool.stats().idle, lab.created()), (10, 21));
+    pool.resize(15, 40).unwrap();
+    tokio::time::sleep(ms(1_011)).await;
+    assert_eq!((pool.stats().idle, lab.created()), (15, 26));
+    drop(held);
+    assert_eq!(pool.stats().idle, 21);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refill_that_failed_is_tried_again_when_the_pause_is_over() {
+    let (lab, pool) = pool(Config { min_idle: 2, ..plain(4) });
+    *lab.on_create.lock() = Behaviour::Fail;
+    let _maintenance = pool.spawn_maintenance();
+    tokio::time::sleep(ms(350)).await; // attempts at 0, 100 and 300 ms
+    assert!((3..=6).contains(&lab.creations_begun()), "{}", lab.creations_begun());
+    lab.all_succeed();
+    tokio::time::sleep(ms(400)).await;
+    assert_eq!(pool.stats().idle, 2);
+    assert_whole(&lab, &pool);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refill_never_goes_beyond_max_or_beside_a_pause() {
+    let (lab, pool) = pool(Config { min_idle: 4, ..plain(5) });
+    let _maintenance = pool.spawn_maintenance();
+    tokio::time::sleep(ms(50)).await;
+    let held = take(&pool, 4);
+    tokio::time::sleep(ms(50)).await;
+    assert_eq!((pool.stats().total(), pool.stats().idle), (5, 1));
+    pool.pause();
+    held.into_iter().for_each(mantis_pool::Object::close);
+    tokio::time::sleep(secs(100)).await;
+    assert_eq!(lab.created(), 5);
+    pool.resume();
+    tokio::time::sleep(ms(50)).await;
+    assert_eq!(pool.stats().idle, 4);
+    assert_whole(&lab, &pool);
+}
+
+#[tokio::test(start_paused = true)]
+async fn idle_times_shorter_than_the_interval_are_kept() {
+    let (lab, pool) = pool(Config { idle_timeout: Some(secs(2)), min_idle: 1, ..plain(6) });
+    let _maintenance = pool.spawn_maintenance();
+    tokio::time::sleep(ms(500)).await;
+    let late = take(&pool, 2);
+    drop(take(&pool, 3));
+    tokio::time::sleep(ms(1_000)).await;
+    drop(late);
+    tokio::time::sleep(ms(995)).await;
+    assert!(pool.stats().idle >= 5, "none is due");
+    tokio::time::sleep(ms(10)).await;
+    assert_eq!(pool.stats().idle, 2, "those released last are not due");
+    tokio::time::sleep(ms(1_000)).await;
+    assert_eq!(pool.stats().idle, 1, "`min_idle` stays");
+    assert_whole(&lab, &pool);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_idle_for_too_long_is_not_handed_out() {
+    let (lab, pool) = pool(Config { idle_timeout: Some(secs(5)), ..plain(4) });
+    drop(take(&pool, 4));
+    tokio::time::advance(secs(13)).await; // no maintenance, or a stall
+    assert_eq!(take(&pool, 1)[0].number, 4);
+    assert_eq!(pool.stats().closed_for(CloseReason::IdleTimeout), 4);
+    let held = take(&pool, 1);
+    tokio::time::advance(secs(13)).await;
+    drop(held);
+    tokio::time::advance(ms(4_999)).await;
+    assert_eq!(take(&pool, 1)[0].number, 4, "idle time begins with the release");
+    assert_whole(&lab, &pool);
 }
 
 #[tokio::test(start_paused = true)]

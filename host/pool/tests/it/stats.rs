@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
 };
 
-use mantis_pool::{Config, IdleOrder, Object};
+use mantis_pool::{Config, IdleOrder, Object, WaitTimes};
 
 use crate::lab::{Behaviour, assert_balanced, assert_whole, ms, plain, pool, secs, take};
 
@@ -31,6 +31,9 @@ async fn waits_are_measured() {
     let stats = pool.stats();
     assert_eq!((stats.immediate, stats.waited, stats.acquisitions()), (1, 2, 3));
     assert_eq!((stats.wait_time_total, stats.wait_time_max), (ms(100 + 130), ms(130)));
+    let upto = |bound| stats.wait_times.counts()[WaitTimes::BOUNDS.iter().position(|other| *other == bound).unwrap()];
+    assert_eq!((upto(ms(100)), upto(ms(250))), (1, 1), "bounds are inclusive");
+    assert_eq!(stats.wait_times.counts().iter().sum::<u64>(), stats.waits_granted);
     assert_balanced(&pool);
 }
 
