@@ -12,8 +12,8 @@ use tokio::sync::watch;
 
 use crate::disk::Disk;
 use crate::engine::{
-    Clock, CursorSnapshots, Durability, Engine, EngineOptions, Mutex, OnProgress, OpenError, Random, Recovered, Stats,
-    Store,
+    Budget, Clock, CursorSnapshots, Durability, Engine, EngineOptions, Mutex, OnProgress, OpenError, Random, Recovered,
+    Stats, Store,
 };
 #[cfg(not(target_family = "wasm"))]
 use crate::keyspace::catalog;
@@ -167,6 +167,13 @@ impl Database {
         &self.0.limits
     }
 
+    /// What all work in flight is taken from, in bytes: [`Limits::in_flight_bytes_max`].
+    #[cfg(not(target_family = "wasm"))]
+    #[must_use]
+    pub fn in_flight(&self) -> &Budget {
+        self.0.engine.in_flight()
+    }
+
     /// The newest commit.
     #[must_use]
     pub fn version(&self) -> u64 {
@@ -242,5 +249,6 @@ fn options(limits: &Limits, clock: Arc<dyn Clock>, random: &Arc<dyn Random>) -> 
     options.feed_age_ms_max = limits.feed_age_ms_max;
     options.snapshot_age_ms_max = limits.transaction_age_ms_max;
     options.space_prefix_bytes = BUCKET_PREFIX_BYTES;
+    options.in_flight = Budget::new(limits.in_flight_bytes_max);
     options
 }

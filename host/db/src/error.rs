@@ -132,6 +132,8 @@ codes! {
         "The sum does not fit into 64 bits.", "Set the key to a smaller number.";
     Compacted "compacted" Compacted,
         "The change feed no longer has the changes after the cursor.", "Read the current state, then follow from there.";
+    MemoryFull "memory-full" Limit,
+        "The memory for requests in flight is used up; nothing was written.", "Retry after the time in `Retry-After`; finish or roll back what is open.";
     StoreFull "store-full" Limit,
         "The store has reached its limit of bytes.", "Delete something, or raise the limit.";
     ReadOnly "read-only" ReadOnly,

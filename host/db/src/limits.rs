@@ -53,6 +53,9 @@ pub struct Limits {
     pub tables_max: usize,
     /// Bytes of all keys and values: `store-full`. Default: no limit but the machine's memory.
     pub store_bytes_max: u64,
+    /// Bytes of everything in flight together, on every surface: bodies, answers under construction, uncommitted writes: `memory-full`.
+    /// Default: no limit.
+    pub in_flight_bytes_max: usize,
     /// Snapshots kept for scan cursors, so that the pages of one scan show one version. Default 256.
     pub cursor_snapshots_max: usize,
     /// How long a cursor keeps its snapshot after its last use, in milliseconds. Default 30,000.
@@ -123,6 +126,9 @@ const TRANSACTION_WRITES_MAX: u64 = 1 << 24;
 pub(crate) const QUERY_DEPTH_MAX: usize = 16;
 /// The largest count: plugins and pages number entries, operations and buckets with 32 bits.
 const COUNT_MAX: u64 = u32::MAX as u64;
+
+/// Bytes in flight, at least, whatever the limit: below that not even one ordinary request would be served.
+const IN_FLIGHT_BYTES_MIN: u64 = 1 << 20;
 
 /// Keys that the deletion of a span or of a bucket removes in one commit, so that other writers are not delayed.
 pub(crate) const DELETED_KEYS_PER_COMMIT: usize = 1_000;
@@ -216,6 +222,7 @@ impl Limits {
         buckets_max: 10_000,
         tables_max: 10_000,
         store_bytes_max: u64::MAX,
+        in_flight_bytes_max: usize::MAX,
         cursor_snapshots_max: 256,
         cursor_age_ms_max: 30_000,
         transaction_age_ms_max: 60_000,
@@ -249,6 +256,7 @@ impl Limits {
             ("statement_bytes_max", self.statement_bytes_max as u64, 1, TRANSACTION_BYTES_MAX),
             ("table_transaction_bytes_max", self.table_transaction_bytes_max as u64, 1, TRANSACTION_BYTES_MAX),
             count("table_transaction_reads_max", self.table_transaction_reads_max),
+            ("in_flight_bytes_max", self.in_flight_bytes_max as u64, IN_FLIGHT_BYTES_MIN, u64::MAX),
             ("buckets_max", self.buckets_max as u64, 0, COUNT_MAX),
             ("tables_max", self.tables_max as u64, 0, COUNT_MAX),
             ("transaction_age_ms_max", self.transaction_age_ms_max, 1, u64::MAX),

@@ -160,7 +160,8 @@ impl App {
             }
         };
         let Matched { operation, index, captures } = matched;
-        let mut request = Request { head, captures, query, body };
+        let in_flight = self.0.state.database.in_flight().clone();
+        let mut request = Request { head, captures, query, body, in_flight };
         let outcome = match self.run_now(operation, &request) {
             Some(outcome) => outcome,
             // Boxed, so that a connection does not reserve space for the largest handler.
@@ -267,6 +268,9 @@ fn shown(problem: Problem, head: &Parts, begun: &Begun) -> Response<Body> {
         return problem.into_response(begun.id.to_str().unwrap_or_default());
     }
     if routes::speaks_dialect(path) {
+        // Which work had no room is the same to a client.
+        let is_full = problem.code() == mantis_db::Code::MemoryFull.into();
+        let problem = if is_full { problem.recoded(AnyCode::Table(code::INSUFFICIENT_RESOURCES)) } else { problem };
         return problem.into_table_response();
     }
     match Service::at(path).filter(|_| problem.code() == Code::RouteNotFound.into()) {

@@ -38,12 +38,13 @@ pub(crate) use mantis_store::EntryHeader;
 pub(crate) use mantis_store::mutants::mutant;
 /// A lock as the engine has it: in a page without the code for waiting.
 pub(crate) use mantis_store::sync::Mutex;
+pub use mantis_store::{
+    Budget, Clock, Direction, Durability, Expect, Isolation, OpenError, Options as EngineOptions, Random, Recovered,
+    Reservation, Stats,
+};
 pub(crate) use mantis_store::{
     Change as StoredChange, ChangePage, Entry as StoredEntry, Error as EngineError, FeedCursor, KeyRange, OnProgress,
     Savepoint, Snapshot, Store, Transaction, Update, Version,
-};
-pub use mantis_store::{
-    Clock, Direction, Durability, Expect, Isolation, OpenError, Options as EngineOptions, Random, Recovered, Stats,
 };
 #[cfg(feature = "tables")]
 pub(crate) use mantis_store::{Decision, Examined};
@@ -77,6 +78,12 @@ impl Engine {
     /// The embedded engine itself, for what keeps it running: the log's thread, checkpoints, backups.
     pub(crate) fn embedded(&self) -> &Store {
         &self.0
+    }
+
+    /// What all work in flight is taken from.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn in_flight(&self) -> &Budget {
+        self.0.in_flight()
     }
 
     /// The newest visible value of a key.

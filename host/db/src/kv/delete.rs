@@ -6,7 +6,7 @@ use crate::engine::{Direction, KeyRange, Transaction, Unsettled};
 use crate::keyspace::{BUCKET_PREFIX_BYTES, BucketId, Span};
 use crate::kv::handle::{Effect, Kv};
 use crate::kv::outcome::Deleted;
-use crate::kv::transaction_limits::{check_reads, check_writes};
+use crate::kv::transaction_limits::{check_reads, check_writes, reserve};
 use crate::limits::DELETED_KEYS_PER_COMMIT;
 use crate::{Error, Limits, Result};
 
@@ -135,6 +135,7 @@ pub(crate) fn delete_whole_span(
         bytes = bytes + bytes_with - bytes_before;
     }
     check_writes((writes, bytes), limits)?;
+    reserve(transaction, bytes.saturating_sub(bytes_before))?;
     for key in &keys {
         transaction.delete(key);
     }

@@ -126,9 +126,9 @@ impl Kv<'_> {
         Ok(())
     }
 
-    pub(crate) fn check_reads(&self) -> Result<()> {
-        match &self.session.transaction {
-            Some(transaction) => transaction_limits::check_reads(transaction, self.limits()),
+    pub(crate) fn check_reads(&mut self) -> Result<()> {
+        match &mut self.session.transaction {
+            Some(transaction) => transaction_limits::check_reads(transaction, &self.session.database.0.limits),
             None => Ok(()),
         }
     }

@@ -9,8 +9,14 @@ pub(crate) fn check_writes((keys, bytes): (usize, usize), limits: &Limits) -> Re
     check_count("write", bytes, limits.transaction_bytes_max, "bytes")
 }
 
-/// Checks that a transaction is within its limit of reads.
-pub(crate) fn check_reads(transaction: &Transaction, limits: &Limits) -> Result<()> {
+/// Checks that the memory in flight has room for what a transaction holds and `more` bytes that it is about to write.
+pub(crate) fn reserve(transaction: &mut Transaction, more: usize) -> Result<()> {
+    if transaction.reserve(more) { Ok(()) } else { Err(Code::MemoryFull.into()) }
+}
+
+/// Checks that a transaction is within its limit of reads, and that the memory in flight has room for them.
+pub(crate) fn check_reads(transaction: &mut Transaction, limits: &Limits) -> Result<()> {
+    reserve(transaction, 0)?;
     check_count("read", transaction.read_count(), limits.transaction_reads_max, "keys and ranges")
 }
 

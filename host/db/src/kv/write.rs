@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::engine::{Expect, StoredEntry, Transaction, Update};
 use crate::keyspace::BucketId;
-use crate::kv::transaction_limits::{check_reads, check_writes};
+use crate::kv::transaction_limits::{check_reads, check_writes, reserve};
 use crate::kv::value::{self, Entry, MediaType};
 use crate::{Code, Error, Limits, Result};
 
@@ -38,6 +38,7 @@ pub(crate) fn write(
         Update::Put { value, expires_at_ms } => put(transaction, &encoded, value, expires_at_ms, limits)?,
         Update::Delete if stored.is_some() => {
             check_writes(transaction.size_with(&encoded, 0), limits)?;
+            reserve(transaction, encoded.len())?;
             transaction.delete(&encoded);
         }
         Update::Delete => {}
@@ -64,6 +65,7 @@ pub(crate) fn put(
     if check_writes(most, limits).is_err() {
         check_writes(transaction.size_with(encoded, value.len()), limits)?;
     }
+    reserve(transaction, encoded.len() + value.len())?;
     transaction.put(encoded, value, expires_at_ms);
     Ok(())
 }

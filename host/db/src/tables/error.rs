@@ -109,6 +109,7 @@ pub mod code {
         SCHEMA_INVALID "42P16" "The definition of a table is not valid.";
         NO_CONFLICT_KEY "42P10" "No unique key has exactly these columns.";
         FOREIGN_KEY_INVALID "42830" "A foreign key does not match a unique key of its target.";
+        INSUFFICIENT_RESOURCES "53000" "The memory for requests in flight is used up; nothing was written.";
         DISK_FULL "53100" "The disk is full; nothing was written.";
         OUT_OF_MEMORY "53200" "The store has reached its limit of bytes.";
         LIMIT_EXCEEDED "54000" "A limit of size, count or depth is exceeded.";
@@ -258,6 +259,7 @@ impl From<crate::Error> for TableError {
             Code::Conflict | Code::TransactionTooOld => code::SERIALIZATION_FAILURE,
             Code::TransactionTooLarge | Code::KeyTooLong | Code::ValueTooLarge => code::LIMIT_EXCEEDED,
             Code::AccessDenied => code::INSUFFICIENT_PRIVILEGE,
+            Code::MemoryFull => code::INSUFFICIENT_RESOURCES,
             Code::StoreFull => code::OUT_OF_MEMORY,
             Code::DiskFull => code::DISK_FULL,
             Code::ReadOnly => code::SHUTDOWN,

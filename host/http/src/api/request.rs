@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderValue};
 use http_body::{Body as _, Frame};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
+use mantis_db::{Budget, Reservation};
 
 use crate::api::captures::Captures;
 use crate::api::common;
@@ -19,11 +20,15 @@ use crate::api::query::Query;
 use crate::limits;
 use crate::protocol::deadline::within;
 use crate::protocol::errors::Code;
+use crate::protocol::memory;
 use crate::protocol::path;
 use crate::protocol::problem::{Problem, Result};
 
 /// Bytes of a body that have arrived before memory is reserved for its announced length: growing by doubling would take twice as much.
 const TRUSTED_BYTES_MIN: usize = 1 << 20;
+
+/// Bytes of a body that are taken before they are read. More may come at once, which are taken before the next are read.
+const PIECE_BYTES: usize = 64 << 10;
 
 /// A routed request.
 #[derive(Debug)]
@@ -32,6 +37,8 @@ pub(crate) struct Request {
     pub(crate) captures: Captures,
     pub(crate) query: Query,
     pub(crate) body: RequestBody,
+    /// What the memory for its body and its answer is taken from.
+    pub(crate) in_flight: Budget,
 }
 
 impl Request {
@@ -110,7 +117,15 @@ impl Request {
         Err(Problem::new(Code::HeaderInvalid).detail("`content-type` was sent twice"))
     }
 
-    /// Reads the body: at most `bytes_max` bytes within `timeout_ms`.
+    /// Takes memory that the request is about to hold.
+    ///
+    /// # Errors
+    /// `memory-full`.
+    pub(crate) fn reserve(&self, bytes: usize) -> Result<Reservation> {
+        memory::take(&self.in_flight, bytes)
+    }
+
+    /// Reads the body: at most `bytes_max` bytes within `timeout_ms`. Its memory is given back when the last part of it is dropped.
     pub(crate) async fn read_body(&mut self, bytes_max: usize, timeout_ms: u64) -> Result<Bytes> {
         self.expect_one_media_type()?;
         if self
@@ -122,7 +137,7 @@ impl Request {
             return Err(Code::ContentEncodingUnsupported.into());
         }
         self.expect_plain_transfer()?;
-        let outcome = within(Duration::from_millis(timeout_ms), self.body.collect(bytes_max)).await;
+        let outcome = within(Duration::from_millis(timeout_ms), self.body.collect(bytes_max, &self.in_flight)).await;
         let outcome = outcome.unwrap_or_else(|| {
             let detail = format!("the body did not arrive within {timeout_ms} ms");
             Err(Problem::new(Code::BodyTimeout).detail(detail))
@@ -184,7 +199,8 @@ impl RequestBody {
         }
     }
 
-    async fn collect(&mut self, bytes_max: usize) -> Result<Bytes> {
+    /// Reads all of it. An announcement alone takes no memory: a client that sends nothing holds that for a piece.
+    async fn collect(&mut self, bytes_max: usize, in_flight: &Budget) -> Result<Bytes> {
         let too_large = || {
             Problem::new(Code::BodyTooLarge)
                 .detail(format!("the body has more than {bytes_max} bytes, which is the limit"))
@@ -195,11 +211,23 @@ impl RequestBody {
         }
         let mut first = Bytes::new();
         let mut all: Option<BytesMut> = None;
-        while let Some(frame) = self.frame().await {
-            let Ok(data) = frame?.into_data() else { continue };
+        let mut reservation = in_flight.reservation();
+        loop {
             let so_far = all.as_ref().map_or(first.len(), BytesMut::len);
-            if so_far + data.len() > bytes_max {
+            let is_announced = announced > 0 || self.is_end_stream();
+            let left = if is_announced { announced.saturating_sub(so_far) } else { PIECE_BYTES };
+            let with_next = so_far + left.min(PIECE_BYTES);
+            if with_next > memory::UNCOUNTED_BYTES_MAX && !reservation.grow_to(with_next) {
+                return Err(memory::full());
+            }
+            let Some(frame) = self.frame().await else { break };
+            let Ok(data) = frame?.into_data() else { continue };
+            let with_data = so_far + data.len();
+            if with_data > bytes_max {
                 return Err(too_large());
+            }
+            if with_data > memory::UNCOUNTED_BYTES_MAX && !reservation.grow_to(with_data) {
+                return Err(memory::full());
             }
             match &mut all {
                 // Most bodies come in one piece, which is passed on as it is.
@@ -218,7 +246,9 @@ impl RequestBody {
                 }
             }
         }
-        Ok(all.map_or(first, BytesMut::freeze))
+        let whole = all.map_or(first, BytesMut::freeze);
+        reservation.shrink_to(whole.len());
+        Ok(if whole.len() > memory::UNCOUNTED_BYTES_MAX { memory::held(whole, reservation) } else { whole })
     }
 
     /// Reads and discards the rest of an unwanted body, beside the response: a client that is still sending would otherwise find its

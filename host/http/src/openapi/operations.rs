@@ -17,17 +17,18 @@ use crate::protocol::media::{JSON, PROBLEM_JSON};
 use crate::protocol::problem::{ProblemOut, TableErrorOut};
 
 /// Problems of any request.
-const COMMON: &[Code] = &[
-    Code::HostMissing,
-    Code::ParameterUnknown,
-    Code::ParameterRepeated,
-    Code::ParameterInvalid,
-    Code::UriTooLong,
-    Code::HostNotAllowed,
-    Code::Internal,
-    Code::Overloaded,
-    Code::RequestTimeout,
-    Code::ShuttingDown,
+const COMMON: &[AnyCode] = &[
+    AnyCode::Db(mantis_db::Code::MemoryFull),
+    AnyCode::Http(Code::HostMissing),
+    AnyCode::Http(Code::ParameterUnknown),
+    AnyCode::Http(Code::ParameterRepeated),
+    AnyCode::Http(Code::ParameterInvalid),
+    AnyCode::Http(Code::UriTooLong),
+    AnyCode::Http(Code::HostNotAllowed),
+    AnyCode::Http(Code::Internal),
+    AnyCode::Http(Code::Overloaded),
+    AnyCode::Http(Code::RequestTimeout),
+    AnyCode::Http(Code::ShuttingDown),
 ];
 /// Problems of a body.
 const OF_BODIES: &[Code] = &[
@@ -231,7 +232,7 @@ fn responses<C>(path: &str, operation: &Operation<C>, schemas: &mut Schemas) -> 
 }
 
 fn problems<C>(operation: &Operation<C>) -> Vec<AnyCode> {
-    let mut codes: Vec<AnyCode> = COMMON.iter().map(|&code| code.into()).collect();
+    let mut codes: Vec<AnyCode> = COMMON.to_vec();
     codes.extend(operation.problems);
     if operation.body.is_some() {
         codes.extend(OF_BODIES.iter().map(|&code| AnyCode::from(code)));

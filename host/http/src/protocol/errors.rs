@@ -215,6 +215,7 @@ pub fn status_of(code: mantis_db::Code) -> u16 {
         Code::ValueTooLarge => 413,
         Code::MediaTypeInvalid => 415,
         Code::BucketReserved => 422,
+        Code::MemoryFull => 503,
         Code::StoreFull | Code::DiskFull => 507,
         // The request is valid; the stored or open state does not allow it.
         Code::TransactionOpen | Code::TransactionNotOpen | Code::IntegerOverflow => 409,

@@ -12,6 +12,7 @@
 //! | `errors`, `problem` | every error code with its status; RFC 9457 responses |
 //! | `hosts` | `Host` and `Origin` (DNS rebinding) |
 //! | `media` | media types that several responses have |
+//! | `memory` | memory in flight, taken before it is used |
 //! | `path` | percent-decoding |
 //! | `range` | a single range of bytes |
 //! | `request_id` | `x-request-id` |
@@ -35,6 +36,7 @@ pub(crate) mod deadline;
 pub mod errors;
 pub(crate) mod hosts;
 pub(crate) mod media;
+pub(crate) mod memory;
 pub(crate) mod path;
 pub(crate) mod problem;
 pub(crate) mod range;

@@ -14,6 +14,7 @@ mod keys;
 mod limits;
 mod listing;
 mod log;
+mod memory;
 mod operations;
 mod order_book;
 mod plugins;

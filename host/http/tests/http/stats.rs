@@ -26,6 +26,8 @@ const TWINS: &[(&str, &str)] = &[
     ("http.panics", "http_panics_total"),
     ("http.streams_open", "http_streams_open"),
     ("http.transactions_open", "http_transactions_open"),
+    ("memory.in_flight_bytes", "memory_in_flight_bytes"),
+    ("memory.refused", "memory_refused_total"),
     ("plugins.abandoned", "plugin_abandoned_total"),
     ("plugins.busy", "plugin_busy_total"),
     ("plugins.calls", "plugin_calls_total"),

@@ -1,13 +1,23 @@
 //! The ranges of settings.
 
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
 
 use mantis_db::{LimitInvalid, Limits};
 
 use super::table::{LimitSettings, Settings};
+use crate::platform;
 
 /// Bytes around a value in a JSON request (its key, its media type), with a margin.
 const ROOM_BYTES: usize = 1 << 20;
+
+/// The memory in flight is a quarter of the machine's, within these bounds; the lower one where that is not known.
+const IN_FLIGHT_BYTES: RangeInclusive<u64> = 256 << 20..=4 << 30;
+
+fn in_flight_bytes_default() -> usize {
+    let quarter = platform::memory_bytes().unwrap_or_default() / 4;
+    usize::try_from(quarter.clamp(*IN_FLIGHT_BYTES.start(), *IN_FLIGHT_BYTES.end())).unwrap_or(usize::MAX)
+}
 
 /// A setting that cannot be applied.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -47,6 +57,13 @@ impl Settings {
             let key = "connections.header_bytes_max".into();
             return Err(SettingInvalid { key, value, allowed: "8192 to 1048576".into() });
         }
+        let in_flight = limits.in_flight_bytes_max;
+        let largest_body = limits.body_bytes_max.max(self.plugins.component_bytes_max);
+        if in_flight != 0 && in_flight < largest_body {
+            let allowed = format!("0, or at least {largest_body}, which is the largest body").into();
+            let key = "limits.in_flight_bytes_max".into();
+            return Err(SettingInvalid { key, value: in_flight as u64, allowed });
+        }
         self.database_limits().check().map_err(|LimitInvalid { limit, value, min, max }| SettingInvalid {
             key: format!("limits.{limit}").into(),
             value,
@@ -75,6 +92,10 @@ impl Settings {
         limits.value_bytes_max = given.value_bytes_max;
         limits.feed_bytes_max = given.feed_bytes_max;
         limits.feed_age_ms_max = self.storage.feed_age_ms_max;
+        limits.in_flight_bytes_max = match given.in_flight_bytes_max {
+            0 => in_flight_bytes_default(),
+            given => given,
+        };
         if given.store_bytes_max > 0 {
             limits.store_bytes_max = given.store_bytes_max;
         }

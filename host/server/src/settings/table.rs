@@ -69,7 +69,7 @@ section! {
     idle_timeout_ms: u64 = 75_000, "idle-timeout-ms", "IDLE_TIMEOUT_MS",
         "How long a connection may stay idle between requests";
     send_timeout_ms: u64 = 60_000, "send-timeout-ms", "SEND_TIMEOUT_MS",
-        "How long a client may go without reading any of its response";
+        "How long a client may go without reading any of its response; over HTTP/2 of each one";
     drain_timeout_ms: u64 = 10_000, "drain-timeout-ms", "DRAIN_TIMEOUT_MS",
         "How long requests in progress may take to finish at shutdown";
     http2_streams_max: u32 = 128, "http2-streams-max", "HTTP2_STREAMS_MAX",
@@ -95,6 +95,8 @@ section! {
         "Bytes of a value; it must fit into a request's body";
     store_bytes_max: u64 = 0, "store-bytes-max", "STORE_BYTES_MAX",
         "Bytes of all keys and values; 0 means no limit but the machine's memory";
+    in_flight_bytes_max: usize = 0, "in-flight-bytes-max", "IN_FLIGHT_BYTES_MAX",
+        "Bytes of bodies, answers under construction and uncommitted writes in sum; beyond it requests are answered 503. 0 means a quarter of the machine's memory, 256 MiB to 4 GiB";
     feed_bytes_max: usize = Limits::DEFAULT.feed_bytes_max, "feed-bytes-max", "FEED_BYTES_MAX",
         "Bytes of history that the change feed retains";
 }

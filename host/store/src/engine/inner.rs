@@ -14,6 +14,8 @@ use super::writer_lock::{WriterGuard, WriterLock};
 #[cfg(not(target_family = "wasm"))]
 use crate::attachments::Attachments;
 use crate::durability::Durable;
+#[cfg(not(target_family = "wasm"))]
+use crate::types::Budget;
 use crate::types::{Clock, Options, Random};
 
 /// An ordered, versioned key space in memory. Cloning gives another handle to the same one.
@@ -32,6 +34,9 @@ pub(crate) struct Inner {
     pub(crate) space_prefix_bytes: usize,
     #[cfg(not(target_family = "wasm"))]
     pub(crate) validated_under_lock_max: u64,
+    /// What uncommitted writes are taken from.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) in_flight: Budget,
     /// Bytes of all keys and values.
     pub(crate) bytes: AtomicU64,
     /// For [`durable`](Self::durable).
@@ -60,6 +65,8 @@ impl Inner {
             space_prefix_bytes: options.space_prefix_bytes,
             #[cfg(not(target_family = "wasm"))]
             validated_under_lock_max: options.validated_under_lock_max,
+            #[cfg(not(target_family = "wasm"))]
+            in_flight: options.in_flight.clone(),
             bytes: AtomicU64::new(0),
             #[cfg(not(target_family = "wasm"))]
             durable: None,

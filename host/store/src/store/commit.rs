@@ -13,6 +13,8 @@ use crate::engine::{Inner, KeptSpans, ReadSet, Snapshot, Store, WriteSet, Writer
 #[cfg(not(target_family = "wasm"))]
 use crate::transactions::{Ahead, Prepared};
 use crate::transactions::{Checks, Isolation, Lost, Transaction, View};
+#[cfg(not(target_family = "wasm"))]
+use crate::types::Budget;
 use crate::types::{Error, Version};
 
 /// Lookups and writes of a commit that takes about as long as one write.
@@ -47,6 +49,13 @@ impl Store {
     #[must_use]
     pub fn begin_with(&self, isolation: Isolation) -> Transaction {
         Transaction::new(self.clone(), isolation)
+    }
+
+    /// What the uncommitted writes of transactions are taken from: [`Options::in_flight`](crate::Options). Others may take from it too.
+    #[cfg(not(target_family = "wasm"))]
+    #[must_use]
+    pub fn in_flight(&self) -> &Budget {
+        &self.0.in_flight
     }
 
     /// Queues a transaction that has lost, with the reads and writes of its last attempt, and waits for its turn: after the earlier ones

@@ -11,6 +11,8 @@ use super::overlay::{Overlay, Show, pending};
 use super::savepoint::{Savepoint, Undo};
 use crate::engine::{KeptSpans, RangeRead, ReadSet, ReadTimes, Seen, Shown, Snapshot, Store, WriteSet};
 use crate::hash::HashMap;
+#[cfg(not(target_family = "wasm"))]
+use crate::types::Reservation;
 use crate::types::{Direction, Entry, EntryHeader, Error, KeyRange, NEVER_MS, Update, Version};
 
 /// The isolation of a transaction.
@@ -23,6 +25,16 @@ pub enum Isolation {
     /// reads only guarded ones are validated: write skew can happen.
     Snapshot,
 }
+
+/// What a write or a read takes besides its key and value, about, in bytes.
+#[cfg(not(target_family = "wasm"))]
+const OVERHEAD_BYTES: usize = 96;
+/// Bytes of a transaction that are taken from no budget: most are smaller, and cost nothing more.
+#[cfg(not(target_family = "wasm"))]
+const RESERVED_BYTES_MIN: usize = 16 << 10;
+/// A reservation grows in such steps.
+#[cfg(not(target_family = "wasm"))]
+const RESERVED_BYTES_STEP: usize = 64 << 10;
 
 #[derive(Debug)]
 pub(crate) enum View {
@@ -42,6 +54,12 @@ pub struct Transaction {
     /// Where the feed gets the replaced values too.
     pub(crate) kept: KeptSpans,
     pub(super) written_bytes: usize,
+    /// Bytes of the keys in `reads`.
+    #[cfg(not(target_family = "wasm"))]
+    read_bytes: usize,
+    /// What it holds of the store's budget; none as long as it is small.
+    #[cfg(not(target_family = "wasm"))]
+    reservation: Option<Reservation>,
     /// One for each savepoint, oldest first.
     pub(super) undo: Vec<Undo>,
     walked: u64,
@@ -69,6 +87,10 @@ impl Transaction {
             writes: WriteSet::new(),
             kept: KeptSpans::default(),
             written_bytes: 0,
+            #[cfg(not(target_family = "wasm"))]
+            read_bytes: 0,
+            #[cfg(not(target_family = "wasm"))]
+            reservation: None,
             undo: Vec::new(),
             walked: 0,
             visits_max: u64::MAX,
@@ -120,6 +142,31 @@ impl Transaction {
         self.written_bytes
     }
 
+    /// Takes from [`Options::in_flight`](crate::Options) what the transaction holds and `more` bytes that it is about to write. False where
+    /// that has no room: then the caller does not write. Small transactions take nothing, and it is given back when the transaction ends.
+    #[cfg(not(target_family = "wasm"))]
+    #[must_use]
+    pub fn reserve(&mut self, more: usize) -> bool {
+        let count = self.writes.len() + self.read_count();
+        let bytes = self.written_bytes + self.read_bytes + more + OVERHEAD_BYTES * count;
+        let is_covered = bytes <= self.reservation.as_ref().map_or(RESERVED_BYTES_MIN, Reservation::bytes);
+        is_covered || self.grow_reservation(bytes)
+    }
+
+    /// As [`reserve`](Self::reserve) elsewhere; a page has no budget yet.
+    #[cfg(target_family = "wasm")]
+    #[must_use]
+    #[allow(clippy::unused_self, clippy::needless_pass_by_ref_mut, reason = "a page has no budget yet")]
+    pub fn reserve(&mut self, _more: usize) -> bool {
+        true
+    }
+
+    #[cfg(not(target_family = "wasm"))]
+    fn grow_reservation(&mut self, bytes: usize) -> bool {
+        let reservation = self.reservation.get_or_insert_with(|| self.store.0.in_flight.reservation());
+        reservation.grow_ahead(bytes, RESERVED_BYTES_STEP)
+    }
+
     /// What [`write_count`](Self::write_count) and [`written_bytes`](Self::written_bytes) would be after a write of `value_bytes` (0 for a
     /// deletion) to `key`.
     #[must_use]
@@ -169,7 +216,13 @@ impl Transaction {
     }
 
     fn note(&mut self, key: &[u8], seen: Seen, entry: Option<&Entry>) {
-        self.reads.keys.insert(key.into(), seen);
+        let before = self.reads.keys.insert(key.into(), seen);
+        #[cfg(not(target_family = "wasm"))]
+        if before.is_none() {
+            self.read_bytes += key.len();
+        }
+        #[cfg(target_family = "wasm")]
+        let _ = before;
         // A value without a deadline is the same at any time.
         if entry.is_none_or(|entry| entry.expires_at_ms.is_some()) {
             self.reads.times = self.reads.times.with(ReadTimes::at(self.store.0.clock.now_ms()));

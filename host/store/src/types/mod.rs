@@ -4,13 +4,14 @@
 //! |---|---|
 //! | `entry` | the number of a commit; a value with its version, time and deadline |
 //! | `range` | intervals of keys, and directions |
+//! | `budget` | how many bytes work in flight may hold, in sum |
 //! | `write` | what a single write expects, does and returns |
 //! | `error` | the errors of reads and commits; why a store accepts no more writes |
 //! | `options`, `platform` | how a store is set up; its clock and its randomness |
 //! | `attachment_id` | the name of an attachment, and the key that refers to it |
 //! | `stats` | statistics of a store, of its disk and of a checkpoint |
 
-mod attachment_id;
+mod budget;
 mod entry;
 mod error;
 mod options;
@@ -19,7 +20,7 @@ mod range;
 mod stats;
 mod write;
 
-pub use attachment_id::AttachmentId;
+pub use budget::{Budget, Reservation};
 pub use entry::{Entry, EntryHeader, Version};
 pub(crate) use entry::{NEVER_MS, is_past};
 pub use error::{Error, StorageFailure};

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::budget::Budget;
 use super::platform::{Clock, Random};
 
 /// When a commit is acknowledged.
@@ -44,6 +45,8 @@ pub struct Options {
     pub space_prefix_bytes: usize,
     /// The most lookups that the validation of a transaction may do under the writers' lock. One that needs more is validated ahead of it.
     pub validated_under_lock_max: u64,
+    /// What the uncommitted writes of transactions are [taken from](crate::Transaction::reserve). Without an end at first.
+    pub in_flight: Budget,
     /// Called with the progress of reading files when a store is opened, [checked](crate::check) or [repaired](crate::repair).
     pub on_progress: Option<OnProgress>,
 }
@@ -63,6 +66,7 @@ impl Options {
             snapshot_age_ms_max: 60_000,
             space_prefix_bytes: 0,
             validated_under_lock_max: 64,
+            in_flight: Budget::default(),
             on_progress: None,
         }
     }

@@ -146,7 +146,7 @@ impl Rows<'_> {
             let snapshot = self.session.database.0.engine.snapshot();
             return work(self, &mut &snapshot).map_err(outside_transaction);
         };
-        let read = check_reads(&transaction, &self.session.database).and_then(|()| work(self, &mut *transaction));
+        let read = check_reads(&mut transaction, &self.session.database).and_then(|()| work(self, &mut *transaction));
         self.session.transaction = Some(transaction);
         read
     }
@@ -175,8 +175,11 @@ impl Rows<'_> {
 /// Checks that a transaction may read more: what it reads is kept until it ends.
 ///
 /// # Errors
-/// 54000.
-pub(super) fn check_reads(transaction: &crate::engine::Transaction, database: &crate::Database) -> TableResult<()> {
+/// 54000, 53000.
+pub(super) fn check_reads(transaction: &mut crate::engine::Transaction, database: &crate::Database) -> TableResult<()> {
+    if !transaction.reserve(0) {
+        return Err(crate::Error::from(crate::Code::MemoryFull).into());
+    }
     let max = database.limits().table_transaction_reads_max;
     if transaction.read_count() <= max {
         return Ok(());

@@ -54,7 +54,7 @@ impl Rows<'_> {
             return self.write_alone(request, returning, work).await;
         };
         let savepoint = transaction.savepoint();
-        let done = check_reads(&transaction, &self.session.database)
+        let done = check_reads(&mut transaction, &self.session.database)
             .and_then(|()| self.attempt(&mut transaction, request, returning, work));
         if done.is_err() || request.options.is_rolled_back {
             transaction.rollback_to(savepoint);

@@ -179,6 +179,9 @@ impl<'s> Statement<'s> {
             );
             return Err(TableError::new(code::LIMIT_EXCEEDED, message).with_hint("Commit, and go on in another one."));
         }
+        if !self.transaction.reserve(bytes) {
+            return Err(crate::Error::from(crate::Code::MemoryFull).into());
+        }
         Ok(())
     }
 

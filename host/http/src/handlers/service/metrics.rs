@@ -11,7 +11,7 @@ use mantis_plugin::PluginStats;
 use crate::api::description::{Answer, Content, Shape, Tag};
 use crate::api::operation::TimeoutPolicy;
 use crate::api::request::Request;
-use crate::handlers::service::stats::{DiskStats, HttpStats, PoolStats, Stats, StoreStats, stats};
+use crate::handlers::service::stats::{DiskStats, HttpStats, MemoryStats, PoolStats, Stats, StoreStats, stats};
 use crate::protocol::body::Body;
 use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::problem::Result;
@@ -67,6 +67,7 @@ fn metrics(state: &State, request: &Request) -> Result<Response<Body>> {
 fn write(out: &mut Exposition, state: &State, stats: &Stats) {
     write_answers(out, state);
     write_http(out, &stats.http);
+    write_memory(out, &stats.memory);
     write_pool(out, &stats.pool);
     write_store(out, &stats.store);
     if let Some(disk) = &stats.store.disk {
@@ -87,6 +88,18 @@ fn write_http(out: &mut Exposition, http: &HttpStats) {
     out.gauge("http_connections_open", "Connections open.", http.connections_open);
     out.gauge("http_streams_open", "Listings and change streams being sent.", http.streams_open);
     out.gauge("http_transactions_open", "Transactions open across requests.", http.transactions_open);
+}
+
+fn write_memory(out: &mut Exposition, memory: &MemoryStats) {
+    out.gauge(
+        "memory_in_flight_bytes",
+        "Bytes of bodies, of answers under construction and of uncommitted writes.",
+        memory.in_flight_bytes,
+    );
+    if let Some(max) = memory.in_flight_bytes_max {
+        out.gauge("memory_in_flight_max_bytes", "Bytes that these may take in sum.", max);
+    }
+    out.counter("memory_refused", "What was refused because these had no room for it.", memory.refused);
 }
 
 fn write_pool(out: &mut Exposition, pool: &PoolStats) {

@@ -46,6 +46,7 @@ pub(crate) struct Stats {
     pub(crate) pool: PoolStats,
     pub(crate) store: StoreStats,
     pub(crate) http: HttpStats,
+    pub(crate) memory: MemoryStats,
     #[schemars(with = "Counts")]
     pub(crate) plugins: PluginStats,
     pub(crate) process: ProcessStats,
@@ -148,6 +149,18 @@ pub(crate) struct HttpStats {
     pub(crate) panics: u64,
 }
 
+/// Memory of everything in flight: bodies, answers under construction, uncommitted writes.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct MemoryStats {
+    pub(crate) in_flight_bytes: u64,
+    /// None without a limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u64")]
+    pub(crate) in_flight_bytes_max: Option<u64>,
+    /// What was refused because there was no room for it.
+    pub(crate) refused: u64,
+}
+
 /// Answers by the first digit of their status.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Answers {
@@ -175,6 +188,7 @@ pub(crate) fn stats(state: &State) -> Stats {
         pool: pool(state),
         store: store(state),
         http: http(state),
+        memory: memory(state),
         plugins: state.plugins.stats(),
         process: process(),
     }
@@ -262,6 +276,15 @@ fn http(state: &State) -> HttpStats {
         transactions_open: state.transactions.count(),
         overloads: metrics.overloads_total(),
         panics: metrics.panics_total(),
+    }
+}
+
+fn memory(state: &State) -> MemoryStats {
+    let budget = state.database.in_flight();
+    MemoryStats {
+        in_flight_bytes: budget.bytes_in_use() as u64,
+        in_flight_bytes_max: Some(budget.bytes_max()).filter(|&max| max < usize::MAX).map(|max| max as u64),
+        refused: budget.refused_total(),
     }
 }
 

@@ -1,0 +1,138 @@
+//! Memory in flight: what a request is about to hold is taken from the server's budget first, and refused with 503 where that is used up.
+
+use std::io;
+
+use bytes::Bytes;
+use mantis_db::{Budget, Reservation};
+use serde::Serialize;
+
+use crate::protocol::problem::{Problem, Result};
+
+/// Bytes that a request holds without taking them: the limits on requests and connections bound their sum, and most requests need no more.
+pub(crate) const UNCOUNTED_BYTES_MAX: usize = 4 << 10;
+
+/// Why a request is refused that needs more memory than there is.
+pub(crate) fn full() -> Problem {
+    Problem::new(mantis_db::Code::MemoryFull)
+}
+
+/// Takes so many bytes; a few are not counted.
+///
+/// # Errors
+/// `memory-full`.
+pub(crate) fn take(budget: &Budget, bytes: usize) -> Result<Reservation> {
+    let counted = if bytes > UNCOUNTED_BYTES_MAX { bytes } else { 0 };
+    budget.take(counted).ok_or_else(full)
+}
+
+/// Bytes that give back their reservation when nobody holds any part of them.
+pub(crate) fn held(bytes: impl AsRef<[u8]> + Send + 'static, reservation: Reservation) -> Bytes {
+    struct Held<T>(T, #[allow(dead_code, reason = "dropped with the bytes")] Reservation);
+
+    impl<T: AsRef<[u8]>> AsRef<[u8]> for Held<T> {
+        fn as_ref(&self) -> &[u8] {
+            self.0.as_ref()
+        }
+    }
+    debug_assert!(reservation.bytes() == 0 || reservation.bytes() >= bytes.as_ref().len());
+    Bytes::from_owner(Held(bytes, reservation))
+}
+
+/// The JSON of a value that always serialises, in memory that is taken before it is written.
+///
+/// # Errors
+/// `memory-full`.
+pub(crate) fn json(budget: &Budget, value: &impl Serialize) -> Result<Bytes> {
+    let mut text = Text::new(budget);
+    serde_json::to_writer(&mut text, value).map_err(|_| full())?;
+    Ok(text.into_bytes())
+}
+
+/// A text of unknown length, whose memory is taken before it is written.
+#[derive(Debug)]
+pub(crate) struct Text {
+    bytes: Vec<u8>,
+    reservation: Reservation,
+}
+
+impl Text {
+    pub(crate) fn new(budget: &Budget) -> Self {
+        Self { bytes: Vec::new(), reservation: budget.reservation() }
+    }
+
+    /// Appends to the text.
+    ///
+    /// # Errors
+    /// `memory-full`.
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<()> {
+        self.make_room(bytes.len()).map_err(|_| full())?;
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Appends a value that always serialises.
+    ///
+    /// # Errors
+    /// `memory-full`.
+    pub(crate) fn push_json(&mut self, value: &impl Serialize) -> Result<()> {
+        serde_json::to_writer(self, value).map_err(|_| full())
+    }
+
+    pub(crate) fn into_bytes(mut self) -> Bytes {
+        if self.reservation.bytes() == 0 {
+            return self.bytes.into();
+        }
+        self.bytes.shrink_to_fit();
+        self.reservation.shrink_to(self.bytes.len());
+        held(self.bytes, self.reservation)
+    }
+
+    fn make_room(&mut self, more: usize) -> io::Result<()> {
+        let needed = self.bytes.len().saturating_add(more);
+        if needed <= self.bytes.capacity() {
+            return Ok(());
+        }
+        // Twice as much, as a vector would grow, and less where there is not as much.
+        let twice = needed.max(self.bytes.capacity().saturating_mul(2)).max(UNCOUNTED_BYTES_MAX);
+        let ahead = if twice > UNCOUNTED_BYTES_MAX { twice } else { 0 };
+        if ahead > 0 && !self.reservation.grow_ahead(needed, ahead - needed) {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        let capacity = if ahead > 0 { self.reservation.bytes() } else { twice };
+        self.bytes.reserve_exact(capacity - self.bytes.len());
+        Ok(())
+    }
+}
+
+impl io::Write for Text {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.make_room(bytes.len())?;
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_takes_its_memory_before_it_grows_and_gives_it_back_at_the_end() {
+        let budget = Budget::new(1 << 20);
+        let small = json(&budget, &"x".repeat(1_000)).unwrap();
+        assert_eq!((small.len(), budget.bytes_in_use()), (1_002, 0));
+        let large = json(&budget, &vec!["y".repeat(1_000); 500]).unwrap();
+        assert_eq!(budget.bytes_in_use(), large.len());
+        let part = large.slice(10..20);
+        drop(large);
+        assert!(budget.bytes_in_use() > 0, "a part keeps all of it");
+        drop(part);
+        assert_eq!(budget.bytes_in_use(), 0);
+        assert!(json(&budget, &vec!["z".repeat(1_000); 2_000]).is_err());
+        assert_eq!((budget.bytes_in_use(), budget.refused_total()), (0, 1));
+    }
+}
