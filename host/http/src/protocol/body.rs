@@ -26,6 +26,10 @@ enum Repr {
     Stream {
         stream: BoxStream,
         live: bool,
+        /// Bytes that are still to come, if that is known.
+        length: Option<usize>,
+        /// What is left of a piece that was too large to be handed out at once.
+        rest: Bytes,
     },
 }
 
@@ -39,11 +43,27 @@ impl Body {
     }
 
     pub(crate) fn stream(stream: impl Stream<Item = Result<Bytes, BodyError>> + Send + 'static) -> Self {
-        Self(Repr::Stream { stream: Box::pin(stream), live: false })
+        Self::of_stream(stream, false, None)
+    }
+
+    /// A stream of so many bytes.
+    pub(crate) fn sized_stream(
+        length: usize,
+        stream: impl Stream<Item = Result<Bytes, BodyError>> + Send + 'static,
+    ) -> Self {
+        Self::of_stream(stream, false, Some(length))
     }
 
     pub(crate) fn live(stream: impl Stream<Item = Result<Bytes, BodyError>> + Send + 'static) -> Self {
-        Self(Repr::Stream { stream: Box::pin(stream), live: true })
+        Self::of_stream(stream, true, None)
+    }
+
+    fn of_stream(
+        stream: impl Stream<Item = Result<Bytes, BodyError>> + Send + 'static,
+        live: bool,
+        length: Option<usize>,
+    ) -> Self {
+        Self(Repr::Stream { stream: Box::pin(stream), live, length, rest: Bytes::new() })
     }
 
     /// Whether it shows what happens as it happens, and may have nothing to send for long. Between two pieces a line feed means nothing.
@@ -57,7 +77,7 @@ impl Body {
         match &self.0 {
             Repr::Empty => Some(0),
             Repr::Full(bytes) => Some(bytes.len()),
-            Repr::Stream { .. } => None,
+            Repr::Stream { length, .. } => *length,
         }
     }
 }
@@ -81,7 +101,22 @@ impl Stream for Body {
                 }
                 Poll::Ready(Some(Ok(piece)))
             }
-            Repr::Stream { stream, .. } => stream.as_mut().poll_next(context),
+            Repr::Stream { stream, length, rest, .. } => {
+                if rest.is_empty() {
+                    *rest = match stream.as_mut().poll_next(context) {
+                        Poll::Ready(Some(Ok(piece))) => piece,
+                        other => return other,
+                    };
+                }
+                let piece = rest.split_to(rest.len().min(limits::BODY_PIECE_BYTES_MAX));
+                if let Some(left) = length {
+                    *left = left.saturating_sub(piece.len());
+                    if *left == 0 {
+                        self.0 = Repr::Empty;
+                    }
+                }
+                Poll::Ready(Some(Ok(piece)))
+            }
         }
     }
 }

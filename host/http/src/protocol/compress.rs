@@ -3,10 +3,13 @@
 //! Small answers, parts of values, live streams and media that are compressed already pass as they are.
 
 use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use async_compression::Level;
 use async_compression::tokio::bufread::{BrotliEncoder, GzipEncoder, ZstdEncoder};
-use futures_util::TryStreamExt as _;
+use bytes::Bytes;
+use futures_util::{Stream, TryStreamExt as _};
 use http::header::{
     ACCEPT_ENCODING, ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, VARY,
 };
@@ -19,7 +22,7 @@ use crate::protocol::body::{Body, BodyError};
 
 /// Answers below this are not worth the work.
 const BYTES_MIN: usize = 1024;
-/// What one step of compression reads and writes at most, so that a large answer takes its turns with others.
+/// What one step of compression reads and writes at most, so that a large answer takes its turns with others: about a millisecond.
 const CHUNK_BYTES: usize = 16 * 1024;
 
 /// `Vary` of a response that is compressed on request.
@@ -129,11 +132,46 @@ pub(crate) fn tag_of(tag: &HeaderValue, coding: Coding) -> Option<HeaderValue> {
 }
 
 fn encode(body: Body, coding: Coding) -> Body {
-    let reader = StreamReader::new(body.map_err(|error| io::Error::other(error.to_string())));
+    let reader = StreamReader::new(Paced::new(body).map_err(|error| io::Error::other(error.to_string())));
     match coding {
         Coding::Zstd => stream(ZstdEncoder::with_quality(reader, Level::Precise(3))),
         Coding::Brotli => stream(BrotliEncoder::with_quality(reader, Level::Precise(4))),
         Coding::Gzip => stream(GzipEncoder::with_quality(reader, Level::Precise(5))),
+    }
+}
+
+/// A body in small pieces, between which others get their turn: an encoder reads on until it has something to write, which of what shrinks
+/// well takes megabytes.
+struct Paced {
+    body: Body,
+    rest: Bytes,
+    has_paused: bool,
+}
+
+impl Paced {
+    fn new(body: Body) -> Self {
+        Self { body, rest: Bytes::new(), has_paused: true }
+    }
+}
+
+impl Stream for Paced {
+    type Item = Result<Bytes, BodyError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        if !std::mem::replace(&mut this.has_paused, true) {
+            // The task goes to the end of the queue.
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if this.rest.is_empty() {
+            this.rest = match Pin::new(&mut this.body).poll_next(context) {
+                Poll::Ready(Some(Ok(piece))) => piece,
+                other => return other,
+            };
+        }
+        this.has_paused = false;
+        Poll::Ready(Some(Ok(this.rest.split_to(this.rest.len().min(CHUNK_BYTES)))))
     }
 }
 

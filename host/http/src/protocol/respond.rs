@@ -15,7 +15,12 @@ pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response<Body>
 
 /// Bytes of a media type.
 pub(crate) fn bytes(status: StatusCode, media: &'static str, bytes: Bytes) -> Response<Body> {
-    let mut response = Response::new(Body::full(bytes));
+    of(status, media, Body::full(bytes))
+}
+
+/// A body of a media type.
+pub(crate) fn of(status: StatusCode, media: &'static str, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media));
     response

@@ -139,7 +139,7 @@ impl BytesOut<'_> {
 }
 
 /// How many bytes a byte of a text takes in a JSON string.
-fn escaped_length(byte: u8) -> usize {
+pub(crate) fn escaped_length(byte: u8) -> usize {
     match byte {
         b'"' | b'\\' | 0x08 | b'\t' | b'\n' | 0x0c | b'\r' => 2,
         0..0x20 => 6,

@@ -6,6 +6,7 @@
 //! | `bytes`, `numbers`, `time` | bytes, numbers and times in JSON |
 //! | `counts` | the schema of counts by name |
 //! | `entry` | an entry as JSON |
+//! | `pieces` | the JSON form of a large value, made piece by piece |
 //! | `lines` | JSON, a line each |
 //! | `written` | what a write reports |
 //! | `html` | text in HTML |
@@ -17,5 +18,6 @@ pub(crate) mod html;
 pub(crate) mod json;
 pub(crate) mod lines;
 pub(crate) mod numbers;
+pub(crate) mod pieces;
 pub(crate) mod time;
 pub(crate) mod written;

@@ -25,12 +25,13 @@ use crate::protocol::problem::{Problem, Result};
 use crate::protocol::{accept, compress, date, media, range, respond};
 use crate::state::{Operation, State};
 use crate::wire::bytes::{BytesIn, BytesOut, Encoding, NumbersOut, base64_text};
-use crate::wire::entry;
 use crate::wire::entry::EntryOut;
+use crate::wire::pieces::ValueForm;
+use crate::wire::{entry, pieces};
 
 /// Values of at least this length are sent with `Accept-Ranges`.
 const PARTS_BYTES_MIN: usize = 1024;
-/// Values above this are not converted to JSON in place.
+/// Values above this are converted to JSON piece by piece, while they are sent.
 const JSON_BYTES_NOW_MAX: usize = 32 * 1024;
 
 pub(crate) static GET: Operation = Operation {
@@ -144,7 +145,8 @@ async fn get(state: &State, request: &mut Request) -> Result<Response<Body>> {
     drop(session);
     match form(request, &entry)? {
         Form::Bytes => bytes(state, request, entry),
-        form => json(state, request, form, &key, &entry),
+        form if entry.value.len() <= JSON_BYTES_NOW_MAX => json(state, request, form, &key, &entry),
+        form => large_json(state, request, form, &key, &entry).await,
     }
 }
 
@@ -280,6 +282,24 @@ fn json(state: &State, request: &Request, form: Form, key: &[u8], entry: &Entry)
     }
     let json = write();
     let mut response = respond::bytes(StatusCode::OK, media::JSON, json);
+    describe(entry, form, response.headers_mut());
+    Ok(response)
+}
+
+/// The JSON form of a large value, which is made while it is sent, and not at all for HEAD.
+async fn large_json(state: &State, request: &Request, form: Form, key: &[u8], entry: &Entry) -> Result<Response<Body>> {
+    let can_shrink = || state.config.compression && compress::would_be(entry.value.len(), media::JSON);
+    if let Some(response) = judge(request, entry, form, can_shrink, true)? {
+        return Ok(response);
+    }
+    let (value, encoding) = match form {
+        Form::Text => (ValueForm::Text, Encoding::Text),
+        Form::Base64 => (ValueForm::Base64, Encoding::Base64),
+        Form::Bytes | Form::Numbers => (ValueForm::Numbers, Encoding::Text),
+    };
+    let reservation = request.reserve(pieces::HELD_BYTES)?;
+    let body = pieces::body(BytesOut(key, encoding), value, entry, reservation).await;
+    let mut response = respond::of(StatusCode::OK, media::JSON, body);
     describe(entry, form, response.headers_mut());
     Ok(response)
 }
