@@ -13,6 +13,7 @@ mod isolation;
 mod keys;
 mod ledger;
 mod malformed;
+mod memory;
 mod place;
 mod plugins;
 mod reference;

@@ -13,13 +13,14 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::{HttpService, service_fn};
 use hyper::{Request, Response};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::TokioTimer;
 use tokio::net::TcpStream;
 
 use super::answers::{self, Refusal};
 use super::io::Io;
 use super::progress::{Order, Stage};
 use super::registry::Member;
+use super::streams::{Followed, StreamTasks};
 
 /// What an HTTP/2 client sends first (RFC 9113, section 3.4).
 const HTTP2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -183,7 +184,7 @@ fn ended(io: Io, came: &[u8], member: &Member) -> End {
 async fn run_http2(stream: TcpStream, ahead: Bytes, member: Arc<Member>) {
     let limits = *member.limits();
     let serving = Arc::clone(&member);
-    let connection = http2::Builder::new(TokioExecutor::new())
+    let connection = http2::Builder::new(StreamTasks(Arc::clone(&member)))
         .timer(TokioTimer::new())
         .keep_alive_interval(Duration::from_millis(HTTP2_PING_MS))
         .keep_alive_timeout(Duration::from_millis(HTTP2_PONG_MS))
@@ -191,7 +192,10 @@ async fn run_http2(stream: TcpStream, ahead: Bytes, member: Arc<Member>) {
         .max_header_list_size(u32::try_from(limits.header_bytes_max).unwrap_or(u32::MAX))
         .serve_connection(
             Io::new(stream, ahead, Arc::clone(&member)),
-            service_fn(move |request| respond(Arc::clone(&serving), request)),
+            service_fn(move |request| {
+                let (member, answer) = (Arc::clone(&serving), respond(Arc::clone(&serving), request));
+                async move { answer.await.map(|response| response.map(|body| Followed::new(body, &member))) }
+            }),
         );
     let mut connection = std::pin::pin!(connection);
     let result = poll_fn(|cx| {

@@ -8,6 +8,7 @@
 //! | `limits` | the bounds on connections |
 //! | `progress` | a connection's state, and which timeout it has exceeded |
 //! | `registry` | all connections, the sweep over them, the drain at shutdown |
+//! | `streams` | the streams of an HTTP/2 connection: which of them are not read |
 //! | `answers` | answers to requests that do not reach the application |
 //!
 //! **Invariant:** a connection that waits for its next request holds no buffer: hyper's state (some 20 KB) exists from the first byte
@@ -20,6 +21,7 @@ mod io;
 mod limits;
 mod progress;
 mod registry;
+mod streams;
 
 use std::future::Future;
 use std::sync::Arc;

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Re
 use std::task::Waker;
 
 use super::limits::ConnectionLimits;
+use super::streams::Streams;
 
 /// How long a connection keeps its buffers after an answer, in milliseconds: a client with another request at hand sends it by then.
 const PARK_AFTER_MS: u64 = 2_000;
@@ -64,6 +65,8 @@ pub(super) struct Progress {
     is_greeted: AtomicBool,
     /// Whether an answer could not be completed, so that the connection must not end as if it were.
     is_broken_off: AtomicBool,
+    /// Over HTTP/2.
+    pub(super) streams: Streams,
     waker: OnceLock<Waker>,
 }
 
@@ -199,10 +202,22 @@ impl Progress {
         self.keeps_open.load(Relaxed)
     }
 
+    /// Stops the streams whose clients have not read for too long.
+    pub(super) fn stop_stalled(&self, now_ms: u64, limits: &ConnectionLimits) {
+        if self.stage() == Stage::Http2 {
+            self.streams.stop_stalled(|since_ms| is_longer_than(limits.send_timeout_ms, since_ms, now_ms));
+        }
+    }
+
     /// The order that is due, if any.
     pub(super) fn verdict(&self, now_ms: u64, limits: &ConnectionLimits) -> Option<Order> {
-        let longer_than = |since_ms: u64, limit_ms: u64| since_ms != 0 && now_ms.saturating_sub(since_ms) > limit_ms;
+        let longer_than = |since_ms: u64, limit_ms: u64| is_longer_than(limit_ms, since_ms, now_ms);
         if longer_than(self.unsent_since_ms.load(Relaxed), limits.send_timeout_ms) {
+            return Some(Order::Cut);
+        }
+        if self.stage() == Stage::Http2
+            && self.streams.has_stuck(|since_ms| longer_than(since_ms, limits.send_timeout_ms))
+        {
             return Some(Order::Cut);
         }
         if longer_than(self.head_since_ms.load(Relaxed), limits.header_timeout_ms) {
@@ -240,6 +255,11 @@ impl Progress {
             .into_iter()
             .find(|order| *order as u8 == taken)
     }
+}
+
+/// Whether something lasts for longer than `limit_ms`; at 0 it has not begun.
+fn is_longer_than(limit_ms: u64, since_ms: u64, now_ms: u64) -> bool {
+    since_ms != 0 && now_ms.saturating_sub(since_ms) > limit_ms
 }
 
 #[cfg(test)]

@@ -85,6 +85,7 @@ impl Registry {
         let now_ms = 1 + u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX - 1);
         self.now_ms.store(now_ms, Ordering::Relaxed);
         for progress in self.open.lock().values() {
+            progress.stop_stalled(now_ms, &self.limits);
             if let Some(order) = progress.verdict(now_ms, &self.limits) {
                 progress.order(order);
             }
