@@ -51,6 +51,7 @@ pub use config::COMPONENT_BYTES_MAX_DEFAULT;
 pub use config::HostConfig;
 pub use error::{CallError, Error, Limit, LoadError};
 pub use host::{PluginHost, component_files};
+pub use json::F32_MAX;
 pub use limits::{LimitRange, NAME_BYTES_MAX, PluginLimits};
 pub use manifest::{Manifest, ManifestAccess};
 pub use options::PluginOptions;

@@ -151,6 +151,61 @@ async fn arguments_that_do_not_fit_are_named() {
     }
 }
 
+/// The ends of each type of numbers go in and come out, and the next number beyond is refused. The OpenAPI document has the same ends.
+#[tokio::test]
+async fn numbers_end_where_their_types_do() {
+    let fixture = Fixture::with_guest("types", &[]).await;
+    let f32_max = mantis_plugin::F32_MAX;
+    let inside = [
+        ("echo-s64", json!(i64::MAX), json!(i64::MAX.to_string())),
+        ("echo-s64", json!(i64::MIN), json!(i64::MIN.to_string())),
+        ("echo-s64", json!(i64::MAX.to_string()), json!(i64::MAX.to_string())),
+        ("echo-u64", json!(u64::MAX), json!(u64::MAX.to_string())),
+        ("echo-u64", json!("0"), json!(0)),
+        ("echo-s64", json!(9_007_199_254_740_991.0), json!(9_007_199_254_740_991_i64)),
+        ("echo-f64", json!(9_007_199_254_740_993_u64), json!(9_007_199_254_740_992.0)),
+        ("echo-f64", json!(f64::MAX), json!(f64::MAX)),
+        ("echo-f64", json!(-f64::MAX), json!(-f64::MAX)),
+        ("echo-f64", json!(5e-324), json!(5e-324)),
+        ("echo-f32", json!(f32_max), json!(f32_max)),
+        ("echo-f32", json!(-f32_max), json!(-f32_max)),
+        ("echo-f32", json!(1e-45), json!(1e-45)),
+        ("echo-f32", json!(16_777_217), json!(16_777_216.0)),
+        ("echo-f32", json!("-Infinity"), json!("-Infinity")),
+    ];
+    for (function, given, expected) in inside {
+        assert_eq!(call(&fixture, function, &json!([given])).await, Ok(expected), "{function} {given}");
+    }
+    let outside = [
+        ("echo-s8", json!(-129)),
+        ("echo-u8", json!(256)),
+        ("echo-u8", json!(-1)),
+        ("echo-s16", json!(32_768)),
+        ("echo-u16", json!(65_536)),
+        ("echo-s32", json!(2_147_483_648_u64)),
+        ("echo-u32", json!(4_294_967_296_u64)),
+        ("echo-s64", json!(9_223_372_036_854_775_808_u64)),
+        ("echo-s64", json!("9223372036854775808")),
+        ("echo-s64", json!("-9223372036854775809")),
+        ("echo-u64", json!("18446744073709551616")),
+        ("echo-u64", json!(18_446_744_073_709_551_616.0)),
+        // It may be the next one, which JSON readers take for it.
+        ("echo-s64", json!(9_007_199_254_740_992.0)),
+        ("echo-u64", json!("01")),
+        ("echo-u64", json!("+1")),
+        ("echo-s64", json!("-0")),
+        ("echo-s64", json!("")),
+        ("echo-f32", json!(3.402_823_6e38)),
+        ("echo-f32", json!(-1e39)),
+        ("echo-f32", json!(f64::MAX)),
+        ("echo-f64", json!("1e400")),
+    ];
+    for (function, given) in outside {
+        let answer = call(&fixture, function, &json!([given])).await;
+        assert!(answer.is_err(), "{function} {given}: {answer:?}");
+    }
+}
+
 /// The outermost result is the call's own.
 #[tokio::test]
 async fn a_returned_error_is_the_calls() {

@@ -1,6 +1,6 @@
 //! The functions of installed plugins, typed.
 
-use mantis_plugin::{Case, Field, FunctionInfo, PluginInfo, ValueType};
+use mantis_plugin::{Case, F32_MAX, Field, FunctionInfo, PluginInfo, ValueType};
 use serde_json::{Map, Value, json};
 
 use crate::api::description::Tag;
@@ -22,7 +22,9 @@ pub(super) fn add<C>(
     };
     for plugin in plugins {
         for function in plugin.functions.iter() {
-            let path = path_of_any.replace("{name}", &plugin.name).replace("{function}", &function.name);
+            // A full name has a slash: `examples:tools/math@1.0.0.add`.
+            let name = function.name.replace('/', "%2F");
+            let path = path_of_any.replace("{name}", &plugin.name).replace("{function}", &name);
             paths.insert(path, json!({"post": call(call_any, &plugin.name, function, schemas)}));
         }
     }
@@ -105,11 +107,10 @@ fn schema(value_type: &ValueType) -> Value {
         ValueType::U16 => integer(u16::MIN, u16::MAX),
         ValueType::S32 => integer(i32::MIN, i32::MAX),
         ValueType::U32 => integer(u32::MIN, u32::MAX),
-        ValueType::S64 => wide(&integer(i64::MIN, i64::MAX), "^-?[0-9]{1,18}$"),
-        ValueType::U64 => wide(&integer(u64::MIN, u64::MAX), "^[0-9]{1,19}$"),
-        ValueType::F32 | ValueType::F64 => {
-            json!({"anyOf": [{"type": "number"}, {"enum": ["NaN", "Infinity", "-Infinity"]}]})
-        }
+        ValueType::S64 => wide(&integer(i64::MIN, i64::MAX), &signed_pattern(i64::MAX)),
+        ValueType::U64 => wide(&integer(u64::MIN, u64::MAX), &format!("^(0|{})$", up_to(u64::MAX))),
+        ValueType::F32 => float(&json!({"type": "number", "minimum": -F32_MAX, "maximum": F32_MAX})),
+        ValueType::F64 => float(&json!({"type": "number"})),
         ValueType::Char => json!({"type": "string", "minLength": 1, "maxLength": 1}),
         ValueType::String => json!({"type": "string"}),
         ValueType::Bytes => json!({"$ref": "#/components/schemas/BytesIn"}),
@@ -135,6 +136,36 @@ fn integer<T: Into<serde_json::Number>>(min: T, max: T) -> Value {
     json!({"type": "integer", "minimum": min.into(), "maximum": max.into()})
 }
 
+fn float(number: &Value) -> Value {
+    json!({"anyOf": [number, {"enum": ["NaN", "Infinity", "-Infinity"]}]})
+}
+
+/// A pattern of the decimal forms of all integers of the width whose largest is `max`.
+fn signed_pattern(max: i64) -> String {
+    let max = max.unsigned_abs();
+    // There is one more below zero.
+    format!("^(0|-?({})|-{})$", up_to(max), max + 1)
+}
+
+/// A pattern of the decimal forms of 1 to `max`: those with fewer digits, those that are less at one of the digits, and `max`.
+fn up_to(max: u64) -> String {
+    let digits = max.to_string();
+    let length = digits.len();
+    let mut forms = Vec::new();
+    if length > 1 {
+        forms.push(format!("[1-9][0-9]{{0,{}}}", length - 2));
+    }
+    for (place, digit) in digits.bytes().map(|digit| digit - b'0').enumerate() {
+        let least = u8::from(place == 0);
+        if digit > least {
+            let rest = length - 1 - place;
+            forms.push(format!("{}[{least}-{}][0-9]{{{rest}}}", &digits[..place], digit - 1));
+        }
+    }
+    forms.push(digits);
+    forms.join("|")
+}
+
 /// Numbers that not every JSON reader holds exactly may be text.
 fn wide(number: &Value, pattern: &str) -> Value {
     json!({"anyOf": [number, {"type": "string", "pattern": pattern}]})
@@ -151,4 +182,31 @@ fn case(case: &Case) -> Value {
 fn wrapped(name: &str, payload: Option<&ValueType>) -> Value {
     let inner = payload.map_or_else(|| json!({"type": "null"}), schema);
     json!({"type": "object", "properties": {name: inner}, "required": [name], "additionalProperties": false})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(pattern: &str, min: i128, max: i128) {
+        let matcher = regex::Regex::new(pattern).unwrap();
+        let near = |number: i128| (number - 20)..=(number + 20);
+        let powers = (0..20).flat_map(|power| near(10_i128.pow(power)).chain(near(-10_i128.pow(power))));
+        for number in near(min).chain(near(max)).chain(near(0)).chain(powers) {
+            assert_eq!(matcher.is_match(&number.to_string()), (min..=max).contains(&number), "{number} {pattern}");
+        }
+        for text in ["", "-", "-0", "00", "01", "-01", "+1", "1.0", " 1", "1\n", "1e3", "99999999999999999999999"] {
+            assert!(!matcher.is_match(text), "{text:?} {pattern}");
+        }
+    }
+
+    #[test]
+    fn patterns_end_where_their_types_do() {
+        check(&signed_pattern(i64::MAX), i64::MIN.into(), i64::MAX.into());
+        check(&format!("^(0|{})$", up_to(u64::MAX)), 0, u64::MAX.into());
+        for max in [1_u64, 9, 10, 19, 99, 100, 101, 255, 909, 65_535] {
+            check(&format!("^(0|{})$", up_to(max)), 0, max.into());
+        }
+    }
 }

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Number, Value};
 use wasmtime::component::Val;
 
-use super::{JSON_INTEGER_MAX, nullable};
+use super::{F32_MAX, JSON_INTEGER_MAX, nullable};
 use crate::{Case, Field, ValueType};
 
 /// The reason why a value does not fit, and its place, which is put together from the inside out.
@@ -117,8 +117,7 @@ impl Reader {
             ValueType::U32 => integer(&value).map(Val::U32),
             ValueType::S64 => integer(&value).map(Val::S64),
             ValueType::U64 => integer(&value).map(Val::U64),
-            #[allow(clippy::cast_possible_truncation, reason = "rounding to the nearest is what a float is")]
-            ValueType::F32 => float(&value).map(|number| Val::Float32(number as f32)),
+            ValueType::F32 => float(&value).and_then(single).map(Val::Float32),
             ValueType::F64 => float(&value).map(Val::Float64),
             ValueType::Char => character(&value).map(Val::Char),
             ValueType::String => match value {
@@ -274,11 +273,31 @@ fn integer<T: TryFrom<i128>>(value: &Value) -> Result<T> {
     let number = match value {
         Value::Number(number) => whole(number),
         // The form of an integer that a JSON number might not carry exactly.
-        Value::String(text) => text.parse().ok(),
+        Value::String(text) => canonical(text),
         other => return expected("an integer", other),
     };
     let fitting = number.and_then(|number| T::try_from(number).ok());
     fitting.map_or_else(|| bad(format!("expected an integer of {} bits in its range", size_of::<T>() * 8)), Ok)
+}
+
+/// The integer, if this is how it is written: without a sign that says nothing, and without leading zeros.
+fn canonical(text: &str) -> Option<i128> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let is_plain = match digits.as_bytes() {
+        [b'0'] => digits.len() == text.len(),
+        [b'1'..=b'9', ..] => true,
+        _ => false,
+    };
+    text.parse().ok().filter(|_| is_plain)
+}
+
+/// The nearest float of 32 bits; one beyond the largest is refused, because it would become infinite.
+fn single(number: f64) -> Result<f32> {
+    if number.is_finite() && number.abs() > F32_MAX {
+        return bad(format!("expected a number between -{F32_MAX:e} and {F32_MAX:e}"));
+    }
+    #[allow(clippy::cast_possible_truncation, reason = "rounding to the nearest is what a float is")]
+    Ok(number as f32)
 }
 
 fn whole(number: &Number) -> Option<i128> {

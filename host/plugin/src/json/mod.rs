@@ -2,7 +2,7 @@
 //!
 //! | WIT | JSON |
 //! |---|---|
-//! | bool, integers, floats | the same; integers beyond 2^53 - 1 as decimal strings, NaN and infinities as `"NaN"`, `"Infinity"`, `"-Infinity"` |
+//! | bool, integers, floats | the same; integers beyond 2^53 - 1 as decimal strings, NaN and infinities as `"NaN"`, `"Infinity"`, `"-Infinity"`; a number that the type cannot hold is refused |
 //! | char, string | a string |
 //! | `list<u8>` | a string when UTF-8, else `{"base64": ".."}`; arrays of numbers are understood too |
 //! | list, tuple | an array |
@@ -22,6 +22,9 @@ pub(crate) use output::to_json;
 use mantis_db::limits::JSON_INTEGER_MAX;
 
 use crate::ValueType;
+
+/// The largest float of 32 bits as JSON writes it: its shortest decimal form. As a float of 64 bits that is a little more.
+pub const F32_MAX: f64 = 3.402_823_5e38;
 
 /// Whether a value of the type may be null in JSON.
 fn nullable(value_type: &ValueType) -> bool {
