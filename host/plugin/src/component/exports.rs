@@ -1,5 +1,7 @@
 //! The exports of a component: the functions that can be called, and those that cannot.
 
+use std::collections::HashMap;
+
 use wasmtime::Engine;
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{Component, ComponentExportIndex};
@@ -36,17 +38,29 @@ impl Exports {
         let mut exports =
             Self { reader: Reader::new(), functions: Vec::new(), places: Vec::new(), skipped: Vec::new() };
         let component_type = component.component_type();
-        for (name, item) in component_type.exports(engine) {
-            match item.ty {
+        let items: Vec<_> = component_type.exports(engine).take(FUNCTIONS_MAX + 1).collect();
+        if items.len() > FUNCTIONS_MAX {
+            return Err(too_many());
+        }
+        let mut interfaces_of: HashMap<&str, usize> = HashMap::new();
+        for (name, item) in &items {
+            if matches!(item.ty, ComponentItem::ComponentInstance(_)) {
+                *interfaces_of.entry(short_name(name)).or_default() += 1;
+            }
+        }
+        for (name, item) in &items {
+            match &item.ty {
                 ComponentItem::ComponentFunc(function) => {
-                    exports.add(name.into(), &function, component.get_export_index(None, name))?;
+                    exports.add((*name).into(), function, component.get_export_index(None, name))?;
                 }
                 ComponentItem::ComponentInstance(interface) => {
                     let place = component.get_export_index(None, name);
+                    let is_known_by_short_name = interfaces_of.get(short_name(name)) == Some(&1);
+                    let shown = if is_known_by_short_name { short_name(name) } else { name };
                     for (function_name, item) in interface.exports(engine) {
                         let ComponentItem::ComponentFunc(function) = item.ty else { continue };
                         let function_place = component.get_export_index(place.as_ref(), function_name);
-                        exports.add(format!("{}.{function_name}", short_name(name)), &function, function_place)?;
+                        exports.add(format!("{shown}.{function_name}"), &function, function_place)?;
                     }
                 }
                 _ => {}
@@ -62,15 +76,9 @@ impl Exports {
         place: Option<ComponentExportIndex>,
     ) -> Result<(), Error> {
         if self.functions.len() + self.skipped.len() >= FUNCTIONS_MAX {
-            return Err(Error::RequirementsTooLarge(format!("it exports more than {FUNCTIONS_MAX} functions")));
+            return Err(too_many());
         }
-        let taken = self.functions.iter().any(|other| other.name == name);
-        let read = if taken {
-            Err("another interface has a function of this name".into())
-        } else {
-            FunctionInfo::read(name.clone(), function, &mut self.reader)
-        };
-        match (read, place) {
+        match (FunctionInfo::read(name.clone(), function, &mut self.reader), place) {
             (Ok(info), Some(place)) => {
                 self.functions.push(info);
                 self.places.push(place);
@@ -87,6 +95,10 @@ impl Exports {
         let reasons = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join("; ")) };
         Error::NothingToCall(shortened(&reasons))
     }
+}
+
+fn too_many() -> Error {
+    Error::RequirementsTooLarge(format!("it exports more than {FUNCTIONS_MAX} functions and interfaces"))
 }
 
 /// `math` of `examples:tools/math@1.0.0`.

@@ -11,7 +11,8 @@ const NAME_BYTES_PER_PART: usize = 16;
 /// A function that can be called.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FunctionInfo {
-    /// `function`, or `interface.function` for one of an exported interface.
+    /// `function`, or `interface.function` for one of an exported interface: `math.add` of `examples:tools/math@1.0.0`. Where two
+    /// interfaces are called the same, it has the full name: `examples:tools/math@1.0.0.add`.
     pub name: String,
     /// Its parameters, in order.
     pub params: Vec<Field>,
