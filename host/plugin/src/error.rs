@@ -29,13 +29,15 @@ pub enum Error {
         /// The limit.
         max: usize,
     },
-    /// The component imports an interface that the host does not offer.
-    #[error("the component imports `{import}`, which this host does not offer; it offers {offered}")]
+    /// The component imports interfaces that the host does not offer.
+    #[error("the component imports {imports}, which this host does not offer; it offers {offered}; {advice}")]
     ImportUnknown {
-        /// The import.
-        import: String,
+        /// All such imports.
+        imports: String,
         /// The interfaces that the host offers.
         offered: String,
+        /// What to do about each kind of them.
+        advice: String,
     },
     /// The component imports a different version of an interface.
     #[error("the component does not fit the host's interfaces: {0}")]

@@ -59,6 +59,15 @@ async fn components_that_cannot_run_are_refused_by_name() {
             "the component imports `mantis:db/kv@0.2.0`, which this host does not offer; it offers mantis:db/kv@0.1.0, ",
         ),
         (
+            // Named before the compiler sees a function that it would refuse.
+            answering(
+                r#"(import "wasi:cli/environment@0.2.0" (instance (export "f" (func))))
+                (import "wasi:io/poll@0.2.0" (instance (export "f" (func))))
+                (core module $bad (func (result i32)))"#,
+            ),
+            "the component imports `wasi:cli/environment@0.2.0` and `wasi:io/poll@0.2.0`, which this host does not offer; it offers ",
+        ),
+        (
             answering(r#"(import "mantis:db/kv@0.1.0" (instance (export "explode" (func))))"#),
             "the component does not fit the host's interfaces: ",
         ),
@@ -134,6 +143,31 @@ async fn info_describes_a_plugin() {
     assert!(fixture.host.remove("counter"));
     assert!(!fixture.host.remove("counter"));
     assert!(fixture.host.info("counter").is_none());
+}
+
+/// Two interfaces that are called the same have their full names, and each function can be called.
+#[tokio::test]
+async fn interfaces_of_the_same_name_are_told_apart() {
+    let text = r#"(component
+        (core module $m (func (export "one") (result i32) i32.const 1) (func (export "two") (result i32) i32.const 2))
+        (core instance $i (instantiate $m))
+        (func $one (result u32) (canon lift (core func $i "one")))
+        (func $two (result u32) (canon lift (core func $i "two")))
+        (instance $first (export "get" (func $one)))
+        (instance $second (export "get" (func $two)))
+        (export "a:b/store@1.0.0" (instance $first))
+        (export "c:d/store@1.0.0" (instance $second))
+        (export "e:f/alone@1.0.0" (instance $second)))"#;
+    let fixture = Fixture::new();
+    let component = wat::parse_str(text).unwrap();
+    let info = fixture.host.install("named", component.into(), PluginOptions::default()).await.unwrap();
+    let names: Vec<_> = info.functions.iter().map(|function| function.name.as_str()).collect();
+    assert_eq!(names, ["a:b/store@1.0.0.get", "c:d/store@1.0.0.get", "alone.get"]);
+    assert!(info.skipped.is_empty(), "{:?}", info.skipped);
+    for (function, expected) in names.into_iter().zip([1, 2, 2]) {
+        let called = fixture.host.call("named", function, json!([])).await.unwrap();
+        assert_eq!(called.value, json!(expected), "{function}");
+    }
 }
 
 /// Running calls end with the plugin that they started in; later ones use the new one.

@@ -16,7 +16,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use super::cache::{Cache, Hash};
-use super::{linking, nesting};
+use super::{imports, linking, nesting};
 use crate::text::shortened;
 use crate::{Error, HostConfig};
 
@@ -97,6 +97,7 @@ impl Drop for Active {
 fn compile(engine: &Engine, source: &[u8]) -> Result<Component, Error> {
     nesting::check(source)?;
     linking::check(source)?;
+    imports::check(source)?;
     Component::from_binary(engine, source).map_err(|error| refusal(&error))
 }
 
@@ -105,7 +106,10 @@ fn refusal(error: &wasmtime::Error) -> Error {
     let text = format!("{error:#}");
     // The engine refuses at once what would never fit into an instance; its error for this has no type.
     if text.contains("pooling allocator") {
-        return Error::RequirementsTooLarge(shortened(&error.root_cause().to_string()));
+        let reason = shortened(&error.root_cause().to_string());
+        return Error::RequirementsTooLarge(format!(
+            "{reason}; the host's limits are core_instances_max, memories_max, tables_max, table_elements_max and memory_bytes_max"
+        ));
     }
     Error::ComponentInvalid(shortened(&text))
 }
