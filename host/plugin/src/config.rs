@@ -10,8 +10,17 @@ pub struct HostConfig {
     pub call_deadline_ms: u64,
     /// The longest run on the caller's thread of a function that has proved quick, in milliseconds. Default 2.
     pub inline_slice_ms: u64,
-    /// Bytes of linear memory of one instance. Default 64 MiB.
+    /// Bytes of all linear memories of one instance. Default 64 MiB.
     pub memory_bytes_max: usize,
+    /// Core instances of a component: 3 where one module was made into it; interpreters, which are linked from libraries, have more.
+    /// Default 128.
+    pub core_instances_max: u32,
+    /// Linear memories of a component. Default 8.
+    pub memories_max: u32,
+    /// Tables of a component. Default 16.
+    pub tables_max: u32,
+    /// Elements of a table. Default 20,000.
+    pub table_elements_max: usize,
     /// Bytes of a component. Default 32 MiB.
     pub component_bytes_max: usize,
     /// How long an install waits for the compiler, in milliseconds. Default 60,000.
@@ -56,6 +65,10 @@ impl Default for HostConfig {
             call_deadline_ms: 1_000,
             inline_slice_ms: 2,
             memory_bytes_max: 64 << 20,
+            core_instances_max: 128,
+            memories_max: 8,
+            tables_max: 16,
+            table_elements_max: 20_000,
             component_bytes_max: COMPONENT_BYTES_MAX_DEFAULT,
             compile_timeout_ms: 60_000,
             compiles_max: 2,

@@ -30,14 +30,6 @@ pub(crate) const TYPE_DEPTH_MAX: usize = 48;
 pub(crate) const PAGE_BYTES: u64 = 64 << 10;
 /// Bytes of stack of a guest. Host functions run on the same stack below it, so a thread that runs guests needs more.
 pub(crate) const GUEST_STACK_BYTES_MAX: usize = 512 << 10;
-/// Core instances of a component. Components made from one module have three; interpreters, which are linked from libraries, more.
-pub(crate) const CORE_INSTANCES_MAX: u32 = 32;
-/// Linear memories of a component.
-pub(crate) const MEMORIES_MAX: u32 = 2;
-/// Tables of a component.
-pub(crate) const TABLES_MAX: u32 = 8;
-/// Elements of a table.
-pub(crate) const TABLE_ELEMENTS_MAX: usize = 20_000;
 /// Transactions that an instance may have open at once.
 pub(crate) const TRANSACTIONS_MAX: usize = 4;
 
@@ -61,7 +53,7 @@ pub(crate) const MANIFEST_BYTES_MAX: u64 = 64 << 10;
 pub struct PluginLimits {
     /// The longest time of a call, waiting included, in milliseconds.
     pub call_deadline_ms: Option<u64>,
-    /// Bytes of linear memory of one instance.
+    /// Bytes of all linear memories of one instance.
     pub memory_bytes_max: Option<usize>,
     /// Resource handles that an instance may hold at once.
     pub handles_max: Option<usize>,
@@ -118,8 +110,11 @@ pub(crate) struct Limits {
     pub(crate) handles_max: usize,
     pub(crate) transfer_bytes_max: u64,
     pub(crate) log_lines_max: u32,
-    /// A plugin cannot choose this one.
+    // A plugin cannot choose these.
     pub(crate) value_bytes_max: usize,
+    pub(crate) memories_max: u32,
+    pub(crate) tables_max: u32,
+    pub(crate) table_elements_max: usize,
 }
 
 impl Limits {
@@ -136,6 +131,9 @@ impl Limits {
             transfer_bytes_max: transfer_bytes_max.pick(own.transfer_bytes_max)?,
             log_lines_max: u32::try_from(log_lines).unwrap_or(config.log_lines_max),
             value_bytes_max: config.value_bytes_max,
+            memories_max: config.memories_max,
+            tables_max: config.tables_max,
+            table_elements_max: config.table_elements_max,
         })
     }
 

@@ -72,6 +72,10 @@ statistics! {
     thread_runs,
     /// Runs on the caller's thread that took too long and were run again on a guest thread.
     inline_interrupted,
+    /// Reused instances that were thrown away because a call left handles or transactions open in them, or memory nearly used up.
+    leftovers,
+    /// Runs that reached a limit in a reused instance and were run again in a new one.
+    worn_out_retried,
     /// Log lines above the limit.
     log_lines_dropped,
     /// Time of all calls, waiting included, in microseconds.

@@ -1,6 +1,6 @@
 //! Instances outlive a call only with `reuse`.
 
-use mantis_plugin::CallError;
+use mantis_plugin::{CallError, PluginLimits};
 use serde_json::json;
 
 use crate::support::{Fixture, writing};
@@ -30,23 +30,95 @@ async fn a_trapped_instance_is_never_used_again() {
     assert_eq!(count(false).await.unwrap(), json!(1));
 }
 
-/// A handle from the call before works on the session of this one, with its grants.
+/// What a call leaves open ends with its instance: a leak never adds up over calls.
 #[tokio::test]
-async fn handles_outlive_calls_in_a_warm_instance() {
-    let fixture = Fixture::new();
-    fixture.install("procedures", writing(&["kept"]).reuse(true)).await;
-    assert_eq!(fixture.call("procedures/keep-handle", json!([])).await.unwrap(), json!(false));
-    assert_eq!(fixture.call("procedures/keep-handle", json!([])).await.unwrap(), json!(true));
+async fn an_instance_with_leftovers_is_thrown_away() {
+    for (guest, function, argument, bucket) in [
+        ("hoard-handles", "leak", json!([40]), "faults"),
+        ("hoard-handles", "leak", json!([1]), "faults"),
+        ("tasks", "leave-open", json!([4]), "tasks"),
+        ("tasks", "leave-open", json!([1]), "tasks"),
+        ("procedures", "keep-handle", json!([]), "kept"),
+    ] {
+        let fixture = Fixture::new();
+        fixture.install(guest, writing(&[bucket]).reuse(true)).await;
+        let first = fixture.host.call(guest, function, argument.clone()).await.unwrap().value;
+        for call in 2..=100_u64 {
+            let value = fixture.host.call(guest, function, argument.clone()).await.unwrap().value;
+            assert_eq!(value, first, "{guest}/{function}{argument}");
+            let statistics = fixture.host.info(guest).unwrap().statistics;
+            assert_eq!((statistics.leftovers, statistics.instances_warm), (call, 0), "{guest}/{function}{argument}");
+        }
+    }
 }
 
-/// A leak in one call is a leak in the next: an instance that hoards is of no use to itself alone.
+/// One that closes what it opened is kept.
 #[tokio::test]
-async fn handles_are_bounded_over_all_calls_of_an_instance() {
+async fn an_instance_without_leftovers_is_kept() {
     let fixture = Fixture::new();
     fixture.install("hoard-handles", writing(&["faults"]).reuse(true)).await;
-    fixture.call("hoard-handles/leak", json!([40])).await.unwrap();
-    let error = fixture.call("hoard-handles/leak", json!([40])).await.unwrap_err();
-    assert!(error.to_string().contains("handles-too-many"), "{error}");
+    for _ in 0..100 {
+        fixture.call("hoard-handles/open-and-close", json!([64])).await.unwrap();
+    }
+    let statistics = fixture.host.info("hoard-handles").unwrap().statistics;
+    assert_eq!((statistics.leftovers, statistics.instances_warm), (0, 1));
+}
+
+/// A limit in one call is an error of that call, and the next begins anew.
+#[tokio::test]
+async fn a_limit_in_a_new_instance_is_the_calls_own() {
+    let fixture = Fixture::new();
+    fixture.install("hoard-handles", writing(&["faults"]).reuse(true)).await;
+    for _ in 0..3 {
+        let error = fixture.call("hoard-handles/leak", json!([65])).await.unwrap_err();
+        assert!(error.to_string().contains("handles-too-many"), "{error}");
+    }
+    assert_eq!(fixture.call("hoard-handles/open", json!([64])).await.unwrap(), json!(64));
+    assert_eq!(fixture.host.info("hoard-handles").unwrap().statistics.worn_out_retried, 0);
+}
+
+/// A component whose memory grows by a number of pages at each call, and stays: the answer is the size before, or -1.
+fn growing(memories: usize) -> Vec<u8> {
+    let more = "(core instance (instantiate $more))".repeat(memories - 1);
+    wat::parse_str(format!(
+        r#"(component
+            (core module $more (memory 1))
+            {more}
+            (core module $m (memory 1)
+                (func (export "grow") (param i32) (result i32) local.get 0 memory.grow))
+            (core instance $i (instantiate $m))
+            (func (export "grow") (param "pages" u32) (result s32) (canon lift (core func $i "grow"))))"#
+    ))
+    .unwrap()
+}
+
+/// Memory that earlier calls leaked is no limit of this one.
+#[tokio::test]
+async fn memory_that_earlier_calls_leaked_costs_the_instance() {
+    let fixture = Fixture::new();
+    let limits = PluginLimits { memory_bytes_max: Some(16 << 16), ..PluginLimits::default() };
+    let options = writing(&[]).limits(limits).reuse(true);
+    fixture.host.install("growing", growing(1).into(), options).await.unwrap();
+    let grow = async |pages: u32| fixture.call("growing/grow", json!([pages])).await.unwrap();
+    let statistics = || fixture.host.info("growing").unwrap().statistics;
+    assert_eq!(grow(11).await, json!(1));
+    assert_eq!((statistics().leftovers, statistics().instances_warm), (0, 1), "12 of 16 pages are not near the limit");
+    assert_eq!(grow(11).await, json!(1), "12 and 11 are too many, but not in a new instance");
+    assert_eq!(statistics().worn_out_retried, 1);
+    assert_eq!((statistics().leftovers, statistics().instances_warm), (1, 0), "the old one is of no more use");
+    assert_eq!(grow(12).await, json!(1));
+    assert_eq!((statistics().leftovers, statistics().instances_warm), (2, 0), "13 of 16 pages are near the limit");
+    assert_eq!(grow(16).await, json!(-1), "a new instance has not so much either");
+    assert_eq!(statistics().worn_out_retried, 1);
+}
+
+#[tokio::test]
+async fn the_memories_of_an_instance_are_bounded_together() {
+    let fixture = Fixture::new();
+    let limits = PluginLimits { memory_bytes_max: Some(16 << 16), ..PluginLimits::default() };
+    fixture.host.install("growing", growing(3).into(), writing(&[]).limits(limits)).await.unwrap();
+    assert_eq!(fixture.call("growing/grow", json!([13])).await.unwrap(), json!(1));
+    assert_eq!(fixture.call("growing/grow", json!([14])).await.unwrap(), json!(-1));
 }
 
 /// More callers than warm instances get fresh ones.

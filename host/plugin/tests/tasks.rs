@@ -77,7 +77,8 @@ async fn open_transactions_are_bounded_and_end_with_the_call() {
     let fixture = Fixture::new();
     fixture.install("tasks", writing(&["tasks"]).reuse(true)).await;
     assert_eq!(fixture.call("tasks/leave-open", json!([4])).await.unwrap(), json!(4));
-    check_code(fixture.call("tasks/leave-open", json!([1])).await, "transactions-too-many");
+    check_code(fixture.call("tasks/leave-open", json!([5])).await, "transactions-too-many");
+    assert_eq!(fixture.call("tasks/leave-open", json!([4])).await.unwrap(), json!(4));
 }
 
 /// The plugin gets the conflict; the host does not run it again.

@@ -178,6 +178,10 @@ fn plugin_config(settings: &Settings) -> HostConfig {
     HostConfig {
         call_deadline_ms: given.call_deadline_ms,
         memory_bytes_max: given.memory_bytes_max,
+        core_instances_max: given.core_instances_max,
+        memories_max: given.memories_max,
+        tables_max: given.tables_max,
+        table_elements_max: given.table_elements_max,
         instance_idle_timeout_ms: given.instance_idle_timeout_ms,
         component_bytes_max: given.component_bytes_max,
         plugins_max: given.max,

@@ -20,53 +20,73 @@ const GRACE: Duration = Duration::from_millis(50);
 impl Call<'_> {
     /// Runs the function on this thread while it has proved quick. Runs it on a guest thread if it has not, or if this run is not
     /// quick after all.
+    ///
+    /// A run that reached a limit in a reused instance, to which earlier runs may have added, is run again in a new one: what one
+    /// call leaves behind is no other call's fault.
     pub(super) async fn run_where_it_fits(&self, session: Session) -> Result<(Finished, Option<Session>), CallError> {
+        let (finished, session) = self.run_once(session, true).await?;
+        if !finished.is_worn_out {
+            return Ok((finished, session));
+        }
+        self.plugin.counters.worn_out_retried.add(1);
+        let session = self.begin_anew(session).await?;
+        self.run_once(session, false).await
+    }
+
+    async fn run_once(&self, session: Session, reuse: bool) -> Result<(Finished, Option<Session>), CallError> {
         let history = &self.plugin.histories[self.function];
         // The commits of a plugin with transactions of its own cannot be undone, so its run cannot start again elsewhere.
         let mut finished = if history.is_quick() && !self.plugin.own_transactions {
-            match self.run_inline(session).await? {
+            match self.run_inline(session, reuse).await? {
                 Ok(finished) => finished,
-                Err(session) => self.run_on_thread(session).await?,
+                Err(session) => self.run_on_thread(session, reuse).await?,
             }
         } else {
-            self.run_on_thread(session).await?
+            self.run_on_thread(session, reuse).await?
         };
         let session = finished.session.take();
         Ok((finished, session))
     }
 
     /// Gives the session back, in a new transaction, when the slice was too short.
-    async fn run_inline(&self, session: Session) -> Result<Result<Finished, Session>, CallError> {
+    async fn run_inline(&self, session: Session, reuse: bool) -> Result<Result<Finished, Session>, CallError> {
         self.plugin.counters.inline_runs.add(1);
-        let slice_end = clock::now() + self.executor.inline_slice;
-        let (at, reason) =
-            if slice_end < self.deadline { (slice_end, Stop::Slice) } else { (self.deadline, Stop::Deadline) };
-        let until = Until { at, reason, abandoned: self.abandoned() };
-        let finished = run(&self.executor.ticker, self.plugin, self.function, &self.arguments, session, until);
+        let slice_end = Some(clock::thread_cpu() + self.executor.inline_slice);
+        let until = Until { at: self.deadline, slice_end, abandoned: self.abandoned() };
+        let finished = run(&self.executor.ticker, self.plugin, self.function, &self.arguments, session, until, reuse);
         if !matches!(finished.outcome, Outcome::Stopped(Stop::Slice)) {
             return Ok(Ok(finished));
         }
         self.plugin.histories[self.function].note_overrun();
         self.plugin.counters.inline_interrupted.add(1);
-        let mut session = match finished.session {
-            Some(session) => session,
-            None => self.session().await?,
-        };
-        let retry = session.restart();
-        self.begin(session, retry).await.map(Err)
+        self.begin_anew(finished.session).await.map(Err)
     }
 
-    async fn run_on_thread(&self, session: Session) -> Result<Finished, CallError> {
+    /// Undoes what a run wrote, and begins another attempt's transaction.
+    async fn begin_anew(&self, session: Option<Session>) -> Result<Session, CallError> {
+        let mut session = match session {
+            Some(session) => session,
+            None => {
+                let mut session = self.session().await?;
+                session.set_grants(Arc::clone(&self.plugin.grants));
+                session
+            }
+        };
+        let retry = session.restart();
+        self.begin(session, retry).await
+    }
+
+    async fn run_on_thread(&self, session: Session, reuse: bool) -> Result<Finished, CallError> {
         let (reply, answer) = oneshot::channel();
         let (plugin, ticker) = (Arc::clone(self.plugin), Arc::clone(&self.executor.ticker));
         let (function, arguments) = (self.function, Arc::clone(&self.arguments));
-        let until = Until { at: self.deadline, reason: Stop::Deadline, abandoned: self.abandoned() };
+        let until = Until { at: self.deadline, slice_end: None, abandoned: self.abandoned() };
         let submitted = self.executor.threads.submit(self.plugin.number, move || {
             if until.abandoned.load(Ordering::Relaxed) {
                 return;
             }
             plugin.counters.thread_runs.add(1);
-            let finished = run(&ticker, &plugin, function, &arguments, session, until);
+            let finished = run(&ticker, &plugin, function, &arguments, session, until, reuse);
             // Before the reply: a caller that then removes the plugin has its instances gone at once.
             drop(plugin);
             // If the caller has gone away, the session goes with the reply.
@@ -83,7 +103,7 @@ impl Call<'_> {
     }
 }
 
-/// Runs a function on this thread, in a warm instance if there is one.
+/// Runs a function on this thread, in a warm instance if there is one and `reuse` allows it.
 fn run(
     ticker: &Ticker,
     plugin: &Arc<Plugin>,
@@ -91,17 +111,18 @@ fn run(
     arguments: &[Val],
     session: Session,
     until: Until,
+    reuse: bool,
 ) -> Finished {
     let _awake = ticker.keep_awake();
-    let begun = clock::now();
+    let begun = clock::thread_cpu();
     let blueprint = &plugin.blueprint;
-    let warm = plugin.warm.as_ref().and_then(|pool| pool.try_acquire().ok().flatten());
+    let warm = plugin.warm.as_ref().filter(|_| reuse).and_then(|pool| pool.try_acquire().ok().flatten());
     let finished = match warm {
         Some(mut warm) => warm.instance.run(blueprint, function, arguments, session, until),
         None => GuestInstance::new(blueprint).run(blueprint, function, arguments, session, until),
     };
     if !matches!(finished.outcome, Outcome::Stopped(_)) {
-        plugin.histories[function].note(clock::now().saturating_duration_since(begun));
+        plugin.histories[function].note(clock::thread_cpu().saturating_sub(begun));
     }
     finished
 }

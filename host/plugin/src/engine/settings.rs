@@ -2,7 +2,7 @@
 
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
-use crate::limits::{CORE_INSTANCES_MAX, GUEST_STACK_BYTES_MAX, MEMORIES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX};
+use crate::limits::GUEST_STACK_BYTES_MAX;
 use crate::{Error, HostConfig};
 
 /// Core instances of all components together, for each component instance that may be alive.
@@ -11,6 +11,8 @@ const CORE_INSTANCES_EACH: u32 = 4;
 const TABLES_EACH: u32 = 3;
 /// Memory up to this size is zeroed in place when an instance ends; more is given back to the system, which costs a call.
 const KEEP_RESIDENT_BYTES: usize = 256 << 10;
+/// The same of tables.
+const TABLE_KEEP_RESIDENT_BYTES: usize = 160 << 10;
 
 pub(crate) fn new(config: &HostConfig) -> Result<Engine, Error> {
     let mut engine = Config::new();
@@ -34,15 +36,15 @@ fn pool(config: &HostConfig) -> PoolingAllocationConfig {
     let instances = config.instances_max;
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
-        .total_core_instances(instances.saturating_mul(CORE_INSTANCES_EACH).max(CORE_INSTANCES_MAX))
-        .total_memories(instances.max(MEMORIES_MAX))
-        .total_tables(instances.saturating_mul(TABLES_EACH).max(TABLES_MAX))
-        .max_core_instances_per_component(CORE_INSTANCES_MAX)
-        .max_memories_per_component(MEMORIES_MAX)
-        .max_tables_per_component(TABLES_MAX)
-        .table_elements(TABLE_ELEMENTS_MAX)
+        .total_core_instances(instances.saturating_mul(CORE_INSTANCES_EACH).max(config.core_instances_max))
+        .total_memories(instances.max(config.memories_max))
+        .total_tables(instances.saturating_mul(TABLES_EACH).max(config.tables_max))
+        .max_core_instances_per_component(config.core_instances_max)
+        .max_memories_per_component(config.memories_max)
+        .max_tables_per_component(config.tables_max)
+        .table_elements(config.table_elements_max)
         .max_memory_size(config.memory_bytes_max)
         .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
-        .table_keep_resident(TABLE_ELEMENTS_MAX * size_of::<usize>());
+        .table_keep_resident(TABLE_KEEP_RESIDENT_BYTES);
     pool
 }

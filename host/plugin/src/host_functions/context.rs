@@ -15,7 +15,7 @@ use super::wait::wait_for;
 use super::watch::{Until, Watch};
 use crate::Limit;
 use crate::engine::Ticks;
-use crate::limits::{Limits, TABLE_ELEMENTS_MAX, TRANSACTIONS_MAX};
+use crate::limits::{Limits, TRANSACTIONS_MAX};
 
 /// An instance's state on the host.
 pub(crate) struct Context {
@@ -34,6 +34,14 @@ pub(crate) struct Context {
     pub(crate) conflict_seen: bool,
     /// Whether memory was refused in this run: then a trap after it is for want of memory.
     pub(crate) memory_refused: bool,
+    /// Whether the guest got an error in this run because too many handles or transactions were open.
+    pub(crate) handles_refused: bool,
+    /// Whether this run may have committed what its end cannot undo.
+    pub(crate) committed: bool,
+    /// Bytes of the instance's memories, all together.
+    memory_bytes: usize,
+    /// The same when it was new.
+    memory_bytes_first: usize,
     /// The queries of the plugin, parsed.
     pub(crate) queries: Arc<QueryTexts>,
     transferred_bytes: u64,
@@ -58,6 +66,10 @@ impl Context {
             log: RunLog::default(),
             conflict_seen: false,
             memory_refused: false,
+            handles_refused: false,
+            committed: false,
+            memory_bytes: 0,
+            memory_bytes_first: 0,
             queries,
             transferred_bytes: 0,
             watch: Watch::new(ticks),
@@ -71,8 +83,24 @@ impl Context {
         self.log = RunLog::default();
         self.conflict_seen = false;
         self.memory_refused = false;
+        self.handles_refused = false;
+        self.committed = false;
         self.transferred_bytes = 0;
         self.watch.begin(until);
+    }
+
+    /// Notes that the instance has the memory that it begins with.
+    pub(crate) fn note_instantiated(&mut self) {
+        self.memory_bytes_first = self.memory_bytes;
+    }
+
+    /// Whether a further run would begin with less than a new instance has: with open handles or transactions, or with memory that
+    /// has grown until it is nearly used up. A run that was refused more of them counts too.
+    pub(crate) fn has_leftovers(&self) -> bool {
+        let max = self.limits.memory_bytes_max;
+        let memory_is_short = self.memory_bytes > self.memory_bytes_first && self.memory_bytes > max - max / 4;
+        let was_refused = self.memory_refused || self.handles_refused;
+        was_refused || memory_is_short || !self.handles.is_empty() || !self.transactions.is_empty()
     }
 
     /// Ends a run. Transactions that the guest left open are rolled back.
@@ -124,6 +152,7 @@ impl Context {
         self.transfer(bytes)?;
         let bucket = self.handles.get(handle).map_err(|_| Stop::UNKNOWN_HANDLE)?;
         let session = session_of(&mut self.session, &mut self.transactions, bucket.transaction)?;
+        self.committed |= !session.in_transaction();
         let outcome = wait_for(async { work(&mut session.kv(&bucket.name)?).await });
         outcome.map_err(|failed| self.note_conflict(failed))
     }
@@ -139,6 +168,7 @@ impl Context {
         self.transfer(bytes)?;
         let table = self.handles.get(handle).map_err(|_| Stop::UNKNOWN_HANDLE)?;
         let session = session_of(&mut self.session, &mut self.transactions, table.transaction)?;
+        self.committed |= !session.in_transaction();
         let watch = &self.watch;
         let is_over = || watch.check().is_err();
         let rows = session.rows(&table.name, self.database.environment_utc());
@@ -176,11 +206,11 @@ impl Context {
     ) -> Result<Resource<T>, Failed> {
         self.check_time()?;
         let max = self.limits.handles_max;
-        let full = |_| {
+        let Ok(handle) = self.handles.push(opened) else {
+            self.handles_refused = true;
             let message = format!("{max} handles are open, which is the limit; drop one first");
-            Failed::limit("handles-too-many", message)
+            return Err(Failed::limit("handles-too-many", message));
         };
-        let handle = self.handles.push(opened).map_err(full)?;
         match check(self, &handle) {
             Ok(()) => Ok(handle),
             Err(failed) => {
@@ -219,14 +249,19 @@ fn table(entries_max: usize) -> ResourceTable {
 }
 
 impl ResourceLimiter for Context {
-    fn memory_growing(&mut self, _: usize, desired_bytes: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        let allowed = desired_bytes <= self.limits.memory_bytes_max;
+    /// A component may have several memories: the limit is on all of them together.
+    fn memory_growing(&mut self, bytes: usize, desired_bytes: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let total = self.memory_bytes.saturating_add(desired_bytes.saturating_sub(bytes));
+        let allowed = total <= self.limits.memory_bytes_max;
+        if allowed {
+            self.memory_bytes = total;
+        }
         self.memory_refused |= !allowed;
         Ok(allowed)
     }
 
     fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        let allowed = desired <= TABLE_ELEMENTS_MAX;
+        let allowed = desired <= self.limits.table_elements_max;
         self.memory_refused |= !allowed;
         Ok(allowed)
     }

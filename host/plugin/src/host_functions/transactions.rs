@@ -18,14 +18,14 @@ impl transactions::Host for Context {}
 impl transactions::HostTransaction for Context {
     fn begin(&mut self) -> Result<Transaction> {
         self.check_time()?;
-        let full = |_| {
-            let message = format!("{TRANSACTIONS_MAX} transactions are open, which is the limit; end one first");
-            Failed::limit("transactions-too-many", message)
-        };
         let grants = self.session()?.grants().clone();
         self.transactions_opened += 1;
         let open = OpenTransaction { session: self.database.session_with(grants), number: self.transactions_opened };
-        let handle = self.transactions.push(open).map_err(full)?;
+        let Ok(handle) = self.transactions.push(open) else {
+            self.handles_refused = true;
+            let message = format!("{TRANSACTIONS_MAX} transactions are open, which is the limit; end one first");
+            return Err(Failed::limit("transactions-too-many", message));
+        };
         let open = self.transactions.get_mut(&handle).map_err(|_| Stop::UNKNOWN_HANDLE)?;
         match wait_for(open.session.begin(Isolation::Serializable)) {
             Ok(()) => Ok(handle),
@@ -49,6 +49,8 @@ impl transactions::HostTransaction for Context {
     fn commit(&mut self, transaction: Transaction) -> Result<types::Written> {
         self.check_time()?;
         let mut open = self.transactions.delete(transaction).map_err(|_| Stop::UNKNOWN_HANDLE)?;
+        // Also where it fails: a commit whose outcome is unknown may have happened.
+        self.committed = true;
         let committed = wait_for(open.session.commit()).map_err(|failed| self.note_conflict(failed))?;
         Ok(types::Written { version: committed.version, durable: committed.durable })
     }

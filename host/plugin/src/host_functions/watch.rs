@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::error::Stop;
 use crate::engine::{Ticks, clock};
@@ -12,8 +12,8 @@ use crate::engine::{Ticks, clock};
 pub(crate) struct Until {
     /// The time at which it is stopped.
     pub(crate) at: Instant,
-    /// The reason that the run then ends with.
-    pub(crate) reason: Stop,
+    /// The processor time of its thread at which it is stopped because its slice is over; `None` for no slice.
+    pub(crate) slice_end: Option<Duration>,
     /// Set when the caller has gone away.
     pub(crate) abandoned: Arc<AtomicBool>,
 }
@@ -32,7 +32,10 @@ impl Watch {
     }
 
     pub(super) fn begin(&mut self, until: Until) {
-        let left_ms = until.at.saturating_duration_since(clock::now()).as_millis();
+        let left = until.at.saturating_duration_since(clock::now());
+        // A slice may end later than this, but not earlier: a thread has no more processor time than the clock shows.
+        let slice_left = until.slice_end.map(|end| end.saturating_sub(clock::thread_cpu()));
+        let left_ms = slice_left.map_or(left, |slice| slice.min(left)).as_millis();
         self.clock_from_tick = self.ticks.get().saturating_add(u64::try_from(left_ms).unwrap_or(u64::MAX));
         self.until = Some(until);
     }
@@ -50,7 +53,8 @@ impl Watch {
     #[cold]
     pub(super) fn check_clock(&self) -> Result<(), Stop> {
         match &self.until {
-            Some(until) if clock::now() >= until.at => Err(until.reason.clone()),
+            Some(until) if clock::now() >= until.at => Err(Stop::Deadline),
+            Some(until) if until.slice_end.is_some_and(|end| clock::thread_cpu() >= end) => Err(Stop::Slice),
             Some(until) if until.abandoned.load(Ordering::Relaxed) => Err(Stop::Abandoned),
             _ => Ok(()),
         }

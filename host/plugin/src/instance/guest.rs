@@ -35,6 +35,8 @@ pub(crate) struct GuestInstance {
     functions: Vec<Option<Func>>,
     /// It was stopped or it trapped: its memory may be in any state.
     spoilt: bool,
+    /// It has served a run to its end.
+    used: bool,
 }
 
 impl GuestInstance {
@@ -50,7 +52,7 @@ impl GuestInstance {
         store.limiter(|context| context);
         store.epoch_deadline_callback(|store| store.data().on_epoch());
         store.set_hostcall_fuel(blueprint.limits.value_bytes_max);
-        Self { store, instance: None, functions: vec![None; blueprint.exports.len()], spoilt: false }
+        Self { store, instance: None, functions: vec![None; blueprint.exports.len()], spoilt: false, used: false }
     }
 
     /// Runs one function.
@@ -79,11 +81,19 @@ impl GuestInstance {
         let context = self.store.data_mut();
         context.log.report_dropped(&context.plugin);
         let (conflict_seen, log_lines_dropped) = (context.conflict_seen, context.log.dropped());
-        Finished { outcome, session: context.end(), conflict_seen, log_lines_dropped }
+        let limit_reached = context.handles_refused || context.memory_refused;
+        let is_worn_out = self.used && limit_reached && !context.committed;
+        self.used = true;
+        Finished { outcome, session: context.end(), conflict_seen, is_worn_out, log_lines_dropped }
     }
 
     pub(super) fn is_spoilt(&self) -> bool {
         self.spoilt
+    }
+
+    /// Whether the next run would begin with less than it would in a new instance.
+    pub(super) fn has_leftovers(&self) -> bool {
+        self.store.data().has_leftovers()
     }
 
     fn call(&mut self, blueprint: &Blueprint, function: usize, arguments: &[Val]) -> wasmtime::Result<Option<Val>> {
@@ -105,7 +115,11 @@ impl GuestInstance {
         }
         let instance = match self.instance {
             Some(instance) => instance,
-            None => *self.instance.insert(blueprint.pre.instantiate(&mut self.store)?),
+            None => {
+                let instance = blueprint.pre.instantiate(&mut self.store)?;
+                self.store.data_mut().note_instantiated();
+                *self.instance.insert(instance)
+            }
         };
         let found = instance.get_func(&mut self.store, blueprint.exports[function]);
         let found = found.ok_or_else(|| wasmtime::Error::msg("the component lost one of its exports"))?;

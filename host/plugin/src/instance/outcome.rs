@@ -13,6 +13,9 @@ pub(crate) struct Finished {
     pub(crate) session: Option<Object<SessionManager>>,
     /// Whether the guest got a conflict as an error.
     pub(crate) conflict_seen: bool,
+    /// Whether a limit was reached to which earlier runs of the instance may have added, and nothing was committed: the run may do in
+    /// a new instance.
+    pub(crate) is_worn_out: bool,
     pub(crate) log_lines_dropped: u64,
 }
 

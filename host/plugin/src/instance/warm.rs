@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use mantis_pool::{Manager, Metrics};
 
 use super::guest::{Blueprint, GuestInstance};
+use crate::stats::Counters;
 
 /// Makes the instances of a plugin's pool.
 pub(crate) struct WarmInstances {
     blueprint: Arc<Blueprint>,
     places: Arc<WarmPlaces>,
+    counters: Arc<Counters>,
 }
 
 /// An instance of a pool, and its place among the warm instances of all plugins.
@@ -34,6 +36,8 @@ pub(crate) enum NotWarm {
     NoPlace,
     #[error("it was stopped or trapped")]
     Spoilt,
+    #[error("it left handles or transactions open, or its memory is nearly used up")]
+    Leftovers,
 }
 
 impl WarmPlaces {
@@ -56,8 +60,8 @@ impl Drop for WarmPlace {
 }
 
 impl WarmInstances {
-    pub(crate) fn new(blueprint: Arc<Blueprint>, places: Arc<WarmPlaces>) -> Self {
-        Self { blueprint, places }
+    pub(crate) fn new(blueprint: Arc<Blueprint>, places: Arc<WarmPlaces>, counters: Arc<Counters>) -> Self {
+        Self { blueprint, places, counters }
     }
 }
 
@@ -71,6 +75,13 @@ impl Manager for WarmInstances {
     }
 
     fn release(&self, warm: &mut WarmInstance, _: &Metrics) -> Result<(), NotWarm> {
-        if warm.instance.is_spoilt() { Err(NotWarm::Spoilt) } else { Ok(()) }
+        if warm.instance.is_spoilt() {
+            return Err(NotWarm::Spoilt);
+        }
+        if warm.instance.has_leftovers() {
+            self.counters.leftovers.add(1);
+            return Err(NotWarm::Leftovers);
+        }
+        Ok(())
     }
 }

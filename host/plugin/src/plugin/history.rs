@@ -1,7 +1,7 @@
 //! Whether a function has proved quick enough to run on the caller's thread.
 //!
-//! Runs are measured by the wall clock, and a busy machine makes quick functions look slow: a function that has proved quick keeps
-//! its place through a few slow runs, but loses it at once when it overruns its slice.
+//! Runs are measured by the processor time of their thread: on a busy machine the wall clock would make quick functions look slow.
+//! A function that has proved quick keeps its place through a few slow runs, but loses it at once when it overruns its slice.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;

@@ -81,7 +81,8 @@ impl Plugin {
             exports: exports.places,
             has_result,
         });
-        let warm = options.reuse.then(|| warm_pool(&blueprint, shared)).transpose()?;
+        let counters = Arc::default();
+        let warm = options.reuse.then(|| warm_pool(&blueprint, &counters, shared)).transpose()?;
         Ok(Self {
             number,
             by_name: exports.functions.iter().enumerate().map(|(place, info)| (info.name.clone(), place)).collect(),
@@ -90,7 +91,7 @@ impl Plugin {
             skipped: exports.skipped.into(),
             grants: Arc::new(options.grants),
             sha256: hexadecimal(&hash),
-            counters: Arc::default(),
+            counters,
             blueprint,
             own_transactions,
             warm,
@@ -118,8 +119,12 @@ impl Plugin {
     }
 }
 
-fn warm_pool(blueprint: &Arc<Blueprint>, shared: &Shared) -> Result<Pool<WarmInstances>, Error> {
-    let manager = WarmInstances::new(Arc::clone(blueprint), Arc::clone(&shared.warm_places));
+fn warm_pool(
+    blueprint: &Arc<Blueprint>,
+    counters: &Arc<Counters>,
+    shared: &Shared,
+) -> Result<Pool<WarmInstances>, Error> {
+    let manager = WarmInstances::new(Arc::clone(blueprint), Arc::clone(&shared.warm_places), Arc::clone(counters));
     // No timeouts and no checks: making an instance never waits, and an idle one does not fail.
     let config = PoolConfig {
         min_idle: 0,

@@ -121,6 +121,12 @@ section! {
     call_deadline_ms: u64 = 1_000, "plugin-call-deadline-ms", "PLUGIN_CALL_DEADLINE_MS", "Total time for a plugin call";
     memory_bytes_max: usize = 64 << 20, "plugin-memory-bytes-max", "PLUGIN_MEMORY_BYTES_MAX",
         "Bytes of memory of one plugin instance";
+    core_instances_max: u32 = 128, "plugin-core-instances-max", "PLUGIN_CORE_INSTANCES_MAX",
+        "Core instances of a plugin's component; interpreters have some dozens";
+    memories_max: u32 = 8, "plugin-memories-max", "PLUGIN_MEMORIES_MAX", "Linear memories of a plugin's component";
+    tables_max: u32 = 16, "plugin-tables-max", "PLUGIN_TABLES_MAX", "WebAssembly tables of a plugin's component";
+    table_elements_max: usize = 20_000, "plugin-table-elements-max", "PLUGIN_TABLE_ELEMENTS_MAX",
+        "Elements of a WebAssembly table of a plugin's component";
     instance_idle_timeout_ms: u64 = 300_000, "plugin-instance-idle-timeout-ms", "PLUGIN_INSTANCE_IDLE_TIMEOUT_MS",
         "Idle time after which a plugin instance is closed";
     component_bytes_max: usize = mantis_plugin::COMPONENT_BYTES_MAX_DEFAULT, "plugin-component-bytes-max", "PLUGIN_COMPONENT_BYTES_MAX",
