@@ -1,5 +1,6 @@
 //! What a session may touch, and its text form: `scores:write,users:read,table/orders:write`.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fmt::Write as _;
 use std::str::FromStr;
@@ -87,13 +88,17 @@ impl Grants {
     /// The grants that a list of buckets makes, as in a manifest: `*` with [`Access::Write`] and alone is [`Grants::all`].
     ///
     /// # Errors
-    /// [`GrantInvalid`]: a name that no bucket can have, or `*` in any other place.
+    /// [`GrantInvalid`]: a name that no bucket can have, one that is named twice, or `*` in any other place.
     pub fn from_pairs<N: AsRef<str>>(
         pairs: impl IntoIterator<Item = (N, Access)>,
     ) -> std::result::Result<Self, GrantInvalid> {
         let mut grants = Self::none();
+        let mut names = BTreeSet::new();
         let mut pairs = pairs.into_iter().peekable();
         while let Some((name, access)) = pairs.next() {
+            if name.as_ref() != ALL_BUCKETS && !names.insert(name.as_ref().to_owned()) {
+                return Err(GrantInvalid::Repeated(name.as_ref().to_owned()));
+            }
             match name.as_ref() {
                 ALL_BUCKETS
                     if access == Access::Write
@@ -261,6 +266,8 @@ pub enum GrantInvalid {
     Malformed(String),
     /// `*` for reading, or beside other grants.
     AllBuckets,
+    /// This bucket or table is named twice.
+    Repeated(String),
 }
 
 impl fmt::Display for GrantInvalid {
@@ -272,6 +279,7 @@ impl fmt::Display for GrantInvalid {
                     "`{grant}` is not a grant such as `scores:write`, `users:read`, `table/orders:read` or `table/*:read`"
                 )
             }
+            Self::Repeated(name) => write!(f, "`{name}` is granted twice"),
             Self::AllBuckets => f.write_str("`*` can only be granted for writing, and alone"),
         }
     }

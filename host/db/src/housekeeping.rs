@@ -1,4 +1,4 @@
-//! Housekeeping: everything that runs unasked. Expiry, interrupted drops of buckets and tables, former names, pruning.
+//! Housekeeping: everything that runs unasked. Expiry, files of plugins' versions that went, interrupted drops of buckets and tables, former names, pruning.
 
 #[cfg(not(target_family = "wasm"))]
 use std::mem;
@@ -28,6 +28,8 @@ impl Database {
         crate::tables::define::alter::interrupted::take_back_interrupted(self);
         #[cfg(not(target_family = "wasm"))]
         continue_drops(self);
+        #[cfg(not(target_family = "wasm"))]
+        self.store().remove_unused_attachments();
         forget_names(self);
         #[cfg(feature = "tables")]
         crate::tables::schema::history::forget_schemas(self);

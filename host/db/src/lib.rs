@@ -11,6 +11,7 @@
 //! | `housekeeping` | everything that runs unasked: expiry, interrupted drops and changes of tables, pruning |
 //! | `batch` | operations on keys and rows of any buckets and tables, all or nothing; with `tables` |
 //! | `tables` | typed rows, their definitions, and queries on them; a feature |
+//! | `plugins` | plugins that are kept: their versions and components; not in a page |
 //! | `transact` | transactions that run again after a conflict, in the end with a turn of their own |
 //! | `buckets` | listing and dropping buckets |
 //! | `changes` | the change feed |
@@ -40,6 +41,8 @@ mod housekeeping;
 mod keyspace;
 mod kv;
 pub mod limits;
+#[cfg(not(target_family = "wasm"))]
+pub mod plugins;
 #[cfg(feature = "tables")]
 mod reader_words;
 #[cfg(not(target_family = "wasm"))]

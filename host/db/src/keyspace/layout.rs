@@ -15,6 +15,8 @@
 //! | `00` | `g` space (u32 BE) | the last schema of a dropped table without keys, kept as long as the feed has changes of it |
 //! | `00` | `h` space (u32 BE) number (u32 BE) | of rows: the schema of this number, replaced or dropped by the commit of this entry; kept as long as the feed has earlier changes |
 //! | `00` | `k` | the newest commit of an entry `h` that was removed (u64 BE): the feed's changes before it cannot be decoded |
+//! | `00` | `p` plugin's name | the plugin: `plugins/record.rs` |
+//! | `00` | `a` hash (32 bytes) | of an attachment of the store: how many versions of plugins name it (u32 BE) |
 //! | `10` | number (u32 BE), key | the stored value |
 //! | `20` | space (u32 BE), key | a row, or an entry of an index |
 //!
@@ -51,6 +53,8 @@ pub(crate) const BUCKET_NUMBERS: Section = [CATALOGUE, b'b'];
 pub(crate) const BUCKET_NAMES: Section = [CATALOGUE, b'r'];
 pub(crate) const DROPPED_BUCKETS: Section = [CATALOGUE, b'd'];
 pub(crate) const FORMER_NAMES: Section = [CATALOGUE, b'f'];
+#[cfg(not(target_family = "wasm"))]
+pub(crate) const PLUGINS: Section = [CATALOGUE, b'p'];
 
 /// The sections of tables.
 #[cfg(feature = "tables")]
@@ -243,6 +247,18 @@ pub(crate) fn name_key(id: BucketId) -> EncodedKey {
 /// Holds the name of a dropped bucket without keys.
 pub(crate) fn former_name_key(id: BucketId) -> EncodedKey {
     catalog_key(FORMER_NAMES, &id.0.to_be_bytes())
+}
+
+/// Holds the plugin of this name.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) fn plugin_key(name: &str) -> EncodedKey {
+    catalog_key(PLUGINS, name.as_bytes())
+}
+
+/// The plugin's name in a key of the catalogue of plugins.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) fn name_in_plugin_key(key: &[u8]) -> Option<&str> {
+    std::str::from_utf8(key.strip_prefix(&PLUGINS)?).ok()
 }
 
 fn catalog_key(section: Section, rest: &[u8]) -> EncodedKey {

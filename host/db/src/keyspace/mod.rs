@@ -18,4 +18,6 @@ pub(crate) use layout::{BUCKET_PREFIX_BYTES, BucketId, Dropped, split};
 pub(crate) use layout::{
     EncodedKey, SPACE_PREFIX_BYTES, former_schema_key, name_in_schema_key, schema_key, space_of, space_prefix, tables,
 };
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use layout::{PLUGINS, name_in_plugin_key, plugin_key};
 pub use span::Span;

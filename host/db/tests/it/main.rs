@@ -19,6 +19,7 @@ mod limits;
 mod model;
 mod on_disk;
 mod one_door;
+mod plugins;
 mod pooled;
 mod sessions;
 mod support;
