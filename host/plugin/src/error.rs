@@ -83,6 +83,33 @@ pub enum Error {
     Engine(String),
 }
 
+/// Why the database does not keep a plugin as it was asked to.
+#[derive(Debug, ThisError)]
+#[non_exhaustive]
+pub enum KeepError {
+    /// It cannot be installed.
+    #[error(transparent)]
+    Install(#[from] Error),
+    /// There is no such plugin.
+    #[error("there is no such plugin")]
+    NotFound,
+    /// The plugin is not as expected; its revision, if it is kept.
+    #[error("the plugin was changed meanwhile, or is not as expected")]
+    Refused(Option<u64>),
+    /// The plugin has no version of this number, or none before the current one.
+    #[error("the plugin has no such version: at most the last three are kept")]
+    VersionNotFound,
+    /// The plugin comes from a file of the folder of plugins.
+    #[error("the plugin comes from a file in the folder of plugins; change it there, and start the server again")]
+    FromFile,
+    /// What is kept of the version cannot be read.
+    #[error("{0}")]
+    Unreadable(String),
+    /// The database refused it.
+    #[error(transparent)]
+    Db(#[from] mantis_db::Error),
+}
+
 /// Why a plugin could not be loaded from a file.
 #[derive(Debug, ThisError)]
 #[non_exhaustive]
@@ -212,6 +239,9 @@ pub enum CallError {
     /// The caller did not accept the result.
     #[error("the caller did not accept the result")]
     Declined,
+    /// The plugin is kept, and cannot be called now.
+    #[error("the plugin cannot be called: {0}")]
+    Unavailable(String),
     /// The limit of calls under way is reached.
     #[error("too many calls are under way: {0}; try again later")]
     Busy(&'static str),

@@ -7,7 +7,7 @@
 //!
 //! | room | holds |
 //! |---|---|
-//! | `host` | [`PluginHost`]: install, remove, list, call; plugins from a folder |
+//! | `host` | [`PluginHost`]: install, remove, list, call; plugins from a folder, and those that the database keeps |
 //! | `call` | a call: its transaction, its thread, and its repetition after conflicts |
 //! | `plugin` | an installed plugin: everything that a call needs, looked up once |
 //! | `instance` | an instance of it, made for one call or kept warm |
@@ -49,11 +49,10 @@ pub use call::Called;
 pub use component::{Case, Field, FunctionInfo, SkippedFunction, ValueType};
 pub use config::COMPONENT_BYTES_MAX_DEFAULT;
 pub use config::HostConfig;
-pub use error::{CallError, Error, Limit, LoadError};
-pub use host::{PluginHost, component_files};
-pub use json::F32_MAX;
+pub use error::{CallError, Error, KeepError, Limit, LoadError};
+pub use host::{KeptPlugin, PluginHost, component_files};
 pub use limits::{LimitRange, NAME_BYTES_MAX, PluginLimits};
 pub use manifest::{Manifest, ManifestAccess};
-pub use options::PluginOptions;
-pub use plugin::PluginInfo;
+pub use options::{OptionsChange, PluginOptions};
+pub use plugin::{KeptVersions, PluginInfo, PluginSource, PluginState, VersionInfo};
 pub use stats::{PluginStats, Statistics};

@@ -40,6 +40,13 @@ pub(crate) const RANDOM_BYTES_MAX: u32 = 4_096;
 /// Bytes of a log line; the rest is cut off.
 pub(crate) const LOG_LINE_BYTES_MAX: usize = 4_096;
 
+// How plugins are kept.
+
+/// How often an update that expects nothing is tried again, because others came first.
+pub(crate) const KEEP_ATTEMPTS_MAX: usize = 8;
+/// How long a call waits for a plugin that is being compiled after the start, in milliseconds.
+pub(crate) const STARTING_WAIT_MS_MAX: u64 = 30_000;
+
 // What a folder of plugins may hold.
 
 /// Files of a folder, of any name.

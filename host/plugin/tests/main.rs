@@ -9,6 +9,7 @@ mod grants;
 mod guests;
 mod install;
 mod json;
+mod kept;
 mod logs;
 mod nesting;
 mod reuse;

@@ -31,7 +31,7 @@ impl PluginHost {
         let component = self.read_component(path)?;
         let options = manifest::options_of(path)?;
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        let installed = self.install(&name, component.into(), options).await;
+        let installed = self.install_from_file(&name, component.into(), options).await;
         installed.map_err(|error| LoadError::Install { path: path.to_owned(), error })
     }
 

@@ -1,6 +1,6 @@
 //! The host: the installed plugins, and the parts that they share.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -11,13 +11,14 @@ use mantis_pool::Pool;
 use parking_lot::RwLock;
 use serde_json::Value;
 
+use super::kept::Kept;
 use crate::call::Executor;
 use crate::component::Compiler;
 use crate::engine::{self, Ticker};
 use crate::host_functions::linker;
 use crate::instance::WarmPlaces;
 use crate::limits::{self, LimitRange, Limits, NAME_BYTES_MAX};
-use crate::plugin::{Plugin, Shared, Source};
+use crate::plugin::{Plugin, PluginSource, Shared, Source};
 use crate::stats::Retired;
 use crate::{CallError, Called, Error, HostConfig, PluginInfo, PluginOptions, PluginStats, Statistics};
 
@@ -37,17 +38,22 @@ use crate::{CallError, Called, Error, HostConfig, PluginInfo, PluginOptions, Plu
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
-pub struct PluginHost(Arc<Inner>);
+pub struct PluginHost(pub(super) Arc<Inner>);
 
-struct Inner {
+pub(super) struct Inner {
     config: HostConfig,
     executor: Executor,
-    plugins: RwLock<HashMap<String, Arc<Plugin>>>,
+    /// Those that can be called.
+    pub(super) plugins: RwLock<HashMap<String, Arc<Plugin>>>,
+    /// Names that files of a folder have.
+    from_files: RwLock<HashSet<String>>,
+    /// Those that the database keeps. Changed under the lock of `plugins`.
+    pub(super) kept: Kept,
     /// Plugins installed so far: the number of the next one.
     installed: AtomicU64,
     retired: Retired,
     compiler: Compiler,
-    shared: Shared,
+    pub(super) shared: Shared,
 }
 
 impl std::fmt::Debug for PluginHost {
@@ -78,6 +84,8 @@ impl PluginHost {
             executor: Executor::start(sessions, ticker, &config)?,
             compiler: Compiler::new(shared.engine.clone(), &config),
             plugins: RwLock::default(),
+            from_files: RwLock::default(),
+            kept: Kept::default(),
             installed: AtomicU64::new(0),
             retired: Retired::default(),
             config,
@@ -86,11 +94,37 @@ impl PluginHost {
     }
 
     /// Compiles a component and makes its functions callable under `name`, in place of a plugin of that name: calls under way
-    /// end with the old one, new ones get the new one. Needs a tokio runtime with timers.
+    /// end with the old one, new ones get the new one. It is gone when the process ends: [`keep`](Self::keep) is for one that is to stay.
+    /// Needs a tokio runtime with timers.
     ///
     /// # Errors
     /// [`Error`]. An installed plugin of that name is kept.
     pub async fn install(&self, name: &str, component: Bytes, options: PluginOptions) -> Result<PluginInfo, Error> {
+        let plugin = self.prepare(name, component, options).await?;
+        self.put(name, plugin)
+    }
+
+    /// As [`install`](Self::install), for a file of a folder, which takes the place of a plugin of its name that the database keeps.
+    pub(super) async fn install_from_file(
+        &self,
+        name: &str,
+        component: Bytes,
+        options: PluginOptions,
+    ) -> Result<PluginInfo, Error> {
+        let plugin = self.prepare(name, component, options).await?;
+        self.0.from_files.write().insert(name.to_owned());
+        let info = self.put(name, plugin)?;
+        self.0.kept.remove(name);
+        Ok(PluginInfo { source: PluginSource::File, ..info })
+    }
+
+    /// Compiles a plugin, and checks that it can run here.
+    pub(super) async fn prepare(
+        &self,
+        name: &str,
+        component: Bytes,
+        options: PluginOptions,
+    ) -> Result<Arc<Plugin>, Error> {
         check_name(name)?;
         let limits = Limits::new(&self.0.config, &options.limits)?;
         self.check_count(name)?;
@@ -98,7 +132,11 @@ impl PluginHost {
         let (component, hash) = self.0.compiler.compile(component).await?;
         let number = self.0.installed.fetch_add(1, Ordering::Relaxed);
         let source = Source { number, name: name.into(), component, hash, component_bytes, options, limits };
-        let plugin = Arc::new(Plugin::new(source, &self.0.shared)?);
+        Ok(Arc::new(Plugin::new(source, &self.0.shared)?))
+    }
+
+    /// Makes a plugin callable.
+    fn put(&self, name: &str, plugin: Arc<Plugin>) -> Result<PluginInfo, Error> {
         let info = plugin.info();
         let replaced = {
             let mut plugins = self.0.plugins.write();
@@ -109,20 +147,34 @@ impl PluginHost {
             }
             plugins.insert(name.into(), plugin)
         };
-        if let Some(replaced) = replaced {
-            self.0.retired.add(Arc::clone(&replaced.counters));
-        }
+        self.retire(replaced);
         Ok(info)
     }
 
-    /// Removes a plugin; calls under way end as they would. False when there was none.
+    /// Keeps the counters of a plugin that can no longer be called.
+    pub(super) fn retire(&self, plugin: Option<Arc<Plugin>>) {
+        if let Some(plugin) = plugin {
+            self.0.retired.add(Arc::clone(&plugin.counters));
+        }
+    }
+
+    pub(super) fn is_from_file(&self, name: &str) -> bool {
+        self.0.from_files.read().contains(name)
+    }
+
+    /// How many plugins the database may keep: the limit is that of all.
+    pub(super) fn kept_max(&self) -> usize {
+        self.0.config.plugins_max.saturating_sub(self.0.from_files.read().len())
+    }
+
+    /// Removes a plugin; calls under way end as they would. False when there was none. One that the database keeps is back after a restart:
+    /// [`forget`](Self::forget) is for one that is to go.
     #[must_use = "false says that there was no such plugin"]
     pub fn remove(&self, name: &str) -> bool {
         let removed = self.0.plugins.write().remove(name);
-        if let Some(removed) = &removed {
-            self.0.retired.add(Arc::clone(&removed.counters));
-        }
-        removed.is_some()
+        let was_there = removed.is_some();
+        self.retire(removed);
+        was_there
     }
 
     /// All plugins, by name.
@@ -130,13 +182,23 @@ impl PluginHost {
     pub fn list(&self) -> Vec<PluginInfo> {
         let plugins: BTreeMap<_, _> =
             self.0.plugins.read().iter().map(|(name, plugin)| (name.clone(), Arc::clone(plugin))).collect();
-        plugins.values().map(|plugin| plugin.info()).collect()
+        let mut described: BTreeMap<_, _> =
+            plugins.into_iter().map(|(name, plugin)| (name, Some(plugin.info()))).collect();
+        for name in self.0.kept.names() {
+            described.entry(name).or_default();
+        }
+        described.into_iter().filter_map(|(name, info)| self.described(&name, info)).collect()
     }
 
     /// The description of a plugin.
     #[must_use]
     pub fn info(&self, name: &str) -> Option<PluginInfo> {
-        self.plugin(name).map(|plugin| plugin.info())
+        self.described(name, self.plugin(name).map(|plugin| plugin.info()))
+    }
+
+    fn described(&self, name: &str, callable: Option<PluginInfo>) -> Option<PluginInfo> {
+        let info = self.kept_info(name, callable)?;
+        Some(if self.is_from_file(name) { PluginInfo { source: PluginSource::File, ..info } } else { info })
     }
 
     /// Calls a function with JSON arguments: an array in the parameters' order, or an object by their names. Needs a tokio
@@ -167,11 +229,25 @@ impl PluginHost {
         permits: &(dyn Fn(&Grants) -> bool + Send + Sync),
         accepts: &(dyn Fn(&Value) -> bool + Send + Sync),
     ) -> Result<Called, CallError> {
-        let found = self.plugin(plugin).ok_or_else(|| CallError::PluginNotFound(plugin.into()))?;
+        let found = match self.plugin(plugin) {
+            Some(found) => found,
+            None => {
+                self.started(plugin).await?;
+                self.plugin(plugin).ok_or_else(|| CallError::PluginNotFound(plugin.into()))?
+            }
+        };
         if !permits(&found.grants) {
             return Err(CallError::Declined);
         }
         self.0.executor.call(&found, function, arguments, accepts).await
+    }
+
+    /// Waits until a plugin that the database keeps is compiled after the start. Returns at once where it is, and for any other.
+    ///
+    /// # Errors
+    /// [`CallError::Unavailable`]: it is still being compiled after 30 seconds, or cannot be called.
+    pub async fn started(&self, name: &str) -> Result<(), CallError> {
+        self.0.kept.wait_for(name).await
     }
 
     /// The ranges from which a plugin may choose its limits, each under the name of its field in [`PluginLimits`](crate::PluginLimits).
@@ -210,7 +286,7 @@ impl PluginHost {
         self.0.config.component_bytes_max
     }
 
-    fn plugin(&self, name: &str) -> Option<Arc<Plugin>> {
+    pub(super) fn plugin(&self, name: &str) -> Option<Arc<Plugin>> {
         self.0.plugins.read().get(name).map(Arc::clone)
     }
 
@@ -221,7 +297,7 @@ impl PluginHost {
     }
 }
 
-fn check_name(name: &str) -> Result<(), Error> {
+pub(super) fn check_name(name: &str) -> Result<(), Error> {
     let first_fits = name.starts_with(|first: char| first.is_ascii_lowercase());
     let rest_fits = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
     if first_fits && rest_fits && name.len() <= NAME_BYTES_MAX {

@@ -10,7 +10,7 @@ use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 
 use super::history::History;
-use super::info::PluginInfo;
+use super::info::{PluginInfo, PluginSource, PluginState, hexadecimal};
 use crate::component::{self, Exports, FunctionInfo, Hash, Imports, SkippedFunction};
 use crate::engine::Ticks;
 use crate::host_functions::Context;
@@ -115,6 +115,9 @@ impl Plugin {
             limits: self.blueprint.limits.shown(),
             reuse: self.warm.is_some(),
             statistics,
+            state: PluginState::Ready,
+            source: PluginSource::Program,
+            kept: None,
         }
     }
 }
@@ -137,12 +140,4 @@ fn warm_pool(
         ..PoolConfig::default()
     };
     Pool::new(manager, config).map_err(|error| Error::Engine(format!("cannot keep instances: {error}")))
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        let digit = |half: u8| char::from_digit(half.into(), 16).unwrap_or_default();
-        text.extend([digit(byte >> 4), digit(byte & 0xf)]);
-        text
-    })
 }

@@ -10,5 +10,5 @@ mod history;
 mod info;
 mod installed;
 
-pub use info::PluginInfo;
+pub use info::{KeptVersions, PluginInfo, PluginSource, PluginState, VersionInfo};
 pub(crate) use installed::{Plugin, Shared, Source};
