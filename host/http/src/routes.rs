@@ -38,6 +38,7 @@ pub(crate) static ROUTES: &[Route] = &[
     route("/api/v1/backup", &[&backup::DOWNLOAD]),
     route("/api/v1/plugins", &[&plugins::LIST]),
     route("/api/v1/plugins/{name}", &[&plugins::SHOW, &plugins::INSTALL, &plugins::REMOVE]),
+    route("/api/v1/plugins/{name}/rollback", &[&plugins::ROLLBACK]),
     route("/api/v1/plugins/{name}/call/{function}", &[&plugins::CALL]),
     route(
         "/api/v1/tables/{table}",

@@ -2,7 +2,7 @@
 
 use crate::api::description::{AnswerHeader, Kind, Parameter, PathParameter, Pattern, RequestHeader, Role};
 
-const TAGS_PATTERN: &str = r#"^(\*|(W/)?"[\x21\x23-\x7e]*"( *, *(W/)?"[\x21\x23-\x7e]*")*)$"#;
+pub(crate) const TAGS_PATTERN: &str = r#"^(\*|(W/)?"[\x21\x23-\x7e]*"( *, *(W/)?"[\x21\x23-\x7e]*")*)$"#;
 
 pub(crate) static KEY: PathParameter = PathParameter {
     name: "key",

@@ -145,6 +145,23 @@ impl Conditions {
         }
     }
 
+    /// What must hold of something with a revision, as a plugin, for a write to proceed. `current` is that revision; none where there is
+    /// nothing, or nothing that has one. The dates do not apply.
+    ///
+    /// # Errors
+    /// `precondition-failed`, with the current tag.
+    pub(crate) fn expect_revision(&self, current: Option<u64>) -> Result<Expect> {
+        if self.if_match.is_none() && self.if_none_match.is_none() {
+            return Ok(Expect::Anything);
+        }
+        let matches = |tags: &Tags, strongly: bool| {
+            current.is_some_and(|now| if strongly { tags.match_strongly(now) } else { tags.match_weakly(now) })
+        };
+        let is_met = self.if_match.as_ref().is_none_or(|tags| matches(tags, true))
+            && !self.if_none_match.as_ref().is_some_and(|tags| matches(tags, false));
+        if is_met { Ok(current.map_or(Expect::Absent, Expect::Version)) } else { Err(revision_failed(current)) }
+    }
+
     /// The way through a write under these conditions.
     pub(crate) fn guard(&self) -> Guard<'_> {
         Guard { conditions: self, attempts: 0 }
@@ -221,6 +238,15 @@ pub(crate) fn failed(current: Option<&Entry>) -> Problem {
     match current.and_then(|entry| etag(entry.version, Form::Bytes)) {
         Some(tag) => problem.header(ETAG, tag),
         None => problem.detail("the key does not exist"),
+    }
+}
+
+/// As [`failed`], of something with a revision.
+pub(crate) fn revision_failed(current: Option<u64>) -> Problem {
+    let problem = Problem::new(Code::PreconditionFailed);
+    match current.and_then(|revision| etag(revision, Form::Bytes)) {
+        Some(tag) => problem.detail("it has another revision, which `ETag` names").header(ETAG, tag),
+        None => problem.detail("it does not exist, or has no revision"),
     }
 }
 

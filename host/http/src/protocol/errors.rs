@@ -145,6 +145,12 @@ codes! {
         "The function crashed; what it has not committed itself is rolled back.", "Report it to the plugin's author.";
     PluginLimit "plugin-limit" 502,
         "The function exceeded one of its limits; what it has not committed itself is rolled back.", "Give it less work, or raise the limit.";
+    PluginVersionNotFound "plugin-version-not-found" 404,
+        "The plugin has no version of this number, or none before the current one; the last three are kept.", "`GET /api/v1/plugins/{name}` lists them.";
+    PluginFromDirectory "plugin-from-directory" 409,
+        "The plugin comes from a file in the server's directory of plugins.", "Change the file and start the server again, or choose another name.";
+    PluginUnavailable "plugin-unavailable" 503,
+        "The plugin is installed and cannot be called now.", "The detail has the reason: retry while it is being compiled, else install it again.";
     PluginBusy "plugin-busy" 503,
         "Too many plugin calls or installations are in progress.", "Retry after the time in `Retry-After`.";
 }

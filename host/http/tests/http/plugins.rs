@@ -125,10 +125,10 @@ async fn functions_are_called_and_fail_in_their_own_ways() {
     assert_eq!(info["limits"]["call_deadline_ms"], 200);
 
     let add = server.send("POST /api/v1/plugins/sums/call/add", JSON, "[1,2]").await;
-    assert_eq!((add.header("mantisdb-version"), add.header("mantisdb-durable")), (None, None), "no commit, no name");
+    assert_eq!((add.header("mantisdb-version"), add.header("mantisdb-durable")), (Some("1"), Some("false")));
     server.send("PUT /api/v1/kv/a", &[], "1").await;
     let add = server.send("POST /api/v1/plugins/sums/call/add", JSON, "[1,2]").await;
-    assert_eq!((add.header("mantisdb-version"), add.header("mantisdb-durable")), (Some("1"), Some("false")));
+    assert_eq!((add.header("mantisdb-version"), add.header("mantisdb-durable")), (Some("2"), Some("false")));
 
     for (function, arguments, outcome, member, value) in [
         ("add", json!([1, 2]), "200", "", json!(3)),
@@ -155,7 +155,11 @@ async fn functions_are_called_and_fail_in_their_own_ways() {
         "in place of the other"
     );
     let listed = server.send("GET /api/v1/plugins", &[], "").await.json();
-    assert_eq!((listed["plugins"].as_array().unwrap().len(), &listed["plugins"][0]["grants"]), (1, &json!([])));
+    assert_eq!(
+        (listed["plugins"].as_array().unwrap().len(), &listed["plugins"][0]["grants"]),
+        (1, &info["grants"]),
+        "they stay"
+    );
     let document = server.send("GET /openapi.json", &[], "").await.json();
     check_typed(&document["paths"]["/api/v1/plugins/sums/call/at-most-ten"]["post"]);
     assert_eq!(server.send("DELETE /api/v1/plugins/sums", &[], "").await.outcome(), "204");
@@ -191,12 +195,170 @@ async fn limits_are_accepted_up_to_their_documented_bounds() {
             }
         }
     }
-    let unlimited = server.send("PUT /api/v1/plugins/sums", WASM, component).await.json();
+    let unlimited = server.send("PUT /api/v1/plugins/sums?reset=true", WASM, component).await.json();
     for parameter in parameters {
         if let Some(default) = parameter["schema"].get("default").filter(|default| default.is_u64()) {
             assert_eq!(&unlimited["limits"][parameter["name"].as_str().unwrap()], default);
         }
     }
+}
+
+/// A component with one function, whose result tells it from others.
+fn answering(number: u32) -> Vec<u8> {
+    let text = r#"
+        (component
+          (core module $code (func (export "f") (result i32) (i32.const NUMBER)))
+          (core instance $it (instantiate $code))
+          (func (export "f") (result u32) (canon lift (core func $it "f"))))"#;
+    wat::parse_str(text.replace("NUMBER", &number.to_string())).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_three_versions_are_kept_and_returned_to() {
+    for server in [Server::new(), Server::on_disk()] {
+        let put = async |line: &str, number| server.send(line, WASM, answering(number)).await;
+        let called = async || server.send("POST /api/v1/plugins/a/call/f", &[], "").await.json();
+        let versions = async || {
+            let info = server.send("GET /api/v1/plugins/a", &[], "").await.json();
+            let shown = info["versions"].as_array().unwrap().clone();
+            let numbers: Vec<_> = shown.iter().map(|version| version["version"].as_u64().unwrap()).collect();
+            let current: Vec<_> = shown.iter().filter(|version| version["current"] == true).collect();
+            assert_eq!((current.len(), &current[0]["version"]), (1, &info["version"]));
+            assert_eq!((&current[0]["sha256"], &info["state"]), (&info["sha256"], &json!("ready")));
+            (numbers, info["version"].as_u64().unwrap())
+        };
+        assert_eq!(put("PUT /api/v1/plugins/a?buckets=b:read", 1).await.outcome(), "201");
+        for number in 2..5 {
+            assert_eq!(put(&format!("PUT /api/v1/plugins/a?log_lines_max={number}"), number).await.outcome(), "200");
+        }
+        assert_eq!((versions().await, called().await), ((vec![4, 3, 2], 4), json!(4)));
+        let rolled = server.send("POST /api/v1/plugins/a/rollback", &[], "").await;
+        assert_eq!((rolled.outcome().as_str(), &rolled.json()["version"]), ("200", &json!(3)));
+        assert_eq!(rolled.json()["limits"]["log_lines_max"], 3, "with the limits that it had");
+        assert_eq!((versions().await, called().await), ((vec![4, 3, 2], 3), json!(3)));
+        for (line, outcome) in [
+            ("POST /api/v1/plugins/a/rollback?version=1", "404 plugin-version-not-found"),
+            ("POST /api/v1/plugins/a/rollback?version=0", "404 plugin-version-not-found"),
+            ("POST /api/v1/plugins/a/rollback?version=x", "400 parameter-invalid"),
+            ("POST /api/v1/plugins/b/rollback", "404 plugin-not-found"),
+            ("POST /api/v1/plugins/a/rollback?version=4", "200"),
+            ("POST /api/v1/plugins/a/rollback?version=2", "200"),
+            ("POST /api/v1/plugins/a/rollback", "404 plugin-version-not-found"),
+        ] {
+            assert_eq!(server.send(line, &[], "").await.outcome(), outcome, "{line}");
+        }
+        assert_eq!((versions().await, called().await), ((vec![4, 3, 2], 2), json!(2)));
+        assert_eq!(put("PUT /api/v1/plugins/a", 5).await.outcome(), "200");
+        assert_eq!((versions().await, called().await), ((vec![5, 4, 2], 5), json!(5)), "what was current stays");
+        assert_eq!(server.send("DELETE /api/v1/plugins/a", &[], "").await.outcome(), "204");
+        assert_eq!(server.send("POST /api/v1/plugins/a/rollback", &[], "").await.outcome(), "404 plugin-not-found");
+        assert_eq!(put("PUT /api/v1/plugins/a", 6).await.outcome(), "201");
+        assert_eq!((versions().await, called().await), ((vec![1], 1), json!(6)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lost_updates_are_refused() {
+    let server = Server::new();
+    let send = async |line: &str, condition: &str, number| {
+        let headers = [WASM[0], condition];
+        let body = if line.starts_with("PUT") { answering(number) } else { Vec::new() };
+        let headers = if line.starts_with("PUT") { &headers[..] } else { &headers[1..] };
+        server.send(line, headers, body).await
+    };
+    let tag = |answer: &crate::harness::Answer| format!("if-match: {}", answer.header("etag").unwrap());
+    let path = "/api/v1/plugins/a";
+    let (put, delete, rollback) = (format!("PUT {path}"), format!("DELETE {path}"), format!("POST {path}/rollback"));
+    assert_eq!(send(&put, "if-match: *", 1).await.outcome(), "412 precondition-failed");
+    let first = send(&put, "if-none-match: *", 1).await;
+    assert_eq!(first.outcome(), "201");
+    let second = send(&put, &tag(&first), 2).await;
+    assert_eq!(second.outcome(), "200");
+    for (line, condition) in [
+        (&put, "if-none-match: *".to_owned()),
+        (&put, tag(&first)),
+        (&put, "if-match: \"v9\"".to_owned()),
+        (&put, format!("if-match: W/{}", second.header("etag").unwrap())),
+        (&rollback, tag(&first)),
+        (&delete, tag(&first)),
+    ] {
+        let refused = send(line, &condition, 3).await;
+        assert_eq!(refused.outcome(), "412 precondition-failed", "{line} {condition}");
+        assert_eq!(refused.header("etag"), second.header("etag"), "{line} {condition}");
+    }
+    let shown = server.send(&format!("GET {path}"), &[], "").await;
+    assert_eq!((shown.header("etag"), &shown.json()["version"]), (second.header("etag"), &json!(2)));
+    let third = send(&rollback, &tag(&second), 0).await;
+    assert_eq!((third.outcome().as_str(), &third.json()["version"]), ("200", &json!(1)));
+    assert_ne!(third.header("etag"), first.header("etag"), "what was there in between is not forgotten");
+    assert_eq!(send(&put, "if-match: nonsense", 3).await.outcome(), "400 header-invalid");
+    assert_eq!(send(&delete, &tag(&second), 0).await.outcome(), "412 precondition-failed");
+    assert_eq!(send(&delete, &tag(&third), 0).await.outcome(), "204");
+    assert_eq!(send(&delete, "if-match: *", 0).await.outcome(), "404 plugin-not-found");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_update_keeps_what_it_does_not_name() {
+    let server = Server::new();
+    let put = async |query: &str| {
+        let answer = server.send(&format!("PUT /api/v1/plugins/a?{query}"), WASM, answering(1)).await;
+        assert!(answer.status.is_success(), "{query}: {}", answer.text());
+        let info = answer.json();
+        let grants: Vec<_> = info["grants"].as_array().unwrap().iter().map(|grant| grant["bucket"].clone()).collect();
+        (
+            json!(grants),
+            info["reuse"].clone(),
+            info["limits"]["handles_max"].clone(),
+            info["limits"]["log_lines_max"].clone(),
+        )
+    };
+    let default = put("").await;
+    assert_eq!((&default.0, &default.1), (&json!([]), &json!(false)));
+    let all = (json!(["b"]), json!(true), json!(3), json!(4));
+    assert_eq!(put("buckets=b:read&reuse=true&handles_max=3&log_lines_max=4").await, all);
+    assert_eq!(put("").await, all);
+    assert_eq!(put("handles_max=5").await, (json!(["b"]), json!(true), json!(5), json!(4)));
+    assert_eq!(put("reuse=false").await, (json!(["b"]), json!(false), json!(5), json!(4)));
+    assert_eq!(put("buckets=c:write").await, (json!(["c"]), json!(false), json!(5), json!(4)));
+    assert_eq!(put("reset=true&log_lines_max=4").await, (json!([]), json!(false), default.2.clone(), json!(4)));
+    assert_eq!(put("reset=true").await, default);
+    let repeated = server.send("PUT /api/v1/plugins/a?buckets=b:write,b:read", WASM, answering(1)).await;
+    assert_eq!(repeated.outcome(), "400 parameter-invalid");
+    assert!(repeated.text().contains("granted twice"), "{}", repeated.text());
+    assert_eq!(put("").await, default, "what was refused changed nothing");
+}
+
+/// Calls under way end with the version that they began with; each call sees one version as a whole.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rollbacks_and_updates_under_load_lose_no_call() {
+    let server = Server::on_disk();
+    for number in [1, 2] {
+        server.send("PUT /api/v1/plugins/a", WASM, answering(number)).await;
+    }
+    let calls = async {
+        let mut seen = [0; 4];
+        for _ in 0..300 {
+            let answer = server.send("POST /api/v1/plugins/a/call/f", &[], "").await;
+            assert_eq!(answer.outcome(), "200", "{}", answer.text());
+            seen[usize::try_from(answer.json().as_u64().unwrap()).unwrap()] += 1;
+            tokio::task::yield_now().await;
+        }
+        seen
+    };
+    let changes = async {
+        for _ in 0..8 {
+            for line in ["POST /api/v1/plugins/a/rollback", "PUT /api/v1/plugins/a"] {
+                let (headers, body) =
+                    if line.starts_with("PUT") { (WASM, answering(3)) } else { (&[][..], Vec::new()) };
+                assert_eq!(server.send(line, headers, body).await.outcome(), "200", "{line}");
+            }
+        }
+    };
+    let (seen, ()) = tokio::join!(calls, changes);
+    assert_eq!(seen.iter().sum::<u32>(), 300);
+    let last = server.send("GET /api/v1/plugins/a", &[], "").await.json();
+    assert_eq!((&last["version"], &last["state"]), (&json!(10), &json!("ready")));
+    assert_eq!(server.send("POST /api/v1/plugins/a/call/f", &[], "").await.json(), 3);
 }
 
 /// The document shows a function's types.

@@ -1,9 +1,10 @@
 //! Errors of an installation or call, as problems.
 
 use mantis_db::Code as DbCode;
-use mantis_plugin::{CallError, Error};
+use mantis_plugin::{CallError, Error, KeepError};
 use serde_json::json;
 
+use crate::protocol::conditions;
 use crate::protocol::errors::Code;
 use crate::protocol::problem::Problem;
 
@@ -29,6 +30,25 @@ pub(super) fn of_install(error: &Error) -> Problem {
     Problem::new(code).detail(error.to_string())
 }
 
+/// Why the database does not keep a plugin as it was asked to.
+pub(super) fn of_keeping(error: KeepError) -> Problem {
+    let detail = error.to_string();
+    let code = match error {
+        KeepError::Install(error) => return of_install(&error),
+        KeepError::Refused(revision) => return conditions::revision_failed(revision),
+        KeepError::Db(error) => return error.into(),
+        KeepError::NotFound => return Code::PluginNotFound.into(),
+        KeepError::VersionNotFound => return Code::PluginVersionNotFound.into(),
+        KeepError::FromFile => return Code::PluginFromDirectory.into(),
+        KeepError::Unreadable(_) => Code::PluginUnavailable,
+        _ => {
+            tracing::error!(detail, "a plugin could not be kept");
+            return Code::Internal.into();
+        }
+    };
+    Problem::new(code).detail(detail)
+}
+
 pub(crate) fn of_call(error: CallError) -> Problem {
     let detail = error.to_string();
     let problem = match error {
@@ -43,6 +63,7 @@ pub(crate) fn of_call(error: CallError) -> Problem {
         CallError::Limit { limit, .. } => Problem::new(Code::PluginLimit).member("limit", json!(limit.as_str())),
         CallError::Conflict { .. } => Problem::new(DbCode::Conflict),
         CallError::Db(error) => return Problem::from(error).in_body(),
+        CallError::Unavailable(_) => Problem::new(Code::PluginUnavailable),
         CallError::Busy(_) => Problem::new(Code::PluginBusy),
         _ => {
             tracing::error!(detail, "a plugin call failed");

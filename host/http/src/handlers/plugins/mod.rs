@@ -1,18 +1,19 @@
-//! `/plugins`: installing, listing, removing and calling plugins.
+//! `/plugins`: installing, listing, rolling back, removing and calling plugins.
 
 use std::borrow::Cow;
 
-use http::header::LOCATION;
+use http::header::{ETAG, LOCATION};
 use http::{HeaderValue, Method, Response, StatusCode};
-use mantis_db::{Code as DbCode, Grants};
-use mantis_plugin::{PluginLimits, PluginOptions};
+use mantis_db::{Code as DbCode, Expect};
+use mantis_plugin::{OptionsChange, PluginInfo, PluginLimits, PluginSource};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::api::common;
 use crate::api::description::{
-    Answer, Content, Kind, Parameter, RequestContent, Role, Shape, Tag, json_content, no_content,
+    Answer, AnswerHeader, Content, Kind, Parameter, RequestContent, RequestHeader, Role, Shape, Tag, json_content,
+    no_content,
 };
 use crate::api::operation::TimeoutPolicy;
 use crate::api::query::Query;
@@ -20,6 +21,7 @@ use crate::api::request::Request;
 use crate::handlers::plugins::grants::BUCKETS;
 use crate::handlers::plugins::info::InfoOut;
 use crate::protocol::body::Body;
+use crate::protocol::conditions::{self, Conditions, Form};
 use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::problem::{Problem, Result};
 use crate::protocol::{accept, media, respond};
@@ -58,10 +60,12 @@ pub(crate) static INSTALL: Operation = Operation {
     id: "installPlugin",
     tag: Tag::Plugins,
     summary: "Install a plugin",
-    description: "The body is a WebAssembly component. It replaces a plugin of the same name once it is compiled; calls in progress finish \
-                  with the old one. Without `buckets` the plugin has access to no data.",
-    query: &[&BUCKETS, &REUSE, &CALL_DEADLINE, &MEMORY, &HANDLES, &TRANSFER, &LOG_LINES],
-    headers: &[],
+    description: "The body is a WebAssembly component. The server keeps it: it is there after a restart, and in backups. It becomes the \
+                  current version of a plugin of the same name once it is compiled; calls in progress finish with the old one, and the last \
+                  three versions are kept. Grants, limits and settings that are not given stay as they were; a new plugin without \
+                  `buckets` has access to no data.",
+    query: &[&BUCKETS, &REUSE, &CALL_DEADLINE, &MEMORY, &HANDLES, &TRANSFER, &LOG_LINES, &RESET],
+    headers: &[&IF_MATCH, &IF_NONE_MATCH],
     body: Some(RequestContent {
         required: true,
         content: &[Content { media: WASM, shape: Shape::Bytes }],
@@ -70,15 +74,15 @@ pub(crate) static INSTALL: Operation = Operation {
     answers: &[
         Answer {
             status: 200,
-            description: "The plugin replaced another.",
+            description: "The plugin has a new version.",
             content: &[json_content::<InfoOut<'_>>()],
-            headers: &[],
+            headers: &[&REVISION],
         },
         Answer {
             status: 201,
             description: "The plugin is installed.",
             content: &[json_content::<InfoOut<'_>>()],
-            headers: &[],
+            headers: &[&REVISION],
         },
     ],
     problems: &[
@@ -86,8 +90,16 @@ pub(crate) static INSTALL: Operation = Operation {
         AnyCode::Http(Code::PluginInvalid),
         AnyCode::Http(Code::PluginsTooMany),
         AnyCode::Http(Code::PluginBusy),
+        AnyCode::Http(Code::PluginFromDirectory),
+        AnyCode::Http(Code::PluginUnavailable),
+        AnyCode::Http(Code::PreconditionFailed),
         AnyCode::Http(Code::PathMalformed),
         AnyCode::Http(Code::NotAcceptable),
+        AnyCode::Db(DbCode::Conflict),
+        AnyCode::Db(DbCode::StoreFull),
+        AnyCode::Db(DbCode::ReadOnly),
+        AnyCode::Db(DbCode::DiskFull),
+        AnyCode::Db(DbCode::StorageFailed),
     ],
     now: None,
     handler: |state, request| Box::pin(install(state, request)),
@@ -99,7 +111,7 @@ pub(crate) static SHOW: Operation = Operation {
     id: "getPlugin",
     tag: Tag::Plugins,
     summary: "Describe a plugin",
-    description: "With the functions that can be called and their types.",
+    description: "With the functions that can be called and their types, what it may do, and the versions that are kept.",
     query: &[],
     headers: &[],
     body: None,
@@ -107,7 +119,7 @@ pub(crate) static SHOW: Operation = Operation {
         status: 200,
         description: "The plugin.",
         content: &[json_content::<InfoOut<'_>>()],
-        headers: &[],
+        headers: &[&REVISION],
     }],
     problems: &[
         AnyCode::Http(Code::PluginNotFound),
@@ -124,15 +136,59 @@ pub(crate) static REMOVE: Operation = Operation {
     id: "removePlugin",
     tag: Tag::Plugins,
     summary: "Remove a plugin",
-    description: "Calls in progress finish.",
+    description: "With all its versions. Calls in progress finish.",
     query: &[],
-    headers: &[],
+    headers: &[&IF_MATCH],
     body: None,
     answers: &[no_content(204, "The plugin is removed.", &[])],
-    problems: &[AnyCode::Http(Code::PluginNotFound), AnyCode::Http(Code::PathMalformed)],
+    problems: &[
+        AnyCode::Http(Code::PluginNotFound),
+        AnyCode::Http(Code::PluginFromDirectory),
+        AnyCode::Http(Code::PreconditionFailed),
+        AnyCode::Http(Code::PathMalformed),
+        AnyCode::Db(DbCode::ReadOnly),
+        AnyCode::Db(DbCode::DiskFull),
+        AnyCode::Db(DbCode::StorageFailed),
+    ],
     now: None,
-    handler: |state, request| Box::pin(async move { remove(state, request) }),
+    handler: |state, request| Box::pin(remove(state, request)),
     timeout: TimeoutPolicy::Configured,
+};
+
+pub(crate) static ROLLBACK: Operation = Operation {
+    method: Method::POST,
+    id: "rollBackPlugin",
+    tag: Tag::Plugins,
+    summary: "Return to an earlier version of a plugin",
+    description: "With the grants, limits and settings that the version had. Calls in progress finish with the version that they began with.",
+    query: &[&TO_VERSION],
+    headers: &[&IF_MATCH],
+    body: None,
+    answers: &[Answer {
+        status: 200,
+        description: "The plugin, with that version as the current one.",
+        content: &[json_content::<InfoOut<'_>>()],
+        headers: &[&REVISION],
+    }],
+    problems: &[
+        AnyCode::Http(Code::PluginNotFound),
+        AnyCode::Http(Code::PluginVersionNotFound),
+        AnyCode::Http(Code::PluginInvalid),
+        AnyCode::Http(Code::PluginBusy),
+        AnyCode::Http(Code::PluginFromDirectory),
+        AnyCode::Http(Code::PluginUnavailable),
+        AnyCode::Http(Code::PreconditionFailed),
+        AnyCode::Http(Code::PathMalformed),
+        AnyCode::Http(Code::NotAcceptable),
+        AnyCode::Db(DbCode::Conflict),
+        AnyCode::Db(DbCode::StoreFull),
+        AnyCode::Db(DbCode::ReadOnly),
+        AnyCode::Db(DbCode::DiskFull),
+        AnyCode::Db(DbCode::StorageFailed),
+    ],
+    now: None,
+    handler: |state, request| Box::pin(roll_back(state, request)),
+    timeout: TimeoutPolicy::Own,
 };
 
 pub(crate) static CALL: Operation = Operation {
@@ -165,6 +221,7 @@ pub(crate) static CALL: Operation = Operation {
         AnyCode::Http(Code::PluginTrap),
         AnyCode::Http(Code::PluginLimit),
         AnyCode::Http(Code::PluginBusy),
+        AnyCode::Http(Code::PluginUnavailable),
         AnyCode::Http(Code::BodyMalformed),
         AnyCode::Http(Code::BodyInvalid),
         AnyCode::Http(Code::PathMalformed),
@@ -186,6 +243,42 @@ static REUSE: Parameter = Parameter {
     kind: Kind::Flag,
     description: "`true` reuses instances for later calls: faster, but a call may find what an earlier one left in memory.",
     role: Role::Optional,
+};
+static RESET: Parameter = Parameter {
+    name: "reset",
+    kind: Kind::Flag,
+    description: "`true` begins without grants, and with the default limits and settings, instead of those of the version before.",
+    role: Role::Optional,
+};
+static TO_VERSION: Parameter = Parameter {
+    name: "version",
+    kind: Kind::Integer {
+        min: 1,
+        max: mantis_db::limits::JSON_INTEGER_MAX,
+        default: None,
+        out_of_range: AnyCode::Http(Code::PluginVersionNotFound),
+    },
+    description: "The number of the version. Without it, the newest one before the current one.",
+    role: Role::Optional,
+};
+
+static IF_MATCH: RequestHeader = RequestHeader {
+    name: "if-match",
+    pattern: Some(common::TAGS_PATTERN),
+    description: "Only if the plugin has this revision, as in `ETag`; `*`: only if it exists.",
+    role: Role::OutsideSchema,
+};
+static IF_NONE_MATCH: RequestHeader = RequestHeader {
+    name: "if-none-match",
+    pattern: Some(common::TAGS_PATTERN),
+    description: "`*`: only if there is no such plugin.",
+    role: Role::OutsideSchema,
+};
+static REVISION: AnswerHeader = AnswerHeader {
+    name: "etag",
+    required: false,
+    pattern: Some(r#"^"v[0-9]+"$"#),
+    description: "The revision: the commit that changed the plugin last. Not sent for one that is not kept.",
 };
 
 /// A limit of a plugin's own.
@@ -230,32 +323,64 @@ fn list(state: &State, request: &Request) -> Result<Response<Body>> {
 fn show(state: &State, request: &Request) -> Result<Response<Body>> {
     accept::choose(request.headers(), &[media::JSON])?;
     let info = state.plugins.info(&request.path_text(&common::PLUGIN)?).ok_or(Code::PluginNotFound)?;
-    Ok(respond::json(StatusCode::OK, &InfoOut::of(&info)))
+    Ok(shown(StatusCode::OK, &info))
 }
 
-fn remove(state: &State, request: &Request) -> Result<Response<Body>> {
-    if state.plugins.remove(&request.path_text(&common::PLUGIN)?) {
-        Ok(respond::empty(StatusCode::NO_CONTENT))
-    } else {
-        Err(Code::PluginNotFound.into())
+/// A plugin, with its revision.
+fn shown(status: StatusCode, info: &PluginInfo) -> Response<Body> {
+    let mut response = respond::json(status, &InfoOut::of(info));
+    if let Some(tag) = info.kept.as_ref().and_then(|kept| conditions::etag(kept.revision, Form::Bytes)) {
+        response.headers_mut().insert(ETAG, tag);
     }
+    response
+}
+
+/// The revision of a plugin that is kept.
+fn revision(state: &State, name: &str) -> Option<u64> {
+    state.database.plugin(name).map(|plugin| plugin.revision)
+}
+
+async fn remove(state: &State, request: &mut Request) -> Result<Response<Body>> {
+    let conditions = Conditions::of(request.headers())?;
+    let name = request.path_text(&common::PLUGIN)?.into_owned();
+    let info = state.plugins.info(&name).ok_or(Code::PluginNotFound)?;
+    let expect = match info.source {
+        // Refused as a whole, whatever its conditions.
+        PluginSource::File => Expect::Anything,
+        _ => conditions.expect_revision(revision(state, &name))?,
+    };
+    state.plugins.forget(&name, expect).await.map_err(failure::of_keeping)?;
+    Ok(respond::empty(StatusCode::NO_CONTENT))
 }
 
 async fn install(state: &State, request: &mut Request) -> Result<Response<Body>> {
     accept::choose(request.headers(), &[media::JSON])?;
     request.expect_media(&[WASM])?;
-    let options = options(&request.query)?;
+    let conditions = Conditions::of(request.headers())?;
+    let change = change(&request.query)?;
     let name = request.path_text(&common::PLUGIN)?.into_owned();
+    // Before the body is read, and again at the commit.
+    let expect = conditions.expect_revision(revision(state, &name))?;
     let config = &state.config;
     let component = request.read_body(config.component_bytes_max, config.body_timeout_ms).await?;
-    let replaced = state.plugins.info(&name).is_some();
-    let info = state.plugins.install(&name, component, options).await.map_err(|error| failure::of_install(&error))?;
-    let status = if replaced { StatusCode::OK } else { StatusCode::CREATED };
-    let mut response = respond::json(status, &InfoOut::of(&info));
+    let was_there = state.plugins.info(&name).is_some();
+    let kept = state.plugins.keep(&name, component, change, expect).await.map_err(failure::of_keeping)?;
+    let status = if kept.is_new && !was_there { StatusCode::CREATED } else { StatusCode::OK };
+    let mut response = shown(status, &kept.info);
     if let Ok(location) = HeaderValue::from_str(&format!("/api/v1/plugins/{name}")) {
         response.headers_mut().insert(LOCATION, location);
     }
     Ok(response)
+}
+
+async fn roll_back(state: &State, request: &mut Request) -> Result<Response<Body>> {
+    accept::choose(request.headers(), &[media::JSON])?;
+    let conditions = Conditions::of(request.headers())?;
+    let name = request.path_text(&common::PLUGIN)?.into_owned();
+    state.plugins.info(&name).ok_or(Code::PluginNotFound)?;
+    let expect = conditions.expect_revision(revision(state, &name))?;
+    let rolled = state.plugins.roll_back(&name, request.query.integer(&TO_VERSION), expect).await;
+    Ok(shown(StatusCode::OK, &rolled.map_err(failure::of_keeping)?))
 }
 
 async fn call(state: &State, request: &mut Request) -> Result<Response<Body>> {
@@ -295,7 +420,8 @@ async fn read_arguments(state: &State, request: &mut Request) -> Result<Value> {
     }
 }
 
-fn options(query: &Query) -> Result<PluginOptions> {
+/// What an installation changes of the plugin's options.
+fn change(query: &Query) -> Result<OptionsChange> {
     // A number beyond `usize` is above the host's limit too.
     let number = |parameter| query.integer(parameter).map(|number| usize::try_from(number).unwrap_or(usize::MAX));
     let limits = PluginLimits {
@@ -305,6 +431,7 @@ fn options(query: &Query) -> Result<PluginOptions> {
         transfer_bytes_max: query.integer(&TRANSFER),
         log_lines_max: query.integer(&LOG_LINES).map(|lines| u32::try_from(lines).unwrap_or(u32::MAX)),
     };
-    let grants = query.text(&BUCKETS).map_or_else(|| Ok(Grants::none()), grants::read)?;
-    Ok(PluginOptions::new(grants).limits(limits).reuse(query.flag(&REUSE)))
+    let grants = query.text(&BUCKETS).map(grants::read).transpose()?;
+    let reuse = query.bytes(&REUSE).map(|_| query.flag(&REUSE));
+    Ok(OptionsChange { reset: query.flag(&RESET), grants, limits, reuse })
 }

@@ -38,7 +38,7 @@ struct Call {
 pub(super) async fn get(state: &State, request: &mut Request) -> Result<Response<Body>> {
     let name = request.path_text(&common::ROUTINE)?.into_owned();
     let parameters = parameters(request.head.uri.query())?;
-    let found = Function::find(&state.plugins, &name);
+    let found = Function::find_started(&state.plugins, &name).await?;
     let (arguments, dialect) = arguments::split(parameters, found.as_ref());
     let call = prepare(state, request, &name, found, arguments, &dialect)?;
     if !call.function.is_read_only() {
@@ -68,7 +68,7 @@ pub(super) async fn post(state: &State, request: &mut Request) -> Result<Respons
             return Err(TableError::new(code::BODY_INVALID, "The arguments of a function are JSON, or a form").into());
         }
     };
-    let found = Function::find(&state.plugins, &name);
+    let found = Function::find_started(&state.plugins, &name).await?;
     let call = prepare(state, request, &name, found, arguments, &dialect)?;
     run(state, request, &call).await
 }

@@ -4,6 +4,9 @@ use mantis_db::tables::schema::nearest;
 use mantis_db::tables::{TableError, code};
 use mantis_plugin::{Field, FunctionInfo, PluginHost, PluginInfo, ValueType};
 
+use crate::handlers::plugins::failure;
+use crate::protocol::problem::Result;
+
 /// A function that clients can call.
 #[derive(Debug)]
 pub(super) struct Function {
@@ -20,6 +23,17 @@ impl Function {
         let plugin = plugins.info(plugin)?;
         let place = plugin.functions.iter().position(|known| known.name == function)?;
         Some(Self { plugin, place })
+    }
+
+    /// As [`find`](Self::find), once its plugin has started.
+    ///
+    /// # Errors
+    /// `plugin-unavailable`: it has not, or cannot.
+    pub(super) async fn find_started(plugins: &PluginHost, name: &str) -> Result<Option<Self>> {
+        let kebab = kebab(name);
+        let Some((plugin, _)) = kebab.split_once('.') else { return Ok(None) };
+        plugins.started(plugin).await.map_err(failure::of_call)?;
+        Ok(Self::find(plugins, name))
     }
 
     pub(super) fn plugin(&self) -> &PluginInfo {
