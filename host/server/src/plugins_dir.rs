@@ -18,7 +18,7 @@ pub(crate) async fn install_all(host: &PluginHost, dir: &Path) -> Outcome {
     Ok(())
 }
 
-fn failure(error: LoadError) -> Failure {
+pub(crate) fn failure(error: LoadError) -> Failure {
     match error {
         LoadError::Read { path, error } => Failure::file("read", &path, &error),
         LoadError::Manifest { path, reason } => Failure::usage(format!("in {}: {reason}", path.display())),

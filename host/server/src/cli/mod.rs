@@ -3,8 +3,10 @@
 //! | module | holds |
 //! |---|---|
 //! | this one | the program, the server's options, and the commands on keys, buckets and plugins |
+//! | `plugin` | the options of the commands on plugins |
 //! | `table` | the commands on tables |
 
+mod plugin;
 mod table;
 
 use std::ffi::OsString;
@@ -13,6 +15,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::settings::SettingsInput;
+pub use plugin::{PluginOptionArgs, RevisionArgs};
 pub use table::{
     RowFormat, TableArgs, TableCommand, TableCreateArgs, TableExportArgs, TableImportArgs, TableSelectArgs,
 };
@@ -59,7 +62,9 @@ impl Cli {
             },
             Command::Plugin(PluginArgs { command }) => match command {
                 PluginCommand::List { server }
+                | PluginCommand::Show { server, .. }
                 | PluginCommand::Put { server, .. }
+                | PluginCommand::Rollback { server, .. }
                 | PluginCommand::Remove { server, .. }
                 | PluginCommand::Call { server, .. } => server.json,
             },
@@ -106,7 +111,7 @@ pub enum Command {
     Bucket(BucketArgs),
     /// Create, show, import, export and query tables
     Table(TableArgs),
-    /// Install, list, remove and call plugins
+    /// Install, list, show, roll back, remove and call plugins
     Plugin(PluginArgs),
     /// Show the server's statistics
     Stats(StatsArgs),
@@ -438,26 +443,44 @@ pub enum PluginCommand {
         #[command(flatten)]
         server: ServerArgs,
     },
-    /// Install a component, replacing any plugin of that name
+    /// Show a plugin: its functions, what it may do, and the versions that are kept
+    Show {
+        /// The plugin's name
+        name: String,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Install a component as the next version of the plugin of that name. Grants, limits and settings that are not given stay
     Put {
         /// The plugin's name
         name: String,
         /// The component file; - reads standard input
         component: PathBuf,
-        /// Grant access to a bucket or table, as in players:read, scores:write (read and write), table/orders:write, or table/*:read (every
-        /// table); *:write grants all; repeatable
-        #[arg(long, value_name = "BUCKET:ACCESS", value_delimiter = ',')]
-        grant: Vec<String>,
-        /// Let an instance serve several calls
-        #[arg(long)]
-        reuse: bool,
+        #[command(flatten)]
+        options: Box<PluginOptionArgs>,
+        #[command(flatten)]
+        revision: RevisionArgs,
         #[command(flatten)]
         server: ServerArgs,
     },
-    /// Remove a plugin
+    /// Return to an earlier version of a plugin, with what it might do then
+    Rollback {
+        /// The plugin's name
+        name: String,
+        /// The number of the version; without it, the newest one before the current one
+        #[arg(long, value_name = "VERSION")]
+        to: Option<u64>,
+        #[command(flatten)]
+        revision: RevisionArgs,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Remove a plugin with all its versions
     Remove {
         /// The plugin's name
         name: String,
+        #[command(flatten)]
+        revision: RevisionArgs,
         #[command(flatten)]
         server: ServerArgs,
     },

@@ -1,14 +1,16 @@
-//! `mantisdb plugin`: installs, lists, removes and calls plugins.
+//! `mantisdb plugin`: installs, lists, shows, rolls back, removes and calls plugins.
 
 use bytes::Bytes;
 use hyper::Method;
-use hyper::header::CONTENT_TYPE;
+use hyper::header::{CONTENT_TYPE, IF_MATCH};
+use mantis_plugin::{Manifest, PluginOptions};
 use serde_json::Value;
 
 use super::context::{self, Output};
-use crate::cli::{PluginArgs, PluginCommand};
+use crate::cli::{PluginArgs, PluginCommand, PluginOptionArgs, RevisionArgs, ServerArgs};
 use crate::client::{ClientError, Path};
 use crate::failure::{Failure, Outcome};
+use crate::plugins_dir;
 
 pub(super) async fn run(args: PluginArgs) -> Outcome {
     match args.command {
@@ -24,25 +26,30 @@ pub(super) async fn run(args: PluginArgs) -> Outcome {
             }
             output.flush()
         }
-        PluginCommand::Put { name, component, grant, reuse, server } => {
-            let grants = grant.join(",");
-            let path = plugin(&name)
-                .with("buckets", Some(grants.as_bytes()).filter(|grants| !grants.is_empty()))
-                .with("reuse", reuse.then_some(b"true"));
-            let bytes = context::read_input(&component)?;
-            let headers = [(CONTENT_TYPE, "application/wasm")];
-            let answer = context::client(&server)?.request(Method::PUT, &path, &headers, bytes).await?;
+        PluginCommand::Show { name, server } => {
+            let plugin: Value = context::client(&server)?.get_json(&plugin(&name)).await?;
             let mut output = Output::new();
-            let plugin: Value = answer.json()?;
             if server.json {
                 output.json(&plugin)?;
             } else {
-                show(&mut output, &plugin)?;
+                show_all(&mut output, &plugin)?;
             }
             output.flush()
         }
-        PluginCommand::Remove { name, server } => {
-            context::client(&server)?.request(Method::DELETE, &plugin(&name), &[], Bytes::new()).await?;
+        PluginCommand::Put { name, component, options, revision, server } => {
+            let path = with_options(plugin(&name), *options)?;
+            let bytes = context::read_input(&component)?;
+            change(&server, Method::PUT, &path, Some("application/wasm"), &revision, bytes).await
+        }
+        PluginCommand::Rollback { name, to, revision, server } => {
+            let to = to.map(|to| to.to_string());
+            let path = plugin(&name).then("/rollback").with("version", to.as_ref().map(String::as_bytes));
+            change(&server, Method::POST, &path, None, &revision, Bytes::new()).await
+        }
+        PluginCommand::Remove { name, revision, server } => {
+            let tag = tag(&revision);
+            let headers: Vec<_> = tag.iter().map(|tag| (IF_MATCH, &tag[..])).collect();
+            context::client(&server)?.request(Method::DELETE, &plugin(&name), &headers, Bytes::new()).await?;
             Ok(())
         }
         PluginCommand::Call { name, function, arguments, arguments_json, server } => {
@@ -61,6 +68,77 @@ pub(super) async fn run(args: PluginArgs) -> Outcome {
             output.flush()
         }
     }
+}
+
+/// Sends a change of a plugin, and shows the plugin after it.
+async fn change(
+    server: &ServerArgs,
+    method: Method,
+    path: &Path,
+    media: Option<&str>,
+    revision: &RevisionArgs,
+    body: Bytes,
+) -> Outcome {
+    let tag = tag(revision);
+    let media = media.map(|media| (CONTENT_TYPE, media));
+    let headers: Vec<_> = media.into_iter().chain(tag.iter().map(|tag| (IF_MATCH, &tag[..]))).collect();
+    let answer = context::client(server)?.request(method, path, &headers, body).await?;
+    let plugin: Value = answer.json()?;
+    let mut output = Output::new();
+    if server.json {
+        output.json(&plugin)?;
+    } else {
+        show(&mut output, &plugin)?;
+    }
+    output.flush()
+}
+
+/// The entity tag of a revision, which may be written with its quotes.
+fn tag(revision: &RevisionArgs) -> Option<String> {
+    revision.if_revision.as_ref().map(|revision| format!("\"{}\"", revision.trim_matches('"')))
+}
+
+/// The options of an installation, as parameters.
+fn with_options(path: Path, given: PluginOptionArgs) -> Outcome<Path> {
+    let given = match &given.manifest {
+        None => given,
+        Some(file) => from_manifest(file)?,
+    };
+    let grants = given.grant.join(",");
+    let path = path
+        .with("buckets", Some(grants.as_bytes()).filter(|grants| !grants.is_empty()))
+        .with("reuse", given.reuse.map(|reuse| if reuse { &b"true"[..] } else { b"false" }))
+        .with("reset", given.reset.then_some(b"true"));
+    let limits = [
+        ("call_deadline_ms", given.call_deadline_ms),
+        ("memory_bytes_max", given.memory_bytes_max),
+        ("handles_max", given.handles_max),
+        ("transfer_bytes_max", given.transfer_bytes_max),
+        ("log_lines_max", given.log_lines_max),
+    ];
+    Ok(limits.into_iter().fold(path, |path, (name, limit)| {
+        path.with(name, limit.map(|limit| limit.to_string()).as_ref().map(String::as_bytes))
+    }))
+}
+
+/// All options, as a manifest says them.
+fn from_manifest(file: &std::path::Path) -> Outcome<PluginOptionArgs> {
+    let manifest = Manifest::from_file(file).map_err(plugins_dir::failure)?;
+    let options = PluginOptions::try_from(manifest);
+    let options = options.map_err(|invalid| Failure::usage(format!("in {}: {invalid}", file.display())))?;
+    let wide = |size: usize| u64::try_from(size).unwrap_or(u64::MAX);
+    let limits = options.limits;
+    Ok(PluginOptionArgs {
+        grant: options.grants.pairs().map(|(name, access)| format!("{name}:{}", access.as_str())).collect(),
+        reuse: Some(options.reuse),
+        call_deadline_ms: limits.call_deadline_ms,
+        memory_bytes_max: limits.memory_bytes_max.map(wide),
+        handles_max: limits.handles_max.map(wide),
+        transfer_bytes_max: limits.transfer_bytes_max,
+        log_lines_max: limits.log_lines_max.map(u64::from),
+        reset: true,
+        manifest: None,
+    })
 }
 
 fn plugins() -> Path {
@@ -108,6 +186,39 @@ fn show(output: &mut Output, plugin: &Value) -> Outcome {
     for function in items(&plugin["functions"]) {
         let parameters: Vec<_> = items(&function["params"]).iter().map(name_of).collect();
         output.line(format_args!("  {}({})", name_of(&function), parameters.join(", ")))?;
+    }
+    Ok(())
+}
+
+/// What a plugin is, what it may do, and its versions.
+fn show_all(output: &mut Output, plugin: &Value) -> Outcome {
+    show(output, plugin)?;
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let items = |list: &Value| list.as_array().cloned().unwrap_or_default();
+    let reason = plugin["reason"].as_str().map_or_else(String::new, |reason| format!(": {reason}"));
+    output.line(format_args!("state: {}{reason}", text(&plugin["state"])))?;
+    output.line(format_args!("source: {}", text(&plugin["source"])))?;
+    if let Some(revision) = plugin["revision"].as_str() {
+        output.line(format_args!("revision: {revision}"))?;
+    }
+    let grants: Vec<_> = items(&plugin["grants"])
+        .iter()
+        .map(|grant| format!("{}:{}", text(&grant["bucket"]), text(&grant["access"])))
+        .collect();
+    output.line(format_args!("grants: {}", if grants.is_empty() { "none".to_owned() } else { grants.join(",") }))?;
+    output.line(format_args!("reuse: {}", plugin["reuse"]))?;
+    for (name, limit) in plugin["limits"].as_object().into_iter().flatten() {
+        output.line(format_args!("{name}: {limit}"))?;
+    }
+    for version in items(&plugin["versions"]) {
+        let mark = if version["current"] == true { "  current" } else { "" };
+        output.line(format_args!(
+            "version {}: {}, {} bytes, sha256 {}{mark}",
+            version["version"],
+            text(&version["installed_at"]),
+            version["component_bytes"],
+            text(&version["sha256"])
+        ))?;
     }
     Ok(())
 }

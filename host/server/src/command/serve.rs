@@ -41,6 +41,8 @@ pub(super) async fn run(args: ServeArgs) -> Outcome {
     let listener = start::bind(address).map_err(|error| cannot_listen(&settings, &error))?;
     let address = listener.local_addr().unwrap_or(address);
     plugins_dir::install_all(&parts.plugins, &settings.plugins.dir).await?;
+    // Compiled while requests are answered; calls of one wait until it is ready.
+    tokio::spawn(parts.plugins.load_kept());
 
     let (database, app, runtime) = (parts.database.clone(), parts.app.clone(), Handle::current());
     let maintain = move || {
