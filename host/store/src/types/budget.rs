@@ -122,6 +122,12 @@ impl Reservation {
         is_taken
     }
 
+    /// All that is taken, for another owner; nothing is left here.
+    #[must_use]
+    pub fn take(&mut self) -> Self {
+        std::mem::replace(self, self.budget.reservation())
+    }
+
     /// Gives back what exceeds `bytes`.
     pub fn shrink_to(&mut self, bytes: usize) {
         if let Some(surplus) = self.bytes.checked_sub(bytes) {

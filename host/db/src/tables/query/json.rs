@@ -65,6 +65,12 @@ impl JsonRows {
         self.piece_bytes = bytes;
     }
 
+    /// Bytes of the text so far.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.text.len()
+    }
+
     /// Takes the text so far; what comes continues it.
     #[must_use]
     pub fn take_piece(&mut self) -> Vec<u8> {

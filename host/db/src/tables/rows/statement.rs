@@ -179,10 +179,7 @@ impl<'s> Statement<'s> {
             );
             return Err(TableError::new(code::LIMIT_EXCEEDED, message).with_hint("Commit, and go on in another one."));
         }
-        if !self.transaction.reserve(bytes) {
-            return Err(crate::Error::from(crate::Code::MemoryFull).into());
-        }
-        Ok(())
+        self.reserve(bytes)
     }
 
     /// Checks that the statement may change so many more rows.
@@ -197,12 +194,23 @@ impl<'s> Statement<'s> {
     /// Checks that so many more rows of so many values may be made.
     ///
     /// # Errors
-    /// 54000.
-    pub(super) fn check_room(&self, rows: usize, columns: usize) -> TableResult<()> {
+    /// 54000, 53000.
+    pub(super) fn check_room(&mut self, rows: usize, columns: usize) -> TableResult<()> {
         self.check_rows(rows)?;
         let max = self.database.limits().statement_bytes_max;
         let bytes = rows.saturating_mul(columns).saturating_mul(size_of::<Value<'_>>());
-        if bytes > max { Err(over("bytes of rows", max, "statement_bytes_max")) } else { Ok(()) }
+        if bytes > max {
+            return Err(over("bytes of rows", max, "statement_bytes_max"));
+        }
+        self.reserve(bytes)
+    }
+
+    /// Takes from the memory in flight what is about to be written.
+    ///
+    /// # Errors
+    /// 53000.
+    fn reserve(&mut self, bytes: usize) -> TableResult<()> {
+        if self.transaction.reserve(bytes) { Ok(()) } else { Err(crate::Error::from(crate::Code::MemoryFull).into()) }
     }
 
     /// The rows that a query on the statement's table selects.

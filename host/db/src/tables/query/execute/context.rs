@@ -1,8 +1,12 @@
 //! What a query has to work with besides the rows: surroundings, limits, and what is used up of them.
 
 use std::cell::Cell;
+#[cfg(not(target_family = "wasm"))]
+use std::cell::RefCell;
 use std::ops::ControlFlow;
 
+#[cfg(not(target_family = "wasm"))]
+use crate::engine::Reservation;
 use crate::engine::{Direction, Engine, KeyRange, View};
 use crate::keyspace::space_prefix;
 use crate::limits::Limits;
@@ -25,6 +29,12 @@ const ROWS_PER_QUESTION: u64 = 1 << 6;
 /// Keys of a space that are counted one by one where its size is not to be had at once.
 const COUNTED_KEYS_MAX: u64 = 10_000;
 
+/// Bytes that a query holds without taking them from the memory in flight, and the most that it takes ahead.
+#[cfg(not(target_family = "wasm"))]
+const UNCOUNTED_BYTES_MAX: usize = 16 << 10;
+#[cfg(not(target_family = "wasm"))]
+const RESERVED_AHEAD_BYTES_MAX: usize = 1 << 20;
+
 /// The keys that a larger space is taken to have then: an index that serves is preferred.
 const ASSUMED_KEYS: u64 = 1_000_000;
 
@@ -45,6 +55,12 @@ pub(crate) struct QueryContext<'a> {
     spent_us: u64,
     examined: Cell<u64>,
     held_bytes: Cell<usize>,
+    /// Held bytes that are taken from elsewhere: where the query goes on.
+    #[cfg(not(target_family = "wasm"))]
+    held_before: usize,
+    /// What is taken for the others.
+    #[cfg(not(target_family = "wasm"))]
+    reservation: RefCell<Option<Reservation>>,
     /// Bytes of rows seen since the clock was looked at for them.
     seen_bytes: Cell<usize>,
 }
@@ -63,6 +79,10 @@ impl<'a> QueryContext<'a> {
         self.spent_us = spent.us;
         self.examined.set(spent.examined);
         self.held_bytes.set(spent.held_bytes);
+        #[cfg(not(target_family = "wasm"))]
+        {
+            self.held_before = spent.held_bytes;
+        }
         self
     }
 
@@ -87,6 +107,10 @@ impl<'a> QueryContext<'a> {
             spent_us: 0,
             examined: Cell::new(0),
             held_bytes: Cell::new(0),
+            #[cfg(not(target_family = "wasm"))]
+            held_before: 0,
+            #[cfg(not(target_family = "wasm"))]
+            reservation: RefCell::new(None),
             seen_bytes: Cell::new(0),
         }
     }
@@ -191,7 +215,29 @@ impl<'a> QueryContext<'a> {
         if held > self.limits.query_bytes_max {
             return Err(self.holds_too_much());
         }
+        self.reserve(held)?;
         self.held_bytes.set(held);
+        Ok(())
+    }
+
+    /// Takes what is held from the memory in flight. A little is not counted.
+    #[cfg(not(target_family = "wasm"))]
+    fn reserve(&self, held: usize) -> TableResult<()> {
+        let counted = held.saturating_sub(self.held_before);
+        if counted <= UNCOUNTED_BYTES_MAX {
+            return Ok(());
+        }
+        let mut reservation = self.reservation.borrow_mut();
+        let reservation = reservation.get_or_insert_with(|| self.engine.in_flight().reservation());
+        if reservation.grow_ahead(counted, counted.min(RESERVED_AHEAD_BYTES_MAX)) {
+            return Ok(());
+        }
+        Err(crate::Error::from(crate::Code::MemoryFull).into())
+    }
+
+    #[cfg(target_family = "wasm")]
+    #[allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "a page has no budget yet")]
+    fn reserve(&self, _held: usize) -> TableResult<()> {
         Ok(())
     }
 
