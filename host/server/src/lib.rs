@@ -9,6 +9,7 @@
 //! | `listen` | connections: accepting, serving, ending them in time |
 //! | `platform` | the machine's clock and randomness |
 //! | `memory` | returning freed memory to the system |
+//! | `files`, `interrupt` | files that commands write and read; signals while they do |
 //! | `plugins_dir` | plugins from a directory |
 //! | `client` | a small HTTP client for the commands |
 //! | `transfer` | import and export |
@@ -24,6 +25,8 @@ pub mod cli;
 pub mod client;
 pub mod command;
 pub mod failure;
+mod files;
+pub mod interrupt;
 mod listen;
 mod log;
 pub mod memory;

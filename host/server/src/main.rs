@@ -35,7 +35,8 @@ fn main() -> ExitCode {
     let outcome = runtime.block_on(mantisdb::command::run(cli));
     // A thread that still reads a terminal does not delay the exit.
     runtime.shutdown_background();
-    outcome.map_or_else(|failure| report(failure, as_json), |()| ExitCode::SUCCESS)
+    let code = outcome.map_or_else(|failure| report(failure, as_json), |()| ExitCode::SUCCESS);
+    mantisdb::interrupt::exit_code().unwrap_or(code)
 }
 
 fn long_work_threads() -> usize {

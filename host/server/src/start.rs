@@ -60,7 +60,7 @@ pub(crate) fn open(settings: &Settings, in_memory: bool) -> Result<Storage, Fail
         return Ok(Storage { database, recovered: None, threads: None });
     }
     let (given, path) = (&settings.storage, settings.storage.data.display());
-    let disk = DirectoryDisk::new(&given.data)
+    let disk = DirectoryDisk::with_modes(&given.data, given.data_mode.modes())
         .map_err(|error| Failure::new(Exit::Local, format!("cannot use {path}: {error}")).hint(OTHER_PLACE))?;
     let storage = StorageOptions { durability: given.durability.0, checkpoint_bytes: given.checkpoint_bytes };
     let open = |tell| Database::open_watched(limits, clock, random, Arc::new(disk), storage, Some(tell));
@@ -70,6 +70,9 @@ pub(crate) fn open(settings: &Settings, in_memory: bool) -> Result<Storage, Fail
         match error {
             OpenError::InUse => failure.hint("stop the other server, or choose a directory with --data"),
             OpenError::Newer { .. } => failure.hint(NEWER_VERSION),
+            error if error.is_half_restored() => {
+                failure.hint(format!("nothing was changed; run it again: mantisdb restore FILE --data {path}"))
+            }
             OpenError::Damaged { .. } => failure.hint(format!(
                 "nothing was changed; restore a backup, or recover what is intact: mantisdb check --data {path} --repair --into NEW"
             )),

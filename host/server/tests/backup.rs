@@ -236,7 +236,7 @@ fn a_refused_restore_leaves_no_files() {
         assert!(code == 4 && message.contains("offset ") && !new.exists(), "{message}");
     }
     let (code, message) = failure(&run(&["restore", text(directory.path()), "--data", text(&new)]));
-    assert!(code == 4 && message.contains("not a regular file"), "{message}");
+    assert!(code == 4 && message.contains("is a directory"), "{message}");
     let (code, message) = failure(&run(&["restore", "/nowhere", "--data", text(&new)]));
     assert!(code == 4 && message.contains("/nowhere") && !new.exists(), "{message}");
     // An existing directory without files of a database is accepted.

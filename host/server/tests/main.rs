@@ -8,6 +8,7 @@ mod commands;
 mod connections;
 mod durability;
 mod expiry;
+mod files;
 mod hostile;
 mod isolation;
 mod keys;

@@ -14,8 +14,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::settings::SettingsInput;
-pub use plugin::{PluginOptionArgs, RevisionArgs};
+use crate::settings::{ModeSetting, SettingsInput};
 pub use table::{
     RowFormat, TableArgs, TableCommand, TableCreateArgs, TableExportArgs, TableImportArgs, TableSelectArgs,
 };
@@ -368,6 +367,9 @@ pub struct DataDir {
     /// Data directory
     #[arg(long, value_name = "DIR", env = "MANTISDB_DATA", default_value = "mantis-data")]
     pub data: PathBuf,
+    /// Permissions of a directory that is created, as in 0750; its files have the same without x
+    #[arg(long = "data-mode", value_name = "MODE", env = "MANTISDB_DATA_MODE", default_value_t = ModeSetting::OWNER)]
+    pub mode: ModeSetting,
     /// Print JSON instead of plain text
     #[arg(long)]
     pub json: bool,
@@ -377,7 +379,7 @@ pub struct DataDir {
 #[derive(Debug, Args)]
 #[allow(missing_docs, reason = "the help texts are on the arguments")]
 pub struct RestoreArgs {
-    /// The backup file
+    /// The backup file, also compressed with gzip or Zstandard; - reads standard input
     pub file: PathBuf,
     #[command(flatten)]
     pub data: DataDir,

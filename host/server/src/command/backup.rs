@@ -7,15 +7,15 @@ use std::time::Duration;
 use bytes::{Buf, Bytes};
 use hyper::header::ACCEPT;
 use indicatif::{DecimalBytes, HumanCount, ProgressBar};
-use mantis_db::disk::sync_parent;
 use mantis_db::{Checkpoint, Unreadable, verify};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::context::{self, Output};
+use super::context;
 use crate::cli::BackupArgs;
 use crate::client::{Client, Path, Pieces};
 use crate::failure::{Exit, Failure, Outcome};
+use crate::files::{Output, Permissions};
 use crate::progress;
 
 /// The longest silence in a stream before it counts as broken.
@@ -45,7 +45,7 @@ pub(super) fn show(whole: &Checkpoint, json: bool) -> Outcome {
         eprintln!("{}", text(whole));
         return Ok(());
     }
-    let mut output = Output::new();
+    let mut output = context::Output::new();
     output.json(&as_json(whole))?;
     output.flush()
 }
@@ -59,33 +59,13 @@ pub(super) fn as_json(whole: &Checkpoint) -> Value {
     json!({"version": whole.version.to_string(), "keys": whole.entries, "bytes": whole.bytes})
 }
 
-/// Writes to a temporary file beside `path`, and renames it once it is synced.
+/// Writes beside `path` until it is whole.
 async fn to_file(client: &Client, path: &FilePath, force: bool) -> Outcome<Checkpoint> {
-    let failed = |error: io::Error| Failure::file("write", path, &error);
-    let check_free = || match path.symlink_metadata() {
-        Ok(_) if !force => Err(Failure::new(Exit::Local, format!("{} exists", path.display()))
-            .hint("choose another name, or replace it with --force")),
-        _ => Ok(()),
-    };
-    check_free()?;
-    // A unique name: two backups into one file do not mix, and the second to finish finds that the file exists.
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".");
-    let partial =
-        tempfile::Builder::new().prefix(&name).suffix(".partial").tempfile_in(parent(path)).map_err(failed)?;
-    let (file, partial) = partial.into_parts();
-    let (whole, file) = download(client, Box::new(file), path).await?;
-    file.sync_all().map_err(failed)?;
-    check_free()?;
-    let named = if force { partial.persist(path) } else { partial.persist_noclobber(path) };
-    named.map_err(|error| failed(error.error))?;
-    sync_parent(path).map_err(failed)?;
+    let output = Output::open(path, force, Permissions::Owner)?;
+    let (whole, mut file) = download(client, Box::new(output.handle()?), path).await?;
+    file.flush().map_err(|error| Failure::file("write", path, &error))?;
+    output.finish()?;
     Ok(whole)
-}
-
-/// The directory that `path` lies in.
-fn parent(path: &FilePath) -> &FilePath {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(FilePath::new("."))
 }
 
 /// Writes the server's backup to `output`, and verifies it.

@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use indicatif::{DecimalBytes, HumanCount};
-use mantis_db::disk::{DirectoryDisk, sync_parent};
+use mantis_db::disk::{DirectoryDisk, Modes, sync_parent};
 use mantis_db::{
     EngineOptions, FileKind, FileReport, OnProgress, OpenError, Recovered, RepairError, Repaired, Report, RestoreError,
     check, repair, repairable,
@@ -158,7 +159,7 @@ struct Done {
 fn repair_into(args: &CheckArgs, disk: &DirectoryDisk) -> Outcome<Done> {
     let data = &args.data.data;
     if let Some(into) = &args.into {
-        let repaired = repair_to(data, disk, into)?;
+        let repaired = repair_to(data, disk, into, args.data.mode.modes())?;
         return Ok(Done { repaired, path: into.clone(), damaged: None });
     }
     // The parent of a link, or of a path that ends with a dot, is not the directory's own.
@@ -169,8 +170,11 @@ fn repair_into(args: &CheckArgs, disk: &DirectoryDisk) -> Outcome<Done> {
         name.push(format!(".{what}-{time}"));
         PathBuf::from(name)
     };
+    // It takes the place of the damaged one, for the same readers.
+    let mode = fs::metadata(data).map_err(|error| Failure::file("find", data, &error))?.permissions().mode() & 0o777;
+    let modes = Modes { directory: mode | 0o700, files: (mode | 0o600) & 0o666 };
     let (new, damaged) = (beside("repaired"), beside("damaged"));
-    let repaired = repair_to(data, disk, &new)?;
+    let repaired = repair_to(data, disk, &new, modes)?;
     // Still the directory that was repaired.
     disk.check_place().and_then(|()| fs::rename(data, &damaged)).map_err(|error| {
         Failure::file("rename", data, &error)
@@ -183,9 +187,9 @@ fn repair_into(args: &CheckArgs, disk: &DirectoryDisk) -> Outcome<Done> {
     Ok(Done { repaired, path: data.clone(), damaged: Some(damaged) })
 }
 
-fn repair_to(data: &Path, disk: &DirectoryDisk, into: &Path) -> Outcome<Repaired> {
+fn repair_to(data: &Path, disk: &DirectoryDisk, into: &Path, modes: Modes) -> Outcome<Repaired> {
     let is_new = !into.exists();
-    let new = DirectoryDisk::new(into).map_err(|error| Failure::file("use", into, &error))?;
+    let new = DirectoryDisk::with_modes(into, modes).map_err(|error| Failure::file("use", into, &error))?;
     progress::watch(|tell| repair(disk, &new, &watched(tell))).map_err(|error| {
         if is_new {
             // Fails where something was written, as it should.

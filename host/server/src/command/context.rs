@@ -17,6 +17,9 @@ use crate::failure::{Exit, Failure, Outcome};
 /// A value or component read from a file or standard input, in bytes: no server takes more.
 const INPUT_BYTES_MAX: u64 = 1 << 30;
 
+/// Bytes of output that are written at once.
+pub(super) const BUFFER_BYTES: usize = 256 << 10;
+
 /// A number with its noun.
 pub(super) fn count(number: u64, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }

@@ -3,9 +3,10 @@
 use std::io::BufWriter;
 use std::path::Path;
 
-use super::{context, file};
+use super::context::{self, BUFFER_BYTES};
 use crate::cli::ExportArgs;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
+use crate::files::{Output, Permissions};
 use crate::transfer::export::{self, Export};
 
 pub(super) async fn run(args: ExportArgs) -> Outcome {
@@ -15,9 +16,14 @@ pub(super) async fn run(args: ExportArgs) -> Outcome {
     let to_file = path.is_some();
     let export = Export { bucket: args.bucket.bucket, format: args.format, by_key: args.by_key, prefix, to_file };
     let report = if let Some(path) = path {
-        file::write(path, args.force, async |output| export::run(&client, &export, output).await).await?
+        let output = Output::open(path, args.force, Permissions::Usual)?;
+        let mut file = BufWriter::with_capacity(BUFFER_BYTES, output.handle()?);
+        let report = export::run(&client, &export, &mut file).await?;
+        file.into_inner().map_err(|error| Failure::file("write", path, error.error()))?;
+        output.finish()?;
+        report
     } else {
-        let mut output = BufWriter::with_capacity(file::BUFFER_BYTES, std::io::stdout());
+        let mut output = BufWriter::with_capacity(BUFFER_BYTES, std::io::stdout());
         export::run(&client, &export, &mut output).await?
     };
     // Standard output may be the data.

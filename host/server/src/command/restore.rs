@@ -1,34 +1,29 @@
 //! `mantisdb restore`: a backup to a data directory.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read, Write};
+use std::path::Path;
 use std::sync::Arc;
 
 use indicatif::ProgressBar;
 use mantis_db::disk::{DirectoryDisk, DiskFile};
-use mantis_db::{EngineOptions, RestoreError, restore};
+use mantis_db::{Checkpoint, EngineOptions, RestoreError, Unreadable, restore, verify};
 
 use super::backup;
 use crate::cli::RestoreArgs;
 use crate::failure::{Exit, Failure, Outcome};
-use crate::progress;
-use crate::{SystemClock, SystemRandom};
+use crate::files::Archive;
+use crate::{SystemClock, SystemRandom, interrupt, progress};
 
 pub(super) fn run(args: &RestoreArgs) -> Outcome {
     let (path, data) = (&args.file, &args.data.data);
-    let read = |error: io::Error| Failure::file("read", path, &error);
-    let file = File::open(path).map_err(read)?;
-    let metadata = file.metadata().map_err(read)?;
-    if !metadata.is_file() {
-        return Err(Failure::new(Exit::Local, format!("{} is not a regular file", path.display()))
-            .hint("a backup is read twice, so it cannot come through a pipe"));
-    }
+    let archive = Archive::open(path)?;
     let is_new = !data.exists();
-    let disk = DirectoryDisk::new(data).map_err(|error| Failure::file("use", data, &error))?;
-    // Read once to be checked, and once to be copied.
-    let watched = Watched { file, bar: progress::bar(Some(2 * metadata.len())) };
-    let restored = restore(&watched, &disk, &options());
-    watched.bar.finish_and_clear();
+    let disk =
+        DirectoryDisk::with_modes(data, args.data.mode.modes()).map_err(|error| Failure::file("use", data, &error))?;
+    let polite = interrupt::Polite::new();
+    let restored = restore_from(archive, data, &disk);
+    drop(polite);
     let whole = restored.map_err(|error| {
         if is_new {
             // Fails where something was written, as it should.
@@ -44,9 +39,44 @@ pub(super) fn options() -> EngineOptions {
     EngineOptions::new(Arc::new(SystemClock), Arc::new(SystemRandom))
 }
 
+/// Reads the backup once to check it, and once to copy it. What can be read only once goes through a file without a name, in the data
+/// directory, where there has to be room for the database anyway.
+fn restore_from(archive: Archive, data: &Path, disk: &DirectoryDisk) -> Result<Checkpoint, RestoreError> {
+    let (file, bytes) = match archive {
+        Archive::File(file, bytes) => (file, bytes),
+        Archive::Stream(stream) => {
+            let bar = progress::bar(None);
+            let spooled = spool(bar.wrap_read(stream), data);
+            bar.finish_and_clear();
+            spooled?
+        }
+    };
+    let watched = Watched { file, bar: progress::bar(Some(2 * bytes)) };
+    let restored = restore(&watched, disk, &options());
+    watched.bar.finish_and_clear();
+    restored
+}
+
+/// Copies a stream into a file, and checks it meanwhile: what is no backup is not copied for long.
+fn spool(stream: impl Read, data: &Path) -> Result<(File, u64), RestoreError> {
+    let mut arriving = Arriving { stream, file: tempfile::tempfile_in(data)?, failed: None };
+    let checked = verify(&mut arriving);
+    if let Some(error) = arriving.failed {
+        return Err(error.into());
+    }
+    let whole = checked?;
+    Ok((arriving.file, whole.bytes))
+}
+
 fn failure(args: &RestoreArgs, error: &RestoreError) -> Failure {
     let (file, data) = (args.file.display(), args.data.data.display());
+    if interrupt::is_interrupted() {
+        return Failure::new(Exit::Local, format!("interrupted: nothing was restored into {data}"));
+    }
     match error {
+        RestoreError::Backup(Unreadable::Io(error)) => {
+            Failure::new(Exit::Local, format!("{file} cannot be read: {error}")).hint("nothing was written")
+        }
         RestoreError::Backup(error) => Failure::new(Exit::Local, format!("{file} cannot be restored: {error}"))
             .hint("nothing was written; check that this is a whole backup made by `mantisdb backup`"),
         RestoreError::NotEmpty { .. } | RestoreError::InUse => {
@@ -54,7 +84,27 @@ fn failure(args: &RestoreArgs, error: &RestoreError) -> Failure {
                 .hint("choose a directory that does not exist or is empty with --data")
         }
         _ => Failure::new(Exit::Local, format!("cannot restore into {data}: {error}"))
-            .hint("what was written is not a database; remove it before trying again"),
+            .hint("what was written is not a database; the restore can be run again"),
+    }
+}
+
+/// A stream that is written to a file as it is read.
+struct Arriving<R> {
+    stream: R,
+    file: File,
+    /// Why the file could not be written.
+    failed: Option<io::Error>,
+}
+
+impl<R: Read> Read for Arriving<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        interrupt::check()?;
+        let count = self.stream.read(buffer)?;
+        if let Err(error) = self.file.write_all(&buffer[..count]) {
+            self.failed = Some(error);
+            return Err(io::Error::other("the copy failed"));
+        }
+        Ok(count)
     }
 }
 
@@ -70,6 +120,7 @@ impl DiskFile for Watched {
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        interrupt::check()?;
         let read = self.file.read_at(buffer, offset)?;
         self.bar.inc(read as u64);
         Ok(read)

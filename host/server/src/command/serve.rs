@@ -16,6 +16,7 @@ use tokio::time::MissedTickBehavior;
 use super::config;
 use crate::cli::ServeArgs;
 use crate::failure::{Exit, Failure, Outcome};
+use crate::interrupt::SIGNAL_EXIT;
 use crate::listen::{self, ConnectionLimits};
 use crate::settings::{ListenRefused, LogFormat, Settings, host_guard};
 use crate::start::{self, Storage};
@@ -23,8 +24,6 @@ use crate::{log, memory, plugins_dir};
 
 /// The time between two rounds of housekeeping, in milliseconds.
 const MAINTENANCE_MS: u64 = 100;
-/// Exit code of a process that a signal ended, less the signal's number.
-const SIGNAL_EXIT: i32 = 128;
 
 pub(super) async fn run(args: ServeArgs) -> Outcome {
     let settings = config::settings(args.config)?;

@@ -101,6 +101,7 @@ pub(super) fn placeholder(type_name: &str) -> &'static str {
         "SocketAddr" => "ADDR",
         "DurabilitySetting" => "WHEN",
         "PathBuf" => "DIR",
+        "ModeSetting" => "MODE",
         "Vec<String>" => "NAME",
         "bool" => "BOOL",
         "LogFormat" => "FORMAT",

@@ -11,6 +11,7 @@
 //! | `durability` | the durability setting as text |
 //! | `file` | reading the file, with errors that name the line |
 //! | `guard` | the addresses that may be listened on, and the hosts that requests may name |
+//! | `mode` | the permissions of the data directory as text |
 //! | `reference` | the settings as a document |
 
 mod check;
@@ -18,6 +19,7 @@ mod define;
 mod durability;
 mod file;
 mod guard;
+mod mode;
 mod reference;
 mod table;
 
@@ -26,6 +28,7 @@ pub use define::Setting;
 pub use durability::DurabilitySetting;
 pub use file::FileError;
 pub use guard::{ListenRefused, host_guard};
+pub use mode::ModeSetting;
 pub use reference::reference;
 pub use table::{
     ConnectionInput, ConnectionSettings, HttpInput, HttpSettings, LimitInput, LimitSettings, LogFormat, LogInput,

@@ -8,6 +8,7 @@ use mantis_db::Limits;
 use super::Setting;
 use super::define::section;
 use super::durability::DurabilitySetting;
+use super::mode::ModeSetting;
 
 section! {
     /// Where the server listens and to whom it answers.
@@ -42,6 +43,8 @@ section! {
     StorageSettings, StorageInput, "Storage";
     data: PathBuf = PathBuf::from("mantis-data"), "data", "DATA",
         "Data directory; created if it does not exist";
+    data_mode: ModeSetting = ModeSetting::OWNER, "data-mode", "DATA_MODE",
+        "Permissions of a data directory that is created, as in `0750`; its files have the same without `x`";
     durability: DurabilitySetting = DurabilitySetting::ALWAYS, "durability", "DURABILITY",
         "When a write is acknowledged: `always`, once it is on disk; `interval:MS`, at once, with a sync every MS milliseconds; `never`, at once, leaving syncs to the system";
     checkpoint_bytes: u64 = 256 << 20, "checkpoint-bytes", "CHECKPOINT_BYTES",

@@ -6,7 +6,7 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{io, str};
@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, OFlags, flock, fsync, renameat, statat, unlinkat};
 
 use super::place::{Identity, Place, Registered};
-use super::{Disk, DiskFile, Displaced};
+use super::{Disk, DiskFile, Displaced, Modes};
 use crate::format::names;
 use crate::mutants::mutant;
 
@@ -43,14 +43,22 @@ struct Directory {
 }
 
 impl DirectoryDisk {
-    /// The directory `path`. Creates it and its missing parents, and makes their names durable.
+    /// The directory `path`. Creates it, for its owner alone, and its missing parents, and makes their names durable.
     ///
     /// # Errors
     /// The directory cannot be created or opened, or its name cannot be made durable. What was created is removed as far as possible.
     pub fn new(path: impl Into<PathBuf>) -> io::Result<Self> {
+        Self::with_modes(path, Modes::OWNER)
+    }
+
+    /// The same with other permissions of what is created. Missing parents have the usual ones.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new).
+    pub fn with_modes(path: impl Into<PathBuf>, modes: Modes) -> io::Result<Self> {
         let path = path.into();
-        create_all(&path, sync_parent)?;
-        Self::open(&path, false)
+        create_all(&path, modes.directory, sync_parent)?;
+        Self::open(&path, modes.files, false)
     }
 
     /// The directory `path`, which must exist, read-only: changes fail, and locking creates no file.
@@ -58,11 +66,11 @@ impl DirectoryDisk {
     /// # Errors
     /// There is no such directory.
     pub fn read_only(path: impl Into<PathBuf>) -> io::Result<Self> {
-        Self::open(&path.into(), true)
+        Self::open(&path.into(), Modes::OWNER.files, true)
     }
 
-    fn open(path: &Path, is_read_only: bool) -> io::Result<Self> {
-        let directory = Directory { place: Place::open(path)?, is_read_only, files: Mutex::default() };
+    fn open(path: &Path, file_mode: u32, is_read_only: bool) -> io::Result<Self> {
+        let directory = Directory { place: Place::open(path, file_mode)?, is_read_only, files: Mutex::default() };
         Ok(Self { directory: Arc::new(directory), held: None })
     }
 
@@ -189,11 +197,16 @@ impl Directory {
     }
 }
 
-/// Creates the directory `path` and its missing parents, and calls `sync` to make each name durable.
-fn create_all(path: &Path, sync: impl Fn(&Path) -> io::Result<()>) -> io::Result<()> {
+/// Creates the directory `path` with the permissions `mode`, and its missing parents, and calls `sync` to make each name durable.
+fn create_all(path: &Path, mode: u32, sync: impl Fn(&Path) -> io::Result<()>) -> io::Result<()> {
     let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.is_dir();
     let missing: Vec<_> = path.ancestors().take_while(is_missing).collect();
-    fs::create_dir_all(path)?;
+    if let Some(not_one) = missing.iter().find_map(|path| what_else(path)) {
+        return Err(not_one);
+    }
+    if !missing.is_empty() {
+        create(path, mode)?;
+    }
     let synced = missing.iter().rev().try_for_each(|made| sync(made));
     if synced.is_err() {
         // The next attempt would take these names for durable.
@@ -202,6 +215,29 @@ fn create_all(path: &Path, sync: impl Fn(&Path) -> io::Result<()>) -> io::Result
         }
     }
     synced
+}
+
+/// Why a path that is no directory cannot become one; none if nothing is there.
+fn what_else(path: &Path) -> Option<io::Error> {
+    let (kind, what) = match path.symlink_metadata().ok()? {
+        found if found.is_symlink() && !path.exists() => (io::ErrorKind::NotFound, "a link that leads to nothing"),
+        _ => (io::ErrorKind::NotADirectory, "not a directory"),
+    };
+    Some(io::Error::new(kind, format!("{} is {what}", path.display())))
+}
+
+fn create(path: &Path, mode: u32) -> io::Result<()> {
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        fs::create_dir_all(parent)?;
+    }
+    match fs::DirBuilder::new().mode(mode).create(path) {
+        // Somebody else was faster.
+        Err(error) if is_taken(&error) && path.is_dir() => Ok(()),
+        Err(error) => Err(error),
+        // What was asked for, whatever the umask takes away.
+        Ok(()) if mode != Modes::OWNER.directory => fs::set_permissions(path, fs::Permissions::from_mode(mode)),
+        Ok(()) => Ok(()),
+    }
 }
 
 /// Makes the name `path`, and all names beside it, durable.
@@ -421,10 +457,10 @@ mod tests {
             synced.borrow_mut().push(made.to_owned());
             sync_parent(made)
         };
-        create_all(&below(path), sync).unwrap();
+        create_all(&below(path), 0o700, sync).unwrap();
         assert!(below(path).is_dir());
         assert_eq!(synced.take(), expected.iter().map(|name| below(name)).collect::<Vec<_>>(), "{path}");
-        create_all(&below(path), |again| panic!("{again:?} was there")).unwrap();
+        create_all(&below(path), 0o700, |again| panic!("{again:?} was there")).unwrap();
     }
 
     #[test]
@@ -442,7 +478,7 @@ mod tests {
         for path in ["data", "./data", "/"] {
             sync_parent(Path::new(path)).unwrap();
         }
-        create_all(Path::new("."), |_| panic!("it is there")).unwrap();
+        create_all(Path::new("."), 0o700, |_| panic!("it is there")).unwrap();
         assert!(sync_parent(Path::new("no-such-directory/data")).is_err());
     }
 
@@ -450,7 +486,7 @@ mod tests {
     fn a_directory_whose_name_is_not_durable_is_removed() {
         let directory = tempfile::tempdir().unwrap();
         let sync = |made: &Path| if made.ends_with("b") { Err(io::ErrorKind::PermissionDenied.into()) } else { Ok(()) };
-        let failed = create_all(&directory.path().join("a/b"), sync);
+        let failed = create_all(&directory.path().join("a/b"), 0o700, sync);
         assert_eq!(failed.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
     }

@@ -73,6 +73,29 @@ pub trait DiskFile: Send + Sync + 'static {
     }
 }
 
+/// The permissions of a directory that is made, and of the files that are made in it, as in `chmod`. What is there keeps its own.
+#[cfg(unix)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Modes {
+    /// Of the directory.
+    pub directory: u32,
+    /// Of its files.
+    pub files: u32,
+}
+
+#[cfg(unix)]
+impl Modes {
+    /// For the owner alone: 0700 and 0600.
+    pub const OWNER: Self = Self { directory: 0o700, files: 0o600 };
+}
+
+#[cfg(unix)]
+impl Default for Modes {
+    fn default() -> Self {
+        Self::OWNER
+    }
+}
+
 /// A directory or a file was moved, replaced or removed by somebody else: writes would not be found under its name.
 #[cfg(unix)]
 #[derive(Debug, thiserror::Error)]

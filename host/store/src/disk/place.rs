@@ -10,10 +10,12 @@ use std::path::{Path, PathBuf};
 use std::{fs, io, process};
 
 use parking_lot::Mutex;
-use rustix::fs::{AtFlags, CWD, Dev, FlockOperation, Mode, OFlags, Stat, flock, fstat, open, openat, stat, statat};
+use rustix::fs::{
+    AtFlags, CWD, Dev, FlockOperation, Mode, OFlags, Stat, fchmod, flock, fstat, open, openat, stat, statat,
+};
 use rustix::io::Errno;
 
-use super::{Displaced, OpenHere};
+use super::{Displaced, Modes, OpenHere};
 use crate::mutants::mutant;
 
 /// The system's identity of a file or directory, whatever its name. It is unique while a handle is open.
@@ -44,16 +46,18 @@ pub(super) struct Place {
     name: PathBuf,
     /// The process that opened it.
     process: u32,
+    /// The permissions of files that are made.
+    file_mode: u32,
 }
 
 impl Place {
-    /// Opens the directory `path`.
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    /// Opens the directory `path`, in which files are made with the permissions `file_mode`.
+    pub(super) fn open(path: &Path, file_mode: u32) -> io::Result<Self> {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         let name = std::path::absolute(path)?;
         let handle = open(&name, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         let identity = Identity::of_open(&handle)?;
-        Ok(Self { handle, identity, name, process: process::id() })
+        Ok(Self { handle, identity, name, process: process::id(), file_mode })
     }
 
     /// The name by which it was opened.
@@ -84,7 +88,13 @@ impl Place {
     /// Opens the file `name`; refuses a link of that name.
     pub(super) fn open_file(&self, name: &str, flags: OFlags) -> io::Result<OwnedFd> {
         let (directory, path) = self.at(name);
-        Ok(openat(directory, &*path, flags | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::from_raw_mode(0o666))?)
+        let mode = Mode::from_bits_truncate(self.file_mode);
+        let file = openat(directory, &*path, flags | OFlags::CLOEXEC | OFlags::NOFOLLOW, mode)?;
+        if flags.contains(OFlags::EXCL) && self.file_mode != Modes::OWNER.files {
+            // What was asked for, whatever the umask takes away.
+            fchmod(&file, mode)?;
+        }
+        Ok(file)
     }
 
     /// A child of the process that opened the directory shares its handles and locks, and must leave the files alone.

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::collections::BTreeSet;
 use std::io;
 
-use super::outcome::{Doing, OpenError};
+use super::outcome::{Doing, HALF_RESTORED, OpenError};
 use crate::disk::{Disk, read_full};
 use crate::format::{BadHeader, HEADER_BYTES, Header, Kind, names};
 use crate::mutants::mutant;
@@ -49,6 +49,7 @@ impl Files {
             return match (&self.segments[..], &self.checkpoints[..]) {
                 ([], []) => Ok(None),
                 ([0], []) if is_without_records(disk, &names::segment(0))? => Ok(None),
+                _ if self.is_half_restored(disk)? => Err(OpenError::damaged(names::STORE, 0, HALF_RESTORED)),
                 _ => Err(OpenError::damaged(names::STORE, 0, "the file is missing, but other files of a store exist")),
             };
         }
@@ -58,6 +59,22 @@ impl Files {
             return Err(OpenError::damaged(names::STORE, HEADER_BYTES as u64, "there are bytes after its end"));
         }
         Ok(Some(header))
+    }
+
+    /// Whether these are what an interrupted restore or repair leaves: a segment without records, maybe the checkpoint that belongs to it,
+    /// and no identity, which is written last. A store that lost its identity has more, unless nothing was ever written to it since it was
+    /// restored.
+    pub(super) fn is_half_restored(&self, disk: &dyn Disk) -> Result<bool, OpenError> {
+        let &[segment] = &self.segments[..] else { return Ok(false) };
+        let is_its_own = self.checkpoints.iter().all(|&checkpoint| checkpoint == segment);
+        Ok(!self.has_identity && is_its_own && is_without_records(disk, &names::segment(segment))?)
+    }
+
+    /// Removes all of them.
+    pub(super) fn remove_all(mut self, disk: &dyn Disk) -> Result<(), OpenError> {
+        self.unfinished.extend(self.checkpoints.drain(..).map(names::checkpoint));
+        self.unfinished.extend(self.segments.drain(..).map(names::segment));
+        self.tidy(disk)
     }
 
     /// The files that opening reads if the newest checkpoint is intact.

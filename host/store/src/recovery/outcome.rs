@@ -5,6 +5,9 @@ use std::{fmt, io};
 use crate::format::{FORMAT, names};
 use crate::types::{AttachmentId, Checkpoint, Version};
 
+/// What an interrupted restore or repair leaves is no store.
+pub(crate) const HALF_RESTORED: &str = "a restore or repair into this directory was interrupted; run it again";
+
 /// What opening a store found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Recovered {
@@ -102,6 +105,12 @@ pub enum OpenError {
 }
 
 impl OpenError {
+    /// Whether this is what an interrupted restore or repair has left: it is to be run again.
+    #[must_use]
+    pub fn is_half_restored(&self) -> bool {
+        matches!(self, Self::Damaged { what, .. } if what == HALF_RESTORED)
+    }
+
     pub(crate) fn damaged(file: &str, offset: u64, what: impl Into<String>) -> Self {
         Self::Damaged { file: file.into(), offset, what: what.into() }
     }

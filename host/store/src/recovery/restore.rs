@@ -4,6 +4,8 @@ use std::io;
 
 use super::backup::verify;
 use super::checkpoint;
+use super::files::Files;
+use super::outcome::OpenError;
 use crate::disk::{Disk, DiskFile, Sequential, write_all};
 use crate::durability::{create_segment, identity};
 use crate::format::{BlockReader, FORMAT_PLAIN, Header, Kind, Piece, Unreadable, names};
@@ -34,7 +36,8 @@ pub enum RestoreError {
     Write(#[from] io::Error),
 }
 
-/// Restores `backup` to `disk`, which must hold no store, and returns its contents. Versions, times and deadlines stay.
+/// Restores `backup` to `disk`, which must hold no store, and returns its contents. Versions, times and deadlines stay. What an
+/// interrupted restore has left is removed first.
 ///
 /// The whole backup is read and checked before anything is written, and once more while it is copied. The store gets an identity of its
 /// own: its further commits differ from those of the store that was backed up, so a cursor of that one's change feed is answered
@@ -66,50 +69,14 @@ pub fn restore(backup: &dyn DiskFile, disk: &dyn Disk, options: &Options) -> Res
     })
 }
 
-/// Writes the attachments that follow the entries, each into a file of its own. Their names are durable with that of the checkpoint.
-fn restore_attachments(blocks: &mut BlockReader<'_>, disk: &dyn Disk) -> Result<(), RestoreError> {
-    let mut current: Option<(AttachmentId, Box<dyn DiskFile>, u64)> = None;
-    while blocks.has_attachments() {
-        // The reader has checked an attachment when it shows the next one, or the end.
-        match blocks.next_piece()? {
-            Piece::Bytes { id, bytes } => {
-                if current.as_ref().is_none_or(|(last, ..)| *last != id) {
-                    finish_attachment(disk, current.take())?;
-                    current = Some((id, disk.create(&unfinished(id))?, 0));
-                }
-                if let Some((_, file, offset)) = &mut current {
-                    write_all(&**file, bytes, *offset)?;
-                    *offset += bytes.len() as u64;
-                }
-            }
-            Piece::End { .. } => {
-                finish_attachment(disk, current.take())?;
-                break;
-            }
-        }
-    }
-    Ok(())
+fn of_disk(error: OpenError) -> RestoreError {
+    RestoreError::Write(match error {
+        OpenError::Io { error, .. } => error,
+        other => io::Error::other(other),
+    })
 }
 
-fn finish_attachment(disk: &dyn Disk, whole: Option<(AttachmentId, Box<dyn DiskFile>, u64)>) -> io::Result<()> {
-    let Some((id, file, _)) = whole else { return Ok(()) };
-    file.sync()?;
-    disk.rename(&unfinished(id), &names::attachment(&id))
-}
-
-fn unfinished(id: AttachmentId) -> String {
-    format!("{}{}", names::attachment(&id), names::UNFINISHED)
-}
-
-/// Removes the attachments of a store that was not finished, as far as possible.
-fn remove_attachments(disk: &dyn Disk) {
-    let is_attachment = |name: &String| names::attachment_of(name.trim_end_matches(names::UNFINISHED)).is_some();
-    for name in disk.list().unwrap_or_default().iter().filter(|name| is_attachment(name)) {
-        let _ = disk.remove(name);
-    }
-}
-
-/// Creates a store with a new identity, of this format and at this version, whose checkpoint `contents` writes into a file.
+/// Creates a store with a new identity at `version`, whose checkpoint `contents` writes into a file.
 pub(crate) fn write_store(
     disk: &dyn Disk,
     options: &Options,
@@ -122,6 +89,10 @@ pub(crate) fn write_store(
         io::ErrorKind::WouldBlock => RestoreError::InUse,
         _ => RestoreError::Write(error),
     })?;
+    let remains = Files::list(disk).map_err(of_disk)?;
+    if remains.is_half_restored(disk).map_err(of_disk)? {
+        remains.remove_all(disk).map_err(of_disk)?;
+    }
     if let Some(file) = disk.list()?.into_iter().find(|name| names::is_ours(name)) {
         return Err(RestoreError::NotEmpty { file });
     }

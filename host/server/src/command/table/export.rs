@@ -5,9 +5,9 @@ use std::path::Path;
 
 use super::import::guess;
 use crate::cli::{RowFormat, TableExportArgs};
-use crate::command::context::{self, Plain};
-use crate::command::file;
-use crate::failure::Outcome;
+use crate::command::context::{self, BUFFER_BYTES, Plain};
+use crate::failure::{Failure, Outcome};
+use crate::files::{Output, Permissions};
 use crate::transfer::table::export::{self, Export};
 
 pub(super) async fn run(args: TableExportArgs) -> Outcome {
@@ -18,9 +18,14 @@ pub(super) async fn run(args: TableExportArgs) -> Outcome {
     context::check_query(&query)?;
     let export = Export { table: args.name, format, query, to_file: path.is_some() };
     let report = if let Some(path) = path {
-        file::write(path, args.force, async |output| export::run(&client, &export, output).await).await?
+        let output = Output::open(path, args.force, Permissions::Usual)?;
+        let mut file = BufWriter::with_capacity(BUFFER_BYTES, output.handle()?);
+        let report = export::run(&client, &export, &mut file).await?;
+        file.into_inner().map_err(|error| Failure::file("write", path, error.error()))?;
+        output.finish()?;
+        report
     } else {
-        let mut output = BufWriter::with_capacity(file::BUFFER_BYTES, Plain(std::io::stdout()));
+        let mut output = BufWriter::with_capacity(BUFFER_BYTES, Plain(std::io::stdout()));
         export::run(&client, &export, &mut output).await?
     };
     // Standard output may be the data.

@@ -1,0 +1,15 @@
+//! Files that commands write and read.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `output` | [`Output`]: a file that appears when it is complete, or a pipe or device that is written into |
+//! | `partial` | the file beside it meanwhile, which no signal and no crash leaves for long |
+//! | `archive` | [`Archive`]: a file to read, a pipe or a compressed file |
+
+mod archive;
+mod output;
+mod partial;
+
+pub(crate) use archive::Archive;
+pub(crate) use output::{Output, Permissions};
+pub(crate) use partial::remove_all;
