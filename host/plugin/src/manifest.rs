@@ -164,7 +164,11 @@ fn invalid(path: &Path, reason: &dyn ToString) -> LoadError {
 
 fn text(path: &Path) -> Result<String, LoadError> {
     let read = |error| LoadError::Read { path: path.to_owned(), error };
-    let bytes = std::fs::metadata(path).map_err(read)?.len();
+    let metadata = std::fs::metadata(path).map_err(read)?;
+    if !metadata.is_file() {
+        return Err(read(std::io::Error::other("it is not a regular file")));
+    }
+    let bytes = metadata.len();
     if bytes > MANIFEST_BYTES_MAX {
         return Err(LoadError::TooLarge { path: path.to_owned(), bytes, max: MANIFEST_BYTES_MAX });
     }

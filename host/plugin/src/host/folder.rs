@@ -37,7 +37,12 @@ impl PluginHost {
 
     fn read_component(&self, path: &Path) -> Result<Vec<u8>, LoadError> {
         let read = |error| LoadError::Read { path: path.to_owned(), error };
-        let (bytes, max) = (std::fs::metadata(path).map_err(read)?.len(), self.component_bytes_max() as u64);
+        let (metadata, max) = (std::fs::metadata(path).map_err(read)?, self.component_bytes_max() as u64);
+        // A pipe has no end that one could wait for, and a device none at all.
+        if !metadata.is_file() {
+            return Err(read(std::io::Error::other("it is not a regular file")));
+        }
+        let bytes = metadata.len();
         if bytes > max {
             return Err(LoadError::TooLarge { path: path.to_owned(), bytes, max });
         }

@@ -331,7 +331,7 @@ fn a_restore_onto_a_store_is_refused() {
     assert!(disk.files() == files);
     for name in ["store.mantis", "log-00000000000000000007.mantis", "checkpoint-00000000000000000007.mantis.unfinished"]
     {
-        let disk = MemoryDisk::with_files([(name.to_owned(), vec![])].into());
+        let disk = MemoryDisk::with_files([(name.to_owned(), vec![1; 100])].into());
         match restore_bytes(&bytes, &disk) {
             Err(RestoreError::NotEmpty { file }) => assert_eq!(file, name),
             other => panic!("{name}: {other:?}"),
