@@ -9,6 +9,7 @@
 //! | room | holds |
 //! |---|---|
 //! | `app`, `routes`, `router`, `request_log` | the path of a request: admit, match, answer, log |
+//! | `starting` | answers before there is a database |
 //! | `handlers` | the handlers, a folder or file per resource |
 //! | `openapi` | the document, generated from the table of routes |
 //! | `state` | what lives longer than a request: configuration, sessions, open transactions, streams, metrics |
@@ -30,6 +31,7 @@ mod protocol;
 mod request_log;
 mod router;
 mod routes;
+mod starting;
 mod state;
 mod wire;
 
@@ -37,5 +39,6 @@ pub use app::App;
 pub use protocol::body::{Body, BodyError};
 pub use protocol::errors;
 pub use protocol::hosts::HostGuard;
+pub use starting::Starting;
 pub use state::configuration::{AppConfig, BODY_BYTES_MAX, TablesConfig};
 pub use state::metrics::HttpMetrics;

@@ -66,6 +66,34 @@ impl Body {
         Self(Repr::Stream { stream: Box::pin(stream), live, length, rest: Bytes::new() })
     }
 
+    /// This body, and then these bytes. They do not come if it ends early.
+    pub(crate) fn followed_by(self, end: Vec<u8>) -> Self {
+        match self.0 {
+            Repr::Empty => Self::full(end.into()),
+            Repr::Full(bytes) => Self::full([&bytes[..], &end].concat().into()),
+            Repr::Stream { stream, live } => {
+                let mut end = Some(Bytes::from(end));
+                let mut stream = Some(stream);
+                let chained = futures_util::stream::poll_fn(move |context| {
+                    let Some(before) = &mut stream else { return Poll::Ready(end.take().map(Ok)) };
+                    match std::task::ready!(before.as_mut().poll_next(context)) {
+                        None => {
+                            stream = None;
+                            Poll::Ready(end.take().map(Ok))
+                        }
+                        Some(piece) => {
+                            if piece.is_err() {
+                                end = None;
+                            }
+                            Poll::Ready(Some(piece))
+                        }
+                    }
+                });
+                Self(Repr::Stream { stream: Box::pin(chained), live })
+            }
+        }
+    }
+
     /// Whether it shows what happens as it happens, and may have nothing to send for long. Between two pieces a line feed means nothing.
     #[must_use]
     pub fn is_live(&self) -> bool {

@@ -119,6 +119,8 @@ codes! {
         "The request took longer than the time limit.", "Retry; a write may have been applied.";
     ShuttingDown "shutting-down" 503,
         "The server is shutting down.", "Retry after the time in `Retry-After`.";
+    Starting "starting" 503,
+        "The server is starting.", "Retry after the time in `Retry-After`; `GET /ready` says how far it is.";
     ConnectionsTooMany "connections-too-many" 503,
         "The limit of connections is reached.", "Retry soon; keep connections open and reuse them.";
     HeaderTimeout "header-timeout" 408,

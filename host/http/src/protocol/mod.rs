@@ -9,6 +9,7 @@
 //! | `cors` | pages of other origins |
 //! | `date` | HTTP dates |
 //! | `deadline` | a time limit for a request |
+//! | `end_mark` | the last line of lines, on request |
 //! | `errors`, `problem` | every error code with its status; RFC 9457 responses |
 //! | `hosts` | `Host` and `Origin` (DNS rebinding) |
 //! | `media` | media types that several responses have |
@@ -33,6 +34,7 @@ pub(crate) mod conditions;
 pub(crate) mod cors;
 pub(crate) mod date;
 pub(crate) mod deadline;
+pub(crate) mod end_mark;
 pub mod errors;
 pub(crate) mod hosts;
 pub(crate) mod media;

@@ -286,3 +286,23 @@ async fn buckets_are_created_and_dropped() {
     assert_eq!(bucket("/api/v1/buckets/{bucket}", "delete"), json!({"const": "default"}), "it cannot be dropped");
     assert_eq!(bucket("/api/v1/buckets/{bucket}/kv", "delete"), json!(null), "and takes everything else");
 }
+
+#[tokio::test]
+async fn a_stream_marks_its_end_on_request() {
+    let server = filled(2_500).await;
+    for (query, count) in [("", 2_500), ("?limit=7", 7), ("?prefix=none", 0), ("?values=true&limit=1000", 1_000)] {
+        for prefer in ["prefer: end=true", "prefer: handling=lenient, End=True"] {
+            let headers = ["accept: application/x-ndjson", prefer];
+            let answer = server.send(&format!("GET /api/v1/kv{query}"), &headers, "").await;
+            assert_eq!(answer.header("preference-applied"), Some("end=true"), "{query}");
+            let lines: Vec<Value> = answer.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            assert_eq!(lines.len(), count + 1, "{query}");
+            assert_eq!(lines[count], json!({"end": true, "count": count}), "{query}");
+        }
+    }
+    for headers in [&["accept: application/x-ndjson"][..], &["prefer: end=true"]] {
+        let answer = server.send("GET /api/v1/kv", headers, "").await;
+        assert_eq!(answer.header("preference-applied"), None, "{headers:?}");
+        assert!(!answer.text().contains("\"end\""), "{headers:?}");
+    }
+}

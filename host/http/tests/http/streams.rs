@@ -200,3 +200,27 @@ async fn streams_are_bounded_in_number_and_a_transaction_has_none() {
     let (answer, all) = ids(server.open("GET /api/v1/tables/many", &[&transaction]).await).await;
     assert_eq!((answer.status.as_u16(), all.len()), (200, ROWS), "collected");
 }
+
+#[tokio::test]
+async fn lines_mark_their_end_on_request() {
+    let server = Server::new();
+    filled(&server).await;
+    let lines = "accept: application/x-ndjson";
+    for (query, prefer, count, applied) in [
+        ("", "prefer: end=true", ROWS, "end=true"),
+        ("?limit=3", "prefer: count=exact, end=true", 3, "count=exact, end=true"),
+        ("?id=lt.0", "prefer: handling=strict, end=true", 0, "handling=strict, end=true"),
+    ] {
+        let answer = read(server.open(&format!("GET /api/v1/tables/many{query}"), &[lines, prefer]).await).await;
+        assert_eq!(answer.header("preference-applied"), Some(applied), "{query}");
+        let text = answer.text();
+        assert_eq!(text.lines().count(), count + 1, "{query}");
+        let last: Value = serde_json::from_str(text.lines().next_back().unwrap()).unwrap();
+        assert_eq!(last, json!({"end": true, "count": count}), "{query}");
+    }
+    // Other forms say by themselves where they end, or have no place for it.
+    for headers in [&["prefer: end=true"][..], &["prefer: end=true", "accept: text/csv"]] {
+        let answer = read(server.open("GET /api/v1/tables/many?limit=1", headers).await).await;
+        assert_eq!((answer.header("preference-applied"), answer.text().contains("\"end\"")), (None, false));
+    }
+}

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::api::common::{ENCODING, LIMIT, PREFIX};
-use crate::api::description::{Answer, Content, Shape, Tag, json_content};
+use crate::api::description::{Answer, AnswerHeader, Content, RequestHeader, Role, Shape, Tag, json_content};
 use crate::api::operation::TimeoutPolicy;
 use crate::api::request::Request;
 use crate::api::transaction_header::TRANSACTION;
@@ -31,15 +31,15 @@ pub(crate) static LIST: Operation = Operation {
     description: "In byte order of the keys. A page is bounded in entries and in bytes; `cursor` is null on the last one. The pages of a \
                   listing share a snapshot while they are requested within 30 seconds of each other and a minute in total; \
                   after that the listing continues in the newest state. With `Accept: application/x-ndjson` the whole \
-                  listing is a stream, one JSON object per line.",
+                  listing is a stream, one JSON object per line; `Prefer: end=true` has its last line say `{\"end\":true,\"count\":N}`.",
     query: &[&PREFIX, &START, &END, &REVERSE, &LIMIT, &CURSOR, &VALUES, &DETAILS, &ENCODING],
-    headers: &[&TRANSACTION],
+    headers: &[&TRANSACTION, &PREFER],
     body: None,
     answers: &[Answer {
         status: 200,
         description: "A page, or the stream.",
         content: &[json_content::<PageOut<'_>>(), Content { media: media::NDJSON, shape: Shape::Text }],
-        headers: &[],
+        headers: &[&PREFERENCE_APPLIED],
     }],
     problems: &[
         AnyCode::Db(DbCode::BucketNameInvalid),
@@ -52,6 +52,19 @@ pub(crate) static LIST: Operation = Operation {
     now: None,
     handler: |state, request| Box::pin(list(state, request)),
     timeout: TimeoutPolicy::Configured,
+};
+
+static PREFER: RequestHeader = RequestHeader {
+    name: "prefer",
+    pattern: None,
+    description: "`end=true` asks a stream for a last line `{\"end\":true,\"count\":N}`, without which it is not complete.",
+    role: Role::Optional,
+};
+static PREFERENCE_APPLIED: AnswerHeader = AnswerHeader {
+    name: "preference-applied",
+    required: false,
+    pattern: None,
+    description: "`end=true` when a stream will have that line.",
 };
 
 /// A page of a listing.

@@ -13,14 +13,14 @@ use serde::Serialize;
 use crate::api::request::Request;
 use crate::handlers::kv::listing::{Listing, entry_out, refused};
 use crate::protocol::body::{Body, BodyError};
-use crate::protocol::media;
 use crate::protocol::problem::Result;
+use crate::protocol::{end_mark, media};
 use crate::state::State;
 use crate::state::sessions::transaction_of;
 use crate::state::streams::StreamTicket;
 use crate::state::transactions::Lease;
 use crate::wire::bytes::BytesOut;
-use crate::wire::lines::write_line;
+use crate::wire::lines::{write_end, write_line};
 
 /// A listing under way.
 struct Reader {
@@ -31,6 +31,9 @@ struct Reader {
     /// the pool only while it is read, so that slow clients hold none.
     transaction: Option<Lease>,
     entries_left: usize,
+    /// Lines so far, and whether a line marks their end.
+    count: u64,
+    marks_end: bool,
     at_end: bool,
     _ticket: StreamTicket,
 }
@@ -49,12 +52,25 @@ pub(crate) async fn stream(state: &Arc<State>, request: &Request, listing: Listi
     };
     let entries_left = listing.limit.unwrap_or(usize::MAX);
     let bucket = request.bucket()?.into_owned();
-    let mut reader =
-        Reader { state: Arc::clone(state), bucket, listing, transaction, entries_left, at_end: false, _ticket: ticket };
+    let marks_end = end_mark::is_asked(request.headers());
+    let mut reader = Reader {
+        state: Arc::clone(state),
+        bucket,
+        listing,
+        transaction,
+        entries_left,
+        count: 0,
+        marks_end,
+        at_end: false,
+        _ticket: ticket,
+    };
     // What is wrong with the request shows here, where it can still be said with a status.
     let first = reader.page().await?;
     let mut response = Response::new(reader.into_body(first));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media::NDJSON));
+    if marks_end {
+        end_mark::apply(response.headers_mut());
+    }
     Ok(response)
 }
 
@@ -89,7 +105,11 @@ impl Reader {
             write_page(session.kv(&self.bucket)?, &self.listing, &mut lines).await?
         };
         self.entries_left -= count;
+        self.count += count as u64;
         self.at_end = cursor.is_none() || self.entries_left == 0;
+        if self.at_end && self.marks_end {
+            write_end(&mut lines, self.count);
+        }
         self.listing.scan.cursor = cursor;
         Ok(lines.into())
     }

@@ -1,6 +1,7 @@
 //! `GET /health`, `/live` and `/ready`: whether the server works, runs, and wants work.
 
-use http::header::{CACHE_CONTROL, RETRY_AFTER};
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Method, Response, StatusCode};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -11,7 +12,7 @@ use crate::api::request::Request;
 use crate::protocol::body::Body;
 use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::problem::Result;
-use crate::protocol::{accept, media, respond};
+use crate::protocol::{accept, media};
 use crate::state::{Handler, Operation, State};
 use crate::wire::time;
 
@@ -89,13 +90,21 @@ pub(crate) fn reason_against_writes(state: &State) -> Option<String> {
 
 fn answer(request: &Request, state: &State, reason: Option<String>) -> Result<Response<Body>> {
     accept::choose(request.headers(), &[media::JSON])?;
-    let timestamp = time::rfc3339(state.database.now_ms());
+    Ok(bytes(state.database.now_ms(), reason).map(Body::full))
+}
+
+/// The answer at a time; healthy without a reason.
+pub(crate) fn bytes(now_ms: u64, reason: Option<String>) -> Response<Bytes> {
+    let timestamp = time::rfc3339(now_ms);
     let status = if reason.is_none() { "healthy" } else { "unhealthy" };
     let code = if reason.is_none() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let mut response = respond::json(code, &Health { status, timestamp, reason });
+    let json = serde_json::to_vec(&Health { status, timestamp, reason }).unwrap_or_default();
+    let mut response = Response::new(Bytes::from(json));
+    *response.status_mut() = code;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media::JSON));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if code == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
-    Ok(response)
+    response
 }

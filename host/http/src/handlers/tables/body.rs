@@ -63,11 +63,25 @@ pub(crate) struct Rows<'b> {
 /// # Errors
 /// `PGRST102`: it is not of its format, or its rows have different columns.
 pub(crate) fn read<'b>(body: &'b [u8], format: Format, columns: Columns<'_>) -> TableResult<Rows<'b>> {
+    if let Some(encoding) = wide_encoding(body) {
+        return Err(invalid(format!("The body is {encoding}")).with_hint("Send it as UTF-8."));
+    }
     match format {
         Format::Json => read_json(body, columns),
         Format::Lines => read_lines(body, columns),
         Format::Csv => read_csv(body, columns).map(|batch| Rows { batch, is_list: true }),
         Format::Form => read_form(body, columns).map(|batch| Rows { batch, is_list: false }),
+    }
+}
+
+/// The encoding of a text that is not UTF-8 and not of bytes: with its mark, or with a zero beside each of the first characters, which
+/// none of the formats begins with.
+fn wide_encoding(body: &[u8]) -> Option<&'static str> {
+    match body {
+        [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => Some("UTF-32"),
+        [0xff, 0xfe, ..] | [1..=0xff, 0, ..] => Some("UTF-16, little-endian"),
+        [0xfe, 0xff, ..] | [0, 1..=0xff, ..] => Some("UTF-16, big-endian"),
+        _ => None,
     }
 }
 
@@ -127,7 +141,9 @@ fn read_json<'b>(body: &'b [u8], columns: Columns<'_>) -> TableResult<Rows<'b>> 
 
 fn read_lines<'b>(body: &'b [u8], columns: Columns<'_>) -> TableResult<Rows<'b>> {
     let mut builder = Builder::new(columns);
-    let lines = || body.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
+    // JSON has neither within a line: old files of some systems end lines with a carriage return alone.
+    let ends_line = |&byte: &u8| matches!(byte, b'\n' | b'\r');
+    let lines = || body.split(ends_line).filter(|line| !line.trim_ascii().is_empty());
     if columns == Columns::All {
         for line in lines() {
             builder.take_names(line)?;
@@ -469,12 +485,33 @@ mod tests {
     #[test]
     fn lines_csv_and_forms_are_read() {
         check("{\"a\":1}\n{\"a\":2}", Format::Lines, Columns::Same, Ok("a;1;2"));
+        check("{\"a\":1}\r{\"a\":2}\r", Format::Lines, Columns::Same, Ok("a;1;2"));
+        check("a,b\r1,2\r3,4\r", Format::Csv, Columns::Same, Ok("a,b;'1','2';'3','4'"));
         check("{\"a\":1}\n[{\"a\":2}]", Format::Lines, Columns::Same, Err("Empty or invalid json"));
         check("a,b\n1,\"x,\"\"y\"\nNULL,", Format::Csv, Columns::Same, Ok("a,b;'1','x,\"y';null,''"));
         check("a,b\n1\n", Format::Csv, Columns::Same, Err("All lines must have same number of fields"));
         check("a,a\n1,2\n", Format::Csv, Columns::Same, Err("The header has the column \"a\" twice"));
         check("a=forms+are+fun&b=%C3%BC", Format::Form, Columns::Same, Ok("a,b;'forms are fun','ü'"));
         check("a=%zz", Format::Form, Columns::Same, Err("The form is not well encoded"));
+    }
+
+    #[test]
+    fn a_text_that_is_not_utf_8_is_named() {
+        for (text, big_endian) in [("a,b\n1,2\n", false), ("{\"a\":1}", true)] {
+            for mark in ["", "\u{feff}"] {
+                let units = format!("{mark}{text}");
+                let bytes: Vec<_> = units
+                    .encode_utf16()
+                    .flat_map(|unit| if big_endian { unit.to_be_bytes() } else { unit.to_le_bytes() })
+                    .collect();
+                let expected =
+                    if big_endian { "The body is UTF-16, big-endian" } else { "The body is UTF-16, little-endian" };
+                for format in [Format::Csv, Format::Lines, Format::Json] {
+                    let error = read(&bytes, format, Columns::Same).unwrap_err();
+                    assert_eq!((error.code, &*error.message), (code::BODY_INVALID, expected), "{text}");
+                }
+            }
+        }
     }
 
     /// A body whose reader would compare every name with every other, or make room for values that it lacks.

@@ -4,6 +4,8 @@ use http::{HeaderMap, HeaderValue};
 use jiff::tz::TimeZone;
 use mantis_db::tables::{Count, Resolution, TableError, TableResult, code, types};
 
+use crate::protocol::end_mark;
+
 /// What a request prefers. Of several values of one preference the first counts.
 #[derive(Debug, Default)]
 pub(super) struct Preferences {
@@ -15,6 +17,8 @@ pub(super) struct Preferences {
     pub(super) handling: Option<Handling>,
     pub(super) time_zone: Option<(String, TimeZone)>,
     pub(super) affected_max: Option<u64>,
+    /// Whether lines are to have a mark of their end.
+    pub(super) marks_end: bool,
 }
 
 /// What a missing value of a row is.
@@ -98,6 +102,7 @@ impl Preferences {
             "tx=commit" => first(&mut self.transaction, TransactionEnd::Commit),
             "tx=rollback" => first(&mut self.transaction, TransactionEnd::Rollback),
             "handling=strict" => first(&mut self.handling, Handling::Strict),
+            end_mark::END => self.marks_end = true,
             "handling=lenient" => first(&mut self.handling, Handling::Lenient),
             _ => {
                 if let Some(name) = token.strip_prefix("timezone=") {

@@ -21,9 +21,10 @@ use crate::api::request::Request;
 use crate::limits::{SHORT_QUERY_ROWS_MAX, TABLE_COLLECTED_BYTES};
 use crate::protocol::body::Body;
 use crate::protocol::problem::{Problem, Result};
-use crate::protocol::respond;
+use crate::protocol::{end_mark, respond};
 use crate::state::State;
 use crate::state::sessions::Held;
+use crate::wire::lines::write_end;
 
 pub(super) async fn read(state: &Arc<State>, request: &mut Request) -> Result<Response<Body>> {
     let head = &request.head;
@@ -70,6 +71,12 @@ pub(super) async fn read(state: &Arc<State>, request: &mut Request) -> Result<Re
     describe(headers, form, &found.selected);
     if let Some(applied) = asked.preferences.applied(Applicable::Read, false) {
         headers.insert("preference-applied", applied);
+    }
+    if asked.preferences.marks_end && form == Form::Lines && !is_head {
+        end_mark::apply(headers);
+        let mut end = Vec::new();
+        write_end(&mut end, found.selected.rows);
+        response = response.map(|body| body.followed_by(end));
     }
     Ok(response)
 }
