@@ -97,3 +97,7 @@ audit:
 # What continuous integration runs
 ci:
     .ci/run
+
+# Write the manual pages of all commands into target/man
+man:
+    cargo run --release -- man --all target/man

@@ -28,7 +28,7 @@ fn end(mut error: clap::Error, given: &[OsString]) -> ExitCode {
     if let Some(variable) = variable_to_blame(&error, &commands, given) {
         error.insert(ContextKind::InvalidArg, ContextValue::String(variable));
     }
-    let tip = tip_for_a_directory(&error, &commands, given);
+    let tip = tip_for_a_directory(&error, &commands, given).or_else(|| tip_for_a_table(&error, &commands));
     if let Some(tip) = &tip {
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
     }
@@ -84,6 +84,25 @@ fn tip_for_a_directory(error: &clap::Error, commands: &[Command], given: &[OsStr
     let takes_data = commands.last()?.get_arguments().any(|argument| argument.get_long() == Some("data"));
     (takes_data && !is_given(given, "--data") && !directory.starts_with('-'))
         .then(|| format!("pass the data directory as '--data {directory}'"))
+}
+
+/// The tip for what only tables have: `import --table X`, `select X`.
+fn tip_for_a_table(error: &clap::Error, commands: &[Command]) -> Option<String> {
+    let table = commands.first()?.find_subcommand("table")?;
+    match (error.kind(), error.get(ContextKind::InvalidArg), error.get(ContextKind::InvalidSubcommand)) {
+        (ErrorKind::UnknownArgument, Some(ContextValue::String(argument)), _) if argument.starts_with("--table") => {
+            let name = commands.get(1)?.get_name();
+            table.find_subcommand(name).map(|_| format!("rows of a table: 'mantisdb table {name} TABLE'"))
+        }
+        (ErrorKind::InvalidSubcommand, _, Some(ContextValue::String(name))) => {
+            table.find_subcommand(name).map(|_| format!("for tables: 'mantisdb table {name}'"))
+        }
+        // Without a command the words belong to `serve`, which takes none.
+        (ErrorKind::UnknownArgument, Some(ContextValue::String(name)), _) if commands.len() == 1 => {
+            table.find_subcommand(name).map(|_| format!("for tables: 'mantisdb table {name}'"))
+        }
+        _ => None,
+    }
 }
 
 /// The environment variable that gave the invalid value, if one did.

@@ -1,11 +1,12 @@
 //! SIGINT and SIGTERM while a command runs: nothing unfinished is left.
 //!
 //! Most commands end at once, without the files that they were writing. Work that has to tidy up by itself [takes the signal](Polite) and
-//! [asks for it](check) between its steps; a second signal ends it at once.
+//! [asks for it](check) between its steps; a second signal, or a few seconds, end it all the same.
 
 use std::io;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -13,6 +14,9 @@ use crate::files;
 
 /// Exit code of a process that a signal ended, less the signal's number.
 pub(crate) const SIGNAL_EXIT: i32 = 128;
+
+/// How long work that ends by itself may take for it.
+const POLITE_MAX: Duration = Duration::from_secs(3);
 
 /// The signal that came; 0 for none.
 static SIGNAL: AtomicI32 = AtomicI32::new(0);
@@ -28,19 +32,20 @@ pub(crate) fn watch() -> io::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     // A task of its own: the command may not be waiting for anything.
     tokio::spawn(async move {
-        loop {
-            let kind = tokio::select! {
+        let mut next = async || {
+            tokio::select! {
                 _ = terminate.recv() => SignalKind::terminate(),
                 _ = interrupt.recv() => SignalKind::interrupt(),
-            };
-            let number = kind.as_raw_value();
-            let is_first = SIGNAL.swap(number, Ordering::SeqCst) == 0;
-            if is_first && POLITE.load(Ordering::SeqCst) > 0 {
-                continue;
             }
-            files::remove_all();
-            std::process::exit(SIGNAL_EXIT + number);
+        };
+        let number = next().await.as_raw_value();
+        SIGNAL.store(number, Ordering::SeqCst);
+        if POLITE.load(Ordering::SeqCst) > 0 {
+            // It may be waiting for a pipe that says nothing.
+            let _ = tokio::time::timeout(POLITE_MAX, next()).await;
         }
+        files::remove_all();
+        std::process::exit(SIGNAL_EXIT + number);
     });
     Ok(())
 }

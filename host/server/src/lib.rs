@@ -12,6 +12,8 @@
 //! | `files`, `interrupt` | files that commands write and read; signals while they do |
 //! | `plugins_dir` | plugins from a directory |
 //! | `client` | a small HTTP client for the commands |
+//! | `variables` | environment variables that are misspelt |
+//! | `units` | sizes and times as people write them |
 //! | `transfer` | import and export |
 //! | `progress` | the bar on a terminal |
 //! | `failure`, `log`, `panics` | failures of commands, the log, reports of panics |
@@ -37,6 +39,8 @@ mod progress;
 pub mod settings;
 mod start;
 mod transfer;
+pub mod units;
+pub mod variables;
 
 pub use listen::{ConnectionLimits, Drained, serve};
 pub use platform::{SystemClock, SystemRandom};

@@ -23,6 +23,16 @@ fn main() -> ExitCode {
         Err(end) => return end,
     };
     let as_json = cli.as_json();
+    // A server says it in its log.
+    if !cli.is_server() {
+        for warning in mantisdb::variables::unknown() {
+            if as_json {
+                eprintln!("{}", serde_json::json!({ "warning": warning }));
+            } else {
+                eprintln!("warning: {warning}");
+            }
+        }
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .max_blocking_threads(long_work_threads())

@@ -50,9 +50,15 @@ pub(crate) fn wait(what: &'static str) -> ProgressBar {
 
 /// Runs work that reports how many bytes of how many it has read, and shows a bar meanwhile.
 pub(crate) fn watch<T>(work: impl FnOnce(OnProgress) -> T) -> T {
+    watch_with(|_, _| (), work)
+}
+
+/// The same, and tells `also`.
+pub(crate) fn watch_with<T>(also: impl Fn(u64, u64) + Send + Sync + 'static, work: impl FnOnce(OnProgress) -> T) -> T {
     let bar = bar(Some(0));
     let shown = bar.clone();
     let done = work(Arc::new(move |done, total| {
+        also(done, total);
         shown.set_length(total);
         shown.set_position(done);
     }));

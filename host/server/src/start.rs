@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use crate::failure::{Exit, Failure, NEWER_VERSION};
 use crate::listen::ConnectionLimits;
 use crate::progress;
-use crate::settings::Settings;
+use crate::settings::{ConnectionSettings, Settings};
 use crate::{SystemClock, SystemRandom};
 
 /// The remedy for a directory that cannot be used.
@@ -48,11 +48,15 @@ pub(crate) struct Storage {
     pub(crate) threads: Option<DiskThreads>,
 }
 
-/// Opens the database in the configured directory, or an empty one in memory.
+/// Opens the database in the configured directory, or an empty one in memory. `on_progress` hears how many bytes of how many were read.
 ///
 /// # Errors
 /// The directory cannot be used, or what is in it cannot be trusted: then nothing was changed.
-pub(crate) fn open(settings: &Settings, in_memory: bool) -> Result<Storage, Failure> {
+pub(crate) fn open(
+    settings: &Settings,
+    in_memory: bool,
+    on_progress: impl Fn(u64, u64) + Send + Sync + 'static,
+) -> Result<Storage, Failure> {
     let (limits, clock, random) = (settings.database_limits(), Arc::new(SystemClock), Arc::new(SystemRandom));
     if in_memory {
         let database = Database::in_memory(limits, clock, random)
@@ -64,7 +68,7 @@ pub(crate) fn open(settings: &Settings, in_memory: bool) -> Result<Storage, Fail
         .map_err(|error| Failure::new(Exit::Local, format!("cannot use {path}: {error}")).hint(OTHER_PLACE))?;
     let storage = StorageOptions { durability: given.durability.0, checkpoint_bytes: given.checkpoint_bytes };
     let open = |tell| Database::open_watched(limits, clock, random, Arc::new(disk), storage, Some(tell));
-    let opened = progress::watch(open);
+    let opened = progress::watch_with(on_progress, open);
     let (database, recovered) = opened.map_err(|error| {
         let failure = Failure::new(Exit::Local, format!("cannot open {path}: {error}"));
         match error {
@@ -133,7 +137,8 @@ pub fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
 pub fn connection_limits(settings: &Settings) -> ConnectionLimits {
     let given = &settings.connections;
     let room = usize::try_from(raise_descriptor_limit().saturating_sub(DESCRIPTORS_KEPT)).unwrap_or(usize::MAX);
-    if room < given.max {
+    // The default is for machines with room for it; the start's message names the limit that holds.
+    if room < given.max && given.max != ConnectionSettings::default().max {
         tracing::warn!(
             "the limit on open files leaves room for {room} connections, not {}; raise it with `ulimit -n` or LimitNOFILE",
             given.max

@@ -137,7 +137,7 @@ fn a_backup_of_a_busy_server_restores_its_state() {
     let version = said.split([' ', ':']).nth(1).unwrap();
     assert!(server.greeting.contains(&format!("at version {version}")), "{} {said}", server.greeting);
     assert_eq!(listed(&server, "lines"), before);
-    let exported = server.run(&["export", "--bucket", "lines"]).stdout;
+    let exported = server.run(&["export", "--bucket", "lines", "--format", "imported"]).stdout;
     assert!(exported == imported, "the file comes back in its order");
     let pairs = listed(&server, "pairs");
     let values: Vec<_> = pairs.lines().map(|line| line.split('\t').nth(1).unwrap()).collect();

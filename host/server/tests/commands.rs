@@ -92,13 +92,18 @@ fn scan_shows_a_range_in_either_direction() {
 }
 
 #[test]
-fn stats_are_shown() {
+fn stats_are_shown_to_people_in_groups_and_to_programs_as_json() {
     let server = Server::start(&[]);
-    server.ok(&["put", "a", "1"]);
+    server.ok(&["put", "a", &"v".repeat(2_048)]);
     let plain = server.ok(&["stats"]);
-    assert!(plain.lines().any(|line| line.starts_with("pool.total_connections\t")), "{plain}");
-    let parts: Vec<_> = plain.lines().map(|line| line.split('.').next().unwrap()).collect();
-    assert_eq!((parts.first(), parts.last()), (Some(&"store"), Some(&"http")), "{plain}");
+    let groups: Vec<_> = plain.lines().filter(|line| !line.is_empty() && !line.starts_with(' ')).collect();
+    assert_eq!((groups.first(), groups.last()), (Some(&"store"), Some(&"http")), "{plain}");
+    let shows = |name: &str, value: &str| {
+        plain
+            .lines()
+            .any(|line| line.strip_prefix("  ").is_some_and(|line| line.starts_with(name) && line.ends_with(value)))
+    };
+    assert!(shows("keys", " 1") && shows("value", "2.00 KiB") && shows("answers, 2xx", " 1"), "{plain}");
     let json: serde_json::Value = serde_json::from_str(&server.ok(&["stats", "--json"])).unwrap();
     assert!(json["pool"]["total_connections"].is_u64(), "{json}");
 }
@@ -120,16 +125,25 @@ fn watch_follows_changes() {
     assert!(watching.wait().unwrap().success());
 }
 
+/// Waits until a stream is open.
+fn wait_for_a_stream(server: &Server) {
+    let streams = || {
+        let stats: serde_json::Value = serde_json::from_str(&server.ok(&["stats", "--json"])).unwrap();
+        stats["http"]["streams_open"].clone()
+    };
+    while streams() != 1 {
+        pause(50);
+    }
+}
+
 #[test]
-fn an_interrupted_watch_names_the_cursor_to_resume_from() {
+fn a_watch_that_gives_up_names_the_cursor_to_resume_from() {
     let mut server = Server::start(&[]);
     server.ok(&["put", "elsewhere", "1"]);
     let mut command = program();
-    command.args(["watch", "--bucket", "quiet"]).env("MANTISDB_URL", &server.url);
+    command.args(["watch", "--bucket", "quiet", "--reconnect", "0"]).env("MANTISDB_URL", &server.url);
     let watching = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    while server.ok(&["stats"]).lines().all(|line| line != "http.streams_open\t1") {
-        pause(50);
-    }
+    wait_for_a_stream(&server);
     pause(500);
     server.child.kill().unwrap();
     server.child.wait().unwrap();
@@ -138,6 +152,156 @@ fn an_interrupted_watch_names_the_cursor_to_resume_from() {
     // Nothing was shown, but the cursor is known: after the first commit.
     let cursor = message.split_once("`--since ").and_then(|(_, rest)| rest.split_once('`')).unwrap_or_default().0;
     assert!(cursor.ends_with("-1"), "{message}");
+}
+
+#[test]
+fn a_watch_goes_on_where_the_server_was_when_it_comes_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().to_str().unwrap();
+    let mut server = Server::start(&["--data", data]);
+    let address = server.address.to_string();
+    let mut command = program();
+    command.args(["watch", "--limit", "4"]).env("MANTISDB_URL", &server.url);
+    let mut watching = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(watching.stdout.take().unwrap()).lines().map(Result::unwrap);
+    wait_for_a_stream(&server);
+    server.ok(&["put", "a", "1"]);
+    assert_eq!(lines.next().unwrap(), "put\tdefault\ta\t1");
+    for (signal, key) in [("-TERM", "b"), ("-KILL", "c")] {
+        server.signal(signal);
+        server.wait();
+        let mut again = program();
+        again.args(["serve", "--listen", &address, "--data", data]);
+        server = Server::spawn(again);
+        server.ok(&["put", key, "1"]);
+        assert_eq!(lines.next().unwrap(), format!("put\tdefault\t{key}\t1"), "no change is left out or shown twice");
+    }
+    server.ok(&["delete", "a"]);
+    assert_eq!(lines.next().unwrap(), "delete\tdefault\ta");
+    assert!(watching.wait().unwrap().success());
+}
+
+#[test]
+fn every_key_of_a_bucket_is_deleted_on_request() {
+    let server = Server::start(&[]);
+    for bucket in ["default", "other"] {
+        for key in ["a", "b"] {
+            server.ok(&["put", "--bucket", bucket, key, "1"]);
+        }
+    }
+    let (code, message) = failure(&server.run(&["delete", "--prefix", ""]));
+    assert!(code == 2 && message.contains("--all") && !message.contains("bucket drop"), "{message}");
+    let (_, message) = failure(&server.run(&["bucket", "drop", "default"]));
+    assert!(message.contains("hint: `mantisdb delete --all`"), "{message}");
+    assert_eq!(failure(&server.run(&["delete", "--all", "a"])).0, 2);
+    assert_eq!(failure(&server.run(&["delete", "--all", "--prefix", "a"])).0, 2);
+    assert_eq!(server.ok(&["delete", "--all"]), "2 deleted\n");
+    assert_eq!((&*server.ok(&["scan"]), &*server.ok(&["scan", "--bucket", "other"])), ("", "a\nb\n"));
+    assert_eq!(server.ok(&["delete", "--all", "--bucket", "other", "--json"]), "{\"deleted\":2}\n");
+}
+
+#[test]
+fn only_an_answer_of_mantisdb_counts_as_done() {
+    let server = Server::start(&[]);
+    for answer in [
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 204 No Content\r\n\r\n",
+        "HTTP/1.1 202 Accepted\r\nX-Request-Id: 1\r\nContent-Length: 0\r\n\r\n",
+    ] {
+        let url = stranger(answer);
+        for command in [
+            &["put", "a", "1"][..],
+            &["delete", "a"],
+            &["bucket", "drop", "b"],
+            &["plugin", "remove", "p"],
+            &["table", "drop", "t"],
+        ] {
+            let (code, message) = failure(&server.run(&[command, &["--url", &url]].concat()));
+            assert!(code == 3 && message.contains("hint: check that the server"), "{command:?} {answer:?}: {message}");
+        }
+    }
+}
+
+#[test]
+fn what_only_tables_have_is_hinted_at() {
+    for (arguments, part) in [
+        (&["import", "--table", "t", "file"][..], "mantisdb table import TABLE"),
+        (&["export", "--table", "t"], "mantisdb table export TABLE"),
+        (&["select", "t"], "mantisdb table select"),
+        (&["describe", "t"], "mantisdb table describe"),
+    ] {
+        let (code, message) = failure(&program().args(arguments).output().unwrap());
+        assert!(code == 2 && message.contains(part), "{arguments:?}: {message}");
+    }
+}
+
+#[test]
+fn a_server_is_named_without_a_scheme() {
+    let server = Server::start(&[]);
+    server.ok(&["put", "a", "1"]);
+    let port = server.address.port();
+    for url in
+        [format!("localhost:{port}"), format!("127.0.0.1:{port}"), format!(":{port}"), format!("127.0.0.1:{port}/")]
+    {
+        assert_eq!(server.ok(&["get", "a", "--url", &url]), "1", "{url}");
+    }
+}
+
+#[test]
+fn times_have_units_where_they_are_taken() {
+    let server = Server::start(&[]);
+    for (time, seconds) in [("100", 100), ("2m", 120), ("1h30m", 5_400), ("2.5s", 2)] {
+        server.ok(&["put", "a", "1", "--ttl", time, "--timeout", "1m"]);
+        let shown: serde_json::Value = serde_json::from_str(&server.ok(&["get", "a", "--json"])).unwrap();
+        let expires: jiff::Timestamp = shown["expires_at"].as_str().unwrap().parse().unwrap();
+        let left = expires.duration_since(jiff::Timestamp::now()).as_secs();
+        assert!((0..=seconds).contains(&left) && left + 60 >= seconds, "{time}: {left}");
+    }
+    let output = server.run_with(&["import", "--ttl", "1h", "--no-order"], b"line\n");
+    assert!(output.status.success(), "{output:?}");
+    let shown: serde_json::Value = serde_json::from_str(&server.ok(&["get", "line", "--json"])).unwrap();
+    assert!(shown["expires_at"].is_string(), "{shown}");
+    assert_eq!(failure(&server.run(&["get", "a", "--timeout", "1MiB"])).0, 2);
+}
+
+#[test]
+fn a_misspelt_variable_is_told() {
+    let server = Server::start(&[]);
+    let mut command = program();
+    command.args(["put", "a", "1", "--url", &server.url]).env("MANTISDB_TIMEOUT_MS", "1").env("MANTISDB_ULR", "x");
+    let (code, message) = failure(&run_with(command, b""));
+    assert!(code == 0 && message.contains("warning: the environment variable MANTISDB_ULR"), "{message}");
+    assert!(message.contains("did you mean MANTISDB_URL?"), "{message}");
+    let mut command = program();
+    command.args(["serve", "--memory", "--listen", ":0"]).env("MANTISDB_DURABILTY", "never");
+    let mut server = Server::spawn(command);
+    server.signal("-TERM");
+    server.wait();
+    let log = server.log();
+    assert!(log.contains("WARN") && log.contains("did you mean MANTISDB_DURABILITY?"), "{log}");
+}
+
+#[test]
+fn completions_and_manual_pages_are_written() {
+    let said = |arguments: &[&str]| {
+        let output = program().args(arguments).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = said(&["completions", shell]);
+        assert!(script.contains("mantisdb") && script.contains("reconnect"), "{shell}");
+    }
+    assert_eq!(failure(&program().args(["completions", "tcsh"]).output().unwrap()).0, 2);
+    let page = said(&["man"]);
+    assert!(page.contains(".TH mantisdb 1") && page.contains("Exit codes"), "{page}");
+    assert!(said(&["man", "table", "import"]).contains("mantisdb\\-table\\-import"));
+    assert_eq!(failure(&program().args(["man", "nothing"]).output().unwrap()).0, 2);
+    let directory = tempfile::tempdir().unwrap();
+    said(&["man", "--all", directory.path().to_str().unwrap()]);
+    for name in ["mantisdb.1", "mantisdb-put.1", "mantisdb-table-import.1"] {
+        assert!(directory.path().join(name).exists(), "{name}");
+    }
 }
 
 #[test]

@@ -60,8 +60,10 @@ fn config() {
         "# Configuration\n\n\
          `mantisdb serve` takes settings from flags, environment variables and a TOML file (`--config FILE` or `MANTISDB_CONFIG`). Flags\n\
          take precedence over variables, variables over the file, and the file over the defaults. An unknown name in the file is an error that\n\
-         shows its line. `mantisdb config` with the same flags prints the effective settings. Sizes are in bytes and durations in milliseconds,\n\
-         as the names say. This page is generated from the program.\n\n\
+         shows its line. `mantisdb config` with the same flags prints the effective settings. A number is of bytes or milliseconds, as the\n\
+         name says. Everywhere a size may have a unit (`64MiB`, `1.5GB`; `k`, `M`, `G` alone are powers of 1024) and so may a time (`500ms`,\n\
+         `1h30m`); in the file such a value is a string. A variable that begins with `MANTISDB_` and means nothing is a warning.\n\
+         This page is generated from the program.\n\n\
          {}\n\
          Beside these, `--insecure-no-auth` (`MANTISDB_INSECURE_NO_AUTH=true`) allows a listener that other machines can reach: there is\n\
          no authentication yet. It cannot be set in the file, so that it is never on by oversight. A listener on a loopback address answers\n\

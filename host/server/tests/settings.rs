@@ -28,6 +28,60 @@ fn a_flag_outranks_the_environment_which_outranks_the_file() {
 }
 
 #[test]
+fn units_are_taken_from_everywhere() {
+    check("[limits]\nbody_bytes_max = \"64MiB\"\n", &[], &[], "body_bytes_max", "67108864");
+    check("", &[("MANTISDB_BODY_BYTES_MAX", "1.5GB")], &[], "body_bytes_max", "1500000000");
+    check("", &[], &["--body-bytes-max", "2k"], "body_bytes_max", "2048");
+    check("[limits]\nbody_timeout_ms = \"1h\"\n", &[], &[], "body_timeout_ms", "3600000");
+    check("", &[("MANTISDB_BODY_TIMEOUT_MS", "1m30s")], &[], "body_timeout_ms", "90000");
+    check("", &[], &["--durability", "interval:1s"], "durability", "\"interval:1000\"");
+    check("listen = \":9\"\n", &[], &[], "listen", "\"127.0.0.1:9\"");
+    check("", &[("MANTISDB_LISTEN", "localhost:9")], &[], "listen", "\"localhost:9\"");
+}
+
+/// Every setting whose name says bytes or milliseconds takes a unit.
+#[test]
+fn no_size_and_no_time_is_without_units() {
+    let settings = mantisdb::settings::Settings::default();
+    let printed: toml::Table = toml::from_str(&toml::to_string(&settings).unwrap()).unwrap();
+    let mut count = 0;
+    for (section, values) in printed.iter().filter_map(|(name, value)| Some((name, value.as_table()?))) {
+        for name in values.keys() {
+            let value = match name {
+                name if name.contains("bytes") => "100MiB",
+                name if name.contains("_ms") => "2m",
+                _ => continue,
+            };
+            count += 1;
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("mantis.toml");
+            std::fs::write(&path, format!("[{section}]\n{name} = \"{value}\"\n")).unwrap();
+            let mut command = program();
+            command.args(["config", "--config"]).arg(&path);
+            let (_, message) = failure(&run_with(command, b""));
+            // A range may still refuse it.
+            assert!(message.is_empty() || message.contains("it must be"), "{section}.{name}: {message}");
+        }
+    }
+    assert!(count > 20, "{count}");
+}
+
+#[test]
+fn a_default_start_warns_of_nothing() {
+    for limit in ["unlimited", "1024"] {
+        let mut command = std::process::Command::new("sh");
+        let set = format!("[ {limit} = unlimited ] || ulimit -n {limit}; exec \"$0\" \"$@\"");
+        command.args(["-c", &set]).arg(program().get_program()).args(["serve", "--memory", "--listen", "localhost:0"]);
+        let mut server = Server::spawn(command);
+        server.check_alive();
+        server.signal("-TERM");
+        assert_eq!(server.wait(), Some(0));
+        let log = server.log();
+        assert!(!log.contains("WARN"), "{limit}: {log}");
+    }
+}
+
+#[test]
 fn lists_come_from_everywhere() {
     let both = "[\"https://a.example\", \"https://b.example\"]";
     check("cors_origins = [\"https://a.example\", \"https://b.example\"]", &[], &[], "cors_origins", both);

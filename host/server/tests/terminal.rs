@@ -28,7 +28,7 @@ fn progress_is_shown_on_a_terminal_only() {
     for (command, sign) in [
         (format!("\"$0\" import --bucket w {}", path("words")), " of 12 B"),
         (format!("\"$0\" scan --bucket w > {}", path("scanned")), "B/s"),
-        (format!("\"$0\" export --bucket w > {}", path("exported")), "B/s"),
+        (format!("\"$0\" export --bucket w --format imported > {}", path("exported")), "B/s"),
         (format!("\"$0\" export --bucket w --output {}", path("written")), "B/s"),
         ("\"$0\" delete --bucket w --prefix a".to_owned(), "deleting"),
     ] {

@@ -11,7 +11,7 @@ fn check_round_trip(file: &[u8], import: &[&str]) -> Server {
     let arguments = [&["import", "--bucket", "b"], import].concat();
     let output = server.run_with(&arguments, file);
     assert!(output.status.success(), "{output:?}");
-    let exported = server.run(&["export", "--bucket", "b"]).stdout;
+    let exported = server.run(&["export", "--bucket", "b", "--format", "imported"]).stdout;
     assert_eq!(String::from_utf8_lossy(&exported), String::from_utf8_lossy(file));
     assert_eq!(exported, file);
     server
@@ -49,15 +49,98 @@ fn a_changed_record_is_exported_in_its_place() {
     server.ok(&["put", "--bucket", "b", "a", "a,changed"]);
     server.ok(&["delete", "--bucket", "b", "b"]);
     server.ok(&["put", "--bucket", "b", "new", "new,4"]);
-    assert_eq!(server.ok(&["export", "--bucket", "b"]), "id,v\na,changed\nc,3\nnew,4\n");
+    assert_eq!(server.ok(&["export", "--bucket", "b", "--format", "imported"]), "id,v\na,changed\nc,3\nnew,4\n");
     assert_eq!(server.ok(&["export", "--bucket", "b", "--format", "lines"]), "a,changed\nc,3\nnew,4\n");
     // Another import writes its own order; keys that it does not name follow in key order.
     let output = server.run_with(&["import", "--bucket", "b", "--format", "lines"], b"z\n");
     assert!(output.status.success(), "{output:?}");
-    assert_eq!(server.ok(&["export", "--bucket", "b"]), "z\na,changed\nc,3\nnew,4\n");
+    assert_eq!(server.ok(&["export", "--bucket", "b", "--format", "imported"]), "z\na,changed\nc,3\nnew,4\n");
     server.ok(&["bucket", "drop", "b"]);
     assert_eq!(server.ok(&["export", "--bucket", "b"]), "");
     assert!(!server.ok(&["bucket", "list"]).contains("b.order"));
+}
+
+#[test]
+fn the_format_of_an_export_depends_on_what_is_asked_alone() {
+    let server = Server::start(&[]);
+    server.ok(&["put", "--bucket", "b", "a", "1"]);
+    let line = |text: &str| {
+        let line: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+        (line["key"].clone(), line["value"].clone())
+    };
+    let before = server.ok(&["export", "--bucket", "b"]);
+    assert_eq!(line(&before), ("a".into(), "1".into()));
+    let (code, message) = failure(&server.run(&["export", "--bucket", "b", "--format", "imported"]));
+    assert!(code == 1 && message.contains("no file's order is recorded"), "{message}");
+    // An import records an order, which changes nothing of what is written by default.
+    assert!(server.run_with(&["import", "--bucket", "b"], b"z\nb\n").status.success());
+    assert!(server.ok(&["export", "--bucket", "b"]).starts_with(&before));
+    assert_eq!(server.ok(&["export", "--bucket", "b", "--format", "imported"]), "z\nb\n1\n");
+    let directory = tempfile::tempdir().unwrap();
+    for (name, first) in [("out.csv", "key,value"), ("out.txt", &*before.lines().next().unwrap())] {
+        let path = directory.path().join(name);
+        server.ok(&["export", "--bucket", "b", "--output", path.to_str().unwrap()]);
+        assert!(std::fs::read_to_string(&path).unwrap().starts_with(first), "{name}");
+    }
+    assert_eq!(failure(&server.run(&["export", "--format", "imported", "--prefix", "a"])).0, 2);
+}
+
+/// Text as UTF-16.
+fn utf16(text: &str, is_big_endian: bool) -> Vec<u8> {
+    let bytes = |unit: u16| if is_big_endian { unit.to_be_bytes() } else { unit.to_le_bytes() };
+    text.encode_utf16().flat_map(bytes).collect()
+}
+
+#[test]
+fn utf_16_and_carriage_returns_alone_are_read_as_what_they_mean() {
+    let server = Server::start(&[]);
+    server.ok(&["table", "create", "t", "--column", "id:bigint", "--column", "name:text", "--primary-key", "id"]);
+    let csv = "id,name\n1,Ada\n2,Zoë\n";
+    let json = "{\"id\":1,\"name\":\"Ada\"}\n{\"id\":2,\"name\":\"Zoë\"}\n";
+    let mut number = 0;
+    for (format, text) in [("csv", csv), ("ndjson", json)] {
+        let old = text.replace('\n', "\r");
+        let windows = text.replace('\n', "\r\n");
+        let marked = format!("\u{feff}{windows}");
+        for file in [
+            old.as_bytes().to_vec(),
+            format!("\u{feff}{old}").into_bytes(),
+            utf16(&marked, false),
+            utf16(&marked, true),
+            utf16(&windows, false),
+            utf16(text, true),
+            utf16(&old, false),
+        ] {
+            number += 1;
+            let bucket = format!("b{number}");
+            let import = ["import", "--bucket", &*bucket, "--format", format, "--key", "id"];
+            let output = server.run_with(&import, &file);
+            assert!(output.status.success(), "{format} {number}: {output:?}");
+            assert_eq!(server.ok(&["scan", "--bucket", &bucket]), "1\n2\n", "{format} {number}");
+            assert!(server.ok(&["get", "--bucket", &bucket, "2"]).contains("Zoë"), "{format} {number}");
+            let table = ["table", "import", "t", "--format", format, "--upsert"];
+            let output = server.run_with(&table, &file);
+            assert!(output.status.success(), "{format} {number}: {output:?}");
+            let shown = server.ok(&["table", "select", "t", "order=id", "--csv"]);
+            assert_eq!(shown, csv, "{format} {number}");
+        }
+    }
+    for broken in [&utf16("\u{feff}id,name\n1,x", false)[..23], b"\xff\xfe\0\0i\0\0\0", b"\xff\xfe\x3d\xd8,\0"] {
+        let (code, message) = failure(&server.run_with(&["import", "--format", "csv", "--key", "id"], broken));
+        assert!(code == 4 && (message.contains("UTF-16") || message.contains("UTF-32")), "{message}");
+    }
+}
+
+#[test]
+fn numbers_as_keys_keep_their_text() {
+    let server = Server::start(&[]);
+    let numbers = ["0.10", "0.1", "100", "123456789012345678901", "123456789012345678902", "1e2"];
+    let lines: String = numbers.iter().map(|number| format!("{{\"id\": {number}}}\n")).collect();
+    let output = server.run_with(&["import", "--format", "ndjson", "--key", "id"], lines.as_bytes());
+    assert!(output.status.success(), "{output:?}");
+    let mut sorted = numbers;
+    sorted.sort_unstable();
+    assert_eq!(server.ok(&["scan"]).lines().collect::<Vec<_>>(), sorted);
 }
 
 #[test]
@@ -140,7 +223,7 @@ fn large_and_binary_values_are_imported() {
     let file = [b"k,v\nbig,", &line[..], b"\nsmall,\xfe\xff\n"].concat();
     let output = server.run_with(&["import", "--format", "csv", "--key", "k"], &file);
     assert!(output.status.success(), "{output:?}");
-    assert_eq!(server.run(&["export"]).stdout, file);
+    assert_eq!(server.run(&["export", "--format", "imported"]).stdout, file);
 }
 
 /// A value of the default limit is imported and exported by every command, also if each byte takes six in JSON.
@@ -176,7 +259,7 @@ fn an_export_omits_no_large_value() {
     for key in ["b", "c", "d", "e", "f", "g", "h", "i"] {
         assert!(server.run_with(&["put", key], &value).status.success());
     }
-    let exported = server.run(&["export"]);
+    let exported = server.run(&["export", "--format", "imported"]);
     assert!(exported.status.success(), "{}", String::from_utf8_lossy(&exported.stderr));
     let expected = 8 + 8 * (value.len() + 1);
     assert_eq!(exported.stdout.len(), expected, "every value is there");
@@ -213,7 +296,7 @@ fn real_files_are_exported_byte_for_byte() {
         assert!(Path::new(path).exists(), "{path} is missing; run scripts/setup.sh");
         let server = Server::start(&[]);
         server.ok(&[&["import", path], arguments].concat());
-        assert!(server.run(&["export"]).stdout == std::fs::read(path).unwrap(), "{path}");
+        assert!(server.run(&["export", "--format", "imported"]).stdout == std::fs::read(path).unwrap(), "{path}");
         assert!(!server.ok(&["scan", "--prefix", "00", "--limit", "3"]).is_empty() || arguments.is_empty());
     }
 }
@@ -279,7 +362,11 @@ fn a_file_without_a_record_changes_nothing() {
     }
     assert!(server.run_with(&csv[..3], b"z\na\n").status.success());
     assert!(server.run_with(&csv[..3], b"").status.success());
-    assert_eq!(server.ok(&["export", "--bucket", "b"]), "z\na\n", "the order is that of the file before");
+    assert_eq!(
+        server.ok(&["export", "--bucket", "b", "--format", "imported"]),
+        "z\na\n",
+        "the order is that of the file before"
+    );
 }
 
 #[test]

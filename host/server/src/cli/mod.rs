@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::settings::{ModeSetting, SettingsInput};
+use crate::units::Seconds;
 pub use table::{
     RowFormat, TableArgs, TableCommand, TableCreateArgs, TableExportArgs, TableImportArgs, TableSelectArgs,
 };
@@ -40,12 +41,18 @@ pub struct Cli {
 }
 
 impl Cli {
+    /// Whether it starts the server.
+    #[must_use]
+    pub fn is_server(&self) -> bool {
+        matches!(self.command, None | Some(Command::Serve(_)))
+    }
+
     /// Whether results and failures are printed as JSON.
     #[must_use]
     pub fn as_json(&self) -> bool {
         let Some(command) = &self.command else { return false };
         match command {
-            Command::Serve(_) | Command::Config(_) => false,
+            Command::Serve(_) | Command::Config(_) | Command::Completions { .. } | Command::Man(_) => false,
             Command::Get(GetArgs { server, .. })
             | Command::Put(PutArgs { server, .. })
             | Command::Delete(DeleteArgs { server, .. })
@@ -92,7 +99,7 @@ pub enum Command {
     Get(GetArgs),
     /// Set a key's value
     Put(PutArgs),
-    /// Delete a key, or all keys with a prefix
+    /// Delete a key, all keys with a prefix, or all keys
     Delete(DeleteArgs),
     /// List keys, or keys and values, in key order
     Scan(ScanArgs),
@@ -114,6 +121,17 @@ pub enum Command {
     Plugin(PluginArgs),
     /// Show the server's statistics
     Stats(StatsArgs),
+    /// Write a shell's completions to standard output
+    ///
+    /// For bash: mantisdb completions bash > ~/.local/share/bash-completion/completions/mantisdb
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual page, or that of a command, to standard output
+    ///
+    /// To read it: mantisdb man table import | man -l -
+    Man(ManArgs),
     /// Follow changes as they happen
     Watch(WatchArgs),
 }
@@ -147,12 +165,12 @@ pub struct ConfigArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Server and output")]
 pub struct ServerArgs {
-    /// The server's URL
+    /// The server's URL; http:// and the port 8080 may be left out, as in localhost or db.example:80
     #[arg(long, value_name = "URL", env = "MANTISDB_URL", default_value = "http://127.0.0.1:8080")]
     pub url: String,
-    /// Seconds to wait for an answer
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
-    pub timeout: u64,
+    /// Time to wait for an answer: seconds, or as in 500ms or 2m
+    #[arg(long, value_name = "TIME", default_value = "60")]
+    pub timeout: Seconds,
     /// Print JSON instead of plain text
     #[arg(long)]
     pub json: bool,
@@ -199,9 +217,9 @@ pub struct PutArgs {
     /// Use VALUE literally, even if it is - or starts with @
     #[arg(long)]
     pub literal: bool,
-    /// Seconds until the value expires
-    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
-    pub ttl: Option<f64>,
+    /// Time until the value expires: seconds, or as in 90s, 12h or 7d
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
+    pub ttl: Option<String>,
     /// The value's media type
     #[arg(long, visible_alias = "content-type", value_name = "TYPE", default_value = "application/octet-stream")]
     pub media_type: String,
@@ -224,11 +242,14 @@ pub struct PutArgs {
 #[allow(missing_docs, reason = "the help texts are on the arguments")]
 pub struct DeleteArgs {
     /// The key
-    #[arg(required_unless_present = "prefix")]
+    #[arg(required_unless_present_any = ["prefix", "all"])]
     pub key: Option<OsString>,
     /// Delete all keys with this prefix instead
     #[arg(long, value_name = "PREFIX", conflicts_with_all = ["key", "if_version"])]
     pub prefix: Option<OsString>,
+    /// Delete all keys of the bucket instead
+    #[arg(long, conflicts_with_all = ["key", "prefix", "if_version"])]
+    pub all: bool,
     /// Only if the key is at this version
     #[arg(long, value_name = "VERSION")]
     pub if_version: Option<u64>,
@@ -282,6 +303,19 @@ pub enum Format {
     Ndjson,
 }
 
+/// The formats of an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// Each value and a line end
+    Lines,
+    /// A header and the columns key and value
+    Csv,
+    /// One JSON object per line
+    Ndjson,
+    /// The file that was imported, byte for byte and in its order, as far as its records are still there
+    Imported,
+}
+
 /// Options of `import`.
 #[derive(Debug, Args)]
 #[allow(missing_docs, reason = "the help texts are on the arguments")]
@@ -306,9 +340,9 @@ pub struct ImportArgs {
     /// Add this prefix to each key
     #[arg(long, value_name = "PREFIX")]
     pub key_prefix: Option<OsString>,
-    /// Seconds until the records expire
-    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1..))]
-    pub ttl: Option<u64>,
+    /// Time until the records expire: seconds, or as in 90s, 12h or 7d
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
+    pub ttl: Option<String>,
     /// Skip records whose key occurred before, instead of reporting them
     #[arg(long)]
     pub skip_duplicates: bool,
@@ -331,11 +365,11 @@ pub struct ExportArgs {
     /// Replace the file if it exists
     #[arg(long, requires = "output")]
     pub force: bool,
-    /// The output's format [default: the imported file again if its order is recorded, else ndjson]
+    /// The output's format [default: by the file's name (.csv, .ndjson, .jsonl), or ndjson]
     #[arg(long, value_enum)]
-    pub format: Option<Format>,
-    /// Write in key order, even if the order of an import is recorded
-    #[arg(long)]
+    pub format: Option<ExportFormat>,
+    /// Write in key order: what every format but `imported` does
+    #[arg(long, hide = true)]
     pub by_key: bool,
     /// Only keys with this prefix, in key order
     #[arg(long, value_name = "PREFIX")]
@@ -503,6 +537,18 @@ pub enum PluginCommand {
     },
 }
 
+/// Options of `man`.
+#[derive(Debug, Args)]
+#[allow(missing_docs, reason = "the help texts are on the arguments")]
+pub struct ManArgs {
+    /// The command, as in `table import`
+    #[arg(conflicts_with = "all")]
+    pub command: Vec<String>,
+    /// Write the pages of all commands into this directory instead, as mantisdb.1, mantisdb-put.1 and so on
+    #[arg(long, value_name = "DIR")]
+    pub all: Option<PathBuf>,
+}
+
 /// Options of `stats`.
 #[derive(Debug, Args)]
 #[allow(missing_docs, reason = "the help texts are on the arguments")]
@@ -533,6 +579,9 @@ pub struct WatchArgs {
     /// Start after this cursor, or at the earliest retained change
     #[arg(long, value_name = "CURSOR|earliest")]
     pub since: Option<String>,
+    /// How long to try to reach the server again after the connection was lost; 0 gives up at once
+    #[arg(long, value_name = "TIME", default_value = "60")]
+    pub reconnect: Seconds,
     /// Stop after this many changes
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1..))]
     pub limit: Option<u64>,

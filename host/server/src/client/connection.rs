@@ -19,6 +19,10 @@ use tokio::time::timeout;
 use super::error::{ClientError, Problem};
 use super::url::{BaseUrl, Path};
 
+/// Of RFC 7240.
+const PREFER: HeaderName = HeaderName::from_static("prefer");
+/// What the API answers where something was done.
+const DONE: [u16; 4] = [200, 201, 204, 206];
 const AGENT: &str = concat!("mantisdb/", env!("CARGO_PKG_VERSION"));
 /// The time for a TCP connection to be established, in milliseconds.
 const CONNECT_TIMEOUT_MS: u64 = 5_000;
@@ -64,6 +68,17 @@ pub struct Lines {
     buffer: BytesMut,
     /// How much of the buffer is known to have no line's end.
     searched: usize,
+    /// How many lines came, and, where the server marks the end, whether the mark did.
+    count: u64,
+    end: Option<bool>,
+}
+
+/// The last line of a stream that marks its end.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EndLine {
+    end: bool,
+    count: u64,
 }
 
 impl Client {
@@ -95,7 +110,7 @@ impl Client {
         };
         // A connection whose answer is given up is closed, not kept.
         let answered = timeout(limit, exchange).await;
-        check(&self.base, answered.map_err(|_| ClientError::Late { url, seconds: limit.as_secs() })??)
+        check(&self.base, answered.map_err(|_| ClientError::Late { url, limit })??)
     }
 
     /// Reads a resource.
@@ -127,8 +142,11 @@ impl Client {
     /// # Errors
     /// Those of [`request`](Self::request).
     pub async fn lines(&self, path: &Path, silence_max: Duration) -> Result<Lines, ClientError> {
-        let pieces = self.pieces(path, &[(ACCEPT, "application/x-ndjson")], silence_max).await?;
-        Ok(Lines { pieces, buffer: BytesMut::new(), searched: 0 })
+        let headers = [(ACCEPT, "application/x-ndjson"), (PREFER, "end=true")];
+        let pieces = self.pieces(path, &headers, silence_max).await?;
+        let applied = pieces.headers.get_all("preference-applied").into_iter().filter_map(|value| value.to_str().ok());
+        let is_marked = applied.flat_map(|value| value.split(',')).any(|preference| preference.trim() == "end=true");
+        Ok(Lines { pieces, buffer: BytesMut::new(), searched: 0, count: 0, end: is_marked.then_some(false) })
     }
 
     /// Reads a stream of bytes. Requests meanwhile go over another connection.
@@ -144,7 +162,7 @@ impl Client {
         let limit = self.answer_timeout;
         let url = self.base.to_string();
         let sending = self.send(Method::GET, path, headers, Bytes::new());
-        let late = || ClientError::Late { url: url.clone(), seconds: limit.as_secs() };
+        let late = || ClientError::Late { url: url.clone(), limit };
         let response = timeout(limit, sending).await.map_err(|_| late())??;
         if !response.status().is_success() {
             let answer = timeout(limit, read_whole(&url, response)).await.map_err(|_| late())??;
@@ -204,6 +222,14 @@ impl Answer {
         serde_json::from_slice(&self.body).map_err(|error| unexpected(error.to_string()))
     }
 
+    /// The same answer, if it says which commit did it: something has been written, and by MantisDB.
+    ///
+    /// # Errors
+    /// It does not say so.
+    pub fn written(self) -> Result<Self, ClientError> {
+        if self.headers.contains_key("mantisdb-version") { Ok(self) } else { Err(unexpected("it names no commit")) }
+    }
+
     /// The version in the answer's `ETag`, whichever form of it that names.
     #[must_use]
     pub fn version(&self) -> Option<u64> {
@@ -213,6 +239,10 @@ impl Answer {
 }
 
 impl Pieces {
+    fn broken(&self, reason: &str) -> ClientError {
+        ClientError::Broken { url: self.url.clone(), reason: reason.to_owned() }
+    }
+
     /// The next bytes; none when the answer is complete.
     ///
     /// # Errors
@@ -221,7 +251,7 @@ impl Pieces {
         loop {
             match timeout(self.silence_max, self.body.frame()).await {
                 Err(_) => {
-                    return Err(ClientError::Late { url: self.url.clone(), seconds: self.silence_max.as_secs() });
+                    return Err(ClientError::Late { url: self.url.clone(), limit: self.silence_max });
                 }
                 Ok(Some(Ok(frame))) => {
                     if let Ok(data) = frame.into_data() {
@@ -248,7 +278,12 @@ impl Lines {
                 let line = self.buffer.split_to(self.searched + at + 1).freeze();
                 self.searched = 0;
                 if line.len() > 1 {
-                    return Ok(Some(line.slice(..line.len() - 1)));
+                    let line = line.slice(..line.len() - 1);
+                    if self.take_end(&line)? {
+                        continue;
+                    }
+                    self.count += 1;
+                    return Ok(Some(line));
                 }
                 continue;
             }
@@ -257,12 +292,40 @@ impl Lines {
                 return Err(unexpected("a line of the answer is too long"));
             }
             let Some(piece) = self.pieces.next().await? else {
-                self.searched = 0;
-                let rest = self.buffer.split().freeze();
-                return Ok(Some(rest).filter(|rest| !rest.is_empty()));
+                // Every line has an end: of one without it the rest is missing.
+                if !self.buffer.is_empty() {
+                    return Err(self.pieces.broken("the answer ended within a line"));
+                }
+                return if self.is_whole() {
+                    Ok(None)
+                } else {
+                    Err(self.pieces.broken("the answer ended without its end line"))
+                };
             };
             self.buffer.extend_from_slice(&piece);
         }
+    }
+}
+
+impl Lines {
+    /// Whether a line is the mark of the end.
+    fn take_end(&mut self, line: &[u8]) -> Result<bool, ClientError> {
+        match self.end {
+            None => Ok(false),
+            Some(true) => Err(unexpected("there is a line after its end")),
+            Some(false) => {
+                let Ok(EndLine { end: true, count }) = serde_json::from_slice(line) else { return Ok(false) };
+                if count != self.count {
+                    return Err(unexpected(format!("it has {} of {count} lines", self.count)));
+                }
+                self.end = Some(true);
+                Ok(true)
+            }
+        }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.end != Some(false)
     }
 }
 
@@ -283,7 +346,11 @@ async fn read_whole(url: &str, response: Response<Incoming>) -> Result<Answer, C
 /// Lets answers through that say that something was done. What is no problem document with a code comes from another program.
 fn check(base: &BaseUrl, answer: Answer) -> Result<Answer, ClientError> {
     if (200..300).contains(&answer.status) {
-        return Ok(answer);
+        // Any program may answer 200. Each answer of the API has an id, and says that something is done and not only accepted.
+        let is_ours = DONE.contains(&answer.status) && answer.headers.contains_key("x-request-id");
+        let status = answer.status;
+        let strange = || unexpected(format!("its status is {status}, and it is not as a MantisDB server answers"));
+        return if is_ours { Ok(answer) } else { Err(strange()) };
     }
     let status = answer.status;
     match serde_json::from_slice::<Problem>(&answer.body) {

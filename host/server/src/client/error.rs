@@ -1,5 +1,7 @@
 //! Errors of requests: the server's problem document, or why there is none.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
@@ -26,12 +28,12 @@ pub enum ClientError {
         reason: String,
     },
     /// No answer in time.
-    #[error("{url} did not answer within {seconds} s")]
+    #[error("{url} did not answer within {}", shown(*limit))]
     Late {
         /// The server's address.
         url: String,
         /// The time given.
-        seconds: u64,
+        limit: Duration,
     },
     /// The server refused or failed.
     #[error("{}", refusal(*status, problem))]
@@ -105,7 +107,8 @@ impl Problem {
             "function-not-found" | "arguments-invalid" => {
                 "`mantisdb plugin list` lists each plugin's functions with their parameters"
             }
-            "overloaded" | "plugin-busy" | "shutting-down" => "try again later",
+            "overloaded" | "plugin-busy" | "shutting-down" | "starting" => "try again later",
+            "bucket-reserved" => "`mantisdb delete --all` deletes its keys",
             "uri-too-long" => "use a shorter key",
             "PGRST205" if self.hint.is_empty() => "`mantisdb table list` lists the tables",
             "key-not-found" | "plugin-error" | "bucket-not-found" => return None,
@@ -113,6 +116,13 @@ impl Problem {
             _ => &self.hint,
         };
         Some(remedy.to_owned()).filter(|remedy| !remedy.is_empty())
+    }
+}
+
+fn shown(limit: Duration) -> String {
+    match limit.as_millis() {
+        ms if ms % 1_000 == 0 => format!("{} s", ms / 1_000),
+        ms => format!("{ms} ms"),
     }
 }
 
@@ -188,7 +198,7 @@ impl ClientError {
             Self::Unreachable { .. } => {
                 Some("start it with `mantisdb serve`, or name another with --url or MANTISDB_URL".to_owned())
             }
-            Self::Late { .. } => Some("allow more time with --timeout SECONDS".to_owned()),
+            Self::Late { .. } => Some("allow more time with --timeout TIME".to_owned()),
             Self::Unexpected { .. } => {
                 Some("check that the server at this address is a MantisDB of this version".to_owned())
             }

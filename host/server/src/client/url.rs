@@ -38,13 +38,15 @@ pub struct UrlError {
 }
 
 impl BaseUrl {
-    /// Reads `http://HOST[:PORT][/PATH]`.
+    /// Reads `http://HOST[:PORT][/PATH]`. Without `http://` the port is 8080 unless named, and the host 127.0.0.1: `localhost`, `:9000`.
     ///
     /// # Errors
     /// Anything else; `https` too, since this client has no TLS.
     pub fn parse(url: &str) -> Result<Self, UrlError> {
         let fail = |reason| UrlError { url: url.to_owned(), reason };
-        let uri: hyper::Uri = url.parse().map_err(|_| fail("it should look like http://127.0.0.1:8080"))?;
+        let short = (!url.is_empty() && !url.contains("://")).then(|| completed(url));
+        let uri: hyper::Uri =
+            short.as_deref().unwrap_or(url).parse().map_err(|_| fail("it should look like http://127.0.0.1:8080"))?;
         match uri.scheme_str() {
             Some("http") => {}
             Some("https") => return Err(fail("this client has no TLS; use http, through a tunnel if need be")),
@@ -66,6 +68,16 @@ impl BaseUrl {
         }
         Ok(Self { authority, path: uri.path().trim_end_matches('/').to_owned() })
     }
+}
+
+/// A short address with its scheme, and the default host and port where it has none.
+fn completed(url: &str) -> String {
+    let (authority, path) = url.split_at(url.find(['/', '?', '#']).unwrap_or(url.len()));
+    let host = if authority.starts_with(':') { "127.0.0.1" } else { "" };
+    // A colon within brackets is one of an IPv6 address.
+    let has_port = authority.rsplit(']').next().unwrap_or_default().contains(':');
+    let port = if has_port || authority.is_empty() { "" } else { ":8080" };
+    format!("http://{host}{authority}{port}{path}")
 }
 
 impl std::fmt::Display for BaseUrl {
@@ -192,7 +204,15 @@ mod tests {
             check(&format!("http://[::1]:{port}/"), Err("http://[::1]:"));
         }
         check("https://db.example", Err("TLS"));
-        check("db.example:80", Err("http://"));
+        check("db.example:80", Ok(("db.example:80", "")));
+        check("localhost", Ok(("localhost:8080", "")));
+        check("db.example/mantis/", Ok(("db.example:8080", "/mantis")));
+        check(":9", Ok(("127.0.0.1:9", "")));
+        check("[::1]", Ok(("[::1]:8080", "")));
+        check("[::1]:9/a", Ok(("[::1]:9", "/a")));
+        for url in ["", "/", "/a", ":", "host:", "host:x", "a b", "ftp://x", "//host", "me@host"] {
+            check(url, Err("is not a server's address"));
+        }
         check("http://", Err("http://127"));
         check("http://me@db.example", Err("user name"));
         check("http://db.example?x=1", Err("query"));

@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::cli::{KeyForm, ServerArgs};
 use crate::client::{BaseUrl, Client, ClientError, text};
 use crate::failure::{Exit, Failure, Outcome};
+use crate::units;
 
 /// A value or component read from a file or standard input, in bytes: no server takes more.
 const INPUT_BYTES_MAX: u64 = 1 << 30;
@@ -28,7 +29,12 @@ pub(super) fn count(number: u64, noun: &str) -> String {
 /// A client of the server that the arguments name.
 pub(super) fn client(server: &ServerArgs) -> Outcome<Client> {
     let base = BaseUrl::parse(&server.url).map_err(Failure::usage)?;
-    Ok(Client::new(base, Duration::from_secs(server.timeout)))
+    Ok(Client::new(base, timeout(server)))
+}
+
+/// How long to wait for an answer.
+pub(super) fn timeout(server: &ServerArgs) -> Duration {
+    Duration::from_millis(server.timeout.ms.max(1))
 }
 
 /// The bytes of a key, or of a part of one, on the command line.
@@ -67,19 +73,14 @@ pub(super) fn unmet(error: ClientError, if_version: Option<u64>) -> Failure {
     failure
 }
 
-/// Milliseconds of a time to live in seconds.
-pub(crate) fn ttl_ms(seconds: Option<f64>) -> Outcome<Option<u64>> {
-    let Some(seconds) = seconds else { return Ok(None) };
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "what does not fit becomes 0 or the maximum"
-    )]
-    let ms = (seconds * 1_000.0).round() as u64;
-    if (1..=TTL_MS_MAX).contains(&ms) {
-        return Ok(Some(ms));
-    }
-    Err(Failure::usage(format!("a time to live of {seconds} s is not between 1 ms and 100 years")))
+/// Milliseconds of a time to live, whose plain number is in seconds.
+pub(crate) fn ttl_ms(ttl: Option<&str>) -> Outcome<Option<u64>> {
+    let Some(text) = ttl else { return Ok(None) };
+    let ms = units::milliseconds(text, 1_000).ok().filter(|ms| (1..=TTL_MS_MAX).contains(ms));
+    ms.map(Some).ok_or_else(|| {
+        Failure::usage(format!("a time to live of {text:?} is not between 1 ms and 100 years"))
+            .hint("--ttl takes seconds, or a time as in 90s, 12h or 7d")
+    })
 }
 
 /// The character that separates columns of CSV.

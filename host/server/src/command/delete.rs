@@ -1,4 +1,4 @@
-//! `mantisdb delete`: a key, or all keys with a prefix.
+//! `mantisdb delete`: a key, all keys with a prefix, or all keys.
 
 use bytes::Bytes;
 use hyper::Method;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::context::{self, Output};
 use crate::cli::DeleteArgs;
-use crate::client::Path;
+use crate::client::{Answer, Client, Path};
 use crate::failure::{Failure, Outcome};
 use crate::progress;
 
@@ -25,29 +25,33 @@ pub(super) async fn run(args: DeleteArgs) -> Outcome {
             let headers: Vec<_> = version.as_deref().map(|version| (IF_MATCH, version)).into_iter().collect();
             let path = Path::key(&args.bucket.bucket, &key);
             let deleted = client.request(Method::DELETE, &path, &headers, Bytes::new()).await;
-            deleted.map_err(|error| context::unmet(error, args.if_version))?;
+            deleted.and_then(Answer::written).map_err(|error| context::unmet(error, args.if_version))?;
             Deleted { deleted: 1 }
         }
         (None, Some(prefix)) => {
             let prefix = context::key(prefix, &args.form)?;
             if prefix.is_empty() {
                 return Err(Failure::usage("the prefix is empty, which would delete every key")
-                    .hint("to delete everything, use `mantisdb bucket drop NAME`"));
+                    .hint("to delete every key of the bucket, use --all"));
             }
-            let path = Path::keys(&args.bucket.bucket).with("prefix", Some(&prefix));
-            // One request does all of it, so there is no progress to count.
-            let waiting = progress::wait("deleting");
-            let deleted = client.request(Method::DELETE, &path, &[], Bytes::new()).await;
-            waiting.finish_and_clear();
-            deleted?.json()?
+            clear(&client, &Path::keys(&args.bucket.bucket).with("prefix", Some(&prefix))).await?
         }
-        (None, None) => return Err(Failure::usage("neither a key nor --prefix is given")),
+        (None, None) if args.all => clear(&client, &Path::keys(&args.bucket.bucket).with("all", Some(b"true"))).await?,
+        (None, None) => return Err(Failure::usage("neither a key nor --prefix nor --all is given")),
     };
     let mut output = Output::new();
     if args.server.json {
         output.json(&deleted)?;
-    } else if args.prefix.is_some() {
+    } else if args.key.is_none() {
         output.line(format_args!("{} deleted", deleted.deleted))?;
     }
     output.flush()
+}
+
+/// Deletes keys in one request, so that there is no progress to count.
+async fn clear(client: &Client, keys: &Path) -> Outcome<Deleted> {
+    let waiting = progress::wait("deleting");
+    let deleted = client.request(Method::DELETE, keys, &[], Bytes::new()).await;
+    waiting.finish_and_clear();
+    Ok(deleted?.json()?)
 }

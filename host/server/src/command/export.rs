@@ -4,7 +4,7 @@ use std::io::BufWriter;
 use std::path::Path;
 
 use super::context::{self, BUFFER_BYTES};
-use crate::cli::ExportArgs;
+use crate::cli::{ExportArgs, ExportFormat};
 use crate::failure::{Failure, Outcome};
 use crate::files::{Output, Permissions};
 use crate::transfer::export::{self, Export};
@@ -14,7 +14,12 @@ pub(super) async fn run(args: ExportArgs) -> Outcome {
     let prefix = args.prefix.as_deref().map(|prefix| context::key(prefix, &args.form)).transpose()?;
     let path = args.output.as_deref().filter(|path| *path != Path::new("-"));
     let to_file = path.is_some();
-    let export = Export { bucket: args.bucket.bucket, format: args.format, by_key: args.by_key, prefix, to_file };
+    let format = args.format.or_else(|| guess(path?)).unwrap_or(ExportFormat::Ndjson);
+    if format == ExportFormat::Imported && (prefix.is_some() || args.by_key) {
+        return Err(Failure::usage("--format imported writes a whole file in its own order")
+            .hint("leave out --prefix and --by-key, or choose another format"));
+    }
+    let export = Export { bucket: args.bucket.bucket, format, prefix, to_file };
     let report = if let Some(path) = path {
         let output = Output::open(path, args.force, Permissions::Usual)?;
         let mut file = BufWriter::with_capacity(BUFFER_BYTES, output.handle()?);
@@ -34,4 +39,13 @@ pub(super) async fn run(args: ExportArgs) -> Outcome {
         eprintln!("{records} exported, {bytes}");
     }
     Ok(())
+}
+
+/// The format by a file's name.
+fn guess(file: &Path) -> Option<ExportFormat> {
+    match file.extension()?.to_str()? {
+        "csv" => Some(ExportFormat::Csv),
+        "ndjson" | "jsonl" => Some(ExportFormat::Ndjson),
+        _ => None,
+    }
 }

@@ -85,7 +85,7 @@ fn plan(args: ImportArgs) -> Outcome<Import> {
         delimiter: context::delimiter(args.delimiter.as_deref().unwrap_or(if is_tsv { "\t" } else { "," }))?,
         has_header: !args.no_header,
         key_prefix: args.key_prefix.map(|prefix| prefix.as_bytes().to_vec()).unwrap_or_default(),
-        ttl_s: args.ttl,
+        ttl_ms: context::ttl_ms(args.ttl.as_deref())?,
         skip_duplicates: args.skip_duplicates,
         keep_order: values_are_records && !args.no_order,
         file,

@@ -9,6 +9,7 @@ mod delete;
 mod export;
 mod get;
 mod import;
+mod pages;
 mod plugin;
 mod put;
 mod restore;
@@ -52,6 +53,8 @@ async fn run_command(command: Command) -> Outcome {
         Command::Bucket(args) => bucket::run(args).await,
         Command::Table(args) => table::run(args).await,
         Command::Plugin(args) => plugin::run(args).await,
+        Command::Completions { shell } => pages::completions(shell),
+        Command::Man(args) => pages::man(&args),
         Command::Stats(args) => stats::run(args).await,
         Command::Watch(args) => watch::run(args).await,
     }

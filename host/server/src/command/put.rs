@@ -11,12 +11,12 @@ use serde_json::json;
 
 use super::context::{self, Output};
 use crate::cli::PutArgs;
-use crate::client::Path;
+use crate::client::{Answer, Path};
 use crate::failure::Outcome;
 
 pub(super) async fn run(args: PutArgs) -> Outcome {
     let key = context::whole_key(&args.key, &args.form)?;
-    let ttl_ms = context::ttl_ms(args.ttl)?.map(|ms| ms.to_string());
+    let ttl_ms = context::ttl_ms(args.ttl.as_deref())?.map(|ms| ms.to_string());
     let value = value(&args)?;
     // `raw`: a JSON value is stored as it is, not read as the structured form of this request.
     let path = Path::key(&args.bucket.bucket, &key)
@@ -27,7 +27,7 @@ pub(super) async fn run(args: PutArgs) -> Outcome {
     headers.extend(args.if_absent.then_some((IF_NONE_MATCH, "*")));
     headers.extend(version.as_deref().map(|version| (IF_MATCH, version)));
     let answer = context::client(&args.server)?.request(Method::PUT, &path, &headers, value).await;
-    let answer = answer.map_err(|error| context::unmet(error, args.if_version))?;
+    let answer = answer.and_then(Answer::written).map_err(|error| context::unmet(error, args.if_version))?;
     if args.server.json {
         let version = answer.version().map(|version| version.to_string());
         let mut output = Output::new();

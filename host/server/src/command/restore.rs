@@ -12,7 +12,7 @@ use mantis_db::{Checkpoint, EngineOptions, RestoreError, Unreadable, restore, ve
 use super::backup;
 use crate::cli::RestoreArgs;
 use crate::failure::{Exit, Failure, Outcome};
-use crate::files::Archive;
+use crate::files::{Archive, Fresh};
 use crate::{SystemClock, SystemRandom, interrupt, progress};
 
 pub(super) fn run(args: &RestoreArgs) -> Outcome {
@@ -21,9 +21,10 @@ pub(super) fn run(args: &RestoreArgs) -> Outcome {
     let is_new = !data.exists();
     let disk =
         DirectoryDisk::with_modes(data, args.data.mode.modes()).map_err(|error| Failure::file("use", data, &error))?;
+    let fresh = is_new.then(|| Fresh::new(data));
     let polite = interrupt::Polite::new();
     let restored = restore_from(archive, data, &disk);
-    drop(polite);
+    drop((polite, fresh));
     let whole = restored.map_err(|error| {
         if is_new {
             // Fails where something was written, as it should.

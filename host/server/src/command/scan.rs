@@ -1,7 +1,5 @@
 //! `mantisdb scan`: keys, or keys and values, in order.
 
-use std::time::Duration;
-
 use serde::Deserialize;
 
 use super::context::{self, Output};
@@ -29,7 +27,7 @@ pub(super) async fn run(args: ScanArgs) -> Outcome {
         .with("reverse", args.reverse.then_some(b"true"))
         .with("values", args.values.then_some(b"true"))
         .with("details", (args.values && args.server.json).then_some(b"true"));
-    let silence_max = Duration::from_secs(args.server.timeout);
+    let silence_max = context::timeout(&args.server);
     let mut lines = context::client(&args.server)?.lines(&path, silence_max).await?;
     let mut output = Output::new();
     let bar = progress::output_bar();

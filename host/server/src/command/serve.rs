@@ -17,31 +17,36 @@ use super::config;
 use crate::cli::ServeArgs;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::interrupt::SIGNAL_EXIT;
-use crate::listen::{self, ConnectionLimits};
+use crate::listen::{self, ConnectionLimits, Meanwhile};
 use crate::settings::{ListenRefused, LogFormat, Settings, host_guard};
 use crate::start::{self, Storage};
-use crate::{log, memory, plugins_dir};
+use crate::{log, memory, plugins_dir, variables};
 
 /// The time between two rounds of housekeeping, in milliseconds.
 const MAINTENANCE_MS: u64 = 100;
 
 pub(super) async fn run(args: ServeArgs) -> Outcome {
     let settings = config::settings(args.config)?;
-    let guard = host_guard(settings.server.listen, &settings.server.allowed_hosts, args.insecure_no_auth)
+    let address = settings.server.listen.resolve().map_err(|error| cannot_listen(&settings, &error))?;
+    let guard = host_guard(address, &settings.server.allowed_hosts, args.insecure_no_auth)
         .map_err(|refused| Failure::usage(refused).hint(ListenRefused::HINT))?;
     log::init(&settings.log);
+    for warning in variables::unknown() {
+        tracing::warn!("{warning}");
+    }
     if let Some(warning) = settings.warning() {
         tracing::warn!("{warning}");
     }
     let limits = start::connection_limits(&settings);
-    let Storage { database, recovered, mut threads } = start::open(&settings, args.memory)?;
-    let parts = start::build(database, &settings, guard).map_err(|error| Failure::usage(format!("{error:#}")))?;
-    let address = settings.server.listen;
     let listener = start::bind(address).map_err(|error| cannot_listen(&settings, &error))?;
     let address = listener.local_addr().unwrap_or(address);
+    let meanwhile = Meanwhile::begin(listener);
+    meanwhile.say("the store is being opened");
+    let Storage { database, recovered, mut threads } = start::open(&settings, args.memory, meanwhile.progress())?;
+    let parts = start::build(database, &settings, guard).map_err(|error| Failure::usage(format!("{error:#}")))?;
+    meanwhile.say("plugins are being installed");
     plugins_dir::install_all(&parts.plugins, &settings.plugins.dir).await?;
-    // Compiled while requests are answered; calls of one wait until it is ready.
-    tokio::spawn(parts.plugins.load_kept());
+    let listener = meanwhile.end().await.ok_or_else(|| Failure::new(Exit::Local, "a task of the start panicked"))?;
 
     let (database, app, runtime) = (parts.database.clone(), parts.app.clone(), Handle::current());
     let maintain = move || {
@@ -66,7 +71,7 @@ pub(super) async fn run(args: ServeArgs) -> Outcome {
 }
 
 fn cannot_listen(settings: &Settings, error: &std::io::Error) -> Failure {
-    let address = settings.server.listen;
+    let address = &settings.server.listen;
     let failure = Failure::new(Exit::Local, format!("cannot listen on {address}: {error}"));
     match error.kind() {
         std::io::ErrorKind::AddrInUse => {

@@ -1,10 +1,12 @@
 //! `mantisdb stats`: the server's statistics.
 
+use indicatif::{BinaryBytes, HumanCount};
 use serde_json::Value;
 
 use super::context::{self, Output};
 use crate::cli::StatsArgs;
 use crate::client::Path;
+use crate::client::text::printable;
 use crate::failure::Outcome;
 
 pub(super) async fn run(args: StatsArgs) -> Outcome {
@@ -20,25 +22,117 @@ pub(super) async fn run(args: StatsArgs) -> Outcome {
 
 /// What people look for comes first, and the long list of requests by route last.
 fn show_all(output: &mut Output, stats: &Value) -> Outcome {
-    let Value::Object(parts) = stats else { return show(output, "", stats) };
+    let Value::Object(parts) = stats else { return output.line(stats) };
     let mut parts: Vec<_> = parts.iter().collect();
     parts.sort_by_key(|(name, _)| {
         ["store", "pool"].iter().position(|first| first == name).unwrap_or(2 + usize::from(*name == "http"))
     });
-    parts.into_iter().try_for_each(|(name, part)| show(output, name, part))
+    for (place, (name, part)) in parts.into_iter().enumerate() {
+        let mut figures = Vec::new();
+        collect("", "", part, &mut figures);
+        if place > 0 {
+            output.line("")?;
+        }
+        output.line(words(name))?;
+        let widths = |width: fn(&(String, String)) -> usize| figures.iter().map(width).max().unwrap_or_default();
+        let (names, values) = (widths(|(name, _)| name.chars().count()), widths(|(_, value)| value.chars().count()));
+        for (name, value) in &figures {
+            output.line(format_args!("  {name:names$}  {value:>values$}"))?;
+        }
+    }
+    output.flush()
 }
 
-/// A line for each figure, under its path in the JSON.
-fn show(output: &mut Output, path: &str, value: &Value) -> Outcome {
+/// The figures of a part: names in words, values with units.
+fn collect(before: &str, name: &str, value: &Value, figures: &mut Vec<(String, String)>) {
+    let joined = |name: &str| if before.is_empty() { words(name) } else { format!("{before}, {}", words(name)) };
     match value {
-        Value::Object(members) => members.iter().try_for_each(|(name, member)| {
-            let separator = if path.is_empty() { "" } else { "." };
-            show(output, &format!("{path}{separator}{name}"), member)
-        }),
-        Value::Array(items) => {
-            items.iter().enumerate().try_for_each(|(place, item)| show(output, &format!("{path}.{place}"), item))
+        Value::Object(members) => {
+            let before = if name.is_empty() { String::new() } else { joined(name) };
+            members.iter().for_each(|(name, member)| collect(&before, name, member, figures));
         }
-        Value::String(text) => output.line(format_args!("{path}\t{text}")),
-        figure => output.line(format_args!("{path}\t{figure}")),
+        Value::Array(items) => {
+            let before = joined(name);
+            let numbered = items.iter().enumerate();
+            numbered.for_each(|(place, item)| collect(&before, &place.to_string(), item, figures));
+        }
+        value => {
+            let (name, value) = with_unit(name, value);
+            figures.push((joined(name), value));
+        }
+    }
+}
+
+/// A figure with the unit that its name ends with.
+fn with_unit<'n>(name: &'n str, value: &Value) -> (&'n str, String) {
+    let units: [(&str, fn(f64) -> String); 4] =
+        [("_bytes", size), ("_us", |us| time(us / 1e3)), ("_ms", time), ("_seconds", |seconds| time(seconds * 1e3))];
+    let (bare, unit) = units
+        .iter()
+        .find_map(|(suffix, unit)| Some((name.strip_suffix(suffix)?, *unit)))
+        .map_or((name, None), |(bare, unit)| (bare, Some(unit)));
+    match (value, unit) {
+        (Value::Number(number), Some(unit)) => (bare, unit(number.as_f64().unwrap_or_default())),
+        (Value::Number(number), None) => (name, number.as_u64().map_or(number.to_string(), grouped)),
+        (Value::String(text), _) => (name, printable(text).into_owned()),
+        (value, _) => (name, value.to_string()),
+    }
+}
+
+/// A whole number with a comma after each thousand.
+fn grouped(number: u64) -> String {
+    HumanCount(number).to_string()
+}
+
+fn size(bytes: f64) -> String {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "sizes are whole and positive")]
+    BinaryBytes(bytes as u64).to_string()
+}
+
+fn time(ms: f64) -> String {
+    match ms {
+        0.0 => "0 ms".to_owned(),
+        ms if ms < 1.0 => format!("{:.0} µs", ms * 1e3),
+        ms if ms < 10.0 => format!("{ms:.2} ms"),
+        ms if ms < 1e3 => format!("{ms:.0} ms"),
+        ms if ms < 60e3 => format!("{:.1} s", ms / 1e3),
+        ms if ms < 3_600e3 => format!("{:.1} min", ms / 60e3),
+        ms => format!("{:.1} h", ms / 3_600e3),
+    }
+}
+
+fn words(name: &str) -> String {
+    printable(&name.replace('_', " ")).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn figures_have_the_unit_of_their_name() {
+        for (name, value, expected) in [
+            ("keys", json!(1_234_567), ("keys", "1,234,567")),
+            ("key_bytes", json!(5_242_880), ("key", "5.00 MiB")),
+            ("oldest_snapshot_age_ms", json!(1_500), ("oldest_snapshot_age", "1.5 s")),
+            ("avg_wait_time_ms", json!(0.25), ("avg_wait_time", "250 µs")),
+            ("sync_ms", json!(0), ("sync", "0 ms")),
+            ("uptime_seconds", json!(7_200), ("uptime", "2.0 h")),
+            ("state", json!("a\u{1b}b"), ("state", "a\\u{1b}b")),
+            ("open", json!(true), ("open", "true")),
+        ] {
+            let (found, shown) = with_unit(name, &value);
+            assert_eq!((found, &*shown), expected);
+        }
+    }
+
+    #[test]
+    fn members_of_members_are_named_by_both() {
+        let mut figures = Vec::new();
+        collect("", "", &json!({"answers": {"2xx": 7}, "log_bytes": 1024}), &mut figures);
+        let figures: Vec<_> = figures.iter().map(|(name, value)| (&**name, &**value)).collect();
+        assert_eq!(figures, [("answers, 2xx", "7"), ("log", "1.00 KiB")]);
     }
 }

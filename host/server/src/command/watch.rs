@@ -5,17 +5,23 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
+use tokio::time::Instant;
 
 use super::context::{self, Output};
 use crate::cli::WatchArgs;
-use crate::client::text::{JsonBytes, escape};
-use crate::client::{ClientError, Path};
+use crate::client::text::{JsonBytes, escape, printable_lines};
+use crate::client::{Client, ClientError, Lines, Path};
 use crate::failure::{Exit, Failure, Outcome};
 
 /// The server sends something every 15 s even when nothing happens; a silence of three times that is a broken connection.
 const SILENCE_MAX: Duration = Duration::from_secs(45);
 
+/// The pause before the first attempt to connect again; it doubles up to the longest.
+const PAUSE_FIRST: Duration = Duration::from_millis(200);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
 pub(super) async fn run(args: WatchArgs) -> Outcome {
+    let client = context::client(&args.server)?;
     let prefix = args.prefix.as_deref().map(|prefix| context::key(prefix, &args.form)).transpose()?;
     let mut path = Path::new("/api/v1/changes")
         .with("bucket", args.bucket.as_deref().map(str::as_bytes))
@@ -23,43 +29,129 @@ pub(super) async fn run(args: WatchArgs) -> Outcome {
         .with("table", args.table.as_deref().map(str::as_bytes))
         .with("select", args.select.as_deref().map(str::as_bytes))
         .with("values", Some(b"true"))
-        .with("progress", Some(b"true"))
-        .with("since", args.since.as_deref().map(str::as_bytes));
+        .with("progress", Some(b"true"));
     for filter in &args.filters {
         path = path.with_query(filter);
     }
-    let mut lines = context::client(&args.server)?.lines(&path, SILENCE_MAX).await?;
-    let mut output = Output::new();
-    let mut left = args.limit.unwrap_or(u64::MAX);
-    // The cursor to resume from, which also moves while the filters exclude all commits.
-    let mut cursor = None;
-    while left > 0 {
-        let Some(line) = lines.next().await.map_err(|error| resumable(error.into(), cursor.as_deref()))? else {
-            return Err(resumable(Failure::new(Exit::Server, "the server ended the feed"), cursor.as_deref()));
+    let mut watch = Watch {
+        output: Output::new(),
+        as_json: args.server.json,
+        left: args.limit.unwrap_or(u64::MAX),
+        cursor: args.since.clone(),
+        is_known: false,
+    };
+    let mut lines = client.lines(&watch.path(&path), SILENCE_MAX).await?;
+    loop {
+        let lost = match watch.follow(&mut lines).await {
+            Ok(()) => return Ok(()),
+            Err(End::Over(failure)) => return Err(failure),
+            Err(End::Lost(failure)) => failure,
         };
+        lines = again(&client, &path, &watch, lost, Duration::from_millis(args.reconnect.ms)).await?;
+    }
+}
+
+/// Connects again, behind the last change that was shown.
+async fn again(client: &Client, path: &Path, watch: &Watch, lost: Failure, patience: Duration) -> Outcome<Lines> {
+    if patience.is_zero() {
+        return Err(resumable(lost, watch.place()));
+    }
+    eprintln!("{}; connecting again", printable_lines(&lost.message));
+    let mut until = Instant::now() + patience;
+    let mut pause = PAUSE_FIRST;
+    loop {
+        tokio::time::sleep(pause).await;
+        pause = (2 * pause).min(PAUSE_MAX);
+        match client.lines(&watch.path(path), SILENCE_MAX).await {
+            Ok(lines) => {
+                eprintln!("connected again");
+                return Ok(lines);
+            }
+            // A server that starts or ends is one to wait for.
+            Err(error) if error.status() == Some(503) => until = Instant::now() + patience,
+            Err(error) if error.status().is_some() => return Err(resumable(error.into(), watch.place())),
+            Err(error) if Instant::now() >= until => return Err(resumable(error.into(), watch.place())),
+            Err(_) => {}
+        }
+    }
+}
+
+/// A feed that is shown.
+struct Watch {
+    output: Output,
+    as_json: bool,
+    left: u64,
+    /// Where to go on from. It also moves while the filters exclude all commits.
+    cursor: Option<String>,
+    /// Whether the server has named it.
+    is_known: bool,
+}
+
+/// Why a feed ended.
+enum End {
+    /// The connection was lost.
+    Lost(Failure),
+    /// There is nothing to go on with.
+    Over(Failure),
+}
+
+impl Watch {
+    fn path(&self, path: &Path) -> Path {
+        path.clone().with("since", self.cursor.as_deref().map(str::as_bytes))
+    }
+
+    fn place(&self) -> Option<&str> {
+        self.cursor.as_deref().filter(|_| self.is_known)
+    }
+
+    /// Shows changes until there are as many as were asked for.
+    async fn follow(&mut self, lines: &mut Lines) -> Result<(), End> {
+        while self.left > 0 {
+            match lines.next().await {
+                Ok(Some(line)) => self.show(&line)?,
+                Ok(None) => return Err(End::Lost(Failure::new(Exit::Server, "the server ended the feed"))),
+                Err(error) => return Err(End::Lost(error.into())),
+            }
+        }
+        Ok(())
+    }
+
+    fn show(&mut self, line: &[u8]) -> Result<(), End> {
         let unexpected = |error: serde_json::Error| ClientError::Unexpected { reason: error.to_string() };
-        let written: &RawValue = serde_json::from_slice(&line).map_err(unexpected)?;
+        let written: &RawValue = serde_json::from_slice(line).map_err(unexpected)?;
         let line: Value = serde_json::from_str(written.get()).map_err(unexpected)?;
         if let Some(error) = line.get("error") {
             let text = |name: &str| error[name].as_str().unwrap_or_default();
             let message = format!("the server ended the feed: {} ({})", text("message"), text("code"));
-            return Err(Failure::new(Exit::Server, message));
+            return Err(End::Over(Failure::new(Exit::Server, message)));
+        }
+        if line.get("kind").is_some() {
+            self.left -= 1;
+            if self.as_json {
+                self.output.json(&written)?;
+            } else {
+                self.output.line(show(&line, written))?;
+            }
+            self.output.flush()?;
         }
         if let Some(place) = line["cursor"].as_str() {
-            cursor = Some(place.to_owned());
+            self.cursor = Some(place.to_owned());
+            self.is_known = true;
         }
-        if line.get("kind").is_none() {
-            continue;
-        }
-        left -= 1;
-        if args.server.json {
-            output.json(&written)?;
-        } else {
-            output.line(show(&line, written))?;
-        }
-        output.flush()?;
+        Ok(())
     }
-    Ok(())
+}
+
+impl From<ClientError> for End {
+    fn from(error: ClientError) -> Self {
+        Self::Over(error.into())
+    }
+}
+
+impl From<Failure> for End {
+    fn from(failure: Failure) -> Self {
+        Self::Over(failure)
+    }
 }
 
 /// Adds the cursor to resume from to a failure, if one is known.

@@ -12,4 +12,4 @@ mod partial;
 
 pub(crate) use archive::Archive;
 pub(crate) use output::{Output, Permissions};
-pub(crate) use partial::remove_all;
+pub(crate) use partial::{Fresh, remove_all};

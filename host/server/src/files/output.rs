@@ -43,7 +43,7 @@ impl Output {
     pub(crate) fn open(name: &Path, force: bool, permissions: Permissions) -> Outcome<Self> {
         let failed = |error: io::Error| Failure::file("write", name, &error);
         let refused = |what: &str| Failure::new(Exit::Local, format!("{} is {what}", name.display()));
-        let Ok(link) = name.symlink_metadata() else { return Self::file(name, name.to_owned(), false, permissions) };
+        let Ok(link) = name.symlink_metadata() else { return Self::file(name, name.to_owned(), force, permissions) };
         // What a link leads to. Of one like `/dev/stdout` that need not have a path.
         let Ok(found) = name.metadata() else {
             return Err(refused("a link that leads to nothing").hint("remove it, or choose another name"));
@@ -74,9 +74,11 @@ impl Output {
         let failed = |error: io::Error| Failure::file("write", name, &error);
         let mode = if permissions == Permissions::Owner { 0o600 } else { 0o666 };
         let partial = Partial::create(&path, mode).map_err(failed)?;
-        if replaces && permissions == Permissions::Usual {
-            let old = path.metadata().map_err(failed)?.permissions().mode() & 0o777;
-            partial.file.set_permissions(fs::Permissions::from_mode(old)).map_err(failed)?;
+        if permissions == Permissions::Usual
+            && let Ok(old) = path.metadata()
+        {
+            let mode = old.permissions().mode() & 0o777;
+            partial.file.set_permissions(fs::Permissions::from_mode(mode)).map_err(failed)?;
         }
         Ok(Self { name: name.to_owned(), to: To::File { partial, path, replaces } })
     }

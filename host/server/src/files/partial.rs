@@ -22,17 +22,35 @@ const NAME_BYTES_MAX: usize = 200;
 /// Random characters of a name.
 const RANDOM: usize = 6;
 
-/// The files that are being written. Whoever holds the lock may rename and remove them.
+/// The files that are being written, and directories that are still empty. Whoever holds the lock may rename and remove them.
 static UNDER_WAY: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
-/// Removes all files that are being written, for the end of the process: none can be completed any more.
+/// Removes all files that are being written, and directories made for nothing, for the end of the process: none can be completed any
+/// more.
 pub(crate) fn remove_all() {
     let under_way = UNDER_WAY.lock();
     for path in &*under_way {
-        let _ = fs::remove_file(path);
+        // A directory with something in it stays.
+        let _ = fs::remove_file(path).or_else(|_| fs::remove_dir(path));
     }
     // For ever: what another thread is about to complete stays incomplete.
     std::mem::forget(under_way);
+}
+
+/// A directory that this command has made, and that goes at a signal if nothing is in it.
+pub(crate) struct Fresh(PathBuf);
+
+impl Fresh {
+    pub(crate) fn new(path: &Path) -> Self {
+        UNDER_WAY.lock().insert(path.to_owned());
+        Self(path.to_owned())
+    }
+}
+
+impl Drop for Fresh {
+    fn drop(&mut self) {
+        UNDER_WAY.lock().remove(&self.0);
+    }
 }
 
 /// A file beside its target. Dropping it removes it.

@@ -8,7 +8,7 @@
 //! | `limits` | the bounds on connections |
 //! | `progress` | a connection's state, and which timeout it has exceeded |
 //! | `registry` | all connections, the sweep over them, the drain at shutdown |
-//! | `streams` | the streams of an HTTP/2 connection: which of them are not read |
+//! | `meanwhile` | the listener while the server starts |
 //! | `answers` | answers to requests that do not reach the application |
 //!
 //! **Invariant:** a connection that waits for its next request holds no buffer: hyper's state (some 20 KB) exists from the first byte
@@ -19,6 +19,7 @@ mod answers;
 mod connection;
 mod io;
 mod limits;
+mod meanwhile;
 mod progress;
 mod registry;
 mod streams;
@@ -31,6 +32,7 @@ use mantis_http::App;
 use tokio::net::TcpListener;
 
 pub use limits::ConnectionLimits;
+pub(crate) use meanwhile::Meanwhile;
 use registry::Registry;
 
 /// The outcome of serving.

@@ -1,5 +1,13 @@
 //! Makes a section's two types from one list: the input of one source (all optional), and the effective values.
 
+use std::path::PathBuf;
+
+use super::durability::DurabilitySetting;
+use super::listen::ListenAddress;
+use super::log::{LogFormat, LogLevel};
+use super::mode::ModeSetting;
+use crate::units::{Bytes, Milliseconds};
+
 /// One setting, for documents.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
@@ -13,6 +21,44 @@ pub struct Setting {
     pub default: String,
     /// What it means.
     pub meaning: &'static str,
+}
+
+/// The form in which a setting is given: most as the value itself, sizes and times also with a unit.
+pub trait Given {
+    /// The setting.
+    type Value;
+
+    /// What was given.
+    fn value(self) -> Self::Value;
+}
+
+macro_rules! given {
+    ($($type:ty),*) => {
+        $(impl Given for $type {
+            type Value = Self;
+
+            fn value(self) -> Self {
+                self
+            }
+        })*
+    };
+}
+given!(bool, u32, u64, usize, PathBuf, Vec<String>, DurabilitySetting, ListenAddress, LogFormat, LogLevel, ModeSetting);
+
+impl<T> Given for Bytes<T> {
+    type Value = T;
+
+    fn value(self) -> T {
+        self.0
+    }
+}
+
+impl Given for Milliseconds {
+    type Value = u64;
+
+    fn value(self) -> u64 {
+        self.0
+    }
 }
 
 /// What a document shows for a default.
@@ -30,7 +76,7 @@ macro_rules! section {
         $(#[$about])*
         #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
         pub struct $values {
-            $(#[doc = $meaning] pub $name: $type,)*
+            $(#[doc = $meaning] pub $name: <$type as $crate::settings::define::Given>::Value,)*
         }
 
         impl Default for $values {
@@ -45,7 +91,10 @@ macro_rules! section {
                     key: format!("{prefix}{}", stringify!($name)),
                     flag: $flag,
                     variable: concat!("MANTISDB_", $variable),
-                    default: { let default: $type = $default; $crate::settings::define::shown(&default) },
+                    default: {
+                        let default: <$type as $crate::settings::define::Given>::Value = $default;
+                        $crate::settings::define::shown(&default)
+                    },
                     meaning: $meaning,
                 },)*]
             }
@@ -63,7 +112,10 @@ macro_rules! section {
                     long = $flag,
                     env = concat!("MANTISDB_", $variable),
                     value_name = $crate::settings::define::placeholder(stringify!($type)),
-                    help = $crate::settings::define::help($meaning, &{ let default: $type = $default; default }),
+                    help = $crate::settings::define::help($meaning, &{
+                        let default: <$type as $crate::settings::define::Given>::Value = $default;
+                        default
+                    }),
                     hide_env = true,
                     value_delimiter = $crate::settings::define::delimiter(stringify!($type)),
                 )]
@@ -81,7 +133,9 @@ macro_rules! section {
             /// This, and where it says nothing, the defaults.
             #[must_use]
             pub fn resolve(self) -> $values {
-                $values { $($name: self.$name.unwrap_or_else(|| $default),)* }
+                $values {
+                    $($name: self.$name.map_or_else(|| $default, $crate::settings::define::Given::value),)*
+                }
             }
         }
     };
@@ -98,7 +152,9 @@ pub(super) fn help(meaning: &str, default: &impl serde::Serialize) -> String {
 
 pub(super) fn placeholder(type_name: &str) -> &'static str {
     match type_name {
-        "SocketAddr" => "ADDR",
+        "ListenAddress" => "ADDR",
+        "Milliseconds" => "TIME",
+        size if size.starts_with("Bytes") => "SIZE",
         "DurabilitySetting" => "WHEN",
         "PathBuf" => "DIR",
         "ModeSetting" => "MODE",

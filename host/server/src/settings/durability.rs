@@ -6,6 +6,8 @@ use std::str::FromStr;
 use mantis_db::Durability;
 use serde::{Deserialize, Serialize};
 
+use crate::units;
+
 /// The longest interval between syncs, in milliseconds: a minute.
 const INTERVAL_MS_MAX: u64 = 60_000;
 
@@ -53,7 +55,8 @@ impl FromStr for DurabilitySetting {
             "always" => Ok(Self(Durability::Always)),
             "never" => Ok(Self(Durability::Never)),
             _ => {
-                let ms = text.strip_prefix("interval:").and_then(|ms| ms.parse().ok()).ok_or_else(refused)?;
+                let interval = text.strip_prefix("interval:").ok_or_else(refused)?;
+                let ms = units::milliseconds(interval, 1).map_err(|_| refused())?;
                 if !(1..=INTERVAL_MS_MAX).contains(&ms) {
                     return Err(refused());
                 }
@@ -75,9 +78,24 @@ mod tests {
     }
 
     #[test]
+    fn an_interval_may_have_a_unit() {
+        assert_eq!("interval:1m".parse::<DurabilitySetting>().unwrap().to_string(), "interval:60000");
+    }
+
+    #[test]
     fn anything_else_is_refused() {
-        for text in ["", "Always", "interval", "interval:", "interval:0", "interval:60001", "interval:-1", "sometimes"]
-        {
+        for text in [
+            "",
+            "Always",
+            "interval",
+            "interval:",
+            "interval:0",
+            "interval:60001",
+            "interval:-1",
+            "interval:2m",
+            "interval:1KiB",
+            "sometimes",
+        ] {
             assert!(text.parse::<DurabilitySetting>().is_err(), "{text}");
         }
     }

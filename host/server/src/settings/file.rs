@@ -1,9 +1,11 @@
 //! The configuration file: TOML, strict.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::listen::ListenAddress;
 use super::table::{
     ConnectionInput, HttpInput, LimitInput, LogInput, PluginInput, PoolInput, ServerInput, SettingsInput, StorageInput,
     TableInput,
@@ -49,7 +51,7 @@ fn told(error: &toml::de::Error) -> String {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct File {
-    listen: Option<std::net::SocketAddr>,
+    listen: Option<ListenAddress>,
     allowed_hosts: Option<Vec<String>>,
     /// Its place before there was a section for it.
     cors_origins: Option<Vec<String>>,
@@ -70,10 +72,13 @@ impl SettingsInput {
     /// The file cannot be read, is not TOML, or has an unknown name.
     pub fn from_file(path: &Path) -> Result<Self, FileError> {
         let read = |source| FileError::Read { path: path.to_owned(), source };
-        if std::fs::metadata(path).map_err(read)?.len() > FILE_BYTES_MAX {
+        // Of a device without an end no length is known.
+        let file = std::fs::File::open(path).map_err(read)?;
+        let mut text = String::new();
+        file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(read)?;
+        if text.len() as u64 > FILE_BYTES_MAX {
             return Err(FileError::TooLarge { path: path.to_owned() });
         }
-        let text = std::fs::read_to_string(path).map_err(read)?;
         Self::from_toml(&text).map_err(|source| FileError::Parse { path: path.to_owned(), source: Box::new(source) })
     }
 
@@ -121,11 +126,25 @@ mod tests {
     fn mistakes_are_named_with_their_line() {
         check("listen = \"127.0.0.1:1\"\nlissten = 1\n", &["line 2", "lissten", "listen"]);
         check("[limits]\n\nbody_bytes = 1\n", &["line 3", "body_bytes", "body_bytes_max"]);
-        check("[limits]\nbody_bytes_max = \"ten\"\n", &["line 2", "ten"]);
+        check("[limits]\nbody_bytes_max = \"ten\"\n", &["line 2", "ten", "64MiB"]);
+        check("[limits]\nbody_bytes_max = \"1h\"\n", &["line 2", "1h", "64MiB"]);
+        check("[limits]\nbody_timeout_ms = \"1MiB\"\n", &["line 2", "1MiB", "1h30m"]);
+        check("[limits]\nbody_bytes_max = 1.5\n", &["line 2"]);
+        check("[limits]\nrequests_max = \"1k\"\n", &["line 2"]);
         check("[pool]\nmax = -1\n", &["line 2"]);
         check("listen = 8080\n", &["line 1"]);
         check("[limits\n", &["line 1"]);
         check("[table]\nsafe_update = true\n", &["line 1", "table"]);
+    }
+
+    #[test]
+    fn sizes_and_times_may_have_units() {
+        let text =
+            "listen = \":9\"\n[limits]\nbody_bytes_max = \"64MiB\"\nbody_timeout_ms = \"1m30s\"\nstore_bytes_max = 7\n";
+        let settings = SettingsInput::from_toml(text).unwrap().resolve();
+        let limits = settings.limits;
+        assert_eq!((limits.body_bytes_max, limits.body_timeout_ms, limits.store_bytes_max), (64 << 20, 90_000, 7));
+        assert_eq!(settings.server.listen.to_string(), "127.0.0.1:9");
     }
 
     #[test]

@@ -11,6 +11,8 @@
 //! | `durability` | the durability setting as text |
 //! | `file` | reading the file, with errors that name the line |
 //! | `guard` | the addresses that may be listened on, and the hosts that requests may name |
+//! | `listen` | the address to listen on as text |
+//! | `log` | the log's form and level as text |
 //! | `mode` | the permissions of the data directory as text |
 //! | `reference` | the settings as a document |
 
@@ -19,19 +21,23 @@ mod define;
 mod durability;
 mod file;
 mod guard;
+mod listen;
+mod log;
 mod mode;
 mod reference;
 mod table;
 
 pub use check::SettingInvalid;
-pub use define::Setting;
+pub use define::{Given, Setting};
 pub use durability::DurabilitySetting;
 pub use file::FileError;
 pub use guard::{ListenRefused, host_guard};
+pub use listen::ListenAddress;
+pub use log::{LogFormat, LogLevel};
 pub use mode::ModeSetting;
 pub use reference::reference;
 pub use table::{
-    ConnectionInput, ConnectionSettings, HttpInput, HttpSettings, LimitInput, LimitSettings, LogFormat, LogInput,
-    LogLevel, LogSettings, PluginInput, PluginSettings, PoolInput, PoolSettings, ServerInput, ServerSettings, Settings,
-    SettingsInput, StorageInput, StorageSettings, TableInput, TableSettings,
+    ConnectionInput, ConnectionSettings, HttpInput, HttpSettings, LimitInput, LimitSettings, LogInput, LogSettings,
+    PluginInput, PluginSettings, PoolInput, PoolSettings, ServerInput, ServerSettings, Settings, SettingsInput,
+    StorageInput, StorageSettings, TableInput, TableSettings,
 };

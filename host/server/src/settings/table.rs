@@ -1,6 +1,5 @@
 //! Every setting of the server.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use mantis_db::Limits;
@@ -8,13 +7,16 @@ use mantis_db::Limits;
 use super::Setting;
 use super::define::section;
 use super::durability::DurabilitySetting;
+use super::listen::ListenAddress;
+use super::log::{LogFormat, LogLevel};
 use super::mode::ModeSetting;
+use crate::units::{Bytes, Milliseconds};
 
 section! {
     /// Where the server listens and to whom it answers.
     ServerSettings, ServerInput, "Listener";
-    listen: SocketAddr = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)), "listen", "LISTEN",
-        "Address and port to listen on; port 0 picks a free one";
+    listen: ListenAddress = ListenAddress::default(), "listen", "LISTEN",
+        "Address and port to listen on, as in `localhost:8080`, or `:8080` for that of 127.0.0.1; port 0 picks a free one";
     allowed_hosts: Vec<String> = Vec::new(), "allowed-host", "ALLOWED_HOSTS",
         "Host names to accept in requests besides the loopback names, without a port; repeatable";
 }
@@ -47,9 +49,9 @@ section! {
         "Permissions of a data directory that is created, as in `0750`; its files have the same without `x`";
     durability: DurabilitySetting = DurabilitySetting::ALWAYS, "durability", "DURABILITY",
         "When a write is acknowledged: `always`, once it is on disk; `interval:MS`, at once, with a sync every MS milliseconds; `never`, at once, leaving syncs to the system";
-    checkpoint_bytes: u64 = 256 << 20, "checkpoint-bytes", "CHECKPOINT_BYTES",
+    checkpoint_bytes: Bytes<u64> = 256 << 20, "checkpoint-bytes", "CHECKPOINT_BYTES",
         "Bytes of log that trigger a checkpoint; bounds the time that startup takes";
-    feed_age_ms_max: u64 = Limits::DEFAULT.feed_age_ms_max, "feed-age-ms-max", "FEED_AGE_MS_MAX",
+    feed_age_ms_max: Milliseconds = Limits::DEFAULT.feed_age_ms_max, "feed-age-ms-max", "FEED_AGE_MS_MAX",
         "How long the change feed retains history";
 }
 
@@ -65,15 +67,15 @@ section! {
     ConnectionSettings, ConnectionInput, "Connections";
     max: usize = 20_000, "connections-max", "CONNECTIONS_MAX",
         "Open connections; a connection above the limit is answered 503 and closed";
-    header_bytes_max: usize = 32 << 10, "header-bytes-max", "HEADER_BYTES_MAX",
+    header_bytes_max: Bytes<usize> = 32 << 10, "header-bytes-max", "HEADER_BYTES_MAX",
         "Bytes of a request's line and headers, at least 8192";
-    header_timeout_ms: u64 = 10_000, "header-timeout-ms", "HEADER_TIMEOUT_MS",
+    header_timeout_ms: Milliseconds = 10_000, "header-timeout-ms", "HEADER_TIMEOUT_MS",
         "Time for a request's line and headers to arrive";
-    idle_timeout_ms: u64 = 75_000, "idle-timeout-ms", "IDLE_TIMEOUT_MS",
+    idle_timeout_ms: Milliseconds = 75_000, "idle-timeout-ms", "IDLE_TIMEOUT_MS",
         "How long a connection may stay idle between requests";
-    send_timeout_ms: u64 = 60_000, "send-timeout-ms", "SEND_TIMEOUT_MS",
-        "How long a client may go without reading any of its response; over HTTP/2 of each one";
-    drain_timeout_ms: u64 = 10_000, "drain-timeout-ms", "DRAIN_TIMEOUT_MS",
+    send_timeout_ms: Milliseconds = 60_000, "send-timeout-ms", "SEND_TIMEOUT_MS",
+        "How long a client may go without reading any of its response";
+    drain_timeout_ms: Milliseconds = 10_000, "drain-timeout-ms", "DRAIN_TIMEOUT_MS",
         "How long requests in progress may take to finish at shutdown";
     http2_streams_max: u32 = 128, "http2-streams-max", "HTTP2_STREAMS_MAX",
         "Concurrent requests on one HTTP/2 connection";
@@ -82,25 +84,23 @@ section! {
 section! {
     /// Bounds on requests and on what is stored.
     LimitSettings, LimitInput, "Limits";
-    body_bytes_max: usize = mantis_http::BODY_BYTES_MAX, "body-bytes-max", "BODY_BYTES_MAX",
+    body_bytes_max: Bytes<usize> = mantis_http::BODY_BYTES_MAX, "body-bytes-max", "BODY_BYTES_MAX",
         "Bytes of a request's body; base64 makes a value a third larger";
-    body_timeout_ms: u64 = 30_000, "body-timeout-ms", "BODY_TIMEOUT_MS", "Time for a request's body to arrive";
-    request_timeout_ms: u64 = 60_000, "request-timeout-ms", "REQUEST_TIMEOUT_MS", "Total time for a request";
+    body_timeout_ms: Milliseconds = 30_000, "body-timeout-ms", "BODY_TIMEOUT_MS", "Time for a request's body to arrive";
+    request_timeout_ms: Milliseconds = 60_000, "request-timeout-ms", "REQUEST_TIMEOUT_MS", "Total time for a request";
     requests_max: usize = 10_000, "requests-max", "REQUESTS_MAX",
         "Concurrent requests; a request above the limit is answered 503";
     transactions_max: usize = 1_000, "transactions-max", "TRANSACTIONS_MAX",
         "Open transactions; at most three quarters of the pool's sessions, whatever this says";
-    transaction_idle_ms: u64 = 30_000, "transaction-idle-ms", "TRANSACTION_IDLE_MS",
+    transaction_idle_ms: Milliseconds = 30_000, "transaction-idle-ms", "TRANSACTION_IDLE_MS",
         "Idle time after which a transaction is rolled back";
     streams_max: usize = 1_000, "streams-max", "STREAMS_MAX", "Concurrent streamed listings, change feeds and backups";
-    key_bytes_max: usize = Limits::DEFAULT.key_bytes_max, "key-bytes-max", "KEY_BYTES_MAX", "Bytes of a key, at most 4096";
-    value_bytes_max: usize = Limits::DEFAULT.value_bytes_max, "value-bytes-max", "VALUE_BYTES_MAX",
+    key_bytes_max: Bytes<usize> = Limits::DEFAULT.key_bytes_max, "key-bytes-max", "KEY_BYTES_MAX", "Bytes of a key, at most 4096";
+    value_bytes_max: Bytes<usize> = Limits::DEFAULT.value_bytes_max, "value-bytes-max", "VALUE_BYTES_MAX",
         "Bytes of a value; it must fit into a request's body";
-    store_bytes_max: u64 = 0, "store-bytes-max", "STORE_BYTES_MAX",
+    store_bytes_max: Bytes<u64> = 0, "store-bytes-max", "STORE_BYTES_MAX",
         "Bytes of all keys and values; 0 means no limit but the machine's memory";
-    in_flight_bytes_max: usize = 0, "in-flight-bytes-max", "IN_FLIGHT_BYTES_MAX",
-        "Bytes of bodies, answers under construction and uncommitted writes in sum; beyond it requests are answered 503. 0 means a quarter of the machine's memory, 256 MiB to 4 GiB";
-    feed_bytes_max: usize = Limits::DEFAULT.feed_bytes_max, "feed-bytes-max", "FEED_BYTES_MAX",
+    feed_bytes_max: Bytes<usize> = Limits::DEFAULT.feed_bytes_max, "feed-bytes-max", "FEED_BYTES_MAX",
         "Bytes of history that the change feed retains";
 }
 
@@ -109,11 +109,11 @@ section! {
     PoolSettings, PoolInput, "Session pool";
     min_idle: usize = 10, "pool-min-idle", "POOL_MIN_IDLE", "Idle sessions kept ready";
     max: usize = 1_000, "pool-max", "POOL_MAX", "Most sessions at once";
-    wait_timeout_ms: u64 = 10_000, "pool-wait-timeout-ms", "POOL_WAIT_TIMEOUT_MS",
+    wait_timeout_ms: Milliseconds = 10_000, "pool-wait-timeout-ms", "POOL_WAIT_TIMEOUT_MS",
         "How long a request waits for a session";
-    idle_timeout_ms: u64 = 300_000, "pool-idle-timeout-ms", "POOL_IDLE_TIMEOUT_MS",
+    idle_timeout_ms: Milliseconds = 300_000, "pool-idle-timeout-ms", "POOL_IDLE_TIMEOUT_MS",
         "Idle time after which a session above the minimum is closed";
-    lifetime_ms: u64 = 3_600_000, "pool-lifetime-ms", "POOL_LIFETIME_MS", "Age at which a session is replaced";
+    lifetime_ms: Milliseconds = 3_600_000, "pool-lifetime-ms", "POOL_LIFETIME_MS", "Age at which a session is replaced";
 }
 
 section! {
@@ -121,46 +121,14 @@ section! {
     PluginSettings, PluginInput, "Plugins";
     dir: PathBuf = PathBuf::new(), "plugins", "PLUGINS",
         "Directory whose NAME.wasm files are installed at startup, each as its NAME.toml or NAME.json says";
-    call_deadline_ms: u64 = 1_000, "plugin-call-deadline-ms", "PLUGIN_CALL_DEADLINE_MS", "Total time for a plugin call";
-    memory_bytes_max: usize = 64 << 20, "plugin-memory-bytes-max", "PLUGIN_MEMORY_BYTES_MAX",
+    call_deadline_ms: Milliseconds = 1_000, "plugin-call-deadline-ms", "PLUGIN_CALL_DEADLINE_MS", "Total time for a plugin call";
+    memory_bytes_max: Bytes<usize> = 64 << 20, "plugin-memory-bytes-max", "PLUGIN_MEMORY_BYTES_MAX",
         "Bytes of memory of one plugin instance";
-    core_instances_max: u32 = 128, "plugin-core-instances-max", "PLUGIN_CORE_INSTANCES_MAX",
-        "Core instances of a plugin's component; interpreters have some dozens";
-    memories_max: u32 = 8, "plugin-memories-max", "PLUGIN_MEMORIES_MAX", "Linear memories of a plugin's component";
-    tables_max: u32 = 16, "plugin-tables-max", "PLUGIN_TABLES_MAX", "WebAssembly tables of a plugin's component";
-    table_elements_max: usize = 20_000, "plugin-table-elements-max", "PLUGIN_TABLE_ELEMENTS_MAX",
-        "Elements of a WebAssembly table of a plugin's component";
-    instance_idle_timeout_ms: u64 = 300_000, "plugin-instance-idle-timeout-ms", "PLUGIN_INSTANCE_IDLE_TIMEOUT_MS",
+    instance_idle_timeout_ms: Milliseconds = 300_000, "plugin-instance-idle-timeout-ms", "PLUGIN_INSTANCE_IDLE_TIMEOUT_MS",
         "Idle time after which a plugin instance is closed";
-    component_bytes_max: usize = mantis_plugin::COMPONENT_BYTES_MAX_DEFAULT, "plugin-component-bytes-max", "PLUGIN_COMPONENT_BYTES_MAX",
+    component_bytes_max: Bytes<usize> = mantis_plugin::COMPONENT_BYTES_MAX_DEFAULT, "plugin-component-bytes-max", "PLUGIN_COMPONENT_BYTES_MAX",
         "Bytes of a component";
     max: usize = 100, "plugins-max", "PLUGINS_MAX", "Most plugins installed at once";
-}
-
-/// How the log is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// Lines for people.
-    Plain,
-    /// One JSON object per line, for machines.
-    Json,
-}
-
-/// The lowest severity that is logged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogLevel {
-    /// Unexpected failures.
-    Error,
-    /// Conditions that need attention.
-    Warn,
-    /// Normal events of operation.
-    Info,
-    /// Details for troubleshooting.
-    Debug,
-    /// Everything.
-    Trace,
 }
 
 /// Everything that can be set.

@@ -48,7 +48,7 @@ struct Set<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     media_type: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    ttl: Option<u64>,
+    ttl_ms: Option<u64>,
 }
 
 impl Batch {
@@ -91,7 +91,7 @@ impl Batch {
         }
         let (key, value) = (JsonBytes(record.key), JsonBytes(record.value));
         let media_type = record.media_type.as_deref();
-        let set = Set { op: "set", key: &key, value: &value, media_type, ttl: record.ttl_s };
+        let set = Set { op: "set", key: &key, value: &value, media_type, ttl_ms: record.ttl_ms };
         // Strings and numbers always serialise, and memory does not refuse bytes.
         let _ = serde_json::to_writer(&mut self.operations, &set);
         self.operations.push(b',');

@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::order::{self, Entry, Head, Seen};
 use super::read::{BYTE_ORDER_MARK, LineEnd};
-use crate::cli::Format;
+use crate::cli::ExportFormat;
 use crate::client::text::JsonBytes;
 use crate::client::{Client, ClientError, Path};
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Exit, Failure, Outcome};
 use crate::progress;
 
 /// Chunks that are fetched ahead.
@@ -26,9 +26,7 @@ const SILENCE_MAX: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub(crate) struct Export {
     pub(crate) bucket: String,
-    /// None for the imported file, or NDJSON if no order is recorded.
-    pub(crate) format: Option<Format>,
-    pub(crate) by_key: bool,
+    pub(crate) format: ExportFormat,
     pub(crate) prefix: Option<Vec<u8>>,
     /// Whether the output is a file, rather than standard output.
     pub(crate) to_file: bool,
@@ -47,15 +45,19 @@ pub(crate) struct Report {
 pub(crate) async fn run(client: &Client, export: &Export, output: &mut dyn Write) -> Outcome<Report> {
     let bar = if export.to_file { progress::bar(None) } else { progress::output_bar() };
     let mut output = Counted { inner: bar.wrap_write(output), bytes: 0 };
-    let in_order = export.format.is_none() && !export.by_key && export.prefix.is_none();
-    let head = if in_order { order::head(client, &export.bucket).await? } else { None };
-    let records = match &head {
-        Some(head) => as_imported(client, &export.bucket, head, &mut output).await?,
-        None => by_key(client, export, &mut output).await?,
+    let is_imported = export.format == ExportFormat::Imported;
+    let records = if is_imported {
+        let head = order::head(client, &export.bucket).await?.ok_or_else(|| {
+            Failure::new(Exit::NotFound, format!("no file's order is recorded for bucket {:?}", export.bucket))
+                .hint("`mantisdb import` records it; any other --format writes the records by key")
+        })?;
+        as_imported(client, &export.bucket, &head, &mut output).await?
+    } else {
+        by_key(client, export, &mut output).await?
     };
     output.inner.flush().map_err(|error| Failure::stream(&error))?;
     bar.finish_and_clear();
-    Ok(Report { records, bytes: output.bytes, as_imported: head.is_some() })
+    Ok(Report { records, bytes: output.bytes, as_imported: is_imported })
 }
 
 /// Writes the keys of the recorded order, and then the others in key order.
@@ -207,20 +209,20 @@ async fn by_key(client: &Client, export: &Export, output: &mut Counted<impl Writ
     let path = Path::keys(&export.bucket).with("values", Some(b"true")).with("prefix", export.prefix.as_deref());
     let mut lines = client.lines(&path, SILENCE_MAX).await?;
     let mut records = 0;
-    if export.format == Some(Format::Csv) {
+    if export.format == ExportFormat::Csv {
         output.write_all(b"key,value\n")?;
     }
     while let Some(line) = lines.next().await? {
         records += 1;
         match export.format {
-            None | Some(Format::Ndjson) => {
+            ExportFormat::Ndjson | ExportFormat::Imported => {
                 output.write_all(&line)?;
                 output.write_all(b"\n")?;
             }
-            Some(format) => {
+            format => {
                 let Line { key, value } = serde_json::from_slice(&line)
                     .map_err(|error| ClientError::Unexpected { reason: error.to_string() })?;
-                if format == Format::Lines {
+                if format == ExportFormat::Lines {
                     output.write_all(&value.0)?;
                     output.write_all(b"\n")?;
                 } else {
@@ -233,7 +235,7 @@ async fn by_key(client: &Client, export: &Export, output: &mut Counted<impl Writ
 }
 
 fn csv_record(key: &[u8], value: &[u8]) -> Outcome<Vec<u8>> {
-    let failed = |error: &dyn std::fmt::Display| Failure::new(crate::failure::Exit::Local, error);
+    let failed = |error: &dyn std::fmt::Display| Failure::new(Exit::Local, error);
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record([key, value]).map_err(|error| failed(&error))?;
     writer.into_inner().map_err(|error| failed(&error))

@@ -42,7 +42,7 @@ pub(crate) struct Import {
     pub(crate) delimiter: u8,
     pub(crate) has_header: bool,
     pub(crate) key_prefix: Vec<u8>,
-    pub(crate) ttl_s: Option<u64>,
+    pub(crate) ttl_ms: Option<u64>,
     pub(crate) skip_duplicates: bool,
     pub(crate) keep_order: bool,
 }
@@ -241,7 +241,7 @@ fn finish(piece: Piece, import: &Import) -> Result<Piece, String> {
     if record.key.len() > KEY_BYTES_MAX {
         return Err(format!("the key has {} bytes; a key has at most {KEY_BYTES_MAX}", record.key.len()));
     }
-    record.ttl_s = import.ttl_s.or(record.ttl_s);
+    record.ttl_ms = import.ttl_ms.or(record.ttl_ms);
     Ok(Piece::Record(record))
 }
 
@@ -342,8 +342,9 @@ async fn send_operations(client: &Client, bucket: &str, batch: &Batch, report: &
 }
 
 async fn send_alone(client: &Client, bucket: &str, record: Record) -> Result<(), ClientError> {
-    let ttl = record.ttl_s.map(|seconds| seconds.to_string());
-    let path = Path::key(bucket, &record.key).with("raw", Some(b"true")).with("ttl", ttl.as_deref().map(str::as_bytes));
+    let ttl = record.ttl_ms.map(|ms| ms.to_string());
+    let path =
+        Path::key(bucket, &record.key).with("raw", Some(b"true")).with("ttl_ms", ttl.as_deref().map(str::as_bytes));
     let media_type = record.media_type.as_deref().unwrap_or(OCTETS);
     with_retries(client, Repeat::Always, Method::PUT, &path, &[(CONTENT_TYPE, media_type)], record.value.into())
         .await

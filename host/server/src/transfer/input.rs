@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
+use super::encoding;
 use crate::failure::{Failure, Outcome};
 use crate::progress;
 
@@ -14,7 +15,7 @@ pub(super) fn is_standard(path: &Path) -> bool {
     path == Path::new("-")
 }
 
-/// Opens a file, or standard input for `-`. A bar shows how much of it has been read.
+/// Opens a file of text, or standard input for `-`, [as UTF-8](encoding). A bar shows how much of it has been read.
 pub(super) fn open(path: &Path) -> Outcome<Box<dyn BufRead + Send>> {
     let failed = |error: io::Error| Failure::file("read", path, &error);
     let (total, input): (_, Box<dyn io::Read + Send>) = if is_standard(path) {
@@ -27,5 +28,6 @@ pub(super) fn open(path: &Path) -> Outcome<Box<dyn BufRead + Send>> {
         }
         (metadata.is_file().then_some(metadata.len()), Box::new(file))
     };
-    Ok(Box::new(BufReader::with_capacity(BUFFER_BYTES, progress::bar(total).wrap_read(input))))
+    let input = BufReader::with_capacity(BUFFER_BYTES, progress::bar(total).wrap_read(input));
+    encoding::decoded(Box::new(input)).map_err(failed)
 }

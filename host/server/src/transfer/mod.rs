@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `input` | files to read, with a bar on a terminal |
+//! | `encoding` | UTF-16, and line ends that are a carriage return alone |
 //! | `read` | a file's records, in each format |
 //! | `batch` | records to requests of the batch API |
 //! | `order` | where a bucket keeps the order of the file that it was imported from |
@@ -15,6 +16,7 @@
 //! stored as if they had been put one by one.
 
 mod batch;
+mod encoding;
 pub(crate) mod export;
 pub(crate) mod import;
 mod input;

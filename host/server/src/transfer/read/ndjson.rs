@@ -2,11 +2,12 @@
 
 use std::io;
 
+use mantis_db::json_error;
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::line_reader::LineReader;
 use super::record::{Found, LineEnd, Piece, Record};
+use crate::client::object::Object;
 use crate::client::text::JsonBytes;
 
 pub(in crate::transfer) struct Reader {
@@ -58,16 +59,19 @@ impl Reader {
         record.media_type = line.media_type;
         // A record that has expired since gets one second: it must not become one that never expires.
         let left = line.expires_at.map(|at| (at.as_second() + 1).saturating_sub(self.now_s).max(1).unsigned_abs());
-        record.ttl_s = line.ttl.or(left);
+        record.ttl_ms = line.ttl.or(left).map(|seconds| seconds.saturating_mul(1_000));
         Ok(Piece::Record(record))
     }
 }
 
 fn by_member(text: &[u8], member: &str, end: LineEnd) -> Result<Piece, String> {
-    let value: Value = serde_json::from_slice(text).map_err(|error| error.to_string())?;
-    let key = match value.get(member) {
-        Some(Value::String(key)) => key.clone(),
-        Some(number @ (Value::Number(_) | Value::Bool(_))) => number.to_string(),
+    let object: Object = serde_json::from_slice(text).map_err(|error| json_error(&error))?;
+    // Of a member that occurs twice the last counts.
+    let value = object.0.iter().rfind(|(name, _)| name == member).map(|(_, value)| value.get());
+    let key = match value.map(|text| (text, text.as_bytes().first())) {
+        Some((text, Some(b'"'))) => serde_json::from_str(text).map_err(|error| json_error(&error))?,
+        // As it is written: a number keeps all its digits, and 1e2 is another key than 100.
+        Some((text, Some(b'-' | b'0'..=b'9' | b't' | b'f'))) => text.to_owned(),
         Some(_) => return Err(format!("the member {member:?} is neither a string nor a number")),
         None => return Err(format!("there is no member {member:?}")),
     };
@@ -90,9 +94,9 @@ mod tests {
         let mut reader = Reader::new(lines, key.map(str::to_owned), 1_000);
         let found = reader.next().unwrap().unwrap().piece;
         match (&found, expected) {
-            (Ok(Piece::Record(record)), Ok((key, value, ttl_s))) => {
+            (Ok(Piece::Record(record)), Ok((key, value, ttl_ms))) => {
                 assert_eq!((&record.key[..], &record.value[..]), (key.as_bytes(), value.as_bytes()), "{line}");
-                assert_eq!(record.ttl_s, ttl_s, "{line}");
+                assert_eq!(record.ttl_ms, ttl_ms.map(|seconds| seconds * 1_000), "{line}");
             }
             (Err(message), Err(part)) => assert!(message.contains(part), "{line}: {message}"),
             _ => panic!("{line}: {found:?}"),
@@ -116,6 +120,12 @@ mod tests {
         let line = r#"{"id": 17, "name": "Ada"}"#;
         check(line, Some("name"), Ok(("Ada", line, None)));
         check(line, Some("id"), Ok(("17", line, None)));
+        for number in ["123456789012345678901", "1e2", "1E+2", "0.10", "-0", "100", "true", "0.1000000000000000055"] {
+            let line = format!("{{\"id\": {number} }}");
+            check(&line, Some("id"), Ok((number, &line, None)));
+        }
+        check(r#"{"id":1,"id":2}"#, Some("id"), Ok(("2", r#"{"id":1,"id":2}"#, None)));
+        check("[1]", Some("id"), Err("found a list"));
         check(line, Some("email"), Err("no member"));
         check(r#"{"id":null}"#, Some("id"), Err("neither a string"));
     }

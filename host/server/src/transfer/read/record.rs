@@ -38,13 +38,13 @@ pub(in crate::transfer) struct Record {
     pub(in crate::transfer) key: Vec<u8>,
     pub(in crate::transfer) value: Vec<u8>,
     pub(in crate::transfer) media_type: Option<String>,
-    pub(in crate::transfer) ttl_s: Option<u64>,
+    pub(in crate::transfer) ttl_ms: Option<u64>,
     pub(in crate::transfer) end: LineEnd,
 }
 
 impl Record {
     pub(in crate::transfer) fn new(key: Vec<u8>, value: Vec<u8>, end: LineEnd) -> Self {
-        Self { key, value, media_type: None, ttl_s: None, end }
+        Self { key, value, media_type: None, ttl_ms: None, end }
     }
 }
 

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::csv::Records;
 use super::page::{Page, unexpected};
+use super::whole;
 use crate::client::object::{self, Object};
 use crate::client::{Client, ClientError, Path};
 use crate::failure::{Failure, Outcome};
@@ -112,7 +113,8 @@ impl<'a> Pages<'a> {
                 Ok(answer) => {
                     self.moments += u64::from(self.fruitless > 0);
                     self.fruitless = 0;
-                    return self.take(&answer.body);
+                    let announced = whole::announced(&answer.headers);
+                    return self.take(&answer.body, announced);
                 }
                 Err(error) if error.code() == TOO_LARGE && self.page_rows > 1 => self.page_rows /= 2,
                 Err(error) if ENDED.contains(&error.code()) || error.code() == TOO_LARGE => self.renew(error).await?,
@@ -140,7 +142,7 @@ impl<'a> Pages<'a> {
     }
 
     /// Reads an answer, and moves on.
-    fn take(&mut self, body: &Bytes) -> Outcome<Option<Page>> {
+    fn take(&mut self, body: &Bytes, announced: Option<u64>) -> Outcome<Option<Page>> {
         let page = if self.is_csv {
             let text = std::str::from_utf8(body).map_err(|error| unexpected(error.to_string()))?;
             Page::Records(Records::new(text).collect())
@@ -152,6 +154,12 @@ impl<'a> Pages<'a> {
             Page::Lines(lines) => lines.len(),
             Page::Records(records) => records.len().saturating_sub(1),
         };
+        // An answer that was cut on its way may look whole.
+        if let Some(announced) = announced
+            && announced != rows as u64
+        {
+            return Err(unexpected(format!("the answer has {rows} of {announced} rows")));
+        }
         if rows == 0 {
             return Ok(None);
         }

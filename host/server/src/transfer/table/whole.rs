@@ -126,12 +126,17 @@ impl Whole {
 
 /// How many rows the answer has, and how many there are: `0-9/100` or `*/100`.
 fn counts(headers: &HeaderMap) -> Option<(u64, u64)> {
-    let (range, total) = headers.get(CONTENT_RANGE)?.to_str().ok()?.split_once('/')?;
-    let rows = match range.split_once('-') {
-        Some((first, last)) => last.parse::<u64>().ok()?.checked_sub(first.parse().ok()?)?.checked_add(1)?,
-        None => 0,
-    };
-    Some((rows, total.parse().ok()?))
+    let (_, total) = headers.get(CONTENT_RANGE)?.to_str().ok()?.split_once('/')?;
+    Some((announced(headers)?, total.parse().ok()?))
+}
+
+/// How many rows the answer has, as it says itself.
+pub(super) fn announced(headers: &HeaderMap) -> Option<u64> {
+    let (range, _) = headers.get(CONTENT_RANGE)?.to_str().ok()?.split_once('/')?;
+    match range.split_once('-') {
+        Some((first, last)) => last.parse::<u64>().ok()?.checked_sub(first.parse().ok()?)?.checked_add(1),
+        None => Some(0),
+    }
 }
 
 #[cfg(test)]
