@@ -46,6 +46,41 @@ check(
 );
 
 check(
+  'what is committed while a change is with the caller is shown, by every feed',
+  async (db) => {
+    const feeds = [db.changes(), db.changes(), db.changes({ prefix: 'k' })];
+    await Promise.all(feeds.map((feed) => feed.ready));
+    const shown = feeds.map(() => 0);
+    const read = feeds.map(async (feed, index) => {
+      for await (const _ of feed) if (++shown[index] === 100) return;
+    });
+    for (let n = 0; n < 100; n++) await db.kv().set(`k${n}`, '');
+    // Nothing else is committed: what was passed over would be waited for until then.
+    await Promise.race([Promise.all(read), new Promise((resolve) => setTimeout(resolve, 5_000))]);
+    return shown;
+  },
+  [100, 100, 100],
+);
+
+check(
+  'what expires while a change is with the caller is shown',
+  async (db, clock) => {
+    await db.kv().setWith('short', '', { ttlMs: 10 });
+    const feed = db.changes();
+    await feed.ready;
+    await db.kv().set('a', '');
+    await feed.next();
+    clock.advance(10);
+    db.maintain();
+    const late = new Promise((resolve) => setTimeout(() => resolve({ value: { kind: 'nothing' } }), 2_000));
+    const { value } = await Promise.race([feed.next(), late]);
+    return value.kind;
+  },
+  'delete',
+  { clock: 1_000 },
+);
+
+check(
   'it shows one bucket, or keys that begin so',
   async (db) => {
     const feeds = [

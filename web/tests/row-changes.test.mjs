@@ -67,6 +67,27 @@ check(
 );
 
 check(
+  'a row that is written while a change is with the caller is shown, by every feed',
+  async (db) => {
+    await db.createTable('orders', orders);
+    const table = db.table('orders');
+    const feeds = [table.changes(), table.where('status', 'eq', 'paid').changes(), db.changes({ bucket: 'default' })];
+    await Promise.all(feeds.map((feed) => feed.ready));
+    const shown = feeds.map(() => 0);
+    const read = feeds.map(async (feed, index) => {
+      for await (const _ of feed) if (++shown[index] === 50) return;
+    });
+    for (let n = 0; n < 50; n++) {
+      await table.insert({ status: 'paid' });
+      await db.kv().set(`k${n}`, '');
+    }
+    await Promise.race([Promise.all(read), new Promise((resolve) => setTimeout(resolve, 5_000))]);
+    return shown;
+  },
+  [50, 50, 50],
+);
+
+check(
   'without old rows a change is shown where it is not known what the filter selected',
   async (db) => {
     await db.createTable('orders', orders);

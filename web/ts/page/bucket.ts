@@ -145,9 +145,12 @@ export class Bucket {
   }
 
   #write<T>(work: (session: RawSession) => T): T {
-    const answer = this.#read(work);
-    this.#target.wrote();
-    return answer;
+    try {
+      return this.#read(work);
+    } finally {
+      // Also after a failure: of several commits the first may have been made.
+      this.#target.wrote();
+    }
   }
 }
 

@@ -16,8 +16,10 @@ export interface FeedSource {
   wrote(): void;
   /** Aborted when the database is closed, which ends feeds. */
   readonly closed: AbortSignal;
-  /** Resolves after the next commit, or when `signal` is aborted. */
-  nextCommit(signal: AbortSignal): Promise<void>;
+  /** The newest commit. */
+  version(): bigint;
+  /** Resolves once there is a commit after `seen`, or when `signal` is aborted. */
+  commitAfter(seen: bigint, signal: AbortSignal): Promise<void>;
 }
 
 interface Changes<T> {
@@ -101,13 +103,15 @@ async function* follow<T>(
 ): AsyncGenerator<T, undefined> {
   let cursor = await begun;
   while (!ended.aborted) {
+    // Taken before the read: what is committed after it, also while a change is with the caller, must end the wait below.
+    const seen = source.version();
     const page = read(cursor, PAGE_CHANGES);
     cursor = page.cursor;
     for (const change of page.items) {
       if (ended.aborted) return;
       yield change;
     }
-    if (page.atEnd) await source.nextCommit(ended);
+    if (page.atEnd) await source.commitAfter(seen, ended);
   }
   return undefined;
 }

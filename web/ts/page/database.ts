@@ -121,9 +121,11 @@ export class PageDatabase implements MantisDB, Target, FeedSource {
   }
 
   async dropBucket(name: string): Promise<DeletedKeys> {
-    const dropped = call(() => this.session().dropBucket(name) as DeletedKeys);
-    this.wrote();
-    return dropped;
+    try {
+      return call(() => this.session().dropBucket(name) as DeletedKeys);
+    } finally {
+      this.wrote();
+    }
   }
 
   async stats(): Promise<Stats> {
@@ -178,12 +180,17 @@ export class PageDatabase implements MantisDB, Target, FeedSource {
     const version = this.#database.version();
     if (version === this.#version) return;
     this.#version = version;
-    this.#wake();
+    for (const done of [...this.#waiting]) done();
   }
 
-  nextCommit(signal: AbortSignal): Promise<void> {
+  version(): bigint {
+    this.#checkOpen();
+    return this.#database.version();
+  }
+
+  commitAfter(seen: bigint, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
-      if (signal.aborted) return resolve();
+      if (signal.aborted || this.version() !== seen) return resolve();
       const done = () => {
         this.#waiting.delete(done);
         signal.removeEventListener('abort', done);
@@ -192,10 +199,6 @@ export class PageDatabase implements MantisDB, Target, FeedSource {
       this.#waiting.add(done);
       signal.addEventListener('abort', done);
     });
-  }
-
-  #wake(): void {
-    for (const done of [...this.#waiting]) done();
   }
 
   #checkOpen(): void {
