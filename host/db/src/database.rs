@@ -60,7 +60,12 @@ pub(crate) struct Inner {
     #[cfg(feature = "tables")]
     pub(crate) rows: OnceLock<Box<dyn Any + Send + Sync>>,
     closed: AtomicBool,
+    /// Asked before each write.
+    has_room: HasRoom,
 }
+
+/// Whether the memory has room for so many bytes more, and for the work beside them.
+pub type HasRoom = fn(bytes: usize) -> bool;
 
 impl std::fmt::Debug for Database {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -87,11 +92,25 @@ impl Database {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> std::result::Result<Self, LimitInvalid> {
+        Self::in_memory_within(limits, clock, random, |_| true)
+    }
+
+    /// As [`in_memory`](Self::in_memory), for a program whose memory has an end: before each write `has_room` says whether there is room
+    /// for it. What it refuses is `store-full`; reads and deletions go on.
+    ///
+    /// # Errors
+    /// As [`in_memory`](Self::in_memory).
+    pub fn in_memory_within(
+        limits: Limits,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        has_room: HasRoom,
+    ) -> std::result::Result<Self, LimitInvalid> {
         // A page's program chooses its limits, and every byte of a page is downloaded.
         #[cfg(not(target_family = "wasm"))]
         limits.check()?;
         let engine = Engine::in_memory(options(&limits, clock, &random));
-        Ok(Self::over(engine, limits, random))
+        Ok(Self::over(engine, limits, random, has_room))
     }
 
     /// Opens the database on `disk`, or makes one, and reports what was recovered.
@@ -131,10 +150,10 @@ impl Database {
         options.segment_bytes_max =
             options.segment_bytes_max.min((storage.checkpoint_bytes / 4).max(SEGMENT_BYTES_MIN));
         let (engine, recovered) = Engine::open(options, disk, storage.durability)?;
-        Ok((Self::over(engine, limits, random), recovered))
+        Ok((Self::over(engine, limits, random, |_| true), recovered))
     }
 
-    fn over(engine: Engine, limits: Limits, random: Arc<dyn Random>) -> Self {
+    fn over(engine: Engine, limits: Limits, random: Arc<dyn Random>, has_room: HasRoom) -> Self {
         Self(Arc::new(Inner {
             epoch: engine.identity().unwrap_or_else(|| random.next_u64()),
             #[cfg(not(target_family = "wasm"))]
@@ -152,6 +171,7 @@ impl Database {
             cursor_snapshots: Mutex::new(CursorSnapshots::new(limits.cursor_snapshots_max, limits.cursor_age_ms_max)),
             limits,
             closed: AtomicBool::new(false),
+            has_room,
         }))
     }
 
@@ -224,11 +244,21 @@ impl Database {
     }
 
     /// Checks that `bytes` more may be written. The values that they replace count until they are freed.
-    pub(crate) fn check_room(&self, bytes: usize) -> Result<()> {
+    ///
+    /// # Errors
+    /// As [`check_writable`](Self::check_writable), but `disk-full`.
+    pub fn check_room(&self, bytes: usize) -> Result<()> {
         self.check_open()?;
         let (held, max) = (self.0.engine.bytes(), self.0.limits.store_bytes_max);
         if held.saturating_add(bytes as u64) > max {
             return Err(Error::new(Code::StoreFull, format!("the store holds {held} bytes; the limit is {max}")));
+        }
+        if !(self.0.has_room)(bytes) {
+            // What the feed keeps of the past is worth less than room for the present; who follows to the end misses nothing.
+            self.0.engine.forget_changes(self.0.engine.version());
+        }
+        if !(self.0.has_room)(bytes) {
+            return Err(Code::StoreFull.into());
         }
         Ok(())
     }

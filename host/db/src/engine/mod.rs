@@ -207,7 +207,6 @@ impl Engine {
     }
 
     /// Drops the changes up to `version` from the feed.
-    #[cfg(not(target_family = "wasm"))]
     pub(crate) fn forget_changes(&self, version: Version) {
         self.0.forget_changes(version);
     }

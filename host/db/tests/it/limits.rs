@@ -142,6 +142,22 @@ fn a_full_store_still_deletes_and_expires() {
 }
 
 #[test]
+fn a_memory_without_room_takes_no_writes_and_still_deletes() {
+    let has_room = |bytes| bytes <= 100;
+    let (clock, random) = (Arc::new(ManualClock::new(0)), Arc::new(SeededRandom::new(1)));
+    let database = Database::in_memory_within(Limits::default(), clock, random, has_room).unwrap();
+    let mut session = database.session();
+    let mut kv = session.kv("default").unwrap();
+    now(kv.set(b"a", &[0; 50])).unwrap();
+    assert_eq!(code(now(kv.set(b"b", &[0; 200]))), Code::StoreFull);
+    assert_eq!(code(now(kv.apply(&[set("b", &[0; 200])]))), Code::StoreFull);
+    assert_eq!(now(kv.get(b"a")).unwrap().unwrap().value.len(), 50);
+    assert!(now(kv.delete(b"a")).unwrap().replaced);
+    assert_eq!(now(kv.get(b"b")).unwrap(), None);
+    assert_eq!(database.check_room(101).unwrap_err().code(), Code::StoreFull);
+}
+
+#[test]
 fn the_store_never_holds_more_than_its_limit() {
     let stage = Stage::with(|limits| limits.store_bytes_max = 2_000);
     let mut session = stage.session();

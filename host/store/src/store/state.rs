@@ -7,7 +7,8 @@ use crate::engine::Store;
 use crate::types::{DiskStats, Error, Space, Stats};
 
 impl Store {
-    /// Bytes of all keys and values, expired ones included until they are removed.
+    /// Bytes of all keys and values, expired ones included until they are removed. In a page each key counts 200 bytes more, which its
+    /// memory is in fact.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.0.bytes.load(Ordering::Relaxed)
