@@ -143,12 +143,23 @@ test('the same page works with a server, and finds its own data again', async ()
 test('a server that is not there is reported, and the page can go back', async () => {
   const page = await browser.page('/demo/dist/');
   page.setDefaultTimeout(WAIT_MS);
+  await shows(page, '#status', /^Open\./);
+  await set(page, 'mine', 'in the page');
+  await shows(page, '#entries', /^mine /);
   await page.click('.switch :text("On a server")');
   await page.fill('#url', 'http://127.0.0.1:1');
   await page.click('#connect');
   await shows(page, '#status', /^cannot reach http:\/\/127\.0\.0\.1:1/);
+  // The forms are there all the while. Sent to nobody, they must not load the page anew: its data would be gone.
+  await set(page, 'lost', 'x');
+  await shows(page, '#answer', /^No database is open\./);
+  await page.fill('#player', 'Ada');
+  await page.fill('#score', '1');
+  await page.press('#score', 'Enter');
+  await shows(page, '#board-answer', /^No database is open\./);
   await page.click('.switch :text("In this page")');
   await shows(page, '#status', /^Open\./);
+  await shows(page, '#entries', /^mine in the page 1 never Delete$/);
   await page.context().close();
 });
 

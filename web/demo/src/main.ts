@@ -14,20 +14,33 @@ const form = element<HTMLFormElement>('place');
 /** The page's own database stays when the switch is turned, and is there again when it is turned back. */
 let inPage: Promise<MantisDB> | undefined;
 let session = new AbortController();
+/** Whether a database answers: between two, and after one that cannot be reached, none does. */
+let isOpen = false;
 
 async function use(place: 'page' | 'server'): Promise<void> {
   session.abort();
+  isOpen = false;
   const mine = (session = new AbortController());
   const { signal } = mine;
   say(status, place === 'page' ? 'Opening …' : 'Connecting …');
   try {
     // The one line in which the two differ.
-    const database = place === 'page' ? await (inPage ??= open()) : connect(urlField.value);
+    const database = place === 'page' ? await openOnce() : connect(urlField.value);
     await start(database, signal);
   } catch (error) {
     if (signal.aborted) return;
     mine.abort();
     say(status, `${explain(error)}`, true);
+  }
+}
+
+/** The page's database. One that could not be opened is tried again. */
+async function openOnce(): Promise<MantisDB> {
+  try {
+    return await (inPage ??= open());
+  } catch (error) {
+    inPage = undefined;
+    throw error;
   }
 }
 
@@ -41,6 +54,7 @@ async function start(database: MantisDB, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
     await Promise.all([keys.list(), board.show(), figures(database)]);
   });
+  isOpen = true;
   void follow(database, signal, refresh);
   refresh();
   const where = database.url === null ? 'in the memory of this page' : `at ${database.url}`;
@@ -83,5 +97,18 @@ form.addEventListener('submit', (event) => {
   void use(chosen());
 });
 element('clear-feed').addEventListener('click', clearFeed);
+
+/** Whatever listens or not: a form that the browser sends itself loads the page anew, and the page's data is gone. */
+function refuseWhenClosed(event: Event, place: string): void {
+  event.preventDefault();
+  if (!isOpen) say(element(place), 'No database is open. Connect to one, or use the one in this page.', true);
+}
+for (const [form, place] of [
+  ['set', 'answer'],
+  ['submit', 'board-answer'],
+] as const) {
+  element(form).addEventListener('submit', (event) => refuseWhenClosed(event, place));
+}
+element('get-button').addEventListener('click', (event) => refuseWhenClosed(event, 'answer'));
 
 void use('page');
