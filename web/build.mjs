@@ -6,6 +6,8 @@ import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
+import { FEATURES } from './features.mjs';
+import { perInstance } from './instances.mjs';
 import { withoutPanics } from './panics.mjs';
 import { makePlugins } from './plugins.mjs';
 
@@ -32,8 +34,6 @@ function bundle(entry, outfile) {
     minify: true,
     sourcemap: 'linked',
     legalComments: 'none',
-    // Used only outside a browser.
-    external: ['node:fs/promises'],
     // wasm-bindgen lists one module twice in its imports.
     logOverride: { 'duplicate-object-key': 'silent' },
     logLevel: 'warning',
@@ -82,17 +82,9 @@ const fast = [
   '--low-memory-unused',
 ];
 const stripped = ['--strip-debug', '--strip-producers', '--strip-target-features'];
-// The features that the compiler uses, and no others: with all features, wasm-opt may require an engine with garbage collection, which
-// Node 20, Safari before 18.2 and Firefox before 120 are not.
-const features = [
-  'bulk-memory',
-  'bulk-memory-opt',
-  'multivalue',
-  'mutable-globals',
-  'nontrapping-float-to-int',
-  'reference-types',
-  'sign-ext',
-].map((feature) => `--enable-${feature}`);
+// With all features, wasm-opt may require an engine with garbage collection, which Node 20, Safari before 18.2 and Firefox before 120 are
+// not.
+const features = FEATURES.map((feature) => `--enable-${feature}`);
 /** The builds of the store, and what each is called where it is shipped. */
 const builds = { kv: 'mantisdb.wasm', tables: 'mantisdb-tables.wasm', complete: 'mantisdb-complete.wasm' };
 for (const [name, shipped] of Object.entries(builds)) {
@@ -101,6 +93,16 @@ for (const [name, shipped] of Object.entries(builds)) {
   const files = [trapping, '-o', `dist/${shipped}`];
   const optimized = name === 'complete' ? fast : small;
   tool('wasm-opt', ...optimized, ...stripped, '--mvp-features', ...features, ...files);
+  const { script, types } = perInstance(readFileSync(at(`dist/raw/${name}/mantis_web.js`), 'utf8'));
+  writeFileSync(at(`dist/raw/${name}/instance.js`), script);
+  writeFileSync(at(`dist/raw/${name}/instance.d.ts`), types);
+}
+// Pages download the script of one for both.
+if (
+  readFileSync(at('dist/raw/tables/instance.js'), 'utf8') !== readFileSync(at('dist/raw/complete/instance.js'), 'utf8')
+) {
+  console.error('the builds with tables have different exports: ts/page/raw.ts takes the same script for both');
+  process.exit(1);
 }
 const plugins = await makePlugins(at('dist/raw/plugins'), at('dist/plugins'), bundle);
 await makePlugins(at('dist/raw/fixtures'), at('tests/dist'), bundle);

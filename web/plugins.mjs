@@ -41,7 +41,8 @@ async function makePlugin(description, dist, bundle) {
     // An error that a function returns arrives in something that no crash throws.
     noComponentErrorWrapping: false,
   });
-  writeFileSync(join(generated, 'component.js'), inStrictCode(Buffer.from(files[`${name}.js`]).toString()));
+  const script = Buffer.from(files[`${name}.js`]).toString();
+  writeFileSync(join(generated, 'component.js'), withoutLoading(inStrictCode(script)));
   const modules = Object.keys(files).filter((path) => path.endsWith('.wasm'));
   for (const path of modules) files[path] = limitMemory(files[path], MEMORY_PAGES_MAX);
   const cores = modules.filter((path) => files[path].length > INLINE_BYTES_MAX);
@@ -61,6 +62,15 @@ export default pluginModule(${readFileSync(description, 'utf8')}, instantiate, {
   await bundle(entry, join(folder, 'plugin.js'));
   writeFileSync(join(folder, 'plugin.d.ts'), DECLARATION);
   return { name, folder, cores };
+}
+
+/** Without `jco`'s own way to load core modules, whose import of a module of Node bundlers would follow: `pluginModule` loads them. */
+function withoutLoading(source) {
+  const kept = source
+    .replace(/^( *)async function fetchCompile[^]*?^\1}$/m, '')
+    .replace(/^\s*if \(!getCoreModule\) getCoreModule = .*$/m, '');
+  if (/fetchCompile|\bimport\(/.test(kept)) throw new Error('the script of the component loads files by itself');
+  return kept;
 }
 
 /** Renames functions that `jco` names as the component does, and that strict code cannot have. */

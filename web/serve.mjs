@@ -17,11 +17,11 @@ const MEDIA_TYPES = {
   '.wasm': 'application/wasm',
 };
 
-/** Serves a folder; port 0 picks a free one. */
-export async function serve(folder, port = 0) {
+/** Serves a folder, with these headers too; port 0 picks a free one. */
+export async function serve(folder, port = 0, headers = {}) {
   const root = resolve(folder);
   const server = createServer((request, response) => {
-    answer(root, request, response).catch(() => response.writeHead(500).end());
+    answer(root, request, response, headers).catch(() => response.writeHead(500).end());
   });
   await new Promise((done, failed) => {
     server.once('error', failed);
@@ -37,13 +37,18 @@ export async function serve(folder, port = 0) {
   };
 }
 
-async function answer(root, request, response) {
+async function answer(root, request, response, headers) {
   if (request.method !== 'GET' && request.method !== 'HEAD')
     return response.writeHead(405, { allow: 'GET, HEAD' }).end();
   const path = await fileOf(root, request.url);
   if (path === null) return response.writeHead(404, { 'content-type': 'text/plain' }).end('not found\n');
   const type = MEDIA_TYPES[extname(path)] ?? 'application/octet-stream';
-  response.writeHead(200, { 'content-type': type, 'cache-control': 'no-cache', 'x-content-type-options': 'nosniff' });
+  response.writeHead(200, {
+    'content-type': type,
+    'cache-control': 'no-cache',
+    'x-content-type-options': 'nosniff',
+    ...headers,
+  });
   if (request.method === 'HEAD') return response.end();
   createReadStream(path)
     .on('error', () => response.destroy())

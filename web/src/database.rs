@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use mantis_db::{Access, Database, Grants, Limits, Session};
+use mantis_db::{Database, Grants, Limits, Session};
 use wasm_bindgen::prelude::*;
 
-use crate::output;
 use crate::platform::{Function, PageClock, PageRandom};
 use crate::session::RawSession;
+use crate::{memory, output};
 
-/// The most bytes of all keys and values by default: a quarter of the largest memory that a page can have.
+/// The most bytes of all keys and values, with the memory around them, by default: a quarter of the largest memory that a page can have.
 const STORE_BYTES_MAX: u64 = 1 << 30;
 /// Bytes of history for the change feed. A server keeps 64 MiB; a page follows closely and has less memory.
 const FEED_BYTES_MAX: usize = 8 << 20;
@@ -43,7 +43,12 @@ impl RawDatabase {
         let mut limits = Limits::default();
         limits.store_bytes_max = store_bytes_max.and_then(crate::input::whole).unwrap_or(STORE_BYTES_MAX);
         limits.feed_bytes_max = FEED_BYTES_MAX;
-        match Database::in_memory(limits, Arc::new(PageClock::new(clock)), Arc::new(PageRandom)) {
+        match Database::in_memory_within(
+            limits,
+            Arc::new(PageClock::new(clock)),
+            Arc::new(PageRandom),
+            memory::has_room,
+        ) {
             Ok(database) => Self(
                 database,
                 #[cfg(feature = "tables")]
@@ -58,11 +63,13 @@ impl RawDatabase {
         self.opened(self.0.session())
     }
 
-    /// A session that may read the buckets of `read` and write those of `write`. Spaces separate names.
+    /// A session that may read the buckets of `read` and write those of `write`. Spaces separate names. With tables, whose names may have
+    /// spaces, there is `sessionGranted` instead.
+    #[cfg(not(feature = "tables"))]
     #[wasm_bindgen(js_name = sessionWith)]
     pub fn session_with(&self, read: &str, write: &str) -> RawSession {
         let mut grants = Grants::none();
-        for (names, access) in [(read, Access::Read), (write, Access::Write)] {
+        for (names, access) in [(read, mantis_db::Access::Read), (write, mantis_db::Access::Write)] {
             grants = names.split_ascii_whitespace().fold(grants, |grants, name| grants.bucket(name, access));
         }
         self.with_grants(grants)
@@ -82,12 +89,6 @@ impl RawDatabase {
     /// Removes expired keys and frees versions that no reader needs.
     pub fn maintain(&self) {
         self.0.maintain();
-    }
-
-    /// Makes all later writes fail.
-    #[wasm_bindgen(js_name = closeForWrites)]
-    pub fn close_for_writes(&self) {
-        self.0.close_for_writes();
     }
 
     /// The engine's statistics, by name.

@@ -16,6 +16,7 @@
 //! | `call_output` | its answers |
 //! | `operations` | `RawOperations`: operations on keys and rows for one commit, of the same feature |
 //! | `feed` | `RawSession`: the changes of a table, of the same feature |
+//! | `memory` | whether the instance's memory has room for more |
 //! | `platform` | the page's clock and randomness |
 //!
 //! It starts no timer, and its data is lost when the page ends.
@@ -30,6 +31,7 @@ mod database;
 #[cfg(feature = "tables")]
 mod feed;
 mod input;
+mod memory;
 #[cfg(feature = "tables")]
 mod operations;
 mod output;

@@ -37,6 +37,11 @@ fn answer<T>(result: mantis_db::Result<T>) -> Answer<T> {
 
 #[wasm_bindgen]
 impl RawSession {
+    /// Checks that there is room to write so many bytes, before they are copied in.
+    pub fn admit(&mut self, bytes: usize) -> Answer<()> {
+        answer(self.0.database().check_room(bytes))
+    }
+
     /// Checks the name of a bucket, and that the grants include it.
     pub fn check(&mut self, bucket: &str) -> Answer<()> {
         self.kv(bucket).map(drop)

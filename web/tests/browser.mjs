@@ -36,7 +36,7 @@ export async function startBrowser() {
       page.on('console', (message) => {
         if (message.type() === 'error') problems.push(`console: ${message.text()}`);
       });
-      await page.goto(site.origin + path);
+      await page.goto(new URL(path, site.origin).href);
       return Object.assign(page, { problems });
     },
     async close() {

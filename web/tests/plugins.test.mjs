@@ -205,6 +205,69 @@ check(
 );
 
 check(
+  'many calls at once take their turn on a few instances',
+  async (db) => {
+    const plugin = all(db, 'counter');
+    const calls = Array.from({ length: 200 }, () => plugin.call('increment', ['visits', 1]));
+    const outcomes = await Promise.allSettled(calls);
+    const failed = outcomes.filter(({ status }) => status === 'rejected').map(({ reason }) => String(reason));
+    return [failed, Math.max(...outcomes.map(({ value }) => value))];
+  },
+  [[], 200],
+  { overHttp: false },
+);
+
+check(
+  'an instance for which there is no memory is made later, and what remains is no raw error',
+  async (db) => {
+    const real = modules.counter;
+    let failures = 2;
+    const scarce = {
+      ...real,
+      instantiate: (imports) => {
+        if (failures-- > 0) throw new RangeError('WebAssembly.Memory(): could not allocate memory');
+        return real.instantiate(imports);
+      },
+    };
+    const counted = await db.plugin(scarce, { grants: 'all' }).call('increment', ['n', 1]);
+    const codes = [];
+    for (const thrown of [new RangeError('no memory'), new WebAssembly.LinkError('an import is missing')]) {
+      const never = { ...real, instantiate: () => Promise.reject(thrown) };
+      codes.push(
+        await db
+          .plugin(never)
+          .call('increment', ['n', 1])
+          .catch((error) => error),
+      );
+    }
+    return [counted, codes];
+  },
+  [
+    1,
+    [
+      { code: 'plugin-limit', kind: 'other' },
+      { code: 'plugin-trap', kind: 'other' },
+    ],
+  ],
+  { overHttp: false },
+);
+
+check(
+  'a plugin is told of a store that is full, and one that crashed says so to the caller',
+  async () => {
+    const db = await open({ storeBytesMax: 100_000 });
+    const plugin = all(db, 'procedures');
+    await db.kv('n').set('large', new Uint8Array(99_000));
+    const full = await plugin.call('set', ['n', 'b', 'x'.repeat(2_000)]).catch((error) => error.value);
+    const read = await plugin.call('get', ['n', 'c']);
+    await db.close();
+    return [full.limit.code, read];
+  },
+  ['store-full', null],
+  { overHttp: false },
+);
+
+check(
   'a plugin sees what it is granted',
   async (db) => {
     await db.kv('scores').set('a', '1');

@@ -127,6 +127,39 @@ check(
 );
 
 check(
+  'however many contend for one key, each comes to its turn',
+  async (db) => {
+    const contended = Array.from({ length: 40 }, () =>
+      db.transact(async (transaction) => {
+        const kv = transaction.kv();
+        const seen = Number(toText((await kv.get('n')) ?? toBytes('0')));
+        await new Promise((resolve) => setTimeout(resolve, 1));
+        await kv.set('n', String(seen + 1));
+      }),
+    );
+    const outcomes = await Promise.allSettled(contended);
+    return [outcomes.filter(({ status }) => status === 'rejected').length, toText(await db.kv().get('n'))];
+  },
+  [0, '40'],
+);
+
+check(
+  'a transaction within one that has its turn is not waited for for ever',
+  async (db) => {
+    let runs = 0;
+    return db.transact(async (transaction) => {
+      runs += 1;
+      await transaction.kv().get('a');
+      if (runs < 5) await db.kv().set('a', String(runs));
+      if (runs === 5) await db.transact(async (inner) => inner.kv().set('inner', 'x'));
+      await transaction.kv().set('b', 'x');
+      return runs;
+    });
+  },
+  5,
+);
+
+check(
   'transact rolls back what fails and passes the error on',
   async (db) => {
     const work = async (transaction) => {

@@ -17,8 +17,11 @@ import type {
   TableName,
 } from './tables/api.js';
 
-/** Bytes, or text, which is encoded as UTF-8. */
-export type BytesLike = string | Uint8Array;
+/** Bytes, of any realm, or text, which is encoded as UTF-8. A text with half of a surrogate pair is refused. */
+export type BytesLike = string | ArrayBuffer | ArrayBufferView;
+
+/** Bytes of an answer, in memory of their own: `Blob`, `Response` and `crypto.subtle` take them. */
+export type Bytes = Uint8Array<ArrayBuffer>;
 
 /** The commit that last wrote a key. It grows with every commit; compare it for equality. 0n is a write of the open transaction. */
 export type Version = bigint;
@@ -28,8 +31,8 @@ export type Cursor = string;
 
 /** A key, its value and the value's metadata. */
 export interface Entry {
-  key: Uint8Array;
-  value: Uint8Array;
+  key: Bytes;
+  value: Bytes;
   /** `application/octet-stream` unless set by the writer. */
   mediaType: string;
   version: Version;
@@ -99,7 +102,7 @@ export interface Page {
 }
 
 export interface KeyPage {
-  keys: Uint8Array[];
+  keys: Bytes[];
   cursor: Cursor | null;
 }
 
@@ -140,10 +143,10 @@ export interface Kv {
   /** The bucket's name. */
   readonly bucket: string;
   /** The value; null if the key is missing or has expired. */
-  get(key: BytesLike): Promise<Uint8Array | null>;
+  get(key: BytesLike): Promise<Bytes | null>;
   getEntry(key: BytesLike): Promise<Entry | null>;
   /** The values of up to 1,000 keys in one snapshot, in the order of the keys. */
-  getMany(keys: BytesLike[]): Promise<(Uint8Array | null)[]>;
+  getMany(keys: BytesLike[]): Promise<(Bytes | null)[]>;
   set(key: BytesLike, value: BytesLike): Promise<Written>;
   setWith(key: BytesLike, value: BytesLike, options: SetOptions): Promise<Outcome>;
   delete(key: BytesLike): Promise<Deleted>;
@@ -187,8 +190,8 @@ export interface Change {
   /** `delete` if the key was deleted or has expired. */
   kind: 'put' | 'delete';
   bucket: string;
-  key: Uint8Array;
-  value: Uint8Array | null;
+  key: Bytes;
+  value: Bytes | null;
   mediaType: string | null;
   expiresAtMs: number | null;
   version: Version;

@@ -1,13 +1,17 @@
 /** Checks of arguments, the same for the page and for a server. */
 
-import type { BytesLike, Cursor, Expect, ScanOptions, SetOptions, Span } from './api.js';
-import { toBytes } from './bytes.js';
+import type { BytesLike, Cursor, Expect, ScanOptions, SetOptions, Span, TransactionOptions } from './api.js';
+import { checkText, toBytes } from './bytes.js';
 import { MantisError, invalid } from './errors.js';
 
 /** Entries of a page by default. */
 const PAGE_ENTRIES = 100;
 /** The most keys of one `getMany`. */
 const KEYS_MAX = 1_000;
+const KEY_BYTES_MAX = 4_096;
+const MEDIA_TYPE_BYTES_MAX = 255;
+/** Longer than any cursor. */
+const CURSOR_CHARACTERS_MAX = 16_384;
 
 const INTEGER_MIN = -(2n ** 63n);
 const INTEGER_MAX = 2n ** 63n - 1n;
@@ -37,16 +41,80 @@ export function toExpectation(expect: Expect | undefined): { name: string; versi
   return { name: 'version', version };
 }
 
+/**
+ * Bytes of at most this length. A longer text, whose UTF-8 is no shorter, is refused before it is encoded, and longer bytes before they
+ * are copied into the page's store, whose memory grows and never shrinks.
+ */
+export function toBytesWithin(
+  value: BytesLike,
+  bytesMax: number,
+  tooLong: (bytes: string) => MantisError,
+): Uint8Array<ArrayBuffer> {
+  if (typeof value === 'string' && value.length > bytesMax) throw tooLong(`at least ${value.length}`);
+  const bytes = toBytes(value);
+  if (bytes.length > bytesMax) throw tooLong(String(bytes.length));
+  return bytes;
+}
+
+/** The bytes of a key. */
+export function toKey(key: BytesLike): Uint8Array<ArrayBuffer> {
+  const bytes = toBytesWithin(key, KEY_BYTES_MAX, keyTooLong);
+  if (bytes.length === 0) throw invalid('key-empty', 'A key has at least one byte.');
+  return bytes;
+}
+
+function keyTooLong(bytes: string): MantisError {
+  return new MantisError('key-too-long', 'limit', `the key has ${bytes} bytes; the limit is ${KEY_BYTES_MAX}`);
+}
+
+/** A media type that is not longer than any is. */
+export function toMediaType(mediaType: string | undefined): string | undefined {
+  if (mediaType === undefined) return undefined;
+  if (typeof mediaType === 'string' && mediaType.length <= MEDIA_TYPE_BYTES_MAX) return checkText(mediaType);
+  throw invalid('media-type-invalid', 'A media type has 1 to 255 characters of visible ASCII and spaces.');
+}
+
+/** The place where a feed begins. */
+export function toSince(since: string | undefined): string | undefined {
+  if (since === undefined || (typeof since === 'string' && since.length <= CURSOR_CHARACTERS_MAX)) return since;
+  throw cursorInvalid();
+}
+
+function cursorInvalid(): MantisError {
+  return invalid('cursor-invalid', 'The cursor was not made by this scan or feed.');
+}
+
+/** Whether transactions read one moment alone, or also validate what they read. */
+export function toIsolation({ isolation }: TransactionOptions): 'serializable' | 'snapshot' | undefined {
+  if (isolation === undefined || isolation === 'serializable' || isolation === 'snapshot') return isolation;
+  throw invalid('argument-invalid', "an isolation is 'serializable' or 'snapshot'");
+}
+
+/** A list; `what` names it in the error. */
+export function toList<T>(list: readonly T[], what: string): readonly T[] {
+  if (Array.isArray(list)) return list as readonly T[];
+  throw invalid('argument-invalid', `${what} are a list`);
+}
+
+/** The ends of a span may be as long as the key behind the longest one. */
+function toEnd(end: BytesLike): Uint8Array<ArrayBuffer> {
+  return toBytesWithin(end, KEY_BYTES_MAX + 1, keyTooLong);
+}
+
 /** A span's ends as bytes. */
-export function toEnds(span: Span = {}): { prefix?: Uint8Array; start?: Uint8Array; end?: Uint8Array } {
+export function toEnds(span: Span = {}): {
+  prefix?: Uint8Array<ArrayBuffer>;
+  start?: Uint8Array<ArrayBuffer>;
+  end?: Uint8Array<ArrayBuffer>;
+} {
   const { prefix, start, end } = span as { prefix?: BytesLike; start?: BytesLike; end?: BytesLike };
   if (prefix !== undefined && (start !== undefined || end !== undefined)) {
     throw invalid('argument-invalid', 'a span has a prefix, or a start and an end, not both');
   }
   return {
-    ...(prefix === undefined ? {} : { prefix: toBytes(prefix) }),
-    ...(start === undefined ? {} : { start: toBytes(start) }),
-    ...(end === undefined ? {} : { end: toBytes(end) }),
+    ...(prefix === undefined ? {} : { prefix: toEnd(prefix) }),
+    ...(start === undefined ? {} : { start: toEnd(start) }),
+    ...(end === undefined ? {} : { end: toEnd(end) }),
   };
 }
 
@@ -63,11 +131,11 @@ export function isBucketName(name: unknown): name is string {
   return typeof name === 'string' && /^[a-z0-9][a-z0-9._-]{0,62}$/.test(name);
 }
 
-export function toKeys(keys: BytesLike[]): Uint8Array[] {
-  if (keys.length > KEYS_MAX) {
+export function toKeys(keys: BytesLike[]): Uint8Array<ArrayBuffer>[] {
+  if (toList(keys, 'keys').length > KEYS_MAX) {
     throw new MantisError('keys-too-many', 'limit', `${keys.length} keys were asked for; the limit is ${KEYS_MAX}`);
   }
-  return keys.map(toBytes);
+  return keys.map(toKey);
 }
 
 export function toScan(options: ScanOptions): {
@@ -80,8 +148,8 @@ export function toScan(options: ScanOptions): {
   if (!Number.isSafeInteger(limit) || limit < 1) {
     throw invalid('limit-out-of-range', `the limit is ${limit}; it must be 1 to 1000`);
   }
-  if (cursor !== null && !(typeof cursor === 'string' && /^[A-Za-z0-9._-]+$/.test(cursor))) {
-    throw invalid('cursor-invalid', 'The cursor was not made by this scan or feed.');
+  if (cursor !== null && !(typeof toSince(cursor) === 'string' && /^[A-Za-z0-9._-]+$/.test(cursor))) {
+    throw cursorInvalid();
   }
   return { ends: toEnds(options), reverse, limit, cursor };
 }

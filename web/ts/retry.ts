@@ -1,37 +1,69 @@
-import type { MantisDB, Transaction, TransactionOptions } from './api.js';
-import { MantisError } from './errors.js';
+import type { Transaction, TransactionOptions } from './api.js';
+import { MantisError, causeOf } from './errors.js';
+import { Turns } from './turns.js';
 
 /** Attempts, the first included. */
 const ATTEMPTS_MAX = 8;
+/** Conflicts after which an attempt waits for its turn, as on a server. */
+const CONFLICTS_BEFORE_TURN = 3;
 /** The longest pause after the first conflict; it doubles with each further conflict. */
 const PAUSE_MS = 2;
+/** The longest pause of all. */
+const PAUSE_MS_MAX = 1_000;
 
-/** Runs `work` in a transaction, and again after a conflict. */
+/** What `transact` needs of a database. */
+export interface Transactional {
+  readonly turns: Turns;
+  /** Opens a transaction. `retryToken` is what a server gave for the attempt before. */
+  attempt(options: TransactionOptions | undefined, retryToken: string | undefined): Promise<Transaction>;
+}
+
+/**
+ * Runs `work` in a transaction, and again after a conflict. After three conflicts an attempt waits until those before it are done, and
+ * attempts that have not lost yet wait for it, so that it loses only against what no `transact` of this database does.
+ */
 export async function transact<T>(
-  database: Pick<MantisDB, 'transaction'>,
+  database: Transactional,
   work: (transaction: Transaction) => Promise<T>,
   options?: TransactionOptions,
 ): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
-    const transaction = await database.transaction(options);
-    try {
-      const result = await work(transaction);
-      await transaction.commit();
-      return result;
-    } catch (error) {
-      // The caller gets the first error, also if the rollback cannot reach the server.
-      await transaction.rollback().catch(() => undefined);
-      if (!isConflict(error) || attempt === ATTEMPTS_MAX) throw error;
+  const { turns } = database;
+  let retryToken: string | undefined;
+  let endTurn: (() => void) | null = null;
+  try {
+    for (let attempt = 1; ; attempt++) {
+      if (attempt > CONFLICTS_BEFORE_TURN) endTurn ??= await turns.take();
+      else await turns.passed();
+      const transaction = await database.attempt(options, retryToken);
+      try {
+        const result = await work(transaction);
+        await transaction.commit();
+        return result;
+      } catch (error) {
+        // The caller gets the first error, also if the rollback cannot reach the server.
+        await transaction.rollback().catch(() => undefined);
+        if (!isConflict(error) || attempt === ATTEMPTS_MAX) throw error;
+        retryToken = tokenOf(error);
+      }
+      await pauseAfter(attempt);
     }
-    await pauseAfter(attempt);
+  } finally {
+    endTurn?.();
   }
 }
 
-function isConflict(error: unknown): boolean {
-  return error instanceof MantisError && error.kind === 'conflict';
+function isConflict(error: unknown): error is MantisError {
+  return MantisError.is(error) && error.kind === 'conflict';
+}
+
+/** With the token of a commit's conflict a server knows which transaction comes again. */
+function tokenOf(error: MantisError): string | undefined {
+  const problem = causeOf(error) as { retry_token?: unknown } | undefined;
+  return typeof problem?.retry_token === 'string' ? problem.retry_token : undefined;
 }
 
 /** A pause of random length, so that transactions that conflicted do not meet again. */
 export function pauseAfter(attempt: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, Math.random() * PAUSE_MS * 2 ** attempt));
+  const longest = Math.min(PAUSE_MS * 2 ** attempt, PAUSE_MS_MAX);
+  return new Promise((resolve) => setTimeout(resolve, Math.random() * longest));
 }

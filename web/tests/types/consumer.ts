@@ -19,8 +19,10 @@ async function use(db: MantisDB): Promise<void> {
   if (!durable) console.log(version + 1n);
   const { existed } = await kv.delete('grace');
   if (!existed) console.log((await kv.increment('n')).number + 1n, (await kv.deleteSpan({})).keys + 1);
-  const value: Uint8Array | null = await kv.get('ada');
-  if (value !== null) console.log(toText(value));
+  const value = await kv.get('ada');
+  if (value !== null) console.log(toText(value), new Blob([value]), new Response(value));
+  if (value !== null) await crypto.subtle.digest('SHA-256', value);
+  await kv.set(new ArrayBuffer(1), new DataView(new ArrayBuffer(1)));
   const outcome = await kv.setWith('ada', 'x', { ttlMs: 1, expect: { version } });
   if (!outcome.written) console.log(outcome.current?.mediaType);
   const applied = await kv.apply([{ op: 'increment', key: 'n', by: 1n }]);
@@ -30,7 +32,8 @@ async function use(db: MantisDB): Promise<void> {
   try {
     await db.transact(async (transaction) => transaction.kv().delete('ada'));
   } catch (error) {
-    if (error instanceof MantisError) console.log(error.code, error.kind);
+    if (error instanceof MantisError) console.log(error.code, error.kind, MantisError.from(error.toJSON()).hint);
+    if (MantisError.is(error)) console.log(error.code);
   }
   // @ts-expect-error a span has a prefix, or ends, not both
   await kv.scan({ prefix: 'a', start: 'b' });

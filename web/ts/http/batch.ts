@@ -1,7 +1,7 @@
 /** Batches in the API's JSON. */
 
 import type { Entry, Expect, Operation, OperationResult } from '../api.js';
-import { toEnds, toExpectation, toInteger, toTtlMs } from '../arguments.js';
+import { toEnds, toExpectation, toInteger, toKey, toList, toMediaType, toTtlMs } from '../arguments.js';
 import { invalid } from '../errors.js';
 import { fromJsonEntry, toJsonBytes, toJsonValue, type JsonBytes, type JsonEntry } from './json.js';
 
@@ -24,13 +24,13 @@ export interface JsonRefusal {
 
 /** The body of a batch. Written by hand where an integer may have more digits than a JavaScript number keeps. */
 export function toBatch(operations: Operation[]): string {
-  return `{"atomic":true,"operations":[${operations.map(toOperation).join(',')}]}`;
+  return `{"atomic":true,"operations":[${toList(operations, 'operations').map(toOperation).join(',')}]}`;
 }
 
 export function toOperation(operation: Operation): string {
   if (operation.op === 'increment') {
     const { key, by } = operation;
-    return `{"op":"increment","key":${JSON.stringify(toJsonBytes(key))},"by":${toInteger(by)}}`;
+    return `{"op":"increment","key":${JSON.stringify(toJsonBytes(toKey(key)))},"by":${toInteger(by)}}`;
   }
   return JSON.stringify(toForm(operation));
 }
@@ -38,19 +38,19 @@ export function toOperation(operation: Operation): string {
 function toForm(operation: Exclude<Operation, { op: 'increment' }>): object {
   switch (operation.op) {
     case 'get':
-      return { op: 'get', key: toJsonBytes(operation.key) };
+      return { op: 'get', key: toJsonBytes(toKey(operation.key)) };
     case 'set':
       return {
         op: 'set',
-        key: toJsonBytes(operation.key),
+        key: toJsonBytes(toKey(operation.key)),
         value: toJsonValue(operation.value),
-        media_type: operation.mediaType,
+        media_type: toMediaType(operation.mediaType),
         ttl_ms: toTtlMs(operation),
         ...toCondition(operation.expect),
       };
     case 'delete':
     case 'check':
-      return { op: operation.op, key: toJsonBytes(operation.key), ...toCondition(operation.expect) };
+      return { op: operation.op, key: toJsonBytes(toKey(operation.key)), ...toCondition(operation.expect) };
     case 'delete-span': {
       const ends = Object.entries(toEnds(operation.span)).map(([name, bytes]) => [name, toJsonBytes(bytes)]);
       return { op: 'delete-span', ...Object.fromEntries(ends) };

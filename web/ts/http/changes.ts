@@ -1,9 +1,8 @@
 import type { Change, ChangeFeed, ChangesOptions, Cursor, FeedOptions } from '../api.js';
-import { toBucketName } from '../arguments.js';
-import { toBytes } from '../bytes.js';
-import { MantisError, isTableCode, tableError } from '../errors.js';
+import { toBucketName, toEnds, toSince } from '../arguments.js';
+import { MantisError, closed, isTableCode, tableError, toMantisError } from '../errors.js';
 import type { TableDefinition, TableEvent } from '../tables/api.js';
-import { grouped, type Parameter } from '../tables/dialect.js';
+import { checkTexts, grouped, type Parameter } from '../tables/dialect.js';
 import type { Client } from './client.js';
 import { kindOf } from './codes.js';
 import { readEvents } from './events.js';
@@ -56,16 +55,16 @@ interface Feed<T> {
 }
 
 /** The changes of keys. */
-export function keyFeed(client: Client, options: ChangesOptions, closed: AbortSignal): ChangeFeed {
-  const { bucket, prefix } = options;
+export function keyFeed(client: Client, options: ChangesOptions): ChangeFeed {
+  const { bucket, prefix, ...place } = options ?? {};
   const query = (): ReturnType<Feed<Change>['query']> => [
     ['values', 'true'],
     ...(bucket === undefined ? [] : ([['bucket', toBucketName(bucket)]] as [[string, string]])),
-    ...(prefix === undefined ? [] : ([['prefix', toBytes(prefix)]] as [[string, Uint8Array]])),
+    ...(prefix === undefined ? [] : ([['prefix', toEnds({ prefix }).prefix]] as [[string, Uint8Array]])),
   ];
   const read = (kind: string, data: string) =>
     kind === 'put' || kind === 'delete' ? toChange(JSON.parse(data) as JsonChange) : undefined;
-  return new HttpChangeFeed(client, { query, read }, options, closed);
+  return new HttpChangeFeed(client, { query, read }, place);
 }
 
 /** The changes of a table that a query selects. */
@@ -74,12 +73,14 @@ export function tableFeed<R>(
   table: string,
   parameters: Parameter[],
   options: FeedOptions,
-  closed: AbortSignal,
 ): ChangeFeed<TableEvent<R>> {
   const filters = parameters.map((one): Parameter => (OWN.test(one[0]) ? ['and', `(${grouped(one)})`] : one));
-  const query = (): [string, string][] => [['table', table], ...filters];
+  const query = (): [string, string][] => {
+    checkTexts([table, ...parameters.flat()]);
+    return [['table', table], ...filters];
+  };
   const read = (_: string, data: string) => toTableEvent<R>(data);
-  return new HttpChangeFeed(client, { query, read }, options, closed);
+  return new HttpChangeFeed(client, { query, read }, options);
 }
 
 /** Follows a server's changes. Opens a broken connection again and continues after the last change. */
@@ -90,8 +91,9 @@ class HttpChangeFeed<T> implements ChangeFeed<T> {
   /** The first change, or the end: requested at construction, and returned by the first `next`. */
   #first: Promise<IteratorResult<T>> | null;
 
-  constructor(client: Client, feed: Feed<T>, options: FeedOptions, closed: AbortSignal) {
-    for (const signal of [options.signal, closed]) {
+  constructor(client: Client, feed: Feed<T>, options: FeedOptions) {
+    const wasClosed = client.closed.aborted;
+    for (const signal of [options.signal, client.closed]) {
       if (signal?.aborted) this.#ended.abort();
       signal?.addEventListener('abort', () => this.#ended.abort(), { once: true, signal: this.#ended.signal });
     }
@@ -103,7 +105,7 @@ class HttpChangeFeed<T> implements ChangeFeed<T> {
     });
     this.#changes = follow(client, feed, options.since, this.#ended.signal, followed);
     // Requested at once, so that the connection does not wait for the first `next`.
-    this.#first = this.#changes.next();
+    this.#first = wasClosed ? Promise.reject(closed()) : clean(this.#changes.next());
     this.#first.then(followed, failed);
     // A failure also rejects `next`: nobody has to wait for `ready`.
     this.ready.catch(() => undefined);
@@ -112,7 +114,7 @@ class HttpChangeFeed<T> implements ChangeFeed<T> {
   next(): Promise<IteratorResult<T>> {
     const first = this.#first;
     this.#first = null;
-    return first ?? this.#changes.next();
+    return first ?? clean(this.#changes.next());
   }
 
   /** Also ends a `next` that waits. */
@@ -126,6 +128,15 @@ class HttpChangeFeed<T> implements ChangeFeed<T> {
   }
 }
 
+/** What goes wrong with a feed is a `MantisError`, too. */
+async function clean<T>(next: Promise<T>): Promise<T> {
+  try {
+    return await next;
+  } catch (thrown) {
+    throw toMantisError(thrown);
+  }
+}
+
 async function* follow<T>(
   client: Client,
   feed: Feed<T>,
@@ -133,8 +144,8 @@ async function* follow<T>(
   ended: AbortSignal,
   followed: () => void,
 ): AsyncGenerator<T, undefined> {
-  const place: [string, string][] = since === undefined ? [] : [['since', since]];
-  const query = [...feed.query(), ...place];
+  const from = toSince(since);
+  const query = [...feed.query(), ...(from === undefined ? [] : ([['since', from]] as [[string, string]]))];
   let cursor: Cursor | undefined;
   while (!ended.aborted) {
     try {
@@ -160,7 +171,7 @@ async function* follow<T>(
 
 /** Whether the server may answer again soon: it was unreachable, or overloaded. */
 function isPassing(error: unknown): boolean {
-  if (!(error instanceof MantisError)) return true;
+  if (!MantisError.is(error)) return true;
   return ['unreachable', 'streams-too-many', 'overloaded', 'shutting-down'].includes(error.code);
 }
 

@@ -1,5 +1,5 @@
 import type { Written } from '../api.js';
-import { MantisError, isTableCode, tableError } from '../errors.js';
+import { MantisError, closed, isTableCode, tableError } from '../errors.js';
 import { kindOf } from './codes.js';
 
 export interface ConnectOptions {
@@ -33,11 +33,44 @@ export class Client {
   readonly url: string;
   readonly #headers: Record<string, string>;
   readonly #fetch: typeof fetch;
+  readonly #closed = new AbortController();
 
   constructor(url: string, options: ConnectOptions) {
     this.url = toBase(url);
     this.#headers = options.headers ?? {};
     this.#fetch = options.fetch ?? ((...request) => fetch(...request));
+  }
+
+  /** Aborted when the database is closed. */
+  get closed(): AbortSignal {
+    return this.#closed.signal;
+  }
+
+  /** Refuses all later requests. */
+  close(): void {
+    this.#closed.abort();
+  }
+
+  /** The text of an answer. */
+  text(response: Response): Promise<string> {
+    return this.#read(response.text());
+  }
+
+  /** The bytes of an answer. */
+  async bytes(response: Response): Promise<Uint8Array<ArrayBuffer>> {
+    return new Uint8Array(await this.#read(response.arrayBuffer()));
+  }
+
+  async #read<T>(body: Promise<T>): Promise<T> {
+    try {
+      return await body;
+    } catch (cause) {
+      throw this.#unreachable(cause);
+    }
+  }
+
+  #unreachable(cause: unknown): MantisError {
+    return new MantisError('unreachable', 'other', `cannot reach ${this.url}: ${String(cause)}`, { cause });
   }
 
   /** Sends a request. Throws if the answer is an error. */
@@ -50,6 +83,7 @@ export class Client {
   /** Sends a request, for callers that need more of an error answer than its code. */
   async attempt(request: ApiRequest): Promise<{ response: Response; error: MantisError | null }> {
     const { method, path, base = API, query = {}, headers = {}, body, signal } = request;
+    if (this.closed.aborted) throw closed();
     const given = Object.entries(headers).filter((header): header is [string, string] => header[1] !== undefined);
     let response: Response;
     try {
@@ -63,7 +97,7 @@ export class Client {
       });
     } catch (cause) {
       if (signal?.aborted) throw cause;
-      throw new MantisError('unreachable', 'other', `cannot reach ${this.url}: ${String(cause)}`, { cause });
+      throw this.#unreachable(cause);
     }
     return { response, error: response.ok ? null : await toError(response) };
   }
@@ -81,7 +115,7 @@ export class Client {
       ...request.headers,
     };
     const response = await this.send({ ...request, headers });
-    return { body: parseJson(await response.text()) as T, written: toWritten(response) };
+    return { body: parseJson(await this.text(response)) as T, written: toWritten(response) };
   }
 
   /** Reads a resource of the service itself, outside `/api/v1`. */

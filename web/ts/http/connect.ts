@@ -1,3 +1,4 @@
+import { rejectCleanly } from '../errors.js';
 import type {
   BucketInfo,
   ChangeFeed,
@@ -9,13 +10,14 @@ import type {
   Transaction,
   TransactionOptions,
 } from '../api.js';
-import { toBucketName } from '../arguments.js';
+import { toBucketName, toIsolation } from '../arguments.js';
 import type { Plugin, PluginModule, PluginOptions } from '../plugins/api.js';
 import { camelCase } from '../plugins/names.js';
-import { transact } from '../retry.js';
+import { transact, type Transactional } from '../retry.js';
 import type { AnyDatabase, DatabaseTypes, Table, TableChange, TableCreated, TableDefinition } from '../tables/api.js';
 import type { BatchOperation, Batched } from '../tables/batch.js';
 import { table } from '../tables/query.js';
+import { Turns } from '../turns.js';
 import { keyFeed, tableFeed } from './changes.js';
 import { Client, type ConnectOptions } from './client.js';
 import { HttpKv } from './kv.js';
@@ -25,9 +27,9 @@ import { HttpRows, HttpTables } from './rows.js';
 import { HttpTransaction } from './transaction.js';
 
 /** A database on a server. */
-class HttpDatabase implements MantisDB {
+class HttpDatabase implements MantisDB, Transactional {
+  readonly turns = new Turns();
   readonly #client: Client;
-  readonly #closed = new AbortController();
 
   constructor(client: Client) {
     this.#client = client;
@@ -43,7 +45,7 @@ class HttpDatabase implements MantisDB {
 
   table(name: string): Table<never> {
     return table(new HttpRows(this.#client, name, () => undefined), (parameters, options) =>
-      tableFeed(this.#client, name, parameters, options, this.#closed.signal),
+      tableFeed(this.#client, name, parameters, options),
     );
   }
 
@@ -67,8 +69,12 @@ class HttpDatabase implements MantisDB {
     return new HttpTables(this.#client).drop(name);
   }
 
-  async transaction(options: TransactionOptions = {}): Promise<Transaction> {
-    const query = { isolation: options.isolation };
+  async transaction(options?: TransactionOptions): Promise<Transaction> {
+    return this.attempt(options);
+  }
+
+  async attempt(options: TransactionOptions = {}, retryToken?: string): Promise<Transaction> {
+    const query = { isolation: toIsolation(options), retry: retryToken };
     const { id } = await this.#client.json<{ id: string }>({ method: 'POST', path: '/transactions', query });
     return new HttpTransaction(this.#client, id);
   }
@@ -82,7 +88,7 @@ class HttpDatabase implements MantisDB {
   }
 
   changes(options: ChangesOptions = {}): ChangeFeed {
-    return keyFeed(this.#client, options, this.#closed.signal);
+    return keyFeed(this.#client, options);
   }
 
   async buckets(): Promise<BucketInfo[]> {
@@ -110,9 +116,11 @@ class HttpDatabase implements MantisDB {
   }
 
   async close(): Promise<void> {
-    this.#closed.abort();
+    this.#client.close();
   }
 }
+
+rejectCleanly(HttpDatabase);
 
 /** A database on a server, by its URL, such as `http://127.0.0.1:8080`. Sends nothing: the first call shows whether it answers. */
 export function connect<D extends DatabaseTypes = AnyDatabase>(url: string, options: ConnectOptions = {}): MantisDB<D> {

@@ -1,6 +1,6 @@
 /** Bytes, versions and times in the API's JSON. */
 
-import type { BytesLike, Entry, Version } from '../api.js';
+import type { Bytes, BytesLike, Entry, Version } from '../api.js';
 import { fromBase64, toBase64, toBytes, toTextStrictly } from '../bytes.js';
 
 /** Text if the bytes are UTF-8, else base64. */
@@ -17,12 +17,11 @@ export interface JsonEntry {
   expires_at: string | null;
 }
 
-export function fromJsonBytes(json: JsonBytes): Uint8Array {
+export function fromJsonBytes(json: JsonBytes): Bytes {
   return typeof json === 'string' ? toBytes(json) : fromBase64(json.base64);
 }
 
-export function toJsonBytes(bytes: BytesLike): JsonBytes {
-  const encoded = toBytes(bytes);
+export function toJsonBytes(encoded: Uint8Array): JsonBytes {
   return toTextStrictly(encoded) ?? { base64: toBase64(encoded) };
 }
 

@@ -1,5 +1,6 @@
 import type {
   Applied,
+  Bytes,
   BytesLike,
   Counted,
   Deleted,
@@ -17,10 +18,20 @@ import type {
   Span,
   Written,
 } from '../api.js';
-import { toBucketName, toEnds, toExpectation, toInteger, toKeys, toScan, toTtlMs } from '../arguments.js';
+import {
+  toBucketName,
+  toEnds,
+  toExpectation,
+  toInteger,
+  toKey,
+  toKeys,
+  toMediaType,
+  toScan,
+  toTtlMs,
+} from '../arguments.js';
 import { toBytes } from '../bytes.js';
 import { entries } from '../entries.js';
-import { MantisError, invalid } from '../errors.js';
+import { MantisError, causeOf, rejectCleanly } from '../errors.js';
 import { fromResult, toBatch, type JsonRefusal, type JsonResult, type JsonResults } from './batch.js';
 import { percentEncode, toWritten, type ApiRequest, type Client } from './client.js';
 import { fromJsonBytes, fromJsonEntry, type JsonBytes, type JsonEntry } from './json.js';
@@ -44,12 +55,12 @@ export class HttpKv implements Kv {
     this.#transaction = transaction;
   }
 
-  async get(key: BytesLike): Promise<Uint8Array | null> {
-    const path = this.#pathOf(toBytes(key));
+  async get(key: BytesLike): Promise<Bytes | null> {
+    const path = this.#pathOf(toKey(key));
     if (path === null) return (await this.getEntry(key))?.value ?? null;
     try {
       const response = await this.#send({ method: 'GET', path, query: { raw: 'true' } });
-      return new Uint8Array(await response.arrayBuffer());
+      return await this.#client.bytes(response);
     } catch (error) {
       if (isCode(error, 'key-not-found')) return null;
       throw error;
@@ -62,7 +73,7 @@ export class HttpKv implements Kv {
     return result?.op === 'get' ? result.entry : null;
   }
 
-  async getMany(keys: BytesLike[]): Promise<(Uint8Array | null)[]> {
+  async getMany(keys: BytesLike[]): Promise<(Bytes | null)[]> {
     const applied = await this.apply(toKeys(keys).map((key) => ({ op: 'get', key })));
     if (!applied.committed) return [];
     return applied.results.map((result) => (result.op === 'get' ? (result.entry?.value ?? null) : null));
@@ -75,11 +86,11 @@ export class HttpKv implements Kv {
   }
 
   async setWith(key: BytesLike, value: BytesLike, options: SetOptions): Promise<Outcome> {
-    const place = toBytes(key);
+    const place = toKey(key);
     const path = this.#pathOf(place);
     const condition = toHeaders(options.expect);
     const ttlMs = toTtlMs(options);
-    const mediaType = options.mediaType ?? MEDIA_TYPE;
+    const mediaType = toMediaType(options.mediaType) ?? MEDIA_TYPE;
     // `fetch` may rewrite a Content-Type that it can parse: an unusual one is sent unchanged in a batch.
     if (path === null || !/^[a-z]+\/[a-z0-9.+-]+$/.test(mediaType))
       return this.#writeInBatch({ op: 'set', key, value, ...options });
@@ -99,7 +110,7 @@ export class HttpKv implements Kv {
   }
 
   async delete(key: BytesLike): Promise<Deleted> {
-    const path = this.#pathOf(toBytes(key));
+    const path = this.#pathOf(toKey(key));
     if (path === null) {
       const { keys, ...written } = await this.#deleteInBatch({ op: 'delete', key });
       return { existed: keys > 0, ...written };
@@ -176,7 +187,7 @@ export class HttpKv implements Kv {
       };
     } catch (error) {
       if (!isCode(error, 'check-failed')) throw error;
-      const named = ((error as MantisError).cause as { operations?: JsonRefusal[] }).operations ?? [];
+      const named = (causeOf(error as MantisError) as { operations?: JsonRefusal[] }).operations ?? [];
       return { committed: false, refusals: await this.#look(operations, named) };
     }
   }
@@ -257,14 +268,15 @@ export class HttpKv implements Kv {
 
   /** The path of a key; null for the keys `.` and `..`, which are relative segments in a URL. */
   #pathOf(key: Uint8Array): string | null {
-    if (key.length === 0) throw invalid('key-empty', 'A key has at least one byte.');
     const encoded = percentEncode(key);
     return /^(%2E){1,2}$/.test(encoded) ? null : `${this.#path()}/${encoded}`;
   }
 }
 
+rejectCleanly(HttpKv);
+
 function isCode(error: unknown, code: string): boolean {
-  return error instanceof MantisError && error.code === code;
+  return MantisError.is(error) && error.code === code;
 }
 
 /** The headers of a conditional request. */

@@ -1,8 +1,9 @@
 /** Batches of operations on keys and rows in the API's JSON. */
 
 import type { OperationResult } from '../api.js';
-import { toBucketName } from '../arguments.js';
-import { MantisError, invalid } from '../errors.js';
+import { toBucketName, toList } from '../arguments.js';
+import { toBytes } from '../bytes.js';
+import { MantisError, causeOf, invalid } from '../errors.js';
 import {
   isOfRows,
   toArgument,
@@ -14,7 +15,7 @@ import {
   type Batched,
   type RowOperation,
 } from '../tables/batch.js';
-import { name, toJson } from '../tables/dialect.js';
+import { checkTexts, name, toJson } from '../tables/dialect.js';
 import { fromResult, toOperation, type JsonResult } from './batch.js';
 import { parseJson, toWritten, type Client } from './client.js';
 import { toJsonBytes } from './json.js';
@@ -31,7 +32,7 @@ export async function runBatch(
   operations: readonly BatchOperation[],
   transaction: string | undefined,
 ): Promise<Batched> {
-  const body = `{"operations":[${operations.map(toForm).join(',')}]}`;
+  const body = `{"operations":[${toList(operations, 'operations').map(toForm).join(',')}]}`;
   const headers = {
     accept: 'application/json',
     'content-type': 'application/json',
@@ -40,11 +41,11 @@ export async function runBatch(
   const query = { details: 'true' };
   const { response, error } = await client.attempt({ method: 'POST', path: '/batch', query, headers, body });
   if (error?.code === 'check-failed') {
-    const { operations: refusals } = error.cause as { operations: JsonRefusal[] };
+    const { operations: refusals } = causeOf(error) as { operations: JsonRefusal[] };
     return { committed: false, refusals: refusals.map(fromRefusal) };
   }
   if (error !== null) throw error;
-  const { results = '[]' } = memberTexts(await response.text());
+  const { results = '[]' } = memberTexts(await client.text(response));
   const answers = itemTexts(results);
   const shown = operations.map((operation, index) => toResult(operation, answers[index] ?? '{}'));
   return { committed: true, ...toWritten(response), results: shown };
@@ -59,6 +60,7 @@ function toForm(operation: BatchOperation): string {
 
 function toRowForm(operation: RowOperation): object {
   const { op, table } = operation;
+  checkTexts([table]);
   if (op === 'insert') {
     const { rows, from, onDuplicate, onConflict, select } = operation;
     return {
@@ -92,7 +94,7 @@ function fromRefusal({ index, version, matched }: JsonRefusal): ReturnType<typeo
 
 function toResult(operation: BatchOperation, json: string): BatchResult {
   if (!isOfRows(operation)) {
-    const key = 'key' in operation ? toJsonBytes(operation.key) : '';
+    const key = 'key' in operation ? toJsonBytes(toBytes(operation.key)) : '';
     return fromResult(operation, { ...(parseJson(json) as JsonResult), key });
   }
   const { op } = operation;

@@ -1,9 +1,10 @@
 /** Statements on the rows of one table of a server. */
 
+import { rejectCleanly } from '../errors.js';
 import type { Version } from '../api.js';
 import { toBytes } from '../bytes.js';
 import type { TableChange, TableCreated, TableDefinition } from '../tables/api.js';
-import { name as named, toJson, type Parameter } from '../tables/dialect.js';
+import { checkTexts, name as named, toDefinition, toJson, type Parameter } from '../tables/dialect.js';
 import type { RowStore, StoreWritten, Verb, Writing } from '../tables/query.js';
 import { percentEncode, toWritten, type ApiRequest, type Client } from './client.js';
 
@@ -39,7 +40,7 @@ export class HttpRows implements RowStore {
     // A page behind the last row: the rows are counted all the same.
     if (error?.code === 'PGRST103' && totalOf(response) !== undefined) return { rows: '[]', total: totalOf(response) };
     if (error !== null) throw error;
-    return { rows: await response.text(), total: totalOf(response) };
+    return { rows: await this.#client.text(response), total: totalOf(response) };
   }
 
   async get(key: string[], parameters: Parameter[]): Promise<{ rows: string; version: Version }> {
@@ -48,7 +49,7 @@ export class HttpRows implements RowStore {
     if (error !== null) throw error;
     // What a transaction has written itself has no tag.
     const version = /^"v(\d+)/.exec(response.headers.get('etag') ?? '')?.[1] ?? 0;
-    return { rows: `[${await response.text()}]`, version: BigInt(version) };
+    return { rows: `[${await this.#client.text(response)}]`, version: BigInt(version) };
   }
 
   async count(parameters: Parameter[]): Promise<number> {
@@ -57,7 +58,7 @@ export class HttpRows implements RowStore {
   }
 
   async explain(parameters: Parameter[]): Promise<string> {
-    return (await this.#send('GET', parameters, { accept: PLAN_TYPE })).text();
+    return this.#client.text(await this.#send('GET', parameters, { accept: PLAN_TYPE }));
   }
 
   async write(writing: Writing): Promise<StoreWritten> {
@@ -81,7 +82,7 @@ export class HttpRows implements RowStore {
       return { count: 0, rows: returned ? '[]' : undefined, ...toWritten(response) };
     }
     if (error !== null) throw error;
-    const text = await response.text();
+    const text = await this.#client.text(response);
     if (key !== undefined) return { count: 1, rows: returned ? `[${text}]` : undefined, ...toWritten(response) };
     return { count: totalOf(response) ?? 0, rows: returned ? text : undefined, ...toWritten(response) };
   }
@@ -103,6 +104,7 @@ export class HttpRows implements RowStore {
     body?: string,
     key?: string[],
   ): ReturnType<Client['attempt']> {
+    checkTexts([this.table, ...parameters.flat(), ...(key ?? [])]);
     const row = key === undefined ? '' : `/${key.map((value) => percentEncode(toBytes(value))).join(',')}`;
     return this.#client.attempt({
       method,
@@ -124,11 +126,11 @@ export class HttpTables {
 
   async create(name: string, definition: TableDefinition): Promise<TableCreated> {
     const response = await this.#send('PUT', name, definition);
-    return { isNew: response.status === 201, definition: (await response.json()) as TableDefinition };
+    return { isNew: response.status === 201, definition: await this.#read(response) };
   }
 
   async alter(name: string, change: TableChange): Promise<TableDefinition> {
-    return (await (await this.#send('PATCH', name, change)).json()) as TableDefinition;
+    return this.#read(await this.#send('PATCH', name, change));
   }
 
   async drop(name: string): Promise<void> {
@@ -136,7 +138,7 @@ export class HttpTables {
   }
 
   async describe(name: string): Promise<TableDefinition> {
-    return (await (await this.#send('GET', name)).json()) as TableDefinition;
+    return this.#read(await this.#send('GET', name));
   }
 
   async list(): Promise<TableDefinition[]> {
@@ -147,13 +149,20 @@ export class HttpTables {
     return tables;
   }
 
+  async #read(response: Response): Promise<TableDefinition> {
+    return JSON.parse(await this.#client.text(response)) as TableDefinition;
+  }
+
   #send(method: ApiRequest['method'], name: string, document?: TableDefinition | TableChange): Promise<Response> {
+    checkTexts([name]);
     const path = `/schema/tables/${encodeURIComponent(name)}`;
-    const body = toJson(document);
+    const body = document === undefined ? undefined : toDefinition(document);
     const headers = { accept: JSON_TYPE, ...(body === undefined ? {} : { 'content-type': JSON_TYPE }) };
     return this.#client.send({ method, path, headers, ...(body === undefined ? {} : { body }) });
   }
 }
+
+rejectCleanly(HttpRows, HttpTables);
 
 /** How many rows there are in all, or were written: what `Content-Range` says after its slash. */
 function totalOf(response: Response): number | undefined {

@@ -1,5 +1,5 @@
 import type { Kv, Transaction, Written } from '../api.js';
-import { MantisError, invalid } from '../errors.js';
+import { MantisError, invalid, rejectCleanly } from '../errors.js';
 import type { Table } from '../tables/api.js';
 import type { BatchOperation, Batched } from '../tables/batch.js';
 import { table } from '../tables/query.js';
@@ -38,13 +38,13 @@ export class HttpTransaction implements Transaction {
 
   async rollback(): Promise<void> {
     const id = this.#id;
-    if (id === null) return;
+    if (id === null || this.#client.closed.aborted) return;
     this.#id = null;
     try {
       await this.#client.send({ method: 'DELETE', path: `/transactions/${id}` });
     } catch (error) {
       // It was idle for too long, and the server rolled it back.
-      if (!(error instanceof MantisError && error.code === 'transaction-not-open')) throw error;
+      if (!(MantisError.is(error) && error.code === 'transaction-not-open')) throw error;
     }
   }
 
@@ -55,3 +55,5 @@ export class HttpTransaction implements Transaction {
     return this.#id;
   }
 }
+
+rejectCleanly(HttpTransaction);

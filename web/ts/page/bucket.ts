@@ -2,6 +2,7 @@
 
 import type {
   Applied,
+  Bytes,
   BytesLike,
   Counted,
   Deleted,
@@ -19,13 +20,26 @@ import type {
   Span,
   Written,
 } from '../api.js';
-import { toBucketName, toEnds, toExpectation, toInteger, toKeys, toScan, toTtlMs } from '../arguments.js';
-import { concatenate, fromBase64Url, toBase64Url, toBytes } from '../bytes.js';
-import { invalid } from '../errors.js';
-import { call, newBatch, type RawBatch, type RawSession } from './raw.js';
+import {
+  toBucketName,
+  toBytesWithin,
+  toEnds,
+  toExpectation,
+  toInteger,
+  toKey,
+  toKeys,
+  toList,
+  toMediaType,
+  toScan,
+  toTtlMs,
+} from '../arguments.js';
+import { concatenate, fromBase64Url, toBase64Url } from '../bytes.js';
+import { MantisError, invalid } from '../errors.js';
+import type { RawBatch, RawSession, Store } from './raw.js';
 
 /** The session of a bucket's calls, and a notice of their writes. */
 export interface Target {
+  readonly store: Store;
   /** The session to use. Throws if its transaction has ended. */
   session(): RawSession;
   /** Called after each write. */
@@ -51,46 +65,47 @@ export class Bucket {
     this.#read((session) => session.check(this.name));
   }
 
-  get(key: BytesLike): Uint8Array | null {
-    return this.#read((session) => session.get(this.name, toBytes(key)) as Uint8Array | null);
+  get(key: BytesLike): Bytes | null {
+    return this.#read((session) => session.get(this.name, toKey(key)) as Bytes | null);
   }
 
   getEntry(key: BytesLike): Entry | null {
-    return this.#read((session) => session.getEntry(this.name, toBytes(key)) as Entry | null);
+    return this.#read((session) => session.getEntry(this.name, toKey(key)) as Entry | null);
   }
 
-  getMany(keys: BytesLike[]): (Uint8Array | null)[] {
+  getMany(keys: BytesLike[]): (Bytes | null)[] {
     return this.#read((session) => {
       const { bytes, lengths } = concatenate(toKeys(keys));
-      return session.getMany(this.name, bytes, lengths) as (Uint8Array | null)[];
+      return session.getMany(this.name, bytes, lengths) as (Bytes | null)[];
     });
   }
 
   set(key: BytesLike, value: BytesLike): Written {
-    return this.#write((session) => session.set(this.name, toBytes(key), toBytes(value)) as Written);
+    return this.#write((session) => session.set(this.name, toKey(key), admitted(session, value)) as Written);
   }
 
   setWith(key: BytesLike, value: BytesLike, options: SetOptions): Outcome {
     const { name, version } = toExpectation(options.expect);
     const ttlMs = toTtlMs(options);
-    const { mediaType } = options;
-    return this.#write(
-      (session) => session.setWith(this.name, toBytes(key), toBytes(value), mediaType, ttlMs, name, version) as Outcome,
-    );
+    const mediaType = toMediaType(options.mediaType);
+    return this.#write((session) => {
+      const [place, bytes] = [toKey(key), admitted(session, value)];
+      return session.setWith(this.name, place, bytes, mediaType, ttlMs, name, version) as Outcome;
+    });
   }
 
   delete(key: BytesLike): Deleted {
-    return this.#write((session) => session.delete(this.name, toBytes(key)) as Deleted);
+    return this.#write((session) => session.delete(this.name, toKey(key)) as Deleted);
   }
 
   deleteIf(key: BytesLike, expect: Expect): Outcome {
     const { name, version } = toExpectation(expect);
-    return this.#write((session) => session.deleteIf(this.name, toBytes(key), name, version) as Outcome);
+    return this.#write((session) => session.deleteIf(this.name, toKey(key), name, version) as Outcome);
   }
 
   increment(key: BytesLike, by?: bigint | number): Counted {
     const addend = toInteger(by);
-    return this.#write((session) => session.increment(this.name, toBytes(key), addend) as Counted);
+    return this.#write((session) => session.increment(this.name, toKey(key), addend) as Counted);
   }
 
   scan(options: ScanOptions = {}): Page {
@@ -99,7 +114,7 @@ export class Bucket {
   }
 
   scanKeys(options: ScanOptions = {}): KeyPage {
-    const { items, cursor } = this.#page<Uint8Array>('scanKeys', options);
+    const { items, cursor } = this.#page<Bytes>('scanKeys', options);
     return { keys: items, cursor };
   }
 
@@ -115,14 +130,14 @@ export class Bucket {
 
   apply(operations: Operation[]): Applied {
     const applied = this.#write((session) => {
-      const batch = newBatch(session);
+      const batch = new KeyBatch(this.#target.store, session);
       try {
-        for (const operation of operations) addTo(batch, operation);
+        for (const operation of toOperations(operations)) batch.add(operation);
       } catch (error) {
-        batch.free();
+        batch.raw.free();
         throw error;
       }
-      return session.apply(this.name, batch) as RawApplied;
+      return session.apply(this.name, batch.raw) as RawApplied;
     });
     if (!applied.committed) return applied;
     const results = operations.map((operation, index) => resultOf(operation, applied.results[index]));
@@ -141,7 +156,7 @@ export class Bucket {
 
   #read<T>(work: (session: RawSession) => T): T {
     toBucketName(this.name);
-    return call(() => work(this.#target.session()));
+    return this.#target.store.call(() => work(this.#target.session()));
   }
 
   #write<T>(work: (session: RawSession) => T): T {
@@ -164,33 +179,120 @@ function cursorBytes(cursor: string): Uint8Array {
   }
 }
 
-/** Adds an operation to a batch. */
-export function addTo(batch: RawBatch, operation: Operation): void {
-  switch (operation.op) {
-    case 'get':
-      return batch.get(toBytes(operation.key));
-    case 'set': {
-      const { name, version } = toExpectation(operation.expect);
-      const { key, value, mediaType } = operation;
-      return batch.set(toBytes(key), toBytes(value), mediaType, toTtlMs(operation), name, version);
-    }
-    case 'delete': {
-      const { name, version } = toExpectation(operation.expect);
-      return batch.delete(toBytes(operation.key), name, version);
-    }
-    case 'delete-span': {
-      const { prefix, start, end } = toEnds(operation.span);
-      return batch.deleteSpan(prefix, start, end);
-    }
-    case 'increment':
-      return batch.increment(toBytes(operation.key), toInteger(operation.by));
-    case 'check': {
-      const { name, version } = toExpectation(operation.expect);
-      return batch.check(toBytes(operation.key), name, version);
-    }
-    default:
-      throw invalid('argument-invalid', `there is no operation ${JSON.stringify((operation as Operation).op)}`);
+const VALUE_BYTES_MAX = 16 << 20;
+/** Bytes of keys and values of one batch. */
+const BATCH_BYTES_MAX = 64 << 20;
+const OPERATIONS_MAX = 10_000;
+/** What may be copied into the store's memory without asking whether it has room: less than its reserve by far. */
+const SMALL_BYTES = 64 << 10;
+
+function toValue(value: BytesLike): Uint8Array<ArrayBuffer> {
+  return toBytesWithin(value, VALUE_BYTES_MAX, valueTooLarge);
+}
+
+function valueTooLarge(bytes: string): MantisError {
+  const message = `the value has ${bytes} bytes; the limit is ${VALUE_BYTES_MAX}`;
+  return new MantisError('value-too-large', 'limit', message);
+}
+
+/** A value that the store has room for. */
+function admitted(session: RawSession, value: BytesLike): Uint8Array<ArrayBuffer> {
+  const bytes = toValue(value);
+  if (bytes.length > SMALL_BYTES) session.admit(bytes.length);
+  return bytes;
+}
+
+/** The operations of a batch, no more than it may have. */
+export function toOperations<T>(operations: readonly T[]): readonly T[] {
+  const { length } = toList(operations, 'operations');
+  if (length > OPERATIONS_MAX) {
+    const message = `the batch has ${length} operations; the limit is ${OPERATIONS_MAX}`;
+    throw new MantisError('operations-too-many', 'limit', message);
   }
+  checkBatchBytes(operations.reduce((sum, operation) => sum + lengthOf(operation), 0));
+  return operations;
+}
+
+/** How long the value of an operation is, which in UTF-8 is no shorter. */
+function lengthOf(operation: unknown): number {
+  const { value } = (operation ?? {}) as { value?: unknown };
+  const { length, byteLength } = (value ?? {}) as { length?: unknown; byteLength?: unknown };
+  const known = typeof byteLength === 'number' ? byteLength : length;
+  if (typeof known !== 'number') return 0;
+  if (known > VALUE_BYTES_MAX) throw valueTooLarge(`at least ${known}`);
+  return known;
+}
+
+function checkBatchBytes(bytes: number): void {
+  if (bytes <= BATCH_BYTES_MAX) return;
+  const message = `the transaction would write ${bytes} bytes; the limit is ${BATCH_BYTES_MAX}`;
+  throw new MantisError('transaction-too-large', 'limit', message);
+}
+
+/** A batch that is being put together, no larger than the store takes. */
+export class KeyBatch {
+  raw: RawBatch;
+  readonly #store: Store;
+  readonly #session: RawSession;
+  #bytes = 0;
+  #admitted = SMALL_BYTES;
+
+  constructor(store: Store, session: RawSession) {
+    this.#store = store;
+    this.#session = session;
+    this.raw = store.newBatch();
+  }
+
+  /** What was added since the last call. */
+  take(): RawBatch {
+    const taken = this.raw;
+    this.raw = this.#store.newBatch();
+    return taken;
+  }
+
+  /** Counts bytes, before they are copied in. */
+  #count(bytes: number): void {
+    this.#bytes += bytes;
+    checkBatchBytes(this.#bytes);
+    if (this.#bytes <= this.#admitted) return;
+    // Asked for twice as much each time, so that it is asked rarely.
+    this.#session.admit(this.#bytes);
+    this.#admitted = this.#bytes * 2;
+  }
+
+  add(operation: Operation): void {
+    switch (operation.op) {
+      case 'get':
+        return this.raw.get(toKey(operation.key));
+      case 'set': {
+        const { name, version } = toExpectation(operation.expect);
+        const [key, value] = [toKey(operation.key), toValue(operation.value)];
+        this.#count(key.length + value.length);
+        return this.raw.set(key, value, toMediaType(operation.mediaType), toTtlMs(operation), name, version);
+      }
+      case 'delete': {
+        const { name, version } = toExpectation(operation.expect);
+        return this.raw.delete(toKey(operation.key), name, version);
+      }
+      case 'delete-span': {
+        const { prefix, start, end } = toEnds(operation.span);
+        return this.raw.deleteSpan(prefix, start, end);
+      }
+      case 'increment':
+        return this.raw.increment(toKey(operation.key), toInteger(operation.by));
+      case 'check': {
+        const { name, version } = toExpectation(operation.expect);
+        return this.raw.check(toKey(operation.key), name, version);
+      }
+      default:
+        throw unknownOperation(operation);
+    }
+  }
+}
+
+/** The error of an operation that is none. */
+export function unknownOperation(operation: { op?: unknown } | null | undefined): MantisError {
+  return invalid('argument-invalid', `there is no operation ${JSON.stringify(operation?.op)}`);
 }
 
 /** The result of an operation of a batch. */

@@ -1,9 +1,8 @@
 import type { Change, ChangeFeed, ChangesOptions, Cursor, FeedOptions } from '../api.js';
-import { toBucketName } from '../arguments.js';
-import { toBytes } from '../bytes.js';
+import { toBucketName, toEnds, toSince } from '../arguments.js';
 import type { TableEvent } from '../tables/api.js';
-import type { Parameter } from '../tables/dialect.js';
-import { call, type RawSession } from './raw.js';
+import { checkTexts, type Parameter } from '../tables/dialect.js';
+import type { RawSession, Store } from './raw.js';
 import { inTables } from './rows.js';
 
 /** Changes of one read from the store. */
@@ -11,6 +10,7 @@ const PAGE_CHANGES = 100;
 
 /** The part of the database that the feed uses. */
 export interface FeedSource {
+  readonly store: Store;
   session(): RawSession;
   /** Called after each write. */
   wrote(): void;
@@ -32,14 +32,15 @@ interface Changes<T> {
 type Read<T> = (since: Cursor, limit: number) => Changes<T>;
 
 /** The changes of keys. */
-export function keyFeed(source: FeedSource, { bucket, prefix, ...options }: ChangesOptions): ChangeFeed {
+export function keyFeed(source: FeedSource, options: ChangesOptions): ChangeFeed {
+  const { bucket, prefix, ...place } = options ?? {};
   const read: Read<Change> = (since, limit) =>
-    call(() => {
+    source.store.call(() => {
       if (bucket !== undefined) toBucketName(bucket);
-      const keys = prefix === undefined ? new Uint8Array() : toBytes(prefix);
+      const { prefix: keys = new Uint8Array() } = prefix === undefined ? {} : toEnds({ prefix });
       return source.session().changes(bucket, keys, since, limit) as Changes<Change>;
     });
-  return new PageChangeFeed(source, read, options);
+  return new PageChangeFeed(source, read, place);
 }
 
 /** The changes of a table that a query selects. */
@@ -50,8 +51,10 @@ export function tableFeed<R>(
   options: FeedOptions,
 ): ChangeFeed<TableEvent<R>> {
   const given = parameters.flat();
-  const read: Read<TableEvent<R>> = (since, limit) =>
-    inTables(source, (session) => session.tableChanges(table, given, since, limit) as Changes<TableEvent<R>>);
+  const read: Read<TableEvent<R>> = (since, limit) => {
+    checkTexts([table, ...given]);
+    return inTables(source, (session) => session.tableChanges(table, given, since, limit) as Changes<TableEvent<R>>);
+  };
   return new PageChangeFeed(source, read, options);
 }
 
@@ -67,7 +70,7 @@ class PageChangeFeed<T> implements ChangeFeed<T> {
       signal?.addEventListener('abort', () => this.#ended.abort(), { once: true, signal: this.#ended.signal });
     }
     // Begun at construction, so that commits before the first `next` are not missed.
-    const begun = begin(read, options.since ?? 'now');
+    const begun = begin(read, options.since);
     this.ready = begun.then(() => undefined);
     // A failure also rejects `next`: nobody has to wait for `ready`.
     this.ready.catch(() => undefined);
@@ -90,7 +93,8 @@ class PageChangeFeed<T> implements ChangeFeed<T> {
 }
 
 /** The place to begin at, which is read at once. A first read shows what is wrong with the request. */
-async function begin<T>(read: Read<T>, since: Cursor): Promise<Cursor> {
+async function begin<T>(read: Read<T>, given: Cursor | undefined): Promise<Cursor> {
+  const since = toSince(given) ?? 'now';
   const { cursor } = read(since, 1);
   return since === 'now' ? cursor : since;
 }

@@ -10,28 +10,36 @@ import type {
   TransactionOptions,
   Written,
 } from '../api.js';
-import { isBucketName } from '../arguments.js';
-import { MantisError, invalid } from '../errors.js';
+import { isBucketName, toBucketName, toIsolation } from '../arguments.js';
+import { MantisError, closed, rejectCleanly } from '../errors.js';
 import type { Plugin, PluginModule, PluginOptions } from '../plugins/api.js';
 import { PagePlugin } from '../plugins/page.js';
-import { transact } from '../retry.js';
+import { transact, type Transactional } from '../retry.js';
 import type { Table, TableChange, TableCreated, TableDefinition } from '../tables/api.js';
 import type { BatchOperation, Batched } from '../tables/batch.js';
 import { table } from '../tables/query.js';
+import { Turns } from '../turns.js';
 import type { Target } from './bucket.js';
 import { keyFeed, tableFeed, type FeedSource } from './changes.js';
 import { PageKv } from './kv.js';
 import { runBatch } from './operations.js';
-import { call, hasTables, type RawDatabase, type RawSession } from './raw.js';
+import { hasTables, type RawDatabase, type RawSession, type Store } from './raw.js';
 import { PageRows, PageTables } from './rows.js';
 import { PageTransaction } from './transaction.js';
 
 /** The interval of housekeeping: expired keys leave the memory, and appear in the feed, within this time. */
 const MAINTAIN_EVERY_MS = 250;
 
+/** A method of the build without tables. */
+interface RawKeyDatabase {
+  sessionWith(read: string, write: string): RawSession;
+}
+
 /** A database in the page. `maintain` and `nowMs` are for pages with a clock of their own. */
-export class PageDatabase implements MantisDB, Target, FeedSource {
+export class PageDatabase implements MantisDB, Target, FeedSource, Transactional {
   readonly url = null;
+  readonly store: Store;
+  readonly turns = new Turns();
   readonly #database: RawDatabase;
   readonly #session: RawSession;
   readonly #plugins: Map<string, PluginModule>;
@@ -40,11 +48,17 @@ export class PageDatabase implements MantisDB, Target, FeedSource {
   #version = 0n;
   #waiting = new Set<() => void>();
 
-  constructor(database: RawDatabase, plugins: PluginModule[]) {
+  constructor(store: Store, database: RawDatabase, plugins: PluginModule[]) {
+    this.store = store;
     this.#database = database;
     this.#session = database.session();
     this.#plugins = new Map(plugins.map((plugin) => [plugin.name, plugin]));
-    this.#timer = setInterval(() => this.maintain(), MAINTAIN_EVERY_MS);
+    this.#timer = setInterval(() => this.#maintainLater(), MAINTAIN_EVERY_MS);
+    // Nothing calls an instance that has crashed. Feeds that wait look again, and find that out.
+    store.onCrash = () => {
+      clearInterval(this.#timer);
+      this.#wake();
+    };
   }
 
   kv(bucket = 'default'): Kv {
@@ -79,25 +93,30 @@ export class PageDatabase implements MantisDB, Target, FeedSource {
     return this.begin(options);
   }
 
+  attempt(options?: TransactionOptions): Promise<Transaction> {
+    return this.transaction(options);
+  }
+
   /** Opens a transaction, in `session` if its grants differ from the database's. */
   begin(options: TransactionOptions = {}, session?: RawSession): PageTransaction {
     this.#checkOpen();
-    return new PageTransaction(session ?? this.newSession(), options.isolation === 'snapshot', () => this.wrote());
+    const begun = session ?? this.newSession();
+    return new PageTransaction(this.store, begun, toIsolation(options) === 'snapshot', () => this.wrote());
   }
 
   newSession(): RawSession {
     this.#checkOpen();
-    return this.#database.session();
+    return this.store.call(() => this.#database.session());
   }
 
   /** A session with these buckets and tables only. */
   sessionWith(read: string[], write: string[]): RawSession {
     this.#checkOpen();
-    return call(() => {
+    return this.store.call(() => {
       // Invalid names of buckets grant nothing, and valid ones have no spaces.
       if (!hasTables(this.#session)) {
         const names = (granted: string[]) => granted.filter(isBucketName).join(' ');
-        return this.#database.sessionWith(names(read), names(write));
+        return (this.#database as unknown as RawKeyDatabase).sessionWith(names(read), names(write));
       }
       const names = (granted: string[]) => granted.filter((name) => name.startsWith('table/') || isBucketName(name));
       return this.#database.sessionGranted(names(read), names(write));
@@ -117,12 +136,13 @@ export class PageDatabase implements MantisDB, Target, FeedSource {
   }
 
   async buckets(): Promise<BucketInfo[]> {
-    return call(() => this.session().buckets() as BucketInfo[]);
+    return this.store.call(() => this.session().buckets() as BucketInfo[]);
   }
 
   async dropBucket(name: string): Promise<DeletedKeys> {
+    toBucketName(name);
     try {
-      return call(() => this.session().dropBucket(name) as DeletedKeys);
+      return this.store.call(() => this.session().dropBucket(name) as DeletedKeys);
     } finally {
       this.wrote();
     }
@@ -130,7 +150,7 @@ export class PageDatabase implements MantisDB, Target, FeedSource {
 
   async stats(): Promise<Stats> {
     this.#checkOpen();
-    return this.#database.stats() as Stats;
+    return this.store.call(() => this.#database.stats() as Stats);
   }
 
   plugin(plugin: string | PluginModule, options: PluginOptions = {}): Plugin {
@@ -141,29 +161,37 @@ export class PageDatabase implements MantisDB, Target, FeedSource {
 
   /** The time of the database's clock, in milliseconds since the epoch. */
   nowMs(): number {
-    return this.#database.nowMs();
+    this.#checkOpen();
+    return this.store.call(() => this.#database.nowMs());
   }
 
   /** The newest commit. A page's store is in memory: nothing in it survives the page. */
   newest(): Written {
-    return { version: this.#database.version(), durable: false };
+    return { version: this.version(), durable: false };
   }
 
   /** Housekeeping; a timer calls it too. */
   maintain(): void {
     this.#checkOpen();
-    call(() => this.#database.maintain());
+    this.store.call(() => this.#database.maintain());
     this.wrote();
+  }
+
+  /** For the timer, from which nobody catches anything: what went wrong is said at the next call. */
+  #maintainLater(): void {
+    try {
+      this.maintain();
+    } catch (error) {
+      if (!MantisError.is(error)) throw error;
+    }
   }
 
   async close(): Promise<void> {
     if (this.#closed.signal.aborted) return;
     clearInterval(this.#timer);
     this.#closed.abort();
-    // Open transactions keep their part of the memory until they are garbage-collected.
-    this.#database.closeForWrites();
-    this.#session.free();
-    this.#database.free();
+    this.#wake();
+    this.store.close();
   }
 
   get closed(): AbortSignal {
@@ -176,21 +204,25 @@ export class PageDatabase implements MantisDB, Target, FeedSource {
   }
 
   wrote(): void {
-    if (this.#closed.signal.aborted) return;
-    const version = this.#database.version();
+    if (this.#closed.signal.aborted || this.store.failure !== null) return;
+    const version = this.version();
     if (version === this.#version) return;
     this.#version = version;
+    this.#wake();
+  }
+
+  #wake(): void {
     for (const done of [...this.#waiting]) done();
   }
 
   version(): bigint {
     this.#checkOpen();
-    return this.#database.version();
+    return this.store.call(() => this.#database.version());
   }
 
   commitAfter(seen: bigint, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
-      if (signal.aborted || this.version() !== seen) return resolve();
+      if (signal.aborted || this.store.failure !== null || this.version() !== seen) return resolve();
       const done = () => {
         this.#waiting.delete(done);
         signal.removeEventListener('abort', done);
@@ -202,9 +234,11 @@ export class PageDatabase implements MantisDB, Target, FeedSource {
   }
 
   #checkOpen(): void {
-    if (this.#closed.signal.aborted) throw invalid('closed', 'the database was closed');
+    if (this.#closed.signal.aborted) throw closed();
   }
 }
+
+rejectCleanly(PageDatabase);
 
 /** Fails when it is called, as on a server. */
 function missingPlugin(name: string): Plugin {

@@ -1,5 +1,7 @@
+import { rejectCleanly } from '../errors.js';
 import type {
   Applied,
+  Bytes,
   BytesLike,
   Counted,
   Deleted,
@@ -31,7 +33,7 @@ export class PageKv implements Kv {
     return this.#bucket.name;
   }
 
-  async get(key: BytesLike): Promise<Uint8Array | null> {
+  async get(key: BytesLike): Promise<Bytes | null> {
     return this.#bucket.get(key);
   }
 
@@ -39,7 +41,7 @@ export class PageKv implements Kv {
     return this.#bucket.getEntry(key);
   }
 
-  async getMany(keys: BytesLike[]): Promise<(Uint8Array | null)[]> {
+  async getMany(keys: BytesLike[]): Promise<(Bytes | null)[]> {
     return this.#bucket.getMany(keys);
   }
 
@@ -87,3 +89,5 @@ export class PageKv implements Kv {
     return this.#bucket.apply(operations);
   }
 }
+
+rejectCleanly(PageKv);

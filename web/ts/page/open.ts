@@ -2,8 +2,8 @@ import type { MantisDB } from '../api.js';
 import type { PluginModule } from '../plugins/api.js';
 import type { AnyDatabase, DatabaseTypes } from '../tables/api.js';
 import { PageDatabase } from './database.js';
-import { call, startModule, type Build } from './raw.js';
-import type { WasmSource } from './source.js';
+import { Store, type Build } from './raw.js';
+import type { WasmSource } from '../wasm.js';
 
 export interface OpenOptions {
   /**
@@ -36,7 +36,7 @@ export interface PageMantisDB<D extends DatabaseTypes = AnyDatabase> extends Man
 /** Opens an empty database in the page's memory. The data is lost when the page ends. */
 export async function open<D extends DatabaseTypes = AnyDatabase>(options: OpenOptions = {}): Promise<PageMantisDB<D>> {
   const build: Build = options.tables === 'complete' ? 'complete' : options.tables ? 'tables' : 'kv';
-  const { RawDatabase } = await startModule(build, options.wasm);
-  const database = call(() => new RawDatabase(options.clock, options.storeBytesMax));
-  return new PageDatabase(database, options.plugins ?? []) as unknown as PageMantisDB<D>;
+  const store = await Store.start(build, options.wasm);
+  const database = store.call(() => new store.exports.RawDatabase(options.clock, options.storeBytesMax));
+  return new PageDatabase(store, database, options.plugins ?? []) as unknown as PageMantisDB<D>;
 }

@@ -15,10 +15,10 @@ import {
   type RowOperation,
   type RowSelect,
 } from '../tables/batch.js';
-import { name, toJson } from '../tables/dialect.js';
-import { addTo, resultOf, type Target } from './bucket.js';
-import { newBatch, newOperations, type RawOperations } from './raw.js';
-import { inTables } from './rows.js';
+import { checkTexts, name, toLines } from '../tables/dialect.js';
+import { KeyBatch, resultOf, toOperations, type Target } from './bucket.js';
+import type { RawOperations, RawSession } from './raw.js';
+import { admitRows, inTables } from './rows.js';
 
 type RawBatched = ({ committed: true; results: unknown[] } & Written) | { committed: false; refusals: RawRefusal[] };
 type RawRefusal = { index: number; version?: bigint; matched?: number };
@@ -32,21 +32,23 @@ interface RawChanged {
 
 export function runBatch(target: Target, operations: readonly BatchOperation[]): Batched {
   const batched = inTables(target, (session) => {
-    const asked = newOperations(session);
+    const asked = target.store.newOperations();
+    const batch = new KeyBatch(target.store, session);
     try {
-      for (const operation of operations) {
+      for (const operation of toOperations(operations)) {
         if (isOfRows(operation)) {
-          addRows(asked, operation);
+          addRows(asked, session, operation);
         } else {
           const { bucket = 'default', ...ofKey } = operation;
-          const batch = newBatch(session);
-          addTo(batch, ofKey);
-          asked.keys(toBucketName(bucket), batch);
+          batch.add(ofKey);
+          asked.keys(toBucketName(bucket), batch.take());
         }
       }
     } catch (error) {
       asked.free();
       throw error;
+    } finally {
+      batch.raw.free();
     }
     return session.batch(asked) as RawBatched;
   });
@@ -56,20 +58,23 @@ export function runBatch(target: Target, operations: readonly BatchOperation[]):
   return { ...batched, results };
 }
 
-function addRows(asked: RawOperations, operation: RowOperation): void {
+function addRows(asked: RawOperations, session: RawSession, operation: RowOperation): void {
   const { op, table } = operation;
   const given = 'set' in operation ? (operation.set ?? {}) : 'rows' in operation ? operation.rows : [];
   const rows = (Array.isArray(given) ? given : [given]) as { [column: string]: unknown }[];
   const columns = [...new Set(rows.flatMap((row) => Object.keys(row).filter((key) => row[key] !== undefined)))];
-  const values = rows.flatMap((row) => columns.map((column) => toJson(row[column]) ?? '')).join('\n');
+  const values = toLines(rows, columns);
+  admitRows(session, values.length);
   const { order, limit, offset }: Partial<RowSelect> = op === 'select' ? operation : {};
   const select = op === 'check' ? undefined : operation.select;
   const texts = { select, order, on_conflict: onConflict(operation) };
   const parameters = Object.entries(texts).flatMap(([name, text]) => (text === undefined ? [] : [name, text]));
+  const filter = ('filter' in operation ? operation.filter : undefined) ?? '';
+  checkTexts([table, filter, ...parameters, ...columns]);
   asked.rows(
     verb(operation),
     table,
-    ('filter' in operation ? operation.filter : undefined) ?? '',
+    filter,
     parameters,
     limit,
     offset,

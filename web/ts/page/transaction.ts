@@ -1,22 +1,24 @@
 import type { Kv, Transaction, Written } from '../api.js';
-import { invalid } from '../errors.js';
+import { invalid, rejectCleanly } from '../errors.js';
 import type { Table } from '../tables/api.js';
 import type { BatchOperation, Batched } from '../tables/batch.js';
 import { table } from '../tables/query.js';
 import type { Target } from './bucket.js';
 import { PageKv } from './kv.js';
 import { runBatch } from './operations.js';
-import { call, type RawSession } from './raw.js';
+import type { RawSession, Store } from './raw.js';
 import { PageRows } from './rows.js';
 
 /** A transaction: a session of its own, until it ends. */
 export class PageTransaction implements Transaction, Target {
+  readonly store: Store;
   #session: RawSession | null;
   readonly #committed: () => void;
 
   /** `committed` is called after a commit. */
-  constructor(session: RawSession, snapshotIsolation: boolean, committed: () => void) {
-    call(() => session.begin(snapshotIsolation));
+  constructor(store: Store, session: RawSession, snapshotIsolation: boolean, committed: () => void) {
+    this.store = store;
+    store.call(() => session.begin(snapshotIsolation));
     this.#session = session;
     this.#committed = committed;
   }
@@ -51,7 +53,7 @@ export class PageTransaction implements Transaction, Target {
     const session = this.session();
     this.#session = null;
     try {
-      return call(() => session.commit() as Written);
+      return this.store.call(() => session.commit() as Written);
     } finally {
       session.free();
       this.#committed();
@@ -68,3 +70,5 @@ export class PageTransaction implements Transaction, Target {
     this.#session = null;
   }
 }
+
+rejectCleanly(PageTransaction);

@@ -16,7 +16,7 @@ export function guarded<T>(call: { conflictSeen: boolean }, work: () => T): T {
   try {
     return work();
   } catch (error) {
-    if (!(error instanceof MantisError) || error.code === 'internal') throw error;
+    if (!MantisError.is(error) || error.code === 'store-crashed') throw error;
     if (error.kind === 'conflict') call.conflictSeen = true;
     const tag = CASES.has(error.kind) ? error.kind : 'other';
     throw { tag, val: { code: error.code, message: error.message } } satisfies WitError;

@@ -19,6 +19,9 @@ import type { PluginOptions } from './api.js';
 import { PluginRows, type WitQuery } from './rows.js';
 import type { WitValue } from './values.js';
 
+/** As the script that `jco` makes has it: engines of before 2025 lack the symbol. */
+const dispose: typeof Symbol.dispose = Symbol.dispose ?? Symbol.for('dispose');
+
 /** Resource handles that an instance may hold at once, as on a server. */
 const HANDLES_MAX = 64;
 /** Transactions that an instance may have open at once. */
@@ -84,7 +87,13 @@ export function makeImports(current: () => Call, log: NonNullable<PluginOptions[
   const guarded = <T>(work: () => T): T => guardedIn(current(), work);
 
   // Looked up at each use, so that a handle that outlives its call belongs to the next one.
-  const ofCall: Target = { session: () => current().target.session(), wrote: () => current().target.wrote() };
+  const ofCall: Target = {
+    get store() {
+      return current().target.store;
+    },
+    session: () => current().target.session(),
+    wrote: () => current().target.wrote(),
+  };
 
   /** Counts a handle, unless `check` throws. */
   function opened<T extends { check(): void }>(handle: T): T {
@@ -175,7 +184,7 @@ export function makeImports(current: () => Call, log: NonNullable<PluginOptions[
       return guarded(() => toWitApplied(this.#bucket.apply(operations.map(fromWitOperation))));
     }
 
-    [Symbol.dispose](): void {
+    [dispose](): void {
       handles -= 1;
     }
   }
@@ -227,7 +236,7 @@ export function makeImports(current: () => Call, log: NonNullable<PluginOptions[
       return guarded(() => this.#rows.delete(query, ifVersion));
     }
 
-    [Symbol.dispose](): void {
+    [dispose](): void {
       handles -= 1;
     }
   }
@@ -262,7 +271,7 @@ export function makeImports(current: () => Call, log: NonNullable<PluginOptions[
       return guarded(() => transaction.#transaction.commitNow());
     }
 
-    [Symbol.dispose](): void {
+    [dispose](): void {
       open.delete(this.#transaction);
       this.#transaction.rollbackNow();
     }

@@ -1,4 +1,5 @@
 import { fromBase64 } from '../bytes.js';
+import { compile } from '../wasm.js';
 import type { PluginModule } from './api.js';
 
 type CoreModule = WebAssembly.Module | Promise<WebAssembly.Module>;
@@ -20,23 +21,16 @@ export function pluginModule(
 ): PluginModule {
   const compiled = new Map<string, Promise<WebAssembly.Module>>();
 
-  function compile(path: string): Promise<WebAssembly.Module> {
+  function load(path: string): Promise<WebAssembly.Module> {
     const known = compiled.get(path);
     if (known !== undefined) return known;
-    const module = load(path, cores[path]);
+    const source = cores[path] ?? '';
+    const module = compile(typeof source === 'string' ? (fromBase64(source) as BufferSource) : source, path);
     compiled.set(path, module);
     // A page that was offline for a moment can try again.
     module.catch(() => compiled.delete(path));
     return module;
   }
 
-  return { ...description, instantiate: (imports) => instantiate(compile, imports) };
-}
-
-async function load(path: string, source: CoreSource | undefined): Promise<WebAssembly.Module> {
-  if (source === undefined) throw new Error(`there is no ${path}`);
-  if (typeof source === 'string') return WebAssembly.compile(fromBase64(source) as BufferSource);
-  const response = await fetch(source);
-  if (!response.ok) throw new Error(`${source.pathname} answered ${response.status}`);
-  return WebAssembly.compile(await response.arrayBuffer());
+  return { ...description, instantiate: (imports) => instantiate(load, imports) };
 }

@@ -1,16 +1,22 @@
 import type { Written } from '../api.js';
-import { MantisError } from '../errors.js';
+import { MantisError, rejectCleanly } from '../errors.js';
 import type { PageDatabase } from '../page/database.js';
 import type { RawSession } from '../page/raw.js';
 import type { PageTransaction } from '../page/transaction.js';
 import { pauseAfter } from '../retry.js';
 import type { Called, FunctionInfo, Json, Plugin, PluginModule, PluginOptions } from './api.js';
 import { makeImports, type Call, type Imports } from './imports.js';
-import { fromGuest, toArguments } from './json.js';
+import { fromGuest, toArguments, toCallJson } from './json.js';
 import { camelCase } from './names.js';
+import { inPlace } from './slots.js';
 
 /** Attempts of a call, the first included, as on a server. */
 const ATTEMPTS_MAX = 9;
+
+/** Attempts to make an instance while there is no memory for it. */
+const INSTANTIATIONS_MAX = 4;
+/** The pause between them is that of a call which has lost so often. */
+const PAUSE_FOR_MEMORY = 5;
 
 type Exports = Record<string, unknown>;
 
@@ -57,11 +63,14 @@ export class PagePlugin implements Plugin {
         `the plugin ${this.name} has no function ${JSON.stringify(name)}`,
       );
     }
-    const values = toArguments(info.params, args);
+    const given = JSON.parse(toCallJson(args)) as Json[] | { [parameter: string]: Json };
+    const values = toArguments(info.params, given);
     for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
-      // Made before the transaction begins: from there to the commit nothing waits, so that the page cannot write in between.
-      const instance = await this.#instance();
-      const answer = this.#attempt(instance, info, values);
+      const answer = await inPlace(async () => {
+        // Made before the transaction begins: from there to the commit nothing waits, so that the page cannot write in between.
+        const instance = await this.#instance();
+        return this.#attempt(instance, info, values);
+      });
       if (answer !== LOST) return answer;
       await pauseAfter(attempt);
     }
@@ -74,7 +83,11 @@ export class PagePlugin implements Plugin {
     const transaction = this.#module.ownTransactions ? null : database.begin({}, this.#session());
     const session = transaction === null ? this.#session() : null;
     const call: Call = {
-      target: transaction ?? { session: () => session as RawSession, wrote: () => database.wrote() },
+      target: transaction ?? {
+        store: database.store,
+        session: () => session as RawSession,
+        wrote: () => database.wrote(),
+      },
       nowMs: () => database.nowMs(),
       begin: () => database.begin({}, this.#session()),
       logLines: 0,
@@ -110,8 +123,27 @@ export class PagePlugin implements Plugin {
     const log = this.#options.log ?? ((level, message) => console[level](`${this.name}: ${message}`));
     const imports = makeImports(current, log);
     const instance: Instance = { exports: {}, imports, call: null };
-    instance.exports = await this.#module.instantiate(imports.interfaces);
+    instance.exports = await this.#instantiate(imports);
     return instance;
+  }
+
+  async #instantiate(imports: Imports): Promise<Exports> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#module.instantiate(imports.interfaces);
+      } catch (cause) {
+        if (MantisError.is(cause)) throw cause;
+        const isMemory = cause instanceof RangeError;
+        if (!isMemory) throw trapped(cause);
+        // The memory of instances that have served their call comes back when the engine collects them.
+        if (attempt === INSTANTIATIONS_MAX) {
+          throw new MantisError('plugin-limit', 'other', 'the page has no memory for an instance of the plugin', {
+            cause,
+          });
+        }
+      }
+      await pauseAfter(attempt + PAUSE_FOR_MEMORY);
+    }
   }
 
   #session(): RawSession {
@@ -122,6 +154,8 @@ export class PagePlugin implements Plugin {
   }
 }
 
+rejectCleanly(PagePlugin);
+
 /** Calls the exported function. A function that can fail throws its error as the `payload` of what it throws. */
 function run(exports: Exports, info: FunctionInfo, values: unknown[]): Returned {
   const path = info.name.split('.').map(camelCase);
@@ -129,12 +163,21 @@ function run(exports: Exports, info: FunctionInfo, values: unknown[]): Returned 
   try {
     return { ok: (exported as (...values: unknown[]) => unknown)(...values) };
   } catch (thrown) {
-    if (info.error !== undefined && thrown instanceof Error && 'payload' in thrown) return { err: thrown.payload };
-    if (thrown instanceof MantisError) throw thrown;
-    throw new MantisError('plugin-trap', 'other', `the plugin crashed; what it wrote is undone: ${String(thrown)}`, {
-      cause: thrown,
-    });
+    if (info.error !== undefined && isComponentError(thrown)) return { err: thrown.payload };
+    if (MantisError.is(thrown)) throw thrown;
+    throw trapped(thrown);
   }
+}
+
+function trapped(cause: unknown): MantisError {
+  return new MantisError('plugin-trap', 'other', `the plugin crashed; what it wrote is undone: ${String(cause)}`, {
+    cause,
+  });
+}
+
+/** What a component's function throws for the error that it returns. */
+function isComponentError(thrown: unknown): thrown is { payload: unknown } {
+  return typeof thrown === 'object' && thrown !== null && 'payload' in thrown;
 }
 
 /** Whether the function returned the store's error for a conflict: one of its type, or one of the same shape. */
@@ -152,7 +195,7 @@ function commit(transaction: PageTransaction): Written | typeof LOST {
   try {
     return transaction.commitNow();
   } catch (error) {
-    if (error instanceof MantisError && error.kind === 'conflict') return LOST;
+    if (MantisError.is(error) && error.kind === 'conflict') return LOST;
     throw error;
   }
 }

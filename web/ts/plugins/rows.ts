@@ -3,7 +3,9 @@
 import type { Version } from '../api.js';
 import { MantisError } from '../errors.js';
 import type { Target } from '../page/bucket.js';
-import { call, hasTables, newCall, type RawCall, type RawSession } from '../page/raw.js';
+import { hasTables, type RawCall, type RawSession } from '../page/raw.js';
+import { admitRows } from '../page/rows.js';
+import { checkTexts } from '../tables/dialect.js';
 import { packValues, unpackRows, type WitValue } from './values.js';
 
 /** The record `query`. */
@@ -57,7 +59,7 @@ export class PluginRows {
 
   get(primaryKey: WitValue[], select: string): [WitValue[], Version] | undefined {
     const asked = { filter: '', arguments: primaryKey, select, order: '', offset: 0 };
-    const found = this.#read((session) => session.callGet(this.#name, toRaw(session, asked)) as RawRows);
+    const found = this.#read((session) => session.callGet(this.#name, this.#toRaw(asked)) as RawRows);
     const [row] = toWitRows(found).rows;
     return row === undefined ? undefined : [row, found.version];
   }
@@ -72,11 +74,11 @@ export class PluginRows {
   }
 
   count(query: WitQuery): bigint {
-    return this.#read((session) => session.callCount(this.#name, toRaw(session, query)));
+    return this.#read((session) => session.callCount(this.#name, this.#toRaw(query)));
   }
 
   explain(query: WitQuery): string {
-    return this.#read((session) => session.callExplain(this.#name, toRaw(session, query)));
+    return this.#read((session) => session.callExplain(this.#name, this.#toRaw(query)));
   }
 
   insert(
@@ -87,32 +89,44 @@ export class PluginRows {
     returning: string | undefined,
   ): WitChanged {
     const { values, lengths } = packRows(rows);
-    return this.#write((session) =>
-      session.callInsert(this.#name, columns, values, lengths, onConflict, conflictColumns, returning),
-    );
+    return this.#write((session) => {
+      admitRows(session, values.length);
+      return session.callInsert(this.#name, columns, values, lengths, onConflict, conflictColumns, returning);
+    });
   }
 
   updateMany(columns: string[], rows: WitValue[][]): WitChanged {
     const { values, lengths } = packRows(rows);
-    return this.#write((session) => session.callUpdateMany(this.#name, columns, values, lengths));
+    return this.#write((session) => {
+      admitRows(session, values.length);
+      return session.callUpdateMany(this.#name, columns, values, lengths);
+    });
   }
 
   update(query: WitQuery, assign: [string, WitValue][], ifVersion: Version | undefined): WitChanged {
     const columns = assign.map(([column]) => column);
     const values = packValues(assign.map(([, value]) => value));
-    return this.#write((session) => session.callUpdate(this.#name, toRaw(session, query), columns, values, ifVersion));
+    return this.#write((session) => {
+      admitRows(session, values.length);
+      return session.callUpdate(this.#name, this.#toRaw(query), columns, values, ifVersion);
+    });
   }
 
   delete(query: WitQuery, ifVersion: Version | undefined): WitChanged {
-    return this.#write((session) => session.callDelete(this.#name, toRaw(session, query), ifVersion));
+    return this.#write((session) => session.callDelete(this.#name, this.#toRaw(query), ifVersion));
   }
 
   #select(query: WitQuery, isPacked: boolean): RawRows {
-    return this.#read((session) => session.callSelect(this.#name, toRaw(session, query), isPacked) as RawRows);
+    return this.#read((session) => session.callSelect(this.#name, this.#toRaw(query), isPacked) as RawRows);
+  }
+
+  #toRaw({ filter, arguments: given, select, order, limit, offset }: WitQuery): RawCall {
+    checkTexts([filter, select, order]);
+    return this.#target.store.newCall(filter, packValues(given), select, order, limit, offset);
   }
 
   #read<T>(work: (session: RawSession) => T): T {
-    return call(() => {
+    return this.#target.store.call(() => {
       const session = this.#target.session();
       if (!hasTables(session)) {
         const message = 'this database was opened without tables\nHINT: open({ tables: true })';
@@ -127,10 +141,6 @@ export class PluginRows {
     this.#target.wrote();
     return { count, written: { version, durable }, returned: returned && toWitRows(returned) };
   }
-}
-
-function toRaw(session: RawSession, { filter, arguments: given, select, order, limit, offset }: WitQuery): RawCall {
-  return newCall(session, filter, packValues(given), select, order, limit, offset);
 }
 
 function packRows(rows: WitValue[][]): { values: Uint8Array; lengths: Uint32Array } {

@@ -1,6 +1,7 @@
 /** Conditions, orders and names as the dialect's text. Values are escaped here, and nowhere else. */
 
-import { invalid } from '../errors.js';
+import { checkText, toView } from '../bytes.js';
+import { MantisError, invalid } from '../errors.js';
 import type { Condition, FilterOperator, FilterValue, OrderOptions } from './api.js';
 
 /** A parameter: its name and its value. */
@@ -74,9 +75,9 @@ export function text(value: FilterValue): string {
     throw invalid('argument-invalid', 'null equals nothing; compare it with is');
   }
   if (Array.isArray(value)) return `{${value.map(element).join(',')}}`;
-  if (typeof value !== 'object') return String(value);
   const plain = plainValue(value);
-  return typeof plain === 'string' ? plain : JSON.stringify(plain, replacer);
+  if (typeof plain !== 'object') return String(plain);
+  return toJson(plain) ?? '';
 }
 
 function element(value: FilterValue): string {
@@ -84,23 +85,87 @@ function element(value: FilterValue): string {
   return Array.isArray(value) ? text(value) : quoted(text(value));
 }
 
-/** An object of JavaScript that is one value: its text; anything else as it is. */
-function plainValue(value: unknown): unknown {
-  if (value instanceof Date) return value.toISOString();
-  if (value instanceof Uint8Array) {
-    return `\\x${Array.from(value, (byte) => byte.toString(16).padStart(2, '0')).join('')}`;
+/** Characters or bytes of one value, which is more than a row may have. */
+const VALUE_LENGTH_MAX = 16 << 20;
+/** Characters of the texts of a query, and of those of a definition. */
+const QUERY_LENGTH_MAX = 4 << 20;
+/** Characters of all rows of one statement, as JSON. */
+const ROWS_LENGTH_MAX = 64 << 20;
+
+/** Throws if something is longer than the store takes, before it is copied there. */
+function checkLength(length: number, max: number, what: string): void {
+  if (length <= max) return;
+  throw new MantisError('54000', 'limit', `${what} is too long: ${length}; the limit is ${max}`);
+}
+
+/** Checks the texts of a query: names, filters, and so on. */
+export function checkTexts(texts: readonly (string | undefined)[]): void {
+  let length = 0;
+  for (const text of texts) {
+    if (text === undefined) continue;
+    if (typeof text !== 'string')
+      throw invalid('argument-invalid', 'the name of a table and the parts of a query are texts');
+    length += text.length;
+    checkLength(length, QUERY_LENGTH_MAX, 'the text of the query');
+    checkText(text, 'a part of the query');
   }
-  return typeof value === 'bigint' ? String(value) : value;
+}
+
+/** The rows' values of these columns as JSON, a line for each, empty where none is given. */
+export function toLines(rows: readonly { [column: string]: unknown }[], columns: readonly string[]): string {
+  const lines: string[] = [];
+  let length = 0;
+  for (const row of rows) {
+    for (const column of columns) {
+      const line = toJson(row[column]) ?? '';
+      length += line.length + 1;
+      checkLength(length, ROWS_LENGTH_MAX, 'the JSON of the rows');
+      lines.push(line);
+    }
+  }
+  return lines.join('\n');
+}
+
+/** A definition, or a change of one, as JSON. */
+export function toDefinition(document: unknown): string {
+  const json = toJson(document) ?? '';
+  checkLength(json.length, QUERY_LENGTH_MAX, 'the definition');
+  return json;
+}
+
+/** An object of JavaScript that is one value: its text; anything else as it is. Of whatever realm. */
+function plainValue(value: unknown): unknown {
+  if (typeof value === 'string') {
+    checkLength(value.length, VALUE_LENGTH_MAX, 'the value');
+    return checkText(value);
+  }
+  if (typeof value === 'bigint') return String(value);
+  if (typeof value !== 'object' || value === null) return value;
+  if (Object.prototype.toString.call(value) === '[object Date]') {
+    const time = (value as Date).getTime();
+    if (Number.isNaN(time)) throw invalid('argument-invalid', 'the date is invalid');
+    return new Date(time).toISOString();
+  }
+  const bytes = toView(value);
+  if (bytes === null) return value;
+  checkLength(bytes.length, VALUE_LENGTH_MAX, 'the value');
+  return `\\x${Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')}`;
 }
 
 /** For `JSON.stringify`: `this` has a date as it was before `toJSON`. */
 function replacer(this: { [key: string]: unknown }, key: string): unknown {
+  checkText(key, 'a name');
   return plainValue(this[key]);
 }
 
 /** A value, a row or rows as JSON. Bytes are as `bytea` reads them; a bigint is text, which integers are read from too. */
 export function toJson(value: unknown): string | undefined {
-  return JSON.stringify(value, replacer);
+  try {
+    return JSON.stringify(value, replacer);
+  } catch (cause) {
+    if (MantisError.is(cause)) throw cause;
+    throw invalid('argument-invalid', `a value cannot be written as JSON: ${String(cause)}`, cause);
+  }
 }
 
 /** One term of an order. */

@@ -1,7 +1,7 @@
 /** The builder of queries, over whatever runs them. */
 
 import type { ChangeFeed, FeedOptions, Version, Written } from '../api.js';
-import { MantisError, invalid } from '../errors.js';
+import { MantisError, invalid, rejectCleanly } from '../errors.js';
 import type {
   AnyTable,
   Condition,
@@ -248,6 +248,8 @@ class RowTable extends RowQuery implements Table {
     return this.write('update-many', rows, options);
   }
 }
+
+rejectCleanly(RowQuery, RowTable);
 
 function list(rows: Row | readonly Row[]): readonly Row[] {
   return Array.isArray(rows) ? rows : [rows as Row];
