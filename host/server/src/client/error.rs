@@ -104,6 +104,7 @@ impl Problem {
     fn remedy(&self) -> Option<String> {
         let remedy: &str = match &*self.code {
             "plugin-not-found" => "`mantisdb plugin list` lists them",
+            "plugin-version-not-found" => "`mantisdb plugin show NAME` lists them",
             "function-not-found" | "arguments-invalid" => {
                 "`mantisdb plugin list` lists each plugin's functions with their parameters"
             }
@@ -175,6 +176,7 @@ impl ClientError {
             "key-not-found"
                 | "bucket-not-found"
                 | "plugin-not-found"
+                | "plugin-version-not-found"
                 | "function-not-found"
                 | "precondition-failed"
                 | "PGRST205"
