@@ -72,11 +72,12 @@ pub use kv::{AppliedEach, Each};
 pub use limits::{LimitInvalid, Limits};
 pub use mantis_store::disk;
 pub use mantis_store::{
-    Backup, Checkpoint, FileKind, FileReport, Finding, ManualClock, OnProgress, RepairError, Repaired, Report,
-    RestoreError, SeededRandom, Unreadable, check, repair, repairable, restore, verify,
+    Backup, Checkpoint, DURATION_BOUNDS_US, DurationCounters, Durations, FileKind, FileReport, Finding, ManualClock,
+    OnProgress, RepairError, Repaired, Report, RestoreError, SeededRandom, Unreadable, check, repair, repairable,
+    restore, verify,
 };
 #[cfg(not(target_family = "wasm"))]
-pub use mantis_store::{DiskEvent, DiskThreads};
+pub use mantis_store::{DiskEvent, DiskThreads, Holds};
 #[cfg(feature = "tables")]
 pub use reader_words::{json_error, reader_error};
 #[cfg(not(target_family = "wasm"))]

@@ -104,7 +104,7 @@ impl App {
         let headers = response.headers_mut();
         headers.insert(X_REQUEST_ID, id);
         headers.insert(DATE, date::http_date(self.0.state.database.now_ms()));
-        self.0.state.metrics.count_answer(None, response.status());
+        self.0.state.metrics.count_answer(None, response.status(), None);
         response
     }
 
@@ -252,11 +252,12 @@ impl App {
             response = compress::compress(&head.headers, response);
         }
         self.0.cors.mark(&head.headers, response.headers_mut());
+        let took = begun.took();
         response.headers_mut().insert(X_REQUEST_ID, begun.id);
         if head.method == Method::HEAD {
             response = without_body(response);
         }
-        self.0.state.metrics.count_answer(operation, response.status());
+        self.0.state.metrics.count_answer(operation, response.status(), Some(took));
         response
     }
 }

@@ -1,8 +1,9 @@
 //! The request log: an event per request, with its id.
 
+use std::time::{Duration, Instant};
+
 use http::request::Parts;
 use http::{HeaderValue, Response};
-use tokio::time::Instant;
 use tracing::Level;
 
 use crate::protocol::body::Body;
@@ -17,8 +18,9 @@ const TARGET: &str = "mantisdb::request";
 #[derive(Debug)]
 pub(crate) struct Begun {
     pub(crate) id: HeaderValue,
-    /// The clock is read only for a log that shows it.
-    at: Option<Instant>,
+    at: Instant,
+    /// Whether the log has an event for each answer.
+    is_logged: bool,
 }
 
 /// The log, which knows operations by their numbers.
@@ -39,7 +41,7 @@ impl RequestLog {
             Err(problem) if problem.code() == Code::Internal.into() => {
                 begun.log_failure(head, self.name(operation), problem);
             }
-            _ if begun.at.is_some() => begun.log_answer(head, self.name(operation), outcome),
+            _ if begun.is_logged => begun.log_answer(head, self.name(operation), outcome),
             _ => {}
         }
     }
@@ -51,7 +53,13 @@ impl RequestLog {
 
 impl Begun {
     pub(crate) fn new(id: HeaderValue) -> Self {
-        Self { id, at: tracing::enabled!(target: TARGET, Level::DEBUG).then(Instant::now) }
+        Self { id, at: Instant::now(), is_logged: tracing::enabled!(target: TARGET, Level::DEBUG) }
+    }
+
+    /// The time since the request arrived.
+    #[inline]
+    pub(crate) fn took(&self) -> Duration {
+        self.at.elapsed()
     }
 
     #[cold]
@@ -88,8 +96,8 @@ impl Begun {
         );
     }
 
-    fn duration_us(&self) -> Option<u64> {
-        self.at.map(|at| u64::try_from(at.elapsed().as_micros()).unwrap_or(u64::MAX))
+    fn duration_us(&self) -> u64 {
+        u64::try_from(self.took().as_micros()).unwrap_or(u64::MAX)
     }
 }
 
@@ -107,13 +115,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_clock_is_read_for_a_disabled_log() {
+    fn answers_are_logged_where_the_log_shows_them() {
         let begun = || Begun::new(HeaderValue::from_static("name"));
         let at_level = |level: Level| {
             let subscriber = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::sink).finish();
-            tracing::subscriber::with_default(subscriber, || begun().at.is_some())
+            tracing::subscriber::with_default(subscriber, || begun().is_logged)
         };
-        assert!(begun().at.is_none());
+        assert!(!begun().is_logged);
         assert_eq!([Level::INFO, Level::DEBUG, Level::TRACE].map(at_level), [false, true, true]);
     }
 }

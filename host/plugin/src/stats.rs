@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use mantis_db::{DurationCounters, Durations};
 use parking_lot::Mutex;
 use serde::Serialize;
 
@@ -18,12 +19,16 @@ macro_rules! statistics {
             pub duration_us_max: u64,
             /// Idle instances kept for the next calls.
             pub instances_warm: u64,
+            /// How long the calls took, waiting included.
+            #[serde(skip)]
+            pub durations: Durations,
         }
 
         #[derive(Debug, Default)]
         pub(crate) struct Counters {
             $(pub(crate) $name: Counter,)*
             duration_us_max: AtomicU64,
+            durations: DurationCounters,
         }
 
         impl Counters {
@@ -32,6 +37,7 @@ macro_rules! statistics {
                     $($name: self.$name.get(),)*
                     duration_us_max: self.duration_us_max.load(Ordering::Relaxed),
                     instances_warm: 0,
+                    durations: self.durations.read(),
                 }
             }
         }
@@ -42,6 +48,7 @@ macro_rules! statistics {
                 $(self.$name += other.$name;)*
                 self.duration_us_max = self.duration_us_max.max(other.duration_us_max);
                 self.instances_warm += other.instances_warm;
+                self.durations.add(&other.durations);
             }
         }
     };
@@ -115,6 +122,7 @@ impl Counters {
         let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.calls.add(1);
         self.duration_us_sum.add(took_us);
+        self.durations.count(took_us);
         if took_us > self.duration_us_max.load(Ordering::Relaxed) {
             self.duration_us_max.fetch_max(took_us, Ordering::Relaxed);
         }

@@ -2,8 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use http::StatusCode;
+use mantis_db::Durations;
+
+use super::request_times::RequestTimes;
 
 /// Answers are counted by the first digit of their status, 1 to 5.
 pub(crate) const CLASSES: usize = 5;
@@ -16,6 +20,8 @@ pub(crate) type OperationNames = Arc<[String]>;
 pub struct HttpMetrics {
     /// Answers per operation, the last place being for requests that reached none.
     answers: Box<[[AtomicU64; CLASSES]]>,
+    /// How long requests took, in the same order.
+    times: Box<[RequestTimes]>,
     names: OperationNames,
     in_flight: AtomicUsize,
     streams_open: AtomicUsize,
@@ -31,6 +37,7 @@ impl HttpMetrics {
     pub(crate) fn new(names: OperationNames) -> Self {
         Self {
             answers: (0..=names.len()).map(|_| Default::default()).collect(),
+            times: (0..=names.len()).map(|_| RequestTimes::default()).collect(),
             names,
             in_flight: AtomicUsize::new(0),
             streams_open: AtomicUsize::new(0),
@@ -108,10 +115,20 @@ impl HttpMetrics {
             .zip(self.answers.iter().map(|answers| std::array::from_fn(|class| answers[class].load(Ordering::Relaxed))))
     }
 
-    pub(crate) fn count_answer(&self, operation: Option<usize>, status: StatusCode) {
+    /// How long requests took by operation, in the same order.
+    pub(crate) fn times_by_operation(&self) -> impl Iterator<Item = (Option<&str>, Durations)> {
+        let names = self.names.iter().map(|name| Some(&**name)).chain([None]);
+        names.zip(self.times.iter().map(RequestTimes::read))
+    }
+
+    /// Counts an answer, and how long it took where that is known.
+    pub(crate) fn count_answer(&self, operation: Option<usize>, status: StatusCode, took: Option<Duration>) {
         let place = operation.unwrap_or(self.answers.len() - 1);
         let class = usize::from(status.as_u16() / 100).clamp(1, CLASSES) - 1;
         self.answers[place][class].fetch_add(1, Ordering::Relaxed);
+        if let Some(took) = took {
+            self.times[place].count(took);
+        }
     }
 
     pub(crate) fn count_panic(&self) {

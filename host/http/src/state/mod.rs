@@ -8,7 +8,7 @@
 //! | `retries` | what a transaction that lost takes along to its next attempt |
 //! | `documents`, `fingerprint` | documents of all tables and plugins, kept until these change |
 //! | `streams` | the bound on open streams |
-//! | `metrics` | counters |
+//! | `metrics`, `request_times` | counters, and how long requests took |
 
 use std::sync::Arc;
 
@@ -31,6 +31,7 @@ pub(crate) mod configuration;
 pub(crate) mod documents;
 mod fingerprint;
 pub(crate) mod metrics;
+mod request_times;
 pub(crate) mod retries;
 pub(crate) mod sessions;
 pub(crate) mod streams;

@@ -145,6 +145,7 @@ async fn server_errors_are_logged_at_every_level() {
     let failed = json!({
         "level": "ERROR", "target": "mantisdb::request", "message": "a request failed", "method": "PUT", "operation": "putKey",
         "status": 500, "code": "internal", "detail": meaning, "request_id": answer.header("x-request-id").unwrap(),
+        "duration_us": "measured",
     });
     assert_eq!(log.take(), [panicked, failed]);
     assert_eq!(server.app.metrics().panics_total(), 1);

@@ -23,7 +23,7 @@ use super::parker::Parker;
 use crate::disk::{Disk, is_displaced};
 #[cfg(not(target_family = "wasm"))]
 use crate::mutants::mutant;
-use crate::types::{Durability, Error, StorageFailure, Version};
+use crate::types::{Durability, DurationCounters, Error, StorageFailure, Version};
 
 /// The state for durable commits.
 pub(crate) struct Durable {
@@ -73,6 +73,7 @@ pub(crate) struct DurableStats {
     pub(crate) bytes: AtomicU64,
     pub(crate) syncs: AtomicU64,
     pub(crate) sync_us: AtomicU64,
+    pub(crate) sync_times: DurationCounters,
     pub(crate) sync_us_max: AtomicU64,
     pub(crate) checkpoints: AtomicU64,
     pub(crate) checkpoint_failures: AtomicU64,

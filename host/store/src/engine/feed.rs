@@ -399,6 +399,12 @@ impl Feed {
         later.iter().find(|commit| touches(commit)).map_or(0, |commit| commit.version)
     }
 
+    /// The number of commits after `version`.
+    pub(crate) fn count_after(&self, version: Version) -> u64 {
+        let ring = self.ring.read();
+        (ring.commits.len() - ring.commits.partition_point(|commit| commit.version <= version)) as u64
+    }
+
     /// The number of kept commits, and their bytes.
     pub(crate) fn size(&self) -> (usize, usize) {
         let ring = self.ring.read();

@@ -237,6 +237,7 @@ impl Inner {
         stats.syncs.fetch_add(1, Ordering::Relaxed);
         stats.sync_us.fetch_add(took, Ordering::Relaxed);
         stats.sync_us_max.fetch_max(took, Ordering::Relaxed);
+        stats.sync_times.count(took);
         #[cfg(not(target_family = "wasm"))]
         durable.commit_delay.took(took);
         synced
@@ -257,6 +258,7 @@ impl Inner {
         writer.pending.clear();
         durable.pending.store(0, Ordering::Release);
         durable.stats.commits_undone.fetch_add(commits.len() as u64, Ordering::Relaxed);
+        writer.stats.commits = writer.stats.commits.saturating_sub(commits.len() as u64);
         if writer.given > visible && !mutant!("refusal-forgotten") {
             durable.errors.undo(visible + 1..=writer.given, error);
         }

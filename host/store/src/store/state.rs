@@ -32,8 +32,9 @@ impl Store {
     pub fn stats(&self) -> Stats {
         let writer = self.0.lock_writer();
         let mut stats = writer.stats.clone();
-        // A commit that is not visible yet may still be undone.
+        // A commit that is not visible yet may still be undone; a count of commits never goes back.
         stats.version = self.version();
+        stats.commits = stats.commits.saturating_sub(self.0.feed.count_after(stats.version));
         stats.deadlines = writer.deadlines.len() as u64;
         stats.prune_backlog = (writer.garbage.len() + writer.dead.len()) as u64;
         drop(writer);
@@ -66,6 +67,7 @@ impl Store {
             log_syncs: stats.syncs.load(Ordering::Relaxed),
             log_sync_us: stats.sync_us.load(Ordering::Relaxed),
             log_sync_us_max: stats.sync_us_max.load(Ordering::Relaxed),
+            log_sync_times: stats.sync_times.read(),
             checkpoints: stats.checkpoints.load(Ordering::Relaxed),
             checkpoint_failures: stats.checkpoint_failures.load(Ordering::Relaxed),
             checkpoint_us: stats.checkpoint_us.load(Ordering::Relaxed),

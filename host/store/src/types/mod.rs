@@ -10,8 +10,9 @@
 //! | `options`, `platform` | how a store is set up; its clock and its randomness |
 //! | `attachment_id` | the name of an attachment, and the key that refers to it |
 //! | `stats` | statistics of a store, of its disk and of a checkpoint |
+//! | `durations` | how long something took, as a histogram |
 
-mod budget;
+mod durations;
 mod entry;
 mod error;
 mod options;
@@ -20,7 +21,7 @@ mod range;
 mod stats;
 mod write;
 
-pub use budget::{Budget, Reservation};
+pub use durations::{DURATION_BOUNDS_US, DurationCounters, Durations};
 pub use entry::{Entry, EntryHeader, Version};
 pub(crate) use entry::{NEVER_MS, is_past};
 pub use error::{Error, StorageFailure};

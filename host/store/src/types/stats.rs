@@ -1,5 +1,6 @@
 //! Statistics of a store, of its disk, and of a checkpoint.
 
+use super::durations::Durations;
 use super::entry::Version;
 
 /// Statistics of a store. They are read one by one, so that during writes they may be a few commits apart.
@@ -95,6 +96,8 @@ pub struct DiskStats {
     pub log_sync_us: u64,
     /// The longest of them, in microseconds.
     pub log_sync_us_max: u64,
+    /// How long they took, by ranges.
+    pub log_sync_times: Durations,
     /// Commits undone because they could not be written.
     pub commits_undone: u64,
     /// Checkpoints written.

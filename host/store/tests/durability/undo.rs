@@ -246,6 +246,23 @@ fn a_refused_commit_leaves_no_trace() {
 }
 
 #[test]
+fn a_refused_commit_is_not_counted() {
+    let full = Full::new();
+    prepare(&full.store);
+    let before = full.store.stats().commits;
+    full.refuse(|store| {
+        put(store, "a-new", "x");
+        put(store, "a-old", "x");
+        assert_eq!(store.stats().commits, before, "they may still be undone");
+    });
+    assert_eq!(full.store.stats().commits, before);
+    assert_eq!(full.store.disk_stats().unwrap().commits_undone, 2);
+    put(&full.store, "a-new", "y");
+    full.store.flush();
+    assert_eq!(full.store.stats().commits, before + 1);
+}
+
+#[test]
 fn a_refused_expiry_is_repeated() {
     let full = Full::new();
     prepare(&full.store);

@@ -1,6 +1,5 @@
 //! `GET /metrics`: the statistics in the formats of Prometheus and `OpenMetrics`. No label comes from a client.
 
-use std::fmt::{Display, Write as _};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,12 +10,13 @@ use mantis_plugin::PluginStats;
 use crate::api::description::{Answer, Content, Shape, Tag};
 use crate::api::operation::TimeoutPolicy;
 use crate::api::request::Request;
-use crate::handlers::service::stats::{DiskStats, HttpStats, MemoryStats, PoolStats, Stats, StoreStats, stats};
+use crate::handlers::service::exposition::{Buckets, Exposition, Type, escaped};
+use crate::handlers::service::process;
+use crate::handlers::service::stats::{DiskStats, HttpStats, PoolStats, Stats, StoreStats, stats};
 use crate::protocol::body::Body;
 use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::problem::Result;
 use crate::protocol::{accept, respond};
-use crate::state::metrics::CLASSES;
 use crate::state::{Operation, State};
 
 const OPENMETRICS: &str = "application/openmetrics-text";
@@ -48,18 +48,15 @@ pub(crate) static METRICS: Operation = Operation {
     timeout: TimeoutPolicy::Configured,
 };
 
-/// What names end in that are no plain counts.
-const UNITS: [&str; 2] = ["bytes", "seconds"];
+/// The operation of requests that reached none.
+const NO_OPERATION: &str = "none";
 
 fn metrics(state: &State, request: &Request) -> Result<Response<Body>> {
     let open = accept::choose(request.headers(), &[PLAIN, OPENMETRICS])? == OPENMETRICS;
-    let mut exposition = Exposition { open, text: String::with_capacity(8 * 1024) };
+    let mut exposition = Exposition::new(open);
     write(&mut exposition, state, &stats(state));
-    if open {
-        exposition.text.push_str("# EOF\n");
-    }
     let media = if open { OPENMETRICS_FULL } else { PLAIN_FULL };
-    let mut response = respond::bytes(StatusCode::OK, media, Bytes::from(exposition.text));
+    let mut response = respond::bytes(StatusCode::OK, media, Bytes::from(exposition.into_text()));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
 }
@@ -69,14 +66,21 @@ fn write(out: &mut Exposition, state: &State, stats: &Stats) {
     write_http(out, &stats.http);
     write_memory(out, &stats.memory);
     write_pool(out, &stats.pool);
+    write_pool_waits(out, state);
     write_store(out, &stats.store);
+    let holds = Buckets::from(&state.database.stats().writer_holds);
+    out.histogram("store_commit_duration_seconds", "Time for which commits held the writers' lock (sampled).", &holds);
     if let Some(disk) = &stats.store.disk {
         write_disk(out, disk);
     }
-    if let Some(bytes) = stats.process.resident_memory_bytes {
-        out.gauge("process_resident_memory_bytes", "Memory that the process occupies.", bytes);
+    if let Some(disk) = state.database.store().disk_stats() {
+        let times = Buckets::from(&disk.log_sync_times);
+        out.histogram("store_log_sync_duration_seconds", "Time that syncs of the log took.", &times);
     }
     write_plugins(out, &stats.plugins);
+    process::write(out);
+    out.head("build_info", "The program that answers; always 1.", Type::Gauge);
+    out.sample("build_info", &format!("version=\"{}\"", escaped(&state.config.version)), 1);
 }
 
 fn write_http(out: &mut Exposition, http: &HttpStats) {
@@ -118,6 +122,15 @@ fn write_pool(out: &mut Exposition, pool: &PoolStats) {
     out.counter("pool_sessions_closed", "Sessions ended.", pool.connections_closed);
     out.counter("pool_create_failures", "Sessions that could not be made.", pool.create_failures);
     out.counter("pool_health_check_failures", "Idle sessions found unfit.", pool.health_check_failures);
+}
+
+/// An acquisition that did not wait counts as one of no time.
+fn write_pool_waits(out: &mut Exposition, state: &State) {
+    let stats = state.sessions.stats();
+    let mut waits = Buckets::from(&stats.wait_times);
+    waits.add_to_first(stats.immediate);
+    waits.sum_seconds = stats.wait_time_total.as_secs_f64();
+    out.histogram("pool_acquire_duration_seconds", "Time that requests waited for a session.", &waits);
 }
 
 fn write_store(out: &mut Exposition, store: &StoreStats) {
@@ -188,6 +201,8 @@ fn write_plugins(out: &mut Exposition, plugins: &PluginStats) {
     out.counter("plugin_call_seconds", "Time of all plugin calls.", microseconds_as_seconds(total.duration_us_sum));
     let longest = microseconds_as_seconds(total.duration_us_max);
     out.gauge("plugin_call_max_seconds", "Time of the longest plugin call.", longest);
+    let times = Buckets::from(&total.durations);
+    out.histogram("plugin_call_duration_seconds", "Time that plugin calls took, waiting included.", &times);
     out.counter("plugin_errors", "Plugin calls that returned an error of their own.", total.errors);
     out.counter("plugin_traps", "Plugin calls that crashed.", total.traps);
     out.counter("plugin_deadlines", "Plugin calls that took too long.", total.deadlines);
@@ -210,48 +225,21 @@ fn microseconds_as_seconds(microseconds: u64) -> f64 {
     Duration::from_micros(microseconds).as_secs_f64()
 }
 
-/// Answers by operation and class of status; operations that were never asked for are left out.
+/// Answers by operation and class of status, and how long they took; operations that were never asked for are left out.
 fn write_answers(out: &mut Exposition, state: &State) {
-    out.head("http_answers", "Answers by operation and class of status.", true);
+    out.head("http_answers", "Answers by operation and class of status.", Type::Counter);
     for (operation, answers) in state.metrics.answers_by_operation() {
-        out.answers(operation.unwrap_or("none"), answers);
-    }
-}
-
-/// Text that is being written, in one of the two formats.
-struct Exposition {
-    open: bool,
-    text: String,
-}
-
-impl Exposition {
-    fn gauge(&mut self, name: &str, help: &str, value: impl Display) {
-        self.head(name, help, false);
-        let _ = writeln!(self.text, "mantisdb_{name} {value}");
-    }
-
-    fn counter(&mut self, name: &str, help: &str, value: impl Display) {
-        self.head(name, help, true);
-        let _ = writeln!(self.text, "mantisdb_{name}_total {value}");
-    }
-
-    /// The newer format names a counter without the ending of its samples, the older format with it.
-    fn head(&mut self, name: &str, help: &str, counter: bool) {
-        let ending = if counter && !self.open { "_total" } else { "" };
-        let kind = if counter { "counter" } else { "gauge" };
-        let _ = writeln!(self.text, "# HELP mantisdb_{name}{ending} {help}\n# TYPE mantisdb_{name}{ending} {kind}");
-        // The older format has no line for the unit.
-        if let Some(unit) = UNITS.into_iter().find(|unit| self.open && name.ends_with(&format!("_{unit}"))) {
-            let _ = writeln!(self.text, "# UNIT mantisdb_{name} {unit}");
+        let operation = operation.unwrap_or(NO_OPERATION);
+        for (count, class) in answers.into_iter().zip(1..).filter(|(count, _)| *count > 0) {
+            out.sample("http_answers_total", &format!("operation=\"{operation}\",class=\"{class}xx\""), count);
         }
     }
-
-    fn answers(&mut self, operation: &str, counts: [u64; CLASSES]) {
-        for (count, class) in counts.into_iter().zip(1..) {
-            if count > 0 {
-                let labels = format!("operation=\"{operation}\",class=\"{class}xx\"");
-                let _ = writeln!(self.text, "mantisdb_http_answers_total{{{labels}}} {count}");
-            }
+    let name = "http_request_duration_seconds";
+    out.head(name, "Time from a request's head to its answer's, by operation.", Type::Histogram);
+    for (operation, times) in state.metrics.times_by_operation() {
+        if times.counts.iter().any(|count| *count > 0) {
+            let operation = format!("operation=\"{}\"", operation.unwrap_or(NO_OPERATION));
+            out.buckets(name, &operation, &Buckets::from(&times));
         }
     }
 }

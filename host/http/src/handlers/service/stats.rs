@@ -298,12 +298,15 @@ pub(crate) struct ProcessStats {
 }
 
 fn process() -> ProcessStats {
-    let resident_kib = || {
-        let status = std::fs::read_to_string("/proc/self/status").ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-        line.split_whitespace().next()?.parse::<u64>().ok()
-    };
-    ProcessStats { resident_memory_bytes: resident_kib().map(|kib| kib * 1_024) }
+    ProcessStats { resident_memory_bytes: resident_memory_bytes() }
+}
+
+/// Memory that the process occupies.
+pub(crate) fn resident_memory_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib = line.split_whitespace().next()?.parse::<u64>().ok()?;
+    Some(kib.saturating_mul(1_024))
 }
 
 fn average_ms(total: Duration, count: u64) -> f64 {
