@@ -14,6 +14,7 @@ use mantis_db::tables::{TableError, code};
 use mantis_db::{Database, SessionManager};
 use mantis_plugin::PluginHost;
 use mantis_pool::Pool;
+use parking_lot::Mutex;
 
 use crate::api::operation::TimeoutPolicy;
 use crate::api::query::Query;
@@ -160,8 +161,7 @@ impl App {
             }
         };
         let Matched { operation, index, captures } = matched;
-        let in_flight = self.0.state.database.in_flight().clone();
-        let mut request = Request { head, captures, query, body, in_flight };
+        let mut request = Request { head, captures, query, body, found: Mutex::default() };
         let outcome = match self.run_now(operation, &request) {
             Some(outcome) => outcome,
             // Boxed, so that a connection does not reserve space for the largest handler.

@@ -38,7 +38,15 @@ pub(crate) static BEGIN: Operation = Operation {
         content: &[json_content::<Begun>()],
         headers: &[&LOCATION_HEADER],
     }],
-    problems: &[AnyCode::Http(Code::TransactionsTooMany), AnyCode::Http(Code::NotAcceptable)],
+    problems: &[
+        AnyCode::Http(Code::TransactionsTooMany),
+        AnyCode::Http(Code::NotAcceptable),
+        AnyCode::Http(Code::BodyInvalid),
+        AnyCode::Http(Code::BodyTimeout),
+        AnyCode::Http(Code::BodyInterrupted),
+        AnyCode::Http(Code::ContentEncodingUnsupported),
+        AnyCode::Http(Code::HeaderInvalid),
+    ],
     now: None,
     handler: |state, request| Box::pin(begin(state, request)),
     timeout: TimeoutPolicy::Configured,
@@ -64,6 +72,11 @@ pub(crate) static COMMIT: Operation = Operation {
         AnyCode::Http(Code::TransactionBusy),
         AnyCode::Http(Code::NotAcceptable),
         AnyCode::Http(Code::PathMalformed),
+        AnyCode::Http(Code::BodyInvalid),
+        AnyCode::Http(Code::BodyTimeout),
+        AnyCode::Http(Code::BodyInterrupted),
+        AnyCode::Http(Code::ContentEncodingUnsupported),
+        AnyCode::Http(Code::HeaderInvalid),
         AnyCode::Db(DbCode::TransactionNotOpen),
         AnyCode::Db(DbCode::Conflict),
         AnyCode::Db(DbCode::TransactionTooOld),
@@ -123,6 +136,8 @@ struct Begun {
 
 async fn begin(state: &State, request: &mut Request) -> Result<Response<Body>> {
     accept::choose(request.headers(), &[media::JSON])?;
+    let hint = "Send `isolation` and `retry` as parameters of the query, without a body.";
+    request.expect_no_body(hint, state.config.body_timeout_ms).await?;
     let registry = &state.transactions;
     registry.check_room()?;
     let isolation = match request.query.text(&ISOLATION) {
@@ -156,6 +171,9 @@ async fn begin(state: &State, request: &mut Request) -> Result<Response<Body>> {
 
 async fn commit(state: &State, request: &mut Request) -> Result<Response<Body>> {
     accept::choose(request.headers(), &[media::JSON])?;
+    let hint =
+        "Send the writes to the transaction before, with the header `Mantisdb-Transaction`, and commit without a body.";
+    request.expect_no_body(hint, state.config.body_timeout_ms).await?;
     let mut session = named(state, request)?.end_with_commit();
     let committed = match session.commit().await {
         Ok(committed) => committed,

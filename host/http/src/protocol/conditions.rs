@@ -322,8 +322,9 @@ fn version_of(opaque: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(opaque).ok()?.strip_prefix('v')?;
     let text = ["-gzip", "-br", "-zstd"].iter().find_map(|coding| text.strip_suffix(coding)).unwrap_or(text);
     let digits = Form::JSON.iter().find_map(|form| text.strip_suffix(form.suffix())).unwrap_or(text);
-    // Tags are compared byte for byte: there is one spelling of each version.
-    let is_canonical = (digits == "0" || !digits.starts_with('0')) && digits.bytes().all(|byte| byte.is_ascii_digit());
+    // Tags are compared byte for byte: there is one spelling of each version, and none of 0, under which a transaction has what it has
+    // written and not committed.
+    let is_canonical = !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit());
     is_canonical.then(|| digits.parse().ok())?
 }
 

@@ -15,7 +15,9 @@ pub(crate) fn wanted(
     length: usize,
     etag: impl FnOnce() -> Option<HeaderValue>,
 ) -> Result<Option<Range<usize>>> {
-    let Some(range) = headers.get(RANGE) else { return Ok(None) };
+    // Lines of one name are a list: several ranges, as with commas.
+    let mut ranges = headers.get_all(RANGE).iter();
+    let (Some(range), None) = (ranges.next(), ranges.next()) else { return Ok(None) };
     if let Some(condition) = headers.get(IF_RANGE)
         && Some(condition) != etag().as_ref()
     {

@@ -130,6 +130,8 @@ async fn a_part_of_a_value_is_served() {
     assert_eq!(status("if-range: \"v2\"").await, 206);
     assert_eq!(status("if-range: \"v1\"").await, 200);
     assert_eq!(status("if-range: \"v2-gzip\"").await, 200, "parts of the compressed form are not served");
+    let twice = server.send("GET /api/v1/kv/a", &["range: bytes=0-3", "range: bytes=4-5"], "").await;
+    assert_eq!((twice.status.as_u16(), twice.text()), (200, "0123456789"), "as `bytes=0-3, 4-5`");
     let head = server.send("HEAD /api/v1/kv/a", &["range: bytes=0-3"], "").await;
     assert_eq!((head.status.as_u16(), head.header("content-length")), (200, Some("10")));
 }

@@ -266,3 +266,18 @@ async fn what_the_owner_decides_of_tables_holds_in_batches() {
     let count = json!([{"op": "select", "table": "orders", "select": "count()"}]);
     assert_eq!(named(&apply(&server, &count).await), "422 PGRST123 at 0");
 }
+
+#[tokio::test]
+async fn a_long_value_is_read_once_for_its_json_form() {
+    let server = Server::new();
+    let value = "x".repeat(100_000);
+    server.send("PUT /api/v1/kv/long", &[], value.clone()).await;
+    let used = async || {
+        let stats = server.send("GET /stats", &[], "").await.json();
+        stats["pool"]["acquire_count"].as_u64().unwrap()
+    };
+    let before = used().await;
+    let answer = server.send("GET /api/v1/kv/long?encoding=utf8", &[], "").await;
+    assert_eq!((answer.outcome().as_str(), answer.json()["value"].as_str()), ("200", Some(&value[..])));
+    assert_eq!(used().await - before, 1);
+}

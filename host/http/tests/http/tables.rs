@@ -404,3 +404,33 @@ async fn a_long_statement_that_starts_over_happens_once() {
         assert_eq!(answer.header("content-range"), Some(range), "{request}: {}", answer.text());
     }
 }
+
+#[tokio::test]
+async fn lines_of_csv_end_in_any_of_three_ways() {
+    let server = library(permissive()).await;
+    for (number, end) in ["\r", "\n", "\r\n"].into_iter().enumerate() {
+        for last in ["", end] {
+            let line = |name: &str| format!("{name}{number}{},Title,7", last.len());
+            let body = [&["isbn,title,pages", &line("c"), &line("d")].join(end), last].concat();
+            let answer = server.send("POST /api/v1/tables/books", &["content-type: text/csv", FULL], body).await;
+            assert_eq!(answer.status, 201, "{end:?}: {}", answer.text());
+            assert_eq!(answer.json().as_array().unwrap().len(), 2, "{end:?}");
+        }
+    }
+    let utf_16: Vec<u8> = "isbn,title\ne1,One\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for bytes in [utf_16.clone(), [&[0xff_u8, 0xfe][..], &utf_16].concat()] {
+        let answer = server.send("POST /api/v1/tables/books", &["content-type: text/csv"], bytes).await;
+        assert_eq!(answer.status, 400, "{}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn ranges_sent_twice_are_a_list_and_passed_over() {
+    let server = library(permissive()).await;
+    let rows = async |headers: &[&str]| {
+        server.send("GET /api/v1/tables/books", headers, "").await.json().as_array().unwrap().len()
+    };
+    assert_eq!(rows(&["range: 0-0"]).await, 1);
+    assert_eq!(rows(&["range: 0-0", "range: 2-2"]).await, 3);
+    assert_eq!(rows(&["range: 0-0, 2-2"]).await, 3);
+}

@@ -230,3 +230,58 @@ async fn snapshot_isolation_is_available() {
     let refused = server.send("POST /api/v1/transactions?isolation=none", &[], "").await;
     assert_eq!(refused.outcome(), "400 parameter-invalid");
 }
+
+#[tokio::test]
+async fn a_body_that_would_be_ignored_is_refused() {
+    let server = Server::new();
+    let json = "content-type: application/json";
+    for body in [r#"{"isolation": "snapshot"}"#, "isolation=snapshot", &"x".repeat(100), "[]"] {
+        let answer = server.send("POST /api/v1/transactions", &[json], body.to_owned()).await;
+        assert_eq!(answer.outcome(), "422 body-invalid", "{body}");
+        assert!(answer.json()["hint"].as_str().unwrap().contains("`isolation`"));
+    }
+    for body in ["", "{}", " { } \n"] {
+        assert_eq!(server.send("POST /api/v1/transactions", &[json], body).await.outcome(), "201", "{body:?}");
+    }
+    let id = begin(&server).await;
+    let commit = format!("POST /api/v1/transactions/{id}/commit");
+    let write = r#"{"operations": [{"op": "set", "key": "k", "value": "v"}]}"#;
+    assert_eq!(server.send(&commit, &[json], write).await.outcome(), "422 body-invalid");
+    assert_eq!(server.send(&commit, &[json], "{}").await.outcome(), "200", "it is still open");
+}
+
+#[tokio::test]
+async fn a_clear_counts_all_that_it_deletes() {
+    let server = Server::new();
+    for key in ["a1", "a2", "b1"] {
+        server.send(&format!("PUT /api/v1/kv/{key}"), &[], "v").await;
+    }
+    let id = begin(&server).await;
+    let header = format!("mantisdb-transaction: {id}");
+    send_in(&server, &id, "PUT /api/v1/kv/a3", "v").await;
+    send_in(&server, &id, "DELETE /api/v1/kv/a1", "").await;
+    for (prefix, deleted) in [("prefix=a", 2), ("prefix=a", 0), ("all=true", 1)] {
+        let answer = server.send(&format!("DELETE /api/v1/kv?{prefix}"), &[&header], "").await;
+        assert_eq!((answer.outcome().as_str(), &answer.json()["deleted"]), ("200", &deleted.into()), "{prefix}");
+    }
+    assert_eq!(server.send(&format!("POST /api/v1/transactions/{id}/commit"), &[], "").await.outcome(), "200");
+    assert_eq!(server.send("GET /api/v1/kv", &[], "").await.json()["keys"], json!([]));
+}
+
+#[tokio::test]
+async fn an_uncommitted_write_has_no_version_to_name() {
+    let server = Server::new();
+    let id = begin(&server).await;
+    let header = format!("mantisdb-transaction: {id}");
+    send_in(&server, &id, "PUT /api/v1/kv/k", "v").await;
+    for tag in ["\"v0\"", "\"v0-json\"", "\"v00\""] {
+        let answer = server.send("PUT /api/v1/kv/k", &[&header, &format!("if-match: {tag}")], "w").await;
+        assert_eq!(answer.outcome(), "412 precondition-failed", "{tag}");
+        let answer = server.send("GET /api/v1/kv/k", &[&header, &format!("if-match: {tag}")], "").await;
+        assert_eq!(answer.outcome(), "412 precondition-failed", "{tag}");
+    }
+    let operations = r#"{"operations": [{"op": "set", "key": "k", "value": "w", "if_version": "0"}]}"#;
+    let json = "content-type: application/json";
+    let answer = server.send("POST /api/v1/kv", &[&header, json], operations).await;
+    assert_eq!(answer.outcome(), "422 body-invalid");
+}

@@ -20,6 +20,8 @@ use super::{imports, linking, nesting};
 use crate::text::shortened;
 use crate::{Error, HostConfig};
 
+/// Components up to this size are hashed where they arrive.
+const HASHED_HERE_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of stack of a compiling thread: the compiler recurses over its input.
 const STACK_BYTES: usize = 16 << 20;
 
@@ -53,7 +55,7 @@ impl Compiler {
             return Err(Error::ComponentTooLarge { bytes, max });
         }
         check_header(&source)?;
-        let hash: Hash = Sha256::digest(&source).into();
+        let hash = hash_of(&source).await?;
         if let Some(component) = self.compiled.lock().find(&hash) {
             return Ok((component, hash));
         }
@@ -92,6 +94,16 @@ impl Drop for Active {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+/// The hash of a component: of a large one on another thread, as 32 MiB take a tenth of a second.
+async fn hash_of(source: &Bytes) -> Result<Hash, Error> {
+    if source.len() <= HASHED_HERE_BYTES_MAX {
+        return Ok(Sha256::digest(source).into());
+    }
+    let source = source.clone();
+    let hashed = tokio::task::spawn_blocking(move || Sha256::digest(&source).into()).await;
+    hashed.map_err(|error| Error::Engine(format!("cannot hash the component: {error}")))
 }
 
 fn compile(engine: &Engine, source: &[u8]) -> Result<Component, Error> {

@@ -337,3 +337,44 @@ fn character(value: &Value) -> Result<char> {
         _ => bad("expected a string of one character"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(json: &str, expected: Option<i128>) {
+        let value: Value = serde_json::from_str(json).unwrap();
+        assert_eq!(integer::<i64>(&value).ok().map(i128::from), expected, "{json}");
+    }
+
+    #[test]
+    fn no_integer_is_taken_for_another() {
+        for (json, number) in [
+            ("5", 5),
+            ("5.0", 5),
+            ("-1e2", -100),
+            ("9007199254740991.0", (1 << 53) - 1),
+            ("9007199254740993", (1 << 53) + 1),
+            ("\"9007199254740993\"", (1 << 53) + 1),
+            ("9223372036854775807", i64::MAX.into()),
+            ("-9223372036854775808", i64::MIN.into()),
+        ] {
+            check(json, Some(number));
+        }
+        for json in [
+            "5.5",
+            "9007199254740992.0",
+            "9007199254740993.0",
+            "-9007199254740993.0",
+            "9.007199254740993e15",
+            "9223372036854775808",
+            "1e19",
+            "1e300",
+            "\"5.0\"",
+            "\"\"",
+        ] {
+            check(json, None);
+        }
+    }
+}

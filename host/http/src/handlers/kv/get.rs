@@ -133,16 +133,24 @@ fn get_now(state: &State, request: &Request) -> Option<Result<Response<Body>>> {
     match form(request, &entry) {
         Ok(Form::Bytes) => Some(bytes(state, request, entry)),
         Ok(form) if entry.value.len() <= JSON_BYTES_NOW_MAX => Some(json(state, request, form, &key, &entry)),
-        Ok(_) => None,
+        Ok(_) => {
+            *request.found.lock() = Some(entry);
+            None
+        }
         Err(problem) => Some(Err(problem)),
     }
 }
 
 async fn get(state: &State, request: &mut Request) -> Result<Response<Body>> {
-    let mut session = state.session_for(request).await?;
+    let found = request.found.get_mut().take();
     let (key, bucket) = (request.key()?, request.bucket()?);
-    let entry = session.kv(&bucket)?.get(&key).await?.ok_or(Code::KeyNotFound)?;
-    drop(session);
+    let entry = match found {
+        Some(entry) => entry,
+        None => {
+            let mut session = state.session_for(request).await?;
+            session.kv(&bucket)?.get(&key).await?.ok_or(Code::KeyNotFound)?
+        }
+    };
     match form(request, &entry)? {
         Form::Bytes => bytes(state, request, entry),
         form if entry.value.len() <= JSON_BYTES_NOW_MAX => json(state, request, form, &key, &entry),

@@ -23,7 +23,10 @@ pub(super) fn window(
     offset: Option<u64>,
 ) -> TableResult<Window> {
     let named = Window { offset: offset.unwrap_or(0), limit };
-    let range = headers.get(RANGE).filter(|_| method == Method::GET).and_then(|value| value.to_str().ok());
+    // Several are a list, which cannot be read either.
+    let mut ranges = headers.get_all(RANGE).iter();
+    let range = ranges.next().filter(|_| method == Method::GET && ranges.next().is_none());
+    let range = range.and_then(|value| value.to_str().ok());
     let Some((first, last)) = range.and_then(parse) else { return Ok(named) };
     if last.is_some_and(|last| last < first) {
         return Err(not_satisfiable(
