@@ -109,7 +109,7 @@ fn server_that_stalls() -> String {
 #[test]
 fn a_signal_leaves_no_partial_file_and_what_a_killed_process_leaves_is_cleared() {
     let url = server_that_stalls();
-    for command in [&WRITERS[0][..], WRITERS[1]] {
+    for command in [WRITERS[0], WRITERS[1]] {
         let directory = tempfile::tempdir().unwrap();
         let target = directory.path().join("target");
         let begin = || {
@@ -187,8 +187,8 @@ fn what_is_no_directory_is_named_as_it_is() {
 /// A backup of `count` keys.
 fn backup(count: usize) -> Vec<u8> {
     let server = Server::start(&[]);
-    let lines: String = (0..count).map(|number| format!("key {number} of some length\n")).collect();
-    assert!(server.run_with(&["import", "--no-order"], lines.as_bytes()).status.success());
+    let lines: Vec<_> = (0..count).map(|number| format!("key {number} of some length")).collect();
+    assert!(server.run_with(&["import", "--no-order"], lines.join("\n").as_bytes()).status.success());
     server.run(&["backup", "-"]).stdout
 }
 

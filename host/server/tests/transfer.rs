@@ -77,7 +77,7 @@ fn the_format_of_an_export_depends_on_what_is_asked_alone() {
     assert!(server.ok(&["export", "--bucket", "b"]).starts_with(&before));
     assert_eq!(server.ok(&["export", "--bucket", "b", "--format", "imported"]), "z\nb\n1\n");
     let directory = tempfile::tempdir().unwrap();
-    for (name, first) in [("out.csv", "key,value"), ("out.txt", &*before.lines().next().unwrap())] {
+    for (name, first) in [("out.csv", "key,value"), ("out.txt", before.lines().next().unwrap())] {
         let path = directory.path().join(name);
         server.ok(&["export", "--bucket", "b", "--output", path.to_str().unwrap()]);
         assert!(std::fs::read_to_string(&path).unwrap().starts_with(first), "{name}");
@@ -135,7 +135,7 @@ fn utf_16_and_carriage_returns_alone_are_read_as_what_they_mean() {
 fn numbers_as_keys_keep_their_text() {
     let server = Server::start(&[]);
     let numbers = ["0.10", "0.1", "100", "123456789012345678901", "123456789012345678902", "1e2"];
-    let lines: String = numbers.iter().map(|number| format!("{{\"id\": {number}}}\n")).collect();
+    let lines = numbers.map(|number| format!("{{\"id\": {number}}}")).join("\n");
     let output = server.run_with(&["import", "--format", "ndjson", "--key", "id"], lines.as_bytes());
     assert!(output.status.success(), "{output:?}");
     let mut sorted = numbers;

@@ -63,9 +63,12 @@ fn collect(before: &str, name: &str, value: &Value, figures: &mut Vec<(String, S
     }
 }
 
+/// Writes a figure with its unit.
+type Unit = fn(f64) -> String;
+
 /// A figure with the unit that its name ends with.
 fn with_unit<'n>(name: &'n str, value: &Value) -> (&'n str, String) {
-    let units: [(&str, fn(f64) -> String); 4] =
+    let units: [(&str, Unit); 4] =
         [("_bytes", size), ("_us", |us| time(us / 1e3)), ("_ms", time), ("_seconds", |seconds| time(seconds * 1e3))];
     let (bare, unit) = units
         .iter()

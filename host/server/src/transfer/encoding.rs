@@ -58,7 +58,7 @@ fn encoding(sample: &[u8]) -> Encoding {
     }
     let pairs = sample.len() / 2;
     let is_end = (sample.len() as u64) < SAMPLE_BYTES;
-    if pairs < 2 || is_end && sample.len() % 2 != 0 {
+    if pairs < 2 || is_end && !sample.len().is_multiple_of(2) {
         return Encoding::Bytes;
     }
     let zeros = |place: usize| sample.chunks_exact(2).filter(|pair| pair[place] == 0).count();
