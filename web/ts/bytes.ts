@@ -33,6 +33,10 @@ export function toBytes(value: BytesLike): Uint8Array<ArrayBuffer> {
 
 /** The bytes of a view or a buffer, of any realm, where they are; null for anything else. */
 export function toView(value: unknown): Uint8Array<ArrayBuffer> | null {
+  // Most are of this realm. An empty one may have been transferred elsewhere.
+  if (value instanceof Uint8Array && value.length > 0 && value.buffer instanceof ArrayBuffer) {
+    return value as Uint8Array<ArrayBuffer>;
+  }
   try {
     if (!ArrayBuffer.isView(value)) return isBuffer(value) ? new Uint8Array(value) : null;
     const { buffer, byteOffset, byteLength } = value;

@@ -85,10 +85,10 @@ export class Bucket {
   }
 
   setWith(key: BytesLike, value: BytesLike, options: SetOptions): Outcome {
-    const { name, version } = toExpectation(options.expect);
-    const ttlMs = toTtlMs(options);
-    const mediaType = toMediaType(options.mediaType);
     return this.#write((session) => {
+      const { name, version } = toExpectation(options.expect);
+      const ttlMs = toTtlMs(options);
+      const mediaType = toMediaType(options.mediaType);
       const [place, bytes] = [toKey(key), admitted(session, value)];
       return session.setWith(this.name, place, bytes, mediaType, ttlMs, name, version) as Outcome;
     });
@@ -99,13 +99,14 @@ export class Bucket {
   }
 
   deleteIf(key: BytesLike, expect: Expect): Outcome {
-    const { name, version } = toExpectation(expect);
-    return this.#write((session) => session.deleteIf(this.name, toKey(key), name, version) as Outcome);
+    return this.#write((session) => {
+      const { name, version } = toExpectation(expect);
+      return session.deleteIf(this.name, toKey(key), name, version) as Outcome;
+    });
   }
 
   increment(key: BytesLike, by?: bigint | number): Counted {
-    const addend = toInteger(by);
-    return this.#write((session) => session.increment(this.name, toKey(key), addend) as Counted);
+    return this.#write((session) => session.increment(this.name, toKey(key), toInteger(by)) as Counted);
   }
 
   scan(options: ScanOptions = {}): Page {
@@ -119,13 +120,17 @@ export class Bucket {
   }
 
   count(span: Span = {}): number {
-    const { prefix, start, end } = toEnds(span);
-    return this.#read((session) => session.count(this.name, prefix, start, end));
+    return this.#read((session) => {
+      const { prefix, start, end } = toEnds(span);
+      return session.count(this.name, prefix, start, end);
+    });
   }
 
   deleteSpan(span: Span): DeletedKeys {
-    const { prefix, start, end } = toEnds(span);
-    return this.#write((session) => session.deleteSpan(this.name, prefix, start, end) as DeletedKeys);
+    return this.#write((session) => {
+      const { prefix, start, end } = toEnds(span);
+      return session.deleteSpan(this.name, prefix, start, end) as DeletedKeys;
+    });
   }
 
   apply(operations: Operation[]): Applied {
@@ -145,12 +150,12 @@ export class Bucket {
   }
 
   #page<T>(method: 'scan' | 'scanKeys', options: ScanOptions): { items: T[]; cursor: string | null } {
-    const { ends, reverse, limit, cursor } = toScan(options);
-    const { prefix, start, end } = ends;
-    const from = cursor === null ? undefined : cursorBytes(cursor);
-    const page = this.#read(
-      (session) => session[method](this.name, prefix, start, end, reverse, limit, from) as RawPage<T>,
-    );
+    const page = this.#read((session) => {
+      const { ends, reverse, limit, cursor } = toScan(options);
+      const { prefix, start, end } = ends;
+      const from = cursor === null ? undefined : cursorBytes(cursor);
+      return session[method](this.name, prefix, start, end, reverse, limit, from) as RawPage<T>;
+    });
     return { items: page.items, cursor: page.cursor && toBase64Url(page.cursor) };
   }
 

@@ -1,4 +1,3 @@
-import { rejectCleanly } from '../errors.js';
 import type {
   Applied,
   Bytes,
@@ -89,5 +88,3 @@ export class PageKv implements Kv {
     return this.#bucket.apply(operations);
   }
 }
-
-rejectCleanly(PageKv);
