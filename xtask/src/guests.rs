@@ -1,4 +1,4 @@
-//! `cargo xtask guests`: builds the workspace in `guest/` and turns each of its modules into a component.
+//! `cargo xtask guests`: builds the workspace in `guest/` and the project beside it, and turns each module into a component.
 
 use std::fs;
 use std::path::Path;
@@ -11,10 +11,13 @@ const TARGET: &str = "wasm32-unknown-unknown";
 
 /// Folders of `guest/` whose folders are guests, named as their packages.
 const KINDS: [&str; 3] = ["examples", "faults", "fixtures"];
+/// A guest outside of the workspace, as other people's are.
+const OUTSIDE: &str = "outside";
 
 pub(crate) fn run() -> Result<()> {
     let guest = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("guest");
-    build(&guest)?;
+    build(&guest, &guest)?;
+    build(&guest, &guest.join(OUTSIDE))?;
     let components = guest.join("target/components");
     fs::create_dir_all(&components).with_context(|| format!("cannot make {}", components.display()))?;
     let names = guests(&guest)?;
@@ -38,10 +41,11 @@ pub(crate) fn component(module: &Path, component: &Path) -> Result<()> {
     fs::write(component, bytes).with_context(|| format!("cannot write {}", component.display()))
 }
 
-fn build(guest: &Path) -> Result<()> {
+fn build(guest: &Path, workspace: &Path) -> Result<()> {
     let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["build", "--release", "--target", TARGET])
-        .current_dir(guest)
+        .args(["build", "--release", "--target", TARGET, "--target-dir"])
+        .arg(guest.join("target"))
+        .current_dir(workspace)
         // The host's flags and target folder must not apply to the guests.
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_TARGET_DIR")
@@ -52,7 +56,7 @@ fn build(guest: &Path) -> Result<()> {
 }
 
 fn guests(guest: &Path) -> Result<Vec<String>> {
-    let mut names = Vec::new();
+    let mut names = vec![OUTSIDE.to_owned()];
     for kind in KINDS {
         let folder = guest.join(kind);
         for entry in fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))? {

@@ -1,9 +1,29 @@
-//! `#[derive(Row)]` of `mantis-guest`: a struct as a row of a table. Use it through that crate.
+//! The macros of `mantis-guest`. Use them through that crate.
+//!
+//! | macro | makes |
+//! |---|---|
+//! | `generate!` | the bindings of a plugin's world |
+//! | `#[derive(Row)]` | a struct into a row of a table |
+//!
+//! `wit` is the WIT of the host, so that a plugin needs no copy of it.
+
+mod generate;
+mod sdk;
 
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::spanned::Spanned as _;
 use syn::{Data, DeriveInput, Error, Field, Fields, LitStr, Result, parse_macro_input};
+
+/// Generates the bindings of a plugin's world on top of those of `mantis-guest`: the trait `Guest`, and the macro `export!` for the type
+/// that implements it.
+///
+/// `world` is the world's full name. Its WIT is in the folder `wit` of the plugin, unless `inline` has it as text. `path` lists all
+/// folders instead, that of `mantis:db` first. A world that includes `mantis:db/task` ends the call with `transactions`.
+#[proc_macro]
+pub fn generate(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    generate::expand(parse_macro_input!(input as generate::Input)).unwrap_or_else(Error::into_compile_error).into()
+}
 
 /// Makes a struct with named fields a row of a table: each field is the column of its name, or of `#[row(column = "name")]`.
 ///
@@ -27,18 +47,19 @@ fn row(input: &DeriveInput) -> Result<TokenStream> {
     let select = columns.iter().map(|column| quoted(&column.value())).collect::<Vec<_>>().join(",");
     let fields: Vec<_> = fields.iter().filter_map(|field| field.ident.as_ref()).collect();
     let name = &input.ident;
+    let sdk = sdk::path()?;
     let (impl_generics, type_generics, where_clause) = input.generics.split_for_impl();
     Ok(quote! {
-        impl #impl_generics ::mantis_guest::table::Row for #name #type_generics #where_clause {
+        impl #impl_generics #sdk::table::Row for #name #type_generics #where_clause {
             const COLUMNS: &'static [&'static str] = &[#(#columns),*];
             const SELECT: &'static str = #select;
 
-            fn from_values(values: &mut ::mantis_guest::table::Values<'_>) -> ::mantis_guest::Result<Self> {
+            fn from_values(values: &mut #sdk::table::Values<'_>) -> #sdk::Result<Self> {
                 ::core::result::Result::Ok(Self { #(#fields: values.next(#columns)?),* })
             }
 
-            fn into_values(self) -> ::std::vec::Vec<::mantis_guest::table::Value> {
-                ::std::vec![#(::mantis_guest::table::IntoValue::into_value(self.#fields)),*]
+            fn into_values(self) -> ::std::vec::Vec<#sdk::table::Value> {
+                ::std::vec![#(#sdk::table::IntoValue::into_value(self.#fields)),*]
             }
         }
     })

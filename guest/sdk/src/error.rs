@@ -1,18 +1,41 @@
-//! The parts of every error: a stable code for programs, a message for people.
+//! Errors of each kind, and their parts: a stable code for programs, a message for people.
 
 use crate::bindings::mantis::db::types::{Error, Failure};
 
-impl Error {
-    /// An error of the plugin's own: `code` is kebab-case and stable, `message` is for people.
-    pub fn other(code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::Other(Failure { code: code.into(), message: message.into() })
-    }
+macro_rules! kinds {
+    ($($(#[doc = $doc:literal])* $make:ident $kind:ident,)*) => {
+        /// An error of each kind: `code` is kebab-case and stable, for programs; `message` is for people.
+        impl Error {
+            $(
+                $(#[doc = $doc])*
+                pub fn $make(code: impl Into<String>, message: impl Into<String>) -> Self {
+                    Self::$kind(Failure { code: code.into(), message: message.into() })
+                }
+            )*
+        }
+    };
+}
 
+kinds! {
+    /// Something that the call names does not exist.
+    not_found NotFound,
+    /// The caller may not do this.
+    access_denied AccessDenied,
     /// An argument that is invalid whatever the data.
-    pub fn invalid(code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::Invalid(Failure { code: code.into(), message: message.into() })
-    }
+    invalid Invalid,
+    /// More than may be.
+    limit Limit,
+    /// A rule of the data that the call would break.
+    constraint Constraint,
+    /// Another commit came first. The host runs a call that returns this again, in a new transaction.
+    conflict Conflict,
+    /// Nothing can be written now.
+    read_only ReadOnly,
+    /// Any other error of the plugin's own.
+    other Other,
+}
 
+impl Error {
     /// The code and the message.
     #[must_use]
     pub fn failure(&self) -> &Failure {

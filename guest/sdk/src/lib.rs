@@ -4,19 +4,37 @@
 //! `mantis:db/procedure`. Clients can call each function that it exports. A call is one transaction, which commits when the function
 //! returns, and rolls back when it returns an error or panics.
 //!
-//! ```ignore
-//! mantis_guest::generate!(path: ["../wit", "wit"], world: "examples:counter/counter");
+//! ```
+//! // In a plugin of your own the WIT is in the folder `wit`, and `inline` is left out.
+//! mantis_guest::generate!(
+//!     inline: "
+//!         package example:counter;
 //!
-//! use mantis_guest::{Bucket, Error};
+//!         world counter {
+//!             include mantis:db/procedure@0.1.0;
+//!             use mantis:db/types@0.1.0.{error};
+//!
+//!             export increment: func(name: string, by: s64) -> result<s64, error>;
+//!         }
+//!     ",
+//!     world: "example:counter/counter",
+//! );
+//!
+//! use mantis_guest::Bucket;
 //!
 //! struct Counter;
 //! export!(Counter);
 //!
+//! // A world that uses `error` brings the type `Error` with it, which is that of this crate.
 //! impl Guest for Counter {
 //!     fn increment(name: String, by: i64) -> Result<i64, Error> {
+//!         if by == 0 {
+//!             return Err(Error::invalid("by-zero", "nothing to count"));
+//!         }
 //!         Ok(Bucket::open("counters")?.increment(name, by)?.number)
 //!     }
 //! }
+//! # fn main() {}
 //! ```
 //!
 //! | module | holds |
@@ -25,7 +43,8 @@
 //! | `scan` | [`Scan`]: entries in order, page by page |
 //! | `batch` | [`Batch`]: many operations, applied atomically |
 //! | [`table`] | [`Table`](table::Table): typed rows, and structs as rows |
-//! | `error` | the code and message of an [`Error`] |
+//! | `error` | making an [`Error`] of each kind, and its code and message |
+//! | [`generate!`] | the bindings of a plugin's world |
 //! | [`order`] | numbers as key bytes in numeric order |
 //! | [`system`] | time and randomness |
 //! | `log` | the macros [`debug!`], [`info!`], [`warn!`] and [`error!`] |
@@ -37,7 +56,7 @@
 mod batch;
 #[allow(missing_docs, clippy::all, clippy::pedantic, reason = "generated from wit/, which documents it")]
 pub mod bindings {
-    wit_bindgen::generate!({ path: "../../wit", world: "mantis:db/task", generate_all });
+    wit_bindgen::generate!({ path: "wit", world: "mantis:db/task", generate_all });
 }
 mod bucket;
 mod error;
@@ -54,6 +73,7 @@ pub use bindings::mantis::db::types::{
     Applied, Counted, Deleted, Entry, Error, Expect, Failure, OpResult, Outcome, Refusal, SetOptions, Span, Written,
 };
 pub use bucket::Bucket;
+pub use mantis_guest_derive::generate;
 pub use scan::Scan;
 pub use table::Table;
 #[doc(hidden)]
@@ -61,34 +81,3 @@ pub use wit_bindgen;
 
 /// The result of an operation.
 pub type Result<T> = core::result::Result<T, Error>;
-
-/// Generates the bindings of a plugin's world on top of this crate's: the trait `Guest`, and the macro `export!` for the type that
-/// implements it.
-///
-/// `path` lists the folders with WIT files, that of `mantis:db` first; `world` is the world's full name. A world that includes
-/// `mantis:db/task` ends the call with `, transactions`.
-#[macro_export]
-macro_rules! generate {
-    (path: $path:tt, world: $world:literal $(,)?) => {
-        ::mantis_guest::generate!(@ $path $world);
-    };
-    (path: $path:tt, world: $world:literal, transactions) => {
-        ::mantis_guest::generate!(@ $path $world
-            "mantis:db/transactions@0.1.0": ::mantis_guest::bindings::mantis::db::transactions,);
-    };
-    (@ $path:tt $world:literal $($more:tt)*) => {
-        ::mantis_guest::wit_bindgen::generate!({
-            path: $path,
-            world: $world,
-            runtime_path: "::mantis_guest::wit_bindgen::rt",
-            with: {
-                "mantis:db/types@0.1.0": ::mantis_guest::bindings::mantis::db::types,
-                "mantis:db/kv@0.1.0": ::mantis_guest::bindings::mantis::db::kv,
-                "mantis:db/tables@0.1.0": ::mantis_guest::bindings::mantis::db::tables,
-                "mantis:db/system@0.1.0": ::mantis_guest::bindings::mantis::db::system,
-                $($more)*
-            },
-            generate_all,
-        });
-    };
-}

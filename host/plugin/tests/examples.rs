@@ -150,3 +150,17 @@ async fn order_book_trades_the_best_price_first_and_the_oldest_of_it() {
     )
     .await;
 }
+
+/// A project outside of this repository: a workspace of its own, the SDK under another name, and only its own WIT.
+#[tokio::test]
+async fn the_sdk_serves_a_project_of_its_own() {
+    let fixture = Fixture::with_guest("outside", &["outside"]).await;
+    assert_eq!(fixture.call("outside/visit", json!(["home"])).await.unwrap(), json!(1));
+    assert_eq!(fixture.call("outside/visit", json!(["home"])).await.unwrap(), json!(2));
+    for kind in ["not-found", "access-denied", "invalid", "limit", "constraint", "read-only", "other"] {
+        let outcome = fixture.call("outside/fail", json!([kind])).await;
+        let expected = json!({ kind: { "code": "on-purpose", "message": kind } });
+        assert!(matches!(&outcome, Err(CallError::Plugin(error)) if *error == expected), "{kind}: {outcome:?}");
+    }
+    assert!(matches!(fixture.call("outside/fail", json!(["conflict"])).await, Err(CallError::Conflict { .. })));
+}
