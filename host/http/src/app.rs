@@ -161,7 +161,7 @@ impl App {
             }
         };
         let Matched { operation, index, captures } = matched;
-        let mut request = Request { head, captures, query, body, found: Mutex::default() };
+        let mut request = Request { head, captures, query, body, id: begun.id.clone() };
         let outcome = match self.run_now(operation, &request) {
             Some(outcome) => outcome,
             // Boxed, so that a connection does not reserve space for the largest handler.

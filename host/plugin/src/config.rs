@@ -1,5 +1,7 @@
 //! The configuration of the host: bounds, each with its unit in its name.
 
+use std::path::PathBuf;
+
 /// Bytes that a component may have where nothing else is configured.
 pub const COMPONENT_BYTES_MAX_DEFAULT: usize = 32 << 20;
 
@@ -23,13 +25,19 @@ pub struct HostConfig {
     pub table_elements_max: usize,
     /// Bytes of a component. Default 32 MiB.
     pub component_bytes_max: usize,
-    /// How long an install waits for the compiler, in milliseconds. Default 60,000.
+    /// How long an install waits for the compiler, in milliseconds. The compile goes on after that, and a later install of the same
+    /// component joins it. Default 60,000.
     pub compile_timeout_ms: u64,
     /// Components that are compiled at once, each on a thread of its own. Default 2.
     pub compiles_max: usize,
     /// Bytes of components, or of their compiled code where that is larger, that are kept for the next install of the same component.
     /// Default 64 MiB.
     pub compiled_bytes_max: usize,
+    /// The directory where compiled code is kept for the next process; `None` for nowhere. It is made if it does not exist. One to
+    /// which another user could write is not used: a warning says so. Default `None`.
+    pub cache_dir: Option<PathBuf>,
+    /// Bytes of the files in that directory, beyond which the oldest are deleted now and then. Default 1 GiB.
+    pub cache_bytes_max: u64,
     /// Plugins installed at once. Default 100.
     pub plugins_max: usize,
     /// Instances alive at once, warm ones included. Default 256.
@@ -73,6 +81,8 @@ impl Default for HostConfig {
             compile_timeout_ms: 60_000,
             compiles_max: 2,
             compiled_bytes_max: 64 << 20,
+            cache_dir: None,
+            cache_bytes_max: 1 << 30,
             plugins_max: 100,
             instances_max: 256,
             warm_instances_max: 8,

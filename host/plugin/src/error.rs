@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use thiserror::Error as ThisError;
 
 /// Why the host could not start, or a plugin was not installed.
-#[derive(Debug, ThisError)]
+#[derive(Debug, Clone, ThisError)]
 #[non_exhaustive]
 pub enum Error {
     /// The name is invalid.
@@ -72,8 +72,10 @@ pub enum Error {
         /// The limit.
         max: usize,
     },
-    /// Compiling took too long.
-    #[error("compiling took longer than {timeout_ms} ms; use a smaller component, or raise compile_timeout_ms")]
+    /// Compiling takes longer than an install waits. It goes on, and a later install of the same component joins it.
+    #[error(
+        "compiling takes longer than {timeout_ms} ms, which is compile_timeout_ms; it goes on: install the component again later"
+    )]
     CompileTimeout {
         /// The limit.
         timeout_ms: u64,
@@ -239,9 +241,9 @@ pub enum CallError {
     /// The caller did not accept the result.
     #[error("the caller did not accept the result")]
     Declined,
-    /// The plugin is kept, and cannot be called now.
-    #[error("the plugin cannot be called: {0}")]
-    Unavailable(String),
+    /// The plugin is expected, but not installed yet.
+    #[error("the plugin {0:?} is being compiled; try again later")]
+    Expected(String),
     /// The limit of calls under way is reached.
     #[error("too many calls are under way: {0}; try again later")]
     Busy(&'static str),

@@ -23,7 +23,8 @@
 //!
 //! - A guest that traps, spins or hoards harms neither the store nor its neighbours: its writes are undone, its instance is
 //!   dropped, and no thread of the runtime waits for it for longer than a slice of 2 ms.
-//! - Only code that this process compiled from WebAssembly is run.
+//! - Only code that this process compiled from WebAssembly is run, or that it finds in a cache directory to which no other user may
+//!   write.
 //! - No lock is held while a guest runs.
 //!
 //! Nothing here knows HTTP. Guests reach data only through `wit/`, and the database checks each of their operations.
@@ -49,8 +50,9 @@ pub use call::Called;
 pub use component::{Case, Field, FunctionInfo, SkippedFunction, ValueType};
 pub use config::COMPONENT_BYTES_MAX_DEFAULT;
 pub use config::HostConfig;
-pub use error::{CallError, Error, KeepError, Limit, LoadError};
-pub use host::{KeptPlugin, PluginHost, component_files};
+pub use error::{CallError, Error, Limit, LoadError};
+pub use host::{Expected, PluginHost, component_files, orphan_manifests};
+pub use json::F32_MAX;
 pub use limits::{LimitRange, NAME_BYTES_MAX, PluginLimits};
 pub use manifest::{Manifest, ManifestAccess};
 pub use options::{OptionsChange, PluginOptions};

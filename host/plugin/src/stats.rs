@@ -99,6 +99,8 @@ pub struct PluginStats {
     pub calls_active: u64,
     /// Calls that wait for a guest thread now.
     pub calls_queued: u64,
+    /// Bytes of memory of the compiled code of all plugins, and of components that are kept for their next installation.
+    pub compiled_bytes: u64,
     /// All plugins together, removed ones included.
     #[serde(flatten)]
     pub total: Statistics,

@@ -285,3 +285,115 @@ async fn plugins_load_from_a_folder() {
     assert_eq!(outcomes.len(), 8);
     assert!(matches!(fixture.host.load_dir(Path::new("/nowhere")).await, Err(LoadError::Read { .. })));
 }
+
+#[tokio::test]
+async fn a_manifest_without_a_component_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["a.wasm", "a.toml", "b.json", "c.toml", "notes.txt"] {
+        std::fs::write(folder.path().join(name), "").unwrap();
+    }
+    let orphans = mantis_plugin::orphan_manifests(folder.path()).unwrap();
+    assert_eq!(orphans, [folder.path().join("b.json"), folder.path().join("c.toml")]);
+}
+
+/// Code is counted once for all plugins that share it, and given back with the last of them.
+#[tokio::test]
+async fn compiled_code_goes_with_its_last_plugin() {
+    let fixture = Fixture::new();
+    let bytes = || fixture.host.stats().compiled_bytes;
+    assert_eq!(bytes(), 0);
+    fixture.install_as("first", "counter", writing(&[])).await;
+    let counter = bytes();
+    assert!(counter > 0);
+    fixture.install_as("second", "counter", writing(&[])).await;
+    assert_eq!(bytes(), counter);
+    fixture.install_as("other", "types", writing(&[])).await;
+    assert!(bytes() > counter);
+    assert!(fixture.host.remove("other") && fixture.host.remove("first"));
+    assert_eq!(bytes(), counter);
+    fixture.install_as("second", "types", writing(&[])).await;
+    assert!(fixture.host.remove("second"));
+    assert_eq!(bytes(), 0);
+}
+
+/// A host that finds the code on the disk does not compile again: it has what the first one made.
+#[tokio::test]
+async fn compiled_code_is_kept_on_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache_dir = folder.path().join("code");
+    let files = || std::fs::read_dir(&cache_dir).map_or(0, Iterator::count);
+    for _ in 0..2 {
+        let fixture = Fixture::with(HostConfig { cache_dir: Some(cache_dir.clone()), ..config() });
+        fixture.install("counter", writing(&["counters"])).await;
+        assert!(fixture.call("counter/increment", json!(["visits", 1])).await.is_ok());
+        assert_eq!(files(), 1, "one folder of the engine's version");
+    }
+    // Damaged files are compiled anew.
+    let mut open = vec![cache_dir.clone()];
+    let mut damaged = 0;
+    while let Some(path) = open.pop() {
+        for entry in std::fs::read_dir(path).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                std::fs::write(&path, b"damaged").unwrap();
+                damaged += 1;
+            }
+        }
+    }
+    assert!(damaged > 0);
+    let fixture = Fixture::with(HostConfig { cache_dir: Some(cache_dir.clone()), ..config() });
+    fixture.install("counter", writing(&["counters"])).await;
+    assert!(fixture.call("counter/increment", json!(["visits", 1])).await.is_ok());
+}
+
+#[tokio::test]
+async fn calls_to_an_expected_plugin_are_told_so() {
+    let fixture = Fixture::new();
+    let call = async || fixture.call("counter/increment", json!(["visits", 1])).await;
+    let expected = [fixture.host.expect("counter"), fixture.host.expect("counter")];
+    assert_eq!(fixture.host.expected(), ["counter"]);
+    assert!(matches!(call().await, Err(CallError::Expected(name)) if name == "counter"));
+    fixture.install("counter", writing(&["counters"])).await;
+    call().await.expect("it is there");
+    let [first, second] = expected;
+    drop(first);
+    assert_eq!(fixture.host.expected(), ["counter"]);
+    drop(second);
+    assert!(fixture.host.expected().is_empty() && fixture.host.remove("counter"));
+    assert!(matches!(call().await, Err(CallError::PluginNotFound(_))));
+}
+
+/// What toolchains leave in a component is no procedure; a plugin's own `init` is one.
+#[tokio::test]
+async fn functions_of_toolchains_are_no_procedures() {
+    let with_init = |params: &str, core_params: &str| {
+        let text = format!(
+            r#"(component
+                (core module $m (memory (export "m") 1)
+                    (func (export "realloc") (param i32 i32 i32 i32) (result i32) i32.const 0)
+                    (func (export "init") (param {core_params}))
+                    (func (export "answer") (result i32) i32.const 42))
+                (core instance $i (instantiate $m))
+                (func $init {params}
+                    (canon lift (core func $i "init") (memory (core memory $i "m")) (realloc (core func $i "realloc"))))
+                (instance $exports (export "init" (func $init)))
+                (export "init" (func $init))
+                (export "exports" (instance $exports))
+                (func (export "answer") (result u32) (canon lift (core func $i "answer"))))"#
+        );
+        wat::parse_str(text).unwrap()
+    };
+    let fixture = Fixture::new();
+    for (params, core_params, expected) in [
+        (r#"(param "app-name" string) (param "symbols" string) (param "stub-wasi" bool)"#, "i32 i32 i32 i32 i32", 1),
+        (r#"(param "shim" string) (param "script" string)"#, "i32 i32 i32 i32", 1),
+        (r#"(param "name" string)"#, "i32 i32", 3),
+        ("", "", 3),
+    ] {
+        let component = with_init(params, core_params);
+        let info = fixture.host.install("made", component.into(), PluginOptions::default()).await.unwrap();
+        assert_eq!((info.functions.len(), info.skipped.len()), (expected, 3 - expected), "{params}");
+    }
+}

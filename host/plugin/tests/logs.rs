@@ -18,6 +18,8 @@ type Hook = Box<dyn Fn(&str) + Send>;
 struct Recorder {
     lines: Mutex<HashMap<String, Vec<(Level, String)>>>,
     hooks: Mutex<HashMap<String, Hook>>,
+    /// The function and the request of each line, by plugin.
+    origins: Mutex<HashMap<String, Vec<(String, String)>>>,
 }
 
 fn recorder() -> &'static Recorder {
@@ -54,6 +56,8 @@ impl Subscriber for &'static Recorder {
         if let Some(hook) = self.hooks.lock().unwrap().get(&line.plugin) {
             hook(&line.message);
         }
+        let origin = (line.function, line.request_id);
+        self.origins.lock().unwrap().entry(line.plugin.clone()).or_default().push(origin);
         let mut lines = self.lines.lock().unwrap();
         lines.entry(line.plugin).or_default().push((*event.metadata().level(), line.message));
     }
@@ -74,13 +78,18 @@ impl Subscriber for &'static Recorder {
 #[derive(Default)]
 struct Line {
     plugin: String,
+    function: String,
+    request_id: String,
     message: String,
 }
 
 impl Visit for Line {
     fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() == "plugin" {
-            self.plugin = value.into();
+        match field.name() {
+            "plugin" => self.plugin = value.into(),
+            "function" => self.function = value.into(),
+            "request_id" => self.request_id = value.into(),
+            _ => {}
         }
     }
 
@@ -132,4 +141,20 @@ async fn the_message_of_a_panic_is_logged() {
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert_eq!(lines[0].0, Level::ERROR);
     assert!(lines[0].1.contains("on purpose") && lines[0].1.contains("lib.rs"), "{lines:?}");
+}
+
+/// Each line says which function wrote it, and for which request.
+#[tokio::test]
+async fn a_line_names_its_function_and_its_request() {
+    let recorder = recorder();
+    let fixture = Fixture::new();
+    fixture.install_as("traced", "procedures", writing(&[]).reuse(true)).await;
+    let all = &|_: &mantis_db::Grants| true;
+    let any = &|_: &serde_json::Value| true;
+    for request in [Some("first"), None, Some("third")] {
+        fixture.host.call_for(request, "traced", "say", json!(["hello"]), all, any).await.unwrap();
+    }
+    let origins = recorder.origins.lock().unwrap().remove("traced").unwrap();
+    let expected = ["first", "", "third"].map(|request| ("say".to_owned(), request.to_owned()));
+    assert_eq!(origins, expected);
 }

@@ -1,30 +1,67 @@
 //! Plugins from a directory: each `NAME.wasm` is installed under its name, as the manifest beside it says.
+//!
+//! They are installed while the server already answers: compiling one may take minutes. Until then `/ready` names it, and its calls are
+//! answered 503. One that cannot be installed is reported in the log, and keeps nothing else from starting.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use mantis_plugin::{LoadError, PluginHost};
+use mantis_plugin::{Error, Expected, LoadError, PluginHost};
 
-use crate::failure::{Exit, Failure, Outcome};
+use crate::failure::{Failure, Outcome};
 
-/// Installs every plugin of a directory, by name, and stops at the first that fails. An empty path names no directory.
-pub(crate) async fn install_all(host: &PluginHost, dir: &Path) -> Outcome {
+/// The pause until a busy compiler is asked again.
+const BUSY_PAUSE: Duration = Duration::from_millis(200);
+
+/// The plugins of a directory, to be installed.
+pub(crate) struct Found {
+    host: PluginHost,
+    plugins: Vec<(PathBuf, Expected)>,
+}
+
+/// Lists the plugins of a directory, which are expected from here on. An empty path names no directory.
+pub(crate) fn find(host: &PluginHost, dir: &Path) -> Outcome<Found> {
+    let mut found = Found { host: host.clone(), plugins: Vec::new() };
     if dir.as_os_str().is_empty() {
-        return Ok(());
+        return Ok(found);
+    }
+    for manifest in mantis_plugin::orphan_manifests(dir).map_err(failure)? {
+        let manifest = manifest.display();
+        tracing::error!(%manifest, "there is no component beside this manifest; add NAME.wasm, or remove the manifest");
     }
     for path in mantis_plugin::component_files(dir).map_err(failure)? {
-        let plugin = host.load_file(&path).await.map_err(failure)?;
-        tracing::info!(plugin = plugin.name, functions = plugin.functions.len(), "installed");
+        let expected = host.expect(&path.file_stem().unwrap_or_default().to_string_lossy());
+        found.plugins.push((path, expected));
     }
-    Ok(())
+    Ok(found)
+}
+
+impl Found {
+    /// Installs them by name.
+    pub(crate) async fn install(self) {
+        for (path, expected) in self.plugins {
+            match load(&self.host, &path).await {
+                Ok(plugin) => tracing::info!(plugin = plugin.name, functions = plugin.functions.len(), "installed"),
+                Err(error) => tracing::error!(plugin = expected.name(), %error, "a plugin is not installed"),
+            }
+        }
+    }
+}
+
+/// Loads a plugin, and waits for the compiler as long as it takes.
+async fn load(host: &PluginHost, path: &Path) -> Result<mantis_plugin::PluginInfo, LoadError> {
+    loop {
+        match host.load_file(path).await {
+            Err(LoadError::Install { error: Error::CompileTimeout { .. }, .. }) => {}
+            Err(LoadError::Install { error: Error::CompilerBusy { .. }, .. }) => tokio::time::sleep(BUSY_PAUSE).await,
+            outcome => return outcome,
+        }
+    }
 }
 
 pub(crate) fn failure(error: LoadError) -> Failure {
     match error {
         LoadError::Read { path, error } => Failure::file("read", &path, &error),
-        LoadError::Manifest { path, reason } => Failure::usage(format!("in {}: {reason}", path.display())),
-        LoadError::Install { path, error } => {
-            Failure::new(Exit::Local, format!("cannot install {}: {error}", path.display()))
-        }
-        other => Failure::new(Exit::Local, format!("cannot install {other}")),
+        other => Failure::usage(other.to_string()),
     }
 }

@@ -20,6 +20,8 @@ use crate::{SystemClock, SystemRandom};
 
 /// The remedy for a directory that cannot be used.
 const OTHER_PLACE: &str = "choose a directory with --data, or run with --memory";
+/// The folder in the data directory for compiled plugins.
+const PLUGIN_CACHE: &str = "plugin-cache";
 /// Connections that the system queues for the accept loop.
 const BACKLOG: u32 = 4_096;
 /// File descriptors reserved from connections.
@@ -115,7 +117,9 @@ fn log_event(event: DiskEvent) {
 /// Settings that contradict each other, by name.
 pub fn build(database: Database, settings: &Settings, allowed_hosts: HostGuard) -> anyhow::Result<Parts> {
     let sessions = Pool::new(SessionManager::new(database.clone()), pool_config(settings)).context("[pool]")?;
-    let plugins = PluginHost::new(database.clone(), sessions.clone(), plugin_config(settings)).context("[plugins]")?;
+    let is_on_disk = database.store().disk_stats().is_some();
+    let config = plugin_config(settings, is_on_disk);
+    let plugins = PluginHost::new(database.clone(), sessions.clone(), config).context("[plugins]")?;
     let app = App::new(database.clone(), sessions.clone(), plugins.clone(), app_config(settings, allowed_hosts));
     Ok(Parts { database, sessions, plugins, app })
 }
@@ -181,8 +185,12 @@ fn pool_config(settings: &Settings) -> mantis_pool::Config {
     }
 }
 
-fn plugin_config(settings: &Settings) -> HostConfig {
+fn plugin_config(settings: &Settings, is_on_disk: bool) -> HostConfig {
     let given = &settings.plugins;
+    let cache_dir = match given.cache.as_os_str().is_empty() {
+        true => is_on_disk.then(|| settings.storage.data.join(PLUGIN_CACHE)),
+        false => Some(given.cache.clone()),
+    };
     HostConfig {
         call_deadline_ms: given.call_deadline_ms,
         memory_bytes_max: given.memory_bytes_max,
@@ -192,6 +200,8 @@ fn plugin_config(settings: &Settings) -> HostConfig {
         table_elements_max: given.table_elements_max,
         instance_idle_timeout_ms: given.instance_idle_timeout_ms,
         component_bytes_max: given.component_bytes_max,
+        compile_timeout_ms: given.compile_timeout_ms,
+        cache_dir,
         plugins_max: given.max,
         ..HostConfig::default()
     }

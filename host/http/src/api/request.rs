@@ -38,13 +38,18 @@ pub(crate) struct Request {
     pub(crate) captures: Captures,
     pub(crate) query: Query,
     pub(crate) body: RequestBody,
-    /// What was read to answer at once, where the answer then turned out to be long: it is not read again.
-    pub(crate) found: Mutex<Option<Entry>>,
+    /// The name that its answer and its log lines have.
+    pub(crate) id: HeaderValue,
 }
 
 impl Request {
     pub(crate) fn headers(&self) -> &HeaderMap {
         &self.head.headers
+    }
+
+    /// The name that its answer and its log lines have.
+    pub(crate) fn id(&self) -> Option<&str> {
+        self.id.to_str().ok()
     }
 
     /// A parameter of the path, decoded.

@@ -137,6 +137,10 @@ codes! {
         "The arguments do not match the function's parameters.", "`GET /api/v1/plugins/{name}` lists the parameters.";
     PluginInvalid "plugin-invalid" 422,
         "The file is not a component that this host can run.", "The detail has the reason.";
+    PluginCompileTimeout "plugin-compile-timeout" 503,
+        "Compiling the component takes longer than an installation waits; the compiler goes on.", "Install it again later: that continues where this ended. `--plugin-compile-timeout-ms` sets the time.";
+    PluginExpected "plugin-expected" 503,
+        "The plugin is still being compiled.", "Retry after the time in `Retry-After`; `/ready` names the plugins that are not there yet.";
     PluginsTooMany "plugins-too-many" 409,
         "The limit of plugins is reached.", "Remove one.";
     PluginError "plugin-error" 422,

@@ -9,6 +9,7 @@ use super::answer::Called;
 use super::executor::Executor;
 use super::session::{Accepts, Call};
 use crate::engine::clock;
+use crate::host_functions::Caller;
 use crate::plugin::Plugin;
 use crate::{CallError, json};
 
@@ -19,6 +20,7 @@ impl Executor {
         plugin: &Arc<Plugin>,
         function: &str,
         arguments: Value,
+        request_id: Option<&str>,
         accepts: &Accepts<'_>,
     ) -> Result<Called, CallError> {
         let begun = clock::now();
@@ -28,7 +30,11 @@ impl Executor {
         let bytes_max = plugin.blueprint.limits.value_bytes_max;
         let outcome = match json::arguments(&plugin.functions[place].params, arguments, bytes_max) {
             Err(bad) => Err(CallError::ArgumentsInvalid { place: bad.place, reason: bad.reason }),
-            Ok(arguments) => Call::new(self, plugin, place, arguments.into(), begun).run(accepts).await,
+            Ok(arguments) => {
+                let name = Arc::clone(&plugin.names[place]);
+                let caller = Caller { function: name, request_id: request_id.map(Arc::from) };
+                Call::new(self, plugin, place, arguments.into(), begun, caller).run(accepts).await
+            }
         };
         counted.end(&outcome);
         outcome

@@ -10,7 +10,7 @@ use wasmtime::component::Val;
 use super::session::{Call, Session};
 use crate::CallError;
 use crate::engine::{Ticker, clock};
-use crate::host_functions::{Stop, Until};
+use crate::host_functions::{Caller, Stop, Until};
 use crate::instance::{Finished, GuestInstance, Outcome};
 use crate::plugin::Plugin;
 
@@ -53,7 +53,16 @@ impl Call<'_> {
         self.plugin.counters.inline_runs.add(1);
         let slice_end = Some(clock::thread_cpu() + self.executor.inline_slice);
         let until = Until { at: self.deadline, slice_end, abandoned: self.abandoned() };
-        let finished = run(&self.executor.ticker, self.plugin, self.function, &self.arguments, session, until, reuse);
+        let finished = run(
+            &self.executor.ticker,
+            self.plugin,
+            self.function,
+            &self.arguments,
+            session,
+            until,
+            self.caller.clone(),
+            reuse,
+        );
         if !matches!(finished.outcome, Outcome::Stopped(Stop::Slice)) {
             return Ok(Ok(finished));
         }
@@ -79,14 +88,14 @@ impl Call<'_> {
     async fn run_on_thread(&self, session: Session, reuse: bool) -> Result<Finished, CallError> {
         let (reply, answer) = oneshot::channel();
         let (plugin, ticker) = (Arc::clone(self.plugin), Arc::clone(&self.executor.ticker));
-        let (function, arguments) = (self.function, Arc::clone(&self.arguments));
+        let (function, arguments, caller) = (self.function, Arc::clone(&self.arguments), self.caller.clone());
         let until = Until { at: self.deadline, slice_end: None, abandoned: self.abandoned() };
         let submitted = self.executor.threads.submit(self.plugin.number, move || {
             if until.abandoned.load(Ordering::Relaxed) {
                 return;
             }
             plugin.counters.thread_runs.add(1);
-            let finished = run(&ticker, &plugin, function, &arguments, session, until, reuse);
+            let finished = run(&ticker, &plugin, function, &arguments, session, until, caller, reuse);
             // Before the reply: a caller that then removes the plugin has its instances gone at once.
             drop(plugin);
             // If the caller has gone away, the session goes with the reply.
@@ -103,6 +112,7 @@ impl Call<'_> {
     }
 }
 
+#[allow(clippy::too_many_arguments, reason = "the parts of a run, which two threads hand over")]
 /// Runs a function on this thread, in a warm instance if there is one and `reuse` allows it.
 fn run(
     ticker: &Ticker,
@@ -111,6 +121,7 @@ fn run(
     arguments: &[Val],
     session: Session,
     until: Until,
+    caller: Caller,
     reuse: bool,
 ) -> Finished {
     let _awake = ticker.keep_awake();
@@ -118,8 +129,8 @@ fn run(
     let blueprint = &plugin.blueprint;
     let warm = plugin.warm.as_ref().filter(|_| reuse).and_then(|pool| pool.try_acquire().ok().flatten());
     let finished = match warm {
-        Some(mut warm) => warm.instance.run(blueprint, function, arguments, session, until),
-        None => GuestInstance::new(blueprint).run(blueprint, function, arguments, session, until),
+        Some(mut warm) => warm.instance.run(blueprint, function, arguments, session, until, caller),
+        None => GuestInstance::new(blueprint).run(blueprint, function, arguments, session, until, caller),
     };
     if !matches!(finished.outcome, Outcome::Stopped(_)) {
         plugin.histories[function].note(clock::thread_cpu().saturating_sub(begun));

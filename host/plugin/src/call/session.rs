@@ -11,6 +11,7 @@ use wasmtime::component::Val;
 
 use super::executor::Executor;
 use crate::CallError;
+use crate::host_functions::Caller;
 use crate::plugin::Plugin;
 
 pub(super) type Session = Object<SessionManager>;
@@ -26,6 +27,7 @@ pub(super) struct Call<'e> {
     pub(super) function: usize,
     pub(super) arguments: Arc<[Val]>,
     pub(super) deadline: Instant,
+    pub(super) caller: Caller,
     abandoned: Abandoned,
 }
 
@@ -36,9 +38,10 @@ impl<'e> Call<'e> {
         function: usize,
         arguments: Arc<[Val]>,
         begun: Instant,
+        caller: Caller,
     ) -> Self {
         let deadline = begun + Duration::from_millis(plugin.blueprint.limits.call_deadline_ms);
-        Self { executor, plugin, function, arguments, deadline, abandoned: Abandoned::default() }
+        Self { executor, plugin, function, arguments, deadline, caller, abandoned: Abandoned::default() }
     }
 
     /// Set when the caller goes away.

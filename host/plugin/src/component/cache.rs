@@ -1,6 +1,6 @@
 //! Compiled code by the hash of its source: the next install of the same component does not compile again.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use wasmtime::component::Component;
 
@@ -43,14 +43,22 @@ impl Cache {
         }
     }
 
-    /// Bytes of all code that is kept.
-    #[cfg(test)]
-    pub(super) fn code_bytes(&self) -> usize {
-        self.components.iter().map(|(.., component)| code_bytes(component)).sum()
+    /// Bytes of the code that is kept, by the hash of its source.
+    pub(super) fn code_bytes(&self) -> HashMap<Hash, usize> {
+        self.components.iter().map(|(hash, _, component)| (*hash, code_bytes(component))).collect()
+    }
+
+    pub(super) fn forget(&mut self, hash: &Hash) {
+        if let Some(place) = self.components.iter().position(|(known, ..)| known == hash)
+            && let Some((_, bytes, _)) = self.components.remove(place)
+        {
+            self.bytes -= bytes;
+        }
     }
 }
 
-fn code_bytes(component: &Component) -> usize {
+/// Bytes of memory that the code of a component takes.
+pub(crate) fn code_bytes(component: &Component) -> usize {
     let code = component.image_range();
     code.end.addr() - code.start.addr()
 }

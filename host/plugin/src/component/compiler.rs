@@ -1,17 +1,18 @@
 //! Compiles components on threads of their own, few at once.
 //!
-//! The compiler cannot be interrupted. When an install stops waiting, its thread continues until the component is compiled, and
-//! counts against the bound of compiles until then. The cost of a compile is bounded by the component's size, by one core (the
-//! compiler runs single-threaded), and by the limits of the WebAssembly validator (7.6 MB a function, 1,000,000 functions).
+//! The compiler cannot be interrupted. When an install stops waiting, its thread continues until the component is compiled, counts
+//! against the bound of compiles until then, and its work is kept: an install of the same component joins it, or finds it done. The
+//! cost of a compile is bounded by the component's size, by one core (the compiler runs single-threaded), and by the limits of the
+//! WebAssembly validator (7.6 MB a function, 1,000,000 functions).
 
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -27,25 +28,38 @@ const STACK_BYTES: usize = 16 << 20;
 
 pub(crate) struct Compiler {
     engine: Engine,
-    active: Arc<AtomicUsize>,
     active_max: usize,
     component_bytes_max: usize,
     timeout_ms: u64,
-    compiled: Mutex<Cache>,
+    work: Arc<Mutex<Work>>,
 }
 
-/// A place among the compiles under way.
-struct Active(Arc<AtomicUsize>);
+/// What has been compiled, and what is being compiled.
+struct Work {
+    compiled: Cache,
+    under_way: HashMap<Hash, Outcome>,
+}
+
+/// The outcome of a compile, once there is one.
+type Outcome = watch::Receiver<Option<Result<Component, Error>>>;
+
+/// A compile under way, which ends when this is dropped: also when the compiler panics.
+struct UnderWay {
+    work: Arc<Mutex<Work>>,
+    hash: Hash,
+}
 
 impl Compiler {
     pub(crate) fn new(engine: Engine, config: &HostConfig) -> Self {
         Self {
             engine,
-            active: Arc::default(),
             active_max: config.compiles_max.max(1),
             component_bytes_max: config.component_bytes_max,
             timeout_ms: config.compile_timeout_ms,
-            compiled: Mutex::new(Cache::new(config.compiled_bytes_max)),
+            work: Arc::new(Mutex::new(Work {
+                compiled: Cache::new(config.compiled_bytes_max),
+                under_way: HashMap::new(),
+            })),
         }
     }
 
@@ -55,55 +69,70 @@ impl Compiler {
             return Err(Error::ComponentTooLarge { bytes, max });
         }
         check_header(&source)?;
-        let hash = hash_of(&source).await?;
-        if let Some(component) = self.compiled.lock().find(&hash) {
-            return Ok((component, hash));
-        }
-        let component = self.compile_on_thread(source).await?;
-        self.compiled.lock().keep(hash, bytes, component.clone());
-        Ok((component, hash))
-    }
-
-    async fn compile_on_thread(&self, source: Bytes) -> Result<Component, Error> {
-        let active = self.begin()?;
-        let (reply, answer) = oneshot::channel();
-        let engine = self.engine.clone();
-        let thread = std::thread::Builder::new().name("mantis-compile".into()).stack_size(STACK_BYTES);
-        let spawned = thread.spawn(move || {
-            let compiled = compile(&engine, &source);
-            drop(active);
-            let _ = reply.send(compiled);
-        });
-        spawned.map_err(|error| Error::Engine(format!("cannot start a thread to compile on: {error}")))?;
-        match tokio::time::timeout(Duration::from_millis(self.timeout_ms), answer).await {
-            Ok(Ok(compiled)) => compiled,
-            Ok(Err(_)) => Err(Error::ComponentInvalid("the compiler failed on it".into())),
+        let hash: Hash = Sha256::digest(&source).into();
+        let mut outcome = match self.find_or_begin(source, hash)? {
+            Ok(component) => return Ok((component, hash)),
+            Err(outcome) => outcome,
+        };
+        match tokio::time::timeout(Duration::from_millis(self.timeout_ms), outcome.wait_for(Option::is_some)).await {
+            Ok(Ok(compiled)) => match &*compiled {
+                Some(compiled) => compiled.clone().map(|component| (component, hash)),
+                None => Err(failed()),
+            },
+            Ok(Err(_)) => Err(failed()),
             Err(_) => Err(Error::CompileTimeout { timeout_ms: self.timeout_ms }),
         }
     }
 
-    fn begin(&self) -> Result<Active, Error> {
-        let max = self.active_max;
-        let begun =
-            self.active.try_update(Ordering::Relaxed, Ordering::Relaxed, |active| (active < max).then_some(active + 1));
-        begun.map(|_| Active(Arc::clone(&self.active))).map_err(|_| Error::CompilerBusy { max })
+    /// Bytes of the code that is kept, by the hash of its source.
+    pub(crate) fn code_bytes(&self) -> HashMap<Hash, usize> {
+        self.work.lock().compiled.code_bytes()
+    }
+
+    /// Gives back the code of a component that nobody uses any more.
+    pub(crate) fn forget(&self, hash: &Hash) {
+        self.work.lock().compiled.forget(hash);
+    }
+
+    /// The component if it is compiled, else the compile under way, which may begin here.
+    fn find_or_begin(&self, source: Bytes, hash: Hash) -> Result<Result<Component, Outcome>, Error> {
+        let mut work = self.work.lock();
+        if let Some(component) = work.compiled.find(&hash) {
+            return Ok(Ok(component));
+        }
+        if let Some(outcome) = work.under_way.get(&hash) {
+            return Ok(Err(outcome.clone()));
+        }
+        if work.under_way.len() >= self.active_max {
+            return Err(Error::CompilerBusy { max: self.active_max });
+        }
+        let (reply, outcome) = watch::channel(None);
+        let under_way = UnderWay { work: Arc::clone(&self.work), hash };
+        let engine = self.engine.clone();
+        let thread = std::thread::Builder::new().name("mantis-compile".into()).stack_size(STACK_BYTES);
+        work.under_way.insert(hash, outcome.clone());
+        drop(work);
+        let spawned = thread.spawn(move || {
+            let compiled = compile(&engine, &source);
+            if let Ok(component) = &compiled {
+                under_way.work.lock().compiled.keep(hash, source.len(), component.clone());
+            }
+            drop(under_way);
+            let _ = reply.send(Some(compiled));
+        });
+        spawned.map_err(|error| Error::Engine(format!("cannot start a thread to compile on: {error}")))?;
+        Ok(Err(outcome))
     }
 }
 
-impl Drop for Active {
+impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.work.lock().under_way.remove(&self.hash);
     }
 }
 
-/// The hash of a component: of a large one on another thread, as 32 MiB take a tenth of a second.
-async fn hash_of(source: &Bytes) -> Result<Hash, Error> {
-    if source.len() <= HASHED_HERE_BYTES_MAX {
-        return Ok(Sha256::digest(source).into());
-    }
-    let source = source.clone();
-    let hashed = tokio::task::spawn_blocking(move || Sha256::digest(&source).into()).await;
-    hashed.map_err(|error| Error::Engine(format!("cannot hash the component: {error}")))
+fn failed() -> Error {
+    Error::ComponentInvalid("the compiler failed on it".into())
 }
 
 fn compile(engine: &Engine, source: &[u8]) -> Result<Component, Error> {
@@ -156,7 +185,33 @@ mod tests {
             assert!(source.len() < 100);
             compiler.compile(source.into()).await.unwrap();
         }
-        let taken = compiler.compiled.lock().code_bytes();
+        let taken: usize = compiler.code_bytes().values().sum();
         assert!((1..=config.compiled_bytes_max).contains(&taken), "{taken} bytes");
+    }
+
+    /// What an install no longer waits for is kept for the next one, and installs of one component share one compile.
+    #[tokio::test]
+    async fn a_compile_that_finishes_late_is_kept() {
+        let config = HostConfig { instances_max: 1, compile_timeout_ms: 0, compiles_max: 1, ..HostConfig::default() };
+        let compiler = Compiler::new(crate::engine::new(&config).unwrap(), &config);
+        let body = "i32.const 1 i32.add ".repeat(20_000);
+        let text = format!("(component (core module (func (param i32) (result i32) local.get 0 {body})))");
+        let source = Bytes::from(wat::parse_str(text).unwrap());
+        let other = Bytes::from(wat::parse_str("(component (core module))").unwrap());
+        let hash: Hash = Sha256::digest(&source).into();
+        loop {
+            match compiler.compile(source.clone()).await {
+                // Finished before the first look at the clock.
+                Ok(_) if compiler.code_bytes().contains_key(&hash) => break,
+                Err(Error::CompileTimeout { .. }) => {}
+                outcome => panic!("{:?}", outcome.map(|(_, hash)| hash)),
+            }
+            assert!(compiler.work.lock().under_way.len() <= 1);
+            tokio::task::yield_now().await;
+        }
+        assert!(compiler.work.lock().under_way.is_empty());
+        compiler.forget(&hash);
+        assert!(compiler.code_bytes().is_empty());
+        assert!(matches!(compiler.compile(other).await, Ok(_) | Err(Error::CompileTimeout { .. })));
     }
 }

@@ -78,6 +78,11 @@ impl Exports {
         if self.functions.len() + self.skipped.len() >= FUNCTIONS_MAX {
             return Err(too_many());
         }
+        if belongs_to_toolchain(&name, function) {
+            self.skipped
+                .push(SkippedFunction { name, reason: "the component's toolchain used it at the build".into() });
+            return Ok(());
+        }
         match (FunctionInfo::read(name.clone(), function, &mut self.reader), place) {
             (Ok(info), Some(place)) => {
                 self.functions.push(info);
@@ -95,6 +100,14 @@ impl Exports {
         let reasons = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join("; ")) };
         Error::NothingToCall(shortened(&reasons))
     }
+}
+
+/// Whether a function is one by which a toolchain took the program into the component: componentize-py's `exports.init` (before 0.14
+/// `init`), and componentize-qjs' `init`. A plugin's own `init` has other parameters.
+fn belongs_to_toolchain(name: &str, function: &ComponentFunc) -> bool {
+    const TAKEN: [[&str; 2]; 2] = [["app-name", "symbols"], ["shim", "script"]];
+    let is_init = name == "init" || name == "exports.init";
+    is_init && TAKEN.iter().any(|taken| function.params().take(2).map(|(name, _)| name).eq(taken.iter().copied()))
 }
 
 fn too_many() -> Error {

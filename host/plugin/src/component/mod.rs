@@ -19,7 +19,7 @@ mod nesting;
 mod requirements;
 mod signature;
 
-pub(crate) use cache::Hash;
+pub(crate) use cache::{Hash, code_bytes};
 pub(crate) use compiler::Compiler;
 pub(crate) use exports::Exports;
 pub use exports::SkippedFunction;

@@ -2,6 +2,7 @@
 
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
+use super::code_cache;
 use crate::limits::GUEST_STACK_BYTES_MAX;
 use crate::{Error, HostConfig};
 
@@ -28,6 +29,7 @@ pub(crate) fn new(config: &HostConfig) -> Result<Engine, Error> {
         .cranelift_nan_canonicalization(true)
         .relaxed_simd_deterministic(true)
         .wasm_memory64(false)
+        .cache(code_cache::open(config))
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(config)));
     Engine::new(&engine).map_err(|error| Error::Engine(format!("{error:#}")))
 }

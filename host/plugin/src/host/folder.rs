@@ -55,16 +55,34 @@ impl PluginHost {
 /// # Errors
 /// [`LoadError::Read`], also where the folder has more than 10,000 files of any name.
 pub fn component_files(folder: &Path) -> Result<Vec<PathBuf>, LoadError> {
+    let mut paths = files(folder)?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "wasm"));
+    Ok(paths)
+}
+
+/// The files `NAME.toml` and `NAME.json` of a folder without a `NAME.wasm`, in the order of their names: a component that was forgotten
+/// or renamed.
+///
+/// # Errors
+/// As of [`component_files`].
+pub fn orphan_manifests(folder: &Path) -> Result<Vec<PathBuf>, LoadError> {
+    let mut paths = files(folder)?;
+    paths.retain(|path| {
+        let is_manifest = path.extension().is_some_and(|extension| extension == "toml" || extension == "json");
+        is_manifest && !path.with_extension("wasm").exists()
+    });
+    Ok(paths)
+}
+
+/// The files of a folder, in the order of their names.
+fn files(folder: &Path) -> Result<Vec<PathBuf>, LoadError> {
     let read = |error| LoadError::Read { path: folder.to_owned(), error };
     let mut paths = Vec::new();
     for (count, entry) in std::fs::read_dir(folder).map_err(read)?.enumerate() {
         if count >= FOLDER_FILES_MAX {
             return Err(read(std::io::Error::other(format!("it has more than {FOLDER_FILES_MAX} files"))));
         }
-        let path = entry.map_err(read)?.path();
-        if path.extension().is_some_and(|extension| extension == "wasm") {
-            paths.push(path);
-        }
+        paths.push(entry.map_err(read)?.path());
     }
     paths.sort();
     Ok(paths)

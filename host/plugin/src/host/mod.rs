@@ -3,13 +3,14 @@
 //! | file | holds |
 //! |---|---|
 //! | `plugin_host` | [`PluginHost`] |
-//! | `kept` | plugins that the database keeps: install, roll back, forget, and start them again |
+//! | `expected` | [`Expected`]: a plugin that will be installed |
 //! | `folder` | plugins from a folder |
 
+mod expected;
 mod folder;
 mod kept;
 mod plugin_host;
 
-pub use folder::component_files;
-pub use kept::KeptPlugin;
+pub use expected::Expected;
+pub use folder::{component_files, orphan_manifests};
 pub use plugin_host::PluginHost;

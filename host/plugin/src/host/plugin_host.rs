@@ -11,7 +11,7 @@ use mantis_pool::Pool;
 use parking_lot::RwLock;
 use serde_json::Value;
 
-use super::kept::Kept;
+use super::expected::{Expected, ExpectedNames};
 use crate::call::Executor;
 use crate::component::Compiler;
 use crate::engine::{self, Ticker};
@@ -43,12 +43,8 @@ pub struct PluginHost(pub(super) Arc<Inner>);
 pub(super) struct Inner {
     config: HostConfig,
     executor: Executor,
-    /// Those that can be called.
-    pub(super) plugins: RwLock<HashMap<String, Arc<Plugin>>>,
-    /// Names that files of a folder have.
-    from_files: RwLock<HashSet<String>>,
-    /// Those that the database keeps. Changed under the lock of `plugins`.
-    pub(super) kept: Kept,
+    plugins: RwLock<HashMap<String, Arc<Plugin>>>,
+    expected: ExpectedNames,
     /// Plugins installed so far: the number of the next one.
     installed: AtomicU64,
     retired: Retired,
@@ -84,8 +80,7 @@ impl PluginHost {
             executor: Executor::start(sessions, ticker, &config)?,
             compiler: Compiler::new(shared.engine.clone(), &config),
             plugins: RwLock::default(),
-            from_files: RwLock::default(),
-            kept: Kept::default(),
+            expected: ExpectedNames::default(),
             installed: AtomicU64::new(0),
             retired: Retired::default(),
             config,
@@ -147,7 +142,9 @@ impl PluginHost {
             }
             plugins.insert(name.into(), plugin)
         };
-        self.retire(replaced);
+        if let Some(replaced) = replaced {
+            self.retire(&replaced);
+        }
         Ok(info)
     }
 
@@ -172,9 +169,31 @@ impl PluginHost {
     #[must_use = "false says that there was no such plugin"]
     pub fn remove(&self, name: &str) -> bool {
         let removed = self.0.plugins.write().remove(name);
-        let was_there = removed.is_some();
-        self.retire(removed);
-        was_there
+        if let Some(removed) = &removed {
+            self.retire(removed);
+        }
+        removed.is_some()
+    }
+
+    /// Takes leave of a plugin: keeps its counters, and gives its code back unless another plugin has the same.
+    fn retire(&self, plugin: &Plugin) {
+        self.0.retired.add(Arc::clone(&plugin.counters));
+        if self.0.plugins.read().values().all(|other| other.hash != plugin.hash) {
+            self.0.compiler.forget(&plugin.hash);
+        }
+    }
+
+    /// Announces that a plugin of this name will be installed: until the answer is dropped, calls to one that is not there yet fail
+    /// with [`CallError::Expected`].
+    #[must_use = "it is expected until this is dropped"]
+    pub fn expect(&self, name: &str) -> Expected {
+        self.0.expected.announce(name)
+    }
+
+    /// The plugins that are expected, by name.
+    #[must_use]
+    pub fn expected(&self) -> Vec<String> {
+        self.0.expected.names()
     }
 
     /// All plugins, by name.
@@ -229,17 +248,31 @@ impl PluginHost {
         permits: &(dyn Fn(&Grants) -> bool + Send + Sync),
         accepts: &(dyn Fn(&Value) -> bool + Send + Sync),
     ) -> Result<Called, CallError> {
-        let found = match self.plugin(plugin) {
-            Some(found) => found,
-            None => {
-                self.started(plugin).await?;
-                self.plugin(plugin).ok_or_else(|| CallError::PluginNotFound(plugin.into()))?
-            }
+        self.call_for(None, plugin, function, arguments, permits, accepts).await
+    }
+
+    /// Calls a function as [`call_if`](Self::call_if) does. `request_id` is in the log lines that the plugin writes.
+    ///
+    /// # Errors
+    /// As [`call_if`](Self::call_if).
+    pub async fn call_for(
+        &self,
+        request_id: Option<&str>,
+        plugin: &str,
+        function: &str,
+        arguments: Value,
+        permits: &(dyn Fn(&Grants) -> bool + Send + Sync),
+        accepts: &(dyn Fn(&Value) -> bool + Send + Sync),
+    ) -> Result<Called, CallError> {
+        let missing = || match self.0.expected.has(plugin) {
+            true => CallError::Expected(plugin.into()),
+            false => CallError::PluginNotFound(plugin.into()),
         };
+        let found = self.plugin(plugin).ok_or_else(missing)?;
         if !permits(&found.grants) {
             return Err(CallError::Declined);
         }
-        self.0.executor.call(&found, function, arguments, accepts).await
+        self.0.executor.call(&found, function, arguments, request_id, accepts).await
     }
 
     /// Waits until a plugin that the database keeps is compiled after the start. Returns at once where it is, and for any other.
@@ -260,6 +293,8 @@ impl PluginHost {
     #[must_use]
     pub fn stats(&self) -> PluginStats {
         let plugins: Vec<_> = self.0.plugins.read().values().map(Arc::clone).collect();
+        let mut code_bytes = self.0.compiler.code_bytes();
+        code_bytes.extend(plugins.iter().map(|plugin| (plugin.hash, plugin.code_bytes)));
         let mut total: Statistics = self.0.retired.read();
         for plugin in &plugins {
             total.add(&plugin.info().statistics);
@@ -268,6 +303,7 @@ impl PluginHost {
             plugins: plugins.len() as u64,
             calls_active: self.0.executor.active() as u64,
             calls_queued: self.0.executor.queued() as u64,
+            compiled_bytes: code_bytes.into_values().map(|bytes| bytes as u64).sum(),
             total,
         }
     }

@@ -9,13 +9,20 @@ use wasmtime::component::{Resource, ResourceTable};
 use wasmtime::{ResourceLimiter, UpdateDeadline};
 
 use super::error::{Failed, Stop};
-use super::log::RunLog;
+use super::log::{Origin, RunLog};
 use super::resources::{OpenBucket, OpenTable, OpenTransaction, TransactionPlace};
 use super::wait::wait_for;
 use super::watch::{Until, Watch};
 use crate::Limit;
 use crate::engine::Ticks;
 use crate::limits::{Limits, TRANSACTIONS_MAX};
+
+/// The function that a run calls, and for which request.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    pub(crate) function: Arc<str>,
+    pub(crate) request_id: Option<Arc<str>>,
+}
 
 /// An instance's state on the host.
 pub(crate) struct Context {
@@ -30,6 +37,9 @@ pub(crate) struct Context {
     pub(crate) transactions: ResourceTable,
     pub(crate) transactions_opened: u64,
     pub(crate) log: RunLog,
+    /// The function that runs, and the request that called it.
+    function: Arc<str>,
+    request_id: Option<Arc<str>>,
     /// Whether the guest got a conflict as an error in this run.
     pub(crate) conflict_seen: bool,
     /// Whether memory was refused in this run: then a trap after it is for want of memory.
@@ -64,6 +74,8 @@ impl Context {
             transactions: table(TRANSACTIONS_MAX),
             transactions_opened: 0,
             log: RunLog::default(),
+            function: Arc::from(""),
+            request_id: None,
             conflict_seen: false,
             memory_refused: false,
             handles_refused: false,
@@ -78,15 +90,21 @@ impl Context {
     }
 
     /// Begins a run.
-    pub(crate) fn begin(&mut self, session: Object<SessionManager>, until: Until) {
+    pub(crate) fn begin(&mut self, session: Object<SessionManager>, until: Until, caller: Caller) {
         self.session = Some(session);
         self.log = RunLog::default();
+        (self.function, self.request_id) = (caller.function, caller.request_id);
         self.conflict_seen = false;
         self.memory_refused = false;
         self.handles_refused = false;
         self.committed = false;
         self.transferred_bytes = 0;
         self.watch.begin(until);
+    }
+
+    /// Where the log lines of this run come from.
+    pub(crate) fn origin(&self) -> Origin<'_> {
+        Origin { plugin: &self.plugin, function: &self.function, request_id: self.request_id.as_deref() }
     }
 
     /// Notes that the instance has the memory that it begins with.

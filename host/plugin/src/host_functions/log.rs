@@ -3,6 +3,15 @@
 use super::bindings::system::Level;
 use crate::limits::LOG_LINE_BYTES_MAX;
 
+/// Where a line comes from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Origin<'a> {
+    pub(crate) plugin: &'a str,
+    pub(crate) function: &'a str,
+    /// The request that called the plugin, by the name that its answer has.
+    pub(crate) request_id: Option<&'a str>,
+}
+
 /// The log of one run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct RunLog {
@@ -12,18 +21,19 @@ pub(crate) struct RunLog {
 
 impl RunLog {
     /// Writes a line to the host's log, unless the run has written `lines_max` of them.
-    pub(crate) fn write(&mut self, plugin: &str, lines_max: u32, level: Level, message: &str) {
+    pub(crate) fn write(&mut self, origin: Origin<'_>, lines_max: u32, level: Level, message: &str) {
         if self.kept >= lines_max {
             self.dropped += 1;
             return;
         }
         self.kept += 1;
         let message = one_line(message);
+        let Origin { plugin, function, request_id } = origin;
         match level {
-            Level::Debug => tracing::debug!(target: "plugin", plugin, "{message}"),
-            Level::Info => tracing::info!(target: "plugin", plugin, "{message}"),
-            Level::Warn => tracing::warn!(target: "plugin", plugin, "{message}"),
-            Level::Error => tracing::error!(target: "plugin", plugin, "{message}"),
+            Level::Debug => tracing::debug!(target: "plugin", plugin, function, request_id, "{message}"),
+            Level::Info => tracing::info!(target: "plugin", plugin, function, request_id, "{message}"),
+            Level::Warn => tracing::warn!(target: "plugin", plugin, function, request_id, "{message}"),
+            Level::Error => tracing::error!(target: "plugin", plugin, function, request_id, "{message}"),
         }
     }
 
@@ -33,10 +43,11 @@ impl RunLog {
     }
 
     /// Logs that number, once for the run.
-    pub(crate) fn report_dropped(&self, plugin: &str) {
+    pub(crate) fn report_dropped(&self, origin: Origin<'_>) {
         let dropped = self.dropped;
         if dropped > 0 {
-            tracing::warn!(target: "plugin", plugin, "{dropped} more log lines of this call were dropped");
+            let Origin { plugin, function, request_id } = origin;
+            tracing::warn!(target: "plugin", plugin, function, request_id, "{dropped} more log lines of this call were dropped");
         }
     }
 }

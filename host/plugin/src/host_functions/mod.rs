@@ -32,7 +32,7 @@ mod values;
 mod wait;
 mod watch;
 
-pub(crate) use context::Context;
+pub(crate) use context::{Caller, Context};
 pub(crate) use error::Stop;
 pub(crate) use linker::linker;
 pub(crate) use watch::Until;

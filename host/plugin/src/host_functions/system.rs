@@ -26,7 +26,9 @@ impl Host for Context {
     fn log(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
         self.check_time()?;
         self.transfer(message.len())?;
-        self.log.write(&self.plugin, self.limits.log_lines_max, level, &message);
+        let mut log = self.log;
+        log.write(self.origin(), self.limits.log_lines_max, level, &message);
+        self.log = log;
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use wasmtime::{AsContextMut, Store};
 
 use super::outcome::{self, Finished, Outcome};
 use crate::engine::Ticks;
-use crate::host_functions::{Context, Until};
+use crate::host_functions::{Caller, Context, Until};
 use crate::limits::Limits;
 
 /// The parts that instances of one plugin are made from.
@@ -63,8 +63,9 @@ impl GuestInstance {
         arguments: &[Val],
         session: Object<SessionManager>,
         until: Until,
+        caller: Caller,
     ) -> Finished {
-        self.store.data_mut().begin(session, until);
+        self.store.data_mut().begin(session, until, caller);
         self.store.set_epoch_deadline(1);
         // Spoilt until it has returned: also if the host panics in between.
         self.spoilt = true;
@@ -79,7 +80,7 @@ impl GuestInstance {
             },
         };
         let context = self.store.data_mut();
-        context.log.report_dropped(&context.plugin);
+        context.log.report_dropped(context.origin());
         let (conflict_seen, log_lines_dropped) = (context.conflict_seen, context.log.dropped());
         let limit_reached = context.handles_refused || context.memory_refused;
         let is_worn_out = self.used && limit_reached && !context.committed;

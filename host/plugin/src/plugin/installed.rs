@@ -28,6 +28,8 @@ pub(crate) struct Plugin {
     pub(crate) grants: Arc<Grants>,
     pub(crate) functions: Arc<[FunctionInfo]>,
     pub(crate) by_name: HashMap<String, usize>,
+    /// The names of the functions, for their log lines.
+    pub(crate) names: Vec<Arc<str>>,
     pub(crate) histories: Vec<History>,
     pub(crate) own_transactions: bool,
     pub(crate) warm: Option<Pool<WarmInstances>>,
@@ -35,7 +37,9 @@ pub(crate) struct Plugin {
     skipped: Arc<[SkippedFunction]>,
     imports: Vec<String>,
     component_bytes: usize,
-    sha256: String,
+    pub(crate) hash: Hash,
+    /// Bytes of memory of its compiled code.
+    pub(crate) code_bytes: usize,
 }
 
 /// The parts that all plugins of a host share.
@@ -86,11 +90,13 @@ impl Plugin {
         Ok(Self {
             number,
             by_name: exports.functions.iter().enumerate().map(|(place, info)| (info.name.clone(), place)).collect(),
+            names: exports.functions.iter().map(|info| info.name.as_str().into()).collect(),
             histories: exports.functions.iter().map(|_| History::default()).collect(),
             functions: exports.functions.into(),
             skipped: exports.skipped.into(),
             grants: Arc::new(options.grants),
-            sha256: hexadecimal(&hash),
+            hash,
+            code_bytes: component::code_bytes(&component),
             counters,
             blueprint,
             own_transactions,
@@ -106,7 +112,7 @@ impl Plugin {
         PluginInfo {
             name: self.blueprint.name.to_string(),
             component_bytes: self.component_bytes,
-            sha256: self.sha256.clone(),
+            sha256: hexadecimal(&self.hash),
             imports: self.imports.clone(),
             functions: Arc::clone(&self.functions),
             skipped: Arc::clone(&self.skipped),

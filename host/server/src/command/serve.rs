@@ -40,13 +40,7 @@ pub(super) async fn run(args: ServeArgs) -> Outcome {
     let limits = start::connection_limits(&settings);
     let listener = start::bind(address).map_err(|error| cannot_listen(&settings, &error))?;
     let address = listener.local_addr().unwrap_or(address);
-    let meanwhile = Meanwhile::begin(listener);
-    meanwhile.say("the store is being opened");
-    let Storage { database, recovered, mut threads } = start::open(&settings, args.memory, meanwhile.progress())?;
-    let parts = start::build(database, &settings, guard).map_err(|error| Failure::usage(format!("{error:#}")))?;
-    meanwhile.say("plugins are being installed");
-    plugins_dir::install_all(&parts.plugins, &settings.plugins.dir).await?;
-    let listener = meanwhile.end().await.ok_or_else(|| Failure::new(Exit::Local, "a task of the start panicked"))?;
+    let plugins = plugins_dir::find(&parts.plugins, &settings.plugins.dir)?;
 
     let (database, app, runtime) = (parts.database.clone(), parts.app.clone(), Handle::current());
     let maintain = move || {
@@ -59,6 +53,7 @@ pub(super) async fn run(args: ServeArgs) -> Outcome {
     drop(parts.sessions.spawn_maintenance());
     let shutdown = first_signal().map_err(|error| Failure::new(Exit::Local, error))?;
     announce(&settings, recovered.as_ref(), &limits, &parts.app, address)?;
+    tokio::spawn(plugins.install());
     let drained = listen::serve(listener, parts.app.clone(), limits, shutdown).await;
     parts.database.close_for_writes();
     // Writes and syncs what is pending.

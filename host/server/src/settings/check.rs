@@ -46,6 +46,11 @@ impl Settings {
             ("limits.request_timeout_ms", limits.request_timeout_ms),
             ("limits.requests_max", limits.requests_max as u64),
             ("plugins.call_deadline_ms", self.plugins.call_deadline_ms),
+            ("plugins.compile_timeout_ms", self.plugins.compile_timeout_ms),
+            ("plugins.core_instances_max", u64::from(self.plugins.core_instances_max)),
+            ("plugins.memories_max", u64::from(self.plugins.memories_max)),
+            ("plugins.tables_max", u64::from(self.plugins.tables_max)),
+            ("plugins.table_elements_max", self.plugins.table_elements_max as u64),
             ("plugins.instance_idle_timeout_ms", self.plugins.instance_idle_timeout_ms),
         ];
         if let Some(&(key, value)) = positive.iter().find(|(_, value)| *value == 0) {

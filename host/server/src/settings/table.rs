@@ -128,6 +128,10 @@ section! {
         "Idle time after which a plugin instance is closed";
     component_bytes_max: Bytes<usize> = mantis_plugin::COMPONENT_BYTES_MAX_DEFAULT, "plugin-component-bytes-max", "PLUGIN_COMPONENT_BYTES_MAX",
         "Bytes of a component";
+    compile_timeout_ms: u64 = 60_000, "plugin-compile-timeout-ms", "PLUGIN_COMPILE_TIMEOUT_MS",
+        "How long an installation waits for the compiler, which goes on after that";
+    cache: PathBuf = PathBuf::new(), "plugin-cache", "PLUGIN_CACHE",
+        "Directory for compiled plugins; empty means `plugin-cache` in the data directory";
     max: usize = 100, "plugins-max", "PLUGINS_MAX", "Most plugins installed at once";
 }
 

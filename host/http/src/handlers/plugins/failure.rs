@@ -20,8 +20,8 @@ pub(super) fn of_install(error: &Error) -> Problem {
         | Error::ImportUnknown { .. }
         | Error::ImportMismatch(_)
         | Error::NothingToCall(_)
-        | Error::RequirementsTooLarge(_)
-        | Error::CompileTimeout { .. } => Code::PluginInvalid,
+        | Error::RequirementsTooLarge(_) => Code::PluginInvalid,
+        Error::CompileTimeout { .. } => Code::PluginCompileTimeout,
         _ => {
             tracing::error!(%error, "a plugin could not be installed");
             return Code::Internal.into();
@@ -65,6 +65,7 @@ pub(crate) fn of_call(error: CallError) -> Problem {
         CallError::Db(error) => return Problem::from(error).in_body(),
         CallError::Unavailable(_) => Problem::new(Code::PluginUnavailable),
         CallError::Busy(_) => Problem::new(Code::PluginBusy),
+        CallError::Expected(_) => Problem::new(Code::PluginExpected),
         _ => {
             tracing::error!(detail, "a plugin call failed");
             return Code::Internal.into();

@@ -90,9 +90,7 @@ pub(crate) static INSTALL: Operation = Operation {
         AnyCode::Http(Code::PluginInvalid),
         AnyCode::Http(Code::PluginsTooMany),
         AnyCode::Http(Code::PluginBusy),
-        AnyCode::Http(Code::PluginFromDirectory),
-        AnyCode::Http(Code::PluginUnavailable),
-        AnyCode::Http(Code::PreconditionFailed),
+        AnyCode::Http(Code::PluginCompileTimeout),
         AnyCode::Http(Code::PathMalformed),
         AnyCode::Http(Code::NotAcceptable),
         AnyCode::Db(DbCode::Conflict),
@@ -221,7 +219,7 @@ pub(crate) static CALL: Operation = Operation {
         AnyCode::Http(Code::PluginTrap),
         AnyCode::Http(Code::PluginLimit),
         AnyCode::Http(Code::PluginBusy),
-        AnyCode::Http(Code::PluginUnavailable),
+        AnyCode::Http(Code::PluginExpected),
         AnyCode::Http(Code::BodyMalformed),
         AnyCode::Http(Code::BodyInvalid),
         AnyCode::Http(Code::PathMalformed),
@@ -387,7 +385,8 @@ async fn call(state: &State, request: &mut Request) -> Result<Response<Body>> {
     accept::choose(request.headers(), &[media::JSON])?;
     let arguments = read_arguments(state, request).await?;
     let (plugin, function) = (request.path_text(&common::PLUGIN)?, request.path_text(&common::FUNCTION)?);
-    let called = state.plugins.call(&plugin, &function, arguments).await.map_err(failure::of_call)?;
+    let called = state.plugins.call_for(request.id(), &plugin, &function, arguments, &|_| true, &|_| true).await;
+    let called = called.map_err(failure::of_call)?;
     let mut response = respond::json(StatusCode::OK, &called.value);
     written::set_commit_headers(&mut response, called.committed.version, called.committed.durable);
     Ok(response)

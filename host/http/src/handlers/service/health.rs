@@ -56,9 +56,9 @@ pub(crate) static HEALTH: Operation =
 pub(crate) static READY: Operation = operation(
     "getReady",
     "Whether requests should be sent here",
-    "For orchestrators: 503 while the server shuts down or takes no writes.",
+    "For orchestrators: 503 while the server shuts down or takes no writes, and until the plugins are there that it installs at its start.",
     &[HEALTHY, UNHEALTHY],
-    |state, request| Box::pin(async move { answer(request, state, reason_against_writes(state)) }),
+    |state, request| Box::pin(async move { answer(request, state, reason_against_requests(state)) }),
 );
 pub(crate) static LIVE: Operation = operation(
     "getLive",
@@ -86,6 +86,13 @@ pub(crate) fn reason_against_writes(state: &State) -> Option<String> {
         return Some("the server is shutting down".to_owned());
     }
     state.database.check_writable().err().map(|error| error.to_string())
+}
+
+fn reason_against_requests(state: &State) -> Option<String> {
+    reason_against_writes(state).or_else(|| {
+        let expected = state.plugins.expected();
+        (!expected.is_empty()).then(|| format!("plugins are still being compiled: {}", expected.join(", ")))
+    })
 }
 
 fn answer(request: &Request, state: &State, reason: Option<String>) -> Result<Response<Body>> {

@@ -196,6 +196,7 @@ fn write_plugins(out: &mut Exposition, plugins: &PluginStats) {
     out.gauge("plugins", "Plugins installed.", plugins.plugins);
     out.gauge("plugin_calls_active", "Plugin calls under way.", plugins.calls_active);
     out.gauge("plugin_calls_queued", "Plugin calls that wait for a thread.", plugins.calls_queued);
+    out.gauge("plugin_compiled_bytes", "Memory of the compiled code of plugins.", plugins.compiled_bytes);
     out.gauge("plugin_instances_warm", "Idle instances kept for the next calls.", total.instances_warm);
     out.counter("plugin_calls", "Plugin calls that came to an end.", total.calls);
     out.counter("plugin_call_seconds", "Time of all plugin calls.", microseconds_as_seconds(total.duration_us_sum));
@@ -214,6 +215,12 @@ fn write_plugins(out: &mut Exposition, plugins: &PluginStats) {
     out.counter("plugin_runs_inline", "Runs where the request was handled.", total.inline_runs);
     out.counter("plugin_runs_on_threads", "Runs on a guest thread.", total.thread_runs);
     out.counter("plugin_runs_interrupted", "Runs moved to a guest thread.", total.inline_interrupted);
+    out.counter("plugin_leftovers", "Reused instances thrown away for what calls left open in them.", total.leftovers);
+    out.counter(
+        "plugin_runs_worn_out",
+        "Runs repeated in a new instance after a limit in a reused one.",
+        total.worn_out_retried,
+    );
     out.counter("plugin_log_lines_dropped", "Log lines beyond the limits.", total.log_lines_dropped);
 }
 

@@ -145,7 +145,7 @@ async fn run(state: &State, request: &Request, call: &Call) -> Result<Response<B
     let method = &request.head.method;
     let permits = |grants: &Grants| *method == Method::POST || grants.is_read_only();
     let (plugin, called) = (&function.plugin().name, &function.info().name);
-    let called = state.plugins.call_if(plugin, called, arguments.clone(), &permits, &accepts).await;
+    let called = state.plugins.call_for(request.id(), plugin, called, arguments.clone(), &permits, &accepts).await;
     match (called, made.into_inner()) {
         (Ok(called), Some(Ok(mut response))) => {
             if !function.is_read_only() {

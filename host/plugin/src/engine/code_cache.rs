@@ -1,0 +1,91 @@
+//! The directory where the engine keeps compiled code for the next process.
+//!
+//! Whoever can write there can have this process run any code, so it is only used if nobody else can: the directory and all those above
+//! it belong to this user or to root, and no other may write there. (The rule of OpenSSH's `StrictModes`.) The engine names a file
+//! after the hash of the component, of its own version and of its configuration.
+
+use std::fs::{self, DirBuilder, Metadata};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use wasmtime::{Cache, CacheConfig};
+
+use crate::HostConfig;
+
+const WRITABLE_BY_OTHERS: u32 = 0o022;
+const STICKY: u32 = 0o1000;
+
+/// The engine's cache; none where none is configured, or where it cannot be trusted.
+pub(super) fn open(config: &HostConfig) -> Option<Cache> {
+    let directory = config.cache_dir.as_ref()?;
+    let opened = prepare(directory).map_err(|error| error.to_string()).and_then(|directory| {
+        let mut settings = CacheConfig::new();
+        settings.with_directory(directory).with_files_total_size_soft_limit(config.cache_bytes_max);
+        Cache::new(settings).map_err(|error| format!("{error:#}"))
+    });
+    match opened {
+        Ok(cache) => Some(cache),
+        Err(reason) => {
+            let directory = directory.display();
+            tracing::warn!(%directory, reason, "compiled plugins are not kept on disk");
+            None
+        }
+    }
+}
+
+/// Makes the directory if it is missing, and checks who may write there. Gives its full path.
+fn prepare(directory: &Path) -> io::Result<PathBuf> {
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    let directory = fs::canonicalize(directory)?;
+    check(&fs::metadata(&directory)?, true).map_err(|reason| untrusted(&directory, reason))?;
+    for above in directory.ancestors().skip(1) {
+        check(&fs::metadata(above)?, false).map_err(|reason| untrusted(above, reason))?;
+    }
+    Ok(directory)
+}
+
+fn untrusted(path: &Path, reason: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::PermissionDenied, format!("{} {reason}", path.display()))
+}
+
+/// Whether nobody but this user and root can change what is in a directory, or, above the innermost, put another in its place.
+fn check(found: &Metadata, innermost: bool) -> Result<(), &'static str> {
+    let own = rustix::process::geteuid().as_raw();
+    if found.uid() != own && (innermost || found.uid() != 0) {
+        return Err("belongs to another user");
+    }
+    // In a sticky directory, as /tmp, only its owner can rename an entry.
+    let is_guarded = found.mode() & STICKY != 0 && !innermost;
+    if found.mode() & WRITABLE_BY_OTHERS != 0 && !is_guarded {
+        return Err("can be written to by other users");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_directory_that_others_can_write_to_is_not_trusted() {
+        let above = tempfile::tempdir().unwrap();
+        let directory = above.path().join("code");
+        let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        assert_eq!(prepare(&directory).unwrap(), fs::canonicalize(&directory).unwrap());
+        assert_eq!(fs::metadata(&directory).unwrap().mode() & 0o777, 0o700);
+        for mode in [0o770, 0o707, 0o1777] {
+            set(&directory, mode);
+            assert_eq!(prepare(&directory).unwrap_err().kind(), io::ErrorKind::PermissionDenied, "{mode:o}");
+        }
+        set(&directory, 0o755);
+        prepare(&directory).unwrap();
+        for (mode, trusted) in [(0o777, false), (0o1777, true), (0o775, false), (0o755, true)] {
+            set(above.path(), mode);
+            assert_eq!(prepare(&directory).is_ok(), trusted, "{mode:o}");
+        }
+        set(above.path(), 0o700);
+    }
+}
