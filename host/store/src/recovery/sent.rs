@@ -38,7 +38,9 @@ impl Sent {
         if pinned.is_empty() {
             return None;
         }
-        pinned.iter().for_each(|&id| store.attachments.pin(id));
+        for &id in &pinned {
+            store.attachments.pin(id);
+        }
         let size = |id: &AttachmentId| match store.durable() {
             Some(durable) => durable.disk.open(&names::attachment(id)).and_then(|file| file.size()).unwrap_or(0),
             None => store.attachments.read(None, *id).map_or(0, |bytes| bytes.len() as u64),
