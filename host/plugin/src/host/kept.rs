@@ -20,10 +20,12 @@ use crate::manifest::Manifest;
 use crate::options::{OptionsChange, PluginOptions};
 use crate::plugin::{KeptVersions, Plugin, PluginInfo, PluginSource, PluginState};
 
+/// The state of a plugin, and its versions where it is ready.
+type State = (PluginState, Option<Arc<KeptVersions>>);
+
 /// What is known of the plugins that the database keeps, by name.
 pub(super) struct Kept {
-    /// With the versions of those that are ready.
-    states: RwLock<BTreeMap<String, (PluginState, Option<Arc<KeptVersions>>)>>,
+    states: RwLock<BTreeMap<String, State>>,
     /// Changes when one of them is no longer starting.
     settled: watch::Sender<()>,
 }

@@ -178,7 +178,7 @@ fn the_format_page_suffices_to_read_the_attachments_of_a_backup() {
     let attachments = attachments(backup, end);
     let [(hash, bytes)] = &attachments.iter().collect::<Vec<_>>()[..] else { panic!("{attachments:?}") };
     assert!(entries.contains_key(&[b"\0a", &hash[..]].concat()));
-    let name: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    let name = mantis_store::AttachmentId::from_hash(hash[..].try_into().unwrap());
     assert_eq!(**bytes, files[&format!("attachment-{name}.mantis")]);
     for (name, file) in &files {
         match name.split_once('-') {
