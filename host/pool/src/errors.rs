@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use tokio::time::Instant;
+
 use crate::Manager;
 
 /// An error that several callers share, with its type forgotten.
@@ -116,6 +118,31 @@ impl<E: std::error::Error + Send + Sync + 'static> Error<E> {
                 | Self::AcquireTimeout { during: Step::Wait, .. }
                 | Self::QueueFull { .. }
         )
+    }
+}
+
+/// The limit of time that was exceeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exceeded {
+    Step(Duration),
+    Acquire(Duration),
+}
+
+impl Exceeded {
+    /// The limit that ends first.
+    pub(crate) fn first(step: Option<(Instant, Self)>, whole: Option<(Instant, Self)>) -> Option<(Instant, Self)> {
+        step.into_iter().chain(whole).min_by_key(|(at, _)| *at)
+    }
+
+    pub(crate) fn error<E: std::error::Error + 'static>(
+        self,
+        step: Step,
+        last_failure: Option<SharedError>,
+    ) -> Error<E> {
+        match self {
+            Self::Step(limit) => Error::Timeout { step, limit, last_failure },
+            Self::Acquire(limit) => Error::AcquireTimeout { during: step, limit, last_failure },
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use crate::{
     CloseReason, Manager, Metrics,
-    state::{entry::Entry, shared::Shared},
+    state::{core::Core, entry::Entry, shared::Shared},
 };
 
 /// What [`Pool::retain`](crate::Pool::retain) did.
@@ -23,7 +23,7 @@ pub(crate) fn retain<M: Manager>(
     shared: &Arc<Shared<M>>,
     mut keep: impl FnMut(&M::Object, &Metrics) -> bool,
 ) -> Retained {
-    let untested = shared.with_core(|core| core.take_idle());
+    let untested = shared.with_core(Core::take_idle);
     let mut taken = Taken { shared, untested, kept: VecDeque::new() };
     let mut closed = 0;
     while let Some(entry) = taken.untested.front() {

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{CloseReason, Step, acquire::step::Exceeded};
+use crate::{CloseReason, Step, errors::Exceeded};
 
 /// How often each step ran out of time, and acquisitions as a whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -12,7 +12,11 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-use crate::{Config, Error, Manager, Step, errors::Failure, state::shared::Shared};
+use crate::{
+    Config, Error, Manager, Step,
+    errors::{Exceeded, Failure},
+    state::shared::Shared,
+};
 
 /// How long a caller waits for what is not ready at once.
 #[derive(Clone, Copy, Debug)]
@@ -72,34 +76,15 @@ impl Patience {
     #[cold]
     pub(crate) fn overdue<M: Manager>(&self, shared: &Shared<M>, during: Step) -> Option<Failure<M>> {
         let (_, exceeded) = self.end().filter(|(at, _)| *at <= Instant::now())?;
-        Some(exceeded.fail(shared, during))
+        Some(fail(exceeded, shared, during))
     }
 }
 
-/// The limit that was exceeded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Exceeded {
-    Step(Duration),
-    Acquire(Duration),
-}
-
-impl Exceeded {
-    /// The limit that ends first of a step that begins now.
-    pub(crate) fn first(
-        step: Option<(Instant, Exceeded)>,
-        whole: Option<(Instant, Exceeded)>,
-    ) -> Option<(Instant, Exceeded)> {
-        step.into_iter().chain(whole).min_by_key(|(at, _)| *at)
-    }
-
-    /// Counts it, and makes the error.
-    fn fail<M: Manager>(self, shared: &Shared<M>, step: Step) -> Failure<M> {
-        shared.with_core(|core| core.counters.count_timeout(step, self));
-        Box::new(match self {
-            Self::Step(limit) => Error::Timeout { step, limit, last_failure: None },
-            Self::Acquire(limit) => Error::AcquireTimeout { during: step, limit, last_failure: None },
-        })
-    }
+/// Counts that a limit was exceeded, and makes the error.
+#[allow(clippy::unnecessary_box_returns, reason = "errors are boxed throughout, see `Failure`")]
+fn fail<M: Manager>(exceeded: Exceeded, shared: &Shared<M>, step: Step) -> Failure<M> {
+    shared.with_core(|core| core.counters.count_timeout(step, exceeded));
+    Box::new(exceeded.error(step, None))
 }
 
 /// How far a step got.
@@ -203,5 +188,5 @@ pub(crate) fn poll_alarm<M: Manager>(
         }
     };
     ready!(alarm.sleep.as_mut().poll(cx));
-    Poll::Ready(alarm.exceeded.fail(shared, step))
+    Poll::Ready(fail(alarm.exceeded, shared, step))
 }

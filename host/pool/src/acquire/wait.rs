@@ -13,10 +13,10 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-use super::step::{Exceeded, Limits};
+use super::step::Limits;
 use crate::{
     Error, Manager, Step,
-    errors::Failure,
+    errors::{Exceeded, Failure},
     state::{
         core::{Claim, Core},
         queue::{Grant, Left, Ticket},
@@ -94,10 +94,7 @@ impl<'a, M: Manager> Wait<'a, M> {
             Ok(grant) => claim(grant),
             Err((_waker, failure)) => {
                 let last_failure = failure.map(|failure| Arc::new(failure) as _);
-                Err(Box::new(match exceeded {
-                    Exceeded::Step(limit) => Error::Timeout { step: Step::Wait, limit, last_failure },
-                    Exceeded::Acquire(limit) => Error::AcquireTimeout { during: Step::Wait, limit, last_failure },
-                }))
+                Err(Box::new(exceeded.error(Step::Wait, last_failure)))
             }
         }
     }
