@@ -24,6 +24,7 @@ const KINDS: Record<string, string> = {
   'not-an-integer': 'constraint',
   'integer-overflow': 'constraint',
   compacted: 'compacted',
+  'memory-full': 'limit',
   'store-full': 'limit',
   'disk-full': 'limit',
   'storage-failed': 'read-only',

@@ -5,10 +5,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
+use bytes::Bytes;
+use mantis_db::Budget;
 use tokio::sync::Notify;
 use tokio::task::{JoinError, spawn_blocking};
 
 use crate::protocol::errors::Code;
+use crate::protocol::memory::Text;
 use crate::protocol::problem::Result;
 
 type Work<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
@@ -22,6 +25,29 @@ where
     F: Future<Output = Result<T>> + Send + 'static,
 {
     outcome(tokio::spawn(on_threads(Box::pin(async { work().await }))).await)
+}
+
+/// A text of unknown length: written here if it is short, and else from the beginning on a thread for long work. Its memory is taken before
+/// it is written.
+///
+/// # Errors
+/// `memory-full`, and those of `write`.
+pub(crate) async fn text<T: Send + Sync + 'static>(
+    in_flight: &Budget,
+    parts: T,
+    write: impl Fn(&T, &mut Text) -> Result<()> + Send + 'static,
+) -> Result<Bytes> {
+    let mut short = Text::short(in_flight);
+    let written = write(&parts, &mut short);
+    if !short.is_cut() {
+        return written.map(|()| short.into_bytes());
+    }
+    let mut long = Text::new(in_flight);
+    blocking(move || async move {
+        write(&parts, &mut long)?;
+        Ok(long.into_bytes())
+    })
+    .await
 }
 
 async fn on_threads<T: Send + 'static>(mut work: Work<T>) -> Result<T> {

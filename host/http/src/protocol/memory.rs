@@ -11,6 +11,9 @@ use crate::protocol::problem::{Problem, Result};
 /// Bytes that a request holds without taking them: the limits on requests and connections bound their sum, and most requests need no more.
 pub(crate) const UNCOUNTED_BYTES_MAX: usize = 4 << 10;
 
+/// Bytes of a text that are written on a thread that other requests wait for: some tenths of a millisecond.
+const SHORT_TEXT_BYTES_MAX: usize = 64 << 10;
+
 /// Why a request is refused that needs more memory than there is.
 pub(crate) fn full() -> Problem {
     Problem::new(mantis_db::Code::MemoryFull)
@@ -23,6 +26,13 @@ pub(crate) fn full() -> Problem {
 pub(crate) fn take(budget: &Budget, bytes: usize) -> Result<Reservation> {
     let counted = if bytes > UNCOUNTED_BYTES_MAX { bytes } else { 0 };
     budget.take(counted).ok_or_else(full)
+}
+
+/// What a JSON text takes when it is read into values, about: its texts, and each value in a list that grows.
+pub(crate) fn parsed_bytes(json: &[u8]) -> usize {
+    const VALUE_BYTES: usize = 48;
+    let values = json.iter().filter(|&&byte| matches!(byte, b',' | b':' | b'[' | b'{')).count();
+    json.len().saturating_add(values.saturating_mul(VALUE_BYTES))
 }
 
 /// Bytes that give back their reservation when nobody holds any part of them.
@@ -38,26 +48,28 @@ pub(crate) fn held(bytes: impl AsRef<[u8]> + Send + 'static, reservation: Reserv
     Bytes::from_owner(Held(bytes, reservation))
 }
 
-/// The JSON of a value that always serialises, in memory that is taken before it is written.
-///
-/// # Errors
-/// `memory-full`.
-pub(crate) fn json(budget: &Budget, value: &impl Serialize) -> Result<Bytes> {
-    let mut text = Text::new(budget);
-    serde_json::to_writer(&mut text, value).map_err(|_| full())?;
-    Ok(text.into_bytes())
-}
-
 /// A text of unknown length, whose memory is taken before it is written.
 #[derive(Debug)]
 pub(crate) struct Text {
     bytes: Vec<u8>,
     reservation: Reservation,
+    bytes_max: usize,
+    is_cut: bool,
 }
 
 impl Text {
     pub(crate) fn new(budget: &Budget) -> Self {
-        Self { bytes: Vec::new(), reservation: budget.reservation() }
+        Self { bytes: Vec::new(), reservation: budget.reservation(), bytes_max: usize::MAX, is_cut: false }
+    }
+
+    /// A text that fails when it becomes too long for a thread that other requests wait for.
+    pub(crate) fn short(budget: &Budget) -> Self {
+        Self { bytes_max: SHORT_TEXT_BYTES_MAX, ..Self::new(budget) }
+    }
+
+    /// Whether it failed for that.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.is_cut
     }
 
     /// Appends to the text.
@@ -89,6 +101,10 @@ impl Text {
 
     fn make_room(&mut self, more: usize) -> io::Result<()> {
         let needed = self.bytes.len().saturating_add(more);
+        if needed > self.bytes_max {
+            self.is_cut = true;
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
         if needed <= self.bytes.capacity() {
             return Ok(());
         }
@@ -119,6 +135,12 @@ impl io::Write for Text {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn json(budget: &Budget, value: &impl Serialize) -> Result<Bytes> {
+        let mut text = Text::new(budget);
+        text.push_json(value)?;
+        Ok(text.into_bytes())
+    }
 
     #[test]
     fn a_text_takes_its_memory_before_it_grows_and_gives_it_back_at_the_end() {

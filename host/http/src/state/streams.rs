@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use mantis_db::Reservation;
+
 use crate::limits::STREAMS_HELD_BYTES_MAX;
 use crate::protocol::errors::Code;
+use crate::protocol::memory;
 use crate::protocol::problem::{Problem, Result};
 use crate::state::State;
 
@@ -27,12 +30,17 @@ impl Drop for StreamTicket {
 }
 
 /// Bytes that one of them holds besides its place. Given back when dropped.
-pub(crate) struct HeldByStream(Arc<State>, usize);
+pub(crate) struct HeldByStream {
+    state: Arc<State>,
+    bytes: usize,
+    _reservation: Reservation,
+}
 
 impl HeldByStream {
     pub(crate) fn take(state: &Arc<State>, bytes: usize) -> Result<Self> {
+        let reservation = memory::take(state.database.in_flight(), bytes)?;
         if state.metrics.hold_in_stream(bytes, STREAMS_HELD_BYTES_MAX) {
-            return Ok(Self(Arc::clone(state), bytes));
+            return Ok(Self { state: Arc::clone(state), bytes, _reservation: reservation });
         }
         let detail = format!("open streams hold more than {STREAMS_HELD_BYTES_MAX} bytes of sorted and grouped rows");
         Err(Problem::new(Code::StreamsTooMany).detail(detail))
@@ -41,6 +49,6 @@ impl HeldByStream {
 
 impl Drop for HeldByStream {
     fn drop(&mut self) {
-        self.0.metrics.release_in_stream(self.1);
+        self.state.metrics.release_in_stream(self.bytes);
     }
 }

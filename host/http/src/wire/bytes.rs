@@ -4,10 +4,11 @@ use std::borrow::Cow;
 use std::fmt;
 
 use base64::Engine as _;
+use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error as _, MapAccess, SeqAccess, Unexpected, Visitor};
-use serde::ser::SerializeSeq as _;
+use serde::ser::{SerializeSeq as _, SerializeStruct as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::api::common::ENCODING;
@@ -17,9 +18,10 @@ use crate::wire::numbers::Whole;
 /// Base64 without stray bits at the end.
 const BASE64: &str = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$";
 
-/// Bytes that are not text.
-#[derive(Serialize, JsonSchema)]
+/// Bytes that are not text, for their schema.
+#[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
+#[allow(dead_code, reason = "only its schema is of use")]
 struct Base64 {
     #[schemars(regex(pattern = BASE64))]
     base64: String,
@@ -118,8 +120,22 @@ impl Serialize for BytesOut<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         match std::str::from_utf8(self.0) {
             Ok(text) if self.1 == Encoding::Text => serializer.serialize_str(text),
-            _ => Base64 { base64: STANDARD.encode(self.0) }.serialize(serializer),
+            _ => {
+                // Written as it is encoded: as a text of its own it would take memory that nobody counts.
+                let mut object = serializer.serialize_struct("Base64", 1)?;
+                object.serialize_field("base64", &Encoded(self.0))?;
+                object.end()
+            }
         }
+    }
+}
+
+/// Bytes as base64 text.
+struct Encoded<'a>(&'a [u8]);
+
+impl Serialize for Encoded<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_str(&Base64Display::new(self.0, &STANDARD))
     }
 }
 

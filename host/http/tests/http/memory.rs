@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_util::stream;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use http_body_util::StreamBody;
+use http_body_util::{Full, StreamBody};
 use mantis_db::Limits;
 use mantis_http::AppConfig;
 use mantis_pool::Config;
@@ -129,4 +129,168 @@ async fn a_body_without_a_length_is_counted_as_it_comes() {
     assert_eq!(put(10).await.outcome(), "201");
     assert_eq!(put(100).await.outcome(), "503 memory-full");
     assert_eq!(in_use(&server), 0);
+}
+
+/// Opens so many answers without reading them; how many came, while all others were refused. Afterwards nothing is held.
+async fn check_unread(server: &Server, line: &str, headers: &[&str], body: &str, count: usize) -> usize {
+    let before = in_use(server);
+    let mut unread = Vec::new();
+    for _ in 0..count {
+        let response =
+            server.app.handle_with_body(request(line, headers, Full::new(Bytes::from(body.to_owned())))).await;
+        match response.status().as_u16() {
+            200 | 201 => unread.push(response),
+            503 => {
+                let answer = read(response).await;
+                let code = answer.json()["code"].as_str().unwrap().to_owned();
+                assert!(matches!(&*code, "memory-full" | "53000"), "{line}: {code}");
+                assert_eq!(answer.header("retry-after"), Some("1"), "{line}");
+            }
+            status => panic!("{line}: {status}"),
+        }
+        assert!(in_use(server) <= server.database.in_flight().bytes_max(), "{line}");
+    }
+    let came = unread.len();
+    assert!(in_use(server) > before, "{line}: an answer that is not read is held");
+    if let Some(response) = unread.pop() {
+        drop(response);
+        let again = server.app.handle_with_body(request(line, headers, Full::new(Bytes::from(body.to_owned())))).await;
+        assert!(again.status().is_success(), "{line}: what one gives back serves another");
+        read(again).await;
+    }
+    drop(unread);
+    assert_eq!(in_use(server), before, "{line}");
+    came
+}
+
+#[tokio::test]
+async fn unread_answers_share_the_budget() {
+    let server = server(16 * MIB);
+    for key in 0..4 {
+        server.send(&format!("PUT /api/v1/kv/{key}"), &[], vec![b'x'; MIB]).await;
+    }
+    let json = &["content-type: application/json"];
+    let gets: Vec<_> = (0..4).map(|key| format!(r#"{{"op":"get","key":"{key}"}}"#)).collect();
+    let batch = format!(r#"{{"operations":[{}]}}"#, gets.join(","));
+    let page = check_unread(&server, "GET /api/v1/kv?values=true", &[], "", 100).await;
+    assert!((2..=15).contains(&page), "{page} pages of a MiB and more");
+    let lines = &["accept: application/x-ndjson"];
+    let streams = check_unread(&server, "GET /api/v1/kv?values=true", lines, "", 100).await;
+    assert!((2..=15).contains(&streams), "{streams} streams whose pieces have a MiB");
+    let batches = check_unread(&server, "POST /api/v1/kv", json, &batch, 20).await;
+    assert!((1..=3).contains(&batches), "{batches} answers of 4 MiB");
+    let gets: Vec<_> = (0..4).map(|key| format!(r#"{{"op":"get","key":"{key}"}}"#)).collect();
+    let batch = format!(r#"{{"operations":[{}]}}"#, gets.join(","));
+    let batches = check_unread(&server, "POST /api/v1/batch", json, &batch, 20).await;
+    assert!((1..=3).contains(&batches), "{batches} answers of 4 MiB");
+}
+
+#[tokio::test]
+async fn unread_rows_share_the_budget() {
+    let server = server(16 * MIB);
+    let json = &["content-type: application/json"];
+    let table = r#"{"columns":[{"name":"id","type":"int8"},{"name":"text","type":"text"}],"primary_key":["id"]}"#;
+    let made = server.send("PUT /api/v1/schema/tables/t", json, table).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    for id in 0..8 {
+        let row = format!(r#"{{"id":{id},"text":"{}"}}"#, "x".repeat(200 << 10));
+        let inserted = server.send("POST /api/v1/tables/t", json, row).await;
+        assert_eq!(inserted.status, 201, "{}", inserted.text());
+    }
+    let rows = check_unread(&server, "GET /api/v1/tables/t?limit=4", &[], "", 100).await;
+    assert!((2..=20).contains(&rows), "{rows} answers of 800 KiB");
+    let rows = check_unread(&server, "GET /rest/v1/t?limit=4", &["accept: text/csv"], "", 100).await;
+    assert!((2..=20).contains(&rows), "{rows} answers of 800 KiB");
+    let streams = check_unread(&server, "GET /rest/v1/t", &[], "", 100).await;
+    assert!((2..=40).contains(&streams), "{streams} answers in pieces");
+    // Written and shown, and none of it is left where it is refused.
+    let written = &["content-type: application/json", "prefer: return=representation"];
+    let row = format!(r#"{{"text":"{}"}}"#, "y".repeat(3 * MIB));
+    let shown = check_unread(&server, "PATCH /rest/v1/t?id=eq.1", written, &row, 20).await;
+    assert!((1..=5).contains(&shown), "{shown} rows of 3 MiB");
+}
+
+#[tokio::test]
+async fn a_large_value_in_json_is_made_while_it_is_read() {
+    let server = server(32 * MIB);
+    let value: Vec<u8> = (0..=255).cycle().take(10 * MIB).collect();
+    server.send("PUT /api/v1/kv/a", &[], value.clone()).await;
+    for (query, headers) in
+        [("", &["accept: application/json"][..]), ("?encoding=base64", &[]), ("?encoding=utf8", &[])]
+    {
+        let line = format!("/api/v1/kv/a{query}");
+        let mut unread = Vec::new();
+        for _ in 0..100 {
+            let response = server.open(&format!("GET {line}"), headers).await;
+            assert_eq!(response.status(), 200);
+            unread.push(response);
+        }
+        assert!(in_use(&server) < 20 * MIB, "100 answers of 13 MiB and more");
+        let head = server.send(&format!("HEAD {line}"), headers, "").await;
+        let answer = read(unread.swap_remove(0)).await;
+        assert_eq!(head.header("content-length").unwrap(), answer.body.len().to_string(), "{line}");
+        let json = answer.json();
+        match (&json["value"], query) {
+            (serde_json::Value::Array(numbers), "") => {
+                assert!(
+                    numbers.iter().map(|number| number.as_u64().unwrap()).eq(value.iter().map(|&byte| byte.into()))
+                );
+            }
+            (shown, _) => {
+                let text = shown.as_str().or_else(|| shown["base64"].as_str()).unwrap();
+                assert!(base64::Engine::decode(&base64::prelude::BASE64_STANDARD, text).unwrap() == value);
+            }
+        }
+        drop((answer, unread));
+        assert_eq!(in_use(&server), 0);
+    }
+}
+
+#[tokio::test]
+async fn uncommitted_writes_share_the_budget() {
+    let server = server(16 * MIB);
+    let mut open = Vec::new();
+    let mut refused = 0;
+    for _ in 0..30 {
+        let begun = server.send("POST /api/v1/transactions", &[], "").await;
+        let id = begun.json()["id"].as_str().unwrap().to_owned();
+        let header = format!("mantisdb-transaction: {id}");
+        let put = server.send("PUT /api/v1/kv/a", &[&header], vec![b'x'; MIB]).await;
+        match &*put.outcome() {
+            "201" => {}
+            "503 memory-full" => refused += 1,
+            other => panic!("{other}"),
+        }
+        open.push(id);
+    }
+    assert!((10..30).contains(&refused), "{refused} of 30 MiB are refused");
+    assert!(in_use(&server) > 8 * MIB);
+    for id in open {
+        let ended = server.send(&format!("DELETE /api/v1/transactions/{id}"), &[], "").await;
+        assert_eq!(ended.outcome(), "204");
+    }
+    assert_eq!(in_use(&server), 0);
+    assert_eq!(server.send("PUT /api/v1/kv/a", &[], vec![b'x'; MIB]).await.outcome(), "201");
+}
+
+/// Compression reads its input in small steps with a pause after each, also where nearly nothing comes out.
+#[tokio::test]
+async fn compression_of_what_shrinks_well_pauses() {
+    let server = server(64 * MIB);
+    server.send("PUT /api/v1/kv/a", &["content-type: text/plain"], vec![b'x'; 4 * MIB]).await;
+    for coding in ["gzip", "br", "zstd"] {
+        let response = server.open("GET /api/v1/kv/a", &[&format!("accept-encoding: {coding}")]).await;
+        assert_eq!(response.headers()["content-encoding"], coding);
+        let mut body = response.into_body();
+        let mut pauses = 0;
+        loop {
+            let mut frame = Box::pin(http_body_util::BodyExt::frame(&mut body));
+            match poll(&mut frame).await {
+                Poll::Ready(Some(frame)) => drop(frame.unwrap()),
+                Poll::Ready(None) => break,
+                Poll::Pending => pauses += 1,
+            }
+        }
+        assert!(pauses >= 4 * MIB / (64 << 10), "{coding}: {pauses} pauses in 4 MiB");
+    }
 }

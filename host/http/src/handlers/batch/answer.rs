@@ -2,7 +2,7 @@
 
 use http::{Response, StatusCode};
 use mantis_db::batch::{Applied, BatchError, Cause, Done, Found, Operation, Refusal, RowVerb};
-use mantis_db::{Entry, OpResult};
+use mantis_db::{Budget, Entry, OpResult};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -11,6 +11,7 @@ use crate::handlers::kv::form::key_of;
 use crate::protocol::body::Body;
 use crate::protocol::errors::Code;
 use crate::protocol::media::JSON;
+use crate::protocol::memory::Text;
 use crate::protocol::problem::{Problem, Result};
 use crate::wire::bytes::{BytesOut, Encoding};
 use crate::wire::numbers::{NumberText, version_text};
@@ -51,33 +52,33 @@ pub(super) fn applied(
     applied: Applied,
     encoding: Encoding,
     details: bool,
+    in_flight: &Budget,
 ) -> Result<Response<Body>> {
     let (version, durable, results) = match applied {
         Applied::Refused(refusals) => return Err(refused(operations, &refusals, encoding)),
         Applied::Committed { version, durable, results } => (version, durable, results),
     };
     let version_json = version_text(version).map_or("null".to_owned(), |NumberText(version)| format!("\"{version}\""));
-    let mut text = format!("{{\"version\":{version_json},\"durable\":{durable},\"results\":[").into_bytes();
+    let mut text = Text::new(in_flight);
+    text.push(format!("{{\"version\":{version_json},\"durable\":{durable},\"results\":[").as_bytes())?;
     for (index, (operation, done)) in operations.iter().zip(results).enumerate() {
         if index > 0 {
-            text.push(b',');
+            text.push(b",")?;
         }
-        write(&mut text, operation, done, encoding, details);
+        write(&mut text, operation, done, encoding, details)?;
     }
-    text.extend_from_slice(b"]}");
-    let mut response = Response::new(Body::full(text.into()));
+    text.push(b"]}")?;
+    let mut response = Response::new(Body::full(text.into_bytes()));
     response.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static(JSON));
     written::set_commit_headers(&mut response, version, durable);
     Ok(response)
 }
 
-fn write(text: &mut Vec<u8>, operation: &Operation<'_>, done: Done, encoding: Encoding, details: bool) {
+fn write(text: &mut Text, operation: &Operation<'_>, done: Done, encoding: Encoding, details: bool) -> Result<()> {
     let (counts, rows) = match done {
         Done::Key(OpResult::Entry(entry)) => {
             let out = EntryOut::of(entry.as_ref(), encoding, details);
-            // Strings and numbers always serialise.
-            text.append(&mut serde_json::to_vec(&out).unwrap_or_default());
-            return;
+            return text.push_json(&out);
         }
         Done::Key(OpResult::Number(number)) => (format!("\"value\":{number}"), None),
         Done::Key(OpResult::Deleted(keys)) => (format!("\"deleted\":{keys}"), None),
@@ -94,14 +95,14 @@ fn write(text: &mut Vec<u8>, operation: &Operation<'_>, done: Done, encoding: En
             (counts, rows)
         }
     };
-    text.push(b'{');
-    text.extend_from_slice(counts.as_bytes());
-    if let Some(mut rows) = rows {
+    text.push(b"{")?;
+    text.push(counts.as_bytes())?;
+    if let Some(rows) = rows {
         let separator: &[u8] = if counts.is_empty() { b"\"rows\":" } else { b",\"rows\":" };
-        text.extend_from_slice(separator);
-        text.append(&mut rows);
+        text.push(separator)?;
+        text.push(&rows)?;
     }
-    text.push(b'}');
+    text.push(b"}")
 }
 
 impl<'a> EntryOut<'a> {

@@ -16,7 +16,7 @@ use http::{Method, Response};
 use jiff::tz::TimeZone;
 use mantis_db::batch::{BatchOptions, Cause, Operation as Op};
 use mantis_db::tables::code;
-use mantis_db::{Code as DbCode, Entry, Limits};
+use mantis_db::{Budget, Code as DbCode, Entry, Limits};
 
 use self::form::BatchForm;
 use crate::api::blocking::blocking;
@@ -98,6 +98,7 @@ async fn batch(state: &State, request: &mut Request) -> Result<Response<Body>> {
         session: state.session_for(request).await?,
         encoding: Encoding::of(&request.query),
         details: request.query.flag(&DETAILS),
+        in_flight: request.in_flight.clone(),
     };
     // On a thread for requests a long one would hold up others; it starts over on one for long work.
     if work.body.len() <= SHORT_BODY_BYTES_MAX
@@ -117,12 +118,13 @@ struct Work {
     session: Held,
     encoding: Encoding,
     details: bool,
+    in_flight: Budget,
 }
 
 impl Work {
     /// Runs the batch; none where it `is_short` and turns out not to be.
     async fn run(&mut self, is_short: bool) -> Result<Option<Response<Body>>> {
-        let Self { body, limits, tables, session, encoding, details } = self;
+        let Self { body, limits, tables, session, encoding, details, in_flight } = self;
         let operations = form::read(body, limits)?;
         if is_short && (operations.len() > SHORT_BATCH_OPERATIONS_MAX || operations.iter().any(is_span)) {
             return Ok(None);
@@ -143,7 +145,7 @@ impl Work {
                 Ok(None)
             }
             Err(error) => Err(answer::failed(error)),
-            Ok(applied) => answer::applied(&operations, applied, *encoding, *details).map(Some),
+            Ok(applied) => answer::applied(&operations, applied, *encoding, *details, in_flight).map(Some),
         }
     }
 }

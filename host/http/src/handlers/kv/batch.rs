@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
-use mantis_db::{Applied, AppliedEach, Code as DbCode, Each, Entry, Kv, Limits, Op, OpResult, Refusal};
+use mantis_db::{Applied, AppliedEach, Budget, Code as DbCode, Each, Entry, Kv, Limits, Op, OpResult, Refusal};
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use serde_json::json;
 
-use crate::api::blocking::blocking;
+use crate::api::blocking::{blocking, text};
 use crate::api::common;
 use crate::api::common::ENCODING;
 use crate::api::description::{Answer, RequestContent, Tag, json_content};
@@ -159,6 +159,7 @@ async fn batch(state: &State, request: &mut Request) -> Result<Response<Body>> {
         bucket: request.bucket()?.into_owned(),
         encoding: Encoding::of(&request.query),
         details: request.query.flag(&DETAILS),
+        in_flight: request.in_flight.clone(),
     };
     if large {
         return blocking(|| async { work.read()?.run().await }).await;
@@ -177,6 +178,7 @@ struct Work {
     bucket: String,
     encoding: Encoding,
     details: bool,
+    in_flight: Budget,
 }
 
 /// A batch that has been read.
@@ -198,7 +200,8 @@ impl Work {
 
 impl Batch {
     async fn run(self) -> Result<Response<Body>> {
-        let Self { operations, atomic, work: Work { limits, mut session, bucket, encoding, details, .. } } = self;
+        let Self { operations, atomic, work } = self;
+        let Work { limits, mut session, bucket, encoding, details, in_flight, .. } = work;
         let mut kv = session.kv(&bucket)?;
         let (results, version, durable, commit) = if atomic {
             let (results, version, durable) = all_or_nothing(&mut kv, &operations, encoding).await?;
@@ -209,8 +212,12 @@ impl Batch {
                 kv.apply_each_kept(&operations, &mut |entry| room.take(entry)).await?;
             (results, version, durable, None)
         };
-        let results = EachResult { operations: &operations, results: &results, encoding, details };
-        let mut response = respond::json(StatusCode::OK, &ResultsOut { results, version: commit });
+        drop(session);
+        let json = text(&in_flight, (operations, results, commit), move |(operations, results, commit), text| {
+            let results = EachResult { operations, results, encoding, details };
+            text.push_json(&ResultsOut { results, version: *commit })
+        });
+        let mut response = respond::bytes(StatusCode::OK, media::JSON, json.await?);
         written::set_commit_headers(&mut response, version, durable);
         Ok(response)
     }

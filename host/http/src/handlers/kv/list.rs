@@ -7,6 +7,7 @@ use mantis_db::Code as DbCode;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::api::blocking::text;
 use crate::api::common::{ENCODING, LIMIT, PREFIX};
 use crate::api::description::{Answer, AnswerHeader, Content, RequestHeader, Role, Shape, Tag, json_content};
 use crate::api::operation::TimeoutPolicy;
@@ -99,10 +100,18 @@ async fn list(state: &Arc<State>, request: &mut Request) -> Result<Response<Body
     let mut kv = session.kv(&bucket)?;
     if listing.values {
         let page = kv.scan(&listing.scan).await.map_err(refused)?;
-        let entries = page.entries.iter().map(|(key, entry)| entry_out(key, entry, &listing)).collect();
-        return Ok(respond::json(StatusCode::OK, &PageOut::Entries { entries, cursor: page.cursor.map(cursor_text) }));
+        drop(session);
+        let json = text(&request.in_flight, (page, listing), |(page, listing), text| {
+            let entries = page.entries.iter().map(|(key, entry)| entry_out(key, entry, listing)).collect();
+            text.push_json(&PageOut::Entries { entries, cursor: page.cursor.as_deref().map(cursor_text) })
+        });
+        return Ok(respond::bytes(StatusCode::OK, media::JSON, json.await?));
     }
     let page = kv.scan_keys(&listing.scan).await.map_err(refused)?;
-    let keys = page.keys.iter().map(|key| BytesOut(key, listing.encoding)).collect();
-    Ok(respond::json(StatusCode::OK, &PageOut::Keys { keys, cursor: page.cursor.map(cursor_text) }))
+    drop(session);
+    let json = text(&request.in_flight, (page, listing), |(page, listing), text| {
+        let keys = page.keys.iter().map(|key| BytesOut(key, listing.encoding)).collect();
+        text.push_json(&PageOut::Keys { keys, cursor: page.cursor.as_deref().map(cursor_text) })
+    });
+    Ok(respond::bytes(StatusCode::OK, media::JSON, json.await?))
 }

@@ -58,7 +58,7 @@ impl Listing {
     }
 }
 
-pub(crate) fn cursor_text(cursor: Vec<u8>) -> String {
+pub(crate) fn cursor_text(cursor: &[u8]) -> String {
     format!("{CURSOR_MARK}{}", URL_SAFE_NO_PAD.encode(cursor))
 }
 

@@ -3,10 +3,11 @@
 use bytes::Bytes;
 use http::header::{CONTENT_RANGE, CONTENT_TYPE, ETAG};
 use http::{HeaderValue, Method, Response, StatusCode};
-use mantis_db::{Entry, MediaType, Outcome, SetOptions, Written};
+use mantis_db::{Entry, MediaType, Outcome, Reservation, SetOptions, Written};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::api::blocking::blocking;
 use crate::api::common;
 use crate::api::description::{
     Answer, AnswerHeader, Content, RequestContent, RequestHeader, Role, Shape, Tag, json_content, no_content,
@@ -21,12 +22,15 @@ use crate::protocol::body::Body;
 use crate::protocol::conditions::{Conditions, Form, etag};
 use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::problem::{Problem, Result};
-use crate::protocol::{accept, media, respond};
+use crate::protocol::{accept, media, memory, respond};
 use crate::state::{Operation, State};
-use crate::wire::bytes::BytesIn;
+use crate::wire::bytes::{BytesIn, BytesOut, Encoding};
 use crate::wire::entry::EntryOut;
 use crate::wire::numbers::Whole;
-use crate::wire::{entry, json, written};
+use crate::wire::{entry, json, pieces, written};
+
+/// Larger forms are read on a thread for long work.
+const BODY_BYTES_NOW_MAX: usize = 64 * 1024;
 
 pub(crate) static PUT: Operation = Operation {
     method: Method::PUT,
@@ -127,6 +131,10 @@ async fn put(state: &State, request: &mut Request) -> Result<Response<Body>> {
         accept::choose(request.headers(), &[media::JSON])?;
     }
     let writing = read(state, request).await?;
+    // The stored form is another copy, until it is committed.
+    let _stored = request.reserve(writing.value.len())?;
+    // Taken before the write: once it is done, nothing refuses it.
+    let shown = show.then(|| request.reserve(pieces::HELD_BYTES)).transpose()?;
     let mut session = state.session_for(request).await?;
     let (key, bucket) = (request.key()?, request.bucket()?);
     let mut kv = session.kv(&bucket)?;
@@ -140,12 +148,12 @@ async fn put(state: &State, request: &mut Request) -> Result<Response<Body>> {
         }
     };
     // A tag names the bytes in the body, and without a body those that are stored.
-    let (mut response, tag) = if show {
+    let (mut response, tag) = if let Some(reservation) = shown {
         let stored = kv.get(&key).await?.filter(|entry| entry.version == written.version);
         // After another write its expiry is not known to the millisecond: then the bytes have no tag.
         let tag = stored.as_ref().and_then(|_| etag(written.version, Form::Numbers));
         let entry = stored.unwrap_or_else(|| overwritten(state, &written, &writing.value, &options));
-        (represent(&key, &entry, written), tag)
+        (represent(&key, &entry, written, reservation).await, tag)
     } else {
         let status = if written.replaced { StatusCode::NO_CONTENT } else { StatusCode::CREATED };
         (respond::empty(status), etag(written.version, Form::Bytes))
@@ -164,7 +172,12 @@ async fn read(state: &State, request: &mut Request) -> Result<Writing> {
     let structured = !request.query.flag(&RAW) && request.media_type().as_deref() == Some(media::JSON);
     if structured {
         let body = request.read_body(config.body_bytes_max, config.body_timeout_ms).await?;
-        return read_form(&body, ttl_ms);
+        // Beside the text there is the value in it.
+        let reservation = request.reserve(body.len())?;
+        if body.len() > BODY_BYTES_NOW_MAX {
+            return blocking(move || async move { read_form(&body, ttl_ms, Some(reservation)) }).await;
+        }
+        return read_form(&body, ttl_ms, None);
     }
     let media_type = match request.headers().get(CONTENT_TYPE) {
         None => MediaType::BYTES,
@@ -174,14 +187,19 @@ async fn read(state: &State, request: &mut Request) -> Result<Writing> {
     Ok(Writing { value, media_type, ttl_ms })
 }
 
-fn read_form(body: &[u8], ttl_ms: Option<u64>) -> Result<Writing> {
+fn read_form(body: &[u8], ttl_ms: Option<u64>, reservation: Option<Reservation>) -> Result<Writing> {
     let json::Object(form): json::Object<ValueForm> = json::parse(body).map_err(|problem| {
         problem.hint("Send {\"value\": ..., \"ttl\": seconds}, or add `?raw=true` to store the JSON document as it is.")
     })?;
     let ttl_of_form = form.ttl.map(ttl_of_body).transpose()?;
     let ttl_ms = ttl_ms.or(ttl_of_form);
     let media_type = if form.value.text { MediaType::TEXT } else { MediaType::BYTES };
-    Ok(Writing { value: form.value.bytes.into(), media_type, ttl_ms })
+    let bytes = form.value.bytes;
+    let value = match reservation.filter(|reservation| reservation.bytes() >= bytes.len()) {
+        Some(reservation) => memory::held(bytes, reservation),
+        None => bytes.into(),
+    };
+    Ok(Writing { value, media_type, ttl_ms })
 }
 
 fn prefers_representation(request: &Request) -> bool {
@@ -203,9 +221,14 @@ fn overwritten(state: &State, written: &Written, value: &Bytes, options: &SetOpt
     }
 }
 
-fn represent(key: &[u8], entry: &Entry, written: Written) -> Response<Body> {
+async fn represent(key: &[u8], entry: &Entry, written: Written, reservation: Reservation) -> Response<Body> {
     let status = if written.replaced { StatusCode::OK } else { StatusCode::CREATED };
-    let mut response = respond::bytes(status, media::JSON, entry::entry_with_numbers(key, entry));
+    let body = if entry.value.len() <= BODY_BYTES_NOW_MAX {
+        Body::full(entry::entry_with_numbers(key, entry))
+    } else {
+        pieces::body(BytesOut(key, Encoding::Text), pieces::ValueForm::Numbers, entry, reservation).await
+    };
+    let mut response = respond::of(status, media::JSON, body);
     response.headers_mut().insert("preference-applied", HeaderValue::from_static("return=representation"));
     response
 }

@@ -7,11 +7,12 @@ use bytes::Bytes;
 use futures_util::stream;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response};
-use mantis_db::Kv;
+use mantis_db::{KeyPage, Kv, Page};
 use serde::Serialize;
 
+use crate::api::blocking::text;
 use crate::api::request::Request;
-use crate::handlers::kv::listing::{Listing, entry_out, refused};
+use crate::handlers::kv::listing::{Listing, refused};
 use crate::protocol::body::{Body, BodyError};
 use crate::protocol::problem::Result;
 use crate::protocol::{end_mark, media};
@@ -20,7 +21,7 @@ use crate::state::sessions::transaction_of;
 use crate::state::streams::StreamTicket;
 use crate::state::transactions::Lease;
 use crate::wire::bytes::BytesOut;
-use crate::wire::lines::{write_end, write_line};
+use crate::wire::entry::ListedEntryOut;
 
 /// A listing under way.
 struct Reader {
@@ -97,13 +98,28 @@ impl Reader {
     async fn page(&mut self) -> Result<Bytes> {
         let page_max = self.state.database.limits().page_entries_max;
         self.listing.scan.limit = self.entries_left.min(page_max);
-        let mut lines = Vec::new();
-        let (cursor, count) = if let Some(session) = &mut self.transaction {
-            write_page(session.kv(&self.bucket)?, &self.listing, &mut lines).await?
+        let page = if let Some(session) = &mut self.transaction {
+            read_page(session.kv(&self.bucket)?, &self.listing).await?
         } else {
             let mut session = self.state.session().await?;
-            write_page(session.kv(&self.bucket)?, &self.listing, &mut lines).await?
+            read_page(session.kv(&self.bucket)?, &self.listing).await?
         };
+        let (cursor, count) = match &page {
+            Read::Entries(page) => (page.cursor.clone(), page.entries.len()),
+            Read::Keys(page) => (page.cursor.clone(), page.keys.len()),
+        };
+        let (encoding, details) = (self.listing.encoding, self.listing.details);
+        let lines = text(self.state.database.in_flight(), page, move |page, lines| match page {
+            Read::Entries(page) => page.entries.iter().try_for_each(|(key, entry)| {
+                lines.push_json(&ListedEntryOut::of(key, entry, encoding, details))?;
+                lines.push(b"\n")
+            }),
+            Read::Keys(page) => page.keys.iter().try_for_each(|key| {
+                lines.push_json(&KeyLine { key: BytesOut(key, encoding) })?;
+                lines.push(b"\n")
+            }),
+        });
+        let lines = lines.await?;
         self.entries_left -= count;
         self.count += count as u64;
         self.at_end = cursor.is_none() || self.entries_left == 0;
@@ -111,22 +127,20 @@ impl Reader {
             write_end(&mut lines, self.count);
         }
         self.listing.scan.cursor = cursor;
-        Ok(lines.into())
+        Ok(lines)
     }
 }
 
-/// Writes a page's lines; where it ends, and how many they are.
-async fn write_page(mut kv: Kv<'_>, listing: &Listing, lines: &mut Vec<u8>) -> Result<(Option<Vec<u8>>, usize)> {
-    if listing.values {
-        let page = kv.scan(&listing.scan).await.map_err(refused)?;
-        for (key, entry) in &page.entries {
-            write_line(lines, &entry_out(key, entry, listing));
-        }
-        return Ok((page.cursor, page.entries.len()));
-    }
-    let page = kv.scan_keys(&listing.scan).await.map_err(refused)?;
-    for key in &page.keys {
-        write_line(lines, &KeyLine { key: BytesOut(key, listing.encoding) });
-    }
-    Ok((page.cursor, page.keys.len()))
+/// A page that was read.
+enum Read {
+    Entries(Page),
+    Keys(KeyPage),
+}
+
+async fn read_page(mut kv: Kv<'_>, listing: &Listing) -> Result<Read> {
+    Ok(if listing.values {
+        Read::Entries(kv.scan(&listing.scan).await.map_err(refused)?)
+    } else {
+        Read::Keys(kv.scan_keys(&listing.scan).await.map_err(refused)?)
+    })
 }

@@ -4,12 +4,13 @@ use std::borrow::Cow;
 
 use http::header::{ETAG, LOCATION};
 use http::{HeaderValue, Method, Response, StatusCode};
-use mantis_db::{Code as DbCode, Expect};
-use mantis_plugin::{OptionsChange, PluginInfo, PluginLimits, PluginSource};
+use mantis_db::{Code as DbCode, Grants, Reservation};
+use mantis_plugin::{PluginLimits, PluginOptions};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::api::blocking::{blocking, text};
 use crate::api::common;
 use crate::api::description::{
     Answer, AnswerHeader, Content, Kind, Parameter, RequestContent, RequestHeader, Role, Shape, Tag, json_content,
@@ -24,13 +25,16 @@ use crate::protocol::body::Body;
 use crate::protocol::conditions::{self, Conditions, Form};
 use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::problem::{Problem, Result};
-use crate::protocol::{accept, media, respond};
+use crate::protocol::{accept, media, memory, respond};
 use crate::state::{Operation, State};
 use crate::wire::{json, written};
 
 pub(crate) mod failure;
 mod grants;
 mod info;
+
+/// Larger bodies are read on a thread for long work.
+const BODY_BYTES_NOW_MAX: usize = 64 << 10;
 
 const WASM: &str = "application/wasm";
 
@@ -383,16 +387,17 @@ async fn roll_back(state: &State, request: &mut Request) -> Result<Response<Body
 
 async fn call(state: &State, request: &mut Request) -> Result<Response<Body>> {
     accept::choose(request.headers(), &[media::JSON])?;
-    let arguments = read_arguments(state, request).await?;
+    let (arguments, _parsed) = read_arguments(state, request).await?;
     let (plugin, function) = (request.path_text(&common::PLUGIN)?, request.path_text(&common::FUNCTION)?);
-    let called = state.plugins.call_for(request.id(), &plugin, &function, arguments, &|_| true, &|_| true).await;
-    let called = called.map_err(failure::of_call)?;
-    let mut response = respond::json(StatusCode::OK, &called.value);
+    let called = state.plugins.call(&plugin, &function, arguments).await.map_err(failure::of_call)?;
+    let json = text(&request.in_flight, called.value, |value, text| text.push_json(value)).await?;
+    let mut response = respond::bytes(StatusCode::OK, media::JSON, json);
     written::set_commit_headers(&mut response, called.committed.version, called.committed.durable);
     Ok(response)
 }
 
-async fn read_arguments(state: &State, request: &mut Request) -> Result<Value> {
+/// The arguments, and the memory that they take.
+async fn read_arguments(state: &State, request: &mut Request) -> Result<(Value, Reservation)> {
     let expect_json = |request: &Request| {
         request.expect_media(&[media::JSON]).map_err(|problem| {
             problem.hint(
@@ -407,11 +412,17 @@ async fn read_arguments(state: &State, request: &mut Request) -> Result<Value> {
     let config = &state.config;
     let body = request.read_body(config.body_bytes_max, config.body_timeout_ms).await?;
     if body.is_empty() {
-        return Ok(Value::Array(Vec::new()));
+        return Ok((Value::Array(Vec::new()), request.reserve(0)?));
     }
     expect_json(request)?;
-    match json::parse::<Value>(&body)? {
-        arguments @ (Value::Array(_) | Value::Object(_)) => Ok(arguments),
+    let reservation = request.reserve(memory::parsed_bytes(&body))?;
+    let parsed = if body.len() > BODY_BYTES_NOW_MAX {
+        blocking(move || async move { json::parse::<Value>(&body) }).await?
+    } else {
+        json::parse(&body)?
+    };
+    match parsed {
+        arguments @ (Value::Array(_) | Value::Object(_)) => Ok((arguments, reservation)),
         _ => {
             Err(Problem::new(Code::BodyInvalid)
                 .detail("arguments must be an array, or an object by the parameters' names"))

@@ -41,6 +41,11 @@ impl CsvRows {
         self.piece_bytes = bytes;
     }
 
+    /// Bytes of the text so far.
+    pub(super) fn bytes(&self) -> usize {
+        self.text.len()
+    }
+
     /// Takes the text so far; what comes continues it.
     pub(super) fn take_piece(&mut self) -> String {
         std::mem::take(&mut self.text)

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::header::{CONTENT_LOCATION, CONTENT_TYPE, VARY};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use mantis_db::Budget;
 use mantis_db::tables::query::RowSink as _;
 use mantis_db::tables::{Environment, Interrupt, SelectOptions, Selected, TableError, code};
 use mantis_dialect::Query;
@@ -44,9 +45,13 @@ pub(super) async fn read(state: &Arc<State>, request: &mut Request) -> Result<Re
         Media::Plan(plan) => return plan::explain(state, request, &table, &asked, &options, plan).await,
     };
     let is_head = request.head.method == Method::HEAD;
-    let rows =
-        if is_head && !form.is_singular() { AnswerRows::Counted } else { AnswerRows::new(form, &asked.environment) };
-    let reading = Reading { table, query: asked.query, environment: asked.environment, options, form };
+    let rows = if is_head && !form.is_singular() {
+        AnswerRows::counted()
+    } else {
+        AnswerRows::new(form, &asked.environment, &asked.in_flight)
+    };
+    let (query, environment, in_flight) = (asked.query, asked.environment, asked.in_flight);
+    let reading = Reading { table, query, environment, in_flight, options, form };
     let session = state.session_for(request).await?;
     let found = match session {
         // What it writes may change what it reads, so nothing of it is left to be read.
@@ -86,6 +91,7 @@ struct Reading {
     table: String,
     query: Query,
     environment: Environment,
+    in_flight: Budget,
     options: SelectOptions,
     form: Form,
 }
@@ -117,9 +123,12 @@ impl Reading {
             selected => return Ok(Found { selected: selected?, rows: FoundRows::Whole(rows) }),
         }
         let rows = self.again(&rows);
+        let presence = Presence::new();
+        let absence = presence.absence();
         blocking(move || async move {
             let mut rows = rows;
-            let mut table = session.rows(&self.table, self.environment);
+            let is_gone = || absence.is_known();
+            let mut table = session.rows(&self.table, self.environment).interrupted(Interrupt::when(&is_gone));
             let selected = table.select(&self.query, &self.options, &mut rows).await?;
             Ok(Found { selected, rows: FoundRows::Whole(rows) })
         })
@@ -157,7 +166,11 @@ impl Reading {
 
     /// The same kind of rows, from the beginning.
     fn again(&self, rows: &AnswerRows) -> AnswerRows {
-        if rows.wants_rows() { AnswerRows::new(self.form, &self.environment) } else { AnswerRows::Counted }
+        if rows.wants_rows() {
+            AnswerRows::new(self.form, &self.environment, &self.in_flight)
+        } else {
+            AnswerRows::counted()
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use http::HeaderMap;
 use http::uri::Uri;
 use jiff::tz::TimeZone;
+use mantis_db::Budget;
 use mantis_db::tables::{Environment, TableError, TableResult, code};
 use mantis_dialect::{Parser, Query};
 
@@ -18,6 +19,8 @@ pub(super) struct TableRequest {
     pub(super) media: Media,
     pub(super) query: Query,
     pub(super) environment: Environment,
+    /// What the memory for its answer is taken from.
+    pub(super) in_flight: Budget,
 }
 
 /// The only schema that there is, by the name that clients know.
@@ -45,7 +48,8 @@ impl TableRequest {
         let borrowed = parameters.iter().map(|(name, value)| (&name[..], &value[..]));
         let query = Parser::default().query(borrowed)?;
         let zone = preferences.time_zone.as_ref().map_or(TimeZone::UTC, |(_, zone)| zone.clone());
-        Ok(Self { preferences, media, query, environment: state.database.environment(zone) })
+        let (environment, in_flight) = (state.database.environment(zone), state.database.in_flight().clone());
+        Ok(Self { preferences, media, query, environment, in_flight })
     }
 }
 

@@ -167,7 +167,8 @@ async fn show_row(
     session: &mut Session,
     examined_max: Option<u64>,
 ) -> TableResult<Option<Versioned>> {
-    let mut shown = Versioned { rows: AnswerRows::new(row.form, &row.asked.environment), version: 0 };
+    let rows = AnswerRows::new(row.form, &row.asked.environment, &row.asked.in_flight);
+    let mut shown = Versioned { rows, version: 0 };
     let options = SelectOptions { without_aggregates: true, examined_max, ..SelectOptions::default() };
     let mut rows = session.rows(&row.table, row.asked.environment.clone());
     let selected = rows.select(&row.asked.query, &options, &mut shown).await?;
@@ -287,7 +288,7 @@ impl Writing {
         let row = &self.row;
         let mut query = Query { select: Some(Vec::new()), ..Query::default() };
         query.root.filter.clone_from(&row.asked.query.root.filter);
-        let mut found = Versioned { rows: AnswerRows::Counted, version: 0 };
+        let mut found = Versioned { rows: AnswerRows::counted(), version: 0 };
         let mut rows = session.rows(&row.table, row.asked.environment.clone());
         let is_there = rows.select(&query, &SelectOptions::default(), &mut found).await?.rows > 0;
         let Preconditions { if_match, if_none_match } = &self.conditions;
@@ -310,7 +311,8 @@ impl Writing {
     ) -> TableResult<(Written, Option<Versioned>)> {
         let row = &self.row;
         let environment = &row.asked.environment;
-        let mut shown = self.shows.then(|| Versioned { rows: AnswerRows::new(row.form, environment), version: 0 });
+        let collect = || AnswerRows::new(row.form, environment, &row.asked.in_flight);
+        let mut shown = self.shows.then(|| Versioned { rows: collect(), version: 0 });
         let returning = shown.as_mut().map(|shown| shown as &mut dyn RowSink);
         let mut rows = session.rows(&row.table, environment.clone());
         let (query, options) = (&row.asked.query, &WriteOptions { examined_max, if_version, ..self.options.clone() });

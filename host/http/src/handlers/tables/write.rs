@@ -7,7 +7,7 @@ use http::header::{CONTENT_TYPE, LOCATION, VARY};
 use http::{HeaderValue, Response, StatusCode};
 use mantis_db::Session;
 use mantis_db::tables::query::RowSink;
-use mantis_db::tables::{Resolution, RowBatch, TableError, TableResult, WriteOptions, Written, code};
+use mantis_db::tables::{Interrupt, Resolution, RowBatch, TableError, TableResult, WriteOptions, Written, code};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::answer::AnswerRows;
@@ -17,6 +17,7 @@ use super::media::{Form, Media};
 use super::preferences::{Applicable, Missing, Representation, TransactionEnd};
 use super::range;
 use super::request::TableRequest;
+use super::stream::Presence;
 use crate::api::blocking::blocking;
 use crate::api::common;
 use crate::api::request::Request;
@@ -83,7 +84,7 @@ impl Writing {
     /// Where the written rows are collected, if they are asked for.
     fn rows(&self) -> Option<AnswerRows> {
         (self.representation() == Some(Representation::Full))
-            .then(|| AnswerRows::new(self.form, &self.asked.environment))
+            .then(|| AnswerRows::new(self.form, &self.asked.environment, &self.asked.in_flight))
     }
 
     /// How the columns of the body are found.
@@ -202,7 +203,8 @@ async fn run(
 ) -> Result<(Arc<Writing>, Written, Option<AnswerRows>)> {
     let writing = Arc::new(writing);
     if bytes.len() <= SHORT_BODY_BYTES_MAX {
-        let done = write_rows(kind, &writing, &mut session, &bytes, format, Some(SHORT_QUERY_ROWS_MAX)).await;
+        let bounds = (Some(SHORT_QUERY_ROWS_MAX), Interrupt::default());
+        let done = write_rows(kind, &writing, &mut session, &bytes, format, bounds).await;
         // What turns out to be long starts over.
         if !is_long(&done) {
             let (written, rows) = done?;
@@ -210,7 +212,14 @@ async fn run(
         }
     }
     let shared = Arc::clone(&writing);
-    let work = move || async move { Ok(write_rows(kind, &shared, &mut session, &bytes, format, None).await?) };
+    // A statement whose client has gone stops, and nothing of it is left.
+    let presence = Presence::new();
+    let absence = presence.absence();
+    let work = move || async move {
+        let is_gone = || absence.is_known();
+        let interrupt = Interrupt::when(&is_gone);
+        Ok(write_rows(kind, &shared, &mut session, &bytes, format, (None, interrupt)).await?)
+    };
     let (written, rows) = blocking(work).await?;
     Ok((writing, written, rows))
 }
@@ -220,17 +229,17 @@ fn is_long(done: &Done) -> bool {
     done.as_ref().is_err_and(|error| error.code == code::QUERY_CANCELED)
 }
 
-/// Runs a statement that examines at most so many rows.
+/// Runs a statement that examines at most so many rows, until it is interrupted.
 async fn write_rows(
     kind: Applicable,
     writing: &Writing,
     session: &mut Session,
     bytes: &[u8],
     format: Format,
-    examined_max: Option<u64>,
+    (examined_max, interrupt): (Option<u64>, Interrupt<'_>),
 ) -> Done {
     let mut rows = writing.rows();
-    let mut table = session.rows(&writing.table, writing.asked.environment.clone());
+    let mut table = session.rows(&writing.table, writing.asked.environment.clone()).interrupted(interrupt);
     let (query, options) = (&writing.asked.query, &WriteOptions { examined_max, ..writing.options.clone() });
     let body = || body::read(bytes, format, writing.columns());
     let written = match kind {

@@ -38,7 +38,7 @@ impl Answer<'_> {
     /// Checks what can be checked before there is a result: names, types, and whether the result can have the form at all.
     pub(super) fn check(&self) -> TableResult<()> {
         if let Some(fields) = self.fields {
-            self.select(fields, &Value::Null, &mut AnswerRows::Counted)?;
+            self.select(fields, &Value::Null, &mut AnswerRows::counted())?;
             return Ok(());
         }
         let query = &self.asked.query;
@@ -96,8 +96,11 @@ impl Answer<'_> {
             return Err(error.with_details(format!("The query affects {count} rows")).into());
         }
         let is_counted = self.is_head && !self.form.is_singular();
-        let mut rows =
-            if is_counted { AnswerRows::Counted } else { AnswerRows::new(self.form, &self.asked.environment) };
+        let mut rows = if is_counted {
+            AnswerRows::counted()
+        } else {
+            AnswerRows::new(self.form, &self.asked.environment, &self.asked.in_flight)
+        };
         let selected = self.select(fields, result, &mut rows)?;
         let (status, content_range) = range::status_of_page(self.window.offset, &selected);
         let status = match status {

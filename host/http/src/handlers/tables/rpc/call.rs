@@ -14,6 +14,7 @@ use super::answer::Answer;
 use super::arguments::{self, Argument, Pairs};
 use super::failure;
 use super::function::{Function, not_found};
+use crate::api::blocking::blocking;
 use crate::api::common;
 use crate::api::request::Request;
 use crate::handlers::tables::body::Format;
@@ -21,10 +22,11 @@ use crate::handlers::tables::media::{Form, Media};
 use crate::handlers::tables::preferences::TransactionEnd;
 use crate::handlers::tables::range;
 use crate::handlers::tables::request::{TableRequest, parameters};
+use crate::limits::SHORT_BODY_BYTES_MAX;
 use crate::protocol::body::Body;
 use crate::protocol::errors::AnyCode;
 use crate::protocol::problem::{Problem, Result};
-use crate::protocol::respond;
+use crate::protocol::{memory, respond};
 use crate::state::State;
 use crate::wire::written;
 
@@ -61,7 +63,11 @@ pub(super) async fn post(state: &State, request: &mut Request) -> Result<Respons
     let config = &state.config;
     let body = request.read_body(config.body_bytes_max, config.body_timeout_ms).await?;
     let dialect = parameters(request.head.uri.query())?;
+    let _parsed = request.reserve(memory::parsed_bytes(&body))?;
     let arguments = match format {
+        Format::Json if body.len() > SHORT_BODY_BYTES_MAX => {
+            blocking(move || async move { Ok(arguments::of_json(&body)?) }).await?
+        }
         Format::Json => arguments::of_json(&body)?,
         Format::Form => arguments::of_form(&body)?,
         Format::Lines | Format::Csv => {
