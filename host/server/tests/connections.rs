@@ -301,3 +301,68 @@ fn raise_descriptor_limit() {
     limit.current = limit.maximum;
     setrlimit(Resource::Nofile, limit).unwrap();
 }
+
+/// A server whose only session is taken by a transaction: every other request waits for one.
+fn occupied() -> (Server, String) {
+    let server = Server::start(&[
+        "--pool-max",
+        "1",
+        "--pool-min-idle",
+        "1",
+        "--pool-wait-timeout-ms",
+        "50000",
+        "--transaction-idle-ms",
+        "50000",
+    ]);
+    let begin =
+        b"POST /api/v1/transactions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    let begun = server.exchange(begin);
+    let id = begun.split("\"id\":\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    (server, id)
+}
+
+fn waiting(server: &Server) -> u64 {
+    let stats = server.exchange(b"GET /stats HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    let stats: serde_json::Value = serde_json::from_str(stats.split_once("\r\n\r\n").unwrap().1).unwrap();
+    stats["pool"]["waiting_requests"].as_u64().unwrap()
+}
+
+#[test]
+fn a_request_that_waits_ends_with_its_client() {
+    let (server, _) = occupied();
+    let mut stream = server.connect();
+    stream.write_all(b"GET /api/v1/kv/a HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    while waiting(&server) == 0 {
+        pause(20);
+    }
+    drop(stream);
+    for _ in 0..200 {
+        if waiting(&server) == 0 {
+            return;
+        }
+        pause(50);
+    }
+    panic!("the request of a client that has gone still waits");
+}
+
+/// It is checked with an interim answer, which clients of HTTP/1.1 pass over, and gets its own.
+#[test]
+fn a_request_that_waits_stays_with_a_client_that_has_only_said_all() {
+    for (version, interim) in [("1.1", true), ("1.0", false)] {
+        let (server, id) = occupied();
+        let mut stream = server.connect();
+        let get = format!("GET /api/v1/kv/a HTTP/{version}\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        stream.write_all(get.as_bytes()).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        while waiting(&server) == 0 {
+            pause(20);
+        }
+        pause(3_500);
+        assert_eq!(waiting(&server), 1, "HTTP/{version}");
+        let end = format!("DELETE /api/v1/transactions/{id} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        assert!(server.exchange(end.as_bytes()).starts_with("HTTP/1.1 204"));
+        let answer = read_all(&mut stream);
+        assert_eq!(answer.starts_with("HTTP/1.1 102 Processing\r\n\r\n"), interim, "{answer}");
+        assert!(answer.contains(" 404 ") && answer.contains("key-not-found"), "{answer}");
+    }
+}

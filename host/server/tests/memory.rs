@@ -93,7 +93,9 @@ fn unread_answers_in_json_are_not_held_as_a_whole() {
     let before = server.resident_kib();
     let get = b"GET /api/v1/kv/a HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n\r\n";
     let mut streams: Vec<_> = (0..100).map(|_| server.connect()).collect();
-    streams.iter_mut().for_each(|stream| stream.write_all(get).unwrap());
+    for stream in &mut streams {
+        stream.write_all(get).unwrap();
+    }
     pause(1_000);
     let grown = server.resident_kib().saturating_sub(before);
     assert!(grown < ROOM_KIB, "{grown} KiB more for 100 answers of 40 MB");

@@ -12,7 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::{HttpService, service_fn};
-use hyper::{Request, Response};
+use hyper::{Request, Response, Version};
 use hyper_util::rt::TokioTimer;
 use tokio::net::TcpStream;
 
@@ -218,9 +218,13 @@ fn respond(
     request: Request<Incoming>,
 ) -> impl Future<Output = Result<Response<Counted>, Infallible>> {
     member.progress.request_began();
+    if member.progress.stage() == Stage::Http1 {
+        member.progress.answer_awaited(member.now_ms(), request.version() == Version::HTTP_11);
+    }
     let under_way = UnderWay(member);
     async move {
         let response = under_way.0.app().handle(request).await;
+        under_way.0.progress.answer_came();
         if response.body().is_live() {
             under_way.0.progress.stream_began();
         }
@@ -232,6 +236,7 @@ struct UnderWay(Arc<Member>);
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
+        self.0.progress.answer_came();
         self.0.progress.request_ended(self.0.now_ms());
     }
 }

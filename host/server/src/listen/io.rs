@@ -14,6 +14,9 @@ use tokio::net::TcpStream;
 use super::progress::Stage;
 use super::registry::Member;
 
+/// What a client that waits for its answer may be sent without harm (RFC 9110, section 15.2; RFC 2518 for its number).
+const INTERIM: &[u8] = b"HTTP/1.1 102 Processing\r\n\r\n";
+
 pub(super) struct Io {
     stream: TokioIo<TcpStream>,
     ahead: Bytes,
@@ -44,7 +47,7 @@ impl Io {
         self.stream.into_inner()
     }
 
-    /// Checks whether the client of a stream is still connected. A closed sending side proves nothing: it may still be reading. So it is
+    /// Checks whether the client of a stream, or of a request that waits for long, is still connected. A closed sending side proves nothing: it may still be reading. So it is
     /// sent something, which a client that is gone answers with a reset, and that is found here.
     fn look_for_client(&self, cx: &mut Context<'_>) -> io::Result<()> {
         let (stream, progress) = (self.stream.inner(), &self.member.progress);
@@ -57,6 +60,10 @@ impl Io {
             && count? == 0
             && progress.said_all()
         {
+            if !progress.is_streaming() && progress.takes_interim() {
+                // Everything before is written, and the answer has not begun. A client that takes nothing is cut off elsewhere.
+                let _ = stream.try_write(INTERIM);
+            }
             cx.waker().wake_by_ref();
         }
         Ok(())
@@ -100,7 +107,8 @@ impl Write for Io {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.member.progress.is_streaming() {
+        let progress = &self.member.progress;
+        if progress.is_streaming() || progress.waits_long(self.member.now_ms()) {
             self.look_for_client(cx)?;
         }
         Pin::new(&mut self.stream).poll_flush(cx)

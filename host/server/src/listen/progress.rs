@@ -13,7 +13,8 @@ use super::streams::Streams;
 /// How long a connection keeps its buffers after an answer, in milliseconds: a client with another request at hand sends it by then.
 const PARK_AFTER_MS: u64 = 2_000;
 
-/// How long a stream whose client has closed its sending side may be quiet before the client is probed, in milliseconds.
+/// How long a stream whose client has closed its sending side may be quiet before the client is probed, in milliseconds, and a request
+/// may wait for its answer.
 const LOOK_AFTER_MS: u64 = 1_000;
 
 /// What a connection serves.
@@ -55,6 +56,10 @@ pub(super) struct Progress {
     unsent_since_ms: AtomicU64,
     /// When bytes last moved.
     quiet_since_ms: AtomicU64,
+    /// Since when a request waits for its answer to begin, over HTTP/1; 0 when none does.
+    unanswered_since_ms: AtomicU64,
+    /// Whether its client knows interim answers: not before HTTP/1.1.
+    knows_interim: AtomicBool,
     /// Whether the socket outlives the end of hyper's connection.
     keeps_open: AtomicBool,
     /// Whether the answer is a stream that may be quiet for long. Only on HTTP/1: HTTP/2 pings its peers.
@@ -132,6 +137,29 @@ impl Progress {
         if self.requests.load(Relaxed) == 0 {
             self.is_owing.store(false, Relaxed);
         }
+    }
+
+    /// A request over HTTP/1 waits for its answer. A client that waits for long is checked.
+    pub(super) fn answer_awaited(&self, now_ms: u64, knows_interim: bool) {
+        self.has_said_all.store(false, Relaxed);
+        self.is_greeted.store(false, Relaxed);
+        self.knows_interim.store(knows_interim, Relaxed);
+        self.unanswered_since_ms.store(now_ms, Relaxed);
+    }
+
+    /// The answer is there, or given up.
+    pub(super) fn answer_came(&self) {
+        self.unanswered_since_ms.store(0, Relaxed);
+    }
+
+    /// Whether a request has waited for its answer for so long that its client is to be checked.
+    pub(super) fn waits_long(&self, now_ms: u64) -> bool {
+        is_longer_than(LOOK_AFTER_MS, self.unanswered_since_ms.load(Relaxed), now_ms)
+    }
+
+    /// Whether to send the client of such a request an interim answer now, to learn whether it is still connected.
+    pub(super) fn takes_interim(&self) -> bool {
+        self.knows_interim.load(Relaxed) && self.takes_greeting()
     }
 
     /// A request's answer has been handed over for sending, or dropped.
@@ -225,7 +253,7 @@ impl Progress {
         }
         let quiet_since_ms = self.quiet_since_ms.load(Relaxed);
         if !self.is_idle() {
-            let is_in_doubt = self.is_streaming() && self.is_greeted();
+            let is_in_doubt = self.waits_long(now_ms) || (self.is_streaming() && self.is_greeted());
             return (is_in_doubt && longer_than(quiet_since_ms, LOOK_AFTER_MS)).then_some(Order::Look);
         }
         match self.stage() {
