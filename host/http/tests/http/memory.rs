@@ -233,7 +233,7 @@ async fn a_large_value_in_json_is_made_while_it_is_read() {
         match (&json["value"], query) {
             (serde_json::Value::Array(numbers), "") => {
                 assert!(
-                    numbers.iter().map(|number| number.as_u64().unwrap()).eq(value.iter().map(|&byte| byte.into()))
+                    numbers.iter().map(|number| number.as_u64().unwrap()).eq(value.iter().map(|&byte| u64::from(byte)))
                 );
             }
             (shown, _) => {
