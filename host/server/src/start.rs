@@ -187,9 +187,13 @@ fn pool_config(settings: &Settings) -> mantis_pool::Config {
 
 fn plugin_config(settings: &Settings, is_on_disk: bool) -> HostConfig {
     let given = &settings.plugins;
-    let cache_dir = match given.cache.as_os_str().is_empty() {
-        true => is_on_disk.then(|| settings.storage.data.join(PLUGIN_CACHE)),
-        false => Some(given.cache.clone()),
+    let in_data = settings.storage.data.join(PLUGIN_CACHE);
+    // The data directory of a server without plugins has only the store's own files.
+    let has_plugins = !given.dir.as_os_str().is_empty() || in_data.is_dir();
+    let cache_dir = if given.cache.as_os_str().is_empty() {
+        (is_on_disk && has_plugins).then_some(in_data)
+    } else {
+        Some(given.cache.clone())
     };
     HostConfig {
         call_deadline_ms: given.call_deadline_ms,

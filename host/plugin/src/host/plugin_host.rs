@@ -248,12 +248,27 @@ impl PluginHost {
         permits: &(dyn Fn(&Grants) -> bool + Send + Sync),
         accepts: &(dyn Fn(&Value) -> bool + Send + Sync),
     ) -> Result<Called, CallError> {
-        let mut found = self.plugin(plugin);
-        if found.is_none() {
-            self.started(plugin).await?;
-            found = self.plugin(plugin);
-        }
-        let found = found.ok_or_else(|| CallError::PluginNotFound(plugin.into()))?;
+        self.call_for(None, plugin, function, arguments, permits, accepts).await
+    }
+
+    /// Calls a function as [`call_if`](Self::call_if) does. `request_id` is in the log lines that the plugin writes.
+    ///
+    /// # Errors
+    /// As [`call_if`](Self::call_if).
+    pub async fn call_for(
+        &self,
+        request_id: Option<&str>,
+        plugin: &str,
+        function: &str,
+        arguments: Value,
+        permits: &(dyn Fn(&Grants) -> bool + Send + Sync),
+        accepts: &(dyn Fn(&Value) -> bool + Send + Sync),
+    ) -> Result<Called, CallError> {
+        let missing = || {
+            let missing = if self.0.expected.has(plugin) { CallError::Expected } else { CallError::PluginNotFound };
+            missing(plugin.into())
+        };
+        let found = self.plugin(plugin).ok_or_else(missing)?;
         if !permits(&found.grants) {
             return Err(CallError::Declined);
         }
