@@ -37,7 +37,8 @@ impl Parse for Input {
                 input.parse::<Token![,]>()?;
             }
         }
-        let world = world.ok_or_else(|| input.error("`world` is missing: the full name, as in \"example:visits/visits\""))?;
+        let world =
+            world.ok_or_else(|| input.error("`world` is missing: the full name, as in \"example:visits/visits\""))?;
         Ok(Self { path, inline, world, transactions })
     }
 }

@@ -19,6 +19,8 @@ pub(crate) fn name() -> Result<String> {
         Ok(FoundCrate::Name(name)) => Ok(name),
         // Its own examples, which are crates that depend on it.
         Ok(FoundCrate::Itself) => Ok(SDK.replace('-', "_")),
-        Err(error) => Err(Error::new(Span::call_site(), format!("cannot find `{SDK}` among the dependencies: {error}"))),
+        Err(error) => {
+            Err(Error::new(Span::call_site(), format!("cannot find `{SDK}` among the dependencies: {error}")))
+        }
     }
 }
