@@ -112,8 +112,8 @@ impl Call<'_> {
     }
 }
 
-#[allow(clippy::too_many_arguments, reason = "the parts of a run, which two threads hand over")]
 /// Runs a function on this thread, in a warm instance if there is one and `reuse` allows it.
+#[allow(clippy::too_many_arguments, reason = "the parts of a run, which two threads hand over")]
 fn run(
     ticker: &Ticker,
     plugin: &Arc<Plugin>,

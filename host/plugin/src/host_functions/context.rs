@@ -25,6 +25,7 @@ pub(crate) struct Caller {
 }
 
 /// An instance's state on the host.
+#[allow(clippy::struct_excessive_bools, reason = "independent facts about one run")]
 pub(crate) struct Context {
     pub(crate) plugin: Arc<str>,
     pub(crate) database: Database,
