@@ -80,6 +80,8 @@ start --memory
 check health healthy "$(curl -fsS "$url/health" | sed 's/.*"status":"\([a-z]*\)".*/\1/')"
 curl -fsS -X PUT "$url/api/v1/kv/test" -H 'Content-Type: application/json' -d '{"value": [72,101,108,108,111]}'
 check 'the value put as an array' Hello "$(curl -fsS "$url/api/v1/kv/test")"
+curl -fsS -X PUT "$url/api/v1/kv/ann" -H 'Content-Type: application/json' -d '{"name":"Ann"}'
+check 'the document put as it is' '{"name":"Ann"}' "$(curl -fsS "$url/api/v1/kv/ann" -H 'Accept: application/json')"
 check 'stats name the pool' 1 "$(curl -fsS "$url/stats" | grep -c '"total_connections"')"
 import_and_export 'in memory'
 tables 'in memory'

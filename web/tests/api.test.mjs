@@ -54,6 +54,38 @@ check(
 );
 
 check(
+  'a document is stored as JSON, also where it has the form of a value',
+  async (db) => {
+    const kv = db.kv();
+    const form = { value: [1], ttl: 5 };
+    const written = await kv.setJson('doc', form, { expect: 'absent' });
+    const refused = await kv.setJson('doc', 1, { expect: 'absent' });
+    const entry = await kv.getEntry('doc');
+    await kv.set('text', 'no JSON');
+    await kv.set('bytes', Uint8Array.of(255));
+    const failed = [];
+    for (const work of [
+      () => kv.setJson('doc', undefined),
+      () => kv.setJson('doc', 1n),
+      () => kv.getJson('text'),
+      () => kv.getJson('bytes'),
+    ]) {
+      failed.push(await work().catch((error) => error.code));
+    }
+    const read = [await kv.getJson('doc'), await kv.getJson('missing')];
+    return [written.written, refused.written, entry.mediaType, entry.expiresAtMs, read, failed];
+  },
+  [
+    true,
+    false,
+    'application/json',
+    null,
+    [{ value: [1], ttl: 5 }, null],
+    ['argument-invalid', 'argument-invalid', 'not-json', 'not-json'],
+  ],
+);
+
+check(
   'keys and values are bytes',
   async (db) => {
     const kv = db.kv();

@@ -149,6 +149,12 @@ export interface Kv {
   getMany(keys: BytesLike[]): Promise<(Bytes | null)[]>;
   set(key: BytesLike, value: BytesLike): Promise<Written>;
   setWith(key: BytesLike, value: BytesLike, options: SetOptions): Promise<Outcome>;
+  /**
+   * Stores a value as a JSON document, of the media type `application/json`. Rejects with `argument-invalid` where JSON has no text for it.
+   */
+  setJson(key: BytesLike, value: unknown, options?: Omit<SetOptions, 'mediaType'>): Promise<Outcome>;
+  /** The value, read as JSON; null if the key is missing or has expired. Rejects with `not-json` for any other value. */
+  getJson<T = unknown>(key: BytesLike): Promise<T | null>;
   delete(key: BytesLike): Promise<Deleted>;
   deleteIf(key: BytesLike, expect: Expect): Promise<Outcome>;
   /** Adds to a decimal number stored as text; a missing key counts as 0. `by` is 1 by default. */

@@ -31,7 +31,8 @@ import {
 } from '../arguments.js';
 import { toBytes } from '../bytes.js';
 import { entries } from '../entries.js';
-import { MantisError, causeOf, rejectCleanly } from '../errors.js';
+import { MantisError, invalid } from '../errors.js';
+import { getJson, setJson } from '../json.js';
 import { fromResult, toBatch, type JsonRefusal, type JsonResult, type JsonResults } from './batch.js';
 import { percentEncode, toWritten, type ApiRequest, type Client } from './client.js';
 import { fromJsonBytes, fromJsonEntry, type JsonBytes, type JsonEntry } from './json.js';
@@ -107,6 +108,14 @@ export class HttpKv implements Kv {
       if (isCode(error, 'precondition-failed')) return { written: false, current: await this.getEntry(key) };
       throw error;
     }
+  }
+
+  setJson(key: BytesLike, value: unknown, options?: Omit<SetOptions, 'mediaType'>): Promise<Outcome> {
+    return setJson(this, key, value, options);
+  }
+
+  getJson<T>(key: BytesLike): Promise<T | null> {
+    return getJson<T>(this, key);
   }
 
   async delete(key: BytesLike): Promise<Deleted> {

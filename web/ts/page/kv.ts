@@ -18,6 +18,7 @@ import type {
   Written,
 } from '../api.js';
 import { entries } from '../entries.js';
+import { getJson, setJson } from '../json.js';
 import { Bucket, type Target } from './bucket.js';
 
 /** The interface's promises over a store that never waits: `async` turns exceptions into rejections. */
@@ -50,6 +51,14 @@ export class PageKv implements Kv {
 
   async setWith(key: BytesLike, value: BytesLike, options: SetOptions): Promise<Outcome> {
     return this.#bucket.setWith(key, value, options);
+  }
+
+  setJson(key: BytesLike, value: unknown, options?: Omit<SetOptions, 'mediaType'>): Promise<Outcome> {
+    return setJson(this, key, value, options);
+  }
+
+  getJson<T>(key: BytesLike): Promise<T | null> {
+    return getJson<T>(this, key);
   }
 
   async delete(key: BytesLike): Promise<Deleted> {

@@ -3,11 +3,12 @@
 use bytes::Bytes;
 use http::HeaderValue;
 use mantis_db::Entry;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
 
-use crate::api::description::AnswerHeader;
-use crate::wire::bytes::{BytesOut, Encoding, NumbersOut};
+use crate::api::description::{AnswerHeader, Content, Shape};
+use crate::protocol::media;
+use crate::wire::bytes::{BytesIn, BytesOut, Encoding, NumbersOut};
 use crate::wire::numbers::{NumberText, version_text};
 use crate::wire::time;
 
@@ -30,6 +31,10 @@ pub(crate) struct EntryOut<'a, V> {
     #[schemars(extend("format" = "date-time"))]
     pub(crate) expires_at: Option<String>,
 }
+
+/// The JSON form under the name that no stored document has.
+pub(crate) const ENTRY_CONTENT: Content =
+    Content { media: media::ENTRY_JSON, shape: Shape::Schema(SchemaGenerator::subschema_for::<EntryOut<'_, BytesIn>>) };
 
 /// An entry of a listing.
 #[derive(Serialize, JsonSchema)]

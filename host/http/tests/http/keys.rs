@@ -65,25 +65,145 @@ async fn the_structured_form_has_the_value_in_json() {
         assert_eq!(answer.header("content-type"), Some(media), "{body}");
     }
     for (body, outcome) in [
-        (&b"{\"name\":\"Ann\"}"[..], "422 body-invalid"),
-        (b"[1,2]", "422 body-invalid"),
-        (b"[\"a\"]", "422 body-invalid"),
-        (b"{\"value\":1}", "422 body-invalid"),
-        (b"{\"value\":\"a\",\"more\":1}", "422 body-invalid"),
-        (b"{\"value\":\"a\",\"ttl\":0}", "422 ttl-invalid"),
+        (&b"{\"value\":\"a\",\"ttl\":0}"[..], "422 ttl-invalid"),
         (b"{\"value\":\"a\",\"ttl\":-1}", "422 ttl-invalid"),
         (b"{\"value\":\"a\",\"ttl\":1.5}", "422 body-invalid"),
+        (b"{\"value\":{\"base64\":\"?\"}}", "422 body-invalid"),
         (b"{\"value\":", "400 body-malformed"),
+        (b"{\"name\":\"Ann\"", "400 body-malformed"),
+        (b"\"\xff\"", "400 body-malformed"),
         (b"", "400 body-malformed"),
     ] {
         check(&server, "PUT /api/v1/kv/test", &[JSON], body, outcome).await;
     }
-    let refusal = server.send("PUT /api/v1/kv/test", &[JSON], r#"{"name":"Ann"}"#).await;
+    let refusal = server.send("PUT /api/v1/kv/test", &[JSON], r#"{"value":"a","ttl":"soon"}"#).await;
     assert!(refusal.json()["hint"].as_str().unwrap().contains("?raw=true"));
-    check(&server, "PUT /api/v1/kv/test?raw=true", &[JSON], b"{\"name\":\"Ann\"}", "204").await;
-    let answer = server.send("GET /api/v1/kv/test", &[], "").await;
-    assert_eq!(answer.text(), "{\"name\":\"Ann\"}");
-    assert_eq!(answer.header("content-type"), Some("application/json; charset=utf-8"));
+}
+
+#[tokio::test]
+async fn a_json_document_is_stored_as_it_is_unless_it_is_the_form_of_a_value() {
+    const JSON: &str = "content-type: application/json";
+    const VALUE: &str = "content-type: application/vnd.mantisdb.value+json";
+    let server = Server::new();
+    let put = async |line: &str, media: &str, body: &str| {
+        let answer = server.send(line, &[media], body.to_owned()).await;
+        let stored = answer.header("mantisdb-stored").map(str::to_owned);
+        (answer.outcome(), stored)
+    };
+    let done = |stored: Option<&str>| ("204".to_owned(), stored.map(str::to_owned));
+    server.send("PUT /api/v1/kv/doc", &[], "x").await;
+    for document in [
+        "{ \"name\": \"Ann\" }\n",
+        "[1,2]",
+        "5",
+        "null",
+        "\"text\"",
+        "{}",
+        r#"{"ttl":5}"#,
+        r#"{"value":null}"#,
+        r#"{"value":5}"#,
+        r#"{"value":[256]}"#,
+        r#"{"value":"a","value":"b"}"#,
+        r#"{"value":"a","ttl":5,"more":1}"#,
+    ] {
+        assert_eq!(put("PUT /api/v1/kv/doc", JSON, document).await, done(Some("document")), "{document}");
+        let read = server.send("GET /api/v1/kv/doc", &[], "").await;
+        assert_eq!((read.text(), read.header("content-type")), (document, Some("application/json")));
+        assert_eq!(read.header("mantisdb-expires"), None, "{document}");
+        let (outcome, stored) = put("PUT /api/v1/kv/doc", VALUE, document).await;
+        assert_eq!((&*outcome, stored), ("422 body-invalid", None), "{document}");
+    }
+    let form = r#"{"ttl":60,"value":[72,105]}"#;
+    for media in [JSON, VALUE] {
+        assert_eq!(put("PUT /api/v1/kv/doc", media, form).await, done(Some("value")), "{media}");
+        let read = server.send("GET /api/v1/kv/doc", &[], "").await;
+        assert_eq!((read.text(), read.header("mantisdb-expires").is_some()), ("Hi", true));
+    }
+    assert_eq!(put("PUT /api/v1/kv/doc", VALUE, "{").await.0, "400 body-malformed");
+    assert_eq!(put("PUT /api/v1/kv/doc?raw=true", JSON, form).await, done(Some("document")));
+    assert_eq!(server.send("GET /api/v1/kv/doc", &[], "").await.text(), form);
+    assert_eq!(put("PUT /api/v1/kv/doc?raw=true", JSON, "no JSON").await, done(Some("document")));
+    assert_eq!(put("PUT /api/v1/kv/doc?raw=true", VALUE, form).await, done(None), "any bytes of any type");
+    assert_eq!(put("PUT /api/v1/kv/doc", "content-type: text/plain", form).await, done(None));
+    let parameters = "content-type: Application/JSON; charset=utf-8";
+    assert_eq!(put("PUT /api/v1/kv/doc?ttl=60", parameters, "[1]").await, done(Some("document")));
+    let read = server.send("GET /api/v1/kv/doc", &["accept: application/json"], "").await;
+    assert_eq!((read.text(), read.header("content-type")), ("[1]", Some("Application/JSON; charset=utf-8")));
+    assert!(read.header("mantisdb-expires").is_some());
+}
+
+/// One value, asked for in every way: the outcome, its tag, its media type, and whether its body is the document.
+#[tokio::test]
+async fn a_stored_json_document_is_shown_as_it_is() {
+    const ENTRY: &str = "application/vnd.mantisdb.entry+json";
+    let server = Server::new();
+    let document = format!(r#"{{"name":"Ann","more":"{}"}}"#, "x".repeat(20));
+    server.send("PUT /api/v1/kv/doc", &["content-type: application/json"], document.clone()).await;
+    server.send("PUT /api/v1/kv/text", &["content-type: text/plain"], "Hi").await;
+    for (path, accept, expected) in [
+        ("doc", "application/json", "200 \"v1\" application/json"),
+        ("doc", "application/json, text/plain, */*", "200 \"v1\" application/json"),
+        ("doc", "application/*", "200 \"v1\" application/json"),
+        ("doc", "*/*", "200 \"v1\" application/json"),
+        ("doc", ENTRY, "200 \"v1-json\" application/vnd.mantisdb.entry+json"),
+        (
+            "doc",
+            "application/vnd.mantisdb.entry+json, application/json;q=0.5",
+            "200 \"v1-json\" application/vnd.mantisdb.entry+json",
+        ),
+        ("doc", "application/vnd.mantisdb.entry+json;q=0.5, application/json", "200 \"v1\" application/json"),
+        ("doc?encoding=utf8", "application/json", "200 \"v1-json-utf8\" application/json"),
+        ("doc?encoding=base64", ENTRY, "200 \"v1-json-base64\" application/vnd.mantisdb.entry+json"),
+        ("doc?raw=true", ENTRY, "200 \"v1\" application/json"),
+        ("doc", "text/plain", "406 not-acceptable"),
+        ("doc", "application/json;q=0", "406 not-acceptable"),
+        ("text", "application/json", "200 \"v2-json\" application/json"),
+        ("text", ENTRY, "200 \"v2-json\" application/vnd.mantisdb.entry+json"),
+        ("text", "application/vnd.mantisdb.entry+json, */*", "200 \"v2-json\" application/vnd.mantisdb.entry+json"),
+    ] {
+        let accept = format!("accept: {accept}");
+        let read = server.send(&format!("GET /api/v1/kv/{path}"), &[&accept], "").await;
+        let shown = match read.header("etag") {
+            Some(tag) => format!("{} {tag} {}", read.outcome(), read.header("content-type").unwrap()),
+            None => read.outcome(),
+        };
+        assert_eq!(shown, expected, "{path} {accept}");
+        let Some(tag) = read.header("etag") else { continue };
+        assert_eq!(
+            tag.contains("json"),
+            read.json()["version"].is_string() && read.text() != document,
+            "{path} {accept}"
+        );
+        let head = server.send(&format!("HEAD /api/v1/kv/{path}"), &[&accept], "").await;
+        let length = read.body.len().to_string();
+        assert_eq!((head.header("etag"), head.header("content-length")), (Some(tag), Some(&*length)));
+        let known = format!("if-none-match: {tag}");
+        let spared = server.send(&format!("GET /api/v1/kv/{path}"), &[&accept, &known], "").await;
+        assert_eq!((spared.status.as_u16(), spared.header("etag")), (304, Some(tag)), "{path} {accept}");
+        let part = server.send(&format!("GET /api/v1/kv/{path}"), &[&accept, "range: bytes=0-3"], "").await;
+        let is_part = !tag.contains("json");
+        assert_eq!(part.status == 206, is_part, "ranges are of stored bytes: {path} {accept}");
+        let matching = format!("if-match: {tag}");
+        let read_again = server.send(&format!("GET /api/v1/kv/{path}"), &[&accept, &matching], "").await;
+        assert_eq!(read_again.body, read.body);
+    }
+}
+
+#[tokio::test]
+async fn a_json_document_of_a_transaction_is_shown_as_it_is() {
+    let server = Server::new();
+    let id = server.send("POST /api/v1/transactions", &[], "").await.json()["id"].as_str().unwrap().to_owned();
+    let within = &*format!("mantisdb-transaction: {id}");
+    let answer = server.send("PUT /api/v1/kv/doc", &[within, "content-type: application/json"], r#"{"a":1}"#).await;
+    assert_eq!((answer.outcome().as_str(), answer.header("mantisdb-stored")), ("201", Some("document")));
+    let read = server.send("GET /api/v1/kv/doc", &[within, "accept: application/json"], "").await;
+    assert_eq!((read.text(), read.header("etag")), (r#"{"a":1}"#, None));
+    let entry = "accept: application/vnd.mantisdb.entry+json";
+    let read = server.send("GET /api/v1/kv/doc?encoding=utf8", &[within, entry], "").await;
+    assert_eq!(read.json(), json!({"key": "doc", "value": "{\"a\":1}", "version": null, "expires_at": null}));
+    assert_eq!(server.send("GET /api/v1/kv/doc", &[], "").await.outcome(), "404 key-not-found");
+    server.send(&format!("POST /api/v1/transactions/{id}/commit"), &[], "").await;
+    assert_eq!(server.send("GET /api/v1/kv/doc", &["accept: application/json"], "").await.text(), r#"{"a":1}"#);
 }
 
 #[tokio::test]
@@ -240,6 +360,18 @@ async fn the_written_entry_is_returned_on_request() {
     assert_eq!(server.send("PUT /api/v1/kv/a", &headers, "Hi").await.outcome(), "200");
     let headers = ["prefer: return=representation", "accept: text/plain"];
     assert_eq!(server.send("PUT /api/v1/kv/a", &headers, "Hi").await.outcome(), "406 not-acceptable");
+    for (accept, media, shows_document) in [
+        ("application/json", "application/json", true),
+        ("*/*", "application/json", true),
+        ("application/vnd.mantisdb.entry+json", "application/vnd.mantisdb.entry+json", false),
+    ] {
+        let headers = ["content-type: application/json", "prefer: return=representation", &format!("accept: {accept}")];
+        let answer = server.send("PUT /api/v1/kv/a", &headers, r#"{"a":1}"#).await;
+        assert_eq!((answer.outcome().as_str(), answer.header("content-type")), ("200", Some(media)));
+        assert_eq!(answer.text() == r#"{"a":1}"#, shows_document, "{accept}");
+        let read = server.send("GET /api/v1/kv/a", &[&format!("accept: {}", media)], "").await;
+        assert_eq!((read.header("etag"), &read.body), (answer.header("etag"), &answer.body), "as a read shows it");
+    }
 }
 
 #[tokio::test]

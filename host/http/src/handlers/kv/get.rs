@@ -11,23 +11,22 @@ use mantis_db::{Entry, MediaType};
 use crate::api::common;
 use crate::api::common::ENCODING;
 use crate::api::description::{
-    Answer, AnswerHeader, Content, Kind, Parameter, RequestHeader, Role, Shape, Tag, json_content, no_content,
+    Answer, AnswerHeader, Content, Kind, Parameter, RequestHeader, Role, Shape, Tag, no_content,
 };
 use crate::api::operation::TimeoutPolicy;
 use crate::api::request::Request;
 use crate::api::transaction_header::TRANSACTION;
-use crate::handlers::kv::shared;
+use crate::handlers::kv::representation::Shown;
 use crate::handlers::kv::shared::RAW;
+use crate::handlers::kv::{representation, shared};
 use crate::protocol::body::Body;
 use crate::protocol::conditions::{Conditions, Form, Verdict, etag};
 use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::problem::{Problem, Result};
-use crate::protocol::{accept, compress, date, media, range, respond};
+use crate::protocol::{compress, date, media, range, respond};
 use crate::state::{Operation, State};
-use crate::wire::bytes::{BytesIn, BytesOut, Encoding, NumbersOut, base64_text};
-use crate::wire::entry::EntryOut;
-use crate::wire::pieces::ValueForm;
-use crate::wire::{entry, pieces};
+use crate::wire::bytes::{BytesOut, Encoding, NumbersOut, base64_text};
+use crate::wire::entry;
 
 /// Values of at least this length are sent with `Accept-Ranges`.
 const PARTS_BYTES_MIN: usize = 1024;
@@ -39,9 +38,10 @@ pub(crate) static GET: Operation = Operation {
     id: "getKey",
     tag: Tag::KeyValue,
     summary: "Read a value",
-    description: "The value's bytes under their own media type. With `Accept: application/json`, or with `encoding`, the JSON form; \
-                  a wider range such as `*/*` beside it in `Accept`, with no lower weight, asks for the bytes. `raw=true` asks for \
-                  the bytes in any case.",
+    description: "The value's bytes under their own media type. With `Accept: application/json` a stored JSON document as it is, and the \
+                  JSON form of any other value; a wider range such as `*/*` beside it in `Accept`, with no lower weight, asks for \
+                  the bytes. `Accept: application/vnd.mantisdb.entry+json`, or `encoding`, asks for the JSON form of any value, and \
+                  `raw=true` for the bytes of any.",
     query: &[&ENCODING_OF_VALUE, &RAW_GET],
     headers: &[
         &TRANSACTION,
@@ -57,7 +57,11 @@ pub(crate) static GET: Operation = Operation {
         Answer {
             status: 200,
             description: "The value.",
-            content: &[Content { media: "*/*", shape: Shape::Bytes }, json_content::<EntryOut<'_, BytesIn>>()],
+            content: &[
+                Content { media: "*/*", shape: Shape::Bytes },
+                Content { media: media::JSON, shape: Shape::Json },
+                entry::ENTRY_CONTENT,
+            ],
             headers: &[&common::ETAG, &common::LAST_MODIFIED, &entry::EXPIRES],
         },
         Answer {
@@ -130,13 +134,10 @@ fn get_now(state: &State, request: &Request) -> Option<Result<Response<Body>>> {
     };
     drop(session);
     let Some(entry) = entry else { return Some(Err(Code::KeyNotFound.into())) };
-    match form(request, &entry) {
-        Ok(Form::Bytes) => Some(bytes(state, request, entry)),
-        Ok(form) if entry.value.len() <= JSON_BYTES_NOW_MAX => Some(json(state, request, form, &key, &entry)),
-        Ok(_) => {
-            *request.found.lock() = Some(entry);
-            None
-        }
+    match shown(request, &entry) {
+        Ok(Shown { form: Form::Bytes, .. }) => Some(bytes(state, request, entry)),
+        Ok(shown) if entry.value.len() <= JSON_BYTES_NOW_MAX => Some(json(state, request, shown, &key, &entry)),
+        Ok(_) => None,
         Err(problem) => Some(Err(problem)),
     }
 }
@@ -144,48 +145,20 @@ fn get_now(state: &State, request: &Request) -> Option<Result<Response<Body>>> {
 async fn get(state: &State, request: &mut Request) -> Result<Response<Body>> {
     let found = request.found.get_mut().take();
     let (key, bucket) = (request.key()?, request.bucket()?);
-    let entry = match found {
-        Some(entry) => entry,
-        None => {
-            let mut session = state.session_for(request).await?;
-            session.kv(&bucket)?.get(&key).await?.ok_or(Code::KeyNotFound)?
-        }
-    };
-    match form(request, &entry)? {
-        Form::Bytes => bytes(state, request, entry),
-        form if entry.value.len() <= JSON_BYTES_NOW_MAX => json(state, request, form, &key, &entry),
-        form => large_json(state, request, form, &key, &entry).await,
+    let entry = session.kv(&bucket)?.get(&key).await?.ok_or(Code::KeyNotFound)?;
+    drop(session);
+    match shown(request, &entry)? {
+        Shown { form: Form::Bytes, .. } => bytes(state, request, entry),
+        shown => json(state, request, shown, &key, &entry),
     }
 }
 
-/// The form that the request asks for.
-///
-/// `application/json` in `Accept` means the JSON form. Any other range that fits the value's own media type means its bytes, and
-/// wins when both are liked equally: many clients send `application/json, */*` with everything.
-fn form(request: &Request, entry: &Entry) -> Result<Form> {
-    let headers = request.headers();
-    let encoding = request.query.text(&ENCODING);
+/// What the request asks for.
+fn shown(request: &Request, entry: &Entry) -> Result<Shown> {
     if request.query.flag(&RAW) {
-        return Ok(Form::Bytes);
+        return Ok(Shown::BYTES);
     }
-    if let Some(encoding) = encoding {
-        accept::choose(headers, &[media::JSON])?;
-        return Ok(if encoding == "base64" { Form::Base64 } else { Form::Text });
-    }
-    if !accept::is_given(headers) {
-        return Ok(Form::Bytes);
-    }
-    let is_json = |range: &str| range.eq_ignore_ascii_case(media::JSON);
-    let json = accept::weight_by(headers, media::JSON, is_json);
-    let own = entry.media_type.as_str().split(';').next().unwrap_or_default().trim();
-    let own = accept::weight_by(headers, own, |range| !is_json(range));
-    match (own, json) {
-        // As in `application/*`, which does not fit a text: then its JSON form is what fits.
-        (0, 0) if accept::weight(headers, media::JSON) > 0 => Ok(Form::Numbers),
-        (0, 0) => Err(accept::not_acceptable(&[entry.media_type.as_str(), media::JSON])),
-        (own, json) if own >= json => Ok(Form::Bytes),
-        _ => Ok(Form::Numbers),
-    }
+    representation::for_read(request.headers(), request.query.text(&ENCODING), entry)
 }
 
 /// Sets the headers of an entry in this form.
@@ -250,11 +223,8 @@ fn bytes(state: &State, request: &Request, entry: Entry) -> Result<Response<Body
         return Ok(response);
     }
     let mut headers = HeaderMap::with_capacity(12);
-    headers.insert(CONTENT_TYPE, content_type(&entry.media_type));
+    describe_bytes(&entry, &mut headers);
     describe(&entry, Form::Bytes, &mut headers);
-    // A stored page must not act as the console's origin.
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
     if length >= PARTS_BYTES_MIN {
         headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     }
@@ -275,7 +245,8 @@ fn bytes(state: &State, request: &Request, entry: Entry) -> Result<Response<Body
     Ok(response)
 }
 
-fn json(state: &State, request: &Request, form: Form, key: &[u8], entry: &Entry) -> Result<Response<Body>> {
+fn json(state: &State, request: &Request, shown: Shown, key: &[u8], entry: &Entry) -> Result<Response<Body>> {
+    let form = shown.form;
     let plain = || BytesOut(key, Encoding::Text);
     let write = || match form {
         Form::Text => entry::entry_json(plain(), BytesOut(&entry.value, Encoding::Text), entry),
@@ -289,27 +260,17 @@ fn json(state: &State, request: &Request, form: Form, key: &[u8], entry: &Entry)
         return Ok(response);
     }
     let json = write();
-    let mut response = respond::bytes(StatusCode::OK, media::JSON, json);
+    let mut response = respond::bytes(StatusCode::OK, shown.media, json);
     describe(entry, form, response.headers_mut());
     Ok(response)
 }
 
-/// The JSON form of a large value, which is made while it is sent, and not at all for HEAD.
-async fn large_json(state: &State, request: &Request, form: Form, key: &[u8], entry: &Entry) -> Result<Response<Body>> {
-    let can_shrink = || state.config.compression && compress::would_be(entry.value.len(), media::JSON);
-    if let Some(response) = judge(request, entry, form, can_shrink, true)? {
-        return Ok(response);
-    }
-    let (value, encoding) = match form {
-        Form::Text => (ValueForm::Text, Encoding::Text),
-        Form::Base64 => (ValueForm::Base64, Encoding::Base64),
-        Form::Bytes | Form::Numbers => (ValueForm::Numbers, Encoding::Text),
-    };
-    let reservation = request.reserve(pieces::HELD_BYTES)?;
-    let body = pieces::body(BytesOut(key, encoding), value, entry, reservation).await;
-    let mut response = respond::of(StatusCode::OK, media::JSON, body);
-    describe(entry, form, response.headers_mut());
-    Ok(response)
+/// Sets the headers of stored bytes.
+pub(super) fn describe_bytes(entry: &Entry, headers: &mut HeaderMap) {
+    headers.insert(CONTENT_TYPE, content_type(&entry.media_type));
+    // A stored page must not act as the console's origin.
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
 }
 
 fn content_type(media_type: &MediaType) -> HeaderValue {

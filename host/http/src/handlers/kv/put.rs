@@ -3,9 +3,8 @@
 use bytes::Bytes;
 use http::header::{CONTENT_RANGE, CONTENT_TYPE, ETAG};
 use http::{HeaderValue, Method, Response, StatusCode};
-use mantis_db::{Entry, MediaType, Outcome, Reservation, SetOptions, Written};
-use schemars::JsonSchema;
-use serde::Deserialize;
+use mantis_db::{Entry, MediaType, Outcome, SetOptions, Written};
+use schemars::SchemaGenerator;
 
 use crate::api::blocking::blocking;
 use crate::api::common;
@@ -15,37 +14,35 @@ use crate::api::description::{
 use crate::api::operation::TimeoutPolicy;
 use crate::api::request::Request;
 use crate::api::transaction_header::TRANSACTION;
-use crate::handlers::kv::shared;
+use crate::handlers::kv::put_body::{AnyJson, ValueForm};
+use crate::handlers::kv::representation::Shown;
 use crate::handlers::kv::shared::{RAW, TTL, TTL_MS, ttl_of_body};
-use crate::limits;
+use crate::handlers::kv::{get, put_body, representation, shared};
 use crate::protocol::body::Body;
 use crate::protocol::conditions::{Conditions, Form, etag};
 use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::problem::{Problem, Result};
-use crate::protocol::{accept, media, memory, respond};
+use crate::protocol::{media, respond};
 use crate::state::{Operation, State};
-use crate::wire::bytes::{BytesIn, BytesOut, Encoding};
-use crate::wire::entry::EntryOut;
-use crate::wire::numbers::Whole;
-use crate::wire::{entry, json, pieces, written};
-
-/// Larger forms are read on a thread for long work.
-const BODY_BYTES_NOW_MAX: usize = 64 * 1024;
+use crate::wire::{entry, written};
 
 pub(crate) static PUT: Operation = Operation {
     method: Method::PUT,
     id: "putKey",
     tag: Tag::KeyValue,
     summary: "Write a value",
-    description: "The body becomes the value, byte for byte, under its `Content-Type`. Only `application/json` is read: it holds \
-                  the value in JSON. A value given there as text is kept as `text/plain; charset=utf-8`, one given as numbers or \
-                  base64 as `application/octet-stream`. `raw=true` keeps a JSON document as it is.",
+    description: "The body becomes the value, byte for byte, under its `Content-Type`, but for one form of JSON, which holds the value: \
+                  `{\"value\": ..., \"ttl\": seconds}` with no other members, whose value is text (kept as `text/plain; \
+                  charset=utf-8`), a list of bytes or `{\"base64\": \"...\"}` (both kept as `application/octet-stream`). Any other \
+                  JSON document is stored as it is; `mantisdb-stored` says which. `raw=true` stores any body as it is, and \
+                  `application/vnd.mantisdb.value+json` is always the form.",
     query: &[&TTL, &TTL_MS, &RAW],
     headers: &[&TRANSACTION, &common::IF_MATCH, &common::IF_NONE_MATCH, &common::IF_UNMODIFIED_SINCE, &PREFER],
     body: Some(RequestContent {
         required: false,
         content: &[
-            json_content::<ValueForm>(),
+            json_content::<AnyJson>(),
+            Content { media: media::VALUE_JSON, shape: Shape::Schema(SchemaGenerator::subschema_for::<ValueForm>) },
             Content { media: "application/octet-stream", shape: Shape::Bytes },
             Content { media: "text/plain", shape: Shape::Text },
         ],
@@ -55,15 +52,16 @@ pub(crate) static PUT: Operation = Operation {
         Answer {
             status: 200,
             description: "The value was replaced, and the client asked for the representation.",
-            content: &[json_content::<EntryOut<'_, BytesIn>>()],
-            headers: &[&common::ETAG, &common::VERSION, &common::DURABLE, &PREFERENCE_APPLIED],
+            content: SHOWN,
+            headers: &[&common::ETAG, &common::VERSION, &common::DURABLE, &STORED, &PREFERENCE_APPLIED],
         },
-        no_content(
-            201,
-            "The key is new. With `Prefer: return=representation` the body is as with 200.",
-            &[&common::ETAG, &common::VERSION, &common::DURABLE, &PREFERENCE_APPLIED],
-        ),
-        no_content(204, "The value was replaced.", &[&common::ETAG, &common::VERSION, &common::DURABLE]),
+        Answer {
+            status: 201,
+            description: "The key is new. There is a body only with `Prefer: return=representation`, as with 200.",
+            content: SHOWN,
+            headers: &[&common::ETAG, &common::VERSION, &common::DURABLE, &STORED, &PREFERENCE_APPLIED],
+        },
+        no_content(204, "The value was replaced.", &[&common::ETAG, &common::VERSION, &common::DURABLE, &STORED]),
     ],
     problems: &[
         shared::KEY_PROBLEMS[0],
@@ -101,23 +99,27 @@ static PREFERENCE_APPLIED: AnswerHeader = AnswerHeader {
     description: "`return=representation` when that was asked for.",
 };
 
-/// A value in JSON.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct ValueForm {
-    value: BytesIn,
-    /// Seconds that the value is served.
-    #[serde(default)]
-    #[schemars(with = "Option<i64>", range(min = 1, max = limits::TTL_S_MAX))]
-    ttl: Option<Whole>,
-}
+static STORED: AnswerHeader = AnswerHeader {
+    name: "mantisdb-stored",
+    required: false,
+    pattern: Some("^(value|document)$"),
+    description: "After a JSON body, what was stored: the `value` that it holds, or the `document` itself.",
+};
+
+/// What an answer shows on request.
+const SHOWN: &[Content] = &[Content { media: media::JSON, shape: Shape::Json }, entry::ENTRY_CONTENT];
 
 /// What is to be written.
 struct Writing {
     value: Bytes,
     media_type: MediaType,
     ttl_ms: Option<u64>,
+    /// What a JSON body is, for its sender.
+    stored: Option<&'static str>,
 }
+
+const VALUE: &str = "value";
+const DOCUMENT: &str = "document";
 
 async fn put(state: &State, request: &mut Request) -> Result<Response<Body>> {
     let conditions = Conditions::of(request.headers())?;
@@ -128,7 +130,7 @@ async fn put(state: &State, request: &mut Request) -> Result<Response<Body>> {
     }
     let show = prefers_representation(request);
     if show {
-        accept::choose(request.headers(), &[media::JSON])?;
+        representation::check_for_write(request.headers())?;
     }
     let writing = read(state, request).await?;
     // The stored form is another copy, until it is committed.
@@ -150,16 +152,21 @@ async fn put(state: &State, request: &mut Request) -> Result<Response<Body>> {
     // A tag names the bytes in the body, and without a body those that are stored.
     let (mut response, tag) = if let Some(reservation) = shown {
         let stored = kv.get(&key).await?.filter(|entry| entry.version == written.version);
-        // After another write its expiry is not known to the millisecond: then the bytes have no tag.
-        let tag = stored.as_ref().and_then(|_| etag(written.version, Form::Numbers));
+        let is_known = stored.is_some();
         let entry = stored.unwrap_or_else(|| overwritten(state, &written, &writing.value, &options));
-        (represent(&key, &entry, written, reservation).await, tag)
+        let shown = representation::for_write(request.headers(), &entry);
+        // After another write its expiry is not known to the millisecond: then the bytes that have it have no tag.
+        let tag = if is_known || shown.form == Form::Bytes { etag(written.version, shown.form) } else { None };
+        (represent(&key, &entry, shown, written), tag)
     } else {
         let status = if written.replaced { StatusCode::NO_CONTENT } else { StatusCode::CREATED };
         (respond::empty(status), etag(written.version, Form::Bytes))
     };
     if let Some(tag) = tag {
         response.headers_mut().insert(ETAG, tag);
+    }
+    if let Some(stored) = writing.stored {
+        response.headers_mut().insert(STORED.name, HeaderValue::from_static(stored));
     }
     written::set_commit_headers(&mut response, written.version, written.durable);
     Ok(response)
@@ -169,37 +176,31 @@ async fn put(state: &State, request: &mut Request) -> Result<Response<Body>> {
 async fn read(state: &State, request: &mut Request) -> Result<Writing> {
     let config = &state.config;
     let ttl_ms = shared::ttl_ms(&request.query);
-    let structured = !request.query.flag(&RAW) && request.media_type().as_deref() == Some(media::JSON);
-    if structured {
+    let is_raw = request.query.flag(&RAW);
+    let given = request.media_type();
+    let is = |media: &str| given.as_deref() == Some(media);
+    if is(media::VALUE_JSON) && !is_raw {
         let body = request.read_body(config.body_bytes_max, config.body_timeout_ms).await?;
-        // Beside the text there is the value in it.
-        let reservation = request.reserve(body.len())?;
-        if body.len() > BODY_BYTES_NOW_MAX {
-            return blocking(move || async move { read_form(&body, ttl_ms, Some(reservation)) }).await;
-        }
-        return read_form(&body, ttl_ms, None);
+        return of_form(put_body::read_form(&body)?, ttl_ms);
     }
     let media_type = match request.headers().get(CONTENT_TYPE) {
         None => MediaType::BYTES,
         Some(given) => MediaType::new(given.to_str().unwrap_or_default().trim())?,
     };
     let value = request.read_body(config.body_bytes_max, config.body_timeout_ms).await?;
-    Ok(Writing { value, media_type, ttl_ms })
+    if is(media::JSON)
+        && !is_raw
+        && let Some(form) = put_body::read_any(&value)?
+    {
+        return of_form(form, ttl_ms);
+    }
+    Ok(Writing { value, media_type, ttl_ms, stored: is(media::JSON).then_some(DOCUMENT) })
 }
 
-fn read_form(body: &[u8], ttl_ms: Option<u64>, reservation: Option<Reservation>) -> Result<Writing> {
-    let json::Object(form): json::Object<ValueForm> = json::parse(body).map_err(|problem| {
-        problem.hint("Send {\"value\": ..., \"ttl\": seconds}, or add `?raw=true` to store the JSON document as it is.")
-    })?;
+fn of_form(form: ValueForm, ttl_ms: Option<u64>) -> Result<Writing> {
     let ttl_of_form = form.ttl.map(ttl_of_body).transpose()?;
-    let ttl_ms = ttl_ms.or(ttl_of_form);
     let media_type = if form.value.text { MediaType::TEXT } else { MediaType::BYTES };
-    let bytes = form.value.bytes;
-    let value = match reservation.filter(|reservation| reservation.bytes() >= bytes.len()) {
-        Some(reservation) => memory::held(bytes, reservation),
-        None => bytes.into(),
-    };
-    Ok(Writing { value, media_type, ttl_ms })
+    Ok(Writing { value: form.value.bytes.into(), media_type, ttl_ms: ttl_ms.or(ttl_of_form), stored: Some(VALUE) })
 }
 
 fn prefers_representation(request: &Request) -> bool {
@@ -221,14 +222,15 @@ fn overwritten(state: &State, written: &Written, value: &Bytes, options: &SetOpt
     }
 }
 
-async fn represent(key: &[u8], entry: &Entry, written: Written, reservation: Reservation) -> Response<Body> {
+fn represent(key: &[u8], entry: &Entry, shown: Shown, written: Written) -> Response<Body> {
     let status = if written.replaced { StatusCode::OK } else { StatusCode::CREATED };
-    let body = if entry.value.len() <= BODY_BYTES_NOW_MAX {
-        Body::full(entry::entry_with_numbers(key, entry))
+    let mut response = if shown.form == Form::Bytes {
+        let mut response = respond::bytes(status, media::JSON, entry.value.clone());
+        get::describe_bytes(entry, response.headers_mut());
+        response
     } else {
-        pieces::body(BytesOut(key, Encoding::Text), pieces::ValueForm::Numbers, entry, reservation).await
+        respond::bytes(status, shown.media, entry::entry_with_numbers(key, entry))
     };
-    let mut response = respond::of(status, media::JSON, body);
     response.headers_mut().insert("preference-applied", HeaderValue::from_static("return=representation"));
     response
 }
