@@ -51,7 +51,7 @@ fn acknowledged_writes_survive_a_kill() {
             ("POST", "/api/v1/kv/visits/increment", "", 3),
             ("DELETE", "/api/v1/kv?prefix=vis", "", 4),
             ("PUT", "/api/v1/buckets/gone/kv/a", "1", 5),
-            ("DELETE", "/api/v1/buckets/gone", "", 7),
+            ("DELETE", "/api/v1/buckets/gone?drop=true", "", 7),
         ] {
             let request = format!(
                 "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",

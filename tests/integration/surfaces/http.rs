@@ -145,7 +145,7 @@ impl Client {
                 })
             }
             Operation::DropBucket {} => {
-                let path = format!("/api/v1/buckets/{}", percent_encode(step.bucket.as_bytes(), &IN_QUERY));
+                let path = format!("/api/v1/buckets/{}?drop=true", percent_encode(step.bucket.as_bytes(), &IN_QUERY));
                 let answer = self.send(step, Method::DELETE, &path, []).await;
                 deleted_keys(&answer)
             }

@@ -142,6 +142,16 @@ export function percentEncode(bytes: Uint8Array): string {
   return text;
 }
 
+/** Whether a part of a path would be a step for `fetch`, however it is written: the URL standard takes `%2E` for a dot. */
+export function isStep(part: string): boolean {
+  return part === '.' || part === '..';
+}
+
+/** A name in a path. One of only dots is nobody's: with a percent sign of its own it stays a name that leads to nothing. */
+export function segment(name: string): string {
+  return isStep(name) ? name.replaceAll('.', '%252E') : encodeURIComponent(name);
+}
+
 /** Parses JSON in which a sum may have more digits than a JavaScript number keeps: such a sum becomes text. */
 export function parseJson(text: string): unknown {
   return JSON.parse(text.replace(/([,{]"value":)(-?\d{16,})(?=[,}])/g, '$1"$2"'));

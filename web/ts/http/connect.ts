@@ -97,7 +97,11 @@ class HttpDatabase implements MantisDB, Transactional {
 
   async dropBucket(name: string): Promise<DeletedKeys> {
     const path = `/buckets/${toBucketName(name)}`;
-    const { body, written } = await this.#client.written<{ deleted: number }>({ method: 'DELETE', path });
+    const { body, written } = await this.#client.written<{ deleted: number }>({
+      method: 'DELETE',
+      path,
+      query: { drop: 'true' },
+    });
     return { keys: body.deleted, ...written };
   }
 

@@ -3,10 +3,11 @@
 import { rejectCleanly } from '../errors.js';
 import type { Version } from '../api.js';
 import { toBytes } from '../bytes.js';
+import { invalid, tableError } from '../errors.js';
 import type { TableChange, TableCreated, TableDefinition } from '../tables/api.js';
 import { checkTexts, name as named, toDefinition, toJson, type Parameter } from '../tables/dialect.js';
 import type { RowStore, StoreWritten, Verb, Writing } from '../tables/query.js';
-import { percentEncode, toWritten, type ApiRequest, type Client } from './client.js';
+import { isStep, percentEncode, segment, toWritten, type ApiRequest, type Client } from './client.js';
 
 const JSON_TYPE = 'application/json';
 /** Of the rows alone, as the page's plan: other forms have the step that writes the document too. */
@@ -97,18 +98,17 @@ export class HttpRows implements RowStore {
     return response;
   }
 
-  #attempt(
+  async #attempt(
     method: ApiRequest['method'],
     parameters: Parameter[],
     headers: Record<string, string>,
     body?: string,
     key?: string[],
   ): ReturnType<Client['attempt']> {
-    checkTexts([this.table, ...parameters.flat(), ...(key ?? [])]);
-    const row = key === undefined ? '' : `/${key.map((value) => percentEncode(toBytes(value))).join(',')}`;
+    const row = key === undefined ? '' : `/${rowOf(key)}`;
     return this.#client.attempt({
       method,
-      path: `/tables/${encodeURIComponent(this.table)}${row}`,
+      path: `/tables/${segment(this.table)}${row}`,
       query: parameters,
       headers: { accept: JSON_TYPE, ...headers, 'mantisdb-transaction': this.#transaction() },
       ...(body === undefined ? {} : { body }),
@@ -125,6 +125,10 @@ export class HttpTables {
   }
 
   async create(name: string, definition: TableDefinition): Promise<TableCreated> {
+    if (isStep(name)) {
+      const message = `the name of the table is a step in a path, which clients resolve: ${JSON.stringify(name)}`;
+      throw tableError({ code: '42602', message });
+    }
     const response = await this.#send('PUT', name, definition);
     return { isNew: response.status === 201, definition: await this.#read(response) };
   }
@@ -134,7 +138,7 @@ export class HttpTables {
   }
 
   async drop(name: string): Promise<void> {
-    await this.#send('DELETE', name);
+    await this.#send('DELETE', name, undefined, { drop: 'true' });
   }
 
   async describe(name: string): Promise<TableDefinition> {
@@ -149,20 +153,25 @@ export class HttpTables {
     return tables;
   }
 
-  async #read(response: Response): Promise<TableDefinition> {
-    return JSON.parse(await this.#client.text(response)) as TableDefinition;
-  }
-
-  #send(method: ApiRequest['method'], name: string, document?: TableDefinition | TableChange): Promise<Response> {
-    checkTexts([name]);
-    const path = `/schema/tables/${encodeURIComponent(name)}`;
-    const body = document === undefined ? undefined : toDefinition(document);
+  #send(
+    method: ApiRequest['method'],
+    name: string,
+    document?: TableDefinition | TableChange,
+    query: Record<string, string> = {},
+  ): Promise<Response> {
+    const path = `/schema/tables/${segment(name)}`;
+    const body = toJson(document);
     const headers = { accept: JSON_TYPE, ...(body === undefined ? {} : { 'content-type': JSON_TYPE }) };
-    return this.#client.send({ method, path, headers, ...(body === undefined ? {} : { body }) });
+    return this.#client.send({ method, path, query, headers, ...(body === undefined ? {} : { body }) });
   }
 }
 
-rejectCleanly(HttpRows, HttpTables);
+/** The path of a row. */
+function rowOf(key: string[]): string {
+  if (isStep(key.join(',')))
+    throw invalid('argument-invalid', 'a row whose key is "." or ".." has no path in a URL: select it with where()');
+  return key.map((value) => percentEncode(toBytes(value))).join(',');
+}
 
 /** How many rows there are in all, or were written: what `Content-Range` says after its slash. */
 function totalOf(response: Response): number | undefined {

@@ -1,6 +1,9 @@
 //! Parameters and headers that operations of several resources share.
 
 use crate::api::description::{AnswerHeader, Kind, Parameter, PathParameter, Pattern, RequestHeader, Role};
+use crate::api::query::Query;
+use crate::protocol::errors::Code;
+use crate::protocol::problem::{Problem, Result};
 
 pub(crate) const TAGS_PATTERN: &str = r#"^(\*|(W/)?"[\x21\x23-\x7e]*"( *, *(W/)?"[\x21\x23-\x7e]*")*)$"#;
 
@@ -54,6 +57,23 @@ pub(crate) static ENCODING: Parameter = Parameter {
     description: "How JSON shows bytes: `base64` shows all keys and values as `{\"base64\": \"...\"}`, `utf8` only those that are not UTF-8.",
     role: Role::Optional,
 };
+
+pub(crate) static DROP: Parameter = Parameter {
+    name: "drop",
+    kind: Kind::Choice(&["true"]),
+    description: "Has to be there: a request for a key or a row, whose path a client has shortened at its dots, does not have it.",
+    role: Role::Required,
+};
+
+/// Refuses to remove a whole bucket, table or plugin for a request that could be meant for something else. Many clients resolve `..` in a
+/// path before they send it, so the path of a key can arrive as that of anything: only the query says what is wanted.
+pub(crate) fn check_drop(query: &Query, route: &str) -> Result<()> {
+    if query.text(&DROP).is_some() {
+        return Ok(());
+    }
+    Err(Problem::new(Code::DropUnconfirmed)
+        .detail(format!("nothing was removed; `DELETE {route}?{}=true` removes it with all that is in it", DROP.name)))
+}
 
 pub(crate) static IF_MATCH: RequestHeader = RequestHeader {
     name: "if-match",

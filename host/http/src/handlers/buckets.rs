@@ -47,7 +47,7 @@ pub(crate) static DROP: Operation = Operation {
     tag: Tag::Buckets,
     summary: "Drop a bucket",
     description: "With all its keys. The bucket is gone at once; its memory is freed later.",
-    query: &[],
+    query: &[&common::DROP],
     // Taken to be refused by name: a bucket is not dropped in a transaction.
     headers: &[&TRANSACTION],
     body: None,
@@ -58,6 +58,7 @@ pub(crate) static DROP: Operation = Operation {
         headers: &[&common::VERSION, &common::DURABLE],
     }],
     problems: &[
+        AnyCode::Http(Code::DropUnconfirmed),
         AnyCode::Db(DbCode::BucketNotFound),
         AnyCode::Db(DbCode::BucketNameInvalid),
         AnyCode::Db(DbCode::BucketReserved),
@@ -95,6 +96,7 @@ async fn list(state: &State, request: &mut Request) -> Result<Response<Body>> {
 }
 
 async fn drop_bucket(state: &State, request: &mut Request) -> Result<Response<Body>> {
+    common::check_drop(&request.query, "/api/v1/buckets/{bucket}")?;
     accept::choose(request.headers(), &[media::JSON])?;
     if transaction_of(request)?.is_some() {
         return Err(DbCode::TransactionOpen.into());

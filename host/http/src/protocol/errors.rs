@@ -105,6 +105,9 @@ codes! {
         "Read again what `operations` names, then resend the batch.";
     SelectionMissing "selection-missing" 400,
         "The request does not say which keys to delete.", "Give `prefix`, or `all=true` for every key.";
+    DropUnconfirmed "drop-unconfirmed" 400,
+        "A whole bucket, table or plugin is removed only with `drop=true` in the query.",
+        "If that is what you want, add `?drop=true`. If it is not, the path of a key lost its `..` on the way: write its slashes as `%2F`.";
     TransactionNotTaken "transaction-not-taken" 400,
         "This request cannot be part of a transaction.", "Send it without `Mantisdb-Transaction`: a rollback would not undo it.";
     TransactionBusy "transaction-busy" 409,

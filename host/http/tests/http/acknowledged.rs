@@ -120,9 +120,9 @@ async fn a_drop_completes_when_the_disk_fills_up() {
     let full = Full::new(Durability::Never);
     full.fill("b", 2_500).await;
     full.refuse(2, u64::MAX);
-    let answer = full.server.send("DELETE /api/v1/buckets/b", &[], "").await;
+    let answer = full.server.send("DELETE /api/v1/buckets/b?drop=true", &[], "").await;
     assert_eq!((answer.outcome().as_str(), &answer.json()["deleted"]), ("200", &json!(2_500)));
-    assert_eq!(full.server.send("DELETE /api/v1/buckets/b", &[], "").await.outcome(), "404 bucket-not-found");
+    assert_eq!(full.server.send("DELETE /api/v1/buckets/b?drop=true", &[], "").await.outcome(), "404 bucket-not-found");
 }
 
 #[tokio::test]
@@ -150,7 +150,7 @@ async fn errors_do_not_wait_for_the_commits_of_others() {
         ("PUT /api/v1/kv/missing", "if-match: *", "x", "412 precondition-failed"),
         ("DELETE /api/v1/kv/text", "if-match: \"v9\"", "", "412 precondition-failed"),
         ("DELETE /api/v1/kv/missing", "accept: */*", "", "404 key-not-found"),
-        ("DELETE /api/v1/buckets/missing", "accept: */*", "", "404 bucket-not-found"),
+        ("DELETE /api/v1/buckets/missing?drop=true", "accept: */*", "", "404 bucket-not-found"),
     ] {
         let answer = server.send(line, &[header], body.to_owned()).await;
         assert_eq!(answer.outcome(), outcome, "{line} {header}");

@@ -152,7 +152,7 @@ async fn a_cursor_works_only_for_its_own_listing() {
     }
     assert_eq!(get("b", "", "k1.").await.outcome(), "400 cursor-invalid");
     assert_eq!(get("b", "", "k1.a!").await.outcome(), "400 cursor-invalid");
-    server.send("DELETE /api/v1/buckets/b", &[], "").await;
+    server.send("DELETE /api/v1/buckets/b?drop=true", &[], "").await;
     assert_eq!(get("b", "", &cursor).await.outcome(), "409 cursor-invalid", "it is gone");
     server.send("PUT /api/v1/buckets/b/kv/z", &[], "x").await;
     assert_eq!(get("b", "", &cursor).await.outcome(), "409 cursor-invalid", "it is another one");
@@ -271,12 +271,12 @@ async fn buckets_are_created_and_dropped() {
     assert_eq!(names, BTreeSet::from(["default", "scores", "users"]));
     assert_eq!(listed["buckets"][2]["keys"], 2);
     assert_eq!(server.send("GET /api/v1/kv/ann", &[], "").await.outcome(), "404 key-not-found", "buckets are apart");
-    assert_eq!(server.send("DELETE /api/v1/buckets/users", &[], "").await.json(), json!({"deleted": 2}));
+    assert_eq!(server.send("DELETE /api/v1/buckets/users?drop=true", &[], "").await.json(), json!({"deleted": 2}));
     for (bucket, outcome) in
         [("users", "404 bucket-not-found"), ("default", "422 bucket-reserved"), ("Users", "400 bucket-name-invalid")]
     {
         assert_eq!(
-            server.send(&format!("DELETE /api/v1/buckets/{bucket}"), &[], "").await.outcome(),
+            server.send(&format!("DELETE /api/v1/buckets/{bucket}?drop=true"), &[], "").await.outcome(),
             outcome,
             "{bucket}"
         );

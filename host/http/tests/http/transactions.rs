@@ -139,7 +139,7 @@ async fn requests_that_cannot_join_a_transaction_are_refused() {
     ] {
         assert_eq!(send_in(&server, &id, line, "").await, "400 transaction-not-taken", "{line}");
     }
-    assert_eq!(send_in(&server, &id, "DELETE /api/v1/buckets/b", "").await, "409 transaction-open");
+    assert_eq!(send_in(&server, &id, "DELETE /api/v1/buckets/b?drop=true", "").await, "409 transaction-open");
     for end in ["POST /api/v1/transactions/{id}/commit", "DELETE /api/v1/transactions/{id}"] {
         assert_eq!(send_in(&server, &id, &end.replace("{id}", &id), "").await, "400 transaction-not-taken", "{end}");
     }

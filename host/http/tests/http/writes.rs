@@ -27,7 +27,7 @@ async fn every_write_returns_its_commit_and_durability() {
         ("DELETE /api/v1/kv?prefix=n", "", "200", Some("5")),
         ("PUT /api/v1/buckets/b/kv/a", "1", "201", Some("6")),
         // One commit makes it vanish, and another one takes its keys.
-        ("DELETE /api/v1/buckets/b", "", "200", Some("8")),
+        ("DELETE /api/v1/buckets/b?drop=true", "", "200", Some("8")),
         ("GET /api/v1/kv", "", "200", None),
     ];
     for (server, durable) in [(Server::new(), "false"), (Server::on_disk(), "true")] {

@@ -103,21 +103,23 @@ impl Path {
         if bucket == mantis_db::DEFAULT_BUCKET {
             return Self::new("/api/v1/kv");
         }
-        Self::new("/api/v1/buckets").part(bucket.as_bytes()).then("/kv")
+        // Taken for a step, an invalid name would lead to the keys of `default`: with another percent sign it is only invalid.
+        let name = if matches!(bucket, "." | "..") { &*bucket.replace('.', "%2E") } else { bucket };
+        Self::new("/api/v1/buckets").part(name.as_bytes()).then("/kv")
     }
 
-    /// One key of a bucket.
+    /// One key of a bucket; none for `.` and `..`, which have no path that every proxy leaves as it is.
     #[must_use]
-    pub fn key(bucket: &str, key: &[u8]) -> Self {
-        Self::keys(bucket).part(key)
+    pub fn key(bucket: &str, key: &[u8]) -> Option<Self> {
+        (key != b"." && key != b"..").then(|| Self::keys(bucket).part(key))
     }
 
     /// Adds `/` and a part, whatever its bytes.
     #[must_use]
     pub fn part(mut self, part: &[u8]) -> Self {
         self.0.push('/');
-        // Proxies and some clients would take a part of only dots for a step up.
         if part == b"." || part == b".." {
+            // A name of only dots is valid nowhere, and a proxy that takes it for a step leads to no resource.
             self.0.push_str(&"%2E".repeat(part.len()));
         } else {
             self.0.extend(percent_encode(part, ENCODED));
@@ -220,8 +222,10 @@ mod tests {
 
     #[test]
     fn any_byte_can_be_in_a_key() {
-        assert_eq!(Path::key("default", b"a/b c\0\xff").as_str(), "/api/v1/kv/a%2Fb%20c%00%FF");
-        assert_eq!(Path::key("words", b"..").as_str(), "/api/v1/buckets/words/kv/%2E%2E");
+        assert_eq!(Path::key("default", b"a/b c\0\xff").unwrap().as_str(), "/api/v1/kv/a%2Fb%20c%00%FF");
+        assert_eq!(Path::key("words", b"a/../b").unwrap().as_str(), "/api/v1/buckets/words/kv/a%2F..%2Fb");
+        assert!(Path::key("words", b".").is_none() && Path::key("words", b"..").is_none());
+        assert_eq!(Path::keys("..").as_str(), "/api/v1/buckets/%252E%252E/kv");
         let path = Path::keys("default").with("prefix", Some(b"a&b")).with("start", None).with("limit", Some(b"5"));
         assert_eq!(path.as_str(), "/api/v1/kv?prefix=a%26b&limit=5");
     }

@@ -28,7 +28,7 @@ pub(super) async fn run(args: BucketArgs) -> Outcome {
         }
         BucketCommand::Drop { name, server } => {
             let client = context::client(&server)?;
-            let path = Path::new("/api/v1/buckets").part(name.as_bytes());
+            let path = Path::new("/api/v1/buckets").part(name.as_bytes()).with("drop", Some(b"true"));
             let answer = client.request(Method::DELETE, &path, &[], Bytes::new()).await?;
             if order::companion(&client, &name).await? == Companion::Order {
                 order::forget(&client, &name).await?;

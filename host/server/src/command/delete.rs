@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use hyper::Method;
-use hyper::header::IF_MATCH;
 use serde::{Deserialize, Serialize};
 
 use super::context::{self, Output};
@@ -21,11 +20,8 @@ pub(super) async fn run(args: DeleteArgs) -> Outcome {
     let deleted = match (&args.key, &args.prefix) {
         (Some(key), _) => {
             let key = context::whole_key(key, &args.form)?;
-            let version = args.if_version.map(|version| format!("\"v{version}\""));
-            let headers: Vec<_> = version.as_deref().map(|version| (IF_MATCH, version)).into_iter().collect();
-            let path = Path::key(&args.bucket.bucket, &key);
-            let deleted = client.request(Method::DELETE, &path, &headers, Bytes::new()).await;
-            deleted.and_then(Answer::written).map_err(|error| context::unmet(error, args.if_version))?;
+            let deleted = client.delete_key(&args.bucket.bucket, &key, args.if_version).await;
+            deleted.map_err(|error| context::unmet(error, args.if_version))?;
             Deleted { deleted: 1 }
         }
         (None, Some(prefix)) => {

@@ -191,9 +191,8 @@ async fn fetch_values(client: &Client, bucket: &str, keys: &[JsonBytes]) -> Resu
 
 /// The value of a key, whatever its size; none for a key that does not exist.
 async fn fetch_alone(client: &Client, bucket: &str, key: &JsonBytes) -> Result<Option<Vec<u8>>, ClientError> {
-    let path = Path::key(bucket, &key.0).with("raw", Some(b"true"));
-    match client.get(&path).await {
-        Ok(answer) => Ok(Some(answer.body.to_vec())),
+    match client.read_key(bucket, &key.0).await {
+        Ok(entry) => Ok(Some(entry.value.to_vec())),
         Err(error) if error.status() == Some(404) => Ok(None),
         Err(error) => Err(error),
     }

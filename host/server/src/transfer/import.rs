@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use hyper::Method;
 use hyper::header::CONTENT_TYPE;
 use mantis_db::limits::KEY_BYTES_MAX;
@@ -18,9 +19,9 @@ use super::input;
 use super::order::{self, Companion, Head};
 use super::read::csv::{self, Column, ColumnsError};
 use super::read::{LineReader, Piece, Record, Records, Source, lines, ndjson};
-use super::retry::{Repeat, with_retries};
+use super::retry::{Repeat, retried, with_retries};
 use crate::cli::Format;
-use crate::client::{Client, ClientError, Path};
+use crate::client::{Client, ClientError, KeyOptions, Path};
 use crate::failure::{Exit, Failure, Outcome};
 
 /// Concurrent requests.
@@ -342,13 +343,11 @@ async fn send_operations(client: &Client, bucket: &str, batch: &Batch, report: &
 }
 
 async fn send_alone(client: &Client, bucket: &str, record: Record) -> Result<(), ClientError> {
-    let ttl = record.ttl_ms.map(|ms| ms.to_string());
-    let path =
-        Path::key(bucket, &record.key).with("raw", Some(b"true")).with("ttl_ms", ttl.as_deref().map(str::as_bytes));
     let media_type = record.media_type.as_deref().unwrap_or(OCTETS);
-    with_retries(client, Repeat::Always, Method::PUT, &path, &[(CONTENT_TYPE, media_type)], record.value.into())
-        .await
-        .map(drop)
+    let ttl_ms = record.ttl_s.map(|seconds| seconds.saturating_mul(1000));
+    let options = KeyOptions { media_type, ttl_ms, ..KeyOptions::default() };
+    let value = Bytes::from(record.value);
+    retried(Repeat::Always, || client.write_key(bucket, &record.key, value.clone(), &options)).await.map(drop)
 }
 
 /// Whether the server refused this record, rather than every request.

@@ -132,7 +132,7 @@ pub(super) async fn head(client: &Client, bucket: &str) -> Result<Option<Head>, 
 
 /// The head, if there is one that an import wrote.
 async fn marked(client: &Client, bucket: &str) -> Result<Option<Answer>, ClientError> {
-    match client.get(&Path::key(&bucket_of(bucket), HEAD_KEY)).await {
+    match client.get(&Path::keys(&bucket_of(bucket)).part(HEAD_KEY)).await {
         Ok(answer) => {
             let is_marked = answer.headers.get(CONTENT_TYPE).is_some_and(|value| value == MEDIA_TYPE);
             Ok(Some(answer).filter(|_| is_marked))
@@ -184,17 +184,17 @@ pub(super) fn listed_key(line: &[u8]) -> Result<JsonBytes, ClientError> {
 /// Marks the bucket as one that keeps an order, and says what the file was.
 pub(super) async fn write_head(client: &Client, bucket: &str, head: &Head) -> Result<(), ClientError> {
     let json = serde_json::to_vec(head).unwrap_or_default();
-    let path = Path::key(&bucket_of(bucket), HEAD_KEY);
+    let path = Path::keys(&bucket_of(bucket)).part(HEAD_KEY);
     client.request(Method::PUT, &path, &[(CONTENT_TYPE, MEDIA_TYPE)], json.into()).await.map(drop)
 }
 
 pub(super) fn chunk_path(bucket: &str, number: u64) -> Path {
-    Path::key(&bucket_of(bucket), format!("{number:08}").as_bytes())
+    Path::keys(&bucket_of(bucket)).part(format!("{number:08}").as_bytes())
 }
 
 /// Drops the order of a bucket, which [`companion`] has found to be one.
 pub(crate) async fn forget(client: &Client, bucket: &str) -> Result<(), ClientError> {
-    let path = Path::new("/api/v1/buckets").part(bucket_of(bucket).as_bytes());
+    let path = Path::new("/api/v1/buckets").part(bucket_of(bucket).as_bytes()).with("drop", Some(b"true"));
     match client.request(Method::DELETE, &path, &[], Bytes::new()).await {
         Ok(_) => Ok(()),
         Err(error) if cannot_exist(&error) => Ok(()),

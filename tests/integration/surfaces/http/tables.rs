@@ -36,7 +36,8 @@ impl Client {
                 succeeded(&answer, |_| Answer::Altered)
             }
             Operation::DropTable { table } => {
-                let answer = self.send(step, Method::DELETE, &schema(table), []).await;
+                let path = format!("{}?drop=true", schema(table));
+                let answer = self.send(step, Method::DELETE, &path, []).await;
                 succeeded(&answer, |_| Answer::Dropped)
             }
             Operation::DescribeTable { table } => {

@@ -3,7 +3,7 @@
 use crate::limits::TABLE_NAME_BYTES_MAX;
 use crate::tables::{TableError, TableResult, code};
 
-/// Refuses a name that is empty, too long, or has a U+0000. `what` says of what it is.
+/// Refuses a name that is empty, too long, has a U+0000, or is `.` or `..`, which would be no name in a path. `what` says of what it is.
 ///
 /// # Errors
 /// 42602.
@@ -14,6 +14,8 @@ pub(crate) fn check_name(what: &str, name: &str) -> TableResult<()> {
         "is longer than 63 bytes"
     } else if name.contains('\0') {
         "contains U+0000"
+    } else if matches!(name, "." | "..") {
+        "is a step in a path, which clients resolve"
     } else {
         return Ok(());
     };
@@ -147,9 +149,16 @@ mod tests {
 
     #[test]
     fn names_are_bounded() {
-        for (name, is_valid) in
-            [("", false), ("a", true), (&"a".repeat(63), true), (&"a".repeat(64), false), ("a\0", false)]
-        {
+        for (name, is_valid) in [
+            ("", false),
+            ("a", true),
+            (&"a".repeat(63), true),
+            (&"a".repeat(64), false),
+            ("a\0", false),
+            (".", false),
+            ("..", false),
+            ("...", true),
+        ] {
             assert_eq!(check_name("a table", name).is_ok(), is_valid, "{name:?}");
         }
     }

@@ -138,19 +138,15 @@ pub(crate) static REMOVE: Operation = Operation {
     id: "removePlugin",
     tag: Tag::Plugins,
     summary: "Remove a plugin",
-    description: "With all its versions. Calls in progress finish.",
-    query: &[],
-    headers: &[&IF_MATCH],
+    description: "Calls in progress finish.",
+    query: &[&common::DROP],
+    headers: &[],
     body: None,
     answers: &[no_content(204, "The plugin is removed.", &[])],
     problems: &[
+        AnyCode::Http(Code::DropUnconfirmed),
         AnyCode::Http(Code::PluginNotFound),
-        AnyCode::Http(Code::PluginFromDirectory),
-        AnyCode::Http(Code::PreconditionFailed),
         AnyCode::Http(Code::PathMalformed),
-        AnyCode::Db(DbCode::ReadOnly),
-        AnyCode::Db(DbCode::DiskFull),
-        AnyCode::Db(DbCode::StorageFailed),
     ],
     now: None,
     handler: |state, request| Box::pin(remove(state, request)),
@@ -328,11 +324,12 @@ fn show(state: &State, request: &Request) -> Result<Response<Body>> {
     Ok(shown(StatusCode::OK, &info))
 }
 
-/// A plugin, with its revision.
-fn shown(status: StatusCode, info: &PluginInfo) -> Response<Body> {
-    let mut response = respond::json(status, &InfoOut::of(info));
-    if let Some(tag) = info.kept.as_ref().and_then(|kept| conditions::etag(kept.revision, Form::Bytes)) {
-        response.headers_mut().insert(ETAG, tag);
+fn remove(state: &State, request: &Request) -> Result<Response<Body>> {
+    common::check_drop(&request.query, "/api/v1/plugins/{name}")?;
+    if state.plugins.remove(&request.path_text(&common::PLUGIN)?) {
+        Ok(respond::empty(StatusCode::NO_CONTENT))
+    } else {
+        Err(Code::PluginNotFound.into())
     }
     response
 }

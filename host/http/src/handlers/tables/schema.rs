@@ -101,17 +101,26 @@ pub(crate) static ALTER: Operation = Operation {
     timeout: TimeoutPolicy::Own,
 };
 
+const DROP_PROBLEMS: &[AnyCode] = &[
+    AnyCode::Http(Code::DropUnconfirmed),
+    AnyCode::Table(code::NO_TABLE),
+    AnyCode::Table(code::DEPENDENT_OBJECTS),
+    AnyCode::Table(code::DISK_FULL),
+    AnyCode::Table(code::IO_ERROR),
+    AnyCode::Http(Code::PathMalformed),
+];
+
 pub(crate) static DROP: Operation = Operation {
     method: Method::DELETE,
     id: "dropTable",
     tag: Tag::Schemas,
     summary: "Drop a table",
     description: "With all its rows. Refused where a foreign key of another table references it.",
-    query: &[],
+    query: &[&common::DROP],
     headers: &[],
     body: None,
     answers: &[no_content(204, "It is gone.", &[])],
-    problems: WRITE_PROBLEMS,
+    problems: DROP_PROBLEMS,
     now: None,
     handler: |state, request| Box::pin(drop_table(state, request)),
     timeout: TimeoutPolicy::Own,
@@ -163,6 +172,7 @@ async fn alter(state: &State, request: &mut Request) -> Result<Response<Body>> {
 }
 
 async fn drop_table(state: &State, request: &mut Request) -> Result<Response<Body>> {
+    common::check_drop(&request.query, "/api/v1/schema/tables/{table}")?;
     let (name, mut session) = (table(request)?, state.session().await?);
     // And so do they to remove.
     blocking(move || async move { Ok(session.drop_table(&name).await?) }).await?;
