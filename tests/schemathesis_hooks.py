@@ -33,6 +33,14 @@ def map_case(_context, case):
 
 
 @schemathesis.hook
+def map_query(_context, query):
+    """Without `raw`, which takes bodies of any form: those that are invalid are to be refused."""
+    if isinstance(query, dict) and "ttl_ms" not in query and query.get("raw") in (True, "true"):
+        return {name: value for name, value in query.items() if name != "raw"}
+    return query
+
+
+@schemathesis.hook
 def map_path_parameters(_context, path_parameters):
     """Half of the tables that valid requests name are there: scripts/schemathesis.sh makes them."""
     table = (path_parameters or {}).get("table")

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::header::{ALLOW, CONTENT_LENGTH, DATE};
+use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, DATE, EXPECT};
 use http::request::Parts;
-use http::{HeaderValue, Method, Response, StatusCode};
+use http::{HeaderValue, Method, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use mantis_db::tables::{TableError, code};
 use mantis_db::{Database, SessionManager};
@@ -153,11 +153,12 @@ impl App {
             Ok(Admitted::Routed(matched, query)) => (matched, query),
             Ok(Admitted::Answered(response)) => return self.finish(&head, None, Ok(response), begun),
             Err(problem) => {
+                let mut response = self.finish(&head, None, Err(problem), begun);
                 // Under overload nothing more is read.
                 if in_flight.is_some() {
-                    body.discard_later();
+                    leave(body, &head, &mut response);
                 }
-                return self.finish(&head, None, Err(problem), begun);
+                return response;
             }
         };
         let Matched { operation, index, captures } = matched;
@@ -167,8 +168,8 @@ impl App {
             // Boxed, so that a connection does not reserve space for the largest handler.
             None => Box::pin(self.run(operation, &mut request)).await,
         };
-        let response = self.finish(&request.head, Some(index), outcome, begun);
-        request.body.discard_later();
+        let mut response = self.finish(&request.head, Some(index), outcome, begun);
+        leave(request.body, &request.head, &mut response);
         response
     }
 
@@ -259,6 +260,17 @@ impl App {
         }
         self.0.state.metrics.count_answer(operation, response.status(), Some(took));
         response
+    }
+}
+
+/// Leaves the rest of a body alone. What a client still sends is discarded; one that waits to be told to send gets the answer in place of
+/// that, and must know that the connection ends with it: whether the body follows cannot be seen.
+fn leave(body: RequestBody, head: &Parts, response: &mut Response<Body>) {
+    let waits = head.version < Version::HTTP_2 && head.headers.contains_key(EXPECT) && !body.is_end_stream();
+    if waits {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    } else {
+        body.discard_later();
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use crate::client::text::printable_lines;
+use crate::client::text::{printable_json, printable_lines};
 use crate::client::{ClientError, Problem};
 
 /// The remedy for a database in a newer format.
@@ -82,7 +82,7 @@ impl Failure {
             return;
         }
         if as_json {
-            eprintln!("{}", Value::from(self.into_json()));
+            eprintln!("{}", printable_json(&Value::from(self.into_json()).to_string()));
             return;
         }
         eprintln!("error: {}", printable_lines(&self.message));

@@ -165,3 +165,31 @@ fn a_removed_directory_gets_no_more_writes() {
     let log = end(server);
     assert!(log.contains("removed") && log.contains(data.to_str().unwrap()), "{log}");
 }
+
+#[test]
+fn what_is_no_directory_is_named_as_what_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    fs::write(path("file"), "x").unwrap();
+    std::os::unix::fs::symlink(path("nowhere"), path("dangling")).unwrap();
+    std::os::unix::fs::symlink(path("file"), path("to-file")).unwrap();
+    for (data, expected) in [
+        (path("file"), "file is a file, not a directory"),
+        (path("file").join("below"), "file is a file, not a directory"),
+        (path("dangling"), "dangling is a link to something that does not exist"),
+        (path("dangling").join("below"), "dangling is a link to something that does not exist"),
+        (path("to-file"), "to-file is a link to a file, not to a directory"),
+    ] {
+        for command in ["serve", "check"] {
+            let mut program = program();
+            program.args([command, "--data"]).arg(&data);
+            if command == "serve" {
+                program.args(["--listen", "127.0.0.1:0"]);
+            }
+            let (code, message) = failure(&run_with(program, b""));
+            assert!(code == 4 && message.contains(expected), "{command} {}: {code} {message}", data.display());
+        }
+    }
+    assert_eq!(fs::read(path("file")).unwrap(), b"x");
+    assert!(!path("nowhere").exists());
+}

@@ -135,3 +135,29 @@ fn slow_and_excess_connections_get_a_full_answer() {
     }
     assert!(after >= before + 2, "both are counted: {before}, then {after}");
 }
+
+/// A client that waits to be told to send its body is not told so by a refusal, which says that it ends the connection.
+#[test]
+fn a_refusal_of_an_announced_body_ends_the_connection() {
+    let server = Server::start(&[]);
+    for (line, headers, status) in [
+        ("PUT /api/v1/kv/a", "Content-Length: 99999999\r\n", "413"),
+        ("PUT /api/v1/nowhere", "Content-Length: 10\r\n", "404"),
+        ("PUT /api/v1/kv/a?unknown=1", "Content-Length: 10\r\n", "400"),
+        ("PUT /api/v1/kv/a", "Content-Length: 10\r\nContent-Encoding: gzip\r\n", "415"),
+        ("POST /api/v1/buckets", "Transfer-Encoding: chunked\r\n", "405"),
+        ("DELETE /api/v1/kv/a", "Content-Length: 10\r\n", "404"),
+    ] {
+        let request = format!("{line} HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n{headers}\r\n");
+        // It ends though nobody asked for that.
+        let answer = server.exchange(request.as_bytes());
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{line}: {answer}");
+        assert!(answer.to_lowercase().contains("\r\nconnection: close\r\n"), "{line}: {answer}");
+        assert!(!answer.contains("100 Continue"), "{line}: {answer}");
+    }
+    let request = "PUT /api/v1/kv/a HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\nx\
+                   GET /api/v1/kv/a HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let answers = server.exchange(request.as_bytes());
+    assert!(answers.starts_with("HTTP/1.1 100 Continue\r\n") && answers.contains("HTTP/1.1 201 "), "{answers}");
+    assert!(answers.contains("HTTP/1.1 200 ") && answers.ends_with('x'), "the connection went on: {answers}");
+}

@@ -65,3 +65,32 @@ fn rows_are_cut_to_the_terminal_which_obeys_none_of_them() {
     }
     assert!(on_a_terminal(&server, "echo id,note | \"$0\" table import t").contains("0 rows imported"));
 }
+
+#[test]
+fn a_terminal_obeys_no_key_value_or_error() {
+    let server = Server::start(&[]);
+    let evil = "\u{1b}]0;title\u{7}\u{9b}31m\u{202e}";
+    server.ok(&["put", evil, evil]);
+    server.ok(&["put", "bytes", "--escapes", "\u{1b}[31m"]);
+    let key = "$(printf '\\033]0;title\\007\\302\\23331m\\342\\200\\256')";
+    for command in [
+        format!("get \"{key}\""),
+        format!("get --json \"{key}\""),
+        "scan --values".to_owned(),
+        "scan --values --json".to_owned(),
+        "watch --since earliest --limit 1".to_owned(),
+        "watch --since earliest --limit 1 --json".to_owned(),
+        format!("get missing\"{key}\" || true"),
+        format!("get missing\"{key}\" --json || true"),
+        format!("bucket drop \"{key}\" || true"),
+        format!("table describe \"{key}\" || true"),
+        format!("table create \"{key}\" --column a:text || true"),
+    ] {
+        let shown = on_a_terminal(&server, &format!("\"$0\" {command}"));
+        // Colours of the command line's own are no data.
+        let obeyed = ["\u{1b}]", "\u{7}", "\u{9b}", "\u{202e}"];
+        assert!(!shown.is_empty() && !obeyed.iter().any(|sign| shown.contains(sign)), "{command}: {shown:?}");
+    }
+    // A file or a pipe gets every byte.
+    assert_eq!(server.ok(&["get", evil]), evil);
+}

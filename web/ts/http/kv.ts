@@ -184,7 +184,7 @@ export class HttpKv implements Kv {
     const request: ApiRequest = {
       method: 'POST',
       path: this.#path(),
-      query: { details: 'true' },
+      query: { details: 'true', numbers: 'string' },
       body: toBatch(operations),
     };
     try {

@@ -17,7 +17,7 @@ import {
 } from '../tables/batch.js';
 import { checkTexts, name, toJson } from '../tables/dialect.js';
 import { fromResult, toOperation, type JsonResult } from './batch.js';
-import { parseJson, toWritten, type Client } from './client.js';
+import { toWritten, type Client } from './client.js';
 import { toJsonBytes } from './json.js';
 import { itemTexts, memberTexts } from './texts.js';
 
@@ -38,7 +38,7 @@ export async function runBatch(
     'content-type': 'application/json',
     'mantisdb-transaction': transaction,
   };
-  const query = { details: 'true' };
+  const query = { details: 'true', numbers: 'string' };
   const { response, error } = await client.attempt({ method: 'POST', path: '/batch', query, headers, body });
   if (error?.code === 'check-failed') {
     const { operations: refusals } = causeOf(error) as { operations: JsonRefusal[] };
@@ -94,8 +94,8 @@ function fromRefusal({ index, version, matched }: JsonRefusal): ReturnType<typeo
 
 function toResult(operation: BatchOperation, json: string): BatchResult {
   if (!isOfRows(operation)) {
-    const key = 'key' in operation ? toJsonBytes(toBytes(operation.key)) : '';
-    return fromResult(operation, { ...(parseJson(json) as JsonResult), key });
+    const key = 'key' in operation ? toJsonBytes(operation.key) : '';
+    return fromResult(operation, { ...(JSON.parse(json) as JsonResult), key });
   }
   const { op } = operation;
   if (op === 'check') return { op } as OperationResult;

@@ -80,26 +80,22 @@ pub(crate) static IF_MATCH: RequestHeader = RequestHeader {
     pattern: Some(TAGS_PATTERN),
     description: "`*` or entity tags: only if the key exists, or has one of these versions. Compared strongly; the tag of any form of \
                   that version matches.",
-    role: Role::OutsideSchema,
 };
 pub(crate) static IF_NONE_MATCH: RequestHeader = RequestHeader {
     name: "if-none-match",
     pattern: Some(TAGS_PATTERN),
     description: "`*` or entity tags: a write happens only if the key does not exist, or has none of these versions; a read is answered \
                   only if the form that would be sent has none of these tags. Compared weakly.",
-    role: Role::OutsideSchema,
 };
 pub(crate) static IF_MODIFIED_SINCE: RequestHeader = RequestHeader {
     name: "if-modified-since",
     pattern: None,
     description: "An HTTP date; ignored beside `If-None-Match`.",
-    role: Role::OutsideSchema,
 };
 pub(crate) static IF_UNMODIFIED_SINCE: RequestHeader = RequestHeader {
     name: "if-unmodified-since",
     pattern: None,
     description: "An HTTP date; ignored beside `If-Match`.",
-    role: Role::OutsideSchema,
 };
 
 pub(crate) static ETAG: AnswerHeader = AnswerHeader {
@@ -125,3 +121,9 @@ pub(crate) static DURABLE: AnswerHeader = AnswerHeader {
 };
 pub(crate) static LAST_MODIFIED: AnswerHeader =
     AnswerHeader { name: "last-modified", required: true, pattern: None, description: "When the value was written." };
+pub(crate) static VARY: AnswerHeader = AnswerHeader {
+    name: "vary",
+    required: true,
+    pattern: None,
+    description: "The request's headers that decide the form: `accept`, and `accept-encoding` where others get it compressed.",
+};

@@ -28,11 +28,8 @@ pub(crate) struct Parameter {
 pub(crate) enum Role {
     /// It may be omitted.
     Optional,
-    /// It must be given, unless one `OutsideSchema` replaces it.
+    /// It must be given.
     Required,
-    /// It changes what the request means beyond its schemas: other bodies are accepted, or the state of the key decides. It is
-    /// listed apart from the parameters, so that what they describe holds without exception.
-    OutsideSchema,
 }
 
 /// What a parameter takes.
@@ -96,7 +93,6 @@ pub(crate) struct RequestHeader {
     /// A regular expression for what is not refused.
     pub(crate) pattern: Option<&'static str>,
     pub(crate) description: &'static str,
-    pub(crate) role: Role,
 }
 
 /// The body that a request takes.

@@ -3,7 +3,7 @@
 use http::HeaderMap;
 use http::request::Parts;
 
-use crate::api::description::{RequestHeader, Role};
+use crate::api::description::RequestHeader;
 use crate::api::operation::Operation;
 use crate::protocol::errors::Code;
 use crate::protocol::problem::Result;
@@ -13,7 +13,6 @@ pub(crate) static TRANSACTION: RequestHeader = RequestHeader {
     name: "mantisdb-transaction",
     pattern: Some("^[0-9a-f]{32}$"),
     description: "The id of an open transaction, which the request then belongs to.",
-    role: Role::Optional,
 };
 
 /// Refuses a request that names a transaction to which it could not belong: it would be done although that is rolled back.

@@ -33,8 +33,7 @@ pub(crate) use swagger::{Root, text as root_text};
 
 const DESCRIPTION: &str = "Keys, values, transactions, changes and plugins of a MantisDB server.\n\n\
     A key in a path is percent-decoded once and is bytes: it may hold slashes, and nothing is normalised. `HEAD` works wherever `GET` \
-    does, and `OPTIONS` names a path's methods. Errors are `application/problem+json` with a stable `code`. Parameters and headers \
-    that change what a request means beyond its schemas (conditions, ranges, raw bodies) are listed under `x-mantisdb-outside-schema`.";
+    does, and `OPTIONS` names a path's methods. Errors are `application/problem+json` with a stable `code`; `x-mantisdb-codes` lists those of a status.";
 
 /// The text of the document of the operations in `routes`, with the subject's tables. It is written table by table: as a tree it would take
 /// many times its length.

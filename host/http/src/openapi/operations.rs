@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::api::common::{BUCKET, PATH_PARAMETERS};
+use crate::api::common::{BUCKET, ETAG, PATH_PARAMETERS};
 use crate::api::description::{Answer, AnswerHeader, Kind, Parameter, RequestHeader, Role, Tag};
 use crate::api::operation::{Operation, Route};
 use crate::api::transaction_header::TRANSACTION;
@@ -61,15 +61,8 @@ pub(super) fn operation<C>(
     schemas: &mut Schemas,
 ) -> Value {
     let mut parameters: Vec<_> = path_parameters(route, operation, subject).collect();
-    let mut outside = Vec::new();
-    for parameter in operation.query {
-        let shown = query_parameter(parameter, subject);
-        if parameter.role == Role::OutsideSchema { outside.push(shown) } else { parameters.push(shown) }
-    }
-    for header in operation.headers {
-        let shown = header_parameter(header);
-        if header.role == Role::OutsideSchema { outside.push(shown) } else { parameters.push(shown) }
-    }
+    parameters.extend(operation.query.iter().map(|parameter| query_parameter(parameter, subject)));
+    parameters.extend(operation.headers.iter().map(|header| header_parameter(header)));
     let description = [note, operation.description].join(" ").trim().to_owned();
     let mut value = json!({
         "operationId": id,
@@ -83,9 +76,6 @@ pub(super) fn operation<C>(
     }
     if let Some(body) = &operation.body {
         value["requestBody"] = json!({"required": body.required, "description": body.description, "content": schemas.request(body.content)});
-    }
-    if !outside.is_empty() {
-        value["x-mantisdb-outside-schema"] = outside.into();
     }
     value
 }
@@ -120,6 +110,14 @@ pub(super) fn common_headers() -> Value {
             "description": "The request's id, which the log has too: the client's `x-request-id`, or a new one.",
             "required": true,
             "schema": {"type": "string"},
+        },
+        "AcceptedMedia": {
+            "description": "The media types that the request takes, where the body's is none of them.",
+            "schema": {"type": "string"},
+        },
+        "WholeLength": {
+            "description": "The length of the whole, in bytes or rows, as in `bytes */10`.",
+            "schema": {"type": "string", "pattern": r"^(bytes )?\*/([0-9]+|\*)$"},
         },
         "RetryAfter": {
             "description": "Seconds to wait before retrying.",
@@ -253,6 +251,7 @@ fn answer_value(tag: Tag, answer: &Answer, codes: Option<Vec<&'static str>>, sch
     let mut shown = schemas.response(answer.content);
     if let Some(codes) = codes {
         value["description"] = format!("{} Or {}.", answer.description, list(&codes)).into();
+        value["x-mantisdb-codes"] = json!(codes);
         for (media, schema) in problem_content(tag, schemas) {
             shown[media] = schema;
         }
@@ -265,11 +264,16 @@ fn answer_value(tag: Tag, answer: &Answer, codes: Option<Vec<&'static str>>, sch
 
 fn problem_value(tag: Tag, status: u16, codes: &[&'static str], schemas: &mut Schemas) -> Value {
     let mut headers = request_id_header();
-    if matches!(status, 429 | 503) {
-        headers["retry-after"] = json!({"$ref": "#/components/headers/RetryAfter"});
+    match status {
+        429 | 503 => headers["retry-after"] = json!({"$ref": "#/components/headers/RetryAfter"}),
+        412 if tag == Tag::KeyValue => headers[ETAG.name] = header_value(&ETAG),
+        415 => headers["accept"] = json!({"$ref": "#/components/headers/AcceptedMedia"}),
+        416 => headers["content-range"] = json!({"$ref": "#/components/headers/WholeLength"}),
+        _ => {}
     }
     json!({
         "description": format!("One of: {}.", list(codes)),
+        "x-mantisdb-codes": codes,
         "headers": headers,
         "content": problem_content(tag, schemas),
     })

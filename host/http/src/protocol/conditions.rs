@@ -145,21 +145,51 @@ impl Conditions {
         }
     }
 
-    /// What must hold of something with a revision, as a plugin, for a write to proceed. `current` is that revision; none where there is
-    /// nothing, or nothing that has one. The dates do not apply.
-    ///
-    /// # Errors
-    /// `precondition-failed`, with the current tag.
-    pub(crate) fn expect_revision(&self, current: Option<u64>) -> Result<Expect> {
-        if self.if_match.is_none() && self.if_none_match.is_none() {
-            return Ok(Expect::Anything);
-        }
-        let matches = |tags: &Tags, strongly: bool| {
-            current.is_some_and(|now| if strongly { tags.match_strongly(now) } else { tags.match_weakly(now) })
+    /// The response to a failed condition of a write; `ETag` has the current version.
+    fn failed(&self, current: Option<&Entry>) -> Problem {
+        let Some(entry) = current else {
+            let hint =
+                "To create it, leave `If-Match` out; `If-None-Match: *` creates it only if it still does not exist.";
+            return Problem::new(Code::PreconditionFailed).detail("the key does not exist").hint(hint);
         };
-        let is_met = self.if_match.as_ref().is_none_or(|tags| matches(tags, true))
-            && !self.if_none_match.as_ref().is_some_and(|tags| matches(tags, false));
-        if is_met { Ok(current.map_or(Expect::Absent, Expect::Version)) } else { Err(revision_failed(current)) }
+        let problem = self.explain(entry.version);
+        match etag(entry.version, Form::Bytes) {
+            Some(tag) => problem.header(ETAG, tag),
+            None => problem,
+        }
+    }
+
+    /// The problem of conditions that do not hold of this version of an existing key: which one, and what to do about it.
+    pub(crate) fn explain(&self, version: u64) -> Problem {
+        let problem = Problem::new(Code::PreconditionFailed);
+        if let Some(tags) = self.if_match.as_ref().filter(|tags| !tags.match_strongly(version)) {
+            return if version == 0 {
+                problem
+                    .detail("what this transaction has written has no version before it commits")
+                    .hint("Within a transaction only `If-Match: *` matches what it has written itself.")
+            } else if tags.match_weakly(version) {
+                problem
+                    .detail("`If-Match` has the current version in a weak tag, and it compares strongly (RFC 9110)")
+                    .hint(WEAK_HINT)
+            } else if tags.name_no_version() {
+                problem.detail("no tag in `If-Match` names a version of a value").hint(
+                    "Send the `ETag` of an answer as it was, as in `If-Match: \"v7\"`; this answer has the current one.",
+                )
+            } else {
+                problem.detail("the key has another version than those in `If-Match`")
+            };
+        }
+        match &self.if_none_match {
+            Some(Tags::Any) => problem
+                .detail("the key exists, and `If-None-Match: *` asks that it does not")
+                .hint("To replace its value, send the `ETag` of this answer in `If-Match`, or no condition."),
+            Some(tags) if tags.match_weakly(version) => {
+                problem.detail("the key still has a version in `If-None-Match`").hint(
+                    "The condition asks for a version that is not among them; send no condition to write in any case.",
+                )
+            }
+            _ => problem.detail("the key was written after the time in `If-Unmodified-Since`"),
+        }
     }
 
     /// The way through a write under these conditions.
@@ -183,7 +213,7 @@ impl Guard<'_> {
         }
         let current = kv.get(key).await?;
         if !self.conditions.allow_write(current.as_ref()) {
-            return Err(failed(current.as_ref()));
+            return Err(self.conditions.failed(current.as_ref()));
         }
         Ok(current.map_or(Expect::Absent, |entry| Expect::Version(entry.version)))
     }
@@ -191,7 +221,7 @@ impl Guard<'_> {
     pub(crate) fn refused(&mut self, current: Option<&Entry>) -> Result<()> {
         self.attempts += 1;
         if self.conditions.expect().is_some() {
-            return Err(failed(current));
+            return Err(self.conditions.failed(current));
         }
         if self.attempts >= limits::CONDITION_ATTEMPTS_MAX {
             return Err(mantis_db::Code::Conflict.into());
@@ -224,6 +254,16 @@ impl Tags {
         }
     }
 
+    /// Whether there are tags, and none is one of ours.
+    fn name_no_version(&self) -> bool {
+        matches!(self, Self::These(tags) if tags.iter().all(|tag| tag.version.is_none()))
+    }
+
+    /// Whether a tag is weak.
+    pub(crate) fn has_weak(&self) -> bool {
+        matches!(self, Self::These(tags) if tags.iter().any(|tag| tag.weak))
+    }
+
     fn match_weakly(&self, version: u64) -> bool {
         match self {
             Self::Any => true,
@@ -232,14 +272,9 @@ impl Tags {
     }
 }
 
-/// The response to a failed condition of a write; `ETag` has the current version.
-pub(crate) fn failed(current: Option<&Entry>) -> Problem {
-    let problem = Problem::new(Code::PreconditionFailed);
-    match current.and_then(|entry| etag(entry.version, Form::Bytes)) {
-        Some(tag) => problem.header(ETAG, tag),
-        None => problem.detail("the key does not exist"),
-    }
-}
+/// What to do about a weak tag in `If-Match`.
+pub(crate) const WEAK_HINT: &str = "Send the tag without `W/`, as in `If-Match: \"v7\"`. This server sends no weak tags: proxies that compress \
+                                    answers make them weak.";
 
 /// As [`failed`], of something with a revision.
 pub(crate) fn revision_failed(current: Option<u64>) -> Problem {

@@ -75,13 +75,13 @@ codes! {
     ParameterRepeated "parameter-repeated" 400,
         "The query has the same parameter twice.", "Send each parameter once.";
     ParameterInvalid "parameter-invalid" 400,
-        "A query parameter is invalid, or conflicts with another.", "The detail says what is expected.";
+        "A query parameter is invalid, or conflicts with another.", "Change it as described, or leave it out; `GET /openapi.json` has each request's parameters with their ranges.";
     HeaderInvalid "header-invalid" 400,
-        "A request header is invalid.", "The detail says what is expected.";
+        "A request header is invalid.", "Change it as described, or leave it out; `GET /openapi.json` has each request's headers with their patterns.";
     BodyMalformed "body-malformed" 400,
         "The body is not valid JSON.", "Fix the syntax error at the position in the detail.";
     BodyInvalid "body-invalid" 422,
-        "The body is JSON, but not of the form that this request expects.", "The detail says what is expected.";
+        "The body is JSON, but not of the form that this request expects.", "Change the member that is named; `GET /openapi.json` has the schema of each body.";
     BodyTooLarge "body-too-large" 413,
         "The body exceeds the size limit.", "Send less at once; the default limit is 24 MiB.";
     BodyTimeout "body-timeout" 408,
@@ -97,7 +97,7 @@ codes! {
     KeyNotFound "key-not-found" 404,
         "The key does not exist or has expired.", "Set it first.";
     PreconditionFailed "precondition-failed" 412,
-        "The key does not meet `If-Match`, `If-None-Match` or `If-Unmodified-Since`.", "Read it again; `ETag` has its current version.";
+        "The key does not meet `If-Match`, `If-None-Match` or `If-Unmodified-Since`.", "Read it again and decide anew; `ETag` has its current version.";
     RangeUnsatisfiable "range-unsatisfiable" 416,
         "The range starts after the end of the value.", "`Content-Range` has the value's length.";
     CheckFailed "check-failed" 409,
@@ -139,11 +139,7 @@ codes! {
     ArgumentsInvalid "arguments-invalid" 422,
         "The arguments do not match the function's parameters.", "`GET /api/v1/plugins/{name}` lists the parameters.";
     PluginInvalid "plugin-invalid" 422,
-        "The file is not a component that this host can run.", "The detail has the reason.";
-    PluginCompileTimeout "plugin-compile-timeout" 503,
-        "Compiling the component takes longer than an installation waits; the compiler goes on.", "Install it again later: that continues where this ended. `--plugin-compile-timeout-ms` sets the time.";
-    PluginExpected "plugin-expected" 503,
-        "The plugin is still being compiled.", "Retry after the time in `Retry-After`; `/ready` names the plugins that are not there yet.";
+        "The file is not a component that this host can run.", "Build it as a component for the world `mantis:db/plugin`; `docs/guides/plugins.md` shows how.";
     PluginsTooMany "plugins-too-many" 409,
         "The limit of plugins is reached.", "Remove one.";
     PluginError "plugin-error" 422,

@@ -18,8 +18,11 @@ use crate::wire::numbers::Whole;
 /// Base64 without stray bits at the end.
 const BASE64: &str = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$";
 
-/// Bytes that are not text, for their schema.
-#[derive(JsonSchema)]
+/// What is wrong with other texts.
+pub(crate) const NOT_BASE64: &str = "the text in `base64` is not base64 (the standard alphabet, with padding)";
+
+/// Bytes that are not text.
+#[derive(Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 #[allow(dead_code, reason = "only its schema is of use")]
 struct Base64 {
@@ -84,8 +87,7 @@ impl<'de> Visitor<'de> for BytesVisitor {
         if name != "base64" || map.next_key::<Cow<'de, str>>()?.is_some() {
             return Err(invalid());
         }
-        let bytes =
-            STANDARD.decode(encoded.as_bytes()).map_err(|error| A::Error::custom(format!("base64: {error}")))?;
+        let bytes = STANDARD.decode(encoded.as_bytes()).map_err(|_| A::Error::custom(NOT_BASE64))?;
         Ok(BytesIn { bytes, text: false })
     }
 }

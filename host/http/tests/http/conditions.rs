@@ -257,3 +257,47 @@ async fn an_answer_to_a_write_has_the_tag_of_its_form() {
         assert_eq!((status, shown), (200, None), "{line}");
     }
 }
+
+/// Sends a request whose conditions do not hold; the answer says why, and how to go on.
+async fn told(server: &Server, line: &str, headers: &[&str], hint: &str) {
+    let answer = server.send(line, headers, "").await;
+    assert_eq!(answer.status, 412, "{line} {headers:?}: {}", answer.text());
+    let problem = answer.json();
+    let given = problem["hint"].as_str().unwrap();
+    assert!(given.contains(hint), "{line} {headers:?}: {given}");
+}
+
+#[tokio::test]
+async fn a_failed_condition_says_how_to_go_on() {
+    let server = server().await;
+    for line in ["PUT /api/v1/kv/a", "GET /api/v1/kv/a", "DELETE /api/v1/kv/a"] {
+        told(&server, line, &["if-match: W/\"v2\""], "without `W/`").await;
+        told(&server, line, &["if-match: \"v1\", W/\"v2-gzip\""], "without `W/`").await;
+        told(&server, line, &["if-match: W/\"v1\""], "Read it again").await;
+        told(&server, line, &["if-match: \"v1\""], "Read it again").await;
+        told(&server, line, &["if-match: \"2\""], "Send the `ETag` of an answer as it was").await;
+        told(&server, line, &["if-unmodified-since: Sat, 31 Jan 2026 11:59:59 GMT"], "Read it again").await;
+    }
+    told(&server, "PUT /api/v1/kv/a", &["if-none-match: *"], "in `If-Match`").await;
+    told(&server, "PUT /api/v1/kv/a", &["if-none-match: W/\"v2\""], "not among them").await;
+    told(&server, "PUT /api/v1/kv/none", &["if-match: W/\"v2\""], "To create it").await;
+    told(&server, "PUT /api/v1/kv/none", &["if-match: *"], "To create it").await;
+    told(&server, "POST /api/v1/kv/a/increment", &["if-match: W/\"v2\""], "without `W/`").await;
+    let tag = server.send("PUT /api/v1/kv/a", &["if-match: \"v2\""], "x").await;
+    assert_eq!(tag.status, 204, "what the hint says works");
+    let schema =
+        r#"{"columns": [{"name": "id", "type": "bigint"}, {"name": "n", "type": "bigint"}], "primary_key": ["id"]}"#;
+    let json = "content-type: application/json";
+    server.send("PUT /api/v1/schema/tables/t", &[json], schema).await;
+    server.send("POST /api/v1/tables/t", &[json], r#"{"id": 1}"#).await;
+    let row = server.send("GET /api/v1/tables/t/1", &[], "").await;
+    let weak = format!("if-match: W/{}", row.header("etag").unwrap());
+    for line in ["GET /api/v1/tables/t/1", "DELETE /api/v1/tables/t/1", "PATCH /api/v1/tables/t/1"] {
+        let answer = server.send(line, &[json, &weak], r#"{"n": 1}"#).await;
+        let problem = answer.json();
+        assert!(
+            answer.status == 412 && problem["hint"].as_str().unwrap().contains("without `W/`"),
+            "{line}: {problem}"
+        );
+    }
+}

@@ -90,3 +90,53 @@ async fn codes_of_the_two_tables_differ() {
     let document = Server::new().send("GET /openapi.json", &[], "").await.json();
     assert_eq!(document["openapi"], Value::from("3.1.0"));
 }
+
+/// What a generated client sends comes from here.
+#[tokio::test]
+async fn conditions_ranges_and_raw_are_parameters_with_their_answers() {
+    let document = Server::new().app.openapi();
+    let operation = |path: &str, method: &str| document["paths"][path][method].clone();
+    for (path, method, parameters, statuses) in [
+        (
+            "/api/v1/kv/{key}",
+            "get",
+            "encoding raw mantisdb-transaction if-match if-none-match if-modified-since if-unmodified-since range if-range",
+            "200 206 304 404 406 412 416",
+        ),
+        (
+            "/api/v1/buckets/{bucket}/kv/{key}",
+            "put",
+            "ttl ttl_ms raw mantisdb-transaction if-match if-none-match if-unmodified-since prefer",
+            "200 201 204 412 413 415 422 507",
+        ),
+        ("/api/v1/kv/{key}", "delete", "if-match if-none-match if-unmodified-since", "204 404 412"),
+        ("/api/v1/kv/{key}/increment", "post", "numbers if-match if-none-match if-unmodified-since", "200 409 412 422"),
+        ("/api/v1/kv", "delete", "prefix all", "200 400"),
+        ("/api/v1/kv", "post", "details encoding numbers", "200 409 422"),
+        ("/api/v1/buckets/{bucket}", "delete", "drop", "200 400 404"),
+        ("/api/v1/tables/{table}", "get", "range prefer", "200 206 416"),
+        ("/api/v1/tables/{table}/{row}", "put", "if-match if-none-match", "200 412"),
+        ("/api/v1/changes", "get", "last-event-id", "200 410"),
+    ] {
+        let operation = operation(path, method);
+        let named: BTreeSet<_> =
+            operation["parameters"].as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect();
+        for parameter in parameters.split(' ') {
+            assert!(named.contains(parameter), "{method} {path} has no {parameter}: {named:?}");
+        }
+        for status in statuses.split(' ') {
+            assert!(operation["responses"][status].is_object(), "{method} {path} has no {status}");
+        }
+    }
+    assert!(!document.to_string().contains("outside-schema"));
+    let get = operation("/api/v1/kv/{key}", "get");
+    let headers = |status: &str| {
+        get["responses"][status]["headers"].as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ")
+    };
+    assert!(headers("206").contains("content-range") && headers("416").contains("content-range"));
+    assert!(headers("304").contains("etag") && headers("304").contains("vary") && headers("412").contains("etag"));
+    assert_eq!(get["responses"]["412"]["x-mantisdb-codes"], serde_json::json!(["precondition-failed"]));
+    let put = operation("/api/v1/kv/{key}", "put");
+    let codes = put["responses"]["422"]["x-mantisdb-codes"].as_array().unwrap();
+    assert!(codes.contains(&"body-invalid".into()), "{codes:?}");
+}

@@ -1,7 +1,7 @@
 //! A server in memory whose clock the test moves, and requests in one line.
 //!
-//! Every answer is compared with the OpenAPI document: its status must be one that the operation lists, in a media type that it
-//! lists for that status.
+//! Every answer is compared with the OpenAPI document: its status must be one that the operation lists, its media type and its headers
+//! those that are listed for that status.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -142,22 +142,41 @@ impl Server {
         if response.is_null() {
             return Err(format!("{status} is not among {:?}", operation["responses"].as_object().unwrap().keys()));
         }
+        self.check_headers(response, answer)?;
         if answer.body.is_empty() {
             return Ok(());
         }
-        let media = answer.header("content-type").unwrap_or_default().to_owned();
-        // A client that prefers to see what it wrote is shown it with 201 as well.
-        if status == 201 && answer.header("preference-applied").is_some() {
+        // A client that prefers to see the rows that it inserted is shown them with 201 as well.
+        if status == 201 && answer.header("preference-applied").is_some() && path.contains("/tables/") {
             return Ok(());
         }
+        let media = answer.header("content-type").unwrap_or_default().to_owned();
         let documented = response["content"].as_object().ok_or("it has a body, and the document says none")?;
         let essence = media.split(';').next().unwrap_or_default();
-        let fits = |name: &String| name == "*/*" || *name == media || name == essence;
-        if documented.keys().any(fits) {
-            Ok(())
-        } else {
-            Err(format!("`{media}` is not among {:?}", documented.keys()))
+        let of_type = documented.get(&media).or_else(|| documented.get(essence));
+        let Some(documented) = of_type.or_else(|| documented.get("*/*")) else {
+            return Err(format!("`{media}` is not among {:?}", documented.keys()));
+        };
+        // A part of JSON is none.
+        let is_json = status != 206 && (essence == "application/json" || essence.ends_with("+json"));
+        if is_json && !documented.is_null() && !answer.headers.contains_key("content-encoding") {
+            serde_json::from_slice::<Value>(&answer.body).map_err(|error| format!("no JSON: {error}"))?;
         }
+        Ok(())
+    }
+
+    /// The headers that are required are there.
+    fn check_headers(&self, response: &Value, answer: &Answer) -> Result<(), String> {
+        for (name, documented) in response["headers"].as_object().into_iter().flatten() {
+            let documented = match documented["$ref"].as_str() {
+                Some(reference) => self.document.pointer(&reference[1..]).ok_or("a reference that leads nowhere")?,
+                None => documented,
+            };
+            if documented["required"] == true && answer.header(name).is_none() {
+                return Err(format!("the header `{name}` is missing"));
+            }
+        }
+        Ok(())
     }
 }
 

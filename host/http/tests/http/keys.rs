@@ -398,3 +398,35 @@ async fn head_has_the_headers_of_get() {
     let answer = server.send("HEAD /api/v1/kv/a", &[], "").await;
     assert_eq!((answer.header("content-length"), answer.header("etag")), (Some("5"), Some("\"v1\"")));
 }
+
+#[tokio::test]
+async fn sums_beyond_what_floats_hold_are_text_on_request() {
+    const JSON: &str = "content-type: application/json";
+    let server = Server::new();
+    let by = r#"{"by": 9007199254740993}"#;
+    let answer = server.send("POST /api/v1/kv/n/increment?numbers=string", &[JSON], by).await;
+    assert_eq!(answer.text(), "\"9007199254740993\"");
+    let answer = server.send("POST /api/v1/kv/n/increment", &[JSON], r#"{"by": 0}"#).await;
+    assert_eq!(answer.text(), "9007199254740993");
+    let operations = r#"[{"op": "increment", "key": "n", "by": -9223372036854775807}, {"op": "get", "key": "n"}]"#;
+    for (line, body) in [
+        ("POST /api/v1/kv?numbers=string", format!(r#"{{"atomic": true, "operations": {operations}}}"#)),
+        ("POST /api/v1/batch?numbers=string", format!(r#"{{"operations": {operations}}}"#)),
+    ] {
+        server.send("PUT /api/v1/kv/n", &[], "0").await;
+        let answer = server.send(line, &[JSON], body).await;
+        assert_eq!(answer.json()["results"][0]["value"], "-9223372036854775807", "{}", answer.text());
+        assert_eq!(answer.json()["results"][1]["value"], "-9223372036854775807");
+    }
+    check(&server, "POST /api/v1/kv/n/increment?numbers=float", &[], b"", "400 parameter-invalid").await;
+}
+
+/// A hint that repeats that there is a detail helps nobody.
+#[test]
+fn every_hint_says_something() {
+    let http = mantis_http::errors::Code::ALL.iter().map(|code| (code.as_str(), code.remedy()));
+    let database = mantis_db::Code::ALL.iter().map(|code| (code.as_str(), code.remedy()));
+    for (code, remedy) in http.chain(database) {
+        assert!(!remedy.to_lowercase().contains("detail says") && !remedy.contains("detail has"), "{code}: {remedy}");
+    }
+}

@@ -211,7 +211,7 @@ impl Answer {
     /// # Errors
     /// It is not of this form.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, ClientError> {
-        serde_json::from_slice(&self.body).map_err(|error| unexpected(error.to_string()))
+        serde_json::from_slice(&self.body).map_err(|error| unexpected(mantis_db::json_error(&error)))
     }
 
     /// The same, borrowing from the answer.
@@ -219,7 +219,7 @@ impl Answer {
     /// # Errors
     /// A body that is not of this form.
     pub fn json_of<'a, T: Deserialize<'a>>(&'a self) -> Result<T, ClientError> {
-        serde_json::from_slice(&self.body).map_err(|error| unexpected(error.to_string()))
+        serde_json::from_slice(&self.body).map_err(|error| unexpected(mantis_db::json_error(&error)))
     }
 
     /// The same answer, if it says which commit did it: something has been written, and by MantisDB.

@@ -91,12 +91,32 @@ pub fn escape(bytes: &[u8]) -> String {
     text
 }
 
+/// Whether a terminal would obey a character, or change the order of others for it.
+fn is_obeyed(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// JSON of one or several lines for a terminal: the same JSON, in which characters that it would obey are escaped.
+#[must_use]
+pub fn printable_json(json: &str) -> String {
+    let mut printed = String::with_capacity(json.len());
+    for character in json.chars() {
+        match character {
+            '\n' | '\t' => printed.push(character),
+            // All of them are in the first plane.
+            obeyed if is_obeyed(obeyed) => {
+                let _ = write!(printed, "\\u{:04x}", u32::from(obeyed));
+            }
+            plain => printed.push(plain),
+        }
+    }
+    printed
+}
+
 /// Text for a terminal: characters that a terminal would obey, or that change the order of others, as `\n`, `\r`, `\t` or `\u{..}`.
 #[must_use]
 pub fn printable(text: &str) -> Cow<'_, str> {
-    let is_obeyed = |character: char| {
-        character.is_control() || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
     if !text.contains(is_obeyed) {
         return Cow::Borrowed(text);
     }
@@ -189,6 +209,14 @@ mod tests {
     fn a_terminal_obeys_nothing_that_is_printable() {
         assert!(matches!(printable("naïve \\ 日本"), Cow::Borrowed("naïve \\ 日本")));
         assert_eq!(printable("a\x1b[31m\n\t\u{9b}\u{202e}\u{7f}"), r"a\u{1b}[31m\n\t\u{9b}\u{202e}\u{7f}");
+    }
+
+    #[test]
+    fn json_for_a_terminal_is_the_same_json() {
+        let json = serde_json::json!({"a\u{9b}": "\u{1b}[31m\u{7f}\u{202e}\u{200f} ä"});
+        let printed = printable_json(&json.to_string());
+        assert!(!printed.contains(is_obeyed) && printed.contains('ä'), "{printed}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&printed).unwrap(), json);
     }
 
     #[test]

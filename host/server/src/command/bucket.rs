@@ -35,8 +35,7 @@ pub(super) async fn run(args: BucketArgs) -> Outcome {
             }
             if server.json {
                 let mut output = Output::new();
-                output.bytes(if answer.body.is_empty() { b"{}" } else { &answer.body })?;
-                output.bytes(b"\n")?;
+                output.json_text(if answer.body.is_empty() { b"{}" } else { &answer.body })?;
                 output.flush()?;
             }
             Ok(())

@@ -137,21 +137,24 @@ impl<W: Write + IsTerminal> Write for Plain<W> {
 }
 
 /// Standard output, buffered.
-pub(super) struct Output(BufWriter<StdoutLock<'static>>);
+pub(super) struct Output {
+    to: BufWriter<StdoutLock<'static>>,
+    is_terminal: bool,
+}
 
 impl Output {
     pub(super) fn new() -> Self {
-        Self(BufWriter::with_capacity(64 << 10, io::stdout().lock()))
+        Self { to: BufWriter::with_capacity(64 << 10, io::stdout().lock()), is_terminal: Self::is_terminal() }
     }
 
     /// Writes bytes as they are.
     pub(super) fn bytes(&mut self, bytes: &[u8]) -> Outcome {
-        self.0.write_all(bytes).map_err(|error| Failure::stream(&error))
+        self.to.write_all(bytes).map_err(|error| Failure::stream(&error))
     }
 
     /// Writes text, so that a terminal obeys none of it.
     pub(super) fn plain(&mut self, text: &[u8]) -> Outcome {
-        if Self::is_terminal() {
+        if self.is_terminal {
             return self.bytes(text::printable_lines(&String::from_utf8_lossy(text)).as_bytes());
         }
         self.bytes(text)
@@ -168,20 +171,37 @@ impl Output {
         Some(usize::from(columns)).filter(|&columns| columns > 0)
     }
 
-    /// Writes a line.
+    /// Writes a line, so that a terminal obeys none of it.
     pub(super) fn line(&mut self, text: impl std::fmt::Display) -> Outcome {
-        writeln!(self.0, "{text}").map_err(|error| Failure::stream(&error))
+        if self.is_terminal {
+            return writeln!(self.to, "{}", text::printable_lines(&text.to_string()))
+                .map_err(|error| Failure::stream(&error));
+        }
+        writeln!(self.to, "{text}").map_err(|error| Failure::stream(&error))
     }
 
-    /// Writes JSON as a line.
+    /// Writes JSON as a line, so that a terminal obeys none of it.
     pub(super) fn json(&mut self, value: &impl Serialize) -> Outcome {
-        serde_json::to_writer(&mut self.0, value).map_err(|error| Failure::stream(&error.into()))?;
+        if self.is_terminal {
+            return self.json_text(&serde_json::to_vec(value).map_err(|error| Failure::stream(&error.into()))?);
+        }
+        serde_json::to_writer(&mut self.to, value).map_err(|error| Failure::stream(&error.into()))?;
+        self.bytes(b"\n")
+    }
+
+    /// Writes JSON that a server sent, as a line, so that a terminal obeys none of it.
+    pub(super) fn json_text(&mut self, json: &[u8]) -> Outcome {
+        if self.is_terminal {
+            self.bytes(text::printable_json(&String::from_utf8_lossy(json)).as_bytes())?;
+        } else {
+            self.bytes(json)?;
+        }
         self.bytes(b"\n")
     }
 
     /// Writes out what is buffered.
     pub(super) fn flush(&mut self) -> Outcome {
-        self.0.flush().map_err(|error| Failure::stream(&error))
+        self.to.flush().map_err(|error| Failure::stream(&error))
     }
 
     pub(super) fn is_terminal() -> bool {

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::context::{self, Output};
 use crate::cli::{Format, ImportArgs};
+use crate::client::text::printable_lines;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::transfer::import::{self, Import, Report};
 
@@ -16,7 +17,7 @@ pub(super) async fn run(args: ImportArgs) -> Outcome {
     let report = import::run(&client, plan(args)?).await?;
     if !json {
         for problem in &report.problems {
-            eprintln!("line {}: {}", problem.line, problem.message);
+            eprintln!("line {}: {}", problem.line, printable_lines(&problem.message));
         }
         let more = report.problem_count - report.problems.len() as u64;
         if more > 0 {

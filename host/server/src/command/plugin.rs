@@ -153,7 +153,7 @@ fn all_arguments(json: &str) -> Outcome<Value> {
     match serde_json::from_str(json) {
         Ok(arguments @ (Value::Array(_) | Value::Object(_))) => Ok(arguments),
         Ok(_) => Err(failed(&"it is a single value")),
-        Err(error) => Err(failed(&error)),
+        Err(error) => Err(failed(&mantis_db::json_error(&error))),
     }
 }
 

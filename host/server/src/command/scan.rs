@@ -1,5 +1,8 @@
 //! `mantisdb scan`: keys, or keys and values, in order.
 
+use std::time::Duration;
+
+use mantis_db::json_error;
 use serde::Deserialize;
 
 use super::context::{self, Output};
@@ -38,12 +41,11 @@ pub(super) async fn run(args: ScanArgs) -> Outcome {
         left -= 1;
         bar.inc(line.len() as u64);
         if args.server.json {
-            output.bytes(&line)?;
-            output.bytes(b"\n")?;
+            output.json_text(&line)?;
             continue;
         }
         let Line { key, value } =
-            serde_json::from_slice(&line).map_err(|error| ClientError::Unexpected { reason: error.to_string() })?;
+            serde_json::from_slice(&line).map_err(|error| ClientError::Unexpected { reason: json_error(&error) })?;
         match value {
             Some(value) => output.line(format_args!("{}\t{}", escape(&key.0), escape(&value.0)))?,
             None => output.line(escape(&key.0))?,

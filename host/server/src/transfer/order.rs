@@ -178,7 +178,7 @@ pub(super) fn listed_key(line: &[u8]) -> Result<JsonBytes, ClientError> {
     }
     serde_json::from_slice::<Line>(line)
         .map(|line| line.key)
-        .map_err(|error| ClientError::Unexpected { reason: error.to_string() })
+        .map_err(|error| ClientError::Unexpected { reason: mantis_db::json_error(&error) })
 }
 
 /// Marks the bucket as one that keeps an order, and says what the file was.

@@ -69,8 +69,12 @@ impl DirectoryDisk {
         Self::open(&path.into(), Modes::OWNER.files, true)
     }
 
-    fn open(path: &Path, file_mode: u32, is_read_only: bool) -> io::Result<Self> {
-        let directory = Directory { place: Place::open(path, file_mode)?, is_read_only, files: Mutex::default() };
+    fn open(path: &Path, is_read_only: bool) -> io::Result<Self> {
+        let directory = Directory {
+            place: Place::open(path).map_err(|error| reason(path, error))?,
+            is_read_only,
+            files: Mutex::default(),
+        };
         Ok(Self { directory: Arc::new(directory), held: None })
     }
 
@@ -201,12 +205,7 @@ impl Directory {
 fn create_all(path: &Path, mode: u32, sync: impl Fn(&Path) -> io::Result<()>) -> io::Result<()> {
     let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.is_dir();
     let missing: Vec<_> = path.ancestors().take_while(is_missing).collect();
-    if let Some(not_one) = missing.iter().find_map(|path| what_else(path)) {
-        return Err(not_one);
-    }
-    if !missing.is_empty() {
-        create(path, mode)?;
-    }
+    fs::create_dir_all(path).map_err(|error| reason(path, error))?;
     let synced = missing.iter().rev().try_for_each(|made| sync(made));
     if synced.is_err() {
         // The next attempt would take these names for durable.
@@ -217,26 +216,21 @@ fn create_all(path: &Path, mode: u32, sync: impl Fn(&Path) -> io::Result<()>) ->
     synced
 }
 
-/// Why a path that is no directory cannot become one; none if nothing is there.
-fn what_else(path: &Path) -> Option<io::Error> {
-    let (kind, what) = match path.symlink_metadata().ok()? {
-        found if found.is_symlink() && !path.exists() => (io::ErrorKind::NotFound, "a link that leads to nothing"),
-        _ => (io::ErrorKind::NotADirectory, "not a directory"),
-    };
-    Some(io::Error::new(kind, format!("{} is {what}", path.display())))
-}
-
-fn create(path: &Path, mode: u32) -> io::Result<()> {
-    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        fs::create_dir_all(parent)?;
-    }
-    match fs::DirBuilder::new().mode(mode).create(path) {
-        // Somebody else was faster.
-        Err(error) if is_taken(&error) && path.is_dir() => Ok(()),
-        Err(error) => Err(error),
-        // What was asked for, whatever the umask takes away.
-        Ok(()) if mode != Modes::OWNER.directory => fs::set_permissions(path, fs::Permissions::from_mode(mode)),
-        Ok(()) => Ok(()),
+/// Why `path` is no directory and cannot become one, where the system's error says it of nothing: "File exists".
+fn reason(path: &Path, error: io::Error) -> io::Error {
+    let in_the_way = path.ancestors().filter(|part| !part.as_os_str().is_empty()).find_map(|part| {
+        let stat = fs::symlink_metadata(part).ok()?;
+        let said = match (fs::metadata(part), stat.file_type().is_symlink()) {
+            (Ok(behind), _) if behind.is_dir() => return None,
+            (Err(_), true) => format!("{} is a link to something that does not exist", part.display()),
+            (Ok(_), true) => format!("{} is a link to a file, not to a directory", part.display()),
+            (_, false) => format!("{} is a file, not a directory", part.display()),
+        };
+        Some(said)
+    });
+    match in_the_way {
+        Some(said) => io::Error::new(error.kind(), said),
+        None => error,
     }
 }
 

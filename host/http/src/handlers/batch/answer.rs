@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::handlers::kv::batch::Style;
 use crate::handlers::kv::form::key_of;
 use crate::protocol::body::Body;
 use crate::protocol::errors::Code;
@@ -47,15 +48,9 @@ struct EntryOut<'a> {
 }
 
 /// The answer of a batch that ran.
-pub(super) fn applied(
-    operations: &[Operation<'_>],
-    applied: Applied,
-    encoding: Encoding,
-    details: bool,
-    in_flight: &Budget,
-) -> Result<Response<Body>> {
+pub(super) fn applied(operations: &[Operation<'_>], applied: Applied, style: Style) -> Result<Response<Body>> {
     let (version, durable, results) = match applied {
-        Applied::Refused(refusals) => return Err(refused(operations, &refusals, encoding)),
+        Applied::Refused(refusals) => return Err(refused(operations, &refusals, style.encoding)),
         Applied::Committed { version, durable, results } => (version, durable, results),
     };
     let version_json = version_text(version).map_or("null".to_owned(), |NumberText(version)| format!("\"{version}\""));
@@ -65,7 +60,7 @@ pub(super) fn applied(
         if index > 0 {
             text.push(b",")?;
         }
-        write(&mut text, operation, done, encoding, details)?;
+        write(&mut text, operation, done, style);
     }
     text.push(b"]}")?;
     let mut response = Response::new(Body::full(text.into_bytes()));
@@ -74,12 +69,15 @@ pub(super) fn applied(
     Ok(response)
 }
 
-fn write(text: &mut Text, operation: &Operation<'_>, done: Done, encoding: Encoding, details: bool) -> Result<()> {
+fn write(text: &mut Vec<u8>, operation: &Operation<'_>, done: Done, style: Style) {
     let (counts, rows) = match done {
         Done::Key(OpResult::Entry(entry)) => {
-            let out = EntryOut::of(entry.as_ref(), encoding, details);
-            return text.push_json(&out);
+            let out = EntryOut::of(entry.as_ref(), style.encoding, style.details);
+            // Strings and numbers always serialise.
+            text.append(&mut serde_json::to_vec(&out).unwrap_or_default());
+            return;
         }
+        Done::Key(OpResult::Number(number)) if style.numbers_are_text => (format!("\"value\":\"{number}\""), None),
         Done::Key(OpResult::Number(number)) => (format!("\"value\":{number}"), None),
         Done::Key(OpResult::Deleted(keys)) => (format!("\"deleted\":{keys}"), None),
         Done::Key(_) | Done::Checked => (String::new(), None),
@@ -178,7 +176,7 @@ impl JsonSchema for ResultOut {
         let count = json!({"type": "integer", "minimum": 0});
         json_schema!({
             "type": "object",
-            "description": "`get`: value and version; `increment`: value; `delete`, `delete-span`: deleted; `insert`: inserted and updated; \
+            "description": "`get`: value and version; `increment`: value, as text with `numbers=string`; `delete`, `delete-span`: deleted; `insert`: inserted and updated; \
                             `update`: updated; `select`, and where one is given: rows. Nothing of `set` and `check`.",
             "properties": {
                 "value": {"anyOf": [bytes, {"type": "integer"}, {"type": "null"}]},

@@ -26,7 +26,8 @@ use crate::api::description::{Answer, RequestContent, Tag, json_content};
 use crate::api::operation::TimeoutPolicy;
 use crate::api::request::Request;
 use crate::api::transaction_header::TRANSACTION;
-use crate::handlers::kv::shared::DETAILS;
+use crate::handlers::kv::batch::Style;
+use crate::handlers::kv::shared::{DETAILS, NUMBERS};
 use crate::limits::{SHORT_BATCH_OPERATIONS_MAX, SHORT_BODY_BYTES_MAX, SHORT_QUERY_ROWS_MAX};
 use crate::protocol::body::Body;
 use crate::protocol::errors::{AnyCode, Code};
@@ -35,7 +36,7 @@ use crate::protocol::{accept, media};
 use crate::state::configuration::TablesConfig;
 use crate::state::sessions::Held;
 use crate::state::{Operation, State};
-use crate::wire::bytes::{BytesOut, Encoding};
+use crate::wire::bytes::BytesOut;
 
 pub(crate) static BATCH: Operation = Operation {
     method: Method::POST,
@@ -45,7 +46,7 @@ pub(crate) static BATCH: Operation = Operation {
     description: "In order, in one commit: each operation sees the writes of those before it. Where a condition does not hold (`if_version`, \
                   `absent`, `matches`) the answer is 409 and names the operations. Any other error has the index of its operation in \
                   `operation`; those that would be 400, 404 and the like for a request of its own are 422. Nothing is written then.",
-    query: &[&DETAILS, &ENCODING],
+    query: &[&DETAILS, &ENCODING, &NUMBERS],
     headers: &[&TRANSACTION],
     body: Some(RequestContent {
         required: true,
@@ -96,9 +97,7 @@ async fn batch(state: &State, request: &mut Request) -> Result<Response<Body>> {
         limits: state.database.limits().clone(),
         tables: config.tables,
         session: state.session_for(request).await?,
-        encoding: Encoding::of(&request.query),
-        details: request.query.flag(&DETAILS),
-        in_flight: request.in_flight.clone(),
+        style: Style::of(&request.query),
     };
     // On a thread for requests a long one would hold up others; it starts over on one for long work.
     if work.body.len() <= SHORT_BODY_BYTES_MAX
@@ -116,20 +115,18 @@ struct Work {
     limits: Limits,
     tables: TablesConfig,
     session: Held,
-    encoding: Encoding,
-    details: bool,
-    in_flight: Budget,
+    style: Style,
 }
 
 impl Work {
     /// Runs the batch; none where it `is_short` and turns out not to be.
     async fn run(&mut self, is_short: bool) -> Result<Option<Response<Body>>> {
-        let Self { body, limits, tables, session, encoding, details, in_flight } = self;
+        let Self { body, limits, tables, session, style } = self;
         let operations = form::read(body, limits)?;
         if is_short && (operations.len() > SHORT_BATCH_OPERATIONS_MAX || operations.iter().any(is_span)) {
             return Ok(None);
         }
-        let weigh = |entry: &Entry| BytesOut(&entry.value, *encoding).length();
+        let weigh = |entry: &Entry| BytesOut(&entry.value, style.encoding).length();
         let options = BatchOptions {
             needs_filter: tables.safe_update,
             without_aggregates: !tables.aggregates,
@@ -145,7 +142,7 @@ impl Work {
                 Ok(None)
             }
             Err(error) => Err(answer::failed(error)),
-            Ok(applied) => answer::applied(&operations, applied, *encoding, *details, in_flight).map(Some),
+            Ok(applied) => answer::applied(&operations, applied, *style).map(Some),
         }
     }
 }

@@ -92,7 +92,7 @@ static TABLE: Parameter = Parameter {
     kind: Kind::Text { pattern: Pattern::Fixed("^.{1,63}$"), bytes_max: limits::TABLE_NAME_BYTES_MAX },
     description: "Only changes of this table: of its rows (`insert`, `update`, `delete`) and of its definition (`create`, `alter`, `drop`).",
     // Whether there is such a table, the store decides.
-    role: Role::OutsideSchema,
+    role: Role::Optional,
 };
 static FILTERS: Parameter = Parameter {
     name: "filters",
@@ -100,7 +100,7 @@ static FILTERS: Parameter = Parameter {
     description: "With `table`: `select`, `and`, `or`, and any column with an operator and a value, as in `status=eq.paid`. A change of a row is \
                   shown where the row before or after it matches; `matches` says which. A column with the name of one of these \
                   parameters is named in `and`.",
-    role: Role::OutsideSchema,
+    role: Role::Optional,
 };
 static SINCE: Parameter = Parameter {
     name: "since",
@@ -138,7 +138,6 @@ static LAST_EVENT_ID: RequestHeader = RequestHeader {
     name: "last-event-id",
     pattern: None,
     description: "The last `id` received before an interruption; takes precedence over `since`.",
-    role: Role::OutsideSchema,
 };
 
 async fn changes(state: &Arc<State>, request: &mut Request) -> Result<Response<Body>> {

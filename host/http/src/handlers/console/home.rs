@@ -31,7 +31,7 @@ static VIEW: Parameter = Parameter {
     name: "view",
     kind: Kind::Dialect,
     description: "`table` asks for the page of a table; `select`, `filter`, `order`, `limit`, `offset` say which of its rows it shows.",
-    role: Role::OutsideSchema,
+    role: Role::Optional,
 };
 
 pub(crate) static HOME: Operation = Operation {

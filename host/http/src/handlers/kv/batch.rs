@@ -12,10 +12,12 @@ use crate::api::common;
 use crate::api::common::ENCODING;
 use crate::api::description::{Answer, RequestContent, Tag, json_content};
 use crate::api::operation::TimeoutPolicy;
+use crate::api::query::Query;
 use crate::api::request::Request;
 use crate::api::transaction_header::TRANSACTION;
 use crate::handlers::kv::form::{BatchForm, key_of};
-use crate::handlers::kv::shared::DETAILS;
+use crate::handlers::kv::increment::Sum;
+use crate::handlers::kv::shared::{DETAILS, NUMBERS};
 use crate::protocol::body::Body;
 use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::problem::{Problem, Result};
@@ -36,7 +38,7 @@ pub(crate) static BATCH: Operation = Operation {
     summary: "Run a batch of operations",
     description: "In order. With `atomic` all of them are one commit, or none is applied: if a condition fails, the answer is 409 and \
                   names the operations. Without it each operation succeeds or fails on its own, as its result says.",
-    query: &[&DETAILS, &ENCODING],
+    query: &[&DETAILS, &ENCODING, &NUMBERS],
     headers: &[&TRANSACTION],
     body: Some(RequestContent {
         required: true,
@@ -90,15 +92,33 @@ struct ResultsOut<'a> {
 struct EachResult<'a> {
     operations: &'a [Op],
     results: &'a [Each],
-    encoding: Encoding,
-    details: bool,
+    style: Style,
+}
+
+/// How results are written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Style {
+    pub(crate) encoding: Encoding,
+    pub(crate) details: bool,
+    pub(crate) numbers_are_text: bool,
+}
+
+impl Style {
+    /// As the query asks for.
+    pub(crate) fn of(query: &Query) -> Self {
+        Self {
+            encoding: Encoding::of(query),
+            details: query.flag(&DETAILS),
+            numbers_are_text: query.text(&NUMBERS).is_some(),
+        }
+    }
 }
 
 impl Serialize for EachResult<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        let Self { operations, results, encoding, details } = *self;
+        let Self { operations, results, style } = *self;
         let all = operations.iter().zip(results);
-        serializer.collect_seq(all.map(|(operation, each)| show(each, operation, encoding, details)))
+        serializer.collect_seq(all.map(|(operation, each)| show(each, operation, style)))
     }
 }
 
@@ -136,7 +156,7 @@ struct ResultOut<'a> {
 #[schemars(inline)]
 enum ValueOut<'a> {
     Bytes(BytesOut<'a>),
-    Number(i64),
+    Sum(Sum),
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -157,9 +177,7 @@ async fn batch(state: &State, request: &mut Request) -> Result<Response<Body>> {
         limits: state.database.limits().clone(),
         session: state.session_for(request).await?,
         bucket: request.bucket()?.into_owned(),
-        encoding: Encoding::of(&request.query),
-        details: request.query.flag(&DETAILS),
-        in_flight: request.in_flight.clone(),
+        style: Style::of(&request.query),
     };
     if large {
         return blocking(|| async { work.read()?.run().await }).await;
@@ -176,9 +194,7 @@ struct Work {
     limits: Limits,
     session: Held,
     bucket: String,
-    encoding: Encoding,
-    details: bool,
-    in_flight: Budget,
+    style: Style,
 }
 
 /// A batch that has been read.
@@ -200,8 +216,8 @@ impl Work {
 
 impl Batch {
     async fn run(self) -> Result<Response<Body>> {
-        let Self { operations, atomic, work } = self;
-        let Work { limits, mut session, bucket, encoding, details, in_flight, .. } = work;
+        let Self { operations, atomic, work: Work { limits, mut session, bucket, style, .. } } = self;
+        let encoding = style.encoding;
         let mut kv = session.kv(&bucket)?;
         let (results, version, durable, commit) = if atomic {
             let (results, version, durable) = all_or_nothing(&mut kv, &operations, encoding).await?;
@@ -212,12 +228,8 @@ impl Batch {
                 kv.apply_each_kept(&operations, &mut |entry| room.take(entry)).await?;
             (results, version, durable, None)
         };
-        drop(session);
-        let json = text(&in_flight, (operations, results, commit), move |(operations, results, commit), text| {
-            let results = EachResult { operations, results, encoding, details };
-            text.push_json(&ResultsOut { results, version: *commit })
-        });
-        let mut response = respond::bytes(StatusCode::OK, media::JSON, json.await?);
+        let results = EachResult { operations: &operations, results: &results, style };
+        let mut response = respond::json(StatusCode::OK, &ResultsOut { results, version: commit });
         written::set_commit_headers(&mut response, version, durable);
         Ok(response)
     }
@@ -299,7 +311,8 @@ fn check_failed(refusals: &[Refusal], operations: &[Op], encoding: Encoding) -> 
     Problem::new(Code::CheckFailed).member("operations", named.into())
 }
 
-fn show<'a>(each: &'a Each, operation: &'a Op, encoding: Encoding, details: bool) -> ResultOut<'a> {
+fn show<'a>(each: &'a Each, operation: &'a Op, style: Style) -> ResultOut<'a> {
+    let Style { encoding, details, .. } = style;
     let mut out = ResultOut {
         key: BytesOut(key_of(operation), encoding),
         success: true,
@@ -323,7 +336,7 @@ fn show<'a>(each: &'a Each, operation: &'a Op, encoding: Encoding, details: bool
                     }
                     out.value = entry.as_ref().map(|entry| ValueOut::Bytes(BytesOut(&entry.value, encoding)));
                 }
-                OpResult::Number(number) => out.value = Some(ValueOut::Number(*number)),
+                OpResult::Number(number) => out.value = Some(ValueOut::Sum(Sum::of(*number, style.numbers_are_text))),
                 OpResult::Deleted(keys) => out.deleted = details.then_some(*keys),
                 _ => {}
             }

@@ -52,8 +52,8 @@ pub(crate) static CLEAR: Operation = Operation {
 static PREFIX_TO_DELETE: Parameter = Parameter {
     name: PREFIX.name,
     kind: Kind::Key { bytes_min: 1 },
-    description: "The keys with this prefix. `all=true` instead deletes every key.",
-    role: Role::Required,
+    description: "The keys with this prefix. Either this or `all=true` has to be given.",
+    role: Role::Optional,
 };
 
 async fn clear(state: &State, request: &mut Request) -> Result<Response<Body>> {

@@ -22,7 +22,7 @@ use crate::handlers::kv::{representation, shared};
 use crate::protocol::body::Body;
 use crate::protocol::conditions::{Conditions, Form, Verdict, etag};
 use crate::protocol::errors::{AnyCode, Code};
-use crate::protocol::problem::{Problem, Result};
+use crate::protocol::problem::Result;
 use crate::protocol::{compress, date, media, range, respond};
 use crate::state::{Operation, State};
 use crate::wire::bytes::{BytesOut, Encoding, NumbersOut, base64_text};
@@ -62,15 +62,19 @@ pub(crate) static GET: Operation = Operation {
                 Content { media: media::JSON, shape: Shape::Json },
                 entry::ENTRY_CONTENT,
             ],
-            headers: &[&common::ETAG, &common::LAST_MODIFIED, &entry::EXPIRES],
+            headers: &[&common::ETAG, &common::LAST_MODIFIED, &entry::EXPIRES, &common::VARY],
         },
         Answer {
             status: 206,
             description: "The part of the value that `Range` names.",
             content: &[Content { media: "*/*", shape: Shape::Bytes }],
-            headers: &[&common::ETAG, &common::LAST_MODIFIED, &entry::EXPIRES, &CONTENT_RANGE_HEADER],
+            headers: &[&common::ETAG, &common::LAST_MODIFIED, &entry::EXPIRES, &common::VARY, &CONTENT_RANGE_HEADER],
         },
-        no_content(304, "The client's copy is current.", &[&common::ETAG]),
+        no_content(
+            304,
+            "The client's copy is current.",
+            &[&common::ETAG, &common::LAST_MODIFIED, &entry::EXPIRES, &common::VARY],
+        ),
     ],
     problems: &[
         shared::KEY_PROBLEMS[0],
@@ -103,14 +107,12 @@ static RANGE: RequestHeader = RequestHeader {
     name: "range",
     pattern: None,
     description: "A single byte range, as in `bytes=0-99`. Several ranges, and invalid ones, are answered with the whole value.",
-    role: Role::OutsideSchema,
 };
 static IF_RANGE: RequestHeader = RequestHeader {
     name: "if-range",
     pattern: None,
     description: "An entity tag: the range applies only if it is still that of the value's bytes. A date is not precise enough, and \
                   never matches.",
-    role: Role::OutsideSchema,
 };
 static CONTENT_RANGE_HEADER: AnswerHeader = AnswerHeader {
     name: "content-range",
@@ -188,10 +190,11 @@ fn judge(
         let plain = etag(entry.version, form)?;
         coding.map_or(Some(plain.clone()), |coding| compress::tag_of(&plain, coding))
     };
-    match Conditions::of(request.headers())?.for_read(entry.version, entry.modified_ms, tag) {
+    let conditions = Conditions::of(request.headers())?;
+    match conditions.for_read(entry.version, entry.modified_ms, tag) {
         Verdict::Answer => Ok(None),
         Verdict::Failed => {
-            let problem = Problem::new(Code::PreconditionFailed);
+            let problem = conditions.explain(entry.version);
             Err(match tag() {
                 Some(tag) => problem.header(ETAG, tag),
                 None => problem,

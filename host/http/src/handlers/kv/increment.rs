@@ -4,7 +4,7 @@ use http::header::ETAG;
 use http::{Method, Response, StatusCode};
 use mantis_db::{Applied, Counted, Op, OpResult};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::api::common;
 use crate::api::description::{Answer, RequestContent, Tag, json_content};
@@ -28,7 +28,7 @@ pub(crate) static INCREMENT: Operation = Operation {
     summary: "Add to a number",
     description: "The value is a decimal integer of 64 bits, kept as text; a missing key counts as 0. The answer is the sum. The \
                   expiry does not change.",
-    query: &[],
+    query: &[&shared::NUMBERS],
     headers: &[&TRANSACTION, &common::IF_MATCH, &common::IF_NONE_MATCH, &common::IF_UNMODIFIED_SINCE],
     body: Some(RequestContent {
         required: false,
@@ -38,7 +38,7 @@ pub(crate) static INCREMENT: Operation = Operation {
     answers: &[Answer {
         status: 200,
         description: "The new number.",
-        content: &[json_content::<Whole>()],
+        content: &[json_content::<Sum>()],
         headers: &[&common::ETAG, &common::VERSION, &common::DURABLE],
     }],
     problems: &[
@@ -70,6 +70,20 @@ struct Increment {
     by: Option<Whole>,
 }
 
+/// A sum in JSON: a number, or with `numbers=string` its text.
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum Sum {
+    Number(i64),
+    Text(#[schemars(regex(pattern = r"^-?[0-9]{1,19}$"))] String),
+}
+
+impl Sum {
+    pub(crate) fn of(number: i64, is_text: bool) -> Self {
+        if is_text { Self::Text(number.to_string()) } else { Self::Number(number) }
+    }
+}
+
 async fn increment(state: &State, request: &mut Request) -> Result<Response<Body>> {
     accept::choose(request.headers(), &[media::JSON])?;
     let conditions = Conditions::of(request.headers())?;
@@ -96,7 +110,7 @@ async fn increment(state: &State, request: &mut Request) -> Result<Response<Body
             }
         }
     };
-    let mut response = respond::json(StatusCode::OK, &number);
+    let mut response = respond::json(StatusCode::OK, &Sum::of(number, request.query.text(&shared::NUMBERS).is_some()));
     if let Some(tag) = etag(version, Form::Bytes) {
         response.headers_mut().insert(ETAG, tag);
     }

@@ -9,7 +9,7 @@ use schemars::SchemaGenerator;
 use crate::api::blocking::blocking;
 use crate::api::common;
 use crate::api::description::{
-    Answer, AnswerHeader, Content, RequestContent, RequestHeader, Role, Shape, Tag, json_content, no_content,
+    Answer, AnswerHeader, Content, RequestContent, RequestHeader, Shape, Tag, json_content, no_content,
 };
 use crate::api::operation::TimeoutPolicy;
 use crate::api::request::Request;
@@ -90,7 +90,6 @@ static PREFER: RequestHeader = RequestHeader {
     name: "prefer",
     pattern: None,
     description: "`return=representation` asks for the JSON form of what was written.",
-    role: Role::Optional,
 };
 static PREFERENCE_APPLIED: AnswerHeader = AnswerHeader {
     name: "preference-applied",

@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use crate::limits;
 use crate::protocol::errors::Code;
 use crate::protocol::problem::{Problem, Result};
-use crate::wire::bytes::BytesIn;
+use crate::wire::bytes::{BytesIn, NOT_BASE64};
 use crate::wire::json;
 use crate::wire::numbers::Whole;
 
@@ -76,8 +76,7 @@ impl Candidate<'_> {
         let value = match serde_json::from_str(self.value.get()) {
             Ok(value) => value,
             Err(_) if is_base64_object(self.value) => {
-                let detail = "the text in `base64` is not base64 (the standard alphabet, with padding)";
-                return Err(Problem::new(Code::BodyInvalid).detail(detail).hint(HINT));
+                return Err(Problem::new(Code::BodyInvalid).detail(NOT_BASE64).hint(HINT));
             }
             Err(_) => return Ok(None),
         };

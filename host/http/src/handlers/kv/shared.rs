@@ -25,7 +25,7 @@ pub(crate) static RAW: Parameter = Parameter {
     name: "raw",
     kind: Kind::Flag,
     description: "`true` stores the body as it is, even if it is JSON.",
-    role: Role::OutsideSchema,
+    role: Role::Optional,
 };
 pub(crate) static START: Parameter = Parameter {
     name: "start",
@@ -63,11 +63,18 @@ pub(crate) static DETAILS: Parameter = Parameter {
     description: "`true` adds the media type and the time of the last write to entries.",
     role: Role::Optional,
 };
+pub(crate) static NUMBERS: Parameter = Parameter {
+    name: "numbers",
+    kind: Kind::Choice(&["string"]),
+    description: "`string` writes sums as text, as in `\"42\"`: readers that keep numbers as floats, as `JSON.parse` does, lose digits of those \
+                  beyond 2^53.",
+    role: Role::Optional,
+};
 pub(crate) static ALL: Parameter = Parameter {
     name: "all",
     kind: Kind::Flag,
-    description: "`true` selects every key of the bucket.",
-    role: Role::OutsideSchema,
+    description: "`true` selects every key of the bucket, in place of `prefix`.",
+    role: Role::Optional,
 };
 
 pub(crate) const KEY_MISSING: AnyCode = AnyCode::Http(Code::KeyNotFound);

@@ -373,6 +373,10 @@ impl<'de: 'b, 'b> Visitor<'de> for Row<'_, 'b> {
 fn read_csv<'b>(body: &'b [u8], columns: Columns<'_>) -> TableResult<RowBatch<'b>> {
     let not_csv = |error: csv::Error| match error.kind() {
         csv::ErrorKind::UnequalLengths { .. } => invalid("All lines must have same number of fields"),
+        csv::ErrorKind::Utf8 { pos, .. } => {
+            let line = pos.as_ref().map_or(1, csv::Position::line);
+            invalid("The body is not valid CSV").with_details(format!("line {line} is not UTF-8"))
+        }
         _ => invalid("The body is not valid CSV").with_details(error.to_string()),
     };
     let mut reader = csv::ReaderBuilder::new().from_reader(body);

@@ -25,7 +25,7 @@ pub(super) static DIALECT: Parameter = Parameter {
     description: "PostgREST's dialect: `select`, `order`, `limit`, `offset`, `and`, `or`, `columns`, `on_conflict`, and any column \
                   with an operator and a value, as in `age=gte.18`.",
     // Which columns there are, no schema of all tables can say.
-    role: Role::OutsideSchema,
+    role: Role::Optional,
 };
 pub(super) static PREFER: RequestHeader = RequestHeader {
     name: "prefer",
@@ -33,26 +33,16 @@ pub(super) static PREFER: RequestHeader = RequestHeader {
     description: "`return=minimal|headers-only|representation`, `count=exact|planned|estimated`, \
                   `resolution=merge-duplicates|ignore-duplicates`, `missing=default|null`, `handling=strict|lenient`, \
                   `timezone=`, `max-affected=`, `tx=commit|rollback`.",
-    role: Role::Optional,
 };
 pub(super) static RANGE: RequestHeader = RequestHeader {
     name: "range",
     pattern: None,
     description: "Which rows, as in `0-9`; of those that `limit` and `offset` name.",
-    role: Role::OutsideSchema,
 };
-pub(super) static PROFILE: RequestHeader = RequestHeader {
-    name: "accept-profile",
-    pattern: None,
-    description: "The schema: `public`.",
-    role: Role::OutsideSchema,
-};
-pub(super) static CONTENT_PROFILE: RequestHeader = RequestHeader {
-    name: "content-profile",
-    pattern: None,
-    description: "The schema: `public`.",
-    role: Role::OutsideSchema,
-};
+pub(super) static PROFILE: RequestHeader =
+    RequestHeader { name: "accept-profile", pattern: None, description: "The schema: `public`." };
+pub(super) static CONTENT_PROFILE: RequestHeader =
+    RequestHeader { name: "content-profile", pattern: None, description: "The schema: `public`." };
 
 pub(super) static CONTENT_RANGE: AnswerHeader = AnswerHeader {
     name: "content-range",

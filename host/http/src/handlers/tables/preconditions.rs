@@ -5,7 +5,7 @@
 use http::HeaderMap;
 use http::header::{IF_MATCH, IF_NONE_MATCH};
 
-use crate::protocol::conditions::{Tags, tags};
+use crate::protocol::conditions::{Tags, WEAK_HINT, tags};
 use crate::protocol::problem::Result;
 
 /// The conditions of a request for one row.
@@ -13,6 +13,8 @@ use crate::protocol::problem::Result;
 pub(super) struct Preconditions {
     pub(super) if_match: Option<Versions>,
     pub(super) if_none_match: Option<Tags>,
+    /// Whether `If-Match` has a weak tag, which matches nothing.
+    pub(super) is_weak: bool,
 }
 
 /// Which versions of a row a request is for.
@@ -30,11 +32,18 @@ impl Preconditions {
     /// # Errors
     /// `header-invalid` for what is no list of tags.
     pub(super) fn of(headers: &HeaderMap) -> Result<Self> {
-        let if_match = tags(headers, &IF_MATCH)?.map(|tags| match tags.strong() {
+        let given = tags(headers, &IF_MATCH)?;
+        let is_weak = given.as_ref().is_some_and(Tags::has_weak);
+        let if_match = given.map(|tags| match tags.strong() {
             None => Versions::Any,
             Some(tags) => Versions::These(tags.filter_map(version_of).collect()),
         });
-        Ok(Self { if_match, if_none_match: tags(headers, &IF_NONE_MATCH)? })
+        Ok(Self { if_match, if_none_match: tags(headers, &IF_NONE_MATCH)?, is_weak })
+    }
+
+    /// What to do where they are not met, if it is not to read the row again.
+    pub(super) fn hint(&self) -> Option<&'static str> {
+        self.is_weak.then_some(WEAK_HINT)
     }
 }
 

@@ -28,7 +28,7 @@ use crate::limits::{CONDITION_ATTEMPTS_MAX, SHORT_BODY_BYTES_MAX, SHORT_QUERY_RO
 use crate::protocol::body::Body;
 use crate::protocol::errors::Code;
 use crate::protocol::path;
-use crate::protocol::problem::Result;
+use crate::protocol::problem::{Problem, Result};
 use crate::protocol::respond;
 use crate::state::State;
 use crate::wire::written;
@@ -146,8 +146,13 @@ pub(super) async fn show(state: &State, request: &mut Request) -> Result<Respons
     };
     let Some(shown) = shown else { return Err(Code::RowNotFound.into()) };
     let tag = row.tag(shown.version);
-    if conditions.if_match.is_some_and(|versions| !versions.have(shown.version)) {
-        return Err(Code::PreconditionFailed.into());
+    if conditions.if_match.as_ref().is_some_and(|versions| !versions.have(shown.version)) {
+        let problem =
+            Problem::new(Code::PreconditionFailed).detail("the row has another version than those in `If-Match`");
+        return Err(match conditions.hint() {
+            Some(hint) => problem.hint(hint),
+            None => problem,
+        });
     }
     let is_known = conditions.if_none_match.is_some_and(|known| known.match_form(tag.as_ref()));
     let mut response = if is_known {
@@ -223,9 +228,13 @@ pub(super) async fn write(state: &State, request: &mut Request) -> Result<Respon
     };
     if written.affected == 0 {
         // What does not exist has no version either.
-        return Err(
-            if writing.conditions.if_match.is_some() { Code::PreconditionFailed } else { Code::RowNotFound }.into()
-        );
+        return Err(if writing.conditions.if_match.is_some() {
+            Problem::new(Code::PreconditionFailed)
+                .detail("the row does not exist, and so has none of the versions in `If-Match`")
+                .hint("`PUT` without `If-Match` makes it.")
+        } else {
+            Code::RowNotFound.into()
+        });
     }
     Ok(answer(&writing.row, writing.kind, &writing.options, &written, shown))
 }
@@ -256,7 +265,7 @@ impl Writing {
         session: &mut Session,
         examined_max: Option<u64>,
     ) -> TableResult<(Written, Option<Versioned>)> {
-        let Preconditions { if_match, if_none_match } = &self.conditions;
+        let Preconditions { if_match, if_none_match, .. } = &self.conditions;
         let only = if_match.as_ref().and_then(Versions::only);
         let is_put = self.kind == Applicable::Put;
         // To change or delete nothing is an error anyway, so that `*` needs a look at the row for PUT alone.
@@ -291,13 +300,17 @@ impl Writing {
         let mut found = Versioned { rows: AnswerRows::counted(), version: 0 };
         let mut rows = session.rows(&row.table, row.asked.environment.clone());
         let is_there = rows.select(&query, &SelectOptions::default(), &mut found).await?.rows > 0;
-        let Preconditions { if_match, if_none_match } = &self.conditions;
+        let Preconditions { if_match, if_none_match, .. } = &self.conditions;
         let is_asked = if_match.as_ref().is_none_or(|versions| is_there && versions.have(found.version));
         let tag = row.tag(found.version);
         let is_excluded = is_there && if_none_match.as_ref().is_some_and(|tags| tags.match_form(tag.as_ref()));
         if !is_asked || is_excluded {
             let message = "The row does not meet `If-Match` or `If-None-Match`";
-            return Err(TableError::new(code::PRECONDITION_FAILED, message));
+            let error = TableError::new(code::PRECONDITION_FAILED, message);
+            return Err(match self.conditions.hint() {
+                Some(hint) => error.with_hint(hint),
+                None => error,
+            });
         }
         Ok(is_there.then_some(found.version))
     }

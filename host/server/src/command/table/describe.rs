@@ -64,8 +64,7 @@ async fn asked(path: &Path, server: &ServerArgs, output: &mut Output) -> Outcome
         return Ok(Some(answer));
     }
     // As it came: numbers keep their digits, and members their order.
-    output.plain(answer.body.trim_ascii_end())?;
-    output.bytes(b"\n")?;
+    output.json_text(answer.body.trim_ascii_end())?;
     Ok(None)
 }
 

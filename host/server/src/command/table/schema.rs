@@ -16,8 +16,7 @@ pub(super) async fn write(server: &ServerArgs, method: Method, name: &str, body:
     let answer = context::client(server)?.request(method, &Path::schema(name), &headers, body).await?;
     if server.json {
         let mut output = Output::new();
-        output.plain(&answer.body)?;
-        output.bytes(b"\n")?;
+        output.json_text(&answer.body)?;
         return output.flush();
     }
     let name = crate::client::text::printable(name);

@@ -26,8 +26,7 @@ pub(super) async fn run(args: TableSelectArgs) -> Outcome {
     let rows = if args.csv {
         write_csv(&answer, &mut output)?
     } else if args.server.json {
-        output.plain(&answer.body)?;
-        output.bytes(b"\n")?;
+        output.json_text(&answer.body)?;
         answer.json::<Vec<IgnoredAny>>()?.len()
     } else {
         show(&answer.json::<Vec<Object>>()?, &mut output)?
