@@ -73,13 +73,12 @@ impl Call<'_> {
 
     /// Undoes what a run wrote, and begins another attempt's transaction.
     async fn begin_anew(&self, session: Option<Session>) -> Result<Session, CallError> {
-        let mut session = match session {
-            Some(session) => session,
-            None => {
-                let mut session = self.session().await?;
-                session.set_grants(Arc::clone(&self.plugin.grants));
-                session
-            }
+        let mut session = if let Some(session) = session {
+            session
+        } else {
+            let mut session = self.session().await?;
+            session.set_grants(Arc::clone(&self.plugin.grants));
+            session
         };
         let retry = session.restart();
         self.begin(session, retry).await

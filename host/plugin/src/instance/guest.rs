@@ -114,13 +114,12 @@ impl GuestInstance {
         if let Some(found) = self.functions[function] {
             return Ok(found);
         }
-        let instance = match self.instance {
-            Some(instance) => instance,
-            None => {
-                let instance = blueprint.pre.instantiate(&mut self.store)?;
-                self.store.data_mut().note_instantiated();
-                *self.instance.insert(instance)
-            }
+        let instance = if let Some(instance) = self.instance {
+            instance
+        } else {
+            let instance = blueprint.pre.instantiate(&mut self.store)?;
+            self.store.data_mut().note_instantiated();
+            *self.instance.insert(instance)
         };
         let found = instance.get_func(&mut self.store, blueprint.exports[function]);
         let found = found.ok_or_else(|| wasmtime::Error::msg("the component lost one of its exports"))?;
