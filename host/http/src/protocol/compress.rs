@@ -4,18 +4,20 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use async_compression::Level;
-use async_compression::tokio::bufread::{BrotliEncoder, GzipEncoder, ZstdEncoder};
+use async_compression::tokio::write::{BrotliEncoder, GzipEncoder, ZstdEncoder};
 use bytes::Bytes;
-use futures_util::{Stream, TryStreamExt as _};
+use futures_util::{StreamExt as _, stream};
 use http::header::{
     ACCEPT_ENCODING, ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, VARY,
 };
 use http::{HeaderMap, HeaderValue, Response};
-use tokio::io::AsyncRead;
-use tokio_util::io::{ReaderStream, StreamReader};
+use parking_lot::Mutex;
+use tokio::io::{AsyncWrite, AsyncWriteExt as _};
+use tokio::task::yield_now;
 
 use crate::protocol::accept::{Weight, weighted};
 use crate::protocol::body::{Body, BodyError};
@@ -132,51 +134,85 @@ pub(crate) fn tag_of(tag: &HeaderValue, coding: Coding) -> Option<HeaderValue> {
 }
 
 fn encode(body: Body, coding: Coding) -> Body {
-    let reader = StreamReader::new(Paced::new(body).map_err(|error| io::Error::other(error.to_string())));
-    match coding {
-        Coding::Zstd => stream(ZstdEncoder::with_quality(reader, Level::Precise(3))),
-        Coding::Brotli => stream(BrotliEncoder::with_quality(reader, Level::Precise(4))),
-        Coding::Gzip => stream(GzipEncoder::with_quality(reader, Level::Precise(5))),
+    let output = Output::default();
+    let sink = output.clone();
+    let encoder: Encoder = match coding {
+        Coding::Zstd => Box::pin(ZstdEncoder::with_quality(sink, Level::Precise(3))),
+        Coding::Brotli => Box::pin(BrotliEncoder::with_quality(sink, Level::Precise(4))),
+        Coding::Gzip => Box::pin(GzipEncoder::with_quality(sink, Level::Precise(5))),
+    };
+    let encoding = Encoding { body, rest: Bytes::new(), encoder, output, is_over: false };
+    Body::stream(stream::unfold(encoding, |mut encoding| async move {
+        let piece = encoding.next().await?;
+        Some((piece, encoding))
+    }))
+}
+
+type Encoder = Pin<Box<dyn AsyncWrite + Send>>;
+
+/// What an encoder has written and nobody has taken yet.
+#[derive(Clone, Default)]
+struct Output(Arc<Mutex<Vec<u8>>>);
+
+impl AsyncWrite for Output {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.0.lock().extend_from_slice(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 }
 
-/// A body in small pieces, between which others get their turn: an encoder reads on until it has something to write, which of what shrinks
-/// well takes megabytes.
-struct Paced {
+/// A body on its way through an encoder. What shrinks well takes megabytes until something comes out, so others get their turn after each
+/// step of input.
+struct Encoding {
     body: Body,
     rest: Bytes,
-    has_paused: bool,
+    encoder: Encoder,
+    output: Output,
+    is_over: bool,
 }
 
-impl Paced {
-    fn new(body: Body) -> Self {
-        Self { body, rest: Bytes::new(), has_paused: true }
-    }
-}
-
-impl Stream for Paced {
-    type Item = Result<Bytes, BodyError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = &mut *self;
-        if !std::mem::replace(&mut this.has_paused, true) {
-            // The task goes to the end of the queue.
-            context.waker().wake_by_ref();
-            return Poll::Pending;
+impl Encoding {
+    /// The next piece; none at the end.
+    async fn next(&mut self) -> Option<Result<Bytes, BodyError>> {
+        while !self.is_over {
+            if let Err(error) = self.step().await {
+                self.is_over = true;
+                return Some(Err(error));
+            }
+            let written = std::mem::take(&mut *self.output.0.lock());
+            yield_now().await;
+            if !written.is_empty() {
+                return Some(Ok(written.into()));
+            }
         }
-        if this.rest.is_empty() {
-            this.rest = match Pin::new(&mut this.body).poll_next(context) {
-                Poll::Ready(Some(Ok(piece))) => piece,
-                other => return other,
+        None
+    }
+
+    /// Encodes some more of the body, or the end of it.
+    async fn step(&mut self) -> Result<(), BodyError> {
+        if self.rest.is_empty() {
+            let Some(piece) = self.body.next().await else {
+                self.is_over = true;
+                return self.encoder.shutdown().await.map_err(failed);
             };
+            self.rest = piece?;
         }
-        this.has_paused = false;
-        Poll::Ready(Some(Ok(this.rest.split_to(this.rest.len().min(CHUNK_BYTES)))))
+        let input = self.rest.split_to(self.rest.len().min(CHUNK_BYTES));
+        self.encoder.write_all(&input).await.map_err(failed)
     }
 }
 
-fn stream(encoder: impl AsyncRead + Send + 'static) -> Body {
-    Body::stream(ReaderStream::with_capacity(encoder, CHUNK_BYTES).map_err(|error| BodyError(error.to_string())))
+#[allow(clippy::needless_pass_by_value, reason = "the shape of `map_err`")]
+fn failed(error: io::Error) -> BodyError {
+    BodyError(error.to_string())
 }
 
 #[cfg(test)]
