@@ -369,7 +369,7 @@ async fn the_written_entry_is_returned_on_request() {
         let answer = server.send("PUT /api/v1/kv/a", &headers, r#"{"a":1}"#).await;
         assert_eq!((answer.outcome().as_str(), answer.header("content-type")), ("200", Some(media)));
         assert_eq!(answer.text() == r#"{"a":1}"#, shows_document, "{accept}");
-        let read = server.send("GET /api/v1/kv/a", &[&format!("accept: {}", media)], "").await;
+        let read = server.send("GET /api/v1/kv/a", &[&format!("accept: {media}")], "").await;
         assert_eq!((read.header("etag"), &read.body), (answer.header("etag"), &answer.body), "as a read shows it");
     }
 }

@@ -168,8 +168,11 @@ impl JsonSchema for AnyJson {
 mod tests {
     use super::*;
 
+    /// The value, whether it was text, and its time to live.
+    type Form<'f> = (&'f [u8], bool, Option<i64>);
+
     #[track_caller]
-    fn check(body: &str, expected: std::result::Result<Option<(&[u8], bool, Option<i64>)>, &str>) {
+    fn check(body: &str, expected: std::result::Result<Option<Form<'_>>, &str>) {
         let read = read_any(body.as_bytes()).map_err(|problem| problem.code().as_str());
         let read = read.as_ref().map(|form| {
             form.as_ref().map(|form| (&form.value.bytes[..], form.value.text, form.ttl.map(|Whole(seconds)| seconds)))
