@@ -32,9 +32,9 @@ same() { if cmp "$1" "$2"; then passed=$((passed + 1)); else fail "an export dif
 import_and_export() {
     local began=${EPOCHREALTIME/[.,]/}
     "$mantisdb" import --bucket words "$words"
-    "$mantisdb" export --bucket words >"$work/words"
+    "$mantisdb" export --bucket words --format imported >"$work/words"
     "$mantisdb" import --bucket unicode --format csv --delimiter ';' --no-header --key 1 "$characters"
-    "$mantisdb" export --bucket unicode >"$work/characters"
+    "$mantisdb" export --bucket unicode --format imported >"$work/characters"
     local ended=${EPOCHREALTIME/[.,]/}
     same "$words" "$work/words"
     same "$characters" "$work/characters"
@@ -99,7 +99,7 @@ tables 'on the disk'
 stop
 start --data "$work/data"
 check 'rows are there after a restart' Ghotuo "$(ask languages 'alpha_3=eq.aaa&select=name')"
-"$mantisdb" export --bucket words >"$work/words"
+"$mantisdb" export --bucket words --format imported >"$work/words"
 same "$words" "$work/words"
 stop
 check 'the directory is all right' 1 "$("$mantisdb" check --data "$work/data" | grep -c '^all right')"

@@ -33,6 +33,8 @@ run() {
                 grep -q '^limits' "$work/log" && break
                 sleep 0.1
             done
+            # Plugins of a folder are installed while the server answers.
+            curl --retry 100 --retry-delay 1 --fail "$url/ready" >/dev/null || fail "the server is not ready" "$(cat "$work/log")"
             export MANTISDB_URL=$url
             printed=$(cat "$work/log")
             ;;

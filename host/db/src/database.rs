@@ -251,7 +251,7 @@ impl Database {
         self.check_open()?;
         let (held, max) = (self.0.engine.bytes(), self.0.limits.store_bytes_max);
         if held.saturating_add(bytes as u64) > max {
-            return Err(Error::new(Code::StoreFull, format!("the store holds {held} bytes; the limit is {max}")));
+            return Err(Error::new(Code::StoreFull, format!("the store is full: its limit is {max} bytes")));
         }
         if !(self.0.has_room)(bytes) {
             // What the feed keeps of the past is worth less than room for the present; who follows to the end misses nothing.

@@ -59,7 +59,10 @@ pub use bucket_name::{BUCKET_NAME_PATTERN, DEFAULT_BUCKET, is_bucket_name};
 pub use buckets::BucketInfo;
 pub use changes::{Change, ChangeFilter, ChangeKind, Changes, Since};
 pub use database::{Database, HasRoom, StorageOptions};
-pub use engine::{Clock, Direction, Durability, EngineOptions, Expect, Isolation, OpenError, Random, Recovered, Stats};
+pub use engine::{
+    Budget, Clock, Direction, Durability, EngineOptions, Expect, Isolation, OpenError, Random, Recovered, Reservation,
+    Stats,
+};
 pub use error::{Code, Error, Kind, Result};
 pub use grants::{Access, GrantInvalid, Grants};
 pub use keyspace::Span;

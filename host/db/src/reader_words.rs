@@ -43,7 +43,7 @@ pub fn json_error(error: &serde_json::Error) -> String {
     let (line, column, text) = (error.line(), error.column(), error.to_string());
     let message = text.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&text);
     if (line, column) == (1, 0) && error.is_eof() {
-        return "there is nothing in it: it is empty".to_owned();
+        return "it is empty".to_owned();
     }
     let mut said = reader_error(message);
     if line > 0 {
@@ -188,7 +188,7 @@ mod tests {
         );
         check(r#"{"verb":"read","on":null}"#, "found null, expected a boolean (line 1, column 24)");
         check(r#"{"verb":"read","inner":true}"#, "found true, expected an object (line 1, column 27)");
-        check("", "there is nothing in it: it is empty");
+        check("", "it is empty");
         check(r#"{"verb":"read","names":["#, "the text ends within a list (line 1, column 24)");
         check(r#"{"verb":}"#, "here is no valid value (line 1, column 9)");
         check(r#"{"verb":"read"} x"#, "there is more after the end of the value (line 1, column 17)");

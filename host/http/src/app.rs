@@ -162,7 +162,9 @@ impl App {
             }
         };
         let Matched { operation, index, captures } = matched;
-        let mut request = Request { head, captures, query, body, id: begun.id.clone() };
+        let in_flight = self.0.state.database.in_flight().clone();
+        let id = begun.id.clone();
+        let mut request = Request { head, captures, query, body, in_flight, found: Mutex::default(), id };
         let outcome = match self.run_now(operation, &request) {
             Some(outcome) => outcome,
             // Boxed, so that a connection does not reserve space for the largest handler.

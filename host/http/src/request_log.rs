@@ -52,6 +52,7 @@ impl RequestLog {
 }
 
 impl Begun {
+    #[allow(clippy::disallowed_methods, reason = "the time that a request takes, which no answer depends on")]
     pub(crate) fn new(id: HeaderValue) -> Self {
         Self { id, at: Instant::now(), is_logged: tracing::enabled!(target: TARGET, Level::DEBUG) }
     }

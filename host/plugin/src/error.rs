@@ -241,6 +241,9 @@ pub enum CallError {
     /// The caller did not accept the result.
     #[error("the caller did not accept the result")]
     Declined,
+    /// The plugin is kept, and cannot be called now.
+    #[error("the plugin cannot be called: {0}")]
+    Unavailable(String),
     /// The plugin is expected, but not installed yet.
     #[error("the plugin {0:?} is being compiled; try again later")]
     Expected(String),

@@ -65,19 +65,19 @@ fn acknowledged_writes_survive_a_kill() {
         server.ok(&["plugin", "put", "counter", component.to_str().unwrap(), "--grant", "counters:write"]);
         let called = send_json(&server, "/api/v1/plugins/counter/call/increment", r#"["visits",5]"#);
         assert!(called.starts_with("HTTP/1.1 200") && called.contains(durable), "{called}");
-        assert!(called.contains("mantisdb-version: 8\r\n") && called.ends_with("\r\n\r\n5"), "{called}");
+        assert!(called.contains("mantisdb-version: 9\r\n") && called.ends_with("\r\n\r\n5"), "{called}");
         server.child.kill().unwrap();
         server.child.wait().unwrap();
 
         let server = start(&data, durability);
         assert!(
-            server.greeting.contains("at version 8") && server.greeting.contains(durability),
+            server.greeting.contains("at version 9") && server.greeting.contains(durability),
             "{}",
             server.greeting
         );
         assert!(send(&server, "GET", "/api/v1/kv/greeting", "").ends_with("hello"));
         assert!(send(&server, "GET", "/api/v1/buckets/other/kv/a", "").ends_with('3'));
-        assert!(send(&server, "GET", "/stats", "").contains("\"synced_version\":8"));
+        assert!(send(&server, "GET", "/stats", "").contains("\"synced_version\":9"));
     }
 }
 

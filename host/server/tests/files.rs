@@ -174,9 +174,11 @@ fn what_is_no_directory_is_named_as_it_is() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("file"), "").unwrap();
     symlink("nothing", directory.path().join("link")).unwrap();
-    for (name, part) in
-        [("file", "not a directory"), ("link", "a link that leads to nothing"), ("file/x", "not a directory")]
-    {
+    for (name, part) in [
+        ("file", "not a directory"),
+        ("link", "a link to something that does not exist"),
+        ("file/x", "not a directory"),
+    ] {
         let mut serve = program();
         serve.args(["serve", "--listen", "127.0.0.1:0", "--data", text(&directory.path().join(name))]);
         let (code, message) = failure(&run_with(serve, b""));

@@ -14,6 +14,7 @@ mod isolation;
 mod keys;
 mod ledger;
 mod malformed;
+mod memory;
 mod normalised;
 mod place;
 mod plugins;

@@ -162,15 +162,145 @@ fn plugins_return_after_a_restart_with_all_that_they_may_do() {
     };
     let mut server = Server::start(&arguments);
     wait_until_ready(&server);
-    server.ok(&["plugin", "put", "gone", counter().to_str().unwrap(), "--grant", "counters:write"]);
-    server.ok(&["plugin", "call", "gone", "increment", "visits", "5"]);
-    assert_eq!(names(&server), ["gone", "kept"]);
+    let put = [
+        "plugin",
+        "put",
+        "put",
+        counter().to_str().unwrap(),
+        "--grant",
+        "counters:write",
+        "--reuse",
+        "--handles-max",
+        "7",
+    ]
+    .map(str::to_owned);
+    server.ok(&put.each_ref().map(String::as_str));
+    server.ok(&["plugin", "call", "put", "increment", "visits", "5"]);
+    assert_eq!(names(&server), ["filed", "put"]);
+    let before = info(&server, "put");
+    // A kill, then an orderly end: both keep it.
+    for end in ["-KILL", "-TERM"] {
+        server.signal(end);
+        server.child.wait().unwrap();
+        server = Server::start(&arguments);
+        wait_until_ready(&server);
+        assert_eq!(server.ok(&["plugin", "call", "put", "increment", "visits", "1", "--json"]).trim().len(), 1);
+        assert_eq!(names(&server), ["filed", "put"]);
+        let after = info(&server, "put");
+        for member in ["grants", "limits", "reuse", "version", "revision", "versions", "sha256", "functions"] {
+            assert_eq!(after[member], before[member], "{end} {member}");
+        }
+        assert_eq!((&after["source"], &after["state"]), (&"kept".into(), &"ready".into()));
+    }
+    assert_eq!(info(&server, "filed")["source"], "directory");
+    for change in [&["plugin", "remove", "filed"][..], &["plugin", "put", "filed", counter().to_str().unwrap()]] {
+        let (_, message) = failure(&server.run(change));
+        assert!(message.contains("plugin-from-directory"), "{message}");
+    }
+    server.ok(&["plugin", "remove", "put"]);
     server.signal("-TERM");
     assert_eq!(server.wait(), Some(0));
     let server = Server::start(&arguments);
     wait_until_ready(&server);
-    assert_eq!(names(&server), ["kept"]);
-    assert_eq!(server.ok(&["get", "--bucket", "counters", "visits"]), "5", "what it wrote is there");
+    assert_eq!(names(&server), ["filed"]);
+    assert_eq!(server.ok(&["get", "--bucket", "counters", "visits"]), "7", "what it wrote is there");
+}
+
+#[test]
+fn a_file_takes_the_place_of_a_kept_plugin_and_loses_nothing_of_it() {
+    let (data, plugins) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let data = ["--data", data.path().to_str().unwrap()];
+    let with_files = [&data[..], &["--plugins", plugins.path().to_str().unwrap()]].concat();
+    let mut server = Server::start(&data);
+    server.ok(&["plugin", "put", "a", counter().to_str().unwrap(), "--grant", "counters:write"]);
+    let kept = info(&server, "a");
+    std::fs::copy(counter(), plugins.path().join("a.wasm")).unwrap();
+    let restart = |mut server: Server, arguments: &[&str]| {
+        server.signal("-TERM");
+        assert_eq!(server.wait(), Some(0));
+        let server = Server::start(arguments);
+        wait_until_ready(&server);
+        server
+    };
+    server = restart(server, &with_files);
+    let filed = info(&server, "a");
+    assert_eq!((&filed["source"], &filed["grants"]), (&"directory".into(), &serde_json::json!([])));
+    server = restart(server, &data);
+    server.ok(&["plugin", "call", "a", "increment", "visits", "1"]);
+    assert_eq!(info(&server, "a")["revision"], kept["revision"]);
+}
+
+#[test]
+fn versions_are_rolled_back_and_guarded_on_the_command_line() {
+    let server = Server::start(&[]);
+    let path = counter();
+    let put = |options: &[&str]| {
+        let arguments = [&["plugin", "put", "a", path.to_str().unwrap()], options].concat();
+        server.run(&arguments)
+    };
+    assert!(put(&["--grant", "counters:write", "--log-lines-max", "3"]).status.success());
+    let first = info(&server, "a")["revision"].as_str().unwrap().to_owned();
+    assert!(put(&["--reuse", "--if-revision", &first]).status.success());
+    let second = info(&server, "a");
+    assert_eq!(
+        (&second["limits"]["log_lines_max"], &second["reuse"], &second["version"]),
+        (&3.into(), &true.into(), &2.into())
+    );
+    let (code, message) = failure(&put(&["--if-revision", &first]));
+    assert!(code == 1 && message.contains("precondition-failed"), "{code} {message}");
+    let manifest = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
+    std::fs::write(manifest.path(), "[grants]\nother = \"read\"\n[limits]\nhandles_max = 9\n").unwrap();
+    assert!(put(&["--manifest", manifest.path().to_str().unwrap()]).status.success());
+    let third = info(&server, "a");
+    assert_eq!((&third["grants"][0]["bucket"], &third["limits"]["handles_max"]), (&"other".into(), &9.into()));
+    assert_ne!(third["limits"]["log_lines_max"], 3);
+    let shown = server.ok(&["plugin", "show", "a"]);
+    for part in ["state: ready", "grants: other:read", "reuse: false", "handles_max: 9", "version 3: ", "version 1: "] {
+        assert!(shown.contains(part), "{shown}");
+    }
+    server.ok(&["plugin", "rollback", "a", "--to", "1"]);
+    assert_eq!(server.ok(&["plugin", "call", "a", "increment", "visits", "5"]), "5\n");
+    assert_eq!(info(&server, "a")["version"], 1);
+    assert_eq!(failure(&server.run(&["plugin", "rollback", "a"])).0, 1, "there is none before it");
+    assert!(put(&["--reset", "--reuse=false"]).status.success());
+    assert_eq!(info(&server, "a")["grants"], serde_json::json!([]));
+}
+
+/// A backup of a running server, restored elsewhere, runs its plugins; a component that is lost breaks its plugin alone.
+#[test]
+fn backups_carry_plugins_and_a_lost_component_breaks_nothing_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let server = Server::start(&["--data", &path("data")]);
+    server.ok(&["plugin", "put", "a", counter().to_str().unwrap(), "--grant", "counters:write"]);
+    server.ok(&["plugin", "put", "b", component("leaderboard.wasm").to_str().unwrap(), "--grant", "leaderboard:write"]);
+    server.ok(&["plugin", "call", "a", "increment", "visits", "5"]);
+    server.ok(&["backup", &path("whole.backup")]);
+    drop(server);
+    let run = |arguments: &[&str]| {
+        let mut command = program();
+        command.args(arguments);
+        run_with(command, b"")
+    };
+    assert!(run(&["restore", &path("whole.backup"), "--data", &path("new")]).status.success());
+    assert!(run(&["check", "--data", &path("new")]).status.success());
+    let mut server = Server::start(&["--data", &path("new")]);
+    assert_eq!(server.ok(&["plugin", "call", "a", "increment", "visits", "1"]), "6\n");
+    let lost = info(&server, "a")["sha256"].as_str().unwrap().to_owned();
+    server.signal("-TERM");
+    assert_eq!(server.wait(), Some(0));
+    std::fs::remove_file(directory.path().join("new").join(format!("attachment-{lost}.mantis"))).unwrap();
+    let checked = run(&["check", "--data", &path("new")]);
+    let said = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert!(!checked.status.success() && said.contains(&lost) && said.contains("missing"), "{said}");
+    let server = Server::start(&["--data", &path("new")]);
+    assert_eq!(server.ok(&["plugin", "call", "b", "submit", "ada", "30"]), "1\n");
+    let (code, message) = failure(&server.run(&["plugin", "call", "a", "increment", "visits", "1"]));
+    assert!(code == 3 && message.contains("plugin-unavailable"), "{code} {message}");
+    assert_eq!(info(&server, "a")["state"], "broken");
+    // The same component again mends it, with the grants that it had.
+    server.ok(&["plugin", "put", "a", counter().to_str().unwrap()]);
+    assert_eq!(server.ok(&["plugin", "call", "a", "increment", "visits", "1"]), "7\n");
 }
 
 #[test]
@@ -221,9 +351,6 @@ fn the_port_is_open_before_plugins_are_compiled() {
     assert!(server.exchange(call).ends_with("100000"), "{}", server.exchange(call));
     let stats: serde_json::Value = serde_json::from_str(&server.ok(&["stats", "--json"])).unwrap();
     assert!(stats["plugins"]["compiled_bytes"].as_u64().unwrap() > 0, "{stats}");
-    server.ok(&["plugin", "remove", "slow"]);
-    let stats: serde_json::Value = serde_json::from_str(&server.ok(&["stats", "--json"])).unwrap();
-    assert_eq!(stats["plugins"]["compiled_bytes"], 0, "{stats}");
     drop(server);
     // The next one finds the code on the disk.
     assert!(std::fs::read_dir(cache).unwrap().count() > 0);

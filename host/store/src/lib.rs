@@ -76,9 +76,9 @@ pub use threads::{DiskThreads, OnDiskEvent};
 pub use transactions::Places;
 pub use transactions::{Isolation, Savepoint, Transaction};
 pub use types::{
-    Checkpoint, Clock, DURATION_BOUNDS_US, Direction, DiskStats, Durability, DurationCounters, Durations, Entry,
-    EntryHeader, Error, Expect, KeyRange, ManualClock, OnProgress, Options, Random, Refused, SeededRandom, Space,
-    Stats, StorageFailure, Update, Version, Written,
+    AttachmentId, Budget, Checkpoint, Clock, DURATION_BOUNDS_US, Direction, DiskStats, Durability, DurationCounters,
+    Durations, Entry, EntryHeader, Error, Expect, KeyRange, ManualClock, OnProgress, Options, Random, Refused,
+    Reservation, SeededRandom, Space, Stats, StorageFailure, Update, Version, Written,
 };
 #[cfg(not(target_family = "wasm"))]
 pub use types::{HOLD_BUCKETS, Holds};

@@ -31,7 +31,7 @@ async function send(method, path, body) {
 
 /** Drops the tables, and makes and fills them again. */
 async function reset() {
-  for (const { table } of tables.toReversed()) await send('DELETE', `schema/tables/${table}?drop=true`);
+  for (const { table } of tables.toReversed()) await send('DELETE', `schema/tables/${table}`);
   for (const { table, schema, rows } of tables) {
     await send('PUT', `schema/tables/${table}`, schema);
     await send('POST', `tables/${table}`, rows);

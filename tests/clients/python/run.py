@@ -166,7 +166,7 @@ def send(base, method, path, body=None):
 
 def reset(base):
     for entry in reversed(TABLES):
-        send(base, "DELETE", f"schema/tables/{entry['table']}?drop=true")
+        send(base, "DELETE", f"schema/tables/{entry['table']}")
     for entry in TABLES:
         send(base, "PUT", f"schema/tables/{entry['table']}", entry["schema"])
         send(base, "POST", f"tables/{entry['table']}", entry["rows"])

@@ -115,7 +115,7 @@ export class Client {
       ...request.headers,
     };
     const response = await this.send({ ...request, headers });
-    return { body: JSON.parse(await response.text()) as T, written: toWritten(response) };
+    return { body: JSON.parse(await this.text(response)) as T, written: toWritten(response) };
   }
 
   /** Reads a resource of the service itself, outside `/api/v1`. */

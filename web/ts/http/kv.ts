@@ -31,7 +31,7 @@ import {
 } from '../arguments.js';
 import { toBytes } from '../bytes.js';
 import { entries } from '../entries.js';
-import { MantisError, invalid } from '../errors.js';
+import { MantisError, causeOf, rejectCleanly } from '../errors.js';
 import { getJson, setJson } from '../json.js';
 import { fromResult, toBatch, type JsonRefusal, type JsonResult, type JsonResults } from './batch.js';
 import { percentEncode, toWritten, type ApiRequest, type Client } from './client.js';

@@ -94,7 +94,7 @@ function fromRefusal({ index, version, matched }: JsonRefusal): ReturnType<typeo
 
 function toResult(operation: BatchOperation, json: string): BatchResult {
   if (!isOfRows(operation)) {
-    const key = 'key' in operation ? toJsonBytes(operation.key) : '';
+    const key = 'key' in operation ? toJsonBytes(toBytes(operation.key)) : '';
     return fromResult(operation, { ...(JSON.parse(json) as JsonResult), key });
   }
   const { op } = operation;

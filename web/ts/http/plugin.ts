@@ -1,5 +1,7 @@
 import { rejectCleanly } from '../errors.js';
 import type { Called, Json, Plugin } from '../plugins/api.js';
+import { checkText } from '../bytes.js';
+import { toCallJson } from '../plugins/json.js';
 import { segment, type Client } from './client.js';
 
 /** A plugin on a server. */
@@ -17,8 +19,8 @@ export class HttpPlugin implements Plugin {
   }
 
   async invoke(name: string, args: Json[] | { [parameter: string]: Json } = []): Promise<Called> {
-    const path = `/plugins/${segment(this.name)}/call/${segment(name)}`;
-    const request = { method: 'POST', path, body: JSON.stringify(args) } as const;
+    const path = `/plugins/${segment(checkText(this.name))}/call/${segment(checkText(name))}`;
+    const request = { method: 'POST', path, body: toCallJson(args) } as const;
     const { body, written } = await this.#client.written<Json>(request);
     return { value: body, ...written };
   }

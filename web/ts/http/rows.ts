@@ -105,6 +105,7 @@ export class HttpRows implements RowStore {
     body?: string,
     key?: string[],
   ): ReturnType<Client['attempt']> {
+    checkTexts([this.table, ...parameters.flat(), ...(key ?? [])]);
     const row = key === undefined ? '' : `/${rowOf(key)}`;
     return this.#client.attempt({
       method,
@@ -138,7 +139,7 @@ export class HttpTables {
   }
 
   async drop(name: string): Promise<void> {
-    await this.#send('DELETE', name, undefined, { drop: 'true' });
+    await this.#send('DELETE', name);
   }
 
   async describe(name: string): Promise<TableDefinition> {
@@ -153,16 +154,16 @@ export class HttpTables {
     return tables;
   }
 
-  #send(
-    method: ApiRequest['method'],
-    name: string,
-    document?: TableDefinition | TableChange,
-    query: Record<string, string> = {},
-  ): Promise<Response> {
+  async #read(response: Response): Promise<TableDefinition> {
+    return JSON.parse(await this.#client.text(response)) as TableDefinition;
+  }
+
+  #send(method: ApiRequest['method'], name: string, document?: TableDefinition | TableChange): Promise<Response> {
+    checkTexts([name]);
     const path = `/schema/tables/${segment(name)}`;
-    const body = toJson(document);
+    const body = document === undefined ? undefined : toDefinition(document);
     const headers = { accept: JSON_TYPE, ...(body === undefined ? {} : { 'content-type': JSON_TYPE }) };
-    return this.#client.send({ method, path, query, headers, ...(body === undefined ? {} : { body }) });
+    return this.#client.send({ method, path, headers, ...(body === undefined ? {} : { body }) });
   }
 }
 
@@ -172,6 +173,8 @@ function rowOf(key: string[]): string {
     throw invalid('argument-invalid', 'a row whose key is "." or ".." has no path in a URL: select it with where()');
   return key.map((value) => percentEncode(toBytes(value))).join(',');
 }
+
+rejectCleanly(HttpRows, HttpTables);
 
 /** How many rows there are in all, or were written: what `Content-Range` says after its slash. */
 function totalOf(response: Response): number | undefined {

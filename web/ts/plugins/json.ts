@@ -59,6 +59,18 @@ export function toCallJson(args: Json[] | JsonObject): string {
   }
 }
 
+/** A copy of the arguments, checked as {@link toCallJson} does. Unlike their JSON it keeps the sign of -0. */
+export function toCallArguments<T extends Json[] | JsonObject>(args: T): T {
+  toCallJson(args);
+  return copyOf(args) as T;
+}
+
+function copyOf(value: Json): Json {
+  if (Array.isArray(value)) return value.map(copyOf);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, copyOf(member)]));
+}
+
 /** The arguments in order, from an array or from an object by parameter name. */
 export function toArguments(params: Field[], args: Json[] | JsonObject): unknown[] {
   if (!Array.isArray(args)) return Object.values(fromFields(params, expectObject(args, 'arguments'), ''));

@@ -6,7 +6,7 @@ import type { PageTransaction } from '../page/transaction.js';
 import { pauseAfter } from '../retry.js';
 import type { Called, FunctionInfo, Json, Plugin, PluginModule, PluginOptions } from './api.js';
 import { makeImports, type Call, type Imports } from './imports.js';
-import { fromGuest, toArguments, toCallJson } from './json.js';
+import { fromGuest, toArguments, toCallArguments } from './json.js';
 import { camelCase } from './names.js';
 import { inPlace } from './slots.js';
 
@@ -63,7 +63,7 @@ export class PagePlugin implements Plugin {
         `the plugin ${this.name} has no function ${JSON.stringify(name)}`,
       );
     }
-    const given = JSON.parse(toCallJson(args)) as Json[] | { [parameter: string]: Json };
+    const given = toCallArguments(args);
     const values = toArguments(info.params, given);
     for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
       const answer = await inPlace(async () => {

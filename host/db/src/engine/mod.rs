@@ -38,6 +38,8 @@ pub(crate) use mantis_store::EntryHeader;
 pub(crate) use mantis_store::mutants::mutant;
 /// A lock as the engine has it: in a page without the code for waiting.
 pub(crate) use mantis_store::sync::Mutex;
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use mantis_store::{Attached, AttachmentId, Footprint, Places, Turn};
 pub use mantis_store::{
     Budget, Clock, Direction, Durability, Expect, Isolation, OpenError, Options as EngineOptions, Random, Recovered,
     Reservation, Stats,
@@ -48,8 +50,6 @@ pub(crate) use mantis_store::{
 };
 #[cfg(feature = "tables")]
 pub(crate) use mantis_store::{Decision, Examined};
-#[cfg(not(target_family = "wasm"))]
-pub(crate) use mantis_store::{Footprint, Places, Turn};
 pub(crate) use outcome::{Unsettled, UnsettledError, resting_on};
 pub(crate) use view::View;
 

@@ -13,11 +13,10 @@ mod record;
 use std::io;
 
 use bytes::Bytes;
-use mantis_store::{Attached, AttachmentId};
 
 pub use record::{PLUGIN_VERSIONS_MAX, PluginRecord, PluginVersion};
 
-use crate::engine::{KeyRange, Transaction, Unsettled};
+use crate::engine::{Attached, AttachmentId, KeyRange, Transaction, Unsettled};
 use crate::keyspace::{PLUGINS, name_in_plugin_key, plugin_key};
 use crate::{Code, Database, Direction, Error, Expect};
 

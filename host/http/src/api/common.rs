@@ -65,14 +65,14 @@ pub(crate) static DROP: Parameter = Parameter {
     role: Role::Required,
 };
 
-/// Refuses to remove a whole bucket, table or plugin for a request that could be meant for something else. Many clients resolve `..` in a
-/// path before they send it, so the path of a key can arrive as that of anything: only the query says what is wanted.
-pub(crate) fn check_drop(query: &Query, route: &str) -> Result<()> {
+/// Refuses to remove a whole bucket for a request that could be meant for one of its keys. Many clients resolve `..` in a path before they
+/// send it, so the path of a key can arrive as that of a bucket: only the query says what is wanted.
+pub(crate) fn check_drop(query: &Query) -> Result<()> {
     if query.text(&DROP).is_some() {
         return Ok(());
     }
     Err(Problem::new(Code::DropUnconfirmed)
-        .detail(format!("nothing was removed; `DELETE {route}?{}=true` removes it with all that is in it", DROP.name)))
+        .detail("nothing was removed; `DELETE /api/v1/buckets/{bucket}?drop=true` removes it with all that is in it"))
 }
 
 pub(crate) static IF_MATCH: RequestHeader = RequestHeader {

@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue};
 use http_body::{Body as _, Frame};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use mantis_db::Entry;
+use mantis_db::{Budget, Entry, Reservation};
 use parking_lot::Mutex;
 
 use crate::api::captures::Captures;
@@ -38,6 +38,10 @@ pub(crate) struct Request {
     pub(crate) captures: Captures,
     pub(crate) query: Query,
     pub(crate) body: RequestBody,
+    /// What the memory for its body and its answer is taken from.
+    pub(crate) in_flight: Budget,
+    /// What was read to answer at once, where the answer then turned out to be long: it is not read again.
+    pub(crate) found: Mutex<Option<Entry>>,
     /// The name that its answer and its log lines have.
     pub(crate) id: HeaderValue,
 }
@@ -123,6 +127,14 @@ impl Request {
         Err(Problem::new(Code::HeaderInvalid).detail("`content-type` was sent twice"))
     }
 
+    /// Takes memory that the request is about to hold.
+    ///
+    /// # Errors
+    /// `memory-full`.
+    pub(crate) fn reserve(&self, bytes: usize) -> Result<Reservation> {
+        memory::take(&self.in_flight, bytes)
+    }
+
     /// Refuses a body where none is expected, but for an empty object, which some clients send with every `POST`: what it asks for
     /// would not be done.
     pub(crate) async fn expect_no_body(&mut self, hint: &'static str, timeout_ms: u64) -> Result<()> {
@@ -144,7 +156,7 @@ impl Request {
         Err(Problem::new(Code::BodyInvalid).detail("a body is not expected here").hint(hint))
     }
 
-    /// Reads the body: at most `bytes_max` bytes within `timeout_ms`.
+    /// Reads the body: at most `bytes_max` bytes within `timeout_ms`. Its memory is given back when the last part of it is dropped.
     pub(crate) async fn read_body(&mut self, bytes_max: usize, timeout_ms: u64) -> Result<Bytes> {
         self.expect_one_media_type()?;
         if self

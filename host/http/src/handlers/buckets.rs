@@ -96,7 +96,7 @@ async fn list(state: &State, request: &mut Request) -> Result<Response<Body>> {
 }
 
 async fn drop_bucket(state: &State, request: &mut Request) -> Result<Response<Body>> {
-    common::check_drop(&request.query, "/api/v1/buckets/{bucket}")?;
+    common::check_drop(&request.query)?;
     accept::choose(request.headers(), &[media::JSON])?;
     if transaction_of(request)?.is_some() {
         return Err(DbCode::TransactionOpen.into());

@@ -17,18 +17,19 @@ use crate::protocol::media::{JSON, PROBLEM_JSON};
 use crate::protocol::problem::{ProblemOut, TableErrorOut};
 
 /// Problems of any request.
-const COMMON: &[Code] = &[
-    Code::HostMissing,
-    Code::ParameterUnknown,
-    Code::ParameterRepeated,
-    Code::ParameterInvalid,
-    Code::UriTooLong,
-    Code::HostNotAllowed,
-    Code::Internal,
-    Code::Overloaded,
-    Code::RequestTimeout,
-    Code::ShuttingDown,
-    Code::Starting,
+const COMMON: &[AnyCode] = &[
+    AnyCode::Db(mantis_db::Code::MemoryFull),
+    AnyCode::Http(Code::HostMissing),
+    AnyCode::Http(Code::ParameterUnknown),
+    AnyCode::Http(Code::ParameterRepeated),
+    AnyCode::Http(Code::ParameterInvalid),
+    AnyCode::Http(Code::UriTooLong),
+    AnyCode::Http(Code::HostNotAllowed),
+    AnyCode::Http(Code::Internal),
+    AnyCode::Http(Code::Overloaded),
+    AnyCode::Http(Code::RequestTimeout),
+    AnyCode::Http(Code::ShuttingDown),
+    AnyCode::Http(Code::Starting),
 ];
 /// Problems of a body.
 const OF_BODIES: &[Code] = &[

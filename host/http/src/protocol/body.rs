@@ -71,7 +71,8 @@ impl Body {
         match self.0 {
             Repr::Empty => Self::full(end.into()),
             Repr::Full(bytes) => Self::full([&bytes[..], &end].concat().into()),
-            Repr::Stream { stream, live } => {
+            Repr::Stream { stream, live, length, rest } => {
+                let length = length.map(|length| length + end.len());
                 let mut end = Some(Bytes::from(end));
                 let mut stream = Some(stream);
                 let chained = futures_util::stream::poll_fn(move |context| {
@@ -89,7 +90,7 @@ impl Body {
                         }
                     }
                 });
-                Self(Repr::Stream { stream: Box::pin(chained), live })
+                Self(Repr::Stream { stream: Box::pin(chained), live, length, rest })
             }
         }
     }

@@ -145,6 +145,23 @@ impl Conditions {
         }
     }
 
+    /// What must hold of something with a revision, as a plugin, for a write to proceed. `current` is that revision; none where there is
+    /// nothing, or nothing that has one. The dates do not apply.
+    ///
+    /// # Errors
+    /// `precondition-failed`, with the current tag.
+    pub(crate) fn expect_revision(&self, current: Option<u64>) -> Result<Expect> {
+        if self.if_match.is_none() && self.if_none_match.is_none() {
+            return Ok(Expect::Anything);
+        }
+        let matches = |tags: &Tags, strongly: bool| {
+            current.is_some_and(|now| if strongly { tags.match_strongly(now) } else { tags.match_weakly(now) })
+        };
+        let is_met = self.if_match.as_ref().is_none_or(|tags| matches(tags, true))
+            && !self.if_none_match.as_ref().is_some_and(|tags| matches(tags, false));
+        if is_met { Ok(current.map_or(Expect::Absent, Expect::Version)) } else { Err(revision_failed(current)) }
+    }
+
     /// The response to a failed condition of a write; `ETag` has the current version.
     fn failed(&self, current: Option<&Entry>) -> Problem {
         let Some(entry) = current else {
@@ -357,9 +374,8 @@ fn version_of(opaque: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(opaque).ok()?.strip_prefix('v')?;
     let text = ["-gzip", "-br", "-zstd"].iter().find_map(|coding| text.strip_suffix(coding)).unwrap_or(text);
     let digits = Form::JSON.iter().find_map(|form| text.strip_suffix(form.suffix())).unwrap_or(text);
-    // Tags are compared byte for byte: there is one spelling of each version, and none of 0, under which a transaction has what it has
-    // written and not committed.
-    let is_canonical = !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit());
+    // Tags are compared byte for byte: there is one spelling of each version. That of what a transaction has written itself is 0.
+    let is_canonical = (digits == "0" || !digits.starts_with('0')) && digits.bytes().all(|byte| byte.is_ascii_digit());
     is_canonical.then(|| digits.parse().ok())?
 }
 

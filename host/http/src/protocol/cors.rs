@@ -11,7 +11,7 @@ use crate::protocol::body::Body;
 
 /// Answer headers that a page may read beside those that every page may.
 const EXPOSED: &str = "etag, last-modified, location, content-location, content-range, accept-ranges, content-disposition, \
-                       proxy-status, warning, mantisdb-expires, mantisdb-durable, mantisdb-stored, mantisdb-version, mantisdb-bytes-estimate, preference-applied, retry-after, x-request-id, allow";
+                       proxy-status, warning, mantisdb-expires, mantisdb-durable, mantisdb-stored, mantisdb-version, mantisdb-bytes-estimate, preference-applied, retry-after, x-request-id, allow, accept, vary";
 /// Request headers that a page may send.
 const ALLOWED: &str = "accept, accept-profile, apikey, authorization, content-profile, content-type, if-match, if-none-match, if-modified-since, if-unmodified-since, if-range, \
                        last-event-id, mantisdb-transaction, prefer, range, range-unit, x-client-info, x-request-id, x-retry-count";

@@ -106,7 +106,7 @@ codes! {
     SelectionMissing "selection-missing" 400,
         "The request does not say which keys to delete.", "Give `prefix`, or `all=true` for every key.";
     DropUnconfirmed "drop-unconfirmed" 400,
-        "A whole bucket, table or plugin is removed only with `drop=true` in the query.",
+        "A whole bucket is removed only with `drop=true` in the query.",
         "If that is what you want, add `?drop=true`. If it is not, the path of a key lost its `..` on the way: write its slashes as `%2F`.";
     TransactionNotTaken "transaction-not-taken" 400,
         "This request cannot be part of a transaction.", "Send it without `Mantisdb-Transaction`: a rollback would not undo it.";
@@ -140,6 +140,10 @@ codes! {
         "The arguments do not match the function's parameters.", "`GET /api/v1/plugins/{name}` lists the parameters.";
     PluginInvalid "plugin-invalid" 422,
         "The file is not a component that this host can run.", "Build it as a component for the world `mantis:db/plugin`; `docs/guides/plugins.md` shows how.";
+    PluginCompileTimeout "plugin-compile-timeout" 503,
+        "Compiling the component takes longer than an installation waits; the compiler goes on.", "Install it again later: that continues where this ended. `--plugin-compile-timeout-ms` sets the time.";
+    PluginExpected "plugin-expected" 503,
+        "The plugin is still being compiled.", "Retry after the time in `Retry-After`; `/ready` names the plugins that are not there yet.";
     PluginsTooMany "plugins-too-many" 409,
         "The limit of plugins is reached.", "Remove one.";
     PluginError "plugin-error" 422,
@@ -155,7 +159,7 @@ codes! {
     PluginFromDirectory "plugin-from-directory" 409,
         "The plugin comes from a file in the server's directory of plugins.", "Change the file and start the server again, or choose another name.";
     PluginUnavailable "plugin-unavailable" 503,
-        "The plugin is installed and cannot be called now.", "The detail has the reason: retry while it is being compiled, else install it again.";
+        "The plugin is installed and cannot be called now.", "While it is being compiled, retry after the time in `Retry-After`; if `state` of `GET /api/v1/plugins/{name}` is `broken`, install it again.";
     PluginBusy "plugin-busy" 503,
         "Too many plugin calls or installations are in progress.", "Retry after the time in `Retry-After`.";
 }

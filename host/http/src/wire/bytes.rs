@@ -21,8 +21,8 @@ const BASE64: &str = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2
 /// What is wrong with other texts.
 pub(crate) const NOT_BASE64: &str = "the text in `base64` is not base64 (the standard alphabet, with padding)";
 
-/// Bytes that are not text.
-#[derive(Serialize, JsonSchema)]
+/// Bytes that are not text, for their schema.
+#[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 #[allow(dead_code, reason = "only its schema is of use")]
 struct Base64 {

@@ -9,9 +9,11 @@ struct EndLine {
     count: u64,
 }
 
-/// Writes the mark of the end of this many lines.
-pub(crate) fn write_end(lines: &mut Vec<u8>, count: u64) {
-    write_line(lines, &EndLine { end: true, count });
+/// The line that marks the end of this many lines.
+pub(crate) fn end_line(count: u64) -> Vec<u8> {
+    let mut line = Vec::new();
+    write_line(&mut line, &EndLine { end: true, count });
+    line
 }
 
 /// Writes JSON and ends the line.

@@ -14,6 +14,7 @@ mod keys;
 mod limits;
 mod listing;
 mod log;
+mod memory;
 mod metrics;
 mod operations;
 mod order_book;

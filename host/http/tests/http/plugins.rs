@@ -93,7 +93,7 @@ async fn a_missing_plugin_is_not_found() {
     let server = Server::new();
     assert_eq!(server.send("GET /api/v1/plugins", &[], "").await.json(), json!({"plugins": []}));
     assert_eq!(server.send("GET /api/v1/plugins/a", &[], "").await.outcome(), "404 plugin-not-found");
-    assert_eq!(server.send("DELETE /api/v1/plugins/a?drop=true", &[], "").await.outcome(), "404 plugin-not-found");
+    assert_eq!(server.send("DELETE /api/v1/plugins/a", &[], "").await.outcome(), "404 plugin-not-found");
     for body in ["[]", "{}", r#"[1, "a"]"#] {
         assert_eq!(server.send("POST /api/v1/plugins/a/call/f", JSON, body).await.outcome(), "404 plugin-not-found");
     }
@@ -162,7 +162,7 @@ async fn functions_are_called_and_fail_in_their_own_ways() {
     );
     let document = server.send("GET /openapi.json", &[], "").await.json();
     check_typed(&document["paths"]["/api/v1/plugins/sums/call/at-most-ten"]["post"]);
-    assert_eq!(server.send("DELETE /api/v1/plugins/sums?drop=true", &[], "").await.outcome(), "204");
+    assert_eq!(server.send("DELETE /api/v1/plugins/sums", &[], "").await.outcome(), "204");
     assert_eq!(server.send("GET /api/v1/plugins/sums", &[], "").await.outcome(), "404 plugin-not-found");
 }
 

@@ -267,21 +267,3 @@ async fn a_clear_counts_all_that_it_deletes() {
     assert_eq!(server.send(&format!("POST /api/v1/transactions/{id}/commit"), &[], "").await.outcome(), "200");
     assert_eq!(server.send("GET /api/v1/kv", &[], "").await.json()["keys"], json!([]));
 }
-
-#[tokio::test]
-async fn an_uncommitted_write_has_no_version_to_name() {
-    let server = Server::new();
-    let id = begin(&server).await;
-    let header = format!("mantisdb-transaction: {id}");
-    send_in(&server, &id, "PUT /api/v1/kv/k", "v").await;
-    for tag in ["\"v0\"", "\"v0-json\"", "\"v00\""] {
-        let answer = server.send("PUT /api/v1/kv/k", &[&header, &format!("if-match: {tag}")], "w").await;
-        assert_eq!(answer.outcome(), "412 precondition-failed", "{tag}");
-        let answer = server.send("GET /api/v1/kv/k", &[&header, &format!("if-match: {tag}")], "").await;
-        assert_eq!(answer.outcome(), "412 precondition-failed", "{tag}");
-    }
-    let operations = r#"{"operations": [{"op": "set", "key": "k", "value": "w", "if_version": "0"}]}"#;
-    let json = "content-type: application/json";
-    let answer = server.send("POST /api/v1/kv", &[&header, json], operations).await;
-    assert_eq!(answer.outcome(), "422 body-invalid");
-}

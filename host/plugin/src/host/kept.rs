@@ -3,83 +3,22 @@
 //! What the database has is the truth, and what can be called follows it: each change is committed first, and then the newest record says
 //! what becomes callable. So the order in which two changes get there does not matter.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use mantis_db::plugins::{NewPluginVersion, PluginError, PluginRecord, PluginVersion};
 use mantis_db::{Database, Expect};
-use parking_lot::RwLock;
-use tokio::sync::watch;
 
 use super::plugin_host::{PluginHost, check_name};
-use crate::error::{CallError, Error, KeepError};
-use crate::limits::{KEEP_ATTEMPTS_MAX, STARTING_WAIT_MS_MAX};
+use crate::error::{Error, KeepError};
+use crate::limits::KEEP_ATTEMPTS_MAX;
 use crate::manifest::Manifest;
 use crate::options::{OptionsChange, PluginOptions};
 use crate::plugin::{KeptVersions, Plugin, PluginInfo, PluginSource, PluginState};
 
-/// The state of a plugin, and its versions where it is ready.
-type State = (PluginState, Option<Arc<KeptVersions>>);
-
-/// What is known of the plugins that the database keeps, by name.
-pub(super) struct Kept {
-    states: RwLock<BTreeMap<String, State>>,
-    /// Changes when one of them is no longer starting.
-    settled: watch::Sender<()>,
-}
-
-impl Default for Kept {
-    fn default() -> Self {
-        Self { states: RwLock::default(), settled: watch::Sender::new(()) }
-    }
-}
-
-impl Kept {
-    pub(super) fn state(&self, name: &str) -> Option<PluginState> {
-        self.states.read().get(name).map(|(state, _)| state.clone())
-    }
-
-    pub(super) fn names(&self) -> Vec<String> {
-        self.states.read().keys().cloned().collect()
-    }
-
-    fn versions(&self, name: &str) -> Option<Arc<KeptVersions>> {
-        self.states.read().get(name).and_then(|(_, versions)| versions.clone())
-    }
-
-    fn set(&self, name: &str, state: PluginState, versions: Option<Arc<KeptVersions>>) {
-        self.states.write().insert(name.to_owned(), (state, versions));
-        self.settled.send_replace(());
-    }
-
-    /// Forgets one: it was removed, or a file of its name has taken its place.
-    pub(super) fn remove(&self, name: &str) {
-        self.states.write().remove(name);
-        self.settled.send_replace(());
-    }
-
-    /// Waits until a plugin is no longer starting. Returns at once where it is not.
-    ///
-    /// # Errors
-    /// It cannot be called.
-    pub(super) async fn wait_for(&self, name: &str) -> Result<(), CallError> {
-        let mut settled = self.settled.subscribe();
-        let deadline = tokio::time::Instant::now() + Duration::from_millis(STARTING_WAIT_MS_MAX);
-        loop {
-            match self.state(name) {
-                None | Some(PluginState::Ready) => return Ok(()),
-                Some(PluginState::Broken(reason)) => return Err(CallError::Unavailable(reason)),
-                Some(PluginState::Starting) => {
-                    let waited = tokio::time::timeout_at(deadline, settled.changed()).await;
-                    let starting = || CallError::Unavailable("it is still being compiled; try again later".into());
-                    waited.map_err(|_| starting())?.map_err(|_| starting())?;
-                }
-            }
-        }
-    }
-}
+/// The pause until a busy compiler is asked again.
+const BUSY_PAUSE: Duration = Duration::from_millis(200);
 
 /// A plugin after a change that the database keeps.
 #[derive(Debug, Clone)]
@@ -224,7 +163,7 @@ impl PluginHost {
         }
         let Some(version) = record.current().cloned() else { return };
         let number = version.number;
-        match self.prepare_kept(&name, version).await {
+        match self.prepare_patiently(&name, version).await {
             Ok(plugin) => {
                 let info = self.activate(&name, plugin, &record);
                 tracing::info!(plugin = name, version = number, functions = info.functions.len(), "started");
@@ -236,6 +175,17 @@ impl PluginHost {
                 if self.0.kept.state(&name) == Some(PluginState::Starting) {
                     self.0.kept.set(&name, PluginState::Broken(error.to_string()), None);
                 }
+            }
+        }
+    }
+
+    /// A version that is kept, compiled, however long the compiler takes or is busy.
+    async fn prepare_patiently(&self, name: &str, version: PluginVersion) -> Result<Arc<Plugin>, KeepError> {
+        loop {
+            match self.prepare_kept(name, version.clone()).await {
+                Err(KeepError::Install(Error::CompileTimeout { .. })) => {}
+                Err(KeepError::Install(Error::CompilerBusy { .. })) => tokio::time::sleep(BUSY_PAUSE).await,
+                outcome => return outcome,
             }
         }
     }

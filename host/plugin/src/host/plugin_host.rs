@@ -12,6 +12,7 @@ use parking_lot::RwLock;
 use serde_json::Value;
 
 use super::expected::{Expected, ExpectedNames};
+use super::kept_states::Kept;
 use crate::call::Executor;
 use crate::component::Compiler;
 use crate::engine::{self, Ticker};
@@ -43,7 +44,12 @@ pub struct PluginHost(pub(super) Arc<Inner>);
 pub(super) struct Inner {
     config: HostConfig,
     executor: Executor,
-    plugins: RwLock<HashMap<String, Arc<Plugin>>>,
+    /// Those that can be called.
+    pub(super) plugins: RwLock<HashMap<String, Arc<Plugin>>>,
+    /// Names that files of a folder have.
+    from_files: RwLock<HashSet<String>>,
+    /// Those that the database keeps. Changed under the lock of `plugins`.
+    pub(super) kept: Kept,
     expected: ExpectedNames,
     /// Plugins installed so far: the number of the next one.
     installed: AtomicU64,
@@ -80,6 +86,8 @@ impl PluginHost {
             executor: Executor::start(sessions, ticker, &config)?,
             compiler: Compiler::new(shared.engine.clone(), &config),
             plugins: RwLock::default(),
+            from_files: RwLock::default(),
+            kept: Kept::default(),
             expected: ExpectedNames::default(),
             installed: AtomicU64::new(0),
             retired: Retired::default(),
@@ -142,16 +150,16 @@ impl PluginHost {
             }
             plugins.insert(name.into(), plugin)
         };
-        if let Some(replaced) = replaced {
-            self.retire(&replaced);
-        }
+        self.retire(replaced);
         Ok(info)
     }
 
-    /// Keeps the counters of a plugin that can no longer be called.
+    /// Takes leave of a plugin that can no longer be called: keeps its counters, and gives its code back unless another plugin has the same.
     pub(super) fn retire(&self, plugin: Option<Arc<Plugin>>) {
-        if let Some(plugin) = plugin {
-            self.0.retired.add(Arc::clone(&plugin.counters));
+        let Some(plugin) = plugin else { return };
+        self.0.retired.add(Arc::clone(&plugin.counters));
+        if self.0.plugins.read().values().all(|other| other.hash != plugin.hash) {
+            self.0.compiler.forget(&plugin.hash);
         }
     }
 
@@ -169,24 +177,16 @@ impl PluginHost {
     #[must_use = "false says that there was no such plugin"]
     pub fn remove(&self, name: &str) -> bool {
         let removed = self.0.plugins.write().remove(name);
-        if let Some(removed) = &removed {
-            self.retire(removed);
-        }
-        removed.is_some()
+        let was_there = removed.is_some();
+        self.retire(removed);
+        was_there
     }
 
-    /// Takes leave of a plugin: keeps its counters, and gives its code back unless another plugin has the same.
-    fn retire(&self, plugin: &Plugin) {
-        self.0.retired.add(Arc::clone(&plugin.counters));
-        if self.0.plugins.read().values().all(|other| other.hash != plugin.hash) {
-            self.0.compiler.forget(&plugin.hash);
-        }
-    }
-
-    /// Announces that a plugin of this name will be installed: until the answer is dropped, calls to one that is not there yet fail
-    /// with [`CallError::Expected`].
+    /// Announces that a plugin of this name will be installed from a file: until the answer is dropped, calls to one that is not there yet
+    /// fail with [`CallError::Expected`]. It takes the place of a plugin of its name that the database keeps.
     #[must_use = "it is expected until this is dropped"]
     pub fn expect(&self, name: &str) -> Expected {
+        self.0.from_files.write().insert(name.to_owned());
         self.0.expected.announce(name)
     }
 
@@ -264,11 +264,15 @@ impl PluginHost {
         permits: &(dyn Fn(&Grants) -> bool + Send + Sync),
         accepts: &(dyn Fn(&Value) -> bool + Send + Sync),
     ) -> Result<Called, CallError> {
-        let missing = || {
-            let missing = if self.0.expected.has(plugin) { CallError::Expected } else { CallError::PluginNotFound };
-            missing(plugin.into())
-        };
-        let found = self.plugin(plugin).ok_or_else(missing)?;
+        let mut found = self.plugin(plugin);
+        if found.is_none() && self.0.expected.has(plugin) {
+            return Err(CallError::Expected(plugin.into()));
+        }
+        if found.is_none() {
+            self.started(plugin).await?;
+            found = self.plugin(plugin);
+        }
+        let found = found.ok_or_else(|| CallError::PluginNotFound(plugin.into()))?;
         if !permits(&found.grants) {
             return Err(CallError::Declined);
         }

@@ -16,6 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::settings::{ModeSetting, SettingsInput};
 use crate::units::Seconds;
+pub use plugin::{PluginOptionArgs, RevisionArgs};
 pub use table::{
     RowFormat, TableArgs, TableCommand, TableCreateArgs, TableExportArgs, TableImportArgs, TableSelectArgs,
 };

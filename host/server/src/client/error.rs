@@ -108,7 +108,8 @@ impl Problem {
             "function-not-found" | "arguments-invalid" => {
                 "`mantisdb plugin list` lists each plugin's functions with their parameters"
             }
-            "overloaded" | "plugin-busy" | "plugin-expected" | "shutting-down" => "try again later",
+            "overloaded" | "plugin-busy" | "plugin-expected" | "shutting-down" | "starting" => "try again later",
+            "bucket-reserved" => "`mantisdb delete --all` deletes its keys",
             "uri-too-long" => "use a shorter key",
             "PGRST205" if self.hint.is_empty() => "`mantisdb table list` lists the tables",
             "key-not-found" | "plugin-error" | "bucket-not-found" => return None,

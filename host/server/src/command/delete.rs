@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::context::{self, Output};
 use crate::cli::DeleteArgs;
-use crate::client::{Answer, Client, Path};
+use crate::client::{Client, Path};
 use crate::failure::{Failure, Outcome};
 use crate::progress;
 

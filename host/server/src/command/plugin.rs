@@ -36,10 +36,20 @@ pub(super) async fn run(args: PluginArgs) -> Outcome {
             }
             output.flush()
         }
-        PluginCommand::Remove { name, server } => {
-            context::client(&server)?
-                .request(Method::DELETE, &plugin(&name).with("drop", Some(b"true")), &[], Bytes::new())
-                .await?;
+        PluginCommand::Put { name, component, options, revision, server } => {
+            let path = with_options(plugin(&name), *options)?;
+            let bytes = context::read_input(&component)?;
+            change(&server, Method::PUT, &path, Some("application/wasm"), &revision, bytes).await
+        }
+        PluginCommand::Rollback { name, to, revision, server } => {
+            let to = to.map(|to| to.to_string());
+            let path = plugin(&name).then("/rollback").with("version", to.as_ref().map(String::as_bytes));
+            change(&server, Method::POST, &path, None, &revision, Bytes::new()).await
+        }
+        PluginCommand::Remove { name, revision, server } => {
+            let tag = tag(&revision);
+            let headers: Vec<_> = tag.iter().map(|tag| (IF_MATCH, &tag[..])).collect();
+            context::client(&server)?.request(Method::DELETE, &plugin(&name), &headers, Bytes::new()).await?;
             Ok(())
         }
         PluginCommand::Call { name, function, arguments, arguments_json, server } => {

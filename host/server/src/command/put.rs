@@ -16,7 +16,7 @@ pub(super) async fn run(args: PutArgs) -> Outcome {
     let key = context::whole_key(&args.key, &args.form)?;
     let options = KeyOptions {
         media_type: &args.media_type,
-        ttl_ms: context::ttl_ms(args.ttl)?,
+        ttl_ms: context::ttl_ms(args.ttl.as_deref())?,
         if_absent: args.if_absent,
         if_version: args.if_version,
     };

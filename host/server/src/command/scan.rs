@@ -1,7 +1,5 @@
 //! `mantisdb scan`: keys, or keys and values, in order.
 
-use std::time::Duration;
-
 use mantis_db::json_error;
 use serde::Deserialize;
 

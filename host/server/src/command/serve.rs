@@ -40,7 +40,14 @@ pub(super) async fn run(args: ServeArgs) -> Outcome {
     let limits = start::connection_limits(&settings);
     let listener = start::bind(address).map_err(|error| cannot_listen(&settings, &error))?;
     let address = listener.local_addr().unwrap_or(address);
+    let meanwhile = Meanwhile::begin(listener);
+    meanwhile.say("the store is being opened");
+    let Storage { database, recovered, mut threads } = start::open(&settings, args.memory, meanwhile.progress())?;
+    let parts = start::build(database, &settings, guard).map_err(|error| Failure::usage(format!("{error:#}")))?;
     let plugins = plugins_dir::find(&parts.plugins, &settings.plugins.dir)?;
+    // Compiled while requests are answered; calls of one wait until it is ready.
+    tokio::spawn(parts.plugins.load_kept());
+    let listener = meanwhile.end().await.ok_or_else(|| Failure::new(Exit::Local, "a task of the start panicked"))?;
 
     let (database, app, runtime) = (parts.database.clone(), parts.app.clone(), Handle::current());
     let maintain = move || {

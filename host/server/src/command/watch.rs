@@ -9,8 +9,8 @@ use tokio::time::Instant;
 
 use super::context::{self, Output};
 use crate::cli::WatchArgs;
-use crate::client::text::{JsonBytes, escape, printable_json};
-use crate::client::{ClientError, Path};
+use crate::client::text::{JsonBytes, escape, printable_json, printable_lines};
+use crate::client::{Client, ClientError, Lines, Path};
 use crate::failure::{Exit, Failure, Outcome};
 
 /// The server sends something every 15 s even when nothing happens; a silence of three times that is a broken connection.
@@ -47,8 +47,78 @@ pub(super) async fn run(args: WatchArgs) -> Outcome {
             Err(End::Over(failure)) => return Err(failure),
             Err(End::Lost(failure)) => failure,
         };
+        lines = again(&client, &path, &watch, lost, Duration::from_millis(args.reconnect.ms)).await?;
+    }
+}
+
+/// Connects again, behind the last change that was shown.
+async fn again(client: &Client, path: &Path, watch: &Watch, lost: Failure, patience: Duration) -> Outcome<Lines> {
+    if patience.is_zero() {
+        return Err(resumable(lost, watch.place()));
+    }
+    eprintln!("{}; connecting again", printable_lines(&lost.message));
+    let mut until = Instant::now() + patience;
+    let mut pause = PAUSE_FIRST;
+    loop {
+        tokio::time::sleep(pause).await;
+        pause = (2 * pause).min(PAUSE_MAX);
+        match client.lines(&watch.path(path), SILENCE_MAX).await {
+            Ok(lines) => {
+                eprintln!("connected again");
+                return Ok(lines);
+            }
+            // A server that starts or ends is one to wait for.
+            Err(error) if error.status() == Some(503) => until = Instant::now() + patience,
+            Err(error) if error.status().is_some() => return Err(resumable(error.into(), watch.place())),
+            Err(error) if Instant::now() >= until => return Err(resumable(error.into(), watch.place())),
+            Err(_) => {}
+        }
+    }
+}
+
+/// A feed that is shown.
+struct Watch {
+    output: Output,
+    as_json: bool,
+    left: u64,
+    /// Where to go on from. It also moves while the filters exclude all commits.
+    cursor: Option<String>,
+    /// Whether the server has named it.
+    is_known: bool,
+}
+
+/// Why a feed ended.
+enum End {
+    /// The connection was lost.
+    Lost(Failure),
+    /// There is nothing to go on with.
+    Over(Failure),
+}
+
+impl Watch {
+    fn path(&self, path: &Path) -> Path {
+        path.clone().with("since", self.cursor.as_deref().map(str::as_bytes))
+    }
+
+    fn place(&self) -> Option<&str> {
+        self.cursor.as_deref().filter(|_| self.is_known)
+    }
+
+    /// Shows changes until there are as many as were asked for.
+    async fn follow(&mut self, lines: &mut Lines) -> Result<(), End> {
+        while self.left > 0 {
+            match lines.next().await {
+                Ok(Some(line)) => self.show(&line)?,
+                Ok(None) => return Err(End::Lost(Failure::new(Exit::Server, "the server ended the feed"))),
+                Err(error) => return Err(End::Lost(error.into())),
+            }
+        }
+        Ok(())
+    }
+
+    fn show(&mut self, line: &[u8]) -> Result<(), End> {
         let unexpected = |error: serde_json::Error| ClientError::Unexpected { reason: mantis_db::json_error(&error) };
-        let written: &RawValue = serde_json::from_slice(&line).map_err(unexpected)?;
+        let written: &RawValue = serde_json::from_slice(line).map_err(unexpected)?;
         let line: Value = serde_json::from_str(written.get()).map_err(unexpected)?;
         if let Some(error) = line.get("error") {
             let text = |name: &str| error[name].as_str().unwrap_or_default();

@@ -8,6 +8,8 @@
 //! | `limits` | the bounds on connections |
 //! | `progress` | a connection's state, and which timeout it has exceeded |
 //! | `registry` | all connections, the sweep over them, the drain at shutdown |
+//! | `open_streams` | the open streams of an HTTP/2 connection, and since when each does not move |
+//! | `streams` | the streams of an HTTP/2 connection: which of them are not read |
 //! | `meanwhile` | the listener while the server starts |
 //! | `answers` | answers to requests that do not reach the application |
 //!
@@ -20,6 +22,7 @@ mod connection;
 mod io;
 mod limits;
 mod meanwhile;
+mod open_streams;
 mod progress;
 mod registry;
 mod streams;

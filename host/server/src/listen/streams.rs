@@ -5,60 +5,19 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
-use parking_lot::Mutex;
-use tokio::sync::Notify;
 
+use super::open_streams::Stream;
 use super::registry::Member;
 
 tokio::task_local! {
     /// The stream whose request is being answered.
     static CURRENT: Arc<Stream>;
-}
-
-/// The streams of one connection.
-#[derive(Debug, Default)]
-pub(super) struct Streams(Mutex<Vec<Weak<Stream>>>);
-
-/// One stream, for as long as its task or a piece of its answer exists.
-#[derive(Debug, Default)]
-struct Stream {
-    /// Pieces of its answer that the socket does not have yet.
-    pieces: AtomicUsize,
-    /// When a byte of them last moved; 0 without any.
-    unsent_since_ms: AtomicU64,
-    /// Whether its task has ended: what is left of its answer can no longer be taken back by itself.
-    is_over: AtomicBool,
-    stop: Notify,
-}
-
-impl Streams {
-    fn add(&self, stream: &Arc<Stream>) {
-        self.0.lock().push(Arc::downgrade(stream));
-    }
-
-    /// Stops streams whose pieces have not moved for too long.
-    pub(super) fn stop_stalled(&self, is_too_long: impl Fn(u64) -> bool) {
-        self.0.lock().retain(|stream| {
-            let Some(stream) = stream.upgrade() else { return false };
-            if is_too_long(stream.unsent_since_ms.load(Relaxed)) && !stream.is_over.load(Relaxed) {
-                stream.stop.notify_one();
-            }
-            true
-        });
-    }
-
-    /// Whether such a piece is all that is left of a stream: then only the end of the connection frees it.
-    pub(super) fn has_stuck(&self, is_too_long: impl Fn(u64) -> bool) -> bool {
-        let streams = self.0.lock();
-        let mut live = streams.iter().filter_map(Weak::upgrade);
-        live.any(|stream| stream.is_over.load(Relaxed) && is_too_long(stream.unsent_since_ms.load(Relaxed)))
-    }
 }
 
 /// Runs the tasks of a connection's streams, each until its end or until it is stopped.

@@ -74,7 +74,7 @@ section! {
     idle_timeout_ms: Milliseconds = 75_000, "idle-timeout-ms", "IDLE_TIMEOUT_MS",
         "How long a connection may stay idle between requests";
     send_timeout_ms: Milliseconds = 60_000, "send-timeout-ms", "SEND_TIMEOUT_MS",
-        "How long a client may go without reading any of its response";
+        "How long a client may go without reading any of its response; over HTTP/2 of each one";
     drain_timeout_ms: Milliseconds = 10_000, "drain-timeout-ms", "DRAIN_TIMEOUT_MS",
         "How long requests in progress may take to finish at shutdown";
     http2_streams_max: u32 = 128, "http2-streams-max", "HTTP2_STREAMS_MAX",
@@ -100,6 +100,8 @@ section! {
         "Bytes of a value; it must fit into a request's body";
     store_bytes_max: Bytes<u64> = 0, "store-bytes-max", "STORE_BYTES_MAX",
         "Bytes of all keys and values; 0 means no limit but the machine's memory";
+    in_flight_bytes_max: Bytes<usize> = 0, "in-flight-bytes-max", "IN_FLIGHT_BYTES_MAX",
+        "Bytes of bodies, answers under construction and uncommitted writes in sum; beyond it requests are answered 503. 0 means a quarter of the machine's memory, 256 MiB to 4 GiB";
     feed_bytes_max: Bytes<usize> = Limits::DEFAULT.feed_bytes_max, "feed-bytes-max", "FEED_BYTES_MAX",
         "Bytes of history that the change feed retains";
 }
@@ -124,11 +126,17 @@ section! {
     call_deadline_ms: Milliseconds = 1_000, "plugin-call-deadline-ms", "PLUGIN_CALL_DEADLINE_MS", "Total time for a plugin call";
     memory_bytes_max: Bytes<usize> = 64 << 20, "plugin-memory-bytes-max", "PLUGIN_MEMORY_BYTES_MAX",
         "Bytes of memory of one plugin instance";
+    core_instances_max: u32 = 128, "plugin-core-instances-max", "PLUGIN_CORE_INSTANCES_MAX",
+        "Core instances of a plugin's component; interpreters have some dozens";
+    memories_max: u32 = 8, "plugin-memories-max", "PLUGIN_MEMORIES_MAX", "Linear memories of a plugin's component";
+    tables_max: u32 = 16, "plugin-tables-max", "PLUGIN_TABLES_MAX", "WebAssembly tables of a plugin's component";
+    table_elements_max: usize = 20_000, "plugin-table-elements-max", "PLUGIN_TABLE_ELEMENTS_MAX",
+        "Elements of a WebAssembly table of a plugin's component";
     instance_idle_timeout_ms: Milliseconds = 300_000, "plugin-instance-idle-timeout-ms", "PLUGIN_INSTANCE_IDLE_TIMEOUT_MS",
         "Idle time after which a plugin instance is closed";
     component_bytes_max: Bytes<usize> = mantis_plugin::COMPONENT_BYTES_MAX_DEFAULT, "plugin-component-bytes-max", "PLUGIN_COMPONENT_BYTES_MAX",
         "Bytes of a component";
-    compile_timeout_ms: u64 = 60_000, "plugin-compile-timeout-ms", "PLUGIN_COMPILE_TIMEOUT_MS",
+    compile_timeout_ms: Milliseconds = 60_000, "plugin-compile-timeout-ms", "PLUGIN_COMPILE_TIMEOUT_MS",
         "How long an installation waits for the compiler, which goes on after that";
     cache: PathBuf = PathBuf::new(), "plugin-cache", "PLUGIN_CACHE",
         "Directory for compiled plugins; empty means `plugin-cache` in the data directory where --plugins is set";

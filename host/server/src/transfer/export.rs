@@ -221,7 +221,7 @@ async fn by_key(client: &Client, export: &Export, output: &mut Counted<impl Writ
             format => {
                 let Line { key, value } = serde_json::from_slice(&line)
                     .map_err(|error| ClientError::Unexpected { reason: mantis_db::json_error(&error) })?;
-                if format == Format::Lines {
+                if format == ExportFormat::Lines {
                     output.write_all(&value.0)?;
                     output.write_all(b"\n")?;
                 } else {

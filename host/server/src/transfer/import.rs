@@ -344,8 +344,7 @@ async fn send_operations(client: &Client, bucket: &str, batch: &Batch, report: &
 
 async fn send_alone(client: &Client, bucket: &str, record: Record) -> Result<(), ClientError> {
     let media_type = record.media_type.as_deref().unwrap_or(OCTETS);
-    let ttl_ms = record.ttl_s.map(|seconds| seconds.saturating_mul(1000));
-    let options = KeyOptions { media_type, ttl_ms, ..KeyOptions::default() };
+    let options = KeyOptions { media_type, ttl_ms: record.ttl_ms, ..KeyOptions::default() };
     let value = Bytes::from(record.value);
     retried(Repeat::Always, || client.write_key(bucket, &record.key, value.clone(), &options)).await.map(drop)
 }

@@ -69,12 +69,9 @@ impl DirectoryDisk {
         Self::open(&path.into(), Modes::OWNER.files, true)
     }
 
-    fn open(path: &Path, is_read_only: bool) -> io::Result<Self> {
-        let directory = Directory {
-            place: Place::open(path).map_err(|error| reason(path, error))?,
-            is_read_only,
-            files: Mutex::default(),
-        };
+    fn open(path: &Path, file_mode: u32, is_read_only: bool) -> io::Result<Self> {
+        let place = Place::open(path, file_mode).map_err(|error| reason(path, error))?;
+        let directory = Directory { place, is_read_only, files: Mutex::default() };
         Ok(Self { directory: Arc::new(directory), held: None })
     }
 
@@ -205,7 +202,9 @@ impl Directory {
 fn create_all(path: &Path, mode: u32, sync: impl Fn(&Path) -> io::Result<()>) -> io::Result<()> {
     let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.is_dir();
     let missing: Vec<_> = path.ancestors().take_while(is_missing).collect();
-    fs::create_dir_all(path).map_err(|error| reason(path, error))?;
+    if !missing.is_empty() {
+        create(path, mode).map_err(|error| reason(path, error))?;
+    }
     let synced = missing.iter().rev().try_for_each(|made| sync(made));
     if synced.is_err() {
         // The next attempt would take these names for durable.
@@ -214,6 +213,20 @@ fn create_all(path: &Path, mode: u32, sync: impl Fn(&Path) -> io::Result<()>) ->
         }
     }
     synced
+}
+
+fn create(path: &Path, mode: u32) -> io::Result<()> {
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        fs::create_dir_all(parent)?;
+    }
+    match fs::DirBuilder::new().mode(mode).create(path) {
+        // Somebody else was faster.
+        Err(error) if is_taken(&error) && path.is_dir() => Ok(()),
+        Err(error) => Err(error),
+        // What was asked for, whatever the umask takes away.
+        Ok(()) if mode != Modes::OWNER.directory => fs::set_permissions(path, fs::Permissions::from_mode(mode)),
+        Ok(()) => Ok(()),
+    }
 }
 
 /// Why `path` is no directory and cannot become one, where the system's error says it of nothing: "File exists".

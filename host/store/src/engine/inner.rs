@@ -34,6 +34,9 @@ pub(crate) struct Inner {
     pub(crate) space_prefix_bytes: usize,
     #[cfg(not(target_family = "wasm"))]
     pub(crate) validated_under_lock_max: u64,
+    /// What uncommitted writes are taken from.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) in_flight: Budget,
     /// Bytes of all keys and values; in a page with those of the memory around them.
     pub(crate) bytes: AtomicU64,
     /// For [`durable`](Self::durable).

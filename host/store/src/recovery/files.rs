@@ -74,6 +74,7 @@ impl Files {
     pub(super) fn remove_all(mut self, disk: &dyn Disk) -> Result<(), OpenError> {
         self.unfinished.extend(self.checkpoints.drain(..).map(names::checkpoint));
         self.unfinished.extend(self.segments.drain(..).map(names::segment));
+        self.unfinished.extend(self.attachments.iter().map(names::attachment));
         self.tidy(disk)
     }
 

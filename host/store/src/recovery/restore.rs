@@ -69,6 +69,49 @@ pub fn restore(backup: &dyn DiskFile, disk: &dyn Disk, options: &Options) -> Res
     })
 }
 
+/// Writes the attachments that follow the entries, each into a file of its own. Their names are durable with that of the checkpoint.
+fn restore_attachments(blocks: &mut BlockReader<'_>, disk: &dyn Disk) -> Result<(), RestoreError> {
+    let mut current: Option<(AttachmentId, Box<dyn DiskFile>, u64)> = None;
+    while blocks.has_attachments() {
+        // The reader has checked an attachment when it shows the next one, or the end.
+        match blocks.next_piece()? {
+            Piece::Bytes { id, bytes } => {
+                if current.as_ref().is_none_or(|(last, ..)| *last != id) {
+                    finish_attachment(disk, current.take())?;
+                    current = Some((id, disk.create(&unfinished(id))?, 0));
+                }
+                if let Some((_, file, offset)) = &mut current {
+                    write_all(&**file, bytes, *offset)?;
+                    *offset += bytes.len() as u64;
+                }
+            }
+            Piece::End { .. } => {
+                finish_attachment(disk, current.take())?;
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn finish_attachment(disk: &dyn Disk, whole: Option<(AttachmentId, Box<dyn DiskFile>, u64)>) -> io::Result<()> {
+    let Some((id, file, _)) = whole else { return Ok(()) };
+    file.sync()?;
+    disk.rename(&unfinished(id), &names::attachment(&id))
+}
+
+fn unfinished(id: AttachmentId) -> String {
+    format!("{}{}", names::attachment(&id), names::UNFINISHED)
+}
+
+/// Removes the attachments of a store that was not finished, as far as possible.
+fn remove_attachments(disk: &dyn Disk) {
+    let is_attachment = |name: &String| names::attachment_of(name.trim_end_matches(names::UNFINISHED)).is_some();
+    for name in disk.list().unwrap_or_default().iter().filter(|name| is_attachment(name)) {
+        let _ = disk.remove(name);
+    }
+}
+
 fn of_disk(error: OpenError) -> RestoreError {
     RestoreError::Write(match error {
         OpenError::Io { error, .. } => error,
@@ -76,7 +119,7 @@ fn of_disk(error: OpenError) -> RestoreError {
     })
 }
 
-/// Creates a store with a new identity at `version`, whose checkpoint `contents` writes into a file.
+/// Creates a store with a new identity, of this format and at this version, whose checkpoint `contents` writes into a file.
 pub(crate) fn write_store(
     disk: &dyn Disk,
     options: &Options,

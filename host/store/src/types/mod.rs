@@ -12,6 +12,8 @@
 //! | `stats` | statistics of a store, of its disk and of a checkpoint |
 //! | `durations` | how long something took, as a histogram |
 
+mod attachment_id;
+mod budget;
 mod durations;
 mod entry;
 mod error;
@@ -21,6 +23,8 @@ mod range;
 mod stats;
 mod write;
 
+pub use attachment_id::AttachmentId;
+pub use budget::{Budget, Reservation};
 pub use durations::{DURATION_BOUNDS_US, DurationCounters, Durations};
 pub use entry::{Entry, EntryHeader, Version};
 pub(crate) use entry::{NEVER_MS, is_past};

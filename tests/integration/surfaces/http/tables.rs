@@ -36,7 +36,7 @@ impl Client {
                 succeeded(&answer, |_| Answer::Altered)
             }
             Operation::DropTable { table } => {
-                let path = format!("{}?drop=true", schema(table));
+                let path = schema(table);
                 let answer = self.send(step, Method::DELETE, &path, []).await;
                 succeeded(&answer, |_| Answer::Dropped)
             }

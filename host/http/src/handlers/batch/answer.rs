@@ -48,7 +48,12 @@ struct EntryOut<'a> {
 }
 
 /// The answer of a batch that ran.
-pub(super) fn applied(operations: &[Operation<'_>], applied: Applied, style: Style) -> Result<Response<Body>> {
+pub(super) fn applied(
+    operations: &[Operation<'_>],
+    applied: Applied,
+    style: Style,
+    in_flight: &Budget,
+) -> Result<Response<Body>> {
     let (version, durable, results) = match applied {
         Applied::Refused(refusals) => return Err(refused(operations, &refusals, style.encoding)),
         Applied::Committed { version, durable, results } => (version, durable, results),
@@ -60,7 +65,7 @@ pub(super) fn applied(operations: &[Operation<'_>], applied: Applied, style: Sty
         if index > 0 {
             text.push(b",")?;
         }
-        write(&mut text, operation, done, style);
+        write(&mut text, operation, done, style)?;
     }
     text.push(b"]}")?;
     let mut response = Response::new(Body::full(text.into_bytes()));
@@ -69,13 +74,11 @@ pub(super) fn applied(operations: &[Operation<'_>], applied: Applied, style: Sty
     Ok(response)
 }
 
-fn write(text: &mut Vec<u8>, operation: &Operation<'_>, done: Done, style: Style) {
+fn write(text: &mut Text, operation: &Operation<'_>, done: Done, style: Style) -> Result<()> {
     let (counts, rows) = match done {
         Done::Key(OpResult::Entry(entry)) => {
             let out = EntryOut::of(entry.as_ref(), style.encoding, style.details);
-            // Strings and numbers always serialise.
-            text.append(&mut serde_json::to_vec(&out).unwrap_or_default());
-            return;
+            return text.push_json(&out);
         }
         Done::Key(OpResult::Number(number)) if style.numbers_are_text => (format!("\"value\":\"{number}\""), None),
         Done::Key(OpResult::Number(number)) => (format!("\"value\":{number}"), None),

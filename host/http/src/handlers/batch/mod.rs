@@ -98,6 +98,7 @@ async fn batch(state: &State, request: &mut Request) -> Result<Response<Body>> {
         tables: config.tables,
         session: state.session_for(request).await?,
         style: Style::of(&request.query),
+        in_flight: request.in_flight.clone(),
     };
     // On a thread for requests a long one would hold up others; it starts over on one for long work.
     if work.body.len() <= SHORT_BODY_BYTES_MAX
@@ -116,12 +117,13 @@ struct Work {
     tables: TablesConfig,
     session: Held,
     style: Style,
+    in_flight: Budget,
 }
 
 impl Work {
     /// Runs the batch; none where it `is_short` and turns out not to be.
     async fn run(&mut self, is_short: bool) -> Result<Option<Response<Body>>> {
-        let Self { body, limits, tables, session, style } = self;
+        let Self { body, limits, tables, session, style, in_flight } = self;
         let operations = form::read(body, limits)?;
         if is_short && (operations.len() > SHORT_BATCH_OPERATIONS_MAX || operations.iter().any(is_span)) {
             return Ok(None);
@@ -142,7 +144,7 @@ impl Work {
                 Ok(None)
             }
             Err(error) => Err(answer::failed(error)),
-            Ok(applied) => answer::applied(&operations, applied, *style).map(Some),
+            Ok(applied) => answer::applied(&operations, applied, *style, in_flight).map(Some),
         }
     }
 }

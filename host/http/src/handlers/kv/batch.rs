@@ -178,6 +178,7 @@ async fn batch(state: &State, request: &mut Request) -> Result<Response<Body>> {
         session: state.session_for(request).await?,
         bucket: request.bucket()?.into_owned(),
         style: Style::of(&request.query),
+        in_flight: request.in_flight.clone(),
     };
     if large {
         return blocking(|| async { work.read()?.run().await }).await;
@@ -195,6 +196,7 @@ struct Work {
     session: Held,
     bucket: String,
     style: Style,
+    in_flight: Budget,
 }
 
 /// A batch that has been read.
@@ -216,7 +218,8 @@ impl Work {
 
 impl Batch {
     async fn run(self) -> Result<Response<Body>> {
-        let Self { operations, atomic, work: Work { limits, mut session, bucket, style, .. } } = self;
+        let Self { operations, atomic, work } = self;
+        let Work { limits, mut session, bucket, style, in_flight, .. } = work;
         let encoding = style.encoding;
         let mut kv = session.kv(&bucket)?;
         let (results, version, durable, commit) = if atomic {
@@ -228,8 +231,12 @@ impl Batch {
                 kv.apply_each_kept(&operations, &mut |entry| room.take(entry)).await?;
             (results, version, durable, None)
         };
-        let results = EachResult { operations: &operations, results: &results, style };
-        let mut response = respond::json(StatusCode::OK, &ResultsOut { results, version: commit });
+        drop(session);
+        let json = text(&in_flight, (operations, results, commit), move |(operations, results, commit), text| {
+            let results = EachResult { operations, results, style };
+            text.push_json(&ResultsOut { results, version: *commit })
+        });
+        let mut response = respond::bytes(StatusCode::OK, media::JSON, json.await?);
         written::set_commit_headers(&mut response, version, durable);
         Ok(response)
     }

@@ -164,8 +164,7 @@ enum ValueIn {
     Number(i64),
 }
 
-/// A version: a decimal number, as text or not. Versions begin at 1: what a transaction has written and not committed has none, and
-/// cannot be named.
+/// A version: a decimal number, as text or not. Of what a transaction has written itself it is 0.
 pub(crate) struct VersionIn(pub(crate) u64);
 
 impl OperationForm {
@@ -359,9 +358,6 @@ impl<'de> Deserialize<'de> for VersionIn {
                 if number > JSON_INTEGER_MAX {
                     return Err(E::custom("a version beyond 2^53 - 1 is written as text"));
                 }
-                if number == 0 {
-                    return Err(E::custom("versions begin at 1; `absent` asks for a key without value"));
-                }
                 Ok(VersionIn(number))
             }
 
@@ -373,7 +369,7 @@ impl<'de> Deserialize<'de> for VersionIn {
             fn visit_str<E: serde::de::Error>(self, text: &str) -> std::result::Result<VersionIn, E> {
                 let digits = Some(text)
                     .filter(|text| (1..=19).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit()));
-                let version = digits.and_then(|digits| digits.parse().ok()).filter(|version| *version > 0);
+                let version = digits.and_then(|digits| digits.parse().ok());
                 version.map(VersionIn).ok_or_else(|| E::custom(format!("{text:?} is no version such as \"7\"")))
             }
         }
@@ -433,10 +429,6 @@ mod tests {
             r#"{"op":"set","key":"k","value":"v","absent":true,"if_version":"7"}"#,
             r#"{"op":"set","key":"k","value":"v","if_version":"seven"}"#,
             r#"{"op":"set","key":"k","value":"v","if_version":""}"#,
-            r#"{"op":"set","key":"k","value":"v","if_version":"0"}"#,
-            r#"{"op":"set","key":"k","value":"v","if_version":"000"}"#,
-            r#"{"op":"set","key":"k","value":"v","if_version":0}"#,
-            r#"{"op":"check","key":"k","if_version":0.0}"#,
             r#"{"op":"set","value":"v"}"#,
             r#"{"op":"set","key":"k","value":"v","ttl":1,"ttl_ms":1}"#,
             r#"{"op":"delete","key":"k","ttl":1}"#,

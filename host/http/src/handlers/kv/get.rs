@@ -26,7 +26,8 @@ use crate::protocol::problem::Result;
 use crate::protocol::{compress, date, media, range, respond};
 use crate::state::{Operation, State};
 use crate::wire::bytes::{BytesOut, Encoding, NumbersOut, base64_text};
-use crate::wire::entry;
+use crate::wire::pieces::ValueForm;
+use crate::wire::{entry, pieces};
 
 /// Values of at least this length are sent with `Accept-Ranges`.
 const PARTS_BYTES_MIN: usize = 1024;
@@ -139,7 +140,10 @@ fn get_now(state: &State, request: &Request) -> Option<Result<Response<Body>>> {
     match shown(request, &entry) {
         Ok(Shown { form: Form::Bytes, .. }) => Some(bytes(state, request, entry)),
         Ok(shown) if entry.value.len() <= JSON_BYTES_NOW_MAX => Some(json(state, request, shown, &key, &entry)),
-        Ok(_) => None,
+        Ok(_) => {
+            *request.found.lock() = Some(entry);
+            None
+        }
         Err(problem) => Some(Err(problem)),
     }
 }
@@ -147,11 +151,16 @@ fn get_now(state: &State, request: &Request) -> Option<Result<Response<Body>>> {
 async fn get(state: &State, request: &mut Request) -> Result<Response<Body>> {
     let found = request.found.get_mut().take();
     let (key, bucket) = (request.key()?, request.bucket()?);
-    let entry = session.kv(&bucket)?.get(&key).await?.ok_or(Code::KeyNotFound)?;
-    drop(session);
+    let entry = if let Some(entry) = found {
+        entry
+    } else {
+        let mut session = state.session_for(request).await?;
+        session.kv(&bucket)?.get(&key).await?.ok_or(Code::KeyNotFound)?
+    };
     match shown(request, &entry)? {
         Shown { form: Form::Bytes, .. } => bytes(state, request, entry),
-        shown => json(state, request, shown, &key, &entry),
+        shown if entry.value.len() <= JSON_BYTES_NOW_MAX => json(state, request, shown, &key, &entry),
+        shown => large_json(state, request, shown, &key, &entry).await,
     }
 }
 
@@ -264,6 +273,31 @@ fn json(state: &State, request: &Request, shown: Shown, key: &[u8], entry: &Entr
     }
     let json = write();
     let mut response = respond::bytes(StatusCode::OK, shown.media, json);
+    describe(entry, form, response.headers_mut());
+    Ok(response)
+}
+
+/// The JSON form of a large value, which is made while it is sent, and not at all for HEAD.
+async fn large_json(
+    state: &State,
+    request: &Request,
+    shown: Shown,
+    key: &[u8],
+    entry: &Entry,
+) -> Result<Response<Body>> {
+    let form = shown.form;
+    let can_shrink = || state.config.compression && compress::would_be(entry.value.len(), media::JSON);
+    if let Some(response) = judge(request, entry, form, can_shrink, true)? {
+        return Ok(response);
+    }
+    let (value, encoding) = match form {
+        Form::Text => (ValueForm::Text, Encoding::Text),
+        Form::Base64 => (ValueForm::Base64, Encoding::Base64),
+        Form::Bytes | Form::Numbers => (ValueForm::Numbers, Encoding::Text),
+    };
+    let reservation = request.reserve(pieces::HELD_BYTES)?;
+    let body = pieces::body(BytesOut(key, encoding), value, entry, reservation).await;
+    let mut response = respond::of(StatusCode::OK, shown.media, body);
     describe(entry, form, response.headers_mut());
     Ok(response)
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::api::blocking::text;
 use crate::api::common::{ENCODING, LIMIT, PREFIX};
-use crate::api::description::{Answer, AnswerHeader, Content, RequestHeader, Role, Shape, Tag, json_content};
+use crate::api::description::{Answer, AnswerHeader, Content, RequestHeader, Shape, Tag, json_content};
 use crate::api::operation::TimeoutPolicy;
 use crate::api::request::Request;
 use crate::api::transaction_header::TRANSACTION;
@@ -59,7 +59,6 @@ static PREFER: RequestHeader = RequestHeader {
     name: "prefer",
     pattern: None,
     description: "`end=true` asks a stream for a last line `{\"end\":true,\"count\":N}`, without which it is not complete.",
-    role: Role::Optional,
 };
 static PREFERENCE_APPLIED: AnswerHeader = AnswerHeader {
     name: "preference-applied",

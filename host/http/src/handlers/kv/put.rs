@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::header::{CONTENT_RANGE, CONTENT_TYPE, ETAG};
 use http::{HeaderValue, Method, Response, StatusCode};
-use mantis_db::{Entry, MediaType, Outcome, SetOptions, Written};
+use mantis_db::{Entry, MediaType, Outcome, Reservation, SetOptions, Written};
 use schemars::SchemaGenerator;
 
 use crate::api::blocking::blocking;
@@ -22,9 +22,13 @@ use crate::protocol::body::Body;
 use crate::protocol::conditions::{Conditions, Form, etag};
 use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::problem::{Problem, Result};
-use crate::protocol::{media, respond};
+use crate::protocol::{media, memory, respond};
 use crate::state::{Operation, State};
-use crate::wire::{entry, written};
+use crate::wire::bytes::{BytesOut, Encoding};
+use crate::wire::{entry, pieces, written};
+
+/// Larger forms are read on a thread for long work.
+const BODY_BYTES_NOW_MAX: usize = 64 * 1024;
 
 pub(crate) static PUT: Operation = Operation {
     method: Method::PUT,
@@ -156,7 +160,7 @@ async fn put(state: &State, request: &mut Request) -> Result<Response<Body>> {
         let shown = representation::for_write(request.headers(), &entry);
         // After another write its expiry is not known to the millisecond: then the bytes that have it have no tag.
         let tag = if is_known || shown.form == Form::Bytes { etag(written.version, shown.form) } else { None };
-        (represent(&key, &entry, shown, written), tag)
+        (represent(&key, &entry, shown, written, reservation).await, tag)
     } else {
         let status = if written.replaced { StatusCode::NO_CONTENT } else { StatusCode::CREATED };
         (respond::empty(status), etag(written.version, Form::Bytes))
@@ -180,26 +184,44 @@ async fn read(state: &State, request: &mut Request) -> Result<Writing> {
     let is = |media: &str| given.as_deref() == Some(media);
     if is(media::VALUE_JSON) && !is_raw {
         let body = request.read_body(config.body_bytes_max, config.body_timeout_ms).await?;
-        return of_form(put_body::read_form(&body)?, ttl_ms);
+        // Beside the text there is the value in it.
+        let reservation = request.reserve(body.len())?;
+        if body.len() > BODY_BYTES_NOW_MAX {
+            return blocking(move || async move { of_form(put_body::read_form(&body)?, ttl_ms, Some(reservation)) })
+                .await;
+        }
+        return of_form(put_body::read_form(&body)?, ttl_ms, None);
     }
     let media_type = match request.headers().get(CONTENT_TYPE) {
         None => MediaType::BYTES,
         Some(given) => MediaType::new(given.to_str().unwrap_or_default().trim())?,
     };
     let value = request.read_body(config.body_bytes_max, config.body_timeout_ms).await?;
-    if is(media::JSON)
-        && !is_raw
-        && let Some(form) = put_body::read_any(&value)?
-    {
-        return of_form(form, ttl_ms);
+    if is(media::JSON) && !is_raw {
+        // Where it is a form: beside the text there is the value in it.
+        let reservation = request.reserve(value.len())?;
+        let form = if value.len() > BODY_BYTES_NOW_MAX {
+            let body = value.clone();
+            blocking(move || async move { put_body::read_any(&body) }).await?
+        } else {
+            put_body::read_any(&value)?
+        };
+        if let Some(form) = form {
+            return of_form(form, ttl_ms, Some(reservation));
+        }
     }
     Ok(Writing { value, media_type, ttl_ms, stored: is(media::JSON).then_some(DOCUMENT) })
 }
 
-fn of_form(form: ValueForm, ttl_ms: Option<u64>) -> Result<Writing> {
+fn of_form(form: ValueForm, ttl_ms: Option<u64>, reservation: Option<Reservation>) -> Result<Writing> {
     let ttl_of_form = form.ttl.map(ttl_of_body).transpose()?;
     let media_type = if form.value.text { MediaType::TEXT } else { MediaType::BYTES };
-    Ok(Writing { value: form.value.bytes.into(), media_type, ttl_ms: ttl_ms.or(ttl_of_form), stored: Some(VALUE) })
+    let bytes = form.value.bytes;
+    let value = match reservation.filter(|reservation| reservation.bytes() >= bytes.len()) {
+        Some(reservation) => memory::held(bytes, reservation),
+        None => bytes.into(),
+    };
+    Ok(Writing { value, media_type, ttl_ms: ttl_ms.or(ttl_of_form), stored: Some(VALUE) })
 }
 
 fn prefers_representation(request: &Request) -> bool {
@@ -221,14 +243,23 @@ fn overwritten(state: &State, written: &Written, value: &Bytes, options: &SetOpt
     }
 }
 
-fn represent(key: &[u8], entry: &Entry, shown: Shown, written: Written) -> Response<Body> {
+async fn represent(
+    key: &[u8],
+    entry: &Entry,
+    shown: Shown,
+    written: Written,
+    reservation: Reservation,
+) -> Response<Body> {
     let status = if written.replaced { StatusCode::OK } else { StatusCode::CREATED };
     let mut response = if shown.form == Form::Bytes {
         let mut response = respond::bytes(status, media::JSON, entry.value.clone());
         get::describe_bytes(entry, response.headers_mut());
         response
-    } else {
+    } else if entry.value.len() <= BODY_BYTES_NOW_MAX {
         respond::bytes(status, shown.media, entry::entry_with_numbers(key, entry))
+    } else {
+        let body = pieces::body(BytesOut(key, Encoding::Text), pieces::ValueForm::Numbers, entry, reservation).await;
+        respond::of(status, shown.media, body)
     };
     response.headers_mut().insert("preference-applied", HeaderValue::from_static("return=representation"));
     response

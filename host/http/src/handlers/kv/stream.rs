@@ -22,6 +22,7 @@ use crate::state::streams::StreamTicket;
 use crate::state::transactions::Lease;
 use crate::wire::bytes::BytesOut;
 use crate::wire::entry::ListedEntryOut;
+use crate::wire::lines::end_line;
 
 /// A listing under way.
 struct Reader {
@@ -108,24 +109,25 @@ impl Reader {
             Read::Entries(page) => (page.cursor.clone(), page.entries.len()),
             Read::Keys(page) => (page.cursor.clone(), page.keys.len()),
         };
-        let (encoding, details) = (self.listing.encoding, self.listing.details);
-        let lines = text(self.state.database.in_flight(), page, move |page, lines| match page {
-            Read::Entries(page) => page.entries.iter().try_for_each(|(key, entry)| {
-                lines.push_json(&ListedEntryOut::of(key, entry, encoding, details))?;
-                lines.push(b"\n")
-            }),
-            Read::Keys(page) => page.keys.iter().try_for_each(|key| {
-                lines.push_json(&KeyLine { key: BytesOut(key, encoding) })?;
-                lines.push(b"\n")
-            }),
-        });
-        let lines = lines.await?;
         self.entries_left -= count;
         self.count += count as u64;
         self.at_end = cursor.is_none() || self.entries_left == 0;
-        if self.at_end && self.marks_end {
-            write_end(&mut lines, self.count);
-        }
+        let end = (self.at_end && self.marks_end).then(|| end_line(self.count));
+        let (encoding, details) = (self.listing.encoding, self.listing.details);
+        let lines = text(self.state.database.in_flight(), page, move |page, lines| {
+            match page {
+                Read::Entries(page) => page.entries.iter().try_for_each(|(key, entry)| {
+                    lines.push_json(&ListedEntryOut::of(key, entry, encoding, details))?;
+                    lines.push(b"\n")
+                }),
+                Read::Keys(page) => page.keys.iter().try_for_each(|key| {
+                    lines.push_json(&KeyLine { key: BytesOut(key, encoding) })?;
+                    lines.push(b"\n")
+                }),
+            }?;
+            lines.push(end.as_deref().unwrap_or_default())
+        });
+        let lines = lines.await?;
         self.listing.scan.cursor = cursor;
         Ok(lines)
     }

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use http::header::{ETAG, LOCATION};
 use http::{HeaderValue, Method, Response, StatusCode};
-use mantis_db::{Code as DbCode, Grants, Reservation};
-use mantis_plugin::{PluginLimits, PluginOptions};
+use mantis_db::{Code as DbCode, Expect, Reservation};
+use mantis_plugin::{OptionsChange, PluginInfo, PluginLimits, PluginSource};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::Value;
@@ -94,6 +94,9 @@ pub(crate) static INSTALL: Operation = Operation {
         AnyCode::Http(Code::PluginInvalid),
         AnyCode::Http(Code::PluginsTooMany),
         AnyCode::Http(Code::PluginBusy),
+        AnyCode::Http(Code::PluginFromDirectory),
+        AnyCode::Http(Code::PluginUnavailable),
+        AnyCode::Http(Code::PreconditionFailed),
         AnyCode::Http(Code::PluginCompileTimeout),
         AnyCode::Http(Code::PathMalformed),
         AnyCode::Http(Code::NotAcceptable),
@@ -138,15 +141,19 @@ pub(crate) static REMOVE: Operation = Operation {
     id: "removePlugin",
     tag: Tag::Plugins,
     summary: "Remove a plugin",
-    description: "Calls in progress finish.",
-    query: &[&common::DROP],
-    headers: &[],
+    description: "With all its versions. Calls in progress finish.",
+    query: &[],
+    headers: &[&IF_MATCH],
     body: None,
     answers: &[no_content(204, "The plugin is removed.", &[])],
     problems: &[
-        AnyCode::Http(Code::DropUnconfirmed),
         AnyCode::Http(Code::PluginNotFound),
+        AnyCode::Http(Code::PluginFromDirectory),
+        AnyCode::Http(Code::PreconditionFailed),
         AnyCode::Http(Code::PathMalformed),
+        AnyCode::Db(DbCode::ReadOnly),
+        AnyCode::Db(DbCode::DiskFull),
+        AnyCode::Db(DbCode::StorageFailed),
     ],
     now: None,
     handler: |state, request| Box::pin(remove(state, request)),
@@ -219,6 +226,7 @@ pub(crate) static CALL: Operation = Operation {
         AnyCode::Http(Code::PluginTrap),
         AnyCode::Http(Code::PluginLimit),
         AnyCode::Http(Code::PluginBusy),
+        AnyCode::Http(Code::PluginUnavailable),
         AnyCode::Http(Code::PluginExpected),
         AnyCode::Http(Code::BodyMalformed),
         AnyCode::Http(Code::BodyInvalid),
@@ -264,13 +272,11 @@ static IF_MATCH: RequestHeader = RequestHeader {
     name: "if-match",
     pattern: Some(common::TAGS_PATTERN),
     description: "Only if the plugin has this revision, as in `ETag`; `*`: only if it exists.",
-    role: Role::OutsideSchema,
 };
 static IF_NONE_MATCH: RequestHeader = RequestHeader {
     name: "if-none-match",
     pattern: Some(common::TAGS_PATTERN),
     description: "`*`: only if there is no such plugin.",
-    role: Role::OutsideSchema,
 };
 static REVISION: AnswerHeader = AnswerHeader {
     name: "etag",
@@ -324,12 +330,11 @@ fn show(state: &State, request: &Request) -> Result<Response<Body>> {
     Ok(shown(StatusCode::OK, &info))
 }
 
-fn remove(state: &State, request: &Request) -> Result<Response<Body>> {
-    common::check_drop(&request.query, "/api/v1/plugins/{name}")?;
-    if state.plugins.remove(&request.path_text(&common::PLUGIN)?) {
-        Ok(respond::empty(StatusCode::NO_CONTENT))
-    } else {
-        Err(Code::PluginNotFound.into())
+/// A plugin, with its revision.
+fn shown(status: StatusCode, info: &PluginInfo) -> Response<Body> {
+    let mut response = respond::json(status, &InfoOut::of(info));
+    if let Some(tag) = info.kept.as_ref().and_then(|kept| conditions::etag(kept.revision, Form::Bytes)) {
+        response.headers_mut().insert(ETAG, tag);
     }
     response
 }
@@ -386,7 +391,8 @@ async fn call(state: &State, request: &mut Request) -> Result<Response<Body>> {
     accept::choose(request.headers(), &[media::JSON])?;
     let (arguments, _parsed) = read_arguments(state, request).await?;
     let (plugin, function) = (request.path_text(&common::PLUGIN)?, request.path_text(&common::FUNCTION)?);
-    let called = state.plugins.call(&plugin, &function, arguments).await.map_err(failure::of_call)?;
+    let called = state.plugins.call_for(request.id(), &plugin, &function, arguments, &|_| true, &|_| true).await;
+    let called = called.map_err(failure::of_call)?;
     let json = text(&request.in_flight, called.value, |value, text| text.push_json(value)).await?;
     let mut response = respond::bytes(StatusCode::OK, media::JSON, json);
     written::set_commit_headers(&mut response, called.committed.version, called.committed.durable);

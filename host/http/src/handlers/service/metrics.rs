@@ -12,7 +12,7 @@ use crate::api::operation::TimeoutPolicy;
 use crate::api::request::Request;
 use crate::handlers::service::exposition::{Buckets, Exposition, Type, escaped};
 use crate::handlers::service::process;
-use crate::handlers::service::stats::{DiskStats, HttpStats, PoolStats, Stats, StoreStats, stats};
+use crate::handlers::service::stats::{DiskStats, HttpStats, MemoryStats, PoolStats, Stats, StoreStats, stats};
 use crate::protocol::body::Body;
 use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::problem::Result;

@@ -25,7 +25,7 @@ use crate::protocol::problem::{Problem, Result};
 use crate::protocol::{end_mark, respond};
 use crate::state::State;
 use crate::state::sessions::Held;
-use crate::wire::lines::write_end;
+use crate::wire::lines::end_line;
 
 pub(super) async fn read(state: &Arc<State>, request: &mut Request) -> Result<Response<Body>> {
     let head = &request.head;
@@ -79,8 +79,7 @@ pub(super) async fn read(state: &Arc<State>, request: &mut Request) -> Result<Re
     }
     if asked.preferences.marks_end && form == Form::Lines && !is_head {
         end_mark::apply(headers);
-        let mut end = Vec::new();
-        write_end(&mut end, found.selected.rows);
+        let end = end_line(found.selected.rows);
         response = response.map(|body| body.followed_by(end));
     }
     Ok(response)

@@ -102,7 +102,6 @@ pub(crate) static ALTER: Operation = Operation {
 };
 
 const DROP_PROBLEMS: &[AnyCode] = &[
-    AnyCode::Http(Code::DropUnconfirmed),
     AnyCode::Table(code::NO_TABLE),
     AnyCode::Table(code::DEPENDENT_OBJECTS),
     AnyCode::Table(code::DISK_FULL),
@@ -116,7 +115,7 @@ pub(crate) static DROP: Operation = Operation {
     tag: Tag::Schemas,
     summary: "Drop a table",
     description: "With all its rows. Refused where a foreign key of another table references it.",
-    query: &[&common::DROP],
+    query: &[],
     headers: &[],
     body: None,
     answers: &[no_content(204, "It is gone.", &[])],
@@ -172,7 +171,6 @@ async fn alter(state: &State, request: &mut Request) -> Result<Response<Body>> {
 }
 
 async fn drop_table(state: &State, request: &mut Request) -> Result<Response<Body>> {
-    common::check_drop(&request.query, "/api/v1/schema/tables/{table}")?;
     let (name, mut session) = (table(request)?, state.session().await?);
     // And so do they to remove.
     blocking(move || async move { Ok(session.drop_table(&name).await?) }).await?;

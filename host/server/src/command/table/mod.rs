@@ -36,8 +36,7 @@ pub(super) async fn run(args: TableArgs) -> Outcome {
             schema::write(&server, Method::PATCH, &name, change, "altered").await
         }
         TableCommand::Drop { name, server } => {
-            let path = Path::schema(&name).with("drop", Some(b"true"));
-            context::client(&server)?.request(Method::DELETE, &path, &[], Bytes::new()).await?;
+            context::client(&server)?.request(Method::DELETE, &Path::schema(&name), &[], Bytes::new()).await?;
             Ok(())
         }
         TableCommand::Types { server } => {

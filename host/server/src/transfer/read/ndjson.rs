@@ -2,7 +2,6 @@
 
 use std::io;
 
-use mantis_db::json_error;
 use serde::Deserialize;
 
 use super::line_reader::LineReader;
@@ -65,10 +64,13 @@ impl Reader {
 }
 
 fn by_member(text: &[u8], member: &str, end: LineEnd) -> Result<Piece, String> {
-    let value: Value = serde_json::from_slice(text).map_err(|error| mantis_db::json_error(&error))?;
-    let key = match value.get(member) {
-        Some(Value::String(key)) => key.clone(),
-        Some(number @ (Value::Number(_) | Value::Bool(_))) => number.to_string(),
+    let object: Object = serde_json::from_slice(text).map_err(|error| mantis_db::json_error(&error))?;
+    // Of a member that occurs twice the last counts.
+    let value = object.0.iter().rfind(|(name, _)| name == member).map(|(_, value)| value.get());
+    let key = match value.map(|text| (text, text.as_bytes().first())) {
+        Some((text, Some(b'"'))) => serde_json::from_str(text).map_err(|error| mantis_db::json_error(&error))?,
+        // As it is written: a number keeps all its digits, and 1e2 is another key than 100.
+        Some((text, Some(b'-' | b'0'..=b'9' | b't' | b'f'))) => text.to_owned(),
         Some(_) => return Err(format!("the member {member:?} is neither a string nor a number")),
         None => return Err(format!("there is no member {member:?}")),
     };

@@ -92,7 +92,9 @@ proptest! {
     #[test]
     fn a_key_cut_short_is_refused((part, value, _) in two_values()) {
         let bytes = encoded(part, &value);
-        for length in 0..bytes.len() {
+        // Of a long one not every length: each takes as long as what is left.
+        let step = bytes.len() / 500 + 1;
+        for length in (0..bytes.len()).step_by(step).chain(bytes.len().checked_sub(1)) {
             let refused = decode(&mut &bytes[..length], part.r#type, part.is_descending).unwrap_err();
             prop_assert_eq!(refused.code, "XX001");
             prop_assert!(skip(&mut &bytes[..length], part.r#type, part.is_descending).is_err());

@@ -49,6 +49,7 @@ const PROBLEMS: &[AnyCode] = &[
     AnyCode::Http(Code::PluginTrap),
     AnyCode::Http(Code::PluginLimit),
     AnyCode::Http(Code::PluginBusy),
+    AnyCode::Http(Code::PluginUnavailable),
     AnyCode::Http(Code::PluginExpected),
     AnyCode::Http(Code::PathMalformed),
 ];
