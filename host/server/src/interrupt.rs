@@ -1,7 +1,7 @@
 //! SIGINT and SIGTERM while a command runs: nothing unfinished is left.
 //!
-//! Most commands end at once, without the files that they were writing. Work that has to tidy up by itself [takes the signal](Polite) and
-//! [asks for it](check) between its steps; a second signal, or a few seconds, end it all the same.
+//! Most commands end at once, without the files that they were writing. Work that has to tidy up by itself takes the signal (`Polite`) and
+//! asks for it (`check`) between its steps; a second signal, or a few seconds, end it all the same.
 
 use std::io;
 use std::process::ExitCode;
