@@ -42,7 +42,7 @@ pass() {
     fi
     kill -0 "$server" || fail "the server is gone" "its log: $(tail -n 20 "$work/log")"
     printf '%s, seed %s: %s operations, %s\n' "$1" "$seed" "$(sed -n 's/^  Tested: //p' "$work/report")" \
-        "$(grep -o '[0-9]* generated.*' "$work/report")"
+        "$(grep -o '[0-9][0-9]* generated,.*' "$work/report")"
 }
 
 serve "$mantisdb" "$work/log" --memory

@@ -51,7 +51,7 @@ pub use component::{Case, Field, FunctionInfo, SkippedFunction, ValueType};
 pub use config::COMPONENT_BYTES_MAX_DEFAULT;
 pub use config::HostConfig;
 pub use error::{CallError, Error, KeepError, Limit, LoadError};
-pub use host::{Expected, KeptPlugin, PluginHost, component_files, orphan_manifests};
+pub use host::{Expected, KeptPlugin, PluginHost, check_name, component_files, orphan_manifests};
 pub use json::F32_MAX;
 pub use limits::{LimitRange, NAME_BYTES_MAX, PluginLimits};
 pub use manifest::{Manifest, ManifestAccess};

@@ -78,23 +78,27 @@ pub(crate) fn check_drop(query: &Query) -> Result<()> {
 pub(crate) static IF_MATCH: RequestHeader = RequestHeader {
     name: "if-match",
     pattern: Some(TAGS_PATTERN),
+    example: "\"v7\"",
     description: "`*` or entity tags: only if the key exists, or has one of these versions. Compared strongly; the tag of any form of \
                   that version matches.",
 };
 pub(crate) static IF_NONE_MATCH: RequestHeader = RequestHeader {
     name: "if-none-match",
     pattern: Some(TAGS_PATTERN),
+    example: "\"v7\"",
     description: "`*` or entity tags: a write happens only if the key does not exist, or has none of these versions; a read is answered \
                   only if the form that would be sent has none of these tags. Compared weakly.",
 };
 pub(crate) static IF_MODIFIED_SINCE: RequestHeader = RequestHeader {
     name: "if-modified-since",
     pattern: None,
+    example: "Mon, 30 Nov 2026 12:00:00 GMT",
     description: "An HTTP date; ignored beside `If-None-Match`.",
 };
 pub(crate) static IF_UNMODIFIED_SINCE: RequestHeader = RequestHeader {
     name: "if-unmodified-since",
     pattern: None,
+    example: "Mon, 30 Nov 2026 12:00:00 GMT",
     description: "An HTTP date; ignored beside `If-Match`.",
 };
 

@@ -92,6 +92,7 @@ pub(crate) struct RequestHeader {
     pub(crate) name: &'static str,
     /// A regular expression for what is not refused.
     pub(crate) pattern: Option<&'static str>,
+    pub(crate) example: &'static str,
     pub(crate) description: &'static str,
 }
 

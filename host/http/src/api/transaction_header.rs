@@ -12,6 +12,7 @@ use crate::protocol::problem::Result;
 pub(crate) static TRANSACTION: RequestHeader = RequestHeader {
     name: "mantisdb-transaction",
     pattern: Some("^[0-9a-f]{32}$"),
+    example: "5f0c6a1e9d2b4c7f8a3e1b0d6c9f2e47",
     description: "The id of an open transaction, which the request then belongs to.",
 };
 

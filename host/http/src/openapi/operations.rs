@@ -192,7 +192,7 @@ fn query_parameter(parameter: &Parameter, subject: &Subject<'_>) -> Value {
 }
 
 fn header_parameter(header: &RequestHeader) -> Value {
-    let mut schema = json!({"type": "string"});
+    let mut schema = json!({"type": "string", "examples": [header.example]});
     if let Some(pattern) = header.pattern {
         schema["pattern"] = pattern.into();
     }

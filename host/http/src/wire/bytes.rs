@@ -243,6 +243,30 @@ impl JsonSchema for KeyIn {
     }
 }
 
+/// The schema of an end of a span: what a [`KeyIn`] takes, and the empty key, before which there is none.
+pub(crate) struct SpanEnd;
+
+impl JsonSchema for SpanEnd {
+    fn schema_name() -> Cow<'static, str> {
+        "SpanEnd".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A prefix, or an end of a span: at most {key_bytes_max} bytes. All keys begin with an empty prefix, and follow an empty key.",
+            "oneOf": [
+                {"type": "string"},
+                {
+                    "type": "object",
+                    "properties": {"base64": {"type": "string", "pattern": BASE64}},
+                    "required": ["base64"],
+                    "additionalProperties": false,
+                },
+            ],
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

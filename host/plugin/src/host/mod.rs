@@ -17,4 +17,4 @@ mod plugin_host;
 pub use expected::Expected;
 pub use folder::{component_files, orphan_manifests};
 pub use kept::KeptPlugin;
-pub use plugin_host::PluginHost;
+pub use plugin_host::{PluginHost, check_name};

@@ -337,7 +337,11 @@ impl PluginHost {
     }
 }
 
-pub(super) fn check_name(name: &str) -> Result<(), Error> {
+/// Whether a plugin can have this name.
+///
+/// # Errors
+/// [`Error::NameInvalid`].
+pub fn check_name(name: &str) -> Result<(), Error> {
     let first_fits = name.starts_with(|first: char| first.is_ascii_lowercase());
     let rest_fits = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
     if first_fits && rest_fits && name.len() <= NAME_BYTES_MAX {

@@ -136,7 +136,8 @@ static PROGRESS: Parameter = Parameter {
 };
 static LAST_EVENT_ID: RequestHeader = RequestHeader {
     name: "last-event-id",
-    pattern: None,
+    pattern: Some("^(now|earliest|0|[0-9a-f]{16}-[0-9]{1,15}(-[0-9]{1,9})?)?$"),
+    example: "49507dd1f111fc9e-7",
     description: "The last `id` received before an interruption; takes precedence over `since`.",
 };
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::handlers::kv::form::{OperationForm, Operations};
 use crate::limits::{MEDIA_TYPE_BYTES_MAX, TTL_MS_MAX, TTL_S_MAX};
-use crate::wire::bytes::{BytesIn, KeyIn};
+use crate::wire::bytes::{BytesIn, KeyIn, SpanEnd};
 use crate::wire::numbers::Whole;
 
 impl JsonSchema for Operations {
@@ -70,7 +70,8 @@ impl JsonSchema for OperationForm {
         });
         let mut set = operation("set", set, &["value"], Some(false));
         set["not"] = json!({"anyOf": [set["not"].clone(), given(&["ttl", "ttl_ms"])]});
-        let key = |description: &str| json!({"description": description, "allOf": [key_in]});
+        let span_end = Value::from(generator.subschema_for::<SpanEnd>());
+        let key = |description: &str| json!({"description": description, "allOf": [span_end]});
         let mut span = without_use();
         merge(
             &mut span,

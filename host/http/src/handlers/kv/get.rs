@@ -107,11 +107,13 @@ static RAW_GET: Parameter = Parameter {
 static RANGE: RequestHeader = RequestHeader {
     name: "range",
     pattern: None,
+    example: "bytes=0-99",
     description: "A single byte range, as in `bytes=0-99`. Several ranges, and invalid ones, are answered with the whole value.",
 };
 static IF_RANGE: RequestHeader = RequestHeader {
     name: "if-range",
     pattern: None,
+    example: "\"v7\"",
     description: "An entity tag: the range applies only if it is still that of the value's bytes. A date is not precise enough, and \
                   never matches.",
 };

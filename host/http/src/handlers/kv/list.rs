@@ -58,6 +58,7 @@ pub(crate) static LIST: Operation = Operation {
 static PREFER: RequestHeader = RequestHeader {
     name: "prefer",
     pattern: None,
+    example: "end=true",
     description: "`end=true` asks a stream for a last line `{\"end\":true,\"count\":N}`, without which it is not complete.",
 };
 static PREFERENCE_APPLIED: AnswerHeader = AnswerHeader {

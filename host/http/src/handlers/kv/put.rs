@@ -59,12 +59,11 @@ pub(crate) static PUT: Operation = Operation {
             content: SHOWN,
             headers: &[&common::ETAG, &common::VERSION, &common::DURABLE, &STORED, &PREFERENCE_APPLIED],
         },
-        Answer {
-            status: 201,
-            description: "The key is new. There is a body only with `Prefer: return=representation`, as with 200.",
-            content: SHOWN,
-            headers: &[&common::ETAG, &common::VERSION, &common::DURABLE, &STORED, &PREFERENCE_APPLIED],
-        },
+        no_content(
+            201,
+            "The key is new. There is a body only with `Prefer: return=representation`, as with 200.",
+            &[&common::ETAG, &common::VERSION, &common::DURABLE, &STORED, &PREFERENCE_APPLIED],
+        ),
         no_content(204, "The value was replaced.", &[&common::ETAG, &common::VERSION, &common::DURABLE, &STORED]),
     ],
     problems: &[
@@ -93,6 +92,7 @@ pub(crate) static PUT: Operation = Operation {
 static PREFER: RequestHeader = RequestHeader {
     name: "prefer",
     pattern: None,
+    example: "return=representation",
     description: "`return=representation` asks for the JSON form of what was written.",
 };
 static PREFERENCE_APPLIED: AnswerHeader = AnswerHeader {

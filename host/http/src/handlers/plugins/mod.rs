@@ -271,17 +271,19 @@ static TO_VERSION: Parameter = Parameter {
 static IF_MATCH: RequestHeader = RequestHeader {
     name: "if-match",
     pattern: Some(common::TAGS_PATTERN),
+    example: "\"v7\"",
     description: "Only if the plugin has this revision, as in `ETag`; `*`: only if it exists.",
 };
 static IF_NONE_MATCH: RequestHeader = RequestHeader {
     name: "if-none-match",
     pattern: Some(common::TAGS_PATTERN),
+    example: "*",
     description: "`*`: only if there is no such plugin.",
 };
 static REVISION: AnswerHeader = AnswerHeader {
     name: "etag",
     required: false,
-    pattern: Some(r#"^"v[0-9]+"$"#),
+    pattern: Some(r#"^"v[0-9]+(-gzip|-br|-zstd)?"$"#),
     description: "The revision: the commit that changed the plugin last. Not sent for one that is not kept.",
 };
 
@@ -363,6 +365,7 @@ async fn install(state: &State, request: &mut Request) -> Result<Response<Body>>
     let conditions = Conditions::of(request.headers())?;
     let change = change(&request.query)?;
     let name = request.path_text(&common::PLUGIN)?.into_owned();
+    mantis_plugin::check_name(&name).map_err(|error| failure::of_install(&error))?;
     // Before the body is read, and again at the commit.
     let expect = conditions.expect_revision(revision(state, &name))?;
     let config = &state.config;

@@ -30,6 +30,7 @@ pub(super) static DIALECT: Parameter = Parameter {
 pub(super) static PREFER: RequestHeader = RequestHeader {
     name: "prefer",
     pattern: None,
+    example: "return=representation",
     description: "`return=minimal|headers-only|representation`, `count=exact|planned|estimated`, \
                   `resolution=merge-duplicates|ignore-duplicates`, `missing=default|null`, `handling=strict|lenient`, \
                   `timezone=`, `max-affected=`, `tx=commit|rollback`.",
@@ -37,12 +38,13 @@ pub(super) static PREFER: RequestHeader = RequestHeader {
 pub(super) static RANGE: RequestHeader = RequestHeader {
     name: "range",
     pattern: None,
+    example: "0-9",
     description: "Which rows, as in `0-9`; of those that `limit` and `offset` name.",
 };
 pub(super) static PROFILE: RequestHeader =
-    RequestHeader { name: "accept-profile", pattern: None, description: "The schema: `public`." };
+    RequestHeader { name: "accept-profile", pattern: None, example: "public", description: "The schema: `public`." };
 pub(super) static CONTENT_PROFILE: RequestHeader =
-    RequestHeader { name: "content-profile", pattern: None, description: "The schema: `public`." };
+    RequestHeader { name: "content-profile", pattern: None, example: "public", description: "The schema: `public`." };
 
 pub(super) static CONTENT_RANGE: AnswerHeader = AnswerHeader {
     name: "content-range",
