@@ -61,6 +61,13 @@ pub(super) static PREFERENCE_APPLIED: AnswerHeader = AnswerHeader {
 static LOCATION: AnswerHeader =
     AnswerHeader { name: "location", required: false, pattern: None, description: "The path of the one row inserted." };
 
+static ROW_ETAG: AnswerHeader = AnswerHeader {
+    name: "etag",
+    required: false,
+    pattern: Some(r#"^"v[0-9]+(-[0-9a-f]+)?(-gzip|-br|-zstd)?"$"#),
+    description: "The row and the form as an entity tag. Not sent for what a transaction has written and not committed.",
+};
+
 const ROWS: &[Content] = &[
     Content { media: "application/vnd.pgrst.plan+json", shape: Shape::Json },
     Content { media: "application/vnd.pgrst.plan+text", shape: Shape::Text },
@@ -280,8 +287,8 @@ pub(crate) static SHOW_ROW: Operation = Operation {
     headers: &[&TRANSACTION, &PREFER, &PROFILE, &common::IF_MATCH, &common::IF_NONE_MATCH],
     body: None,
     answers: &[
-        Answer { status: 200, description: "The row.", content: ROW, headers: &[&common::ETAG, &PREFERENCE_APPLIED] },
-        no_content(304, "The client's copy is current.", &[&common::ETAG]),
+        Answer { status: 200, description: "The row.", content: ROW, headers: &[&ROW_ETAG, &PREFERENCE_APPLIED] },
+        no_content(304, "The client's copy is current.", &[&ROW_ETAG]),
     ],
     problems: ROW_PROBLEMS,
     now: None,
@@ -342,19 +349,19 @@ static ROW_CHANGED: &[Answer] = &[
         status: 200,
         description: "The row, where `Prefer: return=representation` asks for it.",
         content: ROW,
-        headers: &[&common::ETAG, &PREFERENCE_APPLIED, &common::VERSION, &common::DURABLE],
+        headers: &[&ROW_ETAG, &PREFERENCE_APPLIED, &common::VERSION, &common::DURABLE],
     },
     Answer {
         status: 201,
         description: "The row is new. With `Prefer: return=representation` the body is as with 200.",
         content: &[],
-        headers: &[&common::ETAG, &PREFERENCE_APPLIED, &common::VERSION, &common::DURABLE],
+        headers: &[&ROW_ETAG, &PREFERENCE_APPLIED, &common::VERSION, &common::DURABLE],
     },
     Answer {
         status: 204,
         description: "It is done.",
         content: &[],
-        headers: &[&common::ETAG, &PREFERENCE_APPLIED, &common::VERSION, &common::DURABLE],
+        headers: &[&ROW_ETAG, &PREFERENCE_APPLIED, &common::VERSION, &common::DURABLE],
     },
 ];
 
