@@ -296,7 +296,7 @@ impl Limits {
 
     /// Adds the bytes of an entry to those of an answer.
     pub(crate) fn check_answer(&self, bytes: &mut usize, added: usize) -> Result<()> {
-        *bytes += added;
+        *bytes = bytes.saturating_add(added);
         if *bytes > self.answer_bytes_max {
             let max = self.answer_bytes_max;
             return Err(Error::new(Code::AnswerTooLarge, format!("the values have more than {max} bytes in all")));

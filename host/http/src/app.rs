@@ -252,7 +252,7 @@ impl App {
         self.0.log.log(&begun, head, operation, &outcome);
         let mut response = outcome.unwrap_or_else(|problem| shown(problem, head, &begun));
         if self.0.state.config.compression {
-            response = compress::compress(&head.headers, response);
+            response = compress::compress(&head.headers, response, self.0.state.database.in_flight());
         }
         self.0.cors.mark(&head.headers, response.headers_mut());
         let took = begun.took();

@@ -7,7 +7,7 @@ use mantis_dialect::Query;
 
 use crate::kv::{Entry, Op};
 use crate::tables::types::Value;
-use crate::tables::{Resolution, RowBatch};
+use crate::tables::{Interrupt, Resolution, RowBatch};
 
 /// One operation of a batch.
 #[derive(Debug, Clone)]
@@ -109,6 +109,8 @@ pub struct BatchOptions<'w> {
     pub examined_max: Option<u64>,
     /// The bytes of an entry in the form in which the caller passes it on, for the limit of the answer; those of its value if none.
     pub weigh: Option<&'w (dyn Fn(&Entry) -> usize + Sync)>,
+    /// Whether to stop (57014): asked between operations, and within those on rows.
+    pub interrupt: Interrupt<'w>,
 }
 
 impl std::fmt::Debug for BatchOptions<'_> {

@@ -185,7 +185,7 @@ impl Session {
         };
         if let RowVerb::Select = operation.verb {
             let mut sink = batch.rows(self.database.limits());
-            let mut rows = self.rows(&operation.table, (*environment).clone());
+            let mut rows = self.rows(&operation.table, (*environment).clone()).interrupted(options.interrupt);
             // One row more than there may be refuses the batch: the others need not be read.
             let counted = operation.matches.and_then(|matches| matches.max).map(|max| max.saturating_add(1));
             let rows_max = selects.rows_max.into_iter().chain(counted).min();
@@ -205,7 +205,7 @@ impl Session {
         };
         let mut sink = operation.returns_rows.then(|| batch.rows(self.database.limits()));
         let returning = sink.as_mut().map(|sink| sink as &mut dyn RowSink);
-        let mut rows = self.rows(&operation.table, (*environment).clone());
+        let mut rows = self.rows(&operation.table, (*environment).clone()).interrupted(options.interrupt);
         let query = &operation.query;
         let written = match &operation.verb {
             RowVerb::Insert { rows: given, resolution, from } => {
@@ -239,7 +239,7 @@ impl Session {
         query.root.filter.clone_from(&operation.query.root.filter);
         let mut found = Versions { expected: *if_version, other: None };
         let options = SelectOptions { rows_max, ..options.clone() };
-        let mut rows = self.rows(&operation.table, batch.environment.clone());
+        let mut rows = self.rows(&operation.table, batch.environment.clone()).interrupted(batch.options.interrupt);
         let count = rows.select(&query, &options, &mut found).await?.rows;
         check_matches(*matches, count)?;
         if if_version.is_some() && (count == 0 || found.other.is_some()) {
@@ -249,6 +249,7 @@ impl Session {
     }
 
     fn check_time(&self, batch: &Batch<'_>) -> TableResult<()> {
+        batch.options.interrupt.check()?;
         if self.now_us() < batch.deadline_us {
             return Ok(());
         }

@@ -7,14 +7,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use async_compression::Level;
 use async_compression::tokio::write::{BrotliEncoder, GzipEncoder, ZstdEncoder};
+use async_compression::{Level, brotli};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use http::header::{
     ACCEPT_ENCODING, ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, VARY,
 };
 use http::{HeaderMap, HeaderValue, Response};
+use mantis_db::{Budget, Reservation};
 use parking_lot::Mutex;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::task::yield_now;
@@ -26,6 +27,11 @@ use crate::protocol::body::{Body, BodyError};
 const BYTES_MIN: usize = 1024;
 /// What one step of compression reads and writes at most, so that a large answer takes its turns with others: about a millisecond.
 const CHUNK_BYTES: usize = 16 * 1024;
+
+/// Input after which an encoder gives out what it has: a client that is gone is noticed when something is written to it.
+const FLUSH_BYTES: usize = 1 << 20;
+/// The window of brotli, as a power of two: 256 KiB. Its default of 4 MiB takes an encoder of 20 MiB.
+const BROTLI_WINDOW_LOG: i32 = 18;
 
 /// `Vary` of a response that is compressed on request.
 pub(crate) const VARIES_BY: &str = "accept-encoding";
@@ -41,6 +47,15 @@ pub(crate) enum Coding {
 const CODINGS: [Coding; 3] = [Coding::Zstd, Coding::Brotli, Coding::Gzip];
 
 impl Coding {
+    /// What an encoder takes, about: measured with answers that compress well and with those that do not.
+    fn encoder_bytes(self) -> usize {
+        match self {
+            Self::Zstd => 4 << 20,
+            Self::Brotli => 3 << 20,
+            Self::Gzip => 512 << 10,
+        }
+    }
+
     fn as_str(self) -> &'static str {
         match self {
             Self::Zstd => "zstd",
@@ -50,14 +65,15 @@ impl Coding {
     }
 }
 
-/// Compresses an answer if it is worth it and the client takes it.
-pub(crate) fn compress(request: &HeaderMap, response: Response<Body>) -> Response<Body> {
+/// Compresses an answer if it is worth it, the client takes it, and there is memory for an encoder: plain it needs none.
+pub(crate) fn compress(request: &HeaderMap, response: Response<Body>, in_flight: &Budget) -> Response<Body> {
     if !is_worth_it(&response) {
         return response;
     }
     let (mut head, body) = response.into_parts();
     head.headers.append(VARY, HeaderValue::from_static(VARIES_BY));
-    let Some(coding) = choose(request) else { return Response::from_parts(head, body) };
+    let taken = choose(request).and_then(|coding| Some((coding, in_flight.take(coding.encoder_bytes())?)));
+    let Some((coding, reservation)) = taken else { return Response::from_parts(head, body) };
     // The tag of a refusal is not that of its text.
     if head.status.is_success()
         && let Some(tag) = head.headers.get(ETAG).and_then(|tag| tag_of(tag, coding))
@@ -67,7 +83,7 @@ pub(crate) fn compress(request: &HeaderMap, response: Response<Body>) -> Respons
     head.headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.as_str()));
     head.headers.remove(CONTENT_LENGTH);
     head.headers.remove(ACCEPT_RANGES);
-    Response::from_parts(head, encode(body, coding))
+    Response::from_parts(head, encode(body, coding, reservation))
 }
 
 fn is_worth_it(response: &Response<Body>) -> bool {
@@ -133,19 +149,24 @@ pub(crate) fn tag_of(tag: &HeaderValue, coding: Coding) -> Option<HeaderValue> {
     HeaderValue::from_str(&format!("{plain}-{}\"", coding.as_str())).ok()
 }
 
-fn encode(body: Body, coding: Coding) -> Body {
+fn encode(body: Body, coding: Coding, reservation: Reservation) -> Body {
     let output = Output::default();
     let sink = output.clone();
     let encoder: Encoder = match coding {
         Coding::Zstd => Box::pin(ZstdEncoder::with_quality(sink, Level::Precise(3))),
-        Coding::Brotli => Box::pin(BrotliEncoder::with_quality(sink, Level::Precise(4))),
+        Coding::Brotli => Box::pin(BrotliEncoder::with_params(sink, brotli_params())),
         Coding::Gzip => Box::pin(GzipEncoder::with_quality(sink, Level::Precise(5))),
     };
-    let encoding = Encoding { body, rest: Bytes::new(), encoder, output, is_over: false };
+    let encoding =
+        Encoding { body, rest: Bytes::new(), encoder, output, unseen: 0, is_over: false, _reservation: reservation };
     Body::stream(stream::unfold(encoding, |mut encoding| async move {
         let piece = encoding.next().await?;
         Some((piece, encoding))
     }))
+}
+
+fn brotli_params() -> brotli::EncoderParams {
+    brotli::EncoderParams::default().quality(Level::Precise(4)).window_size(BROTLI_WINDOW_LOG)
 }
 
 type Encoder = Pin<Box<dyn AsyncWrite + Send>>;
@@ -176,7 +197,10 @@ struct Encoding {
     rest: Bytes,
     encoder: Encoder,
     output: Output,
+    /// Bytes of input since something came out.
+    unseen: usize,
     is_over: bool,
+    _reservation: Reservation,
 }
 
 impl Encoding {
@@ -190,6 +214,7 @@ impl Encoding {
             let written = std::mem::take(&mut *self.output.0.lock());
             yield_now().await;
             if !written.is_empty() {
+                self.unseen = 0;
                 return Some(Ok(written.into()));
             }
         }
@@ -206,7 +231,13 @@ impl Encoding {
             self.rest = piece?;
         }
         let input = self.rest.split_to(self.rest.len().min(CHUNK_BYTES));
-        self.encoder.write_all(&input).await.map_err(failed)
+        self.encoder.write_all(&input).await.map_err(failed)?;
+        self.unseen += input.len();
+        if self.unseen < FLUSH_BYTES {
+            return Ok(());
+        }
+        self.unseen = 0;
+        self.encoder.flush().await.map_err(failed)
     }
 }
 

@@ -35,6 +35,13 @@ pub(crate) fn parsed_bytes(json: &[u8]) -> usize {
     json.len().saturating_add(values.saturating_mul(VALUE_BYTES))
 }
 
+/// What a text of rows takes until it is written, about: its texts, its values in lists that grow, and the rows that are made of them.
+pub(crate) fn parsed_rows_bytes(rows: &[u8]) -> usize {
+    const VALUE_BYTES: usize = 144;
+    let values = rows.iter().filter(|&&byte| matches!(byte, b',' | b':' | b'[' | b'{' | b'\n')).count();
+    rows.len().saturating_add(values.saturating_mul(VALUE_BYTES))
+}
+
 /// Bytes that give back their reservation when nobody holds any part of them.
 pub(crate) fn held(bytes: impl AsRef<[u8]> + Send + 'static, reservation: Reservation) -> Bytes {
     struct Held<T>(T, #[allow(dead_code, reason = "dropped with the bytes")] Reservation);

@@ -14,6 +14,7 @@ mod keys;
 mod limits;
 mod listing;
 mod log;
+mod long_work;
 mod memory;
 mod metrics;
 mod operations;

@@ -44,7 +44,7 @@ pub use cast::{can_cast, cast};
 pub use compare::{compare, equal};
 pub use datetime::time_zone;
 pub use input::{from_json, from_text};
-pub use json::{JSON_DEPTH_MAX, json_contains};
+pub use json::{JSON_DEPTH_MAX, json_contains, json_parts_bytes};
 pub use like::Like;
 pub use numeric::{DIGITS_MAX as NUMERIC_DIGITS_MAX, Numeric};
 pub use output::{write_json, write_text};

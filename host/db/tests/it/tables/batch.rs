@@ -8,7 +8,7 @@ use mantis_db::batch::{
     Applied, Argument, BatchError, BatchOptions, Done, Found, Matches, Operation, Reference, Refusal, RowOperation,
     RowVerb,
 };
-use mantis_db::tables::{Input, Resolution, RowBatch};
+use mantis_db::tables::{Input, Interrupt, Resolution, RowBatch};
 use mantis_db::{Access, Database, Expect, Grants, Isolation, Limits, Op, OpResult, SeededRandom, Session, SetOptions};
 use mantis_dialect::Parser;
 use serde_json::value::RawValue;
@@ -364,6 +364,21 @@ fn limits_are_named() {
     let environment = tables.stage.database.environment(TimeZone::UTC);
     let refused = now(tables.session.batch(&[set("a", "1"), matching(delete("orders"), None)], &environment, &options));
     assert_eq!(refused.unwrap_err().to_string(), "operation 1: 21000: DELETE requires a WHERE clause");
+}
+
+#[test]
+fn a_batch_that_is_interrupted_leaves_nothing() {
+    let mut tables = tables();
+    let environment = tables.stage.database.environment(TimeZone::UTC);
+    let asked = std::sync::atomic::AtomicU32::new(0);
+    let is_over = || asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) > 0;
+    let options = BatchOptions { interrupt: Interrupt::when(&is_over), ..BatchOptions::default() };
+    let stopped = now(tables.session.batch(&[set("a", "1"), set("b", "1")], &environment, &options));
+    assert!(stopped.unwrap_err().to_string().starts_with("operation 1: 57014"));
+    assert_eq!(
+        outcome(&mut tables.session, &[Operation::Key { bucket: "default".into(), op: Op::Get(b"a".to_vec()) }]),
+        "none"
+    );
 }
 
 #[test]

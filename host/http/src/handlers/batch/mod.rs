@@ -15,7 +15,7 @@ use bytes::Bytes;
 use http::{Method, Response};
 use jiff::tz::TimeZone;
 use mantis_db::batch::{BatchOptions, Cause, Operation as Op};
-use mantis_db::tables::code;
+use mantis_db::tables::{Interrupt, code};
 use mantis_db::{Budget, Code as DbCode, Entry, Limits};
 
 use self::form::BatchForm;
@@ -24,6 +24,7 @@ use crate::api::common;
 use crate::api::common::ENCODING;
 use crate::api::description::{Answer, RequestContent, Tag, json_content};
 use crate::api::operation::TimeoutPolicy;
+use crate::api::presence::Presence;
 use crate::api::request::Request;
 use crate::api::transaction_header::TRANSACTION;
 use crate::handlers::kv::batch::Style;
@@ -32,7 +33,7 @@ use crate::limits::{SHORT_BATCH_OPERATIONS_MAX, SHORT_BODY_BYTES_MAX, SHORT_QUER
 use crate::protocol::body::Body;
 use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::problem::Result;
-use crate::protocol::{accept, media};
+use crate::protocol::{accept, media, memory};
 use crate::state::configuration::TablesConfig;
 use crate::state::sessions::Held;
 use crate::state::{Operation, State};
@@ -92,8 +93,9 @@ async fn batch(state: &State, request: &mut Request) -> Result<Response<Body>> {
     request.expect_media(&[media::JSON])?;
     let config = &state.config;
     let body = request.read_body(config.body_bytes_max, config.body_timeout_ms).await?;
+    let parsed = request.reserve(memory::parsed_rows_bytes(&body))?;
     let mut work = Work {
-        body,
+        body: memory::held(body, parsed),
         limits: state.database.limits().clone(),
         tables: config.tables,
         session: state.session_for(request).await?,
@@ -102,11 +104,18 @@ async fn batch(state: &State, request: &mut Request) -> Result<Response<Body>> {
     };
     // On a thread for requests a long one would hold up others; it starts over on one for long work.
     if work.body.len() <= SHORT_BODY_BYTES_MAX
-        && let Some(answer) = work.run(true).await?
+        && let Some(answer) = work.run(true, Interrupt::default()).await?
     {
         return Ok(answer);
     }
-    let answer = blocking(move || async move { work.run(false).await }).await?;
+    // One whose client has gone stops, and nothing of it is left.
+    let presence = Presence::new();
+    let absence = presence.absence();
+    let answer = blocking(move || async move {
+        let is_gone = || absence.is_known();
+        work.run(false, Interrupt::when(&is_gone)).await
+    })
+    .await?;
     answer.ok_or_else(|| Code::Internal.into())
 }
 
@@ -122,7 +131,7 @@ struct Work {
 
 impl Work {
     /// Runs the batch; none where it `is_short` and turns out not to be.
-    async fn run(&mut self, is_short: bool) -> Result<Option<Response<Body>>> {
+    async fn run(&mut self, is_short: bool, interrupt: Interrupt<'_>) -> Result<Option<Response<Body>>> {
         let Self { body, limits, tables, session, style, in_flight } = self;
         let operations = form::read(body, limits)?;
         if is_short && (operations.len() > SHORT_BATCH_OPERATIONS_MAX || operations.iter().any(is_span)) {
@@ -135,6 +144,7 @@ impl Work {
             rows_max: tables.rows_max,
             examined_max: is_short.then(|| SHORT_QUERY_ROWS_MAX / (operations.len() as u64).max(1)),
             weigh: Some(&weigh),
+            interrupt,
         };
         let environment = session.database().environment(TimeZone::UTC);
         match session.batch(&operations, &environment, &options).await {

@@ -6,12 +6,13 @@ use http::Response;
 use mantis_db::tables::query::{Count, Selected};
 use mantis_db::tables::schema::TableDocument;
 use mantis_db::tables::schema::document::ColumnDocument;
-use mantis_db::tables::{SelectOptions, TableError, TableResult};
+use mantis_db::tables::{Interrupt, SelectOptions, TableError, TableResult};
 
 use super::page::{host, page};
 use super::rows::HtmlRows;
 use super::view::TableView;
 use crate::api::blocking::blocking;
+use crate::api::presence::Presence;
 use crate::api::request::Request;
 use crate::protocol::body::Body;
 use crate::protocol::problem::{Problem, Result};
@@ -66,9 +67,13 @@ async fn rows(state: &State, view: &TableView) -> Result<TableResult<(Selected, 
     let environment = state.database.environment_utc();
     let mut session = state.session().await?;
     let table = view.table.clone();
+    let presence = Presence::new();
+    let absence = presence.absence();
     blocking(move || async move {
         let mut rows = HtmlRows::new(environment.clone());
-        let selected = session.rows(&table, environment).select(&query, &options, &mut rows).await;
+        let is_gone = || absence.is_known();
+        let mut table = session.rows(&table, environment).interrupted(Interrupt::when(&is_gone));
+        let selected = table.select(&query, &options, &mut rows).await;
         Ok(selected.map(|selected| (selected, rows)))
     })
     .await

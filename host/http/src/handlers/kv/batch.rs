@@ -12,6 +12,7 @@ use crate::api::common;
 use crate::api::common::ENCODING;
 use crate::api::description::{Answer, RequestContent, Tag, json_content};
 use crate::api::operation::TimeoutPolicy;
+use crate::api::presence::{Absence, Presence};
 use crate::api::query::Query;
 use crate::api::request::Request;
 use crate::api::transaction_header::TRANSACTION;
@@ -30,6 +31,9 @@ use crate::wire::{json, time, written};
 
 /// Larger batches are read and run on a thread for long work.
 const BODY_BYTES_NOW_MAX: usize = 64 * 1024;
+
+/// How many times the limit of an answer is counted in values that don't fit; others are then taken at the most that they can be.
+const COUNTED_ANSWERS_MAX: usize = 4;
 
 pub(crate) static BATCH: Operation = Operation {
     method: Method::POST,
@@ -172,6 +176,7 @@ async fn batch(state: &State, request: &mut Request) -> Result<Response<Body>> {
     let config = &state.config;
     let body = request.read_body(config.body_bytes_max, config.body_timeout_ms).await?;
     let large = body.len() > BODY_BYTES_NOW_MAX;
+    let presence = Presence::new();
     let work = Work {
         body,
         limits: state.database.limits().clone(),
@@ -179,6 +184,7 @@ async fn batch(state: &State, request: &mut Request) -> Result<Response<Body>> {
         bucket: request.bucket()?.into_owned(),
         style: Style::of(&request.query),
         in_flight: request.in_flight.clone(),
+        absence: presence.absence(),
     };
     if large {
         return blocking(|| async { work.read()?.run().await }).await;
@@ -197,6 +203,7 @@ struct Work {
     bucket: String,
     style: Style,
     in_flight: Budget,
+    absence: Absence,
 }
 
 /// A batch that has been read.
@@ -219,14 +226,14 @@ impl Work {
 impl Batch {
     async fn run(self) -> Result<Response<Body>> {
         let Self { operations, atomic, work } = self;
-        let Work { limits, mut session, bucket, style, in_flight, .. } = work;
+        let Work { limits, mut session, bucket, style, in_flight, absence, .. } = work;
         let encoding = style.encoding;
         let mut kv = session.kv(&bucket)?;
         let (results, version, durable, commit) = if atomic {
-            let (results, version, durable) = all_or_nothing(&mut kv, &operations, encoding).await?;
+            let (results, version, durable) = all_or_nothing(&mut kv, &operations, encoding, &absence).await?;
             (results, version, durable, Some(version_text(version)))
         } else {
-            let mut room = Room::new(limits.answer_bytes_max, encoding);
+            let mut room = Room::new(limits.answer_bytes_max, encoding, absence);
             let AppliedEach { results, version, durable } =
                 kv.apply_each_kept(&operations, &mut |entry| room.take(entry)).await?;
             (results, version, durable, None)
@@ -249,16 +256,23 @@ struct Room {
     used: usize,
     /// The values that were counted at the most that they can take; none once they are counted exactly.
     estimated: Option<Vec<Bytes>>,
+    /// Bytes of values that may still be counted.
+    countable: usize,
     encoding: Encoding,
+    absence: Absence,
 }
 
 impl Room {
-    fn new(bytes_max: usize, encoding: Encoding) -> Self {
-        Self { bytes_max, used: 0, estimated: Some(Vec::new()), encoding }
+    fn new(bytes_max: usize, encoding: Encoding, absence: Absence) -> Self {
+        let countable = bytes_max.saturating_mul(COUNTED_ANSWERS_MAX);
+        Self { bytes_max, used: 0, estimated: Some(Vec::new()), countable, encoding, absence }
     }
 
-    /// Takes room for one more value. An error when there is not enough: the value is then not kept.
+    /// Takes room for one more value. An error when there is not enough: the value is then not kept. A client that is gone has no room.
     fn take(&mut self, entry: &Entry) -> mantis_db::Result<()> {
+        if self.absence.is_known() {
+            return Err(self.too_large());
+        }
         let most = BytesOut::length_max(entry.value.len());
         // What is far from the limit need not be counted.
         if let Some(estimated) = &mut self.estimated
@@ -268,25 +282,43 @@ impl Room {
             estimated.push(entry.value.clone());
             return Ok(());
         }
-        let exact = |value: &[u8]| BytesOut(value, self.encoding).length();
         if let Some(estimated) = self.estimated.take() {
-            self.used = estimated.iter().map(|value| exact(value)).sum();
+            self.used = estimated.iter().map(|value| self.exact(value)).sum();
         }
-        let added = exact(&entry.value);
+        // Values that don't fit could be counted without end.
+        let is_countable = entry.value.len() <= self.countable;
+        let added = if is_countable { self.exact(&entry.value) } else { most };
+        self.countable = self.countable.saturating_sub(entry.value.len());
         if self.used + added > self.bytes_max {
-            return Err(mantis_db::Error::new(
-                DbCode::AnswerTooLarge,
-                format!("with this value the batch would answer more than {} bytes of values", self.bytes_max),
-            ));
+            return Err(self.too_large());
         }
         self.used += added;
         Ok(())
     }
+
+    fn exact(&self, value: &[u8]) -> usize {
+        BytesOut(value, self.encoding).length()
+    }
+
+    fn too_large(&self) -> mantis_db::Error {
+        let max = self.bytes_max;
+        let message = format!("with this value the batch would answer more than {max} bytes of values");
+        mantis_db::Error::new(DbCode::AnswerTooLarge, message)
+    }
 }
 
 /// The outcome of each, the version of the batch, and whether that is certain to survive a power cut.
-async fn all_or_nothing(kv: &mut Kv<'_>, operations: &[Op], encoding: Encoding) -> Result<(Vec<Each>, u64, bool)> {
-    let weigh = |entry: &Entry| BytesOut(&entry.value, encoding).length();
+///
+/// Of a client that is gone every value is too large, so that the batch ends, and nothing of it is left.
+async fn all_or_nothing(
+    kv: &mut Kv<'_>,
+    operations: &[Op],
+    encoding: Encoding,
+    absence: &Absence,
+) -> Result<(Vec<Each>, u64, bool)> {
+    let weigh = |entry: &Entry| {
+        if absence.is_known() { usize::MAX } else { BytesOut(&entry.value, encoding).length() }
+    };
     match kv.apply_weighed(operations, &weigh).await.map_err(|error| Problem::from(error).in_body())? {
         Applied::Refused(refusals) => Err(check_failed(&refusals, operations, encoding)),
         Applied::Committed { version, durable, results } => {
@@ -362,4 +394,38 @@ fn show<'a>(each: &'a Each, operation: &'a Op, style: Style) -> ResultOut<'a> {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use mantis_db::MediaType;
+
+    use super::*;
+    use crate::api::presence::Presence;
+
+    fn entry(value: &[u8]) -> Entry {
+        Entry {
+            value: Bytes::copy_from_slice(value),
+            media_type: MediaType::default(),
+            version: 1,
+            modified_ms: 0,
+            expires_at_ms: None,
+        }
+    }
+
+    #[test]
+    fn values_that_do_not_fit_are_not_counted_without_end() {
+        let presence = Presence::new();
+        let mut room = Room::new(1_000, Encoding::Text, presence.absence());
+        let (large, plain) = (entry(&[1; 900]), entry(&[b'x'; 400]));
+        room.take(&plain).unwrap();
+        for _ in 0..10 {
+            room.take(&large).unwrap_err();
+        }
+        // It would fit, but is taken at the most that it can be.
+        room.take(&plain).unwrap_err();
+        room.take(&entry(b"x")).unwrap();
+        drop(presence);
+        room.take(&entry(b"x")).unwrap_err();
+    }
 }

@@ -2,12 +2,13 @@
 
 use http::header::{CONTENT_TYPE, VARY};
 use http::{HeaderValue, Response};
-use mantis_db::tables::{SelectOptions, code};
+use mantis_db::tables::{Interrupt, SelectOptions, code};
 
 use super::headers::VARIES_BY;
 use super::media::{Form, Plan};
 use super::request::TableRequest;
 use crate::api::blocking::blocking;
+use crate::api::presence::Presence;
 use crate::api::request::Request;
 use crate::limits::SHORT_QUERY_ROWS_MAX;
 use crate::protocol::body::Body;
@@ -31,8 +32,12 @@ pub(super) async fn explain(
         Err(error) if error.code == code::QUERY_CANCELED => {
             let (table, options) = (table.to_owned(), options.clone());
             let (query, environment) = (asked.query.clone(), asked.environment.clone());
+            let presence = Presence::new();
+            let absence = presence.absence();
             let work = move || async move {
-                Ok(session.rows(&table, environment).explain(&query, &options, plan.is_analyzed).await?)
+                let is_gone = || absence.is_known();
+                let mut rows = session.rows(&table, environment).interrupted(Interrupt::when(&is_gone));
+                Ok(rows.explain(&query, &options, plan.is_analyzed).await?)
             };
             blocking(work).await?
         }

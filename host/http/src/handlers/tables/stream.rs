@@ -5,7 +5,6 @@
 //! it takes some again. One that is gone interrupts the piece that is being made.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,6 +15,7 @@ use tokio::task::{AbortHandle, spawn_blocking};
 use tokio::time::{Instant, sleep_until};
 
 use super::answer::AnswerRows;
+use crate::api::presence::Presence;
 use crate::limits::{BODY_PIECE_BYTES_MAX, TABLE_PIECE_BYTES};
 use crate::protocol::body::{Body, BodyError};
 use crate::protocol::problem::Result;
@@ -41,34 +41,6 @@ impl Maker {
     fn next(&mut self, interrupt: Interrupt<'_>) -> TableResult<(Bytes, bool)> {
         let is_last = self.stream.next(&mut self.rows, interrupt)?.is_some();
         Ok((if is_last { self.rows.take_rest() } else { self.rows.take_piece() }, is_last))
-    }
-}
-
-/// Whether the client is gone: set when this is dropped.
-pub(super) struct Presence(Arc<AtomicBool>);
-
-impl Presence {
-    pub(super) fn new() -> Self {
-        Self(Arc::new(AtomicBool::new(false)))
-    }
-
-    pub(super) fn absence(&self) -> Absence {
-        Absence(Arc::clone(&self.0))
-    }
-}
-
-impl Drop for Presence {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-/// Whether the client is gone.
-pub(super) struct Absence(Arc<AtomicBool>);
-
-impl Absence {
-    pub(super) fn is_known(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
     }
 }
 

@@ -17,14 +17,14 @@ use super::media::{Form, Media};
 use super::preferences::{Applicable, Missing, Representation, TransactionEnd};
 use super::range;
 use super::request::TableRequest;
-use super::stream::Presence;
 use crate::api::blocking::blocking;
 use crate::api::common;
+use crate::api::presence::Presence;
 use crate::api::request::Request;
 use crate::limits::{SHORT_BODY_BYTES_MAX, SHORT_QUERY_ROWS_MAX};
 use crate::protocol::body::Body;
 use crate::protocol::problem::Result;
-use crate::protocol::respond;
+use crate::protocol::{memory, respond};
 use crate::state::State;
 use crate::state::sessions::Held;
 use crate::wire::written;
@@ -145,7 +145,8 @@ fn returning(rows: &mut Option<AnswerRows>) -> Option<&mut dyn RowSink> {
 async fn read_body(state: &State, request: &mut Request) -> Result<(Bytes, Format)> {
     let format = Format::of(request.media_type().as_deref())?;
     let body = request.read_body(state.config.body_bytes_max, state.config.body_timeout_ms).await?;
-    Ok((body, format))
+    let parsed = request.reserve(memory::parsed_rows_bytes(&body))?;
+    Ok((memory::held(body, parsed), format))
 }
 
 pub(super) async fn insert(state: &State, request: &mut Request) -> Result<Response<Body>> {

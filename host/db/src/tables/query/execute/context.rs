@@ -23,6 +23,9 @@ const BYTES_PER_LOOK: usize = 1 << 16;
 /// What a short query may take (`SelectOptions::examined_max`).
 const SHORT_US_MAX: u64 = 10_000;
 
+/// The largest row that a short query examines.
+const SHORT_ROW_BYTES_MAX: usize = 1 << 17;
+
 /// Rows between two questions whether to stop.
 const ROWS_PER_QUESTION: u64 = 1 << 6;
 
@@ -137,6 +140,9 @@ impl<'a> QueryContext<'a> {
         if examined > self.examined_max {
             return Err(self.too_many_rows());
         }
+        if bytes > SHORT_ROW_BYTES_MAX && self.is_short() {
+            return Err(self.too_many_rows());
+        }
         if examined.is_multiple_of(ROWS_PER_QUESTION) || seen > BYTES_PER_LOOK { self.look() } else { Ok(()) }
     }
 
@@ -191,11 +197,15 @@ impl<'a> QueryContext<'a> {
         self.check_time()
     }
 
+    /// Whether the query starts over elsewhere when it takes long.
+    fn is_short(&self) -> bool {
+        self.examined_max < self.limits.query_rows_max
+    }
+
     fn check_time(&self) -> TableResult<()> {
         let max = self.limits.query_ms_max;
         let taken_us = self.taken_us();
-        let is_short = self.examined_max < self.limits.query_rows_max;
-        if is_short && taken_us > SHORT_US_MAX {
+        if self.is_short() && taken_us > SHORT_US_MAX {
             return Err(self.too_many_rows());
         }
         if taken_us / 1_000 <= max {
@@ -204,6 +214,14 @@ impl<'a> QueryContext<'a> {
         Err(TableError::new(code::QUERY_CANCELED, "canceling statement due to statement timeout")
             .with_details(format!("The query took longer than {max} ms (query_ms_max)."))
             .with_hint("Use a filter that an index serves, or a smaller limit."))
+    }
+
+    /// Takes bytes from the memory in flight for a while, up to the end of the query: the largest such need counts.
+    ///
+    /// # Errors
+    /// 53000.
+    pub(super) fn borrow(&self, bytes: usize) -> TableResult<()> {
+        self.reserve(self.held_bytes.get().saturating_add(bytes))
     }
 
     /// Takes bytes from what the query may hold.

@@ -4,6 +4,9 @@ use crate::tables::query::bound::{AggregateCall, Comparison, Expression, Predica
 use crate::tables::types::{self, Steps, Type, Value, compare};
 use crate::tables::{Environment, TableError, TableResult, code};
 
+/// A shorter JSON text is taken apart without asking for memory.
+const LONG_JSON_BYTES: usize = 16 << 10;
+
 /// Something that has values: a row alone, a row with what belongs to it, a group.
 pub(super) trait Values {
     /// The value of an expression.
@@ -21,6 +24,11 @@ pub(super) trait Values {
 
     /// Asks whether to stop, in the middle of a row; of what is only shown, never.
     fn go_on(&self) -> TableResult<()> {
+        Ok(())
+    }
+
+    /// Takes memory for work on one value, for a while.
+    fn borrow(&self, _bytes: usize) -> TableResult<()> {
         Ok(())
     }
 
@@ -65,6 +73,12 @@ pub(super) fn holds<V: Values + ?Sized>(predicate: &Predicate, row: &V) -> Table
                 Subject::Expression(expression) => row.value(expression)?,
                 Subject::Aggregate(call) => row.aggregate(call)?,
             };
+            if let Value::Json(json) = &value
+                && json.len() > LONG_JSON_BYTES
+                && !matches!(test, Test::IsNull | Test::IsNotNull)
+            {
+                row.borrow(types::json_parts_bytes(json))?;
+            }
             passes(test, &value, &Steps::new(&|| row.go_on()))
         }
     }

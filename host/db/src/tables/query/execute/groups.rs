@@ -169,6 +169,10 @@ impl Values for TestedGroup<'_> {
         self.context.go_on()
     }
 
+    fn borrow(&self, bytes: usize) -> TableResult<()> {
+        self.context.borrow(bytes)
+    }
+
     fn aggregate(&self, call: &AggregateCall) -> TableResult<Value<'_>> {
         self.member.aggregate(call)
     }

@@ -211,6 +211,10 @@ impl Values for Member<'_> {
         self.family.rows.context.go_on()
     }
 
+    fn borrow(&self, bytes: usize) -> TableResult<()> {
+        self.family.rows.context.borrow(bytes)
+    }
+
     fn exists(&self, embed: usize) -> TableResult<bool> {
         Ok(self.family.related(embed)?.has_any(self.place))
     }
@@ -241,6 +245,10 @@ impl<'r> Alone<'r> {
 impl Values for Alone<'_> {
     fn go_on(&self) -> TableResult<()> {
         self.context.go_on()
+    }
+
+    fn borrow(&self, bytes: usize) -> TableResult<()> {
+        self.context.borrow(bytes)
     }
 
     fn value(&self, expression: &Expression) -> TableResult<Value<'_>> {

@@ -26,3 +26,4 @@ pub use parser::JSON_DEPTH_MAX;
 pub(super) use parser::canonical;
 pub(super) use scan::{element, is_array, is_object, items, member, string};
 pub(super) use tree::Json;
+pub use tree::json_parts_bytes;
