@@ -17,7 +17,9 @@ pub(crate) struct Absent {
 /// Plugins, on a server and in a page.
 const GUESTS: &[&str] = &["guest", "page-guest"];
 /// HTTP, and its clients.
-const HTTP: &[&str] = &["http", "client"];
+const HTTP: &[&str] = &["http", "client", "python", "python-await"];
+/// The Python client, for threads and for await.
+const PYTHON: &[&str] = &["python", "python-await"];
 
 const ABSENT: &[Absent] = &[
     Absent {
@@ -39,7 +41,7 @@ const ABSENT: &[Absent] = &[
         is_such: |step| matches!(step.operation, Operation::RowChanges(_)),
     },
     Absent {
-        surfaces: &["page", "client"],
+        surfaces: &["page", "client", "python", "python-await"],
         what: "one feed of all tables and keys",
         reason: "pages and the client for them follow a table, or keys",
         is_such: |step| matches!(&step.operation, Operation::RowChanges(asked) if asked.table.is_none()),
@@ -124,6 +126,12 @@ const ABSENT: &[Absent] = &[
         },
     },
     Absent {
+        surfaces: PYTHON,
+        what: "statements on rows outside of batches",
+        reason: "postgrest-py has them, unmodified: `tests/clients` and `embed/python/tests`",
+        is_such: |step| step.operation.is_of_rows(),
+    },
+    Absent {
         surfaces: GUESTS,
         what: "U+0000 escaped in JSON",
         reason: "a plugin writes typed values: it has the character itself, which is refused with another code",
@@ -142,7 +150,7 @@ const ABSENT: &[Absent] = &[
         },
     },
     Absent {
-        surfaces: &["page", "client"],
+        surfaces: &["page", "client", "python", "python-await"],
         what: "a limit on the changes of a page that is out of range",
         reason: "a feed has no pages: whoever reads it stops when it likes",
         is_such: |step| matches!(&step.operation, Operation::Changes(asked) if !(1..=1_000).contains(&asked.limit)),
@@ -187,18 +195,20 @@ pub(crate) fn runs(surface: &str, scenario: &Scenario) -> bool {
         return false;
     }
     // What is done beside a surface is no part of its transactions.
-    let applies_inside = |step: &Step| matches!(step.operation, Operation::Batch(_)) && step.transaction.is_some();
+    let applies_inside = |step: &Step| {
+        (matches!(step.operation, Operation::Batch(_)) || step.operation.is_of_rows()) && step.transaction.is_some()
+    };
     if scenario.steps.iter().any(|step| applies_inside(step) && lacking(surface, step).is_some()) {
         return false;
     }
     // Tables are defined by calls that transactions do not have.
     let defines_inside = |step: &Step| step.operation.defines_tables() && step.transaction.is_some();
-    if ["page", "client"].contains(&surface) && scenario.steps.iter().any(defines_inside) {
+    if ["page", "client", "python", "python-await"].contains(&surface) && scenario.steps.iter().any(defines_inside) {
         return false;
     }
     match surface {
         // Requests have no identity yet: every client of the listener may do everything.
-        "http" | "client" => scenario.grants.is_none(),
+        "http" | "client" | "python" | "python-await" => scenario.grants.is_none(),
         // A page is its own only user, and sets one limit. Its plugins have the grants that it gives them.
         "page" | "page-guest" => {
             let is_writable = |step: &Step| !matches!(step.operation, Operation::CloseForWrites {});
@@ -244,7 +254,7 @@ const UNSEEN: &[Unseen] = &[
         },
     },
     Unseen {
-        surfaces: &["http", "client", "page"],
+        surfaces: &["http", "client", "page", "python", "python-await"],
         what: "that a refusing key was written by the same transaction",
         reason: "what is not committed has no version, and so no `ETag`; a page's batches answer as a server's",
         hide: |line| match line.get_mut("refused") {
@@ -258,7 +268,7 @@ const UNSEEN: &[Unseen] = &[
         },
     },
     Unseen {
-        surfaces: &["page", "client"],
+        surfaces: &["page", "client", "python", "python-await"],
         what: "that a row's version was refused, rather than a key's",
         reason: "pages have one name for both",
         hide: |line| {
@@ -279,7 +289,7 @@ const UNSEEN: &[Unseen] = &[
         },
     },
     Unseen {
-        surfaces: &["http", "page", "client"],
+        surfaces: &["http", "page", "client", "python", "python-await"],
         what: "that a page of changes ends where the feed does",
         reason: "the stream goes on; who waits for more learns that there is none",
         hide: hide_end,

@@ -11,6 +11,7 @@ use crate::surface::{Place, Surface};
 use crate::surfaces::db::Db;
 use crate::surfaces::guest::Guest;
 use crate::surfaces::http::Http;
+use crate::surfaces::python::{Python, PythonAwait};
 use crate::surfaces::web::{Client, Page, PageGuest};
 
 /// Runs every scenario on a surface, writes its transcript, and compares it with what the scenarios expect.
@@ -76,6 +77,20 @@ async fn plugins_in_a_page_answer_like_the_crate() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_client_for_pages_answers_like_the_crate() {
     let client = Client::new();
+    check_same(&client, Place::Memory).await;
+    check_same(&client, Place::Disk).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_python_client_answers_like_the_crate() {
+    let client = Python::new();
+    check_same(&client, Place::Memory).await;
+    check_same(&client, Place::Disk).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_python_client_for_await_answers_like_the_crate() {
+    let client = PythonAwait::new();
     check_same(&client, Place::Memory).await;
     check_same(&client, Place::Disk).await;
 }

@@ -3,4 +3,5 @@
 pub(crate) mod db;
 pub(crate) mod guest;
 pub(crate) mod http;
+pub(crate) mod python;
 pub(crate) mod web;

@@ -115,32 +115,42 @@ impl Surface for Client {
     const NAME: &'static str = "client";
 
     async fn run(&self, scenario: &Scenario, place: Place) -> Vec<Answer> {
-        let stage = Stage::new(scenario, place);
-        prepare(&stage, scenario).await;
-        let server = Server::start(&stage).await;
-        self.0.open(&json!({ "url": format!("http://127.0.0.1:{}", server.port()) })).await;
-        let mut beside = Player::new(stage.clone());
-        let mut answers = Vec::new();
-        for step in &scenario.steps {
-            answers.push(match &step.operation {
-                Operation::AdvanceClock { ms } => stage.advance_clock(*ms),
-                Operation::CloseForWrites {} => stage.close_for_writes(),
-                _ => match absent::lacking(Self::NAME, step) {
-                    Some(what) => {
-                        assert!(step.transaction.is_none(), "{what} cannot be done beside a transaction");
-                        beside.play(step).await
-                    }
-                    None => self.0.play(step).await,
-                },
-            });
-        }
-        server.stop().await;
-        answers
+        play_over_http(&self.0, Self::NAME, scenario, place).await
     }
 }
 
-/// Node, which does a step for each line.
-struct Runner(Mutex<Process>);
+/// Plays the steps with a client of another process, and beside it those that its surface lacks.
+pub(crate) async fn play_over_http(
+    runner: &Runner,
+    surface: &'static str,
+    scenario: &Scenario,
+    place: Place,
+) -> Vec<Answer> {
+    let stage = Stage::new(scenario, place);
+    prepare(&stage, scenario).await;
+    let server = Server::start(&stage).await;
+    runner.open(&json!({ "url": format!("http://127.0.0.1:{}", server.port()) })).await;
+    let mut beside = Player::new(stage.clone());
+    let mut answers = Vec::new();
+    for step in &scenario.steps {
+        answers.push(match &step.operation {
+            Operation::AdvanceClock { ms } => stage.advance_clock(*ms),
+            Operation::CloseForWrites {} => stage.close_for_writes(),
+            _ => match absent::lacking(surface, step) {
+                Some(what) => {
+                    assert!(step.transaction.is_none(), "{what} cannot be done beside a transaction");
+                    beside.play(step).await
+                }
+                None => runner.play(step).await,
+            },
+        });
+    }
+    server.stop().await;
+    answers
+}
+
+/// A process that does a step for each line.
+pub(crate) struct Runner(Mutex<Process>);
 
 struct Process {
     /// Ends with the runner.
@@ -152,14 +162,12 @@ struct Process {
 impl Runner {
     fn start(surface: &str) -> Self {
         let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("page/run.mjs");
-        let mut child = Command::new("node")
-            .arg(script)
-            .arg(surface)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap_or_else(|error| panic!("node: {error}"));
+        Self::of(Command::new("node").arg(script).arg(surface))
+    }
+
+    pub(crate) fn of(command: &mut Command) -> Self {
+        let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn();
+        let mut child = spawned.unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let steps = child.stdin.take().unwrap();
         let answers = BufReader::new(child.stdout.take().unwrap()).lines();
         Self(Mutex::new(Process { _child: child, steps, answers }))
@@ -180,7 +188,8 @@ impl Runner {
         let mut process = self.0.lock().await;
         process.steps.write_all(format!("{question}\n").as_bytes()).await.unwrap();
         let answer = process.answers.next_line().await.unwrap();
-        let answer = answer.expect("run.mjs ended; `cargo xtask web` builds what it needs, and its errors stand above");
+        let answer =
+            answer.expect("the player ended; its errors are above (`cargo xtask web` builds what that of pages needs)");
         serde_json::from_str(&answer).unwrap()
     }
 }

@@ -52,6 +52,10 @@ _ATTEMPTS_MAX = 8
 # The longest pause after the first conflict, in seconds; it doubles with each further one.
 _CONFLICT_PAUSE = 0.002
 _CONFLICT_PAUSE_MAX = 1.0
+# What a column's filter cannot have as its name in the feed.
+_FEED_PARAMETERS = frozenset(
+    {"bucket", "prefix", "table", "filters", "since", "wait", "values", "progress", "encoding"}
+)
 # A rollback that nobody waits for. The server rolls back by itself after 30 seconds.
 _ROLLBACK_TIMEOUT = 2.0
 
@@ -180,7 +184,8 @@ def _result(operation: Operation, form: dict[str, Any]) -> Result:
 
 def _refusal(form: dict[str, Any]) -> Refusal:
     version = form.get("version")
-    return Refusal(form["index"], None, None if version is None else int(version), form.get("matched"))
+    version = None if version is None else int(version)
+    return Refusal(form["index"], None, version, form.get("matched"), "version" in form)
 
 
 def key_feed(core: Core, since: str, bucket: str | None, prefix: BytesLike | None) -> Feed[Change]:
@@ -188,7 +193,18 @@ def key_feed(core: Core, since: str, bucket: str | None, prefix: BytesLike | Non
 
 
 def table_feed(core: Core, table: str, since: str, filters: Sequence[tuple[str, str]]) -> Feed[TableChange]:
-    return Feed(core, [("table", table), *filters], since, of_rows=True)
+    return Feed(core, [("table", table), *(_grouped(*pair) for pair in filters)], since, of_rows=True)
+
+
+def _grouped(name: str, value: str) -> tuple[str, str]:
+    """A filter on a column whose name is a parameter of the feed stands in a group."""
+    if name not in _FEED_PARAMETERS:
+        return name, value
+    operator, _, operand = value.rpartition(".")
+    if any(character in operand for character in ',()"\\') and not operand.startswith("("):
+        quoted = operand.replace("\\", "\\\\").replace('"', '\\"')
+        operand = f'"{quoted}"'
+    return "and", f"({name}.{operator}.{operand})"
 
 
 def buckets(core: Core) -> Steps[list[Bucket]]:

@@ -103,7 +103,7 @@ def key_form(operation: KeyOperation) -> dict[str, Any]:
 def key_result(operation: KeyOperation, form: dict[str, Any]) -> Result:
     match operation:
         case Get(key):
-            if form.get("value") is None:
+            if form["value"] is None:
                 return Result("get")
             return Result("get", entry=from_json_entry({"key": to_json_bytes(to_key(key)), **form}))
         case Increment():

@@ -10,9 +10,12 @@ import json
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
+from datetime import time as clock_time
+from decimal import Decimal
 from typing import Any, TypeAlias, TypeVar
 from urllib.parse import quote
+from uuid import UUID
 
 from .errors import MantisError
 from .types import Written
@@ -110,7 +113,18 @@ def with_query(path: str, query: Query) -> str:
 
 
 def dumped(value: Any) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode()
+    return json.dumps(value, separators=(",", ":"), default=_as_text).encode()
+
+
+def _as_text(value: Any) -> str:
+    """What JSON has no form for, as columns read it."""
+    if isinstance(value, (Decimal, UUID)):
+        return str(value)
+    if isinstance(value, (date, clock_time)):
+        return value.isoformat()
+    if isinstance(value, (bytes, bytearray)):
+        return f"\\x{value.hex()}"
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 
 @contextmanager

@@ -141,6 +141,8 @@ class Refusal:
     """The version of the key, or of the first row with another one; None where it is missing, or not committed."""
     matched: int | None = None
     """How many rows the filter selects; None of keys."""
+    has_version: bool = False
+    """Whether `version` was asked for and found: with None it is one that is not committed yet, or a missing key."""
 
 
 @dataclass(frozen=True, slots=True)
