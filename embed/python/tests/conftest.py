@@ -35,7 +35,7 @@ class Server:
 
     def start(self) -> None:
         program = os.environ.get("MANTISDB") or str(ROOT / "target/debug/mantisdb")
-        storage = ["--memory"] if self._data is None else ["--data-dir", str(self._data)]
+        storage = ["--memory"] if self._data is None else ["--data", str(self._data)]
         command = [program, "serve", "--listen", f"127.0.0.1:{self._port}", *storage, *self._options]
         with tempfile.NamedTemporaryFile() as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)

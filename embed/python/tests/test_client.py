@@ -15,6 +15,7 @@ from typing import Any
 import anyio
 import pytest
 import trio
+
 from conftest import ROOT, Server
 from mantisdb import (
     Applied,
@@ -183,9 +184,13 @@ def test_transactions_of_many_tasks_lose_no_update(server: Server, db: Client) -
 
 
 def test_a_block_that_raises_rolls_back(db: Client) -> None:
-    with pytest.raises(ValueError, match="no"), db.transaction() as transaction:
-        transaction.kv().set("k", "v")
-        raise ValueError("no")
+    def failing() -> None:
+        with db.transaction() as transaction:
+            transaction.kv().set("k", "v")
+            raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        failing()
     assert db.kv().get("k") is None
     with db.transaction("snapshot") as transaction:
         transaction.kv().set("k", "v")

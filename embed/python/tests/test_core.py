@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -35,7 +36,7 @@ from mantisdb import (
 from mantisdb import _database as database
 from mantisdb._changes import Feed
 from mantisdb._core import Core
-from mantisdb._kv import KvCore, TransactionState
+from mantisdb._kv import KvCore, Span, TransactionState
 from mantisdb._steps import Answer, Close, Lost, Pause, Read, Request, Send, Steps, Work
 from mantisdb.errors import kind_of
 
@@ -64,7 +65,7 @@ def lost(sent: bool, code: str = "unreachable") -> Lost:
 
 
 def run(steps: Steps[Any], *given: Given) -> tuple[Any, list[Any]]:
-    """Runs steps, giving each of their requests, reads and works the next answer. What they come to, and what they asked for."""
+    """Runs steps, whose requests get the next answer each. What they come to, and what they asked for."""
     asked: list[Any] = []
     rest = list(given)
     try:
@@ -310,7 +311,8 @@ NOT_OURS = [b"", b"<html>", b"[]", b"null", b'{"results":[{}]}', b'{"results":5}
 
 @pytest.mark.parametrize("body", NOT_OURS)
 def test_an_answer_of_something_else_is_an_error_that_says_so(body: bytes) -> None:
-    for steps in (kv().get_many(["k"]), kv().scan(mantisdb._kv.Span()), database.buckets(core()), kv().apply([Get("k")])):
+    calls = [kv().get_many(["k"]), kv().scan(Span()), kv().apply([Get("k")]), database.buckets(core())]
+    for steps in calls:
         error, _ = run(steps, answered(body=body))
         assert isinstance(error, MantisError)
         assert error.code == "answer-invalid"
@@ -398,7 +400,7 @@ OPEN = Answer(200, {}, b"", "stream")
 def test_changes_are_the_same_wherever_the_pieces_end(cuts: list[int], count: int) -> None:
     text = b'{"cursor":"c-0"}\n' + b"".join(b"\n" + line(number) for number in range(1, count + 1))
     ends = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
-    pieces: list[Given] = [OPEN, *(text[begin:end] for begin, end in zip(ends, ends[1:], strict=False))]
+    pieces: list[Given] = [OPEN, *(text[begin:end] for begin, end in pairwise(ends))]
     follower = feed()
     found: list[int] = []
     while len(found) < count:
@@ -412,7 +414,7 @@ def test_a_lost_feed_goes_on_after_the_last_change() -> None:
     follower = feed()
     change, _ = run(follower.next(), OPEN, b'{"cursor":"c-0"}\n' + line(1) + line(2)[:30])
     assert change.cursor == "c-1"
-    again = [lost(sent=True), lost(sent=False), problem(503, "streams-too-many"), OPEN, line(2)]
+    again: list[Given] = [lost(sent=True), lost(sent=False), problem(503, "streams-too-many"), OPEN, line(2)]
     change, asked = run(follower.next(), *again)
     assert change.cursor == "c-2"
     assert {request.path for request in requests(asked)} == {"/api/v1/changes?values=true&since=c-1&progress=true"}
@@ -455,12 +457,12 @@ def test_changes_before_an_error_are_shown_first() -> None:
 
 def test_an_operation_on_rows_has_the_reference_s_members() -> None:
     made = {"order_id": Made(0, "id")}
-    operations_ = [
+    mixed: list[operations.Operation] = [
         InsertRows("lines", [{"price": Decimal("1.10")}], made, "merge", ["a,b", 'c"d'], "id"),
         UpdateRows("t", {"n": 1}, "id=eq.$1", [Made(0, "id"), True, None, [1, 2]], matches=(1, None), if_version=7),
         Set("k", b"\xff", bucket="b"),
     ]
-    _, asked = run(database.batch(core(), operations_, None), answered(body={"results": [{}, {}, {}]}))
+    _, asked = run(database.batch(core(), mixed, None), answered(body={"results": [{}, {}, {}]}))
     (request,) = requests(asked)
     assert request.content is not None
     assert json.loads(request.content)["operations"] == [
@@ -503,7 +505,10 @@ def test_every_code_of_the_database_has_its_kind() -> None:
     assert [(code, kind_of(code, int(status))) for code, _, status in rows] == [(code, kind) for code, kind, _ in rows]
 
 
-@pytest.mark.parametrize("url", ["", "localhost:8080", "ftp://x", "http://", "http://a:b:c", "http://x?q", "http://[", 5])
+NO_ADDRESSES = ["", "localhost:8080", "ftp://x", "http://", "http://a:b:c", "http://x?q", "http://[", 5]
+
+
+@pytest.mark.parametrize("url", NO_ADDRESSES)
 def test_an_address_that_is_none_is_refused(url: Any) -> None:
     with pytest.raises(MantisError) as caught:
         Client(url)
