@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what building and testing need beyond rustup and a C compiler, or names the missing tools and fails.
 #   wasm targets (rustup), Chromium and the files of the import tests (package manager, as root), npm packages (web/),
-#   schemathesis (Python, into target/python), cargo-deny (cargo, into target/tools), and strace where that is possible.
+#   schemathesis and the Python client's packages (into target/python), cargo-deny (cargo, into target/tools), and strace where that is possible.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
@@ -57,7 +57,7 @@ node_major=$(node --version | sed 's/^v\([0-9]*\).*/\1/')
 step "npm packages"
 npm --prefix web ci --no-audit --no-fund --loglevel=error
 
-step "schemathesis"
+step "Python packages"
 pip=(target/python/bin/python -m pip --quiet --disable-pip-version-check)
 # Without an index this only looks whether they are there.
 if ! "${pip[@]}" install --no-index --requirement tests/requirements.txt 2>/dev/null; then

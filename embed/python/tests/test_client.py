@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import pathlib
+import signal
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -339,6 +340,43 @@ def test_closed_feeds_free_their_places(db: Client) -> None:
         with db.changes():
             pass
     eventually(lambda: bool(db.stats()["http"]["streams_open"] == 0))
+
+
+def test_a_wait_for_a_change_that_is_given_up_loses_none(server: Server, db: Client) -> None:
+    async def main() -> None:
+        async with AsyncClient(server.url) as client, client.changes() as feed:
+            for number in range(5):
+                with anyio.move_on_after(0.02):
+                    await anext(feed)
+                    raise AssertionError("nothing was written")
+                await client.kv().set("k", str(number))
+                assert (await anext(feed)).value == str(number).encode()
+
+    anyio.run(main)
+
+
+def test_a_feed_that_a_signal_closes_ends(db: Client) -> None:
+    feed = db.changes()
+    feed.ready()
+    before = signal.signal(signal.SIGALRM, lambda *_: feed.close())
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    try:
+        assert list(feed) == []
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_value_beyond_the_limit_is_refused_by_its_name(db: Client) -> None:
+    for size, code in ((17 * 2**20, "value-too-large"), (40 * 2**20, "body-too-large")):
+        with pytest.raises(MantisError) as caught:
+            db.kv().set("k", bytes(size))
+        assert (caught.value.code, caught.value.status, caught.value.outcome_unknown) == (code, 413, False)
+
+
+def test_a_header_that_cannot_be_sent_is_an_argument(server: Server) -> None:
+    with Client(server.url, headers={"X-Mine": "a\nb"}) as client, pytest.raises(MantisError) as caught:
+        client.kv().get("k")
+    assert caught.value.code == "argument-invalid"
 
 
 def test_a_feed_of_a_cursor_that_is_gone_says_so(db: Client) -> None:

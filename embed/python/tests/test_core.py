@@ -83,6 +83,11 @@ def run(steps: Steps[Any], *given: Given) -> tuple[Any, list[Any]]:
         return error, asked
 
 
+def raised(ended: tuple[Any, list[Any]]) -> None:
+    """Raises what steps came to."""
+    raise ended[0]
+
+
 def requests(asked: list[Any]) -> list[Request]:
     return [effect.request for effect in asked if isinstance(effect, Send)]
 
@@ -170,6 +175,20 @@ def test_a_bucket_s_name_leads_to_no_other_path(bucket: str) -> None:
     assert (error.code, asked) == ("bucket-name-invalid", [])
 
 
+@pytest.mark.parametrize("text", ["a\ud800", 5])
+def test_a_feed_of_a_text_that_is_none_is_refused(text: Any) -> None:
+    feeds: list[Callable[[], Any]] = [
+        lambda: run(database.table_feed(core(), text, "now", []).ready()),
+        lambda: run(database.table_feed(core(), "t", text, []).ready()),
+        lambda: run(database.key_feed(core(), "now", None, text).ready()),
+        lambda: raised(run(database.table_feed(core(), "t", "now", [("a", "\ud800")]).ready())),
+    ]
+    for follow in feeds:
+        with pytest.raises(MantisError) as caught:
+            follow()
+        assert caught.value.kind == "invalid"
+
+
 @pytest.mark.parametrize("name", ["", ".", "..", "a\ud800"])
 def test_a_plugin_s_name_leads_to_no_other_path(name: str) -> None:
     error, asked = run(database.plugin_info(core(), name))
@@ -216,6 +235,7 @@ REPEATED = [
     (SET, problem(503, "overloaded", retry_after="1")),
     (SET, problem(503, "memory-full", retry_after="1")),
     (SET, problem(503, "starting", retry_after="1")),
+    (SET, answered(429, b"slow down", retry_after="1")),
     (SET, lost(sent=False)),
     (WRITE_BATCH, problem(503, "connections-too-many")),
     (GET, problem(503, "request-timeout")),
@@ -278,6 +298,12 @@ def test_a_pause_beyond_the_longest_wait_is_not_made() -> None:
     retry = Retry(elapsed_seconds_max=5)
     error, asked = run(kv(retry=retry).get("k"), problem(503, "overloaded", retry_after="60"))
     assert (error.code, error.retry_after, len(asked)) == ("overloaded", 60.0, 1)
+
+
+def test_health_is_asked_once() -> None:
+    unhealthy = {"status": "unhealthy", "timestamp": "2026-01-31T12:00:00.125Z", "reason": "the disk is full"}
+    health, asked = run(database.health(core()), answered(503, unhealthy, retry_after="1"))
+    assert (health.healthy, health.reason, len(asked)) == (False, "the disk is full", 1)
 
 
 def test_retries_end() -> None:

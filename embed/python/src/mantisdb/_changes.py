@@ -106,6 +106,8 @@ class Feed(Generic[C]):
             self._rest.clear()
             self.answer = answer
             return
+        if self.closed:
+            return
         # The first attempt must succeed: before that the address may be wrong.
         if error is not None and (not self._connected or error.code not in _BUSY):
             raise error

@@ -27,6 +27,8 @@ _REFUSED: Final = frozenset(
         "transactions-too-many",
         "plugin-busy",
         "plugin-expected",
+        # Of a proxy that limits rates.
+        "http-429",
     }
 )
 # The server, or what stands between, may answer again soon. Whether it was done is unknown.
@@ -76,7 +78,7 @@ class Core:
 
     def _pause(self, request: Request, got: Answer | Lost, error: MantisError, attempt: int) -> float | None:
         """The seconds until the next attempt; None if there is none."""
-        if attempt >= self.retry.attempts_max:
+        if request.once or attempt >= self.retry.attempts_max:
             return None
         if isinstance(got, Lost) and not got.sent:
             may = self.reached and error.code == "unreachable"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from ._arguments import segment, to_bucket, to_isolation
+from ._arguments import segment, to_bucket, to_bytes, to_isolation
 from ._changes import Feed, key_query
 from ._core import API, Core, get, post
 from ._forms import KEY_OPERATIONS, ROW_OPERATIONS, key_result, operation_form, row_result
@@ -23,6 +23,7 @@ from ._steps import (
     Steps,
     Work,
     dumped,
+    encoded,
     reading,
     to_time,
     to_written,
@@ -109,7 +110,7 @@ def begin(core: Core, isolation: Isolation, retry_token: str | None = None) -> S
     # One that nobody knows of ends by itself.
     form, answer = yield from core.json(post("/transactions", query, safe=True))
     with reading(answer):
-        return TransactionCore(core, str(form["id"]))
+        return TransactionCore(core, encoded(form["id"]))
 
 
 def finish(transaction: TransactionCore, *, failed: bool) -> Steps[None]:
@@ -151,6 +152,7 @@ def batch(
     core: Core, operations: Sequence[Operation], transaction: TransactionState | None
 ) -> Steps[Applied | Rejected]:
     """Operations on keys and rows of any buckets and tables, all or none."""
+    operations = list(operations)
     for operation in operations:
         if not isinstance(operation, (*KEY_OPERATIONS, *ROW_OPERATIONS)):
             raise invalid("argument-invalid", f"{operation!r} is no operation of a batch")
@@ -193,7 +195,12 @@ def key_feed(core: Core, since: str, bucket: str | None, prefix: BytesLike | Non
 
 
 def table_feed(core: Core, table: str, since: str, filters: Sequence[tuple[str, str]]) -> Feed[TableChange]:
-    return Feed(core, [("table", table), *(_grouped(*pair) for pair in filters)], since, of_rows=True)
+    return Feed(
+        core,
+        [("table", to_bytes(table, "a table's name")), *(_grouped(*pair) for pair in filters)],
+        since,
+        of_rows=True,
+    )
 
 
 def _grouped(name: str, value: str) -> tuple[str, str]:
@@ -224,6 +231,7 @@ def drop_bucket(core: Core, name: str) -> Steps[DeletedKeys]:
 def health(core: Core) -> Steps[Health]:
     """503 is an answer here: the server is there and takes no writes. Not repeated, as it is asked for now."""
     request = get("/health", base="")
+    request.once = True
     answer, error = yield from core.attempt(request)
     if error is not None and answer.status != 503:
         raise error
@@ -309,7 +317,8 @@ def put_plugin(
         "reset": "true" if reset else None,
     }
     headers = {"content-type": "application/wasm", **_revision(expect)}
-    request = Request("PUT", with_query(API + _plugin_path(name), query), headers, bytes(component))
+    content = to_bytes(component, "a component")
+    request = Request("PUT", with_query(API + _plugin_path(name), query), headers, content)
     form, answer = yield from core.json(request)
     return _read_plugin(form, answer)
 
@@ -345,7 +354,7 @@ def _revision(expect: str | None) -> dict[str, str]:
         return {}
     if expect == "absent":
         return {"if-none-match": "*"}
-    if not (expect.isascii() and expect.isalnum()):
+    if not (isinstance(expect, str) and expect.isascii() and expect.isalnum()):
         raise invalid("argument-invalid", "an expectation is 'absent' or a plugin's revision")
     return {"if-match": f'"{expect}"'}
 

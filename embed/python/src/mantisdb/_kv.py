@@ -137,6 +137,7 @@ class KvCore:
     def get_many(self, keys: Sequence[BytesLike]) -> Steps[list[bytes | None]]:
         if isinstance(keys, (str, bytes, bytearray, memoryview)):
             raise invalid("argument-invalid", "keys are a list")
+        keys = list(keys)
         if len(keys) > KEYS_MAX:
             raise too_many_keys(len(keys))
         forms = [key_form(Get(key)) for key in keys]
@@ -272,6 +273,7 @@ class KvCore:
             start = after
 
     def apply(self, operations: Sequence[KeyOperation]) -> Steps[Applied | Rejected]:
+        operations = list(operations)
         request = self._batch(operations, atomic=True)
         answer, error = yield from self._core.attempt(request)
         if error is not None:
@@ -289,6 +291,7 @@ class KvCore:
         return Applied(written.version, written.durable, results)
 
     def apply_each(self, operations: Sequence[KeyOperation]) -> Steps[list[Each]]:
+        operations = list(operations)
         form, answer = yield from self._core.json(self._batch(operations, atomic=False))
         with reading(answer):
             return [_each(*pair) for pair in zip(operations, form["results"], strict=True)]

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias, TypeVar
 from urllib.parse import quote
 from uuid import UUID
 
-from .errors import MantisError
+from .errors import MantisError, invalid
 from .types import Written
 
 T = TypeVar("T")
@@ -40,6 +40,8 @@ class Request:
     read_timeout: float | None = None
     # Sent also by a task that was cancelled.
     shielded: bool = False
+    # Sent once, whatever comes of it.
+    once: bool = False
 
 
 @dataclass(slots=True)
@@ -103,7 +105,10 @@ Steps: TypeAlias = Generator[Effect, Any, T]
 
 def encoded(value: str | bytes) -> str:
     """Bytes in a URL: no slash stays one. A key of only dots does not go into a path at all."""
-    return quote(value, safe="")
+    try:
+        return quote(value, safe="")
+    except UnicodeEncodeError:
+        raise invalid("argument-invalid", "a text has half of a surrogate pair, which is no character") from None
 
 
 def with_query(path: str, query: Query) -> str:

@@ -76,6 +76,8 @@ def build(http: httpx.Client | httpx.AsyncClient, core: Core, base: str, request
 
 def lost(base: str, cause: Exception) -> Lost:
     """The meaning of an exception of httpx. Only before the connection is there nothing was sent."""
+    if isinstance(cause, httpx.LocalProtocolError):
+        raise invalid("argument-invalid", f"the request cannot be sent: {cause}") from cause
     if isinstance(cause, httpx.PoolTimeout):
         message = "all connections are in use: close feeds and streams, or raise connections_max"
         return Lost(_caused(MantisError("pool-timeout", message), cause), sent=False)

@@ -360,7 +360,8 @@ class ChangeFeed(Generic[C]):
     def __init__(self, feed: Feed[C], runner: _Runner) -> None:
         self._feed = feed
         self._runner = runner
-        self._reading = threading.Lock()
+        # A signal's handler may close the feed that it interrupts.
+        self._reading = threading.RLock()
         self._closing = threading.Event()
 
     @property
