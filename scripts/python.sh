@@ -20,7 +20,7 @@ cd embed/python
 "$bin/ruff" format --no-cache --check . ../../tests/python
 "$bin/mypy" --cache-dir "$work/mypy"
 # Where it is there: its own package is Node's, which pip alone does not bring.
-if have pyright; then pyright; fi
+if have pyright; then pyright --pythonpath "$bin/python"; fi
 step "the Python client: tests"
 timeout 300 "$bin/python" -m pytest -q -p no:cacheprovider
 step "the Python client: wheel and sdist, installed"

@@ -90,9 +90,7 @@ async fn the_python_client_answers_like_the_crate() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_python_client_for_await_answers_like_the_crate() {
-    let client = PythonAwait::new();
-    check_same(&client, Place::Memory).await;
-    check_same(&client, Place::Disk).await;
+    check_same(&PythonAwait::new(), Place::Memory).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
