@@ -227,6 +227,26 @@ def test_a_cancelled_task_leaves_no_transaction_open(server: Server, db: Client,
     run(main)
 
 
+def test_a_task_that_asyncio_cancels_leaves_no_transaction_open(server: Server, db: Client) -> None:
+    async def main() -> None:
+        async with AsyncClient(server.url) as client:
+            entered = asyncio.Event()
+
+            async def wait(transaction: AsyncTransaction) -> None:
+                await transaction.kv().set("k", "v")
+                entered.set()
+                await asyncio.Event().wait()
+
+            task = asyncio.create_task(client.transact(wait))
+            await entered.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert (await client.stats())["http"]["transactions_open"] == 0
+
+    asyncio.run(main())
+
+
 def test_requests_cancelled_at_random_leave_no_connection_in_use(server: Server, db: Client) -> None:
     async def main() -> None:
         limits = Limits(connections_max=4)

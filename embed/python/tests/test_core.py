@@ -52,6 +52,7 @@ def core(reached: bool = True, **members: Any) -> Core:
 
 
 def answered(status: int = 200, body: Any = None, **headers: str) -> Answer:
+    headers = {"etag": '"v1"', "mantisdb_version": "1"} | headers if body != b"<html>" else headers
     content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
     return Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, content)
 
@@ -342,6 +343,16 @@ def test_an_answer_of_something_else_is_an_error_that_says_so(body: bytes) -> No
         error, _ = run(steps, answered(body=body))
         assert isinstance(error, MantisError)
         assert error.code == "answer-invalid"
+
+
+def test_another_server_s_page_is_no_value() -> None:
+    for tag in ("", '"abc"', 'W/"5-xyz"', "v1"):
+        error, _ = run(kv().get("k"), answered(200, b"<html>", etag=tag))
+        assert (error.code, error.outcome_unknown) == ("answer-invalid", False)
+    error, _ = run(kv().set("k", "v", None, None), answered(200, b"<html>"))
+    assert (error.code, error.outcome_unknown) == ("answer-invalid", True)
+    value, _ = run(KvCore(core(), "default", TransactionState("id")).get("k"), answered(200, b"own"))
+    assert value == b"own"
 
 
 def test_a_moved_address_is_an_error() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -23,7 +24,7 @@ from ._arguments import (
 )
 from ._core import API, Core, get, post
 from ._forms import KEY_OPERATIONS, from_json_bytes, from_json_entry, key_form, key_result
-from ._steps import Answer, Request, Steps, encoded, reading, to_written, with_query
+from ._steps import Answer, Request, Steps, encoded, foreign, reading, to_written, with_query
 from .errors import MantisError, invalid
 from .operations import Check, Delete, DeleteSpan, Get, Increment, KeyOperation, Set
 from .types import (
@@ -47,6 +48,8 @@ from .types import (
 
 MEDIA_TYPE = "application/octet-stream"
 _JSON_TYPE = "application/json"
+# The tag of a value. A transaction's own writes have none.
+_TAG = re.compile(r'(W/)?"v\d')
 # Keys of a page that is only counted or deleted.
 _PAGE_KEYS = 1_000
 # A longer path is refused as one. In a batch the server says of the key what is wrong with it.
@@ -112,6 +115,8 @@ class KvCore:
             return None if entry is None else entry.value
         answer, error = yield from self._core.attempt(self._within(get(path, {"raw": "true"})))
         if error is None:
+            if self._transaction is None and not _TAG.match(answer.headers.get("etag", "")):
+                raise foreign(answer)
             return answer.body
         if error.code == "key-not-found":
             return None
@@ -166,6 +171,8 @@ class KvCore:
         request = Request("PUT", with_query(API + path, query), headers, to_bytes(value))
         answer, error = yield from self._core.attempt(self._within(request))
         if error is None:
+            if self._transaction is None and "mantisdb-version" not in answer.headers:
+                raise foreign(answer, outcome_unknown=True)
             return to_written(answer)
         if error.code == "precondition-failed":
             return Refused((yield from self.get_entry(key)))

@@ -143,6 +143,12 @@ def reading(answer: Answer) -> Iterator[None]:
         raise MantisError("answer-invalid", message, status=answer.status, request_id=request_id) from cause
 
 
+def foreign(answer: Answer, *, outcome_unknown: bool = False) -> MantisError:
+    """The error of a success that lacks what MantisDB always sends: something else answers at this address."""
+    message = "the answer is not one of MantisDB: is something else at this address?"
+    return MantisError("answer-invalid", message, status=answer.status, outcome_unknown=outcome_unknown)
+
+
 def to_written(answer: Answer) -> Written:
     """The outcome of a write, from the headers of the answer. In a transaction only the commit has them."""
     with reading(answer):
