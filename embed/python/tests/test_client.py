@@ -184,6 +184,52 @@ def test_transactions_of_many_tasks_lose_no_update(server: Server, db: Client) -
     assert db.kv().get("sum") == b"80"
 
 
+def test_a_client_that_is_closed_under_its_threads_says_so(server: Server, db: Client) -> None:
+    db.kv().set("k", b"x" * 100_000)
+    for _ in range(5):
+        client = Client(server.url, limits=Limits(connections_max=3))
+
+        def work(client: Client = client) -> str:
+            try:
+                with client.changes("earliest") as feed:
+                    while True:
+                        next(feed, None)
+                        client.kv().get("k")
+                        client.kv().set("own", "v")
+            except MantisError as error:
+                return error.code
+
+        with ThreadPoolExecutor(3) as threads:
+            working = [threads.submit(work) for _ in range(2)]
+            time.sleep(0.05)
+            client.close()
+            assert {done.result(LOST_SECONDS) for done in working} <= {"closed", "unreachable"}
+
+
+def test_a_client_that_is_closed_under_its_tasks_says_so(server: Server, db: Client) -> None:
+    async def main() -> None:
+        client = AsyncClient(server.url)
+
+        async def work() -> None:
+            try:
+                while True:
+                    await client.kv().get("k")
+                    await client.kv().set("own", "v")
+            except MantisError as error:
+                codes.add(error.code)
+
+        codes: set[str] = set()
+        async with anyio.create_task_group() as tasks:
+            for _ in range(5):
+                tasks.start_soon(work)
+            await anyio.sleep(0.05)
+            await client.aclose()
+        assert codes <= {"closed", "unreachable"}
+
+    for _ in range(5):
+        anyio.run(main)
+
+
 def test_a_block_that_raises_rolls_back(db: Client) -> None:
     def failing() -> None:
         with db.transaction() as transaction:

@@ -447,6 +447,47 @@ def test_changes_are_the_same_wherever_the_pieces_end(cuts: list[int], count: in
     assert found == list(range(1, count + 1))
 
 
+FAILURES: list[Given] = [lost(sent=True), None, lost(sent=False), problem(503, "overloaded"), problem(503, "starting")]
+
+
+@given(st.lists(st.one_of(st.integers(1, 400), st.sampled_from([0, -1, -2, -3, -4])), max_size=20), st.integers(1, 6))
+def test_no_change_is_lost_or_shown_twice_whatever_becomes_of_connections(events: list[int], count: int) -> None:
+    """An event is so many bytes of the feed, or one of the failures; after them everything arrives."""
+    follower, found, rest = feed(), list[int](), b""
+    script = iter([1_000, *events])
+    steps = follower.next()
+    asked: Any = next(steps)
+    while len(found) < count:
+        event = next(script, 1_000)
+        answer: Any = None
+        if isinstance(asked, Send):
+            if event <= 0 and found:
+                answer = FAILURES[-event] or lost(sent=True)
+            else:
+                since = re.search(r"since=(?:c-(\d+)|now)", asked.request.path)
+                assert since is not None
+                place = int(since[1] or 0)
+                rest = b'{"cursor":"c-%d"}\n' % place + b"".join(line(number) for number in range(place + 1, count + 1))
+                answer = OPEN
+        elif isinstance(asked, Read):
+            # Refusals are answers to requests; a stream is lost, or ends.
+            answer = FAILURES[-event % 2] if event <= 0 and found else rest[: max(event, 1)]
+            rest = rest[max(event, 1) :]
+        try:
+            asked = steps.send(answer)
+        except StopIteration as stop:
+            found.append(stop.value.version)
+            steps = follower.next()
+            if len(found) < count:
+                asked = next(steps, None) or steps
+            while asked is steps:
+                # It had arrived with the one before.
+                found.append(len(found) + 1)
+                steps = follower.next()
+                asked = next(steps, None) or steps
+    assert found == list(range(1, count + 1))
+
+
 def test_a_lost_feed_goes_on_after_the_last_change() -> None:
     follower = feed()
     change, _ = run(follower.next(), OPEN, b'{"cursor":"c-0"}\n' + line(1) + line(2)[:30])

@@ -81,14 +81,14 @@ class Feed(Generic[C]):
             except MantisError as error:
                 # What came before it is shown first.
                 self._failed = error
-                yield Close(answer.stream)
                 self.answer = None
+                yield Close(answer.stream)
             return
+        self.answer = None
         yield Close(answer.stream)
         # A transport that was closed under a reader is the end that was asked for.
         if self.closed:
             return
-        self.answer = None
         if not self._connected:
             raise piece.error if isinstance(piece, Lost) else _ended()
         yield from self._back_off(piece.error if isinstance(piece, Lost) else None)

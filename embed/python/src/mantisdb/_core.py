@@ -80,6 +80,8 @@ class Core:
         """The seconds until the next attempt; None if there is none."""
         if request.once or attempt >= self.retry.attempts_max:
             return None
+        if self.closed:
+            return None
         if isinstance(got, Lost) and not got.sent:
             may = self.reached and error.code == "unreachable"
         else:

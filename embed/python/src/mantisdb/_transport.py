@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -42,14 +43,23 @@ def to_core(
     return Core(retry or Retry(), timeouts or Timeouts(), limits or Limits(), parse_float)
 
 
-def options(core: Core, headers: Mapping[str, str] | None) -> dict[str, Any]:
+def options(
+    core: Core,
+    headers: Mapping[str, str] | None,
+    verify: ssl.SSLContext | bool,
+    proxy: str | None,
+    connections_max: int | None = None,
+) -> dict[str, Any]:
     """The options of httpx's client."""
     limits = core.limits
     return {
+        # One for all connections: reading the certificates takes some 20 ms.
+        "verify": verify if isinstance(verify, ssl.SSLContext) else httpx.create_ssl_context(verify=verify),
+        "proxy": proxy,
         "headers": {**_OWN_HEADERS, **(headers or {})},
         "timeout": timeout(core, None),
         "limits": httpx.Limits(
-            max_connections=limits.connections_max,
+            max_connections=connections_max or limits.connections_max,
             max_keepalive_connections=limits.connections_idle_max,
             keepalive_expiry=limits.idle_seconds,
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
@@ -18,6 +19,7 @@ from ._database import TransactionCore
 from ._kv import KvCore, Span
 from ._steps import Answer, Close, Effect, Lost, Pause, Read, Request, Send, Steps, Work
 from ._transport import Body, build, lost, options, stream_facts, to_base, to_core, unusable
+from .errors import closed
 from .operations import KeyOperation, Operation
 from .types import (
     Applied,
@@ -66,6 +68,31 @@ class _Runner:
         self._http = http
         self._base = base
         self._core = core
+        # The requests and reads under way.
+        self._scopes: set[anyio.CancelScope] = set()
+        self._ended = anyio.Event()
+
+    async def aclose(self) -> None:
+        """Ends what is under way, and closes the connections."""
+        self._core.closed = True
+        with anyio.CancelScope(shield=True):
+            while self._scopes:
+                self._ended = anyio.Event()
+                for scope in self._scopes:
+                    scope.cancel()
+                await self._ended.wait()
+            await self._http.aclose()
+
+    async def _connected(self, work: Awaitable[T], *, shielded: bool = False) -> T | Lost:
+        with anyio.CancelScope(shield=shielded) as scope:
+            self._scopes.add(scope)
+            try:
+                return await work
+            finally:
+                self._scopes.discard(scope)
+                self._ended.set()
+        # The client was closed, which cancels the scope.
+        return Lost(closed(), sent=True)
 
     async def run(self, steps: Steps[T]) -> T:
         try:
@@ -84,13 +111,9 @@ class _Runner:
     async def _do(self, effect: Effect) -> Any:
         match effect:
             case Send(request, stream):
-                if not request.shielded:
-                    return await self._send(request, stream)
-                # It ends what a cancelled task has left open.
-                with anyio.CancelScope(shield=True):
-                    return await self._send(request, stream)
+                return await self._connected(self._send(request, stream), shielded=request.shielded)
             case Read(stream):
-                return await self._read(stream)
+                return await self._connected(self._read(stream))
             case Close((response, _)):
                 with anyio.CancelScope(shield=True):
                     return await response.aclose()
@@ -303,8 +326,9 @@ class AsyncStream:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._answer is not None:
-            await self._run(database.close_stream(self._answer))
+        answer, self._answer = self._answer, None
+        if answer is not None:
+            await self._run(database.close_stream(answer))
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while piece := await self._run(database.read_stream(self._answer)):
@@ -472,7 +496,7 @@ class AsyncClient:
 
     Sends nothing by itself: the first call shows whether the server answers. Tasks may share a client. `headers` are
     sent with every request. Numbers with a fraction in rows are read with `parse_float`; `decimal.Decimal` keeps their
-    digits. `transport` is httpx's, for certificates, proxies and tests.
+    digits. `verify` is False, or a context with the certificates that are trusted, and `proxy` the address of a proxy.
     """
 
     def __init__(
@@ -484,21 +508,22 @@ class AsyncClient:
         timeouts: Timeouts | None = None,
         limits: Limits | None = None,
         parse_float: Callable[[str], Any] = float,
-        transport: httpx.AsyncBaseTransport | None = None,
+        verify: ssl.SSLContext | bool = True,
+        proxy: str | None = None,
     ) -> None:
         self.url = to_base(url)
         self._core = to_core(retry, timeouts, limits, parse_float)
-        self._http = httpx.AsyncClient(**options(self._core, headers), transport=transport)
+        self._http = httpx.AsyncClient(**options(self._core, headers, verify, proxy))
         self._runner = _Runner(self._http, self.url, self._core)
         self._run = self._runner.run
         self._feeds: weakref.WeakSet[AsyncChangeFeed[Any]] = weakref.WeakSet()
 
     async def aclose(self) -> None:
-        """Ends feeds and connections. Every later call raises `closed`."""
+        """Ends feeds, calls and connections. Every later call raises `closed`."""
         self._core.closed = True
         for feed in list(self._feeds):
             await feed.aclose()
-        await self._http.aclose()
+        await self._runner.aclose()
 
     async def __aenter__(self) -> Self:
         return self

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
 import time
 import weakref
@@ -20,7 +21,8 @@ from ._core import Core, get
 from ._database import TransactionCore
 from ._kv import KvCore, Span
 from ._steps import Answer, Close, Effect, Lost, Pause, Read, Request, Send, Steps, Work
-from ._transport import Body, build, lost, options, stream_facts, to_base, to_core, unusable
+from ._transport import Body, build, lost, options, stream_facts, to_base, to_core
+from .errors import closed
 from .operations import KeyOperation, Operation
 from .types import (
     Applied,
@@ -62,13 +64,70 @@ class _Run(Protocol):
     def __call__(self, steps: Steps[T], /) -> T: ...
 
 
+# An open answer: the response, its pieces, and the connection that it holds.
+_Open = tuple[httpx.Response, Iterator[bytes], httpx.Client]
+
+
+class _Connections:
+    """Connections, of which a thread has one to itself from a request to the end of its answer.
+
+    A pool of httpcore that threads share closes a connection under a thread which begins to use it: it takes the answer
+    for the end of an idle connection. So each of these has a pool of its own, with one connection at most.
+    """
+
+    def __init__(self, core: Core, base: str, make: Callable[[], httpx.Client]) -> None:
+        self._core = core
+        self._base = base
+        self._make = make
+        self._free = threading.Semaphore(core.limits.connections_max)
+        self._lock = threading.Lock()
+        # With the times of their last use, the oldest first.
+        self._idle: list[tuple[float, httpx.Client]] = []
+
+    def take(self) -> httpx.Client | Lost:
+        if not self._free.acquire(timeout=self._core.timeouts.pool):
+            return lost(self._base, httpx.PoolTimeout("no connection became free"))
+        try:
+            with self._lock:
+                if self._core.closed:
+                    raise closed()
+                if self._idle:
+                    return self._idle.pop()[1]
+            return self._make()
+        except BaseException:
+            self._free.release()
+            raise
+
+    def give(self, http: httpx.Client) -> None:
+        limits, now = self._core.limits, time.monotonic()
+        with self._lock:
+            ended = []
+            if self._core.closed or len(self._idle) >= limits.connections_idle_max:
+                ended.append(http)
+            else:
+                self._idle.append((now, http))
+            while self._idle and now - self._idle[0][0] > limits.idle_seconds:
+                ended.append(self._idle.pop(0)[1])
+        self._free.release()
+        for one in ended:
+            one.close()
+
+    def close(self) -> None:
+        """Closes those that are idle. Those in use are closed by the threads that use them."""
+        with self._lock:
+            self._core.closed = True
+            idle, self._idle = self._idle, []
+        for _, http in idle:
+            http.close()
+
+
 class _Runner:
     """Does what steps ask for, and waits for it."""
 
-    def __init__(self, http: httpx.Client, base: str, core: Core) -> None:
-        self._http = http
-        self._base = base
+    def __init__(self, core: Core, base: str, connections: _Connections) -> None:
         self._core = core
+        self._base = base
+        self._connections = connections
 
     def run(self, steps: Steps[T], pause: Callable[[float], object] = time.sleep) -> T:
         try:
@@ -90,34 +149,40 @@ class _Runner:
                 return self._send(request, stream)
             case Read(stream):
                 return self._read(stream)
-            case Close((response, _)):
-                return response.close()
+            case Close((response, _, http)):
+                try:
+                    return response.close()
+                finally:
+                    self._connections.give(http)
             case Pause(seconds):
                 return pause(seconds)
             case Work(function, transaction):
                 return function(Transaction(transaction, self.run))
 
     def _send(self, request: Request, stream: bool) -> Answer | Lost:
+        http = self._connections.take()
+        if isinstance(http, Lost):
+            return http
         response: httpx.Response | None = None
         is_open = False
         try:
-            response = self._http.send(build(self._http, self._core, self._base, request), stream=True)
+            response = http.send(build(http, self._core, self._base, request), stream=True)
             if stream and response.is_success:
                 is_open = True
-                return Answer(response.status_code, response.headers, b"", (response, response.iter_bytes()))
+                return Answer(response.status_code, response.headers, b"", (response, response.iter_bytes(), http))
             body = Body(self._core, response)
             for piece in response.iter_bytes():
                 body.add(piece)
             return body.answer(response)
         except (httpx.TransportError, httpx.DecodingError) as cause:
             return lost(self._base, cause)
-        except RuntimeError as cause:
-            raise unusable(self._core, cause) from cause
         finally:
-            if response is not None and not is_open:
-                response.close()
+            if not is_open:
+                if response is not None:
+                    response.close()
+                self._connections.give(http)
 
-    def _read(self, stream: tuple[httpx.Response, Iterator[bytes]]) -> bytes | Lost | None:
+    def _read(self, stream: _Open) -> bytes | Lost | None:
         try:
             return next(stream[1], None)
         except (httpx.TransportError, httpx.DecodingError, httpx.StreamError) as cause:
@@ -295,8 +360,9 @@ class Stream:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._answer is not None:
-            self._run(database.close_stream(self._answer))
+        answer, self._answer = self._answer, None
+        if answer is not None:
+            self._run(database.close_stream(answer))
 
     def __iter__(self) -> Iterator[bytes]:
         while piece := self._run(database.read_stream(self._answer)):
@@ -468,7 +534,7 @@ class Client:
 
     Sends nothing by itself: the first call shows whether the server answers. Threads may share a client. `headers` are
     sent with every request. Numbers with a fraction in rows are read with `parse_float`; `decimal.Decimal` keeps their
-    digits. `transport` is httpx's, for certificates, proxies and tests.
+    digits. `verify` is False, or a context with the certificates that are trusted, and `proxy` the address of a proxy.
     """
 
     def __init__(
@@ -480,21 +546,23 @@ class Client:
         timeouts: Timeouts | None = None,
         limits: Limits | None = None,
         parse_float: Callable[[str], Any] = float,
-        transport: httpx.BaseTransport | None = None,
+        verify: ssl.SSLContext | bool = True,
+        proxy: str | None = None,
     ) -> None:
         self.url = to_base(url)
         self._core = to_core(retry, timeouts, limits, parse_float)
-        self._http = httpx.Client(**options(self._core, headers), transport=transport)
-        self._runner = _Runner(self._http, self.url, self._core)
+        given = options(self._core, headers, verify, proxy, connections_max=1)
+        self._connections = _Connections(self._core, self.url, lambda: httpx.Client(**given))
+        self._runner = _Runner(self._core, self.url, self._connections)
         self._run = self._runner.run
         self._feeds: weakref.WeakSet[ChangeFeed[Any]] = weakref.WeakSet()
 
     def close(self) -> None:
-        """Ends feeds and connections. Every later call raises `closed`."""
+        """Ends feeds and connections. Every later call raises `closed`; those of other threads under way end first."""
         self._core.closed = True
         for feed in list(self._feeds):
             feed.close()
-        self._http.close()
+        self._connections.close()
 
     def __enter__(self) -> Self:
         return self
