@@ -160,6 +160,37 @@ def test_an_answer_beyond_the_limit_is_given_up_and_the_client_goes_on(server: S
         assert small.kv().get("k") == b"v"
 
 
+def test_what_ends_early_frees_its_connection(server: Server, db: Client) -> None:
+    db.kv().set("large", bytes(4 << 20))
+    with Client(server.url, limits=Limits(connections_max=1), timeouts=Timeouts(pool=0.05)) as client:
+        for _ in range(3):
+            with client.kv().stream("large") as stream:
+                next(iter(stream))
+                with pytest.raises(MantisError) as caught:
+                    client.kv().get("k")
+                assert caught.value.code == "pool-timeout"
+            with pytest.raises(MantisError), client.kv().stream("missing"):
+                pass
+            with client.changes("earliest") as feed:
+                next(feed)
+            feed.close()
+            with pytest.raises(MantisError):
+                next(client.changes("ffffffffffffffff-1"))
+            client.kv().set("k", "v")
+
+
+def test_one_client_serves_more_threads_than_it_has_connections(server: Server, db: Client) -> None:
+    def work(number: int) -> None:
+        kv = client.kv()
+        for count in range(30):
+            kv.set(f"k{number}", str(count))
+            assert kv.get(f"k{number}") == str(count).encode()
+
+    with Client(server.url, limits=Limits(connections_max=3)) as client, ThreadPoolExecutor(16) as threads:
+        for done in [threads.submit(work, number) for number in range(16)]:
+            done.result(LOST_SECONDS)
+
+
 def test_transactions_of_many_threads_lose_no_update(db: Client) -> None:
     def add(transaction: Transaction) -> None:
         kv = transaction.kv()
