@@ -285,7 +285,7 @@ class Limits:
     connections_idle_max: int = 20
     idle_seconds: float = 60.0
     """After which an idle connection is closed. Less than the server's 75, so that none is used as it closes."""
-    answer_bytes_max: int = 512 * 1024 * 1024
+    answer_bytes_max: int = 256 * 1024 * 1024
     """Of an answer that is read whole. A longer one is given up with `answer-too-large`."""
     event_bytes_max: int = 128 * 1024 * 1024
     """Of one change in a feed."""
