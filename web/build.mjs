@@ -44,6 +44,11 @@ function types() {
   tool('tsc', '--project', 'tsconfig.json');
   rmSync(at('dist/types'), { recursive: true, force: true });
   tool('tsc', '--project', 'tsconfig.types.json');
+  // The page's sources and those of the client for servers keep their places in the repository.
+  writeFileSync(at('dist/types/index.d.ts'), "export * from './web/ts/index.js';\n");
+  // The client as its package has it: scenarios run on it.
+  rmSync(at('../embed/typescript/dist'), { recursive: true, force: true });
+  tool('tsc', '--project', '../embed/typescript/tsconfig.build.json');
 }
 
 async function demo(plugins) {

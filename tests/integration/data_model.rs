@@ -78,7 +78,7 @@ fn pages_and_guests_state_the_actual_limits() {
         digits.parse::<usize>().unwrap_or_else(|error| panic!("{line}: {error}"))
     };
     let limits = Limits::default();
-    assert_eq!(figure("web/ts/arguments.ts", "KEYS_MAX"), limits.get_many_keys_max);
-    assert_eq!(figure("web/ts/http/kv.ts", "PAGE_KEYS"), limits.page_entries_max);
+    assert_eq!(figure("embed/typescript/src/arguments.ts", "KEYS_MAX"), limits.get_many_keys_max);
+    assert_eq!(figure("embed/typescript/src/http/kv.ts", "PAGE_KEYS"), limits.page_entries_max);
     assert_eq!(figure("guest/sdk/src/scan.rs", "PAGE_ENTRIES"), limits.page_entries_max);
 }

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Folders whose files documents name by their path.
-const FOLDERS: [&str; 9] = ["host/", "guest/", "web/", "tests/", "docs/", "scripts/", "fuzz/", "benches/", "xtask/"];
+const FOLDERS: [&str; 10] =
+    ["embed/", "host/", "guest/", "web/", "tests/", "docs/", "scripts/", "fuzz/", "benches/", "xtask/"];
 /// Build output.
 const NOT_IN_THE_REPOSITORY: [&str; 4] = ["/target", "/dist", "web/plugins", "fuzz/corpus"];
 /// Placeholders in a path that names no single file.

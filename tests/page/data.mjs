@@ -1,4 +1,4 @@
-// What the scenarios' data and the transcript have in forms of their own, and `web/`'s interface in others.
+// What the scenarios' data and the transcript have in forms of their own, and the TypeScript interface in others.
 
 /** Longer values that repeat one character are told as that. */
 const TOLD_BYTES_MAX = 64;

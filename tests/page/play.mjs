@@ -1,4 +1,4 @@
-// Does the steps of scenarios with `web/`'s interface, in a page as in Node: its two implementations take the same steps.
+// Does the steps of scenarios with the TypeScript interface, in a page as in Node: its two implementations take the same steps.
 
 import { operationAcross, toldBatch, toldEvent } from './across.mjs';
 import {

@@ -1,4 +1,4 @@
-// Runs scenarios with `web/`'s interface. A line of JSON comes in, a line of JSON goes out:
+// Runs scenarios with the TypeScript interface. A line of JSON comes in, a line of JSON goes out:
 //   {"open":{"now_ms":..,"store_bytes_max":..|null,"tables":..,"url":..|null}}   a new database, in the page, or at a URL in Node
 //   {"step":{..}}                                                                the step's line of the transcript
 //   {"guest":{"steps":[..],"beside":[..],"grants":..}}                            what a plugin in the page answers to all steps
@@ -78,9 +78,9 @@ async function inPage() {
   };
 }
 
-/** The database behind a URL, reached with the client for pages. */
+/** The database behind a URL, reached with the client as its package has it. */
 async function overHttp() {
-  const [{ Player }, { connect }] = await Promise.all([import(PLAYER), import('../../web/dist/mantisdb.js')]);
+  const [{ Player }, { connect }] = await Promise.all([import(PLAYER), import('../../embed/typescript/dist/index.js')]);
   let database, player;
   return {
     async open({ url }) {

@@ -76,6 +76,6 @@ test('every error code of the database has its kind', () => {
   const [, table] = reference.split('## From the database');
   const rows = [...table.split('## From HTTP')[0].matchAll(/^\| `([a-z-]+)` \| ([a-z-]+) \|/gm)];
   assert.ok(rows.length > 20);
-  const codes = readFileSync(at('../ts/http/codes.ts'), 'utf8').replaceAll("'", '');
+  const codes = readFileSync(at('../../embed/typescript/src/http/codes.ts'), 'utf8').replaceAll("'", '');
   for (const [, code, kind] of rows) assert.ok(codes.includes(` ${code}: ${kind},`), `${code} is ${kind}`);
 });

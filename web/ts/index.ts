@@ -1,25 +1,4 @@
 /** MantisDB in a page (`open`) and on a server (`connect`), behind one interface. */
 
-export type * from './api.js';
-export type * from './plugins/api.js';
-export type * from './tables/api.js';
-export type {
-  BatchOperation,
-  BatchRefusal,
-  BatchResult,
-  Batched,
-  KeyOperation,
-  Made,
-  RowCheck,
-  RowDelete,
-  RowInsert,
-  RowOperation,
-  RowSelect,
-  RowUpdate,
-  RowsShown,
-} from './tables/batch.js';
-export { fromBase64, toBase64, toBytes, toText } from './bytes.js';
-export { MantisError } from './errors.js';
-export type { ConnectOptions } from './http/client.js';
-export { connect } from './http/connect.js';
+export * from '../../embed/typescript/src/index.js';
 export { open, type OpenOptions, type PageMantisDB } from './page/open.js';

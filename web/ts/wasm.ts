@@ -1,6 +1,6 @@
 /** WebAssembly of the store and of plugins: what it needs of an engine, and how it is loaded. */
 
-import { MantisError } from './errors.js';
+import { MantisError } from './client.js';
 
 /** The source of a WebAssembly module: its URL, its bytes, an answer with them, or the module itself. */
 export type WasmSource = string | URL | Response | BufferSource | WebAssembly.Module;

@@ -1,26 +1,28 @@
 /** The operations on one bucket, synchronously: the common base of the asynchronous API and the plugins' imports. */
 
-import type {
-  Applied,
-  Bytes,
-  BytesLike,
-  Counted,
-  Deleted,
-  DeletedKeys,
-  Entry,
-  Expect,
-  KeyPage,
-  Operation,
-  OperationResult,
-  Outcome,
-  Page,
-  Refusal,
-  ScanOptions,
-  SetOptions,
-  Span,
-  Written,
-} from '../api.js';
 import {
+  type Applied,
+  type Bytes,
+  type BytesLike,
+  concatenate,
+  type Counted,
+  type Deleted,
+  type DeletedKeys,
+  type Entry,
+  type Expect,
+  fromBase64Url,
+  invalid,
+  type KeyPage,
+  MantisError,
+  type Operation,
+  type OperationResult,
+  type Outcome,
+  type Page,
+  type Refusal,
+  type ScanOptions,
+  type SetOptions,
+  type Span,
+  toBase64Url,
   toBucketName,
   toBytesWithin,
   toEnds,
@@ -32,9 +34,8 @@ import {
   toMediaType,
   toScan,
   toTtlMs,
-} from '../arguments.js';
-import { concatenate, fromBase64Url, toBase64Url } from '../bytes.js';
-import { MantisError, invalid } from '../errors.js';
+  type Written,
+} from '../client.js';
 import type { RawBatch, RawSession, Store } from './raw.js';
 
 /** The session of a bucket's calls, and a notice of their writes. */

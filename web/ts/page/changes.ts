@@ -1,7 +1,16 @@
-import type { Change, ChangeFeed, ChangesOptions, Cursor, FeedOptions } from '../api.js';
-import { toBucketName, toEnds, toSince } from '../arguments.js';
-import type { TableEvent } from '../tables/api.js';
-import { checkTexts, type Parameter } from '../tables/dialect.js';
+import {
+  type Change,
+  type ChangeFeed,
+  type ChangesOptions,
+  checkTexts,
+  type Cursor,
+  type FeedOptions,
+  type Parameter,
+  type TableEvent,
+  toBucketName,
+  toEnds,
+  toSince,
+} from '../client.js';
 import type { RawSession, Store } from './raw.js';
 import { inTables } from './rows.js';
 

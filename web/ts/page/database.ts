@@ -1,24 +1,35 @@
-import type {
-  BucketInfo,
-  ChangeFeed,
-  ChangesOptions,
-  DeletedKeys,
-  Kv,
-  MantisDB,
-  Stats,
-  Transaction,
-  TransactionOptions,
-  Written,
-} from '../api.js';
-import { isBucketName, toBucketName, toIsolation } from '../arguments.js';
-import { MantisError, closed, rejectCleanly } from '../errors.js';
-import type { Plugin, PluginModule, PluginOptions } from '../plugins/api.js';
+import {
+  type Batched,
+  type BatchOperation,
+  type BucketInfo,
+  type ChangeFeed,
+  type ChangesOptions,
+  closed,
+  type DeletedKeys,
+  isBucketName,
+  type Kv,
+  type MantisDB,
+  MantisError,
+  type Plugin,
+  type PluginModule,
+  type PluginOptions,
+  rejectCleanly,
+  type Stats,
+  type Table,
+  table,
+  type TableChange,
+  type TableCreated,
+  type TableDefinition,
+  toBucketName,
+  toIsolation,
+  transact,
+  type Transaction,
+  type Transactional,
+  type TransactionOptions,
+  Turns,
+  type Written,
+} from '../client.js';
 import { PagePlugin } from '../plugins/page.js';
-import { transact, type Transactional } from '../retry.js';
-import type { Table, TableChange, TableCreated, TableDefinition } from '../tables/api.js';
-import type { BatchOperation, Batched } from '../tables/batch.js';
-import { table } from '../tables/query.js';
-import { Turns } from '../turns.js';
 import type { Target } from './bucket.js';
 import { keyFeed, tableFeed, type FeedSource } from './changes.js';
 import { PageKv } from './kv.js';

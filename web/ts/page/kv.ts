@@ -1,24 +1,25 @@
-import type {
-  Applied,
-  Bytes,
-  BytesLike,
-  Counted,
-  Deleted,
-  DeletedKeys,
-  Entry,
-  Expect,
-  KeyPage,
-  Kv,
-  Operation,
-  Outcome,
-  Page,
-  ScanOptions,
-  SetOptions,
-  Span,
-  Written,
-} from '../api.js';
-import { entries } from '../entries.js';
-import { getJson, setJson } from '../json.js';
+import {
+  type Applied,
+  type Bytes,
+  type BytesLike,
+  type Counted,
+  type Deleted,
+  type DeletedKeys,
+  entries,
+  type Entry,
+  type Expect,
+  getJson,
+  type KeyPage,
+  type Kv,
+  type Operation,
+  type Outcome,
+  type Page,
+  type ScanOptions,
+  setJson,
+  type SetOptions,
+  type Span,
+  type Written,
+} from '../client.js';
 import { Bucket, type Target } from './bucket.js';
 
 /** The interface's promises over a store that never waits: `async` turns exceptions into rejections. */

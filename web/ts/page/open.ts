@@ -1,6 +1,4 @@
-import type { MantisDB } from '../api.js';
-import type { PluginModule } from '../plugins/api.js';
-import type { AnyDatabase, DatabaseTypes } from '../tables/api.js';
+import type { AnyDatabase, DatabaseTypes, MantisDB, PluginModule } from '../client.js';
 import { PageDatabase } from './database.js';
 import { Store, type Build } from './raw.js';
 import type { WasmSource } from '../wasm.js';

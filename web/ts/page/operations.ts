@@ -1,21 +1,24 @@
 /** Batches of operations on keys and rows in the page. */
 
-import type { OperationResult, Written } from '../api.js';
-import { toBucketName } from '../arguments.js';
-import { invalid } from '../errors.js';
 import {
+  type Batched,
+  type BatchOperation,
+  type BatchResult,
+  checkTexts,
+  invalid,
   isOfRows,
+  name,
+  type OperationResult,
+  type RowOperation,
+  type RowSelect,
   toArgument,
+  toBucketName,
+  toLines,
   toMatches,
   toRefusal,
   toRows,
-  type BatchOperation,
-  type BatchResult,
-  type Batched,
-  type RowOperation,
-  type RowSelect,
-} from '../tables/batch.js';
-import { checkTexts, name, toLines } from '../tables/dialect.js';
+  type Written,
+} from '../client.js';
 import { KeyBatch, resultOf, toOperations, type Target } from './bucket.js';
 import type { RawOperations, RawSession } from './raw.js';
 import { admitRows, inTables } from './rows.js';

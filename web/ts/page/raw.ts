@@ -3,7 +3,7 @@
 import instantiateKv from '../../dist/raw/kv/instance.js';
 import instantiateTables, { type Exports } from '../../dist/raw/tables/instance.js';
 import type { RawBatch, RawCall, RawOperations, RawSession } from '../../dist/raw/tables/mantis_web.js';
-import { MantisError, closed, tableError, toMantisError } from '../errors.js';
+import { closed, MantisError, tableError, toMantisError } from '../client.js';
 import { compile, type WasmSource } from '../wasm.js';
 
 export type { RawBatch, RawCall, RawDatabase, RawOperations, RawSession } from '../../dist/raw/tables/mantis_web.js';

@@ -1,10 +1,21 @@
 /** Statements on the rows of one table in the page. */
 
-import type { Version } from '../api.js';
-import { MantisError, rejectCleanly, tableError } from '../errors.js';
-import type { TableChange, TableCreated, TableDefinition } from '../tables/api.js';
-import { checkTexts, toDefinition, toLines, type Parameter } from '../tables/dialect.js';
-import type { RowStore, StoreWritten, Writing } from '../tables/query.js';
+import {
+  checkTexts,
+  MantisError,
+  type Parameter,
+  rejectCleanly,
+  type RowStore,
+  type StoreWritten,
+  type TableChange,
+  type TableCreated,
+  type TableDefinition,
+  tableError,
+  toDefinition,
+  toLines,
+  type Version,
+  type Writing,
+} from '../client.js';
 import type { Target } from './bucket.js';
 import { hasTables, type RawSession } from './raw.js';
 

@@ -1,8 +1,14 @@
-import type { Kv, Transaction, Written } from '../api.js';
-import { invalid, rejectCleanly } from '../errors.js';
-import type { Table } from '../tables/api.js';
-import type { BatchOperation, Batched } from '../tables/batch.js';
-import { table } from '../tables/query.js';
+import {
+  type Batched,
+  type BatchOperation,
+  invalid,
+  type Kv,
+  rejectCleanly,
+  type Table,
+  table,
+  type Transaction,
+  type Written,
+} from '../client.js';
 import type { Target } from './bucket.js';
 import { PageKv } from './kv.js';
 import { runBatch } from './operations.js';

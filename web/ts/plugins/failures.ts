@@ -1,6 +1,6 @@
 /** Conversion of errors between the store and a plugin: `mantis:db/types.error` in the form of `jco`. */
 
-import { MantisError } from '../errors.js';
+import { MantisError } from '../client.js';
 
 /** A case of the variant `error`, with its record `failure`. */
 export interface WitError {

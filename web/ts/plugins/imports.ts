@@ -1,21 +1,24 @@
 /** The host's side of `mantis:db`: the imports of plugins, over the page's store. */
 
-import type {
-  Applied,
-  Entry,
-  Expect,
-  Operation,
-  OperationResult,
-  ScanOptions,
-  SetOptions,
-  Span,
-  Written,
-} from '../api.js';
-import { fromBase64Url, toBase64Url, toBytes, toText } from '../bytes.js';
-import { MantisError } from '../errors.js';
+import {
+  type Applied,
+  type Entry,
+  type Expect,
+  fromBase64Url,
+  MantisError,
+  type Operation,
+  type OperationResult,
+  type PluginOptions,
+  type ScanOptions,
+  type SetOptions,
+  type Span,
+  toBase64Url,
+  toBytes,
+  toText,
+  type Written,
+} from '../client.js';
 import { Bucket, type Target } from '../page/bucket.js';
 import { guarded as guardedIn } from './failures.js';
-import type { PluginOptions } from './api.js';
 import { PluginRows, type WitQuery } from './rows.js';
 import type { WitValue } from './values.js';
 

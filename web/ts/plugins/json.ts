@@ -13,10 +13,19 @@
  * | enum, flags | text, array of texts |
  */
 
-import { checkText, fromBase64, toBase64, toBytes, toTextStrictly } from '../bytes.js';
-import { MantisError } from '../errors.js';
-import type { Field, Json, ValueType } from './api.js';
-import { camelCase } from './names.js';
+import {
+  camelCase,
+  type Field,
+  fromBase64,
+  type Json,
+  type JsonObject,
+  MantisError,
+  toBase64,
+  toBytes,
+  toCallJson,
+  toTextStrictly,
+  type ValueType,
+} from '../client.js';
 
 const INTEGERS: Record<string, [bigint, bigint]> = {
   s8: [-(2n ** 7n), 2n ** 7n - 1n],
@@ -31,33 +40,6 @@ const INTEGERS: Record<string, [bigint, bigint]> = {
 
 /** The largest integer that is exact in every JSON implementation. */
 const EXACT_MAX = BigInt(Number.MAX_SAFE_INTEGER);
-
-type JsonObject = { [name: string]: Json };
-
-/** What the arguments of a call may weigh: a text its characters, anything else this much. As on a server. */
-const WEIGHT_MAX = 64 << 20;
-const ITEM_WEIGHT = 40;
-
-/** The arguments as JSON, no larger than a call may have, whose texts are texts. */
-export function toCallJson(args: Json[] | JsonObject): string {
-  let weight = 0;
-  const weigh = (name: string, value: unknown): unknown => {
-    weight += typeof value === 'string' ? value.length : ITEM_WEIGHT;
-    if (weight > WEIGHT_MAX) {
-      throw new MantisError('plugin-limit', 'other', `the arguments have more than ${WEIGHT_MAX} bytes`);
-    }
-    checkText(name);
-    return typeof value === 'string' ? checkText(value) : value;
-  };
-  if (typeof args !== 'object' || args === null) throw unfit('arguments', 'must be an array or an object');
-  try {
-    return JSON.stringify(args, weigh);
-  } catch (cause) {
-    if (MantisError.is(cause) && cause.code === 'plugin-limit') throw cause;
-    const { message } = cause as Error;
-    throw new MantisError('arguments-invalid', 'invalid', `the arguments are no JSON: ${message}`, { cause });
-  }
-}
 
 /** A copy of the arguments, checked as {@link toCallJson} does. Unlike their JSON it keeps the sign of -0. */
 export function toCallArguments<T extends Json[] | JsonObject>(args: T): T {

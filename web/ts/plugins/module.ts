@@ -1,6 +1,5 @@
-import { fromBase64 } from '../bytes.js';
+import { fromBase64, type PluginModule } from '../client.js';
 import { compile } from '../wasm.js';
-import type { PluginModule } from './api.js';
 
 type CoreModule = WebAssembly.Module | Promise<WebAssembly.Module>;
 

@@ -1,13 +1,21 @@
-import type { Written } from '../api.js';
-import { MantisError, rejectCleanly } from '../errors.js';
+import {
+  type Called,
+  camelCase,
+  type FunctionInfo,
+  type Json,
+  MantisError,
+  pauseAfter,
+  type Plugin,
+  type PluginModule,
+  type PluginOptions,
+  rejectCleanly,
+  type Written,
+} from '../client.js';
 import type { PageDatabase } from '../page/database.js';
 import type { RawSession } from '../page/raw.js';
 import type { PageTransaction } from '../page/transaction.js';
-import { pauseAfter } from '../retry.js';
-import type { Called, FunctionInfo, Json, Plugin, PluginModule, PluginOptions } from './api.js';
 import { makeImports, type Call, type Imports } from './imports.js';
 import { fromGuest, toArguments, toCallArguments } from './json.js';
-import { camelCase } from './names.js';
 import { inPlace } from './slots.js';
 
 /** Attempts of a call, the first included, as on a server. */

@@ -1,11 +1,9 @@
 /** The calls of `mantis:db/tables` on one table of the page's store. */
 
-import type { Version } from '../api.js';
-import { MantisError } from '../errors.js';
+import { checkTexts, MantisError, type Version } from '../client.js';
 import type { Target } from '../page/bucket.js';
 import { hasTables, type RawCall, type RawSession } from '../page/raw.js';
 import { admitRows } from '../page/rows.js';
-import { checkTexts } from '../tables/dialect.js';
 import { packValues, unpackRows, type WitValue } from './values.js';
 
 /** The record `query`. */

@@ -1,6 +1,6 @@
 /** Values of `mantis:db/tables` in the form of `jco`, and packed as `packed-rows` says. */
 
-import { toBytes, toText } from '../bytes.js';
+import { toBytes, toText } from '../client.js';
 
 /** The variant `value`. */
 export type WitValue =

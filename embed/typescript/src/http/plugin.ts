@@ -1,7 +1,7 @@
 import { rejectCleanly } from '../errors.js';
 import type { Called, Json, Plugin } from '../plugins/api.js';
 import { checkText } from '../bytes.js';
-import { toCallJson } from '../plugins/json.js';
+import { toCallJson } from '../plugins/arguments.js';
 import { segment, type Client } from './client.js';
 
 /** A plugin on a server. */
