@@ -20,5 +20,6 @@ export type {
 } from './tables/batch.js';
 export { fromBase64, toBase64, toBytes, toText } from './bytes.js';
 export { MantisError } from './errors.js';
-export type { ConnectOptions } from './http/client.js';
 export { connect } from './http/connect.js';
+export type { CallOptions, ConnectOptions, HeadersSource, HttpMantisDB } from './http/options.js';
+export type { PluginInfo, PluginVersion, Plugins, PutOptions, RollbackOptions } from './http/plugins.js';

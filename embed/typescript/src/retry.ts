@@ -1,6 +1,6 @@
 import type { Transaction, TransactionOptions } from './api.js';
 import { MantisError, causeOf } from './errors.js';
-import { Turns } from './turns.js';
+import { pause, type Turns } from './turns.js';
 
 /** Attempts, the first included. */
 const ATTEMPTS_MAX = 8;
@@ -14,6 +14,8 @@ const PAUSE_MS_MAX = 1_000;
 /** What `transact` needs of a database. */
 export interface Transactional {
   readonly turns: Turns;
+  /** Ends waits when aborted: the next attempt is then refused. */
+  readonly signal?: AbortSignal | undefined;
   /** Opens a transaction. `retryToken` is what a server gave for the attempt before. */
   attempt(options: TransactionOptions | undefined, retryToken: string | undefined): Promise<Transaction>;
 }
@@ -27,13 +29,13 @@ export async function transact<T>(
   work: (transaction: Transaction) => Promise<T>,
   options?: TransactionOptions,
 ): Promise<T> {
-  const { turns } = database;
+  const { turns, signal } = database;
   let retryToken: string | undefined;
   let endTurn: (() => void) | null = null;
   try {
     for (let attempt = 1; ; attempt++) {
-      if (attempt > CONFLICTS_BEFORE_TURN) endTurn ??= await turns.take();
-      else await turns.passed();
+      if (attempt > CONFLICTS_BEFORE_TURN) endTurn ??= await turns.take(signal);
+      else await turns.passed(signal);
       const transaction = await database.attempt(options, retryToken);
       try {
         const result = await work(transaction);
@@ -45,7 +47,7 @@ export async function transact<T>(
         if (!isConflict(error) || attempt === ATTEMPTS_MAX) throw error;
         retryToken = tokenOf(error);
       }
-      await pauseAfter(attempt);
+      await pauseAfter(attempt, signal);
     }
   } finally {
     endTurn?.();
@@ -63,7 +65,6 @@ function tokenOf(error: MantisError): string | undefined {
 }
 
 /** A pause of random length, so that transactions that conflicted do not meet again. */
-export function pauseAfter(attempt: number): Promise<void> {
-  const longest = Math.min(PAUSE_MS * 2 ** attempt, PAUSE_MS_MAX);
-  return new Promise((resolve) => setTimeout(resolve, Math.random() * longest));
+export function pauseAfter(attempt: number, signal?: AbortSignal): Promise<void> {
+  return pause(Math.random() * Math.min(PAUSE_MS * 2 ** attempt, PAUSE_MS_MAX), signal);
 }

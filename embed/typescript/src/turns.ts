@@ -11,14 +11,14 @@ export class Turns {
   #held = 0;
 
   /** Waits for a turn. What it returns ends the turn. */
-  async take(): Promise<() => void> {
+  async take(signal?: AbortSignal): Promise<() => void> {
     const before = this.#last;
     let end!: () => void;
     const mine = new Promise<void>((resolve) => (end = resolve));
     this.#last = before.then(() => mine);
     this.#held += 1;
     // Work within a turn may ask for another one: nobody waits for ever.
-    await within(before, WAIT_MS_MAX);
+    await pause(WAIT_MS_MAX, signal, before);
     return () => {
       this.#held -= 1;
       end();
@@ -26,17 +26,22 @@ export class Turns {
   }
 
   /** Waits until nobody has a turn or waits for one, for a moment at most. */
-  async passed(): Promise<void> {
-    if (this.#held > 0) await within(this.#last, PASS_MS_MAX);
+  async passed(signal?: AbortSignal): Promise<void> {
+    if (this.#held > 0) await pause(PASS_MS_MAX, signal, this.#last);
   }
 }
 
-function within(event: Promise<void>, ms: number): Promise<void> {
+/** Waits so many milliseconds, or until the event or the signal comes. */
+export function pause(ms: number, signal?: AbortSignal, event?: Promise<void>): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    void event.then(() => {
+    const timer = setTimeout(done, ms);
+    signal?.addEventListener('abort', done);
+    void event?.then(done);
+    if (signal?.aborted) done();
+    function done(): void {
       clearTimeout(timer);
+      signal?.removeEventListener('abort', done);
       resolve();
-    });
+    }
   });
 }

@@ -8,9 +8,14 @@ import { kindOf } from './codes.js';
 import { readEvents } from './events.js';
 import { fromJsonBytes, fromJsonTime, fromJsonVersion, type JsonBytes } from './json.js';
 import { memberTexts } from './texts.js';
+import { pause } from '../turns.js';
 
-/** The pause between attempts to reach a server after the connection was lost. */
+/** The longest pause before a lost connection is opened again; it doubles with each attempt that fails. */
 const RETRY_MS = 1_000;
+/** The longest pause of all. */
+const RETRY_MS_MAX = 15_000;
+/** Three signs of life that did not come. */
+const SILENCE_MS = 45_000;
 
 interface JsonChange {
   kind: 'put' | 'delete';
@@ -93,7 +98,7 @@ class HttpChangeFeed<T> implements ChangeFeed<T> {
 
   constructor(client: Client, feed: Feed<T>, options: FeedOptions) {
     const wasClosed = client.closed.aborted;
-    for (const signal of [options.signal, client.closed]) {
+    for (const signal of [options.signal, client.signal, client.closed]) {
       if (signal?.aborted) this.#ended.abort();
       signal?.addEventListener('abort', () => this.#ended.abort(), { once: true, signal: this.#ended.signal });
     }
@@ -147,24 +152,31 @@ async function* follow<T>(
   const from = toSince(since);
   const query = [...feed.query(), ...(from === undefined ? [] : ([['since', from]] as [[string, string]]))];
   let cursor: Cursor | undefined;
+  let failures = 0;
   while (!ended.aborted) {
     try {
       const headers = { accept: 'text/event-stream', 'last-event-id': cursor };
-      const response = await client.send({ method: 'GET', path: '/changes', query, headers, signal: ended });
-      if (response.body === null) return undefined;
-      for await (const { id, event, data } of readEvents(response.body)) {
-        if (id !== null) cursor = id;
-        if (event === 'error' && data !== null) throw toError(data);
-        followed();
-        const change = data === null ? undefined : feed.read(event, data);
-        if (change !== undefined) yield change;
+      const { body, release } = await client.stream({ method: 'GET', path: '/changes', query, headers, signal: ended });
+      try {
+        for await (const { id, event, data } of readEvents(body, client.feedSilenceMs ?? SILENCE_MS)) {
+          failures = 0;
+          if (id !== null) cursor = id;
+          if (event === 'error' && data !== null) throw toError(data);
+          followed();
+          const change = data === null ? undefined : feed.read(event, data);
+          if (change !== undefined) yield change;
+        }
+      } finally {
+        release();
       }
     } catch (error) {
       if (ended.aborted) return undefined;
       // The first attempt must succeed: before that the address may be wrong.
       if (cursor === undefined || !isPassing(error)) throw error;
     }
-    await pause(RETRY_MS, ended);
+    const longest = Math.min(RETRY_MS * 2 ** failures++, RETRY_MS_MAX);
+    // Of random length, so that those who follow a server do not all come back at once.
+    await pause(longest * (0.5 + Math.random() / 2), ended);
   }
   return undefined;
 }
@@ -172,7 +184,14 @@ async function* follow<T>(
 /** Whether the server may answer again soon: it was unreachable, or overloaded. */
 function isPassing(error: unknown): boolean {
   if (!MantisError.is(error)) return true;
-  return ['unreachable', 'streams-too-many', 'overloaded', 'shutting-down'].includes(error.code);
+  return [
+    'unreachable',
+    'timed-out',
+    'streams-too-many',
+    'overloaded',
+    'shutting-down',
+    'connections-too-many',
+  ].includes(error.code);
 }
 
 function toError(data: string): MantisError {
@@ -212,16 +231,4 @@ function toTableEvent<R>(data: string): TableEvent<R> {
   const text = (name: 'key' | 'row' | 'old') => (change[name] === null ? null : (texts[name] ?? null));
   const json = { key: text('key'), row: text('row'), old: text('old') };
   return { kind, key, row, old, json, matches, ...shared } as TableEvent<R>;
-}
-
-function pause(ms: number, ended: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(done, ms);
-    ended.addEventListener('abort', done);
-    function done(): void {
-      clearTimeout(timer);
-      ended.removeEventListener('abort', done);
-      resolve();
-    }
-  });
 }

@@ -1,13 +1,9 @@
-import type { Written } from '../api.js';
-import { MantisError, closed, isTableCode, tableError } from '../errors.js';
+import type { Bytes, Written } from '../api.js';
+import { toText } from '../bytes.js';
+import { MantisError, closed, invalid, isTableCode, tableError } from '../errors.js';
 import { kindOf } from './codes.js';
-
-export interface ConnectOptions {
-  /** Headers for every request, such as `Authorization`. */
-  headers?: Record<string, string>;
-  /** Replaces the page's `fetch`. */
-  fetch?: typeof fetch;
-}
+import type { CallOptions, ConnectOptions, HeadersSource } from './options.js';
+import { Watch, joined } from './watch.js';
 
 type Query = Record<string, string | Uint8Array | undefined> | [name: string, value: string | Uint8Array][];
 
@@ -22,23 +18,61 @@ export interface ApiRequest {
   query?: Query;
   headers?: Record<string, string | undefined>;
   body?: Uint8Array | string;
+  /** Ends the request besides the caller's own signal. */
   signal?: AbortSignal;
+  /** Cleans up after a call that may have been aborted: the caller's signal does not end it, and it takes a few seconds at most. */
+  isCleanup?: boolean;
+}
+
+/** An answer, read to its end: one that is not would keep its connection from the next request. */
+export interface Answer {
+  status: number;
+  headers: Headers;
+  bytes: Bytes;
 }
 
 const API = '/api/v1';
+/** The longest that cleaning up may take. */
+const CLEANUP_MS = 5_000;
+/** What timers can count. */
+const TIMEOUT_MS_MAX = 2 ** 31 - 1;
 const JSON_TYPE = 'application/json';
 
-/** The HTTP side: URLs, headers, and the meaning of status codes. */
+/** The HTTP side: URLs, headers, time, and the meaning of status codes. */
 export class Client {
   readonly url: string;
-  readonly #headers: Record<string, string>;
+  readonly feedSilenceMs: number | undefined;
   readonly #fetch: typeof fetch;
-  readonly #closed = new AbortController();
+  readonly #headers: HeadersSource[];
+  readonly #signal: AbortSignal | undefined;
+  #timeoutMs: number | undefined;
+  readonly #closed: AbortController;
 
-  constructor(url: string, options: ConnectOptions) {
-    this.url = toBase(url);
-    this.#headers = options.headers ?? {};
-    this.#fetch = options.fetch ?? ((...request) => fetch(...request));
+  constructor(url: string, options: ConnectOptions, base?: Client) {
+    const { headers, signal, timeoutMs } = options;
+    const added = headers === undefined ? [] : [headers];
+    this.#timeoutMs = toTimeout(timeoutMs);
+    if (base === undefined) {
+      this.url = toBase(url);
+      this.feedSilenceMs = toTimeout(options.feedSilenceMs);
+      this.#fetch = options.fetch ?? ((...request) => fetch(...request));
+      this.#headers = added;
+      this.#signal = signal;
+      this.#closed = new AbortController();
+    } else {
+      this.url = base.url;
+      this.feedSilenceMs = base.feedSilenceMs;
+      this.#fetch = base.#fetch;
+      this.#headers = [...base.#headers, ...added];
+      this.#signal = joined(base.#signal, signal);
+      this.#timeoutMs ??= base.#timeoutMs;
+      this.#closed = base.#closed;
+    }
+  }
+
+  /** The same server, under further options. */
+  with(options: CallOptions): Client {
+    return new Client(this.url, options, this);
   }
 
   /** Aborted when the database is closed. */
@@ -46,60 +80,89 @@ export class Client {
     return this.#closed.signal;
   }
 
+  /** The signal of the caller, if there is one. */
+  get signal(): AbortSignal | undefined {
+    return this.#signal;
+  }
+
   /** Refuses all later requests. */
   close(): void {
     this.#closed.abort();
   }
 
-  /** The text of an answer. */
-  text(response: Response): Promise<string> {
-    return this.#read(response.text());
-  }
-
-  /** The bytes of an answer. */
-  async bytes(response: Response): Promise<Uint8Array<ArrayBuffer>> {
-    return new Uint8Array(await this.#read(response.arrayBuffer()));
-  }
-
-  async #read<T>(body: Promise<T>): Promise<T> {
-    try {
-      return await body;
-    } catch (cause) {
-      throw this.#unreachable(cause);
-    }
-  }
-
-  #unreachable(cause: unknown): MantisError {
-    return new MantisError('unreachable', 'other', `cannot reach ${this.url}: ${String(cause)}`, { cause });
-  }
-
   /** Sends a request. Throws if the answer is an error. */
-  async send(request: ApiRequest): Promise<Response> {
-    const { response, error } = await this.attempt(request);
+  async send(request: ApiRequest): Promise<Answer> {
+    const { answer, error } = await this.attempt(request);
     if (error !== null) throw error;
-    return response;
+    return answer;
   }
 
   /** Sends a request, for callers that need more of an error answer than its code. */
-  async attempt(request: ApiRequest): Promise<{ response: Response; error: MantisError | null }> {
-    const { method, path, base = API, query = {}, headers = {}, body, signal } = request;
+  async attempt(request: ApiRequest): Promise<{ answer: Answer; error: MantisError | null }> {
+    return this.#watched(request, async (signal) => {
+      const response = await this.#request(request, signal);
+      const { status, headers } = response;
+      const answer = { status, headers, bytes: new Uint8Array(await response.arrayBuffer()) };
+      return { answer, error: response.ok ? null : toError(answer) };
+    });
+  }
+
+  /** Sends a request whose answer has no end. Only connecting is bounded by the time-out. `release` is called when it has been left. */
+  async stream(request: ApiRequest): Promise<{ body: ReadableStream<Uint8Array>; release: () => void }> {
+    const opened = new AbortController();
+    const forward = (signal: AbortSignal | undefined): (() => void) => {
+      const abort = (): void => opened.abort(signal?.reason);
+      signal?.addEventListener('abort', abort);
+      return () => signal?.removeEventListener('abort', abort);
+    };
+    const release = forward(request.signal);
+    return this.#watched(request, async (watched) => {
+      const connected = forward(watched);
+      try {
+        const response = await this.#request(request, opened.signal);
+        if (response.ok && response.body !== null) return { body: response.body, release };
+        const { status, headers } = response;
+        throw toError({ status, headers, bytes: new Uint8Array(await response.arrayBuffer()) });
+      } catch (error) {
+        release();
+        throw error;
+      } finally {
+        connected();
+      }
+    });
+  }
+
+  async #watched<T>(request: ApiRequest, work: (signal: AbortSignal | undefined) => Promise<T>): Promise<T> {
     if (this.closed.aborted) throw closed();
-    const given = Object.entries(headers).filter((header): header is [string, string] => header[1] !== undefined);
-    let response: Response;
+    const { signal, isCleanup = false } = request;
+    const watch = isCleanup
+      ? new Watch(Math.min(this.#timeoutMs ?? CLEANUP_MS, CLEANUP_MS), signal)
+      : new Watch(this.#timeoutMs, this.#signal, signal);
     try {
-      response = await this.#fetch(`${this.url}${base}${path}${toQuery(query)}`, {
-        method,
-        headers: { ...this.#headers, ...Object.fromEntries(given) },
-        // Every answer comes from the store, none from a cache.
-        cache: 'no-store',
-        ...(body === undefined ? {} : { body: body as BodyInit }),
-        ...(signal === undefined ? {} : { signal }),
-      });
+      watch.check();
+      return await work(watch.signal);
     } catch (cause) {
-      if (signal?.aborted) throw cause;
-      throw this.#unreachable(cause);
+      watch.check(cause);
+      if (MantisError.is(cause)) throw cause;
+      throw new MantisError('unreachable', 'other', `cannot reach ${this.url}: ${String(cause)}`, { cause });
+    } finally {
+      watch.end();
     }
-    return { response, error: response.ok ? null : await toError(response) };
+  }
+
+  async #request(request: ApiRequest, signal: AbortSignal | undefined): Promise<Response> {
+    const { method, path, base = API, query = {}, headers = {}, body } = request;
+    const all: Record<string, string> = {};
+    for (const source of this.#headers) Object.assign(all, typeof source === 'function' ? await made(source) : source);
+    for (const [name, value] of Object.entries(headers)) if (value !== undefined) all[name] = value;
+    return this.#fetch(`${this.url}${base}${path}${toQuery(query)}`, {
+      method,
+      headers: all,
+      // Every answer comes from the store, none from a cache.
+      cache: 'no-store',
+      ...(body === undefined ? {} : { body: body as BodyInit }),
+      ...(signal === undefined ? {} : { signal }),
+    });
   }
 
   /** Sends a request, with a JSON body if there is one, and reads the JSON of the answer. */
@@ -114,8 +177,8 @@ export class Client {
       ...(request.body === undefined ? {} : { 'content-type': JSON_TYPE }),
       ...request.headers,
     };
-    const response = await this.send({ ...request, headers });
-    return { body: JSON.parse(await this.text(response)) as T, written: toWritten(response) };
+    const answer = await this.send({ ...request, headers });
+    return { body: JSON.parse(toText(answer.bytes)) as T, written: toWritten(answer) };
   }
 
   /** Reads a resource of the service itself, outside `/api/v1`. */
@@ -125,7 +188,7 @@ export class Client {
 }
 
 /** The outcome of a write, from the headers of the answer. In a transaction only the commit has them. */
-export function toWritten({ headers }: Response): Written {
+export function toWritten({ headers }: Answer): Written {
   return {
     version: BigInt(headers.get('mantisdb-version') ?? 0),
     durable: headers.get('mantisdb-durable') === 'true',
@@ -165,6 +228,23 @@ function toBase(url: string): string {
   return parsed.origin + parsed.pathname.replace(/\/+$/, '');
 }
 
+/** What throws in a function of the caller's is the caller's own error. */
+async function made(source: Exclude<HeadersSource, Record<string, string>>): Promise<Record<string, string>> {
+  try {
+    return await source();
+  } catch (cause) {
+    if (MantisError.is(cause)) throw cause;
+    throw new MantisError('headers-failed', 'other', `the function that makes headers failed: ${String(cause)}`, {
+      cause,
+    });
+  }
+}
+
+function toTimeout(timeoutMs: number | undefined): number | undefined {
+  if (timeoutMs === undefined || (timeoutMs > 0 && timeoutMs <= TIMEOUT_MS_MAX)) return timeoutMs;
+  throw invalid('argument-invalid', `a time-out is 1 to ${TIMEOUT_MS_MAX} milliseconds`);
+}
+
 function toQuery(query: Query): string {
   const parts = (Array.isArray(query) ? query : Object.entries(query)).flatMap(([name, value]) => {
     if (value === undefined) return [];
@@ -186,16 +266,17 @@ interface Problem {
   operation?: number;
 }
 
-async function toError(response: Response): Promise<MantisError> {
-  const { status } = response;
+function toError({ status, bytes }: Answer): MantisError {
   let problem: Problem;
   try {
-    problem = JSON.parse(await response.text()) as Problem;
+    // A proxy may answer with anything that is JSON.
+    problem = Object(JSON.parse(toText(bytes))) as Problem;
   } catch {
     problem = {};
   }
-  const code = problem.code ?? `http-${status}`;
-  const message = problem.detail ?? problem.message ?? problem.title ?? `the server answered ${status}`;
+  const { code: named, detail, title, message: said } = problem;
+  const code = typeof named === 'string' ? named : `http-${status}`;
+  const message = String(detail ?? said ?? title ?? `the server answered ${status}`);
   const { details, hint: given, operation } = problem;
   const hint = given === undefined || given === null ? {} : { hint: given };
   if (isTableCode(code)) return tableError({ code, message, details, operation, ...hint }, problem);

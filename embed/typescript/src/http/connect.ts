@@ -5,7 +5,6 @@ import type {
   ChangesOptions,
   DeletedKeys,
   Kv,
-  MantisDB,
   Stats,
   Transaction,
   TransactionOptions,
@@ -19,20 +18,35 @@ import type { BatchOperation, Batched } from '../tables/batch.js';
 import { table } from '../tables/query.js';
 import { Turns } from '../turns.js';
 import { keyFeed, tableFeed } from './changes.js';
-import { Client, type ConnectOptions } from './client.js';
+import { Client } from './client.js';
 import { HttpKv } from './kv.js';
 import { runBatch } from './operations.js';
+import type { CallOptions, ConnectOptions, HttpMantisDB } from './options.js';
 import { HttpPlugin } from './plugin.js';
+import { HttpPlugins, type Plugins } from './plugins.js';
 import { HttpRows, HttpTables } from './rows.js';
 import { HttpTransaction } from './transaction.js';
 
 /** A database on a server. */
-class HttpDatabase implements MantisDB, Transactional {
-  readonly turns = new Turns();
+class HttpDatabase implements HttpMantisDB, Transactional {
+  readonly turns: Turns;
   readonly #client: Client;
 
-  constructor(client: Client) {
+  constructor(client: Client, turns: Turns) {
     this.#client = client;
+    this.turns = turns;
+  }
+
+  get signal(): AbortSignal | undefined {
+    return this.#client.signal;
+  }
+
+  with(options: CallOptions): HttpMantisDB {
+    return new HttpDatabase(this.#client.with(options), this.turns);
+  }
+
+  get plugins(): Plugins {
+    return new HttpPlugins(this.#client);
   }
 
   get url(): string {
@@ -127,6 +141,9 @@ class HttpDatabase implements MantisDB, Transactional {
 rejectCleanly(HttpDatabase);
 
 /** A database on a server, by its URL, such as `http://127.0.0.1:8080`. Sends nothing: the first call shows whether it answers. */
-export function connect<D extends DatabaseTypes = AnyDatabase>(url: string, options: ConnectOptions = {}): MantisDB<D> {
-  return new HttpDatabase(new Client(url, options)) as unknown as MantisDB<D>;
+export function connect<D extends DatabaseTypes = AnyDatabase>(
+  url: string,
+  options: ConnectOptions = {},
+): HttpMantisDB<D> {
+  return new HttpDatabase(new Client(url, options), new Turns()) as unknown as HttpMantisDB<D>;
 }

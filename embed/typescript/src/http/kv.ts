@@ -34,7 +34,7 @@ import { entries } from '../entries.js';
 import { MantisError, causeOf, rejectCleanly } from '../errors.js';
 import { getJson, setJson } from '../json.js';
 import { fromResult, toBatch, type JsonRefusal, type JsonResult, type JsonResults } from './batch.js';
-import { percentEncode, toWritten, type ApiRequest, type Client } from './client.js';
+import { percentEncode, toWritten, type Answer, type ApiRequest, type Client } from './client.js';
 import { fromJsonBytes, fromJsonEntry, type JsonBytes, type JsonEntry } from './json.js';
 
 const MEDIA_TYPE = 'application/octet-stream';
@@ -60,8 +60,7 @@ export class HttpKv implements Kv {
     const path = this.#pathOf(toKey(key));
     if (path === null) return (await this.getEntry(key))?.value ?? null;
     try {
-      const response = await this.#send({ method: 'GET', path, query: { raw: 'true' } });
-      return await this.#client.bytes(response);
+      return (await this.#send({ method: 'GET', path, query: { raw: 'true' } })).bytes;
     } catch (error) {
       if (isCode(error, 'key-not-found')) return null;
       throw error;
@@ -96,14 +95,14 @@ export class HttpKv implements Kv {
     if (path === null || !/^[a-z]+\/[a-z0-9.+-]+$/.test(mediaType))
       return this.#writeInBatch({ op: 'set', key, value, ...options });
     try {
-      const response = await this.#send({
+      const answer = await this.#send({
         method: 'PUT',
         path,
         query: { raw: 'true', ttl_ms: ttlMs === undefined ? undefined : String(ttlMs) },
         headers: { ...condition, 'content-type': mediaType },
         body: toBytes(value),
       });
-      return { written: true, ...toWritten(response) };
+      return { written: true, ...toWritten(answer) };
     } catch (error) {
       if (isCode(error, 'precondition-failed')) return { written: false, current: await this.getEntry(key) };
       throw error;
@@ -125,9 +124,9 @@ export class HttpKv implements Kv {
       return { existed: keys > 0, ...written };
     }
     // A missing key is an error there, whose answer also has a version.
-    const { response, error } = await this.#client.attempt(this.#within({ method: 'DELETE', path }));
+    const { answer, error } = await this.#client.attempt(this.#within({ method: 'DELETE', path }));
     if (error !== null && error.code !== 'key-not-found') throw error;
-    return { existed: error === null, ...toWritten(response) };
+    return { existed: error === null, ...toWritten(answer) };
   }
 
   async deleteIf(key: BytesLike, expect: Expect): Promise<Outcome> {
@@ -258,7 +257,7 @@ export class HttpKv implements Kv {
     return this.#json<T>({ method: 'GET', path: this.#path(), query });
   }
 
-  async #send(request: ApiRequest): Promise<Response> {
+  async #send(request: ApiRequest): Promise<Answer> {
     return this.#client.send(this.#within(request));
   }
 

@@ -2,7 +2,7 @@
 
 import type { OperationResult } from '../api.js';
 import { toBucketName, toList } from '../arguments.js';
-import { toBytes } from '../bytes.js';
+import { toBytes, toText } from '../bytes.js';
 import { MantisError, causeOf, invalid } from '../errors.js';
 import {
   isOfRows,
@@ -39,16 +39,16 @@ export async function runBatch(
     'mantisdb-transaction': transaction,
   };
   const query = { details: 'true', numbers: 'string' };
-  const { response, error } = await client.attempt({ method: 'POST', path: '/batch', query, headers, body });
+  const { answer, error } = await client.attempt({ method: 'POST', path: '/batch', query, headers, body });
   if (error?.code === 'check-failed') {
     const { operations: refusals } = causeOf(error) as { operations: JsonRefusal[] };
     return { committed: false, refusals: refusals.map(fromRefusal) };
   }
   if (error !== null) throw error;
-  const { results = '[]' } = memberTexts(await client.text(response));
+  const { results = '[]' } = memberTexts(toText(answer.bytes));
   const answers = itemTexts(results);
   const shown = operations.map((operation, index) => toResult(operation, answers[index] ?? '{}'));
-  return { committed: true, ...toWritten(response), results: shown };
+  return { committed: true, ...toWritten(answer), results: shown };
 }
 
 function toForm(operation: BatchOperation): string {

@@ -2,12 +2,12 @@
 
 import { rejectCleanly } from '../errors.js';
 import type { Version } from '../api.js';
-import { toBytes } from '../bytes.js';
+import { toBytes, toText } from '../bytes.js';
 import { invalid, tableError } from '../errors.js';
 import type { TableChange, TableCreated, TableDefinition } from '../tables/api.js';
 import { checkTexts, name as named, toDefinition, toJson, type Parameter } from '../tables/dialect.js';
 import type { RowStore, StoreWritten, Verb, Writing } from '../tables/query.js';
-import { isStep, percentEncode, segment, toWritten, type ApiRequest, type Client } from './client.js';
+import { isStep, percentEncode, segment, toWritten, type Answer, type ApiRequest, type Client } from './client.js';
 
 const JSON_TYPE = 'application/json';
 /** Of the rows alone, as the page's plan: other forms have the step that writes the document too. */
@@ -37,20 +37,20 @@ export class HttpRows implements RowStore {
 
   async select(parameters: Parameter[], countsAll: boolean): Promise<{ rows: string; total: number | undefined }> {
     const headers: Record<string, string> = countsAll ? { prefer: 'count=exact' } : {};
-    const { response, error } = await this.#attempt('GET', parameters, headers);
+    const { answer, error } = await this.#attempt('GET', parameters, headers);
     // A page behind the last row: the rows are counted all the same.
-    if (error?.code === 'PGRST103' && totalOf(response) !== undefined) return { rows: '[]', total: totalOf(response) };
+    if (error?.code === 'PGRST103' && totalOf(answer) !== undefined) return { rows: '[]', total: totalOf(answer) };
     if (error !== null) throw error;
-    return { rows: await this.#client.text(response), total: totalOf(response) };
+    return { rows: toText(answer.bytes), total: totalOf(answer) };
   }
 
   async get(key: string[], parameters: Parameter[]): Promise<{ rows: string; version: Version }> {
-    const { response, error } = await this.#attempt('GET', parameters, {}, undefined, key);
+    const { answer, error } = await this.#attempt('GET', parameters, {}, undefined, key);
     if (error?.code === 'row-not-found') return { rows: '[]', version: 0n };
     if (error !== null) throw error;
     // What a transaction has written itself has no tag.
-    const version = /^"v(\d+)/.exec(response.headers.get('etag') ?? '')?.[1] ?? 0;
-    return { rows: `[${await this.#client.text(response)}]`, version: BigInt(version) };
+    const version = /^"v(\d+)/.exec(answer.headers.get('etag') ?? '')?.[1] ?? 0;
+    return { rows: `[${toText(answer.bytes)}]`, version: BigInt(version) };
   }
 
   async count(parameters: Parameter[]): Promise<number> {
@@ -59,7 +59,7 @@ export class HttpRows implements RowStore {
   }
 
   async explain(parameters: Parameter[]): Promise<string> {
-    return this.#client.text(await this.#send('GET', parameters, { accept: PLAN_TYPE }));
+    return toText((await this.#send('GET', parameters, { accept: PLAN_TYPE })).bytes);
   }
 
   async write(writing: Writing): Promise<StoreWritten> {
@@ -78,24 +78,20 @@ export class HttpRows implements RowStore {
     };
     const inBody: Parameter[] =
       body === undefined || columns.length === 0 ? [] : [['columns', columns.map(named).join(',')]];
-    const { response, error } = await this.#attempt(METHODS[verb], [...parameters, ...inBody], headers, body, key);
+    const { answer, error } = await this.#attempt(METHODS[verb], [...parameters, ...inBody], headers, body, key);
     if (key !== undefined && error?.code === 'row-not-found') {
-      return { count: 0, rows: returned ? '[]' : undefined, ...toWritten(response) };
+      return { count: 0, rows: returned ? '[]' : undefined, ...toWritten(answer) };
     }
     if (error !== null) throw error;
-    const text = await this.#client.text(response);
-    if (key !== undefined) return { count: 1, rows: returned ? `[${text}]` : undefined, ...toWritten(response) };
-    return { count: totalOf(response) ?? 0, rows: returned ? text : undefined, ...toWritten(response) };
+    const text = toText(answer.bytes);
+    if (key !== undefined) return { count: 1, rows: returned ? `[${text}]` : undefined, ...toWritten(answer) };
+    return { count: totalOf(answer) ?? 0, rows: returned ? text : undefined, ...toWritten(answer) };
   }
 
-  async #send(
-    method: ApiRequest['method'],
-    parameters: Parameter[],
-    headers: Record<string, string>,
-  ): Promise<Response> {
-    const { response, error } = await this.#attempt(method, parameters, headers);
+  async #send(method: ApiRequest['method'], parameters: Parameter[], headers: Record<string, string>): Promise<Answer> {
+    const { answer, error } = await this.#attempt(method, parameters, headers);
     if (error !== null) throw error;
-    return response;
+    return answer;
   }
 
   async #attempt(
@@ -130,12 +126,12 @@ export class HttpTables {
       const message = `the name of the table is a step in a path, which clients resolve: ${JSON.stringify(name)}`;
       throw tableError({ code: '42602', message });
     }
-    const response = await this.#send('PUT', name, definition);
-    return { isNew: response.status === 201, definition: await this.#read(response) };
+    const answer = await this.#send('PUT', name, definition);
+    return { isNew: answer.status === 201, definition: read(answer) };
   }
 
   async alter(name: string, change: TableChange): Promise<TableDefinition> {
-    return this.#read(await this.#send('PATCH', name, change));
+    return read(await this.#send('PATCH', name, change));
   }
 
   async drop(name: string): Promise<void> {
@@ -143,7 +139,7 @@ export class HttpTables {
   }
 
   async describe(name: string): Promise<TableDefinition> {
-    return this.#read(await this.#send('GET', name));
+    return read(await this.#send('GET', name));
   }
 
   async list(): Promise<TableDefinition[]> {
@@ -154,17 +150,17 @@ export class HttpTables {
     return tables;
   }
 
-  async #read(response: Response): Promise<TableDefinition> {
-    return JSON.parse(await this.#client.text(response)) as TableDefinition;
-  }
-
-  #send(method: ApiRequest['method'], name: string, document?: TableDefinition | TableChange): Promise<Response> {
+  #send(method: ApiRequest['method'], name: string, document?: TableDefinition | TableChange): Promise<Answer> {
     checkTexts([name]);
     const path = `/schema/tables/${segment(name)}`;
     const body = document === undefined ? undefined : toDefinition(document);
     const headers = { accept: JSON_TYPE, ...(body === undefined ? {} : { 'content-type': JSON_TYPE }) };
     return this.#client.send({ method, path, headers, ...(body === undefined ? {} : { body }) });
   }
+}
+
+function read(answer: Answer): TableDefinition {
+  return JSON.parse(toText(answer.bytes)) as TableDefinition;
 }
 
 /** The path of a row. */
@@ -177,7 +173,7 @@ function rowOf(key: string[]): string {
 rejectCleanly(HttpRows, HttpTables);
 
 /** How many rows there are in all, or were written: what `Content-Range` says after its slash. */
-function totalOf(response: Response): number | undefined {
-  const total = response.headers.get('content-range')?.split('/')[1];
+function totalOf(answer: Answer): number | undefined {
+  const total = answer.headers.get('content-range')?.split('/')[1];
   return total === undefined || total === '*' ? undefined : Number(total);
 }

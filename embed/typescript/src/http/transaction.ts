@@ -40,8 +40,11 @@ export class HttpTransaction implements Transaction {
     const id = this.#id;
     if (id === null || this.#client.closed.aborted) return;
     this.#id = null;
+    const rolledBack = this.#client.send({ method: 'DELETE', path: `/transactions/${id}`, isCleanup: true });
+    // A caller that has been aborted does not wait for the server.
+    if (this.#client.signal?.aborted) return void rolledBack.catch(() => undefined);
     try {
-      await this.#client.send({ method: 'DELETE', path: `/transactions/${id}` });
+      await rolledBack;
     } catch (error) {
       // It was idle for too long, and the server rolled it back.
       if (!(MantisError.is(error) && error.code === 'transaction-not-open')) throw error;

@@ -1,0 +1,46 @@
+/** What callers of a server choose. */
+
+import type { MantisDB } from '../api.js';
+import type { AnyDatabase, DatabaseTypes } from '../tables/api.js';
+import type { Plugins } from './plugins.js';
+
+/** Headers by name, or what makes them before each request: a token that expires, say. */
+export type HeadersSource = Record<string, string> | (() => Record<string, string> | Promise<Record<string, string>>);
+
+/**
+ * What a call may take. A call that ends early rejects with `aborted` or `timed-out`: a write that was sent may have been done all the
+ * same. So may one that rejects with `unreachable`. Rolling a transaction back is not ended.
+ */
+export interface CallOptions {
+  /** Ends calls and pauses between attempts when aborted, and feeds as if they were left. */
+  signal?: AbortSignal;
+  /**
+   * The longest that one request may take with its answer, in milliseconds; no limit by default. A call of several requests may take
+   * several times as long. Of a feed it bounds how long it takes to connect.
+   */
+  timeoutMs?: number;
+  /** Headers for every request, such as `Authorization`. */
+  headers?: HeadersSource;
+}
+
+export interface ConnectOptions extends CallOptions {
+  /** Replaces the global `fetch`. Its `signal` must end requests. */
+  fetch?: typeof fetch;
+  /**
+   * How long a feed waits for a sign of life, which servers send every 15 seconds, before it connects again, in milliseconds; 45,000 by
+   * default.
+   */
+  feedSilenceMs?: number;
+}
+
+/** A database on a server. */
+export interface HttpMantisDB<D extends DatabaseTypes = AnyDatabase> extends MantisDB<D> {
+  readonly url: string;
+  /** The plugins of the server; `plugin(name)` calls one. */
+  readonly plugins: Plugins;
+  /**
+   * The same database, whose calls, and those of its buckets, tables, transactions and plugins, have these options besides: either
+   * signal ends them, headers are added, a time-out replaces the other. Closing one closes both.
+   */
+  with(options: CallOptions): HttpMantisDB<D>;
+}
