@@ -31,9 +31,9 @@ schemathesis examples='80' seed='1':
 clients:
     scripts/clients.sh target/debug/mantisdb
 
-# Check the Python client: types, lints, tests beside a server, its packages (after `just test`, which builds the server)
-python:
-    scripts/python.sh target/debug/mantisdb
+# Test the TypeScript client as npm packs it (after `just test`, which builds the server)
+typescript:
+    scripts/typescript.sh target/debug/mantisdb
 
 # Run cases of PostgREST's dialect that are in a folder, against a server (after `just test`, which builds it)
 conformance folder:

@@ -8,10 +8,10 @@ import { fileURLToPath } from 'node:url';
 
 const at = (path) => fileURLToPath(new URL(path, import.meta.url));
 
-/** Packs and unpacks the package. `folder` is what is in it. */
+/** Packs and unpacks the package, built before. `folder` is what is in it. */
 export function pack() {
   const work = realpathSync(mkdtempSync(join(tmpdir(), 'mantisdb-client-')));
-  const options = ['pack', '--pack-destination', work, '--loglevel', 'error'];
+  const options = ['pack', '--pack-destination', work, '--ignore-scripts', '--loglevel', 'error'];
   execFileSync('npm', options, { cwd: at('..'), stdio: ['ignore', 'ignore', 'inherit'] });
   const tarball = join(work, readdirSync(work)[0]);
   execFileSync('tar', ['-xzf', tarball, '-C', work]);

@@ -61,6 +61,7 @@ test('what the manifest names is there, and nothing else is needed', () => {
   for (const path of [manifest.types, ...named]) assert.ok(statSync(join(packed.folder, path)).isFile(), path);
   // Bundlers take the first condition that they know.
   assert.deepEqual(Object.keys(manifest.exports['.']), ['types', 'default']);
+  assert.equal(manifest.scripts.prepack, manifest.scripts.build);
   assert.equal(manifest.sideEffects, false);
   assert.equal(manifest.dependencies, undefined);
 });
