@@ -63,6 +63,13 @@ export function toKey(key: BytesLike): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
+/** A key as text, if it is given as one. */
+export function toTextKey(key: BytesLike): string | null {
+  // UTF-8 has at most three bytes for each unit of a text.
+  if (typeof key !== 'string' || key === '' || key.length * 3 > KEY_BYTES_MAX) return null;
+  return checkText(key);
+}
+
 function keyTooLong(bytes: string): MantisError {
   return new MantisError('key-too-long', 'limit', `the key has ${bytes} bytes; the limit is ${KEY_BYTES_MAX}`);
 }
@@ -131,10 +138,15 @@ export function isBucketName(name: unknown): name is string {
   return typeof name === 'string' && /^[a-z0-9][a-z0-9._-]{0,62}$/.test(name);
 }
 
-export function toKeys(keys: BytesLike[]): Uint8Array<ArrayBuffer>[] {
+/** Checks a list of keys, but for what each of them is. */
+export function checkKeys(keys: BytesLike[]): void {
   if (toList(keys, 'keys').length > KEYS_MAX) {
     throw new MantisError('keys-too-many', 'limit', `${keys.length} keys were asked for; the limit is ${KEYS_MAX}`);
   }
+}
+
+export function toKeys(keys: BytesLike[]): Uint8Array<ArrayBuffer>[] {
+  checkKeys(keys);
   return keys.map(toKey);
 }
 

@@ -1,7 +1,7 @@
 /** Batches in the API's JSON. */
 
-import type { Entry, Expect, Operation, OperationResult } from '../api.js';
-import { toEnds, toExpectation, toInteger, toKey, toList, toMediaType, toTtlMs } from '../arguments.js';
+import type { BytesLike, Entry, Expect, Operation, OperationResult } from '../api.js';
+import { toEnds, toExpectation, toInteger, toKey, toList, toMediaType, toTextKey, toTtlMs } from '../arguments.js';
 import { invalid } from '../errors.js';
 import { fromJsonEntry, toJsonBytes, toJsonValue, type JsonBytes, type JsonEntry } from './json.js';
 
@@ -22,6 +22,19 @@ export interface JsonRefusal {
   index: number;
 }
 
+/** The media type of values that are given none. */
+export const MEDIA_TYPE = 'application/octet-stream';
+
+/** The body of a batch that reads values. */
+export function toReads(keys: BytesLike[]): string {
+  const operations = keys.map((key) => ({ op: 'get', key: toJsonKey(key) }));
+  return JSON.stringify({ atomic: true, operations });
+}
+
+function toJsonKey(key: BytesLike): JsonBytes {
+  return toTextKey(key) ?? toJsonBytes(toKey(key));
+}
+
 /** The body of a batch. Written by hand where an integer may have more digits than a JavaScript number keeps. */
 export function toBatch(operations: Operation[]): string {
   return `{"atomic":true,"operations":[${toList(operations, 'operations').map(toOperation).join(',')}]}`;
@@ -30,7 +43,7 @@ export function toBatch(operations: Operation[]): string {
 export function toOperation(operation: Operation): string {
   if (operation.op === 'increment') {
     const { key, by } = operation;
-    return `{"op":"increment","key":${JSON.stringify(toJsonBytes(toKey(key)))},"by":${toInteger(by)}}`;
+    return `{"op":"increment","key":${JSON.stringify(toJsonKey(key))},"by":${toInteger(by)}}`;
   }
   return JSON.stringify(toForm(operation));
 }
@@ -38,19 +51,20 @@ export function toOperation(operation: Operation): string {
 function toForm(operation: Exclude<Operation, { op: 'increment' }>): object {
   switch (operation.op) {
     case 'get':
-      return { op: 'get', key: toJsonBytes(toKey(operation.key)) };
+      return { op: 'get', key: toJsonKey(operation.key) };
     case 'set':
       return {
         op: 'set',
-        key: toJsonBytes(toKey(operation.key)),
+        key: toJsonKey(operation.key),
         value: toJsonValue(operation.value),
-        media_type: toMediaType(operation.mediaType),
+        // Without it a text would be stored as one.
+        media_type: toMediaType(operation.mediaType) ?? MEDIA_TYPE,
         ttl_ms: toTtlMs(operation),
         ...toCondition(operation.expect),
       };
     case 'delete':
     case 'check':
-      return { op: operation.op, key: toJsonBytes(toKey(operation.key)), ...toCondition(operation.expect) };
+      return { op: operation.op, key: toJsonKey(operation.key), ...toCondition(operation.expect) };
     case 'delete-span': {
       const ends = Object.entries(toEnds(operation.span)).map(([name, bytes]) => [name, toJsonBytes(bytes)]);
       return { op: 'delete-span', ...Object.fromEntries(ends) };

@@ -1,7 +1,7 @@
 /** Bytes, versions and times in the API's JSON. */
 
 import type { Bytes, BytesLike, Entry, Version } from '../api.js';
-import { fromBase64, toBase64, toBytes, toTextStrictly } from '../bytes.js';
+import { checkText, fromBase64, toBase64, toBytes, toTextStrictly } from '../bytes.js';
 
 /** Text if the bytes are UTF-8, else base64. */
 export type JsonBytes = string | { base64: string };
@@ -25,9 +25,9 @@ export function toJsonBytes(encoded: Uint8Array): JsonBytes {
   return toTextStrictly(encoded) ?? { base64: toBase64(encoded) };
 }
 
-/** A value, always as base64: a text would be stored with a text media type. */
-export function toJsonValue(bytes: BytesLike): JsonBytes {
-  return { base64: toBase64(toBytes(bytes)) };
+/** A value: a text as such, bytes as base64. */
+export function toJsonValue(value: BytesLike): JsonBytes {
+  return typeof value === 'string' ? checkText(value) : { base64: toBase64(toBytes(value)) };
 }
 
 export function fromJsonVersion(version: string | null): Version {

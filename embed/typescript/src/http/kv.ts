@@ -19,12 +19,12 @@ import type {
   Written,
 } from '../api.js';
 import {
+  checkKeys,
   toBucketName,
   toEnds,
   toExpectation,
   toInteger,
   toKey,
-  toKeys,
   toMediaType,
   toScan,
   toTtlMs,
@@ -33,11 +33,18 @@ import { toBytes } from '../bytes.js';
 import { entries } from '../entries.js';
 import { MantisError, causeOf, rejectCleanly } from '../errors.js';
 import { getJson, setJson } from '../json.js';
-import { fromResult, toBatch, type JsonRefusal, type JsonResult, type JsonResults } from './batch.js';
+import {
+  MEDIA_TYPE,
+  fromResult,
+  toBatch,
+  toReads,
+  type JsonRefusal,
+  type JsonResult,
+  type JsonResults,
+} from './batch.js';
 import { percentEncode, toWritten, type Answer, type ApiRequest, type Client } from './client.js';
 import { fromJsonBytes, fromJsonEntry, type JsonBytes, type JsonEntry } from './json.js';
 
-const MEDIA_TYPE = 'application/octet-stream';
 /** Keys of a page that is only counted or deleted. */
 const PAGE_KEYS = 1_000;
 
@@ -74,9 +81,13 @@ export class HttpKv implements Kv {
   }
 
   async getMany(keys: BytesLike[]): Promise<(Bytes | null)[]> {
-    const applied = await this.apply(toKeys(keys).map((key) => ({ op: 'get', key })));
-    if (!applied.committed) return [];
-    return applied.results.map((result) => (result.op === 'get' ? (result.entry?.value ?? null) : null));
+    checkKeys(keys);
+    const request: ApiRequest = { method: 'POST', path: this.#path(), body: toReads(keys) };
+    const { results } = await this.#json<JsonResults>(request);
+    return keys.map((_, index) => {
+      const value = results[index]?.value;
+      return value == null ? null : fromJsonBytes(value);
+    });
   }
 
   async set(key: BytesLike, value: BytesLike): Promise<Written> {
