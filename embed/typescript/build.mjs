@@ -9,7 +9,9 @@ import { build } from 'esbuild';
 const here = fileURLToPath(new URL('.', import.meta.url));
 
 rmSync(`${here}dist`, { recursive: true, force: true });
-execFileSync(`${here}node_modules/.bin/tsc`, ['--project', `${here}tsconfig.build.json`], { stdio: 'inherit' });
+for (const project of ['tsconfig.build.json', 'tsconfig.node.json']) {
+  execFileSync(`${here}node_modules/.bin/tsc`, ['--project', `${here}${project}`], { stdio: 'inherit' });
+}
 await build({
   entryPoints: [`${here}src/index.ts`],
   outfile: `${here}dist/standalone.js`,

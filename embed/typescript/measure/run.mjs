@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import Redis from 'ioredis';
 import { connect } from '../dist/index.js';
+import { nodeFetch } from '../dist/node.js';
 
 const [mantisdb = '../../../target/release/mantisdb', redisServer = 'redis-server'] = process.argv.slice(2);
 const ROUNDS = 15;
@@ -24,8 +25,8 @@ const [line] = await once(served.lines, 'line');
 const peer = start(redisServer, '--port', REDIS_PORT, '--save', '', '--appendonly', 'no');
 for await (const line of peer.lines) if (line.includes('Ready to accept connections')) break;
 
-const db = connect(/http:\/\/\S+/.exec(line)[0]);
-const kv = db.kv('bench');
+const url = /http:\/\/\S+/.exec(line)[0];
+const databases = [connect(url), connect(url, { fetch: nodeFetch() })];
 const redis = new Redis({ port: Number(REDIS_PORT) });
 
 /** So many calls at a time, until there were so many of them. */
@@ -38,16 +39,16 @@ async function many(calls, atOnce, call) {
 }
 
 const sets = KEYS.map((key) => ({ op: 'set', key, value: VALUE }));
-/** Name, calls of a round, those at once, and a call of each. */
+/** Name, calls of a round, those at once, and a call of each: on a bucket, and on Redis. */
 const CASES = [
-  ['set, one after the other', 500, 1, () => kv.set('a', VALUE), () => redis.set('a', VALUE)],
-  ['get, one after the other', 500, 1, () => kv.get('a'), () => redis.getBuffer('a')],
-  ['get, 50 at once', 2000, 50, () => kv.get('a'), () => redis.getBuffer('a')],
+  ['set, one after the other', 500, 1, (kv) => kv.set('a', VALUE), () => redis.set('a', VALUE)],
+  ['get, one after the other', 500, 1, (kv) => kv.get('a'), () => redis.getBuffer('a')],
+  ['get, 50 at once', 2000, 50, (kv) => kv.get('a'), () => redis.getBuffer('a')],
   [
     '100 sets: apply, pipeline',
     200,
     1,
-    () => kv.apply(sets),
+    (kv) => kv.apply(sets),
     async () => {
       const pipeline = redis.pipeline();
       for (const key of KEYS) pipeline.set(key, VALUE);
@@ -58,7 +59,7 @@ const CASES = [
     '100 gets: getMany, pipeline',
     200,
     1,
-    () => kv.getMany(KEYS),
+    (kv) => kv.getMany(KEYS),
     async () => {
       const pipeline = redis.pipeline();
       for (const key of KEYS) pipeline.getBuffer(key);
@@ -78,24 +79,23 @@ async function round(calls, atOnce, call) {
 
 const median = (numbers) => numbers.sort((a, b) => a - b)[numbers.length >> 1];
 
-console.log('| | µs | ioredis | CPU µs | ioredis | CPU, times |\n|---|---|---|---|---|---|');
+console.log(
+  '| | µs: fetch | nodeFetch | ioredis | CPU µs: fetch | nodeFetch | ioredis |\n|---|---|---|---|---|---|---|',
+);
 for (const [name, calls, atOnce, ours, theirs] of CASES) {
-  const rounds = [[], []];
+  const surfaces = [...databases.map((db) => db.kv('bench')).map((kv) => () => ours(kv)), theirs];
+  const rounds = surfaces.map(() => []);
   for (let n = -3; n < ROUNDS; n++) {
-    for (const [which, call] of [ours, theirs].entries()) {
+    for (const [which, call] of surfaces.entries()) {
       const measured = await round(calls, atOnce, call);
       // The first ones warm up.
       if (n >= 0) rounds[which].push(measured);
     }
   }
-  const [our, their] = rounds.map((all) => ({
-    us: median(all.map(({ us }) => us)),
-    cpuUs: median(all.map(({ cpuUs }) => cpuUs)),
-  }));
-  const figures = [our.us, their.us, our.cpuUs, their.cpuUs].map((figure) => figure.toFixed(0));
-  console.log(`| ${name} | ${figures.join(' | ')} | ${(our.cpuUs / their.cpuUs).toFixed(1)} |`);
+  const figures = ['us', 'cpuUs'].flatMap((figure) => rounds.map((all) => median(all.map((one) => one[figure]))));
+  console.log(`| ${name} | ${figures.map((figure) => figure.toFixed(0)).join(' | ')} |`);
 }
 redis.disconnect();
-await db.close();
+for (const db of databases) await db.close();
 served.child.kill();
 peer.child.kill();

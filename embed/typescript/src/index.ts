@@ -21,5 +21,13 @@ export type {
 export { fromBase64, toBase64, toBytes, toText } from './bytes.js';
 export { MantisError } from './errors.js';
 export { connect } from './http/connect.js';
-export type { CallOptions, ConnectOptions, HeadersSource, HttpMantisDB } from './http/options.js';
+export type {
+  CallOptions,
+  ConnectOptions,
+  Fetch,
+  FetchRequest,
+  Fetched,
+  HeadersSource,
+  HttpMantisDB,
+} from './http/options.js';
 export type { PluginInfo, PluginVersion, Plugins, PutOptions, RollbackOptions } from './http/plugins.js';

@@ -4,10 +4,12 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
-import { MantisError, connect, toText } from '../dist/index.js';
+import * as client from '../dist/index.js';
 import * as standalone from '../dist/standalone.js';
 import { startServer } from '../../../web/tests/server.mjs';
 import { startProxy } from './proxy.mjs';
+
+const { MantisError, connect, toText } = client;
 
 let server, db;
 before(async () => {
@@ -15,6 +17,12 @@ before(async () => {
   db = connect(server.url);
 });
 after(() => server?.stop());
+
+test('the package exports what it did', () => {
+  const names = ['MantisError', 'connect', 'fromBase64', 'toBase64', 'toBytes', 'toText'];
+  assert.deepEqual(Object.keys(client).sort(), names);
+  assert.deepEqual(Object.keys(standalone).sort(), names);
+});
 
 /** A server that takes requests and answers what `answer` does. */
 async function withAnswers(answer, work) {
@@ -350,6 +358,38 @@ test('keys that URLs cannot carry, or change, are keys like others', async () =>
   );
   for (const key of keys) assert.equal((await kv.delete(key)).existed, true);
   assert.equal(await kv.count(), 0);
+});
+
+test('values in batches are the bytes that they were, and of no other type than alone', async () => {
+  const kv = db.kv('values');
+  const texts = [
+    '',
+    'a',
+    '"\\',
+    'ä🦀',
+    '\0\n\x1f',
+    '\u{feff}a',
+    '{"value":1}',
+    'x'.repeat(70_000),
+    '\x01'.repeat(5 << 20),
+  ];
+  const values = [...texts, new Uint8Array(), new Uint8Array([0, 255]), new TextEncoder().encode('text')];
+  const key = (index) => `v${index}`;
+  await kv.apply(values.map((value, index) => ({ op: 'set', key: key(index), value })));
+  const expected = values.map((value) => (typeof value === 'string' ? new TextEncoder().encode(value) : value));
+  assert.deepEqual(await kv.getMany(values.map((_, index) => key(index))), expected);
+  for (const [index, value] of expected.entries()) {
+    const entry = await kv.getEntry(key(index));
+    assert.deepEqual([entry.value, entry.mediaType], [value, 'application/octet-stream'], key(index));
+  }
+  assert.deepEqual(await kv.getMany([]), []);
+  assert.equal(await codeOf(kv.getMany(Array(1_001).fill('a'))), 'keys-too-many');
+  for (const key of ['', '\ud800', 'k'.repeat(4_097)]) {
+    const alone = await codeOf(kv.get(key));
+    assert.equal(await codeOf(kv.getMany(['a', key])), alone);
+    assert.equal(await codeOf(kv.apply([{ op: 'set', key, value: '' }])), alone);
+  }
+  assert.equal(await codeOf(kv.apply([{ op: 'set', key: 'a', value: '\ud800' }])), 'argument-invalid');
 });
 
 test('documents come back as they were, and other values are none', async () => {

@@ -2,7 +2,7 @@ import type { Bytes, Written } from '../api.js';
 import { toText } from '../bytes.js';
 import { MantisError, closed, invalid, isTableCode, tableError } from '../errors.js';
 import { kindOf } from './codes.js';
-import type { CallOptions, ConnectOptions, HeadersSource } from './options.js';
+import type { CallOptions, ConnectOptions, Fetch, Fetched, HeadersSource } from './options.js';
 import { Watch, joined } from './watch.js';
 
 type Query = Record<string, string | Uint8Array | undefined> | [name: string, value: string | Uint8Array][];
@@ -17,7 +17,7 @@ export interface ApiRequest {
   /** By name, or in order where a name may come twice. */
   query?: Query;
   headers?: Record<string, string | undefined>;
-  body?: Uint8Array | string;
+  body?: Bytes | string;
   /** Ends the request besides the caller's own signal. */
   signal?: AbortSignal;
   /** Cleans up after a call that may have been aborted: the caller's signal does not end it, and it takes a few seconds at most. */
@@ -27,7 +27,7 @@ export interface ApiRequest {
 /** An answer, read to its end: one that is not would keep its connection from the next request. */
 export interface Answer {
   status: number;
-  headers: Headers;
+  headers: Fetched['headers'];
   bytes: Bytes;
 }
 
@@ -42,7 +42,7 @@ const JSON_TYPE = 'application/json';
 export class Client {
   readonly url: string;
   readonly feedSilenceMs: number | undefined;
-  readonly #fetch: typeof fetch;
+  readonly #fetch: Fetch;
   readonly #headers: HeadersSource[];
   readonly #signal: AbortSignal | undefined;
   #timeoutMs: number | undefined;
@@ -150,7 +150,7 @@ export class Client {
     }
   }
 
-  async #request(request: ApiRequest, signal: AbortSignal | undefined): Promise<Response> {
+  async #request(request: ApiRequest, signal: AbortSignal | undefined): Promise<Fetched> {
     const { method, path, base = API, query = {}, headers = {}, body } = request;
     // Unpacking costs more time than a network takes for the rest. Browsers choose for themselves.
     const all: Record<string, string> = { 'accept-encoding': 'identity' };
@@ -161,7 +161,7 @@ export class Client {
       headers: all,
       // Every answer comes from the store, none from a cache.
       cache: 'no-store',
-      ...(body === undefined ? {} : { body: body as BodyInit }),
+      ...(body === undefined ? {} : { body }),
       ...(signal === undefined ? {} : { signal }),
     });
   }

@@ -25,9 +25,15 @@ export function toJsonBytes(encoded: Uint8Array): JsonBytes {
   return toTextStrictly(encoded) ?? { base64: toBase64(encoded) };
 }
 
-/** A value: a text as such, bytes as base64. */
+/** Longer texts, and those with characters that JSON escapes with six, may take less space as base64. */
+const TEXT_LENGTH_MAX = 65_536;
+const LONG_IN_JSON = /[\0-\x1f]/;
+
+/** A value: a text as such where it can be, bytes as base64. */
 export function toJsonValue(value: BytesLike): JsonBytes {
-  return typeof value === 'string' ? checkText(value) : { base64: toBase64(toBytes(value)) };
+  if (typeof value === 'string' && value.length <= TEXT_LENGTH_MAX && !LONG_IN_JSON.test(value))
+    return checkText(value);
+  return { base64: toBase64(toBytes(value)) };
 }
 
 export function fromJsonVersion(version: string | null): Version {

@@ -23,9 +23,29 @@ export interface CallOptions {
   headers?: HeadersSource;
 }
 
+/** The part of the global `fetch` that the client uses. Its `signal` must end requests, and answers that are being read. */
+export type Fetch = (url: string, request: FetchRequest) => Promise<Fetched>;
+
+export interface FetchRequest {
+  method: string;
+  headers: Record<string, string>;
+  cache: 'no-store';
+  body?: string | Uint8Array<ArrayBuffer>;
+  signal?: AbortSignal;
+}
+
+/** The part of `Response` that the client uses. */
+export interface Fetched {
+  readonly ok: boolean;
+  readonly status: number;
+  readonly headers: { get(name: string): string | null };
+  readonly body: ReadableStream<Uint8Array> | null;
+  arrayBuffer(): Promise<ArrayBuffer>;
+}
+
 export interface ConnectOptions extends CallOptions {
-  /** Replaces the global `fetch`. Its `signal` must end requests. */
-  fetch?: typeof fetch;
+  /** Replaces the global `fetch`: `nodeFetch()` in Node, say. */
+  fetch?: Fetch;
   /**
    * How long a feed waits for a sign of life, which servers send every 15 seconds, before it connects again, in milliseconds; 45,000 by
    * default.
