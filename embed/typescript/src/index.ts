@@ -20,14 +20,6 @@ export type {
 } from './tables/batch.js';
 export { fromBase64, toBase64, toBytes, toText } from './bytes.js';
 export { MantisError } from './errors.js';
+export type * from './http/api.js';
 export { connect } from './http/connect.js';
-export type {
-  CallOptions,
-  ConnectOptions,
-  Fetch,
-  FetchRequest,
-  Fetched,
-  HeadersSource,
-  HttpMantisDB,
-} from './http/options.js';
-export type { PluginInfo, PluginVersion, Plugins, PutOptions, RollbackOptions } from './http/plugins.js';
+export type * from './http/options.js';

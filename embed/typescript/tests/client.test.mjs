@@ -213,14 +213,14 @@ test('headers are made before each request, and added to', async () => {
   };
   let token = 0;
   const first = connect(server.url, { fetch: recorded, headers: async () => ({ authorization: `Bearer ${++token}` }) });
-  const both = first.with({ headers: { 'x-mine': '1' } });
+  const both = first.with({ headers: { 'X-Mine': '1', 'Accept-Encoding': 'gzip' } });
   await first.kv().get('a');
   await both.kv().get('a');
   assert.deepEqual(
-    seen.map((headers) => [headers.authorization, headers['x-mine']]),
+    seen.map((headers) => [headers.authorization, headers['x-mine'], headers['accept-encoding']]),
     [
-      ['Bearer 1', undefined],
-      ['Bearer 2', '1'],
+      ['Bearer 1', undefined, 'identity'],
+      ['Bearer 2', '1', 'gzip'],
     ],
   );
 });

@@ -154,7 +154,11 @@ export class Client {
     const { method, path, base = API, query = {}, headers = {}, body } = request;
     // Unpacking costs more time than a network takes for the rest. Browsers choose for themselves.
     const all: Record<string, string> = { 'accept-encoding': 'identity' };
-    for (const source of this.#headers) Object.assign(all, typeof source === 'function' ? await made(source) : source);
+    for (const source of this.#headers) {
+      const given = typeof source === 'function' ? await made(source) : source;
+      // Names that differ only in case would be sent with both values.
+      for (const [name, value] of Object.entries(given)) all[name.toLowerCase()] = value;
+    }
     for (const [name, value] of Object.entries(headers)) if (value !== undefined) all[name] = value;
     return this.#fetch(`${this.url}${base}${path}${toQuery(query)}`, {
       method,

@@ -21,9 +21,10 @@ import { keyFeed, tableFeed } from './changes.js';
 import { Client } from './client.js';
 import { HttpKv } from './kv.js';
 import { runBatch } from './operations.js';
-import type { CallOptions, ConnectOptions, HttpMantisDB } from './options.js';
+import type { HttpMantisDB, Plugins } from './api.js';
+import type { CallOptions, ConnectOptions } from './options.js';
 import { HttpPlugin } from './plugin.js';
-import { HttpPlugins, type Plugins } from './plugins.js';
+import { HttpPlugins } from './plugins.js';
 import { HttpRows, HttpTables } from './rows.js';
 import { HttpTransaction } from './transaction.js';
 

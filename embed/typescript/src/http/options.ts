@@ -1,9 +1,5 @@
 /** What callers of a server choose. */
 
-import type { MantisDB } from '../api.js';
-import type { AnyDatabase, DatabaseTypes } from '../tables/api.js';
-import type { Plugins } from './plugins.js';
-
 /** Headers by name, or what makes them before each request: a token that expires, say. */
 export type HeadersSource = Record<string, string> | (() => Record<string, string> | Promise<Record<string, string>>);
 
@@ -51,16 +47,4 @@ export interface ConnectOptions extends CallOptions {
    * default.
    */
   feedSilenceMs?: number;
-}
-
-/** A database on a server. */
-export interface HttpMantisDB<D extends DatabaseTypes = AnyDatabase> extends MantisDB<D> {
-  readonly url: string;
-  /** The plugins of the server; `plugin(name)` calls one. */
-  readonly plugins: Plugins;
-  /**
-   * The same database, whose calls, and those of its buckets, tables, transactions and plugins, have these options besides: either
-   * signal ends them, headers are added, a time-out replaces the other. Closing one closes both.
-   */
-  with(options: CallOptions): HttpMantisDB<D>;
 }
