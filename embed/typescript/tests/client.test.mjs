@@ -177,19 +177,26 @@ test('no attempt follows after an abort between attempts', async () => {
   assert.equal(attempts, 3);
 });
 
-test('transactions of many clients on one key are all done', async () => {
+test('transactions of many clients on one key lose no update', async () => {
   const clients = Array.from({ length: 6 }, () => connect(server.url));
+  const increment = async (transaction) => {
+    const kv = transaction.kv('contended');
+    const before = (await kv.getJson('n')) ?? 0;
+    await kv.setJson('n', before + 1);
+  };
   const add = async (client) => {
-    for (let n = 0; n < 10; n++) {
-      await client.transact(async (transaction) => {
-        const kv = transaction.kv('contended');
-        const before = Number(toText((await kv.get('n')) ?? new TextEncoder().encode('0')));
-        await kv.set('n', String(before + 1));
-      });
+    for (let done = 0; done < 10;) {
+      try {
+        await client.transact(increment);
+        done += 1;
+      } catch (error) {
+        // Who waits for a turn waits for so long only: where the machine is slow, all attempts may be in vain.
+        assert.equal(code(error), 'conflict');
+      }
     }
   };
   await Promise.all(clients.flatMap((client) => [add(client), add(client)]));
-  assert.equal(toText(await db.kv('contended').get('n')), '120');
+  assert.equal(await db.kv('contended').getJson('n'), 120);
 });
 
 test('a conflict that never ends, and any other error, reach the caller', async () => {
