@@ -1,7 +1,7 @@
 //! The types of a file's columns, inferred from the values that they have.
 //!
 //! A column gets the narrowest type that holds every value without changing it: `007` and `0041` are texts, `1e3` is a double
-//! precision, an integer beyond 64 bits a numeric. A column without a value is text.
+//! precision, an integer beyond 64 bits a numeric, and so is `1e400`, which no double precision holds. A column without a value is text.
 
 use std::collections::HashMap;
 
@@ -17,20 +17,43 @@ use super::rows::{Field, Fields};
 struct Types(u16);
 
 /// The types, from the narrowest.
-const NAMES: [&str; 10] =
-    ["boolean", "bigint", "numeric", "double precision", "date", "timestamp", "timestamptz", "uuid", "text", "jsonb"];
+///
+/// Numeric is there twice: of numbers with an exponent it is wider than double precision, which writes them as they were.
+const NAMES: [&str; 11] = [
+    "boolean",
+    "bigint",
+    "numeric",
+    "double precision",
+    "numeric",
+    "date",
+    "timestamp",
+    "timestamptz",
+    "uuid",
+    "text",
+    "jsonb",
+];
 const ALL: Types = Types((1 << NAMES.len()) - 1);
 const BOOLEAN: Types = Types(1);
-const INTEGER: Types = Types(0b1110);
-const DECIMAL: Types = Types(0b1100);
-const DOUBLE: Types = Types(0b1000);
-const DATE: Types = Types(1 << 4);
-const TIMESTAMP: Types = Types(1 << 5);
-const TIMESTAMPTZ: Types = Types(1 << 6);
-const UUID: Types = Types(1 << 7);
-const TEXT: Types = Types(1 << 8);
-const JSON: Types = Types(1 << 9);
+const BIGINT: Types = Types(1 << 1);
+/// Numbers without an exponent.
+const PLAIN_NUMERIC: Types = Types(1 << 2);
+const DOUBLE: Types = Types(1 << 3);
+const NUMERIC: Types = Types(1 << 4);
+const DATE: Types = Types(1 << 5);
+const TIMESTAMP: Types = Types(1 << 6);
+const TIMESTAMPTZ: Types = Types(1 << 7);
+const UUID: Types = Types(1 << 8);
+const TEXT: Types = Types(1 << 9);
+const JSON: Types = Types(1 << 10);
 const NONE: Types = Types(0);
+/// Digits of a number that a double precision holds, and of one that it writes as it was: with an exponent it has no other form.
+const DOUBLE_DIGITS: usize = 15;
+const DOUBLE_DIGITS_WRITTEN: usize = 17;
+/// Digits of a numeric before and after its point, as PostgreSQL has it.
+const NUMERIC_WHOLE_DIGITS: i64 = 131_072;
+const NUMERIC_FRACTION_DIGITS: i64 = 16_383;
+/// Digits of a fraction of a second.
+const SECOND_DIGITS: usize = 6;
 
 impl Types {
     fn and(self, other: Self) -> Self {
@@ -139,7 +162,8 @@ fn of_json(value: &RawValue) -> Types {
 fn of_text(text: &str) -> Types {
     match text.as_bytes() {
         b"true" | b"false" => BOOLEAN,
-        [b'{' | b'[', ..] if serde_json::from_str::<&RawValue>(text).is_ok() => JSON,
+        // A zero character is none of a text in jsonb.
+        [b'{' | b'[', ..] if !text.contains("\\u0000") && serde_json::from_str::<&RawValue>(text).is_ok() => JSON,
         [b'-' | b'0'..=b'9', ..] if of_number(text) != NONE => of_number(text),
         _ => of_moment(text),
     }
@@ -153,12 +177,38 @@ fn of_number(text: &str) -> Types {
         && digits.ends_with(|last: char| last.is_ascii_digit())
         && !(digits.len() > 1 && digits.starts_with('0') && !digits[1..].starts_with(['.', 'e', 'E']))
         && serde_json::from_str::<&RawValue>(text).is_ok();
-    match text {
-        _ if !is_number => NONE,
-        text if text.contains(['e', 'E']) => DOUBLE,
-        text if text.contains('.') || text == "-0" || text.parse::<i64>().is_err() => DECIMAL,
-        _ => INTEGER,
+    if !is_number {
+        return NONE;
     }
+    let (mantissa, exponent) =
+        text.split_once(['e', 'E']).map_or((text, None), |(mantissa, exponent)| (mantissa, Some(exponent)));
+    let numeric = if fits_numeric(mantissa, exponent) { NUMERIC } else { NONE };
+    match exponent {
+        Some(_) => double(text, mantissa, DOUBLE_DIGITS_WRITTEN).or(numeric),
+        None if numeric == NONE => NONE,
+        None => {
+            let double = double(text, mantissa, DOUBLE_DIGITS);
+            let is_integer = !text.contains('.') && text != "-0" && text.parse::<i64>().is_ok();
+            numeric.or(PLAIN_NUMERIC).or(double).or(if is_integer { BIGINT } else { NONE })
+        }
+    }
+}
+
+/// Double precision, if the number is in its range and has no more digits than it keeps.
+fn double(text: &str, mantissa: &str, digits_max: usize) -> Types {
+    let digits = mantissa.bytes().filter(u8::is_ascii_digit).skip_while(|&digit| digit == b'0').count();
+    let is_zero = digits == 0;
+    let is_in_range = text.parse::<f64>().is_ok_and(|number| number.is_finite() && (number.is_normal() || is_zero));
+    if is_in_range && digits <= digits_max { DOUBLE } else { NONE }
+}
+
+/// Whether numeric has room for the digits of a number.
+fn fits_numeric(mantissa: &str, exponent: Option<&str>) -> bool {
+    let Ok(exponent) = exponent.unwrap_or("0").parse::<i64>() else { return false };
+    let (whole, fraction) = mantissa.trim_start_matches('-').split_once('.').unwrap_or((mantissa, ""));
+    let count = |digits: &str| i64::try_from(digits.len()).unwrap_or(i64::MAX);
+    count(whole).saturating_add(exponent) <= NUMERIC_WHOLE_DIGITS
+        && count(fraction).saturating_sub(exponent) <= NUMERIC_FRACTION_DIGITS
 }
 
 /// A day, a moment or a UUID in its usual form.
@@ -166,21 +216,14 @@ fn of_moment(text: &str) -> Types {
     let bytes = text.as_bytes();
     let has = |place: usize, byte: u8| bytes.get(place) == Some(&byte);
     if has(4, b'-') && has(7, b'-') {
-        return match text.get(10..) {
-            Some("") if text.parse::<Date>().is_ok() => DATE,
-            Some(time) if time.starts_with(['T', ' ']) && !time.contains('[') => {
-                if text.parse::<Timestamp>().is_ok() {
-                    TIMESTAMPTZ
-                } else if time.len() >= 6
-                    && !time[1..].contains(['+', '-', 'Z', 'z'])
-                    && text.parse::<DateTime>().is_ok()
-                {
-                    TIMESTAMP
-                } else {
-                    NONE
-                }
-            }
-            _ => NONE,
+        // The year 0 is none; jiff's days are the server's otherwise.
+        let Some((day, time)) = text.split_at_checked(10).filter(|(day, _)| !day.starts_with("0000")) else {
+            return NONE;
+        };
+        return match time {
+            _ if day.parse::<Date>().is_err() => NONE,
+            "" => DATE,
+            time => of_time(text, time),
         };
     }
     let is_uuid = bytes.len() == 36
@@ -189,6 +232,47 @@ fn of_moment(text: &str) -> Types {
             _ => byte.is_ascii_hexdigit(),
         });
     if is_uuid { UUID } else { NONE }
+}
+
+/// A moment with its time, as `T10:00`, ` 10:00:00.5` or `T10:00:00+02:00`. Leap seconds, more digits than are kept, and forms that
+/// only some programs read make a text.
+fn of_time(text: &str, time: &str) -> Types {
+    let Some(clock) = time.strip_prefix(['T', ' ']) else { return NONE };
+    let (clock, zone) = clock.split_at(clock.find(['Z', 'z', '+', '-']).unwrap_or(clock.len()));
+    let (clock, fraction) = clock.split_once('.').map_or((clock, None), |(clock, fraction)| (clock, Some(fraction)));
+    let is_two = |part: &str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
+    let parts: Vec<_> = clock.split(':').collect();
+    let is_clock = parts.iter().all(|part| is_two(part))
+        && match (&parts[..], fraction) {
+            ([_, _], None) => true,
+            ([_, _, second], None) => *second != "60",
+            ([_, _, second], Some(digits)) => {
+                *second != "60"
+                    && (1..=SECOND_DIGITS).contains(&digits.len())
+                    && digits.bytes().all(|byte| byte.is_ascii_digit())
+            }
+            _ => false,
+        };
+    if !is_clock {
+        return NONE;
+    }
+    let offset: Vec<_> = zone.trim_start_matches(['+', '-']).split(':').collect();
+    match zone {
+        "" if text.parse::<DateTime>().is_ok() => TIMESTAMP,
+        "" => NONE,
+        "Z" | "z" => {
+            if text.parse::<Timestamp>().is_ok() {
+                TIMESTAMPTZ
+            } else {
+                NONE
+            }
+        }
+        _ => {
+            let is_offset =
+                (1..=2).contains(&offset.len()) && offset.iter().all(|part| is_two(part)) && offset[0] < "16";
+            if is_offset && text.parse::<Timestamp>().is_ok() { TIMESTAMPTZ } else { NONE }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -212,6 +296,22 @@ mod tests {
         check(&["1", "9223372036854775808"], "numeric");
         check(&["1", "0.50"], "numeric");
         check(&["1", "2.5e3"], "double precision");
+        check(&["1e400"], "numeric");
+        check(&["2.5e3", "1e400"], "numeric");
+        check(&["1e-400", "0.5"], "numeric");
+        check(&["1e3", "0e0"], "double precision");
+        check(&["1e3", "9007199254740993"], "numeric");
+        check(&["1e3", "0.12345678901234567890"], "numeric");
+        check(&["1.7976931348623157e308"], "double precision");
+        check(&["1e200000"], "text");
+        check(&["1e3", "1e99999999999999999999"], "text");
+        check(&["0000-01-01"], "text");
+        check(&["2024-02-29T10:00:00.123456"], "timestamp");
+        check(&["2024-02-29T10:00:00.1234567"], "text");
+        check(&["2016-12-31T23:59:60Z"], "text");
+        check(&["2024-02-29T10:00:00+99"], "text");
+        check(&["2024-02-29 10"], "text");
+        check(&["{\"a\":\"\\u0000\"}"], "text");
         for text in ["007", "0041", "+1", "1_000", "1.", ".5", "0x1", "NaN", "1 ", "-"] {
             check(&["1", text], "text");
         }
