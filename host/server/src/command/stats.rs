@@ -1,5 +1,7 @@
 //! `mantisdb stats`: the server's statistics.
 
+use std::borrow::Cow;
+
 use indicatif::{BinaryBytes, HumanCount};
 use serde_json::Value;
 
@@ -58,7 +60,7 @@ fn collect(before: &str, name: &str, value: &Value, figures: &mut Vec<(String, S
         }
         value => {
             let (name, value) = with_unit(name, value);
-            figures.push((joined(name), value));
+            figures.push((joined(&name), value));
         }
     }
 }
@@ -66,21 +68,29 @@ fn collect(before: &str, name: &str, value: &Value, figures: &mut Vec<(String, S
 /// Writes a figure with its unit.
 type Unit = fn(f64) -> String;
 
-/// A figure with the unit that its name ends with.
-fn with_unit<'n>(name: &'n str, value: &Value) -> (&'n str, String) {
+/// A figure with the unit in its name, which ends with it, or with it and `max`, `min`, `avg`, `total` or the like.
+fn with_unit<'n>(name: &'n str, value: &Value) -> (Cow<'n, str>, String) {
     let units: [(&str, Unit); 4] =
-        [("_bytes", size), ("_us", |us| time(us / 1e3)), ("_ms", time), ("_seconds", |seconds| time(seconds * 1e3))];
-    let (bare, unit) = units
-        .iter()
-        .find_map(|(suffix, unit)| Some((name.strip_suffix(suffix)?, *unit)))
-        .map_or((name, None), |(bare, unit)| (bare, Some(unit)));
-    match (value, unit) {
-        (Value::Number(number), Some(unit)) => (bare, unit(number.as_f64().unwrap_or_default())),
-        (Value::Number(number), None) => (name, number.as_u64().map_or(number.to_string(), grouped)),
-        (Value::String(text), _) => (name, printable(text).into_owned()),
-        (value, _) => (name, value.to_string()),
+        [("bytes", size), ("us", |us| time(us / 1e3)), ("ms", time), ("seconds", |seconds| time(seconds * 1e3))];
+    let words: Vec<_> = name.split('_').collect();
+    let found = words.iter().enumerate().rev().find_map(|(place, word)| {
+        let (_, unit) = units.iter().find(|(unit, _)| unit == word)?;
+        let is_last = words[place + 1..].iter().all(|word| QUALIFIERS.contains(word));
+        (place > 0 && is_last).then_some((place, *unit))
+    });
+    match (value, found) {
+        (Value::Number(number), Some((place, unit))) => {
+            let bare = [&words[..place], &words[place + 1..]].concat().join("_");
+            (bare.into(), unit(number.as_f64().unwrap_or_default()))
+        }
+        (Value::Number(number), None) => (name.into(), number.as_u64().map_or(number.to_string(), grouped)),
+        (Value::String(text), _) => (name.into(), printable(text).into_owned()),
+        (value, _) => (name.into(), value.to_string()),
     }
 }
+
+/// What a name may have after its unit.
+const QUALIFIERS: [&str; 8] = ["max", "min", "avg", "mean", "total", "sum", "last", "p99"];
 
 /// A whole number with a comma after each thousand.
 fn grouped(number: u64) -> String {
@@ -124,10 +134,14 @@ mod tests {
             ("sync_ms", json!(0), ("sync", "0 ms")),
             ("uptime_seconds", json!(7_200), ("uptime", "2.0 h")),
             ("state", json!("a\u{1b}b"), ("state", "a\\u{1b}b")),
+            ("in_flight_bytes_max", json!(4_294_967_296_u64), ("in_flight_max", "4.00 GiB")),
+            ("duration_us_max", json!(2_500), ("duration_max", "2.50 ms")),
+            ("bytes", json!(7), ("bytes", "7")),
+            ("ms_lost_events", json!(7), ("ms_lost_events", "7")),
             ("open", json!(true), ("open", "true")),
         ] {
             let (found, shown) = with_unit(name, &value);
-            assert_eq!((found, &*shown), expected);
+            assert_eq!((&*found, &*shown), expected);
         }
     }
 
