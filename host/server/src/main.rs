@@ -25,7 +25,7 @@ fn main() -> ExitCode {
     let as_json = cli.as_json();
     // A server says it in its log.
     if !cli.is_server() {
-        for warning in mantisdb::variables::unknown() {
+        for warning in mantisdb::variables::unknown(false) {
             if as_json {
                 eprintln!("{}", serde_json::json!({ "warning": warning }));
             } else {

@@ -120,6 +120,14 @@ fn mistakes_in_the_configuration_are_named() {
     check_refused("", &["--pool-min-idle", "20", "--pool-max", "10"], &["min_idle"]);
     check_refused("", &["--body-bytes-max", "lots"], &["--body-bytes-max"]);
     check_refused("", &["--memory", "--data", "x"], &["--data", "--memory"]);
+    check_refused(
+        "",
+        &["--cors-origin", "localhost:8000"],
+        &["http.cors_origins is \"localhost:8000\"", "https://app.example"],
+    );
+    check_refused("cors_origins = [\"https://a.example/x\"]", &[], &["http.cors_origins", "without a path"]);
+    check_refused("", &["--allowed-host", "ex.com:8080"], &["server.allowed_hosts is \"ex.com:8080\"", "db.example"]);
+    check_refused("", &["--allowed-host", ""], &["server.allowed_hosts is \"\""]);
     check_refused("", &["--durability", "sometimes"], &["sometimes", "interval:MS"]);
     check_refused("[storage]\ndurability = \"interval:0\"\n", &[], &["line 2", "interval:MS"]);
 }

@@ -31,7 +31,7 @@ pub(super) async fn run(args: ServeArgs) -> Outcome {
     let guard = host_guard(address, &settings.server.allowed_hosts, args.insecure_no_auth)
         .map_err(|refused| Failure::usage(refused).hint(ListenRefused::HINT))?;
     log::init(&settings.log);
-    for warning in variables::unknown() {
+    for warning in variables::unknown(true) {
         tracing::warn!("{warning}");
     }
     if let Some(warning) = settings.warning() {

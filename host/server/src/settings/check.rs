@@ -24,8 +24,36 @@ fn in_flight_bytes_default() -> usize {
 #[error("{key} is {value}; it must be {allowed}")]
 pub struct SettingInvalid {
     key: Cow<'static, str>,
-    value: u64,
+    value: Cow<'static, str>,
     allowed: Cow<'static, str>,
+}
+
+const ORIGIN_FORM: &str =
+    "as in https://app.example or http://localhost:5173 (scheme, host and port, without a path), or *";
+const HOST_FORM: &str = "a host's name or address alone, as in db.example (without scheme, port and path)";
+
+/// Whether a browser could send this as `Origin`, or it stands for all of them.
+fn is_origin(text: &str) -> bool {
+    let Some((scheme, authority)) = text.split_once("://") else { return matches!(text, "*" | "null") };
+    let is_scheme = scheme.starts_with(|first: char| first.is_ascii_lowercase())
+        && scheme.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(&byte));
+    // An address of IPv6 has colons of its own.
+    let (host, port) = match authority.rsplit_once(':').filter(|(_, port)| !port.contains(']')) {
+        Some((host, port)) => (host, Some(port)),
+        None => (authority, None),
+    };
+    is_scheme
+        && is_host(host)
+        && port.is_none_or(|port| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok())
+}
+
+/// Whether a text is a host as a URL has it, without its port.
+fn is_host(text: &str) -> bool {
+    if let Some(address) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
+        return address.parse::<std::net::Ipv6Addr>().is_ok();
+    }
+    let is_name = !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_'));
+    is_name || text.parse::<std::net::Ipv6Addr>().is_ok()
 }
 
 impl Settings {
@@ -54,11 +82,15 @@ impl Settings {
             ("plugins.instance_idle_timeout_ms", self.plugins.instance_idle_timeout_ms),
         ];
         if let Some(&(key, value)) = positive.iter().find(|(_, value)| *value == 0) {
-            return Err(SettingInvalid { key: key.into(), value, allowed: "at least 1".into() });
+            return Err(SettingInvalid {
+                key: key.into(),
+                value: value.to_string().into(),
+                allowed: "at least 1".into(),
+            });
         }
         let header_bytes_max = connections.header_bytes_max;
         if !(8_192..=1 << 20).contains(&header_bytes_max) {
-            let value = header_bytes_max as u64;
+            let value = header_bytes_max.to_string().into();
             let key = "connections.header_bytes_max".into();
             return Err(SettingInvalid { key, value, allowed: "8192 to 1048576".into() });
         }
@@ -67,11 +99,18 @@ impl Settings {
         if in_flight != 0 && in_flight < largest_body {
             let allowed = format!("0, or at least {largest_body}, which is the largest body").into();
             let key = "limits.in_flight_bytes_max".into();
-            return Err(SettingInvalid { key, value: in_flight as u64, allowed });
+            return Err(SettingInvalid { key, value: in_flight.to_string().into(), allowed });
+        }
+        let origins = self.http.cors_origins.iter().filter(|origin| !is_origin(origin));
+        let hosts = self.server.allowed_hosts.iter().filter(|host| !is_host(host));
+        let wrong = origins.map(|origin| ("http.cors_origins", origin, ORIGIN_FORM));
+        if let Some((key, text, form)) = wrong.chain(hosts.map(|host| ("server.allowed_hosts", host, HOST_FORM))).next()
+        {
+            return Err(SettingInvalid { key: key.into(), value: format!("{text:?}").into(), allowed: form.into() });
         }
         self.database_limits().check().map_err(|LimitInvalid { limit, value, min, max }| SettingInvalid {
             key: format!("limits.{limit}").into(),
-            value,
+            value: value.to_string().into(),
             allowed: format!("{min} to {max}").into(),
         })
     }
@@ -105,5 +144,40 @@ impl Settings {
             limits.store_bytes_max = given.store_bytes_max;
         }
         limits
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_and_hosts_have_the_form_that_browsers_send() {
+        for origin in
+            ["https://a.example", "http://localhost:8080", "http://[::1]:80", "*", "null", "chrome-extension://abc"]
+        {
+            assert!(is_origin(origin), "{origin}");
+        }
+        for text in [
+            "localhost:8080",
+            "a.example",
+            "https://a.example/",
+            "https://a.example/x",
+            " https://a",
+            "https://a b",
+            "",
+            "https://",
+            "https://a:x",
+            "https://a:99999",
+            "https://user@a",
+        ] {
+            assert!(!is_origin(text), "{text}");
+        }
+        for host in ["db.example", "localhost", "10.0.0.1", "::1", "[::1]", "bücher.example"] {
+            assert!(is_host(host), "{host}");
+        }
+        for text in ["ex.com:8080", "http://x", "", "a/b", "a b"] {
+            assert!(!is_host(text), "{text}");
+        }
     }
 }
