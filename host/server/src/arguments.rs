@@ -15,7 +15,26 @@ use crate::failure::{Exit, Failure};
 /// The exit code, when it is invalid or asks for help; the message has been printed.
 pub fn read() -> Result<Cli, ExitCode> {
     let given: Vec<_> = std::env::args_os().collect();
-    Cli::try_parse_from(&given).map_err(|error| end(error, &given))
+    let cli = Cli::try_parse_from(&given).and_then(|cli| without_conflict(cli, &given));
+    cli.map_err(|error| end(error, &given))
+}
+
+/// Refuses `--memory` beside the options of a store on disk. Their environment variables are no conflict: a flag goes before them.
+fn without_conflict(cli: Cli, given: &[OsString]) -> Result<Cli, clap::Error> {
+    let serve = match &cli.command {
+        None => &cli.serve,
+        Some(crate::cli::Command::Serve(serve)) => serve,
+        Some(_) => return Ok(cli),
+    };
+    match ["--data", "--durability"].into_iter().find(|option| serve.memory && is_given(given, option)) {
+        None => Ok(cli),
+        Some(option) => {
+            let message = format!("the argument '--memory' cannot be used with '{option}'");
+            let mut command = Cli::command();
+            command.build();
+            Err(command.error(ErrorKind::ArgumentConflict, message))
+        }
+    }
 }
 
 fn end(mut error: clap::Error, given: &[OsString]) -> ExitCode {
@@ -28,7 +47,12 @@ fn end(mut error: clap::Error, given: &[OsString]) -> ExitCode {
     if let Some(variable) = variable_to_blame(&error, &commands, given) {
         error.insert(ContextKind::InvalidArg, ContextValue::String(variable));
     }
-    let tip = tip_for_a_directory(&error, &commands, given).or_else(|| tip_for_a_table(&error, &commands));
+    let (name, table) = (tip_for_another_name(&error, &commands), tip_for_a_table(&error, &commands));
+    let named = match (name, table) {
+        (Some(name), Some(table)) => Some(format!("{name}; {table}")),
+        (name, table) => name.or(table),
+    };
+    let tip = tip_for_a_directory(&error, &commands, given).or(named);
     if let Some(tip) = &tip {
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
     }
@@ -103,6 +127,26 @@ fn tip_for_a_table(error: &clap::Error, commands: &[Command]) -> Option<String> 
         }
         _ => None,
     }
+}
+
+/// The commands that other programs call otherwise.
+const OTHER_NAMES: [(&[&str], &str); 5] = [
+    (&["set", "write", "store", "insert"], "put KEY VALUE"),
+    (&["list", "ls", "keys", "dir"], "scan"),
+    (&["del", "rm", "unset", "remove"], "delete KEY"),
+    (&["read", "show", "cat"], "get KEY"),
+    (&["start", "run", "server"], "serve"),
+];
+
+/// The tip for a command under the name that it has elsewhere.
+fn tip_for_another_name(error: &clap::Error, commands: &[Command]) -> Option<String> {
+    let name = match (error.kind(), error.get(ContextKind::InvalidArg), error.get(ContextKind::InvalidSubcommand)) {
+        (ErrorKind::InvalidSubcommand, _, Some(ContextValue::String(name))) => name,
+        (ErrorKind::UnknownArgument, Some(ContextValue::String(name)), _) => name,
+        _ => return None,
+    };
+    let (_, command) = OTHER_NAMES.iter().find(|(names, _)| commands.len() == 1 && names.contains(&name.as_str()))?;
+    Some(format!("here it is 'mantisdb {command}'"))
 }
 
 /// The environment variable that gave the invalid value, if one did.

@@ -11,6 +11,8 @@ use crate::client::{ClientError, Problem};
 /// The remedy for a database in a newer format.
 pub const NEWER_VERSION: &str = "run the version of mantisdb that wrote it, or a later one";
 
+const STREAM_FAILED: &str = "standard input or output failed: ";
+
 /// The process's exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -62,7 +64,13 @@ impl Failure {
     /// A file could not be read or written.
     #[must_use]
     pub fn file(verb: &str, path: &Path, error: &std::io::Error) -> Self {
-        Self::new(Exit::Local, format!("cannot {verb} {}: {error}", path.display()))
+        Self::new(Exit::Local, format!("cannot {verb} {}: {error}", Self::name_of(path)))
+    }
+
+    /// A file's name in messages: `-` is standard input.
+    #[must_use]
+    pub fn name_of(path: &Path) -> String {
+        if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() }
     }
 
     /// Standard input or output failed.
@@ -73,7 +81,16 @@ impl Failure {
         if error.kind() == std::io::ErrorKind::BrokenPipe {
             return Self::new(Exit::Local, "");
         }
-        Self::new(Exit::Local, format!("standard input or output failed: {error}"))
+        Self::new(Exit::Local, format!("{STREAM_FAILED}{error}"))
+    }
+
+    /// The same failure, where the stream that failed is this file.
+    #[must_use]
+    pub fn of_file(mut self, path: &Path) -> Self {
+        if let Some(error) = self.message.strip_prefix(STREAM_FAILED) {
+            self.message = format!("cannot write {}: {error}", path.display());
+        }
+        self
     }
 
     /// Prints the failure to standard error as text or as a JSON object, unless its message is empty.

@@ -2,10 +2,10 @@
 //!
 //! | unit | is |
 //! |---|---|
-//! | `KiB`, `MiB`, `GiB`, `TiB`; `k`, `M`, `G`, `T` alone | powers of 1024 bytes |
+//! | `KiB`, `MiB`, `GiB`, `TiB`; `Ki`, `Mi`, `Gi`, `Ti`; `k`, `M`, `G`, `T` alone | powers of 1024 bytes |
 //! | `kB`, `MB`, `GB`, `TB` | powers of 1000 bytes |
 //! | `B` | a byte |
-//! | `ms`, `s`, `m` or `min`, `h`, `d` | times, of which several may follow each other |
+//! | `ms`, `s`, `m` or `min`, `h`, `d`, `w` | times, of which several may follow each other |
 //!
 //! A number without a unit is what its place says: bytes, milliseconds or seconds. Cases of letters do not matter.
 
@@ -26,12 +26,16 @@ pub struct UnitError {
 const SIZES: &[(&str, u64)] = &[
     ("b", 1),
     ("k", 1 << 10),
+    ("ki", 1 << 10),
     ("kib", 1 << 10),
     ("m", 1 << 20),
+    ("mi", 1 << 20),
     ("mib", 1 << 20),
     ("g", 1 << 30),
+    ("gi", 1 << 30),
     ("gib", 1 << 30),
     ("t", 1 << 40),
+    ("ti", 1 << 40),
     ("tib", 1 << 40),
     ("kb", 1_000),
     ("mb", 1_000_000),
@@ -39,8 +43,15 @@ const SIZES: &[(&str, u64)] = &[
     ("tb", 1_000_000_000_000),
 ];
 /// In milliseconds.
-const TIMES: &[(&str, u64)] =
-    &[("ms", 1), ("s", 1_000), ("m", 60_000), ("min", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+const TIMES: &[(&str, u64)] = &[
+    ("ms", 1),
+    ("s", 1_000),
+    ("m", 60_000),
+    ("min", 60_000),
+    ("h", 3_600_000),
+    ("d", 86_400_000),
+    ("w", 7 * 86_400_000),
+];
 /// Digits after the point that count.
 const DECIMALS_MAX: usize = 9;
 
@@ -80,6 +91,36 @@ pub fn milliseconds(text: &str, plain_ms: u64) -> Result<u64, UnitError> {
         if rest.is_empty() {
             return Ok(total);
         }
+    }
+}
+
+/// Milliseconds of a text such as `2s`; a number alone is of milliseconds.
+///
+/// # Errors
+/// Those of [`milliseconds`].
+pub fn plain_milliseconds(text: &str) -> Result<u64, UnitError> {
+    milliseconds(text, 1)
+}
+
+/// A count, which has no unit.
+///
+/// # Errors
+/// It is no whole number, or more than 2^64.
+pub fn whole(text: &str) -> Result<u64, UnitError> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let reason = if is_number { "more than 18446744073709551615" } else { "not a whole number, as in 42" };
+    let wrong = || UnitError { text: text.to_owned(), reason: reason.to_owned() };
+    text.parse().ok().filter(|_| is_number).ok_or_else(wrong)
+}
+
+/// A count from 1.
+///
+/// # Errors
+/// Those of [`whole`], and 0.
+pub fn positive(text: &str) -> Result<u64, UnitError> {
+    match whole(text)? {
+        0 => Err(UnitError { text: text.to_owned(), reason: "less than 1".to_owned() }),
+        number => Ok(number),
     }
 }
 
@@ -231,6 +272,9 @@ mod tests {
         check("1.5GB", Some(1_500_000_000), None);
         check("0.5KiB", Some(512), None);
         check("2k", Some(2_048), None);
+        check("64Mi", Some(64 << 20), None);
+        check("1w", None, Some(604_800_000));
+        check("1w2d", None, Some(777_600_000));
         check("16777215TiB", Some(16_777_215 << 40), None);
         check("1h", None, Some(3_600_000));
         check("1h30m", None, Some(5_400_000));
@@ -276,5 +320,17 @@ mod tests {
         }
         assert!(milliseconds("0.0001s", 1).is_err() && milliseconds("213503982335d", 1).is_err());
         assert!("5000000000".parse::<Bytes<u32>>().is_err());
+    }
+
+    #[test]
+    fn a_count_is_a_whole_number() {
+        assert_eq!(whole("18446744073709551615"), Ok(u64::MAX));
+        assert_eq!(whole("007"), Ok(7));
+        for (text, reason) in
+            [("abc", "not a whole"), ("", "not a"), ("+1", "not a"), ("18446744073709551616", "more than")]
+        {
+            assert!(whole(text).unwrap_err().to_string().contains(reason), "{text}");
+        }
+        assert!(positive("0").unwrap_err().to_string().contains("less than 1"));
     }
 }

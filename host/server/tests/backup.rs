@@ -214,6 +214,61 @@ fn an_interrupted_backup_leaves_no_file() {
 }
 
 #[test]
+fn a_restore_that_is_killed_while_it_copies_is_no_empty_database() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    let server = Server::start(&[]);
+    import(&server, "lines", &lines(10_000));
+    let whole = server.run(&["backup", "-"]).stdout;
+    let mut command = program();
+    command.args(["restore", "-", "--data", text(&data)]).stdin(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(&whole[..whole.len() / 2]).unwrap();
+    while !fs::read_dir(&data).is_ok_and(|mut names| names.any(|name| name.unwrap().file_name() != "lock")) {
+        thread::sleep(std::time::Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let (code, message) = failure(&run(&["serve", "--data", text(&data), "--listen", "127.0.0.1:0"]));
+    assert!(code != 0 && message.contains("interrupted"), "{message}");
+    let mut again = program();
+    again.args(["restore", "-", "--data", text(&data)]);
+    let output = run_with(again, &whole);
+    assert!(output.status.success(), "{output:?}");
+    let restored = start(&data);
+    assert_eq!(restored.ok(&["scan", "--bucket", "lines"]).lines().count(), 10_000);
+}
+
+#[test]
+fn what_is_no_backup_is_called_what_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    let mut tar = vec![0; 1_024];
+    tar[257..262].copy_from_slice(b"ustar");
+    for (input, expected) in [
+        (&b""[..], "standard input is empty"),
+        (&tar, "standard input is a tar archive"),
+        (b"\x78\x9c\xcb\x48", "zlib"),
+    ] {
+        let mut command = program();
+        command.args(["restore", "-", "--data", text(&data)]);
+        let (code, message) = failure(&run_with(command, input));
+        assert!(code == 4 && message.contains(expected), "{message}");
+        assert!(!data.exists());
+    }
+    fs::create_dir(&data).unwrap();
+    fs::write(data.join("letter.txt"), "dear").unwrap();
+    let server = Server::start(&[]);
+    let file = directory.path().join("db.zst");
+    server.ok(&["backup", text(&file)]);
+    let (code, message) = failure(&run(&["restore", text(&file), "--data", text(&data)]));
+    assert!(code == 4 && message.contains("letter.txt") && message.contains("hint:"), "{message}");
+    fs::remove_file(data.join("letter.txt")).unwrap();
+    assert_eq!(failure(&run(&["restore", text(&file), "--data", text(&data)])).0, 0);
+}
+
+#[test]
 fn a_refused_restore_leaves_no_files() {
     let directory = tempfile::tempdir().unwrap();
     let (file, new) = (directory.path().join("db.backup"), directory.path().join("new"));

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::settings::{ModeSetting, SettingsInput};
-use crate::units::Seconds;
+use crate::units::{self, Seconds};
 pub use plugin::{PluginOptionArgs, RevisionArgs};
 pub use table::{
     RowFormat, TableArgs, TableCommand, TableCreateArgs, TableExportArgs, TableImportArgs, TableSelectArgs,
@@ -23,8 +23,8 @@ pub use table::{
 
 /// A database that runs your code next to your data.
 ///
-/// Without a command it starts the server, as `serve` does. `config`, `restore` and `check` work on local files; the other commands
-/// talk to a server over HTTP.
+/// Without a command it starts the server, as `serve` does. `config`, `restore` and `check` work on local files, `completions` and
+/// `man` on nothing; the other commands talk to a server over HTTP.
 #[derive(Debug, Parser)]
 #[command(
     name = "mantisdb",
@@ -140,8 +140,8 @@ pub enum Command {
 /// Options of `serve`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ServeArgs {
-    /// Keep the data in memory only: it is lost when the process exits
-    #[arg(long, conflicts_with_all = ["data", "durability"])]
+    /// Keep the data in memory only: it is lost when the process exits; not with --data or --durability
+    #[arg(long)]
     pub memory: bool,
     /// Listen on an address that other machines can reach, although there is no authentication
     #[arg(long, env = "MANTISDB_INSECURE_NO_AUTH", hide_env = true)]
@@ -228,7 +228,7 @@ pub struct PutArgs {
     #[arg(long, conflicts_with = "if_version")]
     pub if_absent: bool,
     /// Only if the key is at this version
-    #[arg(long, value_name = "VERSION")]
+    #[arg(long, value_name = "VERSION", value_parser = units::whole)]
     pub if_version: Option<u64>,
     #[command(flatten)]
     pub form: KeyForm,
@@ -252,7 +252,7 @@ pub struct DeleteArgs {
     #[arg(long, conflicts_with_all = ["key", "prefix", "if_version"])]
     pub all: bool,
     /// Only if the key is at this version
-    #[arg(long, value_name = "VERSION")]
+    #[arg(long, value_name = "VERSION", value_parser = units::whole)]
     pub if_version: Option<u64>,
     #[command(flatten)]
     pub form: KeyForm,
@@ -279,7 +279,7 @@ pub struct ScanArgs {
     #[arg(long)]
     pub reverse: bool,
     /// List at most this many [default: all]
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = units::positive)]
     pub limit: Option<u64>,
     /// Print values too
     #[arg(long)]
@@ -321,9 +321,10 @@ pub enum ExportFormat {
 #[derive(Debug, Args)]
 #[allow(missing_docs, reason = "the help texts are on the arguments")]
 pub struct ImportArgs {
-    /// The file; - or no file reads standard input
+    /// The file, which may be compressed with gzip or zstd; - or no file reads standard input
     pub file: Option<PathBuf>,
-    /// The file's format [default: by its name (.csv, .tsv, .ndjson, .jsonl), or csv with --key, or lines]
+    /// The file's format [default: by its name (.csv, .tsv, .ndjson, .jsonl), or csv with --key, or ndjson if its first line is one of an
+    /// export, or lines]
     #[arg(long, value_enum)]
     pub format: Option<Format>,
     /// The key's column (csv: its name, or its number from 1) or member (ndjson); the value is the whole record
@@ -338,6 +339,9 @@ pub struct ImportArgs {
     /// csv: the first record is data, not column names
     #[arg(long)]
     pub no_header: bool,
+    /// Take the file's bytes as they are, also if it is no UTF-8 text
+    #[arg(long)]
+    pub bytes: bool,
     /// Add this prefix to each key
     #[arg(long, value_name = "PREFIX")]
     pub key_prefix: Option<OsString>,
@@ -360,13 +364,13 @@ pub struct ImportArgs {
 #[derive(Debug, Args)]
 #[allow(missing_docs, reason = "the help texts are on the arguments")]
 pub struct ExportArgs {
-    /// Write to this file instead of standard output
+    /// Write to this file instead of standard output; one named .gz or .zst is compressed
     #[arg(long, short = 'o', value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Replace the file if it exists
     #[arg(long, requires = "output")]
     pub force: bool,
-    /// The output's format [default: by the file's name (.csv, .ndjson, .jsonl), or ndjson]
+    /// The output's format [default: by the file's name (.csv, .tsv, .ndjson, .jsonl), or ndjson]
     #[arg(long, value_enum)]
     pub format: Option<ExportFormat>,
     /// Write in key order: what every format but `imported` does
@@ -387,7 +391,7 @@ pub struct ExportArgs {
 #[derive(Debug, Args)]
 #[allow(missing_docs, reason = "the help texts are on the arguments")]
 pub struct BackupArgs {
-    /// The file to write; - writes to standard output
+    /// The file to write, compressed if it is named .gz or .zst; - writes to standard output
     pub file: PathBuf,
     /// Replace the file if it exists
     #[arg(long)]
@@ -505,7 +509,7 @@ pub enum PluginCommand {
         /// The plugin's name
         name: String,
         /// The number of the version; without it, the newest one before the current one
-        #[arg(long, value_name = "VERSION")]
+        #[arg(long, value_name = "VERSION", value_parser = units::whole)]
         to: Option<u64>,
         #[command(flatten)]
         revision: RevisionArgs,
@@ -584,7 +588,7 @@ pub struct WatchArgs {
     #[arg(long, value_name = "TIME", default_value = "60")]
     pub reconnect: Seconds,
     /// Stop after this many changes
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = units::positive)]
     pub limit: Option<u64>,
     #[command(flatten)]
     pub form: KeyForm,

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::units;
+
 /// What a plugin may do, and how it runs. What is not given stays as it was in the version before.
 #[derive(Debug, Default, Args)]
 #[allow(missing_docs, reason = "the help texts are on the arguments")]
@@ -15,20 +17,20 @@ pub struct PluginOptionArgs {
     /// Let an instance serve several calls; --reuse=false ends that
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub reuse: Option<bool>,
-    /// How long a call may take, in milliseconds
-    #[arg(long, value_name = "MS")]
+    /// How long a call may take: milliseconds, or as in 2s
+    #[arg(long, value_name = "TIME", value_parser = units::plain_milliseconds)]
     pub call_deadline_ms: Option<u64>,
-    /// Bytes of memory of an instance
-    #[arg(long, value_name = "BYTES")]
+    /// Bytes of memory of an instance, or as in 32MiB
+    #[arg(long, value_name = "SIZE", value_parser = units::bytes)]
     pub memory_bytes_max: Option<u64>,
     /// Resource handles that an instance holds at once
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", value_parser = units::whole)]
     pub handles_max: Option<u64>,
-    /// Bytes that a call takes in and gives out
-    #[arg(long, value_name = "BYTES")]
+    /// Bytes that a call takes in and gives out, or as in 8MiB
+    #[arg(long, value_name = "SIZE", value_parser = units::bytes)]
     pub transfer_bytes_max: Option<u64>,
     /// Log lines of a call that are kept
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", value_parser = units::whole)]
     pub log_lines_max: Option<u64>,
     /// Begin without grants and with the default limits and settings, instead of those of the version before
     #[arg(long)]

@@ -7,7 +7,9 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::header::{ACCEPT, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use hyper::header::{
+    ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING, USER_AGENT,
+};
 use hyper::{Method, Request, Response};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -23,6 +25,7 @@ use super::url::{BaseUrl, Path};
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 /// What the API answers where something was done.
 const DONE: [u16; 4] = [200, 201, 204, 206];
+const NO_END: &str = "it has no length and its end is not marked, so that it may be cut off; does a proxy speak HTTP/1.0, or drop Content-Length?";
 const AGENT: &str = concat!("mantisdb/", env!("CARGO_PKG_VERSION"));
 /// The time for a TCP connection to be established, in milliseconds.
 const CONNECT_TIMEOUT_MS: u64 = 5_000;
@@ -48,6 +51,8 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// Its body.
     pub body: Bytes,
+    /// Whether its end is known by its length or a mark, and not by that of the connection.
+    is_delimited: bool,
 }
 
 /// An answer that arrives piece by piece.
@@ -59,6 +64,8 @@ pub struct Pieces {
     body: Incoming,
     /// The longest silence before the answer counts as broken.
     silence_max: Duration,
+    /// Whether its end is known by its length or a mark, and not by that of the connection.
+    is_delimited: bool,
 }
 
 /// An answer that arrives line by line.
@@ -169,7 +176,8 @@ impl Client {
             return Err(check(&self.base, answer).err().unwrap_or_else(|| unexpected("no stream")));
         }
         let (parts, body) = response.into_parts();
-        Ok(Pieces { headers: parts.headers, url, body, silence_max })
+        let is_delimited = is_delimited(&parts.headers);
+        Ok(Pieces { headers: parts.headers, url, body, silence_max, is_delimited })
     }
 
     /// Sends a request. A kept connection that the server has closed meanwhile is replaced if the request had not been sent.
@@ -222,6 +230,15 @@ impl Answer {
         serde_json::from_slice(&self.body).map_err(|error| unexpected(mantis_db::json_error(&error)))
     }
 
+    /// Refuses a body that may lack its end, where what is in it does not show that: of HTTP/1.0 without a length, a connection that broke
+    /// looks like one that was closed.
+    ///
+    /// # Errors
+    /// The end is not known.
+    pub fn whole(&self) -> Result<(), ClientError> {
+        if self.is_delimited { Ok(()) } else { Err(unexpected(NO_END)) }
+    }
+
     /// The same answer, if it says which commit did it: something has been written, and by MantisDB.
     ///
     /// # Errors
@@ -239,6 +256,14 @@ impl Answer {
 }
 
 impl Pieces {
+    /// Refuses an answer that may lack its end, as [`Answer::whole`] does.
+    ///
+    /// # Errors
+    /// The end is not known.
+    pub fn whole(&self) -> Result<(), ClientError> {
+        if self.is_delimited { Ok(()) } else { Err(unexpected(NO_END)) }
+    }
+
     fn broken(&self, reason: &str) -> ClientError {
         ClientError::Broken { url: self.url.clone(), reason: reason.to_owned() }
     }
@@ -340,7 +365,13 @@ async fn read_whole(url: &str, response: Response<Incoming>) -> Result<Answer, C
         }
         body.extend_from_slice(&data);
     }
-    Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body: body.freeze() })
+    let is_delimited = is_delimited(&parts.headers);
+    Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body: body.freeze(), is_delimited })
+}
+
+/// Whether the body's end is marked (RFC 9112, section 6.3).
+fn is_delimited(headers: &HeaderMap) -> bool {
+    headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING)
 }
 
 /// Lets answers through that say that something was done. What is no problem document with a code comes from another program.

@@ -85,6 +85,7 @@ impl Client {
         };
         // `raw`: the value's bytes, also where they are JSON.
         let answer = self.get(&path.with("raw", Some(b"true"))).await?;
+        answer.whole()?;
         let header = |name: &str| answer.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         Ok(KeyEntry {
             // Any program may answer 200; a value always has a version.

@@ -15,7 +15,7 @@ use super::context;
 use crate::cli::BackupArgs;
 use crate::client::{Client, Path, Pieces};
 use crate::failure::{Exit, Failure, Outcome};
-use crate::files::{Output, Permissions};
+use crate::files::{Output, Packed, Packing, Permissions};
 use crate::progress;
 
 /// The longest silence in a stream before it counts as broken.
@@ -61,9 +61,12 @@ pub(super) fn as_json(whole: &Checkpoint) -> Value {
 
 /// Writes beside `path` until it is whole.
 async fn to_file(client: &Client, path: &FilePath, force: bool) -> Outcome<Checkpoint> {
+    let packing = Packing::of(path)?;
     let output = Output::open(path, force, Permissions::Owner)?;
-    let (whole, mut file) = download(client, Box::new(output.handle()?), path).await?;
-    file.flush().map_err(|error| Failure::file("write", path, &error))?;
+    let failed = |error: io::Error| Failure::file("write", path, &error);
+    let file = Packed::new(output.handle()?, packing).map_err(failed)?;
+    let (whole, file) = download(client, Box::new(file), path).await?;
+    file.finish().map_err(failed)?;
     output.finish()?;
     Ok(whole)
 }

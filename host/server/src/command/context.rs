@@ -7,11 +7,12 @@ use std::path::Path as FilePath;
 use std::time::Duration;
 
 use bytes::Bytes;
+use mantis_db::DEFAULT_BUCKET;
 use mantis_db::limits::TTL_MS_MAX;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::cli::{KeyForm, ServerArgs};
-use crate::client::{BaseUrl, Client, ClientError, text};
+use crate::client::{BaseUrl, Client, ClientError, Path, text};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::units;
 
@@ -30,6 +31,27 @@ pub(super) fn count(number: u64, noun: &str) -> String {
 pub(super) fn client(server: &ServerArgs) -> Outcome<Client> {
     let base = BaseUrl::parse(&server.url).map_err(Failure::usage)?;
     Ok(Client::new(base, timeout(server)))
+}
+
+/// Refuses a bucket that does not exist, for commands that found nothing in it. The default one is there always.
+pub(super) async fn check_bucket(client: &Client, name: &str) -> Outcome {
+    #[derive(Deserialize)]
+    struct Buckets {
+        buckets: Vec<Bucket>,
+    }
+    #[derive(Deserialize)]
+    struct Bucket {
+        name: String,
+    }
+    if name == DEFAULT_BUCKET {
+        return Ok(());
+    }
+    let Buckets { buckets } = client.get_json(&Path::new("/api/v1/buckets")).await?;
+    if buckets.iter().any(|bucket| bucket.name == name) {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::NotFound, format!("there is no bucket {name:?}"))
+        .hint("`mantisdb bucket list` shows the buckets"))
 }
 
 /// How long to wait for an answer.

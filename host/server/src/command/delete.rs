@@ -35,6 +35,9 @@ pub(super) async fn run(args: DeleteArgs) -> Outcome {
         (None, None) if args.all => clear(&client, &Path::keys(&args.bucket.bucket).with("all", Some(b"true"))).await?,
         (None, None) => return Err(Failure::usage("neither a key nor --prefix nor --all is given")),
     };
+    if deleted.deleted == 0 {
+        context::check_bucket(&client, &args.bucket.bucket).await?;
+    }
     let mut output = Output::new();
     if args.server.json {
         output.json(&deleted)?;

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use super::context::{self, BUFFER_BYTES};
 use crate::cli::{ExportArgs, ExportFormat};
+use crate::client::Client;
 use crate::failure::{Failure, Outcome};
-use crate::files::{Output, Permissions};
-use crate::transfer::export::{self, Export};
+use crate::files::{Output, Packed, Packing, Permissions, extension};
+use crate::transfer::export::{self, Export, Report};
 
 pub(super) async fn run(args: ExportArgs) -> Outcome {
     let client = context::client(&args.server)?;
@@ -19,17 +20,25 @@ pub(super) async fn run(args: ExportArgs) -> Outcome {
         return Err(Failure::usage("--format imported writes a whole file in its own order")
             .hint("leave out --prefix and --by-key, or choose another format"));
     }
-    let export = Export { bucket: args.bucket.bucket, format, prefix, to_file };
+    let is_tsv = path.and_then(extension).as_deref() == Some("tsv");
+    let delimiter = if is_tsv { b'\t' } else { b',' };
+    let bucket = args.bucket.bucket.clone();
+    let export = Export { bucket: args.bucket.bucket, format, delimiter, prefix, to_file };
     let report = if let Some(path) = path {
+        let packing = Packing::of(path)?;
         let output = Output::open(path, args.force, Permissions::Usual)?;
-        let mut file = BufWriter::with_capacity(BUFFER_BYTES, output.handle()?);
-        let report = export::run(&client, &export, &mut file).await?;
-        file.into_inner().map_err(|error| Failure::file("write", path, error.error()))?;
+        let failed = |error: std::io::Error| Failure::file("write", path, &error);
+        let mut file = Packed::new(output.handle()?, packing).map_err(failed)?;
+        let report = export::run(&client, &export, &mut file).await.map_err(|failure| failure.of_file(path))?;
+        found(&client, &bucket, &report).await?;
+        file.finish().map_err(failed)?;
         output.finish()?;
         report
     } else {
         let mut output = BufWriter::with_capacity(BUFFER_BYTES, std::io::stdout());
-        export::run(&client, &export, &mut output).await?
+        let report = export::run(&client, &export, &mut output).await?;
+        found(&client, &bucket, &report).await?;
+        report
     };
     // Standard output may be the data.
     if args.server.json {
@@ -41,10 +50,15 @@ pub(super) async fn run(args: ExportArgs) -> Outcome {
     Ok(())
 }
 
+/// Of a bucket that does not exist nothing is exported, and no file is made.
+async fn found(client: &Client, bucket: &str, report: &Report) -> Outcome {
+    if report.records == 0 { context::check_bucket(client, bucket).await } else { Ok(()) }
+}
+
 /// The format by a file's name.
 fn guess(file: &Path) -> Option<ExportFormat> {
-    match file.extension()?.to_str()? {
-        "csv" => Some(ExportFormat::Csv),
+    match extension(file)?.as_str() {
+        "csv" | "tsv" => Some(ExportFormat::Csv),
         "ndjson" | "jsonl" => Some(ExportFormat::Ndjson),
         _ => None,
     }

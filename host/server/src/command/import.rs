@@ -9,6 +9,7 @@ use super::context::{self, Output};
 use crate::cli::{Format, ImportArgs};
 use crate::client::text::printable_lines;
 use crate::failure::{Exit, Failure, Outcome};
+use crate::files::extension;
 use crate::transfer::import::{self, Import, Report};
 
 pub(super) async fn run(args: ImportArgs) -> Outcome {
@@ -56,28 +57,23 @@ fn show(report: &Report, json: bool) -> Outcome {
 
 fn plan(args: ImportArgs) -> Outcome<Import> {
     let file = args.file.unwrap_or_else(|| PathBuf::from("-"));
-    let format = args.format.unwrap_or_else(|| guess(&file, args.key.is_some() || args.delimiter.is_some()));
-    if format != Format::Csv && (args.value.is_some() || args.delimiter.is_some() || args.no_header) {
+    let has_columns = args.key.is_some() || args.delimiter.is_some();
+    let format = args.format.or_else(|| guess(&file)).or_else(|| has_columns.then_some(Format::Csv));
+    if format != Some(Format::Csv) && (args.value.is_some() || args.delimiter.is_some() || args.no_header) {
         return Err(Failure::usage(
             "--value, --delimiter and --no-header apply only to csv, and the file is read as another format",
         )
         .hint("add --format csv"));
     }
-    if format == Format::Lines && args.key.is_some() {
+    if format == Some(Format::Lines) && args.key.is_some() {
         return Err(Failure::usage("--key applies only to csv and ndjson; with lines, each line is its own key"));
     }
-    if format == Format::Csv && args.key.is_none() {
+    if format == Some(Format::Csv) && args.key.is_none() {
         return Err(
             Failure::usage("the key's column is not given").hint("add --key COLUMN: its name, or its number from 1")
         );
     }
-    // Where a value is not the record's text, the file cannot be reassembled.
-    let values_are_records = match format {
-        Format::Lines => true,
-        Format::Csv => args.value.is_none(),
-        Format::Ndjson => args.key.is_some(),
-    };
-    let is_tsv = file.extension().is_some_and(|extension| extension == "tsv");
+    let is_tsv = extension(&file).as_deref() == Some("tsv");
     Ok(Import {
         bucket: args.bucket.bucket,
         format,
@@ -88,16 +84,17 @@ fn plan(args: ImportArgs) -> Outcome<Import> {
         key_prefix: args.key_prefix.map(|prefix| prefix.as_bytes().to_vec()).unwrap_or_default(),
         ttl_ms: context::ttl_ms(args.ttl.as_deref())?,
         skip_duplicates: args.skip_duplicates,
-        keep_order: values_are_records && !args.no_order,
+        keep_order: !args.no_order,
+        as_bytes: args.bytes,
         file,
     })
 }
 
-fn guess(file: &Path, has_columns: bool) -> Format {
-    match file.extension().and_then(|extension| extension.to_str()) {
-        Some("ndjson" | "jsonl") => Format::Ndjson,
-        Some("csv" | "tsv") => Format::Csv,
-        _ if has_columns => Format::Csv,
-        _ => Format::Lines,
+/// The format by a file's name.
+fn guess(file: &Path) -> Option<Format> {
+    match extension(file)?.as_str() {
+        "ndjson" | "jsonl" => Some(Format::Ndjson),
+        "csv" | "tsv" => Some(Format::Csv),
+        _ => None,
     }
 }

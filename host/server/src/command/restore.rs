@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use indicatif::ProgressBar;
 use mantis_db::disk::{DirectoryDisk, DiskFile};
-use mantis_db::{Checkpoint, EngineOptions, RestoreError, Unreadable, restore, verify};
+use mantis_db::{Checkpoint, EngineOptions, RestoreError, Unreadable, abandon_restore, begin_restore, restore, verify};
 
 use super::backup;
 use crate::cli::RestoreArgs;
@@ -18,6 +18,13 @@ use crate::{SystemClock, SystemRandom, interrupt, progress};
 pub(super) fn run(args: &RestoreArgs) -> Outcome {
     let (path, data) = (&args.file, &args.data.data);
     let archive = Archive::open(path)?;
+    if let Some(name) = foreign(data, path) {
+        return Err(Failure::new(
+            Exit::Local,
+            format!("cannot restore into {}: it has other files, as {name}", data.display()),
+        )
+        .hint("choose a directory that does not exist or is empty with --data"));
+    }
     let is_new = !data.exists();
     let disk =
         DirectoryDisk::with_modes(data, args.data.mode.modes()).map_err(|error| Failure::file("use", data, &error))?;
@@ -35,6 +42,21 @@ pub(super) fn run(args: &RestoreArgs) -> Outcome {
     backup::show(&whole, args.data.json)
 }
 
+/// A file in the directory that is neither a database's nor the backup itself. Hidden ones and `lost+found` are of the system.
+fn foreign(data: &Path, backup: &Path) -> Option<String> {
+    let backup = fs::canonicalize(backup).ok();
+    let names = fs::read_dir(data).ok()?.flatten().filter(|entry| fs::canonicalize(entry.path()).ok() != backup);
+    let mut names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names.find(|name| {
+        !name.starts_with('.')
+            && !OF_A_STORE.iter().any(|(start, end)| name.starts_with(start) && name.ends_with(end))
+            && name != "lost+found"
+    })
+}
+
+/// How names of files in a data directory begin and end.
+const OF_A_STORE: [(&str, &str); 4] = [("", ".mantis"), ("", ".unfinished"), ("lock", ""), ("plugin-cache", "")];
+
 /// The engine's options for work on files.
 pub(super) fn options() -> EngineOptions {
     EngineOptions::new(Arc::new(SystemClock), Arc::new(SystemRandom))
@@ -46,9 +68,15 @@ fn restore_from(archive: Archive, data: &Path, disk: &DirectoryDisk) -> Result<C
     let (file, bytes) = match archive {
         Archive::File(file, bytes) => (file, bytes),
         Archive::Stream(stream) => {
+            // Killed meanwhile, this leaves a directory that is not taken for that of an empty database.
+            begin_restore(disk, &options())?;
             let bar = progress::bar(None);
             let spooled = spool(bar.wrap_read(stream), data);
             bar.finish_and_clear();
+            if spooled.is_err() {
+                // Left there, the mark is removed by the next restore.
+                let _ = abandon_restore(disk);
+            }
             spooled?
         }
     };
@@ -70,7 +98,7 @@ fn spool(stream: impl Read, data: &Path) -> Result<(File, u64), RestoreError> {
 }
 
 fn failure(args: &RestoreArgs, error: &RestoreError) -> Failure {
-    let (file, data) = (args.file.display(), args.data.data.display());
+    let (file, data) = (Failure::name_of(&args.file), args.data.data.display());
     if interrupt::is_interrupted() {
         return Failure::new(Exit::Local, format!("interrupted: nothing was restored into {data}"));
     }

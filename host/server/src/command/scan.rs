@@ -29,14 +29,17 @@ pub(super) async fn run(args: ScanArgs) -> Outcome {
         .with("values", args.values.then_some(b"true"))
         .with("details", (args.values && args.server.json).then_some(b"true"));
     let silence_max = context::timeout(&args.server);
-    let mut lines = context::client(&args.server)?.lines(&path, silence_max).await?;
+    let client = context::client(&args.server)?;
+    let mut lines = client.lines(&path, silence_max).await?;
     let mut output = Output::new();
     let bar = progress::output_bar();
+    let mut is_empty = true;
     let mut left = args.limit.unwrap_or(u64::MAX);
     while left > 0
         && let Some(line) = lines.next().await?
     {
         left -= 1;
+        is_empty = false;
         bar.inc(line.len() as u64);
         if args.server.json {
             output.json_text(&line)?;
@@ -50,5 +53,8 @@ pub(super) async fn run(args: ScanArgs) -> Outcome {
         }
     }
     bar.finish_and_clear();
+    if is_empty {
+        context::check_bucket(&client, &args.bucket.bucket).await?;
+    }
     output.flush()
 }

@@ -71,7 +71,8 @@ impl Partial {
                 .prefix(&prefix)
                 .rand_bytes(RANDOM)
                 .suffix(SUFFIX)
-                .tempfile_in(directory)?;
+                .tempfile_in(directory)
+                .map_err(without_path)?;
             let (file, path) = made.into_parts();
             UNDER_WAY.lock().insert(path.to_path_buf());
             let partial = Self { file, path: Some(path) };
@@ -101,6 +102,19 @@ impl Drop for Partial {
         if let Some(path) = self.path.take() {
             UNDER_WAY.lock().remove(&*path);
         }
+    }
+}
+
+/// The error without the partial file's name, which the user has not given.
+fn without_path(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::NotFound => io::Error::new(io::ErrorKind::NotFound, "its directory does not exist"),
+        io::ErrorKind::NotADirectory => io::Error::new(io::ErrorKind::NotADirectory, "it is not in a directory"),
+        kind @ (io::ErrorKind::PermissionDenied
+        | io::ErrorKind::StorageFull
+        | io::ErrorKind::ReadOnlyFilesystem
+        | io::ErrorKind::QuotaExceeded) => kind.into(),
+        _ => error,
     }
 }
 

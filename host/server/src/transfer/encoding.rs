@@ -1,6 +1,6 @@
-//! What a text file is written in: UTF-16 becomes UTF-8, and line ends that are a carriage return alone become line feeds.
+//! What a text file is written in: UTF-16 becomes UTF-8.
 //!
-//! Bytes are read as they are otherwise: a file of lines may hold anything.
+//! Anything else is passed on as it is; [the reader of lines](super::read) refuses what is no text.
 
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 
@@ -18,7 +18,7 @@ enum Encoding {
 
 type Input = Box<dyn BufRead + Send>;
 
-/// The input as UTF-8 with line feeds.
+/// The input as UTF-8, if it is UTF-16.
 ///
 /// # Errors
 /// It cannot be read, or is UTF-32, which nobody writes on purpose.
@@ -27,15 +27,10 @@ pub(super) fn decoded(input: Input) -> io::Result<Input> {
     if sample.starts_with(&[0xff, 0xfe, 0, 0]) || sample.starts_with(&[0, 0, 0xfe, 0xff]) {
         return Err(invalid("the text is UTF-32; convert it first, as with `iconv -f UTF-32 -t UTF-8`"));
     }
-    let input: Input = match encoding(&sample) {
+    Ok(match encoding(&sample) {
         Encoding::Bytes => input,
         encoding => Box::new(BufReader::with_capacity(PIECE_BYTES, Utf16::new(input, encoding))),
-    };
-    let (sample, input) = sampled(input)?;
-    if has_carriage_returns_alone(&sample) {
-        return Ok(Box::new(BufReader::with_capacity(PIECE_BYTES, CarriageReturns(input))));
-    }
-    Ok(input)
+    })
 }
 
 fn invalid(message: impl Into<String>) -> io::Error {
@@ -71,11 +66,6 @@ fn encoding(sample: &[u8]) -> Encoding {
         (zeros, 0) if is_enough(zeros) && sample[0] == 0 && !has_line_feed(0) => Encoding::BigEndian,
         _ => Encoding::Bytes,
     }
-}
-
-/// Whether lines end in nothing but carriage returns, as far as one can see.
-fn has_carriage_returns_alone(sample: &[u8]) -> bool {
-    !sample.contains(&b'\n') && sample.contains(&b'\r')
 }
 
 /// Decodes UTF-16.
@@ -145,17 +135,6 @@ impl Read for Utf16 {
     }
 }
 
-/// Makes line feeds of carriage returns.
-struct CarriageReturns(Input);
-
-impl Read for CarriageReturns {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.0.read(buffer)?;
-        buffer[..count].iter_mut().filter(|byte| **byte == b'\r').for_each(|byte| *byte = b'\n');
-        Ok(count)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -208,12 +187,5 @@ mod tests {
             assert!(error.to_string().contains("not valid UTF-16"), "{bytes:?}: {error}");
         }
         assert!(read(b"\xff\xfe\0\0a\0\0\0", 4).unwrap_err().to_string().contains("UTF-32"));
-    }
-
-    #[test]
-    fn carriage_returns_alone_end_lines() {
-        assert_eq!(read(b"id,name\r1,Ada\r", 4).unwrap(), "id,name\n1,Ada\n");
-        assert_eq!(read(&utf16("\u{feff}a\rb", false), 4).unwrap(), "\u{feff}a\nb");
-        assert_eq!(read(b"a\rb\nc\r\n", 4).unwrap(), "a\rb\nc\r\n");
     }
 }

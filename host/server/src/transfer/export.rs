@@ -27,6 +27,8 @@ const SILENCE_MAX: Duration = Duration::from_mins(1);
 pub(crate) struct Export {
     pub(crate) bucket: String,
     pub(crate) format: ExportFormat,
+    /// What separates the columns of CSV.
+    pub(crate) delimiter: u8,
     pub(crate) prefix: Option<Vec<u8>>,
     /// Whether the output is a file, rather than standard output.
     pub(crate) to_file: bool,
@@ -108,7 +110,10 @@ async fn fetch_chunk(client: Client, bucket: &str, number: u64) -> Result<Vec<(E
         reason: format!("part {number} of the order in bucket {} is {what}", order::bucket_of(bucket)),
     };
     let chunk = match client.get(&order::chunk_path(bucket, number)).await {
-        Ok(answer) => answer.body,
+        Ok(answer) => {
+            answer.whole()?;
+            answer.body
+        }
         Err(error) if error.status() == Some(404) => return Err(damaged("missing")),
         Err(error) => return Err(error),
     };
@@ -209,7 +214,7 @@ async fn by_key(client: &Client, export: &Export, output: &mut Counted<impl Writ
     let mut lines = client.lines(&path, SILENCE_MAX).await?;
     let mut records = 0;
     if export.format == ExportFormat::Csv {
-        output.write_all(b"key,value\n")?;
+        output.write_all(&csv_record(b"key", b"value", export.delimiter)?)?;
     }
     while let Some(line) = lines.next().await? {
         records += 1;
@@ -225,7 +230,7 @@ async fn by_key(client: &Client, export: &Export, output: &mut Counted<impl Writ
                     output.write_all(&value.0)?;
                     output.write_all(b"\n")?;
                 } else {
-                    output.write_all(&csv_record(&key.0, &value.0)?)?;
+                    output.write_all(&csv_record(&key.0, &value.0, export.delimiter)?)?;
                 }
             }
         }
@@ -233,9 +238,9 @@ async fn by_key(client: &Client, export: &Export, output: &mut Counted<impl Writ
     Ok(records)
 }
 
-fn csv_record(key: &[u8], value: &[u8]) -> Outcome<Vec<u8>> {
+fn csv_record(key: &[u8], value: &[u8], delimiter: u8) -> Outcome<Vec<u8>> {
     let failed = |error: &dyn std::fmt::Display| Failure::new(Exit::Local, error);
-    let mut writer = csv::Writer::from_writer(Vec::new());
+    let mut writer = csv::WriterBuilder::new().delimiter(delimiter).from_writer(Vec::new());
     writer.write_record([key, value]).map_err(|error| failed(&error))?;
     writer.into_inner().map_err(|error| failed(&error))
 }
@@ -260,7 +265,7 @@ impl LineWriter {
     fn text(&mut self, output: &mut Counted<impl Write>, text: &[u8]) -> Outcome {
         self.end_line(output)?;
         output.write_all(text)?;
-        self.unended = !text.ends_with(b"\n") && text != BYTE_ORDER_MARK;
+        self.unended = !text.ends_with(b"\n") && !text.ends_with(b"\r") && text != BYTE_ORDER_MARK;
         Ok(())
     }
 

@@ -1,8 +1,9 @@
 //! The import: one thread reads the file and fills batches, and several requests send them.
 
-use std::io;
+use std::io::{self, BufRead, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -18,7 +19,7 @@ use super::batch::{Batch, Batcher, Problem, Taken};
 use super::input;
 use super::order::{self, Companion, Head};
 use super::read::csv::{self, Column, ColumnsError};
-use super::read::{LineReader, Piece, Record, Records, Source, lines, ndjson};
+use super::read::{Contents, LineReader, Piece, Record, Records, Source, is_exported, lines, ndjson};
 use super::retry::{Repeat, retried, with_retries};
 use crate::cli::Format;
 use crate::client::{Client, ClientError, KeyOptions, Path};
@@ -31,13 +32,19 @@ const BATCHES_WAITING_MAX: usize = 4;
 /// Problems reported with their lines; further ones are counted.
 const PROBLEMS_KEPT_MAX: usize = 20;
 
+/// Bytes by which the format of a file without a name is judged.
+const SAMPLE_BYTES: u64 = 64 << 10;
+
 /// What to import, and how.
 #[derive(Debug)]
 pub(crate) struct Import {
     pub(crate) bucket: String,
     /// `-` for standard input.
     pub(crate) file: PathBuf,
-    pub(crate) format: Format,
+    /// None for lines, unless the first of them is one that `export` writes.
+    pub(crate) format: Option<Format>,
+    /// Whether anything is taken as it is, rather than text alone.
+    pub(crate) as_bytes: bool,
     pub(crate) key: Option<String>,
     pub(crate) value: Option<String>,
     pub(crate) delimiter: u8,
@@ -45,7 +52,19 @@ pub(crate) struct Import {
     pub(crate) key_prefix: Vec<u8>,
     pub(crate) ttl_ms: Option<u64>,
     pub(crate) skip_duplicates: bool,
+    /// Whether the file's order is recorded, where values are the file's text.
     pub(crate) keep_order: bool,
+}
+
+impl Import {
+    /// Whether a value is the text of its record: otherwise the file cannot be reassembled.
+    fn values_are_records(&self, format: Format) -> bool {
+        match format {
+            Format::Lines => true,
+            Format::Csv => self.value.is_none(),
+            Format::Ndjson => self.key.is_some(),
+        }
+    }
 }
 
 /// The result of an import.
@@ -82,13 +101,14 @@ impl Report {
 }
 
 /// Imports a file. Records that cannot be imported are in the report; the others are.
-pub(crate) async fn run(client: &Client, import: Import) -> Outcome<Report> {
+pub(crate) async fn run(client: &Client, mut import: Import) -> Outcome<Report> {
     #[allow(clippy::disallowed_methods, reason = "the command is native")]
     let started = Instant::now();
-    let source = open(&import)?;
+    let (source, format) = open(&import)?;
+    import.keep_order &= import.values_are_records(format);
     let companion = companion(client, &import).await?;
     let bucket: Arc<str> = import.bucket.as_str().into();
-    let (format, keep_order) = (import.format, import.keep_order);
+    let keep_order = import.keep_order;
     let (sender, mut receiver) = mpsc::channel(BATCHES_WAITING_MAX);
     let reading = tokio::task::spawn_blocking(move || read(source, &import, &sender));
     let mut report = Report::default();
@@ -111,7 +131,8 @@ pub(crate) async fn run(client: &Client, import: Import) -> Outcome<Report> {
             report.order_kept = true;
         }
     }
-    report.merge(reading.await.map_err(|error| Failure::new(Exit::Local, error))??);
+    let read = reading.await.map_err(|error| Failure::new(Exit::Local, error))?;
+    report.merge(read.map_err(|failure| stopped(failure, report.records))?);
     report.problems.sort_by_key(|problem| problem.line);
     report.elapsed = started.elapsed();
     Ok(report)
@@ -137,6 +158,15 @@ async fn companion(client: &Client, import: &Import) -> Outcome<Companion> {
     Ok(companion)
 }
 
+/// What the tasks that send have in common.
+#[derive(Debug, Default)]
+struct Progress {
+    /// Records that the server has stored.
+    stored: AtomicU64,
+    /// Whether one of them has failed: the others end with the batch that they are sending.
+    has_failed: AtomicBool,
+}
+
 /// Sends all batches, several at once. Returns how many there were.
 async fn send(
     client: &Client,
@@ -145,20 +175,43 @@ async fn send(
     batches: Batches,
     report: &mut Report,
 ) -> Outcome<u64> {
-    let batches = Arc::new(Mutex::new(batches));
+    let (batches, progress) = (Arc::new(Mutex::new(batches)), Arc::new(Progress::default()));
     let mut sending = JoinSet::new();
     for _ in 0..REQUESTS_AT_ONCE {
-        sending.spawn(send_batches(client.clone(), Arc::clone(bucket), keep_order, Arc::clone(&batches)));
+        let (batches, progress) = (Arc::clone(&batches), Arc::clone(&progress));
+        sending.spawn(send_batches(client.clone(), Arc::clone(bucket), keep_order, batches, progress));
     }
+    // The last task to end drops it, which ends the reading.
     drop(batches);
-    let mut chunks = 0;
+    let (mut chunks, mut failed) = (0, None);
     while let Some(sent) = sending.join_next().await {
-        // The first failure ends the others, and the reading.
-        let (part, sent_chunks) = sent.map_err(|error| Failure::new(Exit::Local, error))??;
-        report.merge(part);
-        chunks += sent_chunks;
+        match sent.map_err(|error| Failure::new(Exit::Local, error))? {
+            Ok((part, sent_chunks)) => {
+                report.merge(part);
+                chunks += sent_chunks;
+            }
+            Err(error) => failed = failed.or(Some(error)),
+        }
     }
-    Ok(chunks)
+    match failed {
+        None => Ok(chunks),
+        Some(error) => Err(stopped(error.into(), progress.stored.load(Ordering::Relaxed))),
+    }
+}
+
+/// A failure in the middle of an import, with what was stored before.
+fn stopped(failure: Failure, stored: u64) -> Failure {
+    if stored == 0 {
+        return failure;
+    }
+    let mut failure = failure;
+    // The server's sentence is about its last request.
+    let message = failure.message.replace("; nothing was written", "");
+    let records = if stored == 1 { "1 record was".to_owned() } else { format!("{stored} records were") };
+    failure.message = format!("{message}; {records} stored before, and an import of the same file stores them again");
+    failure.document.insert("detail".to_owned(), failure.message.clone().into());
+    failure.document.insert("records".to_owned(), stored.into());
+    failure
 }
 
 /// Batches as they are packed.
@@ -176,19 +229,38 @@ impl Batches {
     }
 }
 
-fn open(import: &Import) -> Outcome<Source> {
+fn open(import: &Import) -> Outcome<(Source, Format)> {
     let failed = |error: io::Error| Failure::file("read", &import.file, &error);
-    let input = input::open(&import.file)?;
-    let mut lines = LineReader::new(input);
+    let (mut input, contents) = if import.as_bytes {
+        (input::open_bytes(&import.file)?, Contents::Bytes)
+    } else {
+        (input::open(&import.file)?, Contents::Text)
+    };
+    let format = match import.format {
+        Some(format) => format,
+        None => {
+            let (is_exported, whole) = sniff(input).map_err(failed)?;
+            input = whole;
+            if is_exported { Format::Ndjson } else { Format::Lines }
+        }
+    };
+    let mut lines = LineReader::new(input, contents);
     let has_mark = lines.take_mark().map_err(failed)?;
-    let records = match import.format {
+    let records = match format {
         Format::Lines => Records::Lines(lines::Reader(lines)),
         Format::Ndjson => {
             Records::Ndjson(ndjson::Reader::new(lines, import.key.clone(), jiff::Timestamp::now().as_second()))
         }
         Format::Csv => Records::Csv(Box::new(columns(lines, import)?)),
     };
-    Ok(Source::new(has_mark, records))
+    Ok((Source::new(has_mark, records), format))
+}
+
+/// Whether the first line of a file is one that `export` writes, and the whole file again. Of a long line only the beginning is seen.
+fn sniff(mut input: Box<dyn BufRead + Send>) -> io::Result<(bool, Box<dyn BufRead + Send>)> {
+    let mut sample = Vec::new();
+    input.by_ref().take(SAMPLE_BYTES).read_to_end(&mut sample)?;
+    Ok((is_exported(&sample), Box::new(io::Cursor::new(sample).chain(input))))
 }
 
 /// Reads records of columns, once the columns are found.
@@ -252,33 +324,42 @@ async fn send_batches(
     bucket: Arc<str>,
     keep_order: bool,
     batches: Arc<Mutex<Batches>>,
+    progress: Arc<Progress>,
 ) -> Result<(Report, u64), ClientError> {
     let (mut report, mut count) = (Report::default(), 0);
-    loop {
-        let Some(mut batch) = batches.lock().await.next().await else { return Ok((report, count)) };
+    while !progress.has_failed.load(Ordering::Relaxed) {
+        let Some(batch) = batches.lock().await.next().await else { break };
         count += 1;
-        report.records += batch.records;
-        send_operations(&client, &bucket, &batch, &mut report).await?;
-        for (line, record) in std::mem::take(&mut batch.alone) {
-            match send_alone(&client, &bucket, record).await {
-                Ok(()) => {}
-                Err(error) if is_about_one_record(&error) => refuse(&mut report, line, &error.to_string()),
-                Err(error) => return Err(error),
+        let sent = send_batch(&client, &bucket, keep_order, batch, &progress, &mut report).await;
+        sent.inspect_err(|_| progress.has_failed.store(true, Ordering::Relaxed))?;
+    }
+    Ok((report, count))
+}
+
+async fn send_batch(
+    client: &Client,
+    bucket: &str,
+    keep_order: bool,
+    mut batch: Batch,
+    progress: &Progress,
+    report: &mut Report,
+) -> Result<(), ClientError> {
+    report.records += batch.records;
+    send_operations(client, bucket, &batch, progress, report).await?;
+    for (line, record) in std::mem::take(&mut batch.alone) {
+        match send_alone(client, bucket, record).await {
+            Ok(()) => {
+                progress.stored.fetch_add(1, Ordering::Relaxed);
             }
-        }
-        if keep_order {
-            let path = order::chunk_path(&bucket, batch.number);
-            with_retries(
-                &client,
-                Repeat::Always,
-                Method::PUT,
-                &path,
-                &[(CONTENT_TYPE, OCTETS)],
-                batch.chunk.into_bytes(),
-            )
-            .await?;
+            Err(error) if is_about_one_record(&error) => refuse(report, line, &error.to_string()),
+            Err(error) => return Err(error),
         }
     }
+    if keep_order {
+        let (path, chunk) = (order::chunk_path(bucket, batch.number), batch.chunk.into_bytes());
+        with_retries(client, Repeat::Always, Method::PUT, &path, &[(CONTENT_TYPE, OCTETS)], chunk).await?;
+    }
+    Ok(())
 }
 
 const OCTETS: &str = "application/octet-stream";
@@ -302,7 +383,13 @@ struct OperationResult {
 }
 
 /// Sends a batch's operations: all at once, and where the server refuses that, in halves.
-async fn send_operations(client: &Client, bucket: &str, batch: &Batch, report: &mut Report) -> Result<(), ClientError> {
+async fn send_operations(
+    client: &Client,
+    bucket: &str,
+    batch: &Batch,
+    progress: &Progress,
+    report: &mut Report,
+) -> Result<(), ClientError> {
     let path = Path::keys(bucket);
     let mut ranges: Vec<_> = std::iter::once(0..batch.operation_count()).collect();
     while let Some(operations) = ranges.pop() {
@@ -322,7 +409,9 @@ async fn send_operations(client: &Client, bucket: &str, batch: &Batch, report: &
                     });
                 }
                 for (operation, result) in operations.zip(results) {
-                    if !result.success {
+                    if result.success {
+                        progress.stored.fetch_add(1, Ordering::Relaxed);
+                    } else {
                         refuse(report, batch.line(operation), &message(&result.error));
                     }
                 }

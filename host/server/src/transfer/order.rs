@@ -5,6 +5,7 @@
 //! A chunk is a format byte (1) and entries: an unsigned LEB128 number whose two lowest bits are the kind and whose other bits
 //! are the length, then that many bytes. 0: a key whose record ended with `\n`; 1: with `\r\n`; 2: with the file; 3: text that
 //! belongs to no record. Values are not in it: they are read from the bucket, so that a changed value changes its line.
+//! Of format 2 some records ended with `\r` alone: they are of kind 2 and followed by that text.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
@@ -21,6 +22,7 @@ use crate::client::text::JsonBytes;
 use crate::client::{Answer, Client, ClientError, Path};
 
 const CHUNK_FORMAT: u8 = 1;
+const CHUNK_FORMAT_RETURNS: u8 = 2;
 const HEAD_KEY: &[u8] = b"import";
 const MEDIA_TYPE: &str = "application/vnd.mantisdb.order";
 /// The longest silence in a stream of keys before it counts as broken.
@@ -74,9 +76,13 @@ impl Chunk {
         let kind = match end {
             LineEnd::Lf => 0,
             LineEnd::CrLf => 1,
-            LineEnd::File => 2,
+            LineEnd::File | LineEnd::Cr => 2,
         };
         self.push(kind, key);
+        if end == LineEnd::Cr {
+            self.0[0] = CHUNK_FORMAT_RETURNS;
+            self.push_text(end.as_bytes());
+        }
     }
 
     pub(super) fn push_text(&mut self, text: &[u8]) {
@@ -107,19 +113,27 @@ impl Chunk {
 
 /// Reads a chunk; none when it is damaged or of a format to come.
 pub(super) fn decode(bytes: &[u8]) -> Option<Vec<Entry>> {
-    let (&CHUNK_FORMAT, rest) = bytes.split_first()? else { return None };
-    let (mut entries, mut place) = (Vec::new(), 0);
+    let (&(CHUNK_FORMAT | CHUNK_FORMAT_RETURNS), rest) = bytes.split_first()? else { return None };
+    let (mut entries, mut place) = (Vec::<Entry>::new(), 0);
     while place < rest.len() {
         let number = leb128fmt::decode_uint_slice::<u64, 64>(rest, &mut place).ok()?;
         let end = place.checked_add(usize::try_from(number >> 2).ok()?)?;
         let bytes = rest.get(place..end)?.to_vec();
+        place = end;
+        // No text follows a record that ends with its file.
+        if number & 3 == 3
+            && bytes == LineEnd::Cr.as_bytes()
+            && let Some(Entry::Record { end: end @ LineEnd::File, .. }) = entries.last_mut()
+        {
+            *end = LineEnd::Cr;
+            continue;
+        }
         entries.push(match number & 3 {
             0 => Entry::Record { key: bytes, end: LineEnd::Lf },
             1 => Entry::Record { key: bytes, end: LineEnd::CrLf },
             2 => Entry::Record { key: bytes, end: LineEnd::File },
             _ => Entry::Text(bytes),
         });
-        place = end;
     }
     Some(entries)
 }
@@ -235,6 +249,8 @@ mod tests {
         chunk.push_text(b"id,name\n");
         chunk.push_record(b"a", LineEnd::Lf);
         chunk.push_record(&long, LineEnd::CrLf);
+        chunk.push_record(b"c", LineEnd::Cr);
+        chunk.push_text(b"\r");
         chunk.push_record(b"", LineEnd::File);
         let entries = decode(&chunk.into_bytes()).unwrap();
         assert_eq!(
@@ -243,6 +259,8 @@ mod tests {
                 Entry::Text(b"id,name\n".to_vec()),
                 Entry::Record { key: b"a".to_vec(), end: LineEnd::Lf },
                 Entry::Record { key: long, end: LineEnd::CrLf },
+                Entry::Record { key: b"c".to_vec(), end: LineEnd::Cr },
+                Entry::Text(b"\r".to_vec()),
                 Entry::Record { key: Vec::new(), end: LineEnd::File },
             ]
         );
@@ -250,7 +268,7 @@ mod tests {
 
     #[test]
     fn damage_is_detected() {
-        for bytes in [&b""[..], b"\x02", b"\x01\x08a", b"\x01\x80", b"\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"] {
+        for bytes in [&b""[..], b"\x03", b"\x01\x08a", b"\x01\x80", b"\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"] {
             assert_eq!(decode(bytes), None, "{bytes:?}");
         }
     }

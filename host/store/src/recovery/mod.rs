@@ -31,4 +31,4 @@ pub use backup::{Backup, verify};
 pub use check::{FileKind, FileReport, Finding, Report, check};
 pub use outcome::{OpenError, Recovered};
 pub use repair::{RepairError, Repaired, repair, repairable};
-pub use restore::{RestoreError, restore};
+pub use restore::{RestoreError, abandon_restore, begin_restore, restore};

@@ -69,6 +69,50 @@ pub fn restore(backup: &dyn DiskFile, disk: &dyn Disk, options: &Options) -> Res
     })
 }
 
+/// Marks a disk that holds no store as one that is being restored to, before [`restore`] has a backup to read: until then it neither
+/// opens as a store nor as the place for a new one. What an interrupted restore has left is removed.
+///
+/// # Errors
+/// Those of [`restore`] about the disk.
+pub fn begin_restore(disk: &dyn Disk, options: &Options) -> Result<(), RestoreError> {
+    let _lock = lock(disk)?;
+    make_free(disk)?;
+    let (store, salt, time_ms) = (options.random.next_u64(), options.random.next_u64(), options.clock.now_ms());
+    // That of a new store begins with version 0, which is the remains of its creation.
+    create_segment(disk, &Header { format: FORMAT_PLAIN, store, salt, version: 1, time_ms })?;
+    Ok(())
+}
+
+/// Removes the mark of [`begin_restore`], and what an interrupted restore has left.
+///
+/// # Errors
+/// The disk holds a store, or fails.
+pub fn abandon_restore(disk: &dyn Disk) -> Result<(), RestoreError> {
+    let _lock = lock(disk)?;
+    make_free(disk)
+}
+
+fn lock(disk: &dyn Disk) -> Result<Box<dyn std::any::Any + Send + Sync>, RestoreError> {
+    disk.lock().map_err(|error| match error.kind() {
+        #[cfg(unix)]
+        io::ErrorKind::WouldBlock if crate::disk::is_open_here(&error) => RestoreError::InUseHere,
+        io::ErrorKind::WouldBlock => RestoreError::InUse,
+        _ => RestoreError::Write(error),
+    })
+}
+
+/// Removes what an interrupted restore has left. The disk must hold nothing else of a store.
+fn make_free(disk: &dyn Disk) -> Result<(), RestoreError> {
+    let remains = Files::list(disk).map_err(of_disk)?;
+    if remains.is_half_restored(disk).map_err(of_disk)? {
+        remains.remove_all(disk).map_err(of_disk)?;
+    }
+    match disk.list()?.into_iter().find(|name| names::is_ours(name)) {
+        Some(file) => Err(RestoreError::NotEmpty { file }),
+        None => Ok(()),
+    }
+}
+
 /// Writes the attachments that follow the entries, each into a file of its own. Their names are durable with that of the checkpoint.
 fn restore_attachments(blocks: &mut BlockReader<'_>, disk: &dyn Disk) -> Result<(), RestoreError> {
     let mut current: Option<(AttachmentId, Box<dyn DiskFile>, u64)> = None;
@@ -126,19 +170,8 @@ pub(crate) fn write_store(
     (format, version): (u32, Version),
     contents: impl FnOnce(u64, &dyn DiskFile) -> Result<Checkpoint, RestoreError>,
 ) -> Result<Checkpoint, RestoreError> {
-    let _lock = disk.lock().map_err(|error| match error.kind() {
-        #[cfg(unix)]
-        io::ErrorKind::WouldBlock if crate::disk::is_open_here(&error) => RestoreError::InUseHere,
-        io::ErrorKind::WouldBlock => RestoreError::InUse,
-        _ => RestoreError::Write(error),
-    })?;
-    let remains = Files::list(disk).map_err(of_disk)?;
-    if remains.is_half_restored(disk).map_err(of_disk)? {
-        remains.remove_all(disk).map_err(of_disk)?;
-    }
-    if let Some(file) = disk.list()?.into_iter().find(|name| names::is_ours(name)) {
-        return Err(RestoreError::NotEmpty { file });
-    }
+    let _lock = lock(disk)?;
+    make_free(disk)?;
     let (store, salt, time_ms) = (options.random.next_u64(), options.random.next_u64(), options.clock.now_ms());
     // With a segment and no identity, the directory is neither a store nor free for a new one, until all the rest is durable.
     create_segment(disk, &Header { format: FORMAT_PLAIN, store, salt, version, time_ms })?;

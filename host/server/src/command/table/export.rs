@@ -7,7 +7,7 @@ use super::import::guess;
 use crate::cli::{RowFormat, TableExportArgs};
 use crate::command::context::{self, BUFFER_BYTES, Plain};
 use crate::failure::{Failure, Outcome};
-use crate::files::{Output, Permissions};
+use crate::files::{Output, Packed, Packing, Permissions, extension};
 use crate::transfer::table::export::{self, Export};
 
 pub(super) async fn run(args: TableExportArgs) -> Outcome {
@@ -16,12 +16,16 @@ pub(super) async fn run(args: TableExportArgs) -> Outcome {
     let format = args.format.or_else(|| guess(path?)).unwrap_or(RowFormat::Ndjson);
     let query = args.query.unwrap_or_default();
     context::check_query(&query)?;
-    let export = Export { table: args.name, format, query, to_file: path.is_some() };
+    let is_tsv = path.and_then(extension).as_deref() == Some("tsv");
+    let delimiter = if is_tsv { '\t' } else { ',' };
+    let export = Export { table: args.name, format, delimiter, query, to_file: path.is_some() };
     let report = if let Some(path) = path {
+        let packing = Packing::of(path)?;
         let output = Output::open(path, args.force, Permissions::Usual)?;
-        let mut file = BufWriter::with_capacity(BUFFER_BYTES, output.handle()?);
-        let report = export::run(&client, &export, &mut file).await?;
-        file.into_inner().map_err(|error| Failure::file("write", path, error.error()))?;
+        let failed = |error: std::io::Error| Failure::file("write", path, &error);
+        let mut file = Packed::new(output.handle()?, packing).map_err(failed)?;
+        let report = export::run(&client, &export, &mut file).await.map_err(|failure| failure.of_file(path))?;
+        file.finish().map_err(failed)?;
         output.finish()?;
         report
     } else {

@@ -9,6 +9,7 @@ use crate::cli::{RowFormat, TableImportArgs};
 use crate::client::text::printable;
 use crate::command::context::{self, Output};
 use crate::failure::{Exit, Failure, Outcome};
+use crate::files::extension;
 use crate::transfer::table::RowsForm;
 use crate::transfer::table::import::{self, Created, Import};
 
@@ -78,7 +79,7 @@ fn plan(args: TableImportArgs) -> Outcome<Import> {
     if format != RowFormat::Csv && (args.delimiter.is_some() || args.null.is_some() || !args.columns.is_empty()) {
         return Err(Failure::usage("--delimiter, --null and --columns apply only to csv").hint("add --format csv"));
     }
-    let is_tsv = file.extension().is_some_and(|extension| extension == "tsv");
+    let is_tsv = extension(&file).as_deref() == Some("tsv");
     let delimiter = context::delimiter(args.delimiter.as_deref().unwrap_or(if is_tsv { "\t" } else { "," }))?;
     Ok(Import {
         table: args.name,
@@ -94,7 +95,7 @@ fn plan(args: TableImportArgs) -> Outcome<Import> {
 
 /// The format by a file's name.
 pub(super) fn guess(file: &FilePath) -> Option<RowFormat> {
-    match file.extension()?.to_str()? {
+    match extension(file)?.as_str() {
         "csv" | "tsv" => Some(RowFormat::Csv),
         "ndjson" | "jsonl" => Some(RowFormat::Ndjson),
         "json" => Some(RowFormat::Json),

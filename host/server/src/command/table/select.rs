@@ -11,10 +11,10 @@ use serde_json::value::RawValue;
 use super::grid::Grid;
 use crate::cli::TableSelectArgs;
 use crate::client::object::{self, Object};
-use crate::client::{Answer, Path};
+use crate::client::{Answer, ClientError, Path};
 use crate::command::context::{self, Output};
 use crate::failure::Outcome;
-use crate::transfer::table::csv;
+use crate::transfer::table::{announced, csv};
 
 pub(super) async fn run(args: TableSelectArgs) -> Outcome {
     let query = args.query.join("&");
@@ -42,12 +42,21 @@ fn write_csv(answer: &Answer, output: &mut Output) -> Outcome<usize> {
     let text = String::from_utf8_lossy(&answer.body);
     let (mut lines, mut records) = (String::new(), 0_usize);
     for record in csv::Records::new(&text) {
-        csv::push_record(&record, &mut lines);
+        csv::push_record(&record, ',', &mut lines);
         records += 1;
     }
-    output.plain(lines.as_bytes())?;
     // The first record is the header.
-    Ok(records.saturating_sub(1))
+    let rows = records.saturating_sub(1);
+    // An answer that was cut on its way may look whole.
+    if let Some(announced) = announced(&answer.headers)
+        && announced != rows as u64
+    {
+        let reason = format!("the answer has {rows} of {announced} rows");
+        return Err(ClientError::Unexpected { reason }.into());
+    }
+    answer.whole()?;
+    output.plain(lines.as_bytes())?;
+    Ok(rows)
 }
 
 /// Writes an aligned table, whose columns are the members of the rows.

@@ -18,8 +18,8 @@ pub(in crate::transfer) struct Columns {
 
 impl Columns {
     pub(in crate::transfer) fn new(delimiter: u8) -> Self {
-        // A line ends with its line feed, as lines are counted: a carriage return alone is data.
-        let terminator = csv_core::Terminator::Any(b'\n');
+        // Records end as lines do: with `\n`, `\r\n`, or `\r` alone.
+        let terminator = csv_core::Terminator::CRLF;
         let mut parser = csv_core::ReaderBuilder::new().delimiter(delimiter).terminator(terminator).build();
         // The parser would drop a byte order mark from its first input; the file's own has been taken already.
         parser.read_record(b"\n", &mut [], &mut []);
@@ -39,7 +39,7 @@ impl Columns {
             start = raw.len();
             if !lines.read_onto(raw)? {
                 // The file's last line may lack its end. Where an end does not end the record, a quote is open.
-                return Ok(!raw.ends_with(b"\n") && self.take(b"\n"));
+                return Ok(!raw.ends_with(b"\n") && !raw.ends_with(b"\r") && self.take(b"\n"));
             }
         }
         Ok(true)
@@ -73,13 +73,6 @@ impl Columns {
                 ReadRecordResult::OutputFull => {}
                 ReadRecordResult::InputEmpty | ReadRecordResult::End => return false,
             }
-        }
-    }
-
-    /// Takes the carriage return of the record's end from the last column.
-    pub(in crate::transfer) fn drop_carriage_return(&mut self) {
-        if let Some(end) = self.ends[..self.end_count].last_mut() {
-            *end = end.saturating_sub(1);
         }
     }
 

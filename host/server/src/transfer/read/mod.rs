@@ -17,7 +17,8 @@ mod record;
 use std::io;
 
 pub(super) use columns::Columns;
-pub(super) use line_reader::{BYTE_ORDER_MARK, LineReader};
+pub(super) use line_reader::{BYTE_ORDER_MARK, Contents, LineReader};
+pub(super) use ndjson::is_exported;
 pub(super) use record::{Found, LineEnd, Piece, Record};
 
 /// Reads a file: the mark that it begins with, and then its records.

@@ -7,7 +7,9 @@ pub(in crate::transfer) enum LineEnd {
     Lf,
     /// `\r\n`
     CrLf,
-    /// The file's end, without a line feed.
+    /// `\r`
+    Cr,
+    /// The file's end, without any of them.
     File,
 }
 
@@ -16,6 +18,7 @@ impl LineEnd {
         match self {
             Self::Lf => b"\n",
             Self::CrLf => b"\r\n",
+            Self::Cr => b"\r",
             Self::File => b"",
         }
     }
@@ -26,6 +29,8 @@ impl LineEnd {
             (text, Self::CrLf)
         } else if let Some(text) = line.strip_suffix(b"\n") {
             (text, Self::Lf)
+        } else if let Some(text) = line.strip_suffix(b"\r") {
+            (text, Self::Cr)
         } else {
             (line, Self::File)
         }

@@ -72,13 +72,13 @@ fn unquote(text: &str) -> (String, &str) {
 }
 
 /// Appends a record with its line end.
-pub(crate) fn push_record(record: &[Field], out: &mut String) {
+pub(crate) fn push_record(record: &[Field], delimiter: char, out: &mut String) {
     for (place, field) in record.iter().enumerate() {
         if place > 0 {
-            out.push(',');
+            out.push(delimiter);
         }
         let Some(field) = field else { continue };
-        let is_plain = !field.is_empty() && !field.contains(['"', ',', '\n', '\r']);
+        let is_plain = !field.is_empty() && !field.contains(['"', delimiter, '\n', '\r']);
         // Spaces at the ends are lost in some programs without quotes.
         if is_plain && field.trim() == field {
             out.push_str(field);
@@ -98,7 +98,7 @@ mod tests {
     #[track_caller]
     fn check(server: &str, expected: &str) {
         let mut written = String::new();
-        Records::new(server).for_each(|record| push_record(&record, &mut written));
+        Records::new(server).for_each(|record| push_record(&record, ',', &mut written));
         assert_eq!(written, expected, "{server:?}");
     }
 
@@ -116,6 +116,9 @@ mod tests {
         check("a\n\"open", "a\nopen\n");
         check("a\n\"\\x\"y,1", "a\n\\x,1\n");
         check("", "");
+        let mut tabs = String::new();
+        push_record(&[Some("a,b".to_owned()), None, Some("c\td".to_owned())], '\t', &mut tabs);
+        assert_eq!(tabs, "a,b\t\t\"c\td\"\n");
         assert_eq!(Records::amid("").count(), 1);
         assert_eq!(Records::amid("\n").count(), 2);
     }

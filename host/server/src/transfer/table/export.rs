@@ -19,6 +19,8 @@ use crate::progress;
 pub(crate) struct Export {
     pub(crate) table: String,
     pub(crate) format: RowFormat,
+    /// What separates the columns of CSV.
+    pub(crate) delimiter: char,
     /// The dialect's parameters; none for all rows.
     pub(crate) query: String,
     /// Whether the output is a file, rather than standard output.
@@ -40,7 +42,8 @@ pub(crate) async fn run(client: &Client, export: &Export, output: &mut dyn Write
     let is_csv = export.format == RowFormat::Csv;
     let mut source = Source::begin(client, export, is_csv, &document).await?;
     let bar = if export.to_file { progress::bar(None) } else { progress::output_bar() };
-    let mut writer = Writer { output: &mut bar.wrap_write(output), format: export.format, report: Report::default() };
+    let Export { format, delimiter, .. } = *export;
+    let mut writer = Writer { output: &mut bar.wrap_write(output), format, delimiter, report: Report::default() };
     let written = write(&mut source, &mut writer, &document, &export.query).await;
     source.end().await;
     written?;
@@ -101,6 +104,7 @@ impl<'a> Source<'a> {
 struct Writer<'a> {
     output: &'a mut dyn Write,
     format: RowFormat,
+    delimiter: char,
     report: Report,
 }
 
@@ -125,7 +129,7 @@ impl Writer<'_> {
                 self.report.rows += records.len().saturating_sub(1) as u64;
                 let mut text = String::new();
                 for record in records.iter().skip(usize::from(!is_first)) {
-                    csv::push_record(record, &mut text);
+                    csv::push_record(record, self.delimiter, &mut text);
                 }
                 self.push(text.as_bytes())?;
             }
@@ -142,7 +146,7 @@ impl Writer<'_> {
                 let columns = document["columns"].as_array().map(Vec::as_slice).unwrap_or_default();
                 let names: Vec<_> = columns.iter().map(|column| column["name"].as_str().map(str::to_owned)).collect();
                 let mut header = String::new();
-                csv::push_record(&names, &mut header);
+                csv::push_record(&names, self.delimiter, &mut header);
                 self.push(header.as_bytes())?;
             }
             RowFormat::Csv | RowFormat::Ndjson => {}

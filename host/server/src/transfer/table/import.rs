@@ -92,19 +92,53 @@ enum Piece {
 pub(crate) async fn run(client: &Client, import: Import, tell: impl FnOnce(&Created)) -> Outcome<Report> {
     #[allow(clippy::disallowed_methods, reason = "the command is native")]
     let started = Instant::now();
-    let mut rejects = import.rejects.as_deref().map(Rejects::create).transpose()?;
+    let rejects = import.rejects.as_deref().map(Rejects::create).transpose()?;
+    let mut made = None;
     let (rows, document) = if let Some(primary_key) = &import.create {
         let (rows, inference, is_whole) = infer(&import)?;
         let (document, is_new) = create(client, &import.table, &inference, primary_key).await?;
         let columns = inference.columns().map(|(name, r#type)| (name.to_owned(), r#type)).collect();
         tell(&Created { is_new, columns, rows: inference.rows, is_whole });
+        made = is_new.then(|| import.table.clone());
         (rows, document)
     } else {
         let document = client.get_json(&Path::schema(&import.table)).await?;
         (open(&import.file, input::open(&import.file)?, &import.form)?, document)
     };
+    let mut report = Report::default();
+    let sent = send_all(client, import, rows, &document, rejects, &mut report).await;
+    if let (Err(failure), Some(table)) = (&sent, &made)
+        && report.rows == 0
+        && drop_if_empty(client, table).await
+    {
+        let message = format!("{}; the table is dropped again", failure.message);
+        return Err(sent.map_or_else(|failure| Failure { message, ..failure }, |()| Failure::new(Exit::Local, "")));
+    }
+    sent?;
+    report.elapsed = started.elapsed();
+    Ok(report)
+}
+
+/// Drops a table that was created for a file of which nothing was imported. False where others have put rows into it, or it stays.
+async fn drop_if_empty(client: &Client, table: &str) -> bool {
+    let rows = client.get_json::<Vec<Value>>(&Path::table(table).with_query("limit=1")).await;
+    if !rows.is_ok_and(|rows| rows.is_empty()) {
+        return false;
+    }
+    client.request(Method::DELETE, &Path::schema(table), &[], Bytes::new()).await.is_ok()
+}
+
+/// Sends all rows, and those that do not fit to `rejects`.
+async fn send_all(
+    client: &Client,
+    import: Import,
+    rows: Rows,
+    document: &Value,
+    mut rejects: Option<Rejects>,
+    report: &mut Report,
+) -> Outcome {
     let encoder =
-        Encoder::new(rows.columns().unwrap_or_default(), &document, import.null.clone()).map_err(|message| {
+        Encoder::new(rows.columns().unwrap_or_default(), document, import.null.clone()).map_err(|message| {
             Failure::usage(format!("{message}; nothing was written"))
                 .hint("check --delimiter; for a file without a header, name the columns with --columns")
         })?;
@@ -113,15 +147,16 @@ pub(crate) async fn run(client: &Client, import: Import, tell: impl FnOnce(&Crea
     let keeps_raw = import.rejects.is_some();
     let file = import.file;
     let reading = tokio::task::spawn_blocking(move || read(rows, &encoder, keeps_raw, &file, &sender));
-    let mut report = Report::default();
-    let sent = send(&target, receiver, rejects.as_mut(), &mut report).await;
+    let sent = send(&target, receiver, rejects.as_mut(), report).await;
     if let Some(rejects) = rejects {
         rejects.finish()?;
     }
     sent?;
-    reading.await.map_err(|error| Failure::new(Exit::Local, error))??;
-    report.elapsed = started.elapsed();
-    Ok(report)
+    let read = reading.await.map_err(|error| Failure::new(Exit::Local, error))?;
+    read.map_err(|mut failure| {
+        failure.message = format!("{}; {}", failure.message, before(report.rows));
+        failure
+    })
 }
 
 fn open(path: &FilePath, input: Box<dyn std::io::BufRead + Send>, form: &RowsForm) -> Outcome<Rows> {

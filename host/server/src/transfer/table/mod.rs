@@ -28,3 +28,4 @@ mod rows;
 mod whole;
 
 pub(crate) use rows::RowsForm;
+pub(crate) use whole::announced;

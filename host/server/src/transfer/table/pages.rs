@@ -113,6 +113,10 @@ impl<'a> Pages<'a> {
                 Ok(answer) => {
                     self.moments += u64::from(self.fruitless > 0);
                     self.fruitless = 0;
+                    // Lines have ends, and the last record of CSV has none.
+                    if self.is_csv || !answer.body.is_empty() && !answer.body.ends_with(b"\n") {
+                        answer.whole()?;
+                    }
                     let announced = whole::announced(&answer.headers);
                     return self.take(&answer.body, announced);
                 }

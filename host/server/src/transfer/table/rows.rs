@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::cli::RowFormat;
 use crate::client::object::Object;
-use crate::transfer::read::{Columns, LineEnd, LineReader};
+use crate::transfer::read::{Columns, Contents, LineEnd, LineReader};
 
 /// Bytes of a JSON document, which is read as a whole.
 pub(super) const DOCUMENT_BYTES_MAX: u64 = 1 << 30;
@@ -66,7 +66,8 @@ impl Rows {
     /// # Errors
     /// What the input says; `InvalidData` for a header or a document that is not valid.
     pub(super) fn open(input: Box<dyn BufRead + Send>, form: &RowsForm) -> io::Result<Self> {
-        let mut lines = LineReader::new(input);
+        // What is no text in one row is that row's: others may be sound.
+        let mut lines = LineReader::new(input, Contents::Bytes);
         lines.take_mark()?;
         Ok(match form.format {
             RowFormat::Csv => Self::Csv(Box::new(CsvRows::open(lines, form)?)),
@@ -113,11 +114,21 @@ fn said(error: &serde_json::Error) -> String {
 
 /// The text, or the line in which it is none.
 fn utf8(bytes: Vec<u8>, first_line: u64) -> io::Result<String> {
-    String::from_utf8(bytes).map_err(|error| {
-        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = first_line + before.iter().map(|&byte| u64::from(byte == b'\n')).sum::<u64>();
-        invalid(format!("line {line}: the text is not UTF-8; is this another kind of file?"))
-    })
+    let refused = |before: &[u8], what: &str| {
+        let line = first_line + line_ends(before);
+        invalid(format!("line {line}: the text {what}; is this another kind of file?"))
+    };
+    if let Some(place) = memchr::memchr(0, &bytes) {
+        return Err(refused(&bytes[..place], "has a zero byte"));
+    }
+    String::from_utf8(bytes)
+        .map_err(|error| refused(&error.as_bytes()[..error.utf8_error().valid_up_to()], "is not UTF-8"))
+}
+
+/// How many lines end in a text: each `\n`, and each `\r` that none follows.
+fn line_ends(text: &[u8]) -> u64 {
+    let ends = memchr::memchr2_iter(b'\n', b'\r', text);
+    ends.map(|place| u64::from(text[place] == b'\n' || text.get(place + 1) != Some(&b'\n'))).sum()
 }
 
 fn next_line(lines: &mut LineReader) -> io::Result<Option<Row>> {
@@ -155,9 +166,6 @@ impl CsvRows {
             }
             if !columns.read(&mut lines, &mut raw)? {
                 return Err(invalid("a quoted column of the header is not closed before the end of the file"));
-            }
-            if LineEnd::split(&raw).1 == LineEnd::CrLf {
-                columns.drop_carriage_return();
             }
             names = columns.iter().map(|name| utf8(name.to_vec(), lines.line)).collect::<io::Result<_>>()?;
         }
@@ -198,16 +206,16 @@ impl CsvRows {
     }
 
     fn fields(&mut self, raw: &[u8]) -> Result<Vec<Field>, String> {
-        let (text, end) = LineEnd::split(raw);
-        if end == LineEnd::CrLf {
-            self.columns.drop_carriage_return();
-        }
+        let (text, _) = LineEnd::split(raw);
         if self.columns.len() != self.names.len() {
             return Err(format!("the row has {} columns, and the header {}", self.columns.len(), self.names.len()));
         }
         let quoted = quoted(text, self.delimiter);
         let fields = self.columns.iter().zip(quoted).zip(&self.names).map(|((bytes, is_quoted), name)| {
             let text = std::str::from_utf8(bytes).map_err(|_| format!("the column {name:?} is not UTF-8"))?;
+            if text.contains('\0') {
+                return Err(format!("the column {name:?} has a zero byte, which no text has"));
+            }
             Ok(Field { text: text.to_owned(), is_quoted })
         });
         fields.collect()
@@ -290,7 +298,7 @@ impl Document {
     fn next(&mut self) -> Option<Row> {
         let place = self.rows.next()?;
         let before = &self.text.as_bytes()[self.counted..place.start];
-        self.line += before.iter().map(|&byte| u64::from(byte == b'\n')).sum::<u64>();
+        self.line += line_ends(before);
         self.counted = place.start;
         let raw = &self.text.as_bytes()[place];
         Some(Row { line: self.line, raw: raw.to_vec(), fields: object(raw) })
@@ -325,6 +333,10 @@ mod tests {
         check(csv, RowFormat::Csv, &[(3, "1,\"x\ny\"", true), (6, "2", false), (7, "3,4", true)]);
         check("a,b\n1,\"x", RowFormat::Csv, &[(2, "1,\"x", false)]);
         check("a\n1\n\n", RowFormat::Csv, &[(2, "1", true), (3, "", true)]);
+        check("a,b\r1,\"x\ny\"\r2,c\r", RowFormat::Csv, &[(2, "1,\"x\ny\"", true), (4, "2,c", true)]);
+        check("a,b\r\n1,x\r2,y\n3,z\r\n", RowFormat::Csv, &[(2, "1,x", true), (3, "2,y", true), (4, "3,z", true)]);
+        check("{\"a\":1}\r{\"a\":2}\n", RowFormat::Ndjson, &[(1, "{\"a\":1}", true), (2, "{\"a\":2}", true)]);
+        check("[\r{},\r\n7]", RowFormat::Json, &[(2, "{}", true), (3, "7", false)]);
         check("", RowFormat::Csv, &[]);
         check("{\"a\":1}\n\n [1]\n", RowFormat::Ndjson, &[(1, "{\"a\":1}", true), (3, "[1]", false)]);
         let list = "[\n {\"a\":\n 1},\n 7, {}]";
@@ -357,6 +369,8 @@ mod tests {
             (b"[\n\xff]", RowFormat::Json, "line 2: the text is not UTF-8; is this another kind of file?"),
             (b"\x89PNG\r\n\x1a\n", RowFormat::Csv, "line 1: the text is not UTF-8; is this another kind of file?"),
             (b"a\n1\n\xff\n", RowFormat::Csv, "line 3: the column \"a\" is not UTF-8"),
+            (b"a\n1\n\0\n", RowFormat::Csv, "line 3: the column \"a\" has a zero byte, which no text has"),
+            (b"a\0,\0b\n", RowFormat::Csv, "line 1: the text has a zero byte; is this another kind of file?"),
             (
                 b"{\"a\":1}\n{\"a\":\n",
                 RowFormat::Ndjson,

@@ -72,6 +72,10 @@ impl Whole {
                 self.complete()
             } else {
                 self.is_over = true;
+                // Lines have ends, and the last record of CSV has none.
+                if self.is_csv || !self.rest.is_empty() {
+                    self.pieces.whole()?;
+                }
                 self.rest.split().freeze()
             };
             if let Some(page) = self.page(&rows)? {
@@ -131,7 +135,7 @@ fn counts(headers: &HeaderMap) -> Option<(u64, u64)> {
 }
 
 /// How many rows the answer has, as it says itself.
-pub(super) fn announced(headers: &HeaderMap) -> Option<u64> {
+pub(crate) fn announced(headers: &HeaderMap) -> Option<u64> {
     let (range, _) = headers.get(CONTENT_RANGE)?.to_str().ok()?.split_once('/')?;
     match range.split_once('-') {
         Some((first, last)) => last.parse::<u64>().ok()?.checked_sub(first.parse().ok()?)?.checked_add(1),
