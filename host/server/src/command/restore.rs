@@ -18,13 +18,6 @@ use crate::{SystemClock, SystemRandom, interrupt, progress};
 pub(super) fn run(args: &RestoreArgs) -> Outcome {
     let (path, data) = (&args.file, &args.data.data);
     let archive = Archive::open(path)?;
-    if let Some(name) = foreign(data, path) {
-        return Err(Failure::new(
-            Exit::Local,
-            format!("cannot restore into {}: it has other files, as {name}", data.display()),
-        )
-        .hint("choose a directory that does not exist or is empty with --data"));
-    }
     let is_new = !data.exists();
     let disk =
         DirectoryDisk::with_modes(data, args.data.mode.modes()).map_err(|error| Failure::file("use", data, &error))?;
@@ -41,21 +34,6 @@ pub(super) fn run(args: &RestoreArgs) -> Outcome {
     })?;
     backup::show(&whole, args.data.json)
 }
-
-/// A file in the directory that is neither a database's nor the backup itself. Hidden ones and `lost+found` are of the system.
-fn foreign(data: &Path, backup: &Path) -> Option<String> {
-    let backup = fs::canonicalize(backup).ok();
-    let names = fs::read_dir(data).ok()?.flatten().filter(|entry| fs::canonicalize(entry.path()).ok() != backup);
-    let mut names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    names.find(|name| {
-        !name.starts_with('.')
-            && !OF_A_STORE.iter().any(|(start, end)| name.starts_with(start) && name.ends_with(end))
-            && name != "lost+found"
-    })
-}
-
-/// How names of files in a data directory begin and end.
-const OF_A_STORE: [(&str, &str); 4] = [("", ".mantis"), ("", ".unfinished"), ("lock", ""), ("plugin-cache", "")];
 
 /// The engine's options for work on files.
 pub(super) fn options() -> EngineOptions {
