@@ -119,7 +119,7 @@ pub fn whole(text: &str) -> Result<u64, UnitError> {
 /// Those of [`whole`], and 0.
 pub fn positive(text: &str) -> Result<u64, UnitError> {
     match whole(text)? {
-        0 => Err(UnitError { text: text.to_owned(), reason: "less than 1".to_owned() }),
+        0 => Err(UnitError { text: text.to_owned(), reason: "not in 1..18446744073709551615".to_owned() }),
         number => Ok(number),
     }
 }
@@ -331,6 +331,6 @@ mod tests {
         {
             assert!(whole(text).unwrap_err().to_string().contains(reason), "{text}");
         }
-        assert!(positive("0").unwrap_err().to_string().contains("less than 1"));
+        assert!(positive("0").unwrap_err().to_string().contains("not in 1.."));
     }
 }

@@ -23,16 +23,32 @@ pub(super) fn run(args: &RestoreArgs) -> Outcome {
         DirectoryDisk::with_modes(data, args.data.mode.modes()).map_err(|error| Failure::file("use", data, &error))?;
     let fresh = is_new.then(|| Fresh::new(data));
     let polite = interrupt::Polite::new();
-    let restored = restore_from(archive, data, &disk);
+    let restored = restore_from(archive, data, &disk, is_new);
     drop((polite, fresh));
     let whole = restored.map_err(|error| {
         if is_new {
             // Fails where something was written, as it should.
-            let _ = fs::remove_dir(data);
+            let _ = remove_empty(data);
         }
         failure(args, &error)
     })?;
     backup::show(&whole, args.data.json)
+}
+
+/// The files that mark a new directory, which go with it at a signal.
+fn marks(data: &Path) -> io::Result<Vec<Fresh>> {
+    fs::read_dir(data)?.map(|entry| Ok(Fresh::new(&entry?.path()))).collect()
+}
+
+/// Removes a directory in which there is nothing but the lock that this command held.
+fn remove_empty(data: &Path) -> io::Result<()> {
+    let names = fs::read_dir(data)?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>()?;
+    if let [name] = &names[..]
+        && name == "lock"
+    {
+        fs::remove_file(data.join(name))?;
+    }
+    fs::remove_dir(data)
 }
 
 /// The engine's options for work on files.
@@ -42,15 +58,17 @@ pub(super) fn options() -> EngineOptions {
 
 /// Reads the backup once to check it, and once to copy it. What can be read only once goes through a file without a name, in the data
 /// directory, where there has to be room for the database anyway.
-fn restore_from(archive: Archive, data: &Path, disk: &DirectoryDisk) -> Result<Checkpoint, RestoreError> {
+fn restore_from(archive: Archive, data: &Path, disk: &DirectoryDisk, is_new: bool) -> Result<Checkpoint, RestoreError> {
     let (file, bytes) = match archive {
         Archive::File(file, bytes) => (file, bytes),
         Archive::Stream(stream) => {
             // Killed meanwhile, this leaves a directory that is not taken for that of an empty database.
             begin_restore(disk, &options())?;
+            let marks = if is_new { marks(data)? } else { Vec::new() };
             let bar = progress::bar(None);
             let spooled = spool(bar.wrap_read(stream), data);
             bar.finish_and_clear();
+            drop(marks);
             if spooled.is_err() {
                 // Left there, the mark is removed by the next restore.
                 let _ = abandon_restore(disk);

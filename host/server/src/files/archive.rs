@@ -106,14 +106,18 @@ impl Archive {
         let mut magic = Vec::new();
         file.by_ref().take(MAGIC_BYTES).read_to_end(&mut magic).map_err(failed)?;
         if magic.is_empty() {
-            return Err(Failure::new(Exit::Local, format!("{name} is empty")).hint("nothing was written"));
+            return Err(Failure::new(Exit::Local, format!("{name} is empty and cannot be restored"))
+                .hint("nothing was written"));
         }
         let form = Form::of(&magic);
         if let (Some((mut file, bytes)), Form::Plain) = (regular, form) {
             file.rewind().map_err(failed)?;
             return Ok(Self::File(file, bytes));
         }
-        match unpack(form, Box::new(Cursor::new(magic).chain(file))).map_err(failed)? {
+        let damaged = |error: io::Error| {
+            Failure::new(Exit::Local, format!("{name} cannot be read: {error}")).hint("nothing was written")
+        };
+        match unpack(form, Box::new(Cursor::new(magic).chain(file))).map_err(damaged)? {
             Ok(stream) => Ok(Self::Stream(stream)),
             Err(Other { what, remedy }) => {
                 let file = if is_standard { "FILE".into() } else { path.to_string_lossy() };

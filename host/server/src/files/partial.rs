@@ -29,7 +29,8 @@ static UNDER_WAY: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 /// more.
 pub(crate) fn remove_all() {
     let under_way = UNDER_WAY.lock();
-    for path in &*under_way {
+    // What is in a directory goes before it.
+    for path in under_way.iter().rev() {
         // A directory with something in it stays.
         let _ = fs::remove_file(path).or_else(|_| fs::remove_dir(path));
     }
@@ -37,7 +38,7 @@ pub(crate) fn remove_all() {
     std::mem::forget(under_way);
 }
 
-/// A directory that this command has made, and that goes at a signal if nothing is in it.
+/// A directory that this command has made, and that goes at a signal if nothing is in it; or a file of it, that goes before.
 pub(crate) struct Fresh(PathBuf);
 
 impl Fresh {
