@@ -43,7 +43,8 @@ pub(crate) async fn run(client: &Client, export: &Export, output: &mut dyn Write
     let mut source = Source::begin(client, export, is_csv, &document).await?;
     let bar = if export.to_file { progress::bar(None) } else { progress::output_bar() };
     let Export { format, delimiter, .. } = *export;
-    let mut writer = Writer { output: &mut bar.wrap_write(output), format, delimiter, report: Report::default() };
+    let mut writer =
+        Writer { output: &mut bar.wrap_write(output), format, delimiter, has_header: false, report: Report::default() };
     let written = write(&mut source, &mut writer, &document, &export.query).await;
     source.end().await;
     written?;
@@ -105,6 +106,8 @@ struct Writer<'a> {
     output: &'a mut dyn Write,
     format: RowFormat,
     delimiter: char,
+    /// Whether the header of CSV is written.
+    has_header: bool,
     report: Report,
 }
 
@@ -124,8 +127,9 @@ impl Writer<'_> {
                 }
             }
             Page::Records(records) => {
-                // Each page has the header.
-                let is_first = self.report.rows == 0;
+                // Each page has the header, and the first may have nothing else.
+                let is_first = !self.has_header;
+                self.has_header |= !records.is_empty();
                 self.report.rows += records.len().saturating_sub(1) as u64;
                 let mut text = String::new();
                 for record in records.iter().skip(usize::from(!is_first)) {
@@ -142,7 +146,9 @@ impl Writer<'_> {
         match self.format {
             RowFormat::Json => self.push(if has_rows { b"]\n" } else { b"[]\n" })?,
             // Of no rows the server names no columns.
-            RowFormat::Csv if !has_rows && !query.split('&').any(|parameter| parameter.starts_with("select=")) => {
+            RowFormat::Csv
+                if !self.has_header && !query.split('&').any(|parameter| parameter.starts_with("select=")) =>
+            {
                 let columns = document["columns"].as_array().map(Vec::as_slice).unwrap_or_default();
                 let names: Vec<_> = columns.iter().map(|column| column["name"].as_str().map(str::to_owned)).collect();
                 let mut header = String::new();
