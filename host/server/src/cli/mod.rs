@@ -320,6 +320,7 @@ pub enum ExportFormat {
 /// Options of `import`.
 #[derive(Debug, Args)]
 #[allow(missing_docs, reason = "the help texts are on the arguments")]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct ImportArgs {
     /// The file, which may be compressed with gzip or zstd; - or no file reads standard input
     pub file: Option<PathBuf>,

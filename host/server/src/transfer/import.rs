@@ -37,6 +37,7 @@ const SAMPLE_BYTES: u64 = 64 << 10;
 
 /// What to import, and how.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub(crate) struct Import {
     pub(crate) bucket: String,
     /// `-` for standard input.
