@@ -11,7 +11,7 @@ use std::thread;
 
 use serde_json::Value;
 
-use crate::support::{Server, failure, program, read_all, run_with};
+use crate::support::{Server, failure, pause, program, read_all, run_with};
 
 fn start(data: &Path) -> Server {
     Server::start(&["--data", data.to_str().unwrap(), "--checkpoint-bytes", "1000000"])
@@ -226,7 +226,7 @@ fn a_restore_that_is_killed_while_it_copies_is_no_empty_database() {
     let mut input = child.stdin.take().unwrap();
     input.write_all(&whole[..whole.len() / 2]).unwrap();
     while !fs::read_dir(&data).is_ok_and(|mut names| names.any(|name| name.unwrap().file_name() != "lock")) {
-        thread::sleep(std::time::Duration::from_millis(5));
+        pause(5);
     }
     child.kill().unwrap();
     child.wait().unwrap();
