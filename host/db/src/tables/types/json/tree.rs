@@ -21,6 +21,7 @@ pub(in crate::tables::types) enum Json<'a> {
 }
 
 /// The bytes that the tree of a canonical text takes, about: its values and members, in lists that grow.
+#[must_use]
 pub fn json_parts_bytes(text: &str) -> usize {
     const PART_BYTES: usize = 2 * size_of::<(Cow<'_, str>, Json<'_>)>();
     let parts = text.bytes().filter(|byte| matches!(byte, b',' | b':' | b'[' | b'{')).count();
