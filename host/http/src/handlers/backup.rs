@@ -6,19 +6,23 @@ use bytes::Bytes;
 use futures_util::stream;
 use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
-use mantis_db::Backup;
+use mantis_db::{Backup, Reservation};
 
 use crate::api::description::{Answer, AnswerHeader, Content, Shape, Tag};
 use crate::api::operation::TimeoutPolicy;
 use crate::api::request::Request;
-use crate::protocol::accept;
 use crate::protocol::body::{Body, BodyError};
 use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::problem::Result;
+use crate::protocol::{accept, memory};
 use crate::state::streams::StreamTicket;
 use crate::state::{Operation, State};
 
 const BACKUP: &str = "application/vnd.mantisdb.backup";
+
+/// What a backup holds while it is sent: the block that is made, the one that is sent, and a component's bytes for one. A block with a
+/// larger value takes its own length besides.
+const HELD_BYTES: usize = 1 << 20;
 
 pub(crate) static DOWNLOAD: Operation = Operation {
     method: Method::GET,
@@ -62,9 +66,10 @@ fn download(state: &Arc<State>, request: &Request) -> Result<Response<Body>> {
         return Err(Code::ShuttingDown.into());
     }
     let ticket = StreamTicket::take(state)?;
+    let held = memory::take(&request.in_flight, HELD_BYTES)?;
     let backup = state.database.store().backup();
     let (version, estimate) = (backup.version(), backup.bytes_estimate());
-    let mut response = Response::new(body(backup, ticket));
+    let mut response = Response::new(body(Sender { backup, state: Arc::clone(state), _held: held, _ticket: ticket }));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(BACKUP));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -81,18 +86,41 @@ fn put_number(headers: &mut HeaderMap, header: &AnswerHeader, number: u64) {
     headers.insert(HeaderName::from_static(header.name), HeaderValue::from(number));
 }
 
+/// A backup that is being sent.
+struct Sender {
+    backup: Backup,
+    state: Arc<State>,
+    _held: Reservation,
+    _ticket: StreamTicket,
+}
+
+impl Sender {
+    /// The next block; none at the end.
+    fn block(&mut self) -> Option<std::result::Result<Bytes, BodyError>> {
+        let mut block = match self.backup.next()? {
+            Ok(block) => block,
+            Err(error) => return Some(Err(BodyError(error.to_string()))),
+        };
+        let counted = if block.len() > HELD_BYTES / 2 { block.len() } else { 0 };
+        let taken = memory::take(self.state.database.in_flight(), counted);
+        Some(taken.map_err(|problem| BodyError(problem.message().to_owned())).map(|reservation| {
+            block.shrink_to_fit();
+            memory::held(block, reservation)
+        }))
+    }
+}
+
 /// The blocks, each made when the client has read the previous one. On a blocking thread: between two blocks there may be many
 /// keys that are not in it.
-fn body(backup: Backup, ticket: StreamTicket) -> Body {
-    Body::stream(stream::unfold(Some((backup, ticket)), |state| async move {
-        let (mut backup, ticket) = state?;
-        let made = tokio::task::spawn_blocking(move || (backup.next(), backup)).await;
-        let failed = |error: &dyn std::fmt::Display| Some((Err(BodyError(error.to_string())), None));
+fn body(sender: Sender) -> Body {
+    Body::stream(stream::unfold(Some(sender), |sender| async move {
+        let mut sender = sender?;
+        let made = tokio::task::spawn_blocking(move || (sender.block(), sender)).await;
         match made {
-            Ok((Some(Ok(piece)), backup)) => Some((Ok(Bytes::from(piece)), Some((backup, ticket)))),
-            Ok((Some(Err(error)), _)) => failed(&error),
+            Ok((Some(Ok(block)), sender)) => Some((Ok(block), Some(sender))),
+            Ok((Some(Err(error)), _)) => Some((Err(error), None)),
             Ok((None, _)) => None,
-            Err(error) => failed(&error),
+            Err(error) => Some((Err(BodyError(error.to_string())), None)),
         }
     }))
 }

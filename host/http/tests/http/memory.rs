@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_util::stream;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use http_body_util::{Full, StreamBody};
+use http_body_util::{BodyExt as _, Full, StreamBody};
 use mantis_db::Limits;
 use mantis_http::AppConfig;
 use mantis_pool::Config;
@@ -183,6 +183,34 @@ async fn unread_answers_share_the_budget() {
     let batch = format!(r#"{{"operations":[{}]}}"#, gets.join(","));
     let batches = check_unread(&server, "POST /api/v1/batch", json, &batch, 20).await;
     assert!((1..=3).contains(&batches), "{batches} answers of 4 MiB");
+    for accept in ["text/event-stream", "application/x-ndjson", "application/json"] {
+        let accept = format!("accept: {accept}");
+        let feeds = check_unread(&server, "GET /api/v1/changes?since=earliest&values=true", &[&accept], "", 40).await;
+        assert!((2..=15).contains(&feeds), "{accept}: {feeds} feeds that hold a page and a piece of a MiB each");
+    }
+    let backups = check_unread(&server, "GET /api/v1/backup", &[], "", 40).await;
+    assert!((2..=16).contains(&backups), "{backups} backups");
+}
+
+/// What waits for its next piece holds that of the last, and a value that the budget has no room for ends the stream.
+#[tokio::test]
+async fn a_feed_in_the_middle_takes_from_the_budget() {
+    let server = server(4 * MIB);
+    for accept in ["text/event-stream", "application/x-ndjson"] {
+        let response = server.open("GET /api/v1/changes?values=true", &[&format!("accept: {accept}")]).await;
+        let mut body = response.into_body();
+        server.send("PUT /api/v1/kv/a", &["content-type: text/plain"], vec![b'x'; MIB]).await;
+        let mut sent = 0;
+        while sent < MIB {
+            sent += body.frame().await.unwrap().unwrap().into_data().unwrap().len();
+        }
+        let put = server.send("PUT /api/v1/kv/a", &["content-type: text/plain"], vec![0; MIB]).await;
+        assert_eq!(put.outcome(), "204");
+        // As JSON it has six times as many bytes. The stream breaks off, and the client may go on from its cursor.
+        while body.frame().await.expect("it does not end as if it were complete").is_ok() {}
+        drop(body);
+        assert_eq!(in_use(&server), 0);
+    }
 }
 
 #[tokio::test]
@@ -203,6 +231,10 @@ async fn unread_rows_share_the_budget() {
     assert!((2..=20).contains(&rows), "{rows} answers of 800 KiB");
     let streams = check_unread(&server, "GET /rest/v1/t", &[], "", 100).await;
     assert!((2..=40).contains(&streams), "{streams} answers in pieces");
+    let feeds = check_unread(&server, "GET /api/v1/changes?since=earliest&table=t", &[], "", 40).await;
+    assert!((2..=20).contains(&feeds), "{feeds} feeds of rows");
+    let feeds = check_unread(&server, "GET /api/v1/changes?since=earliest&wait=0", &[], "", 40).await;
+    assert!((2..=20).contains(&feeds), "{feeds} pages of rows");
     // Written and shown, and none of it is left where it is refused.
     let written = &["content-type: application/json", "prefer: return=representation"];
     let row = format!(r#"{{"text":"{}"}}"#, "y".repeat(3 * MIB));

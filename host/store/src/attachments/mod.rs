@@ -5,12 +5,17 @@
 //! | file | holds |
 //! |---|---|
 //! | `files` | reads and writes an attachment's file |
+//! | `pieces` | reads an attachment in pieces (not in a page) |
 //! | `state` | who uses an attachment, and which may be removed (not in a page) |
 
 mod files;
 #[cfg(not(target_family = "wasm"))]
+mod pieces;
+#[cfg(not(target_family = "wasm"))]
 mod state;
 
 pub(crate) use files::{read_file, write_file};
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use pieces::Pieces;
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use state::Attachments;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::files::read_file;
+use super::pieces::Pieces;
 use crate::disk::Disk;
 use crate::types::{AttachmentId, Version};
 
@@ -98,6 +99,17 @@ impl Attachments {
         match disk {
             None => self.in_memory.lock().get(&id).cloned().ok_or_else(|| io::ErrorKind::NotFound.into()),
             Some(disk) => read_file(disk, id),
+        }
+    }
+
+    /// The bytes of an attachment in pieces, of a store on `disk` or in memory. Looks at all of a file first.
+    ///
+    /// # Errors
+    /// As of [`read`](Self::read).
+    pub(crate) fn pieces(&self, disk: Option<&dyn Disk>, id: AttachmentId) -> io::Result<Pieces> {
+        match disk {
+            None => self.read(None, id).map(Pieces::of_bytes),
+            Some(disk) => Pieces::of_file(disk, id),
         }
     }
 }

@@ -1,11 +1,10 @@
-//! The attachments of a backup: each is read as a whole, and handed out in pieces.
+//! The attachments of a backup: each is read in pieces, so that what a backup holds does not grow with them.
 
 use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use bytes::{Buf, Bytes};
-
+use crate::attachments::Pieces;
 use crate::engine::{Inner, NodeExt, Snapshot};
 use crate::format::{BlockWriter, PIECE_BYTES, names};
 use crate::types::{AttachmentId, Direction, KeyRange};
@@ -17,8 +16,8 @@ pub(super) struct Sent {
     bytes: u64,
     /// Those that are left.
     left: std::vec::IntoIter<AttachmentId>,
-    /// The one that is being sent, and the bytes that are left.
-    current: Option<(AttachmentId, Bytes)>,
+    /// The one that is being sent.
+    current: Option<(AttachmentId, Pieces)>,
     done: u64,
 }
 
@@ -60,15 +59,14 @@ impl Sent {
         while self.current.is_none() {
             let Some(id) = self.left.next() else { return Ok((blocks.end_of_attachments(self.done)?, true)) };
             let disk = self.store.durable().map(|durable| &*durable.disk);
-            if let Ok(bytes) = self.store.attachments.read(disk, id) {
-                self.current = Some((id, bytes));
+            if let Ok(pieces) = self.store.attachments.pieces(disk, id) {
+                self.current = Some((id, pieces));
                 self.done += 1;
             }
         }
-        let Some((id, mut bytes)) = self.current.take() else { return Err(io::ErrorKind::NotFound.into()) };
-        let block = blocks.piece(&id, &bytes[..bytes.len().min(PIECE_BYTES)])?;
-        bytes.advance(bytes.len().min(PIECE_BYTES));
-        self.current = Some((id, bytes)).filter(|(_, bytes)| !bytes.is_empty());
+        let Some((id, mut pieces)) = self.current.take() else { return Err(io::ErrorKind::NotFound.into()) };
+        let block = blocks.piece(&id, &pieces.next(PIECE_BYTES)?)?;
+        self.current = Some((id, pieces)).filter(|(_, pieces)| !pieces.is_at_end());
         Ok((block, false))
     }
 }

@@ -33,7 +33,7 @@ use crate::tables::table::TableSchema;
 use crate::tables::{Environment, TableResult};
 use crate::{Access, Session, Since};
 
-/// Bytes of rows in a page, at least one row.
+/// Bytes of rows and values in a page, at least one change: a slow reader holds those of one page.
 const PAGE_BYTES_MAX: usize = 1 << 20;
 
 /// How long a page is looked for: a filter beside fast writers does not hold up others. The next page goes on from there.
@@ -219,7 +219,7 @@ impl<'s> Reader<'s> {
                 return Ok(Seen::Hidden);
             }
             return Ok(match self.names.is_shown(bucket, wanted) {
-                Some(true) => Seen::Shown(Taken::Key, 0),
+                Some(true) => Seen::Shown(Taken::Key, change.value.map_or(0, <[u8]>::len)),
                 Some(false) => Seen::Hidden,
                 None => Seen::Lost,
             });

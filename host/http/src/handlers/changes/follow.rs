@@ -6,16 +6,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
-use mantis_db::Since;
 use mantis_db::tables::feed::{FeedError, FeedEvent, FeedScope};
+use mantis_db::{Reservation, Since};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::api::blocking::blocking;
+use crate::api::blocking::{blocking, text};
 use crate::handlers::changes::View;
 use crate::handlers::changes::form::Form;
 use crate::limits;
 use crate::protocol::body::{Body, BodyError};
+use crate::protocol::errors::AnyCode;
+use crate::protocol::memory;
 use crate::protocol::problem::{Problem, Result};
 use crate::state::State;
 use crate::state::streams::StreamTicket;
@@ -35,6 +37,8 @@ pub(super) struct Follower {
     /// Behind everything that was taken out of `unsent`.
     cursor: String,
     unsent: VecDeque<FeedEvent>,
+    /// What they hold.
+    unsent_bytes: Reservation,
     /// Behind everything that was read.
     read_to: String,
     at_end: bool,
@@ -71,6 +75,7 @@ impl Follower {
             since,
             cursor: String::new(),
             unsent: VecDeque::new(),
+            unsent_bytes: state.database.in_flight().reservation(),
             read_to: String::new(),
             at_end: false,
             pause_at: Instant::now() + PAUSE,
@@ -85,7 +90,7 @@ impl Follower {
         // Marked as seen before reading, so that a commit in between wakes the next wait.
         self.commits.borrow_and_update();
         let mut session = self.state.session().await?;
-        let page = if matches!(*self.scope, FeedScope::Table(_)) {
+        let page = if matches!(*self.scope, FeedScope::Table(_) | FeedScope::All) {
             // A condition on one large row takes long, and what is shown of it does: not where other requests wait.
             let (scope, since) = (Arc::clone(&self.scope), self.since.clone());
             let read = move || async move {
@@ -98,6 +103,7 @@ impl Follower {
             page
         };
         self.unsent.extend(page.events);
+        self.count_unsent()?;
         self.at_end = page.at_end;
         if self.unsent.is_empty() {
             self.cursor.clone_from(&page.cursor);
@@ -112,47 +118,70 @@ impl Follower {
         Ok(())
     }
 
-    /// What has been read, or else what is found or committed within `wait`: a filter may pass over more than is read at once. While it
-    /// waits, white space is sent: it means nothing where JSON begins, and keeps those on the way from taking the connection for dead.
-    pub(super) fn into_page(mut self, wait: Duration, form: Form, view: View) -> Body {
-        let deadline = Instant::now() + wait;
-        // Most pages need no waiting, and are then one piece of a known length.
-        if self.unsent.is_empty() && !wait.is_zero() {
-            return Body::live(stream::unfold(Some(self), move |follower| async move {
-                let mut follower = follower?;
-                let outcome = match follower.wait_for_changes(deadline.min(Instant::now() + SIGN_OF_LIFE)).await {
-                    Ok(false) if Instant::now() < deadline && !follower.is_over() => {
-                        return Some((Ok(Bytes::from_static(b"\n")), Some(follower)));
-                    }
-                    // The position is the newest, even if the client was slow.
-                    Ok(false) => follower.read_on().await,
-                    outcome => outcome.map(drop),
-                };
-                let page = outcome.map(|()| follower.page(form, view));
-                Some((page.map_err(|problem| BodyError(problem.message().to_owned())), None))
-            }));
-        }
-        Body::full(self.page(form, view))
+    /// Takes what the unsent changes hold of the budget, or gives back what they no longer hold.
+    fn count_unsent(&mut self) -> Result<()> {
+        let bytes = self.unsent.iter().map(FeedEvent::size_bytes).sum();
+        let counted = if bytes > memory::UNCOUNTED_BYTES_MAX { bytes } else { 0 };
+        self.unsent_bytes.shrink_to(counted);
+        if self.unsent_bytes.grow_to(counted) { Ok(()) } else { Err(memory::full()) }
     }
 
-    /// What has been read, up to about a megabyte.
-    fn page(&mut self, form: Form, view: View) -> Bytes {
-        let mut bytes = 0;
-        let mut taken = Vec::new();
-        while bytes < limits::CHANGES_PAGE_BYTES_MAX
+    /// The next changes of about so many bytes, at least one where there is one. They are counted until [`count_unsent`](Self::count_unsent).
+    fn take(&mut self, bytes_max: usize) -> Vec<FeedEvent> {
+        let (mut bytes, mut taken) = (0, Vec::new());
+        while bytes < bytes_max
             && let Some(change) = self.unsent.pop_front()
         {
             bytes += change.size_bytes();
             change.cursor().clone_into(&mut self.cursor);
             taken.push(change);
         }
+        taken
+    }
+
+    /// What has been read, or else what is found or committed within `wait`: a filter may pass over more than is read at once. While it
+    /// waits, white space is sent: it means nothing where JSON begins, and keeps those on the way from taking the connection for dead.
+    ///
+    /// # Errors
+    /// `memory-full`.
+    pub(super) async fn into_page(mut self, wait: Duration, form: Form, view: View) -> Result<Body> {
+        let deadline = Instant::now() + wait;
+        // Most pages need no waiting, and are then one piece of a known length.
+        if !self.unsent.is_empty() || wait.is_zero() {
+            return Ok(Body::full(self.page(form, view).await?));
+        }
+        Ok(Body::live(stream::unfold(Some(self), move |follower| async move {
+            let mut follower = follower?;
+            let outcome = match follower.wait_for_changes(deadline.min(Instant::now() + SIGN_OF_LIFE)).await {
+                Ok(false) if Instant::now() < deadline && !follower.is_over() => {
+                    return Some((Ok(Bytes::from_static(b"\n")), Some(follower)));
+                }
+                // The position is the newest, even if the client was slow.
+                Ok(false) => follower.read_on().await,
+                outcome => outcome.map(drop),
+            };
+            let page = match outcome {
+                Ok(()) => follower.page(form, view).await,
+                Err(problem) => Err(problem),
+            };
+            Some((page.map_err(|problem| BodyError(problem.message().to_owned())), None))
+        })))
+    }
+
+    /// What has been read, up to about a megabyte.
+    async fn page(&mut self, form: Form, view: View) -> Result<Bytes> {
+        let changes = self.take(limits::CHANGES_PAGE_BYTES_MAX);
         if self.unsent.is_empty() {
             self.cursor.clone_from(&self.read_to);
         }
-        let mut page = Vec::new();
         let more = !self.at_end || !self.unsent.is_empty();
-        form.write_page(&mut page, &taken, &self.cursor, more, view);
-        page.into()
+        let cursor = self.cursor.clone();
+        let written = text(self.state.database.in_flight(), (changes, cursor), move |(changes, cursor), text| {
+            form.write_page(text, changes, cursor, more, view).map_err(|_| memory::full())
+        });
+        let page = written.await?;
+        self.count_unsent()?;
+        Ok(page)
     }
 
     /// Reads on until there is a change, or until then; whether there is one.
@@ -177,50 +206,73 @@ impl Follower {
         *self.shutdown.borrow() || self.commits.has_changed().is_err()
     }
 
-    /// The changes from here on, until the client goes or the server stops.
-    pub(super) fn into_body(self, form: Form, view: View) -> Body {
-        let mut start = Vec::new();
-        form.write_start(&mut start, &self.cursor, view);
-        Body::live(stream::unfold((Some(self), start), move |(follower, start)| async move {
-            let mut follower = follower?;
-            if !start.is_empty() {
-                return Some((Ok(Bytes::from(start)), (Some(follower), Vec::new())));
+    /// The changes from here on, until the client goes or the server stops. The first piece is made at once, if there is one: what it
+    /// lacks can still be said with a status.
+    ///
+    /// # Errors
+    /// `memory-full`.
+    pub(super) async fn into_body(mut self, form: Form, view: View) -> Result<Body> {
+        let mut start = Vec::<u8>::new();
+        // Writing into memory does not fail.
+        let _ = form.write_start(&mut start, &self.cursor, view);
+        let mut ready = VecDeque::from([Bytes::from(start)]);
+        if !self.unsent.is_empty() {
+            ready.push_back(self.written(form, view).await?);
+        }
+        Ok(Body::live(stream::unfold((Some(self), ready), move |(mut follower, mut ready)| async move {
+            while let Some(piece) = ready.pop_front() {
+                if !piece.is_empty() {
+                    return Some((Ok(piece), (follower, ready)));
+                }
             }
-            let mut piece = Vec::new();
-            let goes_on = follower.write_piece(&mut piece, form, view).await;
-            if piece.is_empty() {
-                return None;
+            let piece = follower.as_mut()?.piece(form, view).await?;
+            if piece.is_err() {
+                follower = None;
             }
-            Some((Ok(Bytes::from(piece)), (goes_on.then_some(follower), Vec::new())))
-        }))
+            let piece = match piece {
+                Err(problem) if problem.code() != AnyCode::Db(mantis_db::Code::MemoryFull) => {
+                    let mut last = Vec::<u8>::new();
+                    let _ = form.write_error(&mut last, &problem);
+                    Ok(last.into())
+                }
+                // The client may go on from its cursor, so that its connection breaks off as for other reasons that pass.
+                piece => piece.map_err(|problem| BodyError(problem.message().to_owned())),
+            };
+            Some((piece, (follower, ready)))
+        })))
     }
 
-    /// Writes what comes next, waiting for it if need be. False when nothing comes after it.
-    async fn write_piece(&mut self, piece: &mut Vec<u8>, form: Form, view: View) -> bool {
+    /// What comes next, waiting for it if need be; none when the server ends. Nothing comes after an error.
+    async fn piece(&mut self, form: Form, view: View) -> Option<Result<Bytes>> {
         while self.unsent.is_empty() {
             let outcome = match self.wake(self.pause_at).await {
-                Woken::Over => return false,
+                Woken::Over => return None,
                 // Before a pause too, so that its position is the newest, even if the client was slow.
                 Woken::Commit | Woken::Pause => self.read_on().await,
             };
             if let Err(problem) = outcome {
-                form.write_error(piece, &problem);
-                return false;
+                return Some(Err(problem));
             }
             if self.unsent.is_empty() && Instant::now() >= self.pause_at {
-                form.write_pause(piece, &self.read_to, view);
+                let mut pause = Vec::<u8>::new();
+                let _ = form.write_pause(&mut pause, &self.read_to, view);
                 self.pause_at = Instant::now() + PAUSE;
-                return true;
+                return Some(Ok(pause.into()));
             }
         }
-        while piece.len() < PIECE_BYTES
-            && let Some(change) = self.unsent.pop_front()
-        {
-            form.write_change(piece, &change, view);
-            change.cursor().clone_into(&mut self.cursor);
-        }
+        Some(self.written(form, view).await)
+    }
+
+    /// The next changes that have been read, off the threads that other requests wait for where they are long.
+    async fn written(&mut self, form: Form, view: View) -> Result<Bytes> {
+        let changes = self.take(PIECE_BYTES);
+        let written = text(self.state.database.in_flight(), changes, move |changes, text| {
+            form.write_changes(text, changes, view).map_err(|_| memory::full())
+        });
+        let piece = written.await?;
+        self.count_unsent()?;
         self.pause_at = Instant::now() + PAUSE;
-        true
+        Ok(piece)
     }
 
     /// Waits until there may be more to read, but not beyond `until`.

@@ -1,5 +1,7 @@
 //! Changes as events, lines and pages.
 
+use std::io::{self, Write};
+
 use mantis_db::tables::feed::{FeedEvent, Matches, RowChange, RowChangeKind, TableEvent, TableEventKind};
 use mantis_db::tables::schema::TableDocument;
 use mantis_db::{Change, ChangeKind};
@@ -244,79 +246,84 @@ fn name(kind: ChangeKind) -> &'static str {
     }
 }
 
+/// Each fails where the text has no room to grow.
 impl Form {
     /// What a stream begins with: an event without data changes nothing but the client's cursor.
-    pub(super) fn write_start(self, out: &mut Vec<u8>, cursor: &str, view: View) {
+    pub(super) fn write_start(self, out: &mut impl Write, cursor: &str, view: View) -> io::Result<()> {
         if self == Self::Events {
-            out.extend_from_slice(b"retry: 1000\n");
+            out.write_all(b"retry: 1000\n")?;
         }
         // Before the oldest change there is no cursor yet.
         if !cursor.is_empty() {
-            self.write_cursor(out, cursor, None, view);
+            self.write_cursor(out, cursor, None, view)?;
         }
-        if self == Self::Events {
-            out.push(b'\n');
-        }
+        self.end_event(out)
     }
 
     /// Says where the reader is, where the form has a place for it and the reader expects it.
-    fn write_cursor(self, out: &mut Vec<u8>, cursor: &str, more: Option<bool>, view: View) {
+    fn write_cursor(self, out: &mut impl Write, cursor: &str, more: Option<bool>, view: View) -> io::Result<()> {
         if self == Self::Events {
-            for part in ["id: ", cursor, "\n"] {
-                out.extend_from_slice(part.as_bytes());
-            }
+            writeln!(out, "id: {cursor}")
         } else if view.progress {
-            write_line(out, &ProgressLine { cursor, more });
+            write_line(out, &ProgressLine { cursor, more })
+        } else {
+            Ok(())
         }
+    }
+
+    /// An empty line after an event.
+    fn end_event(self, out: &mut impl Write) -> io::Result<()> {
+        if self == Self::Events { out.write_all(b"\n") } else { Ok(()) }
     }
 
     /// All of an answer that ends.
-    pub(super) fn write_page(self, out: &mut Vec<u8>, changes: &[FeedEvent], cursor: &str, more: bool, view: View) {
+    pub(super) fn write_page(
+        self,
+        out: &mut impl Write,
+        changes: &[FeedEvent],
+        cursor: &str,
+        more: bool,
+        view: View,
+    ) -> io::Result<()> {
         if self == Self::Page {
             let changes = changes.iter().filter_map(|change| event_out(change, view)).collect();
-            write_line(out, &PageOut { changes, cursor, more });
-        } else {
-            for change in changes {
-                self.write_change(out, change, view);
-            }
-            self.write_cursor(out, cursor, Some(more), view);
+            return write_line(out, &PageOut { changes, cursor, more });
         }
+        self.write_changes(out, changes, view)?;
+        self.write_cursor(out, cursor, Some(more), view)
     }
 
-    pub(super) fn write_change(self, out: &mut Vec<u8>, change: &FeedEvent, view: View) {
-        let Some(shown) = event_out(change, view) else { return };
-        if self == Self::Events {
-            for part in ["id: ", change.cursor(), "\nevent: ", shown.kind(), "\ndata: "] {
-                out.extend_from_slice(part.as_bytes());
+    pub(super) fn write_changes(self, out: &mut impl Write, changes: &[FeedEvent], view: View) -> io::Result<()> {
+        for change in changes {
+            let Some(shown) = event_out(change, view) else { continue };
+            if self == Self::Events {
+                write!(out, "id: {}\nevent: {}\ndata: ", change.cursor(), shown.kind())?;
             }
+            // JSON has no line breaks, so that it is one line of data.
+            write_line(out, &shown)?;
+            self.end_event(out)?;
         }
-        // JSON has no line breaks, so that it is one line of data.
-        write_line(out, &shown);
-        if self == Self::Events {
-            out.push(b'\n');
-        }
+        Ok(())
     }
 
     /// Says that the stream lives, and where it is: a filter may have passed over much without showing any of it.
-    pub(super) fn write_pause(self, out: &mut Vec<u8>, cursor: &str, view: View) {
+    pub(super) fn write_pause(self, out: &mut impl Write, cursor: &str, view: View) -> io::Result<()> {
         if self == Self::Events {
-            out.extend_from_slice(b": nothing new\n");
+            out.write_all(b": nothing new\n")?;
         }
-        self.write_cursor(out, cursor, None, view);
-        if self == Self::Events || !view.progress {
-            out.push(b'\n');
-        }
+        self.write_cursor(out, cursor, None, view)?;
+        if self == Self::Events || !view.progress { out.write_all(b"\n") } else { Ok(()) }
     }
 
     /// The last event of a stream that cannot continue.
-    pub(super) fn write_error(self, out: &mut Vec<u8>, problem: &Problem) {
+    pub(super) fn write_error(self, out: &mut impl Write, problem: &Problem) -> io::Result<()> {
         let error = ErrorOut { code: problem.code().as_str(), message: problem.message() };
         if self == Self::Events {
-            out.extend_from_slice(b"event: error\ndata: ");
-            write_line(out, &error);
-            out.push(b'\n');
+            out.write_all(b"event: error\ndata: ")?;
+            write_line(out, &error)?;
+            self.end_event(out)
         } else {
-            write_line(out, &ErrorLine { error });
+            write_line(out, &ErrorLine { error })
         }
     }
 }

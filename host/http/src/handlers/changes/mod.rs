@@ -159,13 +159,15 @@ async fn changes(state: &Arc<State>, request: &mut Request) -> Result<Response<B
     // What is wrong with the request shows here, where it can still be said with a status.
     follower.read().await?;
     let body = if wait_s.is_some() || media == media::JSON {
-        follower.into_page(
-            Duration::from_secs(wait_s.unwrap_or(0)),
-            if media == media::JSON { Form::Page } else { Form::Lines },
-            view,
-        )
+        follower
+            .into_page(
+                Duration::from_secs(wait_s.unwrap_or(0)),
+                if media == media::JSON { Form::Page } else { Form::Lines },
+                view,
+            )
+            .await?
     } else {
-        follower.into_body(if media == EVENTS { Form::Events } else { Form::Lines }, view)
+        follower.into_body(if media == EVENTS { Form::Events } else { Form::Lines }, view).await?
     };
     let mut response = Response::new(body);
     let headers = response.headers_mut();
