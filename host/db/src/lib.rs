@@ -82,7 +82,7 @@ pub use mantis_store::{
 #[cfg(not(target_family = "wasm"))]
 pub use mantis_store::{DiskEvent, DiskThreads, Holds};
 #[cfg(feature = "tables")]
-pub use reader_words::{json_error, reader_error};
+pub use reader_words::{json_encoding_error, json_error, reader_error};
 #[cfg(not(target_family = "wasm"))]
 pub use retry::Retry;
 pub use session::{Committed, Session};

@@ -29,8 +29,50 @@ const RULES: &[Rule] = &[
     ("duplicate field ", |name| format!("the member {} is there twice", shortened(name))),
     ("invalid type: ", found_in_place),
     ("invalid value: ", found_in_place),
+    ("invalid length ", |rest| {
+        let (found, expected) = parted(rest);
+        format!("found {found} of them, expected {}", kind(&expected))
+    }),
     ("EOF while parsing ", |what| format!("the text ends within {}", kind(what))),
 ];
+
+/// All messages of `serde_json` that stay the same, but for those on the end of the text.
+const SENTENCES: &[(&str, &str)] = &[
+    ("expected value", "here is no valid value"),
+    ("expected ident", "here is no valid value"),
+    ("expected `:`", "a colon is missing after a member's name"),
+    ("expected `,` or `]`", "a comma or a closing bracket is missing after a value"),
+    ("expected `,` or `}`", "a comma or a closing brace is missing after a member"),
+    ("expected `\"`", "here must be a string in quotes"),
+    ("invalid escape", "a backslash in a string begins no escape of JSON"),
+    ("invalid number", "the number is not written as JSON writes numbers"),
+    ("number out of range", "the number is beyond the range of a double"),
+    ("invalid unicode code point", "the text is not UTF-8 here, or an escape in a string names no character"),
+    (
+        "control character (\\u0000-\\u001F) found while parsing a string",
+        "a line break, a tab or another control character in a string must be written as an escape",
+    ),
+    ("lone leading surrogate in hex escape", "an escape in a string is half of a surrogate pair"),
+    ("unexpected end of hex escape", "an escape in a string is cut off, or half of a surrogate pair"),
+    ("invalid value: expected key to be a number in quotes", "a member's name must be a number in quotes"),
+    ("float key must be finite (got NaN or +/-inf)", "a member's name must be a finite number"),
+    ("key must be a string", "a member's name must be a string in quotes"),
+    ("trailing comma", "there is a comma after the last of them"),
+    ("trailing characters", "there is more after the end of the value"),
+    ("recursion limit exceeded", "it is nested too deeply"),
+];
+
+/// What is wrong with the encoding of a JSON text, if its first bytes show it: JSON is UTF-8 without a byte order mark (RFC 8259, 8.1).
+#[must_use]
+pub fn json_encoding_error(text: &[u8]) -> Option<&'static str> {
+    match text {
+        [0xef, 0xbb, 0xbf, ..] => Some("the text begins with a byte order mark; JSON is UTF-8 without one"),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..] => {
+            Some("the text looks like UTF-16 or UTF-32; JSON is UTF-8 without a byte order mark")
+        }
+        _ => None,
+    }
+}
 
 /// What is wrong with a JSON text, and where.
 ///
@@ -46,7 +88,8 @@ pub fn json_error(error: &serde_json::Error) -> String {
         return "it is empty".to_owned();
     }
     let mut said = reader_error(message);
-    if line > 0 {
+    // Of what was seen before the reader took a character, or after the last of a line, there is no place.
+    if line > 0 && column > 0 {
         let _ = write!(said, " (line {line}, column {column})");
     }
     said
@@ -55,15 +98,13 @@ pub fn json_error(error: &serde_json::Error) -> String {
 /// The same of the message of any of serde's readers, without a place.
 #[must_use]
 pub fn reader_error(message: &str) -> String {
+    if let Some((_, said)) = SENTENCES.iter().find(|(words, _)| *words == message) {
+        return (*said).to_owned();
+    }
     if let Some(said) = RULES.iter().find_map(|(start, say)| message.strip_prefix(start).map(say)) {
         return said;
     }
     match message {
-        "expected value" => "here is no valid value".to_owned(),
-        "trailing characters" => "there is more after the end of the value".to_owned(),
-        "trailing comma" => "there is a comma after the last of them".to_owned(),
-        "key must be a string" => "a member's name must be a string in quotes".to_owned(),
-        "recursion limit exceeded" => "it is nested too deeply".to_owned(),
         message if message.starts_with("data did not match any variant of untagged enum") => {
             "it has none of the forms that it may have".to_owned()
         }
@@ -192,7 +233,61 @@ mod tests {
         check(r#"{"verb":"read","names":["#, "the text ends within a list (line 1, column 24)");
         check(r#"{"verb":}"#, "here is no valid value (line 1, column 9)");
         check(r#"{"verb":"read"} x"#, "there is more after the end of the value (line 1, column 17)");
+        check(r#"{"verb":"read","on":nope}"#, "here is no valid value (line 1, column 22)");
+        check(r#"{"verb" 1}"#, "a colon is missing after a member's name (line 1, column 9)");
+        check(r#"{"verb":"\q"}"#, "a backslash in a string begins no escape of JSON (line 1, column 11)");
+        check(r#"{"count":1.}"#, "the number is not written as JSON writes numbers (line 1, column 12)");
         check("{1:2}", "a member's name must be a string in quotes (line 1, column 2)");
+    }
+
+    #[test]
+    fn every_message_of_the_reader_is_a_sentence() {
+        for json in [
+            "nope",
+            "tru",
+            "[1 2]",
+            "[1,]",
+            r#"{"a":1 "b":2}"#,
+            r#"{"a":1,}"#,
+            "{a:1}",
+            r#""\x""#,
+            r#""\ud800""#,
+            r#""\ud800\u0041""#,
+            r#""\u12"#,
+            "\"\n\"",
+            "01",
+            "-",
+            "[",
+            "{",
+            "\"",
+            "1 1",
+            "\u{feff}1",
+        ] {
+            let said = json_error(&serde_json::from_str::<serde_json::Value>(json).unwrap_err());
+            let is_ours = SENTENCES.iter().any(|(_, sentence)| said.starts_with(sentence));
+            assert!(is_ours || said.starts_with("the text ends within "), "{json}: {said}");
+            assert!(!said.contains("column 0"), "{json}: {said}");
+        }
+        check_range();
+        let said = json_error(&serde_json::from_slice::<serde_json::Value>(b"\"\xff\"").unwrap_err());
+        assert!(said.starts_with("the text is not UTF-8 here"), "{said}");
+    }
+
+    fn check_range() {
+        let said = json_error(&serde_json::from_str::<f64>("1e999").unwrap_err());
+        assert!(said.starts_with("the number is beyond"), "{said}");
+        let said = json_error(&serde_json::from_str::<(u8, u8)>("[]").unwrap_err());
+        assert!(said.starts_with("found 0 of them, expected a list"), "{said}");
+    }
+
+    #[test]
+    fn another_encoding_is_known_by_its_first_bytes() {
+        for text in [&b"\xef\xbb\xbf1"[..], b"\xff\xfe{\0", b"\xfe\xff\0{", b"{\0", b"\0{", b"\0\0\0{"] {
+            assert!(json_encoding_error(text).is_some(), "{text:?}");
+        }
+        for text in [&b""[..], b"1", b"[]", b"\"\xc3\xa4\""] {
+            assert_eq!(json_encoding_error(text), None, "{text:?}");
+        }
     }
 
     #[test]

@@ -82,9 +82,16 @@ impl<'de> Visitor<'de> for BytesVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<BytesIn, A::Error> {
-        let invalid = || A::Error::custom("expected {\"base64\": \"...\"} with nothing else in it");
-        let (name, encoded): (Cow<'de, str>, Cow<'de, str>) = map.next_entry()?.ok_or_else(invalid)?;
-        if name != "base64" || map.next_key::<Cow<'de, str>>()?.is_some() {
+        let invalid = || {
+            let hint = if self.lists { "; a JSON document is sent as text with its `media_type`" } else { "" };
+            A::Error::custom(format!("the object is not {{\"base64\": \"...\"}} alone{hint}"))
+        };
+        let name: Cow<'de, str> = map.next_key()?.ok_or_else(invalid)?;
+        if name != "base64" {
+            return Err(invalid());
+        }
+        let encoded: Cow<'de, str> = map.next_value()?;
+        if map.next_key::<Cow<'de, str>>()?.is_some() {
             return Err(invalid());
         }
         let bytes = STANDARD.decode(encoded.as_bytes()).map_err(|_| A::Error::custom(NOT_BASE64))?;

@@ -18,9 +18,17 @@ pub(crate) fn parse<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T> {
         Err(_) => serde_json::from_slice(body),
     };
     parsed.map_err(|error| {
+        if let Some(problem) = encoding_problem(body) {
+            return problem;
+        }
         let code = if error.is_data() { Code::BodyInvalid } else { Code::BodyMalformed };
         Problem::new(code).detail(mantis_db::json_error(&error))
     })
+}
+
+/// The problem of a body in another encoding, if its first bytes show it.
+pub(crate) fn encoding_problem(body: &[u8]) -> Option<Problem> {
+    mantis_db::json_encoding_error(body).map(|detail| Problem::new(Code::BodyMalformed).detail(detail))
 }
 
 /// A structure that is written as an object alone: serde would take a list of its members in their order as well.

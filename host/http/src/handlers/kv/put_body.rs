@@ -46,6 +46,9 @@ pub(super) fn read_form(body: &[u8]) -> Result<ValueForm> {
 /// # Errors
 /// `body-malformed` where it is no JSON; `body-invalid` for a form whose time to live or base64 cannot be read.
 pub(super) fn read_any(body: &[u8]) -> Result<Option<ValueForm>> {
+    if let Some(problem) = json::encoding_problem(body) {
+        return Err(problem);
+    }
     let text = std::str::from_utf8(body).map_err(|error| {
         let place = error.valid_up_to() + 1;
         Problem::new(Code::BodyMalformed).detail(format!("JSON is UTF-8, and the body is not: see byte {place}"))

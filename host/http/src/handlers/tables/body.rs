@@ -125,9 +125,16 @@ fn not_json(error: &serde_json::Error) -> TableError {
     }
 }
 
+/// Refuses another encoding, which the first bytes show.
+fn check_encoding(body: &[u8]) -> TableResult<()> {
+    mantis_db::json_encoding_error(body)
+        .map_or(Ok(()), |details| Err(invalid("Empty or invalid json").with_details(details)))
+}
+
 const OTHER_KEYS: &str = "All object keys must match";
 
 fn read_json<'b>(body: &'b [u8], columns: Columns<'_>) -> TableResult<Rows<'b>> {
+    check_encoding(body)?;
     let mut builder = Builder::new(columns);
     if columns == Columns::All {
         builder.take_names(body)?;
@@ -140,6 +147,7 @@ fn read_json<'b>(body: &'b [u8], columns: Columns<'_>) -> TableResult<Rows<'b>> 
 }
 
 fn read_lines<'b>(body: &'b [u8], columns: Columns<'_>) -> TableResult<Rows<'b>> {
+    check_encoding(body)?;
     let mut builder = Builder::new(columns);
     // JSON has neither within a line: old files of some systems end lines with a carriage return alone.
     let ends_line = |&byte: &u8| matches!(byte, b'\n' | b'\r');

@@ -64,6 +64,9 @@ pub(super) fn of_json(body: &[u8]) -> TableResult<Vec<(String, Argument)>> {
         return Ok(Vec::new());
     }
     let invalid = |details: String| TableError::new(code::BODY_INVALID, "Empty or invalid json").with_details(details);
+    if let Some(details) = mantis_db::json_encoding_error(body) {
+        return Err(invalid(details.to_owned()));
+    }
     let body: Value = serde_json::from_slice(body).map_err(|error| invalid(mantis_db::json_error(&error)))?;
     let Value::Object(members) = body else {
         return Err(invalid("The arguments of a function are an object by their names.".to_owned()));
