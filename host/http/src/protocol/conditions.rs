@@ -159,7 +159,22 @@ impl Conditions {
         };
         let is_met = self.if_match.as_ref().is_none_or(|tags| matches(tags, true))
             && !self.if_none_match.as_ref().is_some_and(|tags| matches(tags, false));
-        if is_met { Ok(current.map_or(Expect::Absent, Expect::Version)) } else { Err(revision_failed(current)) }
+        if is_met { Ok(current.map_or(Expect::Absent, Expect::Version)) } else { Err(self.explain_revision(current)) }
+    }
+
+    /// The problem of conditions that do not hold of something with this revision.
+    fn explain_revision(&self, current: Option<u64>) -> Problem {
+        let problem = revision_failed(current);
+        let Some(now) = current else { return problem };
+        let unmet = self.if_match.as_ref().filter(|tags| !tags.match_strongly(now));
+        match (unmet, &self.if_none_match) {
+            (Some(tags), _) if tags.match_weakly(now) => problem.detail(WEAK_TAG).hint(WEAK_HINT),
+            (Some(_), _) => problem,
+            (None, Some(Tags::Any)) => problem
+                .detail("it exists, and `If-None-Match: *` asks that it does not")
+                .hint("To replace it, send the `ETag` of this answer in `If-Match`, or no condition."),
+            (None, _) => problem.detail("it still has a revision in `If-None-Match`"),
+        }
     }
 
     /// The response to a failed condition of a write; `ETag` has the current version.
@@ -185,9 +200,7 @@ impl Conditions {
                     .detail("what this transaction has written has no version before it commits")
                     .hint("Within a transaction only `If-Match: *` matches what it has written itself.")
             } else if tags.match_weakly(version) {
-                problem
-                    .detail("`If-Match` has the current version in a weak tag, and it compares strongly (RFC 9110)")
-                    .hint(WEAK_HINT)
+                problem.detail(WEAK_TAG).hint(WEAK_HINT)
             } else if tags.name_no_version() {
                 problem.detail("no tag in `If-Match` names a version of a value").hint(
                     "Send the `ETag` of an answer as it was, as in `If-Match: \"v7\"`; this answer has the current one.",
@@ -292,6 +305,8 @@ impl Tags {
 /// What to do about a weak tag in `If-Match`.
 pub(crate) const WEAK_HINT: &str = "Send the tag without `W/`, as in `If-Match: \"v7\"`. This server sends no weak tags: proxies that compress \
                                     answers make them weak.";
+
+const WEAK_TAG: &str = "`If-Match` has the current version in a weak tag, and it compares strongly (RFC 9110)";
 
 /// As [`failed`], of something with a revision.
 pub(crate) fn revision_failed(current: Option<u64>) -> Problem {

@@ -97,7 +97,7 @@ codes! {
     KeyNotFound "key-not-found" 404,
         "The key does not exist or has expired.", "Set it first.";
     PreconditionFailed "precondition-failed" 412,
-        "The key does not meet `If-Match`, `If-None-Match` or `If-Unmodified-Since`.", "Read it again and decide anew; `ETag` has its current version.";
+        "What the request is for does not meet `If-Match`, `If-None-Match` or `If-Unmodified-Since`.", "Read it again and decide anew; `ETag` has its current version.";
     RangeUnsatisfiable "range-unsatisfiable" 416,
         "The range starts after the end of the value.", "`Content-Range` has the value's length.";
     CheckFailed "check-failed" 409,

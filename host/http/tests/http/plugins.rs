@@ -274,6 +274,15 @@ async fn lost_updates_are_refused() {
     assert_eq!(first.outcome(), "201");
     let second = send(&put, &tag(&first), 2).await;
     assert_eq!(second.outcome(), "200");
+    for (line, condition, said) in [
+        (&delete, format!("if-match: W/{}", second.header("etag").unwrap()), "in a weak tag"),
+        (&put, "if-none-match: *".to_owned(), "it exists"),
+        (&put, tag(&first), "it has another revision"),
+    ] {
+        let refused = send(line, &condition, 3).await.json();
+        assert!(refused["detail"].as_str().unwrap().contains(said), "{line} {condition}: {refused}");
+        assert!(!refused.to_string().contains("key"), "it is no key: {refused}");
+    }
     for (line, condition) in [
         (&put, "if-none-match: *".to_owned()),
         (&put, tag(&first)),
