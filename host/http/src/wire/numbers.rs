@@ -26,8 +26,11 @@ impl Whole {
         }
         #[allow(clippy::cast_possible_truncation, reason = "it is whole and in range")]
         let whole = number as i64;
-        // A larger float need not be the number that was written.
-        if whole.unsigned_abs() > JSON_INTEGER_MAX { Err(invalid()) } else { Ok(Self(whole)) }
+        // A larger float need not be the number that was written, nor is it repeated.
+        if whole.unsigned_abs() > JSON_INTEGER_MAX {
+            return Err(E::custom("a whole number beyond 2^53 - 1 must be written without a point and an exponent"));
+        }
+        Ok(Self(whole))
     }
 }
 
@@ -55,6 +58,64 @@ impl<'de> Deserialize<'de> for Whole {
             }
         }
         deserializer.deserialize_any(WholeVisitor)
+    }
+}
+
+/// A whole number, also as text: as `numbers=string` shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Amount(pub(crate) i64);
+
+impl Amount {
+    /// How it is written as text; a few of the largest are left out, whose bounds no short pattern has.
+    pub(crate) const PATTERN: &'static str = "^-?([0-9]{1,18}|[1-8][0-9]{18})$";
+}
+
+impl<'de> Deserialize<'de> for Amount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct AmountVisitor;
+
+        impl Visitor<'_> for AmountVisitor {
+            type Value = Amount;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(Whole::EXPECTED)
+            }
+
+            fn visit_i64<E>(self, number: i64) -> std::result::Result<Amount, E> {
+                Ok(Amount(number))
+            }
+
+            fn visit_u64<E: serde::de::Error>(self, number: u64) -> std::result::Result<Amount, E> {
+                Whole::from_u64(number).map(|Whole(number)| Amount(number))
+            }
+
+            fn visit_f64<E: serde::de::Error>(self, number: f64) -> std::result::Result<Amount, E> {
+                Whole::from_f64(number).map(|Whole(number)| Amount(number))
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> std::result::Result<Amount, E> {
+                let digits = text.strip_prefix('-').unwrap_or(text);
+                let is_whole = (1..=19).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+                let number = if is_whole { text.parse().ok() } else { None };
+                number.map(Amount).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
+            }
+        }
+        deserializer.deserialize_any(AmountVisitor)
+    }
+}
+
+impl JsonSchema for Amount {
+    fn schema_name() -> Cow<'static, str> {
+        "Amount".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let number = generator.subschema_for::<Whole>();
+        json_schema!({"anyOf": [number, {"type": "string", "pattern": Self::PATTERN}]})
     }
 }
 
@@ -121,5 +182,22 @@ mod tests {
         {
             assert!(parse::<Whole>(json.as_bytes()).is_err(), "{json}");
         }
+    }
+
+    #[test]
+    fn an_amount_may_be_text_and_keeps_its_digits() {
+        for (json, number) in [
+            ("5", 5),
+            ("\"5\"", 5),
+            ("\"9007199254740993\"", 9_007_199_254_740_993),
+            ("\"-9223372036854775808\"", i64::MIN),
+        ] {
+            assert_eq!(parse::<Amount>(json.as_bytes()).unwrap(), Amount(number), "{json}");
+        }
+        for json in ["\"\"", "\"-\"", "\"+5\"", "\"1.0\"", "\" 5\"", "\"9223372036854775808\"", "null", "[]"] {
+            assert!(parse::<Amount>(json.as_bytes()).is_err(), "{json}");
+        }
+        let refused = parse::<Amount>(b"9007199254740993.0").unwrap_err();
+        assert!(!refused.message().contains("9007199254740992"), "another number: {}", refused.message());
     }
 }

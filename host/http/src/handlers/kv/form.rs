@@ -14,7 +14,7 @@ use crate::protocol::errors::Code;
 use crate::protocol::problem::{Problem, Result};
 use crate::wire::bytes::{BytesIn, BytesVisitor, KeyIn};
 use crate::wire::json;
-use crate::wire::numbers::Whole;
+use crate::wire::numbers::{Amount, Whole};
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -114,7 +114,7 @@ pub(crate) struct OperationForm {
     #[serde(default, deserialize_with = "json::given")]
     value: Option<ValueIn>,
     #[serde(default)]
-    by: Option<Whole>,
+    by: Option<Amount>,
     #[serde(default)]
     ttl: Option<Whole>,
     #[serde(default)]
@@ -204,7 +204,7 @@ impl OperationForm {
             }
             Verb::Increment => match (by, value) {
                 (None, None) => Op::Increment(key, 1),
-                (Some(Whole(by)), None) | (None, Some(ValueIn::Number(by))) => Op::Increment(key, by),
+                (Some(Amount(by)), None) | (None, Some(ValueIn::Number(by))) => Op::Increment(key, by),
                 (Some(_), Some(_)) => return Err(invalid("`by` and `value` are both given; send one")),
                 (None, Some(ValueIn::Bytes(_))) => {
                     return Err(invalid("`increment` needs a whole number of 64 bits"));
@@ -401,6 +401,8 @@ mod tests {
         check(r#"{"op":"delete","key":"k","if_version":7}"#, Some(&Op::Delete(key(), Expect::Version(7))));
         check(r#"{"op":"increment","key":"k"}"#, Some(&Op::Increment(key(), 1)));
         check(r#"{"op":"increment","key":"k","by":-5}"#, Some(&Op::Increment(key(), -5)));
+        check(r#"{"op":"increment","key":"k","by":"-5"}"#, Some(&Op::Increment(key(), -5)));
+        check(r#"{"op":"increment","key":"k","by":"five"}"#, None);
         check(r#"{"op":"increment","key":"k","value":5}"#, Some(&Op::Increment(key(), 5)));
         check(r#"{"op":"check","key":"k","absent":false}"#, Some(&Op::Check(key(), Expect::Present)));
         let html =

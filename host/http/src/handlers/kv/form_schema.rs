@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::handlers::kv::form::{OperationForm, Operations};
 use crate::limits::{MEDIA_TYPE_BYTES_MAX, TTL_MS_MAX, TTL_S_MAX};
 use crate::wire::bytes::{BytesIn, KeyIn, SpanEnd};
-use crate::wire::numbers::Whole;
+use crate::wire::numbers::{Amount, Whole};
 
 impl JsonSchema for Operations {
     fn schema_name() -> Cow<'static, str> {
@@ -60,7 +60,8 @@ impl JsonSchema for OperationForm {
             }
             schema
         };
-        let mut increment = operation("increment", json!({"by": or_null(number), "value": number}), &[], None);
+        let amount = json!({"anyOf": [number, {"type": "string", "pattern": Amount::PATTERN}]});
+        let mut increment = operation("increment", json!({"by": or_null(&amount), "value": number}), &[], None);
         increment["not"] = given(&["by", "value"]);
         let set = json!({
             "value": bytes_in,

@@ -18,7 +18,7 @@ use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::problem::Result;
 use crate::protocol::{accept, media, respond};
 use crate::state::{Operation, State};
-use crate::wire::numbers::Whole;
+use crate::wire::numbers::Amount;
 use crate::wire::{json, written};
 
 pub(crate) static INCREMENT: Operation = Operation {
@@ -67,7 +67,7 @@ pub(crate) static INCREMENT: Operation = Operation {
 #[serde(deny_unknown_fields)]
 struct Increment {
     #[serde(default)]
-    by: Option<Whole>,
+    by: Option<Amount>,
 }
 
 /// A sum in JSON: a number, or with `numbers=string` its text.
@@ -138,5 +138,5 @@ async fn read(state: &State, request: &mut Request) -> Result<i64> {
     // Bytes of an unnamed type are not guessed at.
     expect_json(request)?;
     let json::Object(Increment { by }) = json::parse(&body)?;
-    Ok(by.map_or(1, |Whole(by)| by))
+    Ok(by.map_or(1, |Amount(by)| by))
 }
