@@ -107,7 +107,7 @@ codes! {
     TtlInvalid "ttl-invalid" Invalid,
         "A time to live is at least 1 ms and at most 100 years.", "Leave it out to keep the value until it is deleted.";
     LimitOutOfRange "limit-out-of-range" Invalid,
-        "A page has at least 1 entry, and no more than the limit.", "Ask for less and follow the cursor; 1,000 is the default limit.";
+        "A page has at least 1 entry, and no more than the limit.", "Ask for less and follow the cursor; a page has 100 entries by default, and at most 1,000 unless configured.";
     CursorInvalid "cursor-invalid" Invalid,
         "The cursor was not made by this scan or feed.", "Begin again without a cursor.";
     KeysTooMany "keys-too-many" Limit,

@@ -96,6 +96,8 @@ pub(crate) fn choose(headers: &HeaderMap, offered: &[&'static str]) -> Result<&'
 }
 
 pub(crate) fn not_acceptable(offered: &[&str]) -> Problem {
+    let once = offered.iter().enumerate().filter(|(place, media)| !offered[..*place].contains(media));
+    let offered: Vec<&str> = once.map(|(_, media)| *media).collect();
     Problem::new(Code::NotAcceptable).detail(format!("available as `{}`", offered.join("` or `")))
 }
 

@@ -123,7 +123,7 @@ async fn a_json_document_is_stored_as_it_is_unless_it_is_the_form_of_a_value() {
     assert_eq!(put("PUT /api/v1/kv/doc?raw=true", JSON, form).await, done(Some("document")));
     assert_eq!(server.send("GET /api/v1/kv/doc", &[], "").await.text(), form);
     assert_eq!(put("PUT /api/v1/kv/doc?raw=true", JSON, "no JSON").await, done(Some("document")));
-    assert_eq!(put("PUT /api/v1/kv/doc?raw=true", VALUE, form).await, done(None), "any bytes of any type");
+    assert_eq!(put("PUT /api/v1/kv/doc?raw=true", VALUE, form).await, done(Some("value")), "always the form");
     assert_eq!(put("PUT /api/v1/kv/doc", "content-type: text/plain", form).await, done(None));
     let parameters = "content-type: Application/JSON; charset=utf-8";
     assert_eq!(put("PUT /api/v1/kv/doc?ttl=60", parameters, "[1]").await, done(Some("document")));
@@ -318,9 +318,15 @@ async fn a_value_expires() {
 async fn an_increment_returns_the_new_number() {
     const JSON: &[&str] = &["content-type: application/json"];
     let server = Server::new();
-    for (body, sum) in
-        [("", "1"), (r#"{"by":41}"#, "42"), (r#"{"by":-2}"#, "40"), ("{}", "41"), (r#"{"by":1.0}"#, "42")]
-    {
+    for (body, sum) in [
+        ("", "1"),
+        (r#"{"by":41}"#, "42"),
+        (r#"{"by":-2}"#, "40"),
+        ("{}", "41"),
+        (r#"{"by":1.0}"#, "42"),
+        (r#"{"by":"1"}"#, "43"),
+        (r#"{"by":"-1"}"#, "42"),
+    ] {
         let headers = if body.is_empty() { &[] } else { JSON };
         let answer = server.send("POST /api/v1/kv/n/increment", headers, body).await;
         assert_eq!((answer.outcome().as_str(), answer.text()), ("200", sum), "{body}");
@@ -330,7 +336,7 @@ async fn an_increment_returns_the_new_number() {
     server.send("PUT /api/v1/kv/text", &[], "abc").await;
     check(&server, "POST /api/v1/kv/text/increment", &[], b"", "422 not-an-integer").await;
     check(&server, "POST /api/v1/kv/n/increment", JSON, b"{\"by\":9223372036854775807}", "409 integer-overflow").await;
-    check(&server, "POST /api/v1/kv/n/increment", JSON, b"{\"by\":\"1\"}", "422 body-invalid").await;
+    check(&server, "POST /api/v1/kv/n/increment", JSON, b"{\"by\":\"1.0\"}", "422 body-invalid").await;
     check(&server, "POST /api/v1/kv/n/increment", JSON, b"{\"by\":-9223372036854775809}", "422 body-invalid").await;
     check(&server, "POST /api/v1/kv/n/increment", JSON, b"{\"add\":1}", "422 body-invalid").await;
     check(&server, "POST /api/v1/kv/n/increment", JSON, b"[]", "422 body-invalid").await;
@@ -428,5 +434,47 @@ fn every_hint_says_something() {
     let database = mantis_db::Code::ALL.iter().map(|code| (code.as_str(), code.remedy()));
     for (code, remedy) in http.chain(database) {
         assert!(!remedy.to_lowercase().contains("detail says") && !remedy.contains("detail has"), "{code}: {remedy}");
+    }
+}
+
+/// What is wrong with a JSON body is a sentence on every route, and never a word of the reader.
+#[tokio::test]
+async fn a_body_that_is_no_json_is_explained_alike_everywhere() {
+    let server = Server::new();
+    let json = &["content-type: application/json"];
+    let table = r#"{"columns":[{"name":"id","type":"int8"}],"primary_key":["id"]}"#;
+    assert_eq!(server.send("PUT /api/v1/schema/tables/t", json, table).await.status, 201);
+    let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    for (body, said) in [
+        (b"nope{".to_vec(), "here is no valid value (line 1, column 2)"),
+        (b"{".to_vec(), "the text ends within an object (line 1, column 1)"),
+        (b"\xef\xbb\xbf{}".to_vec(), "the text begins with a byte order mark; JSON is UTF-8 without one"),
+        (utf16("{}"), "the text looks like UTF-16 or UTF-32; JSON is UTF-8 without a byte order mark"),
+    ] {
+        for line in [
+            "PUT /api/v1/kv/z",
+            "POST /api/v1/kv",
+            "POST /api/v1/batch",
+            "POST /api/v1/kv/z/increment",
+            "POST /api/v1/tables/t",
+        ] {
+            let answer = server.send(line, json, body.clone()).await;
+            assert_eq!(answer.status, 400, "{line} {body:?}: {}", answer.text());
+            let problem = answer.json();
+            // The readers of one form or another find out at their own places.
+            let sentence = said.split(" (").next().unwrap();
+            let texts = [&problem["detail"], &problem["details"]].map(|text| text.as_str().unwrap_or_default());
+            assert!(texts.iter().any(|text| text.contains(sentence)), "{line} {body:?}: {problem}");
+        }
+    }
+    for body in ["[]", "[1,]"] {
+        let answer = server.send("POST /api/v1/kv", json, body).await.json();
+        assert_eq!(answer["detail"], "found a list, expected an object", "{body}");
+    }
+    let document = r#"{"operations":[{"op":"set","key":"a","value":{"a":1}}]}"#;
+    for line in ["POST /api/v1/kv", "POST /api/v1/batch"] {
+        let answer = server.send(line, json, document).await.json();
+        let detail = answer["detail"].as_str().unwrap();
+        assert!(detail.contains("a JSON document is sent as text with its `media_type`"), "{line}: {detail}");
     }
 }

@@ -182,7 +182,8 @@ async fn read(state: &State, request: &mut Request) -> Result<Writing> {
     let is_raw = request.query.flag(&RAW);
     let given = request.media_type();
     let is = |media: &str| given.as_deref() == Some(media);
-    if is(media::VALUE_JSON) && !is_raw {
+    // What it says of itself holds, whatever `raw` asks for.
+    if is(media::VALUE_JSON) {
         let body = request.read_body(config.body_bytes_max, config.body_timeout_ms).await?;
         // Beside the text there is the value in it.
         let reservation = request.reserve(body.len())?;
