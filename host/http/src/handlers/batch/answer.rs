@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::api::blocking::text;
 use crate::handlers::kv::batch::Style;
 use crate::handlers::kv::form::key_of;
 use crate::protocol::body::Body;
@@ -48,7 +49,7 @@ struct EntryOut<'a> {
 }
 
 /// The answer of a batch that ran.
-pub(super) fn applied(
+pub(super) async fn applied(
     operations: &[Operation<'_>],
     applied: Applied,
     style: Style,
@@ -59,22 +60,42 @@ pub(super) fn applied(
         Applied::Committed { version, durable, results } => (version, durable, results),
     };
     let version_json = version_text(version).map_or("null".to_owned(), |NumberText(version)| format!("\"{version}\""));
-    let mut text = Text::new(in_flight);
-    text.push(format!("{{\"version\":{version_json},\"durable\":{durable},\"results\":[").as_bytes())?;
-    for (index, (operation, done)) in operations.iter().zip(results).enumerate() {
-        if index > 0 {
-            text.push(b",")?;
+    let results: Vec<_> = operations.iter().map(Verb::of).zip(results).collect();
+    let json = text(in_flight, results, move |results, text| {
+        text.push(format!("{{\"version\":{version_json},\"durable\":{durable},\"results\":[").as_bytes())?;
+        for (index, (verb, done)) in results.iter().enumerate() {
+            if index > 0 {
+                text.push(b",")?;
+            }
+            write(text, *verb, done, style)?;
         }
-        write(&mut text, operation, done, style)?;
-    }
-    text.push(b"]}")?;
-    let mut response = Response::new(Body::full(text.into_bytes()));
+        text.push(b"]}")
+    });
+    let mut response = Response::new(Body::full(json.await?));
     response.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static(JSON));
     written::set_commit_headers(&mut response, version, durable);
     Ok(response)
 }
 
-fn write(text: &mut Text, operation: &Operation<'_>, done: Done, style: Style) -> Result<()> {
+/// What an operation calls the rows that it wrote.
+#[derive(Debug, Clone, Copy)]
+enum Verb {
+    Insert,
+    Delete,
+    Other,
+}
+
+impl Verb {
+    fn of(operation: &Operation<'_>) -> Self {
+        match operation {
+            Operation::Row(row) if matches!(row.verb, RowVerb::Insert { .. }) => Self::Insert,
+            Operation::Row(row) if matches!(row.verb, RowVerb::Delete) => Self::Delete,
+            _ => Self::Other,
+        }
+    }
+}
+
+fn write(text: &mut Text, verb: Verb, done: &Done, style: Style) -> Result<()> {
     let (counts, rows) = match done {
         Done::Key(OpResult::Entry(entry)) => {
             let out = EntryOut::of(entry.as_ref(), style.encoding, style.details);
@@ -86,14 +107,12 @@ fn write(text: &mut Text, operation: &Operation<'_>, done: Done, style: Style) -
         Done::Key(_) | Done::Checked => (String::new(), None),
         Done::Selected(rows) => (String::new(), Some(rows)),
         Done::Written { affected, inserted, rows } => {
-            let counts = match operation {
-                Operation::Row(row) if matches!(row.verb, RowVerb::Insert { .. }) => {
-                    format!("\"inserted\":{inserted},\"updated\":{}", affected - inserted)
-                }
-                Operation::Row(row) if matches!(row.verb, RowVerb::Delete) => format!("\"deleted\":{affected}"),
-                _ => format!("\"updated\":{affected}"),
+            let counts = match verb {
+                Verb::Insert => format!("\"inserted\":{inserted},\"updated\":{}", affected - inserted),
+                Verb::Delete => format!("\"deleted\":{affected}"),
+                Verb::Other => format!("\"updated\":{affected}"),
             };
-            (counts, rows)
+            (counts, rows.as_ref())
         }
     };
     text.push(b"{")?;
@@ -101,7 +120,7 @@ fn write(text: &mut Text, operation: &Operation<'_>, done: Done, style: Style) -
     if let Some(rows) = rows {
         let separator: &[u8] = if counts.is_empty() { b"\"rows\":" } else { b",\"rows\":" };
         text.push(separator)?;
-        text.push(&rows)?;
+        text.push(rows)?;
     }
     text.push(b"}")
 }

@@ -154,7 +154,7 @@ impl Work {
                 Ok(None)
             }
             Err(error) => Err(answer::failed(error)),
-            Ok(applied) => answer::applied(&operations, applied, *style, in_flight).map(Some),
+            Ok(applied) => answer::applied(&operations, applied, *style, in_flight).await.map(Some),
         }
     }
 }
