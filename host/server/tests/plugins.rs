@@ -1,5 +1,6 @@
 //! Plugins through the command line. The guest is built by `cargo xtask guests`.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::support::{PATIENCE, Server, failure, pause, program, run_with};
@@ -357,4 +358,31 @@ fn the_port_is_open_before_plugins_are_compiled() {
     let server = Server::start(&arguments);
     wait_until_ready(&server);
     assert!(server.exchange(call).ends_with("100000"));
+}
+
+/// A call in progress ends when its client goes, long before its deadline.
+#[test]
+fn a_call_ends_with_its_client() {
+    let server = Server::start(&["--plugin-call-deadline-ms", "60000"]);
+    server.ok(&["plugin", "put", "spin", component("spin.wasm").to_str().unwrap()]);
+    let figure = |name: &str| {
+        let stats = server.exchange(b"GET /stats HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        let stats: serde_json::Value = serde_json::from_str(stats.split_once("\r\n\r\n").unwrap().1).unwrap();
+        stats["plugins"][name].as_u64().unwrap()
+    };
+    let mut stream = server.connect();
+    let call = "POST /api/v1/plugins/spin/call/forever HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+                Content-Length: 2\r\n\r\n[]";
+    stream.write_all(call.as_bytes()).unwrap();
+    while figure("calls_active") == 0 {
+        pause(20);
+    }
+    drop(stream);
+    for _ in 0..PATIENCE.as_millis() / 50 {
+        if figure("abandoned") == 1 && figure("calls_active") == 0 {
+            return;
+        }
+        pause(50);
+    }
+    panic!("the call of a client that has gone still runs");
 }
