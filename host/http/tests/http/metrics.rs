@@ -150,8 +150,8 @@ async fn a_strict_reader_takes_both_formats() {
                 "mantisdb_http_request_duration_seconds",
                 "mantisdb_plugin_call_duration_seconds",
                 "mantisdb_pool_acquire_duration_seconds",
-                "mantisdb_store_commit_duration_seconds",
                 "mantisdb_store_log_sync_duration_seconds",
+                "mantisdb_store_writer_lock_hold_duration_seconds",
             ]
         );
         for (name, family) in histograms {

@@ -69,7 +69,11 @@ fn write(out: &mut Exposition, state: &State, stats: &Stats) {
     write_pool_waits(out, state);
     write_store(out, &stats.store);
     let holds = Buckets::from(&state.database.stats().writer_holds);
-    out.histogram("store_commit_duration_seconds", "Time for which commits held the writers' lock (sampled).", &holds);
+    out.histogram(
+        "store_writer_lock_hold_duration_seconds",
+        "Time for which commits held the writers' lock (sampled).",
+        &holds,
+    );
     if let Some(disk) = &stats.store.disk {
         write_disk(out, disk);
     }
