@@ -26,6 +26,24 @@ fn in_use(server: &Server) -> usize {
     server.database.in_flight().bytes_in_use()
 }
 
+/// What a database in memory keeps of a plugin ends with no request, and is not in flight.
+#[tokio::test]
+async fn installed_components_are_not_in_flight() {
+    let server = server(64 * MIB);
+    for number in 0..3 {
+        // A custom section makes each another component, and large.
+        let mut component = wat::parse_str(crate::plugins::COMPONENT).unwrap();
+        let padding = vec![number; 1 << 20];
+        // Section 0, of 2^20 + 2 bytes in LEB128, whose name has one byte.
+        component.extend([0, 0x82, 0x80, 0x40, 1, b'p']);
+        component.extend(padding);
+        let put = server.send(&format!("PUT /api/v1/plugins/p{number}"), crate::plugins::WASM, component).await;
+        assert_eq!(put.outcome(), "201", "{}", put.text());
+        assert_eq!(in_use(&server), 0);
+    }
+    assert!(server.database.store().attachment_bytes_in_memory() > 3 << 20, "they are kept");
+}
+
 /// A body that announces a length, sends so many bytes, and then nothing more.
 struct Unfinished {
     announced: u64,

@@ -78,8 +78,9 @@ impl Attachments {
         std::mem::take(&mut *self.dropped.lock())
     }
 
-    pub(crate) fn keep_in_memory(&self, id: AttachmentId, bytes: Bytes) {
-        self.in_memory.lock().insert(id, bytes);
+    /// Keeps an attachment in memory, unless it is there already.
+    pub(crate) fn keep_in_memory(&self, id: AttachmentId, bytes: impl FnOnce() -> Bytes) {
+        self.in_memory.lock().entry(id).or_insert_with(bytes);
     }
 
     pub(crate) fn forget_in_memory(&self, id: AttachmentId) {

@@ -45,7 +45,8 @@ impl Store {
         inner.attachments.pin(id);
         let attached = Attached { store: Arc::clone(inner), id };
         let Some(durable) = inner.durable() else {
-            inner.attachments.keep_in_memory(id, bytes.clone());
+            // The caller's allocation may be shared or counted as in flight, and ends with the caller.
+            inner.attachments.keep_in_memory(id, || Bytes::copy_from_slice(bytes));
             return Ok(attached);
         };
         durable.check().map_err(io::Error::other)?;
