@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::path::Path;
 
+use mantis_db::plugins::LostComponent;
 use serde_json::{Map, Value};
 
 use crate::client::text::{printable_json, printable_lines};
@@ -11,7 +12,8 @@ use crate::client::{ClientError, Problem};
 /// The remedy for a database in a newer format.
 pub const NEWER_VERSION: &str = "run the version of mantisdb that wrote it, or a later one";
 
-const STREAM_FAILED: &str = "standard input or output failed: ";
+/// The remedy for plugins without their components.
+pub const PUT_AGAIN: &str = "all keys and rows are there; put these plugins again: mantisdb plugin put NAME FILE";
 
 /// The process's exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +27,8 @@ pub enum Exit {
     Server = 3,
     /// A local file or stream failed, or its contents are invalid.
     Local = 4,
+    /// All keys and rows are there, and components of plugins are missing or damaged.
+    Plugins = 5,
 }
 
 /// Why a command failed.
@@ -59,6 +63,19 @@ impl Failure {
     /// The command line is invalid.
     pub fn usage(message: impl Display) -> Self {
         Self::new(Exit::Usage, message)
+    }
+
+    /// Checks that no plugin lacks its component in the place `what`.
+    ///
+    /// # Errors
+    /// [`Exit::Plugins`]: some do, and everything else is there.
+    pub fn plugins(what: impl Display, lost: &[LostComponent]) -> Outcome {
+        if lost.is_empty() {
+            return Ok(());
+        }
+        let lost: Vec<_> = lost.iter().map(ToString::to_string).collect();
+        let message = format!("components of plugins are missing or damaged in {what}: {}", lost.join("; "));
+        Err(Self::new(Exit::Plugins, message).hint(PUT_AGAIN))
     }
 
     /// A file could not be read or written.

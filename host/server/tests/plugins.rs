@@ -293,8 +293,21 @@ fn backups_carry_plugins_and_a_lost_component_breaks_nothing_else() {
     std::fs::remove_file(directory.path().join("new").join(format!("attachment-{lost}.mantis"))).unwrap();
     let checked = run(&["check", "--data", &path("new")]);
     let said = String::from_utf8_lossy(&checked.stdout).into_owned();
-    assert!(!checked.status.success() && said.contains(&lost) && said.contains("missing"), "{said}");
-    let server = Server::start(&["--data", &path("new")]);
+    assert!(said.contains(&lost) && said.contains("missing"), "{said}");
+    assert!(said.contains("damaged in components of plugins: opens with") && said.contains("a, version 1"), "{said}");
+    let (code, message) = failure(&checked);
+    assert!(code == 5 && message.contains("plugin put") && message.contains("a, version 1 (current)"), "{message}");
+    // A repair has nothing to put in its place, and writes nothing.
+    let (code, _) = failure(&run(&["check", "--data", &path("new"), "--repair", "--into", &path("repaired")]));
+    assert!(code == 5 && !directory.path().join("repaired").exists());
+    let mut server = Server::start(&["--data", &path("new")]);
+    // A backup of the rest is made, and restored, and both tell.
+    let backed_up = server.run(&["backup", &path("less.backup")]);
+    let restored = run(&["restore", &path("less.backup"), "--data", &path("less")]);
+    for (code, message) in [failure(&backed_up), failure(&restored)] {
+        assert!(code == 5 && message.contains("a, version 1 (current)"), "{code} {message}");
+    }
+    assert_eq!(failure(&run(&["check", "--data", &path("less")])).0, 5);
     assert_eq!(server.ok(&["plugin", "call", "b", "submit", "ada", "30"]), "1\n");
     let (code, message) = failure(&server.run(&["plugin", "call", "a", "increment", "visits", "1"]));
     assert!(code == 3 && message.contains("plugin-unavailable"), "{code} {message}");
@@ -302,6 +315,9 @@ fn backups_carry_plugins_and_a_lost_component_breaks_nothing_else() {
     // The same component again mends it, with the grants that it had.
     server.ok(&["plugin", "put", "a", counter().to_str().unwrap()]);
     assert_eq!(server.ok(&["plugin", "call", "a", "increment", "visits", "1"]), "7\n");
+    server.signal("-TERM");
+    assert_eq!(server.wait(), Some(0));
+    assert!(server.log().contains("a backup lacks a plugin's component"));
 }
 
 #[test]

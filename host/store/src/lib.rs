@@ -64,8 +64,8 @@ pub use engine::{Change, ChangePage, Compacted, Decision, Examined, FeedCursor, 
 pub use engine::{Footprint, TURN_MS, Turn};
 pub use format::{Damage, Unreadable};
 pub use recovery::{
-    Backup, FileKind, FileReport, Finding, OpenError, Recovered, RepairError, Repaired, Report, RestoreError,
-    abandon_restore, begin_restore, check, repair, repairable, restore, verify,
+    Backup, FileKind, FileReport, Finding, OpenError, Part, Recovered, RepairError, Repaired, Report, RestoreError,
+    check, check_showing, repair, repairable, restore, restore_showing, verify, verify_showing,
 };
 #[cfg(not(target_family = "wasm"))]
 pub use store::Attached;

@@ -3,17 +3,20 @@
 //! | file | holds |
 //! |---|---|
 //! | this one | list, keep, roll back, forget; the components themselves |
+//! | `lost` | which components a database or a backup lacks |
 //! | `record` | a plugin and its versions, and their bytes in the catalogue |
 //!
 //! A component is an attachment of the store, a file of its own, and the catalogue has a count of the versions that name it. Neither is an
 //! event of the change feed or part of a bucket. What a plugin may do is a document that this room keeps as it is: the plugin host reads it.
 
+mod lost;
 mod record;
 
 use std::io;
 
 use bytes::Bytes;
 
+pub use lost::{ComponentsSeen, LostComponent};
 pub use record::{PLUGIN_VERSIONS_MAX, PluginRecord, PluginVersion};
 
 use crate::engine::{Attached, AttachmentId, KeyRange, Transaction, Unsettled};

@@ -31,7 +31,8 @@ pub(crate) static DOWNLOAD: Operation = Operation {
     summary: "A backup of the whole database",
     description: "The database at one commit, whatever is written meanwhile, as a file for `mantisdb restore`. Every block has a checksum \
                   and the last one marks the end, so an interrupted download is not mistaken for a backup. While it is sent, the versions \
-                  in it stay in memory: a client that reads less than a block (about 256 KiB) a minute is disconnected.",
+                  in it stay in memory: a client that reads less than a block (about 256 KiB) a minute is disconnected. A plugin's \
+                  component whose file is missing or damaged is not in it; `mantisdb restore` names such plugins.",
     query: &[],
     headers: &[],
     body: None,
@@ -117,10 +118,15 @@ fn body(sender: Sender) -> Body {
         let mut sender = sender?;
         let made = tokio::task::spawn_blocking(move || (sender.block(), sender)).await;
         match made {
-            Ok((Some(Ok(block)), sender)) => Some((Ok(block), Some(sender))),
-            Ok((Some(Err(error)), _)) => Some((Err(error), None)),
-            Ok((None, _)) => None,
-            Err(error) => Some((Err(BodyError(error.to_string())), None)),
+            Ok((Some(Ok(piece)), backup)) => Some((Ok(Bytes::from(piece)), Some((backup, ticket)))),
+            Ok((Some(Err(error)), _)) => failed(&error),
+            Ok((None, backup)) => {
+                for id in backup.attachments_left_out() {
+                    tracing::error!(%id, "a backup lacks a plugin's component: its file is missing or damaged");
+                }
+                None
+            }
+            Err(error) => failed(&error),
         }
     }))
 }

@@ -86,6 +86,7 @@ const EXIT_CODES: &str = "Exit codes:
   2  the command line or the configuration is invalid
   3  the server refused the request, failed, or could not be reached
   4  a local file or stream failed, or its contents are invalid
+  5  all keys and rows are there, and components of plugins are missing or damaged
 
 With --json, a failure is a JSON object on standard error: the server's problem document, or one with `detail` and `hint`; both with `exit_code`.";
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 use bytes::{Buf, Bytes};
 use hyper::header::ACCEPT;
 use indicatif::{DecimalBytes, HumanCount, ProgressBar};
-use mantis_db::{Checkpoint, Unreadable, verify};
+use mantis_db::plugins::{ComponentsSeen, LostComponent};
+use mantis_db::{Checkpoint, Unreadable, verify_showing};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -28,15 +29,23 @@ pub(super) async fn run(args: BackupArgs) -> Outcome {
     let json = args.server.json;
     if args.file == FilePath::new("-") {
         let output = Box::new(BufWriter::new(io::stdout()));
-        let (whole, mut output) = download(&client, output, FilePath::new("standard output")).await?;
+        let (Contents { whole, lost }, mut output) =
+            download(&client, output, FilePath::new("standard output")).await?;
         output.flush().map_err(|error| Failure::stream(&error))?;
         // Standard output is the data.
         let said = if json { as_json(&whole).to_string() } else { text(&whole) };
         eprintln!("{said}");
-        return Ok(());
+        return Failure::plugins("the backup", &lost);
     }
-    let whole = to_file(&client, &args.file, args.force).await?;
-    show(&whole, json)
+    let Contents { whole, lost } = to_file(&client, &args.file, args.force).await?;
+    show(&whole, json)?;
+    Failure::plugins(args.file.display(), &lost)
+}
+
+/// What a backup contains, and the components that it lacks.
+struct Contents {
+    whole: Checkpoint,
+    lost: Vec<LostComponent>,
 }
 
 /// Prints what a backup contains.
@@ -59,9 +68,13 @@ pub(super) fn as_json(whole: &Checkpoint) -> Value {
     json!({"version": whole.version.to_string(), "keys": whole.entries, "bytes": whole.bytes})
 }
 
+pub(super) fn lost_as_json(lost: &[LostComponent]) -> Value {
+    let lost = lost.iter();
+    lost.map(|lost| json!({"plugin": lost.plugin, "version": lost.version, "current": lost.is_current})).collect()
+}
+
 /// Writes beside `path` until it is whole.
-async fn to_file(client: &Client, path: &FilePath, force: bool) -> Outcome<Checkpoint> {
-    let packing = Packing::of(path)?;
+async fn to_file(client: &Client, path: &FilePath, force: bool) -> Outcome<Contents> {
     let output = Output::open(path, force, Permissions::Owner)?;
     let failed = |error: io::Error| Failure::file("write", path, &error);
     let file = Packed::new(output.handle()?, packing).map_err(failed)?;
@@ -76,13 +89,17 @@ async fn download<W: Write + Send + 'static>(
     client: &Client,
     output: Box<W>,
     path: &FilePath,
-) -> Outcome<(Checkpoint, Box<W>)> {
+) -> Outcome<(Contents, Box<W>)> {
     let media = "application/vnd.mantisdb.backup";
     let mut pieces = client.pieces(&Path::new("/api/v1/backup"), &[(ACCEPT, media)], SILENCE_MAX).await?;
     let bar = progress::bar(bytes_estimate(&pieces));
     let (sender, receiver) = mpsc::channel(PIECES_WAITING_MAX);
     let mut arriving = Arriving { pieces: receiver, piece: Bytes::new(), output, bar: bar.clone() };
-    let checking = tokio::task::spawn_blocking(move || (verify(&mut arriving), arriving.output));
+    let checking = tokio::task::spawn_blocking(move || {
+        let mut seen = ComponentsSeen::default();
+        let checked = verify_showing(&mut arriving, &mut |part| seen.see(part));
+        (checked.map(|whole| Contents { whole, lost: seen.lost() }), arriving.output)
+    });
     let arrived = loop {
         match pieces.next().await {
             Ok(Some(piece)) => {

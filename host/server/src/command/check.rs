@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use indicatif::{DecimalBytes, HumanCount};
 use mantis_db::disk::{DirectoryDisk, Modes, sync_parent};
+use mantis_db::plugins::{ComponentsSeen, LostComponent};
 use mantis_db::{
     EngineOptions, FileKind, FileReport, OnProgress, OpenError, Recovered, RepairError, Repaired, Report, RestoreError,
-    check, repair, repairable,
+    check_showing, repair, repairable,
 };
 use serde_json::{Value, json};
 
@@ -33,24 +34,32 @@ pub(super) fn run(args: &CheckArgs) -> Outcome {
         }
         _ => failed(&error),
     })?;
-    let report = progress::watch(|tell| check(&disk, &watched(tell))).map_err(|error| failed(&error))?;
+    let mut seen = ComponentsSeen::default();
+    let report = progress::watch(|tell| check_showing(&disk, &watched(tell), &mut |part| seen.see(part)))
+        .map_err(|error| failed(&error))?;
+    let lost = if report.lacks_attachments() { seen.lost() } else { Vec::new() };
     if report.opening.as_ref().is_ok_and(|recovered| recovered.is_new) {
         return Err(failed(&"there is no database in it").hint("set the data directory with --data"));
     }
     let mut output = Output::new();
     if !args.data.json {
-        show(&mut output, &report)?;
+        show(&mut output, &report, &lost)?;
         output.flush()?;
     }
-    let repaired = if args.repair && !report.is_right() { Some(repair_into(args, &disk)?) } else { None };
+    // A repair has nothing to put in the place of a component.
+    let is_repairable = !report.is_right() && !report.lacks_attachments_alone();
+    let repaired = if args.repair && is_repairable { Some(repair_into(args, &disk)?) } else { None };
     if args.data.json {
-        output.json(&as_json(args, &report, repaired.as_ref()))?;
+        output.json(&as_json(args, &report, &lost, repaired.as_ref()))?;
     } else if let Some(done) = &repaired {
         show_repaired(&mut output, done)?;
     } else if args.repair {
         output.line("there is nothing to repair; nothing was written")?;
     }
     output.flush()?;
+    if report.lacks_attachments_alone() || repaired.is_some() {
+        Failure::plugins(data.display(), &lost)?;
+    }
     if report.is_right() || repaired.is_some() {
         return Ok(());
     }
@@ -75,7 +84,7 @@ fn watched(tell: OnProgress) -> EngineOptions {
 }
 
 /// A line for each file, one for each finding in it, and the verdict.
-fn show(output: &mut Output, report: &Report) -> Outcome {
+fn show(output: &mut Output, report: &Report, lost: &[LostComponent]) -> Outcome {
     for file in &report.files {
         output.line(format_args!("{}  {}{}", file.name, DecimalBytes(file.bytes), contents(file)))?;
         for finding in &file.findings {
@@ -85,8 +94,19 @@ fn show(output: &mut Output, report: &Report) -> Outcome {
     }
     match &report.opening {
         Ok(recovered) => {
-            let state = if report.is_right() { "all right" } else { "damaged, but only in what is no longer needed" };
-            output.line(format_args!("{state}: opens with {}", state_of(recovered)))
+            let state = if report.is_right() {
+                "all right"
+            } else if report.lacks_attachments() {
+                "damaged in components of plugins"
+            } else {
+                "damaged, but only in what is no longer needed"
+            };
+            output.line(format_args!("{state}: opens with {}", state_of(recovered)))?;
+            for lost in lost {
+                let effect = if lost.is_current { "cannot be called" } else { "cannot be rolled back to" };
+                output.line(format_args!("  plugin {lost}: {effect}"))?;
+            }
+            Ok(())
         }
         Err(error) => output.line(format_args!("damaged, does not open: {error}")),
     }
@@ -136,7 +156,7 @@ fn show_repaired(output: &mut Output, done: &Done) -> Outcome {
             output.line(format_args!("      {commits} among them left out: they follow a lost one"))?;
         }
     } else {
-        output.line("lost: nothing that the files know of")?;
+        output.line("lost: no commit that the files know of")?;
     }
     for id in &repaired.attachments_lost {
         output.line(format_args!("lost: attachment-{id}.mantis, a plugin's component; install the plugin again"))?;
@@ -207,7 +227,7 @@ fn repair_to(data: &Path, disk: &DirectoryDisk, into: &Path, modes: Modes) -> Ou
     })
 }
 
-fn as_json(args: &CheckArgs, report: &Report, done: Option<&Done>) -> Value {
+fn as_json(args: &CheckArgs, report: &Report, lost: &[LostComponent], done: Option<&Done>) -> Value {
     let files: Vec<_> = report.files.iter().map(file_as_json).collect();
     let opening = match &report.opening {
         Ok(recovered) => json!({"version": recovered.version.to_string(), "keys": recovered.keys}),
@@ -215,6 +235,7 @@ fn as_json(args: &CheckArgs, report: &Report, done: Option<&Done>) -> Value {
     };
     let mut value = json!({
         "data": args.data.data.display().to_string(), "right": report.is_right(), "opening": opening, "files": files,
+        "components_lost": backup::lost_as_json(lost),
     });
     if let Some(Done { repaired, path, damaged }) = done {
         value["repaired"] = json!({

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use indicatif::ProgressBar;
 use mantis_db::disk::{DirectoryDisk, DiskFile};
-use mantis_db::{Checkpoint, EngineOptions, RestoreError, Unreadable, abandon_restore, begin_restore, restore, verify};
+use mantis_db::plugins::{ComponentsSeen, LostComponent};
+use mantis_db::{Checkpoint, EngineOptions, RestoreError, Unreadable, restore_showing, verify};
 
 use super::backup;
 use crate::cli::RestoreArgs;
@@ -25,14 +26,15 @@ pub(super) fn run(args: &RestoreArgs) -> Outcome {
     let polite = interrupt::Polite::new();
     let restored = restore_from(archive, data, &disk, is_new);
     drop((polite, fresh));
-    let whole = restored.map_err(|error| {
+    let (whole, lost) = restored.map_err(|error| {
         if is_new {
             // Fails where something was written, as it should.
             let _ = remove_empty(data);
         }
         failure(args, &error)
     })?;
-    backup::show(&whole, args.data.json)
+    backup::show(&whole, args.data.json)?;
+    Failure::plugins(data.display(), &lost)
 }
 
 /// The files that mark a new directory, which go with it at a signal.
@@ -58,7 +60,11 @@ pub(super) fn options() -> EngineOptions {
 
 /// Reads the backup once to check it, and once to copy it. What can be read only once goes through a file without a name, in the data
 /// directory, where there has to be room for the database anyway.
-fn restore_from(archive: Archive, data: &Path, disk: &DirectoryDisk, is_new: bool) -> Result<Checkpoint, RestoreError> {
+fn restore_from(
+    archive: Archive,
+    data: &Path,
+    disk: &DirectoryDisk,
+) -> Result<(Checkpoint, Vec<LostComponent>), RestoreError> {
     let (file, bytes) = match archive {
         Archive::File(file, bytes) => (file, bytes),
         Archive::Stream(stream) => {
@@ -77,9 +83,10 @@ fn restore_from(archive: Archive, data: &Path, disk: &DirectoryDisk, is_new: boo
         }
     };
     let watched = Watched { file, bar: progress::bar(Some(2 * bytes)) };
-    let restored = restore(&watched, disk, &options());
+    let mut seen = ComponentsSeen::default();
+    let restored = restore_showing(&watched, disk, &options(), &mut |part| seen.see(part));
     watched.bar.finish_and_clear();
-    restored
+    Ok((restored?, seen.lost()))
 }
 
 /// Copies a stream into a file, and checks it meanwhile: what is no backup is not copied for long.

@@ -356,13 +356,35 @@ pub(crate) fn read(
     source: &mut dyn Read,
     mut see: impl FnMut(StoredEntry<'_>),
 ) -> Result<(Header, Checkpoint), Unreadable> {
+    read_parts(source, &mut |part| {
+        if let BlockPart::Entry(entry) = part {
+            see(entry);
+        }
+    })
+}
+
+/// What [`read_parts`] shows.
+pub(crate) enum BlockPart<'b> {
+    Entry(StoredEntry<'b>),
+    /// The next bytes of this attachment are there.
+    Attachment(AttachmentId),
+}
+
+/// As [`read`], and shows the attachments as well, each once or more.
+pub(crate) fn read_parts(
+    source: &mut dyn Read,
+    see: &mut dyn FnMut(BlockPart<'_>),
+) -> Result<(Header, Checkpoint), Unreadable> {
     let mut reader = BlockReader::begin(source)?;
     loop {
-        if let Some((header, mut whole)) = reader.next(&mut see)? {
+        if let Some((header, mut whole)) = reader.next(|entry| see(BlockPart::Entry(entry)))? {
             while reader.has_attachments() {
-                if let Piece::End { bytes } = reader.next_piece()? {
-                    whole.bytes = bytes;
-                    break;
+                match reader.next_piece()? {
+                    Piece::Bytes { id, .. } => see(BlockPart::Attachment(id)),
+                    Piece::End { bytes } => {
+                        whole.bytes = bytes;
+                        break;
+                    }
                 }
             }
             return Ok((header, whole));

@@ -18,7 +18,7 @@ mod scan;
 
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use blocks::PIECE_BYTES;
-pub(crate) use blocks::{BlockReader, BlockWriter, Piece, StoredEntry, read as read_checkpoint};
+pub(crate) use blocks::{BlockPart, BlockReader, BlockWriter, Piece, StoredEntry, read as read_checkpoint, read_parts};
 pub use blocks::{Damage, Unreadable};
 pub(crate) use header::{BadHeader, FORMAT, FORMAT_ATTACHMENTS, FORMAT_PLAIN, HEADER_BYTES, Header, Kind};
 pub(crate) use log_record::{LogRecord, LoggedChange, encode as encode_commit, seal};

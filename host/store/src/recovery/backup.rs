@@ -3,20 +3,23 @@
 use std::io::{self, Read};
 use std::ops::ControlFlow;
 
+use super::outcome::Part;
 #[cfg(not(target_family = "wasm"))]
 use super::sent::Sent;
 use crate::engine::{NodeExt, Snapshot, Store};
 #[cfg(not(target_family = "wasm"))]
 use crate::format::FORMAT_ATTACHMENTS;
-use crate::format::{BlockWriter, FORMAT_PLAIN, Header, Kind, StoredEntry, Unreadable, read_checkpoint};
+use crate::format::{BlockPart, BlockWriter, FORMAT_PLAIN, Header, Kind, StoredEntry, Unreadable, read_parts};
 use crate::mutants::mutant;
+#[cfg(not(target_family = "wasm"))]
+use crate::types::AttachmentId;
 use crate::types::{Checkpoint, Direction, KeyRange, Version};
 
 /// Approximate bytes of an entry besides key and value: lengths, version, time, deadline.
 const ENTRY_BYTES: u64 = 12;
 
 /// The bytes of a checkpoint file in pieces: the header, blocks of about 256 KiB, and a block that marks the end. Where the store has
-/// attachments, they follow in blocks of the same kind. One whose file is missing or damaged is left out.
+/// attachments, they follow in blocks of the same kind. One whose file is missing or damaged is left out; [`verify_showing`] tells.
 ///
 /// The versions that it shows stay in memory while pieces are taken. Between two pieces there may be as much time as a snapshot may be held
 /// ([`Options::snapshot_age_ms_max`](crate::Options)), however long the backup takes in all. It delays nobody.
@@ -82,6 +85,13 @@ impl Backup {
     #[must_use]
     pub fn so_far(&self) -> Checkpoint {
         Checkpoint { version: self.version(), entries: self.blocks.entries(), bytes: self.blocks.bytes() }
+    }
+
+    /// Attachments that were left out so far: their files are missing or damaged.
+    #[cfg(not(target_family = "wasm"))]
+    #[must_use]
+    pub fn attachments_left_out(&self) -> &[AttachmentId] {
+        self.sent.as_ref().map_or(&[], Sent::left_out)
     }
 
     /// The approximate number of bytes in all.
@@ -158,7 +168,8 @@ impl Iterator for Backup {
     type Item = io::Result<Vec<u8>>;
 
     /// The next piece. [`TimedOut`](io::ErrorKind::TimedOut) if the caller waited too long, and
-    /// [`FileTooLarge`](io::ErrorKind::FileTooLarge) for an entry that exceeds the format's 4 GiB: nothing follows these.
+    /// [`FileTooLarge`](io::ErrorKind::FileTooLarge) for an entry that exceeds the format's 4 GiB, and the disk's error where an attachment
+    /// cannot be read now: nothing follows these.
     fn next(&mut self) -> Option<Self::Item> {
         if let Some(header) = self.header.take() {
             return Some(Ok(header.encode(Kind::Checkpoint).to_vec()));
@@ -197,5 +208,17 @@ impl Store {
 /// # Errors
 /// It is damaged or incomplete; a later program wrote it; reading failed.
 pub fn verify(backup: &mut dyn Read) -> Result<Checkpoint, Unreadable> {
-    read_checkpoint(backup, |_| {}).map(|(_, whole)| whole)
+    verify_showing(backup, &mut |_| {})
+}
+
+/// As [`verify`], and shows every entry and attachment. They are shown before the end is verified: after an error they are worthless.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_showing(backup: &mut dyn Read, show: &mut dyn FnMut(Part<'_>)) -> Result<Checkpoint, Unreadable> {
+    let read = read_parts(backup, &mut |part| match part {
+        BlockPart::Entry(StoredEntry { key, version, value, .. }) => show(Part::Entry { key, version, value }),
+        BlockPart::Attachment(id) => show(Part::Attachment(id)),
+    });
+    read.map(|(_, whole)| whole)
 }

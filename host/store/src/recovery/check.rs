@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::files::{BAD_CHANGES, BAD_HEADER, BAD_RECORD, Files, MISPLACED, lock, read_file};
-use super::open::recover;
-use super::outcome::{Doing, OpenError, Recovered};
+use super::open::{recover, show_entries};
+use super::outcome::{Doing, OpenError, Part, Recovered};
 use super::progress::Progress;
 use crate::disk::{Disk, Sequential};
 use crate::format::{
@@ -75,6 +75,23 @@ impl Report {
     pub fn is_right(&self) -> bool {
         self.opening.is_ok() && self.files.iter().all(FileReport::is_right)
     }
+
+    /// Whether the store would open with every entry, and lacks attachments that it refers to: the rest of the damage, if any, is in what is
+    /// no longer needed.
+    #[must_use]
+    pub fn lacks_attachments(&self) -> bool {
+        self.opening.is_ok() && self.damaged().any(|file| file.kind == FileKind::Attachment)
+    }
+
+    /// Whether nothing but attachments is damaged: a repair would bring nothing back.
+    #[must_use]
+    pub fn lacks_attachments_alone(&self) -> bool {
+        self.lacks_attachments() && self.damaged().all(|file| file.kind == FileKind::Attachment)
+    }
+
+    fn damaged(&self) -> impl Iterator<Item = &FileReport> {
+        self.files.iter().filter(|file| !file.is_right())
+    }
 }
 
 impl FileReport {
@@ -141,6 +158,14 @@ fn newer(format: u32) -> String {
 /// # Errors
 /// [`OpenError::InUse`], [`OpenError::InUseHere`] and [`OpenError::Io`]: the store could not be read. Damage is in the report.
 pub fn check(disk: &dyn Disk, options: &Options) -> Result<Report, OpenError> {
+    check_showing(disk, options, &mut |_| {})
+}
+
+/// As [`check`], and shows the entries with which the store would open, and the attachments among them that are intact.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_showing(disk: &dyn Disk, options: &Options, show: &mut dyn FnMut(Part<'_>)) -> Result<Report, OpenError> {
     let _lock = lock(disk)?;
     // The check needs no change feed.
     let options = Options { feed_bytes_max: 0, ..options.clone() };
@@ -150,13 +175,16 @@ pub fn check(disk: &dyn Disk, options: &Options) -> Result<Report, OpenError> {
     progress.expect(disk, names.iter().cloned());
     let recovered = recover(&options, disk, &progress);
     let (opening, needed) = match recovered {
-        Ok(recovery) => (Ok(recovery.recovered), Some(recovery.attachments)),
+        Ok(recovery) => {
+            show_entries(&recovery.inner, show);
+            (Ok(recovery.recovered), Some(recovery.attachments))
+        }
         Err(error) => (Err(error), None),
     };
     let list = Files::list(disk)?;
     let store = list.identity(disk).ok().flatten().map(|header| header.store);
-    let mut check =
-        Check { disk, store, opens: opening.is_ok(), segments: list.segments, log: None, base: 0, needed, progress };
+    let (opens, segments) = (opening.is_ok(), list.segments);
+    let mut check = Check { disk, store, opens, segments, log: None, base: 0, needed, progress, show };
     let mut files: Vec<_> = names.into_iter().map(|name| check.file(name)).collect();
     if let Ok(recovered) = &opening {
         files.extend(recovered.attachments_missing.iter().map(missing));
@@ -187,6 +215,7 @@ struct Check<'d> {
     /// The attachments that the store refers to, if it opens.
     needed: Option<BTreeSet<AttachmentId>>,
     progress: Progress,
+    show: &'d mut dyn FnMut(Part<'_>),
 }
 
 impl Check<'_> {
@@ -235,12 +264,14 @@ impl Check<'_> {
         }
     }
 
-    fn attachment(&self, report: &mut FileReport) {
+    fn attachment(&mut self, report: &mut FileReport) {
         let (Some(id), Some(bytes)) = (names::attachment_of(&report.name), self.read(report)) else { return };
         if self.needed.as_ref().is_some_and(|needed| !needed.contains(&id)) {
             report.remark(0, "no commit names it; the next start removes it");
         } else if AttachmentId::of(&bytes) != id {
             report.damage(0, "its bytes are not those that its name says");
+        } else {
+            (self.show)(Part::Attachment(id));
         }
     }
 

@@ -27,8 +27,8 @@ mod restore;
 #[cfg(not(target_family = "wasm"))]
 mod sent;
 
-pub use backup::{Backup, verify};
-pub use check::{FileKind, FileReport, Finding, Report, check};
-pub use outcome::{OpenError, Recovered};
+pub use backup::{Backup, verify, verify_showing};
+pub use check::{FileKind, FileReport, Finding, Report, check, check_showing};
+pub use outcome::{OpenError, Part, Recovered};
 pub use repair::{RepairError, Repaired, repair, repairable};
-pub use restore::{RestoreError, abandon_restore, begin_restore, restore};
+pub use restore::{RestoreError, restore, restore_showing};

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::files::{Files, MISPLACED, lock};
-use super::outcome::{Doing, OpenError, Recovered};
+use super::outcome::{Doing, OpenError, Part, Recovered};
 use super::progress::Progress;
 use super::replay::Replay;
 use crate::disk::{Disk, DiskFile, Sequential};
@@ -71,7 +71,7 @@ impl Store {
 
 /// The contents of a disk, read and checked. Nothing was changed so far.
 pub(crate) struct Recovery {
-    inner: Inner,
+    pub(super) inner: Inner,
     /// The store's identity; `None` if there is no store.
     identity: Option<Header>,
     segments: Vec<(Segment, u64)>,
@@ -126,6 +126,19 @@ pub(super) fn attachments_of(inner: &Inner) -> BTreeSet<AttachmentId> {
         ControlFlow::Continue(())
     });
     found
+}
+
+/// Shows the entries of a store at its newest commit.
+pub(super) fn show_entries(inner: &Inner, show: &mut dyn FnMut(Part<'_>)) {
+    let newest = inner.visible.load(Ordering::Acquire);
+    inner.walk(&KeyRange::all(), Direction::Forward, &mut |record| {
+        record.at(newest, |node| {
+            if !node.about().is_deletion {
+                show(Part::Entry { key: record.key(), version: node.about().version, value: &node.slice });
+            }
+        });
+        ControlFlow::Continue(())
+    });
 }
 
 /// A store with the contents of the newest intact checkpoint.

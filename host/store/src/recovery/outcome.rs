@@ -8,6 +8,23 @@ use crate::types::{AttachmentId, Checkpoint, Version};
 /// What an interrupted restore or repair leaves is no store.
 pub(crate) const HALF_RESTORED: &str = "a restore or repair into this directory was interrupted; run it again";
 
+/// A part of a store or a backup, shown while it is read.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum Part<'a> {
+    /// An entry at the newest commit.
+    Entry {
+        /// Its key.
+        key: &'a [u8],
+        /// The commit that wrote it.
+        version: Version,
+        /// Its value.
+        value: &'a [u8],
+    },
+    /// An attachment that is there and intact; may be shown repeatedly.
+    Attachment(AttachmentId),
+}
+
 /// What opening a store found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Recovered {

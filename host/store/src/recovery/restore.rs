@@ -2,10 +2,10 @@
 
 use std::io;
 
-use super::backup::verify;
+use super::backup::verify_showing;
 use super::checkpoint;
 use super::files::Files;
-use super::outcome::OpenError;
+use super::outcome::{OpenError, Part};
 use crate::disk::{Disk, DiskFile, Sequential, write_all};
 use crate::durability::{create_segment, identity};
 use crate::format::{BlockReader, FORMAT_PLAIN, Header, Kind, Piece, Unreadable, names};
@@ -47,7 +47,20 @@ pub enum RestoreError {
 /// # Errors
 /// [`RestoreError`]. An interrupted restore leaves nothing that opens as a store, or all of it.
 pub fn restore(backup: &dyn DiskFile, disk: &dyn Disk, options: &Options) -> Result<Checkpoint, RestoreError> {
-    let version = verify(&mut Sequential::new(backup))?.version;
+    restore_showing(backup, disk, options, &mut |_| {})
+}
+
+/// As [`restore`], and shows every entry and attachment of the backup while it is checked: before anything is written.
+///
+/// # Errors
+/// As [`restore`].
+pub fn restore_showing(
+    backup: &dyn DiskFile,
+    disk: &dyn Disk,
+    options: &Options,
+    show: &mut dyn FnMut(Part<'_>),
+) -> Result<Checkpoint, RestoreError> {
+    let version = verify_showing(&mut Sequential::new(backup), show)?.version;
     let format = BlockReader::begin(&mut Sequential::new(backup))?.header.format;
     write_store(disk, options, (format, version), |store, file| {
         let mut source = Sequential::new(backup);

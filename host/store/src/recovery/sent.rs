@@ -19,6 +19,8 @@ pub(super) struct Sent {
     /// The one that is being sent.
     current: Option<(AttachmentId, Pieces)>,
     done: u64,
+    /// Those whose files are missing or damaged.
+    left_out: Vec<AttachmentId>,
 }
 
 impl Sent {
@@ -46,7 +48,7 @@ impl Sent {
         };
         let bytes = pinned.iter().map(size).sum();
         let left = pinned.clone().into_iter();
-        Some(Self { store, pinned, bytes, left, current: None, done: 0 })
+        Some(Self { store, pinned, bytes, left, current: None, done: 0, left_out: Vec::new() })
     }
 
     /// Bytes of all of them.
@@ -54,14 +56,27 @@ impl Sent {
         self.bytes
     }
 
+    pub(super) fn left_out(&self) -> &[AttachmentId] {
+        &self.left_out
+    }
+
     /// The next block, and whether it is the last.
+    ///
+    /// # Errors
+    /// The disk's. What is only unreadable for now is not taken for lost.
     pub(super) fn piece(&mut self, blocks: &mut BlockWriter) -> io::Result<(Vec<u8>, bool)> {
         while self.current.is_none() {
             let Some(id) = self.left.next() else { return Ok((blocks.end_of_attachments(self.done)?, true)) };
             let disk = self.store.durable().map(|durable| &*durable.disk);
-            if let Ok(pieces) = self.store.attachments.pieces(disk, id) {
-                self.current = Some((id, pieces));
-                self.done += 1;
+            match self.store.attachments.read(disk, id) {
+                Ok(bytes) => {
+                    self.current = Some((id, bytes));
+                    self.done += 1;
+                }
+                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData) => {
+                    self.left_out.push(id);
+                }
+                Err(error) => return Err(error),
             }
         }
         let Some((id, mut pieces)) = self.current.take() else { return Err(io::ErrorKind::NotFound.into()) };
