@@ -1,14 +1,15 @@
 //! Plugins from a directory: each `NAME.wasm` is installed under its name, as the manifest beside it says.
 //!
 //! They are installed while the server already answers: compiling one may take minutes. Until then `/ready` names it, and its calls are
-//! answered 503. One that cannot be installed is reported in the log, and keeps nothing else from starting.
+//! answered 503. One that cannot be installed, or a directory that cannot be read, is reported in the log and keeps nothing else from
+//! starting; a plugin of its name that the database keeps is used then.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mantis_plugin::{Error, Expected, LoadError, PluginHost};
 
-use crate::failure::{Failure, Outcome};
+use crate::failure::Failure;
 
 /// The pause until a busy compiler is asked again.
 const BUSY_PAUSE: Duration = Duration::from_millis(200);
@@ -20,20 +21,26 @@ pub(crate) struct Found {
 }
 
 /// Lists the plugins of a directory, which are expected from here on. An empty path names no directory.
-pub(crate) fn find(host: &PluginHost, dir: &Path) -> Outcome<Found> {
+pub(crate) fn find(host: &PluginHost, dir: &Path) -> Found {
     let mut found = Found { host: host.clone(), plugins: Vec::new() };
     if dir.as_os_str().is_empty() {
-        return Ok(found);
+        return found;
     }
-    for manifest in mantis_plugin::orphan_manifests(dir).map_err(failure)? {
+    let files = mantis_plugin::component_files(dir)
+        .and_then(|components| Ok((components, mantis_plugin::orphan_manifests(dir)?)));
+    let (components, orphans) = files.unwrap_or_else(|error| {
+        tracing::error!(%error, "no plugin is installed from the directory that --plugins (`plugins.dir`) names");
+        (Vec::new(), Vec::new())
+    });
+    for manifest in orphans {
         let manifest = manifest.display();
         tracing::error!(%manifest, "there is no component beside this manifest; add NAME.wasm, or remove the manifest");
     }
-    for path in mantis_plugin::component_files(dir).map_err(failure)? {
+    for path in components {
         let expected = host.expect(&path.file_stem().unwrap_or_default().to_string_lossy());
         found.plugins.push((path, expected));
     }
-    Ok(found)
+    found
 }
 
 impl Found {
@@ -42,7 +49,15 @@ impl Found {
         for (path, expected) in self.plugins {
             match load(&self.host, &path).await {
                 Ok(plugin) => tracing::info!(plugin = plugin.name, functions = plugin.functions.len(), "installed"),
-                Err(error) => tracing::error!(plugin = expected.name(), %error, "a plugin is not installed"),
+                Err(error) => {
+                    tracing::error!(plugin = expected.name(), %error, "a plugin is not installed");
+                    if self.host.give_up_file(&expected).await {
+                        tracing::warn!(
+                            plugin = expected.name(),
+                            "the plugin of this name that the database keeps is used"
+                        );
+                    }
+                }
             }
         }
     }

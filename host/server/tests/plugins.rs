@@ -98,9 +98,9 @@ fn a_directory_of_plugins_is_installed_at_the_start() {
     std::fs::remove_file(directory.path().join("visits.wasm")).unwrap();
     let log = log_of_start(path);
     assert!(log.contains("visits.toml") && log.contains("there is no component"), "{log}");
-    let mut command = program();
-    command.args(["serve", "--memory", "--listen", "127.0.0.1:0", "--plugins", "/no/such/directory"]);
-    assert_eq!(failure(&run_with(command, b"")).0, 4);
+    // Nor does a directory that is not there, which is named with its setting.
+    let log = log_of_start("/no/such/directory");
+    assert!(log.contains("/no/such/directory") && log.contains("--plugins"), "{log}");
 }
 
 /// A component whose types nest so deep that their reader would overflow its stack: 3 bytes a level.
@@ -229,6 +229,26 @@ fn a_file_takes_the_place_of_a_kept_plugin_and_loses_nothing_of_it() {
     server = restart(server, &data);
     server.ok(&["plugin", "call", "a", "increment", "visits", "1"]);
     assert_eq!(info(&server, "a")["revision"], kept["revision"]);
+}
+
+#[test]
+fn a_broken_file_leaves_the_kept_plugin_of_its_name() {
+    let (data, plugins) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let data = data.path().to_str().unwrap();
+    let mut server = Server::start(&["--data", data]);
+    server.ok(&["plugin", "put", "a", counter().to_str().unwrap(), "--grant", "counters:write"]);
+    server.signal("-TERM");
+    assert_eq!(server.wait(), Some(0));
+    std::fs::write(plugins.path().join("a.wasm"), "no component").unwrap();
+    let mut server = Server::start(&["--data", data, "--plugins", plugins.path().to_str().unwrap()]);
+    wait_until_ready(&server);
+    assert_eq!(server.ok(&["plugin", "call", "a", "increment", "visits", "5"]), "5\n");
+    assert_eq!((&info(&server, "a")["source"], &info(&server, "a")["state"]), (&"kept".into(), &"ready".into()));
+    server.ok(&["plugin", "put", "a", counter().to_str().unwrap()]);
+    server.signal("-TERM");
+    assert_eq!(server.wait(), Some(0));
+    let log = server.log();
+    assert!(log.contains("a.wasm") && log.contains("that the database keeps is used"), "{log}");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use mantis_db::plugins::{NewPluginVersion, PluginError, PluginRecord, PluginVersion};
 use mantis_db::{Database, Expect};
 
+use super::expected::Expected;
 use super::plugin_host::{PluginHost, check_name};
 use crate::error::{Error, KeepError};
 use crate::limits::KEEP_ATTEMPTS_MAX;
@@ -150,6 +151,17 @@ impl PluginHost {
                 host.load(record).await;
             }
         }
+    }
+
+    /// Ends the claim of a file on its name, where the file could not be installed: a plugin of that name that the database keeps is started
+    /// in its place. Returns whether there is one.
+    pub async fn give_up_file(&self, file: &Expected) -> bool {
+        let name = file.name();
+        self.release_name_of_file(name);
+        let Some(record) = self.database().plugin(name) else { return false };
+        self.0.kept.set(name, PluginState::Starting, None);
+        self.load(record).await;
+        true
     }
 
     async fn load(&self, record: PluginRecord) {

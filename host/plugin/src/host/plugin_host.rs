@@ -115,8 +115,12 @@ impl PluginHost {
         options: PluginOptions,
     ) -> Result<PluginInfo, Error> {
         let plugin = self.prepare(name, component, options).await?;
-        self.0.from_files.write().insert(name.to_owned());
-        let info = self.put(name, plugin)?;
+        let is_claimed_here = self.0.from_files.write().insert(name.to_owned());
+        let info = self.put(name, plugin).inspect_err(|_| {
+            if is_claimed_here {
+                self.release_name_of_file(name);
+            }
+        })?;
         self.0.kept.remove(name);
         Ok(PluginInfo { source: PluginSource::File, ..info })
     }
@@ -165,6 +169,11 @@ impl PluginHost {
 
     pub(super) fn is_from_file(&self, name: &str) -> bool {
         self.0.from_files.read().contains(name)
+    }
+
+    /// Lets a name go that a file had.
+    pub(super) fn release_name_of_file(&self, name: &str) {
+        self.0.from_files.write().remove(name);
     }
 
     /// How many plugins the database may keep: the limit is that of all.

@@ -44,7 +44,7 @@ pub(super) async fn run(args: ServeArgs) -> Outcome {
     meanwhile.say("the store is being opened");
     let Storage { database, recovered, mut threads } = start::open(&settings, args.memory, meanwhile.progress())?;
     let parts = start::build(database, &settings, guard).map_err(|error| Failure::usage(format!("{error:#}")))?;
-    let plugins = plugins_dir::find(&parts.plugins, &settings.plugins.dir)?;
+    let plugins = plugins_dir::find(&parts.plugins, &settings.plugins.dir);
     // Compiled while requests are answered; calls of one wait until it is ready.
     tokio::spawn(parts.plugins.load_kept());
     let listener = meanwhile.end().await.ok_or_else(|| Failure::new(Exit::Local, "a task of the start panicked"))?;
