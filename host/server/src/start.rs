@@ -118,8 +118,7 @@ fn log_event(event: DiskEvent) {
 pub fn build(database: Database, settings: &Settings, allowed_hosts: HostGuard) -> anyhow::Result<Parts> {
     let sessions = Pool::new(SessionManager::new(database.clone()), pool_config(settings)).context("[pool]")?;
     let is_on_disk = database.store().disk_stats().is_some();
-    let keeps_plugins = database.plugins().is_ok_and(|(plugins, _)| !plugins.is_empty());
-    let config = plugin_config(settings, is_on_disk, keeps_plugins);
+    let config = plugin_config(settings, is_on_disk);
     let plugins = PluginHost::new(database.clone(), sessions.clone(), config).context("[plugins]")?;
     let app = App::new(database.clone(), sessions.clone(), plugins.clone(), app_config(settings, allowed_hosts));
     Ok(Parts { database, sessions, plugins, app })
@@ -186,13 +185,10 @@ fn pool_config(settings: &Settings) -> mantis_pool::Config {
     }
 }
 
-fn plugin_config(settings: &Settings, is_on_disk: bool, keeps_plugins: bool) -> HostConfig {
+fn plugin_config(settings: &Settings, is_on_disk: bool) -> HostConfig {
     let given = &settings.plugins;
-    let in_data = settings.storage.data.join(PLUGIN_CACHE);
-    // The data directory of a server without plugins has only the store's own files.
-    let has_plugins = keeps_plugins || !given.dir.as_os_str().is_empty() || in_data.is_dir();
     let cache_dir = if given.cache.as_os_str().is_empty() {
-        (is_on_disk && has_plugins).then_some(in_data)
+        is_on_disk.then(|| settings.storage.data.join(PLUGIN_CACHE))
     } else {
         Some(given.cache.clone())
     };

@@ -231,6 +231,21 @@ fn a_file_takes_the_place_of_a_kept_plugin_and_loses_nothing_of_it() {
     assert_eq!(info(&server, "a")["revision"], kept["revision"]);
 }
 
+/// What an installation compiles is there for the next start, also of a server that had no plugins when it started.
+#[test]
+fn the_first_installation_fills_the_cache() {
+    let data = tempfile::tempdir().unwrap();
+    let cache = data.path().join("plugin-cache");
+    let server = Server::start(&["--data", data.path().to_str().unwrap()]);
+    assert!(!cache.exists(), "a server without plugins has only the store's own files");
+    server.ok(&["plugin", "put", "a", counter().to_str().unwrap()]);
+    let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(&cache).unwrap());
+    assert_eq!(mode & 0o777, 0o700);
+    let modules = cache.join("modules");
+    let is_code = |entry: std::fs::DirEntry| std::fs::read_dir(entry.path()).unwrap().count() > 0;
+    assert!(std::fs::read_dir(modules).unwrap().any(|entry| is_code(entry.unwrap())));
+}
+
 #[test]
 fn a_broken_file_leaves_the_kept_plugin_of_its_name() {
     let (data, plugins) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

@@ -18,6 +18,7 @@ use wasmtime::component::Component;
 
 use super::cache::{Cache, Hash};
 use super::{imports, linking, nesting};
+use crate::engine::CodePlace;
 use crate::text::shortened;
 use crate::{Error, HostConfig};
 
@@ -31,6 +32,8 @@ pub(crate) struct Compiler {
     active_max: usize,
     component_bytes_max: usize,
     timeout_ms: u64,
+    /// Where the engine keeps code for the next process.
+    code: Arc<CodePlace>,
     work: Arc<Mutex<Work>>,
 }
 
@@ -56,6 +59,7 @@ impl Compiler {
             active_max: config.compiles_max.max(1),
             component_bytes_max: config.component_bytes_max,
             timeout_ms: config.compile_timeout_ms,
+            code: Arc::new(CodePlace::new(config)),
             work: Arc::new(Mutex::new(Work {
                 compiled: Cache::new(config.compiled_bytes_max),
                 under_way: HashMap::new(),
@@ -108,12 +112,12 @@ impl Compiler {
         }
         let (reply, outcome) = watch::channel(None);
         let under_way = UnderWay { work: Arc::clone(&self.work), hash };
-        let engine = self.engine.clone();
+        let (engine, code) = (self.engine.clone(), Arc::clone(&self.code));
         let thread = std::thread::Builder::new().name("mantis-compile".into()).stack_size(STACK_BYTES);
         work.under_way.insert(hash, outcome.clone());
         drop(work);
         let spawned = thread.spawn(move || {
-            let compiled = compile(&engine, &source);
+            let compiled = compile(&engine, &code, &source);
             if let Ok(component) = &compiled {
                 under_way.work.lock().compiled.keep(hash, source.len(), component.clone());
             }
@@ -145,10 +149,11 @@ fn failed() -> Error {
     Error::ComponentInvalid("the compiler failed on it".into())
 }
 
-fn compile(engine: &Engine, source: &[u8]) -> Result<Component, Error> {
+fn compile(engine: &Engine, code: &CodePlace, source: &[u8]) -> Result<Component, Error> {
     nesting::check(source)?;
     linking::check(source)?;
     imports::check(source)?;
+    code.prepare();
     Component::from_binary(engine, source).map_err(|error| refusal(&error))
 }
 

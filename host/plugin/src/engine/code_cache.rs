@@ -1,13 +1,17 @@
 //! The directory where the engine keeps compiled code for the next process.
 //!
 //! Whoever can write there can have this process run any code, so it is only used if nobody else can: the directory and all those above
-//! it belong to this user or to root, and no other may write there. (The rule of OpenSSH's `StrictModes`.) The engine names a file
-//! after the hash of the component, of its own version and of its configuration.
+//! it belong to this user or to root, and no other may write there. (The rule of OpenSSH's `StrictModes`.) The directory is what guards:
+//! it is its user's alone, whatever the modes of the engine's files in it. The engine names a file after the hash of the component, of its
+//! own version and of its configuration, and removes those used longest ago beyond a size.
+//!
+//! The directory is made with the first compilation: a host without plugins leaves nothing on the disk.
 
 use std::fs::{self, DirBuilder, Metadata};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use wasmtime::{Cache, CacheConfig};
 
@@ -16,20 +20,38 @@ use crate::HostConfig;
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 const STICKY: u32 = 0o1000;
 
-/// The engine's cache; none where none is configured, or where it cannot be trusted.
+/// The engine's cache; none where none is configured, or where it cannot be trusted, of which [`Place::prepare`] warns.
 pub(super) fn open(config: &HostConfig) -> Option<Cache> {
-    let directory = config.cache_dir.as_ref()?;
-    let opened = prepare(directory).map_err(|error| error.to_string()).and_then(|directory| {
-        let mut settings = CacheConfig::new();
-        settings.with_directory(directory).with_files_total_size_soft_limit(config.cache_bytes_max);
-        Cache::new(settings).map_err(|error| format!("{error:#}"))
-    });
-    match opened {
-        Ok(cache) => Some(cache),
-        Err(reason) => {
+    let directory = prepare(config.cache_dir.as_ref()?).ok()?;
+    let mut settings = CacheConfig::new();
+    settings.with_directory(&directory).with_files_total_size_soft_limit(config.cache_bytes_max);
+    let cache = Cache::new(settings);
+    // Fails where there are files in it, as it should.
+    let _ = fs::remove_dir(&directory);
+    cache
+        .inspect_err(|error| tracing::warn!(error = format!("{error:#}"), "compiled plugins are not kept on disk"))
+        .ok()
+}
+
+/// Where compiled code is kept.
+pub(crate) struct Place {
+    directory: Option<PathBuf>,
+    has_warned: AtomicBool,
+}
+
+impl Place {
+    pub(crate) fn new(config: &HostConfig) -> Self {
+        Self { directory: config.cache_dir.clone(), has_warned: AtomicBool::new(false) }
+    }
+
+    /// Makes the directory if it is missing, before something is compiled. Warns, once, where it cannot be used.
+    pub(crate) fn prepare(&self) {
+        let Some(directory) = &self.directory else { return };
+        if let Err(error) = prepare(directory)
+            && !self.has_warned.swap(true, Ordering::Relaxed)
+        {
             let directory = directory.display();
-            tracing::warn!(%directory, reason, "compiled plugins are not kept on disk");
-            None
+            tracing::warn!(%directory, %error, "compiled plugins are not kept on disk");
         }
     }
 }

@@ -12,5 +12,6 @@ mod code_cache;
 mod settings;
 mod ticker;
 
+pub(crate) use code_cache::Place as CodePlace;
 pub(crate) use settings::new;
 pub(crate) use ticker::{Ticker, Ticks};

@@ -139,7 +139,7 @@ section! {
     compile_timeout_ms: Milliseconds = 60_000, "plugin-compile-timeout-ms", "PLUGIN_COMPILE_TIMEOUT_MS",
         "How long an installation waits for the compiler, which goes on after that";
     cache: PathBuf = PathBuf::new(), "plugin-cache", "PLUGIN_CACHE",
-        "Directory for compiled plugins; empty means `plugin-cache` in the data directory where --plugins is set";
+        "Directory for compiled plugins; empty means `plugin-cache` in the data directory, if there is one";
     max: usize = 100, "plugins-max", "PLUGINS_MAX", "Most plugins installed at once";
 }
 
