@@ -297,7 +297,21 @@ fn versions_are_rolled_back_and_guarded_on_the_command_line() {
     server.ok(&["plugin", "rollback", "a", "--to", "1"]);
     assert_eq!(server.ok(&["plugin", "call", "a", "increment", "visits", "5"]), "5\n");
     assert_eq!(info(&server, "a")["version"], 1);
+    assert!(server.ok(&["plugin", "rollback", "a", "--to", "1"]).contains("version 1 is the current one"));
     assert_eq!(failure(&server.run(&["plugin", "rollback", "a"])).0, 1, "there is none before it");
+    // Grants alone go, and the rest stays.
+    assert!(put(&["--grant", "none"]).status.success());
+    let without = info(&server, "a");
+    assert_eq!((&without["grants"], &without["limits"]["log_lines_max"]), (&serde_json::json!([]), &3.into()));
+    for (options, code, part) in [
+        (&["--grant", "foo"][..], 2, "--grant foo"),
+        (&["--if-revision", "zzz"], 2, "mantisdb plugin show"),
+        (&["--if-revision", "v1"], 1, "mantisdb plugin show"),
+        (&["--log-lines-max", "99999999999"], 3, "99999999999"),
+    ] {
+        let (given, message) = failure(&put(options));
+        assert!(given == code && message.contains(part), "{options:?}: {given} {message}");
+    }
     assert!(put(&["--reset", "--reuse=false"]).status.success());
     assert_eq!(info(&server, "a")["grants"], serde_json::json!([]));
 }

@@ -17,7 +17,7 @@ pub(super) fn text(pattern: &Pattern, subject: &Subject<'_>) -> String {
         Pattern::PluginName => format!("^[a-z][a-z0-9-]{{0,{}}}$", NAME_BYTES_MAX - 1),
         Pattern::Grants => {
             let grant = format!("{BUCKET_NAME_PATTERN}:(read|write)");
-            format!(r"^(\*:write|{grant}(,{grant})*)$")
+            format!(r"^(none|\*:write|{grant}(,{grant})*)$")
         }
         Pattern::FeedPlace => {
             // A running server knows the incarnation of its store.

@@ -43,6 +43,8 @@ async fn invalid_components_are_refused() {
         ("PUT /api/v1/plugins/a?buckets=everything", WASM, b"\0asm", "400 parameter-invalid"),
         ("PUT /api/v1/plugins/a?call_deadline_ms=0", WASM, b"\0asm", "400 parameter-invalid"),
         ("PUT /api/v1/plugins/a?call_deadline_ms=999999", WASM, b"\0asm", "400 parameter-invalid"),
+        ("PUT /api/v1/plugins/a?log_lines_max=99999999999", WASM, b"\0asm", "400 parameter-invalid"),
+        ("POST /api/v1/plugins/a/rollback?version=0", &[], b"", "400 parameter-invalid"),
     ] {
         let answer = server.send(line, headers, body).await;
         assert_eq!(answer.outcome(), outcome, "{line} {body:?}: {}", answer.text());
@@ -238,7 +240,7 @@ async fn the_last_three_versions_are_kept_and_returned_to() {
         assert_eq!((versions().await, called().await), ((vec![4, 3, 2], 3), json!(3)));
         for (line, outcome) in [
             ("POST /api/v1/plugins/a/rollback?version=1", "404 plugin-version-not-found"),
-            ("POST /api/v1/plugins/a/rollback?version=0", "404 plugin-version-not-found"),
+            ("POST /api/v1/plugins/a/rollback?version=0", "400 parameter-invalid"),
             ("POST /api/v1/plugins/a/rollback?version=x", "400 parameter-invalid"),
             ("POST /api/v1/plugins/b/rollback", "404 plugin-not-found"),
             ("POST /api/v1/plugins/a/rollback?version=4", "200"),

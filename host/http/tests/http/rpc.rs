@@ -197,6 +197,7 @@ async fn a_function_is_known_by_its_name_and_its_arguments() {
     for (line, body, message, hint) in [
         ("POST /rest/v1/rpc/game.top", r#"{"n": 3}"#, "game.top(n)", None),
         ("POST /rest/v1/rpc/game.ecko", "{}", "game.ecko without parameters", Some("game.echo")),
+        ("POST /rest/v1/rpc/top_standings", r#"{"n": 3}"#, "top_standings(n)", Some("game.top-standings")),
         ("POST /rest/v1/rpc/nobody", r#"{"b": 1, "a": 2}"#, "nobody(a, b)", None),
         ("POST /rest/v1/rpc/game.echo", "", "game.echo without parameters", Some("game.echo(first-text)")),
         ("POST /rest/v1/rpc/game.echo", r#"{"text": ""}"#, "game.echo(text)", Some("game.echo(first-text)")),

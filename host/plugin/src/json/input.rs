@@ -89,17 +89,14 @@ impl Reader {
     }
 
     fn fields(&mut self, fields: &[Field], mut members: Map<String, Value>) -> Result<Vec<(String, Val)>> {
-        let values =
-            fields.iter().map(|field| Ok((field.name.clone(), self.member(field, members.remove(&field.name))?)));
-        let values = values.collect::<Result<Vec<_>>>()?;
-        match members.keys().next() {
-            None => Ok(values),
-            Some(unknown) => {
-                let names: Vec<_> = fields.iter().map(|field| field.name.as_str()).collect();
-                let unknown: String = unknown.chars().take(80).collect();
-                bad(format!("{unknown:?} is not known here; there is {}", listed(&names)))
-            }
+        let values: Vec<_> = fields.iter().map(|field| (field, members.remove(&field.name))).collect();
+        // Before what is missing: a misspelt name is both.
+        if let Some(unknown) = members.keys().next() {
+            let names: Vec<_> = fields.iter().map(|field| field.name.as_str()).collect();
+            let unknown: String = unknown.chars().take(80).collect();
+            return bad(format!("{unknown:?} is not known here; there is {}", listed(&names)));
         }
+        values.into_iter().map(|(field, value)| Ok((field.name.clone(), self.member(field, value)?))).collect()
     }
 
     fn read(&mut self, value_type: &ValueType, value: Value) -> Result<Val> {
@@ -277,7 +274,18 @@ fn integer<T: TryFrom<i128>>(value: &Value) -> Result<T> {
         other => return expected("an integer", other),
     };
     let fitting = number.and_then(|number| T::try_from(number).ok());
-    fitting.map_or_else(|| bad(format!("expected an integer of {} bits in its range", size_of::<T>() * 8)), Ok)
+    fitting.map_or_else(|| bad(format!("expected an integer from {} to {}", least::<T>(), greatest::<T>())), Ok)
+}
+
+/// The smallest number of a type of 64 bits at most.
+fn least<T: TryFrom<i128>>() -> i128 {
+    if T::try_from(-1).is_ok() { -(1 << (size_of::<T>() * 8 - 1)) } else { 0 }
+}
+
+/// The largest one.
+fn greatest<T: TryFrom<i128>>() -> i128 {
+    let sign_bits = usize::from(T::try_from(-1).is_ok());
+    (1 << (size_of::<T>() * 8 - sign_bits)) - 1
 }
 
 /// The integer, if this is how it is written: without a sign that says nothing, and without leading zeros.

@@ -11,7 +11,7 @@ use crate::units;
 #[allow(missing_docs, reason = "the help texts are on the arguments")]
 pub struct PluginOptionArgs {
     /// Grant access to a bucket or table, as in players:read, scores:write (read and write), table/orders:write, or table/*:read (every
-    /// table); *:write grants all; repeatable. In place of all grants of the version before
+    /// table); *:write grants all, none nothing; repeatable. In place of all grants of the version before
     #[arg(long, value_name = "BUCKET:ACCESS", value_delimiter = ',')]
     pub grant: Vec<String>,
     /// Let an instance serve several calls; --reuse=false ends that

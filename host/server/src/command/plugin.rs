@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use hyper::Method;
 use hyper::header::{CONTENT_TYPE, IF_MATCH};
+use mantis_db::Grants;
 use mantis_plugin::{Manifest, PluginOptions};
 use serde_json::Value;
 
@@ -39,18 +40,21 @@ pub(super) async fn run(args: PluginArgs) -> Outcome {
         PluginCommand::Put { name, component, options, revision, server } => {
             let path = with_options(plugin(&name), *options)?;
             let bytes = context::read_input(&component)?;
-            change(&server, Method::PUT, &path, Some("application/wasm"), &revision, bytes).await
+            let plugin = change(&server, Method::PUT, &path, Some("application/wasm"), &revision, bytes).await?;
+            show_changed(&server, &plugin, None)
         }
         PluginCommand::Rollback { name, to, revision, server } => {
             let to = to.map(|to| to.to_string());
             let path = plugin(&name).then("/rollback").with("version", to.as_ref().map(String::as_bytes));
-            change(&server, Method::POST, &path, None, &revision, Bytes::new()).await
+            let plugin = change(&server, Method::POST, &path, None, &revision, Bytes::new()).await?;
+            show_changed(&server, &plugin, Some(&plugin["version"]))
         }
         PluginCommand::Remove { name, revision, server } => {
-            let tag = tag(&revision);
+            let tag = tag(&revision)?;
             let headers: Vec<_> = tag.iter().map(|tag| (IF_MATCH, &tag[..])).collect();
-            context::client(&server)?.request(Method::DELETE, &plugin(&name), &headers, Bytes::new()).await?;
-            Ok(())
+            let removed =
+                context::client(&server)?.request(Method::DELETE, &plugin(&name), &headers, Bytes::new()).await;
+            removed.map(drop).map_err(explain_revision)
         }
         PluginCommand::Call { name, function, arguments, arguments_json, server } => {
             let path = plugin(&name).then("/call").part(function.as_bytes());
@@ -70,7 +74,7 @@ pub(super) async fn run(args: PluginArgs) -> Outcome {
     }
 }
 
-/// Sends a change of a plugin, and shows the plugin after it.
+/// Sends a change of a plugin, and returns the plugin after it.
 async fn change(
     server: &ServerArgs,
     method: Method,
@@ -78,25 +82,52 @@ async fn change(
     media: Option<&str>,
     revision: &RevisionArgs,
     body: Bytes,
-) -> Outcome {
-    let tag = tag(revision);
+) -> Outcome<Value> {
+    let tag = tag(revision)?;
     let media = media.map(|media| (CONTENT_TYPE, media));
     let headers: Vec<_> = media.into_iter().chain(tag.iter().map(|tag| (IF_MATCH, &tag[..]))).collect();
-    let answer = context::client(server)?.request(method, path, &headers, body).await?;
-    let plugin: Value = answer.json()?;
+    let answer = context::client(server)?.request(method, path, &headers, body).await.map_err(explain_revision)?;
+    Ok(answer.json()?)
+}
+
+/// Shows a plugin after a change, and which version is the current one where that is in question.
+fn show_changed(server: &ServerArgs, plugin: &Value, version: Option<&Value>) -> Outcome {
     let mut output = Output::new();
     if server.json {
-        output.json(&plugin)?;
+        output.json(plugin)?;
     } else {
-        show(&mut output, &plugin)?;
+        show(&mut output, plugin)?;
+        if let Some(version) = version {
+            output.line(format_args!("version {version} is the current one"))?;
+        }
     }
     output.flush()
 }
 
 /// The entity tag of a revision, which may be written with its quotes.
-fn tag(revision: &RevisionArgs) -> Option<String> {
-    revision.if_revision.as_ref().map(|revision| format!("\"{}\"", revision.trim_matches('"')))
+fn tag(revision: &RevisionArgs) -> Outcome<Option<String>> {
+    let Some(given) = &revision.if_revision else { return Ok(None) };
+    let bare = given.trim_matches('"');
+    let digits = bare.strip_prefix('v').unwrap_or_default();
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(
+            Failure::usage(format!("--if-revision {given:?} is not a revision, such as v28")).hint(SHOWS_REVISION)
+        );
+    }
+    Ok(Some(format!("\"{bare}\"")))
 }
+
+const SHOWS_REVISION: &str = "`mantisdb plugin show NAME` shows the revision";
+
+/// Says where the revision is found which a plugin has instead of the expected one.
+fn explain_revision(error: ClientError) -> Failure {
+    let is_refused = error.code() == "precondition-failed";
+    let failure = Failure::from(error);
+    if is_refused { failure.hint(SHOWS_REVISION) } else { failure }
+}
+
+/// The text for no grants at all.
+const NO_GRANTS: &str = "none";
 
 /// The options of an installation, as parameters.
 fn with_options(path: Path, given: PluginOptionArgs) -> Outcome<Path> {
@@ -105,6 +136,12 @@ fn with_options(path: Path, given: PluginOptionArgs) -> Outcome<Path> {
         Some(file) => from_manifest(file)?,
     };
     let grants = given.grant.join(",");
+    if !matches!(&*grants, "" | NO_GRANTS)
+        && let Err(invalid) = grants.parse::<Grants>()
+    {
+        let hint = "write each grant as BUCKET:read, BUCKET:write, table/NAME:read or table/NAME:write; none is `--grant none`";
+        return Err(Failure::usage(format!("--grant {grants}: {invalid}")).hint(hint));
+    }
     let path = path
         .with("buckets", Some(grants.as_bytes()).filter(|grants| !grants.is_empty()))
         .with("reuse", given.reuse.map(|reuse| if reuse { &b"true"[..] } else { b"false" }))

@@ -5,7 +5,7 @@ use mantis_plugin::{CallError, Error, KeepError};
 use serde_json::json;
 
 use crate::protocol::conditions;
-use crate::protocol::errors::Code;
+use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::problem::Problem;
 
 pub(super) fn of_install(error: &Error) -> Problem {
@@ -27,7 +27,18 @@ pub(super) fn of_install(error: &Error) -> Problem {
             return Code::Internal.into();
         }
     };
-    Problem::new(code).detail(error.to_string())
+    of_component(Problem::new(code).detail(error.to_string()))
+}
+
+/// A problem with a component's body. Its limit is another one than that of all other bodies.
+pub(super) fn of_component(problem: Problem) -> Problem {
+    if problem.code() == AnyCode::Http(Code::BodyTooLarge) {
+        return problem.hint(
+            "Make the component smaller (`wasm-tools strip` removes names and debug information), or raise the server's \
+             `--plugin-component-bytes-max`.",
+        );
+    }
+    problem
 }
 
 /// Why the database does not keep a plugin as it was asked to.

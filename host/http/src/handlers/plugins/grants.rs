@@ -8,10 +8,13 @@ use crate::api::description::{Kind, Parameter, Pattern, Role};
 use crate::limits;
 use crate::protocol::problem::Result;
 
+/// The text for no grants.
+const NONE: &str = "none";
+
 pub(super) static BUCKETS: Parameter = Parameter {
     name: "buckets",
     kind: Kind::Text { pattern: Pattern::Grants, bytes_max: limits::GRANTS_BYTES_MAX },
-    description: "The buckets that the plugin may read or write: `scores:write,users:read`. `*:write` allows everything.",
+    description: "The buckets that the plugin may read or write: `scores:write,users:read`. `*:write` allows everything, `none` nothing.",
     role: Role::Optional,
 };
 
@@ -23,8 +26,11 @@ pub(super) struct GrantOut<'a> {
     access: &'static str,
 }
 
-/// Reads `scores:write,users:read`.
+/// Reads `scores:write,users:read`, or `none`.
 pub(super) fn read(text: &str) -> Result<Grants> {
+    if text == NONE {
+        return Ok(Grants::none());
+    }
     text.parse().map_err(|invalid: GrantInvalid| BUCKETS.invalid(&format!("is invalid: {invalid}")))
 }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use http::header::{ETAG, LOCATION};
 use http::{HeaderValue, Method, Response, StatusCode};
 use mantis_db::{Code as DbCode, Expect, Reservation};
-use mantis_plugin::{OptionsChange, PluginInfo, PluginLimits, PluginSource};
+use mantis_plugin::{Error, OptionsChange, PluginInfo, PluginLimits, PluginSource};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::Value;
@@ -262,7 +262,7 @@ static TO_VERSION: Parameter = Parameter {
         min: 1,
         max: mantis_db::limits::JSON_INTEGER_MAX,
         default: None,
-        out_of_range: AnyCode::Http(Code::PluginVersionNotFound),
+        out_of_range: AnyCode::Http(Code::ParameterInvalid),
     },
     description: "The number of the version. Without it, the newest one before the current one.",
     role: Role::Optional,
@@ -363,13 +363,14 @@ async fn install(state: &State, request: &mut Request) -> Result<Response<Body>>
     accept::choose(request.headers(), &[media::JSON])?;
     request.expect_media(&[WASM])?;
     let conditions = Conditions::of(request.headers())?;
-    let change = change(&request.query)?;
+    let change = change(state, &request.query)?;
     let name = request.path_text(&common::PLUGIN)?.into_owned();
     mantis_plugin::check_name(&name).map_err(|error| failure::of_install(&error))?;
     // Before the body is read, and again at the commit.
     let expect = conditions.expect_revision(revision(state, &name))?;
     let config = &state.config;
-    let component = request.read_body(config.component_bytes_max, config.body_timeout_ms).await?;
+    let component = request.read_body(config.component_bytes_max, config.body_timeout_ms).await;
+    let component = component.map_err(failure::of_component)?;
     let was_there = state.plugins.info(&name).is_some();
     let kept = state.plugins.keep(&name, component, change, expect).await.map_err(failure::of_keeping)?;
     let status = if kept.is_new && !was_there { StatusCode::CREATED } else { StatusCode::OK };
@@ -436,8 +437,17 @@ async fn read_arguments(state: &State, request: &mut Request) -> Result<(Value, 
     }
 }
 
+/// A number of log lines, which is above the host's limit where its type cannot hold it.
+fn log_lines(state: &State, lines: u64) -> Result<u32> {
+    u32::try_from(lines).map_err(|_| {
+        let range = state.plugins.limit_ranges().into_iter().find(|range| range.limit == LOG_LINES.name);
+        let (min, max) = range.map_or((1, u32::MAX.into()), |range| (range.min, range.max));
+        failure::of_install(&Error::LimitInvalid { limit: LOG_LINES.name, value: lines, min, max })
+    })
+}
+
 /// What an installation changes of the plugin's options.
-fn change(query: &Query) -> Result<OptionsChange> {
+fn change(state: &State, query: &Query) -> Result<OptionsChange> {
     // A number beyond `usize` is above the host's limit too.
     let number = |parameter| query.integer(parameter).map(|number| usize::try_from(number).unwrap_or(usize::MAX));
     let limits = PluginLimits {
@@ -445,7 +455,7 @@ fn change(query: &Query) -> Result<OptionsChange> {
         memory_bytes_max: number(&MEMORY),
         handles_max: number(&HANDLES),
         transfer_bytes_max: query.integer(&TRANSFER),
-        log_lines_max: query.integer(&LOG_LINES).map(|lines| u32::try_from(lines).unwrap_or(u32::MAX)),
+        log_lines_max: query.integer(&LOG_LINES).map(|lines| log_lines(state, lines)).transpose()?,
     };
     let grants = query.text(&BUCKETS).map(grants::read).transpose()?;
     let reuse = query.bytes(&REUSE).map(|_| query.flag(&REUSE));

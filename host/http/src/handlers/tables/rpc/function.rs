@@ -127,7 +127,13 @@ fn meant(plugins: &PluginHost, name: &str) -> Option<String> {
         let other = nearest(function, plugin.functions.iter().map(|function| function.name.clone()))?;
         return Some(format!("{}.{other}", plugin.name));
     }
-    let all = plugins.list().into_iter().flat_map(|plugin| {
+    let plugins = plugins.list();
+    let has = |plugin: &&PluginInfo| plugin.functions.iter().any(|function| function.name == name);
+    let mut having = plugins.iter().filter(has);
+    if let (Some(plugin), None) = (having.next(), having.next()) {
+        return Some(format!("{}.{name}", plugin.name));
+    }
+    let all = plugins.into_iter().flat_map(|plugin| {
         let names = plugin.functions.iter().map(|function| format!("{}.{}", plugin.name, function.name));
         names.collect::<Vec<_>>()
     });
