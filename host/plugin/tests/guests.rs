@@ -19,6 +19,22 @@ fn sources(folder: &Path) -> String {
     text
 }
 
+/// The interfaces lie outside the folder of the SDK, behind a link that a package must follow.
+#[test]
+fn the_packaged_sdk_has_its_interfaces() {
+    let mut list = std::process::Command::new(env!("CARGO"));
+    list.args(["package", "--list", "--package", "mantis-guest", "--allow-dirty", "--offline"]);
+    let output = list.current_dir(guest_folder()).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let listed = String::from_utf8(output.stdout).unwrap();
+    let interfaces = std::fs::read_dir(guest_folder().join("../wit")).unwrap();
+    let interfaces: Vec<_> = interfaces.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(interfaces.iter().any(|name| name == "worlds.wit"));
+    for name in interfaces {
+        assert!(listed.lines().any(|file| file == format!("wit/{name}")), "{name} is not in {listed}");
+    }
+}
+
 #[test]
 fn every_example_and_fixture_has_a_test() {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");

@@ -127,6 +127,57 @@ async fn names_limits_and_numbers_are_checked() {
     install("a", none).await.expect("in place of itself");
 }
 
+/// Python brings 38 core instances, JavaScript a table of 7,717 elements; both run within the limits' defaults.
+#[tokio::test]
+async fn components_as_large_as_interpreters_run() {
+    let mut parts = String::from("(core module $table (table (export \"t\") 7717 funcref))");
+    for number in 0..36 {
+        write!(parts, "(core module $m{number}) (core instance (instantiate $m{number}))").unwrap();
+    }
+    parts += "(core instance (instantiate $table))";
+    // With the one that answers: 38.
+    let fixture = Fixture::new();
+    let installed = fixture.host.install("large", answering(&parts).into(), PluginOptions::default()).await;
+    installed.unwrap();
+    assert_eq!(fixture.call("large/answer", json!([])).await.unwrap(), 42);
+}
+
+/// What compilers for freestanding C make: no import, memory that only grows, and a function that is called after the result was read.
+#[tokio::test]
+async fn a_component_without_imports_takes_and_gives_text() {
+    let text = r#"(component
+        (core module $m
+            (memory (export "memory") 1)
+            (global $end (mut i32) (i32.const 64))
+            (func $allocate (export "cabi_realloc") (param $old i32) (param i32 i32) (param $bytes i32) (result i32)
+                (local $at i32)
+                (local.set $at (global.get $end))
+                (global.set $end (i32.add (global.get $end) (local.get $bytes)))
+                (local.get $at))
+            ;; The text again, with `!` after it.
+            (func (export "shout") (param $text i32) (param $bytes i32) (result i32)
+                (local $copy i32)
+                (local.set $copy
+                    (call $allocate (i32.const 0) (i32.const 0) (i32.const 1) (i32.add (local.get $bytes) (i32.const 1))))
+                (memory.copy (local.get $copy) (local.get $text) (local.get $bytes))
+                (i32.store8 (i32.add (local.get $copy) (local.get $bytes)) (i32.const 33))
+                (i32.store (i32.const 0) (local.get $copy))
+                (i32.store (i32.const 4) (i32.add (local.get $bytes) (i32.const 1)))
+                (i32.const 0))
+            (func (export "cabi_post_shout") (param i32) (global.set $end (i32.const 64))))
+        (core instance $i (instantiate $m))
+        (func (export "shout") (param "text" string) (result string)
+            (canon lift (core func $i "shout") (memory (core memory $i "memory"))
+                (realloc (core func $i "cabi_realloc")) (post-return (core func $i "cabi_post_shout")))))"#;
+    let fixture = Fixture::new();
+    let component = wat::parse_str(text).unwrap();
+    let options = PluginOptions::default().reuse(true);
+    fixture.host.install("c", component.into(), options).await.unwrap();
+    for text in ["", "hello", "日本語"] {
+        assert_eq!(fixture.call("c/shout", json!([text])).await.unwrap(), format!("{text}!"));
+    }
+}
+
 #[tokio::test]
 async fn info_describes_a_plugin() {
     let fixture = Fixture::new();

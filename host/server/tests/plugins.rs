@@ -231,6 +231,25 @@ fn a_file_takes_the_place_of_a_kept_plugin_and_loses_nothing_of_it() {
     assert_eq!(info(&server, "a")["revision"], kept["revision"]);
 }
 
+/// The compiler goes on after the answer, and the same installation later finds its work.
+#[test]
+fn a_compilation_that_takes_too_long_is_finished_for_the_next_try() {
+    let server = Server::start(&["--plugin-compile-timeout-ms", "1"]);
+    let component = wat::parse_str(slow_component()).unwrap();
+    let put = || failure(&server.run_with(&["plugin", "put", "slow", "-"], &component));
+    let (code, message) = put();
+    assert!(code == 3 && message.contains("plugin-compile-timeout"), "{code} {message}");
+    assert!(server.ok(&["plugin", "list"]).is_empty());
+    for _ in 0..PATIENCE.as_millis() / 10 {
+        match put() {
+            (0, _) => return server.check_alive(),
+            (_, message) => assert!(message.contains("plugin-compile-timeout"), "{message}"),
+        }
+        pause(10);
+    }
+    panic!("never installed");
+}
+
 /// What an installation compiles is there for the next start, also of a server that had no plugins when it started.
 #[test]
 fn the_first_installation_fills_the_cache() {
@@ -385,19 +404,22 @@ fn a_plugins_own_error_is_shown() {
     assert_eq!(problem["error"], "at most 1000 standings are shown", "{message}");
 }
 
-/// The server answers while it compiles: what is not there yet is named, and its calls are asked to come again.
-#[test]
-fn the_port_is_open_before_plugins_are_compiled() {
-    let (plugins, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    // Takes the compiler a while.
+/// A component that takes the compiler a while.
+fn slow_component() -> String {
     let body = "i32.const 1 i32.add ".repeat(100_000);
-    let text = format!(
+    format!(
         r#"(component
             (core module $m (func (export "f") (result i32) i32.const 0 {body}))
             (core instance $i (instantiate $m))
             (func (export "f") (result u32) (canon lift (core func $i "f"))))"#
-    );
-    std::fs::write(plugins.path().join("slow.wasm"), wat::parse_str(text).unwrap()).unwrap();
+    )
+}
+
+/// The server answers while it compiles: what is not there yet is named, and its calls are asked to come again.
+#[test]
+fn the_port_is_open_before_plugins_are_compiled() {
+    let (plugins, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    std::fs::write(plugins.path().join("slow.wasm"), wat::parse_str(slow_component()).unwrap()).unwrap();
     let (plugins, cache) = (plugins.path().to_str().unwrap(), cache.path().to_str().unwrap());
     let arguments = ["--plugins", plugins, "--plugin-cache", cache, "--plugin-call-deadline-ms", "10000"];
     let server = Server::start(&arguments);
