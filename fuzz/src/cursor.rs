@@ -45,7 +45,7 @@ pub fn check(input: &[u8]) {
 impl Known {
     fn new() -> Self {
         let clock = Arc::new(ManualClock::new(1_000));
-        let database = Database::in_memory(Limits::default(), clock, Arc::new(SeededRandom::new(3))).unwrap();
+        let database = Database::in_memory_with(Limits::default(), clock, Arc::new(SeededRandom::new(3))).unwrap();
         let mut session = database.session();
         let mut set = |bucket: &str, key: &[u8], value: &[u8]| {
             ready(session.kv(bucket).unwrap().set(key, value)).unwrap();

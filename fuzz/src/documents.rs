@@ -26,7 +26,7 @@ pub fn check(input: &[u8]) {
     let mut lines = input.split(|&byte| byte == b'\n');
     let Some(Ok(document)) = lines.next().map(TableDocument::read) else { return };
     let (clock, random) = (Arc::new(ManualClock::new(1_000)), Arc::new(SeededRandom::new(3)));
-    let database = Database::in_memory(Limits::default(), clock, random).unwrap();
+    let database = Database::in_memory_with(Limits::default(), clock, random).unwrap();
     let mut session = database.session();
     ready(session.create_table("p", &TableDocument::read(PARENT).unwrap())).unwrap();
     for (column, value) in [("id", "1"), ("id", "2")] {

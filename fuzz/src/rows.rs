@@ -48,7 +48,7 @@ const TYPES: [&str; 22] = [
 pub fn check(input: &[u8]) {
     let Ok(rows) = serde_json::from_slice::<Vec<HashMap<String, Box<RawValue>>>>(input) else { return };
     let (clock, random) = (Arc::new(ManualClock::new(1_000)), Arc::new(SeededRandom::new(3)));
-    let database = Database::in_memory(Limits::default(), clock, random).unwrap();
+    let database = Database::in_memory_with(Limits::default(), clock, random).unwrap();
     let mut session = database.session();
     for table in ["first", "second"] {
         ready(session.create_table(table, &TableDocument::read(definition().as_bytes()).unwrap())).unwrap();

@@ -210,11 +210,14 @@ struct Opened {
 fn open(disk: Option<&Arc<dyn Disk>>, durability: Durability) -> Opened {
     let (clock, random) = (Arc::new(ManualClock::new(1)), Arc::new(SeededRandom::new(1)));
     let Some(disk) = disk else {
-        return Opened { _threads: None, database: Database::in_memory(Limits::default(), clock, random).unwrap() };
+        return Opened {
+            _threads: None,
+            database: Database::in_memory_with(Limits::default(), clock, random).unwrap(),
+        };
     };
     // Small, so that segments and checkpoints change meanwhile.
     let storage = StorageOptions { durability, checkpoint_bytes: 4_000 };
-    let (database, _) = Database::open(Limits::default(), clock, random, Arc::clone(disk), storage).unwrap();
+    let (database, _) = Database::open_with(Limits::default(), clock, random, Arc::clone(disk), storage).unwrap();
     let threads = DiskThreads::start(database.store(), Box::new(|_| ())).unwrap();
     Opened { _threads: Some(threads), database }
 }

@@ -46,10 +46,10 @@ impl Stage {
     pub(crate) fn with_random(scenario: &Scenario, place: Place, random: Arc<dyn Random>) -> Self {
         let (clock, limits) = (Arc::new(ManualClock::new(START_MS)), limits(scenario));
         let database = match place {
-            Place::Memory => Database::in_memory(limits, clock.clone(), random).unwrap(),
+            Place::Memory => Database::in_memory_with(limits, clock.clone(), random).unwrap(),
             Place::Disk => {
                 let disk = Arc::new(MemoryDisk::new());
-                Database::open(limits, clock.clone(), random, disk, StorageOptions::default()).unwrap().0
+                Database::open_with(limits, clock.clone(), random, disk, StorageOptions::default()).unwrap().0
             }
         };
         let threads = DiskThreads::start(database.store(), Box::new(|_| ())).unwrap();

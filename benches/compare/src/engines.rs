@@ -3,15 +3,14 @@
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
 use std::path::Path;
-use std::sync::{Arc, LazyLock};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
 use bytes::Bytes;
 use fjall::{KeyspaceCreateOptions, PersistMode};
 use futures_executor::block_on;
 use mantis_store::disk::DirectoryDisk;
-use mantis_store::{Clock, Direction, DiskThreads, Expect, KeyRange, SeededRandom, Store, Update};
+use mantis_store::{Direction, DiskThreads, Expect, KeyRange, SeededRandom, Store, SystemClock, Update};
 use parking_lot::RwLock;
 use redb::{ReadableDatabase, TableDefinition};
 use surrealmx::{AolMode, DatabaseOptions, FsyncMode, PersistenceOptions, SnapshotMode};
@@ -68,20 +67,6 @@ pub(crate) fn contestants(durability: Durability, dir: &Path, only: &[String]) -
     Ok(all)
 }
 
-struct WallClock;
-
-impl Clock for WallClock {
-    fn now_ms(&self) -> u64 {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-    }
-
-    fn monotonic_us(&self) -> u64 {
-        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-        u64::try_from(START.elapsed().as_micros()).unwrap_or(u64::MAX)
-    }
-}
-
 struct Mantis {
     store: Store,
     _threads: DiskThreads,
@@ -89,7 +74,7 @@ struct Mantis {
 
 impl Mantis {
     fn open(durability: Durability, dir: &Path) -> Result<Self> {
-        let mut options = mantis_store::Options::new(Arc::new(WallClock), Arc::new(SeededRandom::new(1)));
+        let mut options = mantis_store::Options::new(Arc::new(SystemClock), Arc::new(SeededRandom::new(1)));
         options.feed_bytes_max = 1 << 20;
         let promise = match durability {
             Durability::Memory => None,

@@ -7,14 +7,14 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::ops::{Bound, ControlFlow};
-use std::sync::{Arc, LazyLock};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use clap::Parser;
 use mantis_benches::rounds::interleave;
 use mantis_benches::table::Table;
-use mantis_store::{Clock, Direction, Expect, KeyRange, Options, SeededRandom, Store, Update};
+use mantis_store::{Direction, Expect, KeyRange, Options, SeededRandom, Store, SystemClock, Update};
 use parking_lot::RwLock;
 
 #[derive(Parser)]
@@ -28,22 +28,6 @@ struct Arguments {
     /// Operations of a kind in a round
     #[arg(long, default_value_t = 500_000)]
     operations: u64,
-}
-
-struct WallClock;
-
-impl Clock for WallClock {
-    #[allow(clippy::disallowed_methods, reason = "a native program")]
-    fn now_ms(&self) -> u64 {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-    }
-
-    #[allow(clippy::disallowed_methods, reason = "a native program")]
-    fn monotonic_us(&self) -> u64 {
-        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-        u64::try_from(START.elapsed().as_micros()).unwrap_or(u64::MAX)
-    }
 }
 
 /// Does one operation on a key.
@@ -122,7 +106,7 @@ fn main() {
 }
 
 fn measure(keys: u64, arguments: &Arguments) -> Table {
-    let mut options = Options::new(Arc::new(WallClock), Arc::new(SeededRandom::new(1)));
+    let mut options = Options::new(Arc::new(SystemClock), Arc::new(SeededRandom::new(1)));
     options.feed_bytes_max = 1 << 20;
     let store = Store::new(options);
     let tree = RwLock::new(BTreeMap::new());

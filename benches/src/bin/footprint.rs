@@ -97,7 +97,7 @@ fn own_bytes() -> Result<u64> {
 
 fn database() -> Database {
     let clock = Arc::new(ManualClock::new(1_700_000_000_000));
-    Database::in_memory(Limits::default(), clock, Arc::new(SeededRandom::new(7))).expect("the default limits hold")
+    Database::in_memory_with(Limits::default(), clock, Arc::new(SeededRandom::new(7))).expect("the default limits hold")
 }
 
 /// An idle session of a pool, its place in the pool included: as it is made, and after one read.

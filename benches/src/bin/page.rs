@@ -48,7 +48,7 @@ struct Figure {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     let clock = Arc::new(ManualClock::new(1_700_000_000_000));
-    let database = Database::in_memory(Limits::default(), clock, Arc::new(SeededRandom::new(7)))?;
+    let database = Database::in_memory_with(Limits::default(), clock, Arc::new(SeededRandom::new(7)))?;
     let mut session = database.session();
     let rows: Vec<String> = (0..ROWS).map(row).collect();
     fill(&mut session, &rows).await?;

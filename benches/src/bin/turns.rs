@@ -48,7 +48,7 @@ fn main() -> anyhow::Result<()> {
     for &clients in &arguments.clients {
         #[allow(clippy::disallowed_methods, reason = "a native program that measures time")]
         let clock = Arc::new(RuntimeClock(Instant::now()));
-        let database = Database::in_memory(Limits::default(), clock, Arc::new(SeededRandom::new(1)))?;
+        let database = Database::in_memory_with(Limits::default(), clock, Arc::new(SeededRandom::new(1)))?;
         let attempts = Arc::new(AtomicU64::new(0));
         let running: Vec<_> = (0..clients)
             .map(|_| {

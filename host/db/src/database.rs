@@ -19,6 +19,8 @@ use crate::engine::{
 use crate::keyspace::catalog;
 use crate::keyspace::{BUCKET_PREFIX_BYTES, Dropped};
 use crate::limits::SEGMENT_BYTES_MIN;
+#[cfg(not(target_family = "wasm"))]
+use crate::upkeep::Upkeep;
 use crate::{Code, Error, LimitInvalid, Limits, Result};
 
 /// How a database is kept on a disk.
@@ -39,7 +41,12 @@ impl Default for StorageOptions {
 
 /// One database in this process. Cloning gives another handle to the same one.
 #[derive(Clone)]
-pub struct Database(pub(crate) Arc<Inner>);
+pub struct Database(
+    pub(crate) Arc<Inner>,
+    /// The threads that keep it running, where it brings them along. They have handles without this.
+    #[cfg(not(target_family = "wasm"))]
+    Option<Arc<Upkeep>>,
+);
 
 pub(crate) struct Inner {
     pub(crate) engine: Engine,
@@ -60,6 +67,8 @@ pub(crate) struct Inner {
     #[cfg(feature = "tables")]
     pub(crate) rows: OnceLock<Box<dyn Any + Send + Sync>>,
     closed: AtomicBool,
+    #[cfg(not(target_family = "wasm"))]
+    is_read_only: bool,
     /// Asked before each write.
     has_room: HasRoom,
 }
@@ -74,7 +83,7 @@ impl std::fmt::Debug for Database {
 }
 
 impl Database {
-    /// An empty database in memory. Its contents end with the process.
+    /// An empty database in memory, with a clock and randomness of the caller's, who also calls [`maintain`](Self::maintain). Its contents end with the last handle.
     ///
     /// # Errors
     /// [`LimitInvalid`]: a limit that no database can enforce. A page's build does not check.
@@ -82,12 +91,12 @@ impl Database {
     /// ```
     /// use std::sync::Arc;
     /// use mantis_db::{Database, Limits, ManualClock, SeededRandom};
-    /// let database = Database::in_memory(Limits::default(), Arc::new(ManualClock::new(0)), Arc::new(SeededRandom::new(7)))?;
+    /// let database = Database::in_memory_with(Limits::default(), Arc::new(ManualClock::new(0)), Arc::new(SeededRandom::new(7)))?;
     /// assert_eq!(database.version(), 0);
     /// # Ok::<(), mantis_db::LimitInvalid>(())
     /// ```
     #[inline]
-    pub fn in_memory(
+    pub fn in_memory_with(
         limits: Limits,
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
@@ -95,11 +104,11 @@ impl Database {
         Self::in_memory_within(limits, clock, random, |_| true)
     }
 
-    /// As [`in_memory`](Self::in_memory), for a program whose memory has an end: before each write `has_room` says whether there is room
+    /// As [`in_memory_with`](Self::in_memory_with), for a program whose memory has an end: before each write `has_room` says whether there is room
     /// for it. What it refuses is `store-full`; reads and deletions go on.
     ///
     /// # Errors
-    /// As [`in_memory`](Self::in_memory).
+    /// As [`in_memory_with`](Self::in_memory_with).
     pub fn in_memory_within(
         limits: Limits,
         clock: Arc<dyn Clock>,
@@ -110,17 +119,18 @@ impl Database {
         #[cfg(not(target_family = "wasm"))]
         limits.check()?;
         let engine = Engine::in_memory(options(&limits, clock, &random));
-        Ok(Self::over(engine, limits, random, has_room))
+        Ok(Self::over(engine, limits, random, has_room, false))
     }
 
-    /// Opens the database on `disk`, or makes one, and reports what was recovered.
+    /// Opens the database on `disk`, or makes one, and reports what was recovered. For callers with a clock, randomness, threads and
+    /// housekeeping of their own: [`open`](Self::open) brings all of them along.
     ///
     /// Under [`Durability::Always`] only running [`DiskThreads`](crate::DiskThreads) of the [`store`](Self::store) commit anything:
-    /// without them writes are refused with `storage-failed`.
+    /// without them writes are refused with `storage-failed`. Expired keys are freed by [`maintain`](Self::maintain).
     ///
     /// # Errors
     /// [`OpenError`]: a limit is invalid, the disk's contents cannot be trusted, or the disk fails. Nothing was changed.
-    pub fn open(
+    pub fn open_with(
         limits: Limits,
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
@@ -130,10 +140,10 @@ impl Database {
         Self::open_watched(limits, clock, random, disk, storage, None)
     }
 
-    /// As [`open`](Self::open), and calls `on_progress` with the bytes read so far and their total.
+    /// As [`open_with`](Self::open_with), and calls `on_progress` with the bytes read so far and their total.
     ///
     /// # Errors
-    /// As [`open`](Self::open).
+    /// As [`open_with`](Self::open_with).
     pub fn open_watched(
         limits: Limits,
         clock: Arc<dyn Clock>,
@@ -150,11 +160,34 @@ impl Database {
         options.segment_bytes_max =
             options.segment_bytes_max.min((storage.checkpoint_bytes / 4).max(SEGMENT_BYTES_MIN));
         let (engine, recovered) = Engine::open(options, disk, storage.durability)?;
-        Ok((Self::over(engine, limits, random, |_| true), recovered))
+        Ok((Self::over(engine, limits, random, |_| true, false), recovered))
     }
 
-    fn over(engine: Engine, limits: Limits, random: Arc<dyn Random>, has_room: HasRoom) -> Self {
-        Self(Arc::new(Inner {
+    /// The database on `disk` as it is now, to be read only.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn read_only_with(
+        limits: Limits,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        disk: &dyn Disk,
+        on_progress: Option<OnProgress>,
+    ) -> std::result::Result<(Self, Recovered), OpenError> {
+        limits.check().map_err(|invalid| OpenError::Options(Box::new(invalid)))?;
+        let mut options = options(&limits, clock, &random);
+        options.on_progress = on_progress;
+        let (engine, recovered) = Engine::open_read_only(options, disk)?;
+        Ok((Self::over(engine, limits, random, |_| true, true), recovered))
+    }
+
+    /// This handle, and with it all its clones from now on, keeps these threads running.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn kept_by(self, upkeep: Upkeep) -> Self {
+        Self(self.0, Some(Arc::new(upkeep)))
+    }
+
+    #[cfg_attr(target_family = "wasm", allow(unused_variables, reason = "a page opens no directory"))]
+    fn over(engine: Engine, limits: Limits, random: Arc<dyn Random>, has_room: HasRoom, is_read_only: bool) -> Self {
+        let inner = Inner {
             epoch: engine.identity().unwrap_or_else(|| random.next_u64()),
             #[cfg(not(target_family = "wasm"))]
             dropped: Mutex::new(catalog::dropped(&engine)),
@@ -171,8 +204,15 @@ impl Database {
             cursor_snapshots: Mutex::new(CursorSnapshots::new(limits.cursor_snapshots_max, limits.cursor_age_ms_max)),
             limits,
             closed: AtomicBool::new(false),
+            #[cfg(not(target_family = "wasm"))]
+            is_read_only,
             has_room,
-        }))
+        };
+        Self(
+            Arc::new(inner),
+            #[cfg(not(target_family = "wasm"))]
+            None,
+        )
     }
 
     /// The embedded engine, for what keeps it running: its threads, checkpoints, backups, disk statistics.
@@ -224,6 +264,38 @@ impl Database {
         self.0.engine.stats()
     }
 
+    /// What opening it found. None in memory, and where opening returned it: [`open_with`](Self::open_with).
+    #[cfg(not(target_family = "wasm"))]
+    #[must_use]
+    pub fn recovered(&self) -> Option<&Recovered> {
+        self.1.as_ref().and_then(|upkeep| upkeep.recovered())
+    }
+
+    /// Whether it was opened to be read only.
+    #[cfg(not(target_family = "wasm"))]
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.0.is_read_only
+    }
+
+    /// Closes the database, for all handles and sessions: writes are refused from now on, with the code `read-only`; those that were
+    /// accepted are on the disk, whatever the durability; its threads have ended; and the directory is free for others to open. Reads go on,
+    /// from memory, until the last handle is dropped. Closing it again does nothing.
+    ///
+    /// It waits for the disk, as a commit does, and needs no runtime. Dropping the last handle does the same, and has nobody to give an
+    /// error to.
+    ///
+    /// # Errors
+    /// `storage-failed`: the disk has failed before, or failed to take the last commits. The database is closed all the same.
+    #[cfg(not(target_family = "wasm"))]
+    pub fn close(&self) -> Result<()> {
+        self.close_for_writes();
+        if let Some(upkeep) = &self.1 {
+            upkeep.end();
+        }
+        Ok(self.store().shut_down()?)
+    }
+
     /// Refuses writes from now on, with the code `read-only`; reads go on.
     pub fn close_for_writes(&self) {
         self.0.closed.store(true, Ordering::Release);
@@ -265,6 +337,10 @@ impl Database {
 
     /// As [`check_room`](Self::check_room), for writes that need no space.
     pub(crate) fn check_open(&self) -> Result<()> {
+        #[cfg(not(target_family = "wasm"))]
+        if self.0.is_read_only {
+            return Err(Error::new(Code::ReadOnly, "the database was opened read-only and takes no writes"));
+        }
         if self.0.closed.load(Ordering::Acquire) {
             return Err(Error::new(Code::ReadOnly, "the database is shutting down and takes no writes"));
         }

@@ -18,6 +18,10 @@ impl Database {
     pub fn maintain(&self) {
         let idle = self.0.cursor_snapshots.lock().take_idle(self.0.engine.monotonic_us());
         drop(idle);
+        #[cfg(not(target_family = "wasm"))]
+        if self.is_read_only() {
+            return;
+        }
         for _ in 0..EXPIRED_COMMITS_PER_CALL {
             if self.0.engine.remove_expired(EXPIRED_KEYS_PER_COMMIT) < EXPIRED_KEYS_PER_COMMIT {
                 break;

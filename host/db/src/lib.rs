@@ -7,6 +7,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | `open` | [`OpenOptions`]: a database with clock, randomness, threads and housekeeping; not in a page |
 //! | `session_pool` | [`SessionManager`]: sessions for a `mantis-pool` |
 //! | `housekeeping` | everything that runs unasked: expiry, interrupted drops and changes of tables, pruning |
 //! | `batch` | operations on keys and rows of any buckets and tables, all or nothing; with `tables` |
@@ -19,6 +20,7 @@
 //! | `session` | [`Session`]: grants, an optional transaction |
 //! | `retry` | what a transaction that lost carries into its next attempt |
 //! | `database` | [`Database`]: the engine, and the state that sessions share |
+//! | `upkeep` | the threads that a handle brings along, and their end; not in a page |
 //! | `keyspace` | the bytes of the one key space; the catalogue of buckets |
 //! | `engine` | the one door to the engine: everything that is asked of it |
 //! | `grants`, `bucket_name`, `limits`, `error` | what is allowed, what a name is, how much, and what went wrong |
@@ -42,6 +44,8 @@ mod keyspace;
 mod kv;
 pub mod limits;
 #[cfg(not(target_family = "wasm"))]
+mod open;
+#[cfg(not(target_family = "wasm"))]
 pub mod plugins;
 #[cfg(feature = "tables")]
 mod reader_words;
@@ -54,6 +58,8 @@ mod session_pool;
 pub mod tables;
 #[cfg(not(target_family = "wasm"))]
 mod transact;
+#[cfg(not(target_family = "wasm"))]
+mod upkeep;
 
 pub use bucket_name::{BUCKET_NAME_PATTERN, DEFAULT_BUCKET, is_bucket_name};
 pub use buckets::BucketInfo;
@@ -63,6 +69,8 @@ pub use engine::{
     Budget, Clock, Direction, Durability, EngineOptions, Expect, Isolation, OpenError, Random, Recovered, Reservation,
     Stats,
 };
+#[cfg(not(target_family = "wasm"))]
+pub use engine::{DiskEvent, DiskThreads, SystemClock, SystemRandom};
 pub use error::{Code, Error, Kind, Result};
 pub use grants::{Access, GrantInvalid, Grants};
 pub use keyspace::Span;
@@ -73,6 +81,8 @@ pub use kv::{
 #[cfg(not(target_family = "wasm"))]
 pub use kv::{AppliedEach, Each};
 pub use limits::{LimitInvalid, Limits};
+#[cfg(not(target_family = "wasm"))]
+pub use mantis_store::Holds;
 pub use mantis_store::disk;
 pub use mantis_store::{
     Backup, Checkpoint, DURATION_BOUNDS_US, DurationCounters, Durations, FileKind, FileReport, Finding, ManualClock,
@@ -80,7 +90,7 @@ pub use mantis_store::{
     repair, repairable, restore, restore_showing, verify, verify_showing,
 };
 #[cfg(not(target_family = "wasm"))]
-pub use mantis_store::{DiskEvent, DiskThreads, Holds};
+pub use open::OpenOptions;
 #[cfg(feature = "tables")]
 pub use reader_words::{json_encoding_error, json_error, reader_error};
 #[cfg(not(target_family = "wasm"))]

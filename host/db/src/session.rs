@@ -27,7 +27,7 @@ pub struct Committed {
 /// # use std::sync::Arc;
 /// # use mantis_db::{Database, Limits, ManualClock, SeededRandom};
 /// # let (clock, random) = (Arc::new(ManualClock::new(0)), Arc::new(SeededRandom::new(7)));
-/// # let database = Database::in_memory(Limits::default(), clock, random).unwrap();
+/// # let database = Database::in_memory_with(Limits::default(), clock, random).unwrap();
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// let mut session = database.session();
 /// session.begin(Default::default()).await?;

@@ -92,7 +92,7 @@ impl Database {
     /// # use std::sync::Arc;
     /// # use mantis_db::{Database, Limits, ManualClock, SeededRandom};
     /// # let (clock, random) = (Arc::new(ManualClock::new(0)), Arc::new(SeededRandom::new(7)));
-    /// # let database = Database::in_memory(Limits::default(), clock, random).unwrap();
+    /// # let database = Database::in_memory_with(Limits::default(), clock, random).unwrap();
     /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
     /// let (before, committed) = database
     ///     .transact(async |session| {

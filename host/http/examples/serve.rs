@@ -1,38 +1,17 @@
 //! The HTTP surface on a socket, without what a server adds: `cargo run -p mantis-http --example serve -- 127.0.0.1:8080`.
 
-use std::sync::{Arc, LazyLock};
-use std::time::Instant;
-
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use mantis_db::{Clock, Database, Limits, SeededRandom, SessionManager};
+use mantis_db::{Database, SessionManager};
 use mantis_http::{App, AppConfig};
 use mantis_plugin::{HostConfig, PluginHost};
 use mantis_pool::{Config, Pool};
 
-/// The machine's clock.
-struct SystemClock;
-
-impl Clock for SystemClock {
-    #[allow(clippy::disallowed_methods, reason = "a native program may read the clock")]
-    fn now_ms(&self) -> u64 {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-    }
-
-    #[allow(clippy::disallowed_methods, reason = "a native program may read the clock")]
-    fn monotonic_us(&self) -> u64 {
-        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-        u64::try_from(START.elapsed().as_micros()).unwrap_or(u64::MAX)
-    }
-}
-
 #[tokio::main(flavor = "multi_thread", worker_threads = 1)]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
-    let seed = SystemClock.now_ms();
-    let database = Database::in_memory(Limits::default(), Arc::new(SystemClock), Arc::new(SeededRandom::new(seed)))?;
+    let database = Database::in_memory()?;
     let sessions = Pool::new(SessionManager::new(database.clone()), Config::default())?;
     let plugins = PluginHost::new(database.clone(), sessions.clone(), HostConfig::default())?;
     let app = App::new(database.clone(), sessions, plugins, AppConfig::default());
@@ -42,7 +21,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         loop {
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
             housekeeping.maintain().await;
-            database.maintain();
         }
     });
     let listener = tokio::net::TcpListener::bind(&address).await?;

@@ -19,7 +19,7 @@ const CALLS: u32 = 5_000;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let clock = Arc::new(ManualClock::new(1_700_000_000_000));
-    let database = Database::in_memory(Limits::default(), clock, Arc::new(SeededRandom::new(7)))?;
+    let database = Database::in_memory_with(Limits::default(), clock, Arc::new(SeededRandom::new(7)))?;
     let pool = mantis_pool::Config { min_idle: 0, max: 64, ..mantis_pool::Config::default() };
     let sessions = Pool::new(SessionManager::new(database.clone()), pool)?;
     // Interruptions by the machine should not move calls between threads while they are measured.

@@ -171,7 +171,7 @@ async fn calls_are_counted() {
 async fn an_error_does_not_wait_for_the_commits_of_others() {
     let clock = Arc::new(ManualClock::new(NOW_MS));
     let (random, disk) = (Arc::new(SeededRandom::new(7)), Arc::new(MemoryDisk::new()));
-    let opened = Database::open(Limits::default(), clock, random, disk, StorageOptions::default());
+    let opened = Database::open_with(Limits::default(), clock, random, disk, StorageOptions::default());
     let fixture = Fixture::over(opened.unwrap().0, HostConfig { call_deadline_ms: 5_000, ..config() });
     fixture.install("counter", writing(&["counters"])).await;
     let store = fixture.database.store().clone();

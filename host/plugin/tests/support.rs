@@ -26,7 +26,7 @@ impl Fixture {
 
     pub(crate) fn with(config: HostConfig) -> Self {
         let clock = Arc::new(ManualClock::new(NOW_MS));
-        Self::over(Database::in_memory(Limits::default(), clock, Arc::new(SeededRandom::new(7))).unwrap(), config)
+        Self::over(Database::in_memory_with(Limits::default(), clock, Arc::new(SeededRandom::new(7))).unwrap(), config)
     }
 
     pub(crate) fn over(database: Database, config: HostConfig) -> Self {

@@ -36,7 +36,7 @@ async fn a_commit_and_its_call_report_durability() {
     for (durability, durable) in [(Durability::Always, true), (Durability::Never, false)] {
         let (clock, random) = (Arc::new(ManualClock::new(NOW_MS)), Arc::new(SeededRandom::new(7)));
         let storage = StorageOptions { durability, ..StorageOptions::default() };
-        let opened = Database::open(Limits::default(), clock, random, Arc::new(MemoryDisk::default()), storage);
+        let opened = Database::open_with(Limits::default(), clock, random, Arc::new(MemoryDisk::default()), storage);
         let database = opened.unwrap().0;
         let _threads = DiskThreads::start(database.store(), Box::new(|_| {})).unwrap();
         let fixture = Fixture::over(database, config());

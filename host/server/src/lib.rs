@@ -7,7 +7,7 @@
 //! | `settings` | the server's settings: defaults, file, environment, flags |
 //! | `start` | startup: opens the database, builds the application, binds the listener |
 //! | `listen` | connections: accepting, serving, ending them in time |
-//! | `platform` | the machine's clock and randomness |
+//! | `platform` | the machine's memory |
 //! | `memory` | returning freed memory to the system |
 //! | `files`, `interrupt` | files that commands write and read; signals while they do |
 //! | `plugins_dir` | plugins from a directory |
@@ -43,5 +43,4 @@ pub mod units;
 pub mod variables;
 
 pub use listen::{ConnectionLimits, Drained, serve};
-pub use platform::{SystemClock, SystemRandom};
 pub use start::{Parts, bind, build, connection_limits};

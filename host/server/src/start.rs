@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use mantis_db::disk::DirectoryDisk;
-use mantis_db::{Database, DiskEvent, DiskThreads, OpenError, Recovered, SessionManager, StorageOptions};
+use mantis_db::{
+    Database, DiskEvent, DiskThreads, OpenError, Recovered, SessionManager, StorageOptions, SystemClock, SystemRandom,
+};
 use mantis_http::{App, AppConfig, HostGuard, TablesConfig};
 use mantis_plugin::{HostConfig, PluginHost};
 use mantis_pool::Pool;
@@ -16,7 +18,6 @@ use crate::failure::{Exit, Failure, NEWER_VERSION};
 use crate::listen::ConnectionLimits;
 use crate::progress;
 use crate::settings::{ConnectionSettings, Settings};
-use crate::{SystemClock, SystemRandom};
 
 /// The remedy for a directory that cannot be used.
 const OTHER_PLACE: &str = "choose a directory with --data, or run with --memory";
@@ -61,7 +62,7 @@ pub(crate) fn open(
 ) -> Result<Storage, Failure> {
     let (limits, clock, random) = (settings.database_limits(), Arc::new(SystemClock), Arc::new(SystemRandom));
     if in_memory {
-        let database = Database::in_memory(limits, clock, random)
+        let database = Database::in_memory_with(limits, clock, random)
             .map_err(|invalid| Failure::new(Exit::Local, format!("cannot create a database: {invalid}")))?;
         return Ok(Storage { database, recovered: None, threads: None });
     }

@@ -9,6 +9,7 @@
 //! | room | holds |
 //! |---|---|
 //! | `threads` | [`DiskThreads`]: the threads that write the log and checkpoints (not in a page) |
+//! | `system` | [`SystemClock`], [`SystemRandom`]: the machine's clock and randomness (not in a page) |
 //! | `testing` | disks that fail or lose power, and what fuzzing checks (only with the feature `testing`) |
 //! | `recovery` | opening a store; checkpoints, backup and restore; check and repair |
 //! | `store` | the operations of [`Store`], where versions in memory and the log meet; group commit |
@@ -51,6 +52,8 @@ pub mod mutants;
 mod recovery;
 mod store;
 pub mod sync;
+#[cfg(not(target_family = "wasm"))]
+mod system;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(not(target_family = "wasm"))]
@@ -70,6 +73,8 @@ pub use recovery::{
 #[cfg(not(target_family = "wasm"))]
 pub use store::Attached;
 pub use store::Uncommitted;
+#[cfg(not(target_family = "wasm"))]
+pub use system::{SystemClock, SystemRandom};
 #[cfg(not(target_family = "wasm"))]
 pub use threads::{DiskThreads, OnDiskEvent};
 #[cfg(not(target_family = "wasm"))]

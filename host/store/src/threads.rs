@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
-use std::{fmt, io};
+use std::{fmt, io, mem};
 
 use crate::durability::{DiskEvent, panicked};
 use crate::engine::Store;
@@ -126,12 +126,20 @@ impl DiskThreads {
 
 impl Drop for DiskThreads {
     fn drop(&mut self) {
+        if self.store.0.durable().is_some_and(|durable| durable.driver.is_in_child()) {
+            // The threads stayed in the parent, and cannot be waited for; what is pending is the parent's.
+            self.threads.drain(..).for_each(mem::forget);
+            return;
+        }
         self.is_stopping.store(true, Ordering::Release);
         self.store.interrupt();
         for thread in self.threads.drain(..) {
             thread.thread().unpark();
-            // Its remaining commits are written below.
-            let _ = thread.join();
+            // The callback may drop the last handle: its thread ends after it.
+            if thread.thread().id() != thread::current().id() {
+                // Its remaining commits are written below.
+                let _ = thread.join();
+            }
         }
         self.store.flush();
         // If this fails, versions have a gap, which does no harm.

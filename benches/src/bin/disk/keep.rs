@@ -2,13 +2,12 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::{Arc, LazyLock};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
 use bytes::Bytes;
 use mantis_db::disk::DirectoryDisk;
-use mantis_db::{Clock, Database, Durability, Limits, Recovered, SeededRandom, StorageOptions};
+use mantis_db::{Database, Durability, Limits, Recovered, SeededRandom, StorageOptions, SystemClock};
 use mantis_store::{Expect, Store, Update, Version};
 use tempfile::TempDir;
 
@@ -26,22 +25,6 @@ pub(crate) const POLICIES: [(&str, Durability); 3] = [
     ("never", Durability::Never),
 ];
 
-struct WallClock;
-
-impl Clock for WallClock {
-    #[allow(clippy::disallowed_methods, reason = "a native program")]
-    fn now_ms(&self) -> u64 {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-    }
-
-    #[allow(clippy::disallowed_methods, reason = "a native program")]
-    fn monotonic_us(&self) -> u64 {
-        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-        u64::try_from(START.elapsed().as_micros()).unwrap_or(u64::MAX)
-    }
-}
-
 /// A folder for a store. It is removed when this is dropped.
 pub(crate) fn folder(dir: &Path) -> Result<TempDir> {
     Ok(tempfile::Builder::new().prefix("mantisdb-disk").tempdir_in(dir)?)
@@ -49,9 +32,9 @@ pub(crate) fn folder(dir: &Path) -> Result<TempDir> {
 
 /// Opens the store in `dir` as the server does, without its threads.
 pub(crate) fn open(dir: &Path, durability: Durability, checkpoint_bytes: u64) -> Result<(Database, Recovered)> {
-    let (clock, random) = (Arc::new(WallClock), Arc::new(SeededRandom::new(1)));
+    let (clock, random) = (Arc::new(SystemClock), Arc::new(SeededRandom::new(1)));
     let storage = StorageOptions { durability, checkpoint_bytes };
-    Ok(Database::open(Limits::default(), clock, random, Arc::new(DirectoryDisk::new(dir)?), storage)?)
+    Ok(Database::open_with(Limits::default(), clock, random, Arc::new(DirectoryDisk::new(dir)?), storage)?)
 }
 
 /// Writes the keys `0..keys` in random order, expiring at what `expires_at_ms` says. Under `always` a thread has to write the log.

@@ -108,7 +108,7 @@ fn alone(runtime: &Runtime, arguments: &Arguments) -> Result<()> {
 
 fn in_the_server(runtime: &Runtime, arguments: &Arguments) -> Result<()> {
     let clock = Arc::new(ManualClock::new(1_700_000_000_000));
-    let database = Database::in_memory(Limits::default(), clock, Arc::new(SeededRandom::new(7)))?;
+    let database = Database::in_memory_with(Limits::default(), clock, Arc::new(SeededRandom::new(7)))?;
     runtime.block_on(async { database.session().kv("default")?.set(KEY, &[b'v'; 64]).await })?;
 
     let mut contest = Contest::new();

@@ -34,7 +34,7 @@ impl Session {
     /// use mantis_db::tables::{Input, RowBatch, Resolution, schema::TableDocument};
     /// use mantis_db::Op;
     /// # let (clock, random) = (Arc::new(ManualClock::new(0)), Arc::new(SeededRandom::new(7)));
-    /// # let database = Database::in_memory(Limits::default(), clock, random).unwrap();
+    /// # let database = Database::in_memory_with(Limits::default(), clock, random).unwrap();
     /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
     /// let mut session = database.session();
     /// let orders = r#"{"columns": [{"name": "id", "type": "bigint", "identity": true}], "primary_key": ["id"]}"#;

@@ -50,6 +50,8 @@ pub(crate) use mantis_store::{
 };
 #[cfg(feature = "tables")]
 pub(crate) use mantis_store::{Decision, Examined};
+#[cfg(not(target_family = "wasm"))]
+pub use mantis_store::{DiskEvent, DiskThreads, SystemClock, SystemRandom};
 pub(crate) use outcome::{Unsettled, UnsettledError, resting_on};
 pub(crate) use view::View;
 
@@ -72,6 +74,13 @@ impl Engine {
         durability: Durability,
     ) -> Result<(Self, Recovered), OpenError> {
         let (store, recovered) = Store::open(options, disk, durability)?;
+        Ok((Self(store), recovered))
+    }
+
+    /// What is on `disk` now, in memory.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn open_read_only(options: EngineOptions, disk: &dyn Disk) -> Result<(Self, Recovered), OpenError> {
+        let (store, recovered) = Store::open_read_only(options, disk)?;
         Ok((Self(store), recovered))
     }
 

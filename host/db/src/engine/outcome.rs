@@ -12,6 +12,8 @@
 //!
 //! [`Engine::settle`]: super::Engine::settle
 
+#[cfg(not(target_family = "wasm"))]
+use mantis_store::StorageFailure;
 use mantis_store::Version;
 
 use crate::{Code, Error};
@@ -52,6 +54,11 @@ impl From<mantis_store::Error> for Error {
             // A page has no disk, and would download the reasons.
             #[cfg(target_family = "wasm")]
             mantis_store::Error::StorageFailed(_) => Code::StorageFailed.into(),
+            // Its owner closed it between the check and the commit.
+            #[cfg(not(target_family = "wasm"))]
+            mantis_store::Error::StorageFailed(StorageFailure::Closed) => {
+                Self::new(Code::ReadOnly, "the database is shutting down and takes no writes")
+            }
             #[cfg(not(target_family = "wasm"))]
             mantis_store::Error::StorageFailed(_)
             | mantis_store::Error::ReasonForgotten

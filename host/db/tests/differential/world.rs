@@ -38,7 +38,7 @@ fn now<T>(future: impl Future<Output = T>) -> T {
 impl Ours {
     pub(crate) fn new() -> Self {
         let clock = Arc::new(ManualClock::new(1_000_000));
-        let database = Database::in_memory(Limits::default(), clock, Arc::new(SeededRandom::new(3))).unwrap();
+        let database = Database::in_memory_with(Limits::default(), clock, Arc::new(SeededRandom::new(3))).unwrap();
         Self { session: database.session(), database }
     }
 

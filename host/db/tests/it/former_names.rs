@@ -162,7 +162,7 @@ fn open(disk: &MemoryDisk, clock: &Arc<ManualClock>, change: impl FnOnce(&mut Li
     // A checkpoint with every few commits, so that the log can forget.
     let storage = StorageOptions { durability: Durability::Never, checkpoint_bytes: 4 << 10 };
     let random = Arc::new(SeededRandom::new(3));
-    Database::open(limits, Arc::clone(clock) as _, random, Arc::new(disk.clone()), storage).unwrap().0
+    Database::open_with(limits, Arc::clone(clock) as _, random, Arc::new(disk.clone()), storage).unwrap().0
 }
 
 /// Writes the log and a checkpoint, and opens the store again.
@@ -220,7 +220,7 @@ fn changes_recovered_without_a_name_are_compacted() {
         let mut limits = Limits::default();
         change(&mut limits);
         let random = Arc::new(SeededRandom::new(3));
-        Database::open(limits, Arc::clone(&clock) as _, random, Arc::new(disk.clone()), storage).unwrap().0
+        Database::open_with(limits, Arc::clone(&clock) as _, random, Arc::new(disk.clone()), storage).unwrap().0
     };
     let database = open(&small);
     let mut session = database.session();
@@ -260,7 +260,7 @@ fn a_rolled_back_removal_forgets_no_name_early() {
     let disk = FailingDisk::new(MemoryDisk::new());
     let storage = StorageOptions { durability: Durability::Never, ..StorageOptions::default() };
     let (limits, random) = (Limits::default(), Arc::new(SeededRandom::new(3)));
-    let database = Database::open(limits, clock.clone(), random, Arc::new(disk.clone()), storage).unwrap().0;
+    let database = Database::open_with(limits, clock.clone(), random, Arc::new(disk.clone()), storage).unwrap().0;
     let mut session = database.session();
     session.put("b", "a", "1");
     // The bucket is dropped, and its keys are not.

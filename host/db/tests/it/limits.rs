@@ -231,9 +231,9 @@ fn an_unenforceable_limit_makes_no_database() {
         change(&mut limits, value);
         let clock_and_random = || (Arc::new(ManualClock::new(0)), Arc::new(SeededRandom::new(1)));
         let (clock, random) = clock_and_random();
-        let in_memory = Database::in_memory(limits.clone(), clock, random).map_err(|invalid| invalid.to_string());
+        let in_memory = Database::in_memory_with(limits.clone(), clock, random).map_err(|invalid| invalid.to_string());
         let ((clock, random), disk) = (clock_and_random(), MemoryDisk::new());
-        let opened = Database::open(limits, clock, random, Arc::new(disk.clone()), StorageOptions::default());
+        let opened = Database::open_with(limits, clock, random, Arc::new(disk.clone()), StorageOptions::default());
         assert_eq!(
             opened.map(drop).map_err(|error| error.to_string()),
             in_memory.as_ref().map(drop).map_err(Clone::clone)

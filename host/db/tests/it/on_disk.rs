@@ -19,7 +19,7 @@ fn open(disk: &(impl Disk + Clone + 'static)) -> Database {
 
 pub(crate) fn open_with(disk: &(impl Disk + Clone + 'static), limits: Limits, storage: StorageOptions) -> Database {
     let (clock, random) = (Arc::new(ManualClock::new(1_000_000)), Arc::new(SeededRandom::new(3)));
-    Database::open(limits, clock, random, Arc::new(disk.clone()), storage).unwrap().0
+    Database::open_with(limits, clock, random, Arc::new(disk.clone()), storage).unwrap().0
 }
 
 /// Polls the future, and writes the log whenever it waits, at most this many times. Its result, if it is ready.

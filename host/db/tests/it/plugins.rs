@@ -167,7 +167,8 @@ fn a_full_disk_refuses_a_component_and_keeps_the_version_before() {
     let disk = Arc::new(FailingDisk::new(inner.clone()));
     let (clock, random) = (Arc::new(ManualClock::new(1_000_000)), Arc::new(SeededRandom::new(3)));
     let opened =
-        Database::open(Limits::default(), clock, random, Arc::clone(&disk) as _, StorageOptions::default()).unwrap();
+        Database::open_with(Limits::default(), clock, random, Arc::clone(&disk) as _, StorageOptions::default())
+            .unwrap();
     let database = opened.0;
     keep(&database, "a", "one", Expect::Anything).unwrap();
     for only in [Operation::Create, Operation::Write, Operation::Sync, Operation::Rename, Operation::SyncDirectory] {

@@ -29,7 +29,7 @@ impl Stage {
         let mut limits = Limits::default();
         change(&mut limits);
         let clock = Arc::new(ManualClock::new(1_000_000));
-        let database = Database::in_memory(limits, clock.clone(), Arc::new(SeededRandom::new(3))).unwrap();
+        let database = Database::in_memory_with(limits, clock.clone(), Arc::new(SeededRandom::new(3))).unwrap();
         Self { database, clock }
     }
 

@@ -29,7 +29,7 @@ impl Clock for RuntimeClock {
 
 fn database() -> Database {
     let (clock, random) = (Arc::new(RuntimeClock(Instant::now())), Arc::new(SeededRandom::new(7)));
-    Database::in_memory(Limits::default(), clock, random).unwrap()
+    Database::in_memory_with(Limits::default(), clock, random).unwrap()
 }
 
 async fn number(session: &mut Session, key: &[u8]) -> mantis_db::Result<u64> {

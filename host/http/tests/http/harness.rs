@@ -51,7 +51,7 @@ impl Server {
 
     pub(crate) fn with(limits: Limits, config: AppConfig, pool: Config) -> Self {
         let clock = Arc::new(ManualClock::new(START_MS));
-        let database = Database::in_memory(limits, clock.clone(), Arc::new(SeededRandom::new(7))).unwrap();
+        let database = Database::in_memory_with(limits, clock.clone(), Arc::new(SeededRandom::new(7))).unwrap();
         Self::over(database, clock, None, config, pool)
     }
 
@@ -66,7 +66,7 @@ impl Server {
         let clock = Arc::new(ManualClock::new(START_MS));
         let (random, storage) =
             (Arc::new(SeededRandom::new(7)), StorageOptions { durability, ..StorageOptions::default() });
-        let opened = Database::open(Limits::default(), clock.clone(), random, disk, storage);
+        let opened = Database::open_with(Limits::default(), clock.clone(), random, disk, storage);
         let database = opened.unwrap().0;
         if !with_threads {
             database.store().drive_by_hand();

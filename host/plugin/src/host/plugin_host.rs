@@ -31,7 +31,7 @@ use crate::{CallError, Called, Error, HostConfig, PluginInfo, PluginOptions, Plu
 /// use mantis_plugin::{HostConfig, PluginHost};
 /// use mantis_pool::Pool;
 ///
-/// let database = Database::in_memory(Limits::default(), Arc::new(ManualClock::new(0)), Arc::new(SeededRandom::new(7)))?;
+/// let database = Database::in_memory_with(Limits::default(), Arc::new(ManualClock::new(0)), Arc::new(SeededRandom::new(7)))?;
 /// let sessions = Pool::new(SessionManager::new(database.clone()), Default::default())?;
 /// let config = HostConfig { instances_max: 16, ..HostConfig::default() };
 /// let host = PluginHost::new(database, sessions, config)?;

@@ -7,14 +7,13 @@ use std::sync::Arc;
 
 use indicatif::ProgressBar;
 use mantis_db::disk::{DirectoryDisk, DiskFile};
-use mantis_db::plugins::{ComponentsSeen, LostComponent};
-use mantis_db::{Checkpoint, EngineOptions, RestoreError, Unreadable, restore_showing, verify};
+use mantis_db::{Checkpoint, EngineOptions, RestoreError, SystemClock, SystemRandom, Unreadable, restore, verify};
 
 use super::backup;
 use crate::cli::RestoreArgs;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::files::{Archive, Fresh};
-use crate::{SystemClock, SystemRandom, interrupt, progress};
+use crate::{interrupt, progress};
 
 pub(super) fn run(args: &RestoreArgs) -> Outcome {
     let (path, data) = (&args.file, &args.data.data);

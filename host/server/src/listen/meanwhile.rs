@@ -13,13 +13,12 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use indicatif::DecimalBytes;
+use mantis_db::{SystemClock, SystemRandom};
 use mantis_http::Starting;
 use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
-
-use crate::{SystemClock, SystemRandom};
 
 /// Connections at once; more wait in the system's queue.
 const CONNECTIONS_MAX: usize = 256;

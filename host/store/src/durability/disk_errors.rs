@@ -84,6 +84,12 @@ impl DiskErrors {
         self.failure().unwrap_or(failure)
     }
 
+    /// Records that the owner ended the store, unless it has failed: no event, as that is no failure.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn close(&self) -> StorageFailure {
+        *self.failure.get_or_init(|| StorageFailure::Closed)
+    }
+
     /// Bytes of the last write, if it found the disk full.
     pub(crate) fn full_bytes(&self) -> Option<usize> {
         self.is_full.load(Ordering::Acquire).then(|| self.full_bytes.load(Ordering::Relaxed))

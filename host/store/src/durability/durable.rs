@@ -54,8 +54,8 @@ pub(crate) struct Durable {
     pub(crate) driver: Driver,
     pub(crate) stats: DurableStats,
     pub(crate) checkpoints: Checkpoints,
-    /// Keeps other processes out.
-    _lock: Box<dyn Any + Send + Sync>,
+    /// Keeps other processes out, until the store is closed.
+    lock: Mutex<Option<Box<dyn Any + Send + Sync>>>,
 }
 
 /// The log, and a buffer that is swapped with the writer's.
@@ -128,8 +128,15 @@ impl Durable {
             driver: Driver::default(),
             stats,
             checkpoints,
-            _lock: lock,
+            lock: Mutex::new(Some(lock)),
         }
+    }
+
+    /// Lets others into the directory: nothing is written any more.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn release_lock(&self) {
+        let lock = self.lock.lock().take();
+        drop(lock);
     }
 
     /// Whether the store has failed for good.

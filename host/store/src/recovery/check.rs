@@ -361,7 +361,9 @@ fn name_reason(files: &mut Vec<FileReport>, error: &OpenError) {
     let (name, offset, what) = match error {
         OpenError::Damaged { file, offset, what } => (file, *offset, what.clone()),
         OpenError::Newer { file, format } => (file, 0, newer(*format)),
-        OpenError::InUse | OpenError::InUseHere | OpenError::Options(_) | OpenError::Io { .. } => return,
+        OpenError::InUse | OpenError::InUseHere | OpenError::Missing | OpenError::Options(_) | OpenError::Io { .. } => {
+            return;
+        }
     };
     let place = files.iter().position(|file| file.name == *name).unwrap_or_else(|| {
         files.push(FileReport::new(name.clone()));

@@ -69,6 +69,25 @@ impl Store {
     }
 }
 
+#[cfg(not(target_family = "wasm"))]
+impl Store {
+    /// The store on `disk` as it is now, in memory. Nothing is changed, also later: a torn end of the log is ignored and not cut off, and
+    /// commits stay in memory, so that an owner who wants none refuses them. The disk is locked while it is read, and not afterwards.
+    ///
+    /// # Errors
+    /// [`OpenError`]: as [`open`](Self::open), and [`OpenError::Missing`].
+    #[allow(clippy::needless_pass_by_value, reason = "a store's options are made for it")]
+    pub fn open_read_only(options: Options, disk: &dyn Disk) -> Result<(Self, Recovered), OpenError> {
+        let lock = lock(disk)?;
+        let Recovery { inner, recovered, .. } = recover(&options, disk, &Progress::new(&options))?;
+        drop(lock);
+        if recovered.is_new {
+            return Err(OpenError::Missing);
+        }
+        Ok((Self(Arc::new(inner)), recovered))
+    }
+}
+
 /// The contents of a disk, read and checked. Nothing was changed so far.
 pub(crate) struct Recovery {
     pub(super) inner: Inner,

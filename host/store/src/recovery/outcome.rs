@@ -90,6 +90,9 @@ pub enum OpenError {
     /// This process has a store open in the directory.
     #[error("this process already has the store open")]
     InUseHere,
+    /// The directory has no store, and was to be read only.
+    #[error("there is no store in the directory")]
+    Missing,
     /// A later program wrote it.
     #[error("{file} is in format {format}, which this program cannot read (it reads format {known})", known = FORMAT)]
     Newer {

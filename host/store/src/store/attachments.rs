@@ -49,8 +49,8 @@ impl Store {
             inner.attachments.keep_in_memory(id, || Bytes::copy_from_slice(bytes));
             return Ok(attached);
         };
-        durable.check().map_err(io::Error::other)?;
         let _files = inner.attachments.lock_files();
+        durable.check().map_err(io::Error::other)?;
         inner.raise_format(durable).inspect_err(|error| durable.fail_if_displaced(error, "raising the format"))?;
         write_file(&*durable.disk, id, bytes)
             .inspect_err(|error| durable.fail_if_displaced(error, "writing an attachment"))?;
@@ -83,6 +83,9 @@ impl Store {
     pub fn remove_unused_attachments(&self) {
         let attachments = &self.0.attachments;
         let Some(_files) = attachments.try_lock_files() else { return };
+        if self.has_failed() {
+            return;
+        }
         let _removal = attachments.lock_removal();
         for (id, seen) in attachments.take_dropped() {
             // In this order: what a commit names while it is pinned has its key before it is unpinned. Whoever unpins notes it again.

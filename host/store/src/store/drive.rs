@@ -9,7 +9,7 @@ use crate::durability::identity;
 use crate::engine::Store;
 use crate::mutants::mutant;
 #[cfg(not(target_family = "wasm"))]
-use crate::types::Durability;
+use crate::types::{Durability, Error, StorageFailure};
 
 impl Store {
     /// Writes and syncs every commit so far. Does nothing in memory.
@@ -47,6 +47,27 @@ impl Store {
 
 #[cfg(not(target_family = "wasm"))]
 impl Store {
+    /// Ends the store for all its handles: commits so far become durable, later ones are refused with
+    /// [`StorageFailure::Closed`], and the directory's lock is released, so that others may open it. Reads continue in memory. A store in
+    /// memory, and one in a child of the process that opened it, only stay as they are. Calling it again does nothing.
+    ///
+    /// # Errors
+    /// [`Error::StorageFailed`](crate::Error::StorageFailed): the store failed before, or has just failed to write its last commits.
+    pub fn shut_down(&self) -> Result<(), Error> {
+        let Some(durable) = self.0.durable() else { return Ok(()) };
+        if durable.driver.is_in_child() {
+            return Ok(());
+        }
+        // If this fails, versions have a gap, which does no harm.
+        let _ = self.close();
+        // Whoever makes a checkpoint or writes an attachment ends before the lock does.
+        let _making = durable.checkpoints.making.lock();
+        let _files = self.0.attachments.lock_files();
+        let failure = self.0.end_log(durable);
+        durable.release_lock();
+        if failure == StorageFailure::Closed { Ok(()) } else { Err(Error::StorageFailed(failure)) }
+    }
+
     /// Declares that the store's owner writes its log by hand, with [`drive`](Self::drive) or [`flush`](Self::flush), for as long as it is
     /// open. Under [`Durability::Always`] a commit then waits for that, however long it takes. Without this call and without
     /// [`DiskThreads`](crate::DiskThreads), a commit that is waited for is refused with [`Error::NoLogThread`](crate::Error::NoLogThread).

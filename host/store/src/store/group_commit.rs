@@ -95,6 +95,27 @@ impl Inner {
         done
     }
 
+    /// Writes and syncs the last commits, and refuses all others. Returns why nothing more is written.
+    #[cfg(not(target_family = "wasm"))]
+    pub(super) fn end_log(&self, durable: &Durable) -> StorageFailure {
+        let failure = self.with_log(durable, |end| {
+            // What came since the last sync.
+            self.write_groups(durable, end, true);
+            let last = end.writer.current.last;
+            if !durable.is_failed() && durable.synced.load(Ordering::Acquire) < last {
+                match self.sync(durable, &*end.writer.file()) {
+                    Ok(()) => drop(durable.synced.fetch_max(last, Ordering::AcqRel)),
+                    Err(error) => drop(durable.fail(&error, "syncing the log", StorageFailure::Sync)),
+                }
+            }
+            let failure = durable.errors.close();
+            self.undo_pending(durable, Error::StorageFailed(failure));
+            failure
+        });
+        durable.notify_settled();
+        failure
+    }
+
     fn write_groups(&self, durable: &Durable, end: &mut LogEnd, sync: bool) {
         while let Some(last) = self.take_pending(durable, end) {
             let write = AssertUnwindSafe(|| self.write_group(durable, end, last, sync));

@@ -63,7 +63,7 @@ impl Inner {
             let _end = durable.log.lock();
             // The previous holder of the log may have written it.
             if !durable.is_driven() && durable.outcome(version, self.visible.load(Ordering::Acquire)).is_none() {
-                self.undo_pending(durable, Error::NoLogThread);
+                self.undo_pending(durable, durable.check().err().unwrap_or(Error::NoLogThread));
             }
         }
         durable.outcome(version, self.visible.load(Ordering::Acquire)).unwrap_or(Err(Error::NoLogThread))

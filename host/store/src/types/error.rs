@@ -50,6 +50,10 @@ pub enum StorageFailure {
     /// The code that writes the log panicked.
     #[error("writing the log ended in an internal error")]
     Internal,
+    /// Its owner closed it.
+    #[cfg(not(target_family = "wasm"))]
+    #[error("the store was closed")]
+    Closed,
     /// A commit exceeds the 4 GiB of a record.
     #[error("a commit was too large for the log")]
     CommitTooLarge,

@@ -117,7 +117,7 @@ mod tests {
 
     fn environment() -> Environment {
         let (clock, random) = (Arc::new(ManualClock::new(0)), Arc::new(SeededRandom::new(1)));
-        Database::in_memory(Limits::default(), clock, random).unwrap().environment_utc()
+        Database::in_memory_with(Limits::default(), clock, random).unwrap().environment_utc()
     }
 
     /// What the documentation of `packed-rows` says, byte for byte.

@@ -25,7 +25,7 @@ use crate::tables::{Environment, TableResult};
 /// use mantis_db::tables::types::{Scalar, Type, Value};
 /// use mantis_db::tables::{RowSet, SelectOptions};
 ///
-/// # let database = Database::in_memory(Limits::default(), Arc::new(ManualClock::new(0)), Arc::new(SeededRandom::new(7)))?;
+/// # let database = Database::in_memory_with(Limits::default(), Arc::new(ManualClock::new(0)), Arc::new(SeededRandom::new(7)))?;
 /// let mut rows = RowSet::new("standings", [("player", Type::TEXT), ("score", Type::scalar(Scalar::BigInt))]);
 /// rows.push(&[Value::Text("ida".into()), Value::Integer(9)])?;
 /// rows.push(&[Value::Text("jon".into()), Value::Integer(7)])?;

@@ -411,7 +411,7 @@ const SEATS: &str = r#"{"columns":[{"name":"id","type":"integer","nullable":fals
 #[test]
 fn a_condition_holds_at_the_commit_whoever_writes_beside_it() {
     let clock = Arc::new(Moving(std::time::Instant::now()));
-    let database = Database::in_memory(Limits::default(), clock, Arc::new(SeededRandom::new(9))).unwrap();
+    let database = Database::in_memory_with(Limits::default(), clock, Arc::new(SeededRandom::new(9))).unwrap();
     create(&mut database.session(), "seats", SEATS);
     for _ in 0..20 {
         let free = insert("seats", r#"[{"id":1,"free":true},{"id":2,"free":true},{"id":3,"free":true}]"#);

@@ -487,7 +487,7 @@ fn building_an_index_on_a_million_rows() {
     use std::time::Instant;
     let (clock, random) =
         (std::sync::Arc::new(RealClock(Instant::now())), std::sync::Arc::new(mantis_db::SeededRandom::new(3)));
-    let database = Database::in_memory(Limits::default(), clock, random).unwrap();
+    let database = Database::in_memory_with(Limits::default(), clock, random).unwrap();
     let mut session = database.session();
     create(
         &mut session,

@@ -40,7 +40,7 @@ impl mantis_db::Clock for Moving {
 
 fn database() -> Database {
     let clock = Arc::new(Moving(std::time::Instant::now()));
-    Database::in_memory(Limits::default(), clock, Arc::new(SeededRandom::new(5))).unwrap()
+    Database::in_memory_with(Limits::default(), clock, Arc::new(SeededRandom::new(5))).unwrap()
 }
 
 /// Runs `work` in 16 threads, each with its number and a session.

@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn values_are_text_and_long_ones_are_cut() {
         let (clock, random) = (ManualClock::new(0), SeededRandom::new(1));
-        let database = Database::in_memory(Limits::default(), Arc::new(clock), Arc::new(random)).unwrap();
+        let database = Database::in_memory_with(Limits::default(), Arc::new(clock), Arc::new(random)).unwrap();
         let mut rows = HtmlRows::new(database.environment_utc());
         let text = |name: &str| OutputColumn { name: name.to_owned(), r#type: Some(Type::TEXT) };
         rows.begin(&[text("<b>"), text("c"), text("d")]).unwrap();

@@ -23,8 +23,7 @@ use std::time::Instant;
 
 use mantis_db::disk::DirectoryDisk;
 use mantis_db::tables::rows::invariants::check_table_invariants;
-use mantis_db::{Database, Limits, StorageOptions};
-use mantisdb::{SystemClock, SystemRandom};
+use mantis_db::{Database, Limits, StorageOptions, SystemClock, SystemRandom};
 use serde_json::{Value, json};
 
 use super::book::Book;
@@ -174,7 +173,7 @@ impl<'f> Stage<'f> {
         }
         let disk = Arc::new(DirectoryDisk::new(copy.path()).unwrap());
         let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
-        let (database, _) = Database::open(Limits::default(), clock, random, disk, StorageOptions::default())
+        let (database, _) = Database::open_with(Limits::default(), clock, random, disk, StorageOptions::default())
             .unwrap_or_else(|error| self.fail(&format!("the directory does not open: {error}")));
         self.counts.checked += check_table_invariants(&database).unwrap_or_else(|broken| self.fail(&broken));
     }

@@ -122,7 +122,7 @@ mod tests {
         let fields = fields.map(|(name, value_type)| Field { name: name.into(), value_type });
         let list = json!([{"a": "x\0y", "b": ["\0", "\\u0000"], "c": {"d": "\0"}}]);
         let (clock, random) = (ManualClock::new(0), SeededRandom::new(1));
-        let database = Database::in_memory(Limits::default(), Arc::new(clock), Arc::new(random)).unwrap();
+        let database = Database::in_memory_with(Limits::default(), Arc::new(clock), Arc::new(random)).unwrap();
         let environment = database.environment_utc();
         let rows = row_set("f", &fields, &list, &environment).unwrap();
         let mut json = JsonRows::new(JsonForm::Array, false, 1 << 10, environment.clone());
