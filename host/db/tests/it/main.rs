@@ -14,6 +14,7 @@ mod drop_races;
 mod expiry;
 mod former_names;
 mod grants;
+mod handle;
 mod isolation;
 mod limits;
 mod model;
