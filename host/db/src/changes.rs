@@ -83,6 +83,10 @@ impl Session {
     /// `limit-out-of-range`, `bucket-name-invalid`, `bucket-not-found` when the grants do not name it.
     #[allow(clippy::unused_async, reason = "an engine behind a network has to ask")]
     pub async fn changes(&mut self, filter: &ChangeFilter, since: &Since, limit: usize) -> Result<Changes> {
+        self.changes_now(filter, since, limit)
+    }
+
+    pub(crate) fn changes_now(&mut self, filter: &ChangeFilter, since: &Since, limit: usize) -> Result<Changes> {
         let database = &*self.database.0;
         database.limits.check_page(limit)?;
         if let Some(bucket) = &filter.bucket {

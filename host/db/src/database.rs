@@ -69,6 +69,9 @@ pub(crate) struct Inner {
     closed: AtomicBool,
     #[cfg(not(target_family = "wasm"))]
     is_read_only: bool,
+    /// No commit follows those that are visible.
+    #[cfg(not(target_family = "wasm"))]
+    has_ended: AtomicBool,
     /// Asked before each write.
     has_room: HasRoom,
 }
@@ -206,6 +209,8 @@ impl Database {
             closed: AtomicBool::new(false),
             #[cfg(not(target_family = "wasm"))]
             is_read_only,
+            #[cfg(not(target_family = "wasm"))]
+            has_ended: AtomicBool::new(is_read_only),
             has_room,
         };
         Self(
@@ -293,7 +298,16 @@ impl Database {
         if let Some(upkeep) = &self.1 {
             upkeep.end();
         }
-        Ok(self.store().shut_down()?)
+        let shut_down = self.store().shut_down();
+        self.0.has_ended.store(true, Ordering::Release);
+        self.store().wake_watchers();
+        Ok(shut_down?)
+    }
+
+    /// Whether no commit follows those that are visible: it was closed, or opened to be read only.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn has_ended(&self) -> bool {
+        self.0.has_ended.load(Ordering::Acquire)
     }
 
     /// Refuses writes from now on, with the code `read-only`; reads go on.

@@ -7,6 +7,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | `blocking` | the same operations for programs without a runtime; not in a page |
 //! | `open` | [`OpenOptions`]: a database with clock, randomness, threads and housekeeping; not in a page |
 //! | `session_pool` | [`SessionManager`]: sessions for a `mantis-pool` |
 //! | `housekeeping` | everything that runs unasked: expiry, interrupted drops and changes of tables, pruning |
@@ -15,6 +16,7 @@
 //! | `plugins` | plugins that are kept: their versions and components; not in a page |
 //! | `transact` | transactions that run again after a conflict, in the end with a turn of their own |
 //! | `buckets` | listing and dropping buckets |
+//! | `follow` | [`Follow`]: the change feed as a sequence that waits; not in a page |
 //! | `changes` | the change feed |
 //! | `kv` | [`Kv`]: the operations on the keys of one bucket |
 //! | `session` | [`Session`]: grants, an optional transaction |
@@ -32,12 +34,16 @@
 
 #[cfg(feature = "tables")]
 pub mod batch;
+#[cfg(not(target_family = "wasm"))]
+pub mod blocking;
 mod bucket_name;
 mod buckets;
 mod changes;
 mod database;
 mod engine;
 mod error;
+#[cfg(not(target_family = "wasm"))]
+mod follow;
 mod grants;
 mod housekeeping;
 mod keyspace;
@@ -72,6 +78,8 @@ pub use engine::{
 #[cfg(not(target_family = "wasm"))]
 pub use engine::{DiskEvent, DiskThreads, SystemClock, SystemRandom};
 pub use error::{Code, Error, Kind, Result};
+#[cfg(not(target_family = "wasm"))]
+pub use follow::Follow;
 pub use grants::{Access, GrantInvalid, Grants};
 pub use keyspace::Span;
 pub use kv::{
@@ -79,7 +87,7 @@ pub use kv::{
     SetOptions, SpanDeletion, Written,
 };
 #[cfg(not(target_family = "wasm"))]
-pub use kv::{AppliedEach, Each};
+pub use kv::{AppliedEach, Each, Entries};
 pub use limits::{LimitInvalid, Limits};
 #[cfg(not(target_family = "wasm"))]
 pub use mantis_store::Holds;
@@ -98,3 +106,8 @@ pub use retry::Retry;
 pub use session::{Committed, Session};
 #[cfg(feature = "pool")]
 pub use session_pool::SessionManager;
+
+/// The Rust of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -42,35 +42,54 @@ impl Session {
     /// Runs `work` in a transaction and commits it, again and again while other commits change what it has read. Effects of `work`
     /// outside the session may happen several times.
     ///
+    /// Where `work` panics, or the future is dropped while it runs, its transaction is rolled back and the session stays usable. Where the
+    /// future is dropped during the commit, the outcome is unknown: read to find out.
+    ///
     /// # Errors
     /// Those of `work`, and then nothing is written; those of [`begin`](Self::begin) and [`commit`](Self::commit), `conflict` only after
     /// 64 attempts: if `work` takes longer than the 100 ms of a turn.
     pub async fn transact<T>(
         &mut self,
         isolation: Isolation,
-        mut work: impl AsyncFnMut(&mut Self) -> Result<T>,
+        work: impl AsyncFnMut(&mut Self) -> Result<T>,
     ) -> Result<(T, Committed)> {
+        self.try_transact(isolation, work).await
+    }
+
+    /// As [`transact`](Self::transact), where `work` has errors of its own: those of tables, or of a program.
+    ///
+    /// # Errors
+    /// As [`transact`](Self::transact).
+    pub async fn try_transact<T, E: From<Error>>(
+        &mut self,
+        isolation: Isolation,
+        mut work: impl AsyncFnMut(&mut Self) -> std::result::Result<T, E>,
+    ) -> std::result::Result<(T, Committed), E> {
         let mut retry = None;
         for _ in 0..TRANSACT_ATTEMPTS_MAX {
             match retry.take() {
                 Some(retry) => self.begin_again(isolation, retry).await?,
                 None => self.begin(isolation).await?,
             }
-            let done = work(self).await;
-            let value = match done {
-                Ok(value) => value,
-                Err(error) => {
-                    self.rollback();
-                    return Err(error);
-                }
-            };
+            let attempt = Attempt(self);
+            let value = work(attempt.0).await?;
+            std::mem::forget(attempt);
             match self.commit().await {
                 Ok(committed) => return Ok((value, committed)),
                 Err(error) if error.code() == Code::Conflict => retry = self.take_retry(),
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
             }
         }
-        Err(Error::new(Code::Conflict, "the transaction conflicted again and again, also with turns of its own"))
+        Err(Error::new(Code::Conflict, "the transaction conflicted again and again, also with turns of its own").into())
+    }
+}
+
+/// A transaction's work. Where it ends early, by an error, by a panic or because its future is dropped, nothing stays open.
+struct Attempt<'s>(&'s mut Session);
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        self.0.rollback();
     }
 }
 
@@ -105,6 +124,9 @@ impl Database {
     /// assert!(before.is_none() && committed.version == 1);
     /// # Ok::<(), mantis_db::Error>(()) }).unwrap();
     /// ```
+    ///
+    /// The closure may run several times: it returns what it has learnt, and leaves effects outside the session to its caller. Programs
+    /// without a runtime call [`blocking::Session::transact`](crate::blocking::Session::transact).
     ///
     /// # Errors
     /// As [`Session::transact`].

@@ -87,3 +87,8 @@ pub use types::{
 };
 #[cfg(not(target_family = "wasm"))]
 pub use types::{HOLD_BUCKETS, Holds};
+
+/// The Rust of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use std::{fmt, io, mem};
 
-use crate::durability::{DiskEvent, panicked};
+use crate::durability::{DiskEvent, begin_log_thread, panicked};
 use crate::engine::Store;
 use crate::types::Checkpoint;
 
@@ -27,7 +27,8 @@ const LOOKS_PER_SPACE_PROBE: u32 = 5;
 /// After this many, the log is checked for its name.
 const LOOKS_PER_PLACE_LOOK: u32 = 5;
 
-/// Called with events of the disk, soon after they happen. It has to return soon, because the log's thread waits for it. If it panics, that
+/// Called with events of the disk, soon after they happen. It has to return soon, because the log's thread waits for it. It may
+/// commit. If it panics, that
 /// event is lost, and it is still called with the next one.
 pub type OnDiskEvent = Box<dyn Fn(DiskEvent) + Send + Sync>;
 
@@ -88,6 +89,7 @@ impl DiskThreads {
         threads.driving = Some(Driving::begin(store));
         let (log, stop, on_log_event) = (store.clone(), Arc::clone(&is_stopping), Arc::clone(&on_event));
         threads.spawn("mantis-log", move || {
+            begin_log_thread();
             while !stop.load(Ordering::Acquire) {
                 log.drive_or_give_up(IDLE);
                 log.take_disk_events().into_iter().for_each(|event| report(&on_log_event, event));

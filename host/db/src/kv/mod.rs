@@ -6,6 +6,7 @@
 //! | `operations` | get, set, delete, increment |
 //! | `batch`, `each` | many operations in one commit; one after the other |
 //! | `delete` | spans |
+//! | `entries` | a scan as one sequence; not in a page |
 //! | `scan`, `cursor` | pages in order; the position between two of them |
 //! | `outcome` | options of a write, and its outcomes |
 //! | `write` | one write within a transaction |
@@ -17,6 +18,8 @@ mod cursor;
 pub(crate) mod delete;
 #[cfg(not(target_family = "wasm"))]
 mod each;
+#[cfg(not(target_family = "wasm"))]
+mod entries;
 mod handle;
 mod operations;
 pub(crate) mod outcome;
@@ -31,6 +34,8 @@ pub use batch::{Applied, Op, OpResult, Refusal};
 pub use delete::SpanDeletion;
 #[cfg(not(target_family = "wasm"))]
 pub use each::{AppliedEach, Each};
+#[cfg(not(target_family = "wasm"))]
+pub use entries::Entries;
 pub use handle::Kv;
 pub use outcome::{Counted, Deleted, Outcome, SetOptions, Written};
 pub use scan::{KeyPage, Page, ScanOptions};

@@ -59,6 +59,10 @@ impl Kv<'_> {
     /// # Errors
     /// `limit-out-of-range`, `cursor-invalid`; in a transaction `transaction-too-old`, `transaction-too-large`.
     pub async fn scan(&mut self, options: &ScanOptions) -> Result<Page> {
+        self.scan_now(options)
+    }
+
+    pub(crate) fn scan_now(&mut self, options: &ScanOptions) -> Result<Page> {
         let mut entries = Vec::new();
         let cursor = self.page(options, &mut |scan, view| collect_entries(scan, view, &mut entries))?;
         Ok(Page { entries, cursor })

@@ -41,6 +41,8 @@ pub mod types;
 
 pub use context::Environment;
 pub use error::{TableError, TableErrorParts, TableResult, code};
+#[cfg(not(target_family = "wasm"))]
+pub use handle::{EachRow, Row};
 pub use handle::{RowSet, RowStream, Rows, SelectOptions, WriteOptions, Written};
 pub use interrupt::Interrupt;
 pub use mantis_dialect::Query;

@@ -360,3 +360,66 @@ fn without_a_thread_for_the_log_a_write_is_an_error_that_says_so() {
     .unwrap();
     assert!(Database::open(data.path()).is_ok(), "it lets go of the directory too");
 }
+
+#[test]
+fn a_commit_in_the_callback_of_disk_events_does_not_wait_for_itself() {
+    // The log's thread reports that the disk has space again; a write in that callback would wait for that thread.
+    use mantis_db::disk::MemoryDisk;
+    use mantis_store::testing::{FailingDisk, Fault, Operation};
+    let disk = Arc::new(FailingDisk::new(MemoryDisk::new()));
+    let (sender, written) = mpsc::channel();
+    let held: Arc<Mutex<Option<Database>>> = Arc::default();
+    let in_callback = Arc::clone(&held);
+    let options = OpenOptions::new().on_disk_event(move |event| {
+        if let (mantis_db::DiskEvent::Full(_), Some(database)) = (event, &*in_callback.lock().unwrap()) {
+            let _ = sender.send(set(&mut database.session(), "told", "1"));
+        }
+    });
+    let database = options.open_on(Arc::clone(&disk) as _).unwrap();
+    *held.lock().unwrap() = Some(database.clone());
+    let full = std::io::ErrorKind::StorageFull;
+    disk.plan(Some(Fault { at: 0, only: Some(Operation::Write), times: 1, error: full }));
+    let refused = ends({
+        let database = database.clone();
+        move || set(&mut database.session(), "a", "1")
+    });
+    assert_eq!(refused.unwrap_err().code(), Code::DiskFull);
+    let told = written.recv_timeout(PATIENCE).expect("the callback returns").unwrap();
+    assert!(told.durable);
+    assert_eq!(get(&mut database.session(), "told"), Some("1".into()));
+    drop(held.lock().unwrap().take());
+    ends(move || drop(database));
+}
+
+#[test]
+fn a_child_process_drops_its_handle_and_ends_nothing_of_its_parents() {
+    use fork::{Fork, fork, waitpid};
+    // In a process of its own: a child has the locks that other threads held, for ever.
+    const ALONE: &str = "MANTIS_TEST_ALONE";
+    if std::env::var_os(ALONE).is_none() {
+        let name = "handle::a_child_process_drops_its_handle_and_ends_nothing_of_its_parents";
+        let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
+        let status = ends(move || alone.args([name, "--exact"]).env(ALONE, "1").status().unwrap());
+        assert!(status.success());
+        return;
+    }
+    let data = Data::new();
+    let database = data.open(Durability::Always);
+    set(&mut database.session(), "a", "1").unwrap();
+    match fork().unwrap() {
+        Fork::Child => {
+            // Neither of them may wait for threads that stayed in the parent, write, or release the lock.
+            let refused = set(&mut database.session(), "a", "2").is_err();
+            let closed = database.close().is_ok();
+            drop(database);
+            std::process::exit(i32::from(!refused || !closed));
+        }
+        Fork::Parent(child) => assert_eq!(waitpid(child).unwrap(), 0),
+    }
+    assert!(matches!(Database::open(data.path()), Err(OpenError::InUseHere)));
+    set(&mut database.session(), "b", "2").unwrap();
+    database.close().unwrap();
+    let next = data.open(Durability::Always);
+    let mut session = next.session();
+    assert_eq!((get(&mut session, "a"), get(&mut session, "b")), (Some("1".into()), Some("2".into())));
+}

@@ -7,6 +7,7 @@
 
 mod acknowledged;
 mod allocations;
+mod blocking;
 mod buckets;
 mod changes;
 mod cursors;

@@ -1,8 +1,23 @@
 //! Who writes the log of a store under [`Durability::Always`](crate::Durability). Committers leave that to a thread and wait for it;
 //! without one they would wait for ever, so they get an error instead.
 
+use std::cell::Cell;
 use std::process;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+
+thread_local! {
+    static IS_LOG_THREAD: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Declares that the running thread writes a log: it must not wait for one.
+pub(crate) fn begin_log_thread() {
+    IS_LOG_THREAD.set(true);
+}
+
+/// Whether the running thread writes a log, as it does while it calls its owner with an event.
+pub(crate) fn is_log_thread() -> bool {
+    IS_LOG_THREAD.get()
+}
 
 /// Who writes the log, if anybody.
 #[derive(Default)]

@@ -55,6 +55,7 @@ pub(crate) struct Durable {
     pub(crate) stats: DurableStats,
     pub(crate) checkpoints: Checkpoints,
     /// Keeps other processes out, until the store is closed.
+    #[cfg_attr(target_family = "wasm", allow(dead_code, reason = "a page closes no store"))]
     lock: Mutex<Option<Box<dyn Any + Send + Sync>>>,
 }
 

@@ -25,5 +25,7 @@ mod parker;
 
 pub(crate) use checkpoints::{Checkpoints, KEPT, log_bytes_due};
 pub use disk_errors::DiskEvent;
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use driver::{begin_log_thread, is_log_thread};
 pub(crate) use durable::{Durable, LogEnd, panicked};
 pub(crate) use log::{AppendError, LogWriter, Segment, create_segment};

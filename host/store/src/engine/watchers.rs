@@ -45,6 +45,11 @@ mod native {
             }
         }
 
+        /// Wakes all of them, although there is no new commit.
+        pub(crate) fn wake(&self) {
+            self.0.send_modify(|_| ());
+        }
+
         fn send(&self, version: Version) {
             self.0.send_if_modified(|newest| {
                 let newer = version > *newest;

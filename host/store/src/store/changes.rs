@@ -60,4 +60,10 @@ impl Store {
     pub fn watch(&self) -> watch::Receiver<Version> {
         self.0.watchers.add(|| self.version())
     }
+
+    /// Wakes whoever waits for news of commits, although there is none: to look whether the owner has ended.
+    #[cfg(not(target_family = "wasm"))]
+    pub fn wake_watchers(&self) {
+        self.0.watchers.wake();
+    }
 }

@@ -4,6 +4,8 @@ use std::sync::atomic::{Ordering, fence};
 use std::task::Poll;
 
 use crate::durability::Durable;
+#[cfg(not(target_family = "wasm"))]
+use crate::durability::is_log_thread;
 use crate::engine::{Inner, Store};
 use crate::types::{Durability, Error, Version};
 
@@ -42,6 +44,13 @@ impl Inner {
             fence(Ordering::SeqCst);
             if let Some(outcome) = durable.outcome(version, self.visible.load(Ordering::Acquire)) {
                 return outcome;
+            }
+            #[cfg(not(target_family = "wasm"))]
+            if durable.durability == Durability::Always && is_log_thread() && !has_yielded {
+                // A commit of the owner's callback, which would wait for itself.
+                self.write_and_sync(durable);
+                has_yielded = true;
+                continue;
             }
             if durable.durability == Durability::Always && !durable.is_driven() {
                 if has_yielded {
