@@ -73,6 +73,10 @@ disk-faults binary='target/debug/mantisdb':
 lint:
     scripts/lint.sh
 
+# Pack the crates that others depend on, as a registry would get them, and check what is in them
+package:
+    scripts/package.sh
+
 # Format all Rust code
 fmt:
     cargo fmt --all

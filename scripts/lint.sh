@@ -22,3 +22,4 @@ RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 step "licences, sources, duplicates"
 # Without advisories: their database has a host of its own, which cannot be assumed (`just audit` asks it).
 cargo_deny --log-level error check bans licenses sources
+scripts/package.sh
