@@ -4,3 +4,8 @@
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// And that of the guide for programs that embed the database, which runs too.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/guides/embed-rust.md")]
+struct EmbedRust;
