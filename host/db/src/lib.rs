@@ -69,6 +69,7 @@ mod upkeep;
 
 pub use bucket_name::{BUCKET_NAME_PATTERN, DEFAULT_BUCKET, is_bucket_name};
 pub use buckets::BucketInfo;
+pub use bytes::Bytes;
 pub use changes::{Change, ChangeFilter, ChangeKind, Changes, Since};
 pub use database::{Database, HasRoom, StorageOptions};
 pub use engine::{
@@ -89,14 +90,14 @@ pub use kv::{
 #[cfg(not(target_family = "wasm"))]
 pub use kv::{AppliedEach, Each, Entries};
 pub use limits::{LimitInvalid, Limits};
-#[cfg(not(target_family = "wasm"))]
-pub use mantis_store::Holds;
 pub use mantis_store::disk;
 pub use mantis_store::{
     Backup, Checkpoint, DURATION_BOUNDS_US, DurationCounters, Durations, FileKind, FileReport, Finding, ManualClock,
     OnProgress, Part, RepairError, Repaired, Report, RestoreError, SeededRandom, Unreadable, check, check_showing,
     repair, repairable, restore, restore_showing, verify, verify_showing,
 };
+#[cfg(not(target_family = "wasm"))]
+pub use mantis_store::{DiskStats, Holds, StorageFailure, Store};
 #[cfg(not(target_family = "wasm"))]
 pub use open::OpenOptions;
 #[cfg(feature = "tables")]
