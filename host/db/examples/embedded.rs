@@ -35,7 +35,7 @@ fn run(path: &Path) -> Result<(), Box<dyn Error>> {
     }
 
     // Another thread hears of each commit; its iterator ends when the database is closed.
-    let changes = database.blocking().follow(ChangeFilter::default(), Since::Now)?;
+    let changes = database.blocking().follow(ChangeFilter::default(), &Since::Now)?;
     let listener = thread::spawn(move || {
         let mut keys = Vec::new();
         for change in changes {

@@ -8,7 +8,7 @@ use std::vec;
 use futures_core::Stream;
 use tokio::sync::watch;
 
-use crate::changes::{Change, ChangeFilter, Since};
+use crate::changes::{Change, ChangeFilter, Since, begin, cursor_text};
 use crate::{Result, Session};
 
 /// Changes of a page.
@@ -47,7 +47,7 @@ impl Session {
     /// # mantis_db::blocking::wait(async {
     /// # let database = Database::in_memory().unwrap();
     /// let mut session = database.session();
-    /// let mut changes = session.follow(ChangeFilter::default(), Since::Now)?;
+    /// let mut changes = session.follow(ChangeFilter::default(), &Since::Now)?;
     /// session.kv("default")?.set(b"greeting", b"hello").await?;
     /// let change = changes.try_next().await?.unwrap();
     /// assert_eq!(change.key, b"greeting");
@@ -58,16 +58,17 @@ impl Session {
     ///
     /// # Errors
     /// Those of [`changes`](Self::changes).
-    pub fn follow(&self, filter: ChangeFilter, since: Since) -> Result<Follow> {
+    pub fn follow(&self, filter: ChangeFilter, since: &Since) -> Result<Follow> {
         let (database, grants) = (self.database().clone(), self.grants().clone());
         let watch = database.watch();
         let mut session = database.session_with(grants);
-        let changes = session.changes_now(&filter, &since, PAGE_CHANGES.min(database.limits().page_entries_max))?;
+        let start = cursor_text(database.0.epoch, begin(&database, since)?);
+        let changes = session.changes_now(&filter, since, PAGE_CHANGES.min(database.limits().page_entries_max))?;
         Ok(Follow {
             session,
             filter,
-            since: Since::Cursor(changes.cursor.clone()),
-            cursor: changes.cursor,
+            cursor: if changes.changes.is_empty() { changes.cursor.clone() } else { start },
+            since: Since::Cursor(changes.cursor),
             page: changes.changes.into_iter(),
             watch: Some(watch),
             news: None,

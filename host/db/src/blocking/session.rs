@@ -139,7 +139,7 @@ impl Session<'_> {
     ///
     /// # Errors
     /// As [`crate::Session::follow`].
-    pub fn follow(&self, filter: ChangeFilter, since: Since) -> Result<Follow> {
+    pub fn follow(&self, filter: ChangeFilter, since: &Since) -> Result<Follow> {
         (**self).follow(filter, since).map(Follow)
     }
 }

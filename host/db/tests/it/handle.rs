@@ -8,12 +8,14 @@ use std::time::Duration;
 use std::{fs, thread};
 
 use mantis_db::disk::DirectoryDisk;
-use mantis_db::{Code, Database, Durability, Limits, OpenError, OpenOptions, Result, Session, SetOptions, Written};
+use mantis_db::{
+    Code, Database, Durability, Limits, OpenError, OpenOptions, Result, Session, SetOptions, StorageOptions, Written,
+};
 use pollster::block_on;
 use tempfile::TempDir;
 
 /// How long a test waits for what has to happen.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const POLICIES: [Durability; 3] = [Durability::Always, Durability::Interval { ms: 50 }, Durability::Never];
 
 fn set(session: &mut Session, key: &str, value: &str) -> Result<Written> {
@@ -193,7 +195,7 @@ fn the_callback_of_disk_events_may_close_the_database_panic_and_drop_the_last_ha
             drop(in_callback.lock().unwrap().take());
             let _ = sender.send(());
         })
-        .storage(mantis_db::StorageOptions { checkpoint_bytes: 1, ..Default::default() })
+        .storage(StorageOptions { checkpoint_bytes: 1, ..Default::default() })
         .open(data.path())
         .unwrap();
     let mut session = database.session();
@@ -341,7 +343,7 @@ fn without_a_thread_for_the_log_a_write_is_an_error_that_says_so() {
     let data = Data::new();
     let disk = Arc::new(DirectoryDisk::new(data.path()).unwrap());
     let (clock, random) = (Arc::new(mantis_db::SystemClock), Arc::new(mantis_db::SystemRandom));
-    let (database, _) = Database::open_with(Limits::default(), clock, random, disk, Default::default()).unwrap();
+    let (database, _) = Database::open_with(Limits::default(), clock, random, disk, StorageOptions::default()).unwrap();
     let mut session = database.session();
     let (refused, session_back) = ends(move || (set(&mut session, "a", "1").unwrap_err(), session));
     session = session_back;
