@@ -1,0 +1,3 @@
+module github.com/mantisdb/mantisdb/embed/go
+
+go 1.19

@@ -1,0 +1,3 @@
+package pool
+
+func openLocal(*PoolConfig) (transport, error) { return nil, ErrNotBuilt }
