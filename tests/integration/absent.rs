@@ -17,9 +17,7 @@ pub(crate) struct Absent {
 /// Plugins, on a server and in a page.
 const GUESTS: &[&str] = &["guest", "page-guest"];
 /// HTTP, and its clients.
-const HTTP: &[&str] = &["http", "client", "python", "python-await"];
-/// The Python client, for threads and for await.
-const PYTHON: &[&str] = &["python", "python-await"];
+const HTTP: &[&str] = &["http", "client", "go"];
 
 const ABSENT: &[Absent] = &[
     Absent {
@@ -115,7 +113,7 @@ const ABSENT: &[Absent] = &[
         },
     },
     Absent {
-        surfaces: &["client"],
+        surfaces: &["client", "go"],
         what: "rows whose key is a dot, or two",
         reason: "URLs leave such parts of a path out, encoded or not",
         is_such: |step| match &step.operation {
@@ -141,7 +139,7 @@ const ABSENT: &[Absent] = &[
         },
     },
     Absent {
-        surfaces: &["http", "client", "page"],
+        surfaces: &["http", "client", "page", "go"],
         what: "an argument that is not given",
         reason: "a client writes arguments in their places itself",
         is_such: |step| match &step.operation {
@@ -150,13 +148,13 @@ const ABSENT: &[Absent] = &[
         },
     },
     Absent {
-        surfaces: &["page", "client", "python", "python-await"],
+        surfaces: &["page", "client", "go"],
         what: "a limit on the changes of a page that is out of range",
         reason: "a feed has no pages: whoever reads it stops when it likes",
         is_such: |step| matches!(&step.operation, Operation::Changes(asked) if !(1..=1_000).contains(&asked.limit)),
     },
     Absent {
-        surfaces: &["http"],
+        surfaces: &["http", "go"],
         what: "an empty cursor",
         reason: "a parameter without a value is refused before anybody looks at it",
         is_such: |step| match &step.operation {
@@ -203,12 +201,12 @@ pub(crate) fn runs(surface: &str, scenario: &Scenario) -> bool {
     }
     // Tables are defined by calls that transactions do not have.
     let defines_inside = |step: &Step| step.operation.defines_tables() && step.transaction.is_some();
-    if ["page", "client", "python", "python-await"].contains(&surface) && scenario.steps.iter().any(defines_inside) {
+    if ["page", "client", "go"].contains(&surface) && scenario.steps.iter().any(defines_inside) {
         return false;
     }
     match surface {
         // Requests have no identity yet: every client of the listener may do everything.
-        "http" | "client" | "python" | "python-await" => scenario.grants.is_none(),
+        "http" | "client" | "go" => scenario.grants.is_none(),
         // A page is its own only user, and sets one limit. Its plugins have the grants that it gives them.
         "page" | "page-guest" => {
             let is_writable = |step: &Step| !matches!(step.operation, Operation::CloseForWrites {});
@@ -254,7 +252,7 @@ const UNSEEN: &[Unseen] = &[
         },
     },
     Unseen {
-        surfaces: &["http", "client", "page", "python", "python-await"],
+        surfaces: &["http", "client", "page", "go"],
         what: "that a refusing key was written by the same transaction",
         reason: "what is not committed has no version, and so no `ETag`; a page's batches answer as a server's",
         hide: |line| match line.get_mut("refused") {
@@ -289,7 +287,7 @@ const UNSEEN: &[Unseen] = &[
         },
     },
     Unseen {
-        surfaces: &["http", "page", "client", "python", "python-await"],
+        surfaces: &["http", "page", "client", "go"],
         what: "that a page of changes ends where the feed does",
         reason: "the stream goes on; who waits for more learns that there is none",
         hide: hide_end,

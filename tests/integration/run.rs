@@ -9,6 +9,7 @@ use crate::answer::{ABSENT, comparable, durable};
 use crate::scenario;
 use crate::surface::{Place, Surface};
 use crate::surfaces::db::Db;
+use crate::surfaces::go::Go;
 use crate::surfaces::guest::Guest;
 use crate::surfaces::http::Http;
 use crate::surfaces::python::{Python, PythonAwait};
@@ -82,15 +83,10 @@ async fn the_client_for_pages_answers_like_the_crate() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_python_client_answers_like_the_crate() {
-    let client = Python::new();
-    check_same(&client, Place::Memory).await;
-    check_same(&client, Place::Disk).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_python_client_for_await_answers_like_the_crate() {
-    check_same(&PythonAwait::new(), Place::Memory).await;
+async fn the_go_package_answers_like_the_crate() {
+    let go = Go::build();
+    check_same(&go, Place::Memory).await;
+    check_same(&go, Place::Disk).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

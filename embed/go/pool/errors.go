@@ -35,7 +35,7 @@ type Error struct {
 type Refusal struct {
 	// Index is the operation's place in its batch, from 0.
 	Index int
-	// Exists tells whether the key had a value, or whether a row's version was found.
+	// Exists tells whether the key had a value, or whether there was a row of another version.
 	Exists bool
 	// Version of that value or row; 0 if it was written by the transaction itself.
 	Version uint64

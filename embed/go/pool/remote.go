@@ -261,17 +261,21 @@ func firstText(texts ...string) string {
 
 type jsonRefusal struct {
 	Index   int
-	Version *jsonVersion
+	Version json.RawMessage
 	Matched *uint64
 }
 
 func (refusal jsonRefusal) refusal() Refusal {
-	out := Refusal{Index: refusal.Index, Exists: refusal.Version != nil}
-	if refusal.Version != nil {
-		out.Version = uint64(*refusal.Version)
+	out := Refusal{Index: refusal.Index}
+	var version jsonVersion
+	isNull := string(refusal.Version) == "null"
+	if refusal.Version != nil && json.Unmarshal(refusal.Version, &version) == nil {
+		out.Version, out.Exists = uint64(version), !isNull
 	}
 	if refusal.Matched != nil {
 		out.IsOfRows, out.Matched = true, *refusal.Matched
+		// A row that the batch wrote itself has no version.
+		out.Exists = refusal.Version != nil
 	}
 	return out
 }

@@ -58,7 +58,12 @@ var listens = regexp.MustCompile(`http://[0-9.:]+`)
 // startServer starts a server on a free port.
 func startServer(t testing.TB, arguments ...string) (*exec.Cmd, string) {
 	t.Helper()
-	command := exec.Command(serverBinary(t), append([]string{"serve", "--listen", "127.0.0.1:0"}, arguments...)...)
+	return startServerAt(t, "127.0.0.1:0", arguments...)
+}
+
+func startServerAt(t testing.TB, address string, arguments ...string) (*exec.Cmd, string) {
+	t.Helper()
+	command := exec.Command(serverBinary(t), append([]string{"serve", "--listen", address}, arguments...)...)
 	output, err := command.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

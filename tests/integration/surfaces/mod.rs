@@ -1,6 +1,7 @@
 //! The surfaces.
 
 pub(crate) mod db;
+pub(crate) mod go;
 pub(crate) mod guest;
 pub(crate) mod http;
 pub(crate) mod python;

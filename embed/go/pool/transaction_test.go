@@ -1,0 +1,143 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestUpdatesThatMeetLoseNothing(t *testing.T) {
+	pool := connect(t, nil)
+	key := "counted by updates"
+	var workers sync.WaitGroup
+	const each = 10
+	for worker := 0; worker < 8; worker++ {
+		workers.Add(1)
+		go func() {
+			defer workers.Done()
+			for count := 0; count < each; {
+				err := pool.Update(background, func(transaction *Transaction) error {
+					_, err := transaction.Get(background, key)
+					if err != nil && !errors.Is(err, ErrNotFound) {
+						return err
+					}
+					_, err = transaction.keys().Increment(background, key, 1)
+					return err
+				})
+				if err == nil {
+					count++
+				} else if !errors.Is(err, ErrConflict) {
+					t.Error(err)
+					return
+				}
+			}
+		}()
+	}
+	workers.Wait()
+	value, err := acquire(t, pool).Get(background, key)
+	check(t, err)
+	if string(value) != text(8*each) {
+		t.Errorf("%s", value)
+	}
+}
+
+func TestTransactionsEndOnce(t *testing.T) {
+	connection := acquire(t, connect(t, nil))
+	transaction, err := connection.Begin(background, TransactionOptions{})
+	check(t, err)
+	_, err = connection.Begin(background, TransactionOptions{})
+	wants(t, err, ErrTransactionOpen)
+	check(t, transaction.Set(background, "ended", []byte("v")))
+	_, err = transaction.Commit(background)
+	check(t, err)
+	_, err = transaction.Commit(background)
+	wants(t, err, ErrTransactionNotOpen)
+	check(t, transaction.Rollback(background))
+	wants(t, transaction.Set(background, "ended", nil), ErrTransactionNotOpen)
+	next, err := connection.Begin(background, TransactionOptions{Snapshot: true})
+	check(t, err)
+	_, err = transaction.Get(background, "ended")
+	wants(t, err, ErrTransactionNotOpen)
+	check(t, next.Rollback(background))
+}
+
+func TestAPanicRollsBack(t *testing.T) {
+	connection := acquire(t, connect(t, nil))
+	func() {
+		defer func() {
+			if recover() != "stop" {
+				t.Error("the panic did not come through")
+			}
+		}()
+		_ = connection.Update(background, func(transaction *Transaction) error {
+			check(t, transaction.Set(background, "panicked", []byte("v")))
+			panic("stop")
+		})
+	}()
+	_, err := connection.Get(background, "panicked")
+	wants(t, err, ErrNotFound)
+}
+
+// silent takes requests and answers none.
+func silent(t *testing.T) *ConnectionPool {
+	stop := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-stop }))
+	t.Cleanup(server.Close)
+	t.Cleanup(func() { close(stop) })
+	pool, err := NewConnectionPool(&PoolConfig{Location: server.URL})
+	check(t, err)
+	t.Cleanup(func() { _ = pool.Close() })
+	return pool
+}
+
+func TestAWriteWithoutAnAnswerHasAnUnknownOutcome(t *testing.T) {
+	connection := acquire(t, silent(t))
+	ctx, cancel := context.WithTimeout(background, 100*time.Millisecond)
+	defer cancel()
+	err := connection.Set(ctx, "k", []byte("v"))
+	wants(t, err, ErrOutcomeUnknown)
+	wants(t, err, context.DeadlineExceeded)
+	// Nothing is sent after that, and a read changes nothing.
+	for _, err := range []error{connection.Set(ctx, "k", nil), func() error { _, err := connection.Get(ctx, "k"); return err }()} {
+		wants(t, err, context.DeadlineExceeded)
+		if errors.Is(err, ErrOutcomeUnknown) {
+			t.Error(err)
+		}
+	}
+}
+
+func TestAServerThatIsNotThereIsUnreachable(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	check(t, err)
+	check(t, listener.Close())
+	pool, err := NewConnectionPool(&PoolConfig{Location: "http://" + listener.Addr().String()})
+	check(t, err)
+	err = acquire(t, pool).Set(background, "k", nil)
+	wants(t, err, ErrUnreachable)
+	if errors.Is(err, ErrOutcomeUnknown) {
+		t.Error("nothing was sent")
+	}
+}
+
+func TestAnswersOfSomebodyElseAreErrors(t *testing.T) {
+	for name, answer := range map[string]http.HandlerFunc{
+		"no JSON":       func(to http.ResponseWriter, _ *http.Request) { _, _ = to.Write([]byte("<html>")) },
+		"another shape": func(to http.ResponseWriter, _ *http.Request) { _, _ = to.Write([]byte(`{"results":[]}`)) },
+		"a redirection": func(to http.ResponseWriter, from *http.Request) { http.Redirect(to, from, "/", http.StatusFound) },
+		"too long":      func(to http.ResponseWriter, _ *http.Request) { _, _ = to.Write(make([]byte, 2_000)) },
+	} {
+		server := httptest.NewServer(answer)
+		pool, err := NewConnectionPool(&PoolConfig{Location: server.URL, AnswerBytesMax: 1_000})
+		check(t, err)
+		connection := acquire(t, pool)
+		if _, err := connection.GetMany(background, "k"); CodeOf(err) == "" {
+			t.Errorf("%s: %v", name, err)
+		}
+		server.Close()
+	}
+}
