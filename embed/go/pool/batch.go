@@ -142,8 +142,8 @@ func (scope scope) batch(ctx context.Context, operations []BatchOperation) (Appl
 	return within(scope, func(session session) (Applied, error) { return session.batch(ctx, operations) })
 }
 
-// batchJSON is the form of a batch's operations that servers and the library share.
-func batchJSON(operations []BatchOperation) ([]byte, error) {
+// batchForms is the form of a batch's operations that servers and the library share.
+func batchForms(operations []BatchOperation) ([]any, error) {
 	forms := make([]any, len(operations))
 	for index, one := range operations {
 		switch operation := one.(type) {
@@ -162,11 +162,7 @@ func batchJSON(operations []BatchOperation) ([]byte, error) {
 			return nil, invalid("an operation of a batch is an Operation or a RowOperation")
 		}
 	}
-	body, err := encodeJSON(map[string]any{"operations": forms})
-	if err != nil {
-		return nil, err
-	}
-	return body, nil
+	return forms, nil
 }
 
 // form is the operation in the API's JSON.

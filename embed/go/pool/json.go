@@ -23,8 +23,12 @@ func (data jsonBytes) MarshalJSON() ([]byte, error) {
 	return out, nil
 }
 
-// UnmarshalJSON reads both forms.
+// UnmarshalJSON reads both forms, and a number as its digits.
 func (data *jsonBytes) UnmarshalJSON(from []byte) error {
+	if len(from) > 0 && (from[0] == '-' || from[0] >= '0' && from[0] <= '9') {
+		*data = jsonBytes(from)
+		return nil
+	}
 	if len(from) > 0 && from[0] == '"' {
 		var text string
 		err := json.Unmarshal(from, &text)

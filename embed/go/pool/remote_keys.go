@@ -374,7 +374,11 @@ func (form jsonResult) result(op string) (Result, error) {
 }
 
 func (session *remoteSession) batch(ctx context.Context, operations []BatchOperation) (Applied, error) {
-	body, err := batchJSON(operations)
+	forms, err := batchForms(operations)
+	if err != nil {
+		return Applied{}, err
+	}
+	body, err := encodeJSON(map[string]any{"operations": forms})
 	if err != nil {
 		return Applied{}, err
 	}
@@ -386,21 +390,27 @@ func (session *remoteSession) batch(ctx context.Context, operations []BatchOpera
 	if err != nil {
 		return Applied{}, err
 	}
-	return readBatch(answered, operations)
-}
-
-func readBatch(answered answer, operations []BatchOperation) (Applied, error) {
-	var form struct{ Results []jsonBatchResult }
+	var form struct{ Results rawJSON }
 	if err := answered.decode(&form); err != nil {
 		return Applied{}, err
 	}
-	if len(form.Results) != len(operations) {
-		return Applied{}, newError("answer-malformed", "The server's answer lacks results.")
+	results, err := readBatchResults(form.Results, operations)
+	return Applied{answered.written(), results}, err
+}
+
+// readBatchResults reads the JSON list of a batch's results, of a server or of the library.
+func readBatchResults(list []byte, operations []BatchOperation) ([]Result, error) {
+	var forms []jsonBatchResult
+	if err := (answer{body: list}).decode(&forms); err != nil {
+		return nil, err
 	}
-	applied := Applied{Written: answered.written(), Results: make([]Result, len(operations))}
-	for index, one := range form.Results {
+	if len(forms) != len(operations) {
+		return nil, newError("answer-malformed", "The answer lacks results.")
+	}
+	results := make([]Result, len(operations))
+	for index, one := range forms {
 		if _, isOfRows := operations[index].(RowOperation); isOfRows {
-			applied.Results[index] = Result{
+			results[index] = Result{
 				Deleted: one.Deleted, Inserted: one.Inserted, Updated: one.Updated, Rows: Rows(one.Rows),
 			}
 			continue
@@ -408,14 +418,14 @@ func readBatch(answered answer, operations []BatchOperation) (Applied, error) {
 		operation := operations[index].(Operation)
 		result, err := one.jsonResult.result(operation.Op)
 		if err != nil {
-			return Applied{}, err
+			return nil, err
 		}
 		if operation.Op == "get" {
 			result.Entry.Key = operation.Key
 		}
-		applied.Results[index] = result
+		results[index] = result
 	}
-	return applied, nil
+	return results, nil
 }
 
 type jsonBatchResult struct {

@@ -95,11 +95,16 @@ func startServerAt(t testing.TB, address string, arguments ...string) (*exec.Cmd
 	}
 }
 
-// connect makes a pool of the shared server.
+// connect makes a pool of the shared server, or of a database in memory with MANTISDB_GO_TRANSPORT=local: the tests of
+// the interface run on both.
 func connect(t testing.TB, change func(*PoolConfig)) *ConnectionPool {
 	t.Helper()
 	config := DefaultPoolConfig()
-	config.Location = serverURL(t)
+	if os.Getenv("MANTISDB_GO_TRANSPORT") == "local" {
+		config.Location = ":memory:"
+	} else {
+		config.Location = serverURL(t)
+	}
 	if change != nil {
 		change(config)
 	}

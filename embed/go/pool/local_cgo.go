@@ -1,0 +1,806 @@
+//go:build cgo && !mantisdb_remote
+
+package pool
+
+/*
+#cgo LDFLAGS: -lmantisdb_c
+#include <stdlib.h>
+#include <mantisdb.h>
+
+// What a session's calls write into: in C memory, so that a call allocates nothing of Go's.
+typedef struct scratch {
+	mantis_entry entry;
+	mantis_written written;
+	mantis_page page;
+	mantis_put_options options;
+	mantis_error error;
+} scratch;
+
+static scratch *scratch_new(void) {
+	scratch *made = calloc(1, sizeof(scratch));
+	if (made != NULL) {
+		made->entry.size = sizeof made->entry;
+		made->written.size = sizeof made->written;
+		made->page.size = sizeof made->page;
+		made->options.size = sizeof made->options;
+		made->error.size = sizeof made->error;
+	}
+	return made;
+}
+*/
+import "C"
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+	"unsafe"
+)
+
+// local is a database of this process, behind the library's pool.
+type local struct {
+	pool    C.mantis_pool
+	queue   C.mantis_queue
+	timeout time.Duration
+	most    int
+
+	lock     sync.Mutex
+	free     []*localSession
+	waits    map[uint64]chan C.mantis_event
+	lastWait uint64
+	// The number of sessions that are out, and of calls of the pool itself that are under way.
+	out      int
+	isClosed bool
+	isEnded  bool
+	counts   PoolStats
+	waited   time.Duration
+	waitedBy uint64
+}
+
+// Commits of a feed are looked for so often at least, beside the library's word.
+const feedPause = 200 * time.Millisecond
+
+func openLocal(config *PoolConfig) (transport, error) {
+	if C.mantis_abi_version() != C.MANTIS_ABI_VERSION {
+		return nil, newError("abi-mismatch", "The library mantisdb has another interface than its header.")
+	}
+	location := config.Location
+	if location == "" {
+		location = ":memory:"
+	}
+	scratch := C.scratch_new()
+	if scratch == nil {
+		return nil, newError("out-of-memory", "There is no memory for a call.")
+	}
+	defer C.free(unsafe.Pointer(scratch))
+	var settings C.mantis_pool_config
+	C.mantis_pool_config_init(&settings, C.size_t(unsafe.Sizeof(settings)))
+	settings.min_connections = C.uint32_t(config.MinConnections)
+	settings.max_connections = C.uint32_t(config.MaxConnections)
+	settings.connection_timeout_ms = C.uint64_t(atLeast1(config.ConnectionTimeout.Milliseconds()))
+	settings.max_idle_ms = C.uint64_t(atLeast1(config.MaxIdleTime.Milliseconds()))
+	settings.max_waiters = 1 << 20
+	opened := &local{timeout: config.ConnectionTimeout, most: config.MaxConnections, waits: map[uint64]chan C.mantis_event{}}
+	bytes, length := text8(location)
+	if status := C.mantis_pool_new(bytes, length, &settings, &opened.pool, &scratch.error); status != C.MANTIS_OK {
+		return nil, failed(status, scratch)
+	}
+	if status := C.mantis_queue_new(&opened.queue, &scratch.error); status != C.MANTIS_OK {
+		err := failed(status, scratch)
+		C.mantis_pool_destroy(opened.pool, nil)
+		return nil, err
+	}
+	go opened.dispatch()
+	return opened, nil
+}
+
+func atLeast1(ms int64) int64 {
+	if ms < 1 {
+		return 1
+	}
+	return ms
+}
+
+// dispatch hands the library's events to those who wait for them. It is the one thread of all waits.
+func (local *local) dispatch() {
+	const capacity = 64
+	events := (*[capacity]C.mantis_event)(C.calloc(capacity, C.size_t(unsafe.Sizeof(C.mantis_event{}))))
+	defer C.free(unsafe.Pointer(events))
+	for {
+		var count C.size_t
+		status := C.mantis_next_events(local.queue, &events[0], C.size_t(unsafe.Sizeof(events[0])), capacity, -1, &count, nil)
+		if status < 0 {
+			return
+		}
+		local.lock.Lock()
+		for _, event := range events[:count] {
+			id := uint64(event.user_data)
+			if wait, is := local.waits[id]; is {
+				delete(local.waits, id)
+				wait <- event
+			}
+		}
+		local.lock.Unlock()
+	}
+}
+
+// await starts something, and waits for its event without a thread. If the context ends it cancels, and returns the event all
+// the same: each start has exactly one.
+func (local *local) await(
+	ctx context.Context, start func(id C.uint64_t, ticket *C.mantis_token) C.mantis_status,
+) (C.mantis_event, C.mantis_status, error) {
+	wait := make(chan C.mantis_event, 1)
+	local.lock.Lock()
+	local.lastWait++
+	id := local.lastWait
+	local.waits[id] = wait
+	local.lock.Unlock()
+	var ticket C.mantis_token
+	if status := start(C.uint64_t(id), &ticket); status < 0 {
+		local.lock.Lock()
+		delete(local.waits, id)
+		local.lock.Unlock()
+		return C.mantis_event{}, status, nil
+	}
+	select {
+	case event := <-wait:
+		return event, event.status, nil
+	case <-ctx.Done():
+		C.mantis_token_cancel(ticket, nil)
+		event := <-wait
+		return event, event.status, ctx.Err()
+	}
+}
+
+func (local *local) acquire(ctx context.Context) (session, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	local.lock.Lock()
+	if local.isClosed {
+		local.lock.Unlock()
+		return nil, ErrPoolClosed
+	}
+	var session *localSession
+	if last := len(local.free) - 1; last >= 0 {
+		session, local.free = local.free[last], local.free[:last]
+	}
+	local.out++
+	local.lock.Unlock()
+	if session == nil {
+		session = &localSession{local: local, scratch: C.scratch_new()}
+		if session.scratch == nil {
+			local.left(nil)
+			return nil, newError("out-of-memory", "There is no memory for a connection.")
+		}
+	}
+	if err := local.acquireInto(ctx, session); err != nil {
+		local.left(session)
+		return nil, err
+	}
+	return session, nil
+}
+
+// acquireInto gets a connection at once, or waits for it behind those who came before.
+func (local *local) acquireInto(ctx context.Context, session *localSession) error {
+	scratch := session.scratch
+	status := C.mantis_pool_acquire(local.pool, 0, C.mantis_token{}, &session.conn, &scratch.error)
+	if status == C.MANTIS_OK {
+		local.count(func(counts *PoolStats) { counts.AcquireCount++ })
+		return nil
+	}
+	if status != C.MANTIS_E_TIMEOUT && status != C.MANTIS_PENDING {
+		return failed(status, scratch)
+	}
+	since := time.Now()
+	local.count(func(counts *PoolStats) { counts.WaitCount++; counts.WaitingRequests++ })
+	event, status, ended := local.await(ctx, func(id C.uint64_t, ticket *C.mantis_token) C.mantis_status {
+		ms := C.int64_t(atLeast1(local.timeout.Milliseconds()))
+		return C.mantis_pool_acquire_start(local.pool, ms, local.queue, id, ticket, &scratch.error)
+	})
+	waited := time.Since(since)
+	local.count(func(counts *PoolStats) {
+		counts.WaitingRequests--
+		switch {
+		case status == C.MANTIS_OK && ended == nil:
+			counts.AcquireCount++
+			local.waited += waited
+			local.waitedBy++
+			if ms := uint64(waited.Milliseconds()); ms > counts.MaxWaitTimeMs {
+				counts.MaxWaitTimeMs = ms
+			}
+		case status == C.MANTIS_E_TIMEOUT:
+			counts.WaitTimeouts++
+		}
+	})
+	switch {
+	case ended != nil:
+		if status == C.MANTIS_OK {
+			C.mantis_conn_release(event.conn, nil)
+		}
+		return ended
+	case status == C.MANTIS_OK:
+		session.conn = event.conn
+		return nil
+	case event.kind != 0:
+		return failedWith(status, C.GoString(&event.code[0]))
+	}
+	return failed(status, scratch)
+}
+
+func (local *local) count(change func(*PoolStats)) {
+	local.lock.Lock()
+	change(&local.counts)
+	local.lock.Unlock()
+}
+
+// left takes a session back, and ends the pool after the last one if it is closed.
+func (local *local) left(session *localSession) error {
+	local.lock.Lock()
+	local.out--
+	if session != nil {
+		local.free = append(local.free, session)
+	}
+	ends := local.isClosed && local.out == 0 && !local.isEnded
+	local.isEnded = local.isEnded || ends
+	local.lock.Unlock()
+	if ends {
+		return local.end()
+	}
+	return nil
+}
+
+func (local *local) end() error {
+	C.mantis_queue_destroy(local.queue, nil)
+	scratch := C.scratch_new()
+	if scratch == nil {
+		return newError("out-of-memory", "There is no memory for a call.")
+	}
+	defer C.free(unsafe.Pointer(scratch))
+	status := C.mantis_pool_destroy(local.pool, &scratch.error)
+	for _, session := range local.free {
+		C.free(unsafe.Pointer(session.scratch))
+	}
+	local.free = nil
+	if status != C.MANTIS_OK {
+		return failed(status, scratch)
+	}
+	return nil
+}
+
+func (local *local) close() error {
+	local.lock.Lock()
+	local.isClosed = true
+	local.out++
+	local.lock.Unlock()
+	// Waiters wake, and give their sessions back.
+	C.mantis_pool_close(local.pool, 0, nil)
+	return local.left(nil)
+}
+
+// within calls work while the pool cannot be ended.
+func (local *local) within(work func() error) error {
+	local.lock.Lock()
+	if local.isEnded {
+		local.lock.Unlock()
+		return ErrPoolClosed
+	}
+	local.out++
+	local.lock.Unlock()
+	err := work()
+	_ = local.left(nil)
+	return err
+}
+
+func (local *local) stats() (PoolStats, error) {
+	var stats C.mantis_stats
+	stats.size = C.uint32_t(unsafe.Sizeof(stats))
+	err := local.within(func() error {
+		if status := C.mantis_pool_stats(local.pool, &stats, nil); status != C.MANTIS_OK {
+			return failedWith(status, "")
+		}
+		return nil
+	})
+	local.lock.Lock()
+	defer local.lock.Unlock()
+	out := local.counts
+	out.MaxConnections = local.most
+	out.WaitTimeMs = uint64(local.waited.Milliseconds())
+	if local.waitedBy > 0 {
+		out.AvgWaitTimeMs = out.WaitTimeMs / local.waitedBy
+	}
+	if err == ErrPoolClosed {
+		return out, nil
+	}
+	out.TotalConnections, out.ActiveConnections = int(stats.total), int(stats.active)
+	out.IdleConnections, out.CreatingConnections = int(stats.idle), int(stats.creating)
+	out.ConnectionsCreated, out.ConnectionsClosed = uint64(stats.created), uint64(stats.closed)
+	return out, err
+}
+
+func (local *local) ping(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return local.within(func() error { return nil })
+}
+
+// backup writes through a file, which is what the library makes.
+func (local *local) backup(ctx context.Context, to io.Writer) error {
+	directory, err := os.MkdirTemp("", "mantisdb-backup")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(directory)
+	path := filepath.Join(directory, "backup")
+	err = local.within(func() error {
+		bytes, length := text8(path)
+		if status := C.mantis_pool_backup(local.pool, bytes, length, nil, nil); status != C.MANTIS_OK {
+			return failedWith(status, "")
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	_, err = io.Copy(to, file)
+	return err
+}
+
+// text8 is a text's bytes for the time of a call. An empty one is not given.
+func text8(text string) (*C.char, C.size_t) {
+	if text == "" {
+		return nil, 0
+	}
+	return (*C.char)(unsafe.Pointer(*(*unsafe.Pointer)(unsafe.Pointer(&text)))), C.size_t(len(text))
+}
+
+// bytesOf is a text's bytes likewise, as bytes that are given.
+func bytesOf(text string) (unsafe.Pointer, C.size_t) {
+	bytes, length := text8(text)
+	if bytes == nil {
+		return unsafe.Pointer(&empty), 0
+	}
+	return unsafe.Pointer(bytes), length
+}
+
+// given is bytes for the time of a call.
+func given(data []byte) (unsafe.Pointer, C.size_t) {
+	if len(data) == 0 {
+		return unsafe.Pointer(&empty), 0
+	}
+	return unsafe.Pointer(&data[0]), C.size_t(len(data))
+}
+
+var empty byte
+
+// bucketOfName is a bucket's name. The default one is not given.
+func bucketOfName(name string) (*C.char, C.size_t) {
+	if name == DefaultBucket {
+		return nil, 0
+	}
+	bytes, length := bytesOf(name)
+	return (*C.char)(bytes), length
+}
+
+// copied is memory of the library's as Go's.
+func copied(data *C.uint8_t, length C.uint64_t) []byte {
+	if data == nil || length == 0 {
+		return []byte{}
+	}
+	return append([]byte(nil), unsafe.Slice((*byte)(unsafe.Pointer(data)), int(length))...)
+}
+
+// failed reads the error that a call has written.
+func failed(status C.mantis_status, scratch *C.scratch) error {
+	from := &scratch.error
+	err := failedWith(status, C.GoString(&from.code[0]))
+	ours, is := err.(*Error)
+	if !is || ours == ErrPoolClosed || ours == ErrConnectionTimeout || ours == ErrConnectionBusy {
+		return err
+	}
+	if message := C.GoString(&from.message[0]); message != "" {
+		ours.Message = message
+	}
+	ours.Details, ours.Hint = C.GoString(&from.details[0]), C.GoString(&from.hint[0])
+	if from.index != C.UINT64_MAX {
+		ours.Operation = int(from.index)
+	}
+	return ours
+}
+
+func failedWith(status C.mantis_status, code string) error {
+	switch status {
+	case C.MANTIS_E_TIMEOUT:
+		return ErrConnectionTimeout
+	case C.MANTIS_E_CLOSED:
+		return ErrPoolClosed
+	case C.MANTIS_E_BUSY:
+		return ErrConnectionBusy
+	}
+	name := C.GoString(C.mantis_status_name(status))
+	err := newError(firstText(code, name), name)
+	err.isUnknown = status == C.MANTIS_E_OUTCOME_UNKNOWN || code == "storage-failed" || code == "58030"
+	return err
+}
+
+// follow looks for changes after each commit. It holds a connection only while it reads a page.
+func (local *local) follow(ctx context.Context, options ChangesOptions, to watcher) error {
+	feed := &localFeed{local: local, options: options, cursor: firstText(options.Since, Now)}
+	for {
+		var stats C.mantis_stats
+		stats.size = C.uint32_t(unsafe.Sizeof(stats))
+		err := local.within(func() error {
+			C.mantis_pool_stats(local.pool, &stats, nil)
+			return nil
+		})
+		if err != nil {
+			return nil // The pool was closed.
+		}
+		for isAtEnd := false; !isAtEnd; {
+			var changes []Change
+			changes, isAtEnd, err = feed.page(ctx)
+			if errors.Is(err, ErrPoolClosed) {
+				return nil
+			} else if err != nil {
+				return err
+			}
+			for _, change := range changes {
+				if !to.show(change) {
+					return ctx.Err()
+				}
+			}
+		}
+		to.ready()
+		if err := local.awaitCommit(ctx, stats.version); err != nil {
+			return err
+		}
+	}
+}
+
+// awaitCommit waits for a commit after that version, or for a while.
+func (local *local) awaitCommit(ctx context.Context, version C.uint64_t) error {
+	short, cancel := context.WithTimeout(ctx, feedPause)
+	defer cancel()
+	return local.within(func() error {
+		_, _, _ = local.await(short, func(id C.uint64_t, ticket *C.mantis_token) C.mantis_status {
+			return C.mantis_pool_version_start(local.pool, version, local.queue, id, ticket, nil)
+		})
+		return ctx.Err()
+	})
+}
+
+// localSession is a connection of the library's pool, and the memory of its calls. It is used again for others.
+type localSession struct {
+	local   *local
+	conn    C.mantis_conn
+	scratch *C.scratch
+	isInTx  bool
+}
+
+func (session *localSession) release() {
+	session.isInTx = false
+	C.mantis_conn_release(session.conn, nil)
+	_ = session.local.left(session)
+}
+
+func (session *localSession) hasTransaction() bool { return session.isInTx }
+
+// refused is the error for a condition that did not hold.
+func (session *localSession) refused() error {
+	written := &session.scratch.written
+	err := newError(ErrRefused.Code, ErrRefused.Message)
+	err.Refusals = []Refusal{{
+		Exists:  written.flags&C.MANTIS_CURRENT_EXISTS != 0,
+		Version: uint64(written.current_version),
+	}}
+	return err
+}
+
+// settled returns what was written, after waiting until it is as durable as the database promises.
+func (session *localSession) settled(ctx context.Context, status C.mantis_status) (Written, error) {
+	written := &session.scratch.written
+	switch {
+	case status == C.MANTIS_REFUSED:
+		return Written{}, session.refused()
+	case status < 0:
+		return Written{}, failed(status, session.scratch)
+	}
+	version := written.version
+	if session.isInTx || written.flags&C.MANTIS_UNSETTLED == 0 {
+		return Written{Version: uint64(version), Durable: written.flags&C.MANTIS_DURABLE != 0}, nil
+	}
+	local := session.local
+	event, status, ended := local.await(ctx, func(id C.uint64_t, ticket *C.mantis_token) C.mantis_status {
+		return C.mantis_pool_settle_start(local.pool, version, local.queue, id, ticket, &session.scratch.error)
+	})
+	switch {
+	case status == C.MANTIS_OK:
+		return Written{Version: uint64(version), Durable: event.flags&C.MANTIS_DURABLE != 0}, nil
+	case ended != nil:
+		return Written{}, unknown(ended)
+	case event.kind != 0:
+		return Written{}, failedWith(status, C.GoString(&event.code[0]))
+	}
+	return Written{}, failed(status, session.scratch)
+}
+
+func (session *localSession) begin(ctx context.Context, options TransactionOptions, retryToken string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	var flags C.uint32_t
+	if options.Snapshot {
+		flags |= C.MANTIS_BEGIN_SNAPSHOT
+	}
+	if retryToken != "" {
+		flags |= C.MANTIS_BEGIN_AGAIN
+	}
+	if status := C.mantis_conn_begin(session.conn, flags, &session.scratch.error); status != C.MANTIS_OK {
+		return failed(status, session.scratch)
+	}
+	session.isInTx = true
+	return nil
+}
+
+func (session *localSession) commit(ctx context.Context) (Written, error) {
+	session.isInTx = false
+	if err := ctx.Err(); err != nil {
+		C.mantis_conn_rollback(session.conn, nil)
+		return Written{}, err
+	}
+	status := C.mantis_conn_commit(session.conn, C.MANTIS_DEFER, &session.scratch.written, &session.scratch.error)
+	written, err := session.settled(ctx, status)
+	if ours, is := err.(*Error); is && status == C.MANTIS_E_CONFLICT {
+		ours.retryToken = "again"
+	}
+	return written, err
+}
+
+func (session *localSession) rollback(context.Context) error {
+	session.isInTx = false
+	if status := C.mantis_conn_rollback(session.conn, &session.scratch.error); status < 0 {
+		return failed(status, session.scratch)
+	}
+	return nil
+}
+
+func (session *localSession) read(ctx context.Context, bucket, key string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	name, nameLength := bucketOfName(bucket)
+	bytes, length := bytesOf(key)
+	scratch := session.scratch
+	switch status := C.mantis_conn_get(session.conn, name, nameLength, bytes, length, nil, 0, &scratch.entry, &scratch.error); {
+	case status == C.MANTIS_NOT_FOUND:
+		return ErrNotFound
+	case status < 0:
+		return failed(status, scratch)
+	}
+	return nil
+}
+
+func (session *localSession) get(ctx context.Context, bucket, key string) ([]byte, error) {
+	if err := session.read(ctx, bucket, key); err != nil {
+		return nil, err
+	}
+	return copied(session.scratch.entry.value, session.scratch.entry.value_len), nil
+}
+
+func (session *localSession) getEntry(ctx context.Context, bucket, key string) (Entry, error) {
+	if err := session.read(ctx, bucket, key); err != nil {
+		return Entry{}, err
+	}
+	from := &session.scratch.entry
+	mediaType := copied((*C.uint8_t)(unsafe.Pointer(from.media_type)), from.media_type_len)
+	entry := Entry{
+		Key: key, Value: copied(from.value, from.value_len), MediaType: mediaTypeOf(mediaType),
+		Version: uint64(from.version), ModifiedAt: time.UnixMilli(int64(from.modified_ms)).UTC(),
+	}
+	if from.flags&C.MANTIS_ENTRY_EXPIRES != 0 {
+		entry.ExpiresAt = time.UnixMilli(int64(from.expires_ms)).UTC()
+	}
+	return entry, nil
+}
+
+// page returns a copy of the page that a call has shown.
+func (session *localSession) page() []byte {
+	return copied(session.scratch.page.data, session.scratch.page.data_len)
+}
+
+func (session *localSession) getMany(ctx context.Context, bucket string, keys []string) ([][]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	packed := packKeys(keys)
+	name, nameLength := bucketOfName(bucket)
+	bytes, length := given(packed)
+	scratch := session.scratch
+	status := C.mantis_conn_get_many(session.conn, name, nameLength, bytes, length, C.size_t(len(keys)), &scratch.page, &scratch.error)
+	if status < 0 {
+		return nil, failed(status, scratch)
+	}
+	return unpackValues(session.page(), len(keys))
+}
+
+func (session *localSession) set(
+	ctx context.Context, bucket, key string, value []byte, options SetOptions,
+) (Written, error) {
+	if err := ctx.Err(); err != nil {
+		return Written{}, err
+	}
+	ms, err := options.ttlMS()
+	if err != nil {
+		return Written{}, err
+	}
+	scratch := session.scratch
+	to := &scratch.options
+	if len(options.MediaType) >= len(to.media_type) {
+		return Written{}, newError("media-type-invalid", "A media type has 1 to 255 characters of visible ASCII and spaces.")
+	}
+	to.flags, to.condition = C.MANTIS_DEFER, C.uint32_t(options.If.kind)
+	to.if_version, to.ttl_ms, to.media_type_len = C.uint64_t(options.If.version), C.uint64_t(ms), 0
+	if ms != 0 {
+		to.flags |= C.MANTIS_PUT_TTL
+	}
+	if options.MediaType != "" {
+		to.flags |= C.MANTIS_PUT_MEDIA_TYPE
+		to.media_type_len = C.uint32_t(len(options.MediaType))
+		copy(unsafe.Slice((*byte)(unsafe.Pointer(&to.media_type[0])), len(to.media_type)), options.MediaType)
+	}
+	name, nameLength := bucketOfName(bucket)
+	keyBytes, keyLength := bytesOf(key)
+	valueBytes, valueLength := given(value)
+	status := C.mantis_conn_put(session.conn, name, nameLength, keyBytes, keyLength, valueBytes, valueLength, to,
+		&scratch.written, &scratch.error)
+	return session.settled(ctx, status)
+}
+
+func (session *localSession) remove(ctx context.Context, bucket, key string, condition Condition) (Deleted, error) {
+	if err := ctx.Err(); err != nil {
+		return Deleted{}, err
+	}
+	name, nameLength := bucketOfName(bucket)
+	bytes, length := bytesOf(key)
+	scratch := session.scratch
+	status := C.mantis_conn_delete(session.conn, name, nameLength, bytes, length, C.uint32_t(condition.kind),
+		C.uint64_t(condition.version), C.MANTIS_DEFER, &scratch.written, &scratch.error)
+	written, err := session.settled(ctx, status)
+	return Deleted{written, err == nil && status == C.MANTIS_OK}, err
+}
+
+func (session *localSession) increment(ctx context.Context, bucket, key string, by int64) (Counted, error) {
+	if err := ctx.Err(); err != nil {
+		return Counted{}, err
+	}
+	name, nameLength := bucketOfName(bucket)
+	bytes, length := bytesOf(key)
+	scratch := session.scratch
+	status := C.mantis_conn_increment(session.conn, name, nameLength, bytes, length, C.int64_t(by), C.MANTIS_DEFER,
+		&scratch.written, &scratch.error)
+	number := int64(scratch.written.number)
+	written, err := session.settled(ctx, status)
+	return Counted{written, number}, err
+}
+
+func (session *localSession) scan(ctx context.Context, bucket string, options ScanOptions) (Page, error) {
+	if err := ctx.Err(); err != nil {
+		return Page{}, err
+	}
+	limit := options.Limit
+	if limit == 0 {
+		limit = pageDefault
+	}
+	if limit < 0 {
+		return Page{}, newError("limit-out-of-range", "A page has at least 1 entry, and no more than the limit.")
+	}
+	var flags C.uint32_t
+	if options.Reverse {
+		flags |= C.MANTIS_SCAN_REVERSE
+	}
+	if options.KeysOnly {
+		flags |= C.MANTIS_SCAN_KEYS
+	}
+	name, nameLength := bucketOfName(bucket)
+	kind, start, startLength, end, endLength := spanOf(options.Span)
+	cursor, cursorLength := text8(options.Cursor)
+	scratch := session.scratch
+	status := C.mantis_conn_scan(session.conn, name, nameLength, kind, start, startLength, end, endLength, flags,
+		C.uint32_t(limit), unsafe.Pointer(cursor), cursorLength, &scratch.page, &scratch.error)
+	if status < 0 {
+		return Page{}, failed(status, scratch)
+	}
+	next := string(copied(scratch.page.cursor, scratch.page.cursor_len))
+	entries, err := unpackEntries(session.page(), options.KeysOnly)
+	return Page{Entries: entries, Cursor: next}, err
+}
+
+// spanOf is a span as calls take it; a bound that is not given is nil.
+func spanOf(span Span) (C.uint32_t, unsafe.Pointer, C.size_t, unsafe.Pointer, C.size_t) {
+	kind, first, second := span.packed()
+	start, startLength := text8(first)
+	end, endLength := text8(second)
+	return C.uint32_t(kind), unsafe.Pointer(start), startLength, unsafe.Pointer(end), endLength
+}
+
+func (session *localSession) count(ctx context.Context, bucket string, span Span) (uint64, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	name, nameLength := bucketOfName(bucket)
+	kind, start, startLength, end, endLength := spanOf(span)
+	var count C.uint64_t
+	status := C.mantis_conn_count(session.conn, name, nameLength, kind, start, startLength, end, endLength, &count, &session.scratch.error)
+	if status < 0 {
+		return 0, failed(status, session.scratch)
+	}
+	return uint64(count), nil
+}
+
+func (session *localSession) deleteSpan(ctx context.Context, bucket string, span Span) (DeletedKeys, error) {
+	if err := ctx.Err(); err != nil {
+		return DeletedKeys{}, err
+	}
+	name, nameLength := bucketOfName(bucket)
+	kind, start, startLength, end, endLength := spanOf(span)
+	scratch := session.scratch
+	status := C.mantis_conn_delete_span(session.conn, name, nameLength, kind, start, startLength, end, endLength,
+		&scratch.written, &scratch.error)
+	return session.deletedKeys(ctx, status)
+}
+
+func (session *localSession) deletedKeys(ctx context.Context, status C.mantis_status) (DeletedKeys, error) {
+	count := uint64(session.scratch.written.count)
+	if status < 0 {
+		return DeletedKeys{Keys: uint64(session.scratch.error.deleted)}, failed(status, session.scratch)
+	}
+	written, err := session.settled(ctx, status)
+	return DeletedKeys{written, count}, err
+}
+
+func (session *localSession) apply(ctx context.Context, bucket string, operations []Operation) (Applied, error) {
+	if err := ctx.Err(); err != nil {
+		return Applied{}, err
+	}
+	packed, err := packOperations(operations)
+	if err != nil {
+		return Applied{}, err
+	}
+	name, nameLength := bucketOfName(bucket)
+	bytes, length := given(packed)
+	scratch := session.scratch
+	status := C.mantis_conn_apply(session.conn, name, nameLength, bytes, length, C.size_t(len(operations)), C.MANTIS_DEFER,
+		&scratch.page, &scratch.written, &scratch.error)
+	if status == C.MANTIS_REFUSED {
+		refused := newError("check-failed", ErrRefused.Message)
+		refused.Refusals, err = unpackRefusals(session.page())
+		if err != nil {
+			return Applied{}, err
+		}
+		return Applied{}, refused
+	}
+	if status < 0 {
+		return Applied{}, failed(status, scratch)
+	}
+	results, err := unpackResults(session.page(), len(operations))
+	if err != nil {
+		return Applied{}, err
+	}
+	for index, operation := range operations {
+		if operation.Op == "get" {
+			results[index].Entry.Key = operation.Key
+		}
+	}
+	written, err := session.settled(ctx, status)
+	return Applied{written, results}, err
+}

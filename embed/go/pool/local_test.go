@@ -1,0 +1,125 @@
+//go:build cgo && !mantisdb_remote
+
+package pool
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// open makes a pool of a database in this process.
+func open(t testing.TB, location string, change func(*PoolConfig)) *ConnectionPool {
+	t.Helper()
+	t.Setenv("MANTISDB_URL", "")
+	config := DefaultPoolConfig()
+	config.Location = location
+	if change != nil {
+		change(config)
+	}
+	pool, err := NewConnectionPool(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = pool.Close() })
+	return pool
+}
+
+func TestALocalDatabaseKeepsWhatWasWritten(t *testing.T) {
+	directory := t.TempDir()
+	pool := open(t, directory, nil)
+	connection := acquire(t, pool)
+	written, err := connection.keys().Set(background, "k", []byte("v"))
+	check(t, err)
+	if !written.Durable {
+		t.Errorf("%+v", written)
+	}
+	_, err = NewConnectionPool(&PoolConfig{Location: directory})
+	if CodeOf(err) != "in-use" {
+		t.Error(err)
+	}
+	connection.Release()
+	check(t, pool.Close())
+	pool = open(t, directory, nil)
+	value, err := acquire(t, pool).Get(background, "k")
+	check(t, err)
+	if string(value) != "v" {
+		t.Errorf("%q", value)
+	}
+}
+
+func TestALocalPoolEndsAfterItsLastConnection(t *testing.T) {
+	pool := open(t, "", nil)
+	connection := acquire(t, pool)
+	check(t, pool.Close())
+	check(t, connection.Set(background, "k", []byte("v")))
+	_, err := pool.Acquire(background)
+	wants(t, err, ErrPoolClosed)
+	connection.Release()
+	_, err = pool.Acquire(background)
+	wants(t, err, ErrPoolClosed)
+}
+
+func TestAReadAllocatesTwice(t *testing.T) {
+	connection := acquire(t, open(t, "", nil))
+	check(t, connection.Set(background, "k", []byte("value")))
+	allocations := testing.AllocsPerRun(100, func() {
+		if _, err := connection.Get(background, "k"); err != nil {
+			t.Error(err)
+		}
+	})
+	if allocations > 2 {
+		t.Errorf("%v allocations", allocations)
+	}
+}
+
+func BenchmarkLocal(b *testing.B) {
+	pool := open(b, "", func(config *PoolConfig) { config.MinConnections = 1 })
+	connection := acquire(b, pool)
+	keys := make([]string, 100)
+	for index := range keys {
+		keys[index] = fmt.Sprintf("key-%04d", index)
+		check(b, connection.Set(background, keys[index], make([]byte, 64)))
+	}
+	b.Run("Get", func(b *testing.B) {
+		b.ReportAllocs()
+		for turn := 0; turn < b.N; turn++ {
+			if _, err := connection.Get(background, "key-0001"); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("GetMany100", func(b *testing.B) {
+		b.ReportAllocs()
+		for turn := 0; turn < b.N; turn++ {
+			if _, err := connection.GetMany(background, keys...); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("AcquireRelease", func(b *testing.B) {
+		b.ReportAllocs()
+		for turn := 0; turn < b.N; turn++ {
+			one, err := pool.Acquire(background)
+			if err != nil {
+				b.Fatal(err)
+			}
+			one.Release()
+		}
+	})
+}
+
+func TestALocalFeedShowsCommits(t *testing.T) {
+	pool := open(t, "", nil)
+	feed := pool.Changes(background, ChangesOptions{Bucket: DefaultBucket})
+	defer feed.Close()
+	select {
+	case <-feed.Ready():
+	case <-time.After(patience):
+		t.Fatal(feed.Err())
+	}
+	check(t, acquire(t, pool).Set(background, "k", []byte("v")))
+	if change := next(t, feed); change.Key != "k" || string(change.Value) != "v" {
+		t.Errorf("%+v", change)
+	}
+}
