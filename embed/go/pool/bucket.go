@@ -97,7 +97,7 @@ func (bucket *Bucket) Apply(ctx context.Context, operations ...Operation) (Appli
 
 // ScanPage returns one page of a scan.
 func (bucket *Bucket) ScanPage(ctx context.Context, options ScanOptions) (Page, error) {
-	if err := options.Span.check(); err != nil {
+	if err := options.check(); err != nil {
 		return Page{}, err
 	}
 	return within(bucket.scope, func(session session) (Page, error) {

@@ -47,6 +47,9 @@ type local struct {
 	queue   C.mantis_queue
 	timeout time.Duration
 	most    int
+	// gate has room for those who are acquiring or releasing within the library: however many goroutines do so, they take
+	// few threads.
+	gate chan struct{}
 
 	lock     sync.Mutex
 	free     []*localSession
@@ -59,6 +62,16 @@ type local struct {
 	counts   PoolStats
 	waited   time.Duration
 	waitedBy uint64
+}
+
+const gateMost = 4
+
+// gated calls work as one of few.
+func (local *local) gated(work func() C.mantis_status) C.mantis_status {
+	local.gate <- struct{}{}
+	status := work()
+	<-local.gate
+	return status
 }
 
 // Commits of a feed are looked for so often at least, beside the library's word.
@@ -85,6 +98,7 @@ func openLocal(config *PoolConfig) (transport, error) {
 	settings.max_idle_ms = C.uint64_t(atLeast1(config.MaxIdleTime.Milliseconds()))
 	settings.max_waiters = 1 << 20
 	opened := &local{timeout: config.ConnectionTimeout, most: config.MaxConnections, waits: map[uint64]chan C.mantis_event{}}
+	opened.gate = make(chan struct{}, gateMost)
 	bytes, length := text8(location)
 	if status := C.mantis_pool_new(bytes, length, &settings, &opened.pool, &scratch.error); status != C.MANTIS_OK {
 		return nil, failed(status, scratch)
@@ -188,7 +202,9 @@ func (local *local) acquire(ctx context.Context) (session, error) {
 // acquireInto gets a connection at once, or waits for it behind those who came before.
 func (local *local) acquireInto(ctx context.Context, session *localSession) error {
 	scratch := session.scratch
-	status := C.mantis_pool_acquire(local.pool, 0, C.mantis_token{}, &session.conn, &scratch.error)
+	status := local.gated(func() C.mantis_status {
+		return C.mantis_pool_acquire(local.pool, 0, C.mantis_token{}, &session.conn, &scratch.error)
+	})
 	if status == C.MANTIS_OK {
 		local.count(func(counts *PoolStats) { counts.AcquireCount++ })
 		return nil
@@ -200,7 +216,9 @@ func (local *local) acquireInto(ctx context.Context, session *localSession) erro
 	local.count(func(counts *PoolStats) { counts.WaitCount++; counts.WaitingRequests++ })
 	event, status, ended := local.await(ctx, func(id C.uint64_t, ticket *C.mantis_token) C.mantis_status {
 		ms := C.int64_t(atLeast1(local.timeout.Milliseconds()))
-		return C.mantis_pool_acquire_start(local.pool, ms, local.queue, id, ticket, &scratch.error)
+		return local.gated(func() C.mantis_status {
+			return C.mantis_pool_acquire_start(local.pool, ms, local.queue, id, ticket, &scratch.error)
+		})
 	})
 	waited := time.Since(since)
 	local.count(func(counts *PoolStats) {
@@ -489,7 +507,7 @@ type localSession struct {
 
 func (session *localSession) release() {
 	session.isInTx = false
-	C.mantis_conn_release(session.conn, nil)
+	session.local.gated(func() C.mantis_status { return C.mantis_conn_release(session.conn, nil) })
 	_ = session.local.left(session)
 }
 
@@ -700,9 +718,6 @@ func (session *localSession) scan(ctx context.Context, bucket string, options Sc
 	limit := options.Limit
 	if limit == 0 {
 		limit = pageDefault
-	}
-	if limit < 0 {
-		return Page{}, newError("limit-out-of-range", "A page has at least 1 entry, and no more than the limit.")
 	}
 	var flags C.uint32_t
 	if options.Reverse {

@@ -125,6 +125,15 @@ type ScanOptions struct {
 
 const pageDefault = 100
 
+const pageLargest = 1_000
+
+func (options ScanOptions) check() error {
+	if options.Limit < 0 || options.Limit > pageLargest {
+		return newError("limit-out-of-range", "A page has at least 1 entry, and no more than the limit.")
+	}
+	return options.Span.check()
+}
+
 func (options ScanOptions) limit() string {
 	if options.Limit == 0 {
 		return strconv.Itoa(pageDefault)
