@@ -123,3 +123,10 @@ func TestALocalFeedShowsCommits(t *testing.T) {
 		t.Errorf("%+v", change)
 	}
 }
+
+func TestAKilledProgramKeepsItsLocalDatabase(t *testing.T) {
+	for kill := 0; kill < times(t, "MANTISDB_GO_KILLS", 3); kill++ {
+		directory := t.TempDir()
+		hasAll(t, directory, killWhileItWrites(t, directory, 500))
+	}
+}

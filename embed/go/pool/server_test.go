@@ -20,8 +20,11 @@ var (
 	stopServer   = func() {}
 )
 
-// TestMain stops the server at the end.
+// TestMain stops the server at the end. In a process that TestAKilledProgram starts it writes.
 func TestMain(m *testing.M) {
+	if location := os.Getenv("MANTISDB_GO_WRITE_TO"); location != "" {
+		writeUntilKilled(location)
+	}
 	code := m.Run()
 	stopServer()
 	os.Exit(code)
