@@ -37,6 +37,7 @@ have chromium || packages+=(chromium)
 have curl || packages+=(curl)
 python_with_venv >/dev/null || packages+=(python3 python3-venv)
 have node || packages+=(nodejs)
+have go || packages+=(golang-go)
 have npm || packages+=(npm)
 if [ "${#packages[@]}" -gt 0 ]; then
     if [ "$(id -u)" -eq 0 ] && have apt-get; then
