@@ -42,7 +42,7 @@ func (session *localSession) batch(ctx context.Context, operations []BatchOperat
 	if err := ctx.Err(); err != nil {
 		return Applied{}, err
 	}
-	forms, err := batchForms(operations)
+	forms, err := localForms(operations)
 	if err != nil {
 		return Applied{}, err
 	}
@@ -50,40 +50,26 @@ func (session *localSession) batch(ctx context.Context, operations []BatchOperat
 	if err != nil {
 		return Applied{}, err
 	}
-	text, length := text8(string(body))
+	text, length := given(body)
 	scratch := session.scratch
-	status := C.mantis_conn_batch(session.conn, text, length, &scratch.page, &scratch.written, &scratch.error)
-	if status == C.MANTIS_REFUSED {
-		return Applied{}, session.batchRefused()
-	}
+	status := C.mantis_conn_batch(session.conn, (*C.char)(text), length, &scratch.page, &scratch.written, &scratch.error)
 	if status < 0 {
 		return Applied{}, failed(status, scratch)
 	}
-	results, err := readBatchResults(session.page(), operations)
+	if status == C.MANTIS_REFUSED {
+		refused := newError("check-failed", ErrRefused.Message)
+		refused.Refusals, err = localRefusals(session.page())
+		if err != nil {
+			return Applied{}, err
+		}
+		return Applied{}, refused
+	}
+	results, err := localResults(session.page(), operations)
 	if err != nil {
 		return Applied{}, err
 	}
 	written, err := session.settled(ctx, status)
 	return Applied{written, results}, err
-}
-
-func (session *localSession) batchRefused() error {
-	var named []jsonRefusal
-	page := bytes.TrimSpace(session.page())
-	if len(page) > 0 && page[0] == '{' {
-		var form struct{ Operations []jsonRefusal }
-		if err := session.decode(&form); err != nil {
-			return err
-		}
-		named = form.Operations
-	} else if err := session.decode(&named); err != nil {
-		return err
-	}
-	refused := newError("check-failed", ErrRefused.Message)
-	for _, one := range named {
-		refused.Refusals = append(refused.Refusals, one.refusal())
-	}
-	return refused
 }
 
 func (session *localSession) createTable(ctx context.Context, table string, definition []byte) (bool, error) {
@@ -187,7 +173,7 @@ func (query Query) statement(op, table string) map[string]any {
 		}
 	}
 	if len(query.Arguments) > 0 {
-		statement["arguments"] = query.Arguments
+		statement["filter"], statement["arguments"] = localArguments(query.Filter, query.Arguments)
 	}
 	if query.Limit != nil {
 		statement["limit"] = *query.Limit
@@ -282,14 +268,6 @@ func (session *localSession) writeRows(ctx context.Context, writing rowWriting) 
 	}
 	out.Written, err = session.settled(ctx, status)
 	return out, err
-}
-
-// listOf is rows as a list, where one was given as an object.
-func listOf(body []byte) json.RawMessage {
-	if trimmed := bytes.TrimSpace(body); len(trimmed) > 0 && trimmed[0] == '{' {
-		return json.RawMessage("[" + string(trimmed) + "]")
-	}
-	return json.RawMessage(body)
 }
 
 // localFeed is the place that a feed has come to.

@@ -34,6 +34,10 @@ type jsonChange struct {
 		New bool
 	}
 
+	// The library's names of the same.
+	MatchesOld *bool `json:"matches_old"`
+	MatchesNew bool  `json:"matches_new"`
+
 	Error *struct{ Code, Message string }
 }
 
@@ -45,7 +49,10 @@ func (form *jsonChange) change() (Change, error) {
 	if form.Table != "" {
 		change.Table, change.SchemaVersion = form.Table, form.SchemaVersion
 		change.RowKey, change.Row, change.Old = nilOr(form.Key), nilOr(form.Row), nilOr(form.Old)
-		change.MatchedOld, change.MatchesNew = form.Matches.Old, form.Matches.New
+		change.MatchedOld, change.MatchesNew = form.Matches.Old, form.Matches.New || form.MatchesNew
+		if form.MatchesOld != nil {
+			change.MatchedOld = form.MatchesOld
+		}
 		change.Schema = nilOr(form.Schema)
 		return change, nil
 	}
