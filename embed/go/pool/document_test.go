@@ -29,7 +29,7 @@ func TestTheInterfaceIsTheGoldenOne(t *testing.T) {
 
 func TestTheQuickstartRuns(t *testing.T) {
 	command := exec.Command("go", "run", "../examples/quickstart")
-	command.Env = append(os.Environ(), "MANTISDB_URL="+serverURL(t))
+	command.Env = append(os.Environ(), "CGO_ENABLED=0", "MANTISDB_URL="+serverURL(t))
 	shown, err := command.CombinedOutput()
 	if err != nil || !strings.Contains(string(shown), "Ann; active: 1, idle: 9, average wait: 0 ms") {
 		t.Errorf("%v: %s", err, shown)

@@ -163,7 +163,8 @@ impl Runner {
         let mut process = self.0.lock().await;
         process.steps.write_all(format!("{question}\n").as_bytes()).await.unwrap();
         let answer = process.answers.next_line().await.unwrap();
-        let answer = answer.expect("the program ended, and its errors stand above; `cargo xtask web` builds what run.mjs needs");
+        let answer =
+            answer.expect("the program ended, and its errors stand above; `cargo xtask web` builds what run.mjs needs");
         serde_json::from_str(&answer).unwrap()
     }
 }
