@@ -2,9 +2,7 @@
 
 package pool
 
-/*
-#include <mantisdb.h>
-*/
+// #include "local.h"
 import "C"
 
 import (
@@ -312,7 +310,7 @@ func (feed *localFeed) page(ctx context.Context) ([]Change, bool, error) {
 }
 
 func (session *localSession) keyChanges(options ChangesOptions, since C.uint32_t, cursor string) ([]Change, error) {
-	bucket, bucketLength := text8(options.Bucket)
+	bucket, bucketLength := textOf(options.Bucket)
 	prefix, prefixLength := bytesOf(options.Prefix)
 	from, fromLength := bytesOf(cursor)
 	scratch := session.scratch
@@ -325,9 +323,9 @@ func (session *localSession) keyChanges(options ChangesOptions, since C.uint32_t
 }
 
 func (session *localSession) rowChanges(options ChangesOptions, since C.uint32_t, cursor string) ([]Change, error) {
-	table, tableLength := text8(options.Table)
-	filter, filterLength := text8(options.Filter)
-	selected, selectedLength := text8(options.Select)
+	table, tableLength := textOf(options.Table)
+	filter, filterLength := textOf(options.Filter)
+	selected, selectedLength := textOf(options.Select)
 	from, fromLength := bytesOf(cursor)
 	scratch := session.scratch
 	status := C.mantis_conn_row_changes(session.conn, table, tableLength, filter, filterLength, selected, selectedLength,
