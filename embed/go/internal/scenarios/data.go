@@ -113,7 +113,7 @@ type operation struct {
 	Keys       []data
 	Value      data
 	MediaType  string `json:"media_type"`
-	TTLMS      int64  `json:"ttl_ms"`
+	TTLMS      *int64 `json:"ttl_ms"`
 	If         condition
 	By         integer
 	Span       span
@@ -162,11 +162,14 @@ func (asked operation) keyParts() []any {
 }
 
 func (asked operation) setOptions() pool.SetOptions {
-	return pool.SetOptions{
-		MediaType: asked.MediaType,
-		TTL:       time.Duration(asked.TTLMS) * time.Millisecond,
-		If:        pool.Condition(asked.If),
+	options := pool.SetOptions{MediaType: asked.MediaType, If: pool.Condition(asked.If)}
+	if asked.TTLMS != nil {
+		options.TTL = time.Duration(*asked.TTLMS) * time.Millisecond
+		if options.TTL == 0 {
+			options.TTL = -1 // 0 is no time to live in the interface, and here one that is too short.
+		}
 	}
+	return options
 }
 
 func (asked operation) version() *uint64 {
