@@ -75,8 +75,10 @@ func openLocal(config *PoolConfig) (transport, error) {
 	settings.connection_timeout_ms = C.uint64_t(atLeast1(config.ConnectionTimeout.Milliseconds()))
 	settings.max_idle_ms = C.uint64_t(atLeast1(config.MaxIdleTime.Milliseconds()))
 	settings.max_waiters = 1 << 20
-	opened := &local{timeout: config.ConnectionTimeout, most: config.MaxConnections, waits: map[uint64]chan C.mantis_event{}}
-	opened.gate = make(chan struct{}, gateMost)
+	opened := &local{
+		timeout: config.ConnectionTimeout, most: config.MaxConnections,
+		gate: make(chan struct{}, gateMost), waits: map[uint64]chan C.mantis_event{},
+	}
 	bytes, length := textOf(location)
 	if status := C.mantis_pool_new(bytes, length, &settings, &opened.pool, &scratch.error); status != C.MANTIS_OK {
 		return nil, failed(status, scratch)

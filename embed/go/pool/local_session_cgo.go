@@ -113,7 +113,8 @@ func (session *localSession) read(ctx context.Context, bucket, key string) error
 	name, nameLength := bucketOfName(bucket)
 	bytes, length := bytesOf(key)
 	scratch := session.scratch
-	switch status := C.mantis_conn_get(session.conn, name, nameLength, bytes, length, nil, 0, &scratch.entry, &scratch.error); {
+	status := C.mantis_conn_get(session.conn, name, nameLength, bytes, length, nil, 0, &scratch.entry, &scratch.error)
+	switch {
 	case status == C.MANTIS_NOT_FOUND:
 		return ErrNotFound
 	case status < 0:
@@ -158,7 +159,8 @@ func (session *localSession) getMany(ctx context.Context, bucket string, keys []
 	name, nameLength := bucketOfName(bucket)
 	bytes, length := given(packed)
 	scratch := session.scratch
-	status := C.mantis_conn_get_many(session.conn, name, nameLength, bytes, length, C.size_t(len(keys)), &scratch.page, &scratch.error)
+	status := C.mantis_conn_get_many(session.conn, name, nameLength, bytes, length, C.size_t(len(keys)),
+		&scratch.page, &scratch.error)
 	if status < 0 {
 		return nil, failed(status, scratch)
 	}
@@ -269,7 +271,8 @@ func (session *localSession) count(ctx context.Context, bucket string, span Span
 	name, nameLength := bucketOfName(bucket)
 	kind, start, startLength, end, endLength := spanOf(span)
 	var count C.uint64_t
-	status := C.mantis_conn_count(session.conn, name, nameLength, kind, start, startLength, end, endLength, &count, &session.scratch.error)
+	status := C.mantis_conn_count(session.conn, name, nameLength, kind, start, startLength, end, endLength,
+		&count, &session.scratch.error)
 	if status < 0 {
 		return 0, failed(status, session.scratch)
 	}
