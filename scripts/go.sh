@@ -9,6 +9,8 @@ cd "$(dirname "$0")/.."
 MANTISDB_BINARY=$(realpath "${1:-target/debug/mantisdb}")
 export MANTISDB_BINARY
 library=$(realpath -m "${2:-target/debug}")
+# `cargo test` leaves a library only here, and `cargo build` in both places.
+[ ! -e "$library/deps/libmantisdb_c.so" ] || library=$library/deps
 fuzz=${MANTISDB_GO_FUZZ:-3}
 require go "apt-get install golang-go"
 root=$PWD
