@@ -84,6 +84,9 @@ func (operation RowOperation) localForm() (map[string]any, error) {
 	for _, name := range []string{"resolution", "on_conflict", "if_version"} {
 		delete(form, name)
 	}
+	if len(operation.Arguments) > 0 {
+		form["filter"], form["arguments"] = localArguments(operation.Filter, operation.Arguments)
+	}
 	if operation.OnConflict != "" {
 		form["on_conflict"] = operation.OnConflict
 	}
