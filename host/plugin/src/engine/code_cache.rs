@@ -22,13 +22,15 @@ const STICKY: u32 = 0o1000;
 
 /// The engine's cache; none where none is configured, or where it cannot be trusted, of which [`Place::prepare`] warns.
 pub(super) fn open(config: &HostConfig) -> Option<Cache> {
-    let directory = prepare(config.cache_dir.as_ref()?).ok()?;
-    let mut settings = CacheConfig::new();
-    settings.with_directory(&directory).with_files_total_size_soft_limit(config.cache_bytes_max);
-    let cache = Cache::new(settings);
+    let directory = config.cache_dir.as_ref()?;
+    let opened = prepare(directory).ok().map(|directory| {
+        let mut settings = CacheConfig::new();
+        settings.with_directory(directory).with_files_total_size_soft_limit(config.cache_bytes_max);
+        Cache::new(settings)
+    });
     // Fails where there are files in it, as it should.
-    let _ = fs::remove_dir(&directory);
-    cache
+    let _ = fs::remove_dir(directory);
+    opened?
         .inspect_err(|error| tracing::warn!(error = format!("{error:#}"), "compiled plugins are not kept on disk"))
         .ok()
 }
@@ -47,9 +49,10 @@ impl Place {
     /// Makes the directory if it is missing, before something is compiled. Warns, once, where it cannot be used.
     pub(crate) fn prepare(&self) {
         let Some(directory) = &self.directory else { return };
-        if let Err(error) = prepare(directory)
-            && !self.has_warned.swap(true, Ordering::Relaxed)
-        {
+        let Err(error) = prepare(directory) else { return };
+        // One that cannot be used is not left behind.
+        let _ = fs::remove_dir(directory);
+        if !self.has_warned.swap(true, Ordering::Relaxed) {
             let directory = directory.display();
             tracing::warn!(%directory, %error, "compiled plugins are not kept on disk");
         }

@@ -237,13 +237,12 @@ fn open(import: &Import) -> Outcome<(Source, Format)> {
     } else {
         (input::open(&import.file)?, Contents::Text)
     };
-    let format = match import.format {
-        Some(format) => format,
-        None => {
-            let (is_exported, whole) = sniff(input).map_err(failed)?;
-            input = whole;
-            if is_exported { Format::Ndjson } else { Format::Lines }
-        }
+    let format = if let Some(format) = import.format {
+        format
+    } else {
+        let (is_exported, whole) = sniff(input).map_err(failed)?;
+        input = whole;
+        if is_exported { Format::Ndjson } else { Format::Lines }
     };
     let mut lines = LineReader::new(input, contents);
     let has_mark = lines.take_mark().map_err(failed)?;

@@ -78,7 +78,7 @@ impl Reader {
         let left =
             left.map(|left| left.ok_or("the member \"expires_at\" is not a moment, as in \"2030-01-31T12:00:00Z\""));
         let left = left.transpose()?;
-        let ttl = member("ttl").map(|text| text.parse::<u64>());
+        let ttl = member("ttl").map(str::parse::<u64>);
         let ttl = ttl.transpose().map_err(|_| "the member \"ttl\" is not a whole number of seconds, as in 3600")?;
         record.ttl_ms = ttl.or(left).map(|seconds| seconds.saturating_mul(1_000));
         Ok(Piece::Record(record))
