@@ -19,6 +19,8 @@
 //! | `follow` | [`Follow`]: the change feed as a sequence that waits; not in a page |
 //! | `changes` | the change feed |
 //! | `kv` | [`Kv`]: the operations on the keys of one bucket |
+//! | `deferred` | commits that are waited for later |
+//! | `savepoints` | how far an open transaction was; not in a page yet |
 //! | `session` | [`Session`]: grants, an optional transaction |
 //! | `retry` | what a transaction that lost carries into its next attempt |
 //! | `database` | [`Database`]: the engine, and the state that sessions share |
@@ -40,6 +42,7 @@ mod bucket_name;
 mod buckets;
 mod changes;
 mod database;
+mod deferred;
 mod engine;
 mod error;
 #[cfg(not(target_family = "wasm"))]
@@ -57,6 +60,8 @@ pub mod plugins;
 mod reader_words;
 #[cfg(not(target_family = "wasm"))]
 mod retry;
+#[cfg(not(target_family = "wasm"))]
+mod savepoints;
 mod session;
 #[cfg(feature = "pool")]
 mod session_pool;

@@ -7,6 +7,8 @@ use crate::engine::Footprint;
 use crate::engine::{Isolation, Transaction, UnsettledError};
 #[cfg(not(target_family = "wasm"))]
 use crate::retry::Attempts;
+#[cfg(not(target_family = "wasm"))]
+use crate::savepoints::Savepoints;
 use crate::{Code, Database, Error, Grants, Result};
 
 /// The outcome of a commit.
@@ -45,6 +47,14 @@ pub struct Session {
     pub(crate) operations: u64,
     #[cfg(not(target_family = "wasm"))]
     pub(crate) attempts: Option<Box<Attempts>>,
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) is_deferred: bool,
+    /// Of the open transaction.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) savepoints: Savepoints,
+    /// The newest deferred commit.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) unsettled: u64,
 }
 
 impl Database {
@@ -70,6 +80,12 @@ impl Session {
             operations: 0,
             #[cfg(not(target_family = "wasm"))]
             attempts: None,
+            #[cfg(not(target_family = "wasm"))]
+            is_deferred: false,
+            #[cfg(not(target_family = "wasm"))]
+            savepoints: Savepoints::default(),
+            #[cfg(not(target_family = "wasm"))]
+            unsettled: 0,
         }
     }
 
@@ -110,6 +126,7 @@ impl Session {
         self.transaction = Some(Box::new(transaction));
         #[cfg(not(target_family = "wasm"))]
         {
+            self.forget_savepoints();
             self.attempts = None;
         }
         Ok(())
@@ -156,8 +173,8 @@ impl Session {
             // Others need not wait until it is durable.
             self.attempts = None;
         }
-        let ((), version, durable) =
-            self.database.0.engine.settle(Ok::<_, UnsettledError<Error>>(((), version))).await?;
+        let outcome = Ok::<_, UnsettledError<Error>>(((), version));
+        let ((), version, durable) = self.settle(outcome).await?;
         Ok(Committed { version, durable })
     }
 
@@ -166,6 +183,7 @@ impl Session {
         self.transaction = None;
         #[cfg(not(target_family = "wasm"))]
         {
+            self.forget_savepoints();
             self.attempts = None;
         }
     }

@@ -38,6 +38,8 @@ impl Manager for SessionManager {
     /// Rolls back what the borrower left open, and gives back all grants: neither outlives the use.
     fn release(&self, session: &mut Session, _: &Metrics) -> Result<(), Infallible> {
         session.rollback();
+        session.set_deferred(false);
+        session.take_unsettled();
         if !session.grants().is_all() {
             session.set_grants(Arc::clone(&self.all));
         }

@@ -145,7 +145,7 @@ impl Kv<'_> {
         let result = self.through(effect, |transaction, bucket| apply(transaction, bucket, operations, &limits, weigh));
         #[cfg(not(target_family = "wasm"))]
         drop(inserted);
-        match self.session.database.0.engine.settle(result).await {
+        match self.session.settle(result).await {
             Ok((Applied::Committed { results, .. }, version, durable)) => {
                 Ok(Applied::Committed { version, durable, results })
             }

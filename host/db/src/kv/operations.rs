@@ -126,7 +126,7 @@ impl Kv<'_> {
         #[cfg(not(target_family = "wasm"))]
         self.wait_for_turns(&|bucket, footprint| footprint.names(&bucket.key(key))).await;
         let outcome = self.increment_now(key, by);
-        let ((number, replaced), version, durable) = self.session.database.0.engine.settle(outcome).await?;
+        let ((number, replaced), version, durable) = self.session.settle(outcome).await?;
         Ok(Counted { number, written: Written { version, replaced, durable } })
     }
 
@@ -176,8 +176,8 @@ impl Kv<'_> {
     }
 
     /// Waits until a write is final.
-    async fn settle(&self, outcome: Unsettled<Outcome>) -> Result<Outcome> {
-        let (mut outcome, _, is_durable) = self.session.database.0.engine.settle(outcome).await?;
+    async fn settle(&mut self, outcome: Unsettled<Outcome>) -> Result<Outcome> {
+        let (mut outcome, _, is_durable) = self.session.settle(outcome).await?;
         if let Outcome::Written(written) = &mut outcome {
             written.durable = is_durable;
         }
