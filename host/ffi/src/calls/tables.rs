@@ -1,0 +1,632 @@
+//! Tables: definitions, statements on rows, batches of keys and rows, and changes.
+
+use std::ffi::{c_char, c_void};
+
+use mantis_db::batch::{Applied, BatchOptions, Cause, Done, Found};
+use mantis_db::tables::calls::pack;
+use mantis_db::tables::feed::{FeedError, FeedEvent, FeedScope, RowChangeKind, TableEventKind, TableFeed};
+use mantis_db::tables::query::{Cell, JsonForm, JsonRows, OutputColumn, RowSink};
+use mantis_db::tables::schema::{TableChange, TableDocument};
+use mantis_db::tables::{
+    Count, Environment, Query, QueryText, SelectOptions, TableError, TableResult, WriteOptions, Written, code,
+};
+use mantis_db::{ChangeFilter, ChangeKind, OpResult, Since};
+use serde_json::{Value, json};
+
+use super::keys::{at_once, unknown};
+use super::{Answer, call};
+use crate::abi::status::{MANTIS_NOT_FOUND, MANTIS_OK, MANTIS_REFUSED, Status};
+use crate::abi::types::flags as f;
+use crate::abi::types::{mantis_conn, mantis_error, mantis_page, mantis_written};
+use crate::conn::Conn;
+use crate::failure::Failure;
+use crate::raw::{self, Out};
+use crate::statements::{self, Statement, Verb, data_json};
+use crate::waiting::block;
+
+/// See the header.
+///
+/// # Safety
+/// Pointers are as the header says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mantis_conn_table_create(
+    conn: mantis_conn,
+    table: *const c_char,
+    table_len: usize,
+    definition: *const c_char,
+    definition_len: usize,
+    page: *mut mantis_page,
+    written: *mut mantis_written,
+    error: *mut mantis_error,
+) -> Status {
+    let work = || {
+        // SAFETY: the caller lends the texts for this call, and the structures are as the header says.
+        let (table, definition, page, out) = unsafe {
+            (
+                raw::text(table, table_len, "table")?,
+                raw::text(definition, definition_len, "definition")?,
+                Out::new(page, "page")?,
+                Out::new(written, "written")?,
+            )
+        };
+        Conn::with(conn.id, |conn| {
+            let created = block::wait(async {
+                let document = TableDocument::read(definition.as_bytes())?;
+                conn.session().create_table(table, &document).await
+            })??;
+            let flags = if created.is_new { f::MANTIS_CREATED } else { 0 };
+            let durable = if created.durable { f::MANTIS_DURABLE } else { 0 };
+            out.write(&mantis_written {
+                flags: flags | durable,
+                version: created.version,
+                ..mantis_written::default()
+            });
+            describe(conn, table, &page)
+        })
+    };
+    // SAFETY: the caller's error is as the header says.
+    unsafe { call(error, work) }
+}
+
+/// See the header.
+///
+/// # Safety
+/// Pointers are as the header says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mantis_conn_table_alter(
+    conn: mantis_conn,
+    table: *const c_char,
+    table_len: usize,
+    change: *const c_char,
+    change_len: usize,
+    page: *mut mantis_page,
+    error: *mut mantis_error,
+) -> Status {
+    let work = || {
+        // SAFETY: the caller lends the texts for this call, and the structure is as the header says.
+        let (table, change, page) = unsafe {
+            (raw::text(table, table_len, "table")?, raw::text(change, change_len, "change")?, Out::new(page, "page")?)
+        };
+        Conn::with(conn.id, |conn| {
+            block::wait(async {
+                let change = TableChange::read(change.as_bytes())?;
+                conn.session().alter_table(table, &change).await.map(drop)
+            })??;
+            describe(conn, table, &page)
+        })
+    };
+    // SAFETY: the caller's error is as the header says.
+    unsafe { call(error, work) }
+}
+
+/// See the header.
+///
+/// # Safety
+/// Pointers are as the header says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mantis_conn_table_drop(
+    conn: mantis_conn,
+    table: *const c_char,
+    table_len: usize,
+    error: *mut mantis_error,
+) -> Status {
+    let work = || {
+        // SAFETY: the caller lends the text for this call.
+        let table = unsafe { raw::text(table, table_len, "table") }?;
+        Conn::with(conn.id, |conn| Ok(block::wait(conn.session().drop_table(table))?.map(|_| MANTIS_OK)?))
+    };
+    // SAFETY: the caller's error is as the header says.
+    unsafe { call(error, work) }
+}
+
+/// See the header.
+///
+/// # Safety
+/// Pointers are as the header says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mantis_conn_table_describe(
+    conn: mantis_conn,
+    table: *const c_char,
+    table_len: usize,
+    page: *mut mantis_page,
+    error: *mut mantis_error,
+) -> Status {
+    let work = || {
+        // SAFETY: the caller lends the text for this call, and the structure is as the header says.
+        let (table, page) = unsafe { (raw::text(table, table_len, "table")?, Out::new(page, "page")?) };
+        Conn::with(conn.id, |conn| describe(conn, table, &page))
+    };
+    // SAFETY: the caller's error is as the header says.
+    unsafe { call(error, work) }
+}
+
+fn describe(conn: &mut Conn, table: &str, page: &Out<mantis_page>) -> Answer {
+    let document = block::wait(conn.session().describe_table(table))??;
+    show(conn, document.to_json().into_bytes(), 1, page);
+    Ok(MANTIS_OK)
+}
+
+/// See the header.
+///
+/// # Safety
+/// Pointers are as the header says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mantis_conn_tables(
+    conn: mantis_conn,
+    page: *mut mantis_page,
+    error: *mut mantis_error,
+) -> Status {
+    let work = || {
+        // SAFETY: the structure is as the header says.
+        let page = unsafe { Out::new(page, "page") }?;
+        Conn::with(conn.id, |conn| {
+            let documents = block::wait(conn.session().describe_tables())??;
+            let texts: Vec<_> = documents.iter().map(TableDocument::to_json).collect();
+            show(conn, format!("[{}]", texts.join(",")).into_bytes(), texts.len(), &page);
+            Ok(MANTIS_OK)
+        })
+    };
+    // SAFETY: the caller's error is as the header says.
+    unsafe { call(error, work) }
+}
+
+/// Shows data as the connection's page.
+fn show(conn: &mut Conn, data: Vec<u8>, count: usize, page: &Out<mantis_page>) {
+    (conn.page.data, conn.page.count) = (data, count as u64);
+    page.write(&conn.page.to_c());
+}
+
+/// See the header.
+///
+/// # Safety
+/// Pointers are as the header says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mantis_conn_rows(
+    conn: mantis_conn,
+    statement: *const c_char,
+    statement_len: usize,
+    format: u32,
+    page: *mut mantis_page,
+    written: *mut mantis_written,
+    error: *mut mantis_error,
+) -> Status {
+    let work = || {
+        // SAFETY: the caller lends the text for this call, and the structures are as the header says.
+        let (statement, page, out) = unsafe {
+            (raw::text(statement, statement_len, "statement")?, Out::new(page, "page")?, Out::new(written, "written")?)
+        };
+        if format > f::MANTIS_ROWS_PACKED {
+            return Err(unknown("format", format));
+        }
+        let statement: Statement<'_> = statements::parse(statement, "statement")?;
+        Conn::with(conn.id, |conn| {
+            let mut shown = Shown::new(conn, format);
+            let done = block::wait(run(conn, &statement, &mut shown))??;
+            (conn.page.count, conn.page.version) = (shown.count, shown.version);
+            conn.page.data = shown.into_bytes();
+            let mut answer = MANTIS_OK;
+            match done {
+                Ran::Selected(total) => conn.page.total = total,
+                Ran::Planned(plan) => conn.page.data = plan.into_bytes(),
+                Ran::Written(done) => out.write(&written_of(&done)),
+            }
+            if statement.op == Verb::Get && conn.page.count == 0 {
+                answer = MANTIS_NOT_FOUND;
+            }
+            page.write(&conn.page.to_c());
+            Ok(answer)
+        })
+    };
+    // SAFETY: the caller's error is as the header says.
+    unsafe { call(error, work) }
+}
+
+/// What became of a statement, but its rows.
+enum Ran {
+    Selected(Option<u64>),
+    Planned(String),
+    Written(Box<Written>),
+}
+
+async fn run(conn: &mut Conn, statement: &Statement<'_>, shown: &mut Shown) -> Result<Ran, Failure> {
+    let mut query = statement.query(&conn.pool.0.texts)?;
+    let arguments = statement.arguments()?;
+    let environment = shown.environment.clone();
+    let mut rows = conn.session().rows(&statement.table, environment);
+    if let Some(key) = statement.key_texts() {
+        let key: Vec<&str> = key.iter().map(String::as_str).collect();
+        query.root.filter = rows.key_conditions(&key).await?;
+    } else if statement.op == Verb::Get {
+        return Err(Failure::misuse("a get names its row by `key`"));
+    }
+    let count = if statement.count { Count::Exact } else { Count::None };
+    let select = SelectOptions { count, arguments: arguments.clone(), ..SelectOptions::default() };
+    let options = WriteOptions {
+        resolution: statement.resolution(),
+        missing_is_default: true,
+        needs_filter: true,
+        if_version: statement.if_version,
+        arguments,
+        ..WriteOptions::default()
+    };
+    let batch = statement.batch()?;
+    let returning = if statement.returns_rows() { Some(&mut *shown as &mut dyn RowSink) } else { None };
+    let written = match statement.op {
+        Verb::Select | Verb::Get => return Ok(Ran::Selected(rows.select(&query, &select, shown).await?.total)),
+        Verb::Count => return Ok(Ran::Selected(Some(rows.select(&query, &select, &mut Counted).await?.rows))),
+        Verb::Explain => return Ok(Ran::Planned(rows.explain(&query, &select, false).await?.to_text())),
+        Verb::Insert => rows.insert(&query, &batch, &options, returning).await?,
+        Verb::Update => rows.update(&query, &batch, &options, returning).await?,
+        Verb::UpdateMany => rows.update_many(&query, &batch, &options, returning).await?,
+        Verb::Delete => rows.delete(&query, &options, returning).await?,
+        Verb::Check => return Err(Failure::misuse("a check is an operation of a batch")),
+    };
+    Ok(Ran::Written(Box::new(written)))
+}
+
+fn written_of(done: &Written) -> mantis_written {
+    let flags = if done.durable { f::MANTIS_DURABLE } else { 0 };
+    mantis_written {
+        flags,
+        version: done.version,
+        count: done.affected,
+        inserted: done.inserted,
+        ..mantis_written::default()
+    }
+}
+
+/// Rows in the form that the caller wants.
+struct Shown {
+    rows: Form,
+    columns: Vec<OutputColumn>,
+    environment: Environment,
+    bytes_max: usize,
+    count: u64,
+    version: u64,
+}
+
+enum Form {
+    Json(Box<JsonRows>),
+    Packed(Vec<u8>),
+}
+
+impl Shown {
+    fn new(conn: &Conn, format: u32) -> Self {
+        let database = conn.database();
+        let (environment, bytes_max) = (database.environment_utc(), database.limits().answer_bytes_max);
+        let rows = if format == f::MANTIS_ROWS_JSON {
+            Form::Json(Box::new(JsonRows::new(JsonForm::Array, false, bytes_max, environment.clone())))
+        } else {
+            Form::Packed(Vec::new())
+        };
+        Self { rows, columns: Vec::new(), environment, bytes_max, count: 0, version: 0 }
+    }
+
+    fn into_bytes(self) -> Vec<u8> {
+        match self.rows {
+            Form::Json(rows) => rows.into_bytes(),
+            Form::Packed(data) => data,
+        }
+    }
+}
+
+impl RowSink for Shown {
+    fn begin(&mut self, columns: &[OutputColumn]) -> TableResult<()> {
+        self.count = 0;
+        self.columns = columns.to_vec();
+        match &mut self.rows {
+            Form::Json(rows) => rows.begin(columns),
+            Form::Packed(data) => {
+                let length = |length: usize| u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes();
+                data.clear();
+                data.extend_from_slice(&length(columns.len()));
+                for column in columns {
+                    data.extend_from_slice(&length(column.name.len()));
+                    data.extend_from_slice(column.name.as_bytes());
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn version(&mut self, version: u64) {
+        self.version = version;
+    }
+
+    fn row(&mut self, cells: &[Cell<'_>]) -> TableResult<()> {
+        self.count += 1;
+        let data = match &mut self.rows {
+            Form::Json(rows) => return rows.row(cells),
+            Form::Packed(data) => data,
+        };
+        for (cell, column) in cells.iter().zip(&self.columns) {
+            pack(cell, column, &self.environment, data);
+        }
+        if data.len() > self.bytes_max {
+            let message = format!("the answer has more than {} bytes", self.bytes_max);
+            return Err(TableError::new(code::LIMIT_EXCEEDED, message));
+        }
+        Ok(())
+    }
+}
+
+/// Takes no rows: they are counted.
+struct Counted;
+
+impl RowSink for Counted {
+    fn begin(&mut self, _columns: &[OutputColumn]) -> TableResult<()> {
+        Ok(())
+    }
+
+    fn wants_rows(&self) -> bool {
+        false
+    }
+
+    fn row(&mut self, _cells: &[Cell<'_>]) -> TableResult<()> {
+        Ok(())
+    }
+}
+
+/// See the header.
+///
+/// # Safety
+/// Pointers are as the header says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mantis_conn_batch(
+    conn: mantis_conn,
+    operations: *const c_char,
+    operations_len: usize,
+    page: *mut mantis_page,
+    written: *mut mantis_written,
+    error: *mut mantis_error,
+) -> Status {
+    let work = || {
+        // SAFETY: the caller lends the text for this call, and the structures are as the header says.
+        let (text, page, out) = unsafe {
+            (
+                raw::text(operations, operations_len, "operations")?,
+                Out::new(page, "page")?,
+                Out::new(written, "written")?,
+            )
+        };
+        Conn::with(conn.id, |conn| {
+            let max = conn.database().limits().batch_operations_max;
+            let operations = statements::operations(text, max, &conn.pool.0.texts)?;
+            let environment = conn.database().environment_utc();
+            let options = BatchOptions { needs_filter: true, ..BatchOptions::default() };
+            let applied = block::wait(conn.session().batch(&operations, &environment, &options))?;
+            let applied = applied.map_err(|failed| {
+                let failure = match failed.cause {
+                    Cause::Db(error) => Failure::from(error),
+                    Cause::Table(error) => Failure::from(error),
+                };
+                Failure { index: failed.index, ..failure }
+            })?;
+            let (answer, json, count) = match applied {
+                Applied::Committed { version, durable, results } => {
+                    let flags = if durable { f::MANTIS_DURABLE } else { 0 };
+                    let count = results.len();
+                    out.write(&mantis_written { flags, version, count: count as u64, ..mantis_written::default() });
+                    let results: Vec<_> = results.into_iter().map(done_json).collect();
+                    (MANTIS_OK, format!("[{}]", results.join(",")), count)
+                }
+                Applied::Refused(refusals) => {
+                    let json: Vec<_> =
+                        refusals.iter().map(|refusal| found_json(refusal.index, refusal.found)).collect();
+                    (MANTIS_REFUSED, Value::Array(json).to_string(), refusals.len())
+                }
+            };
+            show(conn, json.into_bytes(), count, &page);
+            Ok(answer)
+        })
+    };
+    // SAFETY: the caller's error is as the header says.
+    unsafe { call(error, work) }
+}
+
+fn done_json(done: Done) -> String {
+    let rows = |rows: Vec<u8>| String::from_utf8(rows).unwrap_or_default();
+    match done {
+        Done::Selected(selected) => format!("{{\"rows\":{}}}", rows(selected)),
+        Done::Written { affected, inserted, rows: None } => {
+            json!({ "count": affected, "inserted": inserted }).to_string()
+        }
+        Done::Written { affected, inserted, rows: Some(returned) } => {
+            format!("{{\"count\":{affected},\"inserted\":{inserted},\"rows\":{}}}", rows(returned))
+        }
+        Done::Key(OpResult::Entry(None)) => "{\"value\":null}".to_owned(),
+        Done::Key(OpResult::Entry(Some(entry))) => {
+            json!({ "value": data_json(&entry.value), "version": entry.version }).to_string()
+        }
+        Done::Key(OpResult::Deleted(keys)) => json!({ "deleted": keys }).to_string(),
+        Done::Key(OpResult::Number(number)) => json!({ "number": number }).to_string(),
+        Done::Key(_) | Done::Checked => "{}".to_owned(),
+    }
+}
+
+fn found_json(index: usize, found: Found) -> Value {
+    match found {
+        Found::Key { version } => json!({ "index": index, "version": version }),
+        Found::Rows { count, version } => json!({ "index": index, "count": count, "version": version }),
+    }
+}
+
+/// See the header.
+///
+/// # Safety
+/// Pointers are as the header says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mantis_conn_changes(
+    conn: mantis_conn,
+    bucket: *const c_char,
+    bucket_len: usize,
+    prefix: *const c_void,
+    prefix_len: usize,
+    since: u32,
+    cursor: *const c_void,
+    cursor_len: usize,
+    limit: u32,
+    page: *mut mantis_page,
+    error: *mut mantis_error,
+) -> Status {
+    let work = || {
+        // SAFETY: the caller lends the inputs for this call, and the structure is as the header says.
+        let (bucket, prefix, since, page) = unsafe {
+            (
+                raw::optional_text(bucket, bucket_len, "bucket")?,
+                raw::bytes(prefix.cast(), prefix_len, "prefix")?,
+                since_of(since, cursor, cursor_len)?,
+                Out::new(page, "page")?,
+            )
+        };
+        let filter = ChangeFilter { bucket: bucket.map(str::to_owned), prefix: prefix.to_vec() };
+        Conn::with(conn.id, |conn| {
+            let found = at_once(conn.session().changes(&filter, &since, limit as usize))?;
+            for change in &found.changes {
+                crate::packed::change(change, &mut conn.page.data);
+            }
+            conn.page.count = found.changes.len() as u64;
+            conn.page.flags = if found.at_end { f::MANTIS_PAGE_AT_END } else { 0 };
+            conn.page.cursor = Some(found.cursor.into_bytes());
+            page.write(&conn.page.to_c());
+            Ok(MANTIS_OK)
+        })
+    };
+    // SAFETY: the caller's error is as the header says.
+    unsafe { call(error, work) }
+}
+
+/// See the header.
+///
+/// # Safety
+/// Pointers are as the header says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mantis_conn_row_changes(
+    conn: mantis_conn,
+    table: *const c_char,
+    table_len: usize,
+    filter: *const c_char,
+    filter_len: usize,
+    select: *const c_char,
+    select_len: usize,
+    since: u32,
+    cursor: *const c_void,
+    cursor_len: usize,
+    limit: u32,
+    page: *mut mantis_page,
+    error: *mut mantis_error,
+) -> Status {
+    let work = || {
+        // SAFETY: the caller lends the inputs for this call, and the structure is as the header says.
+        let (table, filter, select, since, page) = unsafe {
+            (
+                raw::optional_text(table, table_len, "table")?,
+                raw::text(filter, filter_len, "filter")?,
+                raw::text(select, select_len, "select")?,
+                since_of(since, cursor, cursor_len)?,
+                Out::new(page, "page")?,
+            )
+        };
+        let scope = match table {
+            None => FeedScope::All,
+            Some(table) => {
+                let mut query: Query = QueryText { filter, select, order: "" }.parse()?;
+                if select.is_empty() {
+                    query.select = None;
+                }
+                FeedScope::Table(TableFeed::new(table, query)?)
+            }
+        };
+        Conn::with(conn.id, |conn| {
+            let found = block::wait(conn.session().feed(&scope, &since, limit as usize))?;
+            let found = found.map_err(|error| match error {
+                FeedError::Feed(error) => Failure::from(error),
+                FeedError::Table(error) => Failure::from(error),
+                other => Failure::new(crate::abi::status::MANTIS_E_OTHER, "feed", other.to_string()),
+            })?;
+            let events: Vec<_> = found.events.iter().map(event_json).collect();
+            conn.page.flags = if found.at_end { f::MANTIS_PAGE_AT_END } else { 0 };
+            conn.page.cursor = Some(found.cursor.into_bytes());
+            show(conn, format!("[{}]", events.join(",")).into_bytes(), events.len(), &page);
+            Ok(MANTIS_OK)
+        })
+    };
+    // SAFETY: the caller's error is as the header says.
+    unsafe { call(error, work) }
+}
+
+/// # Safety
+/// As [`raw::bytes`].
+unsafe fn since_of(since: u32, cursor: *const c_void, cursor_len: usize) -> Result<Since, Failure> {
+    // SAFETY: the caller of this function promises the same.
+    let cursor = unsafe { raw::text(cursor.cast(), cursor_len, "cursor") }?;
+    match since {
+        f::MANTIS_SINCE_NOW => Ok(Since::Now),
+        f::MANTIS_SINCE_EARLIEST => Ok(Since::Earliest),
+        f::MANTIS_SINCE_CURSOR => Ok(Since::Cursor(cursor.to_owned())),
+        other => Err(unknown("since", other)),
+    }
+}
+
+/// A change as JSON. Rows are JSON already, and kept as they are.
+fn event_json(event: &FeedEvent) -> String {
+    let raw = |json: &Option<_>| -> String {
+        let json: Option<&bytes::Bytes> = json.as_ref();
+        json.map_or("null".to_owned(), |json| String::from_utf8_lossy(json).into_owned())
+    };
+    match event {
+        FeedEvent::Key(change) => json!({
+            "type": "key",
+            "kind": if change.kind == ChangeKind::Put { "put" } else { "delete" },
+            "bucket": change.bucket,
+            "key": data_json(&change.key),
+            "value": change.value.as_ref().map(|(_, value)| data_json(value)),
+            "version": change.version,
+            "previous_version": change.previous_version,
+            "cursor": change.cursor,
+        })
+        .to_string(),
+        FeedEvent::Row(change) => {
+            let kind = match change.kind {
+                RowChangeKind::Insert => "insert",
+                RowChangeKind::Update => "update",
+                RowChangeKind::Delete => "delete",
+            };
+            let head = json!({
+                "type": "row",
+                "kind": kind,
+                "table": change.table,
+                "schema_version": change.schema_version,
+                "matches_old": change.matches.old,
+                "matches_new": change.matches.new,
+                "version": change.version,
+                "previous_version": change.previous_version,
+                "cursor": change.cursor,
+            })
+            .to_string();
+            let rows = [raw(&change.key), raw(&change.row), raw(&change.old)];
+            let head = head.trim_end_matches('}');
+            format!("{head},\"key\":{},\"row\":{},\"old\":{}}}", rows[0], rows[1], rows[2])
+        }
+        FeedEvent::Table(event) => {
+            let kind = match event.kind {
+                TableEventKind::Create => "create",
+                TableEventKind::Alter => "alter",
+                TableEventKind::Drop => "drop",
+            };
+            let head = json!({
+                "type": "table",
+                "kind": kind,
+                "table": event.table,
+                "schema_version": event.schema_version,
+                "version": event.version,
+                "previous_version": event.previous_version,
+                "cursor": event.cursor,
+            })
+            .to_string();
+            let schema = event.schema.as_ref().map_or("null".to_owned(), TableDocument::to_json);
+            format!("{},\"schema\":{schema}}}", head.trim_end_matches('}'))
+        }
+        _ => "null".to_owned(),
+    }
+}

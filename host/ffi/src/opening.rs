@@ -1,0 +1,64 @@
+//! Opening a database where the location of a pool says, and making one from a backup.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use mantis_db::disk::DirectoryDisk;
+use mantis_db::{Database, EngineOptions, OpenOptions, RestoreError, SystemClock, SystemRandom, restore};
+
+use crate::abi::status;
+use crate::failure::Failure;
+
+/// The location of a database in memory.
+const IN_MEMORY: &str = ":memory:";
+/// Bytes of a location: longer than any path of the systems.
+const LOCATION_BYTES_MAX: usize = 4_096;
+
+/// Opens a database in memory or in a directory.
+///
+/// # Errors
+/// Misuse; why it cannot be opened.
+pub(crate) fn open(location: &str, options: &OpenOptions, is_read_only: bool) -> Result<Database, Failure> {
+    check(location, "location")?;
+    // A folder of that name would be a surprise.
+    if location.starts_with("http://") || location.starts_with("https://") {
+        return Err(Failure::misuse("this release opens directories and \":memory:\"; a server is reached over HTTP"));
+    }
+    if location != IN_MEMORY {
+        return Ok(options.open(location)?);
+    }
+    if is_read_only {
+        return Err(Failure::misuse("a database in memory is empty, and opened for reading it would stay so"));
+    }
+    Ok(options.in_memory()?)
+}
+
+/// Makes a database in a directory that holds none, from the backup in a file.
+///
+/// # Errors
+/// The backup cannot be read or trusted, or the directory holds something; nothing was written then.
+pub(crate) fn restore_into(backup: &str, directory: &str) -> Result<(), Failure> {
+    check(backup, "backup")?;
+    check(directory, "directory")?;
+    let file = File::open(backup).map_err(|error| Failure::io(format!("cannot read {backup}: {error}")))?;
+    let disk =
+        DirectoryDisk::new(directory).map_err(|error| Failure::io(format!("cannot use {directory}: {error}")))?;
+    let options = EngineOptions::new(Arc::new(SystemClock), Arc::new(SystemRandom));
+    restore(&file, &disk, &options).map(drop).map_err(|error| {
+        let code = match error {
+            RestoreError::Backup(_) => "backup-invalid",
+            RestoreError::InUse | RestoreError::InUseHere => "in-use",
+            RestoreError::NotEmpty { .. } => "not-empty",
+            _ => return Failure::io(error.to_string()),
+        };
+        Failure::new(status::MANTIS_E_OPEN, code, error.to_string())
+    })
+}
+
+/// Checks a path.
+fn check(path: &str, name: &str) -> Result<(), Failure> {
+    if path.is_empty() || path.len() > LOCATION_BYTES_MAX || path.contains('\0') {
+        return Err(Failure::misuse(format!("`{name}` has 1 to {LOCATION_BYTES_MAX} bytes without a NUL among them")));
+    }
+    Ok(())
+}

@@ -1,0 +1,287 @@
+/* A database in memory and one on a disk: what a first program does. */
+#include "check.h"
+
+static void keys_and_values(void) {
+    mantis_pool pool = memory_pool(2);
+    mantis_conn conn = acquire(pool);
+    mantis_entry entry = {.size = sizeof entry};
+    mantis_written written = {.size = sizeof written};
+    char buffer[16];
+
+    IS(mantis_conn_get(conn, DEFAULT, T("greeting"), buffer, sizeof buffer, &entry, ERR), MANTIS_NOT_FOUND);
+    OK(mantis_conn_put(conn, DEFAULT, T("greeting"), T("hello"), NULL, &written, ERR));
+    CHECK(written.version == 1 && written.flags == 0 && written.size == sizeof written);
+    OK(mantis_conn_get(conn, DEFAULT, T("greeting"), buffer, sizeof buffer, &entry, ERR));
+    CHECK(entry.value == NULL && entry.value_len == 5 && memcmp(buffer, "hello", 5) == 0 && entry.version == 1);
+    CHECK(entry.media_type_len == 24 && memcmp(entry.media_type, "application/octet-stream", 24) == 0);
+
+    /* Without a buffer, and with one that is too small, the value is shown where it is. */
+    OK(mantis_conn_get(conn, DEFAULT, T("greeting"), NULL, 0, &entry, ERR));
+    CHECK(entry.value_len == 5 && memcmp(entry.value, "hello", 5) == 0);
+    IS(mantis_conn_get(conn, DEFAULT, T("greeting"), buffer, 4, &entry, ERR), MANTIS_TOO_SMALL);
+    CHECK(entry.value_len == 5 && memcmp(entry.value, "hello", 5) == 0);
+    OK(mantis_conn_get(conn, DEFAULT, T("greeting"), buffer, 5, NULL, NULL));
+
+    /* Conditions are answers. */
+    mantis_put_options options = {.size = sizeof options, .condition = MANTIS_IF_ABSENT};
+    IS(mantis_conn_put(conn, DEFAULT, T("greeting"), T("hi"), &options, &written, ERR), MANTIS_REFUSED);
+    CHECK(written.flags == MANTIS_CURRENT_EXISTS && written.current_version == 1);
+    IS(mantis_conn_cas(conn, DEFAULT, T("greeting"), 7, T("hi"), &written, ERR), MANTIS_REFUSED);
+    OK(mantis_conn_cas(conn, DEFAULT, T("greeting"), 1, T("hi"), &written, ERR));
+    CHECK(written.version == 2 && written.flags == MANTIS_REPLACED);
+    OK(mantis_conn_increment(conn, T("scores"), T("ida"), 41, 0, &written, ERR));
+    OK(mantis_conn_increment(conn, T("scores"), T("ida"), 1, 0, &written, ERR));
+    CHECK(written.number == 42);
+
+    memset(&options, 0, sizeof options);
+    options.size = sizeof options;
+    options.flags = MANTIS_PUT_TTL | MANTIS_PUT_MEDIA_TYPE;
+    options.ttl_ms = 60000;
+    options.media_type_len = 9;
+    memcpy(options.media_type, "text/html", 9);
+    OK(mantis_conn_put(conn, DEFAULT, T("page"), T("<p>"), &options, &written, ERR));
+    OK(mantis_conn_get(conn, DEFAULT, T("page"), NULL, 0, &entry, ERR));
+    CHECK(entry.flags == (MANTIS_ENTRY_EXISTS | MANTIS_ENTRY_EXPIRES) && entry.expires_ms > entry.modified_ms);
+    CHECK(entry.media_type_len == 9 && memcmp(entry.media_type, "text/html", 9) == 0);
+    options.ttl_ms = 0;
+    FAILS(mantis_conn_put(conn, DEFAULT, T("page"), T("<p>"), &options, NULL, ERR), MANTIS_E_INVALID, "ttl-invalid");
+
+    OK(mantis_conn_delete(conn, DEFAULT, T("page"), MANTIS_IF_ANYTHING, 0, 0, &written, ERR));
+    IS(mantis_conn_delete(conn, DEFAULT, T("page"), MANTIS_IF_ANYTHING, 0, 0, &written, ERR), MANTIS_NOT_FOUND);
+    FAILS(mantis_conn_get(conn, DEFAULT, NONE, NULL, 0, NULL, ERR), MANTIS_E_INVALID, "key-empty");
+    FAILS(mantis_conn_get(conn, T("Bad Bucket"), T("k"), NULL, 0, NULL, ERR), MANTIS_E_INVALID, "bucket-name-invalid");
+
+    mantis_stats stats = {.size = sizeof stats};
+    OK(mantis_pool_stats(pool, &stats, ERR));
+    CHECK(stats.active == 1 && stats.total == stats.active + stats.idle + stats.creating && stats.keys >= 2);
+    IS(mantis_pool_destroy(pool, ERR), MANTIS_REFUSED);
+    OK(mantis_conn_release(conn, ERR));
+    OK(mantis_pool_destroy(pool, ERR));
+    FAILS(mantis_pool_stats(pool, &stats, ERR), MANTIS_E_STALE, "stale-handle");
+}
+
+static void pages(void) {
+    mantis_pool pool = memory_pool(1);
+    mantis_conn conn = acquire(pool);
+    mantis_page page = {.size = sizeof page};
+    char key[16];
+    for (int number = 0; number < 25; number++) {
+        snprintf(key, sizeof key, "k%02d", number);
+        OK(mantis_conn_put(conn, DEFAULT, key, 3, key, 3, NULL, NULL, ERR));
+    }
+    /* A scan, page by page, in the form that the header describes. */
+    uint8_t cursor[256];
+    size_t cursor_len = 0;
+    int seen = 0;
+    for (;;) {
+        OK(mantis_conn_scan(conn, DEFAULT, MANTIS_SPAN_PREFIX, T("k"), NONE, 0, 10, cursor_len ? cursor : NULL, cursor_len,
+                            &page, ERR));
+        const uint8_t *record = page.data;
+        for (uint64_t index = 0; index < page.count; index++) {
+            snprintf(key, sizeof key, "k%02d", seen++);
+            CHECK(u32_at(record) == MANTIS_ENTRY_EXISTS && u32_at(record + 4) == 3 && u32_at(record + 8) == 3);
+            CHECK(u64_at(record + 16) == (uint64_t)seen);
+            CHECK(memcmp(record + MANTIS_ENTRY_RECORD_HEAD, key, 3) == 0);
+            record += MANTIS_ENTRY_RECORD_HEAD + u32_at(record + 4) + u32_at(record + 8) + u32_at(record + 12);
+        }
+        CHECK(record == page.data + page.data_len);
+        if (page.cursor == NULL) break;
+        CHECK(page.cursor_len <= sizeof cursor);
+        memcpy(cursor, page.cursor, page.cursor_len);
+        cursor_len = page.cursor_len;
+    }
+    CHECK(seen == 25);
+    uint64_t count = 0;
+    OK(mantis_conn_count(conn, DEFAULT, MANTIS_SPAN_BETWEEN, T("k05"), T("k10"), &count, ERR));
+    CHECK(count == 5);
+
+    /* Several keys at once. */
+    const uint8_t keys[] = {3, 0, 0, 0, 'k', '0', '7', 1, 0, 0, 0, 'x'};
+    OK(mantis_conn_get_many(conn, DEFAULT, keys, sizeof keys, 2, &page, ERR));
+    CHECK(page.count == 2 && u32_at(page.data) == MANTIS_ENTRY_EXISTS && u32_at(page.data + 8) == 3);
+    const uint8_t *second = page.data + MANTIS_ENTRY_RECORD_HEAD + u32_at(page.data + 8) + u32_at(page.data + 12);
+    CHECK(u32_at(second) == 0 && second + MANTIS_ENTRY_RECORD_HEAD == page.data + page.data_len);
+    FAILS(mantis_conn_get_many(conn, DEFAULT, keys, sizeof keys, 3, &page, ERR), MANTIS_E_MISUSE, "misuse");
+    FAILS(mantis_conn_get_many(conn, DEFAULT, keys, sizeof keys - 1, 2, &page, ERR), MANTIS_E_MISUSE, "misuse");
+
+    /* A batch: add 5 to n, check that x is absent. */
+    uint8_t batch[2 * MANTIS_OP_RECORD_HEAD + 2] = {0};
+    batch[0] = MANTIS_OP_INCREMENT;
+    batch[4] = 1;
+    batch[24] = 5;
+    batch[MANTIS_OP_RECORD_HEAD] = 'n';
+    uint8_t *check = batch + MANTIS_OP_RECORD_HEAD + 1;
+    check[0] = MANTIS_OP_CHECK;
+    check[1] = MANTIS_IF_ABSENT;
+    check[4] = 1;
+    check[MANTIS_OP_RECORD_HEAD] = 'x';
+    mantis_written written = {.size = sizeof written};
+    OK(mantis_conn_apply(conn, DEFAULT, batch, sizeof batch, 2, 0, &page, &written, ERR));
+    CHECK(page.count == 2 && u32_at(page.data) == MANTIS_RESULT_NUMBER && u64_at(page.data + 8) == 5);
+    CHECK(u32_at(page.data + 16) == MANTIS_RESULT_DONE && page.data_len == 24);
+    check[1] = MANTIS_IF_PRESENT;
+    IS(mantis_conn_apply(conn, DEFAULT, batch, sizeof batch, 2, 0, &page, &written, ERR), MANTIS_REFUSED);
+    CHECK(page.count == 1 && u32_at(page.data) == MANTIS_RESULT_REFUSED && u64_at(page.data + 8) == 1);
+    CHECK(u64_at(page.data + 16) == 0);
+
+    OK(mantis_conn_delete_span(conn, DEFAULT, MANTIS_SPAN_PREFIX, T("k"), NONE, &written, ERR));
+    CHECK(written.count == 25);
+    OK(mantis_conn_buckets(conn, &page, ERR));
+    CHECK(page.data_len == 29 && memcmp(page.data, "[{\"name\":\"default\",\"keys\":1}]", 29) == 0);
+    OK(mantis_conn_release(conn, ERR));
+    OK(mantis_pool_destroy(pool, ERR));
+}
+
+static void transactions(void) {
+    mantis_pool pool = memory_pool(2);
+    mantis_conn one = acquire(pool), other = acquire(pool);
+    mantis_written written = {.size = sizeof written};
+    uint64_t savepoint;
+
+    OK(mantis_conn_put(one, DEFAULT, T("a"), T("1"), NULL, NULL, ERR));
+    FAILS(mantis_conn_commit(one, 0, NULL, ERR), MANTIS_E_INVALID, "transaction-not-open");
+    OK(mantis_conn_begin(one, 0, ERR));
+    OK(mantis_conn_get(one, DEFAULT, T("a"), NULL, 0, NULL, ERR));
+    OK(mantis_conn_put(one, DEFAULT, T("b"), T("2"), NULL, &written, ERR));
+    CHECK(written.version == 0);
+    OK(mantis_conn_savepoint(one, &savepoint, ERR));
+    OK(mantis_conn_put(one, DEFAULT, T("b"), T("3"), NULL, NULL, ERR));
+    OK(mantis_conn_put(one, DEFAULT, T("c"), T("3"), NULL, NULL, ERR));
+    OK(mantis_conn_rollback_to(one, savepoint, ERR));
+    IS(mantis_conn_get(one, DEFAULT, T("c"), NULL, 0, NULL, ERR), MANTIS_NOT_FOUND);
+    OK(mantis_conn_put(one, DEFAULT, T("d"), T("4"), NULL, NULL, ERR));
+    OK(mantis_conn_rollback_to(one, savepoint, ERR));
+    OK(mantis_conn_release_savepoint(one, savepoint, ERR));
+    FAILS(mantis_conn_rollback_to(one, savepoint, ERR), MANTIS_E_INVALID, "transaction-not-open");
+    IS(mantis_conn_get(other, DEFAULT, T("b"), NULL, 0, NULL, ERR), MANTIS_NOT_FOUND);
+    OK(mantis_conn_commit(one, 0, &written, ERR));
+    char value;
+    OK(mantis_conn_get(other, DEFAULT, T("b"), &value, 1, NULL, ERR));
+    CHECK(value == '2');
+    IS(mantis_conn_get(other, DEFAULT, T("d"), NULL, 0, NULL, ERR), MANTIS_NOT_FOUND);
+
+    /* A conflict is named, and the transaction runs again. */
+    OK(mantis_conn_begin(one, 0, ERR));
+    OK(mantis_conn_get(one, DEFAULT, T("a"), NULL, 0, NULL, ERR));
+    OK(mantis_conn_put(one, DEFAULT, T("e"), T("5"), NULL, NULL, ERR));
+    OK(mantis_conn_put(other, DEFAULT, T("a"), T("9"), NULL, NULL, ERR));
+    FAILS(mantis_conn_commit(one, 0, NULL, ERR), MANTIS_E_CONFLICT, "conflict");
+    OK(mantis_conn_begin(one, MANTIS_BEGIN_AGAIN, ERR));
+    OK(mantis_conn_put(one, DEFAULT, T("e"), T("5"), NULL, NULL, ERR));
+    OK(mantis_conn_commit(one, 0, NULL, ERR));
+
+    /* A release rolls back, and gives back all grants. */
+    OK(mantis_conn_set_grants(one, T("scores:read"), ERR));
+    FAILS(mantis_conn_get(one, DEFAULT, T("a"), NULL, 0, NULL, ERR), MANTIS_E_NOT_FOUND, "bucket-not-found");
+    OK(mantis_conn_release(one, ERR));
+    one = acquire(pool);
+    OK(mantis_conn_begin(one, MANTIS_BEGIN_SNAPSHOT, ERR));
+    OK(mantis_conn_put(one, DEFAULT, T("f"), T("6"), NULL, NULL, ERR));
+    OK(mantis_conn_release(one, ERR));
+    IS(mantis_conn_get(other, DEFAULT, T("f"), NULL, 0, NULL, ERR), MANTIS_NOT_FOUND);
+    OK(mantis_conn_release(other, ERR));
+    OK(mantis_pool_destroy(pool, ERR));
+}
+
+static void misuse(void) {
+    mantis_pool pool = memory_pool(1), none = {0};
+    mantis_conn conn, never = {UINT64_MAX};
+    mantis_token token;
+    mantis_error unsized_error = {0};
+
+    FAILS(mantis_pool_new(T(""), NULL, &pool, ERR), MANTIS_E_MISUSE, "misuse");
+    FAILS(mantis_pool_new(T(":memory:"), NULL, NULL, ERR), MANTIS_E_MISUSE, "misuse");
+    IS(mantis_pool_new(T(":memory:"), NULL, &none, &unsized_error), MANTIS_E_MISUSE);
+    FAILS(mantis_pool_acquire(none, 0, no_token, &conn, ERR), MANTIS_E_STALE, "stale-handle");
+    conn = acquire(pool);
+    FAILS(mantis_conn_get(never, DEFAULT, T("k"), NULL, 0, NULL, ERR), MANTIS_E_STALE, "stale-handle");
+    FAILS(mantis_conn_get((mantis_conn){pool.id}, DEFAULT, T("k"), NULL, 0, NULL, ERR), MANTIS_E_STALE, "stale-handle");
+    FAILS(mantis_conn_get(conn, DEFAULT, NULL, 3, NULL, 0, NULL, ERR), MANTIS_E_MISUSE, "misuse");
+    FAILS(mantis_conn_put(conn, T("\xff"), T("k"), T("v"), NULL, NULL, ERR), MANTIS_E_MISUSE, "misuse");
+    mantis_entry entry = {0};
+    FAILS(mantis_conn_get(conn, DEFAULT, T("k"), NULL, 0, &entry, ERR), MANTIS_E_MISUSE, "misuse");
+    FAILS(mantis_pool_acquire(pool, 0, no_token, &never, ERR), MANTIS_E_TIMEOUT, "acquire-timeout");
+    FAILS(mantis_pool_acquire(pool, 20, no_token, &never, ERR), MANTIS_E_TIMEOUT, "acquire-timeout");
+    OK(mantis_token_new(&token, ERR));
+    OK(mantis_token_cancel(token, ERR));
+    FAILS(mantis_pool_acquire(pool, -1, token, &never, ERR), MANTIS_E_CANCELED, "canceled");
+    OK(mantis_token_free(token, ERR));
+    FAILS(mantis_token_cancel(token, ERR), MANTIS_E_STALE, "stale-handle");
+    OK(mantis_conn_release(conn, ERR));
+    FAILS(mantis_conn_release(conn, ERR), MANTIS_E_STALE, "stale-handle");
+    FAILS(mantis_conn_get(conn, DEFAULT, T("k"), NULL, 0, NULL, ERR), MANTIS_E_STALE, "stale-handle");
+    mantis_stats stats = {.size = sizeof stats};
+    OK(mantis_pool_stats(pool, &stats, ERR));
+    CHECK(stats.waits == stats.waits_granted + stats.waits_timed_out + stats.waits_refused + stats.waits_abandoned);
+    CHECK(stats.waits_timed_out >= 1 && stats.waits_abandoned == 1);
+    OK(mantis_pool_close(pool, 0, ERR));
+    FAILS(mantis_pool_acquire(pool, -1, no_token, &conn, ERR), MANTIS_E_CLOSED, "pool-closed");
+    OK(mantis_pool_destroy(pool, ERR));
+}
+
+static void on_disk(const char *directory) {
+    mantis_pool pool, second;
+    char path[4096];
+    snprintf(path, sizeof path, "%s/data", directory);
+    OK(mantis_pool_new(path, strlen(path), NULL, &pool, ERR));
+    mantis_conn conn = acquire(pool);
+    mantis_written written = {.size = sizeof written};
+    OK(mantis_conn_put(conn, DEFAULT, T("kept"), T("yes"), NULL, &written, ERR));
+    CHECK(written.flags == MANTIS_DURABLE);
+    FAILS(mantis_pool_new(path, strlen(path), NULL, &second, ERR), MANTIS_E_OPEN, "in-use");
+
+    /* Deferred: the answer comes before the disk, and is waited for later. */
+    mantis_put_options options = {.size = sizeof options, .flags = MANTIS_DEFER};
+    for (int number = 0; number < 100; number++) {
+        OK(mantis_conn_put(conn, DEFAULT, &number, sizeof number, T("v"), &options, &written, ERR));
+        CHECK(written.flags & (MANTIS_UNSETTLED | MANTIS_DURABLE));
+    }
+    mantis_queue queue;
+    mantis_event event;
+    size_t count;
+    OK(mantis_queue_new(&queue, ERR));
+    OK(mantis_pool_settle_start(pool, written.version, queue, 7, NULL, ERR));
+    OK(mantis_next_events(queue, &event, sizeof event, 1, -1, &count, ERR));
+    CHECK(count == 1 && event.kind == MANTIS_EVENT_SETTLED && event.status == MANTIS_OK && event.user_data == 7);
+    CHECK(event.flags == MANTIS_DURABLE);
+    OK(mantis_conn_wait_settled(conn, 0, -1, no_token, &written, ERR));
+    CHECK(written.flags == MANTIS_DURABLE);
+    OK(mantis_queue_destroy(queue, ERR));
+
+    char backup[4096];
+    uint64_t bytes;
+    snprintf(backup, sizeof backup, "%s/backup", directory);
+    OK(mantis_pool_backup(pool, backup, strlen(backup), &bytes, ERR));
+    CHECK(bytes > 0);
+    FAILS(mantis_pool_backup(pool, backup, strlen(backup), &bytes, ERR), MANTIS_E_IO, "io");
+    OK(mantis_conn_release(conn, ERR));
+    OK(mantis_pool_destroy(pool, ERR));
+
+    /* It is all there again, and in what the backup makes. */
+    char restored[4096];
+    snprintf(restored, sizeof restored, "%s/restored", directory);
+    OK(mantis_restore(backup, strlen(backup), restored, strlen(restored), ERR));
+    FAILS(mantis_restore(backup, strlen(backup), restored, strlen(restored), ERR), MANTIS_E_OPEN, "not-empty");
+    const char *places[] = {path, restored};
+    for (int place = 0; place < 2; place++) {
+        OK(mantis_pool_new(places[place], strlen(places[place]), NULL, &pool, ERR));
+        conn = acquire(pool);
+        uint64_t keys;
+        OK(mantis_conn_count(conn, DEFAULT, MANTIS_SPAN_ALL, NONE, NONE, &keys, ERR));
+        CHECK(keys == 101);
+        OK(mantis_conn_release(conn, ERR));
+        OK(mantis_pool_destroy(pool, ERR));
+    }
+}
+
+int main(int count, char **arguments) {
+    CHECK(mantis_abi_version() == MANTIS_ABI_VERSION);
+    CHECK(strcmp(mantis_status_name(MANTIS_E_BUSY), "MANTIS_E_BUSY") == 0);
+    keys_and_values();
+    pages();
+    transactions();
+    misuse();
+    if (count > 1) on_disk(arguments[1]);
+    puts("basic: ok");
+    return 0;
+}
