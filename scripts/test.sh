@@ -31,8 +31,8 @@ step "a full disk and a failing one"
 scripts/disk-faults.sh target/debug/mantisdb
 step "browser tests"
 npm --prefix web test
-step "the TypeScript client, as npm packs it"
-scripts/typescript.sh target/debug/mantisdb
+step "the C interface"
+scripts/ffi.sh target/debug/deps
 step "quick start and real input"
 scripts/quickstart.sh target/debug/mantisdb
 step "the tutorial"

@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# Tests the C interface: the header in C and C++, the C tests with gcc and clang, under the sanitisers and valgrind, the examples, and the
+# symbols of the library. Arguments: the folder of the built library (target/debug/deps after the tests, target/debug after a build), and rounds of racing misuse (20,000 a thread).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/lib.sh
+
+lib=$(realpath "${1:-target/debug/deps}")
+rounds=${2:-20000}
+[ -r "$lib/libmantisdb_c.so" ] || fail "there is no $lib/libmantisdb_c.so" "build it: cargo build -p mantis-ffi"
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+ffi=host/ffi
+flags=(-std=c11 -Wall -Wextra -Werror -pedantic -pthread -g -O1 -I "$ffi/include")
+link=(-L "$lib" -lmantisdb_c "-Wl,-rpath,$lib")
+tests=(basic events tables racing)
+
+# Runs a test that was built, perhaps under something.
+run() {
+    local test=$1 times=$2
+    shift 2
+    case $test in
+    basic)
+        rm -rf "$out/data"
+        mkdir "$out/data"
+        "$@" "$out/$test" "$out/data"
+        ;;
+    racing) "$@" "$out/$test" "$times" ;;
+    *) "$@" "$out/$test" ;;
+    esac
+}
+
+step "the symbols of the library"
+nm -D --defined-only "$lib/libmantisdb_c.so" | awk '{ print $NF }' | sort >"$out/symbols"
+diff "$ffi/tests/symbols.txt" "$out/symbols" ||
+    fail "the library does not export what tests/symbols.txt lists" "a function of the header is missing, or one is there that it does not have"
+
+for compiler in gcc clang; do
+    have "$compiler" || { echo "$compiler is missing: its tests are left out"; continue; }
+    step "C tests: $compiler"
+    "$compiler" -x c -std=c99 -Wall -Wextra -Werror -pedantic -fsyntax-only "$ffi/include/mantisdb.h"
+    for test in "${tests[@]}"; do
+        "$compiler" "${flags[@]}" "$ffi/tests/c/$test.c" -o "$out/$test" "${link[@]}"
+        run "$test" "$rounds"
+    done
+done
+
+step "C++"
+for compiler in g++ clang++; do
+    have "$compiler" || continue
+    "$compiler" -std=c++11 -Wall -Wextra -Werror -pedantic -I "$ffi/include" "$ffi/tests/c/header.cpp" -o "$out/header" "${link[@]}"
+    "$out/header"
+done
+
+step "C tests: address and undefined-behaviour sanitisers"
+for test in "${tests[@]}"; do
+    gcc "${flags[@]}" -fsanitize=address,undefined -fno-sanitize-recover=all "$ffi/tests/c/$test.c" -o "$out/$test" "${link[@]}"
+    run "$test" $((rounds / 4))
+done
+
+if have valgrind; then
+    step "C tests: valgrind"
+    for test in "${tests[@]}"; do
+        gcc "${flags[@]}" "$ffi/tests/c/$test.c" -o "$out/$test" "${link[@]}"
+        # What the library keeps until the process ends is reachable, and no leak.
+        MANTIS_NO_FORK=1 run "$test" 200 valgrind --quiet --error-exitcode=9 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite --fair-sched=yes
+    done
+else
+    echo "valgrind is missing: its runs are left out"
+fi
+
+step "examples in C"
+for example in "$ffi"/examples/c/*.c; do
+    gcc "${flags[@]}" "$example" -o "$out/example" "${link[@]}"
+    (cd "$out" && ./example)
+done
