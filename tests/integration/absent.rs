@@ -201,7 +201,9 @@ pub(crate) fn runs(surface: &str, scenario: &Scenario) -> bool {
     }
     // Tables are defined by calls that transactions do not have.
     let defines_inside = |step: &Step| step.operation.defines_tables() && step.transaction.is_some();
-    if ["page", "client", "go"].contains(&surface) && scenario.steps.iter().any(defines_inside) {
+    if ["page", "client", "python", "python-await", "go"].contains(&surface)
+        && scenario.steps.iter().any(defines_inside)
+    {
         return false;
     }
     match surface {

@@ -20,7 +20,7 @@
 //! | `changes` | the change feed |
 //! | `kv` | [`Kv`]: the operations on the keys of one bucket |
 //! | `deferred` | commits that are waited for later |
-//! | `savepoints` | how far an open transaction was; not in a page yet |
+//! | `savepoints`, `savepoint_list` | how far an open transaction was; not in a page yet |
 //! | `session` | [`Session`]: grants, an optional transaction |
 //! | `retry` | what a transaction that lost carries into its next attempt |
 //! | `database` | [`Database`]: the engine, and the state that sessions share |
@@ -60,6 +60,8 @@ pub mod plugins;
 mod reader_words;
 #[cfg(not(target_family = "wasm"))]
 mod retry;
+#[cfg(not(target_family = "wasm"))]
+mod savepoint_list;
 #[cfg(not(target_family = "wasm"))]
 mod savepoints;
 mod session;

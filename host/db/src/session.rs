@@ -8,7 +8,7 @@ use crate::engine::{Isolation, Transaction, UnsettledError};
 #[cfg(not(target_family = "wasm"))]
 use crate::retry::Attempts;
 #[cfg(not(target_family = "wasm"))]
-use crate::savepoints::Savepoints;
+use crate::savepoint_list::Savepoints;
 use crate::{Code, Database, Error, Grants, Result};
 
 /// The outcome of a commit.
@@ -126,7 +126,7 @@ impl Session {
         self.transaction = Some(Box::new(transaction));
         #[cfg(not(target_family = "wasm"))]
         {
-            self.forget_savepoints();
+            self.savepoints.clear();
             self.attempts = None;
         }
         Ok(())
@@ -183,7 +183,7 @@ impl Session {
         self.transaction = None;
         #[cfg(not(target_family = "wasm"))]
         {
-            self.forget_savepoints();
+            self.savepoints.clear();
             self.attempts = None;
         }
     }

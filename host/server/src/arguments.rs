@@ -140,11 +140,12 @@ const OTHER_NAMES: [(&[&str], &str); 5] = [
 
 /// The tip for a command under the name that it has elsewhere.
 fn tip_for_another_name(error: &clap::Error, commands: &[Command]) -> Option<String> {
-    let name = match (error.kind(), error.get(ContextKind::InvalidArg), error.get(ContextKind::InvalidSubcommand)) {
-        (ErrorKind::InvalidSubcommand, _, Some(ContextValue::String(name)))
-        | (ErrorKind::UnknownArgument, Some(ContextValue::String(name)), _) => name,
+    let context = match error.kind() {
+        ErrorKind::InvalidSubcommand => ContextKind::InvalidSubcommand,
+        ErrorKind::UnknownArgument => ContextKind::InvalidArg,
         _ => return None,
     };
+    let Some(ContextValue::String(name)) = error.get(context) else { return None };
     let (_, command) = OTHER_NAMES.iter().find(|(names, _)| commands.len() == 1 && names.contains(&name.as_str()))?;
     Some(format!("here it is 'mantisdb {command}'"))
 }

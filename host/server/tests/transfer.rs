@@ -222,7 +222,7 @@ fn an_export_can_be_piped_into_an_import() {
 #[test]
 fn an_import_that_fails_in_the_middle_says_what_is_stored() {
     let server = Server::start(&[]);
-    let mut lines: String = (0..50_000).map(|number| format!("{number:0>400}\n")).collect();
+    let mut lines = (0..50_000).map(|number| format!("{number:0>400}")).collect::<Vec<_>>().join("\n") + "\n";
     lines.push('\0');
     let (code, message) = failure(&server.run_with(&["import", "--no-order"], lines.as_bytes()));
     let count = server.ok(&["scan"]).lines().count();

@@ -7,7 +7,11 @@ use std::sync::Arc;
 
 use indicatif::ProgressBar;
 use mantis_db::disk::{DirectoryDisk, DiskFile};
-use mantis_db::{Checkpoint, EngineOptions, RestoreError, SystemClock, SystemRandom, Unreadable, restore, verify};
+use mantis_db::plugins::{ComponentsSeen, LostComponent};
+use mantis_db::{
+    Checkpoint, EngineOptions, RestoreError, SystemClock, SystemRandom, Unreadable, abandon_restore, begin_restore,
+    restore_showing, verify,
+};
 
 use super::backup;
 use crate::cli::RestoreArgs;

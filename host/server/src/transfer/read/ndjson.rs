@@ -179,7 +179,7 @@ mod tests {
             ("key,value\n", false),
             ("", false),
         ] {
-            assert_eq!(is_exported(file.as_bytes()), expected, "{:.40}", file);
+            assert_eq!(is_exported(file.as_bytes()), expected, "{file:.40}");
         }
     }
 
