@@ -39,7 +39,7 @@ pub(crate) use mantis_store::mutants::mutant;
 /// A lock as the engine has it: in a page without the code for waiting.
 pub(crate) use mantis_store::sync::Mutex;
 #[cfg(not(target_family = "wasm"))]
-pub(crate) use mantis_store::{Attached, AttachmentId, Footprint, Places, Turn};
+pub(crate) use mantis_store::{Attached, AttachmentId, Footprint, Part, Places, Turn};
 pub use mantis_store::{
     Budget, Clock, Direction, Durability, Expect, Isolation, OpenError, Options as EngineOptions, Random, Recovered,
     Reservation, Stats,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use mantis_store::Part;
+use crate::engine::Part;
 
 use super::record::PluginRecord;
 use crate::keyspace::name_in_plugin_key;

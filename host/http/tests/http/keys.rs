@@ -464,7 +464,8 @@ async fn a_body_that_is_no_json_is_explained_alike_everywhere() {
             let problem = answer.json();
             // The readers of one form or another find out at their own places.
             let sentence = said.split(" (").next().unwrap();
-            let texts = [&problem["detail"], &problem["details"]].map(|text| text.as_str().unwrap_or_default());
+            let texts = [&problem["detail"], &problem["details"], &problem["message"]]
+                .map(|text| text.as_str().unwrap_or_default());
             assert!(texts.iter().any(|text| text.contains(sentence)), "{line} {body:?}: {problem}");
         }
     }

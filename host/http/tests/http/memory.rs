@@ -39,6 +39,13 @@ async fn installed_components_are_not_in_flight() {
         component.extend(padding);
         let put = server.send(&format!("PUT /api/v1/plugins/p{number}"), crate::plugins::WASM, component).await;
         assert_eq!(put.outcome(), "201", "{}", put.text());
+        // The compiler's thread lets go of it a moment later.
+        for _ in 0..500 {
+            if in_use(&server) == 0 {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
         assert_eq!(in_use(&server), 0);
     }
     assert!(server.database.store().attachment_bytes_in_memory() > 3 << 20, "they are kept");

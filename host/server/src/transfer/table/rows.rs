@@ -380,7 +380,7 @@ mod tests {
             (
                 b"[{\"a\":1},\n\n {\"a\":1,\n \"a\" 2}]",
                 RowFormat::Json,
-                "not a JSON list of objects: expected `:` (line 4, column 6)",
+                "not a JSON list of objects: a colon is missing after a member's name (line 4, column 6)",
             ),
         ] {
             assert_eq!(refused(bytes, format), expected);
