@@ -8,7 +8,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `abi` | the structures and numbers of the header |
-//! | `failure` | [`Failure`](failure::Failure): what becomes a `mantis_error` |
+//! | `failure` | `Failure`: what becomes a `mantis_error` |
 //! | `raw` | how pointers of a caller are read and written |
 //! | `handles` | tables of handles: a number that was given back is refused, and never followed |
 //! | `process` | whether this process is a fork of the one that used the library |
