@@ -31,6 +31,14 @@ schemathesis examples='80' seed='1':
 clients:
     scripts/clients.sh target/debug/mantisdb
 
+# Check the Python client: types, lints, tests beside a server, its packages (after `just test`, which builds the server)
+python:
+    scripts/python.sh target/debug/mantisdb
+
+# Test the TypeScript client as npm packs it (after `just test`, which builds the server)
+typescript:
+    scripts/typescript.sh target/debug/mantisdb
+
 # Test the Go package against a server, and in the program where the C library is there (after `just test`, which builds both)
 go:
     scripts/go.sh target/debug/mantisdb target/debug

@@ -25,12 +25,15 @@ step "conformance cases of the tables' dialect"
 scripts/conformance.sh "${MANTISDB_CONFORMANCE:-}"
 step "clients of PostgREST and Supabase"
 scripts/clients.sh target/debug/mantisdb
+scripts/python.sh target/debug/mantisdb
 step "the Go package"
 scripts/go.sh target/debug/mantisdb target/debug
 step "a full disk and a failing one"
 scripts/disk-faults.sh target/debug/mantisdb
 step "browser tests"
 npm --prefix web test
+step "the TypeScript client, as npm packs it"
+scripts/typescript.sh target/debug/mantisdb
 step "the C interface"
 scripts/ffi.sh target/debug/deps
 step "quick start and real input"

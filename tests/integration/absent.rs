@@ -17,7 +17,9 @@ pub(crate) struct Absent {
 /// Plugins, on a server and in a page.
 const GUESTS: &[&str] = &["guest", "page-guest"];
 /// HTTP, and its clients.
-const HTTP: &[&str] = &["http", "client", "go"];
+const HTTP: &[&str] = &["http", "client", "python", "python-await", "go"];
+/// The Python client, for threads and for await.
+const PYTHON: &[&str] = &["python", "python-await"];
 
 const ABSENT: &[Absent] = &[
     Absent {
@@ -148,7 +150,7 @@ const ABSENT: &[Absent] = &[
         },
     },
     Absent {
-        surfaces: &["page", "client", "go"],
+        surfaces: &["page", "client", "python", "python-await", "go"],
         what: "a limit on the changes of a page that is out of range",
         reason: "a feed has no pages: whoever reads it stops when it likes",
         is_such: |step| matches!(&step.operation, Operation::Changes(asked) if !(1..=1_000).contains(&asked.limit)),
@@ -208,7 +210,7 @@ pub(crate) fn runs(surface: &str, scenario: &Scenario) -> bool {
     }
     match surface {
         // Requests have no identity yet: every client of the listener may do everything.
-        "http" | "client" | "go" => scenario.grants.is_none(),
+        "http" | "client" | "python" | "python-await" | "go" => scenario.grants.is_none(),
         // A page is its own only user, and sets one limit. Its plugins have the grants that it gives them.
         "page" | "page-guest" => {
             let is_writable = |step: &Step| !matches!(step.operation, Operation::CloseForWrites {});
@@ -254,7 +256,7 @@ const UNSEEN: &[Unseen] = &[
         },
     },
     Unseen {
-        surfaces: &["http", "client", "page", "go"],
+        surfaces: &["http", "client", "page", "python", "python-await", "go"],
         what: "that a refusing key was written by the same transaction",
         reason: "what is not committed has no version, and so no `ETag`; a page's batches answer as a server's",
         hide: |line| match line.get_mut("refused") {
@@ -289,7 +291,7 @@ const UNSEEN: &[Unseen] = &[
         },
     },
     Unseen {
-        surfaces: &["http", "page", "client", "go"],
+        surfaces: &["http", "page", "client", "python", "python-await", "go"],
         what: "that a page of changes ends where the feed does",
         reason: "the stream goes on; who waits for more learns that there is none",
         hide: hide_end,

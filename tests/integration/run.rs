@@ -83,6 +83,18 @@ async fn the_client_for_pages_answers_like_the_crate() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_python_client_answers_like_the_crate() {
+    let client = Python::new();
+    check_same(&client, Place::Memory).await;
+    check_same(&client, Place::Disk).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_python_client_for_await_answers_like_the_crate() {
+    check_same(&PythonAwait::new(), Place::Memory).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_go_package_answers_like_the_crate() {
     let go = Go::build();
     check_same(&go, Place::Memory).await;

@@ -100,8 +100,8 @@ pub use limits::{LimitInvalid, Limits};
 pub use mantis_store::disk;
 pub use mantis_store::{
     Backup, Checkpoint, DURATION_BOUNDS_US, DurationCounters, Durations, FileKind, FileReport, Finding, ManualClock,
-    OnProgress, Part, RepairError, Repaired, Report, RestoreError, SeededRandom, Unreadable, check, check_showing,
-    repair, repairable, restore, restore_showing, verify, verify_showing,
+    OnProgress, Part, RepairError, Repaired, Report, RestoreError, SeededRandom, Unreadable, abandon_restore,
+    begin_restore, check, check_showing, repair, repairable, restore, restore_showing, verify, verify_showing,
 };
 #[cfg(not(target_family = "wasm"))]
 pub use mantis_store::{DiskStats, Holds, StorageFailure, Store};

@@ -12,6 +12,7 @@ use crate::client::{ClientError, Problem};
 /// The remedy for a database in a newer format.
 pub const NEWER_VERSION: &str = "run the version of mantisdb that wrote it, or a later one";
 
+const STREAM_FAILED: &str = "standard input or output failed: ";
 /// The remedy for plugins without their components.
 pub const PUT_AGAIN: &str = "all keys and rows are there; put these plugins again: mantisdb plugin put NAME FILE";
 

@@ -27,7 +27,7 @@ impl Go {
             .status()
             .unwrap_or_else(|error| panic!("go: {error}; scripts/setup.sh installs it"));
         assert!(built.success(), "the Go package does not build");
-        Self(Runner::spawn(&mut Command::new(program)))
+        Self(Runner::of(&mut Command::new(program)))
     }
 }
 

@@ -119,8 +119,38 @@ impl Surface for Client {
     }
 }
 
-/// Node, which does a step for each line.
-pub(super) struct Runner(Mutex<Process>);
+/// Plays the steps with a client of another process, and beside it those that its surface lacks.
+pub(crate) async fn play_over_http(
+    runner: &Runner,
+    surface: &'static str,
+    scenario: &Scenario,
+    place: Place,
+) -> Vec<Answer> {
+    let stage = Stage::new(scenario, place);
+    prepare(&stage, scenario).await;
+    let server = Server::start(&stage).await;
+    runner.open(&json!({ "url": format!("http://127.0.0.1:{}", server.port()) })).await;
+    let mut beside = Player::new(stage.clone());
+    let mut answers = Vec::new();
+    for step in &scenario.steps {
+        answers.push(match &step.operation {
+            Operation::AdvanceClock { ms } => stage.advance_clock(*ms),
+            Operation::CloseForWrites {} => stage.close_for_writes(),
+            _ => match absent::lacking(surface, step) {
+                Some(what) => {
+                    assert!(step.transaction.is_none(), "{what} cannot be done beside a transaction");
+                    beside.play(step).await
+                }
+                None => runner.play(step).await,
+            },
+        });
+    }
+    server.stop().await;
+    answers
+}
+
+/// A process that does a step for each line.
+pub(crate) struct Runner(Mutex<Process>);
 
 struct Process {
     /// Ends with the runner.
@@ -132,17 +162,12 @@ struct Process {
 impl Runner {
     fn start(surface: &str) -> Self {
         let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("page/run.mjs");
-        Self::spawn(Command::new("node").arg(script).arg(surface))
+        Self::of(Command::new("node").arg(script).arg(surface))
     }
 
-    /// A program that reads a line of JSON for each step, and writes one for its answer.
-    pub(super) fn spawn(command: &mut Command) -> Self {
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    pub(crate) fn of(command: &mut Command) -> Self {
+        let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn();
+        let mut child = spawned.unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let steps = child.stdin.take().unwrap();
         let answers = BufReader::new(child.stdout.take().unwrap()).lines();
         Self(Mutex::new(Process { _child: child, steps, answers }))
@@ -164,7 +189,7 @@ impl Runner {
         process.steps.write_all(format!("{question}\n").as_bytes()).await.unwrap();
         let answer = process.answers.next_line().await.unwrap();
         let answer =
-            answer.expect("the program ended, and its errors stand above; `cargo xtask web` builds what run.mjs needs");
+            answer.expect("the player ended; its errors are above (`cargo xtask web` builds what that of pages needs)");
         serde_json::from_str(&answer).unwrap()
     }
 }

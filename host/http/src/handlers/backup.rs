@@ -118,15 +118,15 @@ fn body(sender: Sender) -> Body {
         let mut sender = sender?;
         let made = tokio::task::spawn_blocking(move || (sender.block(), sender)).await;
         match made {
-            Ok((Some(Ok(piece)), backup)) => Some((Ok(Bytes::from(piece)), Some((backup, ticket)))),
-            Ok((Some(Err(error)), _)) => failed(&error),
-            Ok((None, backup)) => {
-                for id in backup.attachments_left_out() {
+            Ok((Some(Ok(block)), sender)) => Some((Ok(block), Some(sender))),
+            Ok((Some(Err(error)), _)) => Some((Err(error), None)),
+            Ok((None, sender)) => {
+                for id in sender.backup.attachments_left_out() {
                     tracing::error!(%id, "a backup lacks a plugin's component: its file is missing or damaged");
                 }
                 None
             }
-            Err(error) => failed(&error),
+            Err(error) => Some((Err(BodyError(error.to_string())), None)),
         }
     }))
 }

@@ -75,6 +75,7 @@ pub(super) fn lost_as_json(lost: &[LostComponent]) -> Value {
 
 /// Writes beside `path` until it is whole.
 async fn to_file(client: &Client, path: &FilePath, force: bool) -> Outcome<Contents> {
+    let packing = Packing::of(path)?;
     let output = Output::open(path, force, Permissions::Owner)?;
     let failed = |error: io::Error| Failure::file("write", path, &error);
     let file = Packed::new(output.handle()?, packing).map_err(failed)?;

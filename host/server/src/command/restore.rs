@@ -67,6 +67,7 @@ fn restore_from(
     archive: Archive,
     data: &Path,
     disk: &DirectoryDisk,
+    is_new: bool,
 ) -> Result<(Checkpoint, Vec<LostComponent>), RestoreError> {
     let (file, bytes) = match archive {
         Archive::File(file, bytes) => (file, bytes),

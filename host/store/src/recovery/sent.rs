@@ -68,9 +68,9 @@ impl Sent {
         while self.current.is_none() {
             let Some(id) = self.left.next() else { return Ok((blocks.end_of_attachments(self.done)?, true)) };
             let disk = self.store.durable().map(|durable| &*durable.disk);
-            match self.store.attachments.read(disk, id) {
-                Ok(bytes) => {
-                    self.current = Some((id, bytes));
+            match self.store.attachments.pieces(disk, id) {
+                Ok(pieces) => {
+                    self.current = Some((id, pieces));
                     self.done += 1;
                 }
                 Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData) => {
