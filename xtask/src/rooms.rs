@@ -26,8 +26,9 @@ const BELOW: &[(&str, &[&str])] = &[
     ("host/pool", &[]),
     ("host/dialect", &[]),
     ("host/db", &["host/dialect", "host/store", "host/pool"]),
+    ("host/forms", &["host/db", "host/dialect"]),
     ("host/plugin", &["host/db", "host/pool"]),
-    ("host/http", &["host/plugin", "host/db", "host/dialect", "host/pool"]),
+    ("host/http", &["host/plugin", "host/forms", "host/db", "host/dialect", "host/pool"]),
     ("host/server", &["host/http", "host/plugin", "host/db", "host/pool", "host/store"]),
     ("web", &["host/db", "host/dialect"]),
 ];

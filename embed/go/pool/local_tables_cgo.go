@@ -40,11 +40,11 @@ func (session *localSession) batch(ctx context.Context, operations []BatchOperat
 	if err := ctx.Err(); err != nil {
 		return Applied{}, err
 	}
-	forms, err := localForms(operations)
+	forms, err := batchForms(operations)
 	if err != nil {
 		return Applied{}, err
 	}
-	body, err := encodeJSON(forms)
+	body, err := encodeJSON(map[string]any{"operations": forms})
 	if err != nil {
 		return Applied{}, err
 	}
@@ -56,13 +56,13 @@ func (session *localSession) batch(ctx context.Context, operations []BatchOperat
 	}
 	if status == C.MANTIS_REFUSED {
 		refused := newError("check-failed", ErrRefused.Message)
-		refused.Refusals, err = localRefusals(session.page())
+		refused.Refusals, err = readRefusals(session.page())
 		if err != nil {
 			return Applied{}, err
 		}
 		return Applied{}, refused
 	}
-	results, err := localResults(session.page(), operations)
+	results, err := readBatchResults(session.page(), operations)
 	if err != nil {
 		return Applied{}, err
 	}

@@ -428,6 +428,19 @@ func readBatchResults(list []byte, operations []BatchOperation) ([]Result, error
 	return results, nil
 }
 
+// readRefusals reads the JSON list of the operations that refused a batch of the library.
+func readRefusals(list []byte) ([]Refusal, error) {
+	var forms []jsonRefusal
+	if err := (answer{body: list}).decode(&forms); err != nil {
+		return nil, err
+	}
+	refusals := make([]Refusal, len(forms))
+	for index, form := range forms {
+		refusals[index] = form.refusal()
+	}
+	return refusals, nil
+}
+
 type jsonBatchResult struct {
 	jsonResult
 	Inserted, Updated uint64

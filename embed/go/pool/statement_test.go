@@ -5,23 +5,23 @@ import (
 	"testing"
 )
 
-func TestBatchesAreWrittenInTheLibrarysForm(t *testing.T) {
+func TestBatchesAreWrittenInOneForm(t *testing.T) {
 	version := uint64(7)
 	for want, operation := range map[string]BatchOperation{
-		`{"if":{"version":7},"key":{"base64":"aw=="},"op":"delete"}`:        OpDeleteIf("k", IfVersion(7)),
-		`{"if":"absent","key":{"base64":"aw=="},"op":"check"}`:              OpCheck("k", IfAbsent()),
-		`{"bucket":"b","by":-1,"key":{"base64":"aw=="},"op":"increment"}`:   OpIncrement("k", -1).In("b"),
-		`{"op":"delete-span","span":{"prefix":{"base64":"aw=="}}}`:          OpDeleteSpan(Span{Prefix: "k"}),
-		`{"op":"delete-span","span":{"between":{"end":{"base64":"aw=="}}}}`: OpDeleteSpan(Span{End: "k"}),
-		`{"op":"delete-span","span":"all"}`:                                 OpDeleteSpan(Span{}),
-		`{"if_version":7,"matches":{"min":1,"max":1},"op":"check","table":"t"}`: RowOperation{
+		`{"if_version":"7","key":{"base64":"aw=="},"op":"delete"}`:        OpDeleteIf("k", IfVersion(7)),
+		`{"absent":true,"key":{"base64":"aw=="},"op":"check"}`:            OpCheck("k", IfAbsent()),
+		`{"bucket":"b","by":-1,"key":{"base64":"aw=="},"op":"increment"}`: OpIncrement("k", -1).In("b"),
+		`{"op":"delete-span","prefix":{"base64":"aw=="}}`:                 OpDeleteSpan(Span{Prefix: "k"}),
+		`{"end":{"base64":"aw=="},"op":"delete-span"}`:                    OpDeleteSpan(Span{End: "k"}),
+		`{"op":"delete-span"}`:                                            OpDeleteSpan(Span{}),
+		`{"if_version":"7","matches":{"min":1,"max":1},"op":"check","table":"t"}`: RowOperation{
 			Op: "check", Table: "t", IfVersion: &version, Matches: Exactly(1),
 		},
-		`{"conflict_columns":["a"],"on_conflict":"merge","op":"insert","rows":[{"a":1}],"table":"t"}`: RowOperation{
+		`{"on_conflict":"a","op":"insert","resolution":"merge-duplicates","rows":{"a":1},"table":"t"}`: RowOperation{
 			Op: "insert", Table: "t", Rows: map[string]int{"a": 1}, OnConflict: "merge", ConflictColumns: []string{"a"},
 		},
 	} {
-		forms, err := localForms([]BatchOperation{operation})
+		forms, err := batchForms([]BatchOperation{operation})
 		check(t, err)
 		if written, err := encodeJSON(forms[0]); err != nil || string(written) != want {
 			t.Errorf("%s, where %s was expected: %v", written, want, err)
@@ -31,15 +31,16 @@ func TestBatchesAreWrittenInTheLibrarysForm(t *testing.T) {
 
 func TestResultsOfTheLibraryAreRead(t *testing.T) {
 	operations := []BatchOperation{OpGet("k"), OpIncrement("n", 1), RowOperation{Op: "insert"}, RowOperation{Op: "delete"}}
-	results, err := localResults([]byte(`[{"value":"v","version":3},{"number":2},
-		{"count":3,"inserted":1,"rows":[{"a":1.10}]},{"count":4,"inserted":0}]`), operations)
+	results, err := readBatchResults([]byte(`[{"value":"v","version":"3"},{"value":2},
+		{"inserted":1,"updated":2,"rows":[{"a":1.10}]},{"deleted":4}]`), operations)
 	check(t, err)
 	if string(results[0].Entry.Value) != "v" || results[0].Entry.Version != 3 || results[1].Number != 2 ||
 		results[2].Inserted != 1 || results[2].Updated != 2 || string(results[2].Rows) != `[{"a":1.10}]` ||
 		results[3].Deleted != 4 {
 		t.Errorf("%+v", results)
 	}
-	refusals, err := localRefusals([]byte(`[{"index":1,"version":null},{"index":2,"count":5,"version":null},{"index":3,"version":9}]`))
+	refusals, err := readRefusals([]byte(`[{"index":1,"bucket":"b","key":"k","version":null},
+		{"index":2,"table":"t","matched":5},{"index":3,"bucket":"b","key":"k","version":"9"}]`))
 	check(t, err)
 	want := []Refusal{{Index: 1}, {Index: 2, IsOfRows: true, Matched: 5}, {Index: 3, Exists: true, Version: 9}}
 	for index := range want {

@@ -494,7 +494,7 @@ mantis_status mantis_pool_wait_version(mantis_pool pool, uint64_t after, int64_t
 
 /* ---------------------------------------------------------------- tables
  *
- * Definitions are JSON documents as over HTTP; statements and batches are JSON in the form that docs/guides/embed-c.md describes. */
+ * Definitions are JSON documents as over HTTP, and so are batches; docs/guides/embed-c.md describes the form of statements. */
 
 /* Makes a table, or confirms that it is there as defined (`written->flags` MANTIS_CREATED if it is new). The page has its definition. */
 mantis_status mantis_conn_table_create(mantis_conn conn, const char *table, size_t table_len, const char *definition,
@@ -533,12 +533,14 @@ mantis_status mantis_conn_tables(mantis_conn conn, mantis_page *page, mantis_err
 mantis_status mantis_conn_rows(mantis_conn conn, const char *statement, size_t statement_len, uint32_t format, mantis_page *page,
                                mantis_written *written, mantis_error *error);
 
-/* Runs operations on keys of any buckets and rows of any tables in one commit, given as a JSON array of statements and of
+/* Runs operations on keys of any buckets and rows of any tables in one commit, given as the JSON of POST /batch:
  *
- *   {"op": "set", "bucket": "b", "key": "k", "value": "v", "if": "absent", "ttl_ms": 1000}
+ *   {"operations": [{"op": "set", "bucket": "b", "key": "k", "value": "v", "absent": true, "ttl_ms": 1000},
+ *                   {"op": "insert", "table": "t", "rows": [{"id": 1}]}]}
  *
- * with get, set, delete, delete-span, increment and check. Bytes that are no text are {"base64": ".."}. The page has the results as JSON;
- * of MANTIS_REFUSED, which operations were refused. */
+ * Bytes that are no text are {"base64": ".."}. The page has the list of results as over HTTP, in order; of MANTIS_REFUSED, the list of
+ * operations whose condition did not hold, with what was found: {"index": 0, "bucket": "b", "key": "k", "version": "7"}. `error->index` is
+ * the operation that failed. At most 64 MiB, and as many operations as the database allows (10,000). */
 mantis_status mantis_conn_batch(mantis_conn conn, const char *operations, size_t operations_len, mantis_page *page,
                                 mantis_written *written, mantis_error *error);
 

@@ -2,6 +2,7 @@
 
 use mantis_db::tables::TableError;
 use mantis_db::{Code, Error, OpenError};
+use mantis_forms::FormError;
 
 use crate::abi::plain::cut;
 use crate::abi::status::{self, Status};
@@ -96,6 +97,16 @@ impl From<TableError> for Failure {
             details: error.details.clone().unwrap_or_default(),
             hint: error.hint.clone().unwrap_or_default(),
             ..Self::new(status, error.code, error.message.clone())
+        }
+    }
+}
+
+impl From<FormError> for Failure {
+    fn from(error: FormError) -> Self {
+        match error {
+            FormError::Db(error) => error.into(),
+            FormError::Table(error) => error.into(),
+            other => Self::new(status::MANTIS_E_INVALID, other.code(), other.message()),
         }
     }
 }

@@ -17,7 +17,7 @@
 //! | `pool`, `conn` | what a handle stands for |
 //! | `queue` | completion queues |
 //! | `packed` | the forms of pages and operations, byte by byte |
-//! | `statements` | statements on tables as JSON |
+//! | `statements` | statements on tables as JSON; `mantis-forms` has batches |
 //! | `calls` | the functions of the header |
 //! | `testing` | for tests in Rust |
 //!

@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use mantis_db::tables::define::DescribeLimits;
 
-pub(crate) use mantis_db::limits::{
-    BUCKET_NAME_BYTES_MAX, KEY_BYTES_MAX, MEDIA_TYPE_BYTES_MAX, TABLE_NAME_BYTES_MAX, TTL_MS_MAX,
-};
+pub(crate) use mantis_db::limits::{BUCKET_NAME_BYTES_MAX, KEY_BYTES_MAX, TABLE_NAME_BYTES_MAX, TTL_MS_MAX};
 
 /// Bytes of a path and its query together: a key of 4,096 bytes with every byte escaped, and the rest.
 pub(crate) const URI_BYTES_MAX: usize = 16 * 1024;
@@ -69,5 +67,3 @@ pub(crate) const SHORT_QUERY_ROWS_MAX: u64 = 4_096;
 pub(crate) const SHORT_BODY_BYTES_MAX: usize = 64 << 10;
 /// Operations of a batch that run on such a thread.
 pub(crate) const SHORT_BATCH_OPERATIONS_MAX: usize = 64;
-/// Arguments of one filter of a batch.
-pub(crate) const BATCH_ARGUMENTS_MAX: usize = 100;

@@ -6,7 +6,8 @@
 //! | `pools` | opening, closing, statistics, backup |
 //! | `acquiring` | connections, tokens, queues, and what is started on them |
 //! | `keys` | keys and values, spans, batches, buckets |
-//! | `tables` | definitions, statements, batches across tables and keys, changes |
+//! | `tables` | definitions, statements, changes |
+//! | `batches` | batches across tables and keys |
 //! | `transactions` | transactions, savepoints, deferred commits |
 //!
 //! Every one of them runs within [`call`], which lets no panic out.
@@ -17,6 +18,7 @@
 )]
 
 mod acquiring;
+mod batches;
 mod keys;
 mod library;
 mod pools;
@@ -26,6 +28,7 @@ mod transactions;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use self::acquiring::*;
+pub use self::batches::*;
 pub use self::keys::*;
 pub use self::library::*;
 pub use self::pools::*;

@@ -1,8 +1,7 @@
-//! Tables: definitions, statements on rows, batches of keys and rows, and changes.
+//! Tables: definitions, statements on rows, and changes.
 
 use std::ffi::{c_char, c_void};
 
-use mantis_db::batch::{Applied, BatchOptions, Cause, Done, Found};
 use mantis_db::tables::calls::pack;
 use mantis_db::tables::feed::{FeedError, FeedEvent, FeedScope, RowChangeKind, TableEventKind, TableFeed};
 use mantis_db::tables::query::{Cell, JsonForm, JsonRows, OutputColumn, RowSink};
@@ -10,12 +9,12 @@ use mantis_db::tables::schema::{TableChange, TableDocument};
 use mantis_db::tables::{
     Count, Environment, Query, QueryText, SelectOptions, TableError, TableResult, WriteOptions, Written, code,
 };
-use mantis_db::{ChangeFilter, ChangeKind, OpResult, Since};
-use serde_json::{Value, json};
+use mantis_db::{ChangeFilter, ChangeKind, Since};
+use serde_json::json;
 
 use super::keys::{at_once, unknown};
 use super::{Answer, call};
-use crate::abi::status::{MANTIS_NOT_FOUND, MANTIS_OK, MANTIS_REFUSED, Status};
+use crate::abi::status::{MANTIS_NOT_FOUND, MANTIS_OK, Status};
 use crate::abi::types::flags as f;
 use crate::abi::types::{mantis_conn, mantis_error, mantis_page, mantis_written};
 use crate::conn::Conn;
@@ -171,7 +170,7 @@ pub unsafe extern "C" fn mantis_conn_tables(
 }
 
 /// Shows data as the connection's page.
-fn show(conn: &mut Conn, data: Vec<u8>, count: usize, page: &Out<mantis_page>) {
+pub(super) fn show(conn: &mut Conn, data: Vec<u8>, count: usize, page: &Out<mantis_page>) {
     (conn.page.data, conn.page.count) = (data, count as u64);
     page.write(&conn.page.to_c());
 }
@@ -259,7 +258,6 @@ async fn run(conn: &mut Conn, statement: &Statement<'_>, shown: &mut Shown) -> R
         Verb::Update => rows.update(&query, &batch, &options, returning).await?,
         Verb::UpdateMany => rows.update_many(&query, &batch, &options, returning).await?,
         Verb::Delete => rows.delete(&query, &options, returning).await?,
-        Verb::Check => return Err(Failure::misuse("a check is an operation of a batch")),
     };
     Ok(Ran::Written(Box::new(written)))
 }
@@ -364,90 +362,6 @@ impl RowSink for Counted {
 
     fn row(&mut self, _cells: &[Cell<'_>]) -> TableResult<()> {
         Ok(())
-    }
-}
-
-/// See the header.
-///
-/// # Safety
-/// Pointers are as the header says.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn mantis_conn_batch(
-    conn: mantis_conn,
-    operations: *const c_char,
-    operations_len: usize,
-    page: *mut mantis_page,
-    written: *mut mantis_written,
-    error: *mut mantis_error,
-) -> Status {
-    let work = || {
-        // SAFETY: the caller lends the text for this call, and the structures are as the header says.
-        let (text, page, out) = unsafe {
-            (
-                raw::text(operations, operations_len, "operations")?,
-                Out::new(page, "page")?,
-                Out::new(written, "written")?,
-            )
-        };
-        Conn::with(conn.id, |conn| {
-            let max = conn.database().limits().batch_operations_max;
-            let operations = statements::operations(text, max, &conn.pool.0.texts)?;
-            let environment = conn.database().environment_utc();
-            let options = BatchOptions { needs_filter: true, ..BatchOptions::default() };
-            let applied = block::wait(conn.session().batch(&operations, &environment, &options))?;
-            let applied = applied.map_err(|failed| {
-                let failure = match failed.cause {
-                    Cause::Db(error) => Failure::from(error),
-                    Cause::Table(error) => Failure::from(error),
-                };
-                Failure { index: failed.index, ..failure }
-            })?;
-            let (answer, json, count) = match applied {
-                Applied::Committed { version, durable, results } => {
-                    let flags = if durable { f::MANTIS_DURABLE } else { 0 };
-                    let count = results.len();
-                    out.write(&mantis_written { flags, version, count: count as u64, ..mantis_written::default() });
-                    let results: Vec<_> = results.into_iter().map(done_json).collect();
-                    (MANTIS_OK, format!("[{}]", results.join(",")), count)
-                }
-                Applied::Refused(refusals) => {
-                    let json: Vec<_> =
-                        refusals.iter().map(|refusal| found_json(refusal.index, refusal.found)).collect();
-                    (MANTIS_REFUSED, Value::Array(json).to_string(), refusals.len())
-                }
-            };
-            show(conn, json.into_bytes(), count, &page);
-            Ok(answer)
-        })
-    };
-    // SAFETY: the caller's error is as the header says.
-    unsafe { call(error, work) }
-}
-
-fn done_json(done: Done) -> String {
-    let rows = |rows: Vec<u8>| String::from_utf8(rows).unwrap_or_default();
-    match done {
-        Done::Selected(selected) => format!("{{\"rows\":{}}}", rows(selected)),
-        Done::Written { affected, inserted, rows: None } => {
-            json!({ "count": affected, "inserted": inserted }).to_string()
-        }
-        Done::Written { affected, inserted, rows: Some(returned) } => {
-            format!("{{\"count\":{affected},\"inserted\":{inserted},\"rows\":{}}}", rows(returned))
-        }
-        Done::Key(OpResult::Entry(None)) => "{\"value\":null}".to_owned(),
-        Done::Key(OpResult::Entry(Some(entry))) => {
-            json!({ "value": data_json(&entry.value), "version": entry.version }).to_string()
-        }
-        Done::Key(OpResult::Deleted(keys)) => json!({ "deleted": keys }).to_string(),
-        Done::Key(OpResult::Number(number)) => json!({ "number": number }).to_string(),
-        Done::Key(_) | Done::Checked => "{}".to_owned(),
-    }
-}
-
-fn found_json(index: usize, found: Found) -> Value {
-    match found {
-        Found::Key { version } => json!({ "index": index, "version": version }),
-        Found::Rows { count, version } => json!({ "index": index, "count": count, "version": version }),
     }
 }
 

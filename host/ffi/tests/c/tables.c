@@ -51,15 +51,29 @@ int main(void) {
           MANTIS_E_TABLE, "PGRST205");
     FAILS(mantis_conn_rows(conn, T("[[[["), MANTIS_ROWS_JSON, &page, NULL, ERR), MANTIS_E_INVALID, "statement-invalid");
 
-    OK(mantis_conn_batch(conn, T("[{\"op\":\"increment\",\"key\":\"n\",\"by\":2},"
+    OK(mantis_conn_batch(conn, T("{\"operations\":[{\"op\":\"increment\",\"key\":\"n\",\"by\":2},"
                                  "{\"op\":\"insert\",\"table\":\"albums\",\"rows\":[{\"id\":3,\"title\":\"C\"}]},"
-                                 "{\"op\":\"get\",\"key\":\"n\"}]"),
+                                 "{\"op\":\"update\",\"table\":\"albums\",\"filter\":\"id=eq.$1\",\"arguments\":[3],"
+                                 "\"set\":{\"price\":1},\"matches\":1,\"select\":\"price\"},"
+                                 "{\"op\":\"get\",\"key\":\"none\"}]}"),
                          &page, &written, ERR));
-    CHECK(written.count == 3 && page.count == 3);
-    IS(mantis_conn_batch(conn, T("[{\"op\":\"check\",\"key\":\"n\",\"if\":\"absent\"}]"), &page, &written, ERR), MANTIS_REFUSED);
-    FAILS(mantis_conn_batch(conn, T("[{\"op\":\"get\",\"key\":\"n\"},{\"op\":\"get\",\"key\":\"\"}]"), &page, &written, ERR),
+    CHECK(written.count == 4 && page.count == 4);
+    CHECK(page_is(&page, "[{\"value\":2},{\"inserted\":1,\"updated\":0},{\"updated\":1,\"rows\":[{\"price\":1}]},"
+                         "{\"value\":null,\"version\":null}]"));
+    IS(mantis_conn_batch(conn, T("{\"operations\":[{\"op\":\"check\",\"key\":\"n\",\"absent\":true},"
+                                 "{\"op\":\"check\",\"table\":\"albums\",\"matches\":7}]}"),
+                         &page, &written, ERR),
+       MANTIS_REFUSED);
+    CHECK(page.count == 2 && written.version == 0);
+    FAILS(mantis_conn_batch(conn, T("{\"operations\":[{\"op\":\"get\",\"key\":\"n\"},{\"op\":\"get\",\"key\":\"\"}]}"),
+                            &page, &written, ERR),
           MANTIS_E_INVALID, "key-empty");
     CHECK(check_error.index == 1);
+    FAILS(mantis_conn_batch(conn, T("{\"operations\":[{\"op\":\"get\",\"key\":\"n\",\"if\":\"absent\"}]}"), &page, &written, ERR),
+          MANTIS_E_INVALID, "body-invalid");
+    CHECK(check_error.index == 0);
+    FAILS(mantis_conn_batch(conn, T("{\"operations\":["), &page, &written, ERR), MANTIS_E_INVALID, "body-malformed");
+    FAILS(mantis_conn_batch(conn, T("[]"), &page, &written, ERR), MANTIS_E_INVALID, "body-invalid");
 
     OK(mantis_conn_changes(conn, DEFAULT, T("n"), MANTIS_SINCE_EARLIEST, NONE, 100, &page, ERR));
     CHECK(page.count == 1 && (page.flags & MANTIS_PAGE_AT_END) && page.cursor_len > 0);

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 use mantis_db::tables::TableError;
+use mantis_forms::FormError;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -232,6 +233,19 @@ impl From<TableError> for Problem {
             problem = problem.header(ALLOW, HeaderValue::from_static("OPTIONS,GET,HEAD,POST,PATCH,DELETE"));
         }
         problem.hint(error.hint.unwrap_or_default())
+    }
+}
+
+impl From<FormError> for Problem {
+    fn from(error: FormError) -> Self {
+        match error {
+            FormError::Malformed(detail) => Self::new(Code::BodyMalformed).detail(detail),
+            FormError::Invalid(detail) => Self::new(Code::BodyInvalid).detail(detail),
+            FormError::Db(error) => error.into(),
+            FormError::Table(error) => error.into(),
+            // Every other kind is a form's too.
+            other => Self::new(Code::BodyInvalid).detail(other.message().to_owned()),
+        }
     }
 }
 

@@ -1,61 +1,18 @@
 //! JSON bodies: reading them.
 
-use std::fmt;
-use std::marker::PhantomData;
-
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 use crate::protocol::errors::Code;
 use crate::protocol::problem::{Problem, Result};
 
+pub(crate) use mantis_forms::json::Object;
+
 /// Reads a JSON body. What is no JSON is malformed; JSON of another form is invalid.
 pub(crate) fn parse<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T> {
-    // All text at once is checked faster than one string after the other.
-    let parsed = match std::str::from_utf8(body) {
-        Ok(text) => serde_json::from_str(text),
-        Err(_) => serde_json::from_slice(body),
-    };
-    parsed.map_err(|error| {
-        if let Some(problem) = encoding_problem(body) {
-            return problem;
-        }
-        let code = if error.is_data() { Code::BodyInvalid } else { Code::BodyMalformed };
-        Problem::new(code).detail(mantis_db::json_error(&error))
-    })
+    mantis_forms::json::parse(body).map_err(Problem::from)
 }
 
 /// The problem of a body in another encoding, if its first bytes show it.
 pub(crate) fn encoding_problem(body: &[u8]) -> Option<Problem> {
     mantis_db::json_encoding_error(body).map(|detail| Problem::new(Code::BodyMalformed).detail(detail))
-}
-
-/// A structure that is written as an object alone: serde would take a list of its members in their order as well.
-pub(crate) struct Object<T>(pub(crate) T);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        struct ObjectVisitor<T>(PhantomData<T>);
-
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
-            type Value = Object<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> std::result::Result<Object<T>, A::Error> {
-                T::deserialize(MapAccessDeserializer::new(map)).map(Object)
-            }
-        }
-        deserializer.deserialize_map(ObjectVisitor(PhantomData))
-    }
-}
-
-/// For members that may be left out but not be null.
-pub(crate) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    deserializer: D,
-) -> std::result::Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
 }

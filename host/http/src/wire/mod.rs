@@ -17,7 +17,8 @@ pub(crate) mod entry;
 pub(crate) mod html;
 pub(crate) mod json;
 pub(crate) mod lines;
-pub(crate) mod numbers;
 pub(crate) mod pieces;
 pub(crate) mod time;
 pub(crate) mod written;
+
+pub(crate) use mantis_forms::numbers;

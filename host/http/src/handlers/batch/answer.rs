@@ -3,6 +3,7 @@
 use http::{Response, StatusCode};
 use mantis_db::batch::{Applied, BatchError, Cause, Done, Found, Operation, Refusal, RowVerb};
 use mantis_db::{Budget, Entry, OpResult};
+use mantis_forms::batch::BatchFailed;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -176,8 +177,17 @@ pub(super) fn failed(error: BatchError) -> Problem {
     }
 }
 
+/// The problem of a batch that cannot be read.
+pub(super) fn unread(failed: BatchFailed) -> Problem {
+    let problem = Problem::from(failed.error);
+    match failed.index {
+        Some(index) => at(index, problem),
+        None => problem,
+    }
+}
+
 /// The problem of one operation. What it would be for a request of its own is not said of the batch: the batch was there, and read.
-pub(super) fn at(index: usize, problem: Problem) -> Problem {
+fn at(index: usize, problem: Problem) -> Problem {
     let detail = format!("operation {index}: {}", problem.message());
     let problem = match problem.answer_status() {
         StatusCode::FORBIDDEN | StatusCode::CONFLICT => problem,

@@ -6,14 +6,14 @@ use std::borrow::Cow;
 
 use mantis_db::BUCKET_NAME_PATTERN;
 use mantis_db::limits::JSON_INTEGER_MAX;
+use mantis_forms::batch::ARGUMENTS_MAX;
+use mantis_forms::operation::OperationForm;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use super::form::Operations;
-use crate::handlers::kv::form::OperationForm;
-use crate::limits::BATCH_ARGUMENTS_MAX;
 
-impl JsonSchema for Operations<'_> {
+impl JsonSchema for Operations {
     fn schema_name() -> Cow<'static, str> {
         "OperationList".into()
     }
@@ -55,7 +55,7 @@ fn on_rows() -> Vec<Value> {
     let scalar = json!({"type": ["string", "number", "boolean", "null"]});
     let arguments = json!({
         "type": "array",
-        "maxItems": BATCH_ARGUMENTS_MAX,
+        "maxItems": ARGUMENTS_MAX,
         "description": "The values of `$1`, `$2`, .. in the filter.",
         "items": {"anyOf": [scalar, {"type": "array", "items": scalar}, reference]},
     });

@@ -2,7 +2,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `form`, `form_schema` | the JSON of the operations; its schema |
+//! | `form`, `form_schema` | the schema of the operations, which `mantis_forms` reads |
 //! | `answer` | the results as JSON, and what an error says of its operation |
 //!
 //! Operations on keys have the form of `POST /kv`, rows in them that of `POST /tables/{table}`.
@@ -17,6 +17,7 @@ use jiff::tz::TimeZone;
 use mantis_db::batch::{BatchOptions, Cause, Operation as Op};
 use mantis_db::tables::{Interrupt, code};
 use mantis_db::{Budget, Code as DbCode, Entry, Limits};
+use mantis_forms::batch;
 
 use self::form::BatchForm;
 use crate::api::blocking::blocking;
@@ -51,7 +52,7 @@ pub(crate) static BATCH: Operation = Operation {
     headers: &[&TRANSACTION],
     body: Some(RequestContent {
         required: true,
-        content: &[json_content::<BatchForm<'_>>()],
+        content: &[json_content::<BatchForm>()],
         description: "The operations, in order.",
     }),
     answers: &[Answer {
@@ -84,11 +85,11 @@ pub(crate) static BATCH: Operation = Operation {
         AnyCode::Table(code::IO_ERROR),
     ],
     now: None,
-    handler: |state, request| Box::pin(batch(state, request)),
+    handler: |state, request| Box::pin(apply(state, request)),
     timeout: TimeoutPolicy::Configured,
 };
 
-async fn batch(state: &State, request: &mut Request) -> Result<Response<Body>> {
+async fn apply(state: &State, request: &mut Request) -> Result<Response<Body>> {
     accept::choose(request.headers(), &[media::JSON])?;
     request.expect_media(&[media::JSON])?;
     let config = &state.config;
@@ -133,7 +134,7 @@ impl Work {
     /// Runs the batch; none where it `is_short` and turns out not to be.
     async fn run(&mut self, is_short: bool, interrupt: Interrupt<'_>) -> Result<Option<Response<Body>>> {
         let Self { body, limits, tables, session, style, in_flight } = self;
-        let operations = form::read(body, limits)?;
+        let operations = batch::read(body, limits).map_err(answer::unread)?;
         if is_short && (operations.len() > SHORT_BATCH_OPERATIONS_MAX || operations.iter().any(is_span)) {
             return Ok(None);
         }

@@ -1,20 +1,16 @@
-//! The JSON of a batch, and how it becomes operations.
+//! The JSON of a batch on one bucket.
 
 use std::fmt;
 
-use mantis_db::limits::JSON_INTEGER_MAX;
-use mantis_db::{Code as DbCode, Expect, MediaType, Op, SetOptions, Span};
+use mantis_db::{Code as DbCode, Op};
+use mantis_forms::operation::OperationForm;
 use schemars::JsonSchema;
-use serde::de::{MapAccess, SeqAccess, Unexpected, Visitor};
+use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::handlers::kv::shared::ttl_of_body;
-use crate::limits;
 use crate::protocol::errors::Code;
 use crate::protocol::problem::{Problem, Result};
-use crate::wire::bytes::{BytesIn, BytesVisitor, KeyIn};
 use crate::wire::json;
-use crate::wire::numbers::{Amount, Whole};
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -88,7 +84,7 @@ impl<'de> Deserialize<'de> for Operations {
                 let mut operations = Operations { read: Vec::new(), failed: None, count: 0 };
                 while let Some(json::Object(form)) = list.next_element::<json::Object<OperationForm>>()? {
                     if operations.failed.is_none() {
-                        match form.into_op_of_path() {
+                        match op_of_path(form) {
                             Ok(operation) => operations.read.push(operation),
                             Err(problem) => operations.failed = Some(at(operations.count, problem)),
                         }
@@ -102,283 +98,19 @@ impl<'de> Deserialize<'de> for Operations {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct OperationForm {
-    op: Verb,
-    /// Only where the path names none.
-    #[serde(default, deserialize_with = "json::given")]
-    pub(crate) bucket: Option<String>,
-    #[serde(default, deserialize_with = "json::given")]
-    key: Option<KeyIn>,
-    #[serde(default, deserialize_with = "json::given")]
-    value: Option<ValueIn>,
-    #[serde(default)]
-    by: Option<Amount>,
-    #[serde(default)]
-    ttl: Option<Whole>,
-    #[serde(default)]
-    ttl_ms: Option<Whole>,
-    #[serde(default)]
-    media_type: Option<String>,
-    #[serde(default, deserialize_with = "json::given")]
-    prefix: Option<KeyIn>,
-    #[serde(default, deserialize_with = "json::given")]
-    start: Option<KeyIn>,
-    #[serde(default, deserialize_with = "json::given")]
-    end: Option<KeyIn>,
-    #[serde(default)]
-    if_version: Option<VersionIn>,
-    #[serde(default)]
-    absent: Option<bool>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verb {
-    Get,
-    Set,
-    Delete,
-    DeleteSpan,
-    Increment,
-    Check,
-}
-
-impl Verb {
-    const ALL: [Self; 6] = [Self::Get, Self::Set, Self::Delete, Self::DeleteSpan, Self::Increment, Self::Check];
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "get",
-            Self::Set => "set",
-            Self::Delete => "delete",
-            Self::DeleteSpan => "delete-span",
-            Self::Increment => "increment",
-            Self::Check => "check",
-        }
+/// The operation of a batch whose path names the bucket; its key is checked later.
+fn op_of_path(form: OperationForm) -> Result<Op> {
+    if form.bucket.is_some() {
+        let detail = "the path names the bucket; `POST /api/v1/batch` takes operations on several";
+        return Err(Problem::new(Code::BodyInvalid).detail(detail));
     }
-}
-
-/// A value, or what an increment adds.
-enum ValueIn {
-    Bytes(BytesIn),
-    Number(i64),
-}
-
-/// A version: a decimal number, as text or not. Of what a transaction has written itself it is 0.
-pub(crate) struct VersionIn(pub(crate) u64);
-
-impl OperationForm {
-    /// The operation of a batch whose path names the bucket.
-    fn into_op_of_path(self) -> Result<Op> {
-        if self.bucket.is_some() {
-            return Err(invalid("the path names the bucket; `POST /api/v1/batch` takes operations on several"));
-        }
-        self.into_op()
-    }
-
-    /// The operation; its key is checked later.
-    pub(crate) fn into_op(self) -> Result<Op> {
-        self.check_fields()?;
-        let expect = self.expect()?;
-        let Self { op, key, value, by, ttl, ttl_ms, media_type, .. } = self;
-        let Some(KeyIn(key)) = key else { return span(self.prefix, self.start, self.end).map(Op::DeleteSpan) };
-        Ok(match op {
-            Verb::DeleteSpan => return Err(invalid("`delete-span` takes no `key`")),
-            Verb::Get => Op::Get(key),
-            Verb::Delete => Op::Delete(key, expect),
-            Verb::Check if expect == Expect::Anything => return Err(invalid("`check` needs `if_version` or `absent`")),
-            Verb::Check => Op::Check(key, expect),
-            Verb::Set => {
-                let Some(ValueIn::Bytes(value)) = value else {
-                    return Err(invalid(
-                        "`set` needs a `value`: text, {\"base64\": \"...\"} or a list of numbers from 0 to 255",
-                    ));
-                };
-                let media_type = match media_type {
-                    Some(given) => MediaType::new(&given)?,
-                    None if value.text => MediaType::TEXT,
-                    None => MediaType::BYTES,
-                };
-                let ttl_ms = ttl_of(ttl, ttl_ms)?;
-                Op::Set(key, value.bytes, SetOptions { media_type, ttl_ms, expect })
-            }
-            Verb::Increment => match (by, value) {
-                (None, None) => Op::Increment(key, 1),
-                (Some(Amount(by)), None) | (None, Some(ValueIn::Number(by))) => Op::Increment(key, by),
-                (Some(_), Some(_)) => return Err(invalid("`by` and `value` are both given; send one")),
-                (None, Some(ValueIn::Bytes(_))) => {
-                    return Err(invalid("`increment` needs a whole number of 64 bits"));
-                }
-            },
-        })
-    }
-
-    /// Refuses members that the operation does not use.
-    fn check_fields(&self) -> Result<()> {
-        let taken: &[&str] = match self.op {
-            Verb::Get => &["key"],
-            Verb::Set => &["key", "value", "ttl", "ttl_ms", "media_type", "if_version", "absent"],
-            Verb::Delete | Verb::Check => &["key", "if_version", "absent"],
-            Verb::DeleteSpan => &["prefix", "start", "end"],
-            Verb::Increment => &["key", "value", "by"],
-        };
-        let given = [
-            ("key", self.key.is_some()),
-            ("value", self.value.is_some()),
-            ("by", self.by.is_some()),
-            ("ttl", self.ttl.is_some()),
-            ("ttl_ms", self.ttl_ms.is_some()),
-            ("media_type", self.media_type.is_some()),
-            ("prefix", self.prefix.is_some()),
-            ("start", self.start.is_some()),
-            ("end", self.end.is_some()),
-            ("if_version", self.if_version.is_some()),
-            ("absent", self.absent.is_some()),
-        ];
-        let verb = self.op.as_str();
-        if taken.contains(&"key") && self.key.is_none() {
-            return Err(invalid(format!("`{verb}` needs a `key`")));
-        }
-        match given.into_iter().find(|(name, given)| *given && !taken.contains(name)) {
-            None => Ok(()),
-            Some((name, _)) => Err(invalid(format!("`{verb}` takes no `{name}`"))),
-        }
-    }
-
-    fn expect(&self) -> Result<Expect> {
-        match (&self.if_version, self.absent) {
-            (Some(_), Some(_)) => Err(invalid("`if_version` and `absent` are both given; send one")),
-            (Some(VersionIn(version)), None) => Ok(Expect::Version(*version)),
-            (None, Some(true)) => Ok(Expect::Absent),
-            (None, Some(false)) => Ok(Expect::Present),
-            (None, None) => Ok(Expect::Anything),
-        }
-    }
-}
-
-/// Keys with a prefix, or from a start to an end; all of them when nothing is given.
-fn span(prefix: Option<KeyIn>, start: Option<KeyIn>, end: Option<KeyIn>) -> Result<Span> {
-    match (prefix, start, end) {
-        (None, None, None) => Ok(Span::All),
-        (Some(KeyIn(prefix)), None, None) => Ok(Span::Prefix(prefix)),
-        (Some(_), ..) => Err(invalid("`prefix` cannot be combined with `start` or `end`")),
-        (None, start, end) => Ok(Span::Between { start: start.map(|key| key.0), end: end.map(|key| key.0) }),
-    }
-}
-
-fn ttl_of(seconds: Option<Whole>, milliseconds: Option<Whole>) -> Result<Option<u64>> {
-    match (seconds, milliseconds) {
-        (Some(_), Some(_)) => Err(invalid("`ttl` and `ttl_ms` are both given; send one")),
-        (seconds, None) => seconds.map(ttl_of_body).transpose(),
-        (None, Some(Whole(given))) => {
-            let ttl_ms = u64::try_from(given).ok().filter(|ms| (1..=limits::TTL_MS_MAX).contains(ms));
-            ttl_ms.map(Some).ok_or_else(|| DbCode::TtlInvalid.into())
-        }
-    }
-}
-
-fn invalid(detail: impl Into<std::borrow::Cow<'static, str>>) -> Problem {
-    Problem::new(Code::BodyInvalid).detail(detail)
-}
-
-impl<'de> Deserialize<'de> for Verb {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        struct VerbVisitor;
-
-        impl Visitor<'_> for VerbVisitor {
-            type Value = Verb;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "one of {}", Verb::ALL.map(Verb::as_str).join(", "))
-            }
-
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> std::result::Result<Verb, E> {
-                let verb = Verb::ALL.into_iter().find(|verb| verb.as_str() == text);
-                verb.ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
-            }
-        }
-        deserializer.deserialize_str(VerbVisitor)
-    }
-}
-
-impl<'de> Deserialize<'de> for ValueIn {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        struct ValueVisitor;
-
-        impl<'de> Visitor<'de> for ValueVisitor {
-            type Value = ValueIn;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(
-                    "text, {\"base64\": \"...\"}, a list of numbers from 0 to 255, or a whole number of 64 bits",
-                )
-            }
-
-            fn visit_i64<E>(self, number: i64) -> std::result::Result<ValueIn, E> {
-                Ok(ValueIn::Number(number))
-            }
-
-            fn visit_u64<E: serde::de::Error>(self, number: u64) -> std::result::Result<ValueIn, E> {
-                Whole::from_u64(number).map(|Whole(number)| ValueIn::Number(number))
-            }
-
-            fn visit_f64<E: serde::de::Error>(self, number: f64) -> std::result::Result<ValueIn, E> {
-                Whole::from_f64(number).map(|Whole(number)| ValueIn::Number(number))
-            }
-
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> std::result::Result<ValueIn, E> {
-                BytesVisitor::VALUE.visit_str(text).map(ValueIn::Bytes)
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> std::result::Result<ValueIn, A::Error> {
-                BytesVisitor::VALUE.visit_seq(list).map(ValueIn::Bytes)
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> std::result::Result<ValueIn, A::Error> {
-                BytesVisitor::VALUE.visit_map(map).map(ValueIn::Bytes)
-            }
-        }
-        deserializer.deserialize_any(ValueVisitor)
-    }
-}
-
-impl<'de> Deserialize<'de> for VersionIn {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        struct VersionVisitor;
-
-        impl Visitor<'_> for VersionVisitor {
-            type Value = VersionIn;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a version such as \"7\"")
-            }
-
-            fn visit_u64<E: serde::de::Error>(self, number: u64) -> std::result::Result<VersionIn, E> {
-                // A larger number may have lost digits on its way through somebody's floats.
-                if number > JSON_INTEGER_MAX {
-                    return Err(E::custom("a version beyond 2^53 - 1 is written as text"));
-                }
-                Ok(VersionIn(number))
-            }
-
-            fn visit_f64<E: serde::de::Error>(self, number: f64) -> std::result::Result<VersionIn, E> {
-                let Whole(number) = Whole::from_f64(number)?;
-                self.visit_u64(u64::try_from(number).map_err(|_| E::custom("a version is not negative"))?)
-            }
-
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> std::result::Result<VersionIn, E> {
-                let digits = Some(text)
-                    .filter(|text| (1..=19).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit()));
-                let version = digits.and_then(|digits| digits.parse().ok());
-                version.map(VersionIn).ok_or_else(|| E::custom(format!("{text:?} is no version such as \"7\"")))
-            }
-        }
-        deserializer.deserialize_any(VersionVisitor)
-    }
+    Ok(form.into_op()?)
 }
 
 #[cfg(test)]
 mod tests {
+    use mantis_db::{Expect, MediaType, SetOptions, Span};
+
     use super::*;
 
     #[track_caller]

@@ -1,5 +1,7 @@
 //! What the operations on keys and values share: parameters, problems, times to live.
 
+use mantis_forms::operation::ttl_of_seconds;
+
 use crate::api::description::{Kind, Parameter, Pattern, Role};
 use crate::api::query::Query;
 use crate::limits;
@@ -93,10 +95,6 @@ pub(crate) fn ttl_ms(query: &Query) -> Option<u64> {
 }
 
 /// A time to live in JSON, from seconds to milliseconds.
-pub(crate) fn ttl_of_body(Whole(seconds): Whole) -> Result<u64> {
-    let milliseconds = u64::try_from(seconds)
-        .ok()
-        .and_then(|seconds| seconds.checked_mul(1000))
-        .filter(|ms| (1..=limits::TTL_MS_MAX).contains(ms));
-    milliseconds.ok_or_else(|| Problem::new(mantis_db::Code::TtlInvalid).in_body())
+pub(crate) fn ttl_of_body(seconds: Whole) -> Result<u64> {
+    ttl_of_seconds(seconds).ok_or_else(|| Problem::new(mantis_db::Code::TtlInvalid).in_body())
 }

@@ -10,16 +10,27 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A whole number, also where JSON writes it as `1.0` or `1e3`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Whole(pub(crate) i64);
+pub struct Whole(
+    /// The number.
+    pub i64,
+);
 
 impl Whole {
     const EXPECTED: &'static str = "a whole number of 64 bits";
 
-    pub(crate) fn from_u64<E: serde::de::Error>(number: u64) -> std::result::Result<Self, E> {
+    /// One that was read as unsigned.
+    ///
+    /// # Errors
+    /// It has more than 63 bits.
+    pub fn from_u64<E: serde::de::Error>(number: u64) -> std::result::Result<Self, E> {
         i64::try_from(number).map(Self).map_err(|_| E::invalid_value(Unexpected::Unsigned(number), &Self::EXPECTED))
     }
 
-    pub(crate) fn from_f64<E: serde::de::Error>(number: f64) -> std::result::Result<Self, E> {
+    /// One that was read as a float.
+    ///
+    /// # Errors
+    /// It is not whole, or may not be the one that was written.
+    pub fn from_f64<E: serde::de::Error>(number: f64) -> std::result::Result<Self, E> {
         let invalid = || E::invalid_value(Unexpected::Float(number), &Self::EXPECTED);
         if number.fract() != 0.0 || number.abs() > 2_f64.powi(62) {
             return Err(invalid());
@@ -63,11 +74,14 @@ impl<'de> Deserialize<'de> for Whole {
 
 /// A whole number, also as text: as `numbers=string` shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Amount(pub(crate) i64);
+pub struct Amount(
+    /// The number.
+    pub i64,
+);
 
 impl Amount {
     /// How it is written as text; a few of the largest are left out, whose bounds no short pattern has.
-    pub(crate) const PATTERN: &'static str = "^-?([0-9]{1,18}|[1-8][0-9]{18})$";
+    pub const PATTERN: &'static str = "^-?([0-9]{1,18}|[1-8][0-9]{18})$";
 }
 
 impl<'de> Deserialize<'de> for Amount {
@@ -121,7 +135,10 @@ impl JsonSchema for Amount {
 
 /// A number that could exceed what every JSON reader can hold, as text.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct NumberText(pub(crate) u64);
+pub struct NumberText(
+    /// The number.
+    pub u64,
+);
 
 impl Serialize for NumberText {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
@@ -130,7 +147,8 @@ impl Serialize for NumberText {
 }
 
 /// A version for JSON; what is not committed has none.
-pub(crate) fn version_text(version: u64) -> Option<NumberText> {
+#[must_use]
+pub fn version_text(version: u64) -> Option<NumberText> {
     (version != 0).then_some(NumberText(version))
 }
 
@@ -162,7 +180,7 @@ impl JsonSchema for NumberText {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::json::parse;
+    use crate::json::parse;
 
     #[test]
     fn integers_parse_from_several_spellings() {
