@@ -34,6 +34,13 @@ step "the symbols of the library"
 nm -D --defined-only "$lib/libmantisdb_c.so" | awk '{ print $NF }' | sort >"$out/symbols"
 diff "$ffi/tests/symbols.txt" "$out/symbols" ||
     fail "the library does not export what tests/symbols.txt lists" "a function of the header is missing, or one is there that it does not have"
+# Functions for tests are in a library of their own, beside all of these.
+if [ -r "$lib/libmantisdb_c_testing.so" ]; then
+    nm -D --defined-only "$lib/libmantisdb_c_testing.so" | awk '{ print $NF }' | sort >"$out/symbols-testing"
+    grep -v '^mantis_test_' "$out/symbols-testing" | diff "$ffi/tests/symbols.txt" - && grep -q '^mantis_test_' "$out/symbols-testing" ||
+        fail "the library for tests does not export the header's functions and its own" "tests/ffi/src/lib.rs has the latter"
+    "${CC:-gcc}" -x c -std=c99 -Wall -Wextra -Werror -pedantic -fsyntax-only -I "$ffi/include" tests/ffi/include/mantisdb_testing.h
+fi
 
 for compiler in gcc clang; do
     have "$compiler" || { echo "$compiler is missing: its tests are left out"; continue; }

@@ -8,8 +8,9 @@ use crate::absent;
 use crate::answer::{ABSENT, comparable, durable};
 use crate::scenario;
 use crate::surface::{Place, Surface};
+use crate::surfaces::c::C;
 use crate::surfaces::db::Db;
-use crate::surfaces::go::Go;
+use crate::surfaces::go::{Go, GoCgo};
 use crate::surfaces::guest::Guest;
 use crate::surfaces::http::Http;
 use crate::surfaces::python::{Python, PythonAwait};
@@ -99,6 +100,19 @@ async fn the_go_package_answers_like_the_crate() {
     let go = Go::build();
     check_same(&go, Place::Memory).await;
     check_same(&go, Place::Disk).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_go_package_over_the_c_interface_answers_like_the_crate() {
+    let go = GoCgo::build();
+    check_same(&go, Place::Memory).await;
+    check_same(&go, Place::Disk).await;
+}
+
+#[tokio::test]
+async fn the_c_interface_answers_like_the_crate() {
+    check_same(&C, Place::Memory).await;
+    check_same(&C, Place::Disk).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

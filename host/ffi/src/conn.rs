@@ -74,6 +74,14 @@ impl Conn {
     /// # Errors
     /// There are too many.
     pub(crate) fn begin(pool: Use, session: PooledSession) -> Result<u64, Failure> {
+        #[cfg(feature = "testing")]
+        let session = {
+            let mut session = session;
+            if let Some(grants) = crate::staged::grants() {
+                session.set_grants(grants);
+            }
+            session
+        };
         let conn = Self { session, page: Page::default(), entry: None, unsettled: Vec::new(), in_call: false, pool };
         CONNS
             .insert(conn)

@@ -19,6 +19,7 @@
 //! | `packed` | the forms of pages and operations, byte by byte |
 //! | `statements` | statements on tables as JSON; `mantis-forms` has batches |
 //! | `calls` | the functions of the header |
+//! | `staged` | what tests set, a feature |
 //! | `testing` | for tests in Rust |
 //!
 //! This is the only library with unsafe code. There are three kinds: functions that C calls, pointers of a caller (all in `raw`), and
@@ -39,6 +40,8 @@ mod pool;
 mod process;
 mod queue;
 mod raw;
+#[cfg(feature = "testing")]
+mod staged;
 mod statements;
 #[doc(hidden)]
 pub mod testing;

@@ -1,7 +1,7 @@
 //! HTTP: a server in this process on a port of its own, and a client that speaks to it over a connection.
 
-mod across;
-mod answers;
+pub(super) mod across;
+pub(super) mod answers;
 mod tables;
 
 use std::collections::HashMap;

@@ -1,5 +1,6 @@
 //! The surfaces.
 
+pub(crate) mod c;
 pub(crate) mod db;
 pub(crate) mod go;
 pub(crate) mod guest;

@@ -178,10 +178,7 @@ impl Runner {
     }
 
     pub(super) async fn play(&self, step: &Step) -> Answer {
-        let awaited = awaited(step);
-        let mut step = written(serde_json::to_value(step).unwrap());
-        step["awaited"] = awaited.into();
-        Answer::Line(read(self.ask(json!({ "step": step })).await))
+        Answer::Line(read(self.ask(json!({ "step": sent(step) })).await))
     }
 
     async fn ask(&self, question: Value) -> Value {
@@ -192,6 +189,13 @@ impl Runner {
             answer.expect("the player ended; its errors are above (`cargo xtask web` builds what that of pages needs)");
         serde_json::from_str(&answer).unwrap()
     }
+}
+
+/// A step as a process takes it.
+pub(super) fn sent(step: &Step) -> Value {
+    let mut line = written(serde_json::to_value(step).unwrap());
+    line["awaited"] = awaited(step).into();
+    line
 }
 
 /// The changes that a step is to wait for: a feed has no end that a reader could see.

@@ -116,6 +116,7 @@ type operation struct {
 	TTLMS      *int64 `json:"ttl_ms"`
 	If         condition
 	By         integer
+	MS         uint64
 	Span       span
 	Reverse    bool
 	Limit      *uint64

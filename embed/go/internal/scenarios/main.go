@@ -1,7 +1,8 @@
 // Scenarios does the steps of the repository's behaviour scenarios with package pool. A line of JSON comes in, a line of
 // JSON goes out:
 //
-//	{"open":{"location":..}}   a new database
+//	{"open":{"location":..}}   a new database on that server
+//	{"open":{"stage":{..},"before":[..],"grants":..}}   a new database in this process; steps before its grants count
 //	{"step":{..}}              the step's line of the transcript
 package main
 
@@ -28,7 +29,7 @@ func main() {
 			return
 		}
 		var question struct {
-			Open *struct{ Location string }
+			Open *opening
 			Step *step
 		}
 		if err := json.Unmarshal(line, &question); err != nil {
@@ -36,7 +37,7 @@ func main() {
 		}
 		var answer any = "open"
 		if question.Open != nil {
-			player.open(question.Open.Location)
+			player.open(question.Open)
 		} else {
 			answer = player.play(question.Step)
 		}
@@ -47,6 +48,14 @@ func main() {
 		fmt.Fprintf(out, "%s\n", encoded)
 		out.Flush()
 	}
+}
+
+// opening is a database on a server, or on the stage of one in this process.
+type opening struct {
+	Location string
+	Stage    json.RawMessage
+	Before   []*step
+	Grants   *string
 }
 
 // step is a step as the scenarios' data has it.
@@ -72,10 +81,14 @@ type transaction struct {
 	connection *pool.PooledConnection
 }
 
-func (player *player) open(location string) {
+func (player *player) open(opening *opening) {
 	player.close()
 	config := pool.DefaultPoolConfig()
-	config.MinConnections, config.Location = 0, location
+	config.MinConnections, config.Location = 0, opening.Location
+	if opening.Stage != nil {
+		setStage(string(opening.Stage))
+		config.Location = ":memory:"
+	}
 	opened, err := pool.NewConnectionPool(config)
 	if err != nil {
 		log.Fatal(err)
@@ -83,6 +96,16 @@ func (player *player) open(location string) {
 	player.pool = opened
 	player.connection = player.acquire()
 	player.transactions, player.cursors = map[string]*transaction{}, map[string]string{}
+	for _, step := range opening.Before {
+		if _, err := player.run(step); err != nil {
+			log.Fatal(err)
+		}
+	}
+	if opening.Grants != nil {
+		player.connection.Release()
+		setGrants(opening.Grants)
+		player.connection = player.acquire()
+	}
 }
 
 func (player *player) acquire() *pool.PooledConnection {
@@ -148,6 +171,11 @@ func (player *player) run(step *step) (any, error) {
 		return toldCommit(line{}, "committed", written), err
 	case "rollback":
 		return "rolled back", player.transactions[*step.In].Rollback(player.ctx)
+	case "advance-clock":
+		return line{"now_ms": advanceClock(asked.MS)}, nil
+	case "close-for-writes":
+		closeForWrites()
+		return "closed", nil
 	case "buckets":
 		buckets, err := player.connection.Buckets(player.ctx)
 		listed := make([]any, len(buckets))

@@ -70,6 +70,10 @@ func (player *player) onBucket(step *step, asked operation, bucket *pool.Bucket)
 			operations[index] = one.onKey()
 		}
 		applied, err := bucket.Apply(ctx, operations...)
+		// The crate does not say which of these it was.
+		if ours := (*pool.Error)(nil); errors.As(err, &ours) {
+			ours.Operation = -1
+		}
 		return toldApplied(applied, err, func(index int, result pool.Result) any {
 			return toldResult(asked.Ops[index].Op, result)
 		})

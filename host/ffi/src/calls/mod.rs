@@ -48,7 +48,7 @@ type Answer = Result<Status, Failure>;
 ///
 /// # Safety
 /// If `error` is not NULL, it points to as many writable bytes as its size says.
-unsafe fn call(error: *mut mantis_error, work: impl FnOnce() -> Answer) -> Status {
+pub(crate) unsafe fn call(error: *mut mantis_error, work: impl FnOnce() -> Answer) -> Status {
     // SAFETY: the caller of this function promises the same.
     let Ok(out) = (unsafe { Out::new(error, "error") }) else { return status::MANTIS_E_MISUSE };
     let done = process::check().and_then(|()| {

@@ -17,10 +17,9 @@ use crate::scenario::{BatchOperation, Step};
 
 impl Client {
     pub(super) async fn on_batch(&mut self, step: &Step, batch: &Batch) -> Answer {
-        let operations: Vec<_> = batch.ops.iter().map(operation).collect();
-        let body = format!("{{\"operations\":[{}]}}", operations.join(","));
         let headers = vec![(CONTENT_TYPE, HeaderValue::from_static(JSON))];
-        let answer = self.send_body(step, Method::POST, "/api/v1/batch?encoding=base64", headers, body.into()).await;
+        let answer =
+            self.send_body(step, Method::POST, "/api/v1/batch?encoding=base64", headers, body_of(batch).into()).await;
         if answer.status().is_success() {
             let commit = commit(&answer);
             let applied: Applied = serde_json::from_slice(answer.body()).unwrap();
@@ -95,7 +94,8 @@ struct WithRows {
     rows: Option<Box<RawValue>>,
 }
 
-fn shown(operation: &OperationAcross, result: &RawValue) -> RowsResult {
+/// The result of an operation.
+pub(in crate::surfaces) fn shown(operation: &OperationAcross, result: &RawValue) -> RowsResult {
     let rows = serde_json::from_str::<WithRows>(result.get()).unwrap().rows;
     let returned = rows.map(|rows| Rows::read(rows.get().as_bytes()));
     let body: Value = serde_json::from_str(result.get()).unwrap();
@@ -122,7 +122,8 @@ fn shown(operation: &OperationAcross, result: &RawValue) -> RowsResult {
     }
 }
 
-fn refused(batch: &Batch, refusal: &Value) -> (usize, Found) {
+/// An operation that refused the batch.
+pub(in crate::surfaces) fn refused(batch: &Batch, refusal: &Value) -> (usize, Found) {
     let index = usize::try_from(refusal["index"].as_u64().unwrap()).unwrap();
     let found = match &batch.ops[index] {
         OperationAcross::Keys(operation) => {
@@ -168,6 +169,12 @@ fn event(change: &RawValue) -> Event {
         version: committed,
         previous_version,
     }
+}
+
+/// The JSON of a batch.
+pub(in crate::surfaces) fn body_of(batch: &Batch) -> String {
+    let operations: Vec<_> = batch.ops.iter().map(operation).collect();
+    format!("{{\"operations\":[{}]}}", operations.join(","))
 }
 
 /// The JSON of an operation, in which numbers keep their digits.

@@ -28,7 +28,7 @@ pub(super) fn applied(operations: &[BatchOperation], body: &Value, commit: Commi
     Answer::Applied { commit, results }
 }
 
-pub(super) fn bytes_of(bytes: &Value) -> Vec<u8> {
+pub(in crate::surfaces) fn bytes_of(bytes: &Value) -> Vec<u8> {
     match bytes {
         Value::String(text) => text.clone().into_bytes(),
         other => BASE64_STANDARD.decode(other["base64"].as_str().unwrap()).unwrap(),
@@ -45,7 +45,7 @@ pub(super) fn version(version: &Value) -> u64 {
     if version.is_null() { 0 } else { number(version) }
 }
 
-pub(super) fn list<T>(list: &Value, item: impl FnMut(&Value) -> T) -> Vec<T> {
+pub(in crate::surfaces) fn list<T>(list: &Value, item: impl FnMut(&Value) -> T) -> Vec<T> {
     list.as_array().unwrap().iter().map(item).collect()
 }
 
