@@ -40,7 +40,8 @@ fn script(connections: Vec<Vec<Step>>) -> Script {
         for steps in connections {
             let (mut stream, _) = listener.accept().unwrap();
             for step in steps {
-                lines.push(read_request(&mut stream));
+                let Some(line) = read_request(&mut stream) else { break };
+                lines.push(line);
                 match step {
                     // A client that has seen enough closes.
                     Step::Answer(text) => drop(stream.write_all(text.as_bytes())),
@@ -54,18 +55,18 @@ fn script(connections: Vec<Vec<Step>>) -> Script {
     Script { url, thread }
 }
 
-/// Reads a request with its body, and returns its first line.
-fn read_request(stream: &mut TcpStream) -> String {
+/// Reads a request with its body, and returns its first line; none if the client has closed.
+fn read_request(stream: &mut TcpStream) -> Option<String> {
     let (mut text, mut byte) = (Vec::new(), [0; 1]);
     while !text.ends_with(b"\r\n\r\n") {
-        stream.read_exact(&mut byte).unwrap();
+        stream.read_exact(&mut byte).ok()?;
         text.push(byte[0]);
     }
     let text = String::from_utf8(text).unwrap().to_lowercase();
     let length = text.lines().find_map(|line| line.strip_prefix("content-length: "));
     let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
-    stream.read_exact(&mut body).unwrap();
-    text.lines().next().unwrap().trim_end_matches(" http/1.1").to_owned()
+    stream.read_exact(&mut body).ok()?;
+    Some(text.lines().next()?.trim_end_matches(" http/1.1").to_owned())
 }
 
 /// An answer as a MantisDB server gives it.

@@ -13,7 +13,6 @@ use super::problem::{self, Lost};
 use super::session::{Session, written};
 use super::url::Path;
 use super::wire::{Answer, Request};
-use crate::abi::status;
 use crate::failure::Failure;
 use crate::far::{BatchDone, Shown};
 use crate::statements::{self, data_json};

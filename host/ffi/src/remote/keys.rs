@@ -18,6 +18,8 @@ use super::wire::{Answer, Request};
 use crate::failure::Failure;
 use crate::far::{Bucket, Scanned};
 
+/// A longer key has no place in a path; the server refuses it in any case.
+const KEY_BYTES_MAX: usize = 4_096;
 /// Keys of a page that is only counted.
 const COUNTED_PAGE: usize = 1_000;
 
@@ -105,7 +107,8 @@ pub(super) fn set(
     let media_type = options.media_type.as_str();
     // These are no header, or one that says more than what kind of bytes it is.
     let is_header = media_type.trim() == media_type && !media_type.starts_with("application/vnd.mantisdb");
-    let path = Path::key(bucket, key).filter(|_| is_header && !key.is_empty() && options.expect != Expect::Version(0));
+    let is_short = (1..=KEY_BYTES_MAX).contains(&key.len());
+    let path = Path::key(bucket, key).filter(|_| is_header && is_short && options.expect != Expect::Version(0));
     let Some(path) = path else { return set_in_batch(session, bucket, key, value, options) };
     let ttl_ms = options.ttl_ms.map(|ms| ms.min(i64::MAX.unsigned_abs()).to_string());
     let path = path.with("raw", "true").with_some("ttl_ms", ttl_ms);

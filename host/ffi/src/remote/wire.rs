@@ -27,6 +27,8 @@ const CONNECT_TIME: Duration = Duration::from_secs(5);
 const IDLE_TIME_MAX: Duration = Duration::from_secs(60);
 /// Bytes of an answer's line and headers.
 const HEAD_BYTES_MAX: usize = 256 << 10;
+/// Bytes of a path with its query: as many as can be written. Servers take fewer.
+const PATH_BYTES_MAX: usize = 60_000;
 /// Bytes of an answer that says what is wrong.
 const PROBLEM_BYTES_MAX: usize = 4 << 20;
 
@@ -202,6 +204,11 @@ impl Wire {
 
     /// Sends a request, over a new connection if the kept one is closed, and returns the head of its answer.
     async fn start(&mut self, base: &Base, request: &Request) -> Result<(Kept, Response<Incoming>), Failure> {
+        let bytes = base.path.len() + request.path.0.len();
+        if bytes > PATH_BYTES_MAX {
+            let message = format!("the request's path and query have {bytes} bytes");
+            return Err(Failure::new(status::MANTIS_E_LIMIT, "uri-too-long", message));
+        }
         loop {
             let (mut kept, is_new) = match self.take_kept() {
                 Some(kept) => (kept, false),
@@ -322,7 +329,7 @@ fn late(time: Duration, is_write: bool) -> Failure {
 
 /// hyper's errors say little without what caused them.
 fn with_sources(error: &dyn Error) -> String {
-    let sources = std::iter::successors(error.source(), |error| error.source());
+    let sources = std::iter::successors(error.source(), |&error| error.source());
     sources.fold(error.to_string(), |text, source| format!("{text}: {source}"))
 }
 
