@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Tests the C interface: the header in C and C++, the C tests with gcc and clang, under the sanitisers and valgrind, the examples, and the
-# symbols of the library. Arguments: the folder of the built library (target/debug/deps after the tests, target/debug after a build), and rounds of racing misuse (20,000 a thread).
+# symbols of the library. The same programs run against a server (MANTISDB_BINARY, or target/debug/mantisdb), which one of them kills.
+# Arguments: the folder of the built library (target/debug/deps after the tests, target/debug after a build), and rounds of racing misuse (20,000 a thread).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
@@ -8,8 +9,10 @@ cd "$(dirname "$0")/.."
 lib=$(realpath "${1:-target/debug/deps}")
 rounds=${2:-20000}
 [ -r "$lib/libmantisdb_c.so" ] || fail "there is no $lib/libmantisdb_c.so" "build it: cargo build -p mantis-ffi"
+mantisdb=${MANTISDB_BINARY:-target/debug/mantisdb}
 out=$(mktemp -d)
-trap 'rm -rf "$out"' EXIT
+server=''
+trap 'stop; rm -rf "$out"' EXIT
 ffi=host/ffi
 flags=(-std=c11 -Wall -Wextra -Werror -pedantic -pthread -g -O1 -I "$ffi/include")
 link=(-L "$lib" -lmantisdb_c "-Wl,-rpath,$lib")
@@ -74,6 +77,20 @@ if have valgrind; then
     done
 else
     echo "valgrind is missing: its runs are left out"
+fi
+
+if [ -x "$mantisdb" ]; then
+    step "C tests against a server"
+    serve "$mantisdb" "$out/server.log" --memory
+    for test in "${tests[@]}"; do
+        gcc "${flags[@]}" -fsanitize=address,undefined -fno-sanitize-recover=all "$ffi/tests/c/$test.c" -o "$out/$test" "${link[@]}"
+        MANTIS_TEST_URL=$url run "$test" 100
+    done
+    stop
+    gcc "${flags[@]}" "$ffi/tests/c/remote.c" -o "$out/remote" "${link[@]}"
+    "$out/remote" "$mantisdb" "$out"
+else
+    echo "no $mantisdb: the tests against a server are left out (cargo build builds it)"
 fi
 
 step "examples in C"

@@ -1,4 +1,4 @@
-/* MantisDB in this process: an ordered, transactional key-value and table store behind a pool of connections.
+/* MantisDB: an ordered, transactional key-value and table store behind a pool of connections, in this process or on a server.
  *
  * The rules of every function:
  *
@@ -70,7 +70,7 @@ typedef int32_t mantis_status;
 #define MANTIS_E_BUSY (-32)   /* Another thread is using the connection. */
 #define MANTIS_E_FORKED (-33) /* The process is a fork of the one that opened the database. */
 #define MANTIS_E_PANIC (-34)  /* A defect of the library. The connection is discarded when it is released. */
-/* The disk failed (storage-failed): whether the write is there after the next opening is not known. */
+/* Whether the write happened is not known: the disk failed (storage-failed), or a server's answer to it did not come (outcome-unknown). */
 #define MANTIS_E_OUTCOME_UNKNOWN (-35)
 
 /* An error. `code` never changes its meaning; the texts are for people. All end with a NUL, and are cut if too long. */
@@ -120,7 +120,8 @@ typedef struct mantis_token {
 /* The database is opened for reading: nothing in its directory is changed. */
 #define MANTIS_POOL_READ_ONLY 1u
 
-/* Settings of a pool. mantis_pool_config_init sets all members to their defaults. */
+/* Settings of a pool. mantis_pool_config_init sets all members to their defaults. Of a server's database durability, checkpoints and size are
+ * the server's own settings: these members are passed over. */
 typedef struct mantis_pool_config {
     uint32_t size;
     uint32_t flags;                 /* MANTIS_POOL_..; 0 */
@@ -134,13 +135,35 @@ typedef struct mantis_pool_config {
     uint64_t durability_interval_ms; /* 100 */
     uint64_t checkpoint_bytes;       /* of log, after which a checkpoint is due; 256 MiB */
     uint64_t store_bytes_max;        /* the limit of the database's size in memory; 0: the default of the database */
+    uint64_t request_timeout_ms;     /* how long an answer of a server may take; 60,000; at least 1 */
+    uint64_t answer_bytes_max;       /* of an answer of a server; 256 MiB; at least 1 */
 } mantis_pool_config;
 
 /* Sets `config` to the defaults. `size` is sizeof(mantis_pool_config) of the caller's header. */
 mantis_status mantis_pool_config_init(mantis_pool_config *config, size_t size);
 
 /* Opens the database in a directory, or makes one, or an empty one in memory (":memory:"), or speaks to a server
- * ("http://127.0.0.1:8080", in a later release), and makes a pool of connections to it. `config` may be NULL. */
+ * ("http://127.0.0.1:8080", "http://proxy/path"), and makes a pool of connections to it. `config` may be NULL.
+ *
+ * A server is reached for with a connection's first call: one that is not there is no error here. Its functions are the same, with the codes
+ * of its answers (docs/reference/errors.md), and with these:
+ *
+ *   unreachable          MANTIS_E_IO   no network connection, or it broke off; nothing was written
+ *   answer-late          MANTIS_E_IO   no answer within `request_timeout_ms`; nothing was written
+ *   outcome-unknown      MANTIS_E_OUTCOME_UNKNOWN   a write or commit was sent, and its answer did not come: it may have happened, now or a
+ *                                      little later
+ *   answer-too-large     MANTIS_E_LIMIT   the answer exceeds `answer_bytes_max`
+ *   answer-malformed     MANTIS_E_IO   the answer cannot be read
+ *   not-mantisdb         MANTIS_E_IO   what answers is something else
+ *   server-incompatible  MANTIS_E_IO   the server is of a release that does not have the request
+ *   unsupported-remote   MANTIS_E_OTHER   only databases in this process have it: savepoints, mantis_conn_set_grants,
+ *                                      MANTIS_POOL_READ_ONLY, MANTIS_ROWS_PACKED, and a few forms of statements that the message names
+ *   tls-unsupported, url-invalid   MANTIS_E_OPEN   the location cannot be used: servers have neither TLS nor accounts
+ *   remote-not-built     MANTIS_E_OPEN   this library was built without connections to servers
+ *
+ * A call that only reads is sent again, once, where a kept network connection turns out to be closed; a write only if nothing of it was
+ * sent. A server answers a commit when it is final: MANTIS_DEFER is allowed, and saves no time. It rolls an open transaction back when it
+ * was not used for 30 seconds. */
 mantis_status mantis_pool_new(const char *location, size_t location_len, const mantis_pool_config *config, mantis_pool *pool,
                               mantis_error *error);
 
@@ -173,13 +196,14 @@ typedef struct mantis_stats {
     uint64_t waits_abandoned; /* cancelled */
     uint64_t wait_us_total;
     uint64_t wait_us_max;
-    /* Of the database; 0 where it is on a server. */
+    /* Of the database; a server is asked. */
     uint64_t version;   /* the newest commit */
     uint64_t keys;      /* with those of tables and their indexes */
     uint64_t bytes;     /* in memory, about */
     uint64_t snapshots; /* held by transactions and scans */
 } mantis_stats;
 
+/* Where a server does not answer, the pool's own are written all the same, and the result is that error. */
 mantis_status mantis_pool_stats(mantis_pool pool, mantis_stats *stats, mantis_error *error);
 
 /* Writes a backup of the database as it is now into a new file, beside readers and writers. `mantisdb restore` reads it, and
@@ -196,7 +220,8 @@ mantis_status mantis_restore(const char *backup, size_t backup_len, const char *
 mantis_status mantis_pool_acquire(mantis_pool pool, int64_t timeout_ms, mantis_token token, mantis_conn *conn,
                                   mantis_error *error);
 
-/* Gives a connection back. Its open transaction is rolled back, its grants are those of the pool again, its pages are gone. */
+/* Gives a connection back. Its open transaction is rolled back, its grants are those of the pool again, its pages are gone. On a server the
+ * transaction ends with an answer that is waited for; if none comes, when it was not used for 30 seconds. */
 mantis_status mantis_conn_release(mantis_conn conn, mantis_error *error);
 
 /* A token for blocking calls. Cancelling it, from any thread, ends the wait that it was given to, and every later one. */
@@ -488,7 +513,8 @@ mantis_status mantis_conn_changes(mantis_conn conn, const char *bucket, size_t b
                                   uint32_t since, const void *cursor, size_t cursor_len, uint32_t limit, mantis_page *page,
                                   mantis_error *error);
 
-/* Waits for a commit newer than `after`: `version` is the newest. MANTIS_PENDING if the time is up. */
+/* Waits for a commit newer than `after`: `version` is the newest. MANTIS_PENDING if the time is up. All who wait for one of a server share
+ * one request to it; one that fails is told to all of them. */
 mantis_status mantis_pool_wait_version(mantis_pool pool, uint64_t after, int64_t timeout_ms, mantis_token token,
                                        uint64_t *version, mantis_error *error);
 
@@ -496,7 +522,8 @@ mantis_status mantis_pool_wait_version(mantis_pool pool, uint64_t after, int64_t
  *
  * Definitions are JSON documents as over HTTP, and so are batches; docs/guides/embed-c.md describes the form of statements. */
 
-/* Makes a table, or confirms that it is there as defined (`written->flags` MANTIS_CREATED if it is new). The page has its definition. */
+/* Makes a table, or confirms that it is there as defined (`written->flags` MANTIS_CREATED if it is new; of a server the other members of
+ * `written` are 0). The page has its definition. */
 mantis_status mantis_conn_table_create(mantis_conn conn, const char *table, size_t table_len, const char *definition,
                                        size_t definition_len, mantis_page *page, mantis_written *written, mantis_error *error);
 /* Changes a table. The page has its definition after that. */

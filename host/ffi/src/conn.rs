@@ -5,8 +5,10 @@ use mantis_db::{Database, Entry, Session};
 use crate::abi::status;
 use crate::abi::types::mantis_page;
 use crate::failure::Failure;
+use crate::far::{Far, unsupported};
 use crate::handles::{Handles, NoValue};
-use crate::pool::{PooledSession, Use};
+use crate::link::Link;
+use crate::pool::{PooledLink, Use};
 
 /// The connections of the process that are out.
 pub(crate) static CONNS: Handles<Conn> = Handles::new(2);
@@ -19,7 +21,7 @@ const UNSETTLED_MAX: usize = 1_024;
 
 /// A connection.
 pub(crate) struct Conn {
-    session: PooledSession,
+    link: PooledLink,
     pub(crate) page: Page,
     /// Of the last read.
     pub(crate) entry: Option<Entry>,
@@ -27,7 +29,7 @@ pub(crate) struct Conn {
     unsettled: Vec<u64>,
     /// Whether a call is under way, or ended in a panic.
     in_call: bool,
-    /// Dropped after the session.
+    /// Dropped after the link.
     pub(crate) pool: Use,
 }
 
@@ -73,26 +75,34 @@ impl Conn {
     ///
     /// # Errors
     /// There are too many.
-    pub(crate) fn begin(pool: Use, session: PooledSession) -> Result<u64, Failure> {
+    pub(crate) fn begin(pool: Use, link: PooledLink) -> Result<u64, Failure> {
         #[cfg(feature = "testing")]
-        let session = {
-            let mut session = session;
-            if let Some(grants) = crate::staged::grants() {
+        let link = {
+            let mut link = link;
+            if let (Link::Near(session), Some(grants)) = (&mut *link, crate::staged::grants()) {
                 session.set_grants(grants);
             }
-            session
+            link
         };
-        let conn = Self { session, page: Page::default(), entry: None, unsettled: Vec::new(), in_call: false, pool };
+        let conn = Self { link, page: Page::default(), entry: None, unsettled: Vec::new(), in_call: false, pool };
         CONNS
             .insert(conn)
             .map_err(|_| Failure::new(status::MANTIS_E_LIMIT, "handles-too-many", "too many connections are out"))
     }
 
-    /// Does a call with the connection of a handle.
+    /// Does a call that only a database in this process has.
+    ///
+    /// # Errors
+    /// As [`with_any`](Self::with_any); the connection is to a server.
+    pub(crate) fn with<T>(handle: u64, work: impl FnOnce(&mut Self) -> Result<T, Failure>) -> Result<T, Failure> {
+        Self::with_any(handle, |conn| if conn.far().is_some() { Err(unsupported("this function")) } else { work(conn) })
+    }
+
+    /// Does a call with the connection of a handle, whatever it is to: work asks for [`far`](Self::far) first.
     ///
     /// # Errors
     /// It is stale, in use by another thread, or a call with it has ended in a panic; those of the work.
-    pub(crate) fn with<T>(handle: u64, work: impl FnOnce(&mut Self) -> Result<T, Failure>) -> Result<T, Failure> {
+    pub(crate) fn with_any<T>(handle: u64, work: impl FnOnce(&mut Self) -> Result<T, Failure>) -> Result<T, Failure> {
         let mut conn = CONNS.hold(handle).map_err(no_conn)?;
         if conn.in_call {
             let message = "an earlier call with this connection failed by a defect of the library; release it";
@@ -111,11 +121,17 @@ impl Conn {
     /// # Errors
     /// It is stale, or in use by another thread.
     pub(crate) fn end(handle: u64) -> Result<(), Failure> {
-        let Self { session, in_call, pool, .. } = CONNS.remove(handle).map_err(no_conn)?;
+        let Self { mut link, in_call, pool, .. } = CONNS.remove(handle).map_err(no_conn)?;
         if in_call {
-            PooledSession::close(session);
+            PooledLink::close(link);
         } else {
-            drop(session);
+            if let Link::Far(far) = &mut *link
+                && far.in_transaction()
+            {
+                // A server that cannot be told rolls it back when it has been idle for long enough.
+                let _ = far.rollback();
+            }
+            drop(link);
         }
         drop(pool);
         Ok(())
@@ -131,14 +147,21 @@ impl Conn {
 
     /// Remembers the deferred commit of the last call.
     pub(crate) fn note_unsettled(&mut self) {
-        let version = self.session.take_unsettled();
+        let version = self.session().take_unsettled();
         if version > 0 {
             self.unsettled.push(version);
         }
         if self.unsettled.len() >= UNSETTLED_MAX {
             // Whatever is final by now needs no wait; its failure is told again by whoever waits for it.
-            let settled = self.session.database().version();
+            let settled = self.database().version();
             self.unsettled.retain(|&version| version > settled);
+        }
+    }
+
+    /// Remembers the last commit of a server, which answers when a commit is final.
+    pub(crate) fn note_final(&mut self, version: u64) {
+        if version > 0 {
+            self.unsettled = vec![version];
         }
     }
 
@@ -155,12 +178,28 @@ impl Conn {
         }
     }
 
-    pub(crate) fn session(&mut self) -> &mut Session {
-        &mut self.session
+    /// The connection to a server; none to a database in this process.
+    pub(crate) fn far(&mut self) -> Option<&mut (dyn Far + 'static)> {
+        match &mut *self.link {
+            Link::Near(_) => None,
+            Link::Far(far) => Some(&mut **far),
+        }
     }
 
+    /// The session of a database in this process, within [`with`](Self::with) or where there is no [`far`](Self::far).
+    pub(crate) fn session(&mut self) -> &mut Session {
+        match &mut *self.link {
+            Link::Near(session) => session,
+            Link::Far(_) => unreachable!("whoever serves servers asks for them first"),
+        }
+    }
+
+    /// As [`session`](Self::session).
     pub(crate) fn database(&self) -> &Database {
-        self.session.database()
+        match &*self.link {
+            Link::Near(session) => session.database(),
+            Link::Far(_) => unreachable!("whoever serves servers asks for them first"),
+        }
     }
 }
 

@@ -13,6 +13,9 @@
 //! | `handles` | tables of handles: a number that was given back is refused, and never followed |
 //! | `process` | whether this process is a fork of the one that used the library |
 //! | `opening` | opening a database, making one from a backup |
+//! | `far` | what a connection to a server does |
+//! | `remote` | that over HTTP; a feature |
+//! | `link` | what a pool lends: a session of a database in this process, or a connection to a server |
 //! | `waiting` | threads that wait, tokens that end a wait |
 //! | `pool`, `conn` | what a handle stands for |
 //! | `queue` | completion queues |
@@ -33,13 +36,17 @@ mod abi;
 mod calls;
 mod conn;
 mod failure;
+mod far;
 mod handles;
+mod link;
 mod opening;
 mod packed;
 mod pool;
 mod process;
 mod queue;
 mod raw;
+#[cfg(feature = "remote")]
+mod remote;
 #[cfg(feature = "testing")]
 mod staged;
 mod statements;

@@ -7,7 +7,10 @@ use mantis_db::disk::DirectoryDisk;
 use mantis_db::{Database, EngineOptions, OpenOptions, RestoreError, SystemClock, SystemRandom, restore};
 
 use crate::abi::status;
+use crate::abi::types::flags::MANTIS_POOL_READ_ONLY;
+use crate::abi::types::mantis_pool_config;
 use crate::failure::Failure;
+use crate::far::{FarPool, unsupported};
 
 /// The location of a database in memory.
 const IN_MEMORY: &str = ":memory:";
@@ -26,10 +29,6 @@ pub(crate) fn open(location: &str, options: &OpenOptions, is_read_only: bool) ->
     {
         return Ok(database);
     }
-    // A folder of that name would be a surprise.
-    if location.starts_with("http://") || location.starts_with("https://") {
-        return Err(Failure::misuse("this release opens directories and \":memory:\"; a server is reached over HTTP"));
-    }
     if location != IN_MEMORY {
         return Ok(options.open(location)?);
     }
@@ -37,6 +36,32 @@ pub(crate) fn open(location: &str, options: &OpenOptions, is_read_only: bool) ->
         return Err(Failure::misuse("a database in memory is empty, and opened for reading it would stay so"));
     }
     Ok(options.in_memory()?)
+}
+
+/// Whether a location is a server's. A folder of that name would be a surprise.
+pub(crate) fn is_url(location: &str) -> bool {
+    let is_scheme = |scheme: &str| location.get(..scheme.len()).is_some_and(|head| head.eq_ignore_ascii_case(scheme));
+    is_scheme("http://") || is_scheme("https://")
+}
+
+/// The server at a URL. Nothing is sent yet.
+///
+/// # Errors
+/// Misuse; a URL that cannot be used.
+pub(crate) fn server(location: &str, config: &mantis_pool_config) -> Result<Arc<dyn FarPool>, Failure> {
+    check(location, "location")?;
+    if config.flags & MANTIS_POOL_READ_ONLY != 0 {
+        return Err(unsupported("opening for reading"));
+    }
+    #[cfg(feature = "remote")]
+    return crate::remote::open(location, config);
+    #[cfg(not(feature = "remote"))]
+    Err(Failure::new(
+        status::MANTIS_E_OPEN,
+        "remote-not-built",
+        "this library was built without connections to servers",
+    )
+    .with_hint("Build it with the feature `remote`."))
 }
 
 /// Makes a database in a directory that holds none, from the backup in a file.

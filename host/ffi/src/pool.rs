@@ -1,4 +1,4 @@
-//! A pool: a database in this process, and the sessions that its connections are.
+//! A pool: a database in this process or a server, and the links that its connections are.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -16,7 +16,9 @@ use crate::abi::types::flags::{
 };
 use crate::abi::types::mantis_pool_config;
 use crate::failure::Failure;
+use crate::far::{FarPool, Later};
 use crate::handles::Handles;
+use crate::link::LinkManager;
 use crate::opening;
 use crate::waiting::block::{self, Waited};
 use crate::waiting::timer;
@@ -27,16 +29,28 @@ pub(crate) static POOLS: Handles<Arc<Pool>> = Handles::new(1);
 
 /// More connections than a table of handles has room for would be no help.
 const CONNECTIONS_MAX: u32 = 65_536;
+/// How long an answer of a server may take, unless the settings say it.
+const REQUEST_TIMEOUT_MS: u64 = 60_000;
+/// Bytes of an answer of a server, unless the settings say it.
+const ANSWER_BYTES_MAX: u64 = 256 << 20;
 /// The bit of `users` that says that the pool is destroyed.
 const DESTROYED: u64 = 1 << 63;
 
-/// A connection's session.
-pub(crate) type PooledSession = Object<SessionManager>;
+/// A connection's link to the database.
+pub(crate) type PooledLink = Object<LinkManager>;
+
+/// What the connections of a pool are to.
+pub(crate) enum Base {
+    /// A database in this process.
+    Near(Database),
+    /// A server.
+    Far(Arc<dyn FarPool>),
+}
 
 /// A pool.
 pub(crate) struct Pool {
-    pub(crate) sessions: mantis_pool::Pool<SessionManager>,
-    pub(crate) database: Database,
+    pub(crate) links: mantis_pool::Pool<LinkManager>,
+    pub(crate) base: Base,
     /// Queries that were parsed lately.
     pub(crate) texts: QueryTexts,
     /// Ends what waits for something of this pool.
@@ -72,16 +86,22 @@ impl Default for mantis_pool_config {
             durability_interval_ms: 100,
             checkpoint_bytes: storage.checkpoint_bytes,
             store_bytes_max: 0,
+            request_timeout_ms: REQUEST_TIMEOUT_MS,
+            answer_bytes_max: ANSWER_BYTES_MAX,
         }
     }
 }
 
 impl Pool {
-    /// Opens a database and makes its pool.
+    /// Opens a database, or names a server, and makes its pool.
     ///
     /// # Errors
     /// Misuse, or why it cannot be opened.
     pub(crate) fn open(location: &str, config: &mantis_pool_config) -> Result<Arc<Self>, Failure> {
+        if opening::is_url(location) {
+            check_flags(config)?;
+            return Self::of_base(Base::Far(opening::server(location, config)?), config);
+        }
         let storage = storage_of(config)?;
         let is_read_only = config.flags & MANTIS_POOL_READ_ONLY != 0;
         let options = OpenOptions::new().limits(limits_of(config)).storage(storage).read_only(is_read_only);
@@ -93,15 +113,23 @@ impl Pool {
     /// # Errors
     /// Misuse: settings that contradict each other.
     pub(crate) fn over(database: Database, config: &mantis_pool_config) -> Result<Arc<Self>, Failure> {
+        Self::of_base(Base::Near(database), config)
+    }
+
+    fn of_base(base: Base, config: &mantis_pool_config) -> Result<Arc<Self>, Failure> {
         if config.max_connections > CONNECTIONS_MAX {
             return Err(Failure::misuse(format!("`max_connections` is at most {CONNECTIONS_MAX}")));
         }
-        let sessions = mantis_pool::Pool::new(SessionManager::new(database.clone()), pool_config(config))
-            .map_err(|error| Failure::misuse(error.to_string()))?;
-        timer::start()?.spawn(sessions.run_maintenance());
+        let manager = match &base {
+            Base::Near(database) => LinkManager::Near(SessionManager::new(database.clone())),
+            Base::Far(server) => LinkManager::Far(Arc::clone(server)),
+        };
+        let links =
+            mantis_pool::Pool::new(manager, pool_config(config)).map_err(|error| Failure::misuse(error.to_string()))?;
+        timer::start()?.spawn(links.run_maintenance());
         Ok(Arc::new(Self {
-            sessions,
-            database,
+            links,
+            base,
             texts: QueryTexts::default(),
             end: Token::new(),
             connection_timeout_ms: config.connection_timeout_ms,
@@ -133,7 +161,7 @@ impl Pool {
 
     /// Refuses newcomers, and waits until nobody uses it.
     pub(crate) async fn close(&self) {
-        self.sessions.close();
+        self.links.close();
         loop {
             let mut unused = pin!(self.unused.notified());
             unused.as_mut().enable();
@@ -161,21 +189,49 @@ impl Pool {
     /// The disk failed to take the last commits.
     pub(crate) fn end(&self) -> Result<(), Failure> {
         self.end.cancel();
-        self.sessions.close();
-        Ok(self.database.close()?)
+        self.links.close();
+        match &self.base {
+            Base::Near(database) => Ok(database.close()?),
+            Base::Far(_) => Ok(()),
+        }
+    }
+
+    /// Whether a commit is durable, once it is final.
+    pub(crate) fn settled(&self, version: u64) -> Later<bool> {
+        match &self.base {
+            Base::Near(database) => {
+                let database = database.clone();
+                Box::pin(async move { Ok(database.settled(version).await?) })
+            }
+            Base::Far(server) => Arc::clone(server).settled(version),
+        }
+    }
+
+    /// The newest commit, once it is newer than `after`.
+    pub(crate) fn newer(&self, after: u64) -> Later<u64> {
+        match &self.base {
+            Base::Near(database) => {
+                let mut newest = database.watch();
+                Box::pin(async move {
+                    let newer = newest.wait_for(|newest| *newest > after).await;
+                    newer.map(|newest| *newest).map_err(|_| Failure::closed())
+                })
+            }
+            Base::Far(server) => Arc::clone(server).newer(after),
+        }
     }
 }
 
 impl Use {
-    /// A session, now or after a wait.
+    /// A link, now or after a wait.
     ///
     /// # Errors
     /// Those of the pool.
-    pub(crate) fn acquire(&self, timeout_ms: i64, token: Option<&Token>) -> Result<PooledSession, Failure> {
-        if let Some(session) = self.0.sessions.try_acquire().map_err(|error| failure_of(&error))? {
-            return Ok(session);
+    pub(crate) fn acquire(&self, timeout_ms: i64, token: Option<&Token>) -> Result<PooledLink, Failure> {
+        if let Some(link) = self.0.links.try_acquire().map_err(|error| failure_of(&error))? {
+            return Ok(link);
         }
-        let wait = self.0.sessions.acquire_timeout(self.0.timeout(timeout_ms));
+        let wait = self.0.links.acquire_timeout(self.0.timeout(timeout_ms));
         match block::wait_for(wait, -1, token)? {
             Waited::Done(acquired) => acquired.map_err(|error| failure_of(&error)),
             Waited::Canceled | Waited::TimeUp => Err(Failure::canceled()),
@@ -231,10 +287,15 @@ fn limits_of(config: &mantis_pool_config) -> Limits {
     limits
 }
 
-fn storage_of(config: &mantis_pool_config) -> Result<StorageOptions, Failure> {
+fn check_flags(config: &mantis_pool_config) -> Result<(), Failure> {
     if config.flags & !MANTIS_POOL_READ_ONLY != 0 {
         return Err(Failure::misuse(format!("`flags` has {:#x}, which this release does not know", config.flags)));
     }
+    Ok(())
+}
+
+fn storage_of(config: &mantis_pool_config) -> Result<StorageOptions, Failure> {
+    check_flags(config)?;
     let durability = match config.durability {
         MANTIS_DURABILITY_ALWAYS => Durability::Always,
         MANTIS_DURABILITY_INTERVAL => Durability::Interval { ms: config.durability_interval_ms.max(1) },

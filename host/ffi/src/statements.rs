@@ -21,7 +21,7 @@ const VALUES_MAX: usize = 1_000_000;
 const ARGUMENTS_MAX: usize = mantis_forms::batch::ARGUMENTS_MAX;
 
 /// A row as it is given.
-type Row<'s> = BTreeMap<Cow<'s, str>, &'s RawValue>;
+pub(crate) type Row<'s> = BTreeMap<Cow<'s, str>, &'s RawValue>;
 
 /// A statement on the rows of a table.
 #[derive(Deserialize)]
@@ -31,33 +31,33 @@ pub(crate) struct Statement<'s> {
     #[serde(borrow)]
     pub(crate) table: Cow<'s, str>,
     #[serde(borrow, default)]
-    filter: Cow<'s, str>,
+    pub(crate) filter: Cow<'s, str>,
     #[serde(borrow, default)]
-    arguments: Vec<&'s RawValue>,
+    pub(crate) arguments: Vec<&'s RawValue>,
     #[serde(borrow, default)]
-    select: Option<Cow<'s, str>>,
+    pub(crate) select: Option<Cow<'s, str>>,
     #[serde(borrow, default)]
-    order: Cow<'s, str>,
+    pub(crate) order: Cow<'s, str>,
     #[serde(default)]
-    limit: Option<u64>,
+    pub(crate) limit: Option<u64>,
     #[serde(default)]
-    offset: Option<u64>,
+    pub(crate) offset: Option<u64>,
     /// The primary key.
     #[serde(borrow, default)]
-    key: Option<Vec<&'s RawValue>>,
+    pub(crate) key: Option<Vec<&'s RawValue>>,
     /// Whether a select counts all rows too.
     #[serde(default)]
     pub(crate) count: bool,
     #[serde(borrow, default)]
-    columns: Option<Vec<Cow<'s, str>>>,
+    pub(crate) columns: Option<Vec<Cow<'s, str>>>,
     #[serde(borrow, default)]
-    rows: Option<Vec<Row<'s>>>,
+    pub(crate) rows: Option<Vec<Row<'s>>>,
     #[serde(borrow, default)]
-    set: Option<Row<'s>>,
+    pub(crate) set: Option<Row<'s>>,
     #[serde(default)]
     on_conflict: OnConflict,
     #[serde(borrow, default)]
-    conflict_columns: Vec<Cow<'s, str>>,
+    pub(crate) conflict_columns: Vec<Cow<'s, str>>,
     #[serde(default)]
     pub(crate) if_version: Option<u64>,
 }
@@ -140,10 +140,24 @@ impl<'s> Statement<'s> {
     /// # Errors
     /// There are too many, or one has no value.
     pub(crate) fn arguments(&self) -> Result<Vec<Value<'static>>, Failure> {
+        self.check_arguments()?;
+        self.arguments.iter().map(|argument| value(argument.get())).collect()
+    }
+
+    pub(crate) fn check_arguments(&self) -> Result<(), Failure> {
         if self.arguments.len() > ARGUMENTS_MAX {
             return Err(invalid(format!("a statement has at most {ARGUMENTS_MAX} arguments")));
         }
-        self.arguments.iter().map(|argument| value(argument.get())).collect()
+        Ok(())
+    }
+
+    /// The same as the API names it; none for an error.
+    pub(crate) fn resolution_name(&self) -> Option<&'static str> {
+        match self.on_conflict {
+            OnConflict::Fail => None,
+            OnConflict::Ignore => Some("ignore-duplicates"),
+            OnConflict::Merge => Some("merge-duplicates"),
+        }
     }
 
     pub(crate) fn resolution(&self) -> Resolution {
@@ -178,7 +192,7 @@ fn batch<'s>(rows: &[Row<'s>], columns: Option<&[Cow<'s, str>]>) -> Result<RowBa
 }
 
 /// The value of an argument, of the type that JSON shows; `{"number": "1.10"}` is the number with these digits.
-fn value(json: &str) -> Result<Value<'static>, Failure> {
+pub(crate) fn value(json: &str) -> Result<Value<'static>, Failure> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Given {

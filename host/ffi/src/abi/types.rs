@@ -63,6 +63,8 @@ pub struct mantis_pool_config {
     pub durability_interval_ms: u64,
     pub checkpoint_bytes: u64,
     pub store_bytes_max: u64,
+    pub request_timeout_ms: u64,
+    pub answer_bytes_max: u64,
 }
 
 #[repr(C)]

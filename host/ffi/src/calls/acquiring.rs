@@ -33,8 +33,8 @@ pub unsafe extern "C" fn mantis_pool_acquire(
         raw::wanted(conn, "conn")?;
         let token = Token::of(token.id)?;
         let pool = Pool::of(pool.id)?.begin_use()?;
-        let session = pool.acquire(timeout_ms, token.as_ref())?;
-        let id = Conn::begin(pool, session)?;
+        let link = pool.acquire(timeout_ms, token.as_ref())?;
+        let id = Conn::begin(pool, link)?;
         // SAFETY: the caller gave a place for it.
         unsafe { raw::write(conn, mantis_conn { id }) };
         Ok(MANTIS_OK)
@@ -213,9 +213,9 @@ pub unsafe extern "C" fn mantis_pool_acquire_start(
             code: String::new(),
         };
         let acquire = async move {
-            let wait = pool.0.sessions.acquire_timeout(pool.0.timeout(timeout_ms));
-            let session = wait.await.map_err(|error| failure_of(&error))?;
-            Conn::begin(pool, session).map(event)
+            let wait = pool.0.links.acquire_timeout(pool.0.timeout(timeout_ms));
+            let link = wait.await.map_err(|error| failure_of(&error))?;
+            Conn::begin(pool, link).map(event)
         };
         // SAFETY: the caller's ticket is as the header says.
         unsafe { start(queue, MANTIS_EVENT_ACQUIRED, user_data, ticket, None, acquire) }
@@ -239,10 +239,10 @@ pub unsafe extern "C" fn mantis_pool_settle_start(
 ) -> Status {
     let work = || {
         let pool = Pool::of(pool.id)?;
-        let (end, database) = (pool.end.clone(), pool.database.clone());
+        let (end, settled) = (pool.end.clone(), pool.settled(version));
         drop(pool);
         let settled = async move {
-            let is_durable = database.settled(version).await?;
+            let is_durable = settled.await?;
             let flags = if is_durable { MANTIS_DURABLE } else { 0 };
             let kind = MANTIS_EVENT_SETTLED;
             Ok(Event { kind, status: MANTIS_OK, user_data, conn: 0, version, flags, code: String::new() })
@@ -269,14 +269,10 @@ pub unsafe extern "C" fn mantis_pool_version_start(
 ) -> Status {
     let work = || {
         let pool = Pool::of(pool.id)?;
-        let (end, mut newest) = (pool.end.clone(), pool.database.watch());
+        let (end, newer) = (pool.end.clone(), pool.newer(after));
         drop(pool);
         let changed = async move {
-            let version = newest
-                .wait_for(|version| *version > after)
-                .await
-                .map_err(|_| Failure::closed())
-                .map(|version| *version)?;
+            let version = newer.await?;
             let kind = MANTIS_EVENT_VERSION;
             Ok(Event { kind, status: MANTIS_OK, user_data, conn: 0, version, flags: 0, code: String::new() })
         };
@@ -303,12 +299,12 @@ pub unsafe extern "C" fn mantis_pool_wait_version(
     let work = || {
         let token = Token::of(token.id)?;
         let pool = Pool::of(pool.id)?;
-        let (end, mut newest) = (pool.end.clone(), pool.database.watch());
+        let (end, newer) = (pool.end.clone(), pool.newer(after));
         drop(pool);
         let changed = async {
             tokio::select! {
                 biased;
-                newer = newest.wait_for(|newest| *newest > after) => newer.map(|newest| *newest).map_err(|_| Failure::closed()),
+                newer = newer => newer,
                 () = end.canceled() => Err(Failure::closed()),
             }
         };

@@ -9,12 +9,14 @@ use mantis_forms::numbers::version_text;
 use serde_json::{Value, json};
 
 use super::call;
-use super::tables::show;
+use super::keys::written_of;
+use super::tables::{show, show_far};
 use crate::abi::status::{self, MANTIS_OK, MANTIS_REFUSED, Status};
 use crate::abi::types::flags as f;
 use crate::abi::types::{mantis_conn, mantis_error, mantis_page, mantis_written};
 use crate::conn::Conn;
 use crate::failure::Failure;
+use crate::far::BatchDone;
 use crate::raw::{self, Out};
 use crate::statements::{STATEMENT_BYTES_MAX, data_json};
 use crate::waiting::block;
@@ -45,7 +47,21 @@ pub unsafe extern "C" fn mantis_conn_batch(
             let message = format!("`operations` has {} bytes; the limit is {STATEMENT_BYTES_MAX}", text.len());
             return Err(Failure::new(status::MANTIS_E_LIMIT, "statement-too-large", message));
         }
-        Conn::with(conn.id, |conn| {
+        Conn::with_any(conn.id, |conn| {
+            if let Some(far) = conn.far() {
+                return Ok(match far.batch(text)? {
+                    BatchDone::Committed(shown, commit) => {
+                        out.write(&mantis_written { count: shown.count, ..written_of(commit, false) });
+                        show_far(conn, shown, &page);
+                        MANTIS_OK
+                    }
+                    BatchDone::Refused(shown) => {
+                        out.write(&mantis_written::default());
+                        show_far(conn, shown, &page);
+                        MANTIS_REFUSED
+                    }
+                });
+            }
             let operations = batch::read(text.as_bytes(), conn.database().limits())?;
             let environment = conn.database().environment_utc();
             let options = BatchOptions { needs_filter: true, ..BatchOptions::default() };

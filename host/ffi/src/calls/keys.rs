@@ -13,6 +13,7 @@ use crate::abi::types::flags as f;
 use crate::abi::types::{mantis_conn, mantis_entry, mantis_error, mantis_page, mantis_put_options, mantis_written};
 use crate::conn::Conn;
 use crate::failure::Failure;
+use crate::far::{Bucket, Far};
 use crate::packed;
 use crate::raw::{self, Out};
 use crate::waiting::block;
@@ -41,8 +42,12 @@ pub unsafe extern "C" fn mantis_conn_get(
         if buffer.is_null() && capacity > 0 {
             return Err(Failure::misuse("`buffer` is NULL with a capacity"));
         }
-        Conn::with(conn.id, |conn| {
-            let Some(found) = at_once(conn.session().kv(bucket)?.get(key))? else { return Ok(MANTIS_NOT_FOUND) };
+        Conn::with_any(conn.id, |conn| {
+            let found = match conn.far() {
+                Some(far) => far.get(bucket, key)?,
+                None => at_once(conn.session().kv(bucket)?.get(key))?,
+            };
+            let Some(found) = found else { return Ok(MANTIS_NOT_FOUND) };
             // SAFETY: the caller's buffer has so many bytes, and the database has none of them.
             let is_copied = !buffer.is_null() && unsafe { raw::copy(&found.value, buffer.cast(), capacity) };
             let found = conn.entry.insert(found);
@@ -87,8 +92,11 @@ pub unsafe extern "C" fn mantis_conn_get_many(
             (bucket_of(bucket, bucket_len)?, raw::bytes(keys.cast(), keys_len, "keys")?, Out::new(page, "page")?)
         };
         let keys = packed::keys(keys, count)?;
-        Conn::with(conn.id, |conn| {
-            let entries = at_once(conn.session().kv(bucket)?.get_many(&keys))?;
+        Conn::with_any(conn.id, |conn| {
+            let entries = match conn.far() {
+                Some(far) => far.get_many(bucket, &keys)?,
+                None => at_once(conn.session().kv(bucket)?.get_many(&keys))?,
+            };
             for entry in &entries {
                 packed::entry(&[], entry.as_ref(), &mut conn.page.data);
             }
@@ -131,9 +139,9 @@ pub unsafe extern "C" fn mantis_conn_put(
             let given = unsafe { raw::structure(options, mantis_put_options::default(), "options") }?;
             set_options(&given)?
         };
-        input
-            .write(conn, deferred, &out, async |kv, key| kv.set_with(key, value, &options).await)
-            .map(|(answer, _)| answer)
+        let far = |far: &mut dyn Far| far.set(input.bucket, input.key, value, &options);
+        let near = async |kv: &mut Kv<'_>, key: &[u8]| kv.set_with(key, value, &options).await;
+        input.write(conn, deferred, &out, far, near).map(|(answer, _)| answer)
     };
     // SAFETY: the caller's error is as the header says.
     unsafe { call(error, work) }
@@ -164,9 +172,9 @@ pub unsafe extern "C" fn mantis_conn_cas(
         };
         let expect = if expected == 0 { Expect::Absent } else { Expect::Version(expected) };
         let options = SetOptions { expect, ..SetOptions::default() };
-        input
-            .write(conn, false, &out, async |kv, key| kv.set_with(key, value, &options).await)
-            .map(|(answer, _)| answer)
+        let far = |far: &mut dyn Far| far.set(input.bucket, input.key, value, &options);
+        let near = async |kv: &mut Kv<'_>, key: &[u8]| kv.set_with(key, value, &options).await;
+        input.write(conn, false, &out, far, near).map(|(answer, _)| answer)
     };
     // SAFETY: the caller's error is as the header says.
     unsafe { call(error, work) }
@@ -194,7 +202,9 @@ pub unsafe extern "C" fn mantis_conn_delete(
         let (input, out) = unsafe { (Input::new(bucket, bucket_len, key, key_len)?, Out::new(written, "written")?) };
         let expect = packed::expect(condition, if_version).ok_or_else(|| unknown("condition", condition))?;
         let deferred = deferred(flags)?;
-        let deleted = input.write(conn, deferred, &out, async |kv, key| kv.delete_if(key, expect).await)?;
+        let far = |far: &mut dyn Far| far.delete(input.bucket, input.key, expect);
+        let near = async |kv: &mut Kv<'_>, key: &[u8]| kv.delete_if(key, expect).await;
+        let deleted = input.write(conn, deferred, &out, far, near)?;
         Ok(if deleted == (MANTIS_OK, false) { MANTIS_NOT_FOUND } else { deleted.0 })
     };
     // SAFETY: the caller's error is as the header says.
@@ -221,7 +231,13 @@ pub unsafe extern "C" fn mantis_conn_increment(
         // SAFETY: the caller lends the inputs for this call, and the structures are as the header says.
         let (input, out) = unsafe { (Input::new(bucket, bucket_len, key, key_len)?, Out::new(written, "written")?) };
         let deferred = deferred(flags)?;
-        Conn::with(conn.id, |conn| {
+        Conn::with_any(conn.id, |conn| {
+            if let Some(far) = conn.far() {
+                let counted = far.increment(input.bucket, input.key, by)?;
+                let commit = written_far(conn, counted.written, deferred);
+                out.write(&mantis_written { number: counted.number, ..commit });
+                return Ok(MANTIS_OK);
+            }
             let counted = deferring(conn, deferred, async |conn| {
                 Ok(conn.session().kv(input.bucket)?.increment(input.key, by).await?)
             })?;
@@ -270,8 +286,17 @@ pub unsafe extern "C" fn mantis_conn_scan(
         let is_reverse = flags & f::MANTIS_SCAN_REVERSE != 0;
         let direction = if is_reverse { Direction::Reverse } else { Direction::Forward };
         let options = ScanOptions { span, direction, limit: limit as usize, cursor: cursor.map(<[u8]>::to_vec) };
-        Conn::with(conn.id, |conn| {
-            if flags & f::MANTIS_SCAN_KEYS != 0 {
+        Conn::with_any(conn.id, |conn| {
+            if let Some(far) = conn.far() {
+                let found = far.scan(bucket, &options, flags & f::MANTIS_SCAN_KEYS != 0)?;
+                for (key, entry) in &found.entries {
+                    match entry {
+                        Some(entry) => packed::entry(key, Some(entry), &mut conn.page.data),
+                        None => packed::key(key, &mut conn.page.data),
+                    }
+                }
+                (conn.page.count, conn.page.cursor) = (found.entries.len() as u64, found.cursor);
+            } else if flags & f::MANTIS_SCAN_KEYS != 0 {
                 let found = at_once(conn.session().kv(bucket)?.scan_keys(&options))?;
                 for key in &found.keys {
                     packed::key(key, &mut conn.page.data);
@@ -313,8 +338,11 @@ pub unsafe extern "C" fn mantis_conn_count(
         // SAFETY: the caller lends the inputs for this call.
         let (bucket, span) =
             unsafe { (bucket_of(bucket, bucket_len)?, span_of(span, start, start_len, end, end_len)?) };
-        Conn::with(conn.id, |conn| {
-            let counted = at_once(conn.session().kv(bucket)?.count(&span))?;
+        Conn::with_any(conn.id, |conn| {
+            let counted = match conn.far() {
+                Some(far) => far.count(bucket, &span)?,
+                None => at_once(conn.session().kv(bucket)?.count(&span))?,
+            };
             // SAFETY: the caller gave a place for it, or NULL.
             unsafe { raw::write(count, counted) };
             Ok(MANTIS_OK)
@@ -350,8 +378,11 @@ pub unsafe extern "C" fn mantis_conn_delete_span(
                 Out::new(written, "written")?,
             )
         };
-        Conn::with(conn.id, |conn| {
-            let deleted = block::wait(async { conn.session().kv(bucket)?.delete_span(&span).await })??;
+        Conn::with_any(conn.id, |conn| {
+            let deleted = match conn.far() {
+                Some(far) => far.delete_span(bucket, &span)?,
+                None => block::wait(async { conn.session().kv(bucket)?.delete_span(&span).await })??,
+            };
             out.write(&deleted_of(deleted));
             Ok(MANTIS_OK)
         })
@@ -388,9 +419,19 @@ pub unsafe extern "C" fn mantis_conn_apply(
             )
         };
         let (operations, deferred) = (packed::operations(operations, count)?, deferred(flags)?);
-        Conn::with(conn.id, |conn| {
-            let applied =
-                deferring(conn, deferred, async |conn| Ok(conn.session().kv(bucket)?.apply(&operations).await?))?;
+        Conn::with_any(conn.id, |conn| {
+            let applied = match conn.far() {
+                Some(far) => {
+                    let applied = far.apply(bucket, &operations)?;
+                    if let (Applied::Committed { version, .. }, true) = (&applied, deferred) {
+                        conn.note_final(*version);
+                    }
+                    applied
+                }
+                None => {
+                    deferring(conn, deferred, async |conn| Ok(conn.session().kv(bucket)?.apply(&operations).await?))?
+                }
+            };
             let answer = match applied {
                 Applied::Committed { version, durable, results } => {
                     for result in &results {
@@ -431,8 +472,14 @@ pub unsafe extern "C" fn mantis_conn_buckets(
     let work = || {
         // SAFETY: the structure is as the header says.
         let out = unsafe { Out::new(page, "page") }?;
-        Conn::with(conn.id, |conn| {
-            let buckets = block::wait(conn.session().buckets())??;
+        Conn::with_any(conn.id, |conn| {
+            let buckets = match conn.far() {
+                Some(far) => far.buckets()?,
+                None => {
+                    let buckets = block::wait(conn.session().buckets())??.into_iter();
+                    buckets.map(|bucket| Bucket { name: bucket.name, keys: bucket.keys }).collect()
+                }
+            };
             let mut json = String::from("[");
             for (index, bucket) in buckets.iter().enumerate() {
                 let comma = if index == 0 { "" } else { "," };
@@ -464,8 +511,12 @@ pub unsafe extern "C" fn mantis_conn_bucket_drop(
     let work = || {
         // SAFETY: the caller lends the name for this call, and the structure is as the header says.
         let (bucket, out) = unsafe { (bucket_of(bucket, bucket_len)?, Out::new(written, "written")?) };
-        Conn::with(conn.id, |conn| {
-            out.write(&deleted_of(block::wait(conn.session().drop_bucket(bucket))??));
+        Conn::with_any(conn.id, |conn| {
+            let deleted = match conn.far() {
+                Some(far) => far.drop_bucket(bucket)?,
+                None => block::wait(conn.session().drop_bucket(bucket))??,
+            };
+            out.write(&deleted_of(deleted));
             Ok(MANTIS_OK)
         })
     };
@@ -498,12 +549,22 @@ impl Input<'_> {
         conn: mantis_conn,
         deferred: bool,
         out: &Out<mantis_written>,
-        write: impl AsyncFnOnce(&mut Kv<'_>, &[u8]) -> mantis_db::Result<Outcome>,
+        far: impl FnOnce(&mut dyn Far) -> Result<Outcome, Failure>,
+        near: impl AsyncFnOnce(&mut Kv<'_>, &[u8]) -> mantis_db::Result<Outcome>,
     ) -> Result<(Status, bool), Failure> {
-        Conn::with(conn.id, |conn| {
-            let outcome = deferring(conn, deferred, async |conn| {
-                Ok(write(&mut conn.session().kv(self.bucket)?, self.key).await?)
-            })?;
+        Conn::with_any(conn.id, |conn| {
+            let outcome = match conn.far() {
+                Some(link) => {
+                    let outcome = far(link)?;
+                    if let (Outcome::Written(done), true) = (&outcome, deferred) {
+                        conn.note_final(done.version);
+                    }
+                    outcome
+                }
+                None => deferring(conn, deferred, async |conn| {
+                    Ok(near(&mut conn.session().kv(self.bucket)?, self.key).await?)
+                })?,
+            };
             match outcome {
                 Outcome::Written(done) => {
                     out.write(&written_of(done, deferred));
@@ -601,6 +662,14 @@ pub(super) fn written_of(written: Written, deferred: bool) -> mantis_written {
     flags |= if written.durable { f::MANTIS_DURABLE } else { 0 };
     flags |= if deferred && !written.durable && written.version > 0 { f::MANTIS_UNSETTLED } else { 0 };
     mantis_written { flags, version: written.version, ..mantis_written::default() }
+}
+
+/// A commit of a server, which is final when it is answered.
+pub(super) fn written_far(conn: &mut Conn, commit: Written, deferred: bool) -> mantis_written {
+    if deferred {
+        conn.note_final(commit.version);
+    }
+    written_of(commit, deferred)
 }
 
 fn deleted_of(deleted: mantis_db::Deleted) -> mantis_written {

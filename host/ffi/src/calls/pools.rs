@@ -9,8 +9,9 @@ use super::call;
 use crate::abi::status::{MANTIS_OK, MANTIS_PENDING, MANTIS_REFUSED, Status};
 use crate::abi::types::{mantis_error, mantis_pool, mantis_pool_config, mantis_stats};
 use crate::failure::Failure;
+use crate::far::FarStats;
 use crate::opening;
-use crate::pool::{POOLS, Pool};
+use crate::pool::{Base, POOLS, Pool};
 use crate::process;
 use crate::raw::{self, Out};
 use crate::waiting::block::{self, Waited};
@@ -109,7 +110,11 @@ pub unsafe extern "C" fn mantis_pool_stats(
     let work = || {
         // SAFETY: the caller's structure is as the header says.
         let out = unsafe { Out::new(stats, "stats") }?;
-        out.write(&stats_of(&*Pool::of(pool.id)?));
+        let pool = Pool::of(pool.id)?;
+        let own = stats_of(&pool);
+        // The pool's own are there also where the server does not answer.
+        out.write(&own);
+        out.write(&with_database(own, &pool)?);
         Ok(MANTIS_OK)
     };
     // SAFETY: the caller's error is as the header says.
@@ -117,32 +122,46 @@ pub unsafe extern "C" fn mantis_pool_stats(
 }
 
 fn stats_of(pool: &Pool) -> mantis_stats {
-    let (sessions, database) = (pool.sessions.stats(), pool.database.stats());
+    let links = pool.links.stats();
     let us = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
     mantis_stats {
         size: 0,
-        max_connections: u32::try_from(sessions.max).unwrap_or(u32::MAX),
-        total: sessions.total() as u64,
-        active: sessions.active as u64,
-        idle: sessions.idle as u64,
-        creating: sessions.creating as u64,
-        waiters: sessions.waiters as u64,
-        created: sessions.created,
-        closed: sessions.closed(),
-        immediate: sessions.immediate,
-        waited: sessions.waited,
-        waits: sessions.waits,
-        waits_granted: sessions.waits_granted,
-        waits_timed_out: sessions.waits_timed_out,
-        waits_refused: sessions.waits_refused,
-        waits_abandoned: sessions.waits_abandoned,
-        wait_us_total: us(sessions.wait_time_total),
-        wait_us_max: us(sessions.wait_time_max),
-        version: pool.database.version(),
-        keys: database.keys,
-        bytes: database.key_bytes + database.value_bytes,
-        snapshots: database.snapshots,
+        max_connections: u32::try_from(links.max).unwrap_or(u32::MAX),
+        total: links.total() as u64,
+        active: links.active as u64,
+        idle: links.idle as u64,
+        creating: links.creating as u64,
+        waiters: links.waiters as u64,
+        created: links.created,
+        closed: links.closed(),
+        immediate: links.immediate,
+        waited: links.waited,
+        waits: links.waits,
+        waits_granted: links.waits_granted,
+        waits_timed_out: links.waits_timed_out,
+        waits_refused: links.waits_refused,
+        waits_abandoned: links.waits_abandoned,
+        wait_us_total: us(links.wait_time_total),
+        wait_us_max: us(links.wait_time_max),
+        ..mantis_stats::default()
     }
+}
+
+/// The same with what the database says of itself.
+fn with_database(own: mantis_stats, pool: &Pool) -> Result<mantis_stats, Failure> {
+    let far = match &pool.base {
+        Base::Near(database) => {
+            let stats = database.stats();
+            FarStats {
+                version: database.version(),
+                keys: stats.keys,
+                bytes: stats.key_bytes + stats.value_bytes,
+                snapshots: stats.snapshots,
+            }
+        }
+        Base::Far(server) => server.stats()?,
+    };
+    Ok(mantis_stats { version: far.version, keys: far.keys, bytes: far.bytes, snapshots: far.snapshots, ..own })
 }
 
 /// See the header.
@@ -164,18 +183,18 @@ pub unsafe extern "C" fn mantis_pool_backup(
         let failed = |error: std::io::Error| Failure::io(format!("cannot write {path}: {error}"));
         let mut file = OpenOptions::new().write(true).create_new(true).open(path).map_err(failed)?;
         let mut written = 0;
-        let mut write = || {
-            for piece in pool.database.store().backup() {
-                let piece = piece?;
-                file.write_all(&piece)?;
-                written += piece.len() as u64;
-            }
-            file.sync_all()
+        let mut take = |piece: &[u8]| {
+            written += piece.len() as u64;
+            file.write_all(piece)
         };
-        if let Err(error) = write() {
+        let done = match &pool.base {
+            Base::Near(database) => database.store().backup().try_for_each(|piece| take(&piece?)).map_err(failed),
+            Base::Far(server) => server.backup(&mut take),
+        };
+        if let Err(failure) = done.and_then(|()| file.sync_all().map_err(failed)) {
             // Half a backup is none. What cannot be removed is named by the failure.
             let _ = std::fs::remove_file(path);
-            return Err(failed(error));
+            return Err(failure);
         }
         // SAFETY: the caller gave a place for it, or NULL.
         unsafe { raw::write(bytes, written) };

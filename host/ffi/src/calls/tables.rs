@@ -19,6 +19,7 @@ use crate::abi::types::flags as f;
 use crate::abi::types::{mantis_conn, mantis_error, mantis_page, mantis_written};
 use crate::conn::Conn;
 use crate::failure::Failure;
+use crate::far::Shown;
 use crate::raw::{self, Out};
 use crate::statements::{self, Statement, Verb, data_json};
 use crate::waiting::block;
@@ -48,7 +49,14 @@ pub unsafe extern "C" fn mantis_conn_table_create(
                 Out::new(written, "written")?,
             )
         };
-        Conn::with(conn.id, |conn| {
+        Conn::with_any(conn.id, |conn| {
+            if let Some(far) = conn.far() {
+                let (shown, is_new) = far.create_table(table, definition)?;
+                let flags = if is_new { f::MANTIS_CREATED } else { 0 };
+                out.write(&mantis_written { flags, ..mantis_written::default() });
+                show_far(conn, shown, &page);
+                return Ok(MANTIS_OK);
+            }
             let created = block::wait(async {
                 let document = TableDocument::read(definition.as_bytes())?;
                 conn.session().create_table(table, &document).await
@@ -86,7 +94,12 @@ pub unsafe extern "C" fn mantis_conn_table_alter(
         let (table, change, page) = unsafe {
             (raw::text(table, table_len, "table")?, raw::text(change, change_len, "change")?, Out::new(page, "page")?)
         };
-        Conn::with(conn.id, |conn| {
+        Conn::with_any(conn.id, |conn| {
+            if let Some(far) = conn.far() {
+                let shown = far.alter_table(table, change)?;
+                show_far(conn, shown, &page);
+                return Ok(MANTIS_OK);
+            }
             block::wait(async {
                 let change = TableChange::read(change.as_bytes())?;
                 conn.session().alter_table(table, &change).await.map(drop)
@@ -112,7 +125,10 @@ pub unsafe extern "C" fn mantis_conn_table_drop(
     let work = || {
         // SAFETY: the caller lends the text for this call.
         let table = unsafe { raw::text(table, table_len, "table") }?;
-        Conn::with(conn.id, |conn| Ok(block::wait(conn.session().drop_table(table))?.map(|_| MANTIS_OK)?))
+        Conn::with_any(conn.id, |conn| match conn.far() {
+            Some(far) => far.drop_table(table).map(|()| MANTIS_OK),
+            None => Ok(block::wait(conn.session().drop_table(table))?.map(|_| MANTIS_OK)?),
+        })
     };
     // SAFETY: the caller's error is as the header says.
     unsafe { call(error, work) }
@@ -133,13 +149,18 @@ pub unsafe extern "C" fn mantis_conn_table_describe(
     let work = || {
         // SAFETY: the caller lends the text for this call, and the structure is as the header says.
         let (table, page) = unsafe { (raw::text(table, table_len, "table")?, Out::new(page, "page")?) };
-        Conn::with(conn.id, |conn| describe(conn, table, &page))
+        Conn::with_any(conn.id, |conn| describe(conn, table, &page))
     };
     // SAFETY: the caller's error is as the header says.
     unsafe { call(error, work) }
 }
 
 fn describe(conn: &mut Conn, table: &str, page: &Out<mantis_page>) -> Answer {
+    if let Some(far) = conn.far() {
+        let shown = far.describe_table(table)?;
+        show_far(conn, shown, page);
+        return Ok(MANTIS_OK);
+    }
     let document = block::wait(conn.session().describe_table(table))??;
     show(conn, document.to_json().into_bytes(), 1, page);
     Ok(MANTIS_OK)
@@ -158,7 +179,12 @@ pub unsafe extern "C" fn mantis_conn_tables(
     let work = || {
         // SAFETY: the structure is as the header says.
         let page = unsafe { Out::new(page, "page") }?;
-        Conn::with(conn.id, |conn| {
+        Conn::with_any(conn.id, |conn| {
+            if let Some(far) = conn.far() {
+                let shown = far.tables()?;
+                show_far(conn, shown, &page);
+                return Ok(MANTIS_OK);
+            }
             let documents = block::wait(conn.session().describe_tables())??;
             let texts: Vec<_> = documents.iter().map(TableDocument::to_json).collect();
             show(conn, format!("[{}]", texts.join(",")).into_bytes(), texts.len(), &page);
@@ -172,6 +198,13 @@ pub unsafe extern "C" fn mantis_conn_tables(
 /// Shows data as the connection's page.
 pub(super) fn show(conn: &mut Conn, data: Vec<u8>, count: usize, page: &Out<mantis_page>) {
     (conn.page.data, conn.page.count) = (data, count as u64);
+    page.write(&conn.page.to_c());
+}
+
+/// Shows a page of a server as the connection's.
+pub(super) fn show_far(conn: &mut Conn, shown: Shown, page: &Out<mantis_page>) {
+    (conn.page.total, conn.page.version) = (shown.total, shown.version);
+    (conn.page.data, conn.page.count) = (shown.data, shown.count);
     page.write(&conn.page.to_c());
 }
 
@@ -198,8 +231,18 @@ pub unsafe extern "C" fn mantis_conn_rows(
             return Err(unknown("format", format));
         }
         let statement: Statement<'_> = statements::parse(statement, "statement")?;
-        Conn::with(conn.id, |conn| {
-            let mut shown = Shown::new(conn, format);
+        Conn::with_any(conn.id, |conn| {
+            if let Some(far) = conn.far() {
+                let done = far.rows(&statement, format)?;
+                if let Some(rows) = done.written {
+                    let commit = super::keys::written_of(rows.commit, false);
+                    out.write(&mantis_written { count: rows.count, inserted: rows.inserted, ..commit });
+                }
+                let is_missing = statement.op == Verb::Get && done.shown.count == 0;
+                show_far(conn, done.shown, &page);
+                return Ok(if is_missing { MANTIS_NOT_FOUND } else { MANTIS_OK });
+            }
+            let mut shown = Collected::new(conn, format);
             let done = block::wait(run(conn, &statement, &mut shown))??;
             (conn.page.count, conn.page.version) = (shown.count, shown.version);
             conn.page.data = shown.into_bytes();
@@ -227,7 +270,7 @@ enum Ran {
     Written(Box<Written>),
 }
 
-async fn run(conn: &mut Conn, statement: &Statement<'_>, shown: &mut Shown) -> Result<Ran, Failure> {
+async fn run(conn: &mut Conn, statement: &Statement<'_>, shown: &mut Collected) -> Result<Ran, Failure> {
     let mut query = statement.query(&conn.pool.0.texts)?;
     let arguments = statement.arguments()?;
     let environment = shown.environment.clone();
@@ -274,7 +317,7 @@ fn written_of(done: &Written) -> mantis_written {
 }
 
 /// Rows in the form that the caller wants.
-struct Shown {
+struct Collected {
     rows: Form,
     columns: Vec<OutputColumn>,
     environment: Environment,
@@ -288,7 +331,7 @@ enum Form {
     Packed(Vec<u8>),
 }
 
-impl Shown {
+impl Collected {
     fn new(conn: &Conn, format: u32) -> Self {
         let database = conn.database();
         let (environment, bytes_max) = (database.environment_utc(), database.limits().answer_bytes_max);
@@ -308,7 +351,7 @@ impl Shown {
     }
 }
 
-impl RowSink for Shown {
+impl RowSink for Collected {
     fn begin(&mut self, columns: &[OutputColumn]) -> TableResult<()> {
         self.count = 0;
         self.columns = columns.to_vec();
@@ -394,8 +437,11 @@ pub unsafe extern "C" fn mantis_conn_changes(
             )
         };
         let filter = ChangeFilter { bucket: bucket.map(str::to_owned), prefix: prefix.to_vec() };
-        Conn::with(conn.id, |conn| {
-            let found = at_once(conn.session().changes(&filter, &since, limit as usize))?;
+        Conn::with_any(conn.id, |conn| {
+            let found = match conn.far() {
+                Some(far) => far.changes(&filter, &since, limit as usize)?,
+                None => at_once(conn.session().changes(&filter, &since, limit as usize))?,
+            };
             for change in &found.changes {
                 crate::packed::change(change, &mut conn.page.data);
             }
@@ -441,17 +487,25 @@ pub unsafe extern "C" fn mantis_conn_row_changes(
                 Out::new(page, "page")?,
             )
         };
-        let scope = match table {
-            None => FeedScope::All,
+        let scope = || match table {
+            None => Ok::<_, Failure>(FeedScope::All),
             Some(table) => {
                 let mut query: Query = QueryText { filter, select, order: "" }.parse()?;
                 if select.is_empty() {
                     query.select = None;
                 }
-                FeedScope::Table(TableFeed::new(table, query)?)
+                Ok(FeedScope::Table(TableFeed::new(table, query)?))
             }
         };
-        Conn::with(conn.id, |conn| {
+        Conn::with_any(conn.id, |conn| {
+            if let Some(far) = conn.far() {
+                let feed = far.row_changes(table, filter, select, &since, limit as usize)?;
+                conn.page.flags = if feed.at_end { f::MANTIS_PAGE_AT_END } else { 0 };
+                conn.page.cursor = Some(feed.cursor);
+                show_far(conn, feed.shown, &page);
+                return Ok(MANTIS_OK);
+            }
+            let scope = scope()?;
             let found = block::wait(conn.session().feed(&scope, &since, limit as usize))?;
             let found = found.map_err(|error| match error {
                 FeedError::Feed(error) => Failure::from(error),

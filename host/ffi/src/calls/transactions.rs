@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mantis_db::{Grants, Isolation, Written};
 
 use super::call;
-use super::keys::{deferred, deferring, unknown, written_of};
+use super::keys::{deferred, deferring, unknown, written_far, written_of};
 use crate::abi::status::{MANTIS_OK, MANTIS_PENDING, Status};
 use crate::abi::types::flags as f;
 use crate::abi::types::{mantis_conn, mantis_error, mantis_token, mantis_written};
@@ -28,7 +28,10 @@ pub unsafe extern "C" fn mantis_conn_begin(conn: mantis_conn, flags: u32, error:
         }
         let is_snapshot = flags & f::MANTIS_BEGIN_SNAPSHOT != 0;
         let isolation = if is_snapshot { Isolation::Snapshot } else { Isolation::Serializable };
-        Conn::with(conn.id, |conn| {
+        Conn::with_any(conn.id, |conn| {
+            if let Some(far) = conn.far() {
+                return far.begin(isolation, flags & f::MANTIS_BEGIN_AGAIN != 0).map(|()| MANTIS_OK);
+            }
             let session = conn.session();
             let retry = if flags & f::MANTIS_BEGIN_AGAIN == 0 { None } else { session.take_retry() };
             block::wait(async {
@@ -59,7 +62,12 @@ pub unsafe extern "C" fn mantis_conn_commit(
         // SAFETY: the structure is as the header says.
         let out = unsafe { Out::new(written, "written") }?;
         let deferred = deferred(flags)?;
-        Conn::with(conn.id, |conn| {
+        Conn::with_any(conn.id, |conn| {
+            if let Some(far) = conn.far() {
+                let commit = far.commit()?;
+                out.write(&written_far(conn, commit, deferred));
+                return Ok(MANTIS_OK);
+            }
             let done = deferring(conn, deferred, async |conn| Ok(conn.session().commit().await?))?;
             let commit = Written { version: done.version, durable: done.durable, replaced: false };
             out.write(&written_of(commit, deferred));
@@ -77,7 +85,10 @@ pub unsafe extern "C" fn mantis_conn_commit(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mantis_conn_rollback(conn: mantis_conn, error: *mut mantis_error) -> Status {
     let work = || {
-        Conn::with(conn.id, |conn| {
+        Conn::with_any(conn.id, |conn| {
+            if let Some(far) = conn.far() {
+                return far.rollback().map(|()| MANTIS_OK);
+            }
             conn.session().rollback();
             Ok(MANTIS_OK)
         })
@@ -156,14 +167,13 @@ pub unsafe extern "C" fn mantis_conn_wait_settled(
         // SAFETY: the structure is as the header says.
         let out = unsafe { Out::new(written, "written") }?;
         let token = Token::of(token.id)?;
-        Conn::with(conn.id, |conn| {
+        Conn::with_any(conn.id, |conn| {
             let waited_for = if version > 0 { vec![version] } else { conn.take_unsettled() };
-            let database = conn.database().clone();
             let settled = async {
                 // Each by itself: a later one may have happened where an earlier one did not, if the disk had space again in between.
                 let mut durable = true;
                 for version in &waited_for {
-                    durable &= database.settled(*version).await?;
+                    durable &= conn.pool.0.settled(*version).await?;
                 }
                 Ok::<_, Failure>(durable)
             };

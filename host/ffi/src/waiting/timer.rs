@@ -1,4 +1,5 @@
-//! The one thread of the library: it runs timers, the pools' upkeep, and what was started on a queue. It never works for long.
+//! The one thread of the library: it runs timers, the pools' upkeep, connections to servers, and what was started on a queue. It
+//! never works for long.
 
 use std::future::pending;
 use std::sync::OnceLock;
@@ -22,7 +23,12 @@ pub(crate) fn start() -> Result<&'static Handle, Failure> {
     let failed = |error: std::io::Error| {
         Failure::new(status::MANTIS_E_OPEN, "threads", format!("cannot start a thread: {error}"))
     };
-    let runtime = Builder::new_current_thread().enable_time().build().map_err(failed)?;
+    let mut builder = Builder::new_current_thread();
+    builder.enable_time();
+    // Connections to servers; names of hosts are looked up on a thread of their own.
+    #[cfg(feature = "remote")]
+    builder.enable_io().max_blocking_threads(2);
+    let runtime = builder.build().map_err(failed)?;
     // A second caller at the same moment keeps the first one's.
     let mut runtime = Some(runtime);
     let handle =

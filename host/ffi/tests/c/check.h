@@ -53,13 +53,17 @@ static mantis_error check_error = {.size = sizeof(mantis_error)};
 
 static const mantis_token no_token = {0};
 
+/* The server that the tests are for, if they are for one: its database is in memory, and nobody else uses it. */
+static inline const char *server_url(void) { return getenv("MANTIS_TEST_URL"); }
+
 static inline mantis_pool memory_pool(uint32_t connections) {
     mantis_pool_config config;
     mantis_pool pool;
+    const char *location = server_url() != NULL ? server_url() : ":memory:";
     OK(mantis_pool_config_init(&config, sizeof config));
     config.max_connections = connections;
     config.min_connections = 0;
-    OK(mantis_pool_new(T(":memory:"), &config, &pool, ERR));
+    OK(mantis_pool_new(location, strlen(location), &config, &pool, ERR));
     return pool;
 }
 
@@ -67,6 +71,19 @@ static inline mantis_conn acquire(mantis_pool pool) {
     mantis_conn conn;
     OK(mantis_pool_acquire(pool, -1, no_token, &conn, ERR));
     return conn;
+}
+
+/* Removes what an earlier test has left on a server, and returns its newest commit: 0 of a new database. */
+static inline uint64_t start_afresh(mantis_pool pool, mantis_conn conn) {
+    mantis_stats stats = {.size = sizeof stats};
+    if (server_url() != NULL) {
+        OK(mantis_conn_delete_span(conn, DEFAULT, MANTIS_SPAN_ALL, NONE, NONE, NULL, ERR));
+        mantis_conn_bucket_drop(conn, T("scores"), NULL, NULL);
+        mantis_conn_table_drop(conn, T("albums"), NULL);
+        mantis_conn_table_drop(conn, T("notes"), NULL);
+    }
+    OK(mantis_pool_stats(pool, &stats, ERR));
+    return stats.version;
 }
 
 static inline uint32_t u32_at(const uint8_t *bytes) {

@@ -7,12 +7,33 @@ static int page_is(const mantis_page *page, const char *text) {
     return 0;
 }
 
+static int page_has(const mantis_page *page, const char *text) {
+    size_t length = strlen(text);
+    for (size_t start = 0; start + length <= page->data_len; start++) {
+        if (memcmp(page->data + start, text, length) == 0) return 1;
+    }
+    fprintf(stderr, "the page has: %.*s\n", (int)page->data_len, (const char *)page->data);
+    return 0;
+}
+
 int main(void) {
     mantis_pool pool = memory_pool(1);
     mantis_conn conn = acquire(pool);
     mantis_page page = {.size = sizeof page};
     mantis_written written = {.size = sizeof written};
 
+    /* Of a server the feed is read from here on. */
+    char cursor[128];
+    size_t cursor_len = 0;
+    uint32_t since = MANTIS_SINCE_EARLIEST;
+    start_afresh(pool, conn);
+    if (server_url() != NULL) {
+        OK(mantis_conn_changes(conn, NONE, NONE, MANTIS_SINCE_NOW, NONE, 100, &page, ERR));
+        CHECK(page.count == 0 && (page.flags & MANTIS_PAGE_AT_END) && page.cursor_len <= sizeof cursor);
+        since = MANTIS_SINCE_CURSOR;
+        cursor_len = page.cursor_len;
+        memcpy(cursor, page.cursor, cursor_len);
+    }
     OK(mantis_conn_table_create(conn, T("albums"),
                                 T("{\"columns\":[{\"name\":\"id\",\"type\":\"bigint\"},"
                                   "{\"name\":\"title\",\"type\":\"text\"},{\"name\":\"price\",\"type\":\"numeric\"}],"
@@ -21,6 +42,10 @@ int main(void) {
     CHECK((written.flags & MANTIS_CREATED) && page.data_len > 0);
     OK(mantis_conn_tables(conn, &page, ERR));
     CHECK(page.count == 1);
+    OK(mantis_conn_table_create(conn, T("notes"),
+                                T("{\"columns\":[{\"name\":\"id\",\"type\":\"bigint\"},{\"name\":\"text\",\"type\":\"text\"}],"
+                                  "\"primary_key\":[\"id\"]}"),
+                                NULL, &written, ERR));
     OK(mantis_conn_rows(conn, T("{\"op\":\"insert\",\"table\":\"albums\",\"rows\":[{\"id\":1,\"title\":\"A\",\"price\":1.50},"
                                 "{\"id\":2,\"title\":\"B\"}]}"),
                         MANTIS_ROWS_JSON, &page, &written, ERR));
@@ -32,11 +57,16 @@ int main(void) {
                                 "\"select\":\"id,title,price\",\"order\":\"id\",\"limit\":1,\"count\":true}"),
                         MANTIS_ROWS_JSON, &page, &written, ERR));
     CHECK(page_is(&page, "[{\"id\":1,\"title\":\"A\",\"price\":1.50}]") && page.total == 2 && page.count == 1);
-    OK(mantis_conn_rows(conn, T("{\"op\":\"select\",\"table\":\"albums\",\"select\":\"id,title\",\"order\":\"id.desc\"}"),
-                        MANTIS_ROWS_PACKED, &page, &written, ERR));
-    static const uint8_t packed[] = "\2\0\0\0\2\0\0\0id\5\0\0\0title"
-                                    "\3\2\0\0\0\0\0\0\0\7\1\0\0\0B\3\1\0\0\0\0\0\0\0\7\1\0\0\0A";
-    CHECK(page.data_len == sizeof packed - 1 && memcmp(page.data, packed, page.data_len) == 0);
+    if (server_url() != NULL) {
+        FAILS(mantis_conn_rows(conn, T("{\"op\":\"select\",\"table\":\"albums\"}"), MANTIS_ROWS_PACKED, &page, &written, ERR),
+              MANTIS_E_OTHER, "unsupported-remote");
+    } else {
+        OK(mantis_conn_rows(conn, T("{\"op\":\"select\",\"table\":\"albums\",\"select\":\"id,title\",\"order\":\"id.desc\"}"),
+                            MANTIS_ROWS_PACKED, &page, &written, ERR));
+        static const uint8_t packed[] = "\2\0\0\0\2\0\0\0id\5\0\0\0title"
+                                        "\3\2\0\0\0\0\0\0\0\7\1\0\0\0B\3\1\0\0\0\0\0\0\0\7\1\0\0\0A";
+        CHECK(page.data_len == sizeof packed - 1 && memcmp(page.data, packed, page.data_len) == 0);
+    }
     IS(mantis_conn_rows(conn, T("{\"op\":\"get\",\"table\":\"albums\",\"key\":[7]}"), MANTIS_ROWS_JSON, &page, NULL, ERR),
        MANTIS_NOT_FOUND);
     OK(mantis_conn_rows(conn, T("{\"op\":\"update\",\"table\":\"albums\",\"key\":[2],\"set\":{\"price\":\"9.9\"},"
@@ -50,6 +80,59 @@ int main(void) {
     FAILS(mantis_conn_rows(conn, T("{\"op\":\"select\",\"table\":\"nope\"}"), MANTIS_ROWS_JSON, &page, NULL, ERR),
           MANTIS_E_TABLE, "PGRST205");
     FAILS(mantis_conn_rows(conn, T("[[[["), MANTIS_ROWS_JSON, &page, NULL, ERR), MANTIS_E_INVALID, "statement-invalid");
+
+    /* An upsert, a write by filter with arguments, many rows at once, a row's version, an order. */
+    OK(mantis_conn_rows(conn, T("{\"op\":\"insert\",\"table\":\"notes\",\"rows\":[{\"id\":1,\"text\":\"a\"},{\"id\":9,\"text\":\"z\"}],"
+                                "\"on_conflict\":\"merge\",\"conflict_columns\":[\"id\"],\"select\":\"id\"}"),
+                        MANTIS_ROWS_JSON, &page, &written, ERR));
+    CHECK(written.count == 2 && written.inserted == 2 && page.count == 2 && page_is(&page, "[{\"id\":1},{\"id\":9}]"));
+    OK(mantis_conn_rows(conn, T("{\"op\":\"insert\",\"table\":\"notes\",\"rows\":[{\"id\":1,\"text\":\"b\"},{\"id\":2}],"
+                                "\"on_conflict\":\"merge\"}"),
+                        MANTIS_ROWS_JSON, &page, &written, ERR));
+    CHECK(written.count == 2 && written.inserted == 1);
+    OK(mantis_conn_rows(conn, T("{\"op\":\"update\",\"table\":\"notes\",\"filter\":\"text=in.($1,$2)\",\"arguments\":[\"b\",\"x,y\\\"\"],"
+                                "\"set\":{\"text\":\"x,y\\\"\"}}"),
+                        MANTIS_ROWS_JSON, &page, &written, ERR));
+    CHECK(written.count == 1);
+    OK(mantis_conn_rows(conn, T("{\"op\":\"select\",\"table\":\"notes\",\"filter\":\"text=in.($1)&or=(id.eq.$2,id.gt.$3)\","
+                                "\"arguments\":[\"x,y\\\"\",1,{\"number\":\"100.5\"}],\"select\":\"id\"}"),
+                        MANTIS_ROWS_JSON, &page, &written, ERR));
+    CHECK(page.count == 1 && page_is(&page, "[{\"id\":1}]") && page.total == UINT64_MAX);
+    OK(mantis_conn_rows(conn, T("{\"op\":\"update-many\",\"table\":\"notes\",\"rows\":[{\"id\":1,\"text\":\"c\"},{\"id\":2,\"text\":\"d\"}],"
+                                "\"select\":\"text\"}"),
+                        MANTIS_ROWS_JSON, &page, &written, ERR));
+    CHECK(written.count == 2 && page.count == 2 && page_is(&page, "[{\"text\":\"c\"},{\"text\":\"d\"}]"));
+    OK(mantis_conn_rows(conn, T("{\"op\":\"get\",\"table\":\"notes\",\"key\":[2]}"), MANTIS_ROWS_JSON, &page, NULL, ERR));
+    CHECK(page.count == 1 && page.version > 0 && page_is(&page, "[{\"id\":2,\"text\":\"d\"}]"));
+    FAILS(mantis_conn_rows(conn, T("{\"op\":\"delete\",\"table\":\"notes\",\"key\":[2],\"if_version\":1}"), MANTIS_ROWS_JSON, &page,
+                           NULL, ERR),
+          MANTIS_E_TABLE, "PT412");
+    FAILS(mantis_conn_rows(conn, T("{\"op\":\"delete\",\"table\":\"notes\",\"filter\":\"id=eq.2\",\"if_version\":1}"), MANTIS_ROWS_JSON,
+                           &page, NULL, ERR),
+          MANTIS_E_TABLE, "PT412");
+    OK(mantis_conn_rows(conn, T("{\"op\":\"delete\",\"table\":\"notes\",\"key\":[2],\"select\":\"id\"}"), MANTIS_ROWS_JSON, &page,
+                        &written, ERR));
+    CHECK(written.count == 1 && page_is(&page, "[{\"id\":2}]"));
+    OK(mantis_conn_rows(conn, T("{\"op\":\"delete\",\"table\":\"notes\",\"key\":[2]}"), MANTIS_ROWS_JSON, &page, &written, ERR));
+    CHECK(written.count == 0);
+    OK(mantis_conn_rows(conn, T("{\"op\":\"explain\",\"table\":\"notes\"}"), MANTIS_ROWS_JSON, &page, NULL, ERR));
+    CHECK(page_has(&page, "notes"));
+    FAILS(mantis_conn_rows(conn, T("{\"op\":\"select\",\"table\":\"notes\",\"filter\":\"nope=eq.1\"}"), MANTIS_ROWS_JSON, &page, NULL, ERR),
+          MANTIS_E_TABLE, "42703");
+    FAILS(mantis_conn_rows(conn, T("{\"op\":\"count\",\"table\":\"notes\",\"filter\":\"id=wrong\"}"), MANTIS_ROWS_JSON, &page, NULL, ERR),
+          MANTIS_E_TABLE, "PGRST100");
+
+    /* Rows in a transaction; definitions are not. */
+    OK(mantis_conn_begin(conn, 0, ERR));
+    OK(mantis_conn_rows(conn, T("{\"op\":\"insert\",\"table\":\"notes\",\"rows\":[{\"id\":20}]}"), MANTIS_ROWS_JSON, &page, &written, ERR));
+    CHECK(written.version == 0 && written.count == 1);
+    OK(mantis_conn_rows(conn, T("{\"op\":\"count\",\"table\":\"notes\"}"), MANTIS_ROWS_JSON, &page, NULL, ERR));
+    CHECK(page.total == 3);
+    FAILS(mantis_conn_table_drop(conn, T("notes"), ERR), MANTIS_E_TABLE, "25001");
+    OK(mantis_conn_rollback(conn, ERR));
+    OK(mantis_conn_rows(conn, T("{\"op\":\"count\",\"table\":\"notes\"}"), MANTIS_ROWS_JSON, &page, NULL, ERR));
+    CHECK(page.total == 2);
+    OK(mantis_conn_table_drop(conn, T("notes"), ERR));
 
     OK(mantis_conn_batch(conn, T("{\"operations\":[{\"op\":\"increment\",\"key\":\"n\",\"by\":2},"
                                  "{\"op\":\"insert\",\"table\":\"albums\",\"rows\":[{\"id\":3,\"title\":\"C\"}]},"
@@ -75,12 +158,17 @@ int main(void) {
     FAILS(mantis_conn_batch(conn, T("{\"operations\":["), &page, &written, ERR), MANTIS_E_INVALID, "body-malformed");
     FAILS(mantis_conn_batch(conn, T("[]"), &page, &written, ERR), MANTIS_E_INVALID, "body-invalid");
 
-    OK(mantis_conn_changes(conn, DEFAULT, T("n"), MANTIS_SINCE_EARLIEST, NONE, 100, &page, ERR));
+    OK(mantis_conn_changes(conn, DEFAULT, T("n"), since, cursor, cursor_len, 100, &page, ERR));
     CHECK(page.count == 1 && (page.flags & MANTIS_PAGE_AT_END) && page.cursor_len > 0);
     CHECK(u32_at(page.data) == MANTIS_ENTRY_EXISTS && u32_at(page.data + 4) == 7 && u32_at(page.data + 8) == 1);
     CHECK(memcmp(page.data + MANTIS_CHANGE_RECORD_HEAD, "defaultn", 8) == 0);
-    OK(mantis_conn_row_changes(conn, T("albums"), NONE, NONE, MANTIS_SINCE_EARLIEST, NONE, 100, &page, ERR));
+    OK(mantis_conn_row_changes(conn, T("albums"), NONE, NONE, since, cursor, cursor_len, 100, &page, ERR));
     CHECK(page.count == 5 && page.cursor_len > 0);
+    OK(mantis_conn_row_changes(conn, T("albums"), T("id=eq.3"), T("title"), since, cursor, cursor_len, 100, &page, ERR));
+    CHECK(page_has(&page, "\"row\":{\"title\":\"C\"}"));
+    /* Keys of all buckets, without rows. */
+    OK(mantis_conn_changes(conn, NONE, NONE, since, cursor, cursor_len, 1, &page, ERR));
+    CHECK(page.count == 1 && memcmp(page.data + MANTIS_CHANGE_RECORD_HEAD, "defaultn", 8) == 0);
 
     OK(mantis_conn_table_alter(conn, T("albums"), T("{\"add_columns\":[{\"name\":\"year\",\"type\":\"integer\"}]}"), &page, ERR));
     OK(mantis_conn_table_describe(conn, T("albums"), &page, ERR));
