@@ -23,7 +23,7 @@ CGO_ENABLED=0 go vet ./...
 
 step "Go without cgo, against a server"
 CGO_ENABLED=0 go test -count=1 -timeout 5m ./...
-for target in FuzzPages FuzzArguments; do
+for target in FuzzPages FuzzRows FuzzArguments; do
     CGO_ENABLED=0 go test -run '^$' -fuzz "^$target\$" -fuzztime "${fuzz}s" ./pool
 done
 
