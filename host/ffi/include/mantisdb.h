@@ -208,7 +208,7 @@ mantis_status mantis_token_free(mantis_token token, mantis_error *error);
 /* ---------------------------------------------------------------- completion queues */
 
 #define MANTIS_EVENT_ACQUIRED 1 /* of mantis_pool_acquire_start: `conn` if `status` is MANTIS_OK */
-#define MANTIS_EVENT_SETTLED 2  /* of mantis_pool_settle_start: `version`, `flags` MANTIS_DURABLE */
+#define MANTIS_EVENT_SETTLED 2  /* of mantis_pool_settle_start: `flags` MANTIS_DURABLE; `version`, the newest commit that is visible then */
 #define MANTIS_EVENT_VERSION 3  /* of mantis_pool_version_start: `version`, the newest commit */
 
 /* What became of something that was started. Each start that returned MANTIS_OK has exactly one event. */
