@@ -207,6 +207,10 @@ func (session *remoteSession) writeRows(ctx context.Context, writing rowWriting)
 	if isReturned {
 		preference = "return=representation,count=exact"
 	}
+	if writing.verb == "insert" || writing.verb == "merge" || writing.verb == "ignore" {
+		// As in the program, rows need not have the same members.
+		preference += ",missing=default"
+	}
 	switch writing.verb {
 	case "merge", "ignore":
 		preference += ",resolution=" + writing.verb + "-duplicates"
