@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures MantisDB beside its floors and peers, prints the tables and writes them into benches/RESULTS.md.
-#   scripts/bench.sh [http|latency|footprint|engine|codec|tables|pool|plugin|contention|durable|disk|compare ...]    all of them when none is named
+#   scripts/bench.sh [http|latency|footprint|engine|codec|tables|pool|plugin|contention|durable|disk|embed|compare ...]    all of them when none is named
 # A part that is named replaces its section; all of them together write the whole file again.
 # Files are made below BENCH_DIR (TMPDIR, /tmp): name a folder on the disk that is to be measured.
 # Peers come from the package manager; missing ones are named and left out.
@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 require taskset "apt-get install util-linux"
 require setpriv "apt-get install util-linux"
 which=("$@")
-[ "${#which[@]}" -gt 0 ] || which=(http latency footprint engine codec tables pool plugin contention durable disk compare)
+[ "${#which[@]}" -gt 0 ] || which=(http latency footprint engine codec tables pool plugin contention durable disk embed compare)
 results=benches/RESULTS.md
 scratch=$(mktemp -d "${BENCH_DIR:-${TMPDIR:-/tmp}}/mantisdb-bench.XXXXXX")
 export TMPDIR=$scratch
@@ -60,6 +60,7 @@ section() {
             ;;
         durable) taskset -c 1 target/release/durable --dir "$scratch" ;;
         disk) target/release/disk --dir "$scratch" ;;
+        embed) target/release/examples/embed_cost --c "$scratch/embed-c" --go "$scratch/embed-go" --dir "$scratch" $without_pgx ;;
         compare) benches/compare/target/release/compare --dir "$scratch" ;;
     esac
 }
@@ -75,12 +76,35 @@ replace_section() {
     cp "$scratch/results" "$results"
 }
 
+# The C library, and the programs in C and Go that call it. pgx is Debian's, which Go finds by GOPATH alone.
+without_pgx=
+build_embed() {
+    require cc "apt-get install gcc"
+    require go "apt-get install golang-go"
+    cargo build --release -p mantis-ffi --lib --example embed_cost
+    local include=$PWD/host/ffi/include library=$PWD/target/release sources=/usr/share/gocode
+    cc -O2 -std=c11 -D_GNU_SOURCE -I "$include" benches/embed/embed.c -o "$scratch/embed-c" -L "$library" -lmantisdb_c "-Wl,-rpath,$library"
+    export CGO_CFLAGS="-O2 -I$include" CGO_LDFLAGS="-L$library -Wl,-rpath,$library"
+    if [ -d "$sources/src/github.com/jackc/pgx/v4" ]; then
+        mkdir -p "$scratch/go/src/github.com/mantisdb"
+        ln -s "$PWD" "$scratch/go/src/github.com/mantisdb/mantisdb"
+        GO111MODULE=off GOPATH=$scratch/go:$sources go build -tags pgx -o "$scratch/embed-go" github.com/mantisdb/mantisdb/benches/embed/go
+    else
+        echo "pgx is missing: its pool is left out (apt-get install golang-github-jackc-pgx-v4-dev)" >&2
+        without_pgx=--without-pgx
+        (cd benches/embed/go && go build -o "$scratch/embed-go" .)
+    fi
+}
+
 measure() {
     local name
     step "building"
-    cargo xtask guests
-    cargo build --release -p mantisdb -p mantis-benches
-    cargo build --release -p mantis-plugin --example call_cost
+    if [ "${which[*]}" != embed ]; then
+        cargo xtask guests
+        cargo build --release -p mantisdb -p mantis-benches
+        cargo build --release -p mantis-plugin --example call_cost
+    fi
+    [[ " ${which[*]} " != *" embed "* ]] || build_embed
     [[ " ${which[*]} " != *" compare "* ]] || cargo build --release --manifest-path benches/compare/Cargo.toml
     for name in "${which[@]}"; do
         step "$name"
@@ -90,8 +114,8 @@ measure() {
 
 for name in "${which[@]}"; do
     case $name in
-        http | latency | footprint | engine | codec | tables | pool | plugin | contention | durable | disk | compare) ;;
-        *) fail "there is no bench called $name" "http, latency, footprint, engine, codec, tables, pool, plugin, contention, durable, disk, compare" ;;
+        http | latency | footprint | engine | codec | tables | pool | plugin | contention | durable | disk | embed | compare) ;;
+        *) fail "there is no bench called $name" "http, latency, footprint, engine, codec, tables, pool, plugin, contention, durable, disk, embed, compare" ;;
     esac
 done
 # A process group of its own, so that all of it can be ended at once.

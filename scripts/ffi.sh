@@ -16,7 +16,7 @@ trap 'stop; rm -rf "$out"' EXIT
 ffi=host/ffi
 flags=(-std=c11 -Wall -Wextra -Werror -pedantic -pthread -g -O1 -I "$ffi/include")
 link=(-L "$lib" -lmantisdb_c "-Wl,-rpath,$lib")
-tests=(basic events tables racing)
+tests=(basic events tables rows racing)
 
 # Runs a test that was built, perhaps under something.
 run() {
@@ -48,7 +48,9 @@ fi
 for compiler in gcc clang; do
     have "$compiler" || { echo "$compiler is missing: its tests are left out"; continue; }
     step "C tests: $compiler"
-    "$compiler" -x c -std=c99 -Wall -Wextra -Werror -pedantic -fsyntax-only "$ffi/include/mantisdb.h"
+    for header in "$ffi"/include/*.h; do
+        "$compiler" -x c -std=c99 -Wall -Wextra -Werror -pedantic -fsyntax-only -include "$header" /dev/null
+    done
     for test in "${tests[@]}"; do
         "$compiler" "${flags[@]}" "$ffi/tests/c/$test.c" -o "$out/$test" "${link[@]}"
         run "$test" "$rounds"

@@ -17,13 +17,13 @@ root=$PWD
 cd embed/go
 
 step "Go: format and vet"
-unformatted=$(gofmt -l .)
+unformatted=$(gofmt -l . ../../benches/embed/go)
 [ -z "$unformatted" ] || fail "not formatted: $unformatted" "gofmt -w embed/go"
 CGO_ENABLED=0 go vet ./...
 
 step "Go without cgo, against a server"
 CGO_ENABLED=0 go test -count=1 -timeout 5m ./...
-for target in FuzzPages FuzzArguments; do
+for target in FuzzPages FuzzRows FuzzArguments; do
     CGO_ENABLED=0 go test -run '^$' -fuzz "^$target\$" -fuzztime "${fuzz}s" ./pool
 done
 
@@ -35,6 +35,7 @@ if [ -e "$library/libmantisdb_c.so" ]; then
     export CGO_CFLAGS="-I$root/host/ffi/include"
     export CGO_LDFLAGS="${CGO_LDFLAGS:-} -L$library -Wl,-rpath,$library"
     go vet ./...
+    (cd ../../benches/embed/go && go vet .)
     MANTISDB_GO_TRANSPORT=local GODEBUG=cgocheck=2 go test -race -count=1 -timeout 5m ./pool
 else
     echo "no libmantisdb_c.so in $library: local databases are not tested (cargo build -p mantis-ffi builds it)"

@@ -17,7 +17,7 @@ built=${CARGO_TARGET_DIR:-target}/$folder
 
 install -d "$prefix/include" "$prefix/lib/pkgconfig" "$prefix/lib/cmake/mantisdb"
 prefix=$(realpath "$prefix")
-install -m 644 host/ffi/include/mantisdb.h "$prefix/include/"
+install -m 644 host/ffi/include/mantisdb.h host/ffi/include/mantisdb_rows.h "$prefix/include/"
 install -m 755 "$built/libmantisdb_c.so" "$prefix/lib/libmantisdb_c.so.$abi.$version"
 ln -sf "libmantisdb_c.so.$abi.$version" "$prefix/lib/libmantisdb_c.so.$abi"
 ln -sf "libmantisdb_c.so.$abi" "$prefix/lib/libmantisdb_c.so"

@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unsafe"
 )
@@ -25,9 +26,12 @@ type local struct {
 	queue   C.mantis_queue
 	timeout time.Duration
 	most    int
-	// gate has room for those who are acquiring or releasing within the library: however many goroutines do so, they take
-	// few threads.
-	gate chan struct{}
+	// Those who are acquiring or releasing within the library hold one of the gates: however many goroutines do so, they
+	// take few threads.
+	gates    [gateMost]sync.Mutex
+	nextGate atomic.Uint32
+	acquired atomic.Uint64
+	settling settling
 
 	lock     sync.Mutex
 	free     []*localSession
@@ -46,9 +50,10 @@ const gateMost = 4
 
 // gated calls work as one of few.
 func (local *local) gated(work func() C.mantis_status) C.mantis_status {
-	local.gate <- struct{}{}
+	gate := &local.gates[local.nextGate.Add(1)%gateMost]
+	gate.Lock()
 	status := work()
-	<-local.gate
+	gate.Unlock()
 	return status
 }
 
@@ -77,7 +82,7 @@ func openLocal(config *PoolConfig) (transport, error) {
 	settings.max_waiters = 1 << 20
 	opened := &local{
 		timeout: config.ConnectionTimeout, most: config.MaxConnections,
-		gate: make(chan struct{}, gateMost), waits: map[uint64]chan C.mantis_event{},
+		waits: map[uint64]chan C.mantis_event{},
 	}
 	bytes, length := textOf(location)
 	if status := C.mantis_pool_new(bytes, length, &settings, &opened.pool, &scratch.error); status != C.MANTIS_OK {
@@ -111,14 +116,20 @@ func (local *local) dispatch() {
 			return
 		}
 		local.lock.Lock()
-		for _, event := range events[:count] {
+		settled := -1
+		for index, event := range events[:count] {
 			id := uint64(event.user_data)
 			if wait, is := local.waits[id]; is {
 				delete(local.waits, id)
 				wait <- event
+			} else if id == settlingEvent {
+				settled = index
 			}
 		}
 		local.lock.Unlock()
+		if settled >= 0 {
+			local.settling.answered(local, &events[settled])
+		}
 	}
 }
 
@@ -186,7 +197,7 @@ func (local *local) acquireInto(ctx context.Context, session *localSession) erro
 		return C.mantis_pool_acquire(local.pool, 0, C.mantis_token{}, &session.conn, &scratch.error)
 	})
 	if status == C.MANTIS_OK {
-		local.count(func(counts *PoolStats) { counts.AcquireCount++ })
+		local.acquired.Add(1)
 		return nil
 	}
 	if status != C.MANTIS_E_TIMEOUT && status != C.MANTIS_PENDING {
@@ -205,7 +216,7 @@ func (local *local) acquireInto(ctx context.Context, session *localSession) erro
 		counts.WaitingRequests--
 		switch {
 		case status == C.MANTIS_OK && ended == nil:
-			counts.AcquireCount++
+			local.acquired.Add(1)
 			local.waited += waited
 			local.waitedBy++
 			if ms := uint64(waited.Milliseconds()); ms > counts.MaxWaitTimeMs {
@@ -306,6 +317,7 @@ func (local *local) stats() (PoolStats, error) {
 	local.lock.Lock()
 	defer local.lock.Unlock()
 	out := local.counts
+	out.AcquireCount = local.acquired.Load()
 	out.MaxConnections = local.most
 	out.WaitTimeMs = uint64(local.waited.Milliseconds())
 	if local.waitedBy > 0 {
@@ -395,7 +407,9 @@ func copied(data *C.uint8_t, length C.uint64_t) []byte {
 	if data == nil || length == 0 {
 		return []byte{}
 	}
-	return append([]byte(nil), unsafe.Slice((*byte)(unsafe.Pointer(data)), int(length))...)
+	out := make([]byte, int(length))
+	copy(out, unsafe.Slice((*byte)(unsafe.Pointer(data)), int(length)))
+	return out
 }
 
 // failed reads the error that a call has written.

@@ -17,6 +17,17 @@ type localSession struct {
 	conn    C.mantis_conn
 	scratch *C.scratch
 	isInTx  bool
+	// Memory of packed keys, for the next call.
+	packed []byte
+	wait   settleWait
+}
+
+// Packed keys of more bytes are not kept.
+const packedKeptMost = 1 << 16
+
+// address is that of the scratch, which is in C memory and does not move.
+func (session *localSession) address() C.uintptr_t {
+	return C.uintptr_t(uintptr(unsafe.Pointer(session.scratch)))
 }
 
 func (session *localSession) release() {
@@ -51,19 +62,11 @@ func (session *localSession) settled(ctx context.Context, status C.mantis_status
 	if session.isInTx || written.flags&C.MANTIS_UNSETTLED == 0 {
 		return Written{Version: uint64(version), Durable: written.flags&C.MANTIS_DURABLE != 0}, nil
 	}
-	local := session.local
-	event, status, ended := local.await(ctx, func(id C.uint64_t, ticket *C.mantis_token) C.mantis_status {
-		return C.mantis_pool_settle_start(local.pool, version, local.queue, id, ticket, &session.scratch.error)
-	})
-	switch {
-	case status == C.MANTIS_OK:
-		return Written{Version: uint64(version), Durable: event.flags&C.MANTIS_DURABLE != 0}, nil
-	case ended != nil:
-		return Written{}, unknown(ended)
-	case event.kind != 0:
-		return Written{}, failedWith(status, C.GoString(&event.code[0]))
+	isDurable, err := session.settle(ctx, version)
+	if err != nil {
+		return Written{}, err
 	}
-	return Written{}, failed(status, session.scratch)
+	return Written{Version: uint64(version), Durable: isDurable}, nil
 }
 
 func (session *localSession) begin(ctx context.Context, options TransactionOptions, retryToken string) error {
@@ -113,7 +116,7 @@ func (session *localSession) read(ctx context.Context, bucket, key string) error
 	name, nameLength := bucketOfName(bucket)
 	bytes, length := bytesOf(key)
 	scratch := session.scratch
-	status := C.mantis_conn_get(session.conn, name, nameLength, bytes, length, nil, 0, &scratch.entry, &scratch.error)
+	status := C.scratch_get(session.address(), session.conn, name, nameLength, (*C.char)(bytes), length)
 	switch {
 	case status == C.MANTIS_NOT_FOUND:
 		return ErrNotFound
@@ -123,11 +126,20 @@ func (session *localSession) read(ctx context.Context, bucket, key string) error
 	return nil
 }
 
+// value is a copy of the value that was read: it is in the scratch, or where the library has it if there is no room.
+func (session *localSession) value() []byte {
+	entry := &session.scratch.entry
+	if entry.value == nil {
+		return copied(&session.scratch.value[0], entry.value_len)
+	}
+	return copied(entry.value, entry.value_len)
+}
+
 func (session *localSession) get(ctx context.Context, bucket, key string) ([]byte, error) {
 	if err := session.read(ctx, bucket, key); err != nil {
 		return nil, err
 	}
-	return copied(session.scratch.entry.value, session.scratch.entry.value_len), nil
+	return session.value(), nil
 }
 
 func (session *localSession) getEntry(ctx context.Context, bucket, key string) (Entry, error) {
@@ -137,13 +149,22 @@ func (session *localSession) getEntry(ctx context.Context, bucket, key string) (
 	from := &session.scratch.entry
 	mediaType := copied((*C.uint8_t)(unsafe.Pointer(from.media_type)), from.media_type_len)
 	entry := Entry{
-		Key: key, Value: copied(from.value, from.value_len), MediaType: mediaTypeOf(mediaType),
+		Key: key, Value: session.value(), MediaType: mediaTypeOf(mediaType),
 		Version: uint64(from.version), ModifiedAt: time.UnixMilli(int64(from.modified_ms)).UTC(),
 	}
 	if from.flags&C.MANTIS_ENTRY_EXPIRES != 0 {
 		entry.ExpiresAt = time.UnixMilli(int64(from.expires_ms)).UTC()
 	}
 	return entry, nil
+}
+
+// shown is the page that a call has shown, in the library's memory: until the next call.
+func (session *localSession) shown() []byte {
+	page := &session.scratch.page
+	if page.data == nil || page.data_len == 0 {
+		return nil
+	}
+	return unsafe.Slice((*byte)(unsafe.Pointer(page.data)), int(page.data_len))
 }
 
 // page returns a copy of the page that a call has shown.
@@ -155,16 +176,19 @@ func (session *localSession) getMany(ctx context.Context, bucket string, keys []
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	packed := packKeys(keys)
+	packed := packKeys(session.packed, keys)
+	if cap(packed) <= packedKeptMost {
+		session.packed = packed
+	}
 	name, nameLength := bucketOfName(bucket)
 	bytes, length := given(packed)
 	scratch := session.scratch
-	status := C.mantis_conn_get_many(session.conn, name, nameLength, bytes, length, C.size_t(len(keys)),
-		&scratch.page, &scratch.error)
+	status := C.scratch_get_many(session.address(), session.conn, name, nameLength, (*C.char)(bytes), length,
+		C.size_t(len(keys)))
 	if status < 0 {
 		return nil, failed(status, scratch)
 	}
-	return unpackValues(session.page(), len(keys))
+	return unpackValues(session.shown(), len(keys))
 }
 
 func (session *localSession) set(

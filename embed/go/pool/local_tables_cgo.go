@@ -143,8 +143,14 @@ func (session *localSession) tables(ctx context.Context) ([]string, error) {
 	return names, nil
 }
 
-// rows runs a statement on rows. Its page and what it has written are in the scratch.
+// rows runs a statement on rows, which come as JSON. Its page and what it has written are in the scratch.
 func (session *localSession) rows(ctx context.Context, statement map[string]any) (C.mantis_status, error) {
+	return session.rowsAs(ctx, statement, C.MANTIS_ROWS_JSON)
+}
+
+func (session *localSession) rowsAs(
+	ctx context.Context, statement map[string]any, format C.uint32_t,
+) (C.mantis_status, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
@@ -154,7 +160,7 @@ func (session *localSession) rows(ctx context.Context, statement map[string]any)
 	}
 	text, length := given(body)
 	scratch := session.scratch
-	status := C.mantis_conn_rows(session.conn, (*C.char)(text), length, C.MANTIS_ROWS_JSON, &scratch.page,
+	status := C.mantis_conn_rows(session.conn, (*C.char)(text), length, format, &scratch.page,
 		&scratch.written, &scratch.error)
 	if status < 0 {
 		return status, failed(status, scratch)
@@ -207,6 +213,13 @@ func (session *localSession) selectRows(ctx context.Context, table string, query
 		return nil, err
 	}
 	return Rows(session.page()), nil
+}
+
+func (session *localSession) fetchRows(ctx context.Context, table string, query Query) ([]byte, error) {
+	if _, err := session.rowsAs(ctx, query.statement("select", table), C.MANTIS_ROWS_PACKED); err != nil {
+		return nil, err
+	}
+	return session.page(), nil
 }
 
 func (session *localSession) countRows(ctx context.Context, table string, query Query) (uint64, error) {

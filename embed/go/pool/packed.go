@@ -77,9 +77,12 @@ func mediaTypeOf(text []byte) string {
 	return string(text)
 }
 
-// unpackValues reads the values of entry records, and nothing else of them.
+// unpackValues reads the values of entry records, and nothing else of them. They are copies, in one piece of memory.
 func unpackValues(data []byte, count int) ([][]byte, error) {
-	page, values := reader{rest: data}, make([][]byte, count)
+	if count > len(data)/entryHead {
+		return nil, errPacked
+	}
+	page, values, size := reader{rest: data}, make([][]byte, count), 0
 	for index := range values {
 		head := page.take(entryHead)
 		if head == nil {
@@ -89,11 +92,20 @@ func unpackValues(data []byte, count int) ([][]byte, error) {
 		value, mediaType := binary.LittleEndian.Uint32(head[8:]), binary.LittleEndian.Uint32(head[12:])
 		page.take(key)
 		page.take(mediaType)
-		if part := page.take(value); flags&entryFound != 0 {
+		if part := page.take(value); flags&entryFound != 0 && !page.isBroken {
 			values[index] = part
+			size += len(part)
 		}
 		if page.isBroken {
 			return nil, errPacked
+		}
+	}
+	memory := make([]byte, 0, size)
+	for index, value := range values {
+		if value != nil {
+			start := len(memory)
+			memory = append(memory, value...)
+			values[index] = memory[start:len(memory):len(memory)]
 		}
 	}
 	return values, nil
@@ -184,13 +196,15 @@ func unpackChanges(data []byte) ([]Change, error) {
 	return changes, nil
 }
 
-// packKeys writes keys, each after its length.
-func packKeys(keys []string) []byte {
+// packKeys writes keys, each after its length, into memory that may be there.
+func packKeys(out []byte, keys []string) []byte {
 	size := 0
 	for _, key := range keys {
 		size += 4 + len(key)
 	}
-	out := make([]byte, 0, size)
+	if out = out[:0]; size > cap(out) {
+		out = make([]byte, 0, size)
+	}
 	for _, key := range keys {
 		out = binary.LittleEndian.AppendUint32(out, uint32(len(key)))
 		out = append(out, key...)

@@ -10,6 +10,9 @@ import (
 // Of the rows alone: other forms of a plan have the step that writes the document too.
 const planType = `application/vnd.pgrst.plan+text; for="application/x-ndjson"`
 
+// Rows in the library's packed form.
+const packedType = "application/vnd.mantisdb.rows"
+
 // schemaPath is the path of a definition; a name of dots gets a percent sign of its own, which leads to nothing.
 func schemaPath(table string) string { return "/schema/tables/" + segment(table) }
 
@@ -145,6 +148,11 @@ func (session *remoteSession) selectRows(ctx context.Context, table string, quer
 	return Rows(answered.body), err
 }
 
+func (session *remoteSession) fetchRows(ctx context.Context, table string, query Query) ([]byte, error) {
+	answered, err := session.query(ctx, table, query, pair{"Accept", packedType})
+	return answered.body, err
+}
+
 // countRows asks for the head of the rows' answer. An error there has no body, so it asks again.
 func (session *remoteSession) countRows(ctx context.Context, table string, query Query) (uint64, error) {
 	pairs, err := query.pairs()
@@ -198,6 +206,10 @@ func (session *remoteSession) writeRows(ctx context.Context, writing rowWriting)
 	preference := "return=minimal,count=exact"
 	if isReturned {
 		preference = "return=representation,count=exact"
+	}
+	if writing.verb == "insert" || writing.verb == "merge" || writing.verb == "ignore" {
+		// As in the program, rows need not have the same members.
+		preference += ",missing=default"
 	}
 	switch writing.verb {
 	case "merge", "ignore":

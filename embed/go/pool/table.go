@@ -128,7 +128,8 @@ func (table *Table) Explain(ctx context.Context, query Query) (string, error) {
 	})
 }
 
-// Insert inserts rows, all or none: an object or a list, as anything that encodes to such JSON.
+// Insert inserts rows, all or none: an object or a list, as anything that encodes to such JSON. What a row does not name
+// gets its default.
 func (table *Table) Insert(ctx context.Context, rows any, options WriteOptions) (RowsWritten, error) {
 	return table.write(ctx, rowWriting{verb: "insert", options: options}, rows)
 }

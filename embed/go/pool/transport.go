@@ -55,6 +55,8 @@ type session interface {
 	tables(ctx context.Context) ([]string, error)
 	getRow(ctx context.Context, table string, key []any, selected string) (Row, error)
 	selectRows(ctx context.Context, table string, query Query) (Rows, error)
+	// fetchRows returns packed rows.
+	fetchRows(ctx context.Context, table string, query Query) ([]byte, error)
 	countRows(ctx context.Context, table string, query Query) (uint64, error)
 	explainRows(ctx context.Context, table string, query Query) (string, error)
 	writeRows(ctx context.Context, writing rowWriting) (RowsWritten, error)

@@ -91,8 +91,8 @@ pub use follow::Follow;
 pub use grants::{Access, GrantInvalid, Grants};
 pub use keyspace::Span;
 pub use kv::{
-    Applied, Counted, Deleted, Entry, KeyPage, Kv, MediaType, Op, OpResult, Outcome, Page, Refusal, ScanOptions,
-    SetOptions, SpanDeletion, Written,
+    Applied, Counted, Deleted, Entry, EntryRef, KeyPage, Kv, MediaType, Op, OpResult, Outcome, Page, Refusal,
+    ScanOptions, SetOptions, SpanDeletion, Written,
 };
 #[cfg(not(target_family = "wasm"))]
 pub use kv::{AppliedEach, Each, Entries};

@@ -157,7 +157,7 @@ mantis_status mantis_pool_config_init(mantis_pool_config *config, size_t size);
  *   not-mantisdb         MANTIS_E_IO   what answers is something else
  *   server-incompatible  MANTIS_E_IO   the server is of a release that does not have the request
  *   unsupported-remote   MANTIS_E_OTHER   only databases in this process have it: savepoints, mantis_conn_set_grants,
- *                                      MANTIS_POOL_READ_ONLY, MANTIS_ROWS_PACKED, and a few forms of statements that the message names
+ *                                      MANTIS_POOL_READ_ONLY, MANTIS_ROWS_PACKED of a write, and a few forms of statements that the message names
  *   tls-unsupported, url-invalid   MANTIS_E_OPEN   the location cannot be used: servers have neither TLS nor accounts
  *   remote-not-built     MANTIS_E_OPEN   this library was built without connections to servers
  *
@@ -233,7 +233,7 @@ mantis_status mantis_token_free(mantis_token token, mantis_error *error);
 /* ---------------------------------------------------------------- completion queues */
 
 #define MANTIS_EVENT_ACQUIRED 1 /* of mantis_pool_acquire_start: `conn` if `status` is MANTIS_OK */
-#define MANTIS_EVENT_SETTLED 2  /* of mantis_pool_settle_start: `version`, `flags` MANTIS_DURABLE */
+#define MANTIS_EVENT_SETTLED 2  /* of mantis_pool_settle_start: `flags` MANTIS_DURABLE; `version`, the newest commit that is visible then */
 #define MANTIS_EVENT_VERSION 3  /* of mantis_pool_version_start: `version`, the newest commit */
 
 /* What became of something that was started. Each start that returned MANTIS_OK has exactly one event. */
@@ -537,16 +537,51 @@ mantis_status mantis_conn_table_describe(mantis_conn conn, const char *table, si
 mantis_status mantis_conn_tables(mantis_conn conn, mantis_page *page, mantis_error *error);
 
 #define MANTIS_ROWS_JSON 0   /* a JSON array of objects */
-#define MANTIS_ROWS_PACKED 1 /* see below */
+#define MANTIS_ROWS_PACKED 1 /* see below; mantisdb_rows.h reads them */
 
-/* Packed rows: the number of columns (4 bytes); for each the length of its name (4 bytes) and the name; then the values, row by row.
- * A value is a byte and what that says:
+/* Packed rows. First the columns: how many (4 bytes), and of each its type (4 bytes, MANTIS_TYPE_..), the length of its name (4 bytes)
+ * and the name. Then of each row the length of its values (4 bytes), the commit that wrote it (8 bytes; 0 for a group, and for what the
+ * statement itself or the open transaction has written), and a value for each column. MANTIS_ROWS_END (4 bytes) in the place of a row's length is the end.
  *
- *    0 null; 1 false; 2 true; 3 integer (8 bytes, signed); 4 real (4 bytes, IEEE 754); 5 double (8 bytes);
- *    6 numeric, 7 text, 8 bytes, 9 JSON, 10 array in PostgreSQL's text form: length (4 bytes) and bytes;
- *   11 timestamp, microseconds since 1970 (8 bytes); 12 date, days since 1970 (4 bytes); 13 time, microseconds (8 bytes);
- *   14 uuid (16 bytes)
- */
+ * A value is a byte (MANTIS_VALUE_..) and what that says. All values of a column have the form of its type, or are null. */
+#define MANTIS_ROWS_END 4294967295u
+#define MANTIS_ROW_HEAD 12
+
+#define MANTIS_TYPE_BOOLEAN 1
+#define MANTIS_TYPE_SMALLINT 2
+#define MANTIS_TYPE_INTEGER 3
+#define MANTIS_TYPE_BIGINT 4
+#define MANTIS_TYPE_REAL 5
+#define MANTIS_TYPE_DOUBLE 6
+#define MANTIS_TYPE_NUMERIC 7
+#define MANTIS_TYPE_TEXT 8
+#define MANTIS_TYPE_VARCHAR 9
+#define MANTIS_TYPE_CHAR 10
+#define MANTIS_TYPE_BYTEA 11
+#define MANTIS_TYPE_DATE 12
+#define MANTIS_TYPE_TIME 13
+#define MANTIS_TYPE_TIMESTAMP 14   /* without a time zone */
+#define MANTIS_TYPE_TIMESTAMPTZ 15 /* with one: in UTC */
+#define MANTIS_TYPE_UUID 16
+#define MANTIS_TYPE_JSONB 17  /* also embedded rows */
+#define MANTIS_TYPE_ARRAY 256 /* added for an array of them */
+
+#define MANTIS_VALUE_NULL 0
+#define MANTIS_VALUE_FALSE 1
+#define MANTIS_VALUE_TRUE 2
+#define MANTIS_VALUE_INTEGER 3   /* of any size: 8 bytes, signed */
+#define MANTIS_VALUE_REAL 4      /* 4 bytes, IEEE 754 */
+#define MANTIS_VALUE_DOUBLE 5    /* 8 bytes, IEEE 754 */
+#define MANTIS_VALUE_NUMERIC 6   /* length (4 bytes) and the number as text: 1.50, NaN */
+#define MANTIS_VALUE_TEXT 7      /* length (4 bytes) and UTF-8 */
+#define MANTIS_VALUE_BYTES 8     /* length (4 bytes) and bytes */
+#define MANTIS_VALUE_JSON 9      /* length (4 bytes) and UTF-8 */
+#define MANTIS_VALUE_ARRAY 10    /* length of what follows (4 bytes); how many dimensions (4 bytes; 0 if it is empty); of each its length
+                                  * (4 bytes) and lower bound (4 bytes, signed); the elements, each a value, the last dimension first */
+#define MANTIS_VALUE_TIMESTAMP 11 /* microseconds since 1970 (8 bytes, signed); INT64_MIN is -infinity, INT64_MAX infinity */
+#define MANTIS_VALUE_DATE 12      /* days since 1970 (4 bytes, signed); INT32_MIN is -infinity, INT32_MAX infinity */
+#define MANTIS_VALUE_TIME 13      /* microseconds since midnight (8 bytes) */
+#define MANTIS_VALUE_UUID 14      /* 16 bytes */
 
 /* Runs a statement on rows, given as a JSON object:
  *

@@ -23,8 +23,10 @@ const UNSETTLED_MAX: usize = 1_024;
 pub(crate) struct Conn {
     link: PooledLink,
     pub(crate) page: Page,
-    /// Of the last read.
+    /// Of the last read whose value is shown.
     pub(crate) entry: Option<Entry>,
+    /// Of the last read whose value was copied.
+    pub(crate) media_type: String,
     /// The newest commits that were deferred and not waited for, and the newest of the others.
     unsettled: Vec<u64>,
     /// Whether a call is under way, or ended in a panic.
@@ -84,7 +86,15 @@ impl Conn {
             }
             link
         };
-        let conn = Self { link, page: Page::default(), entry: None, unsettled: Vec::new(), in_call: false, pool };
+        let conn = Self {
+            link,
+            page: Page::default(),
+            entry: None,
+            media_type: String::new(),
+            unsettled: Vec::new(),
+            in_call: false,
+            pool,
+        };
         CONNS
             .insert(conn)
             .map_err(|_| Failure::new(status::MANTIS_E_LIMIT, "handles-too-many", "too many connections are out"))

@@ -1,12 +1,12 @@
 //! The forms of pages and operations, byte by byte, as the header describes them. Integers are little-endian.
 
-use mantis_db::{Change, ChangeKind, Entry, Expect, MediaType, Op, OpResult, Refusal, SetOptions, Span};
+use mantis_db::{Change, ChangeKind, Entry, EntryRef, Expect, MediaType, Op, OpResult, Refusal, SetOptions, Span};
 
 use crate::abi::types::flags as f;
 use crate::failure::Failure;
 
 /// Appends an entry record. The key of one that was read by its key is empty.
-pub(crate) fn entry(key: &[u8], entry: Option<&Entry>, data: &mut Vec<u8>) {
+pub(crate) fn entry(key: &[u8], entry: Option<EntryRef<'_>>, data: &mut Vec<u8>) {
     let Some(entry) = entry else {
         head(0, key.len(), 0, 0, data);
         data.extend_from_slice(&[0; 24]);
@@ -14,14 +14,15 @@ pub(crate) fn entry(key: &[u8], entry: Option<&Entry>, data: &mut Vec<u8>) {
         return;
     };
     let expires = if entry.expires_at_ms.is_some() { f::MANTIS_ENTRY_EXPIRES } else { 0 };
-    let media_type = entry.media_type.as_str().as_bytes();
+    let media_type = entry.media_type.as_bytes();
+    data.reserve(f::MANTIS_ENTRY_RECORD_HEAD + key.len() + media_type.len() + entry.value.len());
     head(f::MANTIS_ENTRY_EXISTS | expires, key.len(), entry.value.len(), media_type.len(), data);
     for number in [entry.version, entry.modified_ms, entry.expires_at_ms.unwrap_or(0)] {
         data.extend_from_slice(&number.to_le_bytes());
     }
     data.extend_from_slice(key);
     data.extend_from_slice(media_type);
-    data.extend_from_slice(&entry.value);
+    data.extend_from_slice(entry.value);
 }
 
 /// Appends the record of a key alone.
@@ -73,7 +74,7 @@ pub(crate) fn result(result: &OpResult, data: &mut Vec<u8>) {
             let start = data.len();
             data.extend_from_slice(&f::MANTIS_RESULT_ENTRY.to_le_bytes());
             data.extend_from_slice(&[0; 4]);
-            entry(&[], found.as_ref(), data);
+            entry(&[], found.as_ref().map(Entry::borrowed), data);
             let bytes = length(data.len() - start - 8);
             data[start + 4..start + 8].copy_from_slice(&bytes.to_le_bytes());
             return;

@@ -122,11 +122,16 @@ impl<T: Plain> Out<T> {
         if self.0.is_null() {
             return;
         }
-        let (head, bytes) = (size_of::<u32>(), self.1.min(size_of::<T>()));
+        let head = size_of::<u32>();
         // SAFETY: `new` was promised that so many bytes are writable; the source is a `T` and the sides do not overlap.
         unsafe {
             let (from, to) = (ptr::from_ref(value).cast::<u8>().add(head), self.0.cast::<u8>().add(head));
-            ptr::copy_nonoverlapping(from, to, bytes - head);
+            if self.1 >= size_of::<T>() {
+                // The usual case, in which the length is known when this is compiled.
+                ptr::copy_nonoverlapping(from, to, size_of::<T>() - head);
+            } else {
+                ptr::copy_nonoverlapping(from, to, self.1 - head);
+            }
         }
     }
 }

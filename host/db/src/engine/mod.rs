@@ -101,6 +101,12 @@ impl Engine {
         self.0.get(key)
     }
 
+    /// Shows `see` the newest visible value of a key, borrowed, perhaps more than once: what it made last is the answer.
+    #[inline]
+    pub(crate) fn read<R>(&self, key: &[u8], see: impl FnMut(&EntryHeader, &[u8]) -> R) -> Option<R> {
+        self.0.read(key, see)
+    }
+
     /// The present state, pinned. Reads of it fail once it is older than the limit.
     pub(crate) fn snapshot(&self) -> Snapshot {
         self.0.snapshot()

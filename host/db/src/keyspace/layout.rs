@@ -71,6 +71,19 @@ pub(crate) mod tables {
     pub(crate) const FORGOTTEN: Section = [CATALOGUE, b'k'];
 }
 
+/// Encoded keys, one behind the other.
+pub(crate) struct EncodedKeys {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl EncodedKeys {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let mut start = 0;
+        self.ends.iter().map(move |&end| &self.bytes[std::mem::replace(&mut start, end)..end])
+    }
+}
+
 /// A bucket's number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct BucketId(pub(crate) u32);
@@ -92,6 +105,22 @@ impl BucketId {
         let mut encoded = EncodedKey::with_capacity(BUCKET_PREFIX_BYTES + key.len());
         encoded.extend_from_slice(&self.prefix());
         encoded.extend_from_slice(key);
+        encoded
+    }
+
+    /// Keys of this bucket, encoded, in memory of their own together.
+    pub(crate) fn keys<K: AsRef<[u8]>>(self, keys: &[K]) -> EncodedKeys {
+        let length = |key: &K| BUCKET_PREFIX_BYTES + key.as_ref().len();
+        let mut encoded = EncodedKeys {
+            bytes: Vec::with_capacity(keys.iter().map(length).sum()),
+            ends: Vec::with_capacity(keys.len()),
+        };
+        let prefix = self.prefix();
+        for key in keys {
+            encoded.bytes.extend_from_slice(&prefix);
+            encoded.bytes.extend_from_slice(key.as_ref());
+            encoded.ends.push(encoded.bytes.len());
+        }
         encoded
     }
 

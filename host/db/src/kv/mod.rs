@@ -39,6 +39,6 @@ pub use entries::Entries;
 pub use handle::Kv;
 pub use outcome::{Counted, Deleted, Outcome, SetOptions, Written};
 pub use scan::{KeyPage, Page, ScanOptions};
-pub use value::{Entry, MediaType};
+pub use value::{Entry, EntryRef, MediaType};
 #[cfg(feature = "tables")]
 pub(crate) use write::WriteStop;

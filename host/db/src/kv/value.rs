@@ -6,7 +6,7 @@ use std::fmt;
 
 use bytes::{Buf, Bytes};
 
-use crate::engine::StoredEntry;
+use crate::engine::{EntryHeader, StoredEntry};
 use crate::limits::MEDIA_TYPE_BYTES_MAX;
 use crate::{Code, Error, Result};
 
@@ -98,6 +98,44 @@ pub struct Entry {
     pub expires_at_ms: Option<u64>,
 }
 
+/// An entry that is borrowed while it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EntryRef<'a> {
+    /// The bytes.
+    pub value: &'a [u8],
+    /// Their media type as text.
+    pub media_type: &'a str,
+    /// As in [`Entry`].
+    pub version: u64,
+    /// As in [`Entry`].
+    pub modified_ms: u64,
+    /// As in [`Entry`].
+    pub expires_at_ms: Option<u64>,
+}
+
+impl<'a> EntryRef<'a> {
+    /// A stored value.
+    pub(crate) fn new(header: &EntryHeader, stored: &'a [u8]) -> Result<Self> {
+        let (media_type, value) = decode_borrowed(stored)?;
+        let &EntryHeader { version, modified_ms, expires_at_ms } = header;
+        Ok(Self { value, media_type, version, modified_ms, expires_at_ms })
+    }
+}
+
+impl Entry {
+    /// The same, borrowed.
+    #[must_use]
+    pub fn borrowed(&self) -> EntryRef<'_> {
+        EntryRef {
+            value: &self.value,
+            media_type: self.media_type.as_str(),
+            version: self.version,
+            modified_ms: self.modified_ms,
+            expires_at_ms: self.expires_at_ms,
+        }
+    }
+}
+
 /// The stored form of a value.
 pub(crate) fn encode(media_type: &MediaType, value: &[u8]) -> Bytes {
     let (number, text): (&[u8], &[u8]) = match &media_type.0 {
@@ -126,6 +164,18 @@ pub(crate) fn decode(mut stored: Bytes) -> Result<(MediaType, Bytes)> {
             Ok((MediaType(Repr::Common(index)), stored))
         }
     }
+}
+
+/// As [`decode`], without sharing.
+fn decode_borrowed(stored: &[u8]) -> Result<(&str, &[u8])> {
+    let damaged = || Error::new(Code::ReadOnly, "a stored value has no media type: it is damaged");
+    let (&index, rest) = stored.split_first().ok_or_else(damaged)?;
+    if index != CUSTOM {
+        return Ok((COMMON.get(usize::from(index)).unwrap_or(&COMMON[0]), rest));
+    }
+    let (&length, rest) = rest.split_first().ok_or_else(damaged)?;
+    let (text, value) = rest.split_at_checked(usize::from(length)).ok_or_else(damaged)?;
+    Ok((std::str::from_utf8(text).unwrap_or(COMMON[0]), value))
 }
 
 pub(crate) fn entry(stored: StoredEntry) -> Result<Entry> {

@@ -24,3 +24,35 @@ fn a_get_copies_nothing() {
         assert!(fits, "{bucket}/{key}: {measured:?}");
     }
 }
+
+#[test]
+fn a_value_that_is_shown_allocates_nothing() {
+    let stage = Stage::new();
+    let mut session = stage.session();
+    session.put("default", "short", "value");
+    let mut read = || now(session.kv("default").unwrap().read(b"short", |entry| entry.value.len())).unwrap();
+    assert_eq!(read(), Some(5));
+    assert_eq!(measure(|| assert_eq!(read(), Some(5))).count_total, 0);
+}
+
+/// What is needed once for a call, however many keys it has: the encoded keys, the places of both, a snapshot.
+const CALL_MAX: u64 = 6;
+
+#[test]
+fn keys_that_are_read_together_allocate_nothing_each() {
+    let stage = Stage::new();
+    let mut session = stage.session();
+    let keys: Vec<String> = (0..1_000).map(|number| format!("key-{number}")).collect();
+    for key in &keys {
+        session.put("default", key, "a value");
+    }
+    let mut read = || {
+        let mut bytes = 0;
+        let mut see = |entry: Option<mantis_db::EntryRef<'_>>| bytes += entry.map_or(0, |entry| entry.value.len());
+        now(session.kv("default").unwrap().read_many(&keys, &mut see)).unwrap();
+        bytes
+    };
+    assert_eq!(read(), 7_000);
+    let measured = measure(|| assert_eq!(read(), 7_000));
+    assert!(measured.count_total <= CALL_MAX, "{measured:?}");
+}

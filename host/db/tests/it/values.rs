@@ -85,3 +85,85 @@ proptest! {
         prop_assert_eq!(&entry.value[..], &value[..]);
     }
 }
+
+/// What [`mantis_db::Kv::read_many`] shows is what [`mantis_db::Kv::get_many`] returns.
+#[track_caller]
+fn check_read_many(session: &mut mantis_db::Session, bucket: &str, keys: &[&str]) {
+    let mut kv = session.kv(bucket).unwrap();
+    let expected = now(kv.get_many(keys)).unwrap();
+    let mut shown = Vec::new();
+    let own = |entry: mantis_db::EntryRef<'_>| mantis_db::Entry {
+        value: entry.value.to_vec().into(),
+        media_type: MediaType::new(entry.media_type).unwrap(),
+        version: entry.version,
+        modified_ms: entry.modified_ms,
+        expires_at_ms: entry.expires_at_ms,
+    };
+    now(kv.read_many(keys, &mut |entry| shown.push(entry.map(own)))).unwrap();
+    assert_eq!(shown, expected, "{bucket} {keys:?}");
+}
+
+#[test]
+fn keys_that_are_read_together_are_shown_in_their_order() {
+    let stage = Stage::new();
+    let mut session = stage.session();
+    let media_type = MediaType::new("text/x-own").unwrap();
+    let custom = SetOptions { media_type, ttl_ms: Some(5), ..SetOptions::default() };
+    now(session.kv("default").unwrap().set_with(b"custom", b"value", &custom)).unwrap();
+    let numbers: Vec<String> = (0..50).map(|number| format!("k{number}")).collect();
+    for number in numbers.iter().step_by(3) {
+        session.put("default", number, number);
+    }
+    let mut keys: Vec<&str> = numbers.iter().map(String::as_str).collect();
+    keys.extend(["custom", "missing", "k3", "k3"]);
+    let check_all = |session: &mut mantis_db::Session| {
+        check_read_many(session, "default", &keys);
+        check_read_many(session, "default", &["missing"]);
+        check_read_many(session, "default", &[]);
+        check_read_many(session, "no-such", &["a", "b"]);
+    };
+    check_all(&mut session);
+    now(session.begin(mantis_db::Isolation::Serializable)).unwrap();
+    session.put("default", "k1", "written");
+    check_all(&mut session);
+    session.rollback();
+    stage.clock.advance_ms(5);
+    check_all(&mut session);
+    let stage = Stage::with(|limits| (limits.answer_bytes_max, limits.get_many_keys_max) = (100, 3));
+    let mut session = stage.session();
+    session.put("default", "a", &"v".repeat(50));
+    let mut kv = session.kv("default").unwrap();
+    assert_eq!(code(now(kv.read_many(&["a", "a", "a"], &mut |_| ()))), Code::AnswerTooLarge);
+    assert_eq!(code(now(kv.read_many(&["a"; 4], &mut |_| ()))), Code::KeysTooMany);
+    assert_eq!(code(now(kv.read_many(&["a", ""], &mut |_| ()))), Code::KeyEmpty);
+}
+
+/// What [`mantis_db::Kv::read`] shows is what [`mantis_db::Kv::get`] returns.
+#[test]
+fn a_key_that_is_read_is_shown_as_it_is() {
+    let stage = Stage::new();
+    let mut session = stage.session();
+    let media_type = MediaType::new("text/x-own").unwrap();
+    let custom = SetOptions { media_type, ttl_ms: Some(5), ..SetOptions::default() };
+    now(session.kv("default").unwrap().set_with(b"custom", b"value", &custom)).unwrap();
+    session.put("default", "plain", "");
+    let check_all = |session: &mut mantis_db::Session| {
+        for key in ["custom", "plain", "missing", "written"] {
+            let mut kv = session.kv("default").unwrap();
+            let expected = now(kv.get(key.as_bytes())).unwrap();
+            let shown = now(kv.read(key.as_bytes(), |entry| {
+                assert_eq!(Some(entry), expected.as_ref().map(mantis_db::Entry::borrowed));
+            }));
+            assert_eq!(shown.unwrap().is_some(), expected.is_some(), "{key}");
+        }
+        assert_eq!(now(session.kv("no-such").unwrap().read(b"a", |_| ())).unwrap(), None);
+        assert_eq!(code(now(session.kv("default").unwrap().read(b"", |_| ()))), Code::KeyEmpty);
+    };
+    check_all(&mut session);
+    now(session.begin(mantis_db::Isolation::Serializable)).unwrap();
+    session.put("default", "written", "w");
+    check_all(&mut session);
+    session.rollback();
+    stage.clock.advance_ms(5);
+    check_all(&mut session);
+}

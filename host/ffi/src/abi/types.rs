@@ -233,4 +233,75 @@ pub mod flags {
     pub const MANTIS_SINCE_CURSOR: u32 = 2;
     pub const MANTIS_ROWS_JSON: u32 = 0;
     pub const MANTIS_ROWS_PACKED: u32 = 1;
+    pub const MANTIS_ROWS_END: u32 = 4_294_967_295;
+    pub const MANTIS_ROW_HEAD: usize = 12;
+    pub const MANTIS_TYPE_BOOLEAN: u32 = 1;
+    pub const MANTIS_TYPE_SMALLINT: u32 = 2;
+    pub const MANTIS_TYPE_INTEGER: u32 = 3;
+    pub const MANTIS_TYPE_BIGINT: u32 = 4;
+    pub const MANTIS_TYPE_REAL: u32 = 5;
+    pub const MANTIS_TYPE_DOUBLE: u32 = 6;
+    pub const MANTIS_TYPE_NUMERIC: u32 = 7;
+    pub const MANTIS_TYPE_TEXT: u32 = 8;
+    pub const MANTIS_TYPE_VARCHAR: u32 = 9;
+    pub const MANTIS_TYPE_CHAR: u32 = 10;
+    pub const MANTIS_TYPE_BYTEA: u32 = 11;
+    pub const MANTIS_TYPE_DATE: u32 = 12;
+    pub const MANTIS_TYPE_TIME: u32 = 13;
+    pub const MANTIS_TYPE_TIMESTAMP: u32 = 14;
+    pub const MANTIS_TYPE_TIMESTAMPTZ: u32 = 15;
+    pub const MANTIS_TYPE_UUID: u32 = 16;
+    pub const MANTIS_TYPE_JSONB: u32 = 17;
+    pub const MANTIS_TYPE_ARRAY: u32 = 256;
+    pub const MANTIS_VALUE_NULL: u8 = 0;
+    pub const MANTIS_VALUE_FALSE: u8 = 1;
+    pub const MANTIS_VALUE_TRUE: u8 = 2;
+    pub const MANTIS_VALUE_INTEGER: u8 = 3;
+    pub const MANTIS_VALUE_REAL: u8 = 4;
+    pub const MANTIS_VALUE_DOUBLE: u8 = 5;
+    pub const MANTIS_VALUE_NUMERIC: u8 = 6;
+    pub const MANTIS_VALUE_TEXT: u8 = 7;
+    pub const MANTIS_VALUE_BYTES: u8 = 8;
+    pub const MANTIS_VALUE_JSON: u8 = 9;
+    pub const MANTIS_VALUE_ARRAY: u8 = 10;
+    pub const MANTIS_VALUE_TIMESTAMP: u8 = 11;
+    pub const MANTIS_VALUE_DATE: u8 = 12;
+    pub const MANTIS_VALUE_TIME: u8 = 13;
+    pub const MANTIS_VALUE_UUID: u8 = 14;
+}
+
+#[cfg(test)]
+mod tests {
+    use mantis_db::tables::query::{PACKED_END, type_number};
+    use mantis_db::tables::types::Type;
+
+    use super::flags as f;
+
+    #[test]
+    fn types_have_the_numbers_of_the_header() {
+        for (name, number) in [
+            ("boolean", f::MANTIS_TYPE_BOOLEAN),
+            ("smallint", f::MANTIS_TYPE_SMALLINT),
+            ("integer", f::MANTIS_TYPE_INTEGER),
+            ("bigint", f::MANTIS_TYPE_BIGINT),
+            ("real", f::MANTIS_TYPE_REAL),
+            ("double precision", f::MANTIS_TYPE_DOUBLE),
+            ("numeric(9,2)", f::MANTIS_TYPE_NUMERIC),
+            ("text", f::MANTIS_TYPE_TEXT),
+            ("varchar(9)", f::MANTIS_TYPE_VARCHAR),
+            ("char(9)", f::MANTIS_TYPE_CHAR),
+            ("bytea", f::MANTIS_TYPE_BYTEA),
+            ("date", f::MANTIS_TYPE_DATE),
+            ("time", f::MANTIS_TYPE_TIME),
+            ("timestamp", f::MANTIS_TYPE_TIMESTAMP),
+            ("timestamptz", f::MANTIS_TYPE_TIMESTAMPTZ),
+            ("uuid", f::MANTIS_TYPE_UUID),
+            ("jsonb", f::MANTIS_TYPE_JSONB),
+            ("uuid[]", f::MANTIS_TYPE_ARRAY + f::MANTIS_TYPE_UUID),
+        ] {
+            assert_eq!(type_number(Some(Type::parse(name).unwrap())), number, "{name}");
+        }
+        assert_eq!(type_number(None), f::MANTIS_TYPE_JSONB, "embedded rows");
+        assert_eq!(f::MANTIS_ROWS_END, PACKED_END);
+    }
 }

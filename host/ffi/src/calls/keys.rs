@@ -4,7 +4,8 @@ use std::ffi::{c_char, c_void};
 use std::fmt::Write;
 
 use mantis_db::{
-    Applied, DEFAULT_BUCKET, Direction, Expect, Kv, MediaType, Outcome, ScanOptions, SetOptions, Span, Written,
+    Applied, DEFAULT_BUCKET, Direction, EntryRef, Expect, Kv, MediaType, Outcome, ScanOptions, SetOptions, Span,
+    Written,
 };
 
 use super::call;
@@ -43,28 +44,38 @@ pub unsafe extern "C" fn mantis_conn_get(
             return Err(Failure::misuse("`buffer` is NULL with a capacity"));
         }
         Conn::with_any(conn.id, |conn| {
-            let found = match conn.far() {
-                Some(far) => far.get(bucket, key)?,
-                None => at_once(conn.session().kv(bucket)?.get(key))?,
-            };
-            let Some(found) = found else { return Ok(MANTIS_NOT_FOUND) };
-            // SAFETY: the caller's buffer has so many bytes, and the database has none of them.
-            let is_copied = !buffer.is_null() && unsafe { raw::copy(&found.value, buffer.cast(), capacity) };
-            let found = conn.entry.insert(found);
-            let media_type = found.media_type.as_str();
-            let expires = if found.expires_at_ms.is_some() { f::MANTIS_ENTRY_EXPIRES } else { 0 };
-            out.write(&mantis_entry {
-                size: 0,
-                flags: f::MANTIS_ENTRY_EXISTS | expires,
-                version: found.version,
-                modified_ms: found.modified_ms,
-                expires_ms: found.expires_at_ms.unwrap_or(0),
-                value_len: found.value.len() as u64,
-                value: if is_copied { std::ptr::null() } else { found.value.as_ptr() },
-                media_type: media_type.as_ptr().cast(),
-                media_type_len: media_type.len() as u64,
-            });
-            Ok(if is_copied || buffer.is_null() { MANTIS_OK } else { MANTIS_TOO_SMALL })
+            if let Some(far) = conn.far() {
+                let Some(found) = far.get(bucket, key)? else { return Ok(MANTIS_NOT_FOUND) };
+                // SAFETY: the caller's buffer has so many bytes, and the library has none of them.
+                let is_copied = !buffer.is_null() && unsafe { raw::copy(&found.value, buffer.cast(), capacity) };
+                let found = conn.entry.insert(found).borrowed();
+                let shown = entry_of(found, found.media_type);
+                out.write(&mantis_entry { value: if is_copied { std::ptr::null() } else { shown.value }, ..shown });
+                return Ok(if is_copied || buffer.is_null() { MANTIS_OK } else { MANTIS_TOO_SMALL });
+            }
+            if !buffer.is_null() {
+                let mut media_type = std::mem::take(&mut conn.media_type);
+                let read = conn.session().kv(bucket).and_then(|mut kv| {
+                    at_once(kv.read(key, |entry| {
+                        media_type.clear();
+                        media_type.push_str(entry.media_type);
+                        out.write(&mantis_entry { value: std::ptr::null(), ..entry_of(entry, &media_type) });
+                        // SAFETY: the caller's buffer has so many bytes, and the database has none of them.
+                        unsafe { raw::copy(entry.value, buffer.cast(), capacity) }
+                    }))
+                });
+                conn.media_type = media_type;
+                match read? {
+                    Some(true) => return Ok(MANTIS_OK),
+                    None => return Ok(MANTIS_NOT_FOUND),
+                    // What does not fit is shown.
+                    Some(false) => {}
+                }
+            }
+            let Some(found) = at_once(conn.session().kv(bucket)?.get(key))? else { return Ok(MANTIS_NOT_FOUND) };
+            let found = conn.entry.insert(found).borrowed();
+            out.write(&entry_of(found, found.media_type));
+            Ok(if buffer.is_null() { MANTIS_OK } else { MANTIS_TOO_SMALL })
         })
     };
     // SAFETY: the caller's error is as the header says.
@@ -93,14 +104,22 @@ pub unsafe extern "C" fn mantis_conn_get_many(
         };
         let keys = packed::keys(keys, count)?;
         Conn::with_any(conn.id, |conn| {
-            let entries = match conn.far() {
-                Some(far) => far.get_many(bucket, &keys)?,
-                None => at_once(conn.session().kv(bucket)?.get_many(&keys))?,
+            let mut data = std::mem::take(&mut conn.page.data);
+            let read = match conn.far() {
+                Some(far) => far.get_many(bucket, &keys).map(|entries| {
+                    for entry in &entries {
+                        packed::entry(&[], entry.as_ref().map(Entry::borrowed), &mut data);
+                    }
+                }),
+                None => conn
+                    .session()
+                    .kv(bucket)
+                    .and_then(|mut kv| at_once(kv.read_many(&keys, &mut |entry| packed::entry(&[], entry, &mut data))))
+                    .map_err(Failure::from),
             };
-            for entry in &entries {
-                packed::entry(&[], entry.as_ref(), &mut conn.page.data);
-            }
-            conn.page.count = entries.len() as u64;
+            conn.page.data = data;
+            read?;
+            conn.page.count = keys.len() as u64;
             out.write(&conn.page.to_c());
             Ok(MANTIS_OK)
         })
@@ -305,7 +324,7 @@ pub unsafe extern "C" fn mantis_conn_scan(
             } else {
                 let found = at_once(conn.session().kv(bucket)?.scan(&options))?;
                 for (key, entry) in &found.entries {
-                    packed::entry(key, Some(entry), &mut conn.page.data);
+                    packed::entry(key, Some(entry.borrowed()), &mut conn.page.data);
                 }
                 (conn.page.count, conn.page.cursor) = (found.entries.len() as u64, found.cursor);
             }
@@ -522,6 +541,22 @@ pub unsafe extern "C" fn mantis_conn_bucket_drop(
     };
     // SAFETY: the caller's error is as the header says.
     unsafe { call(error, work) }
+}
+
+/// An entry as in the header, whose media type is where it stays until the next call.
+fn entry_of(entry: EntryRef<'_>, media_type: &str) -> mantis_entry {
+    let expires = if entry.expires_at_ms.is_some() { f::MANTIS_ENTRY_EXPIRES } else { 0 };
+    mantis_entry {
+        size: 0,
+        flags: f::MANTIS_ENTRY_EXISTS | expires,
+        version: entry.version,
+        modified_ms: entry.modified_ms,
+        expires_ms: entry.expires_at_ms.unwrap_or(0),
+        value_len: entry.value.len() as u64,
+        value: entry.value.as_ptr(),
+        media_type: media_type.as_ptr().cast(),
+        media_type_len: media_type.len() as u64,
+    }
 }
 
 /// A key in a bucket.

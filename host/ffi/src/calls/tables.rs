@@ -2,9 +2,8 @@
 
 use std::ffi::{c_char, c_void};
 
-use mantis_db::tables::calls::pack;
 use mantis_db::tables::feed::{FeedError, FeedEvent, FeedScope, RowChangeKind, TableEventKind, TableFeed};
-use mantis_db::tables::query::{Cell, JsonForm, JsonRows, OutputColumn, RowSink};
+use mantis_db::tables::query::{Cell, JsonForm, JsonRows, OutputColumn, PackedRows, RowSink};
 use mantis_db::tables::schema::{TableChange, TableDocument};
 use mantis_db::tables::{
     Count, Environment, Query, QueryText, SelectOptions, TableError, TableResult, WriteOptions, Written, code,
@@ -319,16 +318,14 @@ fn written_of(done: &Written) -> mantis_written {
 /// Rows in the form that the caller wants.
 struct Collected {
     rows: Form,
-    columns: Vec<OutputColumn>,
     environment: Environment,
-    bytes_max: usize,
     count: u64,
     version: u64,
 }
 
 enum Form {
     Json(Box<JsonRows>),
-    Packed(Vec<u8>),
+    Packed(Box<PackedRows>),
 }
 
 impl Collected {
@@ -338,15 +335,15 @@ impl Collected {
         let rows = if format == f::MANTIS_ROWS_JSON {
             Form::Json(Box::new(JsonRows::new(JsonForm::Array, false, bytes_max, environment.clone())))
         } else {
-            Form::Packed(Vec::new())
+            Form::Packed(Box::new(PackedRows::new(bytes_max, environment.clone())))
         };
-        Self { rows, columns: Vec::new(), environment, bytes_max, count: 0, version: 0 }
+        Self { rows, environment, count: 0, version: 0 }
     }
 
     fn into_bytes(self) -> Vec<u8> {
         match self.rows {
             Form::Json(rows) => rows.into_bytes(),
-            Form::Packed(data) => data,
+            Form::Packed(rows) => rows.into_bytes(),
         }
     }
 }
@@ -354,40 +351,25 @@ impl Collected {
 impl RowSink for Collected {
     fn begin(&mut self, columns: &[OutputColumn]) -> TableResult<()> {
         self.count = 0;
-        self.columns = columns.to_vec();
         match &mut self.rows {
             Form::Json(rows) => rows.begin(columns),
-            Form::Packed(data) => {
-                let length = |length: usize| u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes();
-                data.clear();
-                data.extend_from_slice(&length(columns.len()));
-                for column in columns {
-                    data.extend_from_slice(&length(column.name.len()));
-                    data.extend_from_slice(column.name.as_bytes());
-                }
-                Ok(())
-            }
+            Form::Packed(rows) => rows.begin(columns),
         }
     }
 
     fn version(&mut self, version: u64) {
         self.version = version;
+        if let Form::Packed(rows) = &mut self.rows {
+            rows.version(version);
+        }
     }
 
     fn row(&mut self, cells: &[Cell<'_>]) -> TableResult<()> {
         self.count += 1;
-        let data = match &mut self.rows {
-            Form::Json(rows) => return rows.row(cells),
-            Form::Packed(data) => data,
-        };
-        for (cell, column) in cells.iter().zip(&self.columns) {
-            pack(cell, column, &self.environment, data);
+        match &mut self.rows {
+            Form::Json(rows) => rows.row(cells),
+            Form::Packed(rows) => rows.row(cells),
         }
-        if data.len() > self.bytes_max {
-            let message = format!("the answer has more than {} bytes", self.bytes_max);
-            return Err(TableError::new(code::LIMIT_EXCEEDED, message));
-        }
-        Ok(())
     }
 }
 

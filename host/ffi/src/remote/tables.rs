@@ -25,6 +25,7 @@ use crate::far::{Far as _, RowsDone, RowsWritten, Shown, unsupported};
 use crate::statements::{Row, Statement, Verb};
 
 const JSON: &str = "application/json";
+const PACKED: &str = "application/vnd.mantisdb.rows";
 /// Of the rows alone: other forms of a plan have the step that writes the document too.
 const PLAN: &str = "application/vnd.pgrst.plan+text; for=\"application/x-ndjson\"";
 
@@ -90,13 +91,10 @@ fn list_of(texts: &[&RawValue]) -> Shown {
 }
 
 pub(super) fn run(session: &mut Session, statement: &Statement<'_>, format: u32) -> Result<RowsDone, Failure> {
-    let shows = match statement.op {
-        Verb::Select | Verb::Get => true,
-        Verb::Count | Verb::Explain => false,
-        _ => statement.returns_rows(),
-    };
-    if shows && format != f::MANTIS_ROWS_JSON {
-        return Err(unsupported("MANTIS_ROWS_PACKED").with_hint("Ask for MANTIS_ROWS_JSON."));
+    let is_packed = format == f::MANTIS_ROWS_PACKED;
+    let reads = matches!(statement.op, Verb::Select | Verb::Get | Verb::Count | Verb::Explain);
+    if is_packed && !reads && statement.returns_rows() {
+        return Err(unsupported("MANTIS_ROWS_PACKED of a write").with_hint("Ask for MANTIS_ROWS_JSON."));
     }
     if statement.table.is_empty() {
         return Err(Failure::new(status::MANTIS_E_TABLE, code::NO_TABLE, "a statement names a table"));
@@ -105,8 +103,8 @@ pub(super) fn run(session: &mut Session, statement: &Statement<'_>, format: u32)
         Verb::Select | Verb::Count | Verb::Explain if statement.key.is_some() => {
             Err(unsupported("a select, count or explain by `key`").with_hint("Use get, or a filter."))
         }
-        Verb::Select => select(session, statement),
-        Verb::Get => get(session, statement),
+        Verb::Select => select(session, statement, is_packed),
+        Verb::Get => get(session, statement, is_packed),
         Verb::Count => count(session, statement),
         Verb::Explain => {
             let answer = session.send(Request::get(query(statement)?).header("accept", PLAN))?;
@@ -115,7 +113,6 @@ pub(super) fn run(session: &mut Session, statement: &Statement<'_>, format: u32)
         Verb::UpdateMany => update_many(session, statement),
         Verb::Update | Verb::Delete if statement.key.is_some() => write_row(session, statement),
         Verb::Insert | Verb::Update | Verb::Delete => write_rows(session, statement),
-        Verb::Check => Err(Failure::misuse("a check is an operation of a batch")),
     }
 }
 
@@ -146,8 +143,9 @@ fn content_range(answer: &Answer) -> (u64, Option<u64>) {
     (shown.unwrap_or(0), total.parse().ok())
 }
 
-fn select(session: &mut Session, statement: &Statement<'_>) -> Result<RowsDone, Failure> {
-    let request = Request::get(query(statement)?).header("accept", JSON);
+fn select(session: &mut Session, statement: &Statement<'_>, is_packed: bool) -> Result<RowsDone, Failure> {
+    let accept = if is_packed { PACKED } else { JSON };
+    let request = Request::get(query(statement)?).header("accept", accept);
     let request = if statement.count { request.header("prefer", "count=exact") } else { request };
     let answer = session.send(request)?;
     let (count, total) = content_range(&answer);
@@ -177,16 +175,22 @@ fn row(statement: &Statement<'_>) -> Result<Path, Failure> {
     Ok(path.with_some("select", statement.select.as_deref().filter(|select| !select.is_empty())))
 }
 
-fn get(session: &mut Session, statement: &Statement<'_>) -> Result<RowsDone, Failure> {
+fn get(session: &mut Session, statement: &Statement<'_>, is_packed: bool) -> Result<RowsDone, Failure> {
     if statement.key.is_none() {
         return Err(Failure::misuse("a get names its row by `key`"));
     }
-    match session.send(Request::get(row(statement)?).header("accept", JSON)) {
+    let accept = if is_packed { PACKED } else { JSON };
+    match session.send(Request::get(row(statement)?).header("accept", accept)) {
         Ok(answer) => {
             let version = tag(&answer.headers).unwrap_or(0);
-            Ok(RowsDone { shown: Shown { version, ..list_of_one(&answer.body) }, written: None })
+            let shown = if is_packed { document(&answer.body, 1) } else { list_of_one(&answer.body) };
+            Ok(RowsDone { shown: Shown { version, ..shown }, written: None })
         }
-        Err(lost) if lost.code() == "row-not-found" => Ok(RowsDone { shown: document(b"[]", 0), written: None }),
+        Err(lost) if lost.code() == "row-not-found" => {
+            // No columns, and the end.
+            let none: &[u8] = if is_packed { b"\0\0\0\0\xff\xff\xff\xff" } else { b"[]" };
+            Ok(RowsDone { shown: document(none, 0), written: None })
+        }
         Err(lost) => Err(lost.into()),
     }
 }

@@ -45,6 +45,23 @@ static void keys_and_values(void) {
     OK(mantis_conn_get(conn, DEFAULT, T("page"), NULL, 0, &entry, ERR));
     CHECK(entry.flags == (MANTIS_ENTRY_EXISTS | MANTIS_ENTRY_EXPIRES) && entry.expires_ms > entry.modified_ms);
     CHECK(entry.media_type_len == 9 && memcmp(entry.media_type, "text/html", 9) == 0);
+    /* A media type of its own, beside a value that is copied, that is shown, and that does not fit. */
+    char value[4];
+    options.media_type_len = 10;
+    memcpy(options.media_type, "text/x-own", 10);
+    OK(mantis_conn_put(conn, DEFAULT, T("own"), T("abcd"), &options, &written, ERR));
+    for (size_t capacity = 3; capacity <= 5; capacity++) {
+        int fits = capacity != 3;
+        void *into = capacity == 5 ? NULL : value;
+        memset(value, 0, sizeof value);
+        IS(mantis_conn_get(conn, DEFAULT, T("own"), into, into ? capacity : 0, &entry, ERR), fits ? MANTIS_OK : MANTIS_TOO_SMALL);
+        CHECK(entry.value_len == 4 && entry.version == written.version && (entry.flags & MANTIS_ENTRY_EXPIRES));
+        CHECK(memcmp(entry.value ? (const char *)entry.value : value, "abcd", 4) == 0 && (entry.value == NULL) == (capacity == 4));
+        CHECK(entry.media_type_len == 10 && memcmp(entry.media_type, "text/x-own", 10) == 0);
+    }
+    OK(mantis_conn_delete(conn, DEFAULT, T("own"), MANTIS_IF_ANYTHING, 0, 0, &written, ERR));
+    options.media_type_len = 9;
+    memcpy(options.media_type, "text/html", 9);
     options.ttl_ms = 0;
     FAILS(mantis_conn_put(conn, DEFAULT, T("page"), T("<p>"), &options, NULL, ERR), MANTIS_E_INVALID, "ttl-invalid");
 

@@ -1,5 +1,6 @@
-// The header is C++ too: it compiles as C++11, and its functions link.
+// The headers are C++ too: they compile as C++11, and their functions link.
 #include <mantisdb.h>
+#include <mantisdb_rows.h>
 
 #include <cstring>
 

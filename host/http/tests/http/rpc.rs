@@ -186,7 +186,9 @@ async fn any_other_result_is_its_json() {
     assert_eq!(answer.header("content-range"), Some("0-0/1"));
     check_table(&server, "POST /rest/v1/rpc/game.sum", &["accept: application/vnd.pgrst.object+json"], body, "200 1")
         .await;
-    check_table(&server, "POST /rest/v1/rpc/game.sum", &["accept: text/csv"], body, "406 PGRST107").await;
+    for accept in ["accept: text/csv", "accept: application/vnd.mantisdb.rows"] {
+        check_table(&server, "POST /rest/v1/rpc/game.sum", &[accept], body, "406 PGRST107").await;
+    }
     let strict = &["prefer: handling=strict, max-affected=1"];
     check_table(&server, "POST /rest/v1/rpc/game.sum", strict, body, "400 PGRST128").await;
 }

@@ -77,6 +77,12 @@ async fn a_large_answer_has_all_rows_of_one_commit_in_every_form() {
         let seen = (answer.status.as_u16(), answer.header("content-range").unwrap(), answer.text().lines().count());
         assert_eq!(seen, (status, range, lines), "{query} {headers:?}");
     }
+    let packed =
+        read(server.open("GET /api/v1/tables/many?select=id", &["accept: application/vnd.mantisdb.rows"]).await).await;
+    // The column, and of each row its head and an integer.
+    assert_eq!(packed.body.len(), 4 + 8 + 2 + 5_000 * (12 + 9) + 4);
+    let packed = read(server.open("GET /api/v1/tables/many", &["accept: application/vnd.mantisdb.rows"]).await).await;
+    assert!(packed.body.len() > 2 << 20 && packed.body.ends_with(&[255; 4]), "in pieces, to the end");
     assert_eq!(snapshots(&server), 0, "all are given back");
 }
 

@@ -434,3 +434,58 @@ async fn ranges_sent_twice_are_a_list_and_passed_over() {
     assert_eq!(rows(&["range: 0-0", "range: 2-2"]).await, 3);
     assert_eq!(rows(&["range: 0-0, 2-2"]).await, 3);
 }
+
+const PACKED: &str = "accept: application/vnd.mantisdb.rows";
+
+/// Columns by name and type, and each row's version with the bytes of its values.
+fn unpacked(data: &[u8]) -> (Vec<(String, u32)>, Vec<(u64, Vec<u8>)>) {
+    let number = |at: usize| u32::from_le_bytes(data[at..at + 4].try_into().unwrap());
+    let (mut columns, mut rows, mut at) = (Vec::new(), Vec::new(), 4);
+    for _ in 0..number(0) {
+        let end = at + 8 + number(at + 4) as usize;
+        columns.push((String::from_utf8(data[at + 8..end].to_vec()).unwrap(), number(at)));
+        at = end;
+    }
+    while number(at) != u32::MAX {
+        let end = at + 12 + number(at) as usize;
+        let version = u64::from_le_bytes(data[at + 4..at + 12].try_into().unwrap());
+        rows.push((version, data[at + 12..end].to_vec()));
+        at = end;
+    }
+    assert_eq!(at + 4, data.len(), "nothing follows the end");
+    (columns, rows)
+}
+
+#[tokio::test]
+async fn rows_are_packed_for_those_who_ask() {
+    let server = library(permissive()).await;
+    let answer = server.send("GET /api/v1/tables/books?select=isbn,pages,tags&order=isbn&limit=2", &[PACKED], "").await;
+    let kind = answer.header("content-type").map(str::to_owned);
+    assert_eq!((answer.status.as_u16(), kind.as_deref()), (200, Some("application/vnd.mantisdb.rows")));
+    let (columns, rows) = unpacked(&answer.body);
+    assert_eq!(columns, [("isbn".to_owned(), 8), ("pages".to_owned(), 3), ("tags".to_owned(), 256 + 8)]);
+    let first = b"\x07\x02\0\0\0a1\x03\x78\0\0\0\0\0\0\0\x0a\x1c\0\0\0\x01\0\0\0\x02\0\0\0\x01\0\0\0\x07\x03\0\0\0sea\x07\x03\0\0\0old";
+    assert_eq!(rows[0].1, first);
+    assert_eq!(rows[1].1, b"\x07\x02\0\0\0a2\0\0");
+    assert!(rows[0].0 > 0 && rows[0].0 == rows[1].0, "the commit that wrote them");
+
+    // No rows, groups, embedded rows, one row by its key, and what a write returns.
+    for (line, types, count) in [
+        ("GET /api/v1/tables/books?select=isbn&isbn=eq.x", &[8][..], 0),
+        ("GET /api/v1/tables/books?select=count(),pages.avg()", &[4, 7], 1),
+        ("GET /api/v1/tables/books/a1?select=isbn", &[8], 1),
+    ] {
+        let answer = server.send(line, &[PACKED], "").await;
+        let (columns, rows) = unpacked(&answer.body);
+        assert_eq!(
+            (columns.iter().map(|column| column.1).collect::<Vec<_>>(), rows.len()),
+            (types.to_vec(), count),
+            "{line}"
+        );
+    }
+    let headers = [PACKED, "prefer: return=representation"];
+    let answer = server.send("DELETE /api/v1/tables/books?isbn=eq.a1&select=isbn", &headers, "").await;
+    assert_eq!(unpacked(&answer.body).1.len(), 1, "{}", answer.status);
+    let head = server.send("HEAD /api/v1/tables/books", &[PACKED], "").await;
+    assert_eq!(head.header("content-type"), Some("application/vnd.mantisdb.rows"));
+}

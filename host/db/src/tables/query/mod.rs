@@ -9,6 +9,7 @@
 //! | `execute` | rows: filter, embed, group, sort, page |
 //! | `sink` | where rows go: [`RowSink`] |
 //! | `json` | [`JsonRows`]: rows as JSON text |
+//! | `packed` | [`PackedRows`]: rows as bytes |
 //! | `answer` | what a select answers besides its rows |
 //! | `explain` | a plan as a document |
 
@@ -18,6 +19,7 @@ pub(crate) mod bound;
 pub(crate) mod execute;
 pub(crate) mod explain;
 mod json;
+mod packed;
 pub(crate) mod plan;
 mod sink;
 mod texts;
@@ -25,5 +27,6 @@ mod texts;
 pub use answer::{Count, Selected};
 pub use explain::Explanation;
 pub use json::{JsonForm, JsonRows};
+pub use packed::{PACKED_ARRAY, PACKED_END, PackedRows, type_number};
 pub use sink::{Cell, OutputColumn, RowSink};
 pub use texts::{QueryText, QueryTexts};

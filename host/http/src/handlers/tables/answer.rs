@@ -1,7 +1,7 @@
 //! Where the rows of an answer are collected, in the form that the client asked for.
 
 use bytes::Bytes;
-use mantis_db::tables::query::{Cell, JsonForm, JsonRows, OutputColumn, RowSink};
+use mantis_db::tables::query::{Cell, JsonForm, JsonRows, OutputColumn, PackedRows, RowSink};
 use mantis_db::tables::{Environment, TableResult};
 use mantis_db::{Budget, Reservation};
 
@@ -24,6 +24,7 @@ pub(super) struct AnswerRows {
 enum Collected {
     Json(JsonRows),
     Csv(CsvRows),
+    Packed(Box<PackedRows>),
     /// For HEAD.
     Counted,
 }
@@ -43,6 +44,9 @@ impl AnswerRows {
             Form::Object { .. } => json(JsonForm::Object),
             Form::Lines => json(JsonForm::Lines),
             Form::Csv => Collected::Csv(CsvRows::new(environment.clone(), limits::TABLE_ANSWER_BYTES_MAX)),
+            Form::Packed => {
+                Collected::Packed(Box::new(PackedRows::new(limits::TABLE_ANSWER_BYTES_MAX, environment.clone())))
+            }
         };
         Self { rows, reservation: Some(in_flight.reservation()) }
     }
@@ -82,6 +86,7 @@ impl AnswerRows {
         match &mut self.rows {
             Collected::Json(rows) => rows.set_piece_bytes(bytes),
             Collected::Csv(rows) => rows.set_piece_bytes(bytes),
+            Collected::Packed(rows) => rows.set_piece_bytes(bytes),
             Collected::Counted => {}
         }
     }
@@ -91,6 +96,7 @@ impl AnswerRows {
         let text = match &mut self.rows {
             Collected::Json(rows) => rows.take_piece(),
             Collected::Csv(rows) => rows.take_piece().into_bytes(),
+            Collected::Packed(rows) => rows.take_piece(),
             Collected::Counted => return Bytes::new(),
         };
         self.held(text)
@@ -106,6 +112,7 @@ impl AnswerRows {
         let text = match std::mem::replace(&mut self.rows, Collected::Counted) {
             Collected::Json(rows) => rows.into_bytes(),
             Collected::Csv(rows) => rows.into_text().into_bytes(),
+            Collected::Packed(rows) => rows.into_bytes(),
             Collected::Counted => return Bytes::new(),
         };
         self.held(text)
@@ -117,7 +124,14 @@ impl RowSink for AnswerRows {
         match &mut self.rows {
             Collected::Json(rows) => rows.begin(columns),
             Collected::Csv(rows) => rows.begin(columns),
+            Collected::Packed(rows) => rows.begin(columns),
             Collected::Counted => Ok(()),
+        }
+    }
+
+    fn version(&mut self, version: u64) {
+        if let Collected::Packed(rows) = &mut self.rows {
+            rows.version(version);
         }
     }
 
@@ -129,6 +143,7 @@ impl RowSink for AnswerRows {
         match &self.rows {
             Collected::Json(rows) => rows.is_full(),
             Collected::Csv(rows) => rows.is_full(),
+            Collected::Packed(rows) => rows.is_full(),
             Collected::Counted => false,
         }
     }
@@ -140,6 +155,10 @@ impl RowSink for AnswerRows {
                 rows.bytes()
             }
             Collected::Csv(rows) => {
+                rows.row(cells)?;
+                rows.bytes()
+            }
+            Collected::Packed(rows) => {
                 rows.row(cells)?;
                 rows.bytes()
             }

@@ -26,6 +26,8 @@ pub(super) enum Form {
     Lines,
     /// `text/csv`
     Csv,
+    /// `application/vnd.mantisdb.rows`: bytes, each value in its type's own form.
+    Packed,
 }
 
 /// `application/vnd.pgrst.plan`.
@@ -50,7 +52,8 @@ impl Form {
         matches!(self, Self::Object { .. })
     }
 
-    fn name(self) -> &'static str {
+    /// The media type.
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Json => "application/json",
             Self::Array { strips_nulls: false } => "application/vnd.pgrst.array+json",
@@ -59,6 +62,7 @@ impl Form {
             Self::Object { strips_nulls: true } => "application/vnd.pgrst.object+json;nulls=stripped",
             Self::Lines => "application/x-ndjson",
             Self::Csv => "text/csv",
+            Self::Packed => "application/vnd.mantisdb.rows",
         }
     }
 
@@ -72,6 +76,7 @@ impl Form {
             Self::Object { strips_nulls: true } => "application/vnd.pgrst.object+json;nulls=stripped; charset=utf-8",
             Self::Lines => "application/x-ndjson; charset=utf-8",
             Self::Csv => "text/csv; charset=utf-8",
+            Self::Packed => "application/vnd.mantisdb.rows",
         })
     }
 }
@@ -155,6 +160,7 @@ fn read(range: &str) -> Option<(u16, Media)> {
         }
         "application/x-ndjson" => Media::Rows(Form::Lines),
         "text/csv" | "text/*" => Media::Rows(Form::Csv),
+        "application/vnd.mantisdb.rows" => Media::Rows(Form::Packed),
         "application/vnd.pgrst.plan+json" => Media::Plan(Plan { is_json: true, is_analyzed, of }),
         "application/vnd.pgrst.plan" | "application/vnd.pgrst.plan+text" => {
             Media::Plan(Plan { is_json: false, is_analyzed, of })
@@ -186,6 +192,7 @@ mod tests {
         check("TEXT/CSV; Header=Present", Some(Media::Rows(Form::Csv)));
         check("application/json;q=0.5, text/csv", Some(Media::Rows(Form::Csv)));
         check("application/json;q=0", None);
+        check("application/json;q=0.9, application/vnd.mantisdb.rows", Some(Media::Rows(Form::Packed)));
         check(
             "application/vnd.pgrst.object+json; nulls=stripped",
             Some(Media::Rows(Form::Object { strips_nulls: true })),

@@ -76,6 +76,7 @@ const ROWS: &[Content] = &[
     Content { media: "application/vnd.pgrst.array+json", shape: Shape::Json },
     Content { media: "application/x-ndjson", shape: Shape::Text },
     Content { media: "text/csv", shape: Shape::Text },
+    Content { media: "application/vnd.mantisdb.rows", shape: Shape::Bytes },
 ];
 const WRITTEN: &[Content] = &[
     Content { media: "application/json", shape: Shape::Json },
@@ -275,6 +276,7 @@ const ROW: &[Content] = &[
     Content { media: "application/vnd.pgrst.object+json", shape: Shape::Json },
     Content { media: "application/x-ndjson", shape: Shape::Text },
     Content { media: "text/csv", shape: Shape::Text },
+    Content { media: "application/vnd.mantisdb.rows", shape: Shape::Bytes },
 ];
 
 pub(crate) static SHOW_ROW: Operation = Operation {

@@ -123,6 +123,7 @@ impl RowSink for Versioned {
 
     fn version(&mut self, version: u64) {
         self.version = version;
+        self.rows.version(version);
     }
 
     fn row(&mut self, cells: &[Cell<'_>]) -> TableResult<()> {

@@ -60,8 +60,9 @@ impl Answer<'_> {
                 "Function must return SETOF or TABLE when max-affected preference is used with handling=strict";
             return Err(TableError::new(code::MAX_AFFECTED_CALL, message));
         }
-        if self.form == Form::Csv {
-            return Err(TableError::new(code::MEDIA_UNAVAILABLE, "None of these media types are available: text/csv"));
+        if matches!(self.form, Form::Csv | Form::Packed) {
+            let message = format!("None of these media types are available: {}", self.form.name());
+            return Err(TableError::new(code::MEDIA_UNAVAILABLE, message));
         }
         Ok(())
     }

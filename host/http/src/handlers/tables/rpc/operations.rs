@@ -19,6 +19,7 @@ const RESULT: &[Content] = &[
     Content { media: "application/vnd.pgrst.array+json", shape: Shape::Json },
     Content { media: "application/x-ndjson", shape: Shape::Text },
     Content { media: "text/csv", shape: Shape::Text },
+    Content { media: "application/vnd.mantisdb.rows", shape: Shape::Bytes },
 ];
 
 const PROBLEMS: &[AnyCode] = &[
