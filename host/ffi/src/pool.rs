@@ -196,14 +196,20 @@ impl Pool {
         }
     }
 
-    /// Whether a commit is durable, once it is final.
-    pub(crate) fn settled(&self, version: u64) -> Later<bool> {
+    /// Whether a commit is durable, once it is final, and the newest commit that is known to be visible then.
+    pub(crate) fn settled(&self, version: u64) -> Later<(bool, u64)> {
         match &self.base {
             Base::Near(database) => {
                 let database = database.clone();
-                Box::pin(async move { Ok(database.settled(version).await?) })
+                Box::pin(async move {
+                    let is_durable = database.settled(version).await?;
+                    Ok((is_durable, database.version().max(version)))
+                })
             }
-            Base::Far(server) => Arc::clone(server).settled(version),
+            Base::Far(server) => {
+                let settled = Arc::clone(server).settled(version);
+                Box::pin(async move { Ok((settled.await?, version)) })
+            }
         }
     }
 

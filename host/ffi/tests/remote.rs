@@ -10,6 +10,7 @@ use std::ffi::c_char;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::ptr::{null, null_mut};
+use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
 use mantisdb_c::status::*;
@@ -24,6 +25,8 @@ enum Step {
     Close,
     /// Answers nothing, and waits until the client closes.
     Silence,
+    /// Tells that the request came, and then the same.
+    Tell(mpsc::Sender<()>),
 }
 
 /// A server that follows a script and then goes. Joining it gives the lines of the requests that came.
@@ -47,6 +50,10 @@ fn script(connections: Vec<Vec<Step>>) -> Script {
                     Step::Answer(text) => drop(stream.write_all(text.as_bytes())),
                     Step::Close => break,
                     Step::Silence => drop(stream.read(&mut [0; 1])),
+                    Step::Tell(told) => {
+                        told.send(()).unwrap();
+                        drop(stream.read(&mut [0; 1]));
+                    }
                 }
             }
         }
@@ -324,6 +331,31 @@ fn a_safe_request_is_sent_again_over_a_new_connection_and_a_write_is_not() {
     // Nor for a part of an answer.
     let half = Step::Answer("HTTP/1.1 200 OK\r\nx-request-id: 1\r\ncontent-length: 1000\r\n\r\n{".to_owned());
     with_script(vec![vec![half]], |client| assert_eq!(client.get(), fails(MANTIS_E_IO, "unreachable")));
+}
+
+#[test]
+fn a_request_that_waits_for_a_commit_is_closed_when_nobody_waits() {
+    let page = answer("200 OK", r#"{"changes":[],"cursor":"00112233445566ff-7","more":false}"#);
+    let figures =
+        answer("200 OK", r#"{"store":{"version":7,"keys":1,"key_bytes":1,"value_bytes":1,"snapshots":0,"disk":null}}"#);
+    let (third, came) = mpsc::channel();
+    let server = script(vec![vec![page, figures, Step::Tell(third)]]);
+    let client = Client::of(&server.url);
+    let (pool, mut token) = (client.pool, mantis_token::default());
+    // SAFETY: the token stays for the call.
+    assert_eq!(unsafe { mantis_token_new(&raw mut token, null_mut()) }, MANTIS_OK);
+    let waiter = thread::spawn(move || {
+        // SAFETY: the error stays for the call.
+        told(|error| unsafe { mantis_pool_wait_version(pool, 7, -1, token, null_mut(), error) })
+    });
+    came.recv().unwrap();
+    // SAFETY: there are no pointers.
+    assert_eq!(unsafe { mantis_token_cancel(token, null_mut()) }, MANTIS_OK);
+    assert_eq!(waiter.join().unwrap(), fails(MANTIS_E_CANCELED, "canceled"));
+    // The script ends when the last connection is closed, while the pool is open.
+    let seen = server.thread.join().unwrap();
+    assert_eq!(seen[..2], ["get /api/v1/changes?since=now", "get /stats"]);
+    assert_eq!(seen[2], "get /api/v1/changes?since=00112233445566ff-7&wait=30");
 }
 
 fn begun() -> Step {

@@ -242,9 +242,9 @@ pub unsafe extern "C" fn mantis_pool_settle_start(
         let (end, settled) = (pool.end.clone(), pool.settled(version));
         drop(pool);
         let settled = async move {
-            let is_durable = settled.await?;
+            let (is_durable, version) = settled.await?;
             let flags = if is_durable { MANTIS_DURABLE } else { 0 };
-            let (kind, version) = (MANTIS_EVENT_SETTLED, database.version().max(version));
+            let kind = MANTIS_EVENT_SETTLED;
             Ok(Event { kind, status: MANTIS_OK, user_data, conn: 0, version, flags, code: String::new() })
         };
         // SAFETY: the caller's ticket is as the header says.

@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_void};
 use std::fmt::Write;
 
 use mantis_db::{
-    Applied, DEFAULT_BUCKET, Direction, EntryRef, Expect, Kv, MediaType, Outcome, ScanOptions, SetOptions, Span,
+    Applied, DEFAULT_BUCKET, Direction, Entry, EntryRef, Expect, Kv, MediaType, Outcome, ScanOptions, SetOptions, Span,
     Written,
 };
 
@@ -310,7 +310,7 @@ pub unsafe extern "C" fn mantis_conn_scan(
                 let found = far.scan(bucket, &options, flags & f::MANTIS_SCAN_KEYS != 0)?;
                 for (key, entry) in &found.entries {
                     match entry {
-                        Some(entry) => packed::entry(key, Some(entry), &mut conn.page.data),
+                        Some(entry) => packed::entry(key, Some(entry.borrowed()), &mut conn.page.data),
                         None => packed::key(key, &mut conn.page.data),
                     }
                 }

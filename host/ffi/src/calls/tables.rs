@@ -5,9 +5,7 @@ use std::ffi::{c_char, c_void};
 use mantis_db::tables::feed::{FeedError, FeedEvent, FeedScope, RowChangeKind, TableEventKind, TableFeed};
 use mantis_db::tables::query::{Cell, JsonForm, JsonRows, OutputColumn, PackedRows, RowSink};
 use mantis_db::tables::schema::{TableChange, TableDocument};
-use mantis_db::tables::{
-    Count, Environment, Query, QueryText, SelectOptions, TableError, TableResult, WriteOptions, Written, code,
-};
+use mantis_db::tables::{Count, Environment, Query, QueryText, SelectOptions, TableResult, WriteOptions, Written};
 use mantis_db::{ChangeFilter, ChangeKind, Since};
 use serde_json::json;
 

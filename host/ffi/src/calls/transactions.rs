@@ -173,7 +173,7 @@ pub unsafe extern "C" fn mantis_conn_wait_settled(
                 // Each by itself: a later one may have happened where an earlier one did not, if the disk had space again in between.
                 let mut durable = true;
                 for version in &waited_for {
-                    durable &= conn.pool.0.settled(*version).await?;
+                    durable &= conn.pool.0.settled(*version).await?.0;
                 }
                 Ok::<_, Failure>(durable)
             };

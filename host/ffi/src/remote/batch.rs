@@ -6,7 +6,7 @@ use hyper::Method;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::problem::{self, Lost};
+use super::problem::Lost;
 use super::session::{Session, written};
 use super::url::Path;
 use super::wire::{Answer, Request};

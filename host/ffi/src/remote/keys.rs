@@ -11,7 +11,7 @@ use mantis_db::{
 use serde::Deserialize;
 
 use super::form::{Data, Number, Time, push_data, push_text};
-use super::problem::{self, Lost};
+use super::problem::{self, Lost, RefusedIn};
 use super::session::{Session, tag, written};
 use super::url::Path;
 use super::wire::{Answer, Request};
@@ -182,12 +182,13 @@ fn apply_all(session: &mut Session, bucket: &str, operations: &[Op]) -> Result<(
     let answer = match send_batch(session, bucket, operations, true) {
         Ok(answer) => answer,
         Err(Lost::Refused(refused)) if refused.problem.code == "check-failed" => {
-            let refusals = refused.problem.operations.iter().map(|refused| Refusal {
-                index: refused.index,
-                current: refused.version.map(|version| at_version(version.0)),
+            let refusals = refused.problem.operations.iter().map(|refused| {
+                let RefusedIn { index, version } = serde_json::from_str(refused.get()).map_err(problem::malformed)?;
+                Ok(Refusal { index, current: version.map(|version| at_version(version.0)) })
             });
+            let refusals = refusals.collect::<Result<_, Failure>>()?;
             let nothing = Written { version: 0, durable: false, replaced: false };
-            return Ok((Applied::Refused(refusals.collect()), nothing));
+            return Ok((Applied::Refused(refusals), nothing));
         }
         Err(lost) => return Err(lost.into()),
     };

@@ -27,6 +27,14 @@ pub(super) struct Problem {
     pub(super) retry_token: Option<String>,
 }
 
+/// An operation on a key whose condition did not hold.
+#[derive(Debug, Deserialize)]
+pub(super) struct RefusedIn {
+    pub(super) index: usize,
+    #[serde(default)]
+    pub(super) version: Option<super::form::Number>,
+}
+
 /// An answer that is no success.
 #[derive(Debug)]
 pub(super) struct Refused {

@@ -85,7 +85,7 @@ impl Server {
                 Err(failure) = server.follow(&sender) => {
                     // Those who wait are told; whoever comes now starts again.
                     server.newest.lock().take();
-                    sender.send_replace(Err(failure));
+                    drop(sender.send_replace(Err(failure)));
                 }
                 () = server.unwatched(&sender) => {}
             }
