@@ -39,6 +39,10 @@ python:
 typescript:
     scripts/typescript.sh target/debug/mantisdb
 
+# Build plugins with the toolchains of JavaScript and Python, and run them in the plugin host
+toolchains:
+    scripts/toolchains.sh
+
 # Test the Go package against a server, and in the program where the C library is there (after `just test`, which builds both)
 go:
     scripts/go.sh target/debug/mantisdb target/debug

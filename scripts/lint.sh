@@ -7,6 +7,7 @@ cd "$(dirname "$0")/.."
 step "rustfmt"
 cargo fmt --all --check
 cargo fmt --all --check --manifest-path guest/Cargo.toml
+cargo fmt --check --manifest-path guest/wasi/Cargo.toml
 cargo fmt --check --manifest-path fuzz/Cargo.toml
 step "imports: between crates, folders and files"
 cargo xtask rooms

@@ -166,6 +166,8 @@ pub enum Limit {
     Value,
     /// Random bytes at once.
     Random,
+    /// Handles of WASI at once.
+    Handles,
 }
 
 impl Limit {
@@ -178,6 +180,7 @@ impl Limit {
             Self::Transfer => "transfer",
             Self::Value => "value",
             Self::Random => "random",
+            Self::Handles => "handles",
         }
     }
 }

@@ -37,6 +37,12 @@ pub(crate) const TRANSACTIONS_MAX: usize = 4;
 
 /// Random bytes at once.
 pub(crate) const RANDOM_BYTES_MAX: u32 = 4_096;
+/// Handles of WASI that an instance may hold at once: standard streams, and times to wait for.
+pub(crate) const WASI_HANDLES_MAX: usize = 256;
+/// Bytes that a guest may write to a standard stream at once.
+pub(crate) const WRITE_BYTES_MAX: usize = 64 << 10;
+/// Handles that a guest may wait for at once.
+pub(crate) const POLLED_MAX: usize = 1_024;
 /// Bytes of a log line; the rest is cut off.
 pub(crate) const LOG_LINE_BYTES_MAX: usize = 4_096;
 

@@ -51,8 +51,8 @@ async fn components_that_cannot_run_are_refused_by_name() {
         (component("counter")[..1_000].to_vec(), "not a component: "),
         (wat::parse_str("(component)").unwrap(), "the component exports no function that can be called"),
         (
-            answering(r#"(import "wasi:cli/environment@0.2.0" (instance (export "f" (func))))"#),
-            "the component imports `wasi:cli/environment@0.2.0`, which this host does not offer; it offers mantis:db/kv@0.1.0, ",
+            answering(r#"(import "wasi:http/types@0.2.0" (instance (export "f" (func))))"#),
+            "the component imports `wasi:http/types@0.2.0`, which this host does not offer; it offers mantis:db/kv@0.1.0, ",
         ),
         (
             answering(r#"(import "mantis:db/kv@0.2.0" (instance (export "f" (func))))"#),
@@ -61,11 +61,11 @@ async fn components_that_cannot_run_are_refused_by_name() {
         (
             // Named before the compiler sees a function that it would refuse.
             answering(
-                r#"(import "wasi:cli/environment@0.2.0" (instance (export "f" (func))))
-                (import "wasi:io/poll@0.2.0" (instance (export "f" (func))))
+                r#"(import "wasi:cli/environment@0.3.0" (instance (export "f" (func))))
+                (import "wasi:http/types@0.2.0" (instance (export "f" (func))))
                 (core module $bad (func (result i32)))"#,
             ),
-            "the component imports `wasi:cli/environment@0.2.0` and `wasi:io/poll@0.2.0`, which this host does not offer; it offers ",
+            "the component imports `wasi:cli/environment@0.3.0` and `wasi:http/types@0.2.0`, which this host does not offer; it offers ",
         ),
         (
             answering(r#"(import "mantis:db/kv@0.1.0" (instance (export "explode" (func))))"#),
@@ -142,40 +142,28 @@ async fn components_as_large_as_interpreters_run() {
     assert_eq!(fixture.call("large/answer", json!([])).await.unwrap(), 42);
 }
 
-/// What compilers for freestanding C make: no import, memory that only grows, and a function that is called after the result was read.
+/// What clang makes of freestanding C: no library, memory that only grows, and a function that is called after the result was read.
 #[tokio::test]
-async fn a_component_without_imports_takes_and_gives_text() {
-    let text = r#"(component
-        (core module $m
-            (memory (export "memory") 1)
-            (global $end (mut i32) (i32.const 64))
-            (func $allocate (export "cabi_realloc") (param $old i32) (param i32 i32) (param $bytes i32) (result i32)
-                (local $at i32)
-                (local.set $at (global.get $end))
-                (global.set $end (i32.add (global.get $end) (local.get $bytes)))
-                (local.get $at))
-            ;; The text again, with `!` after it.
-            (func (export "shout") (param $text i32) (param $bytes i32) (result i32)
-                (local $copy i32)
-                (local.set $copy
-                    (call $allocate (i32.const 0) (i32.const 0) (i32.const 1) (i32.add (local.get $bytes) (i32.const 1))))
-                (memory.copy (local.get $copy) (local.get $text) (local.get $bytes))
-                (i32.store8 (i32.add (local.get $copy) (local.get $bytes)) (i32.const 33))
-                (i32.store (i32.const 0) (local.get $copy))
-                (i32.store (i32.const 4) (i32.add (local.get $bytes) (i32.const 1)))
-                (i32.const 0))
-            (func (export "cabi_post_shout") (param i32) (global.set $end (i32.const 64))))
-        (core instance $i (instantiate $m))
-        (func (export "shout") (param "text" string) (result string)
-            (canon lift (core func $i "shout") (memory (core memory $i "memory"))
-                (realloc (core func $i "cabi_realloc")) (post-return (core func $i "cabi_post_shout")))))"#;
+async fn a_component_in_c_takes_and_gives_text() {
     let fixture = Fixture::new();
-    let component = wat::parse_str(text).unwrap();
-    let options = PluginOptions::default().reuse(true);
-    fixture.host.install("c", component.into(), options).await.unwrap();
-    for text in ["", "hello", "日本語"] {
+    let options = writing(&["visits"]).reuse(true);
+    let info = fixture.install_as("c", "freestanding", options).await;
+    assert!(info.imports.iter().all(|import| import.starts_with("mantis:db/")), "{:?}", info.imports);
+    for text in ["", "hello", "日本語", &"x".repeat(1 << 20)] {
         assert_eq!(fixture.call("c/shout", json!([text])).await.unwrap(), format!("{text}!"));
     }
+    for visits in 1..=100 {
+        assert_eq!(fixture.call("c/visit", json!(["start"])).await.unwrap(), visits);
+    }
+    assert_eq!(fixture.text("visits", "start").await.as_deref(), Some("100"));
+    let statistics = fixture.host.info("c").unwrap().statistics;
+    assert_eq!((statistics.leftovers, statistics.instances_warm), (0, 1));
+    // The errors of both operations, passed on.
+    let error = fixture.call("c/visit", json!([""])).await.unwrap_err().to_string();
+    assert!(error.contains("key-empty"), "{error}");
+    fixture.install_as("c", "freestanding", PluginOptions::default()).await;
+    let error = fixture.call("c/visit", json!(["start"])).await.unwrap_err().to_string();
+    assert!(error.contains("bucket-not-found"), "{error}");
 }
 
 #[tokio::test]

@@ -36,6 +36,21 @@ pub(crate) fn on_line(plugin: &str, hook: impl Fn(&str) + Send + 'static) {
     recorder().hooks.lock().unwrap().insert(plugin.into(), Box::new(hook));
 }
 
+/// Keeps lines from now on.
+pub(crate) fn start() {
+    recorder();
+}
+
+/// Takes the lines of a plugin.
+pub(crate) fn take_lines(plugin: &str) -> Vec<(Level, String)> {
+    recorder().lines.lock().unwrap().remove(plugin).unwrap_or_default()
+}
+
+/// Takes the function and the request of each of its lines.
+pub(crate) fn take_origins(plugin: &str) -> Vec<(String, String)> {
+    recorder().origins.lock().unwrap().remove(plugin).unwrap_or_default()
+}
+
 /// Adds 1 to a key in a commit of its own, from within a guest's call.
 pub(crate) fn increment_at_once(database: &Database, bucket: &str, key: &str) {
     let mut session = database.session();

@@ -16,3 +16,4 @@ mod reuse;
 mod support;
 mod tables;
 mod tasks;
+mod wasi;

@@ -124,7 +124,7 @@ fn run(
     reuse: bool,
 ) -> Finished {
     let _awake = ticker.keep_awake();
-    let begun = clock::thread_cpu();
+    let begun = clock::thread_used();
     let blueprint = &plugin.blueprint;
     let warm = plugin.warm.as_ref().filter(|_| reuse).and_then(|pool| pool.try_acquire().ok().flatten());
     let finished = match warm {
@@ -132,7 +132,7 @@ fn run(
         None => GuestInstance::new(blueprint).run(blueprint, function, arguments, session, until, caller),
     };
     if !matches!(finished.outcome, Outcome::Stopped(_)) {
-        plugin.histories[function].note(clock::thread_cpu().saturating_sub(begun));
+        plugin.histories[function].note(clock::thread_used().saturating_sub(begun));
     }
     finished
 }

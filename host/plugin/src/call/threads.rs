@@ -1,7 +1,7 @@
 //! The threads that run functions which have not proved quick, so that they never block the runtime.
 //!
 //! Plugins share them fairly: a thread that comes free takes a job of the plugin with the fewest jobs under way, and among those the one
-//! whose jobs have used the least processor time. One plugin gets all threads but one, and three quarters of the queue. A plugin without
+//! whose jobs have used the least processor time, sleep included. One plugin gets all threads but one, and three quarters of the queue. A plugin without
 //! a job under way need not wait until those of others end: while all threads are busy, a spare one runs its job, and the system shares
 //! the cores among them.
 
@@ -75,7 +75,7 @@ struct Queue {
 struct Share {
     running: usize,
     jobs: VecDeque<(u64, Job)>,
-    /// Processor time of its jobs.
+    /// Processor time of its jobs, and how long they slept.
     used: Duration,
 }
 
@@ -128,12 +128,12 @@ impl Threads {
 impl Shared {
     fn run(&self, role: Role) {
         while let Some((owner, job)) = self.next(role) {
-            let begun = clock::thread_cpu();
+            let begun = clock::thread_used();
             // A panic of the host in one job must not end the thread. The caller sees its reply channel close.
             if catch_unwind(AssertUnwindSafe(job)).is_err() {
                 tracing::error!("a guest thread's job panicked");
             }
-            self.finish(role, owner, clock::thread_cpu().saturating_sub(begun));
+            self.finish(role, owner, clock::thread_used().saturating_sub(begun));
         }
     }
 

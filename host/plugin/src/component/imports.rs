@@ -22,6 +22,39 @@ const OFFERED: [&str; 5] = ["kv", "system", "tables", "transactions", "types"];
 /// import of one to what is offered as another.
 const VERSION: &str = "0.1.0";
 const COMPATIBLE: &str = "0.1.";
+/// The interfaces of WASI that the host offers. Standard libraries import them, and none of them grants anything.
+const WASI: [&str; 28] = [
+    "cli/environment",
+    "cli/exit",
+    "cli/stderr",
+    "cli/stdin",
+    "cli/stdout",
+    "cli/terminal-input",
+    "cli/terminal-output",
+    "cli/terminal-stderr",
+    "cli/terminal-stdin",
+    "cli/terminal-stdout",
+    "clocks/monotonic-clock",
+    "clocks/timezone",
+    "clocks/wall-clock",
+    "filesystem/preopens",
+    "filesystem/types",
+    "io/error",
+    "io/poll",
+    "io/streams",
+    "random/insecure",
+    "random/insecure-seed",
+    "random/random",
+    "sockets/instance-network",
+    "sockets/ip-name-lookup",
+    "sockets/network",
+    "sockets/tcp",
+    "sockets/tcp-create-socket",
+    "sockets/udp",
+    "sockets/udp-create-socket",
+];
+/// The versions of them that the host offers. Functions that a later one adds are traps.
+const WASI_VERSION: &str = "0.2.";
 /// Missing imports that an error names. Components with all of WASI have about 30.
 const NAMED_MAX: usize = 64;
 
@@ -48,6 +81,11 @@ impl Imports {
     /// Whether the component can run transactions of its own.
     pub(crate) fn has_transactions(&self) -> bool {
         self.0.iter().any(|import| import.starts_with(TRANSACTIONS))
+    }
+
+    /// Whether the component imports anything of WASI.
+    pub(crate) fn has_wasi(&self) -> bool {
+        self.0.iter().any(|import| wasi_interface(import).is_some())
     }
 
     pub(crate) fn into_names(self) -> Vec<String> {
@@ -148,7 +186,10 @@ fn refuse_missing<'i>(missing: impl Iterator<Item = &'i str>) -> Result<(), Erro
     advice.dedup();
     Err(Error::ImportUnknown {
         imports,
-        offered: OFFERED.map(|interface| format!("{PACKAGE}{interface}@{VERSION}")).join(", "),
+        offered: format!(
+            "{} and of WASI {WASI_VERSION}x cli, clocks, filesystem, io, random and sockets",
+            OFFERED.map(|interface| format!("{PACKAGE}{interface}@{VERSION}")).join(", ")
+        ),
         advice: advice.join("; "),
     })
 }
@@ -156,7 +197,8 @@ fn refuse_missing<'i>(missing: impl Iterator<Item = &'i str>) -> Result<(), Erro
 /// What to do about an import that the host does not offer.
 fn advice(import: &str) -> &'static str {
     if import.starts_with("wasi:") {
-        "leave WASI out when you build: in Rust with the target wasm32-unknown-unknown, in JavaScript with `--disable all`, in Python \
+        "build it for WASI 0.2 without HTTP: in Rust with the target wasm32-wasip2, in JavaScript with `--disable http --disable \
+         fetch-event`; or without WASI: in Rust with the target wasm32-unknown-unknown, in JavaScript with `--disable all`, in Python \
          with `--stub-wasi`, in C without the C library"
     } else if import.starts_with(PACKAGE) {
         "build it with the WIT files of this server's version"
@@ -168,6 +210,15 @@ fn advice(import: &str) -> &'static str {
 fn is_offered(import: &str) -> bool {
     let named = import.strip_prefix(PACKAGE).and_then(|rest| rest.split_once('@'));
     named.is_some_and(|(interface, version)| OFFERED.contains(&interface) && version.starts_with(COMPATIBLE))
+        || wasi_interface(import).is_some()
+}
+
+/// The interface of WASI that an import names, without its version, if the host offers it.
+pub(crate) fn wasi_interface(import: &str) -> Option<&'static str> {
+    let (interface, version) = import.strip_prefix("wasi:")?.split_once('@')?;
+    let patch = version.strip_prefix(WASI_VERSION)?;
+    let is_release = !patch.is_empty() && patch.bytes().all(|byte| byte.is_ascii_digit());
+    WASI.into_iter().find(|offered| is_release && *offered == interface)
 }
 
 fn holds_only_types(item: &ComponentItem, engine: &Engine) -> bool {
@@ -206,12 +257,31 @@ mod tests {
     }
 
     #[test]
+    fn wasi_is_offered_in_releases_of_one_version() {
+        for offered in ["wasi:cli/stdout@0.2.0", "wasi:io/poll@0.2.12", "wasi:filesystem/types@0.2.9"] {
+            assert!(is_offered(offered), "{offered}");
+        }
+        for refused in [
+            "wasi:cli/stdout@0.3.0",
+            "wasi:cli/stdout@0.2.",
+            "wasi:cli/stdout@0.2.0-rc-2023-11-10",
+            "wasi:cli/stdout",
+            "wasi:http/types@0.2.0",
+            "wasi:cli/run@0.2.0",
+        ] {
+            assert!(!is_offered(refused), "{refused}");
+        }
+    }
+
+    #[test]
     fn every_missing_import_is_named_with_what_to_do() {
-        let missing = ["wasi:io/poll@0.2.0", "wasi:cli/exit@0.2.0", "mantis:db/kv@0.2.0", "other"];
+        let missing = ["wasi:http/types@0.2.0", "wasi:cli/exit@0.3.0", "mantis:db/kv@0.2.0", "other"];
         let text = refuse_missing(missing.into_iter()).unwrap_err().to_string();
-        for part in
-            ["`wasi:io/poll@0.2.0`, `wasi:cli/exit@0.2.0`, `mantis:db/kv@0.2.0` and `other`", "--stub-wasi", "wac plug"]
-        {
+        for part in [
+            "`wasi:http/types@0.2.0`, `wasi:cli/exit@0.3.0`, `mantis:db/kv@0.2.0` and `other`",
+            "--stub-wasi",
+            "wac plug",
+        ] {
             assert!(text.contains(part), "{text}");
         }
         let many: Vec<_> = (0..100).map(|number| format!("import-{number}")).collect();

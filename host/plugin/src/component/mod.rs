@@ -23,6 +23,6 @@ pub(crate) use cache::{Hash, code_bytes};
 pub(crate) use compiler::Compiler;
 pub(crate) use exports::Exports;
 pub use exports::SkippedFunction;
-pub(crate) use imports::Imports;
+pub(crate) use imports::{Imports, wasi_interface};
 pub(crate) use requirements::check_requirements;
 pub use signature::{Case, Field, FunctionInfo, ValueType};

@@ -1,6 +1,7 @@
 //! The state of one instance on the host: the session of the call under way, open handles, and what the run has used up.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use mantis_db::tables::{Interrupt, QueryTexts, Rows, TableResult};
 use mantis_db::{Database, Kind, Kv, Session, SessionManager};
@@ -8,10 +9,12 @@ use mantis_pool::Object;
 use wasmtime::component::{Resource, ResourceTable};
 use wasmtime::{ResourceLimiter, UpdateDeadline};
 
+use super::bindings::system::Level;
 use super::error::{Failed, Stop};
 use super::log::{Origin, RunLog};
-use super::resources::{OpenBucket, OpenTable, OpenTransaction, TransactionPlace};
+use super::resources::{OpenBucket, OpenTable, OpenTransaction, TransactionPlace, table};
 use super::wait::wait_for;
+use super::wasi_handles::Wasi;
 use super::watch::{Until, Watch};
 use crate::Limit;
 use crate::engine::Ticks;
@@ -57,6 +60,8 @@ pub(crate) struct Context {
     pub(crate) queries: Arc<QueryTexts>,
     transferred_bytes: u64,
     watch: Watch,
+    /// Standard streams and times to wait for; none in a guest that never asks for them.
+    pub(super) wasi: Option<Box<Wasi>>,
 }
 
 impl Context {
@@ -86,6 +91,7 @@ impl Context {
             queries,
             transferred_bytes: 0,
             watch: Watch::new(ticks),
+            wasi: None,
             limits,
         }
     }
@@ -106,6 +112,18 @@ impl Context {
     /// Where the log lines of this run come from.
     pub(crate) fn origin(&self) -> Origin<'_> {
         Origin { plugin: &self.plugin, function: &self.function, request_id: self.request_id.as_deref() }
+    }
+
+    /// Writes a line of this run to the log.
+    pub(super) fn write_log(&mut self, level: Level, message: &str) {
+        let mut log = self.log;
+        log.write(self.origin(), self.limits.log_lines_max, level, message);
+        self.log = log;
+    }
+
+    /// Sleeps until `at`, or fails when the run must stop before.
+    pub(super) fn sleep_until(&self, at: Instant) -> Result<(), Stop> {
+        self.watch.sleep_until(at)
     }
 
     /// Notes that the instance has the memory that it begins with.
@@ -258,13 +276,6 @@ fn session_of<'c>(
     let open = transactions.get_mut(&Resource::<OpenTransaction>::new_borrow(place.rep)).ok();
     let session = open.filter(|open| open.number == place.number).map(|open| &mut open.session);
     session.ok_or_else(|| mantis_db::Error::from(mantis_db::Code::TransactionNotOpen).into())
-}
-
-/// An empty table for this many entries.
-fn table(entries_max: usize) -> ResourceTable {
-    let mut table = ResourceTable::new();
-    table.set_max_capacity(entries_max);
-    table
 }
 
 impl ResourceLimiter for Context {

@@ -33,6 +33,8 @@ pub(crate) enum Stop {
     Limit(Limit, String),
     #[error("{0}")]
     Misuse(&'static str),
+    #[error("it ended itself with exit code {0}")]
+    Exit(u8),
 }
 
 impl Stop {

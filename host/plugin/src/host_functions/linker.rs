@@ -1,10 +1,11 @@
 //! Offers the interfaces to components.
 
 use wasmtime::Engine;
-use wasmtime::component::{HasSelf, Linker};
+use wasmtime::component::{Component, HasSelf, Linker};
 
 use super::bindings::{kv, system, tables, transactions, types};
 use super::context::Context;
+use super::wasi;
 use crate::Error;
 
 /// The interfaces that plugins may import.
@@ -17,5 +18,12 @@ pub(crate) fn linker(engine: &Engine) -> Result<Linker<Context>, Error> {
         .and_then(|()| transactions::add_to_linker::<_, Own>(&mut linker, |context| context))
         .and_then(|()| system::add_to_linker::<_, Own>(&mut linker, |context| context));
     linked.map_err(|error| Error::Engine(format!("cannot offer the interfaces: {error:#}")))?;
+    Ok(linker)
+}
+
+/// The same linker, which offers a component what it imports of WASI besides.
+pub(crate) fn linker_with_wasi(linker: &Linker<Context>, component: &Component) -> Result<Linker<Context>, Error> {
+    let mut linker = linker.clone();
+    wasi::link(&mut linker, component).map_err(|error| Error::Engine(format!("cannot offer WASI: {error:#}")))?;
     Ok(linker)
 }

@@ -37,6 +37,11 @@ impl RunLog {
         }
     }
 
+    /// Writes a line to the host's log that does not count.
+    pub(super) fn write_beyond(origin: Origin<'_>, level: Level, message: &str) {
+        Self::default().write(origin, 1, level, message);
+    }
+
     /// The number of lines above the limit.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped

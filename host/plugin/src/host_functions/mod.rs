@@ -3,6 +3,8 @@
 //! | file | holds |
 //! |---|---|
 //! | `kv`, `tables`, `transactions`, `system` | one interface each, implemented for [`Context`] |
+//! | `wasi` | the interfaces of WASI that grant a guest nothing |
+//! | `wasi_handles`, `printed` | an instance's handles of them; what it prints until it is logged |
 //! | `linker` | offers the interfaces to components |
 //! | `convert` | between the types of `wit/` and those of the database |
 //! | `values`, `answer_rows` | the same of the values of rows; rows on their way to a guest |
@@ -24,15 +26,18 @@ mod error;
 mod kv;
 mod linker;
 mod log;
+mod printed;
 mod resources;
 mod system;
 mod tables;
 mod transactions;
 mod values;
 mod wait;
+mod wasi;
+mod wasi_handles;
 mod watch;
 
 pub(crate) use context::{Caller, Context};
 pub(crate) use error::Stop;
-pub(crate) use linker::linker;
+pub(crate) use linker::{linker, linker_with_wasi};
 pub(crate) use watch::Until;

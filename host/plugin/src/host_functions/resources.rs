@@ -2,6 +2,7 @@
 #![allow(unreachable_pub, reason = "the generated bindings re-export these within the crate, and ask for `pub`")]
 
 use mantis_db::Session;
+use wasmtime::component::ResourceTable;
 
 /// A bucket.
 pub struct OpenBucket {
@@ -28,4 +29,11 @@ pub(crate) struct TransactionPlace {
 pub struct OpenTransaction {
     pub(crate) session: Session,
     pub(crate) number: u64,
+}
+
+/// An empty table for this many entries.
+pub(super) fn table(entries_max: usize) -> ResourceTable {
+    let mut table = ResourceTable::new();
+    table.set_max_capacity(entries_max);
+    table
 }

@@ -26,9 +26,8 @@ impl Host for Context {
     fn log(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
         self.check_time()?;
         self.transfer(message.len())?;
-        let mut log = self.log;
-        log.write(self.origin(), self.limits.log_lines_max, level, &message);
-        self.log = log;
+        self.release_held();
+        self.write_log(level, &message);
         Ok(())
     }
 }

@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 use super::error::Stop;
 use crate::engine::{Ticks, clock};
 
+/// The longest sleep of a guest between two looks whether its caller is still there.
+const SLEEP: Duration = Duration::from_millis(5);
+
 /// When and why a run ends.
 #[derive(Debug, Clone)]
 pub(crate) struct Until {
@@ -48,6 +51,23 @@ impl Watch {
     #[inline]
     pub(super) fn check(&self) -> Result<(), Stop> {
         if self.ticks.get() < self.clock_from_tick { Ok(()) } else { self.check_clock() }
+    }
+
+    /// Sleeps until `at`, or fails when the run must stop before. A run on the caller's thread never sleeps: its slice ends here.
+    pub(super) fn sleep_until(&self, at: Instant) -> Result<(), Stop> {
+        loop {
+            self.check_clock()?;
+            let left = at.saturating_duration_since(clock::now());
+            let Some(until) = &self.until else { return Err(Stop::NO_CALL) };
+            if left.is_zero() {
+                return Ok(());
+            }
+            if until.slice_end.is_some() {
+                return Err(Stop::Slice);
+            }
+            let run_left = until.at.saturating_duration_since(clock::now());
+            clock::sleep(left.min(run_left).min(SLEEP));
+        }
     }
 
     #[cold]

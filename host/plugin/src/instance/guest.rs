@@ -80,6 +80,7 @@ impl GuestInstance {
             },
         };
         let context = self.store.data_mut();
+        context.end_output(matches!(outcome, Outcome::Failed(_)));
         context.log.report_dropped(context.origin());
         let (conflict_seen, log_lines_dropped) = (context.conflict_seen, context.log.dropped());
         let limit_reached = context.handles_refused || context.memory_refused;

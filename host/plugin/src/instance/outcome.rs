@@ -33,7 +33,7 @@ pub(super) fn failure(error: &wasmtime::Error, context: &Context) -> Result<Call
     if let Some(stop) = error.downcast_ref::<Stop>() {
         return match stop {
             Stop::Limit(limit, reason) => Ok(CallError::Limit { limit: *limit, reason: reason.clone() }),
-            Stop::Misuse(reason) => Ok(CallError::Trap { reason: (*reason).into() }),
+            Stop::Misuse(_) | Stop::Exit(_) => Ok(CallError::Trap { reason: stop.to_string() }),
             stop => Err(stop.clone()),
         };
     }

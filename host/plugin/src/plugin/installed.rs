@@ -13,7 +13,7 @@ use super::history::History;
 use super::info::{PluginInfo, PluginSource, PluginState, hexadecimal};
 use crate::component::{self, Exports, FunctionInfo, Hash, Imports, SkippedFunction};
 use crate::engine::Ticks;
-use crate::host_functions::Context;
+use crate::host_functions::{Context, linker_with_wasi};
 use crate::instance::{Blueprint, WarmInstances, WarmPlaces};
 use crate::limits::Limits;
 use crate::stats::Counters;
@@ -70,7 +70,11 @@ impl Plugin {
         let Source { number, name, component, hash, component_bytes, options, limits } = source;
         let imports = Imports::read(&component, &shared.engine)?;
         component::check_requirements(&component, &limits)?;
-        let pre = shared.linker.instantiate_pre(&component);
+        let pre = if imports.has_wasi() {
+            linker_with_wasi(&shared.linker, &component)?.instantiate_pre(&component)
+        } else {
+            shared.linker.instantiate_pre(&component)
+        };
         let pre = pre.map_err(|error| Error::ImportMismatch(shortened(&format!("{error:#}"))))?;
         let exports = Exports::read(&component, &shared.engine)?;
         let own_transactions = imports.has_transactions();
