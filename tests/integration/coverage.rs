@@ -8,8 +8,8 @@ use mantis_db::{Code, tables};
 use crate::scenario;
 
 /// Codes that need a disk, while the scenarios run in memory: `host/store/tests/durability` has disks for them. And that of the memory in
-/// sum, of which the scenarios leave enough: `host/http/tests/http/memory.rs`.
-const NOT_MET: [Code; 3] = [Code::DiskFull, Code::StorageFailed, Code::MemoryFull];
+/// sum, of which the scenarios leave enough: `host/http/tests/http/memory.rs`. Nor does a step interrupt another: `host/db/tests/it`.
+const NOT_MET: [Code; 4] = [Code::DiskFull, Code::StorageFailed, Code::MemoryFull, Code::Interrupted];
 /// Codes of tables that no step meets.
 const NOT_IN_STEPS: &[(&str, &[&str])] = &[
     ("a disk that is full or fails: `host/store/tests/durability`", &["53100", "58030"]),

@@ -136,6 +136,8 @@ codes! {
         "The memory for requests in flight is used up; nothing was written.", "Retry after the time in `Retry-After`; finish or roll back what is open.";
     StoreFull "store-full" Limit,
         "The store has reached its limit of bytes.", "Delete something, or raise the limit.";
+    Interrupted "interrupted" Other,
+        "The caller stopped the operation before its end.", "Run it again where it is still wanted.";
     ReadOnly "read-only" ReadOnly,
         "The store takes no writes now.", "Try again later; `GET /health` says why.";
     DiskFull "disk-full" Limit,

@@ -172,11 +172,10 @@ fn raise_descriptor_limit() -> u64 {
 fn pool_config(settings: &Settings) -> mantis_pool::Config {
     let given = &settings.pool;
     // No checks: an idle session does not go bad, and its manager leaves `validate` and `recycle` out.
-    // Nor a limit of the whole: making a session takes no time, so that the wait is all there is.
     mantis_pool::Config {
         min_idle: given.min_idle,
         max: given.max,
-        acquire_timeout: None,
+        acquire_timeout: Some(Duration::from_millis(given.acquire_timeout_ms)),
         wait_timeout: Some(Duration::from_millis(given.wait_timeout_ms)),
         idle_timeout: Some(Duration::from_millis(given.idle_timeout_ms)),
         max_lifetime: Some(Duration::from_millis(given.lifetime_ms)),

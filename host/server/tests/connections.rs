@@ -304,7 +304,11 @@ fn raise_descriptor_limit() {
 
 /// A server whose only session is taken by a transaction: every other request waits for one.
 fn occupied() -> (Server, String) {
-    let server = Server::start(&[
+    occupied_with(&[])
+}
+
+fn occupied_with(others: &[&str]) -> (Server, String) {
+    let flags = [
         "--pool-max",
         "1",
         "--pool-min-idle",
@@ -313,7 +317,8 @@ fn occupied() -> (Server, String) {
         "50000",
         "--transaction-idle-ms",
         "50000",
-    ]);
+    ];
+    let server = Server::start(&[&flags, others].concat());
     let begin =
         b"POST /api/v1/transactions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
     let begun = server.exchange(begin);
@@ -322,9 +327,24 @@ fn occupied() -> (Server, String) {
 }
 
 fn waiting(server: &Server) -> u64 {
+    pool_figure(server, "waiting_requests")
+}
+
+fn pool_figure(server: &Server, name: &str) -> u64 {
     let stats = server.exchange(b"GET /stats HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     let stats: serde_json::Value = serde_json::from_str(stats.split_once("\r\n\r\n").unwrap().1).unwrap();
-    stats["pool"]["waiting_requests"].as_u64().unwrap()
+    stats["pool"][name].as_u64().unwrap()
+}
+
+/// The wait alone may take longer.
+#[test]
+fn a_request_gets_a_session_within_the_time_of_an_acquisition() {
+    let (server, _) = occupied_with(&["--pool-acquire-timeout-ms", "200ms"]);
+    let refused = server.exchange(b"GET /api/v1/kv/a HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
+    assert!(refused.to_ascii_lowercase().contains("\r\nretry-after: "), "{refused}");
+    assert!(refused.contains("\"overloaded\"") && refused.contains("acquire_timeout"), "{refused}");
+    assert_eq!(pool_figure(&server, "wait_timeouts"), 1);
 }
 
 #[test]

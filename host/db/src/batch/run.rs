@@ -145,7 +145,13 @@ impl Session {
                 Err(OperationStop::Failed(cause)) => return Err(Stop::Failed(cause.at(index))),
             }
         }
-        if refusals.is_empty() { Ok(results) } else { Err(Stop::Refused(refusals)) }
+        if !refusals.is_empty() {
+            return Err(Stop::Refused(refusals));
+        }
+        // The last operation may have been long.
+        let stop = |error: TableError| Stop::Failed(BatchError { index: None, cause: error.into() });
+        batch.options.interrupt.check().map_err(stop)?;
+        Ok(results)
     }
 
     async fn operate(

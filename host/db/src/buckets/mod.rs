@@ -16,7 +16,7 @@ use crate::keyspace::{BucketId, Dropped, catalog};
 use crate::kv::outcome::Deleted;
 #[cfg(target_family = "wasm")]
 use crate::limits::DELETED_KEYS_PER_COMMIT;
-use crate::{Access, Code, Result, Session};
+use crate::{Access, Code, Interrupt, Result, Session};
 use removal::{Rest, all_keys, alone, remove_some};
 
 /// A bucket and its size.
@@ -56,6 +56,16 @@ impl Session {
     /// `bucket-not-found`, `bucket-reserved` for the default bucket, `access-denied`, `read-only`, `transaction-open`: dropping
     /// belongs to no transaction.
     pub async fn drop_bucket(&mut self, name: &str) -> Result<Deleted> {
+        self.drop_bucket_until(name, Interrupt::default()).await
+    }
+
+    /// As [`drop_bucket`](Self::drop_bucket), until `interrupt` stops it: before the bucket is gone nothing happens, and after that
+    /// housekeeping continues, while keys that have expired may count in the answer.
+    ///
+    /// # Errors
+    /// Those of [`drop_bucket`](Self::drop_bucket); `interrupted`.
+    #[cfg_attr(target_family = "wasm", allow(unused_variables, reason = "a page interrupts nothing"))]
+    pub async fn drop_bucket_until(&mut self, name: &str, interrupt: Interrupt<'_>) -> Result<Deleted> {
         if self.in_transaction() {
             return Err(Code::TransactionOpen.into());
         }
@@ -67,7 +77,10 @@ impl Session {
         self.database.check_open()?;
         let engine = &self.database.0.engine;
         #[cfg(not(target_family = "wasm"))]
-        engine.wait_for_turns(&catalog::disturbs(name)).await;
+        {
+            engine.wait_for_turns(&catalog::disturbs(name)).await;
+            interrupt.check_keys()?;
+        }
         let mut id = BucketId::NONE;
         let outcome = alone(&self.database, &mut |transaction| {
             id = catalog::mark_dropped(transaction, name)?;
@@ -81,6 +94,11 @@ impl Session {
         let bucket = Dropped::Bucket(id);
         let (mut keys, mut range) = (0, all_keys(bucket));
         loop {
+            #[cfg(not(target_family = "wasm"))]
+            if interrupt.is_over() {
+                keys += engine.space(&bucket.prefix()).keys;
+                return Ok(Deleted { keys, version: dropped.1, durable: dropped.2 });
+            }
             let (mut gone, mut rest) = (0, Rest::Nothing);
             let outcome = remove_some(&self.database, bucket, &range, &mut gone, &mut rest);
             let settled = engine.settle(outcome).await;

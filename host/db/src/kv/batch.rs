@@ -1,6 +1,8 @@
 //! Batches: many operations in one commit.
 
 #[cfg(not(target_family = "wasm"))]
+use crate::Interrupt;
+#[cfg(not(target_family = "wasm"))]
 use crate::engine::{Engine, Footprint, Places};
 use crate::engine::{Expect, Transaction, Update};
 use crate::keyspace::{BucketId, Span};
@@ -118,7 +120,8 @@ impl Kv<'_> {
     /// Does many operations in one commit: all of them, or none if an expectation fails.
     ///
     /// # Errors
-    /// `operations-too-many`, `answer-too-large`, and those of the single operations, naming the operation by its index from 0.
+    /// `operations-too-many`, `answer-too-large`, `interrupted`, and those of the single operations, naming the operation by its index
+    /// from 0.
     pub async fn apply(&mut self, operations: &[Op]) -> Result<Applied> {
         self.apply_weighed(operations, &|entry| entry.value.len()).await
     }
@@ -142,7 +145,14 @@ impl Kv<'_> {
         let engine = self.session.database.0.engine.clone();
         #[cfg(not(target_family = "wasm"))]
         let inserted = self.insert_ahead(&engine, operations)?;
-        let result = self.through(effect, |transaction, bucket| apply(transaction, bucket, operations, &limits, weigh));
+        let work = Work {
+            operations,
+            limits: &limits,
+            weigh,
+            #[cfg(not(target_family = "wasm"))]
+            interrupt: self.interrupt,
+        };
+        let result = self.through(effect, |transaction, bucket| work.apply(transaction, bucket));
         #[cfg(not(target_family = "wasm"))]
         drop(inserted);
         match self.session.settle(result).await {
@@ -219,41 +229,67 @@ fn at(index: usize, error: &Error) -> Error {
     Error::new(error.code(), format!("operation {index}: {}", error.message()))
 }
 
-/// Runs the operations in order. After a failed expectation the rest is still tried, so that every failure is named.
-fn apply(
-    transaction: &mut Transaction,
-    bucket: BucketId,
-    operations: &[Op],
-    limits: &Limits,
-    weigh: &dyn Fn(&Entry) -> usize,
-) -> std::result::Result<Applied, Stop> {
-    let now_ms = transaction.now_ms();
-    let before = transaction.savepoint();
-    let walked_before = transaction.walked_count();
-    let mut batch = Batch { refusals: Vec::new(), results: Vec::with_capacity(operations.len()), answer_bytes: 0 };
-    let mut failure = None;
-    for (index, operation) in operations.iter().enumerate() {
-        // Spans over the same keys walk them again and again, deleted ones too, while other writers wait.
-        let walked = usize::try_from(transaction.walked_count() - walked_before).unwrap_or(usize::MAX);
-        let outcome = check_count("walk over", walked, limits.transaction_reads_max, "keys for its spans")
-            .map_err(WriteStop::from)
-            .and_then(|()| apply_one(transaction, bucket, operation, now_ms, limits));
-        if let Err(error) = batch.note(index, outcome, limits, weigh) {
-            failure = Some(at(index, &error));
-            break;
-        }
+/// What a batch does, and within which bounds.
+struct Work<'w> {
+    operations: &'w [Op],
+    limits: &'w Limits,
+    weigh: &'w (dyn Fn(&Entry) -> usize + Sync),
+    #[cfg(not(target_family = "wasm"))]
+    interrupt: Interrupt<'w>,
+}
+
+impl Work<'_> {
+    /// Runs the operations in order. After a failed expectation the rest is still tried, so that every failure is named.
+    fn apply(&self, transaction: &mut Transaction, bucket: BucketId) -> std::result::Result<Applied, Stop> {
+        let before = transaction.savepoint();
+        let mut batch =
+            Batch { refusals: Vec::new(), results: Vec::with_capacity(self.operations.len()), answer_bytes: 0 };
+        let ended = self.apply_all(transaction, bucket, &mut batch);
+        // A failed expectation is reported first: what it should have prevented may be why another operation failed.
+        let stop = match ended {
+            Err(error) if batch.refusals.is_empty() || is_first(error.code()) => Stop::Failed(error),
+            Ok(()) if batch.refusals.is_empty() => {
+                transaction.release(before);
+                return Ok(Applied::Committed { version: 0, durable: false, results: batch.results });
+            }
+            _ => Stop::Refused(batch.refusals),
+        };
+        transaction.rollback_to(before);
+        Err(stop)
     }
-    // A failed expectation is reported first: what it should have prevented may be why another operation failed.
-    let stop = match failure {
-        Some(error) if batch.refusals.is_empty() || error.code() == Code::AnswerTooLarge => Stop::Failed(error),
-        None if batch.refusals.is_empty() => {
-            transaction.release(before);
-            return Ok(Applied::Committed { version: 0, durable: false, results: batch.results });
+
+    fn apply_all(&self, transaction: &mut Transaction, bucket: BucketId, batch: &mut Batch) -> Result<()> {
+        let Self { limits, weigh, .. } = *self;
+        let now_ms = transaction.now_ms();
+        let walked_before = transaction.walked_count();
+        for (index, operation) in self.operations.iter().enumerate() {
+            self.check_interrupt()?;
+            // Spans over the same keys walk them again and again, deleted ones too, while other writers wait.
+            let walked = usize::try_from(transaction.walked_count() - walked_before).unwrap_or(usize::MAX);
+            let outcome = check_count("walk over", walked, limits.transaction_reads_max, "keys for its spans")
+                .map_err(WriteStop::from)
+                .and_then(|()| apply_one(transaction, bucket, operation, now_ms, limits));
+            batch.note(index, outcome, limits, weigh).map_err(|error| at(index, &error))?;
         }
-        _ => Stop::Refused(batch.refusals),
-    };
-    transaction.rollback_to(before);
-    Err(stop)
+        // The last operation may have been long.
+        self.check_interrupt()
+    }
+
+    #[cfg(not(target_family = "wasm"))]
+    fn check_interrupt(&self) -> Result<()> {
+        self.interrupt.check_keys()
+    }
+
+    #[cfg(target_family = "wasm")]
+    #[allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "a page interrupts nothing")]
+    fn check_interrupt(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Whether an error of this code is reported before failed expectations: the others were not all found.
+fn is_first(code: Code) -> bool {
+    matches!(code, Code::AnswerTooLarge | Code::Interrupted)
 }
 
 /// The outcome of a batch so far.

@@ -41,14 +41,16 @@ impl Kv<'_> {
     /// delayed. Keys written meanwhile may or may not be among them.
     ///
     /// # Errors
-    /// `access-denied`, `read-only`, `disk-full`, `storage-failed`: outside a transaction [`Error::deleted`] counts the keys that are gone
-    /// all the same; in a transaction `transaction-too-large`, `transaction-too-old`.
+    /// `access-denied`, `read-only`, `disk-full`, `storage-failed`, `interrupted`: outside a transaction [`Error::deleted`] counts the keys
+    /// that are gone all the same; in a transaction `transaction-too-large`, `transaction-too-old`.
     pub async fn delete_span(&mut self, span: &Span) -> Result<Deleted> {
         #[cfg(not(target_family = "wasm"))]
         self.wait_for_turns(&|bucket, footprint| footprint.names_some_of(&bucket.range(span))).await;
         // A page downloads this loop, which is smaller than one over a `SpanDeletion`.
         let (mut keys, mut left) = (0, None);
         loop {
+            #[cfg(not(target_family = "wasm"))]
+            self.interrupt.check_keys().map_err(|error| error.after_deleting(keys))?;
             let step = self.delete_step(span, left.as_ref());
             let settled = self.session.database.0.engine.settle(step).await;
             #[cfg(not(target_family = "wasm"))]
@@ -72,6 +74,8 @@ impl Kv<'_> {
             let span = deletion.span;
             self.wait_for_turns(&|bucket, footprint| footprint.names_some_of(&bucket.range(span))).await;
         }
+        #[cfg(not(target_family = "wasm"))]
+        self.interrupt.check_keys().map_err(|error| error.after_deleting(deletion.deleted.keys))?;
         let left = deletion.left.take();
         let step = self.delete_step(deletion.span, left.as_ref());
         let settled = self.session.database.0.engine.settle(step).await;

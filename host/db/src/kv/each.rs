@@ -52,7 +52,7 @@ type Steps = SmallVec<[(u64, u64); 1]>;
 impl Kv<'_> {
     /// Does many independent operations one after the other: one that fails keeps no other from being done, and each sees the writes of
     /// those before it. Consecutive writes share one wait until they are as durable as promised; every result rests on its own commits,
-    /// all of them.
+    /// all of them. When it is [interrupted](Self::interrupted), those that have not begun fail with `interrupted`.
     ///
     /// # Errors
     /// `operations-too-many`. The error of one operation is its result: `answer-too-large` for a value that does not fit into the rest of
@@ -97,6 +97,9 @@ impl Kv<'_> {
     }
 
     async fn make(&mut self, operation: &Op, keep: &mut (dyn FnMut(&Entry) -> Result<()> + Send)) -> Made {
+        if let Err(error) = self.interrupt.check_keys() {
+            return Made::read(Err(error));
+        }
         let written = match operation {
             Op::Get(key) => {
                 let entry = self.get_now(key).and_then(|entry| {
@@ -152,6 +155,10 @@ impl Kv<'_> {
             }
             if left.is_none() {
                 made.each = Each::Done { result: OpResult::Deleted(keys), version: newest };
+                return made;
+            }
+            if let Err(error) = self.interrupt.check_keys() {
+                made.each = Each::Failed(error);
                 return made;
             }
             if made.steps.len() >= COMMITS_UNSETTLED_MAX {

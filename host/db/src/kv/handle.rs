@@ -1,5 +1,7 @@
 //! [`Kv`]: one bucket through one session, and how work on it becomes a commit.
 
+#[cfg(not(target_family = "wasm"))]
+use crate::Interrupt;
 use crate::bucket_name::{DEFAULT_BUCKET, check_bucket_name};
 #[cfg(not(target_family = "wasm"))]
 use crate::engine::Footprint;
@@ -15,6 +17,8 @@ use crate::{Access, Error, Limits, Result, Session};
 pub struct Kv<'s> {
     pub(crate) session: &'s mut Session,
     pub(crate) bucket: &'s str,
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) interrupt: Interrupt<'s>,
 }
 
 /// The most that work does to the store. In growing order.
@@ -37,7 +41,22 @@ impl Session {
         }
         self.grants.check(bucket, Access::Read)?;
         self.operations += 1;
-        Ok(Kv { session: self, bucket })
+        Ok(Kv {
+            session: self,
+            bucket,
+            #[cfg(not(target_family = "wasm"))]
+            interrupt: Interrupt::default(),
+        })
+    }
+}
+
+#[cfg(not(target_family = "wasm"))]
+impl<'s> Kv<'s> {
+    /// The same; batches and deletions of spans stop with `interrupted` as soon as `interrupt` says so. They ask between operations, between
+    /// the commits of a span, and before a batch commits, under the writers' lock.
+    #[must_use]
+    pub fn interrupted(self, interrupt: Interrupt<'s>) -> Self {
+        Self { interrupt, ..self }
     }
 }
 

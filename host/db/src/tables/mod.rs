@@ -9,7 +9,7 @@
 //! | `sort` | sorting, in one copy where every byte is downloaded |
 //! | `time_zone` | [`TimeZone`]: zones with their rules, or seconds from UTC |
 //! | `context` | [`Environment`]: a statement's time, time zone and randomness |
-//! | `interrupt` | [`Interrupt`]: whether a statement is to stop |
+//! | `interrupt` | the error of a statement that is [interrupted](Interrupt) |
 //! | `types` | PostgreSQL's types: values, their text and JSON forms, casts, comparison, patterns |
 //! | `table` | [`TableSchema`](table::TableSchema): what a table is: columns, keys, indexes, checks |
 //! | `codec` | keys in the order of their values, and the compact form of a row |
@@ -39,12 +39,12 @@ pub mod table;
 mod time_zone;
 pub mod types;
 
+pub use crate::Interrupt;
 pub use context::Environment;
 pub use error::{TableError, TableErrorParts, TableResult, code};
 #[cfg(not(target_family = "wasm"))]
 pub use handle::{EachRow, Row};
 pub use handle::{RowSet, RowStream, Rows, SelectOptions, WriteOptions, Written};
-pub use interrupt::Interrupt;
 pub use mantis_dialect::Query;
 pub use query::{Count, QueryText, QueryTexts, Selected};
 pub use rows::{Input, Literal, Resolution, RowBatch};

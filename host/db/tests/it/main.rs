@@ -16,6 +16,7 @@ mod expiry;
 mod former_names;
 mod grants;
 mod handle;
+mod interrupts;
 mod isolation;
 mod limits;
 mod model;

@@ -10,13 +10,14 @@ use mantis_db::Budget;
 use tokio::sync::Notify;
 use tokio::task::{JoinError, spawn_blocking};
 
+use crate::api::presence::{Absence, Presence};
 use crate::protocol::errors::Code;
 use crate::protocol::memory::Text;
 use crate::protocol::problem::Result;
 
 type Work<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 
-/// Runs `work` on a thread for long work. It continues when the request is dropped.
+/// Runs `work` on a thread for long work. Once it has begun, it continues when the request is dropped.
 ///
 /// Those threads are few, and work takes one only while there is something to do: not while it waits for the disk.
 pub(crate) async fn blocking<T, F>(work: impl FnOnce() -> F + Send + 'static) -> Result<T>
@@ -24,7 +25,19 @@ where
     T: Send + 'static,
     F: Future<Output = Result<T>> + Send + 'static,
 {
-    outcome(tokio::spawn(on_threads(Box::pin(async { work().await }))).await)
+    let presence = Presence::new();
+    outcome(tokio::spawn(on_threads(Box::pin(async { work().await }), presence.absence())).await)
+}
+
+/// As [`blocking`], for work that is to end with its client: it asks for the client's absence in between.
+pub(crate) async fn blocking_for_client<T, F>(work: impl FnOnce(Absence) -> F + Send + 'static) -> Result<T>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T>> + Send + 'static,
+{
+    let presence = Presence::new();
+    let absence = presence.absence();
+    blocking(move || work(absence)).await
 }
 
 /// A text of unknown length: written here if it is short, and else from the beginning on a thread for long work. Its memory is taken before
@@ -50,14 +63,22 @@ pub(crate) async fn text<T: Send + Sync + 'static>(
     .await
 }
 
-async fn on_threads<T: Send + 'static>(mut work: Work<T>) -> Result<T> {
+async fn on_threads<T: Send + 'static>(mut work: Work<T>, absence: Absence) -> Result<T> {
+    let mut has_begun = false;
     let woken = Arc::new(Woken(Notify::new()));
     let waker = Waker::from(Arc::clone(&woken));
     loop {
-        let waker = waker.clone();
-        let polled = spawn_blocking(move || match work.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(done) => done.map(Ok),
-            Poll::Pending => Ok(Err(work)),
+        let (waker, asks_first) = (waker.clone(), !std::mem::replace(&mut has_begun, true));
+        let absence = absence.clone();
+        let polled = spawn_blocking(move || {
+            // It may have waited for a thread. Nobody reads this answer.
+            if asks_first && absence.is_known() {
+                return Err(Code::RequestTimeout.into());
+            }
+            match work.as_mut().poll(&mut Context::from_waker(&waker)) {
+                Poll::Ready(done) => done.map(Ok),
+                Poll::Pending => Ok(Err(work)),
+            }
         });
         match outcome(polled.await)? {
             Ok(done) => return Ok(done),

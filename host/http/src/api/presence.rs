@@ -23,6 +23,7 @@ impl Drop for Presence {
 }
 
 /// Whether the client is gone.
+#[derive(Clone)]
 pub(crate) struct Absence(Arc<AtomicBool>);
 
 impl Absence {

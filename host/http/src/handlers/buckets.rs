@@ -1,11 +1,11 @@
 //! `GET /buckets` and `DELETE /buckets/{bucket}`.
 
 use http::{Method, Response, StatusCode};
-use mantis_db::Code as DbCode;
+use mantis_db::{Code as DbCode, Interrupt};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::api::blocking::blocking;
+use crate::api::blocking::blocking_for_client;
 use crate::api::common;
 use crate::api::description::{Answer, Tag, json_content};
 use crate::api::operation::TimeoutPolicy;
@@ -103,8 +103,12 @@ async fn drop_bucket(state: &State, request: &mut Request) -> Result<Response<Bo
     }
     let name = request.path_text(&common::BUCKET)?.into_owned();
     let mut session = state.session().await?;
-    // A large bucket's keys take seconds to remove.
-    let deleted = blocking(move || async move { Ok(session.drop_bucket(&name).await?) }).await?;
+    // A large bucket's keys take seconds to remove. Without its client, housekeeping does that.
+    let deleted = blocking_for_client(move |absence| async move {
+        let is_gone = || absence.is_known();
+        Ok(session.drop_bucket_until(&name, Interrupt::when(&is_gone)).await?)
+    })
+    .await?;
     let mut response = respond::json(StatusCode::OK, &Deleted { deleted: deleted.keys });
     written::set_commit_headers(&mut response, deleted.version, deleted.durable);
     Ok(response)

@@ -230,7 +230,7 @@ pub fn status_of(code: mantis_db::Code) -> u16 {
         Code::ValueTooLarge => 413,
         Code::MediaTypeInvalid => 415,
         Code::BucketReserved => 422,
-        Code::MemoryFull => 503,
+        Code::MemoryFull | Code::Interrupted => 503,
         Code::StoreFull | Code::DiskFull => 507,
         // The request is valid; the stored or open state does not allow it.
         Code::TransactionOpen | Code::TransactionNotOpen | Code::IntegerOverflow => 409,

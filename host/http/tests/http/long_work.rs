@@ -1,10 +1,12 @@
 //! Long work: what it takes of the memory in flight, and that it ends with its client.
 
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full};
-use mantis_db::Limits;
+use mantis_db::disk::MemoryDisk;
+use mantis_db::{Durability, Limits};
 use mantis_http::AppConfig;
 use mantis_pool::Config;
 
@@ -107,18 +109,17 @@ async fn a_filter_on_a_long_document_takes_its_memory() {
     assert_eq!(in_use(&server), 0);
 }
 
-/// Values that don't fit into the answer were counted again for each operation, long after the client had gone.
+/// Values that don't fit into the answer were counted again for each operation, long after the client had gone; and what followed them was
+/// written.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_batch_ends_with_its_client() {
     let server = server(256 * MIB);
     server.send("PUT /api/v1/kv/a", &["content-type: text/plain"], vec![1; 15 * MIB]).await;
     let get = r#"{"op":"get","key":"a"}"#;
+    let writes = r#"{"op":"set","key":"b","value":""},{"op":"increment","key":"c","by":1},{"op":"delete-span"}"#;
     for atomic in [false, true] {
-        let body = format!(r#"{{"atomic":{atomic},"operations":[{}]}}"#, vec![get; 9_999].join(","));
-        let post = request("POST /api/v1/kv", JSON, Full::new(bytes::Bytes::from(body)));
-        let mut answer = Box::pin(server.app.handle_with_body(post));
-        assert!(matches!(poll(&mut answer).await, Poll::Pending));
-        drop(answer);
+        let body = format!(r#"{{"atomic":{atomic},"operations":[{},{writes}]}}"#, vec![get; 9_990].join(","));
+        leave(&server, "POST /api/v1/kv", body).await;
         for _ in 0..2_000 {
             if in_use(&server) == 0 {
                 break;
@@ -126,5 +127,120 @@ async fn a_batch_ends_with_its_client() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         assert_eq!(in_use(&server), 0, "the batch goes on");
+        assert_eq!(server.database.version(), 1, "atomic: {atomic}");
+        assert_eq!(server.send("GET /api/v1/kv/b", &[], "").await.outcome(), "404 key-not-found");
     }
+}
+
+/// Sends a request, and goes away as soon as it is under way.
+async fn leave(server: &Server, line: &str, body: String) {
+    let request = request(line, JSON, Full::new(bytes::Bytes::from(body)));
+    let mut answer = Box::pin(server.app.handle_with_body(request));
+    assert!(matches!(poll(&mut answer).await, Poll::Pending));
+}
+
+/// Long work waited for a thread, and was begun when there was one, whoever was still there.
+#[test]
+fn work_whose_client_has_gone_is_not_begun() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().max_blocking_threads(1).build().unwrap();
+    runtime.block_on(async {
+        let server = server(256 * MIB);
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let thread = tokio::task::spawn_blocking(move || released.recv());
+        let set = |key: usize| format!(r#"{{"op":"set","key":"{key}","value":"{}"}}"#, "x".repeat(1_000));
+        let sets: Vec<_> = (0..100).map(set).collect();
+        leave(&server, "POST /api/v1/kv", format!(r#"{{"operations":[{}]}}"#, sets.join(","))).await;
+        tokio::task::yield_now().await;
+        release.send(()).unwrap();
+        thread.await.unwrap().unwrap();
+        idle(&server).await;
+        assert_eq!(server.database.version(), 0);
+    });
+}
+
+/// Waits until no request holds a session.
+async fn idle(server: &Server) {
+    for _ in 0..2_000 {
+        if server.send("GET /api/v1/stats", &[], "").await.json()["pool"]["active_connections"] == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("the work goes on");
+}
+
+/// A server whose commits wait until the test writes them.
+fn by_hand() -> Server {
+    Server::on(Arc::new(MemoryDisk::new()), Durability::Always, false)
+}
+
+/// The outcome of work, each of whose commits is written as soon as it is there.
+async fn written<T>(server: &Server, work: impl Future<Output = T>) -> T {
+    let mut work = Box::pin(work);
+    loop {
+        if let Poll::Ready(done) = poll(&mut work).await {
+            return done;
+        }
+        server.database.store().flush();
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Sends a request, and goes away once its first commit waits to be written. Then it is.
+async fn leave_after_a_commit(server: &Server, line: &str, body: &'static str) {
+    let request = request(line, JSON, Full::new(bytes::Bytes::from(body)));
+    let mut answer = Box::pin(server.app.handle_with_body(request));
+    let store = server.database.store();
+    while store.newest() == store.version() {
+        assert!(matches!(poll(&mut answer).await, Poll::Pending));
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    drop(answer);
+    store.flush();
+}
+
+#[tokio::test]
+async fn a_deletion_of_many_keys_ends_between_its_commits() {
+    let server = by_hand();
+    let sets: Vec<_> = (0..3_000).map(|key| format!(r#"{{"op":"set","key":"{key}","value":""}}"#)).collect();
+    let body = format!(r#"{{"atomic":true,"operations":[{}]}}"#, sets.join(","));
+    assert_eq!(written(&server, server.send("POST /api/v1/kv", JSON, body)).await.status, 200);
+    let before = server.database.stats().keys;
+    leave_after_a_commit(&server, "DELETE /api/v1/kv?all=true", "").await;
+    written(&server, idle(&server)).await;
+    assert_eq!(before - server.database.stats().keys, 1_000);
+}
+
+#[tokio::test]
+async fn a_dropped_bucket_without_its_client_is_left_to_housekeeping() {
+    let server = by_hand();
+    let sets: Vec<_> = (0..3_000).map(|key| format!(r#"{{"op":"set","key":"{key}","value":""}}"#)).collect();
+    let body = format!(r#"{{"atomic":true,"operations":[{}]}}"#, sets.join(","));
+    assert_eq!(written(&server, server.send("POST /api/v1/buckets/b/kv", JSON, body)).await.status, 200);
+    let keys = server.database.stats().keys;
+    leave_after_a_commit(&server, "DELETE /api/v1/buckets/b?drop=true", "").await;
+    idle(&server).await;
+    assert!(server.database.stats().keys >= keys, "its keys were removed");
+    assert_eq!(server.send("GET /api/v1/buckets", &[], "").await.json()["buckets"].as_array().unwrap().len(), 1);
+    for _ in 0..3 {
+        server.database.maintain();
+        server.database.store().flush();
+    }
+    assert!(server.database.stats().keys < 10, "{} keys are left", server.database.stats().keys);
+}
+
+#[tokio::test]
+async fn a_change_of_a_table_without_its_client_is_taken_back() {
+    let server = by_hand();
+    let table = r#"{"columns":[{"name":"id","type":"int8"},{"name":"word","type":"text"}],"primary_key":["id"]}"#;
+    assert_eq!(written(&server, server.send("PUT /api/v1/schema/tables/t", JSON, table)).await.status, 201);
+    let rows: Vec<_> = (0..3_000).map(|id| format!(r#"{{"id":{id},"word":"w{id}"}}"#)).collect();
+    let insert = server.send("POST /api/v1/tables/t", JSON, format!("[{}]", rows.join(",")));
+    assert_eq!(written(&server, insert).await.status, 201);
+    let before = server.send("GET /api/v1/schema/tables/t", &[], "").await.json();
+    leave_after_a_commit(&server, "PATCH /api/v1/schema/tables/t", r#"{"add_unique":[["word"]]}"#).await;
+    written(&server, idle(&server)).await;
+    assert_eq!(server.send("GET /api/v1/schema/tables/t", &[], "").await.json(), before);
+    let again = server.send("PATCH /api/v1/schema/tables/t", JSON, r#"{"add_unique":[["word"]]}"#);
+    assert_eq!(written(&server, again).await.status, 200);
 }

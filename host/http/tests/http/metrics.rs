@@ -1,6 +1,10 @@
 //! `/metrics` is what a strict reader of its formats takes, and its histograms add up.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use mantis_db::Durability;
+use mantis_db::disk::MemoryDisk;
 
 use crate::harness::Server;
 
@@ -150,6 +154,7 @@ async fn a_strict_reader_takes_both_formats() {
                 "mantisdb_http_request_duration_seconds",
                 "mantisdb_plugin_call_duration_seconds",
                 "mantisdb_pool_acquire_duration_seconds",
+                "mantisdb_store_commit_duration_seconds",
                 "mantisdb_store_log_sync_duration_seconds",
                 "mantisdb_store_writer_lock_hold_duration_seconds",
             ]
@@ -186,4 +191,35 @@ async fn requests_are_timed_by_operation_and_no_label_is_a_client_s() {
     for (_, labels, _) in families.values().flat_map(|family| &family.samples) {
         assert!(labels.iter().all(|(_, value)| !value.to_lowercase().contains("never")), "{labels:?}");
     }
+}
+
+#[tokio::test]
+async fn commits_are_timed_by_durability() {
+    const NAME: &str = "mantisdb_store_commit_duration_seconds";
+    let on = |durability| Server::on(Arc::new(MemoryDisk::new()), durability, true);
+    let always = on(Durability::Always);
+    for _ in 0..3 {
+        always.send("PUT /api/v1/kv/a", &[], "1").await;
+    }
+    // They are counted just after they are seen.
+    let count = loop {
+        let count = check_histogram(NAME, &families(&always, false).await[NAME])[&labelled("always")];
+        if count > 2.5 {
+            break count;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(count.to_string(), "3");
+    let others = [("interval", on(Durability::Interval { ms: 1_000 })), ("never", on(Durability::Never))];
+    for (durability, server) in others.into_iter().chain([("memory", Server::new())]) {
+        for _ in 0..32 {
+            server.send("PUT /api/v1/kv/a", &[], "1").await;
+        }
+        let counts = check_histogram(NAME, &families(&server, true).await[NAME]);
+        assert!(counts[&labelled(durability)] >= 16.0, "{durability}: {counts:?}");
+    }
+}
+
+fn labelled(durability: &str) -> Labels {
+    vec![("durability".to_owned(), durability.to_owned())]
 }

@@ -113,6 +113,8 @@ section! {
     max: usize = 1_000, "pool-max", "POOL_MAX", "Most sessions at once";
     wait_timeout_ms: Milliseconds = 10_000, "pool-wait-timeout-ms", "POOL_WAIT_TIMEOUT_MS",
         "How long a request waits for a session";
+    acquire_timeout_ms: Milliseconds = 30_000, "pool-acquire-timeout-ms", "POOL_ACQUIRE_TIMEOUT_MS",
+        "Total time for a request to get a session, with all its waits; beyond it the request is answered 503";
     idle_timeout_ms: Milliseconds = 300_000, "pool-idle-timeout-ms", "POOL_IDLE_TIMEOUT_MS",
         "Idle time after which a session above the minimum is closed";
     lifetime_ms: Milliseconds = 3_600_000, "pool-lifetime-ms", "POOL_LIFETIME_MS", "Age at which a session is replaced";

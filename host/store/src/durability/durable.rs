@@ -15,6 +15,8 @@ use tokio::sync::Notify;
 use super::checkpoints::Checkpoints;
 #[cfg(not(target_family = "wasm"))]
 use super::commit_delay::CommitDelay;
+#[cfg(not(target_family = "wasm"))]
+use super::commit_times::Submission;
 use super::disk_errors::DiskErrors;
 #[cfg(not(target_family = "wasm"))]
 use super::driver::Driver;
@@ -65,6 +67,9 @@ pub(crate) struct LogEnd {
     pub(crate) records: Vec<u8>,
     /// The length of the segment when the log's thread was last asked to sync it.
     pub(crate) sync_asked_at: u64,
+    /// When the measured commits among these records were submitted.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) submitted: Vec<Submission>,
 }
 
 /// Counters since the store was opened.
@@ -117,7 +122,13 @@ impl Durable {
             segment_bytes_max,
             synced: AtomicU64::new(writer.current.last),
             reserved: AtomicU64::new(reserved),
-            log: Mutex::new(LogEnd { writer, records: Vec::new(), sync_asked_at: 0 }),
+            log: Mutex::new(LogEnd {
+                writer,
+                records: Vec::new(),
+                sync_asked_at: 0,
+                #[cfg(not(target_family = "wasm"))]
+                submitted: Vec::new(),
+            }),
             pending: AtomicU64::new(0),
             errors: DiskErrors::default(),
             settled: Notify::new(),

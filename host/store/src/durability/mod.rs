@@ -9,12 +9,15 @@
 //! | `log` | writes segments |
 //! | `disk_errors` | errors of the disk, the commits that they undid, and events for the owner |
 //! | `commit_delay` | how long the log's thread waits for more commits before it syncs |
+//! | `commit_times` | how long commits take from submitted to visible |
 //! | `driver` | who writes the log, if anybody |
 //! | `parker` | parks the log's thread until there is something to do |
 
 mod checkpoints;
 #[cfg(not(target_family = "wasm"))]
 mod commit_delay;
+#[cfg(not(target_family = "wasm"))]
+mod commit_times;
 mod disk_errors;
 #[cfg(not(target_family = "wasm"))]
 mod driver;
@@ -24,6 +27,8 @@ mod log;
 mod parker;
 
 pub(crate) use checkpoints::{Checkpoints, KEPT, log_bytes_due};
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use commit_times::{CommitTimes, Submission};
 pub use disk_errors::DiskEvent;
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use driver::{begin_log_thread, is_log_thread};

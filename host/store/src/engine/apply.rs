@@ -45,6 +45,8 @@ impl Inner {
         kept: &KeptSpans,
         prepared: &mut ApplyPrepared<'_>,
     ) -> Version {
+        #[cfg(not(target_family = "wasm"))]
+        let submission = writer.submission.take();
         let version = writer.given + 1;
         let time_ms = self.clock.now_ms();
         let mut changes: Vec<FeedChange> = Vec::with_capacity(writes.size_hint().0);
@@ -81,6 +83,8 @@ impl Inner {
                 durable.fail(&error, "encoding a commit", StorageFailure::CommitTooLarge);
             }
             durable.note_pending();
+            #[cfg(not(target_family = "wasm"))]
+            writer.submitted.extend(submission);
         }
         // In memory no commit is ever undone.
         let kept_after = if self.durable().is_none() { version } else { self.visible.load(Ordering::Relaxed) };
@@ -90,6 +94,10 @@ impl Inner {
         writer.stats.commits += 1;
         if self.durable().is_none() {
             self.visible.store(version, Ordering::Release);
+            #[cfg(not(target_family = "wasm"))]
+            if let Some(submission) = submission {
+                self.commit_times.count(submission, self.clock.monotonic_us());
+            }
         }
         self.prune(writer, pruned, keys);
         version

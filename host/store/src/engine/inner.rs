@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+#[cfg(not(target_family = "wasm"))]
+use std::sync::atomic::Ordering;
 
 use super::feed::Feed;
 use super::map::KeyMap;
@@ -15,7 +17,9 @@ use super::writer_lock::{WriterGuard, WriterLock};
 use crate::attachments::Attachments;
 use crate::durability::Durable;
 #[cfg(not(target_family = "wasm"))]
-use crate::types::Budget;
+use crate::durability::{CommitTimes, Submission};
+#[cfg(not(target_family = "wasm"))]
+use crate::types::{Budget, Durability};
 use crate::types::{Clock, Options, Random};
 
 /// An ordered, versioned key space in memory. Cloning gives another handle to the same one.
@@ -46,6 +50,8 @@ pub(crate) struct Inner {
     pub(crate) attachments: Attachments,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) writer: WriterLock,
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) commit_times: CommitTimes,
     #[cfg(not(target_family = "wasm"))]
     pub(crate) turns: Arc<Turns>,
 }
@@ -78,6 +84,8 @@ impl Inner {
             #[cfg(target_family = "wasm")]
             writer: WriterLock::new(),
             #[cfg(not(target_family = "wasm"))]
+            commit_times: CommitTimes::default(),
+            #[cfg(not(target_family = "wasm"))]
             turns: Arc::new(Turns::new(Arc::clone(&options.clock))),
         }
     }
@@ -106,6 +114,17 @@ impl Inner {
         #[cfg(not(target_family = "wasm"))]
         {
             self.durable = Some(durable);
+        }
+    }
+
+    /// When a commit is submitted, if it is one of those that are measured.
+    #[cfg(not(target_family = "wasm"))]
+    #[inline]
+    pub(crate) fn submission(&self) -> Option<Submission> {
+        let now_us = || self.clock.monotonic_us();
+        match self.durable() {
+            Some(durable) if durable.durability == Durability::Always => Some(Submission::each(now_us())),
+            _ => Submission::one_in_some(self.visible.load(Ordering::Relaxed), now_us),
         }
     }
 

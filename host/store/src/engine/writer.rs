@@ -8,6 +8,8 @@ use std::ops::Bound;
 use super::feed::Fallen;
 use super::garbage::Garbage;
 use super::record::{Node, NodeExt, Record};
+#[cfg(not(target_family = "wasm"))]
+use crate::durability::Submission;
 use crate::hash::HashMap;
 #[cfg(not(target_family = "wasm"))]
 use crate::types::NEVER_MS;
@@ -27,6 +29,12 @@ pub(crate) struct Writer {
     pub(crate) spaces: HashMap<Box<[u8]>, Space>,
     /// Encoded commits that wait to be written to the log.
     pub(crate) pending: Vec<u8>,
+    /// When the next commit was submitted, if it is measured.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) submission: Option<Submission>,
+    /// When those were that wait to be written.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) submitted: Vec<Submission>,
     pub(crate) stats: Stats,
     /// Number of short holds of the lock, some of which are measured.
     #[cfg(not(target_family = "wasm"))]

@@ -93,6 +93,8 @@ impl Store {
     ) -> Result<Version, Error> {
         let inner = &*self.0;
         inner.check_disk()?;
+        #[cfg(not(target_family = "wasm"))]
+        let submission = inner.submission();
         // Under snapshot isolation only guarded reads count.
         let unwritten = (isolation == Isolation::Snapshot).then_some(writes);
         let checks = Checks { version: snapshot.version(), reads, unwritten };
@@ -111,6 +113,10 @@ impl Store {
             *seen = inner.newest_rival(isolation, reads, writes);
             return Err(Error::Conflict);
         };
+        #[cfg(not(target_family = "wasm"))]
+        {
+            writer.submission = submission;
+        }
         #[cfg(not(target_family = "wasm"))]
         let version = inner.apply_prepared(&mut writer, writes, kept, &mut prepared);
         #[cfg(target_family = "wasm")]

@@ -21,6 +21,10 @@ use crate::types::{Durability, Error, StorageFailure, Version};
 /// Capacity above which the buffer is freed after one large commit.
 const BUFFER_KEPT_BYTES: usize = 1 << 20;
 
+/// The same for when commits were submitted.
+#[cfg(not(target_family = "wasm"))]
+const SUBMISSIONS_KEPT: usize = 4_096;
+
 /// Growth after which the log is synced when commits do not wait for a sync: at the end of a segment, where they do wait, little is left to
 /// sync.
 const SYNC_AHEAD_BYTES: u64 = 4 << 20;
@@ -124,6 +128,11 @@ impl Inner {
             }
             end.records.clear();
             end.records.shrink_to(BUFFER_KEPT_BYTES);
+            #[cfg(not(target_family = "wasm"))]
+            {
+                end.submitted.clear();
+                end.submitted.shrink_to(SUBMISSIONS_KEPT);
+            }
             if sync {
                 // Commits that came meanwhile may be worth a wait for more: see `commit_delay`.
                 break;
@@ -154,6 +163,8 @@ impl Inner {
         }
         durable.pending.store(0, Ordering::Release);
         mem::swap(&mut writer.pending, &mut end.records);
+        #[cfg(not(target_family = "wasm"))]
+        mem::swap(&mut writer.submitted, &mut end.submitted);
         // A commit that could not be encoded is pending without a record.
         (writer.last > self.visible.load(Ordering::Acquire)).then_some(writer.last)
     }
@@ -199,6 +210,8 @@ impl Inner {
         self.visible.store(last, Ordering::Release);
         durable.notify_settled();
         self.watchers.announce(last);
+        #[cfg(not(target_family = "wasm"))]
+        self.count_settled(end);
         if !sync && end.writer.current.bytes >= end.sync_asked_at + SYNC_AHEAD_BYTES {
             end.sync_asked_at = end.writer.current.bytes;
             #[cfg(not(target_family = "wasm"))]
@@ -206,6 +219,15 @@ impl Inner {
         }
         if end.writer.current.bytes >= durable.segment_bytes_max {
             self.rotate(durable, end);
+        }
+    }
+
+    /// Counts how long the commits of a group took, which everybody sees now.
+    #[cfg(not(target_family = "wasm"))]
+    fn count_settled(&self, end: &LogEnd) {
+        if !end.submitted.is_empty() {
+            let now_us = self.clock.monotonic_us();
+            end.submitted.iter().for_each(|submission| self.commit_times.count(*submission, now_us));
         }
     }
 
@@ -277,6 +299,8 @@ impl Inner {
         }
         writer.garbage.forget_after(visible);
         writer.pending.clear();
+        #[cfg(not(target_family = "wasm"))]
+        writer.submitted.clear();
         durable.pending.store(0, Ordering::Release);
         durable.stats.commits_undone.fetch_add(commits.len() as u64, Ordering::Relaxed);
         writer.stats.commits = writer.stats.commits.saturating_sub(commits.len() as u64);

@@ -48,6 +48,7 @@ impl Store {
         #[cfg(not(target_family = "wasm"))]
         {
             stats.writer_holds = self.0.writer.holds();
+            stats.commit_times = self.0.commit_times.read();
         }
         stats
     }

@@ -36,6 +36,8 @@ impl Store {
     ) -> Result<(Result<Written, Refused>, Version), Error> {
         let inner = &*self.0;
         inner.check_disk()?;
+        #[cfg(not(target_family = "wasm"))]
+        let submission = inner.submission();
         let mut writer = inner.lock_writer();
         if let Some((key, version)) = unchanged
             && inner.newest_live_version(key) != Some(version)
@@ -50,6 +52,10 @@ impl Store {
             return Ok((Err(Refused { current: previous, seen: writer.last }), seen));
         }
         let before = writer.last;
+        #[cfg(not(target_family = "wasm"))]
+        {
+            writer.submission = submission;
+        }
         let version = inner.apply(&mut writer, std::iter::once((key, &update)), &KeptSpans::default());
         let seen = if version > before { version } else { seen.max(self.version()) };
         inner.after_commit(writer, version);
@@ -95,9 +101,16 @@ impl Store {
         &self,
         work: impl FnOnce(&mut Transaction) -> Result<T, E>,
     ) -> (Result<T, E>, Version, Version) {
-        let writer = self.0.lock_writer_for_long();
+        #[cfg(not(target_family = "wasm"))]
+        let submission = self.0.submission();
+        #[cfg_attr(target_family = "wasm", allow(unused_mut, reason = "nothing is measured in a page"))]
+        let mut writer = self.0.lock_writer_for_long();
         let mut transaction = Transaction::under_writer_lock(self.clone(), writer.last);
         let outcome = work(&mut transaction);
+        #[cfg(not(target_family = "wasm"))]
+        {
+            writer.submission = submission.filter(|_| outcome.is_ok());
+        }
         let (newest, seen) = self.end_exclusive(writer, transaction, outcome.is_ok());
         (outcome, newest, seen)
     }

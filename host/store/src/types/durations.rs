@@ -39,9 +39,15 @@ impl DurationCounters {
     /// Counts something that took `us` microseconds.
     #[inline]
     pub fn count(&self, us: u64) {
+        self.count_times(us, 1);
+    }
+
+    /// Counts it so many times: one measurement may stand for several.
+    #[inline]
+    pub fn count_times(&self, us: u64, times: u64) {
         let range = DURATION_BOUNDS_US.partition_point(|bound| *bound < us);
-        self.counts[range].fetch_add(1, Ordering::Relaxed);
-        self.total_us.fetch_add(us, Ordering::Relaxed);
+        self.counts[range].fetch_add(times, Ordering::Relaxed);
+        self.total_us.fetch_add(us.saturating_mul(times), Ordering::Relaxed);
     }
 
     /// The counts now. They are read one by one: what is counted meanwhile may be in one of them and not in the total.
@@ -61,15 +67,16 @@ mod tests {
     #[test]
     fn bounds_belong_to_the_range_that_they_end() {
         let counters = DurationCounters::default();
-        for us in [0, 100, 101, 250, 10_000_000, 10_000_001, 1 << 40] {
+        for us in [0, 100, 101, 250, 10_000_000, 10_000_001] {
             counters.count(us);
         }
+        counters.count_times(1 << 39, 2);
         let durations = counters.read();
         assert_eq!(
             (durations.counts[0], durations.counts[1], durations.counts[15], durations.counts[16]),
-            (2, 2, 1, 2)
+            (2, 2, 1, 3)
         );
-        assert_eq!(durations.counts.iter().sum::<u64>(), 7);
+        assert_eq!(durations.counts.iter().sum::<u64>(), 8);
         assert_eq!(durations.total_us, 20_000_452 + (1 << 40));
         assert!(DURATION_BOUNDS_US.is_sorted());
     }

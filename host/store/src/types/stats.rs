@@ -42,6 +42,11 @@ pub struct Stats {
     /// How long writers have held the lock under which commits are made. Not measured in a page.
     #[cfg(not(target_family = "wasm"))]
     pub writer_holds: Holds,
+    /// How long commits took, from when they were submitted to when they were as durable as promised and visible. Those that were undone do
+    /// not count, nor does housekeeping. Under [`Durability::Always`](crate::Durability) each is measured; otherwise one in sixteen is, and
+    /// counts sixteen times. Not measured in a page.
+    #[cfg(not(target_family = "wasm"))]
+    pub commit_times: Durations,
 }
 
 /// Buckets of [`Holds`].

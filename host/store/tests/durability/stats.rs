@@ -1,17 +1,18 @@
 //! Statistics of the disk: they match its files, and reading them does not wait for the disk.
 
+use std::io::ErrorKind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
 use mantis_store::disk::MemoryDisk;
-use mantis_store::testing::Operation;
-use mantis_store::{DiskThreads, Durability, Expect, FeedCursor, Store, Update};
+use mantis_store::testing::{FailingDisk, Fault, Operation};
+use mantis_store::{Clock as _, DiskThreads, Durability, Expect, FeedCursor, ManualClock, Store, Update};
 
 use super::hooked::Hooked;
 use super::threads::PATIENCE;
 use super::{POLICIES, options};
-use crate::support::put;
+use crate::support::{START_MS, commit, delete, exclusively, put, put_until, store_with};
 
 /// Segments of the log and their bytes, by the files.
 fn log_of(disk: &MemoryDisk) -> (u64, u64) {
@@ -103,5 +104,59 @@ fn statistics_do_not_wait_for_the_disk() {
         for durability in POLICIES {
             check_asked_while(held, durability);
         }
+    }
+}
+
+/// The commits that were measured, and how long they took together.
+fn commits_timed(store: &Store) -> (u64, u64) {
+    let times = store.stats().commit_times;
+    (times.counts.iter().sum(), times.total_us)
+}
+
+#[test]
+fn a_commit_takes_until_it_is_on_the_disk_whoever_waits_for_it() {
+    let clock = Arc::new(ManualClock::new(START_MS));
+    let disk = FailingDisk::new(MemoryDisk::new());
+    let (store, _) = Store::open(options(&clock, 1), Arc::new(disk.clone()), Durability::Always).unwrap();
+    put(&store, "a", "1");
+    clock.advance_ms(3);
+    put(&store, "b", "1");
+    exclusively(&store, |transaction| transaction.put(b"c", "1", None));
+    commit(&store, |transaction| transaction.put(b"d", "1", None));
+    clock.advance_ms(4);
+    assert_eq!(commits_timed(&store), (0, 0), "nobody sees them");
+    store.flush();
+    assert_eq!(commits_timed(&store), (4, 7_000 + 3 * 4_000));
+    let times = store.stats().commit_times;
+    assert_eq!((times.counts[5], times.counts[6]), (3, 1), "up to 5 ms, and up to 10 ms");
+
+    // What changes nothing, or is refused, is no commit.
+    delete(&store, "missing");
+    put(&store, "e", "1");
+    disk.plan(Some(Fault { at: 0, only: Some(Operation::Write), times: 1, error: ErrorKind::StorageFull }));
+    store.flush();
+    disk.plan(None);
+    store.flush();
+    assert_eq!(commits_timed(&store).0, 4);
+    // Nor does housekeeping commit for anybody.
+    put_until(&store, "f", "1", Some(clock.now_ms() + 1));
+    store.flush();
+    clock.advance_ms(1);
+    assert_eq!(store.maintain(10), 1);
+    store.flush();
+    assert_eq!((store.get(b"f"), commits_timed(&store).0), (None, 5));
+}
+
+#[test]
+fn of_commits_that_wait_for_no_sync_one_in_sixteen_stands_for_the_others() {
+    let memory = store_with(|_| {}).0;
+    let on_disk =
+        |durability| Store::open(options(&Arc::default(), 1), Arc::new(MemoryDisk::new()), durability).unwrap().0;
+    for store in [memory, on_disk(Durability::Never), on_disk(Durability::Interval { ms: 10 })] {
+        for _ in 0..1_600 {
+            put(&store, "a", "1");
+        }
+        let (counted, _) = commits_timed(&store);
+        assert!((1_500..=1_700).contains(&counted), "{:?}: {counted}", store.durability());
     }
 }

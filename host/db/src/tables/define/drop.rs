@@ -10,7 +10,7 @@ use crate::tables::schema::history;
 use crate::tables::schema::identity::mark_key;
 use crate::tables::table::{SpaceId, TableSchema};
 use crate::tables::{TableError, TableResult, code};
-use crate::{Database, Session};
+use crate::{Database, Interrupt, Session};
 
 /// A table that is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +28,16 @@ impl Session {
     /// # Errors
     /// PGRST205; 2BP01 where a foreign key of another table references it; 25001 inside a transaction; 42501.
     pub async fn drop_table(&mut self, name: &str) -> TableResult<TableDropped> {
+        self.drop_table_until(name, Interrupt::default()).await
+    }
+
+    /// As [`drop_table`](Self::drop_table), until `interrupt` stops it: before the table is gone nothing happens, and after that housekeeping
+    /// continues.
+    ///
+    /// # Errors
+    /// Those of [`drop_table`](Self::drop_table); 57014.
+    pub async fn drop_table_until(&mut self, name: &str, interrupt: Interrupt<'_>) -> TableResult<TableDropped> {
+        interrupt.check()?;
         self.check_definable(name, "DROP TABLE")?;
         let database = self.database.clone();
         let mut left = Left::of(&database);
@@ -36,7 +46,7 @@ impl Session {
         let Changed { version, durable } = changed;
         database.catalog().forget(name);
         database.catalog().identities.forget(schema.rows);
-        left.remove().await;
+        left.remove(interrupt).await;
         Ok(TableDropped { version, durable })
     }
 }
@@ -76,9 +86,12 @@ pub(super) fn mark_dropped(transaction: &mut Transaction, space: SpaceId) {
     transaction.put(&Dropped::Space(space).mark_key(), Vec::new(), None);
 }
 
-async fn is_removed(database: &Database, dropped: Dropped) -> bool {
+async fn is_removed(database: &Database, dropped: Dropped, interrupt: Interrupt<'_>) -> bool {
     let mut range = all_keys(dropped);
     loop {
+        if interrupt.is_over() {
+            return false;
+        }
         let mut rest = Rest::Nothing;
         let outcome = remove_some(database, dropped, &range, &mut 0, &mut rest);
         if database.0.engine.settle(outcome).await.is_err() {
@@ -106,10 +119,10 @@ impl<'d> Left<'d> {
         Self { database, spaces: Vec::new() }
     }
 
-    /// Removes the keys. An error is left to housekeeping too.
-    pub(super) async fn remove(mut self) {
+    /// Removes the keys. What an error or an interrupt leaves is left to housekeeping too.
+    pub(super) async fn remove(mut self, interrupt: Interrupt<'_>) {
         while let Some(&space) = self.spaces.last() {
-            if !is_removed(self.database, Dropped::Space(space)).await {
+            if !is_removed(self.database, Dropped::Space(space), interrupt).await {
                 return;
             }
             self.spaces.pop();

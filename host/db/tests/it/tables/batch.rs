@@ -370,11 +370,15 @@ fn limits_are_named() {
 fn a_batch_that_is_interrupted_leaves_nothing() {
     let mut tables = tables();
     let environment = tables.stage.database.environment(TimeZone::UTC);
-    let asked = std::sync::atomic::AtomicU32::new(0);
-    let is_over = || asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) > 0;
-    let options = BatchOptions { interrupt: Interrupt::when(&is_over), ..BatchOptions::default() };
-    let stopped = now(tables.session.batch(&[set("a", "1"), set("b", "1")], &environment, &options));
-    assert!(stopped.unwrap_err().to_string().starts_with("operation 1: 57014"));
+    // Before the second operation, and before the commit.
+    for (allowed, error) in [(1, "operation 1: 57014"), (2, "57014")] {
+        let asked = std::sync::atomic::AtomicU32::new(0);
+        let is_over = || asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) >= allowed;
+        let options = BatchOptions { interrupt: Interrupt::when(&is_over), ..BatchOptions::default() };
+        let stopped = now(tables.session.batch(&[set("a", "1"), set("b", "1")], &environment, &options));
+        let stopped = stopped.unwrap_err().to_string();
+        assert!(stopped.starts_with(error), "{stopped}");
+    }
     assert_eq!(
         outcome(&mut tables.session, &[Operation::Key { bucket: "default".into(), op: Op::Get(b"a".to_vec()) }]),
         "none"

@@ -1,10 +1,10 @@
 //! Changes of definitions: of empty tables and of tables with rows, refused, beside writers, and interrupted.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use mantis_db::tables::schema::TableChange;
 use mantis_db::tables::{TableError, TableResult, WriteOptions};
-use mantis_db::{Database, Limits, Session, StorageOptions};
+use mantis_db::{Database, Interrupt, Limits, Session, StorageOptions};
 use mantis_store::disk::MemoryDisk;
 
 use super::support::{Tables, check_tables, create, delete, key_count, patch, post};
@@ -449,6 +449,43 @@ fn a_change_that_is_interrupted_is_taken_back() {
             check_tables(&database);
         }
     }
+}
+
+#[test]
+fn a_change_that_is_stopped_is_taken_back() {
+    let mut tables = filled();
+    let before = now(tables.session.describe_table("orders")).unwrap();
+    let keys = key_count(&tables.stage.database);
+    let build = change(r#"{"add_unique": [["memo"]], "add_columns": [{"name": "more", "type": "int", "default": 1}]}"#);
+    // Before the first commit, before the rows are looked at, and before the last commit.
+    for allowed in 0..3 {
+        let asked = AtomicU32::new(0);
+        let is_over = || asked.fetch_add(1, Ordering::Relaxed) >= allowed;
+        let stopped = now(tables.session.alter_table_until("orders", &build, Interrupt::when(&is_over)));
+        assert_eq!(stopped.unwrap_err().code, "57014", "after {allowed} questions");
+        assert_eq!(now(tables.session.describe_table("orders")).unwrap(), before);
+        tables.stage.database.maintain();
+        assert_eq!(key_count(&tables.stage.database), keys);
+        tables.check();
+    }
+    now(tables.session.alter_table("orders", &build)).unwrap();
+}
+
+#[test]
+fn housekeeping_finishes_a_drop_that_is_stopped() {
+    let mut tables = filled();
+    let stopped = now(tables.session.drop_table_until("orders", Interrupt::when(&|| true)));
+    assert_eq!(stopped.unwrap_err().code, "57014");
+    now(tables.session.describe_table("orders")).unwrap();
+    let asked = AtomicU32::new(0);
+    let is_over = || asked.fetch_add(1, Ordering::Relaxed) > 0;
+    let keys = key_count(&tables.stage.database);
+    now(tables.session.drop_table_until("orders", Interrupt::when(&is_over))).unwrap();
+    assert_eq!(now(tables.session.describe_table("orders")).unwrap_err().code, "PGRST205");
+    let left = key_count(&tables.stage.database);
+    tables.stage.database.maintain();
+    let after = key_count(&tables.stage.database);
+    assert!(left > after && keys > after, "{keys} keys, {left} after the drop, {after} after housekeeping");
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
-use mantis_db::{Applied, AppliedEach, Budget, Code as DbCode, Each, Entry, Kv, Limits, Op, OpResult, Refusal};
+use mantis_db::{
+    Applied, AppliedEach, Budget, Code as DbCode, Each, Entry, Interrupt, Kv, Limits, Op, OpResult, Refusal,
+};
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use serde_json::json;
@@ -228,12 +230,14 @@ impl Batch {
         let Self { operations, atomic, work } = self;
         let Work { limits, mut session, bucket, style, in_flight, absence, .. } = work;
         let encoding = style.encoding;
-        let mut kv = session.kv(&bucket)?;
+        // What has not begun when the client is gone is not done, and what is all or nothing leaves nothing.
+        let is_gone = || absence.is_known();
+        let mut kv = session.kv(&bucket)?.interrupted(Interrupt::when(&is_gone));
         let (results, version, durable, commit) = if atomic {
-            let (results, version, durable) = all_or_nothing(&mut kv, &operations, encoding, &absence).await?;
+            let (results, version, durable) = all_or_nothing(&mut kv, &operations, encoding).await?;
             (results, version, durable, Some(version_text(version)))
         } else {
-            let mut room = Room::new(limits.answer_bytes_max, encoding, absence);
+            let mut room = Room::new(limits.answer_bytes_max, encoding);
             let AppliedEach { results, version, durable } =
                 kv.apply_each_kept(&operations, &mut |entry| room.take(entry)).await?;
             (results, version, durable, None)
@@ -259,20 +263,16 @@ struct Room {
     /// Bytes of values that may still be counted.
     countable: usize,
     encoding: Encoding,
-    absence: Absence,
 }
 
 impl Room {
-    fn new(bytes_max: usize, encoding: Encoding, absence: Absence) -> Self {
+    fn new(bytes_max: usize, encoding: Encoding) -> Self {
         let countable = bytes_max.saturating_mul(COUNTED_ANSWERS_MAX);
-        Self { bytes_max, used: 0, estimated: Some(Vec::new()), countable, encoding, absence }
+        Self { bytes_max, used: 0, estimated: Some(Vec::new()), countable, encoding }
     }
 
-    /// Takes room for one more value. An error when there is not enough: the value is then not kept. A client that is gone has no room.
+    /// Takes room for one more value. An error when there is not enough: the value is then not kept.
     fn take(&mut self, entry: &Entry) -> mantis_db::Result<()> {
-        if self.absence.is_known() {
-            return Err(self.too_large());
-        }
         let most = BytesOut::length_max(entry.value.len());
         // What is far from the limit need not be counted.
         if let Some(estimated) = &mut self.estimated
@@ -308,17 +308,8 @@ impl Room {
 }
 
 /// The outcome of each, the version of the batch, and whether that is certain to survive a power cut.
-///
-/// Of a client that is gone every value is too large, so that the batch ends, and nothing of it is left.
-async fn all_or_nothing(
-    kv: &mut Kv<'_>,
-    operations: &[Op],
-    encoding: Encoding,
-    absence: &Absence,
-) -> Result<(Vec<Each>, u64, bool)> {
-    let weigh = |entry: &Entry| {
-        if absence.is_known() { usize::MAX } else { BytesOut(&entry.value, encoding).length() }
-    };
+async fn all_or_nothing(kv: &mut Kv<'_>, operations: &[Op], encoding: Encoding) -> Result<(Vec<Each>, u64, bool)> {
+    let weigh = |entry: &Entry| BytesOut(&entry.value, encoding).length();
     match kv.apply_weighed(operations, &weigh).await.map_err(|error| Problem::from(error).in_body())? {
         Applied::Refused(refusals) => Err(check_failed(&refusals, operations, encoding)),
         Applied::Committed { version, durable, results } => {
@@ -401,7 +392,6 @@ mod tests {
     use mantis_db::MediaType;
 
     use super::*;
-    use crate::api::presence::Presence;
 
     fn entry(value: &[u8]) -> Entry {
         Entry {
@@ -415,8 +405,7 @@ mod tests {
 
     #[test]
     fn values_that_do_not_fit_are_not_counted_without_end() {
-        let presence = Presence::new();
-        let mut room = Room::new(1_000, Encoding::Text, presence.absence());
+        let mut room = Room::new(1_000, Encoding::Text);
         let (large, plain) = (entry(&[1; 900]), entry(&[b'x'; 400]));
         room.take(&plain).unwrap();
         for _ in 0..10 {
@@ -425,7 +414,5 @@ mod tests {
         // It would fit, but is taken at the most that it can be.
         room.take(&plain).unwrap_err();
         room.take(&entry(b"x")).unwrap();
-        drop(presence);
-        room.take(&entry(b"x")).unwrap_err();
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::CACHE_CONTROL;
 use http::{HeaderValue, Method, Response, StatusCode};
+use mantis_db::Durability;
 use mantis_plugin::PluginStats;
 
 use crate::api::description::{Answer, Content, Shape, Tag};
@@ -74,6 +75,7 @@ fn write(out: &mut Exposition, state: &State, stats: &Stats) {
         "Time for which commits held the writers' lock (sampled).",
         &holds,
     );
+    write_commits(out, state);
     if let Some(disk) = &stats.store.disk {
         write_disk(out, disk);
     }
@@ -176,6 +178,21 @@ fn write_store(out: &mut Exposition, store: &StoreStats) {
         "The longest time for which the writers' lock was held.",
         store.max_writer_hold_time_ms / 1e3,
     );
+}
+
+/// By when they are acknowledged, which is the same for all of a process.
+fn write_commits(out: &mut Exposition, state: &State) {
+    let durability = match state.database.store().durability() {
+        None => "memory",
+        Some(Durability::Always) => "always",
+        Some(Durability::Interval { .. }) => "interval",
+        Some(Durability::Never) => "never",
+    };
+    let name = "store_commit_duration_seconds";
+    let help = "Time from a commit's submission to its acknowledgement (sampled, unless it waits for a sync).";
+    out.head(name, help, Type::Histogram);
+    let times = Buckets::from(&state.database.stats().commit_times);
+    out.buckets(name, &format!("durability=\"{durability}\""), &times);
 }
 
 fn write_disk(out: &mut Exposition, disk: &DiskStats) {

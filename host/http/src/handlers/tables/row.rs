@@ -9,9 +9,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, ETAG, VARY};
 use http::{HeaderValue, Method, Response, StatusCode};
-use mantis_db::Session;
 use mantis_db::tables::query::{Cell, OutputColumn, RowSink};
 use mantis_db::tables::{Input, RowBatch, SelectOptions, TableError, TableResult, WriteOptions, Written, code};
+use mantis_db::{Interrupt, Session};
 use mantis_dialect::{Condition, Operand, Query, Selection};
 
 use super::answer::AnswerRows;
@@ -21,7 +21,7 @@ use super::media::{Form, Media};
 use super::preconditions::{Preconditions, Versions};
 use super::preferences::{Applicable, Missing, Representation, TransactionEnd};
 use super::request::TableRequest;
-use crate::api::blocking::blocking;
+use crate::api::blocking::blocking_for_client;
 use crate::api::common;
 use crate::api::request::Request;
 use crate::limits::{CONDITION_ATTEMPTS_MAX, SHORT_BODY_BYTES_MAX, SHORT_QUERY_ROWS_MAX};
@@ -32,6 +32,9 @@ use crate::protocol::problem::{Problem, Result};
 use crate::protocol::respond;
 use crate::state::State;
 use crate::wire::written;
+
+/// How many rows a statement may examine, and what interrupts it.
+type Bounds<'i> = (Option<u64>, Interrupt<'i>);
 
 /// A request for one row, read but for its body.
 struct RowRequest {
@@ -137,11 +140,15 @@ pub(super) async fn show(state: &State, request: &mut Request) -> Result<Respons
     let mut session = state.session_for(request).await?;
     row.select_row(&mut session).await?;
     let row = Arc::new(row);
-    let shown = match show_row(&row, &mut session, Some(SHORT_QUERY_ROWS_MAX)).await {
+    let shown = match show_row(&row, &mut session, (Some(SHORT_QUERY_ROWS_MAX), Interrupt::default())).await {
         // Embedded rows may be many.
         Err(error) if error.code == code::QUERY_CANCELED => {
             let row = Arc::clone(&row);
-            blocking(move || async move { Ok(show_row(&row, &mut session, None).await?) }).await?
+            blocking_for_client(move |absence| async move {
+                let is_gone = || absence.is_known();
+                Ok(show_row(&row, &mut session, (None, Interrupt::when(&is_gone))).await?)
+            })
+            .await?
         }
         shown => shown?,
     };
@@ -167,16 +174,16 @@ pub(super) async fn show(state: &State, request: &mut Request) -> Result<Respons
     Ok(response)
 }
 
-/// The row, if it is there and no more than so many rows have to be examined.
+/// The row, if it is there and no more than so many rows have to be examined, until it is interrupted.
 async fn show_row(
     row: &RowRequest,
     session: &mut Session,
-    examined_max: Option<u64>,
+    (examined_max, interrupt): Bounds<'_>,
 ) -> TableResult<Option<Versioned>> {
     let rows = AnswerRows::new(row.form, &row.asked.environment, &row.asked.in_flight);
     let mut shown = Versioned { rows, version: 0 };
     let options = SelectOptions { without_aggregates: true, examined_max, ..SelectOptions::default() };
-    let mut rows = session.rows(&row.table, row.asked.environment.clone());
+    let mut rows = session.rows(&row.table, row.asked.environment.clone()).interrupted(interrupt);
     let selected = rows.select(&row.asked.query, &options, &mut shown).await?;
     Ok((selected.rows > 0).then_some(shown))
 }
@@ -217,14 +224,23 @@ pub(super) async fn write(state: &State, request: &mut Request) -> Result<Respon
     row.select_row(&mut session).await?;
     let short = bytes.len() <= SHORT_BODY_BYTES_MAX;
     let writing = Arc::new(Writing { row, conditions, kind: kind_of(&method), options, shows, bytes, format });
-    let done = if short { Some(writing.write(&mut session, Some(SHORT_QUERY_ROWS_MAX)).await) } else { None };
+    let done = if short {
+        Some(writing.write(&mut session, (Some(SHORT_QUERY_ROWS_MAX), Interrupt::default())).await)
+    } else {
+        None
+    };
     let (written, shown) = match done {
         // What turns out to be long starts over.
         Some(Err(error)) if error.code != code::QUERY_CANCELED => return Err(error.into()),
         Some(Ok(done)) => done,
         _ => {
             let writing = Arc::clone(&writing);
-            blocking(move || async move { Ok(writing.write(&mut session, None).await?) }).await?
+            // Without its client it stops, and nothing of it is left.
+            blocking_for_client(move |absence| async move {
+                let is_gone = || absence.is_known();
+                Ok(writing.write(&mut session, (None, Interrupt::when(&is_gone))).await?)
+            })
+            .await?
         }
     };
     if written.affected == 0 {
@@ -260,12 +276,8 @@ struct Writing {
 }
 
 impl Writing {
-    /// Writes, and examines at most so many rows.
-    async fn write(
-        &self,
-        session: &mut Session,
-        examined_max: Option<u64>,
-    ) -> TableResult<(Written, Option<Versioned>)> {
+    /// Writes, and examines at most so many rows, until it is interrupted.
+    async fn write(&self, session: &mut Session, bounds: Bounds<'_>) -> TableResult<(Written, Option<Versioned>)> {
         let Preconditions { if_match, if_none_match, .. } = &self.conditions;
         let only = if_match.as_ref().and_then(Versions::only);
         let is_put = self.kind == Applicable::Put;
@@ -277,11 +289,11 @@ impl Writing {
                 Some(Versions::These(_)) => only.is_none(),
             };
         if !is_open {
-            return self.write_version(session, examined_max, only).await;
+            return self.write_version(session, bounds, only).await;
         }
         for _ in 0..CONDITION_ATTEMPTS_MAX {
             let version = self.version_there(session).await?;
-            match self.write_version(session, examined_max, version).await {
+            match self.write_version(session, bounds, version).await {
                 // Another write came first: what there is now may meet the conditions too.
                 Err(error) if error.code == code::PRECONDITION_FAILED => {}
                 written => return written,
@@ -320,7 +332,7 @@ impl Writing {
     async fn write_version(
         &self,
         session: &mut Session,
-        examined_max: Option<u64>,
+        (examined_max, interrupt): Bounds<'_>,
         if_version: Option<u64>,
     ) -> TableResult<(Written, Option<Versioned>)> {
         let row = &self.row;
@@ -328,7 +340,7 @@ impl Writing {
         let collect = || AnswerRows::new(row.form, environment, &row.asked.in_flight);
         let mut shown = self.shows.then(|| Versioned { rows: collect(), version: 0 });
         let returning = shown.as_mut().map(|shown| shown as &mut dyn RowSink);
-        let mut rows = session.rows(&row.table, environment.clone());
+        let mut rows = session.rows(&row.table, environment.clone()).interrupted(interrupt);
         let (query, options) = (&row.asked.query, &WriteOptions { examined_max, if_version, ..self.options.clone() });
         let body = || one_row(&self.bytes, self.format, row);
         let written = match self.kind {

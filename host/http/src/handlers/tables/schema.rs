@@ -1,11 +1,12 @@
 //! `/api/v1/schema/tables`: make, show, alter and drop tables.
 
 use http::{Method, Response, StatusCode};
+use mantis_db::Interrupt;
 use mantis_db::tables::code;
 use mantis_db::tables::schema::{TableChange, TableDocument};
 use serde::Serialize;
 
-use crate::api::blocking::blocking;
+use crate::api::blocking::blocking_for_client;
 use crate::api::common;
 use crate::api::description::{Answer, Content, RequestContent, Shape, Tag, no_content};
 use crate::api::operation::TimeoutPolicy;
@@ -162,9 +163,10 @@ async fn alter(state: &State, request: &mut Request) -> Result<Response<Body>> {
     let name = table(request)?;
     let change = TableChange::read(&body)?;
     let mut session = state.session().await?;
-    // To look at the rows of a large table takes seconds.
-    let document = blocking(move || async move {
-        session.alter_table(&name, &change).await?;
+    // To look at the rows of a large table takes seconds. A change whose client has gone is taken back.
+    let document = blocking_for_client(move |absence| async move {
+        let is_gone = || absence.is_known();
+        session.alter_table_until(&name, &change, Interrupt::when(&is_gone)).await?;
         Ok(session.describe_table(&name).await?)
     });
     Ok(respond::json(StatusCode::OK, &document.await?))
@@ -172,8 +174,12 @@ async fn alter(state: &State, request: &mut Request) -> Result<Response<Body>> {
 
 async fn drop_table(state: &State, request: &mut Request) -> Result<Response<Body>> {
     let (name, mut session) = (table(request)?, state.session().await?);
-    // And so do they to remove.
-    blocking(move || async move { Ok(session.drop_table(&name).await?) }).await?;
+    // And so do they to remove. Without its client, housekeeping does that.
+    blocking_for_client(move |absence| async move {
+        let is_gone = || absence.is_known();
+        Ok(session.drop_table_until(&name, Interrupt::when(&is_gone)).await?)
+    })
+    .await?;
     Ok(respond::empty(StatusCode::NO_CONTENT))
 }
 

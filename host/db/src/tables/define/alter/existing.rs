@@ -4,26 +4,28 @@ use std::ops::ControlFlow;
 
 use bytes::Bytes;
 
-use crate::Database;
 use crate::engine::{Direction, KeyRange, Transaction, View};
 use crate::limits::{EXISTING_BYTES_PER_COMMIT, EXISTING_ROWS_PER_COMMIT, EXISTING_US_PER_COMMIT};
 use crate::tables::rows::{Statement, Stored};
 use crate::tables::schema::catalog::not_found;
 use crate::tables::table::SpaceId;
 use crate::tables::{Environment, TableError, TableResult, code};
+use crate::{Database, Interrupt};
 
 /// Looks at all rows of a table whose schema has something pending.
 ///
 /// # Errors
-/// That of the first row that objects; PGRST205 where the table is dropped meanwhile.
+/// That of the first row that objects; PGRST205 where the table is dropped meanwhile; 57014.
 pub(super) async fn check_all(
     database: &Database,
     name: &str,
     rows: SpaceId,
     environment: &Environment,
+    interrupt: Interrupt<'_>,
 ) -> TableResult<()> {
     let mut range = KeyRange::prefix(&rows.prefix());
     loop {
+        interrupt.check()?;
         database.check_open()?;
         let outcome = database.0.engine.alone(|transaction| {
             let rest = check_some(transaction, database, name, rows, environment, &range)?;
@@ -38,7 +40,7 @@ pub(super) async fn check_all(
         }
         match rest {
             Some(rest) => range = rest,
-            None => return Ok(()),
+            None => return interrupt.check(),
         }
         database.0.engine.yield_to_writers();
     }

@@ -32,7 +32,7 @@ use crate::tables::schema::alter::{alter, begin, end};
 use crate::tables::schema::catalog::not_found;
 use crate::tables::table::SpaceId;
 use crate::tables::{Environment, TableError, TableResult, code};
-use crate::{Database, Session};
+use crate::{Database, Interrupt, Session};
 
 use replace::{Replaced, check_end, replace, take_back_in};
 
@@ -53,6 +53,20 @@ impl Session {
     /// PGRST205; 2BP01 where something needs what goes; 23502, 23503, 23505, 23514 and those of casts where a row objects; 55006 while another
     /// change of the table is under way; 25001 inside a transaction; 42501; 0A000; those of definitions.
     pub async fn alter_table(&mut self, name: &str, change: &TableChange) -> TableResult<TableAltered> {
+        self.alter_table_until(name, change, Interrupt::default()).await
+    }
+
+    /// As [`alter_table`](Self::alter_table), until `interrupt` stops it: a change that has not come to its last commit is taken back.
+    ///
+    /// # Errors
+    /// Those of [`alter_table`](Self::alter_table); 57014.
+    pub async fn alter_table_until(
+        &mut self,
+        name: &str,
+        change: &TableChange,
+        interrupt: Interrupt<'_>,
+    ) -> TableResult<TableAltered> {
+        interrupt.check()?;
         self.check_definable(name, "ALTER TABLE")?;
         let (session, environment) = (&*self, self.defining());
         let database = session.database.clone();
@@ -71,7 +85,7 @@ impl Session {
         .await?;
         if begun.schema.pending.is_some() {
             let rows = begun.schema.rows;
-            let checked = existing::check_all(&database, name, rows, &environment).await;
+            let checked = existing::check_all(&database, name, rows, &environment, interrupt).await;
             let ended = match checked {
                 Ok(()) => commit_end(&database, name, rows, change, &mut left).await,
                 Err(error) => Err(error),
@@ -82,14 +96,14 @@ impl Session {
                     let work = |transaction: &mut Transaction| take_back_in(transaction, name, Some(rows));
                     commit(&database, work, |dropped| left.spaces.extend(dropped)).await?;
                     under_way.is_pending = false;
-                    left.remove().await;
+                    left.remove(interrupt).await;
                     return Err(error);
                 }
             };
             under_way.is_pending = false;
         }
         drop(under_way);
-        left.remove().await;
+        left.remove(interrupt).await;
         let Changed { version, durable } = changed;
         Ok(TableAltered { version, durable })
     }
