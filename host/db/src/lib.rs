@@ -28,6 +28,7 @@
 //! | `keyspace` | the bytes of the one key space; the catalogue of buckets |
 //! | `engine` | the one door to the engine: everything that is asked of it |
 //! | `grants`, `bucket_name`, `limits`, `error` | what is allowed, what a name is, how much, and what went wrong |
+//! | `json_number` | whole numbers in JSON, exactly as they are written |
 //! | `reader_words` | what readers of JSON and TOML say, as sentences |
 //!
 //! It knows nothing of HTTP, threads or runtimes, and of JSON only in tables; it gets time and randomness from its owner, so that it also
@@ -49,6 +50,8 @@ mod error;
 mod follow;
 mod grants;
 mod housekeeping;
+#[cfg(feature = "tables")]
+mod json_number;
 mod keyspace;
 mod kv;
 pub mod limits;
@@ -89,6 +92,8 @@ pub use error::{Code, Error, Kind, Result};
 #[cfg(not(target_family = "wasm"))]
 pub use follow::Follow;
 pub use grants::{Access, GrantInvalid, Grants};
+#[cfg(feature = "tables")]
+pub use json_number::json_integer;
 pub use keyspace::Span;
 pub use kv::{
     Applied, Counted, Deleted, Entry, KeyPage, Kv, MediaType, Op, OpResult, Outcome, Page, Refusal, ScanOptions,

@@ -17,13 +17,23 @@ pub(crate) fn parse<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T> {
         Ok(text) => serde_json::from_str(text),
         Err(_) => serde_json::from_slice(body),
     };
-    parsed.map_err(|error| {
-        if let Some(problem) = encoding_problem(body) {
-            return problem;
-        }
-        let code = if error.is_data() { Code::BodyInvalid } else { Code::BodyMalformed };
-        Problem::new(code).detail(mantis_db::json_error(&error))
-    })
+    parsed.map_err(|error| problem(body, &error))
+}
+
+/// The problem of a body that cannot be read.
+pub(crate) fn problem(body: &[u8], error: &serde_json::Error) -> Problem {
+    if let Some(problem) = encoding_problem(body) {
+        return problem;
+    }
+    let code = if error.is_data() { Code::BodyInvalid } else { Code::BodyMalformed };
+    Problem::new(code).detail(mantis_db::json_error(error))
+}
+
+/// The error of a part of a body that is read by itself: its place in the part is none in the body.
+pub(crate) fn without_place<E: serde::de::Error>(error: serde_json::Error) -> E {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    E::custom(text.strip_suffix(&place).unwrap_or(&text))
 }
 
 /// The problem of a body in another encoding, if its first bytes show it.
