@@ -42,6 +42,8 @@ pub mod blocking;
 mod bucket_name;
 mod buckets;
 mod changes;
+#[cfg(not(target_family = "wasm"))]
+mod contents;
 mod database;
 mod deferred;
 mod engine;
@@ -81,6 +83,8 @@ pub use bucket_name::{BUCKET_NAME_PATTERN, DEFAULT_BUCKET, is_bucket_name};
 pub use buckets::BucketInfo;
 pub use bytes::Bytes;
 pub use changes::{Change, ChangeFilter, ChangeKind, Changes, Since};
+#[cfg(not(target_family = "wasm"))]
+pub use contents::{Contents, Seen};
 pub use database::{Database, HasRoom, StorageOptions};
 pub use engine::{
     Budget, Clock, Direction, Durability, EngineOptions, Expect, Isolation, OpenError, Random, Recovered, Reservation,
@@ -106,7 +110,8 @@ pub use mantis_store::disk;
 pub use mantis_store::{
     Backup, Checkpoint, DURATION_BOUNDS_US, DurationCounters, Durations, FileKind, FileReport, Finding, ManualClock,
     OnProgress, Part, RepairError, Repaired, Report, RestoreError, SeededRandom, Unreadable, abandon_restore,
-    begin_restore, check, check_showing, repair, repairable, restore, restore_showing, verify, verify_showing,
+    begin_restore, check, check_showing, repair, repair_showing, repairable, restore, restore_showing, verify,
+    verify_showing,
 };
 #[cfg(not(target_family = "wasm"))]
 pub use mantis_store::{DiskStats, Holds, StorageFailure, Store};
