@@ -19,7 +19,8 @@ func bucketPath(bucket string) string {
 	if bucket == DefaultBucket {
 		return "/kv"
 	}
-	return "/buckets/" + percent(bucket) + "/kv"
+	// Taken for steps, a name of dots would lead to the keys of the default bucket.
+	return "/buckets/" + segment(bucket) + "/kv"
 }
 
 // keyPath is the path of a key. The keys "." and ".." have none that every proxy leaves alone.
@@ -471,7 +472,7 @@ func (session *remoteSession) buckets(ctx context.Context) ([]BucketInfo, error)
 
 func (session *remoteSession) dropBucket(ctx context.Context, bucket string) (DeletedKeys, error) {
 	answered, err := session.send(ctx, request{
-		method: http.MethodDelete, path: "/buckets/" + percent(bucket), query: []pair{{"drop", "true"}}, isWrite: true,
+		method: http.MethodDelete, path: "/buckets/" + segment(bucket), query: []pair{{"drop", "true"}}, isWrite: true,
 	})
 	return deletedKeys(answered, err)
 }

@@ -12,9 +12,10 @@ from datetime import timedelta
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mantisdb
@@ -132,6 +133,71 @@ def test_a_key_that_no_path_carries_goes_in_a_batch(key: str) -> None:
     assert (request.method, request.path.split("?")[0]) == ("POST", "/api/v1/kv")
     assert request.content is not None
     assert json.loads(request.content)["operations"] == [{"op": "get", "key": key}]
+
+
+def resolved(path: str) -> str:
+    """A path as a client or a proxy that follows the URL standard sends it."""
+    path = re.split("[?#]", re.sub("[\t\n\r]", "", path).replace("\\", "/"))[0]
+    given, parts = path.split("/")[1:], list[str]()
+    for place, part in enumerate(given):
+        step = part.lower().replace("%2e", ".")
+        if step not in (".", ".."):
+            parts.append(part)
+            continue
+        if step == "..":
+            del parts[-1:]
+        if place == len(given) - 1:
+            parts.append("")
+    return "/" + "/".join(parts)
+
+
+PIECES = [".", "..", "/", "%2e", "%2E", "%", "a", "?", "#", "\\", "\t", "\n", "ä", "\0"]
+TEXTS = st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=6).map("".join)
+
+
+@settings(max_examples=500, deadline=None)
+@given(TEXTS.filter(bool), st.sampled_from(["default", "words"]))
+def test_every_key_reaches_itself_or_is_refused(key: str, bucket: str) -> None:
+    assert resolved("/api/v1/kv/a/%2E%2E/.%2e/plugins/p?x") == "/api/v1/plugins/p"
+    keys = "/api/v1/kv" if bucket == "default" else f"/api/v1/buckets/{bucket}/kv"
+    entry = {"key": key, "success": True, "value": None, "version": None}
+    calls: list[KvSteps] = [
+        lambda kv: kv.get(key),
+        lambda kv: kv.get_entry(key),
+        lambda kv: kv.set(key, b"v", None, None),
+        lambda kv: kv.delete(key),
+        lambda kv: kv.increment(key, 1),
+    ]
+    for call in calls:
+        ended, asked = run(call(kv(bucket)), answered(body={"results": [entry]}))
+        assert requests(asked) or isinstance(ended, MantisError)
+        for request in requests(asked):
+            path = request.path.split("?")[0]
+            assert resolved(request.path) == path
+            if (request.method, path) == ("POST", keys):
+                assert request.content is not None
+                assert {operation["key"] for operation in json.loads(request.content)["operations"]} == {key}
+                continue
+            own = path.removeprefix(f"{keys}/").removesuffix("/increment" if request.method == "POST" else "")
+            assert "/" not in own
+            assert unquote(own) == key
+
+
+@settings(max_examples=500, deadline=None)
+@given(TEXTS)
+def test_every_name_is_one_part_of_a_path_or_is_refused(name: str) -> None:
+    calls: list[tuple[str, Callable[[], Steps[Any]]]] = [
+        ("/api/v1/schema/tables/", lambda: database.drop_table(core(), name)),
+        ("/api/v1/plugins/", lambda: database.remove_plugin(core(), name, None)),
+        ("/api/v1/plugins/p/call/", lambda: database.call_plugin(core(), "p", name, [])),
+    ]
+    for parent, call in calls:
+        _, asked = run(call(), answered(status=204))
+        for request in requests(asked):
+            path = request.path.split("?")[0]
+            assert resolved(request.path) == path
+            assert unquote(path.removeprefix(parent)) == name
+            assert "/" not in path.removeprefix(parent)
 
 
 WRONG = [

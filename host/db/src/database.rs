@@ -17,7 +17,7 @@ use crate::engine::{
 };
 #[cfg(not(target_family = "wasm"))]
 use crate::keyspace::catalog;
-use crate::keyspace::{BUCKET_PREFIX_BYTES, Dropped};
+use crate::keyspace::{BUCKET_PREFIX_BYTES, Dropped, is_of_bucket};
 use crate::limits::SEGMENT_BYTES_MIN;
 #[cfg(not(target_family = "wasm"))]
 use crate::upkeep::Upkeep;
@@ -369,6 +369,7 @@ fn options(limits: &Limits, clock: Arc<dyn Clock>, random: &Arc<dyn Random>) -> 
     options.feed_age_ms_max = limits.feed_age_ms_max;
     options.snapshot_age_ms_max = limits.transaction_age_ms_max;
     options.space_prefix_bytes = BUCKET_PREFIX_BYTES;
+    options.counts = is_of_bucket;
     options.in_flight = Budget::new(limits.in_flight_bytes_max);
     options
 }

@@ -29,6 +29,7 @@
 //! | `engine` | the one door to the engine: everything that is asked of it |
 //! | `grants`, `bucket_name`, `limits`, `error` | what is allowed, what a name is, how much, and what went wrong |
 //! | `interrupt` | [`Interrupt`]: whether work that is under way is to stop |
+//! | `json_number` | whole numbers in JSON, exactly as they are written |
 //! | `reader_words` | what readers of JSON and TOML say, as sentences |
 //!
 //! It knows nothing of HTTP, threads or runtimes, and of JSON only in tables; it gets time and randomness from its owner, so that it also
@@ -42,6 +43,8 @@ pub mod blocking;
 mod bucket_name;
 mod buckets;
 mod changes;
+#[cfg(not(target_family = "wasm"))]
+mod contents;
 mod database;
 mod deferred;
 mod engine;
@@ -51,6 +54,8 @@ mod follow;
 mod grants;
 mod housekeeping;
 mod interrupt;
+#[cfg(feature = "tables")]
+mod json_number;
 mod keyspace;
 mod kv;
 pub mod limits;
@@ -80,6 +85,8 @@ pub use bucket_name::{BUCKET_NAME_PATTERN, DEFAULT_BUCKET, is_bucket_name};
 pub use buckets::BucketInfo;
 pub use bytes::Bytes;
 pub use changes::{Change, ChangeFilter, ChangeKind, Changes, Since};
+#[cfg(not(target_family = "wasm"))]
+pub use contents::{Contents, Seen};
 pub use database::{Database, HasRoom, StorageOptions};
 pub use engine::{
     Budget, Clock, Direction, Durability, EngineOptions, Expect, Isolation, OpenError, Random, Recovered, Reservation,
@@ -92,6 +99,8 @@ pub use error::{Code, Error, Kind, Result};
 pub use follow::Follow;
 pub use grants::{Access, GrantInvalid, Grants};
 pub use interrupt::Interrupt;
+#[cfg(feature = "tables")]
+pub use json_number::json_integer;
 pub use keyspace::Span;
 pub use kv::{
     Applied, Counted, Deleted, Entry, EntryRef, KeyPage, Kv, MediaType, Op, OpResult, Outcome, Page, Refusal,
@@ -104,7 +113,8 @@ pub use mantis_store::disk;
 pub use mantis_store::{
     Backup, Checkpoint, DURATION_BOUNDS_US, DurationCounters, Durations, FileKind, FileReport, Finding, ManualClock,
     OnProgress, Part, RepairError, Repaired, Report, RestoreError, SeededRandom, Unreadable, abandon_restore,
-    begin_restore, check, check_showing, repair, repairable, restore, restore_showing, verify, verify_showing,
+    begin_restore, check, check_showing, repair, repair_showing, repairable, restore, restore_showing, verify,
+    verify_showing,
 };
 #[cfg(not(target_family = "wasm"))]
 pub use mantis_store::{DiskStats, Holds, StorageFailure, Store};

@@ -198,7 +198,7 @@ typedef struct mantis_stats {
     uint64_t wait_us_max;
     /* Of the database; a server is asked. */
     uint64_t version;   /* the newest commit */
-    uint64_t keys;      /* with those of tables and their indexes */
+    uint64_t keys;      /* of all buckets; neither rows nor the database's own records */
     uint64_t bytes;     /* in memory, about */
     uint64_t snapshots; /* held by transactions and scans */
 } mantis_stats;

@@ -191,7 +191,8 @@ fn batch<'s>(rows: &[Row<'s>], columns: Option<&[Cow<'s, str>]>) -> Result<RowBa
     Ok(RowBatch { columns, values, rows: rows.len() })
 }
 
-/// The value of an argument, of the type that JSON shows; `{"number": "1.10"}` is the number with these digits.
+/// The value of an argument, of the type that JSON shows; `{"number": "1.10"}` is the number with these digits, and so is a number with
+/// more digits than a float holds.
 pub(crate) fn value(json: &str) -> Result<Value<'static>, Failure> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -208,7 +209,10 @@ pub(crate) fn value(json: &str) -> Result<Value<'static>, Failure> {
         Given::Null => Value::Null,
         Given::Boolean(value) => Value::Boolean(value),
         Given::Integer(value) => Value::Integer(value),
-        Given::Double(value) => Value::Double(value),
+        Given::Double(value) => match (Numeric::parse(json.trim()), Numeric::parse(&value.to_string())) {
+            (Ok(written), Ok(rounded)) if written != rounded => Value::Numeric(written),
+            _ => Value::Double(value),
+        },
         Given::Text(value) => Value::Text(value.into()),
         Given::Digits { number } => Value::Numeric(Numeric::parse(&number).map_err(|_| wrong())?),
     })

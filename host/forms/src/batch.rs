@@ -10,7 +10,7 @@ use mantis_db::tables::types::Value;
 use mantis_db::tables::{Resolution, RowBatch, TableError, code};
 use mantis_db::{Code, DEFAULT_BUCKET, Limits};
 use mantis_dialect::{Parser, Query};
-use serde::de::{SeqAccess, Visitor};
+use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -182,8 +182,6 @@ struct ReferenceIn {
 }
 
 /// A number of rows, or a range of them.
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "`matches` is a whole number, or an object of `min` and `max`")]
 enum MatchesIn {
     Exactly(Whole),
     Between(json::Object<RangeIn>),
@@ -196,6 +194,21 @@ struct RangeIn {
     min: Option<Whole>,
     #[serde(default, deserialize_with = "json::given")]
     max: Option<Whole>,
+}
+
+// By hand: an untagged enum makes floats of numbers before it tries its forms.
+impl<'de> Deserialize<'de> for MatchesIn {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let json = <&RawValue>::deserialize(deserializer)?;
+        let read = if json.get().starts_with('{') {
+            serde_json::from_str(json.get()).map(Self::Between)
+        } else {
+            Whole::read(json).map(Self::Exactly)
+        };
+        read.map_err(|_: serde_json::Error| {
+            D::Error::custom("`matches` is a whole number, or an object of `min` and `max`")
+        })
+    }
 }
 
 /// One operation.
@@ -471,6 +484,13 @@ mod tests {
             r#"{"op":"select","table":"t","filter":null}"#,
             r#"{"op":"select","table":"t","key":"k"}"#,
             r#"{"op":"select","table":"t","matches":{"least":1}}"#,
+            r#"{"op":"select","table":"t","matches":1.0000000000000000001}"#,
+            r#"{"op":"select","table":"t","matches":{"min":1.0000000000000000001}}"#,
+            r#"{"op":"select","table":"t","limit":1.0000000000000000001}"#,
+            r#"{"op":"select","table":"t","offset":1e-400}"#,
+            r#"{"op":"delete","table":"t","filter":"a=eq.1","if_version":7.0000000000000000001}"#,
+            r#"{"op":"update","table":"t","set":{},"from":{"a":{"operation":1e-400,"column":"id"}}}"#,
+            r#"{"op":"increment","key":"k","by":1.0000000000000000001}"#,
             r#"{"op":"select","table":"t","arguments":[{"operation":0}]}"#,
             r#"{"op":"select","table":"t","filter":"limit=1"}"#,
             r#"{"op":"select","table":"t","filter":"a"}"#,

@@ -19,13 +19,24 @@ pub fn parse<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T> {
         Ok(text) => serde_json::from_str(text),
         Err(_) => serde_json::from_slice(body),
     };
-    parsed.map_err(|error| {
-        if let Some(encoding) = mantis_db::json_encoding_error(body) {
-            return FormError::Malformed(encoding.to_owned());
-        }
-        let message = mantis_db::json_error(&error);
-        if error.is_data() { FormError::invalid(message) } else { FormError::Malformed(message) }
-    })
+    parsed.map_err(|error| self::error(body, &error))
+}
+
+/// The error of a text that cannot be read.
+#[must_use]
+pub fn error(body: &[u8], error: &serde_json::Error) -> FormError {
+    if let Some(encoding) = mantis_db::json_encoding_error(body) {
+        return FormError::Malformed(encoding.to_owned());
+    }
+    let message = mantis_db::json_error(error);
+    if error.is_data() { FormError::invalid(message) } else { FormError::Malformed(message) }
+}
+
+/// The error of a part of a text that is read by itself: its place in the part is none in the text.
+pub(crate) fn without_place<E: serde::de::Error>(error: serde_json::Error) -> E {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    E::custom(text.strip_suffix(&place).unwrap_or(&text))
 }
 
 /// A structure that is written as an object alone: serde would take a list of its members in their order as well.

@@ -1,74 +1,89 @@
 //! Numbers in JSON.
 
 use std::borrow::Cow;
-use std::fmt;
 
+use mantis_db::json_integer;
 use mantis_db::limits::JSON_INTEGER_MAX;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{Unexpected, Visitor};
+use serde::de::{Error as _, Expected, Unexpected};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
 
-/// A whole number, also where JSON writes it as `1.0` or `1e3`.
+/// A whole number, also where JSON writes it as `1.0` or `1e3`. It is read from its text: a float would have rounded it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Whole(
     /// The number.
     pub i64,
 );
 
+/// Characters of a number that a message repeats.
+const SHOWN_MAX: usize = 40;
+
 impl Whole {
     const EXPECTED: &'static str = "a whole number of 64 bits";
 
-    /// One that was read as unsigned.
+    /// The number that the JSON is.
     ///
     /// # Errors
-    /// It has more than 63 bits.
-    pub fn from_u64<E: serde::de::Error>(number: u64) -> std::result::Result<Self, E> {
-        i64::try_from(number).map(Self).map_err(|_| E::invalid_value(Unexpected::Unsigned(number), &Self::EXPECTED))
+    /// It is none, is not whole, has more than 64 bits, or is written so that it may not be the one that was meant.
+    pub fn read<E: serde::de::Error>(json: &RawValue) -> std::result::Result<Self, E> {
+        match number_of(json) {
+            Some(number) => Self::parse(number),
+            None => Err(other_type(json, &Self::EXPECTED)),
+        }
     }
 
-    /// One that was read as a float.
-    ///
-    /// # Errors
-    /// It is not whole, or may not be the one that was written.
-    pub fn from_f64<E: serde::de::Error>(number: f64) -> std::result::Result<Self, E> {
-        let invalid = || E::invalid_value(Unexpected::Float(number), &Self::EXPECTED);
-        if number.fract() != 0.0 || number.abs() > 2_f64.powi(62) {
-            return Err(invalid());
+    fn parse<E: serde::de::Error>(number: &str) -> std::result::Result<Self, E> {
+        // Bytes and other small numbers come in long lists.
+        if number.len() < 10
+            && let Ok(whole) = number.parse::<i32>()
+        {
+            return Ok(Self(whole.into()));
         }
-        #[allow(clippy::cast_possible_truncation, reason = "it is whole and in range")]
-        let whole = number as i64;
-        // A larger float need not be the number that was written, nor is it repeated.
-        if whole.unsigned_abs() > JSON_INTEGER_MAX {
-            return Err(E::custom("a whole number beyond 2^53 - 1 must be written without a point and an exponent"));
+        let is_plain = !number.contains(['.', 'e', 'E']);
+        let whole = json_integer(number).and_then(|whole| i64::try_from(whole).ok());
+        match whole {
+            // Who writes a larger one so has it from a float, which need not be the number that was meant.
+            Some(whole) if !is_plain && whole.unsigned_abs() > JSON_INTEGER_MAX => {
+                Err(E::custom("a whole number beyond 2^53 - 1 must be written without a point and an exponent"))
+            }
+            Some(whole) => Ok(Self(whole)),
+            None => {
+                let kind = if is_plain { "integer" } else { "floating point" };
+                let cut = if number.len() > SHOWN_MAX { "…" } else { "" };
+                let found = format!("{kind} `{}{cut}`", &number[..number.len().min(SHOWN_MAX)]);
+                Err(E::invalid_value(Unexpected::Other(&found), &Self::EXPECTED))
+            }
         }
-        Ok(Self(whole))
     }
+}
+
+/// The text of a number, if the JSON is one.
+pub(crate) fn number_of(json: &RawValue) -> Option<&str> {
+    let text = json.get();
+    text.starts_with(|first: char| first == '-' || first.is_ascii_digit()).then_some(text)
+}
+
+/// The error of JSON of another type.
+pub(crate) fn other_type<E: serde::de::Error>(json: &RawValue, expected: &dyn Expected) -> E {
+    let text: String;
+    let found = match json.get().as_bytes().first() {
+        Some(b'[') => Unexpected::Seq,
+        Some(b'{') => Unexpected::Map,
+        Some(b't') => Unexpected::Bool(true),
+        Some(b'f') => Unexpected::Bool(false),
+        Some(b'"') => {
+            text = serde_json::from_str(json.get()).unwrap_or_default();
+            Unexpected::Str(&text)
+        }
+        _ => Unexpected::Unit,
+    };
+    E::invalid_type(found, expected)
 }
 
 impl<'de> Deserialize<'de> for Whole {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        struct WholeVisitor;
-
-        impl Visitor<'_> for WholeVisitor {
-            type Value = Whole;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(Whole::EXPECTED)
-            }
-
-            fn visit_i64<E>(self, number: i64) -> std::result::Result<Whole, E> {
-                Ok(Whole(number))
-            }
-
-            fn visit_u64<E: serde::de::Error>(self, number: u64) -> std::result::Result<Whole, E> {
-                Whole::from_u64(number)
-            }
-
-            fn visit_f64<E: serde::de::Error>(self, number: f64) -> std::result::Result<Whole, E> {
-                Whole::from_f64(number)
-            }
-        }
-        deserializer.deserialize_any(WholeVisitor)
+        Self::read(<&RawValue>::deserialize(deserializer)?)
     }
 }
 
@@ -82,39 +97,22 @@ pub struct Amount(
 impl Amount {
     /// How it is written as text; a few of the largest are left out, whose bounds no short pattern has.
     pub const PATTERN: &'static str = "^-?([0-9]{1,18}|[1-8][0-9]{18})$";
+
+    fn of_text(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        let is_whole = (1..=19).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+        if is_whole { text.parse().ok().map(Self) } else { None }
+    }
 }
 
 impl<'de> Deserialize<'de> for Amount {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        struct AmountVisitor;
-
-        impl Visitor<'_> for AmountVisitor {
-            type Value = Amount;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(Whole::EXPECTED)
-            }
-
-            fn visit_i64<E>(self, number: i64) -> std::result::Result<Amount, E> {
-                Ok(Amount(number))
-            }
-
-            fn visit_u64<E: serde::de::Error>(self, number: u64) -> std::result::Result<Amount, E> {
-                Whole::from_u64(number).map(|Whole(number)| Amount(number))
-            }
-
-            fn visit_f64<E: serde::de::Error>(self, number: f64) -> std::result::Result<Amount, E> {
-                Whole::from_f64(number).map(|Whole(number)| Amount(number))
-            }
-
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> std::result::Result<Amount, E> {
-                let digits = text.strip_prefix('-').unwrap_or(text);
-                let is_whole = (1..=19).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
-                let number = if is_whole { text.parse().ok() } else { None };
-                number.map(Amount).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
-            }
+        let json = <&RawValue>::deserialize(deserializer)?;
+        if !json.get().starts_with('"') {
+            return Whole::read(json).map(|Whole(number)| Self(number));
         }
-        deserializer.deserialize_any(AmountVisitor)
+        let text = serde_json::from_str::<Cow<'_, str>>(json.get()).map_err(D::Error::custom)?;
+        Self::of_text(&text).ok_or_else(|| D::Error::invalid_value(Unexpected::Str(&text), &Whole::EXPECTED))
     }
 }
 
@@ -194,12 +192,27 @@ mod tests {
         ] {
             assert_eq!(parse::<Whole>(json.as_bytes()).unwrap(), Whole(number), "{json}");
         }
-        // What is too large for an integer is read as a float, which rounds to what is not.
-        for json in
-            ["5.5", "9223372036854775808", "-9223372036854775809", "9007199254740992.0", "1e19", "\"5\"", "null"]
-        {
+        // The nearest float of some of them is whole.
+        for json in [
+            "5.5",
+            "1.0000000000000000001",
+            "0.99999999999999999999",
+            "9007199254740990.9999",
+            "1e-400",
+            "1e400",
+            "9223372036854775808",
+            "-9223372036854775809",
+            "9007199254740992.0",
+            "1e19",
+            "\"5\"",
+            "null",
+        ] {
             assert!(parse::<Whole>(json.as_bytes()).is_err(), "{json}");
+            assert!(parse::<Amount>(json.as_bytes()).is_err() || json == "\"5\"", "{json}");
         }
+        let long = format!("1.{}1", "0".repeat(100_000));
+        let refused = parse::<Whole>(long.as_bytes()).unwrap_err();
+        assert!(refused.message().len() < 200, "{}", refused.message());
     }
 
     #[test]

@@ -1,16 +1,18 @@
 //! The JSON of an operation on keys, and how it becomes one.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use mantis_db::limits::{JSON_INTEGER_MAX, TTL_MS_MAX};
 use mantis_db::{Code, Expect, MediaType, Op, SetOptions, Span};
-use serde::de::{MapAccess, SeqAccess, Unexpected, Visitor};
+use serde::de::{Error as _, Expected, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
-use crate::bytes::{BytesIn, BytesVisitor, KeyIn};
+use crate::bytes::{BytesIn, KeyIn};
 use crate::error::{FormError, Result};
 use crate::json;
-use crate::numbers::{Amount, Whole};
+use crate::numbers::{Amount, Whole, number_of, other_type};
 
 /// An operation on a key, or on the keys of a span.
 #[derive(Debug, Deserialize)]
@@ -197,7 +199,7 @@ fn is_ttl(ms: u64) -> bool {
     (1..=TTL_MS_MAX).contains(&ms)
 }
 
-fn invalid(message: impl Into<std::borrow::Cow<'static, str>>) -> FormError {
+fn invalid(message: impl Into<Cow<'static, str>>) -> FormError {
     FormError::invalid(message)
 }
 
@@ -223,76 +225,43 @@ impl<'de> Deserialize<'de> for Verb {
 
 impl<'de> Deserialize<'de> for ValueIn {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        struct ValueVisitor;
+        struct ValueExpected;
 
-        impl<'de> Visitor<'de> for ValueVisitor {
-            type Value = ValueIn;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl Expected for ValueExpected {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(
                     "text, {\"base64\": \"...\"}, a list of numbers from 0 to 255, or a whole number of 64 bits",
                 )
             }
-
-            fn visit_i64<E>(self, number: i64) -> std::result::Result<ValueIn, E> {
-                Ok(ValueIn::Number(number))
-            }
-
-            fn visit_u64<E: serde::de::Error>(self, number: u64) -> std::result::Result<ValueIn, E> {
-                Whole::from_u64(number).map(|Whole(number)| ValueIn::Number(number))
-            }
-
-            fn visit_f64<E: serde::de::Error>(self, number: f64) -> std::result::Result<ValueIn, E> {
-                Whole::from_f64(number).map(|Whole(number)| ValueIn::Number(number))
-            }
-
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> std::result::Result<ValueIn, E> {
-                BytesVisitor::VALUE.visit_str(text).map(ValueIn::Bytes)
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> std::result::Result<ValueIn, A::Error> {
-                BytesVisitor::VALUE.visit_seq(list).map(ValueIn::Bytes)
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> std::result::Result<ValueIn, A::Error> {
-                BytesVisitor::VALUE.visit_map(map).map(ValueIn::Bytes)
-            }
         }
-        deserializer.deserialize_any(ValueVisitor)
+        let json = <&RawValue>::deserialize(deserializer)?;
+        match json.get().as_bytes().first() {
+            Some(b'"' | b'[' | b'{') => serde_json::from_str(json.get()).map(Self::Bytes).map_err(json::without_place),
+            _ if number_of(json).is_some() => Whole::read(json).map(|Whole(number)| Self::Number(number)),
+            _ => Err(other_type(json, &ValueExpected)),
+        }
     }
 }
 
 impl<'de> Deserialize<'de> for VersionIn {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        struct VersionVisitor;
-
-        impl Visitor<'_> for VersionVisitor {
-            type Value = VersionIn;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a version such as \"7\"")
-            }
-
-            fn visit_u64<E: serde::de::Error>(self, number: u64) -> std::result::Result<VersionIn, E> {
-                // A larger number may have lost digits on its way through somebody's floats.
-                if number > JSON_INTEGER_MAX {
-                    return Err(E::custom("a version beyond 2^53 - 1 is written as text"));
-                }
-                Ok(VersionIn(number))
-            }
-
-            fn visit_f64<E: serde::de::Error>(self, number: f64) -> std::result::Result<VersionIn, E> {
-                let Whole(number) = Whole::from_f64(number)?;
-                self.visit_u64(u64::try_from(number).map_err(|_| E::custom("a version is not negative"))?)
-            }
-
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> std::result::Result<VersionIn, E> {
-                let digits = Some(text)
-                    .filter(|text| (1..=19).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit()));
-                let version = digits.and_then(|digits| digits.parse().ok());
-                version.map(VersionIn).ok_or_else(|| E::custom(format!("{text:?} is no version such as \"7\"")))
-            }
+        let json = <&RawValue>::deserialize(deserializer)?;
+        if number_of(json).is_some() {
+            let Whole(number) = Whole::read::<D::Error>(json)?;
+            let version = u64::try_from(number).map_err(|_| D::Error::custom("a version is not negative"))?;
+            // A larger number may have lost digits on its way through somebody's floats.
+            return if version > JSON_INTEGER_MAX {
+                Err(D::Error::custom("a version beyond 2^53 - 1 is written as text"))
+            } else {
+                Ok(Self(version))
+            };
         }
-        deserializer.deserialize_any(VersionVisitor)
+        if !json.get().starts_with('"') {
+            return Err(other_type(json, &"a version such as \"7\""));
+        }
+        let text = serde_json::from_str::<Cow<'_, str>>(json.get()).map_err(json::without_place::<D::Error>)?;
+        let is_decimal = (1..=19).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+        let version = if is_decimal { text.parse().ok() } else { None };
+        version.map(Self).ok_or_else(|| D::Error::custom(format!("{text:?} is no version such as \"7\"")))
     }
 }

@@ -52,7 +52,7 @@ pub use config::COMPONENT_BYTES_MAX_DEFAULT;
 pub use config::HostConfig;
 pub use error::{CallError, Error, KeepError, Limit, LoadError};
 pub use host::{Expected, KeptPlugin, PluginHost, check_name, component_files, orphan_manifests};
-pub use json::F32_MAX;
+pub use json::{F32_MAX, Json};
 pub use limits::{LimitRange, NAME_BYTES_MAX, PluginLimits};
 pub use manifest::{Manifest, ManifestAccess};
 pub use options::{OptionsChange, PluginOptions};

@@ -54,6 +54,9 @@ fn end(mut error: clap::Error, given: &[OsString]) -> ExitCode {
     };
     let tip = tip_for_a_directory(&error, &commands, given).or(named);
     if let Some(tip) = &tip {
+        // clap's own, of what is spelt alike.
+        error.remove(ContextKind::SuggestedSubcommand);
+        error.remove(ContextKind::SuggestedArg);
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
     }
     // clap's own usage lists options that a variable gave as required.

@@ -384,6 +384,40 @@ fn a_check_hints_at_no_repair_where_it_would_keep_nothing() {
 }
 
 #[test]
+fn all_commands_count_the_keys_and_rows_that_users_put() {
+    let directory = tempfile::tempdir().unwrap();
+    let (data, copy, file) = (directory.path().join("data"), directory.path().join("copy"), directory.path().join("b"));
+    let server = start(&data);
+    let fresh: Value = serde_json::from_str(&server.ok(&["stats", "--json"])).unwrap();
+    assert_eq!((&fresh["store"]["keys"], &fresh["store"]["rows"]), (&0.into(), &0.into()), "{fresh}");
+    let said = server.run(&["backup", text(&directory.path().join("empty"))]).stderr;
+    assert!(String::from_utf8(said).unwrap().starts_with("version 0: 0 keys, "));
+    for bucket in ["default", "b"] {
+        server.ok(&["put", "--bucket", bucket, "a", "1"]);
+    }
+    let create =
+        ["table", "create", "t", "--column", "id:bigint:identity", "--column", "a:text", "--primary-key", "id"];
+    server.ok(&create);
+    for row in ["x", "y", "z"] {
+        let imported = server.run_with(&["table", "import", "t", "-"], format!("{{\"a\": \"{row}\"}}\n").as_bytes());
+        assert!(imported.status.success(), "{imported:?}");
+    }
+    let stats: Value = serde_json::from_str(&server.ok(&["stats", "--json"])).unwrap();
+    assert_eq!((&stats["store"]["keys"], &stats["store"]["rows"]), (&2.into(), &3.into()), "{stats}");
+    let said: Value = serde_json::from_str(&server.ok(&["backup", text(&file), "--json"])).unwrap();
+    assert_eq!((&said["keys"], &said["rows"]), (&2.into(), &3.into()), "{said}");
+    drop(server);
+    let restored = ok(&["restore", text(&file), "--data", text(&copy)]);
+    assert!(restored.contains(": 2 keys and 3 rows, "), "{restored}");
+    for directory in [&data, &copy] {
+        let checked = ok(&["check", "--data", text(directory)]);
+        assert!(checked.contains("opens with 2 keys and 3 rows at version"), "{checked}");
+        let server = start(directory);
+        assert!(server.greeting.contains("; 2 keys and 3 rows at version"), "{}", server.greeting);
+    }
+}
+
+#[test]
 fn a_repair_in_place_keeps_the_damaged_directory() {
     let directory = tempfile::tempdir().unwrap();
     let (data, _) = damaged(directory.path());

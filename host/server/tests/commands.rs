@@ -326,6 +326,25 @@ fn failures_have_a_code_and_a_hint() {
 }
 
 #[test]
+fn a_command_of_another_program_has_one_tip() {
+    #[track_caller]
+    fn check(arguments: &[&str], expected: &str) {
+        let mut command = program();
+        command.args(arguments);
+        let (code, message) = failure(&run_with(command, b""));
+        let tips: Vec<_> = message.lines().filter_map(|line| line.trim().strip_prefix("tip: ")).collect();
+        assert_eq!((code, &tips[..]), (2, &[expected][..]), "{message}");
+    }
+    check(&["set", "a", "1"], "here it is 'mantisdb put KEY VALUE'");
+    check(&["set"], "here it is 'mantisdb put KEY VALUE'");
+    check(&["del", "a"], "here it is 'mantisdb delete KEY'");
+    check(&["ls"], "here it is 'mantisdb scan'");
+    check(&["start"], "here it is 'mantisdb serve'");
+    check(&["insert", "a"], "here it is 'mantisdb put KEY VALUE'");
+    check(&["gett", "a"], "a similar subcommand exists: 'get'");
+}
+
+#[test]
 fn a_value_has_the_same_fields_in_all_commands() {
     let server = Server::start(&[]);
     server.ok(&["put", "a", "1", "--media-type", "text/html", "--ttl", "100"]);

@@ -97,6 +97,32 @@ fn the_shortened_path_of_a_key_removes_nothing_whole() {
     assert_eq!(code, 1);
 }
 
+/// Where the command line's paths of the names `.` and `..` end up behind a proxy that resolves them.
+#[test]
+fn a_name_of_dots_leads_nowhere() {
+    let server = server();
+    for path in [
+        "/api/v1/",
+        "/api/v1/tables/",
+        "/api/v1/schema/",
+        "/api/v1/schema/tables/",
+        "/api/v1/plugins/",
+        "/api/v1/plugins/call/f",
+        "/api/v1/plugins/p/call/",
+        "/api/v1/call/f",
+        "/api/v1/plugins/p/",
+        "/api/v1/rollback",
+        "/api/v1/plugins/rollback",
+    ] {
+        let lines = ["GET", "PUT", "POST", "PATCH", "DELETE"].map(|method| format!("{method} {path}"));
+        let lines: Vec<_> = lines.iter().map(String::as_str).collect();
+        for (line, status) in lines.iter().zip(fetched(&server, &lines)) {
+            assert!((400..500).contains(&status), "{line}: {status}");
+        }
+    }
+    check_kept(&server);
+}
+
 #[test]
 fn every_key_has_a_way_from_every_client() {
     let server = server();

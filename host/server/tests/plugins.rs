@@ -50,6 +50,11 @@ fn put_list_call_remove() {
     assert_eq!(server.ok(&["plugin", "call", "counter", "increment", "visits", "5"]), "5\n");
     assert_eq!(server.ok(&["plugin", "call", "counter", "increment", "visits", "-2", "--json"]), "3\n");
     assert_eq!(server.ok(&["get", "--bucket", "counters", "visits"]), "3");
+    // Numbers go to the server as they are written.
+    for arguments in [&["visits", "1.0000000000000000001"][..], &["--arguments-json", r#"["visits", 1e-400]"#]] {
+        let refused = failure(&server.run(&[&["plugin", "call", "counter", "increment"], arguments].concat()));
+        assert!(refused.0 == 3 && refused.1.contains("arguments-invalid"), "{arguments:?}: {refused:?}");
+    }
     let (code, message) = failure(&server.run(&["plugin", "call", "counter", "increment", "visits"]));
     assert_eq!(code, 3);
     assert!(message.contains("arguments-invalid") && message.contains("mantisdb plugin list"), "{message}");

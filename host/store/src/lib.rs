@@ -68,8 +68,8 @@ pub use engine::{Footprint, TURN_MS, Turn};
 pub use format::{Damage, Unreadable};
 pub use recovery::{
     Backup, FileKind, FileReport, Finding, OpenError, Part, Recovered, RepairError, Repaired, Report, RestoreError,
-    abandon_restore, begin_restore, check, check_showing, repair, repairable, restore, restore_showing, verify,
-    verify_showing,
+    abandon_restore, begin_restore, check, check_showing, repair, repair_showing, repairable, restore, restore_showing,
+    verify, verify_showing,
 };
 #[cfg(not(target_family = "wasm"))]
 pub use store::Attached;

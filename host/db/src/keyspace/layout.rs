@@ -199,6 +199,12 @@ pub(crate) fn space_of(encoded: &[u8]) -> Option<SpaceId> {
     (tag == SPACES).then_some(SpaceId(u32::from_be_bytes(number.try_into().ok()?)))
 }
 
+/// The space of rows whose name a key of the catalogue holds.
+#[cfg(all(feature = "tables", not(target_family = "wasm")))]
+pub(crate) fn rows_named_by(key: &[u8]) -> Option<SpaceId> {
+    Some(SpaceId(u32::from_be_bytes(key.strip_prefix(&tables::NAMES)?.try_into().ok()?)))
+}
+
 /// Something that was dropped as a whole, and whose keys are removed after that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dropped {
@@ -217,6 +223,17 @@ impl Dropped {
             #[cfg(feature = "tables")]
             Self::Space(id) => id.prefix(),
         }
+    }
+
+    /// What a key of the catalogue marks as dropped.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn marked_by(key: &[u8]) -> Option<Self> {
+        let number = |section: Section| Some(u32::from_be_bytes(key.strip_prefix(&section)?.try_into().ok()?));
+        #[cfg(feature = "tables")]
+        if let Some(space) = number(tables::DROPPED) {
+            return Some(Self::Space(SpaceId(space)));
+        }
+        number(DROPPED_BUCKETS).map(|bucket| Self::Bucket(BucketId(bucket)))
     }
 
     /// Exists while its keys are being removed.
@@ -245,6 +262,11 @@ impl Dropped {
             Self::Space(id) => id.catalog_key(tables::FORMER),
         }
     }
+}
+
+/// Whether an encoded key is one of a bucket.
+pub(crate) fn is_of_bucket(encoded: &[u8]) -> bool {
+    encoded.first() == Some(&ENTRIES)
 }
 
 /// The bucket and the key that an encoded key names; none for the catalogue.

@@ -13,7 +13,9 @@ mod span;
 pub(crate) use catalog::Bucket;
 #[cfg(feature = "tables")]
 pub use layout::SpaceId;
-pub(crate) use layout::{BUCKET_PREFIX_BYTES, BucketId, Dropped, split};
+#[cfg(all(feature = "tables", not(target_family = "wasm")))]
+pub(crate) use layout::rows_named_by;
+pub(crate) use layout::{BUCKET_PREFIX_BYTES, BucketId, Dropped, is_of_bucket, split};
 #[cfg(feature = "tables")]
 pub(crate) use layout::{
     EncodedKey, SPACE_PREFIX_BYTES, former_schema_key, name_in_schema_key, schema_key, space_of, space_prefix, tables,

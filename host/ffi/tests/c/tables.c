@@ -70,6 +70,17 @@ int main(void) {
     CHECK(page_is(&page, "[{\"price\":9.9}]") && written.count == 1);
     OK(mantis_conn_rows(conn, T("{\"op\":\"count\",\"table\":\"albums\"}"), MANTIS_ROWS_JSON, &page, NULL, ERR));
     CHECK(page.total == 2);
+    /* A number with more digits than a float holds is not the float. */
+    OK(mantis_conn_rows(conn, T("{\"op\":\"count\",\"table\":\"albums\",\"filter\":\"id=eq.$1\",\"arguments\":[1.0]}"),
+                        MANTIS_ROWS_JSON, &page, NULL, ERR));
+    CHECK(page.total == 1);
+    OK(mantis_conn_rows(conn, T("{\"op\":\"count\",\"table\":\"albums\",\"filter\":\"id=eq.$1\","
+                                "\"arguments\":[1.0000000000000000001]}"),
+                        MANTIS_ROWS_JSON, &page, NULL, ERR));
+    CHECK(page.total == 0);
+    FAILS(mantis_conn_rows(conn, T("{\"op\":\"insert\",\"table\":\"albums\",\"rows\":[{\"id\":9.0000000000000000001}]}"),
+                           MANTIS_ROWS_JSON, &page, &written, ERR),
+          MANTIS_E_TABLE, "22P02");
     FAILS(mantis_conn_rows(conn, T("{\"op\":\"delete\",\"table\":\"albums\"}"), MANTIS_ROWS_JSON, &page, NULL, ERR),
           MANTIS_E_TABLE, "21000");
     FAILS(mantis_conn_rows(conn, T("{\"op\":\"select\",\"table\":\"nope\"}"), MANTIS_ROWS_JSON, &page, NULL, ERR),

@@ -406,6 +406,57 @@ async fn head_has_the_headers_of_get() {
 }
 
 #[tokio::test]
+async fn a_number_is_read_from_its_text_and_not_from_the_nearest_float() {
+    const JSON: &str = "content-type: application/json";
+    const FORM: &str = "content-type: application/vnd.mantisdb.value+json";
+    let server = Server::new();
+    server.send("PUT /api/v1/kv/n", &[], "5").await;
+    for number in ["1.0000000000000000001", "0.99999999999999999999", "9007199254740990.9999", "1e-400", "1.5"] {
+        for (line, header, body) in [
+            ("POST /api/v1/kv/n/increment", JSON, format!(r#"{{"by": {number}}}"#)),
+            (
+                "POST /api/v1/kv",
+                JSON,
+                format!(r#"{{"operations": [{{"op": "increment", "key": "n", "by": {number}}}]}}"#),
+            ),
+            (
+                "POST /api/v1/kv",
+                JSON,
+                format!(r#"{{"operations": [{{"op": "increment", "key": "n", "value": {number}}}]}}"#),
+            ),
+            (
+                "POST /api/v1/kv",
+                JSON,
+                format!(r#"{{"operations": [{{"op": "delete", "key": "n", "if_version": {number}}}]}}"#),
+            ),
+            (
+                "POST /api/v1/batch",
+                JSON,
+                format!(r#"{{"operations": [{{"op": "increment", "key": "n", "by": {number}}}]}}"#),
+            ),
+            ("PUT /api/v1/kv/n", FORM, format!(r#"{{"value": "x", "ttl": {number}}}"#)),
+            ("PUT /api/v1/kv/n", FORM, format!(r#"{{"value": [{number}]}}"#)),
+            ("PUT /api/v1/kv/n", JSON, format!(r#"{{"value": "x", "ttl": {number}}}"#)),
+        ] {
+            let answer = server.send(line, &[header], body.clone()).await;
+            assert_eq!(answer.outcome(), "422 body-invalid", "{line} {body}: {}", answer.text());
+        }
+        let answer = server.send(&format!("PUT /api/v1/kv/n?ttl={number}"), &[], "x").await;
+        assert_eq!(answer.status, 400, "{}", answer.text());
+        let document = format!(r#"{{"value": [{number}]}}"#);
+        let stored = server.send("PUT /api/v1/kv/document", &[JSON], document.clone()).await;
+        assert_eq!(stored.header("mantisdb-stored"), Some("document"), "{document}");
+    }
+    assert_eq!(server.send("GET /api/v1/kv/n", &[], "").await.text(), "5");
+    for (number, sum) in
+        [("1.0", "6"), ("1e1", "16"), ("10.0e-1", "17"), ("-0", "17"), ("2.000000000000000000000", "19")]
+    {
+        let answer = server.send("POST /api/v1/kv/n/increment", &[JSON], format!(r#"{{"by": {number}}}"#)).await;
+        assert_eq!(answer.text(), sum, "{number}");
+    }
+}
+
+#[tokio::test]
 async fn sums_beyond_what_floats_hold_are_text_on_request() {
     const JSON: &str = "content-type: application/json";
     let server = Server::new();

@@ -51,6 +51,27 @@ async fn invalid_components_are_refused() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_integer_is_no_number_that_a_float_makes_whole() {
+    let server = Server::new();
+    assert_eq!(server.send("PUT /api/v1/plugins/sums", WASM, COMPONENT).await.outcome(), "201");
+    for (arguments, outcome) in [
+        ("[1, 2]", "200"),
+        ("[1.0, 2e0]", "200"),
+        (r#"{"a": 1, "b": 2.000000000000000000000}"#, "200"),
+        ("[1, 2.0000000000000000001]", "422 arguments-invalid"),
+        ("[1.5, 2]", "422 arguments-invalid"),
+        (r#"{"a": 1e-400, "b": 2}"#, "422 arguments-invalid"),
+        (r#"{"a": 0.99999999999999999999, "b": 2}"#, "422 arguments-invalid"),
+    ] {
+        let answer = server.send("POST /api/v1/plugins/sums/call/add", JSON, arguments).await;
+        assert_eq!(answer.outcome(), outcome, "{arguments}: {}", answer.text());
+        if outcome == "200" {
+            assert_eq!(answer.text(), "3");
+        }
+    }
+}
+
 /// A component whose types nest so deep that their reader would overflow its stack: 3 bytes a level.
 #[tokio::test]
 async fn components_nested_too_deeply_are_refused() {

@@ -92,6 +92,7 @@ const TWINS: &[(&str, &str)] = &[
     ("store.max_writer_hold_time_ms", "store_writer_hold_max_seconds"),
     ("store.prune_backlog", "store_prune_backlog"),
     ("store.pruned", "store_versions_pruned_total"),
+    ("store.rows", "store_rows"),
     ("store.snapshots", "store_snapshots"),
     ("store.snapshots_revoked", "store_snapshots_revoked_total"),
     ("store.value_bytes", "store_value_bytes"),
@@ -384,6 +385,42 @@ async fn the_sums_add_up() {
     assert_eq!((number(&stats["store"]["keys"]), number(&stats["plugins"]["plugins"])), (1, 0));
     server.send(&format!("DELETE /api/v1/transactions/{}", begun["id"].as_str().unwrap()), &[], "").await;
     assert_eq!(server.send("GET /stats", &[], "").await.json()["pool"]["active_connections"], 0);
+}
+
+#[tokio::test]
+async fn what_users_put_is_counted_and_no_record_of_the_database() {
+    #[track_caller]
+    fn check(stats: &serde_json::Value, keys: u64, rows: u64) {
+        assert_eq!((&stats["store"]["keys"], &stats["store"]["rows"]), (&keys.into(), &rows.into()), "{stats}");
+    }
+    let server = Server::new();
+    let stats = async || server.send("GET /stats", &[], "").await.json();
+    check(&stats().await, 0, 0);
+    let json = ["content-type: application/json"];
+    let definition = r#"{"columns": [{"name": "id", "type": "bigint", "identity": true}, {"name": "a", "type": "text"}],
+        "primary_key": ["id"], "unique": [["a"]], "indexes": [{"columns": ["a", "id"]}]}"#;
+    assert_eq!(server.send("PUT /api/v1/schema/tables/t", &json, definition).await.outcome(), "201");
+    check(&stats().await, 0, 0);
+    let rows = r#"[{"a": "x"}, {"a": "y"}, {"a": "z"}]"#;
+    assert_eq!(server.send("POST /api/v1/tables/t", &json, rows).await.outcome(), "201");
+    check(&stats().await, 0, 3);
+    for line in ["PUT /api/v1/kv/a", "PUT /api/v1/buckets/b/kv/a", "PUT /api/v1/buckets/c/kv/a"] {
+        assert_eq!(server.send(line, &[], "v").await.outcome(), "201");
+    }
+    check(&stats().await, 3, 3);
+    let buckets = server.send("GET /api/v1/buckets", &[], "").await.json();
+    let counted = buckets["buckets"].as_array().unwrap().iter().map(|bucket| bucket["keys"].as_u64().unwrap());
+    assert_eq!(counted.sum::<u64>(), 3, "{buckets}");
+    let metrics = server.send("GET /metrics", &[], "").await;
+    assert!(metrics.text().contains("mantisdb_store_keys 3\n") && metrics.text().contains("mantisdb_store_rows 3\n"));
+    assert_eq!(server.send("DELETE /api/v1/buckets/b?drop=true", &[], "").await.outcome(), "200");
+    assert_eq!(server.send("DELETE /api/v1/tables/t?id=eq.1", &[], "").await.outcome(), "204");
+    check(&stats().await, 2, 2);
+    assert_eq!(server.send("DELETE /api/v1/schema/tables/t", &[], "").await.outcome(), "204");
+    check(&stats().await, 2, 0);
+    let (mut seen, backup) = (mantis_db::Seen::default(), server.send("GET /api/v1/backup", &[], "").await);
+    mantis_db::verify_showing(&mut &backup.body[..], &mut |part| seen.see(part)).unwrap();
+    assert_eq!(seen.contents(), mantis_db::Contents { keys: 2, rows: 0 });
 }
 
 #[tokio::test]

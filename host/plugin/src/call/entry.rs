@@ -3,15 +3,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use serde_json::Value;
-
 use super::answer::Called;
 use super::executor::Executor;
 use super::session::{Accepts, Call};
+use crate::CallError;
 use crate::engine::clock;
 use crate::host_functions::Caller;
+use crate::json::{self, Json};
 use crate::plugin::Plugin;
-use crate::{CallError, json};
 
 impl Executor {
     /// Calls a function of a plugin.
@@ -19,7 +18,7 @@ impl Executor {
         &self,
         plugin: &Arc<Plugin>,
         function: &str,
-        arguments: Value,
+        arguments: Json,
         request_id: Option<&str>,
         accepts: &Accepts<'_>,
     ) -> Result<Called, CallError> {

@@ -21,7 +21,7 @@ use crate::instance::WarmPlaces;
 use crate::limits::{self, LimitRange, Limits, NAME_BYTES_MAX};
 use crate::plugin::{Plugin, PluginSource, Shared, Source};
 use crate::stats::Retired;
-use crate::{CallError, Called, Error, HostConfig, PluginInfo, PluginOptions, PluginStats, Statistics};
+use crate::{CallError, Called, Error, HostConfig, Json, PluginInfo, PluginOptions, PluginStats, Statistics};
 
 /// Compiles, keeps and calls plugins. Cloning gives another handle to the same host; the last one dropped ends its threads.
 ///
@@ -239,7 +239,7 @@ impl PluginHost {
     ///
     /// # Errors
     /// [`CallError`]. The call wrote nothing then, unless the plugin runs its own transactions.
-    pub async fn call(&self, plugin: &str, function: &str, arguments: Value) -> Result<Called, CallError> {
+    pub async fn call(&self, plugin: &str, function: &str, arguments: impl Into<Json>) -> Result<Called, CallError> {
         self.call_if(plugin, function, arguments, &|_| true, &|_| true).await
     }
 
@@ -253,7 +253,7 @@ impl PluginHost {
         &self,
         plugin: &str,
         function: &str,
-        arguments: Value,
+        arguments: impl Into<Json>,
         permits: &(dyn Fn(&Grants) -> bool + Send + Sync),
         accepts: &(dyn Fn(&Value) -> bool + Send + Sync),
     ) -> Result<Called, CallError> {
@@ -269,7 +269,7 @@ impl PluginHost {
         request_id: Option<&str>,
         plugin: &str,
         function: &str,
-        arguments: Value,
+        arguments: impl Into<Json>,
         permits: &(dyn Fn(&Grants) -> bool + Send + Sync),
         accepts: &(dyn Fn(&Value) -> bool + Send + Sync),
     ) -> Result<Called, CallError> {
@@ -285,7 +285,7 @@ impl PluginHost {
         if !permits(&found.grants) {
             return Err(CallError::Declined);
         }
-        self.0.executor.call(&found, function, arguments, request_id, accepts).await
+        self.0.executor.call(&found, function, arguments.into(), request_id, accepts).await
     }
 
     /// Waits until a plugin that the database keeps is compiled after the start. Returns at once where it is, and for any other.

@@ -1,10 +1,13 @@
 //! From JSON to a component's values.
 
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Number, Value};
+use serde_json::Number;
 use wasmtime::component::Val;
 
+use super::tree::Json;
 use super::{F32_MAX, JSON_INTEGER_MAX, nullable};
 use crate::{Case, Field, ValueType};
 
@@ -21,14 +24,14 @@ fn bad<T>(reason: impl Into<String>) -> Result<T> {
     Err(BadInput { place: String::new(), reason: reason.into() })
 }
 
-fn expected<T>(what: &str, got: &Value) -> Result<T> {
+fn expected<T>(what: &str, got: &Json) -> Result<T> {
     let got = match got {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
+        Json::Null => "null",
+        Json::Bool(_) => "a boolean",
+        Json::Number(_) | Json::Rounded(_) => "a number",
+        Json::String(_) => "a string",
+        Json::Array(_) => "an array",
+        Json::Object(_) => "an object",
     };
     bad(format!("expected {what}, got {got}"))
 }
@@ -43,14 +46,14 @@ impl BadInput {
 
 /// The arguments of a function, from an array in the parameters' order or an object by their names. Their values may take
 /// `bytes_max` bytes of the host's memory.
-pub(crate) fn arguments(params: &[Field], arguments: Value, bytes_max: usize) -> Result<Vec<Val>> {
+pub(crate) fn arguments(params: &[Field], arguments: Json, bytes_max: usize) -> Result<Vec<Val>> {
     let mut reader = Reader { bytes_left: bytes_max, bytes_max };
     let outcome = match arguments {
-        Value::Object(members) => {
+        Json::Object(members) => {
             reader.fields(params, members).map(|fields| fields.into_iter().map(|(_, value)| value).collect())
         }
-        Value::Array(items) => reader.positional(params, items),
-        Value::Null => reader.positional(params, Vec::new()),
+        Json::Array(items) => reader.positional(params, items),
+        Json::Null => reader.positional(params, Vec::new()),
         other => expected("an array of arguments, or an object by the parameters' names", &other),
     };
     outcome.map_err(|error| if error.place.is_empty() { error.within("arguments") } else { error })
@@ -70,7 +73,7 @@ impl Reader {
         Ok(())
     }
 
-    fn positional(&mut self, params: &[Field], items: Vec<Value>) -> Result<Vec<Val>> {
+    fn positional(&mut self, params: &[Field], items: Vec<Json>) -> Result<Vec<Val>> {
         if items.len() > params.len() {
             return bad(format!("expected {} arguments, got {}", params.len(), items.len()));
         }
@@ -79,7 +82,7 @@ impl Reader {
     }
 
     /// An absent optional member is none; any other must be there.
-    fn member(&mut self, field: &Field, value: Option<Value>) -> Result<Val> {
+    fn member(&mut self, field: &Field, value: Option<Json>) -> Result<Val> {
         let read = match value {
             Some(value) => self.read(&field.value_type, value),
             None if nullable(&field.value_type) => Ok(Val::Option(None)),
@@ -88,7 +91,7 @@ impl Reader {
         read.map_err(|error| error.within(&field.name))
     }
 
-    fn fields(&mut self, fields: &[Field], mut members: Map<String, Value>) -> Result<Vec<(String, Val)>> {
+    fn fields(&mut self, fields: &[Field], mut members: BTreeMap<String, Json>) -> Result<Vec<(String, Val)>> {
         let values: Vec<_> = fields.iter().map(|field| (field, members.remove(&field.name))).collect();
         // Before what is missing: a misspelt name is both.
         if let Some(unknown) = members.keys().next() {
@@ -99,11 +102,11 @@ impl Reader {
         values.into_iter().map(|(field, value)| Ok((field.name.clone(), self.member(field, value)?))).collect()
     }
 
-    fn read(&mut self, value_type: &ValueType, value: Value) -> Result<Val> {
+    fn read(&mut self, value_type: &ValueType, value: Json) -> Result<Val> {
         self.spend(size_of::<Val>())?;
         match value_type {
             ValueType::Bool => match value {
-                Value::Bool(flag) => Ok(Val::Bool(flag)),
+                Json::Bool(flag) => Ok(Val::Bool(flag)),
                 other => expected("a boolean", &other),
             },
             ValueType::S8 => integer(&value).map(Val::S8),
@@ -118,27 +121,27 @@ impl Reader {
             ValueType::F64 => float(&value).map(Val::Float64),
             ValueType::Char => character(&value).map(Val::Char),
             ValueType::String => match value {
-                Value::String(text) => self.spend(text.len()).map(|()| Val::String(text)),
+                Json::String(text) => self.spend(text.len()).map(|()| Val::String(text)),
                 other => expected("a string", &other),
             },
             ValueType::Bytes => self.bytes(value),
             ValueType::List(element) => match value {
-                Value::Array(items) => self.items(items.into_iter().map(|item| (&**element, item))).map(Val::List),
+                Json::Array(items) => self.items(items.into_iter().map(|item| (&**element, item))).map(Val::List),
                 other => expected("an array", &other),
             },
             ValueType::Tuple(elements) => match value {
-                Value::Array(items) if items.len() == elements.len() => {
+                Json::Array(items) if items.len() == elements.len() => {
                     self.items(elements.iter().zip(items)).map(Val::Tuple)
                 }
                 other => expected(&format!("an array of {}", elements.len()), &other),
             },
             ValueType::Record(fields) => match value {
-                Value::Object(members) => self.fields(fields, members).map(Val::Record),
+                Json::Object(members) => self.fields(fields, members).map(Val::Record),
                 other => expected("an object", &other),
             },
             ValueType::Variant(cases) => self.variant(cases, value),
             ValueType::Enum(names) => match value {
-                Value::String(name) => known(name, names).map(Val::Enum),
+                Json::String(name) => known(name, names).map(Val::Enum),
                 other => expected(&format!("one of {}", listed(names)), &other),
             },
             ValueType::Flags(names) => flags(names, value),
@@ -147,21 +150,21 @@ impl Reader {
         }
     }
 
-    fn items<'t>(&mut self, items: impl Iterator<Item = (&'t ValueType, Value)>) -> Result<Vec<Val>> {
-        let read = |(index, (element, item)): (usize, (&ValueType, Value))| {
+    fn items<'t>(&mut self, items: impl Iterator<Item = (&'t ValueType, Json)>) -> Result<Vec<Val>> {
+        let read = |(index, (element, item)): (usize, (&ValueType, Json))| {
             self.read(element, item).map_err(|error| error.within(&format!("[{index}]")))
         };
         items.enumerate().map(read).collect()
     }
 
-    fn bytes(&mut self, value: Value) -> Result<Val> {
+    fn bytes(&mut self, value: Json) -> Result<Val> {
         let bytes = match value {
-            Value::String(text) => text.into_bytes(),
-            Value::Array(items) => {
+            Json::String(text) => text.into_bytes(),
+            Json::Array(items) => {
                 return self.items(items.into_iter().map(|item| (&ValueType::U8, item))).map(Val::List);
             }
-            Value::Object(mut members) if members.len() == 1 => match members.remove("base64") {
-                Some(Value::String(text)) => match STANDARD.decode(text) {
+            Json::Object(mut members) if members.len() == 1 => match members.remove("base64") {
+                Some(Json::String(text)) => match STANDARD.decode(text) {
                     Ok(bytes) => bytes,
                     Err(error) => return bad(format!("not base64: {error}")),
                 },
@@ -173,11 +176,11 @@ impl Reader {
         Ok(Val::List(bytes.into_iter().map(Val::U8).collect()))
     }
 
-    fn variant(&mut self, cases: &[Case], value: Value) -> Result<Val> {
+    fn variant(&mut self, cases: &[Case], value: Json) -> Result<Val> {
         let names = || cases.iter().map(|case| case.name.as_str()).collect::<Vec<_>>();
         let (name, payload) = match value {
-            Value::String(name) => (name, None),
-            Value::Object(members) if members.len() == 1 => match members.into_iter().next() {
+            Json::String(name) => (name, None),
+            Json::Object(members) if members.len() == 1 => match members.into_iter().next() {
                 Some((name, payload)) => (name, Some(payload)),
                 None => return bad("expected one member"),
             },
@@ -190,14 +193,9 @@ impl Reader {
     }
 
     /// The payload of a case: a value if it has a type, nothing or null if it has none.
-    fn payload(
-        &mut self,
-        name: &str,
-        value_type: Option<&ValueType>,
-        value: Option<Value>,
-    ) -> Result<Option<Box<Val>>> {
+    fn payload(&mut self, name: &str, value_type: Option<&ValueType>, value: Option<Json>) -> Result<Option<Box<Val>>> {
         match (value_type, value) {
-            (None, None | Some(Value::Null)) => Ok(None),
+            (None, None | Some(Json::Null)) => Ok(None),
             (None, Some(_)) => bad(format!("{name:?} carries nothing")),
             (Some(ValueType::Option(_)), None) => Ok(Some(Box::new(Val::Option(None)))),
             (Some(_), None) => bad(format!("{name:?} carries a value: {{\"{name}\": ..}}")),
@@ -208,10 +206,10 @@ impl Reader {
         }
     }
 
-    fn option(&mut self, inner: &ValueType, value: Value) -> Result<Val> {
+    fn option(&mut self, inner: &ValueType, value: Json) -> Result<Val> {
         let value = match value {
-            Value::Null => return Ok(Val::Option(None)),
-            Value::Object(mut members) if nullable(inner) && members.len() == 1 => match members.remove("some") {
+            Json::Null => return Ok(Val::Option(None)),
+            Json::Object(mut members) if nullable(inner) && members.len() == 1 => match members.remove("some") {
                 Some(value) => value,
                 None => return bad("expected {\"some\": ..} or null"),
             },
@@ -221,9 +219,9 @@ impl Reader {
         Ok(Val::Option(Some(Box::new(self.read(inner, value)?))))
     }
 
-    fn result(&mut self, ok: Option<&ValueType>, err: Option<&ValueType>, value: Value) -> Result<Val> {
+    fn result(&mut self, ok: Option<&ValueType>, err: Option<&ValueType>, value: Json) -> Result<Val> {
         const FORM: &str = "{\"ok\": ..} or {\"err\": ..}";
-        let Value::Object(members) = value else { return expected(FORM, &value) };
+        let Json::Object(members) = value else { return expected(FORM, &value) };
         let mut members = members.into_iter();
         match (members.next(), members.next()) {
             (Some((name, value)), None) if name == "ok" => Ok(Val::Result(Ok(self.payload("ok", ok, Some(value))?))),
@@ -235,13 +233,13 @@ impl Reader {
     }
 }
 
-fn flags(names: &[String], value: Value) -> Result<Val> {
-    let Value::Array(items) = value else { return expected("an array of strings", &value) };
+fn flags(names: &[String], value: Json) -> Result<Val> {
+    let Json::Array(items) = value else { return expected("an array of strings", &value) };
     if items.len() > names.len() {
         return bad(format!("at most {} flags can be set", names.len()));
     }
     let read = |item| match item {
-        Value::String(name) => known(name, names),
+        Json::String(name) => known(name, names),
         other => expected(&format!("one of {}", listed(names)), &other),
     };
     items.into_iter().map(read).collect::<Result<_>>().map(Val::Flags)
@@ -266,11 +264,12 @@ fn listed(names: &[impl AsRef<str>]) -> String {
     format!("{}{more}", shown.join(", "))
 }
 
-fn integer<T: TryFrom<i128>>(value: &Value) -> Result<T> {
+fn integer<T: TryFrom<i128>>(value: &Json) -> Result<T> {
     let number = match value {
-        Value::Number(number) => whole(number),
+        Json::Number(number) => whole(number),
+        Json::Rounded(_) => None,
         // The form of an integer that a JSON number might not carry exactly.
-        Value::String(text) => canonical(text),
+        Json::String(text) => canonical(text),
         other => return expected("an integer", other),
     };
     let fitting = number.and_then(|number| T::try_from(number).ok());
@@ -323,10 +322,11 @@ fn whole(number: &Number) -> Option<i128> {
     exact.then_some(float as i128)
 }
 
-fn float(value: &Value) -> Result<f64> {
+fn float(value: &Json) -> Result<f64> {
     let number = match value {
-        Value::Number(number) => number.as_f64(),
-        Value::String(text) => match text.as_str() {
+        Json::Number(number) => number.as_f64(),
+        Json::Rounded(number) => Some(*number),
+        Json::String(text) => match text.as_str() {
             "NaN" => Some(f64::NAN),
             "Infinity" => Some(f64::INFINITY),
             "-Infinity" => Some(f64::NEG_INFINITY),
@@ -337,8 +337,8 @@ fn float(value: &Value) -> Result<f64> {
     number.map_or_else(|| expected("a number, \"NaN\", \"Infinity\" or \"-Infinity\"", value), Ok)
 }
 
-fn character(value: &Value) -> Result<char> {
-    let Value::String(text) = value else { return expected("a string of one character", value) };
+fn character(value: &Json) -> Result<char> {
+    let Json::String(text) = value else { return expected("a string of one character", value) };
     let mut characters = text.chars();
     match (characters.next(), characters.next()) {
         (Some(character), None) => Ok(character),
@@ -352,7 +352,7 @@ mod tests {
 
     #[track_caller]
     fn check(json: &str, expected: Option<i128>) {
-        let value: Value = serde_json::from_str(json).unwrap();
+        let value = Json::parse(json.as_bytes()).unwrap();
         assert_eq!(integer::<i64>(&value).ok().map(i128::from), expected, "{json}");
     }
 
@@ -372,6 +372,10 @@ mod tests {
         }
         for json in [
             "5.5",
+            "1.0000000000000000001",
+            "0.99999999999999999999",
+            "1e-400",
+            "9007199254740990.9999",
             "9007199254740992.0",
             "9007199254740993.0",
             "-9007199254740993.0",
@@ -383,6 +387,13 @@ mod tests {
             "\"\"",
         ] {
             check(json, None);
+        }
+    }
+
+    #[test]
+    fn a_float_is_the_nearest_of_what_is_written() {
+        for (json, expected) in [("1.0000000000000000001", 1.0), ("1e-400", 0.0), ("0.1", 0.1), ("3", 3.0)] {
+            assert_eq!(float(&Json::parse(json.as_bytes()).unwrap()).unwrap().to_bits(), expected.to_bits(), "{json}");
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! | WIT | JSON |
 //! |---|---|
-//! | bool, integers, floats | the same; integers beyond 2^53 - 1 as decimal strings, NaN and infinities as `"NaN"`, `"Infinity"`, `"-Infinity"`; a number that the type cannot hold is refused |
+//! | bool, integers, floats | the same; `1.0` is an integer and `1.0000000000000000001` is not; integers beyond 2^53 - 1 as decimal strings, NaN and infinities as `"NaN"`, `"Infinity"`, `"-Infinity"`; a number that the type cannot hold is refused |
 //! | char, string | a string |
 //! | `list<u8>` | a string when UTF-8, else `{"base64": ".."}`; arrays of numbers are understood too |
 //! | list, tuple | an array |
@@ -15,9 +15,11 @@
 
 mod input;
 mod output;
+mod tree;
 
 pub(crate) use input::arguments;
 pub(crate) use output::to_json;
+pub use tree::Json;
 
 use mantis_db::limits::JSON_INTEGER_MAX;
 

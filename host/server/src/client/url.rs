@@ -230,6 +230,94 @@ mod tests {
         assert_eq!(path.as_str(), "/api/v1/kv?prefix=a%26b&limit=5");
     }
 
+    /// A path as a client that follows the URL standard sends it.
+    fn resolved(path: &str) -> String {
+        let path = path.split(['?', '#']).next().unwrap_or_default().replace(['\t', '\n', '\r'], "").replace('\\', "/");
+        let mut parts = Vec::new();
+        let mut given = path.split('/').skip(1).peekable();
+        while let Some(part) = given.next() {
+            let plain = part.to_ascii_lowercase().replace("%2e", ".");
+            let is_step = matches!(&*plain, "." | "..");
+            match &*plain {
+                "." => {}
+                ".." => drop(parts.pop()),
+                _ => parts.push(part),
+            }
+            if is_step && given.peek().is_none() {
+                parts.push("");
+            }
+        }
+        format!("/{}", parts.join("/"))
+    }
+
+    /// All texts of up to four of these pieces.
+    fn texts() -> Vec<Vec<u8>> {
+        const PIECES: [&[u8]; 13] =
+            [b".", b"..", b"/", b"%2e", b"%2E", b"%", b"a", b"?", b"#", b"\\", b"\t", b"\xff", "\u{e4}".as_bytes()];
+        let mut texts = vec![Vec::new()];
+        let mut longest = texts.clone();
+        for _ in 0..4 {
+            longest = longest.iter().flat_map(|text| PIECES.map(|piece| [text, piece].concat())).collect();
+            texts.extend_from_slice(&longest);
+        }
+        texts
+    }
+
+    #[test]
+    fn a_key_leads_to_itself_or_nowhere_in_any_client_and_proxy() {
+        assert_eq!(resolved("/api/v1/kv/a/%2E%2E/.%2e/plugins/p?x"), "/api/v1/plugins/p");
+        assert_eq!([resolved("/a/b/.."), resolved("/a/./b"), resolved("/../a")], ["/a/", "/a/b", "/a"]);
+        for key in texts() {
+            for bucket in ["default", "words", "..", "."] {
+                let keys = Path::keys(bucket);
+                let Some(path) = Path::key(bucket, &key) else {
+                    assert!(key == b"." || key == b"..", "{key:?}");
+                    continue;
+                };
+                assert_eq!(resolved(path.as_str()), path.as_str(), "{bucket} {key:?}");
+                let part = path.as_str().strip_prefix(&format!("{}/", keys.as_str())).unwrap();
+                assert!(!part.contains('/'), "{path:?}");
+                assert_eq!(percent_encoding::percent_decode_str(part).collect::<Vec<_>>(), key);
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_leads_to_itself_or_to_what_no_route_has() {
+        let plugin = |name: &[u8]| Path::new("/api/v1/plugins").part(name);
+        for name in texts() {
+            let text = String::from_utf8_lossy(&name);
+            let (table, schema) = (Path::table(&text), Path::schema(&text));
+            let paths = [
+                table,
+                schema,
+                plugin(&name),
+                plugin(&name).then("/call").part(b"f"),
+                plugin(b"p").then("/call").part(&name),
+            ];
+            for (place, path) in paths.iter().enumerate() {
+                let sent = resolved(path.as_str());
+                match (&name[..], place) {
+                    (b"." | b"..", _) => assert!(NOWHERE.contains(&&*sent), "{text}: {sent}"),
+                    _ => assert_eq!(sent, path.as_str(), "{text}"),
+                }
+            }
+        }
+    }
+
+    /// Where the names `.` and `..` lead if they are resolved: `tests/normalised.rs` holds the server to it.
+    const NOWHERE: [&str; 9] = [
+        "/api/v1/",
+        "/api/v1/tables/",
+        "/api/v1/schema/",
+        "/api/v1/schema/tables/",
+        "/api/v1/plugins/",
+        "/api/v1/plugins/call/f",
+        "/api/v1/call/f",
+        "/api/v1/plugins/p/",
+        "/api/v1/plugins/p/call/",
+    ];
+
     #[test]
     fn a_query_is_sent_as_it_was_typed() {
         let check = |typed: &str, sent: &str| {

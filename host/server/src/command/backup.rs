@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use hyper::header::ACCEPT;
-use indicatif::{DecimalBytes, HumanCount, ProgressBar};
-use mantis_db::plugins::{ComponentsSeen, LostComponent};
-use mantis_db::{Checkpoint, Unreadable, verify_showing};
+use indicatif::{DecimalBytes, ProgressBar};
+use mantis_db::plugins::LostComponent;
+use mantis_db::{Checkpoint, Contents, Seen, Unreadable, verify_showing};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -29,43 +29,44 @@ pub(super) async fn run(args: BackupArgs) -> Outcome {
     let json = args.server.json;
     if args.file == FilePath::new("-") {
         let output = Box::new(BufWriter::new(io::stdout()));
-        let (Contents { whole, lost }, mut output) =
+        let (Received { whole, contents, lost }, mut output) =
             download(&client, output, FilePath::new("standard output")).await?;
         output.flush().map_err(|error| Failure::stream(&error))?;
         // Standard output is the data.
-        let said = if json { as_json(&whole).to_string() } else { text(&whole) };
+        let said = if json { as_json(&whole, contents).to_string() } else { text(&whole, contents) };
         eprintln!("{said}");
         return Failure::plugins("the backup", &lost);
     }
-    let Contents { whole, lost } = to_file(&client, &args.file, args.force).await?;
-    show(&whole, json)?;
+    let Received { whole, contents, lost } = to_file(&client, &args.file, args.force).await?;
+    show(&whole, contents, json)?;
     Failure::plugins(args.file.display(), &lost)
 }
 
 /// What a backup contains, and the components that it lacks.
-struct Contents {
+struct Received {
     whole: Checkpoint,
+    contents: Contents,
     lost: Vec<LostComponent>,
 }
 
 /// Prints what a backup contains.
-pub(super) fn show(whole: &Checkpoint, json: bool) -> Outcome {
+pub(super) fn show(whole: &Checkpoint, contents: Contents, json: bool) -> Outcome {
     if !json {
-        eprintln!("{}", text(whole));
+        eprintln!("{}", text(whole, contents));
         return Ok(());
     }
     let mut output = context::Output::new();
-    output.json(&as_json(whole))?;
+    output.json(&as_json(whole, contents))?;
     output.flush()
 }
 
-pub(super) fn text(whole: &Checkpoint) -> String {
-    let keys = if whole.entries == 1 { "key" } else { "keys" };
-    format!("version {}: {} {keys}, {}", whole.version, HumanCount(whole.entries), DecimalBytes(whole.bytes))
+fn text(whole: &Checkpoint, contents: Contents) -> String {
+    format!("version {}: {contents}, {}", whole.version, DecimalBytes(whole.bytes))
 }
 
-pub(super) fn as_json(whole: &Checkpoint) -> Value {
-    json!({"version": whole.version.to_string(), "keys": whole.entries, "bytes": whole.bytes})
+pub(super) fn as_json(whole: &Checkpoint, contents: Contents) -> Value {
+    let Contents { keys, rows } = contents;
+    json!({"version": whole.version.to_string(), "keys": keys, "rows": rows, "bytes": whole.bytes})
 }
 
 pub(super) fn lost_as_json(lost: &[LostComponent]) -> Value {
@@ -74,7 +75,7 @@ pub(super) fn lost_as_json(lost: &[LostComponent]) -> Value {
 }
 
 /// Writes beside `path` until it is whole.
-async fn to_file(client: &Client, path: &FilePath, force: bool) -> Outcome<Contents> {
+async fn to_file(client: &Client, path: &FilePath, force: bool) -> Outcome<Received> {
     let packing = Packing::of(path)?;
     let output = Output::open(path, force, Permissions::Owner)?;
     let failed = |error: io::Error| Failure::file("write", path, &error);
@@ -90,16 +91,16 @@ async fn download<W: Write + Send + 'static>(
     client: &Client,
     output: Box<W>,
     path: &FilePath,
-) -> Outcome<(Contents, Box<W>)> {
+) -> Outcome<(Received, Box<W>)> {
     let media = "application/vnd.mantisdb.backup";
     let mut pieces = client.pieces(&Path::new("/api/v1/backup"), &[(ACCEPT, media)], SILENCE_MAX).await?;
     let bar = progress::bar(bytes_estimate(&pieces));
     let (sender, receiver) = mpsc::channel(PIECES_WAITING_MAX);
     let mut arriving = Arriving { pieces: receiver, piece: Bytes::new(), output, bar: bar.clone() };
     let checking = tokio::task::spawn_blocking(move || {
-        let mut seen = ComponentsSeen::default();
+        let mut seen = Seen::default();
         let checked = verify_showing(&mut arriving, &mut |part| seen.see(part));
-        (checked.map(|whole| Contents { whole, lost: seen.lost() }), arriving.output)
+        (checked.map(|whole| Received { whole, contents: seen.contents(), lost: seen.lost() }), arriving.output)
     });
     let arrived = loop {
         match pieces.next().await {

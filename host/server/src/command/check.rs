@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use indicatif::{DecimalBytes, HumanCount};
 use mantis_db::disk::{DirectoryDisk, Modes, sync_parent};
-use mantis_db::plugins::{ComponentsSeen, LostComponent};
+use mantis_db::plugins::LostComponent;
 use mantis_db::{
-    EngineOptions, FileKind, FileReport, OnProgress, OpenError, Recovered, RepairError, Repaired, Report, RestoreError,
-    check_showing, repair, repairable,
+    Contents, EngineOptions, FileKind, FileReport, OnProgress, OpenError, RepairError, Repaired, Report, RestoreError,
+    Seen, check_showing, repair_showing, repairable,
 };
 use serde_json::{Value, json};
 
@@ -34,7 +34,7 @@ pub(super) fn run(args: &CheckArgs) -> Outcome {
         }
         _ => failed(&error),
     })?;
-    let mut seen = ComponentsSeen::default();
+    let mut seen = Seen::default();
     let report = progress::watch(|tell| check_showing(&disk, &watched(tell), &mut |part| seen.see(part)))
         .map_err(|error| failed(&error))?;
     let lost = if report.lacks_attachments() { seen.lost() } else { Vec::new() };
@@ -43,14 +43,14 @@ pub(super) fn run(args: &CheckArgs) -> Outcome {
     }
     let mut output = Output::new();
     if !args.data.json {
-        show(&mut output, &report, &lost)?;
+        show(&mut output, &report, seen.contents(), &lost)?;
         output.flush()?;
     }
     // A repair has nothing to put in the place of a component.
     let is_repairable = !report.is_right() && !report.lacks_attachments_alone();
     let repaired = if args.repair && is_repairable { Some(repair_into(args, &disk)?) } else { None };
     if args.data.json {
-        output.json(&as_json(args, &report, &lost, repaired.as_ref()))?;
+        output.json(&as_json(args, &report, seen.contents(), &lost, repaired.as_ref()))?;
     } else if let Some(done) = &repaired {
         show_repaired(&mut output, done)?;
     } else if args.repair {
@@ -84,7 +84,7 @@ fn watched(tell: OnProgress) -> EngineOptions {
 }
 
 /// A line for each file, one for each finding in it, and the verdict.
-fn show(output: &mut Output, report: &Report, lost: &[LostComponent]) -> Outcome {
+fn show(output: &mut Output, report: &Report, contents: Contents, lost: &[LostComponent]) -> Outcome {
     for file in &report.files {
         output.line(format_args!("{}  {}{}", file.name, DecimalBytes(file.bytes), contents(file)))?;
         for finding in &file.findings {
@@ -101,7 +101,7 @@ fn show(output: &mut Output, report: &Report, lost: &[LostComponent]) -> Outcome
             } else {
                 "damaged, but only in what is no longer needed"
             };
-            output.line(format_args!("{state}: opens with {}", state_of(recovered)))?;
+            output.line(format_args!("{state}: opens with {contents} at version {}", recovered.version))?;
             for lost in lost {
                 let effect = if lost.is_current { "cannot be called" } else { "cannot be rolled back to" };
                 output.line(format_args!("  plugin {lost}: {effect}"))?;
@@ -112,17 +112,12 @@ fn show(output: &mut Output, report: &Report, lost: &[LostComponent]) -> Outcome
     }
 }
 
-fn state_of(recovered: &Recovered) -> String {
-    format!("{} at version {}", keys(recovered.keys), recovered.version)
-}
-
-fn keys(count: u64) -> String {
-    format!("{} {}", HumanCount(count), if count == 1 { "key" } else { "keys" })
-}
-
 fn contents(file: &FileReport) -> String {
     match (file.kind, file.versions) {
-        (FileKind::Checkpoint, Some((version, _))) => format!("  {} at version {version}", keys(file.entries)),
+        (FileKind::Checkpoint, Some((version, _))) => {
+            let entries = if file.entries == 1 { "entry" } else { "entries" };
+            format!("  {} {entries} at version {version}", HumanCount(file.entries))
+        }
         (FileKind::Segment, Some((first, last))) => {
             format!("  {}, {first} to {last}", context::count(file.entries, "commit"))
         }
@@ -135,7 +130,7 @@ fn contents(file: &FileReport) -> String {
 }
 
 fn show_repaired(output: &mut Output, done: &Done) -> Outcome {
-    let Done { repaired, path, damaged } = done;
+    let Done { repaired, contents, path, damaged } = done;
     let from = match (repaired.base, repaired.commits) {
         (0, commits) => format!("{} of the log", context::count(commits, "commit")),
         (base, 0) => format!("the checkpoint at version {base}"),
@@ -143,11 +138,7 @@ fn show_repaired(output: &mut Output, done: &Done) -> Outcome {
             format!("the checkpoint at version {base} and {} of the log", context::count(commits, "commit"))
         }
     };
-    output.line(format_args!(
-        "kept: {} at version {}, from {from}",
-        keys(repaired.kept.entries),
-        repaired.kept.version
-    ))?;
+    output.line(format_args!("kept: {contents} at version {}, from {from}", repaired.kept.version))?;
     if repaired.newest_seen > repaired.kept.version {
         let (first, last) = (repaired.kept.version + 1, repaired.newest_seen);
         output.line(format_args!("lost: versions {first} to {last}, as far as the files know"))?;
@@ -171,6 +162,7 @@ fn show_repaired(output: &mut Output, done: &Done) -> Outcome {
 /// A repair, and where the directories are now.
 struct Done {
     repaired: Repaired,
+    contents: Contents,
     path: PathBuf,
     /// Where the damaged directory is, if it was moved.
     damaged: Option<PathBuf>,
@@ -179,8 +171,8 @@ struct Done {
 fn repair_into(args: &CheckArgs, disk: &DirectoryDisk) -> Outcome<Done> {
     let data = &args.data.data;
     if let Some(into) = &args.into {
-        let repaired = repair_to(data, disk, into, args.data.mode.modes())?;
-        return Ok(Done { repaired, path: into.clone(), damaged: None });
+        let (repaired, contents) = repair_to(data, disk, into, args.data.mode.modes())?;
+        return Ok(Done { repaired, contents, path: into.clone(), damaged: None });
     }
     // The parent of a link, or of a path that ends with a dot, is not the directory's own.
     let data = &fs::canonicalize(data).map_err(|error| Failure::file("find", data, &error))?;
@@ -194,7 +186,7 @@ fn repair_into(args: &CheckArgs, disk: &DirectoryDisk) -> Outcome<Done> {
     let mode = fs::metadata(data).map_err(|error| Failure::file("find", data, &error))?.permissions().mode() & 0o777;
     let modes = Modes { directory: mode | 0o700, files: (mode | 0o600) & 0o666 };
     let (new, damaged) = (beside("repaired"), beside("damaged"));
-    let repaired = repair_to(data, disk, &new, modes)?;
+    let (repaired, contents) = repair_to(data, disk, &new, modes)?;
     // Still the directory that was repaired.
     disk.check_place().and_then(|()| fs::rename(data, &damaged)).map_err(|error| {
         Failure::file("rename", data, &error)
@@ -204,13 +196,15 @@ fn repair_into(args: &CheckArgs, disk: &DirectoryDisk) -> Outcome<Done> {
         let (new, damaged) = (new.display(), damaged.display());
         Failure::file("rename", data, &error).hint(format!("it is now {damaged}; the repaired database is in {new}"))
     })?;
-    Ok(Done { repaired, path: data.clone(), damaged: Some(damaged) })
+    Ok(Done { repaired, contents, path: data.clone(), damaged: Some(damaged) })
 }
 
-fn repair_to(data: &Path, disk: &DirectoryDisk, into: &Path, modes: Modes) -> Outcome<Repaired> {
+fn repair_to(data: &Path, disk: &DirectoryDisk, into: &Path, modes: Modes) -> Outcome<(Repaired, Contents)> {
     let is_new = !into.exists();
     let new = DirectoryDisk::with_modes(into, modes).map_err(|error| Failure::file("use", into, &error))?;
-    progress::watch(|tell| repair(disk, &new, &watched(tell))).map_err(|error| {
+    let mut seen = Seen::default();
+    let repaired = progress::watch(|tell| repair_showing(disk, &new, &watched(tell), &mut |part| seen.see(part)));
+    repaired.map(|repaired| (repaired, seen.contents())).map_err(|error| {
         if is_new {
             // Fails where something was written, as it should.
             let _ = fs::remove_dir(into);
@@ -227,21 +221,29 @@ fn repair_to(data: &Path, disk: &DirectoryDisk, into: &Path, modes: Modes) -> Ou
     })
 }
 
-fn as_json(args: &CheckArgs, report: &Report, lost: &[LostComponent], done: Option<&Done>) -> Value {
+fn as_json(
+    args: &CheckArgs,
+    report: &Report,
+    contents: Contents,
+    lost: &[LostComponent],
+    done: Option<&Done>,
+) -> Value {
     let files: Vec<_> = report.files.iter().map(file_as_json).collect();
     let opening = match &report.opening {
-        Ok(recovered) => json!({"version": recovered.version.to_string(), "keys": recovered.keys}),
+        Ok(recovered) => {
+            json!({"version": recovered.version.to_string(), "keys": contents.keys, "rows": contents.rows})
+        }
         Err(error) => json!({"error": error.to_string()}),
     };
     let mut value = json!({
         "data": args.data.data.display().to_string(), "right": report.is_right(), "opening": opening, "files": files,
         "components_lost": backup::lost_as_json(lost),
     });
-    if let Some(Done { repaired, path, damaged }) = done {
+    if let Some(Done { repaired, contents, path, damaged }) = done {
         value["repaired"] = json!({
             "path": path.display().to_string(),
             "damaged_path": damaged.as_ref().map(|path| path.display().to_string()),
-            "kept": backup::as_json(&repaired.kept),
+            "kept": backup::as_json(&repaired.kept, *contents),
             "base_version": repaired.base.to_string(), "commits": repaired.commits,
             "newest_version_seen": repaired.newest_seen.to_string(), "commits_left_out": repaired.commits_left_out,
             "attachments_lost": repaired.attachments_lost.iter().map(ToString::to_string).collect::<Vec<_>>(),

@@ -6,6 +6,7 @@ use hyper::header::{CONTENT_TYPE, IF_MATCH};
 use mantis_db::Grants;
 use mantis_plugin::{Manifest, PluginOptions};
 use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::context::{self, Output};
 use crate::cli::{PluginArgs, PluginCommand, PluginOptionArgs, RevisionArgs, ServerArgs};
@@ -60,9 +61,9 @@ pub(super) async fn run(args: PluginArgs) -> Outcome {
             let path = plugin(&name).then("/call").part(function.as_bytes());
             let arguments = match arguments_json {
                 Some(json) => all_arguments(&json)?,
-                None => arguments.into_iter().map(argument).collect(),
+                None => positional(&arguments)?,
             };
-            let called = context::client(&server)?.post_json(&path, arguments.to_string().into()).await;
+            let called = context::client(&server)?.post_json(&path, arguments.get().to_owned().into()).await;
             let result: Value = called.map_err(|error| explain(error, &arguments))?;
             let mut output = Output::new();
             match &result {
@@ -186,30 +187,33 @@ fn plugin(name: &str) -> Path {
     plugins().part(name.as_bytes())
 }
 
-/// JSON, or else text: `42` is a number, and `hello` is text without being quoted twice.
-fn argument(text: String) -> Value {
-    serde_json::from_str(&text).unwrap_or(Value::String(text))
+/// Arguments in their order, each JSON, or else text: `42` is a number, and `hello` is text without being quoted twice. JSON goes to the server
+/// as it is written: a number keeps its digits.
+fn positional(arguments: &[String]) -> Outcome<Box<RawValue>> {
+    let argument = |text: &String| serde_json::from_str::<Box<RawValue>>(text).or_else(|_| to_raw_value(text));
+    let arguments: Result<Vec<_>, _> = arguments.iter().map(argument).collect();
+    arguments.and_then(|arguments| to_raw_value(&arguments)).map_err(|error| Failure::usage(error.to_string()))
 }
 
 /// The arguments of `--arguments-json`.
-fn all_arguments(json: &str) -> Outcome<Value> {
+fn all_arguments(json: &str) -> Outcome<Box<RawValue>> {
     let failed = |reason: &dyn std::fmt::Display| {
         Failure::usage(format!("--arguments-json {json:?} is not a JSON array or object: {reason}"))
             .hint("pass all arguments in order, as in '[\"ada\", 30]', or by name, as in '{\"player\": \"ada\"}'")
     };
-    match serde_json::from_str(json) {
-        Ok(arguments @ (Value::Array(_) | Value::Object(_))) => Ok(arguments),
+    match serde_json::from_str::<Box<RawValue>>(json) {
+        Ok(arguments) if arguments.get().starts_with(['[', '{']) => Ok(arguments),
         Ok(_) => Err(failed(&"it is a single value")),
         Err(error) => Err(failed(&mantis_db::json_error(&error))),
     }
 }
 
 /// Adds a hint where a single list may have been meant as all arguments; a function may also take a list.
-fn explain(error: ClientError, arguments: &Value) -> Failure {
+fn explain(error: ClientError, arguments: &RawValue) -> Failure {
     let is_refused = error.code() == "arguments-invalid";
     let failure = Failure::from(error);
-    match arguments.as_array().map(Vec::as_slice) {
-        Some([Value::Array(_) | Value::Object(_)]) if is_refused => failure
+    match serde_json::from_str::<[&RawValue; 1]>(arguments.get()) {
+        Ok([only]) if is_refused && only.get().starts_with(['[', '{']) => failure
             .hint("pass each argument by itself, as in `submit ada 30`, or all of them at once with --arguments-json"),
         _ => failure,
     }

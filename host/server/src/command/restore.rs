@@ -7,10 +7,9 @@ use std::sync::Arc;
 
 use indicatif::ProgressBar;
 use mantis_db::disk::{DirectoryDisk, DiskFile};
-use mantis_db::plugins::{ComponentsSeen, LostComponent};
 use mantis_db::{
-    Checkpoint, EngineOptions, RestoreError, SystemClock, SystemRandom, Unreadable, abandon_restore, begin_restore,
-    restore_showing, verify,
+    Checkpoint, EngineOptions, RestoreError, Seen, SystemClock, SystemRandom, Unreadable, abandon_restore,
+    begin_restore, restore_showing, verify,
 };
 
 use super::backup;
@@ -29,15 +28,15 @@ pub(super) fn run(args: &RestoreArgs) -> Outcome {
     let polite = interrupt::Polite::new();
     let restored = restore_from(archive, data, &disk, is_new);
     drop((polite, fresh));
-    let (whole, lost) = restored.map_err(|error| {
+    let (whole, seen) = restored.map_err(|error| {
         if is_new {
             // Fails where something was written, as it should.
             let _ = remove_empty(data);
         }
         failure(args, &error)
     })?;
-    backup::show(&whole, args.data.json)?;
-    Failure::plugins(data.display(), &lost)
+    backup::show(&whole, seen.contents(), args.data.json)?;
+    Failure::plugins(data.display(), &seen.lost())
 }
 
 /// The files that mark a new directory, which go with it at a signal.
@@ -68,7 +67,7 @@ fn restore_from(
     data: &Path,
     disk: &DirectoryDisk,
     is_new: bool,
-) -> Result<(Checkpoint, Vec<LostComponent>), RestoreError> {
+) -> Result<(Checkpoint, Seen), RestoreError> {
     let (file, bytes) = match archive {
         Archive::File(file, bytes) => (file, bytes),
         Archive::Stream(stream) => {
@@ -87,10 +86,10 @@ fn restore_from(
         }
     };
     let watched = Watched { file, bar: progress::bar(Some(2 * bytes)) };
-    let mut seen = ComponentsSeen::default();
+    let mut seen = Seen::default();
     let restored = restore_showing(&watched, disk, &options(), &mut |part| seen.see(part));
     watched.bar.finish_and_clear();
-    Ok((restored?, seen.lost()))
+    Ok((restored?, seen))
 }
 
 /// Copies a stream into a file, and checks it meanwhile: what is no backup is not copied for long.

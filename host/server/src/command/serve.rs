@@ -5,7 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use mantis_db::{Database, Recovered};
+use mantis_db::Database;
 use mantis_http::App;
 use serde_json::json;
 use tokio::runtime::Handle;
@@ -43,6 +43,7 @@ pub(super) async fn run(args: ServeArgs) -> Outcome {
     let meanwhile = Meanwhile::begin(listener);
     meanwhile.say("the store is being opened");
     let Storage { database, recovered, mut threads } = start::open(&settings, args.memory, meanwhile.progress())?;
+    let contents = database.contents();
     let parts = start::build(database, &settings, guard).map_err(|error| Failure::usage(format!("{error:#}")))?;
     let plugins = plugins_dir::find(&parts.plugins, &settings.plugins.dir);
     // Compiled while requests are answered; calls of one wait until it is ready.
@@ -59,7 +60,8 @@ pub(super) async fn run(args: ServeArgs) -> Outcome {
     tokio::spawn(maintain_forever(upkeep, parts.database.clone(), parts.app.clone()));
     drop(parts.sessions.spawn_maintenance());
     let shutdown = first_signal().map_err(|error| Failure::new(Exit::Local, error))?;
-    announce(&settings, recovered.as_ref(), &limits, &parts.app, address)?;
+    let opened = recovered.as_ref().map(|recovered| recovered.with_contents(&contents).to_string());
+    announce(&settings, opened.as_deref(), &limits, &parts.app, address)?;
     tokio::spawn(plugins.install());
     let drained = listen::serve(listener, parts.app.clone(), limits, shutdown).await;
     parts.database.close_for_writes();
@@ -87,7 +89,7 @@ fn cannot_listen(settings: &Settings, error: &std::io::Error) -> Failure {
 /// Prints the server's address and limits to standard output. Scripts read the address from it.
 fn announce(
     settings: &Settings,
-    recovered: Option<&Recovered>,
+    opened: Option<&str>,
     limits: &ConnectionLimits,
     app: &App,
     address: std::net::SocketAddr,
@@ -97,12 +99,12 @@ fn announce(
     let (requests, sessions) = (settings.limits.requests_max, settings.pool.max);
     let (connections, body_bytes) = (limits.connections_max, settings.limits.body_bytes_max);
     let transactions = app.transactions_max();
-    let durability = recovered.map(|_| settings.storage.durability.to_string());
-    let data = match recovered {
+    let durability = opened.map(|_| settings.storage.durability.to_string());
+    let data = match opened {
         None => "in memory; it is lost when this process exits".to_owned(),
-        Some(recovered) => {
+        Some(opened) => {
             let (path, durability) = (settings.storage.data.display(), durability.as_deref().unwrap_or_default());
-            format!("{path}, durability {durability}; {recovered}")
+            format!("{path}, durability {durability}; {opened}")
         }
     };
     let text = match settings.log.format {

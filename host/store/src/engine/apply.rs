@@ -196,11 +196,12 @@ impl Inner {
         let change = |count: &mut u64, by: usize| {
             *count = if added { *count + by as u64 } else { *count - by as u64 };
         };
-        change(&mut writer.stats.keys, 1);
+        change(&mut writer.stats.keys, usize::from((self.counts)(key)));
+        change(&mut writer.stats.entries, 1);
         change(&mut writer.stats.key_bytes, key.len());
         change(&mut writer.stats.value_bytes, value_bytes);
         let stats = &writer.stats;
-        let bytes = stats.key_bytes + stats.value_bytes + stats.keys * KEY_MEMORY_BYTES;
+        let bytes = stats.key_bytes + stats.value_bytes + stats.entries * KEY_MEMORY_BYTES;
         self.bytes.store(bytes, Ordering::Relaxed);
         if self.space_prefix_bytes == 0 || key.len() < self.space_prefix_bytes {
             return;

@@ -36,6 +36,7 @@ pub(crate) struct Inner {
     pub(crate) watchers: Watchers,
     pub(crate) snapshot_age_ms_max: u64,
     pub(crate) space_prefix_bytes: usize,
+    pub(crate) counts: fn(&[u8]) -> bool,
     #[cfg(not(target_family = "wasm"))]
     pub(crate) validated_under_lock_max: u64,
     /// What uncommitted writes are taken from.
@@ -69,6 +70,7 @@ impl Inner {
             watchers: Watchers::default(),
             snapshot_age_ms_max: options.snapshot_age_ms_max,
             space_prefix_bytes: options.space_prefix_bytes,
+            counts: options.counts,
             #[cfg(not(target_family = "wasm"))]
             validated_under_lock_max: options.validated_under_lock_max,
             #[cfg(not(target_family = "wasm"))]

@@ -102,7 +102,7 @@ impl Backup {
         let attachments = self.sent.as_ref().map_or(0, Sent::bytes);
         #[cfg(target_family = "wasm")]
         let attachments = 0;
-        stats.key_bytes + stats.value_bytes + stats.keys * ENTRY_BYTES + attachments
+        stats.key_bytes + stats.value_bytes + stats.entries * ENTRY_BYTES + attachments
     }
 
     fn piece(&mut self) -> io::Result<Vec<u8>> {

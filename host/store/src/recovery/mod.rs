@@ -30,5 +30,5 @@ mod sent;
 pub use backup::{Backup, verify, verify_showing};
 pub use check::{FileKind, FileReport, Finding, Report, check, check_showing};
 pub use outcome::{OpenError, Part, Recovered};
-pub use repair::{RepairError, Repaired, repair, repairable};
+pub use repair::{RepairError, Repaired, repair, repair_showing, repairable};
 pub use restore::{RestoreError, abandon_restore, begin_restore, restore, restore_showing};

@@ -44,19 +44,34 @@ pub struct Recovered {
     pub cut: Option<(String, u64, u64)>,
     /// The newest commit.
     pub version: Version,
-    /// Keys in the store.
+    /// Keys in the store that count ([`Options::counts`](crate::Options)).
     pub keys: u64,
     /// Attachments that the store refers to and whose files are missing.
     pub attachments_missing: Vec<AttachmentId>,
 }
 
+fn plural(count: u64) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
 impl fmt::Display for Recovered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f, &format_args!("{} key{}", self.keys, plural(self.keys)))
+    }
+}
+
+impl Recovered {
+    /// As it displays itself, with `contents` for the number of keys: of a caller who counts something else.
+    #[must_use]
+    pub fn with_contents(&self, contents: &dyn fmt::Display) -> impl fmt::Display {
+        fmt::from_fn(move |f| self.write(f, contents))
+    }
+
+    fn write(&self, f: &mut fmt::Formatter<'_>, contents: &dyn fmt::Display) -> fmt::Result {
         if self.is_new {
             return write!(f, "new store");
         }
-        let plural = |count: u64| if count == 1 { "" } else { "s" };
-        write!(f, "{} key{} at version {}", self.keys, plural(self.keys), self.version)?;
+        write!(f, "{contents} at version {}", self.version)?;
         if let Some(checkpoint) = &self.checkpoint {
             write!(f, ", from the checkpoint at version {}", checkpoint.version)?;
         }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::backup::Backup;
 use super::checkpoint::write_backup;
 use super::files::{Files, lock, read_file as read_whole};
-use super::open::{attachments_of, load};
-use super::outcome::{Doing, OpenError};
+use super::open::{attachments_of, load, show_entries};
+use super::outcome::{Doing, OpenError, Part};
 use super::progress::Progress;
 use super::restore::{RestoreError, write_store};
 use crate::attachments::{read_file, write_file};
@@ -63,12 +63,26 @@ pub enum RepairError {
 /// # Errors
 /// [`RepairError`].
 pub fn repair(disk: &dyn Disk, into: &dyn Disk, options: &Options) -> Result<Repaired, RepairError> {
+    repair_showing(disk, into, options, &mut |_| {})
+}
+
+/// As [`repair`], and shows the entries that are kept.
+///
+/// # Errors
+/// As [`repair`].
+pub fn repair_showing(
+    disk: &dyn Disk,
+    into: &dyn Disk,
+    options: &Options,
+    show: &mut dyn FnMut(Part<'_>),
+) -> Result<Repaired, RepairError> {
     let _lock = lock(disk)?;
     let options = &Options { feed_bytes_max: 0, ..options.clone() };
     let progress = Progress::new(options);
     let Plan { store, log, base, inner } = Plan::of(disk, options, &progress)?;
     let chain = log.chain(base);
     redo(disk, store, &inner, &chain, &progress)?;
+    show_entries(&inner, show);
     let snapshot = Snapshot::take_ageless(&Arc::new(inner));
     let reached = snapshot.version();
     let attachments = attachments_of(snapshot.store());

@@ -43,6 +43,9 @@ pub struct Options {
     pub snapshot_age_ms_max: u64,
     /// Keys that share this many first bytes form a space, whose size [`Store::space`](crate::Store::space) returns. 0: no spaces.
     pub space_prefix_bytes: usize,
+    /// Whether a key counts in [`Stats::keys`](crate::Stats) and [`Recovered::keys`](crate::Recovered). Keys by which the store's user
+    /// keeps its own records need not. At first all count.
+    pub counts: fn(key: &[u8]) -> bool,
     /// The most lookups that the validation of a transaction may do under the writers' lock. One that needs more is validated ahead of it.
     pub validated_under_lock_max: u64,
     /// What the uncommitted writes of transactions are [taken from](crate::Transaction::reserve). Without an end at first.
@@ -65,6 +68,7 @@ impl Options {
             checkpoint_bytes: 256 << 20,
             snapshot_age_ms_max: 60_000,
             space_prefix_bytes: 0,
+            counts: |_| true,
             validated_under_lock_max: 64,
             in_flight: Budget::default(),
             on_progress: None,

@@ -9,9 +9,11 @@ use super::entry::Version;
 pub struct Stats {
     /// The newest commit.
     pub version: Version,
-    /// Keys with a value, including expired ones that have not been removed yet.
+    /// Keys with a value that count ([`Options::counts`](crate::Options)), including expired ones that have not been removed yet.
     pub keys: u64,
-    /// The bytes of these keys.
+    /// All keys with a value, also those that do not count.
+    pub entries: u64,
+    /// The bytes of all keys.
     pub key_bytes: u64,
     /// The bytes of their values.
     pub value_bytes: u64,

@@ -82,6 +82,7 @@ async fn home(state: &State, request: &Request) -> Result<Response<Body>> {
     let reason = health::reason_against_writes(state);
     let rows = [
         ("Keys", stats.store.keys.to_string()),
+        ("Rows", stats.store.rows.to_string()),
         ("Bytes", (stats.store.key_bytes + stats.store.value_bytes).to_string()),
         ("Version", stats.store.version.to_string()),
         ("Sessions in use", format!("{} of {}", stats.pool.active_connections, stats.pool.max_connections)),

@@ -5,10 +5,9 @@ use std::borrow::Cow;
 use http::header::{ETAG, LOCATION};
 use http::{HeaderValue, Method, Response, StatusCode};
 use mantis_db::{Code as DbCode, Expect, Reservation};
-use mantis_plugin::{Error, OptionsChange, PluginInfo, PluginLimits, PluginSource};
+use mantis_plugin::{Error, Json, OptionsChange, PluginInfo, PluginLimits, PluginSource};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::api::blocking::{blocking, text};
 use crate::api::common;
@@ -404,7 +403,7 @@ async fn call(state: &State, request: &mut Request) -> Result<Response<Body>> {
 }
 
 /// The arguments, and the memory that they take.
-async fn read_arguments(state: &State, request: &mut Request) -> Result<(Value, Reservation)> {
+async fn read_arguments(state: &State, request: &mut Request) -> Result<(Json, Reservation)> {
     let expect_json = |request: &Request| {
         request.expect_media(&[media::JSON]).map_err(|problem| {
             problem.hint(
@@ -419,22 +418,26 @@ async fn read_arguments(state: &State, request: &mut Request) -> Result<(Value, 
     let config = &state.config;
     let body = request.read_body(config.body_bytes_max, config.body_timeout_ms).await?;
     if body.is_empty() {
-        return Ok((Value::Array(Vec::new()), request.reserve(0)?));
+        return Ok((Json::Array(Vec::new()), request.reserve(0)?));
     }
     expect_json(request)?;
     let reservation = request.reserve(memory::parsed_bytes(&body))?;
     let parsed = if body.len() > BODY_BYTES_NOW_MAX {
-        blocking(move || async move { json::parse::<Value>(&body) }).await?
+        blocking(move || async move { parsed(&body) }).await?
     } else {
-        json::parse(&body)?
+        parsed(&body)?
     };
     match parsed {
-        arguments @ (Value::Array(_) | Value::Object(_)) => Ok((arguments, reservation)),
+        arguments @ (Json::Array(_) | Json::Object(_)) => Ok((arguments, reservation)),
         _ => {
             Err(Problem::new(Code::BodyInvalid)
                 .detail("arguments must be an array, or an object by the parameters' names"))
         }
     }
+}
+
+fn parsed(body: &[u8]) -> Result<Json> {
+    Json::parse(body).map_err(|error| json::problem(body, &error))
 }
 
 /// A number of log lines, which is above the host's limit where its type cannot hold it.

@@ -141,7 +141,8 @@ fn write_pool_waits(out: &mut Exposition, state: &State) {
 
 fn write_store(out: &mut Exposition, store: &StoreStats) {
     out.gauge("store_version", "The newest commit.", store.version);
-    out.gauge("store_keys", "Keys with a value.", store.keys);
+    out.gauge("store_keys", "Keys of all buckets.", store.keys);
+    out.gauge("store_rows", "Rows of all tables.", store.rows);
     out.gauge("store_key_bytes", "Bytes of keys.", store.key_bytes);
     out.gauge("store_value_bytes", "Bytes of values.", store.value_bytes);
     out.gauge("store_versions", "Versions in memory.", store.versions);

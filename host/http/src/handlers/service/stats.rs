@@ -81,6 +81,7 @@ pub(crate) struct PoolStats {
 pub(crate) struct StoreStats {
     pub(crate) version: u64,
     pub(crate) keys: u64,
+    pub(crate) rows: u64,
     pub(crate) key_bytes: u64,
     pub(crate) value_bytes: u64,
     pub(crate) versions: u64,
@@ -221,6 +222,7 @@ fn store(state: &State) -> StoreStats {
     StoreStats {
         version: stats.version,
         keys: stats.keys,
+        rows: state.database.contents().rows,
         key_bytes: stats.key_bytes,
         value_bytes: stats.value_bytes,
         versions: stats.versions,

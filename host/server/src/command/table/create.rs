@@ -1,7 +1,9 @@
 //! `mantisdb table create`: from a schema document, or from options.
 
 use hyper::Method;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Value, json};
 
 use super::schema;
 use crate::cli::TableCreateArgs;
@@ -11,27 +13,43 @@ use crate::failure::{Failure, Outcome};
 pub(super) async fn run(args: TableCreateArgs) -> Outcome {
     let body = match &args.file {
         Some(file) => context::read_input(file)?,
-        None => document(&args)?.to_string().into(),
+        None => document(&args)?.into(),
     };
     schema::write(&args.server, Method::PUT, &args.name, body, "created").await
 }
 
+#[derive(Serialize)]
+struct Document<'a> {
+    columns: Vec<Column<'a>>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    primary_key: &'a [String],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    foreign_keys: Vec<Value>,
+}
+
+#[derive(Serialize)]
+struct Column<'a> {
+    name: &'a str,
+    r#type: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nullable: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identity: Option<bool>,
+    /// As it is written: its numbers keep their digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    default: Option<Box<RawValue>>,
+}
+
 /// The schema that the options describe.
-fn document(args: &TableCreateArgs) -> Outcome<Value> {
+fn document(args: &TableCreateArgs) -> Outcome<String> {
     let columns = args.column.iter().map(|text| column(text)).collect::<Outcome<Vec<_>>>()?;
     let foreign_keys = args.foreign_key.iter().map(|text| foreign_key(text)).collect::<Outcome<Vec<_>>>()?;
-    let mut document = json!({ "columns": columns });
-    if !args.primary_key.is_empty() {
-        document["primary_key"] = json!(args.primary_key);
-    }
-    if !foreign_keys.is_empty() {
-        document["foreign_keys"] = foreign_keys.into();
-    }
-    Ok(document)
+    let document = Document { columns, primary_key: &args.primary_key, foreign_keys };
+    serde_json::to_string(&document).map_err(|error| Failure::usage(error.to_string()))
 }
 
 /// `NAME:TYPE[:not-null][:identity][:default=VALUE]`. A default is the last option, since it may have colons.
-fn column(text: &str) -> Outcome<Value> {
+fn column(text: &str) -> Outcome<Column<'_>> {
     let failed = |reason: &str| {
         Failure::usage(format!("--column {text:?}: {reason}")).hint(
             "a column is NAME:TYPE, and then :not-null, :identity or :default=VALUE; --file takes all of a schema",
@@ -47,30 +65,27 @@ fn column(text: &str) -> Outcome<Value> {
     if name.is_empty() || r#type.is_empty() {
         return Err(failed("its name or type is empty"));
     }
-    let mut column = Map::from_iter([("name".to_owned(), name.into()), ("type".to_owned(), r#type.into())]);
+    let mut column = Column { name, r#type, nullable: None, identity: None, default: None };
     for option in parts {
         match option {
-            "not-null" => column.insert("nullable".to_owned(), false.into()),
-            "identity" => column.insert("identity".to_owned(), true.into()),
+            "not-null" => column.nullable = Some(false),
+            "identity" => column.identity = Some(true),
             _ => return Err(failed(&format!("there is no option {option:?}"))),
-        };
+        }
     }
-    if let Some(default) = default {
-        column.insert("default".to_owned(), default_value(default));
-    }
-    Ok(column.into())
+    column.default = default.map(default_value).transpose().map_err(|error| failed(&error.to_string()))?;
+    Ok(column)
 }
 
 /// A function as in `now()`, JSON, or else text.
-fn default_value(text: &str) -> Value {
+fn default_value(text: &str) -> serde_json::Result<Box<RawValue>> {
     if let Some(function) = text.strip_suffix("()") {
-        return json!({ "function": function });
+        return to_raw_value(&json!({ "function": function }));
     }
     match serde_json::from_str(text) {
         // With more digits than a float has: its column reads them from a text as well.
-        Ok(Value::Number(number)) if number.to_string() != text => text.into(),
-        Ok(value) => value,
-        Err(_) => text.into(),
+        Ok(Value::Number(number)) if number.to_string() != text => to_raw_value(text),
+        _ => serde_json::from_str(text).or_else(|_| to_raw_value(text)),
     }
 }
 
@@ -91,9 +106,11 @@ mod tests {
     #[track_caller]
     fn check(text: &str, expected: Result<Value, &str>) {
         match (column(text), expected) {
-            (Ok(column), Ok(expected)) => assert_eq!(column, expected, "{text}"),
+            (Ok(column), Ok(expected)) => assert_eq!(json!(column), expected, "{text}"),
             (Err(failure), Err(part)) => assert!(failure.message.contains(part), "{}", failure.message),
-            (column, _) => panic!("{text}: {column:?}"),
+            (column, _) => {
+                panic!("{text}: {:?}", column.map(|column| json!(column)).map_err(|failure| failure.message))
+            }
         }
     }
 
@@ -113,6 +130,8 @@ mod tests {
             "m:timestamptz:default=now()",
             Ok(json!({"name": "m", "type": "timestamptz", "default": {"function": "now"}})),
         );
+        let written = serde_json::to_string(&column(r#"j:jsonb:default={"a": [1.10]}"#).unwrap()).unwrap();
+        assert_eq!(written, r#"{"name":"j","type":"jsonb","default":{"a": [1.10]}}"#);
         check("id", Err("no type"));
         check(":text", Err("empty"));
         check("id:bigint:unique", Err("no option \"unique\""));

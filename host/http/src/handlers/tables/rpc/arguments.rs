@@ -1,11 +1,13 @@
 //! Arguments as clients send them: members of an object, or texts in a query or a form.
 
+use std::collections::BTreeMap;
+
 use mantis_db::tables::types::{Scalar, Type, Value as Cell, from_text};
 use mantis_db::tables::{Environment, TableError, TableResult, code};
 use mantis_dialect::Parser;
-use mantis_plugin::{Field, ValueType};
+use mantis_plugin::{Field, Json, ValueType};
 use serde::de::IgnoredAny;
-use serde_json::{Map, Number, Value, json};
+use serde_json::{Number, json};
 
 use super::function::Function;
 use crate::handlers::tables::request::parameters;
@@ -13,7 +15,7 @@ use crate::handlers::tables::request::parameters;
 /// An argument, before its type is known.
 #[derive(Debug)]
 pub(super) enum Argument {
-    Json(Value),
+    Json(Json),
     Text(String),
 }
 
@@ -67,8 +69,8 @@ pub(super) fn of_json(body: &[u8]) -> TableResult<Vec<(String, Argument)>> {
     if let Some(details) = mantis_db::json_encoding_error(body) {
         return Err(invalid(details.to_owned()));
     }
-    let body: Value = serde_json::from_slice(body).map_err(|error| invalid(mantis_db::json_error(&error)))?;
-    let Value::Object(members) = body else {
+    let body = Json::parse(body).map_err(|error| invalid(mantis_db::json_error(&error)))?;
+    let Json::Object(members) = body else {
         return Err(invalid("The arguments of a function are an object by their names.".to_owned()));
     };
     Ok(members.into_iter().map(|(name, value)| (name, Argument::Json(value))).collect())
@@ -97,7 +99,7 @@ pub(super) fn by_parameter(
     function: &Function,
     arguments: Vec<(String, Argument)>,
     environment: &Environment,
-) -> TableResult<Option<Map<String, Value>>> {
+) -> TableResult<Option<BTreeMap<String, Json>>> {
     let mut given: Vec<(&Field, Vec<Argument>)> = Vec::new();
     for (name, argument) in arguments {
         let Some(parameter) = function.parameter(&name) else { return Ok(None) };
@@ -121,13 +123,13 @@ fn is_optional(parameter: &Field) -> bool {
     matches!(parameter.value_type, ValueType::Option(_))
 }
 
-fn value_of(mut arguments: Vec<Argument>, value_type: &ValueType, environment: &Environment) -> TableResult<Value> {
+fn value_of(mut arguments: Vec<Argument>, value_type: &ValueType, environment: &Environment) -> TableResult<Json> {
     if arguments.len() > 1 {
         let element = element_of(value_type);
         let elements = arguments.into_iter().map(|argument| one_value(argument, element, environment));
-        return elements.collect();
+        return elements.collect::<TableResult<_>>().map(Json::Array);
     }
-    arguments.pop().map_or(Ok(Value::Null), |argument| one_value(argument, value_type, environment))
+    arguments.pop().map_or(Ok(Json::Null), |argument| one_value(argument, value_type, environment))
 }
 
 fn element_of(value_type: &ValueType) -> &ValueType {
@@ -138,7 +140,7 @@ fn element_of(value_type: &ValueType) -> &ValueType {
     }
 }
 
-fn one_value(argument: Argument, value_type: &ValueType, environment: &Environment) -> TableResult<Value> {
+fn one_value(argument: Argument, value_type: &ValueType, environment: &Environment) -> TableResult<Json> {
     match argument {
         Argument::Json(value) => Ok(value),
         Argument::Text(text) => of_text(text, value_type, environment),
@@ -146,18 +148,18 @@ fn one_value(argument: Argument, value_type: &ValueType, environment: &Environme
 }
 
 /// The value of a text, in the form that the plugin host takes. What is none of the type stays a text, which the host refuses.
-fn of_text(text: String, value_type: &ValueType, environment: &Environment) -> TableResult<Value> {
+fn of_text(text: String, value_type: &ValueType, environment: &Environment) -> TableResult<Json> {
     Ok(match value_type {
         ValueType::Bool => match from_text(&text, Type::scalar(Scalar::Boolean), environment) {
-            Ok(Cell::Boolean(value)) => value.into(),
-            _ => text.into(),
+            Ok(Cell::Boolean(value)) => Json::Bool(value),
+            _ => Json::String(text),
         },
         ValueType::F32 | ValueType::F64 => match text.parse().ok().and_then(Number::from_f64) {
-            Some(number) => number.into(),
-            None => text.into(),
+            Some(number) => Json::Number(number),
+            None => Json::String(text),
         },
-        ValueType::Bytes => bytes(&text).unwrap_or(Value::String(text)),
-        ValueType::Option(_) if text == "null" => Value::Null,
+        ValueType::Bytes => bytes(&text).unwrap_or(Json::String(text)),
+        ValueType::Option(_) if text == "null" => Json::Null,
         ValueType::Option(inner) if matches!(**inner, ValueType::Option(_)) => json_or_text(text),
         ValueType::Option(inner) => of_text(text, inner, environment)?,
         ValueType::List(_) | ValueType::Flags(_) if text.starts_with('{') => {
@@ -170,14 +172,14 @@ fn of_text(text: String, value_type: &ValueType, environment: &Environment) -> T
         | ValueType::Variant(_)
         | ValueType::Result { .. } => json_or_text(text),
         // The host reads integers of any size from text.
-        _ => text.into(),
+        _ => Json::String(text),
     })
 }
 
 /// An array in PostgreSQL's form: `{1,2}`.
-fn elements(text: &str, element: &ValueType, environment: &Environment) -> TableResult<Value> {
+fn elements(text: &str, element: &ValueType, environment: &Environment) -> TableResult<Json> {
     let r#type = Type { is_array: true, ..Type::TEXT };
-    let Cell::Array(array) = from_text(text, r#type, environment)? else { return Ok(Value::Null) };
+    let Cell::Array(array) = from_text(text, r#type, environment)? else { return Ok(Json::Null) };
     if array.dimensions.len() > 1 {
         let message = format!("malformed array literal: \"{text}\"");
         return Err(TableError::new(code::TEXT_INVALID, message)
@@ -185,13 +187,13 @@ fn elements(text: &str, element: &ValueType, environment: &Environment) -> Table
     }
     let value = |cell: Cell<'static>| match cell {
         Cell::Text(text) => of_text(text.into_owned(), element, environment),
-        _ => Ok(Value::Null),
+        _ => Ok(Json::Null),
     };
-    array.elements.into_iter().map(value).collect()
+    array.elements.into_iter().map(value).collect::<TableResult<_>>().map(Json::Array)
 }
 
 /// Bytes in PostgreSQL's hexadecimal form: `\x6869`.
-fn bytes(text: &str) -> Option<Value> {
+fn bytes(text: &str) -> Option<Json> {
     use base64::Engine as _;
     let digits = text.strip_prefix("\\x")?.as_bytes();
     let digit = |digit: u8| char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
@@ -200,9 +202,9 @@ fn bytes(text: &str) -> Option<Value> {
         _ => None,
     });
     let bytes = pairs.collect::<Option<Vec<u8>>>()?;
-    Some(json!({"base64": base64::engine::general_purpose::STANDARD.encode(bytes)}))
+    Some(json!({"base64": base64::engine::general_purpose::STANDARD.encode(bytes)}).into())
 }
 
-fn json_or_text(text: String) -> Value {
-    serde_json::from_str(&text).unwrap_or(Value::String(text))
+fn json_or_text(text: String) -> Json {
+    Json::parse(text.as_bytes()).unwrap_or(Json::String(text))
 }

@@ -6,7 +6,7 @@ use http::header::ALLOW;
 use http::{HeaderValue, Method, Response, StatusCode};
 use mantis_db::Grants;
 use mantis_db::tables::{TableError, code};
-use mantis_plugin::CallError;
+use mantis_plugin::{CallError, Json};
 use parking_lot::Mutex;
 use serde_json::Value;
 
@@ -33,7 +33,7 @@ use crate::wire::written;
 /// What a function is called with.
 struct Call {
     function: Function,
-    arguments: Value,
+    arguments: Json,
     asked: TableRequest,
 }
 
@@ -117,7 +117,7 @@ fn prepare(
     let root = &mut asked.query.root;
     let window = range::window(&head.method, &head.headers, root.limit, root.offset)?;
     (root.limit, root.offset) = (window.limit, Some(window.offset));
-    Ok(Call { function, arguments: Value::Object(arguments), asked })
+    Ok(Call { function, arguments: Json::Object(arguments), asked })
 }
 
 /// Calls the function. The response is made before the commit, so that a call whose result cannot be shown has changed nothing.
