@@ -1,7 +1,9 @@
 import { Bucket } from 'mantis:db/kv@0.1.0';
 
+export const count = (page) => Bucket.open('visits').increment(new TextEncoder().encode(page), 1n).number;
+
 export const visit = (page) => {
-  const { number } = Bucket.open('visits').increment(new TextEncoder().encode(page), 1n);
+  const number = count(page);
   console.log('visit', Number(number), 'of', page);
   console.error('to standard error');
   return number;

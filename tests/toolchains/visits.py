@@ -8,9 +8,12 @@ from wit_world.imports.kv import Bucket
 
 
 class WitWorld(wit_world.WitWorld):
-    def visit(self, page):
+    def count(self, page):
         with Bucket.open("visits") as bucket:
-            number = bucket.increment(page.encode(), 1).number
+            return bucket.increment(page.encode(), 1).number
+
+    def visit(self, page):
+        number = self.count(page)
         print("visit", number, "of", page)
         print("to standard error", file=sys.stderr)
         return number

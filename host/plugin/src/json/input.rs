@@ -392,7 +392,7 @@ mod tests {
 
     #[test]
     fn a_float_is_the_nearest_of_what_is_written() {
-        for (json, expected) in [("1.0000000000000000001", 1.0), ("1e-400", 0.0), ("0.1", 0.1), ("3", 3.0)] {
+        for (json, expected) in [("1.0000000000000000001", 1.0_f64), ("1e-400", 0.0), ("0.1", 0.1), ("3", 3.0)] {
             assert_eq!(float(&Json::parse(json.as_bytes()).unwrap()).unwrap().to_bits(), expected.to_bits(), "{json}");
         }
     }

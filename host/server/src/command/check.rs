@@ -86,7 +86,7 @@ fn watched(tell: OnProgress) -> EngineOptions {
 /// A line for each file, one for each finding in it, and the verdict.
 fn show(output: &mut Output, report: &Report, contents: Contents, lost: &[LostComponent]) -> Outcome {
     for file in &report.files {
-        output.line(format_args!("{}  {}{}", file.name, DecimalBytes(file.bytes), contents(file)))?;
+        output.line(format_args!("{}  {}{}", file.name, DecimalBytes(file.bytes), contents_of(file)))?;
         for finding in &file.findings {
             let mark = if finding.is_damage { "damaged" } else { "note" };
             output.line(format_args!("  {mark}, offset {}: {}", finding.offset, finding.what))?;
@@ -112,7 +112,7 @@ fn show(output: &mut Output, report: &Report, contents: Contents, lost: &[LostCo
     }
 }
 
-fn contents(file: &FileReport) -> String {
+fn contents_of(file: &FileReport) -> String {
     match (file.kind, file.versions) {
         (FileKind::Checkpoint, Some((version, _))) => {
             let entries = if file.entries == 1 { "entry" } else { "entries" };
