@@ -399,7 +399,8 @@ fn all_commands_count_the_keys_and_rows_that_users_put() {
         ["table", "create", "t", "--column", "id:bigint:identity", "--column", "a:text", "--primary-key", "id"];
     server.ok(&create);
     for row in ["x", "y", "z"] {
-        let imported = server.run_with(&["table", "import", "t", "-"], format!("{{\"a\": \"{row}\"}}\n").as_bytes());
+        let imported = server
+            .run_with(&["table", "import", "t", "--format", "ndjson"], format!("{{\"a\": \"{row}\"}}\n").as_bytes());
         assert!(imported.status.success(), "{imported:?}");
     }
     let stats: Value = serde_json::from_str(&server.ok(&["stats", "--json"])).unwrap();

@@ -254,6 +254,6 @@ fn a_drop_refused_in_the_middle_still_drops() {
         assert_eq!(code(now(full.database.session().drop_bucket("b"))), Code::BucketNotFound);
         full.disk.plan(None);
         full.database.maintain();
-        assert_eq!(full.database.stats().keys, 2, "the next number, and the dropped bucket's name");
+        assert_eq!(full.database.store().stats().entries, 2, "the next number, and the dropped bucket's name");
     }
 }

@@ -32,7 +32,7 @@ fn bucket_sizes_follow_writes() {
 fn dropping_frees_everything_even_of_a_large_bucket() {
     let stage = Stage::new();
     let mut session = stage.session();
-    let before = stage.database.stats();
+    let before = stage.database.store().stats();
     let sets = (0..2_500_u32).map(|number| Op::Set(number.to_be_bytes().to_vec(), vec![1; 10], for_ms(60_000)));
     now(session.kv("b").unwrap().apply(&sets.collect::<Vec<_>>())).unwrap();
     assert_eq!(now(session.drop_bucket("b")).unwrap().keys, 2_500);
@@ -40,8 +40,8 @@ fn dropping_frees_everything_even_of_a_large_bucket() {
     stage.clock.advance_ms(24 * 60 * 60 * 1_000 + 1);
     stage.database.maintain();
     stage.database.maintain();
-    let after = stage.database.stats();
-    assert_eq!(after.keys, before.keys + 1, "only the next number is left");
+    let after = stage.database.store().stats();
+    assert_eq!(after.entries, before.entries + 1, "only the next number is left");
     assert_eq!(after.deadlines, 0);
 }
 

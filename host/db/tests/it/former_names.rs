@@ -76,7 +76,7 @@ fn a_late_reader_sees_all_changes_of_a_dropped_bucket() {
         assert_eq!(code(read(&mut session, &of("b"), since)), Code::Compacted);
     }
     check(&mut session, Some("b"), &Since::Earliest, &[]);
-    assert_eq!(stage.database.stats().keys, 2, "the next number, and a key of another bucket");
+    assert_eq!(stage.database.store().stats().entries, 2, "the next number, and a key of another bucket");
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn what_expires_in_a_dropped_bucket_is_shown() {
         stage.database.maintain();
     }
     check(&mut session, Some("b"), &Since::Earliest, &["+b/short", "+b/long", "-b/long", "-b/short"]);
-    assert_eq!(stage.database.stats().keys, 2, "the next number, and the name");
+    assert_eq!(stage.database.store().stats().entries, 2, "the next number, and the name");
     stage.clock.advance_ms(23 * HOUR_MS);
     stage.database.maintain();
     check(&mut session, None, &Since::Earliest, &["+b/short", "+b/long", "-b/long", "-b/short"]);
@@ -145,7 +145,7 @@ fn buckets_made_and_dropped_for_ever_do_not_fill_the_store() {
         now(session.drop_bucket("b")).unwrap();
         if cycle % 100 == 0 {
             stage.database.maintain();
-            let keys = stage.database.stats().keys;
+            let keys = stage.database.store().stats().entries;
             assert!(keys < NAMES_MAX + 102, "{keys} keys after {cycle} cycles");
         }
     }
@@ -153,7 +153,7 @@ fn buckets_made_and_dropped_for_ever_do_not_fill_the_store() {
     assert!(shown.len() > 500 && shown.len() as u64 <= 2 * (NAMES_MAX + 102), "{}", shown.len());
     stage.clock.advance_ms(25 * HOUR_MS);
     (0..3).for_each(|_| stage.database.maintain());
-    assert_eq!(stage.database.stats().keys, 1, "the next number");
+    assert_eq!(stage.database.store().stats().entries, 1, "the next number");
 }
 
 fn open(disk: &MemoryDisk, clock: &Arc<ManualClock>, change: impl FnOnce(&mut Limits)) -> Database {
@@ -203,7 +203,7 @@ fn names_and_feed_are_recovered_together() {
     }
     clock.advance_ms(5 * HOUR_MS);
     (0..3).for_each(|_| database.maintain());
-    assert_eq!(database.stats().keys, 1, "the next number: the name is not kept longer for the restarts");
+    assert_eq!(database.store().stats().entries, 1, "the next number: the name is not kept longer for the restarts");
     let database = reopen(database, &disk, &clock, |_| ());
     (0..3).for_each(|_| database.maintain());
     assert_eq!(code(read(&mut database.session(), &of("b"), since)), Code::Compacted);
@@ -232,7 +232,7 @@ fn changes_recovered_without_a_name_are_compacted() {
         put(&mut session, "kept", &format!("{number}"), 100);
     }
     (0..3).for_each(|_| database.maintain());
-    assert_eq!(database.stats().keys, 1 + 2 + 101, "the dropped bucket's name is forgotten");
+    assert_eq!(database.store().stats().entries, 1 + 2 + 101, "the dropped bucket's name is forgotten");
     assert_eq!(code(read(&mut session, &of("b"), since.clone())), Code::Compacted);
     database.store().flush();
     drop((session, database));

@@ -69,7 +69,7 @@ fn an_interrupted_drop_is_finished() {
             // A drop of which nothing was durable did not happen.
             assert_eq!(is_there, writes == 0 && ends, "{writes}");
             let kept = 2 + if is_there { 2_500 + 2 } else { 1 } + 2;
-            assert_eq!(database.stats().keys, kept, "{writes}, {ends}: only names and numbers are left");
+            assert_eq!(database.store().stats().entries, kept, "{writes}, {ends}: only names and numbers are left");
             assert_eq!(now(session.kv("kept").unwrap().count(&Span::All)).unwrap(), 1);
         }
     }
@@ -107,7 +107,7 @@ fn a_drop_that_the_disk_refuses_did_not_happen() {
     is_full(false);
     keep_house();
     assert_eq!(code(now(session.drop_bucket("b"))), Code::BucketNotFound);
-    assert_eq!(database.stats().keys, 2, "the next number, and the dropped bucket's name");
+    assert_eq!(database.store().stats().entries, 2, "the next number, and the dropped bucket's name");
 }
 
 #[test]

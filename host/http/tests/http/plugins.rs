@@ -54,7 +54,8 @@ async fn invalid_components_are_refused() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_integer_is_no_number_that_a_float_makes_whole() {
     let server = Server::new();
-    assert_eq!(server.send("PUT /api/v1/plugins/sums", WASM, COMPONENT).await.outcome(), "201");
+    let component = wat::parse_str(COMPONENT).unwrap();
+    assert_eq!(server.send("PUT /api/v1/plugins/sums", WASM, component).await.outcome(), "201");
     for (arguments, outcome) in [
         ("[1, 2]", "200"),
         ("[1.0, 2e0]", "200"),

@@ -250,8 +250,9 @@ mod tests {
             };
             let text = format!("[{}]", numbers.iter().map(forms).collect::<Vec<_>>().join(","));
             let Ok(Json::Array(items)) = Json::parse(text.as_bytes()) else { panic!("{text}") };
-            for ((_, form), item) in numbers.iter().zip(&items) {
-                proptest::prop_assert_eq!(matches!(item, Json::Rounded(_)), *form == 2, "{}", text);
+            for ((number, form), item) in numbers.iter().zip(&items) {
+                // The float next to zero is not whole by itself.
+                proptest::prop_assert_eq!(matches!(item, Json::Rounded(_)), *form == 2 && *number != 0, "{}", text);
             }
         }
     }

@@ -354,17 +354,17 @@ fn old_rows_count_in_the_size_of_a_transaction() {
 fn definitions_are_kept_as_long_as_the_feed_has_changes_of_their_time() {
     let mut tables = Tables::with_limits(&[("orders", FULL)], |limits| limits.feed_age_ms_max = 1_000);
     tables.post("orders", r#"{"id": 1, "status": "open"}"#).unwrap();
-    let start = tables.stage.database.stats().keys;
+    let start = tables.stage.database.store().stats().entries;
     for (from, to) in [("status", "a"), ("a", "b"), ("b", "status")] {
         alter(&mut tables.session, "orders", &format!(r#"{{"rename_columns": {{"{from}": "{to}"}}}}"#));
         tables.stage.database.maintain();
     }
-    assert_eq!(tables.stage.database.stats().keys, start + 3);
+    assert_eq!(tables.stage.database.store().stats().entries, start + 3);
     let cursor = now(tables.session.feed(&FeedScope::All, &Since::Earliest, 1)).unwrap().cursor;
     tables.stage.clock.advance_ms(2_000);
     tables.stage.database.maintain();
     tables.stage.database.maintain();
-    assert_eq!(tables.stage.database.stats().keys, start + 1, "the mark of what was forgotten");
+    assert_eq!(tables.stage.database.store().stats().entries, start + 1, "the mark of what was forgotten");
     let outcome = now(tables.session.feed(&FeedScope::All, &Since::Cursor(cursor), 10));
     assert!(matches!(outcome, Err(FeedError::Feed(error)) if error.code() == Code::Compacted));
     tables.patch("orders", r#"{"status": "new"}"#).unwrap();

@@ -129,9 +129,9 @@ pub(crate) fn check_tables(database: &Database) -> u64 {
     check_table_invariants(database).unwrap_or_else(|broken| panic!("{broken}"))
 }
 
-/// Keys of the store, without the definitions that are kept for the feed.
+/// Entries of the store, without the definitions that are kept for the feed.
 pub(crate) fn key_count(database: &Database) -> u64 {
-    database.stats().keys - former_schema_count(database)
+    database.store().stats().entries - former_schema_count(database)
 }
 
 #[track_caller]
