@@ -94,7 +94,9 @@ impl Kv<'_> {
         self.check_keys(keys)?;
         self.check_reads()?;
         let Some(bucket) = self.existing()? else {
-            keys.iter().for_each(|_| see(None));
+            for _ in keys {
+                see(None);
+            }
             return Ok(());
         };
         let limits = self.limits().clone();
@@ -113,7 +115,7 @@ impl Kv<'_> {
             if outcome.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         };
         match &mut self.session.transaction {
-            None => (&self.session.database.0.engine.snapshot()).get_many(&encoded, &mut one)?,
+            None => self.session.database.0.engine.snapshot().get_many(&encoded, &mut one)?,
             Some(transaction) => transaction.get_many(&encoded, &mut one)?,
         }
         outcome?;
