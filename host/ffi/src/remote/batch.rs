@@ -3,9 +3,11 @@
 use std::borrow::Cow;
 
 use hyper::Method;
+use mantis_db::tables::types::Value;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::dialect;
 use super::problem::Lost;
 use super::session::{Session, written};
 use super::url::Path;
@@ -73,7 +75,7 @@ pub(super) fn results(answer: &Answer) -> Result<Vec<&RawValue>, Failure> {
     answer.json::<Results<'_>>().map(|answer| answer.results)
 }
 
-/// An argument: a number of many digits is written as it is.
+/// An argument: a number of many digits is written as it is, a whole one without a point.
 ///
 /// # Errors
 /// It has no value.
@@ -82,7 +84,12 @@ pub(super) fn argument(given: &RawValue) -> Result<String, Failure> {
     struct Digits {
         number: String,
     }
-    let Ok(Digits { number }) = serde_json::from_str(given.get()) else { return Ok(given.get().to_owned()) };
+    let Ok(Digits { number }) = serde_json::from_str(given.get()) else {
+        return Ok(match statements::value(given.get())? {
+            Value::Double(_) => dialect::number(given.get()),
+            _ => given.get().to_owned(),
+        });
+    };
     // Checked, so that it ends nothing but itself.
     statements::value(given.get())?;
     let is_json = serde_json::from_str::<serde_json::Number>(&number).is_ok();

@@ -5,6 +5,7 @@ use crate::abi::status;
 use crate::failure::Failure;
 use crate::far::unsupported;
 use crate::statements;
+use mantis_db::json_integer;
 use mantis_db::tables::code;
 use mantis_db::tables::types::Value;
 use serde_json::value::RawValue;
@@ -31,12 +32,18 @@ pub(super) fn arguments(given: &[&RawValue]) -> Result<Vec<String>, Failure> {
         Ok(match statements::value(given.get())? {
             Value::Text(text) => text.into_owned(),
             Value::Null => return Err(unsupported("an argument that is null")),
-            Value::Boolean(_) | Value::Integer(_) | Value::Double(_) => given.get().to_owned(),
+            Value::Double(_) => number(given.get()),
+            Value::Boolean(_) | Value::Integer(_) => given.get().to_owned(),
             Value::Numeric(_) => digits(given.get())?,
             _ => return Err(unsupported("an argument of this type")),
         })
     };
     given.iter().map(text).collect()
+}
+
+/// A number of JSON as the dialect writes it: to it `1.0` is no whole number, and to a statement it is.
+pub(super) fn number(json: &str) -> String {
+    json_integer(json).map_or_else(|| json.to_owned(), |whole| whole.to_string())
 }
 
 /// The digits of `{"number": ".."}`, which are a number.
@@ -156,5 +163,12 @@ mod tests {
         check("name=eq.\"a&$1\"&$=eq.$", &[("name", "eq.\"a&$1\""), ("$", "eq.$")]);
         assert_eq!(parameters("id=eq.$3", &[]).unwrap_err().code, "42P02");
         assert_eq!(columns(["a", "b c", "d"]), "a,\"b c\",d");
+    }
+
+    #[test]
+    fn whole_numbers_have_no_point() {
+        for (given, written) in [("1.0", "1"), ("-12e2", "-1200"), ("1.5", "1.5"), ("1e400", "1e400")] {
+            assert_eq!(number(given), written);
+        }
     }
 }
