@@ -19,6 +19,9 @@ use crate::packed;
 use crate::raw::{self, Out};
 use crate::waiting::block;
 
+/// A value of more bytes is shared with the database while it is shown, which costs more than to copy a small one.
+const SHOWN_AS_COPY_MAX: usize = 4 << 10;
+
 /// See the header.
 ///
 /// # Safety
@@ -53,24 +56,32 @@ pub unsafe extern "C" fn mantis_conn_get(
                 out.write(&mantis_entry { value: if is_copied { std::ptr::null() } else { shown.value }, ..shown });
                 return Ok(if is_copied || buffer.is_null() { MANTIS_OK } else { MANTIS_TOO_SMALL });
             }
-            if !buffer.is_null() {
-                let mut media_type = std::mem::take(&mut conn.media_type);
-                let read = conn.session().kv(bucket).and_then(|mut kv| {
-                    at_once(kv.read(key, |entry| {
-                        media_type.clear();
-                        media_type.push_str(entry.media_type);
-                        out.write(&mantis_entry { value: std::ptr::null(), ..entry_of(entry, &media_type) });
-                        // SAFETY: the caller's buffer has so many bytes, and the database has none of them.
-                        unsafe { raw::copy(entry.value, buffer.cast(), capacity) }
-                    }))
-                });
-                conn.media_type = media_type;
-                match read? {
-                    Some(true) => return Ok(MANTIS_OK),
-                    None => return Ok(MANTIS_NOT_FOUND),
-                    // What does not fit is shown.
-                    Some(false) => {}
-                }
+            let (mut media_type, mut data) = (std::mem::take(&mut conn.media_type), std::mem::take(&mut conn.page.data));
+            let read = conn.session().kv(bucket).and_then(|mut kv| {
+                at_once(kv.read(key, |entry| {
+                    media_type.clear();
+                    media_type.push_str(entry.media_type);
+                    let shown = entry_of(entry, &media_type);
+                    if buffer.is_null() {
+                        let is_small = entry.value.len() <= SHOWN_AS_COPY_MAX;
+                        if is_small {
+                            data.clear();
+                            data.extend_from_slice(entry.value);
+                            out.write(&mantis_entry { value: data.as_ptr(), ..shown });
+                        }
+                        return is_small;
+                    }
+                    out.write(&mantis_entry { value: std::ptr::null(), ..shown });
+                    // SAFETY: the caller's buffer has so many bytes, and the database has none of them.
+                    unsafe { raw::copy(entry.value, buffer.cast(), capacity) }
+                }))
+            });
+            (conn.media_type, conn.page.data) = (media_type, data);
+            match read? {
+                Some(true) => return Ok(MANTIS_OK),
+                None => return Ok(MANTIS_NOT_FOUND),
+                // A large value is shared, and shown.
+                Some(false) => {}
             }
             let Some(found) = at_once(conn.session().kv(bucket)?.get(key))? else { return Ok(MANTIS_NOT_FOUND) };
             let found = conn.entry.insert(found).borrowed();
