@@ -17,6 +17,8 @@ type localSession struct {
 	conn    C.mantis_conn
 	scratch *C.scratch
 	isInTx  bool
+	// All writes of the connection are deferred.
+	isDeferred bool
 	// Memory of packed keys, for the next call.
 	packed []byte
 	wait   settleWait
@@ -31,7 +33,7 @@ func (session *localSession) address() C.uintptr_t {
 }
 
 func (session *localSession) release() {
-	session.isInTx = false
+	session.isInTx, session.isDeferred = false, false
 	session.local.gated(func() C.mantis_status { return C.mantis_conn_release(session.conn, nil) })
 	_ = session.local.left(session)
 }
@@ -67,6 +69,13 @@ func (session *localSession) settled(ctx context.Context, status C.mantis_status
 		return Written{}, err
 	}
 	return Written{Version: uint64(version), Durable: isDurable}, nil
+}
+
+// deferWrites lets writes that have no flag for it answer before they are durable: settled waits for them without a thread.
+func (session *localSession) deferWrites() {
+	if !session.isDeferred {
+		session.isDeferred = C.mantis_conn_set_deferred(session.conn, 1, nil) == C.MANTIS_OK
+	}
 }
 
 func (session *localSession) begin(ctx context.Context, options TransactionOptions, retryToken string) error {
@@ -310,6 +319,7 @@ func (session *localSession) deleteSpan(ctx context.Context, bucket string, span
 	name, nameLength := bucketOfName(bucket)
 	kind, start, startLength, end, endLength := spanOf(span)
 	scratch := session.scratch
+	session.deferWrites()
 	status := C.mantis_conn_delete_span(session.conn, name, nameLength, kind, start, startLength, end, endLength,
 		&scratch.written, &scratch.error)
 	return session.deletedKeys(ctx, status)

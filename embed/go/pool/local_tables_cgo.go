@@ -50,6 +50,7 @@ func (session *localSession) batch(ctx context.Context, operations []BatchOperat
 	}
 	text, length := given(body)
 	scratch := session.scratch
+	session.deferWrites()
 	status := C.mantis_conn_batch(session.conn, (*C.char)(text), length, &scratch.page, &scratch.written, &scratch.error)
 	if status < 0 {
 		return Applied{}, failed(status, scratch)
@@ -160,6 +161,7 @@ func (session *localSession) rowsAs(
 	}
 	text, length := given(body)
 	scratch := session.scratch
+	session.deferWrites()
 	status := C.mantis_conn_rows(session.conn, (*C.char)(text), length, format, &scratch.page,
 		&scratch.written, &scratch.error)
 	if status < 0 {

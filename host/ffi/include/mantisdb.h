@@ -264,7 +264,7 @@ mantis_status mantis_queue_wake(mantis_queue queue, mantis_error *error);
  * late delivers its connection. */
 mantis_status mantis_pool_acquire_start(mantis_pool pool, int64_t timeout_ms, mantis_queue queue, uint64_t user_data,
                                         mantis_token *ticket, mantis_error *error);
-/* Starts waiting until a commit that was made with MANTIS_DEFER is final. */
+/* Starts waiting until a deferred commit is final. */
 mantis_status mantis_pool_settle_start(mantis_pool pool, uint64_t version, mantis_queue queue, uint64_t user_data,
                                        mantis_token *ticket, mantis_error *error);
 /* Starts waiting for a commit newer than `after`. */
@@ -477,6 +477,9 @@ mantis_status mantis_conn_rollback_to(mantis_conn conn, uint64_t savepoint, mant
 /* Forgets a savepoint, and those after it; what was written stays. */
 mantis_status mantis_conn_release_savepoint(mantis_conn conn, uint64_t savepoint, mantis_error *error);
 
+/* 1: all later writes of keys and rows with this connection, its batches, and the last commit of a mantis_conn_delete_span answer as
+ * with MANTIS_DEFER, until 0 is given or the connection is released. What defines buckets and tables waits all the same. */
+mantis_status mantis_conn_set_deferred(mantis_conn conn, uint32_t is_deferred, mantis_error *error);
 /* Waits until a deferred commit is final: MANTIS_OK and `written->flags`, an error if it did not happen, MANTIS_PENDING if the time is
  * up, MANTIS_E_CANCELED. `version` 0: all commits that this connection deferred since it was acquired. */
 mantis_status mantis_conn_wait_settled(mantis_conn conn, uint64_t version, int64_t timeout_ms, mantis_token token,

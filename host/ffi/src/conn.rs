@@ -31,6 +31,8 @@ pub(crate) struct Conn {
     unsettled: Vec<u64>,
     /// Whether a call is under way, or ended in a panic.
     in_call: bool,
+    /// Whether all writes are deferred.
+    pub(crate) is_deferred: bool,
     /// Dropped after the link.
     pub(crate) pool: Use,
 }
@@ -93,6 +95,7 @@ impl Conn {
             media_type: String::new(),
             unsettled: Vec::new(),
             in_call: false,
+            is_deferred: false,
             pool,
         };
         CONNS

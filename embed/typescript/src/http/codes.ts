@@ -27,6 +27,7 @@ const KINDS: Record<string, string> = {
   'memory-full': 'limit',
   'store-full': 'limit',
   'disk-full': 'limit',
+  interrupted: 'other',
   'storage-failed': 'read-only',
   'read-only': 'read-only',
   'precondition-failed': 'constraint',

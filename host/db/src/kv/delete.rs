@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use crate::engine::{Direction, KeyRange, Transaction, Unsettled};
+use crate::engine::{Direction, KeyRange, Transaction, Unsettled, Version};
 use crate::keyspace::{BUCKET_PREFIX_BYTES, BucketId, Span};
 use crate::kv::handle::{Effect, Kv};
 use crate::kv::outcome::Deleted;
@@ -12,6 +12,9 @@ use crate::{Error, Limits, Result};
 
 /// What is left of a span that is being deleted, and in which bucket.
 pub(crate) type Left = (BucketId, KeyRange);
+
+/// What a commit of a deletion has deleted, and what may be left.
+pub(crate) type Step = (u64, Option<Left>);
 
 /// A deletion of a span that is under way: [`Kv::delete_next`] does one commit of it.
 #[derive(Debug)]
@@ -52,7 +55,7 @@ impl Kv<'_> {
             #[cfg(not(target_family = "wasm"))]
             self.interrupt.check_keys().map_err(|error| error.after_deleting(keys))?;
             let step = self.delete_step(span, left.as_ref());
-            let settled = self.session.database.0.engine.settle(step).await;
+            let settled = self.settle_step(step).await;
             #[cfg(not(target_family = "wasm"))]
             let settled = settled.map_err(|error| error.after_deleting(keys));
             let ((gone, rest), version, durable) = settled?;
@@ -78,7 +81,7 @@ impl Kv<'_> {
         self.interrupt.check_keys().map_err(|error| error.after_deleting(deletion.deleted.keys))?;
         let left = deletion.left.take();
         let step = self.delete_step(deletion.span, left.as_ref());
-        let settled = self.session.database.0.engine.settle(step).await;
+        let settled = self.settle_step(step).await;
         #[cfg(not(target_family = "wasm"))]
         let settled = settled.map_err(|error| error.after_deleting(deletion.deleted.keys));
         let ((gone, left), version, durable) = settled?;
@@ -87,8 +90,22 @@ impl Kv<'_> {
         Ok(deletion.left.is_some())
     }
 
+    /// Waits until a step is final: the last one may be deferred, those before it are not.
+    #[cfg(not(target_family = "wasm"))]
+    async fn settle_step(&mut self, step: Unsettled<Step>) -> Result<(Step, Version, bool)> {
+        match step {
+            Ok(((_, None), _)) => self.session.settle(step).await,
+            _ => self.session.database.0.engine.settle(step).await,
+        }
+    }
+
+    #[cfg(target_family = "wasm")]
+    fn settle_step(&self, step: Unsettled<Step>) -> std::future::Ready<Result<(Step, Version, bool)>> {
+        self.session.database.0.engine.settle(step)
+    }
+
     /// Deletes the next keys of a span in one commit, or all of them in the open transaction. Returns how many, and what may be left.
-    pub(crate) fn delete_step(&mut self, span: &Span, left: Option<&Left>) -> Unsettled<(u64, Option<Left>)> {
+    pub(crate) fn delete_step(&mut self, span: &Span, left: Option<&Left>) -> Unsettled<Step> {
         let limits = self.limits().clone();
         if self.session.in_transaction() {
             return self.through(Effect::Frees, |transaction, bucket| {

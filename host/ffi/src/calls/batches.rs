@@ -3,16 +3,15 @@
 use std::ffi::c_char;
 
 use mantis_db::batch::{Applied, BatchError, BatchOptions, Cause, Done, Found, Operation, Refusal, RowVerb};
-use mantis_db::{Op, OpResult};
+use mantis_db::{Op, OpResult, Written};
 use mantis_forms::batch::{self, BatchFailed};
 use mantis_forms::numbers::version_text;
 use serde_json::{Value, json};
 
 use super::call;
-use super::keys::written_of;
+use super::keys::{deferring, written_far, written_of};
 use super::tables::{show, show_far};
 use crate::abi::status::{self, MANTIS_OK, MANTIS_REFUSED, Status};
-use crate::abi::types::flags as f;
 use crate::abi::types::{mantis_conn, mantis_error, mantis_page, mantis_written};
 use crate::conn::Conn;
 use crate::failure::Failure;
@@ -48,10 +47,12 @@ pub unsafe extern "C" fn mantis_conn_batch(
             return Err(Failure::new(status::MANTIS_E_LIMIT, "statement-too-large", message));
         }
         Conn::with_any(conn.id, |conn| {
+            let deferred = conn.is_deferred;
             if let Some(far) = conn.far() {
                 return Ok(match far.batch(text)? {
                     BatchDone::Committed(shown, commit) => {
-                        out.write(&mantis_written { count: shown.count, ..written_of(commit, false) });
+                        let commit = written_far(conn, commit, deferred);
+                        out.write(&mantis_written { count: shown.count, ..commit });
                         show_far(conn, shown, &page);
                         MANTIS_OK
                     }
@@ -65,12 +66,14 @@ pub unsafe extern "C" fn mantis_conn_batch(
             let operations = batch::read(text.as_bytes(), conn.database().limits())?;
             let environment = conn.database().environment_utc();
             let options = BatchOptions { needs_filter: true, ..BatchOptions::default() };
-            let applied = block::wait(conn.session().batch(&operations, &environment, &options))??;
+            let applied = deferring(conn, deferred, async |conn| {
+                Ok(conn.session().batch(&operations, &environment, &options).await?)
+            })?;
             let (answer, json, count) = match applied {
                 Applied::Committed { version, durable, results } => {
-                    let flags = if durable { f::MANTIS_DURABLE } else { 0 };
+                    let commit = Written { version, durable, replaced: false };
                     let count = results.len();
-                    out.write(&mantis_written { flags, version, count: count as u64, ..mantis_written::default() });
+                    out.write(&mantis_written { count: count as u64, ..written_of(commit, deferred) });
                     let results: Vec<_> = operations.iter().zip(results).map(done_json).collect();
                     (MANTIS_OK, format!("[{}]", results.join(",")), count)
                 }

@@ -262,6 +262,7 @@ pub unsafe extern "C" fn mantis_conn_increment(
         let (input, out) = unsafe { (Input::new(bucket, bucket_len, key, key_len)?, Out::new(written, "written")?) };
         let deferred = deferred(flags)?;
         Conn::with_any(conn.id, |conn| {
+            let deferred = deferred || conn.is_deferred;
             if let Some(far) = conn.far() {
                 let counted = far.increment(input.bucket, input.key, by)?;
                 let commit = written_far(conn, counted.written, deferred);
@@ -409,11 +410,14 @@ pub unsafe extern "C" fn mantis_conn_delete_span(
             )
         };
         Conn::with_any(conn.id, |conn| {
+            let deferred = conn.is_deferred;
             let deleted = match conn.far() {
                 Some(far) => far.delete_span(bucket, &span)?,
-                None => block::wait(async { conn.session().kv(bucket)?.delete_span(&span).await })??,
+                None => {
+                    deferring(conn, deferred, async |conn| Ok(conn.session().kv(bucket)?.delete_span(&span).await?))?
+                }
             };
-            out.write(&deleted_of(deleted));
+            out.write(&deleted_of(deleted, deferred));
             Ok(MANTIS_OK)
         })
     };
@@ -450,6 +454,7 @@ pub unsafe extern "C" fn mantis_conn_apply(
         };
         let (operations, deferred) = (packed::operations(operations, count)?, deferred(flags)?);
         Conn::with_any(conn.id, |conn| {
+            let deferred = deferred || conn.is_deferred;
             let applied = match conn.far() {
                 Some(far) => {
                     let applied = far.apply(bucket, &operations)?;
@@ -546,7 +551,7 @@ pub unsafe extern "C" fn mantis_conn_bucket_drop(
                 Some(far) => far.drop_bucket(bucket)?,
                 None => block::wait(conn.session().drop_bucket(bucket))??,
             };
-            out.write(&deleted_of(deleted));
+            out.write(&deleted_of(deleted, false));
             Ok(MANTIS_OK)
         })
     };
@@ -599,6 +604,7 @@ impl Input<'_> {
         near: impl AsyncFnOnce(&mut Kv<'_>, &[u8]) -> mantis_db::Result<Outcome>,
     ) -> Result<(Status, bool), Failure> {
         Conn::with_any(conn.id, |conn| {
+            let deferred = deferred || conn.is_deferred;
             let outcome = match conn.far() {
                 Some(link) => {
                     let outcome = far(link)?;
@@ -718,7 +724,7 @@ pub(super) fn written_far(conn: &mut Conn, commit: Written, deferred: bool) -> m
     written_of(commit, deferred)
 }
 
-fn deleted_of(deleted: mantis_db::Deleted) -> mantis_written {
+fn deleted_of(deleted: mantis_db::Deleted, deferred: bool) -> mantis_written {
     let commit = Written { version: deleted.version, durable: deleted.durable, replaced: deleted.keys > 0 };
-    mantis_written { count: deleted.keys, ..written_of(commit, false) }
+    mantis_written { count: deleted.keys, ..written_of(commit, deferred) }
 }

@@ -6,10 +6,10 @@ use mantis_db::tables::feed::{FeedError, FeedEvent, FeedScope, RowChangeKind, Ta
 use mantis_db::tables::query::{Cell, JsonForm, JsonRows, OutputColumn, PackedRows, RowSink};
 use mantis_db::tables::schema::{TableChange, TableDocument};
 use mantis_db::tables::{Count, Environment, Query, QueryText, SelectOptions, TableResult, WriteOptions, Written};
-use mantis_db::{ChangeFilter, ChangeKind, Since};
+use mantis_db::{ChangeFilter, ChangeKind, Since, Written as Commit};
 use serde_json::json;
 
-use super::keys::{at_once, unknown};
+use super::keys::{at_once, deferring, unknown, written_far, written_of};
 use super::{Answer, call};
 use crate::abi::status::{MANTIS_NOT_FOUND, MANTIS_OK, Status};
 use crate::abi::types::flags as f;
@@ -229,10 +229,11 @@ pub unsafe extern "C" fn mantis_conn_rows(
         }
         let statement: Statement<'_> = statements::parse(statement, "statement")?;
         Conn::with_any(conn.id, |conn| {
+            let deferred = conn.is_deferred;
             if let Some(far) = conn.far() {
                 let done = far.rows(&statement, format)?;
                 if let Some(rows) = done.written {
-                    let commit = super::keys::written_of(rows.commit, false);
+                    let commit = written_far(conn, rows.commit, deferred);
                     out.write(&mantis_written { count: rows.count, inserted: rows.inserted, ..commit });
                 }
                 let is_missing = statement.op == Verb::Get && done.shown.count == 0;
@@ -240,14 +241,14 @@ pub unsafe extern "C" fn mantis_conn_rows(
                 return Ok(if is_missing { MANTIS_NOT_FOUND } else { MANTIS_OK });
             }
             let mut shown = Collected::new(conn, format);
-            let done = block::wait(run(conn, &statement, &mut shown))??;
+            let done = deferring(conn, deferred, async |conn| run(conn, &statement, &mut shown).await)?;
             (conn.page.count, conn.page.version) = (shown.count, shown.version);
             conn.page.data = shown.into_bytes();
             let mut answer = MANTIS_OK;
             match done {
                 Ran::Selected(total) => conn.page.total = total,
                 Ran::Planned(plan) => conn.page.data = plan.into_bytes(),
-                Ran::Written(done) => out.write(&written_of(&done)),
+                Ran::Written(done) => out.write(&rows_written(&done, deferred)),
             }
             if statement.op == Verb::Get && conn.page.count == 0 {
                 answer = MANTIS_NOT_FOUND;
@@ -302,15 +303,9 @@ async fn run(conn: &mut Conn, statement: &Statement<'_>, shown: &mut Collected) 
     Ok(Ran::Written(Box::new(written)))
 }
 
-fn written_of(done: &Written) -> mantis_written {
-    let flags = if done.durable { f::MANTIS_DURABLE } else { 0 };
-    mantis_written {
-        flags,
-        version: done.version,
-        count: done.affected,
-        inserted: done.inserted,
-        ..mantis_written::default()
-    }
+fn rows_written(done: &Written, deferred: bool) -> mantis_written {
+    let commit = Commit { version: done.version, durable: done.durable, replaced: false };
+    mantis_written { count: done.affected, inserted: done.inserted, ..written_of(commit, deferred) }
 }
 
 /// Rows in the form that the caller wants.

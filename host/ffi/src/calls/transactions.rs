@@ -63,6 +63,7 @@ pub unsafe extern "C" fn mantis_conn_commit(
         let out = unsafe { Out::new(written, "written") }?;
         let deferred = deferred(flags)?;
         Conn::with_any(conn.id, |conn| {
+            let deferred = deferred || conn.is_deferred;
             if let Some(far) = conn.far() {
                 let commit = far.commit()?;
                 out.write(&written_far(conn, commit, deferred));
@@ -200,6 +201,29 @@ pub unsafe extern "C" fn mantis_conn_wait_settled(
                     Err(failure)
                 }
             }
+        })
+    };
+    // SAFETY: the caller's error is as the header says.
+    unsafe { call(error, work) }
+}
+
+/// See the header.
+///
+/// # Safety
+/// Pointers are as the header says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mantis_conn_set_deferred(
+    conn: mantis_conn,
+    is_deferred: u32,
+    error: *mut mantis_error,
+) -> Status {
+    let work = || {
+        if is_deferred > 1 {
+            return Err(unknown("is_deferred", is_deferred));
+        }
+        Conn::with_any(conn.id, |conn| {
+            conn.is_deferred = is_deferred == 1;
+            Ok(MANTIS_OK)
         })
     };
     // SAFETY: the caller's error is as the header says.

@@ -248,6 +248,45 @@ static void misuse(void) {
     OK(mantis_pool_destroy(pool, ERR));
 }
 
+/* All writes of a connection that say how many they were: each answers before the disk, and is waited for. */
+static void deferred_writes(mantis_conn conn) {
+    mantis_written written = {.size = sizeof written};
+    mantis_page page = {.size = sizeof page};
+    const char *definition = "{\"columns\":[{\"name\":\"id\",\"type\":\"bigint\"}],\"primary_key\":[\"id\"]}";
+    OK(mantis_conn_table_create(conn, T("marks"), definition, strlen(definition), &page, &written, ERR));
+    CHECK(written.flags == (MANTIS_CREATED | MANTIS_DURABLE));
+    FAILS(mantis_conn_set_deferred(conn, 2, ERR), MANTIS_E_MISUSE, "misuse");
+    OK(mantis_conn_set_deferred(conn, 1, ERR));
+    int unsettled = 0;
+    for (int turn = 0; turn < 100; turn++) {
+        const char *statements[] = {"{\"op\":\"insert\",\"table\":\"marks\",\"rows\":[{\"id\":1}]}",
+                                    "{\"op\":\"delete\",\"table\":\"marks\",\"filter\":\"id=eq.1\"}"};
+        for (int place = 0; place < 2; place++) {
+            OK(mantis_conn_rows(conn, statements[place], strlen(statements[place]), MANTIS_ROWS_JSON, &page, &written, ERR));
+            CHECK(written.count == 1 && written.flags & (MANTIS_UNSETTLED | MANTIS_DURABLE));
+            unsettled += (written.flags & MANTIS_UNSETTLED) != 0;
+            OK(mantis_conn_wait_settled(conn, written.version, -1, no_token, &written, ERR));
+            CHECK(written.flags == MANTIS_DURABLE);
+        }
+        OK(mantis_conn_batch(conn, T("{\"operations\":[{\"op\":\"set\",\"key\":\"batched\",\"value\":\"v\"}]}"), &page,
+                             &written, ERR));
+        unsettled += (written.flags & MANTIS_UNSETTLED) != 0;
+        OK(mantis_conn_wait_settled(conn, 0, -1, no_token, &written, ERR));
+        OK(mantis_conn_delete_span(conn, DEFAULT, MANTIS_SPAN_PREFIX, T("batched"), NONE, &written, ERR));
+        CHECK(written.count == 1);
+        unsettled += (written.flags & MANTIS_UNSETTLED) != 0;
+        OK(mantis_conn_wait_settled(conn, 0, -1, no_token, &written, ERR));
+        CHECK(written.flags == MANTIS_DURABLE);
+    }
+    CHECK(unsettled > 0);
+    OK(mantis_conn_set_deferred(conn, 0, ERR));
+    OK(mantis_conn_put(conn, DEFAULT, T("batched"), T("v"), NULL, &written, ERR));
+    CHECK(written.flags == MANTIS_DURABLE);
+    OK(mantis_conn_delete_span(conn, DEFAULT, MANTIS_SPAN_PREFIX, T("batched"), NONE, &written, ERR));
+    CHECK(written.flags & MANTIS_DURABLE);
+    OK(mantis_conn_table_drop(conn, T("marks"), ERR));
+}
+
 static void on_disk(const char *directory) {
     mantis_pool pool, second;
     char path[4096];
@@ -276,6 +315,7 @@ static void on_disk(const char *directory) {
     OK(mantis_conn_wait_settled(conn, 0, -1, no_token, &written, ERR));
     CHECK(written.flags == MANTIS_DURABLE);
     OK(mantis_queue_destroy(queue, ERR));
+    deferred_writes(conn);
 
     char backup[4096];
     uint64_t bytes;

@@ -115,7 +115,7 @@ impl Rows<'_> {
             }
             Ok(done)
         });
-        let settled = database.0.engine.settle(outcome).await;
+        let settled = self.session.settle(outcome).await;
         if let Some(written) = rolled_back {
             return Ok(written);
         }
