@@ -45,40 +45,40 @@ impl Kind {
 }
 
 macro_rules! codes {
-    ($($(#[$attribute:meta])* $variant:ident $code:literal $kind:ident, $meaning:literal, $remedy:literal;)*) => {
+    ($($variant:ident $code:literal $kind:ident, $meaning:literal, $remedy:literal;)*) => {
         /// A stable name for one thing that can go wrong.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Code {
-            $(#[doc = $meaning] $(#[$attribute])* $variant,)*
+            $(#[doc = $meaning] $variant,)*
         }
 
         impl Code {
             /// Every code, in the order of the reference.
-            pub const ALL: &'static [Self] = &[$($(#[$attribute])* Self::$variant,)*];
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
             /// The kebab-case name that clients see.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
-                match self { $($(#[$attribute])* Self::$variant => $code,)* }
+                match self { $(Self::$variant => $code,)* }
             }
 
             /// The family.
             #[must_use]
             pub const fn kind(self) -> Kind {
-                match self { $($(#[$attribute])* Self::$variant => Kind::$kind,)* }
+                match self { $(Self::$variant => Kind::$kind,)* }
             }
 
             /// What it means, in a sentence.
             #[must_use]
             pub const fn meaning(self) -> &'static str {
-                match self { $($(#[$attribute])* Self::$variant => $meaning,)* }
+                match self { $(Self::$variant => $meaning,)* }
             }
 
             /// What to do about it, in a sentence.
             #[must_use]
             pub const fn remedy(self) -> &'static str {
-                match self { $($(#[$attribute])* Self::$variant => $remedy,)* }
+                match self { $(Self::$variant => $remedy,)* }
             }
         }
     };
@@ -136,7 +136,6 @@ codes! {
         "The memory for requests in flight is used up; nothing was written.", "Retry after the time in `Retry-After`; finish or roll back what is open.";
     StoreFull "store-full" Limit,
         "The store has reached its limit of bytes.", "Delete something, or raise the limit.";
-    #[cfg(not(target_family = "wasm"))]
     Interrupted "interrupted" Other,
         "The caller stopped the operation before its end.", "Run it again where it is still wanted.";
     ReadOnly "read-only" ReadOnly,

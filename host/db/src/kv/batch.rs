@@ -289,11 +289,7 @@ impl Work<'_> {
 
 /// Whether an error of this code is reported before failed expectations: the others were not all found.
 fn is_first(code: Code) -> bool {
-    #[cfg(not(target_family = "wasm"))]
-    if code == Code::Interrupted {
-        return true;
-    }
-    code == Code::AnswerTooLarge
+    matches!(code, Code::AnswerTooLarge | Code::Interrupted)
 }
 
 /// The outcome of a batch so far.

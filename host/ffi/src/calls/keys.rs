@@ -56,7 +56,8 @@ pub unsafe extern "C" fn mantis_conn_get(
                 out.write(&mantis_entry { value: if is_copied { std::ptr::null() } else { shown.value }, ..shown });
                 return Ok(if is_copied || buffer.is_null() { MANTIS_OK } else { MANTIS_TOO_SMALL });
             }
-            let (mut media_type, mut data) = (std::mem::take(&mut conn.media_type), std::mem::take(&mut conn.page.data));
+            let (mut media_type, mut data) =
+                (std::mem::take(&mut conn.media_type), std::mem::take(&mut conn.page.data));
             let read = conn.session().kv(bucket).and_then(|mut kv| {
                 at_once(kv.read(key, |entry| {
                     media_type.clear();
