@@ -473,7 +473,9 @@ func (local *local) follow(ctx context.Context, options ChangesOptions, to watch
 			}
 		}
 		to.ready()
-		if err := local.awaitCommit(ctx, stats.version); err != nil {
+		if err := local.awaitCommit(ctx, stats.version); errors.Is(err, ErrPoolClosed) {
+			return nil
+		} else if err != nil {
 			return err
 		}
 	}

@@ -32,9 +32,9 @@ pub(super) fn arguments(given: &[&RawValue]) -> Result<Vec<String>, Failure> {
         Ok(match statements::value(given.get())? {
             Value::Text(text) => text.into_owned(),
             Value::Null => return Err(unsupported("an argument that is null")),
-            Value::Double(_) => number(given.get()),
+            Value::Numeric(_) if given.get().starts_with('{') => digits(given.get())?,
+            Value::Double(_) | Value::Numeric(_) => number(given.get()),
             Value::Boolean(_) | Value::Integer(_) => given.get().to_owned(),
-            Value::Numeric(_) => digits(given.get())?,
             _ => return Err(unsupported("an argument of this type")),
         })
     };
