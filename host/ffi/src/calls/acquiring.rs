@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
 
 use super::call;
 use crate::abi::status::{self, MANTIS_OK, MANTIS_PENDING, Status};
@@ -353,6 +354,25 @@ unsafe fn start(
     let runtime = timer::handle()?;
     // SAFETY: the caller of this function promises that it can be written, if it is not NULL.
     unsafe { raw::write(ticket, mantis_token { id }) };
+    // Whoever starts first is first in line, however busy the thread is. What is there at once needs no thread.
+    let mut work = Box::pin(work);
+    let begun = {
+        let _entered = runtime.enter();
+        work.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+    };
+    let finish = move |done: Result<Event, Failure>| {
+        if id != 0 {
+            // Whoever cancels it now is told that it is stale.
+            drop(TOKENS.take(id));
+        }
+        let event = done.unwrap_or_else(|failure| Event::failed(kind, user_data, &failure));
+        started.1.store(false, Ordering::Relaxed);
+        started.0.push(event);
+    };
+    if let Poll::Ready(done) = begun {
+        finish(done);
+        return Ok(MANTIS_OK);
+    }
     runtime.spawn(async move {
         let ended = async {
             match &end {
@@ -367,13 +387,7 @@ unsafe fn start(
             () = queue.end.canceled() => Err(Failure::canceled()),
             () = ended => Err(Failure::closed()),
         };
-        if id != 0 {
-            // Whoever cancels it now is told that it is stale.
-            drop(TOKENS.take(id));
-        }
-        let event = done.unwrap_or_else(|failure| Event::failed(kind, user_data, &failure));
-        started.1.store(false, Ordering::Relaxed);
-        queue.push(event);
+        finish(done);
     });
     Ok(MANTIS_OK)
 }
