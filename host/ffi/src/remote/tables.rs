@@ -26,6 +26,8 @@ use crate::statements::{Row, Statement, Verb};
 
 const JSON: &str = "application/json";
 const PACKED: &str = "application/vnd.mantisdb.rows";
+/// No columns, and the end.
+const PACKED_NO_ROWS: &[u8] = b"\0\0\0\0\xff\xff\xff\xff";
 /// Of the rows alone: other forms of a plan have the step that writes the document too.
 const PLAN: &str = "application/vnd.pgrst.plan+text; for=\"application/x-ndjson\"";
 
@@ -99,21 +101,25 @@ pub(super) fn run(session: &mut Session, statement: &Statement<'_>, format: u32)
     if statement.table.is_empty() {
         return Err(Failure::new(status::MANTIS_E_TABLE, code::NO_TABLE, "a statement names a table"));
     }
-    match statement.op {
+    let mut done = match statement.op {
         Verb::Select | Verb::Count | Verb::Explain if statement.key.is_some() => {
-            Err(unsupported("a select, count or explain by `key`").with_hint("Use get, or a filter."))
+            return Err(unsupported("a select, count or explain by `key`").with_hint("Use get, or a filter."));
         }
-        Verb::Select => select(session, statement, is_packed),
-        Verb::Get => get(session, statement, is_packed),
-        Verb::Count => count(session, statement),
+        Verb::Select => select(session, statement, is_packed)?,
+        Verb::Get => get(session, statement, is_packed)?,
+        Verb::Count => count(session, statement)?,
         Verb::Explain => {
             let answer = session.send(Request::get(query(statement)?).header("accept", PLAN))?;
-            Ok(RowsDone { shown: document(&answer.body, 0), written: None })
+            RowsDone { shown: document(&answer.body, 0), written: None }
         }
-        Verb::UpdateMany => update_many(session, statement),
-        Verb::Update | Verb::Delete if statement.key.is_some() => write_row(session, statement),
-        Verb::Insert | Verb::Update | Verb::Delete => write_rows(session, statement),
+        Verb::UpdateMany => update_many(session, statement)?,
+        Verb::Update | Verb::Delete if statement.key.is_some() => write_row(session, statement)?,
+        Verb::Insert | Verb::Update | Verb::Delete => write_rows(session, statement)?,
+    };
+    if is_packed && !reads {
+        done.shown.data = PACKED_NO_ROWS.to_vec();
     }
+    Ok(done)
 }
 
 /// The path of the rows that a statement selects.
@@ -187,8 +193,7 @@ fn get(session: &mut Session, statement: &Statement<'_>, is_packed: bool) -> Res
             Ok(RowsDone { shown: Shown { version, ..shown }, written: None })
         }
         Err(lost) if lost.code() == "row-not-found" => {
-            // No columns, and the end.
-            let none: &[u8] = if is_packed { b"\0\0\0\0\xff\xff\xff\xff" } else { b"[]" };
+            let none: &[u8] = if is_packed { PACKED_NO_ROWS } else { b"[]" };
             Ok(RowsDone { shown: document(none, 0), written: None })
         }
         Err(lost) => Err(lost.into()),
