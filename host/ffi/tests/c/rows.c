@@ -165,7 +165,8 @@ int main(void) {
     CHECK(next(&rows, MANTIS_VALUE_INTEGER)->integer == INT64_MIN);
     IS(mantis_conn_rows(conn, T("{\"op\":\"get\",\"table\":\"all\",\"key\":[8]}"), MANTIS_ROWS_PACKED, &page, NULL, ERR),
        MANTIS_NOT_FOUND);
-    CHECK(mantis_rows_begin(&rows, page.data, page.data_len) && rows.columns == 13 && !mantis_rows_next(&rows));
+    /* Of a row that is not there a server shows no columns. */
+    CHECK(mantis_rows_begin(&rows, page.data, page.data_len) && rows.columns == (server_url() == NULL ? 13 : 0) && !mantis_rows_next(&rows));
     OK(mantis_conn_release(conn, ERR));
     OK(mantis_pool_destroy(pool, ERR));
     puts("rows: ok");
