@@ -217,10 +217,14 @@ fn a_server_that_is_not_there_is_told_by_every_call() {
 
 #[test]
 fn what_is_no_mantisdb_server_is_named_so() {
+    use std::fmt::Write as _;
+
     let page = "<html>It works!</html>";
     let plain = |head: &str| Step::Answer(format!("HTTP/1.1 {head}\r\ncontent-length: {}\r\n\r\n{page}", page.len()));
-    let headers: String =
-        (0..20_000).map(|number| format!("x-{number}: a long value that fills the head\r\n")).collect();
+    let mut headers = String::new();
+    for number in 0..20_000 {
+        write!(headers, "x-{number}: a long value that fills the head\r\n").unwrap();
+    }
     let others = [
         Step::Answer("SSH-2.0-OpenSSH_9.2\r\n".to_owned()),
         plain("200 OK"),

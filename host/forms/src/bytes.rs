@@ -185,7 +185,7 @@ mod tests {
     #[track_caller]
     fn check(json: &str, expected: std::result::Result<(&[u8], bool), &str>) {
         let outcome = parse::<BytesIn>(json.as_bytes());
-        let outcome = outcome.as_ref().map(|read| (&read.bytes[..], read.text)).map_err(|error| error.code());
+        let outcome = outcome.as_ref().map(|read| (&read.bytes[..], read.text)).map_err(FormError::code);
         assert_eq!(outcome, expected, "{json}");
     }
 

@@ -33,7 +33,7 @@ pub fn error(body: &[u8], error: &serde_json::Error) -> FormError {
 }
 
 /// The error of a part of a text that is read by itself: its place in the part is none in the text.
-pub(crate) fn without_place<E: serde::de::Error>(error: serde_json::Error) -> E {
+pub(crate) fn without_place<E: serde::de::Error>(error: &serde_json::Error) -> E {
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
     E::custom(text.strip_suffix(&place).unwrap_or(&text))

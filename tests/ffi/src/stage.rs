@@ -45,6 +45,7 @@ impl Stage {
 
     /// Lets time pass, and returns the new time. Housekeeping runs at once, so that the commit that removes expired keys has the same
     /// number everywhere.
+    #[must_use]
     pub fn advance_clock(&self, ms: u64) -> u64 {
         self.clock.advance_ms(ms);
         self.database.maintain();

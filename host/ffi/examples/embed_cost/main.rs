@@ -1,6 +1,6 @@
 //! What the way into the database costs from C and Go, beside the same calls in Rust; and Go's pool beside others.
 //!
-//! usage: embed_cost --c PROGRAM --go PROGRAM --dir FOLDER [--rounds N]
+//! usage: `embed_cost --c PROGRAM --go PROGRAM --dir FOLDER [--rounds N]`
 //!
 //! `scripts/bench.sh embed` builds the programs (`benches/embed`) and runs this. Each side is a process that does a round when it is asked,
 //! so that rounds interleave. Processor time of all threads of a process, Go's collector included, for reads and pools; the clock for
@@ -91,6 +91,7 @@ impl Rust {
         Self { runtime, session, durable: Database::open(directory).unwrap(), keys }
     }
 
+    #[allow(clippy::disallowed_methods, reason = "a native program that measures time")]
     fn measured(count: usize, work: impl FnOnce()) -> Cost {
         let (cpu, began) = (cpu_ns(), Instant::now());
         work();
@@ -164,6 +165,9 @@ fn cpu_ns() -> u64 {
     times.sum()
 }
 
+/// Does a round, and returns its figure.
+type Contestant<'a> = &'a dyn Fn(&Bench) -> f64;
+
 struct Bench {
     rust: RefCell<Rust>,
     c: RefCell<Side>,
@@ -173,7 +177,7 @@ struct Bench {
 
 impl Bench {
     /// Rounds of several contestants.
-    fn compare(&self, contestants: &[(&str, &dyn Fn(&Self) -> f64)]) -> Vec<Samples> {
+    fn compare(&self, contestants: &[(&str, Contestant<'_>)]) -> Vec<Samples> {
         interleave(contestants.len(), self.rounds, |place| {
             Ok::<_, std::convert::Infallible>(contestants[place].1(self))
         })
@@ -257,13 +261,13 @@ impl Bench {
         );
         for goroutines in [1, 16] {
             let round = |bench: &Self, name: &str| bench.go(&format!("pool-{name}-{goroutines}"), LOANS).cpu;
-            let mut contestants: Vec<(&str, &dyn Fn(&Self) -> f64)> = Vec::new();
+            let mut contestants: Vec<(&str, Contestant<'_>)> = Vec::new();
             let (ours, sql, pgx) = (
                 |bench: &Self| round(bench, "mantisdb"),
                 |bench: &Self| round(bench, "sql"),
                 |bench: &Self| round(bench, "pgx"),
             );
-            contestants.extend([("MantisDB", &ours as &dyn Fn(&Self) -> f64), ("database/sql", &sql)]);
+            contestants.extend([("MantisDB", &ours as Contestant<'_>), ("database/sql", &sql)]);
             if has_pgx {
                 contestants.push(("pgx", &pgx));
             }

@@ -18,7 +18,6 @@ use crate::failure::Failure;
 use crate::far::BatchDone;
 use crate::raw::{self, Out};
 use crate::statements::{STATEMENT_BYTES_MAX, data_json};
-use crate::waiting::block;
 
 /// See the header.
 ///

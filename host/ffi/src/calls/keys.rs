@@ -509,12 +509,11 @@ pub unsafe extern "C" fn mantis_conn_buckets(
         // SAFETY: the structure is as the header says.
         let out = unsafe { Out::new(page, "page") }?;
         Conn::with_any(conn.id, |conn| {
-            let buckets = match conn.far() {
-                Some(far) => far.buckets()?,
-                None => {
-                    let buckets = block::wait(conn.session().buckets())??.into_iter();
-                    buckets.map(|bucket| Bucket { name: bucket.name, keys: bucket.keys }).collect()
-                }
+            let buckets = if let Some(far) = conn.far() {
+                far.buckets()?
+            } else {
+                let buckets = block::wait(conn.session().buckets())??.into_iter();
+                buckets.map(|bucket| Bucket { name: bucket.name, keys: bucket.keys }).collect()
             };
             let mut json = String::from("[");
             for (index, bucket) in buckets.iter().enumerate() {

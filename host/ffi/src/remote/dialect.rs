@@ -97,9 +97,9 @@ fn with_arguments(condition: &str, arguments: &[String], is_group: bool) -> Resu
                         return Err(Failure::new(status::MANTIS_E_TABLE, code::PARAMETER_UNDEFINED, message));
                     };
                     if depth > 0 {
-                        push_quoted(argument, &mut out)
+                        push_quoted(argument, &mut out);
                     } else {
-                        out.push_str(argument)
+                        out.push_str(argument);
                     }
                     rest = &rest[end..];
                     continue;

@@ -249,12 +249,11 @@ fn push_operation(operation: &Op, json: &mut String) -> Result<(), Failure> {
         push_data(bytes, json);
     };
     let (verb, key) = match operation {
-        Op::Get(key) => ("get", key),
+        // A check of nothing only names a key.
+        Op::Get(key) | Op::Check(key, Expect::Anything) => ("get", key),
         Op::Set(key, ..) => ("set", key),
         Op::Delete(key, _) => ("delete", key),
         Op::Increment(key, _) => ("increment", key),
-        // A check of nothing only names a key.
-        Op::Check(key, Expect::Anything) => ("get", key),
         Op::Check(key, _) => ("check", key),
         Op::DeleteSpan(span) => {
             json.push_str("{\"op\":\"delete-span\"");

@@ -24,7 +24,7 @@ const AGENT: &str = concat!("libmantisdb_c/", env!("CARGO_PKG_VERSION"));
 /// The time for a network connection to be made.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
 /// A connection that was idle for longer is not used again: servers close them after 75 seconds.
-const IDLE_TIME_MAX: Duration = Duration::from_secs(60);
+const IDLE_TIME_MAX: Duration = Duration::from_mins(1);
 /// Bytes of an answer's line and headers.
 const HEAD_BYTES_MAX: usize = 256 << 10;
 /// Bytes of a path with its query: as many as can be written. Servers take fewer.

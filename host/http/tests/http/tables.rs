@@ -437,8 +437,11 @@ async fn ranges_sent_twice_are_a_list_and_passed_over() {
 
 const PACKED: &str = "accept: application/vnd.mantisdb.rows";
 
+type Columns = Vec<(String, u32)>;
+type VersionedRows = Vec<(u64, Vec<u8>)>;
+
 /// Columns by name and type, and each row's version with the bytes of its values.
-fn unpacked(data: &[u8]) -> (Vec<(String, u32)>, Vec<(u64, Vec<u8>)>) {
+fn unpacked(data: &[u8]) -> (Columns, VersionedRows) {
     let number = |at: usize| u32::from_le_bytes(data[at..at + 4].try_into().unwrap());
     let (mut columns, mut rows, mut at) = (Vec::new(), Vec::new(), 4);
     for _ in 0..number(0) {

@@ -1,5 +1,7 @@
 //! Steps on tables: definitions, and statements as JSON.
 
+use std::fmt::Write;
+
 use mantisdb_c::status::MANTIS_NOT_FOUND;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -42,7 +44,7 @@ impl Statement {
     }
 
     fn with(mut self, name: &str, value: &Value) -> Self {
-        self.0 += &format!(",\"{name}\":{value}");
+        let _ = write!(self.0, ",\"{name}\":{value}");
         self
     }
 
@@ -64,7 +66,7 @@ impl Statement {
     }
 
     fn with_exact(mut self, name: &str, value: &Value) -> Self {
-        self.0 += &format!(",\"{name}\":{}", json_text(value));
+        let _ = write!(self.0, ",\"{name}\":{}", json_text(value));
         self
     }
 
