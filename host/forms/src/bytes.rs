@@ -185,7 +185,7 @@ mod tests {
     #[track_caller]
     fn check(json: &str, expected: std::result::Result<(&[u8], bool), &str>) {
         let outcome = parse::<BytesIn>(json.as_bytes());
-        let outcome = outcome.as_ref().map(|read| (&read.bytes[..], read.text)).map_err(FormError::code);
+        let outcome = outcome.as_ref().map(|read| (&read.bytes[..], read.text)).map_err(crate::FormError::code);
         assert_eq!(outcome, expected, "{json}");
     }
 

@@ -236,7 +236,9 @@ impl<'de> Deserialize<'de> for ValueIn {
         }
         let json = <&RawValue>::deserialize(deserializer)?;
         match json.get().as_bytes().first() {
-            Some(b'"' | b'[' | b'{') => serde_json::from_str(json.get()).map(Self::Bytes).map_err(json::without_place),
+            Some(b'"' | b'[' | b'{') => {
+                serde_json::from_str(json.get()).map(Self::Bytes).map_err(|error| json::without_place(&error))
+            }
             _ if number_of(json).is_some() => Whole::read(json).map(|Whole(number)| Self::Number(number)),
             _ => Err(other_type(json, &ValueExpected)),
         }
@@ -259,7 +261,8 @@ impl<'de> Deserialize<'de> for VersionIn {
         if !json.get().starts_with('"') {
             return Err(other_type(json, &"a version such as \"7\""));
         }
-        let text = serde_json::from_str::<Cow<'_, str>>(json.get()).map_err(json::without_place::<D::Error>)?;
+        let text = serde_json::from_str::<Cow<'_, str>>(json.get())
+            .map_err(|error| json::without_place::<D::Error>(&error))?;
         let is_decimal = (1..=19).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
         let version = if is_decimal { text.parse().ok() } else { None };
         version.map(Self).ok_or_else(|| D::Error::custom(format!("{text:?} is no version such as \"7\"")))
