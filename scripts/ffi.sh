@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Tests the C interface: the header in C and C++, the C tests with gcc and clang, under the sanitisers and valgrind, the examples, and the
-# symbols of the library. The same programs run against a server (MANTISDB_BINARY, or target/debug/mantisdb), which one of them kills.
+# symbols of the library. The same programs run against a server (MANTISDB_BINARY, or
+# target/debug/mantisdb), which one of them kills. A missing tool is named and its tests are left out; in scripts/test.sh that is a failure.
 # Arguments: the folder of the built library (target/debug/deps after the tests, target/debug after a build), and rounds of racing misuse
 # (40,000 a thread, of which at least 200,000 calls are refused in all).
 set -euo pipefail
@@ -44,10 +45,12 @@ if [ -r "$lib/libmantisdb_c_testing.so" ]; then
     grep -v '^mantis_test_' "$out/symbols-testing" | diff "$ffi/tests/symbols.txt" - && grep -q '^mantis_test_' "$out/symbols-testing" ||
         fail "the library for tests does not export the header's functions and its own" "tests/ffi/src/lib.rs has the latter"
     "${CC:-gcc}" -x c -std=c99 -Wall -Wextra -Werror -pedantic -fsyntax-only -I "$ffi/include" tests/ffi/include/mantisdb_testing.h
+else
+    left_out "no $lib/libmantisdb_c_testing.so: its symbols are not looked at" "cargo test builds it"
 fi
 
 for compiler in gcc clang; do
-    have "$compiler" || { echo "$compiler is missing: its tests are left out"; continue; }
+    have "$compiler" || { left_out "$compiler is missing: its tests are left out" "scripts/setup.sh installs it"; continue; }
     step "C tests: $compiler"
     for header in "$ffi"/include/*.h; do
         "$compiler" -x c -std=c99 -Wall -Wextra -Werror -pedantic -fsyntax-only -include "$header" /dev/null
@@ -60,7 +63,7 @@ done
 
 step "C++"
 for compiler in g++ clang++; do
-    have "$compiler" || continue
+    have "$compiler" || { left_out "$compiler is missing: its test is left out" "scripts/setup.sh installs it"; continue; }
     "$compiler" -std=c++11 -Wall -Wextra -Werror -pedantic -I "$ffi/include" "$ffi/tests/c/header.cpp" -o "$out/header" "${link[@]}"
     "$out/header"
 done
@@ -79,7 +82,7 @@ if have valgrind; then
         MANTIS_NO_FORK=1 run "$test" 200 valgrind --quiet --error-exitcode=9 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite --fair-sched=yes
     done
 else
-    echo "valgrind is missing: its runs are left out"
+    left_out "valgrind is missing: its runs are left out" "scripts/setup.sh installs it"
 fi
 
 if [ -x "$mantisdb" ]; then
@@ -93,7 +96,7 @@ if [ -x "$mantisdb" ]; then
     gcc "${flags[@]}" "$ffi/tests/c/remote.c" -o "$out/remote" "${link[@]}"
     "$out/remote" "$mantisdb" "$out"
 else
-    echo "no $mantisdb: the tests against a server are left out (cargo build builds it)"
+    left_out "no $mantisdb: the tests against a server are left out" "cargo build builds it"
 fi
 
 step "racing misuse, all runs"
