@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Tests the C interface: the header in C and C++, the C tests with gcc and clang, under the sanitisers and valgrind, the examples, and the
-# symbols of the library. The same programs run against a server (MANTISDB_BINARY, or
+# Tests the C interface: the header in C and C++, the C tests with gcc and clang, under the sanitisers and valgrind, the examples, the
+# symbols of the library, and what scripts/install-c.sh installs. The same programs run against a server (MANTISDB_BINARY, or
 # target/debug/mantisdb), which one of them kills. A missing tool is named and its tests are left out; in scripts/test.sh that is a failure.
 # Arguments: the folder of the built library (target/debug/deps after the tests, target/debug after a build), and rounds of racing misuse
 # (40,000 a thread, of which at least 200,000 calls are refused in all).
@@ -111,3 +111,51 @@ for example in "$ffi"/examples/c/*.c; do
     gcc "${flags[@]}" "$example" -o "$out/example" "${link[@]}"
     (cd "$out" && ./example)
 done
+
+step "what install-c.sh installs"
+prefix=$out/prefix
+MANTISDB_C_BUILT=$lib scripts/install-c.sh "$prefix"
+abi=$(sed -n 's/^#define MANTIS_ABI_VERSION \([0-9]*\)$/\1/p' "$ffi/include/mantisdb.h")
+# dynamic FILE TAG: what the dynamic section of a file has under a tag.
+dynamic() { readelf -d "$1" | sed -n "s/.*($2).*\[\(.*\)\]/\1/p"; }
+# is WHAT FOUND EXPECTED
+is() { [ "$2" = "$3" ] || fail "$1 is '$2', not '$3'" "scripts/install-c.sh and host/ffi/build.rs"; }
+is "the SONAME of the installed library" "$(dynamic "$prefix/lib/libmantisdb_c.so" SONAME)" "libmantisdb_c.so.$abi"
+# A release build gets its SONAME from build.rs by a variable, and this one has the name that build.rs gives without.
+is "the SONAME of a build" "$(dynamic "$lib/libmantisdb_c.so" SONAME)" libmantisdb_c.so
+rustc --edition 2024 "$ffi/build.rs" -o "$out/build"
+CARGO_CFG_TARGET_OS=linux MANTISDB_SONAME=libmantisdb_c.so.$abi "$out/build" >"$out/build.txt"
+grep -qx "cargo::rustc-cdylib-link-arg=-Wl,-soname,libmantisdb_c.so.$abi" "$out/build.txt" ||
+    fail "build.rs does not pass the SONAME on" "it says: $(cat "$out/build.txt")"
+nm -D --defined-only "$prefix/lib/libmantisdb_c.so" | awk '{ print $NF }' | sort | diff "$ffi/tests/symbols.txt" - ||
+    fail "the installed library does not export what tests/symbols.txt lists" "scripts/install-c.sh"
+for licence in LICENSE-APACHE LICENSE-MIT; do cmp "$licence" "$prefix/share/licenses/mantisdb/$licence"; done
+
+# try PROGRAM NEEDED: runs a program that was built with the installed files, and looks which shared library it needs.
+try() {
+    is "the shared library that $1 needs" "$(dynamic "$1" NEEDED | grep mantisdb || true)" "$2"
+    rm -rf "$out/place"
+    mkdir "$out/place"
+    (cd "$out/place" && LD_LIBRARY_PATH=$prefix/lib "$1")
+}
+if have pkg-config; then
+    export PKG_CONFIG_PATH=$prefix/lib/pkgconfig
+    is "the version in mantisdb.pc" "$(pkg-config --modversion mantisdb)" "$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -1)"
+    read -ra cflags < <(pkg-config --cflags mantisdb)
+    read -ra libs < <(pkg-config --libs mantisdb)
+    read -ra static < <(pkg-config --static --libs mantisdb | sed 's/-lmantisdb_c/-l:libmantisdb_c.a/')
+    gcc -std=c11 -Wall -Wextra -Werror "$ffi/examples/c/first.c" "${cflags[@]}" "${libs[@]}" -o "$out/by-pkg-config"
+    try "$out/by-pkg-config" "libmantisdb_c.so.$abi"
+    gcc -std=c11 -Wall -Wextra -Werror "$ffi/examples/c/first.c" "${cflags[@]}" "${static[@]}" -o "$out/by-pkg-config-static"
+    try "$out/by-pkg-config-static" ""
+else
+    left_out "pkg-config is missing: mantisdb.pc is not tested" "scripts/setup.sh installs it"
+fi
+if have cmake; then
+    cmake -S "$ffi/tests/cmake" -B "$out/cmake" -DCMAKE_PREFIX_PATH="$prefix" -DEXAMPLES="$PWD/$ffi/examples/c" >/dev/null
+    cmake --build "$out/cmake" >/dev/null
+    try "$out/cmake/shared" "libmantisdb_c.so.$abi"
+    try "$out/cmake/static" ""
+else
+    left_out "cmake is missing: the CMake files are not tested" "scripts/setup.sh installs it"
+fi
