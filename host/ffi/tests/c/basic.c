@@ -452,7 +452,7 @@ static void sizes_and_times(void) {
     OK(mantis_queue_new(&queue, ERR));
     OK(mantis_pool_acquire_start(pool, 600000, queue, 1, NULL, ERR));
     for (int look = 0; look < LOOKS_MAX && stats_of(pool).waiters == 0; look++) sleep_ms(10);
-    FAILS(mantis_pool_acquire(pool, 600000, no_token, &other, ERR), MANTIS_E_QUEUE_FULL, "queue-full");
+    FAILS(mantis_pool_acquire(pool, 30000, no_token, &other, ERR), MANTIS_E_QUEUE_FULL, "queue-full");
     OK(mantis_conn_release(conn, ERR));
     OK(mantis_next_events(queue, &event, sizeof event, 1, -1, &count, ERR));
     OK(mantis_conn_release(event.conn, ERR));
