@@ -81,8 +81,8 @@ fuzz seconds='60' *targets:
 disk-faults binary='target/debug/mantisdb':
     scripts/disk-faults.sh {{binary}}
 
-# Test the C interface (after `just test`, which builds it): `just ffi target/debug/deps 20000`
-ffi folder='target/debug/deps' rounds='20000':
+# Test the C interface (after `just test`, which builds it): `just ffi target/debug/deps 40000`
+ffi folder='target/debug/deps' rounds='40000':
     scripts/ffi.sh {{folder}} {{rounds}}
 
 # Build the C library and install it with its header, pkg-config and CMake files

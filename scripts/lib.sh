@@ -12,6 +12,12 @@ fail() {
 # require COMMAND WHERE_FROM
 require() { have "$1" || fail "$1 is missing" "$2"; }
 
+# left_out WHAT HINT: says that something is left out. Where everything is to run (scripts/test.sh), that is a failure.
+left_out() {
+    [ -z "${NOTHING_LEFT_OUT:-}" ] || fail "$1, and nothing is to be left out" "$2"
+    printf '%s (%s)\n' "$1" "$2"
+}
+
 # The cargo-deny on the PATH if it is there, else the one that setup.sh installs.
 cargo_deny() { if have cargo-deny; then cargo-deny "$@"; else target/tools/bin/cargo-deny "$@"; fi; }
 

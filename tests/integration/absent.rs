@@ -17,7 +17,7 @@ pub(crate) struct Absent {
 /// Plugins, on a server and in a page.
 const GUESTS: &[&str] = &["guest", "page-guest"];
 /// HTTP, and its clients.
-const HTTP: &[&str] = &["http", "client", "python", "python-await", "go"];
+const HTTP: &[&str] = &["http", "client", "python", "python-await", "go", "c-remote"];
 /// The Python client, for threads and for await.
 const PYTHON: &[&str] = &["python", "python-await"];
 
@@ -115,13 +115,23 @@ const ABSENT: &[Absent] = &[
         },
     },
     Absent {
-        surfaces: &["client", "go"],
+        surfaces: &["client", "go", "c-remote"],
         what: "rows whose key is a dot, or two",
         reason: "URLs leave such parts of a path out, encoded or not",
         is_such: |step| match &step.operation {
             Operation::GetRow(GetRow { key, .. })
             | Operation::UpdateRow(UpdateRow { key, .. })
             | Operation::DeleteRow(DeleteRow { key, .. }) => *key == ["."] || *key == [".."],
+            _ => false,
+        },
+    },
+    Absent {
+        surfaces: &["c-remote"],
+        what: "an order of a write",
+        reason: "it is a batch of one operation on a server, which has none: `unsupported-remote`",
+        is_such: |step| match &step.operation {
+            Operation::UpdateRows(update) => !update.order.is_empty(),
+            Operation::DeleteRows(delete) => !delete.order.is_empty(),
             _ => false,
         },
     },
@@ -141,7 +151,7 @@ const ABSENT: &[Absent] = &[
         },
     },
     Absent {
-        surfaces: &["http", "client", "page", "go"],
+        surfaces: &["http", "client", "page", "go", "c-remote"],
         what: "an argument that is not given",
         reason: "a client writes arguments in their places itself",
         is_such: |step| match &step.operation {
@@ -156,7 +166,7 @@ const ABSENT: &[Absent] = &[
         is_such: |step| matches!(&step.operation, Operation::Changes(asked) if !(1..=1_000).contains(&asked.limit)),
     },
     Absent {
-        surfaces: &["http", "go", "go-cgo"],
+        surfaces: &["http", "go", "go-cgo", "c-remote"],
         what: "an empty cursor",
         reason: "a parameter without a value is refused before anybody looks at it, and in Go an empty text is none",
         is_such: |step| match &step.operation {
@@ -210,7 +220,7 @@ pub(crate) fn runs(surface: &str, scenario: &Scenario) -> bool {
     }
     match surface {
         // Requests have no identity yet: every client of the listener may do everything.
-        "http" | "client" | "python" | "python-await" | "go" => scenario.grants.is_none(),
+        "http" | "client" | "python" | "python-await" | "go" | "c-remote" => scenario.grants.is_none(),
         // A page is its own only user, and sets one limit. Its plugins have the grants that it gives them.
         "page" | "page-guest" => {
             let is_writable = |step: &Step| !matches!(step.operation, Operation::CloseForWrites {});
@@ -256,7 +266,7 @@ const UNSEEN: &[Unseen] = &[
         },
     },
     Unseen {
-        surfaces: &["http", "client", "page", "python", "python-await", "go"],
+        surfaces: &["http", "client", "page", "python", "python-await", "go", "c-remote"],
         what: "that a refusing key was written by the same transaction",
         reason: "what is not committed has no version, and so no `ETag`; a page's batches answer as a server's",
         hide: |line| match line.get_mut("refused") {

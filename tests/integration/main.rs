@@ -1,5 +1,6 @@
-//! The scenarios in `../scenarios` run on every surface: the crate `mantis-db`, HTTP, a plugin, and a browser page. Each must answer as the
-//! scenario says, so that all of them mean the same.
+//! The scenarios in `../scenarios` run on every surface: the crate `mantis-db`, HTTP and its clients in Python, TypeScript and Go, plugins, a
+//! browser page, and the C interface, from Rust and from Go (`../README.md` has the list). Each must answer as the scenario says, so that
+//! all of them mean the same.
 //!
 //! | module | holds |
 //! |---|---|

@@ -8,7 +8,7 @@ use crate::absent;
 use crate::answer::{ABSENT, comparable, durable};
 use crate::scenario;
 use crate::surface::{Place, Surface};
-use crate::surfaces::c::C;
+use crate::surfaces::c::{C, CRemote};
 use crate::surfaces::db::Db;
 use crate::surfaces::go::{Go, GoCgo};
 use crate::surfaces::guest::Guest;
@@ -113,6 +113,12 @@ async fn the_go_package_over_the_c_interface_answers_like_the_crate() {
 async fn the_c_interface_answers_like_the_crate() {
     check_same(&C, Place::Memory).await;
     check_same(&C, Place::Disk).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_c_interface_over_a_server_answers_like_the_crate() {
+    check_same(&CRemote, Place::Memory).await;
+    check_same(&CRemote, Place::Disk).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -14,8 +14,8 @@
  *   `mantis_error`, which may be NULL and is written only then. Nothing is kept by thread.
  * - A pool, a queue and a token may be used from any thread at any time. A connection is used by one thread at a time, and may be
  *   handed from one to another; two at once are refused (MANTIS_E_BUSY).
- * - After fork() the child may only call exec, or mantis_abi_version and mantis_status_name: everything else is refused
- *   (MANTIS_E_FORKED), if the parent had used the library before.
+ * - After fork() the child may only call exec, or mantis_abi_version, mantis_version and mantis_status_name: everything else is refused
+ *   (MANTIS_E_FORKED), if the parent had used the library before. So is a child that was made by a system call alone, on Linux since 4.14.
  * - No function raises a signal, changes a signal handler, or lets a panic out (MANTIS_E_PANIC).
  *
  * Integers in packed forms are little-endian and not aligned: read them with memcpy.

@@ -26,7 +26,7 @@
 //! | `testing` | for tests in Rust |
 //!
 //! This is the only library with unsafe code. There are three kinds: functions that C calls, pointers of a caller (all in `raw`), and
-//! the handler of forks. Each block says why it is sound.
+//! what finds forks (`process`). Each block says why it is sound.
 #![deny(missing_docs)]
 #![allow(unsafe_code, reason = "C calls these functions and gives them pointers; no other library has any")]
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]

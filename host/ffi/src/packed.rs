@@ -215,3 +215,185 @@ pub(crate) fn span(span: u32, start: Option<&[u8]>, end: Option<&[u8]>) -> Optio
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::option;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A record, by the table of the header.
+    struct Record<'r> {
+        /// Operation, condition, span, what there is.
+        head: [u8; 4],
+        key: &'r [u8],
+        value: &'r [u8],
+        media_type: &'r [u8],
+        version: u64,
+        number: u64,
+    }
+
+    impl Record<'_> {
+        fn write(&self, data: &mut Vec<u8>) {
+            data.extend_from_slice(&self.head);
+            for part in [self.key, self.value, self.media_type] {
+                data.extend_from_slice(&u32::try_from(part.len()).unwrap().to_le_bytes());
+            }
+            data.extend_from_slice(&self.version.to_le_bytes());
+            data.extend_from_slice(&self.number.to_le_bytes());
+            for part in [self.key, self.media_type, self.value] {
+                data.extend_from_slice(part);
+            }
+        }
+    }
+
+    fn condition(expect: Expect) -> (u32, u64) {
+        match expect {
+            Expect::Anything => (f::MANTIS_IF_ANYTHING, 0),
+            Expect::Absent => (f::MANTIS_IF_ABSENT, 0),
+            Expect::Present => (f::MANTIS_IF_PRESENT, 0),
+            Expect::Version(version) => (f::MANTIS_IF_VERSION, version),
+        }
+    }
+
+    fn write(op: &Op, data: &mut Vec<u8>) {
+        let byte = |number: u32| u8::try_from(number).unwrap();
+        let mut record = Record { head: [0; 4], key: &[], value: &[], media_type: &[], version: 0, number: 0 };
+        match op {
+            Op::Get(key) => (record.head[0], record.key) = (f::MANTIS_OP_GET, key),
+            Op::Set(key, value, options) => {
+                let (condition, version) = condition(options.expect);
+                let flags = u8::from(options.ttl_ms.is_some()) | 2;
+                record.head = [f::MANTIS_OP_SET, byte(condition), 0, flags];
+                (record.key, record.value, record.media_type) = (key, value, options.media_type.as_str().as_bytes());
+                (record.version, record.number) = (version, options.ttl_ms.unwrap_or(0));
+            }
+            Op::Delete(key, expect) | Op::Check(key, expect) => {
+                let op = if matches!(op, Op::Check(..)) { f::MANTIS_OP_CHECK } else { f::MANTIS_OP_DELETE };
+                let (condition, version) = condition(*expect);
+                record.head = [op, byte(condition), 0, 0];
+                (record.key, record.version) = (key, version);
+            }
+            Op::DeleteSpan(span) => {
+                let (span, start, end) = match span {
+                    Span::All => (f::MANTIS_SPAN_ALL, None, None),
+                    Span::Prefix(prefix) => (f::MANTIS_SPAN_PREFIX, Some(prefix), None),
+                    Span::Between { start, end } => (f::MANTIS_SPAN_BETWEEN, start.as_ref(), end.as_ref()),
+                };
+                let flags = if start.is_some() { 4 } else { 0 } | if end.is_some() { 8 } else { 0 };
+                record.head = [f::MANTIS_OP_DELETE_SPAN, 0, byte(span), flags];
+                (record.key, record.value) = (start.map_or(&[][..], |key| key), end.map_or(&[][..], |key| key));
+            }
+            Op::Increment(key, by) => {
+                record.head[0] = f::MANTIS_OP_INCREMENT;
+                (record.key, record.number) = (key, by.cast_unsigned());
+            }
+            other => panic!("{other:?} has no record"),
+        }
+        record.write(data);
+    }
+
+    fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
+        vec(any::<u8>(), 0..12)
+    }
+
+    fn any_expect() -> impl Strategy<Value = Expect> {
+        prop_oneof![
+            Just(Expect::Anything),
+            Just(Expect::Absent),
+            Just(Expect::Present),
+            any::<u64>().prop_map(Expect::Version),
+        ]
+    }
+
+    fn any_op() -> impl Strategy<Value = Op> {
+        let options =
+            ("[!-~]{1,255}", option::of(any::<u64>()), any_expect()).prop_map(|(media_type, ttl_ms, expect)| {
+                SetOptions { media_type: MediaType::new(&media_type).unwrap(), ttl_ms, expect }
+            });
+        let span = prop_oneof![
+            Just(Span::All),
+            any_bytes().prop_map(Span::Prefix),
+            (option::of(any_bytes()), option::of(any_bytes())).prop_map(|(start, end)| Span::Between { start, end }),
+        ];
+        prop_oneof![
+            any_bytes().prop_map(Op::Get),
+            (any_bytes(), any_bytes(), options).prop_map(|(key, value, options)| Op::Set(key, value, options)),
+            (any_bytes(), any_expect()).prop_map(|(key, expect)| Op::Delete(key, expect)),
+            span.prop_map(Op::DeleteSpan),
+            (any_bytes(), any::<i64>()).prop_map(|(key, by)| Op::Increment(key, by)),
+            (any_bytes(), any_expect()).prop_map(|(key, expect)| Op::Check(key, expect)),
+        ]
+    }
+
+    /// Records with some bytes changed: most of them are nearly right.
+    fn damaged(mut data: Vec<u8>, changes: &[(prop::sample::Index, u8)], cut: Option<prop::sample::Index>) -> Vec<u8> {
+        if !data.is_empty() {
+            for (place, byte) in changes {
+                let place = place.index(data.len());
+                data[place] = *byte;
+            }
+            data.truncate(cut.map_or(data.len(), |cut| cut.index(data.len())));
+        }
+        data
+    }
+
+    proptest! {
+        #[test]
+        fn keys_that_are_written_are_read(written in vec(any_bytes(), 0..8)) {
+            let mut data = Vec::new();
+            for key in &written {
+                data.extend_from_slice(&u32::try_from(key.len()).unwrap().to_le_bytes());
+                data.extend_from_slice(key);
+            }
+            let read = keys(&data, written.len()).map_err(|failure| failure.message);
+            prop_assert_eq!(read, Ok(written.iter().map(Vec::as_slice).collect()));
+            prop_assert!(keys(&data, written.len() + 1).is_err());
+            if let Some(fewer) = written.len().checked_sub(1) {
+                prop_assert!(keys(&data, fewer).is_err());
+            }
+        }
+
+        #[test]
+        fn operations_that_are_written_are_read(written in vec(any_op(), 0..6)) {
+            let mut data = Vec::new();
+            for op in &written {
+                write(op, &mut data);
+            }
+            let read = operations(&data, written.len()).map_err(|failure| failure.message);
+            prop_assert_eq!(read, Ok(written.clone()));
+            prop_assert!(operations(&data, written.len() + 1).is_err());
+            if let Some(fewer) = written.len().checked_sub(1) {
+                prop_assert!(operations(&data, fewer).is_err());
+            }
+            for cut in 0..data.len() {
+                prop_assert!(operations(&data[..cut], written.len()).is_err());
+            }
+        }
+
+        #[test]
+        fn bytes_that_are_no_records_end_in_a_failure_or_an_answer(
+            written in vec(any_op(), 0..4),
+            changes in vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+            cut in option::of(any::<prop::sample::Index>()),
+            others in vec(any::<u8>(), 0..200),
+            count in prop_oneof![0..8_usize, Just(usize::MAX), any::<usize>()],
+        ) {
+            let mut data = Vec::new();
+            for op in &written {
+                write(op, &mut data);
+            }
+            for data in [damaged(data, &changes, cut), others] {
+                if let Ok(read) = operations(&data, count) {
+                    prop_assert_eq!(read.len(), count);
+                }
+                if let Ok(read) = keys(&data, count) {
+                    prop_assert_eq!(read.len(), count);
+                    prop_assert_eq!(read.iter().map(|key| key.len() + 4).sum::<usize>(), data.len());
+                }
+            }
+        }
+    }
+}

@@ -310,3 +310,50 @@ fn storage_of(config: &mantis_pool_config) -> Result<StorageOptions, Failure> {
     };
     Ok(StorageOptions { durability, checkpoint_bytes: config.checkpoint_bytes })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_setting_reaches_the_pool_the_database_or_its_disk() {
+        let config = mantis_pool_config {
+            min_connections: 3,
+            max_connections: 5,
+            max_waiters: 7,
+            durability: MANTIS_DURABILITY_INTERVAL,
+            connection_timeout_ms: 11,
+            max_idle_ms: 13,
+            max_lifetime_ms: 17,
+            durability_interval_ms: 19,
+            checkpoint_bytes: 23,
+            store_bytes_max: 29,
+            ..mantis_pool_config::default()
+        };
+        let sizes = pool_config(&config);
+        assert_eq!((sizes.min_idle, sizes.max, sizes.max_waiters), (3, 5, 7));
+        let ms = |ms| Some(Duration::from_millis(ms));
+        assert_eq!((sizes.idle_timeout, sizes.max_lifetime), (ms(13), ms(17)));
+        let storage = storage_of(&config).unwrap();
+        assert_eq!((storage.durability, storage.checkpoint_bytes), (Durability::Interval { ms: 19 }, 23));
+        assert_eq!(limits_of(&config).store_bytes_max, 29);
+        let pool = Pool::open(":memory:", &config).unwrap();
+        assert_eq!(
+            (pool.timeout(-1).as_millis(), pool.timeout(0).as_millis(), pool.timeout(31).as_millis()),
+            (11, 0, 31)
+        );
+        pool.end().unwrap();
+
+        let none = mantis_pool_config { max_idle_ms: 0, max_lifetime_ms: 0, store_bytes_max: 0, ..config };
+        assert_eq!((pool_config(&none).idle_timeout, pool_config(&none).max_lifetime), (None, None));
+        assert_eq!(limits_of(&none).store_bytes_max, Limits::default().store_bytes_max);
+        let durability = |durability, durability_interval_ms| {
+            let config = mantis_pool_config { durability, durability_interval_ms, ..config };
+            storage_of(&config).map(|storage| storage.durability).map_err(|failure| failure.status)
+        };
+        assert_eq!(durability(MANTIS_DURABILITY_ALWAYS, 19), Ok(Durability::Always));
+        assert_eq!(durability(MANTIS_DURABILITY_NEVER, 19), Ok(Durability::Never));
+        assert_eq!(durability(MANTIS_DURABILITY_INTERVAL, 0), Ok(Durability::Interval { ms: 1 }));
+        assert_eq!(durability(3, 19), Err(status::MANTIS_E_MISUSE));
+    }
+}

@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![allow(missing_docs, reason = "a test")]
+#![allow(unsafe_code, reason = "a text of C is followed")]
 
 use std::collections::BTreeMap;
+use std::ffi::CStr;
 use std::path::{Path, PathBuf};
 
 use mantisdb_c::status;
@@ -125,4 +127,31 @@ fn the_exported_symbols_are_the_functions_of_the_header() {
         declarations(&header()).into_iter().filter(|(_, text)| text.contains('(')).map(|(name, _)| name).collect();
     let listed = std::fs::read_to_string(folder().join("tests/symbols.txt")).unwrap();
     assert_eq!(functions, listed.lines().collect::<Vec<_>>());
+}
+
+/// What only returns a constant, and may be called in a fork.
+const CONSTANT: [&str; 3] = ["mantis_abi_version", "mantis_status_name", "mantis_version"];
+
+#[test]
+fn every_function_that_does_something_runs_within_call() {
+    let mut functions = Vec::new();
+    for file in std::fs::read_dir(folder().join("src/calls")).unwrap() {
+        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        for function in text.split("extern \"C\" fn ").skip(1) {
+            let (name, _) = function.split_once('(').unwrap();
+            let (body, _) = function.split_once("\n}\n").unwrap();
+            assert_ne!(body.contains("unsafe { call("), CONSTANT.contains(&name), "{name}");
+            functions.push(name.to_owned());
+        }
+    }
+    functions.sort();
+    let listed = std::fs::read_to_string(folder().join("tests/symbols.txt")).unwrap();
+    assert_eq!(functions, listed.lines().collect::<Vec<_>>());
+}
+
+#[test]
+fn the_version_is_the_release() {
+    // SAFETY: the text is static and ends with a NUL, as the header says.
+    let version = unsafe { CStr::from_ptr(mantisdb_c::mantis_version()) };
+    assert_eq!(version.to_str(), Ok(env!("CARGO_PKG_VERSION")));
 }

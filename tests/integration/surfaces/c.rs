@@ -1,5 +1,5 @@
 //! The C interface: every step goes through the functions of `mantisdb.h`, with pointers and lengths, structures and packed pages as a C
-//! program has them.
+//! program has them. `c` is over a database in this process, `c-remote` over the URL of a server in it.
 //!
 //! They are called from Rust, in this process: a program in C would need a reader of JSON for the steps, and would say nothing more. That
 //! the header declares what is called here is `host/ffi/tests/header.rs`, and that C and C++ compilers agree is `host/ffi/tests/c`.
@@ -14,21 +14,26 @@ mod tables;
 use std::collections::HashMap;
 
 use mantis_db::Grants;
-use mantisdb_c::mantis_pool_destroy;
 use mantisdb_c::status::{MANTIS_NOT_FOUND, MANTIS_OK, MANTIS_REFUSED};
 use mantisdb_c::testing::pool_over;
 use mantisdb_c::types::flags as f;
 use mantisdb_c::types::mantis_pool;
+use mantisdb_c::{mantis_pool_destroy, mantis_pool_new};
 use serde_json::Value;
+use tokio::task::block_in_place;
 
 use self::calls::{Connection, Failed, Result};
+use crate::absent;
 use crate::answer::{Answer, BatchResult, Commit};
 use crate::scenario::{BatchOperation, Changes, Condition, CursorFrom, Operation, Scan, Scenario, Span, Step};
 use crate::surface::{Place, Stage, Surface};
-use crate::surfaces::db::prepare;
+use crate::surfaces::db::{self, prepare};
 use crate::surfaces::go::text_of;
+use crate::surfaces::http::Server;
 
 pub(crate) struct C;
+
+pub(crate) struct CRemote;
 
 impl Surface for C {
     const NAME: &'static str = "c";
@@ -44,6 +49,46 @@ impl Surface for C {
         assert_eq!(unsafe { mantis_pool_destroy(pool, std::ptr::null_mut()) }, MANTIS_OK, "no connection is out");
         answers
     }
+}
+
+impl Surface for CRemote {
+    const NAME: &'static str = "c-remote";
+
+    async fn run(&self, scenario: &Scenario, place: Place) -> Vec<Answer> {
+        let stage = Stage::new(scenario, place);
+        prepare(&stage, scenario).await;
+        let server = Server::start(&stage).await;
+        let pool = pool_of(&format!("http://127.0.0.1:{}", server.port()));
+        // The functions wait on this thread: the server has others.
+        let mut player = Player::new(stage.clone(), pool);
+        let mut beside = db::Player::new(stage);
+        let mut answers = Vec::new();
+        for step in &scenario.steps {
+            answers.push(match absent::lacking(Self::NAME, step) {
+                Some(what) => {
+                    assert!(step.transaction.is_none(), "{what} cannot be done beside a transaction");
+                    beside.play(step).await
+                }
+                None => block_in_place(|| player.play(step)),
+            });
+        }
+        block_in_place(|| drop(player));
+        // SAFETY: no error is wanted.
+        assert_eq!(unsafe { mantis_pool_destroy(pool, std::ptr::null_mut()) }, MANTIS_OK, "no connection is out");
+        server.stop().await;
+        answers
+    }
+}
+
+/// A pool of connections to a server.
+fn pool_of(url: &str) -> mantis_pool {
+    let mut pool = mantis_pool::default();
+    // SAFETY: the text is lent for the call; neither settings nor an error are given.
+    let status = unsafe {
+        mantis_pool_new(url.as_ptr().cast(), url.len(), std::ptr::null(), &raw mut pool, std::ptr::null_mut())
+    };
+    assert_eq!(status, MANTIS_OK, "{url}");
+    pool
 }
 
 /// Does the steps in order.

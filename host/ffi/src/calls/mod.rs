@@ -10,7 +10,8 @@
 //! | `batches` | batches across tables and keys |
 //! | `transactions` | transactions, savepoints, deferred commits |
 //!
-//! Every one of them runs within [`call`], which lets no panic out.
+//! Each runs within [`call`], which refuses forks and lets no panic out, except those of `library`, which only return what is constant.
+//! `tests/header.rs` looks for that.
 
 #![allow(
     clippy::too_many_arguments,

@@ -18,7 +18,8 @@ pub(super) struct Problem {
     title: String,
     detail: String,
     message: Option<String>,
-    details: Option<String>,
+    /// A text, or another value of JSON: the relations between which an embedding is ambiguous are a list.
+    details: Option<Box<RawValue>>,
     hint: Option<String>,
     deleted: u64,
     operation: Option<usize>,
@@ -94,18 +95,28 @@ pub(super) fn read(answered: StatusCode, headers: HeaderMap, body: &[u8], is_wri
     }
     let texts = [Some(&problem.detail), problem.message.as_ref(), Some(&problem.title)];
     let message = texts.into_iter().flatten().find(|text| !text.is_empty());
+    // In a batch the text names the operation, which has a member of its own here.
+    let message = message.map(|text| match problem.operation {
+        Some(index) => text.strip_prefix(&format!("operation {index}: ")).unwrap_or(text),
+        None => text,
+    });
     let failure = Failure {
-        details: problem.details.clone().unwrap_or_default(),
+        details: problem.details.as_deref().map(text_of).unwrap_or_default(),
         hint: problem.hint.clone().unwrap_or_default(),
         deleted: problem.deleted,
         index: problem.operation,
         ..Failure::new(
             status_of(&problem.code, answered, is_write),
             &problem.code,
-            message.cloned().unwrap_or_else(|| format!("the server answered {answered}")),
+            message.map_or_else(|| format!("the server answered {answered}"), ToOwned::to_owned),
         )
     };
     Lost::Refused(Box::new(Refused { problem, headers, failure }))
+}
+
+/// A text of JSON without its quotes; any other value as it is written.
+fn text_of(value: &RawValue) -> String {
+    serde_json::from_str(value.get()).unwrap_or_else(|_| value.get().to_owned())
 }
 
 /// The result for a code of a server.

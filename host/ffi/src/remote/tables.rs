@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use hyper::{Method, StatusCode};
-use mantis_db::tables::code;
+use mantis_db::tables::{TableError, code};
+use mantis_db::{Code, Error};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -343,6 +344,10 @@ fn of_columns(statement: &Statement<'_>, row: &Row<'_>) -> String {
 
 /// A failure of a batch of one, without what only a batch says.
 fn alone(failure: Failure) -> Failure {
-    let message = failure.message.strip_prefix("operation 0: ").unwrap_or(&failure.message).to_owned();
-    Failure { message, index: None, ..failure }
+    let of_store = [Code::StoreFull, Code::DiskFull, Code::MemoryFull];
+    match of_store.into_iter().find(|code| code.as_str() == failure.code) {
+        // A batch is refused with the code of keys before anybody looks at its operation.
+        Some(code) => TableError::from(Error::new(code, failure.message)).into(),
+        None => Failure { index: None, ..failure },
+    }
 }
