@@ -404,6 +404,7 @@ static void deferred_writes(mantis_conn conn) {
     OK(mantis_conn_delete_span(conn, DEFAULT, MANTIS_SPAN_PREFIX, T("batched"), NONE, &written, ERR));
     CHECK(written.flags & MANTIS_DURABLE);
     OK(mantis_conn_table_drop(conn, T("marks"), ERR));
+}
 
 static mantis_pool_config defaults(void) {
     mantis_pool_config config;
