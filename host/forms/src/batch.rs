@@ -244,10 +244,7 @@ impl<'b> RowForm<'b> {
             Verb::Update => RowVerb::Update { set: set(self.set)?, from },
         };
         let arguments = self.arguments.unwrap_or_default();
-        if arguments.len() > ARGUMENTS_MAX {
-            let detail = format!("there are {} arguments; the limit is {ARGUMENTS_MAX}", arguments.len());
-            return Err(invalid(detail));
-        }
+        check_arguments(arguments.len())?;
         Ok(RowOperation {
             arguments: arguments.into_iter().map(argument).collect::<Result<_>>()?,
             matches: self.matches.map(MatchesIn::read).transpose()?,
@@ -352,6 +349,30 @@ impl MatchesIn {
             }),
         }
     }
+}
+
+/// The values of a filter's arguments: a list in JSON, each a scalar or a list of scalars.
+///
+/// # Errors
+/// It is none, has too many, or names what an operation made.
+pub fn values(text: &str) -> Result<Vec<Value<'static>>> {
+    let given = json::parse::<Vec<&RawValue>>(text.as_bytes())?;
+    check_arguments(given.len())?;
+    let value = |raw: &RawValue| match raw.get().as_bytes().first() {
+        Some(b'{') => Err(invalid("an argument is a scalar, or a list of them")),
+        _ => match argument(raw)? {
+            Argument::Value(value) => Ok(value),
+            Argument::Reference(_) => unreachable!("it is written as an object"),
+        },
+    };
+    given.into_iter().map(value).collect()
+}
+
+fn check_arguments(count: usize) -> Result<()> {
+    if count > ARGUMENTS_MAX {
+        return Err(invalid(format!("there are {count} arguments; the limit is {ARGUMENTS_MAX}")));
+    }
+    Ok(())
 }
 
 /// The value of an argument: the text of a scalar, of a list PostgreSQL's literal; an object names what an earlier operation made.

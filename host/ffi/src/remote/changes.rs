@@ -152,11 +152,11 @@ pub(super) fn of_rows(
 ) -> Result<Feed, Failure> {
     let mut path = Path::new("/changes").with("values", "true").with("encoding", "base64").with_some("table", table);
     if table.is_some() {
-        for (name, condition) in dialect::parameters(filter, &[])? {
-            path = if OWN.contains(&&*name) {
+        for (name, condition) in dialect::parameters(filter) {
+            path = if OWN.contains(&name) {
                 path.with("and", format!("({name}.{condition})"))
             } else {
-                path.with(&name, condition)
+                path.with(name, condition)
             };
         }
         path = path.with_some("select", Some(select).filter(|select| !select.is_empty()));

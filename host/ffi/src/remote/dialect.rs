@@ -1,44 +1,59 @@
-//! Filters as parameters of a query, with the values of `$1` in their places.
+//! Filters as parameters of a query, and the values of `$1` as the header that has them.
 
 use super::problem;
-use crate::abi::status;
 use crate::failure::Failure;
 use crate::far::unsupported;
 use crate::statements;
 use mantis_db::json_integer;
-use mantis_db::tables::code;
 use mantis_db::tables::types::Value;
 use serde_json::value::RawValue;
+use std::fmt::Write;
+
+/// Arguments of more bytes are not sent: servers and proxies bound the head of a request.
+const ARGUMENTS_BYTES_MAX: usize = 16 << 10;
 
 /// The parts of a filter between `&`, outside of quotes: names and conditions.
-///
-/// # Errors
-/// An argument is not there, or cannot be written in a query.
-pub(super) fn parameters(filter: &str, arguments: &[String]) -> Result<Vec<(String, String)>, Failure> {
-    let part = |part: &str| {
-        let (name, condition) = part.split_once('=').unwrap_or((part, ""));
-        let is_group = matches!(name.rsplit('.').next(), Some("and" | "or"));
-        Ok((name.to_owned(), with_arguments(condition, arguments, is_group)?))
-    };
-    split_unquoted(filter).into_iter().map(part).collect()
+pub(super) fn parameters(filter: &str) -> Vec<(&str, &str)> {
+    split_unquoted(filter).into_iter().map(|part| part.split_once('=').unwrap_or((part, ""))).collect()
 }
 
-/// The arguments of a statement as the dialect writes them.
+/// The arguments of a statement as `Mantisdb-Arguments` has them: a list in JSON of ASCII alone.
 ///
 /// # Errors
-/// One has no value, or is null: in a query `null` is a text.
-pub(super) fn arguments(given: &[&RawValue]) -> Result<Vec<String>, Failure> {
-    let text = |given: &&RawValue| {
-        Ok(match statements::value(given.get())? {
-            Value::Text(text) => text.into_owned(),
-            Value::Null => return Err(unsupported("an argument that is null")),
-            Value::Numeric(_) if given.get().starts_with('{') => digits(given.get())?,
-            Value::Double(_) | Value::Numeric(_) => number(given.get()),
-            Value::Boolean(_) | Value::Integer(_) => given.get().to_owned(),
-            _ => return Err(unsupported("an argument of this type")),
-        })
-    };
-    given.iter().map(text).collect()
+/// One has no value; they are too long.
+pub(super) fn arguments(given: &[&RawValue]) -> Result<String, Failure> {
+    let mut list = String::from("[");
+    for argument in given {
+        if list.len() > 1 {
+            list.push(',');
+        }
+        match statements::value(argument.get())? {
+            Value::Numeric(_) if argument.get().starts_with('{') => push_ascii(&digits(argument.get())?, &mut list),
+            Value::Double(_) | Value::Numeric(_) => list.push_str(&number(argument.get())),
+            _ => push_ascii(argument.get(), &mut list),
+        }
+    }
+    list.push(']');
+    if list.len() > ARGUMENTS_BYTES_MAX {
+        return Err(unsupported("arguments of more than 16 KiB"));
+    }
+    Ok(list)
+}
+
+/// JSON with escapes in the place of other characters than ASCII's.
+fn push_ascii(json: &str, list: &mut String) {
+    for character in json.chars() {
+        if character.is_ascii() && !character.is_ascii_control() {
+            list.push(character);
+        } else if character.is_ascii_control() {
+            // A space between what stands there: a text has its own escapes.
+            list.push(' ');
+        } else {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                let _ = write!(list, "\\u{unit:04x}");
+            }
+        }
+    }
 }
 
 /// A number of JSON as the dialect writes it: to it `1.0` is no whole number, and to a statement it is.
@@ -74,46 +89,8 @@ fn split_unquoted(filter: &str) -> Vec<&str> {
     parts
 }
 
-/// Replaces `$1`: within parentheses or braces by a quoted text, so that no value ends its place.
-fn with_arguments(condition: &str, arguments: &[String], is_group: bool) -> Result<String, Failure> {
-    let mut out = String::with_capacity(condition.len());
-    let (mut depth, mut is_quoted, mut is_escaped) = (usize::from(is_group), false, false);
-    let mut rest = condition;
-    while let Some(character) = rest.chars().next() {
-        rest = &rest[character.len_utf8()..];
-        match character {
-            _ if is_escaped => is_escaped = false,
-            '\\' if is_quoted => is_escaped = true,
-            '"' => is_quoted = !is_quoted,
-            _ if is_quoted => {}
-            '(' | '{' => depth += 1,
-            ')' | '}' => depth = depth.saturating_sub(1),
-            '$' => {
-                let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-                if end > 0 {
-                    let place = rest[..end].parse::<usize>().ok().and_then(|place| place.checked_sub(1));
-                    let Some(argument) = place.and_then(|place| arguments.get(place)) else {
-                        let message = format!("there is no parameter ${}", &rest[..end]);
-                        return Err(Failure::new(status::MANTIS_E_TABLE, code::PARAMETER_UNDEFINED, message));
-                    };
-                    if depth > 0 {
-                        push_quoted(argument, &mut out);
-                    } else {
-                        out.push_str(argument);
-                    }
-                    rest = &rest[end..];
-                    continue;
-                }
-            }
-            _ => {}
-        }
-        out.push(character);
-    }
-    Ok(out)
-}
-
 /// A text in quotes.
-pub(super) fn push_quoted(text: &str, out: &mut String) {
+fn push_quoted(text: &str, out: &mut String) {
     out.push('"');
     for character in text.chars() {
         if matches!(character, '"' | '\\') {
@@ -144,25 +121,25 @@ pub(super) fn columns<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
 mod tests {
     use super::*;
 
-    #[track_caller]
-    fn check(filter: &str, expected: &[(&str, &str)]) {
-        let arguments = ["O\"Neill".to_owned(), "a),id.gt.(0".to_owned()];
-        let given = parameters(filter, &arguments).unwrap();
-        let given: Vec<_> = given.iter().map(|(name, value)| (&**name, &**value)).collect();
-        assert_eq!(given, expected, "{filter}");
+    #[test]
+    fn a_filter_has_its_parts_between_ampersands() {
+        assert_eq!(parameters(""), []);
+        assert_eq!(parameters("id=gte.1&name=eq.a b"), [("id", "gte.1"), ("name", "eq.a b")]);
+        assert_eq!(parameters("name=eq.\"a&$1\"&$=eq.$&or=(a.eq.$1)"), [
+            ("name", "eq.\"a&$1\""),
+            ("$", "eq.$"),
+            ("or", "(a.eq.$1)")
+        ]);
+        assert_eq!(columns(["a", "b c", "d"]), "a,\"b c\",d");
     }
 
     #[test]
-    fn values_stay_in_their_places() {
-        check("", &[]);
-        check("id=gte.1&name=eq.a b", &[("id", "gte.1"), ("name", "eq.a b")]);
-        check("name=eq.$1", &[("name", "eq.O\"Neill")]);
-        check("name=in.($1,$2)", &[("name", "in.(\"O\\\"Neill\",\"a),id.gt.(0\")")]);
-        check("or=(name.eq.$2,id.eq.1)", &[("or", "(name.eq.\"a),id.gt.(0\",id.eq.1)")]);
-        check("name=eq(any).{$1}", &[("name", "eq(any).{\"O\\\"Neill\"}")]);
-        check("name=eq.\"a&$1\"&$=eq.$", &[("name", "eq.\"a&$1\""), ("$", "eq.$")]);
-        assert_eq!(parameters("id=eq.$3", &[]).unwrap_err().code, "42P02");
-        assert_eq!(columns(["a", "b c", "d"]), "a,\"b c\",d");
+    fn arguments_are_sent_in_ascii() {
+        let given: Vec<&RawValue> =
+            serde_json::from_str(r#"["é\n🦀",null,true,1.0, {"number":"1.10"},12345678901234567890.5]"#).unwrap();
+        let sent = r#"["\u00e9\n\ud83e\udd80",null,true,1,1.10,12345678901234567890.5]"#;
+        assert_eq!(arguments(&given).unwrap(), sent);
+        assert!(arguments(&[&RawValue::from_string(format!("\"{}\"", "a".repeat(1 << 14))).unwrap()]).is_err());
     }
 
     #[test]

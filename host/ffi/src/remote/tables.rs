@@ -110,7 +110,8 @@ pub(super) fn run(session: &mut Session, statement: &Statement<'_>, format: u32)
         Verb::Get => get(session, statement, is_packed)?,
         Verb::Count => count(session, statement)?,
         Verb::Explain => {
-            let answer = session.send(Request::get(query(statement)?).header("accept", PLAN))?;
+            let request = Request::get(query(statement)).header("accept", PLAN);
+            let answer = session.send(with_arguments(request, statement)?)?;
             RowsDone { shown: document(&answer.body, 0), written: None }
         }
         Verb::UpdateMany => update_many(session, statement)?,
@@ -123,20 +124,27 @@ pub(super) fn run(session: &mut Session, statement: &Statement<'_>, format: u32)
     Ok(done)
 }
 
-/// The path of the rows that a statement selects.
-fn query(statement: &Statement<'_>) -> Result<Path, Failure> {
+/// A request with the arguments of a statement.
+fn with_arguments(request: Request, statement: &Statement<'_>) -> Result<Request, Failure> {
     statement.check_arguments()?;
+    if statement.arguments.is_empty() {
+        return Ok(request);
+    }
+    Ok(request.header("mantisdb-arguments", dialect::arguments(&statement.arguments)?))
+}
+
+/// The path of the rows that a statement selects.
+fn query(statement: &Statement<'_>) -> Path {
     let mut path = Path::new("/tables").part(&statement.table);
-    let arguments = dialect::arguments(&statement.arguments)?;
-    for (name, condition) in dialect::parameters(&statement.filter, &arguments)? {
-        path = path.with(&name, condition);
+    for (name, condition) in dialect::parameters(&statement.filter) {
+        path = path.with(name, condition);
     }
     let number = |number: Option<u64>| number.map(|number| number.to_string());
-    Ok(path
+    path
         .with_some("select", statement.select.as_deref().filter(|select| !select.is_empty()))
         .with_some("order", Some(&*statement.order).filter(|order| !order.is_empty()))
         .with_some("limit", number(statement.limit))
-        .with_some("offset", number(statement.offset)))
+        .with_some("offset", number(statement.offset))
 }
 
 /// How many rows an answer shows, and how many there are if they were counted.
@@ -152,7 +160,7 @@ fn content_range(answer: &Answer) -> (u64, Option<u64>) {
 
 fn select(session: &mut Session, statement: &Statement<'_>, is_packed: bool) -> Result<RowsDone, Failure> {
     let accept = if is_packed { PACKED } else { JSON };
-    let request = Request::get(query(statement)?).header("accept", accept);
+    let request = with_arguments(Request::get(query(statement)).header("accept", accept), statement)?;
     let request = if statement.count { request.header("prefer", "count=exact") } else { request };
     let answer = session.send(request)?;
     let (count, total) = content_range(&answer);
@@ -161,7 +169,7 @@ fn select(session: &mut Session, statement: &Statement<'_>, is_packed: bool) -> 
 
 /// Asks for the head of the rows' answer. An error there has no body, so it asks again.
 fn count(session: &mut Session, statement: &Statement<'_>) -> Result<RowsDone, Failure> {
-    let request = Request::get(query(statement)?).header("accept", JSON);
+    let request = with_arguments(Request::get(query(statement)).header("accept", JSON), statement)?;
     let answer = match session.send(Request { method: Method::HEAD, ..request.clone() }) {
         Ok(answer) => answer,
         Err(Lost::Refused(_)) => session.send(request)?,
@@ -246,7 +254,7 @@ fn update_many(session: &mut Session, statement: &Statement<'_>) -> Result<RowsD
         return Err(unsupported("an update of many rows with a version"));
     }
     let returned = if statement.returns_rows() { "return=representation" } else { "return=minimal" };
-    let mut path = query(statement)?;
+    let mut path = query(statement);
     if let Some(columns) = &statement.columns {
         path = path.with("columns", dialect::columns(columns.iter().map(AsRef::as_ref)));
     }
@@ -255,7 +263,7 @@ fn update_many(session: &mut Session, statement: &Statement<'_>) -> Result<RowsD
         .header("accept", JSON)
         .header("prefer", format!("{returned},count=exact,missing=default"))
         .json(format!("[{}]", rows.join(",")));
-    let answer = session.send(request)?;
+    let answer = session.send(with_arguments(request, statement)?)?;
     let (_, count) = content_range(&answer);
     let count = count.ok_or_else(|| problem::malformed("it does not say how many rows were written"))?;
     let shown = if statement.returns_rows() { document(&answer.body, count) } else { Shown::default() };

@@ -14,7 +14,7 @@ const EXPOSED: &str = "etag, last-modified, location, content-location, content-
                        proxy-status, warning, mantisdb-expires, mantisdb-durable, mantisdb-stored, mantisdb-version, mantisdb-bytes-estimate, preference-applied, retry-after, x-request-id, allow, accept, vary";
 /// Request headers that a page may send.
 const ALLOWED: &str = "accept, accept-profile, apikey, authorization, content-profile, content-type, if-match, if-none-match, if-modified-since, if-unmodified-since, if-range, \
-                       last-event-id, mantisdb-transaction, prefer, range, range-unit, x-client-info, x-request-id, x-retry-count";
+                       last-event-id, mantisdb-arguments, mantisdb-transaction, prefer, range, range-unit, x-client-info, x-request-id, x-retry-count";
 /// How long a browser remembers the answer to its question, in seconds: a day, of which browsers take as much as they allow.
 const MAX_AGE_S: &str = "86400";
 

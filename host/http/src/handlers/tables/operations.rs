@@ -4,7 +4,7 @@ use http::header::ALLOW;
 use http::{HeaderValue, Method, Response, StatusCode};
 use mantis_db::tables::code;
 
-use super::{read, row, write};
+use super::{read, request, row, write};
 use crate::api::common;
 use crate::api::description::{
     Answer, AnswerHeader, Content, Kind, Parameter, RequestContent, RequestHeader, Role, Shape, Tag, no_content,
@@ -34,6 +34,13 @@ pub(super) static PREFER: RequestHeader = RequestHeader {
     description: "`return=minimal|headers-only|representation`, `count=exact|planned|estimated`, \
                   `resolution=merge-duplicates|ignore-duplicates`, `missing=default|null`, `handling=strict|lenient`, \
                   `timezone=`, `max-affected=`, `tx=commit|rollback`.",
+};
+pub(super) static ARGUMENTS: RequestHeader = RequestHeader {
+    name: request::ARGUMENTS,
+    pattern: None,
+    example: "[18, \"Oslo\"]",
+    description: "The values of `$1`, `$2`, .. in the conditions of the query, as a list in JSON of ASCII alone: scalars, null, and lists of \
+                  scalars. A value is never taken for a part of the condition. Without this header `$` has no meaning.",
 };
 pub(super) static RANGE: RequestHeader = RequestHeader {
     name: "range",
@@ -135,7 +142,7 @@ pub(crate) static READ: Operation = Operation {
     summary: "Read rows",
     description: "Filtered, ordered, paged, with embedded rows of other tables.",
     query: &[&DIALECT],
-    headers: &[&TRANSACTION, &PREFER, &RANGE, &PROFILE],
+    headers: &[&TRANSACTION, &PREFER, &RANGE, &PROFILE, &ARGUMENTS],
     body: None,
     answers: &[
         Answer {
@@ -215,7 +222,7 @@ pub(crate) static UPDATE: Operation = Operation {
     description: "An object gives its values to all rows that the filters select. A list of objects with primary keys gives each of these \
                   rows its own values.",
     query: &[&DIALECT],
-    headers: &[&TRANSACTION, &PREFER, &CONTENT_PROFILE],
+    headers: &[&TRANSACTION, &PREFER, &CONTENT_PROFILE, &ARGUMENTS],
     body: Some(BODY),
     answers: CHANGED,
     problems: WRITE_PROBLEMS,
@@ -263,7 +270,7 @@ pub(crate) static DELETE: Operation = Operation {
     summary: "Delete rows",
     description: "Those that the filters select.",
     query: &[&DIALECT],
-    headers: &[&TRANSACTION, &PREFER, &CONTENT_PROFILE],
+    headers: &[&TRANSACTION, &PREFER, &CONTENT_PROFILE, &ARGUMENTS],
     body: None,
     answers: CHANGED,
     problems: WRITE_PROBLEMS,

@@ -4,7 +4,7 @@ use http::header::{CONTENT_TYPE, VARY};
 use http::{HeaderValue, Response};
 use mantis_db::tables::{Interrupt, SelectOptions, code};
 
-use super::headers::VARIES_BY;
+use super::headers::varies_by;
 use super::media::{Form, Plan};
 use super::request::TableRequest;
 use crate::api::blocking::blocking;
@@ -48,6 +48,6 @@ pub(super) async fn explain(
     let text = if plan.is_json { explanation.to_json() } else { explanation.to_text() };
     let mut response = Response::new(Body::full(text.into()));
     response.headers_mut().insert(CONTENT_TYPE, plan.content_type());
-    response.headers_mut().insert(VARY, HeaderValue::from_static(VARIES_BY));
+    response.headers_mut().insert(VARY, varies_by(&request.head.headers));
     Ok(response)
 }

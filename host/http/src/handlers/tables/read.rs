@@ -10,7 +10,7 @@ use mantis_db::tables::{Environment, Interrupt, SelectOptions, Selected, TableEr
 use mantis_dialect::Query;
 
 use super::answer::AnswerRows;
-use super::headers::{VARIES_BY, warn};
+use super::headers::{varies_by, warn};
 use super::media::{Form, Media};
 use super::preferences::Applicable;
 use super::request::{TableRequest, content_location};
@@ -39,6 +39,7 @@ pub(super) async fn read(state: &Arc<State>, request: &mut Request) -> Result<Re
         count: asked.preferences.count.unwrap_or_default(),
         rows_max: state.config.tables.rows_max,
         without_aggregates: !state.config.tables.aggregates,
+        arguments: asked.arguments.clone(),
         ..SelectOptions::default()
     };
     let form = match asked.media {
@@ -75,6 +76,7 @@ pub(super) async fn read(state: &Arc<State>, request: &mut Request) -> Result<Re
         headers.insert(CONTENT_LOCATION, location);
     }
     describe(headers, form, &found.selected);
+    headers.insert(VARY, varies_by(&request.head.headers));
     if let Some(applied) = asked.preferences.applied(Applicable::Read, false) {
         headers.insert("preference-applied", applied);
     }
@@ -194,6 +196,5 @@ pub(super) fn unmeasured(status: StatusCode) -> Response<Body> {
 /// Sets the headers of rows in this form.
 fn describe(headers: &mut HeaderMap, form: Form, selected: &Selected) {
     headers.insert(CONTENT_TYPE, form.content_type());
-    headers.insert(VARY, HeaderValue::from_static(VARIES_BY));
     warn(headers, &selected.warnings);
 }

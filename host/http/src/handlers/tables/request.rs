@@ -4,8 +4,10 @@ use http::HeaderMap;
 use http::uri::Uri;
 use jiff::tz::TimeZone;
 use mantis_db::Budget;
+use mantis_db::tables::types::Value;
 use mantis_db::tables::{Environment, TableError, TableResult, code};
 use mantis_dialect::{Parser, Query};
+use mantis_forms::batch;
 
 use super::media::{self, Media};
 use super::preferences::Preferences;
@@ -18,10 +20,15 @@ pub(super) struct TableRequest {
     pub(super) preferences: Preferences,
     pub(super) media: Media,
     pub(super) query: Query,
+    /// The values of `$1`, `$2`, .. in the conditions, in the order of their numbers.
+    pub(super) arguments: Vec<Value<'static>>,
     pub(super) environment: Environment,
     /// What the memory for its answer is taken from.
     pub(super) in_flight: Budget,
 }
+
+/// The header that has the values of the conditions' arguments.
+pub(super) const ARGUMENTS: &str = "mantisdb-arguments";
 
 /// The only schema that there is, by the name that clients know.
 const SCHEMA: &str = "public";
@@ -46,11 +53,31 @@ impl TableRequest {
         let preferences = Preferences::of(headers)?;
         let media = media::choose(headers)?;
         let borrowed = parameters.iter().map(|(name, value)| (&name[..], &value[..]));
-        let query = Parser::default().query(borrowed)?;
+        let (parser, arguments) = match arguments(headers)? {
+            None => (Parser::default(), Vec::new()),
+            Some(arguments) => (Parser::default().with_arguments(), arguments),
+        };
+        let query = parser.query(borrowed)?;
         let zone = preferences.time_zone.as_ref().map_or(TimeZone::UTC, |(_, zone)| zone.clone());
         let (environment, in_flight) = (state.database.environment(zone), state.database.in_flight().clone());
-        Ok(Self { preferences, media, query, environment, in_flight })
+        Ok(Self { preferences, media, query, arguments, environment, in_flight })
     }
+}
+
+/// The values that `Mantisdb-Arguments` gives; none without it: `$` has no meaning then.
+fn arguments(headers: &HeaderMap) -> TableResult<Option<Vec<Value<'static>>>> {
+    let mut given = headers.get_all(ARGUMENTS).iter();
+    let Some(header) = given.next() else { return Ok(None) };
+    let wrong = |detail: &str| {
+        TableError::new(code::PARSE, "the header `Mantisdb-Arguments` cannot be read")
+            .with_details(detail)
+            .with_hint("It is a list in JSON with ASCII alone, as in `[\"a\", 5, null, [1, 2]]`: other characters are `\\u` and four digits.")
+    };
+    if given.next().is_some() {
+        return Err(wrong("It is there more than once."));
+    }
+    let text = header.to_str().map_err(|_| wrong("It has other bytes than those of ASCII."))?;
+    batch::values(text).map(Some).map_err(|error| wrong(&error.to_string()))
 }
 
 fn check_profile(headers: &HeaderMap, profile: &str) -> TableResult<()> {

@@ -71,6 +71,7 @@ impl Writing {
             is_rolled_back: preferences.transaction == Some(TransactionEnd::Rollback),
             needs_filter: state.config.tables.safe_update,
             without_aggregates: !state.config.tables.aggregates,
+            arguments: asked.arguments.clone(),
             ..WriteOptions::default()
         };
         let table = request.path_text(&common::TABLE)?.into_owned();
