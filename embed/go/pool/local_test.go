@@ -3,7 +3,11 @@
 package pool
 
 import (
+	"errors"
 	"fmt"
+	"io"
+	"os"
+	"strings"
 	"testing"
 	"time"
 )
@@ -128,5 +132,41 @@ func TestAKilledProgramKeepsItsLocalDatabase(t *testing.T) {
 	for kill := 0; kill < times(t, "MANTISDB_GO_KILLS", 3); kill++ {
 		directory := t.TempDir()
 		hasAll(t, directory, killWhileItWrites(t, directory, 500))
+	}
+}
+
+// The library's directory is as long as a path may be, so that it cannot make the file in it.
+func TestALocalBackupSaysWhyTheLibraryFailed(t *testing.T) {
+	const pathMost, nameMost, ofTemporary = 4095, 200, len("/mantisdb-backup") + 10
+	directory := t.TempDir()
+	for rest := pathMost - ofTemporary - len(directory); rest > 1; rest = pathMost - ofTemporary - len(directory) {
+		name := rest - 1
+		if rest > 2*nameMost {
+			name = nameMost
+		} else if rest > nameMost {
+			name = rest / 2
+		}
+		directory += "/" + strings.Repeat("d", name)
+	}
+	check(t, os.MkdirAll(directory, 0o700))
+	pool := open(t, "", nil)
+	t.Setenv("TMPDIR", directory)
+	var ours *Error
+	err := pool.Backup(background, io.Discard)
+	if !errors.As(err, &ours) || ours.Code != "io" || !strings.HasPrefix(ours.Message, "cannot write /") {
+		t.Errorf("%#v", err)
+	}
+}
+
+// A pool that the library does not know.
+func TestErrorsOutsideOfConnectionsAreTheLibrarys(t *testing.T) {
+	unknown := &local{}
+	_, ofStats := unknown.stats()
+	wait := &settleWait{woken: make(chan struct{}, 1)}
+	for _, err := range []error{ofStats, unknown.settling.await(background, unknown, wait)} {
+		var ours *Error
+		if !errors.As(err, &ours) || ours.Code != "stale-handle" || !strings.HasPrefix(ours.Message, "this is no pool") {
+			t.Errorf("%#v", err)
+		}
 	}
 }

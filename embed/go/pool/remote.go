@@ -84,10 +84,25 @@ func (server *remote) backup(ctx context.Context, to io.Writer) error {
 		return err
 	}
 	defer response.Body.Close()
-	if _, err := io.Copy(to, response.Body); err != nil {
+	written := &keepsError{to: to}
+	if _, err := io.Copy(written, response.Body); written.err != nil {
+		return written.err
+	} else if err != nil {
 		return unreachable(ctx, err, false)
 	}
 	return nil
+}
+
+// keepsError tells errors of the writer from those of the server.
+type keepsError struct {
+	to  io.Writer
+	err error
+}
+
+func (writing *keepsError) Write(data []byte) (int, error) {
+	count, err := writing.to.Write(data)
+	writing.err = err
+	return count, err
 }
 
 // request is one request of the API.

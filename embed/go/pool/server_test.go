@@ -98,12 +98,14 @@ func startServerAt(t testing.TB, address string, arguments ...string) (*exec.Cmd
 	}
 }
 
+func isLocal() bool { return os.Getenv("MANTISDB_GO_TRANSPORT") == "local" }
+
 // connect makes a pool of the shared server, or of a database in memory with MANTISDB_GO_TRANSPORT=local: the tests of
 // the interface run on both.
 func connect(t testing.TB, change func(*PoolConfig)) *ConnectionPool {
 	t.Helper()
 	config := DefaultPoolConfig()
-	if os.Getenv("MANTISDB_GO_TRANSPORT") == "local" {
+	if isLocal() {
 		config.Location = ":memory:"
 	} else {
 		config.Location = serverURL(t)
