@@ -3,10 +3,12 @@
 package pool
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -168,5 +170,69 @@ func TestErrorsOutsideOfConnectionsAreTheLibrarys(t *testing.T) {
 		if !errors.As(err, &ours) || ours.Code != "stale-handle" || !strings.HasPrefix(ours.Message, "this is no pool") {
 			t.Errorf("%#v", err)
 		}
+	}
+}
+
+func TestTheQuickstartRunsInMemory(t *testing.T) {
+	command := exec.Command("go", "run", "../examples/quickstart")
+	command.Env = append(os.Environ(), "CGO_ENABLED=1", "MANTISDB_URL=")
+	shown, err := command.CombinedOutput()
+	if err != nil || !strings.Contains(string(shown), "Ann; active: 1, ") {
+		t.Errorf("%v: %s", err, shown)
+	}
+}
+
+// A context that ends while the commit waits for the disk leaves its outcome open, and says which context's end it was.
+func TestALocalCommitCancelledDuringTheDiskWaitIsOfUnknownOutcome(t *testing.T) {
+	connection := acquire(t, open(t, t.TempDir(), nil))
+	var unknown, known string
+	for turn, deadline := 0, time.Now().Add(patience); unknown == "" || known == ""; turn++ {
+		if time.Now().After(deadline) {
+			t.Fatalf("after %d writes: unknown %q, known %q", turn, unknown, known)
+		}
+		// Longer and longer: 0 to 200 us, and up to 20 ms where the disk is slow.
+		ctx, cancel := context.WithTimeout(background, time.Duration(turn%201)*time.Microsecond*time.Duration(1+turn/2_010%100))
+		key := fmt.Sprintf("k%d", turn)
+		switch err := connection.Set(ctx, key, []byte(key)); {
+		case err == nil:
+			known = key
+		case errors.Is(err, ErrOutcomeUnknown):
+			wants(t, err, ctx.Err())
+			wants(t, err, context.DeadlineExceeded)
+			unknown = key
+		default:
+			wants(t, err, context.DeadlineExceeded) // Before it began: it did nothing.
+			_, err := connection.Get(background, key)
+			wants(t, err, ErrNotFound)
+		}
+		cancel()
+	}
+	// The wait was given up, not the commit.
+	check(t, connection.Set(background, "later", nil))
+	for _, key := range []string{unknown, known} {
+		value, err := connection.Get(background, key)
+		check(t, err)
+		if string(value) != key {
+			t.Errorf("%s: %q", key, value)
+		}
+	}
+}
+
+func TestReadingManyAllocatesNothingForEachKey(t *testing.T) {
+	connection := acquire(t, open(t, "", nil))
+	allocations := func(count int) float64 {
+		keys := make([]string, count)
+		for index := range keys {
+			keys[index] = fmt.Sprintf("key-%04d", index)
+			check(t, connection.Set(background, keys[index], []byte("value")))
+		}
+		return testing.AllocsPerRun(100, func() {
+			if _, err := connection.GetMany(background, keys...); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	if few, many := allocations(10), allocations(100); few != many {
+		t.Errorf("%v allocations for 10 keys, %v for 100", few, many)
 	}
 }
