@@ -194,6 +194,7 @@ func TestContextsCancelledAtRandomLeakNoConnection(t *testing.T) {
 	if stats := addsUp(t, pool); stats.WaitingRequests != 0 || stats.TotalConnections > 8 {
 		t.Errorf("%+v", stats)
 	}
+	leavesNothingOpen(t, pool)
 }
 
 // threads is the number of threads of this process; 0 where the system does not tell.

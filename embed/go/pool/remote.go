@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 )
 
 // remote is a server, reached over HTTP. Its sessions are permits: requests share the transport's network connections.
@@ -376,7 +377,11 @@ func (session *remoteSession) send(ctx context.Context, request request) (answer
 	return session.remote.send(ctx, request)
 }
 
+// begin takes the server's answer also after the context's end: it names the transaction that is to be rolled back then.
 func (session *remoteSession) begin(ctx context.Context, options TransactionOptions, retryToken string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	var query []pair
 	if options.Snapshot {
 		query = append(query, pair{"isolation", "snapshot"})
@@ -384,37 +389,83 @@ func (session *remoteSession) begin(ctx context.Context, options TransactionOpti
 	if retryToken != "" {
 		query = append(query, pair{"retry", retryToken})
 	}
-	answered, err := session.remote.send(ctx, request{method: http.MethodPost, path: "/transactions", query: query})
+	type begun struct {
+		id  string
+		err error
+	}
+	server, answered := session.remote, make(chan begun, 1)
+	asking, stop := context.WithCancel(context.Background())
+	go func() {
+		id, err := server.begin(asking, query)
+		answered <- begun{id, err}
+	}()
+	select {
+	case begun := <-answered:
+		stop()
+		session.transaction = begun.id
+		return begun.err
+	case <-ctx.Done():
+		time.AfterFunc(rollbackTime, stop)
+		go func() {
+			if late := <-answered; late.err == nil {
+				server.discard(late.id)
+			}
+			stop()
+		}()
+		return ctx.Err()
+	}
+}
+
+func (server *remote) begin(ctx context.Context, query []pair) (string, error) {
+	answered, err := server.send(ctx, request{method: http.MethodPost, path: "/transactions", query: query})
 	if err != nil {
-		return err
+		return "", err
 	}
 	var form struct{ ID string }
 	if err := answered.decode(&form); err != nil {
-		return err
+		return "", err
 	}
 	if form.ID == "" {
-		return newError("answer-malformed", "The server's answer names no transaction.")
+		return "", newError("answer-malformed", "The server's answer names no transaction.")
 	}
-	session.transaction = form.ID
-	return nil
+	return form.ID, nil
 }
 
 func (session *remoteSession) commit(ctx context.Context) (Written, error) {
-	path := "/transactions/" + percent(session.transaction) + "/commit"
+	id := session.transaction
 	session.transaction = ""
+	path := "/transactions/" + percent(id) + "/commit"
 	answered, err := session.remote.send(ctx, request{method: http.MethodPost, path: path, isWrite: true})
 	if err != nil {
+		if ctx.Err() != nil && !errors.Is(err, ErrOutcomeUnknown) {
+			go session.remote.discard(id) // It was not sent.
+		}
 		return Written{}, err
 	}
 	return answered.written(), nil
 }
 
 func (session *remoteSession) rollback(ctx context.Context) error {
-	path := "/transactions/" + percent(session.transaction)
+	id := session.transaction
 	session.transaction = ""
-	_, err := session.remote.send(ctx, request{method: http.MethodDelete, path: path})
+	err := session.remote.rollback(ctx, id)
+	if err != nil && ctx.Err() != nil {
+		go session.remote.discard(id)
+	}
+	return err
+}
+
+func (server *remote) rollback(ctx context.Context, id string) error {
+	_, err := server.send(ctx, request{method: http.MethodDelete, path: "/transactions/" + percent(id)})
 	if errors.Is(err, ErrTransactionNotOpen) {
 		return nil // The server has rolled it back already.
 	}
 	return err
+}
+
+// discard rolls back for a caller who is gone. If it fails the server does so when the transaction has been idle.
+func (server *remote) discard(id string) {
+	ctx, cancel := context.WithTimeout(context.Background(), rollbackTime)
+	defer cancel()
+	_ = server.rollback(ctx, id)
 }

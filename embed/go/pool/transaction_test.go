@@ -46,6 +46,28 @@ func TestUpdatesThatMeetLoseNothing(t *testing.T) {
 	}
 }
 
+func TestEndedContextsLeaveNoTransactionOpen(t *testing.T) {
+	pool := connect(t, nil)
+	connection := acquire(t, pool)
+	for turn := 0; turn < 200; turn++ {
+		ctx, cancel := context.WithTimeout(background, time.Duration(turn*10)*time.Microsecond)
+		transaction, err := connection.Begin(ctx, TransactionOptions{})
+		cancel()
+		if err != nil {
+			wants(t, err, context.DeadlineExceeded)
+			continue
+		}
+		<-ctx.Done()
+		if turn%2 == 0 {
+			_, err = transaction.Commit(ctx)
+			wants(t, err, ctx.Err())
+		} else if err := transaction.Rollback(ctx); err != nil {
+			wants(t, err, ctx.Err())
+		}
+	}
+	leavesNothingOpen(t, pool)
+}
+
 func TestTransactionsEndOnce(t *testing.T) {
 	connection := acquire(t, connect(t, nil))
 	transaction, err := connection.Begin(background, TransactionOptions{})
