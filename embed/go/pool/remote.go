@@ -437,8 +437,8 @@ func (session *remoteSession) commit(ctx context.Context) (Written, error) {
 	path := "/transactions/" + percent(id) + "/commit"
 	answered, err := session.remote.send(ctx, request{method: http.MethodPost, path: path, isWrite: true})
 	if err != nil {
-		if ctx.Err() != nil && !errors.Is(err, ErrOutcomeUnknown) {
-			go session.remote.discard(id) // It was not sent.
+		if !isAnswer(err) {
+			go session.remote.discard(id) // Perhaps it did not reach the server.
 		}
 		return Written{}, err
 	}
@@ -449,19 +449,40 @@ func (session *remoteSession) rollback(ctx context.Context) error {
 	id := session.transaction
 	session.transaction = ""
 	err := session.remote.rollback(ctx, id)
-	if err != nil && ctx.Err() != nil {
+	if err != nil && !isAnswer(err) {
 		go session.remote.discard(id)
 	}
 	return err
 }
 
-func (server *remote) rollback(ctx context.Context, id string) error {
-	_, err := server.send(ctx, request{method: http.MethodDelete, path: "/transactions/" + percent(id)})
-	if errors.Is(err, ErrTransactionNotOpen) {
-		return nil // The server has rolled it back already.
-	}
-	return err
+// isAnswer tells whether the error is what the server answered.
+func isAnswer(err error) bool {
+	var ours *Error
+	return errors.As(err, &ours) && ours.Status != 0
 }
+
+// rollback asks again while the server is still at a request of the transaction, which the caller gave up.
+func (server *remote) rollback(ctx context.Context, id string) error {
+	for pause := busyPauseFirst; ; pause *= 2 {
+		_, err := server.send(ctx, request{method: http.MethodDelete, path: "/transactions/" + percent(id)})
+		if errors.Is(err, ErrTransactionNotOpen) {
+			return nil // The server has rolled it back already.
+		}
+		if CodeOf(err) != "transaction-busy" {
+			return err
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		}
+	}
+}
+
+// The pause before a rollback is asked for again; it doubles each time.
+const busyPauseFirst = time.Millisecond
 
 // discard rolls back for a caller who is gone. If it fails the server does so when the transaction has been idle.
 func (server *remote) discard(id string) {

@@ -68,6 +68,24 @@ func TestEndedContextsLeaveNoTransactionOpen(t *testing.T) {
 	leavesNothingOpen(t, pool)
 }
 
+// The server may still be at the request that was given up when it is told to roll back.
+func TestAStatementThatIsGivenUpLeavesNoTransactionOpen(t *testing.T) {
+	pool := connect(t, nil)
+	for turn := 0; turn < 200; turn++ {
+		check(t, pool.With(background, func(connection *PooledConnection) error {
+			transaction, err := connection.Begin(background, TransactionOptions{})
+			check(t, err)
+			ctx, cancel := context.WithTimeout(background, time.Duration(turn*10)*time.Microsecond)
+			defer cancel()
+			if err := transaction.Set(ctx, "given up", make([]byte, 1<<20)); err == nil {
+				_, err = transaction.Commit(ctx) // Often given up when it was sent.
+			}
+			return nil
+		}))
+	}
+	leavesNothingOpen(t, pool)
+}
+
 func TestTransactionsEndOnce(t *testing.T) {
 	connection := acquire(t, connect(t, nil))
 	transaction, err := connection.Begin(background, TransactionOptions{})
