@@ -67,6 +67,7 @@ torture times='20':
     {{just_executable()}} fuzz 600
     {{just_executable()}} mutants
     cargo build --workspace --exclude mantis-web --exclude mantis-benches --exclude xtask
+    MANTISDB_GO_CALLS=$((100000 * {{times}})) MANTISDB_GO_KILLS=$((5 * {{times}})) scripts/go.sh target/debug/mantisdb target/debug
     {{just_executable()}} disk-faults
 
 # Build the engine and its tables as one mutant after the other, and show that the tests catch each: `just mutants`, or `just mutants no-sync`

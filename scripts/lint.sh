@@ -20,6 +20,7 @@ cargo clippy -p mantis-web --target wasm32-unknown-unknown -- -D warnings
 cargo clippy -p mantis-web --features tables --target wasm32-unknown-unknown -- -D warnings
 step "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+RUSTDOCFLAGS="-D warnings" cargo doc --manifest-path guest/Cargo.toml --no-deps -p mantis-guest -p mantis-guest-derive
 step "licences, sources, duplicates"
 # Without advisories: their database has a host of its own, which cannot be assumed (`just audit` asks it).
 cargo_deny --log-level error check bans licenses sources

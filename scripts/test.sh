@@ -16,6 +16,7 @@ step "what builds and checks the repository"
 cargo test -p xtask
 step "guest components"
 cargo xtask guests
+cargo test --manifest-path guest/Cargo.toml -p mantis-guest --doc
 step "page"
 cargo xtask web
 # One selection of packages, so that shared dependencies are built with one set of features, once. The server that the later steps

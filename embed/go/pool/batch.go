@@ -13,7 +13,8 @@ type Operation struct {
 	Op string
 	// Bucket counts in Batch; "default" if it is empty.
 	Bucket string
-	Key    string
+	// Key is the key of get, set, delete, increment and check.
+	Key string
 	// Value and Options are those of set. Options.If is also the condition of delete and check.
 	Value   []byte
 	Options SetOptions
@@ -64,7 +65,8 @@ func (operation Operation) In(bucket string) Operation {
 // RowOperation is an operation on the rows of a table, for Batch.
 type RowOperation struct {
 	// Op is select, insert, update, delete or check.
-	Op    string
+	Op string
+	// Table is the table's name.
 	Table string
 	// Filter has conditions on columns of the table, such as "status=eq.paid&n=gt.$1"; Arguments are the values of $1, $2
 	// and so on. An argument may be Made.
@@ -97,12 +99,14 @@ func (RowOperation) isBatchOperation() {}
 // Made is a column of the primary key of the one row that an earlier operation of the batch wrote.
 type Made struct {
 	// Operation is its place, from 0.
-	Operation int    `json:"operation"`
-	Column    string `json:"column"`
+	Operation int `json:"operation"`
+	// Column is the column's name.
+	Column string `json:"column"`
 }
 
 // Matches is a number of rows: at least Min, and at most Max if that is not nil.
 type Matches struct {
+	// Min is the least, and Max the most; nil is no limit.
 	Min uint64  `json:"min,omitempty"`
 	Max *uint64 `json:"max,omitempty"`
 }

@@ -50,7 +50,7 @@ type Change struct {
 	Schema json.RawMessage
 	// Version is the commit, PreviousVersion the one that it replaced, 0 where there was none.
 	Version, PreviousVersion uint64
-	// Time of the commit. Zero in a feed of rows of a local database, which does not show it.
+	// Time of the commit. Zero in a feed of a local database that shows rows, if its library does not tell it.
 	Time time.Time
 	// Cursor continues after this change.
 	Cursor string

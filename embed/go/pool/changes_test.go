@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"encoding/json"
 	"testing"
 	"time"
 )
@@ -41,6 +42,11 @@ func TestAFeedShowsWhatIsCommittedAfterItIsReady(t *testing.T) {
 	_, err = bucket.Delete(background, "k\xff")
 	check(t, err)
 	put, deleted := next(t, feed), next(t, feed)
+	for _, change := range []Change{put, deleted} {
+		if age := time.Since(change.Time); age < -time.Hour || age > time.Hour {
+			t.Errorf("committed at %v", change.Time)
+		}
+	}
 	if put.Kind != "put" || put.Key != "k\xff" || string(put.Value) != "v" || put.Version != written.Version {
 		t.Errorf("%+v", put)
 	}
@@ -55,6 +61,47 @@ func TestAFeedShowsWhatIsCommittedAfterItIsReady(t *testing.T) {
 	for range feed.C {
 	}
 	check(t, feed.Err())
+}
+
+func TestAFeedOfRowsAndKeysShowsTheirTimes(t *testing.T) {
+	pool := connect(t, nil)
+	connection := acquire(t, pool)
+	_, err := connection.CreateTable(background, "timed", Rows(`{"columns": [{"name": "id", "type": "bigint"}]}`))
+	check(t, err)
+	bucket := bucketOf(connection)
+	feed := pool.Changes(background)
+	defer feed.Close()
+	<-feed.Ready()
+	_, err = bucket.SetWith(background, "k", []byte("v"), SetOptions{TTL: time.Hour, MediaType: "text/x-note"})
+	check(t, err)
+	_, err = connection.Table("timed").Insert(background, []map[string]any{{"id": 1}}, WriteOptions{})
+	check(t, err)
+	key, row := next(t, feed), next(t, feed)
+	if key.Kind != "put" || key.MediaType != "text/x-note" || key.ExpiresAt.Sub(key.Time) != time.Hour {
+		t.Errorf("%+v", key)
+	}
+	for _, change := range []Change{key, row} {
+		if age := time.Since(change.Time); age < -time.Hour || age > time.Hour {
+			t.Errorf("%s at %v", change.Kind, change.Time)
+		}
+	}
+}
+
+// What the library shows of changes has numbers where the server's JSON has texts.
+func TestTimesAreReadInBothForms(t *testing.T) {
+	want := time.Date(2026, 1, 2, 3, 4, 5, 6e6, time.UTC)
+	for _, text := range []string{
+		`{"kind": "put", "bucket": "b", "key": "k", "time": "2026-01-02T03:04:05.006Z", "expires_at": "2026-01-02T03:04:05.006Z"}`,
+		`{"kind": "put", "bucket": "b", "key": "k", "time_ms": 1767323045006, "expires_at_ms": 1767323045006}`,
+	} {
+		var form jsonChange
+		check(t, json.Unmarshal([]byte(text), &form))
+		change, err := form.change()
+		check(t, err)
+		if !change.Time.Equal(want) || !change.ExpiresAt.Equal(want) {
+			t.Errorf("%s: %v, %v", text, change.Time, change.ExpiresAt)
+		}
+	}
 }
 
 func TestAFeedSaysWhyItEnds(t *testing.T) {

@@ -1,8 +1,19 @@
 // Package pool is MantisDB for Go programs: an ordered, transactional key-value and table store, reached through a
 // pool of connections.
 //
-// A pool is of a server, by its URL, or of a database inside the program (with cgo and the library mantisdb). Both
-// have the same methods, errors and meaning. Without cgo the package is pure Go and speaks to servers only.
+// A pool is of a server, by its URL, or of a database inside the program. Both have the same methods, and the same codes
+// of the database's errors. An [Error] from a server has a Status and a RequestID besides; network errors
+// ([ErrUnreachable]) are a server's alone, and disk errors of opening a local database's.
+//
+// # Building
+//
+// A program for servers needs nothing but Go: CGO_ENABLED=0, or -tags mantisdb_remote where cgo is on. A local location is
+// [ErrNotBuilt] then. A database inside the program needs cgo, the header mantisdb.h and the library mantisdb_c. With cgo,
+// without that tag and without the header the package does not compile: "mantisdb.h is not there" (without the library:
+// "cannot find -lmantisdb_c"). There are three ways out: install both with just install-c /usr/local; name the folders of
+// a checkout in CGO_CFLAGS and CGO_LDFLAGS; or build for servers only.
+//
+// # Example
 //
 //	config := pool.DefaultPoolConfig()
 //	config.Location = "http://127.0.0.1:8080"

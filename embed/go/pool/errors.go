@@ -105,9 +105,10 @@ var (
 	ErrCompacted = newError("compacted", "The change feed no longer has the changes after the cursor.")
 	// ErrUnreachable: the server could not be reached, or broke off its answer.
 	ErrUnreachable = newError("unreachable", "The server cannot be reached.")
-	// ErrNotBuilt: the location is a local database, and this program was built without cgo, or for servers only.
-	ErrNotBuilt = newError("local-not-built",
-		"Local databases need cgo and the library mantisdb; without them Location is a server's URL.")
+	// ErrNotBuilt: the location is a local database, and this program was built with CGO_ENABLED=0, without a C compiler, or
+	// with the tag mantisdb_remote.
+	ErrNotBuilt = newError("local-not-built", "This program was built for servers only: set Location or MANTISDB_URL to "+
+		"a server's URL, or build it with cgo, mantisdb.h and the library mantisdb_c, without the tag mantisdb_remote.")
 )
 
 func newError(code, message string) *Error {

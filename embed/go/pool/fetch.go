@@ -7,6 +7,7 @@ import (
 
 // Column is a column of fetched rows.
 type Column struct {
+	// Name is the column's name, or the one that the query gives it.
 	Name string
 	// Type is PostgreSQL's name of the type, without a length: "bigint", "timestamp with time zone", "integer[]". Embedded
 	// rows are "jsonb".

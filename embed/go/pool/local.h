@@ -4,6 +4,11 @@
 
 #include <stdlib.h>
 
+#if defined(__has_include)
+#if !__has_include(<mantisdb.h>)
+#error "mantisdb.h is not there. For servers only: go build -tags mantisdb_remote, or CGO_ENABLED=0. For databases in the program: install header and library (just install-c /usr/local), or name their folders in CGO_CFLAGS and CGO_LDFLAGS. See docs/guides/embed-go.md"
+#endif
+#endif
 #include <mantisdb.h>
 
 /* What a session's calls write into: in C memory, so that a call allocates nothing of Go's. */

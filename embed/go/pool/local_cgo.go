@@ -43,7 +43,6 @@ type local struct {
 	isEnded  bool
 	counts   PoolStats
 	waited   time.Duration
-	waitedBy uint64
 }
 
 const gateMost = 4
@@ -218,12 +217,14 @@ func (local *local) acquireInto(ctx context.Context, session *localSession) erro
 		case status == C.MANTIS_OK && ended == nil:
 			local.acquired.Add(1)
 			local.waited += waited
-			local.waitedBy++
 			if ms := uint64(waited.Milliseconds()); ms > counts.MaxWaitTimeMs {
 				counts.MaxWaitTimeMs = ms
 			}
+			counts.WaitsGranted++
 		case status == C.MANTIS_E_TIMEOUT:
 			counts.WaitTimeouts++
+		default:
+			counts.WaitsGivenUp++
 		}
 	})
 	switch {
@@ -309,10 +310,9 @@ func (local *local) stats() (PoolStats, error) {
 	var stats C.mantis_stats
 	stats.size = C.uint32_t(unsafe.Sizeof(stats))
 	err := local.within(func() error {
-		if status := C.mantis_pool_stats(local.pool, &stats, nil); status != C.MANTIS_OK {
-			return failedWith(status, "")
-		}
-		return nil
+		return local.told(func(told *C.mantis_error) C.mantis_status {
+			return C.mantis_pool_stats(local.pool, &stats, told)
+		})
 	})
 	local.lock.Lock()
 	defer local.lock.Unlock()
@@ -320,8 +320,8 @@ func (local *local) stats() (PoolStats, error) {
 	out.AcquireCount = local.acquired.Load()
 	out.MaxConnections = local.most
 	out.WaitTimeMs = uint64(local.waited.Milliseconds())
-	if local.waitedBy > 0 {
-		out.AvgWaitTimeMs = out.WaitTimeMs / local.waitedBy
+	if out.WaitsGranted > 0 {
+		out.AvgWaitTimeMs = out.WaitTimeMs / out.WaitsGranted
 	}
 	if err == ErrPoolClosed {
 		return out, nil
@@ -339,8 +339,11 @@ func (local *local) ping(ctx context.Context) error {
 	return local.within(func() error { return nil })
 }
 
-// backup writes through a file, which is what the library makes.
+// backup writes through a file, which is what the library makes. The context is asked before each step and each part.
 func (local *local) backup(ctx context.Context, to io.Writer) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	directory, err := os.MkdirTemp("", "mantisdb-backup")
 	if err != nil {
 		return err
@@ -348,11 +351,10 @@ func (local *local) backup(ctx context.Context, to io.Writer) error {
 	defer os.RemoveAll(directory)
 	path := filepath.Join(directory, "backup")
 	err = local.within(func() error {
-		bytes, length := textOf(path)
-		if status := C.mantis_pool_backup(local.pool, bytes, length, nil, nil); status != C.MANTIS_OK {
-			return failedWith(status, "")
-		}
-		return nil
+		return local.told(func(told *C.mantis_error) C.mantis_status {
+			bytes, length := textOf(path)
+			return C.mantis_pool_backup(local.pool, bytes, length, nil, told)
+		})
 	})
 	if err != nil {
 		return err
@@ -362,8 +364,31 @@ func (local *local) backup(ctx context.Context, to io.Writer) error {
 		return err
 	}
 	defer file.Close()
-	_, err = io.Copy(to, file)
+	_, err = io.Copy(to, &untilEnded{ctx: ctx, from: file})
 	return err
+}
+
+// untilEnded reads until the context ends.
+type untilEnded struct {
+	ctx  context.Context
+	from io.Reader
+}
+
+func (reading *untilEnded) Read(into []byte) (int, error) {
+	if err := reading.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return reading.from.Read(into)
+}
+
+// told calls work, which belongs to no session, with an error of its own for what the library says.
+func (local *local) told(work func(told *C.mantis_error) C.mantis_status) error {
+	var told C.mantis_error
+	told.size = C.uint32_t(unsafe.Sizeof(told))
+	if status := work(&told); status != C.MANTIS_OK {
+		return failedAs(status, &told)
+	}
+	return nil
 }
 
 // textOf is a text's bytes for the time of a call. An empty one is not given.
@@ -414,7 +439,10 @@ func copied(data *C.uint8_t, length C.uint64_t) []byte {
 
 // failed reads the error that a call has written.
 func failed(status C.mantis_status, scratch *C.scratch) error {
-	from := &scratch.error
+	return failedAs(status, &scratch.error)
+}
+
+func failedAs(status C.mantis_status, from *C.mantis_error) error {
 	err := failedWith(status, C.GoString(&from.code[0]))
 	ours, is := err.(*Error)
 	if !is || ours == ErrPoolClosed || ours == ErrConnectionTimeout || ours == ErrConnectionBusy {

@@ -8,6 +8,7 @@ import "C"
 import (
 	"context"
 	"sync"
+	"unsafe"
 )
 
 // settling waits for commits for all goroutines together: the database makes commits final in groups, and for each group
@@ -19,6 +20,8 @@ type settling struct {
 	waiters []*settleWait
 	// A question is under way; its event comes.
 	isAsked bool
+	// What the library says of a question that it refuses.
+	told C.mantis_error
 }
 
 // settleWait is one who waits. It belongs to a session, which uses it again.
@@ -26,7 +29,7 @@ type settleWait struct {
 	version C.uint64_t
 	woken   chan struct{}
 	// failed is why there was no question, if that is so.
-	failed C.mantis_status
+	failed error
 }
 
 // settlingEvent is in the place of a number of a wait: it is that of settling.
@@ -34,7 +37,7 @@ const settlingEvent = 0
 
 // await waits until the commit may be final. An error is the context's, or says that nobody can be asked.
 func (settling *settling) await(ctx context.Context, local *local, wait *settleWait) error {
-	wait.failed = C.MANTIS_OK
+	wait.failed = nil
 	settling.lock.Lock()
 	settling.waiters = append(settling.waiters, wait)
 	settling.ask(local)
@@ -47,10 +50,7 @@ func (settling *settling) await(ctx context.Context, local *local, wait *settleW
 		}
 		<-wait.woken
 	}
-	if wait.failed < 0 {
-		return failedWith(wait.failed, "")
-	}
-	return nil
+	return wait.failed
 }
 
 // leave takes one who waits off the list, and tells whether it was there still.
@@ -84,10 +84,11 @@ func (settling *settling) ask(local *local) {
 			oldest = wait.version
 		}
 	}
-	status := C.mantis_pool_settle_start(local.pool, oldest, local.queue, settlingEvent, nil, nil)
+	settling.told.size = C.uint32_t(unsafe.Sizeof(settling.told))
+	status := C.mantis_pool_settle_start(local.pool, oldest, local.queue, settlingEvent, nil, &settling.told)
 	settling.isAsked = status >= 0
 	if status < 0 {
-		settling.wake(func(wait *settleWait) bool { wait.failed = status; return true })
+		settling.wake(func(wait *settleWait) bool { wait.failed = failedAs(status, &settling.told); return true })
 	}
 }
 

@@ -3,7 +3,13 @@
 package pool
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
 	"testing"
 	"time"
 )
@@ -128,5 +134,105 @@ func TestAKilledProgramKeepsItsLocalDatabase(t *testing.T) {
 	for kill := 0; kill < times(t, "MANTISDB_GO_KILLS", 3); kill++ {
 		directory := t.TempDir()
 		hasAll(t, directory, killWhileItWrites(t, directory, 500))
+	}
+}
+
+// The library's directory is as long as a path may be, so that it cannot make the file in it.
+func TestALocalBackupSaysWhyTheLibraryFailed(t *testing.T) {
+	const pathMost, nameMost, ofTemporary = 4095, 200, len("/mantisdb-backup") + 10
+	directory := t.TempDir()
+	for rest := pathMost - ofTemporary - len(directory); rest > 1; rest = pathMost - ofTemporary - len(directory) {
+		name := rest - 1
+		if rest > 2*nameMost {
+			name = nameMost
+		} else if rest > nameMost {
+			name = rest / 2
+		}
+		directory += "/" + strings.Repeat("d", name)
+	}
+	check(t, os.MkdirAll(directory, 0o700))
+	pool := open(t, "", nil)
+	t.Setenv("TMPDIR", directory)
+	var ours *Error
+	err := pool.Backup(background, io.Discard)
+	if !errors.As(err, &ours) || ours.Code != "io" || !strings.HasPrefix(ours.Message, "cannot write /") {
+		t.Errorf("%#v", err)
+	}
+}
+
+// A pool that the library does not know.
+func TestErrorsOutsideOfConnectionsAreTheLibrarys(t *testing.T) {
+	unknown := &local{}
+	_, ofStats := unknown.stats()
+	wait := &settleWait{woken: make(chan struct{}, 1)}
+	for _, err := range []error{ofStats, unknown.settling.await(background, unknown, wait)} {
+		var ours *Error
+		if !errors.As(err, &ours) || ours.Code != "stale-handle" || !strings.HasPrefix(ours.Message, "this is no pool") {
+			t.Errorf("%#v", err)
+		}
+	}
+}
+
+func TestTheQuickstartRunsInMemory(t *testing.T) {
+	command := exec.Command("go", "run", "../examples/quickstart")
+	command.Env = append(os.Environ(), "CGO_ENABLED=1", "MANTISDB_URL=")
+	shown, err := command.CombinedOutput()
+	if err != nil || !strings.Contains(string(shown), "Ann; active: 1, ") {
+		t.Errorf("%v: %s", err, shown)
+	}
+}
+
+// A context that ends while the commit waits for the disk leaves its outcome open, and says which context's end it was.
+func TestALocalCommitCancelledDuringTheDiskWaitIsOfUnknownOutcome(t *testing.T) {
+	connection := acquire(t, open(t, t.TempDir(), nil))
+	var unknown, known string
+	for turn, deadline := 0, time.Now().Add(patience); unknown == "" || known == ""; turn++ {
+		if time.Now().After(deadline) {
+			t.Fatalf("after %d writes: unknown %q, known %q", turn, unknown, known)
+		}
+		// Longer and longer: 0 to 200 us, and up to 20 ms where the disk is slow.
+		ctx, cancel := context.WithTimeout(background, time.Duration(turn%201)*time.Microsecond*time.Duration(1+turn/2_010%100))
+		key := fmt.Sprintf("k%d", turn)
+		switch err := connection.Set(ctx, key, []byte(key)); {
+		case err == nil:
+			known = key
+		case errors.Is(err, ErrOutcomeUnknown):
+			wants(t, err, ctx.Err())
+			wants(t, err, context.DeadlineExceeded)
+			unknown = key
+		default:
+			wants(t, err, context.DeadlineExceeded) // Before it began: it did nothing.
+			_, err := connection.Get(background, key)
+			wants(t, err, ErrNotFound)
+		}
+		cancel()
+	}
+	// The wait was given up, not the commit.
+	check(t, connection.Set(background, "later", nil))
+	for _, key := range []string{unknown, known} {
+		value, err := connection.Get(background, key)
+		check(t, err)
+		if string(value) != key {
+			t.Errorf("%s: %q", key, value)
+		}
+	}
+}
+
+func TestReadingManyAllocatesNothingForEachKey(t *testing.T) {
+	connection := acquire(t, open(t, "", nil))
+	allocations := func(count int) float64 {
+		keys := make([]string, count)
+		for index := range keys {
+			keys[index] = fmt.Sprintf("key-%04d", index)
+			check(t, connection.Set(background, keys[index], []byte("value")))
+		}
+		return testing.AllocsPerRun(100, func() {
+			if _, err := connection.GetMany(background, keys...); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	if few, many := allocations(10), allocations(100); few != many {
+		t.Errorf("%v allocations for 10 keys, %v for 100", few, many)
 	}
 }

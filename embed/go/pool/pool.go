@@ -70,7 +70,8 @@ func (pool *ConnectionPool) Stats() (*PoolStats, error) {
 func (pool *ConnectionPool) Ping(ctx context.Context) error { return pool.transport.ping(ctx) }
 
 // Backup writes the whole database at one commit, whatever is written meanwhile, in the form that mantisdb restore
-// takes. A backup that was broken off is not taken for a whole one.
+// takes. A backup that was broken off is not taken for a whole one. A local database's goes through a temporary file:
+// while the library writes it the context is not asked.
 func (pool *ConnectionPool) Backup(ctx context.Context, to io.Writer) error {
 	return pool.transport.backup(ctx, to)
 }

@@ -29,7 +29,8 @@ func addsUp(t testing.TB, pool *ConnectionPool) PoolStats {
 	stats, err := pool.Stats()
 	check(t, err)
 	if stats.TotalConnections != stats.ActiveConnections+stats.IdleConnections+stats.CreatingConnections ||
-		stats.ConnectionsCreated != stats.ConnectionsClosed+uint64(stats.ActiveConnections+stats.IdleConnections) {
+		stats.ConnectionsCreated != stats.ConnectionsClosed+uint64(stats.ActiveConnections+stats.IdleConnections) ||
+		stats.WaitCount != stats.WaitsGranted+stats.WaitTimeouts+stats.WaitsGivenUp+uint64(stats.WaitingRequests) {
 		t.Fatalf("the figures do not add up: %+v", *stats)
 	}
 	return *stats
@@ -148,7 +149,12 @@ func TestIdleConnectionsAreClosedDownToTheMinimum(t *testing.T) {
 
 func TestContextsCancelledAtRandomLeakNoConnection(t *testing.T) {
 	calls := times(t, "MANTISDB_GO_CALLS", 4_000)
-	pool := connect(t, func(config *PoolConfig) { config.MinConnections, config.MaxConnections = 0, 8 })
+	pool := connect(t, func(config *PoolConfig) {
+		config.MinConnections, config.MaxConnections = 0, 8
+		if isLocal() {
+			config.Location = t.TempDir() // Waits for the disk are cancelled too.
+		}
+	})
 	var workers sync.WaitGroup
 	for worker := 0; worker < 32; worker++ {
 		workers.Add(1)
@@ -188,6 +194,7 @@ func TestContextsCancelledAtRandomLeakNoConnection(t *testing.T) {
 	if stats := addsUp(t, pool); stats.WaitingRequests != 0 || stats.TotalConnections > 8 {
 		t.Errorf("%+v", stats)
 	}
+	leavesNothingOpen(t, pool)
 }
 
 // threads is the number of threads of this process; 0 where the system does not tell.

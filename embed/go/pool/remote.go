@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 )
 
 // remote is a server, reached over HTTP. Its sessions are permits: requests share the transport's network connections.
@@ -84,10 +85,25 @@ func (server *remote) backup(ctx context.Context, to io.Writer) error {
 		return err
 	}
 	defer response.Body.Close()
-	if _, err := io.Copy(to, response.Body); err != nil {
+	written := &keepsError{to: to}
+	if _, err := io.Copy(written, response.Body); written.err != nil {
+		return written.err
+	} else if err != nil {
 		return unreachable(ctx, err, false)
 	}
 	return nil
+}
+
+// keepsError tells errors of the writer from those of the server.
+type keepsError struct {
+	to  io.Writer
+	err error
+}
+
+func (writing *keepsError) Write(data []byte) (int, error) {
+	count, err := writing.to.Write(data)
+	writing.err = err
+	return count, err
 }
 
 // request is one request of the API.
@@ -361,7 +377,11 @@ func (session *remoteSession) send(ctx context.Context, request request) (answer
 	return session.remote.send(ctx, request)
 }
 
+// begin takes the server's answer also after the context's end: it names the transaction that is to be rolled back then.
 func (session *remoteSession) begin(ctx context.Context, options TransactionOptions, retryToken string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	var query []pair
 	if options.Snapshot {
 		query = append(query, pair{"isolation", "snapshot"})
@@ -369,37 +389,104 @@ func (session *remoteSession) begin(ctx context.Context, options TransactionOpti
 	if retryToken != "" {
 		query = append(query, pair{"retry", retryToken})
 	}
-	answered, err := session.remote.send(ctx, request{method: http.MethodPost, path: "/transactions", query: query})
+	type begun struct {
+		id  string
+		err error
+	}
+	server, answered := session.remote, make(chan begun, 1)
+	asking, stop := context.WithCancel(context.Background())
+	go func() {
+		id, err := server.begin(asking, query)
+		answered <- begun{id, err}
+	}()
+	select {
+	case begun := <-answered:
+		stop()
+		session.transaction = begun.id
+		return begun.err
+	case <-ctx.Done():
+		time.AfterFunc(rollbackTime, stop)
+		go func() {
+			if late := <-answered; late.err == nil {
+				server.discard(late.id)
+			}
+			stop()
+		}()
+		return ctx.Err()
+	}
+}
+
+func (server *remote) begin(ctx context.Context, query []pair) (string, error) {
+	answered, err := server.send(ctx, request{method: http.MethodPost, path: "/transactions", query: query})
 	if err != nil {
-		return err
+		return "", err
 	}
 	var form struct{ ID string }
 	if err := answered.decode(&form); err != nil {
-		return err
+		return "", err
 	}
 	if form.ID == "" {
-		return newError("answer-malformed", "The server's answer names no transaction.")
+		return "", newError("answer-malformed", "The server's answer names no transaction.")
 	}
-	session.transaction = form.ID
-	return nil
+	return form.ID, nil
 }
 
 func (session *remoteSession) commit(ctx context.Context) (Written, error) {
-	path := "/transactions/" + percent(session.transaction) + "/commit"
+	id := session.transaction
 	session.transaction = ""
+	path := "/transactions/" + percent(id) + "/commit"
 	answered, err := session.remote.send(ctx, request{method: http.MethodPost, path: path, isWrite: true})
 	if err != nil {
+		if !isAnswer(err) {
+			go session.remote.discard(id) // Perhaps it did not reach the server.
+		}
 		return Written{}, err
 	}
 	return answered.written(), nil
 }
 
 func (session *remoteSession) rollback(ctx context.Context) error {
-	path := "/transactions/" + percent(session.transaction)
+	id := session.transaction
 	session.transaction = ""
-	_, err := session.remote.send(ctx, request{method: http.MethodDelete, path: path})
-	if errors.Is(err, ErrTransactionNotOpen) {
-		return nil // The server has rolled it back already.
+	err := session.remote.rollback(ctx, id)
+	if err != nil && !isAnswer(err) {
+		go session.remote.discard(id)
 	}
 	return err
+}
+
+// isAnswer tells whether the error is what the server answered.
+func isAnswer(err error) bool {
+	var ours *Error
+	return errors.As(err, &ours) && ours.Status != 0
+}
+
+// rollback asks again while the server is still at a request of the transaction, which the caller gave up.
+func (server *remote) rollback(ctx context.Context, id string) error {
+	for pause := busyPauseFirst; ; pause *= 2 {
+		_, err := server.send(ctx, request{method: http.MethodDelete, path: "/transactions/" + percent(id)})
+		if errors.Is(err, ErrTransactionNotOpen) {
+			return nil // The server has rolled it back already.
+		}
+		if CodeOf(err) != "transaction-busy" {
+			return err
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		}
+	}
+}
+
+// The pause before a rollback is asked for again; it doubles each time.
+const busyPauseFirst = time.Millisecond
+
+// discard rolls back for a caller who is gone. If it fails the server does so when the transaction has been idle.
+func (server *remote) discard(id string) {
+	ctx, cancel := context.WithTimeout(context.Background(), rollbackTime)
+	defer cancel()
+	_ = server.rollback(ctx, id)
 }

@@ -37,6 +37,8 @@ type jsonChange struct {
 	// The library's names of the same.
 	MatchesOld *bool `json:"matches_old"`
 	MatchesNew bool  `json:"matches_new"`
+	TimeMS     int64 `json:"time_ms"`
+	ExpiryMS   int64 `json:"expires_at_ms"`
 
 	Error *struct{ Code, Message string }
 }
@@ -44,7 +46,7 @@ type jsonChange struct {
 func (form *jsonChange) change() (Change, error) {
 	change := Change{
 		Kind: form.Kind, Version: uint64(form.Version), PreviousVersion: uint64(form.PreviousVersion),
-		Time: form.Time.Time, Cursor: form.Cursor,
+		Time: timeOr(form.Time, form.TimeMS), Cursor: form.Cursor,
 	}
 	if form.Table != "" {
 		change.Table, change.SchemaVersion = form.Table, form.SchemaVersion
@@ -61,11 +63,19 @@ func (form *jsonChange) change() (Change, error) {
 		return Change{}, err
 	}
 	change.Bucket, change.Key, change.MediaType = form.Bucket, string(key), form.MediaType
-	change.ExpiresAt = form.ExpiresAt.Time
+	change.ExpiresAt = timeOr(form.ExpiresAt, form.ExpiryMS)
 	if form.Value != nil {
 		change.Value = []byte(*form.Value)
 	}
 	return change, nil
+}
+
+// timeOr is a time in either of its forms; zero where there is none.
+func timeOr(written jsonTime, ms int64) time.Time {
+	if written.IsZero() && ms != 0 {
+		return time.UnixMilli(ms).UTC()
+	}
+	return written.Time
 }
 
 func nilOr(raw rawJSON) json.RawMessage {

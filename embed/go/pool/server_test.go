@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -98,12 +99,14 @@ func startServerAt(t testing.TB, address string, arguments ...string) (*exec.Cmd
 	}
 }
 
+func isLocal() bool { return os.Getenv("MANTISDB_GO_TRANSPORT") == "local" }
+
 // connect makes a pool of the shared server, or of a database in memory with MANTISDB_GO_TRANSPORT=local: the tests of
 // the interface run on both.
 func connect(t testing.TB, change func(*PoolConfig)) *ConnectionPool {
 	t.Helper()
 	config := DefaultPoolConfig()
-	if os.Getenv("MANTISDB_GO_TRANSPORT") == "local" {
+	if isLocal() {
 		config.Location = ":memory:"
 	} else {
 		config.Location = serverURL(t)
@@ -117,6 +120,28 @@ func connect(t testing.TB, change func(*PoolConfig)) *ConnectionPool {
 	}
 	t.Cleanup(func() { _ = pool.Close() })
 	return pool
+}
+
+// leavesNothingOpen fails unless the server soon has no transaction, long before it would roll back idle ones.
+func leavesNothingOpen(t testing.TB, pool *ConnectionPool) {
+	t.Helper()
+	server, is := pool.transport.(*remote)
+	if !is {
+		return
+	}
+	var stats struct {
+		HTTP struct {
+			Open *int `json:"transactions_open"`
+		}
+	}
+	for deadline := time.Now().Add(patience); stats.HTTP.Open == nil || *stats.HTTP.Open > 0; time.Sleep(time.Millisecond) {
+		answered, err := server.send(background, request{method: http.MethodGet, path: "/stats"})
+		check(t, err)
+		check(t, answered.decode(&stats))
+		if stats.HTTP.Open == nil || time.Now().After(deadline) {
+			t.Fatalf("transactions are open: %s", answered.body)
+		}
+	}
 }
 
 func acquire(t testing.TB, pool *ConnectionPool) *PooledConnection {

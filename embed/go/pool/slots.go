@@ -27,7 +27,7 @@ type slots struct {
 	counts   struct {
 		acquired, waits, timeouts, created, closed uint64
 		waited, waitedMost                         time.Duration
-		waitsServed                                uint64
+		granted, givenUp                           uint64
 	}
 }
 
@@ -130,6 +130,8 @@ func (slots *slots) leave(place *list.Element, waiting *waiter, why error) (sess
 	slots.waiters.Remove(place)
 	if why == error(ErrConnectionTimeout) {
 		slots.counts.timeouts++
+	} else {
+		slots.counts.givenUp++
 	}
 	slots.lock.Unlock()
 	return nil, why
@@ -142,7 +144,7 @@ func (slots *slots) release(session session) {
 		waiting := slots.waiters.Remove(first).(*waiter)
 		waited := slots.now().Sub(waiting.since)
 		slots.counts.waited += waited
-		slots.counts.waitsServed++
+		slots.counts.granted++
 		if waited > slots.counts.waitedMost {
 			slots.counts.waitedMost = waited
 		}
@@ -185,14 +187,16 @@ func (slots *slots) stats() PoolStats {
 		WaitingRequests:    slots.waiters.Len(),
 		AcquireCount:       counts.acquired,
 		WaitCount:          counts.waits,
+		WaitsGranted:       counts.granted,
 		WaitTimeouts:       counts.timeouts,
+		WaitsGivenUp:       counts.givenUp,
 		WaitTimeMs:         uint64(counts.waited.Milliseconds()),
 		MaxWaitTimeMs:      uint64(counts.waitedMost.Milliseconds()),
 		ConnectionsCreated: counts.created,
 		ConnectionsClosed:  counts.closed,
 	}
-	if counts.waitsServed > 0 {
-		stats.AvgWaitTimeMs = stats.WaitTimeMs / counts.waitsServed
+	if counts.granted > 0 {
+		stats.AvgWaitTimeMs = stats.WaitTimeMs / counts.granted
 	}
 	return stats
 }
@@ -207,6 +211,7 @@ func (slots *slots) close() bool {
 	slots.isClosed = true
 	for place := slots.waiters.Front(); place != nil; place = slots.waiters.Front() {
 		close(slots.waiters.Remove(place).(*waiter).handed)
+		slots.counts.givenUp++
 	}
 	slots.counts.closed += uint64(len(slots.idle))
 	slots.idle = nil

@@ -4,6 +4,7 @@ package pool
 //
 //	TotalConnections   = ActiveConnections + IdleConnections + CreatingConnections
 //	ConnectionsCreated = ConnectionsClosed + ActiveConnections + IdleConnections
+//	WaitCount          = WaitsGranted + WaitTimeouts + WaitsGivenUp + WaitingRequests
 //
 // Counters count since the pool was made.
 type PoolStats struct {
@@ -17,8 +18,9 @@ type PoolStats struct {
 	AcquireCount uint64
 	// WaitCount counts the calls that had to wait, however their wait ended.
 	WaitCount uint64
-	// WaitTimeouts counts the waits that ended at ConnectionTimeout.
-	WaitTimeouts uint64
+	// WaitsGranted counts the waits that ended with a connection, WaitTimeouts those that ended at ConnectionTimeout, and
+	// WaitsGivenUp those that ended otherwise: with their context, or with the pool.
+	WaitsGranted, WaitTimeouts, WaitsGivenUp uint64
 	// WaitTimeMs is the time of all waits that ended with a connection, MaxWaitTimeMs the longest of them, and
 	// AvgWaitTimeMs their average, in milliseconds.
 	WaitTimeMs, AvgWaitTimeMs, MaxWaitTimeMs uint64

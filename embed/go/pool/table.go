@@ -18,6 +18,7 @@ func (rows Rows) Decode(into any) error {
 
 // Row is one row as a JSON object.
 type Row struct {
+	// JSON is the object, with the columns that were selected.
 	JSON json.RawMessage
 	// Version is the commit that wrote the row; 0 if the open transaction did.
 	Version uint64

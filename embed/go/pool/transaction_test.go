@@ -46,6 +46,46 @@ func TestUpdatesThatMeetLoseNothing(t *testing.T) {
 	}
 }
 
+func TestEndedContextsLeaveNoTransactionOpen(t *testing.T) {
+	pool := connect(t, nil)
+	connection := acquire(t, pool)
+	for turn := 0; turn < 200; turn++ {
+		ctx, cancel := context.WithTimeout(background, time.Duration(turn*10)*time.Microsecond)
+		transaction, err := connection.Begin(ctx, TransactionOptions{})
+		cancel()
+		if err != nil {
+			wants(t, err, context.DeadlineExceeded)
+			continue
+		}
+		<-ctx.Done()
+		if turn%2 == 0 {
+			_, err = transaction.Commit(ctx)
+			wants(t, err, ctx.Err())
+		} else if err := transaction.Rollback(ctx); err != nil {
+			wants(t, err, ctx.Err())
+		}
+	}
+	leavesNothingOpen(t, pool)
+}
+
+// The server may still be at the request that was given up when it is told to roll back.
+func TestAStatementThatIsGivenUpLeavesNoTransactionOpen(t *testing.T) {
+	pool := connect(t, nil)
+	for turn := 0; turn < 200; turn++ {
+		check(t, pool.With(background, func(connection *PooledConnection) error {
+			transaction, err := connection.Begin(background, TransactionOptions{})
+			check(t, err)
+			ctx, cancel := context.WithTimeout(background, time.Duration(turn*10)*time.Microsecond)
+			defer cancel()
+			if err := transaction.Set(ctx, "given up", make([]byte, 1<<20)); err == nil {
+				_, err = transaction.Commit(ctx) // Often given up when it was sent.
+			}
+			return nil
+		}))
+	}
+	leavesNothingOpen(t, pool)
+}
+
 func TestTransactionsEndOnce(t *testing.T) {
 	connection := acquire(t, connect(t, nil))
 	transaction, err := connection.Begin(background, TransactionOptions{})

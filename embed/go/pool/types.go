@@ -39,6 +39,7 @@ type Counted struct {
 
 // Entry is a key, its value, and what is known of the value.
 type Entry struct {
+	// Key and Value are bytes, which need not be UTF-8.
 	Key   string
 	Value []byte
 	// MediaType is "application/octet-stream" unless the writer named another.
@@ -100,6 +101,7 @@ func (options SetOptions) ttlMS() (int64, error) {
 // Span is a range of keys: those with the prefix, or those from Start up to, not including, End. Empty fields are no
 // bounds, so that the zero value is all keys. A prefix excludes the others.
 type Span struct {
+	// Prefix is that of all keys; Start is the first one, and End the first one after them.
 	Prefix, Start, End string
 }
 
@@ -151,6 +153,7 @@ type Page struct {
 
 // BucketInfo is a bucket with its size.
 type BucketInfo struct {
+	// Name is the bucket's name.
 	Name string
 	// Keys counts expired keys until they are removed, within about a second.
 	Keys uint64

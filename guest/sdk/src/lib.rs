@@ -42,7 +42,7 @@
 //! | `bucket` | [`Bucket`]: keys and values |
 //! | `scan` | [`Scan`]: entries in order, page by page |
 //! | `batch` | [`Batch`]: many operations, applied atomically |
-//! | [`table`] | [`Table`](table::Table): typed rows, and structs as rows |
+//! | [`table`] | [`Table`]: typed rows, and structs as rows |
 //! | `error` | making an [`Error`] of each kind, and its code and message |
 //! | [`generate!`] | the bindings of a plugin's world |
 //! | [`order`] | numbers as key bytes in numeric order |

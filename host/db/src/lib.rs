@@ -109,6 +109,9 @@ pub use kv::{
 #[cfg(not(target_family = "wasm"))]
 pub use kv::{AppliedEach, Each, Entries};
 pub use limits::{LimitInvalid, Limits};
+/// The pool that [`SessionManager`] makes sessions for.
+#[cfg(feature = "pool")]
+pub use mantis_pool as pool;
 pub use mantis_store::disk;
 pub use mantis_store::{
     Backup, Checkpoint, DURATION_BOUNDS_US, DurationCounters, Durations, FileKind, FileReport, Finding, ManualClock,

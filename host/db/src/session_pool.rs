@@ -13,6 +13,21 @@ use crate::{Database, Grants, Session};
 /// A session of the embedded engine is memory of this process and cannot go bad. So the pool's `recycle` and `validate` keep their
 /// defaults, which do nothing; a release undoes everything that a use leaves in a session. [`Session::operations`] keeps counting over all
 /// uses.
+///
+/// ```
+/// use mantis_db::pool::{Config, Pool};
+/// use mantis_db::{Database, SessionManager};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let database = Database::in_memory()?;
+/// let pool = Pool::new(SessionManager::new(database), Config { min_idle: 1, max: 8, ..Config::default() })?;
+/// let mut session = pool.acquire().await?;
+/// session.kv("stock")?.set(b"pear", b"5").await?;
+/// drop(session); // back in the pool, without what was left open
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct SessionManager {
     database: Database,

@@ -524,8 +524,11 @@ fn event_json(event: &FeedEvent) -> String {
             "bucket": change.bucket,
             "key": data_json(&change.key),
             "value": change.value.as_ref().map(|(_, value)| data_json(value)),
+            "media_type": change.value.as_ref().map(|(media_type, _)| media_type.as_str()),
+            "expires_at_ms": change.expires_at_ms,
             "version": change.version,
             "previous_version": change.previous_version,
+            "time_ms": change.time_ms,
             "cursor": change.cursor,
         })
         .to_string(),
@@ -544,6 +547,7 @@ fn event_json(event: &FeedEvent) -> String {
                 "matches_new": change.matches.new,
                 "version": change.version,
                 "previous_version": change.previous_version,
+                "time_ms": change.time_ms,
                 "cursor": change.cursor,
             })
             .to_string();
@@ -564,6 +568,7 @@ fn event_json(event: &FeedEvent) -> String {
                 "schema_version": event.schema_version,
                 "version": event.version,
                 "previous_version": event.previous_version,
+                "time_ms": event.time_ms,
                 "cursor": event.cursor,
             })
             .to_string();

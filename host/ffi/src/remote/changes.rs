@@ -184,9 +184,12 @@ fn json_of(change: ChangeIn<'_>) -> Result<String, Failure> {
             "kind": change.kind,
             "bucket": change.bucket,
             "key": data_json(&key),
+            "media_type": change.value.as_ref().and(change.media_type),
             "value": change.value.map(|Data(value)| data_json(&value)),
+            "expires_at_ms": change.expires_at.map(|time| time.0),
             "version": version,
             "previous_version": previous,
+            "time_ms": change.time.0,
             "cursor": change.cursor,
         })
         .to_string());
@@ -199,6 +202,7 @@ fn json_of(change: ChangeIn<'_>) -> Result<String, Failure> {
         "schema_version": change.schema_version,
         "version": version,
         "previous_version": previous,
+        "time_ms": change.time.0,
         "cursor": change.cursor,
     });
     if is_of_row {
