@@ -4,8 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
-	"strconv"
 	"strings"
+	"unicode/utf16"
 )
 
 // Texts of the tables' dialect, for servers: they take values only within the texts.
@@ -13,19 +13,14 @@ import (
 // pair is a parameter of a query.
 type pair struct{ name, value string }
 
-// parameters are the parts of a filter's text between "&", outside of quotes, with its arguments in their places.
-func parameters(filter string, arguments []any) ([]pair, error) {
+// parameters are the parts of a filter's text between "&", outside of quotes.
+func parameters(filter string) []pair {
 	var pairs []pair
 	for _, part := range splitUnquoted(filter) {
 		name, value, _ := strings.Cut(part, "=")
-		isGroup := name == "and" || name == "or" || strings.HasSuffix(name, ".and") || strings.HasSuffix(name, ".or")
-		value, err := withArguments(value, arguments, isGroup)
-		if err != nil {
-			return nil, err
-		}
 		pairs = append(pairs, pair{name, value})
 	}
-	return pairs, nil
+	return pairs
 }
 
 func splitUnquoted(filter string) []string {
@@ -52,68 +47,111 @@ func splitUnquoted(filter string) []string {
 	return parts
 }
 
-// withArguments replaces $1: within parentheses by a quoted text, so that no value ends its place.
-func withArguments(value string, arguments []any, isGroup bool) (string, error) {
-	var out strings.Builder
-	depth, isQuoted := 0, false
-	if isGroup {
-		depth = 1
+// Arguments of more bytes are not sent: servers and proxies bound the head of a request.
+const argumentsMost = 16 << 10
+
+// argumentsHeader has the values of $1, $2 and so on for a server: a list in JSON of ASCII alone.
+func argumentsHeader(arguments []any) (pair, error) {
+	var list strings.Builder
+	list.WriteByte('[')
+	for index, value := range arguments {
+		if index > 0 {
+			list.WriteByte(',')
+		}
+		encoded, err := argumentJSON(value)
+		if err != nil {
+			return pair{}, err
+		}
+		writeASCII(&list, encoded)
 	}
-	for index := 0; index < len(value); index++ {
-		character := value[index]
-		switch {
-		case isQuoted && character == '\\' && index+1 < len(value):
-			out.WriteByte(character)
-			index++
-			character = value[index]
-		case character == '"':
-			isQuoted = !isQuoted
-		case isQuoted:
-		case character == '(':
-			depth++
-		case character == ')':
-			depth--
-		case character == '$':
-			digits := index + 1
-			for digits < len(value) && value[digits] >= '0' && value[digits] <= '9' {
-				digits++
-			}
-			if digits == index+1 {
-				break
-			}
-			place, err := strconv.Atoi(value[index+1 : digits])
-			if err != nil || place < 1 || place > len(arguments) {
-				return "", newError("42P02", "there is no parameter $"+value[index+1:digits])
-			}
-			written, err := argument(arguments[place-1], depth > 0)
+	list.WriteByte(']')
+	if list.Len() > argumentsMost {
+		return pair{}, newError("unsupported-remote", "Arguments of more than 16 KiB are not sent to a server.")
+	}
+	return pair{"Mantisdb-Arguments", list.String()}, nil
+}
+
+// argumentJSON is a value in JSON: a scalar, or a list of scalars. What is neither is the text of its JSON.
+func argumentJSON(value any) (string, error) {
+	if list := reflect.ValueOf(value); isList(value) {
+		items := make([]string, list.Len())
+		for index := range items {
+			item, err := argumentJSON(list.Index(index).Interface())
 			if err != nil {
 				return "", err
 			}
-			out.WriteString(written)
-			index = digits - 1
-			continue
+			items[index] = item
 		}
-		out.WriteByte(character)
+		return "[" + strings.Join(items, ",") + "]", nil
 	}
-	return out.String(), nil
+	if bytes, is := value.([]byte); is {
+		value = fmt.Sprintf(`\x%x`, bytes)
+	}
+	encoded, err := encodeJSON(value)
+	if err != nil {
+		return "", err
+	}
+	text := string(encoded)
+	switch {
+	case text == "":
+		return "", newError("argument-invalid", "An argument has no value.")
+	case text[0] == '{' || text[0] == '[':
+		encoded, err = encodeJSON(text)
+		return string(encoded), err
+	case text[0] == '-' || text[0] >= '0' && text[0] <= '9':
+		return wholeNumber(text), nil
+	}
+	return text, nil
+}
+
+// isList tells whether a value is the list of an operator such as in.
+func isList(value any) bool {
+	switch value.(type) {
+	case []byte, json.RawMessage:
+		return false
+	}
+	return reflect.ValueOf(value).Kind() == reflect.Slice
+}
+
+// wholeNumber is a number without its point where only zeros follow that: to a server 1.0 is no whole number.
+func wholeNumber(number string) string {
+	whole, fraction, _ := strings.Cut(number, ".")
+	if strings.Trim(fraction, "0") == "" {
+		return whole
+	}
+	return number
+}
+
+// writeASCII writes JSON with escapes in the place of characters that a header cannot have.
+func writeASCII(to *strings.Builder, text string) {
+	for _, character := range text {
+		switch {
+		case character >= ' ' && character < 0x7f:
+			to.WriteRune(character)
+		case character <= 0x7f:
+			// A space between what stands there: a text has its own escapes.
+			to.WriteByte(' ')
+		case character > 0xffff:
+			high, low := utf16.EncodeRune(character)
+			fmt.Fprintf(to, `\u%04x\u%04x`, high, low)
+		default:
+			fmt.Fprintf(to, `\u%04x`, character)
+		}
+	}
 }
 
 // argument is a value in a filter's text; a slice is the list of an operator such as in.
 func argument(value any, isNested bool) (string, error) {
-	kind := reflect.ValueOf(value)
-	_, isBytes := value.([]byte)
-	if kind.Kind() == reflect.Slice && !isBytes {
-		if _, isJSON := value.(json.RawMessage); !isJSON {
-			items := make([]string, kind.Len())
-			for index := range items {
-				item, err := argument(kind.Index(index).Interface(), true)
-				if err != nil {
-					return "", err
-				}
-				items[index] = item
+	if list := reflect.ValueOf(value); isList(value) {
+		items := make([]string, list.Len())
+		for index := range items {
+			item, err := argument(list.Index(index).Interface(), true)
+			if err != nil {
+				return "", err
 			}
-			return "(" + strings.Join(items, ",") + ")", nil
+			items[index] = item
 		}
+		return "(" + strings.Join(items, ",") + ")", nil
 	}
 	text, err := plainText(value)
 	if err != nil || !isNested {

@@ -91,7 +91,7 @@ var ownParameters = map[string]bool{
 	"progress": true, "encoding": true, "select": true,
 }
 
-func (options ChangesOptions) pairs() ([]pair, error) {
+func (options ChangesOptions) pairs() []pair {
 	query := []pair{{"values", "true"}, {"progress", "true"}, {"encoding", "base64"}}
 	for _, given := range []pair{
 		{"bucket", options.Bucket}, {"prefix", options.Prefix}, {"table", options.Table}, {"select", options.Select},
@@ -100,24 +100,17 @@ func (options ChangesOptions) pairs() ([]pair, error) {
 			query = append(query, given)
 		}
 	}
-	filters, err := parameters(options.Filter, nil)
-	if err != nil {
-		return nil, err
-	}
-	for _, filter := range filters {
+	for _, filter := range parameters(options.Filter) {
 		if ownParameters[filter.name] {
 			filter = pair{"and", "(" + filter.name + "." + filter.value + ")"}
 		}
 		query = append(query, filter)
 	}
-	return query, nil
+	return query
 }
 
 func (server *remote) follow(ctx context.Context, options ChangesOptions, to watcher) error {
-	query, err := options.pairs()
-	if err != nil {
-		return err
-	}
+	query := options.pairs()
 	cursor := firstText(options.Since, Now)
 	for isConnected := false; ; {
 		err := server.followOnce(ctx, append(query, pair{"since", cursor}), func(at string) {

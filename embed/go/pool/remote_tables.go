@@ -102,10 +102,15 @@ func (session *remoteSession) onRows(
 	})
 }
 
-func (query Query) pairs() ([]pair, error) {
-	pairs, err := parameters(query.Filter, query.Arguments)
-	if err != nil {
-		return nil, err
+// parts are the parameters of a query, and the header of its arguments, if it has some.
+func (query Query) parts() ([]pair, []pair, error) {
+	pairs, header := parameters(query.Filter), []pair(nil)
+	if len(query.Arguments) > 0 {
+		arguments, err := argumentsHeader(query.Arguments)
+		if err != nil {
+			return nil, nil, err
+		}
+		header = []pair{arguments}
 	}
 	if query.Select != "" {
 		pairs = append(pairs, pair{"select", query.Select})
@@ -119,7 +124,7 @@ func (query Query) pairs() ([]pair, error) {
 	if query.Offset != 0 {
 		pairs = append(pairs, pair{"offset", text(query.Offset)})
 	}
-	return pairs, nil
+	return pairs, header, nil
 }
 
 func (session *remoteSession) getRow(ctx context.Context, table string, key []any, selected string) (Row, error) {
@@ -136,11 +141,11 @@ func (session *remoteSession) getRow(ctx context.Context, table string, key []an
 }
 
 func (session *remoteSession) query(ctx context.Context, table string, query Query, header ...pair) (answer, error) {
-	pairs, err := query.pairs()
+	pairs, arguments, err := query.parts()
 	if err != nil {
 		return answer{}, err
 	}
-	return session.onRows(ctx, http.MethodGet, table, nil, pairs, header, nil)
+	return session.onRows(ctx, http.MethodGet, table, nil, pairs, append(header, arguments...), nil)
 }
 
 func (session *remoteSession) selectRows(ctx context.Context, table string, query Query) (Rows, error) {
@@ -155,11 +160,11 @@ func (session *remoteSession) fetchRows(ctx context.Context, table string, query
 
 // countRows asks for the head of the rows' answer. An error there has no body, so it asks again.
 func (session *remoteSession) countRows(ctx context.Context, table string, query Query) (uint64, error) {
-	pairs, err := query.pairs()
+	pairs, arguments, err := query.parts()
 	if err != nil {
 		return 0, err
 	}
-	header := []pair{{"Accept", jsonType}}
+	header := append(arguments, pair{"Accept", jsonType})
 	answered, err := session.onRows(ctx, http.MethodHead, table, nil, pairs, header, nil)
 	if err != nil {
 		if answered.status != 0 {
@@ -199,7 +204,7 @@ func (session *remoteSession) writeRows(ctx context.Context, writing rowWriting)
 	options, isReturned := writing.options, writing.options.Returning != ""
 	query := writing.query
 	query.Select, query.Order = options.Returning, options.Order
-	pairs, err := query.pairs()
+	pairs, arguments, err := query.parts()
 	if err != nil {
 		return RowsWritten{}, err
 	}
@@ -221,7 +226,7 @@ func (session *remoteSession) writeRows(ctx context.Context, writing rowWriting)
 	if len(options.Columns) > 0 {
 		pairs = append(pairs, pair{"columns", columnList(options.Columns)})
 	}
-	header := []pair{{"Prefer", preference}, {"Accept", jsonType}}
+	header := append(arguments, pair{"Prefer", preference}, pair{"Accept", jsonType})
 	if writing.body != nil {
 		header = append(header, pair{"Content-Type", jsonType})
 	}

@@ -1,8 +1,10 @@
 package pool
 
 import (
+	"encoding/json"
 	"errors"
 	"testing"
+	"unicode/utf8"
 )
 
 type book struct {
@@ -89,31 +91,94 @@ func TestABatchHoldsKeysAndRowsTogether(t *testing.T) {
 	}
 }
 
-// FuzzArguments: whatever a value is, it stays one value in the filter.
+// FuzzArguments: whatever a value is, the header of arguments is ASCII, and says that value.
 func FuzzArguments(f *testing.F) {
 	f.Add(`a),b.eq.(c`, `or`)
 	f.Add(`"\`, `x`)
-	f.Add(`&y=1`, `not.and`)
+	f.Add("\n\x7f\u00e9\U0001f980", `not.and`)
 	f.Fuzz(func(t *testing.T, value, name string) {
-		pairs, err := parameters("or=(a.eq.$1,b.eq.1)", []any{value})
-		check(t, err)
-		if len(pairs) != 1 {
-			t.Fatalf("%q", pairs)
+		header, err := argumentsHeader([]any{value, []string{name}})
+		if err != nil {
+			if len(value)+len(name) < argumentsMost/12 {
+				t.Fatal(err)
+			}
+			return
 		}
-		inside := pairs[0].value[len("(a.eq.") : len(pairs[0].value)-len(",b.eq.1)")]
-		depth := 0
-		for index := 0; index < len(inside); index++ {
-			switch inside[index] {
-			case '\\':
-				index++
-			case '"':
-				depth++
+		for _, character := range header.value {
+			if character < ' ' || character > '~' {
+				t.Fatalf("%q", header.value)
 			}
 		}
-		if depth != 2 || inside[0] != '"' || inside[len(inside)-1] != '"' {
-			t.Fatalf("%q in %q", value, inside)
+		var said []any
+		check(t, json.Unmarshal([]byte(header.value), &said))
+		if utf8.ValidString(value) && utf8.ValidString(name) && (said[0] != value || said[1].([]any)[0] != name) {
+			t.Fatalf("%q says %q", value, said)
 		}
 		// Any text at all is cut into parts without a panic.
-		_, _ = parameters(value+"="+name, []any{name})
+		_ = parameters(value + "=" + name)
 	})
+}
+
+// A value is a value in the program and on a server: none is taken for a part of the condition.
+func TestArgumentsAreValuesAlone(t *testing.T) {
+	connection := acquire(t, connect(t, nil))
+	defer func() { _ = connection.DropTable(background, "words") }()
+	_, err := connection.CreateTable(background, "words", map[string]any{
+		"columns": []any{
+			map[string]any{"name": "id", "type": "bigint", "nullable": false},
+			map[string]any{"name": "t", "type": "text"},
+		},
+		"primary_key": []string{"id"},
+	})
+	check(t, err)
+	table := connection.Table("words")
+	_, err = table.Insert(background, []map[string]any{
+		{"id": 1, "t": "a"}, {"id": 2, "t": nil}, {"id": 3, "t": "null"}, {"id": 4, "t": "(1,2)"}, {"id": 5, "t": "é \U0001f980 \"x\", y"},
+	}, WriteOptions{})
+	check(t, err)
+	for _, one := range []struct {
+		filter    string
+		arguments []any
+		want      uint64
+	}{
+		{"t=eq.$1", []any{nil}, 0},
+		{"t=neq.$1", []any{nil}, 0},
+		{"t=eq.$1", []any{(*string)(nil)}, 0},
+		{"t=isdistinct.$1", []any{nil}, 4},
+		{"t=eq.$1", []any{"null"}, 1},
+		{"t=eq.$1", []any{"(1,2)"}, 1},
+		{"t=eq.$1", []any{"é \U0001f980 \"x\", y"}, 1},
+		{"or=(t.eq.$1,id.eq.$2)", []any{"a),id.gt.(0", 3}, 1},
+		{"t=in.$1", []any{[]string{"a", "(1,2)", `"`}}, 2},
+		{"id=in.$1", []any{[]int{1, 2, 9}}, 2},
+		{"id=gte.$1", []any{json.RawMessage("4.0")}, 2},
+		{"t=eq.\"$1\"&id=gt.$1", []any{0}, 0},
+	} {
+		query := Query{Filter: one.filter, Arguments: one.arguments}
+		count, err := table.Count(background, query)
+		if err != nil || count != one.want {
+			t.Errorf("%s %v: %d, where %d was expected: %v", one.filter, one.arguments, count, one.want, err)
+		}
+		fetched, err := table.Fetch(background, query)
+		check(t, err)
+		rows := uint64(0)
+		for fetched.Next() {
+			rows++
+		}
+		if fetched.Err() != nil || rows != one.want {
+			t.Errorf("%s %v: fetched %d: %v", one.filter, one.arguments, rows, fetched.Err())
+		}
+	}
+	// A text is no list.
+	if _, err := table.Count(background, Query{Filter: "id=in.$1", Arguments: []any{"(1,2)"}}); CodeOf(err) != "22P02" {
+		t.Error(err)
+	}
+	deleted, err := table.Delete(background, Query{Filter: "t=neq.$1", Arguments: []any{nil}}, WriteOptions{})
+	if err != nil || deleted.Count != 0 {
+		t.Error(deleted, err)
+	}
+	updated, err := table.Update(background, Query{Filter: "t=eq.$1", Arguments: []any{"null"}}, map[string]any{"t": "b"}, WriteOptions{})
+	if err != nil || updated.Count != 1 {
+		t.Error(updated, err)
+	}
 }

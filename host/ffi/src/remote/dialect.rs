@@ -125,11 +125,10 @@ mod tests {
     fn a_filter_has_its_parts_between_ampersands() {
         assert_eq!(parameters(""), []);
         assert_eq!(parameters("id=gte.1&name=eq.a b"), [("id", "gte.1"), ("name", "eq.a b")]);
-        assert_eq!(parameters("name=eq.\"a&$1\"&$=eq.$&or=(a.eq.$1)"), [
-            ("name", "eq.\"a&$1\""),
-            ("$", "eq.$"),
-            ("or", "(a.eq.$1)")
-        ]);
+        assert_eq!(
+            parameters("name=eq.\"a&$1\"&$=eq.$&or=(a.eq.$1)"),
+            [("name", "eq.\"a&$1\""), ("$", "eq.$"), ("or", "(a.eq.$1)")]
+        );
         assert_eq!(columns(["a", "b c", "d"]), "a,\"b c\",d");
     }
 

@@ -140,8 +140,7 @@ fn query(statement: &Statement<'_>) -> Path {
         path = path.with(name, condition);
     }
     let number = |number: Option<u64>| number.map(|number| number.to_string());
-    path
-        .with_some("select", statement.select.as_deref().filter(|select| !select.is_empty()))
+    path.with_some("select", statement.select.as_deref().filter(|select| !select.is_empty()))
         .with_some("order", Some(&*statement.order).filter(|order| !order.is_empty()))
         .with_some("limit", number(statement.limit))
         .with_some("offset", number(statement.offset))

@@ -492,3 +492,47 @@ async fn rows_are_packed_for_those_who_ask() {
     let head = server.send("HEAD /api/v1/tables/books", &[PACKED], "").await;
     assert_eq!(head.header("content-type"), Some("application/vnd.mantisdb.rows"));
 }
+
+#[tokio::test]
+async fn values_of_conditions_come_in_a_header() {
+    let server = library(AppConfig::default()).await;
+    let rows =
+        json!([{"isbn": "c1", "title": "(1,2)", "pages": 1}, {"isbn": "c2", "title": "a, \"b\" & é", "pages": 2}]);
+    insert(&server, "books", &rows).await;
+    let send = async |method: &str, query: &str, arguments: &str| {
+        let headers = [&format!("mantisdb-arguments: {arguments}")[..], "prefer: count=exact", JSON];
+        let body = if method == "PATCH" { r#"{"title":"t"}"# } else { "" };
+        server.send(&format!("{method} /api/v1/tables/books?{query}"), &headers, body).await
+    };
+    for (query, arguments, expected) in [
+        ("title=eq.$1", r#"["(1,2)"]"#, json!([{"isbn": "c1"}])),
+        ("title=eq.$1", r#"["a, \"b\" & \u00e9"]"#, json!([{"isbn": "c2"}])),
+        ("title=eq.$1", "[null]", json!([])),
+        ("title=in.$1", r#"[["(1,2)",null]]"#, json!([{"isbn": "c1"}])),
+        ("or=(pages.eq.$2,title.eq.$1)", r#"["x),pages.gt.(0",1]"#, json!([{"isbn": "c1"}])),
+    ] {
+        let answer = send("GET", &format!("{query}&select=isbn"), arguments).await;
+        assert_eq!((answer.status.as_u16(), answer.json()), (200, expected), "{query} {arguments}");
+        assert_eq!(answer.header("vary"), Some("Accept, Prefer, Range, Mantisdb-Arguments"));
+    }
+    // Without the header `$1` is a text as any.
+    let answer = server.send("GET /api/v1/tables/books?title=eq.$1", &[], "").await;
+    assert_eq!((answer.json(), answer.header("vary")), (json!([]), Some("Accept, Prefer, Range")));
+    let many = format!("[{}]", vec!["1"; 101].join(","));
+    for (query, arguments, code) in [
+        ("pages=in.$1", r#"["(1,2)"]"#, "22P02"),
+        ("pages=eq.$2", "[1]", "42P02"),
+        ("pages=eq.$1", "1", "PGRST100"),
+        ("pages=eq.$1", "[1", "PGRST100"),
+        ("pages=eq.$1", r#"[{"operation":0,"column":"isbn"}]"#, "PGRST100"),
+        ("pages=eq.$1", r#"["é"]"#, "PGRST100"),
+        ("pages=eq.$1", &many, "PGRST100"),
+    ] {
+        let answer = send("GET", query, arguments).await;
+        assert_eq!((answer.status.as_u16(), &answer.json()["code"]), (400, &json!(code)), "{query} {arguments}");
+    }
+    let changed = send("PATCH", "pages=in.$1", "[[1,2]]").await;
+    assert_eq!(changed.header("content-range"), Some("*/2"));
+    let deleted = send("DELETE", "title=eq.$1&pages=gt.$2", r#"["t",1]"#).await;
+    assert_eq!(deleted.header("content-range"), Some("*/1"));
+}
