@@ -7,7 +7,7 @@ use mantis_db::Budget;
 use mantis_db::tables::types::Value;
 use mantis_db::tables::{Environment, TableError, TableResult, code};
 use mantis_dialect::{Parser, Query};
-use mantis_forms::{FormError, batch};
+use mantis_forms::batch;
 
 use super::media::{self, Media};
 use super::preferences::Preferences;
@@ -77,11 +77,7 @@ fn arguments(headers: &HeaderMap) -> TableResult<Option<Vec<Value<'static>>>> {
         return Err(wrong("It is there more than once."));
     }
     let text = header.to_str().map_err(|_| wrong("It has other bytes than those of ASCII."))?;
-    batch::values(text).map(Some).map_err(|error| match error {
-        FormError::Malformed(detail) | FormError::Invalid(detail) => wrong(&detail),
-        FormError::Table(error) => error,
-        FormError::Db(error) => error.into(),
-    })
+    batch::values(text).map(Some).map_err(|error| wrong(error.message()))
 }
 
 fn check_profile(headers: &HeaderMap, profile: &str) -> TableResult<()> {
