@@ -72,6 +72,16 @@ typedef int32_t mantis_status;
 #define MANTIS_E_PANIC (-34)  /* A defect of the library. The connection is discarded when it is released. */
 /* Whether the write happened is not known: the disk failed (storage-failed), or a server's answer to it did not come (outcome-unknown). */
 #define MANTIS_E_OUTCOME_UNKNOWN (-35)
+/* The codes of errors are those of docs/reference/errors.md, and of the library itself:
+ *
+ *   statement-invalid      MANTIS_E_INVALID    the JSON of a statement, batch, definition or change is of another form
+ *   statement-too-large    MANTIS_E_LIMIT      it exceeds 64 MiB
+ *   handles-too-many       MANTIS_E_LIMIT      more than a million handles of one kind are out
+ *   queue-full             MANTIS_E_QUEUE_FULL too much is under way on a queue, or too many wait for a connection
+ *   in-use, not-empty, open-failed, options-invalid, backup-invalid, threads   MANTIS_E_OPEN   the database cannot be opened, or restored
+ *   io                     MANTIS_E_IO         a file
+ *   acquire-timeout, canceled, pool-closed, queue-closed, acquire-failed       the pool, under the statuses above
+ *   misuse, stale-handle, connection-busy, forked, panic                       the caller's program, under the statuses above */
 
 /* An error. `code` never changes its meaning; the texts are for people. All end with a NUL, and are cut if too long. */
 typedef struct mantis_error {

@@ -144,7 +144,10 @@ static inline int mantis_rows_begin(mantis_rows *rows, const uint8_t *data, uint
     rows->columns = mantis_read_u32(data);
     for (column = 0; column < rows->columns; column++) {
         size_t left = (size_t)(rows->end - rows->next);
-        if (left < 8 || left - 8 < mantis_read_u32(rows->next + 4)) return 0;
+        if (left < 8 || left - 8 < mantis_read_u32(rows->next + 4)) {
+            rows->columns = 0;
+            return 0;
+        }
         rows->next += 8 + (size_t)mantis_read_u32(rows->next + 4);
     }
     rows->row_end = rows->next;

@@ -64,7 +64,11 @@ static int walk(const uint8_t *data, uint64_t length, uint32_t most) {
     mantis_column column;
     mantis_value element;
     uint64_t seen = 0;
-    if (!mantis_rows_begin(&rows, data, length)) return 0;
+    if (!mantis_rows_begin(&rows, data, length)) {
+        /* Whoever goes on all the same reads nothing. */
+        CHECK(mantis_rows_column(&rows, 0, &column) == 0 && mantis_rows_next(&rows) == 0 && mantis_rows_value(&rows, &element) == 0);
+        return 0;
+    }
     CHECK(rows.columns <= most);
     for (uint32_t number = 0; mantis_rows_column(&rows, number, &column); number++) {
         CHECK((const uint8_t *)column.name + column.name_len <= data + length);
