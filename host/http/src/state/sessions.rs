@@ -3,6 +3,7 @@
 use std::ops::{Deref, DerefMut};
 
 use mantis_db::{Code as DbCode, Session};
+use mantis_pool::{Error, Step};
 
 use crate::api::request::Request;
 use crate::api::transaction_header::{TRANSACTION, names_transaction};
@@ -29,7 +30,7 @@ impl State {
 
     /// A session from the pool.
     pub(crate) async fn session(&self) -> Result<PooledSession> {
-        self.sessions.acquire().await.map_err(|error| Problem::new(Code::Overloaded).detail(error.to_string()))
+        self.sessions.acquire().await.map_err(|error| Problem::new(Code::Overloaded).detail(why_none(&error)))
     }
 
     /// The session of the transaction that the request names, or one from the pool.
@@ -38,6 +39,21 @@ impl State {
             Some(id) => Ok(Held::Leased(self.transactions.lend(id)?)),
             None => Ok(Held::Pooled(self.session().await?)),
         }
+    }
+}
+
+/// Why a request gets no session, in the words of the server's settings.
+fn why_none<E: std::error::Error>(error: &Error<E>) -> String {
+    match error {
+        Error::Timeout { step: Step::Wait, limit, .. } => {
+            format!("no session became free within {limit:?}: `pool.wait_timeout_ms` and `pool.max` are the limits")
+        }
+        Error::AcquireTimeout { limit, .. } => {
+            format!("getting a session took longer than {limit:?}: `pool.acquire_timeout_ms` is the limit")
+        }
+        Error::QueueFull { max_waiters } => format!("{max_waiters} requests wait for a session already"),
+        Error::Closed => "the server is ending".to_owned(),
+        _ => "no session could be made".to_owned(),
     }
 }
 
@@ -70,5 +86,22 @@ impl DerefMut for Held {
             Self::Pooled(session) => session,
             Self::Leased(lease) => lease,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_request_without_a_session_names_the_settings() {
+        let limit = Duration::from_millis(700);
+        let (step, last_failure) = (Step::Wait, None);
+        let waited = Error::<std::io::Error>::Timeout { step, limit, last_failure };
+        assert!(why_none(&waited).contains("700ms: `pool.wait_timeout_ms` and `pool.max`"));
+        let late = Error::<std::io::Error>::AcquireTimeout { during: step, limit, last_failure: None };
+        assert!(why_none(&late).contains("700ms: `pool.acquire_timeout_ms`"));
     }
 }

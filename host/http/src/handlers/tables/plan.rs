@@ -1,7 +1,7 @@
 //! How the rows of a query would be found: `application/vnd.pgrst.plan`.
 
-use http::header::{CONTENT_TYPE, VARY};
 use http::Response;
+use http::header::{CONTENT_TYPE, VARY};
 use mantis_db::tables::{Interrupt, SelectOptions, code};
 
 use super::headers::varies_by;
