@@ -7,7 +7,10 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use mantis_db::limits::TABLE_COLUMNS_MAX;
 use mantis_db::tables::types::{Numeric, Value};
 use mantis_db::tables::{Input, Query, QueryText, QueryTexts, Resolution, RowBatch};
+use mantis_forms::numbers::Whole;
+use mantis_forms::operation::VersionIn;
 use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
 use serde_json::value::RawValue;
 
 use crate::abi::status;
@@ -38,9 +41,9 @@ pub(crate) struct Statement<'s> {
     pub(crate) select: Option<Cow<'s, str>>,
     #[serde(borrow, default)]
     pub(crate) order: Cow<'s, str>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "count")]
     pub(crate) limit: Option<u64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "count")]
     pub(crate) offset: Option<u64>,
     /// The primary key.
     #[serde(borrow, default)]
@@ -58,8 +61,19 @@ pub(crate) struct Statement<'s> {
     on_conflict: OnConflict,
     #[serde(borrow, default)]
     pub(crate) conflict_columns: Vec<Cow<'s, str>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "version")]
     pub(crate) if_version: Option<u64>,
+}
+
+/// A count, also where JSON writes it as `1.0`.
+fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let Some(Whole(number)) = Option::deserialize(deserializer)? else { return Ok(None) };
+    number.try_into().map(Some).map_err(|_| D::Error::custom("a count is not negative"))
+}
+
+/// A version, as text too.
+fn version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    Ok(Option::<VersionIn>::deserialize(deserializer)?.map(|VersionIn(version)| version))
 }
 
 /// What a statement does.

@@ -70,6 +70,31 @@ int main(void) {
     CHECK(page_is(&page, "[{\"price\":9.9}]") && written.count == 1);
     OK(mantis_conn_rows(conn, T("{\"op\":\"count\",\"table\":\"albums\"}"), MANTIS_ROWS_JSON, &page, NULL, ERR));
     CHECK(page.total == 2);
+    /* Whole numbers as everywhere. */
+    OK(mantis_conn_rows(conn, T("{\"op\":\"select\",\"table\":\"albums\",\"order\":\"id\",\"limit\":1.0,\"offset\":1e0}"),
+                        MANTIS_ROWS_JSON, &page, NULL, ERR));
+    CHECK(page.count == 1);
+    FAILS(mantis_conn_rows(conn, T("{\"op\":\"select\",\"table\":\"albums\",\"limit\":-1}"), MANTIS_ROWS_JSON, &page, NULL, ERR),
+          MANTIS_E_INVALID, "statement-invalid");
+    /* A value is a value: no list, no pattern, no null. */
+    static const struct {
+        const char *statement;
+        int64_t rows;
+    } values[] = {
+        {"{\"op\":\"count\",\"table\":\"albums\",\"filter\":\"title=eq.$1\",\"arguments\":[null]}", 0},
+        {"{\"op\":\"count\",\"table\":\"albums\",\"filter\":\"title=neq.$1\",\"arguments\":[null]}", 0},
+        {"{\"op\":\"count\",\"table\":\"albums\",\"filter\":\"title=isdistinct.$1\",\"arguments\":[null]}", 2},
+        {"{\"op\":\"count\",\"table\":\"albums\",\"filter\":\"title=eq.$1\",\"arguments\":[\"(1,2)\"]}", 0},
+        {"{\"op\":\"count\",\"table\":\"albums\",\"filter\":\"id=in.$1\",\"arguments\":[\"{1,2}\"]}", 2},
+        {"{\"op\":\"count\",\"table\":\"albums\",\"filter\":\"or=(title.eq.$1,id.eq.$2)\",\"arguments\":[\"a),id.gt.(0\",1]}", 1},
+    };
+    for (size_t number = 0; number < sizeof values / sizeof *values; number++) {
+        OK(mantis_conn_rows(conn, values[number].statement, strlen(values[number].statement), MANTIS_ROWS_JSON, &page, NULL, ERR));
+        CHECK((int64_t)page.total == values[number].rows);
+    }
+    FAILS(mantis_conn_rows(conn, T("{\"op\":\"count\",\"table\":\"albums\",\"filter\":\"id=in.$1\",\"arguments\":[\"(1,2)\"]}"),
+                           MANTIS_ROWS_JSON, &page, NULL, ERR),
+          MANTIS_E_TABLE, "22P02");
     /* A number with more digits than a float holds is not the float. */
     OK(mantis_conn_rows(conn, T("{\"op\":\"count\",\"table\":\"albums\",\"filter\":\"id=eq.$1\",\"arguments\":[1.0]}"),
                         MANTIS_ROWS_JSON, &page, NULL, ERR));
