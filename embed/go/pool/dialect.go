@@ -128,7 +128,7 @@ func writeASCII(to *strings.Builder, text string) {
 		switch {
 		case character >= ' ' && character < 0x7f:
 			to.WriteRune(character)
-		case character <= 0x7f:
+		case character < ' ':
 			// A space between what stands there: a text has its own escapes.
 			to.WriteByte(' ')
 		case character > 0xffff:
