@@ -16,9 +16,11 @@ func localArguments(filter string, arguments []any) (string, []any) {
 	for index, one := range arguments {
 		scalars[index] = one
 		switch value := one.(type) {
-		case []byte, json.Number:
+		case []byte:
 			text, _ := plainText(value)
 			scalars[index] = text
+		case json.Number:
+			scalars[index] = wholeNumber(value.String())
 		case json.RawMessage:
 			scalars[index] = exactNumber(value)
 		default:
@@ -39,6 +41,8 @@ func exactNumber(raw json.RawMessage) any {
 	if text == "" || text[0] != '-' && (text[0] < '0' || text[0] > '9') {
 		return raw
 	}
+	text = wholeNumber(text)
+	raw = json.RawMessage(text)
 	if _, err := strconv.ParseInt(text, 10, 64); err == nil {
 		return raw
 	}

@@ -152,6 +152,8 @@ func TestArgumentsAreValuesAlone(t *testing.T) {
 		{"t=in.$1", []any{[]string{"a", "(1,2)", `"`}}, 2},
 		{"id=in.$1", []any{[]int{1, 2, 9}}, 2},
 		{"id=gte.$1", []any{json.RawMessage("4.0")}, 2},
+		{"id=gte.$1", []any{json.Number("4.0")}, 2},
+		{"id=gte.$1", []any{4.0}, 2},
 		{"t=eq.\"$1\"&id=gt.$1", []any{0}, 0},
 	} {
 		query := Query{Filter: one.filter, Arguments: one.arguments}
