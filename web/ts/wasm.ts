@@ -58,7 +58,7 @@ export function checkEngine(): void {
     'other',
     `this browser cannot run the database: it lacks ${missing.join(', ')}`,
     {
-      hint: 'Chrome and Edge 96, Firefox 90, Safari 15.4, Node 20.16, and later ones have all that is needed.',
+      hint: 'Chrome and Edge 96, Firefox 91 (in a module worker 114), Safari 15.4, Node 20.16, and later ones run it.',
     },
   );
 }

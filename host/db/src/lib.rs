@@ -124,7 +124,7 @@ pub use mantis_store::{DiskStats, Holds, StorageFailure, Store};
 #[cfg(not(target_family = "wasm"))]
 pub use open::OpenOptions;
 #[cfg(feature = "tables")]
-pub use reader_words::{json_encoding_error, json_error, reader_error};
+pub use reader_words::{NOT_BASE64, json_encoding_error, json_error, reader_error};
 #[cfg(not(target_family = "wasm"))]
 pub use retry::Retry;
 pub use session::{Committed, Session};

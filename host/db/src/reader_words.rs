@@ -62,6 +62,9 @@ const SENTENCES: &[(&str, &str)] = &[
     ("recursion limit exceeded", "it is nested too deeply"),
 ];
 
+/// What is wrong with a text that stands as base64 and is none.
+pub const NOT_BASE64: &str = "the text in `base64` is not base64 (the standard alphabet, with padding)";
+
 /// What is wrong with the encoding of a JSON text, if its first bytes show it: JSON is UTF-8 without a byte order mark (RFC 8259, 8.1).
 #[must_use]
 pub fn json_encoding_error(text: &[u8]) -> Option<&'static str> {

@@ -5,6 +5,7 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+pub use mantis_db::NOT_BASE64;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error as _, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -13,9 +14,6 @@ use crate::numbers::Whole;
 
 /// Base64 without stray bits at the end.
 const BASE64: &str = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$";
-
-/// What is wrong with other texts.
-pub const NOT_BASE64: &str = "the text in `base64` is not base64 (the standard alphabet, with padding)";
 
 /// Bytes that are not text, for their schema.
 #[derive(Debug, JsonSchema)]

@@ -67,3 +67,6 @@ pub(crate) const SHORT_QUERY_ROWS_MAX: u64 = 4_096;
 pub(crate) const SHORT_BODY_BYTES_MAX: usize = 64 << 10;
 /// Operations of a batch that run on such a thread.
 pub(crate) const SHORT_BATCH_OPERATIONS_MAX: usize = 64;
+
+/// Bytes of statistics and metrics that are answered where the memory in flight is used up.
+pub(crate) const SPARE_BYTES: usize = 4 << 20;

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::task::Poll;
 
 use mantis_plugin::{CallError, Error, HostConfig, LoadError, PluginLimits, PluginOptions};
 use serde_json::json;
@@ -18,6 +19,30 @@ fn answering(more: &str) -> Vec<u8> {
             (func (export "answer") (result u32) (canon lift (core func $i "answer"))))"#
     );
     wat::parse_str(text).unwrap()
+}
+
+/// Hashing a large component takes tens of milliseconds, and happens on another thread: also where nothing is to be compiled.
+#[tokio::test]
+async fn a_large_component_is_hashed_while_others_go_on() {
+    let fixture = Fixture::new();
+    for (more_bytes, is_here) in [(0, true), (9 << 20, false)] {
+        let mut component = answering("");
+        // A custom section: its length in LEB128, whose name has one byte.
+        let section = more_bytes + 2;
+        let length = [0, 7, 14, 21].map(|shift| u8::try_from(section >> shift & 0x7f).unwrap());
+        component.extend([0, length[0] | 0x80, length[1] | 0x80, length[2] | 0x80, length[3], 1, b'p']);
+        component.extend(vec![7; more_bytes]);
+        let install =
+            |name: &'static str| fixture.host.install(name, component.clone().into(), PluginOptions::default());
+        install("first").await.unwrap();
+        // It is compiled already: what is left is to find it by its hash.
+        let mut second = Box::pin(install("second"));
+        let polled = std::future::poll_fn(|context| Poll::Ready(second.as_mut().poll(context))).await;
+        assert_eq!(polled.is_ready(), is_here, "{more_bytes} bytes more");
+        if let Poll::Pending = polled {
+            second.await.unwrap();
+        }
+    }
 }
 
 async fn refusal(fixture: &Fixture, component: Vec<u8>) -> Error {

@@ -115,7 +115,11 @@ async fn arguments_that_do_not_fit_are_named() {
         ("echo-char", json!(["ab"]), "value: expected a string of one character"),
         ("echo-char", json!([""]), "value: expected a string of one character"),
         ("echo-string", json!([1]), "value: expected a string, got a number"),
-        ("echo-bytes", json!([{ "base64": "?" }]), "value: not base64: Invalid symbol 63, offset 0."),
+        (
+            "echo-bytes",
+            json!([{ "base64": "?" }]),
+            "value: the text in `base64` is not base64 (the standard alphabet, with padding)",
+        ),
         ("echo-bytes", json!([[1, 256]]), "value[1]: expected an integer from 0 to 255"),
         ("echo-list", json!([[[1], [2, true]]]), "value[1][1]: expected an integer, got a boolean"),
         ("echo-tuple", json!([[1, "a"]]), "value: expected an array of 3, got an array"),

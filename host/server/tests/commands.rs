@@ -181,6 +181,39 @@ fn a_watch_goes_on_where_the_server_was_when_it_comes_back() {
     assert!(watching.wait().unwrap().success());
 }
 
+/// The rows of a table too: no change is left out or shown twice.
+#[test]
+fn a_watch_of_a_table_goes_on_when_the_server_comes_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().to_str().unwrap();
+    let mut server = Server::start(&["--data", data]);
+    let address = server.address.to_string();
+    server.ok(&["table", "create", "t", "--column", "id:bigint", "--primary-key", "id"]);
+    let mut command = program();
+    command.args(["watch", "--table", "t", "--limit", "4"]).env("MANTISDB_URL", &server.url);
+    let mut watching = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(watching.stdout.take().unwrap()).lines().map(Result::unwrap);
+    wait_for_a_stream(&server);
+    let mut insert = |server: &Server, id: u32| {
+        let output = server.run_with(&["table", "import", "t"], format!("id\n{id}\n").as_bytes());
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(lines.next().unwrap(), format!("insert\tt\t{{\"id\":{id}}}\t{{\"id\":{id}}}"));
+    };
+    insert(&server, 1);
+    for (signal, id) in [("-TERM", 2), ("-KILL", 3)] {
+        server.signal(signal);
+        server.wait();
+        let mut again = program();
+        again.args(["serve", "--listen", &address, "--data", data]);
+        server = Server::spawn(again);
+        // Of a key and of another table it says nothing.
+        server.ok(&["put", "a", "1"]);
+        insert(&server, id);
+    }
+    insert(&server, 4);
+    assert!(watching.wait().unwrap().success());
+}
+
 #[test]
 fn every_key_of_a_bucket_is_deleted_on_request() {
     let server = Server::start(&[]);

@@ -1,9 +1,9 @@
 //! Many connections, idle connections, and both protocols on one port.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 
-use crate::support::{Server, pause, read_all, read_answer};
+use crate::support::{PATIENCE, Server, pause, read_all, read_answer};
 
 const GET: &[u8] = b"GET /live HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
@@ -385,4 +385,59 @@ fn a_request_that_waits_stays_with_a_client_that_has_only_said_all() {
         assert_eq!(answer.starts_with("HTTP/1.1 102 Processing\r\n\r\n"), interim, "{answer}");
         assert!(answer.contains(" 404 ") && answer.contains("key-not-found"), "{answer}");
     }
+}
+
+/// How reading ends: with an error, or at the end of what a client of HTTP/1.0 takes for the whole answer.
+fn end_of(stream: &mut TcpStream) -> Option<ErrorKind> {
+    let mut buffer = [0; 64 << 10];
+    loop {
+        match stream.read(&mut buffer) {
+            Ok(0) => return None,
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Some(error.kind()),
+        }
+    }
+}
+
+/// Over HTTP/1.0 an answer of unknown length ends with its connection, and one that is not complete must not look as if it were.
+#[test]
+fn an_answer_of_http_1_0_that_is_not_complete_ends_in_a_reset() {
+    // A change that the memory in flight has no room for breaks off the feed.
+    let limits = ["--value-bytes-max", "1Mi", "--body-bytes-max", "2Mi", "--plugin-component-bytes-max", "2Mi"];
+    let server = Server::start(&[&limits[..], &["--in-flight-bytes-max", "4Mi"]].concat());
+    let mut stream = server.connect();
+    stream
+        .write_all(
+            b"GET /api/v1/changes?values=true HTTP/1.0\r\nHost: localhost\r\nAccept: application/x-ndjson\r\n\r\n",
+        )
+        .unwrap();
+    assert!(stream.read(&mut [0; 8 << 10]).unwrap() > 0);
+    let value = vec![0; 1 << 20];
+    let output = server.run_with(&["put", "zeros", "-", "--media-type", "text/plain"], &value);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(end_of(&mut stream), Some(ErrorKind::ConnectionReset));
+
+    // And so does a client that reads nothing for too long.
+    let server = Server::start(&["--send-timeout-ms", "500"]);
+    server.ok(&["table", "create", "many", "--column", "n:bigint", "--column", "text:text", "--primary-key", "n"]);
+    let text = "x".repeat(1_000);
+    let rows: String = (0..30_000).map(|number| format!("{number},{text}\n")).collect();
+    let output = server.run_with(&["table", "import", "many", "--columns", "n,text"], rows.as_bytes());
+    assert!(output.status.success(), "{output:?}");
+    let mut stream = server.connect();
+    stream.write_all(b"GET /api/v1/tables/many HTTP/1.0\r\nHost: localhost\r\n\r\n").unwrap();
+    assert!(stream.read(&mut [0; 1 << 10]).unwrap() > 0);
+    let streams = || {
+        let stats: serde_json::Value = serde_json::from_str(&server.ok(&["stats", "--json"])).unwrap();
+        stats["http"]["streams_open"].as_u64().unwrap()
+    };
+    for _ in 0..PATIENCE.as_millis() / 100 {
+        if streams() == 0 {
+            break;
+        }
+        pause(100);
+    }
+    assert_eq!(streams(), 0, "the answer has ended");
+    assert_eq!(end_of(&mut stream), Some(ErrorKind::ConnectionReset));
 }

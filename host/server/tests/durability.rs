@@ -1,10 +1,12 @@
 //! What the program keeps after a kill, and what it refuses to start on.
 
 use std::fs;
+use std::io::Write as _;
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 
 use crate::plugins;
-use crate::support::{Server, failure, program, run_with};
+use crate::support::{PATIENCE, Server, failure, pause, program, read_all, run_with};
 
 pub(crate) const POLICIES: [&str; 3] = ["always", "interval:20", "never"];
 
@@ -79,6 +81,61 @@ fn acknowledged_writes_survive_a_kill() {
         assert!(send(&server, "GET", "/api/v1/buckets/other/kv/a", "").ends_with('3'));
         assert!(send(&server, "GET", "/stats", "").contains("\"synced_version\":9"));
     }
+}
+
+/// While the store is read the port is open: the server lives, is not ready, and says why.
+#[test]
+fn a_server_that_opens_a_large_log_is_not_ready_yet() {
+    const VALUE_BYTES: usize = 8 << 20;
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().to_str().unwrap();
+    let mut server = Server::start(&["--data", data, "--durability", "never", "--checkpoint-bytes", "10Gi"]);
+    let address = server.address;
+    let value = "x".repeat(VALUE_BYTES);
+    for key in 0..32 {
+        assert!(send(&server, "PUT", &format!("/api/v1/kv/{key}"), &value).starts_with("HTTP/1.1 201"));
+    }
+    server.signal("-TERM");
+    assert_eq!(server.wait(), Some(0));
+    drop(server);
+    // Asks from before it is there until it is ready.
+    let asking = std::thread::spawn(move || {
+        let ask = |path: &str| -> std::io::Result<String> {
+            let mut stream = TcpStream::connect(address)?;
+            stream.set_read_timeout(Some(PATIENCE))?;
+            stream
+                .write_all(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").as_bytes())?;
+            Ok(read_all(&mut stream))
+        };
+        let mut answers = Vec::new();
+        let begun = std::time::Instant::now();
+        while begun.elapsed() < PATIENCE {
+            for path in ["/live", "/ready"] {
+                // Nobody listens yet, or the connection came while one part of the program took over from another.
+                let Some(answer) = ask(path).ok().filter(|answer| !answer.is_empty()) else { continue };
+                let is_ready = path == "/ready" && answer.starts_with("HTTP/1.1 200");
+                answers.push((path, answer));
+                if is_ready {
+                    return answers;
+                }
+            }
+            pause(1);
+        }
+        answers
+    });
+    let mut again = program();
+    again.args(["serve", "--listen", &address.to_string(), "--data", data]);
+    let server = Server::spawn(again);
+    let answers = asking.join().unwrap();
+    let opening = answers.iter().filter(|(path, answer)| {
+        *path == "/ready" && answer.starts_with("HTTP/1.1 503") && answer.contains("the store is being opened")
+    });
+    assert!(opening.count() > 0, "{} answers", answers.len());
+    for (path, answer) in &answers {
+        assert!(*path == "/ready" || answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
+    }
+    assert!(answers.last().unwrap().1.starts_with("HTTP/1.1 200"), "it is ready in the end");
+    assert!(send(&server, "GET", "/api/v1/kv/31", "").len() > VALUE_BYTES);
 }
 
 #[test]

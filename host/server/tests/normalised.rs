@@ -39,12 +39,13 @@ fn statuses(command: &mut Command) -> Vec<u16> {
     String::from_utf8(output.stdout).unwrap().lines().map(|line| line.parse().unwrap()).collect()
 }
 
-/// A server with a bucket, a table and a key that nobody asked to remove.
+/// A server with two buckets, a table and a plugin that nobody asked to remove.
 fn server() -> Server {
     let server = Server::start(&[]);
     server.ok(&["put", "--bucket", "b", "k", "kept"]);
     server.ok(&["put", "--bucket", "a", "k", "kept"]);
     server.ok(&["table", "create", "t", "--column", "id:bigint", "--primary-key", "id"]);
+    server.ok(&["plugin", "put", "p", crate::plugins::counter().to_str().unwrap()]);
     server
 }
 
@@ -53,10 +54,11 @@ fn check_kept(server: &Server) {
     assert_eq!(server.ok(&["get", "--bucket", "b", "k"]), "kept");
     assert_eq!(server.ok(&["get", "--bucket", "a", "k"]), "kept");
     server.ok(&["table", "describe", "t"]);
+    server.ok(&["plugin", "show", "p"]);
 }
 
 #[test]
-fn the_shortened_path_of_a_key_removes_nothing_whole() {
+fn the_shortened_path_of_a_key_removes_no_bucket_no_keys_and_no_rows() {
     let server = server();
     let lines = [
         "DELETE /api/v1/buckets/a/kv/%2E%2E/%2E%2E/b",
@@ -67,7 +69,6 @@ fn the_shortened_path_of_a_key_removes_nothing_whole() {
         "DELETE /api/v1/buckets/a/kv/%2E%2E/kv",
         "DELETE /api/v1/kv/%2E%2E/buckets/b",
         "DELETE /api/v1/kv/%2E%2E/tables/t",
-        "DELETE /api/v1/kv/%2E%2E/plugins/p",
         "DELETE /api/v1/kv/%2E%2E/kv",
         "DELETE /api/v1/kv/..",
         "DELETE /api/v1/tables/t/%2E%2E/%2E%2E/buckets/b",
@@ -95,6 +96,26 @@ fn the_shortened_path_of_a_key_removes_nothing_whole() {
     assert_eq!(fetched(&server, &["DELETE /api/v1/buckets/b?drop=true", "DELETE /api/v1/schema/tables/t"]), [200, 204]);
     let (code, _) = failure(&server.run(&["get", "--bucket", "b", "k"]));
     assert_eq!(code, 1);
+}
+
+/// What their plain forms do they do to a shortened path as well (decision 57): a key must have its slashes as `%2F`.
+#[test]
+fn the_shortened_path_of_a_key_drops_a_table_or_removes_a_plugin() {
+    type Fetch = fn(&Server, &[&str]) -> Vec<u16>;
+    for (client, fetch) in [("node", fetched as Fetch), ("python", joined)] {
+        let server = server();
+        let lines = ["DELETE /api/v1/kv/a%2F%2E%2E%2F%2E%2E/schema/tables/t", "DELETE /api/v1/kv/a%2F..%2Fplugins%2Fp"];
+        for (line, status) in lines.iter().zip(fetch(&server, &lines)) {
+            assert_eq!(status, 404, "{client}: {line}: no such key");
+        }
+        check_kept(&server);
+        let lines = ["DELETE /api/v1/kv/a/%2E%2E/%2E%2E/schema/tables/t", "DELETE /api/v1/kv/%2E%2E/plugins/p"];
+        assert_eq!(fetch(&server, &lines), [204, 204], "{client}");
+        let (code, message) = failure(&server.run(&["table", "describe", "t"]));
+        assert!(code == 1 && message.contains("PGRST205"), "{client}: {message}");
+        let (code, message) = failure(&server.run(&["plugin", "show", "p"]));
+        assert!(code == 1 && message.contains("plugin-not-found"), "{client}: {message}");
+    }
 }
 
 /// Where the command line's paths of the names `.` and `..` end up behind a proxy that resolves them.

@@ -55,6 +55,19 @@ pub(crate) async fn text<T: Send + Sync + 'static>(
     if !short.is_cut() {
         return written.map(|()| short.into_bytes());
     }
+    drop(short);
+    long_text(in_flight, parts, write).await
+}
+
+/// As [`text`], for one that is known to be long.
+///
+/// # Errors
+/// `memory-full`, and those of `write`.
+pub(crate) async fn long_text<T: Send + Sync + 'static>(
+    in_flight: &Budget,
+    parts: T,
+    write: impl Fn(&T, &mut Text) -> Result<()> + Send + 'static,
+) -> Result<Bytes> {
     let mut long = Text::new(in_flight);
     blocking(move || async move {
         write(&parts, &mut long)?;

@@ -222,11 +222,12 @@ impl RequestBody {
     }
 
     async fn frame(&mut self) -> Option<Result<Frame<Bytes>>> {
-        let interrupted = |error: &dyn std::fmt::Display| Problem::new(Code::BodyInterrupted).detail(error.to_string());
+        // What the reader of the connection says of it names its own parts.
+        let interrupted = || Problem::new(Code::BodyInterrupted);
         match self {
             Self::Empty => None,
-            Self::Incoming(body) => body.frame().await.map(|frame| frame.map_err(|error| interrupted(&error))),
-            Self::Other(body) => body.frame().await.map(|frame| frame.map_err(|error| interrupted(&error))),
+            Self::Incoming(body) => body.frame().await.map(|frame| frame.map_err(|_| interrupted())),
+            Self::Other(body) => body.frame().await.map(|frame| frame.map_err(|_| interrupted())),
         }
     }
 

@@ -5,7 +5,7 @@ use mantis_db::{Code as DbCode, Interrupt};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::api::blocking::blocking_for_client;
+use crate::api::blocking::{blocking_for_client, text};
 use crate::api::common;
 use crate::api::description::{Answer, Tag, json_content};
 use crate::api::operation::TimeoutPolicy;
@@ -92,7 +92,9 @@ async fn list(state: &State, request: &mut Request) -> Result<Response<Body>> {
     accept::choose(request.headers(), &[media::JSON])?;
     let buckets = state.session().await?.buckets().await?;
     let out = |info: mantis_db::BucketInfo| BucketOut { name: info.name, keys: info.keys, bytes: info.bytes };
-    Ok(respond::json(StatusCode::OK, &Buckets { buckets: buckets.into_iter().map(out).collect() }))
+    let buckets = Buckets { buckets: buckets.into_iter().map(out).collect() };
+    let json = text(&request.in_flight, buckets, |buckets, text| text.push_json(buckets));
+    Ok(respond::bytes(StatusCode::OK, media::JSON, json.await?))
 }
 
 async fn drop_bucket(state: &State, request: &mut Request) -> Result<Response<Body>> {

@@ -1,6 +1,6 @@
 //! Memory in flight: what a request is about to hold is taken from the server's budget first, and refused with 503 where that is used up.
 
-use std::io;
+use std::{fmt, io};
 
 use bytes::Bytes;
 use mantis_db::{Budget, Reservation};
@@ -26,6 +26,28 @@ pub(crate) fn full() -> Problem {
 pub(crate) fn take(budget: &Budget, bytes: usize) -> Result<Reservation> {
     let counted = if bytes > UNCOUNTED_BYTES_MAX { bytes } else { 0 };
     budget.take(counted).ok_or_else(full)
+}
+
+/// Bytes that are written already and known to be few, as part of the budget; a few are not counted.
+///
+/// # Errors
+/// `memory-full`.
+pub(crate) fn counted(budget: &Budget, bytes: Bytes) -> Result<Bytes> {
+    if bytes.len() <= UNCOUNTED_BYTES_MAX {
+        return Ok(bytes);
+    }
+    let reservation = take(budget, bytes.len())?;
+    Ok(held(bytes, reservation))
+}
+
+/// Bytes about something that is done and no longer refused: their memory was taken before, as an estimate. Where it was too low and there
+/// is no more, they are not counted.
+pub(crate) fn covered(bytes: Bytes, mut reservation: Reservation) -> Bytes {
+    if bytes.len() <= UNCOUNTED_BYTES_MAX || !reservation.grow_to(bytes.len()) {
+        return bytes;
+    }
+    reservation.shrink_to(bytes.len());
+    held(bytes, reservation)
 }
 
 /// What a JSON text takes when it is read into values, about: its texts, and each value in a list that grows.
@@ -95,6 +117,24 @@ impl Text {
     /// `memory-full`.
     pub(crate) fn push_json(&mut self, value: &impl Serialize) -> Result<()> {
         serde_json::to_writer(self, value).map_err(|_| full())
+    }
+
+    /// Appends what `write!` formats.
+    ///
+    /// # Errors
+    /// `memory-full`.
+    pub(crate) fn write_fmt(&mut self, text: fmt::Arguments<'_>) -> Result<()> {
+        io::Write::write_fmt(self, text).map_err(|_| full())
+    }
+
+    /// Begins again, with the memory that it has.
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+    }
+
+    /// The text so far.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     pub(crate) fn into_bytes(mut self) -> Bytes {

@@ -1,6 +1,6 @@
 //! Documents that are made of all tables and plugins, kept until these change.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use tokio::sync::Mutex;
@@ -17,6 +17,8 @@ pub(crate) struct KeptDocument(Arc<Mutex<Option<(u64, Bytes)>>>);
 pub(crate) struct Documents {
     pub(crate) openapi: KeptDocument,
     pub(crate) root: KeptDocument,
+    /// The page of the API, which does not change.
+    pub(crate) page: OnceLock<Bytes>,
 }
 
 impl KeptDocument {

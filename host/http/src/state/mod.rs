@@ -13,7 +13,7 @@
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use mantis_db::{ChangeFilter, Database, SessionManager, Since};
+use mantis_db::{Budget, ChangeFilter, Database, SessionManager, Since};
 use mantis_plugin::PluginHost;
 use mantis_pool::Pool;
 use tokio::sync::watch;
@@ -52,6 +52,8 @@ pub(crate) struct State {
     pub(crate) retries: Retries,
     pub(crate) metrics: HttpMetrics,
     pub(crate) documents: Documents,
+    /// For the answers that operators need where the memory in flight is used up.
+    pub(crate) spare: Budget,
     pub(crate) shutdown: watch::Sender<bool>,
     /// Cursor prefix of this incarnation of the store.
     pub(crate) incarnation: Option<String>,
@@ -75,6 +77,7 @@ impl State {
             retries: Retries::default(),
             metrics: HttpMetrics::new(names),
             documents: Documents::default(),
+            spare: Budget::new(limits::SPARE_BYTES),
             shutdown: watch::Sender::new(false),
             incarnation: incarnation_of(&database),
             routes,

@@ -509,6 +509,10 @@ async fn a_body_that_is_no_json_is_explained_alike_everywhere() {
             "POST /api/v1/batch",
             "POST /api/v1/kv/z/increment",
             "POST /api/v1/tables/t",
+            "PUT /api/v1/schema/tables/t",
+            "PATCH /api/v1/schema/tables/t",
+            "POST /api/v1/plugins/p/call/f",
+            "POST /rest/v1/rpc/p.f",
         ] {
             let answer = server.send(line, json, body.clone()).await;
             assert_eq!(answer.status, 400, "{line} {body:?}: {}", answer.text());

@@ -109,6 +109,65 @@ async fn a_filter_on_a_long_document_takes_its_memory() {
     assert_eq!(in_use(&server), 0);
 }
 
+/// What a query collects before it answers is more than its answer.
+#[tokio::test]
+async fn sorted_grouped_and_embedded_rows_take_their_memory() {
+    let server = with_collected_rows().await;
+    for (query, answer) in [
+        ("/api/v1/tables/parents?select=id&order=text&limit=1", r#"[{"id":0}]"#),
+        ("/api/v1/tables/parents?select=id&order=text&id=lt.2", r#"[{"id":0},{"id":1}]"#),
+        (
+            "/api/v1/tables/parents?select=id,children(id)&id=eq.0&children.limit=1",
+            r#"[{"id":0,"children":[{"id":0}]}]"#,
+        ),
+        ("/api/v1/tables/parents?select=text,count()&limit=0", "[]"),
+    ] {
+        let all = server.send(&format!("GET {query}"), &[], "").await;
+        assert_eq!((all.status.as_u16(), all.text()), (200, answer), "{query}");
+    }
+    let others = server.database.in_flight().take(31 * MIB).unwrap();
+    for query in [
+        "/api/v1/tables/parents?select=id&order=text",
+        "/api/v1/tables/parents?select=id,children(id)&id=eq.0",
+        "/api/v1/tables/parents?select=id,children(id)&id=eq.0&children.order=text",
+        "/api/v1/tables/parents?select=text,count()&limit=0",
+    ] {
+        let refused = server.send(&format!("GET {query}"), &[], "").await;
+        let code = refused.json()["code"].as_str().map(str::to_owned);
+        assert_eq!((refused.status.as_u16(), code.as_deref()), (503, Some("53000")), "{query}");
+        assert_eq!(in_use(&server), others.bytes(), "{query}");
+    }
+    drop(others);
+    assert_eq!(in_use(&server), 0);
+}
+
+/// Twelve parents and as many children of the first, each with a text of 128 KiB that begins with its number.
+async fn with_collected_rows() -> Server {
+    let server = server(32 * MIB);
+    let columns = r#"{"name":"id","type":"int8"},{"name":"text","type":"text"}"#;
+    for table in [
+        ("parents", format!(r#"{{"columns":[{columns}],"primary_key":["id"]}}"#)),
+        (
+            "children",
+            format!(
+                r#"{{"columns":[{columns},{{"name":"parent","type":"int8"}}],"primary_key":["id"],
+                    "foreign_keys":[{{"columns":["parent"],"references":{{"table":"parents","columns":["id"]}}}}]}}"#
+            ),
+        ),
+    ] {
+        let made = server.send(&format!("PUT /api/v1/schema/tables/{}", table.0), JSON, table.1).await;
+        assert_eq!(made.status, 201, "{}", made.text());
+    }
+    for id in 0..12 {
+        let text = format!("{id:02}{}", "x".repeat(128 << 10));
+        let parent = format!(r#"{{"id":{id},"text":"{text}"}}"#);
+        assert_eq!(server.send("POST /api/v1/tables/parents", JSON, parent).await.status, 201);
+        let child = format!(r#"{{"id":{id},"text":"{text}","parent":0}}"#);
+        assert_eq!(server.send("POST /api/v1/tables/children", JSON, child).await.status, 201);
+    }
+    server
+}
+
 /// Values that don't fit into the answer were counted again for each operation, long after the client had gone; and what followed them was
 /// written.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]

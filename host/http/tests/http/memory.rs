@@ -215,6 +215,121 @@ async fn unread_answers_share_the_budget() {
     }
     let backups = check_unread(&server, "GET /api/v1/backup", &[], "", 40).await;
     assert!((2..=16).contains(&backups), "{backups} backups");
+    // Values that are small as bytes.
+    server.send("PUT /api/v1/kv/small", &[], vec![255; 30 << 10]).await;
+    let values = check_unread(&server, "GET /api/v1/kv/small", &["accept: application/json"], "", 400).await;
+    assert!((2..=140).contains(&values), "{values} values of 120 KiB as numbers");
+    let shown = &["prefer: return=representation", "accept: application/json"];
+    let response =
+        server.app.handle_with_body(request("PUT /api/v1/kv/small", shown, Full::new(vec![255; 16 << 10].into())));
+    let response = response.await;
+    assert!(in_use(&server) >= 64 << 10, "the value as numbers");
+    drop(response);
+    assert_eq!(in_use(&server), 0);
+}
+
+/// Definitions of some hundred KiB, of tables and of functions, in every form that they are shown in.
+#[tokio::test]
+async fn unread_definitions_share_the_budget() {
+    let server = server(16 * MIB);
+    let json = &["content-type: application/json"];
+    let values = (0..1_000).map(|value| format!("\"value {value:050}\"")).collect::<Vec<_>>().join(",");
+    let kinds: String = (0..4).map(|at| format!(r#",{{"name":"kind{at}","type":"text","enum":[{values}]}}"#)).collect();
+    let table = format!(r#"{{"columns":[{{"name":"id","type":"int8"}}{kinds}],"primary_key":["id"]}}"#);
+    for name in ["a", "b", "c", "d"] {
+        let made = server.send(&format!("PUT /api/v1/schema/tables/{name}"), json, table.clone()).await;
+        assert_eq!(made.status, 201, "{}", made.text());
+    }
+    for bucket in 0..500 {
+        assert_eq!(server.send(&format!("PUT /api/v1/buckets/bucket-{bucket}/kv/a"), &[], "").await.status, 201);
+    }
+    assert_eq!(in_use(&server), 0);
+    let lines = [
+        ("GET /api/v1/schema/tables", &[][..], "", 100, 1..=12),
+        ("GET /api/v1/schema/tables/a", &[], "", 200, 2..=48),
+        ("PUT /api/v1/schema/tables/a", json, &*table, 200, 1..=48),
+        ("PATCH /api/v1/schema/tables/a", json, "{}", 200, 1..=48),
+        ("GET /api/v1/schema/types.ts", &[], "", 200, 2..=40),
+        ("GET /?table=a", &[], "", 200, 2..=48),
+        ("GET /", &[], "", 100, 1..=24),
+        ("GET /api/v1/buckets", &[], "", 2_000, 2..=900),
+    ];
+    for (line, headers, body, count, expected) in lines {
+        let came = check_unread(&server, line, headers, body, count).await;
+        assert!(expected.contains(&came), "{line}: {came}");
+    }
+    // A component whose functions make a long list.
+    let functions: String = (0..2_000)
+        .map(|at| {
+            format!("(func (export \"function-of-a-long-name-{at}\") (result u32) (canon lift (core func $i \"f\")))")
+        })
+        .collect();
+    let component = wat::parse_str(format!(
+        "(component (core module $m (func (export \"f\") (result i32) i32.const 1)) (core instance $i (instantiate $m)) {functions})"
+    ));
+    let put = server.send("PUT /api/v1/plugins/p", crate::plugins::WASM, component.unwrap()).await;
+    assert_eq!(put.outcome(), "201", "{}", put.text());
+    for line in ["GET /api/v1/plugins", "GET /api/v1/plugins/p", "GET /api/v1/schema/types.ts"] {
+        let came = check_unread(&server, line, &[], "", 400).await;
+        assert!((2..=200).contains(&came), "{line}: {came}");
+    }
+}
+
+/// Operators see how the server does while its memory is used up, though not in any number of answers that nobody reads.
+#[tokio::test]
+async fn statistics_are_answered_where_there_is_no_memory() {
+    let server = server(4 * MIB);
+    let all = server.database.in_flight().take(4 * MIB).unwrap();
+    let mut unread = Vec::new();
+    let refused = loop {
+        let response = server.open("GET /metrics", &[]).await;
+        if response.status() != 200 {
+            break read(response).await;
+        }
+        unread.push(response);
+        assert!(unread.len() < 2_000);
+    };
+    assert!(!unread.is_empty());
+    assert_eq!(refused.outcome(), "503 memory-full");
+    drop(unread);
+    for line in ["GET /metrics", "GET /stats"] {
+        assert_eq!(server.send(line, &[], "").await.status, 200, "{line}");
+    }
+    drop(all);
+}
+
+/// The JSON form of a large value is measured and made in steps with a pause after each.
+#[tokio::test]
+async fn a_large_value_in_json_pauses() {
+    const MEASURED: usize = 256 << 10;
+    let server = server(64 * MIB);
+    server.send("PUT /api/v1/kv/a", &["content-type: text/plain"], vec![b'x'; 4 * MIB]).await;
+    for (query, measured) in [("", true), ("?encoding=utf8", true), ("?encoding=base64", false)] {
+        let line = format!("/api/v1/kv/a{query}");
+        let json = &["accept: application/vnd.mantisdb.entry+json"];
+        let head = request(&format!("HEAD {line}"), json, Full::new(Bytes::new()));
+        let mut answer = Box::pin(server.app.handle_with_body(head));
+        let mut pauses = 0;
+        while poll(&mut answer).await.is_pending() {
+            pauses += 1;
+        }
+        assert!(!measured || pauses >= 4 * MIB / MEASURED / 2, "HEAD {line}: {pauses} pauses");
+        let mut body = server.open(&format!("GET {line}"), json).await.into_body();
+        let (mut pauses, mut pieces) = (0, 0);
+        loop {
+            let mut frame = Box::pin(http_body_util::BodyExt::frame(&mut body));
+            match poll(&mut frame).await {
+                Poll::Ready(Some(frame)) => drop(frame.unwrap()),
+                Poll::Ready(None) => break,
+                Poll::Pending => {
+                    pauses += 1;
+                    continue;
+                }
+            }
+            pieces += 1;
+        }
+        assert!(pieces > 4 * MIB / (16 << 10) && pauses >= pieces, "GET {line}: {pauses} pauses, {pieces} pieces");
+    }
 }
 
 /// What waits for its next piece holds that of the last, and a value that the budget has no room for ends the stream.

@@ -166,7 +166,7 @@ impl Reader {
             Json::Object(mut members) if members.len() == 1 => match members.remove("base64") {
                 Some(Json::String(text)) => match STANDARD.decode(text) {
                     Ok(bytes) => bytes,
-                    Err(error) => return bad(format!("not base64: {error}")),
+                    Err(_) => return bad(mantis_db::NOT_BASE64),
                 },
                 _ => return bad("expected {\"base64\": \"..\"}"),
             },

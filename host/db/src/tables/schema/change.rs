@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::tables::TableResult;
 use crate::tables::schema::document::{
     ChangesDocument, CheckDocument, ColumnDocument, DefaultDocument, ForeignKeyDocument, IndexDocument, KeyDocument,
-    unreadable,
+    read_json,
 };
 
 /// A change of a table's definition: all of its parts are made, or none. They are made in this order: what is dropped, renamed, altered,
@@ -103,6 +103,6 @@ impl TableChange {
     /// # Errors
     /// 42601 with the place where it is no such document.
     pub fn read(json: &[u8]) -> TableResult<Self> {
-        serde_json::from_slice(json).map_err(|error| unreadable(&error))
+        read_json(json)
     }
 }

@@ -314,7 +314,7 @@ impl TableDocument {
     /// # Errors
     /// 42601 with the place where it is no such document.
     pub fn read(json: &[u8]) -> TableResult<Self> {
-        serde_json::from_slice(json).map_err(|error| unreadable(&error))
+        read_json(json)
     }
 
     /// The document as JSON text.
@@ -325,8 +325,19 @@ impl TableDocument {
     }
 }
 
+/// Reads JSON of a form.
+///
+/// # Errors
+/// 42601.
+pub(super) fn read_json<'j, T: Deserialize<'j>>(json: &'j [u8]) -> TableResult<T> {
+    if let Some(encoding) = crate::json_encoding_error(json) {
+        return Err(TableError::new(code::SYNTAX_ERROR, format!("the definition is not valid: {encoding}")));
+    }
+    serde_json::from_slice(json).map_err(|error| unreadable(&error))
+}
+
 /// The error of a text that is no document.
-pub(super) fn unreadable(error: &serde_json::Error) -> TableError {
+fn unreadable(error: &serde_json::Error) -> TableError {
     TableError::new(code::SYNTAX_ERROR, format!("the definition is not valid: {}", crate::json_error(error)))
 }
 

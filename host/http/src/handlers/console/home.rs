@@ -22,6 +22,7 @@ use crate::handlers::service::stats::stats;
 use crate::limits;
 use crate::protocol::body::Body;
 use crate::protocol::errors::{AnyCode, Code};
+use crate::protocol::memory::Text;
 use crate::protocol::problem::Result;
 use crate::state::{Operation, State};
 use crate::wire::html::escape;
@@ -102,43 +103,66 @@ async fn home(state: &State, request: &Request) -> Result<Response<Body>> {
     let version = escape(&state.config.version);
     let commands = COMMANDS.replace("$HOST", &host(request));
     let tables = tables(state).await?;
-    let content = format!(
-        "<h1>MantisDB <small>{version}</small></h1><p class=\"{class}\">{health}</p><table>{figures}</table>\
-         <h2>Tables</h2>{tables}<h2>Try it</h2><pre>{commands}</pre>\
-         <p><a href=\"/docs\">The API</a> &middot; <a href=\"/openapi.json\">OpenAPI</a> &middot; \
-         <a href=\"/stats\">Statistics</a> &middot; <a href=\"/metrics\">Metrics</a></p>"
-    );
-    page(request, "MantisDB", Some(REFRESH_S), &content)
+    page(request, "MantisDB", Some(REFRESH_S), tables, move |tables, html| {
+        write!(
+            html,
+            "<h1>MantisDB <small>{version}</small></h1><p class=\"{class}\">{health}</p><table>{figures}</table>\
+             <h2>Tables</h2>"
+        )?;
+        write_tables(html, tables)?;
+        write!(
+            html,
+            "<h2>Try it</h2><pre>{commands}</pre>\
+             <p><a href=\"/docs\">The API</a> &middot; <a href=\"/openapi.json\">OpenAPI</a> &middot; \
+             <a href=\"/stats\">Statistics</a> &middot; <a href=\"/metrics\">Metrics</a></p>"
+        )
+    })
+    .await
 }
 
-/// The tables with their sizes, each a link to its page.
-async fn tables(state: &State) -> Result<String> {
+/// The tables that the page lists, with their sizes, and how many there are besides.
+struct Tables {
+    listed: Vec<(TableDocument, String)>,
+    left_out: usize,
+}
+
+async fn tables(state: &State) -> Result<Tables> {
     let mut session = state.session().await?;
     let shown = DescribeLimits { tables_max: TABLES_MAX, ..limits::DOCUMENT_TABLES };
     let (documents, left_out) = session.describe_tables_within(shown).await?;
-    if documents.is_empty() && left_out == 0 {
-        return Ok("<p>There are none.</p>".to_owned());
-    }
-    let mut html = "<table><tr><th>Name</th><th>Rows (about)</th><th>Columns</th><th></th></tr>".to_owned();
-    for document in &documents {
+    let mut listed = Vec::with_capacity(documents.len());
+    for document in documents {
         let name = document.name.as_deref().unwrap_or_default();
         // A table may be dropped meanwhile.
         let rows =
             planned_rows(state, &mut session, name).await.map_or_else(|_| "?".to_owned(), |rows| rows.to_string());
-        let _ = write!(
+        listed.push((document, rows));
+    }
+    Ok(Tables { listed, left_out })
+}
+
+/// Each a link to its page.
+fn write_tables(html: &mut Text, tables: &Tables) -> Result<()> {
+    if tables.listed.is_empty() && tables.left_out == 0 {
+        return html.push(b"<p>There are none.</p>");
+    }
+    html.push(b"<table><tr><th>Name</th><th>Rows (about)</th><th>Columns</th><th></th></tr>")?;
+    for (document, rows) in &tables.listed {
+        let name = document.name.as_deref().unwrap_or_default();
+        write!(
             html,
             "<tr><td><a href=\"{}\">{}</a></td><td>{rows}</td><td>{}</td><td>{}</td></tr>",
             TableView::of(name).page_path(),
             escape(name),
             document.columns.len(),
             comment(document)
-        );
+        )?;
     }
-    html.push_str("</table>");
-    if left_out > 0 {
-        let _ = write!(html, "<p>And {left_out} more.</p>");
+    html.push(b"</table>")?;
+    if tables.left_out > 0 {
+        write!(html, "<p>And {} more.</p>", tables.left_out)?;
     }
-    Ok(html)
+    Ok(())
 }
 
 fn comment(document: &TableDocument) -> String {

@@ -6,7 +6,7 @@ use http::Response;
 use mantis_db::tables::query::{Count, Selected};
 use mantis_db::tables::schema::TableDocument;
 use mantis_db::tables::schema::document::ColumnDocument;
-use mantis_db::tables::{Interrupt, SelectOptions, TableError, TableResult};
+use mantis_db::tables::{Interrupt, SelectOptions, TableError, TableResult, code};
 
 use super::page::{host, page};
 use super::rows::HtmlRows;
@@ -15,45 +15,54 @@ use crate::api::blocking::blocking;
 use crate::api::presence::Presence;
 use crate::api::request::Request;
 use crate::protocol::body::Body;
+use crate::protocol::memory::Text;
 use crate::protocol::problem::{Problem, Result};
 use crate::state::State;
 use crate::wire::html::escape;
 
 pub(super) async fn show(state: &State, request: &Request, view: TableView) -> Result<Response<Body>> {
     let mut session = state.session().await?;
-    let name = escape(&view.table);
-    let mut content = format!("<p><a href=\"/\">MantisDB</a></p><h1>{name}</h1>");
+    let head = format!("<p><a href=\"/\">MantisDB</a></p><h1>{}</h1>", escape(&view.table));
     let document = match session.describe_table(&view.table).await {
         Ok(document) => document,
         Err(error) => {
-            content.push_str(&error_html(&error));
-            let mut response = page(request, &view.table, None, &content)?;
+            let content = format!("{head}{}", error_html(&error));
+            let response = page(request, &view.table, None, content, |content, html| html.push(content.as_bytes()));
+            let mut response = response.await?;
             *response.status_mut() = Problem::from(error).answer_status();
             return Ok(response);
         }
     };
-    if let Some(comment) = &document.comment {
-        let _ = write!(content, "<p>{}</p>", escape(comment));
-    }
-    content.push_str(&form(&view, &document));
     drop(session);
-    match rows(state, &view).await? {
-        Ok((selected, rows)) => {
-            content.push_str(&pages(&view, &selected));
-            content.push_str(&rows.into_html());
+    let found = match rows(state, request, &view).await? {
+        // That it finds no memory says nothing of what was asked.
+        Err(error) if error.code == code::INSUFFICIENT_RESOURCES => return Err(error.into()),
+        found => found,
+    };
+    let (title, host) = (view.table.clone(), host(request));
+    page(request, &title, None, (view, document, found), move |(view, document, found), html| {
+        html.push(head.as_bytes())?;
+        if let Some(comment) = &document.comment {
+            write!(html, "<p>{}</p>", escape(comment))?;
         }
-        Err(error) => content.push_str(&error_html(&error)),
-    }
-    if let Ok(path) = view.api_path() {
-        let _ =
-            write!(content, "<h2>The same with curl</h2><pre>curl 'http://{}{}'</pre>", host(request), escape(&path));
-    }
-    content.push_str(&definition(&document));
-    page(request, &view.table, None, &content)
+        html.push(form(view, document).as_bytes())?;
+        match found {
+            Ok((selected, rows)) => {
+                html.push(pages(view, selected).as_bytes())?;
+                rows.write_to(html)?;
+            }
+            Err(error) => html.push(error_html(error).as_bytes())?,
+        }
+        if let Ok(path) = view.api_path() {
+            write!(html, "<h2>The same with curl</h2><pre>curl 'http://{host}{}'</pre>", escape(&path))?;
+        }
+        write_definition(html, document)
+    })
+    .await
 }
 
 /// The rows, found on a thread for long work; the inner error is one of the query.
-async fn rows(state: &State, view: &TableView) -> Result<TableResult<(Selected, HtmlRows)>> {
+async fn rows(state: &State, request: &Request, view: &TableView) -> Result<TableResult<(Selected, HtmlRows)>> {
     let query = match view.query() {
         Ok(query) => query,
         Err(error) => return Ok(Err(error)),
@@ -67,10 +76,11 @@ async fn rows(state: &State, view: &TableView) -> Result<TableResult<(Selected, 
     let environment = state.database.environment_utc();
     let mut session = state.session().await?;
     let table = view.table.clone();
+    let in_flight = request.in_flight.clone();
     let presence = Presence::new();
     let absence = presence.absence();
     blocking(move || async move {
-        let mut rows = HtmlRows::new(environment.clone());
+        let mut rows = HtmlRows::new(environment.clone(), &in_flight);
         let is_gone = || absence.is_known();
         let mut table = session.rows(&table, environment).interrupted(Interrupt::when(&is_gone));
         let selected = table.select(&query, &options, &mut rows).await;
@@ -144,58 +154,57 @@ fn typed(column: &ColumnDocument) -> String {
 }
 
 /// The table's columns, keys, indexes and checks.
-fn definition(document: &TableDocument) -> String {
-    let mut html =
-        "<h2>Definition</h2><table><tr><th>Column</th><th>Type</th><th>Null</th><th>Default</th><th></th></tr>"
-            .to_owned();
+fn write_definition(html: &mut Text, document: &TableDocument) -> Result<()> {
+    html.push(
+        b"<h2>Definition</h2><table><tr><th>Column</th><th>Type</th><th>Null</th><th>Default</th><th></th></tr>",
+    )?;
     for column in &document.columns {
         let default = match (&column.default, column.identity) {
             (_, true) => "identity".to_owned(),
             (Some(default), _) => escape(default.text()),
             (None, _) => String::new(),
         };
-        let _ = write!(
+        write!(
             html,
             "<tr><td>{}</td><td>{}</td><td>{}</td><td>{default}</td><td>{}</td></tr>",
             escape(&column.name),
             escape(&typed(column)),
             if column.nullable == Some(false) { "no" } else { "yes" },
             escape(column.comment.as_deref().unwrap_or_default())
-        );
+        )?;
     }
-    html.push_str("</table><table>");
+    html.push(b"</table><table>")?;
     let mut line = |what: &str, columns: &[String], more: &str| {
-        let _ = write!(html, "<tr><th>{what}</th><td>{}{}</td></tr>", escape(&columns.join(", ")), escape(more));
+        write!(html, "<tr><th>{what}</th><td>{}{}</td></tr>", escape(&columns.join(", ")), escape(more))
     };
     match &document.primary_key {
-        Some(key) => line("Primary key", &key.columns, ""),
-        None => line("Primary key", &[], "none; rows have a hidden id"),
+        Some(key) => line("Primary key", &key.columns, "")?,
+        None => line("Primary key", &[], "none; rows have a hidden id")?,
     }
     for key in &document.unique {
-        line("Unique", &key.columns, "");
+        line("Unique", &key.columns, "")?;
     }
     for index in &document.indexes {
         let direction = |descending| if descending { " descending" } else { "" };
         let columns: Vec<_> =
             index.columns.iter().map(|column| format!("{}{}", column.column, direction(column.descending))).collect();
         let filter = index.filter.as_ref().map_or_else(String::new, |filter| format!(" where {filter}"));
-        line(if index.unique { "Unique index" } else { "Index" }, &columns, &filter);
+        line(if index.unique { "Unique index" } else { "Index" }, &columns, &filter)?;
     }
     for key in &document.foreign_keys {
         let references = &key.references;
         let more = format!(" to {} ({})", references.table, references.columns.join(", "));
-        line("Foreign key", &key.columns, &more);
+        line("Foreign key", &key.columns, &more)?;
     }
     for check in &document.checks {
-        line("Check", &[], &check.check);
+        line("Check", &[], &check.check)?;
     }
-    html.push_str("</table>");
+    html.push(b"</table>")?;
     let table = document.name.as_deref().unwrap_or_default();
-    let _ = write!(
+    write!(
         html,
         "<p>As JSON: <a href=\"/api/v1/schema/tables/{0}\">/api/v1/schema/tables/{1}</a></p>",
         percent_encoding::utf8_percent_encode(table, percent_encoding::NON_ALPHANUMERIC),
         escape(table)
-    );
-    html
+    )
 }

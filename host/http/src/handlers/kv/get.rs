@@ -23,7 +23,7 @@ use crate::protocol::body::Body;
 use crate::protocol::conditions::{Conditions, Form, Verdict, etag};
 use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::problem::Result;
-use crate::protocol::{compress, date, media, range, respond};
+use crate::protocol::{compress, date, media, memory, range, respond};
 use crate::state::{Operation, State};
 use crate::wire::bytes::{BytesOut, Encoding, NumbersOut, base64_text};
 use crate::wire::pieces::ValueForm;
@@ -273,7 +273,7 @@ fn json(state: &State, request: &Request, shown: Shown, key: &[u8], entry: &Entr
     if let Some(response) = judge(request, entry, form, can_shrink, true)? {
         return Ok(response);
     }
-    let json = write();
+    let json = memory::counted(&request.in_flight, write())?;
     let mut response = respond::bytes(StatusCode::OK, shown.media, json);
     describe(entry, form, response.headers_mut());
     Ok(response)

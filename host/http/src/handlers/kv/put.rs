@@ -29,6 +29,8 @@ use crate::wire::{entry, pieces, written};
 
 /// Larger forms are read on a thread for long work.
 const BODY_BYTES_NOW_MAX: usize = 64 * 1024;
+/// Values whose JSON form the memory of two pieces has room for, at up to four bytes each.
+const VALUE_BYTES_NOW_MAX: usize = pieces::HELD_BYTES / 8;
 
 pub(crate) static PUT: Operation = Operation {
     method: Method::PUT,
@@ -256,8 +258,8 @@ async fn represent(
         let mut response = respond::bytes(status, media::JSON, entry.value.clone());
         get::describe_bytes(entry, response.headers_mut());
         response
-    } else if entry.value.len() <= BODY_BYTES_NOW_MAX {
-        respond::bytes(status, shown.media, entry::entry_with_numbers(key, entry))
+    } else if entry.value.len() <= VALUE_BYTES_NOW_MAX {
+        respond::bytes(status, shown.media, memory::covered(entry::entry_with_numbers(key, entry), reservation))
     } else {
         let body = pieces::body(BytesOut(key, Encoding::Text), pieces::ValueForm::Numbers, entry, reservation).await;
         respond::of(status, shown.media, body)

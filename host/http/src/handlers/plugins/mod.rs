@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use http::header::{ETAG, LOCATION};
 use http::{HeaderValue, Method, Response, StatusCode};
 use mantis_db::{Code as DbCode, Expect, Reservation};
@@ -54,7 +55,7 @@ pub(crate) static LIST: Operation = Operation {
     }],
     problems: &[AnyCode::Http(Code::NotAcceptable)],
     now: None,
-    handler: |state, request| Box::pin(async move { list(state, request) }),
+    handler: |state, request| Box::pin(list(state, request)),
     timeout: TimeoutPolicy::Configured,
 };
 
@@ -131,7 +132,7 @@ pub(crate) static SHOW: Operation = Operation {
         AnyCode::Http(Code::NotAcceptable),
     ],
     now: None,
-    handler: |state, request| Box::pin(async move { show(state, request) }),
+    handler: |state, request| Box::pin(show(state, request)),
     timeout: TimeoutPolicy::Configured,
 };
 
@@ -319,21 +320,30 @@ struct PluginsOut<'a> {
     plugins: Vec<InfoOut<'a>>,
 }
 
-fn list(state: &State, request: &Request) -> Result<Response<Body>> {
+async fn list(state: &State, request: &mut Request) -> Result<Response<Body>> {
     accept::choose(request.headers(), &[media::JSON])?;
-    let plugins = state.plugins.list();
-    Ok(respond::json(StatusCode::OK, &PluginsOut { plugins: plugins.iter().map(InfoOut::of).collect() }))
+    let json = text(&request.in_flight, state.plugins.list(), |plugins, text| {
+        text.push_json(&PluginsOut { plugins: plugins.iter().map(InfoOut::of).collect() })
+    });
+    Ok(respond::bytes(StatusCode::OK, media::JSON, json.await?))
 }
 
-fn show(state: &State, request: &Request) -> Result<Response<Body>> {
+async fn show(state: &State, request: &mut Request) -> Result<Response<Body>> {
     accept::choose(request.headers(), &[media::JSON])?;
     let info = state.plugins.info(&request.path_text(&common::PLUGIN)?).ok_or(Code::PluginNotFound)?;
-    Ok(shown(StatusCode::OK, &info))
+    let json = text(&request.in_flight, info.clone(), |info, text| text.push_json(&InfoOut::of(info))).await?;
+    Ok(shown(StatusCode::OK, &info, json))
+}
+
+/// A plugin after a change, which is no longer refused.
+fn changed(request: &Request, status: StatusCode, info: &PluginInfo) -> Response<Body> {
+    let json = serde_json::to_vec(&InfoOut::of(info)).unwrap_or_default();
+    shown(status, info, memory::covered(json.into(), request.in_flight.reservation()))
 }
 
 /// A plugin, with its revision.
-fn shown(status: StatusCode, info: &PluginInfo) -> Response<Body> {
-    let mut response = respond::json(status, &InfoOut::of(info));
+fn shown(status: StatusCode, info: &PluginInfo, json: Bytes) -> Response<Body> {
+    let mut response = respond::bytes(status, media::JSON, json);
     if let Some(tag) = info.kept.as_ref().and_then(|kept| conditions::etag(kept.revision, Form::Bytes)) {
         response.headers_mut().insert(ETAG, tag);
     }
@@ -373,7 +383,7 @@ async fn install(state: &State, request: &mut Request) -> Result<Response<Body>>
     let was_there = state.plugins.info(&name).is_some();
     let kept = state.plugins.keep(&name, component, change, expect).await.map_err(failure::of_keeping)?;
     let status = if kept.is_new && !was_there { StatusCode::CREATED } else { StatusCode::OK };
-    let mut response = shown(status, &kept.info);
+    let mut response = changed(request, status, &kept.info);
     if let Ok(location) = HeaderValue::from_str(&format!("/api/v1/plugins/{name}")) {
         response.headers_mut().insert(LOCATION, location);
     }
@@ -387,7 +397,7 @@ async fn roll_back(state: &State, request: &mut Request) -> Result<Response<Body
     state.plugins.info(&name).ok_or(Code::PluginNotFound)?;
     let expect = conditions.expect_revision(revision(state, &name))?;
     let rolled = state.plugins.roll_back(&name, request.query.integer(&TO_VERSION), expect).await;
-    Ok(shown(StatusCode::OK, &rolled.map_err(failure::of_keeping)?))
+    Ok(changed(request, StatusCode::OK, &rolled.map_err(failure::of_keeping)?))
 }
 
 async fn call(state: &State, request: &mut Request) -> Result<Response<Body>> {

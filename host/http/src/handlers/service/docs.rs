@@ -104,13 +104,14 @@ async fn document(state: &Arc<State>, request: &Request) -> Result<Response<Body
 }
 
 fn docs(state: &State, request: &Request) -> Result<Response<Body>> {
-    page(request, openapi::page(state.routes, &state.config.version))
+    let make = || openapi::page(state.routes, &state.config.version).into();
+    page(request, state.documents.page.get_or_init(make).clone())
 }
 
 /// A page of our own.
-pub(crate) fn page(request: &Request, html: String) -> Result<Response<Body>> {
+pub(crate) fn page(request: &Request, html: Bytes) -> Result<Response<Body>> {
     accept::choose(request.headers(), &[HTML])?;
-    let mut response = respond::bytes(StatusCode::OK, media::HTML, Bytes::from(html));
+    let mut response = respond::bytes(StatusCode::OK, media::HTML, html);
     let headers = response.headers_mut();
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::CACHE_CONTROL;
 use http::{HeaderValue, Method, Response, StatusCode};
 use mantis_db::Durability;
@@ -13,7 +12,7 @@ use crate::api::operation::TimeoutPolicy;
 use crate::api::request::Request;
 use crate::handlers::service::exposition::{Buckets, Exposition, Type, escaped};
 use crate::handlers::service::process;
-use crate::handlers::service::stats::{DiskStats, HttpStats, MemoryStats, PoolStats, Stats, StoreStats, stats};
+use crate::handlers::service::stats::{DiskStats, HttpStats, MemoryStats, PoolStats, Stats, StoreStats, spared, stats};
 use crate::protocol::body::Body;
 use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::problem::Result;
@@ -57,7 +56,8 @@ fn metrics(state: &State, request: &Request) -> Result<Response<Body>> {
     let mut exposition = Exposition::new(open);
     write(&mut exposition, state, &stats(state));
     let media = if open { OPENMETRICS_FULL } else { PLAIN_FULL };
-    let mut response = respond::bytes(StatusCode::OK, media, Bytes::from(exposition.into_text()));
+    let mut response =
+        respond::bytes(StatusCode::OK, media, spared(state, request, exposition.into_text().into_bytes())?);
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::CACHE_CONTROL;
 use http::{HeaderValue, Method, Response, StatusCode};
 use mantis_plugin::PluginStats;
@@ -14,7 +15,7 @@ use crate::api::request::Request;
 use crate::protocol::body::Body;
 use crate::protocol::errors::{AnyCode, Code};
 use crate::protocol::problem::Result;
-use crate::protocol::{accept, media, respond};
+use crate::protocol::{accept, media, memory, respond};
 use crate::state::metrics::CLASSES;
 use crate::state::{Operation, State};
 use crate::wire::counts::Counts;
@@ -179,9 +180,19 @@ pub(crate) struct Answers {
 
 fn show(state: &State, request: &Request) -> Result<Response<Body>> {
     accept::choose(request.headers(), &[media::JSON])?;
-    let mut response = respond::json(StatusCode::OK, &stats(state));
+    let json = serde_json::to_vec(&stats(state)).unwrap_or_default();
+    let mut response = respond::bytes(StatusCode::OK, media::JSON, spared(state, request, json)?);
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
+}
+
+/// What shows how the server does, as part of the memory in flight, or of what is spared for it.
+///
+/// # Errors
+/// `memory-full`.
+pub(super) fn spared(state: &State, request: &Request, text: Vec<u8>) -> Result<Bytes> {
+    let text = Bytes::from(text);
+    memory::counted(&request.in_flight, text.clone()).or_else(|_| memory::counted(&state.spare, text))
 }
 
 pub(crate) fn stats(state: &State) -> Stats {

@@ -1,23 +1,31 @@
 //! `/api/v1/schema/tables`: make, show, alter and drop tables.
 
 use http::{Method, Response, StatusCode};
-use mantis_db::Interrupt;
 use mantis_db::tables::code;
+use mantis_db::tables::define::Definitions;
 use mantis_db::tables::schema::{TableChange, TableDocument};
-use serde::Serialize;
+use mantis_db::{Budget, Interrupt, Reservation};
 
-use crate::api::blocking::blocking_for_client;
+use crate::api::blocking::{blocking, blocking_for_client, long_text, text};
 use crate::api::common;
 use crate::api::description::{Answer, Content, RequestContent, Shape, Tag, no_content};
 use crate::api::operation::TimeoutPolicy;
 use crate::api::request::Request;
 use crate::protocol::body::Body;
 use crate::protocol::errors::{AnyCode, Code};
+use crate::protocol::memory::Text;
 use crate::protocol::problem::Result;
-use crate::protocol::{accept, media, respond};
+use crate::protocol::{accept, media, memory, respond};
 use crate::state::{Operation, State};
 
 const DOCUMENT: &[Content] = &[Content { media: media::JSON, shape: Shape::Json }];
+
+/// Bytes of stored definitions that are described on a thread that other requests wait for.
+const STORED_BYTES_NOW_MAX: usize = 16 << 10;
+/// Bytes of a definition that are written on such a thread.
+const ANSWER_BYTES_NOW_MAX: usize = 64 << 10;
+/// A definition in the normal form has more than what it was made of: names of constraints, types in full, what was left out.
+const NORMAL_FORM_GROWTH: usize = 4;
 
 pub(crate) static LIST: Operation = Operation {
     method: Method::GET,
@@ -132,30 +140,64 @@ fn table(request: &Request) -> Result<String> {
 
 async fn list(state: &State, request: &mut Request) -> Result<Response<Body>> {
     accept::choose(request.headers(), &[media::JSON])?;
-    let tables = state.session().await?.describe_tables().await?;
-    Ok(respond::json(StatusCode::OK, &TablesOut { tables }))
+    let tables = state.session().await?.definitions().await?;
+    let json = definitions_text(&request.in_flight, tables, write_tables);
+    Ok(respond::bytes(StatusCode::OK, media::JSON, json.await?))
 }
 
-/// All definitions. Not as a `Value`, in which the numbers of defaults would lose digits.
-#[derive(Serialize)]
-struct TablesOut {
-    tables: Vec<TableDocument>,
+/// A text about all tables, of which one definition at a time is in memory. Where they are long, none is made on this thread.
+pub(super) async fn definitions_text(
+    in_flight: &Budget,
+    tables: Definitions,
+    write: impl Fn(&Definitions, &mut Text) -> Result<()> + Send + 'static,
+) -> Result<bytes::Bytes> {
+    if tables.stored_bytes() > STORED_BYTES_NOW_MAX {
+        return long_text(in_flight, tables, write).await;
+    }
+    text(in_flight, tables, write).await
+}
+
+/// Not by way of a `Value`, in which the numbers of defaults would lose digits.
+fn write_tables(tables: &Definitions, text: &mut Text) -> Result<()> {
+    text.push(b"{\"tables\":[")?;
+    for (place, document) in tables.documents().enumerate() {
+        if place > 0 {
+            text.push(b",")?;
+        }
+        text.push_json(&document?)?;
+    }
+    text.push(b"]}")
+}
+
+/// The JSON of a definition after a change, which is no longer refused.
+async fn changed(document: TableDocument, reservation: Reservation) -> Result<bytes::Bytes> {
+    let is_long = reservation.bytes() > ANSWER_BYTES_NOW_MAX;
+    let write = move || memory::covered(serde_json::to_vec(&document).unwrap_or_default().into(), reservation);
+    if is_long { blocking(move || async move { Ok(write()) }).await } else { Ok(write()) }
+}
+
+/// What the JSON of a definition takes that is made of a body and of what was there, about.
+fn estimated_bytes(before: usize, body: &[u8]) -> usize {
+    body.len().saturating_mul(NORMAL_FORM_GROWTH).saturating_add(before)
 }
 
 async fn show(state: &State, request: &mut Request) -> Result<Response<Body>> {
     accept::choose(request.headers(), &[media::JSON])?;
     let document = state.session().await?.describe_table(&table(request)?).await?;
-    Ok(respond::json(StatusCode::OK, &document))
+    let json = text(&request.in_flight, document, |document, text| text.push_json(document));
+    Ok(respond::bytes(StatusCode::OK, media::JSON, json.await?))
 }
 
 async fn create(state: &State, request: &mut Request) -> Result<Response<Body>> {
     let body = read_document(state, request).await?;
     let name = table(request)?;
+    // Taken before the table is there.
+    let reservation = request.reserve(estimated_bytes(0, &body))?;
     let mut session = state.session().await?;
     let created = session.create_table(&name, &TableDocument::read(&body)?).await?;
     let document = session.describe_table(&name).await?;
     let status = if created.is_new { StatusCode::CREATED } else { StatusCode::OK };
-    Ok(respond::json(status, &document))
+    Ok(respond::bytes(status, media::JSON, changed(document, reservation).await?))
 }
 
 async fn alter(state: &State, request: &mut Request) -> Result<Response<Body>> {
@@ -164,12 +206,16 @@ async fn alter(state: &State, request: &mut Request) -> Result<Response<Body>> {
     let change = TableChange::read(&body)?;
     let mut session = state.session().await?;
     // To look at the rows of a large table takes seconds. A change whose client has gone is taken back.
-    let document = blocking_for_client(move |absence| async move {
+    let in_flight = request.in_flight.clone();
+    let json = blocking_for_client(move |absence| async move {
         let is_gone = || absence.is_known();
+        let before = serde_json::to_vec(&session.describe_table(&name).await?).map_or(0, |json| json.len());
+        let reservation = memory::take(&in_flight, estimated_bytes(before, &body))?;
         session.alter_table_until(&name, &change, Interrupt::when(&is_gone)).await?;
-        Ok(session.describe_table(&name).await?)
+        let document = session.describe_table(&name).await?;
+        Ok(memory::covered(serde_json::to_vec(&document).unwrap_or_default().into(), reservation))
     });
-    Ok(respond::json(StatusCode::OK, &document.await?))
+    Ok(respond::bytes(StatusCode::OK, media::JSON, json.await?))
 }
 
 async fn drop_table(state: &State, request: &mut Request) -> Result<Response<Body>> {

@@ -1,17 +1,17 @@
 //! `/api/v1/schema/types.ts`: the tables and the functions of plugins as TypeScript types, in the form that supabase-js reads.
 
-use std::fmt::Write as _;
-
-use bytes::Bytes;
 use http::{Method, Response, StatusCode};
+use mantis_db::tables::TableResult;
 use mantis_db::tables::schema::TableDocument;
 use mantis_db::tables::types::{Scalar, Type};
 
 use super::rpc::typescript;
+use super::schema::definitions_text;
 use crate::api::description::{Answer, Content, Shape, Tag};
 use crate::api::operation::TimeoutPolicy;
 use crate::api::request::Request;
 use crate::protocol::body::Body;
+use crate::protocol::memory::Text;
 use crate::protocol::problem::Result;
 use crate::protocol::respond;
 use crate::state::{Operation, State};
@@ -42,31 +42,37 @@ pub(crate) static TYPES: Operation = Operation {
     timeout: TimeoutPolicy::Configured,
 };
 
-async fn types(state: &State, _: &mut Request) -> Result<Response<Body>> {
-    let tables = state.session().await?.describe_tables().await?;
-    let functions = typescript::functions(&state.plugins.list());
-    Ok(respond::bytes(StatusCode::OK, TYPESCRIPT, Bytes::from(module(&tables, &functions))))
+async fn types(state: &State, request: &mut Request) -> Result<Response<Body>> {
+    let tables = state.session().await?.definitions().await?;
+    let plugins = state.plugins.list();
+    let module = definitions_text(&request.in_flight, tables, move |tables, text| {
+        write_module(text, || tables.documents(), |text| typescript::write_functions(text, &plugins))
+    });
+    Ok(respond::bytes(StatusCode::OK, TYPESCRIPT, module.await?))
 }
 
-/// The whole module.
-fn module(tables: &[TableDocument], functions: &str) -> String {
-    let mut text = String::from(
-        "export type Json = string | number | boolean | null | { [key: string]: Json | undefined } | Json[]\n\n\
-         export type Database = {\n",
-    );
-    let _ = writeln!(text, "  __InternalSupabase: {{\n    PostgrestVersion: {}\n  }}", quoted(POSTGREST_VERSION));
-    text.push_str("  public: {\n    Tables: {\n");
-    for table in tables {
-        write_table(&mut text, table);
+/// The whole module. The tables are looked at twice, and one at a time.
+fn write_module<T: Iterator<Item = TableResult<TableDocument>>>(
+    text: &mut Text,
+    tables: impl Fn() -> T,
+    write_functions: impl FnOnce(&mut Text) -> Result<()>,
+) -> Result<()> {
+    text.push(
+        b"export type Json = string | number | boolean | null | { [key: string]: Json | undefined } | Json[]\n\n\
+          export type Database = {\n",
+    )?;
+    writeln!(text, "  __InternalSupabase: {{\n    PostgrestVersion: {}\n  }}", quoted(POSTGREST_VERSION))?;
+    text.push(b"  public: {\n    Tables: {\n")?;
+    for table in tables() {
+        write_table(text, &table?)?;
     }
-    text.push_str("    }\n    Views: { [_ in never]: never }\n    Functions: ");
-    text.push_str(functions);
-    text.push_str("\n    Enums: {\n");
-    for (name, values) in enums(tables) {
-        let _ = writeln!(text, "      {}: {}", quoted(&name), values);
+    text.push(b"    }\n    Views: { [_ in never]: never }\n    Functions: ")?;
+    write_functions(text)?;
+    text.push(b"\n    Enums: {\n")?;
+    for table in tables() {
+        write_enums(text, &table?)?;
     }
-    text.push_str("    }\n    CompositeTypes: { [_ in never]: never }\n  }\n}\n");
-    text
+    text.push(b"    }\n    CompositeTypes: { [_ in never]: never }\n  }\n}\n")
 }
 
 /// A text as a literal of TypeScript: JSON's strings are.
@@ -74,11 +80,11 @@ fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-fn write_table(text: &mut String, table: &TableDocument) {
+fn write_table(text: &mut Text, table: &TableDocument) -> Result<()> {
     let name = table.name.as_deref().unwrap_or_default();
-    let _ = writeln!(text, "      {}: {{", quoted(name));
+    writeln!(text, "      {}: {{", quoted(name))?;
     for (kind, is_written, all_optional) in [("Row", false, false), ("Insert", true, false), ("Update", true, true)] {
-        let _ = writeln!(text, "        {kind}: {{");
+        writeln!(text, "        {kind}: {{")?;
         for column in &table.columns {
             let is_key = table.primary_key.as_ref().is_some_and(|key| key.columns.contains(&column.name));
             let is_nullable = column.nullable.unwrap_or(!column.identity && !is_key);
@@ -89,11 +95,11 @@ fn write_table(text: &mut String, table: &TableDocument) {
                 Some(_) => format!("Database[\"public\"][\"Enums\"][{}]", quoted(&enum_name(name, &column.name))),
                 None => type_of(&column.r#type),
             };
-            let _ = writeln!(text, "          {}{mark}: {}{null}", quoted(&column.name), r#type);
+            writeln!(text, "          {}{mark}: {}{null}", quoted(&column.name), r#type)?;
         }
-        text.push_str("        }\n");
+        text.push(b"        }\n")?;
     }
-    text.push_str("        Relationships: [\n");
+    text.push(b"        Relationships: [\n")?;
     for key in &table.foreign_keys {
         let target = &key.references.table;
         let columns = |columns: &[String]| columns.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
@@ -103,7 +109,7 @@ fn write_table(text: &mut String, table: &TableDocument) {
         };
         let is_one_to_one =
             table.primary_key.iter().chain(&table.unique).any(|candidate| is_unique(&candidate.columns));
-        let _ = writeln!(
+        writeln!(
             text,
             "          {{\n            foreignKeyName: {}\n            columns: [{}]\n            isOneToOne: {is_one_to_one}\n            \
              referencedRelation: {}\n            referencedColumns: [{}]\n          }},",
@@ -111,9 +117,9 @@ fn write_table(text: &mut String, table: &TableDocument) {
             columns(&key.columns),
             quoted(target),
             columns(referenced),
-        );
+        )?;
     }
-    text.push_str("        ]\n      }\n");
+    text.push(b"        ]\n      }\n")
 }
 
 fn enum_name(table: &str, column: &str) -> String {
@@ -121,17 +127,15 @@ fn enum_name(table: &str, column: &str) -> String {
 }
 
 /// The columns that have only certain values, each as a union.
-fn enums(tables: &[TableDocument]) -> Vec<(String, String)> {
-    let mut all = Vec::new();
-    for table in tables {
-        for column in &table.columns {
-            if let Some(values) = &column.allowed {
-                let union = values.iter().map(|value| quoted(value)).collect::<Vec<_>>().join(" | ");
-                all.push((enum_name(table.name.as_deref().unwrap_or_default(), &column.name), union));
-            }
+fn write_enums(text: &mut Text, table: &TableDocument) -> Result<()> {
+    for column in &table.columns {
+        if let Some(values) = &column.allowed {
+            let name = enum_name(table.name.as_deref().unwrap_or_default(), &column.name);
+            let union = values.iter().map(|value| quoted(value)).collect::<Vec<_>>().join(" | ");
+            writeln!(text, "      {}: {union}", quoted(&name))?;
         }
     }
-    all
+    Ok(())
 }
 
 /// What a value of the type is in a JSON answer.
@@ -161,7 +165,11 @@ mod tests {
                 "primary_key": ["id"], "foreign_keys": [{"name": "books_writer_fkey", "columns": ["writer"],
                 "references": {"table": "writers", "columns": ["id"]}}]}"#,
         );
-        let text = module(&[document.unwrap()], "{ [_ in never]: never }");
+        let document = document.unwrap();
+        let mut text = Text::new(&mantis_db::Budget::default());
+        let tables = || std::iter::once(Ok(document.clone()));
+        write_module(&mut text, tables, |text| typescript::write_functions(text, &[])).unwrap();
+        let text = std::str::from_utf8(text.as_bytes()).unwrap();
         for part in [
             "\"books\": {",
             "Row: {\n          \"id\": number\n          \"kind\": Database[\"public\"][\"Enums\"][\"books_kind\"] | null\n",

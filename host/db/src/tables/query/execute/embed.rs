@@ -169,10 +169,10 @@ fn sort<'c>(
     let mut ends = Vec::with_capacity(family.rows.len());
     for place in 0..family.rows.len() {
         write_terms(&select.order, &family.row(place)?, &mut terms)?;
+        context.hold(terms.len())?;
         all.extend_from_slice(&terms);
         ends.push(all.len());
     }
-    context.hold(all.len())?;
     let of = |place: usize| &all[place.checked_sub(1).map_or(0, |before| ends[before])..ends[place]];
     for list in lists {
         sort_by(list, |&left, &right| of(left).cmp(of(right)));

@@ -16,6 +16,7 @@ use crate::handlers::tables::range::{self, Window};
 use crate::handlers::tables::read::unmeasured;
 use crate::handlers::tables::request::TableRequest;
 use crate::protocol::body::Body;
+use crate::protocol::memory::Text;
 use crate::protocol::problem::{Problem, Result};
 use crate::protocol::respond;
 use crate::state::State;
@@ -75,7 +76,7 @@ impl Answer<'_> {
         let mut response = match self.fields {
             Some(fields) => self.rows(fields, result)?,
             None if self.returns_nothing => respond::empty(StatusCode::NO_CONTENT),
-            None => self.value(result),
+            None => self.value(result)?,
         };
         if is_minimal && !self.is_head {
             let headers = std::mem::take(response.headers_mut());
@@ -129,16 +130,17 @@ impl Answer<'_> {
         rows.select(&self.state.database, environment, &self.asked.query, &options, sink)
     }
 
-    fn value(&self, result: &Value) -> Response<Body> {
+    fn value(&self, result: &Value) -> Result<Response<Body>> {
         let stripped = self.form.strips_nulls().then(|| without_nulls(result));
-        let mut text = stripped.as_ref().unwrap_or(result).to_string();
+        let mut text = Text::new(&self.asked.in_flight);
+        text.push_json(stripped.as_ref().unwrap_or(result))?;
         if self.form == Form::Lines {
-            text.push('\n');
+            text.push(b"\n")?;
         }
         let is_counted = self.asked.preferences.count.is_some_and(|count| count != Count::None);
-        let mut response = whole(StatusCode::OK, text.into_bytes().into());
+        let mut response = whole(StatusCode::OK, text.into_bytes());
         self.describe(response.headers_mut(), range::content_range(Some((0, 0)), is_counted.then_some(1)));
-        response
+        Ok(response)
     }
 
     fn describe(&self, headers: &mut HeaderMap, content_range: HeaderValue) {

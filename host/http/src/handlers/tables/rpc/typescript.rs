@@ -1,21 +1,25 @@
 //! Functions as TypeScript types, in the form that supabase-js reads.
 
-use std::fmt::Write as _;
-
 use mantis_plugin::{Field, FunctionInfo, PluginInfo, ValueType};
 use serde_json::Value;
 
+use crate::protocol::memory::Text;
+use crate::protocol::problem::Result;
+
 /// The members of `Functions`, or that there are none.
-pub(in crate::handlers::tables) fn functions(plugins: &[PluginInfo]) -> String {
-    let mut members = String::new();
+pub(in crate::handlers::tables) fn write_functions(text: &mut Text, plugins: &[PluginInfo]) -> Result<()> {
+    if plugins.iter().all(|plugin| plugin.functions.is_empty()) {
+        return text.push(b"{ [_ in never]: never }");
+    }
+    text.push(b"{\n")?;
     for plugin in plugins {
         for function in plugin.functions.iter() {
             let name = quoted(&format!("{}.{}", plugin.name, function.name));
             let (arguments, returned) = (arguments(function), returned(function));
-            let _ = writeln!(members, "      {name}: {{ Args: {arguments}; Returns: {returned} }}");
+            writeln!(text, "      {name}: {{ Args: {arguments}; Returns: {returned} }}")?;
         }
     }
-    if members.is_empty() { "{ [_ in never]: never }".to_owned() } else { format!("{{\n{members}    }}") }
+    text.push(b"    }")
 }
 
 fn quoted(text: &str) -> String {
