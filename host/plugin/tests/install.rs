@@ -39,7 +39,7 @@ async fn a_large_component_is_hashed_while_others_go_on() {
         let mut second = Box::pin(install("second"));
         let polled = std::future::poll_fn(|context| Poll::Ready(second.as_mut().poll(context))).await;
         assert_eq!(polled.is_ready(), is_here, "{more_bytes} bytes more");
-        if let Poll::Pending = polled {
+        if polled.is_pending() {
             second.await.unwrap();
         }
     }

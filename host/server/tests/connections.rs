@@ -389,7 +389,7 @@ fn a_request_that_waits_stays_with_a_client_that_has_only_said_all() {
 
 /// How reading ends: with an error, or at the end of what a client of HTTP/1.0 takes for the whole answer.
 fn end_of(stream: &mut TcpStream) -> Option<ErrorKind> {
-    let mut buffer = [0; 64 << 10];
+    let mut buffer = vec![0; 64 << 10];
     loop {
         match stream.read(&mut buffer) {
             Ok(0) => return None,
@@ -422,7 +422,7 @@ fn an_answer_of_http_1_0_that_is_not_complete_ends_in_a_reset() {
     let server = Server::start(&["--send-timeout-ms", "500"]);
     server.ok(&["table", "create", "many", "--column", "n:bigint", "--column", "text:text", "--primary-key", "n"]);
     let text = "x".repeat(1_000);
-    let rows: String = (0..30_000).map(|number| format!("{number},{text}\n")).collect();
+    let rows = (0..30_000).map(|number| format!("{number},{text}\n")).collect::<Vec<_>>().concat();
     let output = server.run_with(&["table", "import", "many", "--columns", "n,text"], rows.as_bytes());
     assert!(output.status.success(), "{output:?}");
     let mut stream = server.connect();

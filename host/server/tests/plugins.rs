@@ -412,7 +412,7 @@ fn a_plugins_own_error_is_shown() {
 /// A component that takes the compiler a while.
 fn slow_component() -> String {
     let body = "i32.const 1 i32.add ".repeat(100_000);
-    let more: String = (0..20).map(|at| format!("(func (result i32) i32.const {at} {body})")).collect();
+    let more = (0..20).map(|at| format!("(func (result i32) i32.const {at} {body})")).collect::<Vec<_>>().concat();
     format!(
         r#"(component
             (core module $m (func (export "f") (result i32) i32.const 0 {body}) {more})

@@ -234,7 +234,10 @@ async fn unread_definitions_share_the_budget() {
     let server = server(16 * MIB);
     let json = &["content-type: application/json"];
     let values = (0..1_000).map(|value| format!("\"value {value:050}\"")).collect::<Vec<_>>().join(",");
-    let kinds: String = (0..4).map(|at| format!(r#",{{"name":"kind{at}","type":"text","enum":[{values}]}}"#)).collect();
+    let kinds = (0..4)
+        .map(|at| format!(r#",{{"name":"kind{at}","type":"text","enum":[{values}]}}"#))
+        .collect::<Vec<_>>()
+        .concat();
     let table = format!(r#"{{"columns":[{{"name":"id","type":"int8"}}{kinds}],"primary_key":["id"]}}"#);
     for name in ["a", "b", "c", "d"] {
         let made = server.send(&format!("PUT /api/v1/schema/tables/{name}"), json, table.clone()).await;
@@ -259,11 +262,12 @@ async fn unread_definitions_share_the_budget() {
         assert!(expected.contains(&came), "{line}: {came}");
     }
     // A component whose functions make a long list.
-    let functions: String = (0..2_000)
+    let functions = (0..2_000)
         .map(|at| {
             format!("(func (export \"function-of-a-long-name-{at}\") (result u32) (canon lift (core func $i \"f\")))")
         })
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     let component = wat::parse_str(format!(
         "(component (core module $m (func (export \"f\") (result i32) i32.const 1)) (core instance $i (instantiate $m)) {functions})"
     ));
