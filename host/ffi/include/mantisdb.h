@@ -160,16 +160,20 @@ mantis_status mantis_pool_config_init(mantis_pool_config *config, size_t size);
  *
  *   unreachable          MANTIS_E_IO   no network connection, or it broke off; nothing was written
  *   answer-late          MANTIS_E_IO   no answer within `request_timeout_ms`; nothing was written
- *   outcome-unknown      MANTIS_E_OUTCOME_UNKNOWN   a write or commit was sent, and its answer did not come: it may have happened, now or a
- *                                      little later
+ *   outcome-unknown      MANTIS_E_OUTCOME_UNKNOWN   a write or commit was sent, and its answer did not come or cannot be read: it may have
+ *                                      happened, now or a little later
  *   answer-too-large     MANTIS_E_LIMIT   the answer exceeds `answer_bytes_max`
- *   answer-malformed     MANTIS_E_IO   the answer cannot be read
+ *   answer-malformed     MANTIS_E_IO   the answer cannot be read: it has another form, media type or encoding than was asked for, or a list
+ *                                      with more items; a backup is not whole
  *   not-mantisdb         MANTIS_E_IO   what answers is something else
  *   server-incompatible  MANTIS_E_IO   the server is of a release that does not have the request
  *   unsupported-remote   MANTIS_E_OTHER   only databases in this process have it: savepoints, mantis_conn_set_grants,
  *                                      MANTIS_POOL_READ_ONLY, MANTIS_ROWS_PACKED of a write, and a few forms of statements that the message names
  *   tls-unsupported, url-invalid   MANTIS_E_OPEN   the location cannot be used: servers have neither TLS nor accounts
  *   remote-not-built     MANTIS_E_OPEN   this library was built without connections to servers
+ *
+ * In a transaction a write whose answer is lost, or cannot be read, has one of these codes and may be part of the transaction: it is not to be
+ * repeated there. All later calls in the transaction are `transaction-not-open`, and so is its commit, which rolls back: nothing was written.
  *
  * A call that only reads is sent again, once, where a kept network connection turns out to be closed; a write only if nothing of it was
  * sent. A server answers a commit when it is final: MANTIS_DEFER is allowed, and saves no time. It rolls an open transaction back when it

@@ -79,7 +79,8 @@ fn read_request(stream: &mut TcpStream) -> Option<String> {
 /// An answer as a MantisDB server gives it.
 fn answer(head: &str, body: &str) -> Step {
     let length = body.len();
-    Step::Answer(format!("HTTP/1.1 {head}\r\nx-request-id: 1\r\ncontent-length: {length}\r\n\r\n{body}"))
+    let media = if head.contains("content-type") { "" } else { "content-type: application/json\r\n" };
+    Step::Answer(format!("HTTP/1.1 {head}\r\nx-request-id: 1\r\n{media}content-length: {length}\r\n\r\n{body}"))
 }
 
 const FOUND: &str = r#"{"results":[{"key":"k","success":true,"value":"v","version":"7","error":null,"media_type":"a/b","modified_at":"2026-01-01T00:00:00.000Z","expires_at":null}]}"#;
@@ -390,6 +391,123 @@ fn a_write_in_a_transaction_is_not_sent_twice_and_not_written_before_the_commit(
         assert_eq!(unsafe { mantis_conn_release(client.conn, null_mut()) }, MANTIS_OK);
     });
     assert_eq!(seen[2], "delete /api/v1/transactions/00112233445566778899aabbccddeeff");
+}
+
+#[test]
+fn a_transaction_in_which_the_answer_to_a_write_is_lost_can_only_be_rolled_back() {
+    let config = mantis_pool_config { request_timeout_ms: 200, ..mantis_pool_config::default() };
+    let half = Step::Answer("HTTP/1.1 200 OK\r\nx-request-id: 1\r\ncontent-length: 1000\r\n\r\n{".to_owned());
+    let lost = [
+        (Step::Close, "unreachable"),
+        (Step::Silence, "answer-late"),
+        (half, "answer-late"),
+        (answer("200 OK", "nonsense"), "answer-malformed"),
+        (answer("200 OK\r\ncontent-type: text/html", FOUND), "answer-malformed"),
+        (Step::Answer("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}".to_owned()), "not-mantisdb"),
+    ];
+    for (step, code) in lost {
+        let stays = matches!(code, "answer-malformed" | "not-mantisdb");
+        let rolled_back = || answer("204 No Content", "");
+        let connections = if stays {
+            vec![vec![begun(), step, rolled_back()]]
+        } else {
+            vec![vec![begun(), step, Step::Silence], vec![rolled_back()]]
+        };
+        let server = script(connections);
+        let client = Client::with(&server.url, &config);
+        assert_eq!(client.begin(), nothing());
+        assert_eq!(client.increment(), fails(MANTIS_E_IO, code));
+        assert_eq!(client.increment(), fails(MANTIS_E_INVALID, "transaction-not-open"), "{code}");
+        assert_eq!(client.get(), fails(MANTIS_E_INVALID, "transaction-not-open"), "{code}");
+        assert_eq!(client.commit(), fails(MANTIS_E_INVALID, "transaction-not-open"), "{code}");
+        drop(client);
+        let seen = server.thread.join().unwrap();
+        assert_eq!(seen.last().unwrap(), "delete /api/v1/transactions/00112233445566778899aabbccddeeff", "{code}");
+    }
+    // A read that is lost, and a write that is refused, leave it as it was.
+    let refused = answer("422 Unprocessable Content", r#"{"code":"value-not-integer","title":"t"}"#);
+    let committed = answer("200 OK\r\nmantisdb-version: 9", "{}");
+    let nonsense = answer("200 OK", "nonsense");
+    with_script(vec![vec![begun(), nonsense, refused, committed, begun(), stored()]], |client| {
+        assert_eq!((client.begin(), client.get()), (nothing(), fails(MANTIS_E_IO, "answer-malformed")));
+        assert_eq!(client.increment().1, "value-not-integer");
+        assert_eq!((client.commit(), client.begin()), (nothing(), nothing()));
+        assert_eq!(client.put(b"k"), nothing());
+    });
+}
+
+#[test]
+fn a_write_whose_answer_cannot_be_read_may_have_happened() {
+    let counted = r#"{"results":[{"value":"7"}]}"#;
+    let answers = [
+        answer("200 OK", "<html>"),
+        answer("200 OK", ""),
+        answer("200 OK", r#"{"results":[{}]}"#),
+        answer("200 OK", r#"{"results":[{"value":"7"},{}]}"#),
+        answer("200 OK\r\ncontent-encoding: gzip", counted),
+        answer("200 OK\r\ncontent-type: text/html", counted),
+        answer("204 No Content", ""),
+    ];
+    for step in answers {
+        with_script(vec![vec![step]], |client| {
+            assert_eq!(client.increment(), fails(MANTIS_E_OUTCOME_UNKNOWN, "outcome-unknown"));
+        });
+    }
+    let plain = "200 OK\r\ncontent-encoding: identity\r\ncontent-type: Application/JSON; charset=utf-8";
+    with_script(vec![vec![answer(plain, counted)]], |client| assert_eq!(client.increment(), nothing()));
+}
+
+#[test]
+fn an_answer_of_another_form_than_asked_for_is_refused() {
+    let heads = ["200 OK\r\ncontent-type: text/html", "200 OK\r\ncontent-encoding: gzip", "204 No Content"];
+    for head in heads {
+        let body = if head.starts_with("204") { "" } else { FOUND };
+        with_script(vec![vec![answer(head, body)]], |client| {
+            assert_eq!(client.get(), fails(MANTIS_E_IO, "answer-malformed"), "{head}");
+        });
+    }
+}
+
+#[test]
+fn a_backup_that_is_not_whole_is_removed() {
+    let path = std::env::temp_dir().join(format!("mantisdb-remote-backup-{}", std::process::id()));
+    let name = path.to_str().unwrap();
+    let heads = ["200 OK\r\ncontent-type: application/vnd.mantisdb.backup", "200 OK\r\ncontent-type: text/html"];
+    for (head, body) in heads.into_iter().flat_map(|head| [(head, "nonsense"), (head, "")]) {
+        with_script(vec![vec![answer(head, body)]], |client| {
+            // SAFETY: all pointers are to values that stay for the call.
+            let told = told(|error| unsafe {
+                mantis_pool_backup(client.pool, name.as_ptr().cast(), name.len(), null_mut(), error)
+            });
+            assert_eq!(told, fails(MANTIS_E_IO, "answer-malformed"), "{head}");
+            assert!(!path.exists());
+        });
+    }
+}
+
+#[test]
+fn a_list_stops_at_what_was_asked_for() {
+    // Read whole, these entries take a hundred times the bytes of their text.
+    let many = vec!["{}"; 500_000].join(",");
+    let results = format!("{{\"results\":[{many}]}}");
+    with_script(vec![vec![answer("200 OK", &results)]], |client| {
+        // SAFETY: every bit pattern is one.
+        let mut error: mantis_error = unsafe { std::mem::zeroed() };
+        error.size = u32::try_from(size_of::<mantis_error>()).unwrap();
+        // SAFETY: all pointers are to values that stay for the call.
+        let status = unsafe {
+            mantis_conn_get(client.conn, null(), 0, b"k".as_ptr().cast(), 1, null_mut(), 0, null_mut(), &raw mut error)
+        };
+        let message: Vec<u8> =
+            error.message.iter().take_while(|&&byte| byte != 0).map(|byte| byte.to_ne_bytes()[0]).collect();
+        let message = String::from_utf8(message).unwrap();
+        assert_eq!(status, MANTIS_E_IO);
+        assert!(message.contains("a list has more than 1 items"), "{message}");
+    });
+    let refused = format!("{{\"code\":\"check-failed\",\"title\":\"t\",\"operations\":[{many}]}}");
+    with_script(vec![vec![answer("409 Conflict", &refused)]], |client| {
+        assert_eq!(client.increment(), fails(MANTIS_E_IO, "answer-malformed"));
+    });
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! Opening, closing, statistics, backup.
 
 use std::ffi::c_char;
-use std::fs::OpenOptions;
-use std::io::Write;
+use std::fs::{File, OpenOptions};
+use std::io::{BufReader, Write};
 use std::time::Duration;
 
 use super::call;
-use crate::abi::status::{MANTIS_OK, MANTIS_PENDING, MANTIS_REFUSED, Status};
+use crate::abi::status::{MANTIS_E_IO, MANTIS_OK, MANTIS_PENDING, MANTIS_REFUSED, Status};
 use crate::abi::types::{mantis_error, mantis_pool, mantis_pool_config, mantis_stats};
 use crate::failure::Failure;
 use crate::far::FarStats;
@@ -164,6 +164,16 @@ fn with_database(own: mantis_stats, pool: &Pool) -> Result<mantis_stats, Failure
     Ok(mantis_stats { version: far.version, keys: far.keys, bytes: far.bytes, snapshots: far.snapshots, ..own })
 }
 
+/// Reads a backup that a server sent, up to its end mark.
+fn check_backup(path: &str) -> Result<(), Failure> {
+    let mut file =
+        BufReader::new(File::open(path).map_err(|error| Failure::io(format!("cannot read {path}: {error}")))?);
+    mantis_db::verify(&mut file).map(drop).map_err(|error| {
+        let message = format!("the server's answer is not as expected: it is no whole backup: {error}");
+        Failure::new(MANTIS_E_IO, "answer-malformed", message)
+    })
+}
+
 /// See the header.
 ///
 /// # Safety
@@ -189,7 +199,7 @@ pub unsafe extern "C" fn mantis_pool_backup(
         };
         let done = match &pool.base {
             Base::Near(database) => database.store().backup().try_for_each(|piece| take(&piece?)).map_err(failed),
-            Base::Far(server) => server.backup(&mut take),
+            Base::Far(server) => server.backup(&mut take).and_then(|()| check_backup(path)),
         };
         if let Err(failure) = done.and_then(|()| file.sync_all().map_err(failed)) {
             // Half a backup is none. What cannot be removed is named by the failure.

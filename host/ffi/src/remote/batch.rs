@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::dialect;
+use super::form::list;
 use super::problem::Lost;
 use super::session::{Session, written};
 use super::url::Path;
@@ -16,15 +17,17 @@ use crate::failure::Failure;
 use crate::far::{BatchDone, Shown};
 use crate::statements;
 
+/// Operations of a batch that is passed on as it is: more than a server takes.
+const OPERATIONS_MAX: usize = 100_000;
+
 /// Sends the body of `POST /batch` as it is given: the header's form is the API's.
 pub(super) fn run(session: &mut Session, operations: &str) -> Result<BatchDone, Failure> {
     let is_write = writes(operations);
     let request = Request { is_write, is_safe: !is_write, ..Request::read(Method::POST, Path::new("/batch")) };
     match session.send(request.json(operations.to_owned())) {
-        Ok(answer) => Ok(BatchDone::Committed(page(&results(&answer)?), written(&answer))),
+        Ok(answer) => Ok(BatchDone::Committed(page(&results(&answer, OPERATIONS_MAX)?), written(&answer))),
         Err(Lost::Refused(refused)) if refused.problem.code == "check-failed" => {
-            let refused: Vec<&RawValue> = refused.problem.operations.iter().map(AsRef::as_ref).collect();
-            Ok(BatchDone::Refused(page(&refused)))
+            Ok(BatchDone::Refused(page(&refused.problem.operations(OPERATIONS_MAX)?)))
         }
         Err(lost) => Err(lost.into()),
     }
@@ -66,13 +69,13 @@ pub(super) fn send(session: &mut Session, operations: &str, is_write: bool) -> R
 ///
 /// # Errors
 /// It has another form.
-pub(super) fn results(answer: &Answer) -> Result<Vec<&RawValue>, Failure> {
+pub(super) fn results(answer: &Answer, max: usize) -> Result<Vec<&RawValue>, Failure> {
     #[derive(Deserialize)]
     struct Results<'a> {
         #[serde(borrow)]
-        results: Vec<&'a RawValue>,
+        results: &'a RawValue,
     }
-    answer.json::<Results<'_>>().map(|answer| answer.results)
+    list(answer.json::<Results<'_>>()?.results, max)
 }
 
 /// An argument: a number of many digits is written as it is, a whole one without a point.

@@ -7,7 +7,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::dialect;
-use super::form::{Data, Number, Time};
+use super::form::{Data, Number, Time, list};
 use super::keys::check_limit;
 use super::problem;
 use super::session::Session;
@@ -21,11 +21,14 @@ use crate::statements::data_json;
 const OWN: &[&str] =
     &["bucket", "prefix", "table", "since", "wait", "values", "progress", "encoding", "select", "limit"];
 
+/// Changes of a page: servers give up to 100.
+const PAGE_MAX: usize = 10_000;
+
 /// A page, as the server has it.
 #[derive(Deserialize)]
 struct PageIn<'a> {
     #[serde(borrow)]
-    changes: Vec<&'a RawValue>,
+    changes: &'a RawValue,
     cursor: String,
     more: bool,
 }
@@ -91,7 +94,8 @@ fn read(
         let request = Request::get(path.clone().with("since", &since)).header("accept", "application/json");
         let answer = session.send_alone(&request)?;
         let page: PageIn<'_> = answer.json()?;
-        let mut changes = page.changes.iter();
+        let listed: Vec<&RawValue> = list(page.changes, PAGE_MAX)?;
+        let mut changes = listed.iter();
         for change in changes.by_ref() {
             let change: ChangeIn<'_> = serde_json::from_str(change.get()).map_err(problem::malformed)?;
             let cursor = change.cursor.clone();
@@ -101,7 +105,7 @@ fn read(
                 return Ok((cursor, at_end));
             }
         }
-        if page.changes.is_empty() || !page.more {
+        if listed.is_empty() || !page.more {
             // A page may be empty though the feed goes on: that is told, as by a database in this process.
             return Ok((page.cursor, !page.more));
         }

@@ -1,10 +1,47 @@
 //! Bytes, versions and times in JSON.
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
-use serde::de::{self, IgnoredAny, MapAccess, Visitor};
+use serde::de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use super::problem;
+use crate::failure::Failure;
+
+/// Buckets or tables of an answer: ten times as many as a database has.
+pub(super) const LISTED_MAX: usize = 100_000;
+
+/// Reads a list of JSON that has a bound: a text of a few bytes for each item may be large once it is read.
+///
+/// # Errors
+/// It is no list, an item has another form, or there are more than `max`.
+pub(super) fn list<'a, T: Deserialize<'a>>(json: &'a RawValue, max: usize) -> Result<Vec<T>, Failure> {
+    struct Bounded<T>(usize, PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Bounded<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "a list of at most {} items", self.0)
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<T>, A::Error> {
+            let mut list = Vec::new();
+            while let Some(item) = items.next_element()? {
+                if list.len() == self.0 {
+                    return Err(de::Error::custom(format_args!("a list has more than {} items", self.0)));
+                }
+                list.push(item);
+            }
+            Ok(list)
+        }
+    }
+    let mut json = serde_json::Deserializer::from_str(json.get());
+    json.deserialize_seq(Bounded(max, PhantomData)).map_err(problem::malformed)
+}
 
 /// Bytes: a text, or `{"base64": ".."}`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -9,8 +9,9 @@ use mantis_db::{
     Refusal, ScanOptions, SetOptions, Span, Written,
 };
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
-use super::form::{Data, Number, Time, push_data, push_text};
+use super::form::{Data, LISTED_MAX, Number, Time, list, push_data, push_text};
 use super::problem::{self, Lost, RefusedIn};
 use super::session::{Session, tag, written};
 use super::url::Path;
@@ -182,7 +183,7 @@ fn apply_all(session: &mut Session, bucket: &str, operations: &[Op]) -> Result<(
     let answer = match send_batch(session, bucket, operations, true) {
         Ok(answer) => answer,
         Err(Lost::Refused(refused)) if refused.problem.code == "check-failed" => {
-            let refusals = refused.problem.operations.iter().map(|refused| {
+            let refusals = refused.problem.operations(operations.len())?.into_iter().map(|refused| {
                 let RefusedIn { index, version } = serde_json::from_str(refused.get()).map_err(problem::malformed)?;
                 Ok(Refusal { index, current: version.map(|version| at_version(version.0)) })
             });
@@ -218,10 +219,12 @@ fn send_batch(session: &mut Session, bucket: &str, operations: &[Op], is_atomic:
 
 fn results_of(answer: &Answer, operations: &[Op]) -> Result<Vec<EntryIn>, Failure> {
     #[derive(Deserialize)]
-    struct Results {
-        results: Vec<EntryIn>,
+    struct Results<'a> {
+        #[serde(borrow)]
+        results: &'a RawValue,
     }
     let Results { results } = answer.json()?;
+    let results: Vec<EntryIn> = list(results, operations.len())?;
     if results.len() == operations.len() {
         Ok(results)
     } else {
@@ -321,11 +324,11 @@ pub(super) fn scan(
     keys_only: bool,
 ) -> Result<Scanned, Failure> {
     #[derive(Deserialize)]
-    struct Page {
-        #[serde(default)]
-        keys: Vec<Data>,
-        #[serde(default)]
-        entries: Vec<EntryIn>,
+    struct Page<'a> {
+        #[serde(borrow, default)]
+        keys: Option<&'a RawValue>,
+        #[serde(borrow, default)]
+        entries: Option<&'a RawValue>,
         cursor: Option<String>,
     }
     check_limit(options.limit)?;
@@ -344,9 +347,11 @@ pub(super) fn scan(
     }
     let request = Request::get(path.with_some("cursor", options.cursor.as_ref()));
     let answer = session.send(request.header("accept", "application/json"))?;
-    let page: Page = answer.json()?;
-    let mut entries: Vec<_> = page.keys.into_iter().map(|Data(key)| (key, None)).collect();
-    for mut entry in page.entries {
+    let page: Page<'_> = answer.json()?;
+    let keys: Vec<Data> = page.keys.map_or_else(|| Ok(Vec::new()), |keys| list(keys, options.limit))?;
+    let whole: Vec<EntryIn> = page.entries.map_or_else(|| Ok(Vec::new()), |whole| list(whole, options.limit))?;
+    let mut entries: Vec<_> = keys.into_iter().map(|Data(key)| (key, None)).collect();
+    for mut entry in whole {
         let key = entry.key.take().unwrap_or_default().0;
         let entry = entry.entry()?.ok_or_else(|| problem::malformed("an entry has no value"))?;
         entries.push((key, Some(entry)));
@@ -399,8 +404,9 @@ pub(super) fn delete_span(session: &mut Session, bucket: &str, span: &Span) -> R
 
 pub(super) fn buckets(session: &mut Session) -> Result<Vec<Bucket>, Failure> {
     #[derive(Deserialize)]
-    struct Listed {
-        buckets: Vec<BucketIn>,
+    struct Listed<'a> {
+        #[serde(borrow)]
+        buckets: &'a RawValue,
     }
     #[derive(Deserialize)]
     struct BucketIn {
@@ -409,6 +415,7 @@ pub(super) fn buckets(session: &mut Session) -> Result<Vec<Bucket>, Failure> {
     }
     let answer = session.send_alone(&Request::get(Path::new("/buckets")))?;
     let Listed { buckets } = answer.json()?;
+    let buckets: Vec<BucketIn> = list(buckets, LISTED_MAX)?;
     // The names go into JSON as they are.
     let is_name = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
     if !buckets.iter().all(|bucket| is_name(&bucket.name)) {

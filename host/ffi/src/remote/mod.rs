@@ -16,7 +16,7 @@
 //!
 //! A connection of a pool has one network connection of its own, made with its first request. A request that is safe is sent again, once,
 //! over a new one if the kept one turns out to be closed; a write only if nothing of it was sent. A write whose answer does not come is
-//! `outcome-unknown`.
+//! `outcome-unknown`; in a transaction, which can then only be rolled back, it has the code of what happened.
 
 mod batch;
 mod changes;

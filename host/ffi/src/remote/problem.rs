@@ -7,8 +7,13 @@ use mantis_db::tables::code;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::form::list;
 use crate::abi::status::{self, Status};
 use crate::failure::Failure;
+
+/// The code of an answer that cannot be read.
+pub(super) const MALFORMED: &str = "answer-malformed";
+const INCOMPATIBLE: &str = "server-incompatible";
 
 /// What a server has against the request, in either of its forms.
 #[derive(Debug, Default, Deserialize)]
@@ -24,7 +29,7 @@ pub(super) struct Problem {
     deleted: u64,
     operation: Option<usize>,
     /// Of a batch: those whose conditions did not hold.
-    pub(super) operations: Vec<Box<RawValue>>,
+    operations: Option<Box<RawValue>>,
     pub(super) retry_token: Option<String>,
 }
 
@@ -51,7 +56,27 @@ pub(super) enum Lost {
     Failed(Failure),
 }
 
+impl Problem {
+    /// The operations of a batch whose conditions did not hold.
+    ///
+    /// # Errors
+    /// They are no list, or more than there are operations.
+    pub(super) fn operations(&self, max: usize) -> Result<Vec<&RawValue>, Failure> {
+        self.operations.as_deref().map_or_else(|| Ok(Vec::new()), |operations| list(operations, max))
+    }
+}
+
 impl Lost {
+    /// Whether the request may have been carried out all the same.
+    pub(super) fn leaves_open(&self) -> bool {
+        match self {
+            Self::Refused(refused) => {
+                status_of(&refused.problem.code, StatusCode::OK, true) == status::MANTIS_E_OUTCOME_UNKNOWN
+            }
+            Self::Failed(failure) => failure.code != INCOMPATIBLE,
+        }
+    }
+
     /// The server's code; empty if it said nothing.
     pub(super) fn code(&self) -> &str {
         match self {
@@ -88,7 +113,7 @@ pub(super) fn read(answered: StatusCode, headers: HeaderMap, body: &[u8], is_wri
     }
     if problem.code == "route-not-found" || problem.code == "method-not-allowed" {
         let message = "the server does not know this request: it is of another release than this library";
-        return Failure::new(status::MANTIS_E_IO, "server-incompatible", message).into();
+        return Failure::new(status::MANTIS_E_IO, INCOMPATIBLE, message).into();
     }
     if problem.code.is_empty() {
         problem.code = format!("http-{}", answered.as_u16());
@@ -157,17 +182,17 @@ pub(super) fn unreachable(why: &str) -> Failure {
     Failure::new(status::MANTIS_E_IO, "unreachable", format!("the server cannot be reached: {why}"))
 }
 
-/// A write was sent, and there is no answer to it.
+/// A write was sent, and there is no answer to it that can be read.
 pub(super) fn unknown(why: &str) -> Failure {
     Failure::new(
         status::MANTIS_E_OUTCOME_UNKNOWN,
         "outcome-unknown",
-        format!("the write was sent and its answer did not come ({why}): it may have happened, now or a little later"),
+        format!("the write was sent and its answer did not come or cannot be read ({why}): it may have happened, now or a little later"),
     )
     .with_hint("Read what was to be written before writing it again.")
 }
 
 /// An answer that is not of the form that the API promises.
 pub(super) fn malformed(why: impl std::fmt::Display) -> Failure {
-    Failure::new(status::MANTIS_E_IO, "answer-malformed", format!("the server's answer is not as expected: {why}"))
+    Failure::new(status::MANTIS_E_IO, MALFORMED, format!("the server's answer is not as expected: {why}"))
 }

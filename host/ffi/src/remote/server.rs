@@ -167,7 +167,7 @@ impl FarPool for Handle {
 
     fn backup(&self, take: &mut dyn FnMut(&[u8]) -> std::io::Result<()>) -> Result<(), Failure> {
         let (server, mut wire) = (&self.0, Wire::new());
-        let request = Request::get(Path::new("/backup"));
+        let request = Request::get(Path::new("/backup")).header("accept", "application/vnd.mantisdb.backup");
         block::wait(wire.stream(&server.base, &server.limits, &request, take))?
     }
 

@@ -12,6 +12,7 @@ use super::server::Server;
 use super::url::Path;
 use super::wire::{Answer, Request, Wire};
 use super::{batch, changes, keys, tables};
+use crate::abi::status;
 use crate::failure::Failure;
 use crate::far::{BatchDone, Bucket, Far, Feed, RowsDone, Scanned, Shown};
 use crate::statements::Statement;
@@ -25,13 +26,17 @@ pub(super) struct Session {
     wire: Wire,
     /// The id of the open transaction.
     transaction: Option<String>,
+    /// It is not known what the open transaction holds: a write in it was sent, and its answer did not come or cannot be read.
+    is_doomed: bool,
+    /// The call under way has written, by an answer that is still to be read.
+    has_written: bool,
     /// Of the transaction that lost a conflict last.
     retry_token: Option<String>,
 }
 
 impl Session {
     pub(super) fn new(server: Arc<Server>) -> Self {
-        Self { server, wire: Wire::new(), transaction: None, retry_token: None }
+        Self { server, wire: Wire::new(), transaction: None, is_doomed: false, has_written: false, retry_token: None }
     }
 
     /// Sends a request, within the transaction if there is one, and waits for its answer.
@@ -40,9 +45,32 @@ impl Session {
     /// What the server says, or why it says nothing.
     pub(super) fn send(&mut self, request: Request) -> Result<Answer, Lost> {
         let Some(transaction) = &self.transaction else { return self.send_alone(&request) };
+        if self.is_doomed {
+            return Err(doomed().into());
+        }
+        let is_write = request.is_write;
         let request = request.header(IN_TRANSACTION, transaction);
-        // Nothing of it is written before the commit.
-        self.send_alone(&Request { is_write: false, ..request })
+        // Nothing of it is written before the commit, but the commit takes along what arrived.
+        let answer = self.send_alone(&Request { is_write: false, ..request });
+        self.has_written = is_write && answer.is_ok();
+        self.is_doomed = is_write && self.wire.has_sent() && answer.as_ref().is_err_and(Lost::leaves_open);
+        answer
+    }
+
+    /// Runs a call. A write whose answer came and cannot be read may have happened.
+    fn call<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, Failure>) -> Result<T, Failure> {
+        self.has_written = false;
+        let done = work(self);
+        match done {
+            Err(failure) if self.has_written && failure.code == problem::MALFORMED => {
+                if self.transaction.is_some() {
+                    self.is_doomed = true;
+                    return Err(failure);
+                }
+                Err(problem::unknown(&failure.message))
+            }
+            done => done,
+        }
     }
 
     /// Sends a request that belongs to no transaction.
@@ -51,12 +79,21 @@ impl Session {
     /// As [`send`](Self::send).
     pub(super) fn send_alone(&mut self, request: &Request) -> Result<Answer, Lost> {
         let Self { server, wire, .. } = self;
-        block::wait(wire.send(&server.base, &server.limits, request))?
+        let answer = block::wait(wire.send(&server.base, &server.limits, request))?;
+        self.has_written = request.is_write && answer.is_ok();
+        answer
     }
 
     fn take_transaction(&mut self) -> Result<String, Failure> {
         self.transaction.take().ok_or_else(|| Error::from(Code::TransactionNotOpen).into())
     }
+}
+
+/// A transaction of which nobody knows what it holds.
+fn doomed() -> Failure {
+    let message = "the answer to a write in this transaction was lost: the transaction can only be rolled back";
+    Failure::new(status::MANTIS_E_INVALID, Code::TransactionNotOpen.as_str(), message)
+        .with_hint("Roll back, and run the transaction again from its beginning.")
 }
 
 /// The commit in an answer's headers. In a transaction there is none.
@@ -73,39 +110,39 @@ pub(super) fn tag(headers: &hyper::HeaderMap) -> Option<u64> {
 
 impl Far for Session {
     fn get(&mut self, bucket: &str, key: &[u8]) -> Result<Option<Entry>, Failure> {
-        keys::get(self, bucket, key)
+        self.call(|session| keys::get(session, bucket, key))
     }
 
     fn get_many(&mut self, bucket: &str, keys: &[&[u8]]) -> Result<Vec<Option<Entry>>, Failure> {
-        keys::get_many(self, bucket, keys)
+        self.call(|session| keys::get_many(session, bucket, keys))
     }
 
     fn set(&mut self, bucket: &str, key: &[u8], value: &[u8], options: &SetOptions) -> Result<Outcome, Failure> {
-        keys::set(self, bucket, key, value, options)
+        self.call(|session| keys::set(session, bucket, key, value, options))
     }
 
     fn delete(&mut self, bucket: &str, key: &[u8], expect: Expect) -> Result<Outcome, Failure> {
-        keys::delete(self, bucket, key, expect)
+        self.call(|session| keys::delete(session, bucket, key, expect))
     }
 
     fn increment(&mut self, bucket: &str, key: &[u8], by: i64) -> Result<Counted, Failure> {
-        keys::increment(self, bucket, key, by)
+        self.call(|session| keys::increment(session, bucket, key, by))
     }
 
     fn scan(&mut self, bucket: &str, options: &ScanOptions, keys_only: bool) -> Result<Scanned, Failure> {
-        keys::scan(self, bucket, options, keys_only)
+        self.call(|session| keys::scan(session, bucket, options, keys_only))
     }
 
     fn count(&mut self, bucket: &str, span: &Span) -> Result<u64, Failure> {
-        keys::count(self, bucket, span)
+        self.call(|session| keys::count(session, bucket, span))
     }
 
     fn delete_span(&mut self, bucket: &str, span: &Span) -> Result<Deleted, Failure> {
-        keys::delete_span(self, bucket, span)
+        self.call(|session| keys::delete_span(session, bucket, span))
     }
 
     fn apply(&mut self, bucket: &str, operations: &[Op]) -> Result<Applied, Failure> {
-        keys::apply(self, bucket, operations)
+        self.call(|session| keys::apply(session, bucket, operations))
     }
 
     fn buckets(&mut self) -> Result<Vec<Bucket>, Failure> {
@@ -113,7 +150,7 @@ impl Far for Session {
     }
 
     fn drop_bucket(&mut self, bucket: &str) -> Result<Deleted, Failure> {
-        keys::drop_bucket(self, bucket)
+        self.call(|session| keys::drop_bucket(session, bucket))
     }
 
     fn begin(&mut self, isolation: Isolation, is_again: bool) -> Result<(), Failure> {
@@ -134,10 +171,16 @@ impl Far for Session {
             return Err(problem::malformed("the transaction has no id"));
         }
         self.transaction = Some(begun.id);
+        self.is_doomed = false;
         Ok(())
     }
 
     fn commit(&mut self) -> Result<Written, Failure> {
+        if self.transaction.is_some() && self.is_doomed {
+            // If this does not arrive, the server rolls back when the transaction is idle.
+            let _ = self.rollback();
+            return Err(doomed());
+        }
         let id = self.take_transaction()?;
         let path = Path::new("/transactions").part(&id).then("/commit");
         match self.send_alone(&Request::write(Method::POST, path)) {
@@ -179,15 +222,15 @@ impl Far for Session {
     }
 
     fn create_table(&mut self, table: &str, definition: &str) -> Result<(Shown, bool), Failure> {
-        tables::create(self, table, definition)
+        self.call(|session| tables::create(session, table, definition))
     }
 
     fn alter_table(&mut self, table: &str, change: &str) -> Result<Shown, Failure> {
-        tables::alter(self, table, change)
+        self.call(|session| tables::alter(session, table, change))
     }
 
     fn drop_table(&mut self, table: &str) -> Result<(), Failure> {
-        tables::drop(self, table)
+        self.call(|session| tables::drop(session, table))
     }
 
     fn describe_table(&mut self, table: &str) -> Result<Shown, Failure> {
@@ -199,11 +242,11 @@ impl Far for Session {
     }
 
     fn rows(&mut self, statement: &Statement<'_>, format: u32) -> Result<RowsDone, Failure> {
-        tables::run(self, statement, format)
+        self.call(|session| tables::run(session, statement, format))
     }
 
     fn batch(&mut self, operations: &str) -> Result<BatchDone, Failure> {
-        batch::run(self, operations)
+        self.call(|session| batch::run(session, operations))
     }
 
     fn row_changes(

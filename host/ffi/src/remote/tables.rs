@@ -18,7 +18,7 @@ use super::problem::{self, Lost};
 use super::session::{Session, tag, written};
 use super::url::Path;
 use super::wire::{Answer, Request};
-use super::{batch, dialect};
+use super::{batch, dialect, form};
 use crate::abi::status;
 use crate::abi::types::flags as f;
 use crate::failure::Failure;
@@ -59,12 +59,12 @@ pub(super) fn create(session: &mut Session, table: &str, definition: &str) -> Re
     // An empty body would be no document in any case.
     let definition = if definition.is_empty() { " " } else { definition };
     let answer = define(session, Method::PUT, table, definition)?;
-    Ok((document(&answer.body, 1), answer.status == StatusCode::CREATED))
+    Ok((document(answer.document()?, 1), answer.status == StatusCode::CREATED))
 }
 
 pub(super) fn alter(session: &mut Session, table: &str, change: &str) -> Result<Shown, Failure> {
     let change = if change.is_empty() { " " } else { change };
-    Ok(document(&define(session, Method::PATCH, table, change)?.body, 1))
+    Ok(document(define(session, Method::PATCH, table, change)?.document()?, 1))
 }
 
 pub(super) fn drop(session: &mut Session, table: &str) -> Result<(), Failure> {
@@ -73,18 +73,18 @@ pub(super) fn drop(session: &mut Session, table: &str) -> Result<(), Failure> {
 
 pub(super) fn describe(session: &mut Session, table: &str) -> Result<Shown, Failure> {
     let answer = session.send_alone(&Request::get(schema(table)?))?;
-    Ok(document(&answer.body, 1))
+    Ok(document(answer.document()?, 1))
 }
 
 pub(super) fn list(session: &mut Session) -> Result<Shown, Failure> {
     #[derive(Deserialize)]
     struct Listed<'a> {
         #[serde(borrow)]
-        tables: Vec<&'a RawValue>,
+        tables: &'a RawValue,
     }
     let answer = session.send_alone(&Request::get(Path::new("/schema/tables")))?;
     let Listed { tables } = answer.json()?;
-    Ok(list_of(&tables))
+    Ok(list_of(&form::list::<&RawValue>(tables, form::LISTED_MAX)?))
 }
 
 /// JSON texts as a list.
@@ -327,7 +327,9 @@ fn write_rows(session: &mut Session, statement: &Statement<'_>) -> Result<RowsDo
         Err(Lost::Refused(refused)) if refused.problem.code == "check-failed" => return Err(other_version()),
         Err(lost) => return Err(alone(lost.into())),
     };
-    let [result] = &*batch::results(&answer)? else { return Err(problem::malformed("a batch of one has one result")) };
+    let [result] = &*batch::results(&answer, 1)? else {
+        return Err(problem::malformed("a batch of one has one result"));
+    };
     let result: batch::ResultIn<'_> = serde_json::from_str(result.get()).map_err(problem::malformed)?;
     let count = result.affected();
     let shown = result.rows.map_or_else(Shown::default, |rows| document(rows.get().as_bytes(), count));

@@ -7,7 +7,9 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1;
-use hyper::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING, USER_AGENT};
+use hyper::header::{
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING, USER_AGENT,
+};
 use hyper::{Method, Request as HttpRequest, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -99,7 +101,19 @@ impl Answer {
     /// # Errors
     /// It has another form.
     pub(super) fn json<'a, T: serde::Deserialize<'a>>(&'a self) -> Result<T, Failure> {
-        serde_json::from_slice(&self.body).map_err(problem::malformed)
+        serde_json::from_slice(self.document()?).map_err(problem::malformed)
+    }
+
+    /// The body, which is JSON by the answer's media type.
+    ///
+    /// # Errors
+    /// It is of another one, or empty.
+    pub(super) fn document(&self) -> Result<&[u8], Failure> {
+        check_media(&self.headers, "application/json")?;
+        if self.body.is_empty() {
+            return Err(problem::malformed("it is empty"));
+        }
+        Ok(&self.body)
     }
 }
 
@@ -107,6 +121,8 @@ impl Answer {
 #[derive(Debug)]
 pub(super) struct Wire {
     kept: Option<Kept>,
+    /// Something of the last request was sent, or may have been.
+    has_sent: bool,
 }
 
 /// An open connection. Dropped, it is closed.
@@ -136,7 +152,12 @@ enum NoAnswer {
 
 impl Wire {
     pub(super) fn new() -> Self {
-        Self { kept: None }
+        Self { kept: None, has_sent: false }
+    }
+
+    /// Whether something of the last request was sent, or may have been.
+    pub(super) fn has_sent(&self) -> bool {
+        self.has_sent
     }
 
     /// Closes the network connection.
@@ -164,6 +185,10 @@ impl Wire {
             }
             if !problem::is_ours(&parts.headers) {
                 return Err(odd(problem::stranger(&format!("it answered {}", parts.status))).into());
+            }
+            check_form(request, parts.status, &parts.headers).map_err(odd)?;
+            if promises(request) && body.is_empty() {
+                return Err(odd(problem::malformed("it is empty")).into());
             }
             Ok(Answer { status: parts.status, headers: parts.headers, body })
         };
@@ -193,6 +218,7 @@ impl Wire {
         if !problem::is_ours(&parts.headers) {
             return Err(problem::stranger(&format!("it answered {}", parts.status)));
         }
+        check_form(request, parts.status, &parts.headers)?;
         while let Some(frame) = timeout(limits.answer_time, body.frame()).await.map_err(late)? {
             let frame = frame.map_err(|error| problem::unreachable(&with_sources(&error)))?;
             if let Ok(data) = frame.into_data() {
@@ -204,6 +230,7 @@ impl Wire {
 
     /// Sends a request, over a new connection if the kept one is closed, and returns the head of its answer.
     async fn start(&mut self, base: &Base, request: &Request) -> Result<(Kept, Response<Incoming>), Failure> {
+        self.has_sent = false;
         let bytes = base.path.len() + request.path.0.len();
         if bytes > PATH_BYTES_MAX {
             let message = format!("the request's path and query have {bytes} bytes");
@@ -214,7 +241,10 @@ impl Wire {
                 Some(kept) => (kept, false),
                 None => (connect(base).await?, true),
             };
-            match kept.exchange(base, request).await {
+            self.has_sent = true;
+            let response = kept.exchange(base, request).await;
+            self.has_sent = !matches!(response, Err(NoAnswer::Unsent(_)));
+            match response {
                 Ok(response) => return Ok((kept, response)),
                 Err(NoAnswer::Unsent(_)) if !is_new => {}
                 Err(NoAnswer::Sent(_)) if !is_new && request.is_safe => {}
@@ -285,6 +315,42 @@ impl Kept {
             }
         })
     }
+}
+
+/// The media type that a request asks for by name.
+fn asked_for(request: &Request) -> Option<&str> {
+    request.headers.iter().find(|(name, _)| *name == "accept").map(|(_, media)| &**media)
+}
+
+/// Whether the answer has a body of the media type that the request asks for.
+fn promises(request: &Request) -> bool {
+    let is_minimal = |(name, text): &(&str, String)| *name == "prefer" && text.starts_with("return=minimal");
+    request.method != Method::HEAD && asked_for(request).is_some() && !request.headers.iter().any(is_minimal)
+}
+
+/// Refuses a success in a form that was not asked for.
+fn check_form(request: &Request, answered: StatusCode, headers: &HeaderMap) -> Result<(), Failure> {
+    let is_coded = |coding: &HeaderValue| !coding.as_bytes().eq_ignore_ascii_case(b"identity");
+    if let Some(coding) = headers.get_all(CONTENT_ENCODING).iter().find(|coding| is_coded(coding)) {
+        return Err(problem::malformed(format!("it is encoded as {coding:?}, which was not asked for")));
+    }
+    if !promises(request) {
+        return Ok(());
+    }
+    if answered == StatusCode::NO_CONTENT {
+        return Err(problem::malformed(format!("it is {answered}")));
+    }
+    asked_for(request).map_or(Ok(()), |media| check_media(headers, media))
+}
+
+/// Refuses another media type; parameters may differ.
+fn check_media(headers: &HeaderMap, asked: &str) -> Result<(), Failure> {
+    let essence = |media: &str| media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let given = headers.get(CONTENT_TYPE).and_then(|media| media.to_str().ok()).unwrap_or_default();
+    if essence(given) == essence(asked) {
+        return Ok(());
+    }
+    Err(problem::malformed(format!("its media type is {given:?}, not {asked}")))
 }
 
 /// Refuses an answer whose end is only that of the connection: it may lack a part.
