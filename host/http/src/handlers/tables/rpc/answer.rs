@@ -16,7 +16,6 @@ use crate::handlers::tables::range::{self, Window};
 use crate::handlers::tables::read::unmeasured;
 use crate::handlers::tables::request::TableRequest;
 use crate::protocol::body::Body;
-use crate::protocol::memory::Text;
 use crate::protocol::problem::{Problem, Result};
 use crate::protocol::respond;
 use crate::state::State;
@@ -76,7 +75,7 @@ impl Answer<'_> {
         let mut response = match self.fields {
             Some(fields) => self.rows(fields, result)?,
             None if self.returns_nothing => respond::empty(StatusCode::NO_CONTENT),
-            None => self.value(result)?,
+            None => self.value(result),
         };
         if is_minimal && !self.is_head {
             let headers = std::mem::take(response.headers_mut());
@@ -130,17 +129,17 @@ impl Answer<'_> {
         rows.select(&self.state.database, environment, &self.asked.query, &options, sink)
     }
 
-    fn value(&self, result: &Value) -> Result<Response<Body>> {
+    /// Its memory is bounded by what a call may return: it is not asked for, since the call may have been committed.
+    fn value(&self, result: &Value) -> Response<Body> {
         let stripped = self.form.strips_nulls().then(|| without_nulls(result));
-        let mut text = Text::new(&self.asked.in_flight);
-        text.push_json(stripped.as_ref().unwrap_or(result))?;
+        let mut text = stripped.as_ref().unwrap_or(result).to_string();
         if self.form == Form::Lines {
-            text.push(b"\n")?;
+            text.push('\n');
         }
         let is_counted = self.asked.preferences.count.is_some_and(|count| count != Count::None);
-        let mut response = whole(StatusCode::OK, text.into_bytes());
+        let mut response = whole(StatusCode::OK, text.into_bytes().into());
         self.describe(response.headers_mut(), range::content_range(Some((0, 0)), is_counted.then_some(1)));
-        Ok(response)
+        response
     }
 
     fn describe(&self, headers: &mut HeaderMap, content_range: HeaderValue) {
