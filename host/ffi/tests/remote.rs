@@ -455,6 +455,8 @@ fn a_write_whose_answer_cannot_be_read_may_have_happened() {
     }
     let plain = "200 OK\r\ncontent-encoding: identity\r\ncontent-type: Application/JSON; charset=utf-8";
     with_script(vec![vec![answer(plain, counted)]], |client| assert_eq!(client.increment(), nothing()));
+    let named = "200 OK\r\ncontent-type: application/vnd.pgrst.object+json";
+    with_script(vec![vec![answer(named, counted)]], |client| assert_eq!(client.increment(), nothing()));
 }
 
 #[test]
