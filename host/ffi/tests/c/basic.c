@@ -392,9 +392,9 @@ static void deferred_writes(mantis_conn conn) {
         unsettled += (written.flags & MANTIS_UNSETTLED) != 0;
         OK(mantis_conn_wait_settled(conn, 0, -1, no_token, &written, ERR));
         OK(mantis_conn_delete_span(conn, DEFAULT, MANTIS_SPAN_PREFIX, T("batched"), NONE, &written, ERR));
-        CHECK(written.count == 1);
+        CHECK(written.count == 1 && written.flags & (MANTIS_UNSETTLED | MANTIS_DURABLE));
         unsettled += (written.flags & MANTIS_UNSETTLED) != 0;
-        OK(mantis_conn_wait_settled(conn, 0, -1, no_token, &written, ERR));
+        OK(mantis_conn_wait_settled(conn, written.version, -1, no_token, &written, ERR));
         CHECK(written.flags == MANTIS_DURABLE);
     }
     CHECK(unsettled > 0);
