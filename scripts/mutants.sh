@@ -2,7 +2,7 @@
 # Tests the tests: builds a crate with known bugs, its mutants (host/store/src/mutants.rs), and shows that its suite catches each.
 #   scripts/mutants.sh [NAME ...]    all of them when none is named
 # A line of tests/mutants.txt of a crate names a mutant and the tests that must fail on it. A mutant counts as caught when one of these
-# tests is reported as failed: what does not compile, ends by a signal or does not end shows nothing.
+# tests is reported as failed: what does not compile, ends by a signal, or does not end without such a report shows nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
@@ -33,8 +33,8 @@ try() {
         # shellcheck disable=SC2086
         MANTIS_MUTANT=$name run $filters >"$log" 2>&1 || status=$?
         failed=$(grep -c -- '--- FAILED' "$log" || true)
-        # cargo's status for tests that failed.
-        if [ "$status" -eq 101 ] && [ "$failed" -gt 0 ] && grep -q '^test result: FAILED' "$log"; then
+        # cargo's status for tests that failed, or that of the time-out: a bug may also keep a test from ending.
+        if [ "$failed" -gt 0 ] && { [ "$status" -eq 124 ] || { [ "$status" -eq 101 ] && grep -q '^test result: FAILED' "$log"; }; }; then
             caught=$((caught + 1))
             echo "caught: $name, by $failed tests"
         else
