@@ -358,10 +358,17 @@ func encodeQuery(query []pair) string {
 type remoteSession struct {
 	remote      *remote
 	transaction string
+	// It is not known what the open transaction holds: the answer to a write in it was lost.
+	isDoomed bool
+}
+
+func doomed() error {
+	return newError(ErrTransactionNotOpen.Code,
+		"The answer to a write in this transaction was lost: it can only be rolled back.")
 }
 
 func (session *remoteSession) release() {
-	session.transaction = ""
+	session.transaction, session.isDoomed = "", false
 	session.remote.slots.release(session)
 }
 
@@ -370,9 +377,16 @@ func (session *remoteSession) hasTransaction() bool { return session.transaction
 // send sends a request, within the transaction if there is one.
 func (session *remoteSession) send(ctx context.Context, request request) (answer, error) {
 	if session.transaction != "" {
-		// Nothing of it is written before the commit.
+		if session.isDoomed {
+			return answer{}, doomed()
+		}
+		isWrite := request.isWrite
+		// Nothing of it is written before the commit, but the commit takes along what arrived.
 		request.isWrite = false
 		request.header = append(request.header, pair{inTransaction, session.transaction})
+		answered, err := session.remote.send(ctx, request)
+		session.isDoomed = isWrite && err != nil && !isAnswer(err)
+		return answered, err
 	}
 	return session.remote.send(ctx, request)
 }
@@ -432,8 +446,12 @@ func (server *remote) begin(ctx context.Context, query []pair) (string, error) {
 }
 
 func (session *remoteSession) commit(ctx context.Context) (Written, error) {
-	id := session.transaction
-	session.transaction = ""
+	id, isDoomed := session.transaction, session.isDoomed
+	session.transaction, session.isDoomed = "", false
+	if isDoomed {
+		go session.remote.discard(id)
+		return Written{}, doomed()
+	}
 	path := "/transactions/" + percent(id) + "/commit"
 	answered, err := session.remote.send(ctx, request{method: http.MethodPost, path: path, isWrite: true})
 	if err != nil {
@@ -447,7 +465,7 @@ func (session *remoteSession) commit(ctx context.Context) (Written, error) {
 
 func (session *remoteSession) rollback(ctx context.Context) error {
 	id := session.transaction
-	session.transaction = ""
+	session.transaction, session.isDoomed = "", false
 	err := session.remote.rollback(ctx, id)
 	if err != nil && !isAnswer(err) {
 		go session.remote.discard(id)

@@ -181,3 +181,40 @@ func TestAnswersOfSomebodyElseAreErrors(t *testing.T) {
 		server.Close()
 	}
 }
+
+// A caller who repeats a write whose answer was lost must not commit it twice.
+func TestATransactionThatLostTheAnswerToAWriteIsNotCommitted(t *testing.T) {
+	requests := make(chan string, 10)
+	server := httptest.NewServer(http.HandlerFunc(func(to http.ResponseWriter, from *http.Request) {
+		requests <- from.Method + " " + from.URL.Path
+		switch {
+		case from.URL.Path == "/api/v1/transactions":
+			to.WriteHeader(http.StatusCreated)
+			_, _ = to.Write([]byte(`{"id":"t1"}`))
+		case from.Method == http.MethodDelete:
+			to.WriteHeader(http.StatusNoContent)
+		default:
+			panic(http.ErrAbortHandler) // The connection closes without an answer.
+		}
+	}))
+	defer server.Close()
+	pool, err := NewConnectionPool(&PoolConfig{Location: server.URL})
+	check(t, err)
+	defer pool.Close()
+	transaction, err := acquire(t, pool).Begin(background, TransactionOptions{})
+	check(t, err)
+	wants(t, transaction.Set(background, "k", []byte("v")), ErrUnreachable)
+	wants(t, transaction.Set(background, "k", []byte("v")), ErrTransactionNotOpen)
+	_, err = transaction.Commit(background)
+	wants(t, err, ErrTransactionNotOpen)
+	for _, want := range []string{"POST /api/v1/transactions", "PUT /api/v1/kv/k", "DELETE /api/v1/transactions/t1"} {
+		select {
+		case request := <-requests:
+			if request != want {
+				t.Errorf("%s, where %s was expected", request, want)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("no %s", want)
+		}
+	}
+}
