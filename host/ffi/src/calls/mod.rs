@@ -5,7 +5,9 @@
 //! | `library` | versions and names |
 //! | `pools` | opening, closing, statistics, backup |
 //! | `acquiring` | connections, tokens, queues, and what is started on them |
-//! | `keys` | keys and values, spans, batches, buckets |
+//! | `keys` | keys and values one by one, batches of them |
+//! | `spans` | keys of a span: pages, counts, deletion |
+//! | `buckets` | buckets |
 //! | `tables` | definitions, statements, changes |
 //! | `batches` | batches across tables and keys |
 //! | `transactions` | transactions, savepoints, deferred commits |
@@ -20,9 +22,11 @@
 
 mod acquiring;
 mod batches;
+mod buckets;
 mod keys;
 mod library;
 mod pools;
+mod spans;
 mod tables;
 mod transactions;
 
@@ -30,9 +34,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use self::acquiring::*;
 pub use self::batches::*;
+pub use self::buckets::*;
 pub use self::keys::*;
 pub use self::library::*;
 pub use self::pools::*;
+pub use self::spans::*;
 pub use self::tables::*;
 pub use self::transactions::*;
 
