@@ -19,8 +19,8 @@ impl Session {
 #[cfg(not(target_family = "wasm"))]
 impl Session {
     /// From now on writes of keys and rows, batches, the last commit of a deletion of a span, and commits answer before they are as durable
-    /// as promised, with their version and `durable` false, until this is switched off again; what defines buckets and tables waits. They may still be undone if the disk fails: [`Database::settled`] waits for the
-    /// outcome. Errors are answered as before, and nobody else sees such a write before it is durable.
+    /// as promised, with their version and `durable` false, until this is switched off again; what defines buckets and tables waits. They
+    /// may still be undone if the disk fails: [`Database::settled`] waits for the outcome. Errors are answered as before, and nobody else sees such a write before it is durable.
     pub fn set_deferred(&mut self, is_deferred: bool) {
         self.is_deferred = is_deferred;
     }

@@ -3,11 +3,9 @@
 use std::borrow::Cow;
 
 use hyper::Method;
-use mantis_db::tables::types::Value;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::dialect;
 use super::form::list;
 use super::problem::Lost;
 use super::session::{Session, written};
@@ -15,7 +13,6 @@ use super::url::Path;
 use super::wire::{Answer, Request};
 use crate::failure::Failure;
 use crate::far::{BatchDone, Shown};
-use crate::statements;
 
 /// Operations of a batch that is passed on as it is: more than a server takes.
 const OPERATIONS_MAX: usize = 100_000;
@@ -76,27 +73,6 @@ pub(super) fn results(answer: &Answer, max: usize) -> Result<Vec<&RawValue>, Fai
         results: &'a RawValue,
     }
     list(answer.json::<Results<'_>>()?.results, max)
-}
-
-/// An argument: a number of many digits is written as it is, a whole one without a point.
-///
-/// # Errors
-/// It has no value.
-pub(super) fn argument(given: &RawValue) -> Result<String, Failure> {
-    #[derive(Deserialize)]
-    struct Digits {
-        number: String,
-    }
-    let Ok(Digits { number }) = serde_json::from_str(given.get()) else {
-        return Ok(match statements::value(given.get())? {
-            Value::Double(_) => dialect::number(given.get()),
-            _ => given.get().to_owned(),
-        });
-    };
-    // Checked, so that it ends nothing but itself.
-    statements::value(given.get())?;
-    let is_json = serde_json::from_str::<serde_json::Number>(&number).is_ok();
-    Ok(if is_json { number } else { serde_json::Value::from(number).to_string() })
 }
 
 /// A result as the API writes it.

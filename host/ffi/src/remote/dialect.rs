@@ -1,13 +1,15 @@
 //! Filters as parameters of a query, and the values of `$1` as the header that has them.
 
-use super::problem;
+use std::fmt::Write;
+
+use mantis_db::json_integer;
+use mantis_db::tables::types::Value;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
 use crate::failure::Failure;
 use crate::far::unsupported;
 use crate::statements;
-use mantis_db::json_integer;
-use mantis_db::tables::types::Value;
-use serde_json::value::RawValue;
-use std::fmt::Write;
 
 /// Arguments of more bytes are not sent: servers and proxies bound the head of a request.
 const ARGUMENTS_BYTES_MAX: usize = 16 << 10;
@@ -27,11 +29,7 @@ pub(super) fn arguments(given: &[&RawValue]) -> Result<String, Failure> {
         if list.len() > 1 {
             list.push(',');
         }
-        match statements::value(argument.get())? {
-            Value::Numeric(_) if argument.get().starts_with('{') => push_ascii(&digits(argument.get())?, &mut list),
-            Value::Double(_) | Value::Numeric(_) => list.push_str(&number(argument.get())),
-            _ => push_ascii(argument.get(), &mut list),
-        }
+        push_ascii(&argument_json(argument)?, &mut list);
     }
     list.push(']');
     if list.len() > ARGUMENTS_BYTES_MAX {
@@ -56,18 +54,30 @@ fn push_ascii(json: &str, list: &mut String) {
     }
 }
 
-/// A number of JSON as the dialect writes it: to it `1.0` is no whole number, and to a statement it is.
-pub(super) fn number(json: &str) -> String {
-    json_integer(json).map_or_else(|| json.to_owned(), |whole| whole.to_string())
-}
-
-/// The digits of `{"number": ".."}`, which are a number.
-fn digits(json: &str) -> Result<String, Failure> {
-    #[derive(serde::Deserialize)]
+/// An argument as servers take it: a number of many digits is written as it is, a whole one without a point, which is none to the dialect.
+///
+/// # Errors
+/// It has no value.
+pub(super) fn argument_json(given: &RawValue) -> Result<String, Failure> {
+    #[derive(Deserialize)]
     struct Digits {
         number: String,
     }
-    serde_json::from_str::<Digits>(json).map(|digits| digits.number).map_err(problem::malformed)
+    // Checked first, so that it ends nothing but itself.
+    let value = statements::value(given.get())?;
+    if let Ok(Digits { number }) = serde_json::from_str(given.get()) {
+        let is_json = serde_json::from_str::<serde_json::Number>(&number).is_ok();
+        return Ok(if is_json { number } else { serde_json::Value::from(number).to_string() });
+    }
+    Ok(match value {
+        Value::Double(_) | Value::Numeric(_) => whole_number(given.get()),
+        _ => given.get().to_owned(),
+    })
+}
+
+/// A number of JSON, without a point where it is whole.
+fn whole_number(json: &str) -> String {
+    json_integer(json).map_or_else(|| json.to_owned(), |whole| whole.to_string())
 }
 
 fn split_unquoted(filter: &str) -> Vec<&str> {
@@ -134,9 +144,11 @@ mod tests {
 
     #[test]
     fn arguments_are_sent_in_ascii() {
-        let given: Vec<&RawValue> =
-            serde_json::from_str(r#"["é\n🦀",null,true,1.0, {"number":"1.10"},12345678901234567890.5]"#).unwrap();
-        let sent = r#"["\u00e9\n\u007f\ud83e\udd80",null,true,1,1.10,12345678901234567890.5]"#;
+        let given: Vec<&RawValue> = serde_json::from_str(
+            r#"["é\n🦀",null,true,1.0, {"number":"1.10"},{"number":"NaN"},12345678901234567890.0]"#,
+        )
+        .unwrap();
+        let sent = r#"["\u00e9\n\u007f\ud83e\udd80",null,true,1,1.10,"NaN",12345678901234567890]"#;
         assert_eq!(arguments(&given).unwrap(), sent);
         assert!(arguments(&[&RawValue::from_string(format!("\"{}\"", "a".repeat(1 << 14))).unwrap()]).is_err());
     }
@@ -144,7 +156,7 @@ mod tests {
     #[test]
     fn whole_numbers_have_no_point() {
         for (given, written) in [("1.0", "1"), ("-12e2", "-1200"), ("1.5", "1.5"), ("1e400", "1e400")] {
-            assert_eq!(number(given), written);
+            assert_eq!(whole_number(given), written);
         }
     }
 }

@@ -311,7 +311,7 @@ fn write_rows(session: &mut Session, statement: &Statement<'_>) -> Result<RowsDo
             members.insert("filter", text(&statement.filter));
         }
         if !statement.arguments.is_empty() {
-            let arguments = statement.arguments.iter().map(|argument| batch::argument(argument));
+            let arguments = statement.arguments.iter().map(|argument| dialect::argument_json(argument));
             members.insert("arguments", format!("[{}]", arguments.collect::<Result<Vec<_>, _>>()?.join(",")));
         }
         if let Some(version) = statement.if_version {
